@@ -1,0 +1,67 @@
+//! Addresses as proxies write them.
+
+use std::{
+    iter,
+    net::{IpAddr, Ipv6Addr, SocketAddr},
+    str,
+};
+
+/// Splits a list header at its commas, last element first, minding quotes (RFC 9110, 5.6.4).
+///
+/// The right end is what the nearest hop wrote, so reading starts there: a quote left open by a
+/// stranger at the left end cannot swallow it.
+pub(super) fn rsplit_elements(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(line);
+    iter::from_fn(move || {
+        let line = rest?;
+        let Some(comma) = last_comma(line) else {
+            rest = None;
+            return Some(line.trim_ascii());
+        };
+        let (before, element) = line.split_at_checked(comma)?;
+        rest = Some(before);
+        element.get(1..).map(<[u8]>::trim_ascii)
+    })
+}
+
+fn last_comma(line: &[u8]) -> Option<usize> {
+    let mut quoted = false;
+    for (at, &byte) in line.iter().enumerate().rev() {
+        match byte {
+            b'"' => quoted = !quoted,
+            b',' if !quoted => return Some(at),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Reads one hop of `X-Forwarded-For`: an address, with or without port, brackets or quotes.
+pub(super) fn parse(hop: &[u8]) -> Option<IpAddr> {
+    let hop = match hop {
+        [b'"', inner @ .., b'"'] => inner,
+        bare => bare,
+    };
+    let hop = str::from_utf8(hop).ok()?;
+    let addr = hop
+        .parse::<IpAddr>()
+        .or_else(|_| hop.parse::<SocketAddr>().map(|socket| socket.ip()));
+    let addr = match addr {
+        Ok(addr) => addr,
+        Err(_) => {
+            let inner = hop.strip_prefix('[')?.strip_suffix(']')?;
+            inner.parse::<Ipv6Addr>().ok()?.into()
+        }
+    };
+    Some(addr.to_canonical())
+}
+
+/// Reads one element of `Forwarded` (RFC 7239, 4): the address of its `for` pair. An obfuscated
+/// identifier and `unknown` name nobody.
+pub(super) fn parse_forwarded(element: &[u8]) -> Option<IpAddr> {
+    let mut pairs = element.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
+    pairs.find_map(|pair| {
+        let (name, value) = pair.split_at_checked(4)?;
+        name.eq_ignore_ascii_case(b"for=").then_some(value)
+    }).and_then(parse)
+}

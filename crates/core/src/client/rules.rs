@@ -1,0 +1,172 @@
+//! The walk from the peer to the client.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use http::HeaderMap;
+use ipnet::IpNet;
+
+use super::{
+    ClientIp, PeerAddr,
+    node::{self, rsplit_elements},
+};
+
+/// Who may speak for a client, and what counts as one client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientRules {
+    trusted: Vec<IpNet>,
+    header: ForwardedBy,
+    ipv6_prefix: u8,
+    private_clients: bool,
+}
+
+/// The header in which trusted hops name the one before them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ForwardedBy {
+    /// `X-Forwarded-For: client, hop, hop`
+    #[default]
+    XForwardedFor,
+    /// `Forwarded: for=client, for=hop` (RFC 7239)
+    Forwarded,
+}
+
+/// A network that nobody can vouch for as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0} cannot be a trusted proxy: anyone could name any client; name your balancer's networks")]
+pub struct TooWide(IpNet);
+
+impl Default for ClientRules {
+    /// Nobody is trusted: the peer is the client; an IPv6 client is its /64.
+    fn default() -> Self {
+        Self {
+            trusted: Vec::new(),
+            header: ForwardedBy::default(),
+            ipv6_prefix: 64,
+            private_clients: false,
+        }
+    }
+}
+
+impl ClientRules {
+    /// How many hops of a header are read. A longer chain ends the walk where it stands.
+    pub const MAX_HOPS: usize = 32;
+
+    /// Trusts peers and hops in `networks` to name the client before them.
+    ///
+    /// # Errors
+    ///
+    /// Refuses the whole address space, `0.0.0.0/0` or `::/0`.
+    pub fn with_trusted(
+        mut self,
+        networks: impl IntoIterator<Item = IpNet>,
+    ) -> Result<Self, TooWide> {
+        for network in networks {
+            if network.prefix_len() == 0 {
+                return Err(TooWide(network));
+            }
+            self.trusted.push(network.trunc());
+        }
+        Ok(self)
+    }
+
+    /// Reads hops from `header`.
+    pub fn with_header(self, header: ForwardedBy) -> Self {
+        Self { header, ..self }
+    }
+
+    /// Counts IPv6 addresses that share their first `bits` (at most 128) as one client.
+    pub fn with_ipv6_prefix(self, bits: u8) -> Self {
+        Self {
+            ipv6_prefix: bits.min(128),
+            ..self
+        }
+    }
+
+    /// Says that clients come from private addresses, as on an intranet, so that those can be
+    /// banned too.
+    pub fn with_private_clients(self, private_clients: bool) -> Self {
+        Self {
+            private_clients,
+            ..self
+        }
+    }
+
+    /// The networks that may speak for a client.
+    pub fn trusted(&self) -> &[IpNet] {
+        &self.trusted
+    }
+
+    /// Finds the client behind `peer`.
+    ///
+    /// A request's client is:
+    /// 1. the peer, unless the peer is trusted;
+    /// 2. else the rightmost address in the header that is not trusted, all lines of the header
+    ///    read as one list;
+    /// 3. else, where something unreadable ends the walk, or the list or
+    ///    [`Self::MAX_HOPS`] does, the last hop that was read, or the peer.
+    pub fn resolve(&self, peer: PeerAddr, headers: &HeaderMap) -> ClientIp {
+        let via_trusted = self.trusts(peer.addr());
+        let addr = if via_trusted {
+            self.walk(peer.addr(), headers)
+        } else {
+            peer.addr()
+        };
+        ClientIp {
+            addr,
+            ipv6_prefix: self.ipv6_prefix,
+            via_trusted,
+        }
+    }
+
+    /// Why `addr` is never banned as a client; `None` where it may be.
+    ///
+    /// A ban of a proxy, of a private address or of this host bans everyone behind it.
+    pub fn exempts(&self, addr: IpAddr) -> Option<&'static str> {
+        if self.trusts(addr) {
+            Some("it is a trusted proxy")
+        } else if addr.is_loopback() || addr.is_unspecified() {
+            Some("it is this host")
+        } else if !self.private_clients && is_private(addr) {
+            Some("it is a private address, most likely a proxy that is not trusted yet")
+        } else {
+            None
+        }
+    }
+
+    fn trusts(&self, addr: IpAddr) -> bool {
+        self.trusted.iter().any(|network| network.contains(&addr))
+    }
+
+    fn walk(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let (name, read): (_, fn(&[u8]) -> Option<IpAddr>) = match self.header {
+            ForwardedBy::XForwardedFor => ("x-forwarded-for", node::parse),
+            ForwardedBy::Forwarded => ("forwarded", node::parse_forwarded),
+        };
+        let lines = headers.get_all(name).iter().rev();
+        let hops = lines.flat_map(|line| rsplit_elements(line.as_bytes()));
+        let mut last = peer;
+        for hop in hops.take(Self::MAX_HOPS) {
+            match read(hop) {
+                None => return last,
+                Some(addr) if !self.trusts(addr) => return addr,
+                Some(addr) => last = addr,
+            }
+        }
+        last
+    }
+}
+
+/// Private, shared (RFC 6598), link-local and unique-local space.
+fn is_private(addr: IpAddr) -> bool {
+    fn v4(addr: Ipv4Addr) -> bool {
+        let [a, b, ..] = addr.octets();
+        addr.is_private() || addr.is_link_local() || (a == 100 && (64..128).contains(&b))
+    }
+    fn v6(addr: Ipv6Addr) -> bool {
+        addr.is_unique_local() || addr.is_unicast_link_local()
+    }
+    match addr {
+        IpAddr::V4(addr) => v4(addr),
+        IpAddr::V6(addr) => v6(addr),
+    }
+}

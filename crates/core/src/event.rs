@@ -1,0 +1,161 @@
+//! A verdict made visible.
+
+use std::{fmt, net::IpAddr, sync::Arc, time::SystemTime};
+
+use http::Method;
+use ipnet::IpNet;
+
+use crate::{Cause, ClientIp, Denial, Escaped, Facts, Offence};
+
+/// Where events go.
+///
+/// Called on the request path: an implementation neither waits for disk or network nor grows with
+/// what clients send.
+pub trait Sink: Send + Sync {
+    /// Takes note of one event.
+    fn record(&self, event: &Event);
+}
+
+/// Something a person may want to know.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+#[expect(clippy::large_enum_variant, reason = "events are rare and short-lived")]
+pub enum Event {
+    /// About one request.
+    Request(RequestEvent),
+    /// About the policy as a whole.
+    Policy(PolicyEvent),
+}
+
+/// What happened to a request, and which.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RequestEvent {
+    /// When, for people.
+    pub at: SystemTime,
+    /// Whom we hold responsible.
+    pub client: ClientIp,
+    /// The other end of the socket.
+    pub peer: IpAddr,
+    /// The method.
+    pub method: Method,
+    /// Path and query as sent, at most [`RequestEvent::MAX_TARGET`] bytes. Print it escaped.
+    pub target: Box<[u8]>,
+    /// The policy that judged.
+    pub generation: u64,
+    /// What happened.
+    pub what: What,
+}
+
+/// What happened to a request.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum What {
+    /// An allow rule let it through.
+    Allowed(Cause),
+    /// A rule refused it, or would have: see [`Denial::mode`].
+    Denied(Denial),
+    /// Its client is banned from now on.
+    Banned(Offence),
+    /// Its client would have been banned, but is never banned, for the reason given.
+    BanWithheld(Offence, &'static str),
+    /// The table of bans was full; the ban nearest its end gave way.
+    BanEvicted(IpNet),
+    /// An inspector panicked, or a fact was missing; the request was answered by `on_fault`.
+    Fault(String),
+}
+
+/// What happened to the policy.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum PolicyEvent {
+    /// A new policy is in force.
+    Replaced {
+        /// Its generation.
+        generation: u64,
+        /// How many rules it holds.
+        rules: usize,
+    },
+    /// A document was refused; the old policy stays in force.
+    Kept {
+        /// The generation that stays.
+        generation: u64,
+        /// Every reason, for a person.
+        why: Arc<str>,
+    },
+}
+
+// === impl RequestEvent ===
+
+impl RequestEvent {
+    /// How many bytes of the request's target are kept.
+    pub const MAX_TARGET: usize = 512;
+
+    /// Something that happened to the request behind `facts`.
+    pub fn new(facts: &Facts<'_>, generation: u64, what: What) -> Self {
+        let target = match facts.uri.path_and_query() {
+            Some(target) => target.as_str().as_bytes(),
+            None => facts.path.raw(),
+        };
+        let end = target.len().min(Self::MAX_TARGET);
+        Self {
+            at: facts.now.wall(),
+            client: facts.client,
+            peer: facts.peer.addr(),
+            method: facts.method.clone(),
+            target: target.get(..end).unwrap_or_default().into(),
+            generation,
+            what,
+        }
+    }
+}
+
+impl fmt::Display for RequestEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} {} {} {}",
+            self.client.addr(),
+            self.method,
+            Escaped(&self.target),
+            self.what
+        )
+    }
+}
+
+// === impl What ===
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Allowed(cause) => write!(f, "allow: {cause}"),
+            Self::Denied(denial) => denial.fmt(f),
+            Self::Banned(offence) => {
+                let secs = offence.ban_for.as_secs();
+                write!(f, "banned for {secs} s by rule {}", offence.rule)
+            }
+            Self::BanWithheld(offence, why) => {
+                write!(f, "not banned by rule {}: {why}", offence.rule)
+            }
+            Self::BanEvicted(network) => {
+                write!(f, "ban table full: {network} is let go before its time")
+            }
+            Self::Fault(fault) => write!(f, "fault while judging: {fault}"),
+        }
+    }
+}
+
+// === impl PolicyEvent ===
+
+impl fmt::Display for PolicyEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Replaced { generation, rules } => {
+                write!(f, "policy {generation} in force, {rules} rules")
+            }
+            Self::Kept { generation, why } => {
+                write!(f, "policy {generation} stays in force: {why}")
+            }
+        }
+    }
+}

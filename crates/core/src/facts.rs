@@ -1,0 +1,66 @@
+//! What is known of a request before judgement.
+
+use http::{HeaderMap, Method, Uri, Version};
+
+use crate::{ClientIp, ClientRules, Now, PathViews, PeerAddr, Upgrade};
+
+/// The head of a request, borrowed from wherever it lives.
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "built by every adapter, and by tests")]
+pub struct Head<'r> {
+    /// The method.
+    pub method: &'r Method,
+    /// The target as the client sent it, before any router cut it.
+    pub uri: &'r Uri,
+    /// The protocol version.
+    pub version: Version,
+    /// The headers.
+    pub headers: &'r HeaderMap,
+    /// The `:protocol` of an extended CONNECT (RFC 8441).
+    pub protocol: Option<&'r str>,
+}
+
+/// What is known of a request: resolved once, then read by every inspector.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Facts<'r> {
+    /// Whom we hold responsible.
+    pub client: ClientIp,
+    /// The other end of the socket.
+    pub peer: PeerAddr,
+    /// The method.
+    pub method: &'r Method,
+    /// The target as sent.
+    pub uri: &'r Uri,
+    /// The protocol version.
+    pub version: Version,
+    /// The headers.
+    pub headers: &'r HeaderMap,
+    /// Every way in which a server might read the path.
+    pub path: PathViews<'r>,
+    /// Whether the request wants to leave HTTP.
+    pub upgrade: Upgrade,
+    /// When it is judged.
+    pub now: Now,
+}
+
+impl<'r> Facts<'r> {
+    /// Resolves the facts of one request.
+    ///
+    /// # Cost
+    ///
+    /// No allocation for a plain path (see [`PathViews`]).
+    pub fn resolve(head: Head<'r>, peer: PeerAddr, rules: &ClientRules, now: Now) -> Self {
+        Self {
+            client: rules.resolve(peer, head.headers),
+            peer,
+            method: head.method,
+            uri: head.uri,
+            version: head.version,
+            headers: head.headers,
+            path: PathViews::of(head.uri.path().as_bytes()),
+            upgrade: Upgrade::of(&head),
+            now,
+        }
+    }
+}

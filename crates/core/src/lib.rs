@@ -1,0 +1,61 @@
+//! The words of gabion: what a request is to a guard, and what a guard may answer.
+//!
+//! A request's head becomes [`Facts`]: who is responsible for it ([`ClientIp`]), every way in which
+//! a server might read its path ([`PathViews`]), whether it wants to leave HTTP ([`Upgrade`]). An
+//! [`Inspect`] judges the facts and answers with a [`Verdict`]; whoever enforces it turns a
+//! [`Denial`] into a response and an [`Event`].
+//!
+//! This crate does no IO, reads no clock and logs nothing: time is [`Facts::now`], and events leave
+//! by value. It depends on `http` and `ipnet` because their types are its vocabulary, and on
+//! `thiserror` for its errors.
+//!
+//! # Examples
+//!
+//! A rule of one's own:
+//!
+//! ```
+//! use gabion_core::{Denial, Facts, Inspect, Trace, Verdict};
+//!
+//! struct Debugger;
+//!
+//! impl Inspect for Debugger {
+//!     fn name(&self) -> &'static str {
+//!         "debugger"
+//!     }
+//!
+//!     fn inspect(&self, facts: &Facts<'_>, _trace: &mut Trace) -> Verdict {
+//!         match facts.headers.get("x-debug") {
+//!             Some(value) => Denial::forbidden("debugger", "x-debug is for developers")
+//!                 .with_evidence(value.as_bytes())
+//!                 .into(),
+//!             None => Verdict::Pass,
+//!         }
+//!     }
+//! }
+//! ```
+
+mod bans;
+mod client;
+mod event;
+mod evidence;
+mod facts;
+mod inspect;
+mod now;
+mod path;
+mod rule;
+mod source;
+mod upgrade;
+mod verdict;
+
+pub use bans::{BanOutcome, Bans, Offence};
+pub use client::{ClientIp, ClientRules, ForwardedBy, PeerAddr, TooWide};
+pub use event::{Event, PolicyEvent, RequestEvent, Sink, What};
+pub use evidence::{Escaped, Evidence};
+pub use facts::{Facts, Head};
+pub use inspect::{Explanation, Inspect, Outcome, Step, Trace};
+pub use now::Now;
+pub use path::{Malformed, PathViews, Reading, View};
+pub use rule::{Mode, RuleId, RuleIdError};
+pub use source::{OnFault, Snapshot, Source};
+pub use upgrade::Upgrade;
+pub use verdict::{Cause, Denial, Reason, Verdict};

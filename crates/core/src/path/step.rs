@@ -1,0 +1,96 @@
+//! The steps by which servers read a path. Each appends its result to a buffer.
+
+/// Replaces each `%XX` by its byte; what is no escape stays.
+pub(super) fn decode(path: &[u8], out: &mut Vec<u8>) {
+    let mut rest = path;
+    while let [first, tail @ ..] = rest {
+        match (first, escape(tail)) {
+            (b'%', Some((byte, after))) => {
+                out.push(byte);
+                rest = after;
+            }
+            (plain, _) => {
+                out.push(*plain);
+                rest = tail;
+            }
+        }
+    }
+}
+
+/// Whether a `%` stands without two hexadecimal digits.
+pub(super) fn has_bad_escape(path: &[u8]) -> bool {
+    let mut escapes = path.split(|&byte| byte == b'%').skip(1);
+    escapes.any(|after| escape(after).is_none())
+}
+
+/// Reads `XX` after a `%`.
+fn escape(tail: &[u8]) -> Option<(u8, &[u8])> {
+    let [high, low, after @ ..] = tail else {
+        return None;
+    };
+    let high = char::from(*high).to_digit(16)?;
+    let low = char::from(*low).to_digit(16)?;
+    let byte = u8::try_from(high << 4 | low).ok()?;
+    Some((byte, after))
+}
+
+/// Cuts each segment at its first `;`.
+pub(super) fn cut_params(path: &[u8], out: &mut Vec<u8>) {
+    let mut cutting = false;
+    for &byte in path {
+        match byte {
+            b'/' => cutting = false,
+            b';' => cutting = true,
+            _ => {}
+        }
+        if !cutting {
+            out.push(byte);
+        }
+    }
+}
+
+/// Takes `\` as `/`.
+pub(super) fn backslash_as_slash(path: &[u8], out: &mut Vec<u8>) {
+    out.extend(path.iter().map(|&byte| if byte == b'\\' { b'/' } else { byte }));
+}
+
+/// Cuts the path at its first NUL.
+pub(super) fn cut_at_nul(path: &[u8], out: &mut Vec<u8>) {
+    out.extend(path.iter().take_while(|&&byte| byte != 0));
+}
+
+/// Merges slashes and resolves `.` and `..`; says whether `..` tried to leave the root.
+pub(super) fn resolve(path: &[u8], out: &mut Vec<u8>) -> bool {
+    let base = out.len();
+    let mut above_root = false;
+    let mut open = false;
+    for segment in path.split(|&byte| byte == b'/') {
+        open = true;
+        match segment {
+            b"" | b"." => {}
+            b".." => match out.iter().skip(base).rposition(|&byte| byte == b'/') {
+                Some(slash) => out.truncate(base.saturating_add(slash)),
+                None => above_root = true,
+            },
+            name => {
+                out.push(b'/');
+                out.extend_from_slice(name);
+                open = false;
+            }
+        }
+    }
+    if open {
+        out.push(b'/');
+    }
+    above_root
+}
+
+/// Whether [`resolve`] would leave the path as it is.
+pub(super) fn is_resolved(path: &[u8]) -> bool {
+    let Some((b'/', rest)) = path.split_first() else {
+        return false;
+    };
+    let mut segments = rest.split(|&byte| byte == b'/').rev();
+    let last = segments.next().unwrap_or_default();
+    last != b"." && last != b".." && segments.all(|s| !matches!(s, b"" | b"." | b".."))
+}

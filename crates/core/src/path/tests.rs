@@ -1,0 +1,127 @@
+use proptest::prelude::*;
+
+use super::*;
+
+#[track_caller]
+fn views(path: &[u8]) -> Vec<String> {
+    let views = PathViews::of(path);
+    let shown = |view: View<'_>| String::from_utf8_lossy(view.path).into_owned();
+    views.iter().map(shown).collect()
+}
+
+#[test]
+fn plain_path_is_its_only_view_and_is_not_copied() {
+    for path in ["/", "/index.html", "/a/b.c/~d-e_f", "/.well-known/x", "/a:b@c!$&'()*+,=/..."] {
+        let views = PathViews::of(path.as_bytes());
+        let all: Vec<_> = views.iter().collect();
+        assert_eq!(all.len(), 1, "{path}");
+        assert_eq!(all[0].path.as_ptr(), path.as_ptr(), "{path}");
+        assert_eq!(all[0].reading.to_string(), "as sent");
+        assert_eq!(views.malformed(), None, "{path}");
+    }
+}
+
+#[test]
+fn each_trick_has_its_view() {
+    for (path, view) in [
+        ("/%61", "/a"),
+        ("/%2561", "/a"),
+        ("/%252561", "/a"),
+        ("/a;x=1/b", "/a/b"),
+        ("/x/..;/a", "/a"),
+        ("/x%5c..%5ca", "/a"),
+        ("/a%00.html", "/a"),
+        ("/a%2500.html", "/a"),
+        ("//a", "/a"),
+        ("/./a", "/a"),
+        ("/x/../a", "/a"),
+        ("/x/%2e%2e/a", "/a"),
+        ("/a/.", "/a/"),
+        // Tomcat cuts parameters before it decodes.
+        ("/;x%2fy/%70ublic", "/public"),
+        // A server that resolves dots first and decodes then.
+        ("/%70ublic/%2e%2e/../x", "/public/x"),
+    ] {
+        assert!(views(path.as_bytes()).iter().any(|v| v == view), "{path}: {:?}", views(path.as_bytes()));
+    }
+}
+
+#[test]
+fn four_decodes_are_not_read() {
+    assert!(!views(b"/%25252561").contains(&"/a".to_owned()));
+}
+
+#[test]
+fn malformed_paths_say_why() {
+    for (path, why) in [
+        (&b""[..], Malformed::Form),
+        (b"*", Malformed::Form),
+        (b"index.php", Malformed::Form),
+        (b"/\x01", Malformed::Control(1)),
+        (b"/%", Malformed::Escape),
+        (b"/%2", Malformed::Escape),
+        (b"/%zz", Malformed::Escape),
+        (b"/%00", Malformed::Nul),
+        (b"/%0a", Malformed::EscapedControl(b'\n')),
+        (b"/%7f", Malformed::EscapedControl(0x7f)),
+        (b"/%c0%ae", Malformed::Utf8),
+        (b"/\xff", Malformed::Utf8),
+        (b"/../a", Malformed::AboveRoot),
+        (b"/%2e%2e/a", Malformed::AboveRoot),
+        (b"/a/..;/..;/b", Malformed::AboveRoot),
+    ] {
+        assert_eq!(PathViews::of(path).malformed(), Some(why), "{}", path.escape_ascii());
+    }
+}
+
+#[test]
+fn honest_paths_are_not_malformed() {
+    for path in [
+        "/%ED%95%9C%EA%B5%AD%EC%96%B4/%20",
+        "/caf\u{e9}",
+        "/a;jsessionid=1F",
+        "/100%25",
+        "/a//b",
+        "/x/../y",
+        "/a+b@c~d",
+        "/a%2Fb%2Fc",
+    ] {
+        assert_eq!(PathViews::of(path.as_bytes()).malformed(), None, "{path}");
+    }
+}
+
+#[test]
+fn a_knot_of_tricks_is_refused_and_stays_small() {
+    let knot = "/%252e;a%255c%25252f%2500\\;b%5c%2e%3b%00/..;/%25%35%63".repeat(40);
+    let views = PathViews::of(knot.as_bytes());
+    assert!(views.malformed().is_some());
+    assert!(views.iter().count() <= PathViews::MAX_READINGS + 5);
+}
+
+proptest! {
+    #[test]
+    fn views_are_bounded_and_resolved(path in proptest::collection::vec(prop_oneof![
+        Just(b'/'), Just(b'%'), Just(b'2'), Just(b'5'), Just(b'e'), Just(b'f'), Just(b'0'),
+        Just(b'.'), Just(b';'), Just(b'\\'), Just(0), any::<u8>(),
+    ], 0..200)) {
+        let views = PathViews::of(&path);
+        prop_assert!(views.iter().count() > 0);
+        let mut bytes = 0;
+        for view in views.iter() {
+            bytes += view.path.len();
+            prop_assert!(views.malformed().is_some() || step::is_resolved(view.path));
+        }
+        prop_assert!(bytes <= 3 * path.len() + PathViews::MAX_BYTES + 5 * path.len());
+    }
+
+    #[test]
+    fn a_view_has_no_views_that_its_path_lacks(path in "/[a-c%25ef./;\\\\]{0,24}") {
+        let views = PathViews::of(path.as_bytes());
+        prop_assume!(views.malformed().is_none());
+        for view in views.iter().filter(|v| v.reading.decoded == 0) {
+            for again in PathViews::of(view.path).iter() {
+                prop_assert!(views.iter().any(|v| v.path == again.path));
+            }
+        }
+    }
+}

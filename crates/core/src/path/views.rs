@@ -1,0 +1,188 @@
+//! The closure of the reading steps over one path.
+
+use super::{Malformed, Reading, View, step};
+
+/// Every way in which a server might read one path.
+///
+/// A path of plain characters has one view, the path itself, and costs no allocation and no copy.
+/// Any other is read into one buffer; its readings are capped ([`Self::MAX_READINGS`],
+/// [`Self::MAX_BYTES`]), and a path that has more is [`Malformed::Tangled`].
+///
+/// # Examples
+///
+/// ```
+/// use gabion_core::PathViews;
+///
+/// let views = PathViews::of(b"/x/..;/%70ublic");
+/// assert!(views.iter().any(|view| view.path == b"/public"));
+/// ```
+#[derive(Clone, Debug)]
+pub struct PathViews<'r> {
+    raw: &'r [u8],
+    buffer: Vec<u8>,
+    readings: Vec<Span>,
+    malformed: Option<Malformed>,
+}
+
+/// A reading within the buffer.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    start: usize,
+    end: usize,
+    reading: Reading,
+    is_view: bool,
+}
+
+/// One of the steps by which readings come about.
+#[derive(Clone, Copy)]
+enum Step {
+    Decode,
+    CutParams,
+    Backslash,
+    CutNul,
+    Resolve,
+}
+
+impl<'r> PathViews<'r> {
+    /// How many readings of one path are kept.
+    pub const MAX_READINGS: usize = 64;
+
+    /// How many bytes the readings of one path may take together, beyond the path and its
+    /// decoded form.
+    pub const MAX_BYTES: usize = 64 * 1024;
+
+    /// How often escapes are decoded.
+    pub const MAX_DECODES: u8 = 3;
+
+    /// Reads `path`, the path of a request's target without its query.
+    pub fn of(path: &'r [u8]) -> Self {
+        let mut views = Self {
+            raw: path,
+            buffer: Vec::new(),
+            readings: Vec::new(),
+            malformed: None,
+        };
+        if !is_plain(path) {
+            views.read();
+        }
+        views
+    }
+
+    /// The path as sent.
+    pub const fn raw(&self) -> &'r [u8] {
+        self.raw
+    }
+
+    /// Why the path has no single reading; such a path still has views, so that a rule can say
+    /// what it was after.
+    pub const fn malformed(&self) -> Option<Malformed> {
+        self.malformed
+    }
+
+    /// The views, the one nearest to the path as sent first.
+    pub fn iter(&self) -> impl Iterator<Item = View<'_>> {
+        let plain = self.readings.is_empty().then_some(View {
+            path: self.raw,
+            reading: Reading::AS_SENT,
+        });
+        let views = self.readings.iter().filter(|span| span.is_view);
+        plain.into_iter().chain(views.map(|span| View {
+            path: self.bytes(span),
+            reading: span.reading,
+        }))
+    }
+
+    /// Applies each step to each reading until none brings a new one.
+    fn read(&mut self) {
+        self.push(self.raw, Reading::AS_SENT);
+        let mut decoded = Vec::new();
+        step::decode(self.raw, &mut decoded);
+        self.malformed = Malformed::of(self.raw, &decoded);
+
+        let mut scratch = Vec::new();
+        let room = self.raw.len().saturating_mul(2).saturating_add(Self::MAX_BYTES);
+        let mut next = 0;
+        while let Some(&from) = self.readings.get(next) {
+            next += 1;
+            for step in Step::ALL {
+                self.apply(step, from, &mut scratch);
+            }
+            if self.readings.len() > Self::MAX_READINGS || self.buffer.len() > room {
+                self.malformed.get_or_insert(Malformed::Tangled);
+                return;
+            }
+        }
+    }
+
+    /// Takes one step from one reading, and keeps the result if it is new.
+    fn apply(&mut self, step: Step, from: Span, scratch: &mut Vec<u8>) {
+        let Some(reading) = step.after(from.reading) else {
+            return;
+        };
+        scratch.clear();
+        let above_root = step.run(self.bytes(&from), scratch);
+        if above_root {
+            self.malformed.get_or_insert(Malformed::AboveRoot);
+        }
+        if !self.readings.iter().any(|known| self.bytes(known) == scratch) {
+            self.push(scratch, reading);
+        }
+    }
+
+    fn push(&mut self, bytes: &[u8], reading: Reading) {
+        let start = self.buffer.len();
+        self.buffer.extend_from_slice(bytes);
+        self.readings.push(Span {
+            start,
+            end: self.buffer.len(),
+            reading,
+            is_view: step::is_resolved(bytes),
+        });
+    }
+
+    fn bytes(&self, span: &Span) -> &[u8] {
+        self.buffer.get(span.start..span.end).unwrap_or_default()
+    }
+}
+
+impl Step {
+    const ALL: [Self; 5] = [
+        Self::Decode,
+        Self::CutParams,
+        Self::Backslash,
+        Self::CutNul,
+        Self::Resolve,
+    ];
+
+    /// The reading after this step; `None` where the step was taken often enough.
+    fn after(self, mut reading: Reading) -> Option<Reading> {
+        match self {
+            Self::Decode if reading.decoded < PathViews::MAX_DECODES => reading.decoded += 1,
+            Self::Decode => return None,
+            Self::CutParams => reading.params_cut = true,
+            Self::Backslash => reading.backslash_as_slash = true,
+            Self::CutNul => reading.nul_cut = true,
+            Self::Resolve => reading.resolved = true,
+        }
+        Some(reading)
+    }
+
+    /// Appends the result; says whether dot segments tried to leave the root.
+    fn run(self, path: &[u8], out: &mut Vec<u8>) -> bool {
+        match self {
+            Self::Decode => step::decode(path, out),
+            Self::CutParams => step::cut_params(path, out),
+            Self::Backslash => step::backslash_as_slash(path, out),
+            Self::CutNul => step::cut_at_nul(path, out),
+            Self::Resolve => return step::resolve(path, out),
+        }
+        false
+    }
+}
+
+/// Whether every server reads the path as it stands: printable ASCII without `%`, `;`, `\` and
+/// without empty or dot segments.
+fn is_plain(path: &[u8]) -> bool {
+    let plain = |&byte: &u8| matches!(byte, b'!'..=b'~') && !matches!(byte, b'%' | b';' | b'\\');
+    path.iter().all(plain) && step::is_resolved(path)
+}

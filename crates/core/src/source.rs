@@ -1,0 +1,83 @@
+//! One whole policy, held for the length of a request.
+
+use std::{fmt, sync::Arc};
+
+use crate::{ClientRules, Inspect};
+
+/// What judges a request: taken once, held to the end, so that one request is judged by one whole
+/// policy.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// Who speaks for a client.
+    pub client: ClientRules,
+    /// Who judges.
+    pub chain: Arc<dyn Inspect>,
+    /// What becomes of a request when judging fails.
+    pub on_fault: OnFault,
+    /// Counts the policies that were in force before this one.
+    pub generation: u64,
+}
+
+/// What becomes of a request when an inspector panics or the peer is unknown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a request passes or does not")]
+pub enum OnFault {
+    /// Answered 503: nothing passes unjudged.
+    #[default]
+    Refuse,
+    /// Let through: the service matters more than the wall.
+    Pass,
+}
+
+/// Gives the policy in force.
+///
+/// Called once per request on the request path: an implementation neither blocks nor allocates.
+pub trait Source: Send + Sync {
+    /// The policy in force now.
+    fn current(&self) -> Arc<Snapshot>;
+}
+
+// === impl Snapshot ===
+
+impl Snapshot {
+    /// A policy of one inspector.
+    pub fn new(client: ClientRules, chain: Arc<dyn Inspect>) -> Self {
+        Self {
+            client,
+            chain,
+            on_fault: OnFault::default(),
+            generation: 0,
+        }
+    }
+
+    /// Sets what becomes of a request when judging fails.
+    pub fn with_on_fault(self, on_fault: OnFault) -> Self {
+        Self { on_fault, ..self }
+    }
+
+    /// Sets the count of policies that were in force before this one.
+    pub fn with_generation(self, generation: u64) -> Self {
+        Self { generation, ..self }
+    }
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot")
+            .field("client", &self.client)
+            .field("chain", &self.chain.name())
+            .field("on_fault", &self.on_fault)
+            .field("generation", &self.generation)
+            .finish()
+    }
+}
+
+// === impl Source ===
+
+/// A policy that never changes.
+impl Source for Arc<Snapshot> {
+    fn current(&self) -> Arc<Snapshot> {
+        Self::clone(self)
+    }
+}

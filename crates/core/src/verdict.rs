@@ -1,0 +1,221 @@
+//! What a guard may answer, and why.
+
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
+
+use http::StatusCode;
+use ipnet::IpNet;
+
+use crate::{Evidence, Malformed, Mode, Offence, Reading, RuleId};
+
+/// The answer of an inspector.
+///
+/// `Pass` and `Allow` differ: a pass leaves the request to whoever judges next, an allow ends the
+/// judgement in the request's favour.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "who enforces must handle every answer")]
+#[expect(clippy::large_enum_variant, reason = "a denial is rare, and boxing it would allocate")]
+pub enum Verdict {
+    /// Nothing to say against it.
+    Pass,
+    /// Let it through, whatever comes later.
+    Allow(Cause),
+    /// Refuse it.
+    Deny(Denial),
+}
+
+/// A refusal: why, how it is answered, and whether it acts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Denial {
+    /// Why.
+    pub cause: Cause,
+    /// The status of the answer.
+    pub status: StatusCode,
+    /// Whether the refusal acts or is only told.
+    pub mode: Mode,
+    /// The ban that comes with it.
+    pub offence: Option<Offence>,
+}
+
+/// Why a verdict fell: the rule, its reason, and the bytes that matched in a view of the path.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cause {
+    /// The rule that decided.
+    pub rule: RuleId,
+    /// What it decided on.
+    pub reason: Reason,
+    /// The bytes that matched; empty where an address decided.
+    pub evidence: Evidence,
+    /// How the path was read when they matched; `None` where the path did not decide.
+    pub view: Option<Reading>,
+}
+
+/// What a rule decided on.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The path cannot be read in one way only.
+    Malformed(Malformed),
+    /// The path equals a rule's.
+    ExactPath,
+    /// The path lies under a rule's prefix.
+    Prefix,
+    /// A segment of the path bears a rule's name.
+    Name,
+    /// A segment of the path ends in a rule's extension.
+    Extension,
+    /// A rule's expression matches.
+    Regex,
+    /// The address lies in a network of a list.
+    Listed {
+        /// The longest network that holds the address.
+        network: IpNet,
+        /// The list: a file's name, or the key of the document.
+        list: Arc<str>,
+        /// The line (or entry) of the list, from 1.
+        line: u32,
+    },
+    /// The client is banned for a time.
+    Banned {
+        /// The rule that banned it.
+        by: RuleId,
+        /// How long the ban still lasts.
+        left: Duration,
+    },
+    /// Anything else, in words.
+    Said(Cow<'static, str>),
+}
+
+// === impl Verdict ===
+
+impl Verdict {
+    /// Whether this verdict, if it is returned, refuses the request.
+    pub fn refuses(&self) -> bool {
+        matches!(self, Self::Deny(denial) if denial.mode == Mode::Enforce)
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pass => f.write_str("pass"),
+            Self::Allow(cause) => write!(f, "allow: {cause}"),
+            Self::Deny(denial) => write!(f, "{denial}"),
+        }
+    }
+}
+
+// === impl Denial ===
+
+impl Denial {
+    /// An enforced refusal.
+    pub fn new(cause: Cause, status: StatusCode) -> Self {
+        Self {
+            cause,
+            status,
+            mode: Mode::Enforce,
+            offence: None,
+        }
+    }
+
+    /// An enforced 403 by a rule of one's own.
+    pub fn forbidden(rule: &'static str, why: &'static str) -> Self {
+        let cause = Cause::new(RuleId::builtin(rule), Reason::Said(why.into()));
+        Self::new(cause, StatusCode::FORBIDDEN)
+    }
+
+    /// Sets whether the refusal acts.
+    pub fn with_mode(self, mode: Mode) -> Self {
+        Self { mode, ..self }
+    }
+
+    /// Adds a ban.
+    pub fn with_offence(self, offence: Offence) -> Self {
+        Self {
+            offence: Some(offence),
+            ..self
+        }
+    }
+
+    /// Adds the bytes that matched.
+    pub fn with_evidence(mut self, bytes: &[u8]) -> Self {
+        self.cause.evidence = Evidence::of(bytes);
+        self
+    }
+}
+
+impl From<Denial> for Verdict {
+    fn from(denial: Denial) -> Self {
+        Self::Deny(denial)
+    }
+}
+
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verb = match self.mode {
+            Mode::Enforce => "deny",
+            Mode::Observe => "would deny",
+        };
+        write!(f, "{verb} with {}: {}", self.status.as_u16(), self.cause)
+    }
+}
+
+// === impl Cause ===
+
+impl Cause {
+    /// A cause that rests on no bytes.
+    pub const fn new(rule: RuleId, reason: Reason) -> Self {
+        Self {
+            rule,
+            reason,
+            evidence: Evidence::NONE,
+            view: None,
+        }
+    }
+
+    /// A cause that rests on bytes of the path, as read in one view.
+    pub fn in_path(rule: RuleId, reason: Reason, matched: &[u8], view: Reading) -> Self {
+        Self {
+            rule,
+            reason,
+            evidence: Evidence::of(matched),
+            view: Some(view),
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "rule {}: {}", self.rule, self.reason)?;
+        if !self.evidence.is_empty() {
+            write!(f, " \"{}\"", self.evidence)?;
+        }
+        match self.view {
+            Some(view) => write!(f, " in the path {view}"),
+            None => Ok(()),
+        }
+    }
+}
+
+// === impl Reason ===
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(malformed) => malformed.fmt(f),
+            Self::ExactPath => f.write_str("path is"),
+            Self::Prefix => f.write_str("path is under"),
+            Self::Name => f.write_str("a segment is named"),
+            Self::Extension => f.write_str("a segment's extension is one of the rule's"),
+            Self::Regex => f.write_str("expression matches"),
+            Self::Listed {
+                network,
+                list,
+                line,
+            } => write!(f, "address is in {network} ({list}:{line})"),
+            Self::Banned { by, left } => {
+                write!(f, "banned by {by} for another {} s", left.as_secs())
+            }
+            Self::Said(words) => f.write_str(words),
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Why a configuration cannot be compiled, and where.
+
+use std::fmt;
+
+use gabion_core::{Escaped, RuleIdError};
+use ipnet::IpNet;
+
+/// One entry that cannot be compiled. Compilers report all of them at once.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {problem}")]
+pub struct ConfigError {
+    /// Where it stands.
+    pub place: Place,
+    /// What is wrong with it.
+    pub problem: Problem,
+}
+
+/// A place in a configuration: `deny[3].prefix[0]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_structs, reason = "a path of at most four steps, made by hand")]
+pub struct Place {
+    /// The section.
+    pub section: &'static str,
+    /// The rule within it, from 0, where the section is a list of rules.
+    pub rule: Option<usize>,
+    /// The key; empty where the section or rule as a whole is meant.
+    pub key: &'static str,
+    /// The entry within the key's list, from 0.
+    pub entry: Option<usize>,
+}
+
+/// What is wrong with an entry.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Problem {
+    /// A rule's name is unusable.
+    #[error(transparent)]
+    Id(#[from] RuleIdError),
+    /// Two rules share a name.
+    #[error("another rule is named `{0}` already")]
+    DuplicateId(String),
+    /// A rule that nothing can match.
+    #[error("rule `{0}` has nothing to match: give it exact, prefix, names, extensions or regex")]
+    NothingToMatch(String),
+    /// A path that cannot be a rule's.
+    #[error("`{}` is not a path that a rule can match: {why}", Escaped(.path.as_bytes()))]
+    Path {
+        /// What was written.
+        path: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A segment's name or extension that cannot be a rule's.
+    #[error("`{}` is not one name: {why}", Escaped(.name.as_bytes()))]
+    Name {
+        /// What was written.
+        name: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// An expression that does not compile.
+    #[error("expression `{}`: {why}", Escaped(.pattern.as_bytes()))]
+    Regex {
+        /// What was written.
+        pattern: String,
+        /// What is wrong with it, in the words of the compiler of expressions.
+        why: String,
+    },
+    /// More than the engine is made for.
+    #[error("{found} {what}, at most {most} are compiled")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// How many there are.
+        found: usize,
+        /// How many there may be.
+        most: usize,
+    },
+    /// A network that would hit nearly everyone.
+    #[error("{0} is the whole address space")]
+    WholeSpace(IpNet),
+}
+
+impl Place {
+    /// A place in a section.
+    pub const fn new(section: &'static str, key: &'static str) -> Self {
+        Self {
+            section,
+            rule: None,
+            key,
+            entry: None,
+        }
+    }
+
+    /// The same place in a rule of the section.
+    pub const fn rule(self, rule: usize) -> Self {
+        Self {
+            rule: Some(rule),
+            ..self
+        }
+    }
+
+    /// An entry of the list at this place.
+    pub const fn entry(self, entry: usize) -> Self {
+        Self {
+            entry: Some(entry),
+            ..self
+        }
+    }
+
+    /// Something wrong at this place.
+    pub(crate) fn refuse(self, problem: impl Into<Problem>) -> ConfigError {
+        ConfigError {
+            place: self,
+            problem: problem.into(),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.section)?;
+        if let Some(rule) = self.rule {
+            write!(f, "[{rule}]")?;
+        }
+        if !self.key.is_empty() {
+            write!(f, ".{}", self.key)?;
+        }
+        match self.entry {
+            Some(entry) => write!(f, "[{entry}]"),
+            None => Ok(()),
+        }
+    }
+}

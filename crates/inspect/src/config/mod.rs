@@ -1,0 +1,40 @@
+//! What the configurations of all watchmen are written in.
+
+mod error;
+mod network;
+mod period;
+pub mod serde_mode;
+mod strings;
+
+pub use error::{ConfigError, Place, Problem};
+pub use network::{Network, NetworkError};
+pub use period::Period;
+pub use strings::Strings;
+
+/// Implements serde for a type by its text: `FromStr` reads it, `Display` writes it.
+macro_rules! serde_as_text {
+    ($type:ty, $expecting:literal) => {
+        impl<'de> serde::Deserialize<'de> for $type {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                struct Text;
+                impl serde::de::Visitor<'_> for Text {
+                    type Value = $type;
+                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        f.write_str($expecting)
+                    }
+                    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<$type, E> {
+                        text.parse().map_err(E::custom)
+                    }
+                }
+                from.deserialize_str(Text)
+            }
+        }
+
+        impl serde::Serialize for $type {
+            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.collect_str(self)
+            }
+        }
+    };
+}
+pub(crate) use serde_as_text;

@@ -1,0 +1,26 @@
+//! Serde for [`Mode`], which core keeps free of it: `"enforce"` or `"observe"`. For fields of type
+//! `Option<Mode>`, as `#[serde(default, with = "gabion_inspect::serde_mode")]`.
+
+use gabion_core::Mode;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+#[derive(Deserialize, Serialize)]
+#[serde(remote = "Mode", rename_all = "lowercase")]
+enum Text {
+    Enforce,
+    Observe,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Wrapped(#[serde(with = "Text")] Mode);
+
+/// Reads a mode.
+pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Mode>, D::Error> {
+    Wrapped::deserialize(from).map(|wrapped| Some(wrapped.0))
+}
+
+/// Writes a mode.
+#[expect(clippy::ref_option, reason = "the signature that serde asks for")]
+pub fn serialize<S: Serializer>(mode: &Option<Mode>, to: S) -> Result<S::Ok, S::Error> {
+    mode.map(Wrapped).serialize(to)
+}

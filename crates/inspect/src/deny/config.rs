@@ -1,0 +1,94 @@
+//! What is refused by its path.
+
+use std::{fmt, str::FromStr};
+
+use gabion_core::Mode;
+use serde::{Deserialize, Serialize};
+
+use crate::{Period, Strings, config::serde_as_text};
+
+/// One `[[deny]]` rule: it matches where any of its parts does, in any view of the path.
+///
+/// All parts but `regex` ignore ASCII case, `;parameters`, and what file systems ignore at the end
+/// of a name: dots, blanks, `::$DATA`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[expect(clippy::exhaustive_structs, reason = "plain data, written by hand")]
+pub struct DenyRule {
+    /// The rule's name in events.
+    pub id: String,
+    /// Whole paths.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub exact: Strings,
+    /// The path itself and everything under it, by segment: `/public` is not `/publicity`.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub prefix: Strings,
+    /// Names of a file or directory, on any segment.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub names: Strings,
+    /// Extensions, without the dot, on any segment.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub extensions: Strings,
+    /// Expressions, searched for in each view; case counts unless they say `(?i)`.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub regex: Strings,
+    /// What happens.
+    #[serde(default)]
+    pub then: Then,
+    /// Whether it acts; the document's mode where it says nothing.
+    #[serde(default, with = "crate::serde_mode", skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+}
+
+/// What a rule does: `"403"`, `"404"`, `"ban"`, or `"ban 1h"`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Then {
+    /// Answers 403.
+    #[default]
+    Forbid,
+    /// Answers 404, so as not to confirm that a guard stands here.
+    NotFound,
+    /// Answers 403 and bans the client, for the time given or `[ban] first`.
+    Ban(Option<Period>),
+}
+
+/// Why a text says nothing that a rule can do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{}` is not \"403\", \"404\", \"ban\" nor \"ban 1h\"", gabion_core::Escaped(.0.as_bytes()))]
+pub struct ThenError(String);
+
+serde_as_text!(Then, "\"403\", \"404\", \"ban\" or \"ban 1h\"");
+
+fn is_empty(strings: &Strings) -> bool {
+    strings.is_empty()
+}
+
+impl FromStr for Then {
+    type Err = ThenError;
+
+    fn from_str(text: &str) -> Result<Self, ThenError> {
+        let refuse = || ThenError(text.to_owned());
+        match text.split_once(' ') {
+            None if text == "403" => Ok(Self::Forbid),
+            None if text == "404" => Ok(Self::NotFound),
+            None if text == "ban" => Ok(Self::Ban(None)),
+            Some(("ban", period)) => match period.parse() {
+                Ok(period) => Ok(Self::Ban(Some(period))),
+                Err(_) => Err(refuse()),
+            },
+            _ => Err(refuse()),
+        }
+    }
+}
+
+impl fmt::Display for Then {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Forbid => f.write_str("403"),
+            Self::NotFound => f.write_str("404"),
+            Self::Ban(None) => f.write_str("ban"),
+            Self::Ban(Some(period)) => write!(f, "ban {period}"),
+        }
+    }
+}

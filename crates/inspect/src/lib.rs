@@ -1,0 +1,30 @@
+//! The watchmen of gabion: each judges [`Facts`](gabion_core::Facts), alone or in a chain.
+//!
+//! | watchman | refuses |
+//! |---|---|
+//! | [`Sanity`] | heads that no honest client sends and that two servers would read differently |
+//! | [`Allow`] | nothing: it lets through what is never to be judged further |
+//! | [`Ban`] | clients on a list, and clients banned for a time |
+//! | [`Deny`] | paths that the server behind does not have and nobody should ask for |
+//!
+//! Each is compiled from plain data (`config` types that serde reads) into an immutable engine;
+//! what changes while it runs (timed bans) lives apart, in a bounded [`BanTable`].
+//!
+//! # Dependencies
+//!
+//! `regex-automata` matches what typed rules cannot say, with a bound on memory that `regex` does
+//! not offer for many patterns at once. `papaya` holds timed bans: they are read on every request
+//! and its reads take no lock. `humantime` reads durations. `ipnet` is the type of a network.
+
+mod allow;
+mod ban;
+mod config;
+mod deny;
+mod sanity;
+
+pub use allow::{Allow, AllowConfig};
+pub use ban::{Ban, BanConfig, BanTable, IpRanges, List, ListError, Standing};
+pub use config::serde_mode;
+pub use config::{ConfigError, Network, NetworkError, Period, Place, Problem, Strings};
+pub use deny::{Deny, DenyRule, Then};
+pub use sanity::Sanity;
