@@ -6,7 +6,10 @@ use crate::{ClientIp, ClientRules, Now, PathViews, PeerAddr, Upgrade};
 
 /// The head of a request, borrowed from wherever it lives.
 #[derive(Clone, Copy, Debug)]
-#[expect(clippy::exhaustive_structs, reason = "built by every adapter, and by tests")]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "built by every adapter, and by tests"
+)]
 pub struct Head<'r> {
     /// The method.
     pub method: &'r Method,

@@ -34,6 +34,8 @@
 //! }
 //! ```
 
+#![warn(clippy::indexing_slicing)]
+
 mod bans;
 mod client;
 mod event;

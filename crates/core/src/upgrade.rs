@@ -67,7 +67,12 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(method: &str, version: Version, headers: &[(&str, &str)], protocol: Option<&str>) -> Upgrade {
+    fn check(
+        method: &str,
+        version: Version,
+        headers: &[(&str, &str)],
+        protocol: Option<&str>,
+    ) -> Upgrade {
         let method: Method = method.parse().unwrap();
         let uri = Uri::from_static("/ws");
         let headers: HeaderMap = headers
@@ -94,8 +99,14 @@ mod tests {
         assert_eq!(check("GET", v11, &both, None), Upgrade::WebSocket);
         assert_eq!(check("GET", v11, &[], None), Upgrade::None);
         assert_eq!(check("GET", v11, &[ask], None), Upgrade::Incomplete);
-        assert_eq!(check("GET", Version::HTTP_10, &both, None), Upgrade::Incomplete);
-        let h2c = [("upgrade", "h2c"), ("connection", "upgrade, http2-settings")];
+        assert_eq!(
+            check("GET", Version::HTTP_10, &both, None),
+            Upgrade::Incomplete
+        );
+        let h2c = [
+            ("upgrade", "h2c"),
+            ("connection", "upgrade, http2-settings"),
+        ];
         assert_eq!(check("GET", v11, &h2c, None), Upgrade::Other);
         let split = [ask, ("connection", "close"), ("connection", "upgrade")];
         assert_eq!(check("GET", v11, &split, None), Upgrade::WebSocket);
@@ -104,8 +115,14 @@ mod tests {
     #[test]
     fn http2_handshakes() {
         let v2 = Version::HTTP_2;
-        assert_eq!(check("CONNECT", v2, &[], Some("websocket")), Upgrade::WebSocket);
-        assert_eq!(check("CONNECT", v2, &[], Some("connect-udp")), Upgrade::OtherProtocol);
+        assert_eq!(
+            check("CONNECT", v2, &[], Some("websocket")),
+            Upgrade::WebSocket
+        );
+        assert_eq!(
+            check("CONNECT", v2, &[], Some("connect-udp")),
+            Upgrade::OtherProtocol
+        );
         assert_eq!(check("CONNECT", v2, &[], None), Upgrade::Tunnel);
     }
 }

@@ -12,8 +12,14 @@ use crate::{Evidence, Malformed, Mode, Offence, Reading, RuleId};
 /// `Pass` and `Allow` differ: a pass leaves the request to whoever judges next, an allow ends the
 /// judgement in the request's favour.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(clippy::exhaustive_enums, reason = "who enforces must handle every answer")]
-#[expect(clippy::large_enum_variant, reason = "a denial is rare, and boxing it would allocate")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "who enforces must handle every answer"
+)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a denial is rare, and boxing it would allocate"
+)]
 pub enum Verdict {
     /// Nothing to say against it.
     Pass,

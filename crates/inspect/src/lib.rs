@@ -16,6 +16,8 @@
 //! not offer for many patterns at once. `papaya` holds timed bans: they are read on every request
 //! and its reads take no lock. `humantime` reads durations. `ipnet` is the type of a network.
 
+#![warn(clippy::indexing_slicing)]
+
 mod allow;
 mod ban;
 mod config;
@@ -23,7 +25,7 @@ mod deny;
 mod sanity;
 
 pub use allow::{Allow, AllowConfig};
-pub use ban::{Ban, BanConfig, BanTable, IpRanges, List, ListError, Standing};
+pub use ban::{Ban, BanConfig, BanTable, IpRanges, List, ListError, ListProblem, Listed, Standing};
 pub use config::serde_mode;
 pub use config::{ConfigError, Network, NetworkError, Period, Place, Problem, Strings};
 pub use deny::{Deny, DenyRule, Then};

@@ -7,6 +7,7 @@
 
 mod node;
 mod rules;
+mod scope;
 #[cfg(test)]
 mod tests;
 
@@ -31,6 +32,7 @@ pub struct ClientIp {
     addr: IpAddr,
     ipv6_prefix: u8,
     via_trusted: bool,
+    forwarded: bool,
 }
 
 // === impl PeerAddr ===
@@ -82,6 +84,12 @@ impl ClientIp {
     /// (its scheme, its host, the hops before it) may be passed on.
     pub const fn via_trusted(&self) -> bool {
         self.via_trusted
+    }
+
+    /// Whether the address may match a safelist. A private or loopback address out of a header
+    /// may not: no such client comes from outside, so somebody made it up.
+    pub fn may_be_allowed(&self) -> bool {
+        !self.forwarded || !(scope::is_private(self.addr) || scope::is_this_host(self.addr))
     }
 }
 

@@ -60,8 +60,10 @@ pub(super) fn parse(hop: &[u8]) -> Option<IpAddr> {
 /// identifier and `unknown` name nobody.
 pub(super) fn parse_forwarded(element: &[u8]) -> Option<IpAddr> {
     let mut pairs = element.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
-    pairs.find_map(|pair| {
-        let (name, value) = pair.split_at_checked(4)?;
-        name.eq_ignore_ascii_case(b"for=").then_some(value)
-    }).and_then(parse)
+    pairs
+        .find_map(|pair| {
+            let (name, value) = pair.split_at_checked(4)?;
+            name.eq_ignore_ascii_case(b"for=").then_some(value)
+        })
+        .and_then(parse)
 }

@@ -1,6 +1,6 @@
 //! The walk from the peer to the client.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use http::HeaderMap;
 use ipnet::IpNet;
@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use super::{
     ClientIp, PeerAddr,
     node::{self, rsplit_elements},
+    scope,
 };
 
 /// Who may speak for a client, and what counts as one client.
@@ -32,7 +33,9 @@ pub enum ForwardedBy {
 
 /// A network that nobody can vouch for as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0} cannot be a trusted proxy: anyone could name any client; name your balancer's networks")]
+#[error(
+    "{0} cannot be a trusted proxy: anyone could name any client; name your balancer's networks"
+)]
 pub struct TooWide(IpNet);
 
 impl Default for ClientRules {
@@ -106,15 +109,12 @@ impl ClientRules {
     ///    [`Self::MAX_HOPS`] does, the last hop that was read, or the peer.
     pub fn resolve(&self, peer: PeerAddr, headers: &HeaderMap) -> ClientIp {
         let via_trusted = self.trusts(peer.addr());
-        let addr = if via_trusted {
-            self.walk(peer.addr(), headers)
-        } else {
-            peer.addr()
-        };
+        let hop = via_trusted.then(|| self.walk(headers)).flatten();
         ClientIp {
-            addr,
+            addr: hop.unwrap_or(peer.addr()),
             ipv6_prefix: self.ipv6_prefix,
             via_trusted,
+            forwarded: hop.is_some(),
         }
     }
 
@@ -124,9 +124,9 @@ impl ClientRules {
     pub fn exempts(&self, addr: IpAddr) -> Option<&'static str> {
         if self.trusts(addr) {
             Some("it is a trusted proxy")
-        } else if addr.is_loopback() || addr.is_unspecified() {
+        } else if scope::is_this_host(addr) {
             Some("it is this host")
-        } else if !self.private_clients && is_private(addr) {
+        } else if !self.private_clients && scope::is_private(addr) {
             Some("it is a private address, most likely a proxy that is not trusted yet")
         } else {
             None
@@ -137,36 +137,24 @@ impl ClientRules {
         self.trusted.iter().any(|network| network.contains(&addr))
     }
 
-    fn walk(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    /// The last hop that the header names and whom trusted hops vouch for.
+    fn walk(&self, headers: &HeaderMap) -> Option<IpAddr> {
         let (name, read): (_, fn(&[u8]) -> Option<IpAddr>) = match self.header {
             ForwardedBy::XForwardedFor => ("x-forwarded-for", node::parse),
             ForwardedBy::Forwarded => ("forwarded", node::parse_forwarded),
         };
         let lines = headers.get_all(name).iter().rev();
         let hops = lines.flat_map(|line| rsplit_elements(line.as_bytes()));
-        let mut last = peer;
+        let mut last = None;
         for hop in hops.take(Self::MAX_HOPS) {
-            match read(hop) {
-                None => return last,
-                Some(addr) if !self.trusts(addr) => return addr,
-                Some(addr) => last = addr,
+            let Some(addr) = read(hop) else {
+                return last;
+            };
+            last = Some(addr);
+            if !self.trusts(addr) {
+                return last;
             }
         }
         last
-    }
-}
-
-/// Private, shared (RFC 6598), link-local and unique-local space.
-fn is_private(addr: IpAddr) -> bool {
-    fn v4(addr: Ipv4Addr) -> bool {
-        let [a, b, ..] = addr.octets();
-        addr.is_private() || addr.is_link_local() || (a == 100 && (64..128).contains(&b))
-    }
-    fn v6(addr: Ipv6Addr) -> bool {
-        addr.is_unique_local() || addr.is_unicast_link_local()
-    }
-    match addr {
-        IpAddr::V4(addr) => v4(addr),
-        IpAddr::V6(addr) => v6(addr),
     }
 }

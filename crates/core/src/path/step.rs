@@ -51,7 +51,10 @@ pub(super) fn cut_params(path: &[u8], out: &mut Vec<u8>) {
 
 /// Takes `\` as `/`.
 pub(super) fn backslash_as_slash(path: &[u8], out: &mut Vec<u8>) {
-    out.extend(path.iter().map(|&byte| if byte == b'\\' { b'/' } else { byte }));
+    out.extend(
+        path.iter()
+            .map(|&byte| if byte == b'\\' { b'/' } else { byte }),
+    );
 }
 
 /// Cuts the path at its first NUL.

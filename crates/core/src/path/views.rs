@@ -73,8 +73,8 @@ impl<'r> PathViews<'r> {
         self.raw
     }
 
-    /// Why the path has no single reading; such a path still has views, so that a rule can say
-    /// what it was after.
+    /// Why the path has no single reading. Such a path still has views, so that a rule can say
+    /// what it was after, unless it is no path at all ([`Malformed::Form`]).
     pub const fn malformed(&self) -> Option<Malformed> {
         self.malformed
     }
@@ -98,9 +98,16 @@ impl<'r> PathViews<'r> {
         let mut decoded = Vec::new();
         step::decode(self.raw, &mut decoded);
         self.malformed = Malformed::of(self.raw, &decoded);
+        if self.malformed == Some(Malformed::Form) {
+            return;
+        }
 
         let mut scratch = Vec::new();
-        let room = self.raw.len().saturating_mul(2).saturating_add(Self::MAX_BYTES);
+        let room = self
+            .raw
+            .len()
+            .saturating_mul(2)
+            .saturating_add(Self::MAX_BYTES);
         let mut next = 0;
         while let Some(&from) = self.readings.get(next) {
             next += 1;
@@ -124,7 +131,11 @@ impl<'r> PathViews<'r> {
         if above_root {
             self.malformed.get_or_insert(Malformed::AboveRoot);
         }
-        if !self.readings.iter().any(|known| self.bytes(known) == scratch) {
+        if !self
+            .readings
+            .iter()
+            .any(|known| self.bytes(known) == scratch)
+        {
             self.push(scratch, reading);
         }
     }

@@ -1,22 +1,95 @@
 //! Lets through what is never to be judged further.
+//!
+//! A request is let through when
+//! 1. its client's address lies in a network of the safelist, unless the address is a private one
+//!    that came out of a header ([`gabion_core::ClientIp::may_be_allowed`]); or
+//! 2. its path is well-formed and lies under an allowed path in *every* view, so that no reading
+//!    of it leads elsewhere.
 
 mod config;
+#[cfg(test)]
+mod tests;
 
-use gabion_core::{Facts, Inspect, Trace, Verdict};
+use gabion_core::{Cause, Facts, Inspect, PathViews, Reading, Reason, RuleId, Trace, Verdict};
+use ipnet::IpNet;
+
+use crate::{ConfigError, Place, Problem};
 
 pub use config::AllowConfig;
 
-use crate::ConfigError;
-
-/// Lets through what is never to be judged further.
+/// Lets requests through by address or path. Compiled from [`AllowConfig`]; immutable.
+///
+/// # Cost
+///
+/// A comparison per network and per path, of which a safelist has few. No allocation.
 #[derive(Debug)]
-pub struct Allow;
+pub struct Allow {
+    networks: Vec<IpNet>,
+    paths: Vec<Box<[u8]>>,
+}
+
+const BY_NETWORK: RuleId = RuleId::builtin("allow/network");
+const BY_PATH: RuleId = RuleId::builtin("allow/path");
 
 impl Allow {
-    /// Compiles `config`.
+    /// Compiles a safelist.
+    ///
+    /// # Errors
+    ///
+    /// Every network that is the whole address space, and every path that is not written plainly
+    /// or is the root.
     pub fn compile(config: &AllowConfig) -> Result<Self, Vec<ConfigError>> {
-        let _ = config;
-        Ok(Self)
+        let mut errors = Vec::new();
+        for (entry, network) in config.networks.iter().enumerate() {
+            if network.net().prefix_len() == 0 {
+                let place = Place::new("allow", "networks").entry(entry);
+                errors.push(place.refuse(Problem::WholeSpace(network.net())));
+            }
+        }
+        let mut paths = Vec::with_capacity(config.paths.len());
+        for (entry, text) in config.paths.iter().enumerate() {
+            match path(text) {
+                Ok(path) => paths.push(path.into()),
+                Err(problem) => {
+                    errors.push(Place::new("allow", "paths").entry(entry).refuse(problem));
+                }
+            }
+        }
+        if errors.is_empty() {
+            let networks = config
+                .networks
+                .iter()
+                .map(|network| network.net())
+                .collect();
+            Ok(Self { networks, paths })
+        } else {
+            Err(errors)
+        }
+    }
+
+    fn by_network(&self, facts: &Facts<'_>) -> Option<Cause> {
+        let client = &facts.client;
+        let holds = |network: &&IpNet| network.contains(&client.addr());
+        let network = self.networks.iter().find(holds)?;
+        let why = format!("{} is in {network}", client.addr());
+        client
+            .may_be_allowed()
+            .then(|| Cause::new(BY_NETWORK, Reason::Said(why.into())))
+    }
+
+    fn by_path(&self, facts: &Facts<'_>) -> Option<Cause> {
+        let views = &facts.path;
+        let allowed = |path: &&Box<[u8]>| views.iter().all(|view| is_under(view.path, path));
+        if views.malformed().is_some() {
+            return None;
+        }
+        let path = self.paths.iter().find(allowed)?;
+        Some(Cause::in_path(
+            BY_PATH,
+            Reason::Prefix,
+            path,
+            Reading::AS_SENT,
+        ))
     }
 }
 
@@ -25,7 +98,28 @@ impl Inspect for Allow {
         "allow"
     }
 
-    fn inspect(&self, _facts: &Facts<'_>, _trace: &mut Trace) -> Verdict {
-        Verdict::Pass
+    fn inspect(&self, facts: &Facts<'_>, _trace: &mut Trace) -> Verdict {
+        let cause = self.by_network(facts).or_else(|| self.by_path(facts));
+        cause.map_or(Verdict::Pass, Verdict::Allow)
+    }
+}
+
+/// Whether `path` is `prefix` or lies below it.
+fn is_under(path: &[u8], prefix: &[u8]) -> bool {
+    matches!(path.strip_prefix(prefix), Some([] | [b'/', ..]))
+}
+
+fn path(text: &str) -> Result<&[u8], Problem> {
+    let refuse = |why| Problem::Path {
+        path: text.to_owned(),
+        why,
+    };
+    let views = PathViews::of(text.as_bytes());
+    if views.malformed().is_some() || views.iter().any(|view| view.path != text.as_bytes()) {
+        return Err(refuse("write it plainly, beginning with /"));
+    }
+    match text.trim_end_matches('/') {
+        "" => Err(refuse("it would allow everything")),
+        path => Ok(path.as_bytes()),
     }
 }

@@ -17,7 +17,10 @@ pub struct ConfigError {
 
 /// A place in a configuration: `deny[3].prefix[0]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(clippy::exhaustive_structs, reason = "a path of at most four steps, made by hand")]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "a path of at most four steps, made by hand"
+)]
 pub struct Place {
     /// The section.
     pub section: &'static str,

@@ -36,7 +36,11 @@ pub struct DenyRule {
     #[serde(default)]
     pub then: Then,
     /// Whether it acts; the document's mode where it says nothing.
-    #[serde(default, with = "crate::serde_mode", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        with = "crate::serde_mode",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub mode: Option<Mode>,
 }
 
@@ -89,6 +93,65 @@ impl fmt::Display for Then {
             Self::NotFound => f.write_str("404"),
             Self::Ban(None) => f.write_str("ban"),
             Self::Ban(Some(period)) => write!(f, "ban {period}"),
+        }
+    }
+}
+
+impl DenyRule {
+    /// A rule that matches nothing yet.
+    pub fn new(id: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            exact: Strings::default(),
+            prefix: Strings::default(),
+            names: Strings::default(),
+            extensions: Strings::default(),
+            regex: Strings::default(),
+            then: Then::default(),
+            mode: None,
+        }
+    }
+
+    /// Matches these paths as a whole.
+    pub fn exact<S: Into<String>>(self, paths: impl IntoIterator<Item = S>) -> Self {
+        let exact = paths.into_iter().collect();
+        Self { exact, ..self }
+    }
+
+    /// Matches these paths and what is under them.
+    pub fn prefix<S: Into<String>>(self, paths: impl IntoIterator<Item = S>) -> Self {
+        let prefix = paths.into_iter().collect();
+        Self { prefix, ..self }
+    }
+
+    /// Matches segments with these names.
+    pub fn names<S: Into<String>>(self, names: impl IntoIterator<Item = S>) -> Self {
+        let names = names.into_iter().collect();
+        Self { names, ..self }
+    }
+
+    /// Matches segments with these extensions.
+    pub fn extensions<S: Into<String>>(self, extensions: impl IntoIterator<Item = S>) -> Self {
+        let extensions = extensions.into_iter().collect();
+        Self { extensions, ..self }
+    }
+
+    /// Matches what these expressions find.
+    pub fn regex<S: Into<String>>(self, patterns: impl IntoIterator<Item = S>) -> Self {
+        let regex = patterns.into_iter().collect();
+        Self { regex, ..self }
+    }
+
+    /// Sets what happens.
+    pub fn then(self, then: Then) -> Self {
+        Self { then, ..self }
+    }
+
+    /// Sets whether it acts.
+    pub fn mode(self, mode: Mode) -> Self {
+        Self {
+            mode: Some(mode),
+            ..self
         }
     }
 }

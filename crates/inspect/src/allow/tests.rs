@@ -1,0 +1,90 @@
+use gabion_core::{ClientRules, Head, Now, PeerAddr};
+use http::{HeaderMap, Method, Uri, Version};
+
+use super::*;
+
+fn allow() -> Allow {
+    let networks = ["203.0.113.7", "2001:db8::/32", "192.168.0.0/16"];
+    Allow::compile(&AllowConfig {
+        networks: networks.iter().map(|net| net.parse().unwrap()).collect(),
+        paths: ["/.well-known/acme-challenge/"].into_iter().collect(),
+    })
+    .unwrap()
+}
+
+#[track_caller]
+fn check(from: &str, forwarded: Option<&str>, path: &str, rule: Option<&str>) {
+    let uri: Uri = path.parse().unwrap();
+    let mut headers = HeaderMap::new();
+    if let Some(hop) = forwarded {
+        headers.insert("x-forwarded-for", hop.parse().unwrap());
+    }
+    let head = Head {
+        method: &Method::GET,
+        uri: &uri,
+        version: Version::HTTP_11,
+        headers: &headers,
+        protocol: None,
+    };
+    let rules = ClientRules::default()
+        .with_trusted(["10.0.0.0/8".parse().unwrap()])
+        .unwrap();
+    let peer = PeerAddr::new((from.parse::<std::net::IpAddr>().unwrap(), 4000).into());
+    let now = Now::new(std::time::Duration::ZERO, std::time::UNIX_EPOCH);
+    let facts = Facts::resolve(head, peer, &rules, now);
+    let verdict = allow().inspect(&facts, &mut Trace::new(&facts));
+    let got = match &verdict {
+        Verdict::Allow(cause) => Some(cause.rule.as_str()),
+        _ => None,
+    };
+    assert_eq!(got, rule, "{from} {path}: {verdict}");
+}
+
+#[test]
+fn by_address() {
+    check("203.0.113.7", None, "/.env", Some("allow/network"));
+    check("203.0.113.8", None, "/.env", None);
+    check("2001:db8::9", None, "/", Some("allow/network"));
+    check("10.0.0.1", Some("203.0.113.7"), "/", Some("allow/network"));
+    check("192.168.0.9", None, "/", Some("allow/network"));
+    check("10.0.0.1", Some("192.168.0.9"), "/", None);
+}
+
+#[test]
+fn by_path_in_every_view() {
+    let acme = "/.well-known/acme-challenge";
+    let rule = Some("allow/path");
+    check("198.51.100.1", None, &format!("{acme}/token"), rule);
+    check("198.51.100.1", None, acme, rule);
+    check("198.51.100.1", None, &format!("{acme}/%74oken"), rule);
+    check("198.51.100.1", None, &format!("{acme}s/token"), None);
+    check("198.51.100.1", None, &format!("{acme}/../../.env"), None);
+    check(
+        "198.51.100.1",
+        None,
+        &format!("{acme}/..%2f..%2f.env"),
+        None,
+    );
+    check("198.51.100.1", None, &format!("{acme}/..;/..;/.env"), None);
+    check("198.51.100.1", None, &format!("{acme}/%00"), None);
+    check("198.51.100.1", None, &format!("/x{acme}/token"), None);
+}
+
+#[test]
+fn errors_name_their_place() {
+    let errors = Allow::compile(&AllowConfig {
+        networks: vec!["0.0.0.0/0".parse().unwrap()],
+        paths: ["/", "x", "/a/../b"].into_iter().collect(),
+    })
+    .unwrap_err();
+    let places: Vec<_> = errors.iter().map(|error| error.place.to_string()).collect();
+    assert_eq!(
+        places,
+        [
+            "allow.networks[0]",
+            "allow.paths[0]",
+            "allow.paths[1]",
+            "allow.paths[2]"
+        ]
+    );
+}

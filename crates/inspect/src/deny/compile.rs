@@ -1,0 +1,258 @@
+//! From rules as they are written to the engine.
+
+use std::{collections::HashSet, time::Duration};
+
+use gabion_core::{Mode, PathViews, RuleId};
+use http::StatusCode;
+use regex_automata::{
+    MatchKind,
+    meta::{BuildError, Config, Regex},
+    nfa::thompson::WhichCaptures,
+    util::syntax,
+};
+
+use super::{
+    Deny, DenyRule, Rule, Then,
+    matcher::{Matcher, fold_path},
+    name::{Folded, MAX_LEN},
+};
+use crate::{ConfigError, Place, Problem, Strings};
+
+/// How many rules are compiled at most.
+const MAX_RULES: usize = 50_000;
+
+/// How many expressions are compiled at most: beyond, a search in all of them at once costs more
+/// memory than a request is worth.
+const MAX_REGEX: usize = 1_000;
+
+/// How large one expression may become, in bytes, and all of them together.
+const MAX_REGEX_SIZE: [usize; 2] = [1 << 20, 32 << 20];
+
+/// What is being compiled, and what was wrong so far.
+#[derive(Default)]
+struct Compiler {
+    enforced: Side,
+    observed: Side,
+    errors: Vec<ConfigError>,
+}
+
+/// The rules of one mode.
+#[derive(Default)]
+struct Side {
+    matcher: Matcher,
+    patterns: Vec<String>,
+    of_rule: Vec<usize>,
+}
+
+pub(super) fn compile(
+    rules: &[DenyRule],
+    mode: Mode,
+    first: Duration,
+) -> Result<Deny, Vec<ConfigError>> {
+    let too_many = |what, key, found, most| {
+        Place::new("deny", key).refuse(Problem::TooMany { what, found, most })
+    };
+    if rules.len() > MAX_RULES {
+        return Err(vec![too_many("rules", "", rules.len(), MAX_RULES)]);
+    }
+    let expressions = rules.iter().map(|rule| rule.regex.len()).sum();
+    if expressions > MAX_REGEX {
+        return Err(vec![too_many("expressions", "", expressions, MAX_REGEX)]);
+    }
+
+    let mut compiler = Compiler::default();
+    let mut names = HashSet::new();
+    let mut compiled = Vec::with_capacity(rules.len());
+    for (index, rule) in rules.iter().enumerate() {
+        compiled.extend(compiler.rule(index, rule, mode, first, &mut names));
+    }
+    let enforced = compiler.enforced.finish();
+    let observed = compiler.observed.finish();
+    match (enforced, observed) {
+        (Ok(enforced), Ok(observed)) if compiler.errors.is_empty() => Ok(Deny {
+            rules: compiled,
+            enforced,
+            observed,
+        }),
+        (enforced, observed) => {
+            compiler.errors.extend(enforced.err());
+            compiler.errors.extend(observed.err());
+            Err(compiler.errors)
+        }
+    }
+}
+
+impl Compiler {
+    fn rule<'r>(
+        &mut self,
+        index: usize,
+        rule: &'r DenyRule,
+        mode: Mode,
+        first: Duration,
+        names: &mut HashSet<&'r str>,
+    ) -> Option<Rule> {
+        let place = |key| Place::new("deny", key).rule(index);
+        if !names.insert(&rule.id) {
+            let problem = Problem::DuplicateId(rule.id.clone());
+            self.errors.push(place("id").refuse(problem));
+        }
+        let parts = [
+            &rule.exact,
+            &rule.prefix,
+            &rule.names,
+            &rule.extensions,
+            &rule.regex,
+        ];
+        if parts.iter().all(|part| part.is_empty()) {
+            let problem = Problem::NothingToMatch(rule.id.clone());
+            self.errors.push(place("").refuse(problem));
+        }
+        let mode = rule.mode.unwrap_or(mode);
+        self.parts(index, rule, mode);
+        let (status, ban_for) = match rule.then {
+            Then::Forbid => (StatusCode::FORBIDDEN, None),
+            Then::NotFound => (StatusCode::NOT_FOUND, None),
+            Then::Ban(period) => (
+                StatusCode::FORBIDDEN,
+                Some(period.map_or(first, |period| period.0)),
+            ),
+        };
+        match RuleId::new(&rule.id) {
+            Ok(id) => Some(Rule {
+                id,
+                mode,
+                status,
+                ban_for,
+            }),
+            Err(error) => {
+                self.errors.push(place("id").refuse(error));
+                None
+            }
+        }
+    }
+
+    fn parts(&mut self, index: usize, rule: &DenyRule, mode: Mode) {
+        let side = match mode {
+            Mode::Enforce => &mut self.enforced,
+            Mode::Observe => &mut self.observed,
+        };
+        let errors = &mut self.errors;
+        let mut each = |key, texts: &Strings, add: &mut dyn FnMut(&str) -> Result<(), Problem>| {
+            for (entry, text) in texts.iter().enumerate() {
+                if let Err(problem) = add(text) {
+                    errors.push(
+                        Place::new("deny", key)
+                            .rule(index)
+                            .entry(entry)
+                            .refuse(problem),
+                    );
+                }
+            }
+        };
+        let matcher = &mut side.matcher;
+        each("exact", &rule.exact, &mut |text| {
+            matcher.exact.entry(path(text)?).or_insert(index);
+            Ok(())
+        });
+        each("prefix", &rule.prefix, &mut |text| {
+            matcher.prefix.entry(path(text)?).or_insert(index);
+            Ok(())
+        });
+        each("names", &rule.names, &mut |text| {
+            matcher.names.entry(name(text)?).or_insert(index);
+            Ok(())
+        });
+        each("extensions", &rule.extensions, &mut |text| {
+            let bare = text.strip_prefix('.').unwrap_or(text);
+            matcher.extensions.entry(name(bare)?).or_insert(index);
+            Ok(())
+        });
+        each("regex", &rule.regex, &mut |text| {
+            build(&[text], MAX_REGEX_SIZE[0]).map_err(|error| Problem::Regex {
+                pattern: text.to_owned(),
+                why: say(&error),
+            })?;
+            side.patterns.push(text.to_owned());
+            side.of_rule.push(index);
+            Ok(())
+        });
+    }
+}
+
+impl Side {
+    fn finish(self) -> Result<Matcher, ConfigError> {
+        let mut matcher = self.matcher;
+        if !self.patterns.is_empty() {
+            let regex = build(&self.patterns, MAX_REGEX_SIZE[1]).map_err(|error| {
+                Place::new("deny", "").refuse(Problem::Regex {
+                    pattern: format!("all {} together", self.patterns.len()),
+                    why: say(&error),
+                })
+            })?;
+            matcher.regex = Some((regex, self.of_rule));
+        }
+        Ok(matcher)
+    }
+}
+
+/// A path as rules hold it. It must be written plainly: what a rule says is what it matches.
+fn path(text: &str) -> Result<Box<[u8]>, Problem> {
+    let refuse = |why| Problem::Path {
+        path: text.to_owned(),
+        why,
+    };
+    if !text.starts_with('/') {
+        return Err(refuse("it must begin with /"));
+    }
+    let views = PathViews::of(text.as_bytes());
+    if views.malformed().is_some() || views.iter().any(|view| view.path != text.as_bytes()) {
+        return Err(refuse(
+            "write it plainly: no escapes, ;parameters, \\, // or dot segments",
+        ));
+    }
+    let folded = fold_path(text.as_bytes()).ok_or_else(|| refuse("it is longer than 512 bytes"))?;
+    Ok(folded.as_bytes().into())
+}
+
+fn name(text: &str) -> Result<Box<[u8]>, Problem> {
+    let refuse = |why| Problem::Name {
+        name: text.to_owned(),
+        why,
+    };
+    if text.is_empty() || text.len() > MAX_LEN {
+        return Err(refuse("1 to 512 bytes are needed"));
+    }
+    if text.contains(|c: char| "/\\%;:?#".contains(c) || c.is_control()) {
+        return Err(refuse("it holds a character that ends a name"));
+    }
+    if text.ends_with(['.', ' ']) {
+        return Err(refuse(
+            "dots and blanks at the end are ignored, so leave them out",
+        ));
+    }
+    let folded = Folded::of(text.as_bytes()).ok_or_else(|| refuse("it is too long"))?;
+    Ok(folded.as_bytes().into())
+}
+
+/// Captures stay off: with them, memory grows with patterns times states, up to gigabytes.
+fn build<P: AsRef<str>>(patterns: &[P], size: usize) -> Result<Regex, BuildError> {
+    let config = Config::new()
+        .match_kind(MatchKind::All)
+        .which_captures(WhichCaptures::None)
+        .utf8_empty(false)
+        .nfa_size_limit(Some(size))
+        .onepass_size_limit(Some(size));
+    Regex::builder()
+        .configure(config)
+        .syntax(syntax::Config::new().utf8(false))
+        .build_many(patterns)
+}
+
+/// The innermost reason: the outer ones only say that building failed.
+fn say(error: &BuildError) -> String {
+    match (error.size_limit(), error.syntax_error()) {
+        (Some(limit), _) => format!("needs more than {limit} bytes once compiled"),
+        (None, Some(syntax)) => syntax.to_string(),
+        (None, None) => error.to_string(),
+    }
+}

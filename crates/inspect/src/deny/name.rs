@@ -1,0 +1,87 @@
+//! What counts as one name within a path.
+
+/// The longest name, prefix or path that a rule may hold, in bytes.
+pub(super) const MAX_LEN: usize = 512;
+
+/// Bytes folded to one case, on the stack.
+pub(super) struct Folded {
+    bytes: [u8; MAX_LEN],
+    len: usize,
+}
+
+/// The readings of a segment as a name: the segment as a whole, and the pieces between the
+/// characters at which some server or file system ends a name.
+pub(super) fn readings(segment: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let name = before_params(segment);
+    let ends = |byte: &u8| matches!(byte, b':' | b'?' | b'#');
+    let pieces = name.split(ends).filter(|piece| piece.len() < name.len());
+    std::iter::once(name).chain(pieces).map(trim_end)
+}
+
+/// The name without what is ignored at its end; the whole name if nothing else is in it.
+pub(super) fn plain(segment: &[u8]) -> &[u8] {
+    let name = before_params(segment);
+    let stream = name.windows(3).position(|window| window == b"::$");
+    let name = stream.and_then(|at| name.get(..at)).unwrap_or(name);
+    match trim_end(name) {
+        [] => segment,
+        trimmed => trimmed,
+    }
+}
+
+/// What follows the last dot of a name.
+pub(super) fn extension(name: &[u8]) -> Option<&[u8]> {
+    let dot = name.iter().rposition(|&byte| byte == b'.')?;
+    name.get(dot.saturating_add(1)..)
+}
+
+fn before_params(segment: &[u8]) -> &[u8] {
+    segment
+        .split(|&byte| byte == b';')
+        .next()
+        .unwrap_or_default()
+}
+
+/// Cuts what file systems and servers ignore at the end of a name: dots and blanks, the no-break
+/// space among them.
+fn trim_end(mut name: &[u8]) -> &[u8] {
+    loop {
+        name = match name {
+            [rest @ .., b'.' | b' ' | b'\t' | b'\r' | b'\n'] | [rest @ .., 0xc2, 0xa0] => rest,
+            trimmed => return trimmed,
+        };
+    }
+}
+
+// === impl Folded ===
+
+impl Folded {
+    pub(super) const fn new() -> Self {
+        Self {
+            bytes: [0; MAX_LEN],
+            len: 0,
+        }
+    }
+
+    /// Folds `name`; `None` where it is longer than any rule.
+    pub(super) fn of(name: &[u8]) -> Option<Self> {
+        let mut folded = Self::new();
+        folded.push(name).then_some(folded)
+    }
+
+    /// Appends `bytes`; says whether there was room.
+    pub(super) fn push(&mut self, bytes: &[u8]) -> bool {
+        let end = self.len.saturating_add(bytes.len());
+        let Some(room) = self.bytes.get_mut(self.len..end) else {
+            return false;
+        };
+        room.copy_from_slice(bytes);
+        room.make_ascii_lowercase();
+        self.len = end;
+        true
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+}

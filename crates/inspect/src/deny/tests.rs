@@ -1,0 +1,261 @@
+use std::{fs, path::Path};
+
+use gabion_core::{Malformed, PathViews};
+
+use super::*;
+use crate::{Place, Problem};
+
+const FIRST: Duration = Duration::from_secs(600);
+
+#[track_caller]
+fn compile(rules: &[DenyRule]) -> Deny {
+    Deny::compile(rules, Mode::Enforce, FIRST).unwrap()
+}
+
+#[track_caller]
+fn check(deny: &Deny, path: &str, rule: Option<&str>) {
+    let denial = deny.judges(path.as_bytes());
+    let got = denial.as_ref().map(|denial| denial.cause.rule.as_str());
+    assert_eq!(got, rule, "{path}: {denial:?}");
+}
+
+#[test]
+fn extension_on_any_segment() {
+    let deny = compile(&[DenyRule::new("php").extensions(["php", ".phtml"])]);
+    for path in [
+        "/a.php",
+        "/A.PHP",
+        "/a.php/x",
+        "/a.phtml",
+        "/.php",
+        "/a.php.",
+        "/a.php::$DATA",
+    ] {
+        check(&deny, path, Some("php"));
+    }
+    for path in ["/a.php.bak", "/php", "/a.phpx", "/a.php~", "/index;.php"] {
+        check(&deny, path, None);
+    }
+}
+
+#[test]
+fn prefix_by_segment() {
+    let deny = compile(&[DenyRule::new("public").prefix(["/public/"])]);
+    for path in [
+        "/public",
+        "/public/",
+        "/Public/x",
+        "/public./x",
+        "//public/x",
+        "/a/../public",
+    ] {
+        check(&deny, path, Some("public"));
+    }
+    for path in ["/publicity", "/a/public", "/public.html", "/public/../x"] {
+        check(&deny, path, None);
+    }
+    let everything = compile(&[DenyRule::new("all").prefix(["/"])]);
+    check(&everything, "/", Some("all"));
+    check(&everything, "/x", Some("all"));
+}
+
+#[test]
+fn exact_path_with_or_without_a_slash_at_its_end() {
+    let deny = compile(&[DenyRule::new("status").exact(["/server-status"])]);
+    check(&deny, "/server-status", Some("status"));
+    check(&deny, "/Server-Status/", Some("status"));
+    check(&deny, "/server%2dstatus", Some("status"));
+    check(&deny, "/server-status/x", None);
+    check(&deny, "/x/server-status", None);
+}
+
+#[test]
+fn name_on_any_segment() {
+    let deny = compile(&[DenyRule::new("dotfiles").names([".env", ".git"])]);
+    for path in [
+        "/.env",
+        "/api/.env",
+        "/.git/config",
+        "/.GIT/HEAD",
+        "/.env%20",
+        "/.env::$DATA",
+    ] {
+        check(&deny, path, Some("dotfiles"));
+    }
+    for path in ["/.environment", "/env", "/.env.example", "/.gitignore"] {
+        check(&deny, path, None);
+    }
+}
+
+#[test]
+fn regex_sees_every_view() {
+    let deny = compile(&[DenyRule::new("backup").regex([r"\.(bak|old)$", r"^/dump"])]);
+    let denial = deny.judges(b"/x/a%2ebak").unwrap();
+    assert_eq!(denial.cause.evidence.as_bytes(), b"/x/a.bak");
+    assert_eq!(denial.cause.view.unwrap().to_string(), "decoded");
+    check(&deny, "/dump.sql", Some("backup"));
+    check(&deny, "/a.bak.txt", None);
+}
+
+#[test]
+fn what_a_rule_does() {
+    let minute = crate::Period(Duration::from_secs(60));
+    let deny = compile(&[
+        DenyRule::new("a").exact(["/a"]),
+        DenyRule::new("b").exact(["/b"]).then(Then::NotFound),
+        DenyRule::new("c").exact(["/c"]).then(Then::Ban(None)),
+        DenyRule::new("d")
+            .exact(["/d"])
+            .then(Then::Ban(Some(minute))),
+    ]);
+    let outcome = |path: &str| {
+        let denial = deny.judges(path.as_bytes()).unwrap();
+        (
+            denial.status.as_u16(),
+            denial.offence.map(|offence| offence.ban_for),
+        )
+    };
+    assert_eq!(outcome("/a"), (403, None));
+    assert_eq!(outcome("/b"), (404, None));
+    assert_eq!(outcome("/c"), (403, Some(FIRST)));
+    assert_eq!(outcome("/d"), (403, Some(minute.0)));
+}
+
+#[test]
+fn observed_rule_never_hides_an_enforced_one() {
+    let deny = compile(&[
+        DenyRule::new("watched").prefix(["/a"]).mode(Mode::Observe),
+        DenyRule::new("acting").extensions(["php"]),
+    ]);
+    check(&deny, "/a/x.php", Some("acting"));
+    check(&deny, "/a/x", None);
+}
+
+#[test]
+fn all_errors_at_once_each_with_its_place() {
+    let rules = [
+        DenyRule::new("bad id").exact(["/x"]),
+        DenyRule::new("twice").exact(["x", "/%61", "/a//b"]),
+        DenyRule::new("twice").names(["a/b", ""]),
+        DenyRule::new("empty"),
+        DenyRule::new("re").regex(["ok", "(", r"\w{9999}{99}"]),
+    ];
+    let errors = Deny::compile(&rules, Mode::Enforce, FIRST).unwrap_err();
+    let places: Vec<_> = errors.iter().map(|error| error.place.to_string()).collect();
+    assert_eq!(
+        places,
+        [
+            "deny[0].id",
+            "deny[1].exact[0]",
+            "deny[1].exact[1]",
+            "deny[1].exact[2]",
+            "deny[2].id",
+            "deny[2].names[0]",
+            "deny[2].names[1]",
+            "deny[3]",
+            "deny[4].regex[1]",
+            "deny[4].regex[2]",
+        ]
+    );
+    assert!(
+        errors
+            .iter()
+            .all(|error| !error.to_string().contains('\n') || error.place.key == "regex")
+    );
+    let most = Place::new("deny", "");
+    let flood: Vec<_> = (0..1001).map(|n| n.to_string()).collect();
+    let errors =
+        Deny::compile(&[DenyRule::new("flood").regex(flood)], Mode::Enforce, FIRST).unwrap_err();
+    assert_eq!(errors.len(), 1);
+    assert_eq!(errors[0].place, most);
+    assert!(matches!(
+        errors[0].problem,
+        Problem::TooMany { found: 1001, .. }
+    ));
+}
+
+/// The vectors' literal rules, as nginx users write them, and the typed ones that gabion offers.
+fn columns() -> [(&'static str, usize, Deny); 2] {
+    let literal = [
+        DenyRule::new("php").regex([r"\.php$"]),
+        DenyRule::new("pub").regex(["^/public/"]),
+    ];
+    let family = [
+        "php", "php3", "php4", "php5", "php6", "php7", "php8", "phtml", "phar", "phps", "pht",
+    ];
+    let typed = [
+        DenyRule::new("php").extensions(family),
+        DenyRule::new("pub").prefix(["/public"]),
+    ];
+    [
+        ("literal", 6, compile(&literal)),
+        ("typed", 7, compile(&typed)),
+    ]
+}
+
+/// Bytes of a target as the vectors write them: `\xNN` and `\uNNNN` are escapes.
+fn unescape(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("\\x") {
+        bytes.extend_from_slice(rest[..at].as_bytes());
+        bytes.push(u8::from_str_radix(&rest[at + 2..at + 4], 16).unwrap());
+        rest = &rest[at + 4..];
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    bytes
+}
+
+/// The path of a target, as hyper cuts it out.
+fn path_of(target: &[u8]) -> Vec<u8> {
+    let end = target
+        .iter()
+        .position(|byte| b"?#".contains(byte))
+        .unwrap_or(target.len());
+    let target = &target[..end];
+    let text = String::from_utf8_lossy(target);
+    let Some(scheme) = text.find("://").filter(|_| !text.starts_with('/')) else {
+        return if target.first() == Some(&b'/') || text.contains('\\') || text.starts_with(' ') {
+            target.to_vec()
+        } else {
+            Vec::new()
+        };
+    };
+    match target[scheme + 3..].iter().position(|&byte| byte == b'/') {
+        Some(slash) => target[scheme + 3 + slash..].to_vec(),
+        None => b"/".to_vec(),
+    }
+}
+
+#[test]
+fn every_path_vector_is_judged_as_measured() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/deny.tsv");
+    let text = fs::read_to_string(file).unwrap();
+    let rows: Vec<Vec<&str>> = text
+        .lines()
+        .skip_while(|line| line.starts_with('#'))
+        .skip(1)
+        .map(|line| line.split('\t').collect())
+        .collect();
+    assert_eq!(rows.len(), 181, "the vectors are not all here");
+    for (column, at, deny) in columns() {
+        for row in &rows {
+            let path = path_of(&unescape(row[2]));
+            let views = PathViews::of(&path);
+            let denied = deny
+                .judges(&path)
+                .map(|denial| denial.cause.rule.to_string());
+            let refused = views.malformed().map(|malformed| match malformed {
+                Malformed::Form => "400 badform",
+                Malformed::Control(_) => "400 ctl",
+                Malformed::Escape => "400 badpct",
+                Malformed::Utf8 => "400 badutf8",
+                _ => "400 decctl",
+            });
+            let got = denied
+                .or(refused.map(Into::into))
+                .unwrap_or_else(|| "pass".into());
+            assert_eq!(got, row[at], "{column} row {} {}", row[0], row[2]);
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! What the upstream is told of the sender.
+//!
+//! Anyone can write these headers, so what a stranger says of itself is dropped. A trusted peer is
+//! believed: it must overwrite, or drop, each of them that its own clients could send.
+
+use gabion_core::{ClientIp, PeerAddr};
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{FORWARDED, HOST},
+};
+
+use super::headers::join;
+
+const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const HOST_ASKED: HeaderName = HeaderName::from_static("x-forwarded-host");
+const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+
+/// Sets the sender's headers: after the claims of a trusted peer, in place of a stranger's.
+pub(super) fn announce(headers: &mut HeaderMap, peer: PeerAddr, client: Option<ClientIp>) {
+    drop_claims(headers, client.is_some_and(|client| client.via_trusted()));
+    if let Ok(peer) = HeaderValue::try_from(peer.addr().to_string()) {
+        headers.append(FOR, peer);
+        // One line: many servers read the first line only, or the last.
+        join(headers, FOR, b", ");
+    }
+    if !headers.contains_key(PROTO) {
+        headers.insert(PROTO, HeaderValue::from_static("http"));
+    }
+    if let Some(host) = headers.get(HOST).filter(|_| !headers.contains_key(HOST_ASKED)) {
+        headers.insert(HOST_ASKED, host.clone());
+    }
+}
+
+/// Drops claims about the sender. Those of a trusted peer stay, but not `X_Forwarded_For` and the
+/// like: nobody judged it, and CGI, WSGI and their kin read it as the real one.
+fn drop_claims(headers: &mut HeaderMap, trusted: bool) {
+    let claims: Vec<_> = headers
+        .keys()
+        .filter(|name| is_claim(name) && !(trusted && !name.as_str().contains('_')))
+        .cloned()
+        .collect();
+    for claim in claims {
+        headers.remove(claim);
+    }
+}
+
+fn is_claim(name: &HeaderName) -> bool {
+    const FAMILY: &[u8] = b"x-forwarded-";
+    let dashed = |byte: &u8| if *byte == b'_' { b'-' } else { *byte };
+    let is = |claim: &[u8]| name.as_str().bytes().map(|byte| dashed(&byte)).eq(claim.iter().copied());
+    let head = name.as_str().as_bytes().iter().map(dashed).take(FAMILY.len());
+    head.eq(FAMILY.iter().copied()) || is(FORWARDED.as_str().as_bytes()) || is(REAL_IP.as_str().as_bytes())
+}

@@ -1,0 +1,181 @@
+//! Headers that are meant for one hop only, and those that change shape between versions.
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{
+        AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, FORWARDED, HOST, ORIGIN,
+        PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING,
+        UPGRADE, VIA,
+    },
+};
+
+/// Dropped at every hop (RFC 9110, 7.6.1; RFC 7540, 3.2.1).
+///
+/// `Trailer` is not among them: it announces trailers, which are passed on, and hyper sends only
+/// those it announces.
+const ONE_HOP: [HeaderName; 8] = [
+    CONNECTION,
+    HeaderName::from_static("http2-settings"),
+    HeaderName::from_static("keep-alive"),
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    HeaderName::from_static("proxy-connection"),
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// Kept although `Connection` names them: whoever could have them dropped could hide who asks, for
+/// what, and from where (Davison, "Abusing HTTP hop-by-hop request headers", 2020).
+const KEPT: [HeaderName; 10] = [
+    AUTHORIZATION,
+    COOKIE,
+    FORWARDED,
+    HOST,
+    ORIGIN,
+    SET_COOKIE,
+    TE,
+    TRAILER,
+    VIA,
+    HeaderName::from_static("x-real-ip"),
+];
+
+/// Families kept likewise.
+const KEPT_PREFIXES: [&str; 3] = ["content-", "sec-websocket-", "x-forwarded-"];
+
+/// Drops what was meant for this hop, and what `Connection` says was.
+pub(super) fn strip_hop(headers: &mut HeaderMap) {
+    let nominated: Vec<_> = tokens(headers, &CONNECTION)
+        .filter_map(|token| HeaderName::from_bytes(token).ok())
+        .filter(|name| headers.contains_key(name) && !is_kept(name))
+        .collect();
+    for name in nominated.iter().chain(&ONE_HOP) {
+        headers.remove(name);
+    }
+    let trailers = tokens(headers, &TE).any(|token| token.eq_ignore_ascii_case(b"trailers"));
+    headers.remove(TE);
+    if trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+}
+
+/// Whether a list header holds `token`, whatever its case.
+pub(super) fn lists(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    tokens(headers, name).any(|item| item.eq_ignore_ascii_case(token.as_bytes()))
+}
+
+/// Joins all lines of a header into one.
+pub(super) fn join(headers: &mut HeaderMap, name: HeaderName, separator: &[u8]) {
+    let mut lines = headers.get_all(&name).iter();
+    if lines.by_ref().nth(1).is_none() {
+        return;
+    }
+    let lines: Vec<_> = headers.get_all(&name).iter().map(HeaderValue::as_bytes).collect();
+    if let Ok(line) = HeaderValue::from_bytes(&lines.join(separator)) {
+        headers.insert(name, line);
+    }
+}
+
+/// Frames a request by its body, whatever its headers said.
+///
+/// hyper would drop a GET's body of unknown length unless told to send it in chunks, and would not
+/// say that a POST has none.
+pub(super) fn frame(headers: &mut HeaderMap, length: Option<u64>) {
+    let told = headers.remove(CONTENT_LENGTH).is_some();
+    match length {
+        None => {
+            headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+        Some(0) if !told => {}
+        Some(length) => {
+            headers.insert(CONTENT_LENGTH, length.into());
+        }
+    }
+}
+
+fn tokens<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h [u8]> {
+    headers
+        .get_all(name)
+        .iter()
+        .flat_map(|line| line.as_bytes().split(|&byte| byte == b','))
+        .map(<[u8]>::trim_ascii)
+}
+
+fn is_kept(name: &HeaderName) -> bool {
+    KEPT.contains(name) || KEPT_PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for &(name, value) in lines {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[track_caller]
+    fn stripped(lines: &[(&'static str, &'static str)], left: &[&str]) {
+        let mut headers = headers(lines);
+        strip_hop(&mut headers);
+        let mut names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, left, "{lines:?}");
+    }
+
+    #[test]
+    fn one_hop_is_stripped() {
+        stripped(
+            &[
+                ("connection", "keep-alive, X-Hop"),
+                ("connection", "x-other ,,bad name"),
+                ("keep-alive", "timeout=5"),
+                ("proxy-connection", "keep-alive"),
+                ("transfer-encoding", "chunked"),
+                ("upgrade", "h2c"),
+                ("http2-settings", "AAMAAABkAARAAAAAAAIAAAAA"),
+                ("proxy-authorization", "Basic eDp5"),
+                ("proxy-authenticate", "Basic"),
+                ("x-hop", "1"),
+                ("x-other", "1"),
+                ("x-end", "1"),
+            ],
+            &["x-end"],
+        );
+    }
+
+    #[test]
+    fn nomination_hides_no_one() {
+        for name in [
+            "authorization",
+            "content-type",
+            "cookie",
+            "forwarded",
+            "host",
+            "origin",
+            "sec-websocket-key",
+            "via",
+            "x-forwarded-for",
+            "x-real-ip",
+        ] {
+            stripped(&[("connection", name), (name, "1")], &[name]);
+        }
+    }
+
+    #[test]
+    fn of_te_only_trailers_is_left() {
+        let mut headers = headers(&[("te", "gzip;q=0.5, Trailers"), ("connection", "te")]);
+        strip_hop(&mut headers);
+        assert_eq!(headers["te"], "trailers");
+        stripped(&[("te", "gzip")], &[]);
+    }
+
+    #[test]
+    fn lines_are_joined() {
+        let mut headers = headers(&[("cookie", "a=1"), ("cookie", "b=2; c=3")]);
+        join(&mut headers, COOKIE, b"; ");
+        assert_eq!(headers.get_all(COOKIE).iter().collect::<Vec<_>>(), ["a=1; b=2; c=3"]);
+    }
+}

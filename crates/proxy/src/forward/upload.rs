@@ -1,0 +1,82 @@
+//! The body of a request on its way to the upstream.
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+/// A request's body, frame by frame as it came. An error passes through as an error, so that the
+/// upstream never takes half a body for a whole one.
+#[derive(Debug)]
+pub(super) struct Upload {
+    body: Incoming,
+    progress: Arc<Progress>,
+}
+
+/// How an upload gets on: tells a slow upload from a silent upstream.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    moved: AtomicBool,
+    awaits_client: AtomicBool,
+}
+
+// === impl Upload ===
+
+impl Upload {
+    pub(super) fn new(body: Incoming) -> (Self, Arc<Progress>) {
+        let progress = Arc::<Progress>::default();
+        let upload = Self {
+            body,
+            progress: Arc::clone(&progress),
+        };
+        (upload, progress)
+    }
+}
+
+impl Body for Upload {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let this = self.get_mut();
+        let polled = Pin::new(&mut this.body).poll_frame(cx);
+        this.progress.awaits_client.store(polled.is_pending(), Relaxed);
+        if polled.is_ready() {
+            this.progress.moved.store(true, Relaxed);
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+// === impl Progress ===
+
+impl Progress {
+    /// Whether anything moved since this was last asked.
+    pub(super) fn moved(&self) -> bool {
+        self.moved.swap(false, Relaxed)
+    }
+
+    /// Whether the next step is the client's.
+    pub(super) fn awaits_client(&self) -> bool {
+        self.awaits_client.load(Relaxed)
+    }
+}

@@ -1,0 +1,152 @@
+//! The one server that requests are sent on to.
+
+use std::{fmt, str::FromStr};
+
+use http::uri::{Authority, InvalidUri, PathAndQuery, Scheme, Uri};
+
+/// The server behind: `http://host:port`. The port is 80 where none is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    authority: Authority,
+}
+
+/// Why a text does not name an upstream.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UpstreamParseError {
+    /// It is no URL.
+    #[error("`{given}` is no URL: {source}")]
+    Invalid {
+        /// What was given.
+        given: String,
+        /// What is wrong with it.
+        source: InvalidUri,
+    },
+    /// It has no scheme, or another one than `http`.
+    #[error("`{given}` cannot be an upstream: only `http://host:port` is spoken")]
+    Scheme {
+        /// What was given.
+        given: String,
+    },
+    /// It names a user. What was given is not repeated: it may hold a password.
+    #[error("the upstream at `{host}` is given with a user; credentials are not sent on")]
+    Userinfo {
+        /// The host after the user.
+        host: String,
+    },
+    /// Its port is no number from 1 to 65535.
+    #[error("`{given}` has no usable port")]
+    Port {
+        /// What was given.
+        given: String,
+    },
+    /// It has a path, a query or a fragment.
+    #[error("`{given}` must end after its port: paths are sent on as they come")]
+    Path {
+        /// What was given.
+        given: String,
+    },
+}
+
+// === impl Upstream ===
+
+impl Upstream {
+    /// The host and port.
+    pub fn authority(&self) -> &str {
+        self.authority.as_str()
+    }
+
+    /// Where a request for `path` goes.
+    pub(crate) fn target(&self, path: PathAndQuery) -> Result<Uri, http::Error> {
+        Uri::builder()
+            .scheme(Scheme::HTTP)
+            .authority(self.authority.clone())
+            .path_and_query(path)
+            .build()
+    }
+}
+
+impl FromStr for Upstream {
+    type Err = UpstreamParseError;
+
+    fn from_str(given: &str) -> Result<Self, Self::Err> {
+        use UpstreamParseError as Error;
+
+        let owned = || given.to_owned();
+        let uri: Uri = given.parse().map_err(|source| Error::Invalid {
+            given: owned(),
+            source,
+        })?;
+        let authority = match uri.authority() {
+            Some(authority) if uri.scheme() == Some(&Scheme::HTTP) => authority.clone(),
+            _ => return Err(Error::Scheme { given: owned() }),
+        };
+        if authority.as_str().contains('@') {
+            return Err(Error::Userinfo {
+                host: authority.host().to_owned(),
+            });
+        }
+        let bare = authority.as_str() == authority.host();
+        if !bare && !authority.port_u16().is_some_and(|port| port != 0) {
+            return Err(Error::Port { given: owned() });
+        }
+        // The parser cuts a fragment silently.
+        if uri.path() != "/" || uri.query().is_some() || given.contains('#') {
+            return Err(Error::Path { given: owned() });
+        }
+        Ok(Self { authority })
+    }
+}
+
+impl fmt::Display for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}", self.authority)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn host_and_port_name_an_upstream() {
+        for (given, shown) in [
+            ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
+            ("http://127.0.0.1:5000/", "http://127.0.0.1:5000"),
+            ("http://app", "http://app"),
+            ("HTTP://[::1]:80", "http://[::1]:80"),
+        ] {
+            assert_eq!(given.parse::<Upstream>().unwrap().to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn anything_else_is_refused_with_its_reason() {
+        for (given, reason) in [
+            ("", "no URL"),
+            ("http://", "no URL"),
+            ("http://a b", "no URL"),
+            ("127.0.0.1:5000", "only `http"),
+            ("/app", "only `http"),
+            ("https://app:443", "only `http"),
+            ("unix://app:1", "only `http"),
+            ("http://app:", "usable port"),
+            ("http://app:0", "usable port"),
+            ("http://app:99999", "usable port"),
+            ("http://app:80/base", "`http://app:80/base` must end"),
+            ("http://app:80/?q", "must end"),
+            ("http://app:80?q", "must end"),
+            ("http://app:80#top", "must end"),
+        ] {
+            let error = given.parse::<Upstream>().unwrap_err().to_string();
+            assert!(error.contains(reason), "{given}: {error}");
+        }
+    }
+
+    #[test]
+    fn password_is_not_repeated() {
+        let error = "http://me:secret@app:80".parse::<Upstream>().unwrap_err();
+        assert!(matches!(&error, UpstreamParseError::Userinfo { host } if host == "app"));
+        assert!(!error.to_string().contains("secret"));
+    }
+}
