@@ -23,8 +23,12 @@ pub trait Sink: Send + Sync {
 pub enum Event {
     /// About one request.
     Request(RequestEvent),
+    /// About one client's ban.
+    Ban(BanEvent),
     /// About the policy as a whole.
     Policy(PolicyEvent),
+    /// The guard is built in wrongly: requests are refused until this is mended.
+    Setup(&'static str),
 }
 
 /// What happened to a request, and which.
@@ -55,14 +59,34 @@ pub enum What {
     Allowed(Cause),
     /// A rule refused it, or would have: see [`Denial::mode`].
     Denied(Denial),
-    /// Its client is banned from now on.
-    Banned(Offence),
-    /// Its client would have been banned, but is never banned, for the reason given.
-    BanWithheld(Offence, &'static str),
-    /// The table of bans was full; the ban nearest its end gave way.
-    BanEvicted(IpNet),
-    /// An inspector panicked, or a fact was missing; the request was answered by `on_fault`.
+    /// An inspector panicked with these words; the policy's `on_fault` decided.
     Fault(String),
+}
+
+/// What happened to a ban, and whose.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct BanEvent {
+    /// When, for people.
+    pub at: SystemTime,
+    /// The client.
+    pub client: ClientIp,
+    /// The rule, and how long.
+    pub offence: Offence,
+    /// What happened.
+    pub change: BanChange,
+}
+
+/// What happened to a ban.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BanChange {
+    /// The client is banned from now on.
+    Placed,
+    /// The client is never banned, for the reason given.
+    Withheld(&'static str),
+    /// The client is banned; the table was full, and this ban, the one nearest its end, gave way.
+    Evicted(IpNet),
 }
 
 /// What happened to the policy.
@@ -130,17 +154,40 @@ impl fmt::Display for What {
         match self {
             Self::Allowed(cause) => write!(f, "allow: {cause}"),
             Self::Denied(denial) => denial.fmt(f),
-            Self::Banned(offence) => {
-                let secs = offence.ban_for.as_secs();
-                write!(f, "banned for {secs} s by rule {}", offence.rule)
-            }
-            Self::BanWithheld(offence, why) => {
-                write!(f, "not banned by rule {}: {why}", offence.rule)
-            }
-            Self::BanEvicted(network) => {
-                write!(f, "ban table full: {network} is let go before its time")
-            }
             Self::Fault(fault) => write!(f, "fault while judging: {fault}"),
+        }
+    }
+}
+
+// === impl BanEvent ===
+
+impl BanEvent {
+    /// Something that happened to `client`'s ban.
+    pub fn new(at: SystemTime, client: ClientIp, offence: Offence, change: BanChange) -> Self {
+        Self {
+            at,
+            client,
+            offence,
+            change,
+        }
+    }
+}
+
+impl fmt::Display for BanEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (client, rule) = (self.client.network(), &self.offence.rule);
+        match &self.change {
+            BanChange::Withheld(why) => write!(f, "{client} not banned by rule {rule}: {why}"),
+            placed => {
+                let secs = self.offence.ban_for.as_secs();
+                write!(f, "{client} banned for {secs} s by rule {rule}")?;
+                match placed {
+                    BanChange::Evicted(gone) => {
+                        write!(f, "; the table is full, {gone} is let go before its time")
+                    }
+                    _ => Ok(()),
+                }
+            }
         }
     }
 }

@@ -1,1 +1,24 @@
-//! placeholder
+//! What gabion's tests share: requests, a manual clock, a recorder of events, vectors, and the
+//! rules for skipping.
+//!
+//! A test that needs data or a program that is not here says so and is skipped, unless
+//! `GABION_REQUIRE_SERVERS` is set, as it is in CI: then a missing program fails it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on should say so and stop"
+)]
+
+mod clock;
+mod recorder;
+mod request;
+mod skip;
+mod vectors;
+
+pub use clock::ManualClock;
+pub use recorder::Recorder;
+pub use request::{HeadOf, client_at, peer};
+pub use skip::{program, shared};
+pub use vectors::{rows, unescape};

@@ -1,1 +1,63 @@
-//! placeholder
+//! The wall of gabion: one tower layer that enforces any inspector.
+//!
+//! [`HeadLayer`] judges the head of each request, before the service sees it, and answers in the
+//! service's place where the verdict is a refusal. One adapter serves every rule: whatever
+//! implements [`Inspect`](gabion_core::Inspect) can stand alone in a stack, and a whole
+//! policy is an inspector too.
+//!
+//! The guarded service is never weakened: `poll_ready` is its own, its error type passes through
+//! unchanged (a denial is a response), it need not be `Clone`, request bodies and extensions are
+//! handed on as they came, and the body of a response, that of a 101 or a CONNECT among them, is
+//! never rebuilt.
+//!
+//! # Examples
+//!
+//! ```
+//! use std::{convert::Infallible, net::SocketAddr, time::Duration};
+//! use bytes::Bytes;
+//! use gabion_core::{ClientRules, Mode, PeerAddr};
+//! use gabion_inspect::{Deny, DenyRule};
+//! use gabion_tower::HeadLayer;
+//! use http::{Request, Response};
+//! use http_body_util::Full;
+//! use tower::{ServiceBuilder, ServiceExt, service_fn};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let rule = DenyRule::new("php").extensions(["php"]);
+//! let deny = Deny::compile(&[rule], Mode::Enforce, Duration::from_secs(600))
+//!     .map_err(|errors| errors[0].clone())?;
+//! let service = ServiceBuilder::new()
+//!     .layer(HeadLayer::of(deny, ClientRules::default()))
+//!     .service(service_fn(|_: Request<()>| async {
+//!         Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
+//!     }));
+//!
+//! // The server tells the layer who is at the other end of the socket.
+//! let peer = PeerAddr::new(SocketAddr::from(([203, 0, 113, 9], 4711)));
+//! let get = |path: &str| Request::get(path).extension(peer).body(());
+//! assert_eq!(service.clone().oneshot(get("/index.html")?).await?.status(), 200);
+//! assert_eq!(service.oneshot(get("/index.php")?).await?.status(), 403);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Dependencies
+//!
+//! `tower-layer`, `tower-service`, `http-body` and `bytes` are the interface; `pin-project-lite`
+//! projects futures without `unsafe`. Feature `upgrade` (default) adds hyper, whose extension is
+//! the only place where an extended CONNECT says its protocol; without it every CONNECT is taken
+//! for a tunnel.
+
+mod body;
+mod clock;
+mod head;
+mod protocol;
+mod reply;
+mod server;
+
+pub use body::GuardBody;
+pub use clock::{Clock, SystemClock};
+pub use head::{HeadLayer, HeadService, ResponseFuture};
+pub use reply::{PlainReply, Reply};
+pub use server::{Hyper, Server};

@@ -24,7 +24,7 @@ impl Default for BanConfig {
         Self {
             networks: Vec::new(),
             files: Strings::default(),
-            first: Period(Duration::from_secs(600)),
+            first: Period(Duration::from_mins(10)),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Lists of networks as people and feeds write them.
 //!
 //! One network or address a line. `#` and `;` begin a comment, blank lines mean nothing, and a
-//! count may follow the network, as in IPsum. Anything else refuses the whole list: half a list
-//! is a hole that nobody sees.
+//! count may follow the network, as in feeds that say how many others name it. Anything else
+//! refuses the whole list: half a list is a hole that nobody sees.
 
 use std::sync::Arc;
 

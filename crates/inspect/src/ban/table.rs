@@ -79,7 +79,7 @@ impl BanTable {
     /// Ends the ban of a client, given as [`ClientIp::network`] or as [`Self::list`] shows it.
     /// Whether there was one.
     pub fn lift(&self, network: IpNet) -> bool {
-        let mut ends = self.write();
+        let mut ends = self.ends();
         let bans = self.bans.pin();
         match bans.remove(&network) {
             Some(held) => ends.remove(&(held.until, network)),
@@ -92,7 +92,7 @@ impl BanTable {
     pub fn sweep(&self, now: Now) -> usize {
         let mut dropped = 0;
         loop {
-            let mut ends = self.write();
+            let mut ends = self.ends();
             for _ in 0..Self::SWEPT_AT_ONCE {
                 match ends.first() {
                     Some(&(until, network)) if until <= now.mono() => {
@@ -123,12 +123,12 @@ impl BanTable {
 
     /// How many bans are held, those included that are over but not swept yet.
     pub fn len(&self) -> usize {
-        self.bans.len()
+        self.ends().len()
     }
 
     /// Whether none is held.
     pub fn is_empty(&self) -> bool {
-        self.bans.is_empty()
+        self.len() == 0
     }
 
     /// How many bans are held at most.
@@ -138,7 +138,7 @@ impl BanTable {
 
     /// Nothing can panic between a write to the map and one to the set, so both are whole even
     /// where a writer's thread died.
-    fn write(&self) -> MutexGuard<'_, Ends> {
+    fn ends(&self) -> MutexGuard<'_, Ends> {
         self.ends.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -148,7 +148,7 @@ impl Bans for BanTable {
         let network = client.network();
         let by = offence.rule.clone();
         let until = now.mono().saturating_add(offence.ban_for);
-        let mut ends = self.write();
+        let mut ends = self.ends();
         let bans = self.bans.pin();
         let mut outcome = BanOutcome::Banned { evicted: None };
         if let Some(held) = bans.get(&network) {

@@ -6,7 +6,7 @@
 use gabion_core::{ClientIp, PeerAddr};
 use http::{
     HeaderMap, HeaderName, HeaderValue,
-    header::{FORWARDED, HOST},
+    header::HOST,
 };
 
 use super::headers::join;
@@ -14,7 +14,9 @@ use super::headers::join;
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const HOST_ASKED: HeaderName = HeaderName::from_static("x-forwarded-host");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+
+/// How the names of claims begin.
+const CLAIMS: [&str; 3] = ["forwarded", "x-forwarded-", "x-real-ip"];
 
 /// Sets the sender's headers: after the claims of a trusted peer, in place of a stranger's.
 pub(super) fn announce(headers: &mut HeaderMap, peer: PeerAddr, client: Option<ClientIp>) {
@@ -46,9 +48,9 @@ fn drop_claims(headers: &mut HeaderMap, trusted: bool) {
 }
 
 fn is_claim(name: &HeaderName) -> bool {
-    const FAMILY: &[u8] = b"x-forwarded-";
-    let dashed = |byte: &u8| if *byte == b'_' { b'-' } else { *byte };
-    let is = |claim: &[u8]| name.as_str().bytes().map(|byte| dashed(&byte)).eq(claim.iter().copied());
-    let head = name.as_str().as_bytes().iter().map(dashed).take(FAMILY.len());
-    head.eq(FAMILY.iter().copied()) || is(FORWARDED.as_str().as_bytes()) || is(REAL_IP.as_str().as_bytes())
+    let name = name.as_str().as_bytes();
+    let same = |(&byte, &claimed): (&u8, &u8)| byte == claimed || (byte, claimed) == (b'_', b'-');
+    CLAIMS.iter().any(|claim| {
+        name.len() >= claim.len() && name.iter().zip(claim.as_bytes()).all(same)
+    })
 }

@@ -65,11 +65,10 @@ pub(super) fn lists(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool
 
 /// Joins all lines of a header into one.
 pub(super) fn join(headers: &mut HeaderMap, name: HeaderName, separator: &[u8]) {
-    let mut lines = headers.get_all(&name).iter();
-    if lines.by_ref().nth(1).is_none() {
+    let lines: Vec<_> = headers.get_all(&name).iter().map(HeaderValue::as_bytes).collect();
+    if lines.len() < 2 {
         return;
     }
-    let lines: Vec<_> = headers.get_all(&name).iter().map(HeaderValue::as_bytes).collect();
     if let Ok(line) = HeaderValue::from_bytes(&lines.join(separator)) {
         headers.insert(name, line);
     }

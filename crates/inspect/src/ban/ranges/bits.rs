@@ -8,9 +8,6 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 ///
 /// `bits` is the length of a prefix, at most the width of the address.
 pub(super) trait Bits: Copy + Ord {
-    /// The first address of the network around this one.
-    fn first(self, bits: u8) -> Self;
-
     /// The last address of the network around this one.
     fn last(self, bits: u8) -> Self;
 
@@ -27,10 +24,6 @@ pub(super) trait Bits: Copy + Ord {
 macro_rules! impl_bits {
     ($number:ty, $addr:ty, $net:ty) => {
         impl Bits for $number {
-            fn first(self, bits: u8) -> Self {
-                self & !Self::MAX.checked_shr(bits.into()).unwrap_or(0)
-            }
-
             fn last(self, bits: u8) -> Self {
                 self | Self::MAX.checked_shr(bits.into()).unwrap_or(0)
             }

@@ -1,1 +1,33 @@
+mod ban;
+mod list;
+mod ranges;
+mod table;
 
+use std::{
+    net::IpAddr,
+    time::{Duration, SystemTime},
+};
+
+use gabion_core::{ClientIp, ClientRules, Now, PeerAddr};
+use http::HeaderMap;
+
+/// A client that speaks for itself.
+fn client(addr: impl Into<IpAddr>) -> ClientIp {
+    let peer = PeerAddr::new((addr.into(), 40_000).into());
+    ClientRules::default().resolve(peer, &HeaderMap::new())
+}
+
+fn addr(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+/// So many milliseconds after the clock's start.
+fn at(millis: u64) -> Now {
+    let mono = Duration::from_millis(millis);
+    Now::new(mono, SystemTime::UNIX_EPOCH + mono)
+}
+
+/// Numbers without a visible order, each once: the multiplier is odd.
+fn scattered(count: u32) -> impl ExactSizeIterator<Item = u32> {
+    (0..count).map(|number| number.wrapping_mul(0x9e37_79b1))
+}

@@ -1,0 +1,252 @@
+use std::{
+    net::{Ipv4Addr, Ipv6Addr},
+    thread,
+    time::Duration,
+};
+
+use gabion_core::{BanOutcome, Bans, ClientIp, Offence, RuleId};
+
+use super::{addr, at, client, scattered};
+use crate::{BanTable, Standing};
+
+const NEW: BanOutcome = BanOutcome::Banned { evicted: None };
+
+fn offence(rule: &'static str, millis: u64) -> Offence {
+    Offence {
+        rule: RuleId::builtin(rule),
+        ban_for: Duration::from_millis(millis),
+    }
+}
+
+fn host(number: u32) -> ClientIp {
+    client(Ipv4Addr::from_bits(number))
+}
+
+fn evicting(client: &ClientIp) -> BanOutcome {
+    BanOutcome::Banned {
+        evicted: Some(client.network()),
+    }
+}
+
+/// The rule that banned, and how many milliseconds are left.
+fn standing(table: &BanTable, client: &ClientIp, now: u64) -> Option<(String, u128)> {
+    let Standing { by, left } = table.standing(client, at(now))?;
+    Some((by.to_string(), left.as_millis()))
+}
+
+#[test]
+fn a_ban_ends_with_its_time() {
+    let table = BanTable::new(10);
+    assert_eq!(table.ban(&host(1), &offence("probe", 1000), at(500)), NEW);
+    for (now, expected) in [
+        (500, Some(1000)),
+        (1499, Some(1)),
+        (1500, None),
+        (9000, None),
+    ] {
+        let expected = expected.map(|left| ("probe".to_owned(), left));
+        assert_eq!(standing(&table, &host(1), now), expected, "{now}");
+        assert_eq!(
+            standing(&table, &host(2), now),
+            None,
+            "another client, {now}"
+        );
+    }
+    assert_eq!(table.ban(&host(1), &offence("again", 10), at(1500)), NEW);
+    assert_eq!(standing(&table, &host(1), 1500), Some(("again".into(), 10)));
+    assert_eq!(table.len(), 1);
+}
+
+#[test]
+fn the_later_end_counts() {
+    let table = BanTable::new(10);
+    table.ban(&host(1), &offence("long", 1000), at(0));
+    let outcome = table.ban(&host(1), &offence("short", 100), at(100));
+    assert_eq!(outcome, BanOutcome::Standing);
+    assert_eq!(standing(&table, &host(1), 100), Some(("long".into(), 900)));
+
+    let outcome = table.ban(&host(1), &offence("longer", 2000), at(100));
+    assert_eq!(outcome, BanOutcome::Standing);
+    assert_eq!(
+        standing(&table, &host(1), 100),
+        Some(("longer".into(), 2000))
+    );
+    assert_eq!(table.sweep(at(1000)), 0, "the old end is forgotten");
+    assert_eq!(table.len(), 1);
+}
+
+#[test]
+fn an_ipv6_client_is_its_network() {
+    let table = BanTable::new(10);
+    table.ban(&client(addr("2001:db8::1")), &offence("probe", 1000), at(0));
+    for (asked, banned) in [
+        ("2001:db8::2", true),
+        ("2001:db8::ffff:0:0:1", true),
+        ("2001:db8:0:1::1", false),
+    ] {
+        let found = table.standing(&client(addr(asked)), at(1));
+        assert_eq!(found.is_some(), banned, "{asked}");
+    }
+}
+
+#[test]
+fn a_full_table_lets_go_who_is_nearest_its_end() {
+    let table = BanTable::new(3);
+    for (number, millis) in [(1, 300), (2, 100), (3, 200)] {
+        assert_eq!(
+            table.ban(&host(number), &offence("probe", millis), at(0)),
+            NEW
+        );
+    }
+    let outcome = table.ban(&host(4), &offence("probe", 400), at(50));
+    assert_eq!(outcome, evicting(&host(2)));
+    assert_eq!(standing(&table, &host(2), 50), None);
+
+    let outcome = table.ban(&host(1), &offence("probe", 500), at(50));
+    assert_eq!(
+        outcome,
+        BanOutcome::Standing,
+        "a banned client needs no room"
+    );
+
+    let outcome = table.ban(&host(5), &offence("probe", 400), at(200));
+    assert_eq!(outcome, NEW, "the ban of 3 is over, so it is nobody's loss");
+    assert_eq!(table.len(), 3);
+}
+
+#[test]
+fn short_bans_displace_one_long_ban_and_then_each_other() {
+    let table = BanTable::new(3);
+    for number in [1, 2, 3] {
+        table.ban(
+            &host(number),
+            &offence("long", 10_000),
+            at(u64::from(number)),
+        );
+    }
+    let short = offence("short", 100);
+    assert_eq!(table.ban(&host(10), &short, at(10)), evicting(&host(1)));
+    for number in 11..50 {
+        let now = at(u64::from(number));
+        assert_eq!(
+            table.ban(&host(number), &short, now),
+            evicting(&host(number - 1))
+        );
+        assert!(table.standing(&host(number), now).is_some());
+    }
+    assert_eq!(table.ban(&host(50), &short, at(9000)), NEW);
+    assert!(table.standing(&host(2), at(9000)).is_some());
+    assert!(table.standing(&host(3), at(9000)).is_some());
+}
+
+#[test]
+fn capacity_holds_against_ten_times_as_many_clients() {
+    let capacity = 200;
+    let table = BanTable::new(capacity);
+    let mut model: Vec<(u64, ClientIp)> = Vec::new();
+    for (now, number) in (0..).zip(scattered(2000)) {
+        let millis = u64::from(number % 5000) + 5000;
+        let nearest = model.iter().min_by_key(|(end, who)| (*end, who.network()));
+        let expected = match nearest.copied() {
+            Some(nearest) if model.len() == capacity => {
+                model.retain(|held| *held != nearest);
+                evicting(&nearest.1)
+            }
+            _ => NEW,
+        };
+        model.push((now + millis, host(number)));
+        let outcome = table.ban(&host(number), &offence("probe", millis), at(now));
+        assert_eq!(outcome, expected);
+        assert!(table.len() <= capacity);
+    }
+    model.sort_by_key(|(end, who)| (*end, who.network()));
+    let kept: Vec<_> = model.iter().map(|(_, who)| who.network()).collect();
+    let list = table.list(at(2000));
+    assert_eq!(list.iter().map(|(net, _)| *net).collect::<Vec<_>>(), kept);
+    assert_eq!(kept.len(), capacity);
+}
+
+#[test]
+fn a_table_without_room_holds_one() {
+    let table = BanTable::new(0);
+    assert_eq!(table.capacity(), 1);
+    assert_eq!(table.ban(&host(1), &offence("probe", 100), at(0)), NEW);
+    assert_eq!(
+        table.ban(&host(2), &offence("probe", 100), at(0)),
+        evicting(&host(1))
+    );
+}
+
+#[test]
+fn sweeping_drops_what_is_over() {
+    let table = BanTable::new(10_000);
+    for number in 0..5000 {
+        table.ban(&host(number), &offence("probe", u64::from(number)), at(1));
+    }
+    assert_eq!(table.sweep(at(4000)), 4000);
+    assert_eq!(table.len(), 1000);
+    assert_eq!(table.list(at(0)).len(), 1000);
+    assert_eq!(table.sweep(at(4000)), 0);
+    assert_eq!(
+        standing(&table, &host(4000), 4000),
+        Some(("probe".into(), 1))
+    );
+}
+
+#[test]
+fn a_lifted_ban_is_gone() {
+    let table = BanTable::new(10);
+    table.ban(&host(1), &offence("probe", 1000), at(0));
+    assert!(table.lift(host(1).network()));
+    assert_eq!(standing(&table, &host(1), 0), None);
+    assert!(!table.lift(host(1).network()));
+    assert!(table.is_empty());
+    assert_eq!(table.ban(&host(1), &offence("probe", 1000), at(0)), NEW);
+}
+
+#[test]
+fn the_list_shows_bans_in_force_soonest_end_first() {
+    let table = BanTable::new(10);
+    for (number, millis) in [(1, 300), (2, 100), (3, 200)] {
+        table.ban(&host(number), &offence("probe", millis), at(0));
+    }
+    let list = table.list(at(100));
+    let list: Vec<_> = list
+        .iter()
+        .map(|(net, ban)| (*net, ban.left.as_millis()))
+        .collect();
+    assert_eq!(list, [(host(3).network(), 100), (host(1).network(), 200)]);
+}
+
+#[test]
+fn threads_leave_the_table_whole() {
+    let table = BanTable::new(64);
+    thread::scope(|scope| {
+        for thread in 0..4_u32 {
+            let table = &table;
+            scope.spawn(move || {
+                for (now, number) in (0..).zip(scattered(3000)) {
+                    let who = client(Ipv6Addr::from_bits(u128::from(number % 512) << 64));
+                    let millis = u64::from(number % 100);
+                    match (number ^ thread) % 8 {
+                        0 => drop(table.lift(who.network())),
+                        1 => drop(table.sweep(at(now))),
+                        2 => drop(table.standing(&who, at(now))),
+                        _ => drop(table.ban(&who, &offence("probe", millis), at(now))),
+                    }
+                    assert!(table.len() <= 64);
+                }
+            });
+        }
+    });
+    assert!(!table.is_empty());
+    table.sweep(at(2000));
+    assert_eq!(
+        table.list(at(2000)).len(),
+        table.len(),
+        "map and order agree"
+    );
+    table.sweep(at(1_000_000));
+    assert!(table.is_empty());
+    assert_eq!(table.list(at(0)), []);
+}

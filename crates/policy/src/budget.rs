@@ -1,0 +1,58 @@
+//! How much a policy may cost before it is in force.
+//!
+//! Sizes are bounded by count, so that the same document is taken or refused on every machine. The
+//! bound on time is the last resort: a policy that takes longer is refused like any other bad one.
+
+use std::time::{Duration, Instant};
+
+use gabion_inspect::Place;
+
+use crate::fault::Fault;
+
+/// How many bytes a document may have.
+pub(crate) const DOCUMENT_BYTES: u64 = 4 << 20;
+/// How many bytes a list may have: some three million networks.
+pub(crate) const LIST_BYTES: u64 = 64 << 20;
+/// How many lists a document may name.
+const LISTS: usize = 256;
+/// How many deny rules, and how many cases, a document may have.
+const RULES: usize = 10_000;
+
+/// Time that is running out.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    started: Instant,
+    limit: Duration,
+}
+
+impl Budget {
+    #[expect(clippy::disallowed_methods, reason = "a compile is measured, not judged by")]
+    pub(crate) fn start(limit: Duration) -> Self {
+        Self {
+            started: Instant::now(),
+            limit,
+        }
+    }
+
+    /// What is wrong when `doing` something went on for too long.
+    #[expect(clippy::disallowed_methods, reason = "a compile is measured, not judged by")]
+    pub(crate) fn spent(&self, doing: &str) -> Option<Fault> {
+        let limit = self.limit;
+        (self.started.elapsed() > limit).then(|| {
+            let place = Place::new("", "");
+            Fault::new(place, format_args!("{doing} takes longer than the budget of {limit:?}"))
+        })
+    }
+}
+
+/// What is wrong with the sizes of a document.
+pub(crate) fn oversize(lists: usize, rules: usize, cases: usize) -> Vec<Fault> {
+    let counted = [
+        (Place::new("ban", "files"), lists, LISTS),
+        (Place::new("deny", ""), rules, RULES),
+        (Place::new("expect", ""), cases, RULES),
+    ];
+    let over = counted.into_iter().filter(|(_, found, most)| found > most);
+    over.map(|(place, found, most)| Fault::new(place, format_args!("{found} entries, at most {most} are compiled")))
+        .collect()
+}

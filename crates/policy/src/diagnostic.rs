@@ -1,0 +1,199 @@
+//! What is wrong with a document, and where: file, line, column, caret, help.
+
+use std::{error::Error, fmt, ops::Range, sync::Arc};
+
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+
+/// One thing wrong with a document, or worth a look.
+///
+/// Whatever it quotes is shown with control and direction characters escaped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    severity: Severity,
+    file: Arc<str>,
+    span: Range<usize>,
+    line: usize,
+    column: usize,
+    excerpt: String,
+    message: String,
+    help: Option<String>,
+}
+
+/// How much a diagnostic matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Severity {
+    /// The document is refused.
+    Error,
+    /// The document works, but perhaps not as meant.
+    Warning,
+}
+
+/// Why a document is refused: everything that is wrong with it, in the order of its lines.
+///
+/// `Display` draws each with its line and a caret, without colors.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyError {
+    diagnostics: Vec<Diagnostic>,
+}
+
+/// A document's name and text: what a span points into.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Source<'t> {
+    pub(crate) name: &'t str,
+    pub(crate) text: &'t str,
+}
+
+// === impl Diagnostic ===
+
+impl Diagnostic {
+    /// The file.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// The bytes of the file that are meant.
+    pub fn span(&self) -> Range<usize> {
+        self.span.clone()
+    }
+
+    /// The line, from 1.
+    pub const fn line(&self) -> usize {
+        self.line
+    }
+
+    /// The column in characters, from 1.
+    pub const fn column(&self) -> usize {
+        self.column
+    }
+
+    /// How much it matters.
+    pub const fn severity(&self) -> Severity {
+        self.severity
+    }
+
+    /// What is wrong.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What to do about it.
+    pub fn help(&self) -> Option<&str> {
+        self.help.as_deref()
+    }
+
+    pub(crate) fn with_help(mut self, help: impl Into<Option<String>>) -> Self {
+        self.help = help.into().map(|help| printable(&help));
+        self
+    }
+
+    fn draw(&self, renderer: &Renderer) -> String {
+        let level = match self.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        // The column counts characters, the caret's place in the excerpt bytes.
+        let before = self.excerpt.chars().take(self.column - 1);
+        let start = before.map(char::len_utf8).sum::<usize>();
+        let end = (start + self.span.len()).min(self.excerpt.len());
+        let snippet = Snippet::source(&self.excerpt)
+            .path(self.file.as_ref())
+            .line_start(self.line)
+            .annotation(AnnotationKind::Primary.span(start..end.max(start)));
+        let mut group = level.primary_title(&self.message).element(snippet);
+        if let Some(help) = &self.help {
+            group = group.element(Level::HELP.message(help));
+        }
+        renderer.render(&[group])
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.draw(&Renderer::plain()))
+    }
+}
+
+// === impl PolicyError ===
+
+impl PolicyError {
+    pub(crate) fn new(mut diagnostics: Vec<Diagnostic>) -> Self {
+        diagnostics.sort_by_key(|diagnostic| (diagnostic.span.start, diagnostic.span.end));
+        Self { diagnostics }
+    }
+
+    /// Everything that is wrong, in the order of the document's lines.
+    pub fn diagnostics(&self) -> &[Diagnostic] {
+        &self.diagnostics
+    }
+
+    /// Draws everything like `Display`, with colors for a terminal.
+    pub fn in_color(&self) -> String {
+        self.draw(&Renderer::styled())
+    }
+
+    fn draw(&self, renderer: &Renderer) -> String {
+        let drawn = self.diagnostics.iter().map(|one| one.draw(renderer));
+        drawn.collect::<Vec<_>>().join("\n\n")
+    }
+}
+
+impl fmt::Display for PolicyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.draw(&Renderer::plain()))
+    }
+}
+
+impl Error for PolicyError {}
+
+// === impl Source ===
+
+impl Source<'_> {
+    /// Something wrong at `span`, which is brought within the text.
+    pub(crate) fn error(self, span: Range<usize>, message: &str) -> Diagnostic {
+        let start = self.text.floor_char_boundary(span.start);
+        let end = self.text.ceil_char_boundary(span.end.max(start));
+        let (before, after) = self.text.split_at(start);
+        let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+        let line_end = after.find('\n').map_or(self.text.len(), |end| start + end);
+        let excerpt = self.text.get(line_start..line_end).unwrap_or_default();
+        Diagnostic {
+            severity: Severity::Error,
+            file: printable(self.name).into(),
+            span: start..end,
+            line: before.bytes().filter(|&byte| byte == b'\n').count() + 1,
+            column: before.chars().rev().take_while(|&c| c != '\n').count() + 1,
+            excerpt: excerpt.trim_end_matches('\r').to_owned(),
+            message: printable(message),
+            help: None,
+        }
+    }
+
+    /// Something worth a look at `span`.
+    pub(crate) fn warning(self, span: Range<usize>, message: &str) -> Diagnostic {
+        Diagnostic {
+            severity: Severity::Warning,
+            ..self.error(span, message)
+        }
+    }
+
+    /// Something wrong with the file as a whole.
+    pub(crate) fn refuse(self, message: &str) -> PolicyError {
+        PolicyError::new(vec![self.error(0..0, message)])
+    }
+}
+
+/// Escapes what would let a document draw on the terminal that shows it.
+fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        let draws = c.is_control() && c != '\n';
+        let turns = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+        if draws || turns {
+            shown.extend(c.escape_unicode());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}

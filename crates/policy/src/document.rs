@@ -1,0 +1,160 @@
+//! The policy document, as plain data.
+//!
+//! A key stands here once it is enforced, and not before: a key that nobody acts on would be a
+//! promise that nobody keeps.
+
+use gabion_core::{ForwardedBy, Mode, OnFault};
+use gabion_inspect::{AllowConfig, BanConfig, DenyRule, Network};
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+use crate::{Expect, PolicyError, read::Draft};
+
+/// The whole policy.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Document {
+    /// The version of this format: 1.
+    #[serde(deserialize_with = "known_version")]
+    pub version: u32,
+    /// Whether rules act that do not say so themselves; they do where nothing is said.
+    #[serde(default, with = "gabion_inspect::serde_mode", skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+    /// What becomes of a request when judging fails: `"refuse"` or `"pass"`.
+    #[serde(default, with = "OnFaultText")]
+    pub on_fault: OnFault,
+    /// Who speaks for a client.
+    #[serde(default)]
+    pub client: ClientSection,
+    /// Who and what is never judged further.
+    #[serde(default)]
+    pub allow: AllowConfig,
+    /// Who is refused, and for how long.
+    #[serde(default)]
+    pub ban: BanConfig,
+    /// Which paths are refused.
+    #[serde(default)]
+    pub deny: Vec<DenyRule>,
+    /// What must hold before this policy comes into force.
+    #[serde(default)]
+    pub expect: Vec<Expect>,
+}
+
+/// Section `[client]`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct ClientSection {
+    /// Who may name the client before them: the balancer's networks.
+    pub trusted_proxies: Vec<Network>,
+    /// The header in which they do.
+    pub header: ForwardedHeader,
+    /// How many leading bits of an IPv6 address make one client: 32 to 128.
+    #[serde(deserialize_with = "client_bits")]
+    pub ipv6_prefix: u8,
+    /// Whether clients come from private addresses, as on an intranet.
+    pub private: bool,
+}
+
+/// A header in which trusted hops name the one before them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum ForwardedHeader {
+    /// `X-Forwarded-For: client, hop`
+    #[default]
+    XForwardedFor,
+    /// `Forwarded: for=client, for=hop` (RFC 7239)
+    Forwarded,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(remote = "OnFault", rename_all = "lowercase")]
+enum OnFaultText {
+    Refuse,
+    Pass,
+}
+
+// === impl Document ===
+
+impl Document {
+    /// The version of the format that this release reads.
+    pub const VERSION: u32 = 1;
+
+    /// Reads a document without compiling it: its shape is right, its rules may not be.
+    ///
+    /// # Errors
+    ///
+    /// Every syntax error, unknown key and unreadable value of `text`, each with its place.
+    pub fn parse(text: &str, name: &str) -> Result<Self, PolicyError> {
+        Draft::read(text, name).finish()
+    }
+
+    /// The mode of rules that do not say theirs.
+    pub fn mode(&self) -> Mode {
+        self.mode.unwrap_or_default()
+    }
+}
+
+impl Default for Document {
+    /// A policy without rules of its own: hard refusals only.
+    fn default() -> Self {
+        Self {
+            version: Self::VERSION,
+            mode: None,
+            on_fault: OnFault::default(),
+            client: ClientSection::default(),
+            allow: AllowConfig::default(),
+            ban: BanConfig::default(),
+            deny: Vec::new(),
+            expect: Vec::new(),
+        }
+    }
+}
+
+// === impl ClientSection ===
+
+impl ClientSection {
+    /// Shorter prefixes would count a provider's whole customer base as one client.
+    const MIN_BITS: u8 = 32;
+}
+
+impl Default for ClientSection {
+    fn default() -> Self {
+        Self {
+            trusted_proxies: Vec::new(),
+            header: ForwardedHeader::default(),
+            ipv6_prefix: 64,
+            private: false,
+        }
+    }
+}
+
+impl From<ForwardedHeader> for ForwardedBy {
+    fn from(header: ForwardedHeader) -> Self {
+        match header {
+            ForwardedHeader::XForwardedFor => Self::XForwardedFor,
+            ForwardedHeader::Forwarded => Self::Forwarded,
+        }
+    }
+}
+
+fn known_version<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    match u32::deserialize(from)? {
+        Document::VERSION => Ok(Document::VERSION),
+        other => Err(de::Error::custom(format_args!(
+            "version {other} is unknown: this release reads version {}",
+            Document::VERSION
+        ))),
+    }
+}
+
+fn client_bits<'de, D: Deserializer<'de>>(from: D) -> Result<u8, D::Error> {
+    match u8::deserialize(from)? {
+        bits @ ClientSection::MIN_BITS..=128 => Ok(bits),
+        other => Err(de::Error::custom(format_args!(
+            "{other} bits cannot make one client: write {} to 128",
+            ClientSection::MIN_BITS
+        ))),
+    }
+}

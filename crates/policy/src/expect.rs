@@ -1,0 +1,113 @@
+//! What must hold before a policy comes into force.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use gabion_core::{Now, Snapshot, Verdict};
+use gabion_inspect::Place;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Judgment, Probe, ProbeError,
+    fault::Fault,
+    probe::explain,
+};
+
+/// One `[[expect]]` case: a request and the verdict it must get.
+///
+/// Cases are judged as if the document's mode were `enforce`, so that a policy which only observes
+/// is held to what it will do; a rule that observes by its own word does not act. Neither bans in
+/// force nor a user's own rules count.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Expect {
+    /// The request: `"GET /path"`, or `"/path"` for a GET.
+    pub request: String,
+    /// The other end of its socket; [`Probe::FROM`], 192.0.2.1, where nothing is said.
+    #[serde(default = "nobody")]
+    pub from: IpAddr,
+    /// Its headers; `Host` is [`Probe::HOST`], localhost, unless it stands here.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+    /// What must become of it.
+    pub verdict: Expected,
+    /// The rule that must decide so; any may where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+}
+
+/// What must become of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Expected {
+    /// No rule says anything that counts.
+    Pass,
+    /// An allow rule lets it through.
+    Allow,
+    /// A rule refuses it.
+    Deny,
+}
+
+const fn nobody() -> IpAddr {
+    Probe::FROM
+}
+
+/// Reads the requests of all cases.
+pub(crate) fn probes(cases: &[Expect]) -> Result<Vec<Probe>, Vec<Fault>> {
+    let mut probes = Vec::with_capacity(cases.len());
+    let mut faults = Vec::new();
+    for (at, case) in cases.iter().enumerate() {
+        match case.probe() {
+            Ok(probe) => probes.push(probe),
+            Err(error @ ProbeError::Request(_)) => {
+                faults.push(Fault::new(Place::new("expect", "request").rule(at), error));
+            }
+            Err(error) => faults.push(Fault::new(Place::new("expect", "headers").rule(at), error)),
+        }
+    }
+    if faults.is_empty() { Ok(probes) } else { Err(faults) }
+}
+
+/// The case at `at`, if `snapshot` does not hold it.
+pub(crate) fn broken(at: usize, case: &Expect, probe: &Probe, snapshot: &Snapshot) -> Option<Fault> {
+    let judged = explain(snapshot, probe, Now::new(std::time::Duration::ZERO, std::time::UNIX_EPOCH));
+    let key = match case.mismatch(&judged.verdict)? {
+        Mismatch::Verdict => "verdict",
+        Mismatch::Rule => "rule",
+    };
+    let place = Place::new("expect", key).rule(at);
+    let message = format!("`{}` gets another verdict: {}", case.request, judged.verdict);
+    Some(Fault::new(place, message).with_help(told(&judged)))
+}
+
+enum Mismatch {
+    Verdict,
+    Rule,
+}
+
+impl Expect {
+    fn probe(&self) -> Result<Probe, ProbeError> {
+        let probe = Probe::new(&self.request)?.with_from(self.from);
+        let mut headers = self.headers.iter();
+        headers.try_fold(probe, |probe, (name, value)| probe.with_header(name, value))
+    }
+
+    fn mismatch(&self, verdict: &Verdict) -> Option<Mismatch> {
+        let (got, decided) = match verdict {
+            Verdict::Pass => (Expected::Pass, None),
+            Verdict::Allow(cause) => (Expected::Allow, Some(&cause.rule)),
+            Verdict::Deny(denial) => (Expected::Deny, Some(&denial.cause.rule)),
+        };
+        if got != self.verdict {
+            return Some(Mismatch::Verdict);
+        }
+        let rule = self.rule.as_deref()?;
+        let decides = decided.is_some_and(|decided| decided == rule);
+        (!decides).then_some(Mismatch::Rule)
+    }
+}
+
+fn told(judged: &Judgment) -> String {
+    format!("it was judged so:\n{}", judged.steps.to_string().trim_end())
+}

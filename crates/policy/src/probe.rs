@@ -1,0 +1,121 @@
+//! A request on paper: what would become of it?
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+};
+
+use gabion_core::{
+    Denial, Escaped, Explanation, Facts, Head, Now, PeerAddr, Snapshot, Trace, Verdict,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header};
+
+/// A request that nobody sent, to be judged all the same.
+///
+/// # Examples
+///
+/// ```
+/// use gabion_policy::Probe;
+///
+/// let probe = Probe::new("GET /index.php").unwrap().with_from([203, 0, 113, 9].into());
+/// assert!(Probe::new("GET index.php please").is_err());
+/// ```
+#[derive(Clone, Debug)]
+pub struct Probe {
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    from: IpAddr,
+}
+
+/// Why a text is no request.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProbeError {
+    /// Not `GET /path`, nor `/path`.
+    #[error("`{}` is no request: write `/path` or `GET /path`", Escaped(.0.as_bytes()))]
+    Request(String),
+    /// Not a header's name.
+    #[error("`{}` cannot name a header", Escaped(.0.as_bytes()))]
+    Name(String),
+    /// Not a header's value.
+    #[error("`{}` cannot be the value of a header", Escaped(.0.as_bytes()))]
+    Value(String),
+}
+
+/// What became of a [`Probe`], step by step.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Judgment {
+    /// The verdict that counts.
+    pub verdict: Verdict,
+    /// The denials that did not act.
+    pub observed: Vec<Denial>,
+    /// What each inspector said, in order.
+    pub steps: Explanation,
+}
+
+/// Judges `probe` by `snapshot`, as a guard would at `now`, and keeps every step.
+pub fn explain(snapshot: &Snapshot, probe: &Probe, now: Now) -> Judgment {
+    let head = Head {
+        method: &probe.method,
+        uri: &probe.uri,
+        version: Version::HTTP_11,
+        headers: &probe.headers,
+        protocol: None,
+    };
+    let peer = PeerAddr::new(SocketAddr::new(probe.from, 0));
+    let facts = Facts::resolve(head, peer, &snapshot.client, now);
+    let mut trace = Trace::new(&facts);
+    let mut steps = Explanation::default();
+    let verdict = snapshot.chain.explain(&facts, &mut trace, &mut steps);
+    Judgment {
+        verdict,
+        observed: trace.observed().to_vec(),
+        steps,
+    }
+}
+
+// === impl Probe ===
+
+impl Probe {
+    /// Whom a probe comes from unless it says so: an address that no client has (RFC 5737).
+    pub const FROM: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+
+    /// The host that a probe asks for unless a header says so.
+    pub const HOST: &str = "localhost";
+
+    /// Reads `GET /path`, or `/path` for a GET.
+    pub fn new(request: &str) -> Result<Self, ProbeError> {
+        let refuse = || ProbeError::Request(request.to_owned());
+        let (method, target) = request.split_once(' ').unwrap_or(("GET", request));
+        Ok(Self {
+            method: method.parse().map_err(|_| refuse())?,
+            uri: target.parse().map_err(|_| refuse())?,
+            headers: HeaderMap::from_iter([(header::HOST, HeaderValue::from_static(Self::HOST))]),
+            from: Self::FROM,
+        })
+    }
+
+    /// Sets the other end of the socket.
+    pub fn with_from(self, from: IpAddr) -> Self {
+        Self { from, ..self }
+    }
+
+    /// Sets a header, `Host` among them.
+    pub fn with_header(mut self, name: &str, value: &str) -> Result<Self, ProbeError> {
+        let name: HeaderName = name.parse().map_err(|_| ProbeError::Name(name.to_owned()))?;
+        let value = value.parse().map_err(|_| ProbeError::Value(value.to_owned()))?;
+        self.headers.insert(name, value);
+        Ok(self)
+    }
+}
+
+// === impl Judgment ===
+
+impl fmt::Display for Judgment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.steps)?;
+        write!(f, "{:<8} {}", "verdict", self.verdict)
+    }
+}

@@ -1,0 +1,190 @@
+//! Why a request got an answer of ours.
+
+use std::{
+    error::Error,
+    fmt, io,
+    time::Duration,
+};
+
+use gabion_core::Escaped;
+use http::{Response, StatusCode, header::CONTENT_TYPE};
+use hyper_util::client::legacy;
+
+use super::body::ProxyBody;
+
+type Source = Box<dyn Error + Send + Sync>;
+
+/// What is wrong with a request, so that it cannot be sent on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// Its body broke off, or its framing is broken.
+    #[error("the request's body broke off")]
+    BodyBroken(#[source] Source),
+    /// Its body did not go on.
+    #[error("the request's body did not go on within {} s", .0.as_secs())]
+    BodyStalled(Duration),
+    /// It asks for a WebSocket and has a body.
+    #[error("a WebSocket handshake has no body")]
+    HandshakeBody,
+    /// It asks for a WebSocket and has not exactly one key.
+    #[error("a WebSocket handshake has one Sec-WebSocket-Key")]
+    HandshakeKey,
+    /// It names more than one host.
+    #[error("more than one Host")]
+    ManyHosts,
+    /// Its target has no path.
+    #[error("the target has no path")]
+    NoPath,
+    /// Its extensions hold no `PeerAddr`: the accept loop of this crate puts one there.
+    #[error("whose request it is was not said: its extensions hold no PeerAddr")]
+    NoPeer,
+    /// The system gave no random bytes for a WebSocket key.
+    #[error("no random bytes for a WebSocket key")]
+    NoRandom(#[source] io::Error),
+    /// It is a CONNECT with a protocol that is not tunneled.
+    #[error("CONNECT for the protocol \"{}\" is not served", Escaped(.0.as_bytes()))]
+    Protocol(Box<str>),
+    /// It is a CONNECT to a host of the client's choice.
+    #[error("CONNECT to a host is not served")]
+    Tunnel,
+}
+
+/// What went wrong with the upstream.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UpstreamError {
+    /// The exchange ended before its answer began.
+    #[error("the server behind broke off before it answered")]
+    Broken(#[source] Source),
+    /// It refused the connection, or has no address.
+    #[error("the server behind cannot be reached")]
+    Connect(#[source] Source),
+    /// It did not accept the connection in time.
+    #[error("the server behind did not accept the connection in time")]
+    ConnectTimeout(#[source] Source),
+    /// It answered a WebSocket handshake with success that opens no WebSocket.
+    #[error("the server behind answered a WebSocket handshake with {0}")]
+    NotSwitched(StatusCode),
+    /// It did not begin to answer in time.
+    #[error("the server behind did not begin to answer within {} s", .0.as_secs_f32())]
+    Silent(Duration),
+    /// It switched to another protocol, and was not asked to.
+    #[error("the server behind switched protocols unasked")]
+    Unasked,
+    /// It opened a WebSocket, but not the one that was asked for.
+    #[error("the server behind accepted another WebSocket handshake than was sent")]
+    WrongAccept,
+    /// It switched to another protocol than WebSocket.
+    #[error("the server behind switched to another protocol than WebSocket")]
+    WrongProtocol,
+}
+
+/// Either of the two.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
+}
+
+/// An error and all its sources on one line.
+struct Reasons<'e>(&'e dyn Error);
+
+// === impl RequestError ===
+
+impl RequestError {
+    /// How a request that is wrong in this way is answered.
+    pub const fn status(&self) -> StatusCode {
+        match self {
+            Self::BodyBroken(_)
+            | Self::HandshakeBody
+            | Self::HandshakeKey
+            | Self::ManyHosts
+            | Self::NoPath => StatusCode::BAD_REQUEST,
+            Self::BodyStalled(_) => StatusCode::REQUEST_TIMEOUT,
+            Self::NoPeer | Self::NoRandom(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Protocol(_) | Self::Tunnel => StatusCode::NOT_IMPLEMENTED,
+        }
+    }
+}
+
+// === impl UpstreamError ===
+
+impl UpstreamError {
+    /// How a request that failed in this way is answered.
+    pub const fn status(&self) -> StatusCode {
+        match self {
+            Self::ConnectTimeout(_) | Self::Silent(_) => StatusCode::GATEWAY_TIMEOUT,
+            Self::Broken(_)
+            | Self::Connect(_)
+            | Self::NotSwitched(_)
+            | Self::Unasked
+            | Self::WrongAccept
+            | Self::WrongProtocol => StatusCode::BAD_GATEWAY,
+        }
+    }
+}
+
+// === impl Failure ===
+
+impl Failure {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Request(error) => error.status(),
+            Self::Upstream(error) => error.status(),
+        }
+    }
+
+    /// The answer: the status and the reason in words, without what lies beneath it.
+    pub(super) fn answer(&self) -> Response<ProxyBody> {
+        let status = self.status();
+        let mut response = Response::new(ProxyBody::words(format!("{status}: {self}\n")));
+        *response.status_mut() = status;
+        let plain = http::HeaderValue::from_static("text/plain; charset=utf-8");
+        response.headers_mut().insert(CONTENT_TYPE, plain);
+        response
+    }
+
+    /// Every reason, down to the system's.
+    pub(super) fn reasons(&self) -> impl fmt::Display {
+        Reasons(self)
+    }
+}
+
+impl From<legacy::Error> for Failure {
+    fn from(error: legacy::Error) -> Self {
+        if error.is_connect() && any_source::<io::Error>(&error, is_timeout) {
+            UpstreamError::ConnectTimeout(error.into()).into()
+        } else if error.is_connect() {
+            UpstreamError::Connect(error.into()).into()
+        } else if any_source::<hyper::Error>(&error, hyper::Error::is_user) {
+            // hyper's word for a body that fails: ours is the client's.
+            RequestError::BodyBroken(error.into()).into()
+        } else {
+            UpstreamError::Broken(error.into()).into()
+        }
+    }
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::TimedOut
+}
+
+fn any_source<E: Error + 'static>(error: &dyn Error, is: fn(&E) -> bool) -> bool {
+    sources(error).any(|source| source.downcast_ref().is_some_and(is))
+}
+
+fn sources(error: &dyn Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    std::iter::successors(error.source(), |&source| source.source())
+}
+
+// === impl Reasons ===
+
+impl fmt::Display for Reasons<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        sources(self.0).try_for_each(|source| write!(f, ": {source}"))
+    }
+}

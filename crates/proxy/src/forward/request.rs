@@ -1,0 +1,60 @@
+//! A request's head, from the one that came to the one that leaves.
+
+use gabion_core::{ClientIp, PeerAddr};
+use http::{
+    HeaderValue, Version,
+    header::{COOKIE, EXPECT, HOST},
+    request::Parts,
+    uri::Authority,
+};
+
+use super::{
+    error::RequestError,
+    forwarded,
+    headers::{frame, join, strip_hop},
+};
+use crate::Upstream;
+
+/// Turns a head towards `upstream`. `length` is the body's, where it is known.
+pub(super) fn readdress(
+    parts: &mut Parts,
+    length: Option<u64>,
+    upstream: &Upstream,
+) -> Result<(), RequestError> {
+    let peer = *parts.extensions.get::<PeerAddr>().ok_or(RequestError::NoPeer)?;
+    let client = parts.extensions.get::<ClientIp>().copied();
+    keep_host(parts)?;
+    let headers = &mut parts.headers;
+    strip_hop(headers);
+    if parts.version == Version::HTTP_2 {
+        // RFC 9113, 8.2.3: HTTP/2 may send cookies one by one, HTTP/1.1 may not.
+        join(headers, COOKIE, b"; ");
+    }
+    // The expectation is met here: hyper asks the client for the body once the upstream takes it,
+    // and sends it on without waiting. Passed on, it would promise a pause that does not come.
+    headers.remove(EXPECT);
+    forwarded::announce(headers, peer, client);
+    frame(headers, length);
+    let path = parts.uri.path_and_query().cloned().ok_or(RequestError::NoPath)?;
+    parts.uri = upstream.target(path).map_err(|_| RequestError::NoPath)?;
+    parts.version = Version::HTTP_11;
+    parts.extensions.clear();
+    Ok(())
+}
+
+/// Leaves one Host: that of the target where it names one (RFC 9112, 3.2.2; RFC 9113, 8.3.1).
+fn keep_host(parts: &mut Parts) -> Result<(), RequestError> {
+    if let Some(host) = parts.uri.authority().and_then(host_of) {
+        parts.headers.insert(HOST, host);
+    }
+    match parts.headers.get_all(HOST).iter().nth(1) {
+        Some(_) => Err(RequestError::ManyHosts),
+        None => Ok(()),
+    }
+}
+
+/// Host and port, without the user that an authority may name.
+fn host_of(authority: &Authority) -> Option<HeaderValue> {
+    let host = authority.as_str().rsplit('@').next()?;
+    HeaderValue::from_str(host).ok()
+}

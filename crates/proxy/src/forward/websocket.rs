@@ -1,0 +1,158 @@
+//! The WebSocket handshake: what a client asks, what the upstream may answer.
+//!
+//! On HTTP/1.1 it is `GET` with `Upgrade: websocket` (RFC 6455), on HTTP/2 an extended CONNECT
+//! (RFC 8441). The upstream is asked the HTTP/1.1 way in both cases; for HTTP/2 the key is ours.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http::{
+    HeaderMap, HeaderValue, Method, Request, StatusCode, Version,
+    header::{
+        CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE,
+    },
+    request, response,
+};
+use http_body::Body;
+use hyper::ext::Protocol;
+use sha1::{Digest, Sha1};
+
+use super::{
+    error::{RequestError, UpstreamError},
+    headers::lists,
+};
+
+/// A handshake that a client asked for.
+#[derive(Debug)]
+pub(super) struct Handshake {
+    key: HeaderValue,
+    asked: Asked,
+}
+
+/// How the client asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    ByUpgrade,
+    ByConnect,
+}
+
+/// What the upstream's answer means.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// The WebSocket is open.
+    Opened,
+    /// It stays HTTP, and the answer says why.
+    Refused,
+}
+
+// === impl Handshake ===
+
+impl Handshake {
+    /// Reads it off a request; `None` where the request stays HTTP.
+    pub(super) fn of<B: Body>(request: &Request<B>) -> Result<Option<Self>, RequestError> {
+        if request.method() == Method::CONNECT {
+            return Self::of_connect(request.extensions().get::<Protocol>()).map(Some);
+        }
+        let headers = request.headers();
+        let asks = request.method() == Method::GET
+            && request.version() == Version::HTTP_11
+            && lists(headers, &CONNECTION, "upgrade")
+            && lists(headers, &UPGRADE, "websocket");
+        if !asks {
+            return Ok(None);
+        }
+        if !request.body().is_end_stream() {
+            return Err(RequestError::HandshakeBody);
+        }
+        let mut keys = headers.get_all(SEC_WEBSOCKET_KEY).iter();
+        match (keys.next(), keys.next()) {
+            (Some(key), None) => Ok(Some(Self {
+                key: key.clone(),
+                asked: Asked::ByUpgrade,
+            })),
+            _ => Err(RequestError::HandshakeKey),
+        }
+    }
+
+    fn of_connect(protocol: Option<&Protocol>) -> Result<Self, RequestError> {
+        let protocol = protocol.ok_or(RequestError::Tunnel)?.as_str();
+        if !protocol.eq_ignore_ascii_case("websocket") {
+            return Err(RequestError::Protocol(protocol.into()));
+        }
+        let mut nonce = [0; 16];
+        getrandom::fill(&mut nonce).map_err(|error| RequestError::NoRandom(error.into()))?;
+        let key = HeaderValue::try_from(STANDARD.encode(nonce));
+        Ok(Self {
+            key: key.map_err(|_| RequestError::HandshakeKey)?,
+            asked: Asked::ByConnect,
+        })
+    }
+
+    /// Asks the upstream.
+    pub(super) fn ask(&self, request: &mut request::Parts) {
+        request.method = Method::GET;
+        switch(&mut request.headers);
+        request.headers.insert(SEC_WEBSOCKET_KEY, self.key.clone());
+    }
+
+    /// Judges the upstream's answer.
+    pub(super) fn judge(&self, answer: &response::Parts) -> Result<Answer, UpstreamError> {
+        match answer.status {
+            StatusCode::SWITCHING_PROTOCOLS => {}
+            // A client that sent CONNECT would take any success for an open tunnel.
+            status if status.is_success() && self.asked == Asked::ByConnect => {
+                return Err(UpstreamError::NotSwitched(status));
+            }
+            _ => return Ok(Answer::Refused),
+        }
+        if !lists(&answer.headers, &UPGRADE, "websocket") {
+            return Err(UpstreamError::WrongProtocol);
+        }
+        let mut accepts = answer.headers.get_all(SEC_WEBSOCKET_ACCEPT).iter();
+        match (accepts.next(), accepts.next()) {
+            (Some(accept), None) if accept.as_bytes() == accept_for(&self.key) => Ok(Answer::Opened),
+            _ => Err(UpstreamError::WrongAccept),
+        }
+    }
+
+    /// Turns the upstream's acceptance, stripped of its hop, into the client's.
+    pub(super) fn accept(&self, answer: &mut response::Parts) {
+        match self.asked {
+            Asked::ByUpgrade => switch(&mut answer.headers),
+            Asked::ByConnect => {
+                answer.status = StatusCode::OK;
+                answer.headers.remove(SEC_WEBSOCKET_ACCEPT);
+            }
+        }
+    }
+
+    /// Turns any other answer, stripped of its hop, into the client's. What the client sent after
+    /// its handshake is no request, so an HTTP/1.1 connection ends here (RFC 9931).
+    pub(super) fn refuse(&self, headers: &mut HeaderMap) {
+        if self.asked == Asked::ByUpgrade {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+    }
+}
+
+fn switch(headers: &mut HeaderMap) {
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+}
+
+/// RFC 6455, 4.2.2, item 5.4.
+fn accept_for(key: &HeaderValue) -> Vec<u8> {
+    let mut hash = Sha1::new();
+    hash.update(key.as_bytes());
+    hash.update(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+    STANDARD.encode(hash.finalize()).into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accept_is_the_one_of_rfc_6455() {
+        let key = HeaderValue::from_static("dGhlIHNhbXBsZSBub25jZQ==");
+        assert_eq!(accept_for(&key), b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
+}

@@ -1,0 +1,20 @@
+//! The accept loop, and one such loop for each core.
+//!
+//! What is served must be `Send`, though each worker has a runtime of one thread: a connection that
+//! is upgraded must be, and a loop that needs no `LocalSet` runs on any runtime.
+//!
+//! The deadlines here are for heads only. A body that stalls, and half an HTTP/2 preface, hold their
+//! connection until the other side, or a keep-alive probe, ends it.
+
+mod accept;
+mod connection;
+mod listen;
+mod options;
+mod workers;
+
+pub use accept::{Drained, serve};
+pub use connection::HttpService;
+pub use listen::listen;
+pub(crate) use listen::KEEP_ALIVE_PROBES;
+pub use options::{Protocols, ServeOptions};
+pub use workers::{Workers, workers};

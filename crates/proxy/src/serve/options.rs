@@ -1,0 +1,122 @@
+//! What a connection may do.
+
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioExecutor, TokioTimer},
+    server::conn::auto,
+};
+
+/// More headers than this are answered 431.
+const MAX_HEADERS: usize = 100;
+
+/// A head on HTTP/1.1 that is longer than this is answered 431; a body is read in pieces of at most
+/// this size.
+const MAX_BUFFER: usize = 64 * 1024;
+
+/// All headers of an HTTP/2 request together.
+const MAX_HEADER_LIST: u32 = 32 * 1024;
+
+/// Requests at once on one HTTP/2 connection.
+const MAX_STREAMS: u32 = 100;
+
+/// How often the other side of an HTTP/2 connection is asked whether it is still there.
+const HTTP2_PING: Duration = Duration::from_secs(20);
+
+/// What connections speak, and for how long they may be silent.
+#[derive(Clone, Debug)]
+pub struct ServeOptions {
+    pub(super) protocols: Protocols,
+    pub(super) header_timeout: Duration,
+}
+
+/// What a connection may speak.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Protocols {
+    /// HTTP/1.1 and HTTP/1.0.
+    #[default]
+    Http1,
+    /// Also HTTP/2 by prior knowledge: the client begins with its preface. For balancers and
+    /// programs only, since no browser does.
+    Http1AndPriorKnowledge,
+}
+
+/// A builder of connections for either.
+#[derive(Debug)]
+pub(super) enum Wire {
+    Http1(http1::Builder),
+    Either(auto::Builder<TokioExecutor>),
+}
+
+// === impl ServeOptions ===
+
+impl Default for ServeOptions {
+    fn default() -> Self {
+        Self {
+            protocols: Protocols::default(),
+            header_timeout: Duration::from_secs(75),
+        }
+    }
+}
+
+impl ServeOptions {
+    /// Sets what connections may speak.
+    pub fn with_protocols(self, protocols: Protocols) -> Self {
+        Self { protocols, ..self }
+    }
+
+    /// How long a head may take from the end of the last exchange: 75 s by default.
+    ///
+    /// # Deployment
+    ///
+    /// hyper has one timer for a slow head and for an idle connection, so it must exceed the idle
+    /// time of a balancer in front (60 s on AWS): else the balancer sends a request into a
+    /// connection that is being closed, and answers 502.
+    pub fn with_header_timeout(self, header_timeout: Duration) -> Self {
+        Self {
+            header_timeout,
+            ..self
+        }
+    }
+}
+
+// === impl Wire ===
+
+impl Wire {
+    pub(super) fn new(options: &ServeOptions) -> Self {
+        match options.protocols {
+            Protocols::Http1 => Self::Http1(http1_only(options)),
+            Protocols::Http1AndPriorKnowledge => Self::Either(either(options)),
+        }
+    }
+}
+
+fn http1_only(options: &ServeOptions) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(options.header_timeout)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(MAX_BUFFER);
+    builder
+}
+
+fn either(options: &ServeOptions) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(options.header_timeout)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(MAX_BUFFER);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(MAX_HEADER_LIST)
+        .keep_alive_interval(HTTP2_PING)
+        .enable_connect_protocol();
+    builder
+}

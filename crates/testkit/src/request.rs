@@ -1,0 +1,78 @@
+//! Requests made by hand.
+
+use std::{
+    net::IpAddr,
+    time::{Duration, UNIX_EPOCH},
+};
+
+use gabion_core::{ClientIp, ClientRules, Facts, Head, Now, PeerAddr};
+use http::{HeaderMap, HeaderName, Method, Uri, Version, header::HOST};
+
+/// A head that owns its parts, for inspectors that are asked without a service around them.
+#[derive(Clone, Debug)]
+pub struct HeadOf {
+    method: Method,
+    uri: Uri,
+    version: Version,
+    headers: HeaderMap,
+    peer: PeerAddr,
+    now: Now,
+}
+
+/// A peer with this address.
+pub fn peer(addr: &str) -> PeerAddr {
+    let addr: IpAddr = addr.parse().unwrap();
+    PeerAddr::new((addr, 4711).into())
+}
+
+/// The client that a peer without proxies is.
+pub fn client_at(addr: &str) -> ClientIp {
+    ClientRules::default().resolve(peer(addr), &HeaderMap::new())
+}
+
+impl HeadOf {
+    /// `GET target` on HTTP/1.1 for `localhost`, from 203.0.113.9, at the beginning of time.
+    pub fn get(target: &str) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert(HOST, "localhost".parse().unwrap());
+        Self {
+            method: Method::GET,
+            uri: target.parse().unwrap(),
+            version: Version::HTTP_11,
+            headers,
+            peer: peer("203.0.113.9"),
+            now: Now::new(Duration::ZERO, UNIX_EPOCH),
+        }
+    }
+
+    /// From another address.
+    pub fn from(self, addr: &str) -> Self {
+        let peer = peer(addr);
+        Self { peer, ..self }
+    }
+
+    /// With one more header.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        let name: HeaderName = name.parse().unwrap();
+        self.headers.append(name, value.parse().unwrap());
+        self
+    }
+
+    /// At another time.
+    pub fn at(self, mono: Duration) -> Self {
+        let now = Now::new(mono, UNIX_EPOCH + mono);
+        Self { now, ..self }
+    }
+
+    /// The facts of it.
+    pub fn facts(&self, rules: &ClientRules) -> Facts<'_> {
+        let head = Head {
+            method: &self.method,
+            uri: &self.uri,
+            version: self.version,
+            headers: &self.headers,
+            protocol: None,
+        };
+        Facts::resolve(head, self.peer, rules, self.now)
+    }
+}

@@ -1,0 +1,43 @@
+//! What may be missing.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+/// A file of the shared data beside the repository; `None`, aloud, where there is none.
+pub fn shared(path: &str) -> Option<PathBuf> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../../shared")
+        .join(path);
+    if file.exists() {
+        return Some(file);
+    }
+    eprintln!("SKIPPED: shared/{path} is not beside this repository");
+    None
+}
+
+/// A program of this machine; `None`, aloud, where it is not installed.
+///
+/// # Panics
+///
+/// Where it is not installed and `GABION_REQUIRE_SERVERS` is set.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests ask the machine what it has"
+)]
+pub fn program(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let found = env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file());
+    let required = env::var_os("GABION_REQUIRE_SERVERS").is_some();
+    assert!(
+        found.is_some() || !required,
+        "{name} is required here and not installed"
+    );
+    if found.is_none() {
+        eprintln!("SKIPPED: {name} is not installed");
+    }
+    found
+}

@@ -1,0 +1,18 @@
+//! The head room: judges the head of each request and enforces the verdict.
+//!
+//! A request reaches the service when
+//! 1. the server in front says who its peer is;
+//! 2. no inspector panics, or the policy's `on_fault` lets such requests pass;
+//! 3. the verdict is not an enforced denial.
+//!
+//! Every verdict but a pass becomes an event. After the exchange, denied or not, the inspectors
+//! learn how it ended.
+
+mod future;
+mod layer;
+mod service;
+mod shell;
+
+pub use future::ResponseFuture;
+pub use layer::HeadLayer;
+pub use service::HeadService;

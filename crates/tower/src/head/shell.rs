@@ -1,0 +1,175 @@
+//! Judging one request, and acting on the verdict.
+
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use gabion_core::{
+    BanChange, BanEvent, BanOutcome, Bans, ClientIp, Denial, Event, Facts, Head, Now, Offence,
+    OnFault, Outcome, RequestEvent, Sink, Snapshot, Source, Trace, Upgrade, Verdict, What,
+};
+use http::{HeaderValue, Request, Response, StatusCode, Version, header::CONNECTION};
+
+use crate::{Clock, Reply, Server, reply};
+
+/// What every clone of a guarded service shares.
+#[derive(Clone)]
+pub(crate) struct Shell {
+    pub(super) source: Arc<dyn Source>,
+    pub(super) bans: Option<Arc<dyn Bans>>,
+    pub(super) sink: Option<Arc<dyn Sink>>,
+    pub(super) reply: Arc<dyn Reply>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) server: Arc<dyn Server>,
+    pub(super) hand_over_client: bool,
+}
+
+/// What becomes of a request.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it lives for a moment, on the stack"
+)]
+pub(super) enum Ruling {
+    /// The service answers; there is something to learn from how.
+    Pass(Exchange),
+    /// Judging failed and the policy lets such requests pass.
+    Unjudged,
+    /// We answer.
+    Answer(Response<Bytes>),
+}
+
+/// One exchange, and the policy that it is held to from head to end.
+pub(super) struct Exchange {
+    policy: Arc<Snapshot>,
+    trace: Trace,
+}
+
+impl Exchange {
+    pub(super) fn client(&self) -> &ClientIp {
+        self.trace.client()
+    }
+}
+
+impl Shell {
+    /// Judges one request by the policy in force, tells of the verdict, and acts on it.
+    pub(super) fn judge<B>(&self, request: &Request<B>) -> Ruling {
+        let policy = self.source.current();
+        let extensions = request.extensions();
+        let Some(peer) = self.server.peer(extensions) else {
+            self.tell(|| Event::Setup(self.server.when_no_peer()));
+            return Ruling::Answer(reply::plain(StatusCode::SERVICE_UNAVAILABLE));
+        };
+        let head = Head {
+            method: request.method(),
+            uri: self.server.target(extensions, request.uri()),
+            version: request.version(),
+            headers: request.headers(),
+            protocol: self.server.protocol(extensions),
+        };
+        let facts = Facts::resolve(head, peer, &policy.client, self.clock.now());
+        let mut trace = Trace::new(&facts);
+        let judged = contained(|| policy.chain.inspect(&facts, &mut trace));
+        for denial in trace.observed() {
+            self.tell_of(&facts, &policy, || What::Denied(denial.clone()));
+        }
+        match judged {
+            Err(words) => self.fault(&facts, &policy, words),
+            Ok(Verdict::Pass) => Ruling::Pass(Exchange { policy, trace }),
+            Ok(Verdict::Allow(cause)) => {
+                self.tell_of(&facts, &policy, || What::Allowed(cause));
+                Ruling::Pass(Exchange { policy, trace })
+            }
+            Ok(verdict @ Verdict::Deny(_)) if !verdict.refuses() => {
+                if let Verdict::Deny(denial) = verdict {
+                    self.tell_of(&facts, &policy, || What::Denied(denial));
+                }
+                Ruling::Pass(Exchange { policy, trace })
+            }
+            Ok(Verdict::Deny(denial)) => {
+                let response = self.refuse(&facts, &policy, denial);
+                let status = response.status();
+                self.learn_from(&Exchange { policy, trace }, status, true);
+                Ruling::Answer(response)
+            }
+        }
+    }
+
+    /// Lets the inspectors learn how the service answered.
+    pub(super) fn learn(&self, exchange: &Exchange, status: StatusCode) {
+        self.learn_from(exchange, status, false);
+    }
+
+    fn learn_from(&self, exchange: &Exchange, status: StatusCode, denied: bool) {
+        let Exchange { policy, trace } = exchange;
+        let now = self.clock.now();
+        let elapsed = now.mono().saturating_sub(trace.now().mono());
+        let outcome = Outcome::new(status, denied, elapsed);
+        if let Ok(Some(offence)) = contained(|| policy.chain.learn(trace, &outcome)) {
+            self.punish(policy, *trace.client(), offence, now);
+        }
+    }
+
+    fn refuse(&self, facts: &Facts<'_>, policy: &Snapshot, denial: Denial) -> Response<Bytes> {
+        let mut response = self.reply.reply(&denial, facts);
+        if facts.upgrade != Upgrade::None && facts.version <= Version::HTTP_11 {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
+        }
+        let offence = denial.offence.clone();
+        self.tell_of(facts, policy, || What::Denied(denial));
+        if let Some(offence) = offence {
+            self.punish(policy, facts.client, offence, facts.now);
+        }
+        response
+    }
+
+    /// Bans the client, unless it is one who is never banned.
+    fn punish(&self, policy: &Snapshot, client: ClientIp, offence: Offence, now: Now) {
+        let Some(bans) = &self.bans else {
+            return;
+        };
+        let change = match policy.client.exempts(client.addr()) {
+            Some(why) => BanChange::Withheld(why),
+            None => match bans.ban(&client, &offence, now) {
+                BanOutcome::Banned { evicted: None } => BanChange::Placed,
+                BanOutcome::Banned {
+                    evicted: Some(gone),
+                } => BanChange::Evicted(gone),
+                _ => return,
+            },
+        };
+        self.tell(|| Event::Ban(BanEvent::new(now.wall(), client, offence, change)));
+    }
+
+    fn fault(&self, facts: &Facts<'_>, policy: &Snapshot, words: String) -> Ruling {
+        self.tell_of(facts, policy, || What::Fault(words));
+        match policy.on_fault {
+            OnFault::Pass => Ruling::Unjudged,
+            OnFault::Refuse => Ruling::Answer(reply::plain(StatusCode::SERVICE_UNAVAILABLE)),
+        }
+    }
+
+    fn tell_of(&self, facts: &Facts<'_>, policy: &Snapshot, what: impl FnOnce() -> What) {
+        self.tell(|| Event::Request(RequestEvent::new(facts, policy.generation, what())));
+    }
+
+    fn tell(&self, event: impl FnOnce() -> Event) {
+        if let Some(sink) = &self.sink {
+            sink.record(&event());
+        }
+    }
+}
+
+/// Runs foreign judgement; a panic in it becomes its words.
+fn contained<T>(judge: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(judge)).map_err(|payload| words(&*payload))
+}
+
+fn words(payload: &(dyn Any + Send)) -> String {
+    let literal = payload.downcast_ref::<&str>().copied();
+    let words = literal.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    words.unwrap_or("a panic without words").to_owned()
+}
