@@ -29,6 +29,18 @@ pub enum Event {
     Policy(PolicyEvent),
     /// The guard is built in wrongly: requests are refused until this is mended.
     Setup(&'static str),
+    /// Events that a sink did not pass on, because there were too many at once.
+    Suppressed(Suppressed),
+}
+
+/// How many events were not passed on, and whose they mostly were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a count, made by sinks")]
+pub struct Suppressed {
+    /// How many.
+    pub events: u64,
+    /// The client with the most of them, and how many it had.
+    pub most: Option<(IpNet, u64)>,
 }
 
 /// What happened to a request, and which.
@@ -107,6 +119,32 @@ pub enum PolicyEvent {
         /// Every reason, for a person.
         why: Arc<str>,
     },
+}
+
+// === impl Event ===
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Request(event) => event.fmt(f),
+            Self::Ban(event) => event.fmt(f),
+            Self::Policy(event) => event.fmt(f),
+            Self::Setup(fix) => f.write_str(fix),
+            Self::Suppressed(suppressed) => suppressed.fmt(f),
+        }
+    }
+}
+
+// === impl Suppressed ===
+
+impl fmt::Display for Suppressed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} more events in that second", self.events)?;
+        match self.most {
+            Some((client, events)) => write!(f, ", {events} of them by {client}"),
+            None => Ok(()),
+        }
+    }
 }
 
 // === impl RequestEvent ===

@@ -18,13 +18,7 @@ impl Recorder {
 
     /// The same, each in the words that a person reads.
     pub fn take_words(&self) -> Vec<String> {
-        let words = |event| match event {
-            Event::Request(event) => event.to_string(),
-            Event::Ban(event) => event.to_string(),
-            Event::Policy(event) => event.to_string(),
-            other => format!("{other:?}"),
-        };
-        self.take().into_iter().map(words).collect()
+        self.take().iter().map(ToString::to_string).collect()
     }
 }
 

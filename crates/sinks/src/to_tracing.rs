@@ -1,0 +1,77 @@
+//! Events as `tracing` sees them.
+
+use gabion_core::{Escaped, Event, Mode, PolicyEvent, RequestEvent, Sink, What};
+use tracing::{error, info, warn};
+
+/// Hands events to `tracing`, under the target `gabion`.
+///
+/// A refusal is at level `info`, since on an open port it is nothing unusual; a ban is a `warn`;
+/// what needs a person (a fault, a policy that was refused, a guard built in wrongly) an `error`.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::exhaustive_structs, reason = "it has nothing to hold")]
+pub struct Tracing;
+
+impl Sink for Tracing {
+    fn record(&self, event: &Event) {
+        match event {
+            Event::Request(event) => request(event),
+            Event::Ban(event) => warn!(
+                target: "gabion",
+                client = %event.client,
+                rule = %event.offence.rule,
+                "{event}"
+            ),
+            Event::Policy(event @ PolicyEvent::Replaced { .. }) => {
+                info!(target: "gabion", "{event}")
+            }
+            Event::Policy(event) => error!(target: "gabion", "{event}"),
+            Event::Setup(fix) => error!(target: "gabion", "{fix}"),
+            other => warn!(target: "gabion", "{other}"),
+        }
+    }
+}
+
+fn request(event: &RequestEvent) {
+    let target = Escaped(&event.target);
+    match &event.what {
+        What::Denied(denial) => {
+            let cause = &denial.cause;
+            let view = cause.view.map(tracing::field::display);
+            let verb = match denial.mode {
+                Mode::Enforce => "denied",
+                Mode::Observe => "would deny",
+            };
+            info!(
+                target: "gabion",
+                client = %event.client,
+                peer = %event.peer,
+                method = %event.method,
+                %target,
+                rule = %cause.rule,
+                reason = %cause.reason,
+                matched = %cause.evidence,
+                view,
+                mode = %denial.mode,
+                status = denial.status.as_u16(),
+                policy = event.generation,
+                "{verb}"
+            );
+        }
+        What::Fault(words) => error!(
+            target: "gabion",
+            client = %event.client,
+            method = %event.method,
+            %target,
+            fault = ?words,
+            "judging failed"
+        ),
+        what => info!(
+            target: "gabion",
+            client = %event.client,
+            method = %event.method,
+            %target,
+            policy = event.generation,
+            "{what}"
+        ),
+    }
+}
