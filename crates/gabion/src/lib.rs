@@ -1,1 +1,76 @@
-//! placeholder
+//! A modular web-application firewall for tower, hyper and axum.
+//!
+//! A [`Guard`] is a policy with everything that it needs to act: bans that outlive reloads, a sink
+//! for events, a clock. It makes tower layers; all of them share it.
+//!
+//! # Examples
+//!
+//! Around an axum router (feature `axum`):
+//!
+//! ```
+//! # #[cfg(feature = "axum")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use axum::{Router, body::Body, extract::connect_info::MockConnectInfo, routing::get};
+//! use gabion::Guard;
+//! use http::Request;
+//! use tower::ServiceExt;
+//!
+//! let guard = Guard::from_policy(
+//!     r#"
+//!     version = 1
+//!     [[deny]]
+//!     id = "dotfiles"
+//!     names = [".env", ".git"]
+//!     "#,
+//! )?;
+//! let app = Router::new()
+//!     .fallback(get(|| async { "hello" }))
+//!     .layer(guard.axum_layer());
+//! // A server does this with `into_make_service_with_connect_info::<SocketAddr>()`.
+//! # let app = app.layer(MockConnectInfo(std::net::SocketAddr::from(([203, 0, 113, 9], 4711))));
+//!
+//! let get = |path: &str| Request::get(path).header("host", "localhost").body(Body::empty());
+//! assert_eq!(app.clone().oneshot(get("/hello")?).await?.status(), 200);
+//! assert_eq!(app.oneshot(get("/%2eenv")?).await?.status(), 403);
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "axum"))]
+//! # fn main() {}
+//! ```
+//!
+//! One inspector alone is a layer too: see [`HeadLayer::of`]. A rule of one's own is an
+//! [`Inspect`], added with [`GuardBuilder::add_rule`].
+//!
+//! # Features
+//!
+//! `tracing` (default): events go to `tracing`, bounded per client and second, unless the builder
+//! is given another sink. `axum`: [`Guard::axum_layer`].
+
+#[cfg(feature = "axum")]
+mod axum;
+mod guard;
+mod sink;
+
+pub use gabion_core::{
+    BanChange, BanEvent, BanOutcome, Bans, Cause, ClientIp, ClientRules, Denial, Escaped, Event,
+    Evidence, Explanation, Facts, ForwardedBy, Head, Inspect, Malformed, Mode, Now, Offence,
+    OnFault, Outcome, PathViews, PeerAddr, PolicyEvent, Reading, Reason, RequestEvent, RuleId,
+    Sink, Snapshot, Source, Step, Suppressed, Trace, Upgrade, Verdict, View, What,
+};
+pub use gabion_inspect::{
+    Allow, AllowConfig, Ban, BanConfig, BanTable, ConfigError, Deny, DenyRule, IpRanges, List,
+    ListError, Network, Period, Sanity, Strings, Then,
+};
+pub use gabion_policy::{
+    Chain, Diagnostic, Document, Judgment, Live, PolicyError, Probe, ProbeError, Replaced, Report,
+    Shrink, State, Watch, WatchOptions, check, explain,
+};
+pub use gabion_tower::{
+    Clock, GuardBody, HeadLayer, HeadService, Hyper, PlainReply, Reply, ResponseFuture, Server,
+    SystemClock,
+};
+
+#[cfg(feature = "axum")]
+pub use axum::Axum;
+pub use guard::{Guard, GuardBuilder};

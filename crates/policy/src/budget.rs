@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use gabion_inspect::Place;
 
-use crate::fault::Fault;
+use crate::{Document, fault::Fault};
 
 /// How many bytes a document may have.
 pub(crate) const DOCUMENT_BYTES: u64 = 4 << 20;
-/// How many bytes a list may have: some three million networks.
+/// How many bytes all lists may have together: some three million networks.
 pub(crate) const LIST_BYTES: u64 = 64 << 20;
 /// How many lists a document may name.
-const LISTS: usize = 256;
+pub(crate) const LISTS: usize = 256;
 /// How many deny rules, and how many cases, a document may have.
 const RULES: usize = 10_000;
 
@@ -26,7 +26,10 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    #[expect(clippy::disallowed_methods, reason = "a compile is measured, not judged by")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a compile is measured, not judged by"
+    )]
     pub(crate) fn start(limit: Duration) -> Self {
         Self {
             started: Instant::now(),
@@ -35,24 +38,35 @@ impl Budget {
     }
 
     /// What is wrong when `doing` something went on for too long.
-    #[expect(clippy::disallowed_methods, reason = "a compile is measured, not judged by")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a compile is measured, not judged by"
+    )]
     pub(crate) fn spent(&self, doing: &str) -> Option<Fault> {
         let limit = self.limit;
         (self.started.elapsed() > limit).then(|| {
             let place = Place::new("", "");
-            Fault::new(place, format_args!("{doing} takes longer than the budget of {limit:?}"))
+            Fault::new(
+                place,
+                format!("{doing} takes longer than the budget of {limit:?}"),
+            )
         })
     }
 }
 
-/// What is wrong with the sizes of a document.
-pub(crate) fn oversize(lists: usize, rules: usize, cases: usize) -> Vec<Fault> {
+/// What is wrong with the sizes of `document`.
+pub(crate) fn oversize(document: &Document) -> Vec<Fault> {
     let counted = [
-        (Place::new("ban", "files"), lists, LISTS),
-        (Place::new("deny", ""), rules, RULES),
-        (Place::new("expect", ""), cases, RULES),
+        (Place::new("ban", "files"), document.ban.files.len(), LISTS),
+        (Place::new("deny", ""), document.deny.len(), RULES),
+        (Place::new("expect", ""), document.expect.len(), RULES),
     ];
     let over = counted.into_iter().filter(|(_, found, most)| found > most);
-    over.map(|(place, found, most)| Fault::new(place, format_args!("{found} entries, at most {most} are compiled")))
-        .collect()
+    let told = over.map(|(place, found, most)| {
+        Fault::new(
+            place,
+            format!("{found} entries, at most {most} are compiled"),
+        )
+    });
+    told.collect()
 }

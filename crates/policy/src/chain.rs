@@ -60,16 +60,23 @@ impl Chain {
         if let Verdict::Deny(refusal) = ask(&self.head, trace) {
             let probing: [&dyn Inspect; 2] = [&self.ban, &self.deny];
             let mut asked = probing.into_iter().map(|who| ask(who, trace));
-            return asked.find(Verdict::refuses).unwrap_or(Verdict::Deny(refusal));
+            return asked
+                .find(Verdict::refuses)
+                .unwrap_or(Verdict::Deny(refusal));
         }
         let mut asked = self.after_head().map(|who| ask(who, trace));
-        asked.find(|verdict| *verdict != Verdict::Pass).unwrap_or(Verdict::Pass)
+        asked
+            .find(|verdict| *verdict != Verdict::Pass)
+            .unwrap_or(Verdict::Pass)
     }
 
     /// Who judges a head that is sound.
     fn after_head(&self) -> impl Iterator<Item = &dyn Inspect> {
         let before: [&dyn Inspect; 2] = [&self.allow, &self.ban];
-        let own = self.own.iter().map(|rule| -> &dyn Inspect { rule.as_ref() });
+        let own = self
+            .own
+            .iter()
+            .map(|rule| -> &dyn Inspect { rule.as_ref() });
         let after: [&dyn Inspect; 1] = [&self.deny];
         before.into_iter().chain(own).chain(after)
     }

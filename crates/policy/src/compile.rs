@@ -1,13 +1,18 @@
 //! From a document to a policy that can be put in force.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use gabion_core::{ClientRules, Inspect, Mode, Snapshot};
-use gabion_inspect::{Allow, Ban, BanTable, ConfigError, Deny, List, Place};
+use gabion_inspect::{Allow, Ban, BanTable, Deny, List, Place};
 
 use crate::{
     Chain, Diagnostic, Document, PolicyError, State,
     budget::{self, Budget},
+    document::ClientSection,
     expect,
     fault::Fault,
     files::{self, ListFile},
@@ -19,9 +24,9 @@ use crate::{
 /// A document and its lists, as they were read together.
 #[derive(Debug)]
 pub(crate) struct Reading<'t> {
-    pub(crate) draft: Draft<'t>,
-    pub(crate) lists: Vec<ListFile>,
-    pub(crate) digest: u64,
+    draft: Draft<'t>,
+    lists: Vec<ListFile>,
+    digest: u64,
     budget: Budget,
 }
 
@@ -45,11 +50,13 @@ pub(crate) struct Compiled {
 // === impl Reading ===
 
 impl<'t> Reading<'t> {
-    /// Reads `text`, and the lists that it names from `base`.
+    /// Reads `text`, which errors call `name`, and the lists that it names from `base`.
     pub(crate) fn of(text: &'t str, name: &'t str, base: Option<&Path>, limit: Duration) -> Self {
         let budget = Budget::start(limit);
-        let draft = Draft::read(text, name);
-        let lists = files::lists(&draft.document.ban.files, base);
+        let mut draft = Draft::read(text, name);
+        draft.blame(budget::oversize(&draft.document));
+        let named = draft.document.ban.files.iter().take(budget::LISTS);
+        let lists = files::lists(named, base);
         Self {
             digest: files::digest(text, &lists),
             draft,
@@ -58,28 +65,112 @@ impl<'t> Reading<'t> {
         }
     }
 
-    /// Compiles, holds the policy to its own cases, and tells everything that is wrong.
-    pub(crate) fn compile(mut self, purpose: &Purpose<'_>) -> Result<Compiled, PolicyError> {
-        let document = self.draft.document.clone();
-        let mut faults = budget::oversize(self.lists.len(), document.deny.len(), document.expect.len());
-        if !faults.is_empty() {
-            self.draft.blame(faults);
-            return Err(self.draft.refuse());
-        }
-        let (lists, unread) = files::parse(&self.lists);
-        faults.extend(unread);
-        faults.extend(self.budget.spent("reading"));
-        let holdings = Holdings::of(&document, &lists);
-        faults.extend(purpose.held.into_iter().flat_map(|held| held.losses(&holdings)));
-        let scratch = (!document.expect.is_empty()).then(|| lists.clone());
-        let bans = Arc::clone(purpose.state.bans());
-        let snapshot = policy(&document, lists, bans, document.mode(), purpose.own, &mut faults);
-        faults.extend(self.budget.spent("compiling"));
-        let probes = expect::probes(&document.expect).map_err(|broken| faults.extend(broken));
-        self.draft.blame(faults);
-        if self.draft.is_sound() && let (Some(lists), Ok(probes)) = (scratch, probes) {
-            self.draft.blame(self.judge(&document, lists, &probes));
-        }
-        todo!()
+    /// Stands for the content of the document and its lists.
+    pub(crate) const fn digest(&self) -> u64 {
+        self.digest
     }
+
+    /// Where the lists are.
+    pub(crate) fn lists(&self) -> Vec<PathBuf> {
+        self.lists.iter().map(|list| list.path.clone()).collect()
+    }
+
+    /// Compiles the document, holds it to its own cases, and tells everything that is wrong.
+    ///
+    /// What is said of a document as a whole (what it would lose, which cases fail) is said of a
+    /// sound one only: it would be wrong of one that was read in part.
+    pub(crate) fn compile(mut self, purpose: &Purpose<'_>) -> Result<Compiled, PolicyError> {
+        let (lists, unread) = files::parse(&self.lists);
+        self.draft.blame(unread);
+        self.draft.blame(self.budget.spent("reading"));
+        let holdings = Holdings::of(&self.draft.document, &lists);
+        if let Some(held) = purpose.held.filter(|_| self.draft.is_sound()) {
+            self.draft.blame(held.losses(&holdings));
+        }
+        let bans = Arc::clone(purpose.state.bans());
+        let mode = self.draft.document.mode();
+        let snapshot = policy(&self.draft.document, lists.clone(), bans, mode, purpose.own);
+        let snapshot = snapshot.map_err(|faults| self.draft.blame(faults));
+        self.draft.blame(self.budget.spent("compiling"));
+        self.hold_to_cases(lists);
+        match snapshot {
+            Ok(snapshot) if self.draft.is_sound() => Ok(Compiled {
+                snapshot,
+                warnings: warn::of(&self.draft),
+                document: self.draft.document,
+                holdings,
+            }),
+            _ => Err(self.draft.refuse()),
+        }
+    }
+
+    /// Judges the cases by a policy of their own, whose state is blank and which enforces.
+    fn hold_to_cases(&mut self, lists: Vec<List>) {
+        let cases = &self.draft.document.expect;
+        let probes = match expect::probes(cases) {
+            Ok(probes) if probes.is_empty() || !self.draft.is_sound() => return,
+            Ok(probes) => probes,
+            Err(faults) => return self.draft.blame(faults),
+        };
+        let blank = Arc::new(BanTable::new(1));
+        let document = &self.draft.document;
+        let faults = match policy(document, lists, blank, Mode::Enforce, &[]) {
+            Ok(snapshot) => expect::broken(cases, &probes, &snapshot, &self.budget),
+            Err(faults) => faults,
+        };
+        self.draft.blame(faults);
+    }
+}
+
+/// Compiles every section, or tells what is wrong with any.
+fn policy(
+    document: &Document,
+    lists: Vec<List>,
+    bans: Arc<BanTable>,
+    mode: Mode,
+    own: &[Arc<dyn Inspect>],
+) -> Result<Snapshot, Vec<Fault>> {
+    let mut faults = Vec::new();
+    let client = sound(client(&document.client), &mut faults);
+    let allow = sound(Allow::compile(&document.allow), &mut faults);
+    let ban = sound(Ban::compile(&document.ban, lists, mode, bans), &mut faults);
+    let deny = sound(
+        Deny::compile(&document.deny, mode, document.ban.first.0),
+        &mut faults,
+    );
+    let (Some(client), Some(allow), Some(ban), Some(deny)) = (client, allow, ban, deny) else {
+        return Err(faults);
+    };
+    let chain = Chain::new(mode, allow, ban, own.to_vec(), deny);
+    Ok(Snapshot::new(client, Arc::new(chain)).with_on_fault(document.on_fault))
+}
+
+fn client(section: &ClientSection) -> Result<ClientRules, Vec<Fault>> {
+    let mut rules = ClientRules::default()
+        .with_header(section.header.into())
+        .with_ipv6_prefix(section.ipv6_prefix)
+        .with_private_clients(section.private);
+    let mut faults = Vec::new();
+    for (at, network) in section.trusted_proxies.iter().enumerate() {
+        match rules.clone().with_trusted([network.net()]) {
+            Ok(wider) => rules = wider,
+            Err(error) => {
+                faults.push(Fault::new(
+                    Place::new("client", "trusted_proxies").entry(at),
+                    error.to_string(),
+                ));
+            }
+        }
+    }
+    if faults.is_empty() {
+        Ok(rules)
+    } else {
+        Err(faults)
+    }
+}
+
+/// What was compiled, or nothing and the faults told.
+fn sound<T, E: Into<Fault>>(made: Result<T, Vec<E>>, faults: &mut Vec<Fault>) -> Option<T> {
+    made.map_err(|errors| faults.extend(errors.into_iter().map(Into::into)))
+        .ok()
 }

@@ -18,7 +18,11 @@ pub struct Document {
     #[serde(deserialize_with = "known_version")]
     pub version: u32,
     /// Whether rules act that do not say so themselves; they do where nothing is said.
-    #[serde(default, with = "gabion_inspect::serde_mode", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        with = "gabion_inspect::serde_mode",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub mode: Option<Mode>,
     /// What becomes of a request when judging fails: `"refuse"` or `"pass"`.
     #[serde(default, with = "OnFaultText")]
@@ -87,7 +91,12 @@ impl Document {
     ///
     /// Every syntax error, unknown key and unreadable value of `text`, each with its place.
     pub fn parse(text: &str, name: &str) -> Result<Self, PolicyError> {
-        Draft::read(text, name).finish()
+        let draft = Draft::read(text, name);
+        if draft.is_sound() {
+            Ok(draft.document)
+        } else {
+            Err(draft.refuse())
+        }
     }
 
     /// The mode of rules that do not say theirs.

@@ -6,7 +6,7 @@ use gabion_inspect::Place;
 use serde::Deserialize;
 use toml::{
     Spanned,
-    de::{DeTable, DeValue, Error, ValueDeserializer},
+    de::{DeArray, DeTable, DeValue, Error, ValueDeserializer},
 };
 
 /// A parsed document whose every key and value knows its span.
@@ -52,7 +52,11 @@ impl<'t> Dom<'t> {
                 best = (node.len(), path.clone());
             }
         });
-        if *span == self.root.span() { Path::new() } else { best.1 }
+        if *span == self.root.span() {
+            Path::new()
+        } else {
+            best.1
+        }
     }
 
     /// The widest value that ends at `end`: what an unclosed bracket has swallowed.
@@ -101,8 +105,11 @@ impl<'t> Dom<'t> {
         match (parent.map(Spanned::get_mut), last) {
             (Some(DeValue::Table(table)), Step::Key(key)) => table.remove(key.as_str()).is_some(),
             (Some(DeValue::Array(array)), Step::Entry(gone)) if *gone < array.len() => {
-                let entries = mem::take(array).into_iter().enumerate();
-                *array = entries.filter(|(at, _)| at != gone).map(|(_, entry)| entry).collect();
+                let entries = mem::replace(array, DeArray::new()).into_iter().enumerate();
+                *array = entries
+                    .filter(|(at, _)| at != gone)
+                    .map(|(_, entry)| entry)
+                    .collect();
                 true
             }
             _ => false,

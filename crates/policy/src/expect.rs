@@ -1,16 +1,16 @@
 //! What must hold before a policy comes into force.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    time::{Duration, UNIX_EPOCH},
+};
 
-use gabion_core::{Now, Snapshot, Verdict};
+use gabion_core::{Mode, Now, Snapshot, Verdict};
 use gabion_inspect::Place;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Judgment, Probe, ProbeError,
-    fault::Fault,
-    probe::explain,
-};
+use crate::{Probe, ProbeError, budget::Budget, fault::Fault, probe::explain};
 
 /// One `[[expect]]` case: a request and the verdict it must get.
 ///
@@ -61,30 +61,52 @@ pub(crate) fn probes(cases: &[Expect]) -> Result<Vec<Probe>, Vec<Fault>> {
         match case.probe() {
             Ok(probe) => probes.push(probe),
             Err(error @ ProbeError::Request(_)) => {
-                faults.push(Fault::new(Place::new("expect", "request").rule(at), error));
+                faults.push(Fault::new(
+                    Place::new("expect", "request").rule(at),
+                    error.to_string(),
+                ));
             }
-            Err(error) => faults.push(Fault::new(Place::new("expect", "headers").rule(at), error)),
+            Err(error) => faults.push(Fault::new(
+                Place::new("expect", "headers").rule(at),
+                error.to_string(),
+            )),
         }
     }
-    if faults.is_empty() { Ok(probes) } else { Err(faults) }
+    if faults.is_empty() {
+        Ok(probes)
+    } else {
+        Err(faults)
+    }
 }
 
-/// The case at `at`, if `snapshot` does not hold it.
-pub(crate) fn broken(at: usize, case: &Expect, probe: &Probe, snapshot: &Snapshot) -> Option<Fault> {
-    let judged = explain(snapshot, probe, Now::new(std::time::Duration::ZERO, std::time::UNIX_EPOCH));
-    let key = match case.mismatch(&judged.verdict)? {
-        Mismatch::Verdict => "verdict",
-        Mismatch::Rule => "rule",
-    };
-    let place = Place::new("expect", key).rule(at);
-    let message = format!("`{}` gets another verdict: {}", case.request, judged.verdict);
-    Some(Fault::new(place, message).with_help(told(&judged)))
+/// The cases that `snapshot` does not hold.
+pub(crate) fn broken(
+    cases: &[Expect],
+    probes: &[Probe],
+    snapshot: &Snapshot,
+    budget: &Budget,
+) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for (at, (case, probe)) in cases.iter().zip(probes).enumerate() {
+        if let Some(overrun) = budget.spent("judging the cases") {
+            faults.push(overrun);
+            break;
+        }
+        let judged = explain(snapshot, probe, Now::new(Duration::ZERO, UNIX_EPOCH));
+        if let Some(key) = case.mismatch(&judged.verdict) {
+            let message = format!(
+                "`{}` gets another verdict: {}",
+                case.request, judged.verdict
+            );
+            let steps = judged.steps.to_string();
+            let told = format!("it was judged so:\n{}", steps.trim_end());
+            faults.push(Fault::new(Place::new("expect", key).rule(at), message).with_help(told));
+        }
+    }
+    faults
 }
 
-enum Mismatch {
-    Verdict,
-    Rule,
-}
+// === impl Expect ===
 
 impl Expect {
     fn probe(&self) -> Result<Probe, ProbeError> {
@@ -93,21 +115,18 @@ impl Expect {
         headers.try_fold(probe, |probe, (name, value)| probe.with_header(name, value))
     }
 
-    fn mismatch(&self, verdict: &Verdict) -> Option<Mismatch> {
-        let (got, decided) = match verdict {
+    /// The key that `verdict` does not agree with.
+    fn mismatch(&self, verdict: &Verdict) -> Option<&'static str> {
+        let (got, by) = match verdict {
             Verdict::Pass => (Expected::Pass, None),
             Verdict::Allow(cause) => (Expected::Allow, Some(&cause.rule)),
+            Verdict::Deny(denial) if denial.mode == Mode::Observe => (Expected::Pass, None),
             Verdict::Deny(denial) => (Expected::Deny, Some(&denial.cause.rule)),
         };
         if got != self.verdict {
-            return Some(Mismatch::Verdict);
+            return Some("verdict");
         }
         let rule = self.rule.as_deref()?;
-        let decides = decided.is_some_and(|decided| decided == rule);
-        (!decides).then_some(Mismatch::Rule)
+        (!by.is_some_and(|by| by == rule)).then_some("rule")
     }
-}
-
-fn told(judged: &Judgment) -> String {
-    format!("it was judged so:\n{}", judged.steps.to_string().trim_end())
 }

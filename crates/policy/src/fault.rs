@@ -36,10 +36,10 @@ const MAX_MISSPELT: usize = 64;
 // === impl Fault ===
 
 impl Fault {
-    pub(crate) fn new(place: Place, message: impl ToString) -> Self {
+    pub(crate) fn new(place: Place, message: impl Into<String>) -> Self {
         Self {
             place,
-            message: message.to_string(),
+            message: message.into(),
             help: None,
         }
     }
@@ -52,7 +52,7 @@ impl Fault {
 
 impl From<ConfigError> for Fault {
     fn from(error: ConfigError) -> Self {
-        Self::new(error.place, error.problem)
+        Self::new(error.place, error.problem.to_string())
     }
 }
 
@@ -72,7 +72,9 @@ impl Misfit {
             return Self::unknown_key(key, path, &known);
         }
         let value = dom.get(path).and_then(|value| value.get_ref().as_str());
-        if let Some((value, known)) = value.and_then(|v| Some((v, words(said, "unknown variant", v)?))) {
+        if let Some((value, known)) =
+            value.and_then(|v| Some((v, words(said, "unknown variant", v)?)))
+        {
             return Self::new(format!("`{value}` is none of the known values"))
                 .with_help(suggestion(value, &known));
         }
@@ -97,7 +99,7 @@ impl Misfit {
         Self::new(format!("unknown key `{key}`")).with_help(help)
     }
 
-    const fn new(message: String) -> Self {
+    fn new(message: String) -> Self {
         Self {
             message,
             help: None,
@@ -105,7 +107,7 @@ impl Misfit {
         }
     }
 
-    const fn missing(message: String) -> Self {
+    fn missing(message: String) -> Self {
         Self {
             missing: true,
             ..Self::new(message)
@@ -140,7 +142,11 @@ fn nearest<'k>(found: &str, known: &[&'k str]) -> Option<&'k str> {
         return None;
     }
     let near = |word: &&&str| distance(found, word) <= (word.len() / 3).max(1);
-    known.iter().filter(near).min_by_key(|word| distance(found, word)).copied()
+    known
+        .iter()
+        .filter(near)
+        .min_by_key(|word| distance(found, word))
+        .copied()
 }
 
 fn distance(found: &str, word: &str) -> usize {

@@ -29,19 +29,26 @@ pub(crate) fn document(path: &Path, name: &str) -> Result<String, PolicyError> {
         let at = error.utf8_error().valid_up_to();
         let text = String::from_utf8_lossy(error.as_bytes());
         let source = Source { name, text: &text };
-        PolicyError::new(vec![source.error(at..at + 1, "the document is not UTF-8 here")])
+        PolicyError::new(vec![
+            source.error(at..at + 1, "the document is not UTF-8 here"),
+        ])
     })
 }
 
 /// Reads the lists that a document names, beside the document in `base`.
-pub(crate) fn lists(names: &[String], base: Option<&Path>) -> Vec<ListFile> {
-    let listed = names.iter().map(|name| {
+pub(crate) fn lists<'n>(
+    names: impl Iterator<Item = &'n String>,
+    base: Option<&Path>,
+) -> Vec<ListFile> {
+    let mut room = budget::LIST_BYTES;
+    let listed = names.map(|name| {
         let path = base.map_or_else(|| PathBuf::from(name), |base| base.join(name));
         let text = if path.is_relative() && base.is_none() {
             Err("a policy that is not a file needs absolute names of lists".to_owned())
         } else {
-            text(&path, budget::LIST_BYTES)
+            text(&path, room)
         };
+        room = room.saturating_sub(text.as_ref().map_or(0, |text| text.len() as u64));
         ListFile {
             name: name.clone(),
             path,
@@ -92,7 +99,10 @@ fn text(path: &Path, most: u64) -> Result<String, String> {
 
 /// Reads a regular file of at most `most` bytes: a pipe or a device could keep us waiting, or
 /// never end.
-#[expect(clippy::disallowed_methods, reason = "the one place where a policy's files are read")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where a policy's files are read"
+)]
 fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is not a regular file"));
@@ -101,7 +111,9 @@ fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let file = fs::File::open(path)?;
     file.take(most + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most {
-        return Err(io::Error::other(format!("it has more than {most} bytes")));
+        return Err(io::Error::other(format!(
+            "more than the {most} bytes that there is room for"
+        )));
     }
     Ok(bytes)
 }

@@ -1,1 +1,83 @@
-//! placeholder
+//! One document, checked whole, compiled to one chain and swapped live.
+//!
+//! A policy is one TOML [`Document`]. [`Live`] reads it, compiles it to a [`Chain`] of inspectors,
+//! holds it to its own `[[expect]]` cases, and only then puts it in force, at once for every
+//! request that begins from then on. What is wrong with a document is told all together, each with
+//! file, line, column and help ([`PolicyError`]); until it is right, the old policy stays.
+//! [`Watch`] does so whenever the files change.
+//!
+//! # Examples
+//!
+//! ```
+//! use std::{sync::Arc, time::SystemTime};
+//!
+//! use gabion_core::{Event, Now, Sink, Source};
+//! use gabion_policy::{Live, Options, Probe, explain};
+//!
+//! struct Stderr;
+//!
+//! impl Sink for Stderr {
+//!     fn record(&self, event: &Event) {
+//!         eprintln!("{event:?}");
+//!     }
+//! }
+//!
+//! let live = Live::from_document(
+//!     r#"
+//!     version = 1
+//!
+//!     [[deny]]
+//!     id = "php"
+//!     extensions = ["php"]
+//!     "#,
+//!     "policy.toml",
+//!     Options::new(Arc::new(Stderr)),
+//! )?;
+//!
+//! let now = Now::new(std::time::Duration::ZERO, SystemTime::UNIX_EPOCH);
+//! let judge = |request| explain(&live.current(), &Probe::new(request).unwrap(), now).verdict;
+//! assert!(judge("GET /index.php").refuses());
+//! assert!(!judge("GET /index.html").refuses());
+//!
+//! let error = live.replace("version = 1\n[alow]\n").unwrap_err();
+//! assert_eq!(error.diagnostics()[0].message(), "unknown key `alow`");
+//! assert!(judge("GET /index.php").refuses(), "the old policy stays");
+//! # Ok::<(), gabion_policy::PolicyError>(())
+//! ```
+//!
+//! # Dependencies
+//!
+//! `toml` parses with spans and goes on after an error. `annotate-snippets` draws errors as the
+//! compiler of Rust does. `strsim` finds the key that was meant. `arc-swap` lets readers take the
+//! policy in force without a lock. `notify` wakes [`Watch`].
+
+mod budget;
+mod chain;
+mod check;
+mod compile;
+mod diagnostic;
+mod document;
+mod dom;
+mod expect;
+mod fault;
+mod files;
+mod live;
+mod options;
+mod probe;
+mod read;
+mod shrink;
+mod state;
+mod warn;
+mod watch;
+
+pub use chain::Chain;
+pub use check::{Report, check};
+pub use diagnostic::{Diagnostic, PolicyError, Severity};
+pub use document::{ClientSection, Document, ForwardedHeader};
+pub use expect::{Expect, Expected};
+pub use live::{Live, Replaced};
+pub use options::Options;
+pub use probe::{Judgment, Probe, ProbeError, explain};
+pub use shrink::Shrink;
+pub use state::State;
+pub use watch::{Watch, WatchOptions};

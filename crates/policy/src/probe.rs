@@ -104,8 +104,12 @@ impl Probe {
 
     /// Sets a header, `Host` among them.
     pub fn with_header(mut self, name: &str, value: &str) -> Result<Self, ProbeError> {
-        let name: HeaderName = name.parse().map_err(|_| ProbeError::Name(name.to_owned()))?;
-        let value = value.parse().map_err(|_| ProbeError::Value(value.to_owned()))?;
+        let name: HeaderName = name
+            .parse()
+            .map_err(|_| ProbeError::Name(name.to_owned()))?;
+        let value = value
+            .parse()
+            .map_err(|_| ProbeError::Value(value.to_owned()))?;
         self.headers.insert(name, value);
         Ok(self)
     }

@@ -12,7 +12,7 @@ use toml::{
 };
 
 use crate::{
-    Document, PolicyError,
+    Document, PolicyError, budget,
     diagnostic::{Diagnostic, Source},
     dom::{Dom, Step},
     fault::{Fault, Misfit},
@@ -47,7 +47,15 @@ impl<'t> Draft<'t> {
 
     /// Reads `text`, which errors call `name`.
     pub(crate) fn read(text: &'t str, name: &'t str) -> Self {
-        Repair::of(Source { name, text }).run()
+        let source = Source { name, text };
+        if text.len() as u64 <= budget::DOCUMENT_BYTES {
+            return Repair::of(source).run();
+        }
+        let most = budget::DOCUMENT_BYTES;
+        let mut draft = Repair::of(Source { name, text: "" }).run();
+        draft.errors =
+            vec![source.error(0..0, &format!("the document has more than {most} bytes"))];
+        draft
     }
 
     /// Whether anything is wrong so far.
@@ -62,23 +70,25 @@ impl<'t> Draft<'t> {
                 break;
             }
             let span = self.dom.locate(&fault.place);
-            self.errors.push(self.source.error(span, &fault.message).with_help(fault.help));
+            self.errors.push(
+                self.source
+                    .error(span, &fault.message)
+                    .with_help(fault.help),
+            );
         }
     }
 
     /// Something worth a look.
     pub(crate) fn warn(&self, fault: Fault) -> Diagnostic {
         let span = self.dom.locate(&fault.place);
-        self.source.warning(span, &fault.message).with_help(fault.help)
+        self.source
+            .warning(span, &fault.message)
+            .with_help(fault.help)
     }
 
-    /// The document, if nothing is wrong with it.
-    pub(crate) fn finish(self) -> Result<Document, PolicyError> {
-        if self.errors.is_empty() {
-            Ok(self.document)
-        } else {
-            Err(PolicyError::new(self.errors))
-        }
+    /// Everything that is wrong.
+    pub(crate) fn refuse(self) -> PolicyError {
+        PolicyError::new(self.errors)
     }
 }
 
@@ -107,19 +117,28 @@ impl<'t> Repair<'t> {
         for error in errors {
             let span = error.span().unwrap_or_default();
             let unclosed = ["unclosed array,", "unclosed inline table,"];
-            if unclosed.iter().any(|unclosed| error.message().starts_with(unclosed)) {
+            if unclosed
+                .iter()
+                .any(|unclosed| error.message().starts_with(unclosed))
+            {
                 swallowed.push(self.dom.widest_to(span.end));
             }
             told.push((span, error.message().to_owned()));
         }
         let inside = |span: &Range<usize>| {
-            swallowed.iter().any(|lost| lost.start <= span.start && span.end <= lost.end)
+            swallowed
+                .iter()
+                .any(|lost| lost.start <= span.start && span.end <= lost.end)
         };
         told.retain(|(span, _)| !inside(span));
         swallowed.sort_by_key(|lost| lost.start);
         swallowed.dedup();
         let message = "this bracket is never closed, or closed too late".to_owned();
-        told.extend(swallowed.into_iter().map(|lost| (lost.start..lost.start + 1, message.clone())));
+        told.extend(
+            swallowed
+                .into_iter()
+                .map(|lost| (lost.start..lost.start + 1, message.clone())),
+        );
         for (span, message) in told.into_iter().take(Draft::MAX_ERRORS) {
             self.errors.push(self.source.error(span.clone(), &message));
             let path = self.dom.innermost(&span);
@@ -186,7 +205,9 @@ impl<'t> Repair<'t> {
     /// Puts the one key that every document needs in place of what is there.
     fn take_version(&mut self) -> bool {
         let version = DeValue::parse("1").map(|version| Spanned::new(0..0, version.into_inner()));
-        version.map(|version| self.dom.put("version", version)).is_ok()
+        version
+            .map(|version| self.dom.put("version", version))
+            .is_ok()
     }
 
     /// Takes out the rules that are not whole; says whether there were any.

@@ -87,7 +87,7 @@ impl FromStr for Upstream {
             });
         }
         let bare = authority.as_str() == authority.host();
-        if !bare && !authority.port_u16().is_some_and(|port| port != 0) {
+        if !bare && authority.port_u16().is_none_or(|port| port == 0) {
             return Err(Error::Port { given: owned() });
         }
         // The parser cuts a fragment silently.

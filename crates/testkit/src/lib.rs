@@ -12,6 +12,7 @@
 )]
 
 mod clock;
+pub mod laws;
 mod recorder;
 mod request;
 mod skip;

@@ -1,1 +1,30 @@
-fn main() {}
+//! gabion as a reverse proxy in front of any server.
+//!
+//! With no arguments it guards a small server of its own, to be tried out; see `guard --help`.
+
+mod cli;
+mod demo;
+mod document;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match cli.command {
+        None => run::run(&cli.run),
+        Some(Command::Check { policy }) => document::check(&policy),
+        Some(Command::Init { policy }) => document::init(&policy),
+        Some(Command::Explain(explain)) => document::explain(&explain),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -88,7 +88,8 @@ impl List {
             let refuse = |(at, problem)| ListError {
                 name: Arc::clone(&name),
                 line: ordinal(index),
-                column: ordinal(line.get(..at).map_or(0, |before| before.chars().count())),
+                // Blanks or a network stand before it, so that each byte is a character.
+                column: ordinal(at),
                 problem,
             };
             let Some((at, network)) = read(line).map_err(refuse)? else {

@@ -1,10 +1,6 @@
 //! Why a request got an answer of ours.
 
-use std::{
-    error::Error,
-    fmt, io,
-    time::Duration,
-};
+use std::{error::Error, fmt, io, time::Duration};
 
 use gabion_core::Escaped;
 use http::{Response, StatusCode, header::CONTENT_TYPE};

@@ -4,10 +4,7 @@
 //! believed: it must overwrite, or drop, each of them that its own clients could send.
 
 use gabion_core::{ClientIp, PeerAddr};
-use http::{
-    HeaderMap, HeaderName, HeaderValue,
-    header::HOST,
-};
+use http::{HeaderMap, HeaderName, HeaderValue, header::HOST};
 
 use super::headers::join;
 
@@ -29,7 +26,10 @@ pub(super) fn announce(headers: &mut HeaderMap, peer: PeerAddr, client: Option<C
     if !headers.contains_key(PROTO) {
         headers.insert(PROTO, HeaderValue::from_static("http"));
     }
-    if let Some(host) = headers.get(HOST).filter(|_| !headers.contains_key(HOST_ASKED)) {
+    if let Some(host) = headers
+        .get(HOST)
+        .filter(|_| !headers.contains_key(HOST_ASKED))
+    {
         headers.insert(HOST_ASKED, host.clone());
     }
 }
@@ -39,7 +39,7 @@ pub(super) fn announce(headers: &mut HeaderMap, peer: PeerAddr, client: Option<C
 fn drop_claims(headers: &mut HeaderMap, trusted: bool) {
     let claims: Vec<_> = headers
         .keys()
-        .filter(|name| is_claim(name) && !(trusted && !name.as_str().contains('_')))
+        .filter(|name| is_claim(name) && (!trusted || name.as_str().contains('_')))
         .cloned()
         .collect();
     for claim in claims {
@@ -50,7 +50,7 @@ fn drop_claims(headers: &mut HeaderMap, trusted: bool) {
 fn is_claim(name: &HeaderName) -> bool {
     let name = name.as_str().as_bytes();
     let same = |(&byte, &claimed): (&u8, &u8)| byte == claimed || (byte, claimed) == (b'_', b'-');
-    CLAIMS.iter().any(|claim| {
-        name.len() >= claim.len() && name.iter().zip(claim.as_bytes()).all(same)
-    })
+    CLAIMS
+        .iter()
+        .any(|claim| name.len() >= claim.len() && name.iter().zip(claim.as_bytes()).all(same))
 }

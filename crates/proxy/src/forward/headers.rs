@@ -65,7 +65,11 @@ pub(super) fn lists(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool
 
 /// Joins all lines of a header into one.
 pub(super) fn join(headers: &mut HeaderMap, name: HeaderName, separator: &[u8]) {
-    let lines: Vec<_> = headers.get_all(&name).iter().map(HeaderValue::as_bytes).collect();
+    let lines: Vec<_> = headers
+        .get_all(&name)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
     if lines.len() < 2 {
         return;
     }
@@ -77,10 +81,10 @@ pub(super) fn join(headers: &mut HeaderMap, name: HeaderName, separator: &[u8]) 
 /// Frames a request by its body, whatever its headers said.
 ///
 /// hyper would drop a GET's body of unknown length unless told to send it in chunks, and would not
-/// say that a POST has none.
+/// say that a POST has none. Trailers, which HTTP/2 has beside a length, need chunks on HTTP/1.1.
 pub(super) fn frame(headers: &mut HeaderMap, length: Option<u64>) {
     let told = headers.remove(CONTENT_LENGTH).is_some();
-    match length {
+    match length.filter(|_| !headers.contains_key(TRAILER)) {
         None => {
             headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
@@ -100,7 +104,10 @@ fn tokens<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item =
 }
 
 fn is_kept(name: &HeaderName) -> bool {
-    KEPT.contains(name) || KEPT_PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix))
+    KEPT.contains(name)
+        || KEPT_PREFIXES
+            .iter()
+            .any(|prefix| name.as_str().starts_with(prefix))
 }
 
 #[cfg(test)]
@@ -175,6 +182,9 @@ mod tests {
     fn lines_are_joined() {
         let mut headers = headers(&[("cookie", "a=1"), ("cookie", "b=2; c=3")]);
         join(&mut headers, COOKIE, b"; ");
-        assert_eq!(headers.get_all(COOKIE).iter().collect::<Vec<_>>(), ["a=1; b=2; c=3"]);
+        assert_eq!(
+            headers.get_all(COOKIE).iter().collect::<Vec<_>>(),
+            ["a=1; b=2; c=3"]
+        );
     }
 }

@@ -21,7 +21,10 @@ pub(super) fn readdress(
     length: Option<u64>,
     upstream: &Upstream,
 ) -> Result<(), RequestError> {
-    let peer = *parts.extensions.get::<PeerAddr>().ok_or(RequestError::NoPeer)?;
+    let peer = *parts
+        .extensions
+        .get::<PeerAddr>()
+        .ok_or(RequestError::NoPeer)?;
     let client = parts.extensions.get::<ClientIp>().copied();
     keep_host(parts)?;
     let headers = &mut parts.headers;
@@ -35,7 +38,11 @@ pub(super) fn readdress(
     headers.remove(EXPECT);
     forwarded::announce(headers, peer, client);
     frame(headers, length);
-    let path = parts.uri.path_and_query().cloned().ok_or(RequestError::NoPath)?;
+    let path = parts
+        .uri
+        .path_and_query()
+        .cloned()
+        .ok_or(RequestError::NoPath)?;
     parts.uri = upstream.target(path).map_err(|_| RequestError::NoPath)?;
     parts.version = Version::HTTP_11;
     parts.extensions.clear();

@@ -82,7 +82,7 @@ impl Default for ProxyOptions {
     fn default() -> Self {
         Self {
             connect_timeout: Duration::from_secs(5),
-            head_timeout: Duration::from_secs(60),
+            head_timeout: Duration::from_mins(1),
             // Just below the 5 s after which Node and uvicorn close: a request must not be sent
             // into a connection that is being closed.
             pool_idle: Duration::from_secs(4),
@@ -171,7 +171,10 @@ impl Inner {
         }
     }
 
-    async fn exchange(&self, mut request: Request<Incoming>) -> Result<Response<ProxyBody>, Failure> {
+    async fn exchange(
+        &self,
+        mut request: Request<Incoming>,
+    ) -> Result<Response<ProxyBody>, Failure> {
         let handshake = Handshake::of(&request)?;
         let upgraded = upgrade::on(&mut request);
         let (mut parts, body) = request.into_parts();
@@ -273,7 +276,10 @@ impl Asked {
 
 impl fmt::Display for Asked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let target = self.uri.path_and_query().map_or("", |target| target.as_str());
+        let target = self
+            .uri
+            .path_and_query()
+            .map_or("", |target| target.as_str());
         write!(f, "{} \"{}\"", self.method, Escaped(target.as_bytes()))?;
         match self.peer {
             Some(peer) => write!(f, " from {}", peer.socket()),

@@ -51,7 +51,9 @@ impl Body for Upload {
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let this = self.get_mut();
         let polled = Pin::new(&mut this.body).poll_frame(cx);
-        this.progress.awaits_client.store(polled.is_pending(), Relaxed);
+        this.progress
+            .awaits_client
+            .store(polled.is_pending(), Relaxed);
         if polled.is_ready() {
             this.progress.moved.store(true, Relaxed);
         }

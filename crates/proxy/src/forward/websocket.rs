@@ -6,9 +6,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{
     HeaderMap, HeaderValue, Method, Request, StatusCode, Version,
-    header::{
-        CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE,
-    },
+    header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE},
     request, response,
 };
 use http_body::Body;
@@ -108,7 +106,9 @@ impl Handshake {
         }
         let mut accepts = answer.headers.get_all(SEC_WEBSOCKET_ACCEPT).iter();
         match (accepts.next(), accepts.next()) {
-            (Some(accept), None) if accept.as_bytes() == accept_for(&self.key) => Ok(Answer::Opened),
+            (Some(accept), None) if accept.as_bytes() == accept_for(&self.key) => {
+                Ok(Answer::Opened)
+            }
             _ => Err(UpstreamError::WrongAccept),
         }
     }

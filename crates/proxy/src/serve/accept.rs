@@ -61,7 +61,6 @@ pub async fn serve<S: HttpService>(
         }
     };
     drop(listener);
-    rules.stop();
     drain(&connections, tunnels.tasks(), grace).await
 }
 
@@ -132,6 +131,10 @@ impl fmt::Display for Drained {
         if *self == Self::default() {
             return f.write_str("nothing was cut");
         }
-        write!(f, "cut {} connections and {} WebSockets", self.connections, self.tunnels)
+        write!(
+            f,
+            "cut {} connections and {} WebSockets",
+            self.connections, self.tunnels
+        )
     }
 }

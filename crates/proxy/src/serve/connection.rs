@@ -79,12 +79,13 @@ impl Rules {
     /// Serves one connection to its end, or to its upgrade.
     pub(super) async fn drive<S: HttpService>(self, socket: TcpStream, peer: PeerAddr, service: S) {
         // hyper holds a connection that never spoke for one at work, and does not time it where it
-        // has yet to find out its version.
+        // has yet to find out its version. A peek, since tokio may call a socket readable early.
+        let mut first = [0];
         let spoken = select! {
             () = self.stopping.cancelled() => return,
-            spoken = timeout(self.patience, socket.readable()) => spoken,
+            spoken = timeout(self.patience, socket.peek(&mut first)) => spoken,
         };
-        if !matches!(spoken, Ok(Ok(()))) {
+        if !matches!(spoken, Ok(Ok(1))) {
             return;
         }
         let io = TokioIo::new(socket);
@@ -95,11 +96,13 @@ impl Rules {
         match &*self.wire {
             Wire::Http1(builder) => {
                 let connection = builder.serve_connection(io, service).with_upgrades();
-                self.finish(connection, http1::UpgradeableConnection::graceful_shutdown).await;
+                self.finish(connection, http1::UpgradeableConnection::graceful_shutdown)
+                    .await;
             }
             Wire::Either(builder) => {
                 let connection = builder.serve_connection_with_upgrades(io, service);
-                self.finish(connection, auto::UpgradeableConnection::graceful_shutdown).await;
+                self.finish(connection, auto::UpgradeableConnection::graceful_shutdown)
+                    .await;
             }
         }
     }

@@ -13,7 +13,7 @@ const BACKLOG: i32 = 1024;
 
 /// After so much silence the system asks whether the other side is still there. Nothing else ends
 /// a tunnel whose client vanished.
-pub(crate) const KEEP_ALIVE_PROBES: Duration = Duration::from_secs(60);
+pub(crate) const KEEP_ALIVE_PROBES: Duration = Duration::from_mins(1);
 
 /// Listens on `addr`, beside any other socket of this user that was opened likewise
 /// (`SO_REUSEPORT`): the system spreads connections over them.

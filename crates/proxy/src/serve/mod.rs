@@ -14,7 +14,7 @@ mod workers;
 
 pub use accept::{Drained, serve};
 pub use connection::HttpService;
-pub use listen::listen;
 pub(crate) use listen::KEEP_ALIVE_PROBES;
+pub use listen::listen;
 pub use options::{Protocols, ServeOptions};
 pub use workers::{Workers, workers};

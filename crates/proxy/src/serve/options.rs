@@ -11,8 +11,8 @@ use hyper_util::{
 /// More headers than this are answered 431.
 const MAX_HEADERS: usize = 100;
 
-/// A head on HTTP/1.1 that is longer than this is answered 431; a body is read in pieces of at most
-/// this size.
+/// An HTTP/1.1 head that is not whole after so many bytes is answered 431 (hyper looks after each
+/// read, so a little more may pass); a body is read in pieces of at most this size.
 const MAX_BUFFER: usize = 64 * 1024;
 
 /// All headers of an HTTP/2 request together.

@@ -52,7 +52,9 @@ where
     let first = listen(addr)?;
     let local_addr = first.local_addr()?;
     let rest = (1..count.get()).map(|_| listen(local_addr));
-    let listeners: Vec<_> = std::iter::once(Ok(first)).chain(rest).collect::<io::Result<_>>()?;
+    let listeners: Vec<_> = std::iter::once(Ok(first))
+        .chain(rest)
+        .collect::<io::Result<_>>()?;
     let factory = Arc::new(factory);
     let (stop, _) = watch::channel(None);
     let mut workers = Workers {
@@ -66,9 +68,15 @@ where
             let _entered = runtime.enter();
             TcpListener::from_std(listener)?
         };
-        let (factory, options, stop) = (Arc::clone(&factory), options.clone(), workers.stop.subscribe());
+        let (factory, options, stop) = (
+            Arc::clone(&factory),
+            options.clone(),
+            workers.stop.subscribe(),
+        );
         let run = move || work(runtime, listener, &*factory, &options, stop);
-        let thread = thread::Builder::new().name(format!("gabion-{idx}")).spawn(run)?;
+        let thread = thread::Builder::new()
+            .name(format!("gabion-{idx}"))
+            .spawn(run)?;
         workers.threads.push(thread);
     }
     Ok(workers)

@@ -1,4 +1,7 @@
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::Arc,
+};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use prefix_trie::joint::JointPrefixMap;
@@ -10,7 +13,8 @@ use crate::{IpRanges, List, Problem};
 const LISTS: [(&str, &str); 2] = [
     (
         "first",
-        "10.0.0.0/8\n10.1.0.0/16\n10.1.2.0/24\n10.1.2.3\n10.1.2.4\n255.255.255.255\n0.0.0.0\n",
+        "10.0.0.0/8\n10.1.0.0/16\n10.1.2.0/24\n10.1.2.3\n10.1.2.4\n255.255.255.255\n0.0.0.0\n\
+         2001:db8::/48\n",
     ),
     (
         "second",
@@ -51,10 +55,11 @@ fn longest_network_names_its_list_and_line() {
         ("::ffff:10.1.2.3", Some(("10.1.2.3/32", "first", 4))),
         ("::", Some(("::/128", "second", 6))),
         ("::2", None),
-        ("2001:db8::", Some(("2001:db8::/32", "second", 3))),
+        ("2001:db8::", Some(("2001:db8::/48", "first", 8))),
         ("2001:db8::1", Some(("2001:db8::1/128", "second", 5))),
         ("2001:db8:0:1::1", Some(("2001:db8:0:1::/64", "second", 4))),
-        ("2001:db8:0:2::", Some(("2001:db8::/32", "second", 3))),
+        ("2001:db8:0:2::", Some(("2001:db8::/48", "first", 8))),
+        ("2001:db8:1::", Some(("2001:db8::/32", "second", 3))),
         ("2001:db9::", None),
         (
             "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
@@ -66,7 +71,7 @@ fn longest_network_names_its_list_and_line() {
         let expected = expected.map(|(network, list, line)| (network.to_owned(), list, line));
         assert_eq!(found, expected, "{asked}");
     }
-    assert_eq!(ranges.len(), 14, "10.1.0.0/16 stands twice");
+    assert_eq!(ranges.len(), 15, "10.1.0.0/16 stands twice");
 }
 
 #[test]
@@ -88,21 +93,35 @@ fn too_many_lists_are_refused() {
     assert_eq!(refused, Problem::TooMany { what, found, most });
 }
 
-/// Compares with a trie that somebody else wrote, around the edges of every network.
+#[test]
+fn networks_with_one_start_take_one_range_each() {
+    let ranges = build(&[("nested", "10.0.0.0/8\n10.0.0.0/16\n10.0.0.0/24\n")]);
+    assert_eq!(ranges.memory(), 3 * 12);
+}
+
+/// Compares with a trie that somebody else wrote, around the edges of every network. The networks
+/// are spread over lists of seven.
 fn agrees_with_a_trie(networks: &[IpNet], strangers: &[IpAddr]) {
-    let ranges = IpRanges::build(&[List::inline("all", networks.iter().copied())]).unwrap();
-    let mut trie = JointPrefixMap::<IpNet, u32>::new();
-    for (&network, line) in networks.iter().zip(1..) {
-        if trie.get(&network).is_none() {
-            trie.insert(network, line);
+    let mut lists = Vec::new();
+    let mut trie = JointPrefixMap::<IpNet, (Arc<str>, u32)>::new();
+    for (number, networks) in networks.chunks(7).enumerate() {
+        let list = List::inline(&number.to_string(), networks.iter().copied());
+        for (network, line) in list.networks() {
+            if trie.get(&network).is_none() {
+                trie.insert(network, (Arc::clone(list.name()), line));
+            }
         }
+        lists.push(list);
     }
+    let ranges = IpRanges::build(&lists).unwrap();
     assert_eq!(ranges.len(), trie.len());
     let edges = networks.iter().flat_map(edges);
     for asked in edges.chain(strangers.iter().copied()) {
-        let found = ranges.find(asked).map(|hit| (hit.network, hit.line));
+        let found = ranges.find(asked);
+        let found = found.map(|hit| (hit.network, (Arc::clone(hit.list), hit.line)));
         let expected = trie.get_lpm(&asked.into());
-        assert_eq!(found, expected.map(|(net, &line)| (net, line)), "{asked}");
+        let expected = expected.map(|(network, origin)| (network, origin.clone()));
+        assert_eq!(found, expected, "{asked}");
     }
 }
 

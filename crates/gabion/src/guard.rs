@@ -1,0 +1,182 @@
+//! A policy with everything that it needs to act.
+
+use std::{fmt, io, path::PathBuf, sync::Arc, time::Duration};
+
+use gabion_core::{Inspect, Sink};
+use gabion_inspect::BanTable;
+use gabion_policy::{Live, Options, PolicyError, Shrink, State, Watch, WatchOptions};
+use gabion_tower::{Clock, HeadLayer, SystemClock};
+
+use crate::sink::{self, Given, Housed};
+
+/// Guards services by one live policy. Clones share everything.
+#[derive(Clone)]
+pub struct Guard {
+    live: Live,
+    sink: Arc<dyn Housed>,
+    clock: Arc<dyn Clock>,
+}
+
+/// Builds a [`Guard`]. Made by [`Guard::builder`].
+pub struct GuardBuilder {
+    state: State,
+    sink: Arc<dyn Housed>,
+    clock: Arc<dyn Clock>,
+    own: Vec<Arc<dyn Inspect>>,
+    shrink: Shrink,
+    budget: Duration,
+}
+
+// === impl Guard ===
+
+impl Guard {
+    /// A guard with defaults: events go to `tracing`, 100,000 timed bans.
+    pub fn builder() -> GuardBuilder {
+        GuardBuilder {
+            state: State::default(),
+            sink: sink::default(),
+            clock: Arc::new(SystemClock::new()),
+            own: Vec::new(),
+            shrink: Shrink::default(),
+            budget: Options::BUDGET,
+        }
+    }
+
+    /// A guard with defaults and this policy.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with the policy.
+    pub fn from_policy(text: &str) -> Result<Self, PolicyError> {
+        Self::builder().with_policy(text, "policy")
+    }
+
+    /// Guards a service whose server puts a [`crate::PeerAddr`] into each request's extensions.
+    pub fn layer(&self) -> HeadLayer {
+        HeadLayer::new(self.live.clone())
+            .with_bans(self.bans().clone())
+            .with_sink(self.sink.clone())
+            .with_clock(self.clock.clone())
+    }
+
+    /// Guards an axum router or one of its routes, nested ones among them.
+    #[cfg(feature = "axum")]
+    pub fn axum_layer(&self) -> HeadLayer {
+        self.layer().with_server(crate::Axum)
+    }
+
+    /// The policy in force, to be replaced.
+    pub const fn live(&self) -> &Live {
+        &self.live
+    }
+
+    /// Replaces the policy whenever its file, or a list that it names, changes.
+    ///
+    /// # Errors
+    ///
+    /// What the system says against watching files or starting a thread.
+    pub fn watch(&self) -> io::Result<Watch> {
+        Watch::spawn(self.live.clone(), WatchOptions::default())
+    }
+
+    /// The timed bans.
+    pub fn bans(&self) -> &Arc<BanTable> {
+        self.live.state().bans()
+    }
+
+    /// Drops bans that are over and tells of events that were held back. For a server to call
+    /// about once a second; nothing goes wrong without it, only later.
+    pub fn keep_house(&self) {
+        let now = self.clock.now();
+        self.bans().sweep(now);
+        self.sink.flush(now.wall());
+    }
+}
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard")
+            .field("live", &self.live)
+            .finish_non_exhaustive()
+    }
+}
+
+// === impl GuardBuilder ===
+
+impl GuardBuilder {
+    /// Sends events to `sink`, unbounded.
+    pub fn with_sink(self, sink: Arc<dyn Sink>) -> Self {
+        let sink = Arc::new(Given(sink));
+        Self { sink, ..self }
+    }
+
+    /// Reads the time from `clock`.
+    pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// Keeps bans in `state`.
+    pub fn with_state(self, state: State) -> Self {
+        Self { state, ..self }
+    }
+
+    /// Adds a rule of one's own. It is asked after `ban`, before `deny`, under every policy.
+    pub fn add_rule(mut self, rule: impl Inspect + 'static) -> Self {
+        self.own.push(Arc::new(rule));
+        self
+    }
+
+    /// Sets whether a new policy may lose much of what the old one holds.
+    pub fn with_shrink(self, shrink: Shrink) -> Self {
+        Self { shrink, ..self }
+    }
+
+    /// Sets how long a policy may take to compile.
+    pub fn with_budget(self, budget: Duration) -> Self {
+        Self { budget, ..self }
+    }
+
+    /// Begins with the policy in the file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with the policy.
+    pub fn with_policy_file(self, path: impl Into<PathBuf>) -> Result<Guard, PolicyError> {
+        self.begin(|options| Live::open(path, options))
+    }
+
+    /// Begins with this policy; errors call it `name`.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with the policy.
+    pub fn with_policy(self, text: &str, name: &str) -> Result<Guard, PolicyError> {
+        self.begin(|options| Live::from_document(text, name, options))
+    }
+
+    fn begin(
+        self,
+        open: impl FnOnce(Options) -> Result<Live, PolicyError>,
+    ) -> Result<Guard, PolicyError> {
+        let options = Options::new(self.sink.clone())
+            .with_state(self.state)
+            .with_shrink(self.shrink)
+            .with_budget(self.budget);
+        let options = self.own.into_iter().fold(options, Options::add_rule);
+        Ok(Guard {
+            live: open(options)?,
+            sink: self.sink,
+            clock: self.clock,
+        })
+    }
+}
+
+impl fmt::Debug for GuardBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GuardBuilder")
+            .field("state", &self.state)
+            .field("shrink", &self.shrink)
+            .field("budget", &self.budget)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,64 @@
+//! Where events go when nobody says otherwise.
+
+use std::{sync::Arc, time::SystemTime};
+
+use gabion_core::{Event, Sink};
+
+/// A sink that a guard keeps house for.
+pub(crate) trait Housed: Sink {
+    /// Tells what was held back before the second of `now`.
+    fn flush(&self, now: SystemTime);
+}
+
+/// A sink given by the user, who keeps house himself.
+pub(crate) struct Given(pub(crate) Arc<dyn Sink>);
+
+impl Sink for Given {
+    fn record(&self, event: &Event) {
+        self.0.record(event);
+    }
+}
+
+impl Housed for Given {
+    fn flush(&self, _now: SystemTime) {}
+}
+
+pub(crate) use default::default;
+
+#[cfg(feature = "tracing")]
+mod default {
+    use std::{sync::Arc, time::SystemTime};
+
+    use gabion_sinks::{Bounded, Budget, Tracing};
+
+    use super::Housed;
+
+    impl Housed for Bounded<Tracing> {
+        fn flush(&self, now: SystemTime) {
+            Self::flush(self, now);
+        }
+    }
+
+    pub(crate) fn default() -> Arc<dyn Housed> {
+        Arc::new(Bounded::new(Tracing, Budget::default()))
+    }
+}
+
+#[cfg(not(feature = "tracing"))]
+mod default {
+    use std::sync::Arc;
+
+    use gabion_core::{Event, Sink};
+
+    use super::{Given, Housed};
+
+    struct Nowhere;
+
+    impl Sink for Nowhere {
+        fn record(&self, _event: &Event) {}
+    }
+
+    pub(crate) fn default() -> Arc<dyn Housed> {
+        Arc::new(Given(Arc::new(Nowhere)))
+    }
+}

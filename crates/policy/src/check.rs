@@ -1,0 +1,67 @@
+//! A document held to everything, and put in force nowhere.
+
+use std::{fmt, path::Path};
+
+use crate::{
+    Diagnostic, Options, PolicyError, State,
+    compile::{Purpose, Reading},
+};
+
+/// What a sound document holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Report {
+    /// How many deny rules.
+    pub deny: usize,
+    /// How many networks are banned from the start, lists included.
+    pub banned: usize,
+    /// How many networks and paths are allowed.
+    pub allowed: usize,
+    /// How many `[[expect]]` cases were held.
+    pub expected: usize,
+    /// What works, but perhaps not as meant.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Reads and compiles `text`, with the lists that it names from `base`, and holds it to its cases.
+///
+/// # Errors
+///
+/// Everything that is wrong with the document, as [`crate::Live::open`] would tell it.
+pub fn check(text: &str, name: &str, base: Option<&Path>) -> Result<Report, PolicyError> {
+    let state = State::with_capacity(1);
+    let reading = Reading::of(text, name, base, Options::BUDGET);
+    let compiled = reading.compile(&Purpose {
+        state: &state,
+        own: &[],
+        held: None,
+    })?;
+    let document = &compiled.document;
+    Ok(Report {
+        deny: document.deny.len(),
+        banned: compiled.holdings.banned(),
+        allowed: document.allow.networks.len() + document.allow.paths.len(),
+        expected: document.expect.len(),
+        warnings: compiled.warnings,
+    })
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            deny,
+            banned,
+            allowed,
+            expected,
+            warnings,
+        } = self;
+        for warning in warnings {
+            writeln!(f, "{warning}\n")?;
+        }
+        write!(
+            f,
+            "{deny} deny rules, {banned} banned networks, {allowed} allowed entries; \
+             {expected} cases hold"
+        )
+    }
+}

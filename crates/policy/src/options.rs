@@ -1,0 +1,66 @@
+//! What a live policy is given once, for all documents to come.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use gabion_core::{Inspect, Sink};
+
+use crate::{Shrink, State};
+
+/// What a [`crate::Live`] is given once, and puts back at each reload.
+#[derive(Clone)]
+pub struct Options {
+    pub(crate) sink: Arc<dyn Sink>,
+    pub(crate) state: State,
+    pub(crate) own: Vec<Arc<dyn Inspect>>,
+    pub(crate) shrink: Shrink,
+    pub(crate) budget: Duration,
+}
+
+impl Options {
+    /// How long a policy may take to compile unless another budget is given.
+    pub const BUDGET: Duration = Duration::from_secs(10);
+
+    /// Tells `sink` of every policy that comes into force or is refused.
+    pub fn new(sink: Arc<dyn Sink>) -> Self {
+        Self {
+            sink,
+            state: State::default(),
+            own: Vec::new(),
+            shrink: Shrink::default(),
+            budget: Self::BUDGET,
+        }
+    }
+
+    /// Shares `state` with every policy.
+    pub fn with_state(self, state: State) -> Self {
+        Self { state, ..self }
+    }
+
+    /// Adds a rule of one's own, which is asked after `ban` and before `deny`.
+    pub fn add_rule(mut self, rule: Arc<dyn Inspect>) -> Self {
+        self.own.push(rule);
+        self
+    }
+
+    /// Sets whether a new policy may lose much of what the old one holds.
+    pub fn with_shrink(self, shrink: Shrink) -> Self {
+        Self { shrink, ..self }
+    }
+
+    /// Sets how long a policy may take to compile before it is refused.
+    pub fn with_budget(self, budget: Duration) -> Self {
+        Self { budget, ..self }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let own: Vec<_> = self.own.iter().map(|rule| rule.name()).collect();
+        f.debug_struct("Options")
+            .field("state", &self.state)
+            .field("own", &own)
+            .field("shrink", &self.shrink)
+            .field("budget", &self.budget)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,227 @@
+//! Takes up a policy's files when they change.
+//!
+//! What editors and mounted config maps do to a file has no common shape: they write in place,
+//! rename over it, swap a symlink two directories away. So any event beside any of the files is a
+//! hint and no more: once events have been quiet for a while, the files are read, and their
+//! content says whether there is anything new. Polling finds what no event told, as on network
+//! file systems.
+//!
+//! A change is taken up when:
+//! 1. nothing beside the files has moved for [`WatchOptions::quiet`], or a poll is due;
+//! 2. the content of document and lists is neither what is in force nor what was tried last, so
+//!    that a bad document is told once;
+//! 3. it compiles: see [`crate::Live::replace`].
+
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+    },
+    thread,
+    time::Duration,
+};
+
+use notify::{
+    Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher,
+    event::{AccessKind, AccessMode},
+};
+
+use crate::Live;
+
+/// Watches the files of a [`Live`] until it is dropped.
+#[derive(Debug)]
+pub struct Watch {
+    bell: Bell,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+/// How a [`Watch`] watches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WatchOptions {
+    /// How long no event may come before files are read: 250 ms.
+    pub quiet: Duration,
+    /// How often files are read although no event came: 30 s.
+    pub poll: Duration,
+}
+
+/// Rings for whoever watches; a bell that rings already rings no louder.
+#[derive(Clone, Debug)]
+struct Bell {
+    ring: SyncSender<()>,
+    orders: Arc<Orders>,
+}
+
+#[derive(Debug, Default)]
+struct Orders {
+    reload: AtomicBool,
+    stop: AtomicBool,
+}
+
+/// The thread that watches.
+struct Watchman {
+    live: Live,
+    options: WatchOptions,
+    ear: Receiver<()>,
+    orders: Arc<Orders>,
+    eyes: RecommendedWatcher,
+    watched: BTreeSet<PathBuf>,
+}
+
+/// How many times [`WatchOptions::quiet`] a place that never is quiet is waited for.
+const PATIENCE: usize = 20;
+
+// === impl Watch ===
+
+impl Watch {
+    /// Begins to watch the files of `live`.
+    ///
+    /// # Errors
+    ///
+    /// When `live` did not come from a file, or the system has no room for another watch or
+    /// thread.
+    pub fn spawn(live: Live, options: WatchOptions) -> io::Result<Self> {
+        if live.files().is_empty() {
+            let why = "a policy that is not a file cannot be watched";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
+        let (ring, ear) = sync_channel(1);
+        let orders = Arc::default();
+        let bell = Bell { ring, orders };
+        let hint = bell.clone();
+        let eyes = notify::recommended_watcher(move |event| {
+            if is_hint(&event) {
+                hint.ring();
+            }
+        });
+        let mut watchman = Watchman {
+            live,
+            options,
+            ear,
+            orders: Arc::clone(&bell.orders),
+            eyes: eyes.map_err(io::Error::other)?,
+            watched: BTreeSet::new(),
+        };
+        watchman.look_around().map_err(io::Error::other)?;
+        let thread = thread::Builder::new().name("gabion-watch".into());
+        let thread = Some(thread.spawn(move || watchman.watch())?);
+        Ok(Self { bell, thread })
+    }
+
+    /// Reloads now, changed or not, without waiting for quiet: what SIGHUP asks for.
+    pub fn poke(&self) {
+        self.bell.orders.reload.store(true, Ordering::Release);
+        self.bell.ring();
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.bell.orders.stop.store(true, Ordering::Release);
+        self.bell.ring();
+        if let Some(thread) = self.thread.take() {
+            // A panic of the thread has been told by the panic hook.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Default for WatchOptions {
+    fn default() -> Self {
+        Self {
+            quiet: Duration::from_millis(250),
+            poll: Duration::from_secs(30),
+        }
+    }
+}
+
+// === impl Bell ===
+
+impl Bell {
+    fn ring(&self) {
+        // Full: it rings already. Closed: nobody is left to hear it.
+        let _ = self.ring.try_send(());
+    }
+}
+
+// === impl Watchman ===
+
+impl Watchman {
+    fn watch(mut self) {
+        loop {
+            match self.ear.recv_timeout(self.options.poll) {
+                Ok(()) => self.wait_for_quiet(),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            if self.orders.stop.load(Ordering::Acquire) {
+                return;
+            }
+            if self.orders.reload.swap(false, Ordering::AcqRel) || self.live.has_news() {
+                // Both outcomes are told to the sink.
+                let _ = self.live.reload();
+            }
+            // A directory that cannot be watched is polled; the next look tries again.
+            let _ = self.look_around();
+        }
+    }
+
+    fn wait_for_quiet(&self) {
+        let ordered = |order: &AtomicBool| order.load(Ordering::Acquire);
+        for _ in 0..PATIENCE {
+            if ordered(&self.orders.stop) || ordered(&self.orders.reload) {
+                return;
+            }
+            if self.ear.recv_timeout(self.options.quiet).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Watches the directories in which the files and what they link to stand now.
+    ///
+    /// A directory is watched again even if it is watched already: another one may have taken its
+    /// place.
+    fn look_around(&mut self) -> notify::Result<()> {
+        let files = self.live.files();
+        let wanted: BTreeSet<_> = files.iter().flat_map(|file| places(file)).collect();
+        for stale in self.watched.difference(&wanted) {
+            // It may be gone, and its watch with it.
+            let _ = self.eyes.unwatch(stale);
+        }
+        self.watched.clone_from(&wanted);
+        let watch = |dir: &PathBuf| self.eyes.watch(dir, RecursiveMode::NonRecursive);
+        let attempts: Vec<_> = wanted.iter().map(watch).collect();
+        attempts.into_iter().collect()
+    }
+}
+
+/// The directory of `file`, and of what it links to in the end.
+fn places(file: &Path) -> impl Iterator<Item = PathBuf> {
+    let target = fs::canonicalize(file).ok();
+    let dirs = [Some(file), target.as_deref()].map(|file| {
+        let dir = file?.parent()?;
+        Some(if dir.as_os_str().is_empty() {
+            PathBuf::from(".")
+        } else {
+            dir.to_owned()
+        })
+    });
+    dirs.into_iter().flatten()
+}
+
+/// Whether an event may mean a change: all but those that reading a file makes, or each look would
+/// be the hint for the next.
+fn is_hint(event: &notify::Result<Event>) -> bool {
+    match event {
+        Ok(event) => match event.kind {
+            EventKind::Access(kind) => kind == AccessKind::Close(AccessMode::Write),
+            _ => true,
+        },
+        Err(_) => true,
+    }
+}

@@ -1,0 +1,242 @@
+//! Every error of a document is told at once, each at its place, with what to do.
+
+use gabion_policy::{Diagnostic, PolicyError, check};
+
+fn refuse(text: &str) -> PolicyError {
+    check(text, "policy.toml", None).expect_err("the document is bad")
+}
+
+fn told(text: &str) -> Vec<Diagnostic> {
+    refuse(text).diagnostics().to_vec()
+}
+
+const MANY: &str = r#"version = 1
+mode = "enforec"
+packs = ["never"]
+
+[client]
+trusted_proxies = ["172.31.0.0/16", "10.0.0.1/8"]
+ipv6_prefix = 16
+
+[allow]
+network = ["203.0.113.7"]
+
+[[deny]]
+id = "php"
+prefx = "/php"
+extensions = ["php"]
+
+[[deny]]
+names = [".env"]
+
+[[deny]]
+id = "two words"
+names = ["a/b", ".git"]
+then = "bann"
+
+[[deny]]
+id = "sound"
+names = ["a/b"]
+
+[[expect]]
+request = "GET /"
+verdict = "refuse"
+"#;
+
+#[test]
+fn all_errors_of_a_file_are_told_at_once() {
+    let found: Vec<_> = told(MANY)
+        .iter()
+        .map(|one| (one.line(), one.column(), one.message().to_owned()))
+        .collect();
+    let expected = [
+        (2, 8, "`enforec` is none of the known values"),
+        (3, 1, "unknown key `packs`"),
+        (
+            6,
+            37,
+            "`10.0.0.1/8` has bits beyond its prefix: write 10.0.0.0/8 for the network, 10.0.0.1 for the address",
+        ),
+        (7, 15, "16 bits cannot make one client: write 32 to 128"),
+        (10, 1, "unknown key `network`"),
+        (14, 1, "unknown key `prefx`"),
+        (17, 1, "`id` is missing here"),
+        (
+            23,
+            8,
+            r#"`bann` is not "403", "404", "ban" nor "ban 1h""#,
+        ),
+        (
+            27,
+            10,
+            "`a/b` is not one name: a name is one segment: `/` divides segments",
+        ),
+        (31, 11, "`refuse` is none of the known values"),
+    ];
+    let expected: Vec<_> = expected
+        .iter()
+        .map(|(line, column, message)| (*line, *column, (*message).to_owned()))
+        .collect();
+    assert_eq!(found, expected, "\n{}", refuse(MANY));
+}
+
+#[test]
+fn error_is_drawn_with_file_line_caret_and_help() {
+    let text = "version = 1\n\n[[deny]]\nid = \"php\"\nprefx = \"/php\"\nnames = \"x\"\n";
+    let drawn = "\
+error: unknown key `prefx`
+ --> policy.toml:5:1
+  |
+5 | prefx = \"/php\"
+  | ^^^^^
+  |
+  = help: did you mean `prefix`? known here: `id`, `exact`, `prefix`, `names`, `extensions`, `regex`, `then`, `mode`";
+    assert_eq!(refuse(text).to_string(), drawn);
+    assert!(refuse(text).in_color().contains("\x1b["));
+}
+
+#[test]
+fn drawn_place_is_the_told_place() {
+    for one in told(MANY).iter().chain(&told("é = 1\r\n\tü = 'x'\r\n")) {
+        let place = format!("--> policy.toml:{}:{}\n", one.line(), one.column());
+        assert!(one.to_string().contains(&place), "{place} in\n{one}");
+    }
+}
+
+#[test]
+fn misspelt_key_gets_the_one_that_was_meant() {
+    for (text, meant) in [
+        ("versoin = 1", Some("version")),
+        ("version = 1\nmdoe = 'observe'", Some("mode")),
+        ("version = 1\n[[dney]]\nid = 'x'", Some("deny")),
+        ("version = 1\n[client]\ntrusted_proxy = []", Some("trusted_proxies")),
+        ("version = 1\n[client]\nIPv6_prefix = 64", Some("ipv6_prefix")),
+        ("version = 1\n[ban]\nfirts = '10m'", Some("first")),
+        ("version = 1\n[[deny]]\nid = 'x'\nextension = 'php'", Some("extensions")),
+        ("version = 1\n[[expect]]\nrequest = '/'\nverdict = 'pass'\nfrm = '1.1.1.1'", Some("from")),
+        ("version = 1\nmode = 'Enforce'", Some("enforce")),
+        ("version = 1\non_fault = 'refuze'", Some("refuse")),
+        ("version = 1\n[client]\nheader = 'x-forward-for'", Some("x-forwarded-for")),
+        ("version = 1\nelephant = 1", None),
+    ] {
+        let all = told(text);
+        let help = all.iter().find_map(Diagnostic::help).unwrap_or_default();
+        assert!(help.contains("known here: `"), "{text:?}: {all:?}");
+        match meant {
+            Some(meant) => assert!(help.starts_with(&format!("did you mean `{meant}`?")), "{help}"),
+            None => assert!(!help.contains("did you mean"), "{help}"),
+        }
+    }
+}
+
+#[test]
+fn key_of_a_later_version_is_refused_by_name() {
+    for text in [
+        "version = 1\npacks = ['never']",
+        "version = 1\n[[limit]]\nid = 'x'",
+        "version = 1\n[scan]\nban_at = 100",
+        "version = 1\n[upgrade]\nping = '25s'",
+        "version = 1\n[ban]\nlongest = '30d'",
+    ] {
+        let all = told(text);
+        assert_eq!(all.len(), 1, "{all:?}");
+        let help = all[0].help().unwrap();
+        assert_eq!(help, "this version does not enforce it yet, so it does not accept it either");
+    }
+}
+
+#[test]
+fn bad_value_is_told_at_its_place() {
+    for (text, line, column, message) in [
+        ("", 1, 1, "`version` is missing"),
+        ("version = 2", 1, 11, "version 2 is unknown: this release reads version 1"),
+        ("version = 'one'", 1, 11, "invalid type: string \"one\", expected u32"),
+        ("version = 1\non_fault = 3", 2, 12, "wanted string or table"),
+        ("version = 1\nmode = ''", 2, 8, "`` is none of the known values"),
+        ("version = 1\n[client]\nipv6_prefix = 129", 3, 15, "129 bits cannot make one client"),
+        ("version = 1\n[client]\nprivate = 'yes'", 3, 11, "invalid type: string \"yes\""),
+        ("version = 1\n[client]\ntrusted_proxies = ['::/0']", 3, 20, "::/0 cannot be a trusted proxy"),
+        ("version = 1\n[allow]\nnetworks = ['lan']", 3, 13, "`lan` is neither an address"),
+        ("version = 1\n[allow]\npaths = [3]", 3, 10, "invalid type: integer `3`"),
+        ("version = 1\n[ban]\nfirst = 'soon'", 3, 9, "expected number at 0"),
+        ("version = 1\n[ban]\nnetworks = '1.1.1.1'", 3, 12, "invalid type: string \"1.1.1.1\""),
+        ("version = 1\n[deny]\nid = 'x'", 2, 1, "invalid type: map, expected a sequence"),
+        ("version = 1\n[[deny]]\nid = 'x'", 2, 1, "rule `x` has nothing to match"),
+        ("version = 1\n[[deny]]\nid = 'x'\nregex = '('", 4, 9, "expression `(`"),
+        ("version = 1\n[[expect]]\nrequest = 'GET'\nverdict = 'pass'", 3, 11, "`GET` is no request"),
+        (
+            "version = 1\n[[expect]]\nrequest = '/'\nheaders = { 'a b' = 'c' }\nverdict = 'pass'",
+            4,
+            11,
+            "`a b` cannot name a header",
+        ),
+    ] {
+        let all = told(text);
+        let [one] = all.as_slice() else {
+            panic!("{text:?} is wrong in one way: {all:#?}");
+        };
+        assert_eq!((one.line(), one.column()), (line, column), "{one}");
+        assert!(one.message().starts_with(message), "{one}");
+    }
+}
+
+#[test]
+fn two_rules_of_one_name_are_told_at_the_second() {
+    let text = "version = 1\n[[deny]]\nid='x'\nnames='a'\n[[deny]]\nid='x'\nnames='b'\n";
+    let all = told(text);
+    assert_eq!((all.len(), all[0].line(), all[0].column()), (1, 6, 4), "{all:?}");
+}
+
+#[test]
+fn syntax_errors_do_not_hide_the_others() {
+    let text = "version = 1\nmode = \n[clint]\n[[deny]]\nid = 'php\nnames = 'a/b'\n[[deny]]\nid = 'x'\nprefx = 3\n";
+    let lines: Vec<_> = told(text).iter().map(Diagnostic::line).collect();
+    assert_eq!(lines, [2, 3, 5, 9], "\n{}", refuse(text));
+}
+
+#[test]
+fn unclosed_bracket_is_told_once_where_it_opens() {
+    let text = "version = 1\n[allow]\npaths = [\n  '/a',\n\n[[deny]]\nid = 'x'\nnames = 'y'\n";
+    let all = told(text);
+    let [one] = all.as_slice() else {
+        panic!("one error: {all:#?}");
+    };
+    assert_eq!((one.line(), one.column()), (3, 9), "{one}");
+}
+
+#[test]
+fn nothing_is_drawn_by_the_document_itself() {
+    let text = "version = 1\n\"\\u001b[2J\u{202e}x\" = 1 # \u{1b}[31m\n";
+    let drawn = refuse(text).to_string();
+    assert!(!drawn.contains('\u{1b}') && !drawn.contains('\u{202e}'), "{drawn:?}");
+    assert!(drawn.contains("unknown key `\\u{1b}[2J\\u{202e}x`"), "{drawn}");
+}
+
+#[test]
+fn many_errors_end() {
+    let text = format!("version = 1\n{}", "a = 1\n".repeat(1000));
+    assert_eq!(told(&text).len(), 64);
+    let text: String = (0..1000).map(|n| format!("key{n} = 1\n")).collect();
+    assert_eq!(told(&text).len(), 64);
+}
+
+#[test]
+fn vast_document_is_refused_unread() {
+    let text = format!("version = 1\n#{}\n", "x".repeat(4 << 20));
+    assert_eq!(told(&text)[0].message(), "the document has more than 4194304 bytes");
+    let rules: String = (0..10_001).map(|n| format!("[[deny]]\nid='{n}'\nnames='n{n}'\n")).collect();
+    let all = told(&format!("version = 1\n{rules}"));
+    assert_eq!((all[0].line(), all[0].message()), (2, "10001 entries, at most 10000 are compiled"));
+}
+
+#[test]
+fn deep_nesting_is_survived() {
+    for text in [
+        format!("x = {}", "[".repeat(100_000)),
+        format!("x = {}", "{a=".repeat(100_000)),
+        format!("a{} = 1", ".a".repeat(100_000)),
+        format!("[a{}]", ".a".repeat(100_000)),
+    ] {
+        assert!(!told(&text).is_empty());
+    }
+}

@@ -1,0 +1,220 @@
+//! An upstream that fails becomes an answer that says so.
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use gabion_proxy::ProxyOptions;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::support::{Backend, Front, Setup};
+
+const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+fn impatient() -> Setup {
+    Setup {
+        proxy: ProxyOptions::default().with_head_timeout(Duration::from_millis(200)),
+        ..Setup::default()
+    }
+}
+
+#[tokio::test]
+async fn refused_connection_is_502() {
+    let backend = Backend::bind().await;
+    let front = Front::before(&backend);
+    drop(backend);
+    let mut client = front.connect().await;
+    client.send(GET).await;
+    let answer = client.until("reached\n").await;
+    assert!(
+        answer.starts_with("HTTP/1.1 502 Bad Gateway\r\n"),
+        "{answer}"
+    );
+    assert!(
+        answer.ends_with("502 Bad Gateway: the server behind cannot be reached\n"),
+        "{answer}"
+    );
+}
+
+/// What was logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'w> MakeWriter<'w> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'w self) -> Self {
+        self.clone()
+    }
+}
+
+#[tokio::test]
+async fn failure_is_one_line_of_log_with_every_reason() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(log.clone())
+        .with_ansi(false)
+        .finish();
+    let _logging = tracing::subscriber::set_default(subscriber);
+    let backend = Backend::bind().await;
+    let front = Front::before(&backend);
+    let url = backend.url();
+    drop(backend);
+    let mut client = front.connect().await;
+    client.send("GET /\"\\?a HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    client.until("reached\n").await;
+    let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(logged.lines().count(), 1, "{logged}");
+    for part in [
+        "WARN gabion::proxy: GET \"/\\x22\\x5c?a\" from 127.0.0.1:",
+        "answered 502: the server behind cannot be reached: ",
+        "Connection refused",
+        &url,
+    ] {
+        assert!(logged.contains(part), "no {part} in {logged}");
+    }
+}
+
+#[tokio::test]
+async fn unknown_name_is_502() {
+    let front = Setup::default().before("http://no-such-host.invalid:80");
+    let mut client = front.connect().await;
+    client.send(GET).await;
+    assert!(
+        client
+            .head()
+            .await
+            .starts_with("HTTP/1.1 502 Bad Gateway\r\n")
+    );
+}
+
+#[tokio::test]
+async fn broken_answer_is_502() {
+    for answer in ["", "HTTP/1.1 20", "nonsense\r\n\r\n"] {
+        let backend = Backend::bind().await;
+        let front = Front::before(&backend);
+        let mut client = front.connect().await;
+        client.send(GET).await;
+        drop(backend.answer(answer).await);
+        assert!(
+            client
+                .head()
+                .await
+                .starts_with("HTTP/1.1 502 Bad Gateway\r\n"),
+            "{answer}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn connection_not_accepted_in_time_is_504() {
+    // TEST-NET-1 (RFC 5737) answers nobody; where the network refuses it at once, it is 502.
+    let setup = Setup {
+        proxy: ProxyOptions::default().with_connect_timeout(Duration::from_millis(200)),
+        ..Setup::default()
+    };
+    let front = setup.before("http://192.0.2.1:80");
+    let mut client = front.connect().await;
+    client.send(GET).await;
+    let head = client.head().await;
+    assert!(
+        head.starts_with("HTTP/1.1 504 ") || head.starts_with("HTTP/1.1 502 "),
+        "{head}"
+    );
+}
+
+#[tokio::test]
+async fn silent_upstream_is_504() {
+    let backend = Backend::bind().await;
+    let front = impatient().before(&backend.url());
+    let mut client = front.connect().await;
+    client.send(GET).await;
+    let (mut upstream, _) = backend.answer("").await;
+    assert!(
+        client
+            .head()
+            .await
+            .starts_with("HTTP/1.1 504 Gateway Timeout\r\n")
+    );
+    assert_eq!(upstream.end().await, "", "the exchange is not ended");
+}
+
+#[tokio::test]
+async fn slow_upload_is_no_silence() {
+    let backend = Backend::bind().await;
+    let front = impatient().before(&backend.url());
+    let mut client = front.connect().await;
+    client
+        .send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\n")
+        .await;
+    for _ in 0..8 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        client.send("x").await;
+    }
+    let (_, _) = backend
+        .answer("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+        .await;
+    assert!(client.head().await.starts_with("HTTP/1.1 200 OK\r\n"));
+}
+
+#[tokio::test]
+async fn stalled_upload_is_408() {
+    let backend = Backend::bind().await;
+    let front = impatient().before(&backend.url());
+    let mut client = front.connect().await;
+    client
+        .send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\nx")
+        .await;
+    let (_upstream, _) = backend.answer("").await;
+    assert!(
+        client
+            .head()
+            .await
+            .starts_with("HTTP/1.1 408 Request Timeout\r\n")
+    );
+}
+
+#[tokio::test]
+async fn slow_body_after_the_head_is_not_timed() {
+    let backend = Backend::bind().await;
+    let front = impatient().before(&backend.url());
+    let mut client = front.connect().await;
+    client.send(GET).await;
+    let (mut upstream, _) = backend
+        .answer("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n")
+        .await;
+    client.head().await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    upstream.send("late").await;
+    client.until("late").await;
+}
+
+#[tokio::test]
+async fn switching_unasked_is_502() {
+    let backend = Backend::bind().await;
+    let front = Front::before(&backend);
+    let mut client = front.connect().await;
+    client.send(GET).await;
+    let switch = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\n\
+                  upgrade: websocket\r\n\r\n";
+    let (mut upstream, _) = backend.answer(switch).await;
+    assert!(
+        client
+            .head()
+            .await
+            .starts_with("HTTP/1.1 502 Bad Gateway\r\n")
+    );
+    assert_eq!(upstream.end().await, "", "the connection stays in use");
+}

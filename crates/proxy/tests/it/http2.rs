@@ -1,0 +1,210 @@
+//! HTTP/2 in, HTTP/1.1 out.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
+use http_body_util::{BodyExt, Empty, Full, combinators::BoxBody};
+use hyper::ext::Protocol;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::support::{Backend, Front, Setup, Wire};
+
+type Outgoing = BoxBody<Bytes, hyper::Error>;
+
+const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nkeep-alive: timeout=5\r\n\r\nok";
+
+fn empty() -> Outgoing {
+    Empty::new().map_err(|never| match never {}).boxed()
+}
+
+fn connect(protocol: Option<&'static str>, front: &Front) -> Request<Outgoing> {
+    let mut request = Request::builder().method(Method::CONNECT);
+    request = match protocol {
+        Some(protocol) => request
+            .uri(format!("http://{}/ws?q", front.addr))
+            .extension(Protocol::from_static(protocol)),
+        None => request.uri(front.addr.to_string()),
+    };
+    request
+        .header("sec-websocket-version", "13")
+        .body(empty())
+        .unwrap()
+}
+
+/// A front with a connection on which one request has been answered, so that the client knows that
+/// extended CONNECT is enabled; and the backend's end of it.
+async fn warm(
+    backend: &Backend,
+) -> (
+    Front,
+    hyper::client::conn::http2::SendRequest<Outgoing>,
+    Wire,
+) {
+    let front = Setup::with_http2().before(&backend.url());
+    let mut sender = front.connect_http2().await;
+    let request = Request::get(format!("http://{}/", front.addr))
+        .body(empty())
+        .unwrap();
+    let (response, (wire, _)) = tokio::join!(sender.send_request(request), backend.answer(OK));
+    assert_eq!(
+        response
+            .unwrap()
+            .into_body()
+            .collect()
+            .await
+            .unwrap()
+            .to_bytes(),
+        "ok"
+    );
+    (front, sender, wire)
+}
+
+/// Reads the upgrade request, and answers its key.
+async fn accept(upstream: &mut Wire) -> String {
+    let head = upstream.head().await;
+    let key = head
+        .lines()
+        .find_map(|line| line.strip_prefix("sec-websocket-key: "))
+        .unwrap();
+    let accept = accept_for(key);
+    upstream
+        .send(&format!(
+            "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+             sec-websocket-accept: {accept}\r\n\r\n"
+        ))
+        .await;
+    head
+}
+
+fn accept_for(key: &str) -> String {
+    use base64::Engine as _;
+    use sha1::Digest as _;
+    let hash = sha1::Sha1::digest(format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11"));
+    base64::engine::general_purpose::STANDARD.encode(hash)
+}
+
+#[tokio::test]
+async fn head_becomes_one_of_http1() {
+    let backend = Backend::bind().await;
+    let front = Setup::with_http2().before(&backend.url());
+    let mut sender = front.connect_http2().await;
+    let request = Request::get("http://shop.example/a?b")
+        .header("cookie", "a=1")
+        .header("cookie", "b=2; c=3")
+        .body(empty())
+        .unwrap();
+    let (response, (_, head)) = tokio::join!(sender.send_request(request), backend.answer(OK));
+    assert!(head.starts_with("GET /a?b HTTP/1.1\r\n"), "{head}");
+    assert!(head.contains("\r\nhost: shop.example\r\n"), "{head}");
+    assert!(head.contains("\r\ncookie: a=1; b=2; c=3\r\n"), "{head}");
+    assert_eq!(head.matches("cookie").count(), 1, "{head}");
+    let response = response.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    assert!(!response.headers().contains_key("keep-alive"));
+}
+
+#[tokio::test]
+async fn trailers_are_kept_both_ways() {
+    let backend = Backend::bind().await;
+    let front = Setup::with_http2().before(&backend.url());
+    let mut sender = front.connect_http2().await;
+    let trailers =
+        HeaderMap::from_iter([("x-sum".parse().unwrap(), HeaderValue::from_static("up"))]);
+    let body = Full::new(Bytes::from_static(b"hi"))
+        .with_trailers(std::future::ready(Some(Ok(trailers))))
+        .map_err(|never| match never {})
+        .boxed();
+    let request = Request::post(format!("http://{}/", front.addr))
+        .header("trailer", "x-sum")
+        .body(body)
+        .unwrap();
+    let upstream = async {
+        let mut wire = backend.accept().await;
+        wire.until("2\r\nhi\r\n0\r\nx-sum: up\r\n\r\n").await;
+        wire.send(
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nho\r\n0\r\nx-sum: down\r\n\r\n",
+        )
+        .await;
+        wire
+    };
+    let (response, _wire) = tokio::join!(sender.send_request(request), upstream);
+    let body = response.unwrap().into_body().collect().await.unwrap();
+    assert_eq!(body.trailers().unwrap()["x-sum"], "down");
+    assert_eq!(body.to_bytes(), "ho");
+}
+
+#[tokio::test]
+async fn websocket_opens_by_extended_connect() {
+    let backend = Backend::bind().await;
+    let (front, mut sender, mut upstream) = warm(&backend).await;
+    let ask = sender.send_request(connect(Some("websocket"), &front));
+    let (response, head) = tokio::join!(ask, accept(&mut upstream));
+    assert!(head.starts_with("GET /ws?q HTTP/1.1\r\n"), "{head}");
+    for line in [
+        "connection: Upgrade",
+        "upgrade: websocket",
+        "sec-websocket-version: 13",
+    ] {
+        assert!(
+            head.contains(&format!("\r\n{line}\r\n")),
+            "no {line} in {head}"
+        );
+    }
+    let response = response.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    assert!(!response.headers().contains_key("sec-websocket-accept"));
+
+    let mut client = TokioIo::new(hyper::upgrade::on(response).await.unwrap());
+    client.write_all(b"ping").await.unwrap();
+    upstream.until("ping").await;
+    upstream.send("pong").await;
+    let mut seen = [0; 4];
+    client.read_exact(&mut seen).await.unwrap();
+    assert_eq!(&seen, b"pong");
+    assert_eq!(front.tunnels.open(), 1);
+    client.shutdown().await.unwrap();
+    assert_eq!(upstream.end().await, "");
+}
+
+#[tokio::test]
+async fn success_that_opens_nothing_is_502() {
+    let backend = Backend::bind().await;
+    let (front, mut sender, mut upstream) = warm(&backend).await;
+    let ask = sender.send_request(connect(Some("websocket"), &front));
+    let answer = async {
+        upstream.head().await;
+        upstream.send(OK).await;
+    };
+    let (response, ()) = tokio::join!(ask, answer);
+    assert_eq!(response.unwrap().status(), StatusCode::BAD_GATEWAY);
+}
+
+#[tokio::test]
+async fn other_tunnels_are_refused() {
+    let backend = Backend::bind().await;
+    let (front, mut sender, _upstream) = warm(&backend).await;
+    for protocol in [None, Some("connect-udp")] {
+        let response = sender
+            .send_request(connect(protocol, &front))
+            .await
+            .unwrap();
+        assert_eq!(
+            response.status(),
+            StatusCode::NOT_IMPLEMENTED,
+            "{protocol:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn prior_knowledge_is_off_unless_asked_for() {
+    let backend = Backend::bind().await;
+    let front = Front::before(&backend);
+    let mut client = front.connect().await;
+    client.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+    let answer = client.end().await;
+    assert!(
+        answer.starts_with("HTTP/1.1 400 ") || answer.is_empty(),
+        "{answer}"
+    );
+}

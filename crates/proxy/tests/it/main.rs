@@ -1,0 +1,16 @@
+//! A proxy between two raw sockets: what one side sends, what the other side sees.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod drain;
+mod failure;
+mod http2;
+mod request;
+mod stream;
+mod support;
+mod websocket;

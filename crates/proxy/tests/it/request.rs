@@ -1,0 +1,266 @@
+//! What the upstream sees of a request's head.
+
+use gabion_core::{ClientRules, PeerAddr};
+use http::Request;
+use hyper::body::Incoming;
+
+use crate::support::{Backend, Front, Setup};
+
+const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+
+/// Sends `request` through a proxy; the head that the backend sees.
+async fn seen(setup: Setup, request: &str) -> String {
+    let backend = Backend::bind().await;
+    let front = setup.before(&backend.url());
+    let mut client = front.connect().await;
+    client.send(request).await;
+    let (_, head) = backend.answer(OK).await;
+    assert!(client.until("ok").await.starts_with("HTTP/1.1 200 OK\r\n"));
+    head
+}
+
+/// Sends `request`, which must not be sent on; the answer's status line.
+async fn refused(setup: Setup, request: &str) -> String {
+    let backend = Backend::bind().await;
+    let front = setup.before(&backend.url());
+    let mut client = front.connect().await;
+    client.send(request).await;
+    let head = client.head().await;
+    let mut next = front.connect().await;
+    next.send("GET /next HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let (_, first) = backend.answer(OK).await;
+    assert!(
+        first.starts_with("GET /next "),
+        "reached the backend: {first}"
+    );
+    head.lines().next().unwrap().to_owned()
+}
+
+fn lines<'h>(head: &'h str, name: &str) -> Vec<&'h str> {
+    let of = |line: &'h str| line.split_once(": ").filter(|(key, _)| *key == name);
+    head.lines()
+        .filter_map(of)
+        .map(|(_, value)| value)
+        .collect()
+}
+
+fn trust_loopback(request: &mut Request<Incoming>) {
+    let rules = ClientRules::default()
+        .with_trusted(["127.0.0.0/8".parse().unwrap()])
+        .unwrap();
+    resolve(request, &rules);
+}
+
+fn trust_nobody(request: &mut Request<Incoming>) {
+    resolve(request, &ClientRules::default());
+}
+
+fn resolve(request: &mut Request<Incoming>, rules: &ClientRules) {
+    let peer = *request.extensions().get::<PeerAddr>().unwrap();
+    let client = rules.resolve(peer, request.headers());
+    request.extensions_mut().insert(client);
+}
+
+#[tokio::test]
+async fn target_and_host_are_untouched() {
+    let target = "/a/../b//%2e%2E/;v=1\\?q=%00&r=a+b";
+    let head = seen(
+        Setup::default(),
+        &format!("GET {target} HTTP/1.1\r\nHost: Shop.example:81\r\n\r\n"),
+    )
+    .await;
+    assert!(
+        head.starts_with(&format!("GET {target} HTTP/1.1\r\n")),
+        "{head}"
+    );
+    assert_eq!(lines(&head, "host"), ["Shop.example:81"]);
+    assert_eq!(lines(&head, "x-forwarded-host"), ["Shop.example:81"]);
+}
+
+#[tokio::test]
+async fn authority_never_picks_the_upstream() {
+    let elsewhere = Backend::bind().await;
+    let target = format!("http://me@{}/x", elsewhere.addr());
+    let head = seen(
+        Setup::default(),
+        &format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"),
+    )
+    .await;
+    assert!(head.starts_with("GET /x HTTP/1.1\r\n"), "{head}");
+    assert_eq!(lines(&head, "host"), [elsewhere.addr().to_string()]);
+
+    let connect = format!("CONNECT {} HTTP/1.1\r\nHost: a\r\n\r\n", elsewhere.addr());
+    let line = refused(Setup::default(), &connect).await;
+    assert_eq!(line, "HTTP/1.1 501 Not Implemented");
+}
+
+#[tokio::test]
+async fn hop_by_hop_headers_stay() {
+    let head = seen(
+        Setup::default(),
+        "GET / HTTP/1.1\r\nHost: a\r\n\
+         Connection: keep-alive, x-hop, Host, Authorization, Cookie, X-Forwarded-For, upgrade, te\r\n\
+         Keep-Alive: timeout=5\r\nProxy-Connection: keep-alive\r\nX-Hop: 1\r\n\
+         Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\nTE: gzip, trailers\r\n\
+         Proxy-Authorization: Basic eDp5\r\nAuthorization: Basic eDp5\r\nCookie: a=1\r\nX-End: 1\r\n\r\n",
+    )
+    .await;
+    for gone in [
+        "connection",
+        "http2-settings",
+        "keep-alive",
+        "proxy-authorization",
+        "proxy-connection",
+        "upgrade",
+        "x-hop",
+    ] {
+        assert!(lines(&head, gone).is_empty(), "{gone} in {head}");
+    }
+    for kept in [
+        "host",
+        "authorization",
+        "cookie",
+        "x-end",
+        "x-forwarded-for",
+    ] {
+        assert_eq!(lines(&head, kept).len(), 1, "{kept} in {head}");
+    }
+    assert_eq!(lines(&head, "te"), ["trailers"]);
+}
+
+const CLAIMS: &str = "GET / HTTP/1.1\r\nHost: a\r\n\
+    X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-For: 203.0.113.9\r\n\
+    X_Forwarded_For: 6.6.6.6\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Port: 443\r\n\
+    Forwarded: for=203.0.113.9\r\nX-Real-IP: 203.0.113.9\r\n\r\n";
+
+#[tokio::test]
+async fn claims_of_a_stranger_are_dropped() {
+    for tweak in [trust_nobody, |_: &mut Request<Incoming>| {}] {
+        let setup = Setup {
+            tweak,
+            ..Setup::default()
+        };
+        let head = seen(setup, CLAIMS).await;
+        assert_eq!(lines(&head, "x-forwarded-for"), ["127.0.0.1"]);
+        assert_eq!(lines(&head, "x-forwarded-proto"), ["http"]);
+        assert_eq!(lines(&head, "x-forwarded-host"), ["a"]);
+        for claim in [
+            "forwarded",
+            "x-forwarded-port",
+            "x-real-ip",
+            "x_forwarded_for",
+        ] {
+            assert!(lines(&head, claim).is_empty(), "{claim} in {head}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn claims_of_a_trusted_peer_are_appended_to() {
+    let setup = Setup {
+        tweak: trust_loopback,
+        ..Setup::default()
+    };
+    let head = seen(setup, CLAIMS).await;
+    assert_eq!(
+        lines(&head, "x-forwarded-for"),
+        ["6.6.6.6, 203.0.113.9, 127.0.0.1"]
+    );
+    assert_eq!(lines(&head, "x-forwarded-proto"), ["https"]);
+    assert_eq!(lines(&head, "x-forwarded-port"), ["443"]);
+    assert_eq!(lines(&head, "forwarded"), ["for=203.0.113.9"]);
+    assert_eq!(lines(&head, "x-real-ip"), ["203.0.113.9"]);
+    assert!(lines(&head, "x_forwarded_for").is_empty());
+}
+
+#[tokio::test]
+async fn framing_follows_the_body() {
+    for (request, name, value) in [
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 02\r\n\r\nhi",
+            "content-length",
+            "2",
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
+            "content-length",
+            "0",
+        ),
+        (
+            "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+            "transfer-encoding",
+            "chunked",
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n\
+             2\r\nhi\r\n0\r\n\r\n",
+            "transfer-encoding",
+            "chunked",
+        ),
+    ] {
+        let head = seen(Setup::default(), request).await;
+        assert_eq!(lines(&head, name), [value], "{head}");
+        let both = lines(&head, "content-length").len() + lines(&head, "transfer-encoding").len();
+        assert_eq!(both, 1, "{head}");
+    }
+    let head = seen(Setup::default(), "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert!(
+        !head.contains("content-length") && !head.contains("transfer-encoding"),
+        "{head}"
+    );
+}
+
+#[tokio::test]
+async fn expectation_is_met_by_the_proxy() {
+    let backend = Backend::bind().await;
+    let front = Front::before(&backend);
+    let mut client = front.connect().await;
+    let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n";
+    client.send(head).await;
+    let mut upstream = backend.accept().await;
+    let head = upstream.head().await;
+    assert!(lines(&head, "expect").is_empty(), "{head}");
+    assert_eq!(client.head().await, "HTTP/1.1 100 Continue\r\n\r\n");
+    client.send("hi").await;
+    upstream.until("hi").await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_sent_on_is_refused() {
+    let two = "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n";
+    assert_eq!(
+        refused(Setup::default(), two).await,
+        "HTTP/1.1 400 Bad Request"
+    );
+    let no_path = "GET a:80 HTTP/1.1\r\nHost: a\r\n\r\n";
+    assert_eq!(
+        refused(Setup::default(), no_path).await,
+        "HTTP/1.1 400 Bad Request"
+    );
+}
+
+#[tokio::test]
+async fn oversized_head_is_refused() {
+    let many = "X-A: 1\r\n".repeat(100);
+    let long = format!("X-A: {}\r\n", "a".repeat(256 * 1024));
+    for headers in [long, many] {
+        let head = format!("GET / HTTP/1.1\r\nHost: a\r\n{headers}\r\n");
+        let line = refused(Setup::default(), &head).await;
+        assert_eq!(line, "HTTP/1.1 431 Request Header Fields Too Large");
+    }
+}
+
+#[tokio::test]
+async fn unknown_peer_is_an_error_of_ours() {
+    fn forget(request: &mut Request<Incoming>) {
+        if request.uri() != "/next" {
+            request.extensions_mut().remove::<PeerAddr>();
+        }
+    }
+    let setup = Setup {
+        tweak: forget,
+        ..Setup::default()
+    };
+    let line = refused(setup, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert_eq!(line, "HTTP/1.1 500 Internal Server Error");
+}

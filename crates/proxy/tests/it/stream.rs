@@ -1,0 +1,158 @@
+//! Bodies: streamed, with their trailers, and never cut short in silence.
+
+use crate::support::{Backend, Front};
+
+const UPLOAD: &str = "POST /up HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n";
+
+#[tokio::test]
+async fn answer_is_streamed() {
+    let backend = Backend::bind().await;
+    let front = Front::before(&backend);
+    let mut client = front.connect().await;
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let begun = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nconnection: close, x-hop\r\n\
+                 x-hop: 1\r\nupgrade: h2,h2c\r\nkeep-alive: timeout=5\r\n\r\n5\r\nfirst\r\n";
+    let (mut upstream, _) = backend.answer(begun).await;
+    let seen = client.until("first").await;
+    for gone in ["x-hop", "upgrade", "keep-alive", "connection: close"] {
+        assert!(!seen.contains(gone), "{gone} in {seen}");
+    }
+    upstream.send("4\r\nlast\r\n0\r\n\r\n").await;
+    client.until("last\r\n0\r\n\r\n").await;
+}
+
+#[tokio::test]
+async fn upload_is_streamed() {
+    let backend = Backend::bind().await;
+    let front = Front::before(&backend);
+    let mut client = front.connect().await;
+    client.send(&format!("{UPLOAD}\r\n5\r\nfirst\r\n")).await;
+    let mut upstream = backend.accept().await;
+    upstream.until("first").await;
+    upstream
+        .send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nseen\r\n")
+        .await;
+    client.until("seen").await;
+    client.send("4\r\nlast\r\n0\r\n\r\n").await;
+    upstream.until("last\r\n0\r\n\r\n").await;
+    upstream.send("0\r\n\r\n").await;
+    client.until("0\r\n\r\n").await;
+}
+
+#[tokio::test]
+async fn trailers_are_kept_both_ways() {
+    let backend = Backend::bind().await;
+    let front = Front::before(&backend);
+    let mut client = front.connect().await;
+    let request = "TE: trailers\r\nTrailer: x-sum\r\n\r\n2\r\nhi\r\n0\r\nx-sum: up\r\n\r\n";
+    client.send(&format!("{UPLOAD}{request}")).await;
+    let mut upstream = backend.accept().await;
+    let head = upstream.head().await;
+    assert!(head.contains("\r\nte: trailers\r\n"), "{head}");
+    upstream.until("2\r\nhi\r\n0\r\nx-sum: up\r\n\r\n").await;
+    let answer = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntrailer: x-sum\r\n\r\n\
+                  2\r\nho\r\n0\r\nx-sum: down\r\n\r\n";
+    upstream.send(answer).await;
+    client.until("2\r\nho\r\n0\r\nx-sum: down\r\n\r\n").await;
+}
+
+#[tokio::test]
+async fn broken_upload_never_ends_cleanly() {
+    for breaks in ["0x4\r\nlast\r\n0\r\n\r\n", "zz\r\n"] {
+        let backend = Backend::bind().await;
+        let front = Front::before(&backend);
+        let mut client = front.connect().await;
+        client.send(&format!("{UPLOAD}\r\n5\r\nfirst\r\n")).await;
+        let mut upstream = backend.accept().await;
+        upstream.until("first\r\n").await;
+        client.send(breaks).await;
+        assert_eq!(upstream.end().await, "");
+        assert!(
+            client
+                .head()
+                .await
+                .starts_with("HTTP/1.1 400 Bad Request\r\n")
+        );
+    }
+}
+
+#[tokio::test]
+async fn upload_of_a_client_that_left_never_ends_cleanly() {
+    let backend = Backend::bind().await;
+    let front = Front::before(&backend);
+    let mut client = front.connect().await;
+    client.send(&format!("{UPLOAD}\r\n5\r\nfirst\r\n")).await;
+    let mut upstream = backend.accept().await;
+    upstream.until("first\r\n").await;
+    drop(client);
+    assert_eq!(upstream.end().await, "");
+}
+
+#[tokio::test]
+async fn exchange_ends_with_its_client() {
+    let backend = Backend::bind().await;
+    let front = Front::before(&backend);
+    let mut client = front.connect().await;
+    client.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let mut upstream = backend.accept().await;
+    upstream.head().await;
+    drop(client);
+    assert_eq!(upstream.end().await, "");
+}
+
+#[tokio::test]
+async fn answer_cut_short_never_ends_cleanly() {
+    let backend = Backend::bind().await;
+    let front = Front::before(&backend);
+    let mut client = front.connect().await;
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let begun = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n";
+    let (upstream, _) = backend.answer(begun).await;
+    client.until("first\r\n").await;
+    drop(upstream);
+    assert_eq!(client.end().await, "");
+}
+
+#[tokio::test]
+async fn answer_to_head_keeps_its_length() {
+    let backend = Backend::bind().await;
+    let front = Front::before(&backend);
+    let mut client = front.connect().await;
+    client.send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    backend.answer("HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\n").await;
+    let head = client.head().await;
+    assert!(head.contains("\r\ncontent-length: 7\r\n"), "{head}");
+}
+
+#[tokio::test]
+async fn connection_to_the_upstream_is_used_again() {
+    let backend = Backend::bind().await;
+    let front = Front::before(&backend);
+    let mut client = front.connect().await;
+    let answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+    client.send("GET /1 HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let (mut upstream, _) = backend.answer(answer).await;
+    client.until("ok").await;
+    client.send("GET /2 HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert!(upstream.head().await.starts_with("GET /2 "));
+    upstream.send(answer).await;
+    client.until("ok").await;
+}
+
+#[tokio::test]
+async fn old_answer_keeps_a_new_client() {
+    let backend = Backend::bind().await;
+    let front = Front::before(&backend);
+    let mut client = front.connect().await;
+    for body in ["one", "two"] {
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        drop(
+            backend
+                .answer(&format!("HTTP/1.0 200 OK\r\n\r\n{body}"))
+                .await,
+        );
+        let seen = client.until(body).await;
+        assert!(seen.starts_with("HTTP/1.1 200 OK\r\n"), "{seen}");
+        client.until("0\r\n\r\n").await;
+    }
+}

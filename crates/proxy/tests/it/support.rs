@@ -1,0 +1,241 @@
+//! Both ends of a proxy: sockets that say and see exact bytes, and the proxy between them.
+
+use std::{
+    net::SocketAddr,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use gabion_proxy::{
+    Drained, Protocols, Proxy, ProxyOptions, ServeOptions, Tunnels, Upstream, listen, serve,
+};
+use http::Request;
+use http_body_util::combinators::BoxBody;
+use hyper::{body::Incoming, client::conn::http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::oneshot,
+    task::JoinHandle,
+    time::timeout,
+};
+use tower_service::Service;
+
+/// A test that waits longer than this has failed.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// One end of a connection, with what was read of it.
+pub(crate) struct Wire {
+    stream: TcpStream,
+    unread: Vec<u8>,
+}
+
+/// The server behind: each test answers by hand.
+pub(crate) struct Backend(TcpListener);
+
+/// What a test may set.
+pub(crate) struct Setup {
+    pub(crate) proxy: ProxyOptions,
+    pub(crate) serve: ServeOptions,
+    /// Stands for the layers between the accept loop and the proxy.
+    pub(crate) tweak: fn(&mut Request<Incoming>),
+}
+
+/// A running proxy.
+pub(crate) struct Front {
+    pub(crate) addr: SocketAddr,
+    pub(crate) tunnels: Tunnels,
+    stop: oneshot::Sender<Duration>,
+    loop_: JoinHandle<Drained>,
+}
+
+#[derive(Clone)]
+struct Tweaked(Proxy, fn(&mut Request<Incoming>));
+
+// === impl Wire ===
+
+impl Wire {
+    fn new(stream: TcpStream) -> Self {
+        stream.set_nodelay(true).unwrap();
+        Self {
+            stream,
+            unread: Vec::new(),
+        }
+    }
+
+    pub(crate) async fn connect(addr: SocketAddr) -> Self {
+        Self::new(TcpStream::connect(addr).await.unwrap())
+    }
+
+    pub(crate) async fn send(&mut self, text: &str) {
+        self.stream.write_all(text.as_bytes()).await.unwrap();
+    }
+
+    /// Reads up to and with `mark`.
+    #[track_caller]
+    pub(crate) fn until(&mut self, mark: &str) -> impl Future<Output = String> {
+        let caller = std::panic::Location::caller();
+        async move {
+            loop {
+                let text = String::from_utf8_lossy(&self.unread).into_owned();
+                if let Some(at) = text.find(mark) {
+                    self.unread.drain(..at + mark.len());
+                    return text[..at + mark.len()].to_owned();
+                }
+                let read = timeout(PATIENCE, self.stream.read_buf(&mut self.unread)).await;
+                let read = read.unwrap_or_else(|_| panic!("{caller}: no {mark:?} after {text:?}"));
+                assert_ne!(
+                    read.unwrap_or(0),
+                    0,
+                    "{caller}: ended before {mark:?} after {text:?}"
+                );
+            }
+        }
+    }
+
+    /// Reads one head.
+    #[track_caller]
+    pub(crate) fn head(&mut self) -> impl Future<Output = String> {
+        self.until("\r\n\r\n")
+    }
+
+    /// Reads to the end, orderly or not.
+    pub(crate) async fn end(&mut self) -> String {
+        let rest = async { while self.stream.read_buf(&mut self.unread).await.unwrap_or(0) > 0 {} };
+        timeout(PATIENCE, rest)
+            .await
+            .expect("the connection stays open");
+        String::from_utf8_lossy(&std::mem::take(&mut self.unread)).into_owned()
+    }
+
+    /// Ends this side only.
+    pub(crate) async fn half_close(&mut self) {
+        self.stream.shutdown().await.unwrap();
+    }
+}
+
+// === impl Backend ===
+
+impl Backend {
+    pub(crate) async fn bind() -> Self {
+        Self(TcpListener::bind("127.0.0.1:0").await.unwrap())
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.addr())
+    }
+
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.0.local_addr().unwrap()
+    }
+
+    #[track_caller]
+    pub(crate) fn accept(&self) -> impl Future<Output = Wire> {
+        let caller = std::panic::Location::caller();
+        async move {
+            let accepted = timeout(PATIENCE, self.0.accept()).await;
+            let (stream, _) = accepted
+                .unwrap_or_else(|_| panic!("{caller}: nobody came"))
+                .unwrap();
+            Wire::new(stream)
+        }
+    }
+
+    /// Accepts a connection, reads one head, and answers it with `answer`.
+    pub(crate) async fn answer(&self, answer: &str) -> (Wire, String) {
+        let mut wire = self.accept().await;
+        let head = wire.head().await;
+        wire.send(answer).await;
+        (wire, head)
+    }
+}
+
+// === impl Setup ===
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            proxy: ProxyOptions::default(),
+            serve: ServeOptions::default(),
+            tweak: |_| {},
+        }
+    }
+}
+
+impl Setup {
+    pub(crate) fn with_http2() -> Self {
+        let serve = ServeOptions::default().with_protocols(Protocols::Http1AndPriorKnowledge);
+        Self {
+            serve,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn before(self, url: &str) -> Front {
+        let upstream: Upstream = url.parse().unwrap();
+        let tunnels = Tunnels::default();
+        let proxy = Proxy::new(upstream, &self.proxy, tunnels.clone());
+        let listener =
+            TcpListener::from_std(listen("127.0.0.1:0".parse().unwrap()).unwrap()).unwrap();
+        let addr = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let counted = tunnels.clone();
+        let loop_ = tokio::spawn(async move {
+            let stopped = async { stopped.await.unwrap_or_default() };
+            let service = Tweaked(proxy, self.tweak);
+            serve(listener, service, counted, &self.serve, stopped).await
+        });
+        Front {
+            addr,
+            tunnels,
+            stop,
+            loop_,
+        }
+    }
+}
+
+// === impl Front ===
+
+impl Front {
+    pub(crate) fn before(backend: &Backend) -> Self {
+        Setup::default().before(&backend.url())
+    }
+
+    pub(crate) async fn connect(&self) -> Wire {
+        Wire::connect(self.addr).await
+    }
+
+    /// Speaks HTTP/2 from the start.
+    pub(crate) async fn connect_http2(&self) -> http2::SendRequest<BoxBody<Bytes, hyper::Error>> {
+        let stream = TcpStream::connect(self.addr).await.unwrap();
+        let io = TokioIo::new(stream);
+        let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
+        tokio::spawn(connection);
+        sender
+    }
+
+    /// Begins to drain; the handle tells what was cut.
+    pub(crate) fn stop(self, grace: Duration) -> JoinHandle<Drained> {
+        self.stop.send(grace).unwrap();
+        self.loop_
+    }
+}
+
+// === impl Tweaked ===
+
+impl Service<Request<Incoming>> for Tweaked {
+    type Response = <Proxy as Service<Request<Incoming>>>::Response;
+    type Error = <Proxy as Service<Request<Incoming>>>::Error;
+    type Future = <Proxy as Service<Request<Incoming>>>::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<Incoming>) -> Self::Future {
+        (self.1)(&mut request);
+        self.0.call(request)
+    }
+}

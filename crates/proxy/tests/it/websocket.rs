@@ -1,0 +1,172 @@
+//! WebSockets over HTTP/1.1: opened only when both sides mean it, then left alone.
+
+use std::time::Duration;
+
+use crate::support::{Backend, Front, Wire};
+
+/// The key of RFC 6455, 1.3, and what answers it.
+const ASK: &str = "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\n\
+    Upgrade: WebSocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: chat\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+const ACCEPT: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n\
+    Upgrade: websocket\r\nSec-WebSocket-Protocol: chat\r\n\
+    Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+
+/// An open WebSocket: its client and its server.
+pub(crate) async fn open(backend: &Backend, front: &Front) -> (Wire, Wire) {
+    let mut client = front.connect().await;
+    client.send(ASK).await;
+    let (upstream, head) = backend.answer(ACCEPT).await;
+    for line in [
+        "connection: Upgrade",
+        "upgrade: websocket",
+        "sec-websocket-protocol: chat",
+    ] {
+        assert!(
+            head.contains(&format!("\r\n{line}\r\n")),
+            "no {line} in {head}"
+        );
+    }
+    let head = client.head().await;
+    assert!(
+        head.starts_with("HTTP/1.1 101 Switching Protocols\r\n"),
+        "{head}"
+    );
+    for line in [
+        "connection: Upgrade",
+        "upgrade: websocket",
+        "sec-websocket-protocol: chat",
+        "sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
+    ] {
+        assert!(
+            head.contains(&format!("\r\n{line}\r\n")),
+            "no {line} in {head}"
+        );
+    }
+    (client, upstream)
+}
+
+#[tokio::test]
+async fn bytes_go_both_ways() {
+    let backend = Backend::bind().await;
+    let front = Front::before(&backend);
+    let (mut client, mut upstream) = open(&backend, &front).await;
+    assert_eq!(front.tunnels.open(), 1);
+    for round in ["one", "two"] {
+        client.send(round).await;
+        upstream.until(round).await;
+        upstream.send(round).await;
+        client.until(round).await;
+    }
+    let long = "x".repeat(1 << 20) + "end";
+    let ((), seen) = tokio::join!(client.send(&long), upstream.until("end"));
+    assert_eq!(seen.len(), long.len());
+}
+
+#[tokio::test]
+async fn end_of_one_side_leaves_the_other_open() {
+    let backend = Backend::bind().await;
+    let front = Front::before(&backend);
+    let (mut client, mut upstream) = open(&backend, &front).await;
+    client.send("bye").await;
+    client.half_close().await;
+    assert_eq!(upstream.end().await, "bye");
+    upstream.send("bye too").await;
+    client.until("bye too").await;
+    drop(upstream);
+    assert_eq!(client.end().await, "");
+    while front.tunnels.open() > 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn wrong_acceptance_is_502() {
+    for (right, wrong) in [
+        (
+            "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
+            "AAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+        ),
+        ("Sec-WebSocket-Accept", "X-Nothing"),
+        ("Upgrade: websocket", "Upgrade: tcp"),
+        ("Upgrade: websocket\r\n", ""),
+    ] {
+        let backend = Backend::bind().await;
+        let front = Front::before(&backend);
+        let mut client = front.connect().await;
+        client.send(ASK).await;
+        let (mut upstream, _) = backend.answer(&ACCEPT.replace(right, wrong)).await;
+        let head = client.head().await;
+        assert!(
+            head.starts_with("HTTP/1.1 502 Bad Gateway\r\n"),
+            "{wrong}: {head}"
+        );
+        assert_eq!(upstream.end().await, "");
+        assert_eq!(front.tunnels.open(), 0);
+    }
+}
+
+#[tokio::test]
+async fn refusal_is_passed_on_and_ends_the_connection() {
+    let backend = Backend::bind().await;
+    let front = Front::before(&backend);
+    let mut client = front.connect().await;
+    client.send(ASK).await;
+    client
+        .send("GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
+        .await;
+    let answer = "HTTP/1.1 426 Upgrade Required\r\nSec-WebSocket-Version: 8\r\n\
+                  Content-Length: 2\r\n\r\nno";
+    let (_upstream, _) = backend.answer(answer).await;
+    let head = client.head().await;
+    assert!(
+        head.starts_with("HTTP/1.1 426 Upgrade Required\r\n"),
+        "{head}"
+    );
+    assert!(head.contains("\r\nsec-websocket-version: 8\r\n"), "{head}");
+    assert!(head.contains("\r\nconnection: close\r\n"), "{head}");
+    assert_eq!(client.end().await, "no");
+}
+
+#[tokio::test]
+async fn half_a_handshake_is_no_handshake() {
+    for (whole, half) in [
+        ("Connection: keep-alive, Upgrade\r\n", ""),
+        ("Upgrade: WebSocket", "Upgrade: h2c"),
+        ("GET /ws", "POST /ws"),
+    ] {
+        let backend = Backend::bind().await;
+        let front = Front::before(&backend);
+        let mut client = front.connect().await;
+        client.send(&ASK.replace(whole, half)).await;
+        let (_, head) = backend.answer(ACCEPT).await;
+        assert!(!head.contains("pgrade"), "{head}");
+        assert!(
+            client
+                .head()
+                .await
+                .starts_with("HTTP/1.1 502 Bad Gateway\r\n"),
+            "{half}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn handshake_without_its_key_or_with_a_body_is_400() {
+    for (right, wrong) in [
+        ("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", ""),
+        ("Host: a\r\n", "Host: a\r\nContent-Length: 3\r\n"),
+    ] {
+        let backend = Backend::bind().await;
+        let front = Front::before(&backend);
+        let mut client = front.connect().await;
+        client.send(&ASK.replace(right, wrong)).await;
+        assert!(
+            client
+                .head()
+                .await
+                .starts_with("HTTP/1.1 400 Bad Request\r\n"),
+            "{wrong}"
+        );
+    }
+}

@@ -1,0 +1,43 @@
+//! Laws of path views.
+
+use gabion_core::{Malformed, PathViews};
+
+/// Reading any bytes as a path ends without a panic, and
+/// 1. a path has a view, unless it is no path at all;
+/// 2. views begin with `/`, and hold no empty or dot segments;
+/// 3. there are at most so many, of at most so many bytes;
+/// 4. a view that escaped nothing is read again in no new way.
+///
+/// # Panics
+///
+/// Where a law is broken.
+pub fn path_views(path: &[u8]) {
+    let views = PathViews::of(path);
+    let malformed = views.malformed();
+    let is_path = malformed != Some(Malformed::Form);
+    assert_eq!(views.iter().next().is_some(), is_path, "1: {malformed:?}");
+
+    let (mut count, mut bytes) = (0, 0);
+    for view in views.iter() {
+        count += 1;
+        bytes += view.path.len();
+        let rest = view.path.strip_prefix(b"/").expect("2: a view begins with /");
+        let mut segments: Vec<_> = rest.split(|&byte| byte == b'/').collect();
+        let last = segments.pop().unwrap_or_default();
+        assert!(last != b"." && last != b"..", "2: {}", view.path.escape_ascii());
+        let dots = |segment: &&[u8]| matches!(*segment, b"" | b"." | b"..");
+        assert!(!segments.iter().any(dots), "2: {}", view.path.escape_ascii());
+    }
+    let most = PathViews::MAX_READINGS + 5;
+    assert!(count <= most, "3: {count} views");
+    assert!(bytes <= 3 * path.len() + PathViews::MAX_BYTES + 5 * path.len(), "3: {bytes} bytes");
+
+    if malformed.is_none() && !path.contains(&b'%') {
+        for view in views.iter() {
+            for again in PathViews::of(view.path).iter() {
+                let known = views.iter().any(|view| view.path == again.path);
+                assert!(known, "4: {}", again.path.escape_ascii());
+            }
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! The proxy, from its first word to its last.
+
+use std::{error::Error, io, net::SocketAddr, num::NonZeroUsize, thread, time::Duration};
+
+use gabion::{Guard, GuardBuilder, Shrink, Watch};
+use gabion_proxy::{Protocols, Proxy, ProxyOptions, ServeOptions, Upstream, Workers, workers};
+use tokio::{
+    runtime, select,
+    signal::unix::{SignalKind, signal},
+    time::interval,
+};
+use tower_layer::Layer;
+use tracing::info;
+use tracing_subscriber::EnvFilter;
+
+use crate::{cli::Run, demo, document};
+
+/// Serves until it is told to stop, then drains.
+pub(crate) fn run(options: &Run) -> Result<(), Box<dyn Error>> {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .init();
+
+    let guard = guard(options)?;
+    let watch = options.policy.as_ref().map(|_| guard.watch()).transpose()?;
+    let upstream = match &options.upstream {
+        Some(upstream) => upstream.clone(),
+        None => format!("http://{}", demo::start()?).parse()?,
+    };
+    let workers = serve(options, &guard, &upstream)?;
+    greet(options, &upstream, workers.local_addr());
+
+    let stopped_by = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(keep_house(&guard, watch.as_ref()))?;
+    info!(
+        "{stopped_by}: no new connections; {} s to finish",
+        options.grace.as_secs()
+    );
+    let drained = workers.shutdown(options.grace);
+    info!("stopped; {drained}");
+    Ok(())
+}
+
+fn guard(options: &Run) -> Result<Guard, Box<dyn Error>> {
+    let shrink = if options.accept_shrink {
+        Shrink::Accept
+    } else {
+        Shrink::Refuse
+    };
+    let builder: GuardBuilder = Guard::builder().with_shrink(shrink);
+    Ok(match &options.policy {
+        Some(policy) => builder.with_policy_file(policy)?,
+        None => builder.with_policy(document::DEFAULT, "the built-in policy")?,
+    })
+}
+
+/// One worker per core: each has its listener, its runtime, its pool of upstream connections.
+fn serve(options: &Run, guard: &Guard, upstream: &Upstream) -> io::Result<Workers> {
+    let cores = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let protocols = if options.h2 {
+        Protocols::Http1AndPriorKnowledge
+    } else {
+        Protocols::Http1
+    };
+    let serve = ServeOptions::default().with_protocols(protocols);
+    let proxy = ProxyOptions::default().with_head_timeout(options.timeout);
+    let (upstream, wall) = (upstream.clone(), guard.layer().handing_over_client());
+    workers(
+        options.workers.unwrap_or_else(cores),
+        options.listen,
+        &serve,
+        move |tunnels| wall.layer(Proxy::new(upstream.clone(), &proxy, tunnels.clone())),
+    )
+}
+
+/// Says what listens where, and what to try.
+fn greet(options: &Run, upstream: &Upstream, addr: SocketAddr) {
+    let server = if options.upstream.is_some() {
+        ""
+    } else {
+        " (a demo: a page, JSON, a WebSocket echo)"
+    };
+    println!("guard listens on http://{addr}");
+    println!("      and guards {upstream}{server}");
+    match &options.policy {
+        Some(policy) => println!(
+            "      by {}, read again whenever it changes",
+            policy.display()
+        ),
+        None => println!("      by its built-in policy; `guard init` writes it to a file to edit"),
+    }
+    println!("Try:");
+    if options.upstream.is_none() {
+        println!("  open http://{addr}/ in a browser     a page, and an echo over a WebSocket");
+    } else {
+        println!("  curl -i http://{addr}/               what your server answers");
+    }
+    println!("  curl -i http://{addr}/.env           refused; the reason is in the log");
+    println!("  curl -i http://{addr}/index.ph%70    refused too, whatever way it is written");
+    println!("Ctrl-C stops.");
+}
+
+/// Keeps house until a signal ends it; says which. SIGHUP reads the policy again.
+async fn keep_house(guard: &Guard, watch: Option<&Watch>) -> io::Result<&'static str> {
+    let mut hup = signal(SignalKind::hangup())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut second = interval(Duration::from_secs(1));
+    loop {
+        select! {
+            _ = interrupt.recv() => return Ok("interrupted"),
+            _ = terminate.recv() => return Ok("told to terminate"),
+            _ = hup.recv() => match watch {
+                Some(watch) => watch.poke(),
+                None => info!("hangup: the built-in policy cannot be read again"),
+            },
+            _ = second.tick() => guard.keep_house(),
+        }
+    }
+}
