@@ -1,6 +1,13 @@
 //! The proxy, from its first word to its last.
 
-use std::{error::Error, io, net::SocketAddr, num::NonZeroUsize, thread, time::Duration};
+use std::{
+    error::Error,
+    io::{self, IsTerminal},
+    net::SocketAddr,
+    num::NonZeroUsize,
+    thread,
+    time::Duration,
+};
 
 use gabion::{Guard, GuardBuilder, Shrink, Watch};
 use gabion_proxy::{Protocols, Proxy, ProxyOptions, ServeOptions, Upstream, Workers, workers};
@@ -20,6 +27,7 @@ pub(crate) fn run(options: &Run) -> Result<(), Box<dyn Error>> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(io::stderr().is_terminal())
         .with_writer(io::stderr)
         .init();
 

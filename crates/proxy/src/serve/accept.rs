@@ -61,6 +61,7 @@ pub async fn serve<S: HttpService>(
         }
     };
     drop(listener);
+    rules.stop();
     drain(&connections, tunnels.tasks(), grace).await
 }
 
