@@ -3,6 +3,8 @@
 //! A key stands here once it is enforced, and not before: a key that nobody acts on would be a
 //! promise that nobody keeps.
 
+use std::fmt;
+
 use gabion_core::{ForwardedBy, Mode, OnFault};
 use gabion_inspect::{AllowConfig, BanConfig, DenyRule, Network};
 use serde::{Deserialize, Deserializer, Serialize, de};
@@ -102,6 +104,13 @@ impl Document {
     /// The mode of rules that do not say theirs.
     pub fn mode(&self) -> Mode {
         self.mode.unwrap_or_default()
+    }
+}
+
+/// The document as TOML, to be read again.
+impl fmt::Display for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&toml::to_string(self).map_err(|_| fmt::Error)?)
     }
 }
 

@@ -109,6 +109,17 @@ pub(crate) fn broken(
 // === impl Expect ===
 
 impl Expect {
+    /// A request without further headers, from nobody in particular, that any rule may decide.
+    pub fn new(request: impl Into<String>, verdict: Expected) -> Self {
+        Self {
+            request: request.into(),
+            from: Probe::FROM,
+            headers: BTreeMap::new(),
+            verdict,
+            rule: None,
+        }
+    }
+
     fn probe(&self) -> Result<Probe, ProbeError> {
         let probe = Probe::new(&self.request)?.with_from(self.from);
         let mut headers = self.headers.iter();

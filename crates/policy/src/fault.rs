@@ -13,12 +13,14 @@ pub(crate) struct Fault {
 }
 
 /// What a value or key is not, told by serde.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Misfit {
+#[derive(Debug)]
+pub(crate) struct Misfit<'s> {
     pub(crate) message: String,
     pub(crate) help: Option<String>,
     /// Whether a key is not there, rather than something being there that should not.
     pub(crate) missing: bool,
+    /// The known word that was meant, most likely.
+    pub(crate) meant: Option<&'s str>,
 }
 
 /// Keys of the design that a later version enforces, each with its section.
@@ -58,12 +60,9 @@ impl From<ConfigError> for Fault {
 
 // === impl Misfit ===
 
-impl Misfit {
-    /// Reads what serde said about the value or key at `path`.
-    ///
-    /// Serde has words only for what it expected; [`words`] takes them apart, and a test holds
-    /// them to the ones serde uses.
-    pub(crate) fn read(said: &str, path: &[Step], dom: &Dom<'_>) -> Self {
+impl<'s> Misfit<'s> {
+    /// Reads what serde said about the key or value at `path`.
+    pub(crate) fn read(said: &'s str, path: &[Step], dom: &Dom<'_>) -> Self {
         let key = match path.last() {
             Some(Step::Key(key)) => key.as_str(),
             _ => "",
@@ -71,52 +70,53 @@ impl Misfit {
         if let Some(known) = words(said, "unknown field", key) {
             return Self::unknown_key(key, path, &known);
         }
-        let value = dom.get(path).and_then(|value| value.get_ref().as_str());
-        if let Some((value, known)) =
-            value.and_then(|v| Some((v, words(said, "unknown variant", v)?)))
-        {
-            return Self::new(format!("`{value}` is none of the known values"))
-                .with_help(suggestion(value, &known));
+        let value = dom.get(path).and_then(|value| value.get_ref().as_str()).unwrap_or_default();
+        if let Some(known) = words(said, "unknown variant", value) {
+            return Self::new(format!("`{value}` is none of the known values")).suggest(value, &known);
         }
-        match said.strip_prefix("missing field ") {
-            Some("`version`") => Self::missing("`version` is missing".into())
-                .with_help("begin the document with `version = 1`".into()),
-            Some(key) => Self::missing(format!("{key} is missing here")),
-            None => Self::new(said.trim_end().to_owned()),
+        let mut misfit = Self::new(said.trim_end().to_owned());
+        if let Some(key) = said.strip_prefix("missing field ") {
+            misfit.missing = true;
+            misfit.message = format!("{key} is missing here");
+            misfit.help = (key == "`version`").then(|| "begin with `version = 1`".into());
         }
+        misfit
     }
 
-    fn unknown_key(key: &str, path: &[Step], known: &[&str]) -> Self {
+    fn unknown_key(key: &str, path: &[Step], known: &[&'s str]) -> Self {
         let section = match path {
             [Step::Key(section), _, ..] => section.as_str(),
             _ => "",
         };
-        let help = if LATER.contains(&(section, key)) {
-            "this version does not enforce it yet, so it does not accept it either".into()
-        } else {
-            suggestion(key, known)
-        };
-        Self::new(format!("unknown key `{key}`")).with_help(help)
+        let misfit = Self::new(format!("unknown key `{key}`"));
+        if LATER.contains(&(section, key)) {
+            let help = "this version does not enforce it yet, so it does not accept it either";
+            return Self {
+                help: Some(help.into()),
+                ..misfit
+            };
+        }
+        misfit.suggest(key, known)
     }
 
-    fn new(message: String) -> Self {
+    const fn new(message: String) -> Self {
         Self {
             message,
             help: None,
             missing: false,
+            meant: None,
         }
     }
 
-    fn missing(message: String) -> Self {
+    fn suggest(self, found: &str, known: &[&'s str]) -> Self {
+        let meant = nearest(found, known);
+        let question = meant.map(|word| format!("did you mean `{word}`? ")).unwrap_or_default();
+        let all: Vec<_> = known.iter().map(|word| format!("`{word}`")).collect();
         Self {
-            missing: true,
-            ..Self::new(message)
+            help: Some(format!("{question}known here: {}", all.join(", "))),
+            meant,
+            ..self
         }
-    }
-
-    fn with_help(mut self, help: String) -> Self {
-        self.help = Some(help);
-        self
     }
 }
 
@@ -125,15 +125,6 @@ fn words<'s>(said: &'s str, what: &str, found: &str) -> Option<Vec<&'s str>> {
     let rest = said.strip_prefix(what)?.strip_prefix(" `")?;
     let expected = rest.strip_prefix(found)?.strip_prefix("`, ")?;
     Some(expected.split('`').skip(1).step_by(2).collect())
-}
-
-fn suggestion(found: &str, known: &[&str]) -> String {
-    let all = known.iter().map(|word| format!("`{word}`"));
-    let all = format!("known here: {}", all.collect::<Vec<_>>().join(", "));
-    match nearest(found, known) {
-        Some(word) => format!("did you mean `{word}`? {all}"),
-        None => all,
-    }
 }
 
 /// The known word that a third of its letters, mistyped, makes `found`.

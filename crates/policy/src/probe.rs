@@ -88,7 +88,11 @@ impl Probe {
     /// Reads `GET /path`, or `/path` for a GET.
     pub fn new(request: &str) -> Result<Self, ProbeError> {
         let refuse = || ProbeError::Request(request.to_owned());
-        let (method, target) = request.split_once(' ').unwrap_or(("GET", request));
+        let (method, target) = match request.split_once(' ') {
+            Some(parts) => parts,
+            None if request.starts_with('/') => ("GET", request),
+            None => return Err(refuse()),
+        };
         Ok(Self {
             method: method.parse().map_err(|_| refuse())?,
             uri: target.parse().map_err(|_| refuse())?,

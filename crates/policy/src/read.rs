@@ -155,7 +155,7 @@ impl<'t> Repair<'t> {
                     continue;
                 }
                 Ok(document) => document,
-                Err(error) if self.settle(&error) => continue,
+                Err(error) if self.errors.len() < Draft::MAX_ERRORS && self.settle(&error) => continue,
                 Err(_) => Document::default(),
             };
             return Draft {
@@ -174,13 +174,13 @@ impl<'t> Repair<'t> {
         let misfit = Misfit::read(error.message(), &path, &self.dom);
         if !(misfit.missing && self.follows(&path)) {
             let told = self.source.error(span, &misfit.message);
-            self.errors.push(told.with_help(misfit.help));
+            self.errors.push(told.with_help(misfit.help.clone()));
         }
-        let taken = match path.as_slice() {
+        match path.as_slice() {
             [] => misfit.missing && self.take_version(),
+            [_] if misfit.meant == Some("version") => self.take(&path) && self.take_version(),
             path => self.take(path),
-        };
-        taken && self.errors.len() < Draft::MAX_ERRORS
+        }
     }
 
     /// Whether what is missing from the table at `path` may have been taken out, or be unreadable.

@@ -1,1 +1,160 @@
-//! todo
+//! What holds for every document.
+
+use std::collections::BTreeMap;
+
+use gabion_core::{Mode, OnFault};
+use gabion_inspect::{DenyRule, Period, Then};
+use gabion_policy::{ClientSection, Document, Expect, Expected, ForwardedHeader, check};
+use proptest::{
+    collection::{btree_map, vec},
+    option,
+    prelude::*,
+    sample::{Index, select},
+};
+
+const GOOD: &str = r#"version = 1
+mode = "observe"
+on_fault = "pass"
+
+[client]
+trusted_proxies = ["10.0.0.0/8", "2001:db8::/32"]
+header = "forwarded"
+ipv6_prefix = 56
+private = true
+
+[allow]
+networks = ["203.0.113.7"]
+paths = ["/.well-known/acme-challenge/"]
+
+[ban]
+networks = ["198.51.100.0/24"]
+first = "10m"
+
+[[deny]]
+id = "php"
+extensions = ["php", "phtml"]
+regex = "(?i)^/ünïcode$"
+
+[[deny]]
+id = "dotfiles"
+names = [".env", ".git"]
+then = "ban 1h"
+
+[[expect]]
+request = "GET /index.php"
+headers = { host = "example.com", "x-y" = "z" }
+verdict = "deny"
+rule = "php"
+"#;
+
+/// What a slip of the hand, a cut or a merge puts into a document.
+const SCRAPS: [&str; 24] = [
+    "", "\n", "\"", "'", "[", "]", "[[", "]]", "{", "}", "=", ",", ".", "#", " = 1", "\u{1b}", "\0",
+    "é", "\r\n", "[deny]\n", "[[deny]]\nid = 1\n", "version = 1\n", "\u{202e}", "'''",
+];
+
+proptest! {
+    #[test]
+    fn errors_point_into_the_document(
+        edits in vec((any::<Index>(), 0_usize..12, select(&SCRAPS[..])), 1..6),
+    ) {
+        let mut text = GOOD.to_owned();
+        for (at, cut, scrap) in edits {
+            let start = text.floor_char_boundary(at.index(text.len() + 1));
+            let end = text.ceil_char_boundary(start + cut);
+            text.replace_range(start..end.min(text.len()), scrap);
+            if text.is_empty() {
+                break;
+            }
+        }
+        if let Err(error) = check(&text, "policy.toml", None) {
+            prop_assert!(!error.diagnostics().is_empty());
+            let draws = error.to_string().contains(['\u{1b}', '\0', '\u{202e}']);
+            prop_assert!(!draws, "{error}");
+            for one in error.diagnostics() {
+                prop_assert!(text.get(one.span()).is_some(), "{one:?}");
+                let line = text.split('\n').nth(one.line() - 1);
+                prop_assert!(line.is_some_and(|line| one.column() <= line.chars().count() + 1), "{one:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn printed_document_reads_the_same(document in documents()) {
+        let text = toml::to_string(&document).unwrap();
+        prop_assert_eq!(Document::parse(&text, "printed").map_err(|e| e.to_string()), Ok(document));
+    }
+}
+
+#[test]
+fn good_document_is_good() {
+    check(GOOD, "policy.toml", None).unwrap_or_else(|error| panic!("{error}"));
+}
+
+fn documents() -> impl Strategy<Value = Document> {
+    let mode = || option::of(select(&[Mode::Enforce, Mode::Observe][..]));
+    let client = (any::<bool>(), 32_u8..=128, any::<bool>(), vec(networks(), 0..3));
+    let client = client.prop_map(|(forwarded, bits, private, trusted)| {
+        let mut client = ClientSection::default();
+        client.trusted_proxies = trusted;
+        client.ipv6_prefix = bits;
+        client.private = private;
+        if forwarded {
+            client.header = ForwardedHeader::Forwarded;
+        }
+        client
+    });
+    let lists = (vec(networks(), 0..3), vec(networks(), 0..3), vec("\\PC{0,8}", 0..3), 0_u64..1 << 40);
+    let parts = (mode(), any::<bool>(), client, lists, vec(rules(mode()), 0..4), vec(cases(), 0..4));
+    parts.prop_map(|(mode, pass, client, (allow, ban, paths, secs), deny, expect)| {
+        let mut document = Document::default();
+        document.mode = mode;
+        document.on_fault = if pass { OnFault::Pass } else { OnFault::Refuse };
+        document.client = client;
+        document.allow.networks = allow;
+        document.allow.paths = paths.iter().cloned().collect();
+        document.ban.networks = ban;
+        document.ban.files = paths.into_iter().collect();
+        document.ban.first = Period(std::time::Duration::from_secs(secs));
+        document.deny = deny;
+        document.expect = expect;
+        document
+    })
+}
+
+fn networks() -> impl Strategy<Value = gabion_inspect::Network> {
+    any::<std::net::IpAddr>().prop_map(|addr| addr.to_string().parse().unwrap())
+}
+
+fn rules(mode: impl Strategy<Value = Option<Mode>>) -> impl Strategy<Value = DenyRule> {
+    let then = prop_oneof![
+        Just(Then::Forbid),
+        Just(Then::NotFound),
+        Just(Then::Ban(None)),
+        (1_u64..1 << 40).prop_map(|n| Then::Ban(Some(Period(std::time::Duration::from_secs(n))))),
+    ];
+    let texts = || vec(".{0,8}", 0..3);
+    (".{0,8}", texts(), texts(), texts(), then, mode).prop_map(|(id, exact, names, regex, then, mode)| DenyRule {
+        id,
+        exact: exact.iter().cloned().collect(),
+        prefix: exact.into_iter().collect(),
+        names: names.iter().cloned().collect(),
+        extensions: names.into_iter().collect(),
+        regex: regex.into_iter().collect(),
+        then,
+        mode,
+    })
+}
+
+fn cases() -> impl Strategy<Value = Expect> {
+    let verdict = select(&[Expected::Pass, Expected::Allow, Expected::Deny][..]);
+    let headers = btree_map(".{0,8}", ".{0,8}", 0..3);
+    let parts = (".{0,8}", any::<std::net::IpAddr>(), headers, verdict, option::of(".{0,8}"));
+    parts.prop_map(|(request, from, headers, verdict, rule): (_, _, BTreeMap<_, _>, _, _)| {
+        let mut case = Expect::new(request, verdict);
+        case.from = from;
+        case.headers = headers;
+        case.rule = rule;
+        case
+    })
+}

@@ -1,15 +1,10 @@
 //! An upstream that fails becomes an answer that says so.
 
-use std::{
-    io,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::time::Duration;
 
 use gabion_proxy::ProxyOptions;
-use tracing_subscriber::fmt::MakeWriter;
 
-use crate::support::{Backend, Front, Setup};
+use crate::support::{Backend, Front, Setup, logged};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -38,36 +33,8 @@ async fn refused_connection_is_502() {
     );
 }
 
-/// What was logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'w> MakeWriter<'w> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'w self) -> Self {
-        self.clone()
-    }
-}
-
 #[tokio::test]
 async fn failure_is_one_line_of_log_with_every_reason() {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_writer(log.clone())
-        .with_ansi(false)
-        .finish();
-    let _logging = tracing::subscriber::set_default(subscriber);
     let backend = Backend::bind().await;
     let front = Front::before(&backend);
     let url = backend.url();
@@ -75,13 +42,12 @@ async fn failure_is_one_line_of_log_with_every_reason() {
     let mut client = front.connect().await;
     client.send("GET /\"\\?a HTTP/1.1\r\nHost: a\r\n\r\n").await;
     client.until("reached\n").await;
-    let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let logged = logged(&url);
     assert_eq!(logged.lines().count(), 1, "{logged}");
     for part in [
         "WARN gabion::proxy: GET \"/\\x22\\x5c?a\" from 127.0.0.1:",
         "answered 502: the server behind cannot be reached: ",
         "Connection refused",
-        &url,
     ] {
         assert!(logged.contains(part), "no {part} in {logged}");
     }

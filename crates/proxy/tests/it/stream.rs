@@ -119,7 +119,9 @@ async fn answer_to_head_keeps_its_length() {
     let front = Front::before(&backend);
     let mut client = front.connect().await;
     client.send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n").await;
-    backend.answer("HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\n").await;
+    backend
+        .answer("HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\n")
+        .await;
     let head = client.head().await;
     assert!(head.contains("\r\ncontent-length: 7\r\n"), "{head}");
 }

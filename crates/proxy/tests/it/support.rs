@@ -1,7 +1,9 @@
 //! Both ends of a proxy: sockets that say and see exact bytes, and the proxy between them.
 
 use std::{
+    io,
     net::SocketAddr,
+    sync::{LazyLock, Mutex},
     task::{Context, Poll},
     time::Duration,
 };
@@ -25,6 +27,18 @@ use tower_service::Service;
 
 /// A test that waits longer than this has failed.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The log of all tests together. It stands before anything is logged: a subscriber that comes later
+/// may be passed over.
+static LOG: LazyLock<Mutex<Vec<u8>>> = LazyLock::new(|| {
+    tracing_subscriber::fmt()
+        .with_writer(|| Log)
+        .with_ansi(false)
+        .init();
+    Mutex::default()
+});
+
+struct Log;
 
 /// One end of a connection, with what was read of it.
 pub(crate) struct Wire {
@@ -53,6 +67,27 @@ pub(crate) struct Front {
 
 #[derive(Clone)]
 struct Tweaked(Proxy, fn(&mut Request<Incoming>));
+
+/// The lines of the log that speak of `subject`.
+pub(crate) fn logged(subject: &str) -> String {
+    let log = String::from_utf8(LOG.lock().unwrap().clone()).unwrap();
+    log.split_inclusive('\n')
+        .filter(|line| line.contains(subject))
+        .collect()
+}
+
+// === impl Log ===
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        LOG.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 // === impl Wire ===
 
@@ -174,6 +209,7 @@ impl Setup {
     }
 
     pub(crate) fn before(self, url: &str) -> Front {
+        LazyLock::force(&LOG);
         let upstream: Upstream = url.parse().unwrap();
         let tunnels = Tunnels::default();
         let proxy = Proxy::new(upstream, &self.proxy, tunnels.clone());
