@@ -19,7 +19,6 @@ pub trait Sink: Send + Sync {
 /// Something a person may want to know.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-#[expect(clippy::large_enum_variant, reason = "events are rare and short-lived")]
 pub enum Event {
     /// About one request.
     Request(RequestEvent),

@@ -16,10 +16,6 @@ use crate::{Evidence, Malformed, Mode, Offence, Reading, RuleId};
     clippy::exhaustive_enums,
     reason = "who enforces must handle every answer"
 )]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a denial is rare, and boxing it would allocate"
-)]
 pub enum Verdict {
     /// Nothing to say against it.
     Pass,

@@ -22,7 +22,7 @@ impl Sink for Tracing {
                 "{event}"
             ),
             Event::Policy(event @ PolicyEvent::Replaced { .. }) => {
-                info!(target: "gabion", "{event}")
+                info!(target: "gabion", "{event}");
             }
             Event::Policy(event) => error!(target: "gabion", "{event}"),
             Event::Setup(fix) => error!(target: "gabion", "{fix}"),

@@ -122,11 +122,16 @@ async fn keep_house(guard: &Guard, watch: Option<&Watch>) -> io::Result<&'static
         select! {
             _ = interrupt.recv() => return Ok("interrupted"),
             _ = terminate.recv() => return Ok("told to terminate"),
-            _ = hup.recv() => match watch {
-                Some(watch) => watch.poke(),
-                None => info!("hangup: the built-in policy cannot be read again"),
-            },
+            _ = hup.recv() => reread(watch),
             _ = second.tick() => guard.keep_house(),
         }
+    }
+}
+
+fn reread(watch: Option<&Watch>) {
+    if let Some(watch) = watch {
+        watch.poke();
+    } else {
+        info!("hangup: the built-in policy cannot be read again");
     }
 }

@@ -46,13 +46,11 @@ pub(super) fn parse(hop: &[u8]) -> Option<IpAddr> {
     let addr = hop
         .parse::<IpAddr>()
         .or_else(|_| hop.parse::<SocketAddr>().map(|socket| socket.ip()));
-    let addr = match addr {
-        Ok(addr) => addr,
-        Err(_) => {
-            let inner = hop.strip_prefix('[')?.strip_suffix(']')?;
-            inner.parse::<Ipv6Addr>().ok()?.into()
-        }
+    let bracketed = || {
+        let inner = hop.strip_prefix('[')?.strip_suffix(']')?;
+        inner.parse::<Ipv6Addr>().ok().map(IpAddr::from)
     };
+    let addr = addr.ok().or_else(bracketed)?;
     Some(addr.to_canonical())
 }
 

@@ -111,7 +111,7 @@ impl ClientRules {
         let via_trusted = self.trusts(peer.addr());
         let hop = via_trusted.then(|| self.walk(headers)).flatten();
         ClientIp {
-            addr: hop.unwrap_or(peer.addr()),
+            addr: hop.unwrap_or_else(|| peer.addr()),
             ipv6_prefix: self.ipv6_prefix,
             via_trusted,
             forwarded: hop.is_some(),
@@ -139,15 +139,19 @@ impl ClientRules {
 
     /// The last hop that the header names and whom trusted hops vouch for.
     fn walk(&self, headers: &HeaderMap) -> Option<IpAddr> {
-        let (name, read): (_, fn(&[u8]) -> Option<IpAddr>) = match self.header {
-            ForwardedBy::XForwardedFor => ("x-forwarded-for", node::parse),
-            ForwardedBy::Forwarded => ("forwarded", node::parse_forwarded),
+        let name = match self.header {
+            ForwardedBy::XForwardedFor => "x-forwarded-for",
+            ForwardedBy::Forwarded => "forwarded",
         };
         let lines = headers.get_all(name).iter().rev();
         let hops = lines.flat_map(|line| rsplit_elements(line.as_bytes()));
         let mut last = None;
         for hop in hops.take(Self::MAX_HOPS) {
-            let Some(addr) = read(hop) else {
+            let addr = match self.header {
+                ForwardedBy::XForwardedFor => node::parse(hop),
+                ForwardedBy::Forwarded => node::parse_forwarded(hop),
+            };
+            let Some(addr) = addr else {
                 return last;
             };
             last = Some(addr);

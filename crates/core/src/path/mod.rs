@@ -36,48 +36,99 @@ pub struct View<'v> {
 /// How a view came about: which steps were taken, whatever their order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Reading {
-    pub(crate) decoded: u8,
-    pub(crate) params_cut: bool,
-    pub(crate) backslash_as_slash: bool,
-    pub(crate) nul_cut: bool,
-    pub(crate) resolved: bool,
+    decoded: u8,
+    taken: u8,
 }
+
+/// One of the steps by which readings come about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Decode,
+    CutParams,
+    BackslashAsSlash,
+    CutAtNul,
+    Resolve,
+}
+
+// === impl Reading ===
 
 impl Reading {
     /// The path as it was sent.
     pub const AS_SENT: Self = Self {
         decoded: 0,
-        params_cut: false,
-        backslash_as_slash: false,
-        nul_cut: false,
-        resolved: false,
+        taken: 0,
     };
+
+    /// How often escapes were decoded.
+    pub const fn decoded(self) -> u8 {
+        self.decoded
+    }
+
+    /// The reading after one more step; `None` where escapes were decoded often enough.
+    const fn after(mut self, step: Step) -> Option<Self> {
+        match step {
+            Step::Decode if self.decoded == PathViews::MAX_DECODES => return None,
+            Step::Decode => self.decoded += 1,
+            other => self.taken |= other.bit(),
+        }
+        Some(self)
+    }
 }
 
 impl fmt::Display for Reading {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let decoded = match self.decoded {
-            0 => "",
-            1 => "decoded",
-            2 => "decoded twice",
-            _ => "decoded three times",
+            0 => None,
+            1 => Some("decoded"),
+            2 => Some("decoded twice"),
+            _ => Some("decoded three times"),
         };
-        let said = |said: bool, words: &'static str| if said { words } else { "" };
-        let steps = [
-            decoded,
-            said(self.params_cut, ";parameters cut"),
-            said(self.backslash_as_slash, "\\ read as /"),
-            said(self.nul_cut, "cut at NUL"),
-            said(self.resolved, "slashes and dots resolved"),
-        ];
+        let taken = Step::ALL
+            .into_iter()
+            .filter(|step| self.taken & step.bit() != 0);
         let mut between = "";
-        for step in steps.into_iter().filter(|step| !step.is_empty()) {
-            write!(f, "{between}{step}")?;
+        for words in decoded.into_iter().chain(taken.map(Step::words)) {
+            write!(f, "{between}{words}")?;
             between = ", ";
         }
-        if between.is_empty() {
-            f.write_str("as sent")?;
+        f.write_str(if between.is_empty() { "as sent" } else { "" })
+    }
+}
+
+// === impl Step ===
+
+impl Step {
+    const ALL: [Self; 5] = [
+        Self::Decode,
+        Self::CutParams,
+        Self::BackslashAsSlash,
+        Self::CutAtNul,
+        Self::Resolve,
+    ];
+
+    const fn bit(self) -> u8 {
+        1 << self as u8
+    }
+
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Decode => "decoded",
+            Self::CutParams => ";parameters cut",
+            Self::BackslashAsSlash => "\\ read as /",
+            Self::CutAtNul => "cut at NUL",
+            Self::Resolve => "slashes and dots resolved",
         }
-        Ok(())
+    }
+
+    /// Appends the result; says whether dot segments tried to leave the root.
+    fn run(self, path: &[u8], out: &mut Vec<u8>) -> bool {
+        match self {
+            Self::Decode => step::decode(path, out),
+            Self::CutParams => step::cut_params(path, out),
+            Self::BackslashAsSlash => step::backslash_as_slash(path, out),
+            Self::CutAtNul => step::cut_at_nul(path, out),
+            Self::Resolve => return step::resolve(path, out),
+        }
+        false
     }
 }

@@ -134,7 +134,7 @@ proptest! {
     fn a_view_has_no_views_that_its_path_lacks(path in "/[a-c%25ef./;\\\\]{0,24}") {
         let views = PathViews::of(path.as_bytes());
         prop_assume!(views.malformed().is_none());
-        for view in views.iter().filter(|v| v.reading.decoded == 0) {
+        for view in views.iter().filter(|v| v.reading.decoded() == 0) {
             for again in PathViews::of(view.path).iter() {
                 prop_assert!(views.iter().any(|v| v.path == again.path));
             }

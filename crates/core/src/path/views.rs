@@ -1,6 +1,6 @@
 //! The closure of the reading steps over one path.
 
-use super::{Malformed, Reading, View, step};
+use super::{Malformed, Reading, Step, View, step};
 
 /// Every way in which a server might read one path.
 ///
@@ -31,16 +31,6 @@ struct Span {
     end: usize,
     reading: Reading,
     is_view: bool,
-}
-
-/// One of the steps by which readings come about.
-#[derive(Clone, Copy)]
-enum Step {
-    Decode,
-    CutParams,
-    Backslash,
-    CutNul,
-    Resolve,
 }
 
 impl<'r> PathViews<'r> {
@@ -123,7 +113,7 @@ impl<'r> PathViews<'r> {
 
     /// Takes one step from one reading, and keeps the result if it is new.
     fn apply(&mut self, step: Step, from: Span, scratch: &mut Vec<u8>) {
-        let Some(reading) = step.after(from.reading) else {
+        let Some(reading) = from.reading.after(step) else {
             return;
         };
         scratch.clear();
@@ -153,41 +143,6 @@ impl<'r> PathViews<'r> {
 
     fn bytes(&self, span: &Span) -> &[u8] {
         self.buffer.get(span.start..span.end).unwrap_or_default()
-    }
-}
-
-impl Step {
-    const ALL: [Self; 5] = [
-        Self::Decode,
-        Self::CutParams,
-        Self::Backslash,
-        Self::CutNul,
-        Self::Resolve,
-    ];
-
-    /// The reading after this step; `None` where the step was taken often enough.
-    fn after(self, mut reading: Reading) -> Option<Reading> {
-        match self {
-            Self::Decode if reading.decoded < PathViews::MAX_DECODES => reading.decoded += 1,
-            Self::Decode => return None,
-            Self::CutParams => reading.params_cut = true,
-            Self::Backslash => reading.backslash_as_slash = true,
-            Self::CutNul => reading.nul_cut = true,
-            Self::Resolve => reading.resolved = true,
-        }
-        Some(reading)
-    }
-
-    /// Appends the result; says whether dot segments tried to leave the root.
-    fn run(self, path: &[u8], out: &mut Vec<u8>) -> bool {
-        match self {
-            Self::Decode => step::decode(path, out),
-            Self::CutParams => step::cut_params(path, out),
-            Self::Backslash => step::backslash_as_slash(path, out),
-            Self::CutNul => step::cut_at_nul(path, out),
-            Self::Resolve => return step::resolve(path, out),
-        }
-        false
     }
 }
 

@@ -79,11 +79,12 @@ impl Allow {
 
     fn by_path(&self, facts: &Facts<'_>) -> Option<Cause> {
         let views = &facts.path;
-        let allowed = |path: &&Box<[u8]>| views.iter().all(|view| is_under(view.path, path));
+        let mut paths = self.paths.iter().map(AsRef::as_ref);
+        let allowed = |path: &&[u8]| views.iter().all(|view| is_under(view.path, path));
         if views.malformed().is_some() {
             return None;
         }
-        let path = self.paths.iter().find(allowed)?;
+        let path = paths.find(allowed)?;
         Some(Cause::in_path(
             BY_PATH,
             Reason::Prefix,

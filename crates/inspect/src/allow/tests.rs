@@ -1,5 +1,5 @@
-use gabion_core::{ClientRules, Head, Now, PeerAddr};
-use http::{HeaderMap, Method, Uri, Version};
+use gabion_core::ClientRules;
+use gabion_testkit::HeadOf;
 
 use super::*;
 
@@ -14,24 +14,14 @@ fn allow() -> Allow {
 
 #[track_caller]
 fn check(from: &str, forwarded: Option<&str>, path: &str, rule: Option<&str>) {
-    let uri: Uri = path.parse().unwrap();
-    let mut headers = HeaderMap::new();
-    if let Some(hop) = forwarded {
-        headers.insert("x-forwarded-for", hop.parse().unwrap());
-    }
-    let head = Head {
-        method: &Method::GET,
-        uri: &uri,
-        version: Version::HTTP_11,
-        headers: &headers,
-        protocol: None,
+    let head = HeadOf::get(path).from(from);
+    let head = match forwarded {
+        Some(hop) => head.header("x-forwarded-for", hop),
+        None => head,
     };
-    let rules = ClientRules::default()
-        .with_trusted(["10.0.0.0/8".parse().unwrap()])
-        .unwrap();
-    let peer = PeerAddr::new((from.parse::<std::net::IpAddr>().unwrap(), 4000).into());
-    let now = Now::new(std::time::Duration::ZERO, std::time::UNIX_EPOCH);
-    let facts = Facts::resolve(head, peer, &rules, now);
+    let proxies = ["10.0.0.0/8".parse().unwrap()];
+    let rules = ClientRules::default().with_trusted(proxies).unwrap();
+    let facts = head.facts(&rules);
     let verdict = allow().inspect(&facts, &mut Trace::new(&facts));
     let got = match &verdict {
         Verdict::Allow(cause) => Some(cause.rule.as_str()),

@@ -8,7 +8,7 @@ mod strings;
 
 pub use error::{ConfigError, Place, Problem};
 pub use network::{Network, NetworkError};
-pub use period::Period;
+pub use period::{Period, PeriodError};
 pub use strings::Strings;
 
 /// Implements serde for a type by its text: `FromStr` reads it, `Display` writes it.

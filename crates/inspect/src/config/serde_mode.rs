@@ -20,7 +20,11 @@ pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Mode>, D
 }
 
 /// Writes a mode.
-#[expect(clippy::ref_option, reason = "the signature that serde asks for")]
+#[expect(
+    clippy::ref_option,
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serde asks for"
+)]
 pub fn serialize<S: Serializer>(mode: &Option<Mode>, to: S) -> Result<S::Ok, S::Error> {
     mode.map(Wrapped).serialize(to)
 }

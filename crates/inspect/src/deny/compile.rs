@@ -62,15 +62,15 @@ pub(super) fn compile(
 
     let mut compiler = Compiler::default();
     let mut names = HashSet::new();
-    let mut compiled = Vec::with_capacity(rules.len());
+    let mut finished = Vec::with_capacity(rules.len());
     for (index, rule) in rules.iter().enumerate() {
-        compiled.extend(compiler.rule(index, rule, mode, first, &mut names));
+        finished.extend(compiler.rule(index, rule, mode, first, &mut names));
     }
     let enforced = compiler.enforced.finish();
     let observed = compiler.observed.finish();
     match (enforced, observed) {
         (Ok(enforced), Ok(observed)) if compiler.errors.is_empty() => Ok(Deny {
-            rules: compiled,
+            rules: finished,
             enforced,
             observed,
         }),
@@ -235,7 +235,7 @@ fn name(text: &str) -> Result<Box<[u8]>, Problem> {
 }
 
 /// Captures stay off: with them, memory grows with patterns times states, up to gigabytes.
-fn build<P: AsRef<str>>(patterns: &[P], size: usize) -> Result<Regex, BuildError> {
+fn build<P: AsRef<str>>(patterns: &[P], size: usize) -> Result<Regex, Box<BuildError>> {
     let config = Config::new()
         .match_kind(MatchKind::All)
         .which_captures(WhichCaptures::None)
@@ -246,6 +246,7 @@ fn build<P: AsRef<str>>(patterns: &[P], size: usize) -> Result<Regex, BuildError
         .configure(config)
         .syntax(syntax::Config::new().utf8(false))
         .build_many(patterns)
+        .map_err(Box::new)
 }
 
 /// The innermost reason: the outer ones only say that building failed.

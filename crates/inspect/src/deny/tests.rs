@@ -1,11 +1,10 @@
-use std::{fs, path::Path};
-
 use gabion_core::{Malformed, PathViews};
+use gabion_testkit::{rows, unescape};
 
 use super::*;
 use crate::{Place, Problem};
 
-const FIRST: Duration = Duration::from_secs(600);
+const FIRST: Duration = Duration::from_mins(10);
 
 #[track_caller]
 fn compile(rules: &[DenyRule]) -> Deny {
@@ -99,7 +98,7 @@ fn regex_sees_every_view() {
 
 #[test]
 fn what_a_rule_does() {
-    let minute = crate::Period(Duration::from_secs(60));
+    let minute = crate::Period(Duration::from_mins(1));
     let deny = compile(&[
         DenyRule::new("a").exact(["/a"]),
         DenyRule::new("b").exact(["/b"]).then(Then::NotFound),
@@ -193,19 +192,6 @@ fn columns() -> [(&'static str, usize, Deny); 2] {
     ]
 }
 
-/// Bytes of a target as the vectors write them: `\xNN` and `\uNNNN` are escapes.
-fn unescape(text: &str) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut rest = text;
-    while let Some(at) = rest.find("\\x") {
-        bytes.extend_from_slice(rest[..at].as_bytes());
-        bytes.push(u8::from_str_radix(&rest[at + 2..at + 4], 16).unwrap());
-        rest = &rest[at + 4..];
-    }
-    bytes.extend_from_slice(rest.as_bytes());
-    bytes
-}
-
 /// The path of a target, as hyper cuts it out.
 fn path_of(target: &[u8]) -> Vec<u8> {
     let end = target
@@ -229,14 +215,7 @@ fn path_of(target: &[u8]) -> Vec<u8> {
 
 #[test]
 fn every_path_vector_is_judged_as_measured() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/deny.tsv");
-    let text = fs::read_to_string(file).unwrap();
-    let rows: Vec<Vec<&str>> = text
-        .lines()
-        .skip_while(|line| line.starts_with('#'))
-        .skip(1)
-        .map(|line| line.split('\t').collect())
-        .collect();
+    let rows = rows(include_str!("../../testdata/deny.tsv"));
     assert_eq!(rows.len(), 181, "the vectors are not all here");
     for (column, at, deny) in columns() {
         for row in &rows {
@@ -253,7 +232,7 @@ fn every_path_vector_is_judged_as_measured() {
                 _ => "400 decctl",
             });
             let got = denied
-                .or(refused.map(Into::into))
+                .or_else(|| refused.map(Into::into))
                 .unwrap_or_else(|| "pass".into());
             assert_eq!(got, row[at], "{column} row {} {}", row[0], row[2]);
         }

@@ -3,6 +3,7 @@ use http::{HeaderMap, HeaderValue, Uri};
 
 use super::*;
 
+#[derive(Clone, Copy)]
 struct Row {
     method: &'static str,
     target: &'static str,

@@ -21,16 +21,30 @@ pub fn path_views(path: &[u8]) {
     for view in views.iter() {
         count += 1;
         bytes += view.path.len();
-        let rest = view.path.strip_prefix(b"/").expect("2: a view begins with /");
+        let rest = view
+            .path
+            .strip_prefix(b"/")
+            .expect("2: a view begins with /");
         let mut segments: Vec<_> = rest.split(|&byte| byte == b'/').collect();
         let last = segments.pop().unwrap_or_default();
-        assert!(last != b"." && last != b"..", "2: {}", view.path.escape_ascii());
+        assert!(
+            last != b"." && last != b"..",
+            "2: {}",
+            view.path.escape_ascii()
+        );
         let dots = |segment: &&[u8]| matches!(*segment, b"" | b"." | b"..");
-        assert!(!segments.iter().any(dots), "2: {}", view.path.escape_ascii());
+        assert!(
+            !segments.iter().any(dots),
+            "2: {}",
+            view.path.escape_ascii()
+        );
     }
     let most = PathViews::MAX_READINGS + 5;
     assert!(count <= most, "3: {count} views");
-    assert!(bytes <= 3 * path.len() + PathViews::MAX_BYTES + 5 * path.len(), "3: {bytes} bytes");
+    assert!(
+        bytes <= 3 * path.len() + PathViews::MAX_BYTES + 5 * path.len(),
+        "3: {bytes} bytes"
+    );
 
     if malformed.is_none() && !path.contains(&b'%') {
         for view in views.iter() {

@@ -17,9 +17,16 @@ pub fn policy_document(text: &str) {
             assert_eq!(again.ok().as_ref(), Some(&document), "2: {printed}");
         }
         Err(error) => {
-            assert!(!error.diagnostics().is_empty(), "1: refused without a reason");
+            assert!(
+                !error.diagnostics().is_empty(),
+                "1: refused without a reason"
+            );
             for diagnostic in error.diagnostics() {
-                assert!(text.get(diagnostic.span()).is_some(), "1: {:?}", diagnostic.span());
+                assert!(
+                    text.get(diagnostic.span()).is_some(),
+                    "1: {:?}",
+                    diagnostic.span()
+                );
             }
             assert!(!error.to_string().is_empty());
         }

@@ -28,10 +28,6 @@ pub(crate) struct Shell {
 }
 
 /// What becomes of a request.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it lives for a moment, on the stack"
-)]
 pub(super) enum Ruling {
     /// The service answers; there is something to learn from how.
     Pass(Exchange),
