@@ -1,1 +1,1 @@
-//! Bench package.
+//! gabion measured beside the bare service: see `benches/`.
