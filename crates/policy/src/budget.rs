@@ -28,7 +28,7 @@ pub(crate) struct Budget {
 impl Budget {
     #[expect(
         clippy::disallowed_methods,
-        reason = "a compile is measured, not judged by"
+        reason = "what a compile costs is measured; nobody is judged by this clock"
     )]
     pub(crate) fn start(limit: Duration) -> Self {
         Self {
@@ -37,14 +37,19 @@ impl Budget {
         }
     }
 
-    /// What is wrong when `doing` something went on for too long.
+    /// Whether it has run out.
     #[expect(
         clippy::disallowed_methods,
-        reason = "a compile is measured, not judged by"
+        reason = "what a compile costs is measured; nobody is judged by this clock"
     )]
-    pub(crate) fn spent(&self, doing: &str) -> Option<Fault> {
+    pub(crate) fn is_spent(&self) -> bool {
+        self.started.elapsed() > self.limit
+    }
+
+    /// What is wrong when `doing` something went on for too long.
+    pub(crate) fn overrun(&self, doing: &str) -> Option<Fault> {
         let limit = self.limit;
-        (self.started.elapsed() > limit).then(|| {
+        self.is_spent().then(|| {
             let place = Place::new("", "");
             Fault::new(
                 place,

@@ -1,7 +1,8 @@
 //! The order of judgment.
 //!
-//! A head that two servers would read differently is refused whoever sends it; where a ban or a
-//! deny rule refuses it too, that refusal is the answer, since it says what the sender was after.
+//! A head that two servers would read differently is refused whoever sends it. Where a ban or a
+//! deny rule refuses it too, that refusal is the answer, since it says what the sender was after;
+//! unless the sender is allowed, whom no rule bans.
 //! Then those who are allowed are let through. Then those who are banned are refused. Then a
 //! user's own rules are asked, and last the deny rules: cheap and certain before costly.
 //!
@@ -9,7 +10,7 @@
 
 use std::sync::Arc;
 
-use gabion_core::{Denial, Explanation, Facts, Inspect, Mode, Offence, Outcome, Trace, Verdict};
+use gabion_core::{Explanation, Facts, Inspect, Mode, Offence, Outcome, Trace, Verdict};
 use gabion_inspect::{Allow, Ban, Deny, Sanity};
 
 /// A compiled policy: every inspector, in order.
@@ -58,6 +59,9 @@ impl Chain {
         };
 
         if let Verdict::Deny(refusal) = ask(&self.head, trace) {
+            if let Verdict::Allow(_) = ask(&self.allow, trace) {
+                return Verdict::Deny(refusal);
+            }
             let probing: [&dyn Inspect; 2] = [&self.ban, &self.deny];
             let mut asked = probing.into_iter().map(|who| ask(who, trace));
             return asked
@@ -118,7 +122,7 @@ impl Inspect for HeadRules {
 
     fn inspect(&self, facts: &Facts<'_>, trace: &mut Trace) -> Verdict {
         match self.sanity.inspect(facts, trace) {
-            Verdict::Deny(denial) => Denial::with_mode(denial, self.mode).into(),
+            Verdict::Deny(denial) => denial.with_mode(self.mode).into(),
             verdict => verdict,
         }
     }

@@ -82,7 +82,10 @@ impl<'t> Reading<'t> {
     pub(crate) fn compile(mut self, purpose: &Purpose<'_>) -> Result<Compiled, PolicyError> {
         let (lists, unread) = files::parse(&self.lists);
         self.draft.blame(unread);
-        self.draft.blame(self.budget.spent("reading"));
+        if let Some(overrun) = self.budget.overrun("reading") {
+            self.draft.blame([overrun]);
+            return Err(self.draft.refuse());
+        }
         let holdings = Holdings::of(&self.draft.document, &lists);
         if let Some(held) = purpose.held.filter(|_| self.draft.is_sound()) {
             self.draft.blame(held.losses(&holdings));
@@ -91,7 +94,7 @@ impl<'t> Reading<'t> {
         let mode = self.draft.document.mode();
         let snapshot = policy(&self.draft.document, lists.clone(), bans, mode, purpose.own);
         let snapshot = snapshot.map_err(|faults| self.draft.blame(faults));
-        self.draft.blame(self.budget.spent("compiling"));
+        self.draft.blame(self.budget.overrun("compiling"));
         self.hold_to_cases(lists);
         match snapshot {
             Ok(snapshot) if self.draft.is_sound() => Ok(Compiled {
@@ -152,14 +155,10 @@ fn client(section: &ClientSection) -> Result<ClientRules, Vec<Fault>> {
         .with_private_clients(section.private);
     let mut faults = Vec::new();
     for (at, network) in section.trusted_proxies.iter().enumerate() {
+        let place = Place::new("client", "trusted_proxies").entry(at);
         match rules.clone().with_trusted([network.net()]) {
             Ok(wider) => rules = wider,
-            Err(error) => {
-                faults.push(Fault::new(
-                    Place::new("client", "trusted_proxies").entry(at),
-                    error.to_string(),
-                ));
-            }
+            Err(error) => faults.push(Fault::new(place, error.to_string())),
         }
     }
     if faults.is_empty() {

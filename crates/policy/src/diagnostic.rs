@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, ops::Range, sync::Arc};
 
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Element, Level, Origin, Renderer, Snippet};
 
 /// One thing wrong with a document, or worth a look.
 ///
@@ -14,7 +14,8 @@ pub struct Diagnostic {
     span: Range<usize>,
     line: usize,
     column: usize,
-    excerpt: String,
+    /// The line, and which of its bytes are meant; nothing of a line that no one could read.
+    excerpt: Option<(String, Range<usize>)>,
     message: String,
     help: Option<String>,
 }
@@ -92,19 +93,24 @@ impl Diagnostic {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        // The column counts characters, the caret's place in the excerpt bytes.
-        let before = self.excerpt.chars().take(self.column - 1);
-        let start = before.map(char::len_utf8).sum::<usize>();
-        let end = (start + self.span.len()).min(self.excerpt.len());
-        let snippet = Snippet::source(&self.excerpt)
-            .path(self.file.as_ref())
-            .line_start(self.line)
-            .annotation(AnnotationKind::Primary.span(start..end.max(start)));
-        let mut group = level.primary_title(&self.message).element(snippet);
-        if let Some(help) = &self.help {
-            group = group.element(Level::HELP.message(help));
-        }
-        renderer.render(&[group])
+        let title = level.primary_title(&self.message);
+        let place = match &self.excerpt {
+            Some((line, caret)) => Snippet::source(line)
+                .path(self.file.as_ref())
+                .line_start(self.line)
+                .annotation(AnnotationKind::Primary.span(caret.clone()))
+                .into(),
+            None => Origin::path(self.file.as_ref())
+                .line(self.line)
+                .char_column(self.column)
+                .into(),
+        };
+        let help = self
+            .help
+            .as_deref()
+            .map(|help| Level::HELP.message(help).into());
+        let elements: [Option<Element<'_>>; 2] = [Some(place), help];
+        renderer.render(&[title.elements(elements.into_iter().flatten())])
     }
 }
 
@@ -149,6 +155,9 @@ impl Error for PolicyError {}
 // === impl Source ===
 
 impl Source<'_> {
+    /// How long a line may be that is drawn.
+    const MAX_LINE: usize = 1000;
+
     /// Something wrong at `span`, which is brought within the text.
     pub(crate) fn error(self, span: Range<usize>, message: &str) -> Diagnostic {
         let start = self.text.floor_char_boundary(span.start);
@@ -156,14 +165,18 @@ impl Source<'_> {
         let (before, after) = self.text.split_at(start);
         let line_start = before.rfind('\n').map_or(0, |end| end + 1);
         let line_end = after.find('\n').map_or(self.text.len(), |end| start + end);
-        let excerpt = self.text.get(line_start..line_end).unwrap_or_default();
+        let line = self.text.get(line_start..line_end).unwrap_or_default();
+        let caret = start - line_start..end.min(line_end) - line_start;
         Diagnostic {
             severity: Severity::Error,
             file: printable(self.name).into(),
             span: start..end,
             line: before.bytes().filter(|&byte| byte == b'\n').count() + 1,
-            column: before.chars().rev().take_while(|&c| c != '\n').count() + 1,
-            excerpt: excerpt.trim_end_matches('\r').to_owned(),
+            column: line
+                .get(..caret.start)
+                .map_or(0, |before| before.chars().count())
+                + 1,
+            excerpt: (line.len() <= Self::MAX_LINE).then(|| (line.to_owned(), caret)),
             message: printable(message),
             help: None,
         }

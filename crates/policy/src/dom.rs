@@ -45,6 +45,9 @@ impl<'t> Dom<'t> {
     /// Children are looked at even where their table does not hold `span`: the span of a table
     /// with a header is that of the header.
     pub(crate) fn innermost(&self, span: &Range<usize>) -> Path {
+        if *span == self.root.span() {
+            return Path::new();
+        }
         let mut best = (usize::MAX, Path::new());
         visit(&self.root, &mut Path::new(), &mut |path, node| {
             let holds = node.start <= span.start && span.end <= node.end;
@@ -52,11 +55,7 @@ impl<'t> Dom<'t> {
                 best = (node.len(), path.clone());
             }
         });
-        if *span == self.root.span() {
-            Path::new()
-        } else {
-            best.1
-        }
+        best.1
     }
 
     /// The widest value that ends at `end`: what an unclosed bracket has swallowed.

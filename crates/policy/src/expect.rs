@@ -60,16 +60,16 @@ pub(crate) fn probes(cases: &[Expect]) -> Result<Vec<Probe>, Vec<Fault>> {
     for (at, case) in cases.iter().enumerate() {
         match case.probe() {
             Ok(probe) => probes.push(probe),
-            Err(error @ ProbeError::Request(_)) => {
+            Err(error) => {
+                let key = match error {
+                    ProbeError::Request(_) => "request",
+                    _ => "headers",
+                };
                 faults.push(Fault::new(
-                    Place::new("expect", "request").rule(at),
+                    Place::new("expect", key).rule(at),
                     error.to_string(),
                 ));
             }
-            Err(error) => faults.push(Fault::new(
-                Place::new("expect", "headers").rule(at),
-                error.to_string(),
-            )),
         }
     }
     if faults.is_empty() {
@@ -88,19 +88,17 @@ pub(crate) fn broken(
 ) -> Vec<Fault> {
     let mut faults = Vec::new();
     for (at, (case, probe)) in cases.iter().zip(probes).enumerate() {
-        if let Some(overrun) = budget.spent("judging the cases") {
+        if let Some(overrun) = budget.overrun("judging the cases") {
             faults.push(overrun);
             break;
         }
         let judged = explain(snapshot, probe, Now::new(Duration::ZERO, UNIX_EPOCH));
         if let Some(key) = case.mismatch(&judged.verdict) {
-            let message = format!(
-                "`{}` gets another verdict: {}",
-                case.request, judged.verdict
-            );
-            let steps = judged.steps.to_string();
-            let told = format!("it was judged so:\n{}", steps.trim_end());
-            faults.push(Fault::new(Place::new("expect", key).rule(at), message).with_help(told));
+            let place = Place::new("expect", key).rule(at);
+            let got = &judged.verdict;
+            let message = format!("`{}` gets another verdict: {got}", case.request);
+            let steps = format!("it was judged so:\n{judged}");
+            faults.push(Fault::new(place, message).with_help(steps));
         }
     }
     faults

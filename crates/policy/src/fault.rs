@@ -1,6 +1,6 @@
 //! What serde says, in the words of the document.
 
-use gabion_inspect::{ConfigError, Place};
+use gabion_inspect::{ConfigError, Place, Problem};
 
 use crate::dom::{Dom, Step};
 
@@ -10,6 +10,8 @@ pub(crate) struct Fault {
     pub(crate) place: Place,
     pub(crate) message: String,
     pub(crate) help: Option<String>,
+    /// Whether something is not there, which may be because it could not be read.
+    pub(crate) lacks: bool,
 }
 
 /// What a value or key is not, told by serde.
@@ -43,6 +45,7 @@ impl Fault {
             place,
             message: message.into(),
             help: None,
+            lacks: false,
         }
     }
 
@@ -54,7 +57,10 @@ impl Fault {
 
 impl From<ConfigError> for Fault {
     fn from(error: ConfigError) -> Self {
-        Self::new(error.place, error.problem.to_string())
+        Self {
+            lacks: matches!(error.problem, Problem::NothingToMatch(_)),
+            ..Self::new(error.place, error.problem.to_string())
+        }
     }
 }
 
@@ -70,9 +76,13 @@ impl<'s> Misfit<'s> {
         if let Some(known) = words(said, "unknown field", key) {
             return Self::unknown_key(key, path, &known);
         }
-        let value = dom.get(path).and_then(|value| value.get_ref().as_str()).unwrap_or_default();
+        let value = dom
+            .get(path)
+            .and_then(|value| value.get_ref().as_str())
+            .unwrap_or_default();
         if let Some(known) = words(said, "unknown variant", value) {
-            return Self::new(format!("`{value}` is none of the known values")).suggest(value, &known);
+            return Self::new(format!("`{value}` is none of the known values"))
+                .suggest(value, &known);
         }
         let mut misfit = Self::new(said.trim_end().to_owned());
         if let Some(key) = said.strip_prefix("missing field ") {
@@ -110,7 +120,9 @@ impl<'s> Misfit<'s> {
 
     fn suggest(self, found: &str, known: &[&'s str]) -> Self {
         let meant = nearest(found, known);
-        let question = meant.map(|word| format!("did you mean `{word}`? ")).unwrap_or_default();
+        let question = meant
+            .map(|word| format!("did you mean `{word}`? "))
+            .unwrap_or_default();
         let all: Vec<_> = known.iter().map(|word| format!("`{word}`")).collect();
         Self {
             help: Some(format!("{question}known here: {}", all.join(", "))),

@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use gabion_core::{Event, PolicyEvent, Snapshot, Source};
 
 use crate::{
-    Document, Options, PolicyError, Shrink, State,
+    Diagnostic, Document, Options, PolicyError, Shrink, State,
     compile::{Purpose, Reading},
     diagnostic::Source as Text,
     files,
@@ -51,6 +51,7 @@ struct Origin {
 /// What whoever replaces the policy needs to know of the last attempts.
 struct Desk {
     document: Arc<Document>,
+    warnings: Vec<Diagnostic>,
     holdings: Holdings,
     lists: Vec<PathBuf>,
     /// The content of the files that was tried last, whatever came of it.
@@ -90,6 +91,7 @@ impl Live {
         })?;
         let desk = Desk {
             document: Arc::new(compiled.document),
+            warnings: compiled.warnings,
             holdings: compiled.holdings,
             lists,
             tried: digest,
@@ -109,8 +111,10 @@ impl Live {
     ///
     /// Everything that is wrong with it; the old policy stays in force, and an event says so.
     pub fn replace(&self, text: &str) -> Result<Replaced, PolicyError> {
+        let mut desk = self.0.desk();
         let reading = self.0.origin.read(text, &self.0.options);
-        let outcome = self.0.put_in_force(&mut self.0.desk(), reading);
+        let outcome = self.0.put_in_force(&mut desk, reading);
+        drop(desk);
         self.0.tell(&outcome);
         outcome
     }
@@ -129,6 +133,11 @@ impl Live {
     /// The document in force.
     pub fn document(&self) -> Arc<Document> {
         Arc::clone(&self.0.desk().document)
+    }
+
+    /// What in the document in force works, but perhaps not as meant.
+    pub fn warnings(&self) -> Vec<Diagnostic> {
+        self.0.desk().warnings.clone()
     }
 
     /// What outlives every policy.
@@ -177,7 +186,7 @@ impl fmt::Debug for Live {
 // === impl Inner ===
 
 impl Inner {
-    /// A desk that somebody left in a panic is as it was: it changes only once all has gone well.
+    /// A desk that somebody left in a panic is still good: each of its fields is set at once.
     fn desk(&self) -> MutexGuard<'_, Desk> {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -207,6 +216,7 @@ impl Inner {
         };
         let snapshot = compiled.snapshot.with_generation(replaced.generation);
         desk.document = Arc::new(compiled.document);
+        desk.warnings = compiled.warnings;
         desk.holdings = compiled.holdings;
         self.current.store(Arc::new(snapshot));
         Ok(replaced)

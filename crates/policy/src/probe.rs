@@ -124,6 +124,9 @@ impl Probe {
 impl fmt::Display for Judgment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.steps)?;
+        for denial in &self.observed {
+            writeln!(f, "{:<8} {denial}", "observed")?;
+        }
         write!(f, "{:<8} {}", "verdict", self.verdict)
     }
 }

@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use gabion_inspect::Place;
 use toml::{
     Spanned,
     de::{DeValue, Error},
@@ -24,13 +25,7 @@ pub(crate) struct Draft<'t> {
     /// What could be read; the default where nothing could.
     pub(crate) document: Document,
     source: Source<'t>,
-    dom: Dom<'t>,
-    errors: Vec<Diagnostic>,
-}
-
-/// What was taken out of a document so far.
-struct Repair<'t> {
-    source: Source<'t>,
+    /// What `document` was read from: what could not be read is taken out.
     dom: Dom<'t>,
     errors: Vec<Diagnostic>,
     /// The rules that something was taken out of, by the span of their header.
@@ -39,22 +34,30 @@ struct Repair<'t> {
     broken: bool,
 }
 
-// === impl Draft ===
-
 impl<'t> Draft<'t> {
     /// How many errors of one document are told.
-    pub(crate) const MAX_ERRORS: usize = 64;
+    const MAX_ERRORS: usize = 64;
 
     /// Reads `text`, which errors call `name`.
     pub(crate) fn read(text: &'t str, name: &'t str) -> Self {
         let source = Source { name, text };
-        if text.len() as u64 <= budget::DOCUMENT_BYTES {
-            return Repair::of(source).run();
+        if text.len() as u64 > budget::DOCUMENT_BYTES {
+            let message = format!(
+                "the document has more than {} bytes",
+                budget::DOCUMENT_BYTES
+            );
+            let mut draft = Self::parse(Source { name, text: "" });
+            draft.errors.push(source.error(0..0, &message));
+            return draft;
         }
-        let most = budget::DOCUMENT_BYTES;
-        let mut draft = Repair::of(Source { name, text: "" }).run();
-        draft.errors =
-            vec![source.error(0..0, &format!("the document has more than {most} bytes"))];
+        let mut draft = Self::parse(source);
+        draft.document = loop {
+            match draft.dom.read() {
+                Ok(document) => break document,
+                Err(error) if draft.settle(&error) => {}
+                Err(_) => break Document::default(),
+            }
+        };
         draft
     }
 
@@ -66,115 +69,83 @@ impl<'t> Draft<'t> {
     /// Notes what is wrong with the meaning of the document.
     pub(crate) fn blame(&mut self, faults: impl IntoIterator<Item = Fault>) {
         for fault in faults {
-            if self.errors.len() == Self::MAX_ERRORS {
-                break;
+            let rule = Place {
+                key: "",
+                entry: None,
+                ..fault.place
+            };
+            let excused = fault.lacks && self.excuses(&self.dom.locate(&rule));
+            if !excused && self.errors.len() < Self::MAX_ERRORS {
+                let span = self.dom.locate(&fault.place);
+                let told = self.source.error(span, &fault.message);
+                self.errors.push(told.with_help(fault.help));
             }
-            let span = self.dom.locate(&fault.place);
-            self.errors.push(
-                self.source
-                    .error(span, &fault.message)
-                    .with_help(fault.help),
-            );
         }
     }
 
     /// Something worth a look.
     pub(crate) fn warn(&self, fault: Fault) -> Diagnostic {
         let span = self.dom.locate(&fault.place);
-        self.source
-            .warning(span, &fault.message)
-            .with_help(fault.help)
+        let told = self.source.warning(span, &fault.message);
+        told.with_help(fault.help)
     }
 
     /// Everything that is wrong.
     pub(crate) fn refuse(self) -> PolicyError {
         PolicyError::new(self.errors)
     }
-}
 
-// === impl Repair ===
-
-impl<'t> Repair<'t> {
     /// Parses, and takes out what has syntax errors.
-    fn of(source: Source<'t>) -> Self {
+    fn parse(source: Source<'t>) -> Self {
         let (dom, errors) = Dom::parse(source.text);
-        let mut repair = Self {
+        let mut draft = Self {
+            document: Document::default(),
             source,
-            broken: !errors.is_empty(),
             dom,
             errors: Vec::new(),
             damaged: Vec::new(),
+            broken: !errors.is_empty(),
         };
-        repair.take_unclosed(errors);
-        repair
+        draft.take_broken(&errors);
+        draft
     }
 
-    /// Tells an unclosed bracket where it opens, and passes over what the parser said of the lines
-    /// that it swallowed.
-    fn take_unclosed(&mut self, errors: Vec<Error>) {
-        let mut told = Vec::new();
-        let mut swallowed: Vec<Range<usize>> = Vec::new();
-        for error in errors {
-            let span = error.span().unwrap_or_default();
-            let unclosed = ["unclosed array,", "unclosed inline table,"];
-            if unclosed
-                .iter()
-                .any(|unclosed| error.message().starts_with(unclosed))
-            {
-                swallowed.push(self.dom.widest_to(span.end));
-            }
-            told.push((span, error.message().to_owned()));
-        }
-        let inside = |span: &Range<usize>| {
-            swallowed
-                .iter()
-                .any(|lost| lost.start <= span.start && span.end <= lost.end)
+    /// Takes out what has syntax errors. A bracket that is never closed is told where it opens, and
+    /// what the parser said of the lines that it swallowed is passed over.
+    fn take_broken(&mut self, errors: &[Error]) {
+        let unclosed = |error: &&Error| {
+            let said = error.message();
+            said.starts_with("unclosed array,") || said.starts_with("unclosed inline table,")
         };
-        told.retain(|(span, _)| !inside(span));
-        swallowed.sort_by_key(|lost| lost.start);
+        let ends = errors.iter().filter(unclosed).filter_map(Error::span);
+        let mut swallowed: Vec<_> = ends.map(|end| self.dom.widest_to(end.end)).collect();
         swallowed.dedup();
-        let message = "this bracket is never closed, or closed too late".to_owned();
-        told.extend(
-            swallowed
-                .into_iter()
-                .map(|lost| (lost.start..lost.start + 1, message.clone())),
-        );
-        for (span, message) in told.into_iter().take(Draft::MAX_ERRORS) {
-            self.errors.push(self.source.error(span.clone(), &message));
-            let path = self.dom.innermost(&span);
-            self.take(&path);
-        }
-    }
-
-    /// Reads until the rest reads.
-    fn run(mut self) -> Draft<'t> {
-        loop {
-            let document = match self.dom.read() {
-                Ok(document) if self.take_damaged() => {
-                    let _: Document = document;
-                    continue;
-                }
-                Ok(document) => document,
-                Err(error) if self.errors.len() < Draft::MAX_ERRORS && self.settle(&error) => continue,
-                Err(_) => Document::default(),
-            };
-            return Draft {
-                document,
-                source: self.source,
-                dom: self.dom,
-                errors: self.errors,
-            };
+        let outside = |span: &Range<usize>| {
+            let mut lost = swallowed.iter();
+            !lost.any(|lost| lost.start <= span.start && span.end <= lost.end)
+        };
+        let opened = swallowed.iter().map(|lost| lost.start..lost.start + 1);
+        let opened = opened.map(|bracket| (bracket, "this bracket is never closed"));
+        let place = |error: &Error| error.span().unwrap_or_default();
+        let said = errors.iter().map(|error| (place(error), error.message()));
+        let said = said.filter(|(span, _)| outside(span));
+        for (span, message) in opened.chain(said).take(Self::MAX_ERRORS) {
+            self.errors.push(self.source.error(span.clone(), message));
+            self.take(&self.dom.innermost(&span));
         }
     }
 
     /// Notes `error` and takes out what it is about; says whether to go on.
     fn settle(&mut self, error: &Error) -> bool {
+        if self.errors.len() == Self::MAX_ERRORS {
+            return false;
+        }
         let span = error.span().unwrap_or_default();
         let path = self.dom.innermost(&span);
         let misfit = Misfit::read(error.message(), &path, &self.dom);
-        if !(misfit.missing && self.follows(&path)) {
+        if !(misfit.missing && self.excuses(&span)) {
             let told = self.source.error(span, &misfit.message);
-            self.errors.push(told.with_help(misfit.help.clone()));
+            self.errors.push(told.with_help(misfit.help));
         }
         match path.as_slice() {
             [] => misfit.missing && self.take_version(),
@@ -183,10 +154,9 @@ impl<'t> Repair<'t> {
         }
     }
 
-    /// Whether what is missing from the table at `path` may have been taken out, or be unreadable.
-    fn follows(&self, path: &[Step]) -> bool {
-        let header = self.dom.get(path).map(Spanned::span);
-        self.broken || header.is_some_and(|header| self.damaged.contains(&header))
+    /// Whether what the table with this header lacks may have been taken out, or be unreadable.
+    fn excuses(&self, header: &Range<usize>) -> bool {
+        self.broken || self.damaged.contains(header)
     }
 
     /// Takes out what stands at `path`, and remembers the rule that it was a part of.
@@ -204,23 +174,10 @@ impl<'t> Repair<'t> {
 
     /// Puts the one key that every document needs in place of what is there.
     fn take_version(&mut self) -> bool {
-        let version = DeValue::parse("1").map(|version| Spanned::new(0..0, version.into_inner()));
-        version
-            .map(|version| self.dom.put("version", version))
-            .is_ok()
-    }
-
-    /// Takes out the rules that are not whole; says whether there were any.
-    fn take_damaged(&mut self) -> bool {
-        let Some(header) = self.damaged.pop() else {
-            return false;
-        };
-        // The list of all rules begins where its first rule does: without this look at the last
-        // step, a rule that is gone already would take the list with it.
-        let path = self.dom.innermost(&header);
-        if matches!(path.last(), Some(Step::Entry(_))) {
-            self.dom.remove(&path);
-        }
-        true
+        let version = DeValue::parse("1").map(|one| Spanned::new(0..0, one.into_inner()));
+        version.is_ok_and(|version| {
+            self.dom.put("version", version);
+            true
+        })
     }
 }

@@ -14,7 +14,7 @@
 
 use std::{
     collections::BTreeSet,
-    fs, io,
+    fs, io, iter,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -30,7 +30,7 @@ use notify::{
     event::{AccessKind, AccessMode},
 };
 
-use crate::Live;
+use crate::{Live, budget::Budget};
 
 /// Watches the files of a [`Live`] until it is dropped.
 #[derive(Debug)]
@@ -67,13 +67,16 @@ struct Watchman {
     live: Live,
     options: WatchOptions,
     ear: Receiver<()>,
-    orders: Arc<Orders>,
+    bell: Bell,
     eyes: RecommendedWatcher,
     watched: BTreeSet<PathBuf>,
 }
 
 /// How many times [`WatchOptions::quiet`] a place that never is quiet is waited for.
-const PATIENCE: usize = 20;
+const PATIENCE: u32 = 20;
+
+/// How many links from one file to the next are followed: a ring of links has no end.
+const MAX_LINKS: usize = 16;
 
 // === impl Watch ===
 
@@ -102,7 +105,7 @@ impl Watch {
             live,
             options,
             ear,
-            orders: Arc::clone(&bell.orders),
+            bell: bell.clone(),
             eyes: eyes.map_err(io::Error::other)?,
             watched: BTreeSet::new(),
         };
@@ -158,10 +161,10 @@ impl Watchman {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-            if self.orders.stop.load(Ordering::Acquire) {
+            if self.bell.orders.stop.load(Ordering::Acquire) {
                 return;
             }
-            if self.orders.reload.swap(false, Ordering::AcqRel) || self.live.has_news() {
+            if self.bell.orders.reload.swap(false, Ordering::AcqRel) || self.live.has_news() {
                 // Both outcomes are told to the sink.
                 let _ = self.live.reload();
             }
@@ -172,20 +175,18 @@ impl Watchman {
 
     fn wait_for_quiet(&self) {
         let ordered = |order: &AtomicBool| order.load(Ordering::Acquire);
-        for _ in 0..PATIENCE {
-            if ordered(&self.orders.stop) || ordered(&self.orders.reload) {
-                return;
-            }
-            if self.ear.recv_timeout(self.options.quiet).is_err() {
-                return;
-            }
-        }
+        let patience = Budget::start(self.options.quiet.saturating_mul(PATIENCE));
+        while !patience.is_spent()
+            && !ordered(&self.bell.orders.stop)
+            && !ordered(&self.bell.orders.reload)
+            && self.ear.recv_timeout(self.options.quiet).is_ok()
+        {}
     }
 
     /// Watches the directories in which the files and what they link to stand now.
     ///
     /// A directory is watched again even if it is watched already: another one may have taken its
-    /// place.
+    /// place. One that was not yet watched may have changed unseen, which rings the bell.
     fn look_around(&mut self) -> notify::Result<()> {
         let files = self.live.files();
         let wanted: BTreeSet<_> = files.iter().flat_map(|file| places(file)).collect();
@@ -193,25 +194,24 @@ impl Watchman {
             // It may be gone, and its watch with it.
             let _ = self.eyes.unwatch(stale);
         }
-        self.watched.clone_from(&wanted);
+        if wanted != self.watched {
+            self.bell.ring();
+            self.watched.clone_from(&wanted);
+        }
         let watch = |dir: &PathBuf| self.eyes.watch(dir, RecursiveMode::NonRecursive);
         let attempts: Vec<_> = wanted.iter().map(watch).collect();
         attempts.into_iter().collect()
     }
 }
 
-/// The directory of `file`, and of what it links to in the end.
+/// The directories of `file`, and of each link on the way to what it stands for.
 fn places(file: &Path) -> impl Iterator<Item = PathBuf> {
-    let target = fs::canonicalize(file).ok();
-    let dirs = [Some(file), target.as_deref()].map(|file| {
-        let dir = file?.parent()?;
-        Some(if dir.as_os_str().is_empty() {
-            PathBuf::from(".")
-        } else {
-            dir.to_owned()
-        })
-    });
-    dirs.into_iter().flatten()
+    let next = |link: &PathBuf| Some(link.parent()?.join(fs::read_link(link).ok()?));
+    let links = iter::successors(Some(file.to_owned()), next).take(MAX_LINKS);
+    links.filter_map(|file| match file.parent()? {
+        here if here.as_os_str().is_empty() => Some(PathBuf::from(".")),
+        dir => Some(dir.to_owned()),
+    })
 }
 
 /// Whether an event may mean a change: all but those that reading a file makes, or each look would
@@ -223,5 +223,30 @@ fn is_hint(event: &notify::Result<Event>) -> bool {
             _ => true,
         },
         Err(_) => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use notify::event::{CreateKind, ModifyKind};
+
+    use super::*;
+
+    #[test]
+    fn reading_is_no_hint_and_all_else_is() {
+        let hint = |kind| is_hint(&Ok(Event::new(kind)));
+        for mode in [AccessMode::Any, AccessMode::Read] {
+            assert!(!hint(EventKind::Access(AccessKind::Open(mode))));
+            assert!(!hint(EventKind::Access(AccessKind::Close(mode))));
+        }
+        for kind in [
+            EventKind::Access(AccessKind::Close(AccessMode::Write)),
+            EventKind::Create(CreateKind::Any),
+            EventKind::Modify(ModifyKind::Any),
+            EventKind::Other,
+        ] {
+            assert!(hint(kind), "{kind:?}");
+        }
+        assert!(is_hint(&Err(notify::Error::generic("lost"))));
     }
 }

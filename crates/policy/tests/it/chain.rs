@@ -17,7 +17,7 @@ use http::StatusCode;
 
 use crate::live::Ear;
 
-pub const NOW: Now = Now::new(Duration::from_secs(1), SystemTime::UNIX_EPOCH);
+pub(crate) const NOW: Now = Now::new(Duration::from_secs(1), SystemTime::UNIX_EPOCH);
 
 /// Answers every request alike, and counts how often it is asked and taught.
 struct Own {
@@ -87,7 +87,12 @@ fn judge(live: &Live, request: &str, from: [u8; 4]) -> Judgment {
 }
 
 fn names(judged: &Judgment) -> Vec<&str> {
-    judged.steps.steps().iter().map(|step| step.inspector).collect()
+    judged
+        .steps
+        .steps()
+        .iter()
+        .map(|step| step.inspector)
+        .collect()
 }
 
 const STRANGER: [u8; 4] = [192, 0, 2, 1];
@@ -137,7 +142,8 @@ fn malformed_head_is_refused_by_the_rule_that_says_what_it_was_after() {
         ("/%00", STRANGER, "path/nul"),
         ("/seen%00", STRANGER, "path/nul"),
         ("/index.php%00", STRANGER, "php"),
-        ("/index.php%00", FRIEND, "php"),
+        ("/index.php%00", FRIEND, "path/nul"),
+        ("/open/../index.php%00", STRANGER, "php"),
         ("/index.php%00", BANNED, "ban"),
     ] {
         let judged = judge(&live, request, from);
@@ -146,7 +152,11 @@ fn malformed_head_is_refused_by_the_rule_that_says_what_it_was_after() {
         };
         assert!(denial.cause.rule.as_str().starts_with(rule), "{judged}");
     }
-    assert_eq!(own.asked(), 0, "a head that is not sound is no business of own rules");
+    assert_eq!(
+        own.asked(),
+        0,
+        "a head that is not sound is no business of own rules"
+    );
 }
 
 #[test]
@@ -157,14 +167,22 @@ fn observed_denial_is_noted_and_hides_nothing() {
     assert!(judged.verdict.refuses(), "{judged}");
     let judged = judge(&live, "/seen", STRANGER);
     assert_eq!(judged.verdict, Verdict::Pass);
-    let observed: Vec<_> = judged.observed.iter().map(|denial| denial.cause.rule.as_str()).collect();
+    let observed: Vec<_> = judged
+        .observed
+        .iter()
+        .map(|denial| denial.cause.rule.as_str())
+        .collect();
     assert_eq!(observed, ["own", "seen"]);
 }
 
 #[test]
 fn document_that_observes_refuses_nothing() {
     let live = live(&format!("mode = 'observe'\n{POLICY}"), &[]);
-    for (request, from) in [("/index.php", STRANGER), ("/", BANNED), ("/index.php%00", BANNED)] {
+    for (request, from) in [
+        ("/index.php", STRANGER),
+        ("/", BANNED),
+        ("/index.php%00", BANNED),
+    ] {
         let judged = judge(&live, request, from);
         assert_eq!(judged.verdict, Verdict::Pass, "{judged}");
         assert!(!judged.observed.is_empty(), "{judged}");
@@ -175,7 +193,10 @@ fn document_that_observes_refuses_nothing() {
 fn own_rule_may_let_through() {
     let cause = Cause::new(RuleId::builtin("own"), Reason::Said("mine".into()));
     let live = live(POLICY, &[Own::answering(Verdict::Allow(cause))]);
-    assert!(matches!(judge(&live, "/index.php", STRANGER).verdict, Verdict::Allow(_)));
+    assert!(matches!(
+        judge(&live, "/index.php", STRANGER).verdict,
+        Verdict::Allow(_)
+    ));
 }
 
 #[test]
@@ -195,7 +216,10 @@ fn everyone_learns_and_the_first_offence_counts() {
     let facts = Facts::resolve(head, peer, &live.current().client, NOW);
     let outcome = Outcome::new(StatusCode::NOT_FOUND, false, Duration::ZERO);
     let offence = live.current().chain.learn(&Trace::new(&facts), &outcome);
-    assert_eq!(offence.map(|offence| offence.ban_for), Some(Duration::from_secs(7)));
+    assert_eq!(
+        offence.map(|offence| offence.ban_for),
+        Some(Duration::from_secs(7))
+    );
     for own in own {
         assert_eq!(own.taught.load(Ordering::Relaxed), 1);
     }

@@ -57,16 +57,10 @@ fn all_errors_of_a_file_are_told_at_once() {
         (10, 1, "unknown key `network`"),
         (14, 1, "unknown key `prefx`"),
         (17, 1, "`id` is missing here"),
-        (
-            23,
-            8,
-            r#"`bann` is not "403", "404", "ban" nor "ban 1h""#,
-        ),
-        (
-            27,
-            10,
-            "`a/b` is not one name: ",
-        ),
+        (21, 6, "`two words` cannot name a rule: "),
+        (22, 10, "`a/b` is not one name: "),
+        (23, 8, r#"`bann` is not "403", "404", "ban" nor "ban 1h""#),
+        (27, 10, "`a/b` is not one name: "),
         (31, 11, "`refuse` is none of the known values"),
     ];
     let found = told(MANY);
@@ -94,7 +88,10 @@ error: unknown key `prefx`
 
 #[test]
 fn drawn_place_is_the_told_place() {
-    for one in told(MANY).iter().chain(&told("é = 1\r\n\tü = 'x'\r\n")) {
+    for one in told(MANY)
+        .iter()
+        .chain(&told("é = 1\r\n\tü = 'x'\r\nclient = { é = 1, ü = 2 }"))
+    {
         let place = format!("--> policy.toml:{}:{}\n", one.line(), one.column());
         assert!(one.to_string().contains(&place), "{place} in\n{one}");
     }
@@ -106,21 +103,39 @@ fn misspelt_key_gets_the_one_that_was_meant() {
         ("versoin = 1", Some("version")),
         ("version = 1\nmdoe = 'observe'", Some("mode")),
         ("version = 1\n[[dney]]\nid = 'x'", Some("deny")),
-        ("version = 1\n[client]\ntrusted_proxy = []", Some("trusted_proxies")),
-        ("version = 1\n[client]\nIPv6_prefix = 64", Some("ipv6_prefix")),
+        (
+            "version = 1\n[client]\ntrusted_proxy = []",
+            Some("trusted_proxies"),
+        ),
+        (
+            "version = 1\n[client]\nIPv6_prefix = 64",
+            Some("ipv6_prefix"),
+        ),
         ("version = 1\n[ban]\nfirts = '10m'", Some("first")),
-        ("version = 1\n[[deny]]\nid = 'x'\nextension = 'php'", Some("extensions")),
-        ("version = 1\n[[expect]]\nrequest = '/'\nverdict = 'pass'\nfrm = '1.1.1.1'", Some("from")),
+        (
+            "version = 1\n[[deny]]\nid = 'x'\nextension = 'php'",
+            Some("extensions"),
+        ),
+        (
+            "version = 1\n[[expect]]\nrequest = '/'\nverdict = 'pass'\nfrm = '1.1.1.1'",
+            Some("from"),
+        ),
         ("version = 1\nmode = 'Enforce'", Some("enforce")),
         ("version = 1\non_fault = 'refuze'", Some("refuse")),
-        ("version = 1\n[client]\nheader = 'x-forward-for'", Some("x-forwarded-for")),
+        (
+            "version = 1\n[client]\nheader = 'x-forward-for'",
+            Some("x-forwarded-for"),
+        ),
         ("version = 1\nelephant = 1", None),
     ] {
         let all = told(text);
         let help = all.iter().find_map(Diagnostic::help).unwrap_or_default();
         assert!(help.contains("known here: `"), "{text:?}: {all:?}");
         match meant {
-            Some(meant) => assert!(help.starts_with(&format!("did you mean `{meant}`?")), "{help}"),
+            Some(meant) => assert!(
+                help.starts_with(&format!("did you mean `{meant}`?")),
+                "{help}"
+            ),
             None => assert!(!help.contains("did you mean"), "{help}"),
         }
     }
@@ -138,36 +153,112 @@ fn key_of_a_later_version_is_refused_by_name() {
         let all = told(text);
         assert_eq!(all.len(), 1, "{all:?}");
         let help = all[0].help().unwrap();
-        assert_eq!(help, "this version does not enforce it yet, so it does not accept it either");
+        assert_eq!(
+            help,
+            "this version does not enforce it yet, so it does not accept it either"
+        );
     }
 }
 
+/// A document, and where it says what of it.
+const BAD_VALUES: &[(&str, usize, usize, &str)] = &[
+    ("", 1, 1, "`version` is missing here"),
+    (
+        "version = 2",
+        1,
+        11,
+        "version 2 is unknown: this release reads version 1",
+    ),
+    (
+        "version = 'one'",
+        1,
+        11,
+        "invalid type: string \"one\", expected u32",
+    ),
+    ("version = 1\non_fault = 3", 2, 12, "wanted string or table"),
+    (
+        "version = 1\nmode = ''",
+        2,
+        8,
+        "`` is none of the known values",
+    ),
+    (
+        "version = 1\n[client]\nipv6_prefix = 129",
+        3,
+        15,
+        "129 bits cannot make one client",
+    ),
+    (
+        "version = 1\n[client]\nprivate = 'yes'",
+        3,
+        11,
+        "invalid type: string \"yes\"",
+    ),
+    (
+        "version = 1\n[client]\ntrusted_proxies = ['::/0']",
+        3,
+        20,
+        "::/0 cannot be a trusted proxy",
+    ),
+    (
+        "version = 1\n[allow]\nnetworks = ['lan']",
+        3,
+        13,
+        "`lan` is neither an address",
+    ),
+    (
+        "version = 1\n[allow]\npaths = [3]",
+        3,
+        10,
+        "invalid type: integer `3`",
+    ),
+    (
+        "version = 1\n[ban]\nfirst = 'soon'",
+        3,
+        9,
+        "`soon` is no length of time",
+    ),
+    (
+        "version = 1\n[ban]\nnetworks = '1.1.1.1'",
+        3,
+        12,
+        "invalid type: string \"1.1.1.1\"",
+    ),
+    (
+        "version = 1\n[deny]\nid = 'x'",
+        2,
+        1,
+        "invalid type: map, expected a sequence",
+    ),
+    (
+        "version = 1\n[[deny]]\nid = 'x'",
+        2,
+        1,
+        "rule `x` has nothing to match",
+    ),
+    (
+        "version = 1\n[[deny]]\nid = 'x'\nregex = '('",
+        4,
+        9,
+        "expression `(`",
+    ),
+    (
+        "version = 1\n[[expect]]\nrequest = 'GET'\nverdict = 'pass'",
+        3,
+        11,
+        "`GET` is no request",
+    ),
+    (
+        "version = 1\n[[expect]]\nrequest = '/'\nheaders = { 'a b' = 'c' }\nverdict = 'pass'",
+        4,
+        11,
+        "`a b` cannot name a header",
+    ),
+];
+
 #[test]
 fn bad_value_is_told_at_its_place() {
-    for (text, line, column, message) in [
-        ("", 1, 1, "`version` is missing here"),
-        ("version = 2", 1, 11, "version 2 is unknown: this release reads version 1"),
-        ("version = 'one'", 1, 11, "invalid type: string \"one\", expected u32"),
-        ("version = 1\non_fault = 3", 2, 12, "wanted string or table"),
-        ("version = 1\nmode = ''", 2, 8, "`` is none of the known values"),
-        ("version = 1\n[client]\nipv6_prefix = 129", 3, 15, "129 bits cannot make one client"),
-        ("version = 1\n[client]\nprivate = 'yes'", 3, 11, "invalid type: string \"yes\""),
-        ("version = 1\n[client]\ntrusted_proxies = ['::/0']", 3, 20, "::/0 cannot be a trusted proxy"),
-        ("version = 1\n[allow]\nnetworks = ['lan']", 3, 13, "`lan` is neither an address"),
-        ("version = 1\n[allow]\npaths = [3]", 3, 10, "invalid type: integer `3`"),
-        ("version = 1\n[ban]\nfirst = 'soon'", 3, 9, "expected number at 0"),
-        ("version = 1\n[ban]\nnetworks = '1.1.1.1'", 3, 12, "invalid type: string \"1.1.1.1\""),
-        ("version = 1\n[deny]\nid = 'x'", 2, 1, "invalid type: map, expected a sequence"),
-        ("version = 1\n[[deny]]\nid = 'x'", 2, 1, "rule `x` has nothing to match"),
-        ("version = 1\n[[deny]]\nid = 'x'\nregex = '('", 4, 9, "expression `(`"),
-        ("version = 1\n[[expect]]\nrequest = 'GET'\nverdict = 'pass'", 3, 11, "`GET` is no request"),
-        (
-            "version = 1\n[[expect]]\nrequest = '/'\nheaders = { 'a b' = 'c' }\nverdict = 'pass'",
-            4,
-            11,
-            "`a b` cannot name a header",
-        ),
-    ] {
+    for &(text, line, column, message) in BAD_VALUES {
         let all = told(text);
         let [one] = all.as_slice() else {
             panic!("{text:?} is wrong in one way: {all:#?}");
@@ -178,10 +269,32 @@ fn bad_value_is_told_at_its_place() {
 }
 
 #[test]
+fn rule_that_is_not_whole_does_not_hide_the_next() {
+    for (first, expected) in [
+        ("id = 3\nnames = 'a'", &[3, 7][..]),
+        ("id = 'a'\nnames = 3", &[4, 7]),
+        ("id = 'a'\nnames = ", &[4, 7]),
+        // The parser reads no further than a key without `=`.
+        ("id = 'a'\nnames 'a'", &[4]),
+        ("id = 'a'\nnams = 'a'", &[4, 7]),
+        ("id = ''\nthen = 3", &[3, 4, 7]),
+    ] {
+        let next = "[[deny]]\nid = 'x'\nnames = 'a/b'\n";
+        let text = format!("version = 1\n[[deny]]\n{first}\n{next}");
+        let lines: Vec<_> = told(&text).iter().map(Diagnostic::line).collect();
+        assert_eq!(lines, expected, "\n{}", refuse(&text));
+    }
+}
+
+#[test]
 fn two_rules_of_one_name_are_told_at_the_second() {
     let text = "version = 1\n[[deny]]\nid='x'\nnames='a'\n[[deny]]\nid='x'\nnames='b'\n";
     let all = told(text);
-    assert_eq!((all.len(), all[0].line(), all[0].column()), (1, 6, 4), "{all:?}");
+    assert_eq!(
+        (all.len(), all[0].line(), all[0].column()),
+        (1, 6, 4),
+        "{all:?}"
+    );
 }
 
 #[test]
@@ -205,25 +318,53 @@ fn unclosed_bracket_is_told_once_where_it_opens() {
 fn nothing_is_drawn_by_the_document_itself() {
     let text = "version = 1\n\"\\u001b[2J\u{202e}x\" = 1 # \u{1b}[31m\n";
     let drawn = refuse(text).to_string();
-    assert!(!drawn.contains('\u{1b}') && !drawn.contains('\u{202e}'), "{drawn:?}");
-    assert!(drawn.contains("unknown key `\\u{1b}[2J\\u{202e}x`"), "{drawn}");
+    assert!(
+        !drawn.contains('\u{1b}') && !drawn.contains('\u{202e}'),
+        "{drawn:?}"
+    );
+    assert!(
+        drawn.contains("unknown key `\\u{1b}[2J\\u{202e}x`"),
+        "{drawn}"
+    );
+}
+
+#[test]
+fn line_that_nobody_could_read_is_not_drawn() {
+    let text = format!(
+        "version = 1 # {}\nx = '{}'",
+        "x".repeat(999),
+        "y".repeat(999)
+    );
+    let drawn = refuse(&text).to_string();
+    assert!(
+        drawn.contains("--> policy.toml:2:1") && !drawn.contains("yyy"),
+        "{drawn}"
+    );
 }
 
 #[test]
 fn many_errors_end() {
     let text = format!("version = 1\n{}", "a = 1\n".repeat(1000));
     assert_eq!(told(&text).len(), 64);
-    let text: String = (0..1000).map(|n| format!("key{n} = 1\n")).collect();
+    let keys: Vec<_> = (0..1000).map(|n| format!("key{n} = 1")).collect();
+    let text = keys.join("\n");
     assert_eq!(told(&text).len(), 64);
 }
 
 #[test]
 fn vast_document_is_refused_unread() {
     let text = format!("version = 1\n#{}\n", "x".repeat(4 << 20));
-    assert_eq!(told(&text)[0].message(), "the document has more than 4194304 bytes");
-    let rules: String = (0..10_001).map(|n| format!("[[deny]]\nid='{n}'\nnames='n{n}'\n")).collect();
-    let all = told(&format!("version = 1\n{rules}"));
-    assert_eq!((all[0].line(), all[0].message()), (2, "10001 entries, at most 10000 are compiled"));
+    assert_eq!(
+        told(&text)[0].message(),
+        "the document has more than 4194304 bytes"
+    );
+    let rule = |n| format!("[[deny]]\nid='{n}'\nnames='n{n}'\n");
+    let rules: Vec<_> = (0..10_001).map(rule).collect();
+    let all = told(&format!("version = 1\n{}", rules.concat()));
+    assert_eq!(
+        (all[0].line(), all[0].message()),
+        (2, "10001 entries, at most 10000 are compiled")
+    );
 }
 
 #[test]

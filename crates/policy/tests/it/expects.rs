@@ -46,16 +46,39 @@ fn cases_that_hold() {
 #[test]
 fn cases_that_do_not_hold() {
     for (case, place, told) in [
-        ("request = '/index.php'\nverdict = 'pass'", "17:11", "deny with 403: rule php"),
-        ("request = '/'\nverdict = 'deny'", "17:11", "gets another verdict: pass"),
-        ("request = '/'\nverdict = 'allow'", "17:11", "gets another verdict: pass"),
-        ("request = '/x.php'\nverdict = 'deny'\nrule = 'dotfiles'", "18:8", "rule php"),
-        ("request = '/trial'\nverdict = 'deny'", "17:11", "would deny with 403: rule trial"),
+        (
+            "request = '/index.php'\nverdict = 'pass'",
+            "17:11",
+            "deny with 403: rule php",
+        ),
+        (
+            "request = '/'\nverdict = 'deny'",
+            "17:11",
+            "gets another verdict: pass",
+        ),
+        (
+            "request = '/'\nverdict = 'allow'",
+            "17:11",
+            "gets another verdict: pass",
+        ),
+        (
+            "request = '/x.php'\nverdict = 'deny'\nrule = 'dotfiles'",
+            "18:8",
+            "rule php",
+        ),
+        (
+            "request = '/trial'\nverdict = 'deny'",
+            "17:11",
+            "would deny with 403: rule trial",
+        ),
     ] {
         let error = holds(case).expect_err(case);
         assert!(error.contains(&format!("policy.toml:{place}\n")), "{error}");
         assert!(error.contains(told), "{error}");
-        assert!(error.contains("sanity   pass"), "the steps are told: {error}");
+        assert!(
+            error.contains("sanity   pass"),
+            "the steps are told: {error}"
+        );
     }
 }
 
@@ -83,8 +106,19 @@ id = 'a'
 names = 'a'
 ";
     let report = check(text, "policy.toml", None).unwrap();
-    assert_eq!((report.deny, report.banned, report.allowed, report.expected), (1, 1, 3, 0));
-    let warned: Vec<_> = report.warnings.iter().map(|one| (one.line(), one.column())).collect();
+    assert_eq!(
+        (report.deny, report.banned, report.allowed, report.expected),
+        (1, 1, 3, 0)
+    );
+    let warned: Vec<_> = report
+        .warnings
+        .iter()
+        .map(|one| (one.line(), one.column()))
+        .collect();
     assert_eq!(warned, [(2, 8), (4, 34)]);
-    assert!(report.to_string().starts_with("warning: rules that do not say `mode` only observe"));
+    assert!(
+        report
+            .to_string()
+            .starts_with("warning: rules that do not say `mode` only observe")
+    );
 }

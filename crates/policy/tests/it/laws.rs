@@ -49,8 +49,30 @@ rule = "php"
 
 /// What a slip of the hand, a cut or a merge puts into a document.
 const SCRAPS: [&str; 24] = [
-    "", "\n", "\"", "'", "[", "]", "[[", "]]", "{", "}", "=", ",", ".", "#", " = 1", "\u{1b}", "\0",
-    "é", "\r\n", "[deny]\n", "[[deny]]\nid = 1\n", "version = 1\n", "\u{202e}", "'''",
+    "",
+    "\n",
+    "\"",
+    "'",
+    "[",
+    "]",
+    "[[",
+    "]]",
+    "{",
+    "}",
+    "=",
+    ",",
+    ".",
+    "#",
+    " = 1",
+    "\u{1b}",
+    "\0",
+    "é",
+    "\r\n",
+    "[deny]\n",
+    "[[deny]]\nid = 1\n",
+    "version = 1\n",
+    "\u{202e}",
+    "'''",
 ];
 
 proptest! {
@@ -93,7 +115,12 @@ fn good_document_is_good() {
 
 fn documents() -> impl Strategy<Value = Document> {
     let mode = || option::of(select(&[Mode::Enforce, Mode::Observe][..]));
-    let client = (any::<bool>(), 32_u8..=128, any::<bool>(), vec(networks(), 0..3));
+    let client = (
+        any::<bool>(),
+        32_u8..=128,
+        any::<bool>(),
+        vec(networks(), 0..3),
+    );
     let client = client.prop_map(|(forwarded, bits, private, trusted)| {
         let mut client = ClientSection::default();
         client.trusted_proxies = trusted;
@@ -104,22 +131,36 @@ fn documents() -> impl Strategy<Value = Document> {
         }
         client
     });
-    let lists = (vec(networks(), 0..3), vec(networks(), 0..3), vec("\\PC{0,8}", 0..3), 0_u64..1 << 40);
-    let parts = (mode(), any::<bool>(), client, lists, vec(rules(mode()), 0..4), vec(cases(), 0..4));
-    parts.prop_map(|(mode, pass, client, (allow, ban, paths, secs), deny, expect)| {
-        let mut document = Document::default();
-        document.mode = mode;
-        document.on_fault = if pass { OnFault::Pass } else { OnFault::Refuse };
-        document.client = client;
-        document.allow.networks = allow;
-        document.allow.paths = paths.iter().cloned().collect();
-        document.ban.networks = ban;
-        document.ban.files = paths.into_iter().collect();
-        document.ban.first = Period(std::time::Duration::from_secs(secs));
-        document.deny = deny;
-        document.expect = expect;
-        document
-    })
+    let lists = (
+        vec(networks(), 0..3),
+        vec(networks(), 0..3),
+        vec("\\PC{0,8}", 0..3),
+        0_u64..1 << 40,
+    );
+    let parts = (
+        mode(),
+        any::<bool>(),
+        client,
+        lists,
+        vec(rules(mode()), 0..4),
+        vec(cases(), 0..4),
+    );
+    parts.prop_map(
+        |(mode, pass, client, (allow, ban, paths, secs), deny, expect)| {
+            let mut document = Document::default();
+            document.mode = mode;
+            document.on_fault = if pass { OnFault::Pass } else { OnFault::Refuse };
+            document.client = client;
+            document.allow.networks = allow;
+            document.allow.paths = paths.iter().cloned().collect();
+            document.ban.networks = ban;
+            document.ban.files = paths.into_iter().collect();
+            document.ban.first = Period(std::time::Duration::from_secs(secs));
+            document.deny = deny;
+            document.expect = expect;
+            document
+        },
+    )
 }
 
 fn networks() -> impl Strategy<Value = gabion_inspect::Network> {
@@ -134,27 +175,37 @@ fn rules(mode: impl Strategy<Value = Option<Mode>>) -> impl Strategy<Value = Den
         (1_u64..1 << 40).prop_map(|n| Then::Ban(Some(Period(std::time::Duration::from_secs(n))))),
     ];
     let texts = || vec(".{0,8}", 0..3);
-    (".{0,8}", texts(), texts(), texts(), then, mode).prop_map(|(id, exact, names, regex, then, mode)| DenyRule {
-        id,
-        exact: exact.iter().cloned().collect(),
-        prefix: exact.into_iter().collect(),
-        names: names.iter().cloned().collect(),
-        extensions: names.into_iter().collect(),
-        regex: regex.into_iter().collect(),
-        then,
-        mode,
-    })
+    (".{0,8}", texts(), texts(), texts(), then, mode).prop_map(
+        |(id, exact, names, regex, then, mode)| DenyRule {
+            id,
+            exact: exact.iter().cloned().collect(),
+            prefix: exact.into_iter().collect(),
+            names: names.iter().cloned().collect(),
+            extensions: names.into_iter().collect(),
+            regex: regex.into_iter().collect(),
+            then,
+            mode,
+        },
+    )
 }
 
 fn cases() -> impl Strategy<Value = Expect> {
     let verdict = select(&[Expected::Pass, Expected::Allow, Expected::Deny][..]);
     let headers = btree_map(".{0,8}", ".{0,8}", 0..3);
-    let parts = (".{0,8}", any::<std::net::IpAddr>(), headers, verdict, option::of(".{0,8}"));
-    parts.prop_map(|(request, from, headers, verdict, rule): (_, _, BTreeMap<_, _>, _, _)| {
-        let mut case = Expect::new(request, verdict);
-        case.from = from;
-        case.headers = headers;
-        case.rule = rule;
-        case
-    })
+    let parts = (
+        ".{0,8}",
+        any::<std::net::IpAddr>(),
+        headers,
+        verdict,
+        option::of(".{0,8}"),
+    );
+    parts.prop_map(
+        |(request, from, headers, verdict, rule): (_, _, BTreeMap<_, _>, _, _)| {
+            let mut case = Expect::new(request, verdict);
+            case.from = from;
+            case.headers = headers;
+            case.rule = rule;
+            case
+        },
+    )
 }

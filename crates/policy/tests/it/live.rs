@@ -2,35 +2,39 @@
 
 use std::{
     sync::{
-        Arc, Mutex,
+        Arc, Condvar, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     thread,
     time::Duration,
 };
 
-use gabion_core::{Event, PolicyEvent, Sink, Snapshot, Source};
 use gabion_core::{Bans as _, Offence, RuleId, Verdict};
+use gabion_core::{Event, PolicyEvent, Sink, Snapshot, Source};
 use gabion_policy::{Live, Options, Probe, Shrink, State, explain};
 
 use crate::chain::NOW;
 
 /// Hears every event about the policy.
-#[derive(Default)]
-pub struct Ear(Mutex<Vec<PolicyEvent>>);
+#[derive(Debug, Default)]
+pub(crate) struct Ear {
+    told: Mutex<Vec<PolicyEvent>>,
+    more: Condvar,
+}
 
 impl Sink for Ear {
     fn record(&self, event: &Event) {
         if let Event::Policy(event) = event {
-            self.0.lock().unwrap().push(event.clone());
+            self.told.lock().unwrap().push(event.clone());
+            self.more.notify_all();
         }
     }
 }
 
 impl Ear {
     /// What was heard: `true` for a policy that came into force, `false` for one that was refused.
-    pub fn heard(&self) -> Vec<(bool, u64)> {
-        let told = self.0.lock().unwrap();
+    pub(crate) fn heard(&self) -> Vec<(bool, u64)> {
+        let told = self.told.lock().unwrap();
         let short = told.iter().map(|event| match event {
             PolicyEvent::Replaced { generation, .. } => (true, *generation),
             PolicyEvent::Kept { generation, .. } => (false, *generation),
@@ -39,17 +43,31 @@ impl Ear {
         short.collect()
     }
 
+    /// Waits until `count` events were heard, or for `at_most`; says what was heard.
+    pub(crate) fn wait(&self, count: usize, at_most: Duration) -> Vec<(bool, u64)> {
+        let told = self.told.lock().unwrap();
+        let waiting = |told: &mut Vec<PolicyEvent>| told.len() < count;
+        drop(
+            self.more
+                .wait_timeout_while(told, at_most, waiting)
+                .unwrap(),
+        );
+        self.heard()
+    }
+
     /// Why the last document was refused.
-    pub fn why(&self) -> String {
-        match self.0.lock().unwrap().last() {
+    pub(crate) fn why(&self) -> String {
+        match self.told.lock().unwrap().last() {
             Some(PolicyEvent::Kept { why, .. }) => why.to_string(),
             other => panic!("{other:?}"),
         }
     }
 }
 
-pub fn denies(snapshot: &Snapshot, request: &str) -> bool {
-    explain(snapshot, &Probe::new(request).unwrap(), NOW).verdict.refuses()
+pub(crate) fn denies(snapshot: &Snapshot, request: &str) -> bool {
+    explain(snapshot, &Probe::new(request).unwrap(), NOW)
+        .verdict
+        .refuses()
 }
 
 const A: &str = "version = 1\n[[deny]]\nid = 'a'\nprefix = '/a'\n";
@@ -103,7 +121,7 @@ fn readers_see_whole_policies_while_two_writers_write() {
                 assert_ne!(denies(&held, "/a"), denies(&held, "/b"));
             }
         });
-        let write = || (0..50).for_each(|n| drop(live.replace([A, B][n % 2]).unwrap()));
+        let write = || (0..50).for_each(|n| assert!(live.replace([A, B][n % 2]).is_ok()));
         let other = scope.spawn(write);
         write();
         other.join().unwrap();
@@ -124,7 +142,7 @@ fn ban_outlives_the_policy_that_placed_it() {
     );
     let offence = Offence {
         rule: RuleId::builtin("test"),
-        ban_for: Duration::from_secs(60),
+        ban_for: Duration::from_mins(1),
     };
     assert!(!denies(&live.current(), "/"));
     state.bans().ban(&client, &offence, NOW);
@@ -142,16 +160,18 @@ fn ban_in_force_does_not_fail_a_case() {
     );
     let offence = Offence {
         rule: RuleId::builtin("test"),
-        ban_for: Duration::from_secs(60),
+        ban_for: Duration::from_mins(1),
     };
     live.state().bans().ban(&client, &offence, NOW);
-    live.replace(&format!("{A}[[expect]]\nrequest = '/'\nverdict = 'pass'\n")).unwrap();
+    live.replace(&format!("{A}[[expect]]\nrequest = '/'\nverdict = 'pass'\n"))
+        .unwrap();
 }
 
 #[test]
 fn compile_over_its_budget_keeps_the_old_policy() {
     let options = Options::new(Arc::new(Ear::default())).with_budget(Duration::ZERO);
     let error = Live::from_document(A, "policy.toml", options).unwrap_err();
+    assert_eq!(error.diagnostics().len(), 1);
     let message = error.diagnostics()[0].message();
     assert_eq!(message, "reading takes longer than the budget of 0ns");
 }
@@ -159,7 +179,10 @@ fn compile_over_its_budget_keeps_the_old_policy() {
 #[test]
 fn policy_that_is_not_a_file_is_not_reloaded() {
     let (live, ear) = open(A);
-    assert_eq!(live.reload().unwrap_err().diagnostics()[0].message(), "this policy is not a file");
+    assert_eq!(
+        live.reload().unwrap_err().diagnostics()[0].message(),
+        "this policy is not a file"
+    );
     assert_eq!(ear.heard(), [(false, 0)]);
 }
 

@@ -1,4 +1,10 @@
 //! What a policy promises, one module per promise.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests"
+)]
 
 mod chain;
 mod errors;
@@ -6,5 +12,6 @@ mod expects;
 mod files;
 mod laws;
 mod live;
+mod scratch;
 mod shrink;
 mod watch;
