@@ -26,6 +26,8 @@ pub enum Event {
     Ban(BanEvent),
     /// About the policy as a whole.
     Policy(PolicyEvent),
+    /// An inspector panicked over what it was to learn of an exchange.
+    Fault(FaultEvent),
     /// The guard is built in wrongly: requests are refused until this is mended.
     Setup(&'static str),
     /// Events that a sink did not pass on, because there were too many at once.
@@ -70,8 +72,25 @@ pub enum What {
     Allowed(Cause),
     /// A rule refused it, or would have: see [`Denial::mode`].
     Denied(Denial),
-    /// An inspector panicked with these words; the policy's `on_fault` decided.
+    /// An inspector panicked with these words; the policy's `on_fault` decided. Or a reply did,
+    /// and the refusal was answered plainly. Print the words escaped: they may hold what a
+    /// stranger sent.
     Fault(String),
+}
+
+/// An inspector that panicked while it learned how an exchange ended: the answer stands, and
+/// nothing was learned.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct FaultEvent {
+    /// When, for people.
+    pub at: SystemTime,
+    /// Whose exchange it was.
+    pub client: ClientIp,
+    /// The policy that judged.
+    pub generation: u64,
+    /// The words of the panic. Print them escaped: they may hold what a stranger sent.
+    pub words: String,
 }
 
 /// What happened to a ban, and whose.
@@ -128,6 +147,7 @@ impl fmt::Display for Event {
             Self::Request(event) => event.fmt(f),
             Self::Ban(event) => event.fmt(f),
             Self::Policy(event) => event.fmt(f),
+            Self::Fault(event) => event.fmt(f),
             Self::Setup(fix) => f.write_str(fix),
             Self::Suppressed(suppressed) => suppressed.fmt(f),
         }
@@ -191,8 +211,31 @@ impl fmt::Display for What {
         match self {
             Self::Allowed(cause) => write!(f, "allow: {cause}"),
             Self::Denied(denial) => denial.fmt(f),
-            Self::Fault(fault) => write!(f, "fault while judging: {fault}"),
+            Self::Fault(words) => {
+                write!(f, "fault while judging: {}", Escaped(words.as_bytes()))
+            }
         }
+    }
+}
+
+// === impl FaultEvent ===
+
+impl FaultEvent {
+    /// A panic with these words, over an exchange with `client`.
+    pub const fn new(at: SystemTime, client: ClientIp, generation: u64, words: String) -> Self {
+        Self {
+            at,
+            client,
+            generation,
+            words,
+        }
+    }
+}
+
+impl fmt::Display for FaultEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (client, words) = (self.client.addr(), Escaped(self.words.as_bytes()));
+        write!(f, "{client} fault while learning: {words}")
     }
 }
 

@@ -51,7 +51,9 @@ mod verdict;
 
 pub use bans::{BanOutcome, Bans, Offence};
 pub use client::{ClientIp, ClientRules, ForwardedBy, PeerAddr, TooWide};
-pub use event::{BanChange, BanEvent, Event, PolicyEvent, RequestEvent, Sink, Suppressed, What};
+pub use event::{
+    BanChange, BanEvent, Event, FaultEvent, PolicyEvent, RequestEvent, Sink, Suppressed, What,
+};
 pub use evidence::{Escaped, Evidence};
 pub use facts::{Facts, Head};
 pub use inspect::{Explanation, Inspect, Outcome, Step, Trace};

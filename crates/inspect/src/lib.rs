@@ -28,7 +28,7 @@ pub use allow::{Allow, AllowConfig};
 pub use ban::{Ban, BanConfig, BanTable, IpRanges, List, ListError, ListProblem, Listed, Standing};
 pub use config::serde_mode;
 pub use config::{
-    ConfigError, Network, NetworkError, Period, PeriodError, Place, Problem, Strings,
+    ConfigError, ConfigErrors, Network, NetworkError, Period, PeriodError, Place, Problem, Strings,
 };
 pub use deny::{Deny, DenyRule, Then};
 pub use sanity::Sanity;

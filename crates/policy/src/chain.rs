@@ -1,8 +1,9 @@
 //! The order of judgment.
 //!
-//! A head that two servers would read differently is refused whoever sends it. Where a ban or a
+//! A head that two servers would read differently is refused, whoever sends it. Where a ban or a
 //! deny rule refuses it too, that refusal is the answer, since it says what the sender was after;
 //! unless the sender is allowed, whom no rule bans.
+//!
 //! Then those who are allowed are let through. Then those who are banned are refused. Then a
 //! user's own rules are asked, and last the deny rules: cheap and certain before costly.
 //!
@@ -15,28 +16,26 @@ use gabion_inspect::{Allow, Ban, Deny, Sanity};
 
 /// A compiled policy: every inspector, in order.
 pub struct Chain {
-    head: HeadRules,
+    sanity: Sanity,
     allow: Allow,
     ban: Ban,
     own: Vec<Arc<dyn Inspect>>,
     deny: Deny,
 }
 
-/// The hard refusals of a head, in the mode of the document.
-struct HeadRules {
-    sanity: Sanity,
-    mode: Mode,
-}
-
 // === impl Chain ===
 
 impl Chain {
-    /// Judges by `allow`, `ban`, a user's `own` rules and `deny`; `mode` is that of the hard
-    /// refusals of a head, the other inspectors know theirs.
-    pub fn new(mode: Mode, allow: Allow, ban: Ban, own: Vec<Arc<dyn Inspect>>, deny: Deny) -> Self {
-        let sanity = Sanity::default();
+    /// Judges in this order; `own` are a user's own rules.
+    pub const fn new(
+        sanity: Sanity,
+        allow: Allow,
+        ban: Ban,
+        own: Vec<Arc<dyn Inspect>>,
+        deny: Deny,
+    ) -> Self {
         Self {
-            head: HeadRules { sanity, mode },
+            sanity,
             allow,
             ban,
             own,
@@ -50,7 +49,7 @@ impl Chain {
         trace: &mut Trace,
         mut ask: impl FnMut(&dyn Inspect, &mut Trace) -> Verdict,
     ) -> Verdict {
-        let mut ask = |who: &dyn Inspect, trace: &mut Trace| match ask(who, trace) {
+        let mut ask = |who: &dyn Inspect| match ask(who, trace) {
             Verdict::Deny(denial) if denial.mode == Mode::Observe => {
                 trace.observe(denial);
                 Verdict::Pass
@@ -58,29 +57,23 @@ impl Chain {
             verdict => verdict,
         };
 
-        if let Verdict::Deny(refusal) = ask(&self.head, trace) {
-            if let Verdict::Allow(_) = ask(&self.allow, trace) {
-                return Verdict::Deny(refusal);
+        let malformed = ask(&self.sanity);
+        if malformed.refuses() {
+            if let Verdict::Allow(_) = ask(&self.allow) {
+                return malformed;
             }
-            let probing: [&dyn Inspect; 2] = [&self.ban, &self.deny];
-            let mut asked = probing.into_iter().map(|who| ask(who, trace));
-            return asked
-                .find(Verdict::refuses)
-                .unwrap_or(Verdict::Deny(refusal));
+            let told = [ask(&self.ban), ask(&self.deny)];
+            return told.into_iter().find(Verdict::refuses).unwrap_or(malformed);
         }
-        let mut asked = self.after_head().map(|who| ask(who, trace));
-        asked
-            .find(|verdict| *verdict != Verdict::Pass)
-            .unwrap_or(Verdict::Pass)
+        let mut verdicts = self.after_head().map(ask);
+        let decided = verdicts.find(|verdict| !matches!(verdict, Verdict::Pass));
+        decided.unwrap_or(Verdict::Pass)
     }
 
     /// Who judges a head that is sound.
     fn after_head(&self) -> impl Iterator<Item = &dyn Inspect> {
         let before: [&dyn Inspect; 2] = [&self.allow, &self.ban];
-        let own = self
-            .own
-            .iter()
-            .map(|rule| -> &dyn Inspect { rule.as_ref() });
+        let own = self.own.iter().map(|rule| -> &dyn Inspect { &**rule });
         let after: [&dyn Inspect; 1] = [&self.deny];
         before.into_iter().chain(own).chain(after)
     }
@@ -110,20 +103,5 @@ impl std::fmt::Debug for Chain {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let names: Vec<_> = self.after_head().map(Inspect::name).collect();
         f.debug_tuple("Chain").field(&names).finish()
-    }
-}
-
-// === impl HeadRules ===
-
-impl Inspect for HeadRules {
-    fn name(&self) -> &'static str {
-        self.sanity.name()
-    }
-
-    fn inspect(&self, facts: &Facts<'_>, trace: &mut Trace) -> Verdict {
-        match self.sanity.inspect(facts, trace) {
-            Verdict::Deny(denial) => denial.with_mode(self.mode).into(),
-            verdict => verdict,
-        }
     }
 }

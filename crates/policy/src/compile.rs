@@ -7,7 +7,7 @@ use std::{
 };
 
 use gabion_core::{ClientRules, Inspect, Mode, Snapshot};
-use gabion_inspect::{Allow, Ban, BanTable, Deny, List, Place};
+use gabion_inspect::{Allow, Ban, BanTable, Deny, List, Place, Sanity};
 
 use crate::{
     Chain, Diagnostic, Document, PolicyError, State,
@@ -144,7 +144,7 @@ fn policy(
     let (Some(client), Some(allow), Some(ban), Some(deny)) = (client, allow, ban, deny) else {
         return Err(faults);
     };
-    let chain = Chain::new(mode, allow, ban, own.to_vec(), deny);
+    let chain = Chain::new(Sanity::new(mode), allow, ban, own.to_vec(), deny);
     Ok(Snapshot::new(client, Arc::new(chain)).with_on_fault(document.on_fault))
 }
 
@@ -169,7 +169,10 @@ fn client(section: &ClientSection) -> Result<ClientRules, Vec<Fault>> {
 }
 
 /// What was compiled, or nothing and the faults told.
-fn sound<T, E: Into<Fault>>(made: Result<T, Vec<E>>, faults: &mut Vec<Fault>) -> Option<T> {
+fn sound<T, E>(made: Result<T, E>, faults: &mut Vec<Fault>) -> Option<T>
+where
+    E: IntoIterator<Item: Into<Fault>>,
+{
     made.map_err(|errors| faults.extend(errors.into_iter().map(Into::into)))
         .ok()
 }

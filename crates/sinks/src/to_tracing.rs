@@ -25,6 +25,13 @@ impl Sink for Tracing {
                 info!(target: "gabion", "{event}");
             }
             Event::Policy(event) => error!(target: "gabion", "{event}"),
+            Event::Fault(event) => error!(
+                target: "gabion",
+                client = %event.client,
+                fault = ?event.words,
+                policy = event.generation,
+                "learning failed"
+            ),
             Event::Setup(fix) => error!(target: "gabion", "{fix}"),
             other => warn!(target: "gabion", "{other}"),
         }

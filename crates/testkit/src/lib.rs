@@ -12,15 +12,23 @@
     reason = "a test that cannot go on should say so and stop"
 )]
 
+#[cfg(feature = "servers")]
+mod behind;
 mod clock;
 pub mod laws;
 mod recorder;
 mod request;
 mod skip;
 mod vectors;
+#[cfg(feature = "servers")]
+mod wire;
 
+#[cfg(feature = "servers")]
+pub use behind::{Behind, Seen};
 pub use clock::ManualClock;
 pub use recorder::Recorder;
 pub use request::{HeadOf, client_at, peer};
 pub use skip::{program, shared};
 pub use vectors::{rows, unescape};
+#[cfg(feature = "servers")]
+pub use wire::{Answer, Wire};

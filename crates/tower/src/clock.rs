@@ -1,6 +1,9 @@
 //! The one place that reads clocks.
 
-use std::time::{Instant, SystemTime};
+use std::{
+    sync::LazyLock,
+    time::{Instant, SystemTime},
+};
 
 use gabion_core::Now;
 
@@ -10,19 +13,20 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> Now;
 }
 
-/// The clocks of this machine; monotonic time counts from when this was made.
+/// The clocks of this machine. Monotonic time counts from when the first of these was made, so
+/// that layers made apart agree on when a ban ends.
 #[derive(Clone, Copy, Debug)]
 pub struct SystemClock {
     start: Instant,
 }
 
+#[expect(clippy::disallowed_methods, reason = "this is the clock")]
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
 impl SystemClock {
-    /// Starts counting.
-    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+    /// Starts counting, or counts with those that have started.
     pub fn new() -> Self {
-        Self {
-            start: Instant::now(),
-        }
+        Self { start: *START }
     }
 }
 

@@ -25,8 +25,7 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let rule = DenyRule::new("php").extensions(["php"]);
-//! let deny = Deny::compile(&[rule], Mode::Enforce, Duration::from_secs(600))
-//!     .map_err(|errors| errors[0].clone())?;
+//! let deny = Deny::compile(&[rule], Mode::Enforce, Duration::from_secs(600))?;
 //! let service = ServiceBuilder::new()
 //!     .layer(HeadLayer::of(deny, ClientRules::default()))
 //!     .service(service_fn(|_: Request<()>| async {

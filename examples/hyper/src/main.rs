@@ -46,7 +46,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 /// Who is refused, and what is refused to everyone else.
 fn layers() -> Result<(HeadLayer, HeadLayer), Box<dyn Error>> {
-    let first = |errors: Vec<gabion::ConfigError>| errors.into_iter().next();
     let clients = ClientRules::default();
     let table = Arc::new(BanTable::new(10_000));
 
@@ -55,12 +54,10 @@ fn layers() -> Result<(HeadLayer, HeadLayer), Box<dyn Error>> {
         networks,
         ..BanConfig::default()
     };
-    let ban = Ban::compile(&config, Vec::new(), Mode::Enforce, table.clone())
-        .map_err(|errors| first(errors).map_or_else(String::new, |error| error.to_string()))?;
+    let ban = Ban::compile(&config, Vec::new(), Mode::Enforce, table.clone())?;
 
     let php = DenyRule::new("php").extensions(["php", "phtml", "phar"]);
-    let deny = Deny::compile(&[php], Mode::Enforce, Duration::from_mins(10))
-        .map_err(|errors| first(errors).map_or_else(String::new, |error| error.to_string()))?;
+    let deny = Deny::compile(&[php], Mode::Enforce, Duration::from_mins(10))?;
 
     Ok((
         HeadLayer::of(ban, clients.clone()),

@@ -13,7 +13,7 @@ mod tests;
 use gabion_core::{Cause, Facts, Inspect, PathViews, Reading, Reason, RuleId, Trace, Verdict};
 use ipnet::IpNet;
 
-use crate::{ConfigError, Place, Problem};
+use crate::{ConfigErrors, Network, Place, Problem};
 
 pub use config::AllowConfig;
 
@@ -38,7 +38,7 @@ impl Allow {
     ///
     /// Every network that is the whole address space, and every path that is not written plainly
     /// or is the root.
-    pub fn compile(config: &AllowConfig) -> Result<Self, Vec<ConfigError>> {
+    pub fn compile(config: &AllowConfig) -> Result<Self, ConfigErrors> {
         let mut errors = Vec::new();
         for (entry, network) in config.networks.iter().enumerate() {
             if network.net().prefix_len() == 0 {
@@ -55,16 +55,9 @@ impl Allow {
                 }
             }
         }
-        if errors.is_empty() {
-            let networks = config
-                .networks
-                .iter()
-                .map(|network| network.net())
-                .collect();
-            Ok(Self { networks, paths })
-        } else {
-            Err(errors)
-        }
+        ConfigErrors::any(errors)?;
+        let networks = config.networks.iter().copied().map(Network::net).collect();
+        Ok(Self { networks, paths })
     }
 
     fn by_network(&self, facts: &Facts<'_>) -> Option<Cause> {

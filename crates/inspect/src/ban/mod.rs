@@ -26,7 +26,7 @@ pub use list::{List, ListError, ListProblem};
 pub use ranges::{IpRanges, Listed};
 pub use table::{BanTable, Standing};
 
-use crate::{ConfigError, Network, Place, Problem};
+use crate::{ConfigErrors, Network, Place, Problem};
 
 /// Refuses clients that are on a list or banned for a time, with 403.
 ///
@@ -98,21 +98,19 @@ impl Ban {
         lists: Vec<List>,
         mode: Mode,
         bans: Arc<BanTable>,
-    ) -> Result<Self, Vec<ConfigError>> {
+    ) -> Result<Self, ConfigErrors> {
         let inline: Vec<IpNet> = config.networks.iter().copied().map(Network::net).collect();
         let place = Place::new("ban", "networks");
         let whole = inline.iter().enumerate();
-        let errors: Vec<_> = whole
+        let errors = whole
             .filter(|(_, net)| net.prefix_len() == 0)
             .map(|(entry, &net)| place.entry(entry).refuse(Problem::WholeSpace(net)))
             .collect();
-        if !errors.is_empty() {
-            return Err(errors);
-        }
+        ConfigErrors::any(errors)?;
         let mut all = vec![List::inline("ban.networks", inline)];
         all.extend(lists);
-        let listed = IpRanges::build(&all)
-            .map_err(|problem| vec![Place::new("ban", "files").refuse(problem)])?;
+        let listed =
+            IpRanges::build(&all).map_err(|problem| Place::new("ban", "files").refuse(problem))?;
         Ok(Self { listed, bans, mode })
     }
 

@@ -1,6 +1,6 @@
 //! Why a configuration cannot be compiled, and where.
 
-use std::fmt;
+use std::{error::Error, fmt, ops::Deref, vec};
 
 use gabion_core::{Escaped, RuleIdError};
 use ipnet::IpNet;
@@ -14,6 +14,10 @@ pub struct ConfigError {
     /// What is wrong with it.
     pub problem: Problem,
 }
+
+/// Every entry of a configuration that cannot be compiled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigErrors(Vec<ConfigError>);
 
 /// A place in a configuration: `deny[3].prefix[0]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -83,6 +87,57 @@ pub enum Problem {
     #[error("{0} is the whole address space")]
     WholeSpace(IpNet),
 }
+
+// === impl ConfigErrors ===
+
+impl ConfigErrors {
+    /// Fails where there is any.
+    pub(crate) fn any(errors: Vec<ConfigError>) -> Result<(), Self> {
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(Self(errors))
+        }
+    }
+}
+
+impl Deref for ConfigErrors {
+    type Target = [ConfigError];
+
+    fn deref(&self) -> &[ConfigError] {
+        &self.0
+    }
+}
+
+impl IntoIterator for ConfigErrors {
+    type Item = ConfigError;
+    type IntoIter = vec::IntoIter<ConfigError>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl From<ConfigError> for ConfigErrors {
+    fn from(error: ConfigError) -> Self {
+        Self(vec![error])
+    }
+}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut between = "";
+        for error in &self.0 {
+            write!(f, "{between}{error}")?;
+            between = "\n";
+        }
+        Ok(())
+    }
+}
+
+impl Error for ConfigErrors {}
+
+// === impl Place ===
 
 impl Place {
     /// A place in a section.

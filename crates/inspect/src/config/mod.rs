@@ -6,7 +6,7 @@ mod period;
 pub mod serde_mode;
 mod strings;
 
-pub use error::{ConfigError, Place, Problem};
+pub use error::{ConfigError, ConfigErrors, Place, Problem};
 pub use network::{Network, NetworkError};
 pub use period::{Period, PeriodError};
 pub use strings::Strings;

@@ -16,7 +16,7 @@ use super::{
     matcher::{Matcher, fold_path},
     name::{Folded, MAX_LEN},
 };
-use crate::{ConfigError, Place, Problem, Strings};
+use crate::{ConfigError, ConfigErrors, Place, Problem, Strings};
 
 /// How many rules are compiled at most.
 const MAX_RULES: usize = 50_000;
@@ -48,16 +48,15 @@ pub(super) fn compile(
     rules: &[DenyRule],
     mode: Mode,
     first: Duration,
-) -> Result<Deny, Vec<ConfigError>> {
-    let too_many = |what, key, found, most| {
-        Place::new("deny", key).refuse(Problem::TooMany { what, found, most })
-    };
+) -> Result<Deny, ConfigErrors> {
+    let too_many =
+        |what, found, most| Place::new("deny", "").refuse(Problem::TooMany { what, found, most });
     if rules.len() > MAX_RULES {
-        return Err(vec![too_many("rules", "", rules.len(), MAX_RULES)]);
+        return Err(too_many("rules", rules.len(), MAX_RULES).into());
     }
     let expressions = rules.iter().map(|rule| rule.regex.len()).sum();
     if expressions > MAX_REGEX {
-        return Err(vec![too_many("expressions", "", expressions, MAX_REGEX)]);
+        return Err(too_many("expressions", expressions, MAX_REGEX).into());
     }
 
     let mut compiler = Compiler::default();
@@ -66,20 +65,12 @@ pub(super) fn compile(
     for (index, rule) in rules.iter().enumerate() {
         finished.extend(compiler.rule(index, rule, mode, first, &mut names));
     }
-    let enforced = compiler.enforced.finish();
-    let observed = compiler.observed.finish();
-    match (enforced, observed) {
-        (Ok(enforced), Ok(observed)) if compiler.errors.is_empty() => Ok(Deny {
-            rules: finished,
-            enforced,
-            observed,
-        }),
-        (enforced, observed) => {
-            compiler.errors.extend(enforced.err());
-            compiler.errors.extend(observed.err());
-            Err(compiler.errors)
-        }
-    }
+    ConfigErrors::any(compiler.errors)?;
+    Ok(Deny {
+        rules: finished,
+        enforced: compiler.enforced.finish()?,
+        observed: compiler.observed.finish()?,
+    })
 }
 
 impl Compiler {

@@ -31,7 +31,7 @@ use std::time::Duration;
 use gabion_core::{Cause, Denial, Facts, Inspect, Mode, Offence, RuleId, Trace, Verdict, View};
 use http::StatusCode;
 
-use crate::ConfigError;
+use crate::ConfigErrors;
 use matcher::Matcher;
 
 pub use config::{DenyRule, Then};
@@ -49,7 +49,7 @@ pub use config::{DenyRule, Then};
 /// let deny = Deny::compile(&[rule], Mode::Enforce, Duration::from_secs(600))?;
 /// assert!(deny.judges(b"/index.ph%70/x").is_some());
 /// assert!(deny.judges(b"/index.html").is_none());
-/// # Ok::<(), Vec<gabion_inspect::ConfigError>>(())
+/// # Ok::<(), gabion_inspect::ConfigErrors>(())
 /// ```
 #[derive(Debug)]
 pub struct Deny {
@@ -74,11 +74,7 @@ impl Deny {
     /// # Errors
     ///
     /// Every entry of every rule that cannot be compiled.
-    pub fn compile(
-        rules: &[DenyRule],
-        mode: Mode,
-        first: Duration,
-    ) -> Result<Self, Vec<ConfigError>> {
+    pub fn compile(rules: &[DenyRule], mode: Mode, first: Duration) -> Result<Self, ConfigErrors> {
         compile::compile(rules, mode, first)
     }
 

@@ -10,6 +10,11 @@ use crate::{Clock, Hyper, PlainReply, Reply, Server, SystemClock};
 
 /// Guards a service with a policy, or with one inspector. Has no type parameters: it can be
 /// named, stored and returned. Clones share everything.
+///
+/// Layers stacked by hand judge apart: each resolves the client by its own rules, and what one
+/// allows the next still judges. Where a safelist is to win over bans, the inspectors belong into
+/// one policy. Layers that share a table of bans need the same [`Clock`]; without
+/// [`Self::with_clock`] they have it.
 #[derive(Clone)]
 pub struct HeadLayer {
     shell: Shell,
@@ -48,7 +53,7 @@ impl HeadLayer {
         self
     }
 
-    /// Answers refused requests with `reply`.
+    /// Answers refused requests with `reply`. Where it panics, the answer is a plain one.
     pub fn with_reply(mut self, reply: impl Reply + 'static) -> Self {
         self.shell.reply = Arc::new(reply);
         self

@@ -8,8 +8,8 @@ use std::{
 
 use bytes::Bytes;
 use gabion_core::{
-    BanChange, BanEvent, BanOutcome, Bans, ClientIp, Denial, Event, Facts, Head, Now, Offence,
-    OnFault, Outcome, RequestEvent, Sink, Snapshot, Source, Trace, Upgrade, Verdict, What,
+    BanChange, BanEvent, BanOutcome, Bans, ClientIp, Denial, Event, Facts, FaultEvent, Head, Now,
+    Offence, OnFault, Outcome, RequestEvent, Sink, Snapshot, Source, Trace, Upgrade, Verdict, What,
 };
 use http::{HeaderValue, Request, Response, StatusCode, Version, header::CONNECTION};
 
@@ -41,9 +41,20 @@ pub(super) enum Ruling {
 pub(super) struct Exchange {
     policy: Arc<Snapshot>,
     trace: Trace,
+    /// Whether a rule allowed the request, so that nothing about it bans.
+    allowed: bool,
 }
 
 impl Exchange {
+    const fn new(policy: Arc<Snapshot>, trace: Trace) -> Self {
+        let allowed = false;
+        Self {
+            policy,
+            trace,
+            allowed,
+        }
+    }
+
     pub(super) fn client(&self) -> &ClientIp {
         self.trace.client()
     }
@@ -73,21 +84,24 @@ impl Shell {
         }
         match judged {
             Err(words) => self.fault(&facts, &policy, words),
-            Ok(Verdict::Pass) => Ruling::Pass(Exchange { policy, trace }),
+            Ok(Verdict::Pass) => Ruling::Pass(Exchange::new(policy, trace)),
             Ok(Verdict::Allow(cause)) => {
                 self.tell_of(&facts, &policy, || What::Allowed(cause));
-                Ruling::Pass(Exchange { policy, trace })
+                Ruling::Pass(Exchange {
+                    allowed: true,
+                    ..Exchange::new(policy, trace)
+                })
             }
             Ok(verdict @ Verdict::Deny(_)) if !verdict.refuses() => {
                 if let Verdict::Deny(denial) = verdict {
                     self.tell_of(&facts, &policy, || What::Denied(denial));
                 }
-                Ruling::Pass(Exchange { policy, trace })
+                Ruling::Pass(Exchange::new(policy, trace))
             }
             Ok(Verdict::Deny(denial)) => {
                 let response = self.refuse(&facts, &policy, denial);
                 let status = response.status();
-                self.learn_from(&Exchange { policy, trace }, status, true);
+                self.learn_from(&Exchange::new(policy, trace), status, true);
                 Ruling::Answer(response)
             }
         }
@@ -99,17 +113,38 @@ impl Shell {
     }
 
     fn learn_from(&self, exchange: &Exchange, status: StatusCode, denied: bool) {
-        let Exchange { policy, trace } = exchange;
+        let Exchange {
+            policy,
+            trace,
+            allowed,
+        } = exchange;
+        let client = *trace.client();
         let now = self.clock.now();
         let elapsed = now.mono().saturating_sub(trace.now().mono());
         let outcome = Outcome::new(status, denied, elapsed);
-        if let Ok(Some(offence)) = contained(|| policy.chain.learn(trace, &outcome)) {
-            self.punish(policy, *trace.client(), offence, now);
+        match contained(|| policy.chain.learn(trace, &outcome)) {
+            Ok(None) => {}
+            Ok(Some(offence)) if *allowed && self.bans.is_some() => {
+                let change = BanChange::Withheld("the policy allows what it did");
+                self.tell(|| Event::Ban(BanEvent::new(now.wall(), client, offence, change)));
+            }
+            Ok(Some(offence)) => self.punish(policy, client, offence, now),
+            Err(words) => self.tell(|| {
+                Event::Fault(FaultEvent::new(
+                    now.wall(),
+                    client,
+                    policy.generation,
+                    words,
+                ))
+            }),
         }
     }
 
     fn refuse(&self, facts: &Facts<'_>, policy: &Snapshot, denial: Denial) -> Response<Bytes> {
-        let mut response = self.reply.reply(&denial, facts);
+        let mut response = contained(|| self.reply.reply(&denial, facts)).unwrap_or_else(|words| {
+            self.tell_of(facts, policy, || What::Fault(words));
+            reply::plain(denial.status)
+        });
         if facts.upgrade != Upgrade::None && facts.version <= Version::HTTP_11 {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(CONNECTION, close);
