@@ -16,7 +16,7 @@ pub(crate) const LIST_BYTES: u64 = 64 << 20;
 /// How many lists a document may name.
 pub(crate) const LISTS: usize = 256;
 /// How many deny rules, and how many cases, a document may have.
-const RULES: usize = 10_000;
+const RULES: usize = 50_000;
 
 /// Time that is running out.
 #[derive(Debug)]
