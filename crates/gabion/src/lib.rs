@@ -54,13 +54,13 @@ mod sink;
 
 pub use gabion_core::{
     BanChange, BanEvent, BanOutcome, Bans, Cause, ClientIp, ClientRules, Denial, Escaped, Event,
-    Evidence, Explanation, Facts, FaultEvent, ForwardedBy, Head, Inspect, Malformed, Mode, Now, Offence,
-    OnFault, Outcome, PathViews, PeerAddr, PolicyEvent, Reading, Reason, RequestEvent, RuleId,
-    Sink, Snapshot, Source, Step, Suppressed, Trace, Upgrade, Verdict, View, What,
+    Evidence, Explanation, Facts, FaultEvent, ForwardedBy, Head, Inspect, Malformed, Mode, Now,
+    Offence, OnFault, Outcome, PathViews, PeerAddr, PolicyEvent, Reading, Reason, RequestEvent,
+    RuleId, Sink, Snapshot, Source, Step, Suppressed, Trace, Upgrade, Verdict, View, What,
 };
 pub use gabion_inspect::{
-    Allow, AllowConfig, Ban, BanConfig, BanTable, ConfigError, ConfigErrors, Deny, DenyRule, IpRanges, List,
-    ListError, Network, Period, Sanity, Strings, Then,
+    Allow, AllowConfig, Ban, BanConfig, BanTable, ConfigError, ConfigErrors, Deny, DenyRule,
+    IpRanges, List, ListError, Network, Period, Sanity, Strings, Then,
 };
 pub use gabion_policy::{
     Chain, Diagnostic, Document, Judgment, Live, PolicyError, Probe, ProbeError, Replaced, Report,

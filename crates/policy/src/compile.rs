@@ -16,6 +16,7 @@ use crate::{
     expect,
     fault::Fault,
     files::{self, ListFile},
+    observed::Observed,
     read::Draft,
     shrink::Holdings,
     warn,
@@ -144,7 +145,11 @@ fn policy(
     let (Some(client), Some(allow), Some(ban), Some(deny)) = (client, allow, ban, deny) else {
         return Err(faults);
     };
-    let chain = Chain::new(Sanity::new(mode), allow, ban, own.to_vec(), deny);
+    let own = own.iter().cloned().map(|rule| match mode {
+        Mode::Enforce => rule,
+        Mode::Observe => Arc::new(Observed(rule)),
+    });
+    let chain = Chain::new(Sanity::new(mode), allow, ban, own.collect(), deny);
     Ok(Snapshot::new(client, Arc::new(chain)).with_on_fault(document.on_fault))
 }
 

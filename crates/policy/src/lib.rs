@@ -62,6 +62,7 @@ mod expect;
 mod fault;
 mod files;
 mod live;
+mod observed;
 mod options;
 mod probe;
 mod read;

@@ -1,1 +1,148 @@
-//! To come.
+//! Who is allowed is neither banned nor denied, and who only claims to be is.
+
+use std::time::Duration;
+
+use gabion::{BanChange, Facts, Inspect, Offence, Outcome, RuleId, Trace, Verdict};
+
+use crate::support::in_process::{Wall, get};
+
+const POLICY: &str = r#"
+    version = 1
+    [client]
+    trusted_proxies = ["10.0.0.0/8"]
+    [allow]
+    networks = ["203.0.113.0/28", "192.168.0.0/16", "127.0.0.1"]
+    paths = ["/.well-known/acme-challenge/"]
+    [ban]
+    networks = ["203.0.113.0/24", "192.168.0.0/16"]
+    [[deny]]
+    id = "dotfiles"
+    names = [".env", ".well-known"]
+    then = "ban 10m"
+"#;
+
+/// Bans whoever asks for what is not there.
+struct Grudge;
+
+impl Inspect for Grudge {
+    fn name(&self) -> &'static str {
+        "grudge"
+    }
+
+    fn inspect(&self, _facts: &Facts<'_>, _trace: &mut Trace) -> Verdict {
+        Verdict::Pass
+    }
+
+    fn learn(&self, _trace: &Trace, outcome: &Outcome) -> Option<Offence> {
+        (outcome.status == 404).then(|| Offence {
+            rule: RuleId::builtin("grudge"),
+            ban_for: Duration::from_mins(1),
+        })
+    }
+}
+
+#[test]
+fn allowed_network_passes_a_ban_list_a_timed_ban_and_a_deny_rule() {
+    let wall = Wall::of(POLICY);
+    for (client, target, verdict) in [
+        ("203.0.113.7", "/", "200 allow/network"),
+        ("203.0.113.99", "/", "403 ban/list"),
+        ("203.0.113.7", "/.env", "200 allow/network"),
+        ("198.51.100.7", "/.env", "403 dotfiles"),
+    ] {
+        assert_eq!(
+            wall.verdict(get(target).from(client)),
+            verdict,
+            "{client} {target}"
+        );
+    }
+    for (client, verdict) in [
+        ("203.0.113.8", "200 allow/network"),
+        ("198.51.100.8", "403 ban/timed"),
+    ] {
+        wall.ban(client);
+        assert_eq!(wall.verdict(get("/").from(client)), verdict, "{client}");
+    }
+    assert!(
+        !wall.banned().contains(&"203.0.113.7/32".to_owned()),
+        "what passed banned nobody"
+    );
+}
+
+#[test]
+fn allowed_path_passes_and_no_other_reading_of_it() {
+    let wall = Wall::of(POLICY);
+    for (target, verdict) in [
+        ("/.well-known/acme-challenge/token", "200 allow/path"),
+        ("/.well-known/acme-challenge", "200 allow/path"),
+        ("/.well-known/acme-challenge/.env", "200 allow/path"),
+        ("/.well-known/acme-challengers", "403 ban/list"),
+        ("/.well-known/acme-challenge/../../x", "403 ban/list"),
+        ("/.well-known/acme-challenge/%2e%2e/x", "403 ban/list"),
+        ("/.well-known/acme-challenge/..;/x", "403 ban/list"),
+        ("/.well-known/acme-challenge/..%255cx", "403 ban/list"),
+        ("/.well-known%00/acme-challenge/", "403 ban/list"),
+    ] {
+        let ask = get(target).from("203.0.113.99");
+        assert_eq!(wall.verdict(ask), verdict, "{target}");
+    }
+}
+
+#[test]
+fn malformed_head_is_refused_whoever_sends_it() {
+    let wall = Wall::of(POLICY);
+    let friend = |target| get(target).from("203.0.113.7");
+    for (ask, verdict) in [
+        (friend("/%00"), "400 path/nul"),
+        (friend("/../x"), "400 path/above-root"),
+        (friend("/x%zz"), "400 path/escape"),
+        (friend("/").without_host(), "400 host/missing"),
+        (friend("/").header("host", "b"), "400 host/doubled"),
+        (friend("/.well-known/acme-challenge/%00"), "400 path/nul"),
+        (friend("/x%20y"), "200 allow/network"),
+    ] {
+        assert_eq!(wall.verdict(ask.clone()), verdict, "{:?}", ask.0.uri());
+    }
+}
+
+#[test]
+fn nothing_that_an_allowed_client_does_bans_it() {
+    let wall = Wall::built(|guard| guard.add_rule(Grudge).with_policy(POLICY, "policy.toml"));
+    for (ask, verdict) in [
+        (get("/.env%00").from("203.0.113.7"), "400 path/nul"),
+        (
+            get("/.env").from("203.0.113.7").without_host(),
+            "400 host/missing",
+        ),
+        (get("/missing").from("203.0.113.7"), "404 allow/network"),
+        (
+            get("/.well-known/acme-challenge/.env").from("198.51.100.7"),
+            "200 allow/path",
+        ),
+    ] {
+        let answer = wall.send(ask.clone());
+        assert_eq!(answer.verdict(), verdict, "{ask:?}");
+        assert_eq!(wall.banned(), [""; 0], "{ask:?}");
+    }
+    let words = wall.send(get("/missing").from("203.0.113.7")).words();
+    let why = "203.0.113.7/32 not banned by rule grudge: the policy allows what it did";
+    assert_eq!(words[1], why);
+    let stranger = get("/missing").from("198.51.100.7");
+    assert_eq!(wall.send(stranger).bans(), [BanChange::Placed]);
+}
+
+#[test]
+fn private_address_out_of_a_header_is_never_allowed() {
+    let wall = Wall::of(POLICY);
+    let behind = |hop: &str| get("/.env").from("10.0.0.1").xff(hop);
+    for (ask, verdict) in [
+        (behind("203.0.113.7"), "200 allow/network"),
+        (behind("127.0.0.1"), "403 dotfiles"),
+        (behind("192.168.0.7"), "403 ban/list"),
+        (behind("::ffff:127.0.0.1"), "403 dotfiles"),
+        (get("/.env").from("192.168.0.7"), "200 allow/network"),
+        (get("/.env").from("127.0.0.1"), "200 allow/network"),
+    ] {
+        assert_eq!(wall.verdict(ask.clone()), verdict, "{:?}", ask.0.headers());
+    }
+}

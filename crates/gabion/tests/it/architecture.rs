@@ -1,1 +1,209 @@
-//! To come.
+//! What stands in one room only stands nowhere else, and no test is left out.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// A file of this workspace.
+struct Source {
+    /// From the top of the workspace, with slashes.
+    path: String,
+    text: String,
+}
+
+/// Reads every file under `folder` whose name ends in `ending`.
+#[track_caller]
+fn sources(folder: &str, ending: &str) -> Vec<Source> {
+    let top = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+    let (mut folders, mut found) = (vec![top.join(folder)], Vec::new());
+    while let Some(folder) = folders.pop() {
+        let entries =
+            fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        for path in entries.map(|entry| entry.unwrap().path()) {
+            if path.is_dir() && !path.ends_with("target") {
+                folders.push(path);
+            } else if path.to_string_lossy().ends_with(ending) {
+                found.push(Source::read(top, &path));
+            }
+        }
+    }
+    assert!(
+        !found.is_empty(),
+        "no file that ends in {ending} under {folder}"
+    );
+    found.sort_unstable_by(|one, other| one.path.cmp(&other.path));
+    found
+}
+
+/// The sources that ship: not tests, nor what is made for tests.
+fn shipped() -> Vec<Source> {
+    let mut all = sources("crates", ".rs");
+    all.retain(|source| {
+        let is_test = source.path.ends_with("/tests.rs") || source.path.contains("/tests/");
+        !is_test && !source.path.starts_with("crates/testkit/")
+    });
+    for room in [
+        "core", "inspect", "tower", "policy", "proxy", "sinks", "gabion",
+    ] {
+        let under = format!("crates/{room}/src/");
+        assert!(
+            all.iter().any(|source| source.path.starts_with(&under)),
+            "nothing {under}"
+        );
+    }
+    all
+}
+
+impl Source {
+    #[expect(clippy::disallowed_methods, reason = "a test reads the sources")]
+    fn read(top: &Path, file: &PathBuf) -> Self {
+        let path = file
+            .strip_prefix(top)
+            .unwrap()
+            .to_string_lossy()
+            .replace('\\', "/");
+        let text = fs::read_to_string(file).unwrap();
+        Self { path, text }
+    }
+
+    /// The lines of code before the unit tests, each with its place.
+    fn code(&self) -> impl Iterator<Item = (String, &str)> {
+        let lines = self.text.lines().enumerate();
+        let code = lines.take_while(|(_, line)| *line != "#[cfg(test)]" && *line != "mod tests {");
+        let code = code.filter(|(_, line)| !line.trim_start().starts_with("//"));
+        code.map(|(index, line)| (format!("{}:{}", self.path, index + 1), line))
+    }
+}
+
+/// Where code of `sources` is found by `is_it`.
+fn places(sources: &[Source], is_it: impl Fn(&str) -> bool) -> Vec<String> {
+    let code = sources.iter().flat_map(Source::code);
+    code.filter(|(_, line)| is_it(line))
+        .map(|(place, _)| place)
+        .collect()
+}
+
+/// Fails unless what is found, and something is, stands under `rooms`.
+#[track_caller]
+fn stands_only_in(rooms: &[&str], is_it: impl Fn(&str) -> bool) {
+    let found = places(&shipped(), is_it);
+    assert!(
+        !found.is_empty(),
+        "found nowhere: what is looked for has another name now"
+    );
+    let strays: Vec<_> = found
+        .iter()
+        .filter(|place| !rooms.iter().any(|room| place.starts_with(room)))
+        .collect();
+    assert!(strays.is_empty(), "outside {rooms:?}: {strays:#?}");
+}
+
+fn holds(line: &str, words: &[&str]) -> bool {
+    words.iter().any(|word| line.contains(word))
+}
+
+#[test]
+fn services_stand_in_tower_and_proxy_only() {
+    stands_only_in(&["crates/tower/src/", "crates/proxy/src/"], |line| {
+        line.split_once(" for ")
+            .is_some_and(|(of, _)| of.contains("Service<"))
+    });
+}
+
+#[test]
+fn swapped_pointers_stand_in_policy_only() {
+    stands_only_in(&["crates/policy/src/"], |line| {
+        holds(line, &["ArcSwap", "arc_swap"])
+    });
+}
+
+#[test]
+fn escapes_are_decoded_in_the_path_room_only() {
+    let decoders = [
+        "to_digit(16)",
+        ", 16)",
+        "percent_decode",
+        "percent_encoding",
+        "urlencoding",
+    ];
+    stands_only_in(&["crates/core/src/path/"], |line| holds(line, &decoders));
+}
+
+#[test]
+fn clocks_are_read_in_one_file() {
+    let clocks = ["Instant::now", "SystemTime::now", ".elapsed()"];
+    let budget = "crates/policy/src/budget.rs";
+    stands_only_in(
+        &["crates/tower/src/clock.rs", budget, "crates/proxy/src/"],
+        |line| holds(line, &clocks),
+    );
+}
+
+#[test]
+fn core_and_inspect_do_no_io_and_know_no_runtime() {
+    let worldly = [
+        "tokio",
+        "tracing",
+        "hyper",
+        "fs::",
+        "io::",
+        "env::",
+        "thread::",
+        "process::",
+        "TcpStream",
+        "UdpSocket",
+        "println!",
+        "Instant",
+    ];
+    for room in ["crates/core/src", "crates/inspect/src"] {
+        let mut sources = sources(room, ".rs");
+        let is_test = |path: &str| path.ends_with("/tests.rs") || path.contains("/tests/");
+        sources.retain(|source| !is_test(&source.path));
+        let found = places(&sources, |line| holds(line, &worldly));
+        assert!(found.is_empty(), "{found:#?}");
+    }
+}
+
+#[test]
+fn nothing_is_unsafe() {
+    let is_unsafe = |line: &str| {
+        let mut words = line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        words.any(|word| word == concat!("un", "safe"))
+    };
+    let found = places(&sources("crates", ".rs"), is_unsafe);
+    assert!(found.is_empty(), "{found:#?}");
+    for manifest in sources("crates", "Cargo.toml") {
+        let path = &manifest.path;
+        assert!(
+            manifest.text.contains("[lints]\nworkspace = true"),
+            "{path} has its own lints"
+        );
+    }
+}
+
+#[test]
+fn no_test_is_left_out() {
+    let ignored = [
+        concat!("#[", "ignore"),
+        concat!("```", "ignore"),
+        concat!("rust,", "ignore"),
+    ];
+    let mut all = sources("crates", ".rs");
+    all.extend(sources("crates", ".md"));
+    all.extend(sources("examples", ".rs"));
+    let lines = all.iter().flat_map(|source| {
+        let numbered = source.text.lines().zip(1..);
+        numbered.map(|(line, number): (_, u32)| (format!("{}:{number}", source.path), line))
+    });
+    let found: Vec<_> = lines.filter(|(_, line)| holds(line, &ignored)).collect();
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn files_fit_into_a_head() {
+    for source in sources("crates", ".rs") {
+        let lines = source.text.lines().count();
+        assert!(lines <= 600, "{} has {lines} lines", source.path);
+    }
+}

@@ -1,1 +1,277 @@
-//! To come.
+//! What honest clients ask for reaches the server behind the guard's built-in policy. The few
+//! exceptions stand in `testdata/benign_refused.tsv`, each with its reason.
+
+use std::{collections::BTreeMap, fmt::Write as _, fs, sync::Arc};
+
+use gabion::{Document, Guard};
+use gabion_testkit::{Behind, Recorder, Wire, rows, shared};
+use serde_json::Value;
+
+use crate::support::sockets::{DEFAULT, Front, builder, rule_of};
+
+const EXPECTED: &str = include_str!("../../testdata/benign_refused.tsv");
+
+/// A request to be sent byte by byte.
+struct Ask {
+    method: String,
+    target: String,
+    bytes: Vec<u8>,
+}
+
+/// What the guard said of one target, and whether it was right to.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Refusal {
+    target: String,
+    rule: String,
+}
+
+/// The policy of a guard that was given none.
+fn built_in(events: &Arc<Recorder>) -> Guard {
+    builder(events.clone())
+        .with_policy(DEFAULT, "the built-in policy")
+        .unwrap()
+}
+
+/// The same, for a server that runs PHP.
+fn with_php(events: &Arc<Recorder>) -> Guard {
+    let mut document = Document::parse(DEFAULT, "the built-in policy").unwrap();
+    document.deny.retain(|rule| rule.id != "php");
+    document
+        .expect
+        .retain(|case| case.rule.as_deref() != Some("php"));
+    builder(events.clone())
+        .with_policy(&document.to_string(), "without php")
+        .unwrap()
+}
+
+#[tokio::test]
+async fn plain_urls_pass() {
+    let Some((plain, tricky)) = urls() else {
+        return;
+    };
+    for guard in [built_in, with_php] {
+        assert_eq!(refused("plain URLs", guard, &plain).await, []);
+    }
+    // What is not plain is not refused by a rule for what it asks, but for how it is written.
+    let refused = refused("URLs with broken escapes", built_in, &tricky).await;
+    assert_eq!(refused.len(), tricky.len(), "{refused:?}");
+    assert!(
+        refused
+            .iter()
+            .all(|refusal| refusal.rule.starts_with("path/"))
+    );
+}
+
+#[tokio::test]
+async fn access_log_passes() {
+    let Some(asks) = access_log() else { return };
+    let seen = refused("access log", built_in, &asks).await;
+    assert_eq!(seen, expected("log", |_| true));
+    let seen = refused("access log, PHP allowed", with_php, &asks).await;
+    assert_eq!(seen, expected("log", |rule| rule != "php"));
+}
+
+#[tokio::test]
+async fn nextcloud_passes() {
+    let Some(asks) = nextcloud() else { return };
+    let seen = refused("Nextcloud, PHP allowed", with_php, &asks).await;
+    assert_eq!(seen, expected("nextcloud", |_| true));
+    let (doubled, asks): (Vec<_>, Vec<_>) = asks.into_iter().partition(has_two_hosts);
+    let without_php: Vec<_> = asks
+        .into_iter()
+        .filter(|ask| !ask.target.contains(".php"))
+        .collect();
+    let seen = refused("Nextcloud beside its PHP", built_in, &without_php).await;
+    assert_eq!(seen, []);
+    let mended = doubled
+        .iter()
+        .map(|twice| ask(&twice.method, &twice.target, "", ""));
+    let mended: Vec<_> = mended.collect();
+    let seen = refused("Nextcloud, two Hosts made one", with_php, &mended).await;
+    assert_eq!(seen, []);
+}
+
+fn has_two_hosts(ask: &Ask) -> bool {
+    let head = String::from_utf8_lossy(&ask.bytes).to_ascii_lowercase();
+    head.matches("\r\nhost: ").count() == 2
+}
+
+/// The refusals that are right.
+fn expected(corpus: &str, counts: impl Fn(&str) -> bool) -> Vec<Refusal> {
+    let rows = rows(EXPECTED).into_iter();
+    let rows = rows.filter(|row| row[0] == corpus && counts(row[2]));
+    let mut expected: Vec<_> = rows
+        .map(|row| Refusal {
+            target: row[1].to_owned(),
+            rule: row[2].to_owned(),
+        })
+        .collect();
+    expected.sort();
+    expected
+}
+
+/// Sends everything through a guard on one connection, and checks that each request either reached
+/// the server as it was sent or was refused by a rule that said so.
+async fn refused(
+    name: &str,
+    guard: impl Fn(&Arc<Recorder>) -> Guard,
+    asks: &[Ask],
+) -> Vec<Refusal> {
+    assert!(!asks.is_empty(), "{name}: nothing to send");
+    let behind = Behind::start().await;
+    let events = Arc::new(Recorder::default());
+    let front = Front::before(&behind, guard(&events));
+    let mut wire = front.connect().await;
+    let mut refused = BTreeMap::new();
+    let mut passed = 0;
+    for ask in asks {
+        wire.send(&ask.bytes).await;
+        let Some(answer) = wire.answer(&ask.method).await else {
+            panic!("{} {}: no answer", ask.method, ask.target);
+        };
+        let (told, seen) = (events.take(), behind.take());
+        match (&*told, &*seen) {
+            ([], [seen]) => {
+                assert_eq!(
+                    (seen.method.as_str(), &*seen.target),
+                    (&*ask.method, &*ask.target)
+                );
+                assert_eq!(answer.status, 200, "{}", ask.target);
+                passed += 1;
+            }
+            ([event], []) => {
+                let rule = rule_of(event).expect("a denial").to_owned();
+                assert!(matches!(answer.status.as_u16(), 400 | 403 | 404));
+                let target = ask.target.clone();
+                *refused.entry(Refusal { target, rule }).or_insert(0) += 1;
+            }
+            other => panic!("{} {}: {other:?}", ask.method, ask.target),
+        }
+        if answer
+            .headers
+            .get("connection")
+            .is_some_and(|token| token == "close")
+        {
+            wire = Wire::connect(front.addr()).await;
+        }
+    }
+    println!("{name}: {passed} of {} reached the server", asks.len());
+    for (Refusal { target, rule }, times) in &refused {
+        println!("  refused {times} times by {rule}: {target}");
+    }
+    refused.into_keys().collect()
+}
+
+/// What a browser asks for with each URL that the web-platform tests let it parse: those that are
+/// plain, and those that are not.
+///
+/// Plain: every `%` begins an escape, and decoded the path is UTF-8 without control characters.
+fn urls() -> Option<(Vec<Ask>, Vec<Ask>)> {
+    let records = records("data/path-normalisation/wpt_urltestdata.ndjson")?;
+    let targets = records
+        .iter()
+        .filter(|record| ["http:", "https:"].contains(&text(record, "protocol")))
+        .map(|record| (text(record, "pathname"), text(record, "search")));
+    let (plain, tricky): (Vec<_>, Vec<_>) = targets.partition(|(path, _)| is_plain(path));
+    let asks = |targets: Vec<(&str, &str)>| {
+        let targets = targets.into_iter();
+        targets
+            .map(|(path, query)| ask("GET", &format!("{path}{query}"), "", ""))
+            .collect()
+    };
+    Some((asks(plain), asks(tricky)))
+}
+
+fn is_plain(path: &str) -> bool {
+    let mut bytes = Vec::new();
+    let mut parts = path.split('%');
+    bytes.extend_from_slice(parts.next().unwrap_or_default().as_bytes());
+    for part in parts {
+        let Some(byte) = part
+            .get(..2)
+            .and_then(|hex| u8::from_str_radix(hex, 16).ok())
+        else {
+            return false;
+        };
+        bytes.push(byte);
+        bytes.extend_from_slice(&part.as_bytes()[2..]);
+    }
+    String::from_utf8(bytes).is_ok_and(|path| !path.contains(|char: char| char.is_ascii_control()))
+}
+
+fn access_log() -> Option<Vec<Ask>> {
+    let log = shared("data/logs/elastic_apache_combined.log")?;
+    let log = read(&log);
+    let lines = log.lines().map(|line| {
+        let request = line.split('"').nth(1).expect("a request line");
+        let mut words = request.split(' ');
+        let (method, target) = (words.next().unwrap(), words.next().unwrap());
+        let length = if method == "POST" {
+            "Content-Length: 0\r\n"
+        } else {
+            ""
+        };
+        ask(method, target, length, "")
+    });
+    Some(lines.collect())
+}
+
+fn nextcloud() -> Option<Vec<Ask>> {
+    let records = records("data/requests/crs_plugin_nextcloud.ndjson")?;
+    let asks = records.iter().map(|record| {
+        let mut body = record["body"].as_str().unwrap_or_default().to_owned();
+        let mut lines = String::new();
+        let mut stated = false;
+        for (name, value) in record["headers"].as_object().unwrap() {
+            let value = value
+                .as_str()
+                .map_or_else(|| value.to_string(), ToOwned::to_owned);
+            if name.eq_ignore_ascii_case("content-length") {
+                stated = true;
+                // The corpus states other lengths than its bodies have.
+                let length = value.parse().unwrap();
+                body = format!("{body:length$}");
+                body.truncate(length);
+            }
+            if name != "Host" {
+                write!(lines, "{name}: {value}\r\n").unwrap();
+            }
+        }
+        if !stated && !body.is_empty() {
+            write!(lines, "Content-Length: {}\r\n", body.len()).unwrap();
+        }
+        ask(text(record, "method"), text(record, "uri"), &lines, &body)
+    });
+    Some(asks.collect())
+}
+
+fn ask(method: &str, target: &str, lines: &str, body: &str) -> Ask {
+    let host = if lines.contains("host: cloud.example.com") {
+        ""
+    } else {
+        "Host: localhost\r\n"
+    };
+    Ask {
+        method: method.to_owned(),
+        target: target.to_owned(),
+        bytes: format!("{method} {target} HTTP/1.1\r\n{host}{lines}\r\n{body}").into_bytes(),
+    }
+}
+
+fn records(file: &str) -> Option<Vec<Value>> {
+    let text = read(&shared(file)?);
+    Some(
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect(),
+    )
+}
+
+fn text<'r>(record: &'r Value, key: &str) -> &'r str {
+    record[key].as_str().unwrap_or_default()
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test reads its data")]
+fn read(file: &std::path::Path) -> String {
+    String::from_utf8_lossy(&fs::read(file).unwrap()).into_owned()
+}

@@ -1,1 +1,183 @@
-//! To come.
+//! Judging a clean request allocates nothing, however large the policy is.
+
+use std::{
+    convert::Infallible,
+    fmt::Write as _,
+    future::{Ready, ready},
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
+
+use bytes::Bytes;
+use gabion::HeadService;
+use http::{Request, Response};
+use http_body_util::Empty;
+use tower::{Layer, Service};
+
+use crate::support::in_process::{Ask, Folder, Wall, get};
+
+/// A service whose own answers cost nothing.
+struct Weightless;
+
+impl Service<Request<()>> for Weightless {
+    type Response = Response<Empty<Bytes>>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<()>) -> Self::Future {
+        drop(request);
+        ready(Ok(Response::new(Empty::new())))
+    }
+}
+
+/// Thousands of rules of every kind, ten thousand banned networks, proxies to walk past.
+fn policy() -> String {
+    let mut policy = String::from(
+        r#"
+        version = 1
+        [client]
+        trusted_proxies = ["10.0.0.0/8", "172.31.0.0/16", "fd00::/8"]
+        [allow]
+        networks = ["192.0.2.7", "2001:db8:a110::/48"]
+        paths = ["/.well-known/acme-challenge/"]
+        [ban]
+        files = ["drop.netset"]
+        [[deny]]
+        id = "observed"
+        regex = ['(?i)\.(sql|tar\.gz)$']
+        mode = "observe"
+        "#,
+    );
+    for n in 0..4_000 {
+        let part = match n % 20 {
+            0..5 => format!("exact = '/exact/{n}'"),
+            5..10 => format!("prefix = '/prefix{n}/deep'"),
+            10..15 => format!("names = 'name{n}.cfg'"),
+            15..19 => format!("extensions = 'ext{n}'"),
+            _ => format!("regex = '^/wp-(content|includes)/{n}/.*\\.(bak|old)$'"),
+        };
+        write!(policy, "[[deny]]\nid = 'rule-{n}'\n{part}\n").unwrap();
+    }
+    policy
+}
+
+fn networks() -> String {
+    let listed = |n: u32| format!("45.{}.{}.0/24\n2a0e:{n:x}::/32\n", n / 256, n % 256);
+    (0..5_000).map(listed).collect()
+}
+
+fn wall() -> (Wall, Folder) {
+    let folder = Folder::new("clean_request");
+    folder.write("drop.netset", &networks());
+    let policy = folder.write("policy.toml", &policy());
+    (Wall::built(|guard| guard.with_policy_file(policy)), folder)
+}
+
+/// What a browser sends, through two proxies.
+fn browser(target: &str) -> Ask {
+    let agent = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0";
+    [
+        ("user-agent", agent),
+        (
+            "accept",
+            "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+        ),
+        ("accept-language", "de,en-US;q=0.7,en;q=0.3"),
+        ("accept-encoding", "gzip, deflate, br, zstd"),
+        (
+            "cookie",
+            "session=0123456789abcdef0123456789abcdef; theme=dark",
+        ),
+        ("connection", "keep-alive"),
+        ("sec-fetch-mode", "navigate"),
+        ("x-forwarded-for", "6.6.6.6, 203.0.113.9"),
+        ("x-forwarded-for", "172.31.4.4"),
+    ]
+    .into_iter()
+    .fold(get(target).from("10.0.0.1"), |ask, (name, value)| {
+        ask.header(name, value)
+    })
+}
+
+/// How often a request makes somebody allocate, from `poll_ready` to the head of the answer.
+fn allocations(service: &mut HeadService<Weightless>, ask: Ask, status: u16) -> u64 {
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut answer = None;
+    let counted = allocation_counter::measure(|| {
+        let ready = Service::<Request<()>>::poll_ready(service, &mut cx);
+        assert_eq!(ready, Poll::Ready(Ok(())));
+        let response = pin!(service.call(ask.0));
+        if let Poll::Ready(Ok(response)) = response.poll(&mut cx) {
+            answer = Some(response.status());
+        }
+    });
+    assert_eq!(answer.expect("nothing in the way waits"), status);
+    counted.count_total
+}
+
+/// The same, once all that is made on first use has been made.
+#[track_caller]
+fn settled(service: &mut HeadService<Weightless>, ask: &Ask, status: u16) -> u64 {
+    for _ in 0..8 {
+        allocations(service, ask.clone(), status);
+    }
+    allocations(service, ask.clone(), status)
+}
+
+#[test]
+fn clean_request_allocates_nothing() {
+    let (wall, _folder) = wall();
+    wall.ban("198.51.100.7");
+    let mut service = wall.guard.layer().layer(Weightless);
+    let direct = |addr| get("/a").from(addr);
+    for ask in [
+        browser("/"),
+        browser("/wp-content/themes/dark/style.css?ver=6.5"),
+        browser("/index.php/apps/files/ajax/list.js"),
+        browser("/a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p/q/r/s/t/u/v/w/x/y/z/photo-2024~1.jpeg"),
+        direct("203.0.113.9"),
+        direct("2001:db8::1"),
+        direct("::ffff:203.0.113.9"),
+        direct("203.0.113.9")
+            .method("POST")
+            .header("content-length", "5"),
+    ] {
+        assert_eq!(settled(&mut service, &ask, 200), 0, "{ask:?}");
+    }
+    assert_eq!(wall.told.take().len(), 0, "all of them are clean");
+}
+
+#[test]
+fn unseen_path_allocates_nothing_once_the_expressions_are_warm() {
+    let (wall, _folder) = wall();
+    let mut service = wall.guard.layer().layer(Weightless);
+    let page = |n: u32| browser(&format!("/wp-content/uploads/2024/image-{n}.jpeg"));
+    for n in 0..1_000 {
+        allocations(&mut service, page(n), 200);
+    }
+    let unseen: u64 = (1_000..2_000)
+        .map(|n| allocations(&mut service, page(n), 200))
+        .sum();
+    assert_eq!(unseen, 0, "in a thousand requests");
+}
+
+#[test]
+fn odd_path_and_denial_allocate_a_bounded_few() {
+    let (wall, _folder) = wall();
+    let mut service = wall.guard.layer().layer(Weightless);
+    for (target, status, most) in [
+        ("/caf%C3%A9/men%C3%BC", 200, 10),
+        ("/a;v=1/b%20c", 200, 10),
+        ("/x/name10.cfg", 403, 6),
+        ("/..%255c..%252f%2e", 400, 20),
+    ] {
+        let few = settled(&mut service, &browser(target), status);
+        println!("{target}: {few}");
+        assert!((1..=most).contains(&few), "{target}: {few} allocations");
+        wall.told.take();
+    }
+}

@@ -1,1 +1,114 @@
-//! To come.
+//! Each verdict but a pass is told, with all that a person needs and nothing that forges a log.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use gabion::{Event, Mode, Reason, RequestEvent, What};
+
+use crate::support::in_process::{Answer, Wall, get};
+
+const POLICY: &str = r#"
+    version = 1
+    [client]
+    trusted_proxies = ["10.0.0.0/8"]
+    [allow]
+    networks = ["192.0.2.7"]
+    [[deny]]
+    id = "dotfiles"
+    names = [".env"]
+    [[deny]]
+    id = "dumps"
+    regex = ['\.sql$']
+    then = "404"
+    mode = "observe"
+"#;
+
+/// The one event of an answer.
+#[track_caller]
+fn only(answer: Answer) -> RequestEvent {
+    match <[Event; 1]>::try_from(answer.events) {
+        Ok([Event::Request(event)]) => event,
+        other => panic!("not one event about a request: {other:?}"),
+    }
+}
+
+#[test]
+fn denial_tells_who_what_why_where_and_when() {
+    let wall = Wall::of(POLICY);
+    wall.guard.live().replace(POLICY).unwrap();
+    wall.told.take();
+    wall.clock.advance(Duration::from_secs(90));
+    let ask = get("/a/%2Eenv?x=1")
+        .method("POST")
+        .from("10.0.0.1")
+        .xff("203.0.113.9");
+    let event = only(wall.send(ask));
+
+    assert_eq!(event.at, UNIX_EPOCH + Duration::from_secs(90));
+    assert_eq!(event.client.to_string(), "203.0.113.9");
+    assert_eq!(event.peer.to_string(), "10.0.0.1");
+    assert_eq!(
+        (event.method.as_str(), &*event.target),
+        ("POST", &b"/a/%2Eenv?x=1"[..])
+    );
+    assert_eq!(event.generation, 1);
+    let What::Denied(denial) = &event.what else {
+        panic!("{event}");
+    };
+    assert_eq!((denial.status.as_u16(), denial.mode), (403, Mode::Enforce));
+    assert_eq!(denial.cause.rule.as_str(), "dotfiles");
+    assert_eq!(denial.cause.reason, Reason::Name);
+    assert_eq!(denial.cause.evidence.as_bytes(), b".env");
+    assert_eq!(denial.cause.view.unwrap().to_string(), "decoded");
+    assert_eq!(
+        event.to_string(),
+        r#"203.0.113.9 POST /a/%2Eenv?x=1 deny with 403: rule dotfiles: a segment is named ".env" in the path decoded"#
+    );
+}
+
+#[test]
+fn observed_denial_is_told_as_such() {
+    let event = only(Wall::of(POLICY).send("/dump.sql"));
+    assert!(matches!(&event.what, What::Denied(denial) if denial.mode == Mode::Observe));
+    assert_eq!(
+        event.to_string(),
+        r#"203.0.113.9 GET /dump.sql would deny with 404: rule dumps: expression matches "/dump.sql" in the path as sent"#
+    );
+}
+
+#[test]
+fn allow_is_told_and_a_pass_is_not() {
+    let wall = Wall::of(POLICY);
+    let event = only(wall.send(get("/.env").from("192.0.2.7")));
+    assert!(matches!(&event.what, What::Allowed(cause) if cause.rule == *"allow/network"));
+    assert_eq!(wall.send("/environment").words(), [""; 0]);
+}
+
+#[test]
+fn attack_strings_are_told_escaped() {
+    let wall = Wall::of(POLICY);
+    for (target, shown) in [
+        ("/%1b[2J/.env", r"%1b[2J"),
+        ("/.env/\"x\\", r"/\x22x\x5c"),
+        ("/.env/\u{202e}gpj.exe", r"\xe2\x80\xaegpj.exe"),
+        ("/%0d%0aFORGED%20203.0.113.1/.env", "%0d%0aFORGED"),
+        ("/x%e2%80%ae%0a%2esql", r"/x\xe2\x80\xae\x0a.sql"),
+    ] {
+        let told = wall.send(target).words().join("; ");
+        assert!(
+            told.bytes().all(|byte| matches!(byte, b' '..=b'~')),
+            "{target}: {told:?}"
+        );
+        assert!(told.contains(shown), "{target}: {told:?}");
+    }
+}
+
+#[test]
+fn long_targets_are_cut() {
+    let event = only(Wall::of(POLICY).send(&*format!("/.env/{}", "x".repeat(5000))));
+    assert_eq!(event.target.len(), RequestEvent::MAX_TARGET);
+    let event = only(Wall::of(POLICY).send(&*format!("/{}.sql", "y".repeat(5000))));
+    assert!(
+        event.to_string().ends_with("y…\" in the path as sent"),
+        "{event}"
+    );
+}

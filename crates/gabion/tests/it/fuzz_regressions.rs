@@ -1,1 +1,65 @@
-//! To come.
+//! What fuzzing starts from, and what it ever found, keeps to the laws.
+
+use std::{fs, path::Path, str};
+
+use gabion_testkit::laws;
+
+type Law = fn(&[u8]);
+
+/// Each target with the law that it asks.
+const TARGETS: [(&str, Law); 2] = [
+    ("path_views", laws::path_views),
+    ("policy_document", |text| {
+        // The target is only given texts.
+        if let Ok(text) = str::from_utf8(text) {
+            laws::policy_document(text);
+        }
+    }),
+];
+
+fn fuzz() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz"))
+}
+
+/// The names in a folder, in order.
+fn names(folder: &Path) -> Vec<String> {
+    let entries =
+        fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name();
+    let mut names: Vec<_> = entries
+        .map(|entry| name(entry).into_string().unwrap())
+        .collect();
+    names.sort_unstable();
+    names
+}
+
+/// Holds every input of a folder to `law`; says how many there were.
+#[expect(clippy::disallowed_methods, reason = "a test reads its inputs")]
+fn replay(folder: &Path, law: Law) -> usize {
+    let inputs: Vec<_> = names(folder)
+        .into_iter()
+        .filter(|name| name != ".gitkeep")
+        .collect();
+    for name in &inputs {
+        let input = fs::read(folder.join(name)).unwrap();
+        // Shown if the law is broken.
+        println!("{name}: {}", input.escape_ascii());
+        law(&input);
+    }
+    inputs.len()
+}
+
+#[test]
+fn seeds_and_regressions_keep_to_the_laws() {
+    for (target, law) in TARGETS {
+        let seeds = replay(&fuzz().join("seeds").join(target), law);
+        assert!(seeds > 0, "{target} has no seed");
+        replay(&fuzz().join("regressions").join(target), law);
+    }
+}
+
+#[test]
+fn every_target_is_replayed() {
+    let targets = names(&fuzz().join("fuzz_targets"));
+    assert_eq!(targets, TARGETS.map(|(target, _)| format!("{target}.rs")));
+}

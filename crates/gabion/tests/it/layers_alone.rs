@@ -1,1 +1,132 @@
-//! To come.
+//! Each watchman is a layer by itself; stacked by hand, layers judge apart.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use gabion::{
+    Allow, AllowConfig, Ban, BanConfig, BanTable, ClientRules, Clock, Deny, DenyRule, HeadLayer,
+    List, Mode, Sanity, SystemClock, Then,
+};
+use gabion_testkit::{ManualClock, Recorder};
+use http::{Request, Response};
+use http_body_util::Full;
+use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+
+use crate::support::in_process::{self, Ask, get};
+
+const HOUR: Duration = Duration::from_hours(1);
+
+fn clients() -> ClientRules {
+    ClientRules::default()
+}
+
+fn deny(then: Then) -> Deny {
+    let rule = DenyRule::new("dotfiles").names([".env"]).then(then);
+    Deny::compile(&[rule], Mode::Enforce, HOUR).unwrap()
+}
+
+fn ban(table: &Arc<BanTable>) -> Ban {
+    let list = List::parse("drop.netset", "198.51.100.0/24").unwrap();
+    Ban::compile(
+        &BanConfig::default(),
+        vec![list],
+        Mode::Enforce,
+        table.clone(),
+    )
+    .unwrap()
+}
+
+/// The service that each stack stands before.
+fn service()
+-> impl Service<Request<()>, Response = Response<Full<Bytes>>, Error = Infallible, Future: Send> + Clone
+{
+    service_fn(|request: Request<()>| async move { Ok(in_process::inner(&request)) })
+}
+
+/// The statuses that a stack answers with, one request after the other.
+fn statuses<S, B, const N: usize>(guarded: &S, asks: [Ask; N]) -> [u16; N]
+where
+    S: Service<Request<()>, Response = Response<B>, Error = Infallible> + Clone,
+{
+    asks.map(|Ask(request)| {
+        let Ok(response) = guarded.clone().oneshot(request).now_or_never().unwrap();
+        response.status().as_u16()
+    })
+}
+
+#[test]
+fn deny_alone() {
+    let told = Arc::new(Recorder::default());
+    let layer = HeadLayer::of(deny(Then::Ban(None)), clients()).with_sink(told.clone());
+    let guarded = ServiceBuilder::new().layer(layer).service(service());
+    let asks = [get("/.env"), get("/%2eenv"), get("/env"), get("/%00")];
+    assert_eq!(
+        statuses(&guarded, asks),
+        [403, 403, 200, 200],
+        "without a table it only refuses"
+    );
+    assert_eq!(told.take().len(), 2);
+}
+
+#[test]
+fn ban_alone_with_its_table() {
+    let table = Arc::new(BanTable::new(8));
+    let layer = HeadLayer::of(ban(&table), clients());
+    let guarded = ServiceBuilder::new().layer(layer).service(service());
+    let asks = [get("/").from("198.51.100.7"), get("/.env")];
+    assert_eq!(statuses(&guarded, asks), [403, 200]);
+}
+
+#[test]
+fn sanity_alone() {
+    let layer = HeadLayer::of(Sanity::default(), clients());
+    let guarded = ServiceBuilder::new().layer(layer).service(service());
+    let asks = [get("/%00"), get("/").without_host(), get("/.env")];
+    assert_eq!(statuses(&guarded, asks), [400, 400, 200]);
+}
+
+#[test]
+fn two_layers_share_a_table_of_bans() {
+    let (table, clock) = (Arc::new(BanTable::new(8)), Arc::new(ManualClock::default()));
+    let outer = HeadLayer::of(ban(&table), clients()).with_clock(clock.clone());
+    let inner = HeadLayer::of(deny(Then::Ban(None)), clients())
+        .with_bans(table)
+        .with_clock(clock.clone());
+    let guarded = ServiceBuilder::new()
+        .layer(outer)
+        .layer(inner)
+        .service(service());
+    let asks = [get("/"), get("/.env"), get("/"), get("/").from("192.0.2.1")];
+    assert_eq!(statuses(&guarded, asks), [200, 403, 403, 200]);
+    clock.advance(HOUR);
+    assert_eq!(statuses(&guarded, [get("/")]), [200]);
+}
+
+#[test]
+fn what_one_layer_allows_the_next_still_judges() {
+    let networks = vec!["198.51.100.7".parse().unwrap()];
+    let config = AllowConfig {
+        networks,
+        ..AllowConfig::default()
+    };
+    let allow = HeadLayer::of(Allow::compile(&config).unwrap(), clients());
+    let ban = HeadLayer::of(ban(&Arc::new(BanTable::new(8))), clients());
+    let guarded = ServiceBuilder::new()
+        .layer(allow)
+        .layer(ban)
+        .service(service());
+    assert_eq!(statuses(&guarded, [get("/").from("198.51.100.7")]), [403]);
+}
+
+#[test]
+fn clocks_of_layers_made_apart_agree() {
+    let first = SystemClock::new();
+    while first.now().mono() < Duration::from_millis(2) {}
+    let before = first.now().mono();
+    let later = SystemClock::new().now().mono();
+    assert!(
+        later >= before,
+        "a ban placed by one layer would be over for another: {later:?}"
+    );
+}

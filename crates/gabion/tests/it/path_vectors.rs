@@ -1,1 +1,194 @@
-//! To come.
+//! The 181 path vectors, as bytes over sockets: what a rule denies never reaches the server behind,
+//! and what passes reaches it as it was judged.
+
+use std::sync::{Arc, Mutex};
+
+use gabion_proxy::Protocols;
+use gabion_testkit::{Answer, Recorder, rows, unescape};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    net::TcpListener,
+};
+
+use crate::support::sockets::{Front, builder, rule_of};
+
+const VECTORS: &str = include_str!("../../../inspect/testdata/deny.tsv");
+
+/// As nginx users write them: see `columns` in `crates/inspect/src/deny/tests.rs`.
+const LITERAL: &str = r"
+version = 1
+[[deny]]
+id = 'php'
+regex = '\.php$'
+[[deny]]
+id = 'pub'
+regex = '^/public/'
+";
+
+/// As gabion offers them.
+const TYPED: &str = "
+version = 1
+[[deny]]
+id = 'php'
+extensions = ['php', 'php3', 'php4', 'php5', 'php6', 'php7', 'php8', 'phtml', 'phar', 'phps', 'pht']
+[[deny]]
+id = 'pub'
+prefix = '/public'
+";
+
+/// What must become of a row.
+#[derive(Debug, PartialEq)]
+enum Fate {
+    /// hyper refuses the bytes; no one else has seen them.
+    Hyper,
+    /// A rule refuses.
+    Refused(u16, String),
+    /// The server behind sees exactly this.
+    Reached(Vec<u8>),
+}
+
+/// A server that remembers request lines byte by byte.
+struct Raw {
+    url: String,
+    lines: Arc<Mutex<Vec<Vec<u8>>>>,
+}
+
+impl Raw {
+    async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let lines: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
+        let seen = Arc::clone(&lines);
+        tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                let seen = Arc::clone(&seen);
+                tokio::spawn(async move {
+                    let mut socket = BufReader::new(socket);
+                    let mut line = Vec::new();
+                    let mut first = true;
+                    while socket.read_until(b'\n', &mut line).await.unwrap_or(0) > 0 {
+                        if std::mem::take(&mut first) {
+                            seen.lock().unwrap().push(line.trim_ascii_end().to_vec());
+                        }
+                        if line == b"\r\n" {
+                            first = true;
+                            let ok = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+                            let _ = socket.write_all(ok).await;
+                        }
+                        line.clear();
+                    }
+                });
+            }
+        });
+        Self { url, lines }
+    }
+}
+
+#[tokio::test]
+async fn literal_column() {
+    column("literal", 6, LITERAL).await;
+}
+
+#[tokio::test]
+async fn typed_column() {
+    column("typed", 7, TYPED).await;
+}
+
+async fn column(name: &str, at: usize, policy: &str) {
+    let behind = Raw::start().await;
+    let events = Arc::new(Recorder::default());
+    let guard = builder(events.clone()).with_policy(policy, name).unwrap();
+    let front = Front::speaking(Protocols::Http1, &behind.url, guard);
+    let rows = rows(VECTORS);
+    assert_eq!(rows.len(), 181, "the vectors are not all here");
+    let mut wrong = Vec::new();
+    let (mut refused, mut reached, mut by_hyper) = (0, 0, 0);
+    for row in &rows {
+        let target = unescape(row[2]);
+        let mut wire = front.connect().await;
+        let request = [b"GET ", &*target, b" HTTP/1.1\r\nHost: localhost\r\n\r\n"].concat();
+        wire.send(&request).await;
+        let answer = wire.answer("GET").await;
+        let rules: Vec<_> = events
+            .take()
+            .iter()
+            .map(|event| rule_of(event).map(ToOwned::to_owned))
+            .collect();
+        let seen = std::mem::take(&mut *behind.lines.lock().unwrap());
+        let fate = fate(row, at, &target);
+        match fate {
+            Fate::Hyper => by_hyper += 1,
+            Fate::Refused(..) => refused += 1,
+            Fate::Reached(_) => reached += 1,
+        }
+        if !came_true(&fate, answer.as_ref(), &rules, &seen) {
+            let status = answer.map(|answer| answer.status);
+            wrong.push(format!(
+                "row {} {}: {fate:?}, but {status:?} {rules:?} {seen:?}",
+                row[0], row[2]
+            ));
+        }
+    }
+    println!(
+        "path vectors, {name}: {} of {} as measured ({refused} refused, {by_hyper} refused by hyper, {reached} passed on)",
+        rows.len() - wrong.len(),
+        rows.len()
+    );
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn fate(row: &[&str], at: usize, target: &[u8]) -> Fate {
+    if row[5] == "400" {
+        return Fate::Hyper;
+    }
+    match row[at] {
+        "pass" => Fate::Reached([b"GET ", &*origin_form(target), b" HTTP/1.1"].concat()),
+        rule @ ("php" | "pub") => Fate::Refused(403, rule.to_owned()),
+        "400 badform" => Fate::Refused(400, "path/form".to_owned()),
+        "400 badpct" => Fate::Refused(400, "path/escape".to_owned()),
+        "400 badutf8" => Fate::Refused(400, "path/utf8".to_owned()),
+        "400 ctl" => Fate::Refused(400, "path/control".to_owned()),
+        "400 decctl" => Fate::Refused(400, "path/escaped-control".to_owned()),
+        other => panic!("row {}: what is {other}?", row[0]),
+    }
+}
+
+fn came_true(
+    fate: &Fate,
+    answer: Option<&Answer>,
+    rules: &[Option<String>],
+    seen: &[Vec<u8>],
+) -> bool {
+    let Some(answer) = answer else { return false };
+    let status = answer.status.as_u16();
+    match fate {
+        Fate::Hyper => status == 400 && rules.is_empty() && seen.is_empty(),
+        Fate::Refused(with, by) => {
+            status == *with && rules == [Some(by.clone())] && seen.is_empty()
+        }
+        Fate::Reached(line) => status == 200 && rules.is_empty() && seen == [line.clone()],
+    }
+}
+
+/// The target as a server must be sent it: scheme and authority gone, the fragment cut, `/` where
+/// there is no path, and every other byte as it came.
+fn origin_form(target: &[u8]) -> Vec<u8> {
+    let end = target
+        .iter()
+        .position(|&byte| byte == b'#')
+        .unwrap_or(target.len());
+    let target = &target[..end];
+    if target.starts_with(b"/") {
+        return target.to_vec();
+    }
+    let scheme = target
+        .windows(3)
+        .position(|three| three == b"://")
+        .expect("an absolute form");
+    let rest = &target[scheme + 3..];
+    match rest.iter().position(|&byte| b"/?".contains(&byte)) {
+        Some(path) if rest[path] == b'/' => rest[path..].to_vec(),
+        Some(query) => [b"/", &rest[query..]].concat(),
+        None => b"/".to_vec(),
+    }
+}

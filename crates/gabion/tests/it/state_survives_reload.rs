@@ -1,1 +1,132 @@
-//! To come.
+//! A new policy judges new requests: bans stand, and what has begun ends as it began.
+
+use std::{convert::Infallible, time::Duration};
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use gabion::{Event, Facts, Inspect, Offence, Outcome, RuleId, Source, Trace, Verdict};
+use http::{Request, Response, StatusCode};
+use http_body_util::Empty;
+use tokio::sync::Notify;
+use tower::{Layer, ServiceExt, service_fn};
+
+use crate::support::in_process::{Wall, get};
+
+const OLD: &str = r#"
+    version = 1
+    [[deny]]
+    id = "old"
+    exact = ["/old"]
+    then = "ban 10m"
+"#;
+const NEW: &str = r#"
+    version = 1
+    [client]
+    private = true
+    [[deny]]
+    id = "new"
+    exact = ["/new"]
+    then = "ban 1h"
+"#;
+
+#[test]
+fn timed_ban_stands_under_every_policy_that_follows() {
+    let wall = Wall::of(OLD);
+    wall.send("/old");
+    for (policy, elsewhere) in [(NEW, "/new"), (OLD, "/old")] {
+        wall.guard.live().replace(policy).unwrap();
+        wall.told.take();
+        assert_eq!(wall.verdict("/"), "403 ban/timed");
+        assert_ne!(
+            wall.verdict(get(elsewhere).from("198.51.100.7")),
+            "200",
+            "and it is in force"
+        );
+        wall.guard.bans().lift("198.51.100.7/32".parse().unwrap());
+        wall.clock.advance(Duration::from_mins(4));
+    }
+    wall.clock.advance(Duration::from_mins(2));
+    assert_eq!(wall.verdict("/"), "200", "it ends when it would have");
+}
+
+#[test]
+fn generation_counts_policies_and_stands_in_events() {
+    let wall = Wall::of(OLD);
+    for (generation, policy, target) in [(1, NEW, "/new"), (2, OLD, "/old"), (3, OLD, "/old")] {
+        let replaced = wall.guard.live().replace(policy).unwrap();
+        assert_eq!(replaced.generation, generation);
+        let words = format!("policy {generation} in force, 1 rules");
+        assert_eq!(wall.told.take_words(), [words]);
+        let client = format!("198.51.100.{generation}");
+        match wall.send(get(target).from(&client)).events.first() {
+            Some(Event::Request(event)) => assert_eq!(event.generation, generation),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(wall.guard.live().current().generation, 3);
+}
+
+/// Bans whoever asked for what is not there.
+struct NotFound;
+
+impl Inspect for NotFound {
+    fn name(&self) -> &'static str {
+        "not-found"
+    }
+
+    fn inspect(&self, _facts: &Facts<'_>, _trace: &mut Trace) -> Verdict {
+        Verdict::Pass
+    }
+
+    fn learn(&self, _trace: &Trace, outcome: &Outcome) -> Option<Offence> {
+        (outcome.status == StatusCode::NOT_FOUND).then(|| Offence {
+            rule: RuleId::builtin("not-found"),
+            ban_for: Duration::from_mins(1),
+        })
+    }
+}
+
+#[test]
+fn request_ends_under_the_policy_that_it_began_with() {
+    let wall = Wall::built(|guard| guard.add_rule(NotFound).with_policy(OLD, "policy.toml"));
+    let answers = Notify::new();
+    let slow = service_fn(|_: Request<()>| async {
+        answers.notified().await;
+        let response = Response::builder().status(404);
+        Ok::<_, Infallible>(response.body(Empty::<Bytes>::new()).unwrap())
+    });
+    let guarded = wall.guard.layer().layer(slow);
+    let private = || get("/new").from("192.168.1.1");
+
+    let mut begun = Box::pin(guarded.oneshot(private().0));
+    assert!(
+        begun.as_mut().now_or_never().is_none(),
+        "the service has not answered yet"
+    );
+    wall.guard.live().replace(NEW).unwrap();
+    wall.told.take();
+    answers.notify_one();
+    let Ok(response) = begun.now_or_never().expect("the service has answered");
+    assert_eq!(
+        response.status(),
+        404,
+        "the old policy lets it ask for /new"
+    );
+    let told = wall.told.take_words();
+    let why = "192.168.1.1/32 not banned by rule not-found: it is a private address";
+    assert!(
+        told.len() == 1 && told[0].starts_with(why),
+        "the old policy exempts it: {told:?}"
+    );
+
+    let denied = wall.send(private());
+    assert_eq!(
+        (denied.verdict().as_str(), denied.bans().len()),
+        ("403 new", 1)
+    );
+    assert_eq!(
+        wall.verdict(private()),
+        "403 ban/timed",
+        "the new policy does not"
+    );
+}

@@ -1,1 +1,4 @@
 //! What the promises share.
+
+pub(crate) mod in_process;
+pub(crate) mod sockets;

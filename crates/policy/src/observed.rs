@@ -1,0 +1,37 @@
+//! A user's own rule under a policy that only observes.
+
+use std::sync::Arc;
+
+use gabion_core::{Explanation, Facts, Inspect, Mode, Offence, Outcome, Trace, Verdict};
+
+/// An own rule whose denials do not act: it judges, and bans nobody for what it learns.
+pub(crate) struct Observed(pub(crate) Arc<dyn Inspect>);
+
+impl Observed {
+    fn soften(verdict: Verdict) -> Verdict {
+        match verdict {
+            Verdict::Deny(denial) => denial.with_mode(Mode::Observe).into(),
+            verdict => verdict,
+        }
+    }
+}
+
+impl Inspect for Observed {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn inspect(&self, facts: &Facts<'_>, trace: &mut Trace) -> Verdict {
+        Self::soften(self.0.inspect(facts, trace))
+    }
+
+    /// It learns as ever, for the day it acts.
+    fn learn(&self, trace: &Trace, outcome: &Outcome) -> Option<Offence> {
+        let _ = self.0.learn(trace, outcome);
+        None
+    }
+
+    fn explain(&self, facts: &Facts<'_>, trace: &mut Trace, steps: &mut Explanation) -> Verdict {
+        Self::soften(self.0.explain(facts, trace, steps))
+    }
+}

@@ -1,0 +1,152 @@
+//! Programs that others wrote, through the guard.
+
+use std::{
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+use gabion_testkit::{Behind, program};
+
+use crate::support::{Folder, Guard, text};
+
+const SPEAK: &str = r"
+import asyncio, sys, websockets
+
+async def speak(url):
+    async with websockets.connect(url) as socket:
+        for text in ('one', 'x' * 100_000, 'three'):
+            await socket.send(text)
+            assert await asyncio.wait_for(socket.recv(), 10) == text
+        await asyncio.wait_for(await socket.ping(), 10)
+    print('closed', socket.close_code)
+    try:
+        async with websockets.connect(url.replace('/ws', '/.git/ws')):
+            print('opened')
+    except Exception as refusal:
+        print('refused', '403' in str(refusal))
+
+asyncio.run(speak(sys.argv[1]))
+";
+
+/// Runs a program to its end, or for as long as a test may take.
+async fn run(mut command: Command) -> Output {
+    command.stdin(Stdio::null());
+    let run = tokio::task::spawn_blocking(move || command.output().unwrap());
+    run.await.unwrap()
+}
+
+fn curl(curl: &Path, url: &str) -> Command {
+    let mut command = Command::new(curl);
+    command.args([
+        "--silent",
+        "--show-error",
+        "--noproxy",
+        "*",
+        "--max-time",
+        "15",
+    ]);
+    command.args(["--write-out", "\n%{http_version} %{http_code}", url]);
+    command
+}
+
+#[tokio::test]
+async fn curl_speaks_http2_only_where_it_is_on() {
+    let Some(program) = program("curl") else {
+        return;
+    };
+    let behind = Behind::start().await;
+    for (args, works) in [(vec!["--h2"], true), (vec![], false)] {
+        let guard = Guard::start(&[&["--upstream", &behind.url()], &*args].concat()).await;
+        let url = format!("http://{}/x", guard.addr());
+        let mut http2 = curl(&program, &url);
+        http2.arg("--http2-prior-knowledge");
+        let output = run(http2).await;
+        assert_eq!(output.status.success(), works, "{}", text(&output.stderr));
+        assert_eq!(behind.take().len(), usize::from(works));
+        if works {
+            assert_eq!(text(&output.stdout), "ok\n2 200");
+        }
+        let output = run(curl(&program, &url)).await;
+        assert_eq!(
+            text(&output.stdout),
+            "ok\n1.1 200",
+            "{}",
+            text(&output.stderr)
+        );
+        let seen = behind.take();
+        assert_eq!((seen.len(), &*seen[0].target), (1, "/x"));
+        let output = run(curl(&program, &format!("http://{}/.env", guard.addr()))).await;
+        assert!(text(&output.stdout).ends_with("\n1.1 403"));
+    }
+}
+
+#[tokio::test]
+async fn python_speaks_through_a_websocket() {
+    let Some(python) = python_with_websockets().await else {
+        return;
+    };
+    let guard = Guard::start(&[]).await;
+    let mut speak = Command::new(python);
+    speak.args(["-c", SPEAK, &format!("ws://{}/ws", guard.addr())]);
+    let output = run(speak).await;
+    assert_eq!(
+        text(&output.stdout),
+        "closed 1000\nrefused True\n",
+        "{}",
+        text(&output.stderr)
+    );
+    guard
+        .logged(["denied", "target=/.git/ws", "rule=dotfiles"])
+        .await;
+}
+
+/// Debian's python3, for which it has the package python3-websockets.
+async fn python_with_websockets() -> Option<&'static str> {
+    const PYTHON: &str = "/usr/bin/python3";
+    let mut import = Command::new(PYTHON);
+    import.args(["-c", "import websockets"]);
+    if Path::new(PYTHON).exists() && run(import).await.status.success() {
+        return Some(PYTHON);
+    }
+    // Skips aloud, or fails where programs are required.
+    program("python3 with its package websockets");
+    None
+}
+
+#[tokio::test]
+async fn browser_shows_the_page_and_its_echo() {
+    let Some(chromium) = program("chromium") else {
+        return;
+    };
+    let guard = Guard::start(&[]).await;
+    let profile = Folder::new("chromium");
+    let mut browse = Command::new("timeout");
+    browse.arg("60").arg(chromium);
+    browse.args([
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--no-first-run",
+    ]);
+    browse.args([
+        "--disable-background-networking",
+        "--disable-component-update",
+    ]);
+    browse.args([
+        "--disable-sync",
+        "--no-proxy-server",
+        "--virtual-time-budget=5000",
+    ]);
+    browse.arg(format!("--user-data-dir={}", profile.path().display()));
+    browse.args(["--dump-dom", &format!("http://{}/", guard.addr())]);
+    let output = run(browse).await;
+    let dom = text(&output.stdout);
+    for words in ["<span id=\"state\">open</span>", "&lt; first message"] {
+        assert!(
+            dom.contains(words),
+            "no {words} in\n{dom}\n{}",
+            text(&output.stderr)
+        );
+    }
+    assert!(!guard.log().contains("denied"), "{}", guard.log());
+}

@@ -1,0 +1,117 @@
+//! What it does without serving.
+
+use crate::support::{Folder, guard, text};
+
+#[test]
+fn policy_that_init_writes_holds() {
+    let folder = Folder::new("init");
+    let policy = folder.file("policy.toml");
+    let init = guard(["init", &policy]);
+    assert!(init.status.success());
+    assert!(text(&init.stdout).contains(&format!("guard --policy {policy}")));
+    let check = guard(["check", &policy]);
+    assert!(check.status.success(), "{}", text(&check.stderr));
+    assert_eq!(
+        text(&check.stdout),
+        format!("{policy}: 4 deny rules, 0 banned networks, 1 allowed entries; 4 cases hold\n")
+    );
+    // A policy is never overwritten.
+    let again = guard(["init", &policy]);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(text(&again.stderr).contains(&policy));
+}
+
+#[test]
+fn check_names_every_fault_with_its_place() {
+    let folder = Folder::new("check");
+    let document = "version = 1\nmod = 'enforce'\n\n[[deny]]\nid = 'php'\nextensions = ['p/hp']\n";
+    let policy = folder.write("policy.toml", document);
+    let check = guard(["check", &policy]);
+    assert_eq!(check.status.code(), Some(1));
+    assert_eq!(text(&check.stdout), "");
+    let error = text(&check.stderr);
+    for words in [
+        format!("{policy}:2:1"),
+        "did you mean `mode`?".to_owned(),
+        format!("{policy}:6:15"),
+    ] {
+        assert!(error.contains(&words), "no `{words}` in\n{error}");
+    }
+}
+
+#[test]
+fn check_holds_a_policy_to_its_cases() {
+    let folder = Folder::new("case");
+    let document = "version = 1\n[[expect]]\nrequest = 'GET /.env'\nverdict = 'deny'\n";
+    let policy = folder.write("policy.toml", document);
+    let check = guard(["check", &policy]);
+    assert_eq!(check.status.code(), Some(1));
+    assert!(
+        text(&check.stderr).contains(&format!("{policy}:")),
+        "{}",
+        text(&check.stderr)
+    );
+}
+
+#[test]
+fn missing_policy_is_named() {
+    for args in [["check", "nowhere.toml"], ["--policy", "nowhere.toml"]] {
+        let output = guard(args);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(
+            text(&output.stderr).contains("nowhere.toml"),
+            "{}",
+            text(&output.stderr)
+        );
+    }
+}
+
+#[test]
+fn explain_tells_every_step() {
+    let folder = Folder::new("explain");
+    let policy = folder.file("policy.toml");
+    guard(["init", &policy]);
+    let explain = guard([
+        "explain",
+        &policy,
+        "GET /index.ph%70",
+        "--from",
+        "198.51.100.7",
+    ]);
+    assert!(explain.status.success());
+    let steps = text(&explain.stdout);
+    for watchman in ["sanity", "allow", "ban", "deny"] {
+        assert!(
+            steps.lines().any(|line| line.starts_with(watchman)),
+            "no {watchman} in\n{steps}"
+        );
+    }
+    let last = steps.lines().last().unwrap();
+    assert!(
+        last.starts_with("verdict  deny with 403: rule php: "),
+        "{last}"
+    );
+    assert!(
+        last.ends_with("\"index.php\" in the path decoded"),
+        "{last}"
+    );
+    let passed = guard(["explain", &policy, "GET /"]);
+    assert!(text(&passed.stdout).ends_with("verdict  pass\n"));
+}
+
+#[test]
+fn upstream_that_cannot_be_spoken_to_is_refused_at_once() {
+    for url in [
+        "https://127.0.0.1:1",
+        "127.0.0.1:1",
+        "http://127.0.0.1:1/base",
+    ] {
+        let output = guard(["--upstream", url, "--listen", "127.0.0.1:0"]);
+        assert_eq!(output.status.code(), Some(2), "{url}");
+        assert!(
+            text(&output.stderr).contains(url),
+            "{}",
+            text(&output.stderr)
+        );
+    }
+}

@@ -1,0 +1,113 @@
+//! Ctrl-C.
+
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use gabion_testkit::Wire;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    net::{TcpListener, TcpStream},
+};
+use tokio_tungstenite::{connect_async, tungstenite::Message};
+
+use crate::support::{Guard, until};
+
+/// A server that answers when the test says so.
+struct Slow(TcpListener);
+
+impl Slow {
+    async fn start() -> (Self, String) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        (Self(listener), url)
+    }
+
+    /// Reads a request's head, and does not answer it.
+    async fn asked(&self) -> BufReader<TcpStream> {
+        let (socket, _) = self.0.accept().await.unwrap();
+        let mut socket = BufReader::new(socket);
+        let mut line = String::new();
+        while line != "\r\n" {
+            line.clear();
+            socket.read_line(&mut line).await.unwrap();
+        }
+        socket
+    }
+}
+
+async fn refuses_connections(guard: &Guard) -> bool {
+    TcpStream::connect(guard.addr()).await.is_err()
+}
+
+#[tokio::test]
+async fn request_under_way_is_finished_and_nothing_new_begins() {
+    for signal in ["INT", "TERM"] {
+        let (slow, url) = Slow::start().await;
+        let mut guard = Guard::start(&["--upstream", &url]).await;
+        let mut wire = guard.connect().await;
+        wire.send(b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            .await;
+        let mut upstream = slow.asked().await;
+        guard.signal(signal);
+        guard.logged(["no new connections"]).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert!(refuses_connections(&guard).await);
+        upstream
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow")
+            .await
+            .unwrap();
+        let answer = wire.answer("GET").await.expect("the answer, though late");
+        assert_eq!((answer.status.as_u16(), &*answer.text()), (200, "slow"));
+        assert!(guard.ended().await.success());
+        guard.logged(["stopped; nothing was cut"]).await;
+    }
+}
+
+#[tokio::test]
+async fn what_takes_longer_than_the_grace_is_cut_and_counted() {
+    let (slow, url) = Slow::start().await;
+    let mut guard = Guard::start(&["--upstream", &url, "--grace", "1"]).await;
+    let mut wire = Wire::connect(guard.addr()).await;
+    wire.send(b"GET /never HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .await;
+    let _upstream = slow.asked().await;
+    guard.signal("INT");
+    assert!(guard.ended().await.success());
+    guard
+        .logged(["stopped; cut 1 connections and 0 WebSockets"])
+        .await;
+    assert!(wire.answer("GET").await.is_none());
+}
+
+#[tokio::test]
+async fn websocket_goes_on_until_the_grace_is_over() {
+    let mut guard = Guard::start(&["--grace", "2"]).await;
+    let (mut socket, _) = connect_async(format!("ws://{}/ws", guard.addr()))
+        .await
+        .unwrap();
+    guard.signal("INT");
+    guard.logged(["no new connections"]).await;
+    socket.send(Message::text("still here")).await.unwrap();
+    assert_eq!(
+        socket.next().await.unwrap().unwrap(),
+        Message::text("still here")
+    );
+    assert!(guard.ended().await.success());
+    guard
+        .logged(["stopped; cut 0 connections and 1 WebSockets"])
+        .await;
+}
+
+#[tokio::test]
+async fn idle_connection_does_not_hold_it_up() {
+    let mut guard = Guard::start(&["--grace", "60"]).await;
+    let mut wire = guard.connect().await;
+    assert_eq!(wire.get("/", "").await.unwrap().status, 200);
+    guard.signal("INT");
+    assert!(guard.ended().await.success());
+    assert!(
+        until(|| guard.log().contains("nothing was cut").then_some(()))
+            .await
+            .is_some()
+    );
+}

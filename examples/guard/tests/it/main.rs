@@ -1,0 +1,16 @@
+//! The guard as its users meet it: the built binary, run as a program.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on should say so and stop"
+)]
+
+mod clients;
+mod commands;
+mod demo;
+mod drain;
+mod policy;
+mod support;
+mod upstream;

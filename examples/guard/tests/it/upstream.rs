@@ -1,0 +1,106 @@
+//! The server behind: always the one that was named.
+
+use gabion_testkit::Behind;
+use tokio::net::TcpListener;
+
+use crate::support::Guard;
+
+#[tokio::test]
+async fn dead_upstream_is_502_with_the_reason_in_the_log() {
+    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", gone.local_addr().unwrap());
+    drop(gone);
+    let guard = Guard::start(&["--upstream", &url]).await;
+    let answer = guard.connect().await.get("/x?y", "").await.unwrap();
+    assert_eq!(answer.status, 502);
+    assert!(
+        answer.text().contains("cannot be reached"),
+        "{}",
+        answer.text()
+    );
+    assert!(
+        !answer.text().contains(&url),
+        "what stands behind is nobody's business"
+    );
+    guard
+        .logged([
+            "WARN",
+            "GET \"/x?y\" from 127.0.0.1:",
+            "answered 502",
+            "Connection refused",
+            &url,
+        ])
+        .await;
+}
+
+#[tokio::test]
+async fn silent_upstream_is_504_with_the_reason_in_the_log() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let guard = Guard::start(&["--upstream", &url, "--timeout", "1"]).await;
+    assert_eq!(guard.status("/").await, 504);
+    guard
+        .logged(["WARN", "answered 504", "did not begin to answer within 1 s"])
+        .await;
+}
+
+#[tokio::test]
+async fn request_never_picks_the_upstream() {
+    let (behind, other) = (Behind::start().await, Behind::start().await);
+    let guard = Guard::start(&["--upstream", &behind.url()]).await;
+    let elsewhere = other.addr();
+    let mut wire = guard.connect().await;
+    let answer = wire
+        .get(&format!("http://{elsewhere}/absolute?q"), "")
+        .await
+        .unwrap();
+    assert_eq!(answer.status, 200);
+    let seen = behind.take();
+    assert_eq!(seen.len(), 1);
+    assert_eq!(seen[0].target, "/absolute?q");
+    assert_eq!(seen[0].headers["host"], elsewhere.to_string());
+
+    wire.send(format!("GET /host HTTP/1.1\r\nHost: {elsewhere}\r\n\r\n").as_bytes())
+        .await;
+    assert_eq!(wire.answer("GET").await.unwrap().status, 200);
+    assert_eq!(behind.take()[0].target, "/host");
+
+    for (request, status) in [
+        (
+            format!("CONNECT {elsewhere} HTTP/1.1\r\nHost: {elsewhere}\r\n\r\n"),
+            405,
+        ),
+        (
+            format!("GET http://me@{elsewhere}/ HTTP/1.1\r\nHost: {elsewhere}\r\n\r\n"),
+            400,
+        ),
+        (
+            format!("GET {elsewhere} HTTP/1.1\r\nHost: {elsewhere}\r\n\r\n"),
+            400,
+        ),
+    ] {
+        let mut wire = guard.connect().await;
+        wire.send(request.as_bytes()).await;
+        assert_eq!(
+            wire.answer("CONNECT").await.unwrap().status,
+            status,
+            "{request}"
+        );
+    }
+    assert!(behind.take().is_empty());
+    assert!(other.take().is_empty(), "another server was asked");
+}
+
+#[tokio::test]
+async fn upstream_is_told_who_asks() {
+    let behind = Behind::start().await;
+    let guard = Guard::start(&["--upstream", &behind.url()]).await;
+    let forged =
+        "X-Forwarded-For: 203.0.113.9\r\nForwarded: for=203.0.113.9\r\nX-Real-IP: 203.0.113.9\r\n";
+    guard.connect().await.get("/", forged).await.unwrap();
+    let headers = &behind.take()[0].headers;
+    assert_eq!(headers["x-forwarded-for"], "127.0.0.1");
+    assert_eq!(headers["x-forwarded-proto"], "http");
+    assert_eq!(headers["x-forwarded-host"], "localhost");
+    assert!(!headers.contains_key("forwarded") && !headers.contains_key("x-real-ip"));
+}
