@@ -52,7 +52,7 @@ pub(crate) struct Run {
 /// What else there is to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Check a policy and its [[expect]] cases; nothing is started
+    /// Check a policy and its expectations; nothing is started
     Check {
         /// The policy
         policy: PathBuf,

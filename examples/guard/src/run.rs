@@ -13,7 +13,7 @@ use gabion::{Guard, GuardBuilder, Shrink, Watch};
 use gabion_proxy::{Protocols, Proxy, ProxyOptions, ServeOptions, Upstream, Workers, workers};
 use tokio::{
     runtime, select,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     time::interval,
 };
 use tower_layer::Layer;
@@ -21,6 +21,13 @@ use tracing::info;
 use tracing_subscriber::EnvFilter;
 
 use crate::{cli::Run, demo, document};
+
+/// What a person, or whoever keeps services, may send.
+struct Signals {
+    hangup: Signal,
+    interrupt: Signal,
+    terminate: Signal,
+}
 
 /// Serves until it is told to stop, then drains.
 pub(crate) fn run(options: &Run) -> Result<(), Box<dyn Error>> {
@@ -37,13 +44,15 @@ pub(crate) fn run(options: &Run) -> Result<(), Box<dyn Error>> {
         Some(upstream) => upstream.clone(),
         None => format!("http://{}", demo::start()?).parse()?,
     };
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    // Before anyone can connect: a signal that nobody waits for ends the process without a drain.
+    let signals = runtime.block_on(async { Signals::awaited() })?;
     let workers = serve(options, &guard, &upstream)?;
     greet(options, &upstream, workers.local_addr());
 
-    let stopped_by = runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?
-        .block_on(keep_house(&guard, watch.as_ref()))?;
+    let stopped_by = runtime.block_on(keep_house(&guard, watch.as_ref(), signals));
     info!(
         "{stopped_by}: no new connections; {} s to finish",
         options.grace.as_secs()
@@ -113,16 +122,13 @@ fn greet(options: &Run, upstream: &Upstream, addr: SocketAddr) {
 }
 
 /// Keeps house until a signal ends it; says which. SIGHUP reads the policy again.
-async fn keep_house(guard: &Guard, watch: Option<&Watch>) -> io::Result<&'static str> {
-    let mut hup = signal(SignalKind::hangup())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
+async fn keep_house(guard: &Guard, watch: Option<&Watch>, mut signals: Signals) -> &'static str {
     let mut second = interval(Duration::from_secs(1));
     loop {
         select! {
-            _ = interrupt.recv() => return Ok("interrupted"),
-            _ = terminate.recv() => return Ok("told to terminate"),
-            _ = hup.recv() => reread(watch),
+            _ = signals.interrupt.recv() => return "interrupted",
+            _ = signals.terminate.recv() => return "told to terminate",
+            _ = signals.hangup.recv() => reread(watch),
             _ = second.tick() => guard.keep_house(),
         }
     }
@@ -133,5 +139,18 @@ fn reread(watch: Option<&Watch>) {
         watch.poke();
     } else {
         info!("hangup: the built-in policy cannot be read again");
+    }
+}
+
+// === impl Signals ===
+
+impl Signals {
+    /// Waits for them from now on. To be called within a runtime.
+    fn awaited() -> io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
     }
 }

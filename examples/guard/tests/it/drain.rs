@@ -1,6 +1,6 @@
 //! Ctrl-C.
 
-use std::time::Duration;
+use std::process::Command;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use gabion_testkit::Wire;
@@ -10,7 +10,17 @@ use tokio::{
 };
 use tokio_tungstenite::{connect_async, tungstenite::Message};
 
-use crate::support::{Guard, until};
+use crate::support::{Folder, Guard, text, until};
+
+/// Tells the guard to stop the moment that it says where it listens.
+const STOP_AT_ONCE: &str = r#"
+mkfifo "$2"
+"$1" --listen 127.0.0.1:0 > "$2" &
+exec 3< "$2"
+read -r line <&3
+kill -TERM $!
+wait $!
+"#;
 
 /// A server that answers when the test says so.
 struct Slow(TcpListener);
@@ -35,10 +45,6 @@ impl Slow {
     }
 }
 
-async fn refuses_connections(guard: &Guard) -> bool {
-    TcpStream::connect(guard.addr()).await.is_err()
-}
-
 #[tokio::test]
 async fn request_under_way_is_finished_and_nothing_new_begins() {
     for signal in ["INT", "TERM"] {
@@ -50,8 +56,8 @@ async fn request_under_way_is_finished_and_nothing_new_begins() {
         let mut upstream = slow.asked().await;
         guard.signal(signal);
         guard.logged(["no new connections"]).await;
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        assert!(refuses_connections(&guard).await);
+        let refused = until(|| std::net::TcpStream::connect(guard.addr()).err());
+        assert!(refused.await.is_some(), "it goes on accepting");
         upstream
             .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow")
             .await
@@ -96,6 +102,29 @@ async fn websocket_goes_on_until_the_grace_is_over() {
     guard
         .logged(["stopped; cut 0 connections and 1 WebSockets"])
         .await;
+}
+
+#[test]
+fn told_to_stop_as_soon_as_it_listens_it_drains() {
+    let folder = Folder::new("at-once");
+    for nth in 0..20 {
+        let mut at_once = Command::new("timeout");
+        at_once.args([
+            "15",
+            "sh",
+            "-c",
+            STOP_AT_ONCE,
+            "sh",
+            env!("CARGO_BIN_EXE_guard"),
+        ]);
+        let output = at_once
+            .arg(folder.file(&format!("pipe-{nth}")))
+            .output()
+            .unwrap();
+        let log = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{log}");
+        assert!(log.contains("stopped; nothing was cut"), "{log}");
+    }
 }
 
 #[tokio::test]
