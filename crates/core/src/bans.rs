@@ -13,6 +13,22 @@ pub struct Offence {
     pub rule: RuleId,
     /// How long the ban lasts.
     pub ban_for: Duration,
+    /// Whether the client itself must have done it.
+    pub proof: Proof,
+}
+
+/// Whether a client can be held to what it sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "it can be held to it or not")]
+pub enum Proof {
+    /// Nobody else can have made it send this.
+    Certain,
+    /// Any page that it visits could have made its browser send this: a link, an image, a form. It
+    /// counts together with others, told apart by path.
+    Forgeable {
+        /// A hash of the path.
+        path: u64,
+    },
 }
 
 /// What became of a ban.
@@ -26,6 +42,25 @@ pub enum BanOutcome {
     },
     /// The client was banned already; the later end counts.
     Standing,
+    /// It is remembered: so many different paths that any page could have made it send. Together
+    /// with others it will be proof.
+    Suspected {
+        /// How many different paths so far.
+        paths: u32,
+    },
+    /// Not banned, for the reason given.
+    Withheld(&'static str),
+}
+
+impl Offence {
+    /// An offence that is proven.
+    pub const fn certain(rule: RuleId, ban_for: Duration) -> Self {
+        Self {
+            rule,
+            ban_for,
+            proof: Proof::Certain,
+        }
+    }
 }
 
 /// Keeps timed bans.

@@ -19,6 +19,7 @@ pub trait Sink: Send + Sync {
 /// Something a person may want to know.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
+#[expect(clippy::large_enum_variant, reason = "events are rare and short-lived")]
 pub enum Event {
     /// About one request.
     Request(RequestEvent),
@@ -113,8 +114,14 @@ pub struct BanEvent {
 pub enum BanChange {
     /// The client is banned from now on.
     Placed,
-    /// The client is never banned, for the reason given.
+    /// The client is not banned, for the reason given.
     Withheld(&'static str),
+    /// The client is not banned yet: any page could have made it send this, but it asked for so many
+    /// such paths by now.
+    Suspected {
+        /// How many different paths.
+        paths: u32,
+    },
     /// The client is banned; the table was full, and this ban, the one nearest its end, gave way.
     Evicted(IpNet),
 }
@@ -258,6 +265,12 @@ impl fmt::Display for BanEvent {
         let (client, rule) = (self.client.network(), &self.offence.rule);
         match &self.change {
             BanChange::Withheld(why) => write!(f, "{client} not banned by rule {rule}: {why}"),
+            BanChange::Suspected { paths } => {
+                write!(
+                    f,
+                    "{client} suspected by rule {rule} for {paths} different paths"
+                )
+            }
             placed => {
                 let secs = self.offence.ban_for.as_secs();
                 write!(f, "{client} banned for {secs} s by rule {rule}")?;

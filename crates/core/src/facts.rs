@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, Method, Uri, Version};
 
-use crate::{ClientIp, ClientRules, Now, PathViews, PeerAddr, Upgrade};
+use crate::{ClientIp, ClientRules, Now, PathViews, PeerAddr, Proof, Upgrade};
 
 /// The head of a request, borrowed from wherever it lives.
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +64,24 @@ impl<'r> Facts<'r> {
             path: PathViews::of(head.uri.path().as_bytes()),
             upgrade: Upgrade::of(&head),
             now,
+        }
+    }
+
+    /// Whether the client can be held to this request, or any page that it visits could have made
+    /// its browser send it.
+    ///
+    /// A page can have GET, HEAD and POST sent to any host, with any path that a URL can spell
+    /// (Fetch, 2.2.1: methods that need no preflight). It cannot have other methods sent, nor an
+    /// upgrade to anything but a WebSocket, nor a path that browsers rewrite before they send it:
+    /// with dot segments, backslashes or bytes that they escape (WHATWG URL, path state).
+    pub fn proof(&self) -> Proof {
+        let simple = matches!(*self.method, Method::GET | Method::HEAD | Method::POST);
+        let upgrade = matches!(self.upgrade, Upgrade::None | Upgrade::WebSocket);
+        if simple && upgrade && self.path.could_be_a_link() {
+            let path = self.path.hash();
+            Proof::Forgeable { path }
+        } else {
+            Proof::Certain
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::{fmt, time::Duration};
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 
-use crate::{ClientIp, Denial, Facts, Now, Offence, Verdict};
+use crate::{ClientIp, Denial, Facts, Now, Offence, Proof, Quota, Verdict};
 
 /// Judges the head of a request. Synchronous, pure but for its own bounded state, infallible: what
 /// can fail has failed when it was compiled.
@@ -19,7 +19,7 @@ pub trait Inspect: Send + Sync {
     fn inspect(&self, facts: &Facts<'_>, trace: &mut Trace) -> Verdict;
 
     /// Learns how the exchange ended, denied or not; may find an offence in it.
-    fn learn(&self, trace: &Trace, outcome: &Outcome) -> Option<Offence> {
+    fn learn(&self, trace: &Trace, outcome: &Outcome<'_>) -> Option<Offence> {
         let _ = (trace, outcome);
         None
     }
@@ -38,17 +38,39 @@ pub trait Inspect: Send + Sync {
 pub struct Trace {
     client: ClientIp,
     now: Now,
+    method: Method,
+    path_hash: u64,
+    proof: Proof,
+    signals: u32,
     observed: Vec<Denial>,
+    quotas: [Option<Quota>; Self::MAX_QUOTAS],
+    tickets: [Option<Ticket>; Self::MAX_TICKETS],
+}
+
+/// A note that an inspector leaves for itself until it learns how the exchange ended: which of its
+/// rules, and under which key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "two numbers, whose meaning is the inspector's"
+)]
+pub struct Ticket {
+    /// The inspector's name.
+    pub of: &'static str,
+    /// The rule, as its inspector counts them.
+    pub rule: u32,
+    /// The key, as its inspector hashes them.
+    pub key: u64,
 }
 
 /// How an exchange ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct Outcome {
+pub struct Outcome<'d> {
     /// The status of the answer, the service's or ours.
     pub status: StatusCode,
-    /// Whether the answer was ours.
-    pub denied: bool,
+    /// The denial that was answered, where the answer was ours.
+    pub denial: Option<&'d Denial>,
     /// From the judgement to the head of the answer.
     pub elapsed: Duration,
 }
@@ -75,13 +97,75 @@ impl Trace {
     /// first ones tell the story.
     pub const MAX_OBSERVED: usize = 8;
 
+    /// How many limits are shown to a client.
+    pub const MAX_QUOTAS: usize = 4;
+
+    /// How many notes are kept.
+    pub const MAX_TICKETS: usize = 4;
+
     /// Remembers what `facts` says.
     pub fn new(facts: &Facts<'_>) -> Self {
         Self {
             client: facts.client,
             now: facts.now,
+            method: facts.method.clone(),
+            path_hash: facts.path.hash(),
+            proof: facts.proof(),
+            signals: 0,
             observed: Vec::new(),
+            quotas: [const { None }; Self::MAX_QUOTAS],
+            tickets: [None; Self::MAX_TICKETS],
         }
+    }
+
+    /// The method.
+    pub const fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// A hash of the path: the same for the same path, and no secret.
+    pub const fn path_hash(&self) -> u64 {
+        self.path_hash
+    }
+
+    /// Whether the client can be held to this request.
+    pub const fn proof(&self) -> Proof {
+        self.proof
+    }
+
+    /// The bits that a scan left for itself.
+    pub const fn signals(&self) -> u32 {
+        self.signals
+    }
+
+    /// Leaves bits for a scan to find when it learns.
+    pub const fn set_signals(&mut self, signals: u32) {
+        self.signals = signals;
+    }
+
+    /// Shows the client what is left of a limit, in the headers of the answer. One that is beyond
+    /// [`Self::MAX_QUOTAS`] is not shown.
+    pub fn show_quota(&mut self, quota: Quota) {
+        if let Some(free) = self.quotas.iter_mut().find(|slot| slot.is_none()) {
+            *free = Some(quota);
+        }
+    }
+
+    /// What is left of limits.
+    pub fn quotas(&self) -> impl Iterator<Item = &Quota> {
+        self.quotas.iter().flatten()
+    }
+
+    /// Leaves a note; says whether there was room.
+    pub fn leave(&mut self, ticket: Ticket) -> bool {
+        let free = self.tickets.iter_mut().find(|slot| slot.is_none());
+        free.map(|slot| *slot = Some(ticket)).is_some()
+    }
+
+    /// The notes that the inspector called `of` left.
+    pub fn tickets(&self, of: &'static str) -> impl Iterator<Item = Ticket> {
+        let all = self.tickets.iter().flatten().copied();
+        all.filter(move |ticket| ticket.of == of)
     }
 
     /// Whom we hold responsible.
@@ -109,12 +193,12 @@ impl Trace {
 
 // === impl Outcome ===
 
-impl Outcome {
+impl<'d> Outcome<'d> {
     /// An exchange that ended with `status`.
-    pub const fn new(status: StatusCode, denied: bool, elapsed: Duration) -> Self {
+    pub const fn new(status: StatusCode, denial: Option<&'d Denial>, elapsed: Duration) -> Self {
         Self {
             status,
-            denied,
+            denial,
             elapsed,
         }
     }

@@ -44,21 +44,23 @@ mod facts;
 mod inspect;
 mod now;
 mod path;
+mod quota;
 mod rule;
 mod source;
 mod upgrade;
 mod verdict;
 
-pub use bans::{BanOutcome, Bans, Offence};
+pub use bans::{BanOutcome, Bans, Offence, Proof};
 pub use client::{ClientIp, ClientRules, ForwardedBy, PeerAddr, TooWide};
 pub use event::{
     BanChange, BanEvent, Event, FaultEvent, PolicyEvent, RequestEvent, Sink, Suppressed, What,
 };
 pub use evidence::{Escaped, Evidence};
 pub use facts::{Facts, Head};
-pub use inspect::{Explanation, Inspect, Outcome, Step, Trace};
+pub use inspect::{Explanation, Inspect, Outcome, Step, Ticket, Trace};
 pub use now::Now;
 pub use path::{Malformed, PathViews, Reading, View};
+pub use quota::Quota;
 pub use rule::{Mode, RuleId, RuleIdError};
 pub use source::{OnFault, Snapshot, Source};
 pub use upgrade::Upgrade;

@@ -36,6 +36,8 @@ pub struct Denial {
     pub mode: Mode,
     /// The ban that comes with it.
     pub offence: Option<Offence>,
+    /// When it is worth trying again.
+    pub retry_after: Option<Duration>,
 }
 
 /// Why a verdict fell: the rule, its reason, and the bytes that matched in a view of the path.
@@ -116,6 +118,7 @@ impl Denial {
             status,
             mode: Mode::Enforce,
             offence: None,
+            retry_after: None,
         }
     }
 
@@ -134,6 +137,14 @@ impl Denial {
     pub fn with_offence(self, offence: Offence) -> Self {
         Self {
             offence: Some(offence),
+            ..self
+        }
+    }
+
+    /// Adds when it is worth trying again.
+    pub fn with_retry_after(self, wait: Duration) -> Self {
+        Self {
+            retry_after: Some(wait),
             ..self
         }
     }

@@ -89,7 +89,7 @@ impl Inspect for Chain {
     }
 
     /// Everyone learns; the first offence that is found counts.
-    fn learn(&self, trace: &Trace, outcome: &Outcome) -> Option<Offence> {
+    fn learn(&self, trace: &Trace, outcome: &Outcome<'_>) -> Option<Offence> {
         let learned = self.after_head().map(|who| who.learn(trace, outcome));
         learned.fold(None, Option::or)
     }

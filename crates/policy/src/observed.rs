@@ -26,7 +26,7 @@ impl Inspect for Observed {
     }
 
     /// It learns as ever, for the day it acts.
-    fn learn(&self, trace: &Trace, outcome: &Outcome) -> Option<Offence> {
+    fn learn(&self, trace: &Trace, outcome: &Outcome<'_>) -> Option<Offence> {
         let _ = self.0.learn(trace, outcome);
         None
     }

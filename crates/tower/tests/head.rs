@@ -46,16 +46,13 @@ impl Inspect for Obeys {
         }
     }
 
-    fn learn(&self, _trace: &Trace, outcome: &Outcome) -> Option<Offence> {
+    fn learn(&self, _trace: &Trace, outcome: &Outcome<'_>) -> Option<Offence> {
         (outcome.status == StatusCode::NOT_FOUND).then(minute)
     }
 }
 
 fn minute() -> Offence {
-    Offence {
-        rule: RuleId::builtin("obeys"),
-        ban_for: Duration::from_mins(1),
-    }
+    Offence::certain(RuleId::builtin("obeys"), Duration::from_mins(1))
 }
 
 struct NoRoom;

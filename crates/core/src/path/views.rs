@@ -63,6 +63,27 @@ impl<'r> PathViews<'r> {
         self.raw
     }
 
+    /// A hash of the path as sent (FNV-1a): the same for the same path, and no secret.
+    pub fn hash(&self) -> u64 {
+        self.raw.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        })
+    }
+
+    /// Whether a browser would send the path as it stands: it begins with `/`, and holds neither
+    /// dot segments, also escaped ones, nor bytes that a browser escapes or turns (WHATWG URL, path
+    /// state and path percent-encode set).
+    pub fn could_be_a_link(&self) -> bool {
+        let dots = |segment: &[u8]| {
+            let spelt: [&[u8]; 6] = [b".", b"..", b"%2e", b".%2e", b"%2e.", b"%2e%2e"];
+            spelt.iter().any(|dots| segment.eq_ignore_ascii_case(dots))
+        };
+        let turned = |byte: &u8| !(b'!'..=b'~').contains(byte) || b"\"\\<>^`{}".contains(byte);
+        self.raw.first() == Some(&b'/')
+            && !self.raw.iter().any(turned)
+            && !self.raw.split(|&byte| byte == b'/').any(dots)
+    }
+
     /// Why the path has no single reading. Such a path still has views, so that a rule can say
     /// what it was after, unless it is no path at all ([`Malformed::Form`]).
     pub const fn malformed(&self) -> Option<Malformed> {

@@ -33,11 +33,9 @@ impl Inspect for Grudge {
         Verdict::Pass
     }
 
-    fn learn(&self, _trace: &Trace, outcome: &Outcome) -> Option<Offence> {
-        (outcome.status == 404).then(|| Offence {
-            rule: RuleId::builtin("grudge"),
-            ban_for: Duration::from_mins(1),
-        })
+    fn learn(&self, _trace: &Trace, outcome: &Outcome<'_>) -> Option<Offence> {
+        (outcome.status == 404)
+            .then(|| Offence::certain(RuleId::builtin("grudge"), Duration::from_mins(1)))
     }
 }
 

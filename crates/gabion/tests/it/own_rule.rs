@@ -37,13 +37,10 @@ impl Inspect for Patience {
         Verdict::Pass
     }
 
-    fn learn(&self, _trace: &Trace, outcome: &Outcome) -> Option<Offence> {
-        let missed = outcome.status == StatusCode::NOT_FOUND && !outcome.denied;
+    fn learn(&self, _trace: &Trace, outcome: &Outcome<'_>) -> Option<Offence> {
+        let missed = outcome.status == StatusCode::NOT_FOUND && outcome.denial.is_none();
         let third = missed && self.0.fetch_add(1, Ordering::Relaxed) == 2;
-        third.then(|| Offence {
-            rule: RuleId::builtin("patience"),
-            ban_for: Duration::from_mins(1),
-        })
+        third.then(|| Offence::certain(RuleId::builtin("patience"), Duration::from_mins(1)))
     }
 }
 

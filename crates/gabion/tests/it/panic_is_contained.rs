@@ -36,7 +36,7 @@ impl Inspect for SoreLoser {
         Verdict::Pass
     }
 
-    fn learn(&self, _trace: &Trace, outcome: &Outcome) -> Option<Offence> {
+    fn learn(&self, _trace: &Trace, outcome: &Outcome<'_>) -> Option<Offence> {
         assert!(
             outcome.status.is_success(),
             "lost:\n{}",

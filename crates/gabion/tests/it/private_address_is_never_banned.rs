@@ -119,11 +119,11 @@ fn what_is_learned_bans_no_private_address_either() {
             Verdict::Pass
         }
 
-        fn learn(&self, _trace: &Trace, _outcome: &Outcome) -> Option<Offence> {
-            Some(Offence {
-                rule: RuleId::builtin("grudge"),
-                ban_for: std::time::Duration::from_mins(1),
-            })
+        fn learn(&self, _trace: &Trace, _outcome: &Outcome<'_>) -> Option<Offence> {
+            Some(Offence::certain(
+                RuleId::builtin("grudge"),
+                std::time::Duration::from_mins(1),
+            ))
         }
     }
 

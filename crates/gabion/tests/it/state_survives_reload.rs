@@ -78,11 +78,9 @@ impl Inspect for NotFound {
         Verdict::Pass
     }
 
-    fn learn(&self, _trace: &Trace, outcome: &Outcome) -> Option<Offence> {
-        (outcome.status == StatusCode::NOT_FOUND).then(|| Offence {
-            rule: RuleId::builtin("not-found"),
-            ban_for: Duration::from_mins(1),
-        })
+    fn learn(&self, _trace: &Trace, outcome: &Outcome<'_>) -> Option<Offence> {
+        (outcome.status == StatusCode::NOT_FOUND)
+            .then(|| Offence::certain(RuleId::builtin("not-found"), Duration::from_mins(1)))
     }
 }
 

@@ -100,10 +100,9 @@ impl Deny {
         let found = matcher.find(view.path)?;
         let rule = self.rules.get(found.rule)?;
         let cause = Cause::in_path(rule.id.clone(), found.reason, found.bytes, view.reading);
-        let offence = rule.ban_for.map(|ban_for| Offence {
-            rule: rule.id.clone(),
-            ban_for,
-        });
+        let offence = rule
+            .ban_for
+            .map(|ban_for| Offence::certain(rule.id.clone(), ban_for));
         Some(Denial {
             offence,
             ..Denial::new(cause, rule.status).with_mode(rule.mode)
@@ -119,7 +118,7 @@ impl Inspect for Deny {
     fn inspect(&self, facts: &Facts<'_>, trace: &mut Trace) -> Verdict {
         let mut views = facts.path.iter();
         if let Some(denial) = views.find_map(|view| self.find(&self.enforced, view)) {
-            return denial.into();
+            return prove(denial, facts).into();
         }
         let mut views = facts.path.iter();
         if let Some(denial) = views.find_map(|view| self.find(&self.observed, view)) {
@@ -127,4 +126,12 @@ impl Inspect for Deny {
         }
         Verdict::Pass
     }
+}
+
+/// A page can make its visitors send most of what a rule refuses.
+fn prove(mut denial: Denial, facts: &Facts<'_>) -> Denial {
+    if let Some(offence) = &mut denial.offence {
+        offence.proof = facts.proof();
+    }
+    denial
 }

@@ -50,11 +50,11 @@ impl Inspect for Own {
         self.verdict.clone()
     }
 
-    fn learn(&self, _: &Trace, _: &Outcome) -> Option<Offence> {
+    fn learn(&self, _: &Trace, _: &Outcome<'_>) -> Option<Offence> {
         self.taught.fetch_add(1, Ordering::Relaxed);
         let rule = RuleId::builtin("own");
         let ban_for = Duration::from_secs(7);
-        Some(Offence { rule, ban_for })
+        Some(Offence::certain(rule, ban_for))
     }
 }
 
@@ -214,7 +214,7 @@ fn everyone_learns_and_the_first_offence_counts() {
     };
     let peer = gabion_core::PeerAddr::new("192.0.2.1:1".parse().unwrap());
     let facts = Facts::resolve(head, peer, &live.current().client, NOW);
-    let outcome = Outcome::new(StatusCode::NOT_FOUND, false, Duration::ZERO);
+    let outcome = Outcome::new(StatusCode::NOT_FOUND, None, Duration::ZERO);
     let offence = live.current().chain.learn(&Trace::new(&facts), &outcome);
     assert_eq!(
         offence.map(|offence| offence.ban_for),

@@ -140,10 +140,7 @@ fn ban_outlives_the_policy_that_placed_it() {
         gabion_core::PeerAddr::new("192.0.2.1:1".parse().unwrap()),
         &http::HeaderMap::new(),
     );
-    let offence = Offence {
-        rule: RuleId::builtin("test"),
-        ban_for: Duration::from_mins(1),
-    };
+    let offence = Offence::certain(RuleId::builtin("test"), Duration::from_mins(1));
     assert!(!denies(&live.current(), "/"));
     state.bans().ban(&client, &offence, NOW);
     assert!(denies(&live.current(), "/"));
@@ -158,10 +155,7 @@ fn ban_in_force_does_not_fail_a_case() {
         gabion_core::PeerAddr::new("192.0.2.1:1".parse().unwrap()),
         &http::HeaderMap::new(),
     );
-    let offence = Offence {
-        rule: RuleId::builtin("test"),
-        ban_for: Duration::from_mins(1),
-    };
+    let offence = Offence::certain(RuleId::builtin("test"), Duration::from_mins(1));
     live.state().bans().ban(&client, &offence, NOW);
     live.replace(&format!("{A}[[expect]]\nrequest = '/'\nverdict = 'pass'\n"))
         .unwrap();

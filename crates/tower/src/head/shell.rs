@@ -28,6 +28,10 @@ pub(crate) struct Shell {
 }
 
 /// What becomes of a request.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it lives for a moment, on the stack"
+)]
 pub(super) enum Ruling {
     /// The service answers; there is something to learn from how.
     Pass(Exchange),
@@ -99,9 +103,9 @@ impl Shell {
                 Ruling::Pass(Exchange::new(policy, trace))
             }
             Ok(Verdict::Deny(denial)) => {
-                let response = self.refuse(&facts, &policy, denial);
-                let status = response.status();
-                self.learn_from(&Exchange::new(policy, trace), status, true);
+                let response = self.refuse(&facts, &policy, &denial);
+                let exchange = Exchange::new(policy, trace);
+                self.learn_from(&exchange, response.status(), Some(&denial));
                 Ruling::Answer(response)
             }
         }
@@ -109,10 +113,10 @@ impl Shell {
 
     /// Lets the inspectors learn how the service answered.
     pub(super) fn learn(&self, exchange: &Exchange, status: StatusCode) {
-        self.learn_from(exchange, status, false);
+        self.learn_from(exchange, status, None);
     }
 
-    fn learn_from(&self, exchange: &Exchange, status: StatusCode, denied: bool) {
+    fn learn_from(&self, exchange: &Exchange, status: StatusCode, denial: Option<&Denial>) {
         let Exchange {
             policy,
             trace,
@@ -121,7 +125,7 @@ impl Shell {
         let client = *trace.client();
         let now = self.clock.now();
         let elapsed = now.mono().saturating_sub(trace.now().mono());
-        let outcome = Outcome::new(status, denied, elapsed);
+        let outcome = Outcome::new(status, denial, elapsed);
         match contained(|| policy.chain.learn(trace, &outcome)) {
             Ok(None) => {}
             Ok(Some(offence)) if *allowed && self.bans.is_some() => {
@@ -140,8 +144,8 @@ impl Shell {
         }
     }
 
-    fn refuse(&self, facts: &Facts<'_>, policy: &Snapshot, denial: Denial) -> Response<Bytes> {
-        let mut response = contained(|| self.reply.reply(&denial, facts)).unwrap_or_else(|words| {
+    fn refuse(&self, facts: &Facts<'_>, policy: &Snapshot, denial: &Denial) -> Response<Bytes> {
+        let mut response = contained(|| self.reply.reply(denial, facts)).unwrap_or_else(|words| {
             self.tell_of(facts, policy, || What::Fault(words));
             reply::plain(denial.status)
         });
@@ -149,9 +153,8 @@ impl Shell {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(CONNECTION, close);
         }
-        let offence = denial.offence.clone();
-        self.tell_of(facts, policy, || What::Denied(denial));
-        if let Some(offence) = offence {
+        self.tell_of(facts, policy, || What::Denied(denial.clone()));
+        if let Some(offence) = denial.offence.clone() {
             self.punish(policy, facts.client, offence, facts.now);
         }
         response
@@ -169,6 +172,8 @@ impl Shell {
                 BanOutcome::Banned {
                     evicted: Some(gone),
                 } => BanChange::Evicted(gone),
+                BanOutcome::Suspected { paths } => BanChange::Suspected { paths },
+                BanOutcome::Withheld(why) => BanChange::Withheld(why),
                 _ => return,
             },
         };

@@ -103,10 +103,7 @@ impl Wall {
 
     /// Bans a client for a minute, whoever it is.
     pub(crate) fn ban(&self, client: &str) {
-        let offence = Offence {
-            rule: RuleId::builtin("by-hand"),
-            ban_for: Duration::from_mins(1),
-        };
+        let offence = Offence::certain(RuleId::builtin("by-hand"), Duration::from_mins(1));
         let now = gabion::Clock::now(&*self.clock);
         self.guard.bans().ban(&client_at(client), &offence, now);
     }

@@ -35,10 +35,7 @@ fn lists() -> Vec<List> {
 fn ban(mode: Mode) -> Ban {
     let table = Arc::new(BanTable::new(10));
     for banned in ["192.0.2.66", "198.51.100.1"] {
-        let offence = Offence {
-            rule: RuleId::builtin("dotfiles"),
-            ban_for: Duration::from_secs(10),
-        };
+        let offence = Offence::certain(RuleId::builtin("dotfiles"), Duration::from_secs(10));
         table.ban(&client(addr(banned)), &offence, at(0));
     }
     let config = config(&["192.0.2.1", "203.0.113.0/24"]);

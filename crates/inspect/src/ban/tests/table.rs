@@ -12,10 +12,7 @@ use crate::{BanTable, Standing};
 const NEW: BanOutcome = BanOutcome::Banned { evicted: None };
 
 fn offence(rule: &'static str, millis: u64) -> Offence {
-    Offence {
-        rule: RuleId::builtin(rule),
-        ban_for: Duration::from_millis(millis),
-    }
+    Offence::certain(RuleId::builtin(rule), Duration::from_millis(millis))
 }
 
 fn host(number: u32) -> ClientIp {
