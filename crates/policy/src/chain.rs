@@ -5,7 +5,8 @@
 //! unless the sender is allowed, whom no rule bans.
 //!
 //! Then those who are allowed are let through. Then those who are banned are refused. Then a
-//! user's own rules are asked, and last the deny rules: cheap and certain before costly.
+//! user's own rules are asked, then the deny rules, and last what counts (limits, scans): cheap and
+//! certain before costly and probable.
 //!
 //! A denial that only observes is noted, and judgment goes on: it never hides one that acts.
 
@@ -21,6 +22,8 @@ pub struct Chain {
     ban: Ban,
     own: Vec<Arc<dyn Inspect>>,
     deny: Deny,
+    /// Limits, then scans: what counts comes after what is certain.
+    counting: Vec<Arc<dyn Inspect>>,
 }
 
 // === impl Chain ===
@@ -33,6 +36,7 @@ impl Chain {
         ban: Ban,
         own: Vec<Arc<dyn Inspect>>,
         deny: Deny,
+        counting: Vec<Arc<dyn Inspect>>,
     ) -> Self {
         Self {
             sanity,
@@ -40,6 +44,7 @@ impl Chain {
             ban,
             own,
             deny,
+            counting,
         }
     }
 
@@ -74,8 +79,9 @@ impl Chain {
     fn after_head(&self) -> impl Iterator<Item = &dyn Inspect> {
         let before: [&dyn Inspect; 2] = [&self.allow, &self.ban];
         let own = self.own.iter().map(|rule| -> &dyn Inspect { &**rule });
-        let after: [&dyn Inspect; 1] = [&self.deny];
-        before.into_iter().chain(own).chain(after)
+        let deny: [&dyn Inspect; 1] = [&self.deny];
+        let counting = self.counting.iter().map(|who| -> &dyn Inspect { &**who });
+        before.into_iter().chain(own).chain(deny).chain(counting)
     }
 }
 

@@ -145,11 +145,12 @@ fn policy(
     let (Some(client), Some(allow), Some(ban), Some(deny)) = (client, allow, ban, deny) else {
         return Err(faults);
     };
+    let counting = Vec::new();
     let own = own.iter().cloned().map(|rule| match mode {
         Mode::Enforce => rule,
         Mode::Observe => Arc::new(Observed(rule)),
     });
-    let chain = Chain::new(Sanity::new(mode), allow, ban, own.collect(), deny);
+    let chain = Chain::new(Sanity::new(mode), allow, ban, own.collect(), deny, counting);
     Ok(Snapshot::new(client, Arc::new(chain)).with_on_fault(document.on_fault))
 }
 
