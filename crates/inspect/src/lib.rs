@@ -3,6 +3,7 @@
 //! | watchman | refuses |
 //! |---|---|
 //! | [`Sanity`] | heads that no honest client sends and that two servers would read differently |
+//! | [`Hosts`] | requests for hosts that the server does not answer for |
 //! | [`Allow`] | nothing: it lets through what is never to be judged further |
 //! | [`Ban`] | clients on a list, and clients banned for a time |
 //! | [`Deny`] | paths that the server behind does not have and nobody should ask for |
@@ -22,6 +23,7 @@ mod allow;
 mod ban;
 mod config;
 mod deny;
+mod hosts;
 mod sanity;
 
 pub use allow::{Allow, AllowConfig};
@@ -31,4 +33,5 @@ pub use config::{
     ConfigError, ConfigErrors, Network, NetworkError, Period, PeriodError, Place, Problem, Strings,
 };
 pub use deny::{Deny, DenyRule, Then};
+pub use hosts::{Hosts, ServerConfig};
 pub use sanity::Sanity;

@@ -4,8 +4,8 @@
 //! deny rule refuses it too, that refusal is the answer, since it says what the sender was after;
 //! unless the sender is allowed, whom no rule bans.
 //!
-//! Then those who are allowed are let through. Then those who are banned are refused. Then a
-//! user's own rules are asked, then the deny rules, and last what counts (limits, scans): cheap and
+//! Then those who are allowed are let through. Then those who are banned are refused, and those
+//! who ask for a host that is not here. Then a user's own rules are asked, then the deny rules, and last what counts (limits, scans): cheap and
 //! certain before costly and probable.
 //!
 //! A denial that only observes is noted, and judgment goes on: it never hides one that acts.
@@ -13,13 +13,14 @@
 use std::sync::Arc;
 
 use gabion_core::{Explanation, Facts, Inspect, Mode, Offence, Outcome, Trace, Verdict};
-use gabion_inspect::{Allow, Ban, Deny, Sanity};
+use gabion_inspect::{Allow, Ban, Deny, Hosts, Sanity};
 
 /// A compiled policy: every inspector, in order.
 pub struct Chain {
     sanity: Sanity,
     allow: Allow,
     ban: Ban,
+    hosts: Hosts,
     own: Vec<Arc<dyn Inspect>>,
     deny: Deny,
     /// Limits, then scans: what counts comes after what is certain.
@@ -34,6 +35,7 @@ impl Chain {
         sanity: Sanity,
         allow: Allow,
         ban: Ban,
+        hosts: Hosts,
         own: Vec<Arc<dyn Inspect>>,
         deny: Deny,
         counting: Vec<Arc<dyn Inspect>>,
@@ -42,6 +44,7 @@ impl Chain {
             sanity,
             allow,
             ban,
+            hosts,
             own,
             deny,
             counting,
@@ -77,7 +80,7 @@ impl Chain {
 
     /// Who judges a head that is sound.
     fn after_head(&self) -> impl Iterator<Item = &dyn Inspect> {
-        let before: [&dyn Inspect; 2] = [&self.allow, &self.ban];
+        let before: [&dyn Inspect; 3] = [&self.allow, &self.ban, &self.hosts];
         let own = self.own.iter().map(|rule| -> &dyn Inspect { &**rule });
         let deny: [&dyn Inspect; 1] = [&self.deny];
         let counting = self.counting.iter().map(|who| -> &dyn Inspect { &**who });

@@ -6,13 +6,12 @@ use std::{
     time::Duration,
 };
 
-use gabion_core::{ClientRules, Inspect, Mode, Snapshot};
-use gabion_inspect::{Allow, Ban, BanTable, Deny, List, Place, Sanity};
+use gabion_core::{Inspect, Mode, Snapshot};
+use gabion_inspect::{Allow, Ban, BanTable, Deny, Hosts, List, Sanity};
 
 use crate::{
     Chain, Diagnostic, Document, PolicyError, State,
     budget::{self, Budget},
-    document::ClientSection,
     expect,
     fault::Fault,
     files::{self, ListFile},
@@ -111,7 +110,7 @@ impl<'t> Reading<'t> {
     /// Judges the cases by a policy of their own, whose state is blank and which enforces.
     fn hold_to_cases(&mut self, lists: Vec<List>) {
         let cases = &self.draft.document.expect;
-        let probes = match expect::probes(cases) {
+        let probes = match expect::probes(&self.draft.document) {
             Ok(probes) if probes.is_empty() || !self.draft.is_sound() => return,
             Ok(probes) => probes,
             Err(faults) => return self.draft.blame(faults),
@@ -135,14 +134,17 @@ fn policy(
     own: &[Arc<dyn Inspect>],
 ) -> Result<Snapshot, Vec<Fault>> {
     let mut faults = Vec::new();
-    let client = sound(client(&document.client), &mut faults);
+    let client = sound(document.client.compile(), &mut faults);
+    let hosts = sound(Hosts::compile(&document.server, mode), &mut faults);
     let allow = sound(Allow::compile(&document.allow), &mut faults);
     let ban = sound(Ban::compile(&document.ban, lists, mode, bans), &mut faults);
     let deny = sound(
         Deny::compile(&document.deny, mode, document.ban.first.0),
         &mut faults,
     );
-    let (Some(client), Some(allow), Some(ban), Some(deny)) = (client, allow, ban, deny) else {
+    let (Some(client), Some(hosts), Some(allow), Some(ban), Some(deny)) =
+        (client, hosts, allow, ban, deny)
+    else {
         return Err(faults);
     };
     let counting = Vec::new();
@@ -150,28 +152,16 @@ fn policy(
         Mode::Enforce => rule,
         Mode::Observe => Arc::new(Observed(rule)),
     });
-    let chain = Chain::new(Sanity::new(mode), allow, ban, own.collect(), deny, counting);
+    let chain = Chain::new(
+        Sanity::new(mode),
+        allow,
+        ban,
+        hosts,
+        own.collect(),
+        deny,
+        counting,
+    );
     Ok(Snapshot::new(client, Arc::new(chain)).with_on_fault(document.on_fault))
-}
-
-fn client(section: &ClientSection) -> Result<ClientRules, Vec<Fault>> {
-    let mut rules = ClientRules::default()
-        .with_header(section.header.into())
-        .with_ipv6_prefix(section.ipv6_prefix)
-        .with_private_clients(section.private);
-    let mut faults = Vec::new();
-    for (at, network) in section.trusted_proxies.iter().enumerate() {
-        let place = Place::new("client", "trusted_proxies").entry(at);
-        match rules.clone().with_trusted([network.net()]) {
-            Ok(wider) => rules = wider,
-            Err(error) => faults.push(Fault::new(place, error.to_string())),
-        }
-    }
-    if faults.is_empty() {
-        Ok(rules)
-    } else {
-        Err(faults)
-    }
 }
 
 /// What was compiled, or nothing and the faults told.

@@ -5,11 +5,11 @@
 
 use std::fmt;
 
-use gabion_core::{ForwardedBy, Mode, OnFault};
-use gabion_inspect::{AllowConfig, BanConfig, DenyRule, Network};
+use gabion_core::{Mode, OnFault};
+use gabion_inspect::{AllowConfig, BanConfig, DenyRule, ServerConfig};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use crate::{Expect, PolicyError, read::Draft};
+use crate::{ClientSection, Expect, PolicyError, read::Draft};
 
 /// The whole policy.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -32,6 +32,9 @@ pub struct Document {
     /// Who speaks for a client.
     #[serde(default)]
     pub client: ClientSection,
+    /// Which hosts the server behind answers for.
+    #[serde(default)]
+    pub server: ServerConfig,
     /// Who and what is never judged further.
     #[serde(default)]
     pub allow: AllowConfig,
@@ -44,34 +47,6 @@ pub struct Document {
     /// What must hold before this policy comes into force.
     #[serde(default)]
     pub expect: Vec<Expect>,
-}
-
-/// Section `[client]`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-#[non_exhaustive]
-pub struct ClientSection {
-    /// Who may name the client before them: the balancer's networks.
-    pub trusted_proxies: Vec<Network>,
-    /// The header in which they do.
-    pub header: ForwardedHeader,
-    /// How many leading bits of an IPv6 address make one client: 32 to 128.
-    #[serde(deserialize_with = "client_bits")]
-    pub ipv6_prefix: u8,
-    /// Whether clients come from private addresses, as on an intranet.
-    pub private: bool,
-}
-
-/// A header in which trusted hops name the one before them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum ForwardedHeader {
-    /// `X-Forwarded-For: client, hop`
-    #[default]
-    XForwardedFor,
-    /// `Forwarded: for=client, for=hop` (RFC 7239)
-    Forwarded,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -122,37 +97,11 @@ impl Default for Document {
             mode: None,
             on_fault: OnFault::default(),
             client: ClientSection::default(),
+            server: ServerConfig::default(),
             allow: AllowConfig::default(),
             ban: BanConfig::default(),
             deny: Vec::new(),
             expect: Vec::new(),
-        }
-    }
-}
-
-// === impl ClientSection ===
-
-impl ClientSection {
-    /// Shorter prefixes would count a provider's whole customer base as one client.
-    const MIN_BITS: u8 = 32;
-}
-
-impl Default for ClientSection {
-    fn default() -> Self {
-        Self {
-            trusted_proxies: Vec::new(),
-            header: ForwardedHeader::default(),
-            ipv6_prefix: 64,
-            private: false,
-        }
-    }
-}
-
-impl From<ForwardedHeader> for ForwardedBy {
-    fn from(header: ForwardedHeader) -> Self {
-        match header {
-            ForwardedHeader::XForwardedFor => Self::XForwardedFor,
-            ForwardedHeader::Forwarded => Self::Forwarded,
         }
     }
 }
@@ -163,16 +112,6 @@ fn known_version<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
         other => Err(de::Error::custom(format_args!(
             "version {other} is unknown: this release reads version {}",
             Document::VERSION
-        ))),
-    }
-}
-
-fn client_bits<'de, D: Deserializer<'de>>(from: D) -> Result<u8, D::Error> {
-    match u8::deserialize(from)? {
-        bits @ ClientSection::MIN_BITS..=128 => Ok(bits),
-        other => Err(de::Error::custom(format_args!(
-            "{other} bits cannot make one client: write {} to 128",
-            ClientSection::MIN_BITS
         ))),
     }
 }

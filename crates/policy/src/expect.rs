@@ -10,7 +10,7 @@ use gabion_core::{Mode, Now, Snapshot, Verdict};
 use gabion_inspect::Place;
 use serde::{Deserialize, Serialize};
 
-use crate::{Probe, ProbeError, budget::Budget, fault::Fault, probe::explain};
+use crate::{Document, Probe, ProbeError, budget::Budget, fault::Fault, probe::explain};
 
 /// One `[[expect]]` case: a request and the verdict it must get.
 ///
@@ -26,7 +26,7 @@ pub struct Expect {
     /// The other end of its socket; [`Probe::FROM`], 192.0.2.1, where nothing is said.
     #[serde(default = "nobody")]
     pub from: IpAddr,
-    /// Its headers; `Host` is [`Probe::HOST`], localhost, unless it stands here.
+    /// Its headers; `Host` is the first of `[server] hosts`, or localhost, unless it stands here.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
     /// What must become of it.
@@ -54,11 +54,12 @@ const fn nobody() -> IpAddr {
 }
 
 /// Reads the requests of all cases.
-pub(crate) fn probes(cases: &[Expect]) -> Result<Vec<Probe>, Vec<Fault>> {
-    let mut probes = Vec::with_capacity(cases.len());
+pub(crate) fn probes(document: &Document) -> Result<Vec<Probe>, Vec<Fault>> {
+    let host = document.server.a_host();
+    let mut probes = Vec::with_capacity(document.expect.len());
     let mut faults = Vec::new();
-    for (at, case) in cases.iter().enumerate() {
-        match case.probe() {
+    for (at, case) in document.expect.iter().enumerate() {
+        match case.probe(host.as_deref().unwrap_or(Probe::HOST)) {
             Ok(probe) => probes.push(probe),
             Err(error) => {
                 let key = match error {
@@ -118,8 +119,9 @@ impl Expect {
         }
     }
 
-    fn probe(&self) -> Result<Probe, ProbeError> {
+    fn probe(&self, host: &str) -> Result<Probe, ProbeError> {
         let probe = Probe::new(&self.request)?.with_from(self.from);
+        let probe = probe.with_header("host", host)?;
         let mut headers = self.headers.iter();
         headers.try_fold(probe, |probe, (name, value)| probe.with_header(name, value))
     }

@@ -54,6 +54,7 @@
 mod budget;
 mod chain;
 mod check;
+mod client;
 mod compile;
 mod diagnostic;
 mod document;
@@ -73,8 +74,9 @@ mod watch;
 
 pub use chain::Chain;
 pub use check::{Report, check};
+pub use client::{ClientSection, ForwardedHeader};
 pub use diagnostic::{Diagnostic, PolicyError, Severity};
-pub use document::{ClientSection, Document, ForwardedHeader};
+pub use document::Document;
 pub use expect::{Expect, Expected};
 pub use live::{Live, Replaced};
 pub use options::Options;

@@ -51,6 +51,12 @@ impl HeadOf {
         Self { peer, ..self }
     }
 
+    /// For another host.
+    pub fn host(mut self, host: &str) -> Self {
+        self.headers.insert(HOST, host.parse().unwrap());
+        self
+    }
+
     /// With one more header.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         let name: HeaderName = name.parse().unwrap();

@@ -40,6 +40,9 @@ pub(crate) fn init(policy: &Path) -> Result<(), Box<dyn Error>> {
 pub(crate) fn explain(asked: &Explain) -> Result<(), Box<dyn Error>> {
     let guard = Guard::builder().with_policy_file(&asked.policy)?;
     let mut probe = Probe::new(&asked.request)?;
+    if let Some(host) = guard.live().document().server.a_host() {
+        probe = probe.with_header("host", &host)?;
+    }
     if let Some(from) = asked.from {
         probe = probe.with_from(from);
     }

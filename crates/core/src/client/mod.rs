@@ -5,6 +5,7 @@
 //! and it is walked from the right, past trusted hops, to the first address that no trusted hop
 //! vouches for being one of us.
 
+mod header;
 mod node;
 mod rules;
 mod scope;
@@ -18,7 +19,8 @@ use std::{
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-pub use rules::{ClientRules, ForwardedBy, TooWide};
+pub use header::ForwardedBy;
+pub use rules::{ClientRules, TooWide};
 
 /// The other end of the socket, as the server accepted it.
 ///
@@ -33,6 +35,7 @@ pub struct ClientIp {
     ipv6_prefix: u8,
     via_trusted: bool,
     forwarded: bool,
+    exempt: Option<&'static str>,
 }
 
 // === impl PeerAddr ===
@@ -89,7 +92,24 @@ impl ClientIp {
     /// Whether the address may match a safelist. A private or loopback address out of a header
     /// may not: no such client comes from outside, so somebody made it up.
     pub fn may_be_allowed(&self) -> bool {
-        !self.forwarded || !(scope::is_private(self.addr) || scope::is_this_host(self.addr))
+        !self.forwarded || !scope::is_inside(self.addr)
+    }
+
+    /// Whether the address came out of a header: a hop in front names it.
+    pub const fn is_forwarded(&self) -> bool {
+        self.forwarded
+    }
+
+    /// Why this client is never banned, limited or scored ([`ClientRules::exempts`]); `None` where
+    /// it may be.
+    pub const fn exempt(&self) -> Option<&'static str> {
+        self.exempt
+    }
+
+    /// Whether an inside address that is not trusted speaks for others, most likely a balancer that
+    /// the policy does not know: all its clients count as one.
+    pub fn is_unclear(&self) -> bool {
+        self.exempt == Some(rules::UNCLEAR)
     }
 }
 

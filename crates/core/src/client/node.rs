@@ -54,6 +54,15 @@ pub(super) fn parse(hop: &[u8]) -> Option<IpAddr> {
     Some(addr.to_canonical())
 }
 
+/// Reads an address that always has a port behind it; an IPv6 address may lack its brackets.
+pub(super) fn parse_with_port(hop: &[u8]) -> Option<IpAddr> {
+    let colon = hop.iter().rposition(|&byte| byte == b':')?;
+    let (addr, port) = hop.split_at_checked(colon)?;
+    let port = str::from_utf8(port.get(1..)?).ok()?;
+    port.parse::<u16>().ok()?;
+    parse(addr)
+}
+
 /// Reads one element of `Forwarded` (RFC 7239, 4): the address of its `for` pair. An obfuscated
 /// identifier and `unknown` name nobody.
 pub(super) fn parse_forwarded(element: &[u8]) -> Option<IpAddr> {

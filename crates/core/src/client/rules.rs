@@ -1,34 +1,20 @@
 //! The walk from the peer to the client.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, num::NonZeroU8};
 
 use http::HeaderMap;
 use ipnet::IpNet;
 
-use super::{
-    ClientIp, PeerAddr,
-    node::{self, rsplit_elements},
-    scope,
-};
+use super::{ClientIp, ForwardedBy, PeerAddr, scope};
 
 /// Who may speak for a client, and what counts as one client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientRules {
     trusted: Vec<IpNet>,
     header: ForwardedBy,
+    hops: Option<NonZeroU8>,
     ipv6_prefix: u8,
     private_clients: bool,
-}
-
-/// The header in which trusted hops name the one before them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ForwardedBy {
-    /// `X-Forwarded-For: client, hop, hop`
-    #[default]
-    XForwardedFor,
-    /// `Forwarded: for=client, for=hop` (RFC 7239)
-    Forwarded,
 }
 
 /// A network that nobody can vouch for as a whole.
@@ -38,12 +24,16 @@ pub enum ForwardedBy {
 )]
 pub struct TooWide(IpNet);
 
+/// Why nobody is banned whom an inside address speaks for that is not trusted.
+pub(super) const UNCLEAR: &str = "it speaks for others and is not a trusted proxy yet";
+
 impl Default for ClientRules {
     /// Nobody is trusted: the peer is the client; an IPv6 client is its /64.
     fn default() -> Self {
         Self {
             trusted: Vec::new(),
             header: ForwardedBy::default(),
+            hops: None,
             ipv6_prefix: 64,
             private_clients: false,
         }
@@ -77,6 +67,14 @@ impl ClientRules {
         Self { header, ..self }
     }
 
+    /// Takes the client from `hops` entries from the right end of a list, whoever stands there,
+    /// instead of the first that is not trusted: for proxies whose addresses change, but not their
+    /// number. One hop is the peer itself, so that the last entry is the client.
+    pub fn with_hops(self, hops: NonZeroU8) -> Self {
+        let hops = Some(hops);
+        Self { hops, ..self }
+    }
+
     /// Counts IPv6 addresses that share their first `bits` (at most 128) as one client.
     pub fn with_ipv6_prefix(self, bits: u8) -> Self {
         Self {
@@ -103,18 +101,25 @@ impl ClientRules {
     ///
     /// A request's client is:
     /// 1. the peer, unless the peer is trusted;
-    /// 2. else the rightmost address in the header that is not trusted, all lines of the header
-    ///    read as one list;
+    /// 2. else the rightmost address in the header that is not trusted, or the one that the number
+    ///    of hops tells, all lines of the header read as one list;
     /// 3. else, where something unreadable ends the walk, or the list or
     ///    [`Self::MAX_HOPS`] does, the last hop that was read, or the peer.
     pub fn resolve(&self, peer: PeerAddr, headers: &HeaderMap) -> ClientIp {
         let via_trusted = self.trusts(peer.addr());
         let hop = via_trusted.then(|| self.walk(headers)).flatten();
+        let addr = hop.unwrap_or_else(|| peer.addr());
+        let unclear = !via_trusted && scope::is_inside(addr) && ForwardedBy::any(headers);
         ClientIp {
-            addr: hop.unwrap_or_else(|| peer.addr()),
+            addr,
             ipv6_prefix: self.ipv6_prefix,
             via_trusted,
             forwarded: hop.is_some(),
+            exempt: if unclear {
+                Some(UNCLEAR)
+            } else {
+                self.exempts(addr)
+            },
         }
     }
 
@@ -139,19 +144,13 @@ impl ClientRules {
 
     /// The last hop that the header names and whom trusted hops vouch for.
     fn walk(&self, headers: &HeaderMap) -> Option<IpAddr> {
-        let name = match self.header {
-            ForwardedBy::XForwardedFor => "x-forwarded-for",
-            ForwardedBy::Forwarded => "forwarded",
-        };
-        let lines = headers.get_all(name).iter().rev();
-        let hops = lines.flat_map(|line| rsplit_elements(line.as_bytes()));
+        if let Some(hops) = self.hops {
+            let told = self.header.hops(headers).take(hops.get().into());
+            return told.map_while(|hop| hop).last();
+        }
         let mut last = None;
-        for hop in hops.take(Self::MAX_HOPS) {
-            let addr = match self.header {
-                ForwardedBy::XForwardedFor => node::parse(hop),
-                ForwardedBy::Forwarded => node::parse_forwarded(hop),
-            };
-            let Some(addr) = addr else {
+        for hop in self.header.hops(headers).take(Self::MAX_HOPS) {
+            let Some(addr) = hop else {
                 return last;
             };
             last = Some(addr);

@@ -7,6 +7,11 @@ pub(super) fn is_this_host(addr: IpAddr) -> bool {
     addr.is_loopback() || addr.is_unspecified()
 }
 
+/// Where no client of the internet is.
+pub(super) fn is_inside(addr: IpAddr) -> bool {
+    is_this_host(addr) || is_private(addr)
+}
+
 /// Private (RFC 1918), shared (RFC 6598), link-local and unique-local space.
 pub(super) fn is_private(addr: IpAddr) -> bool {
     match addr {

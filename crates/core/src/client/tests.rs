@@ -13,10 +13,7 @@ fn rules(header: ForwardedBy) -> ClientRules {
 
 #[track_caller]
 fn resolve(header: ForwardedBy, peer: &str, lines: &[&str]) -> String {
-    let name = match header {
-        ForwardedBy::XForwardedFor => "x-forwarded-for",
-        ForwardedBy::Forwarded => "forwarded",
-    };
+    let name = header.name();
     let mut headers = HeaderMap::new();
     for line in lines {
         let value = HeaderValue::from_str(line).unwrap();
@@ -86,6 +83,86 @@ fn forwarded_is_walked_from_the_right() {
             "{lines:?}"
         );
     }
+}
+
+#[test]
+fn header_of_one_address_is_read_where_nobody_else_wrote_to_it() {
+    use ForwardedBy::{CfConnectingIp, CloudFrontViewerAddress, TrueClientIp, XRealIp};
+    for (header, lines, client) in [
+        (CfConnectingIp, &["203.0.113.9"][..], "203.0.113.9"),
+        (TrueClientIp, &[" 2001:db8::7 "], "2001:db8::7"),
+        (XRealIp, &["203.0.113.9:80"], "203.0.113.9"),
+        (
+            CloudFrontViewerAddress,
+            &["203.0.113.9:46532"],
+            "203.0.113.9",
+        ),
+        (
+            CloudFrontViewerAddress,
+            &["2001:db8::7:46532"],
+            "2001:db8::7",
+        ),
+        (
+            CloudFrontViewerAddress,
+            &["[2001:db8::7]:46532"],
+            "2001:db8::7",
+        ),
+        (CloudFrontViewerAddress, &["203.0.113.9"], "10.0.0.1"),
+        (XRealIp, &["6.6.6.6", "203.0.113.9"], "10.0.0.1"),
+        (XRealIp, &["6.6.6.6, 203.0.113.9"], "10.0.0.1"),
+        (XRealIp, &["unknown"], "10.0.0.1"),
+        (XRealIp, &[], "10.0.0.1"),
+    ] {
+        assert_eq!(
+            resolve(header, "10.0.0.1", lines),
+            client,
+            "{header:?} {lines:?}"
+        );
+        assert_eq!(resolve(header, "198.51.100.1", lines), "198.51.100.1");
+    }
+}
+
+#[test]
+fn hops_are_counted_from_the_right_whoever_they_are() {
+    let client = |hops: u8, line: &'static str| {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-forwarded-for", HeaderValue::from_static(line));
+        let rules = rules(ForwardedBy::XForwardedFor).with_hops(hops.try_into().unwrap());
+        let peer = PeerAddr::new(([10, 0, 0, 1], 4000).into());
+        rules.resolve(peer, &headers).addr().to_string()
+    };
+    let line = "6.6.6.6, 203.0.113.9, 198.51.100.2";
+    assert_eq!(client(1, line), "198.51.100.2");
+    assert_eq!(client(2, line), "203.0.113.9");
+    assert_eq!(client(9, line), "6.6.6.6");
+    assert_eq!(client(2, "6.6.6.6, what, 198.51.100.2"), "198.51.100.2");
+    assert_eq!(client(1, "what"), "10.0.0.1");
+}
+
+#[test]
+fn inside_peer_that_speaks_for_others_untrusted_is_unclear_and_exempt() {
+    let unclear = |peer: &str, header: Option<&'static str>| {
+        let mut headers = HeaderMap::new();
+        if let Some(header) = header {
+            headers.insert(header, HeaderValue::from_static("203.0.113.9"));
+        }
+        let rules = rules(ForwardedBy::XForwardedFor).with_private_clients(true);
+        let peer = PeerAddr::new(SocketAddr::new(peer.parse().unwrap(), 4000));
+        let client = rules.resolve(peer, &headers);
+        assert!(!client.is_unclear() || client.exempt().is_some());
+        client.is_unclear()
+    };
+    assert!(unclear("192.168.0.9", Some("x-forwarded-for")));
+    assert!(unclear("192.168.0.9", Some("x-real-ip")));
+    assert!(!unclear("192.168.0.9", None));
+    assert!(
+        !unclear("10.0.0.1", Some("x-forwarded-for")),
+        "it is trusted"
+    );
+    assert!(
+        !unclear("198.51.100.1", Some("x-forwarded-for")),
+        "anyone may write it"
+    );
 }
 
 #[test]

@@ -104,7 +104,10 @@ fn clean_request_is_asked_about_in_order() {
     let live = live(POLICY, &[Own::answering(Verdict::Pass)]);
     let judged = judge(&live, "/", STRANGER);
     assert_eq!(judged.verdict, Verdict::Pass);
-    assert_eq!(names(&judged), ["sanity", "allow", "ban", "own", "deny"]);
+    assert_eq!(
+        names(&judged),
+        ["sanity", "allow", "ban", "hosts", "own", "deny"]
+    );
 }
 
 #[test]
@@ -115,7 +118,11 @@ fn first_verdict_that_counts_ends_the_judgment() {
         ("/index.php", FRIEND, &["sanity", "allow"][..]),
         ("/open/index.php", BANNED, &["sanity", "allow"]),
         ("/index.php", BANNED, &["sanity", "allow", "ban"]),
-        ("/index.php", STRANGER, &["sanity", "allow", "ban", "own"]),
+        (
+            "/index.php",
+            STRANGER,
+            &["sanity", "allow", "ban", "hosts", "own"],
+        ),
     ] {
         assert_eq!(names(&judge(&live, request, from)), asked, "{request}");
     }
