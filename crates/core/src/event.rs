@@ -1,6 +1,11 @@
 //! A verdict made visible.
 
-use std::{fmt, net::IpAddr, sync::Arc, time::SystemTime};
+use std::{
+    fmt,
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use http::Method;
 use ipnet::IpNet;
@@ -29,6 +34,9 @@ pub enum Event {
     Policy(PolicyEvent),
     /// An inspector panicked over what it was to learn of an exchange.
     Fault(FaultEvent),
+    /// An inside address speaks for others and is not trusted: most likely the balancer, and until
+    /// it is named in `trusted_proxies` all clients count as one and nobody behind it is banned.
+    UntrustedProxy(IpAddr),
     /// The guard is built in wrongly: requests are refused until this is mended.
     Setup(&'static str),
     /// Events that a sink did not pass on, because there were too many at once.
@@ -144,6 +152,11 @@ pub enum PolicyEvent {
         /// Every reason, for a person.
         why: Arc<str>,
     },
+    /// Somebody has asked that nothing be enforced for a while.
+    Truce {
+        /// For how long; none where it ends.
+        left: Duration,
+    },
 }
 
 // === impl Event ===
@@ -155,6 +168,12 @@ impl fmt::Display for Event {
             Self::Ban(event) => event.fmt(f),
             Self::Policy(event) => event.fmt(f),
             Self::Fault(event) => event.fmt(f),
+            Self::UntrustedProxy(peer) => write!(
+                f,
+                "{peer} names others in forwarding headers and is not trusted, so that all its \
+                 clients count as one and none is banned; if it is your balancer, write in \
+                 [client]: trusted_proxies = [\"{peer}\"]"
+            ),
             Self::Setup(fix) => f.write_str(fix),
             Self::Suppressed(suppressed) => suppressed.fmt(f),
         }
@@ -295,6 +314,14 @@ impl fmt::Display for PolicyEvent {
             }
             Self::Kept { generation, why } => {
                 write!(f, "policy {generation} stays in force: {why}")
+            }
+            Self::Truce { left } if left.is_zero() => f.write_str("rules are enforced again"),
+            Self::Truce { left } => {
+                write!(
+                    f,
+                    "NOTHING IS ENFORCED for {} s: rules only observe",
+                    left.as_secs()
+                )
             }
         }
     }

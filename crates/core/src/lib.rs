@@ -64,4 +64,4 @@ pub use quota::Quota;
 pub use rule::{Mode, RuleId, RuleIdError};
 pub use source::{OnFault, Snapshot, Source};
 pub use upgrade::Upgrade;
-pub use verdict::{Cause, Denial, Reason, Verdict};
+pub use verdict::{Cause, Denial, EventId, Reason, Verdict};

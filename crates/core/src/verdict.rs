@@ -38,7 +38,13 @@ pub struct Denial {
     pub offence: Option<Offence>,
     /// When it is worth trying again.
     pub retry_after: Option<Duration>,
+    /// Its name, once it is answered: the client is told it, and the event bears it.
+    pub event: Option<EventId>,
 }
+
+/// The name of a denial: all that a client is told of it besides the status.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct EventId(u64);
 
 /// Why a verdict fell: the rule, its reason, and the bytes that matched in a view of the path.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,6 +75,8 @@ pub enum Reason {
     Extension,
     /// A rule's expression matches.
     Regex,
+    /// The `User-Agent` holds a part that a rule names.
+    Agent,
     /// The address lies in a network of a list.
     Listed {
         /// The longest network that holds the address.
@@ -119,6 +127,7 @@ impl Denial {
             mode: Mode::Enforce,
             offence: None,
             retry_after: None,
+            event: None,
         }
     }
 
@@ -172,6 +181,27 @@ impl fmt::Display for Denial {
     }
 }
 
+// === impl EventId ===
+
+impl EventId {
+    /// A name from whoever answers.
+    pub const fn new(id: u64) -> Self {
+        Self(id)
+    }
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl fmt::Debug for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EventId({self})")
+    }
+}
+
 // === impl Cause ===
 
 impl Cause {
@@ -220,6 +250,7 @@ impl fmt::Display for Reason {
             Self::Name => f.write_str("a segment is named"),
             Self::Extension => f.write_str("a segment's extension is one of the rule's"),
             Self::Regex => f.write_str("expression matches"),
+            Self::Agent => f.write_str("agent holds"),
             Self::Listed {
                 network,
                 list,

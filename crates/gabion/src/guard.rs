@@ -1,11 +1,19 @@
 //! A policy with everything that it needs to act.
 
-use std::{fmt, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fmt, io,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use gabion_core::{Inspect, Sink};
+use gabion_core::{Event, Inspect, PolicyEvent, Sink};
 use gabion_inspect::BanTable;
 use gabion_policy::{Live, Options, PolicyError, Shrink, State, Watch, WatchOptions};
-use gabion_tower::{Clock, HeadLayer, SystemClock};
+use gabion_tower::{Clock, HeadLayer, SystemClock, Truce};
 
 use crate::sink::{self, Given, Housed};
 
@@ -15,6 +23,9 @@ pub struct Guard {
     live: Live,
     sink: Arc<dyn Housed>,
     clock: Arc<dyn Clock>,
+    truce: Truce,
+    /// Whether a truce was held when house was kept last.
+    in_truce: Arc<AtomicBool>,
 }
 
 /// Builds a [`Guard`]. Made by [`Guard::builder`].
@@ -57,6 +68,16 @@ impl Guard {
             .with_bans(self.bans().clone())
             .with_sink(self.sink.clone())
             .with_clock(self.clock.clone())
+            .with_truce(self.truce.clone())
+    }
+
+    /// Enforces nothing for `period` from now: every rule only observes, and nobody is banned. An
+    /// event says so aloud, and another when [`Guard::keep_house`] finds that it is over. No time
+    /// at all ends it.
+    pub fn observe_for(&self, period: Duration) {
+        self.truce.hold(self.clock.now(), period);
+        self.in_truce.store(!period.is_zero(), Ordering::Relaxed);
+        self.tell_of_truce(period);
     }
 
     /// Guards an axum router or one of its routes, nested ones among them.
@@ -90,6 +111,14 @@ impl Guard {
         let now = self.clock.now();
         self.bans().sweep(now);
         self.sink.flush(now.wall());
+        if self.truce.left(now).is_zero() && self.in_truce.swap(false, Ordering::Relaxed) {
+            self.tell_of_truce(Duration::ZERO);
+        }
+    }
+
+    fn tell_of_truce(&self, left: Duration) {
+        self.sink
+            .record(&Event::Policy(PolicyEvent::Truce { left }));
     }
 }
 
@@ -167,6 +196,8 @@ impl GuardBuilder {
             live: open(options)?,
             sink: self.sink,
             clock: self.clock,
+            truce: Truce::default(),
+            in_truce: Arc::default(),
         })
     }
 }

@@ -54,23 +54,26 @@ mod sink;
 
 pub use gabion_core::{
     BanChange, BanEvent, BanOutcome, Bans, Cause, ClientIp, ClientRules, Denial, Escaped, Event,
-    Evidence, Explanation, Facts, FaultEvent, ForwardedBy, Head, Inspect, Malformed, Mode, Now,
-    Offence, OnFault, Outcome, PathViews, PeerAddr, PolicyEvent, Reading, Reason, RequestEvent,
-    RuleId, Sink, Snapshot, Source, Step, Suppressed, Trace, Upgrade, Verdict, View, What,
+    EventId, Evidence, Explanation, Facts, FaultEvent, ForwardedBy, Head, Inspect, Malformed, Mode,
+    Now, Offence, OnFault, Outcome, PathViews, PeerAddr, PolicyEvent, Reading, Reason,
+    RequestEvent, RuleId, Sink, Snapshot, Source, Step, Suppressed, Trace, Upgrade, Verdict, View,
+    What,
 };
 pub use gabion_inspect::{
     Allow, AllowConfig, Ban, BanConfig, BanTable, ConfigError, ConfigErrors, Deny, DenyRule,
     IpRanges, List, ListError, Network, Period, Sanity, Strings, Then,
 };
 pub use gabion_policy::{
-    Chain, Diagnostic, Document, Judgment, Live, PolicyError, Probe, ProbeError, Replaced, Report,
+    Chain, Diagnostic, Document, Judgment, Live, Pack, PolicyError, Probe, ProbeError, Replaced, Report,
     Shrink, State, Watch, WatchOptions, check, explain,
 };
 pub use gabion_tower::{
-    Clock, GuardBody, HeadLayer, HeadService, Hyper, PlainReply, Reply, ResponseFuture, Server,
-    SystemClock,
+    BriefReply, Clock, GuardBody, HeadLayer, HeadService, Hyper, Reply, ResponseFuture, Server,
+    SystemClock, Truce,
 };
 
 #[cfg(feature = "axum")]
 pub use axum::Axum;
+#[cfg(feature = "tracing")]
+pub use gabion_sinks::{Bounded, Budget, Channel, Tracing};
 pub use guard::{Guard, GuardBuilder};

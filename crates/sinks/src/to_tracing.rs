@@ -24,6 +24,7 @@ impl Sink for Tracing {
             Event::Policy(event @ PolicyEvent::Replaced { .. }) => {
                 info!(target: "gabion", "{event}");
             }
+            Event::Policy(event @ PolicyEvent::Truce { .. }) => warn!(target: "gabion", "{event}"),
             Event::Policy(event) => error!(target: "gabion", "{event}"),
             Event::Fault(event) => error!(
                 target: "gabion",
@@ -32,7 +33,7 @@ impl Sink for Tracing {
                 policy = event.generation,
                 "learning failed"
             ),
-            Event::Setup(fix) => error!(target: "gabion", "{fix}"),
+            Event::Setup(_) | Event::UntrustedProxy(_) => error!(target: "gabion", "{event}"),
             other => warn!(target: "gabion", "{other}"),
         }
     }
@@ -61,6 +62,7 @@ fn request(event: &RequestEvent) {
                 mode = %denial.mode,
                 status = denial.status.as_u16(),
                 policy = event.generation,
+                event = denial.event.map(tracing::field::display),
                 "{verb}"
             );
         }

@@ -54,9 +54,11 @@ mod head;
 mod protocol;
 mod reply;
 mod server;
+mod truce;
 
 pub use body::GuardBody;
 pub use clock::{Clock, SystemClock};
 pub use head::{HeadLayer, HeadService, ResponseFuture};
-pub use reply::{PlainReply, Reply};
+pub use reply::{BriefReply, Reply};
 pub use server::{Hyper, Server};
+pub use truce::Truce;

@@ -1,10 +1,12 @@
 //! What a refused client is told.
 
+use std::fmt::Write as _;
+
 use bytes::Bytes;
 use gabion_core::{Denial, Facts};
 use http::{
-    HeaderValue, Response, StatusCode,
-    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE},
+    HeaderMap, HeaderValue, Response, StatusCode,
+    header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE},
 };
 
 /// Turns a denial into the response that the client gets. Closures are replies.
@@ -16,10 +18,11 @@ pub trait Reply: Send + Sync {
     fn reply(&self, denial: &Denial, facts: &Facts<'_>) -> Response<Bytes>;
 }
 
-/// The status in words, and nothing that helps whoever is probing.
+/// The status and the name of the event, and nothing that helps whoever is probing: as JSON where
+/// the client asks for JSON, as plain text else. At most 300 bytes, headers aside.
 #[derive(Clone, Copy, Debug, Default)]
 #[expect(clippy::exhaustive_structs, reason = "it has nothing to hold")]
-pub struct PlainReply;
+pub struct BriefReply;
 
 impl<F> Reply for F
 where
@@ -30,15 +33,62 @@ where
     }
 }
 
-impl Reply for PlainReply {
-    fn reply(&self, denial: &Denial, _facts: &Facts<'_>) -> Response<Bytes> {
-        plain(denial.status)
+impl Reply for BriefReply {
+    fn reply(&self, denial: &Denial, facts: &Facts<'_>) -> Response<Bytes> {
+        let mut response = plain(denial.status);
+        let json = wants_json(facts.headers);
+        *response.body_mut() = words(denial, json).into();
+        if json {
+            let json = HeaderValue::from_static("application/json");
+            response.headers_mut().insert(CONTENT_TYPE, json);
+        }
+        response
     }
 }
 
+fn words(denial: &Denial, json: bool) -> String {
+    let mut words = String::with_capacity(128);
+    let status = denial.status.canonical_reason().unwrap_or(REFUSED);
+    // Writing to a string cannot fail.
+    let _ = match (json, denial.event) {
+        (true, Some(event)) => write!(words, r#"{{"error":"{status}","event":"{event}"}}"#),
+        (true, None) => write!(words, r#"{{"error":"{status}"}}"#),
+        (false, Some(event)) => write!(words, "{status}\nevent {event}\n"),
+        (false, None) => writeln!(words, "{status}"),
+    };
+    words
+}
+
+/// Whether JSON stands in `Accept` and no text that a person would read.
+fn wants_json(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(ACCEPT).iter().map(HeaderValue::as_bytes);
+    let kinds = lines
+        .flat_map(|line| line.split(|&byte| byte == b','))
+        .map(|range| {
+            let kind = range.split(|&byte| byte == b';').next();
+            kind.unwrap_or_default().trim_ascii()
+        });
+    let mut json = false;
+    for kind in kinds {
+        let text = kind
+            .get(..5)
+            .is_some_and(|head| head.eq_ignore_ascii_case(b"text/"));
+        if text {
+            return false;
+        }
+        let from = kind.len().saturating_sub(4);
+        json |= kind
+            .get(from..)
+            .is_some_and(|tail| tail.eq_ignore_ascii_case(b"json"));
+    }
+    json
+}
+
+const REFUSED: &str = "Refused";
+
 /// A response that says its status and no more.
 pub(crate) fn plain(status: StatusCode) -> Response<Bytes> {
-    let words = status.canonical_reason().unwrap_or("Refused");
+    let words = status.canonical_reason().unwrap_or(REFUSED);
     let mut response = Response::new(Bytes::from_static(words.as_bytes()));
     *response.status_mut() = status;
     let headers = response.headers_mut();

@@ -173,10 +173,9 @@ async fn pass_reaches_the_service_unchanged_and_untold() {
 #[tokio::test]
 async fn denial_is_answered_in_the_service_s_place_and_told() {
     let wall = Wall::new();
-    assert_eq!(
-        wall.send(get("/deny")).await,
-        Ok((403, "Forbidden".to_owned()))
-    );
+    let (status, words) = wall.send(get("/deny")).await.unwrap();
+    assert_eq!(status, 403);
+    assert!(words.starts_with("Forbidden\nevent "), "{words}");
     assert_eq!(wall.calls.get(), 0);
     let words = "203.0.113.9 GET /deny deny with 403: rule obeys: asked for it \"/deny\"";
     assert_eq!(wall.told.take_words(), [words]);
@@ -328,4 +327,75 @@ async fn who_is_exempt_is_never_banned() {
         let words = wall.told.take_words();
         assert!(words[1].contains("not banned by rule obeys"), "{words:?}");
     }
+}
+
+#[tokio::test]
+async fn client_is_told_the_event_and_nothing_more() {
+    let wall = Wall::new();
+    for (accept, kind) in [
+        ("*/*", "text/plain; charset=utf-8"),
+        ("text/html,application/json", "text/plain; charset=utf-8"),
+        ("application/json", "application/json"),
+        ("application/problem+json;q=0.9, */*", "application/json"),
+    ] {
+        let mut request = get("/deny");
+        request
+            .headers_mut()
+            .insert("accept", accept.parse().unwrap());
+        let response = wall.response(request).await.unwrap();
+        assert_eq!(response.headers()["content-type"], kind, "{accept}");
+        let denial = response.extensions().get::<Denial>().unwrap();
+        let event = denial.event.unwrap().to_string();
+        let told = wall.told.take();
+        assert!(matches!(&told[..], [Event::Request(told)]
+            if matches!(&told.what, What::Denied(told) if told.event == denial.event)));
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert!(body.len() < 300);
+        let body = String::from_utf8(body.to_vec()).unwrap();
+        assert!(body.contains(&event), "{body}");
+        assert!(!body.contains("obeys") && !body.contains("asked"), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn truce_makes_everything_observe_and_ends() {
+    let clock = Arc::new(ManualClock::default());
+    let truce = gabion_tower::Truce::default();
+    let layer = HeadLayer::of(Obeys, ClientRules::default()).with_bans(Arc::new(NoRoom));
+    let mut wall = Wall::by(layer.with_truce(truce.clone()));
+    wall.layer = wall.layer.with_clock(clock.clone());
+    truce.hold(gabion_tower::Clock::now(&*clock), Duration::from_mins(10));
+    assert_eq!(wall.send(get("/ban")).await, inner());
+    let words = wall.told.take_words();
+    assert_eq!(words.len(), 1, "told, and no ban: {words:?}");
+    assert!(words[0].contains("would deny with 403"), "{words:?}");
+    clock.advance(Duration::from_mins(10));
+    assert_eq!(wall.send(get("/ban")).await.unwrap().0, 403);
+}
+
+#[tokio::test]
+async fn untrusted_balancer_is_told_once_a_minute_with_the_line_to_add() {
+    let clock = Arc::new(ManualClock::default());
+    let mut wall = Wall::new();
+    wall.layer = wall.layer.with_clock(clock.clone());
+    let behind = || {
+        let mut request = get("/");
+        request.extensions_mut().insert(peer("10.0.3.7"));
+        request
+            .headers_mut()
+            .insert("x-forwarded-for", "203.0.113.9".parse().unwrap());
+        request
+    };
+    for _ in 0..3 {
+        wall.send(behind()).await.unwrap();
+    }
+    let words = wall.told.take_words();
+    assert_eq!(words.len(), 1, "{words:?}");
+    assert!(
+        words[0].contains("trusted_proxies = [\"10.0.3.7\"]"),
+        "{words:?}"
+    );
+    clock.advance(Duration::from_mins(1));
+    wall.send(behind()).await.unwrap();
+    assert_eq!(wall.told.take().len(), 1);
 }

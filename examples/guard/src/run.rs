@@ -20,14 +20,18 @@ use tower_layer::Layer;
 use tracing::info;
 use tracing_subscriber::EnvFilter;
 
-use crate::{cli::Run, demo, document};
+use crate::{behind, cli::Run, demo};
 
 /// What a person, or whoever keeps services, may send.
 struct Signals {
     hangup: Signal,
     interrupt: Signal,
     terminate: Signal,
+    user1: Signal,
 }
+
+/// How long SIGUSR1 keeps every rule from acting.
+const TRUCE: Duration = Duration::from_mins(10);
 
 /// Serves until it is told to stop, then drains.
 pub(crate) fn run(options: &Run) -> Result<(), Box<dyn Error>> {
@@ -71,7 +75,10 @@ fn guard(options: &Run) -> Result<Guard, Box<dyn Error>> {
     let builder: GuardBuilder = Guard::builder().with_shrink(shrink);
     Ok(match &options.policy {
         Some(policy) => builder.with_policy_file(policy)?,
-        None => builder.with_policy(document::DEFAULT, "the built-in policy")?,
+        None => {
+            let policy = behind::built_in(options.upstream.is_none());
+            builder.with_policy(&policy, "the built-in policy")?
+        },
     })
 }
 
@@ -117,11 +124,17 @@ fn greet(options: &Run, upstream: &Upstream, addr: SocketAddr) {
         println!("  curl -i http://{addr}/               what your server answers");
     }
     println!("  curl -i http://{addr}/.env           refused; the reason is in the log");
-    println!("  curl -i http://{addr}/index.ph%70    refused too, whatever way it is written");
+    let written = if options.upstream.is_none() {
+        "index.ph%70"
+    } else {
+        "%2egit/HEAD"
+    };
+    println!("  curl -i http://{addr}/{written}    refused too, whatever way it is written");
     println!("Ctrl-C stops.");
 }
 
-/// Keeps house until a signal ends it; says which. SIGHUP reads the policy again.
+/// Keeps house until a signal ends it; says which. SIGHUP reads the policy again, SIGUSR1
+/// has every rule observe for a while.
 async fn keep_house(guard: &Guard, watch: Option<&Watch>, mut signals: Signals) -> &'static str {
     let mut second = interval(Duration::from_secs(1));
     loop {
@@ -129,6 +142,7 @@ async fn keep_house(guard: &Guard, watch: Option<&Watch>, mut signals: Signals) 
             _ = signals.interrupt.recv() => return "interrupted",
             _ = signals.terminate.recv() => return "told to terminate",
             _ = signals.hangup.recv() => reread(watch),
+            _ = signals.user1.recv() => guard.observe_for(TRUCE),
             _ = second.tick() => guard.keep_house(),
         }
     }
@@ -151,6 +165,7 @@ impl Signals {
             hangup: signal(SignalKind::hangup())?,
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            user1: signal(SignalKind::user_defined1())?,
         })
     }
 }

@@ -5,8 +5,8 @@ use std::{fmt, sync::Arc};
 use gabion_core::{Bans, ClientRules, Inspect, Sink, Snapshot, Source};
 use tower_layer::Layer;
 
-use super::{service::HeadService, shell::Shell};
-use crate::{Clock, Hyper, PlainReply, Reply, Server, SystemClock};
+use super::{ids::EventIds, seldom::Seldom, service::HeadService, shell::Shell};
+use crate::{BriefReply, Clock, Hyper, Reply, Server, SystemClock, Truce};
 
 /// Guards a service with a policy, or with one inspector. Has no type parameters: it can be
 /// named, stored and returned. Clones share everything.
@@ -28,9 +28,12 @@ impl HeadLayer {
                 source: Arc::new(source),
                 bans: None,
                 sink: None,
-                reply: Arc::new(PlainReply),
+                reply: Arc::new(BriefReply),
                 clock: Arc::new(SystemClock::new()),
                 server: Arc::new(Hyper),
+                truce: Truce::default(),
+                ids: EventIds::default(),
+                setup: Seldom::default(),
                 hand_over_client: false,
             },
         }
@@ -68,6 +71,12 @@ impl HeadLayer {
     /// Reads what `server` leaves in the extensions.
     pub fn with_server(mut self, server: impl Server + 'static) -> Self {
         self.shell.server = Arc::new(server);
+        self
+    }
+
+    /// Observes while `truce` is held.
+    pub fn with_truce(mut self, truce: Truce) -> Self {
+        self.shell.truce = truce;
         self
     }
 

@@ -9,7 +9,9 @@
 //! learn how it ended.
 
 mod future;
+mod ids;
 mod layer;
+mod seldom;
 mod service;
 mod shell;
 

@@ -13,7 +13,8 @@ use gabion_core::{
 };
 use http::{HeaderValue, Request, Response, StatusCode, Version, header::CONNECTION};
 
-use crate::{Clock, Reply, Server, reply};
+use super::{ids::EventIds, seldom::Seldom};
+use crate::{Clock, Reply, Server, Truce, reply};
 
 /// What every clone of a guarded service shares.
 #[derive(Clone)]
@@ -24,6 +25,9 @@ pub(crate) struct Shell {
     pub(super) reply: Arc<dyn Reply>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) server: Arc<dyn Server>,
+    pub(super) truce: Truce,
+    pub(super) ids: EventIds,
+    pub(super) setup: Seldom,
     pub(super) hand_over_client: bool,
 }
 
@@ -70,7 +74,9 @@ impl Shell {
         let policy = self.source.current();
         let extensions = request.extensions();
         let Some(peer) = self.server.peer(extensions) else {
-            self.tell(|| Event::Setup(self.server.when_no_peer()));
+            if self.setup.is_due(self.clock.now()) {
+                self.tell(|| Event::Setup(self.server.when_no_peer()));
+            }
             return Ruling::Answer(reply::plain(StatusCode::SERVICE_UNAVAILABLE));
         };
         let head = Head {
@@ -82,7 +88,11 @@ impl Shell {
         };
         let facts = Facts::resolve(head, peer, &policy.client, self.clock.now());
         let mut trace = Trace::new(&facts);
-        let judged = contained(|| policy.chain.inspect(&facts, &mut trace));
+        if facts.client.is_unclear() && self.setup.is_due(facts.now) {
+            self.tell(|| Event::UntrustedProxy(peer.addr()));
+        }
+        let judged = contained(|| policy.chain.inspect(&facts, &mut trace))
+            .map(|verdict| self.truce.soften(verdict, facts.now));
         for denial in trace.observed() {
             self.tell_of(&facts, &policy, || What::Denied(denial.clone()));
         }
@@ -102,7 +112,8 @@ impl Shell {
                 }
                 Ruling::Pass(Exchange::new(policy, trace))
             }
-            Ok(Verdict::Deny(denial)) => {
+            Ok(Verdict::Deny(mut denial)) => {
+                denial.event = Some(self.ids.next());
                 let response = self.refuse(&facts, &policy, &denial);
                 let exchange = Exchange::new(policy, trace);
                 self.learn_from(&exchange, response.status(), Some(&denial));
@@ -132,7 +143,7 @@ impl Shell {
                 let change = BanChange::Withheld("the policy allows what it did");
                 self.tell(|| Event::Ban(BanEvent::new(now.wall(), client, offence, change)));
             }
-            Ok(Some(offence)) => self.punish(policy, client, offence, now),
+            Ok(Some(offence)) => self.punish(client, offence, now),
             Err(words) => self.tell(|| {
                 Event::Fault(FaultEvent::new(
                     now.wall(),
@@ -153,19 +164,22 @@ impl Shell {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(CONNECTION, close);
         }
+        response.extensions_mut().insert(denial.clone());
         self.tell_of(facts, policy, || What::Denied(denial.clone()));
         if let Some(offence) = denial.offence.clone() {
-            self.punish(policy, facts.client, offence, facts.now);
+            self.punish(facts.client, offence, facts.now);
         }
         response
     }
 
     /// Bans the client, unless it is one who is never banned.
-    fn punish(&self, policy: &Snapshot, client: ClientIp, offence: Offence, now: Now) {
+    fn punish(&self, client: ClientIp, offence: Offence, now: Now) {
         let Some(bans) = &self.bans else {
             return;
         };
-        let change = match policy.client.exempts(client.addr()) {
+        let truce =
+            (!self.truce.left(now).is_zero()).then_some("everything is observed for a while");
+        let change = match client.exempt().or(truce) {
             Some(why) => BanChange::Withheld(why),
             None => match bans.ban(&client, &offence, now) {
                 BanOutcome::Banned { evicted: None } => BanChange::Placed,
