@@ -64,7 +64,7 @@ pub use gabion_inspect::{
     IpRanges, List, ListError, Network, Period, Sanity, Strings, Then,
 };
 pub use gabion_policy::{
-    Chain, Diagnostic, Document, Judgment, Live, Pack, PolicyError, Probe, ProbeError, Replaced, Report,
+    Chain, Diagnostic, Document, Judgment, Live, PolicyError, Probe, ProbeError, Replaced, Report,
     Shrink, State, Watch, WatchOptions, check, explain,
 };
 pub use gabion_tower::{
