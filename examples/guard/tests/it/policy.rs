@@ -81,3 +81,19 @@ async fn policy_that_loses_most_rules_needs_a_word() {
     accepting.logged(["policy 1 in force, 1 rules"]).await;
     assert_eq!(accepting.status("/r3").await, 404);
 }
+
+#[tokio::test]
+async fn user_signal_has_every_rule_observe_for_ten_minutes_at_once_and_aloud() {
+    let folder = Folder::new("truce");
+    let policy = folder.write("policy.toml", FIRST);
+    let guard = Guard::start(&["--policy", &policy]).await;
+    assert_eq!(guard.status("/first").await, 403);
+    let told = std::time::Duration::from_secs(1);
+    guard.signal("USR1");
+    let aloud = guard.logged(["WARN", "NOTHING IS ENFORCED for 600 s"]);
+    tokio::time::timeout(told, aloud)
+        .await
+        .expect("within a second");
+    assert_eq!(guard.status("/first").await, 404, "the server's own answer");
+    guard.logged(["would deny", "rule=first"]).await;
+}
