@@ -21,7 +21,7 @@ pub enum ForwardedBy {
     TrueClientIp,
     /// `X-Real-IP: client`, as nginx is often told to set.
     XRealIp,
-    /// `CloudFront-Viewer-Address: client:port`, set by CloudFront.
+    /// `CloudFront-Viewer-Address: client:port`, set by `CloudFront`.
     CloudFrontViewerAddress,
 }
 
@@ -67,21 +67,19 @@ impl ForwardedBy {
                 .flat_map(|line| node::rsplit_elements(line.as_bytes()))
                 .map(read)
         });
-        let one = read.is_none().then(|| self.one(headers)).flatten();
+        // Where a header of one address stands twice, somebody else than the proxy wrote to it.
+        let mut lines = headers.get_all(self.name()).iter();
+        let one = lines.next().filter(|_| read.is_none());
+        let alone = lines.next().is_none();
+        let one = one.map(move |line| self.one(line.as_bytes()).filter(|_| alone));
         list.chain(one)
     }
 
-    /// The one address in a header that holds no list. Where the header stands twice, or holds a
-    /// list all the same, somebody else than the proxy wrote to it, and nothing can be read.
-    fn one(self, headers: &HeaderMap) -> Option<Option<IpAddr>> {
-        let mut lines = headers.get_all(self.name()).iter();
-        let line = lines.next()?.as_bytes().trim_ascii();
-        if lines.next().is_some() {
-            return Some(None);
+    /// The address in a header that holds no list; a list in it cannot be read.
+    fn one(self, line: &[u8]) -> Option<IpAddr> {
+        match self {
+            Self::CloudFrontViewerAddress => node::parse_with_port(line.trim_ascii()),
+            _ => node::parse(line.trim_ascii()),
         }
-        Some(match self {
-            Self::CloudFrontViewerAddress => node::parse_with_port(line),
-            _ => node::parse(line),
-        })
     }
 }
