@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::{ClientIp, Now, RuleId};
+use crate::{ClientIp, Mode, Now, RuleId};
 
 /// Something a client did that bans it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,11 +15,16 @@ pub struct Offence {
     pub ban_for: Duration,
     /// Whether the client itself must have done it.
     pub proof: Proof,
+    /// Whether it bans, or is only told.
+    pub mode: Mode,
 }
 
 /// Whether a client can be held to what it sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "it can be held to it or not")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "it can be held to it, or not, or not alone"
+)]
 pub enum Proof {
     /// Nobody else can have made it send this.
     Certain,
@@ -29,6 +34,8 @@ pub enum Proof {
         /// A hash of the path.
         path: u64,
     },
+    /// By the browser's own word a page of another origin made it send this. It never counts.
+    CrossSite,
 }
 
 /// What became of a ban.
@@ -50,6 +57,8 @@ pub enum BanOutcome {
     },
     /// Not banned, for the reason given.
     Withheld(&'static str),
+    /// Not banned, for a reason that was given lately and is not worth repeating.
+    Untold,
 }
 
 impl Offence {
@@ -59,7 +68,18 @@ impl Offence {
             rule,
             ban_for,
             proof: Proof::Certain,
+            mode: Mode::Enforce,
         }
+    }
+
+    /// Sets what the client can be held to.
+    pub fn with_proof(self, proof: Proof) -> Self {
+        Self { proof, ..self }
+    }
+
+    /// Sets whether it bans.
+    pub fn with_mode(self, mode: Mode) -> Self {
+        Self { mode, ..self }
     }
 }
 

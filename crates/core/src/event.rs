@@ -7,10 +7,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use http::Method;
+use http::{Method, StatusCode};
 use ipnet::IpNet;
 
-use crate::{Cause, ClientIp, Denial, Escaped, Facts, Offence};
+use crate::{Cause, ClientIp, Denial, Escaped, Facts, Offence, Trace};
 
 /// Where events go.
 ///
@@ -24,7 +24,6 @@ pub trait Sink: Send + Sync {
 /// Something a person may want to know.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-#[expect(clippy::large_enum_variant, reason = "events are rare and short-lived")]
 pub enum Event {
     /// About one request.
     Request(RequestEvent),
@@ -37,6 +36,8 @@ pub enum Event {
     /// An inside address speaks for others and is not trusted: most likely the balancer, and until
     /// it is named in `trusted_proxies` all clients count as one and nobody behind it is banned.
     UntrustedProxy(IpAddr),
+    /// A probe that the service answered as if it had what was asked for, or stumbled over.
+    Reached(ReachedEvent),
     /// The guard is built in wrongly: requests are refused until this is mended.
     Setup(&'static str),
     /// Events that a sink did not pass on, because there were too many at once.
@@ -100,6 +101,22 @@ pub struct FaultEvent {
     pub generation: u64,
     /// The words of the panic. Print them escaped: they may hold what a stranger sent.
     pub words: String,
+}
+
+/// A probe that got somewhere.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ReachedEvent {
+    /// When, for people.
+    pub at: SystemTime,
+    /// Who probed.
+    pub client: ClientIp,
+    /// How.
+    pub method: Method,
+    /// Why it is a probe.
+    pub cause: Cause,
+    /// What the service answered: 2xx or 5xx.
+    pub status: StatusCode,
 }
 
 /// What happened to a ban, and whose.
@@ -168,6 +185,7 @@ impl fmt::Display for Event {
             Self::Ban(event) => event.fmt(f),
             Self::Policy(event) => event.fmt(f),
             Self::Fault(event) => event.fmt(f),
+            Self::Reached(event) => event.fmt(f),
             Self::UntrustedProxy(peer) => write!(
                 f,
                 "{peer} names others in forwarding headers and is not trusted, so that all its \
@@ -262,6 +280,32 @@ impl fmt::Display for FaultEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (client, words) = (self.client.addr(), Escaped(self.words.as_bytes()));
         write!(f, "{client} fault while learning: {words}")
+    }
+}
+
+// === impl ReachedEvent ===
+
+impl ReachedEvent {
+    /// The probe behind `trace` was answered with `status`.
+    pub fn new(at: SystemTime, trace: &Trace, cause: Cause, status: StatusCode) -> Self {
+        Self {
+            at,
+            client: *trace.client(),
+            method: trace.method().clone(),
+            cause,
+            status,
+        }
+    }
+}
+
+impl fmt::Display for ReachedEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (client, method, cause) = (self.client.addr(), &self.method, &self.cause);
+        let status = self.status.as_u16();
+        write!(
+            f,
+            "{client} {method}: a probe got somewhere: {status} for {cause}"
+        )
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is known of a request before judgement.
 
-use http::{HeaderMap, Method, Uri, Version};
+use http::{HeaderMap, HeaderValue, Method, Uri, Version};
 
 use crate::{ClientIp, ClientRules, Now, PathViews, PeerAddr, Proof, Upgrade};
 
@@ -74,14 +74,40 @@ impl<'r> Facts<'r> {
     /// (Fetch, 2.2.1: methods that need no preflight). It cannot have other methods sent, nor an
     /// upgrade to anything but a WebSocket, nor a path that browsers rewrite before they send it:
     /// with dot segments, backslashes or bytes that they escape (WHATWG URL, path state).
+    ///
+    /// A browser says by itself when the page is of another origin: in `Sec-Fetch-Site` where the
+    /// host can be trusted (TLS, loopback), else in `Origin` or `Referer`, unless the page holds
+    /// those back. Who is no browser may say so too; he is only denied then.
     pub fn proof(&self) -> Proof {
         let simple = matches!(*self.method, Method::GET | Method::HEAD | Method::POST);
         let upgrade = matches!(self.upgrade, Upgrade::None | Upgrade::WebSocket);
-        if simple && upgrade && self.path.could_be_a_link() {
-            let path = self.path.hash();
-            Proof::Forgeable { path }
-        } else {
-            Proof::Certain
+        if !simple || !upgrade || !self.path.could_be_a_link() {
+            return Proof::Certain;
         }
+        if self.is_cross_site() {
+            return Proof::CrossSite;
+        }
+        let path = self.path.hash();
+        Proof::Forgeable { path }
     }
+
+    /// Whether the browser says that a page of another origin asks.
+    fn is_cross_site(&self) -> bool {
+        let said = |name| self.headers.get(name).map(HeaderValue::as_bytes);
+        if let Some(site) = said("sec-fetch-site") {
+            return matches!(site, b"cross-site" | b"same-site");
+        }
+        let authority = self.uri.authority().map(|name| name.as_str().as_bytes());
+        let host = authority.or_else(|| said("host"));
+        let foreign = |page: &[u8]| Some(host_of(page)) != host;
+        said("origin")
+            .or_else(|| said("referer"))
+            .is_some_and(foreign)
+    }
+}
+
+/// The host and port of a URL; nothing of what is none, such as the origin `null`.
+fn host_of(url: &[u8]) -> &[u8] {
+    let mut parts = url.splitn(4, |&byte| byte == b'/');
+    parts.nth(2).unwrap_or_default()
 }

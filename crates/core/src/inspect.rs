@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use http::{Method, StatusCode};
 
-use crate::{ClientIp, Denial, Facts, Now, Offence, Proof, Quota, Verdict};
+use crate::{Cause, ClientIp, Denial, Facts, Now, Offence, Proof, Quota, Verdict};
 
 /// Judges the head of a request. Synchronous, pure but for its own bounded state, infallible: what
 /// can fail has failed when it was compiled.
@@ -20,6 +20,13 @@ pub trait Inspect: Send + Sync {
 
     /// Learns how the exchange ended, denied or not; may find an offence in it.
     fn learn(&self, trace: &Trace, outcome: &Outcome<'_>) -> Option<Offence> {
+        let _ = (trace, outcome);
+        None
+    }
+
+    /// Why the request was a probe, where its answer says that it got somewhere: to be told of,
+    /// since the service has what nobody should find.
+    fn reached(&self, trace: &Trace, outcome: &Outcome<'_>) -> Option<Cause> {
         let _ = (trace, outcome);
         None
     }
@@ -42,6 +49,7 @@ pub struct Trace {
     path_hash: u64,
     proof: Proof,
     signals: u32,
+    probe: Option<Box<Cause>>,
     observed: Vec<Denial>,
     quotas: [Option<Quota>; Self::MAX_QUOTAS],
     tickets: [Option<Ticket>; Self::MAX_TICKETS],
@@ -71,6 +79,8 @@ pub struct Outcome<'d> {
     pub status: StatusCode,
     /// The denial that was answered, where the answer was ours.
     pub denial: Option<&'d Denial>,
+    /// How long the answer's body is, where that is known beforehand.
+    pub length: Option<u64>,
     /// From the judgement to the head of the answer.
     pub elapsed: Duration,
 }
@@ -112,6 +122,7 @@ impl Trace {
             path_hash: facts.path.hash(),
             proof: facts.proof(),
             signals: 0,
+            probe: None,
             observed: Vec::new(),
             quotas: [const { None }; Self::MAX_QUOTAS],
             tickets: [None; Self::MAX_TICKETS],
@@ -141,6 +152,16 @@ impl Trace {
     /// Leaves bits for a scan to find when it learns.
     pub const fn set_signals(&mut self, signals: u32) {
         self.signals = signals;
+    }
+
+    /// Notes that the request asks for what only a probe asks for.
+    pub fn mark_probe(&mut self, cause: Cause) {
+        self.probe = Some(Box::new(cause));
+    }
+
+    /// Why the request is a probe.
+    pub fn probe(&self) -> Option<&Cause> {
+        self.probe.as_deref()
     }
 
     /// Shows the client what is left of a limit, in the headers of the answer. One that is beyond
@@ -199,8 +220,14 @@ impl<'d> Outcome<'d> {
         Self {
             status,
             denial,
+            length: None,
             elapsed,
         }
+    }
+
+    /// Sets how long the answer's body is.
+    pub fn with_length(self, length: Option<u64>) -> Self {
+        Self { length, ..self }
     }
 }
 

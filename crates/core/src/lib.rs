@@ -51,9 +51,10 @@ mod upgrade;
 mod verdict;
 
 pub use bans::{BanOutcome, Bans, Offence, Proof};
-pub use client::{ClientIp, ClientRules, ForwardedBy, PeerAddr, TooWide};
+pub use client::{ClientIp, ClientRules, ForwardedBy, PeerAddr, Protected, TooWide};
 pub use event::{
-    BanChange, BanEvent, Event, FaultEvent, PolicyEvent, RequestEvent, Sink, Suppressed, What,
+    BanChange, BanEvent, Event, FaultEvent, PolicyEvent, ReachedEvent, RequestEvent, Sink,
+    Suppressed, What,
 };
 pub use evidence::{Escaped, Evidence};
 pub use facts::{Facts, Head};

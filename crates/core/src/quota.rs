@@ -16,6 +16,6 @@ pub struct Quota {
     pub window: Duration,
     /// How many are left right now.
     pub remaining: u32,
-    /// When all of them will be there again.
+    /// When all of them will be there again; where none is left, when it is worth trying again.
     pub reset: Duration,
 }

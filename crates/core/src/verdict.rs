@@ -93,6 +93,15 @@ pub enum Reason {
         /// How long the ban still lasts.
         left: Duration,
     },
+    /// The client, or whatever else a limit counts by, has had its share.
+    OverLimit {
+        /// How much there is of it in a window.
+        limit: u32,
+        /// The window.
+        window: Duration,
+        /// What it is counted by.
+        by: Arc<str>,
+    },
     /// Anything else, in words.
     Said(Cow<'static, str>),
 }
@@ -258,6 +267,9 @@ impl fmt::Display for Reason {
             } => write!(f, "address is in {network} ({list}:{line})"),
             Self::Banned { by, left } => {
                 write!(f, "banned by {by} for another {} s", left.as_secs())
+            }
+            Self::OverLimit { limit, window, by } => {
+                write!(f, "more than {limit} in {window:?} by {by}")
             }
             Self::Said(words) => f.write_str(words),
         }

@@ -65,7 +65,7 @@ impl Guard {
     /// Guards a service whose server puts a [`crate::PeerAddr`] into each request's extensions.
     pub fn layer(&self) -> HeadLayer {
         HeadLayer::new(self.live.clone())
-            .with_bans(self.bans().clone())
+            .with_bans(self.live.state().court().clone())
             .with_sink(self.sink.clone())
             .with_clock(self.clock.clone())
             .with_truce(self.truce.clone())

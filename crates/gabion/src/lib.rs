@@ -55,17 +55,18 @@ mod sink;
 pub use gabion_core::{
     BanChange, BanEvent, BanOutcome, Bans, Cause, ClientIp, ClientRules, Denial, Escaped, Event,
     EventId, Evidence, Explanation, Facts, FaultEvent, ForwardedBy, Head, Inspect, Malformed, Mode,
-    Now, Offence, OnFault, Outcome, PathViews, PeerAddr, PolicyEvent, Reading, Reason,
-    RequestEvent, RuleId, Sink, Snapshot, Source, Step, Suppressed, Trace, Upgrade, Verdict, View,
-    What,
+    Now, Offence, OnFault, Outcome, PathViews, PeerAddr, PolicyEvent, Proof, ReachedEvent, Reading,
+    Reason, RequestEvent, RuleId, Sink, Snapshot, Source, Step, Suppressed, Trace, Upgrade,
+    Verdict, View, What,
 };
 pub use gabion_inspect::{
-    Allow, AllowConfig, Ban, BanConfig, BanTable, ConfigError, ConfigErrors, Deny, DenyRule,
-    IpRanges, List, ListError, Network, Period, Sanity, Strings, Then,
+    Allow, AllowConfig, Ban, BanConfig, BanTable, ConfigError, ConfigErrors, Court, Deny, DenyRule,
+    IpRanges, Limit, LimitRule, LimitTable, List, ListError, Network, Period, Rate, Sanity, Scan,
+    ScanConfig, Scores, Signals, Strings, Then,
 };
 pub use gabion_policy::{
-    Chain, Diagnostic, Document, Judgment, Live, PolicyError, Probe, ProbeError, Replaced, Report,
-    Shrink, State, Watch, WatchOptions, check, explain,
+    Chain, Diagnostic, Document, Judgment, Live, Pack, PolicyError, Probe, ProbeError, Replaced,
+    Report, Shrink, State, Watch, WatchOptions, check, explain,
 };
 pub use gabion_tower::{
     BriefReply, Clock, GuardBody, HeadLayer, HeadService, Hyper, Reply, ResponseFuture, Server,

@@ -7,15 +7,21 @@
 //! | [`Allow`] | nothing: it lets through what is never to be judged further |
 //! | [`Ban`] | clients on a list, and clients banned for a time |
 //! | [`Deny`] | paths that the server behind does not have and nobody should ask for |
+//! | [`Limit`] | whoever asks for more than a share |
+//! | [`Scan`] | nothing: it scores clients, and finds who is to be banned |
 //!
 //! Each is compiled from plain data (`config` types that serde reads) into an immutable engine;
-//! what changes while it runs (timed bans) lives apart, in a bounded [`BanTable`].
+//! what changes while it runs lives apart, in bounded tables: timed bans in a [`BanTable`], budgets
+//! in a [`LimitTable`].
 //!
 //! # Dependencies
 //!
 //! `regex-automata` matches what typed rules cannot say, with a bound on memory that `regex` does
 //! not offer for many patterns at once. `papaya` holds timed bans: they are read on every request
-//! and its reads take no lock. `humantime` reads durations. `ipnet` is the type of a network.
+//! and its reads take no lock. `governor` reckons with rates, and `quick_cache` holds what it reckons
+//! with: it is bounded, and a scan does not drive out what is in use. `humantime` reads durations.
+//! `serde_json` reads the lists that clouds and Spamhaus publish as JSON, into typed structs and no
+//! deeper than 128 levels. `ipnet` is the type of a network.
 
 #![warn(clippy::indexing_slicing)]
 
@@ -24,14 +30,22 @@ mod ban;
 mod config;
 mod deny;
 mod hosts;
+mod ledger;
+mod limit;
 mod sanity;
+mod scan;
 
 pub use allow::{Allow, AllowConfig};
-pub use ban::{Ban, BanConfig, BanTable, IpRanges, List, ListError, ListProblem, Listed, Standing};
+pub use ban::{
+    Ban, BanConfig, BanTable, Court, IpRanges, List, ListError, ListProblem, Listed, Sense,
+    Senseless, Share, ShareError, Standing,
+};
 pub use config::serde_mode;
 pub use config::{
     ConfigError, ConfigErrors, Network, NetworkError, Period, PeriodError, Place, Problem, Strings,
 };
 pub use deny::{Deny, DenyRule, Then};
 pub use hosts::{Hosts, ServerConfig};
+pub use limit::{Limit, LimitRule, LimitTable, Rate, RateError};
 pub use sanity::Sanity;
+pub use scan::{Scan, ScanConfig, Scores, Signals};

@@ -12,7 +12,7 @@
 
 use std::sync::Arc;
 
-use gabion_core::{Explanation, Facts, Inspect, Mode, Offence, Outcome, Trace, Verdict};
+use gabion_core::{Cause, Explanation, Facts, Inspect, Mode, Offence, Outcome, Trace, Verdict};
 use gabion_inspect::{Allow, Ban, Deny, Hosts, Sanity};
 
 /// A compiled policy: every inspector, in order.
@@ -101,6 +101,11 @@ impl Inspect for Chain {
     fn learn(&self, trace: &Trace, outcome: &Outcome<'_>) -> Option<Offence> {
         let learned = self.after_head().map(|who| who.learn(trace, outcome));
         learned.fold(None, Option::or)
+    }
+
+    fn reached(&self, trace: &Trace, outcome: &Outcome<'_>) -> Option<Cause> {
+        self.after_head()
+            .find_map(|who| who.reached(trace, outcome))
     }
 
     fn explain(&self, facts: &Facts<'_>, trace: &mut Trace, steps: &mut Explanation) -> Verdict {

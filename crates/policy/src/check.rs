@@ -38,7 +38,7 @@ pub fn check(text: &str, name: &str, base: Option<&Path>) -> Result<Report, Poli
     })?;
     let document = &compiled.document;
     Ok(Report {
-        deny: document.deny.len(),
+        deny: document.deny_rules().len(),
         banned: compiled.holdings.banned(),
         allowed: document.allow.networks.len() + document.allow.paths.len(),
         expected: document.expect.len(),

@@ -7,7 +7,7 @@ use std::{
 };
 
 use gabion_core::{Inspect, Mode, Snapshot};
-use gabion_inspect::{Allow, Ban, BanTable, Deny, Hosts, List, Sanity};
+use gabion_inspect::{Allow, Ban, Deny, Hosts, Limit, LimitTable, List, Sanity, Scan};
 
 use crate::{
     Chain, Diagnostic, Document, PolicyError, State,
@@ -16,7 +16,9 @@ use crate::{
     fault::Fault,
     files::{self, ListFile},
     observed::Observed,
+    packs,
     read::Draft,
+    sense,
     shrink::Holdings,
     warn,
 };
@@ -55,6 +57,7 @@ impl<'t> Reading<'t> {
         let budget = Budget::start(limit);
         let mut draft = Draft::read(text, name);
         draft.blame(budget::oversize(&draft.document));
+        draft.blame(packs::doubled(&draft.document));
         let named = draft.document.ban.files.iter().take(budget::LISTS);
         let lists = files::lists(named, base);
         Self {
@@ -90,9 +93,9 @@ impl<'t> Reading<'t> {
         if let Some(held) = purpose.held.filter(|_| self.draft.is_sound()) {
             self.draft.blame(held.losses(&holdings));
         }
-        let bans = Arc::clone(purpose.state.bans());
         let mode = self.draft.document.mode();
-        let snapshot = policy(&self.draft.document, lists.clone(), bans, mode, purpose.own);
+        let (document, state) = (&self.draft.document, purpose.state);
+        let snapshot = policy(document, lists.clone(), state, mode, purpose.own);
         let snapshot = snapshot.map_err(|faults| self.draft.blame(faults));
         self.draft.blame(self.budget.overrun("compiling"));
         self.hold_to_cases(lists);
@@ -115,9 +118,9 @@ impl<'t> Reading<'t> {
             Ok(probes) => probes,
             Err(faults) => return self.draft.blame(faults),
         };
-        let blank = Arc::new(BanTable::new(1));
+        let blank = State::with_capacity(1).with_limits(LimitTable::blank());
         let document = &self.draft.document;
-        let faults = match policy(document, lists, blank, Mode::Enforce, &[]) {
+        let faults = match policy(document, lists, &blank, Mode::Enforce, &[]) {
             Ok(snapshot) => expect::broken(cases, &probes, &snapshot, &self.budget),
             Err(faults) => faults,
         };
@@ -129,7 +132,7 @@ impl<'t> Reading<'t> {
 fn policy(
     document: &Document,
     lists: Vec<List>,
-    bans: Arc<BanTable>,
+    state: &State,
     mode: Mode,
     own: &[Arc<dyn Inspect>],
 ) -> Result<Snapshot, Vec<Fault>> {
@@ -137,17 +140,34 @@ fn policy(
     let client = sound(document.client.compile(), &mut faults);
     let hosts = sound(Hosts::compile(&document.server, mode), &mut faults);
     let allow = sound(Allow::compile(&document.allow), &mut faults);
+    let first = document.ban.first.0;
+    if let Some(client) = &client {
+        faults.extend(sense::of(document, client, &lists));
+    }
+    let bans = Arc::clone(state.bans());
     let ban = sound(Ban::compile(&document.ban, lists, mode, bans), &mut faults);
     let deny = sound(
-        Deny::compile(&document.deny, mode, document.ban.first.0),
+        Deny::compile(&document.deny_rules(), mode, first),
         &mut faults,
     );
-    let (Some(client), Some(hosts), Some(allow), Some(ban), Some(deny)) =
-        (client, hosts, allow, ban, deny)
+    let limits = Arc::clone(state.limits());
+    let limit = sound(Limit::compile(&document.limit, limits), &mut faults);
+    let scan = document.scan.as_ref().map(|scan| {
+        let scores = Arc::clone(state.scores());
+        let scan = Scan::compile(scan, mode, first, scores).map_err(Vec::from_iter);
+        scan.map(|scan| -> Arc<dyn Inspect> { Arc::new(scan) })
+    });
+    let scan = sound(scan.transpose(), &mut faults);
+    let (Some(client), Some(hosts), Some(allow), Some(ban), Some(deny), Some(limit), Some(scan)) =
+        (client, hosts, allow, ban, deny, limit, scan)
     else {
         return Err(faults);
     };
-    let counting = Vec::new();
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    let limit = (!limit.is_empty()).then(|| -> Arc<dyn Inspect> { Arc::new(limit) });
+    let counting = limit.into_iter().chain(scan).collect();
     let own = own.iter().cloned().map(|rule| match mode {
         Mode::Enforce => rule,
         Mode::Observe => Arc::new(Observed(rule)),
@@ -155,7 +175,7 @@ fn policy(
     let chain = Chain::new(
         Sanity::new(mode),
         allow,
-        ban,
+        ban.with_court(Arc::clone(state.court())),
         hosts,
         own.collect(),
         deny,

@@ -6,10 +6,10 @@
 use std::fmt;
 
 use gabion_core::{Mode, OnFault};
-use gabion_inspect::{AllowConfig, BanConfig, DenyRule, ServerConfig};
+use gabion_inspect::{AllowConfig, BanConfig, DenyRule, LimitRule, ScanConfig, ServerConfig};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use crate::{ClientSection, Expect, PolicyError, read::Draft};
+use crate::{ClientSection, Expect, Pack, PolicyError, packs, read::Draft};
 
 /// The whole policy.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -29,6 +29,12 @@ pub struct Document {
     /// What becomes of a request when judging fails: `"refuse"` or `"pass"`.
     #[serde(default, with = "OnFaultText")]
     pub on_fault: OnFault,
+    /// Shipped rules that fit the server behind, as if each stood in `deny`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub packs: Vec<Pack>,
+    /// Shipped rules that only tell what they would refuse.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub observe: Vec<Pack>,
     /// Who speaks for a client.
     #[serde(default)]
     pub client: ClientSection,
@@ -44,6 +50,12 @@ pub struct Document {
     /// Which paths are refused.
     #[serde(default)]
     pub deny: Vec<DenyRule>,
+    /// Who asks for more than a share.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limit: Vec<LimitRule>,
+    /// When a client behaves like a scanner; nobody is scored where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scan: Option<ScanConfig>,
     /// What must hold before this policy comes into force.
     #[serde(default)]
     pub expect: Vec<Expect>,
@@ -76,6 +88,14 @@ impl Document {
         }
     }
 
+    /// The deny rules that this document puts in force: its own, then those of its packs.
+    ///
+    /// Its own come first, so that where both match, what was written for this server decides; one
+    /// with the id of a pack's rule stands in its place.
+    pub fn deny_rules(&self) -> Vec<DenyRule> {
+        packs::rules(self)
+    }
+
     /// The mode of rules that do not say theirs.
     pub fn mode(&self) -> Mode {
         self.mode.unwrap_or_default()
@@ -96,11 +116,15 @@ impl Default for Document {
             version: Self::VERSION,
             mode: None,
             on_fault: OnFault::default(),
+            packs: Vec::new(),
+            observe: Vec::new(),
             client: ClientSection::default(),
             server: ServerConfig::default(),
             allow: AllowConfig::default(),
             ban: BanConfig::default(),
             deny: Vec::new(),
+            limit: Vec::new(),
+            scan: None,
             expect: Vec::new(),
         }
     }

@@ -58,7 +58,7 @@ pub(crate) fn lists<'n>(
     listed.collect()
 }
 
-/// Parses lists that were read.
+/// Parses lists that were read; one that is faulty counts as empty, so that each keeps its place.
 pub(crate) fn parse(files: &[ListFile]) -> (Vec<List>, Vec<Fault>) {
     let mut lists = Vec::with_capacity(files.len());
     let mut faults = Vec::new();
@@ -72,7 +72,10 @@ pub(crate) fn parse(files: &[ListFile]) -> (Vec<List>, Vec<Fault>) {
         };
         match parsed {
             Ok(list) => lists.push(list),
-            Err(why) => faults.push(Fault::new(Place::new("ban", "files").entry(at), why)),
+            Err(why) => {
+                faults.push(Fault::new(Place::new("ban", "files").entry(at), why));
+                lists.extend(List::parse(&file.name, ""));
+            }
         }
     }
     (lists, faults)

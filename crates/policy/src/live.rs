@@ -89,6 +89,7 @@ impl Live {
             own: &options.own,
             held: None,
         })?;
+        options.state.court().set_budget(&compiled.document.ban);
         let desk = Desk {
             document: Arc::new(compiled.document),
             warnings: compiled.warnings,
@@ -212,9 +213,11 @@ impl Inner {
         })?;
         let replaced = Replaced {
             generation: self.current.load().generation + 1,
-            rules: compiled.document.deny.len(),
+            rules: compiled.document.deny_rules().len(),
         };
         let snapshot = compiled.snapshot.with_generation(replaced.generation);
+        let court = self.options.state.court();
+        court.set_budget(&compiled.document.ban);
         desk.document = Arc::new(compiled.document);
         desk.warnings = compiled.warnings;
         desk.holdings = compiled.holdings;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gabion_core::{Explanation, Facts, Inspect, Mode, Offence, Outcome, Trace, Verdict};
+use gabion_core::{Cause, Explanation, Facts, Inspect, Mode, Offence, Outcome, Trace, Verdict};
 
 /// An own rule whose denials do not act: it judges, and bans nobody for what it learns.
 pub(crate) struct Observed(pub(crate) Arc<dyn Inspect>);
@@ -29,6 +29,10 @@ impl Inspect for Observed {
     fn learn(&self, trace: &Trace, outcome: &Outcome<'_>) -> Option<Offence> {
         let _ = self.0.learn(trace, outcome);
         None
+    }
+
+    fn reached(&self, trace: &Trace, outcome: &Outcome<'_>) -> Option<Cause> {
+        self.0.reached(trace, outcome)
     }
 
     fn explain(&self, facts: &Facts<'_>, trace: &mut Trace, steps: &mut Explanation) -> Verdict {

@@ -1,11 +1,15 @@
-//! A policy that shrinks by accident: a file cut short, an editor's empty save.
+//! A policy that shrinks by accident: a file cut short, an editor's empty save, a feed gone wrong.
 //!
 //! A new policy is refused, unless shrinking is accepted, when it would lose:
 //! 1. more than half of the deny rules, or of the entries of ban lists, by count;
 //! 2. any entry of `[allow]`, or any trusted proxy, by name.
+//!
+//! So is one with a version of a ban list's file that holds over 30 % more or fewer networks than
+//! the version in force, where that is more than a hundred.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use gabion_core::Escaped;
 use gabion_inspect::{List, Place};
 
 use crate::{Document, fault::Fault};
@@ -17,7 +21,7 @@ pub enum Shrink {
     /// It may not.
     #[default]
     Refuse,
-    /// It may: somebody has said so (`--accept-shrink`).
+    /// It may, and a ban list may change by any number: somebody has said so (`--accept-shrink`).
     Accept,
 }
 
@@ -26,20 +30,36 @@ pub enum Shrink {
 pub(crate) struct Holdings {
     deny: BTreeSet<String>,
     banned: usize,
+    /// How many networks each ban list's file holds, by its name.
+    lists: BTreeMap<String, usize>,
     allowed: BTreeSet<String>,
     trusted: BTreeSet<String>,
 }
 
+/// How to have it all the same.
+const ACCEPT: &str = "if that is meant, start with --accept-shrink";
 /// How many lost entries are named.
 const NAMED: usize = 8;
+/// By how many percent a ban list may change unasked.
+const CHANGE: usize = 30;
+/// By how many networks a ban list may change, whatever part of it they are.
+const FEW: usize = 100;
 
 impl Holdings {
     /// What `document` and its `lists` hold.
     pub(crate) fn of(document: &Document, lists: &[List]) -> Self {
         let networks = document.allow.networks.iter().map(ToString::to_string);
         let listed: usize = lists.iter().map(List::len).sum();
+        let lengths = lists
+            .iter()
+            .map(|list| (list.name().to_string(), list.len()));
         Self {
-            deny: document.deny.iter().map(|rule| rule.id.clone()).collect(),
+            lists: lengths.collect(),
+            deny: document
+                .deny_rules()
+                .into_iter()
+                .map(|rule| rule.id)
+                .collect(),
             banned: document.ban.networks.len().saturating_add(listed),
             allowed: networks
                 .chain(document.allow.paths.iter().cloned())
@@ -58,12 +78,13 @@ impl Holdings {
         self.banned
     }
 
-    /// What a change from this to `next` would lose, where that is too much.
+    /// What a change from this to `next` would lose, and which ban lists it would change, where that
+    /// is too much.
     pub(crate) fn losses(&self, next: &Self) -> Vec<Fault> {
-        let mut losses = Vec::new();
+        let mut losses = self.changes(next);
         let mut refuse = |section, what: String| {
             let fault = Fault::new(Place::new(section, ""), format!("this would lose {what}"));
-            losses.push(fault.with_help("if that is meant, start with --accept-shrink"));
+            losses.push(fault.with_help(ACCEPT));
         };
         if too_few(self.deny.len(), next.deny.len()) {
             let lost = gone(&self.deny, &next.deny);
@@ -87,6 +108,28 @@ impl Holdings {
         }
         losses
     }
+
+    /// The ban lists that hold many more or fewer networks in `next`. What held none had no version
+    /// to compare with.
+    fn changes(&self, next: &Self) -> Vec<Fault> {
+        let versions = self.lists.iter().filter_map(|(name, &was)| {
+            let now = *next.lists.get(name)?;
+            (was > 0 && changed_much(was, now)).then_some((name, was, now))
+        });
+        let faults = versions.map(|(name, was, now)| {
+            let name = Escaped(name.as_bytes());
+            let message = format!(
+                "list `{name}` would go from {was} to {now} networks: over {CHANGE}% at once"
+            );
+            Fault::new(Place::new("ban", "files"), message).with_help(ACCEPT)
+        });
+        faults.collect()
+    }
+}
+
+const fn changed_much(was: usize, now: usize) -> bool {
+    let change = was.abs_diff(now);
+    change > FEW && change.saturating_mul(100) > was.saturating_mul(CHANGE)
 }
 
 const fn too_few(was: usize, now: usize) -> bool {

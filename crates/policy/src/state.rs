@@ -2,28 +2,57 @@
 
 use std::sync::Arc;
 
-use gabion_inspect::BanTable;
+use gabion_inspect::{BanTable, Court, LimitTable, Scores};
 
 /// What a guard learns while it runs: made once, shared by every policy that it is given.
 #[derive(Clone, Debug)]
 pub struct State {
     bans: Arc<BanTable>,
+    court: Arc<Court>,
+    scores: Arc<Scores>,
+    limits: Arc<LimitTable>,
 }
 
 impl State {
     /// How many timed bans are kept unless another capacity is asked for.
     pub const BANS: usize = 100_000;
 
-    /// A state that keeps at most `capacity` timed bans.
+    /// A state that keeps at most `capacity` timed bans, and remembers twice as many clients.
     pub fn with_capacity(capacity: usize) -> Self {
+        let clients = capacity.saturating_mul(2);
+        let bans = Arc::new(BanTable::new(capacity));
         Self {
-            bans: Arc::new(BanTable::new(capacity)),
+            court: Arc::new(Court::new(Arc::clone(&bans), clients)),
+            scores: Arc::new(Scores::new(clients)),
+            limits: Arc::new(LimitTable::new(clients)),
+            bans,
         }
+    }
+
+    /// Keeps what is left of limits in `limits`.
+    pub fn with_limits(self, limits: LimitTable) -> Self {
+        let limits = Arc::new(limits);
+        Self { limits, ..self }
     }
 
     /// The timed bans.
     pub const fn bans(&self) -> &Arc<BanTable> {
         &self.bans
+    }
+
+    /// Who judges what counts towards a ban: suspects, those in good standing, the budget.
+    pub const fn court(&self) -> &Arc<Court> {
+        &self.court
+    }
+
+    /// The scores of clients.
+    pub const fn scores(&self) -> &Arc<Scores> {
+        &self.scores
+    }
+
+    /// What is left of limits.
+    pub const fn limits(&self) -> &Arc<LimitTable> {
+        &self.limits
     }
 }
 

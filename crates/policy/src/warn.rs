@@ -13,11 +13,11 @@ pub(crate) fn of(draft: &Draft<'_>) -> Vec<Diagnostic> {
         doubts.push(Fault::new(Place::new("mode", ""), message));
     }
     for (at, network) in draft.document.client.trusted_proxies.iter().enumerate() {
-        if ClientRules::default()
-            .exempts(network.net().addr())
-            .is_none()
-        {
-            let message = format!("{network} is public: whoever sends from there names its client");
+        if !ClientRules::is_inside(network.net()) {
+            let message = format!(
+                "{network} is public: whoever sends from there names its client, and could have \
+                 anyone banned"
+            );
             let place = Place::new("client", "trusted_proxies").entry(at);
             let help = "trust only networks that your own proxies or your CDN alone send from";
             doubts.push(Fault::new(place, message).with_help(help));

@@ -51,6 +51,12 @@ impl HeadOf {
         Self { peer, ..self }
     }
 
+    /// With another method.
+    pub fn method(self, method: &str) -> Self {
+        let method = method.parse().unwrap();
+        Self { method, ..self }
+    }
+
     /// For another host.
     pub fn host(mut self, host: &str) -> Self {
         self.headers.insert(HOST, host.parse().unwrap());

@@ -10,6 +10,8 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 use gabion_proxy::Upstream;
 
+use crate::behind::Behind;
+
 /// Guards any HTTP server: a reverse proxy that refuses probes, and says why.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
@@ -44,7 +46,8 @@ pub(crate) struct Run {
     /// How long requests and sockets may go on after Ctrl-C
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub(crate) grace: Duration,
-    /// Take a new policy even if it loses most rules, an allow, or a trusted proxy
+    /// Take a new policy even if it loses most rules, an allow or a trusted proxy, or if a ban list
+    /// grows or shrinks by over 30%
     #[arg(long)]
     pub(crate) accept_shrink: bool,
 }
@@ -62,6 +65,10 @@ pub(crate) enum Command {
         /// The file; it must not exist
         #[arg(default_value = "policy.toml")]
         policy: PathBuf,
+        /// What stands behind the guard, so that the packs that fit it are enforced; where nothing
+        /// is said, all that may hit an honest request only observes
+        #[arg(long, value_enum, value_name = "SERVER")]
+        behind: Option<Behind>,
     },
     /// Say step by step how a policy judges a request
     Explain(Explain),

@@ -4,10 +4,10 @@ use std::{error::Error, fs::OpenOptions, io::Write, path::Path};
 
 use gabion::{Clock, Guard, Probe, Source, SystemClock};
 
-use crate::cli::Explain;
-
-/// The policy of a guard that was given none.
-pub(crate) const DEFAULT: &str = include_str!("default.toml");
+use crate::{
+    behind::{self, Behind},
+    cli::Explain,
+};
 
 /// Says what is wrong with a policy, or what is in it.
 #[expect(
@@ -22,16 +22,16 @@ pub(crate) fn check(policy: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Writes the built-in policy.
+/// Writes the policy that fits what stands behind.
 #[expect(
     clippy::disallowed_methods,
     reason = "a command line writes the file it is told to"
 )]
-pub(crate) fn init(policy: &Path) -> Result<(), Box<dyn Error>> {
+pub(crate) fn init(policy: &Path, behind: Option<Behind>) -> Result<(), Box<dyn Error>> {
     let name = policy.display();
     let file = OpenOptions::new().write(true).create_new(true).open(policy);
     let mut file = file.map_err(|error| format!("{name}: {error}"))?;
-    file.write_all(DEFAULT.as_bytes())?;
+    file.write_all(behind::policy(behind).as_bytes())?;
     println!("{name} is written. Edit it, and run: guard --policy {name}");
     Ok(())
 }

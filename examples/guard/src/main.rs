@@ -2,6 +2,7 @@
 //!
 //! With no arguments it guards a small server of its own, to be tried out; see `guard --help`.
 
+mod behind;
 mod cli;
 mod demo;
 mod document;
@@ -17,7 +18,7 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         None => run::run(&cli.run),
         Some(Command::Check { policy }) => document::check(&policy),
-        Some(Command::Init { policy }) => document::init(&policy),
+        Some(Command::Init { policy, behind }) => document::init(&policy, behind),
         Some(Command::Explain(explain)) => document::explain(&explain),
     };
     match outcome {

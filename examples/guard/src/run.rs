@@ -20,7 +20,7 @@ use tower_layer::Layer;
 use tracing::info;
 use tracing_subscriber::EnvFilter;
 
-use crate::{cli::Run, demo, document};
+use crate::{behind, cli::Run, demo};
 
 /// What a person, or whoever keeps services, may send.
 struct Signals {
@@ -73,10 +73,11 @@ fn guard(options: &Run) -> Result<Guard, Box<dyn Error>> {
         Shrink::Refuse
     };
     let builder: GuardBuilder = Guard::builder().with_shrink(shrink);
-    Ok(match &options.policy {
-        Some(policy) => builder.with_policy_file(policy)?,
-        None => builder.with_policy(document::DEFAULT, "the built-in policy")?,
-    })
+    let Some(policy) = &options.policy else {
+        let policy = behind::built_in(options.upstream.is_none());
+        return Ok(builder.with_policy(&policy, "the built-in policy")?);
+    };
+    Ok(builder.with_policy_file(policy)?)
 }
 
 /// One worker per core: each has its listener, its runtime, its pool of upstream connections.
@@ -121,7 +122,12 @@ fn greet(options: &Run, upstream: &Upstream, addr: SocketAddr) {
         println!("  curl -i http://{addr}/               what your server answers");
     }
     println!("  curl -i http://{addr}/.env           refused; the reason is in the log");
-    println!("  curl -i http://{addr}/index.ph%70    refused too, whatever way it is written");
+    let written = if options.upstream.is_none() {
+        "index.ph%70"
+    } else {
+        "%2egit/HEAD"
+    };
+    println!("  curl -i http://{addr}/{written}    refused too, whatever way it is written");
     println!("Ctrl-C stops.");
 }
 

@@ -20,7 +20,7 @@ use std::{
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 pub use header::ForwardedBy;
-pub use rules::{ClientRules, TooWide};
+pub use rules::{ClientRules, Protected, TooWide};
 
 /// The other end of the socket, as the server accepted it.
 ///

@@ -1,6 +1,6 @@
 //! The walk from the peer to the client.
 
-use std::{net::IpAddr, num::NonZeroU8};
+use std::{fmt, net::IpAddr, num::NonZeroU8};
 
 use http::HeaderMap;
 use ipnet::IpNet;
@@ -23,6 +23,18 @@ pub struct ClientRules {
     "{0} cannot be a trusted proxy: anyone could name any client; name your balancer's networks"
 )]
 pub struct TooWide(IpNet);
+
+/// Whom a ban of a network would hit that must not be banned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Protected {
+    /// A trusted proxy, and with it everyone behind it.
+    TrustedProxy,
+    /// Loopback, or the address that means none.
+    ThisHost,
+    /// Private addresses, where the rules do not say that clients have them.
+    Private,
+}
 
 /// Why nobody is banned whom an inside address speaks for that is not trusted.
 pub(super) const UNCLEAR: &str = "it speaks for others and is not a trusted proxy yet";
@@ -138,6 +150,27 @@ impl ClientRules {
         }
     }
 
+    /// Whom a ban of `network` would hit that must not be banned: [`Self::exempts`] for each of its
+    /// addresses.
+    pub fn protects(&self, network: IpNet) -> Option<Protected> {
+        let trusted = |proxy: &IpNet| scope::overlap(proxy, &network);
+        if self.trusted.iter().any(trusted) {
+            Some(Protected::TrustedProxy)
+        } else if scope::holds_this_host(&network) {
+            Some(Protected::ThisHost)
+        } else if !self.private_clients && scope::holds_private(&network) {
+            Some(Protected::Private)
+        } else {
+            None
+        }
+    }
+
+    /// Whether `network` lies within private space or this host, so that nobody on the internet
+    /// can send from there.
+    pub fn is_inside(network: IpNet) -> bool {
+        scope::is_all_inside(&network)
+    }
+
     fn trusts(&self, addr: IpAddr) -> bool {
         self.trusted.iter().any(|network| network.contains(&addr))
     }
@@ -159,5 +192,17 @@ impl ClientRules {
             }
         }
         last
+    }
+}
+
+// === impl Protected ===
+
+impl fmt::Display for Protected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TrustedProxy => "a trusted proxy, and everyone behind it",
+            Self::ThisHost => "this host",
+            Self::Private => "private addresses, where your proxy may be",
+        })
     }
 }

@@ -1,6 +1,25 @@
 //! Addresses that no client on the internet has.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::IpNet;
+
+const THIS_HOST: [IpNet; 4] = [
+    v4(8, [127, 0, 0, 0]),
+    v4(32, [0, 0, 0, 0]),
+    v6(128, Ipv6Addr::LOCALHOST),
+    v6(128, Ipv6Addr::UNSPECIFIED),
+];
+
+const PRIVATE: [IpNet; 7] = [
+    v4(8, [10, 0, 0, 0]),
+    v4(12, [172, 16, 0, 0]),
+    v4(16, [192, 168, 0, 0]),
+    v4(16, [169, 254, 0, 0]),
+    v4(10, [100, 64, 0, 0]),
+    v6(7, Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0)),
+    v6(10, Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0)),
+];
 
 /// Loopback, and the address that means none.
 pub(super) fn is_this_host(addr: IpAddr) -> bool {
@@ -21,4 +40,33 @@ pub(super) fn is_private(addr: IpAddr) -> bool {
         }
         IpAddr::V6(addr) => addr.is_unique_local() || addr.is_unicast_link_local(),
     }
+}
+
+/// Whether any address of `network` is this host's.
+pub(super) fn holds_this_host(network: &IpNet) -> bool {
+    THIS_HOST.iter().any(|own| overlap(own, network))
+}
+
+/// Whether any address of `network` is private.
+pub(super) fn holds_private(network: &IpNet) -> bool {
+    PRIVATE.iter().any(|private| overlap(private, network))
+}
+
+/// Whether no address of `network` is a client's of the internet.
+pub(super) fn is_all_inside(network: &IpNet) -> bool {
+    let mut inside = THIS_HOST.iter().chain(&PRIVATE);
+    inside.any(|inside| inside.contains(network))
+}
+
+/// Whether two networks share an address: then one holds the other.
+pub(super) fn overlap(one: &IpNet, other: &IpNet) -> bool {
+    one.contains(other) || other.contains(one)
+}
+
+const fn v4(bits: u8, [a, b, c, d]: [u8; 4]) -> IpNet {
+    IpNet::new_assert(IpAddr::V4(Ipv4Addr::new(a, b, c, d)), bits)
+}
+
+const fn v6(bits: u8, addr: Ipv6Addr) -> IpNet {
+    IpNet::new_assert(IpAddr::V6(addr), bits)
 }

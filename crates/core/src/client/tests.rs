@@ -241,3 +241,52 @@ fn inside_address_from_a_header_is_never_allowed() {
     assert!(!may("10.0.0.1", "192.168.0.1"));
     assert!(!may("10.0.0.1", "::1"));
 }
+
+#[test]
+fn network_is_protected_as_its_addresses_are() {
+    let rules = rules(ForwardedBy::XForwardedFor);
+    let found = |rules: &ClientRules, network: &str| rules.protects(network.parse().unwrap());
+    for (network, whom) in [
+        ("10.0.0.0/7", Some(Protected::TrustedProxy)),
+        ("127.0.0.1/32", Some(Protected::ThisHost)),
+        ("0.0.0.0/2", Some(Protected::TrustedProxy)),
+        ("126.0.0.0/7", Some(Protected::ThisHost)),
+        ("::/64", Some(Protected::ThisHost)),
+        ("192.168.7.7/32", Some(Protected::Private)),
+        ("192.0.0.0/8", Some(Protected::Private)),
+        ("172.30.255.255/32", Some(Protected::Private)),
+        ("169.254.0.0/16", Some(Protected::Private)),
+        ("100.127.255.0/24", Some(Protected::Private)),
+        ("fc00::/16", Some(Protected::Private)),
+        ("febf::/16", Some(Protected::Private)),
+        ("172.32.0.0/11", None),
+        ("100.128.0.0/9", None),
+        ("198.51.100.0/24", None),
+        ("2001:db8::/32", None),
+        ("fec0::/10", None),
+    ] {
+        assert_eq!(found(&rules, network), whom, "{network}");
+    }
+    let intranet = rules.with_private_clients(true);
+    assert_eq!(found(&intranet, "192.168.0.0/16"), None);
+    for network in ["10.0.0.0/24", "127.0.0.0/8"] {
+        assert!(found(&intranet, network).is_some(), "{network}");
+    }
+}
+
+#[test]
+fn network_that_is_partly_public_is_not_inside() {
+    let inside = |network: &str| ClientRules::is_inside(network.parse().unwrap());
+    for network in ["10.0.0.0/8", "172.31.0.0/16", "127.0.0.1/32", "fd00::/8"] {
+        assert!(inside(network), "{network}");
+    }
+    for network in [
+        "10.0.0.0/7",
+        "0.0.0.0/1",
+        "172.0.0.0/8",
+        "203.0.113.0/24",
+        "::/1",
+    ] {
+        assert!(!inside(network), "{network}");
+    }
+}

@@ -160,7 +160,11 @@ fn core_and_inspect_do_no_io_and_know_no_runtime() {
         let mut sources = sources(room, ".rs");
         let is_test = |path: &str| path.ends_with("/tests.rs") || path.contains("/tests/");
         sources.retain(|source| !is_test(&source.path));
-        let found = places(&sources, |line| holds(line, &worldly));
+        // governor calls so what its clocks tell; ours tells the time of the request.
+        let told = "type Instant = Duration;";
+        let found = places(&sources, |line| {
+            holds(line, &worldly) && !line.contains(told)
+        });
         assert!(found.is_empty(), "{found:#?}");
     }
 }

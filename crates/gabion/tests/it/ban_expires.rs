@@ -1,10 +1,11 @@
-//! A rule that bans does so at once, on every path, for exactly as long as it says.
+//! A rule that bans for what is proven does so at once, on every path, for exactly as long as it
+//! says.
 
 use std::time::Duration;
 
 use gabion::{BanChange, State};
 
-use crate::support::in_process::{Wall, get};
+use crate::support::in_process::{Wall, get, probe};
 
 const POLICY: &str = r#"
     version = 1
@@ -29,7 +30,7 @@ fn ban_holds_at_once_everywhere_and_to_the_nanosecond() {
     ] {
         let wall = Wall::of(POLICY);
         wall.clock.advance(Duration::from_secs(5));
-        let answer = wall.send(target);
+        let answer = wall.send(probe(target));
         assert_eq!(answer.verdict(), format!("403 {rule}"));
         assert_eq!(answer.bans(), [BanChange::Placed]);
         assert_eq!(
@@ -57,19 +58,23 @@ fn ban_holds_at_once_everywhere_and_to_the_nanosecond() {
 #[test]
 fn asking_again_while_banned_prolongs_nothing() {
     let wall = Wall::of(POLICY);
-    wall.send("/.env");
+    wall.send(probe("/.env"));
     wall.clock.advance(Duration::from_mins(9));
-    assert_eq!(wall.verdict("/.env"), "403 ban/timed");
+    assert_eq!(wall.verdict(probe("/.env")), "403 ban/timed");
     wall.clock.advance(Duration::from_mins(1));
     assert_eq!(wall.verdict("/"), "200");
-    assert_eq!(wall.verdict("/.env"), "403 dotfiles", "it is banned anew");
+    assert_eq!(
+        wall.verdict(probe("/.env")),
+        "403 dotfiles",
+        "it is banned anew"
+    );
     assert_eq!(wall.verdict("/"), "403 ban/timed");
 }
 
 #[test]
 fn ipv6_client_is_banned_with_its_network() {
     let wall = Wall::of(POLICY);
-    wall.send(get("/.env").from("2001:db8:1:2::1"));
+    wall.send(probe("/.env").from("2001:db8:1:2::1"));
     for (client, verdict) in [
         ("2001:db8:1:2::1", "403 ban/timed"),
         ("2001:db8:1:2:ffff::9", "403 ban/timed"),
@@ -88,12 +93,12 @@ fn full_table_lets_go_of_the_ban_nearest_its_end_and_says_so() {
             .with_state(State::with_capacity(2))
             .with_policy(POLICY, "policy.toml")
     });
-    let probe = |client| wall.send(get("/.env").from(client));
+    let scan = |client| wall.send(probe("/.env").from(client));
     for client in ["192.0.2.1", "192.0.2.2"] {
-        assert_eq!(probe(client).bans(), [BanChange::Placed]);
+        assert_eq!(scan(client).bans(), [BanChange::Placed]);
         wall.clock.advance(Duration::from_mins(1));
     }
-    let third = probe("192.0.2.3");
+    let third = scan("192.0.2.3");
     assert_eq!(
         third.bans(),
         [BanChange::Evicted("192.0.2.1/32".parse().unwrap())]

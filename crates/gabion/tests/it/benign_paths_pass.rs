@@ -1,13 +1,13 @@
-//! What honest clients ask for reaches the server behind the guard's built-in policy. The few
+//! What honest clients ask for reaches the server behind the guard's shipped packs. The few
 //! exceptions stand in `testdata/benign_refused.tsv`, each with its reason.
 
 use std::{collections::BTreeMap, fmt::Write as _, fs, sync::Arc};
 
-use gabion::{Document, Guard};
+use gabion::{Guard, Pack};
 use gabion_testkit::{Behind, Recorder, Wire, rows, shared};
 use serde_json::Value;
 
-use crate::support::sockets::{DEFAULT, Front, builder, rule_of};
+use crate::support::sockets::{Front, builder, fitting, rule_of, with_packs};
 
 const EXPECTED: &str = include_str!("../../testdata/benign_refused.tsv");
 
@@ -25,20 +25,17 @@ struct Refusal {
     rule: String,
 }
 
-/// The policy of a guard that was given none.
-fn built_in(events: &Arc<Recorder>) -> Guard {
+/// The policy for a server that every pack fits, such as Spring.
+fn fitted(events: &Arc<Recorder>) -> Guard {
+    let document = with_packs(fitting()).to_string();
     builder(events.clone())
-        .with_policy(DEFAULT, "the built-in policy")
+        .with_policy(&document, "the built-in policy")
         .unwrap()
 }
 
 /// The same, for a server that runs PHP.
 fn with_php(events: &Arc<Recorder>) -> Guard {
-    let mut document = Document::parse(DEFAULT, "the built-in policy").unwrap();
-    document.deny.retain(|rule| rule.id != "php");
-    document
-        .expect
-        .retain(|case| case.rule.as_deref() != Some("php"));
+    let document = with_packs(fitting().filter(|pack| *pack != Pack::NoPhp));
     builder(events.clone())
         .with_policy(&document.to_string(), "without php")
         .unwrap()
@@ -49,11 +46,11 @@ async fn plain_urls_pass() {
     let Some((plain, tricky)) = urls() else {
         return;
     };
-    for guard in [built_in, with_php] {
+    for guard in [fitted, with_php] {
         assert_eq!(refused("plain URLs", guard, &plain).await, []);
     }
     // What is not plain is not refused by a rule for what it asks, but for how it is written.
-    let refused = refused("URLs with broken escapes", built_in, &tricky).await;
+    let refused = refused("URLs with broken escapes", fitted, &tricky).await;
     assert_eq!(refused.len(), tricky.len(), "{refused:?}");
     assert!(
         refused
@@ -65,10 +62,10 @@ async fn plain_urls_pass() {
 #[tokio::test]
 async fn access_log_passes() {
     let Some(asks) = access_log() else { return };
-    let seen = refused("access log", built_in, &asks).await;
+    let seen = refused("access log", fitted, &asks).await;
     assert_eq!(seen, expected("log", |_| true));
     let seen = refused("access log, PHP allowed", with_php, &asks).await;
-    assert_eq!(seen, expected("log", |rule| rule != "php"));
+    assert_eq!(seen, expected("log", |rule| !rule.starts_with("no-php/")));
 }
 
 #[tokio::test]
@@ -81,7 +78,7 @@ async fn nextcloud_passes() {
         .into_iter()
         .filter(|ask| !ask.target.contains(".php"))
         .collect();
-    let seen = refused("Nextcloud beside its PHP", built_in, &without_php).await;
+    let seen = refused("Nextcloud beside its PHP", fitted, &without_php).await;
     assert_eq!(seen, []);
     let mended = doubled
         .iter()

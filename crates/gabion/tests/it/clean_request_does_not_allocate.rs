@@ -46,10 +46,25 @@ fn policy() -> String {
         paths = ["/.well-known/acme-challenge/"]
         [ban]
         files = ["drop.netset"]
+        [scan]
         [[deny]]
         id = "observed"
         regex = ['(?i)\.(sql|tar\.gz)$']
         mode = "observe"
+        [[limit]]
+        id = "per-client"
+        rate = "1000000/s"
+        mode = "enforce"
+        [[limit]]
+        id = "per-session"
+        key = ["cookie:session", "path:1"]
+        rate = "1000000/s"
+        mode = "enforce"
+        [[limit]]
+        id = "logins"
+        rate = "1000/s"
+        paths = ["/"]
+        statuses = [401]
         "#,
     );
     for n in 0..4_000 {

@@ -89,9 +89,15 @@ fn forwarded_counts_where_the_policy_says_so() {
 #[test]
 fn nobody_gets_another_banned() {
     let wall = wall("x-forwarded-for");
-    wall.send(get("/probe").from("198.51.100.1").xff("203.0.113.9"));
     wall.send(
         get("/probe")
+            .method("PUT")
+            .from("198.51.100.1")
+            .xff("203.0.113.9"),
+    );
+    wall.send(
+        get("/probe")
+            .method("PUT")
             .from("10.0.0.1")
             .xff("203.0.113.9, 198.51.100.2"),
     );

@@ -28,13 +28,11 @@ fn deny(then: Then) -> Deny {
 
 fn ban(table: &Arc<BanTable>) -> Ban {
     let list = List::parse("drop.netset", "198.51.100.0/24").unwrap();
-    Ban::compile(
-        &BanConfig::default(),
-        vec![list],
-        Mode::Enforce,
-        table.clone(),
-    )
-    .unwrap()
+    let config = BanConfig {
+        files: ["drop.netset"].into_iter().collect(),
+        ..BanConfig::default()
+    };
+    Ban::compile(&config, vec![list], Mode::Enforce, table.clone()).unwrap()
 }
 
 /// The service that each stack stands before.

@@ -1,6 +1,6 @@
 //! What observes tells what it would do, and does nothing.
 
-use crate::support::in_process::{Wall, get};
+use crate::support::in_process::{Wall, get, probe};
 
 const POLICY: &str = r#"
     version = 1
@@ -89,7 +89,7 @@ fn rule_may_observe_in_a_document_that_acts() {
 #[test]
 fn ban_that_observes_is_not_placed() {
     let wall = Wall::of(POLICY);
-    let answer = wall.send("/.env");
+    let answer = wall.send(probe("/.env"));
     assert_eq!((answer.bans().len(), wall.banned().len()), (0, 0));
     let acting = POLICY.replace("mode = \"observe\"", "");
     wall.guard.live().replace(&acting).unwrap();
@@ -98,6 +98,6 @@ fn ban_that_observes_is_not_placed() {
         "200",
         "nothing was held back for the day it acts"
     );
-    assert_eq!(wall.verdict("/.env"), "403 dotfiles");
+    assert_eq!(wall.verdict(probe("/.env")), "403 dotfiles");
     assert_eq!(wall.verdict("/"), "403 ban/timed");
 }

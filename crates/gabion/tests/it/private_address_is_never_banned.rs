@@ -2,7 +2,7 @@
 
 use gabion::{BanChange, Facts, Inspect, Offence, Outcome, RuleId, Trace, Verdict};
 
-use crate::support::in_process::{Wall, get};
+use crate::support::in_process::{Wall, get, probe};
 
 const POLICY: &str = r#"
     version = 1
@@ -47,7 +47,7 @@ fn policy(private: bool) -> String {
 
 #[track_caller]
 fn is_denied_and_not_banned(wall: &Wall, client: &str, why: &str) {
-    let answer = wall.send(get("/.env").from(client));
+    let answer = wall.send(probe("/.env").from(client));
     assert_eq!(answer.verdict(), "403 dotfiles", "{client}");
     match &answer.bans()[..] {
         [BanChange::Withheld(said)] => assert!(said.contains(why), "{client}: {said}"),
@@ -59,7 +59,7 @@ fn is_denied_and_not_banned(wall: &Wall, client: &str, why: &str) {
 #[track_caller]
 fn is_banned(wall: &Wall, client: &str) {
     assert_eq!(
-        wall.send(get("/.env").from(client)).bans(),
+        wall.send(probe("/.env").from(client)).bans(),
         [BanChange::Placed],
         "{client}"
     );
@@ -97,7 +97,7 @@ fn policy_may_say_that_its_clients_are_private() {
 fn private_address_out_of_a_header_is_not_banned_either() {
     let wall = Wall::of(&policy(false));
     for hop in ["192.168.1.1", "127.0.0.1", "::1", "10.9.9.9"] {
-        let answer = wall.send(get("/.env").from("10.0.0.1").xff(hop));
+        let answer = wall.send(probe("/.env").from("10.0.0.1").xff(hop));
         assert!(
             matches!(answer.bans()[..], [BanChange::Withheld(_)]),
             "{hop}: {answer:?}"

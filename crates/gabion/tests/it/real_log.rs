@@ -3,29 +3,24 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    fs,
     net::IpAddr,
     sync::Arc,
 };
 
-use gabion::{BanChange, Event, Guard, RequestEvent};
-use gabion_testkit::{Behind, Recorder, Wire, shared};
+use gabion::{BanChange, DenyRule, Event, Guard, Pack, RequestEvent, Then};
+use gabion_testkit::{Behind, Recorder, Wire};
 use tokio::time::Instant;
 
-use crate::support::sockets::{DEFAULT, Front, builder, rule_of};
+use crate::support::{
+    log::{self, Logged, decoded},
+    sockets::{Front, builder, rule_of, with_packs},
+};
 
 /// How many connections the balancer keeps.
 const CONNECTIONS: usize = 4;
 
-/// One line of the log.
-struct Logged {
-    client: IpAddr,
-    method: String,
-    target: String,
-    status: u16,
-    referer: String,
-    agent: String,
-}
+/// How many different paths are proof that the client itself probes.
+const PROOF: usize = 3;
 
 /// What came of one line.
 struct Outcome {
@@ -33,28 +28,28 @@ struct Outcome {
     status: u16,
 }
 
-/// The built-in policy with the balancer's network in it, and with `edit`.
-fn policy(edit: impl Fn(&str) -> String) -> String {
-    let (nobody, balancer) = (
-        "trusted_proxies = []\n",
-        "trusted_proxies = ['127.0.0.0/8']\n",
-    );
-    assert_eq!(DEFAULT.matches(nobody).count(), 1);
-    edit(&DEFAULT.replace(nobody, balancer))
+/// The built-in policy for what runs no PHP, with the balancer's network and `own` rules in it.
+fn policy(own: Vec<DenyRule>) -> String {
+    let mut document = with_packs([Pack::Never, Pack::NoPhp, Pack::NoWordpress]);
+    document.client.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    document.deny = own;
+    document.to_string()
 }
 
-fn ban_for_wordpress(policy: &str) -> String {
-    let rule = "names = [\"wp-admin\", \"wp-content\", \"wp-includes\", \"wp-json\", \"wlwmanifest.xml\"]\nthen = ";
-    let (before, after) = policy.split_once(rule).expect("the rule as it stands");
-    let after = after.strip_prefix("\"404\"").expect("it says 404");
-    format!("{before}{rule}\"ban\"{after}")
+/// The rules of two packs and one of one's own, each with a ban.
+fn ban_for_probes() -> Vec<DenyRule> {
+    let packs = [Pack::NoPhp, Pack::NoWordpress].into_iter();
+    let rules = packs.flat_map(|pack| pack.rules().iter().cloned());
+    let own = DenyRule::new("joomla").prefix(["/administrator"]);
+    let rules = rules.chain([own]);
+    rules.map(|rule| rule.then(Then::Ban(None))).collect()
 }
 
 #[tokio::test]
 async fn refuses_who_probes_and_nobody_else() {
-    let Some(log) = log() else { return };
+    let Some(log) = log::lines() else { return };
     let events = Arc::new(Recorder::default());
-    let (outcomes, guard) = replay("as it is", &log, &policy(str::to_owned), &events).await;
+    let (outcomes, guard) = replay("as it is", &log, &policy(Vec::new()), &events).await;
     let told = denials(&events.take());
     let expected = |logged: &Logged| status_for(&logged.target).unwrap_or(logged.status);
     for Outcome { line, status } in &outcomes {
@@ -71,20 +66,23 @@ async fn refuses_who_probes_and_nobody_else() {
 }
 
 #[tokio::test]
-async fn bans_who_probes_and_nobody_else() {
-    let Some(log) = log() else { return };
+async fn bans_who_probes_three_paths_and_nobody_else() {
+    let Some(log) = log::lines() else { return };
     let events = Arc::new(Recorder::default());
-    let (outcomes, guard) = replay("with a ban", &log, &policy(ban_for_wordpress), &events).await;
+    let (outcomes, guard) = replay("with bans", &log, &policy(ban_for_probes()), &events).await;
     let taken = events.take();
 
-    // The lines of one client keep their order, so all of them after its first probe are refused.
-    let mut banned = BTreeSet::new();
+    // The lines of one client keep their order, so all of them after its third path are refused.
+    let mut probed = HashMap::<_, BTreeSet<_>>::new();
     let mut refused = Vec::new();
     let mut expected = Vec::new();
     for (line, logged) in log.iter().enumerate() {
         let mut by_us = status_for(&logged.target);
-        if is_wordpress(&logged.target) || banned.contains(&logged.client) {
-            banned.insert(logged.client);
+        let paths = probed.entry(logged.client).or_default();
+        if paths.len() == PROOF {
+            by_us = Some(403);
+        } else if bans(&logged.target) {
+            paths.insert(logged.target.split('?').next());
             by_us = Some(403);
         }
         if by_us.is_some() {
@@ -92,7 +90,6 @@ async fn bans_who_probes_and_nobody_else() {
         }
         expected.push(by_us.unwrap_or(logged.status));
     }
-    assert!(!banned.is_empty());
     for Outcome { line, status } in outcomes {
         assert_eq!(status, expected[line], "line {}", line + 1);
     }
@@ -100,10 +97,16 @@ async fn bans_who_probes_and_nobody_else() {
         denials(&taken),
         tally(refused.iter().map(|&line| &log[line]))
     );
+    let proven = probed.iter().filter(|(_, paths)| paths.len() == PROOF);
+    let banned: BTreeSet<_> = proven.map(|(client, _)| *client).collect();
+    assert!(!banned.is_empty());
     let placed: BTreeSet<_> = taken.iter().filter_map(placed).collect();
-    assert_eq!(placed, banned, "banned for a probe, and for nothing else");
+    assert_eq!(
+        placed, banned,
+        "banned for three probes, and for nothing else"
+    );
     assert_eq!(guard.bans().len(), banned.len());
-    println!("  {} clients banned, each of whom had probed", banned.len());
+    println!("  {} clients banned, each for three paths", banned.len());
 }
 
 /// Sends the log through a guard, each client on one of a few connections.
@@ -186,16 +189,21 @@ async fn replay_shard(
             status,
             referer,
             agent,
+            ..
         } = logged;
-        let length = if method == "POST" {
-            "Content-Length: 0\r\n"
-        } else {
-            ""
+        let said = |name, value: &str| match value {
+            "-" => String::new(),
+            value => format!("{name}: {value}\r\n"),
+        };
+        let (agent, referer) = (said("User-Agent", agent), said("Referer", referer));
+        let length = match &**method {
+            "POST" => "Content-Length: 0\r\n",
+            _ => "",
         };
         // The server answers as it did then: see `Behind`.
         let request = format!(
             "{method} {target} HTTP/1.1\r\nHost: semicomplete.com\r\nX-Forwarded-For: {client}\r\n\
-             User-Agent: {agent}\r\nReferer: {referer}\r\n{length}X-Answer: {status}\r\n\r\n"
+             {agent}{referer}{length}X-Answer: {status}\r\n\r\n"
         );
         wire.send(request.as_bytes()).await;
         let answer = wire.answer(method).await;
@@ -213,39 +221,29 @@ async fn replay_shard(
 fn status_for(target: &str) -> Option<u16> {
     let path = target.split('?').next().unwrap_or_default();
     let (path, sound) = decoded(path);
-    let segments = || path.split('/');
-    let php = [
-        "php", "php3", "php4", "php5", "php7", "php8", "phtml", "phar", "phps",
-    ];
-    let dotfiles = [
-        ".env",
-        ".git",
-        ".svn",
-        ".hg",
-        ".aws",
-        ".ssh",
-        ".docker",
-        ".htpasswd",
-        ".ds_store",
-        ".vscode",
-    ];
-    let devices = ["cgi-bin", "hnap1", "boaform", "gponform", "setup.cgi"];
-    let extension = |segment: &str| {
-        segment
-            .rsplit_once('.')
-            .is_some_and(|(_, end)| php.contains(&end))
-    };
-    if segments().any(|segment| dotfiles.contains(&segment) || extension(segment)) {
-        Some(403)
-    } else if is_wordpress(target)
-        || segments()
-            .nth(1)
-            .is_some_and(|first| devices.contains(&first))
-    {
+    if is_wordpress(target) {
         Some(404)
+    } else if is_of_php(&path) || path.split('/').any(|segment| segment.starts_with(".git")) {
+        Some(403)
     } else {
         (!sound).then_some(400)
     }
+}
+
+/// Whether the rules that ban refuse it.
+fn bans(target: &str) -> bool {
+    let path = decoded(target.split('?').next().unwrap_or_default()).0;
+    is_wordpress(target) || is_of_php(&path) || path.split('/').nth(1) == Some("administrator")
+}
+
+fn is_of_php(path: &str) -> bool {
+    let is_php = |segment: &str| {
+        segment
+            .rsplit_once('.')
+            .is_some_and(|(_, end)| end == "php")
+    };
+    path.split('/')
+        .any(|segment| is_php(segment) || segment == "fckeditor")
 }
 
 fn is_wordpress(target: &str) -> bool {
@@ -255,26 +253,13 @@ fn is_wordpress(target: &str) -> bool {
         "wp-content",
         "wp-includes",
         "wp-json",
-        "wlwmanifest.xml",
+        "wp-login.php",
+        "xmlrpc.php",
     ];
     decoded(path)
         .0
         .split('/')
         .any(|segment| names.contains(&segment))
-}
-
-/// The path decoded once, in lower case, and whether it is text.
-fn decoded(path: &str) -> (String, bool) {
-    let mut parts = path.split('%');
-    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
-    for part in parts {
-        let hex = part.get(..2).expect("the log has no broken escapes");
-        bytes.push(u8::from_str_radix(hex, 16).expect("the log has no broken escapes"));
-        bytes.extend_from_slice(&part.as_bytes()[2..]);
-    }
-    let text = String::from_utf8_lossy(&bytes).to_ascii_lowercase();
-    let sound = std::str::from_utf8(&bytes).is_ok() && !bytes.iter().any(u8::is_ascii_control);
-    (text, sound)
 }
 
 /// How often each client was refused for which target, as the events say.
@@ -309,33 +294,6 @@ fn tally<'l>(refused: impl Iterator<Item = &'l Logged>) -> HashMap<(IpAddr, Stri
 fn placed(event: &Event) -> Option<IpAddr> {
     match event {
         Event::Ban(ban) if ban.change == BanChange::Placed => Some(ban.client.addr()),
-        Event::Ban(ban) => panic!("{ban}"),
         _ => None,
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "a test reads its data")]
-fn log() -> Option<Arc<Vec<Logged>>> {
-    let file = shared("data/logs/elastic_apache_combined.log")?;
-    let bytes = fs::read(file).unwrap();
-    let text = String::from_utf8_lossy(&bytes);
-    let lines: Vec<_> = text.lines().map(logged).collect();
-    assert_eq!(lines.len(), 10_000);
-    Some(Arc::new(lines))
-}
-
-fn logged(line: &str) -> Logged {
-    let mut parts = line.splitn(6, '"');
-    let mut part = || parts.next().expect("a combined line");
-    let (client, request, status, referer, _, agent) =
-        (part(), part(), part(), part(), part(), part());
-    let word = |text: &str, at| text.split(' ').nth(at).unwrap_or_default().to_owned();
-    Logged {
-        client: word(client, 0).parse().unwrap(),
-        method: word(request, 0),
-        target: word(request, 1),
-        status: word(status, 1).parse().unwrap(),
-        referer: referer.to_owned(),
-        agent: agent.trim_end_matches('"').to_owned(),
     }
 }

@@ -10,7 +10,7 @@ use http_body_util::Empty;
 use tokio::sync::Notify;
 use tower::{Layer, ServiceExt, service_fn};
 
-use crate::support::in_process::{Wall, get};
+use crate::support::in_process::{Wall, get, probe};
 
 const OLD: &str = r#"
     version = 1
@@ -32,13 +32,13 @@ const NEW: &str = r#"
 #[test]
 fn timed_ban_stands_under_every_policy_that_follows() {
     let wall = Wall::of(OLD);
-    wall.send("/old");
+    wall.send(probe("/old"));
     for (policy, elsewhere) in [(NEW, "/new"), (OLD, "/old")] {
         wall.guard.live().replace(policy).unwrap();
         wall.told.take();
         assert_eq!(wall.verdict("/"), "403 ban/timed");
         assert_ne!(
-            wall.verdict(get(elsewhere).from("198.51.100.7")),
+            wall.verdict(probe(elsewhere).from("198.51.100.7")),
             "200",
             "and it is in force"
         );
@@ -94,7 +94,7 @@ fn request_ends_under_the_policy_that_it_began_with() {
         Ok::<_, Infallible>(response.body(Empty::<Bytes>::new()).unwrap())
     });
     let guarded = wall.guard.layer().layer(slow);
-    let private = || get("/new").from("192.168.1.1");
+    let private = || probe("/new").from("192.168.1.1");
 
     let mut begun = Box::pin(guarded.oneshot(private().0));
     assert!(

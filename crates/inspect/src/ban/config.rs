@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
+use super::{List, Share};
 use crate::{Network, Period, Strings};
 
 /// Section `[ban]`.
@@ -13,10 +14,17 @@ use crate::{Network, Period, Strings};
 pub struct BanConfig {
     /// Clients that are always refused.
     pub networks: Vec<Network>,
-    /// Files of such networks, one a line, beside the document.
+    /// Files of such networks beside the document, in any format that [`List::parse`] reads.
     pub files: Strings,
+    /// How much of the addresses in use a list may cover, of IPv4 and of IPv6.
+    pub max_share: Share,
     /// How long a rule that bans does so, unless it says otherwise.
     pub first: Period,
+    /// How many clients rules may ban within a minute. Beyond it they are only denied, aloud.
+    pub most_per_minute: u32,
+    /// How many of a hundred clients rules may ban within ten minutes, once fifty are there.
+    #[serde(deserialize_with = "percent")]
+    pub most_percent: u8,
 }
 
 impl Default for BanConfig {
@@ -24,7 +32,31 @@ impl Default for BanConfig {
         Self {
             networks: Vec::new(),
             files: Strings::default(),
+            max_share: Share::BAN_LIST,
             first: Period(Duration::from_mins(10)),
+            most_per_minute: 60,
+            most_percent: 20,
         }
+    }
+}
+
+fn percent<'de, D: Deserializer<'de>>(from: D) -> Result<u8, D::Error> {
+    match u8::deserialize(from)? {
+        percent @ 0..=100 => Ok(percent),
+        other => Err(de::Error::custom(format_args!(
+            "{other} is not 0 to 100 of a hundred"
+        ))),
+    }
+}
+
+// === impl BanConfig ===
+
+impl BanConfig {
+    /// The networks that stand in the document itself, as a list called `ban.networks`.
+    pub fn list(&self) -> List {
+        List::inline(
+            "ban.networks",
+            self.networks.iter().copied().map(Network::net),
+        )
     }
 }

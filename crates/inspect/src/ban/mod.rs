@@ -6,27 +6,37 @@
 //!
 //! What an operator wrote into a list is obeyed, even of an address that no rule may ban by
 //! itself (see [`ClientRules::exempts`](gabion_core::ClientRules::exempts)). Whoever must never be
-//! refused belongs into `[allow]`, which is judged first.
+//! refused belongs into `[allow]`, which is judged first. [`Sense`] tells, before a list comes into
+//! force, whether it would hit those.
 
+mod activity;
+mod budget;
 mod config;
+mod court;
 mod list;
 mod ranges;
+mod sense;
+mod share;
 mod table;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
-use gabion_core::{Cause, Denial, Facts, Inspect, Mode, Reason, RuleId, Trace, Verdict};
+use gabion_core::{
+    Cause, Denial, Facts, Inspect, Mode, Offence, Outcome, Reason, RuleId, Trace, Verdict,
+};
 use http::StatusCode;
-use ipnet::IpNet;
 
 pub use config::BanConfig;
+pub use court::Court;
 pub use list::{List, ListError, ListProblem};
 pub use ranges::{IpRanges, Listed};
+pub use sense::{Sense, Senseless};
+pub use share::{Share, ShareError};
 pub use table::{BanTable, Standing};
 
-use crate::{ConfigErrors, Network, Place, Problem};
+use crate::{ConfigError, ConfigErrors, Place, Problem};
 
 /// Refuses clients that are on a list or banned for a time, with 403.
 ///
@@ -47,7 +57,11 @@ use crate::{ConfigErrors, Network, Place, Problem};
 ///
 /// let feed = List::parse("drop.netset", "# worst first\n198.51.100.0/24\n")?;
 /// let bans = Arc::new(BanTable::new(100_000));
-/// let ban = Ban::compile(&BanConfig::default(), vec![feed], Mode::Enforce, bans).unwrap();
+/// let config = BanConfig {
+///     files: ["drop.netset"].into_iter().collect(),
+///     ..BanConfig::default()
+/// };
+/// let ban = Ban::compile(&config, vec![feed], Mode::Enforce, bans).unwrap();
 ///
 /// # let (headers, uri) = (HeaderMap::new(), Uri::from_static("/"));
 /// # let head = Head {
@@ -74,6 +88,7 @@ use crate::{ConfigErrors, Network, Place, Problem};
 pub struct Ban {
     listed: IpRanges,
     bans: Arc<BanTable>,
+    court: Option<Arc<Court>>,
     mode: Mode,
 }
 
@@ -92,26 +107,35 @@ impl Ban {
     ///
     /// # Errors
     ///
-    /// Refuses a network that is the whole address space, and more than [`IpRanges`] holds.
+    /// Refuses a network that is the whole address space, lists that are not those that `config`
+    /// names, and more than [`IpRanges`] holds.
     pub fn compile(
         config: &BanConfig,
         lists: Vec<List>,
         mode: Mode,
         bans: Arc<BanTable>,
     ) -> Result<Self, ConfigErrors> {
-        let inline: Vec<IpNet> = config.networks.iter().copied().map(Network::net).collect();
-        let place = Place::new("ban", "networks");
-        let whole = inline.iter().enumerate();
-        let errors = whole
-            .filter(|(_, net)| net.prefix_len() == 0)
-            .map(|(entry, &net)| place.entry(entry).refuse(Problem::WholeSpace(net)))
-            .collect();
+        let inline = config.list();
+        let mut errors = whole_spaces(&inline);
+        errors.extend(strangers(config, &lists));
         ConfigErrors::any(errors)?;
-        let mut all = vec![List::inline("ban.networks", inline)];
+        let mut all = vec![inline];
         all.extend(lists);
         let listed =
             IpRanges::build(&all).map_err(|problem| Place::new("ban", "files").refuse(problem))?;
-        Ok(Self { listed, bans, mode })
+        let court = None;
+        Ok(Self {
+            listed,
+            bans,
+            court,
+            mode,
+        })
+    }
+
+    /// Lets `court` see how every exchange ends.
+    pub fn with_court(self, court: Arc<Court>) -> Self {
+        let court = Some(court);
+        Self { court, ..self }
     }
 
     /// How many different networks are always refused.
@@ -140,4 +164,38 @@ impl Inspect for Ban {
             None => Verdict::Pass,
         }
     }
+
+    fn learn(&self, trace: &Trace, outcome: &Outcome<'_>) -> Option<Offence> {
+        if let Some(court) = &self.court {
+            court.see(trace, outcome);
+        }
+        None
+    }
+}
+
+fn whole_spaces(inline: &List) -> Vec<ConfigError> {
+    let place = Place::new("ban", "networks");
+    let networks = inline.networks().enumerate();
+    let whole = networks.filter(|(_, (network, _))| network.prefix_len() == 0);
+    let errors =
+        whole.map(|(entry, (network, _))| place.entry(entry).refuse(Problem::WholeSpace(network)));
+    errors.collect()
+}
+
+/// The first list that is another than `config` names at its place: one that nobody handed over
+/// would be a hole that nobody sees.
+fn strangers(config: &BanConfig, lists: &[List]) -> Option<ConfigError> {
+    let place = Place::new("ban", "files");
+    let mut given = lists.iter().map(List::name);
+    for (entry, named) in config.files.iter().enumerate() {
+        if given.next().is_none_or(|given| **given != **named) {
+            return Some(
+                place
+                    .entry(entry)
+                    .refuse(Problem::MissingList(named.clone())),
+            );
+        }
+    }
+    let unnamed = given.next()?;
+    Some(place.refuse(Problem::UnnamedList(unnamed.to_string())))
 }

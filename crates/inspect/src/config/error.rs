@@ -5,6 +5,8 @@ use std::{error::Error, fmt, ops::Deref, vec};
 use gabion_core::{Escaped, RuleIdError};
 use ipnet::IpNet;
 
+use crate::Senseless;
+
 /// One entry that cannot be compiled. Compilers report all of them at once.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: {problem}")]
@@ -47,7 +49,9 @@ pub enum Problem {
     #[error("another rule is named `{0}` already")]
     DuplicateId(String),
     /// A rule that nothing can match.
-    #[error("rule `{0}` has nothing to match: give it exact, prefix, names, extensions or regex")]
+    #[error(
+        "rule `{0}` has nothing to match: give it exact, prefix, names, extensions, regex or agents"
+    )]
     NothingToMatch(String),
     /// A path that cannot be a rule's.
     #[error("`{}` is not a path that a rule can match: {why}", Escaped(.path.as_bytes()))]
@@ -65,6 +69,9 @@ pub enum Problem {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// A part of an agent that too many agents hold.
+    #[error("`{}` is too short for a part of an agent: 3 bytes are needed", Escaped(.0.as_bytes()))]
+    Agent(String),
     /// An expression that does not compile.
     #[error("expression `{}`: {why}", Escaped(.pattern.as_bytes()))]
     Regex {
@@ -83,9 +90,33 @@ pub enum Problem {
         /// How many there may be.
         most: usize,
     },
+    /// A value that means nothing where it stands.
+    #[error("`{}` {why}", Escaped(.found.as_bytes()))]
+    Value {
+        /// What was written.
+        found: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// A network that would hit nearly everyone.
     #[error("{0} is the whole address space")]
     WholeSpace(IpNet),
+    /// A list that is named, and was not handed over at its place.
+    #[error("list `{}` was not read", Escaped(.0.as_bytes()))]
+    MissingList(String),
+    /// A list that was handed over, and is not named.
+    #[error("list `{}` was read and is not named", Escaped(.0.as_bytes()))]
+    UnnamedList(String),
+    /// A ban list that makes no sense.
+    #[error("{}:{line}: {why}", Escaped(.list.as_bytes()))]
+    Senseless {
+        /// The list.
+        list: String,
+        /// The line of its network, from 1.
+        line: u32,
+        /// Why not.
+        why: Senseless,
+    },
 }
 
 // === impl ConfigErrors ===

@@ -13,6 +13,7 @@ use regex_automata::{
 
 use super::{
     Deny, DenyRule, Rule, Then,
+    agent::Agents,
     matcher::{Matcher, fold_path},
     name::{Folded, MAX_LEN},
 };
@@ -93,6 +94,7 @@ impl Compiler {
             &rule.names,
             &rule.extensions,
             &rule.regex,
+            &rule.agents,
         ];
         if parts.iter().all(|part| part.is_empty()) {
             let problem = Problem::NothingToMatch(rule.id.clone());
@@ -158,6 +160,13 @@ impl Compiler {
             matcher.extensions.entry(name(bare)?).or_insert(index);
             Ok(())
         });
+        each("agents", &rule.agents, &mut |text| {
+            if text.len() < Agents::MIN_LEN {
+                return Err(Problem::Agent(text.to_owned()));
+            }
+            matcher.agents.add(text, index);
+            Ok(())
+        });
         each("regex", &rule.regex, &mut |text| {
             build(&[text], MAX_REGEX_SIZE[0]).map_err(|error| Problem::Regex {
                 pattern: text.to_owned(),
@@ -171,8 +180,14 @@ impl Compiler {
 }
 
 impl Side {
-    fn finish(self) -> Result<Matcher, ConfigError> {
+    fn finish(self) -> Result<Matcher, ConfigErrors> {
         let mut matcher = self.matcher;
+        matcher.agents.finish().map_err(|error| {
+            Place::new("deny", "").refuse(Problem::Regex {
+                pattern: "all agents together".into(),
+                why: error.to_string(),
+            })
+        })?;
         if !self.patterns.is_empty() {
             let regex = build(&self.patterns, MAX_REGEX_SIZE[1]).map_err(|error| {
                 Place::new("deny", "").refuse(Problem::Regex {
@@ -187,7 +202,7 @@ impl Side {
 }
 
 /// A path as rules hold it. It must be written plainly: what a rule says is what it matches.
-fn path(text: &str) -> Result<Box<[u8]>, Problem> {
+pub(crate) fn path(text: &str) -> Result<Box<[u8]>, Problem> {
     let refuse = |why| Problem::Path {
         path: text.to_owned(),
         why,

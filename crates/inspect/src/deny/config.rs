@@ -1,4 +1,4 @@
-//! What is refused by its path.
+//! What is refused by its path, or by its agent.
 
 use std::{fmt, str::FromStr};
 
@@ -9,7 +9,7 @@ use crate::{Period, Strings, config::serde_as_text};
 
 /// One `[[deny]]` rule: it matches where any of its parts does, in any view of the path.
 ///
-/// All parts but `regex` ignore ASCII case, `;parameters`, and what file systems ignore at the end
+/// All parts of the path but `regex` ignore ASCII case, `;parameters`, and what file systems ignore at the end
 /// of a name: dots, blanks, `::$DATA`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -32,6 +32,9 @@ pub struct DenyRule {
     /// Expressions, searched for in each view; case counts unless they say `(?i)`.
     #[serde(default, skip_serializing_if = "is_empty")]
     pub regex: Strings,
+    /// Parts of a `User-Agent`, three bytes at least, in any case.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub agents: Strings,
     /// What happens.
     #[serde(default)]
     pub then: Then,
@@ -107,6 +110,7 @@ impl DenyRule {
             names: Strings::default(),
             extensions: Strings::default(),
             regex: Strings::default(),
+            agents: Strings::default(),
             then: Then::default(),
             mode: None,
         }
@@ -140,6 +144,12 @@ impl DenyRule {
     pub fn regex<S: Into<String>>(self, patterns: impl IntoIterator<Item = S>) -> Self {
         let regex = patterns.into_iter().collect();
         Self { regex, ..self }
+    }
+
+    /// Matches agents that hold one of these parts.
+    pub fn agents<S: Into<String>>(self, parts: impl IntoIterator<Item = S>) -> Self {
+        let agents = parts.into_iter().collect();
+        Self { agents, ..self }
     }
 
     /// Sets what happens.

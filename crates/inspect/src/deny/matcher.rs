@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use gabion_core::Reason;
 use regex_automata::{Input, PatternSet, meta::Regex};
 
-use super::name::{self, Folded};
+use super::{
+    agent::Agents,
+    name::{self, Folded},
+};
 
 /// The parts of many rules, by kind. Each key leads to the first rule that holds it.
 #[derive(Debug, Default)]
@@ -20,6 +23,8 @@ pub(super) struct Matcher {
     pub(super) extensions: HashMap<Box<[u8]>, usize>,
     /// All expressions in one, and the rule of each.
     pub(super) regex: Option<(Regex, Vec<usize>)>,
+    /// What is asked of the header, not of the path.
+    pub(super) agents: Agents,
 }
 
 /// A match: which rule, why, and on which bytes of the view.

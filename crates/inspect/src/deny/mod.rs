@@ -9,6 +9,9 @@
 //! `::$DATA`) do not make another name. Extensions and names count on any segment, since what
 //! follows a script's name is handed to the script as its path info.
 //!
+//! A rule's `agents` are asked of the `User-Agent` alone, after every path: who sends it chose it, so
+//! they catch only who does not hide.
+//!
 //! # Limits
 //!
 //! `.php.bak` is not `.php`. `/public/../secret` is not under `/public`; a dot segment that is
@@ -17,8 +20,9 @@
 //! # Cost
 //!
 //! Per view: a hash look-up per segment for names, extensions and prefixes, and one search per
-//! thousand expressions. No allocation.
+//! thousand expressions. Per request: one pass over the agent. No allocation.
 
+mod agent;
 mod compile;
 mod config;
 mod matcher;
@@ -28,13 +32,17 @@ mod tests;
 
 use std::time::Duration;
 
-use gabion_core::{Cause, Denial, Facts, Inspect, Mode, Offence, RuleId, Trace, Verdict, View};
-use http::StatusCode;
+use gabion_core::{
+    Cause, Denial, Facts, Inspect, Mode, Offence, Reason, RuleId, Trace, Verdict, View,
+};
+use http::{StatusCode, header::USER_AGENT};
 
 use crate::ConfigErrors;
 use matcher::Matcher;
 
+pub(crate) use compile::path as plain_path;
 pub use config::{DenyRule, Then};
+pub(crate) use name::{Folded, plain as plain_name};
 
 /// Refuses requests by their path. Compiled from [`DenyRule`]s; immutable.
 ///
@@ -100,13 +108,39 @@ impl Deny {
         let found = matcher.find(view.path)?;
         let rule = self.rules.get(found.rule)?;
         let cause = Cause::in_path(rule.id.clone(), found.reason, found.bytes, view.reading);
-        let offence = rule
+        Some(rule.refuse(cause))
+    }
+
+    fn find_agent(&self, matcher: &Matcher, facts: &Facts<'_>) -> Option<Denial> {
+        let mut agents = facts.headers.get_all(USER_AGENT).iter();
+        let (rule, bytes) = agents.find_map(|agent| matcher.agents.find(agent.as_bytes()))?;
+        let rule = self.rules.get(rule)?;
+        let denial = rule.refuse(Cause::new(rule.id.clone(), Reason::Agent));
+        Some(denial.with_evidence(bytes))
+    }
+
+    /// The refusal that an enforced rule has for a request.
+    pub(crate) fn finds(&self, facts: &Facts<'_>) -> Option<Denial> {
+        self.find_any(&self.enforced, facts)
+    }
+
+    fn find_any(&self, matcher: &Matcher, facts: &Facts<'_>) -> Option<Denial> {
+        let mut views = facts.path.iter();
+        views
+            .find_map(|view| self.find(matcher, view))
+            .or_else(|| self.find_agent(matcher, facts))
+    }
+}
+
+impl Rule {
+    fn refuse(&self, cause: Cause) -> Denial {
+        let offence = self
             .ban_for
-            .map(|ban_for| Offence::certain(rule.id.clone(), ban_for));
-        Some(Denial {
+            .map(|ban_for| Offence::certain(self.id.clone(), ban_for));
+        Denial {
             offence,
-            ..Denial::new(cause, rule.status).with_mode(rule.mode)
-        })
+            ..Denial::new(cause, self.status).with_mode(self.mode)
+        }
     }
 }
 
@@ -116,12 +150,10 @@ impl Inspect for Deny {
     }
 
     fn inspect(&self, facts: &Facts<'_>, trace: &mut Trace) -> Verdict {
-        let mut views = facts.path.iter();
-        if let Some(denial) = views.find_map(|view| self.find(&self.enforced, view)) {
+        if let Some(denial) = self.find_any(&self.enforced, facts) {
             return prove(denial, facts).into();
         }
-        let mut views = facts.path.iter();
-        if let Some(denial) = views.find_map(|view| self.find(&self.observed, view)) {
+        if let Some(denial) = self.find_any(&self.observed, facts) {
             trace.observe(denial);
         }
         Verdict::Pass

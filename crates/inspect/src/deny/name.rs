@@ -4,7 +4,7 @@
 pub(super) const MAX_LEN: usize = 512;
 
 /// Bytes folded to one case, on the stack.
-pub(super) struct Folded {
+pub(crate) struct Folded {
     bytes: [u8; MAX_LEN],
     len: usize,
 }
@@ -19,7 +19,7 @@ pub(super) fn readings(segment: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// The name without what is ignored at its end; the whole name if nothing else is in it.
-pub(super) fn plain(segment: &[u8]) -> &[u8] {
+pub(crate) fn plain(segment: &[u8]) -> &[u8] {
     let name = before_params(segment);
     let stream = name.windows(3).position(|window| window == b"::$");
     let name = stream.and_then(|at| name.get(..at)).unwrap_or(name);
@@ -56,7 +56,7 @@ fn trim_end(mut name: &[u8]) -> &[u8] {
 // === impl Folded ===
 
 impl Folded {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             bytes: [0; MAX_LEN],
             len: 0,
@@ -64,13 +64,13 @@ impl Folded {
     }
 
     /// Folds `name`; `None` where it is longer than any rule.
-    pub(super) fn of(name: &[u8]) -> Option<Self> {
+    pub(crate) fn of(name: &[u8]) -> Option<Self> {
         let mut folded = Self::new();
         folded.push(name).then_some(folded)
     }
 
     /// Appends `bytes`; says whether there was room.
-    pub(super) fn push(&mut self, bytes: &[u8]) -> bool {
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> bool {
         let end = self.len.saturating_add(bytes.len());
         let Some(room) = self.bytes.get_mut(self.len..end) else {
             return false;
@@ -81,7 +81,7 @@ impl Folded {
         true
     }
 
-    pub(super) fn as_bytes(&self) -> &[u8] {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or_default()
     }
 }

@@ -238,3 +238,27 @@ fn every_path_vector_is_judged_as_measured() {
         }
     }
 }
+
+#[test]
+fn agent_is_refused_by_any_part_of_it() {
+    let deny = compile(&[DenyRule::new("tools").agents(["sqlmap", "Nikto"])]);
+    let verdict = |agent: Option<&str>| {
+        let head = gabion_testkit::HeadOf::get("/");
+        let head = match agent {
+            Some(agent) => head.header("user-agent", agent),
+            None => head,
+        };
+        let rules = gabion_core::ClientRules::default();
+        let facts = head.facts(&rules);
+        deny.inspect(&facts, &mut Trace::new(&facts)).to_string()
+    };
+    assert_eq!(
+        verdict(Some("Mozilla/5.00 (NIKTO/2.1.5)")),
+        "deny with 403: rule tools: agent holds \"NIKTO\""
+    );
+    assert_eq!(verdict(Some("Mozilla/5.0")), "pass");
+    assert_eq!(verdict(None), "pass");
+    let short = [DenyRule::new("short").agents(["ab"])];
+    let errors = Deny::compile(&short, Mode::Enforce, FIRST).unwrap_err();
+    assert_eq!(errors[0].place.to_string(), "deny[0].agents[0]");
+}

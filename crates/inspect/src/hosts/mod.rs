@@ -93,7 +93,8 @@ impl Hosts {
         Ok(hosts)
     }
 
-    fn knows(&self, host: &[u8]) -> bool {
+    /// Whether `host`, without its port, is one of them.
+    pub(crate) fn knows(&self, host: &[u8]) -> bool {
         let mut folded = [0; MAX_NAME];
         let Some(name) = folded.get_mut(..host.len()) else {
             return false;
@@ -139,7 +140,7 @@ impl Inspect for Hosts {
 }
 
 /// The host that a request asks for: its target's, or its `Host`.
-fn asked<'f>(facts: &'f Facts<'_>) -> &'f [u8] {
+pub(crate) fn asked<'f>(facts: &'f Facts<'_>) -> &'f [u8] {
     match facts.uri.authority() {
         Some(authority) => authority.as_str().as_bytes(),
         None => facts
@@ -150,7 +151,7 @@ fn asked<'f>(facts: &'f Facts<'_>) -> &'f [u8] {
 }
 
 /// A host without its port, the dot at its end, and the brackets of an IPv6 address.
-fn without_port(host: &[u8]) -> &[u8] {
+pub(crate) fn without_port(host: &[u8]) -> &[u8] {
     if let Some(inner) = host.strip_prefix(b"[") {
         return inner.split(|&byte| byte == b']').next().unwrap_or_default();
     }

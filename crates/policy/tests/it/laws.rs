@@ -180,6 +180,7 @@ fn rules(mode: impl Strategy<Value = Option<Mode>>) -> impl Strategy<Value = Den
             id,
             exact: exact.iter().cloned().collect(),
             prefix: exact.into_iter().collect(),
+            agents: names.clone().into_iter().collect(),
             names: names.iter().cloned().collect(),
             extensions: names.into_iter().collect(),
             regex: regex.into_iter().collect(),

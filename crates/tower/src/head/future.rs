@@ -9,9 +9,13 @@ use std::{
 
 use bytes::Bytes;
 use http::Response;
+use http_body::Body;
 use pin_project_lite::pin_project;
 
-use super::shell::{Exchange, Shell};
+use super::{
+    quota,
+    shell::{Exchange, Shell},
+};
 use crate::GuardBody;
 
 pin_project! {
@@ -61,6 +65,7 @@ impl<F> ResponseFuture<F> {
 impl<F, B, E> Future for ResponseFuture<F>
 where
     F: Future<Output = Result<Response<B>, E>>,
+    B: Body,
 {
     type Output = Result<Response<GuardBody<B>>, E>;
 
@@ -71,9 +76,13 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().way.project() {
             WayProjection::Inner { inner, learning } => {
-                let response = ready!(inner.poll(cx))?;
+                let mut response = ready!(inner.poll(cx))?;
                 if let Some((shell, exchange)) = learning.take() {
-                    shell.learn(&exchange, response.status());
+                    let length = response.body().size_hint().exact();
+                    shell.learn(&exchange, response.status(), length);
+                    if !response.status().is_informational() {
+                        quota::show(exchange.trace(), response.headers_mut());
+                    }
                 }
                 Poll::Ready(Ok(response.map(GuardBody::inner)))
             }

@@ -7,10 +7,15 @@
 //!
 //! Every verdict but a pass becomes an event. After the exchange, denied or not, the inspectors
 //! learn how it ended.
+//!
+//! Whatever the reply, a denial that ends says so in `Retry-After`, and one of a gRPC call is said as
+//! gRPC does. Limits that are shown stand in every answer.
 
 mod future;
+mod grpc;
 mod ids;
 mod layer;
+mod quota;
 mod seldom;
 mod service;
 mod shell;

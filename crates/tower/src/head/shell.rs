@@ -4,16 +4,18 @@ use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
+    time::Duration,
 };
 
 use bytes::Bytes;
 use gabion_core::{
-    BanChange, BanEvent, BanOutcome, Bans, ClientIp, Denial, Event, Facts, FaultEvent, Head, Now,
-    Offence, OnFault, Outcome, RequestEvent, Sink, Snapshot, Source, Trace, Upgrade, Verdict, What,
+    BanChange, BanEvent, BanOutcome, Bans, ClientIp, Denial, Event, Facts, FaultEvent, Head, Mode,
+    Now, Offence, OnFault, Outcome, ReachedEvent, RequestEvent, Sink, Snapshot, Source, Trace,
+    Upgrade, Verdict, What,
 };
 use http::{HeaderValue, Request, Response, StatusCode, Version, header::CONNECTION};
 
-use super::{ids::EventIds, seldom::Seldom};
+use super::{grpc, ids::EventIds, quota, seldom::Seldom};
 use crate::{Clock, Reply, Server, Truce, reply};
 
 /// What every clone of a guarded service shares.
@@ -61,6 +63,10 @@ impl Exchange {
             trace,
             allowed,
         }
+    }
+
+    pub(super) const fn trace(&self) -> &Trace {
+        &self.trace
     }
 
     pub(super) fn client(&self) -> &ClientIp {
@@ -114,20 +120,26 @@ impl Shell {
             }
             Ok(Verdict::Deny(mut denial)) => {
                 denial.event = Some(self.ids.next());
-                let response = self.refuse(&facts, &policy, &denial);
+                let mut response = self.refuse(&facts, &policy, &denial);
+                quota::show(&trace, response.headers_mut());
                 let exchange = Exchange::new(policy, trace);
-                self.learn_from(&exchange, response.status(), Some(&denial));
+                let outcome = Outcome::new(response.status(), Some(&denial), Duration::ZERO);
+                self.learn_from(&exchange, outcome);
+                grpc::translate(&mut response, &denial, &facts);
                 Ruling::Answer(response)
             }
         }
     }
 
-    /// Lets the inspectors learn how the service answered.
-    pub(super) fn learn(&self, exchange: &Exchange, status: StatusCode) {
-        self.learn_from(exchange, status, None);
+    /// Lets the inspectors learn how the service answered: its status, and how long its body is.
+    pub(super) fn learn(&self, exchange: &Exchange, status: StatusCode, length: Option<u64>) {
+        self.learn_from(
+            exchange,
+            Outcome::new(status, None, Duration::ZERO).with_length(length),
+        );
     }
 
-    fn learn_from(&self, exchange: &Exchange, status: StatusCode, denial: Option<&Denial>) {
+    fn learn_from(&self, exchange: &Exchange, mut outcome: Outcome<'_>) {
         let Exchange {
             policy,
             trace,
@@ -135,9 +147,21 @@ impl Shell {
         } = exchange;
         let client = *trace.client();
         let now = self.clock.now();
-        let elapsed = now.mono().saturating_sub(trace.now().mono());
-        let outcome = Outcome::new(status, denial, elapsed);
-        match contained(|| policy.chain.learn(trace, &outcome)) {
+        outcome.elapsed = now.mono().saturating_sub(trace.now().mono());
+        let learn = || {
+            (
+                policy.chain.learn(trace, &outcome),
+                policy.chain.reached(trace, &outcome),
+            )
+        };
+        let learned = contained(learn).map(|(offence, reached)| {
+            if let Some(cause) = reached {
+                let event = ReachedEvent::new(now.wall(), trace, cause, outcome.status);
+                self.tell(|| Event::Reached(event));
+            }
+            offence
+        });
+        match learned {
             Ok(None) => {}
             Ok(Some(offence)) if *allowed && self.bans.is_some() => {
                 let change = BanChange::Withheld("the policy allows what it did");
@@ -164,6 +188,7 @@ impl Shell {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(CONNECTION, close);
         }
+        quota::tell_when(denial, facts, response.headers_mut());
         response.extensions_mut().insert(denial.clone());
         self.tell_of(facts, policy, || What::Denied(denial.clone()));
         if let Some(offence) = denial.offence.clone() {
@@ -179,7 +204,8 @@ impl Shell {
         };
         let truce =
             (!self.truce.left(now).is_zero()).then_some("everything is observed for a while");
-        let change = match client.exempt().or(truce) {
+        let observed = (offence.mode == Mode::Observe).then_some("the rule only observes");
+        let change = match client.exempt().or(truce).or(observed) {
             Some(why) => BanChange::Withheld(why),
             None => match bans.ban(&client, &offence, now) {
                 BanOutcome::Banned { evicted: None } => BanChange::Placed,

@@ -97,7 +97,7 @@ async fn python_speaks_through_a_websocket() {
         text(&output.stderr)
     );
     guard
-        .logged(["denied", "target=/.git/ws", "rule=dotfiles"])
+        .logged(["denied", "target=/.git/ws", "rule=never/history"])
         .await;
 }
 

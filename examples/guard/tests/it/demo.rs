@@ -47,7 +47,7 @@ async fn probe_is_refused_with_the_reason_in_the_log() {
             "denied",
             "client=127.0.0.1",
             "target=/.env",
-            "rule=dotfiles",
+            "rule=never/env",
             "matched=.env",
             "view=as sent",
         ])
@@ -57,14 +57,15 @@ async fn probe_is_refused_with_the_reason_in_the_log() {
         .logged([
             "denied",
             "target=/index.ph%70",
-            "rule=php",
+            "rule=no-php/scripts",
             "matched=index.php",
             "view=decoded",
         ])
         .await;
+    // What may fit or not is only told.
     assert_eq!(guard.status("/wp-admin/").await, 404);
     guard
-        .logged(["denied", "rule=wordpress", "status=404"])
+        .logged(["would deny", "rule=no-wordpress/paths"])
         .await;
     assert_eq!(guard.status("/%00").await, 400);
     guard

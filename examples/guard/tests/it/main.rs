@@ -11,6 +11,7 @@ mod clients;
 mod commands;
 mod demo;
 mod drain;
+mod hostile_page;
 mod policy;
 mod support;
 mod upstream;

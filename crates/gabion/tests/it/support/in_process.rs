@@ -49,6 +49,11 @@ pub(crate) fn get(target: &str) -> Ask {
     Ask(request.extension(peer("203.0.113.9")).body(()).unwrap())
 }
 
+/// The same with a method that no page can make a browser send, so that it is proof.
+pub(crate) fn probe(target: &str) -> Ask {
+    get(target).method("PUT")
+}
+
 /// Answers 200; 404 under `/missing`.
 pub(crate) fn inner(request: &Request<()>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::from("inner"));
@@ -144,6 +149,12 @@ impl Ask {
     /// Without its `Host`.
     pub(crate) fn without_host(mut self) -> Self {
         self.0.headers_mut().remove(HOST);
+        self
+    }
+
+    /// For another host.
+    pub(crate) fn host(mut self, host: &str) -> Self {
+        self.0.headers_mut().insert(HOST, host.parse().unwrap());
         self
     }
 

@@ -1,4 +1,5 @@
 //! What the promises share.
 
 pub(crate) mod in_process;
+pub(crate) mod log;
 pub(crate) mod sockets;

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, num::NonZeroUsize, sync::Arc, time::Duration};
 
-use gabion::{Event, Guard, GuardBuilder, Sink, What};
+use gabion::{Document, Event, Guard, GuardBuilder, Pack, Sink, What};
 use gabion_proxy::{Protocols, Proxy, ProxyOptions, ServeOptions, Workers, workers};
 use gabion_testkit::{Behind, Wire};
 use tower::Layer as _;
@@ -17,6 +17,20 @@ pub(crate) struct Front {
 
 /// The policy of a guard that was given none.
 pub(crate) const DEFAULT: &str = include_str!("../../../../../examples/guard/src/default.toml");
+
+/// The same with other packs in force, and none that only observes.
+pub(crate) fn with_packs(packs: impl IntoIterator<Item = Pack>) -> Document {
+    let mut document = Document::parse(DEFAULT, "the built-in policy").unwrap();
+    document.packs = packs.into_iter().collect();
+    document.observe.clear();
+    document
+}
+
+/// Every pack that `guard init` may enforce.
+pub(crate) fn fitting() -> impl Iterator<Item = Pack> {
+    let packs = Pack::ALL.into_iter();
+    packs.filter(|pack| *pack != Pack::Leftovers)
+}
 
 /// A builder that tells `sink` and lets policies lose whatever they lose.
 pub(crate) fn builder(sink: Arc<impl Sink + 'static>) -> GuardBuilder {

@@ -38,7 +38,10 @@ fn ban(mode: Mode) -> Ban {
         let offence = Offence::certain(RuleId::builtin("dotfiles"), Duration::from_secs(10));
         table.ban(&client(addr(banned)), &offence, at(0));
     }
-    let config = config(&["192.0.2.1", "203.0.113.0/24"]);
+    let config = BanConfig {
+        files: ["drop.netset", "more.txt"].into_iter().collect(),
+        ..config(&["192.0.2.1", "203.0.113.0/24"])
+    };
     Ban::compile(&config, lists(), mode, table).unwrap()
 }
 
@@ -146,4 +149,34 @@ fn every_network_that_is_the_whole_space_is_refused() {
         (place, Problem::WholeSpace(net))
     };
     assert_eq!(found, [whole(0, "0.0.0.0/0"), whole(2, "::/0")]);
+}
+
+#[test]
+fn lists_are_those_that_the_config_names() {
+    let place = Place::new("ban", "files");
+    let missing = |entry, name: &str| {
+        let problem = Problem::MissingList(name.to_owned());
+        (place.entry(entry), problem)
+    };
+    let unnamed = (place, Problem::UnnamedList("more.txt".to_owned()));
+    for (files, expected) in [
+        (
+            &["drop.netset", "more.txt", "third"][..],
+            missing(2, "third"),
+        ),
+        (&["drop.netset", "third"], missing(1, "third")),
+        (&["more.txt", "drop.netset"], missing(0, "more.txt")),
+        (&["drop.netset"], unnamed),
+    ] {
+        let config = BanConfig {
+            files: files.iter().copied().collect(),
+            ..BanConfig::default()
+        };
+        let bans = Arc::new(BanTable::new(1));
+        let errors = Ban::compile(&config, lists(), Mode::Enforce, bans).unwrap_err();
+        let found = errors
+            .iter()
+            .map(|error| (error.place, error.problem.clone()));
+        assert_eq!(found.collect::<Vec<_>>(), [expected], "{files:?}");
+    }
 }

@@ -1,6 +1,8 @@
 mod ban;
+mod court;
 mod list;
 mod ranges;
+mod sense;
 mod table;
 
 use std::{

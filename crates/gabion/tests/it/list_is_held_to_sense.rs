@@ -1,0 +1,80 @@
+//! A ban list that would hit the wrong ones never comes into force, and neither does one that is
+//! suddenly another.
+
+use std::fmt::Write as _;
+
+use crate::support::in_process::{Folder, Wall, get};
+
+const POLICY: &str = r#"version = 1
+[client]
+trusted_proxies = ["172.31.0.0/16"]
+[allow]
+networks = ["203.0.113.7"]
+[ban]
+files = ["feed.json"]
+"#;
+
+/// Spamhaus's JSON lines.
+fn feed<'n>(networks: impl IntoIterator<Item = &'n str>) -> String {
+    let mut text = String::new();
+    for network in networks {
+        writeln!(text, r#"{{"cidr":"{network}","sblid":"SBL1"}}"#).unwrap();
+    }
+    text + "{\"type\":\"metadata\",\"records\":1}\n"
+}
+
+fn wall(test: &str) -> (Wall, Folder) {
+    let folder = Folder::new(test);
+    folder.write("feed.json", &feed(["198.51.100.0/24"]));
+    let policy = folder.write("policy.toml", POLICY);
+    (Wall::built(|guard| guard.with_policy_file(policy)), folder)
+}
+
+#[test]
+fn senseless_list_leaves_the_old_one_in_force() {
+    let (wall, folder) = wall("senseless_list");
+    for (network, why) in [
+        (
+            "203.0.113.0/24",
+            "203.0.113.0/24 covers 203.0.113.7/32, which [allow] lets through",
+        ),
+        (
+            "172.31.0.1",
+            "172.31.0.1/32 would ban a trusted proxy, and everyone behind it",
+        ),
+        (
+            "192.168.0.0/16",
+            "192.168.0.0/16 would ban private addresses",
+        ),
+        ("127.0.0.0/8", "127.0.0.0/8 would ban this host"),
+        ("96.0.0.0/3", "the list covers 12.5% of IPv4"),
+        ("0.0.0.0/0", "0.0.0.0/0 is the whole address space"),
+    ] {
+        folder.write("feed.json", &feed(["192.0.2.1", network]));
+        let told = wall.guard.live().reload().unwrap_err().to_string();
+        assert!(
+            told.contains("feed.json:2:") && told.contains(why),
+            "{told}"
+        );
+        assert_eq!(wall.verdict(get("/").from("198.51.100.7")), "403 ban/list");
+        assert_eq!(wall.verdict(get("/").from("192.0.2.1")), "200");
+    }
+    folder.write("feed.json", &feed(["192.0.2.1"]));
+    wall.guard.live().reload().unwrap();
+    assert_eq!(wall.verdict(get("/").from("192.0.2.1")), "403 ban/list");
+}
+
+#[test]
+fn list_that_is_suddenly_another_waits_to_be_accepted() {
+    let (wall, folder) = wall("list_grows");
+    let many: Vec<_> = (0..=255).map(|last| format!("192.0.2.{last}")).collect();
+    folder.write("feed.json", &feed(many.iter().map(String::as_str)));
+    let told = wall.guard.live().reload().unwrap_err().to_string();
+    assert!(
+        told.contains("list `feed.json` would go from 1 to 256 networks"),
+        "{told}"
+    );
+    assert!(told.contains("--accept-shrink"), "{told}");
+    assert_eq!(wall.verdict(get("/").from("192.0.2.7")), "200");
+    assert_eq!(wall.verdict(get("/").from("198.51.100.7")), "403 ban/list");
+}

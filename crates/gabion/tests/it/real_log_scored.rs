@@ -1,0 +1,247 @@
+//! The real log against labels that were set by hand: who is caught, who is hit wrongly, and that
+//! nobody behind a shared address loses access because somebody beside them is banned.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    convert::Infallible,
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures_util::FutureExt as _;
+use gabion::{Event, Guard, Reason, Then, What};
+use gabion_testkit::{ManualClock, Recorder, peer, rows};
+use http::{Request, Response, StatusCode};
+use tower::{Layer as _, ServiceExt as _, service_fn};
+
+use crate::support::{
+    log::{self, Logged},
+    sockets::{DEFAULT, builder, fitting, with_packs},
+};
+
+const LABELS: &str = include_str!("../../testdata/real_log_labels.tsv");
+
+/// How often the requests of each client were refused, and how often because of a ban.
+#[derive(Default)]
+struct Score {
+    denied: BTreeMap<IpAddr, Vec<String>>,
+    by_ban: BTreeMap<IpAddr, usize>,
+    bans: usize,
+}
+
+/// What a person said of a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Label {
+    Scanner,
+    Benign,
+    Unclear,
+}
+
+/// The same, and each of its refusals would ban.
+fn banning() -> String {
+    let mut document = with_packs(fitting());
+    let rules = document.deny_rules().into_iter();
+    document.deny = rules.map(|rule| rule.then(Then::Ban(None))).collect();
+    document.to_string()
+}
+
+/// What `guard init --behind spring` writes.
+fn spring() -> String {
+    with_packs(fitting()).to_string()
+}
+
+#[test]
+fn recall_and_false_positives_against_labels() {
+    let Some(log) = log::lines() else { return };
+    let labels = labels();
+    for (name, policy) in [("--behind spring", spring()), ("default", DEFAULT.into())] {
+        let score = replay(&log, &policy, |client| client);
+        for (client, targets) in &score.denied {
+            assert!(
+                labels.contains_key(client),
+                "{name}: nobody judged {client}: {targets:?}"
+            );
+        }
+        report(name, &labels, &score);
+        assert_eq!(hit(&labels, &score, Label::Benign), wrongly_hit(name));
+    }
+    // Each pack that fits catches all that it is for: who asked for what this server never had.
+    let score = replay(&log, &spring(), |client| client);
+    let caught = hit(&labels, &score, Label::Scanner).len();
+    let all = of(&labels, Label::Scanner).len();
+    assert!(caught * 100 >= all * 95, "{caught} of {all}");
+}
+
+#[test]
+fn nobody_behind_a_shared_address_is_banned_with_a_scanner() {
+    let Some(log) = log::lines() else { return };
+    let labels = labels();
+    let mut clients: Vec<_> = Vec::new();
+    let mut seen = BTreeSet::new();
+    clients.extend(
+        log.iter()
+            .map(|logged| logged.client)
+            .filter(|client| seen.insert(*client)),
+    );
+    // Where every refusal bans, so do three probes of one neighbour on an address that is too quiet
+    // at that hour to be in good standing: once in this log.
+    let policies = [
+        ("--behind spring", spring(), [0, 0]),
+        ("default", DEFAULT.into(), [0, 0]),
+        ("then = \"ban\" everywhere", banning(), [1, 0]),
+    ];
+    let runs = policies.iter().flat_map(|(name, policy, known)| {
+        let runs = [50, 500].into_iter().zip(known);
+        runs.map(move |(together, known)| (together, name, policy, known))
+    });
+    for (together, name, policy, known) in runs {
+        let shared: HashMap<IpAddr, IpAddr> = clients
+            .chunks(together)
+            .zip(1..)
+            .flat_map(|(chunk, nth)| {
+                let address = IpAddr::V4(Ipv4Addr::new(203, 0, 113, nth));
+                chunk.iter().map(move |client| (*client, address))
+            })
+            .collect();
+        let score = replay(&log, policy, |client| shared[&client]);
+        let scanners = of(&labels, Label::Scanner);
+        let hurt: BTreeMap<_, _> = score
+            .by_ban
+            .iter()
+            .filter(|(client, _)| !scanners.contains(client))
+            .collect();
+        println!(
+            "{name}, {together} clients to an address: {} addresses, {} bans; {} clients refused by \
+             a ban that another earned",
+            clients.len().div_ceil(together),
+            score.bans,
+            hurt.len()
+        );
+        let within = hurt.len() <= *known;
+        assert!(within, "{name}, {together} to an address: {hurt:?}");
+    }
+}
+
+/// The benign clients that a policy is known to refuse something, as the labels explain.
+fn wrongly_hit(policy: &str) -> BTreeSet<IpAddr> {
+    let rows = rows(LABELS).into_iter();
+    let rows = rows.filter(|row| row[1] == "benign" && row[2].split(", ").any(|hit| hit == policy));
+    rows.map(|row| row[0].parse().unwrap()).collect()
+}
+
+fn report(name: &str, labels: &BTreeMap<IpAddr, Label>, score: &Score) {
+    println!("real log, {name}, enforcing:");
+    for label in [Label::Scanner, Label::Benign, Label::Unclear] {
+        let hit = hit(labels, score, label);
+        let requests: usize = hit.iter().map(|client| score.denied[client].len()).sum();
+        println!(
+            "  {} of {} labelled {label:?} are refused something, {requests} requests",
+            hit.len(),
+            of(labels, label).len()
+        );
+        for client in hit.iter().filter(|_| label != Label::Scanner) {
+            println!("    {client}: {}", score.denied[client].join(" "));
+        }
+        if label == Label::Scanner {
+            let missed = of(labels, label);
+            let missed: Vec<_> = missed.difference(&hit).map(ToString::to_string).collect();
+            println!("    missed: {}", missed.join(", "));
+        }
+    }
+    println!("  {} bans", score.bans);
+}
+
+fn of(labels: &BTreeMap<IpAddr, Label>, label: Label) -> BTreeSet<IpAddr> {
+    let labelled = labels.iter().filter(|(_, given)| **given == label);
+    labelled.map(|(client, _)| *client).collect()
+}
+
+fn hit(labels: &BTreeMap<IpAddr, Label>, score: &Score, label: Label) -> BTreeSet<IpAddr> {
+    let labelled = of(labels, label).into_iter();
+    labelled
+        .filter(|client| score.denied.contains_key(client))
+        .collect()
+}
+
+fn labels() -> BTreeMap<IpAddr, Label> {
+    let label = |text| match text {
+        "scanner" => Label::Scanner,
+        "benign" => Label::Benign,
+        "unclear" => Label::Unclear,
+        other => panic!("{other} is no label"),
+    };
+    let rows = rows(LABELS).into_iter();
+    rows.map(|row| (row[0].parse().unwrap(), label(row[1])))
+        .collect()
+}
+
+/// Sends the log through a guard at the time of its lines, each client from the address that it
+/// has in `seen_as`.
+fn replay(log: &[Logged], policy: &str, seen_as: impl Fn(IpAddr) -> IpAddr) -> Score {
+    let (clock, told) = (
+        Arc::new(ManualClock::default()),
+        Arc::new(Recorder::default()),
+    );
+    let guard = builder(told.clone()).with_clock(clock.clone());
+    let guard = guard.with_policy(policy, "policy.toml").unwrap();
+    let mut score = Score::default();
+    let mut now = Duration::ZERO;
+    for logged in log {
+        clock.advance(logged.at.saturating_sub(now));
+        now = now.max(logged.at);
+        send(&guard, logged, seen_as(logged.client));
+        score.count(logged, &told.take());
+    }
+    score
+}
+
+fn send(guard: &Guard, logged: &Logged, from: IpAddr) {
+    let status = StatusCode::from_u16(logged.status).unwrap();
+    // The server answers as it did then.
+    let service = service_fn(|_: Request<()>| async {
+        let mut response = Response::new(http_body_util::Full::from(""));
+        *response.status_mut() = status;
+        Ok::<_, Infallible>(response)
+    });
+    let guarded = guard.layer().layer(service);
+    let answer = guarded.oneshot(request(logged, from)).now_or_never();
+    let Ok(_) = answer.expect("nothing in the way waits");
+}
+
+fn request(logged: &Logged, from: IpAddr) -> Request<()> {
+    let head = Request::builder()
+        .method(&*logged.method)
+        .uri(&logged.target)
+        .header("host", "semicomplete.com");
+    let said = [("user-agent", &logged.agent), ("referer", &logged.referer)];
+    let said = said.into_iter().filter(|(_, value)| *value != "-");
+    let head = said.fold(head, |head, (name, value)| head.header(name, value));
+    head.extension(peer(&from.to_string())).body(()).unwrap()
+}
+
+// === impl Score ===
+
+impl Score {
+    fn count(&mut self, logged: &Logged, events: &[Event]) {
+        for event in events {
+            match event {
+                Event::Request(event) => {
+                    let What::Denied(denial) = &event.what else {
+                        continue;
+                    };
+                    if denial.mode == gabion::Mode::Observe {
+                        continue;
+                    }
+                    let target = logged.target.clone();
+                    self.denied.entry(logged.client).or_default().push(target);
+                    if matches!(denial.cause.reason, Reason::Banned { .. }) {
+                        *self.by_ban.entry(logged.client).or_default() += 1;
+                    }
+                }
+                Event::Ban(ban) if ban.change == gabion::BanChange::Placed => self.bans += 1,
+                _ => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! About how many clients are there.
+
+use std::{
+    fmt,
+    hash::{BuildHasher, RandomState},
+    sync::atomic::{AtomicU32, AtomicU64, Ordering},
+};
+
+use ipnet::IpNet;
+
+/// Counts different clients by linear counting: each sets one bit of many, and how many are not set
+/// tells how many there were (Whang et al., 1990). Two spans of time take turns.
+///
+/// Within 2% up to some 200,000 clients, and never more than about 700,000, in 16 KiB.
+#[derive(Default)]
+pub(super) struct Activity {
+    seed: RandomState,
+    even: Span,
+    odd: Span,
+}
+
+struct Span {
+    number: AtomicU64,
+    set: AtomicU32,
+    words: Box<[AtomicU64]>,
+}
+
+const BITS: u16 = u16::MAX;
+
+impl Activity {
+    /// Notes that `client` is there in the span of that number. Lock-free; where a span begins in
+    /// several threads at once, a few clients may go uncounted.
+    pub(super) fn note(&self, client: IpNet, number: u64) {
+        let span = self.span(number);
+        if span.number.load(Ordering::Relaxed) != number
+            && span.number.swap(number, Ordering::AcqRel) != number
+        {
+            span.clear();
+        }
+        let [low, high, ..] = self.seed.hash_one(client).to_le_bytes();
+        span.set(u16::from_le_bytes([low, high]));
+    }
+
+    /// How many clients are there in this span or were in the last, whichever are more.
+    pub(super) fn estimate(&self, number: u64) -> f64 {
+        let of = |number| {
+            let span = self.span(number);
+            let current = span.number.load(Ordering::Relaxed) == number;
+            if current { span.estimate() } else { 0.0 }
+        };
+        number.checked_sub(1).map_or(0.0, of).max(of(number))
+    }
+
+    const fn span(&self, number: u64) -> &Span {
+        if number.is_multiple_of(2) {
+            &self.even
+        } else {
+            &self.odd
+        }
+    }
+}
+
+impl fmt::Debug for Activity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Activity").finish_non_exhaustive()
+    }
+}
+
+impl Default for Span {
+    fn default() -> Self {
+        let words = usize::from(BITS / 64) + 1;
+        Self {
+            number: AtomicU64::new(0),
+            set: AtomicU32::new(0),
+            words: (0..words).map(|_| AtomicU64::new(0)).collect(),
+        }
+    }
+}
+
+impl Span {
+    fn set(&self, bit: u16) {
+        let Some(word) = self.words.get(usize::from(bit / 64)) else {
+            return;
+        };
+        let bit = 1 << (bit % 64);
+        let set = word.load(Ordering::Relaxed) & bit != 0;
+        if !set && word.fetch_or(bit, Ordering::Relaxed) & bit == 0 {
+            self.set.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn clear(&self) {
+        for word in &self.words {
+            word.store(0, Ordering::Relaxed);
+        }
+        self.set.store(0, Ordering::Relaxed);
+    }
+
+    fn estimate(&self) -> f64 {
+        let all = f64::from(BITS) + 1.0;
+        let free = (all - f64::from(self.set.load(Ordering::Relaxed))).max(1.0);
+        -all * (free / all).ln()
+    }
+}

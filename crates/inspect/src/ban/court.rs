@@ -1,0 +1,183 @@
+//! Who is banned for what he did, and who is only denied.
+//!
+//! A page can make whoever looks at it ask for anything that a link can spell. So an offence bans
+//! when
+//! 1. the client itself must have done it ([`Proof::Certain`]), or it is the third different path of
+//!    such that any page could have made it ask for, within [`Court::MEMORY`]; and
+//! 2. of the latter kind, no page of another origin made it do so, and the client is not in good
+//!    standing: [`Court::GOOD`] lately asked for and given, without a rule that had anything to
+//!    say; and
+//! 3. the budget of bans is not spent.
+//!
+//! # Limits
+//!
+//! An address that many share is in good standing for all of them, and banned for all of them. Who asks for enough that is harmless is in good standing too. An open session does not count
+//! for it yet.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use gabion_core::{BanOutcome, Bans, ClientIp, Now, Offence, Outcome, Proof, Trace};
+use ipnet::IpNet;
+
+use super::{BanConfig, BanTable, budget::Budget};
+use crate::ledger::{Ledger, left_after};
+
+/// Judges offences before they reach the [`BanTable`]. Shared by every thread, kept across reloads.
+///
+/// # Capacity
+///
+/// Of the clients beyond it, those are forgotten who come least: they are neither suspected nor in
+/// good standing. An entry takes about 100 bytes.
+///
+/// # Cost
+///
+/// [`Self::see`], once per exchange: for a known client no allocation, one sharded lock.
+pub struct Court {
+    table: Arc<BanTable>,
+    suspects: Ledger<IpNet, Suspect>,
+    standing: Ledger<IpNet, Credit>,
+    budget: Budget,
+}
+
+/// The different paths that a client was suspected for.
+#[derive(Clone, Debug, Default)]
+struct Suspect {
+    paths: [Option<u64>; Court::PATHS],
+    last: Duration,
+}
+
+/// What a client was given lately, at that time.
+#[derive(Clone, Debug, Default)]
+struct Credit {
+    good: f32,
+    at: Duration,
+}
+
+// === impl Court ===
+
+impl Court {
+    /// How many different paths are proof.
+    pub const PATHS: usize = 3;
+
+    /// How long a suspect is remembered after the last path.
+    pub const MEMORY: Duration = Duration::from_mins(10);
+
+    /// The time in which good standing halves.
+    pub const HALF_LIFE: Duration = Duration::from_hours(1);
+
+    /// How much must have been given for good standing.
+    pub const GOOD: u8 = 10;
+
+    /// Bans in `table`, and remembers at most so many `clients`.
+    pub fn new(table: Arc<BanTable>, clients: usize) -> Self {
+        Self {
+            table,
+            suspects: Ledger::new(clients),
+            standing: Ledger::new(clients),
+            budget: Budget::default(),
+        }
+    }
+
+    /// The timed bans.
+    pub const fn table(&self) -> &Arc<BanTable> {
+        &self.table
+    }
+
+    /// Bans from now on within the budget of `config`.
+    pub fn set_budget(&self, config: &BanConfig) {
+        self.budget.set(config);
+    }
+
+    /// Takes note of how an exchange ended.
+    pub fn see(&self, trace: &Trace, outcome: &Outcome<'_>) {
+        if trace.client().exempt().is_some() {
+            return;
+        }
+        let (client, now) = (trace.client().network(), trace.now());
+        self.budget.saw(client, now);
+        let named = outcome.denial.is_some() || !trace.observed().is_empty();
+        if outcome.status.is_success() && !named && trace.probe().is_none() {
+            self.standing.update(client, |standing| {
+                standing.good = standing.at(now) + 1.0;
+                standing.at = now.mono();
+            });
+        }
+    }
+
+    fn is_in_good_standing(&self, client: IpNet, now: Now) -> bool {
+        let standing = self.standing.get(client);
+        standing.is_some_and(|standing| standing.at(now) >= f32::from(Self::GOOD))
+    }
+
+    /// How many different paths `client` is suspected for, this one included.
+    fn suspect(&self, client: IpNet, path: u64, now: Now) -> usize {
+        self.suspects
+            .update(client, |suspect| suspect.add(path, now))
+    }
+
+    fn sentence(&self, client: &ClientIp, offence: &Offence, now: Now) -> BanOutcome {
+        if self.table.standing(client, now).is_none() {
+            match self.budget.take(now) {
+                Ok(()) => {}
+                Err(Some(why)) => return BanOutcome::Withheld(why),
+                Err(None) => return BanOutcome::Untold,
+            }
+        }
+        self.table.ban(client, offence, now)
+    }
+}
+
+impl Bans for Court {
+    fn ban(&self, client: &ClientIp, offence: &Offence, now: Now) -> BanOutcome {
+        let network = client.network();
+        match offence.proof {
+            Proof::Certain => self.sentence(client, offence, now),
+            Proof::CrossSite => BanOutcome::Withheld("a page of another origin made it ask"),
+            Proof::Forgeable { .. } if self.is_in_good_standing(network, now) => {
+                BanOutcome::Withheld("it is in good standing, and a page could have made it ask")
+            }
+            Proof::Forgeable { path } => match self.suspect(network, path, now) {
+                Self::PATHS.. => self.sentence(client, offence, now),
+                paths => BanOutcome::Suspected {
+                    paths: u32::try_from(paths).unwrap_or(u32::MAX),
+                },
+            },
+        }
+    }
+}
+
+impl fmt::Debug for Court {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Court")
+            .field("table", &self.table)
+            .field("suspects", &self.suspects.len())
+            .field("standing", &self.standing.len())
+            .finish_non_exhaustive()
+    }
+}
+
+// === impl Suspect ===
+
+impl Suspect {
+    fn add(&mut self, path: u64, now: Now) -> usize {
+        if now.mono().saturating_sub(self.last) > Court::MEMORY {
+            *self = Self::default();
+        }
+        self.last = now.mono();
+        if !self.paths.contains(&Some(path))
+            && let Some(free) = self.paths.iter_mut().find(|slot| slot.is_none())
+        {
+            *free = Some(path);
+        }
+        self.paths.iter().flatten().count()
+    }
+}
+
+// === impl Credit ===
+
+impl Credit {
+    /// What is left of the good at `now`.
+    fn at(&self, now: Now) -> f32 {
+        self.good * left_after(now.mono().saturating_sub(self.at), Court::HALF_LIFE)
+    }
+}

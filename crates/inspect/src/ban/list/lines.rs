@@ -1,0 +1,63 @@
+//! An entry a line: netset, plain addresses, ranges, counted feeds, Spamhaus's text.
+
+use std::net::IpAddr;
+
+use gabion_core::Evidence;
+use ipnet::{IpSubnets, Ipv4Subnets, Ipv6Subnets};
+
+use super::{At, Entries, ListProblem, Refusal, network};
+
+pub(super) fn read(text: &str) -> Result<Entries, Refusal> {
+    let mut entries = Entries::default();
+    for (index, line) in text.lines().enumerate() {
+        // Blanks or an entry stand before the column, so that each byte is a character.
+        let at = |column| At::new(index, column);
+        let (entry, _comment) = line.split_once(['#', ';']).unwrap_or((line, ""));
+        let entry = entry.trim_ascii_end();
+        let field = entry.trim_ascii_start();
+        if field.is_empty() {
+            continue;
+        }
+        let start = at(entry.len() - field.len());
+        let blank = |c: char| c.is_ascii_whitespace();
+        let (first, count) = field.split_once(blank).unwrap_or((field, ""));
+        push(&mut entries, first, start)?;
+        let count = count.trim_ascii_start();
+        if !count.bytes().all(|byte| byte.is_ascii_digit()) {
+            let problem = ListProblem::Trailing(Evidence::of(count.as_bytes()));
+            return Err(at(entry.len() - count.len()).refuse(problem));
+        }
+    }
+    Ok(entries)
+}
+
+/// Takes a network, an address, or each of the networks that make a range.
+fn push(entries: &mut Entries, text: &str, at: At) -> Result<(), Refusal> {
+    let Some((first, last)) = ends(text) else {
+        let network = network(text).map_err(|problem| at.refuse(problem))?;
+        return entries.push(network, at);
+    };
+    let Some(mut range) = subnets(first, last) else {
+        return Err(at.refuse(ListProblem::Range(Evidence::of(text.as_bytes()))));
+    };
+    range.try_for_each(|network| entries.push(network, at))
+}
+
+fn ends(text: &str) -> Option<(IpAddr, IpAddr)> {
+    let (first, last) = text.split_once('-')?;
+    let addr = |text: &str| text.parse().ok().map(|addr: IpAddr| addr.to_canonical());
+    Some((addr(first)?, addr(last)?))
+}
+
+/// The fewest networks that hold all from `first` to `last`, and nothing else.
+fn subnets(first: IpAddr, last: IpAddr) -> Option<IpSubnets> {
+    match (first, last) {
+        (IpAddr::V4(first), IpAddr::V4(last)) if first <= last => {
+            Some(Ipv4Subnets::new(first, last, 0).into())
+        }
+        (IpAddr::V6(first), IpAddr::V6(last)) if first <= last => {
+            Some(Ipv6Subnets::new(first, last, 0).into())
+        }
+        _ => None,
+    }
+}

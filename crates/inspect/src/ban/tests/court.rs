@@ -1,0 +1,89 @@
+use std::{sync::Arc, time::Duration};
+
+use gabion_core::{BanOutcome, Bans, Offence, Proof, RuleId};
+
+use super::{addr, at, client, scattered};
+use crate::{
+    BanConfig, BanTable, Court,
+    ban::{activity::Activity, budget::Budget},
+};
+
+fn court(clients: usize) -> Court {
+    Court::new(Arc::new(BanTable::new(1000)), clients)
+}
+
+fn offence(proof: Proof) -> Offence {
+    Offence::certain(RuleId::builtin("dotfiles"), Duration::from_mins(10)).with_proof(proof)
+}
+
+#[test]
+fn each_kind_of_proof_has_its_outcome() {
+    let court = court(10);
+    let who = client(addr("203.0.113.9"));
+    let ban = |proof| court.ban(&who, &offence(proof), at(0));
+    let path = |path| ban(Proof::Forgeable { path });
+    for (got, expected) in [
+        (path(1), BanOutcome::Suspected { paths: 1 }),
+        (path(1), BanOutcome::Suspected { paths: 1 }),
+        (
+            ban(Proof::CrossSite),
+            BanOutcome::Withheld("a page of another origin made it ask"),
+        ),
+        (path(2), BanOutcome::Suspected { paths: 2 }),
+        (path(3), BanOutcome::Banned { evicted: None }),
+        (path(4), BanOutcome::Standing),
+        (ban(Proof::Certain), BanOutcome::Standing),
+    ] {
+        assert_eq!(got, expected);
+    }
+}
+
+#[test]
+fn flood_of_suspects_stays_in_bounds_and_hides_nobody_who_comes_often() {
+    let court = court(100);
+    let suspect = |addr, path| {
+        let offence = offence(Proof::Forgeable { path });
+        court.ban(&client(addr), &offence, at(0))
+    };
+    for number in scattered(10_000) {
+        suspect(std::net::Ipv4Addr::from_bits(number).into(), 1);
+        suspect(addr("203.0.113.9"), 1);
+    }
+    assert!(format!("{court:?}").contains("suspects: 100"), "{court:?}");
+    assert_eq!(
+        suspect(addr("203.0.113.9"), 2),
+        BanOutcome::Suspected { paths: 2 }
+    );
+}
+
+#[test]
+fn clients_are_counted_about_and_by_span() {
+    for clients in [0, 1, 50, 1_000, 50_000, 200_000] {
+        let activity = Activity::default();
+        for number in scattered(clients) {
+            for _ in 0..2 {
+                activity.note(std::net::IpAddr::from(number.to_be_bytes()).into(), 7);
+            }
+        }
+        let told = activity.estimate(7);
+        let off = (told - f64::from(clients)).abs();
+        assert!(off <= f64::from(clients) * 0.03, "{told} for {clients}");
+        assert!((activity.estimate(8) - told).abs() < 0.5, "the last counts");
+        assert!(activity.estimate(9) < 0.5, "the one before does not");
+    }
+}
+
+#[test]
+fn budget_is_per_minute_and_told_once() {
+    let budget = Budget::default();
+    budget.set(&BanConfig {
+        most_per_minute: 2,
+        ..BanConfig::default()
+    });
+    for minute in 0..3 {
+        let take = || budget.take(at(minute * 60_000));
+        assert_eq!((take(), take()), (Ok(()), Ok(())));
+        assert!(matches!(take(), Err(Some(_))));
+        assert_eq!((take(), take()), (Err(None), Err(None)));
+    }
+}

@@ -1,0 +1,292 @@
+//! Refuses whoever asks for more than a share.
+//!
+//! A request passes when every enforced limit that counts it has its cost left under the key of the
+//! request. Budgets grow back evenly (GCRA): `"20/s"` with a burst of 200 lets 200 through at once,
+//! and twenty a second from then on. What is refused costs nothing.
+//!
+//! Who may not be held to anything ([`gabion_core::ClientIp::exempt`]: this host, trusted proxies,
+//! private addresses) is not limited by any key.
+//!
+//! # Keys that clients write
+//!
+//! A header, a cookie, a path and a host are whatever the client writes, and each new value has a
+//! budget of its own. So a limit that counts by one of them also counts by address, with a budget
+//! `ceiling` times as high (ten): an invented token multiplies nothing, and ten people behind one
+//! address who all use up theirs have enough. Who sends no such header or cookie counts by address.
+//!
+//! # Limits that wait for the answer
+//!
+//! A limit on `statuses` takes its cost once the service has answered with one of them, and refuses
+//! where nothing is left. Requests that are under way at once may exceed it by their number.
+//!
+//! # Preflights
+//!
+//! A CORS preflight costs nothing: a page cannot wait between it and its request. It is held to the
+//! ceiling of its address all the same.
+//!
+//! # Cost
+//!
+//! Per limit that counts a request: one keyed hash and one look-up, two of each where there is a
+//! ceiling. No allocation for a key that is known.
+
+mod compile;
+mod config;
+mod key;
+mod rate;
+mod scope;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    hash::{BuildHasher, Hash, Hasher},
+    num::NonZeroU32,
+    sync::Arc,
+    time::Duration,
+};
+
+use gabion_core::{
+    Cause, ClientIp, Denial, Explanation, Facts, Inspect, Mode, Offence, Outcome, Quota, Reason,
+    RuleId, Ticket, Trace, Verdict,
+};
+use http::StatusCode;
+
+use crate::ConfigErrors;
+use key::Key;
+use scope::Scope;
+use table::{Budget, Check, Left};
+
+pub use config::LimitRule;
+pub use rate::{Rate, RateError};
+pub use table::LimitTable;
+
+/// Refuses what exceeds a rate. Compiled from [`LimitRule`]s; what it counts lives in a
+/// [`LimitTable`], by the rule's id and key.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use gabion_core::Mode;
+/// use gabion_inspect::{Limit, LimitRule, LimitTable};
+///
+/// let table = Arc::new(LimitTable::new(LimitTable::CAPACITY));
+/// let rule = LimitRule::new("per-client", "20/s".parse()?).mode(Mode::Enforce);
+/// let limit = Limit::compile(&[rule], table)?;
+/// assert_eq!(limit.len(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Limit {
+    rules: Vec<Rule>,
+    table: Arc<LimitTable>,
+}
+
+#[derive(Debug)]
+struct Rule {
+    id: RuleId,
+    mode: Mode,
+    scope: Scope,
+    keys: Vec<Key>,
+    /// The keys, for people; and what the ceiling counts by.
+    by: Arc<str>,
+    by_address: Arc<str>,
+    /// Whether a client can have as many keys as it likes.
+    is_inventable: bool,
+    budget: Budget,
+    ceiling: Budget,
+    cost: NonZeroU32,
+    show: bool,
+}
+
+// === impl Limit ===
+
+impl Limit {
+    /// Compiles `rules`, which count in `table`. A rule that names no mode observes.
+    ///
+    /// # Errors
+    ///
+    /// Every entry of every rule that cannot be compiled.
+    pub fn compile(rules: &[LimitRule], table: Arc<LimitTable>) -> Result<Self, ConfigErrors> {
+        compile::compile(rules, table)
+    }
+
+    /// How many limits there are.
+    pub fn len(&self) -> usize {
+        self.rules.len()
+    }
+
+    /// Whether there are no limits.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    fn judge(&self, facts: &Facts<'_>, trace: &mut Trace, check: Check) -> Verdict {
+        if facts.client.exempt().is_some() {
+            return Verdict::Pass;
+        }
+        for (index, rule) in (0..).zip(&self.rules) {
+            if !rule.scope.holds(facts) {
+                continue;
+            }
+            match self.count(index, rule, facts, trace, check) {
+                Some(denial) if denial.mode == Mode::Enforce => return denial.into(),
+                Some(denial) => trace.observe(denial),
+                None => {}
+            }
+        }
+        Verdict::Pass
+    }
+
+    /// Counts one request by one rule; the refusal if it is one too many.
+    fn count(
+        &self,
+        index: u32,
+        rule: &Rule,
+        facts: &Facts<'_>,
+        trace: &mut Trace,
+        check: Check,
+    ) -> Option<Denial> {
+        let waits = rule.scope.waits_for_answer();
+        let check = if waits { Check::Look } else { check };
+        let preflight = scope::is_preflight(facts);
+        if !preflight {
+            let key = self.key(rule, facts);
+            let left = self.ask(key, rule.budget, rule.cost, facts.now.mono(), check);
+            if rule.show && rule.mode == Mode::Enforce {
+                trace.show_quota(rule.quota(left));
+            }
+            if let Err(wait) = left {
+                return Some(rule.refuse(rule.budget, &rule.by, wait));
+            }
+            if waits {
+                // There is room: no more such limits are compiled than tickets are kept.
+                trace.leave(Ticket {
+                    of: self.name(),
+                    rule: index,
+                    key,
+                });
+            }
+        }
+        if !preflight && !rule.is_inventable {
+            return None;
+        }
+        let key = self.ceiling_key(rule, &facts.client);
+        let left = self.ask(key, rule.ceiling, rule.cost, facts.now.mono(), check);
+        left.err()
+            .map(|wait| rule.refuse(rule.ceiling, &rule.by_address, wait))
+    }
+
+    /// What is left, or when it is worth trying again: never before it is, and not for everybody at
+    /// the same moment.
+    fn ask(
+        &self,
+        key: u64,
+        budget: Budget,
+        cost: NonZeroU32,
+        now: Duration,
+        check: Check,
+    ) -> Result<Left, Duration> {
+        let left = self.table.check(key, budget, cost, now, check);
+        left.map_err(|wait| {
+            let dice = self.table.seed().hash_one((key, now));
+            jitter(wait, dice)
+        })
+    }
+
+    fn key(&self, rule: &Rule, facts: &Facts<'_>) -> u64 {
+        let mut hasher = self.table.seed().build_hasher();
+        (&rule.id, &*rule.keys).hash(&mut hasher);
+        for key in &rule.keys {
+            key.hash_value(facts, &mut hasher);
+        }
+        hasher.finish()
+    }
+
+    fn ceiling_key(&self, rule: &Rule, client: &ClientIp) -> u64 {
+        let mut hasher = self.table.seed().build_hasher();
+        (&rule.id, "ceiling").hash(&mut hasher);
+        key::hash_client(client, &mut hasher);
+        hasher.finish()
+    }
+}
+
+impl Inspect for Limit {
+    fn name(&self) -> &'static str {
+        "limit"
+    }
+
+    fn inspect(&self, facts: &Facts<'_>, trace: &mut Trace) -> Verdict {
+        self.judge(facts, trace, Check::Take)
+    }
+
+    fn learn(&self, trace: &Trace, outcome: &Outcome<'_>) -> Option<Offence> {
+        if outcome.denial.is_some() {
+            return None;
+        }
+        let now = trace.now().mono().saturating_add(outcome.elapsed);
+        for ticket in trace.tickets(self.name()) {
+            let index = usize::try_from(ticket.rule).unwrap_or(usize::MAX);
+            let rule = self.rules.get(index);
+            let Some(rule) = rule.filter(|rule| rule.scope.statuses.contains(&outcome.status))
+            else {
+                continue;
+            };
+            // Where nothing is left, requests that were under way at once used it up.
+            let take = |key, budget| {
+                let _ = self.table.check(key, budget, rule.cost, now, Check::Take);
+            };
+            take(ticket.key, rule.budget);
+            if rule.is_inventable {
+                take(self.ceiling_key(rule, trace.client()), rule.ceiling);
+            }
+        }
+        None
+    }
+
+    /// What would be said, at no cost.
+    fn explain(&self, facts: &Facts<'_>, trace: &mut Trace, steps: &mut Explanation) -> Verdict {
+        let verdict = self.judge(facts, trace, Check::Look);
+        steps.note(self.name(), &verdict);
+        verdict
+    }
+}
+
+// === impl Rule ===
+
+impl Rule {
+    fn refuse(&self, budget: Budget, by: &Arc<str>, wait: Duration) -> Denial {
+        let reason = Reason::OverLimit {
+            limit: budget.limit().get(),
+            window: budget.window(),
+            by: by.clone(),
+        };
+        Denial::new(
+            Cause::new(self.id.clone(), reason),
+            StatusCode::TOO_MANY_REQUESTS,
+        )
+        .with_mode(self.mode)
+        .with_retry_after(wait)
+    }
+
+    fn quota(&self, left: Result<Left, Duration>) -> Quota {
+        let (remaining, reset) = match left {
+            Ok(left) => (left.remaining, left.reset),
+            Err(wait) => (0, wait),
+        };
+        Quota {
+            rule: self.id.clone(),
+            limit: self.budget.limit().get(),
+            window: self.budget.window(),
+            remaining,
+            reset,
+        }
+    }
+}
+
+/// Adds up to a quarter, a second at least and a minute at most; `dice` says how much of it.
+fn jitter(wait: Duration, dice: u64) -> Duration {
+    let most = (wait / 4).clamp(Duration::from_secs(1), Duration::from_mins(1));
+    let share = (most.as_nanos() * u128::from(dice)) >> 64;
+    wait.saturating_add(Duration::from_nanos(u64::try_from(share).unwrap_or(0)))
+}

@@ -1,0 +1,72 @@
+//! What a limit counts.
+
+use std::collections::HashSet;
+
+use gabion_core::Facts;
+use http::{
+    Method, StatusCode,
+    header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN},
+};
+
+use crate::{
+    Hosts,
+    deny::{Folded, plain_name},
+    hosts,
+};
+
+/// Where a limit applies; what is empty applies everywhere.
+#[derive(Debug)]
+pub(super) struct Scope {
+    pub(super) methods: Vec<Method>,
+    /// Folded prefixes, without a slash at the end.
+    pub(super) paths: HashSet<Box<[u8]>>,
+    pub(super) hosts: Option<Hosts>,
+    /// Counted once they are answered.
+    pub(super) statuses: Vec<StatusCode>,
+}
+
+impl Scope {
+    /// Whether the limit counts such a request, whatever its answer.
+    pub(super) fn holds(&self, facts: &Facts<'_>) -> bool {
+        let method = self.methods.is_empty() || self.methods.contains(facts.method);
+        method && self.holds_host(facts) && self.holds_path(facts)
+    }
+
+    /// Whether it counts by the answer.
+    pub(super) const fn waits_for_answer(&self) -> bool {
+        !self.statuses.is_empty()
+    }
+
+    fn holds_host(&self, facts: &Facts<'_>) -> bool {
+        let asked = || hosts::without_port(hosts::asked(facts));
+        self.hosts.as_ref().is_none_or(|hosts| hosts.knows(asked()))
+    }
+
+    fn holds_path(&self, facts: &Facts<'_>) -> bool {
+        self.paths.is_empty() || facts.path.iter().any(|view| self.is_above(view.path))
+    }
+
+    /// Whether one of the prefixes is the path, or some segments from its beginning.
+    fn is_above(&self, path: &[u8]) -> bool {
+        let mut prefix = Folded::new();
+        let mut segments = path.split(|&byte| byte == b'/').filter(|s| !s.is_empty());
+        loop {
+            if self.paths.contains(prefix.as_bytes()) {
+                return true;
+            }
+            let Some(segment) = segments.next() else {
+                return false;
+            };
+            if !prefix.push(b"/") || !prefix.push(plain_name(segment)) {
+                return false;
+            }
+        }
+    }
+}
+
+/// Whether a browser asks if it may ask (Fetch, 4.8).
+pub(super) fn is_preflight(facts: &Facts<'_>) -> bool {
+    *facts.method == Method::OPTIONS
+        && facts.headers.contains_key(ORIGIN)
+        && facts.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+}

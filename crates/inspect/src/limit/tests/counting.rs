@@ -1,0 +1,184 @@
+use super::*;
+
+#[test]
+fn a_limit_counts_what_it_matches_however_it_is_spelt() {
+    let post = |target: &str| HeadOf::get(target).method("POST");
+    for (part, head, counted) in [
+        ("methods = ['POST']", page(), false),
+        ("methods = ['POST', 'PUT']", post("/"), true),
+        ("paths = ['/login']", page(), false),
+        ("paths = ['/login']", HeadOf::get("/login"), true),
+        ("paths = ['/login']", HeadOf::get("/login/step?a=b"), true),
+        ("paths = ['/login']", HeadOf::get("/loginform"), false),
+        ("paths = ['/login']", HeadOf::get("/LOGIN;x=1"), true),
+        ("paths = ['/login']", HeadOf::get("/%6c%6fgin"), true),
+        ("paths = ['/login']", HeadOf::get("//x/..;/login"), true),
+        ("paths = ['/a', '/']", HeadOf::get("/anything"), true),
+        (
+            "hosts = ['api.example']",
+            page().host("API.example:8080"),
+            true,
+        ),
+        ("hosts = ['api.example']", page().host("www.example"), false),
+        ("hosts = ['*.example']", page().host("v1.example"), true),
+        (
+            "methods = ['POST']\npaths = ['/login']",
+            HeadOf::get("/login"),
+            false,
+        ),
+    ] {
+        let limit = limit(&format!("rate = \"1/m\"\n{part}"));
+        assert!(passes(&limit, &head));
+        assert_eq!(!passes(&limit, &head), counted, "{part} {head:?}");
+    }
+}
+
+#[test]
+fn cost_and_refusals() {
+    let limit = limit("rate = '10/s'\ncost = 4");
+    assert_eq!(passed(&limit, 9, |_| page()), 2);
+    let denial = refusal(&limit, &page());
+    assert_eq!(denial.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(
+        denial.to_string(),
+        "deny with 429: rule x: more than 10 in 1s by client"
+    );
+    assert!(passes(&limit, &page().at(Duration::from_millis(200))));
+}
+
+#[test]
+fn it_is_never_worth_trying_again_before_it_is() {
+    for (rate, real) in [
+        ("1/s", SECOND),
+        ("2/m", Duration::from_secs(30)),
+        ("1/h", Duration::from_hours(1)),
+    ] {
+        let limit = limit(&format!("rate = '{rate}'\nburst = 1"));
+        let mut told = Vec::new();
+        for n in 0..100_u32 {
+            let head = page().from(&format!("198.51.100.{n}"));
+            assert!(passes(&limit, &head));
+            let wait = refusal(&limit, &head).retry_after.unwrap();
+            let most = (real / 4).clamp(SECOND, Duration::from_mins(1));
+            assert!((real..=real + most).contains(&wait), "{rate}: {wait:?}");
+            assert!(!passes(
+                &limit,
+                &head
+                    .clone()
+                    .at(real.saturating_sub(Duration::from_millis(1)))
+            ));
+            assert!(passes(&limit, &head.at(wait)));
+            told.push(wait);
+        }
+        told.sort();
+        told.dedup();
+        assert!(told.len() > 90, "they do not come back together");
+    }
+}
+
+#[test]
+fn answers_count_where_statuses_are_named() {
+    let limit = limit("rate = '2/m'\nstatuses = [401, 403]");
+    let ask = |status: u16, ours: bool| {
+        let (verdict, trace) = judged(&limit, &page());
+        let denial = Denial::forbidden("other", "said no");
+        let denial = ours.then_some(&denial);
+        let outcome = Outcome::new(
+            StatusCode::from_u16(status).unwrap(),
+            denial,
+            Duration::ZERO,
+        );
+        limit.learn(&trace, &outcome);
+        verdict == Verdict::Pass
+    };
+    for (status, ours, passes) in [
+        (200, false, true),
+        (200, false, true),
+        (401, false, true),
+        (403, true, true),
+        (200, false, true),
+        (403, false, true),
+        (200, false, false),
+    ] {
+        assert_eq!(ask(status, ours), passes, "{status}");
+    }
+}
+
+#[test]
+fn exempt_clients_are_not_limited_by_any_key() {
+    for key in ["client", "global", "header:x-key", "host"] {
+        let limit = limit(&format!("rate = \"1/h\"\nkey = \"{key}\""));
+        for addr in ["127.0.0.1", "::1", "192.168.1.1", "10.0.0.1", "fe80::1"] {
+            assert_eq!(passed(&limit, 5, |_| page().from(addr)), 5, "{key} {addr}");
+        }
+        assert_eq!(passed(&limit, 5, |_| page()), 1, "{key}");
+    }
+}
+
+#[test]
+fn preflights_are_free_up_to_the_ceiling() {
+    let limit = limit("rate = '5/m'");
+    let preflight = page()
+        .method("OPTIONS")
+        .header("origin", "https://app.example")
+        .header("access-control-request-method", "PUT");
+    assert_eq!(passed(&limit, 200, |_| preflight.clone()), 50);
+    assert_eq!(passed(&limit, 200, |_| page()), 5, "what they ask for");
+    let bare = page().method("OPTIONS").from("203.0.113.10");
+    assert_eq!(passed(&limit, 200, |_| bare.clone()), 5, "no preflight");
+}
+
+#[test]
+fn observing_is_the_default_and_goes_on() {
+    let rules = [
+        LimitRule::new("observed", "1/h".parse().unwrap()),
+        LimitRule::new("acting", "2/h".parse().unwrap()).mode(Mode::Enforce),
+    ];
+    let limit = Limit::compile(&rules, LimitTable::new(100).into()).unwrap();
+    let told = |head: &HeadOf| {
+        let (verdict, trace) = judged(&limit, head);
+        let observed: Vec<_> = trace.observed().iter().map(ToString::to_string).collect();
+        (verdict.refuses(), observed.len())
+    };
+    assert_eq!(told(&page()), (false, 0));
+    assert_eq!(told(&page()), (false, 1));
+    assert_eq!(told(&page()), (true, 1));
+}
+
+#[test]
+fn what_is_left_is_shown_where_it_is_asked_for() {
+    for (part, shown) in [("show = true", true), ("", false)] {
+        let limit = limit(&format!("rate = '10/s'\n{part}"));
+        let quotas = |head: &HeadOf| judged(&limit, head).1.quotas().cloned().collect::<Vec<_>>();
+        let quota = Quota {
+            rule: RuleId::new("x").unwrap(),
+            limit: 10,
+            window: SECOND,
+            remaining: 9,
+            reset: Duration::from_millis(100),
+        };
+        let expected = if shown { vec![quota] } else { vec![] };
+        assert_eq!(quotas(&page()), expected);
+        passed(&limit, 20, |_| page());
+        let none = quotas(&page());
+        assert!(
+            none.iter()
+                .all(|quota| quota.remaining == 0 && quota.reset >= SECOND / 10)
+        );
+    }
+}
+
+#[test]
+fn explaining_costs_nothing() {
+    let limit = limit("rate = '1/h'");
+    let head = page();
+    let facts = head.facts(&ClientRules::default());
+    let explain = || {
+        let mut trace = Trace::new(&facts);
+        limit.explain(&facts, &mut trace, &mut Explanation::default())
+    };
+    assert_eq!(explain(), Verdict::Pass);
+    assert_eq!(explain(), Verdict::Pass);
+    assert!(passes(&limit, &head));
+    assert!(explain().refuses());
+}

@@ -1,0 +1,90 @@
+mod counting;
+mod key;
+mod rate;
+mod table;
+
+use std::time::Duration;
+
+use gabion_core::ClientRules;
+use gabion_testkit::HeadOf;
+
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// One limit, as it stands in a document.
+fn rule(toml: &str) -> LimitRule {
+    toml::from_str(&format!("id = 'x'\nmode = 'enforce'\n{toml}")).unwrap()
+}
+
+fn limit(toml: &str) -> Limit {
+    in_table(&LimitTable::new(10_000).into(), toml)
+}
+
+fn in_table(table: &Arc<LimitTable>, toml: &str) -> Limit {
+    Limit::compile(&[rule(toml)], table.clone()).unwrap()
+}
+
+fn judged(limit: &Limit, head: &HeadOf) -> (Verdict, Trace) {
+    let proxies = ["10.0.0.0/8".parse().unwrap()];
+    let rules = ClientRules::default().with_trusted(proxies).unwrap();
+    let facts = head.facts(&rules);
+    let mut trace = Trace::new(&facts);
+    (limit.inspect(&facts, &mut trace), trace)
+}
+
+fn passes(limit: &Limit, head: &HeadOf) -> bool {
+    judged(limit, head).0 == Verdict::Pass
+}
+
+/// How many of `count` requests pass at once; `head` makes each.
+fn passed(limit: &Limit, count: u32, head: impl Fn(u32) -> HeadOf) -> usize {
+    (0..count).filter(|&n| passes(limit, &head(n))).count()
+}
+
+fn page() -> HeadOf {
+    HeadOf::get("/")
+}
+
+fn refusal(limit: &Limit, head: &HeadOf) -> Denial {
+    match judged(limit, head).0 {
+        Verdict::Deny(denial) => denial,
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn errors_name_their_place() {
+    let table = Arc::new(LimitTable::blank());
+    let rules = [
+        rule("rate = '1/s'"),
+        rule("rate = '1/s'\nkey = ['client', 'ip', 'header:a b', 'cookie:', 'path:0']"),
+        rule("rate = '1/s'\nkey = []\ncost = 2\nceiling = 101"),
+        rule("rate = '1/d'\nburst = 1000"),
+        rule(
+            "rate = '1/s'\nmethods = ['GET', 'a b']\npaths = ['x', '/%41']\nhosts = ['a b']\nstatuses = [401, 99]",
+        ),
+    ];
+    let errors = Limit::compile(&rules, table).unwrap_err();
+    let places: Vec<_> = errors.iter().map(|error| error.place.to_string()).collect();
+    let expected = [
+        "limit[1].id",
+        "limit[1].key[1]",
+        "limit[1].key[2]",
+        "limit[1].key[3]",
+        "limit[1].key[4]",
+        "limit[2].id",
+        "limit[2].key",
+        "limit[2].cost",
+        "limit[2].ceiling",
+        "limit[3].id",
+        "limit[3].burst",
+        "limit[4].id",
+        "limit[4].methods[1]",
+        "limit[4].paths[0]",
+        "limit[4].paths[1]",
+        "limit[4].hosts[0]",
+        "limit[4].statuses[1]",
+    ];
+    assert_eq!(places, expected, "{errors}");
+}

@@ -1,0 +1,48 @@
+use super::*;
+
+#[test]
+fn budgets_outlive_policies_and_debts_do_not_outgrow_them() {
+    let table = Arc::new(LimitTable::new(100));
+    assert_eq!(passed(&in_table(&table, "rate = '5/s'"), 9, |_| page()), 5);
+    // Reckoned from when a limiter is made, the budget would be full again.
+    let later = |ms| page().at(Duration::from_millis(ms));
+    let again = in_table(&table, "rate = '5/s'");
+    assert_eq!(passed(&again, 9, |_| later(400)), 2);
+    let hourly = in_table(&table, "rate = '2/h'");
+    assert_eq!(passed(&hourly, 9, |_| page().from("203.0.113.10")), 2);
+    let loosened = in_table(&table, "rate = '2/s'");
+    let held = |ms| later(ms).from("203.0.113.10");
+    assert_eq!(passed(&loosened, 9, |_| held(1_000)), 0, "used up");
+    assert_eq!(
+        passed(&loosened, 9, |_| held(1_500)),
+        1,
+        "but not for an hour"
+    );
+    assert_eq!(passed(&loosened, 9, |_| held(3_000)), 2);
+}
+
+#[test]
+fn a_blank_table_keeps_nothing() {
+    let table = Arc::new(LimitTable::blank());
+    assert_eq!(passed(&in_table(&table, "rate = '1/h'"), 9, |_| page()), 9);
+    assert_eq!((table.len(), table.memory()), (0, 0));
+}
+
+#[test]
+fn a_full_table_forgets_who_comes_once_and_keeps_who_comes_often() {
+    let table = Arc::new(LimitTable::new(1_000));
+    let limit = in_table(&table, "rate = '1/h'");
+    assert!(passes(&limit, &page()));
+    for n in 0..100_000_u32 {
+        let addr = std::net::Ipv4Addr::from(0x2d00_0000 + n).to_string();
+        assert!(passes(&limit, &page().from(&addr)), "{addr}");
+        if n % 100 == 0 {
+            assert!(!passes(&limit, &page()), "after {n}");
+        }
+    }
+    assert!(
+        table.len() <= 1_000 && table.memory() <= 1_000 * 200,
+        "{table:?} {}",
+        table.memory()
+    );
+}

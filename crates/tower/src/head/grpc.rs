@@ -1,0 +1,58 @@
+//! A denial as gRPC says it: 200, and what went wrong in its own headers.
+
+use bytes::Bytes;
+use gabion_core::{Denial, Facts};
+use http::{
+    HeaderName, HeaderValue, Response, StatusCode,
+    header::{CONTENT_LENGTH, CONTENT_TYPE},
+};
+
+const STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+
+/// Turns the answer to a gRPC request into a response without messages ("Trailers-Only"), in which
+/// a client of gRPC finds the status of its call. A reply that has set `grpc-status` is left alone.
+pub(super) fn translate(response: &mut Response<Bytes>, denial: &Denial, facts: &Facts<'_>) {
+    let asked = facts.headers.get(CONTENT_TYPE);
+    let Some(kind) = asked.filter(|kind| is_grpc(kind)) else {
+        return;
+    };
+    if response.headers().contains_key(STATUS) {
+        return;
+    }
+    let status = response.status();
+    let mut message = status.canonical_reason().unwrap_or("Refused").to_owned();
+    if let Some(event) = denial.event {
+        message = format!("{message}, event {event}");
+    }
+    *response.status_mut() = StatusCode::OK;
+    *response.body_mut() = Bytes::new();
+    let headers = response.headers_mut();
+    headers.remove(CONTENT_LENGTH);
+    headers.insert(CONTENT_TYPE, kind.clone());
+    headers.insert(STATUS, HeaderValue::from(code(status)));
+    if let Ok(message) = HeaderValue::try_from(message) {
+        headers.insert(MESSAGE, message);
+    }
+}
+
+/// `application/grpc`, `application/grpc+proto`, `application/grpc-web`.
+fn is_grpc(kind: &HeaderValue) -> bool {
+    let kind = kind.as_bytes().to_ascii_lowercase();
+    kind.strip_prefix(b"application/grpc")
+        .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b'-' | b';' | b' ')))
+}
+
+/// The status code of gRPC (its doc/http-grpc-status-mapping.md); 429 is an exhausted resource
+/// (doc/statuscodes.md), since unlike there it is not a proxy that fails.
+fn code(status: StatusCode) -> u16 {
+    match status.as_u16() {
+        400 => 13,
+        401 => 16,
+        403 => 7,
+        404 => 12,
+        429 => 8,
+        502..=504 => 14,
+        _ => 2,
+    }
+}

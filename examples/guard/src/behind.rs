@@ -1,0 +1,97 @@
+//! The built-in policy, fitted to what stands behind the guard.
+
+use clap::ValueEnum;
+use gabion::Pack;
+
+/// The policy of a guard that knows nothing of the server behind.
+const ANY: &str = include_str!("default.toml");
+
+/// A case for servers without PHP.
+const NO_PHP: &str = r#"
+[[expect]]
+request = "GET /index.ph%70;x=1"
+verdict = "deny"
+rule = "no-php/scripts"
+"#;
+
+/// What stands behind the guard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[expect(
+    clippy::doc_markdown,
+    reason = "`--help` shows these lines as they stand"
+)]
+pub(crate) enum Behind {
+    /// axum, or another Rust server
+    Axum,
+    /// ASP.NET
+    Dotnet,
+    /// Node.js
+    Node,
+    /// PHP that is no WordPress
+    Php,
+    /// Django, Flask, FastAPI
+    Python,
+    /// Ruby on Rails
+    Rails,
+    /// Spring Boot, or another Java server
+    Spring,
+    /// Files only
+    Static,
+    /// WordPress
+    Wordpress,
+}
+
+/// The policy for what stands behind; for any server where nothing is said.
+pub(crate) fn policy(behind: Option<Behind>) -> String {
+    match behind {
+        None => ANY.to_owned(),
+        Some(behind) => fit(&behind.packs(), &[Pack::Leftovers]),
+    }
+}
+
+/// The policy of a guard that was given none. Its demo runs no PHP.
+pub(crate) fn built_in(is_demo: bool) -> String {
+    if !is_demo {
+        return ANY.to_owned();
+    }
+    let acting = [Pack::Never, Pack::NoPhp];
+    let rest: Vec<_> = Pack::ALL
+        .into_iter()
+        .filter(|pack| !acting.contains(pack))
+        .collect();
+    fit(&acting, &rest)
+}
+
+/// The built-in policy with other packs.
+fn fit(packs: &[Pack], observe: &[Pack]) -> String {
+    let names = |packs: &[Pack]| packs.iter().map(|pack| pack.name()).collect::<Vec<_>>();
+    let mut text: String = ANY
+        .lines()
+        .map(|line| match line.split(' ').next() {
+            Some("packs") => format!("packs = {:?}\n", names(packs)),
+            Some("observe") => format!("observe = {:?}\n", names(observe)),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    if packs.contains(&Pack::NoPhp) {
+        text.push_str(NO_PHP);
+    }
+    text
+}
+
+impl Behind {
+    /// The packs that refuse nothing of such a server.
+    ///
+    /// [`Pack::Leftovers`] is none of them: what a server offers to download is not known by its
+    /// kind.
+    fn packs(self) -> Vec<Pack> {
+        let hits: &[Pack] = match self {
+            Self::Dotnet => &[Pack::NoAsp],
+            Self::Php => &[Pack::NoPhp],
+            Self::Wordpress => &[Pack::NoPhp, Pack::NoWordpress],
+            _ => &[],
+        };
+        let fits = |pack: &Pack| *pack != Pack::Leftovers && !hits.contains(pack);
+        Pack::ALL.into_iter().filter(fits).collect()
+    }
+}
