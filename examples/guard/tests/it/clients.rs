@@ -1,14 +1,13 @@
 //! Programs that others wrote, through the guard.
 
 use std::{
-    net::SocketAddr,
     path::Path,
     process::{Command, Output, Stdio},
 };
 
 use gabion_testkit::{Behind, program};
 
-use crate::support::{Folder, Guard, text};
+use crate::support::{Guard, dom, text};
 
 const SPEAK: &str = r"
 import asyncio, sys, websockets
@@ -122,8 +121,8 @@ async fn browser_shows_the_page_and_its_echo() {
     let guard = Guard::start(&[]).await;
     let mut shown = String::new();
     // Virtual time does not wait for a socket: on a busy machine the page may be dumped too early.
-    for visit in 0..6 {
-        shown = dumped(&chromium, &format!("chromium-{visit}"), guard.addr()).await;
+    for _ in 0..6 {
+        shown = dom(&chromium, format!("http://{}/", guard.addr())).await;
         let words = ["<span id=\"state\">open</span>", "&lt; first message"];
         if words.iter().all(|words| shown.contains(words)) {
             assert!(!guard.log().contains("denied"), "{}", guard.log());
@@ -131,25 +130,4 @@ async fn browser_shows_the_page_and_its_echo() {
         }
     }
     panic!("no echo in\n{shown}");
-}
-
-/// The page as a browser has it after a while.
-async fn dumped(chromium: &Path, profile: &str, addr: SocketAddr) -> String {
-    let profile = Folder::new(profile);
-    let mut browse = Command::new("timeout");
-    browse.arg("60").arg(chromium);
-    browse.args([
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--no-proxy-server",
-        "--virtual-time-budget=5000",
-    ]);
-    browse.arg(format!("--user-data-dir={}", profile.path().display()));
-    browse.args(["--dump-dom", &format!("http://{addr}/")]);
-    text(&run(browse).await.stdout)
 }

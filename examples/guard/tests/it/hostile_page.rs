@@ -4,8 +4,6 @@
 use std::{
     fmt::Write as _,
     net::SocketAddr,
-    path::Path,
-    process::Command,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -21,7 +19,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::support::{Folder, Guard, text};
+use crate::support::{Folder, Guard, dom};
 
 const POLICY: &str = r#"
     version = 1
@@ -100,28 +98,6 @@ async fn hostile(victim: SocketAddr, policy: &'static str) -> (SocketAddr, JoinS
     (addr, tasks)
 }
 
-async fn open(chromium: &Path, url: String) -> String {
-    let profile = Folder::new("hostile-page");
-    let mut browse = Command::new("timeout");
-    browse.arg("60").arg(chromium);
-    browse.args([
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--no-proxy-server",
-        "--virtual-time-budget=5000",
-    ]);
-    browse.arg(format!("--user-data-dir={}", profile.path().display()));
-    browse.args(["--dump-dom", &url]);
-    let run = tokio::task::spawn_blocking(move || browse.output().unwrap());
-    let output = run.await.unwrap();
-    text(&output.stdout)
-}
-
 /// The status of one GET by the viewer.
 async fn viewer_gets(guard: &Guard, target: &str) -> u16 {
     let header = format!("X-Forwarded-For: {VIEWER}\r\n");
@@ -144,8 +120,8 @@ async fn reader_of_fifty_hostile_images_keeps_access() {
         let asked = Arc::new(AtomicUsize::new(0));
         let (victim, _balancer) = balancer(guard.addr(), asked.clone()).await;
         let (page, _stranger) = hostile(victim, referrer).await;
-        let dom = open(&chromium, format!("http://{host}:{}/", page.port())).await;
-        assert!(dom.contains("all asked for"), "{dom}");
+        let shown = dom(&chromium, format!("http://{host}:{}/", page.port())).await;
+        assert!(shown.contains("all asked for"), "{shown}");
 
         assert!(
             asked.load(Ordering::Relaxed) >= IMAGES,

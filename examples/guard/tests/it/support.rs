@@ -6,7 +6,10 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -42,6 +45,30 @@ fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_guard"));
     command.env_remove("RUST_LOG").stdin(Stdio::null());
     command
+}
+
+/// The page at `url` as headless Chromium has it after a while, with a profile of its own.
+pub(crate) async fn dom(chromium: &Path, url: String) -> String {
+    static VISITS: AtomicU32 = AtomicU32::new(0);
+    let visit = VISITS.fetch_add(1, Ordering::Relaxed);
+    let profile = Folder::new(&format!("chromium-{visit}"));
+    let mut browse = Command::new("timeout");
+    browse.arg("60").arg(chromium).stdin(Stdio::null());
+    browse.args([
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--no-proxy-server",
+        "--virtual-time-budget=5000",
+    ]);
+    browse.arg(format!("--user-data-dir={}", profile.path().display()));
+    browse.args(["--dump-dom", &url]);
+    let run = tokio::task::spawn_blocking(move || browse.output().unwrap());
+    text(&run.await.unwrap().stdout)
 }
 
 // === impl Guard ===

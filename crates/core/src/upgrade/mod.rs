@@ -1,5 +1,8 @@
 //! Whether a request wants to leave HTTP.
 
+#[cfg(test)]
+mod tests;
+
 use http::{
     HeaderMap, HeaderName, Method, Version,
     header::{CONNECTION, UPGRADE},
@@ -58,71 +61,4 @@ fn lists(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
         .iter()
         .flat_map(|line| line.as_bytes().split(|&byte| byte == b','))
         .any(|item| item.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
-}
-
-#[cfg(test)]
-mod tests {
-    use http::{HeaderValue, Uri};
-
-    use super::*;
-
-    #[track_caller]
-    fn check(
-        method: &str,
-        version: Version,
-        headers: &[(&str, &str)],
-        protocol: Option<&str>,
-    ) -> Upgrade {
-        let method: Method = method.parse().unwrap();
-        let uri = Uri::from_static("/ws");
-        let headers: HeaderMap = headers
-            .iter()
-            .map(|(name, value)| {
-                let name: HeaderName = name.parse().unwrap();
-                (name, HeaderValue::from_str(value).unwrap())
-            })
-            .collect();
-        Upgrade::of(&Head {
-            method: &method,
-            uri: &uri,
-            version,
-            headers: &headers,
-            protocol,
-        })
-    }
-
-    #[test]
-    fn http1_handshakes() {
-        let v11 = Version::HTTP_11;
-        let ask = ("upgrade", "WebSocket");
-        let both = [ask, ("connection", "keep-alive, Upgrade")];
-        assert_eq!(check("GET", v11, &both, None), Upgrade::WebSocket);
-        assert_eq!(check("GET", v11, &[], None), Upgrade::None);
-        assert_eq!(check("GET", v11, &[ask], None), Upgrade::Incomplete);
-        assert_eq!(
-            check("GET", Version::HTTP_10, &both, None),
-            Upgrade::Incomplete
-        );
-        let h2c = [
-            ("upgrade", "h2c"),
-            ("connection", "upgrade, http2-settings"),
-        ];
-        assert_eq!(check("GET", v11, &h2c, None), Upgrade::Other);
-        let split = [ask, ("connection", "close"), ("connection", "upgrade")];
-        assert_eq!(check("GET", v11, &split, None), Upgrade::WebSocket);
-    }
-
-    #[test]
-    fn http2_handshakes() {
-        let v2 = Version::HTTP_2;
-        assert_eq!(
-            check("CONNECT", v2, &[], Some("websocket")),
-            Upgrade::WebSocket
-        );
-        assert_eq!(
-            check("CONNECT", v2, &[], Some("connect-udp")),
-            Upgrade::OtherProtocol
-        );
-        assert_eq!(check("CONNECT", v2, &[], None), Upgrade::Tunnel);
-    }
 }
