@@ -25,6 +25,20 @@ const SMALL: usize = 20;
 /// As many as a large list of probe paths has.
 const LARGE: usize = 10_000;
 
+/// What counts, on top of what is certain: two limits and a scan.
+const COUNTING: &str = r#"
+[[limit]]
+id = "per-client"
+rate = "1000000/s"
+mode = "enforce"
+[[limit]]
+id = "in-all"
+key = "global"
+rate = "1000000/s"
+mode = "enforce"
+[scan]
+"#;
+
 fn policy(rules: usize) -> String {
     let mut text = String::from(
         "version = 1\n[client]\ntrusted_proxies = [\"10.0.0.0/8\"]\n[ban]\nnetworks = [",
@@ -106,6 +120,12 @@ fn chain(criterion: &mut Criterion) {
         );
         measure(format!("{rules} rules, denied"), "/index.php", Some(&guard));
     }
+    let guard = Guard::from_policy(&(policy(LARGE) + COUNTING)).unwrap();
+    measure(
+        format!("{LARGE} rules, limits and scan, plain path"),
+        "/articles/2026/11?page=2",
+        Some(&guard),
+    );
 }
 
 criterion_group!(benches, chain);
