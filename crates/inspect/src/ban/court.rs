@@ -5,18 +5,20 @@
 //! 1. the client itself must have done it ([`Proof::Certain`]), or it is the third different path of
 //!    such that any page could have made it ask for, within [`Court::MEMORY`]; and
 //! 2. of the latter kind, no page of another origin made it do so, and the client is not in good
-//!    standing: [`Court::GOOD`] lately asked for and given, without a rule that had anything to
-//!    say; and
+//!    standing: [`Court::GOOD`] lately asked for and given, or a socket opened, without a rule that
+//!    had anything to say; and
 //! 3. the budget of bans is not spent.
 //!
 //! # Limits
 //!
-//! An address that many share is in good standing for all of them, and banned for all of them. Who asks for enough that is harmless is in good standing too. An open session does not count
-//! for it yet.
+//! An address that many share is in good standing for all of them, and banned for all of them. Who
+//! asks for enough that is harmless is in good standing too. A socket that was opened counts for an
+//! hour, whether or not it stays open.
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use gabion_core::{BanOutcome, Bans, ClientIp, Now, Offence, Outcome, Proof, Trace};
+use http::StatusCode;
 use ipnet::IpNet;
 
 use super::{BanConfig, BanTable, budget::Budget};
@@ -96,9 +98,15 @@ impl Court {
         let (client, now) = (trace.client().network(), trace.now());
         self.budget.saw(client, now);
         let named = outcome.denial.is_some() || !trace.observed().is_empty();
-        if outcome.status.is_success() && !named && trace.probe().is_none() {
+        let good = match outcome.status {
+            // A whole half-life above the mark.
+            StatusCode::SWITCHING_PROTOCOLS => f32::from(Self::GOOD) * 2.0,
+            status if status.is_success() => 1.0,
+            _ => return,
+        };
+        if !named && trace.probe().is_none() {
             self.standing.update(client, |standing| {
-                standing.good = standing.at(now) + 1.0;
+                standing.good = standing.at(now) + good;
                 standing.at = now.mono();
             });
         }

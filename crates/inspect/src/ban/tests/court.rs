@@ -1,6 +1,8 @@
 use std::{sync::Arc, time::Duration};
 
-use gabion_core::{BanOutcome, Bans, Offence, Proof, RuleId};
+use gabion_core::{BanOutcome, Bans, ClientRules, Offence, Outcome, Proof, RuleId, Trace};
+use gabion_testkit::HeadOf;
+use http::StatusCode;
 
 use super::{addr, at, client, scattered};
 use crate::{
@@ -36,6 +38,24 @@ fn each_kind_of_proof_has_its_outcome() {
     ] {
         assert_eq!(got, expected);
     }
+}
+
+#[test]
+fn opened_socket_gives_good_standing_for_an_hour() {
+    let court = court(10);
+    let head = HeadOf::get("/ws");
+    let facts = head.facts(&ClientRules::default());
+    let trace = Trace::new(&facts);
+    let outcome = |status| Outcome::new(status, None, Duration::ZERO);
+    let ban = |secs| {
+        let offence = offence(Proof::Forgeable { path: secs });
+        court.ban(&facts.client, &offence, at(secs * 1000))
+    };
+    court.see(&trace, &outcome(StatusCode::NOT_FOUND));
+    assert_eq!(ban(1), BanOutcome::Suspected { paths: 1 });
+    court.see(&trace, &outcome(StatusCode::SWITCHING_PROTOCOLS));
+    assert!(matches!(ban(3599), BanOutcome::Withheld(_)));
+    assert!(matches!(ban(3700), BanOutcome::Suspected { .. }));
 }
 
 #[test]
