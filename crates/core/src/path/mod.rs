@@ -4,14 +4,16 @@
 //! once more, cuts `;parameters`, takes `\` for `/`, stops at a NUL. Each difference is a way
 //! around a rule. So a path is judged in every reading that some server is known to use.
 //!
-//! The readings of a path are the closure of five steps, in any order: decode `%XX` (up to three
-//! times), cut `;parameters` off each segment, take `\` as `/`, cut at NUL, and merge slashes and
-//! resolve dot segments (RFC 3986, 5.2.4). A view is a reading in which slashes and dot segments
+//! The readings of a path are the closure of six steps, in any order: decode `%XX` (up to three
+//! times), decode only what needs no escape (`%2e` for a dot, as browsers and RFC 3986, 6.2.2 do),
+//! cut `;parameters` off each segment, take `\` as `/`, cut at NUL, and merge slashes and resolve
+//! dot segments (RFC 3986, 5.2.4). A view is a reading in which slashes and dot segments
 //! are resolved, since every server resolves those that it sees.
 //!
 //! Characters that only look alike (full-width letters, U+2215 for a slash) are not folded: no
 //! server that was measured folds them.
 
+mod canonical;
 mod malformed;
 mod step;
 #[cfg(test)]
@@ -44,6 +46,7 @@ pub struct Reading {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Decode,
+    DecodeUnreserved,
     CutParams,
     BackslashAsSlash,
     CutAtNul,
@@ -98,8 +101,9 @@ impl fmt::Display for Reading {
 // === impl Step ===
 
 impl Step {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Decode,
+        Self::DecodeUnreserved,
         Self::CutParams,
         Self::BackslashAsSlash,
         Self::CutAtNul,
@@ -113,6 +117,7 @@ impl Step {
     const fn words(self) -> &'static str {
         match self {
             Self::Decode => "decoded",
+            Self::DecodeUnreserved => "unreserved decoded",
             Self::CutParams => ";parameters cut",
             Self::BackslashAsSlash => "\\ read as /",
             Self::CutAtNul => "cut at NUL",
@@ -124,6 +129,7 @@ impl Step {
     fn run(self, path: &[u8], out: &mut Vec<u8>) -> bool {
         match self {
             Self::Decode => step::decode(path, out),
+            Self::DecodeUnreserved => step::decode_unreserved(path, out),
             Self::CutParams => step::cut_params(path, out),
             Self::BackslashAsSlash => step::backslash_as_slash(path, out),
             Self::CutAtNul => step::cut_at_nul(path, out),

@@ -2,10 +2,19 @@
 
 /// Replaces each `%XX` by its byte; what is no escape stays.
 pub(super) fn decode(path: &[u8], out: &mut Vec<u8>) {
+    decode_where(|_| true, path, out);
+}
+
+/// Replaces each `%XX` that stands for a byte which never needs it.
+pub(super) fn decode_unreserved(path: &[u8], out: &mut Vec<u8>) {
+    decode_where(is_unreserved, path, out);
+}
+
+fn decode_where(decodes: impl Fn(u8) -> bool, path: &[u8], out: &mut Vec<u8>) {
     let mut rest = path;
     while let [first, tail @ ..] = rest {
         match (first, escape(tail)) {
-            (b'%', Some((byte, after))) => {
+            (b'%', Some((byte, after))) if decodes(byte) => {
                 out.push(byte);
                 rest = after;
             }
@@ -17,6 +26,11 @@ pub(super) fn decode(path: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+/// Never escaped in an orderly URL (RFC 3986, 2.3).
+pub(super) fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
+}
+
 /// Whether a `%` stands without two hexadecimal digits.
 pub(super) fn has_bad_escape(path: &[u8]) -> bool {
     let mut escapes = path.split(|&byte| byte == b'%').skip(1);
@@ -24,7 +38,7 @@ pub(super) fn has_bad_escape(path: &[u8]) -> bool {
 }
 
 /// Reads `XX` after a `%`.
-fn escape(tail: &[u8]) -> Option<(u8, &[u8])> {
+pub(super) fn escape(tail: &[u8]) -> Option<(u8, &[u8])> {
     let [high, low, after @ ..] = tail else {
         return None;
     };

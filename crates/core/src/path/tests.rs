@@ -45,6 +45,11 @@ fn each_trick_has_its_view() {
         ("/a/.", "/a/"),
         // Tomcat cuts parameters before it decodes.
         ("/;x%2fy/%70ublic", "/public"),
+        // A server that takes %2e for a dot, and %2f for no slash.
+        (
+            "/a/b/%2e%2e/../public/x%2f..%2f..%2fok",
+            "/public/x%2f..%2f..%2fok",
+        ),
         // A server that resolves dots first and decodes then.
         ("/%70ublic/%2e%2e/../x", "/public/x"),
     ] {
@@ -58,7 +63,7 @@ fn each_trick_has_its_view() {
 
 #[test]
 fn four_decodes_are_not_read() {
-    assert!(!views(b"/%25252561").contains(&"/a".to_owned()));
+    assert!(!views(b"/%2525252561").contains(&"/a".to_owned()));
 }
 
 #[test]
@@ -106,12 +111,48 @@ fn honest_paths_are_not_malformed() {
 }
 
 #[test]
+fn canonical_form_is_one_spelling() {
+    for (path, spelt) in [
+        ("/", "/"),
+        ("/a/b.c/~d-e_f:g@h!$&'()*+,=", "/a/b.c/~d-e_f:g@h!$&'()*+,="),
+        ("/%61%7e%2D", "/a~-"),
+        ("/%ed%95%9c", "/%ED%95%9C"),
+        ("/\u{d55c}", "/%ED%95%9C"),
+        ("/a b\\c", "/a%20b%5Cc"),
+        ("/a%2fb%5c%25%3b", "/a%2Fb%5C%25%3B"),
+        ("/a;b=1/..;/c", "/a;b=1/..;/c"),
+        ("//a/./b/../c/%2e%2E//d/.", "/a/d/"),
+        // Twice escaped is the name of an escape, and stays one.
+        ("/%25%36%31", "/%2561"),
+        // What is malformed has no one spelling.
+        ("/%zz/../%61", "/%zz/../%61"),
+        ("/%2e%2e/%61", "/%2e%2e/%61"),
+    ] {
+        let views = PathViews::of(path.as_bytes());
+        assert_eq!(String::from_utf8_lossy(&views.canonical()), spelt, "{path}");
+    }
+}
+
+#[test]
+fn canonical_path_is_not_copied() {
+    let path = b"/a/b.c/";
+    let canonical = PathViews::of(path).canonical();
+    assert_eq!(canonical.as_ptr(), path.as_ptr());
+}
+
+#[test]
 fn a_knot_of_tricks_is_refused_and_stays_small() {
     let knot = "/%252e;a%255c%25252f%2500\\;b%5c%2e%3b%00/..;/%25%35%63".repeat(40);
     let views = PathViews::of(knot.as_bytes());
     assert!(views.malformed().is_some());
     assert!(views.iter().count() <= PathViews::MAX_READINGS + 5);
 }
+
+/// What escapes and separators are made of.
+const PIECES: [&str; 16] = [
+    "/", "//", "%2f", "%2e", "%2E", "%5c", "%3b", "%25", "2e", ".", "..", ";", "\\", "a", "%61",
+    "\u{e9}",
+];
 
 proptest! {
     #[test]
@@ -138,6 +179,28 @@ proptest! {
             for again in PathViews::of(view.path).iter() {
                 prop_assert!(views.iter().any(|v| v.path == again.path));
             }
+        }
+    }
+
+    #[test]
+    fn canonical_form_reads_as_nothing_that_its_path_does_not(
+        pieces in proptest::collection::vec(proptest::sample::select(&PIECES[..]), 0..12),
+    ) {
+        let path = format!("/a/b/c/d{}", pieces.concat());
+        let views = PathViews::of(path.as_bytes());
+        prop_assume!(views.malformed().is_none());
+        let canonical = views.canonical();
+        let again = PathViews::of(&canonical);
+        prop_assert_eq!(again.malformed(), None);
+        prop_assert_eq!(again.canonical(), &*canonical);
+        let spelt: Vec<_> = views.iter().map(|v| canonical::canonical(v.path)).collect();
+        for view in again.iter() {
+            prop_assert!(
+                spelt.contains(&canonical::canonical(view.path)),
+                "{} of {}",
+                view.path.escape_ascii(),
+                canonical.escape_ascii()
+            );
         }
     }
 }

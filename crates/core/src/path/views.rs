@@ -1,6 +1,8 @@
 //! The closure of the reading steps over one path.
 
-use super::{Malformed, Reading, Step, View, step};
+use std::borrow::Cow;
+
+use super::{Malformed, Reading, Step, View, canonical, step};
 
 /// Every way in which a server might read one path.
 ///
@@ -88,6 +90,24 @@ impl<'r> PathViews<'r> {
     /// what it was after, unless it is no path at all ([`Malformed::Form`]).
     pub const fn malformed(&self) -> Option<Malformed> {
         self.malformed
+    }
+
+    /// The one spelling of the path that all readers agree on (RFC 3986, 6.2.2): what needs no
+    /// escape has none, what needs one has it in capitals, slashes and dot segments are resolved.
+    /// A malformed path has none, and stays as it was sent.
+    ///
+    /// Whoever reads it finds nothing that the path as sent did not hold: a path that no rule
+    /// matches is matched by none in this form. Empty segments go, so it is not for a server that
+    /// tells `//` from `/`.
+    ///
+    /// # Cost
+    ///
+    /// No allocation where the path is spelt so already.
+    pub fn canonical(&self) -> Cow<'r, [u8]> {
+        match self.malformed {
+            Some(_) => Cow::Borrowed(self.raw),
+            None => canonical::canonical(self.raw),
+        }
     }
 
     /// The views, the one nearest to the path as sent first.
