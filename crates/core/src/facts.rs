@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderValue, Method, Uri, Version};
 
-use crate::{ClientIp, ClientRules, Now, PathViews, PeerAddr, Proof, Upgrade};
+use crate::{ClientIp, ClientRules, Framing, Now, PathViews, PeerAddr, Proof, Upgrade};
 
 /// The head of a request, borrowed from wherever it lives.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +21,8 @@ pub struct Head<'r> {
     pub headers: &'r HeaderMap,
     /// The `:protocol` of an extended CONNECT (RFC 8441).
     pub protocol: Option<&'r str>,
+    /// What is known of the framing beyond the headers.
+    pub framing: Framing,
 }
 
 /// What is known of a request: resolved once, then read by every inspector.
@@ -43,6 +45,8 @@ pub struct Facts<'r> {
     pub path: PathViews<'r>,
     /// Whether the request wants to leave HTTP.
     pub upgrade: Upgrade,
+    /// What is known of the framing beyond the headers.
+    pub framing: Framing,
     /// When it is judged.
     pub now: Now,
 }
@@ -63,6 +67,7 @@ impl<'r> Facts<'r> {
             headers: head.headers,
             path: PathViews::of(head.uri.path().as_bytes()),
             upgrade: Upgrade::of(&head),
+            framing: head.framing,
             now,
         }
     }

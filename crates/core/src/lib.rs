@@ -41,6 +41,7 @@ mod client;
 mod event;
 mod evidence;
 mod facts;
+mod framing;
 mod inspect;
 mod now;
 mod path;
@@ -58,6 +59,7 @@ pub use event::{
 };
 pub use evidence::{Escaped, Evidence};
 pub use facts::{Facts, Head};
+pub use framing::Framing;
 pub use inspect::{Explanation, Inspect, Outcome, Step, Ticket, Trace};
 pub use now::Now;
 pub use path::{Malformed, PathViews, Reading, View};

@@ -54,10 +54,10 @@ mod sink;
 
 pub use gabion_core::{
     BanChange, BanEvent, BanOutcome, Bans, Cause, ClientIp, ClientRules, Denial, Escaped, Event,
-    EventId, Evidence, Explanation, Facts, FaultEvent, ForwardedBy, Head, Inspect, Malformed, Mode,
-    Now, Offence, OnFault, Outcome, PathViews, PeerAddr, PolicyEvent, Proof, ReachedEvent, Reading,
-    Reason, RequestEvent, RuleId, Sink, Snapshot, Source, Step, Suppressed, Trace, Upgrade,
-    Verdict, View, What,
+    EventId, Evidence, Explanation, Facts, FaultEvent, ForwardedBy, Framing, Head, Inspect,
+    Malformed, Mode, Now, Offence, OnFault, Outcome, PathViews, PeerAddr, PolicyEvent, Proof,
+    ReachedEvent, Reading, Reason, RequestEvent, RuleId, Sink, Snapshot, Source, Step, Suppressed,
+    Trace, Upgrade, Verdict, View, What,
 };
 pub use gabion_inspect::{
     Allow, AllowConfig, Ban, BanConfig, BanTable, ConfigError, ConfigErrors, Court, Deny, DenyRule,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use gabion_core::{
-    Denial, Escaped, Explanation, Facts, Head, Now, PeerAddr, Snapshot, Trace, Verdict,
+    Denial, Escaped, Explanation, Facts, Framing, Head, Now, PeerAddr, Snapshot, Trace, Verdict,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header};
 
@@ -63,6 +63,7 @@ pub fn explain(snapshot: &Snapshot, probe: &Probe, now: Now) -> Judgment {
         version: Version::HTTP_11,
         headers: &probe.headers,
         protocol: None,
+        framing: Framing::AsShown,
     };
     let peer = PeerAddr::new(SocketAddr::new(probe.from, 0));
     let facts = Facts::resolve(head, peer, &snapshot.client, now);

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use gabion_core::{ClientIp, ClientRules, Facts, Head, Now, PeerAddr};
+use gabion_core::{ClientIp, ClientRules, Facts, Framing, Head, Now, PeerAddr};
 use http::{HeaderMap, HeaderName, Method, Uri, Version, header::HOST};
 
 /// A head that owns its parts, for inspectors that are asked without a service around them.
@@ -84,6 +84,7 @@ impl HeadOf {
             version: self.version,
             headers: &self.headers,
             protocol: None,
+            framing: Framing::AsShown,
         };
         Facts::resolve(head, self.peer, rules, self.now)
     }

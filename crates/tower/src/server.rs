@@ -2,7 +2,7 @@
 
 use http::{Extensions, Uri};
 
-use gabion_core::PeerAddr;
+use gabion_core::{Framing, PeerAddr};
 
 use crate::protocol;
 
@@ -23,6 +23,12 @@ pub trait Server: Send + Sync {
     /// The `:protocol` of an extended CONNECT.
     fn protocol<'r>(&self, extensions: &'r Extensions) -> Option<&'r str> {
         protocol::protocol(extensions)
+    }
+
+    /// What is known of the framing beyond the headers: what the accept loop put into the
+    /// extensions, or that the headers say it all.
+    fn framing(&self, extensions: &Extensions) -> Framing {
+        extensions.get().copied().unwrap_or_default()
     }
 }
 

@@ -24,6 +24,7 @@ fn check(
         version,
         headers: &headers,
         protocol,
+        framing: crate::Framing::AsShown,
     })
 }
 

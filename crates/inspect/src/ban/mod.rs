@@ -70,6 +70,7 @@ use crate::{ConfigError, ConfigErrors, Place, Problem};
 /// #     version: Version::HTTP_11,
 /// #     headers: &headers,
 /// #     protocol: None,
+/// #     framing: gabion_core::Framing::AsShown,
 /// # };
 /// let judge = |peer: &str| {
 ///     let peer: SocketAddr = peer.parse().unwrap();

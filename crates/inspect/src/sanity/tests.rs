@@ -34,6 +34,7 @@ fn check(row: Row, refused: Option<(&str, u16)>) {
         version: row.version,
         headers: &headers,
         protocol: row.protocol,
+        framing: gabion_core::Framing::AsShown,
     };
     let peer = PeerAddr::new(([203, 0, 113, 9], 4000).into());
     let now = Now::new(std::time::Duration::ZERO, std::time::UNIX_EPOCH);

@@ -39,6 +39,7 @@ fn ask(live: &Live) {
         version: http::Version::HTTP_2,
         headers: &headers,
         protocol: None,
+        framing: gabion_core::Framing::AsShown,
     };
     let peer = std::net::SocketAddr::new(Probe::FROM, 0).into();
     let now = Now::new(Duration::ZERO, std::time::UNIX_EPOCH);

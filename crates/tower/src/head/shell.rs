@@ -91,6 +91,7 @@ impl Shell {
             version: request.version(),
             headers: request.headers(),
             protocol: self.server.protocol(extensions),
+            framing: self.server.framing(extensions),
         };
         let facts = Facts::resolve(head, peer, &policy.client, self.clock.now());
         let mut trace = Trace::new(&facts);

@@ -53,6 +53,7 @@ fn judge(ban: &Ban, peer: &str, now: u64) -> Verdict {
         version: Version::HTTP_11,
         headers: &headers,
         protocol: None,
+        framing: gabion_core::Framing::AsShown,
     };
     let peer = PeerAddr::new((addr(peer), 40_000).into());
     let facts = Facts::resolve(head, peer, &ClientRules::default(), at(now));
