@@ -65,6 +65,6 @@ pub use now::Now;
 pub use path::{Malformed, PathViews, Reading, View};
 pub use quota::Quota;
 pub use rule::{Mode, RuleId, RuleIdError};
-pub use source::{OnFault, Snapshot, Source};
+pub use source::{Forward, OnFault, Snapshot, Source};
 pub use upgrade::Upgrade;
 pub use verdict::{Cause, Denial, EventId, Reason, Verdict};

@@ -15,6 +15,8 @@ pub struct Snapshot {
     pub chain: Arc<dyn Inspect>,
     /// What becomes of a request when judging fails.
     pub on_fault: OnFault,
+    /// How the path of a request that passes is spelt for the service behind.
+    pub forward: Forward,
     /// Counts the policies that were in force before this one.
     pub generation: u64,
 }
@@ -28,6 +30,18 @@ pub enum OnFault {
     Refuse,
     /// Let through: the service matters more than the wall.
     Pass,
+}
+
+/// Which spelling of a path the service behind is given: one of the two, never a mix. The query is
+/// always as sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "one of the two, never a mix")]
+pub enum Forward {
+    /// The one that was sent.
+    #[default]
+    AsSent,
+    /// [`PathViews::canonical`](crate::PathViews::canonical).
+    Canonical,
 }
 
 /// Gives the policy in force.
@@ -47,6 +61,7 @@ impl Snapshot {
             client,
             chain,
             on_fault: OnFault::default(),
+            forward: Forward::default(),
             generation: 0,
         }
     }
@@ -54,6 +69,11 @@ impl Snapshot {
     /// Sets what becomes of a request when judging fails.
     pub fn with_on_fault(self, on_fault: OnFault) -> Self {
         Self { on_fault, ..self }
+    }
+
+    /// Sets how the path of a request that passes is spelt for the service behind.
+    pub fn with_forward(self, forward: Forward) -> Self {
+        Self { forward, ..self }
     }
 
     /// Sets the count of policies that were in force before this one.
@@ -68,6 +88,7 @@ impl fmt::Debug for Snapshot {
             .field("client", &self.client)
             .field("chain", &self.chain.name())
             .field("on_fault", &self.on_fault)
+            .field("forward", &self.forward)
             .field("generation", &self.generation)
             .finish()
     }

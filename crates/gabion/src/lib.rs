@@ -62,7 +62,7 @@ pub use gabion_core::{
 pub use gabion_inspect::{
     Allow, AllowConfig, Ban, BanConfig, BanTable, ConfigError, ConfigErrors, Court, Deny, DenyRule,
     IpRanges, Limit, LimitRule, LimitTable, List, ListError, Network, Period, Rate, Sanity, Scan,
-    ScanConfig, Scores, Signals, Strings, Then,
+    ScanConfig, Scores, ServerKind, Signals, Strings, Then,
 };
 pub use gabion_policy::{
     Chain, Diagnostic, Document, Judgment, Live, Pack, PolicyError, Probe, ProbeError, Replaced,

@@ -3,6 +3,7 @@
 //! | watchman | refuses |
 //! |---|---|
 //! | [`Sanity`] | heads that no honest client sends and that two servers would read differently |
+//! | [`Behind`] | spellings of a path that the server behind reads otherwise than most |
 //! | [`Hosts`] | requests for hosts that the server does not answer for |
 //! | [`Allow`] | nothing: it lets through what is never to be judged further |
 //! | [`Ban`] | clients on a list, and clients banned for a time |
@@ -27,6 +28,7 @@
 
 mod allow;
 mod ban;
+mod behind;
 mod config;
 mod deny;
 mod hosts;
@@ -40,6 +42,7 @@ pub use ban::{
     Ban, BanConfig, BanTable, Court, IpRanges, List, ListError, ListProblem, Listed, Sense,
     Senseless, Share, ShareError, Standing,
 };
+pub use behind::{Behind, ServerKind};
 pub use config::serde_mode;
 pub use config::{
     ConfigError, ConfigErrors, Network, NetworkError, Period, PeriodError, Place, Problem, Strings,

@@ -1,6 +1,7 @@
 //! The order of judgment.
 //!
-//! A head that two servers would read differently is refused, whoever sends it. Where a ban or a
+//! A head that two servers would read differently is refused, whoever sends it; so is one that the
+//! server behind reads otherwise than most. Where a ban or a
 //! deny rule refuses it too, that refusal is the answer, since it says what the sender was after;
 //! unless the sender is allowed, whom no rule bans.
 //!
@@ -13,44 +14,25 @@
 use std::sync::Arc;
 
 use gabion_core::{Cause, Explanation, Facts, Inspect, Mode, Offence, Outcome, Trace, Verdict};
-use gabion_inspect::{Allow, Ban, Deny, Hosts, Sanity};
+use gabion_inspect::{Allow, Ban, Behind, Deny, Hosts, Sanity};
 
 /// A compiled policy: every inspector, in order.
 pub struct Chain {
-    sanity: Sanity,
-    allow: Allow,
-    ban: Ban,
-    hosts: Hosts,
-    own: Vec<Arc<dyn Inspect>>,
-    deny: Deny,
+    pub(crate) sanity: Sanity,
+    pub(crate) behind: Behind,
+    pub(crate) allow: Allow,
+    pub(crate) ban: Ban,
+    pub(crate) hosts: Hosts,
+    /// A user's own rules.
+    pub(crate) own: Vec<Arc<dyn Inspect>>,
+    pub(crate) deny: Deny,
     /// Limits, then scans: what counts comes after what is certain.
-    counting: Vec<Arc<dyn Inspect>>,
+    pub(crate) counting: Vec<Arc<dyn Inspect>>,
 }
 
 // === impl Chain ===
 
 impl Chain {
-    /// Judges in this order; `own` are a user's own rules.
-    pub const fn new(
-        sanity: Sanity,
-        allow: Allow,
-        ban: Ban,
-        hosts: Hosts,
-        own: Vec<Arc<dyn Inspect>>,
-        deny: Deny,
-        counting: Vec<Arc<dyn Inspect>>,
-    ) -> Self {
-        Self {
-            sanity,
-            allow,
-            ban,
-            hosts,
-            own,
-            deny,
-            counting,
-        }
-    }
-
     /// Walks the inspectors in order; `ask` puts the question to one of them.
     fn walk(
         &self,
@@ -65,7 +47,10 @@ impl Chain {
             verdict => verdict,
         };
 
-        let malformed = ask(&self.sanity);
+        let malformed = match ask(&self.sanity) {
+            Verdict::Pass => ask(&self.behind),
+            refused => refused,
+        };
         if malformed.refuses() {
             if let Verdict::Allow(_) = ask(&self.allow) {
                 return malformed;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use gabion_core::{Inspect, Mode, Snapshot};
-use gabion_inspect::{Allow, Ban, Deny, Hosts, Limit, LimitTable, List, Sanity, Scan};
+use gabion_inspect::{Allow, Ban, Behind, Deny, Hosts, Limit, LimitTable, List, Sanity, Scan};
 
 use crate::{
     Chain, Diagnostic, Document, PolicyError, State,
@@ -172,16 +172,19 @@ fn policy(
         Mode::Enforce => rule,
         Mode::Observe => Arc::new(Observed(rule)),
     });
-    let chain = Chain::new(
-        Sanity::new(mode),
+    let chain = Chain {
+        sanity: Sanity::new(mode),
+        behind: Behind::new(document.server.behind, mode),
         allow,
-        ban.with_court(Arc::clone(state.court())),
+        ban: ban.with_court(Arc::clone(state.court())),
         hosts,
-        own.collect(),
+        own: own.collect(),
         deny,
         counting,
-    );
-    Ok(Snapshot::new(client, Arc::new(chain)).with_on_fault(document.on_fault))
+    };
+    Ok(Snapshot::new(client, Arc::new(chain))
+        .with_on_fault(document.on_fault)
+        .with_forward(document.server.forward))
 }
 
 /// What was compiled, or nothing and the faults told.

@@ -1,10 +1,13 @@
 //! The built-in policy, fitted to what stands behind the guard.
 
 use clap::ValueEnum;
-use gabion::Pack;
+use gabion::{Pack, ServerKind};
 
 /// The policy of a guard that knows nothing of the server behind.
 const ANY: &str = include_str!("default.toml");
+
+/// Where that policy leaves open which server it is.
+const UNNAMED: &str = "# behind = \"generic\"";
 
 /// A case for servers without PHP.
 const NO_PHP: &str = r#"
@@ -25,6 +28,8 @@ pub(crate) enum Behind {
     Axum,
     /// ASP.NET
     Dotnet,
+    /// nginx
+    Nginx,
     /// Node.js
     Node,
     /// PHP that is no WordPress
@@ -33,10 +38,12 @@ pub(crate) enum Behind {
     Python,
     /// Ruby on Rails
     Rails,
-    /// Spring Boot, or another Java server
+    /// Spring Boot with Spring Security
     Spring,
     /// Files only
     Static,
+    /// Tomcat, or another Java server
+    Tomcat,
     /// WordPress
     Wordpress,
 }
@@ -45,7 +52,10 @@ pub(crate) enum Behind {
 pub(crate) fn policy(behind: Option<Behind>) -> String {
     match behind {
         None => ANY.to_owned(),
-        Some(behind) => fit(&behind.packs(), &[Pack::Leftovers]),
+        Some(behind) => {
+            let named = format!("behind = \"{}\"", behind.kind());
+            fit(&behind.packs(), &[Pack::Leftovers]).replace(UNNAMED, &named)
+        }
     }
 }
 
@@ -93,5 +103,19 @@ impl Behind {
         };
         let fits = |pack: &Pack| *pack != Pack::Leftovers && !hits.contains(pack);
         Pack::ALL.into_iter().filter(fits).collect()
+    }
+
+    /// How such a server reads paths.
+    const fn kind(self) -> ServerKind {
+        match self {
+            Self::Tomcat => ServerKind::Tomcat,
+            Self::Spring => ServerKind::Spring,
+            Self::Php | Self::Wordpress => ServerKind::Php,
+            Self::Node => ServerKind::Node,
+            Self::Nginx => ServerKind::Nginx,
+            Self::Axum | Self::Dotnet | Self::Python | Self::Rails | Self::Static => {
+                ServerKind::Generic
+            }
+        }
     }
 }

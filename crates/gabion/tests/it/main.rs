@@ -20,6 +20,7 @@ mod client_by_other_headers;
 mod denial_is_evented;
 mod deny_on_every_view;
 mod foreign_host_gets_421;
+mod forwards_one_spelling;
 mod fuzz_regressions;
 mod inner_services;
 mod layers_alone;

@@ -1,14 +1,21 @@
-//! Which hosts the server behind answers for.
+//! What is said of the server behind.
 
+use gabion_core::Forward;
 use serde::{Deserialize, Serialize};
 
-use crate::Strings;
+use crate::{ServerKind, Strings};
 
 /// Section `[server]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 #[expect(clippy::exhaustive_structs, reason = "plain data, written by hand")]
 pub struct ServerConfig {
+    /// Its kind: which spellings of a path are refused because it reads them otherwise than most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub behind: Option<ServerKind>,
+    /// How the paths of requests that pass are spelt for it: `"as-sent"` or `"canonical"`.
+    #[serde(with = "ForwardText")]
+    pub forward: Forward,
     /// The names that the server answers to, `"app.example"` or `"*.app.example"`; any where none is
     /// given.
     #[serde(skip_serializing_if = "is_empty")]
@@ -19,6 +26,13 @@ pub struct ServerConfig {
     /// How agents begin that do so, such as `"ELB-HealthChecker/"`.
     #[serde(skip_serializing_if = "is_empty")]
     pub health_agents: Strings,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(remote = "Forward", rename_all = "kebab-case")]
+enum ForwardText {
+    AsSent,
+    Canonical,
 }
 
 impl ServerConfig {

@@ -8,6 +8,7 @@ fn hosts(names: &[&str]) -> Hosts {
         hosts: names.iter().copied().collect(),
         health_paths: ["/health"].into_iter().collect(),
         health_agents: ["ELB-HealthChecker/"].into_iter().collect(),
+        ..ServerConfig::default()
     };
     Hosts::compile(&config, Mode::Enforce).unwrap()
 }

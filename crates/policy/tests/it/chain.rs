@@ -106,7 +106,7 @@ fn clean_request_is_asked_about_in_order() {
     assert_eq!(judged.verdict, Verdict::Pass);
     assert_eq!(
         names(&judged),
-        ["sanity", "allow", "ban", "hosts", "own", "deny"]
+        ["sanity", "behind", "allow", "ban", "hosts", "own", "deny"]
     );
 }
 
@@ -115,13 +115,13 @@ fn first_verdict_that_counts_ends_the_judgment() {
     let own = Own::answering(Denial::forbidden("own", "no").into());
     let live = live(POLICY, std::slice::from_ref(&own));
     for (request, from, asked) in [
-        ("/index.php", FRIEND, &["sanity", "allow"][..]),
-        ("/open/index.php", BANNED, &["sanity", "allow"]),
-        ("/index.php", BANNED, &["sanity", "allow", "ban"]),
+        ("/index.php", FRIEND, &["sanity", "behind", "allow"][..]),
+        ("/open/index.php", BANNED, &["sanity", "behind", "allow"]),
+        ("/index.php", BANNED, &["sanity", "behind", "allow", "ban"]),
         (
             "/index.php",
             STRANGER,
-            &["sanity", "allow", "ban", "hosts", "own"],
+            &["sanity", "behind", "allow", "ban", "hosts", "own"],
         ),
     ] {
         assert_eq!(names(&judge(&live, request, from)), asked, "{request}");

@@ -19,6 +19,7 @@ mod quota;
 mod seldom;
 mod service;
 mod shell;
+mod target;
 
 pub use future::ResponseFuture;
 pub use layer::HeadLayer;

@@ -14,6 +14,7 @@ use tower_service::Service;
 use super::{
     future::ResponseFuture,
     shell::{Ruling, Shell},
+    target,
 };
 use crate::GuardBody;
 
@@ -55,6 +56,7 @@ where
                     let client = *exchange.client();
                     request.extensions_mut().insert(client);
                 }
+                target::spell(&mut request, exchange.forward(), &*self.shell.server);
                 let inner = self.inner.call(request);
                 ResponseFuture::passing(inner, self.shell.clone(), exchange)
             }

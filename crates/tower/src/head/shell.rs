@@ -9,9 +9,9 @@ use std::{
 
 use bytes::Bytes;
 use gabion_core::{
-    BanChange, BanEvent, BanOutcome, Bans, ClientIp, Denial, Event, Facts, FaultEvent, Head, Mode,
-    Now, Offence, OnFault, Outcome, ReachedEvent, RequestEvent, Sink, Snapshot, Source, Trace,
-    Upgrade, Verdict, What,
+    BanChange, BanEvent, BanOutcome, Bans, ClientIp, Denial, Event, Facts, FaultEvent, Forward,
+    Head, Mode, Now, Offence, OnFault, Outcome, ReachedEvent, RequestEvent, Sink, Snapshot, Source,
+    Trace, Upgrade, Verdict, What,
 };
 use http::{HeaderValue, Request, Response, StatusCode, Version, header::CONNECTION};
 
@@ -71,6 +71,11 @@ impl Exchange {
 
     pub(super) fn client(&self) -> &ClientIp {
         self.trace.client()
+    }
+
+    /// How the service is given the target.
+    pub(super) fn forward(&self) -> Forward {
+        self.policy.forward
     }
 }
 

@@ -31,20 +31,24 @@ fn policy_that_init_writes_holds() {
 const BEHIND: &[(&str, &str, &str)] = &[
     ("axum", "GET /api", "GET /index.php"),
     ("dotnet", "GET /default.aspx", "GET /index.php"),
+    ("nginx", "GET /wiki/etc..", "GET /static../private"),
     ("node", "GET /api", "GET /cgi-bin/luci"),
+    ("node", "GET /@scope%2fname", "GET //host/x"),
     ("php", "GET /index.php", "GET /wp-login.php"),
     ("python", "GET /admin/", "GET /owa/auth"),
     ("rails", "GET /users/1.json", "GET /wp-admin/"),
     ("spring", "GET /actuator/health", "GET /actuator/heapdump"),
+    ("spring", "GET /list;jsessionid=1F", "GET /x/..;/public"),
     ("static", "GET /files/dump.sql", "GET /boaform/admin"),
+    ("tomcat", "GET /100%25", "GET /x%2fy"),
     ("wordpress", "GET /wp-login.php", "GET /manager/html"),
 ];
 
 #[test]
 fn init_picks_the_packs_that_fit_what_stands_behind() {
     let folder = Folder::new("behind");
-    for (server, own, strange) in BEHIND {
-        let policy = folder.file(&format!("{server}.toml"));
+    for (at, (server, own, strange)) in BEHIND.iter().enumerate() {
+        let policy = folder.file(&format!("{server}-{at}.toml"));
         let init = guard(["init", &policy, "--behind", server]);
         assert!(init.status.success(), "{}", text(&init.stderr));
         let check = guard(["check", &policy]);

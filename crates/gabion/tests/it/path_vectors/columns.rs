@@ -1,18 +1,14 @@
-//! The 181 path vectors, as bytes over sockets: what a rule denies never reaches the server behind,
-//! and what passes reaches it as it was judged.
+//! The 181 path vectors, in both columns, with both ways of forwarding.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use gabion_proxy::Protocols;
 use gabion_testkit::{Answer, Recorder, rows, unescape};
-use tokio::{
-    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
-    net::TcpListener,
-};
 
+use super::{raw::Raw, request_line};
 use crate::support::sockets::{Front, builder, rule_of};
 
-const VECTORS: &str = include_str!("../../../inspect/testdata/deny.tsv");
+const VECTORS: &str = include_str!("../../../../inspect/testdata/deny.tsv");
 
 /// As nginx users write them: see `columns` in `crates/inspect/src/deny/tests.rs`.
 const LITERAL: &str = r"
@@ -47,57 +43,24 @@ enum Fate {
     Reached(Vec<u8>),
 }
 
-/// A server that remembers request lines byte by byte.
-struct Raw {
-    url: String,
-    lines: Arc<Mutex<Vec<Vec<u8>>>>,
-}
-
-impl Raw {
-    async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let lines: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
-        let seen = Arc::clone(&lines);
-        tokio::spawn(async move {
-            while let Ok((socket, _)) = listener.accept().await {
-                let seen = Arc::clone(&seen);
-                tokio::spawn(async move {
-                    let mut socket = BufReader::new(socket);
-                    let mut line = Vec::new();
-                    let mut first = true;
-                    while socket.read_until(b'\n', &mut line).await.unwrap_or(0) > 0 {
-                        if std::mem::take(&mut first) {
-                            seen.lock().unwrap().push(line.trim_ascii_end().to_vec());
-                        }
-                        if line == b"\r\n" {
-                            first = true;
-                            let ok = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-                            let _ = socket.write_all(ok).await;
-                        }
-                        line.clear();
-                    }
-                });
-            }
-        });
-        Self { url, lines }
-    }
-}
-
 #[tokio::test]
 async fn literal_column() {
-    column("literal", 6, LITERAL).await;
+    column("literal", 6, LITERAL, false).await;
+    column("literal, canonical", 6, LITERAL, true).await;
 }
 
 #[tokio::test]
 async fn typed_column() {
-    column("typed", 7, TYPED).await;
+    column("typed", 7, TYPED, false).await;
+    column("typed, canonical", 7, TYPED, true).await;
 }
 
-async fn column(name: &str, at: usize, policy: &str) {
+async fn column(name: &str, at: usize, policy: &str, is_canonical: bool) {
     let behind = Raw::start().await;
     let events = Arc::new(Recorder::default());
-    let guard = builder(events.clone()).with_policy(policy, name).unwrap();
+    let forward = if is_canonical { "canonical" } else { "as-sent" };
+    let policy = format!("{policy}[server]\nforward = '{forward}'\n");
+    let guard = builder(events.clone()).with_policy(&policy, name).unwrap();
     let front = Front::speaking(Protocols::Http1, &behind.url, guard);
     let rows = rows(VECTORS);
     assert_eq!(rows.len(), 181, "the vectors are not all here");
@@ -114,8 +77,8 @@ async fn column(name: &str, at: usize, policy: &str) {
             .iter()
             .map(|event| rule_of(event).map(ToOwned::to_owned))
             .collect();
-        let seen = std::mem::take(&mut *behind.lines.lock().unwrap());
-        let fate = fate(row, at, &target);
+        let seen = behind.take();
+        let fate = fate(row, at, || request_line(&target, is_canonical));
         match fate {
             Fate::Hyper => by_hyper += 1,
             Fate::Refused(..) => refused += 1,
@@ -137,12 +100,12 @@ async fn column(name: &str, at: usize, policy: &str) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-fn fate(row: &[&str], at: usize, target: &[u8]) -> Fate {
+fn fate(row: &[&str], at: usize, line: impl FnOnce() -> Vec<u8>) -> Fate {
     if row[5] == "400" {
         return Fate::Hyper;
     }
     match row[at] {
-        "pass" => Fate::Reached([b"GET ", &*origin_form(target), b" HTTP/1.1"].concat()),
+        "pass" => Fate::Reached(line()),
         rule @ ("php" | "pub") => Fate::Refused(403, rule.to_owned()),
         "400 badform" => Fate::Refused(400, "path/form".to_owned()),
         "400 badpct" => Fate::Refused(400, "path/escape".to_owned()),
@@ -167,28 +130,5 @@ fn came_true(
             status == *with && rules == [Some(by.clone())] && seen.is_empty()
         }
         Fate::Reached(line) => status == 200 && rules.is_empty() && seen == [line.clone()],
-    }
-}
-
-/// The target as a server must be sent it: scheme and authority gone, the fragment cut, `/` where
-/// there is no path, and every other byte as it came.
-fn origin_form(target: &[u8]) -> Vec<u8> {
-    let end = target
-        .iter()
-        .position(|&byte| byte == b'#')
-        .unwrap_or(target.len());
-    let target = &target[..end];
-    if target.starts_with(b"/") {
-        return target.to_vec();
-    }
-    let scheme = target
-        .windows(3)
-        .position(|three| three == b"://")
-        .expect("an absolute form");
-    let rest = &target[scheme + 3..];
-    match rest.iter().position(|&byte| b"/?".contains(&byte)) {
-        Some(path) if rest[path] == b'/' => rest[path..].to_vec(),
-        Some(query) => [b"/", &rest[query..]].concat(),
-        None => b"/".to_vec(),
     }
 }

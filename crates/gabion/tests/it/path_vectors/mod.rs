@@ -1,0 +1,38 @@
+//! Request targets as bytes over sockets: what a rule denies never reaches the server behind, what
+//! passes reaches it once and as it was judged, and honest targets are served whatever stands behind.
+
+mod columns;
+mod honest;
+mod raw;
+
+use gabion::PathViews;
+
+/// The line that a server must be sent for `target`, with its path as sent or in its one spelling.
+fn request_line(target: &[u8], is_canonical: bool) -> Vec<u8> {
+    let origin = origin_form(target);
+    let end = origin.iter().position(|&byte| byte == b'?');
+    let (path, query) = origin.split_at(end.unwrap_or(origin.len()));
+    let spelt = if is_canonical {
+        PathViews::of(path).canonical().into_owned()
+    } else {
+        path.to_vec()
+    };
+    [b"GET ", &*spelt, query, b" HTTP/1.1"].concat()
+}
+
+/// The target without scheme and authority, cut at its fragment, `/` where there is no path, and
+/// every other byte as it came.
+fn origin_form(target: &[u8]) -> Vec<u8> {
+    let end = target.iter().position(|&byte| byte == b'#');
+    let target = &target[..end.unwrap_or(target.len())];
+    if target.starts_with(b"/") {
+        return target.to_vec();
+    }
+    let scheme = target.windows(3).position(|three| three == b"://");
+    let rest = &target[scheme.expect("an absolute form") + 3..];
+    match rest.iter().position(|&byte| b"/?".contains(&byte)) {
+        Some(path) if rest[path] == b'/' => rest[path..].to_vec(),
+        Some(query) => [b"/", &rest[query..]].concat(),
+        None => b"/".to_vec(),
+    }
+}
