@@ -1,6 +1,6 @@
 //! What is known of a request before judgement.
 
-use http::{HeaderMap, HeaderValue, Method, Uri, Version};
+use http::{HeaderMap, HeaderValue, Method, Uri, Version, header::COOKIE};
 
 use crate::{ClientIp, ClientRules, Framing, Now, PathViews, PeerAddr, Proof, Upgrade};
 
@@ -96,18 +96,35 @@ impl<'r> Facts<'r> {
         Proof::Forgeable { path }
     }
 
+    /// The cookies, each as its name and value, of every `Cookie` line: HTTP/2 may send one in each
+    /// (RFC 9113, 8.2.3). Whitespace around a pair is cut (RFC 6265, 5.4); what holds no `=` is
+    /// none.
+    pub fn cookies(&self) -> impl Iterator<Item = (&'r [u8], &'r [u8])> {
+        let lines = self.headers.get_all(COOKIE).iter();
+        let pairs = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b';'));
+        pairs.filter_map(|pair| {
+            let pair = pair.trim_ascii();
+            let (name, value) = pair.split_at(pair.iter().position(|&byte| byte == b'=')?);
+            Some((name, value.strip_prefix(b"=")?))
+        })
+    }
+
     /// Whether the browser says that a page of another origin asks.
     fn is_cross_site(&self) -> bool {
-        let said = |name| self.headers.get(name).map(HeaderValue::as_bytes);
-        if let Some(site) = said("sec-fetch-site") {
-            return matches!(site, b"cross-site" | b"same-site");
+        let said = |name| {
+            let mut lines = self.headers.get_all(name).iter().map(HeaderValue::as_bytes);
+            lines.next().map(|first| (first, lines))
+        };
+        if let Some((first, mut more)) = said("sec-fetch-site") {
+            let foreign = |site: &[u8]| matches!(site, b"cross-site" | b"same-site");
+            return foreign(first) || more.any(foreign);
         }
         let authority = self.uri.authority().map(|name| name.as_str().as_bytes());
-        let host = authority.or_else(|| said("host"));
+        let host = authority.or_else(|| said("host").map(|(host, _)| host));
         let foreign = |page: &[u8]| Some(host_of(page)) != host;
         said("origin")
             .or_else(|| said("referer"))
-            .is_some_and(foreign)
+            .is_some_and(|(first, mut more)| foreign(first) || more.any(foreign))
     }
 }
 

@@ -17,6 +17,7 @@ mod benign_paths_pass;
 mod clean_request_does_not_allocate;
 mod client_behind_proxies;
 mod client_by_other_headers;
+mod cookie_is_read_whole;
 mod denial_is_evented;
 mod deny_on_every_view;
 mod foreign_host_gets_421;

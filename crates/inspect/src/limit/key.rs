@@ -7,7 +7,7 @@ use std::{
 };
 
 use gabion_core::{ClientIp, Facts};
-use http::{HeaderName, header::COOKIE};
+use http::{HeaderName, HeaderValue};
 
 use crate::{deny, hosts};
 
@@ -18,9 +18,9 @@ pub(super) enum Key {
     Client,
     /// The client's neighbourhood: /24 or /48.
     Prefix,
-    /// The value of a header; the client where there is none.
+    /// The value of a header; the client where there is none, or more than one.
     Header(HeaderName),
-    /// The value of a cookie; the client where there is none.
+    /// The value of a cookie; the client where there is none, or more than one.
     Cookie(Box<str>),
     /// The first segments of the path.
     Path(usize),
@@ -45,14 +45,13 @@ impl Key {
             Self::Client => hash_client(&facts.client, to),
             Self::Prefix => hash_neighbourhood(facts.client.addr(), to),
             Self::Header(name) => {
-                let mut lines = facts.headers.get_all(name).iter().peekable();
-                hash_or_client(lines.peek().is_some(), facts, to);
-                lines.for_each(|line| line.as_bytes().hash(to));
+                let lines = facts.headers.get_all(name).iter();
+                hash_the_one(lines.map(HeaderValue::as_bytes), facts, to);
             }
             Self::Cookie(name) => {
-                let value = cookie(facts, name);
-                hash_or_client(value.is_some(), facts, to);
-                value.hash(to);
+                let named = |(found, _): &(&[u8], _)| *found == name.as_bytes();
+                let values = facts.cookies().filter(named).map(|(_, value)| value);
+                hash_the_one(values, facts, to);
             }
             Self::Path(segments) => hash_path(facts, *segments, to),
             Self::Host => hash_folded(hosts::without_port(hosts::asked(facts)), to),
@@ -94,10 +93,16 @@ pub(super) fn hash_client(client: &ClientIp, to: &mut impl Hasher) {
     client.network().hash(to);
 }
 
-/// Who sends nothing is told apart by address: all of them together are nobody's budget.
-fn hash_or_client(is_there: bool, facts: &Facts<'_>, to: &mut impl Hasher) {
-    is_there.hash(to);
-    if !is_there {
+/// Who sends no value is told apart by address: all of them together are nobody's budget. So is who
+/// sends several, since nobody knows which of them the server takes.
+fn hash_the_one<'f>(
+    mut values: impl Iterator<Item = &'f [u8]>,
+    facts: &Facts<'_>,
+    to: &mut impl Hasher,
+) {
+    let the_one = values.next().filter(|_| values.next().is_none());
+    the_one.hash(to);
+    if the_one.is_none() {
         hash_client(&facts.client, to);
     }
 }
@@ -130,16 +135,6 @@ fn hash_folded(name: &[u8], to: &mut impl Hasher) {
         Some(folded) => folded.as_bytes().hash(to),
         None => name.hash(to),
     }
-}
-
-/// The value of the first cookie of that name.
-fn cookie<'f>(facts: &'f Facts<'_>, name: &str) -> Option<&'f [u8]> {
-    let lines = facts.headers.get_all(COOKIE).iter();
-    let mut pairs = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b';'));
-    pairs.find_map(|pair| {
-        let value = pair.trim_ascii_start().strip_prefix(name.as_bytes())?;
-        value.strip_prefix(b"=")
-    })
 }
 
 /// What can name a cookie (RFC 6265, 4.1.1).

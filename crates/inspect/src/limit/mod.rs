@@ -12,7 +12,8 @@
 //! A header, a cookie, a path and a host are whatever the client writes, and each new value has a
 //! budget of its own. So a limit that counts by one of them also counts by address, with a budget
 //! `ceiling` times as high (ten): an invented token multiplies nothing, and ten people behind one
-//! address who all use up theirs have enough. Who sends no such header or cookie counts by address.
+//! address who all use up theirs have enough. Who sends no such header or cookie, or several, counts
+//! by address.
 //!
 //! # Limits that wait for the answer
 //!

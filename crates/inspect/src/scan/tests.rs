@@ -41,6 +41,10 @@ fn heads_give_signals() {
             &["scanner"],
         ),
         (agent("Mozilla/5.0 NUCLEI"), &["scanner"]),
+        (
+            agent("Mozilla/5.0").header("user-agent", "nuclei"),
+            &["scanner"],
+        ),
         (agent("curl/8.5.0"), &["library"]),
         (agent("Go-http-client/2.0"), &["library"]),
         (HeadOf::get("/"), &["bare"]),

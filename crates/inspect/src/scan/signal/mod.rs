@@ -88,9 +88,7 @@ fn parts(parts: &[&str]) -> Option<AhoCorasick> {
 }
 
 fn agent_holds(facts: &Facts<'_>, parts: &Parts) -> bool {
-    let agent = facts.headers.get(USER_AGENT);
-    agent.is_some_and(|agent| {
-        let parts = parts.as_ref();
-        parts.is_some_and(|parts| parts.is_match(agent.as_bytes()))
-    })
+    let mut agents = facts.headers.get_all(USER_AGENT).iter();
+    let parts = parts.as_ref();
+    parts.is_some_and(|parts| agents.any(|agent| parts.is_match(agent.as_bytes())))
 }
