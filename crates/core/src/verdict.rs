@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
-use http::StatusCode;
+use http::{HeaderName, HeaderValue, StatusCode};
 use ipnet::IpNet;
 
 use crate::{Evidence, Malformed, Mode, Offence, Reading, RuleId};
@@ -38,6 +38,9 @@ pub struct Denial {
     pub offence: Option<Offence>,
     /// When it is worth trying again.
     pub retry_after: Option<Duration>,
+    /// What the status obliges the answer to say, whatever reply is chosen: `Allow` with a 405, for
+    /// one.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Its name, once it is answered: the client is told it, and the event bears it.
     pub event: Option<EventId>,
 }
@@ -136,6 +139,7 @@ impl Denial {
             mode: Mode::Enforce,
             offence: None,
             retry_after: None,
+            headers: Vec::new(),
             event: None,
         }
     }
@@ -165,6 +169,12 @@ impl Denial {
             retry_after: Some(wait),
             ..self
         }
+    }
+
+    /// Adds a header that the answer must have.
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
     }
 
     /// Adds the bytes that matched.

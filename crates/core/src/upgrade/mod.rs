@@ -23,16 +23,17 @@ pub enum Upgrade {
     Tunnel,
     /// CONNECT with a `:protocol` other than websocket.
     OtherProtocol,
-    /// An `Upgrade` header to something other than websocket, `h2c` among them.
+    /// An `Upgrade` header to something other than websocket, `h2c` among them. curl and Java offer
+    /// that honestly; a server may ignore it (RFC 9110, 7.8).
     Other,
-    /// An `Upgrade` header that `Connection` does not nominate, or on a version that has no
+    /// `Upgrade: websocket` that `Connection` does not nominate, or on a version that has no
     /// upgrades: a hop in front dropped its half, or it is a probe.
     Incomplete,
 }
 
 impl Upgrade {
     /// Reads it off a head.
-    pub(crate) fn of(head: &Head<'_>) -> Self {
+    pub fn of(head: &Head<'_>) -> Self {
         if *head.method == Method::CONNECT {
             return match head.protocol {
                 None => Self::Tunnel,
@@ -41,15 +42,13 @@ impl Upgrade {
             };
         }
         if !head.headers.contains_key(UPGRADE) {
-            return Self::None;
-        }
-        if head.version != Version::HTTP_11 || !lists(head.headers, &CONNECTION, "upgrade") {
-            return Self::Incomplete;
-        }
-        if lists(head.headers, &UPGRADE, "websocket") {
+            Self::None
+        } else if !lists(head.headers, &UPGRADE, "websocket") {
+            Self::Other
+        } else if head.version == Version::HTTP_11 && lists(head.headers, &CONNECTION, "upgrade") {
             Self::WebSocket
         } else {
-            Self::Other
+            Self::Incomplete
         }
     }
 }

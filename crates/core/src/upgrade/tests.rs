@@ -45,6 +45,14 @@ fn http1_handshakes() {
         ("connection", "upgrade, http2-settings"),
     ];
     assert_eq!(check("GET", v11, &h2c, None), Upgrade::Other);
+    assert_eq!(check("GET", v11, &h2c[..1], None), Upgrade::Other);
+    assert_eq!(
+        check("GET", Version::HTTP_10, &h2c, None),
+        Upgrade::Other,
+        "it is ignored there, not refused"
+    );
+    let either = [("upgrade", "h2c, websocket"), ("connection", "upgrade")];
+    assert_eq!(check("GET", v11, &either, None), Upgrade::WebSocket);
     let split = [ask, ("connection", "close"), ("connection", "upgrade")];
     assert_eq!(check("GET", v11, &split, None), Upgrade::WebSocket);
 }
