@@ -45,10 +45,11 @@ pub use ban::{
 pub use behind::{Behind, ServerKind};
 pub use config::serde_mode;
 pub use config::{
-    ConfigError, ConfigErrors, Network, NetworkError, Period, PeriodError, Place, Problem, Strings,
+    ByteSize, ByteSizeError, ConfigError, ConfigErrors, Network, NetworkError, Period, PeriodError,
+    Place, Problem, Strings,
 };
 pub use deny::{Deny, DenyRule, Then};
 pub use hosts::{Hosts, ServerConfig};
 pub use limit::{Limit, LimitRule, LimitTable, Rate, RateError};
-pub use sanity::Sanity;
+pub use sanity::{HttpVersion, Sanity, SanityConfig};
 pub use scan::{Scan, ScanConfig, Scores, Signals};

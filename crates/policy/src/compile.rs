@@ -139,6 +139,7 @@ fn policy(
     let mut faults = Vec::new();
     let client = sound(document.client.compile(), &mut faults);
     let hosts = sound(Hosts::compile(&document.server, mode), &mut faults);
+    let sanity = sound(Sanity::compile(&document.sanity, mode), &mut faults);
     let allow = sound(Allow::compile(&document.allow), &mut faults);
     let first = document.ban.first.0;
     if let Some(client) = &client {
@@ -158,9 +159,11 @@ fn policy(
         scan.map(|scan| -> Arc<dyn Inspect> { Arc::new(scan) })
     });
     let scan = sound(scan.transpose(), &mut faults);
-    let (Some(client), Some(hosts), Some(allow), Some(ban), Some(deny), Some(limit), Some(scan)) =
-        (client, hosts, allow, ban, deny, limit, scan)
+    let (Some(client), Some(hosts), Some(sanity), Some(allow)) = (client, hosts, sanity, allow)
     else {
+        return Err(faults);
+    };
+    let (Some(ban), Some(deny), Some(limit), Some(scan)) = (ban, deny, limit, scan) else {
         return Err(faults);
     };
     if !faults.is_empty() {
@@ -173,7 +176,7 @@ fn policy(
         Mode::Observe => Arc::new(Observed(rule)),
     });
     let chain = Chain {
-        sanity: Sanity::new(mode),
+        sanity,
         behind: Behind::new(document.server.behind, mode),
         allow,
         ban: ban.with_court(Arc::clone(state.court())),

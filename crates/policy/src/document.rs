@@ -6,7 +6,9 @@
 use std::fmt;
 
 use gabion_core::{Mode, OnFault};
-use gabion_inspect::{AllowConfig, BanConfig, DenyRule, LimitRule, ScanConfig, ServerConfig};
+use gabion_inspect::{
+    AllowConfig, BanConfig, DenyRule, LimitRule, SanityConfig, ScanConfig, ServerConfig,
+};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::{ClientSection, Expect, Pack, PolicyError, packs, read::Draft};
@@ -41,6 +43,9 @@ pub struct Document {
     /// Which hosts the server behind answers for.
     #[serde(default)]
     pub server: ServerConfig,
+    /// What the head of a request may be.
+    #[serde(default)]
+    pub sanity: SanityConfig,
     /// Who and what is never judged further.
     #[serde(default)]
     pub allow: AllowConfig,
@@ -120,6 +125,7 @@ impl Default for Document {
             observe: Vec::new(),
             client: ClientSection::default(),
             server: ServerConfig::default(),
+            sanity: SanityConfig::default(),
             allow: AllowConfig::default(),
             ban: BanConfig::default(),
             deny: Vec::new(),

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, fs, sync::Arc};
 
-use gabion::{Guard, Pack};
+use gabion::{Document, Guard, Pack};
 use gabion_testkit::{Behind, Recorder, Wire, rows, shared};
 use serde_json::Value;
 
@@ -27,18 +27,26 @@ struct Refusal {
 
 /// The policy for a server that every pack fits, such as Spring.
 fn fitted(events: &Arc<Recorder>) -> Guard {
-    let document = with_packs(fitting()).to_string();
+    let document = taking_webdav(with_packs(fitting()));
     builder(events.clone())
-        .with_policy(&document, "the built-in policy")
+        .with_policy(&document.to_string(), "the built-in policy")
         .unwrap()
 }
 
 /// The same, for a server that runs PHP.
 fn with_php(events: &Arc<Recorder>) -> Guard {
-    let document = with_packs(fitting().filter(|pack| *pack != Pack::NoPhp));
+    let document = taking_webdav(with_packs(fitting().filter(|pack| *pack != Pack::NoPhp)));
     builder(events.clone())
         .with_policy(&document.to_string(), "without php")
         .unwrap()
+}
+
+/// The same for a server that is also asked by calendars and for shares, as Nextcloud is.
+fn taking_webdav(mut document: Document) -> Document {
+    let theirs = "PROPFIND PROPPATCH MKCOL MKCALENDAR MOVE COPY LOCK UNLOCK REPORT SEARCH";
+    let usual = document.sanity.methods.iter().map(String::as_str);
+    document.sanity.methods = usual.chain(theirs.split(' ')).collect();
+    document
 }
 
 #[tokio::test]

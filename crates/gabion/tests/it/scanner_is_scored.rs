@@ -14,6 +14,8 @@ const POLICY: &str = r#"
     version = 1
     [server]
     hosts = ["localhost", "198.51.100.80"]
+    [sanity]
+    methods = ["GET", "HEAD", "POST", "PUT", "OPTIONS", "PROPFIND"]
     [scan]
     ban_at = 100
     half_life = "10m"
@@ -114,7 +116,7 @@ fn a_share_of_what_is_not_there_is_no_scan() {
 #[test]
 fn what_honest_clients_do_is_not_scored() {
     type Row = (&'static str, fn(usize) -> Ask, u16);
-    let rows: [Row; 10] = [
+    let rows: [Row; 12] = [
         ("reads", |n| browser(&format!("/page/{n}")), 200),
         ("webhook", |_| agent("/hook", "Go-http-client/1.1"), 200),
         ("balancer", |_| get("/health").host("198.51.100.80"), 200),
@@ -128,6 +130,16 @@ fn what_honest_clients_do_is_not_scored() {
         ),
         ("ended session", |n| browser(&format!("/api/{n}")), 401),
         ("calendar", |_| browser("/dav").method("PROPFIND"), 207),
+        (
+            "socket behind a hop that drops its half",
+            |_| browser("/ws").header("upgrade", "websocket"),
+            200,
+        ),
+        (
+            "misspelt header",
+            |_| browser("/api").header("user_agent", "mine"),
+            200,
+        ),
         ("typing errors", |_| browser("/login").method("POST"), 200),
     ];
     for (what, ask, status) in rows {

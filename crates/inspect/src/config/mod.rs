@@ -1,11 +1,13 @@
 //! What the configurations of all watchmen are written in.
 
+mod byte_size;
 mod error;
 mod network;
 mod period;
 pub mod serde_mode;
 mod strings;
 
+pub use byte_size::{ByteSize, ByteSizeError};
 pub use error::{ConfigError, ConfigErrors, Place, Problem};
 pub use network::{Network, NetworkError};
 pub use period::{Period, PeriodError};

@@ -5,6 +5,7 @@ use gabion_core::Reason;
 use http::StatusCode;
 
 use super::{Sign, Signal, Weight};
+use crate::sanity::HONEST;
 
 pub(super) const SIGNAL: Signal = Signal {
     name: "malformed",
@@ -13,13 +14,15 @@ pub(super) const SIGNAL: Signal = Signal {
     sign: Sign::Answer(|answer| {
         answer.outcome.denial.is_some_and(|denial| {
             let malformed = matches!(denial.cause.reason, Reason::Malformed(_));
+            let honest = HONEST.contains(&denial.cause.rule.as_str());
             malformed
-                || matches!(
-                    denial.status,
-                    StatusCode::BAD_REQUEST
-                        | StatusCode::METHOD_NOT_ALLOWED
-                        | StatusCode::NOT_IMPLEMENTED
-                )
+                || !honest
+                    && matches!(
+                        denial.status,
+                        StatusCode::BAD_REQUEST
+                            | StatusCode::METHOD_NOT_ALLOWED
+                            | StatusCode::NOT_IMPLEMENTED
+                    )
         })
     }),
 };
