@@ -1,15 +1,20 @@
-//! The `:protocol` of an extended CONNECT (RFC 8441).
+//! What hyper leaves in the extensions of a request that asks to leave HTTP.
 
-pub(crate) use imp::protocol;
+pub(crate) use imp::{forget_upgrade, protocol};
 
 #[cfg(feature = "upgrade")]
 mod imp {
     use http::Extensions;
-    use hyper::ext::Protocol;
+    use hyper::{ext::Protocol, upgrade::OnUpgrade};
 
-    /// What hyper's server noted.
+    /// The `:protocol` of an extended CONNECT (RFC 8441).
     pub(crate) fn protocol(extensions: &Extensions) -> Option<&str> {
         extensions.get::<Protocol>().map(Protocol::as_str)
+    }
+
+    /// Leaves nobody the means to turn the connection into something else.
+    pub(crate) fn forget_upgrade(extensions: &mut Extensions) {
+        extensions.remove::<OnUpgrade>();
     }
 }
 
@@ -21,4 +26,7 @@ mod imp {
     pub(crate) fn protocol(_extensions: &Extensions) -> Option<&str> {
         None
     }
+
+    /// Not known here; the service reads of no upgrade in the headers.
+    pub(crate) fn forget_upgrade(_extensions: &mut Extensions) {}
 }

@@ -8,13 +8,19 @@
 //! Every verdict but a pass becomes an event. After the exchange, denied or not, the inspectors
 //! learn how it ended.
 //!
-//! Whatever the reply, a denial that ends says so in `Retry-After`, and one of a gRPC call is said as
-//! gRPC does. Limits that are shown stand in every answer.
+//! A request that reaches it stays HTTP or becomes a WebSocket: what else it offers in `Upgrade`,
+//! `h2c` among it, is taken off.
+//!
+//! Whatever the reply, a denial that ends says so in `Retry-After`, one of an upgrade closes the
+//! connection, and one of a gRPC call is said as gRPC does. Limits that are shown stand in every
+//! answer.
 
 mod future;
 mod grpc;
 mod ids;
 mod layer;
+mod oblige;
+mod offer;
 mod quota;
 mod seldom;
 mod service;

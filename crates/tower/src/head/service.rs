@@ -56,11 +56,15 @@ where
                     let client = *exchange.client();
                     request.extensions_mut().insert(client);
                 }
+                self.shell.settle(&mut request);
                 target::spell(&mut request, exchange.forward(), &*self.shell.server);
                 let inner = self.inner.call(request);
                 ResponseFuture::passing(inner, self.shell.clone(), exchange)
             }
-            Ruling::Unjudged => ResponseFuture::unjudged(self.inner.call(request)),
+            Ruling::Unjudged => {
+                self.shell.settle(&mut request);
+                ResponseFuture::unjudged(self.inner.call(request))
+            }
             Ruling::Answer(response) => ResponseFuture::answered(response),
         }
     }

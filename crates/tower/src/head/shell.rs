@@ -13,9 +13,9 @@ use gabion_core::{
     Head, Mode, Now, Offence, OnFault, Outcome, ReachedEvent, RequestEvent, Sink, Snapshot, Source,
     Trace, Upgrade, Verdict, What,
 };
-use http::{HeaderValue, Request, Response, StatusCode, Version, header::CONNECTION};
+use http::{Request, Response, StatusCode};
 
-use super::{grpc, ids::EventIds, quota, seldom::Seldom};
+use super::{grpc, ids::EventIds, oblige, offer, quota, seldom::Seldom};
 use crate::{Clock, Reply, Server, Truce, reply};
 
 /// What every clone of a guarded service shares.
@@ -90,15 +90,7 @@ impl Shell {
             }
             return Ruling::Answer(reply::plain(StatusCode::SERVICE_UNAVAILABLE));
         };
-        let head = Head {
-            method: request.method(),
-            uri: self.server.target(extensions, request.uri()),
-            version: request.version(),
-            headers: request.headers(),
-            protocol: self.server.protocol(extensions),
-            framing: self.server.framing(extensions),
-        };
-        let facts = Facts::resolve(head, peer, &policy.client, self.clock.now());
+        let facts = Facts::resolve(self.head(request), peer, &policy.client, self.clock.now());
         let mut trace = Trace::new(&facts);
         if facts.client.is_unclear() && self.setup.is_due(facts.now) {
             self.tell(|| Event::UntrustedProxy(peer.addr()));
@@ -134,6 +126,27 @@ impl Shell {
                 grpc::translate(&mut response, &denial, &facts);
                 Ruling::Answer(response)
             }
+        }
+    }
+
+    /// Readies a request for the service: what it offers to become besides a WebSocket is taken off,
+    /// judged or not.
+    pub(super) fn settle<B>(&self, request: &mut Request<B>) {
+        if offer::stands_in(request.headers()) {
+            let upgrade = Upgrade::of(&self.head(request));
+            offer::decline(request, upgrade);
+        }
+    }
+
+    fn head<'r, B>(&self, request: &'r Request<B>) -> Head<'r> {
+        let extensions = request.extensions();
+        Head {
+            method: request.method(),
+            uri: self.server.target(extensions, request.uri()),
+            version: request.version(),
+            headers: request.headers(),
+            protocol: self.server.protocol(extensions),
+            framing: self.server.framing(extensions),
         }
     }
 
@@ -190,10 +203,7 @@ impl Shell {
             self.tell_of(facts, policy, || What::Fault(words));
             reply::plain(denial.status)
         });
-        if facts.upgrade != Upgrade::None && facts.version <= Version::HTTP_11 {
-            let close = HeaderValue::from_static("close");
-            response.headers_mut().insert(CONNECTION, close);
-        }
+        oblige::add(denial, facts, response.headers_mut());
         quota::tell_when(denial, facts, response.headers_mut());
         response.extensions_mut().insert(denial.clone());
         self.tell_of(facts, policy, || What::Denied(denial.clone()));
