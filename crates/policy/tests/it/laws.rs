@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use gabion_core::{Mode, OnFault};
-use gabion_inspect::{DenyRule, Period, Then};
+use gabion_inspect::{ByteSize, DenyRule, Period, SanityConfig, Then};
 use gabion_policy::{ClientSection, Document, Expect, Expected, ForwardedHeader, check};
 use proptest::{
     collection::{btree_map, vec},
@@ -140,17 +140,18 @@ fn documents() -> impl Strategy<Value = Document> {
     let parts = (
         mode(),
         any::<bool>(),
-        client,
+        (client, heads()),
         lists,
         vec(rules(mode()), 0..4),
         vec(cases(), 0..4),
     );
     parts.prop_map(
-        |(mode, pass, client, (allow, ban, paths, secs), deny, expect)| {
+        |(mode, pass, (client, sanity), (allow, ban, paths, secs), deny, expect)| {
             let mut document = Document::default();
             document.mode = mode;
             document.on_fault = if pass { OnFault::Pass } else { OnFault::Refuse };
             document.client = client;
+            document.sanity = sanity;
             document.allow.networks = allow;
             document.allow.paths = paths.iter().cloned().collect();
             document.ban.networks = ban;
@@ -161,6 +162,20 @@ fn documents() -> impl Strategy<Value = Document> {
             document
         },
     )
+}
+
+fn heads() -> impl Strategy<Value = SanityConfig> {
+    let parts = (
+        vec("\\PC{0,8}", 0..3),
+        any::<u64>(),
+        any::<std::num::NonZeroU32>(),
+    );
+    parts.prop_map(|(methods, bytes, max_headers)| SanityConfig {
+        methods: methods.into_iter().collect(),
+        max_headers,
+        max_header_bytes: ByteSize(bytes.max(1)),
+        ..SanityConfig::default()
+    })
 }
 
 fn networks() -> impl Strategy<Value = gabion_inspect::Network> {

@@ -14,6 +14,7 @@ mod laws;
 mod limits;
 mod live;
 mod packs;
+mod sanity;
 mod scratch;
 mod sense;
 mod shrink;
