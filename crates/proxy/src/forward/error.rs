@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, io, time::Duration};
 
-use gabion_core::Escaped;
+use gabion_core::{Escaped, Evidence};
 use http::{Response, StatusCode, header::CONTENT_TYPE};
 use hyper_util::client::legacy;
 
@@ -71,9 +71,18 @@ pub enum UpstreamError {
     /// It opened a WebSocket, but not the one that was asked for.
     #[error("the server behind accepted another WebSocket handshake than was sent")]
     WrongAccept,
+    /// It opened a WebSocket without `Connection: upgrade`.
+    #[error("the server behind opened a WebSocket without Connection: upgrade")]
+    WrongConnection,
+    /// It granted an extension that was not offered, or not so.
+    #[error("the server behind granted the extension \"{0}\", which was not offered so")]
+    WrongExtension(Evidence),
     /// It switched to another protocol than WebSocket.
     #[error("the server behind switched to another protocol than WebSocket")]
     WrongProtocol,
+    /// It chose a subprotocol that was not offered, or more than one.
+    #[error("the server behind chose the subprotocol \"{0}\", which was not offered so")]
+    WrongSubprotocol(Evidence),
 }
 
 /// Either of the two.
@@ -118,7 +127,10 @@ impl UpstreamError {
             | Self::NotSwitched(_)
             | Self::Unasked
             | Self::WrongAccept
-            | Self::WrongProtocol => StatusCode::BAD_GATEWAY,
+            | Self::WrongConnection
+            | Self::WrongExtension(_)
+            | Self::WrongProtocol
+            | Self::WrongSubprotocol(_) => StatusCode::BAD_GATEWAY,
         }
     }
 }

@@ -95,7 +95,11 @@ pub(super) fn frame(headers: &mut HeaderMap, length: Option<u64>) {
     }
 }
 
-fn tokens<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h [u8]> {
+/// The items of a list header, over all its lines.
+pub(super) fn tokens<'h>(
+    headers: &'h HeaderMap,
+    name: &HeaderName,
+) -> impl Iterator<Item = &'h [u8]> {
     headers
         .get_all(name)
         .iter()

@@ -13,6 +13,7 @@ mod body;
 mod error;
 mod forwarded;
 mod headers;
+mod offer;
 mod request;
 mod service;
 mod tunnel;

@@ -16,12 +16,14 @@ use sha1::{Digest, Sha1};
 use super::{
     error::{RequestError, UpstreamError},
     headers::lists,
+    offer::Offer,
 };
 
 /// A handshake that a client asked for.
 #[derive(Debug)]
 pub(super) struct Handshake {
     key: HeaderValue,
+    offer: Offer,
     asked: Asked,
 }
 
@@ -47,7 +49,7 @@ impl Handshake {
     /// Reads it off a request; `None` where the request stays HTTP.
     pub(super) fn of<B: Body>(request: &Request<B>) -> Result<Option<Self>, RequestError> {
         if request.method() == Method::CONNECT {
-            return Self::of_connect(request.extensions().get::<Protocol>()).map(Some);
+            return Self::of_connect(request).map(Some);
         }
         let headers = request.headers();
         let asks = request.method() == Method::GET
@@ -64,13 +66,15 @@ impl Handshake {
         match (keys.next(), keys.next()) {
             (Some(key), None) => Ok(Some(Self {
                 key: key.clone(),
+                offer: Offer::of(headers),
                 asked: Asked::ByUpgrade,
             })),
             _ => Err(RequestError::HandshakeKey),
         }
     }
 
-    fn of_connect(protocol: Option<&Protocol>) -> Result<Self, RequestError> {
+    fn of_connect<B>(request: &Request<B>) -> Result<Self, RequestError> {
+        let protocol = request.extensions().get::<Protocol>();
         let protocol = protocol.ok_or(RequestError::Tunnel)?.as_str();
         if !protocol.eq_ignore_ascii_case("websocket") {
             return Err(RequestError::Protocol(protocol.into()));
@@ -80,6 +84,7 @@ impl Handshake {
         let key = HeaderValue::try_from(STANDARD.encode(nonce));
         Ok(Self {
             key: key.map_err(|_| RequestError::HandshakeKey)?,
+            offer: Offer::of(request.headers()),
             asked: Asked::ByConnect,
         })
     }
@@ -104,6 +109,11 @@ impl Handshake {
         if !lists(&answer.headers, &UPGRADE, "websocket") {
             return Err(UpstreamError::WrongProtocol);
         }
+        // RFC 6455, 4.1: without it the upgrade is said to nobody.
+        if !lists(&answer.headers, &CONNECTION, "upgrade") {
+            return Err(UpstreamError::WrongConnection);
+        }
+        self.offer.covers(&answer.headers)?;
         let mut accepts = answer.headers.get_all(SEC_WEBSOCKET_ACCEPT).iter();
         match (accepts.next(), accepts.next()) {
             (Some(accept), None) if accept.as_bytes() == accept_for(&self.key) => {

@@ -184,3 +184,17 @@ async fn switching_unasked_is_502() {
     );
     assert_eq!(upstream.end().await, "", "the connection stays in use");
 }
+
+#[tokio::test]
+async fn informational_answers_stay_behind() {
+    let backend = Backend::bind().await;
+    let front = Front::before(&backend);
+    let mut client = front.connect().await;
+    client.send(GET).await;
+    let early = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n\
+                 HTTP/1.1 199 Odd\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+    backend.answer(early).await;
+    let head = client.head().await;
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+    assert!(!head.contains("link"), "{head}");
+}

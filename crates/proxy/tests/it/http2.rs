@@ -61,6 +61,11 @@ async fn warm(
 
 /// Reads the upgrade request, and answers its key.
 async fn accept(upstream: &mut Wire) -> String {
+    accept_and(upstream, "").await
+}
+
+/// The same, with more lines in the answer.
+async fn accept_and(upstream: &mut Wire, lines: &str) -> String {
     let head = upstream.head().await;
     let key = head
         .lines()
@@ -70,7 +75,7 @@ async fn accept(upstream: &mut Wire) -> String {
     upstream
         .send(&format!(
             "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
-             sec-websocket-accept: {accept}\r\n\r\n"
+             sec-websocket-accept: {accept}\r\n{lines}\r\n"
         ))
         .await;
     head
@@ -177,6 +182,26 @@ async fn success_that_opens_nothing_is_502() {
     };
     let (response, ()) = tokio::join!(ask, answer);
     assert_eq!(response.unwrap().status(), StatusCode::BAD_GATEWAY);
+}
+
+#[tokio::test]
+async fn grant_of_what_was_not_offered_is_502() {
+    for lines in [
+        "sec-websocket-protocol: chat\r\n",
+        "sec-websocket-extensions: permessage-deflate\r\n",
+    ] {
+        let backend = Backend::bind().await;
+        let (front, mut sender, mut upstream) = warm(&backend).await;
+        let ask = sender.send_request(connect(Some("websocket"), &front));
+        let (response, _) = tokio::join!(ask, accept_and(&mut upstream, lines));
+        assert_eq!(
+            response.unwrap().status(),
+            StatusCode::BAD_GATEWAY,
+            "{lines}"
+        );
+        assert_eq!(upstream.end().await, "", "the connection stays in use");
+        assert_eq!(front.tunnels.open(), 0);
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{Backend, Front, Wire};
+use crate::support::{Backend, Front, Wire, logged};
 
 /// The key of RFC 6455, 1.3, and what answers it.
 const ASK: &str = "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\n\
@@ -90,6 +90,11 @@ async fn wrong_acceptance_is_502() {
         ("Sec-WebSocket-Accept", "X-Nothing"),
         ("Upgrade: websocket", "Upgrade: tcp"),
         ("Upgrade: websocket\r\n", ""),
+        ("Connection: Upgrade\r\n", ""),
+        ("Connection: Upgrade", "Connection: close"),
+        ("Protocol: chat", "Protocol: superchat"),
+        ("Protocol: chat", "Protocol: chat, chat"),
+        ("Protocol: chat", "Extensions: permessage-deflate"),
     ] {
         let backend = Backend::bind().await;
         let front = Front::before(&backend);
@@ -104,6 +109,44 @@ async fn wrong_acceptance_is_502() {
         assert_eq!(upstream.end().await, "");
         assert_eq!(front.tunnels.open(), 0);
     }
+}
+
+#[tokio::test]
+async fn wrong_grant_is_logged_by_its_name() {
+    let backend = Backend::bind().await;
+    let front = Front::before(&backend);
+    let mut client = front.connect().await;
+    client.send(ASK).await;
+    backend
+        .answer(&ACCEPT.replace("Protocol: chat", "Protocol: spy"))
+        .await;
+    client.head().await;
+    let logged = logged(&backend.url());
+    assert_eq!(logged.lines().count(), 1, "{logged}");
+    let reason =
+        "answered 502: the server behind chose the subprotocol \"spy\", which was not offered";
+    assert!(
+        logged.contains("WARN") && logged.contains(reason),
+        "{logged}"
+    );
+}
+
+#[tokio::test]
+async fn what_was_offered_may_be_granted() {
+    let backend = Backend::bind().await;
+    let front = Front::before(&backend);
+    let mut client = front.connect().await;
+    let offer = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n";
+    client
+        .send(&ASK.replace("\r\n\r\n", &format!("\r\n{offer}")))
+        .await;
+    let grant = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits=12\r\n\r\n";
+    backend
+        .answer(&ACCEPT.replace("\r\n\r\n", &format!("\r\n{grant}")))
+        .await;
+    let head = client.head().await;
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    assert!(head.contains("client_max_window_bits=12"), "{head}");
 }
 
 #[tokio::test]

@@ -1,0 +1,192 @@
+//! What a client offered for its WebSocket, and what a server may make of it.
+//!
+//! An answer passes when:
+//! 1. it grants at most one subprotocol, one that was offered (RFC 6455, 4.1);
+//! 2. it grants no extension that was not offered, and none twice (RFC 6455, 9.1);
+//! 3. the parameters of `permessage-deflate` are those of an answer (RFC 7692, 7.1).
+//!
+//! Parameters of other extensions are not looked into.
+
+use gabion_core::Evidence;
+use http::{
+    HeaderMap,
+    header::{SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL},
+};
+
+use super::{error::UpstreamError, headers::tokens};
+
+const DEFLATE: &[u8] = b"permessage-deflate";
+
+/// The subprotocols and extensions that a client offered.
+#[derive(Debug)]
+pub(super) struct Offer(HeaderMap);
+
+// === impl Offer ===
+
+impl Offer {
+    /// Reads it off a handshake.
+    pub(super) fn of(asked: &HeaderMap) -> Self {
+        let mut offered = HeaderMap::new();
+        for name in [SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_EXTENSIONS] {
+            for line in asked.get_all(&name) {
+                offered.append(&name, line.clone());
+            }
+        }
+        Self(offered)
+    }
+
+    /// Whether an answer grants nothing else.
+    pub(super) fn covers(&self, answer: &HeaderMap) -> Result<(), UpstreamError> {
+        self.covers_subprotocol(answer)?;
+        self.covers_extensions(answer)
+    }
+
+    fn covers_subprotocol(&self, answer: &HeaderMap) -> Result<(), UpstreamError> {
+        let is_offered = |granted: &[u8]| {
+            let mut offered = tokens(&self.0, &SEC_WEBSOCKET_PROTOCOL);
+            offered.any(|token| token == granted)
+        };
+        let mut granted = answer.get_all(SEC_WEBSOCKET_PROTOCOL).iter().enumerate();
+        match granted.find(|(idx, line)| *idx > 0 || !is_offered(line.as_bytes())) {
+            Some((_, wrong)) => {
+                let wrong = Evidence::of(wrong.as_bytes());
+                Err(UpstreamError::WrongSubprotocol(wrong))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn covers_extensions(&self, answer: &HeaderMap) -> Result<(), UpstreamError> {
+        let mut granted: Vec<&[u8]> = Vec::new();
+        // An empty item of a list stands for nothing (RFC 9110, 5.6.1).
+        let extensions = tokens(answer, &SEC_WEBSOCKET_EXTENSIONS);
+        for extension in extensions.filter(|item| !item.is_empty()) {
+            let (name, params) = split(extension);
+            let once = !granted.iter().any(|other| other.eq_ignore_ascii_case(name));
+            let offered = self.extensions(name).next().is_some();
+            let sound = !name.eq_ignore_ascii_case(DEFLATE) || self.covers_deflate(params);
+            if !(once && offered && sound) {
+                let wrong = Evidence::of(extension);
+                return Err(UpstreamError::WrongExtension(wrong));
+            }
+            granted.push(name);
+        }
+        Ok(())
+    }
+
+    /// The parameters of each offer of an extension.
+    fn extensions(&self, name: &[u8]) -> impl Iterator<Item = &[u8]> {
+        tokens(&self.0, &SEC_WEBSOCKET_EXTENSIONS)
+            .map(split)
+            .filter(move |(offered, _)| offered.eq_ignore_ascii_case(name))
+            .map(|(_, params)| params)
+    }
+
+    fn covers_deflate(&self, granted: &[u8]) -> bool {
+        let mut seen: Vec<&[u8]> = Vec::new();
+        params(granted).all(|(name, value)| {
+            let once = !seen.contains(&name);
+            seen.push(name);
+            once && match (name, value) {
+                (b"client_no_context_takeover" | b"server_no_context_takeover", None) => true,
+                (b"server_max_window_bits", Some(bits)) => is_window(bits),
+                // RFC 7692, 7.1.2.2: only to a client that said it knows of it.
+                (b"client_max_window_bits", Some(bits)) => {
+                    is_window(bits) && self.offers_client_window()
+                }
+                _ => false,
+            }
+        })
+    }
+
+    fn offers_client_window(&self) -> bool {
+        self.extensions(DEFLATE)
+            .flat_map(params)
+            .any(|(name, _)| name == b"client_max_window_bits")
+    }
+}
+
+/// The name of an extension, and what follows it.
+fn split(extension: &[u8]) -> (&[u8], &[u8]) {
+    let end = extension.iter().position(|&byte| byte == b';');
+    let (name, params) = extension.split_at(end.unwrap_or(extension.len()));
+    (name.trim_ascii(), params)
+}
+
+/// Parameters, each after its `;`, and their values without quotes.
+fn params(text: &[u8]) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+    let texts = text.split(|&byte| byte == b';').skip(1);
+    texts.map(|text| match text.iter().position(|&byte| byte == b'=') {
+        Some(at) => (text[..at].trim_ascii(), Some(unquote(&text[at + 1..]))),
+        None => (text.trim_ascii(), None),
+    })
+}
+
+fn unquote(value: &[u8]) -> &[u8] {
+    let value = value.trim_ascii();
+    let inner = value.strip_prefix(b"\"");
+    inner
+        .and_then(|rest| rest.strip_suffix(b"\""))
+        .unwrap_or(value)
+}
+
+/// RFC 7692, 7.1.2.1: from 8 to 15, without a leading zero.
+fn is_window(bits: &[u8]) -> bool {
+    matches!(
+        bits,
+        b"8" | b"9" | b"10" | b"11" | b"12" | b"13" | b"14" | b"15"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use gabion_testkit::rows;
+    use http::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn lines(name: &HeaderName, text: &str) -> HeaderMap {
+        let lines = text.split(" | ").filter(|line| *line != "-");
+        let line = |line| (name.clone(), HeaderValue::from_str(line).unwrap());
+        lines.map(line).collect()
+    }
+
+    #[test]
+    fn only_what_was_offered_is_granted() {
+        for row in rows(include_str!("../../testdata/granted.tsv")) {
+            let [header, offered, granted, expected] = row[..] else {
+                unreachable!("the table has four columns")
+            };
+            let (name, refused) = match header {
+                "protocol" => (SEC_WEBSOCKET_PROTOCOL, "subprotocol"),
+                "extensions" => (SEC_WEBSOCKET_EXTENSIONS, "extension"),
+                other => panic!("no header {other}"),
+            };
+            let offer = Offer::of(&lines(&name, offered));
+            let got = match offer.covers(&lines(&name, granted)) {
+                Ok(()) => "ok",
+                Err(UpstreamError::WrongSubprotocol(_)) => "subprotocol",
+                Err(UpstreamError::WrongExtension(_)) => "extension",
+                Err(other) => panic!("{other}"),
+            };
+            let expected = match expected {
+                "refused" => refused,
+                other => other,
+            };
+            assert_eq!(got, expected, "{row:?}");
+        }
+    }
+
+    #[test]
+    fn wrong_grant_is_named() {
+        let nothing = Offer::of(&HeaderMap::new());
+        for (name, granted, named) in [
+            (SEC_WEBSOCKET_PROTOCOL, "ch\"at", r"ch\x22at"),
+            (SEC_WEBSOCKET_EXTENSIONS, "x-a; b, x-c", "x-a; b"),
+        ] {
+            let error = nothing.covers(&lines(&name, granted)).unwrap_err();
+            let error = error.to_string();
+            assert!(error.contains(&format!("\"{named}\"")), "{error}");
+        }
+    }
+}
