@@ -9,6 +9,8 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use super::trailers::strip_trailers;
+
 /// The body of a [`Proxy`](crate::Proxy)'s answer: the upstream's, streamed with its trailers, or a
 /// few words of our own.
 #[derive(Debug)]
@@ -47,7 +49,13 @@ impl Body for ProxyBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         match &mut self.get_mut().0 {
-            Kind::Upstream(body) => Pin::new(body).poll_frame(cx),
+            Kind::Upstream(body) => {
+                let mut polled = Pin::new(body).poll_frame(cx);
+                if let Poll::Ready(Some(Ok(frame))) = &mut polled {
+                    frame.trailers_mut().map(strip_trailers);
+                }
+                polled
+            }
             Kind::Words(words) => Poll::Ready(words.take().map(|words| Ok(Frame::data(words)))),
         }
     }

@@ -6,7 +6,7 @@
 //! 3. it is no CONNECT but a WebSocket's (RFC 8441).
 //!
 //! What leaves is written anew: one hop's headers are dropped, the sender's are set, the framing
-//! follows the body that is really there. Informational answers (103) stay behind: hyper's client
+//! follows the body that is really there, and trailers say nothing of the head. Informational answers (103) stay behind: hyper's client
 //! does not hand them over.
 
 mod body;
@@ -16,6 +16,7 @@ mod headers;
 mod offer;
 mod request;
 mod service;
+mod trailers;
 mod tunnel;
 mod upload;
 mod websocket;

@@ -13,7 +13,9 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-/// A request's body, frame by frame as it came. An error passes through as an error, so that the
+use super::trailers::strip_trailers;
+
+/// A request's body, frame by frame as it came, less what trailers may not say. An error passes through as an error, so that the
 /// upstream never takes half a body for a whole one.
 #[derive(Debug)]
 pub(super) struct Upload {
@@ -50,7 +52,10 @@ impl Body for Upload {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let this = self.get_mut();
-        let polled = Pin::new(&mut this.body).poll_frame(cx);
+        let mut polled = Pin::new(&mut this.body).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &mut polled {
+            frame.trailers_mut().map(strip_trailers);
+        }
         this.progress
             .awaits_client
             .store(polled.is_pending(), Relaxed);

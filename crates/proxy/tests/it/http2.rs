@@ -1,19 +1,21 @@
 //! HTTP/2 in, HTTP/1.1 out.
 
 use bytes::Bytes;
+use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
-use http_body_util::{BodyExt, Empty, Full, combinators::BoxBody};
+use http_body::Frame;
+use http_body_util::{BodyExt, Empty, Full, StreamBody, combinators::BoxBody};
 use hyper::ext::Protocol;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::{Backend, Front, Setup, Wire};
 
-type Outgoing = BoxBody<Bytes, hyper::Error>;
+type Outgoing = BoxBody<Bytes, std::io::Error>;
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nkeep-alive: timeout=5\r\n\r\nok";
 
-fn empty() -> Outgoing {
+pub(crate) fn empty() -> Outgoing {
     Empty::new().map_err(|never| match never {}).boxed()
 }
 
@@ -136,6 +138,43 @@ async fn trailers_are_kept_both_ways() {
     let body = response.unwrap().into_body().collect().await.unwrap();
     assert_eq!(body.trailers().unwrap()["x-sum"], "down");
     assert_eq!(body.to_bytes(), "ho");
+}
+
+#[tokio::test]
+async fn upload_of_a_reset_stream_never_ends_cleanly() {
+    for length in [None, Some("9")] {
+        let backend = Backend::bind().await;
+        let front = Setup::with_http2().before(&backend.url());
+        let mut sender = front.connect_http2().await;
+        let (body, release) = broken_after(b"first");
+        let mut request = Request::post(format!("http://{}/", front.addr));
+        if let Some(length) = length {
+            request = request.header("content-length", length);
+        }
+        let exchange = sender.send_request(request.body(body).unwrap());
+        let upstream = async {
+            let mut wire = backend.accept().await;
+            wire.until("first").await;
+            release.send(()).unwrap();
+            wire.end().await
+        };
+        let (response, rest) = tokio::join!(exchange, upstream);
+        assert!(response.is_err(), "{response:?}");
+        assert_eq!(rest.trim_start_matches("\r\n"), "", "{length:?}");
+    }
+}
+
+/// A body that fails after `data` once it is told to: its stream is reset.
+fn broken_after(data: &'static [u8]) -> (Outgoing, tokio::sync::oneshot::Sender<()>) {
+    let (release, held) = tokio::sync::oneshot::channel();
+    let broken = StreamBody::new(futures_util::stream::once(async move {
+        held.await.unwrap();
+        Err(std::io::Error::other("broken"))
+    }));
+    let data = futures_util::stream::once(std::future::ready(Ok(Frame::data(Bytes::from_static(
+        data,
+    )))));
+    (BodyExt::boxed(StreamBody::new(data.chain(broken))), release)
 }
 
 #[tokio::test]

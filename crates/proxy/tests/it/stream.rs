@@ -57,6 +57,36 @@ async fn trailers_are_kept_both_ways() {
 }
 
 #[tokio::test]
+async fn trailers_say_nothing_of_the_head() {
+    let backend = Backend::bind().await;
+    let front = Front::before(&backend);
+    let mut client = front.connect().await;
+    let lines = "content-length: 9\r\nhost: b\r\nauthorization: Basic eDp5\r\ncookie: a=1\r\n\
+                 transfer-encoding: chunked\r\nx_forwarded_for: 6.6.6.6\r\n";
+    let announced = "Trailer: x-sum, content-length, host, authorization, cookie, x_forwarded_for, \
+                     transfer-encoding\r\n";
+    client
+        .send(&format!(
+            "{UPLOAD}TE: trailers\r\n{announced}\r\n2\r\nhi\r\n0\r\n{lines}x-sum: up\r\n\r\n"
+        ))
+        .await;
+    let mut upstream = backend.accept().await;
+    let head = upstream.head().await;
+    assert!(
+        head.contains("\r\ntransfer-encoding: chunked\r\n"),
+        "{head}"
+    );
+    assert_eq!(upstream.head().await, "2\r\nhi\r\n0\r\nx-sum: up\r\n\r\n");
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n{announced}\r\n\
+         2\r\nho\r\n0\r\nset-cookie: a=1\r\n{lines}x-sum: down\r\n\r\n"
+    );
+    upstream.send(&answer).await;
+    client.head().await;
+    assert_eq!(client.head().await, "2\r\nho\r\n0\r\nx-sum: down\r\n\r\n");
+}
+
+#[tokio::test]
 async fn broken_upload_never_ends_cleanly() {
     for breaks in ["0x4\r\nlast\r\n0\r\n\r\n", "zz\r\n"] {
         let backend = Backend::bind().await;
@@ -73,6 +103,8 @@ async fn broken_upload_never_ends_cleanly() {
                 .await
                 .starts_with("HTTP/1.1 400 Bad Request\r\n")
         );
+        let rest = client.end().await;
+        assert!(!rest.contains("HTTP/1.1"), "{rest}");
     }
 }
 
@@ -86,6 +118,46 @@ async fn upload_of_a_client_that_left_never_ends_cleanly() {
     upstream.until("first\r\n").await;
     drop(client);
     assert_eq!(upstream.end().await, "");
+}
+
+#[tokio::test]
+async fn upload_shorter_than_said_never_ends_cleanly() {
+    let backend = Backend::bind().await;
+    let front = Front::before(&backend);
+    let mut client = front.connect().await;
+    client
+        .send("POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nfirst")
+        .await;
+    client.half_close().await;
+    let mut upstream = backend.accept().await;
+    upstream.until("first").await;
+    assert_eq!(upstream.end().await, "");
+    let answer = client.end().await;
+    assert!(
+        answer.starts_with("HTTP/1.1 400 Bad Request\r\n"),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn upload_that_breaks_under_its_answer_ends_both() {
+    let backend = Backend::bind().await;
+    let front = Front::before(&backend);
+    let mut client = front.connect().await;
+    client.send(&format!("{UPLOAD}\r\n5\r\nfirst\r\n")).await;
+    let mut upstream = backend.accept().await;
+    upstream.until("first\r\n").await;
+    upstream
+        .send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nseen\r\n")
+        .await;
+    client.until("seen\r\n").await;
+    client.send("zz\r\n").await;
+    assert_eq!(upstream.end().await, "");
+    assert_eq!(
+        client.end().await,
+        "",
+        "the answer ends as if it were whole"
+    );
 }
 
 #[tokio::test]

@@ -244,7 +244,7 @@ impl Front {
     }
 
     /// Speaks HTTP/2 from the start.
-    pub(crate) async fn connect_http2(&self) -> http2::SendRequest<BoxBody<Bytes, hyper::Error>> {
+    pub(crate) async fn connect_http2(&self) -> http2::SendRequest<BoxBody<Bytes, io::Error>> {
         let stream = TcpStream::connect(self.addr).await.unwrap();
         let io = TokioIo::new(stream);
         let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await.unwrap();

@@ -1,0 +1,91 @@
+//! Fields that come after a body.
+//!
+//! The head was judged, and acted upon, long before. What says how a message is framed, who sends
+//! it, or what it may do has no business in trailers (RFC 9110, 6.5.1), and some servers read them
+//! as if they had stood in the head.
+
+use http::{HeaderMap, HeaderName};
+
+/// Dropped from trailers, also where `_` stands for `-`.
+const OF_HEADS: [&str; 26] = [
+    "authorization",
+    "cache-control",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-range",
+    "content-type",
+    "cookie",
+    "expect",
+    "forwarded",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "location",
+    "max-forwards",
+    "origin",
+    "range",
+    "referer",
+    "set-cookie",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "via",
+    "www-authenticate",
+    "x-real-ip",
+];
+
+/// Families dropped likewise.
+const FAMILIES: [&str; 5] = ["if-", "proxy-", "sec-", "x-forwarded-", "x-http-method"];
+
+/// Leaves what may come after a body.
+pub(super) fn strip_trailers(trailers: &mut HeaderMap) {
+    let of_heads: Vec<_> = trailers
+        .keys()
+        .filter(|name| is_of_heads(name))
+        .cloned()
+        .collect();
+    for name in of_heads {
+        trailers.remove(name);
+    }
+}
+
+fn is_of_heads(name: &HeaderName) -> bool {
+    let name = name.as_str().replace('_', "-");
+    OF_HEADS.contains(&name.as_str()) || FAMILIES.iter().any(|family| name.starts_with(family))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn trailers_say_nothing_of_the_head() {
+        for (name, stays) in [
+            ("authorization", false),
+            ("content-length", false),
+            ("content_length", false),
+            ("cookie", false),
+            ("host", false),
+            ("if-match", false),
+            ("proxy-authorization", false),
+            ("transfer-encoding", false),
+            ("x-forwarded-for", false),
+            ("x_forwarded_for", false),
+            ("content-digest", true),
+            ("etag", true),
+            ("grpc-message", true),
+            ("grpc-status", true),
+            ("server-timing", true),
+            ("x-sum", true),
+        ] {
+            let value = HeaderValue::from_static("1");
+            let mut trailers = HeaderMap::from_iter([(HeaderName::from_static(name), value)]);
+            strip_trailers(&mut trailers);
+            assert_eq!(trailers.contains_key(name), stays, "{name}");
+        }
+    }
+}
