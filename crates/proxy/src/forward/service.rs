@@ -230,10 +230,7 @@ impl Inner {
                 self.tunnels.tasks().spawn(tunnel(client, upstream));
                 ProxyBody::empty()
             }
-            Answer::Refused => {
-                handshake.refuse(&mut head.headers);
-                body.into()
-            }
+            Answer::Refused => body.into(),
         };
         Ok(Response::from_parts(head, body))
     }

@@ -39,7 +39,7 @@ enum Asked {
 pub(super) enum Answer {
     /// The WebSocket is open.
     Opened,
-    /// It stays HTTP, and the answer says why.
+    /// It stays HTTP, and the answer says why; the accept loop then ends an HTTP/1 connection.
     Refused,
 }
 
@@ -131,14 +131,6 @@ impl Handshake {
                 answer.status = StatusCode::OK;
                 answer.headers.remove(SEC_WEBSOCKET_ACCEPT);
             }
-        }
-    }
-
-    /// Turns any other answer, stripped of its hop, into the client's. What the client sent after
-    /// its handshake is no request, so an HTTP/1.1 connection ends here (RFC 9931).
-    pub(super) fn refuse(&self, headers: &mut HeaderMap) {
-        if self.asked == Asked::ByUpgrade {
-            headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::{error::Error, fmt, pin::Pin, pin::pin, sync::Arc, time::Duration};
 
-use gabion_core::PeerAddr;
-use http::{Request, Response};
+use gabion_core::{Framing, PeerAddr};
+use http::{Request, Response, Version};
 use http_body::Body;
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{
@@ -15,7 +15,11 @@ use tokio::{net::TcpStream, select, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::options::{ServeOptions, Wire};
+use super::{
+    framing::{Followed, Notes},
+    leave::{Leave, Leaving},
+    options::{ServeOptions, Wire},
+};
 
 /// A tower service that a connection can be served with: every cloneable one whose future, error
 /// and body can be sent between threads. Not to be implemented otherwise.
@@ -41,11 +45,13 @@ pub(super) struct Rules {
     stopping: CancellationToken,
 }
 
-/// A service that says whose each request is.
+/// A service that says whose each request is and how it was framed, and that ends a connection whose
+/// request to leave HTTP was refused.
 #[derive(Debug)]
 struct WithPeer<S> {
     service: TowerToHyperService<S>,
     peer: PeerAddr,
+    notes: Arc<Notes>,
 }
 
 // === impl HttpService ===
@@ -88,10 +94,12 @@ impl Rules {
         if !matches!(spoken, Ok(Ok(1))) {
             return;
         }
-        let io = TokioIo::new(socket);
+        let notes = Arc::<Notes>::default();
+        let io = TokioIo::new(Followed::new(socket, Arc::clone(&notes)));
         let service = WithPeer {
             service: TowerToHyperService::new(service),
             peer,
+            notes,
         };
         match &*self.wire {
             Wire::Http1(builder) => {
@@ -128,16 +136,32 @@ impl Rules {
 
 // === impl WithPeer ===
 
-impl<S> hyper::service::Service<Request<Incoming>> for WithPeer<S>
+impl<S> WithPeer<S> {
+    fn framing(&self, version: Version) -> Framing {
+        if version > Version::HTTP_11 {
+            self.notes.end();
+            return Framing::AsShown;
+        }
+        self.notes.take()
+    }
+}
+
+impl<S, B> hyper::service::Service<Request<Incoming>> for WithPeer<S>
 where
-    S: tower_service::Service<Request<Incoming>> + Clone,
+    S: tower_service::Service<Request<Incoming>, Response = Response<B>> + Clone,
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = TowerToHyperServiceFuture<S, Request<Incoming>>;
+    type Future = Leaving<TowerToHyperServiceFuture<S, Request<Incoming>>>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        request.extensions_mut().insert(self.peer);
-        self.service.call(request)
+        let framing = self.framing(request.version());
+        let leave = Leave::of(&request);
+        let extensions = request.extensions_mut();
+        extensions.insert(self.peer);
+        if framing != Framing::AsShown {
+            extensions.insert(framing);
+        }
+        Leaving::new(self.service.call(request), leave)
     }
 }

@@ -8,6 +8,8 @@
 
 mod accept;
 mod connection;
+mod framing;
+mod leave;
 mod listen;
 mod options;
 mod workers;

@@ -9,7 +9,9 @@
 
 mod drain;
 mod failure;
+mod framing;
 mod http2;
+mod leave;
 mod request;
 mod stream;
 mod support;

@@ -1,0 +1,269 @@
+//! The follower beside hyper itself: hyper says what it read, the follower must have noted the same.
+
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex},
+};
+
+use gabion_core::Framing;
+use http::{Request, Response, Uri};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use proptest::{collection::vec, option, prelude::*, sample::select};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::{Followed, Notes};
+
+/// What came of one connection.
+struct Served {
+    /// Each request's target, and its note.
+    asked: Vec<(Uri, Framing)>,
+    /// What was answered: each body sent back, `x-note` in each head.
+    answered: Vec<u8>,
+}
+
+/// Sends `pieces` to hyper, one at a time, with a follower beneath it.
+fn serve(pieces: &[&[u8]]) -> Served {
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = { runtime }.build().unwrap();
+    runtime.block_on(async {
+        let asked = Mutex::new(Vec::new());
+        let (client, server) = tokio::io::duplex(1 << 20);
+        let notes = Arc::<Notes>::default();
+        let io = TokioIo::new(Followed::new(server, Arc::clone(&notes)));
+        let service = service_fn(|request: Request<Incoming>| {
+            let framing = notes.take();
+            asked.lock().unwrap().push((request.uri().clone(), framing));
+            let answer = Response::builder().header("x-note", format!("{framing:?}"));
+            std::future::ready(Ok::<_, Infallible>(
+                answer.body(request.into_body()).unwrap(),
+            ))
+        });
+        let (mut from, mut to) = tokio::io::split(client);
+        let send = async {
+            for piece in pieces {
+                if to.write_all(piece).await.is_err() {
+                    break;
+                }
+                // The server reads it before the next comes.
+                tokio::task::yield_now().await;
+            }
+            let _ = to.shutdown().await;
+        };
+        let mut answered = Vec::new();
+        let receive = from.read_to_end(&mut answered);
+        let serve = http1::Builder::new().serve_connection(io, service);
+        let (_, (), read) = tokio::join!(serve, send, receive);
+        read.unwrap();
+        let asked = std::mem::take(&mut *asked.lock().unwrap());
+        Served { asked, answered }
+    })
+}
+
+/// Cuts `bytes` at these shares of its length.
+fn cut<'b>(bytes: &'b [u8], shares: &[u16]) -> Vec<&'b [u8]> {
+    let place = |share: &u16| bytes.len() * usize::from(*share) / usize::from(u16::MAX);
+    let mut places: Vec<_> = shares.iter().map(place).collect();
+    places.extend([0, bytes.len()]);
+    places.sort_unstable();
+    places
+        .windows(2)
+        .map(|pair| &bytes[pair[0]..pair[1]])
+        .collect()
+}
+
+/// A request that hyper takes, and what is to be noted of it.
+fn request() -> impl Strategy<Value = (Vec<u8>, Framing)> {
+    let lead = select(vec!["", "\r\n", "\n", "\r\n\n\r\n"]);
+    let start = select(vec!["GET", "POST", "x!"]);
+    let more = vec(header(), 0..4);
+    (lead, start, more, framing()).prop_map(|(lead, method, mut lines, framed)| {
+        lines.extend(framed.lines);
+        let head = format!("{lead}{method} /TARGET HTTP/1.1\r\n{}\r\n", lines.concat());
+        ([head.into_bytes(), framed.body].concat(), framed.note)
+    })
+}
+
+/// A header that says nothing about the length, however much it looks like it.
+fn header() -> impl Strategy<Value = String> {
+    let names = [
+        "X",
+        "c",
+        "Cookie",
+        "Content-Lengt",
+        "Content-Length-Was",
+        "Transfer-Encodin",
+        "Transfer-Encodings",
+        "X-Content-Length",
+        "Content_Length",
+        "T",
+        "Host",
+    ];
+    let values = [
+        "",
+        " 1",
+        "\tchunked",
+        " Content-Length: 9",
+        ":Transfer-Encoding: chunked",
+        " \u{ff}~",
+    ];
+    let ends = ["\r\n", "\n"];
+    (
+        select(names.to_vec()),
+        select(values.to_vec()),
+        select(ends.to_vec()),
+    )
+        .prop_map(|(name, value, end)| format!("{name}:{value}{end}"))
+}
+
+/// The headers that frame a body, in any order, and the body.
+#[derive(Clone, Debug)]
+struct Framed {
+    lines: Vec<String>,
+    body: Vec<u8>,
+    note: Framing,
+}
+
+fn framing() -> impl Strategy<Value = Framed> {
+    prop_oneof![
+        3 => Just(Framed { lines: vec![], body: vec![], note: Framing::AsShown }),
+        4 => (body(), any::<bool>()).prop_map(|(body, twice)| Framed {
+            lines: vec![length(body.len()); 1 + usize::from(twice)],
+            body,
+            note: Framing::AsShown,
+        }),
+        4 => (chunked(), option::of(Just("gzip, "))).prop_map(|(body, more)| Framed {
+            lines: vec![coding(more.unwrap_or_default())],
+            body,
+            note: Framing::AsShown,
+        }),
+        1 => (chunked(), any::<bool>(), 0..9_usize).prop_map(|(body, length_first, said)| {
+            let mut lines = vec![coding(""), length(said)];
+            if length_first {
+                lines.reverse();
+            }
+            Framed { lines, body, note: Framing::Both }
+        }),
+    ]
+}
+
+fn length(length: usize) -> String {
+    format!("CONTENT-length: \t0{length} \r\n")
+}
+
+fn coding(more: &str) -> String {
+    format!("transfer-ENCODING:{more}Chunked\n")
+}
+
+/// Bytes that would be read as a head by anyone who is out of step.
+fn body() -> impl Strategy<Value = Vec<u8>> {
+    let texts = [
+        "",
+        "x",
+        "\r\n",
+        "\n\n",
+        "GET /smuggled HTTP/1.1\r\nContent-Length: 5\r\n\r\n",
+        "0\r\n\r\n",
+        "POST /smuggled HTTP/1.1\nTransfer-Encoding: chunked\n\n",
+    ];
+    vec(select(texts.to_vec()), 0..4).prop_map(|texts| texts.concat().into_bytes())
+}
+
+fn chunked() -> impl Strategy<Value = Vec<u8>> {
+    let sizes = ["", " ", "\t ", ";a", ";a=\"b\"; c", " ;0"];
+    let chunk = (body(), select(sizes.to_vec()), any::<bool>());
+    let trailers = [
+        "",
+        "X: 1\r\n",
+        "X: 1\r\nY:2\r\n",
+        "Content-Length: 9\r\n",
+        // hyper ends a line of these with CRLF only, and a parser of heads would end it before.
+        "X: 1\n\nGET /smuggled HTTP/1.1\r\n",
+        "X: 1\n\r\nGET /smuggled HTTP/1.1\r\n",
+    ];
+    (vec(chunk, 0..4), select(trailers.to_vec())).prop_map(|(chunks, trailers)| {
+        let mut bytes = Vec::new();
+        for (data, rest, upper) in chunks.iter().filter(|(data, ..)| !data.is_empty()) {
+            let size = data.len();
+            let size = if *upper {
+                format!("{size:03X}")
+            } else {
+                format!("{size:x}")
+            };
+            bytes.extend([size.as_bytes(), rest.as_bytes(), b"\r\n", data, b"\r\n"].concat());
+        }
+        bytes.extend([b"0\r\n", trailers.as_bytes(), b"\r\n"].concat());
+        bytes
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1024))]
+
+    #[test]
+    fn each_request_has_its_note(
+        requests in vec(request(), 1..6),
+        shares in vec(any::<u16>(), 0..12),
+    ) {
+        let mut bytes = Vec::new();
+        let mut expected = Vec::new();
+        for (nth, (request, note)) in requests.iter().enumerate() {
+            let request = String::from_utf8(request.clone()).unwrap();
+            bytes.extend(request.replace("TARGET", &nth.to_string()).into_bytes());
+            expected.push((format!("/{nth}").parse().unwrap(), *note));
+        }
+        // hyper takes no more after such a head.
+        let last = expected.iter().position(|(_, note)| *note == Framing::Both);
+        expected.truncate(last.map_or(expected.len(), |last| last + 1));
+        prop_assert_eq!(serve(&cut(&bytes, &shares)).asked, expected);
+    }
+
+    /// Of bytes at random hyper itself tells: it ends a connection after a head that said its
+    /// length twice, and nothing else here has it do so.
+    #[test]
+    fn note_is_what_hyper_found(
+        soup in vec(select(SOUP.to_vec()), 0..40),
+        shares in vec(any::<u16>(), 0..6),
+    ) {
+        let served = serve(&cut(soup.concat().as_bytes(), &shares));
+        let answered = String::from_utf8_lossy(&served.answered);
+        let heads: Vec<_> = answered.split("x-note: ").skip(1).collect();
+        // A body that breaks takes an answer with it that was not sent yet.
+        prop_assert!(heads.len() <= served.asked.len() && served.asked.len() <= heads.len() + 1);
+        let unknown = |(_, note): &(Uri, Framing)| *note == Framing::Unknown;
+        prop_assert!(!served.asked.iter().any(unknown), "{soup:?}");
+        for (head, (target, note)) in heads.iter().zip(&served.asked) {
+            let head = head.split("\r\n\r\n").next().unwrap_or_default();
+            let both = head.contains("connection: close");
+            let found = if both { Framing::Both } else { Framing::AsShown };
+            prop_assert_eq!(*note, found, "{}: {:?}", target, soup);
+        }
+    }
+}
+
+const SOUP: [&str; 24] = [
+    "GET / HTTP/1.1\r\n",
+    "GET / HTTP/1.1\r\n",
+    "GET / HTTP/1.1\n",
+    "GET / HTTP/1.1\r\n\r\n",
+    "\r\n",
+    "\r\n",
+    "\r\n",
+    "\n",
+    "\r",
+    "0\r\n\r\n",
+    "0\r\n",
+    "3\r\nabc\r\n",
+    "3;x\r\n",
+    "Content-Length: 3\r\n",
+    "Content-Length: 3\n",
+    "Content-Length: 0\r\n",
+    "Transfer-Encoding: chunked\r\n",
+    "Transfer-Encoding: chunked\n",
+    "X: 1\r\n",
+    "X: 1\n",
+    " ",
+    "abc",
+    "Content-Length",
+    ":",
+];

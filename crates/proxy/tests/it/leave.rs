@@ -1,0 +1,71 @@
+//! A request to leave HTTP that is refused ends its connection: what follows it is no request.
+
+use crate::support::{Backend, Front};
+
+const AHEAD: &str = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
+const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+
+/// Fails unless the next that the backend sees is what is sent now.
+async fn untouched(backend: &Backend, front: &Front) {
+    let mut next = front.connect().await;
+    next.send("GET /next HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let (_, first) = backend.answer(OK).await;
+    assert!(first.starts_with("GET /next "), "{first}");
+}
+
+#[tokio::test]
+async fn refused_here_what_was_sent_ahead_is_no_request() {
+    for ask in [
+        "CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\n\r\n",
+    ] {
+        let backend = Backend::bind().await;
+        let front = Front::before(&backend);
+        let mut client = front.connect().await;
+        client.send(&format!("{ask}{AHEAD}")).await;
+        let answer = client.end().await;
+        assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
+        untouched(&backend, &front).await;
+    }
+}
+
+#[tokio::test]
+async fn refused_behind_what_was_sent_ahead_is_no_request() {
+    for ask in [
+        "Connection: Upgrade\r\nUpgrade: tcp\r\n",
+        "Connection: Upgrade\r\nUpgrade: h2c, websocket\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+        "Upgrade: websocket\r\n",
+    ] {
+        let backend = Backend::bind().await;
+        let front = Front::before(&backend);
+        let mut client = front.connect().await;
+        client
+            .send(&format!("GET / HTTP/1.1\r\nHost: a\r\n{ask}\r\n{AHEAD}"))
+            .await;
+        let (upstream, head) = backend.answer(OK).await;
+        assert!(head.starts_with("GET / "), "{head}");
+        let answer = client.end().await;
+        assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
+        drop(upstream);
+        untouched(&backend, &front).await;
+    }
+}
+
+#[tokio::test]
+async fn offer_of_h2c_costs_no_connection() {
+    let backend = Backend::bind().await;
+    let front = Front::before(&backend);
+    let mut client = front.connect().await;
+    let ask = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n";
+    client
+        .send(&format!("GET /1 HTTP/1.1\r\nHost: a\r\n{ask}\r\n"))
+        .await;
+    let (mut upstream, _) = backend.answer(OK).await;
+    client.until("ok").await;
+    client.send("GET /2 HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert!(upstream.head().await.starts_with("GET /2 "));
+}
