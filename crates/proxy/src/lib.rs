@@ -39,11 +39,13 @@
 //!   versions are those axum brings, so that one of each is built. A WebSocket library would bring
 //!   these same three, and a frame codec that a tunnel has no use for.
 
+mod forbidden;
 mod forward;
 mod serve;
 mod tunnels;
 mod upstream;
 
+pub use forbidden::ForbiddenAddress;
 pub use forward::{Proxy, ProxyBody, ProxyFuture, ProxyOptions, RequestError, UpstreamError};
 pub use serve::{Drained, HttpService, Protocols, ServeOptions, Workers, listen, serve, workers};
 pub use tunnels::Tunnels;

@@ -1,8 +1,10 @@
 //! The one server that requests are sent on to.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, net::IpAddr, str::FromStr};
 
 use http::uri::{Authority, InvalidUri, PathAndQuery, Scheme, Uri};
+
+use crate::ForbiddenAddress;
 
 /// The server behind: `http://host:port`. The port is 80 where none is given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +16,14 @@ pub struct Upstream {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum UpstreamParseError {
+    /// Its address is never an upstream's.
+    #[error("`{given}` cannot be an upstream: {source}")]
+    Forbidden {
+        /// What was given.
+        given: String,
+        /// The address, and why.
+        source: ForbiddenAddress,
+    },
     /// It is no URL.
     #[error("`{given}` is no URL: {source}")]
     Invalid {
@@ -94,8 +104,23 @@ impl FromStr for Upstream {
         if uri.path() != "/" || uri.query().is_some() || given.contains('#') {
             return Err(Error::Path { given: owned() });
         }
-        Ok(Self { authority })
+        match literal(&authority).and_then(ForbiddenAddress::of) {
+            Some(source) => Err(Error::Forbidden {
+                given: owned(),
+                source,
+            }),
+            None => Ok(Self { authority }),
+        }
     }
+}
+
+/// The host, where it is an address. What else stands for one (`0xa9fea9fe`) is resolved like a name.
+fn literal(authority: &Authority) -> Option<IpAddr> {
+    let host = authority.host();
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
+    bare.unwrap_or(host).parse().ok()
 }
 
 impl fmt::Display for Upstream {
@@ -115,6 +140,8 @@ mod tests {
             ("http://127.0.0.1:5000/", "http://127.0.0.1:5000"),
             ("http://app", "http://app"),
             ("HTTP://[::1]:80", "http://[::1]:80"),
+            ("http://10.0.0.1:80", "http://10.0.0.1:80"),
+            ("http://169.254.app.example", "http://169.254.app.example"),
         ] {
             assert_eq!(given.parse::<Upstream>().unwrap().to_string(), shown);
         }
@@ -137,6 +164,17 @@ mod tests {
             ("http://app:80/?q", "must end"),
             ("http://app:80?q", "must end"),
             ("http://app:80#top", "must end"),
+            (
+                "http://169.254.169.254",
+                "`http://169.254.169.254` cannot be an upstream: 169.254.169.254 is never",
+            ),
+            ("http://169.254.169.254:80/", "link-local"),
+            ("http://[fe80::1]:80", "link-local"),
+            ("http://[::ffff:169.254.169.254]", "link-local"),
+            ("http://[fd00:ec2::254]", "AWS"),
+            ("http://100.100.100.200:80", "Alibaba"),
+            ("http://168.63.129.16", "Azure"),
+            ("http://[ff02::1]:80", "multicast"),
         ] {
             let error = given.parse::<Upstream>().unwrap_err().to_string();
             assert!(error.contains(reason), "{given}: {error}");

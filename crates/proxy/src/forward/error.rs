@@ -7,6 +7,7 @@ use http::{Response, StatusCode, header::CONTENT_TYPE};
 use hyper_util::client::legacy;
 
 use super::body::ProxyBody;
+use crate::forbidden::ForbiddenAddress;
 
 type Source = Box<dyn Error + Send + Sync>;
 
@@ -59,6 +60,9 @@ pub enum UpstreamError {
     /// It did not accept the connection in time.
     #[error("the server behind did not accept the connection in time")]
     ConnectTimeout(#[source] Source),
+    /// Its name leads to no address but some that are never an upstream's.
+    #[error("the server behind is where no upstream may be")]
+    Forbidden(#[source] ForbiddenAddress),
     /// It answered a WebSocket handshake with success that opens no WebSocket.
     #[error("the server behind answered a WebSocket handshake with {0}")]
     NotSwitched(StatusCode),
@@ -124,6 +128,7 @@ impl UpstreamError {
             Self::ConnectTimeout(_) | Self::Silent(_) => StatusCode::GATEWAY_TIMEOUT,
             Self::Broken(_)
             | Self::Connect(_)
+            | Self::Forbidden(_)
             | Self::NotSwitched(_)
             | Self::Unasked
             | Self::WrongAccept
@@ -163,7 +168,10 @@ impl Failure {
 
 impl From<legacy::Error> for Failure {
     fn from(error: legacy::Error) -> Self {
-        if error.is_connect() && any_source::<io::Error>(&error, is_timeout) {
+        let forbidden = sources(&error).find_map(|source| source.downcast_ref());
+        if let Some(forbidden) = forbidden {
+            UpstreamError::Forbidden(*forbidden).into()
+        } else if error.is_connect() && any_source::<io::Error>(&error, is_timeout) {
             UpstreamError::ConnectTimeout(error.into()).into()
         } else if error.is_connect() {
             UpstreamError::Connect(error.into()).into()

@@ -15,6 +15,7 @@ mod forwarded;
 mod headers;
 mod offer;
 mod request;
+mod resolve;
 mod service;
 mod trailers;
 mod tunnel;

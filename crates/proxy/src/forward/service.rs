@@ -29,6 +29,7 @@ use super::{
     error::{Failure, RequestError, UpstreamError},
     headers::strip_hop,
     request::readdress,
+    resolve::Resolver,
     tunnel::tunnel,
     upload::Upload,
     websocket::{Answer, Handshake},
@@ -52,7 +53,7 @@ pub struct Proxy(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     upstream: Upstream,
-    client: Client<HttpConnector, Upload>,
+    client: Client<HttpConnector<Resolver>, Upload>,
     head_timeout: Duration,
     tunnels: Tunnels,
 }
@@ -120,7 +121,7 @@ impl ProxyOptions {
 impl Proxy {
     /// A proxy with a pool of its own, that counts the WebSockets it opens in `tunnels`.
     pub fn new(upstream: Upstream, options: &ProxyOptions, tunnels: Tunnels) -> Self {
-        let mut connector = HttpConnector::new();
+        let mut connector = HttpConnector::new_with_resolver(Resolver::new());
         connector.set_connect_timeout(Some(options.connect_timeout));
         connector.set_nodelay(true);
         connector.set_keepalive(Some(KEEP_ALIVE_PROBES));

@@ -67,6 +67,25 @@ async fn unknown_name_is_502() {
 }
 
 #[tokio::test]
+async fn name_of_a_metadata_service_is_502() {
+    // No network is asked: the system's resolver itself takes this number for 169.254.169.254.
+    let url = "http://2852039166:80";
+    let front = Setup::default().before(url);
+    let mut client = front.connect().await;
+    client.send(GET).await;
+    let answer = client.until("may be\n").await;
+    assert!(
+        answer.starts_with("HTTP/1.1 502 Bad Gateway\r\n"),
+        "{answer}"
+    );
+    let logged = logged(url);
+    assert!(
+        logged.contains("169.254.169.254 is never an upstream: "),
+        "{logged}"
+    );
+}
+
+#[tokio::test]
 async fn broken_answer_is_502() {
     for answer in ["", "HTTP/1.1 20", "nonsense\r\n\r\n"] {
         let backend = Backend::bind().await;

@@ -1,0 +1,162 @@
+//! Where the name of an upstream leads.
+
+use std::{
+    error::Error,
+    net::SocketAddr,
+    pin::Pin,
+    task::{Context, Poll},
+    vec,
+};
+
+use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
+use tower_service::Service;
+use tracing::debug;
+
+use crate::forbidden::ForbiddenAddress;
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// A resolver that leaves out addresses that are never an upstream. Where none is left, that is an
+/// error.
+///
+/// It is asked for each connection, so a name cannot come to mean another server later on. A literal
+/// is not resolved: [`Upstream`](crate::Upstream) has judged it.
+#[derive(Clone, Debug)]
+pub(super) struct Resolver<R = GaiResolver>(R);
+
+// === impl Resolver ===
+
+impl Resolver {
+    /// Asks the system.
+    pub(super) fn new() -> Self {
+        Self(GaiResolver::new())
+    }
+}
+
+impl<R> Service<Name> for Resolver<R>
+where
+    R: Service<Name, Response: Iterator<Item = SocketAddr>, Error: Into<BoxError>>,
+    R::Future: Send + 'static,
+{
+    type Response = vec::IntoIter<SocketAddr>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.0.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        let resolved = self.0.call(name);
+        Box::pin(async move { Ok(screen(resolved.await.map_err(Into::into)?)?.into_iter()) })
+    }
+}
+
+fn screen(addrs: impl Iterator<Item = SocketAddr>) -> Result<Vec<SocketAddr>, ForbiddenAddress> {
+    let mut forbidden = None;
+    let left: Vec<_> = addrs
+        .filter(|addr| match ForbiddenAddress::of(addr.ip()) {
+            Some(found) => {
+                debug!(target: "gabion::proxy", "{found}");
+                forbidden = Some(found);
+                false
+            }
+            None => true,
+        })
+        .collect();
+    match forbidden {
+        Some(forbidden) if left.is_empty() => Err(forbidden),
+        _ => Ok(left),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        convert::Infallible,
+        future::{Ready, ready},
+    };
+
+    use bytes::Bytes;
+    use http::Uri;
+    use http_body_util::Empty;
+    use hyper_util::{
+        client::legacy::{self, Client, connect::HttpConnector},
+        rt::TokioExecutor,
+    };
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+
+    use super::*;
+    use crate::forward::error::{Failure, UpstreamError};
+
+    /// Every name leads there.
+    #[derive(Clone)]
+    struct Fixed(&'static [&'static str]);
+
+    impl Service<Name> for Fixed {
+        type Response = vec::IntoIter<SocketAddr>;
+        type Error = Infallible;
+        type Future = Ready<Result<Self::Response, Infallible>>;
+
+        fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _name: Name) -> Self::Future {
+            let addrs = self
+                .0
+                .iter()
+                .map(|addr| SocketAddr::new(addr.parse().unwrap(), 0));
+            ready(Ok(addrs.collect::<Vec<_>>().into_iter()))
+        }
+    }
+
+    async fn ask(addrs: &'static [&'static str], port: u16) -> Result<u16, legacy::Error> {
+        let connector = HttpConnector::new_with_resolver(Resolver(Fixed(addrs)));
+        let client: Client<_, Empty<Bytes>> =
+            Client::builder(TokioExecutor::new()).build(connector);
+        let target: Uri = format!("http://app.example:{port}/").parse().unwrap();
+        Ok(client.get(target).await?.status().as_u16())
+    }
+
+    #[tokio::test]
+    async fn name_that_leads_nowhere_else_is_an_error_that_says_where() {
+        for addrs in [
+            &["169.254.169.254"][..],
+            &["fe80::1", "fd00:ec2::254", "::ffff:169.254.169.254"],
+        ] {
+            let failure = Failure::from(ask(addrs, 80).await.unwrap_err());
+            let Failure::Upstream(UpstreamError::Forbidden(forbidden)) = &failure else {
+                panic!("{failure:?}");
+            };
+            assert_eq!(
+                forbidden.addr(),
+                addrs[addrs.len() - 1].parse::<std::net::IpAddr>().unwrap()
+            );
+            let reasons = failure.reasons().to_string();
+            assert!(
+                reasons.contains("is never an upstream: a link-local"),
+                "{reasons}"
+            );
+            assert_eq!(failure.answer().status(), 502);
+        }
+    }
+
+    #[tokio::test]
+    async fn name_that_leads_elsewhere_too_goes_there() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = async {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            assert_ne!(socket.read(&mut [0; 1024]).await.unwrap(), 0);
+            let answer = b"HTTP/1.1 204 No Content\r\n\r\n";
+            socket.write_all(answer).await.unwrap();
+            socket
+        };
+        let (status, _socket) = tokio::join!(ask(&["169.254.169.254", "127.0.0.1"], port), server);
+        assert_eq!(status.unwrap(), 204);
+    }
+}
