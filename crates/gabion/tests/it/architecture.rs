@@ -122,7 +122,7 @@ fn swapped_pointers_stand_in_policy_only() {
 fn escapes_are_decoded_in_the_path_room_only() {
     let decoders = [
         "to_digit(16)",
-        ", 16)",
+        "from_str_radix",
         "percent_decode",
         "percent_encoding",
         "urlencoding",

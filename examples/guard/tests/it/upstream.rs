@@ -50,11 +50,10 @@ async fn request_never_picks_the_upstream() {
     let guard = Guard::start(&["--upstream", &behind.url()]).await;
     let elsewhere = other.addr();
     let mut wire = guard.connect().await;
-    let answer = wire
-        .get(&format!("http://{elsewhere}/absolute?q"), "")
-        .await
-        .unwrap();
-    assert_eq!(answer.status, 200);
+    let absolute =
+        format!("GET http://{elsewhere}/absolute?q HTTP/1.1\r\nHost: {elsewhere}\r\n\r\n");
+    wire.send(absolute.as_bytes()).await;
+    assert_eq!(wire.answer("GET").await.unwrap().status, 200);
     let seen = behind.take();
     assert_eq!(seen.len(), 1);
     assert_eq!(seen[0].target, "/absolute?q");
