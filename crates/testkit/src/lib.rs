@@ -22,6 +22,8 @@ mod skip;
 mod vectors;
 #[cfg(feature = "servers")]
 mod wire;
+#[cfg(feature = "servers")]
+mod wire2;
 
 #[cfg(feature = "servers")]
 pub use behind::{Behind, Seen};
@@ -32,3 +34,5 @@ pub use skip::{program, shared};
 pub use vectors::{rows, unescape};
 #[cfg(feature = "servers")]
 pub use wire::{Answer, Wire};
+#[cfg(feature = "servers")]
+pub use wire2::{Fate2, Wire2};
