@@ -157,6 +157,8 @@ fn clean_request_allocates_nothing() {
         direct("203.0.113.9"),
         direct("2001:db8::1"),
         direct("::ffff:203.0.113.9"),
+        direct("203.0.113.9").header("my_header", "1"),
+        direct("203.0.113.9").header("expect", "100-continue"),
         direct("203.0.113.9")
             .method("POST")
             .header("content-length", "5"),

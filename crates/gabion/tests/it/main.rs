@@ -42,6 +42,8 @@ mod probe_that_got_somewhere_is_told;
 mod real_log;
 mod real_log_scored;
 mod reload_keeps_old_on_error;
+mod sanity_table;
+mod sanity_upgrade;
 mod scanner_is_scored;
 mod state_survives_reload;
 mod support;
