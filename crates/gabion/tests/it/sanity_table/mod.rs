@@ -14,10 +14,6 @@ use gabion_testkit::Recorder;
 use crate::support::sockets::{Front, builder, rule_of};
 use strict::{Seen, Strict};
 
-/// Whether guard's accept loop tells of `Content-Length` beside `Transfer-Encoding`. Where it does
-/// not, hyper makes one framing of the two before anybody sees them: those rows pass, mended.
-const BOTH_IS_SEEN: bool = false;
-
 /// A guard that judges by the head alone, and a server that takes it at its word.
 struct Place {
     front: Front,
