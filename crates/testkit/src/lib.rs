@@ -15,6 +15,7 @@
 #[cfg(feature = "servers")]
 mod behind;
 mod clock;
+#[cfg(feature = "laws")]
 pub mod laws;
 mod recorder;
 mod request;

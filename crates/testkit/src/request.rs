@@ -6,7 +6,7 @@ use std::{
 };
 
 use gabion_core::{ClientIp, ClientRules, Facts, Framing, Head, Now, PeerAddr};
-use http::{HeaderMap, HeaderName, Method, Uri, Version, header::HOST};
+use http::{HeaderMap, HeaderName, Method, Request, Uri, Version, header::HOST};
 
 /// A head that owns its parts, for inspectors that are asked without a service around them.
 #[derive(Clone, Debug)]
@@ -15,6 +15,7 @@ pub struct HeadOf {
     uri: Uri,
     version: Version,
     headers: HeaderMap,
+    framing: Framing,
     peer: PeerAddr,
     now: Now,
 }
@@ -40,8 +41,22 @@ impl HeadOf {
             uri: target.parse().unwrap(),
             version: Version::HTTP_11,
             headers,
+            framing: Framing::AsShown,
             peer: peer("203.0.113.9"),
             now: Now::new(Duration::ZERO, UNIX_EPOCH),
+        }
+    }
+
+    /// The head of `request`, from 203.0.113.9, at the beginning of time.
+    pub fn of<B>(request: Request<B>) -> Self {
+        let (parts, _) = request.into_parts();
+        Self {
+            method: parts.method,
+            uri: parts.uri,
+            version: parts.version,
+            headers: parts.headers,
+            framing: parts.extensions.get().copied().unwrap_or_default(),
+            ..Self::get("/")
         }
     }
 
@@ -84,7 +99,7 @@ impl HeadOf {
             version: self.version,
             headers: &self.headers,
             protocol: None,
-            framing: Framing::AsShown,
+            framing: self.framing,
         };
         Facts::resolve(head, self.peer, rules, self.now)
     }

@@ -6,7 +6,8 @@ use std::{
     str,
 };
 
-/// Splits a list header at its commas, last element first, minding quotes (RFC 9110, 5.6.4).
+/// Splits a list header at its commas, last element first, minding quotes and what is escaped in
+/// them (RFC 9110, 5.6.4).
 ///
 /// The right end is what the nearest hop wrote, so reading starts there: a quote left open by a
 /// stranger at the left end cannot swallow it.
@@ -28,12 +29,18 @@ fn last_comma(line: &[u8]) -> Option<usize> {
     let mut quoted = false;
     for (at, &byte) in line.iter().enumerate().rev() {
         match byte {
-            b'"' => quoted = !quoted,
+            b'"' if !is_escaped(line, at) => quoted = !quoted,
             b',' if !quoted => return Some(at),
             _ => {}
         }
     }
     None
+}
+
+/// Whether an odd number of backslashes stands before `at`.
+fn is_escaped(line: &[u8], at: usize) -> bool {
+    let before = line.get(..at).unwrap_or_default().iter().rev();
+    before.take_while(|&&byte| byte == b'\\').count() % 2 == 1
 }
 
 /// Reads one hop of `X-Forwarded-For`: an address, with or without port, brackets or quotes.

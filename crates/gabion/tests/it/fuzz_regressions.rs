@@ -1,21 +1,8 @@
 //! What fuzzing starts from, and what it ever found, keeps to the laws.
 
-use std::{fs, path::Path, str};
+use std::{fs, path::Path};
 
-use gabion_testkit::laws;
-
-type Law = fn(&[u8]);
-
-/// Each target with the law that it asks.
-const TARGETS: [(&str, Law); 2] = [
-    ("path_views", laws::path_views),
-    ("policy_document", |text| {
-        // The target is only given texts.
-        if let Ok(text) = str::from_utf8(text) {
-            laws::policy_document(text);
-        }
-    }),
-];
+use gabion_testkit::laws::{Law, TARGETS};
 
 fn fuzz() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz"))

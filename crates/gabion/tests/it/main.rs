@@ -24,6 +24,7 @@ mod foreign_host_gets_421;
 mod forwards_one_spelling;
 mod fuzz_regressions;
 mod inner_services;
+mod laws;
 mod layers_alone;
 mod limit_behind_proxies_and_keys;
 mod limit_memory_is_bounded;

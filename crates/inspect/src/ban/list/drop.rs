@@ -25,7 +25,7 @@ pub(super) fn networks(text: &str) -> Result<Vec<&str>, Refusal> {
         if line.trim_ascii().is_empty() {
             continue;
         }
-        match serde_json::from_str(line).map_err(|error| json::refuse(index, &error))? {
+        match serde_json::from_str(line).map_err(|error| json::refuse(line, index, &error))? {
             Line::Network(network) => networks.push(network),
             Line::Metadata => {}
         }

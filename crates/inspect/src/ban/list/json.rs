@@ -28,7 +28,7 @@ pub(super) fn read(text: &str) -> Result<Entries, Refusal> {
     let Some(keys) = Deserializer::from_str(text).into_iter::<Keys>().next() else {
         return Ok(Entries::default());
     };
-    let networks = match keys.map_err(|error| refuse(0, &error))? {
+    let networks = match keys.map_err(|error| refuse(text, 0, &error))? {
         Keys { cidr: Some(_), .. } => drop::networks(text),
         Keys {
             ipv6_prefixes: Some(_),
@@ -44,15 +44,19 @@ pub(super) fn read(text: &str) -> Result<Entries, Refusal> {
 
 /// Reads the one object of `text`.
 pub(super) fn object<'t, T: Deserialize<'t>>(text: &'t str) -> Result<T, Refusal> {
-    serde_json::from_str(text).map_err(|error| refuse(0, &error))
+    serde_json::from_str(text).map_err(|error| refuse(text, 0, &error))
 }
 
 /// What the reader of JSON says, and where, of a text that begins `above` lines below the first.
-pub(super) fn refuse(above: usize, error: &Error) -> Refusal {
+pub(super) fn refuse(text: &str, above: usize, error: &Error) -> Refusal {
     let said = error.to_string();
     let (said, _place) = said.rsplit_once(" at line ").unwrap_or((&said, ""));
-    let (line, column) = (error.line(), error.column());
-    let at = At::new(above + line.saturating_sub(1), column.saturating_sub(1));
+    let line = error.line().saturating_sub(1);
+    let read = text.split('\n').nth(line).unwrap_or_default();
+    // It counts bytes.
+    let before = read.floor_char_boundary(error.column().saturating_sub(1));
+    let column = read.get(..before).map_or(0, |read| read.chars().count());
+    let at = At::new(above + line, column);
     at.refuse(ListProblem::Json(Evidence::of(said.as_bytes())))
 }
 

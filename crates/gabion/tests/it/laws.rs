@@ -1,0 +1,124 @@
+//! What fuzzing asks holds here too, for what is near to its seeds: each is cut, pasted and torn
+//! in a few places.
+
+use std::fs;
+
+use gabion_testkit::laws::TARGETS;
+use proptest::{collection::vec, prelude::*, sample::Index, test_runner::Config};
+
+/// What a stranger or a slip puts into an input, whatever it is an input of.
+const SCRAPS: [&[u8]; 46] = [
+    b"",
+    b"\n",
+    b"\r\n",
+    b"\n\n",
+    b" ",
+    b"\t",
+    b"\0",
+    b"\x01",
+    b"\x7f",
+    b"\xff",
+    b"\xc3\xa9",
+    b"\"",
+    b",",
+    b";",
+    b":",
+    b"=",
+    b"#",
+    b"/",
+    b"\\",
+    b"//",
+    b"/./",
+    b"/../",
+    b"..;/",
+    b"%2e",
+    b"%2f",
+    b"%25",
+    b"%00",
+    b"%",
+    b"%c0%ae",
+    b".php",
+    b"/.env",
+    b"?",
+    b"*",
+    b"@",
+    b"[",
+    b"]",
+    b"{",
+    b"}",
+    b"10.0.0.1",
+    b"203.0.113.7",
+    b"::ffff:10.0.0.1",
+    b"/0",
+    b"-",
+    b"host: b\r\n",
+    b"content-length: 1\r\n",
+    b"transfer-encoding: chunked\r\n",
+];
+
+/// Where an edit is, how much it cuts, what it puts there.
+type Edit = (Index, usize, Vec<u8>);
+
+fn edits() -> impl Strategy<Value = Vec<Edit>> {
+    let known = prop::sample::select(&SCRAPS[..]).prop_map(<[u8]>::to_vec);
+    let scraps = prop_oneof![8 => known, 1 => vec(any::<u8>(), 1..4)];
+    vec((any::<Index>(), 0_usize..12, scraps), 0..6)
+}
+
+fn edited(mut input: Vec<u8>, edits: Vec<Edit>) -> Vec<u8> {
+    for (at, cut, scrap) in edits {
+        let start = at.index(input.len() + 1);
+        let end = input.len().min(start + cut);
+        input.splice(start..end, scrap);
+    }
+    input
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test reads its inputs")]
+fn seeds(target: &str) -> Vec<Vec<u8>> {
+    let folder = format!("{}/../../fuzz/seeds/{target}", env!("CARGO_MANIFEST_DIR"));
+    let files = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{folder}: {error}"));
+    let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+    files.sort_unstable();
+    files.iter().map(|file| fs::read(file).unwrap()).collect()
+}
+
+/// Asks the law of `target` of so many inputs.
+#[track_caller]
+fn holds_near_seeds(target: &str, cases: u32) {
+    let (_, law) = TARGETS.iter().find(|(name, _)| *name == target).unwrap();
+    let seeds = seeds(target);
+    proptest!(Config { cases, failure_persistence: None, ..Config::default() }, |(seed: Index, edits in edits())| {
+        law(&edited(seed.get(&seeds).clone(), edits));
+    });
+}
+
+macro_rules! laws {
+    ($($target:ident: $cases:literal;)*) => {
+        /// The laws that are asked here.
+        const ASKED: &[&str] = &[$(stringify!($target)),*];
+
+        $(
+            #[test]
+            fn $target() {
+                holds_near_seeds(stringify!($target), $cases);
+            }
+        )*
+    };
+}
+
+laws! {
+    chain: 300;
+    client_identity: 4000;
+    cost: 100;
+    limits: 1000;
+    list_files: 1000;
+    path_views: 2000;
+    policy_document: 500;
+    sanity_heads: 4000;
+}
+
+#[test]
+fn every_law_is_asked() {
+    assert_eq!(ASKED, TARGETS.map(|(target, _)| target));
+}

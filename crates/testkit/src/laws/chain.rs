@@ -1,0 +1,241 @@
+//! Laws of the whole chain.
+
+use std::{slice, sync::Arc, time::Duration};
+
+use arbitrary::Arbitrary;
+use gabion_core::{
+    Bans as _, Denial, Explanation, Inspect as _, Mode, Offence, RuleId, Snapshot, Source as _,
+    Trace, Verdict,
+};
+use gabion_inspect::{Deny, DenyRule, Network, Sanity, Then};
+use gabion_policy::{Document, Live, Options, State};
+
+use super::head;
+use crate::{HeadOf, Recorder};
+
+/// A policy, deny rules on top of it, and a request.
+#[derive(Arbitrary, Clone, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "an input, read from bytes")]
+pub struct Ask<'i> {
+    /// The policy, as [`POLICIES`] counts them.
+    pub policy: u8,
+    /// Who asks, as [`PEERS`] counts them.
+    pub peer: u8,
+    /// Rules, one a line, such as `names .env`; an empty line; the head.
+    pub text: &'i [u8],
+}
+
+/// How many rules are added at most.
+const ADDED: usize = 8;
+
+const PEERS: [&str; 6] = [
+    "203.0.113.9",
+    "198.51.100.7",
+    "192.0.2.7",
+    "10.0.0.1",
+    "2001:db8::9",
+    "127.0.0.1",
+];
+
+const POLICIES: [&str; 4] = [
+    "version = 1",
+    r#"
+    version = 1
+    [client]
+    trusted_proxies = ["10.0.0.0/8"]
+    [allow]
+    networks = ["192.0.2.7"]
+    paths = ["/open"]
+    [ban]
+    networks = ["198.51.100.0/24", "2001:db8::/64"]
+    [[deny]]
+    id = "php"
+    extensions = ["php", "phtml"]
+    [[deny]]
+    id = "dotfiles"
+    names = [".env", ".git"]
+    then = "ban 1h"
+    [[deny]]
+    id = "watched"
+    prefix = "/public"
+    mode = "observe"
+    "#,
+    r#"
+    version = 1
+    mode = "observe"
+    [server]
+    hosts = ["localhost", "*.example"]
+    [ban]
+    networks = ["198.51.100.0/24"]
+    [[deny]]
+    id = "admin"
+    prefix = "/admin"
+    mode = "enforce"
+    [[deny]]
+    id = "script"
+    regex = "(?i)\\.(php|asp)x?$"
+    then = "404"
+    [[limit]]
+    id = "login"
+    paths = ["/login"]
+    rate = "1/m"
+    mode = "enforce"
+    [scan]
+    "#,
+    r#"
+    version = 1
+    packs = ["never"]
+    observe = ["scanners"]
+    [client]
+    trusted_proxies = ["10.0.0.0/8"]
+    header = "forwarded"
+    [server]
+    hosts = ["localhost"]
+    [[limit]]
+    id = "costly"
+    key = ["header:x-key", "client"]
+    rate = "2/s"
+    cost = 2
+    mode = "enforce"
+    "#,
+];
+
+/// What a chain says of one request: its verdict, and what it would have denied.
+type Said = (Verdict, Vec<Denial>);
+
+/// Judging any request by any of these policies ends without a panic, and
+/// 1. it is judged alike by the same policy with the same state behind it, and explained so;
+/// 2. more deny rules never allow more: what is denied stays denied, what is allowed allowed;
+/// 3. where everything observes, nothing is refused;
+/// 4. who is allowed is refused for nothing but a malformed head, and then for that.
+///
+/// # Panics
+///
+/// Where a law is broken.
+pub fn chain(ask: &Ask<'_>) {
+    let (rules, bytes) = split(ask.text);
+    let Some(head) = head::of(bytes) else {
+        return;
+    };
+    let peer = PEERS[usize::from(ask.peer) % PEERS.len()];
+    let head = head.from(peer);
+    let base = POLICIES[usize::from(ask.policy) % POLICIES.len()];
+    let base = Document::parse(base, "base.toml").expect("a policy that stands here");
+    let before = judge(&base, &head);
+    assert_eq!(judge(&base, &head), before, "1: judged again");
+    assert_eq!(explain(&base, &head), before.0, "1: explained");
+
+    let mut more = base.clone();
+    more.deny.extend(rules);
+    let after = judge(&more, &head);
+    if before.0.refuses() {
+        assert!(after.0.refuses(), "2: {} became {}", before.0, after.0);
+    }
+    if let Verdict::Allow(_) = before.0 {
+        assert_eq!(after.0, before.0, "2");
+    }
+
+    let (verdict, observed) = judge(&observing(more.clone()), &head);
+    assert!(!verdict.refuses(), "3: {verdict}");
+    let told = after.0.refuses() && !matches!(verdict, Verdict::Allow(_));
+    assert!(
+        !told || !observed.is_empty(),
+        "3: nothing is told of {}",
+        after.0
+    );
+    allowing(more, &head);
+}
+
+/// Law 4, for a client that is banned for a time.
+fn allowing(mut document: Document, head: &HeadOf) {
+    let snapshot = compile(&document, &State::with_capacity(4));
+    let facts = head.facts(&snapshot.client);
+    let client = facts.client;
+    if !client.may_be_allowed() {
+        return;
+    }
+    let network = client.addr().to_string().parse().expect("an address");
+    // A policy that bans whom it allows is refused.
+    let bans = |network: &Network| network.net().contains(&client.addr());
+    document.ban.networks.retain(|network| !bans(network));
+    document.allow.networks.push(network);
+    let state = State::with_capacity(4);
+    let offence = Offence::certain(RuleId::builtin("law"), Duration::from_secs(60));
+    state.bans().ban(&client, &offence, facts.now);
+
+    let allowing = compile(&document, &state);
+    let verdict = allowing.chain.inspect(&facts, &mut Trace::new(&facts));
+    let mode = document.mode();
+    match Sanity::new(mode).inspect(&facts, &mut Trace::new(&facts)) {
+        Verdict::Deny(malformed) if mode == Mode::Enforce => {
+            assert_eq!(verdict, malformed.into(), "4");
+        }
+        _ => assert!(matches!(verdict, Verdict::Allow(_)), "4: {verdict}"),
+    }
+}
+
+fn judge(document: &Document, head: &HeadOf) -> Said {
+    let snapshot = compile(document, &State::with_capacity(4));
+    let facts = head.facts(&snapshot.client);
+    let mut trace = Trace::new(&facts);
+    let verdict = snapshot.chain.inspect(&facts, &mut trace);
+    (verdict, trace.observed().to_vec())
+}
+
+fn explain(document: &Document, head: &HeadOf) -> Verdict {
+    let snapshot = compile(document, &State::with_capacity(4));
+    let facts = head.facts(&snapshot.client);
+    let mut steps = Explanation::default();
+    snapshot
+        .chain
+        .explain(&facts, &mut Trace::new(&facts), &mut steps)
+}
+
+fn compile(document: &Document, state: &State) -> Arc<Snapshot> {
+    let options = Options::new(Arc::new(Recorder::default())).with_state(state.clone());
+    let live = Live::from_document(&document.to_string(), "policy.toml", options);
+    live.unwrap_or_else(|error| panic!("{error}")).current()
+}
+
+/// The same policy, where no rule acts.
+fn observing(mut document: Document) -> Document {
+    document.mode = Some(Mode::Observe);
+    for rule in &mut document.deny {
+        rule.mode = None;
+    }
+    for limit in &mut document.limit {
+        limit.mode = None;
+    }
+    document
+}
+
+/// The rules that can be compiled, and the head.
+fn split(text: &[u8]) -> (Vec<DenyRule>, &[u8]) {
+    let end = text.windows(2).position(|pair| pair == b"\n\n");
+    let Some(end) = end else {
+        return (Vec::new(), text);
+    };
+    let lines = str::from_utf8(&text[..end]).unwrap_or_default().lines();
+    let rules = lines.take(ADDED).enumerate().filter_map(|(index, line)| {
+        let rule = rule(index, line)?;
+        let alone = Deny::compile(slice::from_ref(&rule), Mode::Enforce, Duration::ZERO);
+        alone.is_ok().then_some(rule)
+    });
+    (rules.collect(), &text[end + 2..])
+}
+
+fn rule(index: usize, line: &str) -> Option<DenyRule> {
+    let (part, value) = line.split_once(' ')?;
+    let rule = DenyRule::new(format!("added-{index}"));
+    let rule = match part {
+        "exact" => rule.exact([value]),
+        "prefix" => rule.prefix([value]),
+        "names" => rule.names([value]),
+        "extensions" => rule.extensions([value]),
+        "regex" => rule.regex([value]),
+        "agents" => rule.agents([value]),
+        _ => return None,
+    };
+    let then = [Then::Forbid, Then::NotFound, Then::Ban(None)][index % 3];
+    Some(DenyRule { then, ..rule })
+}

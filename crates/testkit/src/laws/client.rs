@@ -1,0 +1,194 @@
+//! Laws of who the client is.
+
+use std::net::{IpAddr, SocketAddr};
+
+use arbitrary::Arbitrary;
+use gabion_core::{ClientIp, ClientRules, ForwardedBy, PeerAddr};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use ipnet::IpNet;
+
+use super::head;
+
+/// Who is at the other end, whom we listen to, and what is said.
+#[derive(Arbitrary, Clone, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "an input, read from bytes")]
+pub struct Claim<'i> {
+    /// The peer.
+    pub peer: IpAddr,
+    /// Whether the peer may speak for others.
+    pub is_trusted: bool,
+    /// The header that is listened to, as [`HEADERS`] counts them.
+    pub header: u8,
+    /// How many hops are counted off; none where it is zero.
+    pub hops: u8,
+    /// Whether clients have private addresses.
+    pub private: bool,
+    /// Header lines, each with its line end.
+    pub lines: &'i [u8],
+}
+
+const HEADERS: [ForwardedBy; 6] = [
+    ForwardedBy::XForwardedFor,
+    ForwardedBy::Forwarded,
+    ForwardedBy::CfConnectingIp,
+    ForwardedBy::TrueClientIp,
+    ForwardedBy::XRealIp,
+    ForwardedBy::CloudFrontViewerAddress,
+];
+
+/// Who may speak for others besides a trusted peer.
+const PROXIES: [&str; 3] = ["10.0.0.0/8", "192.0.2.0/24", "2001:db8:f::/48"];
+
+/// Where no client of the internet is: RFC 1122, 1918, 3927, 4193, 4291, 6598.
+const THIS_HOST: [&str; 4] = ["127.0.0.0/8", "0.0.0.0/32", "::1/128", "::/128"];
+const PRIVATE: [&str; 7] = [
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "169.254.0.0/16",
+    "100.64.0.0/10",
+    "fc00::/7",
+    "fe80::/10",
+];
+
+/// What a stranger writes to the left of what proxies write.
+const FORGED: [&str; 6] = [
+    "198.51.100.66",
+    "\"",
+    "10.0.0.66",
+    "for=198.51.100.66",
+    ",;=\"",
+    "\\\"\\",
+];
+
+/// Finding the client of any claim ends without a panic, and
+/// 1. what a peer says that is not trusted changes no client: it is the peer, and one from outside
+///    is held to the same whatever it says;
+/// 2. whoever can be banned is neither a proxy nor this host, nor private unless clients are;
+/// 3. a client that is not the peer stands in the header that is listened to;
+/// 4. what a stranger writes further left in a list changes no client that was found in it.
+///
+/// # Panics
+///
+/// Where a law is broken.
+pub fn client_identity(claim: &Claim<'_>) {
+    let Some(headers) = head::read_headers(&[claim.lines, b"\r\n"].concat()) else {
+        return;
+    };
+    let peer = PeerAddr::new(SocketAddr::new(claim.peer, 4711));
+    let (rules, trusted) = rules(claim, peer.addr());
+    let client = rules.resolve(peer, &headers);
+    let is_trusted = holds(&trusted, peer.addr());
+    assert_eq!(client.via_trusted(), is_trusted, "1");
+    if !is_trusted {
+        assert_eq!(
+            (client.addr(), client.is_forwarded()),
+            (peer.addr(), false),
+            "1"
+        );
+        let quiet = rules.resolve(peer, &HeaderMap::new());
+        let inside = holds(&nets(&THIS_HOST), peer.addr()) || holds(&nets(&PRIVATE), peer.addr());
+        assert!(inside || client == quiet, "1: {client:?}");
+    }
+
+    let addr = client.addr();
+    if client.exempt().is_none() {
+        assert_eq!(addr, addr.to_canonical(), "2");
+        let is_private = !claim.private && holds(&nets(&PRIVATE), addr);
+        let is_ours = holds(&trusted, addr) || holds(&nets(&THIS_HOST), addr);
+        assert!(!is_private && !is_ours, "2: {addr} could be banned");
+    }
+
+    let header = HEADERS[usize::from(claim.header) % HEADERS.len()];
+    if client.is_forwarded() {
+        let lines = headers.get_all(header.name()).iter();
+        let stands = lines.flat_map(addresses).any(|named| named == addr);
+        assert!(stands, "3: {addr} stands nowhere");
+    }
+    let is_list = matches!(header, ForwardedBy::XForwardedFor | ForwardedBy::Forwarded);
+    if is_list && claim.hops == 0 && client.is_forwarded() && !holds(&trusted, addr) {
+        keeps(client, header, &headers, |headers| {
+            rules.resolve(peer, headers)
+        });
+    }
+}
+
+fn rules(claim: &Claim<'_>, peer: IpAddr) -> (ClientRules, Vec<IpNet>) {
+    let mut trusted = nets(&PROXIES);
+    trusted.extend(claim.is_trusted.then(|| IpNet::from(peer)));
+    let header = HEADERS[usize::from(claim.header) % HEADERS.len()];
+    let rules = ClientRules::default()
+        .with_trusted(trusted.iter().copied())
+        .expect("no network here is the whole space")
+        .with_header(header)
+        .with_private_clients(claim.private);
+    match claim.hops.try_into() {
+        Ok(hops) => (rules.with_hops(hops), trusted),
+        Err(_) => (rules, trusted),
+    }
+}
+
+/// Law 4, for a line before the first and, unless a proxy left a quote open, for the beginning of
+/// the first.
+fn keeps(
+    client: ClientIp,
+    header: ForwardedBy,
+    headers: &HeaderMap,
+    resolve: impl Fn(&HeaderMap) -> ClientIp,
+) {
+    let name = HeaderName::from_static(header.name());
+    let lines: Vec<_> = headers.get_all(&name).iter().cloned().collect();
+    let Some((first, others)) = lines.split_first() else {
+        return;
+    };
+    for forged in FORGED {
+        let before = HeaderValue::from_static(forged);
+        let longer = [forged.as_bytes(), b", ", first.as_bytes()].concat();
+        let longer = HeaderValue::from_bytes(&longer).expect("what was read can be written");
+        let longer = is_closed(first).then_some((longer, others));
+        for (left, kept) in longer.into_iter().chain([(before, &lines[..])]) {
+            let mut headers = headers.clone();
+            headers.insert(&name, left.clone());
+            for line in kept {
+                headers.append(&name, line.clone());
+            }
+            assert_eq!(resolve(&headers), client, "4: {left:?}");
+        }
+    }
+}
+
+/// Whether every quote of a line has its match, those aside that a backslash escapes.
+fn is_closed(line: &HeaderValue) -> bool {
+    let (mut quotes, mut escaped) = (0, false);
+    for &byte in line.as_bytes() {
+        quotes += usize::from(byte == b'"' && !escaped);
+        escaped = byte == b'\\' && !escaped;
+    }
+    quotes % 2 == 0
+}
+
+/// Every address that a line may be said to name.
+fn addresses(line: &HeaderValue) -> impl Iterator<Item = IpAddr> {
+    let is_part = |byte: &u8| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':');
+    let words = line.as_bytes().split(move |byte| !is_part(byte));
+    let words = words.filter_map(|word| str::from_utf8(word).ok());
+    words.flat_map(|word| {
+        let bare = word.rsplit_once(':').map_or(word, |(bare, _port)| bare);
+        let named = [word.parse(), bare.parse::<IpAddr>()];
+        named
+            .into_iter()
+            .flatten()
+            .map(|addr: IpAddr| addr.to_canonical())
+    })
+}
+
+fn holds(networks: &[IpNet], addr: IpAddr) -> bool {
+    networks.iter().any(|network| network.contains(&addr))
+}
+
+fn nets(texts: &[&str]) -> Vec<IpNet> {
+    texts
+        .iter()
+        .map(|text| text.parse().expect("a network"))
+        .collect()
+}

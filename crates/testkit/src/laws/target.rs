@@ -1,0 +1,32 @@
+//! What each target asks of bytes.
+
+use arbitrary::{Arbitrary, Unstructured};
+
+/// A law, asked as its fuzz target asks it.
+pub type Law = fn(&[u8]);
+
+/// Each fuzz target with its law. Bytes of which a target makes nothing, since they are too few,
+/// keep to every law.
+pub const TARGETS: [(&str, Law); 8] = [
+    ("chain", |bytes| read(bytes, |ask| super::chain(&ask))),
+    ("client_identity", |bytes| {
+        read(bytes, |claim| super::client_identity(&claim))
+    }),
+    ("cost", |bytes| {
+        super::cost(bytes);
+    }),
+    ("limits", |bytes| read(bytes, |plan| super::limits(&plan))),
+    ("list_files", |bytes| read(bytes, super::list_files)),
+    ("path_views", super::path_views),
+    ("policy_document", |bytes| {
+        read(bytes, super::policy_document)
+    }),
+    ("sanity_heads", super::sanity_heads),
+];
+
+/// Makes of bytes what `fuzz_target!` makes of them.
+fn read<'i, T: Arbitrary<'i>>(bytes: &'i [u8], law: impl Fn(T)) {
+    if let Ok(input) = T::arbitrary_take_rest(Unstructured::new(bytes)) {
+        law(input);
+    }
+}

@@ -1,0 +1,6 @@
+//! Any policy and any request: see the laws.
+#![no_main]
+
+use gabion_testkit::laws;
+
+libfuzzer_sys::fuzz_target!(|ask: laws::Ask<'_>| laws::chain(&ask));
