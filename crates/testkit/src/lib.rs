@@ -31,7 +31,7 @@ pub use behind::{Behind, Seen};
 pub use clock::ManualClock;
 pub use recorder::Recorder;
 pub use request::{HeadOf, client_at, peer};
-pub use skip::{program, shared};
+pub use skip::{installed, program, shared};
 pub use vectors::{rows, unescape};
 #[cfg(feature = "servers")]
 pub use wire::{Answer, Wire};

@@ -28,9 +28,29 @@ pub fn shared(path: &str) -> Option<PathBuf> {
 )]
 pub fn program(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
+    // Servers lie where only root looks.
     let found = env::split_paths(&path)
+        .chain(["/usr/sbin".into()])
         .map(|folder| folder.join(name))
         .find(|file| file.is_file());
+    or_aloud(found, name)
+}
+
+/// What a package of this machine put at `path`; `None`, aloud, where it is not installed.
+///
+/// # Panics
+///
+/// Where it is not installed and `GABION_REQUIRE_SERVERS` is set.
+pub fn installed(path: &str) -> Option<PathBuf> {
+    let found = PathBuf::from(path);
+    or_aloud(found.exists().then_some(found), path)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests ask the machine what it has"
+)]
+fn or_aloud(found: Option<PathBuf>, name: &str) -> Option<PathBuf> {
     let required = env::var_os("GABION_REQUIRE_SERVERS").is_some();
     assert!(
         found.is_some() || !required,
