@@ -42,6 +42,9 @@
 //! One inspector alone is a layer too: see [`HeadLayer::of`]. A rule of one's own is an
 //! [`Inspect`], added with [`GuardBuilder::add_rule`].
 //!
+//! Why a deny rule looks at a path in so many ways, and how guard and nginx go together, is told in
+//! [`guide::paths`].
+//!
 //! # Features
 //!
 //! `tracing` (default): events go to `tracing`, bounded per client and second, unless the builder
@@ -50,6 +53,7 @@
 #[cfg(feature = "axum")]
 mod axum;
 mod guard;
+pub mod guide;
 mod sink;
 
 pub use gabion_core::{

@@ -14,6 +14,7 @@ mod ban_by_list;
 mod ban_expires;
 mod ban_needs_proof;
 mod benign_paths_pass;
+mod beside_real_servers;
 mod clean_request_does_not_allocate;
 mod client_behind_proxies;
 mod client_by_other_headers;

@@ -8,10 +8,10 @@ use gabion_testkit::{Answer, Recorder, rows, unescape};
 use super::{raw::Raw, request_line};
 use crate::support::sockets::{Front, builder, rule_of};
 
-const VECTORS: &str = include_str!("../../../../inspect/testdata/deny.tsv");
+pub(crate) const VECTORS: &str = include_str!("../../../../inspect/testdata/deny.tsv");
 
 /// As nginx users write them: see `columns` in `crates/inspect/src/deny/tests.rs`.
-const LITERAL: &str = r"
+pub(crate) const LITERAL: &str = r"
 version = 1
 [[deny]]
 id = 'php'
@@ -22,7 +22,7 @@ regex = '^/public/'
 ";
 
 /// As gabion offers them.
-const TYPED: &str = "
+pub(crate) const TYPED: &str = "
 version = 1
 [[deny]]
 id = 'php'

@@ -1,7 +1,7 @@
 //! Request targets as bytes over sockets: what a rule denies never reaches the server behind, what
 //! passes reaches it once and as it was judged, and honest targets are served whatever stands behind.
 
-mod columns;
+pub(crate) mod columns;
 mod honest;
 mod raw;
 

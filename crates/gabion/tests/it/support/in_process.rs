@@ -222,6 +222,11 @@ impl Folder {
         Self(folder)
     }
 
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// Writes a file.
     #[expect(
         clippy::disallowed_methods,

@@ -1,0 +1,4 @@
+//! Longer reading: a module a subject.
+
+#[doc = include_str!("../guide/paths.md")]
+pub mod paths {}
