@@ -8,7 +8,7 @@ use super::{
     guide::{self, Table},
     ways::{Ground, Way, Ways},
 };
-use crate::path_vectors::VECTORS;
+use crate::path_vectors::columns::VECTORS;
 
 const MISTAKES: &str = include_str!("../../../testdata/beside_real_servers/mistakes.tsv");
 

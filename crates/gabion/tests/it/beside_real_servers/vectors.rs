@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs};
 use gabion_testkit::{rows, shared};
 use serde_json::Value;
 
-use crate::path_vectors::VECTORS;
+use crate::path_vectors::columns::VECTORS;
 
 const MUTATIONS: &str = include_str!("../../../testdata/beside_real_servers/mutations.tsv");
 
