@@ -14,7 +14,7 @@ pub(super) struct Check {
 ///
 /// Measured on nginx 1.22.1, Tomcat 10.1.60 and Spring Security's `StrictHttpFirewall`; for PHP and
 /// Node see each line.
-pub(super) const CHECKS: [Check; 9] = [
+pub(super) const CHECKS: [Check; 10] = [
     Check {
         id: "path/dot-params",
         why: "a dot segment with ;parameters is one to a servlet container, and a name to others",
@@ -68,6 +68,13 @@ pub(super) const CHECKS: [Check; 9] = [
         is_in: |path| has_escape(path, *b"2e") || segments(path).any(is_dots),
     },
     Check {
+        id: "path/dots-at-end",
+        // `/index.php/.` is `/index.php/` by RFC 3986, 5.2.4, and `/index.php` to Tomcat.
+        why: "Tomcat drops the slash before a dot segment at the end",
+        behind: &[Tomcat],
+        is_in: has_dots_at_end,
+    },
+    Check {
         id: "path/dots-after-name",
         // `location /static { alias /srv/static/; }` serves `/srv/static/../x` for `/static../x`.
         why: "a directory whose name ends in .. climbs out of an nginx alias without its slash",
@@ -105,6 +112,13 @@ fn without_session(path: &[u8]) -> &[u8] {
         Some(id) if !id.is_empty() && id.iter().all(is_id) => before,
         _ => path,
     }
+}
+
+/// Whether the last segment is a dot segment, its dots escaped or not.
+fn has_dots_at_end(path: &[u8]) -> bool {
+    let last = segments(path).next_back().unwrap_or_default();
+    let spelt: [&[u8]; 6] = [b".", b"..", b"%2e", b".%2e", b"%2e.", b"%2e%2e"];
+    spelt.iter().any(|dots| last.eq_ignore_ascii_case(dots))
 }
 
 /// Whether any directory's name ends in `..` and is more than that.

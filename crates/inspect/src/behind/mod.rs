@@ -14,6 +14,7 @@
 //! | `//` at the beginning: `path/leading-slashes` | | | | | 400 | |
 //! | `//` anywhere: `path/double-slash` | | | 400 | | | |
 //! | `/a/../b`, `%2e`: `path/dot-segments` | | | 400 | | | |
+//! | `/a/.`, `/a/..` at the end: `path/dots-at-end` | | 400 | | | | |
 //! | `/static../x`: `path/dots-after-name` | | | | | | 400 |
 //!
 //! Where nothing is said of the server, nothing is refused for its spelling. The list of spellings

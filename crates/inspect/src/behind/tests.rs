@@ -37,6 +37,8 @@ fn each_kind_refuses_what_it_reads_otherwise() {
         ("/a//b", "path/double-slash", &[Spring]),
         ("/x/../y", "path/dot-segments", &[Spring]),
         ("/x%2Ey", "path/dot-segments", &[Spring]),
+        ("/index.php/.", "path/dots-at-end", &[Tomcat]),
+        ("/index.php/x/.%2E", "path/dots-at-end", &[Tomcat]),
         ("/static../x", "path/dots-after-name", &[Nginx]),
     ] {
         let told: Vec<_> = refused(path)

@@ -2,11 +2,13 @@
 
 use crate::path_vectors::columns::{LITERAL, TYPED};
 
-/// Two ways to write the same two rules: no PHP, and nothing under `/public`.
+/// Ways to write the same two rules: no PHP, and nothing under `/public`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Column {
     /// As nginx users write them.
     Literal,
+    /// The same, and guard is told what stands behind.
+    LiteralBehind,
     /// As gabion offers them.
     Typed,
 }
@@ -17,21 +19,33 @@ impl Column {
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Literal => "literal",
+            Self::LiteralBehind => "literal, behind Tomcat",
             Self::Typed => "typed",
         }
     }
 
-    pub(super) const fn policy(self) -> &'static str {
+    /// The server of nginx's configuration that has these rules.
+    pub(super) const fn nginx(self) -> &'static str {
         match self {
-            Self::Literal => LITERAL,
-            Self::Typed => TYPED,
+            Self::Literal | Self::LiteralBehind => "literal",
+            Self::Typed => "typed",
+        }
+    }
+
+    pub(super) fn policy(self) -> String {
+        match self {
+            Self::Literal => LITERAL.to_owned(),
+            Self::LiteralBehind => format!("{LITERAL}[server]\nbehind = 'tomcat'\n"),
+            Self::Typed => TYPED.to_owned(),
         }
     }
 
     /// Whether the rules mean to deny what Tomcat calls `path`.
     pub(super) fn denies(self, path: &[u8]) -> bool {
         match self {
-            Self::Literal => path.ends_with(b".php") || path.starts_with(b"/public/"),
+            Self::Literal | Self::LiteralBehind => {
+                path.ends_with(b".php") || path.starts_with(b"/public/")
+            }
             Self::Typed => {
                 let path = path.to_ascii_lowercase();
                 let mut segments = path.split(|&byte| byte == b'/').skip(1);

@@ -18,7 +18,7 @@ async fn vectors_say_what_servers_do() {
     let Some(ground) = Ground::start().await else {
         return;
     };
-    let [literal, _] = &ground.columns;
+    let [literal, ..] = &ground.columns;
     let mut wrong = Vec::new();
     for row in rows(VECTORS) {
         let nginx = literal.nginx.ask(row[2]).await;
@@ -63,7 +63,8 @@ async fn guide_tells_the_differences() {
     let Some(ground) = Ground::start().await else {
         return;
     };
-    for ways in &ground.columns {
+    let [literal, _, typed] = &ground.columns;
+    for ways in [literal, typed] {
         let (misses, others) = differences(&ground.alone, ways).await;
         let name = ways.column.name();
         println!(

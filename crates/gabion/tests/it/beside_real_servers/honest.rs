@@ -17,7 +17,9 @@ async fn honest_targets_arrive_as_sent() {
     };
     let shipped = with_packs(fitting()).to_string();
     let shipped = Way::past_guard("every fitting pack", &shipped, &ground.alone);
-    let guarded = ground.columns.iter().flat_map(Ways::guarded);
+    // What a guard refuses for the sake of the server behind, `path_vectors` holds to its reasons.
+    let [literal, _, typed] = &ground.columns;
+    let guarded = [literal, typed].into_iter().flat_map(Ways::guarded);
     let ways: Vec<_> = guarded.chain([&shipped]).collect();
     let (mut arrived, mut wrong) = (0, Vec::new());
     for row in rows(HONEST) {

@@ -38,7 +38,7 @@ pub(super) struct Ways {
 /// Tomcat, and every way to it.
 pub(super) struct Ground {
     pub(super) alone: Way,
-    pub(super) columns: [Ways; 2],
+    pub(super) columns: [Ways; 3],
     nginx: Nginx,
     _tomcat: Tomcat,
 }
@@ -53,6 +53,7 @@ impl Ground {
         let alone = Way::to("Tomcat alone", tomcat.addr(), &Rc::default());
         let columns = [
             Ways::past(Column::Literal, &alone, &nginx).await?,
+            Ways::past(Column::LiteralBehind, &alone, &nginx).await?,
             Ways::past(Column::Typed, &alone, &nginx).await?,
         ];
         Some(Self {
@@ -66,10 +67,10 @@ impl Ground {
     /// Past the server of nginx's configuration called `name`: alone, behind a guard, and before
     /// one, both by the typed rules.
     pub(super) fn past_nginx(&self, name: &str) -> [Way; 3] {
-        let [_, typed] = &self.columns;
+        let [_, _, typed] = &self.columns;
         let answered = &self.alone.answered;
         let nginx = Way::to("nginx", self.nginx.addr(name), answered);
-        let behind = Way::past_guard("guard before nginx", typed.column.policy(), &nginx);
+        let behind = Way::past_guard("guard before nginx", &typed.column.policy(), &nginx);
         let before = Way::before_guard(typed.before_guard.addr(name), &typed.guard);
         [nginx, behind, before]
     }
@@ -79,13 +80,13 @@ impl Ground {
 
 impl Ways {
     async fn past(column: Column, alone: &Way, nginx: &Nginx) -> Option<Self> {
-        let guard = Way::past_guard("guard", column.policy(), alone);
+        let guard = Way::past_guard("guard", &column.policy(), alone);
         let before_guard = Nginx::start(guard.addr).await?;
-        let nginx = Way::to("nginx", nginx.addr(column.name()), &alone.answered);
+        let nginx = Way::to("nginx", nginx.addr(column.nginx()), &alone.answered);
         Some(Self {
             column,
-            nginx_before_guard: Way::before_guard(before_guard.addr(column.name()), &guard),
-            guard_before_nginx: Way::past_guard("guard before nginx", column.policy(), &nginx),
+            nginx_before_guard: Way::before_guard(before_guard.addr(column.nginx()), &guard),
+            guard_before_nginx: Way::past_guard("guard before nginx", &column.policy(), &nginx),
             nginx,
             guard,
             before_guard,
