@@ -12,10 +12,7 @@ use regex_automata::{
 };
 
 use super::{
-    Deny, DenyRule, Rule, Then,
-    agent::Agents,
-    matcher::{Matcher, fold_path},
-    name::{Folded, MAX_LEN},
+    Deny, DenyRule, Rule, Then, agent::Agents, matcher::Matcher, name::MAX_LEN, table::fold_path,
 };
 use crate::{ConfigError, ConfigErrors, Place, Problem, Strings};
 
@@ -144,20 +141,20 @@ impl Compiler {
         };
         let matcher = &mut side.matcher;
         each("exact", &rule.exact, &mut |text| {
-            matcher.exact.entry(path(text)?).or_insert(index);
+            matcher.exact.add(path(text)?, index);
             Ok(())
         });
         each("prefix", &rule.prefix, &mut |text| {
-            matcher.prefix.entry(path(text)?).or_insert(index);
+            matcher.prefix.add(path(text)?, index);
             Ok(())
         });
         each("names", &rule.names, &mut |text| {
-            matcher.names.entry(name(text)?).or_insert(index);
+            matcher.names.add(name(text)?, index);
             Ok(())
         });
         each("extensions", &rule.extensions, &mut |text| {
             let bare = text.strip_prefix('.').unwrap_or(text);
-            matcher.extensions.entry(name(bare)?).or_insert(index);
+            matcher.extensions.add(name(bare)?, index);
             Ok(())
         });
         each("agents", &rule.agents, &mut |text| {
@@ -216,11 +213,13 @@ pub(crate) fn path(text: &str) -> Result<Box<[u8]>, Problem> {
             "write it plainly: no escapes, ;parameters, \\, // or dot segments",
         ));
     }
-    let folded = fold_path(text.as_bytes()).ok_or_else(|| refuse("it is longer than 512 bytes"))?;
-    Ok(folded.as_bytes().into())
+    if text.len() > MAX_LEN {
+        return Err(refuse("it is longer than 512 bytes"));
+    }
+    Ok(fold_path(text.as_bytes()))
 }
 
-fn name(text: &str) -> Result<Box<[u8]>, Problem> {
+fn name(text: &str) -> Result<&[u8], Problem> {
     let refuse = |why| Problem::Name {
         name: text.to_owned(),
         why,
@@ -236,8 +235,7 @@ fn name(text: &str) -> Result<Box<[u8]>, Problem> {
             "dots and blanks at the end are ignored, so leave them out",
         ));
     }
-    let folded = Folded::of(text.as_bytes()).ok_or_else(|| refuse("it is too long"))?;
-    Ok(folded.as_bytes().into())
+    Ok(text.as_bytes())
 }
 
 /// Captures stay off: with them, memory grows with patterns times states, up to gigabytes.

@@ -1,26 +1,22 @@
 //! Finds the rule that a view matches.
 
-use std::collections::HashMap;
-
 use gabion_core::Reason;
 use regex_automata::{Input, PatternSet, meta::Regex};
 
 use super::{
     agent::Agents,
-    name::{self, Folded},
+    name,
+    table::{Names, Paths},
 };
 
 /// The parts of many rules, by kind. Each key leads to the first rule that holds it.
 #[derive(Debug, Default)]
 pub(super) struct Matcher {
-    /// Folded paths, without a slash at the end.
-    pub(super) exact: HashMap<Box<[u8]>, usize>,
-    /// Folded paths, without a slash at the end.
-    pub(super) prefix: HashMap<Box<[u8]>, usize>,
-    /// Folded names.
-    pub(super) names: HashMap<Box<[u8]>, usize>,
-    /// Folded extensions, without the dot.
-    pub(super) extensions: HashMap<Box<[u8]>, usize>,
+    pub(super) exact: Paths,
+    pub(super) prefix: Paths,
+    pub(super) names: Names,
+    /// Without the dot.
+    pub(super) extensions: Names,
     /// All expressions in one, and the rule of each.
     pub(super) regex: Option<(Regex, Vec<usize>)>,
     /// What is asked of the header, not of the path.
@@ -58,42 +54,20 @@ impl Matcher {
     }
 
     fn find_name(&self, name: &[u8]) -> Option<(usize, Reason)> {
-        let look_up = |map: &HashMap<Box<[u8]>, usize>, name: &[u8]| {
-            if map.is_empty() {
-                return None;
-            }
-            map.get(Folded::of(name)?.as_bytes()).copied()
-        };
-        if let Some(rule) = look_up(&self.names, name) {
+        if let Some(rule) = self.names.find(name) {
             return Some((rule, Reason::Name));
         }
-        let rule = look_up(&self.extensions, name::extension(name)?)?;
+        let rule = self.extensions.find(name::extension(name)?)?;
         Some((rule, Reason::Extension))
     }
 
     fn find_path<'v>(&self, view: &'v [u8]) -> Option<Found<'v>> {
-        if self.prefix.is_empty() && self.exact.is_empty() {
-            return None;
-        }
-        let mut path = Folded::new();
-        let mut found = self.prefix.get(path.as_bytes()).copied();
-        for segment in view.split(|&byte| byte == b'/').filter(|s| !s.is_empty()) {
-            if found.is_some() || !path.push(b"/") || !path.push(name::plain(segment)) {
-                break;
-            }
-            found = self.prefix.get(path.as_bytes()).copied();
-        }
-        if let Some(rule) = found {
-            return Some(Found {
-                rule,
-                reason: Reason::Prefix,
-                bytes: view,
-            });
-        }
-        let rule = *self.exact.get(fold_path(view)?.as_bytes())?;
+        let prefix = || Some((self.prefix.above(view)?, Reason::Prefix));
+        let exact = || Some((self.exact.equal(view)?, Reason::ExactPath));
+        let (rule, reason) = prefix().or_else(exact)?;
         Some(Found {
             rule,
-            reason: Reason::ExactPath,
+            reason,
             bytes: view,
         })
     }
@@ -113,17 +87,4 @@ impl Matcher {
             bytes: view,
         })
     }
-}
-
-/// A path as rules hold it: folded, its names plain, no slash at the end. `None` where it is
-/// longer than any rule.
-pub(super) fn fold_path(path: &[u8]) -> Option<Folded> {
-    let mut folded = Folded::new();
-    let segments = path.split(|&byte| byte == b'/').filter(|s| !s.is_empty());
-    for segment in segments {
-        if !folded.push(b"/") || !folded.push(name::plain(segment)) {
-            return None;
-        }
-    }
-    Some(folded)
 }

@@ -27,6 +27,7 @@ mod compile;
 mod config;
 mod matcher;
 mod name;
+mod table;
 #[cfg(test)]
 mod tests;
 
@@ -42,7 +43,8 @@ use matcher::Matcher;
 
 pub(crate) use compile::path as plain_path;
 pub use config::{DenyRule, Then};
-pub(crate) use name::{Folded, plain as plain_name};
+pub(crate) use name::plain as plain_name;
+pub(crate) use table::Paths;
 
 /// Refuses requests by their path. Compiled from [`DenyRule`]s; immutable.
 ///

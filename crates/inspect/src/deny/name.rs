@@ -3,12 +3,6 @@
 /// The longest name, prefix or path that a rule may hold, in bytes.
 pub(super) const MAX_LEN: usize = 512;
 
-/// Bytes folded to one case, on the stack.
-pub(crate) struct Folded {
-    bytes: [u8; MAX_LEN],
-    len: usize,
-}
-
 /// The readings of a segment as a name: the segment as a whole, and the pieces between the
 /// characters at which some server or file system ends a name.
 pub(super) fn readings(segment: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -50,38 +44,5 @@ fn trim_end(mut name: &[u8]) -> &[u8] {
             [rest @ .., b'.' | b' ' | b'\t' | b'\r' | b'\n'] | [rest @ .., 0xc2, 0xa0] => rest,
             trimmed => return trimmed,
         };
-    }
-}
-
-// === impl Folded ===
-
-impl Folded {
-    pub(crate) const fn new() -> Self {
-        Self {
-            bytes: [0; MAX_LEN],
-            len: 0,
-        }
-    }
-
-    /// Folds `name`; `None` where it is longer than any rule.
-    pub(crate) fn of(name: &[u8]) -> Option<Self> {
-        let mut folded = Self::new();
-        folded.push(name).then_some(folded)
-    }
-
-    /// Appends `bytes`; says whether there was room.
-    pub(crate) fn push(&mut self, bytes: &[u8]) -> bool {
-        let end = self.len.saturating_add(bytes.len());
-        let Some(room) = self.bytes.get_mut(self.len..end) else {
-            return false;
-        };
-        room.copy_from_slice(bytes);
-        room.make_ascii_lowercase();
-        self.len = end;
-        true
-    }
-
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or_default()
     }
 }

@@ -130,11 +130,17 @@ fn hash_path(facts: &Facts<'_>, segments: usize, to: &mut impl Hasher) {
     }
 }
 
+/// Whatever its case; 0xff, which is no part of UTF-8, ends it.
 fn hash_folded(name: &[u8], to: &mut impl Hasher) {
-    match deny::Folded::of(name) {
-        Some(folded) => folded.as_bytes().hash(to),
-        None => name.hash(to),
+    let mut folded = [0; 64];
+    for piece in name.chunks(folded.len()) {
+        if let Some(folded) = folded.get_mut(..piece.len()) {
+            folded.copy_from_slice(piece);
+            folded.make_ascii_lowercase();
+            to.write(folded);
+        }
     }
+    to.write_u8(0xff);
 }
 
 /// What can name a cookie (RFC 6265, 4.1.1).

@@ -1,25 +1,19 @@
 //! What a limit counts.
 
-use std::collections::HashSet;
-
-use gabion_core::Facts;
+use gabion_core::{Facts, View};
 use http::{
     Method, StatusCode,
     header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN},
 };
 
-use crate::{
-    Hosts,
-    deny::{Folded, plain_name},
-    hosts,
-};
+use crate::{Hosts, deny::Paths, hosts};
 
 /// Where a limit applies; what is empty applies everywhere.
 #[derive(Debug)]
 pub(super) struct Scope {
     pub(super) methods: Vec<Method>,
-    /// Folded prefixes, without a slash at the end.
-    pub(super) paths: HashSet<Box<[u8]>>,
+    /// Prefixes.
+    pub(super) paths: Paths,
     pub(super) hosts: Option<Hosts>,
     /// Counted once they are answered.
     pub(super) statuses: Vec<StatusCode>,
@@ -43,24 +37,8 @@ impl Scope {
     }
 
     fn holds_path(&self, facts: &Facts<'_>) -> bool {
-        self.paths.is_empty() || facts.path.iter().any(|view| self.is_above(view.path))
-    }
-
-    /// Whether one of the prefixes is the path, or some segments from its beginning.
-    fn is_above(&self, path: &[u8]) -> bool {
-        let mut prefix = Folded::new();
-        let mut segments = path.split(|&byte| byte == b'/').filter(|s| !s.is_empty());
-        loop {
-            if self.paths.contains(prefix.as_bytes()) {
-                return true;
-            }
-            let Some(segment) = segments.next() else {
-                return false;
-            };
-            if !prefix.push(b"/") || !prefix.push(plain_name(segment)) {
-                return false;
-            }
-        }
+        let is_below = |view: View<'_>| self.paths.above(view.path).is_some();
+        self.paths.is_empty() || facts.path.iter().any(is_below)
     }
 }
 
