@@ -1,5 +1,6 @@
 //! Request heads as bytes.
 
+use gabion_core::Framing;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Version,
     header::{CONTENT_LENGTH, TRANSFER_ENCODING},
@@ -66,8 +67,8 @@ fn headers(lines: &[Header<'_>]) -> Option<HeaderMap> {
     Some(headers)
 }
 
-/// Keeps one `Content-Length` of several that agree, and none beside `Transfer-Encoding`; `None`
-/// where the body has no length that hyper knows.
+/// Keeps one `Content-Length` of several that agree, and none beside `Transfer-Encoding`, of which
+/// it leaves word as guard's accept loop does; `None` where the body has no length that hyper knows.
 fn frame(request: &mut Request<()>) -> Option<()> {
     let is_http_10 = request.version() == Version::HTTP_10;
     let headers = request.headers_mut();
@@ -75,7 +76,9 @@ fn frame(request: &mut Request<()>) -> Option<()> {
     if let Some(last) = last {
         let coding = last.to_str().ok()?.rsplit(',').next()?.trim();
         let is_read = !is_http_10 && coding.eq_ignore_ascii_case("chunked");
-        headers.remove(CONTENT_LENGTH);
+        if headers.remove(CONTENT_LENGTH).is_some() {
+            request.extensions_mut().insert(Framing::Both);
+        }
         return is_read.then_some(());
     }
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();

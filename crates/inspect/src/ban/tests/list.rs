@@ -216,9 +216,9 @@ fn json_of_no_known_format_refuses_the_list_and_says_where() {
         ("{\"cidr\": \"192.0.2.1\"}\n192.0.2.2\n", "f:2:"),
         (
             "{\"prefixes\":\n [{\"é한\": \"\"}]}",
-            "f:2:12: an entry has one",
+            "f:2:13: an entry has one",
         ),
-        ("{\"cidr\": \"192.0.2.1\"}\n{\"é\": \n", "f:2:7: EOF"),
+        ("{\"cidr\": \"192.0.2.1\"}\n{\"é\": \n", "f:2:6: EOF"),
         (
             r#"{"cidr": "192.0.2.0\/24"}"#,
             "f:1:24: invalid type: string",
