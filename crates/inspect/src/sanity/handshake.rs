@@ -4,7 +4,8 @@ use gabion_core::{Denial, Facts, Upgrade};
 use http::{
     HeaderName, HeaderValue, Method, StatusCode, Version,
     header::{
-        ALLOW, CONTENT_LENGTH, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
+        ALLOW, CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION,
+        TRANSFER_ENCODING, UPGRADE,
     },
 };
 
@@ -17,26 +18,35 @@ const INCOMPLETE: &str = "Upgrade: websocket without Connection: upgrade on HTTP
 
 /// Refuses CONNECT for anything but a WebSocket (RFC 9110, 9.3.6; RFC 8441, 4).
 pub(super) fn tunnel(facts: &Facts<'_>) -> Option<Denial> {
-    match facts.upgrade {
-        Upgrade::Tunnel => Some(refuse(
+    let (id, why, status) = match facts.upgrade {
+        Upgrade::Tunnel => (
             "connect/tunnel",
             "CONNECT without :protocol asks for a tunnel",
             StatusCode::METHOD_NOT_ALLOWED,
-        )),
-        Upgrade::OtherProtocol => Some(refuse(
+        ),
+        Upgrade::OtherProtocol => (
             "connect/protocol",
             "CONNECT for another :protocol than websocket",
             StatusCode::NOT_IMPLEMENTED,
-        )),
-        _ => None,
-    }
+        ),
+        _ => return None,
+    };
+    let target = facts.uri.authority().map_or("", |name| name.as_str());
+    Some(refuse(id, why, status).with_evidence(target.as_bytes()))
 }
 
 /// Refuses half a handshake, and one that a server behind would answer otherwise than the hops in
 /// front of it expect: what follows would be a socket to one and requests to the other.
 pub(super) fn check(facts: &Facts<'_>) -> Option<Denial> {
     match facts.upgrade {
-        Upgrade::Incomplete => Some(bad("upgrade/incomplete", INCOMPLETE, b"")),
+        Upgrade::Incomplete => {
+            let said = facts.headers.get(CONNECTION).map(HeaderValue::as_bytes);
+            Some(bad(
+                "upgrade/incomplete",
+                INCOMPLETE,
+                said.unwrap_or_default(),
+            ))
+        }
         Upgrade::WebSocket => method(facts)
             .or_else(|| body(facts))
             .or_else(|| version(facts))

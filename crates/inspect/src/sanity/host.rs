@@ -23,13 +23,21 @@ pub(super) fn check(facts: &Facts<'_>) -> Option<Denial> {
         .authority()
         .filter(|_| facts.uri.scheme().is_some());
     let target = target.map(|name| name.as_str().as_bytes());
+    let asked = match target.map(|target| (target, Authority::of(target))) {
+        Some((target, None)) => {
+            let why = "the target's authority is no host and port";
+            return Some(bad("host/malformed", why, target));
+        }
+        Some((_, asked)) => asked,
+        None => None,
+    };
     let mut hosts = facts
         .headers
         .get_all(HOST)
         .iter()
         .map(HeaderValue::as_bytes);
     let Some(host) = hosts.next() else {
-        let named = facts.version >= Version::HTTP_2 && target.is_some();
+        let named = facts.version >= Version::HTTP_2 && asked.is_some();
         let missing = !named && facts.version > Version::HTTP_10;
         return missing.then(|| refuse("host/missing", "no Host", StatusCode::BAD_REQUEST));
     };
@@ -43,10 +51,7 @@ pub(super) fn check(facts: &Facts<'_>) -> Option<Denial> {
         return Some(bad("host/malformed", "Host is no host and port", host));
     };
     let scheme = facts.uri.scheme_str().unwrap_or_default();
-    let differs = target.is_some_and(|target| {
-        let asked = Authority::of(target);
-        asked.is_none_or(|asked| !asked.is(said, scheme))
-    });
+    let differs = asked.is_some_and(|asked| !asked.is(said, scheme));
     differs.then(|| bad("host/differs", "Host is not the target's", host))
 }
 

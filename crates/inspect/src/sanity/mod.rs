@@ -111,11 +111,9 @@ impl Sanity {
     fn version(&self, facts: &Facts<'_>) -> Option<Denial> {
         (!self.versions.contains(&facts.version)).then(|| {
             let why = "a version of HTTP that is not let through";
-            refuse(
-                "version/unlisted",
-                why,
-                StatusCode::HTTP_VERSION_NOT_SUPPORTED,
-            )
+            let status = StatusCode::HTTP_VERSION_NOT_SUPPORTED;
+            let version = format!("{:?}", facts.version);
+            refuse("version/unlisted", why, status).with_evidence(version.as_bytes())
         })
     }
 

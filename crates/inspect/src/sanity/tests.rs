@@ -152,6 +152,42 @@ fn refusal_of_half_a_handshake_names_what_nginx_lacks() {
 }
 
 #[test]
+fn refusals_show_the_bytes_they_rest_on() {
+    for (target, lines, evidence) in [
+        ("/", "host: a/b", "a/b"),
+        ("/", "host: a | host: b", "b"),
+        ("http://a/", "host: b", "b"),
+        ("http://u@a/", "host: a", "u@a"),
+        ("ftp://a/", "host: a", "ftp"),
+        ("/", "host: a | transfer-encoding: gzip, chunked", "gzip"),
+        ("/", "host: a | content-length: 1 | content-length: 2", "2"),
+        ("/", "host: a | expect: x", "x"),
+        ("/", "host: a | x_real_ip: b", "x_real_ip"),
+        (
+            "/",
+            "host: a | upgrade: websocket | connection: close",
+            "close",
+        ),
+        (
+            "/",
+            "host: a | connection: upgrade | upgrade: websocket | sec-websocket-version: 8",
+            "8",
+        ),
+    ] {
+        let (uri, headers) = (target.parse().unwrap(), headers(lines));
+        let verdict = judge(&Sanity::default(), get(&uri, &headers));
+        let Verdict::Deny(denial) = &verdict else {
+            panic!("{lines} passes");
+        };
+        assert_eq!(
+            denial.cause.evidence.as_bytes(),
+            evidence.as_bytes(),
+            "{verdict}"
+        );
+    }
+}
+
+#[test]
 fn heads_have_as_many_headers_as_are_let_through() {
     let with = |count: usize, name: &'static str| {
         let mut headers = host();
