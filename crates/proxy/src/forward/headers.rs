@@ -59,7 +59,7 @@ pub(super) fn strip_hop(headers: &mut HeaderMap) {
 }
 
 /// Whether a list header holds `token`, whatever its case.
-pub(super) fn lists(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+pub(crate) fn lists(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
     tokens(headers, name).any(|item| item.eq_ignore_ascii_case(token.as_bytes()))
 }
 
@@ -96,7 +96,7 @@ pub(super) fn frame(headers: &mut HeaderMap, length: Option<u64>) {
 }
 
 /// The items of a list header, over all its lines.
-pub(super) fn tokens<'h>(
+pub(crate) fn tokens<'h>(
     headers: &'h HeaderMap,
     name: &HeaderName,
 ) -> impl Iterator<Item = &'h [u8]> {

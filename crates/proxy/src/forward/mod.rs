@@ -24,4 +24,5 @@ mod websocket;
 
 pub use body::ProxyBody;
 pub use error::{RequestError, UpstreamError};
+pub(crate) use headers::{lists, tokens};
 pub use service::{Proxy, ProxyFuture, ProxyOptions};

@@ -15,6 +15,8 @@ use http::{
 };
 use pin_project_lite::pin_project;
 
+use crate::forward::{lists, tokens};
+
 /// How a request asks to leave HTTP/1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Leave {
@@ -45,9 +47,8 @@ impl Leave {
         if request.method() == Method::CONNECT {
             return Self::ByConnect;
         }
-        let lines = request.headers().get_all(UPGRADE).iter();
-        let mut tokens = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
-        if tokens.any(|token| !token.trim_ascii().eq_ignore_ascii_case(b"h2c")) {
+        let mut offers = tokens(request.headers(), &UPGRADE);
+        if offers.any(|offer| !offer.eq_ignore_ascii_case(b"h2c")) {
             Self::ByUpgrade
         } else {
             Self::Not
@@ -80,9 +81,10 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let mut response = ready!(this.answer.poll(cx))?;
-        if !this.leave.is_granted(response.status()) {
+        let stays = this.leave.is_granted(response.status());
+        if !stays && !lists(response.headers(), &CONNECTION, "close") {
             let close = HeaderValue::from_static("close");
-            response.headers_mut().insert(CONNECTION, close);
+            response.headers_mut().append(CONNECTION, close);
         }
         Poll::Ready(Ok(response))
     }

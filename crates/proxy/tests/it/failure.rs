@@ -67,9 +67,9 @@ async fn unknown_name_is_502() {
 }
 
 #[tokio::test]
-async fn name_of_a_metadata_service_is_502() {
-    // No network is asked: the system's resolver itself takes this number for 169.254.169.254.
-    let url = "http://2852039166:80";
+async fn name_of_what_is_never_an_upstream_is_502() {
+    // No network is asked: the system's resolver itself takes this number for 224.0.0.1.
+    let url = "http://3758096385:80";
     let front = Setup::default().before(url);
     let mut client = front.connect().await;
     client.send(GET).await;
@@ -80,7 +80,7 @@ async fn name_of_a_metadata_service_is_502() {
     );
     let logged = logged(url);
     assert!(
-        logged.contains("169.254.169.254 is never an upstream: "),
+        logged.contains("224.0.0.1 is never an upstream: "),
         "{logged}"
     );
 }

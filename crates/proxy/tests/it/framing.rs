@@ -83,7 +83,7 @@ async fn http2_says_it_all_in_its_frames() {
     let backend = Backend::bind().await;
     let front = front(&backend, Setup::with_http2());
     let mut sender = front.connect_http2().await;
-    for _ in 0..2 {
+    for _ in 0..4 {
         let request = Request::get(format!("http://{}/", front.addr));
         let request = request.body(crate::http2::empty()).unwrap();
         let (response, (_, head)) = tokio::join!(sender.send_request(request), backend.answer(OK));
