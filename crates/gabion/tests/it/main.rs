@@ -25,6 +25,7 @@ mod foreign_host_gets_421;
 mod forwards_one_spelling;
 mod fuzz_regressions;
 mod inner_services;
+mod known_attacks;
 mod laws;
 mod layers_alone;
 mod limit_behind_proxies_and_keys;
