@@ -43,6 +43,7 @@ pub(crate) async fn open(backend: &Backend, front: &Front) -> (Wire, Wire) {
             "no {line} in {head}"
         );
     }
+    assert!(!head.contains("close"), "{head}");
     (client, upstream)
 }
 

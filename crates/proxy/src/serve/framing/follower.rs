@@ -98,6 +98,11 @@ impl Follower {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn is_lost(&self) -> bool {
+        matches!(self.at, At::Lost)
+    }
+
     fn skip_to(&mut self, mark: u8, then: At, bytes: &[u8]) -> usize {
         match bytes.iter().position(|&byte| byte == mark) {
             Some(end) => {

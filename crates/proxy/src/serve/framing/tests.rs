@@ -12,7 +12,7 @@ use hyper_util::rt::TokioIo;
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{Followed, Notes};
+use super::{Followed, Follower, Notes};
 
 /// What came of one connection.
 struct Served {
@@ -238,6 +238,23 @@ proptest! {
             let found = if both { Framing::Both } else { Framing::AsShown };
             prop_assert_eq!(*note, found, "{}: {:?}", target, soup);
         }
+    }
+}
+
+#[test]
+fn another_protocol_is_not_followed() {
+    let upgrade = b"GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n";
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    for (http, other) in [
+        (&upgrade[..], &b"\x81\x85\0\0\0\0hello"[..]),
+        (upgrade, b"\x88\x80\0\0\0\0"),
+        (preface, b"\0\0\x06\x04\0\0\0\0\0"),
+    ] {
+        let mut follower = Follower::new(Arc::default());
+        follower.see(http);
+        assert!(!follower.is_lost());
+        follower.see(other);
+        assert!(follower.is_lost(), "{other:?}");
     }
 }
 
