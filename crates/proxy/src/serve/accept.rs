@@ -34,9 +34,12 @@ pub struct Drained {
 /// Accepts connections and serves each with a clone of `service`, until `stop` says how long what is
 /// at work may still take.
 ///
-/// Each request carries its [`PeerAddr`] in its extensions. Connections then end after the request
-/// they are at, and those beyond the time, like WebSockets in `tunnels`, are cut; the count of them
-/// is returned.
+/// Each request carries its [`PeerAddr`] in its extensions, and a [`Framing`](gabion_core::Framing)
+/// where its head named its length twice, or nobody can say. A connection whose request to leave
+/// HTTP/1 is refused ends with the answer.
+///
+/// When `stop` has spoken, connections end after the request they are at. Those beyond the time, like
+/// WebSockets in `tunnels`, are cut; the count of them is returned.
 ///
 /// # Cancellation
 ///
