@@ -1,6 +1,10 @@
 //! The tables of the guide, held to what is measured.
 
-use std::{env, fmt, fs, path::Path, sync::Mutex};
+use std::{
+    env, fmt, fs,
+    path::Path,
+    sync::{Mutex, PoisonError},
+};
 
 /// A table as Markdown writes it.
 pub(super) struct Table {
@@ -19,7 +23,7 @@ pub(super) struct Table {
 pub(super) fn holds(name: &str, table: &Table) {
     // Two tests may write at once.
     static ONE: Mutex<()> = Mutex::new(());
-    let _one = ONE.lock().unwrap();
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("guide/paths.md");
     let text = fs::read_to_string(&file).unwrap();
     let begins = format!("<!-- measured: {name} -->\n\n");
