@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{
-    fate::Fate,
+    fate::{By, Fate},
     vectors::Family,
     ways::{Way, Ways},
 };
@@ -18,6 +18,8 @@ pub(super) struct Figures {
     past_nginx: usize,
     /// Those that still reach it past guard, with or without nginx.
     pub(super) past_guard: usize,
+    /// Those that still reach it past nginx behind a guard without rules that is told what it guards.
+    past_told: usize,
     /// Those that guard refuses although they would reach something else.
     refused_too: usize,
     /// What must not be.
@@ -26,12 +28,13 @@ pub(super) struct Figures {
 
 impl Figures {
     /// What [`Self::row`] gives.
-    pub(super) const COLUMNS: [&str; 6] = [
+    pub(super) const COLUMNS: [&str; 7] = [
         "targets",
         "sent",
         "reach what is denied",
         "past nginx",
         "past guard",
+        "past `behind` and nginx",
         "others that guard refuses",
     ];
 
@@ -42,7 +45,7 @@ impl Figures {
         for target in &family.vectors {
             let tomcat = alone.ask(target).await;
             let nginx = ways.nginx.ask(target).await;
-            let mut is_past = false;
+            let (mut is_past, mut is_refused) = (false, false);
             for way in ways.guarded() {
                 let fate = way.ask(target).await;
                 let is_wrong = fate.is_denied(column) && !column.lets_pass(target);
@@ -51,14 +54,17 @@ impl Figures {
                     figures.wrong.push(wrong);
                 }
                 is_past |= fate.is_denied(column);
+                let by = fate.refusal().map(|(by, _)| by);
+                is_refused |= matches!(by, Some(By::Guard | By::Hyper));
             }
-            let guard = ways.guard.ask(target).await;
+            let told = ways.told_before_nginx.ask(target).await;
             let is_other = matches!(tomcat, Fate::Reached(_)) && !tomcat.is_denied(column);
             figures.sent += 1;
             figures.denied += usize::from(tomcat.is_denied(column));
             figures.past_nginx += usize::from(nginx.is_denied(column));
             figures.past_guard += usize::from(is_past);
-            figures.refused_too += usize::from(is_other && guard.refusal().is_some());
+            figures.past_told += usize::from(told.is_denied(column));
+            figures.refused_too += usize::from(is_other && is_refused);
         }
         figures
     }
@@ -70,6 +76,7 @@ impl Figures {
             self.denied,
             self.past_nginx,
             self.past_guard,
+            self.past_told,
             self.refused_too,
         ];
         let counts = counts.iter().map(ToString::to_string);
@@ -84,11 +91,13 @@ impl fmt::Display for Figures {
             denied,
             past_nginx,
             past_guard,
+            past_told,
             refused_too,
             ..
         } = self;
         write!(f, "{denied} of {sent} reach what is denied; ")?;
-        write!(f, "nginx passes {past_nginx}, guard {past_guard}; ")?;
+        write!(f, "nginx passes {past_nginx}, guard {past_guard}, ")?;
+        write!(f, "`behind` and nginx {past_told}; ")?;
         write!(f, "guard refuses {refused_too} that reach something else")
     }
 }

@@ -13,6 +13,13 @@ use super::{
 };
 use crate::support::sockets::{Front, builder, rule_of};
 
+/// A policy without a rule.
+const TOLD: &str = "
+version = 1
+[server]
+behind = 'tomcat'
+";
+
 /// One way to Tomcat.
 pub(super) struct Way {
     pub(super) name: &'static str,
@@ -32,6 +39,8 @@ pub(super) struct Ways {
     pub(super) guard: Way,
     pub(super) nginx_before_guard: Way,
     pub(super) guard_before_nginx: Way,
+    /// Past a guard that denies nothing but is told what stands behind, then past nginx.
+    pub(super) told_before_nginx: Way,
     before_guard: Nginx,
 }
 
@@ -87,6 +96,7 @@ impl Ways {
             column,
             nginx_before_guard: Way::before_guard(before_guard.addr(column.nginx()), &guard),
             guard_before_nginx: Way::past_guard("guard before nginx", &column.policy(), &nginx),
+            told_before_nginx: Way::past_guard("told guard before nginx", TOLD, &nginx),
             nginx,
             guard,
             before_guard,
