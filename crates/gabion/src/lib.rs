@@ -64,10 +64,10 @@ pub use gabion_core::{
     Trace, Upgrade, Verdict, View, What,
 };
 pub use gabion_inspect::{
-    Allow, AllowConfig, Ban, BanConfig, BanTable, ByteSize, ConfigError, ConfigErrors, Court, Deny,
-    DenyRule, HttpVersion, IpRanges, Limit, LimitRule, LimitTable, List, ListError, Network,
-    Period, Rate, Sanity, SanityConfig, Scan, ScanConfig, Scores, ServerKind, Signals, Strings,
-    Then,
+    Allow, AllowConfig, Ban, BanConfig, BanTable, Behind, ByteSize, ConfigError, ConfigErrors,
+    Court, Deny, DenyRule, HttpVersion, IpRanges, Limit, LimitRule, LimitTable, List, ListError,
+    Network, Period, Rate, Sanity, SanityConfig, Scan, ScanConfig, Scores, ServerKind, Signals,
+    Strings, Then,
 };
 pub use gabion_policy::{
     Chain, Diagnostic, Document, Judgment, Live, Pack, PolicyError, Probe, ProbeError, Replaced,
