@@ -50,14 +50,17 @@ pub(super) fn parse(hop: &[u8]) -> Option<IpAddr> {
         bare => bare,
     };
     let hop = str::from_utf8(hop).ok()?;
-    let addr = hop
-        .parse::<IpAddr>()
-        .or_else(|_| hop.parse::<SocketAddr>().map(|socket| socket.ip()));
+    let socket = || Some(hop.parse::<SocketAddr>().ok()?.ip().to_canonical());
+    parse_bare(hop).or_else(socket)
+}
+
+/// Reads an address, with or without brackets.
+fn parse_bare(hop: &str) -> Option<IpAddr> {
     let bracketed = || {
         let inner = hop.strip_prefix('[')?.strip_suffix(']')?;
         inner.parse::<Ipv6Addr>().ok().map(IpAddr::from)
     };
-    let addr = addr.ok().or_else(bracketed)?;
+    let addr = hop.parse().ok().or_else(bracketed)?;
     Some(addr.to_canonical())
 }
 
@@ -67,7 +70,7 @@ pub(super) fn parse_with_port(hop: &[u8]) -> Option<IpAddr> {
     let (addr, port) = hop.split_at_checked(colon)?;
     let port = str::from_utf8(port.get(1..)?).ok()?;
     port.parse::<u16>().ok()?;
-    parse(addr)
+    parse_bare(str::from_utf8(addr).ok()?)
 }
 
 /// Reads one element of `Forwarded` (RFC 7239, 4): the address of its `for` pair. An obfuscated

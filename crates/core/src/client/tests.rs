@@ -116,6 +116,7 @@ fn header_of_one_address_is_read_where_nobody_else_wrote_to_it() {
             "2001:db8::7",
         ),
         (CloudFrontViewerAddress, &["203.0.113.9"], "10.0.0.1"),
+        (CloudFrontViewerAddress, &["203.0.113.9:1:2"], "10.0.0.1"),
         (XRealIp, &["6.6.6.6", "203.0.113.9"], "10.0.0.1"),
         (XRealIp, &["6.6.6.6, 203.0.113.9"], "10.0.0.1"),
         (XRealIp, &["unknown"], "10.0.0.1"),
