@@ -56,18 +56,23 @@ const SCRAPS: [&[u8]; 46] = [
     b"transfer-encoding: chunked\r\n",
 ];
 
-/// Where an edit is, how much it cuts, what it puts there.
-type Edit = (Index, usize, Vec<u8>);
+/// Where an edit is, whether it is at the beginning of a line, how much it cuts, what it puts there.
+type Edit = (Index, bool, usize, Vec<u8>);
 
 fn edits() -> impl Strategy<Value = Vec<Edit>> {
     let known = prop::sample::select(&SCRAPS[..]).prop_map(<[u8]>::to_vec);
     let scraps = prop_oneof![8 => known, 1 => vec(any::<u8>(), 1..4)];
-    vec((any::<Index>(), 0_usize..12, scraps), 0..6)
+    let cuts = prop_oneof![Just(0), 0_usize..12];
+    vec((any::<Index>(), any::<bool>(), cuts, scraps), 0..6)
 }
 
 fn edited(mut input: Vec<u8>, edits: Vec<Edit>) -> Vec<u8> {
-    for (at, cut, scrap) in edits {
-        let start = at.index(input.len() + 1);
+    for (at, begins_line, cut, scrap) in edits {
+        let mut start = at.index(input.len() + 1);
+        if begins_line {
+            let line = input[..start].iter().rposition(|&byte| byte == b'\n');
+            start = line.map_or(0, |end| end + 1);
+        }
         let end = input.len().min(start + cut);
         input.splice(start..end, scrap);
     }
@@ -109,13 +114,13 @@ macro_rules! laws {
 
 laws! {
     chain: 300;
-    client_identity: 4000;
+    client_identity: 10_000;
     cost: 100;
-    limits: 1000;
-    list_files: 1000;
-    path_views: 2000;
-    policy_document: 500;
-    sanity_heads: 4000;
+    limits: 2000;
+    list_files: 10_000;
+    path_views: 4000;
+    policy_document: 1000;
+    sanity_heads: 20_000;
 }
 
 #[test]

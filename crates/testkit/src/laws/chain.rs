@@ -161,7 +161,7 @@ fn allowing(mut document: Document, head: &HeadOf) {
     document.ban.networks.retain(|network| !bans(network));
     document.allow.networks.push(network);
     let state = State::with_capacity(4);
-    let offence = Offence::certain(RuleId::builtin("law"), Duration::from_secs(60));
+    let offence = Offence::certain(RuleId::builtin("law"), Duration::from_mins(1));
     state.bans().ban(&client, &offence, facts.now);
 
     let allowing = compile(&document, &state);

@@ -1,6 +1,6 @@
 //! Laws of lists of networks.
 
-use std::{collections::HashSet, net::IpAddr};
+use std::{collections::HashSet, fmt::Write as _, net::IpAddr};
 
 use gabion_inspect::{IpRanges, List, ListError, Network};
 use ipnet::IpNet;
@@ -27,7 +27,7 @@ pub fn list_files(text: &str) {
     for (network, _) in &networks {
         let again = network.to_string().parse().map(Network::net);
         assert_eq!(again, Ok(*network), "2");
-        written += &format!("{network}\n");
+        writeln!(written, "{network}").expect("a text takes what is written");
     }
     let again = List::parse("again", &written).map(|list| {
         let networks = list.networks().map(|(network, _)| network);

@@ -10,7 +10,7 @@ pub type Law = fn(&[u8]);
 pub const TARGETS: [(&str, Law); 8] = [
     ("chain", |bytes| read(bytes, |ask| super::chain(&ask))),
     ("client_identity", |bytes| {
-        read(bytes, |claim| super::client_identity(&claim))
+        read(bytes, |claim| super::client_identity(&claim));
     }),
     ("cost", |bytes| {
         super::cost(bytes);
@@ -19,7 +19,7 @@ pub const TARGETS: [(&str, Law); 8] = [
     ("list_files", |bytes| read(bytes, super::list_files)),
     ("path_views", super::path_views),
     ("policy_document", |bytes| {
-        read(bytes, super::policy_document)
+        read(bytes, super::policy_document);
     }),
     ("sanity_heads", super::sanity_heads),
 ];
