@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes fuzz/seeds from ../shared/data: a few small inputs for each target.
 
-Run it from the top of the workspace. What it writes is committed; seeds/README.md says whence.
+Run it from the top of the workspace. What it writes is committed; fuzz/README.md says whence it comes.
 """
 
 import base64
@@ -72,6 +72,7 @@ def claims():
     for peer in ([10, 0, 0, 1], [203, 0, 113, 9]):
         yield said(peer, 0, 0, 0, 0, xff + b"198.51.100.1, 203.0.113.7, 10.0.0.2")
         yield said(peer, 1, 0, 0, 0, xff + b"198.51.100.1", xff + b"[2001:db8::1]:443, 192.0.2.1:80")
+        yield said(peer, 1, 0, 0, 0, xff + b"203.0.113.7, ::192.0.2.44")
         yield said(peer, 1, 0, 2, 1, xff + b"unknown, 127.0.0.1,,10.1.1.1")
         yield said(peer, 1, 0, 0, 0, xff + b'"1.2.3.4, 203.0.113.7", "::ffff:10.0.0.1"')
         yield said(peer, 1, 1, 0, 0, b'forwarded: for="[2001:db8::17]:4711";by=10.0.0.1, for=192.0.2.60;proto=http')
@@ -81,6 +82,23 @@ def claims():
         yield said(peer, 1, 4, 0, 0, b"x-real-ip: 203.0.113.7", b"x-real-ip: 203.0.113.8")
         yield said(peer, 1, 5, 0, 0, b"cloudfront-viewer-address: 203.0.113.7:46532")
         yield said(peer, 1, 5, 0, 0, b"cloudfront-viewer-address: 2001:db8::7:46532")
+
+
+def framings():
+    """Heads that would pass but for one line."""
+    for lines in (
+        [b"content-length: 1", b"transfer-encoding: chunked"],
+        [b"transfer-encoding: chunked", b"transfer-encoding: chunked"],
+        [b"transfer-encoding: gzip, chunked"],
+        [b"content-length: 1", b"content-length: 1"],
+        [b"host: localhost"],
+        [b"upgrade: websocket", b"connection: upgrade", b"sec-websocket-version: 13",
+         b"sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA=="],
+    ):
+        yield head(b"/", *lines)
+    yield head(b"*")
+    yield head(b"*", method=b"OPTIONS")
+    yield head(b"http://localhost:80/x")
 
 
 def lists():
@@ -95,6 +113,8 @@ def lists():
     yield b'{"prefixes": [{"ipv4Prefix": "192.0.2.0/27"}, {"ipv6Prefix": "2001:db8::/64"}]}'
     yield b'{"cidr":"192.0.2.0/24","sblid":"x"}\n{"cidr":"2001:db8::/32"}\n{"type":"metadata"}\n'
     yield b"\xef\xbb\xbf192.0.2.0/24 ; SBL1\r\n\r\n# words\r\n198.51.100.0-198.51.100.99 7\r\n"
+    yield b"10.0.0.0/30\n10.0.0.0/31\n10.0.0.2\n::ffff:10.0.0.1\n2001:db8::/126\n2001:db8::/127\n2001:db8::2\n"
+    yield '{"prefixes": [{"é한": ""}]}'.encode()
     yield b"10.0.0.0/8\n10.1.0.0/16\n10.1.2.3\n10.0.0.0/8\n::ffff:10.1.0.0/112\n0.0.0.0/1\n255.255.255.255\n"
 
 
@@ -105,6 +125,9 @@ def asks():
     heads = [head(target) for target in every(4, targets())] + every(3, requests())
     for number, one in enumerate(heads):
         yield bytes([number % 4, number % 6]) + rules[number % len(rules)] + b"\n\n" + one
+    for policy in range(4):
+        yield bytes([policy, 0]) + b"\n\nGET /admin HTTP/1.1\r\nhost: evil.test\r\n\r\n"
+        yield bytes([policy, 1]) + b"prefix /admin\n\n" + head(b"/admin")
 
 
 def plans():
@@ -120,6 +143,7 @@ def costly():
     yield from every(2, (head(target) for target in targets()))
     yield from every(2, requests())
     yield head(b"/" + b"%25" * 300)
+    yield head(b"/" + b"%2525252e%255c%253b/" * 40)
     yield head(b"/" + b"a;b/..\\%2e%2e/" * 60)
     yield head(b"/", b"x-forwarded-for: " + b"10.0.0.1, " * 200 + b"10.0.0.1")
 
@@ -129,4 +153,4 @@ write("client_identity", claims())
 write("cost", costly())
 write("limits", plans())
 write("list_files", lists())
-write("sanity_heads", raw() + [head(target) for target in every(8, targets())])
+write("sanity_heads", raw() + list(framings()) + [head(target) for target in every(8, targets())])
