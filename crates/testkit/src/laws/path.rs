@@ -1,12 +1,17 @@
 //! Laws of path views.
 
-use gabion_core::{Malformed, PathViews};
+use std::{sync::LazyLock, time::Duration};
+
+use gabion_core::{Malformed, Mode, PathViews};
+use gabion_inspect::{Deny, DenyRule};
 
 /// Reading any bytes as a path ends without a panic, and
 /// 1. a path has a view, unless it is no path at all;
 /// 2. views begin with `/`, and hold no empty or dot segments;
 /// 3. there are at most so many, of at most so many bytes;
-/// 4. a view that escaped nothing is read again in no new way.
+/// 4. a view that escaped nothing is read again in no new way;
+/// 5. the canonical form of a path that is sound is sound, and its own;
+/// 6. where no rule matches a path, none matches it in that form.
 ///
 /// # Panics
 ///
@@ -54,4 +59,25 @@ pub fn path_views(path: &[u8]) {
             }
         }
     }
+
+    if malformed.is_none() {
+        let canonical = views.canonical();
+        let again = PathViews::of(&canonical);
+        let shown = canonical.escape_ascii();
+        assert_eq!(again.malformed(), None, "5: {shown}");
+        assert_eq!(again.canonical(), canonical, "5: {shown}");
+        let passes = |path: &[u8]| RULES.judges(path).is_none();
+        assert!(!passes(path) || passes(&canonical), "6: {shown}");
+    }
 }
+
+/// One of each kind of rule that asks for names.
+static RULES: LazyLock<Deny> = LazyLock::new(|| {
+    let rules = [
+        DenyRule::new("php").extensions(["php"]),
+        DenyRule::new("public").prefix(["/public"]),
+        DenyRule::new("env").names([".env", "a"]),
+        DenyRule::new("status").exact(["/server-status"]),
+    ];
+    Deny::compile(&rules, Mode::Enforce, Duration::ZERO).expect("the rules are sound")
+});
