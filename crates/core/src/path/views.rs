@@ -37,7 +37,7 @@ struct Span {
 
 impl<'r> PathViews<'r> {
     /// How many readings of one path are kept.
-    pub const MAX_READINGS: usize = 64;
+    pub const MAX_READINGS: usize = 32;
 
     /// How many bytes the readings of one path may take together, beyond the path and its
     /// decoded form.

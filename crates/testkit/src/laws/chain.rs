@@ -17,9 +17,9 @@ use crate::{HeadOf, Recorder};
 #[derive(Arbitrary, Clone, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "an input, read from bytes")]
 pub struct Ask<'i> {
-    /// The policy, as [`POLICIES`] counts them.
+    /// The policy, as `POLICIES` counts them.
     pub policy: u8,
-    /// Who asks, as [`PEERS`] counts them.
+    /// Who asks, as `PEERS` counts them.
     pub peer: u8,
     /// Rules, one a line, such as `names .env`; an empty line; the head.
     pub text: &'i [u8],

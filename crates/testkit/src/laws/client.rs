@@ -17,7 +17,7 @@ pub struct Claim<'i> {
     pub peer: IpAddr,
     /// Whether the peer may speak for others.
     pub is_trusted: bool,
-    /// The header that is listened to, as [`HEADERS`] counts them.
+    /// The header that is listened to, as `HEADERS` counts them.
     pub header: u8,
     /// How many hops are counted off; none where it is zero.
     pub hops: u8,

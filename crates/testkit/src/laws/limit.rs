@@ -32,7 +32,7 @@ pub struct Plan {
 #[derive(Arbitrary, Clone, Copy, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "an input, read from bytes")]
 pub struct Step {
-    /// Who asks, as [`CLIENTS`] counts them.
+    /// Who asks, as `CLIENTS` counts them.
     pub client: u8,
     /// How long after the one before: quarters of what one request takes to grow back,
     pub quarters: u8,
