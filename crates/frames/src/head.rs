@@ -1,0 +1,213 @@
+//! The head of a frame (RFC 6455, 5.2).
+
+use crate::Kind;
+
+/// Who sends the frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "a socket has two ends")]
+pub enum Role {
+    /// The client: its frames are masked (RFC 6455, 5.1).
+    Client,
+    /// The server: its frames are not.
+    Server,
+}
+
+/// What a frame is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "all that RFC 6455 defines; others are refused"
+)]
+pub enum Opcode {
+    /// A further fragment of a message.
+    Continuation,
+    /// Text, or its first fragment.
+    Text,
+    /// Bytes, or their first fragment.
+    Binary,
+    /// The end.
+    Close,
+    /// A question whether the other side is there.
+    Ping,
+    /// The answer.
+    Pong,
+}
+
+impl Opcode {
+    /// The opcode of these four bits; none where they are reserved.
+    pub const fn new(bits: u8) -> Option<Self> {
+        match bits {
+            0 => Some(Self::Continuation),
+            1 => Some(Self::Text),
+            2 => Some(Self::Binary),
+            8 => Some(Self::Close),
+            9 => Some(Self::Ping),
+            10 => Some(Self::Pong),
+            _ => None,
+        }
+    }
+
+    /// Close, ping or pong: whole in itself, and allowed between the fragments of a message.
+    pub const fn is_control(self) -> bool {
+        matches!(self, Self::Close | Self::Ping | Self::Pong)
+    }
+}
+
+/// A whole head.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Head {
+    pub(crate) opcode: Opcode,
+    pub(crate) fin: bool,
+    pub(crate) compressed: bool,
+    pub(crate) len: u64,
+    /// Zero where the frame is not masked, which masks nothing.
+    pub(crate) key: [u8; 4],
+}
+
+/// A head as far as it has come.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct PartialHead {
+    bytes: [u8; Self::MOST],
+    len: u8,
+}
+
+/// How a length is spelt: by the second byte alone, or in two or eight bytes after it.
+const IN_TWO: u8 = 126;
+const IN_EIGHT: u8 = 127;
+
+impl PartialHead {
+    /// Two bytes, eight of length, four of the key.
+    const MOST: usize = 14;
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The first byte's opcode, once it is there.
+    pub(crate) fn opcode(&self) -> Option<Opcode> {
+        (!self.is_empty()).then(|| Opcode::new(self.first() & 0x0F))?
+    }
+
+    /// The first reserved bit, which says that a message is compressed (RFC 7692, 6).
+    pub(crate) const fn compressed(&self) -> bool {
+        self.first() & 0x40 != 0
+    }
+
+    /// Adds a byte, and gives the head once it is whole.
+    ///
+    /// # Errors
+    ///
+    /// As soon as the two first bytes break the protocol, or the length is not spelt in the fewest
+    /// bytes or has its highest bit set.
+    pub(crate) fn push(
+        &mut self,
+        byte: u8,
+        role: Role,
+        compression: bool,
+    ) -> Result<Option<Head>, Kind> {
+        if let Some(place) = self.bytes.get_mut(usize::from(self.len)) {
+            *place = byte;
+            self.len += 1;
+        }
+        match self.len {
+            0 | 1 => Ok(None),
+            2 => {
+                self.check(role, compression)?;
+                self.whole()
+            }
+            _ => self.whole(),
+        }
+    }
+
+    const fn first(&self) -> u8 {
+        let [first, ..] = self.bytes;
+        first
+    }
+
+    const fn second(&self) -> u8 {
+        let [_, second, ..] = self.bytes;
+        second
+    }
+
+    /// What the two first bytes say for themselves.
+    fn check(&self, role: Role, compression: bool) -> Result<(), Kind> {
+        let (first, second) = (self.first(), self.second());
+        let Some(opcode) = Opcode::new(first & 0x0F) else {
+            return Err(Kind::ReservedOpcode(first & 0x0F));
+        };
+        let begins_message = matches!(opcode, Opcode::Text | Opcode::Binary);
+        let allowed = if compression && begins_message {
+            0x40
+        } else {
+            0
+        };
+        let reserved = first & 0x70 & !allowed;
+        if reserved != 0 {
+            return Err(Kind::ReservedBits(reserved >> 4));
+        }
+        match (role, second & 0x80 != 0) {
+            (Role::Client, false) => return Err(Kind::Unmasked),
+            (Role::Server, true) => return Err(Kind::Masked),
+            _ => {}
+        }
+        if opcode.is_control() {
+            if first & 0x80 == 0 {
+                return Err(Kind::FragmentedControl(opcode));
+            }
+            if second & 0x7F > 125 {
+                return Err(Kind::ControlTooLong(opcode));
+            }
+        }
+        Ok(())
+    }
+
+    /// The head, once all its bytes are there.
+    fn whole(&self) -> Result<Option<Head>, Kind> {
+        let [first, second, rest @ ..] = &self.bytes;
+        let (of_len, least) = match second & 0x7F {
+            IN_TWO => (2, 126),
+            IN_EIGHT => (8, 1 << 16),
+            _ => (0, 0),
+        };
+        let of_key = if second & 0x80 == 0 { 0 } else { 4 };
+        if usize::from(self.len) < 2 + of_len + of_key {
+            return Ok(None);
+        }
+        let (spelt, rest) = rest.split_at_checked(of_len).unwrap_or_default();
+        let len = match of_len {
+            0 => u64::from(second & 0x7F),
+            _ => spelt
+                .iter()
+                .fold(0, |len, &byte| len << 8 | u64::from(byte)),
+        };
+        if len >> 63 != 0 {
+            return Err(Kind::LengthTooHigh(len));
+        }
+        if len < least {
+            return Err(Kind::LengthNotMinimal(len));
+        }
+        let key = rest.first_chunk().filter(|_| of_key == 4);
+        Ok(Opcode::new(first & 0x0F).map(|opcode| Head {
+            opcode,
+            fin: first & 0x80 != 0,
+            compressed: self.compressed(),
+            len,
+            key: key.copied().unwrap_or_default(),
+        }))
+    }
+}
+
+/// Takes the mask off `bytes`, the first of which is byte `from` of its frame's payload.
+pub(crate) fn unmask(bytes: &mut [u8], mut key: [u8; 4], from: u64) {
+    if key == [0; 4] {
+        return;
+    }
+    key.rotate_left((from % 4) as usize);
+    let (fours, rest) = bytes.as_chunks_mut::<4>();
+    for four in fours {
+        *four = (u32::from_ne_bytes(*four) ^ u32::from_ne_bytes(key)).to_ne_bytes();
+    }
+    for (byte, key) in rest.iter_mut().zip(key) {
+        *byte ^= key;
+    }
+}
