@@ -2,89 +2,94 @@
 
 use std::fmt;
 
-use flate2::{Decompress, FlushDecompress, Status};
+use miniz_oxide::inflate::{
+    TINFLStatus,
+    core::{
+        DecompressorOxide, decompress,
+        inflate_flags::{TINFL_FLAG_HAS_MORE_INPUT, TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF},
+    },
+};
 
 use crate::{Kind, Limits};
 
-/// What one side's compressed messages refer back to: some 43 KiB, made at the first of them.
+/// What one side's compressed messages refer back to: 11 KiB, and up to 32 KiB of what they held.
 ///
-/// The window is of 32 KiB, whatever was negotiated: a larger one reads all that a smaller one does.
-pub(crate) struct Inflater(Decompress);
+/// A smaller window may have been negotiated; this one reads all that a smaller one does.
+#[derive(Default)]
+pub(crate) struct Inflater {
+    state: DecompressorOxide,
+    window: Vec<u8>,
+}
 
-/// How much room is made at a time.
-const ROOM: usize = 16 << 10;
+/// The furthest that any message refers back (RFC 1951, 2).
+const WINDOW: usize = 32 << 10;
+
+/// How much room is made at first; it doubles.
+const ROOM: usize = 4 << 10;
 
 /// What every message's last block is followed by, and what is therefore not sent.
 const TAIL: [u8; 4] = [0, 0, 0xFF, 0xFF];
 
+/// The output stands behind the window in one buffer, so that what refers to before either is
+/// refused and not read as zeros.
+const FLAGS: u32 = TINFL_FLAG_HAS_MORE_INPUT | TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
+
 impl Inflater {
-    /// Adds to `out` what `sent` was before it was compressed, and never more than the limits allow.
+    /// What `sent` was before it was compressed. No more is inflated than the limits allow.
     ///
-    /// A message may hold one final block, with what follows it read as a new stream; no compressor
-    /// makes more, and each costs a new window.
-    pub(crate) fn inflate(
-        &mut self,
-        mut sent: Vec<u8>,
-        out: &mut Vec<u8>,
-        limits: &Limits,
-    ) -> Result<(), Kind> {
+    /// A message may hold one final block and a stream after it (RFC 7692, 7.2.3.4); no compressor
+    /// makes more.
+    pub(crate) fn inflate(&mut self, mut sent: Vec<u8>, limits: &Limits) -> Result<Vec<u8>, Kind> {
         let from = sent.len() as u64;
-        let by_ratio = from.saturating_mul(limits.max_ratio);
-        let by_ratio = by_ratio.max(limits.ratio_floor);
+        let by_ratio = limits
+            .ratio_floor
+            .max(from.saturating_mul(limits.max_ratio));
         let limit = by_ratio.min(limits.max_message);
+        let before = self.window.len();
+        // One more than is allowed, so that too much can be told from just enough.
         let most = usize::try_from(limit).unwrap_or(usize::MAX);
+        let most = most.saturating_add(before).saturating_add(1);
+
         sent.extend(TAIL);
         let mut rest = &*sent;
-        let mut ended = false;
+        let mut out = self.window.clone();
+        let (mut end, mut ended) = (before, false);
         loop {
-            // One more than is allowed, so that too much can be told from just enough.
-            let room = most.saturating_add(1).saturating_sub(out.len());
-            out.reserve_exact(room.min(ROOM.max(out.len())));
-            let (read, written) = (self.0.total_in(), out.len());
-            let status = self
-                .0
-                .decompress_vec(rest, out, FlushDecompress::Sync)
-                .map_err(|_| Kind::NotDeflate)?;
-            let read = usize::try_from(self.0.total_in() - read).unwrap_or(usize::MAX);
+            let (status, read, written) = decompress(&mut self.state, rest, &mut out, end, FLAGS);
             rest = rest.get(read..).unwrap_or_default();
-            if out.len() > most {
-                return Err(if by_ratio < limits.max_message {
-                    Kind::Inflates { from, limit }
-                } else {
-                    Kind::MessageTooBig {
-                        bytes: limit.saturating_add(1),
-                        limit,
-                    }
-                });
-            }
+            end += written;
             match status {
-                Status::StreamEnd if ended => return Err(Kind::NotDeflate),
-                Status::StreamEnd => {
+                _ if end >= most && by_ratio < limits.max_message => {
+                    return Err(Kind::Inflates { from, limit });
+                }
+                _ if end >= most => {
+                    let bytes = limit.saturating_add(1);
+                    return Err(Kind::MessageTooBig { bytes, limit });
+                }
+                TINFLStatus::HasMoreOutput => {
+                    let room = ROOM.max(end - before);
+                    out.resize(end.saturating_add(room).min(most), 0);
+                }
+                TINFLStatus::Done if !ended => {
                     ended = true;
-                    self.0.reset(false);
+                    self.state.init();
                 }
-                Status::Ok | Status::BufError => {
-                    let idle = read == 0 && out.len() == written;
-                    if rest.is_empty() && out.len() < out.capacity() {
-                        return Ok(());
-                    }
-                    if idle {
-                        return Err(Kind::NotDeflate);
-                    }
-                }
+                TINFLStatus::NeedsMoreInput => break,
+                _ => return Err(Kind::NotDeflate),
             }
         }
-    }
-}
-
-impl Default for Inflater {
-    fn default() -> Self {
-        Self(Decompress::new(false))
+        out.truncate(end);
+        let window = out.get(end.saturating_sub(WINDOW)..);
+        self.window = window.unwrap_or_default().to_vec();
+        out.drain(..before);
+        Ok(out)
     }
 }
 
 impl fmt::Debug for Inflater {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Inflater")
+        f.debug_struct("Inflater")
+            .field("window", &self.window.len())
+            .finish_non_exhaustive()
     }
 }

@@ -7,9 +7,9 @@
 //! nothing else, for it cannot know where the next frame begins.
 //!
 //! This crate does no IO, reads no clock and logs nothing: time is handed in as the duration since
-//! some start, as `gabion_core::Now::mono` has it. With the feature `deflate` it depends on `flate2`,
-//! in Rust alone, to read messages compressed by permessage-deflate (RFC 7692); without it such
-//! messages can be watched, and are refused where they would have to be read.
+//! some start, as `gabion_core::Now::mono` has it. With the feature `deflate` it depends on
+//! `miniz_oxide`, which has no `unsafe`, to read messages compressed by permessage-deflate (RFC 7692);
+//! without it such messages can be watched, and are refused where they would have to be read.
 //!
 //! # Examples
 //!

@@ -149,9 +149,7 @@ impl Scratch {
     ) -> Result<(), Kind> {
         if message.compressed {
             let sent = mem::take(&mut self.bytes);
-            inflater
-                .get_or_insert_default()
-                .inflate(sent, &mut self.bytes, limits)?;
+            self.bytes = inflater.get_or_insert_default().inflate(sent, limits)?;
         }
         if message.kind == MessageKind::Text {
             self.check_text()?;

@@ -150,12 +150,12 @@ fn escaped(bytes: &[u8]) -> String {
 impl fmt::Display for NegotiationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::UnknownExtension(name) => write!(f, "the extension {name:?} is not known"),
+            Self::UnknownExtension(name) => write!(f, "the extension \"{name}\" is not known"),
             Self::Twice => f.write_str("permessage-deflate is granted twice"),
             Self::BadParameter(parameter) => {
                 write!(
                     f,
-                    "{parameter:?} is not a legal parameter of permessage-deflate"
+                    "\"{parameter}\" is not a legal parameter of permessage-deflate"
                 )
             }
         }

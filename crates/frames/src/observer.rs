@@ -17,8 +17,8 @@ use crate::{
 ///
 /// # Cost
 ///
-/// At most 256 bytes while no inspected message is under way, and 43 KiB more from the first compressed
-/// message on that is read. What is not read is skipped without being looked at; heads and control
+/// At most 256 bytes while no inspected message is under way, and up to 43 KiB more from the first
+/// compressed message on that is read, unless messages do not refer back. What is not read is skipped without being looked at; heads and control
 /// frames are read without allocating.
 #[derive(Debug)]
 pub struct Observer {

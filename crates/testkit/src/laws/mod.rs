@@ -7,6 +7,7 @@
 mod chain;
 mod client;
 mod cost;
+mod frames;
 mod head;
 mod limit;
 mod list;
@@ -18,6 +19,7 @@ mod target;
 pub use chain::{Ask, chain};
 pub use client::{Claim, client_identity};
 pub use cost::{Weight, cost, weigh};
+pub use frames::{frames, frames_of};
 pub use limit::{Plan, Step, limits};
 pub use list::list_files;
 pub use path::path_views;

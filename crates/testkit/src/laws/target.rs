@@ -7,7 +7,7 @@ pub type Law = fn(&[u8]);
 
 /// Each fuzz target with its law. Bytes of which a target makes nothing, since they are too few,
 /// keep to every law.
-pub const TARGETS: [(&str, Law); 8] = [
+pub const TARGETS: [(&str, Law); 9] = [
     ("chain", |bytes| read(bytes, |ask| super::chain(&ask))),
     ("client_identity", |bytes| {
         read(bytes, |claim| super::client_identity(&claim));
@@ -15,6 +15,7 @@ pub const TARGETS: [(&str, Law); 8] = [
     ("cost", |bytes| {
         super::cost(bytes);
     }),
+    ("frames", super::frames),
     ("limits", |bytes| read(bytes, |plan| super::limits(&plan))),
     ("list_files", |bytes| read(bytes, super::list_files)),
     ("path_views", super::path_views),

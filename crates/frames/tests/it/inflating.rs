@@ -1,0 +1,129 @@
+//! No more is inflated than the limits allow, and all that they allow.
+
+use std::{sync::Arc, time::Duration};
+
+use gabion_frames::{CloseCode, Depth, Kind, Limits, Negotiated, Observer, Role, Seen};
+use miniz_oxide::deflate::{
+    CompressionLevel,
+    core::{CompressorOxide, TDEFLFlush, TDEFLStatus, compress, create_comp_flags_from_zip_params},
+};
+
+use crate::violation;
+
+fn observer(limits: Limits) -> Observer {
+    let deflate = Negotiated::from_header([&b"permessage-deflate"[..]]).unwrap();
+    Observer::new(Role::Server, Arc::new(limits), deflate, Depth::Messages)
+}
+
+/// One side's compressor, which keeps its window.
+struct Compressor(CompressorOxide);
+
+impl Compressor {
+    fn new() -> Self {
+        let level = CompressionLevel::DefaultLevel as i32;
+        let flags = create_comp_flags_from_zip_params(level, -15, 0);
+        Self(CompressorOxide::new(flags))
+    }
+
+    /// A message in one frame.
+    fn frame(&mut self, message: &[u8]) -> Vec<u8> {
+        let mut deflated = vec![0; 2 * message.len() + 64];
+        let (status, read, written) =
+            compress(&mut self.0, message, &mut deflated, TDEFLFlush::Sync);
+        assert_eq!((status, read), (TDEFLStatus::Okay, message.len()));
+        deflated.truncate(written);
+        assert!(deflated.ends_with(b"\0\0\xff\xff"));
+        deflated.truncate(written - 4);
+        let len = u64::try_from(deflated.len()).unwrap();
+        let mut frame = match len {
+            ..126 => vec![0xC2, u8::try_from(len).unwrap()],
+            126..65536 => [&[0xC2, 126][..], &len.to_be_bytes()[6..]].concat(),
+            _ => [&[0xC2, 127][..], &len.to_be_bytes()].concat(),
+        };
+        frame.extend(deflated);
+        frame
+    }
+}
+
+/// Text of which none is like the other.
+fn numbers(most: usize) -> Vec<u8> {
+    let mut text: Vec<_> = (0..most)
+        .flat_map(|n| format!("{n} ").into_bytes())
+        .collect();
+    text.truncate(most);
+    text
+}
+
+#[test]
+fn messages_that_look_back_over_all_of_the_window_are_read() {
+    let mut compressor = Compressor::new();
+    let mut observer = observer(Limits::new());
+    // The second and later ones are nothing but references, some of them 32 KiB back.
+    let messages = [
+        numbers(32_000),
+        numbers(700),
+        numbers(32_000),
+        numbers(200_000),
+    ];
+    for message in messages {
+        let frame = compressor.frame(&message);
+        let mut rest = &*frame;
+        let mut read = None;
+        while let Some(step) = observer.watch(&mut rest, Duration::ZERO).unwrap() {
+            if let Some(Seen::Message { payload, .. }) = step.seen {
+                read = Some(payload.to_vec());
+            }
+        }
+        assert!(read == Some(message), "a message is read as it was");
+    }
+}
+
+#[test]
+fn a_message_may_be_as_big_inflated_as_the_limit() {
+    for most in [10_000, 70_000] {
+        let limits = Limits::new().with_max_message(most as u64);
+        let frame = Compressor::new().frame(&numbers(most));
+        assert_eq!(violation(&mut observer(limits.clone()), &frame), None);
+        let frame = Compressor::new().frame(&numbers(most + 1));
+        let too_big = Kind::MessageTooBig {
+            bytes: most as u64 + 1,
+            limit: most as u64,
+        };
+        assert_eq!(violation(&mut observer(limits), &frame), Some(too_big));
+    }
+}
+
+#[test]
+fn a_ratio_is_kept_above_its_floor() {
+    let limits = || Limits::new().with_max_ratio(10, 1_000);
+    let zeros = |most| Compressor::new().frame(&vec![0; most]);
+    assert_eq!(violation(&mut observer(limits()), &zeros(1_000)), None);
+    let found = violation(&mut observer(limits()), &zeros(1_001)).unwrap();
+    assert!(
+        matches!(found, Kind::Inflates { limit: 1_000, .. }),
+        "{found}"
+    );
+    assert_eq!(found.code(), CloseCode::TOO_BIG);
+    let honest = Compressor::new().frame(&numbers(100_000));
+    assert_eq!(violation(&mut observer(limits()), &honest), None);
+}
+
+#[test]
+fn a_bomb_is_not_inflated_beyond_its_limit() {
+    let bomb = Compressor::new().frame(&vec![0; 64 << 20]);
+    let mut observer = observer(
+        Limits::new()
+            .with_max_frame(1 << 20)
+            .with_max_ratio(u64::MAX, 0),
+    );
+    let counted = allocation_counter::measure(|| {
+        let found = violation(&mut observer, &bomb);
+        assert!(
+            matches!(found, Some(Kind::MessageTooBig { .. })),
+            "{found:?}"
+        );
+    });
+    // The message as sent, and twice what it may be: the buffer moves as it grows.
+    assert!(counted.bytes_max < 4 << 20, "{} bytes", counted.bytes_max);
+    assert_eq!(counted.bytes_current, 0, "all is let go");
+}
