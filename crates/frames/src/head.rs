@@ -83,9 +83,10 @@ impl PartialHead {
         self.len == 0
     }
 
-    /// The first byte's opcode, once it is there.
-    pub(crate) fn opcode(&self) -> Option<Opcode> {
-        (!self.is_empty()).then(|| Opcode::new(self.first() & 0x0F))?
+    /// What the first byte says that the frame is.
+    pub(crate) fn opcode(&self) -> Result<Opcode, Kind> {
+        let bits = self.first() & 0x0F;
+        Opcode::new(bits).ok_or(Kind::ReservedOpcode(bits))
     }
 
     /// The first reserved bit, which says that a message is compressed (RFC 7692, 6).
@@ -97,8 +98,8 @@ impl PartialHead {
     ///
     /// # Errors
     ///
-    /// As soon as the two first bytes break the protocol, or the length is not spelt in the fewest
-    /// bytes or has its highest bit set.
+    /// As soon as one of the two first bytes breaks the protocol, or the length is not spelt in the
+    /// fewest bytes or has its highest bit set.
     pub(crate) fn push(
         &mut self,
         byte: u8,
@@ -109,14 +110,12 @@ impl PartialHead {
             *place = byte;
             self.len += 1;
         }
-        match self.len {
-            0 | 1 => Ok(None),
-            2 => {
-                self.check(role, compression)?;
-                self.whole()
-            }
-            _ => self.whole(),
+        let opcode = self.check_first(compression)?;
+        if self.len < 2 {
+            return Ok(None);
         }
+        self.check_second(opcode, role)?;
+        self.whole(opcode)
     }
 
     const fn first(&self) -> u8 {
@@ -129,12 +128,9 @@ impl PartialHead {
         second
     }
 
-    /// What the two first bytes say for themselves.
-    fn check(&self, role: Role, compression: bool) -> Result<(), Kind> {
-        let (first, second) = (self.first(), self.second());
-        let Some(opcode) = Opcode::new(first & 0x0F) else {
-            return Err(Kind::ReservedOpcode(first & 0x0F));
-        };
+    fn check_first(&self, compression: bool) -> Result<Opcode, Kind> {
+        let first = self.first();
+        let opcode = self.opcode()?;
         let begins_message = matches!(opcode, Opcode::Text | Opcode::Binary);
         let allowed = if compression && begins_message {
             0x40
@@ -145,24 +141,27 @@ impl PartialHead {
         if reserved != 0 {
             return Err(Kind::ReservedBits(reserved >> 4));
         }
+        if opcode.is_control() && first & 0x80 == 0 {
+            return Err(Kind::FragmentedControl(opcode));
+        }
+        Ok(opcode)
+    }
+
+    fn check_second(&self, opcode: Opcode, role: Role) -> Result<(), Kind> {
+        let second = self.second();
         match (role, second & 0x80 != 0) {
             (Role::Client, false) => return Err(Kind::Unmasked),
             (Role::Server, true) => return Err(Kind::Masked),
             _ => {}
         }
-        if opcode.is_control() {
-            if first & 0x80 == 0 {
-                return Err(Kind::FragmentedControl(opcode));
-            }
-            if second & 0x7F > 125 {
-                return Err(Kind::ControlTooLong(opcode));
-            }
+        if opcode.is_control() && second & 0x7F > 125 {
+            return Err(Kind::ControlTooLong(opcode));
         }
         Ok(())
     }
 
     /// The head, once all its bytes are there.
-    fn whole(&self) -> Result<Option<Head>, Kind> {
+    fn whole(&self, opcode: Opcode) -> Result<Option<Head>, Kind> {
         let [first, second, rest @ ..] = &self.bytes;
         let (of_len, least) = match second & 0x7F {
             IN_TWO => (2, 126),
@@ -187,7 +186,7 @@ impl PartialHead {
             return Err(Kind::LengthNotMinimal(len));
         }
         let key = rest.first_chunk().filter(|_| of_key == 4);
-        Ok(Opcode::new(first & 0x0F).map(|opcode| Head {
+        Ok(Some(Head {
             opcode,
             fin: first & 0x80 != 0,
             compressed: self.compressed(),

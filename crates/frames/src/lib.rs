@@ -67,6 +67,7 @@ mod limits;
 mod message;
 mod negotiated;
 mod observer;
+mod step;
 mod violation;
 
 pub use close::CloseCode;
@@ -74,5 +75,6 @@ pub use head::{Opcode, Role};
 pub use limits::{Limits, Rate};
 pub use message::{Depth, MessageKind};
 pub use negotiated::{Deflate, Negotiated, NegotiationError};
-pub use observer::{Observer, Seen, Step};
+pub use observer::Observer;
+pub use step::{Seen, Step};
 pub use violation::{Kind, Violation};

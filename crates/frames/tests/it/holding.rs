@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gabion_frames::{Depth, Limits, Seen};
+use gabion_frames::{Depth, Limits, Opcode, Seen};
 
 use crate::observer;
 
@@ -58,4 +58,29 @@ fn a_message_knows_where_it_began() {
         }
     }
     assert_eq!(offsets, [3]);
+}
+
+/// Pings of somebody between are answered by pongs that are nobody else's business.
+#[test]
+fn a_pong_can_be_let_fall_at_any_cut() {
+    let sent = b"\x8a\x04mine\x01\x01h\x8a\x05yours\x80\x01o\x8a\x04mine";
+    let mut observer = observer(Limits::new(), Depth::Headers);
+    let (mut pong, mut forwarded) = (Vec::new(), Vec::<u8>::new());
+    for piece in sent.chunks(1) {
+        let mut piece = piece;
+        while let Some(step) = observer.watch(&mut piece, Duration::ZERO).unwrap() {
+            let to = match step.opcode {
+                Opcode::Pong => &mut pong,
+                _ => &mut forwarded,
+            };
+            to.extend(step.bytes);
+            if let Some(Seen::Pong(payload)) = step.seen {
+                if payload != b"mine" {
+                    forwarded.extend(&pong);
+                }
+                pong.clear();
+            }
+        }
+    }
+    assert_eq!(forwarded, b"\x01\x01h\x8a\x05yours\x80\x01o");
 }

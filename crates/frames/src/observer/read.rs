@@ -1,0 +1,240 @@
+//! What one step takes off the input.
+
+use super::{Data, Observer, State};
+use crate::{
+    Kind, MessageKind, Opcode, Seen,
+    control::Control,
+    head::{Head, PartialHead},
+    message::{Message, Reading},
+};
+
+/// A [`Step`](crate::Step), before what it completes is borrowed from where it is.
+pub(super) struct Part<'b> {
+    pub(super) bytes: &'b [u8],
+    pub(super) opcode: Opcode,
+    pub(super) hold: bool,
+    pub(super) told: Told,
+}
+
+pub(super) enum Told {
+    Nothing,
+    Frame(Head),
+    Control,
+    Message,
+}
+
+impl Observer {
+    /// Nothing of the frame at hand was handed out, or only to be held.
+    pub(super) fn hands_out_whole_frames(&self) -> bool {
+        match &self.state {
+            State::Head(head) => head.is_empty() || self.holds_head(head),
+            State::Data(_) => self.holds_message(),
+            State::Control(_) => false,
+            State::Closed => true,
+            State::Violated { at_boundary, .. } => *at_boundary,
+        }
+    }
+
+    fn holds_message(&self) -> bool {
+        self.message
+            .is_some_and(|message| message.reading == Reading::Shown)
+    }
+
+    fn holds_head(&self, head: &PartialHead) -> bool {
+        let shown = |kind| self.reading(kind, head.compressed()) == Reading::Shown;
+        match head.opcode() {
+            Ok(Opcode::Continuation) => self.holds_message(),
+            Ok(Opcode::Text) => shown(MessageKind::Text),
+            Ok(Opcode::Binary) => shown(MessageKind::Binary),
+            _ => false,
+        }
+    }
+
+    fn reading(&self, kind: MessageKind, compressed: bool) -> Reading {
+        let refers_back = compressed && self.negotiated.refers_back(self.role);
+        Reading::of(self.depth, kind, refers_back)
+    }
+
+    pub(super) fn read_head<'b>(&mut self, input: &mut &'b [u8]) -> Result<Option<Part<'b>>, Kind> {
+        let State::Head(mut head) = self.state else {
+            return Ok(None);
+        };
+        if input.is_empty() {
+            return Ok(None);
+        }
+        if head.is_empty() {
+            self.frame = self.offset;
+            self.began.get_or_insert(self.now);
+        }
+        let compression = self.negotiated.compresses();
+        let (mut taken, mut whole) = (0, None);
+        for byte in *input {
+            whole = head.push(*byte, self.role, compression)?;
+            taken += 1;
+            if whole.is_some() {
+                break;
+            }
+        }
+        let hold = self.holds_head(&head);
+        let told = if let Some(head) = whole {
+            self.begin(&head)?;
+            Told::Frame(head)
+        } else {
+            self.state = State::Head(head);
+            Told::Nothing
+        };
+        Ok(Some(Part {
+            bytes: take(input, taken),
+            opcode: head.opcode()?,
+            hold,
+            told,
+        }))
+    }
+
+    fn begin(&mut self, head: &Head) -> Result<(), Kind> {
+        if head.opcode.is_control() {
+            let paid = self.controls.take(self.limits.controls, 1);
+            paid.map_err(Kind::Controls)?;
+            self.state = State::Control(Control::new(head));
+            return Ok(());
+        }
+        let kind = match (head.opcode, &self.message) {
+            (Opcode::Continuation, None) => return Err(Kind::ContinuationOfNothing),
+            (Opcode::Continuation, Some(_)) => None,
+            (opcode, Some(_)) => return Err(Kind::MessageInMessage(opcode)),
+            (Opcode::Text, None) => Some(MessageKind::Text),
+            (_, None) => Some(MessageKind::Binary),
+        };
+        if let Some(kind) = kind {
+            let paid = self.messages.take(self.limits.messages, 1);
+            paid.map_err(Kind::Messages)?;
+            let reading = self.reading(kind, head.compressed);
+            let message = Message::new(kind, head.compressed, reading, self.frame);
+            self.message = Some(message);
+        }
+        if let Some(message) = &mut self.message {
+            message.add(head, &self.limits)?;
+        }
+        self.state = State::Data(Data {
+            opcode: head.opcode,
+            key: head.key,
+            from: 0,
+            left: head.len,
+        });
+        Ok(())
+    }
+
+    pub(super) fn read_control<'b>(
+        &mut self,
+        input: &mut &'b [u8],
+    ) -> Result<Option<Part<'b>>, Kind> {
+        let State::Control(control) = &mut self.state else {
+            return Ok(None);
+        };
+        if input.is_empty() && control.left() > 0 {
+            return Ok(None);
+        }
+        let bytes = take(input, control.left());
+        let paid = self.bytes.take(self.limits.bytes, bytes.len() as u64);
+        paid.map_err(Kind::Bytes)?;
+        control.extend(bytes);
+        self.told = control.left() == 0;
+        if self.told && control.opcode == Opcode::Close {
+            control.close()?;
+        }
+        Ok(Some(Part {
+            bytes,
+            opcode: control.opcode,
+            hold: false,
+            told: if self.told {
+                Told::Control
+            } else {
+                Told::Nothing
+            },
+        }))
+    }
+
+    pub(super) fn read_data<'b>(&mut self, input: &mut &'b [u8]) -> Result<Option<Part<'b>>, Kind> {
+        let (State::Data(data), Some(message)) = (&mut self.state, self.message) else {
+            return Ok(None);
+        };
+        if input.is_empty() && data.left > 0 {
+            return Ok(None);
+        }
+        let bytes = take(input, usize::try_from(data.left).unwrap_or(usize::MAX));
+        let len = bytes.len() as u64;
+        let paid = self.bytes.take(self.limits.bytes, len);
+        paid.map_err(Kind::Bytes)?;
+        if message.reading != Reading::Skipped {
+            let scratch = self.scratch.get_or_insert_default();
+            scratch.extend(bytes, data.key, data.from, &message)?;
+        }
+        data.left -= len;
+        data.from += len;
+        let opcode = data.opcode;
+        let told = match (data.left == 0, message.last) {
+            (false, _) => Told::Nothing,
+            (true, false) => {
+                self.end_frame();
+                Told::Nothing
+            }
+            (true, true) => self.finish(&message)?,
+        };
+        Ok(Some(Part {
+            bytes,
+            opcode,
+            hold: message.reading == Reading::Shown,
+            told,
+        }))
+    }
+
+    /// The message is whole.
+    fn finish(&mut self, message: &Message) -> Result<Told, Kind> {
+        if let Some(scratch) = &mut self.scratch {
+            scratch.finish(message, &mut self.inflater, &self.limits)?;
+        }
+        if !self.negotiated.refers_back(self.role) {
+            self.inflater = None;
+        }
+        if message.reading == Reading::Shown {
+            self.told = true;
+            return Ok(Told::Message);
+        }
+        self.end_message();
+        Ok(Told::Nothing)
+    }
+
+    pub(super) fn seen(&self, told: &Told) -> Option<Seen<'_>> {
+        match (told, &self.state) {
+            (Told::Frame(head), _) => Some(Seen::Frame {
+                opcode: head.opcode,
+                fin: head.fin,
+                len: head.len,
+            }),
+            (Told::Control, State::Control(control)) => match control.opcode {
+                Opcode::Ping => Some(Seen::Ping(control.payload())),
+                Opcode::Pong => Some(Seen::Pong(control.payload())),
+                _ => {
+                    let (code, reason) = control.close().ok()?;
+                    Some(Seen::Close { code, reason })
+                }
+            },
+            (Told::Message, _) => {
+                let message = self.message.as_ref()?;
+                Some(Seen::Message {
+                    kind: message.kind,
+                    payload: self.scratch.as_ref()?.bytes(),
+                    offset: message.offset,
+                })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Takes at most so many bytes off the input.
+fn take<'b>(input: &mut &'b [u8], most: usize) -> &'b [u8] {
+    let (taken, rest) = input.split_at(most.min(input.len()));
+    *input = rest;
+    taken
+}
