@@ -8,8 +8,10 @@
 //!
 //! This crate does no IO, reads no clock and logs nothing: time is handed in as the duration since
 //! some start, as `gabion_core::Now::mono` has it. With the feature `deflate` it depends on
-//! `miniz_oxide`, which has no `unsafe`, to read messages compressed by permessage-deflate (RFC 7692);
-//! without it such messages can be watched, and are refused where they would have to be read.
+//! `miniz_oxide`, safe Rust alone, to read messages compressed by permessage-deflate (RFC 7692): its
+//! core inflates into one buffer behind the window, so that what refers to before it is an error.
+//! Without the feature such messages can be watched, and are refused where they would have to be
+//! read.
 //!
 //! # Examples
 //!

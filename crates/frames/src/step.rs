@@ -32,7 +32,7 @@ pub enum Seen<'o> {
         /// Bytes of payload to come.
         len: u64,
     },
-    /// A whole message, unmasked and inflated, where [`Depth`] has it read.
+    /// A whole message, unmasked and inflated, where [`Depth`](crate::Depth) has it read.
     Message {
         /// Text is known to be UTF-8.
         kind: MessageKind,

@@ -156,7 +156,7 @@ fn core_and_inspect_do_no_io_and_know_no_runtime() {
         "println!",
         "Instant",
     ];
-    for room in ["crates/core/src", "crates/inspect/src"] {
+    for room in ["crates/core/src", "crates/frames/src", "crates/inspect/src"] {
         let mut sources = sources(room, ".rs");
         let is_test = |path: &str| path.ends_with("/tests.rs") || path.contains("/tests/");
         sources.retain(|source| !is_test(&source.path));
