@@ -68,7 +68,9 @@ impl Inflater {
                 }
                 TINFLStatus::HasMoreOutput => {
                     let room = ROOM.max(end - before);
-                    out.resize(end.saturating_add(room).min(most), 0);
+                    let len = end.saturating_add(room).min(most);
+                    out.reserve_exact(len.saturating_sub(end));
+                    out.resize(len, 0);
                 }
                 TINFLStatus::Done if !ended => {
                     ended = true;

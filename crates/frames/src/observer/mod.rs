@@ -168,9 +168,9 @@ impl Observer {
 
     /// How many bytes are missing until a frame ends; none inside of a head, where nobody knows.
     ///
-    /// At zero a control frame may be put in, and after [`Seen::Close`](crate::Seen::Close) nothing. After a violation
-    /// it is zero if all bytes that were handed out without [`Step::hold`] are whole frames, so that
-    /// a close frame may follow them, and else none.
+    /// At zero a control frame may be put in, and after [`Seen::Close`](crate::Seen::Close) nothing.
+    /// After a violation it is zero if all bytes that were handed out without [`Step::hold`] are
+    /// whole frames, so that a close frame may follow them, and else none.
     pub fn boundary(&self) -> Option<u64> {
         match &self.state {
             State::Head(head) => head.is_empty().then_some(0),

@@ -50,11 +50,14 @@ fn only_what_is_read_waits() {
 #[test]
 fn a_message_knows_where_it_began() {
     let mut observer = observer(Limits::new(), Depth::Text);
-    let mut sent: &[u8] = b"\x82\x01b\x01\x01h\x89\x00\x80\x01o";
+    let sent = b"\x82\x01b\x01\x01h\x89\x00\x80\x01o";
     let mut offsets = Vec::new();
-    while let Some(step) = observer.watch(&mut sent, Duration::ZERO).unwrap() {
-        if let Some(Seen::Message { offset, .. }) = step.seen {
-            offsets.push(offset);
+    for piece in sent.chunks(1) {
+        let mut piece = piece;
+        while let Some(step) = observer.watch(&mut piece, Duration::ZERO).unwrap() {
+            if let Some(Seen::Message { offset, .. }) = step.seen {
+                offsets.push(offset);
+            }
         }
     }
     assert_eq!(offsets, [3]);
