@@ -114,7 +114,7 @@ impl PartialHead {
         if self.len < 2 {
             return Ok(None);
         }
-        self.check_second(opcode, role)?;
+        self.check_second(role)?;
         self.whole(opcode)
     }
 
@@ -147,17 +147,12 @@ impl PartialHead {
         Ok(opcode)
     }
 
-    fn check_second(&self, opcode: Opcode, role: Role) -> Result<(), Kind> {
-        let second = self.second();
-        match (role, second & 0x80 != 0) {
-            (Role::Client, false) => return Err(Kind::Unmasked),
-            (Role::Server, true) => return Err(Kind::Masked),
-            _ => {}
+    fn check_second(&self, role: Role) -> Result<(), Kind> {
+        match (role, self.second() & 0x80 != 0) {
+            (Role::Client, false) => Err(Kind::Unmasked),
+            (Role::Server, true) => Err(Kind::Masked),
+            _ => Ok(()),
         }
-        if opcode.is_control() && second & 0x7F > 125 {
-            return Err(Kind::ControlTooLong(opcode));
-        }
-        Ok(())
     }
 
     /// The head, once all its bytes are there.
@@ -184,6 +179,9 @@ impl PartialHead {
         }
         if len < least {
             return Err(Kind::LengthNotMinimal(len));
+        }
+        if opcode.is_control() && len > 125 {
+            return Err(Kind::ControlTooLong(opcode));
         }
         let key = rest.first_chunk().filter(|_| of_key == 4);
         Ok(Some(Head {
