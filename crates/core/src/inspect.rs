@@ -18,6 +18,16 @@ pub trait Inspect: Send + Sync {
     /// when there is more to look at, noted with [`Trace::observe`].
     fn inspect(&self, facts: &Facts<'_>, trace: &mut Trace) -> Verdict;
 
+    /// Judges a session anew, when its client is banned or another policy is in force.
+    ///
+    /// `facts` hold what is kept of the handshake: its client, as it was resolved then, and its path.
+    /// Headers are not kept, so nothing follows from there being none; and nothing is counted. An
+    /// inspector that can say no more of these passes.
+    fn revisit(&self, facts: &Facts<'_>, trace: &mut Trace) -> Verdict {
+        let _ = (facts, trace);
+        Verdict::Pass
+    }
+
     /// Learns how the exchange ended, denied or not; may find an offence in it.
     fn learn(&self, trace: &Trace, outcome: &Outcome<'_>) -> Option<Offence> {
         let _ = (trace, outcome);

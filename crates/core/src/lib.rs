@@ -47,6 +47,7 @@ mod now;
 mod path;
 mod quota;
 mod rule;
+mod session;
 mod source;
 mod upgrade;
 mod verdict;
@@ -54,8 +55,8 @@ mod verdict;
 pub use bans::{BanOutcome, Bans, Offence, Proof};
 pub use client::{ClientIp, ClientRules, ForwardedBy, PeerAddr, Protected, TooWide};
 pub use event::{
-    BanChange, BanEvent, Event, FaultEvent, PolicyEvent, ReachedEvent, RequestEvent, Sink,
-    Suppressed, What,
+    BanChange, BanEvent, Event, FaultEvent, PolicyEvent, ReachedEvent, RequestEvent, SessionEvent,
+    Sink, Suppressed, What,
 };
 pub use evidence::{Escaped, Evidence};
 pub use facts::{Facts, Head};
@@ -65,6 +66,7 @@ pub use now::Now;
 pub use path::{Malformed, PathViews, Reading, View};
 pub use quota::Quota;
 pub use rule::{Mode, RuleId, RuleIdError};
+pub use session::{Ending, Heed, Heeders, SessionId};
 pub use source::{Forward, OnFault, Snapshot, Source};
 pub use upgrade::Upgrade;
 pub use verdict::{Cause, Denial, EventId, Reason, Verdict};

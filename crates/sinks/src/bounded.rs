@@ -90,6 +90,7 @@ impl<S: Sink> Sink for Bounded<S> {
             Event::Request(event) => (Some(event.at), Some(event.client.network())),
             Event::Ban(event) => (Some(event.at), Some(event.client.network())),
             Event::Fault(event) => (Some(event.at), Some(event.client.network())),
+            Event::Session(event) => (Some(event.at), Some(event.client.network())),
             Event::Setup(_) => (None, None),
             _ => return self.inner.record(event),
         };

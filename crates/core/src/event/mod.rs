@@ -3,6 +3,7 @@
 mod ban;
 mod policy;
 mod request;
+mod session;
 
 use std::{fmt, net::IpAddr};
 
@@ -11,6 +12,7 @@ use ipnet::IpNet;
 pub use ban::{BanChange, BanEvent};
 pub use policy::PolicyEvent;
 pub use request::{FaultEvent, ReachedEvent, RequestEvent, What};
+pub use session::SessionEvent;
 
 /// Where events go.
 ///
@@ -38,6 +40,8 @@ pub enum Event {
     UntrustedProxy(IpAddr),
     /// A probe that the service answered as if it had what was asked for, or stumbled over.
     Reached(ReachedEvent),
+    /// About one upgraded connection.
+    Session(SessionEvent),
     /// The guard is built in wrongly: requests are refused until this is mended.
     Setup(&'static str),
     /// Events that a sink did not pass on, because there were too many at once.
@@ -64,6 +68,7 @@ impl fmt::Display for Event {
             Self::Policy(event) => event.fmt(f),
             Self::Fault(event) => event.fmt(f),
             Self::Reached(event) => event.fmt(f),
+            Self::Session(event) => event.fmt(f),
             Self::UntrustedProxy(peer) => write!(
                 f,
                 "{peer} names others in forwarding headers and is not trusted, so that all its \
