@@ -44,9 +44,10 @@
 //! # Dependencies
 //!
 //! `tower-layer`, `tower-service`, `http-body` and `bytes` are the interface; `pin-project-lite`
-//! projects futures without `unsafe`. Feature `upgrade` (default) adds hyper, whose extension is
-//! the only place where an extended CONNECT says its protocol; without it every CONNECT is taken
-//! for a tunnel.
+//! projects futures without `unsafe`. Feature `upgrade` (default) adds hyper, whose extensions are
+//! the only place where an extended CONNECT says its protocol and where a connection can be taken
+//! over; `gabion-frames`, which follows what passes then; and `atomic-waker`, by which a session is
+//! reached without a lock. Without it every CONNECT is taken for a tunnel, and no session is watched.
 
 mod body;
 mod clock;
@@ -55,6 +56,11 @@ mod protocol;
 mod reply;
 mod server;
 mod truce;
+#[cfg(feature = "upgrade")]
+mod upgrade;
+#[cfg(not(feature = "upgrade"))]
+#[path = "upgrade_without.rs"]
+mod upgrade;
 
 pub use body::GuardBody;
 pub use clock::{Clock, SystemClock};
@@ -62,3 +68,5 @@ pub use head::{HeadLayer, HeadService, ResponseFuture};
 pub use reply::{BriefReply, Reply};
 pub use server::{Hyper, Server};
 pub use truce::Truce;
+#[cfg(feature = "upgrade")]
+pub use upgrade::{Keeper, Sessions};

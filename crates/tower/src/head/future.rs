@@ -78,6 +78,7 @@ where
             WayProjection::Inner { inner, learning } => {
                 let mut response = ready!(inner.poll(cx))?;
                 if let Some((shell, exchange)) = learning.take() {
+                    shell.open_or_release(&exchange, response.status(), response.headers());
                     let length = response.body().size_hint().exact();
                     shell.learn(&exchange, response.status(), length);
                     if !response.status().is_informational() {

@@ -34,6 +34,7 @@ impl HeadLayer {
                 truce: Truce::default(),
                 ids: EventIds::default(),
                 setup: Seldom::default(),
+                keeper: None,
                 hand_over_client: false,
             },
         }
@@ -77,6 +78,13 @@ impl HeadLayer {
     /// Observes while `truce` is held.
     pub fn with_truce(mut self, truce: Truce) -> Self {
         self.shell.truce = truce;
+        self
+    }
+
+    /// Keeps a hand on the WebSockets that handshakes open.
+    #[cfg(feature = "upgrade")]
+    pub fn with_keeper(mut self, keeper: Arc<crate::Keeper>) -> Self {
+        self.shell.keeper = Some(keeper);
         self
     }
 

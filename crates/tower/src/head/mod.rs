@@ -22,9 +22,10 @@ mod layer;
 mod oblige;
 mod offer;
 mod quota;
+mod seat;
 mod seldom;
 mod service;
-mod shell;
+pub(crate) mod shell;
 mod target;
 
 pub use future::ResponseFuture;

@@ -51,7 +51,10 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         match self.shell.judge(&request) {
-            Ruling::Pass(exchange) => {
+            Ruling::Pass(mut exchange) => {
+                if let Err(response) = self.shell.tap(&mut request, &mut exchange) {
+                    return ResponseFuture::answered(*response);
+                }
                 if self.shell.hand_over_client {
                     let client = *exchange.client();
                     request.extensions_mut().insert(client);

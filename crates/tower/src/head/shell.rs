@@ -16,7 +16,10 @@ use gabion_core::{
 use http::{Request, Response, StatusCode};
 
 use super::{grpc, ids::EventIds, oblige, offer, quota, seldom::Seldom};
-use crate::{Clock, Reply, Server, Truce, reply};
+use crate::{
+    Clock, Reply, Server, Truce, reply,
+    upgrade::{Keeper, Seat, Session},
+};
 
 /// What every clone of a guarded service shares.
 #[derive(Clone)]
@@ -30,6 +33,7 @@ pub(crate) struct Shell {
     pub(super) truce: Truce,
     pub(super) ids: EventIds,
     pub(super) setup: Seldom,
+    pub(super) keeper: Option<Arc<Keeper>>,
     pub(super) hand_over_client: bool,
 }
 
@@ -53,15 +57,19 @@ pub(super) struct Exchange {
     trace: Trace,
     /// Whether a rule allowed the request, so that nothing about it bans.
     allowed: bool,
+    /// What a handshake has until the service's stream has it.
+    pub(super) seat: Option<Seat>,
+    pub(super) session: Option<Arc<Session>>,
 }
 
 impl Exchange {
     const fn new(policy: Arc<Snapshot>, trace: Trace) -> Self {
-        let allowed = false;
         Self {
             policy,
             trace,
-            allowed,
+            allowed: false,
+            seat: None,
+            session: None,
         }
     }
 
@@ -102,31 +110,46 @@ impl Shell {
         }
         match judged {
             Err(words) => self.fault(&facts, &policy, words),
-            Ok(Verdict::Pass) => Ruling::Pass(Exchange::new(policy, trace)),
+            Ok(Verdict::Pass) => self.pass(&facts, Exchange::new(policy, trace)),
             Ok(Verdict::Allow(cause)) => {
                 self.tell_of(&facts, &policy, || What::Allowed(cause));
-                Ruling::Pass(Exchange {
-                    allowed: true,
-                    ..Exchange::new(policy, trace)
-                })
+                let exchange = Exchange::new(policy, trace);
+                let allowed = true;
+                self.pass(
+                    &facts,
+                    Exchange {
+                        allowed,
+                        ..exchange
+                    },
+                )
             }
             Ok(verdict @ Verdict::Deny(_)) if !verdict.refuses() => {
                 if let Verdict::Deny(denial) = verdict {
                     self.tell_of(&facts, &policy, || What::Denied(denial));
                 }
-                Ruling::Pass(Exchange::new(policy, trace))
+                self.pass(&facts, Exchange::new(policy, trace))
             }
-            Ok(Verdict::Deny(mut denial)) => {
-                denial.event = Some(self.ids.next());
-                let mut response = self.refuse(&facts, &policy, &denial);
-                quota::show(&trace, response.headers_mut());
-                let exchange = Exchange::new(policy, trace);
-                let outcome = Outcome::new(response.status(), Some(&denial), Duration::ZERO);
-                self.learn_from(&exchange, outcome);
-                grpc::translate(&mut response, &denial, &facts);
-                Ruling::Answer(response)
-            }
+            Ok(Verdict::Deny(denial)) => self.deny(&facts, &Exchange::new(policy, trace), denial),
         }
+    }
+
+    /// Lets a request through. One that asks for a WebSocket needs a seat.
+    fn pass(&self, facts: &Facts<'_>, mut exchange: Exchange) -> Ruling {
+        match self.seat(facts, &exchange.policy) {
+            Ok(seat) => exchange.seat = seat,
+            Err(denial) => return self.deny(facts, &exchange, *denial),
+        }
+        Ruling::Pass(exchange)
+    }
+
+    fn deny(&self, facts: &Facts<'_>, exchange: &Exchange, mut denial: Denial) -> Ruling {
+        denial.event = Some(self.ids.next());
+        let mut response = self.refuse(facts, &exchange.policy, &denial);
+        quota::show(&exchange.trace, response.headers_mut());
+        let outcome = Outcome::new(response.status(), Some(&denial), Duration::ZERO);
+        self.learn_from(exchange, outcome);
+        grpc::translate(&mut response, &denial, facts);
+        Ruling::Answer(response)
     }
 
     /// Readies a request for the service: what it offers to become besides a WebSocket is taken off,
@@ -163,6 +186,7 @@ impl Shell {
             policy,
             trace,
             allowed,
+            ..
         } = exchange;
         let client = *trace.client();
         let now = self.clock.now();
@@ -248,7 +272,7 @@ impl Shell {
         self.tell(|| Event::Request(RequestEvent::new(facts, policy.generation, what())));
     }
 
-    fn tell(&self, event: impl FnOnce() -> Event) {
+    pub(super) fn tell(&self, event: impl FnOnce() -> Event) {
         if let Some(sink) = &self.sink {
             sink.record(&event());
         }
@@ -256,7 +280,7 @@ impl Shell {
 }
 
 /// Runs foreign judgement; a panic in it becomes its words.
-fn contained<T>(judge: impl FnOnce() -> T) -> Result<T, String> {
+pub(crate) fn contained<T>(judge: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(judge)).map_err(|payload| words(&*payload))
 }
 

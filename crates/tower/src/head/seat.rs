@@ -1,0 +1,74 @@
+//! The seat of a socket, from the handshake to its answer.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use gabion_core::{Cause, Denial, Event, Facts, Reason, RuleId, Snapshot, Upgrade};
+use http::{HeaderMap, Request, Response, StatusCode};
+
+use super::shell::{Exchange, Shell};
+use crate::{
+    reply,
+    upgrade::{self, Seat},
+};
+
+/// The rule that refuses a socket more than fit.
+const FULL: RuleId = RuleId::builtin("upgrade/full");
+
+impl Shell {
+    /// A seat for whoever asks for a WebSocket.
+    pub(super) fn seat(
+        &self,
+        facts: &Facts<'_>,
+        policy: &Snapshot,
+    ) -> Result<Option<Seat>, Box<Denial>> {
+        let keeper = self.keeper.as_ref();
+        let Some(keeper) = keeper.filter(|_| facts.upgrade == Upgrade::WebSocket) else {
+            return Ok(None);
+        };
+        let sessions = keeper.sessions();
+        let seat = sessions.reserve(facts.client, facts.uri.path(), policy.generation);
+        seat.map(Some).ok_or_else(|| {
+            let why = Reason::Said("no more sockets fit into the table of sessions".into());
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            Box::new(Denial::new(Cause::new(FULL, why), status))
+        })
+    }
+
+    /// Gives a handshake's seat to the stream that the service will have; or an answer where that
+    /// fails, so that no socket opens unwatched.
+    pub(super) fn tap<B>(
+        &self,
+        request: &mut Request<B>,
+        exchange: &mut Exchange,
+    ) -> Result<(), Box<Response<Bytes>>> {
+        let Some(seat) = exchange.seat.take() else {
+            return Ok(());
+        };
+        exchange.session = Some(Arc::clone(seat.session()));
+        upgrade::fit(request.extensions_mut(), seat).map_err(|why| {
+            self.tell(|| Event::Setup(why));
+            Box::new(reply::plain(StatusCode::SERVICE_UNAVAILABLE))
+        })
+    }
+
+    /// Tells a session how the service answered: 101 opens it (RFC 6455, 4.2.2), and 2xx to a CONNECT
+    /// (RFC 8441, 5). Any other answer frees its seat.
+    pub(super) fn open_or_release(
+        &self,
+        exchange: &Exchange,
+        status: StatusCode,
+        headers: &HeaderMap,
+    ) {
+        let (Some(keeper), Some(session)) = (&self.keeper, &exchange.session) else {
+            return;
+        };
+        if status == StatusCode::SWITCHING_PROTOCOLS || status.is_success() {
+            session.answered(headers);
+            // What came into force between the judgement and the seat has found no session to end.
+            keeper.revisit(session);
+        } else {
+            keeper.sessions().release(session);
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Judging open sessions anew.
+
+use std::{fmt, sync::Arc};
+
+use gabion_core::{
+    Ending, Facts, Framing, Head, Heed, Mode, Now, PeerAddr, Snapshot, Source, Trace, Verdict,
+};
+use http::{HeaderMap, Method, Uri, Version};
+use ipnet::IpNet;
+
+use super::{Session, Sessions};
+use crate::{Clock, Truce, head::shell::contained};
+
+/// Holds sessions to the policy in force: those of a client are judged anew when it is banned, all
+/// when another policy comes into force, and each when it opens, for what came meanwhile.
+///
+/// What is judged is what was kept of the handshake, its client and its path
+/// ([`Inspect::revisit`](gabion_core::Inspect::revisit)): who is allowed stays, and where a rule only
+/// observes, nobody is ended. A client stays who it was, whatever proxies the new policy trusts.
+pub struct Keeper {
+    sessions: Arc<Sessions>,
+    source: Box<dyn Source>,
+    clock: Arc<dyn Clock>,
+    truce: Truce,
+}
+
+// === impl Keeper ===
+
+impl Keeper {
+    /// Judges `sessions` by what `source` has in force, and ends none while `truce` is held.
+    ///
+    /// It has to be told of bans and policies ([`Heed`]).
+    pub fn new(
+        sessions: Sessions,
+        source: impl Source + 'static,
+        clock: Arc<dyn Clock>,
+        truce: Truce,
+    ) -> Self {
+        Self {
+            sessions: Arc::new(sessions),
+            source: Box::new(source),
+            clock,
+            truce,
+        }
+    }
+
+    /// The sessions.
+    pub const fn sessions(&self) -> &Arc<Sessions> {
+        &self.sessions
+    }
+
+    /// Ends a session that the policy in force refuses.
+    pub(crate) fn revisit(&self, session: &Session) {
+        let now = self.clock.now();
+        if !self.truce.left(now).is_zero() {
+            return;
+        }
+        let policy = self.source.current();
+        match contained(|| refusal(session, &policy, now)) {
+            Ok(Some(ending)) => drop(session.end(ending)),
+            Ok(None) => {}
+            Err(words) => self.sessions.tell_fault(session, policy.generation, words),
+        }
+    }
+}
+
+impl Heed for Keeper {
+    fn banned(&self, client: IpNet) {
+        if !self.sessions.is_empty() {
+            let theirs = self.sessions.of(client);
+            theirs.iter().for_each(|session| self.revisit(session));
+        }
+    }
+
+    fn replaced(&self) {
+        self.sessions
+            .all()
+            .for_each(|session| self.revisit(&session));
+    }
+}
+
+impl fmt::Debug for Keeper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keeper")
+            .field("sessions", &self.sessions)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why `policy` refuses a session, if it does. A path that was judged once can be read again.
+fn refusal(session: &Session, policy: &Snapshot, now: Now) -> Option<Ending> {
+    let uri = Uri::try_from(&*session.path).ok()?;
+    let headers = HeaderMap::new();
+    let head = Head {
+        method: &Method::GET,
+        uri: &uri,
+        version: Version::HTTP_11,
+        headers: &headers,
+        protocol: None,
+        framing: Framing::default(),
+    };
+    let peer = PeerAddr::new((session.client.addr(), 0).into());
+    let mut facts = Facts::resolve(head, peer, &policy.client, now);
+    facts.client = session.client;
+    match policy.chain.revisit(&facts, &mut Trace::new(&facts)) {
+        Verdict::Deny(denial) if denial.mode == Mode::Enforce => {
+            Some(Ending::Refused(denial.cause))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,35 @@
+//! The upgrade room: keeps a hand on WebSockets from their handshake to their end.
+//!
+//! A handshake that passes gets a seat among the [`Sessions`], and the service is given a stream
+//! through which what it sends and is sent passes as it came. From outside the session can be ended:
+//! its client gets a close frame where one frame ends and before the next begins, or none where that
+//! does not come within a second; the service sees the stream end.
+//!
+//! How a layer comes to stand inside the stream: hyper leaves an `OnUpgrade` in the request, which
+//! nobody else can make. So a small HTTP/1.1 connection of hyper's own is served over an IO of ours
+//! that plays a canned upgrade request and swallows the answer. The `OnUpgrade` of that request
+//! yields our IO, which from then on is the real stream. It is done within the call: no task is
+//! spawned, then or later. Work is done by whoever polls the stream.
+//!
+//! # Limits
+//!
+//! The service's `OnUpgrade` is ready before its answer is sent; what it reads and writes until then
+//! waits. Where the upgrade fails, the first of these says so.
+//!
+//! A service that neither reads nor writes is cut off when it next does; until then no byte passes
+//! either way. One that reads, as all do that want to see a client leave, is cut off at once.
+//!
+//! A handshake without an `OnUpgrade`, by a server that is not hyper, gets no seat.
+
+mod closing;
+mod fit;
+mod keeper;
+mod session;
+mod sessions;
+mod tap;
+mod watched;
+
+pub(crate) use fit::fit;
+pub use keeper::Keeper;
+pub(crate) use session::{Seat, Session};
+pub use sessions::Sessions;

@@ -1,0 +1,132 @@
+//! One session, as those outside of its stream see it.
+
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Wake, Waker},
+};
+
+use atomic_waker::AtomicWaker;
+use gabion_core::{ClientIp, Ending, SessionId};
+use gabion_frames::Negotiated;
+use http::{HeaderMap, HeaderValue, header::SEC_WEBSOCKET_EXTENSIONS};
+
+use super::Sessions;
+
+/// What is known of a session, and how to reach whoever polls its stream.
+pub(crate) struct Session {
+    pub(super) id: SessionId,
+    pub(super) client: ClientIp,
+    /// The path that was judged. A copy: a part of the request's target would keep all of its head.
+    pub(super) path: Box<str>,
+    pub(super) generation: u64,
+    fitted: AtomicBool,
+    negotiated: OnceLock<Negotiated>,
+    ending: OnceLock<Box<Ending>>,
+    pub(super) reader: AtomicWaker,
+    pub(super) writer: AtomicWaker,
+}
+
+/// A session's place among the others, which is free again when this is dropped.
+pub(crate) struct Seat {
+    session: Arc<Session>,
+    sessions: Arc<Sessions>,
+}
+
+// === impl Session ===
+
+impl Session {
+    pub(super) fn new(id: SessionId, client: ClientIp, path: &str, generation: u64) -> Self {
+        Self {
+            id,
+            client,
+            path: path.into(),
+            generation,
+            fitted: AtomicBool::new(false),
+            negotiated: OnceLock::new(),
+            ending: OnceLock::new(),
+            reader: AtomicWaker::new(),
+            writer: AtomicWaker::new(),
+        }
+    }
+
+    /// The canned part is over: what passes from now on is the client's and the service's.
+    pub(super) fn set_fitted(&self) {
+        self.fitted.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_fitted(&self) -> bool {
+        self.fitted.load(Ordering::Acquire)
+    }
+
+    /// Takes note of the answer to the handshake, which is there before the stream opens.
+    pub(crate) fn answered(&self, headers: &HeaderMap) {
+        let lines = headers.get_all(SEC_WEBSOCKET_EXTENSIONS);
+        let lines = lines.iter().map(HeaderValue::as_bytes);
+        // Of an extension that is not known, no bit is known either.
+        let negotiated = Negotiated::from_header(lines).unwrap_or_default();
+        let _ = self.negotiated.set(negotiated);
+    }
+
+    pub(super) fn negotiated(&self) -> Negotiated {
+        self.negotiated.get().copied().unwrap_or_default()
+    }
+
+    /// Ends it; the first reason counts. Whether this was it.
+    pub(super) fn end(&self, ending: Ending) -> bool {
+        let first = self.ending.set(Box::new(ending)).is_ok();
+        if first {
+            self.rouse();
+        }
+        first
+    }
+
+    pub(super) fn ending(&self) -> Option<&Ending> {
+        self.ending.get().map(AsRef::as_ref)
+    }
+
+    /// Has whoever waits at either half look again.
+    pub(super) fn rouse(&self) {
+        self.reader.wake();
+        self.writer.wake();
+    }
+
+    /// Polls something on behalf of both, the reader and the writer: either goes on with it.
+    pub(super) fn for_both<T>(self: &Arc<Self>, poll: impl FnOnce(&mut Context<'_>) -> T) -> T {
+        poll(&mut Context::from_waker(&Waker::from(Arc::clone(self))))
+    }
+}
+
+impl Wake for Session {
+    fn wake(self: Arc<Self>) {
+        self.rouse();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.rouse();
+    }
+}
+
+// === impl Seat ===
+
+impl Seat {
+    pub(super) const fn new(session: Arc<Session>, sessions: Arc<Sessions>) -> Self {
+        Self { session, sessions }
+    }
+
+    pub(crate) const fn session(&self) -> &Arc<Session> {
+        &self.session
+    }
+
+    pub(super) fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.sessions.release(&self.session);
+    }
+}

@@ -1,0 +1,55 @@
+//! Without the feature `upgrade` there are no sessions: nobody can make the table that holds them.
+
+use std::sync::Arc;
+
+use gabion_core::ClientIp;
+use http::{Extensions, HeaderMap};
+
+pub(crate) enum Sessions {}
+
+pub(crate) struct Keeper(Sessions);
+
+pub(crate) struct Seat(Sessions);
+
+pub(crate) struct Session(Sessions);
+
+pub(crate) fn fit(_extensions: &mut Extensions, seat: Seat) -> Result<(), &'static str> {
+    match seat.0 {}
+}
+
+impl Keeper {
+    pub(crate) const fn sessions(&self) -> &Arc<Sessions> {
+        match self.0 {}
+    }
+
+    pub(crate) fn revisit(&self, _session: &Session) {
+        match self.0 {}
+    }
+}
+
+impl Sessions {
+    pub(crate) fn reserve(
+        self: &Arc<Self>,
+        _client: ClientIp,
+        _path: &str,
+        _generation: u64,
+    ) -> Option<Seat> {
+        match **self {}
+    }
+
+    pub(crate) fn release(&self, _session: &Session) {
+        match *self {}
+    }
+}
+
+impl Seat {
+    pub(crate) const fn session(&self) -> &Arc<Session> {
+        match self.0 {}
+    }
+}
+
+impl Session {
+    pub(crate) fn answered(&self, _headers: &HeaderMap) {
+        match self.0 {}
+    }
+}
