@@ -82,6 +82,10 @@ impl Inspect for Chain {
         self.walk(trace, |who, trace| who.inspect(facts, trace))
     }
 
+    fn revisit(&self, facts: &Facts<'_>, trace: &mut Trace) -> Verdict {
+        self.walk(trace, |who, trace| who.revisit(facts, trace))
+    }
+
     /// Everyone learns; the first offence that is found counts.
     fn learn(&self, trace: &Trace, outcome: &Outcome<'_>) -> Option<Offence> {
         let learned = self.after_head().map(|who| who.learn(trace, outcome));

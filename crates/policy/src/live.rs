@@ -3,11 +3,11 @@
 use std::{
     fmt,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
 use arc_swap::ArcSwap;
-use gabion_core::{Event, PolicyEvent, Snapshot, Source};
+use gabion_core::{Event, Heed, Heeders, PolicyEvent, Snapshot, Source};
 
 use crate::{
     Diagnostic, Document, Options, PolicyError, Shrink, State,
@@ -39,6 +39,7 @@ struct Inner {
     desk: Mutex<Desk>,
     origin: Origin,
     options: Options,
+    heeders: Heeders,
 }
 
 /// Where documents come from.
@@ -103,6 +104,7 @@ impl Live {
             desk: Mutex::new(desk),
             origin,
             options,
+            heeders: Heeders::default(),
         })))
     }
 
@@ -129,6 +131,11 @@ impl Live {
         let outcome = self.0.reread(&mut self.0.desk());
         self.0.tell(&outcome);
         outcome
+    }
+
+    /// Tells `heeder` of each policy that comes into force from now on, as long as it lives.
+    pub fn tell(&self, heeder: Weak<dyn Heed>) {
+        self.0.heeders.add(heeder);
     }
 
     /// The document in force.
@@ -225,7 +232,7 @@ impl Inner {
         Ok(replaced)
     }
 
-    /// Tells the sink what came of an attempt.
+    /// Tells everyone what came of an attempt.
     fn tell(&self, outcome: &Result<Replaced, PolicyError>) {
         let event = match outcome {
             Ok(Replaced { generation, rules }) => PolicyEvent::Replaced {
@@ -238,6 +245,9 @@ impl Inner {
             },
         };
         self.options.sink.record(&Event::Policy(event));
+        if outcome.is_ok() {
+            self.heeders.tell(|heeder| heeder.replaced());
+        }
     }
 }
 

@@ -25,6 +25,10 @@ impl Inspect for Observed {
         Self::soften(self.0.inspect(facts, trace))
     }
 
+    fn revisit(&self, facts: &Facts<'_>, trace: &mut Trace) -> Verdict {
+        Self::soften(self.0.revisit(facts, trace))
+    }
+
     /// It learns as ever, for the day it acts.
     fn learn(&self, trace: &Trace, outcome: &Outcome<'_>) -> Option<Offence> {
         let _ = self.0.learn(trace, outcome);

@@ -96,6 +96,10 @@ impl Inspect for Allow {
         let cause = self.by_network(facts).or_else(|| self.by_path(facts));
         cause.map_or(Verdict::Pass, Verdict::Allow)
     }
+
+    fn revisit(&self, facts: &Facts<'_>, trace: &mut Trace) -> Verdict {
+        self.inspect(facts, trace)
+    }
 }
 
 /// Whether `path` is `prefix` or lies below it.

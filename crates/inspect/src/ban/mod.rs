@@ -166,6 +166,10 @@ impl Inspect for Ban {
         }
     }
 
+    fn revisit(&self, facts: &Facts<'_>, trace: &mut Trace) -> Verdict {
+        self.inspect(facts, trace)
+    }
+
     fn learn(&self, trace: &Trace, outcome: &Outcome<'_>) -> Option<Offence> {
         if let Some(court) = &self.court {
             court.see(trace, outcome);

@@ -4,11 +4,11 @@ use std::{
     collections::BTreeSet,
     fmt,
     hash::RandomState,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
-use gabion_core::{BanOutcome, Bans, ClientIp, Now, Offence, RuleId};
+use gabion_core::{BanOutcome, Bans, ClientIp, Heed, Heeders, Now, Offence, RuleId};
 use ipnet::IpNet;
 
 #[expect(clippy::disallowed_types, reason = "`BanTable` holds its capacity")]
@@ -36,6 +36,7 @@ pub struct BanTable {
     // Invariant: the end and key of every entry of `bans`, which is written only under this lock.
     ends: Mutex<Ends>,
     capacity: usize,
+    heeders: Heeders,
 }
 
 /// A ban in force.
@@ -68,7 +69,13 @@ impl BanTable {
             bans: Map::default(),
             ends: Mutex::default(),
             capacity: capacity.max(1),
+            heeders: Heeders::default(),
         }
+    }
+
+    /// Tells `heeder` of each ban from now on, as long as it lives.
+    pub fn tell(&self, heeder: Weak<dyn Heed>) {
+        self.heeders.add(heeder);
     }
 
     /// The ban that `client` is under at `now`.
@@ -140,16 +147,7 @@ impl BanTable {
         self.capacity
     }
 
-    /// Nothing can panic between a write to the map and one to the set, so both are whole even
-    /// where a writer's thread died.
-    fn ends(&self) -> MutexGuard<'_, Ends> {
-        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Bans for BanTable {
-    fn ban(&self, client: &ClientIp, offence: &Offence, now: Now) -> BanOutcome {
-        let network = client.network();
+    fn hold(&self, network: IpNet, offence: &Offence, now: Now) -> BanOutcome {
         let by = offence.rule.clone();
         let until = now.mono().saturating_add(offence.ban_for);
         let mut ends = self.ends();
@@ -172,6 +170,23 @@ impl Bans for BanTable {
         }
         ends.insert((until, network));
         bans.insert(network, Held { by, until });
+        outcome
+    }
+
+    /// Nothing can panic between a write to the map and one to the set, so both are whole even
+    /// where a writer's thread died.
+    fn ends(&self) -> MutexGuard<'_, Ends> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Bans for BanTable {
+    fn ban(&self, client: &ClientIp, offence: &Offence, now: Now) -> BanOutcome {
+        let network = client.network();
+        let outcome = self.hold(network, offence, now);
+        if let BanOutcome::Banned { .. } = outcome {
+            self.heeders.tell(|heeder| heeder.banned(network));
+        }
         outcome
     }
 }

@@ -160,6 +160,10 @@ impl Inspect for Deny {
         }
         Verdict::Pass
     }
+
+    fn revisit(&self, facts: &Facts<'_>, trace: &mut Trace) -> Verdict {
+        self.inspect(facts, trace)
+    }
 }
 
 /// A page can make its visitors send most of what a rule refuses.
