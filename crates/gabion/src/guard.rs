@@ -13,9 +13,13 @@ use std::{
 use gabion_core::{Event, Inspect, PolicyEvent, Sink};
 use gabion_inspect::BanTable;
 use gabion_policy::{Live, Options, PolicyError, Shrink, State, Watch, WatchOptions};
-use gabion_tower::{Clock, HeadLayer, SystemClock, Truce};
+use gabion_tower::{Clock, HeadLayer, Keeper, Sessions, SystemClock, Truce};
+use hyper::rt::Timer;
 
-use crate::sink::{self, Given, Housed};
+use crate::{
+    sink::{self, Given, Housed},
+    timer,
+};
 
 /// Guards services by one live policy. Clones share everything.
 #[derive(Clone)]
@@ -24,6 +28,7 @@ pub struct Guard {
     sink: Arc<dyn Housed>,
     clock: Arc<dyn Clock>,
     truce: Truce,
+    keeper: Arc<Keeper>,
     /// Whether a truce was held when house was kept last.
     in_truce: Arc<AtomicBool>,
 }
@@ -33,6 +38,7 @@ pub struct GuardBuilder {
     state: State,
     sink: Arc<dyn Housed>,
     clock: Arc<dyn Clock>,
+    timer: Option<timer::Shared>,
     own: Vec<Arc<dyn Inspect>>,
     shrink: Shrink,
     budget: Duration,
@@ -47,6 +53,7 @@ impl Guard {
             state: State::default(),
             sink: sink::default(),
             clock: Arc::new(SystemClock::new()),
+            timer: timer::default(),
             own: Vec::new(),
             shrink: Shrink::default(),
             budget: Options::BUDGET,
@@ -69,6 +76,7 @@ impl Guard {
             .with_sink(self.sink.clone())
             .with_clock(self.clock.clone())
             .with_truce(self.truce.clone())
+            .with_keeper(Arc::clone(&self.keeper))
     }
 
     /// Enforces nothing for `period` from now: every rule only observes, and nobody is banned. An
@@ -103,6 +111,11 @@ impl Guard {
     /// The timed bans.
     pub fn bans(&self) -> &Arc<BanTable> {
         self.live.state().bans()
+    }
+
+    /// The WebSockets that are open.
+    pub fn sessions(&self) -> &Arc<Sessions> {
+        self.keeper.sessions()
     }
 
     /// Drops bans that are over and tells of events that were held back. For a server to call
@@ -142,6 +155,14 @@ impl GuardBuilder {
     /// Reads the time from `clock`.
     pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
         Self { clock, ..self }
+    }
+
+    /// Waits by `timer` when a session is to end and the end of a frame, or of its client, does not
+    /// come. With the feature `axum` it is tokio's unless another is given; without one, such a session
+    /// ends when it is next read or written.
+    pub fn with_timer(self, timer: impl Timer + Send + Sync + 'static) -> Self {
+        let timer: Option<timer::Shared> = Some(Arc::new(timer));
+        Self { timer, ..self }
     }
 
     /// Keeps bans in `state`.
@@ -192,11 +213,24 @@ impl GuardBuilder {
             .with_shrink(self.shrink)
             .with_budget(self.budget);
         let options = self.own.into_iter().fold(options, Options::add_rule);
+        let (live, truce) = (open(options)?, Truce::default());
+        let sessions = Sessions::new(self.clock.clone()).with_sink(self.sink.clone());
+        let sessions = match self.timer {
+            Some(timer) => sessions.with_timer(timer),
+            None => sessions,
+        };
+        let (clock, sink) = (self.clock, self.sink);
+        let keeper = Keeper::new(sessions, live.clone(), clock.clone(), truce.clone());
+        let keeper = Arc::new(keeper);
+        let heeder = Arc::downgrade(&keeper);
+        live.tell(heeder.clone());
+        live.state().bans().tell(heeder);
         Ok(Guard {
-            live: open(options)?,
-            sink: self.sink,
-            clock: self.clock,
-            truce: Truce::default(),
+            live,
+            sink,
+            clock,
+            truce,
+            keeper,
             in_truce: Arc::default(),
         })
     }

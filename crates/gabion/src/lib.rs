@@ -55,13 +55,14 @@ mod axum;
 mod guard;
 pub mod guide;
 mod sink;
+mod timer;
 
 pub use gabion_core::{
-    BanChange, BanEvent, BanOutcome, Bans, Cause, ClientIp, ClientRules, Denial, Escaped, Event,
-    EventId, Evidence, Explanation, Facts, FaultEvent, ForwardedBy, Framing, Head, Inspect,
+    BanChange, BanEvent, BanOutcome, Bans, Cause, ClientIp, ClientRules, Denial, Ending, Escaped,
+    Event, EventId, Evidence, Explanation, Facts, FaultEvent, ForwardedBy, Framing, Head, Inspect,
     Malformed, Mode, Now, Offence, OnFault, Outcome, PathViews, PeerAddr, PolicyEvent, Proof,
-    ReachedEvent, Reading, Reason, RequestEvent, RuleId, Sink, Snapshot, Source, Step, Suppressed,
-    Trace, Upgrade, Verdict, View, What,
+    ReachedEvent, Reading, Reason, RequestEvent, RuleId, SessionEvent, SessionId, Sink, Snapshot,
+    Source, Step, Suppressed, Trace, Upgrade, Verdict, View, What,
 };
 pub use gabion_inspect::{
     Allow, AllowConfig, Ban, BanConfig, BanTable, Behind, ByteSize, ConfigError, ConfigErrors,
@@ -75,7 +76,7 @@ pub use gabion_policy::{
 };
 pub use gabion_tower::{
     BriefReply, Clock, GuardBody, HeadLayer, HeadService, Hyper, Reply, ResponseFuture, Server,
-    SystemClock, Truce,
+    Sessions, SystemClock, Truce,
 };
 
 #[cfg(feature = "axum")]

@@ -1,0 +1,131 @@
+//! A ban ends its client's open sockets within a second, and nobody else's.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::{SinkExt as _, StreamExt as _, future::join_all};
+use gabion::{Bans as _, Clock as _, Ending, Event, Guard, Offence, RuleId, SystemClock};
+use gabion_testkit::{Recorder, client_at};
+use http::StatusCode;
+use tokio::time::{Instant, timeout};
+use tokio_tungstenite::tungstenite::{Message, protocol::frame::coding::CloseCode};
+
+use crate::support::{
+    house::{House, Socket, TRUSTING},
+    sockets::builder,
+};
+
+const BANNED: &str = "203.0.113.9";
+
+async fn house(policy: &str) -> (House, Arc<Recorder>) {
+    let events = Arc::new(Recorder::default());
+    let guard = builder(events.clone())
+        .with_policy(policy, "policy")
+        .unwrap();
+    (House::around(guard).await, events)
+}
+
+fn ban(guard: &Guard, client: &str) {
+    let offence = Offence::certain(RuleId::builtin("by-hand"), Duration::from_mins(1));
+    let now = SystemClock::new().now();
+    guard.bans().ban(&client_at(client), &offence, now);
+}
+
+/// The code that the socket is closed with; none where it is cut.
+async fn code(socket: &mut Socket) -> Option<CloseCode> {
+    let last = timeout(Duration::from_secs(5), socket.next()).await;
+    match last.expect("it ends") {
+        Some(Ok(Message::Close(close))) => Some(close?.code),
+        Some(Ok(other)) => panic!("{other:?}"),
+        Some(Err(_)) | None => None,
+    }
+}
+
+async fn echoes(socket: &mut Socket, text: &str) -> bool {
+    if socket.send(Message::text(text)).await.is_err() {
+        return false;
+    }
+    let back = timeout(Duration::from_secs(5), socket.next()).await;
+    matches!(back, Ok(Some(Ok(back))) if back == Message::text(text))
+}
+
+/// The events about sessions, each as its rule.
+fn endings(events: &Recorder) -> Vec<String> {
+    let rule = |event: &Event| match event {
+        Event::Session(event) => Some(match &event.ending {
+            Ending::Refused(cause) => cause.rule.to_string(),
+            other => other.to_string(),
+        }),
+        _ => None,
+    };
+    events.take().iter().filter_map(rule).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hundred_of_a_thousand_close_and_the_others_echo() {
+    let (house, events) = house(TRUSTING).await;
+    let mut theirs = Vec::new();
+    let mut others = Vec::new();
+    for nth in 0..1_000 {
+        if nth % 10 == 0 {
+            theirs.push(house.open("/ws", BANNED).await.unwrap());
+        } else {
+            let client = format!("198.51.{}.{}", 100 + nth / 250, nth % 250);
+            others.push(house.open("/ws", &client).await.unwrap());
+        }
+    }
+    assert!(echoes(&mut theirs[0], "before").await);
+    assert_eq!(house.guard().sessions().len(), 1_000);
+
+    let began = Instant::now();
+    ban(house.guard(), BANNED);
+    let codes = join_all(theirs.iter_mut().map(code)).await;
+    let took = began.elapsed();
+    println!("100 of 1,000 sockets closed {took:?} after the ban");
+    assert!(
+        codes.iter().all(|code| *code == Some(CloseCode::Policy)),
+        "{codes:?}"
+    );
+    assert!(took < Duration::from_secs(1), "{took:?}");
+
+    let alive = join_all(others.iter_mut().map(|socket| echoes(socket, "after"))).await;
+    assert!(alive.iter().all(|echoed| *echoed));
+    assert_eq!(endings(&events), vec!["ban/timed"; 100]);
+    assert_eq!(
+        house.open("/ws", BANNED).await.err(),
+        Some(StatusCode::FORBIDDEN)
+    );
+
+    drop(theirs);
+    drop(others);
+    let empty = async {
+        while !house.guard().sessions().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(5), empty)
+        .await
+        .expect("every seat is free again");
+}
+
+#[tokio::test]
+async fn who_is_allowed_stays() {
+    let (house, events) = house(&format!("{TRUSTING}[allow]\nnetworks = ['{BANNED}']\n")).await;
+    let mut socket = house.open("/ws", BANNED).await.unwrap();
+    ban(house.guard(), BANNED);
+    assert!(echoes(&mut socket, "still here").await);
+    assert_eq!(endings(&events), [""; 0]);
+}
+
+#[tokio::test]
+async fn nobody_is_closed_where_the_policy_observes_or_a_truce_is_held() {
+    let (house, _) = house(&TRUSTING.replace("[client]", "mode = 'observe'\n[client]")).await;
+    let mut socket = house.open("/ws", BANNED).await.unwrap();
+    ban(house.guard(), BANNED);
+    assert!(echoes(&mut socket, "observed").await);
+
+    let (house, _) = self::house(TRUSTING).await;
+    let mut socket = house.open("/ws", BANNED).await.unwrap();
+    house.guard().observe_for(Duration::from_mins(1));
+    ban(house.guard(), BANNED);
+    assert!(echoes(&mut socket, "in a truce").await);
+}
