@@ -66,7 +66,7 @@ pub use now::Now;
 pub use path::{Malformed, PathViews, Reading, View};
 pub use quota::Quota;
 pub use rule::{Mode, RuleId, RuleIdError};
-pub use session::{Ending, Heed, Heeders, SessionId};
+pub use session::{Ending, Heed, Heeders, SessionId, Terms};
 pub use source::{Forward, OnFault, Snapshot, Source};
 pub use upgrade::Upgrade;
 pub use verdict::{Cause, Denial, EventId, Reason, Verdict};

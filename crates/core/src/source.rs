@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::{ClientRules, Inspect};
+use crate::{ClientRules, Inspect, Terms};
 
 /// What judges a request: taken once, held to the end, so that one request is judged by one whole
 /// policy.
@@ -17,6 +17,8 @@ pub struct Snapshot {
     pub on_fault: OnFault,
     /// How the path of a request that passes is spelt for the service behind.
     pub forward: Forward,
+    /// What sessions are held to; nothing is asked of them where there are none.
+    pub terms: Option<Arc<Terms>>,
     /// Counts the policies that were in force before this one.
     pub generation: u64,
 }
@@ -62,6 +64,7 @@ impl Snapshot {
             chain,
             on_fault: OnFault::default(),
             forward: Forward::default(),
+            terms: None,
             generation: 0,
         }
     }
@@ -74,6 +77,11 @@ impl Snapshot {
     /// Sets how the path of a request that passes is spelt for the service behind.
     pub fn with_forward(self, forward: Forward) -> Self {
         Self { forward, ..self }
+    }
+
+    /// Sets what sessions are held to.
+    pub fn with_terms(self, terms: Option<Arc<Terms>>) -> Self {
+        Self { terms, ..self }
     }
 
     /// Sets the count of policies that were in force before this one.
@@ -89,6 +97,7 @@ impl fmt::Debug for Snapshot {
             .field("chain", &self.chain.name())
             .field("on_fault", &self.on_fault)
             .field("forward", &self.forward)
+            .field("terms", &self.terms)
             .field("generation", &self.generation)
             .finish()
     }

@@ -2,9 +2,9 @@
 
 use std::{fmt, time::SystemTime};
 
-use crate::{ClientIp, Ending, Escaped, SessionId};
+use crate::{ClientIp, Ending, Escaped, Mode, SessionId};
 
-/// A session that was ended though neither of its sides had ended it.
+/// A session that was ended though neither of its sides had ended it, or would have been.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SessionEvent {
@@ -20,6 +20,8 @@ pub struct SessionEvent {
     pub generation: u64,
     /// Why.
     pub ending: Ending,
+    /// Whether it was.
+    pub mode: Mode,
 }
 
 impl SessionEvent {
@@ -43,18 +45,29 @@ impl SessionEvent {
             path: path.get(..end).unwrap_or_default().into(),
             generation,
             ending,
+            mode: Mode::Enforce,
         }
+    }
+
+    /// Sets whether it was ended.
+    pub fn with_mode(self, mode: Mode) -> Self {
+        Self { mode, ..self }
     }
 }
 
 impl fmt::Display for SessionEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verb = match self.mode {
+            Mode::Enforce => "closed",
+            Mode::Observe => "would be closed",
+        };
         write!(
             f,
-            "{} session {} on {} closed with {}: {}",
+            "{} session {} on {} {} with {}: {}",
             self.client.addr(),
             self.session,
             Escaped(&self.path),
+            verb,
             self.ending.code(),
             self.ending
         )

@@ -1,12 +1,14 @@
 //! A session: a connection, or a stream of one, that became a WebSocket.
 
 mod heed;
+mod terms;
 
 use std::fmt;
 
 use crate::{Cause, RuleId};
 
 pub use heed::{Heed, Heeders};
+pub use terms::Terms;
 
 /// A session's name: unique within the process that names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
