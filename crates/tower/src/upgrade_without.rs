@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gabion_core::ClientIp;
+use gabion_core::{ClientIp, Denial, Snapshot, Terms};
 use http::{Extensions, HeaderMap};
 
 pub(crate) enum Sessions {}
@@ -13,6 +13,7 @@ pub(crate) struct Seat(Sessions);
 
 pub(crate) struct Session(Sessions);
 
+#[expect(clippy::needless_pass_by_value, reason = "where there are seats, it takes one")]
 pub(crate) fn fit(_extensions: &mut Extensions, seat: Seat) -> Result<(), &'static str> {
     match seat.0 {}
 }
@@ -32,8 +33,9 @@ impl Sessions {
         self: &Arc<Self>,
         _client: ClientIp,
         _path: &str,
-        _generation: u64,
-    ) -> Option<Seat> {
+        _policy: &Snapshot,
+        _terms: Option<&Terms>,
+    ) -> Result<Seat, Box<Denial>> {
         match **self {}
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use gabion_core::{Cause, Denial, Event, Facts, Reason, RuleId, Snapshot, Upgrade};
+use gabion_core::{Denial, Event, Facts, Mode, Snapshot, Upgrade, Verdict, What};
 use http::{HeaderMap, Request, Response, StatusCode};
 
 use super::shell::{Exchange, Shell};
@@ -11,9 +11,6 @@ use crate::{
     reply,
     upgrade::{self, Seat},
 };
-
-/// The rule that refuses a socket more than fit.
-const FULL: RuleId = RuleId::builtin("upgrade/full");
 
 impl Shell {
     /// A seat for whoever asks for a WebSocket.
@@ -27,12 +24,19 @@ impl Shell {
             return Ok(None);
         };
         let sessions = keeper.sessions();
-        let seat = sessions.reserve(facts.client, facts.uri.path(), policy.generation);
-        seat.map(Some).ok_or_else(|| {
-            let why = Reason::Said("no more sockets fit into the table of sessions".into());
-            let status = StatusCode::SERVICE_UNAVAILABLE;
-            Box::new(Denial::new(Cause::new(FULL, why), status))
-        })
+        let reserve = |terms| sessions.reserve(facts.client, facts.uri.path(), policy, terms);
+        let full = match reserve(policy.terms.as_deref()) {
+            Ok(seat) => return Ok(Some(seat)),
+            Err(full) => self.truce.soften((*full).into(), facts.now),
+        };
+        match full {
+            Verdict::Deny(full) if full.mode == Mode::Observe => {
+                self.tell_of(facts, policy, || What::Denied(full));
+                reserve(None).map(Some)
+            }
+            Verdict::Deny(full) => Err(Box::new(full)),
+            Verdict::Pass | Verdict::Allow(_) => Ok(None),
+        }
     }
 
     /// Gives a handshake's seat to the stream that the service will have; or an answer where that

@@ -268,7 +268,12 @@ impl Shell {
         }
     }
 
-    fn tell_of(&self, facts: &Facts<'_>, policy: &Snapshot, what: impl FnOnce() -> What) {
+    pub(super) fn tell_of(
+        &self,
+        facts: &Facts<'_>,
+        policy: &Snapshot,
+        what: impl FnOnce() -> What,
+    ) {
         self.tell(|| Event::Request(RequestEvent::new(facts, policy.generation, what())));
     }
 

@@ -14,10 +14,7 @@ use gabion_frames::{
 };
 use hyper::rt::{Sleep, Write as _};
 
-use super::{
-    Seat, Sessions,
-    watched::{Place, Watched},
-};
+use super::{Seat, Sessions, outgoing::Place, watched::Watched};
 
 /// The close of a session: its frame, then the end of the stream, then some time for the client to
 /// hang up, since a socket that is dropped while bytes arrive takes along what it has not delivered.

@@ -67,15 +67,15 @@ impl Keeper {
 impl Heed for Keeper {
     fn banned(&self, client: IpNet) {
         if !self.sessions.is_empty() {
-            let theirs = self.sessions.of(client);
-            theirs.iter().for_each(|session| self.revisit(session));
+            for session in self.sessions.of(client) {
+                self.revisit(&session);
+            }
         }
     }
 
     fn replaced(&self) {
-        self.sessions
-            .all()
-            .for_each(|session| self.revisit(&session));
+        let all = self.sessions.all(|_| true);
+        all.for_each(|session| self.revisit(&session));
     }
 }
 

@@ -21,9 +21,12 @@
 //!
 //! A handshake without an `OnUpgrade`, by a server that is not hyper, gets no seat.
 
+mod alarm;
 mod closing;
 mod fit;
+mod incoming;
 mod keeper;
+mod outgoing;
 mod session;
 mod sessions;
 mod tap;

@@ -6,10 +6,11 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Wake, Waker},
+    time::Duration,
 };
 
 use atomic_waker::AtomicWaker;
-use gabion_core::{ClientIp, Ending, SessionId};
+use gabion_core::{ClientIp, Ending, SessionId, Snapshot, Terms};
 use gabion_frames::Negotiated;
 use http::{HeaderMap, HeaderValue, header::SEC_WEBSOCKET_EXTENSIONS};
 
@@ -22,9 +23,12 @@ pub(crate) struct Session {
     /// The path that was judged. A copy: a part of the request's target would keep all of its head.
     pub(super) path: Box<str>,
     pub(super) generation: u64,
+    pub(super) terms: Option<Arc<Terms>>,
     fitted: AtomicBool,
     negotiated: OnceLock<Negotiated>,
     ending: OnceLock<Box<Ending>>,
+    /// When the server wants it to be gone: monotonic.
+    end_at: OnceLock<Duration>,
     pub(super) reader: AtomicWaker,
     pub(super) writer: AtomicWaker,
 }
@@ -38,15 +42,17 @@ pub(crate) struct Seat {
 // === impl Session ===
 
 impl Session {
-    pub(super) fn new(id: SessionId, client: ClientIp, path: &str, generation: u64) -> Self {
+    pub(super) fn new(id: SessionId, client: ClientIp, path: &str, policy: &Snapshot) -> Self {
         Self {
             id,
             client,
             path: path.into(),
-            generation,
+            generation: policy.generation,
+            terms: policy.terms.clone(),
             fitted: AtomicBool::new(false),
             negotiated: OnceLock::new(),
             ending: OnceLock::new(),
+            end_at: OnceLock::new(),
             reader: AtomicWaker::new(),
             writer: AtomicWaker::new(),
         }
@@ -85,6 +91,23 @@ impl Session {
 
     pub(super) fn ending(&self) -> Option<&Ending> {
         self.ending.get().map(AsRef::as_ref)
+    }
+
+    /// Ends it at this time.
+    pub(super) fn end_at(&self, time: Duration) {
+        if self.end_at.set(time).is_ok() {
+            self.rouse();
+        }
+    }
+
+    /// When it is to end by itself.
+    pub(super) fn ends_at(&self) -> Option<Duration> {
+        self.end_at.get().copied()
+    }
+
+    /// Whether there is something to be done about its end.
+    pub(super) fn is_due(&self, now: Duration) -> bool {
+        self.ending().is_some() || self.ends_at().is_some_and(|time| time <= now)
     }
 
     /// Has whoever waits at either half look again.

@@ -4,7 +4,8 @@ use std::{
     collections::BTreeMap,
     fmt,
     hash::{BuildHasher, RandomState},
-    ops::Bound,
+    ops::RangeInclusive,
+    pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -12,7 +13,11 @@ use std::{
     time::Duration,
 };
 
-use gabion_core::{ClientIp, Ending, Event, FaultEvent, SessionEvent, SessionId, Sink};
+use gabion_core::{
+    Cause, ClientIp, Denial, Ending, Event, FaultEvent, Mode, Reason, RuleId, SessionEvent,
+    SessionId, Sink, Snapshot, Terms,
+};
+use http::StatusCode;
 use hyper::rt::{Sleep, Timer};
 use ipnet::IpNet;
 
@@ -42,6 +47,12 @@ type Shard = BTreeMap<(IpNet, SessionId), Arc<Session>>;
 // === impl Sessions ===
 
 impl Sessions {
+    /// The rule that refuses a client a socket more: 429.
+    pub const PER_CLIENT: RuleId = RuleId::builtin("upgrade/sockets-per-client");
+
+    /// The rule that refuses anybody a socket more: 503.
+    pub const IN_ALL: RuleId = RuleId::builtin("upgrade/sockets");
+
     /// How many locks share the load.
     pub const SHARDS: usize = 32;
 
@@ -90,24 +101,34 @@ impl Sessions {
         self.len() == 0
     }
 
-    /// A seat for a session of `client`'s; none where every seat is taken.
+    /// A seat for a session of `client`'s on `path`, within the caps of `terms` and of this table.
     pub(crate) fn reserve(
         self: &Arc<Self>,
         client: ClientIp,
         path: &str,
-        generation: u64,
-    ) -> Option<Seat> {
-        let room = |open: usize| (open < self.capacity).then_some(open + 1);
-        let reserved = self
-            .open
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, room);
-        reserved.ok()?;
-        let id = SessionId::new(self.opened.fetch_add(1, Ordering::Relaxed));
-        let session = Arc::new(Session::new(id, client, path, generation));
+        policy: &Snapshot,
+        terms: Option<&Terms>,
+    ) -> Result<Seat, Box<Denial>> {
         let network = client.network();
-        self.shard(network)
-            .insert((network, id), Arc::clone(&session));
-        Some(Seat::new(session, Arc::clone(self)))
+        let mut shard = self.shard(network);
+        let theirs = terms.filter(|_| client.exempt().is_none());
+        if let Some(most) = theirs.and_then(|terms| terms.sockets_per_client)
+            && shard.range(of(network)).take(most as usize).count() >= most as usize
+        {
+            return Err(full(Self::PER_CLIENT, terms, most as usize));
+        }
+        let cap = terms.and_then(|terms| terms.sockets);
+        let cap = cap.map_or(self.capacity, |cap| self.capacity.min(cap as usize));
+        let room = |open: usize| (open < cap).then_some(open + 1);
+        let order = Ordering::Relaxed;
+        if self.open.fetch_update(order, order, room).is_err() {
+            let terms = terms.filter(|_| cap < self.capacity);
+            return Err(full(Self::IN_ALL, terms, cap));
+        }
+        let id = SessionId::new(self.opened.fetch_add(1, order));
+        let session = Arc::new(Session::new(id, client, path, policy));
+        shard.insert((network, id), Arc::clone(&session));
+        Ok(Seat::new(session, Arc::clone(self)))
     }
 
     /// The seat is free again.
@@ -120,40 +141,62 @@ impl Sessions {
 
     /// The open sessions of `client`.
     pub(super) fn of(&self, client: IpNet) -> Vec<Arc<Session>> {
-        let from = Bound::Included((client, SessionId::new(0)));
-        let to = Bound::Included((client, SessionId::new(u64::MAX)));
         let shard = self.shard(client);
-        shard
-            .range((from, to))
-            .map(|(_, one)| one.clone())
-            .collect()
+        let theirs = shard.range(of(client));
+        theirs.map(|(_, session)| session.clone()).collect()
     }
 
-    /// Every open session, a shard at a time.
-    pub(super) fn all(&self) -> impl Iterator<Item = Arc<Session>> {
+    /// The open sessions that are `such`, a shard at a time.
+    pub(super) fn all(
+        &self,
+        such: impl Fn(&Session) -> bool,
+    ) -> impl Iterator<Item = Arc<Session>> {
         let shards = self.shards.iter().map(locked);
-        shards.flat_map(|shard| shard.values().cloned().collect::<Vec<_>>())
+        shards.flat_map(move |shard| {
+            let sessions = shard.values().filter(|session| such(session));
+            sessions.cloned().collect::<Vec<_>>()
+        })
+    }
+
+    /// Ends every session that is open now within `over`, each at a time of its own, so that the
+    /// clients do not all come back at once: 1012, "restart". Without a timer whoever keeps house
+    /// ends them.
+    pub fn drain(&self, over: Duration) {
+        let now = self.now();
+        for session in self.all(|_| true) {
+            let [part, ..] = self.by.hash_one(session.id).to_be_bytes();
+            let after = over.saturating_mul(u32::from(part)) / u32::from(u8::MAX);
+            session.end_at(now.saturating_add(after));
+        }
+    }
+
+    /// Has sessions whose time is up look at it, where no timer does. To be called about once a second.
+    pub fn keep_house(&self) {
+        let now = self.now();
+        self.all(|session| session.is_due(now))
+            .for_each(|session| session.rouse());
     }
 
     pub(super) fn now(&self) -> Duration {
         self.clock.now().mono()
     }
 
-    pub(super) fn sleep(&self, time: Duration) -> Option<std::pin::Pin<Box<dyn Sleep>>> {
+    pub(super) fn sleep(&self, time: Duration) -> Option<Pin<Box<dyn Sleep>>> {
         Some(self.timer.as_ref()?.sleep(time))
     }
 
-    /// Tells of a session that ends for `ending`.
-    pub(super) fn tell(&self, session: &Session, ending: &Ending) {
+    /// Tells of a session that ends for `ending`, or would.
+    pub(super) fn tell(&self, session: &Session, ending: &Ending, mode: Mode) {
         let Some(sink) = &self.sink else { return };
-        sink.record(&Event::Session(SessionEvent::new(
+        let event = SessionEvent::new(
             self.clock.now().wall(),
             session.id,
             session.client,
             session.path.as_bytes(),
             session.generation,
             ending.clone(),
-        )));
+        );
+        sink.record(&Event::Session(event.with_mode(mode)));
     }
 
     /// Tells of a panic over whether a session may go on, which it does.
@@ -170,6 +213,23 @@ impl Sessions {
         let nth = usize::try_from(self.by.hash_one(client) % shards).unwrap_or_default();
         locked(&self.shards[nth])
     }
+}
+
+/// The keys of a client.
+fn of(client: IpNet) -> RangeInclusive<(IpNet, SessionId)> {
+    (client, SessionId::new(0))..=(client, SessionId::new(u64::MAX))
+}
+
+/// The refusal of a socket beyond `most`.
+fn full(rule: RuleId, terms: Option<&Terms>, most: usize) -> Box<Denial> {
+    let status = if rule == Sessions::PER_CLIENT {
+        StatusCode::TOO_MANY_REQUESTS
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    let why = Reason::Said(format!("{most} sockets are open already").into());
+    let mode = terms.map_or(Mode::Enforce, |terms| terms.mode);
+    Box::new(Denial::new(Cause::new(rule, why), status).with_mode(mode))
 }
 
 /// Nothing panics while a shard is locked but an allocation, and then its map is whole.

@@ -1,53 +1,34 @@
-//! The stream once it is open, and what is seen of it.
+//! The stream once it is open.
 
 use std::{
     io::{self, IoSlice},
     mem::MaybeUninit,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
-use gabion_frames::{Depth, Limits, Observer, Role, Seen};
+use gabion_core::{Ending, Mode};
 use hyper::{
     rt::{Read as _, ReadBufCursor, Write as _},
     upgrade::Upgraded,
 };
 
-use super::{Seat, Session, closing::Closing};
+use super::{
+    Seat, Session,
+    alarm::Alarm,
+    closing::Closing,
+    incoming::Incoming,
+    outgoing::{Outgoing, Place},
+};
 
 /// What passes, as it came, and where frames end in it.
 pub(super) struct Watched {
     pub(super) stream: Upgraded,
     pub(super) outgoing: Outgoing,
+    /// What the client sends, where it is held to anything.
+    incoming: Option<Incoming>,
+    alarm: Alarm,
     closing: Option<Box<Closing>>,
-}
-
-/// What the service sends. It is not judged; it is followed, so as to know where a close may stand.
-pub(super) struct Outgoing {
-    observer: Observer,
-    state: OutgoingState,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum OutgoingState {
-    Followed,
-    /// What was sent are no frames that the observer knows.
-    Lost,
-    /// It has sent its close, or has shut its half down.
-    Ended,
-}
-
-/// Where the service is in what it sends.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
-    /// Between two frames.
-    Boundary,
-    /// So many bytes at least are missing to the end of a frame.
-    Inside(usize),
-    /// Behind its last frame.
-    Ended,
-    Unknown,
 }
 
 // === impl Watched ===
@@ -57,17 +38,28 @@ impl Watched {
         Self {
             stream,
             outgoing: Outgoing::new(session),
+            incoming: session
+                .terms
+                .as_ref()
+                .map(|terms| Incoming::new(terms, session)),
+            alarm: Alarm::default(),
             closing: None,
         }
     }
 
     /// Ready once the session was ended from outside and all was done about it.
     pub(super) fn poll_end(&mut self, seat: &Seat) -> Poll<()> {
-        let Some(ending) = seat.session().ending() else {
+        let session = seat.session();
+        if let Some(time) = session.ends_at()
+            && self.alarm.poll(time, seat).is_ready()
+        {
+            session.end(Ending::Restart);
+        }
+        let Some(ending) = session.ending() else {
             return Poll::Pending;
         };
         let mut closing = self.closing.take().unwrap_or_else(|| {
-            seat.sessions().tell(seat.session(), ending);
+            seat.sessions().tell(session, ending, Mode::Enforce);
             Box::new(Closing::new(ending, seat.sessions()))
         });
         let done = closing.poll(self, seat);
@@ -79,12 +71,13 @@ impl Watched {
         &mut self,
         cx: &mut Context<'_>,
         buf: ReadBufCursor<'_>,
-        _seat: &Seat,
+        seat: &Seat,
     ) -> Poll<io::Result<()>> {
-        if self.closing.is_some() {
-            return Poll::Pending;
+        match &mut self.incoming {
+            _ if self.closing.is_some() => Poll::Pending,
+            Some(incoming) => incoming.poll_read(&mut self.stream, cx, buf, seat),
+            None => Pin::new(&mut self.stream).poll_read(cx, buf),
         }
-        Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 
     pub(super) fn poll_write(
@@ -121,7 +114,7 @@ impl Watched {
         if self.closing.is_some() {
             return Poll::Pending;
         }
-        self.outgoing.state = OutgoingState::Ended;
+        self.outgoing.end();
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 
@@ -134,57 +127,6 @@ impl Watched {
             if read.filled().is_empty() {
                 return Poll::Ready(Ok(()));
             }
-        }
-    }
-}
-
-// === impl Outgoing ===
-
-impl Outgoing {
-    fn new(session: &Session) -> Self {
-        let no_limits = Limits::new()
-            .with_max_frame(u64::MAX)
-            .with_max_message(u64::MAX)
-            .with_max_fragments(u32::MAX)
-            .with_message_time(std::time::Duration::MAX);
-        let negotiated = session.negotiated();
-        let limits = Arc::new(no_limits);
-        Self {
-            observer: Observer::new(Role::Server, limits, negotiated, Depth::Headers),
-            state: OutgoingState::Followed,
-        }
-    }
-
-    /// The first `count` bytes of `bufs` are on their way.
-    fn follow(&mut self, bufs: &[IoSlice<'_>], mut count: usize, seat: &Seat) {
-        let now = seat.sessions().now();
-        for buf in bufs {
-            let mut bytes = &buf[..buf.len().min(count)];
-            count -= bytes.len();
-            while self.state == OutgoingState::Followed {
-                match self.observer.watch(&mut bytes, now) {
-                    Ok(None) => break,
-                    Ok(Some(step)) => {
-                        if let Some(Seen::Close { .. }) = step.seen {
-                            self.state = OutgoingState::Ended;
-                        }
-                    }
-                    Err(_) => self.state = OutgoingState::Lost,
-                }
-            }
-        }
-    }
-
-    pub(super) fn place(&self) -> Place {
-        match (self.state, self.observer.boundary()) {
-            (OutgoingState::Ended, _) => Place::Ended,
-            (OutgoingState::Lost, _) => Place::Unknown,
-            (OutgoingState::Followed, Some(0)) => Place::Boundary,
-            (OutgoingState::Followed, Some(missing)) => {
-                Place::Inside(usize::try_from(missing).unwrap_or(usize::MAX))
-            }
-            // Inside of a head at least one byte is missing.
-            (OutgoingState::Followed, None) => Place::Inside(1),
         }
     }
 }

@@ -1,0 +1,41 @@
+//! Waiting for a time.
+
+use std::{
+    pin::Pin,
+    task::{Poll, ready},
+    time::Duration,
+};
+
+use hyper::rt::Sleep;
+
+use super::Seat;
+
+/// Rouses a session when it is time.
+#[derive(Default)]
+pub(super) struct Alarm(Option<Pin<Box<dyn Sleep>>>);
+
+/// A timer that rounds down must not make us look too early, again and again.
+const GRAIN: Duration = Duration::from_millis(1);
+
+impl Alarm {
+    /// Ready from `time` on. While an alarm runs, another that is to be later does not replace it: it
+    /// goes off first, and is set anew. Without a timer nobody is roused.
+    pub(super) fn poll(&mut self, time: Duration, seat: &Seat) -> Poll<()> {
+        loop {
+            let now = seat.sessions().now();
+            if now >= time {
+                self.0 = None;
+                return Poll::Ready(());
+            }
+            if self.0.is_none() {
+                let left = time.saturating_sub(now).saturating_add(GRAIN);
+                self.0 = seat.sessions().sleep(left);
+            }
+            let Some(sleep) = &mut self.0 else {
+                return Poll::Pending;
+            };
+            ready!(seat.session().for_both(|cx| sleep.as_mut().poll(cx)));
+            self.0 = None;
+        }
+    }
+}
