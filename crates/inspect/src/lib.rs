@@ -8,6 +8,7 @@
 //! | [`Allow`] | nothing: it lets through what is never to be judged further |
 //! | [`Ban`] | clients on a list, and clients banned for a time |
 //! | [`Deny`] | paths that the server behind does not have and nobody should ask for |
+//! | [`Handshake`] | WebSockets that pages of a foreign origin open |
 //! | [`Limit`] | whoever asks for more than a share |
 //! | [`Scan`] | nothing: it scores clients, and finds who is to be banned |
 //!
@@ -36,6 +37,7 @@ mod ledger;
 mod limit;
 mod sanity;
 mod scan;
+mod upgrade;
 
 pub use allow::{Allow, AllowConfig};
 pub use ban::{
@@ -53,3 +55,4 @@ pub use hosts::{Hosts, ServerConfig};
 pub use limit::{Limit, LimitRule, LimitTable, Rate, RateError};
 pub use sanity::{HttpVersion, Sanity, SanityConfig};
 pub use scan::{Scan, ScanConfig, Scores, Signals};
+pub use upgrade::{Handshake, UpgradeConfig};

@@ -6,7 +6,8 @@
 //! unless the sender is allowed, whom no rule bans.
 //!
 //! Then those who are allowed are let through. Then those who are banned are refused, and those
-//! who ask for a host that is not here. Then a user's own rules are asked, then the deny rules, and last what counts (limits, scans): cheap and
+//! who ask for a host that is not here. Then a user's own rules are asked, then the deny rules, then whether
+//! a page may open sockets here, and last what counts (limits, scans): cheap and
 //! certain before costly and probable.
 //!
 //! A denial that only observes is noted, and judgment goes on: it never hides one that acts.
@@ -14,7 +15,7 @@
 use std::sync::Arc;
 
 use gabion_core::{Cause, Explanation, Facts, Inspect, Mode, Offence, Outcome, Trace, Verdict};
-use gabion_inspect::{Allow, Ban, Behind, Deny, Hosts, Sanity};
+use gabion_inspect::{Allow, Ban, Behind, Deny, Handshake, Hosts, Sanity};
 
 /// A compiled policy: every inspector, in order.
 pub struct Chain {
@@ -26,6 +27,8 @@ pub struct Chain {
     /// A user's own rules.
     pub(crate) own: Vec<Arc<dyn Inspect>>,
     pub(crate) deny: Deny,
+    /// Where sockets are held to anything.
+    pub(crate) handshake: Option<Handshake>,
     /// Limits, then scans: what counts comes after what is certain.
     pub(crate) counting: Vec<Arc<dyn Inspect>>,
 }
@@ -68,8 +71,10 @@ impl Chain {
         let before: [&dyn Inspect; 3] = [&self.allow, &self.ban, &self.hosts];
         let own = self.own.iter().map(|rule| -> &dyn Inspect { &**rule });
         let deny: [&dyn Inspect; 1] = [&self.deny];
+        let handshake = self.handshake.iter().map(|who| -> &dyn Inspect { who });
         let counting = self.counting.iter().map(|who| -> &dyn Inspect { &**who });
-        before.into_iter().chain(own).chain(deny).chain(counting)
+        let before = before.into_iter().chain(own).chain(deny);
+        before.chain(handshake).chain(counting)
     }
 }
 

@@ -7,7 +7,9 @@ use std::{
 };
 
 use gabion_core::{Inspect, Mode, Snapshot};
-use gabion_inspect::{Allow, Ban, Behind, Deny, Hosts, Limit, LimitTable, List, Sanity, Scan};
+use gabion_inspect::{
+    Allow, Ban, Behind, Deny, Handshake, Hosts, Limit, LimitTable, List, Sanity, Scan,
+};
 
 use crate::{
     Chain, Diagnostic, Document, PolicyError, State,
@@ -159,11 +161,19 @@ fn policy(
         scan.map(|scan| -> Arc<dyn Inspect> { Arc::new(scan) })
     });
     let scan = sound(scan.transpose(), &mut faults);
+    let upgrade = document.upgrade.as_ref();
+    let handshake = upgrade.map(|upgrade| Handshake::compile(upgrade, mode));
+    let handshake = sound(handshake.transpose(), &mut faults);
+    let terms = upgrade.map(|upgrade| upgrade.terms(mode).map(Arc::new));
+    let terms = sound(terms.transpose(), &mut faults);
     let (Some(client), Some(hosts), Some(sanity), Some(allow)) = (client, hosts, sanity, allow)
     else {
         return Err(faults);
     };
     let (Some(ban), Some(deny), Some(limit), Some(scan)) = (ban, deny, limit, scan) else {
+        return Err(faults);
+    };
+    let (Some(handshake), Some(terms)) = (handshake, terms) else {
         return Err(faults);
     };
     if !faults.is_empty() {
@@ -183,11 +193,13 @@ fn policy(
         hosts,
         own: own.collect(),
         deny,
+        handshake,
         counting,
     };
     Ok(Snapshot::new(client, Arc::new(chain))
         .with_on_fault(document.on_fault)
-        .with_forward(document.server.forward))
+        .with_forward(document.server.forward)
+        .with_terms(terms))
 }
 
 /// What was compiled, or nothing and the faults told.

@@ -8,6 +8,7 @@ use std::fmt;
 use gabion_core::{Mode, OnFault};
 use gabion_inspect::{
     AllowConfig, BanConfig, DenyRule, LimitRule, SanityConfig, ScanConfig, ServerConfig,
+    UpgradeConfig,
 };
 use serde::{Deserialize, Deserializer, Serialize, de};
 
@@ -61,6 +62,9 @@ pub struct Document {
     /// When a client behaves like a scanner; nobody is scored where nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scan: Option<ScanConfig>,
+    /// What WebSockets are held to; nothing is asked of them where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upgrade: Option<UpgradeConfig>,
     /// What must hold before this policy comes into force.
     #[serde(default)]
     pub expect: Vec<Expect>,
@@ -131,6 +135,7 @@ impl Default for Document {
             deny: Vec::new(),
             limit: Vec::new(),
             scan: None,
+            upgrade: None,
             expect: Vec::new(),
         }
     }
