@@ -118,11 +118,18 @@ impl Guard {
         self.keeper.sessions()
     }
 
+    /// Ends every open WebSocket within `over`, each at a time of its own, with 1012 ("restart"): before
+    /// the server goes. New ones are not refused.
+    pub fn drain(&self, over: Duration) {
+        self.sessions().drain(over);
+    }
+
     /// Drops bans that are over and tells of events that were held back. For a server to call
     /// about once a second; nothing goes wrong without it, only later.
     pub fn keep_house(&self) {
         let now = self.clock.now();
         self.bans().sweep(now);
+        self.sessions().keep_house();
         self.sink.flush(now.wall());
         if self.truce.left(now).is_zero() && self.in_truce.swap(false, Ordering::Relaxed) {
             self.tell_of_truce(Duration::ZERO);

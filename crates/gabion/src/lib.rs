@@ -66,9 +66,9 @@ pub use gabion_core::{
 };
 pub use gabion_inspect::{
     Allow, AllowConfig, Ban, BanConfig, BanTable, Behind, ByteSize, ConfigError, ConfigErrors,
-    Court, Deny, DenyRule, HttpVersion, IpRanges, Limit, LimitRule, LimitTable, List, ListError,
-    Network, Period, Rate, Sanity, SanityConfig, Scan, ScanConfig, Scores, ServerKind, Signals,
-    Strings, Then,
+    Court, Deny, DenyRule, Handshake, HttpVersion, IpRanges, Limit, LimitRule, LimitTable, List,
+    ListError, Network, Period, Rate, Sanity, SanityConfig, Scan, ScanConfig, Scores, ServerKind,
+    Signals, Strings, Then, UpgradeConfig,
 };
 pub use gabion_policy::{
     Chain, Diagnostic, Document, Judgment, Live, Pack, PolicyError, Probe, ProbeError, Replaced,

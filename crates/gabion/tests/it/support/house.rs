@@ -4,7 +4,10 @@ use std::net::SocketAddr;
 
 use axum::{
     Router,
-    extract::{Request, ws::WebSocketUpgrade},
+    extract::{
+        Request,
+        ws::{Message, WebSocketUpgrade},
+    },
     response::Response,
     routing::any,
 };
@@ -85,7 +88,9 @@ async fn messages(upgrade: WebSocketUpgrade) -> Response {
     upgrade.read_buffer_size(4096).on_upgrade(|socket| async {
         let (mut send, mut receive) = socket.split();
         while let Some(Ok(message)) = receive.next().await {
-            if send.send(message).await.is_err() {
+            // Pings are answered unasked.
+            let data = matches!(message, Message::Text(_) | Message::Binary(_));
+            if data && send.send(message).await.is_err() {
                 return;
             }
         }
