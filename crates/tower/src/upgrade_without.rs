@@ -13,7 +13,10 @@ pub(crate) struct Seat(Sessions);
 
 pub(crate) struct Session(Sessions);
 
-#[expect(clippy::needless_pass_by_value, reason = "where there are seats, it takes one")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "where there are seats, it takes one"
+)]
 pub(crate) fn fit(_extensions: &mut Extensions, seat: Seat) -> Result<(), &'static str> {
     match seat.0 {}
 }

@@ -6,11 +6,20 @@ use futures_util::{SinkExt as _, StreamExt as _, future::join_all};
 use gabion::{Bans as _, Clock as _, Ending, Event, Guard, Offence, RuleId, SystemClock};
 use gabion_testkit::{Recorder, client_at};
 use http::StatusCode;
-use tokio::time::{Instant, timeout};
-use tokio_tungstenite::tungstenite::{Message, protocol::frame::coding::CloseCode};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    time::{Instant, timeout},
+};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{
+        Message,
+        protocol::{Role, frame::coding::CloseCode},
+    },
+};
 
 use crate::support::{
-    house::{House, Socket, TRUSTING},
+    house::{House, TRUSTING},
     sockets::builder,
 };
 
@@ -31,7 +40,10 @@ fn ban(guard: &Guard, client: &str) {
 }
 
 /// The code that the socket is closed with; none where it is cut.
-async fn code(socket: &mut Socket) -> Option<CloseCode> {
+async fn code<S>(socket: &mut WebSocketStream<S>) -> Option<CloseCode>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let last = timeout(Duration::from_secs(5), socket.next()).await;
     match last.expect("it ends") {
         Some(Ok(Message::Close(close))) => Some(close?.code),
@@ -40,7 +52,10 @@ async fn code(socket: &mut Socket) -> Option<CloseCode> {
     }
 }
 
-async fn echoes(socket: &mut Socket, text: &str) -> bool {
+async fn echoes<S>(socket: &mut WebSocketStream<S>, text: &str) -> bool
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     if socket.send(Message::text(text)).await.is_err() {
         return false;
     }
@@ -128,4 +143,63 @@ async fn nobody_is_closed_where_the_policy_observes_or_a_truce_is_held() {
     house.guard().observe_for(Duration::from_mins(1));
     ban(house.guard(), BANNED);
     assert!(echoes(&mut socket, "in a truce").await);
+}
+
+/// All that comes after `begin`, in the time that a session has to end.
+async fn rest(mut stream: impl AsyncRead + Unpin, begin: &[u8]) -> (Vec<u8>, Duration) {
+    let began = Instant::now();
+    let mut rest = Vec::new();
+    let read = timeout(Duration::from_secs(5), stream.read_to_end(&mut rest)).await;
+    let _ = read.expect("it ends");
+    assert!(rest.starts_with(begin), "{}", rest.escape_ascii());
+    (rest.split_off(begin.len()), began.elapsed())
+}
+
+#[tokio::test]
+async fn close_stands_where_a_frame_has_ended() {
+    let (house, _) = house(TRUSTING).await;
+    let mut stream = house.open_raw("/halting", BANNED).await;
+    let mut half = [0; 4];
+    stream.read_exact(&mut half).await.unwrap();
+    ban(house.guard(), BANNED);
+    let (rest, took) = rest(stream, b"cd").await;
+    assert_eq!(rest, b"\x88\x02\x03\xf0", "{}", rest.escape_ascii());
+    assert!(took < Duration::from_secs(2), "{took:?}");
+}
+
+#[tokio::test]
+async fn socket_is_cut_where_no_frame_ends_or_there_are_none() {
+    let (house, events) = house(TRUSTING).await;
+    let mut stuck = house.open_raw("/stuck", BANNED).await;
+    let mut half = [0; 4];
+    stuck.read_exact(&mut half).await.unwrap();
+    let mut noise = house.open_raw("/raw", BANNED).await;
+    noise.write_all(b"no frame").await.unwrap();
+    let mut echo = [0; 8];
+    noise.read_exact(&mut echo).await.unwrap();
+
+    ban(house.guard(), BANNED);
+    let ((from_stuck, took), (from_noise, _)) = tokio::join!(rest(stuck, b""), rest(noise, b""));
+    assert_eq!(
+        (from_stuck, from_noise),
+        (vec![], vec![]),
+        "a close inside of a frame"
+    );
+    assert!(
+        took > Duration::from_millis(500) && took < Duration::from_secs(3),
+        "{took:?}"
+    );
+    assert_eq!(endings(&events).len(), 2);
+}
+
+#[tokio::test]
+async fn sockets_over_http2_close_alike() {
+    let (house, _) = house(TRUSTING).await;
+    let theirs = house.open_http2("/ws", BANNED).await;
+    let mut theirs = WebSocketStream::from_raw_socket(theirs, Role::Client, None).await;
+    let other = house.open_http2("/ws", "198.51.100.7").await;
+    let mut other = WebSocketStream::from_raw_socket(other, Role::Client, None).await;
+    ban(house.guard(), BANNED);
+    assert_eq!(code(&mut theirs).await, Some(CloseCode::Policy));
+    assert!(echoes(&mut other, "another client").await);
 }

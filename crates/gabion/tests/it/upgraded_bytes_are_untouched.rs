@@ -1,21 +1,15 @@
 //! What passes through a watched socket passes as it came, both ways, whatever it is.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use gabion_testkit::Recorder;
-use http_body_util::Empty;
-use hyper::{Method, Request, StatusCode, ext::Protocol, upgrade::Upgraded};
-use hyper_util::rt::{TokioExecutor, TokioIo};
 use proptest::{
     prelude::{Strategy as _, any},
     strategy::ValueTree as _,
     test_runner::TestRunner,
 };
-use std::sync::Arc;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
-    net::TcpStream,
     time::timeout,
 };
 
@@ -29,63 +23,38 @@ fn noise() -> Vec<u8> {
     bytes.new_tree(&mut runner).unwrap().current()
 }
 
-async fn house() -> House {
+/// Masked frames of every form that a head can have, fragments and pings among them.
+fn frames() -> Vec<u8> {
+    let (noise, mut frames) = (noise(), Vec::new());
+    let key = [0x5a, 0, 0xff, 7];
+    for len in [0, 1, 124, 125, 126, 127, 65_535, 65_536, 300_000_u32] {
+        for first in [0x82, 0x01, 0x89, 0x00, 0x80_u8] {
+            let len = if first == 0x89 { len.min(125) } else { len };
+            let long = len.to_be_bytes();
+            match len {
+                0..126 => frames.extend([first, 0x80 | long[3]]),
+                126..65_536 => frames.extend([first, 0xFE, long[2], long[3]]),
+                _ => frames.extend([&[first, 0xFF, 0, 0, 0, 0], &long[..]].concat()),
+            }
+            frames.extend(key);
+            frames.extend(&noise[..len as usize]);
+        }
+    }
+    frames
+}
+
+async fn house(policy: &str) -> House {
     let events = Arc::new(Recorder::default());
-    let guard = builder(events)
-        .with_policy("version = 1", "policy")
-        .unwrap();
+    let guard = builder(events).with_policy(policy, "policy").unwrap();
     House::around(guard).await
 }
 
-/// A socket opened by hand, and what came with the answer.
-async fn open_http1(house: &House) -> TcpStream {
-    let mut stream = TcpStream::connect(house.addr()).await.unwrap();
-    let ask = format!(
-        "GET /raw HTTP/1.1\r\nhost: {}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
-         sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
-        house.addr()
-    );
-    stream.write_all(ask.as_bytes()).await.unwrap();
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(stream.read_u8().await.unwrap());
-    }
-    assert!(
-        head.starts_with(b"HTTP/1.1 101 "),
-        "{}",
-        head.escape_ascii()
-    );
-    stream
-}
+const PLAIN: &str = "version = 1";
+const TERMS: &str = "version = 1\n[upgrade]\nmax_message = '1MiB'\n";
 
-/// A socket on a stream of HTTP/2 (RFC 8441).
-async fn open_http2(house: &House) -> TokioIo<Upgraded> {
-    let stream = TcpStream::connect(house.addr()).await.unwrap();
-    let handshake =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
-    let (mut sender, connection) = handshake.await.unwrap();
-    tokio::spawn(connection);
-    let to = |method| {
-        let request = Request::builder().method(method);
-        request.uri(format!("http://{}/raw", house.addr()))
-    };
-    // Extended CONNECT may be sent once the server's settings have come.
-    let warm = to(Method::GET).body(Empty::<Bytes>::new()).unwrap();
-    sender.send_request(warm).await.unwrap();
-    let ask = to(Method::CONNECT)
-        .extension(Protocol::from_static("websocket"))
-        .header("sec-websocket-version", "13")
-        .body(Empty::new())
-        .unwrap();
-    let answer = sender.send_request(ask).await.unwrap();
-    assert_eq!(answer.status(), StatusCode::OK);
-    TokioIo::new(hyper::upgrade::on(answer).await.unwrap())
-}
-
-/// Sends noise, ends this half, and reads what comes back to the end: the service's half is open
+/// Sends it, ends this half, and reads what comes back to the end: the service's half is open
 /// until it has sent all.
-async fn noise_comes_back<S: AsyncRead + AsyncWrite + Unpin>(stream: S) {
-    let sent = noise();
+async fn comes_back<S: AsyncRead + AsyncWrite + Unpin>(stream: S, sent: Vec<u8>) {
     let (mut read, mut write) = tokio::io::split(stream);
     let mut back = Vec::new();
     let sending = async {
@@ -100,12 +69,24 @@ async fn noise_comes_back<S: AsyncRead + AsyncWrite + Unpin>(stream: S) {
 
 #[tokio::test]
 async fn noise_over_http1() {
-    let house = house().await;
-    noise_comes_back(open_http1(&house).await).await;
+    let house = house(PLAIN).await;
+    comes_back(house.open_raw("/raw", "203.0.113.9").await, noise()).await;
 }
 
 #[tokio::test]
 async fn noise_over_http2() {
-    let house = house().await;
-    noise_comes_back(open_http2(&house).await).await;
+    let house = house(PLAIN).await;
+    comes_back(house.open_http2("/raw", "203.0.113.9").await, noise()).await;
+}
+
+#[tokio::test]
+async fn frames_that_are_watched_over_http1() {
+    let house = house(TERMS).await;
+    comes_back(house.open_raw("/raw", "203.0.113.9").await, frames()).await;
+}
+
+#[tokio::test]
+async fn frames_that_are_watched_over_http2() {
+    let house = house(TERMS).await;
+    comes_back(house.open_http2("/raw", "203.0.113.9").await, frames()).await;
 }

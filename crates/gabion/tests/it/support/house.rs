@@ -1,6 +1,6 @@
 //! A guarded axum server on loopback, whose sockets echo.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use axum::{
     Router,
@@ -11,21 +11,26 @@ use axum::{
     response::Response,
     routing::any,
 };
+use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use gabion::Guard;
 use http::{HeaderValue, Method, StatusCode};
-use hyper_util::rt::TokioIo;
+use http_body_util::Empty;
+use hyper::{ext::Protocol, upgrade::Upgraded};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
-    io::{AsyncWriteExt as _, copy, split},
+    io::{AsyncReadExt as _, AsyncWriteExt as _, copy, split},
     net::{TcpListener, TcpStream},
     task::JoinHandle,
+    time::sleep,
 };
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async,
     tungstenite::{Error, client::IntoClientRequest as _},
 };
 
-/// Echoes messages on `/ws` and below, by axum's own WebSockets, and bytes on `/raw`. It believes
+/// Echoes messages on `/ws` and below, by axum's own WebSockets, and bytes on `/raw`; `/halting` and
+/// `/stuck` leave half a frame for a while, and for ever. It believes
 /// loopback in who its clients are. Ends when it is dropped; sockets end with their clients.
 pub(crate) struct House {
     guard: Guard,
@@ -45,7 +50,9 @@ impl House {
         let app = Router::new()
             .route("/ws", any(messages))
             .route("/ws/{*more}", any(messages))
-            .route("/raw", any(bytes))
+            .route("/raw", any(raw))
+            .route("/halting", any(halting))
+            .route("/stuck", any(stuck))
             .layer(guard.axum_layer())
             .into_make_service_with_connect_info::<SocketAddr>();
         let serving = tokio::spawn(async { axum::serve(listener, app).await.unwrap() });
@@ -60,8 +67,50 @@ impl House {
         &self.guard
     }
 
-    pub(crate) const fn addr(&self) -> SocketAddr {
-        self.addr
+    /// A socket of `client`'s whose bytes are sent and read by hand.
+    pub(crate) async fn open_raw(&self, path: &str, client: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(self.addr).await.unwrap();
+        let ask = format!(
+            "GET {path} HTTP/1.1\r\nhost: {}\r\nx-forwarded-for: {client}\r\n\
+             connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
+             sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
+            self.addr
+        );
+        stream.write_all(ask.as_bytes()).await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.unwrap());
+        }
+        assert!(
+            head.starts_with(b"HTTP/1.1 101 "),
+            "{}",
+            head.escape_ascii()
+        );
+        stream
+    }
+
+    /// The same on a stream of HTTP/2 (RFC 8441).
+    pub(crate) async fn open_http2(&self, path: &str, client: &str) -> TokioIo<Upgraded> {
+        let stream = TokioIo::new(TcpStream::connect(self.addr).await.unwrap());
+        let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream);
+        let (mut sender, connection) = handshake.await.unwrap();
+        tokio::spawn(connection);
+        let to = |method| {
+            let request = hyper::Request::builder().method(method);
+            request.uri(format!("http://{}{path}", self.addr))
+        };
+        // Extended CONNECT may be sent once the server's settings have come.
+        let warm = to(Method::GET).body(Empty::<Bytes>::new()).unwrap();
+        sender.send_request(warm).await.unwrap();
+        let ask = to(Method::CONNECT)
+            .extension(Protocol::from_static("websocket"))
+            .header("sec-websocket-version", "13")
+            .header("x-forwarded-for", client)
+            .body(Empty::new())
+            .unwrap();
+        let answer = sender.send_request(ask).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        TokioIo::new(hyper::upgrade::on(answer).await.unwrap())
     }
 
     /// A socket of `client`'s, or the status that it was refused with.
@@ -97,7 +146,39 @@ async fn messages(upgrade: WebSocketUpgrade) -> Response {
     })
 }
 
-async fn bytes(mut request: Request) -> Response {
+async fn raw(request: Request) -> Response {
+    upgraded(request, |stream| async {
+        let (mut read, mut write) = split(stream);
+        let _ = copy(&mut read, &mut write).await;
+        let _ = write.shutdown().await;
+    })
+}
+
+/// Sends half a frame, and after a while the rest and another.
+async fn halting(request: Request) -> Response {
+    upgraded(request, |mut stream| async move {
+        stream.write_all(b"\x81\x04ab").await.unwrap();
+        sleep(Duration::from_millis(300)).await;
+        let _ = stream.write_all(b"cd\x81\x01e").await;
+    })
+}
+
+/// Sends half a frame, and then listens.
+async fn stuck(request: Request) -> Response {
+    upgraded(request, |stream| async {
+        let (mut read, mut write) = split(stream);
+        write.write_all(b"\x81\x04ab").await.unwrap();
+        let _ = copy(&mut read, &mut tokio::io::sink()).await;
+    })
+}
+
+fn upgraded<F>(
+    mut request: Request,
+    with: impl FnOnce(TokioIo<Upgraded>) -> F + Send + 'static,
+) -> Response
+where
+    F: Future<Output = ()> + Send,
+{
     let mut response = Response::default();
     if request.method() != Method::CONNECT {
         if !request.headers().contains_key("upgrade") {
@@ -106,10 +187,6 @@ async fn bytes(mut request: Request) -> Response {
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     }
     let upgrade = hyper::upgrade::on(&mut request);
-    tokio::spawn(async {
-        let (mut read, mut write) = split(TokioIo::new(upgrade.await.unwrap()));
-        let _ = copy(&mut read, &mut write).await;
-        let _ = write.shutdown().await;
-    });
+    tokio::spawn(async { with(TokioIo::new(upgrade.await.unwrap())).await });
     response
 }
