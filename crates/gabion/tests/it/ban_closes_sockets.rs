@@ -147,12 +147,12 @@ async fn nobody_is_closed_where_the_policy_observes_or_a_truce_is_held() {
 
 /// All that comes after `begin`, in the time that a session has to end.
 async fn rest(mut stream: impl AsyncRead + Unpin, begin: &[u8]) -> (Vec<u8>, Duration) {
-    let began = Instant::now();
+    let since = Instant::now();
     let mut rest = Vec::new();
     let read = timeout(Duration::from_secs(5), stream.read_to_end(&mut rest)).await;
     let _ = read.expect("it ends");
     assert!(rest.starts_with(begin), "{}", rest.escape_ascii());
-    (rest.split_off(begin.len()), began.elapsed())
+    (rest.split_off(begin.len()), since.elapsed())
 }
 
 #[tokio::test]
