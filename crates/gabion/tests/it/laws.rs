@@ -116,6 +116,7 @@ laws! {
     chain: 300;
     client_identity: 10_000;
     cost: 100;
+    frames: 2000;
     limits: 2000;
     list_files: 10_000;
     path_views: 4000;
