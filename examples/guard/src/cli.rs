@@ -43,7 +43,7 @@ pub(crate) struct Run {
     /// How long the server may take to begin its answer
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub(crate) timeout: Duration,
-    /// How long requests and sockets may go on after Ctrl-C
+    /// How long requests may go on after Ctrl-C; sockets are told to come back (1012) within half of it
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub(crate) grace: Duration,
     /// Take a new policy even if it loses most rules, an allow or a trusted proxy, or if a ban list

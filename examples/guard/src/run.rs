@@ -11,6 +11,7 @@ use std::{
 
 use gabion::{Guard, GuardBuilder, Shrink, Watch};
 use gabion_proxy::{Protocols, Proxy, ProxyOptions, ServeOptions, Upstream, Workers, workers};
+use hyper_util::rt::TokioTimer;
 use tokio::{
     runtime, select,
     signal::unix::{Signal, SignalKind, signal},
@@ -61,6 +62,8 @@ pub(crate) fn run(options: &Run) -> Result<(), Box<dyn Error>> {
         "{stopped_by}: no new connections; {} s to finish",
         options.grace.as_secs()
     );
+    // The other half is for what does not heed it.
+    guard.drain(options.grace / 2);
     let drained = workers.shutdown(options.grace);
     info!("stopped; {drained}");
     Ok(())
@@ -72,7 +75,9 @@ fn guard(options: &Run) -> Result<Guard, Box<dyn Error>> {
     } else {
         Shrink::Refuse
     };
-    let builder: GuardBuilder = Guard::builder().with_shrink(shrink);
+    let builder: GuardBuilder = Guard::builder()
+        .with_shrink(shrink)
+        .with_timer(TokioTimer::new());
     let Some(policy) = &options.policy else {
         let policy = behind::built_in(options.upstream.is_none());
         return Ok(builder.with_policy(&policy, "the built-in policy")?);
