@@ -7,7 +7,7 @@ use gabion::Event;
 use gabion_testkit::Recorder;
 use http::StatusCode;
 use tokio::{
-    io::AsyncWriteExt as _,
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
     time::{Instant, sleep, timeout},
 };
 use tokio_tungstenite::tungstenite::{Bytes, Message, protocol::frame::coding::CloseCode};
@@ -159,6 +159,29 @@ async fn message_of_the_size_passes_and_a_larger_one_closes() {
         "{said:?}"
     );
     echoes(&mut other, Message::text("the other goes on")).await;
+}
+
+#[tokio::test]
+async fn service_hears_nothing_of_what_breaks_the_terms_and_all_before() {
+    let (house, events) = house("max_message = '4B'").await;
+    let mut stream = house.open_raw("/heard", ONE).await;
+    // The service has ended its half, so there is no room for a close: the stream just ends.
+    let mut said = Vec::new();
+    timeout(Duration::from_secs(5), stream.read_to_end(&mut said))
+        .await
+        .expect("the service's end of its half comes through")
+        .unwrap();
+    assert_eq!(said, b"");
+    let four = b"\x81\x84\0\0\0\0four";
+    stream.write_all(four).await.unwrap();
+    stream
+        .write_all(b"\x81\x84\0\0\0\0more\x81\x85\0\0\0\0large")
+        .await
+        .unwrap();
+    drop(stream);
+    seats(&house, 0).await;
+    assert_eq!(house.heard(), [&four[..], b"\x81\x84\0\0\0\0more"].concat());
+    assert_eq!(told(&events).len(), 1);
 }
 
 #[tokio::test]

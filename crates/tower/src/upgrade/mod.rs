@@ -30,6 +30,8 @@ mod outgoing;
 mod session;
 mod sessions;
 mod tap;
+#[cfg(test)]
+mod tests;
 mod watched;
 
 pub(crate) use fit::fit;

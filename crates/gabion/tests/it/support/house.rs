@@ -1,11 +1,15 @@
 //! A guarded axum server on loopback, whose sockets echo.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use axum::{
     Router,
     extract::{
-        Request,
+        Request, State,
         ws::{Message, WebSocketUpgrade},
     },
     response::Response,
@@ -30,13 +34,18 @@ use tokio_tungstenite::{
 };
 
 /// Echoes messages on `/ws` and below, by axum's own WebSockets, and bytes on `/raw`; `/halting` and
-/// `/stuck` leave half a frame for a while, and for ever. It believes
+/// `/stuck` leave half a frame for a while, and for ever; `/heard` says
+/// nothing, and listens. It believes
 /// loopback in who its clients are. Ends when it is dropped; sockets end with their clients.
 pub(crate) struct House {
     guard: Guard,
     addr: SocketAddr,
+    heard: Heard,
     serving: JoinHandle<()>,
 }
+
+/// What a service has read.
+type Heard = Arc<Mutex<Vec<u8>>>;
 
 pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -47,24 +56,33 @@ impl House {
     pub(crate) async fn around(guard: Guard) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
+        let heard = Heard::default();
         let app = Router::new()
             .route("/ws", any(messages))
             .route("/ws/{*more}", any(messages))
             .route("/raw", any(raw))
             .route("/halting", any(halting))
             .route("/stuck", any(stuck))
+            .route("/heard", any(listening))
+            .with_state(heard.clone())
             .layer(guard.axum_layer())
             .into_make_service_with_connect_info::<SocketAddr>();
         let serving = tokio::spawn(async { axum::serve(listener, app).await.unwrap() });
         Self {
             guard,
             addr,
+            heard,
             serving,
         }
     }
 
     pub(crate) const fn guard(&self) -> &Guard {
         &self.guard
+    }
+
+    /// What the service has read on `/heard`.
+    pub(crate) fn heard(&self) -> Vec<u8> {
+        self.heard.lock().unwrap().clone()
     }
 
     /// A socket of `client`'s whose bytes are sent and read by hand.
@@ -160,6 +178,17 @@ async fn halting(request: Request) -> Response {
         stream.write_all(b"\x81\x04ab").await.unwrap();
         sleep(Duration::from_millis(300)).await;
         let _ = stream.write_all(b"cd\x81\x01e").await;
+    })
+}
+
+/// Ends its half at once, and then listens.
+async fn listening(State(heard): State<Heard>, request: Request) -> Response {
+    upgraded(request, |mut stream| async move {
+        stream.shutdown().await.unwrap();
+        let mut read = [0; 1024];
+        while let Ok(len @ 1..) = stream.read(&mut read).await {
+            heard.lock().unwrap().extend(&read[..len]);
+        }
     })
 }
 
