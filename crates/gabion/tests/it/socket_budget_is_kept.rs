@@ -129,6 +129,8 @@ async fn refused_handshake_frees_its_seat() {
     for _ in 0..3 {
         let nowhere = house.open("/no/socket/here", ONE).await;
         assert_eq!(nowhere.err(), Some(StatusCode::NOT_FOUND));
+        let refused = house.open("/refusing", ONE).await;
+        assert_eq!(refused.err(), Some(StatusCode::FORBIDDEN));
     }
     house.open("/ws", ONE).await.unwrap();
 }

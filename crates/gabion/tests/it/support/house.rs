@@ -63,6 +63,7 @@ impl House {
             .route("/raw", any(raw))
             .route("/halting", any(halting))
             .route("/stuck", any(stuck))
+            .route("/refusing", any(refusing))
             .route("/heard", any(listening))
             .with_state(heard.clone())
             .layer(guard.axum_layer())
@@ -179,6 +180,16 @@ async fn halting(request: Request) -> Response {
         sleep(Duration::from_millis(300)).await;
         let _ = stream.write_all(b"cd\x81\x01e").await;
     })
+}
+
+/// Refuses, and forgets to let go.
+async fn refusing(mut request: Request) -> StatusCode {
+    let kept = hyper::upgrade::on(&mut request);
+    tokio::spawn(async {
+        let _kept = kept;
+        sleep(Duration::from_mins(1)).await;
+    });
+    StatusCode::FORBIDDEN
 }
 
 /// Ends its half at once, and then listens.
