@@ -4,7 +4,9 @@ use std::{fmt, time::Duration};
 
 use http::{Method, StatusCode};
 
-use crate::{Cause, ClientIp, Denial, Facts, Now, Offence, Proof, Quota, Verdict};
+use crate::{
+    Cause, ClientIp, Denial, Facts, MessageFacts, Now, Objections, Offence, Proof, Quota, Verdict,
+};
 
 /// Judges the head of a request. Synchronous, pure but for its own bounded state, infallible: what
 /// can fail has failed when it was compiled.
@@ -26,6 +28,14 @@ pub trait Inspect: Send + Sync {
     fn revisit(&self, facts: &Facts<'_>, trace: &mut Trace) -> Verdict {
         let _ = (facts, trace);
         Verdict::Pass
+    }
+
+    /// Judges a message that a client sent over an open socket, where the terms of its session have
+    /// messages read ([`Terms::reads`](crate::Terms::reads)).
+    ///
+    /// Asked for each message, between its last byte and its way to the service.
+    fn message(&self, message: &MessageFacts<'_>, objections: &mut Objections) {
+        let _ = (message, objections);
     }
 
     /// Learns how the exchange ended, denied or not; may find an offence in it.

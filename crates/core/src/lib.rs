@@ -38,11 +38,14 @@
 
 mod bans;
 mod client;
+mod diagnosis;
 mod event;
 mod evidence;
 mod facts;
+mod fnv;
 mod framing;
 mod inspect;
+mod message;
 mod now;
 mod path;
 mod quota;
@@ -54,19 +57,21 @@ mod verdict;
 
 pub use bans::{BanOutcome, Bans, Offence, Proof};
 pub use client::{ClientIp, ClientRules, ForwardedBy, PeerAddr, Protected, TooWide};
+pub use diagnosis::{Diagnoses, Diagnosis};
 pub use event::{
-    BanChange, BanEvent, Event, FaultEvent, PolicyEvent, ReachedEvent, RequestEvent, SessionEvent,
-    Sink, Suppressed, What,
+    BanChange, BanEvent, DiagnosisEvent, Event, FaultEvent, PolicyEvent, ReachedEvent,
+    RequestEvent, SessionEvent, Sink, Suppressed, What,
 };
 pub use evidence::{Escaped, Evidence};
 pub use facts::{Facts, Head};
 pub use framing::Framing;
 pub use inspect::{Explanation, Inspect, Outcome, Step, Ticket, Trace};
+pub use message::{MessageEvidence, MessageFacts, Objection, Objections};
 pub use now::Now;
 pub use path::{Malformed, PathViews, Reading, View};
 pub use quota::Quota;
 pub use rule::{Mode, RuleId, RuleIdError};
-pub use session::{Ending, Heed, Heeders, SessionId, Terms};
+pub use session::{Ending, Heed, Heeders, Reads, Routes, SessionId, Terms};
 pub use source::{Forward, OnFault, Snapshot, Source};
 pub use upgrade::Upgrade;
 pub use verdict::{Cause, Denial, EventId, Reason, Verdict};

@@ -2,7 +2,12 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::{ClientRules, Inspect, Terms};
+use http::{HeaderMap, Method, Uri, Version};
+
+use crate::{
+    Cause, ClientIp, ClientRules, Facts, Framing, Head, Inspect, Mode, Now, PeerAddr, Routes,
+    Trace, Verdict,
+};
 
 /// What judges a request: taken once, held to the end, so that one request is judged by one whole
 /// policy.
@@ -17,8 +22,8 @@ pub struct Snapshot {
     pub on_fault: OnFault,
     /// How the path of a request that passes is spelt for the service behind.
     pub forward: Forward,
-    /// What sessions are held to; nothing is asked of them where there are none.
-    pub terms: Option<Arc<Terms>>,
+    /// What sessions are held to.
+    pub routes: Routes,
     /// Counts the policies that were in force before this one.
     pub generation: u64,
 }
@@ -64,7 +69,7 @@ impl Snapshot {
             chain,
             on_fault: OnFault::default(),
             forward: Forward::default(),
-            terms: None,
+            routes: Routes::default(),
             generation: 0,
         }
     }
@@ -80,8 +85,32 @@ impl Snapshot {
     }
 
     /// Sets what sessions are held to.
-    pub fn with_terms(self, terms: Option<Arc<Terms>>) -> Self {
-        Self { terms, ..self }
+    pub fn with_routes(self, routes: Routes) -> Self {
+        Self { routes, ..self }
+    }
+
+    /// Why this policy refuses a `client` whom it, or another, has let in on `path`, if it does
+    /// ([`Inspect::revisit`]): one that is allowed is not refused, and a rule that only observes
+    /// refuses nobody.
+    pub fn revisit(&self, client: ClientIp, path: &str, now: Now) -> Option<Cause> {
+        // A path that was judged once can be read again.
+        let uri = Uri::try_from(path).ok()?;
+        let headers = HeaderMap::new();
+        let head = Head {
+            method: &Method::GET,
+            uri: &uri,
+            version: Version::HTTP_11,
+            headers: &headers,
+            protocol: None,
+            framing: Framing::default(),
+        };
+        let peer = PeerAddr::new((client.addr(), 0).into());
+        let mut facts = Facts::resolve(head, peer, &self.client, now);
+        facts.client = client;
+        match self.chain.revisit(&facts, &mut Trace::new(&facts)) {
+            Verdict::Deny(denial) if denial.mode == Mode::Enforce => Some(denial.cause),
+            _ => None,
+        }
     }
 
     /// Sets the count of policies that were in force before this one.
@@ -97,7 +126,7 @@ impl fmt::Debug for Snapshot {
             .field("chain", &self.chain.name())
             .field("on_fault", &self.on_fault)
             .field("forward", &self.forward)
-            .field("terms", &self.terms)
+            .field("routes", &self.routes)
             .field("generation", &self.generation)
             .finish()
     }

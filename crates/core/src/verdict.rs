@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 use http::{HeaderName, HeaderValue, StatusCode};
 use ipnet::IpNet;
 
-use crate::{Evidence, Malformed, Mode, Offence, Reading, RuleId};
+use crate::{Diagnosis, Evidence, Malformed, Mode, Offence, Reading, RuleId};
 
 /// The answer of an inspector.
 ///
@@ -41,6 +41,8 @@ pub struct Denial {
     /// What the status obliges the answer to say, whatever reply is chosen: `Allow` with a 405, for
     /// one.
     pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// What is wrong with the WebSocket that was asked for: the client is told it.
+    pub diagnosis: Option<Diagnosis>,
     /// Its name, once it is answered: the client is told it, and the event bears it.
     pub event: Option<EventId>,
 }
@@ -140,6 +142,7 @@ impl Denial {
             offence: None,
             retry_after: None,
             headers: Vec::new(),
+            diagnosis: None,
             event: None,
         }
     }
@@ -175,6 +178,12 @@ impl Denial {
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
+    }
+
+    /// Adds what is wrong with the WebSocket that was asked for.
+    pub fn with_diagnosis(self, diagnosis: Diagnosis) -> Self {
+        let diagnosis = Some(diagnosis);
+        Self { diagnosis, ..self }
     }
 
     /// Adds the bytes that matched.

@@ -42,12 +42,25 @@ pub fn close(code: CloseCode, reason: &str, key: Option<[u8; 4]>) -> ControlFram
     ControlFrame::new(0x88, code.iter().chain(reason.as_bytes()), key)
 }
 
+/// A ping or a pong of eight bytes, which always fit.
+pub(crate) fn small(opcode: Opcode, payload: [u8; 8], key: Option<[u8; 4]>) -> ControlFrame {
+    ControlFrame::new(first(opcode), payload.iter(), key)
+}
+
 fn frame(opcode: Opcode, payload: &[u8], key: Option<[u8; 4]>) -> Result<ControlFrame, TooLong> {
     if payload.len() > 125 {
         return Err(TooLong(payload.len()));
     }
-    let first = if opcode == Opcode::Ping { 0x89 } else { 0x8A };
-    Ok(ControlFrame::new(first, payload.iter(), key))
+    Ok(ControlFrame::new(first(opcode), payload.iter(), key))
+}
+
+/// The first byte: one frame, a ping or a pong.
+const fn first(opcode: Opcode) -> u8 {
+    if matches!(opcode, Opcode::Ping) {
+        0x89
+    } else {
+        0x8A
+    }
 }
 
 // === impl ControlFrame ===

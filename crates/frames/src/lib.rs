@@ -65,6 +65,7 @@ mod inflate;
 #[cfg(not(feature = "deflate"))]
 #[path = "inflate_without.rs"]
 mod inflate;
+mod keepalive;
 mod limits;
 mod message;
 mod negotiated;
@@ -74,6 +75,7 @@ mod violation;
 
 pub use close::CloseCode;
 pub use head::{Opcode, Role};
+pub use keepalive::{Due, KeepAlive};
 pub use limits::{Limits, Rate};
 pub use message::{Depth, MessageKind};
 pub use negotiated::{Deflate, Negotiated, NegotiationError};

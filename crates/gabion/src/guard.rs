@@ -10,14 +10,14 @@ use std::{
     time::Duration,
 };
 
-use gabion_core::{Event, Inspect, PolicyEvent, Sink};
+use gabion_core::{Diagnoses, Event, Inspect, PolicyEvent, Sink};
 use gabion_inspect::BanTable;
 use gabion_policy::{Live, Options, PolicyError, Shrink, State, Watch, WatchOptions};
 use gabion_tower::{Clock, HeadLayer, Keeper, Sessions, SystemClock, Truce};
 use hyper::rt::Timer;
 
 use crate::{
-    sink::{self, Given, Housed},
+    sink::{self, Given, Housed, Tallied},
     timer,
 };
 
@@ -25,7 +25,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Guard {
     live: Live,
-    sink: Arc<dyn Housed>,
+    sink: Arc<Tallied>,
     clock: Arc<dyn Clock>,
     truce: Truce,
     keeper: Arc<Keeper>,
@@ -116,6 +116,16 @@ impl Guard {
     /// The WebSockets that are open.
     pub fn sessions(&self) -> &Arc<Sessions> {
         self.keeper.sessions()
+    }
+
+    /// Why WebSockets did not open or stay open, and how often.
+    pub fn diagnoses(&self) -> &Diagnoses {
+        self.sink.diagnoses()
+    }
+
+    /// Where events go: for what else has something to tell, such as a proxy behind this guard.
+    pub fn sink(&self) -> Arc<dyn Sink> {
+        self.sink.clone()
     }
 
     /// Ends every open WebSocket within `over`, each at a time of its own, with 1012 ("restart"): before
@@ -215,18 +225,19 @@ impl GuardBuilder {
         self,
         open: impl FnOnce(Options) -> Result<Live, PolicyError>,
     ) -> Result<Guard, PolicyError> {
-        let options = Options::new(self.sink.clone())
+        let sink = Arc::new(Tallied::new(self.sink));
+        let options = Options::new(sink.clone())
             .with_state(self.state)
             .with_shrink(self.shrink)
             .with_budget(self.budget);
         let options = self.own.into_iter().fold(options, Options::add_rule);
         let (live, truce) = (open(options)?, Truce::default());
-        let sessions = Sessions::new(self.clock.clone()).with_sink(self.sink.clone());
+        let sessions = Sessions::new(self.clock.clone()).with_sink(sink.clone());
         let sessions = match self.timer {
             Some(timer) => sessions.with_timer(timer),
             None => sessions,
         };
-        let (clock, sink) = (self.clock, self.sink);
+        let clock = self.clock;
         let keeper = Keeper::new(sessions, live.clone(), clock.clone(), truce.clone());
         let keeper = Arc::new(keeper);
         let heeder = Arc::downgrade(&keeper);

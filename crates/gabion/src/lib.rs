@@ -58,11 +58,12 @@ mod sink;
 mod timer;
 
 pub use gabion_core::{
-    BanChange, BanEvent, BanOutcome, Bans, Cause, ClientIp, ClientRules, Denial, Ending, Escaped,
-    Event, EventId, Evidence, Explanation, Facts, FaultEvent, ForwardedBy, Framing, Head, Inspect,
-    Malformed, Mode, Now, Offence, OnFault, Outcome, PathViews, PeerAddr, PolicyEvent, Proof,
-    ReachedEvent, Reading, Reason, RequestEvent, RuleId, SessionEvent, SessionId, Sink, Snapshot,
-    Source, Step, Suppressed, Trace, Upgrade, Verdict, View, What,
+    BanChange, BanEvent, BanOutcome, Bans, Cause, ClientIp, ClientRules, Denial, Diagnoses,
+    Diagnosis, DiagnosisEvent, Ending, Escaped, Event, EventId, Evidence, Explanation, Facts,
+    FaultEvent, ForwardedBy, Framing, Head, Inspect, Malformed, MessageEvidence, MessageFacts,
+    Mode, Now, Objection, Objections, Offence, OnFault, Outcome, PathViews, PeerAddr, PolicyEvent,
+    Proof, ReachedEvent, Reading, Reason, RequestEvent, RuleId, SessionEvent, SessionId, Sink,
+    Snapshot, Source, Step, Suppressed, Trace, Upgrade, Verdict, View, What,
 };
 pub use gabion_inspect::{
     Allow, AllowConfig, Ban, BanConfig, BanTable, Behind, ByteSize, ConfigError, ConfigErrors,

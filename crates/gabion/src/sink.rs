@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use gabion_core::{Event, Sink};
+use gabion_core::{Diagnoses, Event, Sink, What};
 
 /// A sink that a guard keeps house for.
 pub(crate) trait Housed: Sink {
@@ -12,6 +12,46 @@ pub(crate) trait Housed: Sink {
 
 /// A sink given by the user, who keeps house himself.
 pub(crate) struct Given(pub(crate) Arc<dyn Sink>);
+
+/// A sink that also counts what is wrong with WebSockets.
+pub(crate) struct Tallied {
+    inner: Arc<dyn Housed>,
+    diagnoses: Diagnoses,
+}
+
+impl Tallied {
+    pub(crate) fn new(inner: Arc<dyn Housed>) -> Self {
+        let diagnoses = Diagnoses::default();
+        Self { inner, diagnoses }
+    }
+
+    pub(crate) const fn diagnoses(&self) -> &Diagnoses {
+        &self.diagnoses
+    }
+}
+
+impl Sink for Tallied {
+    fn record(&self, event: &Event) {
+        let made = match event {
+            Event::Diagnosis(event) => Some(event.diagnosis),
+            Event::Request(event) => match &event.what {
+                What::Denied(denial) => denial.diagnosis,
+                _ => None,
+            },
+            _ => None,
+        };
+        if let Some(made) = made {
+            self.diagnoses.count(made);
+        }
+        self.inner.record(event);
+    }
+}
+
+impl Housed for Tallied {
+    fn flush(&self, now: SystemTime) {
+        self.inner.flush(now);
+    }
+}
 
 impl Sink for Given {
     fn record(&self, event: &Event) {

@@ -14,7 +14,10 @@
 
 use std::sync::Arc;
 
-use gabion_core::{Cause, Explanation, Facts, Inspect, Mode, Offence, Outcome, Trace, Verdict};
+use gabion_core::{
+    Cause, Explanation, Facts, Inspect, MessageFacts, Mode, Objections, Offence, Outcome, Trace,
+    Verdict,
+};
 use gabion_inspect::{Allow, Ban, Behind, Deny, Handshake, Hosts, Sanity};
 
 /// A compiled policy: every inspector, in order.
@@ -89,6 +92,16 @@ impl Inspect for Chain {
 
     fn revisit(&self, facts: &Facts<'_>, trace: &mut Trace) -> Verdict {
         self.walk(trace, |who, trace| who.revisit(facts, trace))
+    }
+
+    /// Everyone is asked until one objects whose objection acts.
+    fn message(&self, message: &MessageFacts<'_>, objections: &mut Objections) {
+        for who in self.after_head() {
+            if objections.are_final() {
+                return;
+            }
+            who.message(message, objections);
+        }
     }
 
     /// Everyone learns; the first offence that is found counts.

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use gabion_core::{Inspect, Mode, Snapshot};
+use gabion_core::{Inspect, Mode, Routes, Snapshot};
 use gabion_inspect::{
     Allow, Ban, Behind, Deny, Handshake, Hosts, Limit, LimitTable, List, Sanity, Scan,
 };
@@ -199,7 +199,7 @@ fn policy(
     Ok(Snapshot::new(client, Arc::new(chain))
         .with_on_fault(document.on_fault)
         .with_forward(document.server.forward)
-        .with_terms(terms))
+        .with_routes(Routes::new(terms)))
 }
 
 /// What was compiled, or nothing and the faults told.

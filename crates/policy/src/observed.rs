@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use gabion_core::{Cause, Explanation, Facts, Inspect, Mode, Offence, Outcome, Trace, Verdict};
+use gabion_core::{
+    Cause, Explanation, Facts, Inspect, MessageFacts, Mode, Objections, Offence, Outcome, Trace,
+    Verdict,
+};
 
 /// An own rule whose denials do not act: it judges, and bans nobody for what it learns.
 pub(crate) struct Observed(pub(crate) Arc<dyn Inspect>);
@@ -27,6 +30,15 @@ impl Inspect for Observed {
 
     fn revisit(&self, facts: &Facts<'_>, trace: &mut Trace) -> Verdict {
         Self::soften(self.0.revisit(facts, trace))
+    }
+
+    fn message(&self, message: &MessageFacts<'_>, objections: &mut Objections) {
+        let mut own = Objections::default();
+        self.0.message(message, &mut own);
+        let (observed, enforced) = own.into_parts();
+        for objection in observed.into_iter().chain(enforced) {
+            objections.add(objection.with_mode(Mode::Observe));
+        }
     }
 
     /// It learns as ever, for the day it acts.

@@ -91,6 +91,7 @@ impl<S: Sink> Sink for Bounded<S> {
             Event::Ban(event) => (Some(event.at), Some(event.client.network())),
             Event::Fault(event) => (Some(event.at), Some(event.client.network())),
             Event::Session(event) => (Some(event.at), Some(event.client.network())),
+            Event::Diagnosis(event) => (Some(event.at), Some(event.client.into())),
             Event::Setup(_) => (None, None),
             _ => return self.inner.record(event),
         };

@@ -61,6 +61,7 @@ fn request(event: &RequestEvent) {
                 view,
                 mode = %denial.mode,
                 status = denial.status.as_u16(),
+                diagnosis = denial.diagnosis.map(tracing::field::display),
                 policy = event.generation,
                 event = denial.event.map(tracing::field::display),
                 "{verb}"

@@ -18,8 +18,8 @@ pub trait Reply: Send + Sync {
     fn reply(&self, denial: &Denial, facts: &Facts<'_>) -> Response<Bytes>;
 }
 
-/// The status and the name of the event, and nothing that helps whoever is probing: as JSON where
-/// the client asks for JSON, as plain text else. At most 300 bytes, headers aside.
+/// The status, what is wrong with a WebSocket that was asked for, and the name of the event, and
+/// nothing that helps whoever is probing: as JSON where the client asks for JSON, as plain text else. At most 300 bytes, headers aside.
 #[derive(Clone, Copy, Debug, Default)]
 #[expect(clippy::exhaustive_structs, reason = "it has nothing to hold")]
 pub struct BriefReply;
@@ -47,15 +47,20 @@ impl Reply for BriefReply {
 }
 
 fn words(denial: &Denial, json: bool) -> String {
-    let mut words = String::with_capacity(128);
+    let mut words = String::with_capacity(192);
     let status = denial.status.canonical_reason().unwrap_or(REFUSED);
+    let begin = if json { r#"{"error":""# } else { "" };
     // Writing to a string cannot fail.
-    let _ = match (json, denial.event) {
-        (true, Some(event)) => write!(words, r#"{{"error":"{status}","event":"{event}"}}"#),
-        (true, None) => write!(words, r#"{{"error":"{status}"}}"#),
-        (false, Some(event)) => write!(words, "{status}\nevent {event}\n"),
-        (false, None) => writeln!(words, "{status}"),
-    };
+    let _ = write!(words, "{begin}{status}");
+    if let Some(diagnosis) = denial.diagnosis {
+        let between = if json { r#"","diagnosis":""# } else { "\n" };
+        let _ = write!(words, "{between}{diagnosis}");
+    }
+    if let Some(event) = denial.event {
+        let between = if json { r#"","event":""# } else { "\nevent " };
+        let _ = write!(words, "{between}{event}");
+    }
+    words.push_str(if json { "\"}" } else { "\n" });
     words
 }
 

@@ -1,6 +1,7 @@
 //! A verdict made visible.
 
 mod ban;
+mod diagnosis;
 mod policy;
 mod request;
 mod session;
@@ -10,6 +11,7 @@ use std::{fmt, net::IpAddr};
 use ipnet::IpNet;
 
 pub use ban::{BanChange, BanEvent};
+pub use diagnosis::DiagnosisEvent;
 pub use policy::PolicyEvent;
 pub use request::{FaultEvent, ReachedEvent, RequestEvent, What};
 pub use session::SessionEvent;
@@ -42,6 +44,8 @@ pub enum Event {
     Reached(ReachedEvent),
     /// About one upgraded connection.
     Session(SessionEvent),
+    /// Why a socket did not open, or did not stay open.
+    Diagnosis(DiagnosisEvent),
     /// The guard is built in wrongly: requests are refused until this is mended.
     Setup(&'static str),
     /// Events that a sink did not pass on, because there were too many at once.
@@ -69,6 +73,7 @@ impl fmt::Display for Event {
             Self::Fault(event) => event.fmt(f),
             Self::Reached(event) => event.fmt(f),
             Self::Session(event) => event.fmt(f),
+            Self::Diagnosis(event) => event.fmt(f),
             Self::UntrustedProxy(peer) => write!(
                 f,
                 "{peer} names others in forwarding headers and is not trusted, so that all its \

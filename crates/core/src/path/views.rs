@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::{Malformed, Reading, Step, View, canonical, step};
+use crate::fnv;
 
 /// Every way in which a server might read one path.
 ///
@@ -67,9 +68,7 @@ impl<'r> PathViews<'r> {
 
     /// A hash of the path as sent (FNV-1a): the same for the same path, and no secret.
     pub fn hash(&self) -> u64 {
-        self.raw.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        })
+        fnv::hash(self.raw)
     }
 
     /// Whether a browser would send the path as it stands: it begins with `/`, and holds neither

@@ -1,6 +1,7 @@
 //! A session: a connection, or a stream of one, that became a WebSocket.
 
 mod heed;
+mod routes;
 mod terms;
 
 use std::fmt;
@@ -8,7 +9,8 @@ use std::fmt;
 use crate::{Cause, RuleId};
 
 pub use heed::{Heed, Heeders};
-pub use terms::Terms;
+pub use routes::Routes;
+pub use terms::{Reads, Terms};
 
 /// A session's name: unique within the process that names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

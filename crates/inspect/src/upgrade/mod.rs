@@ -136,6 +136,7 @@ impl UpgradeConfig {
             bytes,
             controls,
             mode,
+            ..Terms::default()
         })
     }
 }

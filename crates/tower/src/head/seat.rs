@@ -24,15 +24,16 @@ impl Shell {
             return Ok(None);
         };
         let sessions = keeper.sessions();
-        let reserve = |terms| sessions.reserve(facts.client, facts.uri.path(), policy, terms);
-        let full = match reserve(policy.terms.as_deref()) {
+        let terms = policy.routes.of(&facts.path);
+        let reserve = |capped| sessions.reserve(facts, policy.generation, terms, capped);
+        let full = match reserve(true) {
             Ok(seat) => return Ok(Some(seat)),
             Err(full) => self.truce.soften((*full).into(), facts.now),
         };
         match full {
             Verdict::Deny(full) if full.mode == Mode::Observe => {
                 self.tell_of(facts, policy, || What::Denied(full));
-                reserve(None).map(Some)
+                reserve(false).map(Some)
             }
             Verdict::Deny(full) => Err(Box::new(full)),
             Verdict::Pass | Verdict::Allow(_) => Ok(None),

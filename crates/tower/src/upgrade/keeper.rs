@@ -2,10 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use gabion_core::{
-    Ending, Facts, Framing, Head, Heed, Mode, Now, PeerAddr, Snapshot, Source, Trace, Verdict,
-};
-use http::{HeaderMap, Method, Uri, Version};
+use gabion_core::{Ending, Heed, Source};
 use ipnet::IpNet;
 
 use super::{Session, Sessions};
@@ -56,8 +53,8 @@ impl Keeper {
             return;
         }
         let policy = self.source.current();
-        match contained(|| refusal(session, &policy, now)) {
-            Ok(Some(ending)) => drop(session.end(ending)),
+        match contained(|| policy.revisit(session.client, &session.path, now)) {
+            Ok(Some(cause)) => drop(session.end(Ending::Refused(cause))),
             Ok(None) => {}
             Err(words) => self.sessions.tell_fault(session, policy.generation, words),
         }
@@ -84,28 +81,5 @@ impl fmt::Debug for Keeper {
         f.debug_struct("Keeper")
             .field("sessions", &self.sessions)
             .finish_non_exhaustive()
-    }
-}
-
-/// Why `policy` refuses a session, if it does. A path that was judged once can be read again.
-fn refusal(session: &Session, policy: &Snapshot, now: Now) -> Option<Ending> {
-    let uri = Uri::try_from(&*session.path).ok()?;
-    let headers = HeaderMap::new();
-    let head = Head {
-        method: &Method::GET,
-        uri: &uri,
-        version: Version::HTTP_11,
-        headers: &headers,
-        protocol: None,
-        framing: Framing::default(),
-    };
-    let peer = PeerAddr::new((session.client.addr(), 0).into());
-    let mut facts = Facts::resolve(head, peer, &policy.client, now);
-    facts.client = session.client;
-    match policy.chain.revisit(&facts, &mut Trace::new(&facts)) {
-        Verdict::Deny(denial) if denial.mode == Mode::Enforce => {
-            Some(Ending::Refused(denial.cause))
-        }
-        _ => None,
     }
 }

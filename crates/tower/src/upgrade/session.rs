@@ -10,7 +10,7 @@ use std::{
 };
 
 use atomic_waker::AtomicWaker;
-use gabion_core::{ClientIp, Ending, SessionId, Snapshot, Terms};
+use gabion_core::{ClientIp, Ending, Facts, SessionId, Terms};
 use gabion_frames::Negotiated;
 use http::{HeaderMap, HeaderValue, header::SEC_WEBSOCKET_EXTENSIONS};
 
@@ -42,13 +42,18 @@ pub(crate) struct Seat {
 // === impl Session ===
 
 impl Session {
-    pub(super) fn new(id: SessionId, client: ClientIp, path: &str, policy: &Snapshot) -> Self {
+    pub(super) fn new(
+        id: SessionId,
+        facts: &Facts<'_>,
+        generation: u64,
+        terms: Option<&Arc<Terms>>,
+    ) -> Self {
         Self {
             id,
-            client,
-            path: path.into(),
-            generation: policy.generation,
-            terms: policy.terms.clone(),
+            client: facts.client,
+            path: facts.uri.path().into(),
+            generation,
+            terms: terms.cloned(),
             fitted: AtomicBool::new(false),
             negotiated: OnceLock::new(),
             ending: OnceLock::new(),
@@ -65,6 +70,11 @@ impl Session {
 
     pub(super) fn is_fitted(&self) -> bool {
         self.fitted.load(Ordering::Acquire)
+    }
+
+    /// The route whose terms it is held to.
+    pub(super) fn route(&self) -> &str {
+        self.terms.as_ref().map_or("", |terms| &terms.route)
     }
 
     /// Takes note of the answer to the handshake, which is there before the stream opens.

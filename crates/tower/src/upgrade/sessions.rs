@@ -14,8 +14,8 @@ use std::{
 };
 
 use gabion_core::{
-    Cause, ClientIp, Denial, Ending, Event, FaultEvent, Mode, Reason, RuleId, SessionEvent,
-    SessionId, Sink, Snapshot, Terms,
+    Cause, Denial, Ending, Event, Facts, FaultEvent, Mode, Reason, RuleId, SessionEvent, SessionId,
+    Sink, Terms,
 };
 use http::StatusCode;
 use hyper::rt::{Sleep, Timer};
@@ -28,13 +28,15 @@ use crate::Clock;
 ///
 /// # Cost
 ///
-/// A lock of one of [`Self::SHARDS`] when a session opens, when it ends, and when its client is
-/// looked for; none for what passes through it. A session takes about 1 KiB, of which this table
+/// A lock of one of [`Self::SHARDS`], and of the count, when a session opens and when it ends; of
+/// the former when its client is looked for; none for what passes through it. A session takes about 1 KiB, of which this table
 /// holds about 300 bytes and its path.
 pub struct Sessions {
     shards: Vec<Mutex<Shard>>,
     by: RandomState,
     open: AtomicUsize,
+    /// How many are open on each route. Changed together with `open`.
+    routes: Mutex<BTreeMap<Box<str>, usize>>,
     opened: AtomicU64,
     capacity: usize,
     clock: Arc<dyn Clock>,
@@ -65,6 +67,7 @@ impl Sessions {
             shards: (0..Self::SHARDS).map(|_| Mutex::default()).collect(),
             by: RandomState::new(),
             open: AtomicUsize::new(0),
+            routes: Mutex::default(),
             opened: AtomicU64::new(0),
             capacity: Self::CAPACITY,
             clock,
@@ -101,41 +104,72 @@ impl Sessions {
         self.len() == 0
     }
 
-    /// A seat for a session of `client`'s on `path`, within the caps of `terms` and of this table.
+    /// A seat for the session that `facts` ask for; where it is `capped`, within the caps of `terms`.
     pub(crate) fn reserve(
         self: &Arc<Self>,
-        client: ClientIp,
-        path: &str,
-        policy: &Snapshot,
-        terms: Option<&Terms>,
+        facts: &Facts<'_>,
+        generation: u64,
+        terms: Option<&Arc<Terms>>,
+        capped: bool,
     ) -> Result<Seat, Box<Denial>> {
-        let network = client.network();
+        let network = facts.client.network();
+        let route = terms.map_or("", |terms| &*terms.route);
         let mut shard = self.shard(network);
-        let theirs = terms.filter(|_| client.exempt().is_none());
-        if let Some(most) = theirs.and_then(|terms| terms.sockets_per_client)
-            && shard.range(of(network)).take(most as usize).count() >= most as usize
+        let capped = terms.filter(|_| capped);
+        if let Some(terms) = capped.filter(|_| facts.client.exempt().is_none())
+            && let Some(most) = terms.sockets_per_client
         {
-            return Err(full(Self::PER_CLIENT, terms, most as usize));
+            let here = |other: &&Arc<Session>| other.route() == route;
+            let theirs = shard.range(of(network)).map(|(_, session)| session);
+            if theirs.filter(here).take(most as usize).count() >= most as usize {
+                return Err(full(Self::PER_CLIENT, terms.mode, most as usize));
+            }
         }
-        let cap = terms.and_then(|terms| terms.sockets);
-        let cap = cap.map_or(self.capacity, |cap| self.capacity.min(cap as usize));
-        let room = |open: usize| (open < cap).then_some(open + 1);
-        let order = Ordering::Relaxed;
-        if self.open.fetch_update(order, order, room).is_err() {
-            let terms = terms.filter(|_| cap < self.capacity);
-            return Err(full(Self::IN_ALL, terms, cap));
-        }
-        let id = SessionId::new(self.opened.fetch_add(1, order));
-        let session = Arc::new(Session::new(id, client, path, policy));
+        self.count_in(route, capped)?;
+        let id = SessionId::new(self.opened.fetch_add(1, Ordering::Relaxed));
+        let session = Arc::new(Session::new(id, facts, generation, terms));
         shard.insert((network, id), Arc::clone(&session));
         Ok(Seat::new(session, Arc::clone(self)))
+    }
+
+    /// Counts a session in, within the cap of `terms` and of this table.
+    fn count_in(&self, route: &str, terms: Option<&Arc<Terms>>) -> Result<(), Box<Denial>> {
+        let mut routes = locked(&self.routes);
+        let most = terms.and_then(|terms| Some((terms.sockets? as usize, terms.mode)));
+        if let Some((most, mode)) = most
+            && routes.get(route).is_some_and(|open| *open >= most)
+        {
+            return Err(full(Self::IN_ALL, mode, most));
+        }
+        if self.len() >= self.capacity {
+            return Err(full(Self::IN_ALL, Mode::Enforce, self.capacity));
+        }
+        self.open.fetch_add(1, Ordering::Relaxed);
+        match routes.get_mut(route) {
+            Some(open) => *open += 1,
+            None => drop(routes.insert(route.into(), 1)),
+        }
+        Ok(())
+    }
+
+    /// Counts a session out.
+    fn count_out(&self, route: &str) {
+        let mut routes = locked(&self.routes);
+        self.open.fetch_sub(1, Ordering::Relaxed);
+        if let Some(open) = routes.get_mut(route) {
+            *open -= 1;
+            // A route that a policy no longer has is forgotten with its last session.
+            if *open == 0 {
+                routes.remove(route);
+            }
+        }
     }
 
     /// The seat is free again.
     pub(crate) fn release(&self, session: &Session) {
         let network = session.client.network();
         if self.shard(network).remove(&(network, session.id)).is_some() {
-            self.open.fetch_sub(1, Ordering::Relaxed);
+            self.count_out(session.route());
         }
     }
 
@@ -221,20 +255,19 @@ fn of(client: IpNet) -> RangeInclusive<(IpNet, SessionId)> {
 }
 
 /// The refusal of a socket beyond `most`.
-fn full(rule: RuleId, terms: Option<&Terms>, most: usize) -> Box<Denial> {
+fn full(rule: RuleId, mode: Mode, most: usize) -> Box<Denial> {
     let status = if rule == Sessions::PER_CLIENT {
         StatusCode::TOO_MANY_REQUESTS
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
     let why = Reason::Said(format!("{most} sockets are open already").into());
-    let mode = terms.map_or(Mode::Enforce, |terms| terms.mode);
     Box::new(Denial::new(Cause::new(rule, why), status).with_mode(mode))
 }
 
-/// Nothing panics while a shard is locked but an allocation, and then its map is whole.
-fn locked(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
-    shard.lock().unwrap_or_else(PoisonError::into_inner)
+/// Nothing panics while a table is locked but an allocation, and then its map is whole.
+fn locked<T>(table: &Mutex<T>) -> MutexGuard<'_, T> {
+    table.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Debug for Sessions {

@@ -1,10 +1,12 @@
 use std::sync::Arc;
 
-use gabion_core::{ClientRules, Denial, Facts, Heed as _, Inspect, Mode, Snapshot, Trace, Verdict};
-use gabion_testkit::client_at;
+use gabion_core::{
+    ClientRules, Denial, Facts, Heed as _, Inspect, Mode, RuleId, Snapshot, Terms, Trace, Verdict,
+};
+use gabion_testkit::HeadOf;
 use http::StatusCode;
 
-use super::{Keeper, Session, Sessions};
+use super::{Keeper, Seat, Session, Sessions};
 use crate::{SystemClock, Truce};
 
 /// Refuses whoever is under `/closed`, in this mode, when it is asked again.
@@ -48,11 +50,10 @@ fn session_that_an_inspector_refuses_is_ended_unless_it_observes() {
         let clock = Arc::new(SystemClock::new());
         let keeper = Keeper::new(sessions(), policy.clone(), clock, Truce::default());
         let open = |path| {
-            let client = client_at("203.0.113.9");
-            keeper
-                .sessions()
-                .reserve(client, path, &policy, None)
-                .unwrap()
+            let head = HeadOf::get(path);
+            let facts = head.facts(&policy.client);
+            let sessions = keeper.sessions();
+            sessions.reserve(&facts, 0, None, true).unwrap()
         };
         let (closed, other) = (open("/closed"), open("/open"));
         let ended = |session: &Session| session.ending().is_some();
@@ -65,8 +66,10 @@ fn session_that_an_inspector_refuses_is_ended_unless_it_observes() {
 #[test]
 fn table_holds_no_more_than_its_capacity() {
     let sessions = Arc::new(sessions().with_capacity(2));
-    let policy = policy(Mode::Enforce);
-    let open = |client| sessions.reserve(client_at(client), "/", &policy, None);
+    let open = |client| {
+        let head = HeadOf::get("/").from(client);
+        sessions.reserve(&head.facts(&ClientRules::default()), 0, None, true)
+    };
     let first = open("203.0.113.9").unwrap();
     let _second = open("198.51.100.7").unwrap();
     for client in ["203.0.113.9", "192.0.2.1"] {
@@ -77,4 +80,34 @@ fn table_holds_no_more_than_its_capacity() {
     assert_eq!(sessions.len(), 2);
     drop(first);
     assert!(open("192.0.2.1").is_ok());
+}
+
+#[test]
+fn routes_are_counted_apart() {
+    let route = |route: &str| {
+        let caps = Terms {
+            route: route.into(),
+            sockets_per_client: Some(1),
+            sockets: Some(2),
+            mode: Mode::Enforce,
+            ..Terms::default()
+        };
+        Arc::new(caps)
+    };
+    let (chat, feed) = (route("chat"), route("feed"));
+    let sessions = Arc::new(sessions());
+    let open = |client, terms| {
+        let head = HeadOf::get("/").from(client);
+        let seat = sessions.reserve(&head.facts(&ClientRules::default()), 0, Some(terms), true);
+        seat.map_err(|denial| denial.cause.rule)
+    };
+    let first = open("203.0.113.9", &chat).unwrap();
+    let refused = |seat: Result<Seat, RuleId>| seat.err().unwrap();
+    let twice = open("203.0.113.9", &chat);
+    assert_eq!(refused(twice), Sessions::PER_CLIENT);
+    let _elsewhere = open("203.0.113.9", &feed).unwrap();
+    let _another = open("192.0.2.1", &chat).unwrap();
+    assert_eq!(refused(open("192.0.2.2", &chat)), Sessions::IN_ALL);
+    drop(first);
+    assert!(open("192.0.2.2", &chat).is_ok());
 }
