@@ -71,7 +71,7 @@ pub use now::Now;
 pub use path::{Malformed, PathViews, Reading, View};
 pub use quota::Quota;
 pub use rule::{Mode, RuleId, RuleIdError};
-pub use session::{Ending, Heed, Heeders, Reads, Routes, SessionId, Terms};
+pub use session::{Ending, Heed, Heeders, Reads, Routes, SessionId, SessionKind, Terms};
 pub use source::{Forward, OnFault, Snapshot, Source};
 pub use upgrade::Upgrade;
 pub use verdict::{Cause, Denial, EventId, Reason, Verdict};

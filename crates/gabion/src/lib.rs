@@ -62,8 +62,8 @@ pub use gabion_core::{
     Diagnosis, DiagnosisEvent, Ending, Escaped, Event, EventId, Evidence, Explanation, Facts,
     FaultEvent, ForwardedBy, Framing, Head, Inspect, Malformed, MessageEvidence, MessageFacts,
     Mode, Now, Objection, Objections, Offence, OnFault, Outcome, PathViews, PeerAddr, PolicyEvent,
-    Proof, ReachedEvent, Reading, Reason, RequestEvent, RuleId, SessionEvent, SessionId, Sink,
-    Snapshot, Source, Step, Suppressed, Trace, Upgrade, Verdict, View, What,
+    Proof, ReachedEvent, Reading, Reason, RequestEvent, RuleId, SessionEvent, SessionId,
+    SessionKind, Sink, Snapshot, Source, Step, Suppressed, Trace, Upgrade, Verdict, View, What,
 };
 pub use gabion_inspect::{
     Allow, AllowConfig, Ban, BanConfig, BanTable, Behind, ByteSize, ConfigError, ConfigErrors,

@@ -1,6 +1,7 @@
 //! The body of whatever is answered.
 
 use std::{
+    fmt,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -9,9 +10,11 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
+use crate::upgrade::Stream;
+
 pin_project! {
-    /// The service's own body, unchanged, or the words of a denial.
-    #[derive(Debug)]
+    /// The service's own body, unchanged, or the words of a denial. A body that is a stream of events
+    /// ends early where its client is banned.
     pub struct GuardBody<B> {
         #[pin]
         kind: Kind<B>,
@@ -19,12 +22,16 @@ pin_project! {
 }
 
 pin_project! {
-    #[derive(Debug)]
     #[project = KindProjection]
     enum Kind<B> {
         Inner {
             #[pin]
             body: B,
+        },
+        Held {
+            #[pin]
+            body: B,
+            hold: Box<Stream>,
         },
         // The words, until they are sent.
         Denial {
@@ -39,10 +46,26 @@ impl<B> GuardBody<B> {
         Self { kind }
     }
 
+    pub(crate) fn held(body: B, hold: Stream) -> Self {
+        let hold = Box::new(hold);
+        let kind = Kind::Held { body, hold };
+        Self { kind }
+    }
+
     pub(crate) fn denial(words: Bytes) -> Self {
         let words = Some(words).filter(|words| !words.is_empty());
         let kind = Kind::Denial { words };
         Self { kind }
+    }
+}
+
+impl<B: fmt::Debug> fmt::Debug for GuardBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            Kind::Inner { body } => f.debug_tuple("Inner").field(body).finish(),
+            Kind::Held { body, .. } => f.debug_tuple("Held").field(body).finish(),
+            Kind::Denial { words } => f.debug_tuple("Denial").field(words).finish(),
+        }
     }
 }
 
@@ -54,8 +77,17 @@ impl<B: Body<Data = Bytes>> Body for GuardBody<B> {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        match self.project().kind.project() {
+        let mut kind = self.project().kind;
+        match kind.as_mut().project() {
             KindProjection::Inner { body } => body.poll_frame(cx),
+            KindProjection::Held { body, hold } => {
+                if hold.poll_end(cx).is_pending() {
+                    return body.poll_frame(cx);
+                }
+                // The service's body is dropped: it learns that nobody listens.
+                kind.set(Kind::Denial { words: None });
+                Poll::Ready(None)
+            }
             KindProjection::Denial { words } => {
                 Poll::Ready(words.take().map(|words| Ok(Frame::data(words))))
             }
@@ -64,14 +96,14 @@ impl<B: Body<Data = Bytes>> Body for GuardBody<B> {
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
-            Kind::Inner { body } => body.is_end_stream(),
+            Kind::Inner { body } | Kind::Held { body, .. } => body.is_end_stream(),
             Kind::Denial { words } => words.is_none(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
-            Kind::Inner { body } => body.size_hint(),
+            Kind::Inner { body } | Kind::Held { body, .. } => body.size_hint(),
             Kind::Denial { words } => {
                 let len = words.as_ref().map_or(0, Bytes::len);
                 SizeHint::with_exact(u64::try_from(len).unwrap_or(u64::MAX))

@@ -1,8 +1,11 @@
 //! Without the feature `upgrade` there are no sessions: nobody can make the table that holds them.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
 
-use gabion_core::{ClientIp, Denial, Snapshot, Terms};
+use gabion_core::{ClientIp, Denial, Facts, Terms};
 use http::{Extensions, HeaderMap};
 
 pub(crate) enum Sessions {}
@@ -12,6 +15,8 @@ pub(crate) struct Keeper(Sessions);
 pub(crate) struct Seat(Sessions);
 
 pub(crate) struct Session(Sessions);
+
+pub(crate) struct Stream(Sessions);
 
 #[expect(
     clippy::needless_pass_by_value,
@@ -34,11 +39,20 @@ impl Keeper {
 impl Sessions {
     pub(crate) fn reserve(
         self: &Arc<Self>,
+        _facts: &Facts<'_>,
+        _generation: u64,
+        _terms: Option<&Arc<Terms>>,
+        _capped: bool,
+    ) -> Result<Seat, Box<Denial>> {
+        match **self {}
+    }
+
+    pub(crate) fn seat_stream(
+        self: &Arc<Self>,
         _client: ClientIp,
         _path: &str,
-        _policy: &Snapshot,
-        _terms: Option<&Terms>,
-    ) -> Result<Seat, Box<Denial>> {
+        _generation: u64,
+    ) -> Option<Seat> {
         match **self {}
     }
 
@@ -49,6 +63,20 @@ impl Sessions {
 
 impl Seat {
     pub(crate) const fn session(&self) -> &Arc<Session> {
+        match self.0 {}
+    }
+}
+
+impl Stream {
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "where there are seats, it takes one"
+    )]
+    pub(crate) fn new(seat: Seat) -> Self {
+        match seat.0 {}
+    }
+
+    pub(crate) fn poll_end(&mut self, _cx: &mut Context<'_>) -> Poll<()> {
         match self.0 {}
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::SystemTime};
 
-use crate::{ClientIp, Ending, Escaped, Mode, SessionId};
+use crate::{ClientIp, Ending, Escaped, Mode, SessionId, SessionKind};
 
 /// A session that was ended though neither of its sides had ended it, or would have been.
 #[derive(Clone, Debug)]
@@ -12,6 +12,8 @@ pub struct SessionEvent {
     pub at: SystemTime,
     /// Which.
     pub session: SessionId,
+    /// What it is.
+    pub kind: SessionKind,
     /// Whose.
     pub client: ClientIp,
     /// The path that it was opened on, at most [`SessionEvent::MAX_PATH`] bytes. Print it escaped.
@@ -32,6 +34,7 @@ impl SessionEvent {
     pub fn new(
         at: SystemTime,
         session: SessionId,
+        kind: SessionKind,
         client: ClientIp,
         path: &[u8],
         generation: u64,
@@ -41,6 +44,7 @@ impl SessionEvent {
         Self {
             at,
             session,
+            kind,
             client,
             path: path.get(..end).unwrap_or_default().into(),
             generation,
@@ -57,19 +61,22 @@ impl SessionEvent {
 
 impl fmt::Display for SessionEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verb = match self.mode {
-            Mode::Enforce => "closed",
-            Mode::Observe => "would be closed",
-        };
         write!(
             f,
-            "{} session {} on {} {} with {}: {}",
+            "{} session {} on {} ",
             self.client.addr(),
             self.session,
-            Escaped(&self.path),
-            verb,
-            self.ending.code(),
-            self.ending
-        )
+            Escaped(&self.path)
+        )?;
+        match (self.kind, self.mode) {
+            (SessionKind::Socket, Mode::Enforce) => {
+                write!(f, "closed with {}", self.ending.code())
+            }
+            (SessionKind::Socket, Mode::Observe) => {
+                write!(f, "would be closed with {}", self.ending.code())
+            }
+            (SessionKind::Stream, _) => f.write_str("ended"),
+        }?;
+        write!(f, ": {}", self.ending)
     }
 }

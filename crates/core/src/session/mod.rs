@@ -1,4 +1,5 @@
-//! A session: a connection, or a stream of one, that became a WebSocket.
+//! A session: a connection, or a stream of one, that became a WebSocket; or an answer that goes on
+//! for as long as its client listens.
 
 mod heed;
 mod routes;
@@ -15,6 +16,16 @@ pub use terms::{Reads, Terms};
 /// A session's name: unique within the process that names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(u64);
+
+/// What a session is to its client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SessionKind {
+    /// A WebSocket.
+    Socket,
+    /// An answer that goes on: server-sent events and the like.
+    Stream,
+}
 
 /// Why a session is ended though neither of its sides has ended it.
 #[derive(Clone, Debug, PartialEq)]

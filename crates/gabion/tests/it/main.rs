@@ -12,6 +12,7 @@ mod architecture;
 mod ban_budget_is_kept;
 mod ban_by_list;
 mod ban_closes_sockets;
+mod ban_ends_streams;
 mod ban_expires;
 mod ban_needs_proof;
 mod benign_paths_pass;

@@ -77,15 +77,20 @@ where
         match self.project().way.project() {
             WayProjection::Inner { inner, learning } => {
                 let mut response = ready!(inner.poll(cx))?;
+                let mut hold = None;
                 if let Some((shell, exchange)) = learning.take() {
                     shell.open_or_release(&exchange, response.status(), response.headers());
                     let length = response.body().size_hint().exact();
                     shell.learn(&exchange, response.status(), length);
+                    hold = shell.hold(&exchange, response.headers());
                     if !response.status().is_informational() {
                         quota::show(exchange.trace(), response.headers_mut());
                     }
                 }
-                Poll::Ready(Ok(response.map(GuardBody::inner)))
+                Poll::Ready(Ok(response.map(|body| match hold {
+                    Some(hold) => GuardBody::held(body, hold),
+                    None => GuardBody::inner(body),
+                })))
             }
             WayProjection::Answered { response } => {
                 let response = response.take().expect("polled after completion");

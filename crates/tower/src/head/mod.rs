@@ -8,6 +8,9 @@
 //! Every verdict but a pass becomes an event. After the exchange, denied or not, the inspectors
 //! learn how it ended.
 //!
+//! An answer that is a stream of events is held on to: it ends where its client is banned, or its
+//! path refused.
+//!
 //! A request that reaches it stays HTTP or becomes a WebSocket: what else it offers in `Upgrade`,
 //! `h2c` among it, is taken off.
 //!
@@ -26,6 +29,7 @@ mod seat;
 mod seldom;
 mod service;
 pub(crate) mod shell;
+mod stream;
 mod target;
 
 pub use future::ResponseFuture;

@@ -15,7 +15,7 @@ use gabion_core::{
 };
 use http::{Request, Response, StatusCode};
 
-use super::{grpc, ids::EventIds, oblige, offer, quota, seldom::Seldom};
+use super::{grpc, ids::EventIds, oblige, offer, quota, seldom::Seldom, stream};
 use crate::{
     Clock, Reply, Server, Truce, reply,
     upgrade::{Keeper, Seat, Session},
@@ -60,6 +60,8 @@ pub(super) struct Exchange {
     /// What a handshake has until the service's stream has it.
     pub(super) seat: Option<Seat>,
     pub(super) session: Option<Arc<Session>>,
+    /// The path of a request for server-sent events.
+    pub(super) stream_path: Option<Box<str>>,
 }
 
 impl Exchange {
@@ -70,6 +72,7 @@ impl Exchange {
             allowed: false,
             seat: None,
             session: None,
+            stream_path: None,
         }
     }
 
@@ -79,6 +82,10 @@ impl Exchange {
 
     pub(super) fn client(&self) -> &ClientIp {
         self.trace.client()
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.policy.generation
     }
 
     /// How the service is given the target.
@@ -138,6 +145,9 @@ impl Shell {
         match self.seat(facts, &exchange.policy) {
             Ok(seat) => exchange.seat = seat,
             Err(denial) => return self.deny(facts, &exchange, *denial),
+        }
+        if self.keeper.is_some() && stream::asks(facts.headers) {
+            exchange.stream_path = Some(facts.uri.path().into());
         }
         Ruling::Pass(exchange)
     }

@@ -11,6 +11,8 @@
 //! yields our IO, which from then on is the real stream. It is done within the call: no task is
 //! spawned, then or later. Work is done by whoever polls the stream.
 //!
+//! An answer that is a stream of events has a seat too, and is ended likewise: its body ends.
+//!
 //! # Limits
 //!
 //! The service's `OnUpgrade` is ready before its answer is sent; what it reads and writes until then
@@ -29,6 +31,7 @@ mod keeper;
 mod outgoing;
 mod session;
 mod sessions;
+mod stream;
 mod tap;
 #[cfg(test)]
 mod tests;
@@ -38,3 +41,4 @@ pub(crate) use fit::fit;
 pub use keeper::Keeper;
 pub(crate) use session::{Seat, Session};
 pub use sessions::Sessions;
+pub(crate) use stream::Stream;

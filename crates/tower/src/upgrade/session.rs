@@ -10,7 +10,7 @@ use std::{
 };
 
 use atomic_waker::AtomicWaker;
-use gabion_core::{ClientIp, Ending, Facts, SessionId, Terms};
+use gabion_core::{ClientIp, Ending, SessionId, SessionKind, Terms};
 use gabion_frames::Negotiated;
 use http::{HeaderMap, HeaderValue, header::SEC_WEBSOCKET_EXTENSIONS};
 
@@ -19,6 +19,7 @@ use super::Sessions;
 /// What is known of a session, and how to reach whoever polls its stream.
 pub(crate) struct Session {
     pub(super) id: SessionId,
+    pub(super) kind: SessionKind,
     pub(super) client: ClientIp,
     /// The path that was judged. A copy: a part of the request's target would keep all of its head.
     pub(super) path: Box<str>,
@@ -44,16 +45,18 @@ pub(crate) struct Seat {
 impl Session {
     pub(super) fn new(
         id: SessionId,
-        facts: &Facts<'_>,
+        kind: SessionKind,
+        client: ClientIp,
+        path: &str,
         generation: u64,
-        terms: Option<&Arc<Terms>>,
     ) -> Self {
         Self {
             id,
-            client: facts.client,
-            path: facts.uri.path().into(),
+            kind,
+            client,
+            path: path.into(),
             generation,
-            terms: terms.cloned(),
+            terms: None,
             fitted: AtomicBool::new(false),
             negotiated: OnceLock::new(),
             ending: OnceLock::new(),
@@ -61,6 +64,12 @@ impl Session {
             reader: AtomicWaker::new(),
             writer: AtomicWaker::new(),
         }
+    }
+
+    /// Holds it to these.
+    pub(super) fn with_terms(self, terms: Option<&Arc<Terms>>) -> Self {
+        let terms = terms.cloned();
+        Self { terms, ..self }
     }
 
     /// The canned part is over: what passes from now on is the client's and the service's.
@@ -72,9 +81,11 @@ impl Session {
         self.fitted.load(Ordering::Acquire)
     }
 
-    /// The route whose terms it is held to.
-    pub(super) fn route(&self) -> &str {
-        self.terms.as_ref().map_or("", |terms| &terms.route)
+    /// The route that it is counted on: a socket's.
+    pub(super) fn route(&self) -> Option<&str> {
+        let terms = self.terms.as_ref();
+        let socket = self.kind == SessionKind::Socket;
+        socket.then(|| terms.map_or("", |terms| &*terms.route))
     }
 
     /// Takes note of the answer to the handshake, which is there before the stream opens.

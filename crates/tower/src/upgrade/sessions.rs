@@ -14,8 +14,8 @@ use std::{
 };
 
 use gabion_core::{
-    Cause, Denial, Ending, Event, Facts, FaultEvent, Mode, Reason, RuleId, SessionEvent, SessionId,
-    Sink, Terms,
+    Cause, ClientIp, Denial, Ending, Event, Facts, FaultEvent, Mode, Reason, RuleId, SessionEvent,
+    SessionId, SessionKind, Sink, Terms,
 };
 use http::StatusCode;
 use hyper::rt::{Sleep, Timer};
@@ -29,8 +29,8 @@ use crate::Clock;
 /// # Cost
 ///
 /// A lock of one of [`Self::SHARDS`], and of the count, when a session opens and when it ends; of
-/// the former when its client is looked for; none for what passes through it. A session takes about 1 KiB, of which this table
-/// holds about 300 bytes and its path.
+/// the former when its client is looked for; none for what passes through it. A session takes about
+/// 1 KiB, of which this table holds about 300 bytes and its path.
 pub struct Sessions {
     shards: Vec<Mutex<Shard>>,
     by: RandomState,
@@ -94,7 +94,7 @@ impl Sessions {
         self
     }
 
-    /// How many are open, or asked for.
+    /// How many are open, or asked for: WebSockets, and answers that are streams of events.
     pub fn len(&self) -> usize {
         self.open.load(Ordering::Relaxed)
     }
@@ -119,44 +119,69 @@ impl Sessions {
         if let Some(terms) = capped.filter(|_| facts.client.exempt().is_none())
             && let Some(most) = terms.sockets_per_client
         {
-            let here = |other: &&Arc<Session>| other.route() == route;
+            let here = |other: &&Arc<Session>| other.route() == Some(route);
             let theirs = shard.range(of(network)).map(|(_, session)| session);
             if theirs.filter(here).take(most as usize).count() >= most as usize {
                 return Err(full(Self::PER_CLIENT, terms.mode, most as usize));
             }
         }
-        self.count_in(route, capped)?;
-        let id = SessionId::new(self.opened.fetch_add(1, Ordering::Relaxed));
-        let session = Arc::new(Session::new(id, facts, generation, terms));
+        self.count_in(Some(route), capped)?;
+        let (id, path) = (self.next_id(), facts.uri.path());
+        let session = Session::new(id, SessionKind::Socket, facts.client, path, generation);
+        let session = Arc::new(session.with_terms(terms));
         shard.insert((network, id), Arc::clone(&session));
         Ok(Seat::new(session, Arc::clone(self)))
     }
 
+    /// A seat for a stream; none where no more fit, since it is never refused for that.
+    pub(crate) fn seat_stream(
+        self: &Arc<Self>,
+        client: ClientIp,
+        path: &str,
+        generation: u64,
+    ) -> Option<Seat> {
+        let network = client.network();
+        let mut shard = self.shard(network);
+        self.count_in(None, None).ok()?;
+        let id = self.next_id();
+        let session = Session::new(id, SessionKind::Stream, client, path, generation);
+        let session = Arc::new(session);
+        shard.insert((network, id), Arc::clone(&session));
+        Some(Seat::new(session, Arc::clone(self)))
+    }
+
+    fn next_id(&self) -> SessionId {
+        SessionId::new(self.opened.fetch_add(1, Ordering::Relaxed))
+    }
+
     /// Counts a session in, within the cap of `terms` and of this table.
-    fn count_in(&self, route: &str, terms: Option<&Arc<Terms>>) -> Result<(), Box<Denial>> {
+    fn count_in(&self, route: Option<&str>, terms: Option<&Arc<Terms>>) -> Result<(), Box<Denial>> {
         let mut routes = locked(&self.routes);
+        let open = route.map_or(0, |route| routes.get(route).copied().unwrap_or_default());
         let most = terms.and_then(|terms| Some((terms.sockets? as usize, terms.mode)));
-        if let Some((most, mode)) = most
-            && routes.get(route).is_some_and(|open| *open >= most)
-        {
+        if let Some((most, mode)) = most.filter(|(most, _)| open >= *most) {
             return Err(full(Self::IN_ALL, mode, most));
         }
         if self.len() >= self.capacity {
             return Err(full(Self::IN_ALL, Mode::Enforce, self.capacity));
         }
         self.open.fetch_add(1, Ordering::Relaxed);
-        match routes.get_mut(route) {
-            Some(open) => *open += 1,
-            None => drop(routes.insert(route.into(), 1)),
+        if let Some(route) = route {
+            match routes.get_mut(route) {
+                Some(open) => *open += 1,
+                None => drop(routes.insert(route.into(), 1)),
+            }
         }
         Ok(())
     }
 
     /// Counts a session out.
-    fn count_out(&self, route: &str) {
+    fn count_out(&self, route: Option<&str>) {
         let mut routes = locked(&self.routes);
         self.open.fetch_sub(1, Ordering::Relaxed);
-        if let Some(open) = routes.get_mut(route) {
+        if let Some(route) = route
+            && let Some(open) = routes.get_mut(route)
+        {
             *open -= 1;
             // A route that a policy no longer has is forgotten with its last session.
             if *open == 0 {
@@ -225,6 +250,7 @@ impl Sessions {
         let event = SessionEvent::new(
             self.clock.now().wall(),
             session.id,
+            session.kind,
             session.client,
             session.path.as_bytes(),
             session.generation,

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use gabion_core::{
     ClientRules, Denial, Facts, Heed as _, Inspect, Mode, RuleId, Snapshot, Terms, Trace, Verdict,
 };
-use gabion_testkit::HeadOf;
+use gabion_testkit::{HeadOf, client_at};
 use http::StatusCode;
 
 use super::{Keeper, Seat, Session, Sessions};
@@ -94,13 +94,14 @@ fn routes_are_counted_apart() {
         };
         Arc::new(caps)
     };
-    let (chat, feed) = (route("chat"), route("feed"));
+    let (chat, feed) = (route(""), route("feed"));
     let sessions = Arc::new(sessions());
     let open = |client, terms| {
         let head = HeadOf::get("/").from(client);
         let seat = sessions.reserve(&head.facts(&ClientRules::default()), 0, Some(terms), true);
         seat.map_err(|denial| denial.cause.rule)
     };
+    let stream = sessions.seat_stream(client_at("203.0.113.9"), "/", 0);
     let first = open("203.0.113.9", &chat).unwrap();
     let refused = |seat: Result<Seat, RuleId>| seat.err().unwrap();
     let twice = open("203.0.113.9", &chat);
@@ -109,5 +110,6 @@ fn routes_are_counted_apart() {
     let _another = open("192.0.2.1", &chat).unwrap();
     assert_eq!(refused(open("192.0.2.2", &chat)), Sessions::IN_ALL);
     drop(first);
+    drop(stream);
     assert!(open("192.0.2.2", &chat).is_ok());
 }
