@@ -1,6 +1,15 @@
 //! Tasks that are counted, waited for, and cut.
 
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use pin_project_lite::pin_project;
+use tokio_util::{
+    sync::{CancellationToken, WaitForCancellationFutureOwned},
+    task::TaskTracker,
+};
 
 /// The upgraded connections that a [`Proxy`](crate::Proxy) holds open.
 ///
@@ -8,6 +17,16 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 /// for them when it drains.
 #[derive(Clone, Debug, Default)]
 pub struct Tunnels(Tasks);
+
+pin_project! {
+    /// A task that may be cut. A type of its own, since an `async` block would hold the task twice.
+    struct UntilCut<T> {
+        #[pin]
+        task: T,
+        #[pin]
+        cut: WaitForCancellationFutureOwned,
+    }
+}
 
 /// A set of spawned tasks. It forgets a task that ends.
 #[derive(Clone, Debug, Default)]
@@ -34,10 +53,8 @@ impl Tunnels {
 impl Tasks {
     /// Runs `task` until it ends or is cut.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let cut = self.cut.clone();
-        self.tracker.spawn(async move {
-            cut.run_until_cancelled(task).await;
-        });
+        let cut = self.cut.clone().cancelled_owned();
+        self.tracker.spawn(UntilCut { task, cut });
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -54,5 +71,19 @@ impl Tasks {
     pub(crate) async fn cut(&self) {
         self.cut.cancel();
         self.idle().await;
+    }
+}
+
+// === impl UntilCut ===
+
+impl<T: Future<Output = ()>> Future for UntilCut<T> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        if this.cut.poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        this.task.poll(cx)
     }
 }

@@ -18,7 +18,6 @@ mod request;
 mod resolve;
 mod service;
 mod trailers;
-mod tunnel;
 mod upload;
 mod websocket;
 

@@ -10,7 +10,11 @@ use std::{
 };
 
 use gabion_core::{Escaped, PeerAddr};
-use http::{Method, Request, Response, StatusCode, Uri, Version, response};
+use gabion_frames::Negotiated;
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
+    header::SEC_WEBSOCKET_EXTENSIONS, response,
+};
 use http_body::Body as _;
 use hyper::{
     body::Incoming,
@@ -30,11 +34,14 @@ use super::{
     headers::strip_hop,
     request::readdress,
     resolve::Resolver,
-    tunnel::tunnel,
     upload::Upload,
     websocket::{Answer, Handshake},
 };
-use crate::{Tunnels, Upstream, serve::KEEP_ALIVE_PROBES};
+use crate::{
+    Tunnels, Upstream,
+    serve::KEEP_ALIVE_PROBES,
+    tunnel::{Tunneling, tunnel},
+};
 
 /// Sends every request on to one [`Upstream`] over HTTP/1.1.
 ///
@@ -56,6 +63,7 @@ struct Inner {
     client: Client<HttpConnector<Resolver>, Upload>,
     head_timeout: Duration,
     tunnels: Tunnels,
+    tunneling: Arc<Tunneling>,
 }
 
 /// How a [`Proxy`] treats its upstream.
@@ -134,6 +142,7 @@ impl Proxy {
             client,
             head_timeout: options.head_timeout,
             tunnels,
+            tunneling: Arc::new(Tunneling::new()),
         }))
     }
 }
@@ -228,13 +237,21 @@ impl Inner {
         let body = match answer {
             Answer::Opened => {
                 handshake.accept(&mut head);
-                self.tunnels.tasks().spawn(tunnel(client, upstream));
+                let tunneling = Arc::clone(&self.tunneling);
+                let opened = tunnel(client, upstream, tunneling, negotiated(&head.headers));
+                self.tunnels.tasks().spawn(opened);
                 ProxyBody::empty()
             }
             Answer::Refused => body.into(),
         };
         Ok(Response::from_parts(head, body))
     }
+}
+
+/// What is known of the extensions that an answer grants; nothing where one is not known.
+fn negotiated(answer: &HeaderMap) -> Option<Negotiated> {
+    let lines = answer.get_all(SEC_WEBSOCKET_EXTENSIONS);
+    Negotiated::from_header(lines.iter().map(HeaderValue::as_bytes)).ok()
 }
 
 fn leave_hop(head: &mut response::Parts) {

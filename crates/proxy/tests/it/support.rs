@@ -130,6 +130,19 @@ impl Wire {
         }
     }
 
+    /// Reads up to `mark`, which ends what is sent, without keeping it; how much that was.
+    pub(crate) async fn drop_until(&mut self, mark: &str) -> usize {
+        let mut seen = self.unread.len();
+        while !self.unread.ends_with(mark.as_bytes()) {
+            let kept = self.unread.len().saturating_sub(mark.len());
+            self.unread.drain(..kept);
+            let read = timeout(PATIENCE, self.stream.read_buf(&mut self.unread)).await;
+            seen += read.expect("nothing more comes").unwrap();
+        }
+        self.unread.clear();
+        seen
+    }
+
     /// Reads one head.
     #[track_caller]
     pub(crate) fn head(&mut self) -> impl Future<Output = String> {

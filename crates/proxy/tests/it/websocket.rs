@@ -1,6 +1,8 @@
 //! WebSockets over HTTP/1.1: opened only when both sides mean it, then left alone.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
+
+use tokio::time::timeout;
 
 use crate::support::{Backend, Front, Wire, logged};
 
@@ -62,6 +64,26 @@ async fn bytes_go_both_ways() {
     let long = "x".repeat(1 << 20) + "end";
     let ((), seen) = tokio::join!(client.send(&long), upstream.until("end"));
     assert_eq!(seen.len(), long.len());
+}
+
+#[tokio::test]
+async fn slow_reader_stalls_the_writer_and_misses_nothing() {
+    /// More than the system keeps for two sockets.
+    const LONG: usize = 64 << 20;
+    let backend = Backend::bind().await;
+    let front = Front::before(&backend);
+    let (mut client, mut upstream) = open(&backend, &front).await;
+    let mut long = "x".repeat(LONG);
+    long.push_str("end");
+    {
+        let mut sending = pin!(client.send(&long));
+        let stalled = timeout(Duration::from_secs(1), sending.as_mut()).await;
+        assert!(stalled.is_err(), "what nobody reads is kept");
+        let ((), seen) = tokio::join!(sending, upstream.drop_until("end"));
+        assert_eq!(seen, long.len());
+    }
+    upstream.send("and back").await;
+    client.until("and back").await;
 }
 
 #[tokio::test]
