@@ -72,6 +72,7 @@ pub struct ProxyOptions {
     connect_timeout: Duration,
     head_timeout: Duration,
     pool_idle: Duration,
+    ping: Option<Duration>,
 }
 
 /// The future of a [`Proxy`]'s answer.
@@ -95,6 +96,8 @@ impl Default for ProxyOptions {
             // Just below the 5 s after which Node and uvicorn close: a request must not be sent
             // into a connection that is being closed.
             pool_idle: Duration::from_secs(4),
+            // Less than half of the 60 s after which most hops cut: one ping may be lost.
+            ping: Some(Duration::from_secs(25)),
         }
     }
 }
@@ -122,6 +125,12 @@ impl ProxyOptions {
     pub fn with_pool_idle(self, pool_idle: Duration) -> Self {
         Self { pool_idle, ..self }
     }
+
+    /// How long the upstream of a WebSocket may be silent before it is pinged: 25 s by default; none
+    /// for never. When it answers neither of two pings it is gone.
+    pub fn with_ping(self, ping: Option<Duration>) -> Self {
+        Self { ping, ..self }
+    }
 }
 
 // === impl Proxy ===
@@ -142,7 +151,7 @@ impl Proxy {
             client,
             head_timeout: options.head_timeout,
             tunnels,
-            tunneling: Arc::new(Tunneling::new()),
+            tunneling: Arc::new(Tunneling::new(options.ping)),
         }))
     }
 }

@@ -9,6 +9,7 @@ use std::{
 };
 
 use bytes::{Buf as _, BytesMut};
+use gabion_frames::{KeepAlive, encode::ControlFrame};
 use hyper::{
     rt::{Read as _, ReadBuf, Write as _},
     upgrade::Upgraded,
@@ -19,13 +20,13 @@ use super::frames::Frames;
 /// What passes from one side to the other, and what of it the other has not taken yet.
 #[derive(Debug)]
 pub(super) struct Lane {
-    frames: Frames,
-    /// At most one piece: while there is any, nothing is read.
+    pub(super) frames: Frames,
+    /// At most one piece, or a control frame: while there is any, nothing is read.
     unsent: BytesMut,
     /// Something was written since the last flush.
     unflushed: bool,
     state: State,
-    passed: u64,
+    read: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,27 +52,49 @@ impl Lane {
             unsent: BytesMut::new(),
             unflushed: false,
             state: State::Open,
-            passed: 0,
+            read: 0,
         }
     }
 
-    /// How many bytes have passed.
-    pub(super) const fn passed(&self) -> u64 {
-        self.passed
+    /// How many bytes the one side has sent.
+    pub(super) const fn read(&self) -> u64 {
+        self.read
     }
 
-    /// Passes on what comes. Ready once the end of the one side was passed on.
+    /// The one side has not ended.
+    pub(super) fn is_open(&self) -> bool {
+        self.state == State::Open
+    }
+
+    /// The other side does not take what came, so that nothing is read.
+    pub(super) fn is_stalled(&self) -> bool {
+        !self.unsent.is_empty()
+    }
+
+    /// Whether a frame of ours may be put behind what has passed.
+    pub(super) fn may_be_interrupted(&self) -> bool {
+        self.is_open() && !self.is_stalled() && self.frames.may_be_interrupted()
+    }
+
+    /// Puts a frame behind what has passed.
+    pub(super) fn put(&mut self, frame: &ControlFrame) {
+        self.unsent.extend_from_slice(frame.as_bytes());
+    }
+
+    /// Passes on what comes, but for pongs that are `ours`. Ready once the end of the one side was
+    /// passed on.
     pub(super) fn poll_pass(
         &mut self,
         cx: &mut Context<'_>,
         from: &mut Upgraded,
         to: &mut Upgraded,
         now: Duration,
+        ours: Option<&KeepAlive>,
     ) -> Poll<io::Result<()>> {
         for _ in 0..TURN {
             ready!(self.poll_send(cx, to))?;
             match self.state {
-                State::Open => ready!(self.poll_piece(cx, from, to, now))?,
+                State::Open => ready!(self.poll_piece(cx, from, to, now, ours))?,
                 State::Ending => {
                     ready!(Pin::new(&mut *to).poll_shutdown(cx))?;
                     self.state = State::Ended;
@@ -84,7 +107,11 @@ impl Lane {
     }
 
     /// Writes what was kept.
-    fn poll_send(&mut self, cx: &mut Context<'_>, to: &mut Upgraded) -> Poll<io::Result<()>> {
+    pub(super) fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        to: &mut Upgraded,
+    ) -> Poll<io::Result<()>> {
         if self.unsent.is_empty() {
             return Poll::Ready(Ok(()));
         }
@@ -105,6 +132,7 @@ impl Lane {
         from: &mut Upgraded,
         to: &mut Upgraded,
         now: Duration,
+        ours: Option<&KeepAlive>,
     ) -> Poll<io::Result<()>> {
         let mut space = [MaybeUninit::uninit(); AT_ONCE];
         let mut read = ReadBuf::uninit(&mut space);
@@ -119,10 +147,12 @@ impl Lane {
         let piece = read.filled();
         if piece.is_empty() {
             self.state = State::Ending;
+            self.unsent.extend_from_slice(&self.frames.end());
+            return Poll::Ready(Ok(()));
         }
-        self.passed += piece.len() as u64;
-        self.frames.follow(piece, now);
-        let taken = give(cx, to, piece)?;
+        self.read += piece.len() as u64;
+        let piece = self.frames.pass(piece, now, ours);
+        let taken = give(cx, to, &piece)?;
         self.unsent.extend_from_slice(&piece[taken..]);
         self.unflushed = true;
         Poll::Ready(Ok(()))

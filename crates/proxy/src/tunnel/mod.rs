@@ -4,14 +4,19 @@
 //! other does not take is kept, and then no more is read. So a socket that waits holds no buffer, and
 //! one whose reader is slow holds one piece each way.
 //!
-//! An end of one side is passed on to the other. Silence ends nothing: keep-alive probes find a side
-//! that is gone.
+//! An end of one side is passed on to the other. Silence ends nothing. An upstream that is silent is
+//! pinged, between two frames of the client's; its pongs are kept from the client, who asked for
+//! none. One that answers neither of two pings is gone, and the client is told so by a close frame
+//! (1011). Where what passes are no frames that are known, nobody is pinged, and keep-alive probes
+//! find a side that is gone. The client's side is the business of the layers in front.
 
+mod alarm;
 mod frames;
 mod lane;
+mod pings;
 mod pump;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use gabion_frames::{Limits, Negotiated};
 use hyper::upgrade::OnUpgrade;
@@ -24,14 +29,17 @@ use pump::Pump;
 #[derive(Debug)]
 pub(crate) struct Tunneling {
     limits: Arc<Limits>,
+    ping: Option<Duration>,
 }
 
 // === impl Tunneling ===
 
 impl Tunneling {
-    pub(crate) fn new() -> Self {
+    /// Upstreams are pinged after so long a silence.
+    pub(crate) fn new(ping: Option<Duration>) -> Self {
         Self {
             limits: Arc::new(frames::no_limits()),
+            ping,
         }
     }
 }
@@ -44,16 +52,13 @@ pub(crate) async fn tunnel(
     tunneling: Arc<Tunneling>,
     negotiated: Option<Negotiated>,
 ) {
-    let ended = match try_join!(client, upstream) {
-        Err(error) => Err(error.to_string()),
+    match try_join!(client, upstream) {
+        Err(error) => debug!(target: "gabion::proxy", %error, "tunnel did not open"),
         Ok((client, upstream)) => {
             let mut pump = Pump::new(client, upstream, &tunneling, negotiated);
             let ended = pump.run().await;
-            ended.map_err(|error| error.to_string())
+            let ((up, down), closed) = (pump.read(), pump.closed());
+            debug!(target: "gabion::proxy", up, down, ?closed, ?ended, "tunnel ended");
         }
-    };
-    match ended {
-        Ok((up, down)) => debug!(target: "gabion::proxy", up, down, "tunnel ended"),
-        Err(reason) => debug!(target: "gabion::proxy", reason, "tunnel broke off"),
     }
 }

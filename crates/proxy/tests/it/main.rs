@@ -11,6 +11,7 @@ mod drain;
 mod failure;
 mod framing;
 mod http2;
+mod keep_alive;
 mod leave;
 mod request;
 mod stream;

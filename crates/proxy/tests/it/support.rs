@@ -105,7 +105,42 @@ impl Wire {
     }
 
     pub(crate) async fn send(&mut self, text: &str) {
-        self.stream.write_all(text.as_bytes()).await.unwrap();
+        self.send_bytes(text.as_bytes()).await;
+    }
+
+    pub(crate) async fn send_bytes(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).await.unwrap();
+    }
+
+    /// Reads so many bytes.
+    #[track_caller]
+    pub(crate) fn bytes<const N: usize>(&mut self) -> impl Future<Output = [u8; N]> {
+        let caller = std::panic::Location::caller();
+        async move {
+            while self.unread.len() < N {
+                let read = timeout(PATIENCE, self.stream.read_buf(&mut self.unread)).await;
+                let read = read.unwrap_or_else(|_| panic!("{caller}: after {:?}", self.unread));
+                assert_ne!(
+                    read.unwrap_or(0),
+                    0,
+                    "{caller}: ended after {:?}",
+                    self.unread
+                );
+            }
+            let bytes: Vec<u8> = self.unread.drain(..N).collect();
+            bytes.try_into().unwrap()
+        }
+    }
+
+    /// Fails if anything comes within `time`, an end too.
+    #[track_caller]
+    pub(crate) fn quiet(&mut self, time: Duration) -> impl Future<Output = ()> {
+        let caller = std::panic::Location::caller();
+        async move {
+            let read = timeout(time, self.stream.read_buf(&mut self.unread)).await;
+            assert!(read.is_err(), "{caller}: {read:?} {:?}", self.unread);
+            assert!(self.unread.is_empty(), "{caller}: {:?}", self.unread);
+        }
     }
 
     /// Reads up to and with `mark`.

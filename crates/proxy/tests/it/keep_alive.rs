@@ -1,0 +1,193 @@
+//! An upstream that is silent is pinged, and one that is gone is found out.
+
+use std::time::Duration;
+
+use gabion_proxy::ProxyOptions;
+use tokio::time::{sleep, timeout};
+
+use crate::{
+    support::{Backend, Front, Setup, Wire},
+    websocket,
+};
+
+const EVERY: Duration = Duration::from_millis(200);
+
+/// "hi" from a server, and "hello" from a client, masked with zeros.
+const HI: &[u8] = b"\x81\x02hi";
+const HELLO: &[u8] = b"\x81\x85\0\0\0\0hello";
+
+async fn open(ping: Option<Duration>) -> (Front, Wire, Wire) {
+    let backend = Backend::bind().await;
+    let setup = Setup {
+        proxy: ProxyOptions::default().with_ping(ping),
+        ..Setup::default()
+    };
+    let front = setup.before(&backend.url());
+    let (client, upstream) = websocket::open(&backend, &front).await;
+    (front, client, upstream)
+}
+
+/// Reads a ping of the proxy's, which is masked; what it holds.
+pub(crate) async fn pinged(upstream: &mut Wire) -> [u8; 8] {
+    let [first, len, key @ ..]: [u8; 6] = upstream.bytes().await;
+    assert_eq!((first, len), (0x89, 0x88));
+    let mut tag: [u8; 8] = upstream.bytes().await;
+    for (byte, key) in tag.iter_mut().zip(key.iter().cycle()) {
+        *byte ^= key;
+    }
+    tag
+}
+
+pub(crate) fn pong(tag: [u8; 8]) -> Vec<u8> {
+    [b"\x8a\x08", &tag[..]].concat()
+}
+
+#[tokio::test]
+async fn silent_upstream_is_pinged_and_the_client_hears_nothing_of_it() {
+    let (front, mut client, mut upstream) = open(Some(EVERY)).await;
+    // Were its answers not heard, it would be gone after two.
+    for _ in 0..4 {
+        let tag = pinged(&mut upstream).await;
+        upstream.send_bytes(&pong(tag)).await;
+    }
+    client.quiet(EVERY / 4).await;
+    upstream.send_bytes(HI).await;
+    assert_eq!(&client.bytes::<4>().await, HI);
+    assert_eq!(front.tunnels.open(), 1);
+}
+
+#[tokio::test]
+async fn own_pong_is_taken_out_of_what_stands_around_it() {
+    let (_front, mut client, mut upstream) = open(Some(EVERY)).await;
+    let pong = pong(pinged(&mut upstream).await);
+    upstream
+        .send_bytes(&[b"\x01\x01a", &pong[..], b"\x80\x01b"].concat())
+        .await;
+    assert_eq!(&client.bytes::<6>().await, b"\x01\x01a\x80\x01b");
+    for byte in &pong {
+        upstream.send_bytes(&[*byte]).await;
+        sleep(EVERY / 100).await;
+    }
+    client.quiet(EVERY / 4).await;
+    upstream.send_bytes(HI).await;
+    assert_eq!(&client.bytes::<4>().await, HI);
+}
+
+#[tokio::test]
+async fn pong_of_another_passes_whole_and_in_pieces() {
+    let (_front, mut client, mut upstream) = open(Some(EVERY)).await;
+    let (whole, half) = (b"\x8a\x03abc", b"\x8a\x03ab");
+    upstream.send_bytes(whole).await;
+    assert_eq!(&client.bytes::<5>().await, whole);
+    upstream.send_bytes(half).await;
+    sleep(EVERY / 10).await;
+    upstream.send_bytes(b"c").await;
+    assert_eq!(&client.bytes::<5>().await, whole);
+    upstream.send_bytes(half).await;
+    upstream.half_close().await;
+    assert_eq!(
+        client.end().await.into_bytes().len(),
+        6,
+        "0x8a is shown as three bytes"
+    );
+}
+
+#[tokio::test]
+async fn ping_waits_for_the_end_of_a_frame() {
+    let (_front, mut client, mut upstream) = open(Some(EVERY)).await;
+    let (begin, rest) = HELLO.split_at(7);
+    client.send_bytes(begin).await;
+    assert_eq!(upstream.bytes::<7>().await, begin);
+    upstream.quiet(EVERY * 3).await;
+    client.send_bytes(rest).await;
+    assert_eq!(upstream.bytes::<4>().await, rest);
+    let tag = pinged(&mut upstream).await;
+    upstream.send_bytes(&pong(tag)).await;
+    // Between the fragments of a message it may stand.
+    client.send_bytes(b"\x01\x80\0\0\0\0").await;
+    assert_eq!(&upstream.bytes::<6>().await, b"\x01\x80\0\0\0\0");
+    pinged(&mut upstream).await;
+}
+
+#[tokio::test]
+async fn upstream_that_speaks_is_not_pinged() {
+    let (_front, mut client, mut upstream) = open(Some(EVERY)).await;
+    for _ in 0..8 {
+        sleep(EVERY / 2).await;
+        upstream.send_bytes(HI).await;
+        assert_eq!(&client.bytes::<4>().await, HI);
+    }
+    upstream.quiet(EVERY / 4).await;
+}
+
+#[tokio::test]
+async fn nobody_is_pinged_after_a_close() {
+    for by_client in [true, false] {
+        let (_front, mut client, mut upstream) = open(Some(EVERY)).await;
+        if by_client {
+            client.send_bytes(b"\x88\x80\0\0\0\0").await;
+            upstream.bytes::<6>().await;
+        } else {
+            upstream.send_bytes(b"\x88\x00").await;
+            client.bytes::<2>().await;
+        }
+        tokio::join!(upstream.quiet(EVERY * 4), client.quiet(EVERY * 4));
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_pinged_where_frames_are_not_known() {
+    let (_front, mut client, mut upstream) = open(Some(EVERY)).await;
+    client.send("no frames at all").await;
+    upstream.until("no frames at all").await;
+    tokio::join!(upstream.quiet(EVERY * 4), client.quiet(EVERY * 4));
+    upstream.send("none here either").await;
+    client.until("none here either").await;
+}
+
+#[tokio::test]
+async fn nobody_is_pinged_where_it_is_off() {
+    let (_front, mut client, mut upstream) = open(None).await;
+    tokio::join!(upstream.quiet(EVERY * 4), client.quiet(EVERY * 4));
+    // Even pongs that look like ours pass.
+    upstream.send_bytes(&pong([0; 8])).await;
+    assert_eq!(client.bytes::<10>().await[..], pong([0; 8]));
+}
+
+#[tokio::test]
+async fn upstream_that_answers_no_pings_is_gone() {
+    let (front, mut client, mut upstream) = open(Some(EVERY)).await;
+    let first = pinged(&mut upstream).await;
+    assert_eq!(pinged(&mut upstream).await, first);
+    client.quiet(EVERY / 2).await;
+    assert_eq!(&client.bytes::<4>().await, b"\x88\x02\x03\xf3", "1011");
+    drop(client);
+    assert_eq!(upstream.end().await, "");
+    while front.tunnels.open() > 0 {
+        sleep(EVERY / 10).await;
+    }
+}
+
+#[tokio::test]
+async fn upstream_that_is_gone_amid_a_frame_ends_without_a_close() {
+    let (_front, mut client, mut upstream) = open(Some(EVERY)).await;
+    upstream.send_bytes(b"\x81\x05he").await;
+    assert_eq!(&client.bytes::<4>().await, b"\x81\x05he");
+    assert_eq!(client.end().await, "");
+}
+
+#[tokio::test]
+async fn upstream_that_waits_for_a_slow_client_is_not_gone() {
+    /// More than the system keeps for two sockets.
+    const LONG: usize = 64 << 20;
+    let (front, mut client, mut upstream) = open(Some(EVERY)).await;
+    let mut long = [b"\x82\x7f", &(LONG as u64).to_be_bytes()[..]].concat();
+    long.resize(long.len() + LONG - 3, b'x');
+    long.extend(b"end");
+    let mut sending = std::pin::pin!(upstream.send_bytes(&long));
+    let stalled = timeout(EVERY * 5, sending.as_mut()).await;
+    assert!(stalled.is_err(), "what nobody reads is kept");
+    assert_eq!(front.tunnels.open(), 1);
+    let ((), seen) = tokio::join!(sending, client.drop_until("end"));
+    assert_eq!(seen, long.len());
+}
