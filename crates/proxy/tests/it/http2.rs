@@ -1,13 +1,20 @@
 //! HTTP/2 in, HTTP/1.1 out.
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use futures_util::StreamExt as _;
+use futures_util::{SinkExt as _, StreamExt as _};
+use gabion_proxy::ProxyOptions;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use http_body::Frame;
 use http_body_util::{BodyExt, Empty, Full, StreamBody, combinators::BoxBody};
 use hyper::ext::Protocol;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{Message, protocol::Role},
+};
 
 use crate::support::{Backend, Front, Setup, Wire};
 
@@ -208,6 +215,56 @@ async fn websocket_opens_by_extended_connect() {
     assert_eq!(front.tunnels.open(), 1);
     client.shutdown().await.unwrap();
     assert_eq!(upstream.end().await, "");
+}
+
+/// Echoes with tungstenite, and counts the pings that it is sent.
+async fn echo(backend: Backend) -> usize {
+    let mut first = backend.accept().await;
+    first.head().await;
+    first.send(OK).await;
+    let mut socket = tokio_tungstenite::accept_async(first.into_stream())
+        .await
+        .unwrap();
+    let mut pings = 0;
+    while let Some(Ok(message)) = socket.next().await {
+        match message {
+            Message::Ping(_) => pings += 1,
+            Message::Close(_) => {}
+            message => socket.send(message).await.unwrap(),
+        }
+    }
+    pings
+}
+
+#[tokio::test]
+async fn client_over_http2_talks_to_a_server_over_http1_and_hears_no_pings() {
+    let every = Duration::from_millis(100);
+    let backend = Backend::bind().await;
+    let setup = Setup {
+        proxy: ProxyOptions::default().with_ping(Some(every)),
+        ..Setup::with_http2()
+    };
+    let front = setup.before(&backend.url());
+    let echo = tokio::spawn(echo(backend));
+    let mut sender = front.connect_http2().await;
+    let get = Request::get(format!("http://{}/", front.addr)).body(empty());
+    sender.send_request(get.unwrap()).await.unwrap();
+    let ask = connect(Some("websocket"), &front);
+    let response = sender.send_request(ask).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    let stream = TokioIo::new(hyper::upgrade::on(response).await.unwrap());
+    let mut client = WebSocketStream::from_raw_socket(stream, Role::Client, None).await;
+    for text in ["one", "two", "three"] {
+        // Long enough to be pinged, and more.
+        tokio::time::sleep(every * 3 / 2).await;
+        client.send(Message::text(text)).await.unwrap();
+        assert_eq!(client.next().await.unwrap().unwrap(), Message::text(text));
+    }
+    client.close(None).await.unwrap();
+    while let Some(Ok(last)) = client.next().await {
+        assert!(last.is_close(), "{last:?}");
+    }
+    assert!(echo.await.unwrap() >= 3);
 }
 
 #[tokio::test]

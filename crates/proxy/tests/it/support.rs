@@ -104,6 +104,11 @@ impl Wire {
         Self::new(TcpStream::connect(addr).await.unwrap())
     }
 
+    pub(crate) fn into_stream(self) -> TcpStream {
+        assert!(self.unread.is_empty(), "{:?}", self.unread);
+        self.stream
+    }
+
     pub(crate) async fn send(&mut self, text: &str) {
         self.send_bytes(text.as_bytes()).await;
     }
