@@ -1,0 +1,264 @@
+//! The proxies, and what stands behind them.
+
+use std::{env, fmt, fs, path::PathBuf, process::Command};
+
+use gabion_benches::reference;
+use gabion_testkit::program;
+
+use crate::process::{Running, free_port};
+
+/// A proxy, with the rules of the reference policy or without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stand {
+    Guard,
+    GuardBare,
+    Nginx,
+    NginxBare,
+    HaProxy,
+    HaProxyBare,
+}
+
+/// The server behind, and the files of the proxies before it.
+pub(crate) struct House {
+    folder: PathBuf,
+    behind: Running,
+    nginx: PathBuf,
+}
+
+/// The core that a proxy has for itself.
+const CORE: u8 = 0;
+
+/// The core of the server behind.
+const OTHER_CORE: u8 = 1;
+
+const NGINX: &str = "
+daemon off; pid FOLDER/NAME.pid; error_log stderr crit; worker_processes 1;
+worker_rlimit_nofile 20000;
+events { worker_connections 4096; }
+http {
+  access_log off;
+  keepalive_requests 1000000000;
+  client_body_temp_path FOLDER/body; proxy_temp_path FOLDER/temp; fastcgi_temp_path FOLDER/temp;
+  uwsgi_temp_path FOLDER/temp; scgi_temp_path FOLDER/temp;
+  map_hash_max_size 262144; map_hash_bucket_size 128;
+  BEFORE
+  server {
+    listen ADDR;
+    WITHIN
+  }
+}
+";
+
+const NGINX_BEHIND: &str = "location / { return 200 'ok\\n'; }";
+
+const NGINX_POOL: &str =
+    "upstream behind { server BEHIND; keepalive 64; keepalive_requests 1000000000; }";
+
+const NGINX_PASS: &str = "
+    location / {
+      proxy_pass http://behind;
+      proxy_http_version 1.1;
+      proxy_set_header Connection '';
+      proxy_set_header Host $host;
+      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+      LIMITS
+    }
+";
+
+const NGINX_RULES: &str = "
+  set_real_ip_from 127.0.0.0/8;
+  real_ip_header X-Forwarded-For;
+  geo $banned { default 0; include FOLDER/networks.geo; }
+  map $uri $denied { default 0; include FOLDER/paths.map; '~\\.php($|/)' 1; }
+  limit_req_zone $binary_remote_addr zone=client:16m rate=1000000r/s;
+  limit_req_zone $server_name zone=all:1m rate=1000000r/s;
+";
+
+const NGINX_REFUSE: &str = "
+    if ($banned) { return 403; }
+    if ($denied) { return 403; }
+";
+
+const HAPROXY: &str = "
+global
+  maxconn 4096
+  nbthread 1
+defaults
+  mode http
+  option forwardfor
+  http-reuse always
+  timeout connect 5s
+  timeout client 1m
+  timeout server 1m
+frontend front
+  bind ADDR
+  RULES
+  default_backend back
+backend back
+  server one BEHIND
+LIMIT
+";
+
+const HAPROXY_RULES: &str = "
+  http-request set-src req.hdr(x-forwarded-for)
+  http-request deny deny_status 403 if { src -f FOLDER/networks.acl }
+  http-request deny deny_status 403 if { path -m str -f FOLDER/exact.acl }
+  http-request deny deny_status 403 if { path -m beg -f FOLDER/below.acl }
+  http-request deny deny_status 403 if { path_end .php }
+  stick-table type ip size 100k expire 1m store http_req_rate(1s)
+  http-request track-sc0 src
+  http-request track-sc1 int(1) table in_all
+  http-request deny deny_status 429 if { sc_http_req_rate(0) gt 1000000 }
+  http-request deny deny_status 429 if { sc_http_req_rate(1,in_all) gt 1000000 }
+";
+
+const HAPROXY_LIMIT: &str = "
+backend in_all
+  stick-table type integer size 10 expire 1m store http_req_rate(1s)
+";
+
+impl Stand {
+    pub(crate) const ALL: [Self; 6] = [
+        Self::HaProxy,
+        Self::HaProxyBare,
+        Self::Nginx,
+        Self::NginxBare,
+        Self::Guard,
+        Self::GuardBare,
+    ];
+
+    /// Whether it has the rules of the reference policy.
+    pub(crate) const fn has_rules(self) -> bool {
+        matches!(self, Self::Guard | Self::Nginx | Self::HaProxy)
+    }
+}
+
+impl House {
+    /// None, aloud, where there is no nginx to stand behind.
+    pub(crate) fn build() -> Option<Self> {
+        let nginx = program("nginx")?;
+        let folder = env::temp_dir().join(format!("gabion-proxy-{}", std::process::id()));
+        fs::create_dir_all(&folder).expect("a folder");
+        let addr = free_port();
+        let conf = folder.join("behind.conf");
+        let text = NGINX.replace("WITHIN", NGINX_BEHIND).replace("BEFORE", "");
+        let text = text.replace("ADDR", &addr.to_string());
+        let text = text.replace("NAME", "behind");
+        let text = text.replace("FOLDER", &folder.display().to_string());
+        fs::write(&conf, text).expect("a file");
+        let mut command = Command::new(&nginx);
+        command.arg("-c").arg(&conf);
+        let behind = Running::start(&command, OTHER_CORE, addr);
+        let house = Self {
+            folder,
+            behind,
+            nginx,
+        };
+        house.write_rules();
+        Some(house)
+    }
+
+    /// The rules of the reference policy, for each proxy in its own words.
+    fn write_rules(&self) {
+        let list = reference::list();
+        let write = |name: &str, text: &str| {
+            fs::write(self.folder.join(name), text).expect("a file");
+        };
+        let lines = |line: fn(&str) -> String| list.lines().map(line).collect::<String>();
+        write("networks.netset", &list);
+        write("networks.acl", &list);
+        write(
+            "networks.geo",
+            &lines(|network| network.to_owned() + " 1;\n"),
+        );
+        let (exact, below): (Vec<_>, Vec<_>) = reference::paths().unzip();
+        write("exact.acl", &exact.join("\n"));
+        write("below.acl", &below.join("\n"));
+        // A map of nginx knows no prefixes but by expressions, one after the other: here it is spared.
+        let map = exact.iter().chain(&below);
+        let map: Vec<_> = map.map(|path| format!("{path} 1;")).collect();
+        write("paths.map", &map.join("\n"));
+        write("policy.toml", &reference::policy("networks.netset"));
+        write(
+            "bare.toml",
+            "version = 1\n[client]\ntrusted_proxies = ['127.0.0.0/8']\n",
+        );
+    }
+
+    /// Starts one; none, aloud, where it is not here.
+    pub(crate) fn start(&self, stand: Stand) -> Option<Running> {
+        let addr = free_port();
+        let rules = |rules: &'static str| if stand.has_rules() { rules } else { "" };
+        let (binary, args, text) = match stand {
+            Stand::Guard | Stand::GuardBare => {
+                let policy = if stand.has_rules() {
+                    "policy.toml"
+                } else {
+                    "bare.toml"
+                };
+                let policy = self.folder.join(policy).display().to_string();
+                let upstream = format!("http://{}", self.behind.addr);
+                let args = ["--listen", &addr.to_string(), "--upstream", &upstream].map(Into::into);
+                let more = ["--policy", &policy, "--workers", "1"].map(Into::into);
+                (guard()?, [args, more].concat(), String::new())
+            }
+            Stand::Nginx | Stand::NginxBare => {
+                let before = format!("{NGINX_POOL}{}", rules(NGINX_RULES));
+                let within = format!("{}{NGINX_PASS}", rules(NGINX_REFUSE));
+                let limits = "limit_req zone=client burst=1000000 nodelay; \
+                              limit_req zone=all burst=1000000 nodelay;";
+                let within = within.replace("LIMITS", rules(limits));
+                let text = NGINX.replace("BEFORE", &before).replace("WITHIN", &within);
+                (self.nginx.clone(), vec!["-c".to_owned()], text)
+            }
+            Stand::HaProxy | Stand::HaProxyBare => {
+                let text = HAPROXY.replace("RULES", rules(HAPROXY_RULES));
+                let text = text.replace("LIMIT", rules(HAPROXY_LIMIT));
+                (program("haproxy")?, vec!["-f".to_owned()], text)
+            }
+        };
+        let mut command = Command::new(binary);
+        command.args(args);
+        if !text.is_empty() {
+            let name = format!("{stand:?}");
+            let conf = self.folder.join(&name);
+            let text = text.replace("ADDR", &addr.to_string());
+            let text = text.replace("BEHIND", &self.behind.addr.to_string());
+            let text = text.replace("NAME", &name);
+            let text = text.replace("FOLDER", &self.folder.display().to_string());
+            fs::write(&conf, text).expect("a file");
+            command.arg(conf);
+        }
+        Some(Running::start(&command, CORE, addr))
+    }
+}
+
+/// The binary that a release build leaves beside this one.
+fn guard() -> Option<PathBuf> {
+    let here = env::current_exe().expect("this program");
+    let mut beside = here.ancestors().map(|folder| folder.join("guard"));
+    let found = beside.find(|file| file.is_file());
+    if found.is_none() {
+        eprintln!("SKIPPED: no guard; `cargo build --release -p guard` makes one");
+    }
+    found
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+impl fmt::Display for Stand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Guard => "guard",
+            Self::GuardBare => "guard without rules",
+            Self::HaProxy => "HAProxy",
+            Self::HaProxyBare => "HAProxy without rules",
+            Self::Nginx => "nginx",
+            Self::NginxBare => "nginx without rules",
+        })
+    }
+}
