@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderValue, Method, Uri, Version, header::COOKIE};
 
-use crate::{ClientIp, ClientRules, Framing, Now, PathViews, PeerAddr, Proof, Upgrade};
+use crate::{ClientIp, ClientRules, Framing, Now, PathViews, PeerAddr, Proof, Scheme, Upgrade};
 
 /// The head of a request, borrowed from wherever it lives.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +23,8 @@ pub struct Head<'r> {
     pub protocol: Option<&'r str>,
     /// What is known of the framing beyond the headers.
     pub framing: Framing,
+    /// How the peer came.
+    pub scheme: Scheme,
 }
 
 /// What is known of a request: resolved once, then read by every inspector.
@@ -47,6 +49,8 @@ pub struct Facts<'r> {
     pub upgrade: Upgrade,
     /// What is known of the framing beyond the headers.
     pub framing: Framing,
+    /// How the client came: as a trusted peer says, or else as the peer itself did.
+    pub scheme: Scheme,
     /// When it is judged.
     pub now: Now,
 }
@@ -58,8 +62,10 @@ impl<'r> Facts<'r> {
     ///
     /// No allocation for a plain path (see [`PathViews`]).
     pub fn resolve(head: Head<'r>, peer: PeerAddr, rules: &ClientRules, now: Now) -> Self {
+        let client = rules.resolve(peer, head.headers);
+        let told = client.via_trusted().then(|| rules.scheme(head.headers));
         Self {
-            client: rules.resolve(peer, head.headers),
+            client,
             peer,
             method: head.method,
             uri: head.uri,
@@ -68,6 +74,7 @@ impl<'r> Facts<'r> {
             path: PathViews::of(head.uri.path().as_bytes()),
             upgrade: Upgrade::of(&head),
             framing: head.framing,
+            scheme: told.flatten().unwrap_or(head.scheme),
             now,
         }
     }

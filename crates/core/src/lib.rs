@@ -52,11 +52,12 @@ mod quota;
 mod rule;
 mod session;
 mod source;
+mod tokens;
 mod upgrade;
 mod verdict;
 
 pub use bans::{BanOutcome, Bans, Offence, Proof};
-pub use client::{ClientIp, ClientRules, ForwardedBy, PeerAddr, Protected, TooWide};
+pub use client::{ClientIp, ClientRules, ForwardedBy, PeerAddr, Protected, Scheme, TooWide};
 pub use diagnosis::{Diagnoses, Diagnosis};
 pub use event::{
     BanChange, BanEvent, DiagnosisEvent, Event, FaultEvent, PolicyEvent, ReachedEvent,
@@ -73,5 +74,6 @@ pub use quota::Quota;
 pub use rule::{Mode, RuleId, RuleIdError};
 pub use session::{Ending, Heed, Heeders, Reads, Routes, SessionId, SessionKind, Terms};
 pub use source::{Forward, OnFault, Snapshot, Source};
+pub use tokens::tokens;
 pub use upgrade::Upgrade;
 pub use verdict::{Cause, Denial, EventId, Reason, Verdict};

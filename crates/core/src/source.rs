@@ -6,7 +6,7 @@ use http::{HeaderMap, Method, Uri, Version};
 
 use crate::{
     Cause, ClientIp, ClientRules, Facts, Framing, Head, Inspect, Mode, Now, PeerAddr, Routes,
-    Trace, Verdict,
+    Scheme, Trace, Verdict,
 };
 
 /// What judges a request: taken once, held to the end, so that one request is judged by one whole
@@ -103,6 +103,7 @@ impl Snapshot {
             headers: &headers,
             protocol: None,
             framing: Framing::default(),
+            scheme: Scheme::default(),
         };
         let peer = PeerAddr::new((client.addr(), 0).into());
         let mut facts = Facts::resolve(head, peer, &self.client, now);

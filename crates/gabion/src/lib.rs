@@ -62,14 +62,14 @@ pub use gabion_core::{
     Diagnosis, DiagnosisEvent, Ending, Escaped, Event, EventId, Evidence, Explanation, Facts,
     FaultEvent, ForwardedBy, Framing, Head, Inspect, Malformed, MessageEvidence, MessageFacts,
     Mode, Now, Objection, Objections, Offence, OnFault, Outcome, PathViews, PeerAddr, PolicyEvent,
-    Proof, ReachedEvent, Reading, Reason, RequestEvent, RuleId, SessionEvent, SessionId,
+    Proof, ReachedEvent, Reading, Reason, RequestEvent, RuleId, Scheme, SessionEvent, SessionId,
     SessionKind, Sink, Snapshot, Source, Step, Suppressed, Trace, Upgrade, Verdict, View, What,
 };
 pub use gabion_inspect::{
-    Allow, AllowConfig, Ban, BanConfig, BanTable, Behind, ByteSize, ConfigError, ConfigErrors,
-    Court, Deny, DenyRule, Handshake, HttpVersion, IpRanges, Limit, LimitRule, LimitTable, List,
-    ListError, Network, Period, Rate, Sanity, SanityConfig, Scan, ScanConfig, Scores, ServerKind,
-    Signals, Strings, Then, UpgradeConfig,
+    Allow, AllowConfig, Ban, BanConfig, BanTable, Behind, ByteRate, ByteSize, Compression,
+    ConfigError, ConfigErrors, Court, Deny, DenyRule, Handshake, HttpVersion, IpRanges, Limit,
+    LimitRule, LimitTable, List, ListError, Network, Period, Ping, Rate, RouteConfig, Sanity,
+    SanityConfig, Scan, ScanConfig, Scores, ServerKind, Signals, Strings, Then, UpgradeConfig,
 };
 pub use gabion_policy::{
     Chain, Diagnostic, Document, Judgment, Live, Pack, PolicyError, Probe, ProbeError, Replaced,

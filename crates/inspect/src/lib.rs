@@ -8,7 +8,7 @@
 //! | [`Allow`] | nothing: it lets through what is never to be judged further |
 //! | [`Ban`] | clients on a list, and clients banned for a time |
 //! | [`Deny`] | paths that the server behind does not have and nobody should ask for |
-//! | [`Handshake`] | WebSockets that pages of a foreign origin open |
+//! | [`Handshake`] | WebSockets that pages of a foreign origin open, and other handshakes that should not be |
 //! | [`Limit`] | whoever asks for more than a share |
 //! | [`Scan`] | nothing: it scores clients, and finds who is to be banned |
 //!
@@ -47,12 +47,12 @@ pub use ban::{
 pub use behind::{Behind, ServerKind};
 pub use config::serde_mode;
 pub use config::{
-    ByteSize, ByteSizeError, ConfigError, ConfigErrors, Network, NetworkError, Period, PeriodError,
-    Place, Problem, Strings,
+    ByteRate, ByteRateError, ByteSize, ByteSizeError, ConfigError, ConfigErrors, Network,
+    NetworkError, Period, PeriodError, Place, Problem, Strings,
 };
 pub use deny::{Deny, DenyRule, Then};
 pub use hosts::{Hosts, ServerConfig};
 pub use limit::{Limit, LimitRule, LimitTable, Rate, RateError};
 pub use sanity::{HttpVersion, Sanity, SanityConfig};
 pub use scan::{Scan, ScanConfig, Scores, Signals};
-pub use upgrade::{Handshake, UpgradeConfig};
+pub use upgrade::{Compression, Handshake, Ping, PingError, RouteConfig, UpgradeConfig};

@@ -6,10 +6,8 @@ use std::{
     time::Duration,
 };
 
-use gabion_core::{Inspect, Mode, Routes, Snapshot};
-use gabion_inspect::{
-    Allow, Ban, Behind, Deny, Handshake, Hosts, Limit, LimitTable, List, Sanity, Scan,
-};
+use gabion_core::{Inspect, Mode, Snapshot};
+use gabion_inspect::{Allow, Ban, Behind, Deny, Hosts, Limit, LimitTable, List, Sanity, Scan};
 
 use crate::{
     Chain, Diagnostic, Document, PolicyError, State,
@@ -22,7 +20,7 @@ use crate::{
     read::Draft,
     sense,
     shrink::Holdings,
-    warn,
+    sockets, warn,
 };
 
 /// A document and its lists, as they were read together.
@@ -161,11 +159,7 @@ fn policy(
         scan.map(|scan| -> Arc<dyn Inspect> { Arc::new(scan) })
     });
     let scan = sound(scan.transpose(), &mut faults);
-    let upgrade = document.upgrade.as_ref();
-    let handshake = upgrade.map(|upgrade| Handshake::compile(upgrade, mode));
-    let handshake = sound(handshake.transpose(), &mut faults);
-    let terms = upgrade.map(|upgrade| upgrade.terms(mode).map(Arc::new));
-    let terms = sound(terms.transpose(), &mut faults);
+    let sockets = sound(sockets::compile(document, mode, state), &mut faults);
     let (Some(client), Some(hosts), Some(sanity), Some(allow)) = (client, hosts, sanity, allow)
     else {
         return Err(faults);
@@ -173,7 +167,7 @@ fn policy(
     let (Some(ban), Some(deny), Some(limit), Some(scan)) = (ban, deny, limit, scan) else {
         return Err(faults);
     };
-    let (Some(handshake), Some(terms)) = (handshake, terms) else {
+    let Some(sockets) = sockets else {
         return Err(faults);
     };
     if !faults.is_empty() {
@@ -193,13 +187,13 @@ fn policy(
         hosts,
         own: own.collect(),
         deny,
-        handshake,
+        handshake: sockets.handshake,
         counting,
     };
     Ok(Snapshot::new(client, Arc::new(chain))
         .with_on_fault(document.on_fault)
         .with_forward(document.server.forward)
-        .with_routes(Routes::new(terms)))
+        .with_routes(sockets.routes))
 }
 
 /// What was compiled, or nothing and the faults told.

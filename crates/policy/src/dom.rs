@@ -72,15 +72,15 @@ impl<'t> Dom<'t> {
     /// The span of `place`, or of the innermost of its ancestors that exists.
     pub(crate) fn locate(&self, place: &Place) -> Range<usize> {
         let key = |key: &str| (!key.is_empty()).then(|| Step::Key(key.to_owned()));
-        let steps = [
-            key(place.section),
+        let section = place.section.split('.').map(key);
+        let within = [
             place.rule.map(Step::Entry),
             key(place.key),
             place.entry.map(Step::Entry),
         ];
         let mut at = &self.root;
-        for step in steps.iter().flatten() {
-            match child(at.get_ref(), step) {
+        for step in section.chain(within).flatten() {
+            match child(at.get_ref(), &step) {
                 Some(next) => at = next,
                 None => break,
             }

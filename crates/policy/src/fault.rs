@@ -25,8 +25,8 @@ pub(crate) struct Misfit<'s> {
     pub(crate) meant: Option<&'s str>,
 }
 
-/// Keys of the design that a later version enforces, each with its section.
-const LATER: [(&str, &str); 2] = [("upgrade", "ping"), ("ban", "longest")];
+/// Keys of the design that a later version enforces, with their sections.
+const LATER: [(&str, &str); 1] = [("ban", "longest")];
 
 /// A longer word is not a misspelt key, and comparing costs the product of the lengths.
 const MAX_MISSPELT: usize = 64;
@@ -52,7 +52,7 @@ impl Fault {
 impl From<ConfigError> for Fault {
     fn from(error: ConfigError) -> Self {
         Self {
-            lacks: matches!(error.problem, Problem::NothingToMatch(_)),
+            lacks: matches!(error.problem, Problem::NothingToMatch { .. }),
             ..Self::new(error.place, error.problem.to_string())
         }
     }

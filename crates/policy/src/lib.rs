@@ -70,6 +70,7 @@ mod probe;
 mod read;
 mod sense;
 mod shrink;
+mod sockets;
 mod state;
 mod warn;
 mod watch;

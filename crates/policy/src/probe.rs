@@ -6,7 +6,8 @@ use std::{
 };
 
 use gabion_core::{
-    Denial, Escaped, Explanation, Facts, Framing, Head, Now, PeerAddr, Snapshot, Trace, Verdict,
+    Denial, Escaped, Explanation, Facts, Framing, Head, Now, PeerAddr, Scheme, Snapshot, Trace,
+    Verdict,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header};
 
@@ -64,6 +65,7 @@ pub fn explain(snapshot: &Snapshot, probe: &Probe, now: Now) -> Judgment {
         headers: &probe.headers,
         protocol: None,
         framing: Framing::AsShown,
+        scheme: Scheme::default(),
     };
     let peer = PeerAddr::new(SocketAddr::new(probe.from, 0));
     let facts = Facts::resolve(head, peer, &snapshot.client, now);

@@ -163,11 +163,12 @@ impl<'t> Draft<'t> {
     fn take(&mut self, path: &[Step]) -> bool {
         match path {
             [Step::Key(key)] if key == "version" => return self.take_version(),
-            [section, rule @ Step::Entry(_), _, ..] => {
-                let rule = self.dom.get(&[section.clone(), rule.clone()]);
+            path => {
+                let mut steps = path.iter();
+                let rule = steps.position(|step| matches!(step, Step::Entry(_)));
+                let rule = rule.and_then(|at| self.dom.get(path.get(..=at)?));
                 self.damaged.extend(rule.map(Spanned::span));
             }
-            _ => {}
         }
         self.dom.remove(path)
     }

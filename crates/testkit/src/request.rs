@@ -5,7 +5,7 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use gabion_core::{ClientIp, ClientRules, Facts, Framing, Head, Now, PeerAddr};
+use gabion_core::{ClientIp, ClientRules, Facts, Framing, Head, Now, PeerAddr, Scheme};
 use http::{HeaderMap, HeaderName, Method, Request, Uri, Version, header::HOST};
 
 /// A head that owns its parts, for inspectors that are asked without a service around them.
@@ -16,6 +16,7 @@ pub struct HeadOf {
     version: Version,
     headers: HeaderMap,
     framing: Framing,
+    scheme: Scheme,
     peer: PeerAddr,
     now: Now,
 }
@@ -42,6 +43,7 @@ impl HeadOf {
             version: Version::HTTP_11,
             headers,
             framing: Framing::AsShown,
+            scheme: Scheme::Plain,
             peer: peer("203.0.113.9"),
             now: Now::new(Duration::ZERO, UNIX_EPOCH),
         }
@@ -56,6 +58,7 @@ impl HeadOf {
             version: parts.version,
             headers: parts.headers,
             framing: parts.extensions.get().copied().unwrap_or_default(),
+            scheme: parts.extensions.get().copied().unwrap_or_default(),
             ..Self::get("/")
         }
     }
@@ -100,6 +103,7 @@ impl HeadOf {
             headers: &self.headers,
             protocol: None,
             framing: self.framing,
+            scheme: self.scheme,
         };
         Facts::resolve(head, self.peer, rules, self.now)
     }

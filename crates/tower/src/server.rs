@@ -2,7 +2,7 @@
 
 use http::{Extensions, Uri};
 
-use gabion_core::{Framing, PeerAddr};
+use gabion_core::{Framing, PeerAddr, Scheme};
 
 use crate::protocol;
 
@@ -28,6 +28,11 @@ pub trait Server: Send + Sync {
     /// What is known of the framing beyond the headers: what the accept loop put into the
     /// extensions, or that the headers say it all.
     fn framing(&self, extensions: &Extensions) -> Framing {
+        extensions.get().copied().unwrap_or_default()
+    }
+
+    /// How the peer came: what the accept loop put into the extensions, or else without TLS.
+    fn scheme(&self, extensions: &Extensions) -> Scheme {
         extensions.get().copied().unwrap_or_default()
     }
 }

@@ -8,6 +8,7 @@
 mod header;
 mod node;
 mod rules;
+mod scheme;
 mod scope;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 pub use header::ForwardedBy;
 pub use rules::{ClientRules, Protected, TooWide};
+pub use scheme::Scheme;
 
 /// The other end of the socket, as the server accepted it.
 ///

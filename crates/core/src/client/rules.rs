@@ -120,6 +120,7 @@ impl ClientRules {
     pub fn resolve(&self, peer: PeerAddr, headers: &HeaderMap) -> ClientIp {
         let via_trusted = self.trusts(peer.addr());
         let hop = via_trusted.then(|| self.walk(headers)).flatten();
+        let hop = hop.map(|(_, addr)| addr);
         let addr = hop.unwrap_or_else(|| peer.addr());
         let unclear = !via_trusted && scope::is_inside(addr) && ForwardedBy::any(headers);
         ClientIp {
@@ -175,18 +176,29 @@ impl ClientRules {
         self.trusted.iter().any(|network| network.contains(&addr))
     }
 
-    /// The last hop that the header names and whom trusted hops vouch for.
-    fn walk(&self, headers: &HeaderMap) -> Option<IpAddr> {
-        if let Some(hops) = self.hops {
-            let told = self.header.hops(headers).take(hops.get().into());
-            return told.map_while(|hop| hop).last();
+    /// The header that hops are read from.
+    pub(super) const fn header(&self) -> ForwardedBy {
+        self.header
+    }
+
+    /// How many hops stand between the peer and the hop that names the client.
+    pub(super) fn depth(&self, headers: &HeaderMap) -> usize {
+        self.walk(headers).map_or(0, |(depth, _)| depth)
+    }
+
+    /// The last hop that the header names and whom trusted hops vouch for, and how many are nearer.
+    fn walk(&self, headers: &HeaderMap) -> Option<(usize, IpAddr)> {
+        let hops = self.header.hops(headers).enumerate();
+        if let Some(count) = self.hops {
+            let told = hops.take(count.get().into());
+            return told.map_while(|(depth, hop)| Some((depth, hop?))).last();
         }
         let mut last = None;
-        for hop in self.header.hops(headers).take(Self::MAX_HOPS) {
+        for (depth, hop) in hops.take(Self::MAX_HOPS) {
             let Some(addr) = hop else {
                 return last;
             };
-            last = Some(addr);
+            last = Some((depth, addr));
             if !self.trusts(addr) {
                 return last;
             }

@@ -299,3 +299,80 @@ fn network_that_is_partly_public_is_not_inside() {
         assert!(!inside(network), "{network}");
     }
 }
+
+#[test]
+fn scheme_is_the_word_of_the_hop_that_names_the_client() {
+    let by_list = rules(ForwardedBy::XForwardedFor);
+    let by_element = rules(ForwardedBy::Forwarded);
+    let found = |rules: &ClientRules, lines: &[(&'static str, &'static str)]| {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        rules.scheme(&headers)
+    };
+    let (plain, secure) = (Some(Scheme::Plain), Some(Scheme::Secure));
+    let (proto, client) = ("x-forwarded-proto", "x-forwarded-for");
+    for (lines, scheme) in [
+        (&[(proto, "https")][..], secure),
+        (&[(proto, "WSS")], secure),
+        (&[(proto, "http")], plain),
+        (&[(proto, "")], None),
+        (&[(proto, "gopher")], None),
+        (&[("forwarded", "proto=https")], None),
+        // The client wrote the first; the hop that saw it wrote the second.
+        (&[(proto, "https, http"), (client, "203.0.113.9")], plain),
+        (
+            &[(proto, "https"), (proto, "http"), (client, "203.0.113.9")],
+            plain,
+        ),
+        // One word for each of two hops that are trusted, and one word for both.
+        (
+            &[(proto, "https, http"), (client, "203.0.113.9, 10.0.0.2")],
+            secure,
+        ),
+        (
+            &[(proto, "https"), (client, "203.0.113.9, 10.0.0.2")],
+            secure,
+        ),
+    ] {
+        assert_eq!(found(&by_list, lines), scheme, "{lines:?}");
+    }
+    for (line, scheme) in [
+        ("for=203.0.113.9;proto=https", secure),
+        ("For=203.0.113.9; Proto=\"https\"", secure),
+        (
+            "for=203.0.113.9;proto=https, for=10.0.0.2;proto=http",
+            secure,
+        ),
+        ("proto=https;for=1.1.1.1, for=203.0.113.9;proto=http", plain),
+        ("for=203.0.113.9", None),
+    ] {
+        assert_eq!(found(&by_element, &[("forwarded", line)]), scheme, "{line}");
+        assert_eq!(found(&by_element, &[(proto, "https")]), None);
+    }
+}
+
+#[test]
+fn scheme_of_a_stranger_is_what_the_server_says() {
+    let rules = rules(ForwardedBy::XForwardedFor);
+    let (uri, mut headers) = (http::Uri::from_static("/"), HeaderMap::new());
+    headers.insert("x-forwarded-proto", HeaderValue::from_static("https"));
+    let scheme = |peer: &str, scheme| {
+        let head = crate::Head {
+            method: &http::Method::GET,
+            uri: &uri,
+            version: http::Version::HTTP_11,
+            headers: &headers,
+            protocol: None,
+            framing: crate::Framing::AsShown,
+            scheme,
+        };
+        let peer = PeerAddr::new(SocketAddr::new(peer.parse().unwrap(), 4000));
+        let now = crate::Now::new(std::time::Duration::ZERO, std::time::UNIX_EPOCH);
+        crate::Facts::resolve(head, peer, &rules, now).scheme
+    };
+    assert_eq!(scheme("10.0.0.1", Scheme::Plain), Scheme::Secure);
+    assert_eq!(scheme("203.0.113.9", Scheme::Plain), Scheme::Plain);
+    assert_eq!(scheme("203.0.113.9", Scheme::Secure), Scheme::Secure);
+}

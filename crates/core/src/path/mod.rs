@@ -53,6 +53,19 @@ enum Step {
     Resolve,
 }
 
+// === impl View ===
+
+impl View<'_> {
+    /// Whether this is `prefix`, or lies below it: what comes after it begins a segment, or the
+    /// parameters of its last one. Case does not count, as it does not to some servers.
+    pub fn lies_below(&self, prefix: &[u8]) -> bool {
+        let split = self.path.split_at_checked(prefix.len());
+        split.is_some_and(|(head, rest)| {
+            head.eq_ignore_ascii_case(prefix) && matches!(rest.first(), None | Some(b'/' | b';'))
+        })
+    }
+}
+
 // === impl Reading ===
 
 impl Reading {

@@ -53,7 +53,7 @@ pub struct Terms {
 }
 
 /// Which of a client's messages are read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[expect(clippy::exhaustive_enums, reason = "none, one kind, both kinds")]
 pub enum Reads {
     /// None.

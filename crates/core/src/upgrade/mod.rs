@@ -8,7 +8,7 @@ use http::{
     header::{CONNECTION, UPGRADE},
 };
 
-use crate::Head;
+use crate::{Head, tokens};
 
 /// How a request asks to turn its connection, or its stream, into something else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -55,9 +55,5 @@ impl Upgrade {
 
 /// Whether any line of a list header holds `token`, whatever its case.
 fn lists(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
-    headers
-        .get_all(name)
-        .iter()
-        .flat_map(|line| line.as_bytes().split(|&byte| byte == b','))
-        .any(|item| item.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
+    tokens(headers, name).any(|item| item.eq_ignore_ascii_case(token.as_bytes()))
 }

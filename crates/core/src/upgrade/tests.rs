@@ -25,6 +25,7 @@ fn check(
         headers: &headers,
         protocol,
         framing: crate::Framing::AsShown,
+        scheme: crate::Scheme::Plain,
     })
 }
 

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{SinkExt as _, StreamExt as _, future::join_all};
-use gabion::{Bans as _, Clock as _, Ending, Event, Guard, Offence, RuleId, SystemClock};
+use gabion::{Bans as _, Clock as _, Ending, Event, Guard, Mode, Offence, RuleId, SystemClock};
 use gabion_testkit::{Recorder, client_at};
 use http::StatusCode;
 use tokio::{
@@ -63,10 +63,10 @@ where
     matches!(back, Ok(Some(Ok(back))) if back == Message::text(text))
 }
 
-/// The events about sessions, each as its rule.
+/// The sessions that were ended, each as the rule that ended it.
 fn endings(events: &Recorder) -> Vec<String> {
     let rule = |event: &Event| match event {
-        Event::Session(event) => Some(match &event.ending {
+        Event::Session(event) if event.mode == Mode::Enforce => Some(match &event.ending {
             Ending::Refused(cause) => cause.rule.to_string(),
             other => other.to_string(),
         }),

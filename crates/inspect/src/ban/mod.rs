@@ -71,6 +71,7 @@ use crate::{ConfigError, ConfigErrors, Place, Problem};
 /// #     headers: &headers,
 /// #     protocol: None,
 /// #     framing: gabion_core::Framing::AsShown,
+/// #     scheme: gabion_core::Scheme::Plain,
 /// # };
 /// let judge = |peer: &str| {
 ///     let peer: SocketAddr = peer.parse().unwrap();

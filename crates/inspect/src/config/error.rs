@@ -28,7 +28,7 @@ pub struct ConfigErrors(Vec<ConfigError>);
     reason = "a path of at most four steps, made by hand"
 )]
 pub struct Place {
-    /// The section.
+    /// The section; `upgrade.route` for a list of rules within one.
     pub section: &'static str,
     /// The rule within it, from 0, where the section is a list of rules.
     pub rule: Option<usize>,
@@ -49,10 +49,13 @@ pub enum Problem {
     #[error("another rule is named `{0}` already")]
     DuplicateId(String),
     /// A rule that nothing can match.
-    #[error(
-        "rule `{0}` has nothing to match: give it exact, prefix, names, extensions, regex or agents"
-    )]
-    NothingToMatch(String),
+    #[error("rule `{rule}` has nothing to match: give it {parts}")]
+    NothingToMatch {
+        /// The rule's name.
+        rule: String,
+        /// What it could have.
+        parts: &'static str,
+    },
     /// A path that cannot be a rule's.
     #[error("`{}` is not a path that a rule can match: {why}", Escaped(.path.as_bytes()))]
     Path {

@@ -1,5 +1,6 @@
 //! What the configurations of all watchmen are written in.
 
+mod byte_rate;
 mod byte_size;
 mod error;
 mod network;
@@ -7,6 +8,7 @@ mod period;
 pub mod serde_mode;
 mod strings;
 
+pub use byte_rate::{ByteRate, ByteRateError};
 pub use byte_size::{ByteSize, ByteSizeError};
 pub use error::{ConfigError, ConfigErrors, Place, Problem};
 pub use network::{Network, NetworkError};

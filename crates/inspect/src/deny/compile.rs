@@ -94,7 +94,9 @@ impl Compiler {
             &rule.agents,
         ];
         if parts.iter().all(|part| part.is_empty()) {
-            let problem = Problem::NothingToMatch(rule.id.clone());
+            let rule = rule.id.clone();
+            let parts = "exact, prefix, names, extensions, regex or agents";
+            let problem = Problem::NothingToMatch { rule, parts };
             self.errors.push(place("").refuse(problem));
         }
         let mode = rule.mode.unwrap_or(mode);

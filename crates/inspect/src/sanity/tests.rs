@@ -42,6 +42,7 @@ fn get<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Head<'r> {
         headers,
         protocol: None,
         framing: Framing::AsShown,
+        scheme: gabion_core::Scheme::Plain,
     }
 }
 
@@ -74,6 +75,7 @@ fn heads_are_judged_as_the_table_says() {
                 headers: &headers(row[3]),
                 protocol: Some(row[4]).filter(|protocol| *protocol != "-"),
                 framing: Framing::AsShown,
+                scheme: gabion_core::Scheme::Plain,
             },
         );
         if said(&verdict) != row[5] {

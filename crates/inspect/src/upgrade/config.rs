@@ -1,10 +1,11 @@
 //! What handshakes and sockets are held to.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{fmt, num::NonZeroU32, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ByteSize, Period, Rate, Strings};
+use super::RouteConfig;
+use crate::{ByteRate, ByteSize, Period, Rate, Strings, config::serde_as_text};
 
 /// Section `[upgrade]`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -15,6 +16,13 @@ pub struct UpgradeConfig {
     /// pages of the host that is asked, as far as cookies or credentials are sent along.
     #[serde(skip_serializing_if = "is_empty")]
     pub origins: Strings,
+    /// The subprotocols that may be spoken; any where none is given. A handshake that offers others
+    /// only is refused.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub subprotocols: Strings,
+    /// How many handshakes one client may send, `"10/s"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub handshakes: Option<Rate>,
     /// The most open sockets of one client.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sockets_per_client: Option<NonZeroU32>,
@@ -30,18 +38,62 @@ pub struct UpgradeConfig {
     /// How many messages a client may send on one socket, `"50/s"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub messages: Option<Rate>,
-    /// How many bytes a client may send on one socket, `"65536/s"`; no fewer than `max_message`.
+    /// How many bytes a client may send on one socket, `"64KiB/s"`; no fewer than `max_message`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub bytes: Option<Rate>,
+    pub bytes: Option<ByteRate>,
     /// How many control frames (ping, pong, close) a client may send on one socket.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub controls: Option<Rate>,
+    /// How many messages a client may send on all its sockets together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_messages: Option<Rate>,
+    /// How many bytes a client may send on all its sockets together; no fewer than `max_message`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_bytes: Option<ByteRate>,
+    /// How long a client may take nothing of what the server has for it.
+    pub write_stall: Period,
+    /// How long a client may be silent before it is pinged, 100 ms at least; `"off"` for never.
+    pub ping: Ping,
+    /// What becomes of compression where `[[message]]` rules read.
+    pub compression: Compression,
+    /// Paths that are held to something else.
+    #[serde(rename = "route", skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<RouteConfig>,
 }
+
+/// When a silent client is pinged: after a [`Period`], or never (`"off"`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a period, or none")]
+pub struct Ping(
+    /// The period; `None` for never.
+    pub Option<Period>,
+);
+
+/// Why a text says nothing of pings.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{}` is neither a length of time such as 25s nor \"off\"", gabion_core::Escaped(.0.as_bytes()))]
+pub struct PingError(pub(super) String);
+
+/// What becomes of an offer to compress messages that are to be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(clippy::exhaustive_enums, reason = "it is taken off, or read")]
+pub enum Compression {
+    /// The offer is taken off the handshake, so that messages come as they are.
+    #[default]
+    Decline,
+    /// Messages are inflated to be read.
+    Inflate,
+}
+
+serde_as_text!(Ping, "a length of time such as \"25s\", or \"off\"");
 
 impl Default for UpgradeConfig {
     fn default() -> Self {
         Self {
             origins: Strings::default(),
+            subprotocols: Strings::default(),
+            handshakes: None,
             sockets_per_client: None,
             sockets: None,
             max_message: ByteSize(1 << 20),
@@ -50,10 +102,52 @@ impl Default for UpgradeConfig {
             messages: None,
             bytes: None,
             controls: None,
+            client_messages: None,
+            client_bytes: None,
+            write_stall: Period(Duration::from_secs(30)),
+            ping: Ping::default(),
+            compression: Compression::default(),
+            routes: Vec::new(),
         }
     }
 }
 
 fn is_empty(strings: &Strings) -> bool {
     strings.is_empty()
+}
+
+// === impl Ping ===
+
+impl Ping {
+    /// Unless another is asked for: what balancers wait for at least, halved, so that one may be lost.
+    pub const DEFAULT: Duration = Duration::from_secs(25);
+    /// The shortest that is compiled.
+    pub const SHORTEST: Duration = Duration::from_millis(100);
+}
+
+impl Default for Ping {
+    fn default() -> Self {
+        Self(Some(Period(Self::DEFAULT)))
+    }
+}
+
+impl FromStr for Ping {
+    type Err = PingError;
+
+    fn from_str(text: &str) -> Result<Self, PingError> {
+        if text == "off" {
+            return Ok(Self(None));
+        }
+        let period = text.parse().map(|period| Self(Some(period)));
+        period.map_err(|_| PingError(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Ping {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(period) => period.fmt(f),
+            None => f.write_str("off"),
+        }
+    }
 }

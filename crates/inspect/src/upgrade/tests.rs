@@ -1,31 +1,54 @@
-use gabion_core::ClientRules;
+use std::{sync::Arc, time::Duration};
+
+use gabion_core::{
+    ClientRules, Diagnosis, Explanation, Inspect, Mode, PathViews, Routes, Trace, Verdict,
+};
 use gabion_testkit::HeadOf;
+use http::{StatusCode, Version};
 
 use super::*;
+use crate::{ConfigErrors, LimitTable};
 
-fn handshake(origins: &[&str]) -> Handshake {
-    let config = UpgradeConfig {
-        origins: origins.iter().copied().collect(),
-        ..UpgradeConfig::default()
-    };
-    Handshake::compile(&config, Mode::Enforce).unwrap()
+fn config(toml: &str) -> UpgradeConfig {
+    toml::from_str(toml).unwrap()
 }
 
-fn ask(host: &str) -> HeadOf {
-    let ask = HeadOf::get("/ws").host(host);
-    ask.header("connection", "upgrade")
-        .header("upgrade", "websocket")
+fn compile(config: &UpgradeConfig) -> Result<(Handshake, Routes), ConfigErrors> {
+    let limits = Arc::new(LimitTable::new(100));
+    config.compile(Mode::Enforce, &limits)
 }
 
-fn refuses(handshake: &Handshake, head: &HeadOf) -> bool {
+fn handshake(toml: &str) -> Handshake {
+    compile(&config(toml)).unwrap().0
+}
+
+fn ask(target: &str) -> HeadOf {
+    let ask = HeadOf::get(target).header("connection", "upgrade");
+    ask.header("upgrade", "websocket")
+}
+
+fn judge(handshake: &Handshake, head: &HeadOf) -> Verdict {
     let facts = head.facts(&ClientRules::default());
-    let verdict = handshake.inspect(&facts, &mut Trace::new(&facts));
-    verdict.refuses()
+    handshake.inspect(&facts, &mut Trace::new(&facts))
+}
+
+/// The rule that refuses.
+fn refusal(handshake: &Handshake, head: &HeadOf) -> Option<String> {
+    match judge(handshake, head) {
+        Verdict::Deny(denial) => Some(denial.cause.rule.to_string()),
+        _ => None,
+    }
+}
+
+#[track_caller]
+fn check(handshake: &Handshake, head: &HeadOf, rule: &str) {
+    let rule = Some(rule).filter(|rule| !rule.is_empty());
+    assert_eq!(refusal(handshake, head).as_deref(), rule, "{head:?}");
 }
 
 #[test]
 fn only_named_origins_pass_where_some_are_named() {
-    let handshake = handshake(&["https://app.example", "http://localhost:3000"]);
+    let handshake = handshake("origins = ['https://app.example', 'http://localhost:3000']");
     for (origin, refused) in [
         ("https://app.example", false),
         ("HTTPS://App.Example", false),
@@ -37,19 +60,26 @@ fn only_named_origins_pass_where_some_are_named() {
         ("null", true),
         ("", true),
     ] {
-        let head = ask("api.example").header("origin", origin);
-        assert_eq!(refuses(&handshake, &head), refused, "{origin}");
-        let plain = HeadOf::get("/").header("origin", origin);
-        assert!(!refuses(&handshake, &plain), "{origin}: no handshake");
+        let head = ask("/ws").host("api.example").header("origin", origin);
+        check(
+            &handshake,
+            &head,
+            if refused { "upgrade/origin" } else { "" },
+        );
+        check(&handshake, &HeadOf::get("/").header("origin", origin), "");
     }
-    assert!(!refuses(&handshake, &ask("api.example")), "no browser");
-    let two = ask("a").header("origin", "https://app.example");
-    assert!(refuses(&handshake, &two.header("origin", "https://evil")));
+    check(&handshake, &ask("/ws"), "");
+    let two = ask("/ws").header("origin", "https://app.example");
+    check(
+        &handshake,
+        &two.header("origin", "https://evil"),
+        "upgrade/origin",
+    );
 }
 
 #[test]
 fn pages_of_the_same_host_pass_where_none_is_named_and_others_without_credentials() {
-    let handshake = handshake(&[]);
+    let handshake = handshake("");
     for (host, origin, foreign) in [
         ("app.example", "https://app.example", false),
         ("app.example:8080", "https://APP.example", false),
@@ -59,51 +89,294 @@ fn pages_of_the_same_host_pass_where_none_is_named_and_others_without_credential
         ("app.example", "https://app.example@evil.example", true),
         ("app.example", "null", true),
     ] {
-        let head = ask(host).header("origin", origin);
-        assert!(!refuses(&handshake, &head), "{origin}: nothing to ride on");
+        let head = ask("/ws").host(host).header("origin", origin);
+        check(&handshake, &head, "");
         for credentials in ["cookie", "authorization"] {
             let head = head.clone().header(credentials, "a=1");
-            assert_eq!(refuses(&handshake, &head), foreign, "{origin} for {host}");
+            check(
+                &handshake,
+                &head,
+                if foreign { "upgrade/origin" } else { "" },
+            );
         }
     }
 }
 
 #[test]
-fn errors_name_their_place() {
-    let config = UpgradeConfig {
-        origins: ["https://ok.example", "ok.example", "null", "https://a/b"]
-            .into_iter()
-            .collect(),
-        messages: Some("50/m".parse().unwrap()),
-        bytes: Some("1024/s".parse().unwrap()),
-        ..UpgradeConfig::default()
+fn refusal_of_an_origin_says_the_line_that_would_let_it_in() {
+    let said = |toml: &str, origin: &str| {
+        let head = ask("/ws").host("app.example").header("origin", origin);
+        match judge(&handshake(toml), &head.header("cookie", "a=1")) {
+            Verdict::Deny(denial) => {
+                assert_eq!(denial.diagnosis, Some(Diagnosis::ForeignOrigin));
+                denial.cause.to_string()
+            }
+            other => panic!("{other}"),
+        }
     };
-    let mut errors: Vec<_> = Handshake::compile(&config, Mode::Enforce)
-        .unwrap_err()
-        .into_iter()
-        .collect();
-    errors.extend(config.terms(Mode::Enforce).unwrap_err());
-    let places: Vec<_> = errors.iter().map(|error| error.place.to_string()).collect();
+    let line = r#"[upgrade] needs: origins = ["http://app.example", "https://new.example"]"#;
+    assert!(
+        said("", "https://new.example").contains(line),
+        "{}",
+        said("", "https://new.example")
+    );
+    let line = r#"[upgrade] needs: origins = ["https://a.example", "https://new.example:1"]"#;
+    let toml = "origins = 'https://a.example'";
+    assert!(said(toml, "https://new.example:1").contains(line));
+    for origin in ["null", "https://a\"]\nb", "https://x.example/%0a"] {
+        let origin = origin.replace('\n', "\t");
+        let said = said(toml, &origin);
+        assert!(!said.contains("needs"), "{said}");
+        assert!(!said.contains('\t'), "{said}");
+    }
+    let long = format!("https://{}.example", "a".repeat(10_000));
+    assert!(said(toml, &long).len() < 400);
+}
+
+#[test]
+fn subprotocols_that_are_not_listed_are_refused_where_none_is() {
+    let handshake = handshake("subprotocols = ['v2.chat', 'mqtt']");
+    let offer = |lines: &[&str]| {
+        let lines = lines.iter();
+        lines.fold(ask("/ws"), |head, line| {
+            head.header("sec-websocket-protocol", line)
+        })
+    };
+    check(&handshake, &offer(&[]), "");
+    check(&handshake, &offer(&["mqtt"]), "");
+    check(&handshake, &offer(&["old, mqtt"]), "");
+    check(&handshake, &offer(&["old", " v2.chat "]), "");
+    check(&handshake, &offer(&["old, MQTT"]), "upgrade/subprotocol");
+    check(&handshake, &offer(&["v2.chat2"]), "upgrade/subprotocol");
+    check(&self::handshake(""), &offer(&["whatever"]), "");
+}
+
+#[test]
+fn handshakes_are_counted_by_client_and_nothing_else_is() {
+    let handshake = handshake("handshakes = '2/m'");
+    for _ in 0..5 {
+        check(&handshake, &HeadOf::get("/ws"), "");
+    }
+    check(&handshake, &ask("/ws"), "");
+    check(&handshake, &ask("/other"), "");
+    let verdict = judge(&handshake, &ask("/ws"));
+    let Verdict::Deny(denial) = verdict else {
+        panic!("{verdict}");
+    };
+    assert_eq!(denial.cause.rule.to_string(), "upgrade/handshakes");
+    assert_eq!(denial.status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(
+        denial
+            .retry_after
+            .is_some_and(|wait| wait >= Duration::from_secs(30))
+    );
+    check(&handshake, &ask("/ws").from("203.0.113.10"), "");
+    check(&handshake, &ask("/ws").at(Duration::from_secs(61)), "");
+}
+
+#[test]
+fn explaining_costs_no_handshake() {
+    let handshake = handshake("handshakes = '1/h'");
+    let head = ask("/ws");
+    let facts = head.facts(&ClientRules::default());
+    for _ in 0..3 {
+        let mut steps = Explanation::default();
+        let mut trace = Trace::new(&facts);
+        assert_eq!(
+            handshake.explain(&facts, &mut trace, &mut steps),
+            Verdict::Pass
+        );
+        assert_eq!(steps.steps().len(), 1);
+    }
+    check(&handshake, &head, "");
+    check(&handshake, &head, "upgrade/handshakes");
+}
+
+const ROUTES: &str = "
+    origins = 'https://app.example'
+    handshakes = '1/h'
+    messages = '10/s'
+    ping = '1m'
+
+    [[route]]
+    path = '/open'
+    origins = 'https://partner.example'
+    handshakes = '4/h'
+    ping = 'off'
+
+    [[route]]
+    path = '/chat/'
+    only = true
+    messages = '50/s'
+    compression = 'inflate'
+    write_stall = '5s'
+";
+
+#[test]
+fn route_has_what_it_says_and_the_rest_of_the_section() {
+    let (_, routes) = compile(&config(ROUTES)).unwrap();
+    let of = |path: &str| Arc::clone(routes.of(&PathViews::of(path.as_bytes())).unwrap());
+    let seconds = Duration::from_secs;
+    let (rest, open, chat) = (of("/x"), of("/open/1"), of("/CHAT"));
+    assert_eq!(
+        (&*rest.route, &*open.route, &*chat.route),
+        ("", "/open", "/chat/")
+    );
+    assert_eq!(
+        [rest.messages, open.messages, chat.messages],
+        [Some(10), Some(10), Some(50)]
+    );
+    assert_eq!([rest.ping, open.ping], [Some(seconds(60)), None]);
+    assert_eq!(chat.ping, Some(seconds(60)));
+    assert_eq!(
+        [rest.inflates, open.inflates, chat.inflates],
+        [false, false, true]
+    );
+    assert_eq!(rest.write_stall, Some(seconds(30)));
+    assert_eq!(chat.write_stall, Some(seconds(5)));
+    assert_eq!(chat.max_message, 1 << 20);
+    assert_eq!(chat.mode, Mode::Enforce);
+}
+
+#[test]
+fn handshakes_are_held_to_every_route_that_their_path_reads_as() {
+    let handshake = handshake(ROUTES);
+    let from = |path: &str, origin: &str| ask(path).header("origin", origin);
+    let (app, partner) = ("https://app.example", "https://partner.example");
+    check(&handshake, &from("/open", partner), "");
+    check(&handshake, &from("/open;v=1", partner), "");
+    check(&handshake, &from("/open", app), "upgrade/origin");
+    check(&handshake, &from("/x", partner), "upgrade/origin");
+    // Tomcat reads the second as the first.
+    check(&handshake, &from("/open/../x", partner), "upgrade/origin");
+    check(&handshake, &from("/open/..;/x", partner), "upgrade/origin");
+    // Each route counts for itself, also what reads as below another too.
+    check(&handshake, &from("/open", partner), "");
+    check(
+        &handshake,
+        &from("/open", partner),
+        "upgrade/handshakes/open",
+    );
+    check(&handshake, &from("/x", app), "");
+    check(&handshake, &from("/y", app), "upgrade/handshakes");
+    check(&handshake, &from("/chat", app), "");
+    check(&handshake, &from("/chat", app), "upgrade/handshakes/chat/");
+}
+
+#[test]
+fn plain_http_is_told_of_a_websocket_where_there_is_nothing_else() {
+    let handshake = handshake(ROUTES);
+    for path in ["/chat", "/chat/room", "/%63hat", "/chat;v=1"] {
+        check(&handshake, &HeadOf::get(path), "upgrade/plain");
+        check(
+            &handshake,
+            &HeadOf::get(path).header("upgrade", "h2c"),
+            "upgrade/plain",
+        );
+        check(&handshake, &HeadOf::get(path).method("POST"), "");
+    }
+    for path in ["/chatter", "/open", "/"] {
+        check(&handshake, &HeadOf::get(path), "");
+    }
+    let told = |version| {
+        let mut request = http::Request::get("/chat").body(()).unwrap();
+        *request.version_mut() = version;
+        let Verdict::Deny(denial) = judge(&handshake, &HeadOf::of(request)) else {
+            panic!("{version:?} passes");
+        };
+        assert_eq!(denial.status, StatusCode::UPGRADE_REQUIRED);
+        assert_eq!(denial.diagnosis, Some(Diagnosis::PlainGet));
+        let said = denial.headers.iter();
+        let said = said.map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()));
+        said.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        told(Version::HTTP_11),
+        [
+            "sec-websocket-version: 13",
+            "upgrade: websocket",
+            "connection: Upgrade"
+        ]
+    );
+    assert_eq!(told(Version::HTTP_2), ["sec-websocket-version: 13"]);
+}
+
+#[test]
+fn errors_name_their_place() {
+    let section = "
+        origins = ['https://ok.example', 'ok.example', 'null', 'https://a/b']
+        subprotocols = ['ok', 'not ok']
+        messages = '50/m'
+        bytes = '1024/s'
+        client_messages = '1/d'
+        client_bytes = '1024/s'
+        ping = '50ms'
+    ";
+    let routes = "
+        [[route]]
+        path = '/ok'
+
+        [[route]]
+        path = '/OK/'
+
+        [[route]]
+        path = 'chat'
+        max_message = '2MiB'
+        bytes = '1048576/s'
+        origins = 'x'
+    ";
+    let places = |toml: &str| {
+        let errors = compile(&config(toml)).unwrap_err();
+        let places = errors.iter().map(|error| error.place.to_string());
+        places.collect::<Vec<_>>()
+    };
     let expected = [
         "upgrade.origins[1]",
         "upgrade.origins[2]",
         "upgrade.origins[3]",
+        "upgrade.subprotocols[1]",
         "upgrade.messages",
         "upgrade.bytes",
+        "upgrade.client_messages",
+        "upgrade.client_bytes",
+        "upgrade.ping",
     ];
-    assert_eq!(places, expected);
+    assert_eq!(places(section), expected);
+    let expected = [
+        "upgrade.route[1].path",
+        "upgrade.route[2].path",
+        "upgrade.route[2].origins[0]",
+        "upgrade.route[2].bytes",
+    ];
+    assert_eq!(places(routes), expected);
+    let many = "[[route]]\npath = '/'\n".repeat(257);
+    assert_eq!(places(&many), ["upgrade.route"]);
 }
 
 #[test]
 fn rates_are_by_the_second() {
-    let config = UpgradeConfig {
-        messages: Some("120/m".parse().unwrap()),
-        controls: Some("5/s".parse().unwrap()),
-        ..UpgradeConfig::default()
-    };
-    let terms = config.terms(Mode::Enforce).unwrap();
+    let toml = "messages = '120/m'\ncontrols = '5/s'\nclient_bytes = '2097152/s'";
+    let (_, routes) = compile(&config(toml)).unwrap();
+    let terms = routes.of(&PathViews::of(b"/")).unwrap();
     assert_eq!(
         (terms.messages, terms.controls, terms.bytes),
         (Some(2), Some(5), None)
     );
+    assert_eq!(terms.client_bytes, Some(2 << 20));
+    assert_eq!(terms.ping, Some(Ping::DEFAULT));
+}
+
+#[test]
+fn pings_read_and_print() {
+    for (text, printed) in [
+        ("25s", "25s"),
+        ("off", "off"),
+        ("200ms", "200ms"),
+        ("60s", "1m"),
+    ] {
+        assert_eq!(text.parse::<Ping>().unwrap().to_string(), printed);
+    }
+    for text in ["", "on", "0s", "25", "never"] {
+        assert_eq!(text.parse::<Ping>(), Err(PingError(text.to_owned())));
+    }
 }

@@ -219,6 +219,7 @@ fn everyone_learns_and_the_first_offence_counts() {
         headers: &headers,
         protocol: None,
         framing: gabion_core::Framing::AsShown,
+        scheme: gabion_core::Scheme::Plain,
     };
     let peer = gabion_core::PeerAddr::new("192.0.2.1:1".parse().unwrap());
     let facts = Facts::resolve(head, peer, &live.current().client, NOW);

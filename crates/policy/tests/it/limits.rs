@@ -40,6 +40,7 @@ fn ask(live: &Live) {
         headers: &headers,
         protocol: None,
         framing: gabion_core::Framing::AsShown,
+        scheme: gabion_core::Scheme::Plain,
     };
     let peer = std::net::SocketAddr::new(Probe::FROM, 0).into();
     let now = Now::new(Duration::ZERO, std::time::UNIX_EPOCH);

@@ -180,6 +180,7 @@ impl Shell {
             headers: request.headers(),
             protocol: self.server.protocol(extensions),
             framing: self.server.framing(extensions),
+            scheme: self.server.scheme(extensions),
         }
     }
 

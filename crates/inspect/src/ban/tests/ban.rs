@@ -54,6 +54,7 @@ fn judge(ban: &Ban, peer: &str, now: u64) -> Verdict {
         headers: &headers,
         protocol: None,
         framing: gabion_core::Framing::AsShown,
+        scheme: gabion_core::Scheme::Plain,
     };
     let peer = PeerAddr::new((addr(peer), 40_000).into());
     let facts = Facts::resolve(head, peer, &ClientRules::default(), at(now));

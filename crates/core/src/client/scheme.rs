@@ -1,0 +1,84 @@
+//! Whether the client came by TLS.
+
+use http::HeaderMap;
+
+use super::{ClientRules, ForwardedBy, node};
+
+/// How a client came, as far as anyone says it whom we trust.
+///
+/// A server that ends TLS itself puts this into each request's extensions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "with TLS or without")]
+pub enum Scheme {
+    /// Without TLS.
+    #[default]
+    Plain,
+    /// With TLS.
+    Secure,
+}
+
+const BY_PROTO: &str = "x-forwarded-proto";
+
+// === impl Scheme ===
+
+impl Scheme {
+    /// How addresses of pages begin.
+    pub const fn of_pages(self) -> &'static str {
+        match self {
+            Self::Plain => "http://",
+            Self::Secure => "https://",
+        }
+    }
+
+    /// How addresses of WebSockets begin.
+    pub const fn of_sockets(self) -> &'static str {
+        match self {
+            Self::Plain => "ws://",
+            Self::Secure => "wss://",
+        }
+    }
+
+    fn parse(text: &[u8]) -> Option<Self> {
+        let text = match text {
+            [b'"', inner @ .., b'"'] => inner,
+            bare => bare,
+        };
+        let is = |word: &str| text.eq_ignore_ascii_case(word.as_bytes());
+        if is("https") || is("wss") {
+            Some(Self::Secure)
+        } else {
+            (is("http") || is("ws")).then_some(Self::Plain)
+        }
+    }
+}
+
+// === impl ClientRules ===
+
+impl ClientRules {
+    /// How the client came to the hop that names it, as the headers of a trusted peer say it:
+    /// `Forwarded` where hops are read from that, else `X-Forwarded-Proto`, which has one word in all
+    /// or one for each hop.
+    pub(crate) fn scheme(&self, headers: &HeaderMap) -> Option<Scheme> {
+        let (name, read) = match self.header() {
+            ForwardedBy::Forwarded => ("forwarded", proto as fn(&[u8]) -> _),
+            _ => (BY_PROTO, Scheme::parse as fn(&[u8]) -> _),
+        };
+        let words = || {
+            let lines = headers.get_all(name).iter().rev();
+            lines.flat_map(|line| node::rsplit_elements(line.as_bytes()))
+        };
+        let several = words().nth(1).is_some();
+        let depth = if several { self.depth(headers) } else { 0 };
+        words().take(depth.saturating_add(1)).last().and_then(read)
+    }
+}
+
+/// The `proto` of one element of `Forwarded` (RFC 7239, 5.4).
+fn proto(element: &[u8]) -> Option<Scheme> {
+    let mut pairs = element.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
+    pairs.find_map(|pair| {
+        let (name, value) = pair.split_at_checked(6)?;
+        let is_proto = name.eq_ignore_ascii_case(b"proto=");
+        is_proto.then(|| Scheme::parse(value)).flatten()
+    })
+}

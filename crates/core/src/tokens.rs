@@ -1,0 +1,22 @@
+//! Lists in headers.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// What a list header holds: the elements of all its lines, in order, without the blanks around them
+/// and without empty ones (RFC 9110, 5.6.1). For lists of tokens: quotes mean nothing.
+///
+/// # Examples
+///
+/// ```
+/// use http::{HeaderMap, header::CONNECTION};
+///
+/// let mut headers = HeaderMap::new();
+/// headers.insert(CONNECTION, "keep-alive, , Upgrade".parse().unwrap());
+/// assert!(gabion_core::tokens(&headers, &CONNECTION).eq([&b"keep-alive"[..], b"Upgrade"]));
+/// ```
+pub fn tokens<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h [u8]> {
+    let lines = headers.get_all(name).iter().map(HeaderValue::as_bytes);
+    let elements = lines.flat_map(|line| line.split(|&byte| byte == b','));
+    let trimmed = elements.map(<[u8]>::trim_ascii);
+    trimmed.filter(|token| !token.is_empty())
+}

@@ -1,0 +1,65 @@
+//! How many bytes in a second, as people write it.
+
+use std::{fmt, str::FromStr};
+
+use super::{ByteSize, serde_as_text};
+
+/// So many bytes in a second, more than none: `"64KiB/s"`, or `"65536/s"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ByteRate(
+    /// How many bytes.
+    pub u64,
+);
+
+/// Why a text is no number of bytes in a second.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{}` is no number of bytes in a second such as 64KiB/s or 65536/s", gabion_core::Escaped(.0.as_bytes()))]
+pub struct ByteRateError(String);
+
+serde_as_text!(ByteRate, "bytes in a second such as \"64KiB/s\"");
+
+impl FromStr for ByteRate {
+    type Err = ByteRateError;
+
+    fn from_str(text: &str) -> Result<Self, ByteRateError> {
+        let read = || {
+            let size = text.strip_suffix("/s")?;
+            let plain = size.parse().ok().filter(|&bytes: &u64| bytes > 0);
+            plain.or_else(|| Some(size.parse::<ByteSize>().ok()?.0))
+        };
+        read()
+            .map(Self)
+            .ok_or_else(|| ByteRateError(text.to_owned()))
+    }
+}
+
+impl fmt::Display for ByteRate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/s", ByteSize(self.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_read_and_print() {
+        for (text, bytes, printed) in [
+            ("65536/s", 65_536, "64KiB/s"),
+            ("64KiB/s", 65_536, "64KiB/s"),
+            ("4 MiB/s", 4 << 20, "4MiB/s"),
+            ("1000B/s", 1000, "1000B/s"),
+        ] {
+            let rate: ByteRate = text.parse().unwrap();
+            let printed_rate = rate.to_string();
+            assert_eq!((rate.0, &*printed_rate), (bytes, printed), "{text}");
+        }
+        for text in ["", "/s", "64KiB", "0/s", "0B/s", "64KiB/m", "-1/s"] {
+            assert_eq!(
+                text.parse::<ByteRate>(),
+                Err(ByteRateError(text.to_owned()))
+            );
+        }
+    }
+}
