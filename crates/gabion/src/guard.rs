@@ -239,7 +239,7 @@ impl GuardBuilder {
         };
         let clock = self.clock;
         let keeper = Keeper::new(sessions, live.clone(), clock.clone(), truce.clone());
-        let keeper = Arc::new(keeper);
+        let keeper = Arc::new(keeper.with_bans(live.state().court().clone()));
         let heeder = Arc::downgrade(&keeper);
         live.tell(heeder.clone());
         live.state().bans().tell(heeder);

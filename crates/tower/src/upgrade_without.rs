@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use gabion_core::{ClientIp, Denial, Facts, Terms};
+use gabion_core::{ClientIp, Denial, Facts, Snapshot, Terms};
 use http::{Extensions, HeaderMap};
 
 pub(crate) enum Sessions {}
@@ -31,20 +31,13 @@ impl Keeper {
         match self.0 {}
     }
 
-    pub(crate) fn revisit(&self, _session: &Session) {
-        match self.0 {}
-    }
-}
-
-impl Sessions {
     pub(crate) fn reserve(
         self: &Arc<Self>,
         _facts: &Facts<'_>,
-        _generation: u64,
-        _terms: Option<&Arc<Terms>>,
+        _policy: &Snapshot,
         _capped: bool,
     ) -> Result<Seat, Box<Denial>> {
-        match **self {}
+        match self.0 {}
     }
 
     pub(crate) fn seat_stream(
@@ -53,9 +46,19 @@ impl Sessions {
         _path: &str,
         _generation: u64,
     ) -> Option<Seat> {
-        match **self {}
+        match self.0 {}
     }
 
+    pub(crate) fn revisit(&self, _session: &Session) {
+        match self.0 {}
+    }
+
+    pub(crate) fn answered(&self, _session: &Session, _headers: &HeaderMap) {
+        match self.0 {}
+    }
+}
+
+impl Sessions {
     pub(crate) fn release(&self, _session: &Session) {
         match *self {}
     }
@@ -82,7 +85,11 @@ impl Stream {
 }
 
 impl Session {
-    pub(crate) fn answered(&self, _headers: &HeaderMap) {
+    pub(crate) fn terms(&self) -> Option<&Terms> {
+        match self.0 {}
+    }
+
+    pub(crate) fn spare(&self) {
         match self.0 {}
     }
 }

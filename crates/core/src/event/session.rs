@@ -61,21 +61,15 @@ impl SessionEvent {
 
 impl fmt::Display for SessionEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} session {} on {} ",
-            self.client.addr(),
-            self.session,
-            Escaped(&self.path)
-        )?;
-        match (self.kind, self.mode) {
-            (SessionKind::Socket, Mode::Enforce) => {
-                write!(f, "closed with {}", self.ending.code())
-            }
-            (SessionKind::Socket, Mode::Observe) => {
-                write!(f, "would be closed with {}", self.ending.code())
-            }
-            (SessionKind::Stream, _) => f.write_str("ended"),
+        let (client, session) = (self.client.addr(), self.session);
+        write!(f, "{client} session {session} on {} ", Escaped(&self.path))?;
+        let (kind, code) = (self.kind, self.ending.code());
+        match self.mode {
+            _ if kind == SessionKind::Stream => f.write_str("ended"),
+            Mode::Enforce if self.ending.cuts() => f.write_str("cut"),
+            Mode::Observe if self.ending.cuts() => f.write_str("would be cut"),
+            Mode::Enforce => write!(f, "closed with {code}"),
+            Mode::Observe => write!(f, "would be closed with {code}"),
         }?;
         write!(f, ": {}", self.ending)
     }

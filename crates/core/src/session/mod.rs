@@ -5,9 +5,9 @@ mod heed;
 mod routes;
 mod terms;
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
-use crate::{Cause, RuleId};
+use crate::{Cause, MessageEvidence, RuleId};
 
 pub use heed::{Heed, Heeders};
 pub use routes::Routes;
@@ -44,6 +44,21 @@ pub enum Ending {
         /// Where the frame began: how many bytes the client sent before it.
         offset: u64,
     },
+    /// A rule has something against a message of its client's.
+    Objected {
+        /// The rule.
+        rule: RuleId,
+        /// Why, in words of the rule's.
+        why: Cow<'static, str>,
+        /// Which message, without what it said.
+        message: MessageEvidence,
+    },
+    /// Its messages are to be judged and cannot be, for the reason given.
+    Unjudged(&'static str),
+    /// Its client answers no pings.
+    Silent,
+    /// Its client takes nothing of what the service has for it.
+    Stalled,
 }
 
 // === impl SessionId ===
@@ -65,13 +80,21 @@ impl fmt::Display for SessionId {
 
 impl Ending {
     /// The code of the close frame (RFC 6455, 7.4.1): 1008 where a policy refuses, 1012 for a
-    /// restart.
+    /// restart, 1011 where judging fails; 1006, which is never sent, where the client would not read
+    /// it and the socket is cut.
     pub const fn code(&self) -> u16 {
         match self {
-            Self::Refused(_) => 1008,
+            Self::Refused(_) | Self::Objected { .. } => 1008,
             Self::Restart => 1012,
             Self::Broke { code, .. } => *code,
+            Self::Unjudged(_) => 1011,
+            Self::Silent | Self::Stalled => 1006,
         }
+    }
+
+    /// Whether the socket is cut without a close frame.
+    pub const fn cuts(&self) -> bool {
+        self.code() == 1006
     }
 }
 
@@ -83,6 +106,10 @@ impl fmt::Display for Ending {
             Self::Broke { rule, offset, .. } => {
                 write!(f, "rule {rule} (in the frame at byte {offset})")
             }
+            Self::Objected { rule, why, message } => write!(f, "rule {rule}: {why} ({message})"),
+            Self::Unjudged(why) => write!(f, "its messages cannot be judged: {why}"),
+            Self::Silent => f.write_str("the client answers no pings"),
+            Self::Stalled => f.write_str("the client takes nothing of what the service has for it"),
         }
     }
 }

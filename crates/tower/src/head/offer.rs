@@ -4,10 +4,10 @@
 //! that takes it speaks HTTP/2 from then on, past whoever judges HTTP/1.1, so nobody behind the wall
 //! is told of the offer.
 
-use gabion_core::Upgrade;
+use gabion_core::{Mode, Reads, Terms, Upgrade};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request,
-    header::{CONNECTION, UPGRADE},
+    header::{CONNECTION, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL, UPGRADE},
 };
 
 use crate::protocol::forget_upgrade;
@@ -41,24 +41,42 @@ pub(super) fn decline<B>(request: &mut Request<B>, upgrade: Upgrade) {
     }
 }
 
+/// Takes off what a handshake offers beyond `terms`: where messages are read, every extension whose
+/// bits could not be; and subprotocols that are not named, unless it is `observed` only.
+pub(super) fn narrow(headers: &mut HeaderMap, terms: &Terms, observed: bool) {
+    if terms.reads != Reads::Nothing {
+        retain(headers, &SEC_WEBSOCKET_EXTENSIONS, |extension| {
+            let name = extension.split(|&byte| byte == b';').next();
+            let name = name.unwrap_or_default().trim_ascii();
+            terms.inflates && name.eq_ignore_ascii_case(b"permessage-deflate")
+        });
+    }
+    if !terms.subprotocols.is_empty() && terms.mode == Mode::Enforce && !observed {
+        retain(headers, &SEC_WEBSOCKET_PROTOCOL, |offered| {
+            let named = |name: &str| name.as_bytes() == offered;
+            terms.subprotocols.iter().any(|name| named(name))
+        });
+    }
+}
+
 /// Takes `names` off `Connection`.
 fn denominate(headers: &mut HeaderMap, names: &[HeaderName]) {
-    let gone = |token: &[u8]| {
-        names
-            .iter()
-            .any(|name| token.eq_ignore_ascii_case(name.as_str().as_bytes()))
-    };
-    let lines = headers
-        .get_all(CONNECTION)
-        .iter()
-        .map(HeaderValue::as_bytes);
-    let tokens = lines.flat_map(|line| line.split(|&byte| byte == b','));
-    let left: Vec<_> = tokens
+    let is = |token: &[u8], name: &HeaderName| token.eq_ignore_ascii_case(name.as_str().as_bytes());
+    retain(headers, &CONNECTION, |token| {
+        !names.iter().any(|name| is(token, name))
+    });
+}
+
+/// Keeps the items of a list header that are `such`, on one line, or takes it off.
+fn retain(headers: &mut HeaderMap, name: &HeaderName, such: impl Fn(&[u8]) -> bool) {
+    let lines = headers.get_all(name).iter().map(HeaderValue::as_bytes);
+    let items = lines.flat_map(|line| line.split(|&byte| byte == b','));
+    let left: Vec<_> = items
         .map(<[u8]>::trim_ascii)
-        .filter(|token| !token.is_empty() && !gone(token))
+        .filter(|item| !item.is_empty() && such(item))
         .collect();
     match HeaderValue::from_bytes(&left.join(&b", "[..])) {
-        Ok(left) if !left.is_empty() => drop(headers.insert(CONNECTION, left)),
-        _ => drop(headers.remove(CONNECTION)),
+        Ok(left) if !left.is_empty() => drop(headers.insert(name, left)),
+        _ => drop(headers.remove(name)),
     }
 }

@@ -6,7 +6,10 @@ use bytes::Bytes;
 use gabion_core::{Denial, Event, Facts, Mode, Snapshot, Upgrade, Verdict, What};
 use http::{HeaderMap, Request, Response, StatusCode};
 
-use super::shell::{Exchange, Shell};
+use super::{
+    offer,
+    shell::{Exchange, Shell},
+};
 use crate::{
     reply,
     upgrade::{self, Seat},
@@ -23,9 +26,7 @@ impl Shell {
         let Some(keeper) = keeper.filter(|_| facts.upgrade == Upgrade::WebSocket) else {
             return Ok(None);
         };
-        let sessions = keeper.sessions();
-        let terms = policy.routes.of(&facts.path);
-        let reserve = |capped| sessions.reserve(facts, policy.generation, terms, capped);
+        let reserve = |capped| keeper.reserve(facts, policy, capped);
         let full = match reserve(true) {
             Ok(seat) => return Ok(Some(seat)),
             Err(full) => self.truce.soften((*full).into(), facts.now),
@@ -50,7 +51,14 @@ impl Shell {
         let Some(seat) = exchange.seat.take() else {
             return Ok(());
         };
-        exchange.session = Some(Arc::clone(seat.session()));
+        let session = Arc::clone(seat.session());
+        if exchange.allowed {
+            session.spare();
+        } else if let Some(terms) = session.terms() {
+            let observes = !self.truce.left(self.clock.now()).is_zero();
+            offer::narrow(request.headers_mut(), terms, observes);
+        }
+        exchange.session = Some(session);
         upgrade::fit(request.extensions_mut(), seat).map_err(|why| {
             self.tell(|| Event::Setup(why));
             Box::new(reply::plain(StatusCode::SERVICE_UNAVAILABLE))
@@ -69,9 +77,8 @@ impl Shell {
             return;
         };
         if status == StatusCode::SWITCHING_PROTOCOLS || status.is_success() {
-            session.answered(headers);
             // What came into force between the judgement and the seat has found no session to end.
-            keeper.revisit(session);
+            keeper.answered(session, headers);
         } else {
             keeper.sessions().release(session);
         }

@@ -56,7 +56,7 @@ pub(super) struct Exchange {
     policy: Arc<Snapshot>,
     trace: Trace,
     /// Whether a rule allowed the request, so that nothing about it bans.
-    allowed: bool,
+    pub(super) allowed: bool,
     /// What a handshake has until the service's stream has it.
     pub(super) seat: Option<Seat>,
     pub(super) session: Option<Arc<Session>>,
@@ -248,27 +248,13 @@ impl Shell {
         response
     }
 
-    /// Bans the client, unless it is one who is never banned.
     fn punish(&self, client: ClientIp, offence: Offence, now: Now) {
         let Some(bans) = &self.bans else {
             return;
         };
-        let truce =
-            (!self.truce.left(now).is_zero()).then_some("everything is observed for a while");
-        let observed = (offence.mode == Mode::Observe).then_some("the rule only observes");
-        let change = match client.exempt().or(truce).or(observed) {
-            Some(why) => BanChange::Withheld(why),
-            None => match bans.ban(&client, &offence, now) {
-                BanOutcome::Banned { evicted: None } => BanChange::Placed,
-                BanOutcome::Banned {
-                    evicted: Some(gone),
-                } => BanChange::Evicted(gone),
-                BanOutcome::Suspected { paths } => BanChange::Suspected { paths },
-                BanOutcome::Withheld(why) => BanChange::Withheld(why),
-                _ => return,
-            },
-        };
-        self.tell(|| Event::Ban(BanEvent::new(now.wall(), client, offence, change)));
+        if let Some(change) = punish(&**bans, &self.truce, client, &offence, now) {
+            self.tell(|| Event::Ban(BanEvent::new(now.wall(), client, offence, change)));
+        }
     }
 
     fn fault(&self, facts: &Facts<'_>, policy: &Snapshot, words: String) -> Ruling {
@@ -292,6 +278,31 @@ impl Shell {
         if let Some(sink) = &self.sink {
             sink.record(&event());
         }
+    }
+}
+
+/// Bans the client, unless it is one who is never banned; what came of it, where that is worth
+/// telling.
+pub(crate) fn punish(
+    bans: &dyn Bans,
+    truce: &Truce,
+    client: ClientIp,
+    offence: &Offence,
+    now: Now,
+) -> Option<BanChange> {
+    let truce = (!truce.left(now).is_zero()).then_some("everything is observed for a while");
+    let observed = (offence.mode == Mode::Observe).then_some("the rule only observes");
+    if let Some(why) = client.exempt().or(truce).or(observed) {
+        return Some(BanChange::Withheld(why));
+    }
+    match bans.ban(&client, offence, now) {
+        BanOutcome::Banned { evicted: None } => Some(BanChange::Placed),
+        BanOutcome::Banned {
+            evicted: Some(gone),
+        } => Some(BanChange::Evicted(gone)),
+        BanOutcome::Suspected { paths } => Some(BanChange::Suspected { paths }),
+        BanOutcome::Withheld(why) => Some(BanChange::Withheld(why)),
+        _ => None,
     }
 }
 

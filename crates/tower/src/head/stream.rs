@@ -53,7 +53,7 @@ impl Shell {
         let keeper = self.keeper.as_ref().filter(|_| is_one(answer))?;
         let path = exchange.stream_path.as_deref().unwrap_or(ANY_PATH);
         let (client, generation) = (*exchange.client(), exchange.generation());
-        let seat = keeper.sessions().seat_stream(client, path, generation)?;
+        let seat = keeper.seat_stream(client, path, generation)?;
         // What came into force since the judgement has found no session to end.
         keeper.revisit(seat.session());
         Some(Stream::new(seat))

@@ -12,14 +12,19 @@ use super::Seat;
 
 /// Rouses a session when it is time.
 #[derive(Default)]
-pub(super) struct Alarm(Option<Pin<Box<dyn Sleep>>>);
+pub(super) struct Alarm(Option<Set>);
+
+struct Set {
+    time: Duration,
+    sleep: Pin<Box<dyn Sleep>>,
+}
 
 /// A timer that rounds down must not make us look too early, again and again.
 const GRAIN: Duration = Duration::from_millis(1);
 
 impl Alarm {
-    /// Ready from `time` on. While an alarm runs, another that is to be later does not replace it: it
-    /// goes off first, and is set anew. Without a timer nobody is roused.
+    /// Ready from `time` on. An alarm that is set for an earlier time stays: it goes off first, and is
+    /// set anew. Without a timer nobody is roused.
     pub(super) fn poll(&mut self, time: Duration, seat: &Seat) -> Poll<()> {
         loop {
             let now = seat.sessions().now();
@@ -27,14 +32,15 @@ impl Alarm {
                 self.0 = None;
                 return Poll::Ready(());
             }
-            if self.0.is_none() {
+            if self.0.as_ref().is_none_or(|later| later.time > time) {
                 let left = time.saturating_sub(now).saturating_add(GRAIN);
-                self.0 = seat.sessions().sleep(left);
+                let sleep = seat.sessions().sleep(left);
+                self.0 = sleep.map(|sleep| Set { time, sleep });
             }
-            let Some(sleep) = &mut self.0 else {
+            let Some(waking) = &mut self.0 else {
                 return Poll::Pending;
             };
-            ready!(seat.session().for_both(|cx| sleep.as_mut().poll(cx)));
+            ready!(seat.session().for_both(|cx| waking.sleep.as_mut().poll(cx)));
             self.0 = None;
         }
     }

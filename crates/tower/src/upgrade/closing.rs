@@ -29,6 +29,8 @@ pub(super) struct Closing {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Step {
+    /// Nothing that is sent would be read.
+    Cut,
     Boundary,
     Frame,
     Flush,
@@ -43,11 +45,16 @@ const PATIENCE: Duration = Duration::from_secs(1);
 impl Closing {
     pub(super) fn new(ending: &Ending, sessions: &Sessions) -> Self {
         let code = CloseCode::new(ending.code());
+        let step = if ending.cuts() {
+            Step::Cut
+        } else {
+            Step::Boundary
+        };
         Self {
             // Who is refused is told that he is, and not by what.
             frame: encode::close(code, "", None),
             sent: 0,
-            step: Step::Boundary,
+            step,
             until: sessions.now().saturating_add(PATIENCE),
             sleep: sessions.sleep(PATIENCE),
         }
@@ -71,7 +78,9 @@ impl Closing {
         seat.session().for_both(|cx| {
             loop {
                 match self.step {
+                    Step::Cut => return Poll::Ready(Ok(())),
                     Step::Boundary => {
+                        ready!(watched.poll_own(seat))?;
                         self.step = match watched.outgoing.place() {
                             Place::Boundary => Step::Frame,
                             Place::Ended => Step::Shutdown,

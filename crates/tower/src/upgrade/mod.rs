@@ -28,6 +28,7 @@ mod closing;
 mod fit;
 mod incoming;
 mod keeper;
+mod keeping;
 mod outgoing;
 mod session;
 mod sessions;

@@ -1,15 +1,32 @@
 //! What the service sends.
 
-use std::{io::IoSlice, sync::Arc, time::Duration};
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    sync::{Arc, LazyLock},
+    task::{Poll, ready},
+    time::Duration,
+};
 
-use gabion_frames::{Depth, Limits, Observer, Role, Seen};
+use gabion_frames::{Depth, Limits, Observer, Role, Seen, encode::ControlFrame};
+use hyper::{rt::Write as _, upgrade::Upgraded};
 
 use super::{Seat, Session};
 
-/// What the service sends. It is not judged; it is followed, so as to know where a close may stand.
+/// What the service sends. It is not judged; it is followed, so as to know where a frame of ours may
+/// stand.
 pub(super) struct Outgoing {
     observer: Observer,
     state: State,
+    /// A frame of ours that stands between two of the service's, which wait for its last byte.
+    own: Option<Box<Own>>,
+    /// Since when the client has taken nothing of what the service has for it.
+    stalled: Option<Duration>,
+}
+
+struct Own {
+    frame: ControlFrame,
+    sent: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -33,21 +50,68 @@ pub(super) enum Place {
     Unknown,
 }
 
+static NO_LIMITS: LazyLock<Arc<Limits>> = LazyLock::new(|| {
+    let limits = Limits::new()
+        .with_max_frame(u64::MAX)
+        .with_max_message(u64::MAX)
+        .with_max_fragments(u32::MAX)
+        .with_message_time(Duration::MAX);
+    Arc::new(limits)
+});
+
 // === impl Outgoing ===
 
 impl Outgoing {
     pub(super) fn new(session: &Session) -> Self {
-        let no_limits = Limits::new()
-            .with_max_frame(u64::MAX)
-            .with_max_message(u64::MAX)
-            .with_max_fragments(u32::MAX)
-            .with_message_time(Duration::MAX);
+        let limits = Arc::clone(&NO_LIMITS);
         let negotiated = session.negotiated();
-        let limits = Arc::new(no_limits);
         Self {
             observer: Observer::new(Role::Server, limits, negotiated, Depth::Headers),
             state: State::Followed,
+            own: None,
+            stalled: None,
         }
+    }
+
+    /// Puts a frame of ours behind the last whole one of the service's, unless one is on its way.
+    pub(super) fn put(&mut self, frame: ControlFrame) {
+        let own = || Box::new(Own { frame, sent: 0 });
+        self.own.get_or_insert_with(own);
+    }
+
+    /// Sends what is left of our frame; ready once there is none.
+    pub(super) fn poll_own(&mut self, stream: &mut Upgraded, seat: &Seat) -> Poll<io::Result<()>> {
+        let Some(own) = &mut self.own else {
+            return Poll::Ready(Ok(()));
+        };
+        let polled = seat.session().for_both(|cx| {
+            while let rest @ [_, ..] = &own.frame.as_bytes()[own.sent..] {
+                match ready!(Pin::new(&mut *stream).poll_write(cx, rest))? {
+                    0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                    count => own.sent += count,
+                }
+            }
+            Pin::new(&mut *stream).poll_flush(cx)
+        });
+        if polled.is_ready() {
+            self.own = None;
+        }
+        polled
+    }
+
+    /// The client took nothing now. Since when it has not.
+    pub(super) fn stall(&mut self, now: Duration) -> Duration {
+        *self.stalled.get_or_insert(now)
+    }
+
+    /// Since when the client has taken nothing, where there was something for it.
+    pub(super) const fn stalled(&self) -> Option<Duration> {
+        self.stalled
+    }
+
+    /// The client took something. Whether it had not before.
+    pub(super) const fn resume(&mut self) -> bool {
+        self.stalled.take().is_some()
     }
 
     /// The first `count` bytes of `bufs` are on their way.

@@ -10,11 +10,11 @@ use std::{
 };
 
 use atomic_waker::AtomicWaker;
-use gabion_core::{ClientIp, Ending, SessionId, SessionKind, Terms};
-use gabion_frames::Negotiated;
+use gabion_core::{ClientIp, Ending, Mode, Reads, SessionId, SessionKind, Terms};
+use gabion_frames::{KeepAlive, Negotiated};
 use http::{HeaderMap, HeaderValue, header::SEC_WEBSOCKET_EXTENSIONS};
 
-use super::Sessions;
+use super::{Keeper, Sessions};
 
 /// What is known of a session, and how to reach whoever polls its stream.
 pub(crate) struct Session {
@@ -26,7 +26,10 @@ pub(crate) struct Session {
     pub(super) generation: u64,
     pub(super) terms: Option<Arc<Terms>>,
     fitted: AtomicBool,
-    negotiated: OnceLock<Negotiated>,
+    /// The policy allows its client or its path, so that no message is judged.
+    spared: AtomicBool,
+    /// None where the service granted what nobody here can read.
+    negotiated: OnceLock<Option<Negotiated>>,
     ending: OnceLock<Box<Ending>>,
     /// When the server wants it to be gone: monotonic.
     end_at: OnceLock<Duration>,
@@ -37,7 +40,7 @@ pub(crate) struct Session {
 /// A session's place among the others, which is free again when this is dropped.
 pub(crate) struct Seat {
     session: Arc<Session>,
-    sessions: Arc<Sessions>,
+    keeper: Arc<Keeper>,
 }
 
 // === impl Session ===
@@ -58,6 +61,7 @@ impl Session {
             generation,
             terms: None,
             fitted: AtomicBool::new(false),
+            spared: AtomicBool::new(false),
             negotiated: OnceLock::new(),
             ending: OnceLock::new(),
             end_at: OnceLock::new(),
@@ -88,17 +92,55 @@ impl Session {
         socket.then(|| terms.map_or("", |terms| &*terms.route))
     }
 
-    /// Takes note of the answer to the handshake, which is there before the stream opens.
-    pub(crate) fn answered(&self, headers: &HeaderMap) {
-        let lines = headers.get_all(SEC_WEBSOCKET_EXTENSIONS);
-        let lines = lines.iter().map(HeaderValue::as_bytes);
-        // Of an extension that is not known, no bit is known either.
-        let negotiated = Negotiated::from_header(lines).unwrap_or_default();
-        let _ = self.negotiated.set(negotiated);
+    /// What it is held to.
+    pub(crate) fn terms(&self) -> Option<&Terms> {
+        self.terms.as_deref()
     }
 
+    /// Its messages are not judged, whatever its terms.
+    pub(crate) fn spare(&self) {
+        self.spared.store(true, Ordering::Release);
+    }
+
+    /// Which of its messages are read and judged.
+    pub(super) fn reads(&self) -> Reads {
+        let terms = self.terms.as_ref();
+        let judged = terms.filter(|_| !self.spared.load(Ordering::Acquire));
+        judged.map_or(Reads::Nothing, |terms| terms.reads)
+    }
+
+    /// Whether some rule acts upon its messages.
+    pub(super) fn acts(&self) -> Mode {
+        let holds = self.terms.as_ref().is_some_and(|terms| terms.holds);
+        if holds { Mode::Enforce } else { Mode::Observe }
+    }
+
+    /// Takes note of the answer to the handshake, which is there before the stream opens. It is to end
+    /// where its messages are to be read and cannot be.
+    pub(super) fn answered(&self, headers: &HeaderMap) -> Option<Ending> {
+        let lines = headers.get_all(SEC_WEBSOCKET_EXTENSIONS);
+        let lines = lines.iter().map(HeaderValue::as_bytes);
+        let granted = Negotiated::from_header(lines).ok();
+        let reads = self.reads() != Reads::Nothing;
+        let inflates = self.terms.as_ref().is_some_and(|terms| terms.inflates);
+        // What was taken off the offer is granted nonetheless.
+        let readable = granted.filter(|granted| inflates || granted.deflate().is_none());
+        let negotiated = if reads { readable } else { granted };
+        let _ = self.negotiated.set(negotiated);
+        let unread = reads && negotiated.is_none();
+        unread.then_some(Ending::Unjudged(
+            "the service granted an extension that was taken off the offer",
+        ))
+    }
+
+    /// What the handshake agreed on; of an extension that is not known, no bit is known either.
     pub(super) fn negotiated(&self) -> Negotiated {
-        self.negotiated.get().copied().unwrap_or_default()
+        self.granted().unwrap_or_default()
+    }
+
+    /// The same; none where nobody here can read what was granted.
+    pub(super) fn granted(&self) -> Option<Negotiated> {
+        self.negotiated.get().copied().flatten()
     }
 
     /// Ends it; the first reason counts. Whether this was it.
@@ -156,21 +198,37 @@ impl Wake for Session {
 // === impl Seat ===
 
 impl Seat {
-    pub(super) const fn new(session: Arc<Session>, sessions: Arc<Sessions>) -> Self {
-        Self { session, sessions }
+    pub(super) const fn new(session: Arc<Session>, keeper: Arc<Keeper>) -> Self {
+        Self { session, keeper }
     }
 
     pub(crate) const fn session(&self) -> &Arc<Session> {
         &self.session
     }
 
+    pub(super) fn keeper(&self) -> &Keeper {
+        &self.keeper
+    }
+
     pub(super) fn sessions(&self) -> &Sessions {
-        &self.sessions
+        self.keeper.sessions()
+    }
+
+    /// What keeps the socket open, where its terms ask for that and there is a timer.
+    pub(super) fn keep_alive(&self) -> Option<KeepAlive> {
+        let sessions = self.sessions();
+        let every = self
+            .session
+            .terms()?
+            .ping
+            .filter(|_| sessions.has_timer())?;
+        let tag = sessions.tag(&self.session);
+        Some(KeepAlive::new(every, tag, sessions.now()))
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.sessions.release(&self.session);
+        self.sessions().release(&self.session);
     }
 }

@@ -21,7 +21,7 @@ use http::StatusCode;
 use hyper::rt::{Sleep, Timer};
 use ipnet::IpNet;
 
-use super::{Seat, Session};
+use super::Session;
 use crate::Clock;
 
 /// The open sessions of one guard, at most so many, by client.
@@ -104,14 +104,15 @@ impl Sessions {
         self.len() == 0
     }
 
-    /// A seat for the session that `facts` ask for; where it is `capped`, within the caps of `terms`.
-    pub(crate) fn reserve(
-        self: &Arc<Self>,
+    /// The session that `facts` ask for; where it is `capped`, within the caps of `terms`. It is to be
+    /// released.
+    pub(super) fn open(
+        &self,
         facts: &Facts<'_>,
         generation: u64,
         terms: Option<&Arc<Terms>>,
         capped: bool,
-    ) -> Result<Seat, Box<Denial>> {
+    ) -> Result<Arc<Session>, Box<Denial>> {
         let network = facts.client.network();
         let route = terms.map_or("", |terms| &*terms.route);
         let mut shard = self.shard(network);
@@ -130,16 +131,16 @@ impl Sessions {
         let session = Session::new(id, SessionKind::Socket, facts.client, path, generation);
         let session = Arc::new(session.with_terms(terms));
         shard.insert((network, id), Arc::clone(&session));
-        Ok(Seat::new(session, Arc::clone(self)))
+        Ok(session)
     }
 
-    /// A seat for a stream; none where no more fit, since it is never refused for that.
-    pub(crate) fn seat_stream(
-        self: &Arc<Self>,
+    /// A stream; none where no more fit. It is to be released.
+    pub(super) fn open_stream(
+        &self,
         client: ClientIp,
         path: &str,
         generation: u64,
-    ) -> Option<Seat> {
+    ) -> Option<Arc<Session>> {
         let network = client.network();
         let mut shard = self.shard(network);
         self.count_in(None, None).ok()?;
@@ -147,7 +148,7 @@ impl Sessions {
         let session = Session::new(id, SessionKind::Stream, client, path, generation);
         let session = Arc::new(session);
         shard.insert((network, id), Arc::clone(&session));
-        Some(Seat::new(session, Arc::clone(self)))
+        Some(session)
     }
 
     fn next_id(&self) -> SessionId {
@@ -244,9 +245,17 @@ impl Sessions {
         Some(self.timer.as_ref()?.sleep(time))
     }
 
+    pub(super) const fn has_timer(&self) -> bool {
+        self.timer.is_some()
+    }
+
+    /// Bytes that nobody can guess, by which the answers to a session's pings are known.
+    pub(super) fn tag(&self, session: &Session) -> [u8; 8] {
+        self.by.hash_one(("ping", session.id)).to_be_bytes()
+    }
+
     /// Tells of a session that ends for `ending`, or would.
     pub(super) fn tell(&self, session: &Session, ending: &Ending, mode: Mode) {
-        let Some(sink) = &self.sink else { return };
         let event = SessionEvent::new(
             self.clock.now().wall(),
             session.id,
@@ -256,16 +265,20 @@ impl Sessions {
             session.generation,
             ending.clone(),
         );
-        sink.record(&Event::Session(event.with_mode(mode)));
+        self.record(&Event::Session(event.with_mode(mode)));
     }
 
-    /// Tells of a panic over whether a session may go on, which it does.
+    /// Tells of a panic over whether a session, or a message of it, may go on.
     pub(super) fn tell_fault(&self, session: &Session, generation: u64, words: String) {
-        let Some(sink) = &self.sink else { return };
         let (at, client) = (self.clock.now().wall(), session.client);
-        sink.record(&Event::Fault(FaultEvent::new(
-            at, client, generation, words,
-        )));
+        let event = FaultEvent::new(at, client, generation, words);
+        self.record(&Event::Fault(event));
+    }
+
+    pub(super) fn record(&self, event: &Event) {
+        if let Some(sink) = &self.sink {
+            sink.record(event);
+        }
     }
 
     fn shard(&self, client: IpNet) -> MutexGuard<'_, Shard> {

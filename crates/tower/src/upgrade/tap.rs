@@ -62,7 +62,7 @@ impl Tap {
         if let Stage::Promised(real) = stage {
             let session = seat.session();
             match ready!(session.for_both(|cx| Pin::new(real).poll(cx))) {
-                Ok(stream) => *stage = Stage::Open(Watched::new(stream, session)),
+                Ok(stream) => *stage = Stage::Open(Watched::new(stream, seat)),
                 Err(error) => {
                     *stage = Stage::Over;
                     return Poll::Ready(Err(io::Error::other(error)));
@@ -157,7 +157,7 @@ impl Write for Tap {
         }
         tap.seat.session().writer.register(cx.waker());
         match ready!(tap.poll_open())? {
-            Some((watched, _)) => watched.poll_shutdown(cx),
+            Some((watched, seat)) => watched.poll_shutdown(cx, seat),
             None => Poll::Ready(Ok(())),
         }
     }

@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
 use gabion_core::{
-    ClientRules, Denial, Facts, Heed as _, Inspect, Mode, RuleId, Snapshot, Terms, Trace, Verdict,
+    ClientRules, Denial, Facts, Heed as _, Inspect, Mode, Routes, RuleId, Snapshot, Terms, Trace,
+    Verdict,
 };
 use gabion_testkit::{HeadOf, client_at};
 use http::StatusCode;
@@ -36,24 +37,24 @@ fn sessions() -> Sessions {
     Sessions::new(Arc::new(SystemClock::new()))
 }
 
-fn policy(mode: Mode) -> Arc<Snapshot> {
-    Arc::new(Snapshot::new(
-        ClientRules::default(),
-        Arc::new(Closed(mode)),
-    ))
+fn policy(mode: Mode) -> Snapshot {
+    Snapshot::new(ClientRules::default(), Arc::new(Closed(mode)))
+}
+
+fn keeper(sessions: Sessions, policy: &Snapshot) -> Arc<Keeper> {
+    let (policy, clock) = (Arc::new(policy.clone()), Arc::new(SystemClock::new()));
+    Arc::new(Keeper::new(sessions, policy, clock, Truce::default()))
 }
 
 #[test]
 fn session_that_an_inspector_refuses_is_ended_unless_it_observes() {
     for mode in [Mode::Enforce, Mode::Observe] {
         let policy = policy(mode);
-        let clock = Arc::new(SystemClock::new());
-        let keeper = Keeper::new(sessions(), policy.clone(), clock, Truce::default());
+        let keeper = keeper(sessions(), &policy);
         let open = |path| {
             let head = HeadOf::get(path);
             let facts = head.facts(&policy.client);
-            let sessions = keeper.sessions();
-            sessions.reserve(&facts, 0, None, true).unwrap()
+            keeper.reserve(&facts, &policy, true).unwrap()
         };
         let (closed, other) = (open("/closed"), open("/open"));
         let ended = |session: &Session| session.ending().is_some();
@@ -65,10 +66,11 @@ fn session_that_an_inspector_refuses_is_ended_unless_it_observes() {
 
 #[test]
 fn table_holds_no_more_than_its_capacity() {
-    let sessions = Arc::new(sessions().with_capacity(2));
+    let policy = policy(Mode::Enforce);
+    let keeper = keeper(sessions().with_capacity(2), &policy);
     let open = |client| {
         let head = HeadOf::get("/").from(client);
-        sessions.reserve(&head.facts(&ClientRules::default()), 0, None, true)
+        keeper.reserve(&head.facts(&policy.client), &policy, true)
     };
     let first = open("203.0.113.9").unwrap();
     let _second = open("198.51.100.7").unwrap();
@@ -77,7 +79,7 @@ fn table_holds_no_more_than_its_capacity() {
         assert_eq!(full.status, StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(full.mode, Mode::Enforce);
     }
-    assert_eq!(sessions.len(), 2);
+    assert_eq!(keeper.sessions().len(), 2);
     drop(first);
     assert!(open("192.0.2.1").is_ok());
 }
@@ -94,22 +96,24 @@ fn routes_are_counted_apart() {
         };
         Arc::new(caps)
     };
-    let (chat, feed) = (route(""), route("feed"));
-    let sessions = Arc::new(sessions());
-    let open = |client, terms| {
-        let head = HeadOf::get("/").from(client);
-        let seat = sessions.reserve(&head.facts(&ClientRules::default()), 0, Some(terms), true);
+    let (chat, feed) = ("/", "/feed");
+    let routes = Routes::new(Some(route(""))).with(feed.as_bytes(), route("feed"));
+    let policy = policy(Mode::Enforce).with_routes(routes);
+    let keeper = keeper(sessions(), &policy);
+    let open = |client, path| {
+        let head = HeadOf::get(path).from(client);
+        let seat = keeper.reserve(&head.facts(&policy.client), &policy, true);
         seat.map_err(|denial| denial.cause.rule)
     };
-    let stream = sessions.seat_stream(client_at("203.0.113.9"), "/", 0);
-    let first = open("203.0.113.9", &chat).unwrap();
+    let stream = keeper.seat_stream(client_at("203.0.113.9"), "/", 0);
+    let first = open("203.0.113.9", chat).unwrap();
     let refused = |seat: Result<Seat, RuleId>| seat.err().unwrap();
-    let twice = open("203.0.113.9", &chat);
+    let twice = open("203.0.113.9", chat);
     assert_eq!(refused(twice), Sessions::PER_CLIENT);
-    let _elsewhere = open("203.0.113.9", &feed).unwrap();
-    let _another = open("192.0.2.1", &chat).unwrap();
-    assert_eq!(refused(open("192.0.2.2", &chat)), Sessions::IN_ALL);
+    let _elsewhere = open("203.0.113.9", feed).unwrap();
+    let _another = open("192.0.2.1", chat).unwrap();
+    assert_eq!(refused(open("192.0.2.2", chat)), Sessions::IN_ALL);
     drop(first);
     drop(stream);
-    assert!(open("192.0.2.2", &chat).is_ok());
+    assert!(open("192.0.2.2", chat).is_ok());
 }

@@ -14,7 +14,7 @@ use hyper::{
 };
 
 use super::{
-    Seat, Session,
+    Seat,
     alarm::Alarm,
     closing::Closing,
     incoming::Incoming,
@@ -26,22 +26,20 @@ pub(super) struct Watched {
     pub(super) stream: Upgraded,
     pub(super) outgoing: Outgoing,
     /// What the client sends, where it is held to anything.
-    incoming: Option<Incoming>,
-    alarm: Alarm,
+    pub(super) incoming: Option<Incoming>,
+    pub(super) alarm: Alarm,
     closing: Option<Box<Closing>>,
 }
 
 // === impl Watched ===
 
 impl Watched {
-    pub(super) fn new(stream: Upgraded, session: &Session) -> Self {
+    pub(super) fn new(stream: Upgraded, seat: &Seat) -> Self {
+        let session = seat.session();
         Self {
             stream,
             outgoing: Outgoing::new(session),
-            incoming: session
-                .terms
-                .as_ref()
-                .map(|terms| Incoming::new(terms, session)),
+            incoming: session.terms().map(|terms| Incoming::new(terms, seat)),
             alarm: Alarm::default(),
             closing: None,
         }
@@ -51,7 +49,7 @@ impl Watched {
     pub(super) fn poll_end(&mut self, seat: &Seat) -> Poll<()> {
         let session = seat.session();
         if let Some(time) = session.ends_at()
-            && self.alarm.poll(time, seat).is_ready()
+            && time <= seat.sessions().now()
         {
             session.end(Ending::Restart);
         }
@@ -73,11 +71,15 @@ impl Watched {
         buf: ReadBufCursor<'_>,
         seat: &Seat,
     ) -> Poll<io::Result<()>> {
-        match &mut self.incoming {
-            _ if self.closing.is_some() => Poll::Pending,
+        let polled = match &mut self.incoming {
             Some(incoming) => incoming.poll_read(&mut self.stream, cx, buf, seat),
+            _ if self.closing.is_some() => Poll::Pending,
             None => Pin::new(&mut self.stream).poll_read(cx, buf),
+        };
+        if polled.is_pending() && self.closing.is_none() {
+            self.keep(seat);
         }
+        polled
     }
 
     pub(super) fn poll_write(
@@ -86,12 +88,30 @@ impl Watched {
         bufs: &[IoSlice<'_>],
         seat: &Seat,
     ) -> Poll<io::Result<usize>> {
-        if self.closing.is_none() {
-            let count = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, bufs))?;
-            self.outgoing.follow(bufs, count, seat);
-            return Poll::Ready(Ok(count));
+        if self.closing.is_some() {
+            return self.poll_last_frame(cx, bufs, seat);
         }
-        // The frame at hand may be finished, and no other begun.
+        match self.poll_own(seat)? {
+            Poll::Ready(()) => {}
+            Poll::Pending => return self.stall(seat),
+        }
+        match Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)? {
+            Poll::Ready(count) => {
+                self.outgoing.follow(bufs, count, seat);
+                self.resume(seat);
+                Poll::Ready(Ok(count))
+            }
+            Poll::Pending => self.stall(seat),
+        }
+    }
+
+    /// The frame at hand may be finished, and no other begun.
+    fn poll_last_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+        seat: &Seat,
+    ) -> Poll<io::Result<usize>> {
         let Place::Inside(missing) = self.outgoing.place() else {
             return Poll::Pending;
         };
@@ -110,12 +130,22 @@ impl Watched {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
-    pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(super) fn poll_shutdown(
+        &mut self,
+        cx: &mut Context<'_>,
+        seat: &Seat,
+    ) -> Poll<io::Result<()>> {
         if self.closing.is_some() {
             return Poll::Pending;
         }
+        ready!(self.poll_own(seat))?;
         self.outgoing.end();
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    /// Sends what is left of a frame of ours.
+    pub(super) fn poll_own(&mut self, seat: &Seat) -> Poll<io::Result<()>> {
+        self.outgoing.poll_own(&mut self.stream, seat)
     }
 
     /// Reads what the client sends and lets it fall; ready when it sends no more.

@@ -1,0 +1,124 @@
+//! What the client sends, held to the terms of its policy.
+
+mod limits;
+mod queue;
+mod reading;
+
+use std::{
+    io,
+    mem::MaybeUninit,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use gabion_core::Terms;
+use gabion_frames::{Due, encode::ControlFrame};
+use hyper::{
+    rt::{Read as _, ReadBuf, ReadBufCursor},
+    upgrade::Upgraded,
+};
+use queue::{Queue, Way};
+use reading::Reading;
+
+use super::Seat;
+
+/// Gives the service what may pass.
+pub(super) struct Incoming {
+    reading: Reading,
+    queue: Queue,
+}
+
+/// How much is read at once. It lies on the stack, so that a session that waits holds no buffer.
+const AT_ONCE: usize = 8192;
+
+impl Incoming {
+    pub(super) fn new(terms: &Terms, seat: &Seat) -> Self {
+        Self {
+            reading: Reading::new(terms, seat),
+            queue: Queue::default(),
+        }
+    }
+
+    /// Nothing more is read once the session is to end, and what has passed by then is handed out.
+    pub(super) fn poll_read(
+        &mut self,
+        stream: &mut Upgraded,
+        cx: &mut Context<'_>,
+        mut buf: ReadBufCursor<'_>,
+        seat: &Seat,
+    ) -> Poll<io::Result<()>> {
+        if !self.queue.is_empty() {
+            self.queue.pour(&mut buf);
+            return Poll::Ready(Ok(()));
+        }
+        while seat.session().ending().is_none() {
+            let mut space = [MaybeUninit::uninit(); AT_ONCE];
+            let most = AT_ONCE.min(buf.remaining());
+            let mut read = ReadBuf::uninit(&mut space[..most]);
+            ready!(Pin::new(&mut *stream).poll_read(cx, read.unfilled()))?;
+            if read.filled().is_empty() {
+                if most > 0 {
+                    self.end();
+                }
+                return Poll::Ready(Ok(()));
+            }
+            let mut way = Way::new(Some(&mut buf), &mut self.queue);
+            self.reading.watch(read.filled(), &mut way, seat);
+            if way.is_used() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Looks whether something has come that the service has not asked for.
+    pub(super) fn look(&mut self, stream: &mut Upgraded, now: Duration, seat: &Seat) {
+        if !self.queue.is_empty() {
+            // It is the service that waits.
+            return self.reading.heard(now);
+        }
+        let mut space = [MaybeUninit::uninit(); AT_ONCE];
+        let mut read = ReadBuf::uninit(&mut space);
+        let polled = seat
+            .session()
+            .for_both(|cx| Pin::new(stream).poll_read(cx, read.unfilled()));
+        match polled {
+            Poll::Pending => {}
+            Poll::Ready(Ok(())) if !read.filled().is_empty() => {
+                let mut way = Way::new(None, &mut self.queue);
+                self.reading.watch(read.filled(), &mut way, seat);
+                seat.session().reader.wake();
+            }
+            Poll::Ready(_) => self.end(),
+        }
+    }
+
+    /// The client has ended, or the service has, so that there is nobody to keep the socket open for.
+    pub(super) const fn end(&mut self) {
+        self.reading.stop();
+    }
+
+    /// What is to be done to keep the socket open.
+    pub(super) fn due(&self, now: Duration) -> Option<Due> {
+        self.reading.due(now)
+    }
+
+    /// The ping that is due, now sent.
+    pub(super) fn ping(&mut self) -> Option<ControlFrame> {
+        self.reading.ping()
+    }
+
+    /// The client is there, by another sign than what it sends.
+    pub(super) fn heard(&mut self, now: Duration) {
+        self.reading.heard(now);
+    }
+
+    /// When the message at hand must be whole. Finds out one that is not.
+    pub(super) fn deadline(&mut self, now: Duration, seat: &Seat) -> Option<Duration> {
+        if self.reading.deadline()? <= now {
+            self.reading.overdue(now, seat);
+        }
+        self.reading.deadline()
+    }
+}

@@ -1,0 +1,193 @@
+//! Reading along with a client, and judging what it says.
+
+use std::{mem, sync::Arc, time::Duration};
+
+use gabion_core::{Ending, Mode, Reads, RuleId, Terms};
+use gabion_frames::{
+    Depth, Due, KeepAlive, Kind, MessageKind, Observer, Opcode, Role, Seen, Violation,
+    encode::ControlFrame,
+};
+
+use super::{limits, queue::Way};
+use crate::upgrade::Seat;
+
+/// Lets pass what keeps to the terms, as it came; what is to be judged, once it was.
+pub(super) struct Reading {
+    observer: Observer,
+    mode: Mode,
+    /// Whether messages wait until they are judged.
+    holds: bool,
+    /// What was found and not acted upon. What came after it could not be read.
+    blind: Option<Box<Ending>>,
+    /// The message that waits, as it came: no longer than a message may be.
+    held: Vec<u8>,
+    /// A pong as far as it has come; it may be an answer to us.
+    pong: Vec<u8>,
+    alive: Option<KeepAlive>,
+}
+
+impl Reading {
+    pub(super) fn new(terms: &Terms, seat: &Seat) -> Self {
+        let session = seat.session();
+        let depth = match session.reads() {
+            Reads::Nothing => Depth::Headers,
+            Reads::Text => Depth::Text,
+            Reads::All => Depth::Messages,
+        };
+        let holds = terms.holds && depth != Depth::Headers;
+        let limits = if holds && terms.mode == Mode::Observe {
+            limits::of_reading(terms)
+        } else {
+            limits::of(terms, session.client.exempt().is_some())
+        };
+        let unread = depth != Depth::Headers && session.granted().is_none();
+        Self {
+            observer: Observer::new(Role::Client, Arc::new(limits), session.negotiated(), depth),
+            mode: if holds { Mode::Enforce } else { terms.mode },
+            holds,
+            blind: unread.then(|| Box::new(Ending::Unjudged("it was not ended for that"))),
+            held: Vec::new(),
+            pong: Vec::new(),
+            alive: seat.keep_alive().filter(|_| !unread),
+        }
+    }
+
+    /// Looks at what has come.
+    pub(super) fn watch(&mut self, bytes: &[u8], way: &mut Way<'_, '_>, seat: &Seat) {
+        let now = seat.sessions().now();
+        if let Some(alive) = &mut self.alive {
+            alive.heard(now);
+        }
+        let mut rest = bytes;
+        while self.blind.is_none() {
+            let step = self.step(&mut rest, now, way, seat);
+            if !step.unwrap_or_else(|violation| self.goes_on_after(violation, seat)) {
+                return;
+            }
+        }
+        if self.may_be_blind(seat) {
+            way.pass(&mem::take(&mut self.held));
+            way.pass(&mem::take(&mut self.pong));
+            way.pass(rest);
+        }
+    }
+
+    /// Takes a step into `rest`. Whether there may be another.
+    fn step(
+        &mut self,
+        rest: &mut &[u8],
+        now: Duration,
+        way: &mut Way<'_, '_>,
+        seat: &Seat,
+    ) -> Result<bool, Violation> {
+        let keeps_pongs = self.keeps_pongs();
+        let Some(step) = self.observer.watch(rest, now)? else {
+            return Ok(false);
+        };
+        match step.seen {
+            Some(Seen::Message {
+                kind,
+                payload,
+                offset,
+            }) => {
+                let is_text = kind == MessageKind::Text;
+                let (keeper, session) = (seat.keeper(), seat.session());
+                let held = mem::take(&mut self.held);
+                if !keeper.passes(session, is_text, payload, offset) {
+                    return Ok(false);
+                }
+                way.pass(&held);
+                way.pass(step.bytes);
+            }
+            Some(Seen::Pong(payload)) => {
+                let began = mem::take(&mut self.pong);
+                if !self.alive.is_some_and(|alive| alive.is_ours(payload)) {
+                    way.pass(&began);
+                    way.pass(step.bytes);
+                }
+            }
+            Some(Seen::Close { .. }) => {
+                self.alive = None;
+                way.pass(step.bytes);
+            }
+            _ if step.hold && self.holds => self.held.extend_from_slice(step.bytes),
+            _ if step.opcode == Opcode::Pong && keeps_pongs => {
+                self.pong.extend_from_slice(step.bytes);
+            }
+            _ => way.pass(step.bytes),
+        }
+        Ok(true)
+    }
+
+    /// Whether a pong may be an answer to us, or began when it might have been.
+    const fn keeps_pongs(&self) -> bool {
+        self.alive.is_some() || !self.pong.is_empty()
+    }
+
+    /// Whether the session goes on after this, unread.
+    fn goes_on_after(&mut self, violation: Violation, seat: &Seat) -> bool {
+        // The socket is ending by itself.
+        if violation.kind() == Kind::AfterClose {
+            return false;
+        }
+        let ending = Ending::Broke {
+            rule: RuleId::builtin(violation.kind().id()),
+            code: violation.code().value(),
+            offset: violation.offset(),
+        };
+        let ends = seat.keeper().end(seat.session(), ending.clone(), self.mode);
+        if !ends {
+            self.blind = Some(Box::new(ending));
+            // The answer would not be known.
+            self.alive = None;
+        }
+        !ends
+    }
+
+    /// Whether what was found still need not be acted upon: a truce that it was found in may be over.
+    fn may_be_blind(&self, seat: &Seat) -> bool {
+        let Some(ending) = self.blind.as_ref().filter(|_| self.holds) else {
+            return true;
+        };
+        let observes = seat.keeper().in_truce();
+        if !observes {
+            seat.session().end((**ending).clone());
+        }
+        observes
+    }
+
+    /// When the message at hand must be whole.
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        let deadline = self.observer.deadline().filter(|_| self.blind.is_none())?;
+        Some(deadline.saturating_add(Duration::from_nanos(1)))
+    }
+
+    /// Finds out a message that does not come to its end.
+    pub(super) fn overdue(&mut self, now: Duration, seat: &Seat) {
+        if let Err(violation) = self.observer.overdue(now) {
+            self.goes_on_after(violation, seat);
+        }
+    }
+
+    /// What is to be done to keep the socket open; nothing where it is not ours to do.
+    pub(super) fn due(&self, now: Duration) -> Option<Due> {
+        self.alive.map(|alive| alive.due(now))
+    }
+
+    /// The ping that is due, now sent.
+    pub(super) fn ping(&mut self) -> Option<ControlFrame> {
+        self.alive.as_mut().map(|alive| alive.ping(None))
+    }
+
+    /// The client is there, by another sign than what it sends.
+    pub(super) fn heard(&mut self, now: Duration) {
+        if let Some(alive) = &mut self.alive {
+            alive.heard(now);
+        }
+    }
+
+    /// Pings no more.
+    pub(super) const fn stop(&mut self) {
+        self.alive = None;
+    }
+}
