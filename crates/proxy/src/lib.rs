@@ -48,6 +48,8 @@ mod upstream;
 
 pub use forbidden::ForbiddenAddress;
 pub use forward::{Proxy, ProxyBody, ProxyFuture, ProxyOptions, RequestError, UpstreamError};
-pub use serve::{Drained, HttpService, Protocols, ServeOptions, Workers, listen, serve, workers};
+pub use serve::{
+    Connections, Drained, HttpService, Protocols, ServeOptions, Workers, listen, serve, workers,
+};
 pub use tunnels::Tunnels;
 pub use upstream::{Upstream, UpstreamParseError};

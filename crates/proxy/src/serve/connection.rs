@@ -1,14 +1,23 @@
 //! One accepted connection.
 
-use std::{error::Error, fmt, pin::Pin, pin::pin, sync::Arc, time::Duration};
+use std::{
+    error::Error,
+    fmt,
+    future::pending,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
 use gabion_core::{Framing, PeerAddr};
 use http::{Request, Response, Version};
 use http_body::Body;
-use hyper::{body::Incoming, server::conn::http1};
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+};
 use hyper_util::{
     rt::TokioIo,
-    server::conn::auto,
     service::{TowerToHyperService, TowerToHyperServiceFuture},
 };
 use tokio::{net::TcpStream, select, time::timeout};
@@ -16,8 +25,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::{
+    Connections,
+    connections::Place,
     framing::{Followed, Notes},
     leave::{Leave, Leaving},
+    opening::{Opening, refuse_tls},
     options::{ServeOptions, Wire},
 };
 
@@ -42,7 +54,14 @@ pub trait HttpService:
 pub(super) struct Rules {
     wire: Arc<Wire>,
     patience: Duration,
+    connections: Option<Arc<Connections>>,
     stopping: CancellationToken,
+}
+
+/// Why a connection may be served any longer.
+struct Stay<'r> {
+    stopping: &'r CancellationToken,
+    place: Option<Place>,
 }
 
 /// A service that says whose each request is and how it was framed, and that ends a connection whose
@@ -73,6 +92,7 @@ impl Rules {
         Self {
             wire: Arc::new(Wire::new(options)),
             patience: options.header_timeout,
+            connections: options.connections.clone(),
             stopping: CancellationToken::new(),
         }
     }
@@ -83,39 +103,65 @@ impl Rules {
     }
 
     /// Serves one connection to its end, or to its upgrade.
-    pub(super) async fn drive<S: HttpService>(self, socket: TcpStream, peer: PeerAddr, service: S) {
-        // hyper holds a connection that never spoke for one at work, and does not time it where it
-        // has yet to find out its version. A peek, since tokio may call a socket readable early.
-        let mut first = [0];
-        let spoken = select! {
-            () = self.stopping.cancelled() => return,
-            spoken = timeout(self.patience, socket.peek(&mut first)) => spoken,
+    pub(super) async fn drive<S: HttpService>(
+        self,
+        mut socket: TcpStream,
+        peer: PeerAddr,
+        service: S,
+    ) {
+        let known = self.connections.as_ref();
+        let stay = Stay {
+            stopping: &self.stopping,
+            place: known.and_then(|connections| connections.enter(peer)),
         };
-        if !matches!(spoken, Ok(Ok(1))) {
+        // hyper does not time a connection before it has found out its version.
+        let opening = Opening::read(&mut socket, self.wire.http2.is_some());
+        let opening = select! {
+            () = stay.is_over() => return,
+            opening = timeout(self.patience, opening) => opening,
+        };
+        let Ok(Ok(Some(opening))) = opening else {
             return;
-        }
+        };
+        let (first, http2) = match opening {
+            Opening::Http1(first) => (first, None),
+            Opening::Http2(first) => (first, self.wire.http2.as_ref()),
+            // In a box, or each connection would have room for it.
+            Opening::Tls => return Box::pin(refuse_tls(socket)).await,
+        };
         let notes = Arc::<Notes>::default();
-        let io = TokioIo::new(Followed::new(socket, Arc::clone(&notes)));
+        let io = TokioIo::new(Followed::new(first, socket, Arc::clone(&notes)));
         let service = WithPeer {
             service: TowerToHyperService::new(service),
             peer,
             notes,
         };
-        match &*self.wire {
-            Wire::Http1(builder) => {
-                let connection = builder.serve_connection(io, service).with_upgrades();
-                self.finish(connection, http1::UpgradeableConnection::graceful_shutdown)
-                    .await;
-            }
-            Wire::Either(builder) => {
-                let connection = builder.serve_connection_with_upgrades(io, service);
-                self.finish(connection, auto::UpgradeableConnection::graceful_shutdown)
-                    .await;
-            }
+        if let Some(http2) = http2 {
+            let connection = http2.serve_connection(io, service);
+            stay.serve(connection, http2::Connection::graceful_shutdown)
+                .await;
+        } else {
+            let connection = self.wire.http1.serve_connection(io, service);
+            let connection = connection.with_upgrades();
+            stay.serve(connection, http1::UpgradeableConnection::graceful_shutdown)
+                .await;
+        }
+    }
+}
+
+// === impl Stay ===
+
+impl Stay<'_> {
+    /// Ready once the connection should end after what it is at.
+    async fn is_over(&self) {
+        select! {
+            () = self.stopping.cancelled() => {}
+            () = or_never(self.place.as_ref().map(Place::refused)) => {}
         }
     }
 
-    async fn finish<C, E>(&self, connection: C, shut_down: fn(Pin<&mut C>))
+    /// Serves until `connection` ends; from when its stay is over no longer than it must.
+    async fn serve<C, E>(&self, connection: C, shut_down: fn(Pin<&mut C>))
     where
         C: Future<Output = Result<(), E>>,
         E: fmt::Display,
@@ -123,14 +169,24 @@ impl Rules {
         let mut connection = pin!(connection);
         let ended = select! {
             ended = connection.as_mut() => ended,
-            () = self.stopping.cancelled() => {
+            () = self.is_over() => {
                 shut_down(connection.as_mut());
-                connection.await
+                select! {
+                    ended = connection => ended,
+                    () = or_never(self.place.as_ref().map(Place::lingered)) => Ok(()),
+                }
             }
         };
         if let Err(error) = ended {
             debug!(target: "gabion::proxy", %error, "connection broke off");
         }
+    }
+}
+
+async fn or_never(future: Option<impl Future<Output = ()>>) {
+    match future {
+        Some(future) => future.await,
+        None => pending().await,
     }
 }
 

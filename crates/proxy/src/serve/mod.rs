@@ -8,14 +8,17 @@
 
 mod accept;
 mod connection;
+mod connections;
 mod framing;
 mod leave;
 mod listen;
+mod opening;
 mod options;
 mod workers;
 
 pub use accept::{Drained, serve};
 pub use connection::HttpService;
+pub use connections::Connections;
 pub(crate) use listen::KEEP_ALIVE_PROBES;
 pub use listen::listen;
 pub use options::{Protocols, ServeOptions};

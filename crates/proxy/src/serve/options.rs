@@ -1,12 +1,11 @@
 //! What a connection may do.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use hyper::server::conn::http1;
-use hyper_util::{
-    rt::{TokioExecutor, TokioTimer},
-    server::conn::auto,
-};
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use super::Connections;
 
 /// More headers than this are answered 431.
 const MAX_HEADERS: usize = 100;
@@ -29,6 +28,7 @@ const HTTP2_PING: Duration = Duration::from_secs(20);
 pub struct ServeOptions {
     pub(super) protocols: Protocols,
     pub(super) header_timeout: Duration,
+    pub(super) connections: Option<Arc<Connections>>,
 }
 
 /// What a connection may speak.
@@ -43,11 +43,11 @@ pub enum Protocols {
     Http1AndPriorKnowledge,
 }
 
-/// A builder of connections for either.
+/// Builders of connections.
 #[derive(Debug)]
-pub(super) enum Wire {
-    Http1(http1::Builder),
-    Either(auto::Builder<TokioExecutor>),
+pub(super) struct Wire {
+    pub(super) http1: http1::Builder,
+    pub(super) http2: Option<http2::Builder<TokioExecutor>>,
 }
 
 // === impl ServeOptions ===
@@ -57,6 +57,7 @@ impl Default for ServeOptions {
         Self {
             protocols: Protocols::default(),
             header_timeout: Duration::from_secs(75),
+            connections: None,
         }
     }
 }
@@ -67,7 +68,17 @@ impl ServeOptions {
         Self { protocols, ..self }
     }
 
-    /// How long a head may take from the end of the last exchange: 75 s by default.
+    /// Has `connections` know each connection, and end those whose peer is refused.
+    pub fn with_connections(self, connections: Arc<Connections>) -> Self {
+        let connections = Some(connections);
+        Self {
+            connections,
+            ..self
+        }
+    }
+
+    /// How long a head may take from the end of the last exchange, and a connection to say what it
+    /// speaks: 75 s by default.
     ///
     /// # Deployment
     ///
@@ -86,14 +97,17 @@ impl ServeOptions {
 
 impl Wire {
     pub(super) fn new(options: &ServeOptions) -> Self {
-        match options.protocols {
-            Protocols::Http1 => Self::Http1(http1_only(options)),
-            Protocols::Http1AndPriorKnowledge => Self::Either(either(options)),
+        Self {
+            http1: http1(options),
+            http2: match options.protocols {
+                Protocols::Http1 => None,
+                Protocols::Http1AndPriorKnowledge => Some(http2()),
+            },
         }
     }
 }
 
-fn http1_only(options: &ServeOptions) -> http1::Builder {
+fn http1(options: &ServeOptions) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
@@ -103,16 +117,9 @@ fn http1_only(options: &ServeOptions) -> http1::Builder {
     builder
 }
 
-fn either(options: &ServeOptions) -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+fn http2() -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(options.header_timeout)
-        .max_headers(MAX_HEADERS)
-        .max_buf_size(MAX_BUFFER);
-    builder
-        .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(MAX_HEADER_LIST)

@@ -7,12 +7,14 @@
     reason = "a test fails by panicking"
 )]
 
+mod connections;
 mod drain;
 mod failure;
 mod framing;
 mod http2;
 mod keep_alive;
 mod leave;
+mod opening;
 mod request;
 mod stream;
 mod support;

@@ -18,7 +18,7 @@ use hyper::{body::Incoming, client::conn::http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::oneshot,
     task::JoinHandle,
     time::timeout,
@@ -102,6 +102,15 @@ impl Wire {
 
     pub(crate) async fn connect(addr: SocketAddr) -> Self {
         Self::new(TcpStream::connect(addr).await.unwrap())
+    }
+
+    /// Connects from this address of the loopback network.
+    pub(crate) async fn connect_from(from: &str, addr: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket
+            .bind(SocketAddr::new(from.parse().unwrap(), 0))
+            .unwrap();
+        Self::new(socket.connect(addr).await.unwrap())
     }
 
     pub(crate) fn into_stream(self) -> TcpStream {
@@ -298,8 +307,12 @@ impl Front {
 
     /// Speaks HTTP/2 from the start.
     pub(crate) async fn connect_http2(&self) -> http2::SendRequest<BoxBody<Bytes, io::Error>> {
-        let stream = TcpStream::connect(self.addr).await.unwrap();
-        let io = TokioIo::new(stream);
+        Self::speak_http2(self.connect().await).await
+    }
+
+    /// Speaks HTTP/2 over a fresh connection.
+    pub(crate) async fn speak_http2(wire: Wire) -> http2::SendRequest<BoxBody<Bytes, io::Error>> {
+        let io = TokioIo::new(wire.into_stream());
         let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
         tokio::spawn(connection);
         sender

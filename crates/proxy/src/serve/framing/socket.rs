@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, IoSlice},
+    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -14,6 +15,8 @@ use super::{Follower, Notes};
 /// A socket, and the follower of what is read from it.
 #[derive(Debug)]
 pub(in crate::serve) struct Followed<S> {
+    /// What was read of the socket before.
+    first: Vec<u8>,
     socket: S,
     follower: Follower,
 }
@@ -21,9 +24,13 @@ pub(in crate::serve) struct Followed<S> {
 // === impl Followed ===
 
 impl<S> Followed<S> {
-    pub(in crate::serve) fn new(socket: S, notes: Arc<Notes>) -> Self {
+    pub(in crate::serve) fn new(first: Vec<u8>, socket: S, notes: Arc<Notes>) -> Self {
         let follower = Follower::new(notes);
-        Self { socket, follower }
+        Self {
+            first,
+            socket,
+            follower,
+        }
     }
 }
 
@@ -34,7 +41,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Followed<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        ready!(Pin::new(&mut self.socket).poll_read(cx, buf))?;
+        if self.first.is_empty() {
+            ready!(Pin::new(&mut self.socket).poll_read(cx, buf))?;
+        } else {
+            let mut now = mem::take(&mut self.first);
+            self.first = now.split_off(now.len().min(buf.remaining()));
+            buf.put_slice(&now);
+        }
         self.follower.see(&buf.filled()[before..]);
         Poll::Ready(Ok(()))
     }

@@ -30,7 +30,7 @@ fn serve(pieces: &[&[u8]]) -> Served {
         let asked = Mutex::new(Vec::new());
         let (client, server) = tokio::io::duplex(1 << 20);
         let notes = Arc::<Notes>::default();
-        let io = TokioIo::new(Followed::new(server, Arc::clone(&notes)));
+        let io = TokioIo::new(Followed::new(Vec::new(), server, Arc::clone(&notes)));
         let service = service_fn(|request: Request<Incoming>| {
             let framing = notes.take();
             asked.lock().unwrap().push((request.uri().clone(), framing));

@@ -1,0 +1,105 @@
+//! The first bytes of a connection: what is not HTTP is told so, and what does not come is not waited
+//! for.
+
+use std::time::Duration;
+
+use gabion_testkit::{rows, unescape};
+
+use crate::support::{Backend, Front, Setup};
+
+const SHORT: Duration = Duration::from_millis(200);
+const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+
+#[tokio::test]
+async fn first_bytes_say_what_a_client_speaks() {
+    for row in rows(include_str!("../../testdata/opening.tsv")) {
+        let [first, expected] = row[..] else {
+            unreachable!("the table has two columns")
+        };
+        for setup in [Setup::default(), Setup::with_http2()] {
+            let front = setup.before("http://127.0.0.1:1");
+            let mut client = front.connect().await;
+            client.send_bytes(&unescape(first)).await;
+            client.half_close().await;
+            let answer = client.end().await;
+            let words =
+                answer.contains("W13: TLS came to a port that speaks plain http:// and ws://");
+            assert_eq!(words, expected == "tls", "{first}: {answer}");
+            if words {
+                assert!(
+                    answer.starts_with("HTTP/1.1 400 Bad Request\r\n"),
+                    "{answer}"
+                );
+                assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn answer_to_a_long_tls_hello_arrives() {
+    let front = Setup::default().before("http://127.0.0.1:1");
+    let mut client = front.connect().await;
+    let mut hello = b"\x16\x03\x01".to_vec();
+    hello.resize(1800, 0);
+    client.send_bytes(&hello).await;
+    client.half_close().await;
+    assert!(client.end().await.contains("W13"));
+}
+
+#[tokio::test]
+async fn opening_in_pieces_is_understood() {
+    let backend = Backend::bind().await;
+    for setup in [Setup::default(), Setup::with_http2()] {
+        let front = setup.before(&backend.url());
+        let mut client = front.connect().await;
+        for piece in ["G", "ET", " / HTTP/1.1\r\nHost: a\r\n\r\n"] {
+            client.send(piece).await;
+            client.quiet(SHORT / 10).await;
+        }
+        drop(backend.answer(OK).await);
+        client.until("ok").await;
+        // A method that begins like the preface is none.
+        client = front.connect().await;
+        for piece in ["P", "UT / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"] {
+            client.send(piece).await;
+            client.quiet(SHORT / 10).await;
+        }
+        let (_, head) = backend.answer(OK).await;
+        assert!(head.starts_with("PUT / "), "{head}");
+        client.until("ok").await;
+    }
+}
+
+#[tokio::test]
+async fn half_an_opening_is_closed_in_time() {
+    for half in [
+        "",
+        "P",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r",
+        "\x16",
+        "\x16\x03",
+    ] {
+        let setup = Setup::with_http2();
+        let setup = Setup {
+            serve: setup.serve.with_header_timeout(SHORT),
+            ..setup
+        };
+        let front = setup.before("http://127.0.0.1:1");
+        let mut client = front.connect().await;
+        client.send(half).await;
+        assert_eq!(client.end().await, "", "{half:?}");
+    }
+}
+
+#[tokio::test]
+async fn connection_is_open_for_as_long_as_it_may_be_silent() {
+    let backend = Backend::bind().await;
+    let front = Front::before(&backend);
+    let mut client = front.connect().await;
+    client.quiet(SHORT * 2).await;
+    client.send(GET).await;
+    drop(backend.answer(OK).await);
+    client.until("ok").await;
+}
