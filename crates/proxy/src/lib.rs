@@ -42,6 +42,7 @@
 mod forbidden;
 mod forward;
 mod serve;
+mod told;
 mod tunnel;
 mod tunnels;
 mod upstream;

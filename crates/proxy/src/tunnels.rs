@@ -2,6 +2,10 @@
 
 use std::{
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
 };
 
@@ -16,7 +20,10 @@ use tokio_util::{
 /// A clone is another handle on the same count: the proxy opens tunnels, and the accept loop waits
 /// for them when it drains.
 #[derive(Clone, Debug, Default)]
-pub struct Tunnels(Tasks);
+pub struct Tunnels {
+    tasks: Tasks,
+    closed: Arc<AtomicBool>,
+}
 
 pin_project! {
     /// A task that may be cut. A type of its own, since an `async` block would hold the task twice.
@@ -40,11 +47,20 @@ pub(crate) struct Tasks {
 impl Tunnels {
     /// How many are open.
     pub fn open(&self) -> usize {
-        self.0.len()
+        self.tasks.len()
     }
 
-    pub(crate) fn tasks(&self) -> &Tasks {
-        &self.0
+    pub(crate) const fn tasks(&self) -> &Tasks {
+        &self.tasks
+    }
+
+    /// Opens none from now on: the accept loop drains.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn are_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
     }
 }
 

@@ -2,11 +2,14 @@
 
 use std::{error::Error, fmt, io, time::Duration};
 
-use gabion_core::{Escaped, Evidence};
-use http::{Response, StatusCode, header::CONTENT_TYPE};
+use gabion_core::{Diagnosis, Escaped, Evidence};
+use http::{
+    HeaderValue, Response, StatusCode,
+    header::{CONTENT_TYPE, RETRY_AFTER},
+};
 use hyper_util::client::legacy;
 
-use super::body::ProxyBody;
+use super::{body::ProxyBody, connector::is_only_http2};
 use crate::forbidden::ForbiddenAddress;
 
 type Source = Box<dyn Error + Send + Sync>;
@@ -21,6 +24,9 @@ pub enum RequestError {
     /// Its body did not go on.
     #[error("the request's body did not go on within {} s", .0.as_secs())]
     BodyStalled(Duration),
+    /// It asks for a WebSocket, and the server is about to stop.
+    #[error("no WebSocket is opened any more: the server restarts")]
+    Draining,
     /// It asks for a WebSocket and has a body.
     #[error("a WebSocket handshake has no body")]
     HandshakeBody,
@@ -63,9 +69,12 @@ pub enum UpstreamError {
     /// Its name leads to no address but some that are never an upstream's.
     #[error("the server behind is where no upstream may be")]
     Forbidden(#[source] ForbiddenAddress),
-    /// It answered a WebSocket handshake with success that opens no WebSocket.
+    /// It answered a WebSocket handshake with success that opens no WebSocket, and what that means.
     #[error("the server behind answered a WebSocket handshake with {0}")]
-    NotSwitched(StatusCode),
+    NotSwitched(StatusCode, Diagnosis),
+    /// It speaks HTTP/2 only.
+    #[error("the server behind speaks HTTP/2 only, and was asked in HTTP/1.1")]
+    OnlyHttp2(#[source] Source),
     /// It did not begin to answer in time.
     #[error("the server behind did not begin to answer within {} s", .0.as_secs_f32())]
     Silent(Duration),
@@ -113,6 +122,7 @@ impl RequestError {
             | Self::ManyHosts
             | Self::NoPath => StatusCode::BAD_REQUEST,
             Self::BodyStalled(_) => StatusCode::REQUEST_TIMEOUT,
+            Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
             Self::NoPeer | Self::NoRandom(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Protocol(_) | Self::Tunnel => StatusCode::NOT_IMPLEMENTED,
         }
@@ -129,7 +139,8 @@ impl UpstreamError {
             Self::Broken(_)
             | Self::Connect(_)
             | Self::Forbidden(_)
-            | Self::NotSwitched(_)
+            | Self::NotSwitched(..)
+            | Self::OnlyHttp2(_)
             | Self::Unasked
             | Self::WrongAccept
             | Self::WrongConnection
@@ -143,6 +154,26 @@ impl UpstreamError {
 // === impl Failure ===
 
 impl Failure {
+    /// Why no WebSocket opens, where one was asked for.
+    pub(super) const fn diagnosis(&self) -> Option<Diagnosis> {
+        Some(match self {
+            Self::Request(RequestError::Draining) => Diagnosis::Drained,
+            Self::Request(RequestError::HandshakeBody | RequestError::HandshakeKey) => {
+                Diagnosis::BadHandshake
+            }
+            Self::Upstream(UpstreamError::NotSwitched(_, diagnosis)) => *diagnosis,
+            Self::Upstream(UpstreamError::OnlyHttp2(_)) => Diagnosis::OnlyHttp2,
+            Self::Upstream(
+                UpstreamError::WrongAccept
+                | UpstreamError::WrongConnection
+                | UpstreamError::WrongExtension(_)
+                | UpstreamError::WrongProtocol
+                | UpstreamError::WrongSubprotocol(_),
+            ) => Diagnosis::WrongSwitch,
+            _ => return None,
+        })
+    }
+
     fn status(&self) -> StatusCode {
         match self {
             Self::Request(error) => error.status(),
@@ -150,13 +181,22 @@ impl Failure {
         }
     }
 
-    /// The answer: the status and the reason in words, without what lies beneath it.
+    /// The answer: the status and the reason in words, without what lies beneath it, and the
+    /// diagnosis.
     pub(super) fn answer(&self) -> Response<ProxyBody> {
         let status = self.status();
-        let mut response = Response::new(ProxyBody::words(format!("{status}: {self}\n")));
+        let mut words = format!("{status}: {self}\n");
+        if let Some(diagnosis) = self.diagnosis() {
+            words = format!("{words}{diagnosis}\n");
+        }
+        let mut response = Response::new(ProxyBody::words(words));
         *response.status_mut() = status;
-        let plain = http::HeaderValue::from_static("text/plain; charset=utf-8");
-        response.headers_mut().insert(CONTENT_TYPE, plain);
+        let headers = response.headers_mut();
+        let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+        headers.insert(CONTENT_TYPE, plain);
+        if let Self::Request(RequestError::Draining) = self {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
         response
     }
 
@@ -171,6 +211,8 @@ impl From<legacy::Error> for Failure {
         let forbidden = sources(&error).find_map(|source| source.downcast_ref());
         if let Some(forbidden) = forbidden {
             UpstreamError::Forbidden(*forbidden).into()
+        } else if sources(&error).any(is_only_http2) {
+            UpstreamError::OnlyHttp2(error.into()).into()
         } else if error.is_connect() && any_source::<io::Error>(&error, is_timeout) {
             UpstreamError::ConnectTimeout(error.into()).into()
         } else if error.is_connect() {

@@ -10,10 +10,12 @@
 //! does not hand them over.
 
 mod body;
+mod connector;
 mod error;
 mod forwarded;
 mod headers;
 mod offer;
+mod options;
 mod request;
 mod resolve;
 mod service;
@@ -24,4 +26,5 @@ mod websocket;
 pub use body::ProxyBody;
 pub use error::{RequestError, UpstreamError};
 pub(crate) use headers::{lists, tokens};
-pub use service::{Proxy, ProxyFuture, ProxyOptions};
+pub use options::ProxyOptions;
+pub use service::{Proxy, ProxyFuture};

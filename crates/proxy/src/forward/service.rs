@@ -30,16 +30,19 @@ use tracing::warn;
 
 use super::{
     body::ProxyBody,
+    connector::Connector,
     error::{Failure, RequestError, UpstreamError},
     headers::strip_hop,
+    options::ProxyOptions,
     request::readdress,
     resolve::Resolver,
     upload::Upload,
-    websocket::{Answer, Handshake},
+    websocket::{Answer, Handshake, asks, refusal},
 };
 use crate::{
     Tunnels, Upstream,
     serve::KEEP_ALIVE_PROBES,
+    told::{Told, Whose},
     tunnel::{Tunneling, tunnel},
 };
 
@@ -60,19 +63,11 @@ pub struct Proxy(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     upstream: Upstream,
-    client: Client<HttpConnector<Resolver>, Upload>,
+    client: Client<Connector<HttpConnector<Resolver>>, Upload>,
     head_timeout: Duration,
     tunnels: Tunnels,
     tunneling: Arc<Tunneling>,
-}
-
-/// How a [`Proxy`] treats its upstream.
-#[derive(Clone, Debug)]
-pub struct ProxyOptions {
-    connect_timeout: Duration,
-    head_timeout: Duration,
-    pool_idle: Duration,
-    ping: Option<Duration>,
+    told: Told,
 }
 
 /// The future of a [`Proxy`]'s answer.
@@ -84,53 +79,8 @@ struct Asked {
     method: Method,
     uri: Uri,
     peer: Option<PeerAddr>,
-}
-
-// === impl ProxyOptions ===
-
-impl Default for ProxyOptions {
-    fn default() -> Self {
-        Self {
-            connect_timeout: Duration::from_secs(5),
-            head_timeout: Duration::from_mins(1),
-            // Just below the 5 s after which Node and uvicorn close: a request must not be sent
-            // into a connection that is being closed.
-            pool_idle: Duration::from_secs(4),
-            // Less than half of the 60 s after which most hops cut: one ping may be lost.
-            ping: Some(Duration::from_secs(25)),
-        }
-    }
-}
-
-impl ProxyOptions {
-    /// How long the upstream may take to accept a connection: 5 s by default.
-    pub fn with_connect_timeout(self, connect_timeout: Duration) -> Self {
-        Self {
-            connect_timeout,
-            ..self
-        }
-    }
-
-    /// How long an exchange may stand still before the answer begins: 60 s by default, and up to
-    /// twice that after a body that moved. Once the head has come, nothing is timed.
-    pub fn with_head_timeout(self, head_timeout: Duration) -> Self {
-        Self {
-            head_timeout,
-            ..self
-        }
-    }
-
-    /// How long a connection is kept for the next request: 4 s by default. Keep it below the time
-    /// after which the upstream closes.
-    pub fn with_pool_idle(self, pool_idle: Duration) -> Self {
-        Self { pool_idle, ..self }
-    }
-
-    /// How long the upstream of a WebSocket may be silent before it is pinged: 25 s by default; none
-    /// for never. When it answers neither of two pings it is gone.
-    pub fn with_ping(self, ping: Option<Duration>) -> Self {
-        Self { ping, ..self }
-    }
+    /// Whose WebSocket, where it asks for one.
+    socket: Option<Whose>,
 }
 
 // === impl Proxy ===
@@ -145,13 +95,14 @@ impl Proxy {
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(options.pool_idle)
-            .build(connector);
+            .build(Connector::new(connector));
         Self(Arc::new(Inner {
             upstream,
             client,
             head_timeout: options.head_timeout,
             tunnels,
             tunneling: Arc::new(Tunneling::new(options.ping)),
+            told: options.told.clone(),
         }))
     }
 }
@@ -176,7 +127,7 @@ impl Service<Request<Incoming>> for Proxy {
 impl Inner {
     async fn answer(&self, request: Request<Incoming>) -> Response<ProxyBody> {
         let asked = Asked::of(&request);
-        match self.exchange(request).await {
+        match self.exchange(request, &asked).await {
             Ok(response) => response,
             Err(failure) => {
                 let response = failure.answer();
@@ -185,6 +136,9 @@ impl Inner {
                     "{} answered {}: {}; the server behind is {}",
                     asked, response.status().as_u16(), failure.reasons(), self.upstream,
                 );
+                if let (Some(diagnosis), Some(whose)) = (failure.diagnosis(), &asked.socket) {
+                    self.told.tell(diagnosis, whose, failure.to_string());
+                }
                 response
             }
         }
@@ -193,8 +147,12 @@ impl Inner {
     async fn exchange(
         &self,
         mut request: Request<Incoming>,
+        asked: &Asked,
     ) -> Result<Response<ProxyBody>, Failure> {
         let handshake = Handshake::of(&request)?;
+        if handshake.is_some() && self.tunnels.are_closed() {
+            return Err(RequestError::Draining.into());
+        }
         let upgraded = upgrade::on(&mut request);
         let (mut parts, body) = request.into_parts();
         readdress(&mut parts, body.size_hint().exact(), &self.upstream)?;
@@ -203,7 +161,7 @@ impl Inner {
         }
         let response = self.send(Request::from_parts(parts, body)).await?;
         match handshake {
-            Some(handshake) => self.open(&handshake, response, upgraded),
+            Some(handshake) => self.open(&handshake, response, upgraded, asked),
             None if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
                 Err(UpstreamError::Unasked.into())
             }
@@ -238,6 +196,7 @@ impl Inner {
         handshake: &Handshake,
         mut response: Response<Incoming>,
         client: OnUpgrade,
+        asked: &Asked,
     ) -> Result<Response<ProxyBody>, Failure> {
         let upstream = upgrade::on(&mut response);
         let (mut head, body) = response.into_parts();
@@ -251,7 +210,13 @@ impl Inner {
                 self.tunnels.tasks().spawn(opened);
                 ProxyBody::empty()
             }
-            Answer::Refused => body.into(),
+            Answer::Refused => {
+                if let Some(whose) = &asked.socket {
+                    let seen = format!("it answered {}", head.status.as_u16());
+                    self.told.tell(refusal(&head), whose, seen);
+                }
+                body.into()
+            }
         };
         Ok(Response::from_parts(head, body))
     }
@@ -294,6 +259,7 @@ impl Asked {
             method: request.method().clone(),
             uri: request.uri().clone(),
             peer: request.extensions().get().copied(),
+            socket: asks(request).then(|| Whose::of(request)).flatten(),
         }
     }
 }

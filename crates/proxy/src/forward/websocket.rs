@@ -4,9 +4,12 @@
 //! (RFC 8441). The upstream is asked the HTTP/1.1 way in both cases; for HTTP/2 the key is ours.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use gabion_core::Diagnosis;
 use http::{
     HeaderMap, HeaderValue, Method, Request, StatusCode, Version,
-    header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE},
+    header::{
+        CONNECTION, CONTENT_TYPE, LOCATION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE,
+    },
     request, response,
 };
 use http_body::Body;
@@ -51,17 +54,13 @@ impl Handshake {
         if request.method() == Method::CONNECT {
             return Self::of_connect(request).map(Some);
         }
-        let headers = request.headers();
-        let asks = request.method() == Method::GET
-            && request.version() == Version::HTTP_11
-            && lists(headers, &CONNECTION, "upgrade")
-            && lists(headers, &UPGRADE, "websocket");
-        if !asks {
+        if !asks(request) {
             return Ok(None);
         }
         if !request.body().is_end_stream() {
             return Err(RequestError::HandshakeBody);
         }
+        let headers = request.headers();
         let mut keys = headers.get_all(SEC_WEBSOCKET_KEY).iter();
         match (keys.next(), keys.next()) {
             (Some(key), None) => Ok(Some(Self {
@@ -102,7 +101,7 @@ impl Handshake {
             StatusCode::SWITCHING_PROTOCOLS => {}
             // A client that sent CONNECT would take any success for an open tunnel.
             status if status.is_success() && self.asked == Asked::ByConnect => {
-                return Err(UpstreamError::NotSwitched(status));
+                return Err(UpstreamError::NotSwitched(status, refusal(answer)));
             }
             _ => return Ok(Answer::Refused),
         }
@@ -132,6 +131,32 @@ impl Handshake {
                 answer.headers.remove(SEC_WEBSOCKET_ACCEPT);
             }
         }
+    }
+}
+
+/// Whether a request means to open a WebSocket.
+pub(super) fn asks<B>(request: &Request<B>) -> bool {
+    let headers = request.headers();
+    let by_upgrade = request.method() == Method::GET
+        && request.version() == Version::HTTP_11
+        && lists(headers, &CONNECTION, "upgrade")
+        && lists(headers, &UPGRADE, "websocket");
+    by_upgrade || request.method() == Method::CONNECT
+}
+
+/// Why the upstream's answer opens no WebSocket.
+pub(super) fn refusal(answer: &response::Parts) -> Diagnosis {
+    let kind = answer.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let is_page = kind.is_some_and(|kind| {
+        let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default();
+        kind.trim_ascii().eq_ignore_ascii_case(b"text/html")
+    });
+    match answer.status {
+        status if status.is_redirection() && answer.headers.contains_key(LOCATION) => {
+            Diagnosis::Redirected
+        }
+        status if status.is_success() && is_page => Diagnosis::PageInstead,
+        _ => Diagnosis::Refused,
     }
 }
 

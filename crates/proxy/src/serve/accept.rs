@@ -38,7 +38,8 @@ pub struct Drained {
 /// where its head named its length twice, or nobody can say. A connection whose request to leave
 /// HTTP/1 is refused ends with the answer.
 ///
-/// When `stop` has spoken, connections end after the request they are at. Those beyond the time, like
+/// When `stop` has spoken, connections end after the request they are at, and a WebSocket that is
+/// asked for is refused (503). Those beyond the time, like
 /// WebSockets in `tunnels`, are cut; the count of them is returned.
 ///
 /// # Cancellation
@@ -64,6 +65,7 @@ pub async fn serve<S: HttpService>(
         }
     };
     drop(listener);
+    tunnels.close();
     rules.stop();
     drain(&connections, tunnels.tasks(), grace).await
 }

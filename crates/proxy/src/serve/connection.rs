@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use gabion_core::{Framing, PeerAddr};
+use gabion_core::{Diagnosis, Framing, PeerAddr};
 use http::{Request, Response, Version};
 use http_body::Body;
 use hyper::{
@@ -32,6 +32,7 @@ use super::{
     opening::{Opening, refuse_tls},
     options::{ServeOptions, Wire},
 };
+use crate::told::{Told, Whose};
 
 /// A tower service that a connection can be served with: every cloneable one whose future, error
 /// and body can be sent between threads. Not to be implemented otherwise.
@@ -55,6 +56,7 @@ pub(super) struct Rules {
     wire: Arc<Wire>,
     patience: Duration,
     connections: Option<Arc<Connections>>,
+    told: Told,
     stopping: CancellationToken,
 }
 
@@ -93,6 +95,7 @@ impl Rules {
             wire: Arc::new(Wire::new(options)),
             patience: options.header_timeout,
             connections: options.connections.clone(),
+            told: options.told.clone(),
             stopping: CancellationToken::new(),
         }
     }
@@ -127,7 +130,12 @@ impl Rules {
             Opening::Http1(first) => (first, None),
             Opening::Http2(first) => (first, self.wire.http2.as_ref()),
             // In a box, or each connection would have room for it.
-            Opening::Tls => return Box::pin(refuse_tls(socket)).await,
+            Opening::Tls => {
+                let whose = Whose::of_peer(peer);
+                self.told
+                    .tell(Diagnosis::NoHandshake, &whose, "TLS came to a plain port");
+                return Box::pin(refuse_tls(socket)).await;
+            }
         };
         let notes = Arc::<Notes>::default();
         let io = TokioIo::new(Followed::new(first, socket, Arc::clone(&notes)));

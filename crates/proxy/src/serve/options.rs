@@ -2,10 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
+use gabion_core::Sink;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::Connections;
+use crate::told::Told;
 
 /// More headers than this are answered 431.
 const MAX_HEADERS: usize = 100;
@@ -29,6 +31,7 @@ pub struct ServeOptions {
     pub(super) protocols: Protocols,
     pub(super) header_timeout: Duration,
     pub(super) connections: Option<Arc<Connections>>,
+    pub(super) told: Told,
 }
 
 /// What a connection may speak.
@@ -58,6 +61,7 @@ impl Default for ServeOptions {
             protocols: Protocols::default(),
             header_timeout: Duration::from_secs(75),
             connections: None,
+            told: Told::default(),
         }
     }
 }
@@ -75,6 +79,13 @@ impl ServeOptions {
             connections,
             ..self
         }
+    }
+
+    /// Tells `sink` of connections that speak TLS
+    /// ([`Event::Diagnosis`](gabion_core::Event::Diagnosis)).
+    pub fn with_sink(self, sink: Arc<dyn Sink>) -> Self {
+        let told = Told::new(sink);
+        Self { told, ..self }
     }
 
     /// How long a head may take from the end of the last exchange, and a connection to say what it

@@ -8,6 +8,7 @@
 )]
 
 mod connections;
+mod diagnosis;
 mod drain;
 mod failure;
 mod framing;

@@ -1,0 +1,169 @@
+//! Connections to the upstream, which must not begin with HTTP/2.
+
+use std::{
+    error::Error,
+    io::{self, IoSlice},
+    mem::MaybeUninit,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use http::Uri;
+use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
+use hyper_util::client::legacy::connect::{Connected, Connection};
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+/// Connects as another does, and looks at the first bytes that come.
+///
+/// A server that speaks HTTP/2 only sends its SETTINGS as soon as it is connected to (RFC 9113, 3.4),
+/// which HTTP/1 can make nothing of.
+#[derive(Clone, Debug)]
+pub(super) struct Connector<C>(C);
+
+/// A stream to the upstream.
+#[derive(Debug)]
+pub(super) struct Outbound<S> {
+    stream: S,
+    is_fresh: bool,
+}
+
+/// The upstream speaks HTTP/2 only.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("its first bytes are HTTP/2 SETTINGS")]
+pub(super) struct OnlyHttp2;
+
+pin_project! {
+    /// A connection to come.
+    #[derive(Debug)]
+    pub(super) struct Connecting<F> {
+        #[pin]
+        connecting: F,
+    }
+}
+
+// === impl Connector ===
+
+impl<C> Connector<C> {
+    pub(super) const fn new(connector: C) -> Self {
+        Self(connector)
+    }
+}
+
+impl<C, S, E> Service<Uri> for Connector<C>
+where
+    C: Service<Uri, Response = S, Error = E>,
+{
+    type Response = Outbound<S>;
+    type Error = E;
+    type Future = Connecting<C::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), E>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, target: Uri) -> Self::Future {
+        let connecting = self.0.call(target);
+        Connecting { connecting }
+    }
+}
+
+// === impl Connecting ===
+
+impl<F, S, E> Future for Connecting<F>
+where
+    F: Future<Output = Result<S, E>>,
+{
+    type Output = Result<Outbound<S>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let stream = ready!(self.project().connecting.poll(cx))?;
+        let is_fresh = true;
+        Poll::Ready(Ok(Outbound { stream, is_fresh }))
+    }
+}
+
+// === impl Outbound ===
+
+impl<S: Connection> Connection for Outbound<S> {
+    fn connected(&self) -> Connected {
+        self.stream.connected()
+    }
+}
+
+impl<S: Read + Unpin> Outbound<S> {
+    /// Reads what comes first, and looks at it.
+    fn poll_first(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut space = [MaybeUninit::uninit(); 4096];
+        let most = space.len().min(buf.remaining());
+        let mut read = ReadBuf::uninit(&mut space[..most]);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, read.unfilled()))?;
+        self.is_fresh = false;
+        if is_settings(read.filled()) {
+            return Poll::Ready(Err(io::Error::other(OnlyHttp2)));
+        }
+        buf.put_slice(read.filled());
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: Read + Unpin> Read for Outbound<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut buf: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.is_fresh {
+            return self.poll_first(cx, &mut buf);
+        }
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl<S: Write + Unpin> Write for Outbound<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+}
+
+/// The head of a SETTINGS frame (RFC 9113, 4.1 and 6.5): on stream 0, no acknowledgement.
+const fn is_settings(first: &[u8]) -> bool {
+    matches!(first, [0, _, _, 4, 0, 0, 0, 0, 0, ..])
+}
+
+/// Whether an error, or what lies beneath it, says that the upstream speaks HTTP/2 only.
+pub(super) fn is_only_http2(error: &(dyn Error + 'static)) -> bool {
+    let io: Option<&io::Error> = error.downcast_ref();
+    let inner = io.and_then(io::Error::get_ref);
+    inner
+        .and_then(|inner| inner.downcast_ref::<OnlyHttp2>())
+        .is_some()
+}
