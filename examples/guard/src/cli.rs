@@ -10,7 +10,7 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 use gabion_proxy::Upstream;
 
-use crate::behind::Behind;
+use crate::{behind::Behind, doctor::Doctor};
 
 /// Guards any HTTP server: a reverse proxy that refuses probes, and says why.
 #[derive(Debug, Parser)]
@@ -72,6 +72,8 @@ pub(crate) enum Command {
     },
     /// Say step by step how a policy judges a request
     Explain(Explain),
+    /// Say step by step why a WebSocket does not open, or does not stay open, and what to change
+    Doctor(Doctor),
 }
 
 /// A request to explain.
@@ -89,7 +91,7 @@ pub(crate) struct Explain {
     pub(crate) headers: Vec<String>,
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     let secs: u32 = text
         .parse()
         .map_err(|_| format!("`{text}` is not a whole number of seconds"))?;

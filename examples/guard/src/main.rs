@@ -5,6 +5,7 @@
 mod behind;
 mod cli;
 mod demo;
+mod doctor;
 mod document;
 mod run;
 
@@ -20,6 +21,7 @@ fn main() -> ExitCode {
         Some(Command::Check { policy }) => document::check(&policy),
         Some(Command::Init { policy, behind }) => document::init(&policy, behind),
         Some(Command::Explain(explain)) => document::explain(&explain),
+        Some(Command::Doctor(asked)) => doctor::examine(&asked),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -10,6 +10,7 @@
 mod clients;
 mod commands;
 mod demo;
+mod doctor;
 mod drain;
 mod hostile_page;
 mod policy;
