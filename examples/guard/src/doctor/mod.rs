@@ -14,7 +14,7 @@ mod report;
 mod talk;
 mod target;
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, io, time::Duration};
 
 use clap::Args;
 use gabion::Diagnosis;
@@ -55,7 +55,7 @@ pub(crate) fn examine(asked: &Doctor) -> Result<(), Box<dyn Error>> {
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let mut report = Report::new();
+    let mut report = Report::new(io::stdout());
     runtime.block_on(walk(asked, &mut report));
     Ok(report.close()?)
 }

@@ -24,6 +24,10 @@ const MOST: usize = 8;
 /// Finds an address that takes connections; says how each does.
 pub(super) async fn reach(target: &Target, report: &mut Report) -> Option<SocketAddr> {
     let addrs = resolve(target, report).await?;
+    connect_to_each(addrs, report).await
+}
+
+async fn connect_to_each(addrs: Vec<SocketAddr>, report: &mut Report) -> Option<SocketAddr> {
     let mut attempts = JoinSet::new();
     for (nth, addr) in addrs.into_iter().enumerate() {
         attempts.spawn(async move { (nth, addr, connect(addr).await) });
@@ -113,7 +117,46 @@ pub(super) fn unreached(error: &io::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use tokio::net::TcpListener;
+
     use super::*;
+
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn address_that_refuses_beside_one_that_answers_is_only_noted() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let there = listener.local_addr().unwrap();
+        let refuses = SocketAddr::from(([127, 0, 0, 2], there.port()));
+        let kept = Kept::default();
+        let mut report = Report::new(kept.clone());
+        let found = connect_to_each(vec![refuses, there], &mut report).await;
+        assert_eq!(found, Some(there));
+        assert_eq!(report.close(), Ok(()));
+        let said = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+        let noted = format!("note    connect    {refuses} refuses");
+        assert!(
+            said.starts_with(&noted) && said.contains("given this address first"),
+            "{said}"
+        );
+
+        let mut report = Report::new(io::sink());
+        assert_eq!(connect_to_each(vec![refuses], &mut report).await, None);
+        assert!(report.close().is_err());
+    }
 
     #[test]
     fn ways_not_to_be_reached_are_told_apart() {

@@ -1,18 +1,14 @@
 //! What is said on the way, and what to change at the end.
 
-use std::{
-    fmt::Display,
-    io::{self, Stdout, Write as _},
-};
+use std::{fmt::Display, io::Write};
 
 use gabion::Escaped;
 
 use super::{Diagnosis, advice::Advice};
 
 /// What came of the walk. Each line is printed when it is known; a step may take a while.
-#[derive(Debug)]
 pub(super) struct Report {
-    out: Stdout,
+    out: Box<dyn Write>,
     failed: usize,
     advice: Vec<Advice>,
 }
@@ -31,9 +27,10 @@ const EXCERPT: usize = 200;
 // === impl Report ===
 
 impl Report {
-    pub(super) fn new() -> Self {
+    /// To be printed on `out`.
+    pub(super) fn new(out: impl Write + 'static) -> Self {
         Self {
-            out: io::stdout(),
+            out: Box::new(out),
             failed: 0,
             advice: Vec::new(),
         }

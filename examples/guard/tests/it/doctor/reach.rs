@@ -1,9 +1,6 @@
 use tokio::net::TcpListener;
 
-use super::{
-    examine,
-    stage::{Stage, Then},
-};
+use super::examine;
 
 #[tokio::test]
 async fn name_without_an_address_is_named() {
@@ -27,24 +24,4 @@ async fn closed_port_is_told_from_a_firewall() {
         "nothing listens on that port",
     ];
     examined.fails("connect", &words, &format!("look for {addr}"));
-}
-
-/// `localhost` has an address of each kind where the machine speaks IPv6; the server has one.
-#[tokio::test]
-async fn address_that_refuses_beside_one_that_answers_is_only_noted() {
-    let stage = Stage::start(|asked| asked.opened(Then::Echo)).await;
-    let url = stage.url("ws");
-    let named = tokio::net::lookup_host(("localhost", stage.port()))
-        .await
-        .unwrap();
-    let both = named
-        .collect::<Vec<_>>()
-        .iter()
-        .any(std::net::SocketAddr::is_ipv6);
-    let examined = examine(&[&url]).await;
-    examined.is_well();
-    examined.says("ok", "connect", &["127.0.0.1:"]);
-    if both {
-        examined.says("note", "connect", &["[::1]:", "refuses", "first"]);
-    }
 }
