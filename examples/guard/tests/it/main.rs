@@ -14,5 +14,6 @@ mod doctor;
 mod drain;
 mod hostile_page;
 mod policy;
+mod reconnect;
 mod support;
 mod upstream;

@@ -1,5 +1,6 @@
 //! `guard doctor`, against servers that each have one thing wrong, and beside each one that has not.
 
+mod guide;
 mod handshake;
 mod idle;
 mod reach;

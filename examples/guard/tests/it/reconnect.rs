@@ -1,0 +1,326 @@
+//! The guide's snippet for client developers, in a real browser.
+
+use std::{
+    net::SocketAddr,
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use gabion_testkit::program;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+    time::sleep,
+};
+use tokio_tungstenite::{
+    accept_hdr_async,
+    tungstenite::{
+        Message,
+        handshake::server::{Request, Response},
+        protocol::CloseFrame,
+    },
+};
+
+use crate::support::{Folder, Guard, until};
+
+const SOCKETS: usize = 25;
+
+/// Opens the sockets, and tells its server how many are open, and how long each was closed.
+const PAGE: &str = r#"<!doctype html><script>
+{snippet}
+let open = 0;
+for (let nth = 0; nth < {sockets}; nth++) {
+  let closed = null;
+  reconnecting("ws://{guard}/ws", (socket) => {
+    fetch("/tell/open/" + ++open);
+    if (closed) fetch(`/tell/gap/${closed.code}/${Math.round(performance.now() - closed.at)}`);
+    socket.addEventListener("close", ({ code }) => {
+      open--;
+      closed = { code, at: performance.now() };
+    });
+  });
+}
+</script>"#;
+
+/// Opens a socket for each way to be closed.
+const CLOSES: &str = r#"<!doctype html><script>
+{snippet}
+for (const way of {ways}) {
+  reconnecting("ws://{closer}/" + way, () => {}, way === "settled" ? { settled: 300 } : {});
+}
+</script>"#;
+
+/// A page, and what it told.
+struct Site {
+    addr: SocketAddr,
+    told: Arc<Mutex<Vec<String>>>,
+    _tasks: JoinSet<()>,
+}
+
+/// A guard in the place of another. Dropping it ends it.
+struct Next(Child);
+
+/// A browser. Dropping it ends it.
+struct Browser {
+    child: Child,
+    _profile: Folder,
+}
+
+#[tokio::test]
+async fn sockets_of_a_page_are_back_soon_after_a_restart() {
+    let Some(chromium) = program("chromium") else {
+        return;
+    };
+    // The next guard begins when the last takes no more, as deploys do; or only when it has ended.
+    for (grace, waits_for_the_end) in [("10", false), ("2", true)] {
+        let mut old = Guard::start(&["--grace", grace]).await;
+        let addr = old.addr().to_string();
+        let page = PAGE
+            .replace("{snippet}", &snippet())
+            .replace("{sockets}", &SOCKETS.to_string())
+            .replace("{guard}", &addr);
+        let site = Site::start(page).await;
+        let _browser = Browser::open(&chromium, &site, grace);
+        site.told(|told| **told == format!("open/{SOCKETS}"), 1)
+            .await;
+
+        old.signal("TERM");
+        old.logged(["no new connections"]).await;
+        if waits_for_the_end {
+            assert!(old.ended().await.success());
+        }
+        let _new = Next::start(&addr);
+        let gaps = site.told(|told| told.starts_with("gap/"), SOCKETS).await;
+        let mut gaps: Vec<u64> = gaps
+            .iter()
+            .map(|gap| gap.strip_prefix("gap/1012/").unwrap().parse().unwrap())
+            .collect();
+        gaps.sort_unstable();
+        println!("{SOCKETS} sockets, grace {grace} s: closed for {gaps:?} ms");
+        let p99 = gaps[(gaps.len() * 99).div_ceil(100) - 1];
+        assert!(p99 < 2000, "{gaps:?}");
+    }
+}
+
+/// A way to be closed, and how often a socket is opened within the window for it.
+const WAYS: &[(&str, std::ops::RangeInclusive<usize>)] = &[
+    ("1000", 1..=1),
+    ("1001", 4..=20),
+    ("1002", 1..=1),
+    ("1003", 1..=1),
+    ("1007", 1..=1),
+    ("1008", 1..=1),
+    ("1012", 4..=20),
+    ("1013", 4..=20),
+    ("cut", 4..=20),
+    // Open for longer than it takes to be settled, each time: the wait does not grow.
+    ("settled", 9..=20),
+];
+
+const WINDOW: Duration = Duration::from_secs(8);
+
+#[tokio::test]
+async fn close_codes_are_heeded() {
+    let Some(chromium) = program("chromium") else {
+        return;
+    };
+    let (closer, opens, _tasks) = closer().await;
+    let ways: Vec<_> = WAYS.iter().map(|(way, _)| format!("{way:?}")).collect();
+    let page = CLOSES
+        .replace("{snippet}", &snippet())
+        .replace("{ways}", &format!("[{}]", ways.join(",")))
+        .replace("{closer}", &closer.to_string());
+    let site = Site::start(page).await;
+    let _browser = Browser::open(&chromium, &site, "codes");
+    let count = |way: &str| {
+        opens
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|opened| *opened == way)
+            .count()
+    };
+    let all = until(|| WAYS.iter().all(|(way, _)| count(way) > 0).then_some(()));
+    all.await.expect("each is opened");
+    sleep(WINDOW).await;
+    for (way, times) in WAYS {
+        let count = count(way);
+        println!("{way}: opened {count} times in {} s", WINDOW.as_secs());
+        assert!(
+            times.contains(&count),
+            "{way}: {count} times, not {times:?}"
+        );
+    }
+}
+
+/// A server that closes each socket as the path says, and keeps a list of them.
+async fn closer() -> (SocketAddr, Arc<Mutex<Vec<String>>>, JoinSet<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let opens: Arc<Mutex<Vec<String>>> = Arc::default();
+    let kept = Arc::clone(&opens);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        let mut sockets = JoinSet::new();
+        while let Ok((socket, _)) = listener.accept().await {
+            sockets.spawn(close(socket, Arc::clone(&opens)));
+        }
+    });
+    (addr, kept, tasks)
+}
+
+async fn close(socket: TcpStream, opens: Arc<Mutex<Vec<String>>>) {
+    let mut way = String::new();
+    #[expect(clippy::result_large_err, reason = "tungstenite wants it so")]
+    let read = |request: &Request, response: Response| {
+        way = request.uri().path().trim_start_matches('/').to_owned();
+        Ok(response)
+    };
+    let Ok(mut socket) = accept_hdr_async(socket, read).await else {
+        return;
+    };
+    opens.lock().unwrap().push(way.clone());
+    let (after, code) = match &*way {
+        "cut" => return,
+        "settled" => (500, 1012),
+        code => (0, code.parse().unwrap()),
+    };
+    sleep(Duration::from_millis(after)).await;
+    let frame = CloseFrame {
+        code: u16::into(code),
+        reason: "".into(),
+    };
+    let _ = socket.send(Message::Close(Some(frame))).await;
+    while let Some(Ok(_)) = socket.next().await {}
+}
+
+/// The code of the guide.
+fn snippet() -> String {
+    let guide = include_str!("../../../../crates/gabion/guide/websockets.md");
+    let (_, rest) = guide
+        .split_once("<!-- snippet: reconnect -->\n\n```js\n")
+        .expect("the snippet");
+    rest.split_once("```\n").expect("its end").0.to_owned()
+}
+
+// === impl Site ===
+
+impl Site {
+    async fn start(page: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let told: Arc<Mutex<Vec<String>>> = Arc::default();
+        let (page, list) = (Arc::new(page), Arc::clone(&told));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            let mut visits = JoinSet::new();
+            while let Ok((socket, _)) = listener.accept().await {
+                visits.spawn(answer(socket, Arc::clone(&page), Arc::clone(&list)));
+            }
+        });
+        Self {
+            addr,
+            told,
+            _tasks: tasks,
+        }
+    }
+
+    /// Waits until so many things were told that are `meant`, and gives them.
+    async fn told(&self, meant: impl Fn(&&String) -> bool, count: usize) -> Vec<String> {
+        let enough = || {
+            let told = self.told.lock().unwrap();
+            let meant: Vec<_> = told.iter().filter(&meant).cloned().collect();
+            (meant.len() >= count).then_some(meant)
+        };
+        let told = until(enough).await;
+        told.unwrap_or_else(|| panic!("only {:?}", self.told.lock().unwrap()))
+    }
+}
+
+async fn answer(socket: TcpStream, page: Arc<String>, told: Arc<Mutex<Vec<String>>>) {
+    let mut socket = BufReader::new(socket);
+    let mut line = String::new();
+    let _ = socket.read_line(&mut line).await;
+    let told_now = line
+        .split(' ')
+        .nth(1)
+        .and_then(|path| path.strip_prefix("/tell/"));
+    if let Some(words) = told_now {
+        told.lock().unwrap().push(words.to_owned());
+    }
+    let body = if told_now.is_some() { "" } else { &**page };
+    while line.len() > 2 {
+        line.clear();
+        if socket.read_line(&mut line).await.is_err() {
+            return;
+        }
+    }
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
+    let _ = socket.write_all((head + body).as_bytes()).await;
+}
+
+// === impl Next ===
+
+impl Next {
+    fn start(addr: &str) -> Self {
+        let mut guard = Command::new(env!("CARGO_BIN_EXE_guard"));
+        guard.args(["--listen", addr]).stdin(Stdio::null());
+        Self(guard.stdout(Stdio::null()).spawn().unwrap())
+    }
+}
+
+impl Drop for Next {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+// === impl Browser ===
+
+impl Browser {
+    /// Opens the site, in real time, with a profile of its own.
+    fn open(chromium: &Path, site: &Site, name: &str) -> Self {
+        let profile = Folder::new(&format!("reconnect-{name}"));
+        let mut browse = Command::new("timeout");
+        browse.arg("60").arg(chromium).args([
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--no-proxy-server",
+            // Without it there is nothing to stay open for.
+            "--remote-debugging-port=0",
+        ]);
+        browse.arg(format!("--user-data-dir={}", profile.path().display()));
+        browse.arg(format!("http://{}/", site.addr));
+        browse
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        Self {
+            child: browse.spawn().unwrap(),
+            _profile: profile,
+        }
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // `timeout` passes it on to the browser; a kill it could not.
+        let _ = Command::new("kill")
+            .arg(self.child.id().to_string())
+            .status();
+        let _ = self.child.wait();
+    }
+}
