@@ -177,7 +177,7 @@ async fn close(socket: TcpStream, opens: Arc<Mutex<Vec<String>>>) {
     let mut way = String::new();
     #[expect(clippy::result_large_err, reason = "tungstenite wants it so")]
     let read = |request: &Request, response: Response| {
-        way = request.uri().path().trim_start_matches('/').to_owned();
+        way += request.uri().path().trim_start_matches('/');
         Ok(response)
     };
     let Ok(mut socket) = accept_hdr_async(socket, read).await else {
