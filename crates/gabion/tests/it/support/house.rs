@@ -17,8 +17,8 @@ use axum::{
 };
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
-use gabion::Guard;
-use http::{HeaderValue, Method, StatusCode};
+use gabion::{Guard, HeadLayer};
+use http::{HeaderValue, Method, StatusCode, header::SEC_WEBSOCKET_EXTENSIONS};
 use http_body_util::Empty;
 use hyper::{ext::Protocol, upgrade::Upgraded};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -35,10 +35,11 @@ use tokio_tungstenite::{
 
 /// Echoes messages on `/ws` and below, by axum's own WebSockets, and bytes on `/raw`; `/halting` and
 /// `/stuck` leave half a frame for a while, and for ever; `/heard` says
-/// nothing, and listens. It believes
+/// nothing, and listens, as does `/open`, which leaves its half open; `/granting` grants compression,
+/// whoever asks; `/pouring` sends for as long as it is listened to. It believes
 /// loopback in who its clients are. Ends when it is dropped; sockets end with their clients.
-pub(crate) struct House {
-    guard: Guard,
+pub(crate) struct House<G = Guard> {
+    guard: G,
     addr: SocketAddr,
     heard: Heard,
     serving: JoinHandle<()>,
@@ -54,6 +55,17 @@ pub(crate) const TRUSTING: &str = "version = 1\n[client]\ntrusted_proxies = ['12
 
 impl House {
     pub(crate) async fn around(guard: Guard) -> Self {
+        Self::behind(guard.axum_layer(), guard).await
+    }
+
+    pub(crate) const fn guard(&self) -> &Guard {
+        &self.guard
+    }
+}
+
+impl<G> House<G> {
+    /// Behind a layer, and whatever lives as long.
+    pub(crate) async fn behind(layer: HeadLayer, guard: G) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let heard = Heard::default();
@@ -65,8 +77,11 @@ impl House {
             .route("/stuck", any(stuck))
             .route("/refusing", any(refusing))
             .route("/heard", any(listening))
+            .route("/open", any(open))
+            .route("/granting", any(granting))
+            .route("/pouring", any(pouring))
             .with_state(heard.clone())
-            .layer(guard.axum_layer())
+            .layer(layer)
             .into_make_service_with_connect_info::<SocketAddr>();
         let serving = tokio::spawn(async { axum::serve(listener, app).await.unwrap() });
         Self {
@@ -77,22 +92,33 @@ impl House {
         }
     }
 
-    pub(crate) const fn guard(&self) -> &Guard {
+    /// What stands before it.
+    pub(crate) const fn before(&self) -> &G {
         &self.guard
     }
 
-    /// What the service has read on `/heard`.
+    /// What the service has read on `/heard`, `/open` and `/granting`.
     pub(crate) fn heard(&self) -> Vec<u8> {
         self.heard.lock().unwrap().clone()
     }
 
     /// A socket of `client`'s whose bytes are sent and read by hand.
     pub(crate) async fn open_raw(&self, path: &str, client: &str) -> TcpStream {
+        self.open_with(path, client, "").await.0
+    }
+
+    /// The same with further lines in its handshake, and the head of the answer.
+    pub(crate) async fn open_with(
+        &self,
+        path: &str,
+        client: &str,
+        lines: &str,
+    ) -> (TcpStream, String) {
         let mut stream = TcpStream::connect(self.addr).await.unwrap();
         let ask = format!(
             "GET {path} HTTP/1.1\r\nhost: {}\r\nx-forwarded-for: {client}\r\n\
              connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
-             sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
+             sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n{lines}\r\n",
             self.addr
         );
         stream.write_all(ask.as_bytes()).await.unwrap();
@@ -105,7 +131,7 @@ impl House {
             "{}",
             head.escape_ascii()
         );
-        stream
+        (stream, String::from_utf8(head).unwrap())
     }
 
     /// The same on a stream of HTTP/2 (RFC 8441).
@@ -146,7 +172,7 @@ impl House {
     }
 }
 
-impl Drop for House {
+impl<G> Drop for House<G> {
     fn drop(&mut self) {
         self.serving.abort();
     }
@@ -196,11 +222,42 @@ async fn refusing(mut request: Request) -> StatusCode {
 async fn listening(State(heard): State<Heard>, request: Request) -> Response {
     upgraded(request, |mut stream| async move {
         stream.shutdown().await.unwrap();
-        let mut read = [0; 1024];
-        while let Ok(len @ 1..) = stream.read(&mut read).await {
-            heard.lock().unwrap().extend(&read[..len]);
-        }
+        note(stream, heard).await;
     })
+}
+
+/// Listens, and says nothing.
+async fn open(State(heard): State<Heard>, request: Request) -> Response {
+    upgraded(request, |stream| note(stream, heard))
+}
+
+/// Grants compression, and says what was offered to it.
+async fn granting(State(heard): State<Heard>, request: Request) -> Response {
+    let offered = request.headers().get_all(SEC_WEBSOCKET_EXTENSIONS).iter();
+    let offered: Vec<_> = offered.cloned().collect();
+    let mut response = upgraded(request, |stream| note(stream, heard));
+    let deflate = HeaderValue::from_static("permessage-deflate");
+    let headers = response.headers_mut();
+    headers.insert(SEC_WEBSOCKET_EXTENSIONS, deflate);
+    for line in offered {
+        headers.append("x-offered", line);
+    }
+    response
+}
+
+/// Sends for as long as it is listened to.
+async fn pouring(request: Request) -> Response {
+    upgraded(request, |mut stream| async move {
+        let frame = [&b"\x82\x7e\x10\x00"[..], &[7; 0x1000]].concat();
+        while stream.write_all(&frame).await.is_ok() {}
+    })
+}
+
+async fn note(mut stream: TokioIo<Upgraded>, heard: Heard) {
+    let mut read = [0; 1024];
+    while let Ok(len @ 1..) = stream.read(&mut read).await {
+        heard.lock().unwrap().extend(&read[..len]);
+    }
 }
 
 /// Sends half a frame, and then listens.

@@ -1,6 +1,8 @@
 //! What the promises share.
 
+pub(crate) mod frames;
 pub(crate) mod house;
 pub(crate) mod in_process;
 pub(crate) mod log;
 pub(crate) mod sockets;
+pub(crate) mod terms;
