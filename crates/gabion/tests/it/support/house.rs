@@ -23,7 +23,7 @@ use http_body_util::Empty;
 use hyper::{ext::Protocol, upgrade::Upgraded};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _, copy, split},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, copy, split},
     net::{TcpListener, TcpStream},
     task::JoinHandle,
     time::sleep,
@@ -33,10 +33,13 @@ use tokio_tungstenite::{
     tungstenite::{Error, client::IntoClientRequest as _},
 };
 
+use super::hop::Hop;
+
 /// Echoes messages on `/ws` and below, by axum's own WebSockets, and bytes on `/raw`; `/halting` and
 /// `/stuck` leave half a frame for a while, and for ever; `/heard` says
 /// nothing, and listens, as does `/open`, which leaves its half open; `/granting` grants compression,
-/// whoever asks; `/pouring` sends for as long as it is listened to. It believes
+/// whoever asks; `/pouring` sends for as long as it is listened to, `/fragments` a message with a
+/// pause in it, and `/talking` words without ever listening. It believes
 /// loopback in who its clients are. Ends when it is dropped; sockets end with their clients.
 pub(crate) struct House<G = Guard> {
     guard: G,
@@ -80,6 +83,8 @@ impl<G> House<G> {
             .route("/open", any(open))
             .route("/granting", any(granting))
             .route("/pouring", any(pouring))
+            .route("/fragments", any(fragments))
+            .route("/talking", any(talking))
             .with_state(heard.clone())
             .layer(layer)
             .into_make_service_with_connect_info::<SocketAddr>();
@@ -90,6 +95,17 @@ impl<G> House<G> {
             heard,
             serving,
         }
+    }
+
+    /// Has clients reach it through another port.
+    pub(crate) fn through(mut self, hop: &Hop) -> Self {
+        self.addr = hop.addr();
+        self
+    }
+
+    /// Where clients reach it.
+    pub(crate) const fn addr(&self) -> SocketAddr {
+        self.addr
     }
 
     /// What stands before it.
@@ -253,7 +269,29 @@ async fn pouring(request: Request) -> Response {
     })
 }
 
-async fn note(mut stream: TokioIo<Upgraded>, heard: Heard) {
+/// Sends the first half of a message, and after a while the other.
+async fn fragments(State(heard): State<Heard>, request: Request) -> Response {
+    upgraded(request, |stream| async move {
+        let (read, mut write) = split(stream);
+        let speaking = async {
+            write.write_all(b"\x01\x02ab").await.unwrap();
+            sleep(Duration::from_millis(300)).await;
+            write.write_all(b"\x80\x02cd").await.unwrap();
+        };
+        tokio::join!(speaking, note(read, heard));
+    })
+}
+
+/// Sends a word now and then, and never listens.
+async fn talking(request: Request) -> Response {
+    upgraded(request, |mut stream| async move {
+        while stream.write_all(b"\x81\x02so").await.is_ok() {
+            sleep(Duration::from_millis(30)).await;
+        }
+    })
+}
+
+async fn note(mut stream: impl AsyncRead + Unpin, heard: Heard) {
     let mut read = [0; 1024];
     while let Ok(len @ 1..) = stream.read(&mut read).await {
         heard.lock().unwrap().extend(&read[..len]);

@@ -1,6 +1,7 @@
 //! What the promises share.
 
 pub(crate) mod frames;
+pub(crate) mod hop;
 pub(crate) mod house;
 pub(crate) mod in_process;
 pub(crate) mod log;

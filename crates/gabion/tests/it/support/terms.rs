@@ -32,6 +32,16 @@ pub(crate) async fn house_with(
     rule: impl Inspect + 'static,
     on_fault: OnFault,
 ) -> House<Held> {
+    let (layer, held) = layer(terms, rule, on_fault);
+    House::behind(layer.with_server(Axum), held).await
+}
+
+/// The layer alone, for a server that says who its peers are.
+pub(crate) fn layer(
+    terms: Terms,
+    rule: impl Inspect + 'static,
+    on_fault: OnFault,
+) -> (HeadLayer, Held) {
     let clients = ClientRules::default()
         .with_trusted(["127.0.0.0/8".parse().unwrap()])
         .unwrap();
@@ -47,7 +57,6 @@ pub(crate) async fn house_with(
     let keeper = Keeper::new(sessions, policy.clone(), clock, truce.clone());
     let keeper = Arc::new(keeper.with_bans(bans.clone()));
     let layer = HeadLayer::new(policy)
-        .with_server(Axum)
         .with_bans(bans.clone())
         .with_truce(truce.clone())
         .with_sink(told.clone())
@@ -58,7 +67,7 @@ pub(crate) async fn house_with(
         truce,
         told,
     };
-    House::behind(layer, held).await
+    (layer, held)
 }
 
 impl House<Held> {
