@@ -74,8 +74,8 @@ impl Load {
         })
     }
 
-    /// Asks a proxy, which `denies` probes or does not, for as much as it gives.
-    pub(crate) fn put_on(&self, running: &Running, denies: bool, asked: Asked) -> Run {
+    /// Asks a proxy, which `has_rules` against probes or not, for as much as it gives.
+    pub(crate) fn put_on(&self, running: &Running, has_rules: bool, asked: Asked) -> Run {
         let mut wrk = Command::new(&self.wrk);
         wrk.args([
             "-t1",
@@ -93,7 +93,7 @@ impl Load {
         let said = String::from_utf8_lossy(&output.stdout);
         let requests = figure(&said, " requests in ").expect("wrk says how many");
         let failed = figure(&said, "Non-2xx or 3xx responses: ").unwrap_or_default();
-        let denied = if denies && asked == Asked::Probe {
+        let denied = if has_rules && asked == Asked::Probe {
             requests
         } else {
             0.0

@@ -68,8 +68,9 @@ pub use gabion_core::{
 pub use gabion_inspect::{
     Allow, AllowConfig, Ban, BanConfig, BanTable, Behind, ByteRate, ByteSize, Compression,
     ConfigError, ConfigErrors, Court, Deny, DenyRule, Handshake, HttpVersion, IpRanges, Limit,
-    LimitRule, LimitTable, List, ListError, Network, Period, Ping, Rate, RouteConfig, Sanity,
-    SanityConfig, Scan, ScanConfig, Scores, ServerKind, Signals, Strings, Then, UpgradeConfig,
+    LimitRule, LimitTable, List, ListError, MessageRule, MessageThen, Messages, Network, Period,
+    Ping, Rate, RouteConfig, Sanity, SanityConfig, Scan, ScanConfig, Scores, ServerKind, Signals,
+    Strings, Then, UpgradeConfig,
 };
 pub use gabion_policy::{
     Chain, Diagnostic, Document, Judgment, Live, Pack, PolicyError, Probe, ProbeError, Replaced,

@@ -9,6 +9,7 @@
 //! | [`Ban`] | clients on a list, and clients banned for a time |
 //! | [`Deny`] | paths that the server behind does not have and nobody should ask for |
 //! | [`Handshake`] | WebSockets that pages of a foreign origin open, and other handshakes that should not be |
+//! | [`Messages`] | messages on open WebSockets, by what they say and how large they are |
 //! | [`Limit`] | whoever asks for more than a share |
 //! | [`Scan`] | nothing: it scores clients, and finds who is to be banned |
 //!
@@ -32,9 +33,11 @@ mod ban;
 mod behind;
 mod config;
 mod deny;
+mod expression;
 mod hosts;
 mod ledger;
 mod limit;
+mod message;
 mod sanity;
 mod scan;
 mod upgrade;
@@ -53,6 +56,7 @@ pub use config::{
 pub use deny::{Deny, DenyRule, Then};
 pub use hosts::{Hosts, ServerConfig};
 pub use limit::{Limit, LimitRule, LimitTable, Rate, RateError};
+pub use message::{MessageRule, MessageThen, MessageThenError, Messages};
 pub use sanity::{HttpVersion, Sanity, SanityConfig};
 pub use scan::{Scan, ScanConfig, Scores, Signals};
 pub use upgrade::{Compression, Handshake, Ping, PingError, RouteConfig, UpgradeConfig};

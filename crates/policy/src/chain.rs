@@ -15,10 +15,10 @@
 use std::sync::Arc;
 
 use gabion_core::{
-    Cause, Explanation, Facts, Inspect, MessageFacts, Mode, Objections, Offence, Outcome, Trace,
-    Verdict,
+    Cause, Explanation, Facts, Inspect, MessageFacts, Mode, Objections, Offence, Outcome,
+    PathViews, Trace, Verdict,
 };
-use gabion_inspect::{Allow, Ban, Behind, Deny, Handshake, Hosts, Sanity};
+use gabion_inspect::{Allow, Ban, Behind, Deny, Handshake, Hosts, Messages, Sanity};
 
 /// A compiled policy: every inspector, in order.
 pub struct Chain {
@@ -32,6 +32,8 @@ pub struct Chain {
     pub(crate) deny: Deny,
     /// Where sockets are held to anything.
     pub(crate) handshake: Option<Handshake>,
+    /// Asked about messages only.
+    pub(crate) messages: Messages,
     /// Limits, then scans: what counts comes after what is certain.
     pub(crate) counting: Vec<Arc<dyn Inspect>>,
 }
@@ -94,9 +96,15 @@ impl Inspect for Chain {
         self.walk(trace, |who, trace| who.revisit(facts, trace))
     }
 
-    /// Everyone is asked until one objects whose objection acts.
+    /// Everyone is asked until one objects whose objection acts, unless the client or its path is
+    /// allowed.
     fn message(&self, message: &MessageFacts<'_>, objections: &mut Objections) {
-        for who in self.after_head() {
+        let path = PathViews::of(message.path.as_bytes());
+        if self.allow.lets(message.client, &path) {
+            return;
+        }
+        let messages: [&dyn Inspect; 1] = [&self.messages];
+        for who in self.after_head().chain(messages) {
             if objections.are_final() {
                 return;
             }

@@ -188,6 +188,7 @@ fn policy(
         own: own.collect(),
         deny,
         handshake: sockets.handshake,
+        messages: sockets.messages,
         counting,
     };
     Ok(Snapshot::new(client, Arc::new(chain))

@@ -7,8 +7,8 @@ use std::fmt;
 
 use gabion_core::{Mode, OnFault};
 use gabion_inspect::{
-    AllowConfig, BanConfig, DenyRule, LimitRule, SanityConfig, ScanConfig, ServerConfig,
-    UpgradeConfig,
+    AllowConfig, BanConfig, DenyRule, LimitRule, MessageRule, SanityConfig, ScanConfig,
+    ServerConfig, UpgradeConfig,
 };
 use serde::{Deserialize, Deserializer, Serialize, de};
 
@@ -62,9 +62,12 @@ pub struct Document {
     /// When a client behaves like a scanner; nobody is scored where nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scan: Option<ScanConfig>,
-    /// What WebSockets are held to; nothing is asked of them where nothing is said.
+    /// What WebSockets are held to; they are kept open where nothing is said, and no more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upgrade: Option<UpgradeConfig>,
+    /// Which messages on WebSockets are refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub message: Vec<MessageRule>,
     /// What must hold before this policy comes into force.
     #[serde(default)]
     pub expect: Vec<Expect>,
@@ -136,6 +139,7 @@ impl Default for Document {
             limit: Vec::new(),
             scan: None,
             upgrade: None,
+            message: Vec::new(),
             expect: Vec::new(),
         }
     }

@@ -6,13 +6,14 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use gabion_core::{Mode, Now, Snapshot, Verdict};
+use gabion_core::{Mode, Now, Objection, RuleId, Snapshot, Verdict};
 use gabion_inspect::Place;
 use serde::{Deserialize, Serialize};
 
 use crate::{Document, Probe, ProbeError, budget::Budget, fault::Fault, probe::explain};
 
-/// One `[[expect]]` case: a request and the verdict it must get.
+/// One `[[expect]]` case: a request, or a text on the WebSocket that it opened, and the verdict that
+/// it must get.
 ///
 /// Cases are judged as if the document's mode were `enforce`, so that a policy which only observes
 /// is held to what it will do; a rule that observes by its own word does not act. Neither bans in
@@ -29,6 +30,9 @@ pub struct Expect {
     /// Its headers; `Host` is the first of `[server] hosts`, or localhost, unless it stands here.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
+    /// What is sent on the WebSocket, where that is to be judged in place of the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
     /// What must become of it.
     pub verdict: Expected,
     /// The rule that must decide so; any may where nothing is said.
@@ -93,7 +97,12 @@ pub(crate) fn broken(
             faults.push(overrun);
             break;
         }
-        let judged = explain(snapshot, probe, Now::new(Duration::ZERO, UNIX_EPOCH));
+        let now = Now::new(Duration::ZERO, UNIX_EPOCH);
+        if let Some(message) = &case.message {
+            faults.extend(case.broken_by(probe.object(snapshot, message, now), at));
+            continue;
+        }
+        let judged = explain(snapshot, probe, now);
         if let Some(key) = case.mismatch(&judged.verdict) {
             let place = Place::new("expect", key).rule(at);
             let got = &judged.verdict;
@@ -114,9 +123,28 @@ impl Expect {
             request: request.into(),
             from: Probe::FROM,
             headers: BTreeMap::new(),
+            message: None,
             verdict,
             rule: None,
         }
+    }
+
+    /// What is wrong where this objection, or none, is made against the message.
+    fn broken_by(&self, objection: Option<Objection>, at: usize) -> Option<Fault> {
+        let got = match &objection {
+            Some(_) => Expected::Deny,
+            None => Expected::Pass,
+        };
+        let key = self.differs(got, objection.as_ref().map(|objection| &objection.rule))?;
+        let said = objection.map_or_else(
+            || "pass".into(),
+            |objection| format!("rule {}: {}", objection.rule, objection.why),
+        );
+        let message = format!(
+            "the message on `{}` gets another verdict: {said}",
+            self.request
+        );
+        Some(Fault::new(Place::new("expect", key).rule(at), message))
     }
 
     fn probe(&self, host: &str) -> Result<Probe, ProbeError> {
@@ -134,6 +162,10 @@ impl Expect {
             Verdict::Deny(denial) if denial.mode == Mode::Observe => (Expected::Pass, None),
             Verdict::Deny(denial) => (Expected::Deny, Some(&denial.cause.rule)),
         };
+        self.differs(got, by)
+    }
+
+    fn differs(&self, got: Expected, by: Option<&RuleId>) -> Option<&'static str> {
         if got != self.verdict {
             return Some("verdict");
         }

@@ -6,8 +6,8 @@ use std::{
 };
 
 use gabion_core::{
-    Denial, Escaped, Explanation, Facts, Framing, Head, Now, PeerAddr, Scheme, Snapshot, Trace,
-    Verdict,
+    Denial, Escaped, Explanation, Facts, Framing, Head, MessageFacts, Now, Objection, Objections,
+    PeerAddr, Scheme, Snapshot, Trace, Verdict,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header};
 
@@ -58,17 +58,7 @@ pub struct Judgment {
 
 /// Judges `probe` by `snapshot`, as a guard would at `now`, and keeps every step.
 pub fn explain(snapshot: &Snapshot, probe: &Probe, now: Now) -> Judgment {
-    let head = Head {
-        method: &probe.method,
-        uri: &probe.uri,
-        version: Version::HTTP_11,
-        headers: &probe.headers,
-        protocol: None,
-        framing: Framing::AsShown,
-        scheme: Scheme::default(),
-    };
-    let peer = PeerAddr::new(SocketAddr::new(probe.from, 0));
-    let facts = Facts::resolve(head, peer, &snapshot.client, now);
+    let facts = probe.facts(snapshot, now);
     let mut trace = Trace::new(&facts);
     let mut steps = Explanation::default();
     let verdict = snapshot.chain.explain(&facts, &mut trace, &mut steps);
@@ -102,6 +92,36 @@ impl Probe {
             headers: HeaderMap::from_iter([(header::HOST, HeaderValue::from_static(Self::HOST))]),
             from: Self::FROM,
         })
+    }
+
+    fn facts(&self, snapshot: &Snapshot, now: Now) -> Facts<'_> {
+        let head = Head {
+            method: &self.method,
+            uri: &self.uri,
+            version: Version::HTTP_11,
+            headers: &self.headers,
+            protocol: None,
+            framing: Framing::AsShown,
+            scheme: Scheme::default(),
+        };
+        let peer = PeerAddr::new(SocketAddr::new(self.from, 0));
+        Facts::resolve(head, peer, &snapshot.client, now)
+    }
+
+    /// The objection that acts, of those that `snapshot` has against `text` on the WebSocket that
+    /// this asks for.
+    pub(crate) fn object(&self, snapshot: &Snapshot, text: &str, now: Now) -> Option<Objection> {
+        let mut objections = Objections::default();
+        let message = MessageFacts {
+            client: &self.facts(snapshot, now).client,
+            path: self.uri.path(),
+            is_text: true,
+            payload: text.as_bytes(),
+            offset: 0,
+            now,
+        };
+        snapshot.chain.message(&message, &mut objections);
+        objections.into_parts().1
     }
 
     /// Sets the other end of the socket.

@@ -1,7 +1,8 @@
 //! A policy that shrinks by accident: a file cut short, an editor's empty save, a feed gone wrong.
 //!
 //! A new policy is refused, unless shrinking is accepted, when it would lose:
-//! 1. more than half of the deny rules, or of the entries of ban lists, by count;
+//! 1. more than half of the deny rules, of the rules about messages, or of the entries of ban lists,
+//!    by count;
 //! 2. any entry of `[allow]`, or any trusted proxy, by name.
 //!
 //! So is one with a version of a ban list's file that holds over 30 % more or fewer networks than
@@ -29,6 +30,7 @@ pub enum Shrink {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Holdings {
     deny: BTreeSet<String>,
+    messages: BTreeSet<String>,
     banned: usize,
     /// How many networks each ban list's file holds, by its name.
     lists: BTreeMap<String, usize>,
@@ -60,6 +62,11 @@ impl Holdings {
                 .into_iter()
                 .map(|rule| rule.id)
                 .collect(),
+            messages: document
+                .message
+                .iter()
+                .map(|rule| rule.id.clone())
+                .collect(),
             banned: document.ban.networks.len().saturating_add(listed),
             allowed: networks
                 .chain(document.allow.paths.iter().cloned())
@@ -86,10 +93,19 @@ impl Holdings {
             let fault = Fault::new(Place::new(section, ""), format!("this would lose {what}"));
             losses.push(fault.with_help(ACCEPT));
         };
-        if too_few(self.deny.len(), next.deny.len()) {
-            let lost = gone(&self.deny, &next.deny);
-            let (was, now) = (self.deny.len(), next.deny.len());
-            refuse("deny", format!("{} of {was} deny rules: {lost}", was - now));
+        for (section, what, was, now) in [
+            ("deny", "deny rules", &self.deny, &next.deny),
+            (
+                "message",
+                "rules about messages",
+                &self.messages,
+                &next.messages,
+            ),
+        ] {
+            if too_few(was.len(), now.len()) {
+                let (lost, count) = (gone(was, now), was.len() - now.len());
+                refuse(section, format!("{count} of {} {what}: {lost}", was.len()));
+            }
         }
         if too_few(self.banned, next.banned) {
             let (was, now) = (self.banned, next.banned);

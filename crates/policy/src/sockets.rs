@@ -3,35 +3,52 @@
 use std::sync::Arc;
 
 use gabion_core::{Mode, Routes, Terms};
-use gabion_inspect::{ConfigErrors, Handshake, Ping};
+use gabion_inspect::{ConfigErrors, Handshake, Messages, Ping, UpgradeConfig};
 
 use crate::{Document, State};
 
-/// What judges handshakes, and what sessions are held to.
+/// What judges handshakes and messages, and what sessions are held to.
 pub(crate) struct Sockets {
     pub(crate) handshake: Option<Handshake>,
+    pub(crate) messages: Messages,
     pub(crate) routes: Routes,
 }
 
 /// Compiles what `document` says of WebSockets. Where it says nothing they are kept open and no more
-/// is asked of them.
+/// is asked of them; where it says only which messages are refused, they are held to what `[upgrade]`
+/// says by default, and anybody may open them.
 pub(crate) fn compile(
     document: &Document,
     mode: Mode,
     state: &State,
 ) -> Result<Sockets, ConfigErrors> {
-    let Some(upgrade) = &document.upgrade else {
-        let ping = Some(Ping::DEFAULT);
-        let kept_open = Terms {
-            ping,
-            ..Terms::default()
-        };
+    let upgrade = document.upgrade.as_ref();
+    let first = document.ban.first.0;
+    let known = upgrade.is_some_and(UpgradeConfig::names_origins);
+    let messages = Messages::compile(&document.message, mode, first)?.with_known_pages(known);
+    if upgrade.is_none() && messages.is_empty() {
         return Ok(Sockets {
             handshake: None,
-            routes: Routes::new(Some(Arc::new(kept_open))),
+            messages,
+            routes: Routes::new(Some(Arc::new(kept_open()))),
         });
+    }
+    let limits = state.limits();
+    let (handshake, routes) = match upgrade {
+        Some(upgrade) => upgrade.compile(&messages, mode, limits)?,
+        None => UpgradeConfig::default().compile(&messages, mode, limits)?,
     };
-    let (handshake, routes) = upgrade.compile(mode, state.limits())?;
-    let handshake = Some(handshake);
-    Ok(Sockets { handshake, routes })
+    Ok(Sockets {
+        handshake: upgrade.map(|_| handshake),
+        messages,
+        routes,
+    })
+}
+
+fn kept_open() -> Terms {
+    let ping = Some(Ping::DEFAULT);
+    Terms {
+        ping,
+        ..Terms::default()
+    }
 }

@@ -39,6 +39,7 @@ mod limit_shared_across_connections;
 mod limit_survives_reload;
 mod list_is_held_to_sense;
 mod message_rule_is_kept;
+mod message_rules_are_judged;
 mod observe_mode_never_denies;
 mod own_rule;
 mod packs_scored;

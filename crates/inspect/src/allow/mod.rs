@@ -10,7 +10,9 @@ mod config;
 #[cfg(test)]
 mod tests;
 
-use gabion_core::{Cause, Facts, Inspect, PathViews, Reading, Reason, RuleId, Trace, Verdict};
+use gabion_core::{
+    Cause, ClientIp, Facts, Inspect, PathViews, Reading, Reason, RuleId, Trace, Verdict,
+};
 use ipnet::IpNet;
 
 use crate::{ConfigErrors, Network, Place, Problem};
@@ -60,30 +62,36 @@ impl Allow {
         Ok(Self { networks, paths })
     }
 
+    /// Whether `client`, or whatever it asks for on `path`, is let through.
+    pub fn lets(&self, client: &ClientIp, path: &PathViews<'_>) -> bool {
+        self.network_of(client).is_some() || self.path_above(path).is_some()
+    }
+
     fn by_network(&self, facts: &Facts<'_>) -> Option<Cause> {
-        let client = &facts.client;
+        let network = self.network_of(&facts.client)?;
+        let why = format!("{} is in {network}", facts.client.addr());
+        Some(Cause::new(BY_NETWORK, Reason::Said(why.into())))
+    }
+
+    fn network_of(&self, client: &ClientIp) -> Option<&IpNet> {
         let holds = |network: &&IpNet| network.contains(&client.addr());
-        let network = self.networks.iter().find(holds)?;
-        let why = format!("{} is in {network}", client.addr());
-        client
-            .may_be_allowed()
-            .then(|| Cause::new(BY_NETWORK, Reason::Said(why.into())))
+        let network = self.networks.iter().find(holds);
+        network.filter(|_| client.may_be_allowed())
     }
 
     fn by_path(&self, facts: &Facts<'_>) -> Option<Cause> {
-        let views = &facts.path;
+        let path = self.path_above(&facts.path)?;
+        let cause = Cause::in_path(BY_PATH, Reason::Prefix, path, Reading::AS_SENT);
+        Some(cause)
+    }
+
+    fn path_above(&self, views: &PathViews<'_>) -> Option<&[u8]> {
         let mut paths = self.paths.iter().map(AsRef::as_ref);
         let allowed = |path: &&[u8]| views.iter().all(|view| is_under(view.path, path));
         if views.malformed().is_some() {
             return None;
         }
-        let path = paths.find(allowed)?;
-        Some(Cause::in_path(
-            BY_PATH,
-            Reason::Prefix,
-            path,
-            Reading::AS_SENT,
-        ))
+        paths.find(allowed)
     }
 }
 

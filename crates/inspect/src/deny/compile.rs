@@ -4,17 +4,11 @@ use std::{collections::HashSet, time::Duration};
 
 use gabion_core::{Mode, PathViews, RuleId};
 use http::StatusCode;
-use regex_automata::{
-    MatchKind,
-    meta::{BuildError, Config, Regex},
-    nfa::thompson::WhichCaptures,
-    util::syntax,
-};
 
 use super::{
     Deny, DenyRule, Rule, Then, agent::Agents, matcher::Matcher, name::MAX_LEN, table::fold_path,
 };
-use crate::{ConfigError, ConfigErrors, Place, Problem, Strings};
+use crate::{ConfigError, ConfigErrors, Place, Problem, Strings, expression};
 
 /// How many rules are compiled at most.
 const MAX_RULES: usize = 50_000;
@@ -22,9 +16,6 @@ const MAX_RULES: usize = 50_000;
 /// How many expressions are compiled at most: beyond, a search in all of them at once costs more
 /// memory than a request is worth.
 const MAX_REGEX: usize = 1_000;
-
-/// How large one expression may become, in bytes, and all of them together.
-const MAX_REGEX_SIZE: [usize; 2] = [1 << 20, 32 << 20];
 
 /// What is being compiled, and what was wrong so far.
 #[derive(Default)]
@@ -167,10 +158,7 @@ impl Compiler {
             Ok(())
         });
         each("regex", &rule.regex, &mut |text| {
-            build(&[text], MAX_REGEX_SIZE[0]).map_err(|error| Problem::Regex {
-                pattern: text.to_owned(),
-                why: say(&error),
-            })?;
+            expression::check(text)?;
             side.patterns.push(text.to_owned());
             side.of_rule.push(index);
             Ok(())
@@ -188,12 +176,8 @@ impl Side {
             })
         })?;
         if !self.patterns.is_empty() {
-            let regex = build(&self.patterns, MAX_REGEX_SIZE[1]).map_err(|error| {
-                Place::new("deny", "").refuse(Problem::Regex {
-                    pattern: format!("all {} together", self.patterns.len()),
-                    why: say(&error),
-                })
-            })?;
+            let regex = expression::all(&self.patterns, "expressions");
+            let regex = regex.map_err(|problem| Place::new("deny", "").refuse(problem))?;
             matcher.regex = Some((regex, self.of_rule));
         }
         Ok(matcher)
@@ -238,28 +222,4 @@ fn name(text: &str) -> Result<&[u8], Problem> {
         ));
     }
     Ok(text.as_bytes())
-}
-
-/// Captures stay off: with them, memory grows with patterns times states, up to gigabytes.
-fn build<P: AsRef<str>>(patterns: &[P], size: usize) -> Result<Regex, Box<BuildError>> {
-    let config = Config::new()
-        .match_kind(MatchKind::All)
-        .which_captures(WhichCaptures::None)
-        .utf8_empty(false)
-        .nfa_size_limit(Some(size))
-        .onepass_size_limit(Some(size));
-    Regex::builder()
-        .configure(config)
-        .syntax(syntax::Config::new().utf8(false))
-        .build_many(patterns)
-        .map_err(Box::new)
-}
-
-/// The innermost reason: the outer ones only say that building failed.
-fn say(error: &BuildError) -> String {
-    match (error.size_limit(), error.syntax_error()) {
-        (Some(limit), _) => format!("needs more than {limit} bytes once compiled"),
-        (None, Some(syntax)) => syntax.to_string(),
-        (None, None) => error.to_string(),
-    }
 }

@@ -72,8 +72,7 @@ impl Matcher {
         })
     }
 
-    /// Without captures (see `compile`) only `is_match` and the set of patterns that match may be
-    /// asked for; every other search would find nothing.
+    /// The first rule of those that match.
     fn find_regex<'v>(&self, view: &'v [u8]) -> Option<Found<'v>> {
         let (regex, rules) = self.regex.as_ref()?;
         if !regex.is_match(view) {

@@ -6,8 +6,8 @@ use gabion_core::{Mode, Routes, RuleId, Terms};
 
 use super::{Compression, Door, Handshake, Ping, RouteConfig, UpgradeConfig, origin::Origins};
 use crate::{
-    ByteRate, ConfigError, ConfigErrors, Limit, LimitRule, LimitTable, Place, Problem, Rate,
-    Strings, deny::plain_path,
+    ByteRate, ConfigError, ConfigErrors, Limit, LimitRule, LimitTable, Messages, Place, Problem,
+    Rate, Strings, deny::plain_path,
 };
 
 /// How many routes are compiled at most: each is looked at for each handshake.
@@ -30,7 +30,8 @@ struct Made {
 }
 
 impl UpgradeConfig {
-    /// What judges handshakes, whose number it keeps in `limits`, and what sessions are held to.
+    /// What judges handshakes, whose number it keeps in `limits`, and what sessions are held to: that
+    /// their messages are read, where `messages` have anything to say of them, among it.
     ///
     /// # Errors
     ///
@@ -39,6 +40,7 @@ impl UpgradeConfig {
     /// that come too often.
     pub fn compile(
         &self,
+        messages: &Messages,
         mode: Mode,
         limits: &Arc<LimitTable>,
     ) -> Result<(Handshake, Routes), ConfigErrors> {
@@ -51,7 +53,7 @@ impl UpgradeConfig {
         // What a route leaves out it has of the section, and with it what is wrong with that.
         let rest = Compiler::new(self, "", Place::new("upgrade", ""), mode).compile(limits)?;
         let mut handshake = Handshake::new(rest.door, mode);
-        let mut routes = Routes::new(Some(Arc::new(rest.terms)));
+        let mut terms = Vec::with_capacity(found);
         let (mut errors, mut known) = (Vec::new(), HashSet::new());
         for (nth, route) in self.routes.iter().enumerate() {
             let place = Place::new("upgrade.route", "").rule(nth);
@@ -60,15 +62,34 @@ impl UpgradeConfig {
             let under = route.under(self);
             let compiled = Compiler::new(&under, &route.path, place, mode).compile(limits);
             let compiled = compiled.map_err(|found| errors.extend(found));
-            if let (Ok(path), Ok(Made { door, terms })) = (path, compiled) {
+            if let (Ok(path), Ok(made)) = (path, compiled) {
                 let only = route.only;
-                handshake.add(path.clone(), Door { only, ..door });
-                routes = routes.with(path, Arc::new(terms));
+                handshake.add(path.clone(), Door { only, ..made.door });
+                terms.push((path, made.terms));
             }
         }
         ConfigErrors::any(errors)?;
-        Ok((handshake, routes))
+        Ok((handshake, routes(terms, rest.terms, messages)))
     }
+}
+
+/// The terms of each route and of the rest, with what `messages` have read there.
+fn routes(terms: Vec<(Box<[u8]>, Terms)>, rest: Terms, messages: &Messages) -> Routes {
+    let read = |terms: Terms, path: &[u8], before: &[Box<[u8]>]| {
+        let (reads, holds) = messages.reads(path, before);
+        Arc::new(Terms {
+            reads,
+            holds,
+            ..terms
+        })
+    };
+    let paths: Vec<_> = terms.iter().map(|(path, _)| path.clone()).collect();
+    let routes = Routes::new(Some(read(rest, b"", &paths)));
+    let each = terms.into_iter().enumerate();
+    each.fold(routes, |routes, (nth, (path, terms))| {
+        let terms = read(terms, &path, paths.get(..nth).unwrap_or_default());
+        routes.with(path, terms)
+    })
 }
 
 impl RouteConfig {

@@ -116,6 +116,17 @@ fn is_empty(strings: &Strings) -> bool {
     strings.is_empty()
 }
 
+// === impl UpgradeConfig ===
+
+impl UpgradeConfig {
+    /// Whether origins are named for every path, so that no other pages open sockets.
+    pub fn names_origins(&self) -> bool {
+        let routes = self.routes.iter();
+        let mut own = routes.filter_map(|route| route.origins.as_ref());
+        !self.origins.is_empty() && !own.any(|origins| origins.is_empty())
+    }
+}
+
 // === impl Ping ===
 
 impl Ping {

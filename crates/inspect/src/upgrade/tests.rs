@@ -7,7 +7,7 @@ use gabion_testkit::HeadOf;
 use http::{StatusCode, Version};
 
 use super::*;
-use crate::{ConfigErrors, LimitTable};
+use crate::{ConfigErrors, LimitTable, Messages};
 
 fn config(toml: &str) -> UpgradeConfig {
     toml::from_str(toml).unwrap()
@@ -15,7 +15,7 @@ fn config(toml: &str) -> UpgradeConfig {
 
 fn compile(config: &UpgradeConfig) -> Result<(Handshake, Routes), ConfigErrors> {
     let limits = Arc::new(LimitTable::new(100));
-    config.compile(Mode::Enforce, &limits)
+    config.compile(&Messages::default(), Mode::Enforce, &limits)
 }
 
 fn handshake(toml: &str) -> Handshake {

@@ -18,4 +18,5 @@ mod sanity;
 mod scratch;
 mod sense;
 mod shrink;
+mod sockets;
 mod watch;

@@ -1,0 +1,201 @@
+//! What `[[message]]` rules object to, and what they let by: judged by the whole chain, as a socket
+//! would have it judged.
+
+use std::sync::Arc;
+
+use gabion::{
+    Facts, Inspect, Live, MessageFacts, Objection, Objections, Proof, RuleId, Snapshot,
+    Source as _, Trace, Verdict,
+};
+use gabion_policy::Options;
+use gabion_testkit::{Recorder, client_at};
+
+const POLICY: &str = r#"
+    version = 1
+
+    [allow]
+    networks = ["192.0.2.7"]
+    paths = ["/metrics"]
+
+    [upgrade]
+    origins = "https://app.example"
+
+    [[message]]
+    id = "trial"
+    contains = "attack"
+    mode = "observe"
+
+    [[message]]
+    id = "injection"
+    paths = ["/chat", "/admin"]
+    contains = ["${jndi:", "{{constructor"]
+    matches = '(?i)<script[\s>]'
+    ignore_case = true
+    then = "ban 1h"
+
+    [[message]]
+    id = "vast"
+    kinds = ["text", "binary"]
+    longer_than = "4KiB"
+
+    [[message]]
+    id = "deep"
+    json_depth = 16
+"#;
+
+fn snapshot(policy: &str) -> Arc<Snapshot> {
+    compiled(policy, Options::new(Arc::new(Recorder::default())))
+}
+
+fn compiled(policy: &str, options: Options) -> Arc<Snapshot> {
+    let live = Live::from_document(policy, "policy.toml", options);
+    live.unwrap_or_else(|error| panic!("{error}")).current()
+}
+
+fn objections(snapshot: &Snapshot, from: &str, path: &str, payload: &[u8]) -> Objections {
+    let client = client_at(from);
+    let mut objections = Objections::default();
+    let message = MessageFacts {
+        client: &client,
+        path,
+        is_text: true,
+        payload,
+        offset: 0,
+        now: gabion::Now::new(std::time::Duration::ZERO, std::time::UNIX_EPOCH),
+    };
+    snapshot.chain.message(&message, &mut objections);
+    objections
+}
+
+/// What is said: `pass`, `injection`, or `(trial) injection` where one only observes.
+fn said(snapshot: &Snapshot, from: &str, path: &str, payload: &[u8]) -> String {
+    let (observed, enforced) = objections(snapshot, from, path, payload).into_parts();
+    let observed = observed.iter().map(|one| format!("({})", one.rule));
+    let enforced = enforced.map(|one| one.rule.to_string());
+    let all: Vec<_> = observed.chain(enforced).collect();
+    if all.is_empty() {
+        "pass".into()
+    } else {
+        all.join(" ")
+    }
+}
+
+const CLIENT: &str = "203.0.113.9";
+
+#[test]
+fn attacks_are_objected_to_and_honest_messages_are_not() {
+    let snapshot = snapshot(POLICY);
+    let deep = "[".repeat(17);
+    let vast = "a".repeat(4097);
+    for (path, payload, expected) in [
+        ("/chat", "${jndi:ldap://x}", "injection"),
+        ("/chat/room", "${JNDI:ldap://x}", "injection"),
+        ("/x/..;/chat", "<SCRIPT >", "injection"),
+        ("/chat", "an attack: {{constructor", "(trial) injection"),
+        ("/chat", "an attack", "(trial)"),
+        ("/chat", &deep, "deep"),
+        ("/other", &vast, "vast"),
+        ("/other", "${jndi:ldap://x}", "pass"),
+        ("/chat", "how do I escape ${ in a shell?", "pass"),
+        ("/chat", "<scripture> [[[[[[[[[[[[[[[[[[", "pass"),
+        ("/chat", &deep[1..], "pass"),
+        ("/chat", &vast[1..], "pass"),
+        ("/chat", "", "pass"),
+    ] {
+        let found = said(&snapshot, CLIENT, path, payload.as_bytes());
+        assert_eq!(found, expected, "{path}: {payload:.40}");
+    }
+}
+
+#[test]
+fn who_is_allowed_is_not_judged() {
+    let snapshot = snapshot(POLICY);
+    let attack = b"${jndi:ldap://x}";
+    assert_eq!(said(&snapshot, "192.0.2.7", "/chat", attack), "pass");
+    assert_eq!(said(&snapshot, "192.0.2.8", "/chat", attack), "injection");
+    let vast = [b'a'; 5000];
+    assert_eq!(said(&snapshot, CLIENT, "/metrics", &vast), "pass");
+    assert_eq!(said(&snapshot, CLIENT, "/metrics/..;/chat", &vast), "vast");
+}
+
+#[test]
+fn document_that_observes_only_tells() {
+    let observed = POLICY.replace("version = 1", "version = 1\nmode = \"observe\"");
+    let snapshot = snapshot(&observed);
+    let said = said(&snapshot, CLIENT, "/chat", b"${jndi:ldap://x}");
+    assert_eq!(said, "(injection)");
+}
+
+#[test]
+fn message_is_proof_where_the_pages_are_named() {
+    let offence = |policy: &str| {
+        let found = objections(&snapshot(policy), CLIENT, "/chat", b"${jndi:")
+            .into_parts()
+            .1;
+        found.unwrap().offence.unwrap().proof
+    };
+    assert_eq!(offence(POLICY), Proof::Certain);
+    let anyone = POLICY.replace("origins = \"https://app.example\"", "");
+    assert!(matches!(offence(&anyone), Proof::Forgeable { .. }));
+}
+
+/// A rule of one's own that objects to shouting.
+struct Quiet;
+
+impl Inspect for Quiet {
+    fn name(&self) -> &'static str {
+        "quiet"
+    }
+
+    fn inspect(&self, _facts: &Facts<'_>, _trace: &mut Trace) -> Verdict {
+        Verdict::Pass
+    }
+
+    fn message(&self, message: &MessageFacts<'_>, objections: &mut Objections) {
+        if message.payload.ends_with(b"!!!") {
+            objections.add(Objection::new(RuleId::builtin("quiet"), "shouting"));
+        }
+    }
+}
+
+#[test]
+fn own_rule_is_asked_before_those_of_the_document() {
+    let built = |policy: &str| {
+        let options = Options::new(Arc::new(Recorder::default()));
+        compiled(policy, options.add_rule(Arc::new(Quiet)))
+    };
+    let enforced = built(POLICY);
+    assert_eq!(said(&enforced, CLIENT, "/chat", b"${jndi: !!!"), "quiet");
+    assert_eq!(said(&enforced, CLIENT, "/chat", b"${jndi:"), "injection");
+    assert_eq!(said(&enforced, "192.0.2.7", "/chat", b"!!!"), "pass");
+    let observed = built(&POLICY.replace("version = 1", "version = 1\nmode = \"observe\""));
+    assert_eq!(said(&observed, CLIENT, "/chat", b"!!!"), "(quiet)");
+}
+
+#[test]
+fn clean_message_allocates_nothing() {
+    let snapshot = snapshot(POLICY);
+    let client = client_at(CLIENT);
+    let text = br#"{"type":"message","room":[1,2,[3]],"text":"how are you? \"fine\" <b>"}"#;
+    let message = MessageFacts {
+        client: &client,
+        path: "/chat/room-7",
+        is_text: true,
+        payload: text,
+        offset: 0,
+        now: gabion::Now::new(std::time::Duration::ZERO, std::time::UNIX_EPOCH),
+    };
+    let judge = || {
+        let mut objections = Objections::default();
+        let counted = allocation_counter::measure(|| {
+            snapshot.chain.message(&message, &mut objections);
+        });
+        assert!(!objections.are_final());
+        counted.count_total
+    };
+    // What the expressions make on first use.
+    for _ in 0..8 {
+        judge();
+    }
+    assert_eq!(judge(), 0);
+}

@@ -1,0 +1,297 @@
+use std::time::{Duration, UNIX_EPOCH};
+
+use gabion_core::{ClientIp, Now};
+use gabion_testkit::{client_at, rows, unescape};
+
+use super::*;
+use crate::{Place, UpgradeConfig};
+
+fn compile(toml: &str) -> Result<Messages, ConfigErrors> {
+    #[derive(serde::Deserialize)]
+    struct Rules {
+        message: Vec<MessageRule>,
+    }
+    let rules: Rules = toml::from_str(toml).unwrap();
+    Messages::compile(&rules.message, Mode::Enforce, Duration::from_mins(10))
+}
+
+fn messages(toml: &str) -> Messages {
+    compile(toml).unwrap()
+}
+
+fn of<'m>(client: &'m ClientIp, path: &'m str, payload: &'m [u8]) -> MessageFacts<'m> {
+    MessageFacts {
+        client,
+        path,
+        is_text: true,
+        payload,
+        offset: 0,
+        now: Now::new(Duration::ZERO, UNIX_EPOCH),
+    }
+}
+
+/// The rules that object: those that observe, and the one that acts.
+fn objecting(messages: &Messages, message: &MessageFacts<'_>) -> (Vec<String>, Option<String>) {
+    let mut objections = Objections::default();
+    messages.message(message, &mut objections);
+    let (observed, enforced) = objections.into_parts();
+    let rule = |one: &Objection| one.rule.to_string();
+    (
+        observed.iter().map(rule).collect(),
+        enforced.as_ref().map(rule),
+    )
+}
+
+fn text(messages: &Messages, path: &str, payload: &[u8]) -> Option<String> {
+    objecting(messages, &of(&client_at("203.0.113.9"), path, payload)).1
+}
+
+/// Rules of every kind, and what each row of the vectors is asked of.
+const RULES: &str = r#"
+    [[message]]
+    id = "jndi"
+    contains = ["${jndi:", "{{constructor"]
+    ignore_case = true
+
+    [[message]]
+    id = "exact"
+    contains = "DROP TABLE"
+
+    [[message]]
+    id = "script"
+    matches = ['(?i)<script[\s>/]', '(?i)\bunion\s+select\b']
+
+    [[message]]
+    id = "deep"
+    json_depth = 8
+
+    [[message]]
+    id = "long"
+    longer_than = "1KiB"
+"#;
+
+#[test]
+fn messages_are_judged_as_the_vectors_say() {
+    let messages = messages(RULES);
+    for row in rows(include_str!("../../testdata/message.tsv")) {
+        let [expected, payload] = row[..] else {
+            panic!("{row:?} has not two columns");
+        };
+        let payload = unescape(payload);
+        let expected = Some(expected).filter(|rule| *rule != "pass");
+        let found = text(&messages, "/ws", &payload);
+        assert_eq!(found.as_deref(), expected, "{}", payload.escape_ascii());
+    }
+}
+
+#[test]
+fn messages_are_as_long_as_is_let_through() {
+    let messages = messages(RULES);
+    assert_eq!(text(&messages, "/ws", &[b'a'; 1024]), None);
+    assert_eq!(
+        text(&messages, "/ws", &[b'a'; 1025]).as_deref(),
+        Some("long")
+    );
+}
+
+#[test]
+fn rules_are_about_their_paths_in_any_view() {
+    let messages = messages("[[message]]\nid='x'\npaths=['/chat','/Admin/ws/']\ncontains='evil'");
+    for path in [
+        "/chat",
+        "/chat/1",
+        "/CHAT",
+        "/%63hat",
+        "/a/..;/chat",
+        "/chat;v=1",
+        "/admin/ws",
+    ] {
+        assert_eq!(
+            text(&messages, path, b"evil").as_deref(),
+            Some("x"),
+            "{path}"
+        );
+        assert_eq!(text(&messages, path, b"good"), None, "{path}");
+    }
+    for path in ["/chatter", "/", "/admin", "/x/chat"] {
+        assert_eq!(text(&messages, path, b"evil"), None, "{path}");
+    }
+}
+
+#[test]
+fn rules_are_about_their_kinds() {
+    let client = client_at("203.0.113.9");
+    let message = of(&client, "/", b"evil \xff");
+    for (kinds, of_text, of_binary) in [
+        ("", true, false),
+        ("kinds = 'text'", true, false),
+        ("kinds = 'binary'", false, true),
+        ("kinds = ['text', 'binary']", true, true),
+    ] {
+        let messages = messages(&format!("[[message]]\nid='x'\ncontains='evil'\n{kinds}"));
+        let objects = |is_text| objecting(&messages, &MessageFacts { is_text, ..message }).1;
+        assert_eq!(objects(true).is_some(), of_text, "{kinds}");
+        assert_eq!(objects(false).is_some(), of_binary, "{kinds}");
+        let all = if of_binary { Reads::All } else { Reads::Text };
+        assert_eq!(messages.reads(b"", &[]), (all, true), "{kinds}");
+    }
+}
+
+#[test]
+fn rule_that_observes_hides_none_that_acts() {
+    let messages = messages(
+        "[[message]]\nid='seen'\ncontains='evil'\nmode='observe'
+        [[message]]\nid='acts'\ncontains='evil'
+        [[message]]\nid='late'\ncontains='evil'",
+    );
+    let (observed, enforced) = objecting(&messages, &of(&client_at("203.0.113.9"), "/", b"evil"));
+    assert_eq!(
+        (observed, enforced),
+        (vec!["seen".into()], Some("acts".into()))
+    );
+}
+
+#[test]
+fn client_is_held_to_a_message_where_no_foreign_page_can_have_it_sent() {
+    let toml = "[[message]]\nid='x'\npaths='/chat'\ncontains='evil'\nthen='ban 1h'
+        [[message]]\nid='y'\ncontains='wicked'\nthen='ban'
+        [[message]]\nid='z'\ncontains='bad'";
+    let offence = |known, payload: &[u8]| {
+        let messages = messages(toml).with_known_pages(known);
+        let mut objections = Objections::default();
+        messages.message(
+            &of(&client_at("203.0.113.9"), "/chat", payload),
+            &mut objections,
+        );
+        let offence = objections.into_parts().1.unwrap().offence;
+        offence.map(|offence| (offence.proof, offence.ban_for.as_secs()))
+    };
+    assert_eq!(offence(true, b"evil"), Some((Proof::Certain, 3600)));
+    assert_eq!(offence(true, b"wicked"), Some((Proof::Certain, 600)));
+    assert_eq!(offence(true, b"bad"), None);
+    let path = PathViews::of(b"/chat").hash();
+    assert_eq!(
+        offence(false, b"evil"),
+        Some((Proof::Forgeable { path }, 3600))
+    );
+
+    let names = |toml: &str| {
+        toml::from_str::<UpgradeConfig>(toml)
+            .unwrap()
+            .names_origins()
+    };
+    assert!(names("origins = 'https://a'"));
+    assert!(names(
+        "origins = 'https://a'\n[[route]]\npath = '/'\norigins = 'https://b'"
+    ));
+    assert!(!names("[[route]]\npath = '/'\norigins = 'https://b'"));
+    assert!(!names(
+        "origins = 'https://a'\n[[route]]\npath = '/'\norigins = []"
+    ));
+}
+
+#[test]
+fn what_is_said_of_a_message_holds_none_of_it() {
+    let messages = messages(RULES);
+    for payload in [
+        "${jndi:secret",
+        "DROP TABLE secret",
+        "<script>secret",
+        &"secret".repeat(1000),
+    ] {
+        let mut objections = Objections::default();
+        let client = client_at("203.0.113.9");
+        messages.message(&of(&client, "/", payload.as_bytes()), &mut objections);
+        let objection = objections.into_parts().1.expect("an objection");
+        assert!(!objection.why.contains("secret"), "{objection:?}");
+        assert!(!objection.why.is_empty());
+    }
+}
+
+#[test]
+fn sockets_are_read_where_a_rule_is_about_them() {
+    let (text, all, none) = (
+        (Reads::Text, true),
+        (Reads::All, true),
+        (Reads::Nothing, false),
+    );
+    let rule = |paths: &str, more: &str| {
+        messages(&format!(
+            "[[message]]\nid='x'\npaths={paths}\ncontains='evil'\n{more}"
+        ))
+    };
+    let before = |paths: &[&str]| -> Vec<Box<[u8]>> {
+        paths.iter().map(|path| path.as_bytes().into()).collect()
+    };
+    for (paths, route, others, reads) in [
+        ("'/chat'", "/chat", &[][..], text),
+        ("'/chat/a'", "/chat", &[], text),
+        ("'/'", "/chat", &[], text),
+        ("[]", "/chat", &["/x"], text),
+        ("'/chat'", "/chat/a", &[], text),
+        ("'/chat'", "/open", &[], none),
+        ("'/chatter'", "/chat", &[], none),
+        // Where `/chat/a` has a route of its own before `/chat`, that is where it is read.
+        ("'/chat/a/b'", "/chat", &["/chat/a"], none),
+        ("'/chat/a'", "/chat", &["/chat/a/b"], text),
+        // The rest: what lies below no route.
+        ("'/chat'", "", &["/chat"], none),
+        ("'/chat/a'", "", &["/chat"], none),
+        ("'/chat'", "", &["/chat/a"], text),
+        ("['/chat', '/x']", "", &["/chat"], text),
+        ("[]", "", &["/chat"], text),
+    ] {
+        let found = rule(paths, "").reads(route.as_bytes(), &before(others));
+        assert_eq!(found, reads, "{paths} on {route} beside {others:?}");
+    }
+    let observed = rule("[]", "mode='observe'");
+    assert_eq!(observed.reads(b"", &[]), (Reads::Text, false));
+    assert_eq!(rule("[]", "kinds='binary'").reads(b"", &[]), all);
+    assert_eq!(Messages::default().reads(b"", &[]), none);
+}
+
+#[test]
+fn errors_name_their_place() {
+    let errors = compile(
+        "[[message]]\nid='ok'\ncontains='x'
+        [[message]]\nid='ok'\nmatches=['a','(']\nkinds=['text','blob']
+        [[message]]\nid='no thing'
+        [[message]]\nid='z'\ncontains=['']\npaths=['chat']\nkinds=[]\njson_depth=1001",
+    )
+    .unwrap_err();
+    let places: Vec<_> = errors.iter().map(|error| error.place.to_string()).collect();
+    let expected = [
+        "message[1].id",
+        "message[1].kinds[1]",
+        "message[1].matches[1]",
+        "message[2].id",
+        "message[2]",
+        "message[3].kinds",
+        "message[3].paths[0]",
+        "message[3].contains[0]",
+        "message[3].json_depth",
+    ];
+    assert_eq!(places, expected);
+
+    let huge = "[[message]]\nid='x'\nmatches='\\w{1000}{1000}'";
+    let error = compile(huge).unwrap_err().into_iter().next().unwrap();
+    assert!(error.to_string().contains("once compiled"), "{error}");
+
+    let rule = |n| MessageRule::new(format!("r{n}")).contains(["x"]);
+    let many: Vec<_> = (0..257).map(rule).collect();
+    let errors = Messages::compile(&many, Mode::Enforce, Duration::ZERO).unwrap_err();
+    assert_eq!(errors[0].place, Place::new("message", ""));
+}
+
+#[test]
+fn what_rules_do_reads_and_prints() {
+    for text in ["close", "ban", "ban 1h"] {
+        assert_eq!(text.parse::<MessageThen>().unwrap().to_string(), text);
+    }
+    for text in ["", "403", "ban ", "ban soon", "banned"] {
+        assert_eq!(
+            text.parse::<MessageThen>(),
+            Err(text.parse::<MessageThen>().unwrap_err())
+        );
+    }
+}

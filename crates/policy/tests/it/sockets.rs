@@ -1,0 +1,242 @@
+//! What a document says of WebSockets: which terms hold where, and which messages are refused.
+
+use std::{sync::Arc, time::Duration};
+
+use gabion_core::{Mode, PathViews, Reads, Source, Terms};
+use gabion_policy::{Document, Live, Options, PolicyError, Shrink, check};
+
+use crate::live::Ear;
+
+fn live(text: &str) -> Result<Live, PolicyError> {
+    let text = format!("version = 1\n{text}");
+    Live::from_document(&text, "policy.toml", Options::new(Arc::new(Ear::default())))
+}
+
+fn terms(text: &str, path: &str) -> Arc<Terms> {
+    let snapshot = live(text).unwrap().current();
+    let terms = snapshot.routes.of(&PathViews::of(path.as_bytes()));
+    Arc::clone(terms.expect("there are always terms"))
+}
+
+#[test]
+fn sockets_are_only_kept_open_where_nothing_is_said() {
+    let ping = Some(Duration::from_secs(25));
+    let expected = Terms {
+        ping,
+        ..Terms::default()
+    };
+    assert_eq!(*terms("", "/ws"), expected);
+    assert_eq!(expected.mode, Mode::Observe);
+}
+
+#[test]
+fn section_has_its_defaults() {
+    let terms = terms("[upgrade]\n", "/ws");
+    assert_eq!(terms.mode, Mode::Enforce);
+    assert_eq!(terms.max_message, 1 << 20);
+    assert_eq!(terms.write_stall, Some(Duration::from_secs(30)));
+    assert_eq!(terms.ping, Some(Duration::from_secs(25)));
+    assert_eq!(
+        (terms.reads, terms.holds, terms.inflates),
+        (Reads::Nothing, false, false)
+    );
+}
+
+const RULE: &str = "[[message]]\nid = 'evil'\npaths = '/chat'\ncontains = 'evil'\n";
+
+#[test]
+fn rules_about_messages_bring_the_defaults_of_the_section() {
+    let terms = terms(RULE, "/chat");
+    assert_eq!((terms.reads, terms.holds), (Reads::Text, true));
+    assert_eq!((terms.max_message, terms.mode), (1 << 20, Mode::Enforce));
+    // Who may open a socket is asked by the section alone.
+    let case = "[[expect]]\nrequest = '/chat'\nverdict = 'pass'\nheaders = { connection = 'upgrade', \
+                upgrade = 'websocket', sec-websocket-version = '13', cookie = 'a=b', \
+                sec-websocket-key = 'dGhlIHNhbXBsZSBub25jZQ==', origin = 'https://other' }\n";
+    check(&format!("version = 1\n{RULE}{case}"), "policy.toml", None).unwrap();
+    let with = format!("version = 1\n{RULE}[upgrade]\n{case}");
+    let error = check(&with, "policy.toml", None).unwrap_err().to_string();
+    assert!(error.contains("upgrade/origin"), "{error}");
+}
+
+#[test]
+fn messages_are_read_on_the_routes_that_rules_are_about() {
+    let routes = format!(
+        "[upgrade]\n[[upgrade.route]]\npath = '/open'\n[[upgrade.route]]\npath = '/chat/a'\n\
+         compression = 'inflate'\n{RULE}"
+    );
+    for (path, reads) in [
+        ("/open", Reads::Nothing),
+        ("/chat/a", Reads::Text),
+        ("/chat/b", Reads::Text),
+        // The rest is read as a whole: a rule is about some of it.
+        ("/other", Reads::Text),
+        // What some server reads as the other is read.
+        ("/open/..;/chat/a", Reads::Text),
+    ] {
+        let terms = terms(&routes, path);
+        assert_eq!(
+            (terms.reads, terms.holds),
+            (reads, reads == Reads::Text),
+            "{path}"
+        );
+    }
+    assert!(terms(&routes, "/chat/a").inflates);
+    assert!(!terms(&routes, "/chat/b").inflates);
+}
+
+#[test]
+fn document_that_observes_holds_nothing() {
+    let terms = terms(&format!("mode = 'observe'\n[upgrade]\n{RULE}"), "/chat");
+    assert_eq!((terms.reads, terms.holds), (Reads::Text, false));
+    assert_eq!(terms.mode, Mode::Observe);
+}
+
+#[test]
+fn case_may_be_about_a_message() {
+    let case = |case: &str| {
+        let text =
+            format!("version = 1\n[allow]\nnetworks = ['198.51.100.1']\n{RULE}[[expect]]\n{case}");
+        check(&text, "policy.toml", None)
+            .map(drop)
+            .map_err(|error| error.to_string())
+    };
+    for holds in [
+        "request = '/chat'\nmessage = 'evil'\nverdict = 'deny'",
+        "request = '/chat'\nmessage = 'evil'\nverdict = 'deny'\nrule = 'evil'",
+        "request = '/chat'\nmessage = 'good'\nverdict = 'pass'",
+        "request = '/other'\nmessage = 'evil'\nverdict = 'pass'",
+        "request = '/chat'\nfrom = '198.51.100.1'\nmessage = 'evil'\nverdict = 'pass'",
+    ] {
+        assert_eq!(case(holds), Ok(()), "{holds}");
+    }
+    for (fails, told) in [
+        (
+            "request = '/chat'\nmessage = 'evil'\nverdict = 'pass'",
+            "rule evil: the message holds",
+        ),
+        (
+            "request = '/chat'\nmessage = 'good'\nverdict = 'deny'",
+            "gets another verdict: pass",
+        ),
+        (
+            "request = '/chat'\nmessage = 'evil'\nverdict = 'deny'\nrule = 'x'",
+            "rule evil: ",
+        ),
+    ] {
+        let error = case(fails).expect_err(fails);
+        assert!(error.contains(told), "{error}");
+    }
+}
+
+#[test]
+fn ban_for_a_message_wants_origins() {
+    let rule = format!("version = 1\n{RULE}then = 'ban'\n");
+    let warned = |text: &str| check(text, "policy.toml", None).unwrap().to_string();
+    let told = warned(&rule);
+    assert!(
+        told.contains("policy.toml:6:8") && told.contains("any page could"),
+        "{told}"
+    );
+    assert!(
+        !warned(&format!("{rule}[upgrade]\norigins = 'https://a.example'")).contains("warning")
+    );
+    assert!(!warned(&format!("version = 1\n{RULE}")).contains("warning"));
+}
+
+#[test]
+fn bad_rules_are_told_at_their_place() {
+    let text = "version = 1
+[[message]]
+id = 'a'
+matches = ['ok', '(']
+[[message]]
+id = 'b'
+[[message]]
+id = 'c'
+contians = 'x'
+kinds = ['text', 'blob']
+[[message]]
+id = 'd'
+contains = 'x'
+then = '403'
+";
+    let refused = check(text, "policy.toml", None).unwrap_err();
+    let places: Vec<_> = refused
+        .diagnostics()
+        .iter()
+        .map(|one| {
+            (
+                one.line(),
+                one.column(),
+                one.message().split('`').nth(1).unwrap().to_owned(),
+            )
+        })
+        .collect();
+    let expected = [
+        (4, 18, "("),
+        (5, 1, "b"),
+        (9, 1, "contians"),
+        (10, 18, "blob"),
+        (14, 8, "403"),
+    ];
+    assert_eq!(
+        places,
+        expected.map(|(line, column, what)| (line, column, what.to_owned()))
+    );
+}
+
+#[test]
+fn loss_of_rules_is_refused() {
+    let rule = |id: &str| format!("[[message]]\nid = '{id}'\ncontains = 'evil'\n");
+    let old = format!("version = 1\n{}{}{}", rule("a"), rule("b"), rule("c"));
+    let replace = |shrink, text: &str| {
+        let options = Options::new(Arc::new(Ear::default())).with_shrink(shrink);
+        let live = Live::from_document(&old, "policy.toml", options).unwrap();
+        live.replace(text)
+            .map(drop)
+            .map_err(|error| error.to_string())
+    };
+    let one = format!("version = 1\n{}", rule("a"));
+    let error = replace(Shrink::Refuse, &one).unwrap_err();
+    assert!(
+        error.contains("2 of 3 rules about messages: `b`, `c`"),
+        "{error}"
+    );
+    assert_eq!(replace(Shrink::Accept, &one), Ok(()));
+    let two = format!("{one}{}", rule("b"));
+    assert_eq!(replace(Shrink::Refuse, &two), Ok(()));
+}
+
+#[test]
+fn document_prints_and_reads_back() {
+    let text = "version = 1
+[upgrade]
+origins = 'https://a.example'
+ping = 'off'
+client_bytes = '2MiB/s'
+compression = 'inflate'
+[[upgrade.route]]
+path = '/chat'
+only = true
+ping = '200ms'
+[[message]]
+id = 'a'
+paths = '/chat'
+kinds = ['text', 'binary']
+contains = ['x']
+ignore_case = true
+json_depth = 32
+longer_than = '64KiB'
+then = 'ban 1h'
+mode = 'observe'
+[[expect]]
+request = '/chat'
+message = 'x'
+verdict = 'pass'
+";
+    let document = Document::parse(text, "policy.toml").unwrap();
+    let again = Document::parse(&document.to_string(), "again.toml").unwrap();
+    assert_eq!(document, again);
+    check(text, "policy.toml", None).unwrap();
+}
