@@ -5,7 +5,8 @@ use std::{fmt, time::Duration};
 use http::{Method, StatusCode};
 
 use crate::{
-    Cause, ClientIp, Denial, Facts, MessageFacts, Now, Objections, Offence, Proof, Quota, Verdict,
+    Cause, ClientIp, Denial, DiagnosisEvent, Facts, MessageFacts, Now, Objections, Offence, Proof,
+    Quota, Upgrade, Verdict,
 };
 
 /// Judges the head of a request. Synchronous, pure but for its own bounded state, infallible: what
@@ -44,6 +45,12 @@ pub trait Inspect: Send + Sync {
         None
     }
 
+    /// What is wrong with a WebSocket, where the service's answer shows it: told, and no more.
+    fn diagnose(&self, trace: &Trace, outcome: &Outcome<'_>) -> Option<DiagnosisEvent> {
+        let _ = (trace, outcome);
+        None
+    }
+
     /// Why the request was a probe, where its answer says that it got somewhere: to be told of,
     /// since the service has what nobody should find.
     fn reached(&self, trace: &Trace, outcome: &Outcome<'_>) -> Option<Cause> {
@@ -67,6 +74,8 @@ pub struct Trace {
     now: Now,
     method: Method,
     path_hash: u64,
+    upgrade: Upgrade,
+    socket: Option<Box<[u8]>>,
     proof: Proof,
     signals: u32,
     probe: Option<Box<Cause>>,
@@ -140,6 +149,8 @@ impl Trace {
             now: facts.now,
             method: facts.method.clone(),
             path_hash: facts.path.hash(),
+            upgrade: facts.upgrade,
+            socket: (facts.upgrade == Upgrade::WebSocket).then(|| facts.path.raw().into()),
             proof: facts.proof(),
             signals: 0,
             probe: None,
@@ -157,6 +168,16 @@ impl Trace {
     /// A hash of the path: the same for the same path, and no secret.
     pub const fn path_hash(&self) -> u64 {
         self.path_hash
+    }
+
+    /// Whether the request wanted to leave HTTP.
+    pub const fn upgrade(&self) -> Upgrade {
+        self.upgrade
+    }
+
+    /// The path as sent, where the request asked for a WebSocket.
+    pub fn socket(&self) -> Option<&[u8]> {
+        self.socket.as_deref()
     }
 
     /// Whether the client can be held to this request.

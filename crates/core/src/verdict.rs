@@ -205,7 +205,11 @@ impl fmt::Display for Denial {
             Mode::Enforce => "deny",
             Mode::Observe => "would deny",
         };
-        write!(f, "{verb} with {}: {}", self.status.as_u16(), self.cause)
+        write!(f, "{verb} with {}: {}", self.status.as_u16(), self.cause)?;
+        match self.diagnosis {
+            Some(diagnosis) => write!(f, "; {diagnosis}; {}", diagnosis.advice()),
+            None => Ok(()),
+        }
     }
 }
 

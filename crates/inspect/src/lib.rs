@@ -59,4 +59,6 @@ pub use limit::{Limit, LimitRule, LimitTable, Rate, RateError};
 pub use message::{MessageRule, MessageThen, MessageThenError, Messages};
 pub use sanity::{HttpVersion, Sanity, SanityConfig};
 pub use scan::{Scan, ScanConfig, Scores, Signals};
-pub use upgrade::{Compression, Handshake, Ping, PingError, RouteConfig, UpgradeConfig};
+pub use upgrade::{
+    Astray, Compression, Handshake, Opened, Ping, PingError, RouteConfig, UpgradeConfig,
+};

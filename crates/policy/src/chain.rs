@@ -15,10 +15,10 @@
 use std::sync::Arc;
 
 use gabion_core::{
-    Cause, Explanation, Facts, Inspect, MessageFacts, Mode, Objections, Offence, Outcome,
-    PathViews, Trace, Verdict,
+    Cause, DiagnosisEvent, Explanation, Facts, Inspect, MessageFacts, Mode, Objections, Offence,
+    Outcome, PathViews, Trace, Verdict,
 };
-use gabion_inspect::{Allow, Ban, Behind, Deny, Handshake, Hosts, Messages, Sanity};
+use gabion_inspect::{Allow, Astray, Ban, Behind, Deny, Handshake, Hosts, Messages, Sanity};
 
 /// A compiled policy: every inspector, in order.
 pub struct Chain {
@@ -34,6 +34,8 @@ pub struct Chain {
     pub(crate) handshake: Option<Handshake>,
     /// Asked about messages only.
     pub(crate) messages: Messages,
+    /// Asked about answers only.
+    pub(crate) astray: Astray,
     /// Limits, then scans: what counts comes after what is certain.
     pub(crate) counting: Vec<Arc<dyn Inspect>>,
 }
@@ -114,8 +116,16 @@ impl Inspect for Chain {
 
     /// Everyone learns; the first offence that is found counts.
     fn learn(&self, trace: &Trace, outcome: &Outcome<'_>) -> Option<Offence> {
+        self.astray.learn(trace, outcome);
         let learned = self.after_head().map(|who| who.learn(trace, outcome));
         learned.fold(None, Option::or)
+    }
+
+    fn diagnose(&self, trace: &Trace, outcome: &Outcome<'_>) -> Option<DiagnosisEvent> {
+        let told = self
+            .after_head()
+            .find_map(|who| who.diagnose(trace, outcome));
+        told.or_else(|| self.astray.diagnose(trace, outcome))
     }
 
     fn reached(&self, trace: &Trace, outcome: &Outcome<'_>) -> Option<Cause> {

@@ -7,7 +7,9 @@ use std::{
 };
 
 use gabion_core::{Inspect, Mode, Snapshot};
-use gabion_inspect::{Allow, Ban, Behind, Deny, Hosts, Limit, LimitTable, List, Sanity, Scan};
+use gabion_inspect::{
+    Allow, Astray, Ban, Behind, Deny, Hosts, Limit, LimitTable, List, Sanity, Scan,
+};
 
 use crate::{
     Chain, Diagnostic, Document, PolicyError, State,
@@ -189,6 +191,7 @@ fn policy(
         deny,
         handshake: sockets.handshake,
         messages: sockets.messages,
+        astray: Astray::new(Arc::clone(state.opened())),
         counting,
     };
     Ok(Snapshot::new(client, Arc::new(chain))

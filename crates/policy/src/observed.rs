@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use gabion_core::{
-    Cause, Explanation, Facts, Inspect, MessageFacts, Mode, Objections, Offence, Outcome, Trace,
-    Verdict,
+    Cause, DiagnosisEvent, Explanation, Facts, Inspect, MessageFacts, Mode, Objections, Offence,
+    Outcome, Trace, Verdict,
 };
 
 /// An own rule whose denials do not act: it judges, and bans nobody for what it learns.
@@ -45,6 +45,10 @@ impl Inspect for Observed {
     fn learn(&self, trace: &Trace, outcome: &Outcome<'_>) -> Option<Offence> {
         let _ = self.0.learn(trace, outcome);
         None
+    }
+
+    fn diagnose(&self, trace: &Trace, outcome: &Outcome<'_>) -> Option<DiagnosisEvent> {
+        self.0.diagnose(trace, outcome)
     }
 
     fn reached(&self, trace: &Trace, outcome: &Outcome<'_>) -> Option<Cause> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gabion_inspect::{BanTable, Court, LimitTable, Scores};
+use gabion_inspect::{BanTable, Court, LimitTable, Opened, Scores};
 
 /// What a guard learns while it runs: made once, shared by every policy that it is given.
 #[derive(Clone, Debug)]
@@ -11,6 +11,7 @@ pub struct State {
     court: Arc<Court>,
     scores: Arc<Scores>,
     limits: Arc<LimitTable>,
+    opened: Arc<Opened>,
 }
 
 impl State {
@@ -25,6 +26,7 @@ impl State {
             court: Arc::new(Court::new(Arc::clone(&bans), clients)),
             scores: Arc::new(Scores::new(clients)),
             limits: Arc::new(LimitTable::new(clients)),
+            opened: Arc::default(),
             bans,
         }
     }
@@ -48,6 +50,11 @@ impl State {
     /// The scores of clients.
     pub const fn scores(&self) -> &Arc<Scores> {
         &self.scores
+    }
+
+    /// Where WebSockets were opened.
+    pub const fn opened(&self) -> &Arc<Opened> {
+        &self.opened
     }
 
     /// What is left of limits.

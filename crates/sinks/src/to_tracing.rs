@@ -1,6 +1,6 @@
 //! Events as `tracing` sees them.
 
-use gabion_core::{Escaped, Event, Mode, PolicyEvent, RequestEvent, Sink, What};
+use gabion_core::{Diagnosis, Escaped, Event, Mode, PolicyEvent, RequestEvent, Sink, What};
 use tracing::{error, info, warn};
 
 /// Hands events to `tracing`, under the target `gabion`.
@@ -62,6 +62,7 @@ fn request(event: &RequestEvent) {
                 mode = %denial.mode,
                 status = denial.status.as_u16(),
                 diagnosis = denial.diagnosis.map(tracing::field::display),
+                advice = denial.diagnosis.map(Diagnosis::advice),
                 policy = event.generation,
                 event = denial.event.map(tracing::field::display),
                 "{verb}"

@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use bytes::Bytes;
-use gabion_core::{Denial, Facts};
+use gabion_core::{Denial, Diagnosis, Escaped, Facts, tokens};
 use http::{
     HeaderMap, HeaderValue, Response, StatusCode,
-    header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE},
+    header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HOST},
 };
 
 /// Turns a denial into the response that the client gets. Closures are replies.
@@ -18,8 +18,9 @@ pub trait Reply: Send + Sync {
     fn reply(&self, denial: &Denial, facts: &Facts<'_>) -> Response<Bytes>;
 }
 
-/// The status, what is wrong with a WebSocket that was asked for, and the name of the event, and
-/// nothing that helps whoever is probing: as JSON where the client asks for JSON, as plain text else. At most 300 bytes, headers aside.
+/// The status, what is wrong with a WebSocket that was asked for and what to ask for instead, and the
+/// name of the event, and nothing that helps whoever is probing: as JSON where the client asks for
+/// JSON, as plain text else. At most a kilobyte, headers aside.
 #[derive(Clone, Copy, Debug, Default)]
 #[expect(clippy::exhaustive_structs, reason = "it has nothing to hold")]
 pub struct BriefReply;
@@ -37,7 +38,7 @@ impl Reply for BriefReply {
     fn reply(&self, denial: &Denial, facts: &Facts<'_>) -> Response<Bytes> {
         let mut response = plain(denial.status);
         let json = wants_json(facts.headers);
-        *response.body_mut() = words(denial, json).into();
+        *response.body_mut() = words(denial, facts, json).into();
         if json {
             let json = HeaderValue::from_static("application/json");
             response.headers_mut().insert(CONTENT_TYPE, json);
@@ -46,7 +47,7 @@ impl Reply for BriefReply {
     }
 }
 
-fn words(denial: &Denial, json: bool) -> String {
+fn words(denial: &Denial, facts: &Facts<'_>, json: bool) -> String {
     let mut words = String::with_capacity(192);
     let status = denial.status.canonical_reason().unwrap_or(REFUSED);
     let begin = if json { r#"{"error":""# } else { "" };
@@ -56,6 +57,12 @@ fn words(denial: &Denial, json: bool) -> String {
         let between = if json { r#"","diagnosis":""# } else { "\n" };
         let _ = write!(words, "{between}{diagnosis}");
     }
+    if let Some(address) = instead(denial, facts) {
+        let between = if json { r#"","use":""# } else { "\nuse " };
+        // A backslash means something in JSON.
+        let address = address.replace('\\', if json { r"\\" } else { r"\" });
+        let _ = write!(words, "{between}{address}");
+    }
     if let Some(event) = denial.event {
         let between = if json { r#"","event":""# } else { "\nevent " };
         let _ = write!(words, "{between}{event}");
@@ -64,15 +71,30 @@ fn words(denial: &Denial, json: bool) -> String {
     words
 }
 
+/// The address that a client should have asked for, with what it wrote itself escaped; its path is
+/// cut where it is long.
+fn instead(denial: &Denial, facts: &Facts<'_>) -> Option<String> {
+    if denial.diagnosis != Some(Diagnosis::PlainGet) {
+        return None;
+    }
+    let named = || facts.headers.get(HOST).map(HeaderValue::as_bytes);
+    let host = facts.uri.authority().map(|name| name.as_str().as_bytes());
+    let host = host.or_else(named).filter(|host| host.len() <= MAX_PART)?;
+    let path = facts.path.raw();
+    let (path, more) = match path.split_at_checked(MAX_PART) {
+        Some((head, [_, ..])) => (head, ".."),
+        _ => (path, ""),
+    };
+    let (scheme, host, path) = (facts.scheme.of_sockets(), Escaped(host), Escaped(path));
+    Some(format!("{scheme}{host}{path}{more}"))
+}
+
 /// Whether JSON stands in `Accept` and no text that a person would read.
 fn wants_json(headers: &HeaderMap) -> bool {
-    let lines = headers.get_all(ACCEPT).iter().map(HeaderValue::as_bytes);
-    let kinds = lines
-        .flat_map(|line| line.split(|&byte| byte == b','))
-        .map(|range| {
-            let kind = range.split(|&byte| byte == b';').next();
-            kind.unwrap_or_default().trim_ascii()
-        });
+    let kinds = tokens(headers, &ACCEPT).map(|range| {
+        let kind = range.split(|&byte| byte == b';').next();
+        kind.unwrap_or_default().trim_ascii()
+    });
     let mut json = false;
     for kind in kinds {
         let text = kind
@@ -90,6 +112,9 @@ fn wants_json(headers: &HeaderMap) -> bool {
 }
 
 const REFUSED: &str = "Refused";
+
+/// How many bytes of a host or a path are said again.
+const MAX_PART: usize = 100;
 
 /// A response that says its status and no more.
 pub(crate) fn plain(status: StatusCode) -> Response<Bytes> {

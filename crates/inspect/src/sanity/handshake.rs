@@ -1,6 +1,6 @@
 //! Requests to leave HTTP.
 
-use gabion_core::{Denial, Facts, Upgrade};
+use gabion_core::{Denial, Diagnosis, Facts, Upgrade};
 use http::{
     HeaderName, HeaderValue, Method, StatusCode, Version,
     header::{
@@ -10,11 +10,6 @@ use http::{
 };
 
 use super::{bad, refuse};
-
-/// What a hop in front of nginx's kind leaves out unless it is told otherwise.
-const INCOMPLETE: &str = "Upgrade: websocket without Connection: upgrade on HTTP/1.1; a hop in \
-    front dropped its half (nginx needs: proxy_http_version 1.1; \
-    proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection \"upgrade\";)";
 
 /// Refuses CONNECT for anything but a WebSocket (RFC 9110, 9.3.6; RFC 8441, 4).
 pub(super) fn tunnel(facts: &Facts<'_>) -> Option<Denial> {
@@ -39,19 +34,40 @@ pub(super) fn tunnel(facts: &Facts<'_>) -> Option<Denial> {
 /// front of it expect: what follows would be a socket to one and requests to the other.
 pub(super) fn check(facts: &Facts<'_>) -> Option<Denial> {
     match facts.upgrade {
-        Upgrade::Incomplete => {
-            let said = facts.headers.get(CONNECTION).map(HeaderValue::as_bytes);
-            Some(bad(
-                "upgrade/incomplete",
-                INCOMPLETE,
-                said.unwrap_or_default(),
-            ))
-        }
+        Upgrade::Incomplete => Some(incomplete(facts)),
+        Upgrade::None => stripped(facts),
         Upgrade::WebSocket => method(facts)
             .or_else(|| body(facts))
             .or_else(|| version(facts))
             .or_else(|| key(facts)),
         _ => None,
+    }
+}
+
+/// `Upgrade: websocket` that is not nominated, or where there are no upgrades.
+fn incomplete(facts: &Facts<'_>) -> Denial {
+    let said = facts.headers.get(CONNECTION).map(HeaderValue::as_bytes);
+    let why = "Upgrade: websocket without Connection: upgrade on HTTP/1.1";
+    bad("upgrade/incomplete", why, said.unwrap_or_default())
+        .with_diagnosis(hop(facts, Diagnosis::NotNominated))
+}
+
+/// All of a handshake but `Upgrade`: no client asks so, and the service would answer with a page.
+fn stripped(facts: &Facts<'_>) -> Option<Denial> {
+    let key = only(facts, &SEC_WEBSOCKET_KEY).filter(|key| is_key(key))?;
+    let asks = only(facts, &SEC_WEBSOCKET_VERSION) == Some(b"13");
+    (asks && *facts.method == Method::GET).then(|| {
+        let why = "a WebSocket's key and version without Upgrade: websocket";
+        bad("upgrade/stripped", why, key).with_diagnosis(hop(facts, Diagnosis::HopStripped))
+    })
+}
+
+/// What is wrong with the hop in front: `otherwise`, unless it speaks HTTP/1.0.
+fn hop(facts: &Facts<'_>, otherwise: Diagnosis) -> Diagnosis {
+    if facts.version == Version::HTTP_10 {
+        Diagnosis::Http10Hop
+    } else {
+        otherwise
     }
 }
 
@@ -85,6 +101,7 @@ fn version(facts: &Facts<'_>) -> Option<Denial> {
     let why = "Sec-WebSocket-Version is not one 13";
     let denial = refuse("upgrade/version", why, StatusCode::UPGRADE_REQUIRED)
         .with_evidence(found)
+        .with_diagnosis(Diagnosis::BadHandshake)
         .with_header(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
     Some(if facts.version == Version::HTTP_11 {
         denial.with_header(UPGRADE, HeaderValue::from_static("websocket"))
@@ -100,7 +117,8 @@ fn key(facts: &Facts<'_>) -> Option<Denial> {
     }
     let found = only(facts, &SEC_WEBSOCKET_KEY).unwrap_or_default();
     let why = "Sec-WebSocket-Key is not one of 16 bytes in base64";
-    (!is_key(found)).then(|| bad("upgrade/key", why, found))
+    let refused = || bad("upgrade/key", why, found).with_diagnosis(Diagnosis::BadHandshake);
+    (!is_key(found)).then(refused)
 }
 
 fn is_key(text: &[u8]) -> bool {

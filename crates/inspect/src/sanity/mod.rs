@@ -14,7 +14,8 @@
 //! 6. its path begins with `/` and has no control bytes, bad escapes, `%00`, invalid UTF-8, or
 //!    dots above the root ([`gabion_core::Malformed`]); `OPTIONS *` is no path and passes;
 //! 7. no header's name hides another behind `_`;
-//! 8. if it asks for a WebSocket, it does so as RFC 6455, 4.1, says.
+//! 8. if it asks for a WebSocket, it does so as RFC 6455, 4.1, says, and no hop in front took a part
+//!    of that away.
 //!
 //! A method's case counts: `get` is not GET (RFC 9110, 9.1). An upgrade to anything but a WebSocket,
 //! `h2c` among them, passes: whoever enforces takes the offer off the request.
@@ -53,7 +54,12 @@ pub struct Sanity {
 
 /// The checks that say nothing of who sent the request, so that nobody is scored for them: a method
 /// that another server has, a misspelt name, half a handshake that a hop in front left over.
-pub(crate) const HONEST: [&str; 3] = ["header/underscore", "method/unlisted", "upgrade/incomplete"];
+pub(crate) const HONEST: [&str; 4] = [
+    "header/underscore",
+    "method/unlisted",
+    "upgrade/incomplete",
+    "upgrade/stripped",
+];
 
 // === impl Sanity ===
 

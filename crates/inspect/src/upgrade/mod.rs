@@ -15,6 +15,7 @@
 //! What is no handshake passes, unless its path is a WebSocket and nothing else: a GET there is told
 //! what to ask for (RFC 9110, 15.5.22).
 
+mod astray;
 mod compile;
 mod config;
 mod handshake;
@@ -25,6 +26,7 @@ mod tests;
 
 use handshake::Door;
 
+pub use astray::{Astray, Opened};
 pub use config::{Compression, Ping, PingError, UpgradeConfig};
 pub use handshake::Handshake;
 pub use route::RouteConfig;

@@ -9,9 +9,9 @@ use std::{
 
 use bytes::Bytes;
 use gabion_core::{
-    BanChange, BanEvent, BanOutcome, Bans, ClientIp, Denial, Event, Facts, FaultEvent, Forward,
-    Head, Mode, Now, Offence, OnFault, Outcome, ReachedEvent, RequestEvent, Sink, Snapshot, Source,
-    Trace, Upgrade, Verdict, What,
+    BanChange, BanEvent, BanOutcome, Bans, ClientIp, Denial, Diagnosis, Event, Facts, FaultEvent,
+    Forward, Head, Mode, Now, Offence, OnFault, Outcome, ReachedEvent, RequestEvent, Sink,
+    Snapshot, Source, Trace, Upgrade, Verdict, What,
 };
 use http::{Request, Response, StatusCode};
 
@@ -154,6 +154,9 @@ impl Shell {
 
     fn deny(&self, facts: &Facts<'_>, exchange: &Exchange, mut denial: Denial) -> Ruling {
         denial.event = Some(self.ids.next());
+        if facts.upgrade == Upgrade::WebSocket {
+            denial.diagnosis.get_or_insert(Diagnosis::Denied);
+        }
         let mut response = self.refuse(facts, &exchange.policy, &denial);
         quota::show(&exchange.trace, response.headers_mut());
         let outcome = Outcome::new(response.status(), Some(&denial), Duration::ZERO);
@@ -205,10 +208,14 @@ impl Shell {
         let learn = || {
             (
                 policy.chain.learn(trace, &outcome),
+                policy.chain.diagnose(trace, &outcome),
                 policy.chain.reached(trace, &outcome),
             )
         };
-        let learned = contained(learn).map(|(offence, reached)| {
+        let learned = contained(learn).map(|(offence, diagnosis, reached)| {
+            if let Some(event) = diagnosis {
+                self.tell(|| Event::Diagnosis(event));
+            }
             if let Some(cause) = reached {
                 let event = ReachedEvent::new(now.wall(), trace, cause, outcome.status);
                 self.tell(|| Event::Reached(event));
