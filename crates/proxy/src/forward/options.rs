@@ -4,9 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use gabion_core::Sink;
 
-use crate::told::Told;
+use crate::{told::Told, tunnel::Timers};
 
-/// How a [`Proxy`] treats its upstream.
+/// How a [`Proxy`](super::Proxy) treats its upstream. What proxies learn of it they share with those
+/// made with a clone of their options.
 #[derive(Clone, Debug)]
 pub struct ProxyOptions {
     pub(super) connect_timeout: Duration,
@@ -14,6 +15,7 @@ pub struct ProxyOptions {
     pub(super) pool_idle: Duration,
     pub(super) ping: Option<Duration>,
     pub(super) told: Told,
+    pub(super) timers: Arc<Timers>,
 }
 
 // === impl ProxyOptions ===
@@ -29,6 +31,7 @@ impl Default for ProxyOptions {
             // Less than half of the 60 s after which most hops cut: one ping may be lost.
             ping: Some(Duration::from_secs(25)),
             told: Told::default(),
+            timers: Arc::default(),
         }
     }
 }

@@ -101,7 +101,11 @@ impl Proxy {
             client,
             head_timeout: options.head_timeout,
             tunnels,
-            tunneling: Arc::new(Tunneling::new(options.ping)),
+            tunneling: Arc::new(Tunneling::new(
+                options.ping,
+                Arc::clone(&options.timers),
+                options.told.clone(),
+            )),
             told: options.told.clone(),
         }))
     }
@@ -206,7 +210,13 @@ impl Inner {
             Answer::Opened => {
                 handshake.accept(&mut head);
                 let tunneling = Arc::clone(&self.tunneling);
-                let opened = tunnel(client, upstream, tunneling, negotiated(&head.headers));
+                let opened = tunnel(
+                    client,
+                    upstream,
+                    tunneling,
+                    negotiated(&head.headers),
+                    asked.socket.clone(),
+                );
                 self.tunnels.tasks().spawn(opened);
                 ProxyBody::empty()
             }

@@ -13,6 +13,7 @@ pub(super) struct Frames {
     observer: Observer,
     /// A pong, as far as it has come: at most 131 bytes.
     held: Vec<u8>,
+    said_something: bool,
     state: State,
 }
 
@@ -49,6 +50,7 @@ impl Frames {
         Self {
             observer: Observer::new(role, limits, negotiated, Depth::Headers),
             held: Vec::new(),
+            said_something: false,
             state,
         }
     }
@@ -73,6 +75,7 @@ impl Frames {
                     break;
                 }
             };
+            self.said_something |= !step.opcode.is_control();
             match (step.seen, ours) {
                 (Some(Seen::Close { code, .. }), _) => {
                     self.state = State::Closed(code.unwrap_or(NO_CODE));
@@ -114,6 +117,11 @@ impl Frames {
             State::Closed(code) => Some(code),
             _ => None,
         }
+    }
+
+    /// A message has begun to pass.
+    pub(super) const fn have_said_something(&self) -> bool {
+        self.said_something
     }
 
     /// It is known what passes: pongs are seen among it.

@@ -37,6 +37,17 @@ enum State {
     Ended,
 }
 
+/// Which side broke off.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Broken {
+    /// The one that sends.
+    #[error("cannot read: {0}")]
+    From(#[source] io::Error),
+    /// The one that is sent to.
+    #[error("cannot write: {0}")]
+    To(#[source] io::Error),
+}
+
 /// How much is read at once. It lies on the stack, so that a lane that waits holds no buffer.
 const AT_ONCE: usize = 8 * 1024;
 
@@ -90,13 +101,13 @@ impl Lane {
         to: &mut Upgraded,
         now: Duration,
         ours: Option<&KeepAlive>,
-    ) -> Poll<io::Result<()>> {
+    ) -> Poll<Result<(), Broken>> {
         for _ in 0..TURN {
             ready!(self.poll_send(cx, to))?;
             match self.state {
                 State::Open => ready!(self.poll_piece(cx, from, to, now, ours))?,
                 State::Ending => {
-                    ready!(Pin::new(&mut *to).poll_shutdown(cx))?;
+                    ready!(Pin::new(&mut *to).poll_shutdown(cx)).map_err(Broken::To)?;
                     self.state = State::Ended;
                 }
                 State::Ended => return Poll::Ready(Ok(())),
@@ -111,11 +122,11 @@ impl Lane {
         &mut self,
         cx: &mut Context<'_>,
         to: &mut Upgraded,
-    ) -> Poll<io::Result<()>> {
+    ) -> Poll<Result<(), Broken>> {
         if self.unsent.is_empty() {
             return Poll::Ready(Ok(()));
         }
-        let taken = give(cx, to, &self.unsent)?;
+        let taken = give(cx, to, &self.unsent).map_err(Broken::To)?;
         self.unsent.advance(taken);
         if !self.unsent.is_empty() {
             return Poll::Pending;
@@ -133,13 +144,13 @@ impl Lane {
         to: &mut Upgraded,
         now: Duration,
         ours: Option<&KeepAlive>,
-    ) -> Poll<io::Result<()>> {
+    ) -> Poll<Result<(), Broken>> {
         let mut space = [MaybeUninit::uninit(); AT_ONCE];
         let mut read = ReadBuf::uninit(&mut space);
-        let polled = Pin::new(from).poll_read(cx, read.unfilled())?;
-        if polled.is_pending() {
+        let polled = Pin::new(from).poll_read(cx, read.unfilled());
+        if polled.map_err(Broken::From)?.is_pending() {
             if self.unflushed {
-                ready!(Pin::new(to).poll_flush(cx))?;
+                ready!(Pin::new(to).poll_flush(cx)).map_err(Broken::To)?;
                 self.unflushed = false;
             }
             return Poll::Pending;
@@ -152,7 +163,7 @@ impl Lane {
         }
         self.read += piece.len() as u64;
         let piece = self.frames.pass(piece, now, ours);
-        let taken = give(cx, to, &piece)?;
+        let taken = give(cx, to, &piece).map_err(Broken::To)?;
         self.unsent.extend_from_slice(&piece[taken..]);
         self.unflushed = true;
         Poll::Ready(Ok(()))

@@ -9,12 +9,17 @@
 //! none. One that answers neither of two pings is gone, and the client is told so by a close frame
 //! (1011). Where what passes are no frames that are known, nobody is pinged, and keep-alive probes
 //! find a side that is gone. The client's side is the business of the layers in front.
+//!
+//! How the upstream's side ends is told to who listens: with a code, for want of a first message, or
+//! cut after a silence, where that comes to be the same again and again ([`Timers`]).
 
 mod alarm;
+mod ended;
 mod frames;
 mod lane;
 mod pings;
 mod pump;
+mod timers;
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,22 +29,29 @@ use tokio::try_join;
 use tracing::debug;
 
 use pump::Pump;
+pub(crate) use timers::Timers;
+
+use crate::told::{Told, Whose};
 
 /// What all tunnels of one proxy have in common.
 #[derive(Debug)]
 pub(crate) struct Tunneling {
     limits: Arc<Limits>,
     ping: Option<Duration>,
+    timers: Arc<Timers>,
+    told: Told,
 }
 
 // === impl Tunneling ===
 
 impl Tunneling {
     /// Upstreams are pinged after so long a silence.
-    pub(crate) fn new(ping: Option<Duration>) -> Self {
+    pub(crate) fn new(ping: Option<Duration>, timers: Arc<Timers>, told: Told) -> Self {
         Self {
             limits: Arc::new(frames::no_limits()),
             ping,
+            timers,
+            told,
         }
     }
 }
@@ -51,14 +63,15 @@ pub(crate) async fn tunnel(
     upstream: OnUpgrade,
     tunneling: Arc<Tunneling>,
     negotiated: Option<Negotiated>,
+    whose: Option<Whose>,
 ) {
     match try_join!(client, upstream) {
         Err(error) => debug!(target: "gabion::proxy", %error, "tunnel did not open"),
         Ok((client, upstream)) => {
-            let mut pump = Pump::new(client, upstream, &tunneling, negotiated);
+            let mut pump = Pump::new(client, upstream, tunneling, negotiated, whose);
             let ended = pump.run().await;
-            let ((up, down), closed) = (pump.read(), pump.closed());
-            debug!(target: "gabion::proxy", up, down, ?closed, ?ended, "tunnel ended");
+            let (up, down) = pump.read();
+            debug!(target: "gabion::proxy", up, down, ?ended, "tunnel ended");
         }
     }
 }

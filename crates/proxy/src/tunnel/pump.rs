@@ -1,13 +1,14 @@
 //! Both directions of a tunnel.
 
 use std::{
+    borrow::Cow,
     future::poll_fn,
-    io,
     sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
+use gabion_core::Diagnosis;
 use gabion_frames::{CloseCode, Due, Negotiated, Role, encode};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
@@ -16,7 +17,15 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{Tunneling, alarm::Alarm, frames::Frames, lane::Lane, pings::Pings};
+use super::{
+    Tunneling,
+    alarm::Alarm,
+    ended::Ended,
+    frames::Frames,
+    lane::{Broken, Lane},
+    pings::Pings,
+};
+use crate::told::Whose;
 
 /// Two streams, and a lane each way.
 #[derive(Debug)]
@@ -26,8 +35,24 @@ pub(super) struct Pump {
     up: Lane,
     down: Lane,
     opened: Instant,
+    upstream_broke: bool,
+    /// When anything last passed between here and the upstream, an end too.
+    passed: Duration,
     pings: Option<Pings>,
     alarm: Alarm,
+    /// What was told of this socket is not told again.
+    told: Once,
+    whose: Option<Whose>,
+    tunneling: Arc<Tunneling>,
+}
+
+/// What was told already.
+#[derive(Clone, Copy, Debug, Default)]
+struct Once {
+    /// How the upstream's side ended.
+    ended: bool,
+    /// That only one side has.
+    half_open: bool,
 }
 
 /// How a tunnel ended.
@@ -39,6 +64,9 @@ pub(super) enum End {
     Gone,
 }
 
+/// After so long a silence of the side that is left it is told that the other has ended.
+const HALF_OPEN: Duration = Duration::from_mins(1);
+
 /// How long a client may take to read a close and to hang up.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -48,8 +76,9 @@ impl Pump {
     pub(super) fn new(
         client: Upgraded,
         upstream: Upgraded,
-        tunneling: &Tunneling,
+        tunneling: Arc<Tunneling>,
         negotiated: Option<Negotiated>,
+        whose: Option<Whose>,
     ) -> Self {
         let frames = |role| Frames::new(role, Arc::clone(&tunneling.limits), negotiated);
         Self {
@@ -58,13 +87,18 @@ impl Pump {
             up: Lane::new(frames(Role::Client)),
             down: Lane::new(frames(Role::Server)),
             opened: Instant::now(),
+            upstream_broke: false,
+            passed: Duration::ZERO,
             pings: tunneling.ping.and_then(Pings::new),
             alarm: Alarm::default(),
+            told: Once::default(),
+            whose,
+            tunneling,
         }
     }
 
     /// Runs until both sides have ended, one broke off, or the upstream is gone.
-    pub(super) async fn run(&mut self) -> io::Result<End> {
+    pub(super) async fn run(&mut self) -> Result<End, Broken> {
         let end = poll_fn(|cx| self.poll(cx)).await?;
         if end == End::Gone {
             // In a box, or each tunnel would have room for it. Who does not heed it is dropped.
@@ -79,69 +113,141 @@ impl Pump {
         (self.up.read(), self.down.read())
     }
 
-    /// How the upstream said that it ends.
-    pub(super) const fn closed(&self) -> Option<CloseCode> {
-        self.down.frames.closed()
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<End>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<End, Broken>> {
         loop {
-            if self.poll_pass(cx)?.is_ready() {
+            let now = self.opened.elapsed();
+            let were_open = self.open();
+            let polled = self.poll_pass(cx, now);
+            self.tell_of_end(now);
+            if were_open != self.open() {
+                self.passed = now;
+            }
+            if polled?.is_ready() {
                 return Poll::Ready(Ok(End::Both));
             }
-            let now = self.opened.elapsed();
             let known = may_be_pinged(&self.up, &self.down);
             let Some(pings) = self.pings.as_mut().filter(|_| known) else {
-                return Poll::Pending;
+                ready!(self.poll_half_open(cx, now));
+                continue;
             };
             match pings.due(now) {
                 Due::Wait(time) => ready!(self.alarm.poll(cx, self.opened + time)),
                 Due::Ping if self.up.may_be_interrupted() => match pings.ping(now) {
-                    Some(ping) => self.up.put(&ping),
+                    Some(ping) => {
+                        self.up.put(&ping);
+                        self.passed = now;
+                    }
                     None => self.pings = None,
                 },
                 // What ends the frame comes by here.
                 Due::Ping => return Poll::Pending,
-                Due::Gone => return Poll::Ready(Ok(End::Gone)),
+                Due::Gone => {
+                    self.tell(
+                        Diagnosis::NoPong,
+                        "the server behind answered neither of two pings",
+                    );
+                    return Poll::Ready(Ok(End::Gone));
+                }
             }
         }
     }
 
-    fn poll_pass(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Whether the client, and the upstream, have not ended.
+    fn open(&self) -> (bool, bool) {
+        (self.up.is_open(), self.down.is_open())
+    }
+
+    /// Ready once it was told that only one side has ended.
+    fn poll_half_open(&mut self, cx: &mut Context<'_>, now: Duration) -> Poll<()> {
+        let (up, down) = self.open();
+        if up == down || self.told.half_open {
+            return Poll::Pending;
+        }
+        let time = self.passed.saturating_add(HALF_OPEN);
+        if now < time {
+            return self.alarm.poll(cx, self.opened + time);
+        }
+        self.told.half_open = true;
+        self.tell(
+            Diagnosis::HalfOpen,
+            if up {
+                "the server behind has ended, and for a minute nothing comes from the client"
+            } else {
+                "the client has ended, and for a minute nothing comes from the server behind"
+            },
+        );
+        Poll::Ready(())
+    }
+
+    fn poll_pass(&mut self, cx: &mut Context<'_>, now: Duration) -> Poll<Result<(), Broken>> {
         let Self {
             client,
             upstream,
             up,
             down,
+            upstream_broke,
+            passed,
             pings,
             ..
         } = self;
-        let now = self.opened.elapsed();
-        let heard = down.read();
+        let before = (up.read(), down.read());
         let ours = pings.as_ref().map(Pings::keep_alive);
-        let up = up.poll_pass(cx, client, upstream, now, None)?;
-        let ended = down.poll_pass(cx, upstream, client, now, ours)?;
+        let to_upstream = up.poll_pass(cx, client, upstream, now, None)?;
+        let to_client = down.poll_pass(cx, upstream, client, now, ours);
+        *upstream_broke = matches!(to_client, Poll::Ready(Err(Broken::From(_))));
         // An upstream that nobody listens to is not silent.
         if let Some(pings) = pings
-            && (heard != down.read() || down.is_stalled())
+            && (before.1 != down.read() || down.is_stalled())
         {
             pings.heard(now);
         }
-        ready!(up);
-        ended.map(Ok)
+        if before != (up.read(), down.read()) {
+            *passed = now;
+        }
+        ready!(to_client)?;
+        to_upstream.map(Ok)
+    }
+
+    /// Tells how the upstream's side has ended, where that was of its own accord.
+    fn tell_of_end(&mut self, now: Duration) {
+        let code = self.down.frames.closed();
+        let is_over = code.is_some() || !self.down.is_open() || self.upstream_broke;
+        if self.told.ended || !is_over {
+            return;
+        }
+        self.told.ended = true;
+        if self.up.is_open() && self.up.frames.closed().is_none() {
+            let ended = Ended {
+                age: now,
+                silence: now.saturating_sub(self.passed),
+                code,
+                said_something: self.down.frames.have_said_something(),
+            };
+            if let Some((diagnosis, seen)) = ended.diagnose(&self.tunneling.timers, Instant::now())
+            {
+                self.tell(diagnosis, seen);
+            }
+        }
+    }
+
+    fn tell(&self, diagnosis: Diagnosis, seen: impl Into<Cow<'static, str>>) {
+        if let Some(whose) = &self.whose {
+            self.tunneling.told.tell(diagnosis, whose, seen);
+        }
     }
 
     /// Closes the client's side, with a close frame where one may stand.
-    async fn take_leave(&mut self) -> io::Result<()> {
+    async fn take_leave(&mut self) -> Option<()> {
         if self.down.may_be_interrupted() {
             self.down.put(&encode::close(CloseCode::INTERNAL, "", None));
         }
-        poll_fn(|cx| self.down.poll_send(cx, &mut self.client)).await?;
+        let sent = poll_fn(|cx| self.down.poll_send(cx, &mut self.client));
+        sent.await.ok()?;
         let mut client = TokioIo::new(&mut self.client);
-        client.shutdown().await?;
+        client.shutdown().await.ok()?;
         // A socket that is dropped while bytes arrive takes along what it has not delivered.
-        while client.read(&mut [0; 512]).await? > 0 {}
-        Ok(())
+        while client.read(&mut [0; 512]).await.ok()? > 0 {}
+        Some(())
     }
 }
 

@@ -10,6 +10,7 @@
 mod connections;
 mod diagnosis;
 mod drain;
+mod ending;
 mod failure;
 mod framing;
 mod http2;
