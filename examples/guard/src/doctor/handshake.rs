@@ -60,12 +60,7 @@ pub(super) async fn knock(asked: &Doctor, door: &Door, report: &mut Report) -> O
         }
         Err(refusal) => refusal,
     };
-    let finding = match refusal {
-        Refusal::Answered(answer) => refused(asked, door, &answer).await,
-        Refusal::None(none) => unanswered(&asked.url, door, &none).await,
-        Refusal::Wrong(said) => Finding::coded(Diagnosis::WrongSwitch, said, Advice::Switch),
-    };
-    report.failed("handshake", finding);
+    report.failed("handshake", refusal.finding(asked, door).await);
     None
 }
 
@@ -210,7 +205,11 @@ async fn unanswered(target: &Target, door: &Door, none: &NoAnswer) -> Finding {
     match none {
         NoAnswer::Http2 => Finding::coded(Diagnosis::OnlyHttp2, none.shown(), Advice::Http1),
         NoAnswer::Tls => wants_tls(target),
-        _ if !target.tls() && door.speaks_tls(target).await => wants_tls(target),
+        NoAnswer::Closed | NoAnswer::Broken(_) | NoAnswer::Silent
+            if !target.tls() && door.speaks_tls(target).await =>
+        {
+            wants_tls(target)
+        }
         _ => Finding::coded(Diagnosis::NoHandshake, none.shown(), Advice::Silent),
     }
 }
@@ -223,6 +222,19 @@ fn wants_tls(target: &Target) -> Finding {
 
 async fn opens_without_origin(asked: &Doctor, door: &Door) -> bool {
     open(asked, door, None).await.is_ok()
+}
+
+// === impl Refusal ===
+
+impl Refusal {
+    /// What it means.
+    pub(super) async fn finding(&self, asked: &Doctor, door: &Door) -> Finding {
+        match self {
+            Self::Answered(answer) => refused(asked, door, answer).await,
+            Self::None(none) => unanswered(&asked.url, door, none).await,
+            Self::Wrong(said) => Finding::coded(Diagnosis::WrongSwitch, said, Advice::Switch),
+        }
+    }
 }
 
 /// Where a redirect leads.

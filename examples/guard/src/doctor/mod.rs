@@ -72,8 +72,10 @@ async fn walk(asked: &Doctor, report: &mut Report) -> Option<()> {
     socket.close().await;
     if let Some(idle) = asked.idle {
         // Another one: the service may have closed the first at a text that it does not know.
-        let opened = handshake::open(asked, &door, asked.origin()).await.ok()?;
-        idle::hold(Socket::of(opened).await, idle, asked.ping, report).await;
+        match handshake::open(asked, &door, asked.origin()).await {
+            Ok(opened) => idle::hold(Socket::of(opened).await, idle, asked.ping, report).await,
+            Err(refusal) => report.failed("idle", refusal.finding(asked, &door).await),
+        }
     }
     Some(())
 }

@@ -1,8 +1,11 @@
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
 
 use super::{
     examine,
-    stage::{Stage, Then},
+    stage::{Stage, Then, answer},
 };
 
 async fn stage(then: Then) -> Stage {
@@ -68,4 +71,17 @@ async fn close_in_silence_is_told_with_its_code() {
         &["D08", "after 2.0 s", "1012", "restarts"],
         "jitter",
     );
+}
+
+#[tokio::test]
+async fn second_socket_that_is_refused_is_a_failure() {
+    let handshakes = AtomicU32::new(0);
+    let once = Stage::start(move |asked| {
+        if asked.is_handshake() && handshakes.fetch_add(1, Ordering::Relaxed) > 0 {
+            return answer(429, "one each");
+        }
+        asked.opened(Then::Echo)
+    });
+    let examined = examine(&[&once.await.url("ws"), "--idle", "1"]).await;
+    examined.fails("idle", &["W07", "429", "too many"], "sockets_per_client");
 }

@@ -70,6 +70,7 @@ impl Examined {
         assert_eq!(self.status, Some(0), "{}", self.said);
         assert!(self.said.ends_with("\nAll is well.\n"), "{}", self.said);
         assert!(self.lines("failed").is_empty(), "{}", self.said);
+        self.says("ok", "ping", &[]);
     }
 
     /// A step went as `outcome` says, with these words.

@@ -1,6 +1,6 @@
-use tokio::net::TcpListener;
+use tokio::{io::AsyncWriteExt as _, net::TcpListener};
 
-use super::examine;
+use super::{examine, stage::Stage};
 
 #[tokio::test]
 async fn name_without_an_address_is_named() {
@@ -24,4 +24,32 @@ async fn closed_port_is_told_from_a_firewall() {
         "nothing listens on that port",
     ];
     examined.fails("connect", &words, &format!("look for {addr}"));
+}
+
+#[tokio::test]
+async fn answer_without_an_end_is_read_to_a_bound_and_shown_in_part() {
+    for (begin, more, step, words) in [
+        (
+            "HTTP/1.1 200 OK\r\n",
+            "x: y\r\n",
+            "GET",
+            ["W13", "no valid HTTP"],
+        ),
+        ("", "garbage", "GET", ["W13", "no valid HTTP"]),
+        (
+            "HTTP/1.1 200 OK\r\n\r\n",
+            "and on ",
+            "handshake",
+            ["W09", "and on and on"],
+        ),
+    ] {
+        let endless = Stage::raw(move |mut socket| async move {
+            let _ = socket.write_all(begin.as_bytes()).await;
+            let more = more.repeat(1000);
+            while socket.write_all(more.as_bytes()).await.is_ok() {}
+        });
+        let examined = examine(&[&endless.await.url("ws")]).await;
+        examined.fails(step, &words, "");
+        assert!(examined.said.len() < 2000, "{}", examined.said);
+    }
 }

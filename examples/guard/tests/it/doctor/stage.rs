@@ -112,7 +112,11 @@ async fn serve(
     tls: Option<TlsAcceptor>,
     answer: Arc<impl Fn(&Asked) -> Answer + Send + Sync>,
 ) {
+    let mut first = [0];
+    let is_hello = socket.peek(&mut first).await.is_ok() && first == [0x16];
     let mut stream: Box<dyn Stream> = match tls {
+        // It would wait for a line that never ends.
+        None if is_hello => return,
         None => Box::new(socket),
         Some(tls) => match tls.accept(socket).await {
             Ok(stream) => Box::new(stream),

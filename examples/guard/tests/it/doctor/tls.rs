@@ -180,7 +180,12 @@ async fn wss_on_a_plain_port_is_named() {
 
 #[tokio::test]
 async fn what_speaks_neither_is_shown() {
-    let banner = Stage::start(|_| Answer::of("SSH-2.0-\x1b[2Jsomething\r\n")).await;
+    // It speaks first, as SSH and mail servers do.
+    let banner = Stage::raw(|mut socket| async move {
+        let _ = socket.write_all(b"SSH-2.0-\x1b[2Jsomething\r\n").await;
+        let _ = tokio::io::copy(&mut socket, &mut tokio::io::sink()).await;
+    });
+    let banner = banner.await;
     let examined = examine(&[&banner.url("ws")]).await;
     examined.fails(
         "GET",
