@@ -1,0 +1,233 @@
+//! A real nginx with its timer for silence, in front of the guard and behind it.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use gabion_testkit::{Behind, program};
+use tokio::{join, time::timeout};
+use tokio_tungstenite::{connect_async, tungstenite::Message};
+
+use crate::support::{Folder, Guard, until};
+
+const CONF: &str = r#"
+daemon off;
+master_process off;
+pid nginx.pid;
+error_log stderr notice;
+events {}
+http {
+    access_log off;
+    client_body_temp_path body;
+    proxy_temp_path proxy;
+    fastcgi_temp_path fastcgi;
+    uwsgi_temp_path uwsgi;
+    scgi_temp_path scgi;
+    server {
+        listen {listen};
+        location / {
+            proxy_pass http://{upstream};
+            proxy_http_version 1.1;
+            proxy_set_header Upgrade $http_upgrade;
+            proxy_set_header Connection "upgrade";
+            proxy_set_header Host $host;
+            {timer}
+        }
+    }
+}
+"#;
+
+/// The timer of the short tests. nginx's own is 60 s.
+const TIMER: &str = "proxy_read_timeout 3s;";
+/// How many sockets die before a timer is believed to be one.
+const ENOUGH: usize = 3;
+
+/// An nginx. Dropping it ends it.
+struct Nginx {
+    child: Child,
+    addr: SocketAddr,
+    _folder: Folder,
+}
+
+/// The chain from a client to an echo.
+struct Chain {
+    /// Where the client connects.
+    front: SocketAddr,
+    guard: Guard,
+    _nginx: Nginx,
+    _behind: Behind,
+    _policy: Folder,
+}
+
+#[tokio::test]
+async fn silent_socket_survives_a_short_timer_by_pings() {
+    let Some((before, behind)) = both("pinged", TIMER, "ping = '1s'").await else {
+        return;
+    };
+    let silence = Duration::from_secs(10);
+    assert_eq!(
+        join!(before.survives(silence), behind.survives(silence)),
+        (true, true)
+    );
+    for chain in [before, behind] {
+        let log = chain.guard.log();
+        assert!(!log.contains("D01") && !log.contains("D02"), "{log}");
+    }
+}
+
+#[tokio::test]
+async fn timer_that_cuts_silent_sockets_is_named_with_its_seconds() {
+    let Some((before, behind)) = both("silent", TIMER, "ping = 'off'").await else {
+        return;
+    };
+    join!(before.is_cut(), behind.is_cut());
+    before.guard.logged(["D01", "3 s"]).await;
+    behind.guard.logged(["D02", "3 s"]).await;
+    assert!(
+        !before.guard.log().contains("D02"),
+        "{}",
+        before.guard.log()
+    );
+    assert!(
+        !behind.guard.log().contains("D01"),
+        "{}",
+        behind.guard.log()
+    );
+}
+
+/// Three minutes with everybody's defaults: only where `GABION_LONG_TESTS` is set.
+#[tokio::test]
+async fn silent_socket_survives_three_minutes_of_defaults() {
+    if !is_patient() {
+        eprintln!("SKIPPED: GABION_LONG_TESTS is not set");
+        return;
+    }
+    let Some((before, behind)) = both("defaults", "", "").await else {
+        return;
+    };
+    let silence = Duration::from_mins(3);
+    assert_eq!(
+        join!(before.survives(silence), behind.survives(silence)),
+        (true, true)
+    );
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test asks how long it may take"
+)]
+fn is_patient() -> bool {
+    std::env::var_os("GABION_LONG_TESTS").is_some()
+}
+
+/// A chain with nginx before the guard, and one with nginx behind it; `None`, aloud, without nginx.
+async fn both(test: &str, timer: &str, upgrade: &str) -> Option<(Chain, Chain)> {
+    let nginx = program("nginx")?;
+    let policy = |name: &str| {
+        let folder = Folder::new(&format!("idle-{test}-{name}"));
+        let file = folder.write(
+            "policy.toml",
+            &format!("version = 1\n[upgrade]\n{upgrade}\n"),
+        );
+        (folder, file)
+    };
+    let before = {
+        let (folder, file) = policy("before");
+        let behind = Behind::start().await;
+        let guard = Guard::start(&["--policy", &file, "--upstream", &behind.url()]).await;
+        let nginx = Nginx::start(&nginx, &format!("{test}-before"), guard.addr(), timer).await;
+        Chain {
+            front: nginx.addr,
+            guard,
+            _nginx: nginx,
+            _behind: behind,
+            _policy: folder,
+        }
+    };
+    let (folder, file) = policy("behind");
+    let behind = Behind::start().await;
+    let nginx = Nginx::start(&nginx, &format!("{test}-behind"), behind.addr(), timer).await;
+    let upstream = format!("http://{}", nginx.addr);
+    let guard = Guard::start(&["--policy", &file, "--upstream", &upstream]).await;
+    let chain = Chain {
+        front: guard.addr(),
+        guard,
+        _nginx: nginx,
+        _behind: behind,
+        _policy: folder,
+    };
+    Some((before, chain))
+}
+
+// === impl Chain ===
+
+impl Chain {
+    /// Whether a socket echoes after so long a silence of both sides; pings are answered.
+    async fn survives(&self, silence: Duration) -> bool {
+        let url = format!("ws://{}/ws", self.front);
+        let mut socket = connect_async(url).await.unwrap().0;
+        let end = async {
+            while let Some(Ok(message)) = socket.next().await {
+                assert!(message.is_ping() || message.is_close(), "{message:?}");
+            }
+        };
+        if timeout(silence, end).await.is_ok() {
+            return false;
+        }
+        socket.send(Message::text("still here")).await.unwrap();
+        let echo = async {
+            while let Some(Ok(message)) = socket.next().await {
+                if message.is_text() {
+                    return message == Message::text("still here");
+                }
+            }
+            false
+        };
+        timeout(Duration::from_secs(5), echo).await.unwrap_or(false)
+    }
+
+    /// Sockets that are silent do not survive.
+    async fn is_cut(&self) {
+        for _ in 0..ENOUGH {
+            assert!(!self.survives(Duration::from_secs(10)).await);
+        }
+    }
+}
+
+// === impl Nginx ===
+
+impl Nginx {
+    async fn start(nginx: &std::path::Path, name: &str, upstream: SocketAddr, timer: &str) -> Self {
+        let folder = Folder::new(&format!("nginx-{name}"));
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = free.local_addr().unwrap();
+        drop(free);
+        let conf = CONF
+            .replace("{listen}", &addr.to_string())
+            .replace("{upstream}", &upstream.to_string())
+            .replace("{timer}", timer);
+        folder.write("nginx.conf", &conf);
+        let mut command = Command::new(nginx);
+        let prefix = format!("{}/", folder.path().display());
+        command.args(["-e", "stderr", "-p", &prefix, "-c", "nginx.conf"]);
+        command.stdin(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn().unwrap();
+        let listens = until(|| std::net::TcpStream::connect(addr).ok()).await;
+        assert!(listens.is_some(), "nginx does not start: {conf}");
+        Self {
+            child,
+            addr,
+            _folder: folder,
+        }
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
