@@ -8,7 +8,8 @@ use crate::{
 };
 
 /// When to ping a peer, and when to give it up: a peer that was silent for a while is pinged, and
-/// one that was silent for as long after each of two pings is gone.
+/// one that was silent for as long after each of two pings is gone. A ping that has to wait for the
+/// end of a frame leaves as long for its answer as any other.
 ///
 /// Any byte from the peer counts as an answer: one that is amid a long message does not answer
 /// before its end.
@@ -16,8 +17,8 @@ use crate::{
 pub struct KeepAlive {
     every: Duration,
     tag: [u8; 8],
-    /// When the peer was heard last.
-    heard: Duration,
+    /// When the peer was heard last, or pinged since.
+    last: Duration,
     /// How many pings were sent since.
     pings: u32,
 }
@@ -44,23 +45,21 @@ impl KeepAlive {
         Self {
             every,
             tag,
-            heard: now,
+            last: now,
             pings: 0,
         }
     }
 
     /// The peer sent something.
     pub const fn heard(&mut self, now: Duration) {
-        self.heard = now;
+        self.last = now;
         self.pings = 0;
     }
 
     /// What is to be done now. After [`Due::Ping`] call [`Self::ping`] once it can be sent; until
     /// then the answer stays.
     pub fn due(&self, now: Duration) -> Due {
-        let time = self
-            .heard
-            .saturating_add(self.every.saturating_mul(self.pings.saturating_add(1)));
+        let time = self.last.saturating_add(self.every);
         if now < time {
             Due::Wait(time)
         } else if self.pings < Self::PINGS {
@@ -70,8 +69,9 @@ impl KeepAlive {
         }
     }
 
-    /// The ping that is due, now sent; masked with `key` where a client sends it.
-    pub fn ping(&mut self, key: Option<[u8; 4]>) -> ControlFrame {
+    /// The ping that is due, sent now; masked with `key` where a client sends it.
+    pub fn ping(&mut self, now: Duration, key: Option<[u8; 4]>) -> ControlFrame {
+        self.last = now;
         self.pings = self.pings.saturating_add(1);
         small(Opcode::Ping, self.tag, key)
     }
@@ -96,18 +96,20 @@ mod tests {
         assert_eq!(alive.due(secs(124)), Due::Wait(secs(125)));
         assert_eq!(alive.due(secs(125)), Due::Ping);
         assert_eq!(alive.due(secs(126)), Due::Ping, "it was not sent yet");
-        assert_eq!(alive.ping(None).as_bytes(), b"\x89\x08the tag.");
-        assert_eq!(alive.due(secs(126)), Due::Wait(secs(150)));
-        alive.ping(None);
-        assert_eq!(alive.due(secs(150)), Due::Wait(secs(175)));
-        assert_eq!(alive.due(secs(175)), Due::Gone);
+        let ping = alive.ping(secs(126), None);
+        assert_eq!(ping.as_bytes(), b"\x89\x08the tag.");
+        assert_eq!(alive.due(secs(150)), Due::Wait(secs(151)));
+        assert_eq!(alive.due(secs(151)), Due::Ping);
+        alive.ping(secs(151), None);
+        assert_eq!(alive.due(secs(175)), Due::Wait(secs(176)));
+        assert_eq!(alive.due(secs(176)), Due::Gone);
     }
 
     #[test]
     fn peer_that_is_heard_is_left_alone() {
         let mut alive = KeepAlive::new(secs(25), *b"the tag.", secs(0));
-        alive.ping(None);
-        alive.ping(None);
+        alive.ping(secs(25), None);
+        alive.ping(secs(50), None);
         alive.heard(secs(60));
         assert_eq!(alive.due(secs(75)), Due::Wait(secs(85)));
         assert_eq!(alive.due(secs(85)), Due::Ping);
@@ -125,7 +127,7 @@ mod tests {
     #[test]
     fn clients_ping_is_masked() {
         let mut alive = KeepAlive::new(secs(25), *b"the tag.", secs(0));
-        let ping = alive.ping(Some([1; 4]));
+        let ping = alive.ping(secs(25), Some([1; 4]));
         assert_eq!(ping.as_bytes(), b"\x89\x88\x01\x01\x01\x01uid!u`f/");
     }
 }

@@ -4,13 +4,13 @@ use std::{
     fmt, io,
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
-use gabion_core::{Diagnoses, Event, Inspect, PolicyEvent, Sink};
+use gabion_core::{Diagnoses, Event, Heed, Inspect, Now, PolicyEvent, Sink};
 use gabion_inspect::BanTable;
 use gabion_policy::{Live, Options, PolicyError, Shrink, State, Watch, WatchOptions};
 use gabion_tower::{Clock, HeadLayer, Keeper, Sessions, SystemClock, Truce};
@@ -121,6 +121,18 @@ impl Guard {
     /// Why WebSockets did not open or stay open, and how often.
     pub fn diagnoses(&self) -> &Diagnoses {
         self.sink.diagnoses()
+    }
+
+    /// Tells `heeder` of bans and of policies that come into force, for as long as it lives.
+    pub fn tell<H: Heed + 'static>(&self, heeder: &Arc<H>) {
+        let heeder: Weak<dyn Heed> = Arc::downgrade(heeder) as _;
+        self.live.tell(heeder.clone());
+        self.live.state().bans().tell(heeder);
+    }
+
+    /// The time by which bans are placed.
+    pub fn now(&self) -> Now {
+        self.clock.now()
     }
 
     /// Where events go: for what else has something to tell, such as a proxy behind this guard.
@@ -240,17 +252,16 @@ impl GuardBuilder {
         let clock = self.clock;
         let keeper = Keeper::new(sessions, live.clone(), clock.clone(), truce.clone());
         let keeper = Arc::new(keeper.with_bans(live.state().court().clone()));
-        let heeder = Arc::downgrade(&keeper);
-        live.tell(heeder.clone());
-        live.state().bans().tell(heeder);
-        Ok(Guard {
+        let guard = Guard {
             live,
             sink,
             clock,
             truce,
-            keeper,
+            keeper: Arc::clone(&keeper),
             in_truce: Arc::default(),
-        })
+        };
+        guard.tell(&keeper);
+        Ok(guard)
     }
 }
 

@@ -85,6 +85,10 @@ impl Stream {
 }
 
 impl Session {
+    pub(crate) fn terms_shared(&self) -> Option<Arc<Terms>> {
+        match self.0 {}
+    }
+
     pub(crate) fn terms(&self) -> Option<&Terms> {
         match self.0 {}
     }

@@ -5,12 +5,15 @@ use std::{
     io::{self, IsTerminal},
     net::SocketAddr,
     num::NonZeroUsize,
+    sync::Arc,
     thread,
     time::Duration,
 };
 
 use gabion::{Guard, GuardBuilder, Shrink, Watch};
-use gabion_proxy::{Protocols, Proxy, ProxyOptions, ServeOptions, Upstream, Workers, workers};
+use gabion_proxy::{
+    Connections, Protocols, Proxy, ProxyOptions, ServeOptions, Upstream, Workers, workers,
+};
 use hyper_util::rt::TokioTimer;
 use tokio::{
     runtime, select,
@@ -66,6 +69,10 @@ pub(crate) fn run(options: &Run) -> Result<(), Box<dyn Error>> {
     guard.drain(options.grace / 2);
     let drained = workers.shutdown(options.grace);
     info!("stopped; {drained}");
+    let diagnoses = guard.diagnoses().to_string();
+    if !diagnoses.is_empty() {
+        info!("what was wrong with WebSockets: {diagnoses}");
+    }
     Ok(())
 }
 
@@ -93,8 +100,17 @@ fn serve(options: &Run, guard: &Guard, upstream: &Upstream) -> io::Result<Worker
     } else {
         Protocols::Http1
     };
-    let serve = ServeOptions::default().with_protocols(protocols);
-    let proxy = ProxyOptions::default().with_head_timeout(options.timeout);
+    let live = guard.live().clone();
+    let clock = guard.clone();
+    let connections = Arc::new(Connections::new(live, move || clock.now()));
+    guard.tell(&connections);
+    let serve = ServeOptions::default()
+        .with_protocols(protocols)
+        .with_connections(connections)
+        .with_sink(guard.sink());
+    let proxy = ProxyOptions::default()
+        .with_head_timeout(options.timeout)
+        .with_sink(guard.sink());
     let (upstream, wall) = (upstream.clone(), guard.layer().handing_over_client());
     workers(
         options.workers.unwrap_or_else(cores),

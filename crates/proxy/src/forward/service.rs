@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use gabion_core::{Escaped, PeerAddr};
+use gabion_core::{Escaped, PeerAddr, Terms};
 use gabion_frames::Negotiated;
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
@@ -43,7 +43,7 @@ use crate::{
     Tunnels, Upstream,
     serve::KEEP_ALIVE_PROBES,
     told::{Told, Whose},
-    tunnel::{Tunneling, tunnel},
+    tunnel::{Socket, Tunneling, tunnel},
 };
 
 /// Sends every request on to one [`Upstream`] over HTTP/1.1.
@@ -66,6 +66,7 @@ struct Inner {
     client: Client<Connector<HttpConnector<Resolver>>, Upload>,
     head_timeout: Duration,
     tunnels: Tunnels,
+    ping: Option<Duration>,
     tunneling: Arc<Tunneling>,
     told: Told,
 }
@@ -81,6 +82,8 @@ struct Asked {
     peer: Option<PeerAddr>,
     /// Whose WebSocket, where it asks for one.
     socket: Option<Whose>,
+    /// What a policy in front holds it to.
+    terms: Option<Arc<Terms>>,
 }
 
 // === impl Proxy ===
@@ -101,8 +104,8 @@ impl Proxy {
             client,
             head_timeout: options.head_timeout,
             tunnels,
+            ping: options.ping,
             tunneling: Arc::new(Tunneling::new(
-                options.ping,
                 Arc::clone(&options.timers),
                 options.told.clone(),
             )),
@@ -210,13 +213,12 @@ impl Inner {
             Answer::Opened => {
                 handshake.accept(&mut head);
                 let tunneling = Arc::clone(&self.tunneling);
-                let opened = tunnel(
-                    client,
-                    upstream,
-                    tunneling,
-                    negotiated(&head.headers),
-                    asked.socket.clone(),
-                );
+                let socket = Socket {
+                    negotiated: negotiated(&head.headers),
+                    ping: asked.terms.as_ref().map_or(self.ping, |terms| terms.ping),
+                    whose: asked.socket.clone(),
+                };
+                let opened = tunnel(client, upstream, tunneling, socket);
                 self.tunnels.tasks().spawn(opened);
                 ProxyBody::empty()
             }
@@ -270,6 +272,7 @@ impl Asked {
             uri: request.uri().clone(),
             peer: request.extensions().get().copied(),
             socket: asks(request).then(|| Whose::of(request)).flatten(),
+            terms: request.extensions().get().cloned(),
         }
     }
 }

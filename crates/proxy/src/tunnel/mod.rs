@@ -37,38 +37,43 @@ use crate::told::{Told, Whose};
 #[derive(Debug)]
 pub(crate) struct Tunneling {
     limits: Arc<Limits>,
-    ping: Option<Duration>,
     timers: Arc<Timers>,
     told: Told,
+}
+
+/// What is known of one socket.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    /// The extensions; where one is not known, frames are not either.
+    pub(crate) negotiated: Option<Negotiated>,
+    /// How long its upstream may be silent before it is pinged.
+    pub(crate) ping: Option<Duration>,
+    pub(crate) whose: Option<Whose>,
 }
 
 // === impl Tunneling ===
 
 impl Tunneling {
-    /// Upstreams are pinged after so long a silence.
-    pub(crate) fn new(ping: Option<Duration>, timers: Arc<Timers>, told: Told) -> Self {
+    pub(crate) fn new(timers: Arc<Timers>, told: Told) -> Self {
         Self {
             limits: Arc::new(frames::no_limits()),
-            ping,
             timers,
             told,
         }
     }
 }
 
-/// Passes bytes until both sides have ended. `negotiated` is what is known of the extensions; where
-/// one is not known, frames are not either.
+/// Passes bytes until both sides have ended.
 pub(crate) async fn tunnel(
     client: OnUpgrade,
     upstream: OnUpgrade,
     tunneling: Arc<Tunneling>,
-    negotiated: Option<Negotiated>,
-    whose: Option<Whose>,
+    socket: Socket,
 ) {
     match try_join!(client, upstream) {
         Err(error) => debug!(target: "gabion::proxy", %error, "tunnel did not open"),
         Ok((client, upstream)) => {
-            let mut pump = Pump::new(client, upstream, tunneling, negotiated, whose);
+            let mut pump = Pump::new(client, upstream, tunneling, socket);
             let ended = pump.run().await;
             let (up, down) = pump.read();
             debug!(target: "gabion::proxy", up, down, ?ended, "tunnel ended");

@@ -9,7 +9,7 @@ use std::{
 };
 
 use gabion_core::Diagnosis;
-use gabion_frames::{CloseCode, Due, Negotiated, Role, encode};
+use gabion_frames::{CloseCode, Due, KeepAlive, Role, encode};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::{
@@ -18,12 +18,12 @@ use tokio::{
 };
 
 use super::{
-    Tunneling,
+    Socket, Tunneling,
     alarm::Alarm,
     ended::Ended,
     frames::Frames,
     lane::{Broken, Lane},
-    pings::Pings,
+    pings,
 };
 use crate::told::Whose;
 
@@ -38,7 +38,7 @@ pub(super) struct Pump {
     upstream_broke: bool,
     /// When anything last passed between here and the upstream, an end too.
     passed: Duration,
-    pings: Option<Pings>,
+    pings: Option<KeepAlive>,
     alarm: Alarm,
     /// What was told of this socket is not told again.
     told: Once,
@@ -77,10 +77,9 @@ impl Pump {
         client: Upgraded,
         upstream: Upgraded,
         tunneling: Arc<Tunneling>,
-        negotiated: Option<Negotiated>,
-        whose: Option<Whose>,
+        socket: Socket,
     ) -> Self {
-        let frames = |role| Frames::new(role, Arc::clone(&tunneling.limits), negotiated);
+        let frames = |role| Frames::new(role, Arc::clone(&tunneling.limits), socket.negotiated);
         Self {
             client,
             upstream,
@@ -89,10 +88,10 @@ impl Pump {
             opened: Instant::now(),
             upstream_broke: false,
             passed: Duration::ZERO,
-            pings: tunneling.ping.and_then(Pings::new),
+            pings: socket.ping.and_then(pings::keep_alive),
             alarm: Alarm::default(),
             told: Once::default(),
-            whose,
+            whose: socket.whose,
             tunneling,
         }
     }
@@ -132,7 +131,7 @@ impl Pump {
             };
             match pings.due(now) {
                 Due::Wait(time) => ready!(self.alarm.poll(cx, self.opened + time)),
-                Due::Ping if self.up.may_be_interrupted() => match pings.ping(now) {
+                Due::Ping if self.up.may_be_interrupted() => match pings::ping(pings, now) {
                     Some(ping) => {
                         self.up.put(&ping);
                         self.passed = now;
@@ -191,7 +190,7 @@ impl Pump {
             ..
         } = self;
         let before = (up.read(), down.read());
-        let ours = pings.as_ref().map(Pings::keep_alive);
+        let ours = pings.as_ref();
         let to_upstream = up.poll_pass(cx, client, upstream, now, None)?;
         let to_client = down.poll_pass(cx, upstream, client, now, ours);
         *upstream_broke = matches!(to_client, Poll::Ready(Err(Broken::From(_))));

@@ -88,7 +88,8 @@ impl HeadLayer {
         self
     }
 
-    /// Hands the [`gabion_core::ClientIp`] to the service, in the request's extensions.
+    /// Hands the [`gabion_core::ClientIp`] to the service, in the request's extensions; and to one that
+    /// is asked for a WebSocket what its session is held to, an `Arc` of [`gabion_core::Terms`].
     ///
     /// # Cost
     ///

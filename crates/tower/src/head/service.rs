@@ -58,6 +58,9 @@ where
                 if self.shell.hand_over_client {
                     let client = *exchange.client();
                     request.extensions_mut().insert(client);
+                    if let Some(terms) = exchange.terms() {
+                        request.extensions_mut().insert(terms);
+                    }
                 }
                 self.shell.settle(&mut request);
                 target::spell(&mut request, exchange.forward(), &*self.shell.server);

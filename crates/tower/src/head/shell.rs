@@ -11,7 +11,7 @@ use bytes::Bytes;
 use gabion_core::{
     BanChange, BanEvent, BanOutcome, Bans, ClientIp, Denial, Diagnosis, Event, Facts, FaultEvent,
     Forward, Head, Mode, Now, Offence, OnFault, Outcome, ReachedEvent, RequestEvent, Sink,
-    Snapshot, Source, Trace, Upgrade, Verdict, What,
+    Snapshot, Source, Terms, Trace, Upgrade, Verdict, What,
 };
 use http::{Request, Response, StatusCode};
 
@@ -82,6 +82,11 @@ impl Exchange {
 
     pub(super) fn client(&self) -> &ClientIp {
         self.trace.client()
+    }
+
+    /// What the socket that was asked for is held to.
+    pub(super) fn terms(&self) -> Option<Arc<Terms>> {
+        self.session.as_ref()?.terms_shared()
     }
 
     pub(super) fn generation(&self) -> u64 {

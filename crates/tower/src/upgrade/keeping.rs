@@ -44,7 +44,7 @@ impl Watched {
         match incoming.due(now)? {
             Due::Wait(time) => return Some(time),
             Due::Ping => match self.outgoing.place() {
-                Place::Boundary => self.outgoing.put(incoming.ping()?),
+                Place::Boundary => self.outgoing.put(incoming.ping(now)?),
                 // It is put where the frame ends.
                 Place::Inside(_) => return None,
                 Place::Ended | Place::Unknown => incoming.end(),

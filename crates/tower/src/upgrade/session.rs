@@ -92,6 +92,11 @@ impl Session {
         socket.then(|| terms.map_or("", |terms| &*terms.route))
     }
 
+    /// What it is held to, to be handed on.
+    pub(crate) fn terms_shared(&self) -> Option<Arc<Terms>> {
+        self.terms.clone()
+    }
+
     /// What it is held to.
     pub(crate) fn terms(&self) -> Option<&Terms> {
         self.terms.as_deref()

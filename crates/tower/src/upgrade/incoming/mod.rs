@@ -104,9 +104,9 @@ impl Incoming {
         self.reading.due(now)
     }
 
-    /// The ping that is due, now sent.
-    pub(super) fn ping(&mut self) -> Option<ControlFrame> {
-        self.reading.ping()
+    /// The ping that is due, sent now.
+    pub(super) fn ping(&mut self, now: Duration) -> Option<ControlFrame> {
+        self.reading.ping(now)
     }
 
     /// The client is there, by another sign than what it sends.

@@ -174,9 +174,9 @@ impl Reading {
         self.alive.map(|alive| alive.due(now))
     }
 
-    /// The ping that is due, now sent.
-    pub(super) fn ping(&mut self) -> Option<ControlFrame> {
-        self.alive.as_mut().map(|alive| alive.ping(None))
+    /// The ping that is due, sent now.
+    pub(super) fn ping(&mut self, now: Duration) -> Option<ControlFrame> {
+        self.alive.as_mut().map(|alive| alive.ping(now, None))
     }
 
     /// The client is there, by another sign than what it sends.
