@@ -42,8 +42,17 @@ async fn client_that_answers_no_pings_is_cut() {
     assert_eq!(others, [], "who answers stays");
     assert_eq!(house.before().keeper.sessions().len(), 1);
     let told = house.told();
-    let cut = "203.0.113.9 session 0 on /ws cut: the client answers no pings";
-    assert!(told.iter().any(|said| said == cut), "{told:?}");
+    let [cut, diagnosis] = &*told else {
+        panic!("{told:?}")
+    };
+    assert_eq!(
+        cut,
+        "203.0.113.9 session 0 on /ws cut: the client answers no pings"
+    );
+    assert!(
+        diagnosis.starts_with("D04: the peer answers no pings from 203.0.113.9 on /ws (two pings"),
+        "{diagnosis}"
+    );
 }
 
 #[tokio::test]

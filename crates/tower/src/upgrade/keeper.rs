@@ -113,13 +113,18 @@ impl Keeper {
     /// Ends a session, or only tells of it where that does not act, or while a truce is held. Whether
     /// it ends.
     pub(super) fn end(&self, session: &Session, ending: Ending, mode: Mode) -> bool {
-        let acts = mode == Mode::Enforce && !self.in_truce();
+        let acts = self.acts(mode);
         if acts {
             session.end(ending);
         } else {
             self.sessions.tell(session, &ending, Mode::Observe);
         }
         acts
+    }
+
+    /// Whether what acts in this mode acts now.
+    pub(super) fn acts(&self, mode: Mode) -> bool {
+        mode == Mode::Enforce && !self.in_truce()
     }
 
     /// Judges a message by the policy in force. Whether it may pass; else its session ends.

@@ -2,7 +2,7 @@
 
 use std::{io, task::Poll, time::Duration};
 
-use gabion_core::{Ending, Mode};
+use gabion_core::Ending;
 use gabion_frames::Due;
 
 use super::{Seat, outgoing::Place, watched::Watched};
@@ -44,7 +44,10 @@ impl Watched {
         match incoming.due(now)? {
             Due::Wait(time) => return Some(time),
             Due::Ping => match self.outgoing.place() {
-                Place::Boundary => self.outgoing.put(incoming.ping(now)?),
+                Place::Boundary => {
+                    self.outgoing.put(incoming.ping(now)?);
+                    self.pinged = Some(now);
+                }
                 // It is put where the frame ends.
                 Place::Inside(_) => return None,
                 Place::Ended | Place::Unknown => incoming.end(),
@@ -52,7 +55,7 @@ impl Watched {
             Due::Gone => {
                 if seat
                     .keeper()
-                    .end(seat.session(), Ending::Silent, mode(seat))
+                    .end(seat.session(), Ending::Silent, seat.mode())
                 {
                     return None;
                 }
@@ -80,7 +83,7 @@ impl Watched {
         if self.stalls_at(seat).is_some_and(|time| time <= now)
             && !seat
                 .keeper()
-                .end(seat.session(), Ending::Stalled, mode(seat))
+                .end(seat.session(), Ending::Stalled, seat.mode())
         {
             self.outgoing.resume();
             self.outgoing.stall(now);
@@ -103,11 +106,4 @@ impl Watched {
             self.keep(seat);
         }
     }
-}
-
-/// Whether a session is ended for what its terms ask.
-fn mode(seat: &Seat) -> Mode {
-    seat.session()
-        .terms()
-        .map_or(Mode::Observe, |terms| terms.mode)
 }

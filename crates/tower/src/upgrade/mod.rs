@@ -24,7 +24,9 @@
 //! A handshake without an `OnUpgrade`, by a server that is not hyper, gets no seat.
 
 mod alarm;
+mod allowance;
 mod closing;
+mod diagnosing;
 mod fit;
 mod incoming;
 mod keeper;
@@ -32,6 +34,7 @@ mod keeping;
 mod outgoing;
 mod session;
 mod sessions;
+mod silences;
 mod stream;
 mod tap;
 #[cfg(test)]

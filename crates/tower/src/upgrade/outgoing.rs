@@ -22,6 +22,10 @@ pub(super) struct Outgoing {
     own: Option<Box<Own>>,
     /// Since when the client has taken nothing of what the service has for it.
     stalled: Option<Duration>,
+    /// When the service has sent something last.
+    sent_at: Duration,
+    /// It pings by itself.
+    pings: bool,
 }
 
 struct Own {
@@ -70,6 +74,8 @@ impl Outgoing {
             state: State::Followed,
             own: None,
             stalled: None,
+            sent_at: Duration::ZERO,
+            pings: false,
         }
     }
 
@@ -117,17 +123,22 @@ impl Outgoing {
     /// The first `count` bytes of `bufs` are on their way.
     pub(super) fn follow(&mut self, bufs: &[IoSlice<'_>], mut count: usize, seat: &Seat) {
         let now = seat.sessions().now();
+        self.sent_at = now;
         for buf in bufs {
             let mut bytes = &buf[..buf.len().min(count)];
             count -= bytes.len();
             while self.state == State::Followed {
                 match self.observer.watch(&mut bytes, now) {
                     Ok(None) => break,
-                    Ok(Some(step)) => {
-                        if let Some(Seen::Close { .. }) = step.seen {
+                    Ok(Some(step)) => match step.seen {
+                        Some(Seen::Close { code, .. }) => {
+                            let session = seat.session();
+                            seat.sessions().diagnose_close(session, "service", code);
                             self.state = State::Ended;
                         }
-                    }
+                        Some(Seen::Ping(_)) => self.pings = true,
+                        _ => {}
+                    },
                     Err(_) => self.state = State::Lost,
                 }
             }
@@ -137,6 +148,16 @@ impl Outgoing {
     /// The service has shut its half down.
     pub(super) const fn end(&mut self) {
         self.state = State::Ended;
+    }
+
+    /// When the service has sent something last.
+    pub(super) const fn sent_at(&self) -> Duration {
+        self.sent_at
+    }
+
+    /// Whether the service pings by itself.
+    pub(super) const fn pings(&self) -> bool {
+        self.pings
     }
 
     pub(super) fn place(&self) -> Place {

@@ -1,6 +1,7 @@
 //! One session, as those outside of its stream see it.
 
 use std::{
+    net::IpAddr,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
@@ -14,7 +15,7 @@ use gabion_core::{ClientIp, Ending, Mode, Reads, SessionId, SessionKind, Terms};
 use gabion_frames::{KeepAlive, Negotiated};
 use http::{HeaderMap, HeaderValue, header::SEC_WEBSOCKET_EXTENSIONS};
 
-use super::{Keeper, Sessions};
+use super::{Keeper, Sessions, allowance::Allowance};
 
 /// What is known of a session, and how to reach whoever polls its stream.
 pub(crate) struct Session {
@@ -25,6 +26,10 @@ pub(crate) struct Session {
     pub(super) path: Box<str>,
     pub(super) generation: u64,
     pub(super) terms: Option<Arc<Terms>>,
+    /// What its client may send over all its sessions here.
+    pub(super) allowance: Option<Arc<Allowance>>,
+    /// The other end of its connection.
+    peer: Option<IpAddr>,
     fitted: AtomicBool,
     /// The policy allows its client or its path, so that no message is judged.
     spared: AtomicBool,
@@ -36,6 +41,10 @@ pub(crate) struct Session {
     pub(super) reader: AtomicWaker,
     pub(super) writer: AtomicWaker,
 }
+
+/// The end of a session whose service granted what nobody here can read.
+pub(super) const UNREAD: Ending =
+    Ending::Unjudged("the service granted an extension that was taken off the offer");
 
 /// A session's place among the others, which is free again when this is dropped.
 pub(crate) struct Seat {
@@ -60,6 +69,8 @@ impl Session {
             path: path.into(),
             generation,
             terms: None,
+            allowance: None,
+            peer: None,
             fitted: AtomicBool::new(false),
             spared: AtomicBool::new(false),
             negotiated: OnceLock::new(),
@@ -74,6 +85,22 @@ impl Session {
     pub(super) fn with_terms(self, terms: Option<&Arc<Terms>>) -> Self {
         let terms = terms.cloned();
         Self { terms, ..self }
+    }
+
+    /// Has it share this with others.
+    pub(super) fn with_allowance(self, allowance: Option<Arc<Allowance>>) -> Self {
+        Self { allowance, ..self }
+    }
+
+    /// Says where it comes from.
+    pub(super) fn with_peer(self, peer: IpAddr) -> Self {
+        let peer = Some(peer);
+        Self { peer, ..self }
+    }
+
+    /// Where it comes from, as far as that is known.
+    pub(super) fn peer(&self) -> IpAddr {
+        self.peer.unwrap_or_else(|| self.client.addr())
     }
 
     /// The canned part is over: what passes from now on is the client's and the service's.
@@ -133,9 +160,7 @@ impl Session {
         let negotiated = if reads { readable } else { granted };
         let _ = self.negotiated.set(negotiated);
         let unread = reads && negotiated.is_none();
-        unread.then_some(Ending::Unjudged(
-            "the service granted an extension that was taken off the offer",
-        ))
+        unread.then_some(UNREAD)
     }
 
     /// What the handshake agreed on; of an extension that is not known, no bit is known either.
@@ -217,6 +242,13 @@ impl Seat {
 
     pub(super) fn sessions(&self) -> &Sessions {
         self.keeper.sessions()
+    }
+
+    /// Whether the session is ended for what its terms ask.
+    pub(super) fn mode(&self) -> Mode {
+        self.session
+            .terms()
+            .map_or(Mode::Observe, |terms| terms.mode)
     }
 
     /// What keeps the socket open, where its terms ask for that and there is a timer.

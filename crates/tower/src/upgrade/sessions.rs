@@ -10,7 +10,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use gabion_core::{
@@ -21,7 +21,7 @@ use http::StatusCode;
 use hyper::rt::{Sleep, Timer};
 use ipnet::IpNet;
 
-use super::Session;
+use super::{Session, allowance::Allowance, silences::Silences};
 use crate::Clock;
 
 /// The open sessions of one guard, at most so many, by client.
@@ -41,6 +41,7 @@ pub struct Sessions {
     capacity: usize,
     clock: Arc<dyn Clock>,
     sink: Option<Arc<dyn Sink>>,
+    pub(super) silences: Silences,
     timer: Option<Arc<dyn Timer + Send + Sync>>,
 }
 
@@ -72,6 +73,7 @@ impl Sessions {
             capacity: Self::CAPACITY,
             clock,
             sink: None,
+            silences: Silences::default(),
             timer: None,
         }
     }
@@ -129,7 +131,10 @@ impl Sessions {
         self.count_in(Some(route), capped)?;
         let (id, path) = (self.next_id(), facts.uri.path());
         let session = Session::new(id, SessionKind::Socket, facts.client, path, generation);
-        let session = Arc::new(session.with_terms(terms));
+        let metered = terms.filter(|_| facts.client.exempt().is_none());
+        let allowance = metered.and_then(|terms| allowance(&shard, network, terms));
+        let session = session.with_terms(terms).with_allowance(allowance);
+        let session = Arc::new(session.with_peer(facts.peer.addr()));
         shard.insert((network, id), Arc::clone(&session));
         Ok(session)
     }
@@ -241,6 +246,10 @@ impl Sessions {
         self.clock.now().mono()
     }
 
+    pub(super) fn wall(&self) -> SystemTime {
+        self.clock.now().wall()
+    }
+
     pub(super) fn sleep(&self, time: Duration) -> Option<Pin<Box<dyn Sleep>>> {
         Some(self.timer.as_ref()?.sleep(time))
     }
@@ -291,6 +300,16 @@ impl Sessions {
 /// The keys of a client.
 fn of(client: IpNet) -> RangeInclusive<(IpNet, SessionId)> {
     (client, SessionId::new(0))..=(client, SessionId::new(u64::MAX))
+}
+
+/// What `client` may send under `terms`: it shares that with its other sessions on the route.
+fn allowance(shard: &Shard, client: IpNet, terms: &Terms) -> Option<Arc<Allowance>> {
+    let fresh = Allowance::of(terms)?;
+    let theirs = shard.range(of(client)).map(|(_, session)| session);
+    let here = theirs.filter(|other| other.route() == Some(&terms.route));
+    let mut held = here.filter_map(|other| other.allowance.as_ref());
+    let found = held.find(|allowance| allowance.is_of(terms));
+    Some(found.map_or_else(|| Arc::new(fresh), Arc::clone))
 }
 
 /// The refusal of a socket beyond `most`.

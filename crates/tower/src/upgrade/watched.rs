@@ -5,6 +5,7 @@ use std::{
     mem::MaybeUninit,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use gabion_core::{Ending, Mode};
@@ -28,6 +29,8 @@ pub(super) struct Watched {
     /// What the client sends, where it is held to anything.
     pub(super) incoming: Option<Incoming>,
     pub(super) alarm: Alarm,
+    /// When we have pinged the client last.
+    pub(super) pinged: Option<Duration>,
     closing: Option<Box<Closing>>,
 }
 
@@ -41,6 +44,7 @@ impl Watched {
             outgoing: Outgoing::new(session),
             incoming: session.terms().map(|terms| Incoming::new(terms, seat)),
             alarm: Alarm::default(),
+            pinged: None,
             closing: None,
         }
     }
@@ -58,6 +62,7 @@ impl Watched {
         };
         let mut closing = self.closing.take().unwrap_or_else(|| {
             seat.sessions().tell(session, ending, Mode::Enforce);
+            seat.sessions().diagnose_end(session, ending);
             Box::new(Closing::new(ending, seat.sessions()))
         });
         let done = closing.poll(self, seat);
@@ -76,6 +81,10 @@ impl Watched {
             _ if self.closing.is_some() => Poll::Pending,
             None => Pin::new(&mut self.stream).poll_read(cx, buf),
         };
+        let ended = matches!(&self.incoming, Some(incoming) if incoming.has_ended());
+        if ended || matches!(polled, Poll::Ready(Err(_))) {
+            self.learn(seat);
+        }
         if polled.is_pending() && self.closing.is_none() {
             self.keep(seat);
         }
@@ -95,11 +104,15 @@ impl Watched {
             Poll::Ready(()) => {}
             Poll::Pending => return self.stall(seat),
         }
-        match Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)? {
-            Poll::Ready(count) => {
+        match Pin::new(&mut self.stream).poll_write_vectored(cx, bufs) {
+            Poll::Ready(Ok(count)) => {
                 self.outgoing.follow(bufs, count, seat);
                 self.resume(seat);
                 Poll::Ready(Ok(count))
+            }
+            Poll::Ready(Err(error)) => {
+                self.learn(seat);
+                Poll::Ready(Err(error))
             }
             Poll::Pending => self.stall(seat),
         }

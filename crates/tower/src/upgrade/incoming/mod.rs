@@ -3,6 +3,7 @@
 mod limits;
 mod queue;
 mod reading;
+mod spending;
 
 use std::{
     io,
@@ -27,6 +28,8 @@ use super::Seat;
 pub(super) struct Incoming {
     reading: Reading,
     queue: Queue,
+    /// The client's half has.
+    ended: bool,
 }
 
 /// How much is read at once. It lies on the stack, so that a session that waits holds no buffer.
@@ -37,6 +40,7 @@ impl Incoming {
         Self {
             reading: Reading::new(terms, seat),
             queue: Queue::default(),
+            ended: false,
         }
     }
 
@@ -58,9 +62,7 @@ impl Incoming {
             let mut read = ReadBuf::uninit(&mut space[..most]);
             ready!(Pin::new(&mut *stream).poll_read(cx, read.unfilled()))?;
             if read.filled().is_empty() {
-                if most > 0 {
-                    self.end();
-                }
+                self.ended = most > 0;
                 return Poll::Ready(Ok(()));
             }
             let mut way = Way::new(Some(&mut buf), &mut self.queue);
@@ -90,13 +92,34 @@ impl Incoming {
                 self.reading.watch(read.filled(), &mut way, seat);
                 seat.session().reader.wake();
             }
+            // The service reads of it by itself.
             Poll::Ready(_) => self.end(),
         }
+    }
+
+    /// Whether the client has ended its half.
+    pub(super) const fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Whether frames can come that would say why.
+    pub(super) const fn is_open(&self) -> bool {
+        self.reading.is_open()
+    }
+
+    /// When the client was heard last.
+    pub(super) const fn heard_at(&self) -> Duration {
+        self.reading.heard_at()
     }
 
     /// The client has ended, or the service has, so that there is nobody to keep the socket open for.
     pub(super) const fn end(&mut self) {
         self.reading.stop();
+    }
+
+    /// The client has ended, and need not be asked why again.
+    pub(super) const fn close(&mut self) {
+        self.reading.close();
     }
 
     /// What is to be done to keep the socket open.

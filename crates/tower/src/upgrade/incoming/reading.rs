@@ -8,8 +8,8 @@ use gabion_frames::{
     encode::ControlFrame,
 };
 
-use super::{limits, queue::Way};
-use crate::upgrade::Seat;
+use super::{limits, queue::Way, spending::Spending};
+use crate::upgrade::{Seat, session::UNREAD};
 
 /// Lets pass what keeps to the terms, as it came; what is to be judged, once it was.
 pub(super) struct Reading {
@@ -24,6 +24,10 @@ pub(super) struct Reading {
     /// A pong as far as it has come; it may be an answer to us.
     pong: Vec<u8>,
     alive: Option<KeepAlive>,
+    spending: Spending,
+    heard_at: Duration,
+    /// Nothing more is to come that would say why the client ends: it has said so, or was not asked.
+    closed: bool,
 }
 
 impl Reading {
@@ -45,19 +49,21 @@ impl Reading {
             observer: Observer::new(Role::Client, Arc::new(limits), session.negotiated(), depth),
             mode: if holds { Mode::Enforce } else { terms.mode },
             holds,
-            blind: unread.then(|| Box::new(Ending::Unjudged("it was not ended for that"))),
+            blind: unread.then(|| Box::new(UNREAD)),
             held: Vec::new(),
             pong: Vec::new(),
             alive: seat.keep_alive().filter(|_| !unread),
+            spending: Spending::new(session.allowance.clone()),
+            heard_at: seat.sessions().now(),
+            closed: false,
         }
     }
 
     /// Looks at what has come.
     pub(super) fn watch(&mut self, bytes: &[u8], way: &mut Way<'_, '_>, seat: &Seat) {
         let now = seat.sessions().now();
-        if let Some(alive) = &mut self.alive {
-            alive.heard(now);
-        }
+        self.heard_at = now;
+        self.heard(now);
         let mut rest = bytes;
         while self.blind.is_none() {
             let step = self.step(&mut rest, now, way, seat);
@@ -81,9 +87,13 @@ impl Reading {
         seat: &Seat,
     ) -> Result<bool, Violation> {
         let keeps_pongs = self.keeps_pongs();
+        self.spending.begin(&self.observer);
         let Some(step) = self.observer.watch(rest, now)? else {
             return Ok(false);
         };
+        if !self.spending.pays(&step, now, seat) {
+            return Ok(false);
+        }
         match step.seen {
             Some(Seen::Message {
                 kind,
@@ -106,8 +116,11 @@ impl Reading {
                     way.pass(step.bytes);
                 }
             }
-            Some(Seen::Close { .. }) => {
+            Some(Seen::Close { code, .. }) => {
+                let session = seat.session();
+                seat.sessions().diagnose_close(session, "client", code);
                 self.alive = None;
+                self.closed = true;
                 way.pass(step.bytes);
             }
             _ if step.hold && self.holds => self.held.extend_from_slice(step.bytes),
@@ -189,5 +202,21 @@ impl Reading {
     /// Pings no more.
     pub(super) const fn stop(&mut self) {
         self.alive = None;
+    }
+
+    /// The client has ended.
+    pub(super) const fn close(&mut self) {
+        self.alive = None;
+        self.closed = true;
+    }
+
+    /// Whether frames can come that would say why the client ends.
+    pub(super) const fn is_open(&self) -> bool {
+        !self.closed && self.blind.is_none()
+    }
+
+    /// When the client was heard last.
+    pub(super) const fn heard_at(&self) -> Duration {
+        self.heard_at
     }
 }
