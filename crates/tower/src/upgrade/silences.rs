@@ -201,12 +201,13 @@ mod tests {
     #[test]
     fn table_holds_so_many_peers() {
         let table = Silences::default();
-        for nth in 0..3 * Silences::PEERS as u32 {
+        let many = u32::try_from(3 * Silences::PEERS).unwrap();
+        for nth in 0..many {
             let peer = IpAddr::from(nth.to_be_bytes());
             table.learn(peer, millis(60_000), Duration::from_secs(u64::from(nth)));
         }
         assert_eq!(table.0.lock().unwrap().len(), Silences::PEERS);
-        let newest = 3 * Silences::PEERS as u32 - 1;
+        let newest = many - 1;
         assert!(
             table
                 .0
