@@ -93,6 +93,7 @@ mod tests {
             ("/open/%2e%2e/x", "rest"),
             ("/held/%2e%2e/open", "held"),
             ("/open/%20", "open"),
+            ("/open;v=1", "open"),
             ("/open/../x", "rest"),
         ] {
             let terms = routes.of(&PathViews::of(path.as_bytes())).unwrap();
