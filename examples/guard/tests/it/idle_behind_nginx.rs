@@ -1,56 +1,21 @@
 //! A real nginx with its timer for silence, in front of the guard and behind it.
 
-use std::{
-    net::{SocketAddr, TcpListener},
-    process::{Child, Command, Stdio},
-    time::Duration,
-};
+use std::{net::SocketAddr, time::Duration};
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use gabion_testkit::{Behind, program};
 use tokio::{join, time::timeout};
 use tokio_tungstenite::{connect_async, tungstenite::Message};
 
-use crate::support::{Folder, Guard, until};
-
-const CONF: &str = r#"
-daemon off;
-master_process off;
-pid nginx.pid;
-error_log stderr notice;
-events {}
-http {
-    access_log off;
-    client_body_temp_path body;
-    proxy_temp_path proxy;
-    fastcgi_temp_path fastcgi;
-    uwsgi_temp_path uwsgi;
-    scgi_temp_path scgi;
-    server {
-        listen {listen};
-        location / {
-            proxy_pass http://{upstream};
-            proxy_http_version 1.1;
-            proxy_set_header Upgrade $http_upgrade;
-            proxy_set_header Connection "upgrade";
-            proxy_set_header Host $host;
-            {timer}
-        }
-    }
-}
-"#;
+use crate::{
+    nginx::{Nginx, PASSES_UPGRADES},
+    support::{Folder, Guard},
+};
 
 /// The timer of the short tests. nginx's own is 60 s.
 const TIMER: &str = "proxy_read_timeout 3s;";
 /// How many sockets die before a timer is believed to be one.
 const ENOUGH: usize = 3;
-
-/// An nginx. Dropping it ends it.
-struct Nginx {
-    child: Child,
-    addr: SocketAddr,
-    _folder: Folder,
-}
 
 /// The chain from a client to an echo.
 struct Chain {
@@ -126,6 +91,7 @@ fn is_patient() -> bool {
 /// A chain with nginx before the guard, and one with nginx behind it; `None`, aloud, without nginx.
 async fn both(test: &str, timer: &str, upgrade: &str) -> Option<(Chain, Chain)> {
     let nginx = program("nginx")?;
+    let lines = format!("{PASSES_UPGRADES}{timer}");
     let policy = |name: &str| {
         let folder = Folder::new(&format!("idle-{test}-{name}"));
         let file = folder.write(
@@ -138,9 +104,9 @@ async fn both(test: &str, timer: &str, upgrade: &str) -> Option<(Chain, Chain)> 
         let (folder, file) = policy("before");
         let behind = Behind::start().await;
         let guard = Guard::start(&["--policy", &file, "--upstream", &behind.url()]).await;
-        let nginx = Nginx::start(&nginx, &format!("{test}-before"), guard.addr(), timer).await;
+        let nginx = Nginx::start(&nginx, &format!("{test}-before"), guard.addr(), &lines).await;
         Chain {
-            front: nginx.addr,
+            front: nginx.addr(),
             guard,
             _nginx: nginx,
             _behind: behind,
@@ -149,8 +115,8 @@ async fn both(test: &str, timer: &str, upgrade: &str) -> Option<(Chain, Chain)> 
     };
     let (folder, file) = policy("behind");
     let behind = Behind::start().await;
-    let nginx = Nginx::start(&nginx, &format!("{test}-behind"), behind.addr(), timer).await;
-    let upstream = format!("http://{}", nginx.addr);
+    let nginx = Nginx::start(&nginx, &format!("{test}-behind"), behind.addr(), &lines).await;
+    let upstream = format!("http://{}", nginx.addr());
     let guard = Guard::start(&["--policy", &file, "--upstream", &upstream]).await;
     let chain = Chain {
         front: guard.addr(),
@@ -194,40 +160,5 @@ impl Chain {
         for _ in 0..ENOUGH {
             assert!(!self.survives(Duration::from_secs(10)).await);
         }
-    }
-}
-
-// === impl Nginx ===
-
-impl Nginx {
-    async fn start(nginx: &std::path::Path, name: &str, upstream: SocketAddr, timer: &str) -> Self {
-        let folder = Folder::new(&format!("nginx-{name}"));
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let addr = free.local_addr().unwrap();
-        drop(free);
-        let conf = CONF
-            .replace("{listen}", &addr.to_string())
-            .replace("{upstream}", &upstream.to_string())
-            .replace("{timer}", timer);
-        folder.write("nginx.conf", &conf);
-        let mut command = Command::new(nginx);
-        let prefix = format!("{}/", folder.path().display());
-        command.args(["-e", "stderr", "-p", &prefix, "-c", "nginx.conf"]);
-        command.stdin(Stdio::null()).stderr(Stdio::null());
-        let child = command.spawn().unwrap();
-        let listens = until(|| std::net::TcpStream::connect(addr).ok()).await;
-        assert!(listens.is_some(), "nginx does not start: {conf}");
-        Self {
-            child,
-            addr,
-            _folder: folder,
-        }
-    }
-}
-
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

@@ -13,6 +13,7 @@ mod demo;
 mod doctor;
 mod drain;
 mod hostile_page;
+mod nginx;
 mod policy;
 mod reconnect;
 mod support;

@@ -45,7 +45,7 @@ async fn ping_that_comes_too_late_is_told_from_a_socket_that_is_too_old() {
         "proxy_read_timeout 75s;",
     );
 
-    let aged = stage(Then::CutAged(Duration::from_secs(3))).await;
+    let aged = stage(Then::CutAged(Duration::from_millis(3500))).await;
     let examined = examine(&[&aged.url("ws"), "--idle", "6", "--ping", "1"]).await;
     examined.fails(
         "idle",

@@ -1,5 +1,6 @@
 //! `guard doctor`, against servers that each have one thing wrong, and beside each one that has not.
 
+mod behind_nginx;
 mod guide;
 mod handshake;
 mod idle;

@@ -1,0 +1,87 @@
+//! A real nginx, for one test.
+
+use std::{
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use crate::support::{Folder, until};
+
+const CONF: &str = r"
+daemon off;
+master_process off;
+pid nginx.pid;
+error_log stderr notice;
+events {}
+http {
+    access_log off;
+    client_body_temp_path body;
+    proxy_temp_path proxy;
+    fastcgi_temp_path fastcgi;
+    uwsgi_temp_path uwsgi;
+    scgi_temp_path scgi;
+    server {
+        listen {listen};
+        location / {
+            proxy_pass http://{upstream};
+            {lines}
+        }
+    }
+}
+";
+
+/// What a location needs for WebSockets.
+pub(crate) const PASSES_UPGRADES: &str = r#"
+            proxy_http_version 1.1;
+            proxy_set_header Upgrade $http_upgrade;
+            proxy_set_header Connection "upgrade";
+            proxy_set_header Host $host;
+"#;
+
+/// An nginx. Dropping it ends it.
+pub(crate) struct Nginx {
+    child: Child,
+    addr: SocketAddr,
+    _folder: Folder,
+}
+
+// === impl Nginx ===
+
+impl Nginx {
+    /// Starts it in front of `upstream`, with these lines in its location.
+    pub(crate) async fn start(nginx: &Path, name: &str, upstream: SocketAddr, lines: &str) -> Self {
+        let folder = Folder::new(&format!("nginx-{name}"));
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = free.local_addr().unwrap();
+        drop(free);
+        let conf = CONF
+            .replace("{listen}", &addr.to_string())
+            .replace("{upstream}", &upstream.to_string())
+            .replace("{lines}", lines);
+        folder.write("nginx.conf", &conf);
+        let mut command = Command::new(nginx);
+        let prefix = format!("{}/", folder.path().display());
+        command.args(["-e", "stderr", "-p", &prefix, "-c", "nginx.conf"]);
+        command.stdin(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn().unwrap();
+        let listens = until(|| TcpStream::connect(addr).ok()).await;
+        assert!(listens.is_some(), "nginx does not start: {conf}");
+        Self {
+            child,
+            addr,
+            _folder: folder,
+        }
+    }
+
+    pub(crate) const fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
