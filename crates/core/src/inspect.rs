@@ -6,7 +6,7 @@ use http::{Method, StatusCode};
 
 use crate::{
     Cause, ClientIp, Denial, DiagnosisEvent, Facts, MessageFacts, Now, Objections, Offence, Proof,
-    Quota, Upgrade, Verdict,
+    Quota, Reads, Upgrade, Verdict,
 };
 
 /// Judges the head of a request. Synchronous, pure but for its own bounded state, infallible: what
@@ -29,6 +29,12 @@ pub trait Inspect: Send + Sync {
     fn revisit(&self, facts: &Facts<'_>, trace: &mut Trace) -> Verdict {
         let _ = (facts, trace);
         Verdict::Pass
+    }
+
+    /// Which messages [`Inspect::message`] is to be asked about: none, unless an inspector says
+    /// otherwise. What is read costs time, and compression where the policy does not inflate it.
+    fn reads(&self) -> Reads {
+        Reads::Nothing
     }
 
     /// Judges a message that a client sent over an open socket, where the terms of its session have

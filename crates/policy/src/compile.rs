@@ -161,7 +161,7 @@ fn policy(
         scan.map(|scan| -> Arc<dyn Inspect> { Arc::new(scan) })
     });
     let scan = sound(scan.transpose(), &mut faults);
-    let sockets = sound(sockets::compile(document, mode, state), &mut faults);
+    let sockets = sound(sockets::compile(document, mode, state, own), &mut faults);
     let (Some(client), Some(hosts), Some(sanity), Some(allow)) = (client, hosts, sanity, allow)
     else {
         return Err(faults);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gabion_core::{
     Cause, DiagnosisEvent, Explanation, Facts, Inspect, MessageFacts, Mode, Objections, Offence,
-    Outcome, Trace, Verdict,
+    Outcome, Reads, Trace, Verdict,
 };
 
 /// An own rule whose denials do not act: it judges, and bans nobody for what it learns.
@@ -30,6 +30,10 @@ impl Inspect for Observed {
 
     fn revisit(&self, facts: &Facts<'_>, trace: &mut Trace) -> Verdict {
         Self::soften(self.0.revisit(facts, trace))
+    }
+
+    fn reads(&self) -> Reads {
+        self.0.reads()
     }
 
     fn message(&self, message: &MessageFacts<'_>, objections: &mut Objections) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gabion_core::{Mode, Routes, Terms};
+use gabion_core::{Inspect, Mode, Routes, Terms};
 use gabion_inspect::{ConfigErrors, Handshake, Messages, Ping, UpgradeConfig};
 
 use crate::{Document, State};
@@ -15,18 +15,21 @@ pub(crate) struct Sockets {
 }
 
 /// Compiles what `document` says of WebSockets. Where it says nothing they are kept open and no more
-/// is asked of them; where it says only which messages are refused, they are held to what `[upgrade]`
-/// says by default, and anybody may open them.
+/// is asked of them; where only messages are read, they are held to what `[upgrade]` says by default,
+/// and anybody may open them.
 pub(crate) fn compile(
     document: &Document,
     mode: Mode,
     state: &State,
+    own: &[Arc<dyn Inspect>],
 ) -> Result<Sockets, ConfigErrors> {
     let upgrade = document.upgrade.as_ref();
     let first = document.ban.first.0;
     let known = upgrade.is_some_and(UpgradeConfig::names_origins);
     let messages = Messages::compile(&document.message, mode, first)?.with_known_pages(known);
-    if upgrade.is_none() && messages.is_empty() {
+    let others = own.iter().map(|rule| rule.reads());
+    let messages = others.fold(messages, |messages, reads| messages.with_other(reads, mode));
+    if upgrade.is_none() && messages.read_nothing() {
         return Ok(Sockets {
             handshake: None,
             messages,

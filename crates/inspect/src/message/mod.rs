@@ -58,6 +58,8 @@ pub struct Messages {
     rules: Vec<Rule>,
     /// Whether only pages whose origins are named can have opened a socket.
     pages_are_known: bool,
+    /// What others have read everywhere, and whether any of them acts.
+    others: (Reads, bool),
 }
 
 #[derive(Debug)]
@@ -92,7 +94,21 @@ impl Messages {
         Ok(Self {
             rules: compile::compile(rules, mode, first)?,
             pages_are_known: false,
+            others: (Reads::Nothing, false),
         })
+    }
+
+    /// Has read what an inspector beside these rules asks for ([`Inspect::reads`]), wherever that is,
+    /// and whether it may act.
+    pub fn with_other(mut self, reads: Reads, mode: Mode) -> Self {
+        let acts = reads != Reads::Nothing && mode == Mode::Enforce;
+        self.others = (self.others.0.max(reads), self.others.1 || acts);
+        self
+    }
+
+    /// Whether nothing of any message is read.
+    pub fn read_nothing(&self) -> bool {
+        self.is_empty() && self.others.0 == Reads::Nothing
     }
 
     /// Says that no page can open a socket but those whose origins are named, so that a client can
@@ -126,7 +142,7 @@ impl Messages {
             .rules
             .iter()
             .filter(|rule| rule.paths.iter().any(|path| about(path)));
-        rules.fold((Reads::Nothing, false), |(reads, holds), rule| {
+        rules.fold(self.others, |(reads, holds), rule| {
             let acts = rule.mode == Mode::Enforce;
             (reads.max(rule.reads()), holds || acts)
         })

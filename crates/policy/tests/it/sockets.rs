@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use gabion_core::{Mode, PathViews, Reads, Source, Terms};
+use gabion_core::{Facts, Inspect, Mode, PathViews, Reads, Source, Terms, Trace, Verdict};
 use gabion_policy::{Document, Live, Options, PolicyError, Shrink, check};
 
 use crate::live::Ear;
@@ -239,4 +239,44 @@ verdict = 'pass'
     let again = Document::parse(&document.to_string(), "again.toml").unwrap();
     assert_eq!(document, again);
     check(text, "policy.toml", None).unwrap();
+}
+
+/// A rule of one's own that wants to be asked about messages of some kind.
+struct Reader(Reads);
+
+impl Inspect for Reader {
+    fn name(&self) -> &'static str {
+        "reader"
+    }
+
+    fn inspect(&self, _facts: &Facts<'_>, _trace: &mut Trace) -> Verdict {
+        Verdict::Pass
+    }
+
+    fn reads(&self) -> Reads {
+        self.0
+    }
+}
+
+#[test]
+fn messages_are_read_where_a_rule_of_ones_own_asks_for_them() {
+    let terms = |text: &str, reads: Reads| {
+        let options = Options::new(Arc::new(Ear::default())).add_rule(Arc::new(Reader(reads)));
+        let text = format!("version = 1\n{text}");
+        let live = Live::from_document(&text, "policy.toml", options).unwrap();
+        let routes = &live.current().routes;
+        let terms = Arc::clone(routes.of(&PathViews::of(b"/ws")).unwrap());
+        (terms.reads, terms.holds, terms.max_message == 1 << 20)
+    };
+    assert_eq!(terms("", Reads::Nothing), (Reads::Nothing, false, false));
+    assert_eq!(terms("", Reads::Text), (Reads::Text, true, true));
+    assert_eq!(terms("", Reads::All), (Reads::All, true, true));
+    assert_eq!(terms(RULE, Reads::All), (Reads::All, true, true));
+    assert_eq!(
+        terms("mode = 'observe'", Reads::Text),
+        (Reads::Text, false, true)
+    );
+    let route = "[upgrade]\n[[upgrade.route]]\npath = '/ws'\n";
+    assert_eq!(terms(route, Reads::Text), (Reads::Text, true, true));
+    assert_eq!(terms(route, Reads::Nothing), (Reads::Nothing, false, true));
 }
