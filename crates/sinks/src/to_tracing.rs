@@ -1,12 +1,13 @@
 //! Events as `tracing` sees them.
 
 use gabion_core::{Diagnosis, Escaped, Event, Mode, PolicyEvent, RequestEvent, Sink, What};
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 /// Hands events to `tracing`, under the target `gabion`.
 ///
 /// A refusal is at level `info`, since on an open port it is nothing unusual; a ban is a `warn`;
 /// what needs a person (a fault, a policy that was refused, a guard built in wrongly) an `error`.
+/// That a server closed a socket, and said why, is `debug`.
 #[derive(Clone, Copy, Debug, Default)]
 #[expect(clippy::exhaustive_structs, reason = "it has nothing to hold")]
 pub struct Tracing;
@@ -34,6 +35,9 @@ impl Sink for Tracing {
                 "learning failed"
             ),
             Event::Setup(_) | Event::UntrustedProxy(_) => error!(target: "gabion", "{event}"),
+            Event::Diagnosis(event) if event.diagnosis == Diagnosis::Closed => {
+                debug!(target: "gabion", "{event}");
+            }
             other => warn!(target: "gabion", "{other}"),
         }
     }
