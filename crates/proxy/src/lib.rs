@@ -5,6 +5,7 @@
 //!   answer back. Nothing in a request picks another server.
 //! - [`serve`] accepts connections and drains them; [`workers`] runs one such loop on each core.
 //! - [`Tunnels`] counts the WebSockets that a [`Proxy`] opened, so that a drain can wait for them.
+//! - [`Connections`] ends those whose peer is refused by now, once it is told of a ban or a policy.
 //!
 //! # Examples
 //!
@@ -38,6 +39,7 @@
 //! - `sha1`, `base64` and `getrandom` are what a WebSocket handshake needs (RFC 6455, 4.2.2); their
 //!   versions are those axum brings, so that one of each is built. A WebSocket library would bring
 //!   these same three, and a frame codec that a tunnel has no use for.
+//! - `gabion-frames` tells where frames end in what passes, so that a ping may stand there.
 
 mod forbidden;
 mod forward;

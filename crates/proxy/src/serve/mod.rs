@@ -3,7 +3,7 @@
 //! What is served must be `Send`, though each worker has a runtime of one thread: a connection that
 //! is upgraded must be, and a loop that needs no `LocalSet` runs on any runtime.
 //!
-//! The deadlines here are for heads only. A body that stalls, and half an HTTP/2 preface, hold their
+//! The deadlines here are for heads, and for what comes before them. A body that stalls holds its
 //! connection until the other side, or a keep-alive probe, ends it.
 
 mod accept;

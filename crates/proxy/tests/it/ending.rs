@@ -1,15 +1,16 @@
 //! Why a WebSocket does not stay open, said to who listens.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use gabion_core::Diagnosis;
 use gabion_proxy::ProxyOptions;
+use gabion_sinks::Tracing;
 use gabion_testkit::Recorder;
 use tokio::time::{advance, pause, resume, sleep};
 
 use crate::{
     diagnosis::{diagnosed, told},
-    support::{Backend, Front, Setup, Wire},
+    support::{Backend, Front, Setup, Wire, logged},
     websocket,
 };
 
@@ -140,7 +141,39 @@ async fn close_of_the_upstream_is_told_in_words() {
     upstream.send_bytes(b"\x88\x00").await;
     drop(upstream);
     client.end().await;
+    // Nor is one to its end.
+    let (mut client, mut upstream) = websocket::open(&backend, &front).await;
+    client.half_close().await;
+    upstream.end().await;
+    upstream.send_bytes(b"\x88\x00").await;
+    client.bytes::<2>().await;
     nothing_told(&recorder).await;
+}
+
+#[tokio::test]
+async fn close_that_was_said_is_no_warning_in_the_log_and_a_refusal_is() {
+    let setup = Setup {
+        proxy: unpinged().with_sink(Arc::new(Tracing)),
+        ..Setup::default()
+    };
+    let backend = Backend::bind().await;
+    let front = setup.before(&backend.url());
+    let (mut client, mut upstream) = websocket::open(&backend, &front).await;
+    upstream.send_bytes(b"\x88\x02\x03\xf0").await;
+    drop(upstream);
+    client.end().await;
+    let mut refused = front.connect().await;
+    refused.send(websocket::ASK).await;
+    backend
+        .answer("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+        .await;
+    refused.end().await;
+    assert_eq!(logged("D05: "), "");
+    let refusal = logged("W07: ");
+    assert!(
+        refusal.contains("WARN") && refusal.contains("it answered 404"),
+        "{refusal}"
+    );
 }
 
 /// A socket of which one side has ended: the wire that is left.
