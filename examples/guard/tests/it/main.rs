@@ -13,6 +13,7 @@ mod demo;
 mod doctor;
 mod drain;
 mod hostile_page;
+mod idle_behind_nginx;
 mod nginx;
 mod policy;
 mod reconnect;
