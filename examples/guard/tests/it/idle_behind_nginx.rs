@@ -13,15 +13,15 @@ use crate::{
 };
 
 /// The timer of the short tests. nginx's own is 60 s.
-pub(crate) const TIMER: &str = "proxy_read_timeout 3s;";
+const TIMER: &str = "proxy_read_timeout 3s;";
 /// How many sockets die before a timer is believed to be one.
 const ENOUGH: usize = 3;
 
 /// The chain from a client to an echo.
-pub(crate) struct Chain {
+struct Chain {
     /// Where the client connects.
     front: SocketAddr,
-    pub(crate) guard: Guard,
+    guard: Guard,
     _nginx: Nginx,
     _behind: Behind,
     _policy: Folder,
@@ -44,17 +44,17 @@ async fn silent_socket_survives_a_short_timer_by_pings() {
 }
 
 #[tokio::test]
-async fn timer_behind_that_cuts_silent_sockets_is_named_with_its_seconds() {
-    let Some((_, behind)) = both("silent", TIMER, "ping = 'off'").await else {
+async fn timer_that_cuts_silent_sockets_is_named_with_its_seconds() {
+    let Some((before, behind)) = both("silent", TIMER, "ping = 'off'").await else {
         return;
     };
-    behind.is_cut().await;
+    join!(before.is_cut(), behind.is_cut());
+    before.guard.logged(["D01", " after 3."]).await;
     behind.guard.logged(["D02", " after 3."]).await;
-    assert!(
-        !behind.guard.log().contains("D01"),
-        "{}",
-        behind.guard.log()
-    );
+    for (chain, other) in [(before, "D02"), (behind, "D01")] {
+        let log = chain.guard.log();
+        assert!(!log.contains(other), "{log}");
+    }
 }
 
 /// Three minutes with everybody's defaults: only where `GABION_LONG_TESTS` is set.
@@ -83,7 +83,7 @@ fn is_patient() -> bool {
 }
 
 /// A chain with nginx before the guard, and one with nginx behind it; `None`, aloud, without nginx.
-pub(crate) async fn both(test: &str, timer: &str, upgrade: &str) -> Option<(Chain, Chain)> {
+async fn both(test: &str, timer: &str, upgrade: &str) -> Option<(Chain, Chain)> {
     let nginx = program("nginx")?;
     let lines = format!("{PASSES_UPGRADES}{timer}");
     let policy = |name: &str| {
@@ -150,7 +150,7 @@ impl Chain {
     }
 
     /// Sockets that are silent do not survive.
-    pub(crate) async fn is_cut(&self) {
+    async fn is_cut(&self) {
         for _ in 0..ENOUGH {
             assert!(!self.survives(Duration::from_secs(10)).await);
         }
