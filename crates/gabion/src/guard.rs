@@ -188,7 +188,7 @@ impl GuardBuilder {
 
     /// Waits by `timer` when a session is to end and the end of a frame, or of its client, does not
     /// come. With the feature `axum` it is tokio's unless another is given; without one, such a session
-    /// ends when it is next read or written.
+    /// ends when it is next read or written, and no client is pinged.
     pub fn with_timer(self, timer: impl Timer + Send + Sync + 'static) -> Self {
         let timer: Option<timer::Shared> = Some(Arc::new(timer));
         Self { timer, ..self }

@@ -1,9 +1,10 @@
 //! A message that a rule refuses never reaches the service, however it is cut, and ends its socket.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use gabion::{Inspect, MessageFacts, Mode, Objection, Objections, OnFault, RuleId, Trace, Verdict};
 use gabion_core::{Facts, Offence, Reads, Terms};
+use gabion_testkit::Recorder;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -11,7 +12,9 @@ use tokio::{
 };
 
 use crate::support::{
-    frames::{AMID, BEGIN, END, PING, PONG, TEXT, frame},
+    frames::{AMID, BEGIN, ByHand, END, PING, PONG, TEXT, frame},
+    house::{House, TRUSTING},
+    sockets::builder,
     terms::{house, house_with},
 };
 
@@ -288,4 +291,21 @@ async fn message_that_waits_holds_no_more_than_it_may() {
     assert_eq!(closed_by(&many).await, 1008);
     assert_eq!(closed_by(&[frame(BEGIN, b"and then")]).await, 1008);
     assert_eq!(house.heard(), b"");
+}
+
+#[tokio::test]
+async fn message_is_judged_by_the_policy_in_force() {
+    let policy = |word| format!("{TRUSTING}[[message]]\nid = 'word'\ncontains = '{word}'\n");
+    let guard = builder(Arc::new(Recorder::default()));
+    let guard = guard.with_policy(&policy("attack"), "policy").unwrap();
+    let house = House::around(guard).await;
+    let mut socket = ByHand::new(house.open_raw("/ws", CLIENT).await);
+    let mut echoes = async |text: &[u8]| {
+        socket.send(&frame(TEXT, text)).await;
+        socket.next().await.unwrap()
+    };
+    assert_eq!(echoes(b"defend").await, (TEXT, b"defend".to_vec()));
+    house.guard().live().replace(&policy("defend")).unwrap();
+    assert_eq!(echoes(b"attack").await, (TEXT, b"attack".to_vec()));
+    assert_eq!(echoes(b"defend").await, (0x88, b"\x03\xf0".to_vec()));
 }

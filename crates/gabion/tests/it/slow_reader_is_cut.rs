@@ -39,7 +39,7 @@ async fn client_that_takes_nothing_is_cut() {
         assert!(began.elapsed() < Duration::from_secs(5), "it is not cut");
     }
     let took = began.elapsed();
-    assert!(took >= STALL && took < STALL * 4, "{took:?}");
+    assert!(took >= STALL, "{took:?}");
     assert_eq!(
         house.told(),
         [

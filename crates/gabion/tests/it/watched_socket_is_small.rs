@@ -18,7 +18,10 @@ use tower::{Layer as _, Service, ServiceExt as _, service_fn};
 use crate::support::sockets::builder;
 
 const SOCKETS: u64 = 100;
-const POLICY: &str = "version = 1\n[upgrade]\nsockets_per_client = 1000\nmessages = '50/s'\n";
+const POLICY: &str = "version = 1\n[upgrade]\nsockets_per_client = 1000\nmessages = '50/s'\n\
+                      client_messages = '100000/s'\nping = '25s'\n";
+/// Has messages read and inflated.
+const RULE: &str = "compression = 'inflate'\n[[message]]\nid = 'a'\ncontains = 'attack'\n";
 const HANDSHAKE: &[u8] = b"GET /ws HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\n\
     upgrade: websocket\r\nsec-websocket-version: 13\r\n\
     sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
@@ -94,16 +97,18 @@ where
 
 #[test]
 fn at_most_two_kib_are_added() {
-    let guard = builder(Arc::new(Recorder::default()));
-    let guard = guard.with_policy(POLICY, "policy").unwrap();
     let bare = held(&service_fn(echo));
-    let watched = held(&guard.layer().layer(service_fn(echo)));
-    println!("an idle socket holds {bare} bytes bare, {watched} watched");
-    assert_eq!(
-        guard.sessions().len(),
-        0,
-        "the runtime is gone, and its sockets"
-    );
-    assert!(watched > bare, "nothing is watched");
-    assert!(watched - bare <= 2048, "{} bytes are added", watched - bare);
+    for policy in [POLICY.to_owned(), [POLICY, RULE].concat()] {
+        let guard = builder(Arc::new(Recorder::default()));
+        let guard = guard.with_policy(&policy, "policy").unwrap();
+        let watched = held(&guard.layer().layer(service_fn(echo)));
+        println!("an idle socket holds {bare} bytes bare, {watched} watched");
+        assert_eq!(
+            guard.sessions().len(),
+            0,
+            "the runtime is gone, and its sockets"
+        );
+        assert!(watched > bare, "nothing is watched");
+        assert!(watched - bare <= 2048, "{} bytes are added", watched - bare);
+    }
 }

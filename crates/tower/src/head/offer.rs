@@ -80,3 +80,63 @@ fn retain(headers: &mut HeaderMap, name: &HeaderName, such: impl Fn(&[u8]) -> bo
         _ => drop(headers.remove(name)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is left of `offered` under `terms`, line by line.
+    fn left(name: &HeaderName, offered: &[&'static str], terms: &Terms) -> Vec<String> {
+        let lines = offered.iter().map(|line| HeaderValue::from_static(line));
+        let mut headers: HeaderMap = lines.map(|line| (name.clone(), line)).collect();
+        narrow(&mut headers, terms, false);
+        let left = headers.get_all(name).iter();
+        left.map(|line| line.to_str().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn extensions_that_could_not_be_read_are_not_offered() {
+        let offered = [
+            "permessage-deflate; server_max_window_bits=10, x-webkit-deflate-frame",
+            "Permessage-Deflate, bbf-usp-protocol; eid=\"a,b\"",
+        ];
+        let terms = |reads, inflates| Terms {
+            reads,
+            inflates,
+            ..Terms::default()
+        };
+        for (terms, expected) in [
+            (terms(Reads::Nothing, false), &offered[..]),
+            (terms(Reads::Text, false), &[]),
+            (
+                terms(Reads::All, true),
+                &["permessage-deflate; server_max_window_bits=10, Permessage-Deflate"],
+            ),
+        ] {
+            let left = left(&SEC_WEBSOCKET_EXTENSIONS, &offered, &terms);
+            assert_eq!(left, expected, "{terms:?}");
+        }
+    }
+
+    #[test]
+    fn subprotocols_that_are_not_named_are_not_offered_unless_that_only_observes() {
+        let offered = ["v12.stomp, MQTT", "mqtt"];
+        let terms = |named: &[&str], mode| Terms {
+            subprotocols: named.iter().map(|name| (*name).into()).collect(),
+            mode,
+            ..Terms::default()
+        };
+        for (terms, expected) in [
+            (terms(&[], Mode::Enforce), &offered[..]),
+            (
+                terms(&["mqtt", "v12.stomp"], Mode::Enforce),
+                &["v12.stomp, mqtt"],
+            ),
+            (terms(&["mqtt"], Mode::Enforce), &["mqtt"]),
+            (terms(&["mqtt"], Mode::Observe), &offered),
+        ] {
+            let left = left(&SEC_WEBSOCKET_PROTOCOL, &offered, &terms);
+            assert_eq!(left, expected, "{terms:?}");
+        }
+    }
+}

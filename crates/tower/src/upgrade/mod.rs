@@ -5,6 +5,15 @@
 //! its client gets a close frame where one frame ends and before the next begins, or none where that
 //! does not come within a second; the service sees the stream end.
 //!
+//! What the client sends is held to the [`Terms`](gabion_core::Terms) of its route: budgets, and rules
+//! about messages. Where a rule acts, a message waits, as it came, until it is judged; control frames
+//! between its fragments overtake it. A client that is silent is pinged, between two frames of the
+//! service's, and the service hears nothing of the answer. One that answers no pings, or takes nothing of
+//! what the service has for it, is cut.
+//!
+//! Where messages are read, the handshake offers the service no extension whose bits could not be: none,
+//! or permessage-deflate alone where messages are inflated.
+//!
 //! How a layer comes to stand inside the stream: hyper leaves an `OnUpgrade` in the request, which
 //! nobody else can make. So a small HTTP/1.1 connection of hyper's own is served over an IO of ours
 //! that plays a canned upgrade request and swallows the answer. The `OnUpgrade` of that request
@@ -19,7 +28,17 @@
 //! waits. Where the upgrade fails, the first of these says so.
 //!
 //! A service that neither reads nor writes is cut off when it next does; until then no byte passes
-//! either way. One that reads, as all do that want to see a client leave, is cut off at once.
+//! either way. One that reads, as all do that want to see a client leave, is cut off at once. Likewise
+//! pings are sent while the service reads or writes, and only where there is a timer: whoever keeps house
+//! ends sessions, and pings nobody.
+//!
+//! A limit that only observes and finds something reads no further in that session. Where a rule about
+//! messages acts, nothing may hide behind that: what breaks the protocol or the size of a message ends
+//! the session then, whatever the mode of the limits, and their rates are not watched where they only
+//! observe.
+//!
+//! Budgets of a client over all its sockets last as long as one of them is open: who closes all begins
+//! anew, with a handshake.
 //!
 //! A handshake without an `OnUpgrade`, by a server that is not hyper, gets no seat.
 

@@ -90,7 +90,7 @@ impl Sessions {
     }
 
     /// Waits by `timer` for what does not come: the end of a frame, a client that hangs up. Without it
-    /// a session whose time is up ends when somebody next reads or writes.
+    /// a session whose time is up ends when somebody next reads or writes, and nobody is pinged.
     pub fn with_timer(mut self, timer: Arc<dyn Timer + Send + Sync>) -> Self {
         self.timer = Some(timer);
         self
