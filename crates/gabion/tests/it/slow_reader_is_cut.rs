@@ -36,7 +36,7 @@ async fn client_that_takes_nothing_is_cut() {
     let sessions = house.before().keeper.sessions();
     while sessions.len() > 1 {
         sleep(Duration::from_millis(5)).await;
-        assert!(began.elapsed() < Duration::from_secs(5), "it is not cut");
+        assert!(began.elapsed() < Duration::from_secs(15), "it is not cut");
     }
     let took = began.elapsed();
     assert!(took >= STALL, "{took:?}");
@@ -56,6 +56,7 @@ async fn client_that_takes_nothing_is_cut() {
 async fn client_that_takes_little_by_little_stays() {
     let house = held(Mode::Enforce).await;
     let mut stream = house.open_raw("/pouring", CLIENT).await;
+    // The system tells of room once a third of what it keeps for the service has gone.
     let mut some = vec![0; 1 << 20];
     for _ in 0..12 {
         sleep(STALL / 4).await;

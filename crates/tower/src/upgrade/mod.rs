@@ -32,6 +32,9 @@
 //! pings are sent while the service reads or writes, and only where there is a timer: whoever keeps house
 //! ends sessions, and pings nobody.
 //!
+//! Whether a client takes what the service has for it is seen as the system tells of room in its buffer:
+//! Linux once a third of it is free, which is a megabyte where the connection was fast before.
+//!
 //! A limit that only observes and finds something reads no further in that session. Where a rule about
 //! messages acts, nothing may hide behind that: what breaks the protocol or the size of a message ends
 //! the session then, whatever the mode of the limits, and their rates are not watched where they only

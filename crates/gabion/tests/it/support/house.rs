@@ -24,7 +24,7 @@ use hyper::{ext::Protocol, upgrade::Upgraded};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, copy, split},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     task::JoinHandle,
     time::sleep,
 };
@@ -130,7 +130,10 @@ impl<G> House<G> {
         client: &str,
         lines: &str,
     ) -> (TcpStream, String) {
-        let mut stream = TcpStream::connect(self.addr).await.unwrap();
+        let socket = TcpSocket::new_v4().unwrap();
+        // What the system keeps for a client that does not read is then the same each time.
+        socket.set_recv_buffer_size(64 << 10).unwrap();
+        let mut stream = socket.connect(self.addr).await.unwrap();
         let ask = format!(
             "GET {path} HTTP/1.1\r\nhost: {}\r\nx-forwarded-for: {client}\r\n\
              connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
