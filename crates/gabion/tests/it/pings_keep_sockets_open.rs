@@ -1,7 +1,13 @@
 //! A client that is silent is pinged: hops keep its socket open, its service hears nothing of it, no
 //! frame is broken.
 
-use std::{convert::Infallible, time::Duration};
+use std::{
+    convert::Infallible,
+    future::poll_fn,
+    pin::Pin,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use gabion::{Mode, OnFault, Sanity};
@@ -12,10 +18,12 @@ use http_body_util::Empty;
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _, duplex, split},
+    io::{
+        AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, ReadBuf, duplex, split,
+    },
     time::{sleep, timeout},
 };
-use tower::{Layer as _, ServiceExt as _, service_fn};
+use tower::{Layer as _, Service, ServiceExt as _, service_fn};
 
 use crate::support::{
     frames::{ByHand, PING, PONG, TEXT, frame},
@@ -138,17 +146,41 @@ async fn twice(mut request: Request<Incoming>) -> Result<Response<Empty<Bytes>>,
     Ok(response)
 }
 
-#[tokio::test]
-async fn ping_of_which_half_has_gone_is_sent_before_all_else() {
+/// Counts how often it is woken until something comes.
+async fn woken(mut request: Request<Incoming>) -> Result<Response<Empty<Bytes>>, Infallible> {
+    let upgrade = hyper::upgrade::on(&mut request);
+    tokio::spawn(async {
+        let (mut stream, mut read) = (TokioIo::new(upgrade.await.unwrap()), [0; 16]);
+        let reading = poll_fn(|cx| {
+            WOKEN.fetch_add(1, Ordering::Relaxed);
+            Pin::new(&mut stream).poll_read(cx, &mut ReadBuf::new(&mut read))
+        });
+        reading.await
+    });
+    let mut response = Response::new(Empty::new());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    Ok(response)
+}
+
+static WOKEN: AtomicUsize = AtomicUsize::new(0);
+
+/// A socket to `service`, which pings after 100 ms, through a pipe with so much room.
+async fn piped<S>(service: S, room: usize) -> (DuplexStream, Held)
+where
+    S: Service<Request<Incoming>, Response = Response<Empty<Bytes>>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+{
     let terms = terms(Duration::from_millis(100));
     let (layer, held) = layer(terms, Sanity::default(), OnFault::Refuse);
-    let service = layer.layer(service_fn(twice));
+    let service = layer.layer(service);
     let service = service.map_request(|mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer(CLIENT));
         request
     });
-    // A pipe that has room for a frame and for six bytes of the ping after it.
-    let (mut client, server) = duplex(12);
+    let (mut client, server) = duplex(room);
     let service = TowerToHyperService::new(service);
     let connection = http1::Builder::new().serve_connection(TokioIo::new(server), service);
     tokio::spawn(connection.with_upgrades());
@@ -157,13 +189,32 @@ async fn ping_of_which_half_has_gone_is_sent_before_all_else() {
     while !answer.ends_with(b"\r\n\r\n") {
         answer.push(client.read_u8().await.unwrap());
     }
+    (client, held)
+}
+
+#[tokio::test]
+async fn ping_of_which_half_has_gone_is_sent_before_all_else() {
+    // A pipe that has room for a frame and for six bytes of the ping after it.
+    let (mut client, _held) = piped(service_fn(twice), 12).await;
     sleep(Duration::from_millis(200)).await;
     let mut came = [0; 22];
     let read = timeout(Duration::from_secs(5), client.read_exact(&mut came)).await;
     read.unwrap().unwrap();
     assert_eq!(came[..8], *b"\x81\x04abcd\x89\x08");
     assert_eq!(came[16..], *b"\x81\x04efgh");
-    drop(held);
+}
+
+#[tokio::test]
+async fn service_is_woken_for_a_ping_and_its_answer_and_for_nothing_else() {
+    let (mut client, _held) = piped(service_fn(woken), 1024).await;
+    for _ in 0..10 {
+        let mut ping = [0; 10];
+        client.read_exact(&mut ping).await.unwrap();
+        client.write_all(&frame(PONG, &ping[2..])).await.unwrap();
+    }
+    let woken = WOKEN.load(Ordering::Relaxed);
+    println!("a service is woken {woken} times for ten pings");
+    assert!((10..=25).contains(&woken), "{woken}");
 }
 
 #[tokio::test]
