@@ -88,7 +88,10 @@ impl Reading {
     ) -> Result<bool, Violation> {
         let keeps_pongs = self.keeps_pongs();
         self.spending.begin(&self.observer);
-        let Some(step) = self.observer.watch(rest, now)? else {
+        let before = *rest;
+        let seen = self.observer.watch(rest, now);
+        // The step that broke a rule is not handed out; whoever goes on unread passes it on.
+        let Some(step) = seen.inspect_err(|_| *rest = before)? else {
             return Ok(false);
         };
         if !self.spending.pays(&step, now, seat) {
