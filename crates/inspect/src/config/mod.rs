@@ -2,6 +2,7 @@
 
 mod byte_rate;
 mod byte_size;
+pub(crate) mod draft;
 mod error;
 mod network;
 mod period;

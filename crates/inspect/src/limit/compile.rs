@@ -1,13 +1,15 @@
 //! From limits as they are written to the engine.
 
-use std::{collections::HashSet, num::NonZeroU32, sync::Arc, time::Duration};
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use gabion_core::{Mode, RuleId, Trace};
 use http::{Method, StatusCode};
 
 use super::{Limit, LimitRule, LimitTable, Rule, key::Key, scope::Scope, table::Budget};
 use crate::{
-    ConfigError, ConfigErrors, Hosts, Place, Problem, ServerConfig, Strings, deny::plain_path,
+    ConfigError, ConfigErrors, Hosts, Place, Problem, ServerConfig,
+    config::draft::{self, Draft, value},
+    deny::plain_path,
 };
 
 /// How many limits are compiled at most: each is asked about every request.
@@ -19,13 +21,6 @@ const MAX_CEILING: u32 = 100;
 
 /// How long a budget may take to grow back.
 const MAX_WINDOW: Duration = Duration::from_hours(366 * 24);
-
-/// One rule, and what is wrong with it.
-struct Compiler<'r> {
-    rule: &'r LimitRule,
-    index: usize,
-    errors: Vec<ConfigError>,
-}
 
 pub(super) fn compile(rules: &[LimitRule], table: Arc<LimitTable>) -> Result<Limit, ConfigErrors> {
     let too_many = |what, found, most| {
@@ -40,27 +35,11 @@ pub(super) fn compile(rules: &[LimitRule], table: Arc<LimitTable>) -> Result<Lim
     if waiting > most {
         return too_many("limits that count statuses", waiting, most);
     }
-    let mut names = HashSet::new();
-    let mut errors = Vec::new();
-    let mut finished = Vec::with_capacity(rules.len());
-    for (index, rule) in rules.iter().enumerate() {
-        let mut compiler = Compiler {
-            rule,
-            index,
-            errors: Vec::new(),
-        };
-        if !names.insert(&rule.id) {
-            compiler.refuse("id", Problem::DuplicateId(rule.id.clone()));
-        }
-        finished.extend(compiler.rule());
-        errors.append(&mut compiler.errors);
-    }
-    ConfigErrors::any(errors)?;
-    let rules = finished;
+    let rules = draft::compile("limit", rules, |rule| &rule.id, Draft::rule)?;
     Ok(Limit { rules, table })
 }
 
-impl Compiler<'_> {
+impl Draft<'_, LimitRule> {
     fn rule(&mut self) -> Option<Rule> {
         let rule = self.rule;
         let id = RuleId::new(&rule.id).map_err(|error| self.refuse("id", error));
@@ -113,7 +92,7 @@ impl Compiler<'_> {
             hosts,
             ..ServerConfig::default()
         };
-        let here = Place::new("limit", "hosts").rule(self.index);
+        let here = self.place("hosts");
         let moved = |error: ConfigError| ConfigError {
             place: Place {
                 entry: error.place.entry,
@@ -187,37 +166,4 @@ impl Compiler<'_> {
             Budget::new(higher, rate.interval() / ceiling.get())?,
         ])
     }
-
-    fn each<T>(
-        &mut self,
-        key: &'static str,
-        texts: &Strings,
-        read: impl Fn(&str) -> Result<T, Problem>,
-    ) -> Vec<T> {
-        let mut made = Vec::with_capacity(texts.len());
-        for (entry, text) in texts.iter().enumerate() {
-            match read(text) {
-                Ok(one) => made.push(one),
-                Err(problem) => {
-                    let place = self.place(key).entry(entry);
-                    self.errors.push(place.refuse(problem));
-                }
-            }
-        }
-        made
-    }
-
-    fn refuse(&mut self, key: &'static str, problem: impl Into<Problem>) {
-        let error = self.place(key).refuse(problem);
-        self.errors.push(error);
-    }
-
-    const fn place(&self, key: &'static str) -> Place {
-        Place::new("limit", key).rule(self.index)
-    }
-}
-
-fn value(found: &str, why: &'static str) -> Problem {
-    let found = found.to_owned();
-    Problem::Value { found, why }
 }

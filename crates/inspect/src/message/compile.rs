@@ -1,13 +1,18 @@
 //! From rules about messages as they are written to the engine.
 
-use std::{collections::HashSet, time::Duration};
+use std::time::Duration;
 
 use aho_corasick::AhoCorasick;
 use gabion_core::{Mode, RuleId};
 use regex_automata::meta::Regex;
 
 use super::{MessageRule, MessageThen, Rule};
-use crate::{ConfigError, ConfigErrors, Place, Problem, Strings, deny::plain_path, expression};
+use crate::{
+    ConfigErrors, Place, Problem,
+    config::draft::{self, Draft, value},
+    deny::plain_path,
+    expression,
+};
 
 /// How many rules are compiled at most: each reads the message by itself.
 const MAX_RULES: usize = 256;
@@ -17,13 +22,6 @@ const MAX_PARTS: usize = 10_000;
 
 /// The deepest JSON that a rule can ask about.
 const MAX_DEPTH: u16 = 1000;
-
-/// One rule, and what is wrong with it.
-struct Compiler<'r> {
-    rule: &'r MessageRule,
-    index: usize,
-    errors: Vec<ConfigError>,
-}
 
 pub(super) fn compile(
     rules: &[MessageRule],
@@ -42,25 +40,15 @@ pub(super) fn compile(
             return Err(Place::new("message", "").refuse(problem).into());
         }
     }
-    let (mut finished, mut errors) = (Vec::with_capacity(rules.len()), Vec::new());
-    let mut names = HashSet::new();
-    for (index, rule) in rules.iter().enumerate() {
-        let mut compiler = Compiler {
-            rule,
-            index,
-            errors: Vec::new(),
-        };
-        if !names.insert(&rule.id) {
-            compiler.refuse("id", Problem::DuplicateId(rule.id.clone()));
-        }
-        finished.extend(compiler.rule(mode, first));
-        errors.append(&mut compiler.errors);
-    }
-    ConfigErrors::any(errors)?;
-    Ok(finished)
+    draft::compile(
+        "message",
+        rules,
+        |rule| &rule.id,
+        |draft| draft.rule(mode, first),
+    )
 }
 
-impl Compiler<'_> {
+impl Draft<'_, MessageRule> {
     fn rule(&mut self, mode: Mode, first: Duration) -> Option<Rule> {
         let rule = self.rule;
         let id = RuleId::new(&rule.id).map_err(|error| self.refuse("id", error));
@@ -149,37 +137,4 @@ impl Compiler<'_> {
         }
         Some(depth.into())
     }
-
-    fn each<T>(
-        &mut self,
-        key: &'static str,
-        texts: &Strings,
-        read: impl Fn(&str) -> Result<T, Problem>,
-    ) -> Vec<T> {
-        let mut read_so_far = Vec::with_capacity(texts.len());
-        for (entry, text) in texts.iter().enumerate() {
-            match read(text) {
-                Ok(one) => read_so_far.push(one),
-                Err(problem) => {
-                    let place = self.place(key).entry(entry);
-                    self.errors.push(place.refuse(problem));
-                }
-            }
-        }
-        read_so_far
-    }
-
-    fn refuse(&mut self, key: &'static str, problem: impl Into<Problem>) {
-        let error = self.place(key).refuse(problem);
-        self.errors.push(error);
-    }
-
-    const fn place(&self, key: &'static str) -> Place {
-        Place::new("message", key).rule(self.index)
-    }
-}
-
-fn value(found: &str, why: &'static str) -> Problem {
-    let found = found.to_owned();
-    Problem::Value { found, why }
 }
