@@ -1,8 +1,14 @@
 //! What is known of a request before judgement.
 
-use http::{HeaderMap, HeaderValue, Method, Uri, Version, header::COOKIE};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Uri, Version,
+    header::{COOKIE, HOST, ORIGIN, REFERER},
+};
 
 use crate::{ClientIp, ClientRules, Framing, Now, PathViews, PeerAddr, Proof, Scheme, Upgrade};
+
+/// Where a browser says whose page asks (Fetch Metadata, 2.3).
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// The head of a request, borrowed from wherever it lives.
 #[derive(Clone, Copy, Debug)]
@@ -118,19 +124,19 @@ impl<'r> Facts<'r> {
 
     /// Whether the browser says that a page of another origin asks.
     fn is_cross_site(&self) -> bool {
-        let said = |name| {
+        let said = |name: HeaderName| {
             let mut lines = self.headers.get_all(name).iter().map(HeaderValue::as_bytes);
             lines.next().map(|first| (first, lines))
         };
-        if let Some((first, mut more)) = said("sec-fetch-site") {
+        if let Some((first, mut more)) = said(SEC_FETCH_SITE) {
             let foreign = |site: &[u8]| matches!(site, b"cross-site" | b"same-site");
             return foreign(first) || more.any(foreign);
         }
         let authority = self.uri.authority().map(|name| name.as_str().as_bytes());
-        let host = authority.or_else(|| said("host").map(|(host, _)| host));
+        let host = authority.or_else(|| said(HOST).map(|(host, _)| host));
         let foreign = |page: &[u8]| Some(host_of(page)) != host;
-        said("origin")
-            .or_else(|| said("referer"))
+        said(ORIGIN)
+            .or_else(|| said(REFERER))
             .is_some_and(|(first, mut more)| foreign(first) || more.any(foreign))
     }
 }

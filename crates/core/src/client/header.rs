@@ -2,9 +2,15 @@
 
 use std::net::IpAddr;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, header::FORWARDED};
 
 use super::node;
+
+const CF_CONNECTING_IP: HeaderName = HeaderName::from_static("cf-connecting-ip");
+const CLOUDFRONT_VIEWER_ADDRESS: HeaderName = HeaderName::from_static("cloudfront-viewer-address");
+const TRUE_CLIENT_IP: HeaderName = HeaderName::from_static("true-client-ip");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
 /// The header in which trusted hops name the one before them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,11 +53,23 @@ impl ForwardedBy {
         }
     }
 
+    /// The name, read once and for all: to be looked up in every request.
+    const fn header(self) -> HeaderName {
+        match self {
+            Self::XForwardedFor => X_FORWARDED_FOR,
+            Self::Forwarded => FORWARDED,
+            Self::CfConnectingIp => CF_CONNECTING_IP,
+            Self::TrueClientIp => TRUE_CLIENT_IP,
+            Self::XRealIp => X_REAL_IP,
+            Self::CloudFrontViewerAddress => CLOUDFRONT_VIEWER_ADDRESS,
+        }
+    }
+
     /// Whether `headers` speak for anyone.
     pub(super) fn any(headers: &HeaderMap) -> bool {
         Self::ALL
             .iter()
-            .any(|header| headers.contains_key(header.name()))
+            .any(|header| headers.contains_key(header.header()))
     }
 
     /// The hops that the header names, the nearest first; `None` for what cannot be read.
@@ -62,13 +80,13 @@ impl ForwardedBy {
             _ => None,
         };
         let list = read.into_iter().flat_map(move |read| {
-            let lines = headers.get_all(self.name()).iter().rev();
+            let lines = headers.get_all(self.header()).iter().rev();
             lines
                 .flat_map(|line| node::rsplit_elements(line.as_bytes()))
                 .map(read)
         });
         // Where a header of one address stands twice, somebody else than the proxy wrote to it.
-        let mut lines = headers.get_all(self.name()).iter();
+        let mut lines = headers.get_all(self.header()).iter();
         let one = lines.next().filter(|_| read.is_none());
         let alone = lines.next().is_none();
         let one = one.map(move |line| self.one(line.as_bytes()).filter(|_| alone));
@@ -80,6 +98,18 @@ impl ForwardedBy {
         match self {
             Self::CloudFrontViewerAddress => node::parse_with_port(line.trim_ascii()),
             _ => node::parse(line.trim_ascii()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn name_is_looked_up_as_it_is_told() {
+        for header in ForwardedBy::ALL {
+            assert_eq!(header.header(), header.name());
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Whether the client came by TLS.
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, header::FORWARDED};
 
 use super::{ClientRules, ForwardedBy, node};
 
@@ -17,7 +17,7 @@ pub enum Scheme {
     Secure,
 }
 
-const BY_PROTO: &str = "x-forwarded-proto";
+const BY_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 // === impl Scheme ===
 
@@ -60,11 +60,11 @@ impl ClientRules {
     /// or one for each hop.
     pub(crate) fn scheme(&self, headers: &HeaderMap) -> Option<Scheme> {
         let (name, read) = match self.header() {
-            ForwardedBy::Forwarded => ("forwarded", proto as fn(&[u8]) -> _),
+            ForwardedBy::Forwarded => (FORWARDED, proto as fn(&[u8]) -> _),
             _ => (BY_PROTO, Scheme::parse as fn(&[u8]) -> _),
         };
         let words = || {
-            let lines = headers.get_all(name).iter().rev();
+            let lines = headers.get_all(&name).iter().rev();
             lines.flat_map(|line| node::rsplit_elements(line.as_bytes()))
         };
         let several = words().nth(1).is_some();
