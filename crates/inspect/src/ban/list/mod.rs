@@ -85,9 +85,14 @@ impl List {
     /// Networks that stand in the document itself, numbered from 1.
     pub(super) fn inline(name: &str, networks: impl IntoIterator<Item = IpNet>) -> Self {
         let networks = networks.into_iter().enumerate();
+        Self::numbered(name, networks.map(|(index, net)| (net, ordinal(index))))
+    }
+
+    /// Networks with their lines.
+    pub(super) fn numbered(name: &str, networks: impl IntoIterator<Item = (IpNet, u32)>) -> Self {
         Self {
             name: name.into(),
-            networks: networks.map(|(index, net)| (net, ordinal(index))).collect(),
+            networks: networks.into_iter().collect(),
         }
     }
 

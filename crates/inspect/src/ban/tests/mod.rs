@@ -1,17 +1,19 @@
 mod ban;
 mod court;
 mod list;
+mod many;
 mod ranges;
 mod sense;
 mod table;
 
 use std::{
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     time::{Duration, SystemTime},
 };
 
 use gabion_core::{ClientIp, ClientRules, Now, PeerAddr};
 use http::HeaderMap;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 /// A client that speaks for itself.
 fn client(addr: impl Into<IpAddr>) -> ClientIp {
@@ -32,4 +34,14 @@ fn at(millis: u64) -> Now {
 /// Numbers without a visible order, each once: the multiplier is odd.
 fn scattered(count: u32) -> impl ExactSizeIterator<Item = u32> {
     (0..count).map(|number| number.wrapping_mul(0x9e37_79b1))
+}
+
+fn v4(addr: u32, bits: u8) -> IpNet {
+    let net = Ipv4Net::new(Ipv4Addr::from_bits(addr), bits).unwrap();
+    net.trunc().into()
+}
+
+fn v6(addr: u128, bits: u8) -> IpNet {
+    let net = Ipv6Net::new(Ipv6Addr::from_bits(addr), bits).unwrap();
+    net.trunc().into()
 }
