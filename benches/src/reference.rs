@@ -2,6 +2,8 @@
 
 use std::{fmt::Write as _, net::Ipv4Addr};
 
+use crate::Numbers;
+
 /// How many networks are banned.
 pub const NETWORKS: usize = 100_000;
 
@@ -10,25 +12,6 @@ pub const RULES: usize = 10_000;
 
 /// Whom the load comes from, through a trusted hop.
 pub const CLIENT: &str = "203.0.113.9";
-
-/// Numbers that look random and are the same in each run (xorshift64*, Vigna 2016).
-#[derive(Debug)]
-pub struct Numbers(u64);
-
-impl Numbers {
-    /// The numbers of this seed, which is not 0.
-    pub const fn of(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    /// The next.
-    pub const fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-}
 
 /// Networks as lists of attackers have them: half of them single addresses, one in a hundred a /16.
 /// Those of [`CLIENT`] and of private use are left out.

@@ -1,0 +1,159 @@
+//! A limit by client, beside governor's own keyed store (dashmap) with the same quota.
+//!
+//! `cargo bench -p gabion-benches --bench limit`
+//!
+//! The clients come in no order, each as often as any other; the limit never refuses. Both are asked
+//! for a client that is resolved already, at a time that is told, so that neither reads a clock; it is
+//! a second later in each round. What it takes to choose a client is measured alone and taken off.
+
+#![allow(
+    missing_docs,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::unwrap_used,
+    reason = "a bench may stop, and needs no more digits than it prints"
+)]
+
+use std::{
+    cell::Cell,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    num::NonZeroU32,
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
+
+use gabion::{
+    ClientIp, ClientRules, Facts, Inspect, Limit, LimitRule, LimitTable, Mode, Now, PeerAddr,
+    Trace, Verdict,
+};
+use gabion_benches::{Numbers, Race, is_test};
+use gabion_testkit::HeadOf;
+use governor::{
+    Quota, RateLimiter, clock::FakeRelativeClock, middleware::NoOpMiddleware, nanos::Nanos,
+    state::keyed::DashMapStateStore,
+};
+use http::HeaderMap;
+
+/// How often the clients of a round come again.
+const ROUNDS: usize = 15;
+const ASKED: usize = 1 << 18;
+
+/// Requests in a second, more than a round asks for.
+const RATE: NonZeroU32 = NonZeroU32::new(1_000_000).unwrap();
+
+/// The family of the clients.
+#[derive(Clone, Copy, Debug)]
+enum Family {
+    V4,
+    V6,
+}
+
+fn main() {
+    println!(
+        "{:<8}{:>10}{:>28}{:>9}{:>9}{:>12}",
+        "", "clients", "", "ns", "ratio", "bytes each"
+    );
+    let counts: &[u64] = if is_test() {
+        &[1, 100]
+    } else {
+        &[1, 10_000, 1_000_000]
+    };
+    for family in [Family::V4, Family::V6] {
+        for &count in counts {
+            compare(family, count);
+        }
+    }
+}
+
+fn compare(family: Family, count: u64) {
+    let head = HeadOf::get("/");
+    let rules = ClientRules::default();
+    let client = |number: u64| family.client(number, &rules);
+    let facts = || head.facts(&rules);
+    let asked = if is_test() { 64 } else { ASKED };
+
+    let (ours, our_bytes) = weighed(|| {
+        let table = Arc::new(LimitTable::new(count as usize));
+        let rule = LimitRule::new("per-client", format!("{RATE}/s").parse().unwrap());
+        let limit = Limit::compile(&[rule.mode(Mode::Enforce)], table).unwrap();
+        let mut facts = facts();
+        let mut trace = Trace::new(&facts);
+        for number in 0..count {
+            facts.client = client(number);
+            limit.inspect(&facts, &mut trace);
+        }
+        limit
+    });
+    let clock = FakeRelativeClock::default();
+    let (theirs, their_bytes) = weighed(|| {
+        let quota = Quota::per_second(RATE);
+        let store = DashMapStateStore::<IpAddr>::default();
+        let limiter: RateLimiter<_, _, _, NoOpMiddleware<Nanos>> =
+            RateLimiter::new(quota, store, clock.clone());
+        for number in 0..count {
+            let _ = limiter.check_key(&client(number).addr());
+        }
+        limiter
+    });
+
+    let seconds = Cell::new(0);
+    let lap = |judge: &dyn Fn(&Facts<'_>, &mut Trace) -> bool| {
+        seconds.set(seconds.get() + 1);
+        clock.advance(Duration::from_secs(1));
+        let mut numbers = Numbers::of(2);
+        let mut facts = facts();
+        facts.now = Now::new(Duration::from_secs(seconds.get()), UNIX_EPOCH);
+        let mut trace = Trace::new(&facts);
+        let passed = (0..asked).filter(|_| {
+            facts.client = client(numbers.below(count as usize) as u64);
+            judge(&facts, &mut trace)
+        });
+        passed.count()
+    };
+    let mut race = Race::new();
+    race.enter("nothing", || {
+        lap(&|facts, _| facts.client.exempt().is_none())
+    });
+    race.enter("governor", || {
+        lap(&|facts, _| theirs.check_key(&facts.client.addr()).is_ok())
+    });
+    race.enter("gabion", || {
+        lap(&|facts, trace| ours.inspect(facts, trace) == Verdict::Pass)
+    });
+    let rounds = if is_test() { 1 } else { ROUNDS };
+    let [nothing, governor, gabion] = &race.run(rounds, asked)[..] else {
+        unreachable!("three are entered");
+    };
+    for (finish, bytes) in [(governor, their_bytes), (gabion, our_bytes)] {
+        let nanos = finish.nanos - nothing.nanos;
+        let ratio = nanos / (governor.nanos - nothing.nanos);
+        let each = bytes / count as f64;
+        let family = format!("{family:?}");
+        println!(
+            "{family:<8}{count:>10}{:>28}{nanos:>9.1}{ratio:>9.2}{each:>12.1}",
+            finish.name
+        );
+    }
+}
+
+/// What was made, and how many bytes it holds.
+fn weighed<T>(make: impl FnOnce() -> T) -> (T, f64) {
+    let mut it = None;
+    let memory = allocation_counter::measure(|| it = Some(make()));
+    (it.unwrap(), memory.bytes_current as f64)
+}
+
+// === impl Family ===
+
+impl Family {
+    /// A client by its number: addresses without a visible order, none of them exempt.
+    fn client(self, number: u64, rules: &ClientRules) -> ClientIp {
+        // Each number once: the multiplier is odd.
+        let mixed = (number as u32).wrapping_mul(0x9e37_79b1) & 0xff_ffff;
+        let addr: IpAddr = match self {
+            Self::V4 => Ipv4Addr::from_bits(0x2c00_0000 | mixed).into(),
+            Self::V6 => Ipv6Addr::from_bits(0x2a00 << 112 | u128::from(mixed) << 64).into(),
+        };
+        rules.resolve(PeerAddr::new((addr, 4711).into()), &HeaderMap::new())
+    }
+}
