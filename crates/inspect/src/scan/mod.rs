@@ -34,7 +34,7 @@ use ipnet::IpNet;
 use crate::{Ban, ConfigErrors, Place, Problem, ledger::Ledger};
 use answers::Answers;
 use score::{Record, Scale};
-use signal::Sign;
+use signal::{Look, Sign};
 
 pub use config::ScanConfig;
 pub use score::Signals;
@@ -119,16 +119,17 @@ impl Inspect for Scan {
     }
 
     fn inspect(&self, facts: &Facts<'_>, trace: &mut Trace) -> Verdict {
+        let look = Look::at(facts);
         let mut bits = signal::JUDGED;
         for (at, signal) in signal::ALL.iter().enumerate() {
-            if matches!(signal.sign, Sign::Head { seen, .. } if seen(facts)) {
+            if matches!(signal.sign, Sign::Head { seen, .. } if seen(&look)) {
                 bits |= 1 << at;
             }
         }
         if signal::asset::is_one(facts) {
             bits |= signal::ASSET;
         }
-        if let Some(cause) = signal::probe::cause(facts) {
+        if let Some(cause) = look.probe {
             trace.mark_probe(cause);
         }
         trace.set_signals(bits);

@@ -4,15 +4,16 @@ use gabion_core::{ClientRules, Inspect, Mode, Outcome, Proof, Trace};
 use gabion_testkit::HeadOf;
 use http::StatusCode;
 
-use super::signal::{self, Sign};
+use super::signal::{self, Look, Sign};
 use crate::{Scan, ScanConfig, Scores};
 
 /// The signals that a head gives.
 fn signals(head: &HeadOf) -> Vec<&'static str> {
     let rules = ClientRules::default();
     let facts = head.facts(&rules);
+    let look = Look::at(&facts);
     let gives =
-        |signal: &signal::Signal| matches!(signal.sign, Sign::Head { seen, .. } if seen(&facts));
+        |signal: &signal::Signal| matches!(signal.sign, Sign::Head { seen, .. } if seen(&look));
     let all = signal::ALL.iter().filter(|signal| gives(signal));
     all.map(|signal| signal.name).collect()
 }

@@ -13,7 +13,8 @@ pub(super) const SIGNAL: Signal = Signal {
     counts: Weight::Along,
     sign: Sign::Head {
         own: false,
-        seen: |facts| {
+        seen: |look| {
+            let facts = look.facts;
             let asked = facts.uri.authority().map(Authority::as_str);
             let told = || facts.headers.get(HOST)?.to_str().ok();
             asked.or_else(told).is_some_and(is_address)

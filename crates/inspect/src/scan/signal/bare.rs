@@ -14,7 +14,8 @@ pub(super) const SIGNAL: Signal = Signal {
     counts: Weight::Along,
     sign: Sign::Head {
         own: false,
-        seen: |facts| {
+        seen: |look| {
+            let facts = look.facts;
             let agent = facts.headers.get(USER_AGENT);
             let silent = agent.is_none_or(HeaderValue::is_empty);
             silent || !facts.headers.contains_key(ACCEPT)

@@ -1,9 +1,7 @@
 //! An agent that is the name of a library or tool. Webhooks, probes and scripts say so too, so that
 //! it counts only along with something else; then it says that no browser sent it.
 
-use std::sync::LazyLock;
-
-use super::{Parts, Sign, Signal, Weight, agent_holds, parts};
+use super::{Sign, Signal, Weight};
 
 pub(super) const SIGNAL: Signal = Signal {
     name: "library",
@@ -11,23 +9,21 @@ pub(super) const SIGNAL: Signal = Signal {
     counts: Weight::Along,
     sign: Sign::Head {
         own: true,
-        seen: |facts| agent_holds(facts, &NAMES),
+        seen: |look| look.agents.library,
     },
 };
 
-static NAMES: Parts = LazyLock::new(|| {
-    parts(&[
-        "aiohttp/",
-        "axios/",
-        "curl/",
-        "go-http-client/",
-        "httpx/",
-        "java/",
-        "libwww-perl/",
-        "okhttp/",
-        "python-requests/",
-        "python-urllib/",
-        "scrapy/",
-        "wget/",
-    ])
-});
+pub(super) const NAMES: [&str; 12] = [
+    "aiohttp/",
+    "axios/",
+    "curl/",
+    "go-http-client/",
+    "httpx/",
+    "java/",
+    "libwww-perl/",
+    "okhttp/",
+    "python-requests/",
+    "python-urllib/",
+    "scrapy/",
+    "wget/",
+];

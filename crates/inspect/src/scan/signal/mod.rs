@@ -16,7 +16,7 @@ mod scanner;
 use std::sync::LazyLock;
 
 use aho_corasick::AhoCorasick;
-use gabion_core::{Facts, Outcome, Trace};
+use gabion_core::{Cause, Facts, Outcome, Trace};
 use http::header::USER_AGENT;
 
 use super::score::Past;
@@ -44,10 +44,25 @@ pub(super) enum Sign {
     /// In the head. It is the client's `own` where no page can make a browser send it.
     Head {
         own: bool,
-        seen: fn(&Facts<'_>) -> bool,
+        seen: fn(&Look<'_>) -> bool,
     },
     /// In the answer.
     Answer(fn(&Answer<'_>) -> bool),
+}
+
+/// A head, and what several signals want to know of it: looked up once.
+pub(super) struct Look<'f> {
+    pub(super) facts: &'f Facts<'f>,
+    /// Why it is a probe, if it is one.
+    pub(super) probe: Option<Cause>,
+    agents: Agents,
+}
+
+/// What a `User-Agent` names.
+#[derive(Default)]
+struct Agents {
+    scanner: bool,
+    library: bool,
 }
 
 /// How an exchange ended, and what went before.
@@ -79,16 +94,42 @@ pub(super) const ALL: [Signal; 11] = [
     refused::SIGNAL,
 ];
 
-/// Parts of agents, found in one pass whatever their case.
-type Parts = LazyLock<Option<AhoCorasick>>;
-
-fn parts(parts: &[&str]) -> Option<AhoCorasick> {
+/// The names of scanners, then those of libraries, found in one pass whatever their case.
+static AGENTS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
     let mut engine = AhoCorasick::builder();
-    engine.ascii_case_insensitive(true).build(parts).ok()
+    let names = scanner::NAMES.iter().chain(&library::NAMES);
+    engine.ascii_case_insensitive(true).build(names).ok()
+});
+
+// === impl Look ===
+
+impl<'f> Look<'f> {
+    pub(super) fn at(facts: &'f Facts<'f>) -> Self {
+        Self {
+            facts,
+            probe: probe::cause(facts),
+            agents: Agents::of(facts),
+        }
+    }
 }
 
-fn agent_holds(facts: &Facts<'_>, parts: &Parts) -> bool {
-    let mut agents = facts.headers.get_all(USER_AGENT).iter();
-    let parts = parts.as_ref();
-    parts.is_some_and(|parts| agents.any(|agent| parts.is_match(agent.as_bytes())))
+// === impl Agents ===
+
+impl Agents {
+    fn of(facts: &Facts<'_>) -> Self {
+        let mut named = Self::default();
+        let Some(engine) = AGENTS.as_ref() else {
+            return named;
+        };
+        for agent in facts.headers.get_all(USER_AGENT) {
+            for found in engine.find_iter(agent.as_bytes()) {
+                if found.pattern().as_usize() < scanner::NAMES.len() {
+                    named.scanner = true;
+                } else {
+                    named.library = true;
+                }
+            }
+        }
+        named
+    }
 }

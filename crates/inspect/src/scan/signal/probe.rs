@@ -17,7 +17,7 @@ pub(crate) const SIGNAL: Signal = Signal {
     counts: Weight::Alone,
     sign: Sign::Head {
         own: false,
-        seen: |facts| cause(facts).is_some(),
+        seen: |look| look.probe.is_some(),
     },
 };
 

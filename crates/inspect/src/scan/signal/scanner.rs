@@ -3,9 +3,7 @@
 //! The idea of such a list is the OWASP Core Rule Set's (Apache-2.0, `scanners-user-agents.data`);
 //! these are the names that the tools' own sources give them, collected anew.
 
-use std::sync::LazyLock;
-
-use super::{Parts, Sign, Signal, Weight, agent_holds, parts};
+use super::{Sign, Signal, Weight};
 
 pub(super) const SIGNAL: Signal = Signal {
     name: "scanner",
@@ -13,38 +11,36 @@ pub(super) const SIGNAL: Signal = Signal {
     counts: Weight::Alone,
     sign: Sign::Head {
         own: true,
-        seen: |facts| agent_holds(facts, &NAMES),
+        seen: |look| look.agents.scanner,
     },
 };
 
-static NAMES: Parts = LazyLock::new(|| {
-    parts(&[
-        "acunetix",
-        "arachni",
-        "commix",
-        "dirbuster",
-        "dirsearch",
-        "feroxbuster",
-        "fuzz faster u fool",
-        "gobuster",
-        "jaeles",
-        "joomscan",
-        "masscan",
-        "morfeus",
-        "nessus",
-        "netsparker",
-        "nikto",
-        "nmap scripting engine",
-        "nuclei",
-        "openvas",
-        "qualys was",
-        "skipfish",
-        "sqlmap",
-        "w3af",
-        "wfuzz",
-        "whatweb",
-        "wpscan",
-        "zgrab",
-        "zmeu",
-    ])
-});
+pub(super) const NAMES: [&str; 27] = [
+    "acunetix",
+    "arachni",
+    "commix",
+    "dirbuster",
+    "dirsearch",
+    "feroxbuster",
+    "fuzz faster u fool",
+    "gobuster",
+    "jaeles",
+    "joomscan",
+    "masscan",
+    "morfeus",
+    "nessus",
+    "netsparker",
+    "nikto",
+    "nmap scripting engine",
+    "nuclei",
+    "openvas",
+    "qualys was",
+    "skipfish",
+    "sqlmap",
+    "w3af",
+    "wfuzz",
+    "whatweb",
+    "wpscan",
+    "zgrab",
+    "zmeu",
+];
