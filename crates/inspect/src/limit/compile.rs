@@ -1,6 +1,11 @@
 //! From limits as they are written to the engine.
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    num::NonZeroU32,
+    sync::Arc,
+    time::Duration,
+};
 
 use gabion_core::{Mode, RuleId, Trace};
 use http::{Method, StatusCode};
@@ -35,12 +40,13 @@ pub(super) fn compile(rules: &[LimitRule], table: Arc<LimitTable>) -> Result<Lim
     if waiting > most {
         return too_many("limits that count statuses", waiting, most);
     }
-    let rules = draft::compile("limit", rules, |rule| &rule.id, Draft::rule)?;
+    let of = |draft: &mut Draft<'_, LimitRule>| draft.rule(table.seed());
+    let rules = draft::compile("limit", rules, |rule| &rule.id, of)?;
     Ok(Limit { rules, table })
 }
 
 impl Draft<'_, LimitRule> {
-    fn rule(&mut self) -> Option<Rule> {
+    fn rule(&mut self, seed: &RandomState) -> Option<Rule> {
         let rule = self.rule;
         let id = RuleId::new(&rule.id).map_err(|error| self.refuse("id", error));
         let keys = self.each("key", &rule.key, |text| {
@@ -59,6 +65,8 @@ impl Draft<'_, LimitRule> {
             scope,
             by: rule.key.join(" + ").into(),
             by_address: "address".into(),
+            hash: seed.hash_one((&rule.id, &keys)),
+            ceiling_hash: seed.hash_one((&rule.id, "ceiling")),
             is_inventable: keys.iter().any(Key::is_written_by_client),
             keys,
             budget,

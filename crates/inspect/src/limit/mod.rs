@@ -40,7 +40,7 @@ mod table;
 mod tests;
 
 use std::{
-    hash::{BuildHasher, Hash, Hasher},
+    hash::{BuildHasher, Hasher},
     num::NonZeroU32,
     sync::Arc,
     time::Duration,
@@ -89,6 +89,9 @@ struct Rule {
     mode: Mode,
     scope: Scope,
     keys: Vec<Key>,
+    /// The rule and its keys, hashed once for all requests; and the rule with its ceiling.
+    hash: u64,
+    ceiling_hash: u64,
     /// The keys, for people; and what the ceiling counts by.
     by: Arc<str>,
     by_address: Arc<str>,
@@ -197,7 +200,7 @@ impl Limit {
 
     fn key(&self, rule: &Rule, facts: &Facts<'_>) -> u64 {
         let mut hasher = self.table.seed().build_hasher();
-        (&rule.id, &*rule.keys).hash(&mut hasher);
+        hasher.write_u64(rule.hash);
         for key in &rule.keys {
             key.hash_value(facts, &mut hasher);
         }
@@ -206,7 +209,7 @@ impl Limit {
 
     fn ceiling_key(&self, rule: &Rule, client: &ClientIp) -> u64 {
         let mut hasher = self.table.seed().build_hasher();
-        (&rule.id, "ceiling").hash(&mut hasher);
+        hasher.write_u64(rule.ceiling_hash);
         key::hash_client(client, &mut hasher);
         hasher.finish()
     }

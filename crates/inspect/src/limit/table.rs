@@ -1,6 +1,12 @@
 //! What is left of every budget, in bounded memory.
 
-use std::{cell::Cell, fmt, hash::RandomState, num::NonZeroU32, time::Duration};
+use std::{
+    cell::Cell,
+    fmt,
+    hash::{BuildHasher, Hasher, RandomState},
+    num::NonZeroU32,
+    time::Duration,
+};
 
 use governor::{
     Quota, RateLimiter, clock::Clock, middleware::StateInformationMiddleware, nanos::Nanos,
@@ -29,7 +35,11 @@ pub struct LimitTable {
 }
 
 /// When a budget will be full again, in monotonic nanoseconds, by key.
-type Cells = Cache<u64, u64, UnitWeighter, RandomState>;
+type Cells = Cache<u64, u64, UnitWeighter, Hashed>;
+
+/// Takes a key for its own hash: it is one, by a secret seed.
+#[derive(Clone, Copy, Default)]
+struct Hashed(u64);
 
 /// How much there is, and how fast it grows back.
 #[derive(Clone, Copy, Debug)]
@@ -82,7 +92,7 @@ impl LimitTable {
             .build();
         let cells = options.ok().map(|options| {
             let lifecycle = DefaultLifecycle::default();
-            Cells::with_options(options, UnitWeighter, RandomState::new(), lifecycle)
+            Cells::with_options(options, UnitWeighter, Hashed::default(), lifecycle)
         });
         let seed = RandomState::new();
         Self { cells, seed }
@@ -211,6 +221,33 @@ impl StateStore for View<'_> {
             }),
             _ => f(None).map(|(left, _)| left),
         }
+    }
+}
+
+// === impl Hashed ===
+
+impl BuildHasher for Hashed {
+    type Hasher = Self;
+
+    fn build_hasher(&self) -> Self {
+        *self
+    }
+}
+
+impl Hasher for Hashed {
+    fn write(&mut self, bytes: &[u8]) {
+        // Keys come by `write_u64`; whatever else came would still be told apart.
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, key: u64) {
+        self.0 = key;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 
