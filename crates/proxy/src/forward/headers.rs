@@ -1,5 +1,6 @@
 //! Headers that are meant for one hop only, and those that change shape between versions.
 
+use gabion_core::tokens;
 use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{
@@ -93,18 +94,6 @@ pub(super) fn frame(headers: &mut HeaderMap, length: Option<u64>) {
             headers.insert(CONTENT_LENGTH, length.into());
         }
     }
-}
-
-/// The items of a list header, over all its lines.
-pub(crate) fn tokens<'h>(
-    headers: &'h HeaderMap,
-    name: &HeaderName,
-) -> impl Iterator<Item = &'h [u8]> {
-    headers
-        .get_all(name)
-        .iter()
-        .flat_map(|line| line.as_bytes().split(|&byte| byte == b','))
-        .map(<[u8]>::trim_ascii)
 }
 
 fn is_kept(name: &HeaderName) -> bool {

@@ -25,6 +25,6 @@ mod websocket;
 
 pub use body::ProxyBody;
 pub use error::{RequestError, UpstreamError};
-pub(crate) use headers::{lists, tokens};
+pub(crate) use headers::lists;
 pub use options::ProxyOptions;
 pub use service::{Proxy, ProxyFuture};

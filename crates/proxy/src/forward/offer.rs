@@ -7,13 +7,13 @@
 //!
 //! Parameters of other extensions are not looked into.
 
-use gabion_core::Evidence;
+use gabion_core::{Evidence, tokens};
 use http::{
     HeaderMap,
     header::{SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL},
 };
 
-use super::{error::UpstreamError, headers::tokens};
+use super::error::UpstreamError;
 
 const DEFLATE: &[u8] = b"permessage-deflate";
 
@@ -58,9 +58,7 @@ impl Offer {
 
     fn covers_extensions(&self, answer: &HeaderMap) -> Result<(), UpstreamError> {
         let mut granted: Vec<&[u8]> = Vec::new();
-        // An empty item of a list stands for nothing (RFC 9110, 5.6.1).
-        let extensions = tokens(answer, &SEC_WEBSOCKET_EXTENSIONS);
-        for extension in extensions.filter(|item| !item.is_empty()) {
+        for extension in tokens(answer, &SEC_WEBSOCKET_EXTENSIONS) {
             let (name, params) = split(extension);
             let once = !granted.iter().any(|other| other.eq_ignore_ascii_case(name));
             let offered = self.extensions(name).next().is_some();

@@ -9,13 +9,14 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use gabion_core::tokens;
 use http::{
     HeaderValue, Method, Request, Response, StatusCode, Version,
     header::{CONNECTION, UPGRADE},
 };
 use pin_project_lite::pin_project;
 
-use crate::forward::{lists, tokens};
+use crate::forward::lists;
 
 /// How a request asks to leave HTTP/1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

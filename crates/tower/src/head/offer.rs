@@ -4,7 +4,7 @@
 //! that takes it speaks HTTP/2 from then on, past whoever judges HTTP/1.1, so nobody behind the wall
 //! is told of the offer.
 
-use gabion_core::{Mode, Reads, Terms, Upgrade};
+use gabion_core::{Mode, Reads, Terms, Upgrade, tokens};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request,
     header::{CONNECTION, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL, UPGRADE},
@@ -69,12 +69,7 @@ fn denominate(headers: &mut HeaderMap, names: &[HeaderName]) {
 
 /// Keeps the items of a list header that are `such`, on one line, or takes it off.
 fn retain(headers: &mut HeaderMap, name: &HeaderName, such: impl Fn(&[u8]) -> bool) {
-    let lines = headers.get_all(name).iter().map(HeaderValue::as_bytes);
-    let items = lines.flat_map(|line| line.split(|&byte| byte == b','));
-    let left: Vec<_> = items
-        .map(<[u8]>::trim_ascii)
-        .filter(|item| !item.is_empty() && such(item))
-        .collect();
+    let left: Vec<_> = tokens(headers, name).filter(|item| such(item)).collect();
     match HeaderValue::from_bytes(&left.join(&b", "[..])) {
         Ok(left) if !left.is_empty() => drop(headers.insert(name, left)),
         _ => drop(headers.remove(name)),

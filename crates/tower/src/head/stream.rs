@@ -1,7 +1,8 @@
 //! Answers that go on for as long as their client listens.
 
+use gabion_core::tokens;
 use http::{
-    HeaderMap, HeaderValue,
+    HeaderMap,
     header::{ACCEPT, CONTENT_TYPE},
 };
 
@@ -23,10 +24,7 @@ const ANY_PATH: &str = "/";
 
 /// Whether the request asks for server-sent events.
 pub(super) fn asks(headers: &HeaderMap) -> bool {
-    let lines = headers.get_all(ACCEPT).iter().map(HeaderValue::as_bytes);
-    lines
-        .flat_map(|line| line.split(|&byte| byte == b','))
-        .any(|range| is(range, EVENTS))
+    tokens(headers, &ACCEPT).any(|range| is(range, EVENTS))
 }
 
 /// Whether the answer is a stream.
@@ -62,7 +60,7 @@ impl Shell {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderName;
+    use http::{HeaderName, HeaderValue};
 
     use super::*;
 
