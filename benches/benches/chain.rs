@@ -15,6 +15,7 @@ use bytes::Bytes;
 use criterion::{Criterion, criterion_group, criterion_main};
 use futures_util::FutureExt as _;
 use gabion::Guard;
+use gabion_benches::reference::COUNTING;
 use gabion_testkit::peer;
 use http::{Request, Response};
 use http_body_util::Empty;
@@ -24,20 +25,6 @@ use tower::{Layer, Service, service_fn};
 const SMALL: usize = 20;
 /// As many as a large list of probe paths has.
 const LARGE: usize = 10_000;
-
-/// What counts, on top of what is certain: two limits and a scan.
-const COUNTING: &str = r#"
-[[limit]]
-id = "per-client"
-rate = "1000000/s"
-mode = "enforce"
-[[limit]]
-id = "in-all"
-key = "global"
-rate = "1000000/s"
-mode = "enforce"
-[scan]
-"#;
 
 fn policy(rules: usize) -> String {
     let mut text = String::from(
