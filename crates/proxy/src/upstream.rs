@@ -2,14 +2,14 @@
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
-use http::uri::{Authority, InvalidUri, PathAndQuery, Scheme, Uri};
+use http::uri::{Authority, InvalidUri, Scheme, Uri};
 
 use crate::ForbiddenAddress;
 
 /// The server behind: `http://host:port`. The port is 80 where none is given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upstream {
-    authority: Authority,
+    uri: Uri,
 }
 
 /// Why a text does not name an upstream.
@@ -63,16 +63,12 @@ pub enum UpstreamParseError {
 impl Upstream {
     /// The host and port.
     pub fn authority(&self) -> &str {
-        self.authority.as_str()
+        self.uri.authority().map_or("", Authority::as_str)
     }
 
-    /// Where a request for `path` goes.
-    pub(crate) fn target(&self, path: PathAndQuery) -> Result<Uri, http::Error> {
-        Uri::builder()
-            .scheme(Scheme::HTTP)
-            .authority(self.authority.clone())
-            .path_and_query(path)
-            .build()
+    /// Where connections go.
+    pub(crate) const fn uri(&self) -> &Uri {
+        &self.uri
     }
 }
 
@@ -88,7 +84,7 @@ impl FromStr for Upstream {
             source,
         })?;
         let authority = match uri.authority() {
-            Some(authority) if uri.scheme() == Some(&Scheme::HTTP) => authority.clone(),
+            Some(authority) if uri.scheme() == Some(&Scheme::HTTP) => authority,
             _ => return Err(Error::Scheme { given: owned() }),
         };
         if authority.as_str().contains('@') {
@@ -104,12 +100,12 @@ impl FromStr for Upstream {
         if uri.path() != "/" || uri.query().is_some() || given.contains('#') {
             return Err(Error::Path { given: owned() });
         }
-        match literal(&authority).and_then(ForbiddenAddress::of) {
+        match literal(authority).and_then(ForbiddenAddress::of) {
             Some(source) => Err(Error::Forbidden {
                 given: owned(),
                 source,
             }),
-            None => Ok(Self { authority }),
+            None => Ok(Self { uri }),
         }
     }
 }
@@ -125,7 +121,7 @@ fn literal(authority: &Authority) -> Option<IpAddr> {
 
 impl fmt::Display for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}", self.authority)
+        write!(f, "http://{}", self.authority())
     }
 }
 

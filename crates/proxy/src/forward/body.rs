@@ -5,11 +5,9 @@ use std::{
     task::{Context, Poll},
 };
 
+use super::download::Download;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
-
-use super::trailers::strip_trailers;
 
 /// The body of a [`Proxy`](crate::Proxy)'s answer: the upstream's, streamed with its trailers, or a
 /// few words of our own.
@@ -18,7 +16,7 @@ pub struct ProxyBody(Kind);
 
 #[derive(Debug)]
 enum Kind {
-    Upstream(Incoming),
+    Upstream(Download),
     Words(Option<Bytes>),
 }
 
@@ -34,8 +32,8 @@ impl ProxyBody {
     }
 }
 
-impl From<Incoming> for ProxyBody {
-    fn from(body: Incoming) -> Self {
+impl From<Download> for ProxyBody {
+    fn from(body: Download) -> Self {
         Self(Kind::Upstream(body))
     }
 }
@@ -49,13 +47,7 @@ impl Body for ProxyBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         match &mut self.get_mut().0 {
-            Kind::Upstream(body) => {
-                let mut polled = Pin::new(body).poll_frame(cx);
-                if let Poll::Ready(Some(Ok(frame))) = &mut polled {
-                    frame.trailers_mut().map(strip_trailers);
-                }
-                polled
-            }
+            Kind::Upstream(body) => Pin::new(body).poll_frame(cx),
             Kind::Words(words) => Poll::Ready(words.take().map(|words| Ok(Frame::data(words)))),
         }
     }

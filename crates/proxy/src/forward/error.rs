@@ -7,9 +7,8 @@ use http::{
     HeaderValue, Response, StatusCode,
     header::{CONTENT_TYPE, RETRY_AFTER},
 };
-use hyper_util::client::legacy;
 
-use super::{body::ProxyBody, connector::is_only_http2};
+use super::{body::ProxyBody, outbound::is_only_http2};
 use crate::forbidden::ForbiddenAddress;
 
 type Source = Box<dyn Error + Send + Sync>;
@@ -174,6 +173,19 @@ impl Failure {
         })
     }
 
+    /// No connection could be made.
+    pub(super) fn unconnected(error: Source) -> Self {
+        let forbidden = sources(&*error).find_map(|source| source.downcast_ref());
+        let error = if let Some(forbidden) = forbidden {
+            UpstreamError::Forbidden(*forbidden)
+        } else if sources(&*error).any(is_timeout) {
+            UpstreamError::ConnectTimeout(error)
+        } else {
+            UpstreamError::Connect(error)
+        };
+        error.into()
+    }
+
     fn status(&self) -> StatusCode {
         match self {
             Self::Request(error) => error.status(),
@@ -206,18 +218,11 @@ impl Failure {
     }
 }
 
-impl From<legacy::Error> for Failure {
-    fn from(error: legacy::Error) -> Self {
-        let forbidden = sources(&error).find_map(|source| source.downcast_ref());
-        if let Some(forbidden) = forbidden {
-            UpstreamError::Forbidden(*forbidden).into()
-        } else if sources(&error).any(is_only_http2) {
+impl From<hyper::Error> for Failure {
+    fn from(error: hyper::Error) -> Self {
+        if sources(&error).any(is_only_http2) {
             UpstreamError::OnlyHttp2(error.into()).into()
-        } else if error.is_connect() && any_source::<io::Error>(&error, is_timeout) {
-            UpstreamError::ConnectTimeout(error.into()).into()
-        } else if error.is_connect() {
-            UpstreamError::Connect(error.into()).into()
-        } else if any_source::<hyper::Error>(&error, hyper::Error::is_user) {
+        } else if error.is_user() {
             // hyper's word for a body that fails: ours is the client's.
             RequestError::BodyBroken(error.into()).into()
         } else {
@@ -226,12 +231,9 @@ impl From<legacy::Error> for Failure {
     }
 }
 
-fn is_timeout(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::TimedOut
-}
-
-fn any_source<E: Error + 'static>(error: &dyn Error, is: fn(&E) -> bool) -> bool {
-    sources(error).any(|source| source.downcast_ref().is_some_and(is))
+fn is_timeout(error: &(dyn Error + 'static)) -> bool {
+    let error: Option<&io::Error> = error.downcast_ref();
+    error.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
 }
 
 fn sources(error: &dyn Error) -> impl Iterator<Item = &(dyn Error + 'static)> {

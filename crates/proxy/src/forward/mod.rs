@@ -10,12 +10,15 @@
 //! does not hand them over.
 
 mod body;
-mod connector;
+mod download;
 mod error;
 mod forwarded;
 mod headers;
+mod link;
 mod offer;
 mod options;
+mod outbound;
+mod pool;
 mod request;
 mod resolve;
 mod service;

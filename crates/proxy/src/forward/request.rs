@@ -37,13 +37,14 @@ pub(super) fn readdress(
     // and sends it on without waiting. Passed on, it would promise a pause that does not come.
     headers.remove(EXPECT);
     forwarded::announce(headers, peer, client);
+    if !headers.contains_key(HOST) {
+        // HTTP/1.0 knows none; HTTP/1.1 has one (RFC 9112, 3.2).
+        let host = HeaderValue::from_str(upstream.authority());
+        headers.extend(host.ok().map(|host| (HOST, host)));
+    }
     frame(headers, length);
-    let path = parts
-        .uri
-        .path_and_query()
-        .cloned()
-        .ok_or(RequestError::NoPath)?;
-    parts.uri = upstream.target(path).map_err(|_| RequestError::NoPath)?;
+    let path = parts.uri.path_and_query().cloned();
+    parts.uri = path.ok_or(RequestError::NoPath)?.into();
     parts.version = Version::HTTP_11;
     parts.extensions.clear();
     Ok(())

@@ -78,21 +78,16 @@ mod tests {
         time::Duration,
     };
 
-    use bytes::Bytes;
     use http::Uri;
-    use http_body_util::Empty;
-    use hyper_util::{
-        client::legacy::{self, Client, connect::HttpConnector},
-        rt::TokioExecutor,
-    };
-    use tokio::{
-        io::{AsyncReadExt as _, AsyncWriteExt as _},
-        net::TcpListener,
-        time::timeout,
-    };
+    use hyper_util::client::legacy::connect::HttpConnector;
+    use tokio::{net::TcpListener, time::timeout};
 
     use super::*;
-    use crate::forward::error::{Failure, UpstreamError};
+    use crate::forward::{
+        error::{Failure, UpstreamError},
+        link::Link,
+        pool::connect,
+    };
 
     /// Every name leads there. A connection to a multicast address fails at home, so that nobody is
     /// asked even where the resolver lets it pass.
@@ -117,12 +112,10 @@ mod tests {
         }
     }
 
-    async fn ask(addrs: &'static [&'static str], port: u16) -> Result<u16, legacy::Error> {
+    async fn link(addrs: &'static [&'static str], port: u16) -> Result<Link, Failure> {
         let connector = HttpConnector::new_with_resolver(Resolver(Fixed(addrs)));
-        let client: Client<_, Empty<Bytes>> =
-            Client::builder(TokioExecutor::new()).build(connector);
         let target: Uri = format!("http://app.example:{port}/").parse().unwrap();
-        Ok(client.get(target).await?.status().as_u16())
+        connect(connector, target).await
     }
 
     #[tokio::test]
@@ -131,7 +124,7 @@ mod tests {
             &["224.0.0.1"][..],
             &["ff02::1", "224.0.0.2", "::ffff:239.1.2.3"],
         ] {
-            let failure = Failure::from(ask(addrs, 80).await.unwrap_err());
+            let failure = link(addrs, 80).await.unwrap_err();
             let Failure::Upstream(UpstreamError::Forbidden(forbidden)) = &failure else {
                 panic!("{failure:?}");
             };
@@ -152,16 +145,10 @@ mod tests {
     async fn name_that_leads_elsewhere_too_goes_there() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let server = async {
-            let (mut socket, _) = listener.accept().await.unwrap();
-            assert_ne!(socket.read(&mut [0; 1024]).await.unwrap(), 0);
-            let answer = b"HTTP/1.1 204 No Content\r\n\r\n";
-            socket.write_all(answer).await.unwrap();
-            socket
-        };
-        let asked = ask(&["224.0.0.1", "127.0.0.1"], port);
-        let both = async { tokio::join!(asked, server) };
-        let (status, _socket) = timeout(Duration::from_secs(5), both).await.unwrap();
-        assert_eq!(status.unwrap(), 204);
+        let linked = link(&["224.0.0.1", "127.0.0.1"], port);
+        let both = async { tokio::join!(linked, listener.accept()) };
+        let (linked, accepted) = timeout(Duration::from_secs(5), both).await.unwrap();
+        linked.unwrap();
+        accepted.unwrap();
     }
 }

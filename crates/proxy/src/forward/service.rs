@@ -20,28 +20,24 @@ use hyper::{
     body::Incoming,
     upgrade::{self, OnUpgrade},
 };
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::{TokioExecutor, TokioTimer},
-};
 use tokio::time::timeout;
 use tower_service::Service;
 use tracing::warn;
 
 use super::{
     body::ProxyBody,
-    connector::Connector,
+    download::Download,
     error::{Failure, RequestError, UpstreamError},
     headers::strip_hop,
+    link::Link,
     options::ProxyOptions,
+    pool::Pool,
     request::readdress,
-    resolve::Resolver,
-    upload::Upload,
+    upload::{Progress, Upload},
     websocket::{Answer, Handshake, asks, refusal},
 };
 use crate::{
     Tunnels, Upstream,
-    serve::KEEP_ALIVE_PROBES,
     told::{Told, Whose},
     tunnel::{Socket, Tunneling, tunnel},
 };
@@ -63,7 +59,7 @@ pub struct Proxy(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     upstream: Upstream,
-    client: Client<Connector<HttpConnector<Resolver>>, Upload>,
+    pool: Arc<Pool>,
     head_timeout: Duration,
     tunnels: Tunnels,
     ping: Option<Duration>,
@@ -91,17 +87,10 @@ struct Asked {
 impl Proxy {
     /// A proxy with a pool of its own, that counts the WebSockets it opens in `tunnels`.
     pub fn new(upstream: Upstream, options: &ProxyOptions, tunnels: Tunnels) -> Self {
-        let mut connector = HttpConnector::new_with_resolver(Resolver::new());
-        connector.set_connect_timeout(Some(options.connect_timeout));
-        connector.set_nodelay(true);
-        connector.set_keepalive(Some(KEEP_ALIVE_PROBES));
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(options.pool_idle)
-            .build(Connector::new(connector));
+        let pool = Arc::new(Pool::new(&upstream, options));
         Self(Arc::new(Inner {
             upstream,
-            client,
+            pool,
             head_timeout: options.head_timeout,
             tunnels,
             ping: options.ping,
@@ -160,34 +149,39 @@ impl Inner {
         if handshake.is_some() && self.tunnels.are_closed() {
             return Err(RequestError::Draining.into());
         }
-        let upgraded = upgrade::on(&mut request);
+        let upgraded = handshake.is_some().then(|| upgrade::on(&mut request));
         let (mut parts, body) = request.into_parts();
         readdress(&mut parts, body.size_hint().exact(), &self.upstream)?;
         if let Some(handshake) = &handshake {
             handshake.ask(&mut parts);
         }
-        let response = self.send(Request::from_parts(parts, body)).await?;
-        match handshake {
-            Some(handshake) => self.open(&handshake, response, upgraded, asked),
+        let (body, progress) = Upload::new(body);
+        let request = Request::from_parts(parts, body);
+        let (response, link) = self.send(request, &progress).await?;
+        match handshake.zip(upgraded) {
+            Some((handshake, upgraded)) => self.open(&handshake, response, link, upgraded, asked),
             None if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
                 Err(UpstreamError::Unasked.into())
             }
             None => {
                 let (mut head, body) = response.into_parts();
                 leave_hop(&mut head);
-                Ok(Response::from_parts(head, body.into()))
+                let body = self.download(body, link, !progress.is_over());
+                Ok(Response::from_parts(head, body))
             }
         }
     }
 
     /// Waits for the head of the answer for as long as the body moves.
-    async fn send(&self, request: Request<Incoming>) -> Result<Response<Incoming>, Failure> {
-        let (head, body) = request.into_parts();
-        let (upload, progress) = Upload::new(body);
-        let mut answer = pin!(self.client.request(Request::from_parts(head, upload)));
+    async fn send(
+        &self,
+        request: Request<Upload>,
+        progress: &Progress,
+    ) -> Result<(Response<Incoming>, Link), Failure> {
+        let mut answer = pin!(self.pool.ask(request));
         loop {
             match timeout(self.head_timeout, answer.as_mut()).await {
-                Ok(answer) => return answer.map_err(Failure::from),
+                Ok(answer) => return answer,
                 Err(_) if progress.moved() => {}
                 Err(_) if progress.awaits_client() => {
                     return Err(RequestError::BodyStalled(self.head_timeout).into());
@@ -197,11 +191,16 @@ impl Inner {
         }
     }
 
+    fn download(&self, body: Incoming, link: Link, uploads: bool) -> ProxyBody {
+        Download::new(body, link, Arc::clone(&self.pool), uploads).into()
+    }
+
     /// Ends a handshake: with a tunnel, or with the upstream's refusal.
     fn open(
         &self,
         handshake: &Handshake,
         mut response: Response<Incoming>,
+        link: Link,
         client: OnUpgrade,
         asked: &Asked,
     ) -> Result<Response<ProxyBody>, Failure> {
@@ -220,6 +219,8 @@ impl Inner {
                 };
                 let opened = tunnel(client, upstream, tunneling, socket);
                 self.tunnels.tasks().spawn(opened);
+                // Driven to its end, which hands the stream over.
+                self.pool.put(link);
                 ProxyBody::empty()
             }
             Answer::Refused => {
@@ -227,7 +228,7 @@ impl Inner {
                     let seen = format!("it answered {}", head.status.as_u16());
                     self.told.tell(refusal(&head), whose, seen);
                 }
-                body.into()
+                self.download(body, link, false)
             }
         };
         Ok(Response::from_parts(head, body))

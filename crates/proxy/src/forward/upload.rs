@@ -28,6 +28,7 @@ pub(super) struct Upload {
 pub(super) struct Progress {
     moved: AtomicBool,
     awaits_client: AtomicBool,
+    is_over: AtomicBool,
 }
 
 // === impl Upload ===
@@ -74,6 +75,12 @@ impl Body for Upload {
     }
 }
 
+impl Drop for Upload {
+    fn drop(&mut self) {
+        self.progress.is_over.store(true, Relaxed);
+    }
+}
+
 // === impl Progress ===
 
 impl Progress {
@@ -85,5 +92,10 @@ impl Progress {
     /// Whether the next step is the client's.
     pub(super) fn awaits_client(&self) -> bool {
         self.awaits_client.load(Relaxed)
+    }
+
+    /// Whether nothing more is sent: hyper lets go of a body then.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over.load(Relaxed)
     }
 }

@@ -17,6 +17,7 @@ mod http2;
 mod keep_alive;
 mod leave;
 mod opening;
+mod pool;
 mod request;
 mod stream;
 mod support;

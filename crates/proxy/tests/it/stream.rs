@@ -199,21 +199,6 @@ async fn answer_to_head_keeps_its_length() {
 }
 
 #[tokio::test]
-async fn connection_to_the_upstream_is_used_again() {
-    let backend = Backend::bind().await;
-    let front = Front::before(&backend);
-    let mut client = front.connect().await;
-    let answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
-    client.send("GET /1 HTTP/1.1\r\nHost: a\r\n\r\n").await;
-    let (mut upstream, _) = backend.answer(answer).await;
-    client.until("ok").await;
-    client.send("GET /2 HTTP/1.1\r\nHost: a\r\n\r\n").await;
-    assert!(upstream.head().await.starts_with("GET /2 "));
-    upstream.send(answer).await;
-    client.until("ok").await;
-}
-
-#[tokio::test]
 async fn old_answer_keeps_a_new_client() {
     let backend = Backend::bind().await;
     let front = Front::before(&backend);

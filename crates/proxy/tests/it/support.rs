@@ -26,7 +26,7 @@ use tokio::{
 use tower_service::Service;
 
 /// A test that waits longer than this has failed.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The log of all tests together. It stands before anything is logged: a subscriber that comes later
 /// may be passed over.

@@ -1,4 +1,4 @@
-//! Connections to the upstream, which must not begin with HTTP/2.
+//! The stream to an upstream, which must not begin with HTTP/2.
 
 use std::{
     error::Error,
@@ -8,20 +8,12 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::Uri;
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
-use hyper_util::client::legacy::connect::{Connected, Connection};
-use pin_project_lite::pin_project;
-use tower_service::Service;
 
-/// Connects as another does, and looks at the first bytes that come.
+/// A stream to the upstream, of which the first bytes that come are looked at.
 ///
 /// A server that speaks HTTP/2 only sends its SETTINGS as soon as it is connected to (RFC 9113, 3.4),
 /// which HTTP/1 can make nothing of.
-#[derive(Clone, Debug)]
-pub(super) struct Connector<C>(C);
-
-/// A stream to the upstream.
 #[derive(Debug)]
 pub(super) struct Outbound<S> {
     stream: S,
@@ -33,61 +25,12 @@ pub(super) struct Outbound<S> {
 #[error("its first bytes are HTTP/2 SETTINGS")]
 pub(super) struct OnlyHttp2;
 
-pin_project! {
-    /// A connection to come.
-    #[derive(Debug)]
-    pub(super) struct Connecting<F> {
-        #[pin]
-        connecting: F,
-    }
-}
-
-// === impl Connector ===
-
-impl<C> Connector<C> {
-    pub(super) const fn new(connector: C) -> Self {
-        Self(connector)
-    }
-}
-
-impl<C, S, E> Service<Uri> for Connector<C>
-where
-    C: Service<Uri, Response = S, Error = E>,
-{
-    type Response = Outbound<S>;
-    type Error = E;
-    type Future = Connecting<C::Future>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), E>> {
-        self.0.poll_ready(cx)
-    }
-
-    fn call(&mut self, target: Uri) -> Self::Future {
-        let connecting = self.0.call(target);
-        Connecting { connecting }
-    }
-}
-
-// === impl Connecting ===
-
-impl<F, S, E> Future for Connecting<F>
-where
-    F: Future<Output = Result<S, E>>,
-{
-    type Output = Result<Outbound<S>, E>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let stream = ready!(self.project().connecting.poll(cx))?;
-        let is_fresh = true;
-        Poll::Ready(Ok(Outbound { stream, is_fresh }))
-    }
-}
-
 // === impl Outbound ===
 
-impl<S: Connection> Connection for Outbound<S> {
-    fn connected(&self) -> Connected {
-        self.stream.connected()
+impl<S> Outbound<S> {
+    pub(super) const fn new(stream: S) -> Self {
+        let is_fresh = true;
+        Self { stream, is_fresh }
     }
 }
 

@@ -1,0 +1,98 @@
+//! The body of an answer on its way from the upstream.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::{
+    link::{Link, deaf},
+    pool::Pool,
+    trailers::strip_trailers,
+};
+
+/// An answer's body, frame by frame as it comes, less what trailers may not say.
+///
+/// It has the connection that it comes over, and drives it; the pool has it after the last frame.
+/// Where the body is dropped before, the connection ends.
+#[derive(Debug)]
+pub(super) struct Download {
+    body: Incoming,
+    over: Option<(Link, Arc<Pool>)>,
+}
+
+// === impl Download ===
+
+impl Download {
+    /// The body of an answer that came over `link`. While the request `is_uploaded` still, the link is
+    /// driven for that, whether or not someone reads the answer.
+    pub(super) fn new(body: Incoming, link: Link, pool: Arc<Pool>, is_uploaded: bool) -> Self {
+        let mut download = Self {
+            body,
+            over: Some((link, pool)),
+        };
+        if is_uploaded || download.body.is_end_stream() {
+            download.release();
+        }
+        download
+    }
+
+    fn poll_body(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let Some((link, _)) = &mut self.over else {
+            return Pin::new(&mut self.body).poll_frame(cx);
+        };
+        let polled = Pin::new(&mut self.body).poll_frame(&mut deaf());
+        if polled.is_ready() {
+            return polled;
+        }
+        link.drive(cx);
+        Pin::new(&mut self.body).poll_frame(&mut deaf())
+    }
+
+    fn release(&mut self) {
+        if let Some((link, pool)) = self.over.take() {
+            pool.put(link);
+        }
+    }
+}
+
+impl Body for Download {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let this = self.get_mut();
+        let mut polled = this.poll_body(cx);
+        let is_last = match &mut polled {
+            Poll::Pending => false,
+            Poll::Ready(Some(Ok(frame))) => {
+                frame.trailers_mut().map(strip_trailers);
+                frame.is_trailers() || this.body.is_end_stream()
+            }
+            Poll::Ready(_) => true,
+        };
+        if is_last {
+            this.release();
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
