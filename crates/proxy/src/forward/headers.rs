@@ -4,26 +4,10 @@ use gabion_core::tokens;
 use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{
-        AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, FORWARDED, HOST, ORIGIN,
-        PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING,
-        UPGRADE, VIA,
+        AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, FORWARDED, HOST, ORIGIN, SET_COOKIE, TE,
+        TRAILER, TRANSFER_ENCODING, VIA,
     },
 };
-
-/// Dropped at every hop (RFC 9110, 7.6.1; RFC 7540, 3.2.1).
-///
-/// `Trailer` is not among them: it announces trailers, which are passed on, and hyper sends only
-/// those it announces.
-const ONE_HOP: [HeaderName; 8] = [
-    CONNECTION,
-    HeaderName::from_static("http2-settings"),
-    HeaderName::from_static("keep-alive"),
-    PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION,
-    HeaderName::from_static("proxy-connection"),
-    TRANSFER_ENCODING,
-    UPGRADE,
-];
 
 /// Kept although `Connection` names them: whoever could have them dropped could hide who asks, for
 /// what, and from where (Davison, "Abusing HTTP hop-by-hop request headers", 2020).
@@ -44,19 +28,45 @@ const KEPT: [HeaderName; 10] = [
 const KEPT_PREFIXES: [&str; 3] = ["content-", "sec-websocket-", "x-forwarded-"];
 
 /// Drops what was meant for this hop, and what `Connection` says was.
+///
+/// # Cost
+///
+/// A look at each name, and no allocation where there is nothing to drop.
 pub(super) fn strip_hop(headers: &mut HeaderMap) {
-    let nominated: Vec<_> = tokens(headers, &CONNECTION)
-        .filter_map(|token| HeaderName::from_bytes(token).ok())
-        .filter(|name| headers.contains_key(name) && !is_kept(name))
-        .collect();
-    for name in nominated.iter().chain(&ONE_HOP) {
+    let one_hop = headers.keys().filter(|name| is_one_hop(name));
+    let mut gone: Vec<_> = one_hop.cloned().collect();
+    let trailers = gone.contains(&TE) && lists(headers, &TE, "trailers");
+    if gone.contains(&CONNECTION) {
+        let nominated = tokens(headers, &CONNECTION)
+            .filter_map(|token| HeaderName::from_bytes(token).ok())
+            .filter(|name| headers.contains_key(name) && !is_kept(name));
+        gone.extend(nominated);
+    }
+    for name in gone {
         headers.remove(name);
     }
-    let trailers = tokens(headers, &TE).any(|token| token.eq_ignore_ascii_case(b"trailers"));
-    headers.remove(TE);
     if trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
+}
+
+/// Dropped at every hop (RFC 9110, 7.6.1; RFC 7540, 3.2.1). Of `TE` one word is sent anew.
+///
+/// `Trailer` is not among them: it announces trailers, which are passed on, and hyper sends only
+/// those it announces.
+fn is_one_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "http2-settings"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+    )
 }
 
 /// Whether a list header holds `token`, whatever its case.

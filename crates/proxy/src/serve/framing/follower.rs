@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use gabion_core::Framing;
+use memchr::memchr;
 
 use super::Notes;
 
@@ -104,7 +105,7 @@ impl Follower {
     }
 
     fn skip_to(&mut self, mark: u8, then: At, bytes: &[u8]) -> usize {
-        match bytes.iter().position(|&byte| byte == mark) {
+        match memchr(mark, bytes) {
             Some(end) => {
                 self.at = then;
                 end + 1
