@@ -10,11 +10,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::{
-    link::{Link, deaf},
-    pool::Pool,
-    trailers::strip_trailers,
-};
+use super::{link::Link, pool::Pool, trailers::strip_trailers};
 
 /// An answer's body, frame by frame as it comes, less what trailers may not say.
 ///
@@ -46,15 +42,11 @@ impl Download {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let Some((link, _)) = &mut self.over else {
-            return Pin::new(&mut self.body).poll_frame(cx);
-        };
-        let polled = Pin::new(&mut self.body).poll_frame(&mut deaf());
-        if polled.is_ready() {
-            return polled;
+        let body = &mut self.body;
+        match &mut self.over {
+            Some((link, _)) => link.poll(cx, |cx| Pin::new(&mut *body).poll_frame(cx)),
+            None => Pin::new(body).poll_frame(cx),
         }
-        link.drive(cx);
-        Pin::new(&mut self.body).poll_frame(&mut deaf())
     }
 
     fn release(&mut self) {

@@ -4,6 +4,7 @@ use std::{
     fmt,
     future::poll_fn,
     pin::{Pin, pin},
+    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
@@ -18,7 +19,10 @@ use hyper::{
 };
 use tokio::task::unconstrained;
 
-use super::upload::Upload;
+use super::{
+    nudge::{Nudge, deaf},
+    upload::Upload,
+};
 
 /// A connection to the upstream, which takes one exchange after the other.
 ///
@@ -28,12 +32,19 @@ pub(super) struct Link {
     requests: SendRequest<Upload>,
     /// None once it is over.
     connection: Option<Connection>,
+    nudge: Arc<Nudge>,
+    /// That of the nudge.
+    waker: Waker,
 }
 
 type Connection = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
 
 /// What hyper says of a request that was not answered; with the request, where nothing of it was sent.
 pub(super) type AskError = TrySendError<Request<Upload>>;
+
+/// How often it is looked again before others have their turn: who has had too much of it (tokio's
+/// `coop`) is nudged each time.
+const ROUNDS: usize = 2;
 
 // === impl Link ===
 
@@ -44,9 +55,12 @@ impl Link {
         S: Read + Write + Unpin + Send + 'static,
     {
         let (requests, connection) = http1::handshake(stream).await?;
+        let nudge = Arc::<Nudge>::default();
         Ok(Self {
             requests,
             connection: Some(Box::pin(connection.with_upgrades())),
+            waker: Waker::from(Arc::clone(&nudge)),
+            nudge,
         })
     }
 
@@ -56,17 +70,37 @@ impl Link {
         request: Request<Upload>,
     ) -> Result<Response<Incoming>, AskError> {
         let mut answer = pin!(unconstrained(self.requests.try_send_request(request)));
-        poll_fn(|cx| {
-            self.drive(cx);
-            answer.as_mut().poll(&mut deaf())
-        })
-        .await
+        poll_fn(|cx| self.poll(cx, |cx| answer.as_mut().poll(cx))).await
     }
 
-    /// Moves on with whatever is to be read or written.
-    pub(super) fn drive(&mut self, cx: &mut Context<'_>) {
+    /// Moves on with whatever is to be read or written, until `look` sees what it looks for.
+    pub(super) fn poll<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut look: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        self.nudge.register(cx);
+        for _ in 0..ROUNDS {
+            self.nudge.attend();
+            let mut seen = look(&mut deaf());
+            if seen.is_pending() {
+                self.drive();
+                seen = look(&mut deaf());
+            }
+            let nudged = self.nudge.leave();
+            // Who has seen something comes again for more.
+            if seen.is_ready() || !nudged {
+                return seen;
+            }
+        }
+        self.nudge.wake_driver();
+        Poll::Pending
+    }
+
+    fn drive(&mut self) {
+        let mut cx = Context::from_waker(&self.waker);
         if let Some(connection) = &mut self.connection
-            && connection.as_mut().poll(cx).is_ready()
+            && connection.as_mut().poll(&mut cx).is_ready()
         {
             self.connection = None;
         }
@@ -80,7 +114,8 @@ impl Link {
     /// Waits until it can take another exchange; false where it never will.
     pub(super) async fn freed(&mut self) -> bool {
         poll_fn(|cx| {
-            self.drive(cx);
+            self.nudge.register(cx);
+            self.drive();
             match self.connection {
                 None => Poll::Ready(false),
                 Some(_) if self.is_free() => Poll::Ready(true),
@@ -89,12 +124,6 @@ impl Link {
         })
         .await
     }
-}
-
-/// For what only the link itself can wake: whoever drives it looks afterwards, and need not be woken
-/// to do so.
-pub(super) const fn deaf() -> Context<'static> {
-    Context::from_waker(Waker::noop())
 }
 
 impl fmt::Debug for Link {

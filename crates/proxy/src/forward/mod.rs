@@ -15,6 +15,7 @@ mod error;
 mod forwarded;
 mod headers;
 mod link;
+mod nudge;
 mod offer;
 mod options;
 mod outbound;
