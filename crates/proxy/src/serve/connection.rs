@@ -20,7 +20,11 @@ use hyper_util::{
     rt::TokioIo,
     service::{TowerToHyperService, TowerToHyperServiceFuture},
 };
-use tokio::{net::TcpStream, select, time::timeout};
+use tokio::{
+    net::TcpStream,
+    select,
+    time::{sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
@@ -115,7 +119,7 @@ impl Rules {
         let known = self.connections.as_ref();
         let stay = Stay {
             stopping: &self.stopping,
-            place: known.and_then(|connections| connections.enter(peer)),
+            place: known.and_then(|connections| connections.enter(peer, &self.stopping)),
         };
         // hyper does not time a connection before it has found out its version.
         let opening = Opening::read(&mut socket, self.wire.http2.is_some());
@@ -162,10 +166,16 @@ impl Rules {
 impl Stay<'_> {
     /// Ready once the connection should end after what it is at.
     async fn is_over(&self) {
-        select! {
-            () = self.stopping.cancelled() => {}
-            () = or_never(self.place.as_ref().map(Place::refused)) => {}
+        let over = self.place.as_ref().map_or(self.stopping, Place::over);
+        over.cancelled().await;
+    }
+
+    /// Ready once a connection that was to end has had its time, if that is not for the drain to say.
+    async fn has_lingered(&self) {
+        if self.stopping.is_cancelled() {
+            return pending().await;
         }
+        sleep(Connections::LINGER).await;
     }
 
     /// Serves until `connection` ends; from when its stay is over no longer than it must.
@@ -181,20 +191,13 @@ impl Stay<'_> {
                 shut_down(connection.as_mut());
                 select! {
                     ended = connection => ended,
-                    () = or_never(self.place.as_ref().map(Place::lingered)) => Ok(()),
+                    () = self.has_lingered() => Ok(()),
                 }
             }
         };
         if let Err(error) = ended {
             debug!(target: "gabion::proxy", %error, "connection broke off");
         }
-    }
-}
-
-async fn or_never(future: Option<impl Future<Output = ()>>) {
-    match future {
-        Some(future) => future.await,
-        None => pending().await,
     }
 }
 

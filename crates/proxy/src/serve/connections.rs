@@ -15,7 +15,6 @@ use std::{
 use gabion_core::{Heed, Now, PeerAddr, Source};
 use http::HeaderMap;
 use ipnet::IpNet;
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
@@ -39,7 +38,7 @@ pub struct Connections {
     capacity: usize,
 }
 
-/// By peer, and by which it was of all.
+/// By peer, and by which it was of all; what ends them.
 type Shard = BTreeMap<(IpAddr, u64), CancellationToken>;
 
 /// A connection's place among the others, which is free again when this is dropped.
@@ -48,7 +47,7 @@ pub(super) struct Place {
     connections: Arc<Connections>,
     peer: IpAddr,
     nth: u64,
-    refused: CancellationToken,
+    over: CancellationToken,
 }
 
 // === impl Connections ===
@@ -93,8 +92,12 @@ impl Connections {
         self.len() == 0
     }
 
-    /// A place for a connection; none where there are too many.
-    pub(super) fn enter(self: &Arc<Self>, peer: PeerAddr) -> Option<Place> {
+    /// A place for a connection, which is over with `stopping` too; none where there are too many.
+    pub(super) fn enter(
+        self: &Arc<Self>,
+        peer: PeerAddr,
+        stopping: &CancellationToken,
+    ) -> Option<Place> {
         let order = Ordering::Relaxed;
         let room = |open| (open < self.capacity).then_some(open + 1);
         self.open.fetch_update(order, order, room).ok()?;
@@ -102,11 +105,10 @@ impl Connections {
             connections: Arc::clone(self),
             peer: peer.addr(),
             nth: self.came.fetch_add(1, order),
-            refused: CancellationToken::new(),
+            over: stopping.child_token(),
         };
-        let refused = place.refused.clone();
-        self.shard(place.nth)
-            .insert((place.peer, place.nth), refused);
+        let over = place.over.clone();
+        self.shard(place.nth).insert((place.peer, place.nth), over);
         Some(place)
     }
 
@@ -122,16 +124,14 @@ impl Connections {
             let theirs: Vec<_> = {
                 let shard = locked(shard);
                 let theirs = shard.range((from, 0)..=(to, u64::MAX));
-                theirs
-                    .map(|(key, refused)| (key.0, refused.clone()))
-                    .collect()
+                theirs.map(|(key, over)| (key.0, over.clone())).collect()
             };
-            for (peer, refused) in theirs {
+            for (peer, over) in theirs {
                 // Whose judgement panics stays: its requests are judged again, by who tells of it.
                 let judged = catch_unwind(AssertUnwindSafe(|| is_refused(peer)));
                 if judged.unwrap_or(false) {
                     debug!(target: "gabion::proxy", %peer, "connection ends: its peer is refused");
-                    refused.cancel();
+                    over.cancel();
                 }
             }
         }
@@ -174,15 +174,9 @@ impl fmt::Debug for Connections {
 // === impl Place ===
 
 impl Place {
-    /// Ready once the peer is refused.
-    pub(super) async fn refused(&self) {
-        self.refused.cancelled().await;
-    }
-
-    /// Ready once a connection that was to end has had its time.
-    pub(super) async fn lingered(&self) {
-        self.refused().await;
-        sleep(Connections::LINGER).await;
+    /// What ends the connection.
+    pub(super) const fn over(&self) -> &CancellationToken {
+        &self.over
     }
 }
 
