@@ -9,6 +9,7 @@
 //! follows the body that is really there, and trailers say nothing of the head. Informational answers (103) stay behind: hyper's client
 //! does not hand them over.
 
+mod again;
 mod body;
 mod download;
 mod error;

@@ -19,7 +19,12 @@ use tokio::time::{Instant, sleep};
 use tower_service::Service;
 
 use super::{
-    error::Failure, link::Link, options::ProxyOptions, outbound::Outbound, resolve::Resolver,
+    again::{Again, is_an_end},
+    error::Failure,
+    link::Link,
+    options::ProxyOptions,
+    outbound::Outbound,
+    resolve::Resolver,
     upload::Upload,
 };
 use crate::{Upstream, serve::KEEP_ALIVE_PROBES};
@@ -68,14 +73,22 @@ impl Pool {
         mut request: Request<Upload>,
     ) -> Result<(Response<Incoming>, Link), Failure> {
         while let Some(mut link) = self.take() {
-            match link.ask(request).await {
+            let again = Again::of(&request);
+            let mut error = match link.ask(request).await {
                 Ok(response) => return Ok((response, link)),
-                // Closed just now, and nothing was sent.
-                Err(mut error) => match error.take_message() {
-                    Some(unsent) => request = unsent,
-                    None => return Err(error.into_error().into()),
-                },
+                Err(error) => error,
+            };
+            // Closed just now, and nothing was sent.
+            if let Some(unsent) = error.take_message() {
+                request = unsent;
+                continue;
             }
+            let error = error.into_error();
+            request = match again {
+                Some(again) if is_an_end(&error) => again.request(),
+                _ => return Err(error.into()),
+            };
+            break;
         }
         let mut link = connect(self.connector.clone(), self.target.clone()).await?;
         let answer = link.ask(request).await;

@@ -19,7 +19,7 @@ use super::trailers::strip_trailers;
 /// upstream never takes half a body for a whole one.
 #[derive(Debug)]
 pub(super) struct Upload {
-    body: Incoming,
+    body: Option<Incoming>,
     progress: Arc<Progress>,
 }
 
@@ -37,10 +37,19 @@ impl Upload {
     pub(super) fn new(body: Incoming) -> (Self, Arc<Progress>) {
         let progress = Arc::<Progress>::default();
         let upload = Self {
-            body,
+            body: Some(body),
             progress: Arc::clone(&progress),
         };
         (upload, progress)
+    }
+
+    /// No body.
+    pub(super) fn none() -> Self {
+        let progress = Arc::default();
+        Self {
+            body: None,
+            progress,
+        }
     }
 }
 
@@ -53,7 +62,10 @@ impl Body for Upload {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let this = self.get_mut();
-        let mut polled = Pin::new(&mut this.body).poll_frame(cx);
+        let Some(body) = &mut this.body else {
+            return Poll::Ready(None);
+        };
+        let mut polled = Pin::new(body).poll_frame(cx);
         if let Poll::Ready(Some(Ok(frame))) = &mut polled {
             frame.trailers_mut().map(strip_trailers);
         }
@@ -67,11 +79,12 @@ impl Body for Upload {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(Incoming::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let none = || SizeHint::with_exact(0);
+        self.body.as_ref().map_or_else(none, Incoming::size_hint)
     }
 }
 
