@@ -15,16 +15,13 @@
     reason = "a bench may stop, and needs no more digits than it prints"
 )]
 
-use std::{
-    cmp::Reverse,
-    collections::HashSet,
-    fmt,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    time::Instant,
-};
+use std::{cmp::Reverse, net::IpAddr, time::Instant};
 
 use gabion::{IpRanges, List};
-use gabion_benches::{Numbers, Race, is_test};
+use gabion_benches::{
+    Numbers, Race, is_test,
+    space::{Space, within},
+};
 use ip_network::IpNetwork;
 use ip_network_table::IpNetworkTable;
 use ipnet::IpNet;
@@ -45,19 +42,6 @@ const OURS: [(&str, Holds); 2] = [
 
 type Holds = fn(&IpRanges, IpAddr) -> bool;
 
-/// How networks are drawn.
-#[derive(Clone, Copy)]
-enum Kind {
-    /// Half are single addresses, a third /24.
-    V4,
-    /// The same, in the 64 bits that are routed.
-    V6,
-    /// Most in a few of the networks that registries hand out.
-    V6Crowded,
-    /// Single addresses, crowded alike.
-    V6Hosts,
-}
-
 /// Sorted ranges that neither touch nor overlap, with their last addresses.
 struct Plain<A>(Vec<(A, A)>);
 
@@ -73,23 +57,23 @@ fn main() {
     } else {
         &[1_000, 100_000, 1_000_000]
     };
-    for kind in [Kind::V4, Kind::V6, Kind::V6Crowded, Kind::V6Hosts] {
+    for space in [Space::V4, Space::V6, Space::V6Crowded, Space::V6Hosts] {
         for &count in counts {
-            compare(kind, count);
+            compare(space, count);
         }
     }
 }
 
-fn compare(kind: Kind, count: usize) {
+fn compare(space: Space, count: usize) {
     let mut numbers = Numbers::of(1);
-    let networks = kind.networks(count, &mut numbers);
-    let asked = kind.asked(&networks, &mut numbers);
+    let networks = space.networks(count, &mut numbers);
+    let asked = asked(space, &networks, &mut numbers);
     let text: Vec<_> = networks.iter().map(IpNet::to_string).collect();
     let lists = [List::parse("list", &text.join("\n")).unwrap()];
 
     let mut race = Race::new();
-    let mut costs = vec![match kind {
-        Kind::V4 => enter(
+    let mut costs = vec![match space {
+        Space::V4 => enter(
             &mut race,
             "plain binary search",
             &asked,
@@ -137,7 +121,7 @@ fn compare(kind: Kind, count: usize) {
         ));
     }
 
-    println!("\n{count} networks, {kind}");
+    println!("\n{count} networks, {space}");
     println!(
         "{:<22}{:>9}{:>9}{:>12}{:>12}",
         "", "ns", "ratio", "bytes each", "ms to build"
@@ -153,6 +137,17 @@ fn compare(kind: Kind, count: usize) {
             cost.millis,
         );
     }
+}
+
+fn asked(space: Space, networks: &[IpNet], numbers: &mut Numbers) -> Vec<IpAddr> {
+    let asked = (0..ASKED).map(|number| {
+        let addr = space.addr(numbers);
+        if number % 2 == 0 {
+            return addr;
+        }
+        within(networks[numbers.below(networks.len())], addr)
+    });
+    asked.collect()
 }
 
 /// Builds a set, and enters it.
@@ -200,98 +195,6 @@ fn all_bits(addr: IpAddr) -> u128 {
     match addr {
         IpAddr::V4(_) => unreachable!("a set is of one family"),
         IpAddr::V6(addr) => addr.to_bits(),
-    }
-}
-
-// === impl Kind ===
-
-impl Kind {
-    /// Of a hundred networks, how many have which length.
-    const fn lengths(self) -> &'static [(u8, usize)] {
-        match self {
-            Self::V4 => &[(32, 50), (24, 35), (22, 10), (20, 4), (16, 1)],
-            Self::V6 => &[(64, 50), (48, 35), (44, 10), (40, 4), (32, 1)],
-            Self::V6Crowded => &[(64, 50), (48, 35), (44, 10), (40, 5)],
-            Self::V6Hosts => &[(128, 100)],
-        }
-    }
-
-    fn networks(self, count: usize, numbers: &mut Numbers) -> Vec<IpNet> {
-        let mut known = HashSet::new();
-        let mut networks = Vec::with_capacity(count);
-        while networks.len() < count {
-            let mut left = numbers.below(100);
-            let among = |&&(_, share): &&(u8, usize)| {
-                let found = left < share;
-                left = left.saturating_sub(share);
-                found
-            };
-            let (bits, _) = *self.lengths().iter().find(among).unwrap();
-            let network = IpNet::new(self.addr(numbers), bits).unwrap().trunc();
-            if known.insert(network) {
-                networks.push(network);
-            }
-        }
-        networks
-    }
-
-    /// Any address of the space, or of its crowded parts.
-    fn addr(self, numbers: &mut Numbers) -> IpAddr {
-        let unicast = |wide: u128| wide >> 3 | 1 << 125;
-        match self {
-            Self::V4 => Ipv4Addr::from_bits(numbers.next() as u32).into(),
-            Self::V6 => Ipv6Addr::from_bits(unicast(numbers.wide())).into(),
-            Self::V6Crowded | Self::V6Hosts => {
-                // A few of 20,000 /32 are drawn most of the time; all are in five /12.
-                let provider = numbers.below(20_000) * numbers.below(20_000) / 20_000;
-                let mut fixed = Numbers::of(provider as u64 + 1);
-                let mut region = Numbers::of(provider as u64 % 5 + 1);
-                let parts = [
-                    (region.wide(), 12),
-                    (fixed.wide(), 20),
-                    (numbers.wide(), 96),
-                ];
-                let joined = parts
-                    .iter()
-                    .fold(0, |addr, (wide, bits)| addr << bits | wide >> (128 - bits));
-                Ipv6Addr::from_bits(unicast(joined)).into()
-            }
-        }
-    }
-
-    fn asked(self, networks: &[IpNet], numbers: &mut Numbers) -> Vec<IpAddr> {
-        let asked = (0..ASKED).map(|number| {
-            let addr = self.addr(numbers);
-            if number % 2 == 0 {
-                return addr;
-            }
-            within(networks[numbers.below(networks.len())], addr)
-        });
-        asked.collect()
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::V4 => "IPv4",
-            Self::V6 => "IPv6",
-            Self::V6Crowded => "IPv6, crowded",
-            Self::V6Hosts => "IPv6, crowded single addresses",
-        })
-    }
-}
-
-/// The address of `network` that ends as `addr` does.
-fn within(network: IpNet, addr: IpAddr) -> IpAddr {
-    match (network, addr) {
-        (IpNet::V4(network), IpAddr::V4(addr)) => {
-            (network.network() | (network.hostmask() & addr)).into()
-        }
-        (IpNet::V6(network), IpAddr::V6(addr)) => {
-            (network.network() | (network.hostmask() & addr)).into()
-        }
-        _ => unreachable!("a set is of one family"),
     }
 }
 

@@ -10,33 +10,20 @@
 use std::time::Duration;
 
 use gabion::{ClientRules, Deny, DenyRule, Facts, Inspect, Mode, Trace, Verdict};
-use gabion_benches::{Numbers, Race, is_test};
+use gabion_benches::{Numbers, Race, asked::Path, is_test};
 use gabion_testkit::HeadOf;
 
 /// How often all paths are judged by all rules.
 const ROUNDS: usize = 25;
 const PATHS: usize = 1 << 12;
 
-/// What is asked for.
-#[derive(Clone, Copy, Debug)]
-enum Kind {
-    /// As a site links to its pages.
-    Plain,
-    /// With escapes, as of names in other languages.
-    Encoded,
-    /// What tries to hide what it asks for, and asks for what no rule forbids.
-    Hostile,
-    /// What the first rule forbids.
-    Denied,
-}
-
 fn main() {
     let (rounds, paths) = if is_test() { (1, 16) } else { (ROUNDS, PATHS) };
     println!("{:<10}{:>12}{:>9}{:>9}", "", "rules", "ns", "ratio");
-    for kind in [Kind::Plain, Kind::Encoded, Kind::Hostile, Kind::Denied] {
+    for kind in [Path::Plain, Path::Encoded, Path::Hostile, Path::Denied] {
         let mut numbers = Numbers::of(1);
         let heads: Vec<_> = (0..paths)
-            .map(|_| HeadOf::get(&kind.path(&mut numbers)))
+            .map(|_| HeadOf::get(&kind.draw(&mut numbers)))
             .collect();
         let clients = ClientRules::default();
         let facts: Vec<_> = heads.iter().map(|head| head.facts(&clients)).collect();
@@ -72,20 +59,4 @@ fn rules(count: usize) -> Deny {
     });
     let rules: Vec<_> = std::iter::once(php).chain(more).collect();
     Deny::compile(&rules, Mode::Enforce, Duration::from_mins(10)).unwrap()
-}
-
-// === impl Kind ===
-
-impl Kind {
-    fn path(self, numbers: &mut Numbers) -> String {
-        let (topic, page) = (numbers.below(1_000), numbers.below(100_000));
-        match self {
-            Self::Plain => format!("/articles/topic-{topic}/page-{page}.html"),
-            Self::Encoded => format!("/articles/caf%C3%A9-{topic}/a%20b-{page}.html"),
-            Self::Hostile => {
-                format!("/a/..;x={topic}/%252e%252e/%5c{page}.html%00.jpg//./b;%70=1/c%2fd")
-            }
-            Self::Denied => format!("/articles/topic-{topic}/page-{page}.php"),
-        }
-    }
 }

@@ -10,14 +10,12 @@
 use std::{sync::Arc, time::Duration};
 
 use gabion::{ClientRules, Inspect, Mode, PathViews, Scan, ScanConfig, Scores, Trace};
-use gabion_benches::{Numbers, Race, is_test};
+use gabion_benches::{Numbers, Race, asked, is_test};
 use gabion_testkit::HeadOf;
 
 /// How often everything is done with all requests.
 const ROUNDS: usize = 25;
 const REQUESTS: usize = 1 << 12;
-
-const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
 
 /// Who asks, and for what.
 #[derive(Clone, Copy, Debug)]
@@ -85,23 +83,14 @@ fn main() {
 
 impl Kind {
     fn head(self, numbers: &mut Numbers) -> HeadOf {
-        let (topic, page) = (numbers.below(1_000), numbers.below(100_000));
         match self {
-            Self::Plain => HeadOf::get(&format!("/articles/topic-{topic}/page-{page}.html"))
-                .header("user-agent", BROWSER)
-                .header("accept", "text/html,application/xhtml+xml,*/*;q=0.8")
-                .header("accept-language", "en-US,en;q=0.5"),
-            Self::Encoded => HeadOf::get(&format!("/articles/caf%C3%A9-{topic}/a%20b-{page}.html"))
+            Self::Plain => browser(&asked::Path::Plain.draw(numbers)),
+            Self::Encoded => browser(&asked::Path::Encoded.draw(numbers))
                 .from("10.0.0.1")
-                .header("x-forwarded-for", "203.0.113.9")
-                .header("user-agent", BROWSER)
-                .header("accept", "text/html,application/xhtml+xml,*/*;q=0.8")
-                .header("accept-language", "en-US,en;q=0.5"),
+                .header("x-forwarded-for", "203.0.113.9"),
             Self::Hostile => {
-                let path =
-                    format!("/a/..;x={topic}/%252e%252e/%5c{page}.html%00.jpg//./b;%70=1/c%2fd");
                 let hops = ["10.0.0.7"; 29].join(", ");
-                HeadOf::get(&path)
+                HeadOf::get(&asked::Path::Hostile.draw(numbers))
                     .from("10.0.0.1")
                     .header("x-forwarded-for", &format!("203.0.113.9, {hops}"))
                     .header(
@@ -111,4 +100,12 @@ impl Kind {
             }
         }
     }
+}
+
+fn browser(path: &str) -> HeadOf {
+    let [_, headers @ ..] = asked::BROWSER;
+    let head = HeadOf::get(path);
+    headers
+        .iter()
+        .fold(head, |head, (name, value)| head.header(name, value))
 }

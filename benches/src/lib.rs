@@ -1,12 +1,17 @@
 //! gabion measured beside the bare service and its peers: see `README.md`, `benches/`, `sockets/` and
 //! `proxy/`.
 
+pub mod asked;
 mod numbers;
 mod race;
 pub mod reference;
+pub mod socket;
+pub mod space;
+mod written;
 
 pub use numbers::Numbers;
 pub use race::{Finish, Race};
+pub use written::Written;
 
 /// Whether a bench only has to show that it works (`-- --test`).
 pub fn is_test() -> bool {

@@ -1,0 +1,58 @@
+//! What a client sends over a WebSocket, and the rules that it is held to.
+
+use std::{num::NonZeroU16, time::Duration};
+
+use gabion::{ConfigErrors, MessageRule, Messages, Mode};
+
+/// The opcode of a text message (RFC 6455, 5.2).
+pub const TEXT: u8 = 1;
+
+/// The opcode of a ping.
+pub const PING: u8 = 9;
+
+const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+
+/// One frame, whole and masked (RFC 6455, 5.2 and 5.3).
+pub fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![0x80 | opcode];
+    match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
+        (Ok(short @ ..126), _) => frame.push(0x80 | short),
+        (_, Ok(len)) => {
+            frame.push(0xfe);
+            frame.extend(len.to_be_bytes());
+        }
+        _ => {
+            frame.push(0xff);
+            frame.extend((payload.len() as u64).to_be_bytes());
+        }
+    }
+    frame.extend(KEY);
+    let masked = payload.iter().zip(KEY.iter().cycle());
+    frame.extend(masked.map(|(byte, key)| byte ^ key));
+    frame
+}
+
+/// What one writes to others in so many bytes, 14 at least: JSON with a text in it.
+pub fn chat(len: usize) -> String {
+    const WORDS: &str = "the gate stands open until nine and the bread is still warm ";
+    let said = len.saturating_sub(r#"{"say":{"t":""}}"#.len());
+    let words: String = WORDS.chars().cycle().take(said).collect();
+    format!(r#"{{"say":{{"t":"{words}"}}}}"#)
+}
+
+/// The rules that messages are held to: literals, an expression, a depth. None objects to [`chat`].
+///
+/// # Errors
+///
+/// None, unless the rules are wrong.
+pub fn rules() -> Result<Messages, ConfigErrors> {
+    let rules = [
+        MessageRule::new("jndi").contains(["${jndi:", "${${"]),
+        MessageRule::new("script").matches([r"(?i)<script[\s>]"]),
+        MessageRule {
+            json_depth: NonZeroU16::new(32),
+            ..MessageRule::new("depth")
+        },
+    ];
+    Messages::compile(&rules, Mode::Enforce, Duration::from_mins(10))
+}
