@@ -112,7 +112,7 @@ impl Kept {
     /// What to do about complaints.
     pub(crate) fn advice(&self) -> String {
         format!(
-            "more than {:.0} % from what was counted with {}; this is {}.\n\
+            "at most {:.0} % may a count differ from that with {}; this is {}.\n\
              Find out why; where it is meant, write the new figures down: {WRITE}",
             self.tolerance * 100.0,
             self.compiler,

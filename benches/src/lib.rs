@@ -2,6 +2,7 @@
 //! `proxy/`.
 
 pub mod asked;
+mod curve;
 mod numbers;
 mod race;
 pub mod reference;
@@ -9,6 +10,7 @@ pub mod socket;
 pub mod space;
 mod written;
 
+pub use curve::Chart;
 pub use numbers::Numbers;
 pub use race::{Finish, Race};
 pub use written::Written;
