@@ -1,6 +1,8 @@
 //! A server that restarts closes the connections that are idle. A request that meets the end of one is
 //! sent again, where that is safe.
 
+use std::time::Duration;
+
 use crate::support::{Backend, Front, Wire};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
@@ -76,4 +78,28 @@ async fn request_that_ends_a_new_connection_is_not_sent_a_third_time() {
     let (backend, _front, mut client) = end_after(ask, "").await;
     drop(backend.answer("").await);
     assert!(client.head().await.starts_with("HTTP/1.1 502 "));
+}
+
+/// One that brings down whoever reads it shall not go from one to the next.
+#[tokio::test]
+async fn request_is_sent_again_over_a_new_connection_only() {
+    let backend = Backend::bind().await;
+    let front = Front::before(&backend);
+    let [mut one, mut other] = [front.connect().await, front.connect().await];
+    let ask = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    one.send(ask).await;
+    let mut first = backend.accept().await;
+    other.send(ask).await;
+    let mut second = backend.accept().await;
+    for (client, upstream) in [(&mut one, &mut first), (&mut other, &mut second)] {
+        upstream.head().await;
+        upstream.send(OK).await;
+        client.head().await;
+    }
+    one.send(ask).await;
+    second.head().await;
+    drop(second);
+    drop(backend.answer("").await);
+    assert!(one.head().await.starts_with("HTTP/1.1 502 "));
+    first.quiet(Duration::from_millis(100)).await;
 }
