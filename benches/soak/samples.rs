@@ -1,0 +1,170 @@
+//! What guard holds, second by second.
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+/// Takes samples until it is stopped.
+pub(crate) struct Sampler {
+    taken: Arc<Mutex<Vec<Sample>>>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What a process holds at one moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sample {
+    /// When, from the first sample on.
+    pub(crate) at: Duration,
+    /// Anonymous memory, in KiB.
+    pub(crate) memory: u64,
+    /// Open descriptors.
+    pub(crate) descriptors: usize,
+    pub(crate) threads: usize,
+    /// The time that it had on processors.
+    pub(crate) cpu: Duration,
+}
+
+/// How far memory went up or down while it should have stood still, in KiB.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Growth {
+    /// The median of the first third.
+    pub(crate) from: u64,
+    /// That of the last.
+    pub(crate) to: u64,
+}
+
+const EVERY: Duration = Duration::from_secs(1);
+
+// === impl Sampler ===
+
+impl Sampler {
+    pub(crate) fn of(pid: u32) -> Self {
+        let taken = Arc::<Mutex<Vec<Sample>>>::default();
+        let stop = Arc::<AtomicBool>::default();
+        let (kept, stopped) = (Arc::clone(&taken), Arc::clone(&stop));
+        let thread = thread::spawn(move || {
+            let began = Instant::now();
+            while !stopped.load(Ordering::Relaxed) {
+                // None where the process is gone, which others find out.
+                if let Ok(sample) = Sample::take(pid, began) {
+                    kept.lock().unwrap().push(sample);
+                }
+                thread::sleep(EVERY);
+            }
+        });
+        Self {
+            taken,
+            stop,
+            thread: Some(thread),
+        }
+    }
+
+    /// How many were taken so far.
+    pub(crate) fn len(&self) -> usize {
+        self.taken.lock().unwrap().len()
+    }
+
+    pub(crate) fn stop(mut self) -> Vec<Sample> {
+        self.end();
+        self.taken.lock().unwrap().clone()
+    }
+
+    fn end(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Sampler {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+// === impl Sample ===
+
+impl Sample {
+    fn take(pid: u32, began: Instant) -> io::Result<Self> {
+        let mut cpu = 0;
+        let mut threads = 0;
+        for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+            let stat = fs::read_to_string(thread?.path().join("schedstat"))?;
+            let nanos = stat.split(' ').next().and_then(|nanos| nanos.parse().ok());
+            cpu += nanos.unwrap_or(0);
+            threads += 1;
+        }
+        Ok(Self {
+            at: began.elapsed(),
+            memory: anonymous(pid)?,
+            descriptors: descriptors(pid)?,
+            threads,
+            cpu: Duration::from_nanos(cpu),
+        })
+    }
+}
+
+/// How many descriptors a process has open.
+pub(crate) fn descriptors(pid: u32) -> io::Result<usize> {
+    Ok(fs::read_dir(format!("/proc/{pid}/fd"))?.count())
+}
+
+fn anonymous(pid: u32) -> io::Result<u64> {
+    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+    let mut lines = rollup.lines();
+    let line = lines.find_map(|line| line.strip_prefix("Pss_Anon:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse().ok());
+    kib.ok_or_else(|| io::Error::other("Linux 5.5 or later"))
+}
+
+/// Writes them as a table, a line each.
+pub(crate) fn write(samples: &[Sample], to: &Path) -> io::Result<()> {
+    let mut table = io::BufWriter::new(fs::File::create(to)?);
+    writeln!(table, "second\tmemory_kib\tdescriptors\tthreads\tcpu_ms")?;
+    for sample in samples {
+        writeln!(
+            table,
+            "{:.1}\t{}\t{}\t{}\t{}",
+            sample.at.as_secs_f64(),
+            sample.memory,
+            sample.descriptors,
+            sample.threads,
+            sample.cpu.as_millis(),
+        )?;
+    }
+    table.flush()
+}
+
+// === impl Growth ===
+
+impl Growth {
+    /// From the first third of the second half to the last; none where there is too little to tell.
+    pub(crate) fn of(samples: &[Sample]) -> Option<Self> {
+        let half = &samples[samples.len() / 2..];
+        let third = half.len() / 3;
+        (third >= 10).then(|| Self {
+            from: median(&half[..third]),
+            to: median(&half[half.len() - third..]),
+        })
+    }
+
+    pub(crate) const fn kib(self) -> i64 {
+        self.to.cast_signed() - self.from.cast_signed()
+    }
+}
+
+fn median(samples: &[Sample]) -> u64 {
+    let mut memory: Vec<_> = samples.iter().map(|sample| sample.memory).collect();
+    memory.sort_unstable();
+    memory[memory.len() / 2]
+}
