@@ -113,9 +113,11 @@ impl Log {
         })
     }
 
-    /// The last lines.
+    /// The last lines but those of denials, which are many.
     pub(crate) fn last(&self, count: usize) -> Vec<&str> {
-        let mut last: Vec<_> = self.text.lines().rev().take(count).collect();
+        let lines = self.text.lines().rev();
+        let lines = lines.filter(|line| !line.contains(" gabion: denied "));
+        let mut last: Vec<_> = lines.take(count).collect();
         last.reverse();
         last
     }

@@ -11,7 +11,11 @@ use crate::stage::{forwarded, stranger};
 const DEPTH: usize = 32;
 const CONNECTIONS: usize = 16;
 
-/// Lets so many clients come: each asks for something, then for what is refused.
+/// What each asks for, so that it is remembered as one that was served, that was refused and that is
+/// suspected, and how that is answered.
+const ASKED: [(&str, u16); 3] = [("/bytes/0", 200), ("/index.php", 403), ("/trap/a", 403)];
+
+/// Lets so many clients come.
 pub(crate) async fn fill(addr: SocketAddr, clients: usize) {
     let mut lanes = JoinSet::new();
     for _ in 0..CONNECTIONS {
@@ -21,12 +25,12 @@ pub(crate) async fn fill(addr: SocketAddr, clients: usize) {
                 let mut requests = String::new();
                 for _ in 0..DEPTH {
                     let who = forwarded(stranger());
-                    for target in ["/bytes/0", "/index.php"] {
+                    for (target, _) in ASKED {
                         let _ = write!(requests, "GET {target} HTTP/1.1\r\nHost: a\r\n{who}\r\n");
                     }
                 }
                 wire.send(requests.as_bytes()).await;
-                for expected in [200, 403].into_iter().cycle().take(2 * DEPTH) {
+                for (_, expected) in [ASKED; DEPTH].concat() {
                     let answer = wire.answer("GET").await.expect("an answer");
                     assert_eq!(answer.status, expected, "{}", answer.text());
                 }
