@@ -21,8 +21,8 @@
 //!
 //! `regex-automata` matches what typed rules cannot say, with a bound on memory that `regex` does
 //! not offer for many patterns at once. `papaya` holds timed bans: they are read on every request
-//! and its reads take no lock. `governor` reckons with rates, and `quick_cache` holds what it reckons
-//! with: it is bounded, and a scan does not drive out what is in use. `humantime` reads durations.
+//! and its reads take no lock. `quick_cache` holds what is known of clients: it is bounded, and a scan
+//! does not drive out what is in use. `humantime` reads durations.
 //! `serde_json` reads the lists that clouds and Spamhaus publish as JSON, into typed structs and no
 //! deeper than 128 levels. `ipnet` is the type of a network.
 
@@ -38,6 +38,7 @@ mod hosts;
 mod ledger;
 mod limit;
 mod message;
+mod network;
 mod sanity;
 mod scan;
 mod upgrade;

@@ -8,6 +8,8 @@ use std::{
 
 use ipnet::IpNet;
 
+use crate::network::Network;
+
 /// Counts different clients by linear counting: each sets one bit of many, and how many are not set
 /// tells how many there were (Whang et al., 1990). Two spans of time take turns.
 ///
@@ -37,7 +39,7 @@ impl Activity {
         {
             span.clear();
         }
-        let [low, high, ..] = self.seed.hash_one(client).to_le_bytes();
+        let [low, high, ..] = self.seed.hash_one(Network(client)).to_le_bytes();
         span.set(u16::from_le_bytes([low, high]));
     }
 

@@ -22,7 +22,10 @@ use http::StatusCode;
 use ipnet::IpNet;
 
 use super::{BanConfig, BanTable, budget::Budget};
-use crate::ledger::{Ledger, left_after};
+use crate::{
+    ledger::{Ledger, left_after},
+    network::Network,
+};
 
 /// Judges offences before they reach the [`BanTable`]. Shared by every thread, kept across reloads.
 ///
@@ -36,8 +39,8 @@ use crate::ledger::{Ledger, left_after};
 /// [`Self::see`], once per exchange: for a known client no allocation, one sharded lock.
 pub struct Court {
     table: Arc<BanTable>,
-    suspects: Ledger<IpNet, Suspect>,
-    standing: Ledger<IpNet, Credit>,
+    suspects: Ledger<Network, Suspect>,
+    standing: Ledger<Network, Credit>,
     budget: Budget,
 }
 
@@ -105,7 +108,7 @@ impl Court {
             _ => return,
         };
         if !named && trace.probe().is_none() {
-            self.standing.update(client, |standing| {
+            self.standing.update(Network(client), |standing| {
                 standing.good = standing.at(now) + good;
                 standing.at = now.mono();
             });
@@ -113,14 +116,14 @@ impl Court {
     }
 
     fn is_in_good_standing(&self, client: IpNet, now: Now) -> bool {
-        let standing = self.standing.get(client);
+        let standing = self.standing.get(Network(client));
         standing.is_some_and(|standing| standing.at(now) >= f32::from(Self::GOOD))
     }
 
     /// How many different paths `client` is suspected for, this one included.
     fn suspect(&self, client: IpNet, path: u64, now: Now) -> usize {
         self.suspects
-            .update(client, |suspect| suspect.add(path, now))
+            .update(Network(client), |suspect| suspect.add(path, now))
     }
 
     fn sentence(&self, client: &ClientIp, offence: &Offence, now: Now) -> BanOutcome {

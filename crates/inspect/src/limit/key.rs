@@ -8,9 +8,8 @@ use std::{
 
 use gabion_core::{ClientIp, Facts};
 use http::{HeaderName, HeaderValue};
-use ipnet::IpNet;
 
-use crate::{deny, hosts};
+use crate::{deny, hosts, network::Network};
 
 /// One part of what a limit counts by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -89,22 +88,9 @@ impl FromStr for Key {
     }
 }
 
-/// What begins the hash of a client, so that no address is taken for one of the other family.
-const V4: u64 = 4 << 56;
-const V6: u64 = 6 << 56;
-
 /// A client, as budgets are kept for it.
 pub(super) fn hash_client(client: &ClientIp, to: &mut impl Hasher) {
-    match client.network() {
-        IpNet::V4(network) => {
-            let bits = u64::from(u32::from(network.addr()));
-            to.write_u64(V4 | bits << 8 | u64::from(network.prefix_len()));
-        }
-        IpNet::V6(network) => {
-            to.write_u64(V6 | u64::from(network.prefix_len()));
-            to.write_u128(network.addr().into());
-        }
-    }
+    Network(client.network()).hash(to);
 }
 
 /// Who sends no value is told apart by address: all of them together are nobody's budget. So is who

@@ -31,7 +31,7 @@ use gabion_core::{
 };
 use ipnet::IpNet;
 
-use crate::{Ban, ConfigErrors, Place, Problem, ledger::Ledger};
+use crate::{Ban, ConfigErrors, Place, Problem, ledger::Ledger, network::Network};
 use answers::Answers;
 use score::{Record, Scale};
 use signal::{Look, Sign};
@@ -64,7 +64,7 @@ pub struct Scan {
 ///
 /// Of the clients beyond it, those are forgotten who come least. An entry takes about 120 bytes.
 pub struct Scores {
-    clients: Ledger<IpNet, Record>,
+    clients: Ledger<Network, Record>,
     answers: Answers,
 }
 
@@ -141,7 +141,7 @@ impl Inspect for Scan {
         if !Self::counts(trace, outcome) {
             return None;
         }
-        let client = trace.client().network();
+        let client = Network(trace.client().network());
         let proof = self
             .scores
             .clients
@@ -181,7 +181,7 @@ impl Scores {
     /// What a client's score stands on at `now`: the score as it was when it last changed, and
     /// every signal since it was nothing.
     pub fn reasons(&self, client: IpNet, now: Now) -> Option<Signals> {
-        let record = self.clients.get(client)?;
+        let record = self.clients.get(Network(client))?;
         (record.at <= now.mono()).then(|| record.signals())
     }
 }
