@@ -10,7 +10,7 @@ use std::{
 use gabion_core::{Mode, RuleId, Trace};
 use http::{Method, StatusCode};
 
-use super::{Limit, LimitRule, LimitTable, Rule, key::Key, scope::Scope, table::Budget};
+use super::{Limit, LimitRule, LimitTable, Rule, budget::Budget, key::Key, scope::Scope};
 use crate::{
     ConfigError, ConfigErrors, Hosts, Place, Problem, ServerConfig,
     config::draft::{self, Draft, value},
@@ -20,7 +20,7 @@ use crate::{
 /// How many limits are compiled at most: each is asked about every request.
 const MAX_RULES: usize = 256;
 
-/// The largest burst, and the largest ceiling, that governor reckons with without overflow.
+/// The largest burst, and the largest ceiling, that are reckoned with.
 const MAX_BURST: u32 = 1_000_000;
 const MAX_CEILING: u32 = 100;
 
@@ -42,6 +42,9 @@ pub(super) fn compile(rules: &[LimitRule], table: Arc<LimitTable>) -> Result<Lim
     }
     let of = |draft: &mut Draft<'_, LimitRule>| draft.rule(table.seed());
     let rules = draft::compile("limit", rules, |rule| &rule.id, of)?;
+    if !rules.is_empty() {
+        table.make_room();
+    }
     Ok(Limit { rules, table })
 }
 

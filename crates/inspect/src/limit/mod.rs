@@ -30,6 +30,7 @@
 //! Per limit that counts a request: one keyed hash and one look-up, two of each where there is a
 //! ceiling. No allocation for a key that is known.
 
+mod budget;
 mod compile;
 mod config;
 mod key;
@@ -53,9 +54,10 @@ use gabion_core::{
 use http::StatusCode;
 
 use crate::ConfigErrors;
+use budget::{Budget, Left};
 use key::Key;
 use scope::Scope;
-use table::{Budget, Check, Left};
+use table::Check;
 
 pub use config::LimitRule;
 pub use rate::{Rate, RateError};
@@ -190,7 +192,7 @@ impl Limit {
         cost: NonZeroU32,
         now: Duration,
         check: Check,
-    ) -> Result<Left, Duration> {
+    ) -> Result<Duration, Duration> {
         let left = self.table.check(key, budget, cost, now, check);
         left.map_err(|wait| {
             let dice = self.table.seed().hash_one((key, now));
@@ -273,9 +275,9 @@ impl Rule {
         .with_retry_after(wait)
     }
 
-    fn quota(&self, left: Result<Left, Duration>) -> Quota {
-        let (remaining, reset) = match left {
-            Ok(left) => (left.remaining, left.reset),
+    fn quota(&self, left: Result<Duration, Duration>) -> Quota {
+        let (remaining, reset) = match left.map(|left| self.budget.left(left)) {
+            Ok(Left { remaining, reset }) => (remaining, reset),
             Err(wait) => (0, wait),
         };
         Quota {

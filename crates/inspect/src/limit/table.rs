@@ -1,50 +1,48 @@
-//! What is left of every budget, in bounded memory.
+//! What is left of every budget, in fixed memory.
 
 use std::{
-    cell::Cell,
     fmt,
-    hash::{BuildHasher, Hasher, RandomState},
+    hash::RandomState,
     num::NonZeroU32,
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
-use governor::{
-    Quota, RateLimiter, clock::Clock, middleware::StateInformationMiddleware, nanos::Nanos,
-    state::StateStore,
-};
-use quick_cache::{
-    OptionsBuilder, UnitWeighter,
-    sync::{Cache, DefaultLifecycle, EntryAction, EntryResult},
-};
+use super::budget::{Budget, nanos};
 
 /// The state of all limits: made once, shared by every policy that follows, so that nobody's budget
 /// is full again because somebody saved a file.
 ///
-/// It holds a fixed number of cells, one for each key that is in use. Where it is full, the cell that
-/// was asked for least lately and least often goes first, and whoever it belonged to begins with
-/// a full budget: a flood of addresses makes a guard forget those who come once, not those who come
-/// often. Keys are hashed with a secret seed, so that nobody can choose two that meet.
+/// It holds a fixed number of cells, one for each key that is in use. A key has one of four cells,
+/// which share a line of memory. Where others have them all, the one whose budget is full soonest
+/// goes, and of those that are alike the one that came least often; whoever it belonged to begins
+/// with a full budget. So a flood of addresses makes a guard forget those who come once, not those
+/// who have used up their share. Keys are hashed with a secret seed, so that nobody can choose some
+/// that meet; of four billion strangers in the same four cells one shares a budget.
 ///
 /// # Cost
 ///
-/// 86 bytes a cell, taken as it fills: 17 MB for [`Self::CAPACITY`] (measured 2026-11-22 with ten
-/// million keys). A lock of one shard per check; no allocation for a key that is known.
+/// 32 bytes a cell of the capacity, taken when the first limit is compiled: 6.4 MB for
+/// [`Self::CAPACITY`]. One line of memory and a lock of it alone per check; no allocation.
 pub struct LimitTable {
-    cells: Option<Cells>,
+    sets: OnceLock<Box<[Set]>>,
+    capacity: usize,
     seed: RandomState,
 }
 
-/// When a budget will be full again, in monotonic nanoseconds, by key.
-type Cells = Cache<u64, u64, UnitWeighter, Hashed>;
+/// The cells of all keys that a hash leads here.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Set(Mutex<Cells>);
 
-/// Takes a key for its own hash: it is one, by a secret seed.
-#[derive(Clone, Copy, Default)]
-struct Hashed(u64);
-
-/// How much there is, and how fast it grows back.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Budget {
-    quota: Quota,
+/// Cells that nobody has are as good as those of someone whose budget is full: their time is past.
+/// Whoever comes again is moved one to the front.
+#[derive(Debug, Default)]
+struct Cells {
+    /// What tells keys apart that lead here.
+    tags: [u32; Set::CELLS],
+    /// When each budget will be full again, in monotonic nanoseconds.
+    full: [u64; Set::CELLS],
 }
 
 /// What a check does to a budget that suffices.
@@ -56,57 +54,38 @@ pub(super) enum Check {
     Take,
 }
 
-/// What is left after a check.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Left {
-    pub(super) remaining: u32,
-    pub(super) reset: Duration,
-}
-
-/// A table as one check sees it.
-struct View<'t> {
-    table: &'t LimitTable,
-    check: Check,
-    /// When a budget that is used up now will be full again. A later time was noted under a policy
-    /// with a slower rate: nobody is held to that.
-    spent: Nanos,
-}
-
-/// A clock that stands where its cell says. governor reckons from the moment at which a limiter is
-/// made; that is zero here, so that limiters of all policies reckon alike.
-struct At<'c>(&'c Cell<Duration>);
-
 // === impl LimitTable ===
 
 impl LimitTable {
     /// How many cells there are unless another capacity is asked for.
     pub const CAPACITY: usize = 200_000;
 
-    /// A table of at most `capacity` cells, give or take a few for its shards; one at least.
+    /// A table that remembers `capacity` keys, all but a few in a hundred where so many are short of
+    /// something at once; one at least.
     pub fn new(capacity: usize) -> Self {
-        let capacity = capacity.max(1);
-        let weight = u64::try_from(capacity).unwrap_or(u64::MAX);
-        let options = OptionsBuilder::new()
-            .estimated_items_capacity(capacity)
-            .weight_capacity(weight)
-            .build();
-        let cells = options.ok().map(|options| {
-            let lifecycle = DefaultLifecycle::default();
-            Cells::with_options(options, UnitWeighter, Hashed::default(), lifecycle)
-        });
-        let seed = RandomState::new();
-        Self { cells, seed }
+        Self {
+            sets: OnceLock::new(),
+            capacity: capacity.max(1),
+            seed: RandomState::new(),
+        }
     }
 
     /// A table that keeps nothing, so that every budget is always full: for judging on paper.
     pub fn blank() -> Self {
-        let (cells, seed) = (None, RandomState::new());
-        Self { cells, seed }
+        Self {
+            capacity: 0,
+            ..Self::new(0)
+        }
     }
 
     /// How many cells are in use.
+    ///
+    /// # Cost
+    ///
+    /// A look at each of them.
     pub fn len(&self) -> usize {
-        self.cells.as_ref().map_or(0, Cache::len)
+        let cells = self.sets().iter().flat_map(|set| set.cells().full);
+        cells.filter(|&full| full > 0).count()
     }
 
     /// Whether no cell is in use.
@@ -116,8 +95,14 @@ impl LimitTable {
 
     /// How many bytes the cells take, used or not.
     pub fn memory(&self) -> usize {
-        let cells = self.cells.as_ref();
-        cells.map_or(0, |cells| cells.memory_used().total())
+        size_of_val(self.sets())
+    }
+
+    /// Takes the memory, so that no request has to.
+    pub(super) fn make_room(&self) {
+        let sets = self.capacity.div_ceil(Set::KEYS);
+        let make = || (0..sets).map(|_| Set::default()).collect();
+        self.sets.get_or_init(make);
     }
 
     /// The secret by which keys are hashed.
@@ -125,8 +110,8 @@ impl LimitTable {
         &self.seed
     }
 
-    /// Whether `key` has `cost` left of its budget at `now`: what is left then, or how long it takes
-    /// until it has.
+    /// Whether `key` has `cost` left of its budget at `now`: what is left then, as
+    /// [`Budget::take`] says it, or how long it takes until it has.
     pub(super) fn check(
         &self,
         key: u64,
@@ -134,21 +119,44 @@ impl LimitTable {
         cost: NonZeroU32,
         now: Duration,
         check: Check,
-    ) -> Result<Left, Duration> {
-        let time = Cell::new(Duration::ZERO);
-        let view = View {
-            table: self,
-            check,
-            spent: now.saturating_add(budget.window()).into(),
+    ) -> Result<Duration, Duration> {
+        let now = nanos(now);
+        let Some((set, tag)) = self.place(key) else {
+            return budget.take(cost, 0, now).map(|(left, _)| left);
         };
-        let limiter: RateLimiter<_, _, _, StateInformationMiddleware> =
-            RateLimiter::new(budget.quota, view, At(&time));
-        time.set(now);
-        match limiter.check_key_n(&key, cost) {
-            Ok(Ok(state)) => Ok(budget.left(state.remaining_burst_capacity())),
-            Ok(Err(until)) => Err(until.wait_time_from(now)),
-            Err(_) => Err(budget.window()),
+        let mut cells = set.cells();
+        let known = cells.find(tag);
+        let full = known.and_then(|at| cells.full.get(at));
+        let full = full.map_or(0, |&full| budget.held(full, now));
+        let taken = budget.take(cost, full, now);
+        let next = taken.as_ref().ok().filter(|_| check == Check::Take);
+        match (known, next) {
+            (Some(at), next) => {
+                cells.put(at, tag, next.map_or(full, |(_, next)| *next));
+                cells.bring_forward(at);
+            }
+            (None, Some((_, next))) => {
+                let at = cells.soonest();
+                cells.put(at, tag, *next);
+            }
+            (None, None) => {}
         }
+        taken.map(|(left, _)| left)
+    }
+
+    /// Where the cell of `key` is, if anywhere: the high half of the hash leads to a set, the low one
+    /// is the tag.
+    fn place(&self, key: u64) -> Option<(&Set, u32)> {
+        let sets = self.sets();
+        let count = u64::try_from(sets.len()).ok()?;
+        let (high, tag) = (key >> 32, key & u64::from(u32::MAX));
+        let at = high.checked_mul(count)? >> 32;
+        let set = sets.get(usize::try_from(at).ok()?)?;
+        Some((set, u32::try_from(tag).ok()?))
+    }
+
+    fn sets(&self) -> &[Set] {
+        self.sets.get().map_or(&[], |sets| sets)
     }
 }
 
@@ -160,103 +168,44 @@ impl fmt::Debug for LimitTable {
     }
 }
 
-// === impl Budget ===
+// === impl Set ===
 
-impl Budget {
-    /// A budget of `burst`, of which one grows back in each `interval`; `None` where that is no time
-    /// at all.
-    pub(super) fn new(burst: NonZeroU32, interval: Duration) -> Option<Self> {
-        let quota = Quota::with_period(interval)?.allow_burst(burst);
-        Some(Self { quota })
-    }
+impl Set {
+    /// As many as fit into a line of memory, with their lock.
+    const CELLS: usize = 4;
 
-    pub(super) const fn limit(self) -> NonZeroU32 {
-        self.quota.burst_size()
-    }
+    /// How many keys there is a set for: keys do not lead to all sets alike.
+    const KEYS: usize = 2;
 
-    /// How long it takes from nothing to all of it.
-    pub(super) const fn window(self) -> Duration {
-        self.quota.burst_size_replenished_in()
-    }
-
-    fn left(self, remaining: u32) -> Left {
-        let used = self.limit().get().saturating_sub(remaining);
-        Left {
-            remaining,
-            reset: self.quota.replenish_interval().saturating_mul(used),
-        }
+    /// Nothing can panic while they are held.
+    fn cells(&self) -> MutexGuard<'_, Cells> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-// === impl View ===
+// === impl Cells ===
 
-impl StateStore for View<'_> {
-    type Key = u64;
-
-    fn measure_and_replace<T, F, E>(&self, key: &u64, f: F) -> Result<T, E>
-    where
-        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
-    {
-        let Some(cells) = &self.table.cells else {
-            return f(None).map(|(left, _)| left);
-        };
-        if self.check == Check::Look && !cells.contains_key(key) {
-            return f(None).map(|(left, _)| left);
-        }
-        let entry = cells.entry(key, None, |_, full| {
-            *full = (*full).min(self.spent.into());
-            EntryAction::Retain(f(Some((*full).into())).map(|(left, next)| {
-                if self.check == Check::Take {
-                    *full = next.into();
-                }
-                left
-            }))
-        });
-        match entry {
-            EntryResult::Retained(outcome) => outcome,
-            EntryResult::Vacant(place) => f(None).map(|(left, next)| {
-                // Fails where the key was taken out meanwhile; it is then as good as never seen.
-                let _ = place.insert(next.into());
-                left
-            }),
-            _ => f(None).map(|(left, _)| left),
-        }
+impl Cells {
+    fn find(&self, tag: u32) -> Option<usize> {
+        self.tags.iter().position(|&known| known == tag)
     }
-}
 
-// === impl Hashed ===
-
-impl BuildHasher for Hashed {
-    type Hasher = Self;
-
-    fn build_hasher(&self) -> Self {
-        *self
+    /// The cell that forgets least.
+    fn soonest(&self) -> usize {
+        let cells = self.full.iter().enumerate().rev();
+        cells.min_by_key(|(_, full)| **full).map_or(0, |(at, _)| at)
     }
-}
 
-impl Hasher for Hashed {
-    fn write(&mut self, bytes: &[u8]) {
-        // Keys come by `write_u64`; whatever else came would still be told apart.
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+    fn put(&mut self, at: usize, tag: u32, full: u64) {
+        if let (Some(cell_tag), Some(cell_full)) = (self.tags.get_mut(at), self.full.get_mut(at)) {
+            (*cell_tag, *cell_full) = (tag, full);
         }
     }
 
-    fn write_u64(&mut self, key: u64) {
-        self.0 = key;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
-// === impl At ===
-
-impl Clock for At<'_> {
-    type Instant = Duration;
-
-    fn now(&self) -> Duration {
-        self.0.get()
+    fn bring_forward(&mut self, at: usize) {
+        if let Some(before) = at.checked_sub(1) {
+            self.tags.swap(at, before);
+            self.full.swap(at, before);
+        }
     }
 }
