@@ -30,6 +30,10 @@ impl Agents {
         Ok(())
     }
 
+    pub(super) const fn is_empty(&self) -> bool {
+        self.engine.is_none()
+    }
+
     /// The rule of the first part that `agent` holds, and the bytes.
     pub(super) fn find<'a>(&self, agent: &'a [u8]) -> Option<(usize, &'a [u8])> {
         let found = self.engine.as_ref()?.find(agent)?;

@@ -57,6 +57,9 @@ impl Matcher {
         if let Some(rule) = self.names.find(name) {
             return Some((rule, Reason::Name));
         }
+        if self.extensions.is_empty() {
+            return None;
+        }
         let rule = self.extensions.find(name::extension(name)?)?;
         Some((rule, Reason::Extension))
     }

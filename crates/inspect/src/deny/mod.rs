@@ -19,14 +19,15 @@
 //!
 //! # Cost
 //!
-//! Per view: a hash look-up per segment for names, extensions and prefixes, and one search per
-//! thousand expressions. Per request: one pass over the agent. No allocation.
+//! Per view: a hash look-up per segment for names, extensions and prefixes, where any begins with the
+//! same byte and is as long; and one search per thousand expressions. Per request: one pass over the agent. No allocation.
 
 mod agent;
 mod compile;
 mod config;
 mod matcher;
 mod name;
+mod shape;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -114,6 +115,9 @@ impl Deny {
     }
 
     fn find_agent(&self, matcher: &Matcher, facts: &Facts<'_>) -> Option<Denial> {
+        if matcher.agents.is_empty() {
+            return None;
+        }
         let mut agents = facts.headers.get_all(USER_AGENT).iter();
         let (rule, bytes) = agents.find_map(|agent| matcher.agents.find(agent.as_bytes()))?;
         let rule = self.rules.get(rule)?;

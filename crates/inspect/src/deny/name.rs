@@ -6,17 +6,25 @@ pub(super) const MAX_LEN: usize = 512;
 /// The readings of a segment as a name: the segment as a whole, and the pieces between the
 /// characters at which some server or file system ends a name.
 pub(super) fn readings(segment: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let name = before_params(segment);
+    let early = may_end_early(segment);
+    let name = if early {
+        before_params(segment)
+    } else {
+        segment
+    };
     let ends = |byte: &u8| matches!(byte, b':' | b'?' | b'#');
-    let pieces = name.split(ends).filter(|piece| piece.len() < name.len());
+    let pieces = early.then(|| name.split(ends)).into_iter().flatten();
+    let pieces = pieces.filter(|piece| piece.len() < name.len());
     std::iter::once(name).chain(pieces).map(trim_end)
 }
 
 /// The name without what is ignored at its end; the whole name if nothing else is in it.
 pub(crate) fn plain(segment: &[u8]) -> &[u8] {
-    let name = before_params(segment);
-    let stream = name.windows(3).position(|window| window == b"::$");
-    let name = stream.and_then(|at| name.get(..at)).unwrap_or(name);
+    let name = if may_end_early(segment) {
+        before_stream(before_params(segment))
+    } else {
+        segment
+    };
     match trim_end(name) {
         [] => segment,
         trimmed => trimmed,
@@ -34,6 +42,19 @@ fn before_params(segment: &[u8]) -> &[u8] {
         .split(|&byte| byte == b';')
         .next()
         .unwrap_or_default()
+}
+
+/// Cuts what NTFS takes for the name of a stream.
+fn before_stream(name: &[u8]) -> &[u8] {
+    let stream = name.windows(3).position(|window| window == b"::$");
+    stream.and_then(|at| name.get(..at)).unwrap_or(name)
+}
+
+/// Whether some server or file system may end a name before its segment does; most hold nothing of
+/// the kind.
+fn may_end_early(segment: &[u8]) -> bool {
+    let mut bytes = segment.iter();
+    bytes.any(|byte| matches!(byte, b';' | b':' | b'?' | b'#'))
 }
 
 /// Cuts what file systems and servers ignore at the end of a name: dots and blanks, the no-break

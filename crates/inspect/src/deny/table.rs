@@ -6,19 +6,21 @@
 
 use hashbrown::HashTable;
 
-use super::name;
+use super::{name, shape::Shapes};
 
 /// Names, each with the first rule that holds it.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     table: HashTable<(Box<[u8]>, usize)>,
-    longest: usize,
+    shapes: Shapes,
 }
 
 /// Paths as [`fold_path`] writes them, each with the first rule that holds it.
 #[derive(Debug, Default)]
 pub(crate) struct Paths {
     table: HashTable<(Box<[u8]>, usize)>,
+    /// Those of their first segments.
+    shapes: Shapes,
     /// How many segments the deepest has.
     deepest: usize,
 }
@@ -41,7 +43,7 @@ impl Names {
 
     pub(super) fn add(&mut self, name: &[u8], rule: usize) {
         if self.find(name).is_none() {
-            self.longest = self.longest.max(name.len());
+            self.shapes.add(name);
             let hash = Hash::EMPTY.with(name).finish();
             let again = |(name, _): &(Box<[u8]>, _)| Hash::EMPTY.with(name).finish();
             self.table.insert_unique(hash, (name.into(), rule), again);
@@ -49,7 +51,7 @@ impl Names {
     }
 
     pub(super) fn find(&self, name: &[u8]) -> Option<usize> {
-        if name.len() > self.longest {
+        if !self.shapes.may_hold(name) {
             return None;
         }
         let hash = Hash::EMPTY.with(name).finish();
@@ -69,6 +71,10 @@ impl Paths {
     pub(crate) fn add(&mut self, path: Box<[u8]>, rule: usize) {
         if self.equal(&path).is_none() {
             self.deepest = self.deepest.max(segments(&path).count());
+            match segments(&path).next() {
+                Some(first) => self.shapes.add(first),
+                None => self.shapes.add_all(),
+            }
             let hash = Hash::EMPTY.with(&path).finish();
             let again = |(path, _): &(Box<[u8]>, _)| Hash::EMPTY.with(path).finish();
             self.table.insert_unique(hash, (path, rule), again);
@@ -78,7 +84,7 @@ impl Paths {
     /// The rule of the path that is `path`, or some segments from its beginning; the fewest, where
     /// several are.
     pub(crate) fn above(&self, path: &[u8]) -> Option<usize> {
-        if self.is_empty() {
+        if !self.may_hold(path) {
             return None;
         }
         let mut hash = Hash::EMPTY;
@@ -95,7 +101,7 @@ impl Paths {
 
     /// The rule of the path that is `path`.
     pub(super) fn equal(&self, path: &[u8]) -> Option<usize> {
-        if self.is_empty() {
+        if !self.may_hold(path) {
             return None;
         }
         let mut hash = Hash::EMPTY;
@@ -106,6 +112,13 @@ impl Paths {
             hash = hash.below(segment);
         }
         self.find(hash, path, usize::MAX)
+    }
+
+    /// Whether `path` may be one of them, or below one.
+    fn may_hold(&self, path: &[u8]) -> bool {
+        let first = segments(path).next();
+        let may_hold = |first| self.shapes.may_hold(name::plain(first));
+        !self.is_empty() && first.is_none_or(may_hold)
     }
 
     fn find(&self, hash: Hash, path: &[u8], depth: usize) -> Option<usize> {
