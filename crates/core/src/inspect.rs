@@ -86,7 +86,7 @@ pub struct Trace {
     signals: u32,
     probe: Option<Box<Cause>>,
     observed: Vec<Denial>,
-    quotas: [Option<Quota>; Self::MAX_QUOTAS],
+    quotas: Vec<Quota>,
     tickets: [Option<Ticket>; Self::MAX_TICKETS],
 }
 
@@ -161,7 +161,7 @@ impl Trace {
             signals: 0,
             probe: None,
             observed: Vec::new(),
-            quotas: [const { None }; Self::MAX_QUOTAS],
+            quotas: Vec::new(),
             tickets: [None; Self::MAX_TICKETS],
         }
     }
@@ -214,14 +214,14 @@ impl Trace {
     /// Shows the client what is left of a limit, in the headers of the answer. One that is beyond
     /// [`Self::MAX_QUOTAS`] is not shown.
     pub fn show_quota(&mut self, quota: Quota) {
-        if let Some(free) = self.quotas.iter_mut().find(|slot| slot.is_none()) {
-            *free = Some(quota);
+        if self.quotas.len() < Self::MAX_QUOTAS {
+            self.quotas.push(quota);
         }
     }
 
     /// What is left of limits.
     pub fn quotas(&self) -> impl Iterator<Item = &Quota> {
-        self.quotas.iter().flatten()
+        self.quotas.iter()
     }
 
     /// Leaves a note; says whether there was room.

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use http::{HeaderMap, HeaderName, header::FORWARDED};
+use http::{HeaderMap, HeaderName, HeaderValue, header::FORWARDED};
 
 use super::node;
 
@@ -73,24 +73,24 @@ impl ForwardedBy {
     }
 
     /// The hops that the header names, the nearest first; `None` for what cannot be read.
-    pub(super) fn hops(self, headers: &HeaderMap) -> impl Iterator<Item = Option<IpAddr>> {
+    pub(super) fn hops<'h>(
+        self,
+        headers: &'h HeaderMap,
+    ) -> impl Iterator<Item = Option<IpAddr>> + use<'h> {
         let read = match self {
             Self::XForwardedFor => Some(node::parse as fn(&[u8]) -> _),
             Self::Forwarded => Some(node::parse_forwarded as fn(&[u8]) -> _),
             _ => None,
         };
-        let list = read.into_iter().flat_map(move |read| {
-            let lines = headers.get_all(self.header()).iter().rev();
-            lines
-                .flat_map(|line| node::rsplit_elements(line.as_bytes()))
-                .map(read)
-        });
+        let all = headers.get_all(self.header());
+        let elements = |line: &'h HeaderValue| node::rsplit_elements(line.as_bytes());
+        let list = read.map(|read| all.iter().rev().flat_map(elements).map(read));
         // Where a header of one address stands twice, somebody else than the proxy wrote to it.
-        let mut lines = headers.get_all(self.header()).iter();
+        let mut lines = all.iter();
         let one = lines.next().filter(|_| read.is_none());
         let alone = lines.next().is_none();
         let one = one.map(move |line| self.one(line.as_bytes()).filter(|_| alone));
-        list.chain(one)
+        list.into_iter().flatten().chain(one)
     }
 
     /// The address in a header that holds no list; a list in it cannot be read.

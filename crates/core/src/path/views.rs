@@ -77,9 +77,13 @@ impl<'r> PathViews<'r> {
     pub fn could_be_a_link(&self) -> bool {
         let dots = |segment: &[u8]| {
             let spelt: [&[u8]; 6] = [b".", b"..", b"%2e", b".%2e", b"%2e.", b"%2e%2e"];
-            spelt.iter().any(|dots| segment.eq_ignore_ascii_case(dots))
+            matches!(segment.first(), Some(b'.' | b'%'))
+                && spelt.iter().any(|dots| segment.eq_ignore_ascii_case(dots))
         };
-        let turned = |byte: &u8| !(b'!'..=b'~').contains(byte) || b"\"\\<>^`{}".contains(byte);
+        let turned = |&byte: &u8| {
+            !matches!(byte, b'!'..=b'~')
+                || matches!(byte, b'"' | b'\\' | b'<' | b'>' | b'^' | b'`' | b'{' | b'}')
+        };
         self.raw.first() == Some(&b'/')
             && !self.raw.iter().any(turned)
             && !self.raw.split(|&byte| byte == b'/').any(dots)

@@ -20,6 +20,9 @@ const LEFT: HeaderName = HeaderName::from_static("ratelimit");
 ///
 /// None where no limit is shown.
 pub(super) fn show(trace: &Trace, headers: &mut HeaderMap) {
+    if trace.quotas().next().is_none() {
+        return;
+    }
     let (mut policy, mut left) = (String::new(), String::new());
     let mut between = "";
     for quota in trace.quotas() {
