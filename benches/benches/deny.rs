@@ -9,8 +9,8 @@
 
 use std::time::Duration;
 
-use gabion::{ClientRules, Deny, DenyRule, Facts, Inspect, Mode, Trace, Verdict};
-use gabion_benches::{Numbers, Race, asked::Path, is_test};
+use gabion::{ClientRules, Deny, Facts, Inspect, Mode, Trace, Verdict};
+use gabion_benches::{Numbers, Race, asked::Path, is_test, rules};
 use gabion_testkit::HeadOf;
 
 /// How often all paths are judged by all rules.
@@ -47,16 +47,6 @@ fn denied(deny: &Deny, facts: &[Facts<'_>]) -> usize {
 }
 
 fn rules(count: usize) -> Deny {
-    let php = DenyRule::new("php").extensions(["php"]);
-    let more = (1..count).map(|number| {
-        let rule = DenyRule::new(format!("rule-{number}"));
-        match number % 4 {
-            0 => rule.exact([format!("/probe/{number}/setup.cgi")]),
-            1 => rule.prefix([format!("/old-{number}/admin")]),
-            2 => rule.names([format!(".secret-{number}")]),
-            _ => rule.extensions([format!("bak{number}")]),
-        }
-    });
-    let rules: Vec<_> = std::iter::once(php).chain(more).collect();
+    let rules = rules::deny(count);
     Deny::compile(&rules, Mode::Enforce, Duration::from_mins(10)).unwrap()
 }

@@ -6,6 +6,7 @@ mod curve;
 mod numbers;
 mod race;
 pub mod reference;
+pub mod rules;
 pub mod socket;
 pub mod space;
 mod written;
