@@ -11,11 +11,11 @@ use crate::stage::{forwarded, stranger};
 const DEPTH: usize = 32;
 const CONNECTIONS: usize = 16;
 
-/// What each asks for, so that it is remembered as one that was served, that was refused and that is
-/// suspected, and how that is answered.
+/// What is asked for, each by a client of its own, and how it is answered: some are remembered as
+/// served, some as refused, some as suspected. Nobody comes twice: who does is kept elsewhere.
 const ASKED: [(&str, u16); 3] = [("/bytes/0", 200), ("/index.php", 403), ("/trap/a", 403)];
 
-/// Lets so many clients come.
+/// Lets so many clients come of each kind.
 pub(crate) async fn fill(addr: SocketAddr, clients: usize) {
     let mut lanes = JoinSet::new();
     for _ in 0..CONNECTIONS {
@@ -24,8 +24,8 @@ pub(crate) async fn fill(addr: SocketAddr, clients: usize) {
             for _ in 0..clients.div_ceil(CONNECTIONS * DEPTH) {
                 let mut requests = String::new();
                 for _ in 0..DEPTH {
-                    let who = forwarded(stranger());
                     for (target, _) in ASKED {
+                        let who = forwarded(stranger());
                         let _ = write!(requests, "GET {target} HTTP/1.1\r\nHost: a\r\n{who}\r\n");
                     }
                 }
