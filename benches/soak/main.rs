@@ -121,6 +121,7 @@ async fn soaked(binary: &Path, lasts: Duration) -> Report {
     let taken = sampler.stop();
     let table = kept.with_extension("tsv");
     samples::write(&taken, &table).expect("a file");
+    samples::draw(&taken, &kept.with_extension("svg")).expect("a file");
     let ended_well = guard.stop();
     Report {
         lasted,

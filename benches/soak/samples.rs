@@ -12,6 +12,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use gabion_benches::Chart;
+
 /// Takes samples until it is stopped.
 pub(crate) struct Sampler {
     taken: Arc<Mutex<Vec<Sample>>>,
@@ -43,6 +45,9 @@ pub(crate) struct Growth {
 }
 
 const EVERY: Duration = Duration::from_secs(1);
+
+/// How many samples a third holds at least: those of a soak of four minutes.
+const ENOUGH: usize = 40;
 
 // === impl Sampler ===
 
@@ -145,14 +150,25 @@ pub(crate) fn write(samples: &[Sample], to: &Path) -> io::Result<()> {
     table.flush()
 }
 
+/// Draws what memory was held when. The axis of time is logarithmic: what is level at its end was so
+/// for most of it.
+pub(crate) fn draw(samples: &[Sample], to: &Path) -> io::Result<()> {
+    #[expect(clippy::cast_precision_loss, reason = "memory is far below 2^52")]
+    let point = |sample: &Sample| (sample.at.as_secs_f64(), sample.memory as f64 / 1024.0);
+    let points = samples.iter().skip(1).map(point);
+    let chart = Chart::new("What guard holds in a soak", "seconds", "MiB").add("memory", points);
+    fs::write(to, chart.to_string())
+}
+
 // === impl Growth ===
 
 impl Growth {
-    /// From the first third of the second half to the last; none where there is too little to tell.
+    /// From the first third of the second half to the last; none where there is too little to tell: what
+    /// each policy and connection needs once is there after two minutes.
     pub(crate) fn of(samples: &[Sample]) -> Option<Self> {
         let half = &samples[samples.len() / 2..];
         let third = half.len() / 3;
-        (third >= 10).then(|| Self {
+        (third >= ENOUGH).then(|| Self {
             from: median(&half[..third]),
             to: median(&half[half.len() - third..]),
         })
