@@ -2,10 +2,11 @@
 
 use std::{fmt, fs, path::PathBuf, process::Command};
 
-use gabion_benches::reference::CLIENT;
+use gabion_benches::{
+    process::{OTHER_CORE, Running, pinned},
+    reference::CLIENT,
+};
 use gabion_testkit::program;
-
-use crate::process::{Running, pinned};
 
 /// wrk, and for how long it asks.
 pub(crate) struct Load {
@@ -37,9 +38,6 @@ pub(crate) struct Run {
 
 /// Connections, as many as a small site has at a time.
 const CONNECTIONS: &str = "64";
-
-/// The core that wrk shares with the server behind.
-const CORE: u8 = 1;
 
 const SCRIPT: &str = r#"
 wrk.headers["User-Agent"] = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
@@ -88,7 +86,7 @@ impl Load {
         wrk.arg(format!("http://{}{}", running.addr, asked.path()));
         wrk.args(["--", asked.name()]);
         let before = running.cpu();
-        let output = pinned(CORE, &wrk).output().expect("wrk runs");
+        let output = pinned(OTHER_CORE, &wrk).output().expect("wrk runs");
         let spent = running.cpu() - before;
         let said = String::from_utf8_lossy(&output.stdout);
         let requests = figure(&said, " requests in ").expect("wrk says how many");

@@ -17,7 +17,6 @@
 )]
 
 mod load;
-mod process;
 mod stand;
 
 use std::{env, process::ExitCode};

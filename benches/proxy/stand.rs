@@ -1,11 +1,13 @@
 //! The proxies, and what stands behind them.
 
-use std::{env, fmt, fs, path::PathBuf, process::Command};
+use std::{fmt, path::PathBuf, process::Command};
 
-use gabion_benches::reference;
+use gabion_benches::{
+    Folder,
+    process::{CORE, OTHER_CORE, Running, free_port, guard},
+    reference,
+};
 use gabion_testkit::program;
-
-use crate::process::{Running, free_port};
 
 /// A proxy, with the rules of the reference policy or without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,16 +22,10 @@ pub(crate) enum Stand {
 
 /// The server behind, and the files of the proxies before it.
 pub(crate) struct House {
-    folder: PathBuf,
     behind: Running,
+    folder: Folder,
     nginx: PathBuf,
 }
-
-/// The core that a proxy has for itself.
-const CORE: u8 = 0;
-
-/// The core of the server behind.
-const OTHER_CORE: u8 = 1;
 
 const NGINX: &str = "
 daemon off; pid FOLDER/NAME.pid; error_log stderr crit; worker_processes 1;
@@ -137,21 +133,18 @@ impl House {
     /// None, aloud, where there is no nginx to stand behind.
     pub(crate) fn build() -> Option<Self> {
         let nginx = program("nginx")?;
-        let folder = env::temp_dir().join(format!("gabion-proxy-{}", std::process::id()));
-        fs::create_dir_all(&folder).expect("a folder");
+        let folder = Folder::new("proxy");
         let addr = free_port();
-        let conf = folder.join("behind.conf");
         let text = NGINX.replace("WITHIN", NGINX_BEHIND).replace("BEFORE", "");
         let text = text.replace("ADDR", &addr.to_string());
         let text = text.replace("NAME", "behind");
-        let text = text.replace("FOLDER", &folder.display().to_string());
-        fs::write(&conf, text).expect("a file");
+        let text = text.replace("FOLDER", &folder.path().display().to_string());
         let mut command = Command::new(&nginx);
-        command.arg("-c").arg(&conf);
+        command.arg("-c").arg(folder.write("behind.conf", &text));
         let behind = Running::start(&command, OTHER_CORE, addr);
         let house = Self {
-            folder,
             behind,
+            folder,
             nginx,
         };
         house.write_rules();
@@ -161,9 +154,7 @@ impl House {
     /// The rules of the reference policy, for each proxy in its own words.
     fn write_rules(&self) {
         let list = reference::list();
-        let write = |name: &str, text: &str| {
-            fs::write(self.folder.join(name), text).expect("a file");
-        };
+        let write = |name: &str, text: &str| self.folder.write(name, text);
         let lines = |line: fn(&str) -> String| list.lines().map(line).collect::<String>();
         write("networks.netset", &list);
         write("networks.acl", &list);
@@ -196,7 +187,7 @@ impl House {
                 } else {
                     "bare.toml"
                 };
-                let policy = self.folder.join(policy).display().to_string();
+                let policy = self.folder.path().join(policy).display().to_string();
                 let upstream = format!("http://{}", self.behind.addr);
                 let args = ["--listen", &addr.to_string(), "--upstream", &upstream].map(Into::into);
                 let more = ["--policy", &policy, "--workers", "1"].map(Into::into);
@@ -221,32 +212,13 @@ impl House {
         command.args(args);
         if !text.is_empty() {
             let name = format!("{stand:?}");
-            let conf = self.folder.join(&name);
             let text = text.replace("ADDR", &addr.to_string());
             let text = text.replace("BEHIND", &self.behind.addr.to_string());
             let text = text.replace("NAME", &name);
-            let text = text.replace("FOLDER", &self.folder.display().to_string());
-            fs::write(&conf, text).expect("a file");
-            command.arg(conf);
+            let text = text.replace("FOLDER", &self.folder.path().display().to_string());
+            command.arg(self.folder.write(&name, &text));
         }
         Some(Running::start(&command, CORE, addr))
-    }
-}
-
-/// The binary that a release build leaves beside this one.
-fn guard() -> Option<PathBuf> {
-    let here = env::current_exe().expect("this program");
-    let mut beside = here.ancestors().map(|folder| folder.join("guard"));
-    let found = beside.find(|file| file.is_file());
-    if found.is_none() {
-        eprintln!("SKIPPED: no guard; `cargo build --release -p guard` makes one");
-    }
-    found
-}
-
-impl Drop for House {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 

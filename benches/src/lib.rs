@@ -1,9 +1,11 @@
-//! gabion measured beside the bare service and its peers: see `README.md`, `benches/`, `sockets/` and
-//! `proxy/`.
+//! gabion measured beside the bare service and its peers: see `README.md`, `benches/`, `sockets/`,
+//! `messages/`, `ban/` and `proxy/`.
 
 pub mod asked;
 mod curve;
+mod folder;
 mod numbers;
+pub mod process;
 mod race;
 pub mod reference;
 pub mod rules;
@@ -12,6 +14,7 @@ pub mod space;
 mod written;
 
 pub use curve::Chart;
+pub use folder::Folder;
 pub use numbers::Numbers;
 pub use race::{Finish, Race};
 pub use written::Written;

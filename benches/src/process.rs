@@ -1,36 +1,91 @@
-//! A process that is measured.
+//! A process that is measured, and where it runs.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a bench asks its machine, and may stop"
+)]
 
 use std::{
-    fs,
+    env, fs,
     net::{SocketAddr, TcpListener, TcpStream},
-    process::{Child, Command, Stdio},
+    path::PathBuf,
+    process::{self, Child, Command, Stdio},
     thread,
     time::Duration,
 };
 
-/// A process on a core of its own, which ends with this.
-pub(crate) struct Running {
-    pub(crate) addr: SocketAddr,
+/// The core that a proxy has for itself.
+pub const CORE: u8 = 0;
+
+/// The core that the load shares with the server behind.
+pub const OTHER_CORE: u8 = 1;
+
+/// A process on a core, which ends with this.
+#[derive(Debug)]
+#[expect(clippy::partial_pub_fields, reason = "the address is plain")]
+pub struct Running {
+    /// Where it listens.
+    pub addr: SocketAddr,
     child: Child,
 }
 
 /// An address that nobody else has.
-pub(crate) fn free_port() -> SocketAddr {
+///
+/// # Panics
+///
+/// Where the system has none.
+pub fn free_port() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("an address")
 }
 
 /// `command` on this core.
-pub(crate) fn pinned(core: u8, command: &Command) -> Command {
+pub fn pinned(core: u8, command: &Command) -> Command {
     let mut pinned = Command::new("taskset");
     pinned.args(["-c", &core.to_string()]);
     pinned.arg(command.get_program()).args(command.get_args());
     pinned
 }
 
+/// Keeps this process, and what it starts from now on, on this core.
+///
+/// # Panics
+///
+/// Where the machine has no such core.
+pub fn stay_on(core: u8) {
+    let (core, own) = (core.to_string(), process::id().to_string());
+    let mut taskset = Command::new("taskset");
+    taskset.args(["-cp", &core, &own]).stdout(Stdio::null());
+    let status = taskset.status().expect("taskset is of util-linux");
+    assert!(status.success(), "no core {core}");
+}
+
+/// The binary that a release build leaves beside this one; none, aloud, where there is none.
+///
+/// # Panics
+///
+/// Where the system does not know which program this is.
+pub fn guard() -> Option<PathBuf> {
+    let here = env::current_exe().expect("this program");
+    let mut beside = here.ancestors().map(|folder| folder.join("guard"));
+    let found = beside.find(|file| file.is_file());
+    if found.is_none() {
+        eprintln!("SKIPPED: no guard; `cargo build --release -p guard` makes one");
+    }
+    found
+}
+
+// === impl Running ===
+
 impl Running {
     /// Starts `command`, which listens on `addr`.
-    pub(crate) fn start(command: &Command, core: u8, addr: SocketAddr) -> Self {
+    ///
+    /// # Panics
+    ///
+    /// Where it does not.
+    pub fn start(command: &Command, core: u8, addr: SocketAddr) -> Self {
         let mut command = pinned(core, command);
         command.stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().expect("taskset is of util-linux");
@@ -50,12 +105,12 @@ impl Running {
     }
 
     /// The time on a processor of all its threads and children, in nanoseconds.
-    pub(crate) fn cpu(&self) -> u64 {
+    pub fn cpu(&self) -> u64 {
         self.family().into_iter().flat_map(threads).sum()
     }
 
     /// Its resident bytes, and those of its children.
-    pub(crate) fn resident(&self) -> u64 {
+    pub fn resident(&self) -> u64 {
         let of_one = |pid: u32| {
             let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
             let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;

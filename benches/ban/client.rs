@@ -1,0 +1,76 @@
+//! Who asks.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
+    ops::Range,
+    thread,
+    time::SystemTime,
+};
+
+use crate::{BETWEEN, PATIENCE};
+
+/// A client with an address of its own, on one connection.
+pub(crate) struct Client {
+    pub(crate) addr: Ipv4Addr,
+    stream: BufReader<TcpStream>,
+}
+
+// === impl Client ===
+
+impl Client {
+    pub(crate) fn new(proxy: SocketAddr, addr: Ipv4Addr) -> Self {
+        let stream = TcpStream::connect(proxy).expect("a connection");
+        stream.set_nodelay(true).expect("a socket");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        let stream = BufReader::new(stream);
+        Self { addr, stream }
+    }
+
+    /// Asks for these pages, which there are not; when the last was answered.
+    pub(crate) fn miss(&mut self, pages: Range<usize>) -> SystemTime {
+        let mut answered = SystemTime::now();
+        for nth in pages {
+            let status = self.ask(&format!("/phpmyadmin/{nth}"));
+            answered = SystemTime::now();
+            assert_eq!(status, 404);
+            thread::sleep(BETWEEN);
+        }
+        answered
+    }
+
+    /// The status of the answer.
+    pub(crate) fn ask(&mut self, path: &str) -> u16 {
+        let asked = write!(
+            self.stream.get_mut(),
+            "GET {path} HTTP/1.1\r\nHost: app.example\r\nX-Forwarded-For: {}\r\n\
+             User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\n\
+             Accept: text/html,*/*;q=0.8\r\nAccept-Language: en-US,en;q=0.5\r\n\r\n",
+            self.addr
+        );
+        asked.expect("it is asked");
+        let first = self.line();
+        let status = first.split(' ').nth(1).expect("a status");
+        let status = status.parse().expect("a number");
+        let mut len = 0;
+        loop {
+            let line = self.line().to_ascii_lowercase();
+            if let Some(value) = line.strip_prefix("content-length:") {
+                len = value.trim().parse().expect("a length");
+            }
+            if line.trim().is_empty() {
+                break;
+            }
+        }
+        let mut body = vec![0; len];
+        self.stream.read_exact(&mut body).expect("a body");
+        status
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        let read = self.stream.read_line(&mut line).expect("an answer");
+        assert!(read > 0, "the connection has ended");
+        line
+    }
+}

@@ -1,0 +1,151 @@
+//! What stands between a client and the echo.
+
+use std::{env, fmt, process::Command};
+
+use gabion_benches::{
+    Folder,
+    process::{CORE, OTHER_CORE, Running, free_port, guard},
+    reference,
+};
+use gabion_testkit::program;
+
+use crate::echo;
+
+/// A proxy, or nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stand {
+    Direct,
+    Guard,
+    /// With rules about what is said.
+    GuardJudges,
+    HaProxy,
+    Nginx,
+}
+
+/// The echo, and the files of the proxies before it.
+pub(crate) struct House {
+    pub(crate) echo: Running,
+    folder: Folder,
+}
+
+/// What clients may not say, as sites have it: literals, an expression, a depth, a size.
+const MESSAGES: &str = r#"
+[upgrade]
+max_message = "64KiB"
+
+[[message]]
+id = "injection"
+contains = ["${jndi:", "${${"]
+
+[[message]]
+id = "markup"
+paths = ["/chat"]
+matches = ['(?i)<script[\s>]', '(?i)javascript:']
+
+[[message]]
+id = "nested"
+json_depth = 32
+"#;
+
+const NGINX: &str = "
+daemon off; pid FOLDER/nginx.pid; error_log stderr crit; worker_processes 1;
+worker_rlimit_nofile 20000;
+events { worker_connections 4096; }
+http {
+  access_log off;
+  client_body_temp_path FOLDER/body; proxy_temp_path FOLDER/temp; fastcgi_temp_path FOLDER/temp;
+  uwsgi_temp_path FOLDER/temp; scgi_temp_path FOLDER/temp;
+  server {
+    listen ADDR;
+    location / {
+      proxy_pass http://BEHIND;
+      proxy_http_version 1.1;
+      proxy_set_header Upgrade $http_upgrade;
+      proxy_set_header Connection upgrade;
+      proxy_read_timeout 1h;
+    }
+  }
+}
+";
+
+const HAPROXY: &str = "
+global
+  maxconn 4096
+  nbthread 1
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 1h
+  timeout server 1h
+  timeout tunnel 1h
+frontend front
+  bind ADDR
+  default_backend back
+backend back
+  server one BEHIND
+";
+
+impl Stand {
+    pub(crate) const PROXIES: [Self; 4] =
+        [Self::HaProxy, Self::Nginx, Self::Guard, Self::GuardJudges];
+}
+
+impl House {
+    pub(crate) fn build() -> Self {
+        let folder = Folder::new("messages");
+        let policy = reference::policy("networks.netset");
+        folder.write("networks.netset", &reference::list());
+        folder.write("policy.toml", &policy);
+        folder.write("judges.toml", &format!("{policy}{MESSAGES}"));
+        let addr = free_port();
+        let mut command = Command::new(env::current_exe().expect("this program"));
+        command.args([echo::ROLE, &addr.to_string()]);
+        Self {
+            echo: Running::start(&command, OTHER_CORE, addr),
+            folder,
+        }
+    }
+
+    /// Starts a proxy; none, aloud, where it is not here.
+    pub(crate) fn start(&self, stand: Stand) -> Option<Running> {
+        let addr = free_port();
+        let command = match stand {
+            Stand::Direct => return None,
+            Stand::Guard => self.guard("policy.toml", &addr.to_string())?,
+            Stand::GuardJudges => self.guard("judges.toml", &addr.to_string())?,
+            Stand::HaProxy => self.peer("haproxy", "-f", HAPROXY, &addr.to_string())?,
+            Stand::Nginx => self.peer("nginx", "-c", NGINX, &addr.to_string())?,
+        };
+        Some(Running::start(&command, CORE, addr))
+    }
+
+    fn guard(&self, policy: &str, addr: &str) -> Option<Command> {
+        let mut command = Command::new(guard()?);
+        command.args(["--workers", "1", "--listen", addr]);
+        command.args(["--upstream", &format!("http://{}", self.echo.addr)]);
+        command.arg("--policy").arg(self.folder.path().join(policy));
+        Some(command)
+    }
+
+    fn peer(&self, name: &str, option: &str, text: &str, addr: &str) -> Option<Command> {
+        let mut command = Command::new(program(name)?);
+        let text = text
+            .replace("ADDR", addr)
+            .replace("BEHIND", &self.echo.addr.to_string())
+            .replace("FOLDER", &self.folder.path().display().to_string());
+        command.arg(option).arg(self.folder.write(name, &text));
+        Some(command)
+    }
+}
+
+impl fmt::Display for Stand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Direct => "the echo itself",
+            Self::Guard => "guard",
+            Self::GuardJudges => "guard with message rules",
+            Self::HaProxy => "HAProxy",
+            Self::Nginx => "nginx",
+        })
+    }
+}
