@@ -81,13 +81,7 @@ async fn handshake(addr: SocketAddr) -> TcpStream {
 
 /// How many echoes came until `end`.
 async fn talk(mut socket: TcpStream, end: Instant) -> (TcpStream, u64) {
-    let len = u8::try_from(SAID.len()).expect("a short message");
-    let mut frame = vec![0x81, 0x80 | len];
-    frame.extend(KEY);
-    let masked = SAID.iter().zip(KEY.iter().cycle());
-    frame.extend(masked.map(|(byte, key)| byte ^ key));
-    let mut expected = vec![0x81, len];
-    expected.extend(SAID);
+    let (frame, expected) = frames(SAID);
     let mut echo = vec![0; expected.len()];
     let mut count = 0;
     while Instant::now() < end {
@@ -97,6 +91,31 @@ async fn talk(mut socket: TcpStream, end: Instant) -> (TcpStream, u64) {
         count += 1;
     }
     (socket, count)
+}
+
+/// What is sent for what is said, and its echo: one short frame each (RFC 6455, 5.2).
+fn frames(said: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    let len = u8::try_from(said.len()).expect("a short message");
+    let mut frame = vec![0x81, 0x80 | len];
+    frame.extend(KEY);
+    let masked = said.iter().zip(KEY.iter().cycle());
+    frame.extend(masked.map(|(byte, key)| byte ^ key));
+    let echo = [&[0x81, len], said].concat();
+    (frame, echo)
+}
+
+/// Whether this comes back through `running`.
+pub(crate) fn is_echoed(running: &Running, said: &[u8]) -> bool {
+    let runtime = Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(async {
+        let mut socket = handshake(running.addr).await;
+        let (frame, expected) = frames(said);
+        socket.write_all(&frame).await.expect("a message goes out");
+        let mut echo = vec![0; expected.len()];
+        let read = timeout(PATIENCE, socket.read(&mut echo)).await;
+        let read = read.expect("an answer in time").unwrap_or_default();
+        echo[..read] == expected
+    })
 }
 
 /// How many times what the other took in the same round: the median of all rounds.

