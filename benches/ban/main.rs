@@ -81,7 +81,7 @@ fn main() -> ExitCode {
 /// Probes until fail2ban has banned the scanner, who begins at any moment of its second.
 fn by_fail2ban(fail2ban: &Fail2ban, house: &House) -> Banned {
     let client = fail2ban.next_client();
-    let moment = u64::from(client.octets()[3]) * 0x9e37_79b9_7f4a_7c15;
+    let moment = u64::from(client.octets()[3]).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let millis = Numbers::of(moment | 1).below(1_000);
     thread::sleep(Duration::from_millis(millis as u64));
     let mut visitor = Client::new(house.nginx.addr, fail2ban.next_client());
