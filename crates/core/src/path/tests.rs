@@ -204,3 +204,48 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn links_are_what_browsers_send_as_it_stands() {
+    for path in [
+        "/",
+        "/a/b.html",
+        "/.env",
+        "/...",
+        "/a/%2e%70",
+        "/caf%C3%A9",
+        "/a;b=c|d'[]",
+    ] {
+        assert!(PathViews::of(path.as_bytes()).could_be_a_link(), "{path}");
+    }
+    for path in [
+        "",
+        "*",
+        "a/b",
+        "/.",
+        "/..",
+        "/a/../b",
+        "/a/./b",
+        "/a/%2e",
+        "/a/%2E%2e/b",
+        "/a/.%2E",
+        "/a/%2e.",
+        "/a b",
+        "/a\\b",
+        "/a\"b",
+        "/a<b",
+        "/a>b",
+        "/a^b",
+        "/a`b",
+        "/a{b",
+        "/a}b",
+        "/caf\u{e9}",
+        "/a\tb",
+        "/a\u{7f}b",
+    ] {
+        assert!(
+            !PathViews::of(path.as_bytes()).could_be_a_link(),
+            "{path:?}"
+        );
+    }
+}

@@ -77,16 +77,20 @@ impl<'r> PathViews<'r> {
     pub fn could_be_a_link(&self) -> bool {
         let dots = |segment: &[u8]| {
             let spelt: [&[u8]; 6] = [b".", b"..", b"%2e", b".%2e", b"%2e.", b"%2e%2e"];
-            matches!(segment.first(), Some(b'.' | b'%'))
-                && spelt.iter().any(|dots| segment.eq_ignore_ascii_case(dots))
+            spelt.iter().any(|dots| segment.eq_ignore_ascii_case(dots))
         };
-        let turned = |&byte: &u8| {
-            !matches!(byte, b'!'..=b'~')
-                || matches!(byte, b'"' | b'\\' | b'<' | b'>' | b'^' | b'`' | b'{' | b'}')
-        };
+        // Few paths have a segment that begins like one of dots, or a byte that browsers turn: one look
+        // at each byte finds that.
+        let (mut before, mut may_be_dots, mut is_turned) = (0, false, false);
+        for &byte in self.raw {
+            may_be_dots |= before == b'/' && matches!(byte, b'.' | b'%');
+            is_turned |= !matches!(byte, b'!'..=b'~')
+                || matches!(byte, b'"' | b'\\' | b'<' | b'>' | b'^' | b'`' | b'{' | b'}');
+            before = byte;
+        }
         self.raw.first() == Some(&b'/')
-            && !self.raw.iter().any(turned)
-            && !self.raw.split(|&byte| byte == b'/').any(dots)
+            && !is_turned
+            && !(may_be_dots && self.raw.split(|&byte| byte == b'/').any(dots))
     }
 
     /// Why the path has no single reading. Such a path still has views, so that a rule can say

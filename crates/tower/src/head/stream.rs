@@ -24,7 +24,10 @@ const ANY_PATH: &str = "/";
 
 /// Whether the request asks for server-sent events.
 pub(super) fn asks(headers: &HeaderMap) -> bool {
-    tokens(headers, &ACCEPT).any(|range| is(range, EVENTS))
+    // Most accept nothing with a dash in its name, which is found sooner than each item is read.
+    let mut lines = headers.get_all(ACCEPT).iter();
+    lines.any(|line| line.as_bytes().contains(&b'-'))
+        && tokens(headers, &ACCEPT).any(|range| is(range, EVENTS))
 }
 
 /// Whether the answer is a stream.
