@@ -43,6 +43,7 @@
 
 mod forbidden;
 mod forward;
+mod pieces;
 mod serve;
 mod told;
 mod tunnel;

@@ -10,6 +10,8 @@ use std::{
 
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 
+use crate::pieces::{Room, as_one};
+
 /// A stream to the upstream, of which the first bytes that come are looked at.
 ///
 /// A server that speaks HTTP/2 only sends its SETTINGS as soon as it is connected to (RFC 9113, 3.4),
@@ -93,7 +95,10 @@ impl<S: Write + Unpin> Write for Outbound<S> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+        match as_one(slices, &mut [0; size_of::<Room>()]) {
+            Some(whole) => Pin::new(&mut self.stream).poll_write(cx, whole),
+            None => Pin::new(&mut self.stream).poll_write_vectored(cx, slices),
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{Follower, Notes};
+use crate::pieces::{Room, as_one};
 
 /// A socket, and the follower of what is read from it.
 #[derive(Debug)]
@@ -79,6 +80,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Followed<S> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write_vectored(cx, slices)
+        match as_one(slices, &mut [0; size_of::<Room>()]) {
+            Some(whole) => Pin::new(&mut self.socket).poll_write(cx, whole),
+            None => Pin::new(&mut self.socket).poll_write_vectored(cx, slices),
+        }
     }
 }
