@@ -1,6 +1,6 @@
 //! The proxies, and what stands behind them.
 
-use std::{fmt, path::PathBuf, process::Command};
+use std::{env, fmt, path::PathBuf, process::Command};
 
 use gabion_benches::{
     Folder,
@@ -8,6 +8,8 @@ use gabion_benches::{
     reference,
 };
 use gabion_testkit::program;
+
+use crate::floor;
 
 /// A proxy, with the rules of the reference policy or without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +20,8 @@ pub(crate) enum Stand {
     NginxBare,
     HaProxy,
     HaProxyBare,
+    /// hyper, which passes on and does nothing else.
+    Floor,
 }
 
 /// The server behind, and the files of the proxies before it.
@@ -114,13 +118,14 @@ backend in_all
 ";
 
 impl Stand {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::HaProxy,
         Self::HaProxyBare,
         Self::Nginx,
         Self::NginxBare,
         Self::Guard,
         Self::GuardBare,
+        Self::Floor,
     ];
 
     /// Whether it has the rules of the reference policy.
@@ -193,6 +198,15 @@ impl House {
                 let more = ["--policy", &policy, "--workers", "1"].map(Into::into);
                 (guard()?, [args, more].concat(), String::new())
             }
+            Stand::Floor => {
+                let args = [
+                    floor::FLAG,
+                    &addr.to_string(),
+                    &self.behind.addr.to_string(),
+                ];
+                let this = env::current_exe().expect("this program");
+                (this, args.map(Into::into).to_vec(), String::new())
+            }
             Stand::Nginx | Stand::NginxBare => {
                 let before = format!("{NGINX_POOL}{}", rules(NGINX_RULES));
                 let within = format!("{}{NGINX_PASS}", rules(NGINX_REFUSE));
@@ -227,6 +241,7 @@ impl fmt::Display for Stand {
         f.pad(match self {
             Self::Guard => "guard",
             Self::GuardBare => "guard without rules",
+            Self::Floor => "hyper alone",
             Self::HaProxy => "HAProxy",
             Self::HaProxyBare => "HAProxy without rules",
             Self::Nginx => "nginx",
