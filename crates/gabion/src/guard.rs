@@ -152,6 +152,7 @@ impl Guard {
         let now = self.clock.now();
         self.bans().sweep(now);
         self.sessions().keep_house();
+        self.live.keep_house();
         self.sink.flush(now.wall());
         if self.truce.left(now).is_zero() && self.in_truce.swap(false, Ordering::Relaxed) {
             self.tell_of_truce(Duration::ZERO);

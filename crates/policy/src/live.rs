@@ -59,6 +59,8 @@ struct Desk {
     tried: u64,
     /// The content of the files that came into force last.
     taken: u64,
+    /// Policies that some request may still be judged by.
+    retired: Vec<Arc<Snapshot>>,
 }
 
 // === impl Live ===
@@ -98,6 +100,7 @@ impl Live {
             lists,
             tried: digest,
             taken: digest,
+            retired: Vec::new(),
         };
         Ok(Self(Arc::new(Inner {
             current: ArcSwap::from_pointee(compiled.snapshot),
@@ -136,6 +139,14 @@ impl Live {
     /// Tells `heeder` of each policy that comes into force from now on, as long as it lives.
     pub fn tell(&self, heeder: Weak<dyn Heed>) {
         self.0.heeders.add(heeder);
+    }
+
+    /// Frees policies that nobody is judged by any more, where nobody replaces one just now. To be
+    /// called now and then: the next replacement does it else.
+    pub fn keep_house(&self) {
+        if let Ok(mut desk) = self.0.desk.try_lock() {
+            desk.let_go();
+        }
     }
 
     /// The document in force.
@@ -228,7 +239,8 @@ impl Inner {
         desk.document = Arc::new(compiled.document);
         desk.warnings = compiled.warnings;
         desk.holdings = compiled.holdings;
-        self.current.store(Arc::new(snapshot));
+        desk.retired.push(self.current.swap(Arc::new(snapshot)));
+        desk.let_go();
         Ok(replaced)
     }
 
@@ -248,6 +260,16 @@ impl Inner {
         if outcome.is_ok() {
             self.heeders.tell(|heeder| heeder.replaced());
         }
+    }
+}
+
+// === impl Desk ===
+
+impl Desk {
+    /// A large policy takes milliseconds to free. A request that was the last to be judged by it is
+    /// spared them.
+    fn let_go(&mut self) {
+        self.retired.retain(|old| Arc::strong_count(old) > 1);
     }
 }
 

@@ -199,3 +199,20 @@ fn own_rules_are_put_back() {
     live.replace("version = 1").unwrap();
     assert!(denies(&live.current(), "/"));
 }
+
+/// It takes milliseconds: whoever judged by it last is spared them.
+#[test]
+fn policy_is_freed_by_who_replaces_it_not_by_who_judged_last() {
+    let (live, _) = open(A);
+    let judging = live.current();
+    let old = Arc::downgrade(&judging);
+    live.replace(B).unwrap();
+    drop(judging);
+    assert!(old.upgrade().is_some());
+    live.keep_house();
+    assert!(old.upgrade().is_none());
+
+    let next = Arc::downgrade(&live.current());
+    live.replace(A).unwrap();
+    assert!(next.upgrade().is_none(), "nobody was judged by it");
+}
