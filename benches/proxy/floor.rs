@@ -49,13 +49,14 @@ async fn exchange(
         .map_or("/", |path| path.as_str());
     let target: Uri = format!("http://{upstream}{path}").parse().expect("a URL");
     *request.uri_mut() = target;
-    Ok(match onward.request(request).await {
-        Ok(answer) => answer.map(BodyExt::boxed),
-        Err(_) => {
-            let nothing = Empty::new().map_err(|never| match never {});
-            let mut answer = Response::new(nothing.boxed());
-            *answer.status_mut() = http::StatusCode::BAD_GATEWAY;
-            answer
-        }
-    })
+    let answer = onward
+        .request(request)
+        .await
+        .map(|answer| answer.map(BodyExt::boxed));
+    Ok(answer.unwrap_or_else(|_| {
+        let nothing = Empty::new().map_err(|never| match never {});
+        let mut answer = Response::new(nothing.boxed());
+        *answer.status_mut() = http::StatusCode::BAD_GATEWAY;
+        answer
+    }))
 }

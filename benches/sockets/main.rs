@@ -2,6 +2,8 @@
 //!
 //! `cargo build --release -p guard && cargo bench -p gabion-benches --bench sockets [-- SOCKETS]`
 //!
+//! `-- --curve` draws what a socket costs among few and among many (`growth/sockets.svg`).
+//!
 //! Each proxy stands with one worker before one echo server. After a few sockets that warm it up, so
 //! many more are opened (2,000 where nothing is said), and then each sends one message. What is
 //! printed is what the proxy's processes have grown by, for each socket: anonymous memory alone, as
@@ -16,6 +18,7 @@
 )]
 
 mod client;
+mod curve;
 mod memory;
 mod proxy;
 mod server;
@@ -47,6 +50,10 @@ fn main() -> ExitCode {
     let is_test = args.iter().any(|arg| arg == "--test");
     let count = count.unwrap_or(if is_test { FEW } else { SOCKETS });
     let echo = proxy::start(Stand::Echo, None).expect("the echo server is this program");
+    if args.iter().any(|arg| arg == "--curve") {
+        curve::draw(echo.addr);
+        return ExitCode::SUCCESS;
+    }
 
     println!("bytes of a process for each of {count} WebSockets");
     println!("{:<34} {:>8} {:>16}", "", "idle", "after a message");
