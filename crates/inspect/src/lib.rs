@@ -22,7 +22,9 @@
 //! `regex-automata` matches what typed rules cannot say, with a bound on memory that `regex` does
 //! not offer for many patterns at once. `papaya` holds timed bans: they are read on every request
 //! and its reads take no lock. `quick_cache` holds what is known of clients: it is bounded, and a scan
-//! does not drive out what is in use. `humantime` reads durations.
+//! does not drive out what is in use. `humantime` reads durations. A [`LimitTable`] is our own: the
+//! stores of `governor` grow with their keys until someone has them forget, and among a million of
+//! them a check takes nearly twice the time (`benches`, `--bench limit`).
 //! `serde_json` reads the lists that clouds and Spamhaus publish as JSON, into typed structs and no
 //! deeper than 128 levels. `ipnet` is the type of a network.
 
