@@ -9,9 +9,9 @@
 //! is wrong fails the soak.
 //!
 //! First come more clients than guard remembers, so that its tables are as large as they get. From
-//! then on its memory must not grow: the median of the last third of the second half is compared with
-//! that of the first third. When all clients have left, it must hold as many descriptors as when it
-//! began, and have no connection and no WebSocket to cut when it ends.
+//! then on its memory must not grow: the most of the last sixth is compared with the most of the first
+//! half. When all clients have left, it must hold as many descriptors as when it began, and have no
+//! connection and no WebSocket to cut when it ends.
 
 #![allow(
     clippy::disallowed_methods,

@@ -23,9 +23,9 @@ pub(crate) struct Report {
     pub(crate) table: PathBuf,
 }
 
-/// How many KiB guard may grow by: twice the step that its allocator takes at some reload, and far less
-/// than a leak of 100 bytes a request comes to.
-const ROOM: i64 = 2048;
+/// How many KiB guard may grow by: twice the steps that its allocator takes at some reload, and less than
+/// a leak of 100 bytes a request comes to.
+const ROOM: i64 = 3072;
 
 /// How many lines of the log are shown.
 const LINES: usize = 20;

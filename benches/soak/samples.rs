@@ -38,15 +38,15 @@ pub(crate) struct Sample {
 /// How far memory went up or down while it should have stood still, in KiB.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Growth {
-    /// The median of the first third.
+    /// The most in the first half.
     pub(crate) from: u64,
-    /// That of the last.
+    /// The most in the last sixth.
     pub(crate) to: u64,
 }
 
 const EVERY: Duration = Duration::from_secs(1);
 
-/// How many samples a third holds at least: those of a soak of four minutes.
+/// How many samples a sixth holds at least: those of a soak of four minutes.
 const ENOUGH: usize = 40;
 
 // === impl Sampler ===
@@ -163,14 +163,14 @@ pub(crate) fn draw(samples: &[Sample], to: &Path) -> io::Result<()> {
 // === impl Growth ===
 
 impl Growth {
-    /// From the first third of the second half to the last; none where there is too little to tell: what
-    /// each policy and connection needs once is there after two minutes.
+    /// From the first half to the last sixth; none where there is too little to tell: what each policy and
+    /// connection needs once is there after two minutes. The most counts, since the allocator gives back
+    /// and takes again as policies come and go.
     pub(crate) fn of(samples: &[Sample]) -> Option<Self> {
-        let half = &samples[samples.len() / 2..];
-        let third = half.len() / 3;
-        (third >= ENOUGH).then(|| Self {
-            from: median(&half[..third]),
-            to: median(&half[half.len() - third..]),
+        let (sixth, half) = (samples.len() / 6, samples.len() / 2);
+        (sixth >= ENOUGH).then(|| Self {
+            from: most(&samples[..half]),
+            to: most(&samples[samples.len() - sixth..]),
         })
     }
 
@@ -179,8 +179,7 @@ impl Growth {
     }
 }
 
-fn median(samples: &[Sample]) -> u64 {
-    let mut memory: Vec<_> = samples.iter().map(|sample| sample.memory).collect();
-    memory.sort_unstable();
-    memory[memory.len() / 2]
+fn most(samples: &[Sample]) -> u64 {
+    let memory = samples.iter().map(|sample| sample.memory);
+    memory.max().unwrap_or_default()
 }
