@@ -47,7 +47,7 @@ pub(crate) struct Growth {
 const EVERY: Duration = Duration::from_secs(1);
 
 /// How many samples a sixth holds at least: those of a soak of four minutes.
-const ENOUGH: usize = 40;
+const ENOUGH: usize = 36;
 
 // === impl Sampler ===
 
