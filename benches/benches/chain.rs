@@ -19,7 +19,7 @@ use std::{convert::Infallible, fs, net::SocketAddr, time::Duration};
 
 use axum::{body::Body, extract::ConnectInfo};
 use futures_util::FutureExt as _;
-use gabion::{Guard, HeadLayer};
+use gabion::{Guard, GuardLayer};
 use gabion_benches::{Finish, Race, Written, asked, is_test, reference};
 use governor::{clock::QuantaInstant, middleware::NoOpMiddleware};
 use http::{Request, Response, StatusCode, header::COOKIE};
@@ -137,7 +137,7 @@ fn refused(contest: &mut Contest<'_>) -> usize {
 }
 
 /// A guard by what becomes of the reference policy.
-fn guard(change: impl FnOnce(String) -> String) -> HeadLayer {
+fn guard(change: impl FnOnce(String) -> String) -> GuardLayer {
     let written = Written::new().unwrap();
     let policy = change(fs::read_to_string(written.policy()).unwrap());
     fs::write(written.policy(), policy).unwrap();

@@ -9,9 +9,9 @@
 
 use std::time::Duration;
 
-use gabion::{ClientRules, Deny, Facts, Inspect, Mode, Trace, Verdict};
+use gabion::{ClientRules, Deny, Facts, Inspect, Mode, RequestState, Verdict};
 use gabion_benches::{Numbers, Race, asked::Path, is_test, rules};
-use gabion_testkit::HeadOf;
+use gabion_testkit::OwnedHead;
 
 /// How often all paths are judged by all rules.
 const ROUNDS: usize = 25;
@@ -23,7 +23,7 @@ fn main() {
     for kind in [Path::Plain, Path::Encoded, Path::Hostile, Path::Denied] {
         let mut numbers = Numbers::of(1);
         let heads: Vec<_> = (0..paths)
-            .map(|_| HeadOf::get(&kind.draw(&mut numbers)))
+            .map(|_| OwnedHead::get(&kind.draw(&mut numbers)))
             .collect();
         let clients = ClientRules::default();
         let facts: Vec<_> = heads.iter().map(|head| head.facts(&clients)).collect();
@@ -41,8 +41,8 @@ fn main() {
 }
 
 fn denied(deny: &Deny, facts: &[Facts<'_>]) -> usize {
-    let mut trace = Trace::new(&facts[0]);
-    let verdicts = facts.iter().map(|facts| deny.inspect(facts, &mut trace));
+    let mut state = RequestState::new(&facts[0]);
+    let verdicts = facts.iter().map(|facts| deny.inspect(facts, &mut state));
     verdicts.filter(|verdict| *verdict != Verdict::Pass).count()
 }
 

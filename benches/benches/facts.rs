@@ -9,9 +9,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use gabion::{ClientRules, Inspect, Mode, PathViews, Scan, ScanConfig, Scores, Trace};
+use gabion::{ClientRules, Inspect, Mode, PathViews, RequestState, Scan, ScanConfig, Scores};
 use gabion_benches::{Numbers, Race, asked, is_test};
-use gabion_testkit::HeadOf;
+use gabion_testkit::OwnedHead;
 
 /// How often everything is done with all requests.
 const ROUNDS: usize = 25;
@@ -57,7 +57,7 @@ fn main() {
         race.enter("views", || {
             let paths = facts
                 .iter()
-                .map(|facts| PathViews::of(facts.uri.path().as_bytes()));
+                .map(|facts| PathViews::new(facts.uri.path().as_bytes()));
             paths.filter(|views| views.iter().next().is_some()).count()
         });
         race.enter("facts", || {
@@ -67,8 +67,8 @@ fn main() {
                 .count()
         });
         race.enter("scan", || {
-            let mut trace = Trace::new(&facts[0]);
-            let verdicts = facts.iter().map(|facts| scan.inspect(facts, &mut trace));
+            let mut state = RequestState::new(&facts[0]);
+            let verdicts = facts.iter().map(|facts| scan.inspect(facts, &mut state));
             verdicts.count()
         });
         let finishes = race.run(rounds, requests);
@@ -82,7 +82,7 @@ fn main() {
 // === impl Kind ===
 
 impl Kind {
-    fn head(self, numbers: &mut Numbers) -> HeadOf {
+    fn head(self, numbers: &mut Numbers) -> OwnedHead {
         match self {
             Self::Plain => browser(&asked::Path::Plain.draw(numbers)),
             Self::Encoded => browser(&asked::Path::Encoded.draw(numbers))
@@ -90,7 +90,7 @@ impl Kind {
                 .header("x-forwarded-for", "203.0.113.9"),
             Self::Hostile => {
                 let hops = ["10.0.0.7"; 29].join(", ");
-                HeadOf::get(&asked::Path::Hostile.draw(numbers))
+                OwnedHead::get(&asked::Path::Hostile.draw(numbers))
                     .from("10.0.0.1")
                     .header("x-forwarded-for", &format!("203.0.113.9, {hops}"))
                     .header(
@@ -102,9 +102,9 @@ impl Kind {
     }
 }
 
-fn browser(path: &str) -> HeadOf {
+fn browser(path: &str) -> OwnedHead {
     let [_, headers @ ..] = asked::BROWSER;
-    let head = HeadOf::get(path);
+    let head = OwnedHead::get(path);
     headers
         .iter()
         .fold(head, |head, (name, value)| head.header(name, value))

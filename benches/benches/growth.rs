@@ -28,8 +28,8 @@ use std::{
 
 use gabion::{
     BanTable, Bans as _, ClientIp, ClientRules, Deny, Inspect as _, IpRanges, Limit, LimitRule,
-    LimitTable, List, MessageFacts, MessageRule, Messages, Mode, Now, Objections, Offence,
-    PeerAddr, RuleId, Trace, Verdict,
+    LimitTable, List, MessageDenials, MessageFacts, MessageRule, Messages, Mode, Now, Offense,
+    PeerAddr, RequestState, RuleId, Verdict,
 };
 use gabion_benches::{
     Chart, Numbers, Race,
@@ -37,7 +37,7 @@ use gabion_benches::{
     is_test, reference, rules, socket,
     space::{Space, within},
 };
-use gabion_testkit::{HeadOf, client_at};
+use gabion_testkit::{OwnedHead, client_at};
 use governor::{
     Quota, RateLimiter, clock::FakeRelativeClock, middleware::NoOpMiddleware, nanos::Nanos,
     state::keyed::DashMapStateStore,
@@ -186,9 +186,9 @@ fn networks(space: Space, counts: (usize, usize)) -> Points {
 fn bans(counts: (usize, usize)) -> Points {
     grow(counts, |count| {
         let table = BanTable::new(count);
-        let offence = Offence::certain(RuleId::builtin("by-hand"), Duration::from_hours(1));
+        let offense = Offense::certain(RuleId::builtin("by-hand"), Duration::from_hours(1));
         for number in 0..count {
-            table.ban(&client(2 * number), &offence, NOW);
+            table.ban(&client(2 * number), &offense, NOW);
         }
         let mut numbers = Numbers::of(1);
         let asked = (0..asked()).map(|nth| client(2 * numbers.below(count) + nth % 2));
@@ -196,14 +196,14 @@ fn bans(counts: (usize, usize)) -> Points {
         Box::new(move || {
             let standing = asked
                 .iter()
-                .filter(|client| table.standing(client, NOW).is_some());
+                .filter(|client| table.active(client, NOW).is_some());
             standing.count()
         })
     })
 }
 
 fn limit(counts: (usize, usize)) -> Points {
-    let (head, rules) = (HeadOf::get("/"), ClientRules::default());
+    let (head, rules) = (OwnedHead::get("/"), ClientRules::default());
     let facts = || head.facts(&rules);
     let facts = &facts;
     grow(counts, |count| {
@@ -213,10 +213,10 @@ fn limit(counts: (usize, usize)) -> Points {
         let clients = clients(count);
         Box::new(move || {
             let mut facts = facts();
-            let mut trace = Trace::new(&facts);
+            let mut state = RequestState::new(&facts);
             let passed = clients.iter().filter(|client| {
                 facts.client = **client;
-                limit.inspect(&facts, &mut trace) == Verdict::Pass
+                limit.inspect(&facts, &mut state) == Verdict::Pass
             });
             passed.count()
         })
@@ -258,7 +258,7 @@ fn client(number: usize) -> ClientIp {
 
 fn deny(path: Path) -> Points {
     let mut numbers = Numbers::of(1);
-    let heads = (0..1 << 12).map(|_| HeadOf::get(&path.draw(&mut numbers)));
+    let heads = (0..1 << 12).map(|_| OwnedHead::get(&path.draw(&mut numbers)));
     let (heads, clients) = (heads.collect::<Vec<_>>(), ClientRules::default());
     let facts: Vec<_> = heads.iter().map(|head| head.facts(&clients)).collect();
     let facts = &facts;
@@ -266,9 +266,9 @@ fn deny(path: Path) -> Points {
         let rules = rules::deny(count);
         let deny = Deny::compile(&rules, Mode::Enforce, Duration::from_mins(10)).unwrap();
         Box::new(move || {
-            let mut trace = Trace::new(&facts[0]);
+            let mut state = RequestState::new(&facts[0]);
             let asked = facts.iter().cycle().take(asked());
-            let verdicts = asked.map(|facts| deny.inspect(facts, &mut trace));
+            let verdicts = asked.map(|facts| deny.inspect(facts, &mut state));
             verdicts.filter(|verdict| *verdict == Verdict::Pass).count()
         })
     })
@@ -292,7 +292,7 @@ fn messages(len: usize) -> Points {
                 now: NOW,
             };
             let passed = (0..asked() / 16).filter(|_| {
-                let mut objections = Objections::default();
+                let mut objections = MessageDenials::default();
                 rules.message(&message, &mut objections);
                 !objections.are_final()
             });

@@ -24,10 +24,10 @@ use std::{
 
 use gabion::{
     ClientIp, ClientRules, Facts, Inspect, Limit, LimitRule, LimitTable, Mode, Now, PeerAddr,
-    Trace, Verdict,
+    RequestState, Verdict,
 };
 use gabion_benches::{Numbers, Race, is_test};
-use gabion_testkit::HeadOf;
+use gabion_testkit::OwnedHead;
 use governor::{
     Quota, RateLimiter, clock::FakeRelativeClock, middleware::NoOpMiddleware, nanos::Nanos,
     state::keyed::DashMapStateStore,
@@ -66,7 +66,7 @@ fn main() {
 }
 
 fn compare(family: Family, count: u64) {
-    let head = HeadOf::get("/");
+    let head = OwnedHead::get("/");
     let rules = ClientRules::default();
     let client = |number: u64| family.client(number, &rules);
     let facts = || head.facts(&rules);
@@ -77,10 +77,10 @@ fn compare(family: Family, count: u64) {
         let rule = LimitRule::new("per-client", format!("{RATE}/s").parse().unwrap());
         let limit = Limit::compile(&[rule.mode(Mode::Enforce)], table).unwrap();
         let mut facts = facts();
-        let mut trace = Trace::new(&facts);
+        let mut state = RequestState::new(&facts);
         for number in 0..count {
             facts.client = client(number);
-            limit.inspect(&facts, &mut trace);
+            limit.inspect(&facts, &mut state);
         }
         limit
     });
@@ -97,16 +97,16 @@ fn compare(family: Family, count: u64) {
     });
 
     let seconds = Cell::new(0);
-    let lap = |judge: &dyn Fn(&Facts<'_>, &mut Trace) -> bool| {
+    let lap = |judge: &dyn Fn(&Facts<'_>, &mut RequestState) -> bool| {
         seconds.set(seconds.get() + 1);
         clock.advance(Duration::from_secs(1));
         let mut numbers = Numbers::of(2);
         let mut facts = facts();
         facts.now = Now::new(Duration::from_secs(seconds.get()), UNIX_EPOCH);
-        let mut trace = Trace::new(&facts);
+        let mut state = RequestState::new(&facts);
         let passed = (0..asked).filter(|_| {
             facts.client = client(numbers.below(count as usize) as u64);
-            judge(&facts, &mut trace)
+            judge(&facts, &mut state)
         });
         passed.count()
     };
@@ -118,7 +118,7 @@ fn compare(family: Family, count: u64) {
         lap(&|facts, _| theirs.check_key(&facts.client.addr()).is_ok())
     });
     race.enter("gabion", || {
-        lap(&|facts, trace| ours.inspect(facts, trace) == Verdict::Pass)
+        lap(&|facts, state| ours.inspect(facts, state) == Verdict::Pass)
     });
     let rounds = if is_test() { 1 } else { ROUNDS };
     let [nothing, governor, gabion] = &race.run(rounds, asked)[..] else {

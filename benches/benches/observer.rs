@@ -14,7 +14,7 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use gabion::{Inspect as _, MessageFacts, Now, Objections};
+use gabion::{Inspect as _, MessageDenials, MessageFacts, Now};
 use gabion_benches::{
     Race, is_test, reference,
     socket::{self, TEXT},
@@ -81,7 +81,7 @@ fn compare(len: usize) {
                 offset,
                 now: Now::new(Duration::ZERO, UNIX_EPOCH),
             };
-            let mut objections = Objections::default();
+            let mut objections = MessageDenials::default();
             rules.message(&message, &mut objections);
             assert!(!objections.are_final(), "nothing is wrong with it");
             payload.len()

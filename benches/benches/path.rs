@@ -30,9 +30,9 @@ fn main() {
             })
         });
         race.enter("gabion, every view", || {
-            read(&|path| PathViews::of(path.as_bytes()).iter().next().is_some())
+            read(&|path| PathViews::new(path.as_bytes()).iter().next().is_some())
         });
-        let views = |path: &String| PathViews::of(path.as_bytes()).iter().count();
+        let views = |path: &String| PathViews::new(path.as_bytes()).iter().count();
         let views = paths.iter().map(views).max().unwrap();
         for finish in race.run(rounds, count) {
             let (name, nanos, ratio) = (finish.name, finish.nanos, finish.ratio);

@@ -28,7 +28,7 @@ use std::{
 
 use axum::body::Body;
 use futures_util::FutureExt as _;
-use gabion::{Guard, HeadLayer};
+use gabion::{Guard, GuardLayer};
 use gabion_benches::{Written, asked, is_test, reference};
 use gabion_testkit::{peer, program};
 use http::{Request, Response, StatusCode};
@@ -167,7 +167,7 @@ fn millis(time: Duration) -> f64 {
 
 impl Waits {
     /// How long each request took that went through while something was done.
-    fn during(layer: &HeadLayer, what: impl FnOnce()) -> Self {
+    fn during(layer: &GuardLayer, what: impl FnOnce()) -> Self {
         let done = AtomicBool::new(false);
         thread::scope(|scope| {
             let asked = scope.spawn(|| {
@@ -198,7 +198,7 @@ impl Waits {
     }
 }
 
-fn ask(layer: &HeadLayer) -> Duration {
+fn ask(layer: &GuardLayer) -> Duration {
     let page = asked::page("/articles/2026/11?page=2");
     let page = page.extension(peer(reference::CLIENT)).body(Body::empty());
     let mut service = layer.layer(service_fn(answer));

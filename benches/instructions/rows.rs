@@ -4,7 +4,7 @@ use std::{net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
 use gabion::{
     ClientRules, Deny, DenyRule, Facts, Inspect, IpRanges, Limit, LimitRule, LimitTable, List,
-    Mode, PathViews, Scan, ScanConfig, Scores, Trace, Verdict,
+    Mode, PathViews, RequestState, Scan, ScanConfig, Scores, Verdict,
 };
 use gabion_benches::{
     Numbers,
@@ -12,7 +12,7 @@ use gabion_benches::{
     reference,
     space::{Space, within},
 };
-use gabion_testkit::HeadOf;
+use gabion_testkit::OwnedHead;
 
 use crate::{
     callgrind::count,
@@ -20,11 +20,11 @@ use crate::{
 };
 
 /// A hot path, by its name.
-pub(crate) struct Row(pub(crate) &'static str, What);
+pub(crate) struct Row(pub(crate) &'static str, RequestEventKind);
 
 /// What is done.
 #[derive(Clone, Copy)]
-enum What {
+enum RequestEventKind {
     /// The client is found, where this is the peer.
     Client(&'static str),
     Views(Path),
@@ -41,26 +41,44 @@ enum What {
 }
 
 pub(crate) static ROWS: [Row; 20] = [
-    Row("client: known peer", What::Client("203.0.113.9")),
-    Row("client: behind a proxy", What::Client("127.0.0.1")),
-    Row("path: plain", What::Views(Path::Plain)),
-    Row("path: encoded", What::Views(Path::Encoded)),
-    Row("path: hostile", What::Views(Path::Hostile)),
-    Row("networks: IPv4, found", What::Networks(Space::V4, true)),
-    Row("networks: IPv4, missed", What::Networks(Space::V4, false)),
-    Row("networks: IPv6, found", What::Networks(Space::V6, true)),
-    Row("networks: IPv6, missed", What::Networks(Space::V6, false)),
-    Row("deny: passes", What::Deny(Path::Plain)),
-    Row("deny: denied", What::Deny(Path::Denied)),
-    Row("limit: known client", What::Limit),
-    Row("scan: clean", What::Scan(Path::Plain)),
-    Row("scan: probe", What::Scan(Path::Hostile)),
-    Row("chain: bare service", What::Bare),
-    Row("chain: clean request", What::Chain(Path::Plain)),
-    Row("chain: denied probe", What::Chain(Path::Denied)),
-    Row("message: text of 1 KiB", What::Text),
-    Row("message: ping", What::Ping),
-    Row("policy: reload", What::Reload),
+    Row(
+        "client: known peer",
+        RequestEventKind::Client("203.0.113.9"),
+    ),
+    Row(
+        "client: behind a proxy",
+        RequestEventKind::Client("127.0.0.1"),
+    ),
+    Row("path: plain", RequestEventKind::Views(Path::Plain)),
+    Row("path: encoded", RequestEventKind::Views(Path::Encoded)),
+    Row("path: hostile", RequestEventKind::Views(Path::Hostile)),
+    Row(
+        "networks: IPv4, found",
+        RequestEventKind::Networks(Space::V4, true),
+    ),
+    Row(
+        "networks: IPv4, missed",
+        RequestEventKind::Networks(Space::V4, false),
+    ),
+    Row(
+        "networks: IPv6, found",
+        RequestEventKind::Networks(Space::V6, true),
+    ),
+    Row(
+        "networks: IPv6, missed",
+        RequestEventKind::Networks(Space::V6, false),
+    ),
+    Row("deny: passes", RequestEventKind::Deny(Path::Plain)),
+    Row("deny: denied", RequestEventKind::Deny(Path::Denied)),
+    Row("limit: known client", RequestEventKind::Limit),
+    Row("scan: clean", RequestEventKind::Scan(Path::Plain)),
+    Row("scan: probe", RequestEventKind::Scan(Path::Hostile)),
+    Row("chain: bare service", RequestEventKind::Bare),
+    Row("chain: clean request", RequestEventKind::Chain(Path::Plain)),
+    Row("chain: denied probe", RequestEventKind::Chain(Path::Denied)),
+    Row("message: text of 1 KiB", RequestEventKind::Text),
+    Row("message: ping", RequestEventKind::Ping),
+    Row("policy: reload", RequestEventKind::Reload),
 ];
 
 // === impl Row ===
@@ -73,7 +91,7 @@ impl Row {
     /// How many things it does: of what is drawn, many.
     pub(crate) const fn things(&self) -> usize {
         match self.1 {
-            What::Reload => 1,
+            RequestEventKind::Reload => 1,
             _ => 1_000,
         }
     }
@@ -81,17 +99,17 @@ impl Row {
     pub(crate) fn run(&self) {
         let things = self.things();
         match self.1 {
-            What::Client(peer) => client(things, peer),
-            What::Views(path) => views(things, path),
-            What::Networks(space, found) => networks(things, space, found),
-            What::Deny(path) => deny(things, path),
-            What::Limit => limit(things),
-            What::Scan(path) => scan(things, path),
-            What::Bare => bare(things),
-            What::Chain(path) => chain(things, path),
-            What::Text => text(things),
-            What::Ping => ping(things),
-            What::Reload => reload(things),
+            RequestEventKind::Client(peer) => client(things, peer),
+            RequestEventKind::Views(path) => views(things, path),
+            RequestEventKind::Networks(space, found) => networks(things, space, found),
+            RequestEventKind::Deny(path) => deny(things, path),
+            RequestEventKind::Limit => limit(things),
+            RequestEventKind::Scan(path) => scan(things, path),
+            RequestEventKind::Bare => bare(things),
+            RequestEventKind::Chain(path) => chain(things, path),
+            RequestEventKind::Text => text(things),
+            RequestEventKind::Ping => ping(things),
+            RequestEventKind::Reload => reload(things),
         }
     }
 }
@@ -99,8 +117,8 @@ impl Row {
 // === what rows do ===
 
 /// A browser behind a balancer, which is believed, or itself the peer.
-fn browser(path: &str) -> HeadOf {
-    HeadOf::of(asked::page(path).body(()).unwrap()).header("x-forwarded-for", reference::CLIENT)
+fn browser(path: &str) -> OwnedHead {
+    OwnedHead::of(asked::page(path).body(()).unwrap()).header("x-forwarded-for", reference::CLIENT)
 }
 
 fn client(things: usize, peer: &str) {
@@ -119,7 +137,7 @@ fn views(things: usize, path: Path) {
     let mut numbers = Numbers::of(1);
     let paths: Vec<_> = (0..things).map(|_| path.draw(&mut numbers)).collect();
     count(things, || {
-        let views = paths.iter().map(|path| PathViews::of(path.as_bytes()));
+        let views = paths.iter().map(|path| PathViews::new(path.as_bytes()));
         views.filter(|views| views.iter().next().is_some()).count()
     });
 }
@@ -156,8 +174,8 @@ fn deny(things: usize, path: Path) {
     let rules: Vec<_> = std::iter::once(php).chain(rules).collect();
     let deny = Deny::compile(&rules, Mode::Enforce, Duration::from_mins(10)).unwrap();
     let passes = path != Path::Denied;
-    judged(things, path, |facts, trace| {
-        (deny.inspect(facts, trace) == Verdict::Pass) == passes
+    judged(things, path, |facts, state| {
+        (deny.inspect(facts, state) == Verdict::Pass) == passes
     });
 }
 
@@ -166,8 +184,8 @@ fn limit(things: usize) {
     let rate = NonZeroU32::new(1_000_000).unwrap();
     let rule = LimitRule::new("per-client", format!("{rate}/s").parse().unwrap());
     let limit = Limit::compile(&[rule.mode(Mode::Enforce)], table).unwrap();
-    judged(things, Path::Plain, |facts, trace| {
-        limit.inspect(facts, trace) == Verdict::Pass
+    judged(things, Path::Plain, |facts, state| {
+        limit.inspect(facts, state) == Verdict::Pass
     });
 }
 
@@ -175,21 +193,21 @@ fn scan(things: usize, path: Path) {
     let scores = Arc::new(Scores::new(1_000));
     let first = Duration::from_mins(10);
     let scan = Scan::compile(&ScanConfig::default(), Mode::Enforce, first, scores).unwrap();
-    judged(things, path, |facts, trace| {
-        scan.inspect(facts, trace) == Verdict::Pass
+    judged(things, path, |facts, state| {
+        scan.inspect(facts, state) == Verdict::Pass
     });
 }
 
 /// Has one inspector judge requests of one client, each as it ought to.
-fn judged(things: usize, path: Path, judge: impl Fn(&Facts<'_>, &mut Trace) -> bool) {
+fn judged(things: usize, path: Path, judge: impl Fn(&Facts<'_>, &mut RequestState) -> bool) {
     let mut numbers = Numbers::of(1);
     let heads = (0..things).map(|_| browser(&path.draw(&mut numbers)));
     let heads: Vec<_> = heads.collect();
     let rules = ClientRules::default();
     let facts: Vec<_> = heads.iter().map(|head| head.facts(&rules)).collect();
-    let mut trace = Trace::new(&facts[0]);
+    let mut state = RequestState::new(&facts[0]);
     count(things, || {
-        let as_meant = facts.iter().filter(|facts| judge(facts, &mut trace));
+        let as_meant = facts.iter().filter(|facts| judge(facts, &mut state));
         as_meant.count()
     });
 }

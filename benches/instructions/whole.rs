@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use gabion::{Guard, Inspect as _, MessageFacts, Now, Objections};
+use gabion::{Guard, Inspect as _, MessageDenials, MessageFacts, Now};
 use gabion_benches::{
     Numbers, Written,
     asked::{self, Path},
@@ -103,7 +103,7 @@ pub(crate) fn text(things: usize) {
                 offset,
                 now: Now::new(now, UNIX_EPOCH),
             };
-            let mut objections = Objections::default();
+            let mut objections = MessageDenials::default();
             rules.message(&message, &mut objections);
             !objections.are_final()
         },

@@ -25,7 +25,7 @@ pub(crate) enum Asked {
     /// JSON of 4 KiB.
     Json,
     /// What a rule denies.
-    Probe,
+    SampleRequest,
 }
 
 /// One run.
@@ -91,7 +91,7 @@ impl Load {
         let said = String::from_utf8_lossy(&output.stdout);
         let requests = figure(&said, " requests in ").expect("wrk says how many");
         let failed = figure(&said, "Non-2xx or 3xx responses: ").unwrap_or_default();
-        let denied = if has_rules && asked == Asked::Probe {
+        let denied = if has_rules && asked == Asked::SampleRequest {
             requests
         } else {
             0.0
@@ -128,20 +128,20 @@ impl Drop for Load {
 }
 
 impl Asked {
-    pub(crate) const ALL: [Self; 4] = [Self::Get, Self::Form, Self::Json, Self::Probe];
+    pub(crate) const ALL: [Self; 4] = [Self::Get, Self::Form, Self::Json, Self::SampleRequest];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Get => "get",
             Self::Form => "form",
             Self::Json => "json",
-            Self::Probe => "probe",
+            Self::SampleRequest => "probe",
         }
     }
 
     const fn path(self) -> &'static str {
         match self {
-            Self::Probe => "/wp-login.php",
+            Self::SampleRequest => "/wp-login.php",
             _ => "/articles/2026/11?page=2&order=newest",
         }
     }

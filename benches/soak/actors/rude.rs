@@ -124,8 +124,8 @@ impl Actor for Rude {
     async fn act(&mut self) -> Result<(), String> {
         let stream = opened(self.addr).await;
         let stream = stream.map_err(|error| error.to_string())?;
-        let offence = self.offend(stream).await;
-        offence.map_err(|why| format!("kind {}: {why}", self.lane))
+        let offense = self.offend(stream).await;
+        offense.map_err(|why| format!("kind {}: {why}", self.lane))
     }
 }
 

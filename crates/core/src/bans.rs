@@ -1,4 +1,4 @@
-//! What counts towards a ban, and who keeps the bans.
+//! What counts toward a ban, and who keeps the bans.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use crate::{ClientIp, Mode, Now, RuleId};
 
 /// Something a client did that bans it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Offence {
+pub struct Offense {
     /// The rule that bans.
     pub rule: RuleId,
     /// How long the ban lasts.
     pub ban_for: Duration,
     /// Whether the client itself must have done it.
-    pub proof: Proof,
+    pub attribution: Attribution,
     /// Whether it bans, or is only told.
     pub mode: Mode,
 }
@@ -25,7 +25,7 @@ pub struct Offence {
     clippy::exhaustive_enums,
     reason = "it can be held to it, or not, or not alone"
 )]
-pub enum Proof {
+pub enum Attribution {
     /// Nobody else can have made it send this.
     Certain,
     /// Any page that it visits could have made its browser send this: a link, an image, a form. It
@@ -48,7 +48,7 @@ pub enum BanOutcome {
         evicted: Option<IpNet>,
     },
     /// The client was banned already; the later end counts.
-    Standing,
+    AlreadyBanned,
     /// It is remembered: so many different paths that any page could have made it send. Together
     /// with others it will be proof.
     Suspected {
@@ -58,23 +58,26 @@ pub enum BanOutcome {
     /// Not banned, for the reason given.
     Withheld(&'static str),
     /// Not banned, for a reason that was given lately and is not worth repeating.
-    Untold,
+    OverBudget,
 }
 
-impl Offence {
-    /// An offence that is proven.
+impl Offense {
+    /// An offense that is proven.
     pub const fn certain(rule: RuleId, ban_for: Duration) -> Self {
         Self {
             rule,
             ban_for,
-            proof: Proof::Certain,
+            attribution: Attribution::Certain,
             mode: Mode::Enforce,
         }
     }
 
     /// Sets what the client can be held to.
-    pub fn with_proof(self, proof: Proof) -> Self {
-        Self { proof, ..self }
+    pub fn with_attribution(self, attribution: Attribution) -> Self {
+        Self {
+            attribution,
+            ..self
+        }
     }
 
     /// Sets whether it bans.
@@ -87,8 +90,8 @@ impl Offence {
 ///
 /// An implementation is bounded, never blocks on IO, and is shared by every thread.
 pub trait Bans: Send + Sync {
-    /// Bans `client` from `now` on for as long as `offence` says.
+    /// Bans `client` from `now` on for as long as `offense` says.
     ///
     /// Who may be banned at all is the caller's question ([`crate::ClientRules::exempts`]).
-    fn ban(&self, client: &ClientIp, offence: &Offence, now: Now) -> BanOutcome;
+    fn ban(&self, client: &ClientIp, offense: &Offense, now: Now) -> BanOutcome;
 }

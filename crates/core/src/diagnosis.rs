@@ -63,7 +63,7 @@ pub enum Diagnosis {
 
 /// How often each was made. Sums of a process, lock-free.
 #[derive(Debug, Default)]
-pub struct Diagnoses([AtomicU64; Diagnosis::ALL.len()]);
+pub struct DiagnosisCounters([AtomicU64; Diagnosis::ALL.len()]);
 
 // === impl Diagnosis ===
 
@@ -225,7 +225,7 @@ impl fmt::Display for Diagnosis {
 
 // === impl Diagnoses ===
 
-impl Diagnoses {
+impl DiagnosisCounters {
     /// One more.
     pub fn count(&self, diagnosis: Diagnosis) {
         let of = Diagnosis::ALL.iter().zip(&self.0);
@@ -243,7 +243,7 @@ impl Diagnoses {
 }
 
 /// What was made, on one line: `W01 3, D02 1`.
-impl fmt::Display for Diagnoses {
+impl fmt::Display for DiagnosisCounters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut between = "";
         self.made().try_for_each(|(diagnosis, sum)| {
@@ -270,7 +270,7 @@ mod tests {
 
     #[test]
     fn each_is_counted_for_itself() {
-        let sums = Diagnoses::default();
+        let sums = DiagnosisCounters::default();
         sums.count(Diagnosis::CutInFront);
         sums.count(Diagnosis::PlainGet);
         sums.count(Diagnosis::CutInFront);

@@ -55,7 +55,7 @@ impl Evidence {
     };
 
     /// Keeps the head of `bytes`.
-    pub fn of(bytes: &[u8]) -> Self {
+    pub fn new(bytes: &[u8]) -> Self {
         let mut kept = Self::NONE;
         for (slot, &byte) in kept.bytes.iter_mut().zip(bytes) {
             *slot = byte;

@@ -1,11 +1,13 @@
-//! What is known of a request before judgement.
+//! What is known of a request before judgment.
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Uri, Version,
     header::{COOKIE, HOST, ORIGIN, REFERER},
 };
 
-use crate::{ClientIp, ClientRules, Framing, Now, PathViews, PeerAddr, Proof, Scheme, Upgrade};
+use crate::{
+    Attribution, ClientIp, ClientRules, Framing, Now, PathViews, PeerAddr, Scheme, Upgrade,
+};
 
 /// Where a browser says whose page asks (Fetch Metadata, 2.3).
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -77,8 +79,8 @@ impl<'r> Facts<'r> {
             uri: head.uri,
             version: head.version,
             headers: head.headers,
-            path: PathViews::of(head.uri.path().as_bytes()),
-            upgrade: Upgrade::of(&head),
+            path: PathViews::new(head.uri.path().as_bytes()),
+            upgrade: Upgrade::detect(&head),
             framing: head.framing,
             scheme: told.flatten().unwrap_or(head.scheme),
             now,
@@ -96,17 +98,17 @@ impl<'r> Facts<'r> {
     /// A browser says by itself when the page is of another origin: in `Sec-Fetch-Site` where the
     /// host can be trusted (TLS, loopback), else in `Origin` or `Referer`, unless the page holds
     /// those back. Who is no browser may say so too; he is only denied then.
-    pub fn proof(&self) -> Proof {
+    pub fn attribution(&self) -> Attribution {
         let simple = matches!(*self.method, Method::GET | Method::HEAD | Method::POST);
         let upgrade = matches!(self.upgrade, Upgrade::None | Upgrade::WebSocket);
-        if !simple || !upgrade || !self.path.could_be_a_link() {
-            return Proof::Certain;
+        if !simple || !upgrade || !self.path.could_be_link() {
+            return Attribution::Certain;
         }
         if self.is_cross_site() {
-            return Proof::CrossSite;
+            return Attribution::CrossSite;
         }
         let path = self.path.hash();
-        Proof::Forgeable { path }
+        Attribution::Forgeable { path }
     }
 
     /// The cookies, each as its name and value, of every `Cookie` line: HTTP/2 may send one in each

@@ -5,8 +5,8 @@ use std::{fmt, time::Duration};
 use http::{Method, StatusCode};
 
 use crate::{
-    Cause, ClientIp, Denial, DiagnosisEvent, Facts, MessageFacts, Now, Objections, Offence, Proof,
-    Quota, Reads, Upgrade, Verdict,
+    Attribution, Cause, ClientIp, Denial, DiagnosisEvent, Facts, MessageDenials, MessageFacts,
+    MessageKinds, Now, Offense, Quota, Upgrade, Verdict,
 };
 
 /// Judges the head of a request. Synchronous, pure but for its own bounded state, infallible: what
@@ -18,56 +18,61 @@ pub trait Inspect: Send + Sync {
     /// Judges one request.
     ///
     /// A refusal in [`crate::Mode::Observe`] may be returned (whoever enforces lets it pass) or,
-    /// when there is more to look at, noted with [`Trace::observe`].
-    fn inspect(&self, facts: &Facts<'_>, trace: &mut Trace) -> Verdict;
+    /// when there is more to look at, noted with [`RequestState::observe`].
+    fn inspect(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict;
 
     /// Judges a session anew, when its client is banned or another policy is in force.
     ///
     /// `facts` hold what is kept of the handshake: its client, as it was resolved then, and its path.
     /// Headers are not kept, so nothing follows from there being none; and nothing is counted. An
     /// inspector that can say no more of these passes.
-    fn revisit(&self, facts: &Facts<'_>, trace: &mut Trace) -> Verdict {
-        let _ = (facts, trace);
+    fn recheck(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
+        let _ = (facts, state);
         Verdict::Pass
     }
 
     /// Which messages [`Inspect::message`] is to be asked about: none, unless an inspector says
     /// otherwise. What is read costs time, and compression where the policy does not inflate it.
-    fn reads(&self) -> Reads {
-        Reads::Nothing
+    fn message_kinds(&self) -> MessageKinds {
+        MessageKinds::None
     }
 
     /// Judges a message that a client sent over an open socket, where the terms of its session have
-    /// messages read ([`Terms::reads`](crate::Terms::reads)).
+    /// messages read ([`SessionLimits::message_kinds`](crate::SessionLimits::message_kinds)).
     ///
     /// Asked for each message, between its last byte and its way to the service.
-    fn message(&self, message: &MessageFacts<'_>, objections: &mut Objections) {
-        let _ = (message, objections);
+    fn message(&self, message: &MessageFacts<'_>, denials: &mut MessageDenials) {
+        let _ = (message, denials);
     }
 
-    /// Learns how the exchange ended, denied or not; may find an offence in it.
-    fn learn(&self, trace: &Trace, outcome: &Outcome<'_>) -> Option<Offence> {
-        let _ = (trace, outcome);
+    /// Learns how the exchange ended, denied or not; may find an offense in it.
+    fn on_response(&self, state: &RequestState, outcome: &Outcome<'_>) -> Option<Offense> {
+        let _ = (state, outcome);
         None
     }
 
     /// What is wrong with a WebSocket, where the service's answer shows it: told, and no more.
-    fn diagnose(&self, trace: &Trace, outcome: &Outcome<'_>) -> Option<DiagnosisEvent> {
-        let _ = (trace, outcome);
+    fn diagnose(&self, state: &RequestState, outcome: &Outcome<'_>) -> Option<DiagnosisEvent> {
+        let _ = (state, outcome);
         None
     }
 
     /// Why the request was a probe, where its answer says that it got somewhere: to be told of,
     /// since the service has what nobody should find.
-    fn reached(&self, trace: &Trace, outcome: &Outcome<'_>) -> Option<Cause> {
-        let _ = (trace, outcome);
+    fn probe_hit(&self, state: &RequestState, outcome: &Outcome<'_>) -> Option<Cause> {
+        let _ = (state, outcome);
         None
     }
 
     /// Judges like [`Inspect::inspect`] and notes each step. An inspector made of others
-    /// forwards to theirs, so that the explanation is the judgement itself.
-    fn explain(&self, facts: &Facts<'_>, trace: &mut Trace, steps: &mut Explanation) -> Verdict {
-        let verdict = self.inspect(facts, trace);
+    /// forwards to theirs, so that the explanation is the judgment itself.
+    fn explain(
+        &self,
+        facts: &Facts<'_>,
+        state: &mut RequestState,
+        steps: &mut Explanation,
+    ) -> Verdict {
+        let verdict = self.inspect(facts, state);
         steps.note(self.name(), &verdict);
         verdict
     }
@@ -75,14 +80,14 @@ pub trait Inspect: Send + Sync {
 
 /// What is remembered of a request while the service answers it. Of bounded size.
 #[derive(Clone, Debug)]
-pub struct Trace {
+pub struct RequestState {
     client: ClientIp,
     now: Now,
     method: Method,
     path_hash: u64,
     upgrade: Upgrade,
     socket: Option<Box<[u8]>>,
-    proof: Proof,
+    attribution: Attribution,
     signals: u32,
     probe: Option<Box<Cause>>,
     observed: Vec<Denial>,
@@ -116,19 +121,19 @@ pub struct Outcome<'d> {
     pub denial: Option<&'d Denial>,
     /// How long the answer's body is, where that is known beforehand.
     pub length: Option<u64>,
-    /// From the judgement to the head of the answer.
+    /// From the judgment to the head of the answer.
     pub elapsed: Duration,
 }
 
-/// The steps of one judgement, in order.
+/// The steps of one judgment, in order.
 #[derive(Clone, Debug, Default)]
 pub struct Explanation {
-    steps: Vec<Step>,
+    steps: Vec<ExplanationStep>,
 }
 
 /// What one inspector said.
 #[derive(Clone, Debug)]
-pub struct Step {
+pub struct ExplanationStep {
     /// Its name.
     pub inspector: &'static str,
     /// Its verdict.
@@ -137,7 +142,7 @@ pub struct Step {
 
 // === impl Trace ===
 
-impl Trace {
+impl RequestState {
     /// How many observed denials of one request are kept. One that is beyond is dropped: the
     /// first ones tell the story.
     pub const MAX_OBSERVED: usize = 8;
@@ -157,7 +162,7 @@ impl Trace {
             path_hash: facts.path.hash(),
             upgrade: facts.upgrade,
             socket: (facts.upgrade == Upgrade::WebSocket).then(|| facts.path.raw().into()),
-            proof: facts.proof(),
+            attribution: facts.attribution(),
             signals: 0,
             probe: None,
             observed: Vec::new(),
@@ -187,8 +192,8 @@ impl Trace {
     }
 
     /// Whether the client can be held to this request.
-    pub const fn proof(&self) -> Proof {
-        self.proof
+    pub const fn attribution(&self) -> Attribution {
+        self.attribution
     }
 
     /// The bits that a scan left for itself.
@@ -283,14 +288,14 @@ impl<'d> Outcome<'d> {
 impl Explanation {
     /// Notes what `inspector` said.
     pub fn note(&mut self, inspector: &'static str, verdict: &Verdict) {
-        self.steps.push(Step {
+        self.steps.push(ExplanationStep {
             inspector,
             verdict: verdict.clone(),
         });
     }
 
     /// What was said so far, in order.
-    pub fn steps(&self) -> &[Step] {
+    pub fn steps(&self) -> &[ExplanationStep] {
         &self.steps
     }
 }

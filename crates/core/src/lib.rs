@@ -14,7 +14,7 @@
 //! A rule of one's own:
 //!
 //! ```
-//! use gabion_core::{Denial, Facts, Inspect, Trace, Verdict};
+//! use gabion_core::{Denial, Facts, Inspect, RequestState, Verdict};
 //!
 //! struct Debugger;
 //!
@@ -23,7 +23,7 @@
 //!         "debugger"
 //!     }
 //!
-//!     fn inspect(&self, facts: &Facts<'_>, _trace: &mut Trace) -> Verdict {
+//!     fn inspect(&self, facts: &Facts<'_>, _trace: &mut RequestState) -> Verdict {
 //!         match facts.headers.get("x-debug") {
 //!             Some(value) => Denial::forbidden("debugger", "x-debug is for developers")
 //!                 .with_evidence(value.as_bytes())
@@ -56,24 +56,27 @@ mod tokens;
 mod upgrade;
 mod verdict;
 
-pub use bans::{BanOutcome, Bans, Offence, Proof};
+pub use bans::{Attribution, BanOutcome, Bans, Offense};
 pub use client::{ClientIp, ClientRules, ForwardedBy, PeerAddr, Protected, Scheme, TooWide};
-pub use diagnosis::{Diagnoses, Diagnosis};
+pub use diagnosis::{Diagnosis, DiagnosisCounters};
 pub use event::{
-    BanChange, BanEvent, DiagnosisEvent, Event, FaultEvent, PolicyEvent, ReachedEvent,
-    RequestEvent, SessionEvent, Sink, Suppressed, What,
+    BanChange, BanEvent, DiagnosisEvent, Event, FaultEvent, PolicyEvent, ProbeHitEvent,
+    RequestEvent, RequestEventKind, SessionEvent, Sink, Suppressed,
 };
 pub use evidence::{Escaped, Evidence};
 pub use facts::{Facts, Head};
 pub use framing::Framing;
-pub use inspect::{Explanation, Inspect, Outcome, Step, Ticket, Trace};
-pub use message::{MessageEvidence, MessageFacts, Objection, Objections};
+pub use inspect::{Explanation, ExplanationStep, Inspect, Outcome, RequestState, Ticket};
+pub use message::{MessageDenial, MessageDenials, MessageEvidence, MessageFacts};
 pub use now::Now;
-pub use path::{Malformed, PathViews, Reading, View};
+pub use path::{Malformed, PathViews, Transformations, View};
 pub use quota::Quota;
 pub use rule::{Mode, RuleId, RuleIdError};
-pub use session::{Ending, Heed, Heeders, Reads, Routes, SessionId, SessionKind, Terms};
-pub use source::{Forward, OnFault, Snapshot, Source};
+pub use session::{
+    ChangeListener, ChangeListeners, CloseReason, MessageKinds, RouteLimits, SessionId,
+    SessionKind, SessionLimits,
+};
+pub use source::{Forward, OnFault, PolicySource, Snapshot};
 pub use tokens::tokens;
 pub use upgrade::Upgrade;
 pub use verdict::{Cause, Denial, EventId, Reason, Verdict};

@@ -1,8 +1,8 @@
-//! What is known of a message before judgement.
+//! What is known of a message before judgment.
 
 use std::{borrow::Cow, fmt};
 
-use crate::{ClientIp, Mode, Now, Offence, RuleId, fnv};
+use crate::{ClientIp, Mode, Now, Offense, RuleId, fnv};
 
 /// A whole message that a client sent over an open socket, unmasked and inflated.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +28,7 @@ pub struct MessageFacts<'m> {
 /// What a rule has against a message.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct Objection {
+pub struct MessageDenial {
     /// The rule.
     pub rule: RuleId,
     /// Why, in words of the rule's: never the message's.
@@ -36,14 +36,14 @@ pub struct Objection {
     /// Whether the socket ends, or the objection is only told.
     pub mode: Mode,
     /// The ban that comes with it.
-    pub offence: Option<Offence>,
+    pub offense: Option<Offense>,
 }
 
 /// What rules have against one message: those that only observe, and the first that acts.
 #[derive(Clone, Debug, Default)]
-pub struct Objections {
-    observed: Vec<Objection>,
-    enforced: Option<Objection>,
+pub struct MessageDenials {
+    observed: Vec<MessageDenial>,
+    enforced: Option<MessageDenial>,
 }
 
 /// Where a message stood and what it was, without what it said.
@@ -79,14 +79,14 @@ impl MessageFacts<'_> {
 
 // === impl Objection ===
 
-impl Objection {
+impl MessageDenial {
     /// An objection that acts.
     pub fn new(rule: RuleId, why: impl Into<Cow<'static, str>>) -> Self {
         Self {
             rule,
             why: why.into(),
             mode: Mode::Enforce,
-            offence: None,
+            offense: None,
         }
     }
 
@@ -96,24 +96,24 @@ impl Objection {
     }
 
     /// Adds a ban.
-    pub fn with_offence(self, offence: Offence) -> Self {
-        let offence = Some(offence);
-        Self { offence, ..self }
+    pub fn with_offense(self, offense: Offense) -> Self {
+        let offense = Some(offense);
+        Self { offense, ..self }
     }
 }
 
 // === impl Objections ===
 
-impl Objections {
+impl MessageDenials {
     /// How many that only observe are kept of one message.
     pub const MAX_OBSERVED: usize = 8;
 
     /// Takes note of an objection. Of those that act the first counts.
-    pub fn add(&mut self, objection: Objection) {
-        match objection.mode {
-            Mode::Enforce => drop(self.enforced.get_or_insert(objection)),
+    pub fn add(&mut self, denial: MessageDenial) {
+        match denial.mode {
+            Mode::Enforce => drop(self.enforced.get_or_insert(denial)),
             Mode::Observe if self.observed.len() < Self::MAX_OBSERVED => {
-                self.observed.push(objection);
+                self.observed.push(denial);
             }
             Mode::Observe => {}
         }
@@ -125,7 +125,7 @@ impl Objections {
     }
 
     /// Those that only observe, and the one that acts.
-    pub fn into_parts(self) -> (Vec<Objection>, Option<Objection>) {
+    pub fn into_parts(self) -> (Vec<MessageDenial>, Option<MessageDenial>) {
         (self.observed, self.enforced)
     }
 }
@@ -146,23 +146,23 @@ impl fmt::Display for MessageEvidence {
 mod tests {
     use super::*;
 
-    fn objection(rule: &'static str, mode: Mode) -> Objection {
-        Objection::new(RuleId::builtin(rule), "why").with_mode(mode)
+    fn denial(rule: &'static str, mode: Mode) -> MessageDenial {
+        MessageDenial::new(RuleId::builtin(rule), "why").with_mode(mode)
     }
 
     #[test]
     fn first_that_acts_counts_and_hides_none_that_observes() {
-        let mut objections = Objections::default();
+        let mut denials = MessageDenials::default();
         for (rule, mode) in [
             ("a/1", Mode::Observe),
             ("a/2", Mode::Enforce),
             ("a/3", Mode::Enforce),
             ("a/4", Mode::Observe),
         ] {
-            objections.add(objection(rule, mode));
+            denials.add(denial(rule, mode));
         }
-        assert!(objections.are_final());
-        let (observed, enforced) = objections.into_parts();
+        assert!(denials.are_final());
+        let (observed, enforced) = denials.into_parts();
         let observed: Vec<_> = observed.iter().map(|one| one.rule.to_string()).collect();
         assert_eq!(observed, ["a/1", "a/4"]);
         assert_eq!(enforced.unwrap().rule.to_string(), "a/2");
@@ -170,11 +170,11 @@ mod tests {
 
     #[test]
     fn those_that_observe_are_capped() {
-        let mut objections = Objections::default();
-        for _ in 0..=Objections::MAX_OBSERVED {
-            objections.add(objection("a/1", Mode::Observe));
+        let mut denials = MessageDenials::default();
+        for _ in 0..=MessageDenials::MAX_OBSERVED {
+            denials.add(denial("a/1", Mode::Observe));
         }
-        assert!(!objections.are_final());
-        assert_eq!(objections.into_parts().0.len(), Objections::MAX_OBSERVED);
+        assert!(!denials.are_final());
+        assert_eq!(denials.into_parts().0.len(), MessageDenials::MAX_OBSERVED);
     }
 }

@@ -21,7 +21,7 @@ pub enum Mode {
     /// The denial is answered.
     #[default]
     Enforce,
-    /// The denial becomes an event and judgement goes on.
+    /// The denial becomes an event and judgment goes on.
     Observe,
 }
 

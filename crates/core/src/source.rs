@@ -5,8 +5,8 @@ use std::{fmt, sync::Arc};
 use http::{HeaderMap, Method, Uri, Version};
 
 use crate::{
-    Cause, ClientIp, ClientRules, Facts, Framing, Head, Inspect, Mode, Now, PeerAddr, Routes,
-    Scheme, Trace, Verdict,
+    Cause, ClientIp, ClientRules, Facts, Framing, Head, Inspect, Mode, Now, PeerAddr, RequestState,
+    RouteLimits, Scheme, Verdict,
 };
 
 /// What judges a request: taken once, held to the end, so that one request is judged by one whole
@@ -20,10 +20,10 @@ pub struct Snapshot {
     pub chain: Arc<dyn Inspect>,
     /// What becomes of a request when judging fails.
     pub on_fault: OnFault,
-    /// How the path of a request that passes is spelt for the service behind.
+    /// How the path of a request that passes is spelled for the service behind.
     pub forward: Forward,
     /// What sessions are held to.
-    pub routes: Routes,
+    pub routes: RouteLimits,
     /// Counts the policies that were in force before this one.
     pub generation: u64,
 }
@@ -54,7 +54,7 @@ pub enum Forward {
 /// Gives the policy in force.
 ///
 /// Called once per request on the request path: an implementation neither blocks nor allocates.
-pub trait Source: Send + Sync {
+pub trait PolicySource: Send + Sync {
     /// The policy in force now.
     fn current(&self) -> Arc<Snapshot>;
 }
@@ -69,7 +69,7 @@ impl Snapshot {
             chain,
             on_fault: OnFault::default(),
             forward: Forward::default(),
-            routes: Routes::default(),
+            routes: RouteLimits::default(),
             generation: 0,
         }
     }
@@ -79,20 +79,20 @@ impl Snapshot {
         Self { on_fault, ..self }
     }
 
-    /// Sets how the path of a request that passes is spelt for the service behind.
+    /// Sets how the path of a request that passes is spelled for the service behind.
     pub fn with_forward(self, forward: Forward) -> Self {
         Self { forward, ..self }
     }
 
     /// Sets what sessions are held to.
-    pub fn with_routes(self, routes: Routes) -> Self {
+    pub fn with_route_limits(self, routes: RouteLimits) -> Self {
         Self { routes, ..self }
     }
 
     /// Why this policy refuses a `client` whom it, or another, has let in on `path`, if it does
-    /// ([`Inspect::revisit`]): one that is allowed is not refused, and a rule that only observes
+    /// ([`Inspect::recheck`]): one that is allowed is not refused, and a rule that only observes
     /// refuses nobody.
-    pub fn revisit(&self, client: ClientIp, path: &str, now: Now) -> Option<Cause> {
+    pub fn recheck(&self, client: ClientIp, path: &str, now: Now) -> Option<Cause> {
         // A path that was judged once can be read again.
         let uri = Uri::try_from(path).ok()?;
         let headers = HeaderMap::new();
@@ -108,7 +108,7 @@ impl Snapshot {
         let peer = PeerAddr::new((client.addr(), 0).into());
         let mut facts = Facts::resolve(head, peer, &self.client, now);
         facts.client = client;
-        match self.chain.revisit(&facts, &mut Trace::new(&facts)) {
+        match self.chain.recheck(&facts, &mut RequestState::new(&facts)) {
             Verdict::Deny(denial) if denial.mode == Mode::Enforce => Some(denial.cause),
             _ => None,
         }
@@ -136,7 +136,7 @@ impl fmt::Debug for Snapshot {
 // === impl Source ===
 
 /// A policy that never changes.
-impl Source for Arc<Snapshot> {
+impl PolicySource for Arc<Snapshot> {
     fn current(&self) -> Arc<Snapshot> {
         Self::clone(self)
     }

@@ -5,12 +5,12 @@ use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 use http::{HeaderName, HeaderValue, StatusCode};
 use ipnet::IpNet;
 
-use crate::{Diagnosis, Evidence, Malformed, Mode, Offence, Reading, RuleId};
+use crate::{Diagnosis, Evidence, Malformed, Mode, Offense, RuleId, Transformations};
 
 /// The answer of an inspector.
 ///
 /// `Pass` and `Allow` differ: a pass leaves the request to whoever judges next, an allow ends the
-/// judgement in the request's favour.
+/// judgment in the request's favor.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(
     clippy::exhaustive_enums,
@@ -35,7 +35,7 @@ pub struct Denial {
     /// Whether the refusal acts or is only told.
     pub mode: Mode,
     /// The ban that comes with it.
-    pub offence: Option<Offence>,
+    pub offense: Option<Offense>,
     /// When it is worth trying again.
     pub retry_after: Option<Duration>,
     /// What the status obliges the answer to say, whatever reply is chosen: `Allow` with a 405, for
@@ -61,7 +61,7 @@ pub struct Cause {
     /// The bytes that matched; empty where an address decided.
     pub evidence: Evidence,
     /// How the path was read when they matched; `None` where the path did not decide.
-    pub view: Option<Reading>,
+    pub view: Option<Transformations>,
 }
 
 /// What a rule decided on.
@@ -108,7 +108,7 @@ pub enum Reason {
         by: Arc<str>,
     },
     /// Anything else, in words.
-    Said(Cow<'static, str>),
+    Other(Cow<'static, str>),
 }
 
 // === impl Verdict ===
@@ -139,7 +139,7 @@ impl Denial {
             cause,
             status,
             mode: Mode::Enforce,
-            offence: None,
+            offense: None,
             retry_after: None,
             headers: Vec::new(),
             diagnosis: None,
@@ -149,7 +149,7 @@ impl Denial {
 
     /// An enforced 403 by a rule of one's own.
     pub fn forbidden(rule: &'static str, why: &'static str) -> Self {
-        let cause = Cause::new(RuleId::builtin(rule), Reason::Said(why.into()));
+        let cause = Cause::new(RuleId::builtin(rule), Reason::Other(why.into()));
         Self::new(cause, StatusCode::FORBIDDEN)
     }
 
@@ -159,9 +159,9 @@ impl Denial {
     }
 
     /// Adds a ban.
-    pub fn with_offence(self, offence: Offence) -> Self {
+    pub fn with_offense(self, offense: Offense) -> Self {
         Self {
-            offence: Some(offence),
+            offense: Some(offense),
             ..self
         }
     }
@@ -188,7 +188,7 @@ impl Denial {
 
     /// Adds the bytes that matched.
     pub fn with_evidence(mut self, bytes: &[u8]) -> Self {
-        self.cause.evidence = Evidence::of(bytes);
+        self.cause.evidence = Evidence::new(bytes);
         self
     }
 }
@@ -248,11 +248,11 @@ impl Cause {
     }
 
     /// A cause that rests on bytes of the path, as read in one view.
-    pub fn in_path(rule: RuleId, reason: Reason, matched: &[u8], view: Reading) -> Self {
+    pub fn in_path(rule: RuleId, reason: Reason, matched: &[u8], view: Transformations) -> Self {
         Self {
             rule,
             reason,
-            evidence: Evidence::of(matched),
+            evidence: Evidence::new(matched),
             view: Some(view),
         }
     }
@@ -294,7 +294,7 @@ impl fmt::Display for Reason {
             Self::OverLimit { limit, window, by } => {
                 write!(f, "more than {limit} in {window:?} by {by}")
             }
-            Self::Said(words) => f.write_str(words),
+            Self::Other(words) => f.write_str(words),
         }
     }
 }

@@ -71,7 +71,7 @@ pub(crate) struct PartialHead {
     len: u8,
 }
 
-/// How a length is spelt: by the second byte alone, or in two or eight bytes after it.
+/// How a length is spelled: by the second byte alone, or in two or eight bytes after it.
 const IN_TWO: u8 = 126;
 const IN_EIGHT: u8 = 127;
 
@@ -98,7 +98,7 @@ impl PartialHead {
     ///
     /// # Errors
     ///
-    /// As soon as one of the two first bytes breaks the protocol, or the length is not spelt in the
+    /// As soon as one of the two first bytes breaks the protocol, or the length is not spelled in the
     /// fewest bytes or has its highest bit set.
     pub(crate) fn push(
         &mut self,
@@ -167,10 +167,10 @@ impl PartialHead {
         if usize::from(self.len) < 2 + of_len + of_key {
             return Ok(None);
         }
-        let (spelt, rest) = rest.split_at_checked(of_len).unwrap_or_default();
+        let (spelled, rest) = rest.split_at_checked(of_len).unwrap_or_default();
         let len = match of_len {
             0 => u64::from(second & 0x7F),
-            _ => spelt
+            _ => spelled
                 .iter()
                 .fold(0, |len, &byte| len << 8 | u64::from(byte)),
         };

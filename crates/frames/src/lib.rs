@@ -55,7 +55,6 @@
 
 #![warn(clippy::indexing_slicing)]
 
-mod budget;
 mod close;
 mod control;
 pub mod encode;
@@ -69,8 +68,9 @@ mod keepalive;
 mod limits;
 mod message;
 mod negotiated;
+mod observation;
 mod observer;
-mod step;
+mod token_bucket;
 mod violation;
 
 pub use close::CloseCode;
@@ -79,6 +79,6 @@ pub use keepalive::{Due, KeepAlive};
 pub use limits::{Limits, Rate};
 pub use message::{Depth, MessageKind};
 pub use negotiated::{Deflate, Negotiated, NegotiationError};
+pub use observation::{Observation, Seen};
 pub use observer::Observer;
-pub use step::{Seen, Step};
 pub use violation::{Kind, Violation};

@@ -33,7 +33,7 @@ pub enum MessageKind {
 
 /// What is done with a message's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reading {
+pub(crate) enum PayloadHandling {
     /// They pass.
     Skipped,
     /// They are inflated, since later messages may refer to them, and not shown.
@@ -42,7 +42,7 @@ pub(crate) enum Reading {
     Shown,
 }
 
-impl Reading {
+impl PayloadHandling {
     pub(crate) fn of(depth: Depth, kind: MessageKind, refers_back: bool) -> Self {
         match (depth, kind) {
             (Depth::Messages, _) | (Depth::Text, MessageKind::Text) => Self::Shown,
@@ -57,7 +57,7 @@ impl Reading {
 pub(crate) struct Message {
     pub(crate) kind: MessageKind,
     pub(crate) compressed: bool,
-    pub(crate) reading: Reading,
+    pub(crate) reading: PayloadHandling,
     /// Of its first frame.
     pub(crate) offset: u64,
     /// The frame at hand is its last.
@@ -70,7 +70,7 @@ impl Message {
     pub(crate) const fn new(
         kind: MessageKind,
         compressed: bool,
-        reading: Reading,
+        reading: PayloadHandling,
         offset: u64,
     ) -> Self {
         Self {

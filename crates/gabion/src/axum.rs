@@ -7,16 +7,16 @@ use axum::extract::{
     connect_info::{ConnectInfo, MockConnectInfo},
 };
 use gabion_core::PeerAddr;
-use gabion_tower::Server;
+use gabion_tower::ConnectionSource;
 use http::{Extensions, Uri};
 
 /// Reads the peer from `ConnectInfo<SocketAddr>`, and the target from `OriginalUri`, which
 /// `Router::nest` leaves when it cuts the path.
 #[derive(Clone, Copy, Debug, Default)]
 #[expect(clippy::exhaustive_structs, reason = "it has nothing to hold")]
-pub struct Axum;
+pub struct ConnectInfoSource;
 
-impl Server for Axum {
+impl ConnectionSource for ConnectInfoSource {
     fn peer(&self, extensions: &Extensions) -> Option<PeerAddr> {
         let socket = extensions
             .get()
@@ -25,7 +25,7 @@ impl Server for Axum {
         socket.or_else(mocked).map(PeerAddr::new)
     }
 
-    fn when_no_peer(&self) -> &'static str {
+    fn missing_peer_help(&self) -> &'static str {
         "no peer address: serve the router with \
          `.into_make_service_with_connect_info::<SocketAddr>()`"
     }

@@ -10,10 +10,12 @@ use std::{
     time::Duration,
 };
 
-use gabion_core::{Diagnoses, Event, Heed, Inspect, Now, PolicyEvent, Sink};
+use gabion_core::{ChangeListener, DiagnosisCounters, Event, Inspect, Now, PolicyEvent, Sink};
 use gabion_inspect::BanTable;
-use gabion_policy::{Live, Options, PolicyError, Shrink, State, Watch, WatchOptions};
-use gabion_tower::{Clock, HeadLayer, Keeper, Sessions, SystemClock, Truce};
+use gabion_policy::{
+    PolicyError, PolicyHandle, PolicyOptions, ShrinkGuard, State, Watch, WatchOptions,
+};
+use gabion_tower::{Clock, GuardLayer, ObserveOverride, SessionEnforcer, Sessions, SystemClock};
 use hyper::rt::Timer;
 
 use crate::{
@@ -24,13 +26,13 @@ use crate::{
 /// Guards services by one live policy. Clones share everything.
 #[derive(Clone)]
 pub struct Guard {
-    live: Live,
+    live: PolicyHandle,
     sink: Arc<Tallied>,
     clock: Arc<dyn Clock>,
-    truce: Truce,
-    keeper: Arc<Keeper>,
+    observe_override: ObserveOverride,
+    enforcer: Arc<SessionEnforcer>,
     /// Whether a truce was held when house was kept last.
-    in_truce: Arc<AtomicBool>,
+    is_overridden: Arc<AtomicBool>,
 }
 
 /// Builds a [`Guard`]. Made by [`Guard::builder`].
@@ -40,7 +42,7 @@ pub struct GuardBuilder {
     clock: Arc<dyn Clock>,
     timer: Option<timer::Shared>,
     own: Vec<Arc<dyn Inspect>>,
-    shrink: Shrink,
+    shrink: ShrinkGuard,
     budget: Duration,
 }
 
@@ -55,8 +57,8 @@ impl Guard {
             clock: Arc::new(SystemClock::new()),
             timer: timer::default(),
             own: Vec::new(),
-            shrink: Shrink::default(),
-            budget: Options::BUDGET,
+            shrink: ShrinkGuard::default(),
+            budget: PolicyOptions::BUDGET,
         }
     }
 
@@ -70,32 +72,34 @@ impl Guard {
     }
 
     /// Guards a service whose server puts a [`crate::PeerAddr`] into each request's extensions.
-    pub fn layer(&self) -> HeadLayer {
-        HeadLayer::new(self.live.clone())
-            .with_bans(self.live.state().court().clone())
+    pub fn layer(&self) -> GuardLayer {
+        GuardLayer::from_source(self.live.clone())
+            .with_bans(self.live.state().arbiter().clone())
             .with_sink(self.sink.clone())
             .with_clock(self.clock.clone())
-            .with_truce(self.truce.clone())
-            .with_keeper(Arc::clone(&self.keeper))
+            .with_observe_override(self.observe_override.clone())
+            .with_session_enforcer(Arc::clone(&self.enforcer))
     }
 
     /// Enforces nothing for `period` from now: every rule only observes, and nobody is banned. An
-    /// event says so aloud, and another when [`Guard::keep_house`] finds that it is over. No time
+    /// event says so aloud, and another when [`Guard::maintain`] finds that it is over. No time
     /// at all ends it.
     pub fn observe_for(&self, period: Duration) {
-        self.truce.hold(self.clock.now(), period);
-        self.in_truce.store(!period.is_zero(), Ordering::Relaxed);
+        self.observe_override.start(self.clock.now(), period);
+        self.is_overridden
+            .store(!period.is_zero(), Ordering::Relaxed);
         self.tell_of_truce(period);
     }
 
     /// Guards an axum router or one of its routes, nested ones among them.
     #[cfg(feature = "axum")]
-    pub fn axum_layer(&self) -> HeadLayer {
-        self.layer().with_server(crate::Axum)
+    pub fn axum_layer(&self) -> GuardLayer {
+        self.layer()
+            .with_connection_source(crate::ConnectInfoSource)
     }
 
     /// The policy in force, to be replaced.
-    pub const fn live(&self) -> &Live {
+    pub const fn live(&self) -> &PolicyHandle {
         &self.live
     }
 
@@ -115,19 +119,19 @@ impl Guard {
 
     /// The WebSockets that are open.
     pub fn sessions(&self) -> &Arc<Sessions> {
-        self.keeper.sessions()
+        self.enforcer.sessions()
     }
 
     /// Why WebSockets did not open or stay open, and how often.
-    pub fn diagnoses(&self) -> &Diagnoses {
-        self.sink.diagnoses()
+    pub fn diagnosis_counters(&self) -> &DiagnosisCounters {
+        self.sink.diagnosis_counters()
     }
 
-    /// Tells `heeder` of bans and of policies that come into force, for as long as it lives.
-    pub fn tell<H: Heed + 'static>(&self, heeder: &Arc<H>) {
-        let heeder: Weak<dyn Heed> = Arc::downgrade(heeder) as _;
-        self.live.tell(heeder.clone());
-        self.live.state().bans().tell(heeder);
+    /// Tells `listener` of bans and of policies that come into force, for as long as it lives.
+    pub fn subscribe<H: ChangeListener + 'static>(&self, listener: &Arc<H>) {
+        let listener: Weak<dyn ChangeListener> = Arc::downgrade(listener) as _;
+        self.live.subscribe(listener.clone());
+        self.live.state().bans().subscribe(listener);
     }
 
     /// The time by which bans are placed.
@@ -148,20 +152,22 @@ impl Guard {
 
     /// Drops bans that are over and tells of events that were held back. For a server to call
     /// about once a second; nothing goes wrong without it, only later.
-    pub fn keep_house(&self) {
+    pub fn maintain(&self) {
         let now = self.clock.now();
-        self.bans().sweep(now);
-        self.sessions().keep_house();
-        self.live.keep_house();
+        self.bans().remove_expired(now);
+        self.sessions().maintain();
+        self.live.maintain();
         self.sink.flush(now.wall());
-        if self.truce.left(now).is_zero() && self.in_truce.swap(false, Ordering::Relaxed) {
+        if self.observe_override.remaining(now).is_zero()
+            && self.is_overridden.swap(false, Ordering::Relaxed)
+        {
             self.tell_of_truce(Duration::ZERO);
         }
     }
 
     fn tell_of_truce(&self, left: Duration) {
         self.sink
-            .record(&Event::Policy(PolicyEvent::Truce { left }));
+            .record(&Event::Policy(PolicyEvent::ObserveOverride { left }));
     }
 }
 
@@ -207,7 +213,7 @@ impl GuardBuilder {
     }
 
     /// Sets whether a new policy may lose much of what the old one holds.
-    pub fn with_shrink(self, shrink: Shrink) -> Self {
+    pub fn with_shrink_guard(self, shrink: ShrinkGuard) -> Self {
         Self { shrink, ..self }
     }
 
@@ -222,7 +228,7 @@ impl GuardBuilder {
     ///
     /// Everything that is wrong with the policy.
     pub fn with_policy_file(self, path: impl Into<PathBuf>) -> Result<Guard, PolicyError> {
-        self.begin(|options| Live::open(path, options))
+        self.begin(|options| PolicyHandle::open(path, options))
     }
 
     /// Begins with this policy; errors call it `name`.
@@ -231,37 +237,42 @@ impl GuardBuilder {
     ///
     /// Everything that is wrong with the policy.
     pub fn with_policy(self, text: &str, name: &str) -> Result<Guard, PolicyError> {
-        self.begin(|options| Live::from_document(text, name, options))
+        self.begin(|options| PolicyHandle::from_document(text, name, options))
     }
 
     fn begin(
         self,
-        open: impl FnOnce(Options) -> Result<Live, PolicyError>,
+        open: impl FnOnce(PolicyOptions) -> Result<PolicyHandle, PolicyError>,
     ) -> Result<Guard, PolicyError> {
         let sink = Arc::new(Tallied::new(self.sink));
-        let options = Options::new(sink.clone())
+        let options = PolicyOptions::new(sink.clone())
             .with_state(self.state)
-            .with_shrink(self.shrink)
+            .with_shrink_guard(self.shrink)
             .with_budget(self.budget);
-        let options = self.own.into_iter().fold(options, Options::add_rule);
-        let (live, truce) = (open(options)?, Truce::default());
+        let options = self.own.into_iter().fold(options, PolicyOptions::add_rule);
+        let (live, observe_override) = (open(options)?, ObserveOverride::default());
         let sessions = Sessions::new(self.clock.clone()).with_sink(sink.clone());
         let sessions = match self.timer {
             Some(timer) => sessions.with_timer(timer),
             None => sessions,
         };
         let clock = self.clock;
-        let keeper = Keeper::new(sessions, live.clone(), clock.clone(), truce.clone());
-        let keeper = Arc::new(keeper.with_bans(live.state().court().clone()));
+        let enforcer = SessionEnforcer::new(
+            sessions,
+            live.clone(),
+            clock.clone(),
+            observe_override.clone(),
+        );
+        let enforcer = Arc::new(enforcer.with_bans(live.state().arbiter().clone()));
         let guard = Guard {
             live,
             sink,
             clock,
-            truce,
-            keeper: Arc::clone(&keeper),
-            in_truce: Arc::default(),
+            observe_override,
+            enforcer: Arc::clone(&enforcer),
+            is_overridden: Arc::default(),
         };
-        guard.tell(&keeper);
+        guard.subscribe(&enforcer);
         Ok(guard)
     }
 }

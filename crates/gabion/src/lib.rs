@@ -39,7 +39,7 @@
 //! # fn main() {}
 //! ```
 //!
-//! One inspector alone is a layer too: see [`HeadLayer::of`]. A rule of one's own is an
+//! One inspector alone is a layer too: see [`GuardLayer::new`]. A rule of one's own is an
 //! [`Inspect`], added with [`GuardBuilder::add_rule`].
 //!
 //! Why a deny rule looks at a path in so many ways, and how guard and nginx go together, is told in
@@ -58,31 +58,32 @@ mod sink;
 mod timer;
 
 pub use gabion_core::{
-    BanChange, BanEvent, BanOutcome, Bans, Cause, ClientIp, ClientRules, Denial, Diagnoses,
-    Diagnosis, DiagnosisEvent, Ending, Escaped, Event, EventId, Evidence, Explanation, Facts,
-    FaultEvent, ForwardedBy, Framing, Head, Inspect, Malformed, MessageEvidence, MessageFacts,
-    Mode, Now, Objection, Objections, Offence, OnFault, Outcome, PathViews, PeerAddr, PolicyEvent,
-    Proof, ReachedEvent, Reading, Reason, RequestEvent, RuleId, Scheme, SessionEvent, SessionId,
-    SessionKind, Sink, Snapshot, Source, Step, Suppressed, Trace, Upgrade, Verdict, View, What,
+    Attribution, BanChange, BanEvent, BanOutcome, Bans, Cause, ClientIp, ClientRules, CloseReason,
+    Denial, Diagnosis, DiagnosisCounters, DiagnosisEvent, Escaped, Event, EventId, Evidence,
+    Explanation, ExplanationStep, Facts, FaultEvent, ForwardedBy, Framing, Head, Inspect,
+    Malformed, MessageDenial, MessageDenials, MessageEvidence, MessageFacts, Mode, Now, Offense,
+    OnFault, Outcome, PathViews, PeerAddr, PolicyEvent, PolicySource, ProbeHitEvent, Reason,
+    RequestEvent, RequestEventKind, RequestState, RuleId, Scheme, SessionEvent, SessionId,
+    SessionKind, Sink, Snapshot, Suppressed, Transformations, Upgrade, Verdict, View,
 };
 pub use gabion_inspect::{
-    Allow, AllowConfig, Ban, BanConfig, BanTable, Behind, ByteRate, ByteSize, Compression,
-    ConfigError, ConfigErrors, Court, Deny, DenyRule, Handshake, HttpVersion, IpRanges, Limit,
-    LimitRule, LimitTable, List, ListError, MessageRule, MessageThen, Messages, Network, Period,
-    Ping, Rate, RouteConfig, Sanity, SanityConfig, Scan, ScanConfig, Scores, ServerKind, Signals,
-    Strings, Then, UpgradeConfig,
+    Action, Allow, AllowConfig, Ban, BanArbiter, BanConfig, BanTable, ByteRate, ByteSize,
+    Compression, ConfigError, ConfigErrors, Deny, DenyRule, Handshake, HttpVersion, IpRanges,
+    Limit, LimitRule, LimitTable, List, ListError, MessageAction, MessageRule, Messages, Network,
+    OneOrMany, Period, Ping, ProtocolConfig, ProtocolRules, Rate, RouteConfig, Scan, ScanConfig,
+    Scores, ServerKind, ServerQuirks, Signals, UpgradeConfig,
 };
 pub use gabion_policy::{
-    Chain, Diagnostic, Document, Judgment, Live, Pack, PolicyError, Probe, ProbeError, Replaced,
-    Report, Shrink, State, Watch, WatchOptions, check, explain,
+    Chain, Diagnostic, Document, Explained, Pack, PolicyError, PolicyHandle, Replaced, Report,
+    SampleRequest, SampleRequestError, ShrinkGuard, State, Watch, WatchOptions, check, explain,
 };
 pub use gabion_tower::{
-    BriefReply, Clock, GuardBody, HeadLayer, HeadService, Hyper, Reply, ResponseFuture, Server,
-    Sessions, SystemClock, Truce,
+    BriefReply, Clock, ConnectionSource, ExtensionsSource, GuardBody, GuardLayer, GuardService,
+    ObserveOverride, Reply, ResponseFuture, Sessions, SystemClock,
 };
 
 #[cfg(feature = "axum")]
-pub use axum::Axum;
+pub use axum::ConnectInfoSource;
 #[cfg(feature = "tracing")]
-pub use gabion_sinks::{Bounded, Budget, Channel, Tracing};
+pub use gabion_sinks::{Bounded, Channel, EventBudget, Tracing};
 pub use guard::{Guard, GuardBuilder};

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use gabion_core::{Diagnoses, Event, Sink, What};
+use gabion_core::{DiagnosisCounters, Event, RequestEventKind, Sink};
 
 /// A sink that a guard keeps house for.
 pub(crate) trait Housed: Sink {
@@ -16,17 +16,20 @@ pub(crate) struct Given(pub(crate) Arc<dyn Sink>);
 /// A sink that also counts what is wrong with WebSockets.
 pub(crate) struct Tallied {
     inner: Arc<dyn Housed>,
-    diagnoses: Diagnoses,
+    diagnosis_counters: DiagnosisCounters,
 }
 
 impl Tallied {
     pub(crate) fn new(inner: Arc<dyn Housed>) -> Self {
-        let diagnoses = Diagnoses::default();
-        Self { inner, diagnoses }
+        let diagnosis_counters = DiagnosisCounters::default();
+        Self {
+            inner,
+            diagnosis_counters,
+        }
     }
 
-    pub(crate) const fn diagnoses(&self) -> &Diagnoses {
-        &self.diagnoses
+    pub(crate) const fn diagnosis_counters(&self) -> &DiagnosisCounters {
+        &self.diagnosis_counters
     }
 }
 
@@ -34,14 +37,14 @@ impl Sink for Tallied {
     fn record(&self, event: &Event) {
         let made = match event {
             Event::Diagnosis(event) => Some(event.diagnosis),
-            Event::Request(event) => match &event.what {
-                What::Denied(denial) => denial.diagnosis,
+            Event::Request(event) => match &event.kind {
+                RequestEventKind::Denied(denial) => denial.diagnosis,
                 _ => None,
             },
             _ => None,
         };
         if let Some(made) = made {
-            self.diagnoses.count(made);
+            self.diagnosis_counters.count(made);
         }
         self.inner.record(event);
     }
@@ -69,7 +72,7 @@ pub(crate) use default::default;
 mod default {
     use std::{sync::Arc, time::SystemTime};
 
-    use gabion_sinks::{Bounded, Budget, Tracing};
+    use gabion_sinks::{Bounded, EventBudget, Tracing};
 
     use super::Housed;
 
@@ -80,7 +83,7 @@ mod default {
     }
 
     pub(crate) fn default() -> Arc<dyn Housed> {
-        Arc::new(Bounded::new(Tracing, Budget::default()))
+        Arc::new(Bounded::new(Tracing, EventBudget::default()))
     }
 }
 

@@ -2,9 +2,9 @@
 //!
 //! | watchman | refuses |
 //! |---|---|
-//! | [`Sanity`] | heads that no honest client sends and that two servers would read differently |
-//! | [`Behind`] | spellings of a path that the server behind reads otherwise than most |
-//! | [`Hosts`] | requests for hosts that the server does not answer for |
+//! | [`ProtocolRules`] | heads that no honest client sends and that two servers would read differently |
+//! | [`ServerQuirks`] | spellings of a path that the server behind reads otherwise than most |
+//! | [`HostAllowlist`] | requests for hosts that the server does not answer for |
 //! | [`Allow`] | nothing: it lets through what is never to be judged further |
 //! | [`Ban`] | clients on a list, and clients banned for a time |
 //! | [`Deny`] | paths that the server behind does not have and nobody should ask for |
@@ -32,36 +32,37 @@
 
 mod allow;
 mod ban;
-mod behind;
+mod bounded_map;
 mod config;
 mod deny;
 mod expression;
 mod hosts;
-mod ledger;
 mod limit;
 mod message;
 mod network;
-mod sanity;
+mod protocol;
+mod quirks;
 mod scan;
 mod upgrade;
 
 pub use allow::{Allow, AllowConfig};
 pub use ban::{
-    Ban, BanConfig, BanTable, Court, IpRanges, List, ListError, ListProblem, Listed, Sense,
-    Senseless, Share, ShareError, Standing,
+    ActiveBan, AddressShare, AddressShareError, Ban, BanArbiter, BanConfig, BanTable, IpRanges,
+    List, ListCheck, ListError, ListProblem, ListRejection, Listed,
 };
-pub use behind::{Behind, ServerKind};
 pub use config::serde_mode;
 pub use config::{
-    ByteRate, ByteRateError, ByteSize, ByteSizeError, ConfigError, ConfigErrors, Network,
-    NetworkError, Period, PeriodError, Place, Problem, Strings,
+    ByteRate, ByteRateError, ByteSize, ByteSizeError, ConfigError, ConfigErrors, ConfigPath,
+    Network, NetworkError, OneOrMany, Period, PeriodError, Problem,
 };
-pub use deny::{Deny, DenyRule, Then};
-pub use hosts::{Hosts, ServerConfig};
+pub use deny::{Action, Deny, DenyRule};
+pub use hosts::{HostAllowlist, ServerConfig};
 pub use limit::{Limit, LimitRule, LimitTable, Rate, RateError};
-pub use message::{MessageRule, MessageThen, MessageThenError, Messages};
-pub use sanity::{HttpVersion, Sanity, SanityConfig};
+pub use message::{MessageAction, MessageActionError, MessageRule, Messages};
+pub use protocol::{HttpVersion, ProtocolConfig, ProtocolRules};
+pub use quirks::{ServerKind, ServerQuirks};
 pub use scan::{Scan, ScanConfig, Scores, Signals};
 pub use upgrade::{
-    Astray, Compression, Handshake, Opened, Ping, PingError, RouteConfig, UpgradeConfig,
+    Compression, Handshake, KnownWebSocketPaths, Ping, PingError, PlainHttpHint, RouteConfig,
+    UpgradeConfig,
 };

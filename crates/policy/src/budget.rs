@@ -5,9 +5,9 @@
 
 use std::time::{Duration, Instant};
 
-use gabion_inspect::Place;
+use gabion_inspect::ConfigPath;
 
-use crate::{Document, fault::Fault};
+use crate::{Document, issue::Issue};
 
 /// How many bytes a document may have.
 pub(crate) const DOCUMENT_BYTES: u64 = 4 << 20;
@@ -20,12 +20,12 @@ const RULES: usize = 50_000;
 
 /// Time that is running out.
 #[derive(Debug)]
-pub(crate) struct Budget {
+pub(crate) struct CompileBudget {
     started: Instant,
     limit: Duration,
 }
 
-impl Budget {
+impl CompileBudget {
     #[expect(
         clippy::disallowed_methods,
         reason = "what a compile costs is measured; nobody is judged by this clock"
@@ -47,11 +47,11 @@ impl Budget {
     }
 
     /// What is wrong when `doing` something went on for too long.
-    pub(crate) fn overrun(&self, doing: &str) -> Option<Fault> {
+    pub(crate) fn overrun(&self, doing: &str) -> Option<Issue> {
         let limit = self.limit;
         self.is_spent().then(|| {
-            let place = Place::new("", "");
-            Fault::new(
+            let place = ConfigPath::new("", "");
+            Issue::new(
                 place,
                 format!("{doing} takes longer than the budget of {limit:?}"),
             )
@@ -60,15 +60,19 @@ impl Budget {
 }
 
 /// What is wrong with the sizes of `document`.
-pub(crate) fn oversize(document: &Document) -> Vec<Fault> {
+pub(crate) fn oversize(document: &Document) -> Vec<Issue> {
     let counted = [
-        (Place::new("ban", "files"), document.ban.files.len(), LISTS),
-        (Place::new("deny", ""), document.deny.len(), RULES),
-        (Place::new("expect", ""), document.expect.len(), RULES),
+        (
+            ConfigPath::new("ban", "files"),
+            document.ban.files.len(),
+            LISTS,
+        ),
+        (ConfigPath::new("deny", ""), document.deny.len(), RULES),
+        (ConfigPath::new("expect", ""), document.expect.len(), RULES),
     ];
     let over = counted.into_iter().filter(|(_, found, most)| found > most);
     let told = over.map(|(place, found, most)| {
-        Fault::new(
+        Issue::new(
             place,
             format!("{found} entries, at most {most} are compiled"),
         )

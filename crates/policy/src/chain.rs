@@ -15,18 +15,21 @@
 use std::sync::Arc;
 
 use gabion_core::{
-    Cause, DiagnosisEvent, Explanation, Facts, Inspect, MessageFacts, Mode, Objections, Offence,
-    Outcome, PathViews, Trace, Verdict,
+    Cause, DiagnosisEvent, Explanation, Facts, Inspect, MessageDenials, MessageFacts, Mode,
+    Offense, Outcome, PathViews, RequestState, Verdict,
 };
-use gabion_inspect::{Allow, Astray, Ban, Behind, Deny, Handshake, Hosts, Messages, Sanity};
+use gabion_inspect::{
+    Allow, Ban, Deny, Handshake, HostAllowlist, Messages, PlainHttpHint, ProtocolRules,
+    ServerQuirks,
+};
 
 /// A compiled policy: every inspector, in order.
 pub struct Chain {
-    pub(crate) sanity: Sanity,
-    pub(crate) behind: Behind,
+    pub(crate) protocol: ProtocolRules,
+    pub(crate) behind: ServerQuirks,
     pub(crate) allow: Allow,
     pub(crate) ban: Ban,
-    pub(crate) hosts: Hosts,
+    pub(crate) hosts: HostAllowlist,
     /// A user's own rules.
     pub(crate) own: Vec<Arc<dyn Inspect>>,
     pub(crate) deny: Deny,
@@ -35,7 +38,7 @@ pub struct Chain {
     /// Asked about messages only.
     pub(crate) messages: Messages,
     /// Asked about answers only.
-    pub(crate) astray: Astray,
+    pub(crate) astray: PlainHttpHint,
     /// Limits, then scans: what counts comes after what is certain.
     pub(crate) counting: Vec<Arc<dyn Inspect>>,
 }
@@ -46,18 +49,18 @@ impl Chain {
     /// Walks the inspectors in order; `ask` puts the question to one of them.
     fn walk(
         &self,
-        trace: &mut Trace,
-        mut ask: impl FnMut(&dyn Inspect, &mut Trace) -> Verdict,
+        state: &mut RequestState,
+        mut ask: impl FnMut(&dyn Inspect, &mut RequestState) -> Verdict,
     ) -> Verdict {
-        let mut ask = |who: &dyn Inspect| match ask(who, trace) {
+        let mut ask = |who: &dyn Inspect| match ask(who, state) {
             Verdict::Deny(denial) if denial.mode == Mode::Observe => {
-                trace.observe(denial);
+                state.observe(denial);
                 Verdict::Pass
             }
             verdict => verdict,
         };
 
-        let malformed = match ask(&self.sanity) {
+        let malformed = match ask(&self.protocol) {
             Verdict::Pass => ask(&self.behind),
             refused => refused,
         };
@@ -90,51 +93,56 @@ impl Inspect for Chain {
         "chain"
     }
 
-    fn inspect(&self, facts: &Facts<'_>, trace: &mut Trace) -> Verdict {
-        self.walk(trace, |who, trace| who.inspect(facts, trace))
+    fn inspect(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
+        self.walk(state, |who, state| who.inspect(facts, state))
     }
 
-    fn revisit(&self, facts: &Facts<'_>, trace: &mut Trace) -> Verdict {
-        self.walk(trace, |who, trace| who.revisit(facts, trace))
+    fn recheck(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
+        self.walk(state, |who, state| who.recheck(facts, state))
     }
 
     /// Everyone is asked until one objects whose objection acts, unless the client or its path is
     /// allowed.
-    fn message(&self, message: &MessageFacts<'_>, objections: &mut Objections) {
-        let path = PathViews::of(message.path.as_bytes());
+    fn message(&self, message: &MessageFacts<'_>, denials: &mut MessageDenials) {
+        let path = PathViews::new(message.path.as_bytes());
         if self.allow.lets(message.client, &path) {
             return;
         }
         let messages: [&dyn Inspect; 1] = [&self.messages];
         for who in self.after_head().chain(messages) {
-            if objections.are_final() {
+            if denials.are_final() {
                 return;
             }
-            who.message(message, objections);
+            who.message(message, denials);
         }
     }
 
-    /// Everyone learns; the first offence that is found counts.
-    fn learn(&self, trace: &Trace, outcome: &Outcome<'_>) -> Option<Offence> {
-        self.astray.learn(trace, outcome);
-        let learned = self.after_head().map(|who| who.learn(trace, outcome));
+    /// Everyone learns; the first offense that is found counts.
+    fn on_response(&self, state: &RequestState, outcome: &Outcome<'_>) -> Option<Offense> {
+        self.astray.on_response(state, outcome);
+        let learned = self.after_head().map(|who| who.on_response(state, outcome));
         learned.fold(None, Option::or)
     }
 
-    fn diagnose(&self, trace: &Trace, outcome: &Outcome<'_>) -> Option<DiagnosisEvent> {
+    fn diagnose(&self, state: &RequestState, outcome: &Outcome<'_>) -> Option<DiagnosisEvent> {
         let told = self
             .after_head()
-            .find_map(|who| who.diagnose(trace, outcome));
-        told.or_else(|| self.astray.diagnose(trace, outcome))
+            .find_map(|who| who.diagnose(state, outcome));
+        told.or_else(|| self.astray.diagnose(state, outcome))
     }
 
-    fn reached(&self, trace: &Trace, outcome: &Outcome<'_>) -> Option<Cause> {
+    fn probe_hit(&self, state: &RequestState, outcome: &Outcome<'_>) -> Option<Cause> {
         self.after_head()
-            .find_map(|who| who.reached(trace, outcome))
+            .find_map(|who| who.probe_hit(state, outcome))
     }
 
-    fn explain(&self, facts: &Facts<'_>, trace: &mut Trace, steps: &mut Explanation) -> Verdict {
-        self.walk(trace, |who, trace| who.explain(facts, trace, steps))
+    fn explain(
+        &self,
+        facts: &Facts<'_>,
+        state: &mut RequestState,
+        steps: &mut Explanation,
+    ) -> Verdict {
+        self.walk(state, |who, state| who.explain(facts, state, steps))
     }
 }
 

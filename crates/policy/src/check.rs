@@ -3,8 +3,8 @@
 use std::{fmt, path::Path};
 
 use crate::{
-    Diagnostic, Options, PolicyError, State,
-    compile::{Purpose, Reading},
+    Diagnostic, PolicyError, PolicyOptions, State,
+    compile::{CompileInput, LoadedDocument},
 };
 
 /// What a sound document holds.
@@ -27,11 +27,11 @@ pub struct Report {
 ///
 /// # Errors
 ///
-/// Everything that is wrong with the document, as [`crate::Live::open`] would tell it.
+/// Everything that is wrong with the document, as [`crate::PolicyHandle::open`] would tell it.
 pub fn check(text: &str, name: &str, base: Option<&Path>) -> Result<Report, PolicyError> {
     let state = State::with_capacity(1);
-    let reading = Reading::of(text, name, base, Options::BUDGET);
-    let compiled = reading.compile(&Purpose {
+    let reading = LoadedDocument::read(text, name, base, PolicyOptions::BUDGET);
+    let compiled = reading.compile(&CompileInput {
         state: &state,
         own: &[],
         held: None,
@@ -39,7 +39,7 @@ pub fn check(text: &str, name: &str, base: Option<&Path>) -> Result<Report, Poli
     let document = &compiled.document;
     Ok(Report {
         deny: document.deny_rules().len(),
-        banned: compiled.holdings.banned(),
+        banned: compiled.inventory.banned(),
         allowed: document.allow.networks.len() + document.allow.paths.len(),
         expected: document.expect.len(),
         warnings: compiled.warnings,

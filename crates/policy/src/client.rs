@@ -3,10 +3,10 @@
 use std::num::NonZeroU8;
 
 use gabion_core::{ClientRules, ForwardedBy};
-use gabion_inspect::{Network, Place};
+use gabion_inspect::{ConfigPath, Network};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use crate::fault::Fault;
+use crate::issue::Issue;
 
 /// Section `[client]`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -54,7 +54,7 @@ impl ClientSection {
     /// Shorter prefixes would count a provider's whole customer base as one client.
     const MIN_BITS: u8 = 32;
 
-    pub(crate) fn compile(&self) -> Result<ClientRules, Vec<Fault>> {
+    pub(crate) fn compile(&self) -> Result<ClientRules, Vec<Issue>> {
         let mut rules = ClientRules::default()
             .with_header(self.header.into())
             .with_ipv6_prefix(self.ipv6_prefix)
@@ -62,18 +62,18 @@ impl ClientSection {
         if let Some(hops) = self.hops {
             rules = rules.with_hops(hops);
         }
-        let mut faults = Vec::new();
+        let mut issues = Vec::new();
         for (at, network) in self.trusted_proxies.iter().enumerate() {
-            let place = Place::new("client", "trusted_proxies").entry(at);
+            let place = ConfigPath::new("client", "trusted_proxies").entry(at);
             match rules.clone().with_trusted([network.net()]) {
                 Ok(wider) => rules = wider,
-                Err(error) => faults.push(Fault::new(place, error.to_string())),
+                Err(error) => issues.push(Issue::new(place, error.to_string())),
             }
         }
-        if faults.is_empty() {
+        if issues.is_empty() {
             Ok(rules)
         } else {
-            Err(faults)
+            Err(issues)
         }
     }
 }

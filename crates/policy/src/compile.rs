@@ -8,38 +8,39 @@ use std::{
 
 use gabion_core::{Inspect, Mode, Snapshot};
 use gabion_inspect::{
-    Allow, Astray, Ban, Behind, Deny, Hosts, Limit, LimitTable, List, Sanity, Scan,
+    Allow, Ban, Deny, HostAllowlist, Limit, LimitTable, List, PlainHttpHint, ProtocolRules, Scan,
+    ServerQuirks,
 };
 
 use crate::{
     Chain, Diagnostic, Document, PolicyError, State,
-    budget::{self, Budget},
+    budget::{self, CompileBudget},
     expect,
-    fault::Fault,
     files::{self, ListFile},
+    inventory::PolicyInventory,
+    issue::Issue,
+    list_check,
     observed::Observed,
     packs,
-    read::Draft,
-    sense,
-    shrink::Holdings,
-    sockets, warn,
+    read::ParsedDocument,
+    warn, websocket,
 };
 
 /// A document and its lists, as they were read together.
 #[derive(Debug)]
-pub(crate) struct Reading<'t> {
-    draft: Draft<'t>,
+pub(crate) struct LoadedDocument<'t> {
+    parsed: ParsedDocument<'t>,
     lists: Vec<ListFile>,
     digest: u64,
-    budget: Budget,
+    budget: CompileBudget,
 }
 
 /// What a policy is compiled for.
-pub(crate) struct Purpose<'s> {
+pub(crate) struct CompileInput<'s> {
     pub(crate) state: &'s State,
     pub(crate) own: &'s [Arc<dyn Inspect>],
     /// What must not be lost.
-    pub(crate) held: Option<&'s Holdings>,
+    pub(crate) held: Option<&'s PolicyInventory>,
 }
 
 /// A policy that can be put in force.
@@ -47,24 +48,24 @@ pub(crate) struct Purpose<'s> {
 pub(crate) struct Compiled {
     pub(crate) snapshot: Snapshot,
     pub(crate) document: Document,
-    pub(crate) holdings: Holdings,
+    pub(crate) inventory: PolicyInventory,
     pub(crate) warnings: Vec<Diagnostic>,
 }
 
 // === impl Reading ===
 
-impl<'t> Reading<'t> {
+impl<'t> LoadedDocument<'t> {
     /// Reads `text`, which errors call `name`, and the lists that it names from `base`.
-    pub(crate) fn of(text: &'t str, name: &'t str, base: Option<&Path>, limit: Duration) -> Self {
-        let budget = Budget::start(limit);
-        let mut draft = Draft::read(text, name);
-        draft.blame(budget::oversize(&draft.document));
-        draft.blame(packs::doubled(&draft.document));
-        let named = draft.document.ban.files.iter().take(budget::LISTS);
+    pub(crate) fn read(text: &'t str, name: &'t str, base: Option<&Path>, limit: Duration) -> Self {
+        let budget = CompileBudget::start(limit);
+        let mut parsed = ParsedDocument::read(text, name);
+        parsed.blame(budget::oversize(&parsed.document));
+        parsed.blame(packs::doubled(&parsed.document));
+        let named = parsed.document.ban.files.iter().take(budget::LISTS);
         let lists = files::lists(named, base);
         Self {
             digest: files::digest(text, &lists),
-            draft,
+            parsed,
             lists,
             budget,
         }
@@ -84,49 +85,49 @@ impl<'t> Reading<'t> {
     ///
     /// What is said of a document as a whole (what it would lose, which cases fail) is said of a
     /// sound one only: it would be wrong of one that was read in part.
-    pub(crate) fn compile(mut self, purpose: &Purpose<'_>) -> Result<Compiled, PolicyError> {
+    pub(crate) fn compile(mut self, purpose: &CompileInput<'_>) -> Result<Compiled, PolicyError> {
         let (lists, unread) = files::parse(&self.lists);
-        self.draft.blame(unread);
+        self.parsed.blame(unread);
         if let Some(overrun) = self.budget.overrun("reading") {
-            self.draft.blame([overrun]);
-            return Err(self.draft.refuse());
+            self.parsed.blame([overrun]);
+            return Err(self.parsed.refuse());
         }
-        let holdings = Holdings::of(&self.draft.document, &lists);
-        if let Some(held) = purpose.held.filter(|_| self.draft.is_sound()) {
-            self.draft.blame(held.losses(&holdings));
+        let inventory = PolicyInventory::new(&self.parsed.document, &lists);
+        if let Some(held) = purpose.held.filter(|_| self.parsed.is_sound()) {
+            self.parsed.blame(held.losses(&inventory));
         }
-        let mode = self.draft.document.mode();
-        let (document, state) = (&self.draft.document, purpose.state);
+        let mode = self.parsed.document.mode();
+        let (document, state) = (&self.parsed.document, purpose.state);
         let snapshot = policy(document, lists.clone(), state, mode, purpose.own);
-        let snapshot = snapshot.map_err(|faults| self.draft.blame(faults));
-        self.draft.blame(self.budget.overrun("compiling"));
+        let snapshot = snapshot.map_err(|issues| self.parsed.blame(issues));
+        self.parsed.blame(self.budget.overrun("compiling"));
         self.hold_to_cases(lists);
         match snapshot {
-            Ok(snapshot) if self.draft.is_sound() => Ok(Compiled {
+            Ok(snapshot) if self.parsed.is_sound() => Ok(Compiled {
                 snapshot,
-                warnings: warn::of(&self.draft),
-                document: self.draft.document,
-                holdings,
+                warnings: warn::warnings(&self.parsed),
+                document: self.parsed.document,
+                inventory,
             }),
-            _ => Err(self.draft.refuse()),
+            _ => Err(self.parsed.refuse()),
         }
     }
 
     /// Judges the cases by a policy of their own, whose state is blank and which enforces.
     fn hold_to_cases(&mut self, lists: Vec<List>) {
-        let cases = &self.draft.document.expect;
-        let probes = match expect::probes(&self.draft.document) {
-            Ok(probes) if probes.is_empty() || !self.draft.is_sound() => return,
+        let cases = &self.parsed.document.expect;
+        let probes = match expect::probes(&self.parsed.document) {
+            Ok(probes) if probes.is_empty() || !self.parsed.is_sound() => return,
             Ok(probes) => probes,
-            Err(faults) => return self.draft.blame(faults),
+            Err(issues) => return self.parsed.blame(issues),
         };
         let blank = State::with_capacity(1).with_limits(LimitTable::blank());
-        let document = &self.draft.document;
-        let faults = match policy(document, lists, &blank, Mode::Enforce, &[]) {
+        let document = &self.parsed.document;
+        let issues = match policy(document, lists, &blank, Mode::Enforce, &[]) {
             Ok(snapshot) => expect::broken(cases, &probes, &snapshot, &self.budget),
-            Err(faults) => faults,
+            Err(issues) => issues,
         };
-        self.draft.blame(faults);
+        self.parsed.blame(issues);
     }
 }
 
@@ -137,43 +138,46 @@ fn policy(
     state: &State,
     mode: Mode,
     own: &[Arc<dyn Inspect>],
-) -> Result<Snapshot, Vec<Fault>> {
-    let mut faults = Vec::new();
-    let client = sound(document.client.compile(), &mut faults);
-    let hosts = sound(Hosts::compile(&document.server, mode), &mut faults);
-    let sanity = sound(Sanity::compile(&document.sanity, mode), &mut faults);
-    let allow = sound(Allow::compile(&document.allow), &mut faults);
+) -> Result<Snapshot, Vec<Issue>> {
+    let mut issues = Vec::new();
+    let client = sound(document.client.compile(), &mut issues);
+    let hosts = sound(HostAllowlist::compile(&document.server, mode), &mut issues);
+    let protocol = sound(
+        ProtocolRules::compile(&document.protocol, mode),
+        &mut issues,
+    );
+    let allow = sound(Allow::compile(&document.allow), &mut issues);
     let first = document.ban.first.0;
     if let Some(client) = &client {
-        faults.extend(sense::of(document, client, &lists));
+        issues.extend(list_check::check(document, client, &lists));
     }
     let bans = Arc::clone(state.bans());
-    let ban = sound(Ban::compile(&document.ban, lists, mode, bans), &mut faults);
+    let ban = sound(Ban::compile(&document.ban, lists, mode, bans), &mut issues);
     let deny = sound(
         Deny::compile(&document.deny_rules(), mode, first),
-        &mut faults,
+        &mut issues,
     );
     let limits = Arc::clone(state.limits());
-    let limit = sound(Limit::compile(&document.limit, limits), &mut faults);
+    let limit = sound(Limit::compile(&document.limit, limits), &mut issues);
     let scan = document.scan.as_ref().map(|scan| {
         let scores = Arc::clone(state.scores());
         let scan = Scan::compile(scan, mode, first, scores).map_err(Vec::from_iter);
         scan.map(|scan| -> Arc<dyn Inspect> { Arc::new(scan) })
     });
-    let scan = sound(scan.transpose(), &mut faults);
-    let sockets = sound(sockets::compile(document, mode, state, own), &mut faults);
-    let (Some(client), Some(hosts), Some(sanity), Some(allow)) = (client, hosts, sanity, allow)
+    let scan = sound(scan.transpose(), &mut issues);
+    let sockets = sound(websocket::compile(document, mode, state, own), &mut issues);
+    let (Some(client), Some(hosts), Some(protocol), Some(allow)) = (client, hosts, protocol, allow)
     else {
-        return Err(faults);
+        return Err(issues);
     };
     let (Some(ban), Some(deny), Some(limit), Some(scan)) = (ban, deny, limit, scan) else {
-        return Err(faults);
+        return Err(issues);
     };
     let Some(sockets) = sockets else {
-        return Err(faults);
+        return Err(issues);
     };
-    if !faults.is_empty() {
-        return Err(faults);
+    if !issues.is_empty() {
+        return Err(issues);
     }
     let limit = (!limit.is_empty()).then(|| -> Arc<dyn Inspect> { Arc::new(limit) });
     let counting = limit.into_iter().chain(scan).collect();
@@ -182,29 +186,29 @@ fn policy(
         Mode::Observe => Arc::new(Observed(rule)),
     });
     let chain = Chain {
-        sanity,
-        behind: Behind::new(document.server.behind, mode),
+        protocol,
+        behind: ServerQuirks::new(document.server.behind, mode),
         allow,
-        ban: ban.with_court(Arc::clone(state.court())),
+        ban: ban.with_arbiter(Arc::clone(state.arbiter())),
         hosts,
         own: own.collect(),
         deny,
         handshake: sockets.handshake,
         messages: sockets.messages,
-        astray: Astray::new(Arc::clone(state.opened())),
+        astray: PlainHttpHint::new(Arc::clone(state.opened())),
         counting,
     };
     Ok(Snapshot::new(client, Arc::new(chain))
         .with_on_fault(document.on_fault)
         .with_forward(document.server.forward)
-        .with_routes(sockets.routes))
+        .with_route_limits(sockets.routes))
 }
 
 /// What was compiled, or nothing and the faults told.
-fn sound<T, E>(made: Result<T, E>, faults: &mut Vec<Fault>) -> Option<T>
+fn sound<T, E>(made: Result<T, E>, issues: &mut Vec<Issue>) -> Option<T>
 where
-    E: IntoIterator<Item: Into<Fault>>,
+    E: IntoIterator<Item: Into<Issue>>,
 {
-    made.map_err(|errors| faults.extend(errors.into_iter().map(Into::into)))
+    made.map_err(|errors| issues.extend(errors.into_iter().map(Into::into)))
         .ok()
 }

@@ -40,7 +40,7 @@ pub struct PolicyError {
 
 /// A document's name and text: what a span points into.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Source<'t> {
+pub(crate) struct SourceText<'t> {
     pub(crate) name: &'t str,
     pub(crate) text: &'t str,
 }
@@ -154,7 +154,7 @@ impl Error for PolicyError {}
 
 // === impl Source ===
 
-impl Source<'_> {
+impl SourceText<'_> {
     /// How long a line may be that is drawn.
     const MAX_LINE: usize = 1000;
 

@@ -7,12 +7,12 @@ use std::fmt;
 
 use gabion_core::{Mode, OnFault};
 use gabion_inspect::{
-    AllowConfig, BanConfig, DenyRule, LimitRule, MessageRule, SanityConfig, ScanConfig,
+    AllowConfig, BanConfig, DenyRule, LimitRule, MessageRule, ProtocolConfig, ScanConfig,
     ServerConfig, UpgradeConfig,
 };
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use crate::{ClientSection, Expect, Pack, PolicyError, packs, read::Draft};
+use crate::{ClientSection, Expect, Pack, PolicyError, packs, read::ParsedDocument};
 
 /// The whole policy.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -46,7 +46,7 @@ pub struct Document {
     pub server: ServerConfig,
     /// What the head of a request may be.
     #[serde(default)]
-    pub sanity: SanityConfig,
+    pub protocol: ProtocolConfig,
     /// Who and what is never judged further.
     #[serde(default)]
     pub allow: AllowConfig,
@@ -92,11 +92,11 @@ impl Document {
     ///
     /// Every syntax error, unknown key and unreadable value of `text`, each with its place.
     pub fn parse(text: &str, name: &str) -> Result<Self, PolicyError> {
-        let draft = Draft::read(text, name);
-        if draft.is_sound() {
-            Ok(draft.document)
+        let parsed = ParsedDocument::read(text, name);
+        if parsed.is_sound() {
+            Ok(parsed.document)
         } else {
-            Err(draft.refuse())
+            Err(parsed.refuse())
         }
     }
 
@@ -132,7 +132,7 @@ impl Default for Document {
             observe: Vec::new(),
             client: ClientSection::default(),
             server: ServerConfig::default(),
-            sanity: SanityConfig::default(),
+            protocol: ProtocolConfig::default(),
             allow: AllowConfig::default(),
             ban: BanConfig::default(),
             deny: Vec::new(),

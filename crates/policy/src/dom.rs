@@ -2,7 +2,7 @@
 
 use std::{mem, ops::Range};
 
-use gabion_inspect::Place;
+use gabion_inspect::ConfigPath;
 use serde::Deserialize;
 use toml::{
     Spanned,
@@ -16,11 +16,11 @@ pub(crate) struct Dom<'t> {
 }
 
 /// The way from the root of a document to a value.
-pub(crate) type Path = Vec<Step>;
+pub(crate) type Path = Vec<PathSegment>;
 
 /// One step of a way.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum PathSegment {
     Key(String),
     Entry(usize),
 }
@@ -70,13 +70,13 @@ impl<'t> Dom<'t> {
     }
 
     /// The span of `place`, or of the innermost of its ancestors that exists.
-    pub(crate) fn locate(&self, place: &Place) -> Range<usize> {
-        let key = |key: &str| (!key.is_empty()).then(|| Step::Key(key.to_owned()));
+    pub(crate) fn locate(&self, place: &ConfigPath) -> Range<usize> {
+        let key = |key: &str| (!key.is_empty()).then(|| PathSegment::Key(key.to_owned()));
         let section = place.section.split('.').map(key);
         let within = [
-            place.rule.map(Step::Entry),
+            place.rule.map(PathSegment::Entry),
             key(place.key),
-            place.entry.map(Step::Entry),
+            place.entry.map(PathSegment::Entry),
         ];
         let mut at = &self.root;
         for step in section.chain(within).flatten() {
@@ -89,21 +89,23 @@ impl<'t> Dom<'t> {
     }
 
     /// What stands at `path`.
-    pub(crate) fn get(&self, path: &[Step]) -> Option<&Spanned<DeValue<'t>>> {
+    pub(crate) fn get(&self, path: &[PathSegment]) -> Option<&Spanned<DeValue<'t>>> {
         let mut steps = path.iter();
         steps.try_fold(&self.root, |at, step| child(at.get_ref(), step))
     }
 
     /// Takes out what stands at `path`; says whether anything did.
-    pub(crate) fn remove(&mut self, path: &[Step]) -> bool {
+    pub(crate) fn remove(&mut self, path: &[PathSegment]) -> bool {
         let Some((last, parents)) = path.split_last() else {
             return false;
         };
         let mut steps = parents.iter();
         let parent = steps.try_fold(&mut self.root, |at, step| child_mut(at.get_mut(), step));
         match (parent.map(Spanned::get_mut), last) {
-            (Some(DeValue::Table(table)), Step::Key(key)) => table.remove(key.as_str()).is_some(),
-            (Some(DeValue::Array(array)), Step::Entry(gone)) if *gone < array.len() => {
+            (Some(DeValue::Table(table)), PathSegment::Key(key)) => {
+                table.remove(key.as_str()).is_some()
+            }
+            (Some(DeValue::Array(array)), PathSegment::Entry(gone)) if *gone < array.len() => {
                 let entries = mem::replace(array, DeArray::new()).into_iter().enumerate();
                 *array = entries
                     .filter(|(at, _)| at != gone)
@@ -123,18 +125,21 @@ impl<'t> Dom<'t> {
     }
 }
 
-fn child<'d, 't>(of: &'d DeValue<'t>, step: &Step) -> Option<&'d Spanned<DeValue<'t>>> {
+fn child<'d, 't>(of: &'d DeValue<'t>, step: &PathSegment) -> Option<&'d Spanned<DeValue<'t>>> {
     match (of, step) {
-        (DeValue::Table(table), Step::Key(key)) => table.get(key.as_str()),
-        (DeValue::Array(array), Step::Entry(entry)) => array.get(*entry),
+        (DeValue::Table(table), PathSegment::Key(key)) => table.get(key.as_str()),
+        (DeValue::Array(array), PathSegment::Entry(entry)) => array.get(*entry),
         _ => None,
     }
 }
 
-fn child_mut<'d, 't>(of: &'d mut DeValue<'t>, step: &Step) -> Option<&'d mut Spanned<DeValue<'t>>> {
+fn child_mut<'d, 't>(
+    of: &'d mut DeValue<'t>,
+    step: &PathSegment,
+) -> Option<&'d mut Spanned<DeValue<'t>>> {
     match (of, step) {
-        (DeValue::Table(table), Step::Key(key)) => table.get_mut(key.as_str()),
-        (DeValue::Array(array), Step::Entry(entry)) => array.get_mut(*entry),
+        (DeValue::Table(table), PathSegment::Key(key)) => table.get_mut(key.as_str()),
+        (DeValue::Array(array), PathSegment::Entry(entry)) => array.get_mut(*entry),
         _ => None,
     }
 }
@@ -144,7 +149,7 @@ fn visit(value: &Spanned<DeValue<'_>>, path: &mut Path, see: &mut impl FnMut(&Pa
     match value.get_ref() {
         DeValue::Table(table) => {
             for (key, value) in table {
-                path.push(Step::Key(key.get_ref().clone().into_owned()));
+                path.push(PathSegment::Key(key.get_ref().clone().into_owned()));
                 see(path, key.span());
                 see(path, value.span());
                 visit(value, path, see);
@@ -153,7 +158,7 @@ fn visit(value: &Spanned<DeValue<'_>>, path: &mut Path, see: &mut impl FnMut(&Pa
         }
         DeValue::Array(array) => {
             for (at, entry) in array.iter().enumerate() {
-                path.push(Step::Entry(at));
+                path.push(PathSegment::Entry(at));
                 see(path, entry.span());
                 visit(entry, path, see);
                 path.pop();

@@ -6,11 +6,14 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use gabion_core::{Mode, Now, Objection, RuleId, Snapshot, Verdict};
-use gabion_inspect::Place;
+use gabion_core::{MessageDenial, Mode, Now, RuleId, Snapshot, Verdict};
+use gabion_inspect::ConfigPath;
 use serde::{Deserialize, Serialize};
 
-use crate::{Document, Probe, ProbeError, budget::Budget, fault::Fault, probe::explain};
+use crate::{
+    Document, SampleRequest, SampleRequestError, budget::CompileBudget, issue::Issue,
+    sample::explain,
+};
 
 /// One `[[expect]]` case: a request, or a text on the WebSocket that it opened, and the verdict that
 /// it must get.
@@ -24,7 +27,7 @@ use crate::{Document, Probe, ProbeError, budget::Budget, fault::Fault, probe::ex
 pub struct Expect {
     /// The request: `"GET /path"`, or `"/path"` for a GET.
     pub request: String,
-    /// The other end of its socket; [`Probe::FROM`], 192.0.2.1, where nothing is said.
+    /// The other end of its socket; [`SampleRequest::FROM`], 192.0.2.1, where nothing is said.
     #[serde(default = "nobody")]
     pub from: IpAddr,
     /// Its headers; `Host` is the first of `[server] hosts`, or localhost, unless it stands here.
@@ -54,64 +57,64 @@ pub enum Expected {
 }
 
 const fn nobody() -> IpAddr {
-    Probe::FROM
+    SampleRequest::FROM
 }
 
 /// Reads the requests of all cases.
-pub(crate) fn probes(document: &Document) -> Result<Vec<Probe>, Vec<Fault>> {
+pub(crate) fn probes(document: &Document) -> Result<Vec<SampleRequest>, Vec<Issue>> {
     let host = document.server.a_host();
     let mut probes = Vec::with_capacity(document.expect.len());
-    let mut faults = Vec::new();
+    let mut issues = Vec::new();
     for (at, case) in document.expect.iter().enumerate() {
-        match case.probe(host.as_deref().unwrap_or(Probe::HOST)) {
+        match case.probe(host.as_deref().unwrap_or(SampleRequest::HOST)) {
             Ok(probe) => probes.push(probe),
             Err(error) => {
                 let key = match error {
-                    ProbeError::Request(_) => "request",
+                    SampleRequestError::Request(_) => "request",
                     _ => "headers",
                 };
-                faults.push(Fault::new(
-                    Place::new("expect", key).rule(at),
+                issues.push(Issue::new(
+                    ConfigPath::new("expect", key).rule(at),
                     error.to_string(),
                 ));
             }
         }
     }
-    if faults.is_empty() {
+    if issues.is_empty() {
         Ok(probes)
     } else {
-        Err(faults)
+        Err(issues)
     }
 }
 
 /// The cases that `snapshot` does not hold.
 pub(crate) fn broken(
     cases: &[Expect],
-    probes: &[Probe],
+    probes: &[SampleRequest],
     snapshot: &Snapshot,
-    budget: &Budget,
-) -> Vec<Fault> {
-    let mut faults = Vec::new();
+    budget: &CompileBudget,
+) -> Vec<Issue> {
+    let mut issues = Vec::new();
     for (at, (case, probe)) in cases.iter().zip(probes).enumerate() {
         if let Some(overrun) = budget.overrun("judging the cases") {
-            faults.push(overrun);
+            issues.push(overrun);
             break;
         }
         let now = Now::new(Duration::ZERO, UNIX_EPOCH);
         if let Some(message) = &case.message {
-            faults.extend(case.broken_by(probe.object(snapshot, message, now), at));
+            issues.extend(case.broken_by(probe.object(snapshot, message, now), at));
             continue;
         }
         let judged = explain(snapshot, probe, now);
         if let Some(key) = case.mismatch(&judged.verdict) {
-            let place = Place::new("expect", key).rule(at);
+            let place = ConfigPath::new("expect", key).rule(at);
             let got = &judged.verdict;
             let message = format!("`{}` gets another verdict: {got}", case.request);
             let steps = format!("it was judged so:\n{judged}");
-            faults.push(Fault::new(place, message).with_help(steps));
+            issues.push(Issue::new(place, message).with_help(steps));
         }
     }
-    faults
+    issues
 }
 
 // === impl Expect ===
@@ -121,7 +124,7 @@ impl Expect {
     pub fn new(request: impl Into<String>, verdict: Expected) -> Self {
         Self {
             request: request.into(),
-            from: Probe::FROM,
+            from: SampleRequest::FROM,
             headers: BTreeMap::new(),
             message: None,
             verdict,
@@ -130,25 +133,25 @@ impl Expect {
     }
 
     /// What is wrong where this objection, or none, is made against the message.
-    fn broken_by(&self, objection: Option<Objection>, at: usize) -> Option<Fault> {
-        let got = match &objection {
+    fn broken_by(&self, denial: Option<MessageDenial>, at: usize) -> Option<Issue> {
+        let got = match &denial {
             Some(_) => Expected::Deny,
             None => Expected::Pass,
         };
-        let key = self.differs(got, objection.as_ref().map(|objection| &objection.rule))?;
-        let said = objection.map_or_else(
+        let key = self.differs(got, denial.as_ref().map(|denial| &denial.rule))?;
+        let said = denial.map_or_else(
             || "pass".into(),
-            |objection| format!("rule {}: {}", objection.rule, objection.why),
+            |denial| format!("rule {}: {}", denial.rule, denial.why),
         );
         let message = format!(
             "the message on `{}` gets another verdict: {said}",
             self.request
         );
-        Some(Fault::new(Place::new("expect", key).rule(at), message))
+        Some(Issue::new(ConfigPath::new("expect", key).rule(at), message))
     }
 
-    fn probe(&self, host: &str) -> Result<Probe, ProbeError> {
-        let probe = Probe::new(&self.request)?.with_from(self.from);
+    fn probe(&self, host: &str) -> Result<SampleRequest, SampleRequestError> {
+        let probe = SampleRequest::new(&self.request)?.with_from(self.from);
         let probe = probe.with_header("host", host)?;
         let mut headers = self.headers.iter();
         headers.try_fold(probe, |probe, (name, value)| probe.with_header(name, value))

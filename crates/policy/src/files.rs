@@ -8,9 +8,9 @@ use std::{
 };
 
 use gabion_core::Escaped;
-use gabion_inspect::{List, Place};
+use gabion_inspect::{ConfigPath, List};
 
-use crate::{PolicyError, budget, diagnostic::Source, fault::Fault};
+use crate::{PolicyError, budget, diagnostic::SourceText, issue::Issue};
 
 /// A list as it was read, or why it was not.
 #[derive(Debug)]
@@ -22,13 +22,13 @@ pub(crate) struct ListFile {
 
 /// Reads a document.
 pub(crate) fn document(path: &Path, name: &str) -> Result<String, PolicyError> {
-    let nothing = Source { name, text: "" };
+    let nothing = SourceText { name, text: "" };
     let bytes = read(path, budget::DOCUMENT_BYTES)
         .map_err(|error| nothing.refuse(&format!("the document cannot be read: {error}")))?;
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let text = String::from_utf8_lossy(error.as_bytes());
-        let source = Source { name, text: &text };
+        let source = SourceText { name, text: &text };
         PolicyError::new(vec![
             source.error(at..at + 1, "the document is not UTF-8 here"),
         ])
@@ -59,9 +59,9 @@ pub(crate) fn lists<'n>(
 }
 
 /// Parses lists that were read; one that is faulty counts as empty, so that each keeps its place.
-pub(crate) fn parse(files: &[ListFile]) -> (Vec<List>, Vec<Fault>) {
+pub(crate) fn parse(files: &[ListFile]) -> (Vec<List>, Vec<Issue>) {
     let mut lists = Vec::with_capacity(files.len());
-    let mut faults = Vec::new();
+    let mut issues = Vec::new();
     for (at, file) in files.iter().enumerate() {
         let parsed = match &file.text {
             Ok(text) => List::parse(&file.name, text).map_err(|error| error.to_string()),
@@ -73,12 +73,12 @@ pub(crate) fn parse(files: &[ListFile]) -> (Vec<List>, Vec<Fault>) {
         match parsed {
             Ok(list) => lists.push(list),
             Err(why) => {
-                faults.push(Fault::new(Place::new("ban", "files").entry(at), why));
+                issues.push(Issue::new(ConfigPath::new("ban", "files").entry(at), why));
                 lists.extend(List::parse(&file.name, ""));
             }
         }
     }
-    (lists, faults)
+    (lists, issues)
 }
 
 /// Stands for the content of a document and its lists, to see whether anything has changed.

@@ -1,6 +1,6 @@
 //! One document, checked whole, compiled to one chain and swapped live.
 //!
-//! A policy is one TOML [`Document`]. [`Live`] reads it, compiles it to a [`Chain`] of inspectors,
+//! A policy is one TOML [`Document`]. [`PolicyHandle`] reads it, compiles it to a [`Chain`] of inspectors,
 //! holds it to its own `[[expect]]` cases, and only then puts it in force, at once for every
 //! request that begins from then on. What is wrong with a document is told all together, each with
 //! file, line, column and help ([`PolicyError`]); until it is right, the old policy stays.
@@ -11,8 +11,8 @@
 //! ```
 //! use std::{sync::Arc, time::SystemTime};
 //!
-//! use gabion_core::{Event, Now, Sink, Source};
-//! use gabion_policy::{Live, Options, Probe, explain};
+//! use gabion_core::{Event, Now, Sink, PolicySource};
+//! use gabion_policy::{PolicyHandle, PolicyOptions, SampleRequest, explain};
 //!
 //! struct Stderr;
 //!
@@ -22,7 +22,7 @@
 //!     }
 //! }
 //!
-//! let live = Live::from_document(
+//! let live = PolicyHandle::from_document(
 //!     r#"
 //!     version = 1
 //!
@@ -31,11 +31,11 @@
 //!     extensions = ["php"]
 //!     "#,
 //!     "policy.toml",
-//!     Options::new(Arc::new(Stderr)),
+//!     PolicyOptions::new(Arc::new(Stderr)),
 //! )?;
 //!
 //! let now = Now::new(std::time::Duration::ZERO, SystemTime::UNIX_EPOCH);
-//! let judge = |request| explain(&live.current(), &Probe::new(request).unwrap(), now).verdict;
+//! let judge = |request| explain(&live.current(), &SampleRequest::new(request).unwrap(), now).verdict;
 //! assert!(judge("GET /index.php").refuses());
 //! assert!(!judge("GET /index.html").refuses());
 //!
@@ -60,20 +60,20 @@ mod diagnostic;
 mod document;
 mod dom;
 mod expect;
-mod fault;
 mod files;
-mod live;
+mod handle;
+mod inventory;
+mod issue;
+mod list_check;
 mod observed;
 mod options;
 mod packs;
-mod probe;
 mod read;
-mod sense;
-mod shrink;
-mod sockets;
+mod sample;
 mod state;
 mod warn;
 mod watch;
+mod websocket;
 
 pub use chain::Chain;
 pub use check::{Report, check};
@@ -81,10 +81,10 @@ pub use client::{ClientSection, ForwardedHeader};
 pub use diagnostic::{Diagnostic, PolicyError, Severity};
 pub use document::Document;
 pub use expect::{Expect, Expected};
-pub use live::{Live, Replaced};
-pub use options::Options;
+pub use handle::{PolicyHandle, Replaced};
+pub use inventory::ShrinkGuard;
+pub use options::PolicyOptions;
 pub use packs::Pack;
-pub use probe::{Judgment, Probe, ProbeError, explain};
-pub use shrink::Shrink;
+pub use sample::{Explained, SampleRequest, SampleRequestError, explain};
 pub use state::State;
 pub use watch::{Watch, WatchOptions};

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use gabion_core::{
-    Cause, DiagnosisEvent, Explanation, Facts, Inspect, MessageFacts, Mode, Objections, Offence,
-    Outcome, Reads, Trace, Verdict,
+    Cause, DiagnosisEvent, Explanation, Facts, Inspect, MessageDenials, MessageFacts, MessageKinds,
+    Mode, Offense, Outcome, RequestState, Verdict,
 };
 
 /// An own rule whose denials do not act: it judges, and bans nobody for what it learns.
 pub(crate) struct Observed(pub(crate) Arc<dyn Inspect>);
 
 impl Observed {
-    fn soften(verdict: Verdict) -> Verdict {
+    fn apply(verdict: Verdict) -> Verdict {
         match verdict {
             Verdict::Deny(denial) => denial.with_mode(Mode::Observe).into(),
             verdict => verdict,
@@ -24,42 +24,47 @@ impl Inspect for Observed {
         self.0.name()
     }
 
-    fn inspect(&self, facts: &Facts<'_>, trace: &mut Trace) -> Verdict {
-        Self::soften(self.0.inspect(facts, trace))
+    fn inspect(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
+        Self::apply(self.0.inspect(facts, state))
     }
 
-    fn revisit(&self, facts: &Facts<'_>, trace: &mut Trace) -> Verdict {
-        Self::soften(self.0.revisit(facts, trace))
+    fn recheck(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
+        Self::apply(self.0.recheck(facts, state))
     }
 
-    fn reads(&self) -> Reads {
-        self.0.reads()
+    fn message_kinds(&self) -> MessageKinds {
+        self.0.message_kinds()
     }
 
-    fn message(&self, message: &MessageFacts<'_>, objections: &mut Objections) {
-        let mut own = Objections::default();
+    fn message(&self, message: &MessageFacts<'_>, denials: &mut MessageDenials) {
+        let mut own = MessageDenials::default();
         self.0.message(message, &mut own);
         let (observed, enforced) = own.into_parts();
-        for objection in observed.into_iter().chain(enforced) {
-            objections.add(objection.with_mode(Mode::Observe));
+        for denial in observed.into_iter().chain(enforced) {
+            denials.add(denial.with_mode(Mode::Observe));
         }
     }
 
     /// It learns as ever, for the day it acts.
-    fn learn(&self, trace: &Trace, outcome: &Outcome<'_>) -> Option<Offence> {
-        let _ = self.0.learn(trace, outcome);
+    fn on_response(&self, state: &RequestState, outcome: &Outcome<'_>) -> Option<Offense> {
+        let _ = self.0.on_response(state, outcome);
         None
     }
 
-    fn diagnose(&self, trace: &Trace, outcome: &Outcome<'_>) -> Option<DiagnosisEvent> {
-        self.0.diagnose(trace, outcome)
+    fn diagnose(&self, state: &RequestState, outcome: &Outcome<'_>) -> Option<DiagnosisEvent> {
+        self.0.diagnose(state, outcome)
     }
 
-    fn reached(&self, trace: &Trace, outcome: &Outcome<'_>) -> Option<Cause> {
-        self.0.reached(trace, outcome)
+    fn probe_hit(&self, state: &RequestState, outcome: &Outcome<'_>) -> Option<Cause> {
+        self.0.probe_hit(state, outcome)
     }
 
-    fn explain(&self, facts: &Facts<'_>, trace: &mut Trace, steps: &mut Explanation) -> Verdict {
-        Self::soften(self.0.explain(facts, trace, steps))
+    fn explain(
+        &self,
+        facts: &Facts<'_>,
+        state: &mut RequestState,
+        steps: &mut Explanation,
+    ) -> Verdict {
+        Self::apply(self.0.explain(facts, state, steps))
     }
 }

@@ -4,19 +4,19 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use gabion_core::{Inspect, Sink};
 
-use crate::{Shrink, State};
+use crate::{ShrinkGuard, State};
 
-/// What a [`crate::Live`] is given once, and puts back at each reload.
+/// What a [`crate::PolicyHandle`] is given once, and puts back at each reload.
 #[derive(Clone)]
-pub struct Options {
+pub struct PolicyOptions {
     pub(crate) sink: Arc<dyn Sink>,
     pub(crate) state: State,
     pub(crate) own: Vec<Arc<dyn Inspect>>,
-    pub(crate) shrink: Shrink,
+    pub(crate) shrink: ShrinkGuard,
     pub(crate) budget: Duration,
 }
 
-impl Options {
+impl PolicyOptions {
     /// How long a policy may take to compile unless another budget is given.
     pub const BUDGET: Duration = Duration::from_secs(10);
 
@@ -26,7 +26,7 @@ impl Options {
             sink,
             state: State::default(),
             own: Vec::new(),
-            shrink: Shrink::default(),
+            shrink: ShrinkGuard::default(),
             budget: Self::BUDGET,
         }
     }
@@ -43,7 +43,7 @@ impl Options {
     }
 
     /// Sets whether a new policy may lose much of what the old one holds.
-    pub fn with_shrink(self, shrink: Shrink) -> Self {
+    pub fn with_shrink_guard(self, shrink: ShrinkGuard) -> Self {
         Self { shrink, ..self }
     }
 
@@ -53,7 +53,7 @@ impl Options {
     }
 }
 
-impl fmt::Debug for Options {
+impl fmt::Debug for PolicyOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let own: Vec<_> = self.own.iter().map(|rule| rule.name()).collect();
         f.debug_struct("Options")

@@ -6,10 +6,10 @@
 use std::{collections::HashSet, sync::LazyLock};
 
 use gabion_core::Mode;
-use gabion_inspect::{DenyRule, Place};
+use gabion_inspect::{ConfigPath, DenyRule};
 use serde::{Deserialize, Serialize};
 
-use crate::{Document, fault::Fault};
+use crate::{Document, issue::Issue};
 
 /// A pack of rules, by the server that it fits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
@@ -72,15 +72,15 @@ pub(crate) fn rules(document: &Document) -> Vec<DenyRule> {
 }
 
 /// What is wrong with the packs that `document` names.
-pub(crate) fn doubled(document: &Document) -> Vec<Fault> {
+pub(crate) fn doubled(document: &Document) -> Vec<Issue> {
     let keys = [("packs", &document.packs), ("observe", &document.observe)];
     let named = keys.into_iter().flat_map(|(key, packs)| {
         let packs = packs.iter().enumerate();
-        packs.map(move |(at, pack)| (Place::new(key, "").entry(at), pack))
+        packs.map(move |(at, pack)| (ConfigPath::new(key, "").entry(at), pack))
     });
     let mut seen = HashSet::new();
     let doubled = named.filter(|(_, pack)| !seen.insert(*pack));
-    let told = doubled.map(|(place, _)| Fault::new(place, "this pack is named already"));
+    let told = doubled.map(|(place, _)| Issue::new(place, "this pack is named already"));
     told.collect()
 }
 

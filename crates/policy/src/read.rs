@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use gabion_inspect::Place;
+use gabion_inspect::ConfigPath;
 use toml::{
     Spanned,
     de::{DeValue, Error},
@@ -14,17 +14,17 @@ use toml::{
 
 use crate::{
     Document, PolicyError, budget,
-    diagnostic::{Diagnostic, Source},
-    dom::{Dom, Step},
-    fault::{Fault, Misfit},
+    diagnostic::{Diagnostic, SourceText},
+    dom::{Dom, PathSegment},
+    issue::{Issue, SerdeIssue},
 };
 
 /// A document that was read as far as it could be.
 #[derive(Debug)]
-pub(crate) struct Draft<'t> {
+pub(crate) struct ParsedDocument<'t> {
     /// What could be read; the default where nothing could.
     pub(crate) document: Document,
-    source: Source<'t>,
+    source: SourceText<'t>,
     /// What `document` was read from: what could not be read is taken out.
     dom: Dom<'t>,
     errors: Vec<Diagnostic>,
@@ -34,31 +34,31 @@ pub(crate) struct Draft<'t> {
     broken: bool,
 }
 
-impl<'t> Draft<'t> {
+impl<'t> ParsedDocument<'t> {
     /// How many errors of one document are told.
     const MAX_ERRORS: usize = 64;
 
     /// Reads `text`, which errors call `name`.
     pub(crate) fn read(text: &'t str, name: &'t str) -> Self {
-        let source = Source { name, text };
+        let source = SourceText { name, text };
         if text.len() as u64 > budget::DOCUMENT_BYTES {
             let message = format!(
                 "the document has more than {} bytes",
                 budget::DOCUMENT_BYTES
             );
-            let mut draft = Self::parse(Source { name, text: "" });
-            draft.errors.push(source.error(0..0, &message));
-            return draft;
+            let mut parsed = Self::parse(SourceText { name, text: "" });
+            parsed.errors.push(source.error(0..0, &message));
+            return parsed;
         }
-        let mut draft = Self::parse(source);
-        draft.document = loop {
-            match draft.dom.read() {
+        let mut parsed = Self::parse(source);
+        parsed.document = loop {
+            match parsed.dom.read() {
                 Ok(document) => break document,
-                Err(error) if draft.settle(&error) => {}
+                Err(error) if parsed.settle(&error) => {}
                 Err(_) => break Document::default(),
             }
         };
-        draft
+        parsed
     }
 
     /// Whether anything is wrong so far.
@@ -67,27 +67,27 @@ impl<'t> Draft<'t> {
     }
 
     /// Notes what is wrong with the meaning of the document.
-    pub(crate) fn blame(&mut self, faults: impl IntoIterator<Item = Fault>) {
-        for fault in faults {
-            let rule = Place {
+    pub(crate) fn blame(&mut self, issues: impl IntoIterator<Item = Issue>) {
+        for issue in issues {
+            let rule = ConfigPath {
                 key: "",
                 entry: None,
-                ..fault.place
+                ..issue.place
             };
-            let excused = fault.lacks && self.excuses(&self.dom.locate(&rule));
+            let excused = issue.lacks && self.excuses(&self.dom.locate(&rule));
             if !excused && self.errors.len() < Self::MAX_ERRORS {
-                let span = self.dom.locate(&fault.place);
-                let told = self.source.error(span, &fault.message);
-                self.errors.push(told.with_help(fault.help));
+                let span = self.dom.locate(&issue.place);
+                let told = self.source.error(span, &issue.message);
+                self.errors.push(told.with_help(issue.help));
             }
         }
     }
 
     /// Something worth a look.
-    pub(crate) fn warn(&self, fault: Fault) -> Diagnostic {
-        let span = self.dom.locate(&fault.place);
-        let told = self.source.warning(span, &fault.message);
-        told.with_help(fault.help)
+    pub(crate) fn warn(&self, issue: Issue) -> Diagnostic {
+        let span = self.dom.locate(&issue.place);
+        let told = self.source.warning(span, &issue.message);
+        told.with_help(issue.help)
     }
 
     /// Everything that is wrong.
@@ -96,9 +96,9 @@ impl<'t> Draft<'t> {
     }
 
     /// Parses, and takes out what has syntax errors.
-    fn parse(source: Source<'t>) -> Self {
+    fn parse(source: SourceText<'t>) -> Self {
         let (dom, errors) = Dom::parse(source.text);
-        let mut draft = Self {
+        let mut parsed = Self {
             document: Document::default(),
             source,
             dom,
@@ -106,8 +106,8 @@ impl<'t> Draft<'t> {
             damaged: Vec::new(),
             broken: !errors.is_empty(),
         };
-        draft.take_broken(&errors);
-        draft
+        parsed.take_broken(&errors);
+        parsed
     }
 
     /// Takes out what has syntax errors. A bracket that is never closed is told where it opens, and
@@ -142,14 +142,14 @@ impl<'t> Draft<'t> {
         }
         let span = error.span().unwrap_or_default();
         let path = self.dom.innermost(&span);
-        let misfit = Misfit::read(error.message(), &path, &self.dom);
-        if !(misfit.missing && self.excuses(&span)) {
-            let told = self.source.error(span, &misfit.message);
-            self.errors.push(told.with_help(misfit.help));
+        let serde_issue = SerdeIssue::read(error.message(), &path, &self.dom);
+        if !(serde_issue.missing && self.excuses(&span)) {
+            let told = self.source.error(span, &serde_issue.message);
+            self.errors.push(told.with_help(serde_issue.help));
         }
         match path.as_slice() {
-            [] => misfit.missing && self.take_version(),
-            [_] if misfit.meant == Some("version") => self.take(&path) && self.take_version(),
+            [] => serde_issue.missing && self.take_version(),
+            [_] if serde_issue.meant == Some("version") => self.take(&path) && self.take_version(),
             path => self.take(path),
         }
     }
@@ -160,12 +160,12 @@ impl<'t> Draft<'t> {
     }
 
     /// Takes out what stands at `path`, and remembers the rule that it was a part of.
-    fn take(&mut self, path: &[Step]) -> bool {
+    fn take(&mut self, path: &[PathSegment]) -> bool {
         match path {
-            [Step::Key(key)] if key == "version" => return self.take_version(),
+            [PathSegment::Key(key)] if key == "version" => return self.take_version(),
             path => {
                 let mut steps = path.iter();
-                let rule = steps.position(|step| matches!(step, Step::Entry(_)));
+                let rule = steps.position(|step| matches!(step, PathSegment::Entry(_)));
                 let rule = rule.and_then(|at| self.dom.get(path.get(..=at)?));
                 self.damaged.extend(rule.map(Spanned::span));
             }

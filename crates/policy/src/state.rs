@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use gabion_inspect::{BanTable, Court, LimitTable, Opened, Scores};
+use gabion_inspect::{BanArbiter, BanTable, KnownWebSocketPaths, LimitTable, Scores};
 
 /// What a guard learns while it runs: made once, shared by every policy that it is given.
 #[derive(Clone, Debug)]
 pub struct State {
     bans: Arc<BanTable>,
-    court: Arc<Court>,
+    arbiter: Arc<BanArbiter>,
     scores: Arc<Scores>,
     limits: Arc<LimitTable>,
-    opened: Arc<Opened>,
+    opened: Arc<KnownWebSocketPaths>,
 }
 
 impl State {
@@ -23,7 +23,7 @@ impl State {
         let clients = capacity.saturating_mul(2);
         let bans = Arc::new(BanTable::new(capacity));
         Self {
-            court: Arc::new(Court::new(Arc::clone(&bans), clients)),
+            arbiter: Arc::new(BanArbiter::new(Arc::clone(&bans), clients)),
             scores: Arc::new(Scores::new(clients)),
             limits: Arc::new(LimitTable::new(clients)),
             opened: Arc::default(),
@@ -42,9 +42,9 @@ impl State {
         &self.bans
     }
 
-    /// Who judges what counts towards a ban: suspects, those in good standing, the budget.
-    pub const fn court(&self) -> &Arc<Court> {
-        &self.court
+    /// Who judges what counts toward a ban: suspects, those in good standing, the budget.
+    pub const fn arbiter(&self) -> &Arc<BanArbiter> {
+        &self.arbiter
     }
 
     /// The scores of clients.
@@ -53,7 +53,7 @@ impl State {
     }
 
     /// Where WebSockets were opened.
-    pub const fn opened(&self) -> &Arc<Opened> {
+    pub const fn opened(&self) -> &Arc<KnownWebSocketPaths> {
         &self.opened
     }
 

@@ -10,7 +10,7 @@
 //! 1. nothing beside the files has moved for [`WatchOptions::quiet`], or a poll is due;
 //! 2. the content of document and lists is neither what is in force nor what was tried last, so
 //!    that a bad document is told once;
-//! 3. it compiles: see [`crate::Live::replace`].
+//! 3. it compiles: see [`crate::PolicyHandle::replace`].
 
 use std::{
     collections::BTreeSet,
@@ -30,9 +30,9 @@ use notify::{
     event::{AccessKind, AccessMode},
 };
 
-use crate::{Live, budget::Budget};
+use crate::{PolicyHandle, budget::CompileBudget};
 
-/// Watches the files of a [`Live`] until it is dropped.
+/// Watches the files of a [`PolicyHandle`] until it is dropped.
 #[derive(Debug)]
 pub struct Watch {
     bell: Bell,
@@ -64,7 +64,7 @@ struct Orders {
 
 /// The thread that watches.
 struct Watchman {
-    live: Live,
+    live: PolicyHandle,
     options: WatchOptions,
     ear: Receiver<()>,
     bell: Bell,
@@ -87,7 +87,7 @@ impl Watch {
     ///
     /// When `live` did not come from a file, or the system has no room for another watch or
     /// thread.
-    pub fn spawn(live: Live, options: WatchOptions) -> io::Result<Self> {
+    pub fn spawn(live: PolicyHandle, options: WatchOptions) -> io::Result<Self> {
         if live.files().is_empty() {
             let why = "a policy that is not a file cannot be watched";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
@@ -175,7 +175,7 @@ impl Watchman {
 
     fn wait_for_quiet(&self) {
         let ordered = |order: &AtomicBool| order.load(Ordering::Acquire);
-        let patience = Budget::start(self.options.quiet.saturating_mul(PATIENCE));
+        let patience = CompileBudget::start(self.options.quiet.saturating_mul(PATIENCE));
         while !patience.is_spent()
             && !ordered(&self.bell.orders.stop)
             && !ordered(&self.bell.orders.reload)

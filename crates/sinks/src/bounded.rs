@@ -21,14 +21,14 @@ use ipnet::IpNet;
 #[derive(Debug)]
 pub struct Bounded<S> {
     inner: S,
-    budget: Budget,
+    budget: EventBudget,
     window: Mutex<Window>,
 }
 
 /// How many events are passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "two numbers")]
-pub struct Budget {
+pub struct EventBudget {
     /// Per client and second.
     pub per_client: u32,
     /// Per second in all.
@@ -44,7 +44,7 @@ struct Window {
     clients: HashMap<IpNet, u64>,
 }
 
-impl Default for Budget {
+impl Default for EventBudget {
     fn default() -> Self {
         Self {
             per_client: 5,
@@ -58,7 +58,7 @@ impl<S: Sink> Bounded<S> {
     pub const MAX_CLIENTS: usize = 4_096;
 
     /// Stands before `inner`.
-    pub fn new(inner: S, budget: Budget) -> Self {
+    pub fn new(inner: S, budget: EventBudget) -> Self {
         Self {
             inner,
             budget,
@@ -110,7 +110,7 @@ impl<S: Sink> Sink for Bounded<S> {
 
 impl Window {
     /// Begins a new second, if it is a later one, and says what was suppressed in the one before.
-    fn turn(&mut self, second: u64, budget: Budget) -> Option<Suppressed> {
+    fn turn(&mut self, second: u64, budget: EventBudget) -> Option<Suppressed> {
         if second <= self.second {
             return None;
         }
@@ -129,7 +129,7 @@ impl Window {
         (events > 0).then_some(Suppressed { events, most })
     }
 
-    fn admit(&mut self, client: Option<IpNet>, budget: Budget) -> bool {
+    fn admit(&mut self, client: Option<IpNet>, budget: EventBudget) -> bool {
         let within = match client {
             Some(client) if self.has_room_for(&client) => {
                 let events = self.clients.entry(client).or_default();

@@ -13,6 +13,6 @@ mod bounded;
 mod channel;
 mod to_tracing;
 
-pub use bounded::{Bounded, Budget};
+pub use bounded::{Bounded, EventBudget};
 pub use channel::Channel;
 pub use to_tracing::Tracing;

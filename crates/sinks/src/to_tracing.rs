@@ -1,6 +1,8 @@
 //! Events as `tracing` sees them.
 
-use gabion_core::{Diagnosis, Escaped, Event, Mode, PolicyEvent, RequestEvent, Sink, What};
+use gabion_core::{
+    Diagnosis, Escaped, Event, Mode, PolicyEvent, RequestEvent, RequestEventKind, Sink,
+};
 use tracing::{debug, error, info, warn};
 
 /// Hands events to `tracing`, under the target `gabion`.
@@ -19,13 +21,15 @@ impl Sink for Tracing {
             Event::Ban(event) => warn!(
                 target: "gabion",
                 client = %event.client,
-                rule = %event.offence.rule,
+                rule = %event.offense.rule,
                 "{event}"
             ),
             Event::Policy(event @ PolicyEvent::Replaced { .. }) => {
                 info!(target: "gabion", "{event}");
             }
-            Event::Policy(event @ PolicyEvent::Truce { .. }) => warn!(target: "gabion", "{event}"),
+            Event::Policy(event @ PolicyEvent::ObserveOverride { .. }) => {
+                warn!(target: "gabion", "{event}")
+            }
             Event::Policy(event) => error!(target: "gabion", "{event}"),
             Event::Fault(event) => error!(
                 target: "gabion",
@@ -45,8 +49,8 @@ impl Sink for Tracing {
 
 fn request(event: &RequestEvent) {
     let target = Escaped(&event.target);
-    match &event.what {
-        What::Denied(denial) => {
+    match &event.kind {
+        RequestEventKind::Denied(denial) => {
             let cause = &denial.cause;
             let view = cause.view.map(tracing::field::display);
             let verb = match denial.mode {
@@ -72,7 +76,7 @@ fn request(event: &RequestEvent) {
                 "{verb}"
             );
         }
-        What::Fault(words) => error!(
+        RequestEventKind::Fault(words) => error!(
             target: "gabion",
             client = %event.client,
             method = %event.method,

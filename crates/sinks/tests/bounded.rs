@@ -2,11 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use gabion_core::{ClientRules, Denial, Event, RequestEvent, Sink, What};
-use gabion_sinks::{Bounded, Budget};
-use gabion_testkit::{HeadOf, Recorder};
+use gabion_core::{ClientRules, Denial, Event, RequestEvent, RequestEventKind, Sink};
+use gabion_sinks::{Bounded, EventBudget};
+use gabion_testkit::{OwnedHead, Recorder};
 
-const BUDGET: Budget = Budget {
+const BUDGET: EventBudget = EventBudget {
     per_client: 3,
     in_all: 10,
 };
@@ -25,10 +25,16 @@ fn bounded() -> (Bounded<To>, Arc<Recorder>) {
 }
 
 fn event(from: &str, second: u64) -> Event {
-    let head = HeadOf::get("/x").from(from).at(Duration::from_secs(second));
+    let head = OwnedHead::get("/x")
+        .from(from)
+        .at(Duration::from_secs(second));
     let facts = head.facts(&ClientRules::default());
     let denial = Denial::forbidden("rule", "why");
-    Event::Request(RequestEvent::new(&facts, 1, What::Denied(denial)))
+    Event::Request(RequestEvent::new(
+        &facts,
+        1,
+        RequestEventKind::Denied(denial),
+    ))
 }
 
 #[test]

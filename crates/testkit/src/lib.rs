@@ -13,7 +13,7 @@
 )]
 
 #[cfg(feature = "servers")]
-mod behind;
+mod backend;
 mod clock;
 #[cfg(feature = "laws")]
 pub mod laws;
@@ -27,10 +27,10 @@ mod wire;
 mod wire2;
 
 #[cfg(feature = "servers")]
-pub use behind::{Behind, Seen};
+pub use backend::{Backend, Seen};
 pub use clock::ManualClock;
 pub use recorder::Recorder;
-pub use request::{HeadOf, client_at, peer};
+pub use request::{OwnedHead, client_at, peer};
 pub use skip::{installed, program, shared};
 pub use vectors::{rows, unescape};
 #[cfg(feature = "servers")]

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, Method, Request, Uri, Version, header::HOST};
 
 /// A head that owns its parts, for inspectors that are asked without a service around them.
 #[derive(Clone, Debug)]
-pub struct HeadOf {
+pub struct OwnedHead {
     method: Method,
     uri: Uri,
     version: Version,
@@ -32,7 +32,7 @@ pub fn client_at(addr: &str) -> ClientIp {
     ClientRules::default().resolve(peer(addr), &HeaderMap::new())
 }
 
-impl HeadOf {
+impl OwnedHead {
     /// `GET target` on HTTP/1.1 for `localhost`, from 203.0.113.9, at the beginning of time.
     pub fn get(target: &str) -> Self {
         let mut headers = HeaderMap::new();

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::upgrade::Stream;
+use crate::websocket::EventStream;
 
 pin_project! {
     /// The service's own body, unchanged, or the words of a denial. A body that is a stream of events
@@ -31,7 +31,7 @@ pin_project! {
         Held {
             #[pin]
             body: B,
-            hold: Box<Stream>,
+            hold: Box<EventStream>,
         },
         // The words, until they are sent.
         Denial {
@@ -46,7 +46,7 @@ impl<B> GuardBody<B> {
         Self { kind }
     }
 
-    pub(crate) fn held(body: B, hold: Stream) -> Self {
+    pub(crate) fn held(body: B, hold: EventStream) -> Self {
         let hold = Box::new(hold);
         let kind = Kind::Held { body, hold };
         Self { kind }

@@ -1,6 +1,6 @@
 //! The wall of gabion: one tower layer that enforces any inspector.
 //!
-//! [`HeadLayer`] judges the head of each request, before the service sees it, and answers in the
+//! [`GuardLayer`] judges the head of each request, before the service sees it, and answers in the
 //! service's place where the verdict is a refusal. One adapter serves every rule: whatever
 //! implements [`Inspect`](gabion_core::Inspect) can stand alone in a stack, and a whole
 //! policy is an inspector too.
@@ -17,7 +17,7 @@
 //! use bytes::Bytes;
 //! use gabion_core::{ClientRules, Mode, PeerAddr};
 //! use gabion_inspect::{Deny, DenyRule};
-//! use gabion_tower::HeadLayer;
+//! use gabion_tower::GuardLayer;
 //! use http::{Request, Response};
 //! use http_body_util::Full;
 //! use tower::{ServiceBuilder, ServiceExt, service_fn};
@@ -27,12 +27,12 @@
 //! let rule = DenyRule::new("php").extensions(["php"]);
 //! let deny = Deny::compile(&[rule], Mode::Enforce, Duration::from_secs(600))?;
 //! let service = ServiceBuilder::new()
-//!     .layer(HeadLayer::of(deny, ClientRules::default()))
+//!     .layer(GuardLayer::new(deny, ClientRules::default()))
 //!     .service(service_fn(|_: Request<()>| async {
 //!         Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
 //!     }));
 //!
-//! // The server tells the layer who is at the other end of the socket.
+//! // The connection tells the layer who is at the other end of the socket.
 //! let peer = PeerAddr::new(SocketAddr::from(([203, 0, 113, 9], 4711)));
 //! let get = |path: &str| Request::get(path).extension(peer).body(());
 //! assert_eq!(service.clone().oneshot(get("/index.html")?).await?.status(), 200);
@@ -51,22 +51,22 @@
 
 mod body;
 mod clock;
-mod head;
+mod connection;
+mod guard;
+mod observe_override;
 mod protocol;
 mod reply;
-mod server;
-mod truce;
-#[cfg(feature = "upgrade")]
-mod upgrade;
-#[cfg(not(feature = "upgrade"))]
-#[path = "upgrade_without.rs"]
-mod upgrade;
+#[cfg(feature = "websocket")]
+mod websocket;
+#[cfg(not(feature = "websocket"))]
+#[path = "websocket_without.rs"]
+mod websocket;
 
 pub use body::GuardBody;
 pub use clock::{Clock, SystemClock};
-pub use head::{HeadLayer, HeadService, ResponseFuture};
+pub use connection::{ConnectionSource, ExtensionsSource};
+pub use guard::{GuardLayer, GuardService, ResponseFuture};
+pub use observe_override::ObserveOverride;
 pub use reply::{BriefReply, Reply};
-pub use server::{Hyper, Server};
-pub use truce::Truce;
-#[cfg(feature = "upgrade")]
-pub use upgrade::{Keeper, Sessions};
+#[cfg(feature = "websocket")]
+pub use websocket::{SessionEnforcer, Sessions};

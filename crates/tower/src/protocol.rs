@@ -2,7 +2,7 @@
 
 pub(crate) use imp::{forget_upgrade, protocol};
 
-#[cfg(feature = "upgrade")]
+#[cfg(feature = "websocket")]
 mod imp {
     use http::Extensions;
     use hyper::{ext::Protocol, upgrade::OnUpgrade};
@@ -18,7 +18,7 @@ mod imp {
     }
 }
 
-#[cfg(not(feature = "upgrade"))]
+#[cfg(not(feature = "websocket"))]
 mod imp {
     use http::Extensions;
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use gabion_core::{ClientRules, Denial, Facts, Mode};
 use gabion_inspect::{Limit, LimitRule, LimitTable};
 use gabion_testkit::{ManualClock, peer};
-use gabion_tower::{GuardBody, HeadLayer};
+use gabion_tower::{GuardBody, GuardLayer};
 use http::{Request, Response, request::Builder};
 use http_body::Body as _;
 use http_body_util::Full;
@@ -31,12 +31,12 @@ fn shown(id: &str, rate: &str) -> LimitRule {
     }
 }
 
-fn layer(rules: &[LimitRule]) -> HeadLayer {
+fn layer(rules: &[LimitRule]) -> GuardLayer {
     let limit = Limit::compile(rules, LimitTable::new(100).into()).unwrap();
-    HeadLayer::of(limit, ClientRules::default()).with_clock(Arc::new(ManualClock::default()))
+    GuardLayer::new(limit, ClientRules::default()).with_clock(Arc::new(ManualClock::default()))
 }
 
-async fn send(layer: &HeadLayer, request: Builder) -> Answer {
+async fn send(layer: &GuardLayer, request: Builder) -> Answer {
     let service = service_fn(|_: Request<()>| async {
         let response = Response::builder().header("ratelimit", "\"own\";r=1;t=1");
         Ok::<_, Infallible>(response.body(Full::new(Bytes::from("inner"))).unwrap())

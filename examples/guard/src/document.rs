@@ -2,7 +2,7 @@
 
 use std::{error::Error, fs::OpenOptions, io::Write, path::Path};
 
-use gabion::{Clock, Guard, Probe, Source, SystemClock};
+use gabion::{Clock, Guard, PolicySource, SampleRequest, SystemClock};
 
 use crate::{
     behind::{self, Behind},
@@ -39,7 +39,7 @@ pub(crate) fn init(policy: &Path, behind: Option<Behind>) -> Result<(), Box<dyn 
 /// Says how a request is judged, step by step.
 pub(crate) fn explain(asked: &Explain) -> Result<(), Box<dyn Error>> {
     let guard = Guard::builder().with_policy_file(&asked.policy)?;
-    let mut probe = Probe::new(&asked.request)?;
+    let mut probe = SampleRequest::new(&asked.request)?;
     if let Some(host) = guard.live().document().server.a_host() {
         probe = probe.with_header("host", &host)?;
     }

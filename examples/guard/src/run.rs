@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use gabion::{Guard, GuardBuilder, Shrink, Watch};
+use gabion::{Guard, GuardBuilder, ShrinkGuard, Watch};
 use gabion_proxy::{
     Connections, Protocols, Proxy, ProxyOptions, ServeOptions, Upstream, Workers, workers,
 };
@@ -60,7 +60,7 @@ pub(crate) fn run(options: &Run) -> Result<(), Box<dyn Error>> {
     let workers = serve(options, &guard, &upstream)?;
     greet(options, &upstream, workers.local_addr());
 
-    let stopped_by = runtime.block_on(keep_house(&guard, watch.as_ref(), signals));
+    let stopped_by = runtime.block_on(maintain(&guard, watch.as_ref(), signals));
     info!(
         "{stopped_by}: no new connections; {} s to finish",
         options.grace.as_secs()
@@ -69,21 +69,21 @@ pub(crate) fn run(options: &Run) -> Result<(), Box<dyn Error>> {
     guard.drain(options.grace / 2);
     let drained = workers.shutdown(options.grace);
     info!("stopped; {drained}");
-    let diagnoses = guard.diagnoses().to_string();
-    if !diagnoses.is_empty() {
-        info!("what was wrong with WebSockets: {diagnoses}");
+    let diagnosis_counters = guard.diagnosis_counters().to_string();
+    if !diagnosis_counters.is_empty() {
+        info!("what was wrong with WebSockets: {diagnosis_counters}");
     }
     Ok(())
 }
 
 fn guard(options: &Run) -> Result<Guard, Box<dyn Error>> {
     let shrink = if options.accept_shrink {
-        Shrink::Accept
+        ShrinkGuard::Accept
     } else {
-        Shrink::Refuse
+        ShrinkGuard::Refuse
     };
     let builder: GuardBuilder = Guard::builder()
-        .with_shrink(shrink)
+        .with_shrink_guard(shrink)
         .with_timer(TokioTimer::new());
     let Some(policy) = &options.policy else {
         let policy = behind::built_in(options.upstream.is_none());
@@ -103,7 +103,7 @@ fn serve(options: &Run, guard: &Guard, upstream: &Upstream) -> io::Result<Worker
     let live = guard.live().clone();
     let clock = guard.clone();
     let connections = Arc::new(Connections::new(live, move || clock.now()));
-    guard.tell(&connections);
+    guard.subscribe(&connections);
     let serve = ServeOptions::default()
         .with_protocols(protocols)
         .with_connections(connections)
@@ -111,7 +111,7 @@ fn serve(options: &Run, guard: &Guard, upstream: &Upstream) -> io::Result<Worker
     let proxy = ProxyOptions::default()
         .with_head_timeout(options.timeout)
         .with_sink(guard.sink());
-    let (upstream, wall) = (upstream.clone(), guard.layer().handing_over_client());
+    let (upstream, wall) = (upstream.clone(), guard.layer().insert_client_extension());
     workers(
         options.workers.unwrap_or_else(cores),
         options.listen,
@@ -154,7 +154,7 @@ fn greet(options: &Run, upstream: &Upstream, addr: SocketAddr) {
 
 /// Keeps house until a signal ends it; says which. SIGHUP reads the policy again, SIGUSR1
 /// has every rule observe for a while.
-async fn keep_house(guard: &Guard, watch: Option<&Watch>, mut signals: Signals) -> &'static str {
+async fn maintain(guard: &Guard, watch: Option<&Watch>, mut signals: Signals) -> &'static str {
     let mut second = interval(Duration::from_secs(1));
     loop {
         select! {
@@ -162,7 +162,7 @@ async fn keep_house(guard: &Guard, watch: Option<&Watch>, mut signals: Signals) 
             _ = signals.terminate.recv() => return "told to terminate",
             _ = signals.hangup.recv() => reread(watch),
             _ = signals.user1.recv() => guard.observe_for(TRUCE),
-            _ = second.tick() => guard.keep_house(),
+            _ = second.tick() => guard.maintain(),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::{convert::Infallible, error::Error, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use gabion::{
-    Ban, BanConfig, BanTable, ClientRules, Deny, DenyRule, HeadLayer, Mode, Network, PeerAddr,
+    Ban, BanConfig, BanTable, ClientRules, Deny, DenyRule, GuardLayer, Mode, Network, PeerAddr,
 };
 use http_body_util::Full;
 use hyper::{Request, Response, body::Incoming, server::conn::http1};
@@ -45,7 +45,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Who is refused, and what is refused to everyone else.
-fn layers() -> Result<(HeadLayer, HeadLayer), Box<dyn Error>> {
+fn layers() -> Result<(GuardLayer, GuardLayer), Box<dyn Error>> {
     let clients = ClientRules::default();
     let table = Arc::new(BanTable::new(10_000));
 
@@ -60,8 +60,8 @@ fn layers() -> Result<(HeadLayer, HeadLayer), Box<dyn Error>> {
     let deny = Deny::compile(&[php], Mode::Enforce, Duration::from_mins(10))?;
 
     Ok((
-        HeadLayer::of(ban, clients.clone()),
-        HeadLayer::of(deny, clients).with_bans(table),
+        GuardLayer::new(ban, clients.clone()),
+        GuardLayer::new(deny, clients).with_bans(table),
     ))
 }
 

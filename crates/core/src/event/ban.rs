@@ -4,7 +4,7 @@ use std::{fmt, time::SystemTime};
 
 use ipnet::IpNet;
 
-use crate::{ClientIp, Offence};
+use crate::{ClientIp, Offense};
 
 /// What happened to a ban, and whose.
 #[derive(Clone, Debug)]
@@ -15,7 +15,7 @@ pub struct BanEvent {
     /// The client.
     pub client: ClientIp,
     /// The rule, and how long.
-    pub offence: Offence,
+    pub offense: Offense,
     /// What happened.
     pub change: BanChange,
 }
@@ -42,11 +42,11 @@ pub enum BanChange {
 
 impl BanEvent {
     /// Something that happened to `client`'s ban.
-    pub fn new(at: SystemTime, client: ClientIp, offence: Offence, change: BanChange) -> Self {
+    pub fn new(at: SystemTime, client: ClientIp, offense: Offense, change: BanChange) -> Self {
         Self {
             at,
             client,
-            offence,
+            offense,
             change,
         }
     }
@@ -54,7 +54,7 @@ impl BanEvent {
 
 impl fmt::Display for BanEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (client, rule) = (self.client.network(), &self.offence.rule);
+        let (client, rule) = (self.client.network(), &self.offense.rule);
         match &self.change {
             BanChange::Withheld(why) => write!(f, "{client} not banned by rule {rule}: {why}"),
             BanChange::Suspected { paths } => {
@@ -64,7 +64,7 @@ impl fmt::Display for BanEvent {
                 )
             }
             placed => {
-                let secs = self.offence.ban_for.as_secs();
+                let secs = self.offense.ban_for.as_secs();
                 write!(f, "{client} banned for {secs} s by rule {rule}")?;
                 match placed {
                     BanChange::Evicted(gone) => {

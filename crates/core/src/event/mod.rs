@@ -13,7 +13,7 @@ use ipnet::IpNet;
 pub use ban::{BanChange, BanEvent};
 pub use diagnosis::DiagnosisEvent;
 pub use policy::PolicyEvent;
-pub use request::{FaultEvent, ReachedEvent, RequestEvent, What};
+pub use request::{FaultEvent, ProbeHitEvent, RequestEvent, RequestEventKind};
 pub use session::SessionEvent;
 
 /// Where events go.
@@ -41,7 +41,7 @@ pub enum Event {
     /// it is named in `trusted_proxies` all clients count as one and nobody behind it is banned.
     UntrustedProxy(IpAddr),
     /// A probe that the service answered as if it had what was asked for, or stumbled over.
-    Reached(ReachedEvent),
+    ProbeHit(ProbeHitEvent),
     /// About one upgraded connection.
     Session(SessionEvent),
     /// Why a socket did not open, or did not stay open.
@@ -71,7 +71,7 @@ impl fmt::Display for Event {
             Self::Ban(event) => event.fmt(f),
             Self::Policy(event) => event.fmt(f),
             Self::Fault(event) => event.fmt(f),
-            Self::Reached(event) => event.fmt(f),
+            Self::ProbeHit(event) => event.fmt(f),
             Self::Session(event) => event.fmt(f),
             Self::Diagnosis(event) => event.fmt(f),
             Self::UntrustedProxy(peer) => write!(

@@ -21,7 +21,7 @@ pub enum PolicyEvent {
         why: Arc<str>,
     },
     /// Somebody has asked that nothing be enforced for a while.
-    Truce {
+    ObserveOverride {
         /// For how long; none where it ends.
         left: Duration,
     },
@@ -38,8 +38,10 @@ impl fmt::Display for PolicyEvent {
             Self::Kept { generation, why } => {
                 write!(f, "policy {generation} stays in force: {why}")
             }
-            Self::Truce { left } if left.is_zero() => f.write_str("rules are enforced again"),
-            Self::Truce { left } => {
+            Self::ObserveOverride { left } if left.is_zero() => {
+                f.write_str("rules are enforced again")
+            }
+            Self::ObserveOverride { left } => {
                 write!(
                     f,
                     "NOTHING IS ENFORCED for {} s: rules only observe",

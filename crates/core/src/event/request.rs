@@ -4,7 +4,7 @@ use std::{fmt, net::IpAddr, time::SystemTime};
 
 use http::{Method, StatusCode};
 
-use crate::{Cause, ClientIp, Denial, Escaped, Facts, Trace};
+use crate::{Cause, ClientIp, Denial, Escaped, Facts, RequestState};
 
 /// What happened to a request, and which.
 #[derive(Clone, Debug)]
@@ -23,13 +23,13 @@ pub struct RequestEvent {
     /// The policy that judged.
     pub generation: u64,
     /// What happened.
-    pub what: What,
+    pub kind: RequestEventKind,
 }
 
 /// What happened to a request.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum What {
+pub enum RequestEventKind {
     /// An allow rule let it through.
     Allowed(Cause),
     /// A rule refused it, or would have: see [`Denial::mode`].
@@ -58,7 +58,7 @@ pub struct FaultEvent {
 /// A probe that got somewhere.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct ReachedEvent {
+pub struct ProbeHitEvent {
     /// When, for people.
     pub at: SystemTime,
     /// Who probed.
@@ -78,7 +78,7 @@ impl RequestEvent {
     pub const MAX_TARGET: usize = 512;
 
     /// Something that happened to the request behind `facts`.
-    pub fn new(facts: &Facts<'_>, generation: u64, what: What) -> Self {
+    pub fn new(facts: &Facts<'_>, generation: u64, kind: RequestEventKind) -> Self {
         let target = match facts.uri.path_and_query() {
             Some(target) => target.as_str().as_bytes(),
             None => facts.path.raw(),
@@ -91,7 +91,7 @@ impl RequestEvent {
             method: facts.method.clone(),
             target: target.get(..end).unwrap_or_default().into(),
             generation,
-            what,
+            kind,
         }
     }
 }
@@ -104,14 +104,14 @@ impl fmt::Display for RequestEvent {
             self.client.addr(),
             self.method,
             Escaped(&self.target),
-            self.what
+            self.kind
         )
     }
 }
 
 // === impl What ===
 
-impl fmt::Display for What {
+impl fmt::Display for RequestEventKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Allowed(cause) => write!(f, "allow: {cause}"),
@@ -146,20 +146,20 @@ impl fmt::Display for FaultEvent {
 
 // === impl ReachedEvent ===
 
-impl ReachedEvent {
-    /// The probe behind `trace` was answered with `status`.
-    pub fn new(at: SystemTime, trace: &Trace, cause: Cause, status: StatusCode) -> Self {
+impl ProbeHitEvent {
+    /// The probe behind `state` was answered with `status`.
+    pub fn new(at: SystemTime, state: &RequestState, cause: Cause, status: StatusCode) -> Self {
         Self {
             at,
-            client: *trace.client(),
-            method: trace.method().clone(),
+            client: *state.client(),
+            method: state.method().clone(),
             cause,
             status,
         }
     }
 }
 
-impl fmt::Display for ReachedEvent {
+impl fmt::Display for ProbeHitEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (client, method, cause) = (self.client.addr(), &self.method, &self.cause);
         let status = self.status.as_u16();

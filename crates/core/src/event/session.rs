@@ -2,7 +2,7 @@
 
 use std::{fmt, time::SystemTime};
 
-use crate::{ClientIp, Ending, Escaped, Mode, SessionId, SessionKind};
+use crate::{ClientIp, CloseReason, Escaped, Mode, SessionId, SessionKind};
 
 /// A session that was ended though neither of its sides had ended it, or would have been.
 #[derive(Clone, Debug)]
@@ -21,7 +21,7 @@ pub struct SessionEvent {
     /// The policy that it was opened under.
     pub generation: u64,
     /// Why.
-    pub ending: Ending,
+    pub ending: CloseReason,
     /// Whether it was.
     pub mode: Mode,
 }
@@ -38,7 +38,7 @@ impl SessionEvent {
         client: ClientIp,
         path: &[u8],
         generation: u64,
-        ending: Ending,
+        ending: CloseReason,
     ) -> Self {
         let end = path.len().min(Self::MAX_PATH);
         Self {
@@ -65,7 +65,7 @@ impl fmt::Display for SessionEvent {
         write!(f, "{client} session {session} on {} ", Escaped(&self.path))?;
         let (kind, code) = (self.kind, self.ending.code());
         match self.mode {
-            _ if kind == SessionKind::Stream => f.write_str("ended"),
+            _ if kind == SessionKind::EventStream => f.write_str("ended"),
             Mode::Enforce if self.ending.cuts() => f.write_str("cut"),
             Mode::Observe if self.ending.cuts() => f.write_str("would be cut"),
             Mode::Enforce => write!(f, "closed with {code}"),

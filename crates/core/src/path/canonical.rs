@@ -15,26 +15,26 @@ pub(super) fn canonical(path: &[u8]) -> Cow<'_, [u8]> {
     }
     let mut decoded = Vec::with_capacity(path.len());
     step::decode_unreserved(path, &mut decoded);
-    let mut spelt = Vec::with_capacity(decoded.len());
+    let mut spelled = Vec::with_capacity(decoded.len());
     let mut rest = &*decoded;
     while let [first, tail @ ..] = rest {
         match (first, step::escape(tail)) {
             (b'%', Some((byte, after))) => {
-                escape(byte, &mut spelt);
+                escape(byte, &mut spelled);
                 rest = after;
             }
             (&byte, _) => {
                 if stands_for_itself(byte) {
-                    spelt.push(byte);
+                    spelled.push(byte);
                 } else {
-                    escape(byte, &mut spelt);
+                    escape(byte, &mut spelled);
                 }
                 rest = tail;
             }
         }
     }
-    let mut resolved = Vec::with_capacity(spelt.len());
-    step::resolve(&spelt, &mut resolved);
+    let mut resolved = Vec::with_capacity(spelled.len());
+    step::resolve(&spelled, &mut resolved);
     Cow::Owned(resolved)
 }
 

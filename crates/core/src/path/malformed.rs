@@ -29,7 +29,7 @@ pub enum Malformed {
 impl Malformed {
     /// The first fault that can be seen in the path itself; [`Self::AboveRoot`] and
     /// [`Self::Tangled`] come to light while it is read.
-    pub(super) fn of(path: &[u8], decoded: &[u8]) -> Option<Self> {
+    pub(super) fn detect(path: &[u8], decoded: &[u8]) -> Option<Self> {
         if path.first() != Some(&b'/') {
             return Some(Self::Form);
         }

@@ -32,19 +32,19 @@ pub struct View<'v> {
     /// The bytes, beginning with `/` unless the path is malformed.
     pub path: &'v [u8],
     /// How they came about.
-    pub reading: Reading,
+    pub transformations: Transformations,
 }
 
 /// How a view came about: which steps were taken, whatever their order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Reading {
+pub struct Transformations {
     decoded: u8,
     taken: u8,
 }
 
 /// One of the steps by which readings come about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
+enum Transformation {
     Decode,
     DecodeUnreserved,
     CutParams,
@@ -68,7 +68,7 @@ impl View<'_> {
 
 // === impl Reading ===
 
-impl Reading {
+impl Transformations {
     /// The path as it was sent.
     pub const AS_SENT: Self = Self {
         decoded: 0,
@@ -81,17 +81,17 @@ impl Reading {
     }
 
     /// The reading after one more step; `None` where escapes were decoded often enough.
-    const fn after(mut self, step: Step) -> Option<Self> {
+    const fn after(mut self, step: Transformation) -> Option<Self> {
         match step {
-            Step::Decode if self.decoded == PathViews::MAX_DECODES => return None,
-            Step::Decode => self.decoded += 1,
+            Transformation::Decode if self.decoded == PathViews::MAX_DECODES => return None,
+            Transformation::Decode => self.decoded += 1,
             other => self.taken |= other.bit(),
         }
         Some(self)
     }
 }
 
-impl fmt::Display for Reading {
+impl fmt::Display for Transformations {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let decoded = match self.decoded {
             0 => None,
@@ -99,11 +99,11 @@ impl fmt::Display for Reading {
             2 => Some("decoded twice"),
             _ => Some("decoded three times"),
         };
-        let taken = Step::ALL
+        let taken = Transformation::ALL
             .into_iter()
             .filter(|step| self.taken & step.bit() != 0);
         let mut between = "";
-        for words in decoded.into_iter().chain(taken.map(Step::words)) {
+        for words in decoded.into_iter().chain(taken.map(Transformation::words)) {
             write!(f, "{between}{words}")?;
             between = ", ";
         }
@@ -113,7 +113,7 @@ impl fmt::Display for Reading {
 
 // === impl Step ===
 
-impl Step {
+impl Transformation {
     const ALL: [Self; 6] = [
         Self::Decode,
         Self::DecodeUnreserved,

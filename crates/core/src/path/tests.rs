@@ -4,7 +4,7 @@ use super::*;
 
 #[track_caller]
 fn views(path: &[u8]) -> Vec<String> {
-    let views = PathViews::of(path);
+    let views = PathViews::new(path);
     let shown = |view: View<'_>| String::from_utf8_lossy(view.path).into_owned();
     views.iter().map(shown).collect()
 }
@@ -18,11 +18,11 @@ fn plain_path_is_its_only_view_and_is_not_copied() {
         "/.well-known/x",
         "/a:b@c!$&'()*+,=/...",
     ] {
-        let views = PathViews::of(path.as_bytes());
+        let views = PathViews::new(path.as_bytes());
         let all: Vec<_> = views.iter().collect();
         assert_eq!(all.len(), 1, "{path}");
         assert_eq!(all[0].path.as_ptr(), path.as_ptr(), "{path}");
-        assert_eq!(all[0].reading.to_string(), "as sent");
+        assert_eq!(all[0].transformations.to_string(), "as sent");
         assert_eq!(views.malformed(), None, "{path}");
     }
 }
@@ -86,7 +86,7 @@ fn malformed_paths_say_why() {
         (b"/a/..;/..;/b", Malformed::AboveRoot),
     ] {
         assert_eq!(
-            PathViews::of(path).malformed(),
+            PathViews::new(path).malformed(),
             Some(why),
             "{}",
             path.escape_ascii()
@@ -106,13 +106,13 @@ fn honest_paths_are_not_malformed() {
         "/a+b@c~d",
         "/a%2Fb%2Fc",
     ] {
-        assert_eq!(PathViews::of(path.as_bytes()).malformed(), None, "{path}");
+        assert_eq!(PathViews::new(path.as_bytes()).malformed(), None, "{path}");
     }
 }
 
 #[test]
 fn canonical_form_is_one_spelling() {
-    for (path, spelt) in [
+    for (path, spelled) in [
         ("/", "/"),
         ("/a/b.c/~d-e_f:g@h!$&'()*+,=", "/a/b.c/~d-e_f:g@h!$&'()*+,="),
         ("/%61%7e%2D", "/a~-"),
@@ -128,22 +128,26 @@ fn canonical_form_is_one_spelling() {
         ("/%zz/../%61", "/%zz/../%61"),
         ("/%2e%2e/%61", "/%2e%2e/%61"),
     ] {
-        let views = PathViews::of(path.as_bytes());
-        assert_eq!(String::from_utf8_lossy(&views.canonical()), spelt, "{path}");
+        let views = PathViews::new(path.as_bytes());
+        assert_eq!(
+            String::from_utf8_lossy(&views.canonical()),
+            spelled,
+            "{path}"
+        );
     }
 }
 
 #[test]
 fn canonical_path_is_not_copied() {
     let path = b"/a/b.c/";
-    let canonical = PathViews::of(path).canonical();
+    let canonical = PathViews::new(path).canonical();
     assert_eq!(canonical.as_ptr(), path.as_ptr());
 }
 
 #[test]
 fn a_knot_of_tricks_is_refused_and_stays_small() {
     let knot = "/%252e;a%255c%25252f%2500\\;b%5c%2e%3b%00/..;/%25%35%63".repeat(40);
-    let views = PathViews::of(knot.as_bytes());
+    let views = PathViews::new(knot.as_bytes());
     assert!(views.malformed().is_some());
     assert!(views.iter().count() <= PathViews::MAX_READINGS + 5);
 }
@@ -160,7 +164,7 @@ proptest! {
         Just(b'/'), Just(b'%'), Just(b'2'), Just(b'5'), Just(b'e'), Just(b'f'), Just(b'0'),
         Just(b'.'), Just(b';'), Just(b'\\'), Just(0), any::<u8>(),
     ], 0..200)) {
-        let views = PathViews::of(&path);
+        let views = PathViews::new(&path);
         let is_path = views.malformed() != Some(Malformed::Form);
         prop_assert_eq!(views.iter().count() > 0, is_path);
         let mut bytes = 0;
@@ -173,10 +177,10 @@ proptest! {
 
     #[test]
     fn a_view_has_no_views_that_its_path_lacks(path in "/[a-c%25ef./;\\\\]{0,24}") {
-        let views = PathViews::of(path.as_bytes());
+        let views = PathViews::new(path.as_bytes());
         prop_assume!(views.malformed().is_none());
-        for view in views.iter().filter(|v| v.reading.decoded() == 0) {
-            for again in PathViews::of(view.path).iter() {
+        for view in views.iter().filter(|v| v.transformations.decoded() == 0) {
+            for again in PathViews::new(view.path).iter() {
                 prop_assert!(views.iter().any(|v| v.path == again.path));
             }
         }
@@ -187,16 +191,16 @@ proptest! {
         pieces in proptest::collection::vec(proptest::sample::select(&PIECES[..]), 0..12),
     ) {
         let path = format!("/a/b/c/d{}", pieces.concat());
-        let views = PathViews::of(path.as_bytes());
+        let views = PathViews::new(path.as_bytes());
         prop_assume!(views.malformed().is_none());
         let canonical = views.canonical();
-        let again = PathViews::of(&canonical);
+        let again = PathViews::new(&canonical);
         prop_assert_eq!(again.malformed(), None);
         prop_assert_eq!(again.canonical(), &*canonical);
-        let spelt: Vec<_> = views.iter().map(|v| canonical::canonical(v.path)).collect();
+        let spelled: Vec<_> = views.iter().map(|v| canonical::canonical(v.path)).collect();
         for view in again.iter() {
             prop_assert!(
-                spelt.contains(&canonical::canonical(view.path)),
+                spelled.contains(&canonical::canonical(view.path)),
                 "{} of {}",
                 view.path.escape_ascii(),
                 canonical.escape_ascii()
@@ -216,7 +220,7 @@ fn links_are_what_browsers_send_as_it_stands() {
         "/caf%C3%A9",
         "/a;b=c|d'[]",
     ] {
-        assert!(PathViews::of(path.as_bytes()).could_be_a_link(), "{path}");
+        assert!(PathViews::new(path.as_bytes()).could_be_link(), "{path}");
     }
     for path in [
         "",
@@ -243,9 +247,6 @@ fn links_are_what_browsers_send_as_it_stands() {
         "/a\tb",
         "/a\u{7f}b",
     ] {
-        assert!(
-            !PathViews::of(path.as_bytes()).could_be_a_link(),
-            "{path:?}"
-        );
+        assert!(!PathViews::new(path.as_bytes()).could_be_link(), "{path:?}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Malformed, Reading, Step, View, canonical, step};
+use super::{Malformed, Transformation, Transformations, View, canonical, step};
 use crate::fnv;
 
 /// Every way in which a server might read one path.
@@ -16,7 +16,7 @@ use crate::fnv;
 /// ```
 /// use gabion_core::PathViews;
 ///
-/// let views = PathViews::of(b"/x/..;/%70ublic");
+/// let views = PathViews::new(b"/x/..;/%70ublic");
 /// assert!(views.iter().any(|view| view.path == b"/public"));
 /// ```
 #[derive(Clone, Debug)]
@@ -32,7 +32,7 @@ pub struct PathViews<'r> {
 struct Span {
     start: usize,
     end: usize,
-    reading: Reading,
+    transformations: Transformations,
     is_view: bool,
 }
 
@@ -48,7 +48,7 @@ impl<'r> PathViews<'r> {
     pub const MAX_DECODES: u8 = 3;
 
     /// Reads `path`, the path of a request's target without its query.
-    pub fn of(path: &'r [u8]) -> Self {
+    pub fn new(path: &'r [u8]) -> Self {
         let mut views = Self {
             raw: path,
             buffer: Vec::new(),
@@ -74,10 +74,12 @@ impl<'r> PathViews<'r> {
     /// Whether a browser would send the path as it stands: it begins with `/`, and holds neither
     /// dot segments, also escaped ones, nor bytes that a browser escapes or turns (WHATWG URL, path
     /// state and path percent-encode set).
-    pub fn could_be_a_link(&self) -> bool {
+    pub fn could_be_link(&self) -> bool {
         let dots = |segment: &[u8]| {
-            let spelt: [&[u8]; 6] = [b".", b"..", b"%2e", b".%2e", b"%2e.", b"%2e%2e"];
-            spelt.iter().any(|dots| segment.eq_ignore_ascii_case(dots))
+            let spelled: [&[u8]; 6] = [b".", b"..", b"%2e", b".%2e", b"%2e.", b"%2e%2e"];
+            spelled
+                .iter()
+                .any(|dots| segment.eq_ignore_ascii_case(dots))
         };
         // Few paths have a segment that begins like one of dots, or a byte that browsers turn: one look
         // at each byte finds that.
@@ -109,7 +111,7 @@ impl<'r> PathViews<'r> {
     ///
     /// # Cost
     ///
-    /// No allocation where the path is spelt so already.
+    /// No allocation where the path is spelled so already.
     pub fn canonical(&self) -> Cow<'r, [u8]> {
         match self.malformed {
             Some(_) => Cow::Borrowed(self.raw),
@@ -121,21 +123,21 @@ impl<'r> PathViews<'r> {
     pub fn iter(&self) -> impl Iterator<Item = View<'_>> {
         let plain = self.readings.is_empty().then_some(View {
             path: self.raw,
-            reading: Reading::AS_SENT,
+            transformations: Transformations::AS_SENT,
         });
         let views = self.readings.iter().filter(|span| span.is_view);
         plain.into_iter().chain(views.map(|span| View {
             path: self.bytes(span),
-            reading: span.reading,
+            transformations: span.transformations,
         }))
     }
 
     /// Applies each step to each reading until none brings a new one.
     fn read(&mut self) {
-        self.push(self.raw, Reading::AS_SENT);
+        self.push(self.raw, Transformations::AS_SENT);
         let mut decoded = Vec::new();
         step::decode(self.raw, &mut decoded);
-        self.malformed = Malformed::of(self.raw, &decoded);
+        self.malformed = Malformed::detect(self.raw, &decoded);
         if self.malformed == Some(Malformed::Form) {
             return;
         }
@@ -149,7 +151,7 @@ impl<'r> PathViews<'r> {
         let mut next = 0;
         while let Some(&from) = self.readings.get(next) {
             next += 1;
-            for step in Step::ALL {
+            for step in Transformation::ALL {
                 self.apply(step, from, &mut scratch);
             }
             if self.readings.len() > Self::MAX_READINGS || self.buffer.len() > room {
@@ -160,8 +162,8 @@ impl<'r> PathViews<'r> {
     }
 
     /// Takes one step from one reading, and keeps the result if it is new.
-    fn apply(&mut self, step: Step, from: Span, scratch: &mut Vec<u8>) {
-        let Some(reading) = from.reading.after(step) else {
+    fn apply(&mut self, step: Transformation, from: Span, scratch: &mut Vec<u8>) {
+        let Some(transformations) = from.transformations.after(step) else {
             return;
         };
         scratch.clear();
@@ -174,17 +176,17 @@ impl<'r> PathViews<'r> {
             .iter()
             .any(|known| self.bytes(known) == scratch)
         {
-            self.push(scratch, reading);
+            self.push(scratch, transformations);
         }
     }
 
-    fn push(&mut self, bytes: &[u8], reading: Reading) {
+    fn push(&mut self, bytes: &[u8], transformations: Transformations) {
         let start = self.buffer.len();
         self.buffer.extend_from_slice(bytes);
         self.readings.push(Span {
             start,
             end: self.buffer.len(),
-            reading,
+            transformations,
             is_view: step::is_resolved(bytes),
         });
     }

@@ -1,17 +1,17 @@
 //! A session: a connection, or a stream of one, that became a WebSocket; or an answer that goes on
 //! for as long as its client listens.
 
-mod heed;
+mod limits;
+mod listener;
 mod routes;
-mod terms;
 
 use std::{borrow::Cow, fmt};
 
 use crate::{Cause, MessageEvidence, RuleId};
 
-pub use heed::{Heed, Heeders};
-pub use routes::Routes;
-pub use terms::{Reads, Terms};
+pub use limits::{MessageKinds, SessionLimits};
+pub use listener::{ChangeListener, ChangeListeners};
+pub use routes::RouteLimits;
 
 /// A session's name: unique within the process that names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -22,21 +22,21 @@ pub struct SessionId(u64);
 #[non_exhaustive]
 pub enum SessionKind {
     /// A WebSocket.
-    Socket,
+    WebSocket,
     /// An answer that goes on: server-sent events and the like.
-    Stream,
+    EventStream,
 }
 
 /// Why a session is ended though neither of its sides has ended it.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub enum Ending {
+pub enum CloseReason {
     /// The policy in force refuses its client or its path.
     Refused(Cause),
     /// The server restarts.
     Restart,
     /// Its client broke the protocol, or asked for more than a budget.
-    Broke {
+    Violated {
         /// What it broke.
         rule: RuleId,
         /// The close code that says so (RFC 6455, 7.4).
@@ -45,7 +45,7 @@ pub enum Ending {
         offset: u64,
     },
     /// A rule has something against a message of its client's.
-    Objected {
+    MessageDenied {
         /// The rule.
         rule: RuleId,
         /// Why, in words of the rule's.
@@ -54,11 +54,11 @@ pub enum Ending {
         message: MessageEvidence,
     },
     /// Its messages are to be judged and cannot be, for the reason given.
-    Unjudged(&'static str),
+    Uninspectable(&'static str),
     /// Its client answers no pings.
-    Silent,
+    NoPong,
     /// Its client takes nothing of what the service has for it.
-    Stalled,
+    WriteStall,
 }
 
 // === impl SessionId ===
@@ -78,17 +78,17 @@ impl fmt::Display for SessionId {
 
 // === impl Ending ===
 
-impl Ending {
+impl CloseReason {
     /// The code of the close frame (RFC 6455, 7.4.1): 1008 where a policy refuses, 1012 for a
     /// restart, 1011 where judging fails; 1006, which is never sent, where the client would not read
     /// it and the socket is cut.
     pub const fn code(&self) -> u16 {
         match self {
-            Self::Refused(_) | Self::Objected { .. } => 1008,
+            Self::Refused(_) | Self::MessageDenied { .. } => 1008,
             Self::Restart => 1012,
-            Self::Broke { code, .. } => *code,
-            Self::Unjudged(_) => 1011,
-            Self::Silent | Self::Stalled => 1006,
+            Self::Violated { code, .. } => *code,
+            Self::Uninspectable(_) => 1011,
+            Self::NoPong | Self::WriteStall => 1006,
         }
     }
 
@@ -98,18 +98,22 @@ impl Ending {
     }
 }
 
-impl fmt::Display for Ending {
+impl fmt::Display for CloseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(cause) => cause.fmt(f),
             Self::Restart => f.write_str("the server restarts"),
-            Self::Broke { rule, offset, .. } => {
+            Self::Violated { rule, offset, .. } => {
                 write!(f, "rule {rule} (in the frame at byte {offset})")
             }
-            Self::Objected { rule, why, message } => write!(f, "rule {rule}: {why} ({message})"),
-            Self::Unjudged(why) => write!(f, "its messages cannot be judged: {why}"),
-            Self::Silent => f.write_str("the client answers no pings"),
-            Self::Stalled => f.write_str("the client takes nothing of what the service has for it"),
+            Self::MessageDenied { rule, why, message } => {
+                write!(f, "rule {rule}: {why} ({message})")
+            }
+            Self::Uninspectable(why) => write!(f, "its messages cannot be judged: {why}"),
+            Self::NoPong => f.write_str("the client answers no pings"),
+            Self::WriteStall => {
+                f.write_str("the client takes nothing of what the service has for it")
+            }
         }
     }
 }

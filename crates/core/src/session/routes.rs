@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, sync::Arc};
 
-use crate::{PathViews, Terms};
+use crate::{PathViews, SessionLimits};
 
 /// The terms of sessions, by the path of their handshake.
 ///
@@ -11,53 +11,62 @@ use crate::{PathViews, Terms};
 /// that have messages held until they are judged, or else those that have more of them read: nobody
 /// spells his way past a rule.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Routes {
-    routes: Vec<(Box<[u8]>, Arc<Terms>)>,
-    rest: Option<Arc<Terms>>,
+pub struct RouteLimits {
+    routes: Vec<(Box<[u8]>, Arc<SessionLimits>)>,
+    rest: Option<Arc<SessionLimits>>,
 }
 
-impl Routes {
+impl RouteLimits {
     /// `rest` everywhere; nothing is asked of a session where there are no terms.
-    pub const fn new(rest: Option<Arc<Terms>>) -> Self {
+    pub const fn new(rest: Option<Arc<SessionLimits>>) -> Self {
         let routes = Vec::new();
         Self { routes, rest }
     }
 
     /// Adds a route below `prefix`, without a slash at its end.
-    pub fn with(mut self, prefix: impl Into<Box<[u8]>>, terms: Arc<Terms>) -> Self {
-        self.routes.push((prefix.into(), terms));
+    pub fn with(
+        mut self,
+        prefix: impl Into<Box<[u8]>>,
+        session_limits: Arc<SessionLimits>,
+    ) -> Self {
+        self.routes.push((prefix.into(), session_limits));
         self
     }
 
     /// The terms of a session on `path`.
-    pub fn of(&self, path: &PathViews<'_>) -> Option<&Arc<Terms>> {
+    pub fn for_path(&self, path: &PathViews<'_>) -> Option<&Arc<SessionLimits>> {
         let routes = path.iter().map(|view| {
             let mut below = self.routes.iter().enumerate();
             let route = below.find(|(_, (prefix, _))| view.lies_below(prefix));
-            route.map_or((usize::MAX, self.rest.as_ref()), |(at, (_, terms))| {
-                (at, Some(terms))
-            })
+            route.map_or(
+                (usize::MAX, self.rest.as_ref()),
+                |(at, (_, session_limits))| (at, Some(session_limits)),
+            )
         });
-        let strict = |terms: Option<&Arc<Terms>>| terms.map(|terms| (terms.holds, terms.reads));
-        let chosen = routes.min_by_key(|&(at, terms)| (Reverse(strict(terms)), at));
-        chosen.and_then(|(_, terms)| terms)
+        let strict = |session_limits: Option<&Arc<SessionLimits>>| {
+            session_limits
+                .map(|session_limits| (session_limits.holds, session_limits.message_kinds))
+        };
+        let chosen =
+            routes.min_by_key(|&(at, session_limits)| (Reverse(strict(session_limits)), at));
+        chosen.and_then(|(_, session_limits)| session_limits)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Reads;
+    use crate::MessageKinds;
 
     #[test]
     fn path_lies_below_a_prefix_by_segment_in_any_view() {
         let named = |route: &str| {
-            Arc::new(Terms {
+            Arc::new(SessionLimits {
                 route: route.into(),
-                ..Terms::default()
+                ..SessionLimits::default()
             })
         };
-        let routes = Routes::new(Some(named("rest")))
+        let routes = RouteLimits::new(Some(named("rest")))
             .with(*b"/chat", named("chat"))
             .with(*b"/chat/admin", named("never"));
         for (path, route) in [
@@ -70,24 +79,24 @@ mod tests {
             ("/chatter", "rest"),
             ("/x/chat", "rest"),
         ] {
-            let terms = routes.of(&PathViews::of(path.as_bytes())).unwrap();
-            assert_eq!(&*terms.route, route, "{path}");
+            let session_limits = routes.for_path(&PathViews::new(path.as_bytes())).unwrap();
+            assert_eq!(&*session_limits.route, route, "{path}");
         }
-        assert_eq!(Routes::default().of(&PathViews::of(b"/")), None);
+        assert_eq!(RouteLimits::default().for_path(&PathViews::new(b"/")), None);
     }
     #[test]
     fn of_views_below_two_routes_the_one_that_is_read_counts() {
-        let terms = |route: &str, reads, holds| {
-            Arc::new(Terms {
+        let session_limits = |route: &str, message_kinds, holds| {
+            Arc::new(SessionLimits {
                 route: route.into(),
-                reads,
+                message_kinds,
                 holds,
-                ..Terms::default()
+                ..SessionLimits::default()
             })
         };
-        let routes = Routes::new(Some(terms("rest", Reads::Text, false)))
-            .with(*b"/open", terms("open", Reads::Nothing, false))
-            .with(*b"/held", terms("held", Reads::Text, true));
+        let routes = RouteLimits::new(Some(session_limits("rest", MessageKinds::Text, false)))
+            .with(*b"/open", session_limits("open", MessageKinds::None, false))
+            .with(*b"/held", session_limits("held", MessageKinds::Text, true));
         for (path, route) in [
             ("/open/%2e%2e/held", "held"),
             ("/open/%2e%2e/x", "rest"),
@@ -96,8 +105,8 @@ mod tests {
             ("/open;v=1", "open"),
             ("/open/../x", "rest"),
         ] {
-            let terms = routes.of(&PathViews::of(path.as_bytes())).unwrap();
-            assert_eq!(&*terms.route, route, "{path}");
+            let session_limits = routes.for_path(&PathViews::new(path.as_bytes())).unwrap();
+            assert_eq!(&*session_limits.route, route, "{path}");
         }
     }
 }

@@ -33,7 +33,7 @@ pub enum Upgrade {
 
 impl Upgrade {
     /// Reads it off a head.
-    pub fn of(head: &Head<'_>) -> Self {
+    pub fn detect(head: &Head<'_>) -> Self {
         if *head.method == Method::CONNECT {
             return match head.protocol {
                 None => Self::Tunnel,

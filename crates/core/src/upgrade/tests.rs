@@ -18,7 +18,7 @@ fn check(
             (name, HeaderValue::from_str(value).unwrap())
         })
         .collect();
-    Upgrade::of(&Head {
+    Upgrade::detect(&Head {
         method: &method,
         uri: &uri,
         version,

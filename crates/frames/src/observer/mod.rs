@@ -5,12 +5,12 @@ mod read;
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    Depth, Kind, Limits, Negotiated, Opcode, Role, Step, Violation,
-    budget::Budget,
+    Depth, Kind, Limits, Negotiated, Observation, Opcode, Role, Violation,
     control::Control,
     head::PartialHead,
     inflate::Inflater,
     message::{Message, Scratch},
+    token_bucket::TokenBucket,
 };
 
 /// Watches what one side of a socket sends.
@@ -42,9 +42,9 @@ pub struct Observer {
     now: u64,
     /// When the message at hand began, or the control frame where there is no message.
     began: Option<u64>,
-    messages: Budget,
-    bytes: Budget,
-    controls: Budget,
+    messages: TokenBucket,
+    bytes: TokenBucket,
+    controls: TokenBucket,
 }
 
 #[derive(Debug)]
@@ -86,9 +86,9 @@ impl Observer {
             frame: 0,
             now: 0,
             began: None,
-            messages: Budget::full(limits.messages),
-            bytes: Budget::full(limits.bytes),
-            controls: Budget::full(limits.controls),
+            messages: TokenBucket::full(limits.messages),
+            bytes: TokenBucket::full(limits.bytes),
+            controls: TokenBucket::full(limits.controls),
             limits,
         }
     }
@@ -106,7 +106,7 @@ impl Observer {
         &mut self,
         input: &mut &'b [u8],
         now: Duration,
-    ) -> Result<Option<Step<'_, 'b>>, Violation> {
+    ) -> Result<Option<Observation<'_, 'b>>, Violation> {
         self.overdue(now)?;
         let at_boundary = self.hands_out_whole_frames();
         let step = match self.state {
@@ -124,7 +124,7 @@ impl Observer {
             Ok(None) => Ok(None),
             Ok(Some(part)) => {
                 self.offset += part.bytes.len() as u64;
-                Ok(Some(Step {
+                Ok(Some(Observation {
                     bytes: part.bytes,
                     opcode: part.opcode,
                     hold: part.hold,
@@ -169,7 +169,7 @@ impl Observer {
     /// How many bytes are missing until a frame ends; none inside of a head, where nobody knows.
     ///
     /// At zero a control frame may be put in, and after [`Seen::Close`](crate::Seen::Close) nothing.
-    /// After a violation it is zero if all bytes that were handed out without [`Step::hold`] are
+    /// After a violation it is zero if all bytes that were handed out without [`Observation::hold`] are
     /// whole frames, so that a close frame may follow them, and else none.
     pub fn boundary(&self) -> Option<u64> {
         match &self.state {

@@ -5,18 +5,18 @@ use crate::{
     Kind, MessageKind, Opcode, Seen,
     control::Control,
     head::{Head, PartialHead},
-    message::{Message, Reading},
+    message::{Message, PayloadHandling},
 };
 
-/// A [`Step`](crate::Step), before what it completes is borrowed from where it is.
+/// A [`Observation`](crate::Observation), before what it completes is borrowed from where it is.
 pub(super) struct Part<'b> {
     pub(super) bytes: &'b [u8],
     pub(super) opcode: Opcode,
     pub(super) hold: bool,
-    pub(super) told: Told,
+    pub(super) told: Reported,
 }
 
-pub(super) enum Told {
+pub(super) enum Reported {
     Nothing,
     Frame(Head),
     Control,
@@ -37,11 +37,11 @@ impl Observer {
 
     fn holds_message(&self) -> bool {
         self.message
-            .is_some_and(|message| message.reading == Reading::Shown)
+            .is_some_and(|message| message.reading == PayloadHandling::Shown)
     }
 
     fn holds_head(&self, head: &PartialHead) -> bool {
-        let shown = |kind| self.reading(kind, head.compressed()) == Reading::Shown;
+        let shown = |kind| self.reading(kind, head.compressed()) == PayloadHandling::Shown;
         match head.opcode() {
             Ok(Opcode::Continuation) => self.holds_message(),
             Ok(Opcode::Text) => shown(MessageKind::Text),
@@ -50,9 +50,9 @@ impl Observer {
         }
     }
 
-    fn reading(&self, kind: MessageKind, compressed: bool) -> Reading {
+    fn reading(&self, kind: MessageKind, compressed: bool) -> PayloadHandling {
         let refers_back = compressed && self.negotiated.refers_back(self.role);
-        Reading::of(self.depth, kind, refers_back)
+        PayloadHandling::of(self.depth, kind, refers_back)
     }
 
     pub(super) fn read_head<'b>(&mut self, input: &mut &'b [u8]) -> Result<Option<Part<'b>>, Kind> {
@@ -78,10 +78,10 @@ impl Observer {
         let hold = self.holds_head(&head);
         let told = if let Some(head) = whole {
             self.begin(&head)?;
-            Told::Frame(head)
+            Reported::Frame(head)
         } else {
             self.state = State::Head(head);
-            Told::Nothing
+            Reported::Nothing
         };
         Ok(Some(Part {
             bytes: take(input, taken),
@@ -147,9 +147,9 @@ impl Observer {
             opcode: control.opcode,
             hold: false,
             told: if self.told {
-                Told::Control
+                Reported::Control
             } else {
-                Told::Nothing
+                Reported::Nothing
             },
         }))
     }
@@ -165,7 +165,7 @@ impl Observer {
         let len = bytes.len() as u64;
         let paid = self.bytes.take(self.limits.bytes, len);
         paid.map_err(Kind::Bytes)?;
-        if message.reading != Reading::Skipped {
+        if message.reading != PayloadHandling::Skipped {
             let scratch = self.scratch.get_or_insert_default();
             scratch.extend(bytes, data.key, data.from, &message)?;
         }
@@ -173,45 +173,45 @@ impl Observer {
         data.from += len;
         let opcode = data.opcode;
         let told = match (data.left == 0, message.last) {
-            (false, _) => Told::Nothing,
+            (false, _) => Reported::Nothing,
             (true, false) => {
                 self.end_frame();
-                Told::Nothing
+                Reported::Nothing
             }
             (true, true) => self.finish(&message)?,
         };
         Ok(Some(Part {
             bytes,
             opcode,
-            hold: message.reading == Reading::Shown,
+            hold: message.reading == PayloadHandling::Shown,
             told,
         }))
     }
 
     /// The message is whole.
-    fn finish(&mut self, message: &Message) -> Result<Told, Kind> {
+    fn finish(&mut self, message: &Message) -> Result<Reported, Kind> {
         if let Some(scratch) = &mut self.scratch {
             scratch.finish(message, &mut self.inflater, &self.limits)?;
         }
         if !self.negotiated.refers_back(self.role) {
             self.inflater = None;
         }
-        if message.reading == Reading::Shown {
+        if message.reading == PayloadHandling::Shown {
             self.told = true;
-            return Ok(Told::Message);
+            return Ok(Reported::Message);
         }
         self.end_message();
-        Ok(Told::Nothing)
+        Ok(Reported::Nothing)
     }
 
-    pub(super) fn seen(&self, told: &Told) -> Option<Seen<'_>> {
+    pub(super) fn seen(&self, told: &Reported) -> Option<Seen<'_>> {
         match (told, &self.state) {
-            (Told::Frame(head), _) => Some(Seen::Frame {
+            (Reported::Frame(head), _) => Some(Seen::Frame {
                 opcode: head.opcode,
                 fin: head.fin,
                 len: head.len,
             }),
-            (Told::Control, State::Control(control)) => match control.opcode {
+            (Reported::Control, State::Control(control)) => match control.opcode {
                 Opcode::Ping => Some(Seen::Ping(control.payload())),
                 Opcode::Pong => Some(Seen::Pong(control.payload())),
                 _ => {
@@ -219,7 +219,7 @@ impl Observer {
                     Some(Seen::Close { code, reason })
                 }
             },
-            (Told::Message, _) => {
+            (Reported::Message, _) => {
                 let message = self.message.as_ref()?;
                 Some(Seen::Message {
                     kind: message.kind,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gabion::{BanChange, Facts, Inspect, Offence, Outcome, RuleId, Trace, Verdict};
+use gabion::{BanChange, Facts, Inspect, Offense, Outcome, RequestState, RuleId, Verdict};
 
 use crate::support::in_process::{Wall, get};
 
@@ -29,13 +29,13 @@ impl Inspect for Grudge {
         "grudge"
     }
 
-    fn inspect(&self, _facts: &Facts<'_>, _trace: &mut Trace) -> Verdict {
+    fn inspect(&self, _facts: &Facts<'_>, _trace: &mut RequestState) -> Verdict {
         Verdict::Pass
     }
 
-    fn learn(&self, _trace: &Trace, outcome: &Outcome<'_>) -> Option<Offence> {
+    fn on_response(&self, _trace: &RequestState, outcome: &Outcome<'_>) -> Option<Offense> {
         (outcome.status == 404)
-            .then(|| Offence::certain(RuleId::builtin("grudge"), Duration::from_mins(1)))
+            .then(|| Offense::certain(RuleId::builtin("grudge"), Duration::from_mins(1)))
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 /// A file of this workspace.
-struct Source {
+struct PolicySource {
     /// From the top of the workspace, with slashes.
     path: String,
     text: String,
@@ -14,7 +14,7 @@ struct Source {
 
 /// Reads every file under `folder` whose name ends in `ending`.
 #[track_caller]
-fn sources(folder: &str, ending: &str) -> Vec<Source> {
+fn sources(folder: &str, ending: &str) -> Vec<PolicySource> {
     let top = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
     let (mut folders, mut found) = (vec![top.join(folder)], Vec::new());
     while let Some(folder) = folders.pop() {
@@ -24,7 +24,7 @@ fn sources(folder: &str, ending: &str) -> Vec<Source> {
             if path.is_dir() && !path.ends_with("target") {
                 folders.push(path);
             } else if path.to_string_lossy().ends_with(ending) {
-                found.push(Source::read(top, &path));
+                found.push(PolicySource::read(top, &path));
             }
         }
     }
@@ -37,7 +37,7 @@ fn sources(folder: &str, ending: &str) -> Vec<Source> {
 }
 
 /// The sources that ship: not tests, nor what is made for tests.
-fn shipped() -> Vec<Source> {
+fn shipped() -> Vec<PolicySource> {
     let mut all = sources("crates", ".rs");
     all.retain(|source| {
         let is_test = source.path.ends_with("/tests.rs") || source.path.contains("/tests/");
@@ -55,7 +55,7 @@ fn shipped() -> Vec<Source> {
     all
 }
 
-impl Source {
+impl PolicySource {
     #[expect(clippy::disallowed_methods, reason = "a test reads the sources")]
     fn read(top: &Path, file: &PathBuf) -> Self {
         let path = file
@@ -77,8 +77,8 @@ impl Source {
 }
 
 /// Where code of `sources` is found by `is_it`.
-fn places(sources: &[Source], is_it: impl Fn(&str) -> bool) -> Vec<String> {
-    let code = sources.iter().flat_map(Source::code);
+fn places(sources: &[PolicySource], is_it: impl Fn(&str) -> bool) -> Vec<String> {
+    let code = sources.iter().flat_map(PolicySource::code);
     code.filter(|(_, line)| is_it(line))
         .map(|(place, _)| place)
         .collect()

@@ -1,6 +1,6 @@
 //! Clients on a list are refused, and the denial says which line of which list.
 
-use gabion::{Event, Reason, What};
+use gabion::{Event, Reason, RequestEventKind};
 
 use crate::support::in_process::{Folder, Wall, get};
 
@@ -46,8 +46,10 @@ fn longest_network_names_its_list_and_line() {
             line,
         };
         match &answer.events[..] {
-            [Event::Request(event)] => match &event.what {
-                What::Denied(denial) => assert_eq!(denial.cause.reason, reason, "{client}"),
+            [Event::Request(event)] => match &event.kind {
+                RequestEventKind::Denied(denial) => {
+                    assert_eq!(denial.cause.reason, reason, "{client}")
+                }
                 what => panic!("{client}: {what}"),
             },
             events => panic!("{client}: {events:?}"),
@@ -56,7 +58,7 @@ fn longest_network_names_its_list_and_line() {
 }
 
 #[test]
-fn neighbours_of_listed_networks_pass() {
+fn neighbors_of_listed_networks_pass() {
     let (wall, _folder) = wall();
     for client in [
         "198.51.99.255",

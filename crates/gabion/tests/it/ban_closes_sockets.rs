@@ -3,7 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{SinkExt as _, StreamExt as _, future::join_all};
-use gabion::{Bans as _, Clock as _, Ending, Event, Guard, Mode, Offence, RuleId, SystemClock};
+use gabion::{
+    Bans as _, Clock as _, CloseReason, Event, Guard, Mode, Offense, RuleId, SystemClock,
+};
 use gabion_testkit::{Recorder, client_at};
 use http::StatusCode;
 use tokio::{
@@ -34,9 +36,9 @@ async fn house(policy: &str) -> (House, Arc<Recorder>) {
 }
 
 fn ban(guard: &Guard, client: &str) {
-    let offence = Offence::certain(RuleId::builtin("by-hand"), Duration::from_mins(1));
+    let offense = Offense::certain(RuleId::builtin("by-hand"), Duration::from_mins(1));
     let now = SystemClock::new().now();
-    guard.bans().ban(&client_at(client), &offence, now);
+    guard.bans().ban(&client_at(client), &offense, now);
 }
 
 /// The code that the socket is closed with; none where it is cut.
@@ -67,7 +69,7 @@ where
 fn endings(events: &Recorder) -> Vec<String> {
     let rule = |event: &Event| match event {
         Event::Session(event) if event.mode == Mode::Enforce => Some(match &event.ending {
-            Ending::Refused(cause) => cause.rule.to_string(),
+            CloseReason::Refused(cause) => cause.rule.to_string(),
             other => other.to_string(),
         }),
         _ => None,

@@ -19,7 +19,7 @@ use axum::{
 };
 use bytes::Bytes;
 use futures_util::{future::pending, stream};
-use gabion::{Bans as _, Clock as _, Event, Guard, Offence, RuleId, SystemClock};
+use gabion::{Bans as _, Clock as _, Event, Guard, Offense, RuleId, SystemClock};
 use gabion_testkit::{Recorder, client_at};
 use http::header::CONTENT_TYPE;
 use tokio::{
@@ -93,9 +93,9 @@ impl Station {
     }
 
     fn ban(&self, client: &str) {
-        let offence = Offence::certain(RuleId::builtin("by-hand"), Duration::from_mins(1));
+        let offense = Offense::certain(RuleId::builtin("by-hand"), Duration::from_mins(1));
         let bans = self.guard.bans();
-        bans.ban(&client_at(client), &offence, SystemClock::new().now());
+        bans.ban(&client_at(client), &offense, SystemClock::new().now());
     }
 
     fn told(&self) -> Vec<String> {

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, fmt::Write as _, fs, sync::Arc};
 
 use gabion::{Document, Guard, Pack};
-use gabion_testkit::{Behind, Recorder, Wire, rows, shared};
+use gabion_testkit::{Backend, Recorder, Wire, rows, shared};
 use serde_json::Value;
 
 use crate::support::sockets::{Front, builder, fitting, rule_of, with_packs};
@@ -44,8 +44,8 @@ fn with_php(events: &Arc<Recorder>) -> Guard {
 /// The same for a server that is also asked by calendars and for shares, as Nextcloud is.
 fn taking_webdav(mut document: Document) -> Document {
     let theirs = "PROPFIND PROPPATCH MKCOL MKCALENDAR MOVE COPY LOCK UNLOCK REPORT SEARCH";
-    let usual = document.sanity.methods.iter().map(String::as_str);
-    document.sanity.methods = usual.chain(theirs.split(' ')).collect();
+    let usual = document.protocol.methods.iter().map(String::as_str);
+    document.protocol.methods = usual.chain(theirs.split(' ')).collect();
     document
 }
 
@@ -123,7 +123,7 @@ async fn refused(
     asks: &[Ask],
 ) -> Vec<Refusal> {
     assert!(!asks.is_empty(), "{name}: nothing to send");
-    let behind = Behind::start().await;
+    let behind = Backend::start().await;
     let events = Arc::new(Recorder::default());
     let front = Front::before(&behind, guard(&events));
     let mut wire = front.connect().await;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use gabion::HeadService;
+use gabion::GuardService;
 use http::{Request, Response};
 use http_body_util::Empty;
 use tower::{Layer, Service};
@@ -119,7 +119,7 @@ fn browser(target: &str) -> Ask {
 }
 
 /// How often a request makes somebody allocate, from `poll_ready` to the head of the answer.
-fn allocations(service: &mut HeadService<Weightless>, ask: Ask, status: u16) -> u64 {
+fn allocations(service: &mut GuardService<Weightless>, ask: Ask, status: u16) -> u64 {
     let mut cx = Context::from_waker(Waker::noop());
     let mut answer = None;
     let counted = allocation_counter::measure(|| {
@@ -136,7 +136,7 @@ fn allocations(service: &mut HeadService<Weightless>, ask: Ask, status: u16) -> 
 
 /// The same, once all that is made on first use has been made.
 #[track_caller]
-fn settled(service: &mut HeadService<Weightless>, ask: &Ask, status: u16) -> u64 {
+fn settled(service: &mut GuardService<Weightless>, ask: &Ask, status: u16) -> u64 {
     for _ in 0..8 {
         allocations(service, ask.clone(), status);
     }

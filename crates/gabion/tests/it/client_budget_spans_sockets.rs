@@ -1,13 +1,13 @@
 //! A client's budget is one over all its sockets on a route, and another's is its own.
 
-use gabion::{Mode, Sanity};
-use gabion_core::Terms;
+use gabion::{Mode, ProtocolRules};
+use gabion_core::SessionLimits;
 use tokio::time::{Duration, sleep};
 
 use crate::support::{
     frames::{BEGIN, ByHand, END, TEXT, frame},
     house::House,
-    terms::{Held, house},
+    session_limits::{Held, house},
 };
 
 const ONE: &str = "203.0.113.9";
@@ -26,17 +26,17 @@ async fn echoes(socket: &mut ByHand, text: &[u8]) -> bool {
     back.0 == TEXT
 }
 
-fn messages(mode: Mode) -> Terms {
-    Terms {
+fn messages(mode: Mode) -> SessionLimits {
+    SessionLimits {
         client_messages: Some(6),
         mode,
-        ..Terms::default()
+        ..SessionLimits::default()
     }
 }
 
 #[tokio::test]
 async fn messages_of_all_sockets_count() {
-    let house = house(messages(Mode::Enforce), Sanity::default()).await;
+    let house = house(messages(Mode::Enforce), ProtocolRules::default()).await;
     let mut sockets = [
         open(&house, ONE).await,
         open(&house, ONE).await,
@@ -64,13 +64,13 @@ async fn messages_of_all_sockets_count() {
 
 #[tokio::test]
 async fn bytes_of_all_sockets_count_and_fragments_are_one_message() {
-    let terms = Terms {
+    let session_limits = SessionLimits {
         client_messages: Some(3),
         client_bytes: Some(1_000),
         mode: Mode::Enforce,
-        ..Terms::default()
+        ..SessionLimits::default()
     };
-    let house = house(terms, Sanity::default()).await;
+    let house = house(session_limits, ProtocolRules::default()).await;
     let (mut first, mut second) = (open(&house, ONE).await, open(&house, ONE).await);
     for first_byte in [BEGIN, 0, 0, END] {
         first.send(&frame(first_byte, &[b'a'; 200])).await;
@@ -83,7 +83,7 @@ async fn bytes_of_all_sockets_count_and_fragments_are_one_message() {
 
 #[tokio::test]
 async fn budget_that_only_observes_is_told_once_for_each_socket() {
-    let house = house(messages(Mode::Observe), Sanity::default()).await;
+    let house = house(messages(Mode::Observe), ProtocolRules::default()).await;
     let (mut first, mut second) = (open(&house, ONE).await, open(&house, ONE).await);
     for _ in 0..10 {
         assert!(echoes(&mut first, b"now").await && echoes(&mut second, b"now").await);

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use gabion::{Inspect, MessageFacts, Mode, Objection, Objections, RuleId, Trace, Verdict};
-use gabion_core::{Facts, Reads, Terms};
+use gabion::{
+    Inspect, MessageDenial, MessageDenials, MessageFacts, Mode, RequestState, RuleId, Verdict,
+};
+use gabion_core::{Facts, MessageKinds, SessionLimits};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -12,7 +14,7 @@ use tokio::{
 
 use crate::support::{
     frames::{COMPRESSED, Deflater, TEXT, frame},
-    terms::house,
+    session_limits::house,
 };
 
 const CLIENT: &str = "203.0.113.9";
@@ -27,25 +29,28 @@ impl Inspect for NoWord {
         "no-word"
     }
 
-    fn inspect(&self, _facts: &Facts<'_>, _trace: &mut Trace) -> Verdict {
+    fn inspect(&self, _facts: &Facts<'_>, _trace: &mut RequestState) -> Verdict {
         Verdict::Pass
     }
 
-    fn message(&self, message: &MessageFacts<'_>, objections: &mut Objections) {
+    fn message(&self, message: &MessageFacts<'_>, message_denials: &mut MessageDenials) {
         if message.payload == b"attack at dawn, all of you" {
-            objections.add(Objection::new(RuleId::builtin("no-word"), "it is the word"));
+            message_denials.add(MessageDenial::new(
+                RuleId::builtin("no-word"),
+                "it is the word",
+            ));
         }
     }
 }
 
-fn reading(inflates: bool) -> Terms {
-    Terms {
-        reads: Reads::Text,
+fn reading(inflates: bool) -> SessionLimits {
+    SessionLimits {
+        message_kinds: MessageKinds::Text,
         holds: true,
         inflates,
         max_message: 64 << 10,
         mode: Mode::Enforce,
-        ..Terms::default()
+        ..SessionLimits::default()
     }
 }
 
@@ -88,11 +93,11 @@ async fn offer_is_taken_off_where_messages_are_read_and_not_inflated() {
 
 #[tokio::test]
 async fn offer_stays_where_nothing_is_read() {
-    let terms = Terms {
-        reads: Reads::Nothing,
+    let session_limits = SessionLimits {
+        message_kinds: MessageKinds::None,
         ..reading(false)
     };
-    let house = house(terms, NoWord).await;
+    let house = house(session_limits, NoWord).await;
     let (mut stream, head) = house.open_with("/granting", CLIENT, DEFLATE).await;
     assert_eq!(
         offered(&head),

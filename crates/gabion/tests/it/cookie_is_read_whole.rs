@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use gabion::{Denial, Facts, Inspect, Trace, Verdict};
+use gabion::{Denial, Facts, Inspect, RequestState, Verdict};
 use gabion_proxy::Protocols;
-use gabion_testkit::{Behind, Recorder};
+use gabion_testkit::{Backend, Recorder};
 use http::Request;
 use http_body_util::Empty;
 use hyper::client::conn::http2::{self, SendRequest};
@@ -34,7 +34,7 @@ impl Inspect for NoImpersonation {
         "no-impersonation"
     }
 
-    fn inspect(&self, facts: &Facts<'_>, _trace: &mut Trace) -> Verdict {
+    fn inspect(&self, facts: &Facts<'_>, _trace: &mut RequestState) -> Verdict {
         match facts.cookies().find(|(name, _)| *name == b"as_user") {
             Some((_, user)) => Denial::forbidden("no-impersonation", "as_user is for support")
                 .with_evidence(user)
@@ -44,8 +44,8 @@ impl Inspect for NoImpersonation {
     }
 }
 
-async fn guarded() -> (Front, Behind, Arc<Recorder>, SendRequest<Empty<Bytes>>) {
-    let (behind, events) = (Behind::start().await, Arc::new(Recorder::default()));
+async fn guarded() -> (Front, Backend, Arc<Recorder>, SendRequest<Empty<Bytes>>) {
+    let (behind, events) = (Backend::start().await, Arc::new(Recorder::default()));
     let guard = builder(events.clone()).add_rule(NoImpersonation);
     let guard = guard.with_policy(POLICY, "policy").unwrap();
     let front = Front::speaking(Protocols::Http1AndPriorKnowledge, &behind.url(), guard);

@@ -3,26 +3,26 @@
 
 use std::time::Duration;
 
-use gabion::{Mode, Sanity};
-use gabion_core::Terms;
+use gabion::{Mode, ProtocolRules};
+use gabion_core::SessionLimits;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::support::{
     frames::{ByHand, PING, TEXT, frame},
     house::House,
-    terms::{Held, house},
+    session_limits::{Held, house},
 };
 
 const CLIENT: &str = "203.0.113.9";
 const PING_AFTER: Duration = Duration::from_millis(100);
 
 async fn pinging(mode: Mode) -> House<Held> {
-    let terms = Terms {
+    let session_limits = SessionLimits {
         ping: Some(PING_AFTER),
         mode,
-        ..Terms::default()
+        ..SessionLimits::default()
     };
-    house(terms, Sanity::default()).await
+    house(session_limits, ProtocolRules::default()).await
 }
 
 async fn open(house: &House<Held>, path: &str) -> ByHand {
@@ -40,7 +40,7 @@ async fn client_that_answers_no_pings_is_cut() {
     let pings: Vec<_> = came.iter().map(|(first, _)| *first).collect();
     assert_eq!(pings, [PING, PING], "and no close, which nobody would read");
     assert_eq!(others, [], "who answers stays");
-    assert_eq!(house.before().keeper.sessions().len(), 1);
+    assert_eq!(house.before().enforcer.sessions().len(), 1);
     let told = house.told();
     let [cut, diagnosis] = &*told else {
         panic!("{told:?}")

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use gabion::{Event, Mode, Reason, RequestEvent, What};
+use gabion::{Event, Mode, Reason, RequestEvent, RequestEventKind};
 
 use crate::support::in_process::{Answer, Wall, get};
 
@@ -51,7 +51,7 @@ fn denial_tells_who_what_why_where_and_when() {
         ("POST", &b"/a/%2Eenv?x=1"[..])
     );
     assert_eq!(event.generation, 1);
-    let What::Denied(denial) = &event.what else {
+    let RequestEventKind::Denied(denial) = &event.kind else {
         panic!("{event}");
     };
     assert_eq!((denial.status.as_u16(), denial.mode), (403, Mode::Enforce));
@@ -68,7 +68,9 @@ fn denial_tells_who_what_why_where_and_when() {
 #[test]
 fn observed_denial_is_told_as_such() {
     let event = only(Wall::of(POLICY).send("/dump.sql"));
-    assert!(matches!(&event.what, What::Denied(denial) if denial.mode == Mode::Observe));
+    assert!(
+        matches!(&event.kind, RequestEventKind::Denied(denial) if denial.mode == Mode::Observe)
+    );
     assert_eq!(
         event.to_string(),
         r#"203.0.113.9 GET /dump.sql would deny with 404: rule dumps: expression matches "/dump.sql" in the path as sent"#
@@ -79,7 +81,9 @@ fn observed_denial_is_told_as_such() {
 fn allow_is_told_and_a_pass_is_not() {
     let wall = Wall::of(POLICY);
     let event = only(wall.send(get("/.env").from("192.0.2.7")));
-    assert!(matches!(&event.what, What::Allowed(cause) if cause.rule == *"allow/network"));
+    assert!(
+        matches!(&event.kind, RequestEventKind::Allowed(cause) if cause.rule == *"allow/network")
+    );
     assert_eq!(wall.send("/environment").words(), [""; 0]);
 }
 

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use gabion::{Diagnosis, Event, Guard};
 use gabion_proxy::Protocols;
-use gabion_testkit::{Answer, Behind, Fate2, Recorder, Wire, Wire2};
+use gabion_testkit::{Answer, Backend, Fate2, Recorder, Wire, Wire2};
 
 use crate::support::sockets::{Front, builder};
 
@@ -29,14 +29,14 @@ const POLICY: &str = "version = 1
 ";
 
 struct Place {
-    behind: Behind,
+    behind: Backend,
     front: Front,
     events: Arc<Recorder>,
 }
 
 impl Place {
     async fn of(policy: &str) -> Self {
-        let behind = Behind::start().await;
+        let behind = Backend::start().await;
         let events = Arc::new(Recorder::default());
         let guard = builder(events.clone()).with_policy(policy, "policy.toml");
         let guard = guard.unwrap_or_else(|error| panic!("{error}"));
@@ -190,7 +190,7 @@ async fn each_code_is_said_in_the_answer_and_its_advice_in_the_log() {
         assert!(json.text().contains(&expected), "{}", json.text());
         place.told();
     }
-    let counted = place.guard().diagnoses().to_string();
+    let counted = place.guard().diagnosis_counters().to_string();
     assert_eq!(counted, "W01 2, W02 2, W03 4, W04 2, W05 4, W06 2, W14 4");
 }
 
@@ -225,7 +225,7 @@ async fn who_asks_rightly_is_told_nothing() {
         assert!(!answer.text().contains('W'), "{}", answer.text());
         assert_eq!(place.told(), [""; 0], "{target}: {lines}");
     }
-    assert_eq!(place.guard().diagnoses().to_string(), "");
+    assert_eq!(place.guard().diagnosis_counters().to_string(), "");
 }
 
 #[tokio::test]
@@ -370,5 +370,5 @@ async fn plain_get_on_a_path_where_sockets_were_opened_is_told() {
         place.get(path, lines).await;
         assert_eq!(place.told(), [""; 0], "{path} {lines}");
     }
-    assert_eq!(place.guard().diagnoses().to_string(), "W01 1");
+    assert_eq!(place.guard().diagnosis_counters().to_string(), "W01 1");
 }

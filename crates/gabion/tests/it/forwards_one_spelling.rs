@@ -27,13 +27,13 @@ async fn asked(policy: &str, target: &str) -> String {
 
 #[tokio::test]
 async fn canonical_where_the_policy_says_so() {
-    for (sent, spelt) in [
+    for (sent, spelled) in [
         ("/a/b?x=%2e%2e//", "/a/b?x=%2e%2e//"),
         ("/%61/%2e%2e/b//c/%7ed?x=%61", "/b/c/~d?x=%61"),
         ("/%ed%95%9c;a=%2f/.", "/%ED%95%9C;a=%2F/"),
         ("http://localhost/%61?q", "http://localhost/a?q"),
     ] {
-        assert_eq!(asked(CANONICAL, sent).await, spelt, "{sent}");
+        assert_eq!(asked(CANONICAL, sent).await, spelled, "{sent}");
     }
 }
 

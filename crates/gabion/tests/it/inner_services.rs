@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use gabion::{Guard, GuardBody, HeadService};
+use gabion::{Guard, GuardBody, GuardService};
 use gabion_testkit::Recorder;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Empty, Full};
@@ -174,7 +174,7 @@ mod axum {
 
     /// A guarded router has a name, to be kept in one's own types.
     struct Site {
-        service: HeadService<Router>,
+        service: GuardService<Router>,
     }
 
     fn site(guard: &Guard, router: Router) -> Site {
@@ -253,7 +253,7 @@ impl Service<Request<tonic::body::Body>> for Echo {
 async fn tonic_routes_wear_the_layer() {
     let (guard, _told) = guard();
     let routes = tonic::service::Routes::new(Echo).prepare();
-    let guarded: HeadService<tonic::service::Routes> = guard.layer().layer(routes);
+    let guarded: GuardService<tonic::service::Routes> = guard.layer().layer(routes);
     for (target, expected) in [
         ("http://a/echo.Echo/Say", 200),
         ("http://a/echo.Echo/Admin", 403),
@@ -296,7 +296,7 @@ impl Service<Request<()>> for Odd {
 }
 
 /// A wall around a service, by its name.
-fn walled(guard: &Guard) -> HeadService<Odd> {
+fn walled(guard: &Guard) -> GuardService<Odd> {
     guard.layer().layer(Odd { is_ready: false })
 }
 

@@ -121,7 +121,7 @@ laws! {
     list_files: 10_000;
     path_views: 4000;
     policy_document: 1000;
-    sanity_heads: 20_000;
+    protocol_heads: 20_000;
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use gabion::{
-    Allow, AllowConfig, Ban, BanConfig, BanTable, ClientRules, Clock, Deny, DenyRule, HeadLayer,
-    List, Mode, Sanity, SystemClock, Then,
+    Action, Allow, AllowConfig, Ban, BanConfig, BanTable, ClientRules, Clock, Deny, DenyRule,
+    GuardLayer, List, Mode, ProtocolRules, SystemClock,
 };
 use gabion_testkit::{ManualClock, Recorder};
 use http::{Request, Response};
@@ -21,7 +21,7 @@ fn clients() -> ClientRules {
     ClientRules::default()
 }
 
-fn deny(then: Then) -> Deny {
+fn deny(then: Action) -> Deny {
     let rule = DenyRule::new("dotfiles").names([".env"]).then(then);
     Deny::compile(&[rule], Mode::Enforce, HOUR).unwrap()
 }
@@ -56,7 +56,7 @@ where
 #[test]
 fn deny_alone() {
     let told = Arc::new(Recorder::default());
-    let layer = HeadLayer::of(deny(Then::Ban(None)), clients()).with_sink(told.clone());
+    let layer = GuardLayer::new(deny(Action::Ban(None)), clients()).with_sink(told.clone());
     let guarded = ServiceBuilder::new().layer(layer).service(service());
     let asks = [get("/.env"), get("/%2eenv"), get("/env"), get("/%00")];
     assert_eq!(
@@ -70,15 +70,15 @@ fn deny_alone() {
 #[test]
 fn ban_alone_with_its_table() {
     let table = Arc::new(BanTable::new(8));
-    let layer = HeadLayer::of(ban(&table), clients());
+    let layer = GuardLayer::new(ban(&table), clients());
     let guarded = ServiceBuilder::new().layer(layer).service(service());
     let asks = [get("/").from("198.51.100.7"), get("/.env")];
     assert_eq!(statuses(&guarded, asks), [403, 200]);
 }
 
 #[test]
-fn sanity_alone() {
-    let layer = HeadLayer::of(Sanity::default(), clients());
+fn protocol_rules_alone() {
+    let layer = GuardLayer::new(ProtocolRules::default(), clients());
     let guarded = ServiceBuilder::new().layer(layer).service(service());
     let asks = [get("/%00"), get("/").without_host(), get("/.env")];
     assert_eq!(statuses(&guarded, asks), [400, 400, 200]);
@@ -87,8 +87,8 @@ fn sanity_alone() {
 #[test]
 fn two_layers_share_a_table_of_bans() {
     let (table, clock) = (Arc::new(BanTable::new(8)), Arc::new(ManualClock::default()));
-    let outer = HeadLayer::of(ban(&table), clients()).with_clock(clock.clone());
-    let inner = HeadLayer::of(deny(Then::Ban(None)), clients())
+    let outer = GuardLayer::new(ban(&table), clients()).with_clock(clock.clone());
+    let inner = GuardLayer::new(deny(Action::Ban(None)), clients())
         .with_bans(table)
         .with_clock(clock.clone());
     let guarded = ServiceBuilder::new()
@@ -108,8 +108,8 @@ fn what_one_layer_allows_the_next_still_judges() {
         networks,
         ..AllowConfig::default()
     };
-    let allow = HeadLayer::of(Allow::compile(&config).unwrap(), clients());
-    let ban = HeadLayer::of(ban(&Arc::new(BanTable::new(8))), clients());
+    let allow = GuardLayer::new(Allow::compile(&config).unwrap(), clients());
+    let ban = GuardLayer::new(ban(&Arc::new(BanTable::new(8))), clients());
     let guarded = ServiceBuilder::new()
         .layer(allow)
         .layer(ban)

@@ -3,9 +3,10 @@
 use std::{net::Ipv4Addr, ops::Range, sync::Arc, thread};
 
 use gabion::{
-    ClientRules, GuardBuilder, Inspect, Limit, LimitRule, Mode, PeerAddr, State, Trace, Verdict,
+    ClientRules, GuardBuilder, Inspect, Limit, LimitRule, Mode, PeerAddr, RequestState, State,
+    Verdict,
 };
-use gabion_testkit::HeadOf;
+use gabion_testkit::OwnedHead;
 use http::HeaderMap;
 
 use crate::support::in_process::{Wall, get};
@@ -53,13 +54,17 @@ fn ten_million_clients_fit_and_free_nobody() {
 
 /// Has each stranger ask for the first time.
 fn strangers(limit: &Limit, numbers: Range<u32>, mut after: impl FnMut(u32)) {
-    let (head, clients, none) = (HeadOf::get("/"), ClientRules::default(), HeaderMap::new());
+    let (head, clients, none) = (
+        OwnedHead::get("/"),
+        ClientRules::default(),
+        HeaderMap::new(),
+    );
     let mut facts = head.facts(&clients);
-    let mut trace = Trace::new(&facts);
+    let mut state = RequestState::new(&facts);
     for n in numbers {
         let addr = Ipv4Addr::from(0x2d00_0000 + n);
         facts.client = clients.resolve(PeerAddr::new((addr, 4711).into()), &none);
-        let verdict = limit.inspect(&facts, &mut trace);
+        let verdict = limit.inspect(&facts, &mut state);
         assert_eq!(verdict, Verdict::Pass, "each is new: {n}");
         after(n);
     }

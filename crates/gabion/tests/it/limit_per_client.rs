@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gabion::{Event, What};
+use gabion::{Event, RequestEventKind};
 
 use crate::support::in_process::{Wall, get};
 
@@ -113,7 +113,7 @@ fn refusal_says_when_to_come_back_and_never_too_early() {
         let Some(Event::Request(event)) = answer.events.iter().rfind(|event| acts(event)) else {
             panic!("{answer:?}");
         };
-        let What::Denied(denial) = &event.what else {
+        let RequestEventKind::Denied(denial) = &event.kind else {
             panic!("{event}");
         };
         let wait = denial.retry_after.unwrap();

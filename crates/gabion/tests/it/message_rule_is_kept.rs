@@ -2,8 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use gabion::{Inspect, MessageFacts, Mode, Objection, Objections, OnFault, RuleId, Trace, Verdict};
-use gabion_core::{Facts, Offence, Reads, Terms};
+use gabion::{
+    Inspect, MessageDenial, MessageDenials, MessageFacts, Mode, OnFault, RequestState, RuleId,
+    Verdict,
+};
+use gabion_core::{Facts, MessageKinds, Offense, SessionLimits};
 use gabion_testkit::Recorder;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -14,8 +17,8 @@ use tokio::{
 use crate::support::{
     frames::{AMID, BEGIN, ByHand, END, PING, PONG, TEXT, frame},
     house::{House, TRUSTING},
+    session_limits::{house, house_with},
     sockets::builder,
-    terms::{house, house_with},
 };
 
 const CLIENT: &str = "203.0.113.9";
@@ -29,30 +32,30 @@ impl Inspect for NoSecrets {
         "no-secrets"
     }
 
-    fn inspect(&self, _facts: &Facts<'_>, _trace: &mut Trace) -> Verdict {
+    fn inspect(&self, _facts: &Facts<'_>, _trace: &mut RequestState) -> Verdict {
         Verdict::Pass
     }
 
-    fn message(&self, message: &MessageFacts<'_>, objections: &mut Objections) {
+    fn message(&self, message: &MessageFacts<'_>, message_denials: &mut MessageDenials) {
         let found = |word: &[u8]| message.payload.windows(word.len()).any(|here| here == word);
         assert!(!found(b"panic"), "a rule is broken");
         if found(SECRET) {
             let rule = RuleId::builtin("no-secrets");
-            let ban = Offence::certain(rule.clone(), Duration::from_mins(1));
-            let objection = Objection::new(rule, "it is secret").with_mode(self.0);
-            objections.add(objection.with_offence(ban));
+            let ban = Offense::certain(rule.clone(), Duration::from_mins(1));
+            let message_denial = MessageDenial::new(rule, "it is secret").with_mode(self.0);
+            message_denials.add(message_denial.with_offense(ban));
         }
     }
 }
 
 /// Reads text; where a rule acts, messages wait.
-fn reading(mode: Mode) -> Terms {
-    Terms {
-        reads: Reads::Text,
+fn reading(mode: Mode) -> SessionLimits {
+    SessionLimits {
+        message_kinds: MessageKinds::Text,
         holds: mode == Mode::Enforce,
         max_message: 4096,
         mode: Mode::Enforce,
-        ..Terms::default()
+        ..SessionLimits::default()
     }
 }
 
@@ -193,7 +196,10 @@ async fn secret_is_only_told_during_a_truce_and_acted_upon_after_it() {
     let house = house(reading(Mode::Enforce), NoSecrets(Mode::Enforce)).await;
     let mut stream = house.open_raw("/open", CLIENT).await;
     let now = || gabion::Clock::now(&gabion::SystemClock::new());
-    house.before().truce.hold(now(), Duration::from_mins(1));
+    house
+        .before()
+        .observe_override
+        .start(now(), Duration::from_mins(1));
     // What breaks the protocol blinds; a truce lets that pass too.
     let sent = [cut().concat(), frame(TEXT, b"hello"), frame(0x83, b"?")].concat();
     stream.write_all(&sent).await.unwrap();
@@ -205,7 +211,7 @@ async fn secret_is_only_told_during_a_truce_and_acted_upon_after_it() {
     );
     assert!(house.before().bans.list(now()).is_empty());
 
-    house.before().truce.hold(now(), Duration::ZERO);
+    house.before().observe_override.start(now(), Duration::ZERO);
     stream.write_all(&frame(TEXT, SECRET)).await.unwrap();
     assert_eq!(rest(stream).await, b"\x88\x02\x03\xea");
     house.empties().await;
@@ -244,12 +250,12 @@ async fn panic_over_a_message_is_told_and_ends_its_socket_as_on_fault_says() {
 
 #[tokio::test]
 async fn limits_that_only_observe_let_nobody_past_a_rule_that_acts() {
-    let terms = Terms {
+    let session_limits = SessionLimits {
         mode: Mode::Observe,
         messages: Some(1),
         ..reading(Mode::Enforce)
     };
-    let house = house(terms, NoSecrets(Mode::Enforce)).await;
+    let house = house(session_limits, NoSecrets(Mode::Enforce)).await;
     let mut many = house.open_raw("/open", CLIENT).await;
     let honest = frame(TEXT, b"hello").repeat(5);
     many.write_all(&honest).await.unwrap();
@@ -269,12 +275,12 @@ async fn limits_that_only_observe_let_nobody_past_a_rule_that_acts() {
 
 #[tokio::test]
 async fn message_that_waits_holds_no_more_than_it_may() {
-    let terms = Terms {
+    let session_limits = SessionLimits {
         max_fragments: 4,
         message_time: Duration::from_millis(300),
         ..reading(Mode::Enforce)
     };
-    let house = house(terms, NoSecrets(Mode::Enforce)).await;
+    let house = house(session_limits, NoSecrets(Mode::Enforce)).await;
     let closed_by = async |parts: &[Vec<u8>]| {
         let mut stream = house.open_raw("/open", CLIENT).await;
         for part in parts {

@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use gabion::{
-    Facts, Inspect, Live, MessageFacts, Objection, Objections, Proof, RuleId, Snapshot,
-    Source as _, Trace, Verdict,
+    Attribution, Facts, Inspect, MessageDenial, MessageDenials, MessageFacts, PolicyHandle,
+    PolicySource as _, RequestState, RuleId, Snapshot, Verdict,
 };
-use gabion_policy::Options;
+use gabion_policy::PolicyOptions;
 use gabion_testkit::{Recorder, client_at};
 
 const POLICY: &str = r#"
@@ -44,17 +44,17 @@ const POLICY: &str = r#"
 "#;
 
 fn snapshot(policy: &str) -> Arc<Snapshot> {
-    compiled(policy, Options::new(Arc::new(Recorder::default())))
+    compiled(policy, PolicyOptions::new(Arc::new(Recorder::default())))
 }
 
-fn compiled(policy: &str, options: Options) -> Arc<Snapshot> {
-    let live = Live::from_document(policy, "policy.toml", options);
-    live.unwrap_or_else(|error| panic!("{error}")).current()
+fn compiled(policy: &str, options: PolicyOptions) -> Arc<Snapshot> {
+    let policy = PolicyHandle::from_document(policy, "policy.toml", options);
+    policy.unwrap_or_else(|error| panic!("{error}")).current()
 }
 
-fn objections(snapshot: &Snapshot, from: &str, path: &str, payload: &[u8]) -> Objections {
+fn message_denials(snapshot: &Snapshot, from: &str, path: &str, payload: &[u8]) -> MessageDenials {
     let client = client_at(from);
-    let mut objections = Objections::default();
+    let mut message_denials = MessageDenials::default();
     let message = MessageFacts {
         client: &client,
         path,
@@ -63,13 +63,13 @@ fn objections(snapshot: &Snapshot, from: &str, path: &str, payload: &[u8]) -> Ob
         offset: 0,
         now: gabion::Now::new(std::time::Duration::ZERO, std::time::UNIX_EPOCH),
     };
-    snapshot.chain.message(&message, &mut objections);
-    objections
+    snapshot.chain.message(&message, &mut message_denials);
+    message_denials
 }
 
 /// What is said: `pass`, `injection`, or `(trial) injection` where one only observes.
 fn said(snapshot: &Snapshot, from: &str, path: &str, payload: &[u8]) -> String {
-    let (observed, enforced) = objections(snapshot, from, path, payload).into_parts();
+    let (observed, enforced) = message_denials(snapshot, from, path, payload).into_parts();
     let observed = observed.iter().map(|one| format!("({})", one.rule));
     let enforced = enforced.map(|one| one.rule.to_string());
     let all: Vec<_> = observed.chain(enforced).collect();
@@ -128,15 +128,15 @@ fn document_that_observes_only_tells() {
 
 #[test]
 fn message_is_proof_where_the_pages_are_named() {
-    let offence = |policy: &str| {
-        let found = objections(&snapshot(policy), CLIENT, "/chat", b"${jndi:")
+    let offense = |policy: &str| {
+        let found = message_denials(&snapshot(policy), CLIENT, "/chat", b"${jndi:")
             .into_parts()
             .1;
-        found.unwrap().offence.unwrap().proof
+        found.unwrap().offense.unwrap().attribution
     };
-    assert_eq!(offence(POLICY), Proof::Certain);
+    assert_eq!(offense(POLICY), Attribution::Certain);
     let anyone = POLICY.replace("origins = \"https://app.example\"", "");
-    assert!(matches!(offence(&anyone), Proof::Forgeable { .. }));
+    assert!(matches!(offense(&anyone), Attribution::Forgeable { .. }));
 }
 
 /// A rule of one's own that objects to shouting.
@@ -147,13 +147,13 @@ impl Inspect for Quiet {
         "quiet"
     }
 
-    fn inspect(&self, _facts: &Facts<'_>, _trace: &mut Trace) -> Verdict {
+    fn inspect(&self, _facts: &Facts<'_>, _trace: &mut RequestState) -> Verdict {
         Verdict::Pass
     }
 
-    fn message(&self, message: &MessageFacts<'_>, objections: &mut Objections) {
+    fn message(&self, message: &MessageFacts<'_>, message_denials: &mut MessageDenials) {
         if message.payload.ends_with(b"!!!") {
-            objections.add(Objection::new(RuleId::builtin("quiet"), "shouting"));
+            message_denials.add(MessageDenial::new(RuleId::builtin("quiet"), "shouting"));
         }
     }
 }
@@ -161,7 +161,7 @@ impl Inspect for Quiet {
 #[test]
 fn own_rule_is_asked_before_those_of_the_document() {
     let built = |policy: &str| {
-        let options = Options::new(Arc::new(Recorder::default()));
+        let options = PolicyOptions::new(Arc::new(Recorder::default()));
         compiled(policy, options.add_rule(Arc::new(Quiet)))
     };
     let enforced = built(POLICY);
@@ -186,11 +186,11 @@ fn clean_message_allocates_nothing() {
         now: gabion::Now::new(std::time::Duration::ZERO, std::time::UNIX_EPOCH),
     };
     let judge = || {
-        let mut objections = Objections::default();
+        let mut message_denials = MessageDenials::default();
         let counted = allocation_counter::measure(|| {
-            snapshot.chain.message(&message, &mut objections);
+            snapshot.chain.message(&message, &mut message_denials);
         });
-        assert!(!objections.are_final());
+        assert!(!message_denials.are_final());
         counted.count_total
     };
     // What the expressions make on first use.

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use gabion::{BanChange, Denial, Facts, Inspect, Offence, Outcome, RuleId, Trace, Verdict};
+use gabion::{BanChange, Denial, Facts, Inspect, Offense, Outcome, RequestState, RuleId, Verdict};
 use http::StatusCode;
 
 use crate::support::in_process::{Ask, Wall, get};
@@ -17,7 +17,7 @@ impl Inspect for NoDebugging {
         "no-debugging"
     }
 
-    fn inspect(&self, facts: &Facts<'_>, _trace: &mut Trace) -> Verdict {
+    fn inspect(&self, facts: &Facts<'_>, _trace: &mut RequestState) -> Verdict {
         match facts.headers.get("x-debug") {
             Some(_) => Denial::forbidden("no-debugging", "x-debug is for developers").into(),
             None => Verdict::Pass,
@@ -33,14 +33,14 @@ impl Inspect for Patience {
         "patience"
     }
 
-    fn inspect(&self, _facts: &Facts<'_>, _trace: &mut Trace) -> Verdict {
+    fn inspect(&self, _facts: &Facts<'_>, _trace: &mut RequestState) -> Verdict {
         Verdict::Pass
     }
 
-    fn learn(&self, _trace: &Trace, outcome: &Outcome<'_>) -> Option<Offence> {
+    fn on_response(&self, _trace: &RequestState, outcome: &Outcome<'_>) -> Option<Offense> {
         let missed = outcome.status == StatusCode::NOT_FOUND && outcome.denial.is_none();
         let third = missed && self.0.fetch_add(1, Ordering::Relaxed) == 2;
-        third.then(|| Offence::certain(RuleId::builtin("patience"), Duration::from_mins(1)))
+        third.then(|| Offense::certain(RuleId::builtin("patience"), Duration::from_mins(1)))
     }
 }
 

@@ -3,8 +3,8 @@
 
 use std::{collections::BTreeMap, fs, time::Duration};
 
-use gabion::{ClientRules, Deny, DenyRule, Inspect as _, Mode, Pack, Trace};
-use gabion_testkit::{HeadOf, shared};
+use gabion::{ClientRules, Deny, DenyRule, Inspect as _, Mode, Pack, RequestState};
+use gabion_testkit::{OwnedHead, shared};
 use serde_json::Value;
 
 use crate::support::sockets::fitting;
@@ -70,10 +70,11 @@ fn refuses(deny: &Deny, agent: &str) -> bool {
         .chars()
         .filter(|letter| !letter.is_control())
         .collect();
-    let head = HeadOf::get("/").header("user-agent", &plain);
+    let head = OwnedHead::get("/").header("user-agent", &plain);
     let rules = ClientRules::default();
     let facts = head.facts(&rules);
-    deny.inspect(&facts, &mut Trace::new(&facts)).refuses()
+    deny.inspect(&facts, &mut RequestState::new(&facts))
+        .refuses()
 }
 
 /// Prints how many targets are refused; hands back the paths of the others.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use gabion::{Denial, Facts, Inspect, Offence, Outcome, Trace, Verdict};
+use gabion::{Denial, Facts, Inspect, Offense, Outcome, RequestState, Verdict};
 use http::{Request, Response};
 use tower::{Layer, ServiceExt, service_fn};
 
@@ -16,7 +16,7 @@ impl Inspect for Trap {
         "trap"
     }
 
-    fn inspect(&self, facts: &Facts<'_>, _trace: &mut Trace) -> Verdict {
+    fn inspect(&self, facts: &Facts<'_>, _trace: &mut RequestState) -> Verdict {
         match facts.headers.get("x-trap") {
             Some(words) => panic!("trapped by {}", words.to_str().unwrap()),
             None => Verdict::Pass,
@@ -32,11 +32,11 @@ impl Inspect for SoreLoser {
         "sore-loser"
     }
 
-    fn inspect(&self, _facts: &Facts<'_>, _trace: &mut Trace) -> Verdict {
+    fn inspect(&self, _facts: &Facts<'_>, _trace: &mut RequestState) -> Verdict {
         Verdict::Pass
     }
 
-    fn learn(&self, _trace: &Trace, outcome: &Outcome<'_>) -> Option<Offence> {
+    fn on_response(&self, _trace: &RequestState, outcome: &Outcome<'_>) -> Option<Offense> {
         assert!(
             outcome.status.is_success(),
             "lost:\n{}",

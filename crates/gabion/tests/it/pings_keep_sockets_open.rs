@@ -10,8 +10,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use gabion::{Mode, OnFault, Sanity};
-use gabion_core::Terms;
+use gabion::{Mode, OnFault, ProtocolRules};
+use gabion_core::SessionLimits;
 use gabion_testkit::peer;
 use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
@@ -29,7 +29,7 @@ use crate::support::{
     frames::{ByHand, PING, PONG, TEXT, frame},
     hop::Hop,
     house::House,
-    terms::{Held, house, layer},
+    session_limits::{Held, house, layer},
 };
 
 const CLIENT: &str = "203.0.113.9";
@@ -37,17 +37,21 @@ const HANDSHAKE: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\n\
     upgrade: websocket\r\nsec-websocket-version: 13\r\n\
     sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
 
-fn terms(ping: Duration) -> Terms {
-    Terms {
+fn session_limits(ping: Duration) -> SessionLimits {
+    SessionLimits {
         ping: Some(ping),
         mode: Mode::Enforce,
-        ..Terms::default()
+        ..SessionLimits::default()
     }
 }
 
 /// A house that pings after so many milliseconds.
 async fn pinging(millis: u64) -> House<Held> {
-    house(terms(Duration::from_millis(millis)), Sanity::default()).await
+    house(
+        session_limits(Duration::from_millis(millis)),
+        ProtocolRules::default(),
+    )
+    .await
 }
 
 /// A socket on `path`.
@@ -58,7 +62,7 @@ async fn open(house: &House<Held>, path: &str) -> ByHand {
 #[tokio::test]
 async fn silent_socket_survives_a_hop_that_gives_up_what_is_silent() {
     let patience = Duration::from_millis(300);
-    let silent = house(Terms::default(), Sanity::default()).await;
+    let silent = house(SessionLimits::default(), ProtocolRules::default()).await;
     let hop = Hop::before(silent.addr(), patience).await;
     let silent = silent.through(&hop);
     let (cut, _) = open(&silent, "/open").await.stays_open().await;
@@ -173,8 +177,8 @@ where
         + 'static,
     S::Future: Send,
 {
-    let terms = terms(Duration::from_millis(100));
-    let (layer, held) = layer(terms, Sanity::default(), OnFault::Refuse);
+    let session_limits = session_limits(Duration::from_millis(100));
+    let (layer, held) = layer(session_limits, ProtocolRules::default(), OnFault::Refuse);
     let service = layer.layer(service);
     let service = service.map_request(|mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer(CLIENT));

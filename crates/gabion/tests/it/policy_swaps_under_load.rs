@@ -15,8 +15,8 @@ use std::{
 };
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use gabion::{Event, PolicyEvent, Sink, Source as _};
-use gabion_testkit::{Behind, Wire};
+use gabion::{Event, PolicyEvent, PolicySource as _, Sink};
+use gabion_testkit::{Backend, Wire};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_tungstenite::{connect_async, tungstenite::Message};
 
@@ -148,7 +148,7 @@ impl Sink for Ear {
 
 #[tokio::test]
 async fn every_response_is_that_of_one_whole_policy() {
-    let behind = Arc::new(Behind::start().await);
+    let behind = Arc::new(Backend::start().await);
     let folder = Folder::new("policy_swaps_under_load");
     let file = folder.write("policy.toml", A);
     let ear = Arc::new(Ear::default());
@@ -322,7 +322,7 @@ async fn echo(addr: std::net::SocketAddr, nth: usize, clock: Arc<Clock>) -> u64 
 }
 
 /// Keeps what the server remembers small.
-async fn forget(behind: Arc<Behind>, clock: Arc<Clock>) {
+async fn forget(behind: Arc<Backend>, clock: Arc<Clock>) {
     while !clock.over.load(SeqCst) {
         behind.take();
         sleep(Duration::from_millis(100)).await;

@@ -1,6 +1,6 @@
 //! Nobody who stands for many others is banned as a client, whatever comes from there.
 
-use gabion::{BanChange, Facts, Inspect, Offence, Outcome, RuleId, Trace, Verdict};
+use gabion::{BanChange, Facts, Inspect, Offense, Outcome, RequestState, RuleId, Verdict};
 
 use crate::support::in_process::{Wall, get, probe};
 
@@ -115,12 +115,12 @@ fn what_is_learned_bans_no_private_address_either() {
             "grudge"
         }
 
-        fn inspect(&self, _facts: &Facts<'_>, _trace: &mut Trace) -> Verdict {
+        fn inspect(&self, _facts: &Facts<'_>, _trace: &mut RequestState) -> Verdict {
             Verdict::Pass
         }
 
-        fn learn(&self, _trace: &Trace, _outcome: &Outcome<'_>) -> Option<Offence> {
-            Some(Offence::certain(
+        fn on_response(&self, _trace: &RequestState, _outcome: &Outcome<'_>) -> Option<Offense> {
+            Some(Offense::certain(
                 RuleId::builtin("grudge"),
                 std::time::Duration::from_mins(1),
             ))

@@ -25,7 +25,7 @@ const POLICY: &str = r#"
 "#;
 
 /// The words that are told of a request, where the service answers so.
-fn reached(wall: &Wall, ask: impl Into<Ask>, status: u16, body: &'static str) -> Vec<String> {
+fn probe_hit(wall: &Wall, ask: impl Into<Ask>, status: u16, body: &'static str) -> Vec<String> {
     let service = service_fn(move |_: Request<()>| async move {
         let mut response = Response::new(Full::<bytes::Bytes>::from(body));
         *response.status_mut() = StatusCode::from_u16(status).unwrap();
@@ -34,7 +34,7 @@ fn reached(wall: &Wall, ask: impl Into<Ask>, status: u16, body: &'static str) ->
     let guarded = wall.guard.layer().layer(service);
     let Ok(_) = guarded.oneshot(ask.into().0).now_or_never().unwrap();
     let told = wall.told.take().into_iter();
-    let told = told.filter(|event| matches!(event, Event::Reached(_)));
+    let told = told.filter(|event| matches!(event, Event::ProbeHit(_)));
     told.map(|event| event.to_string()).collect()
 }
 
@@ -42,13 +42,13 @@ fn reached(wall: &Wall, ask: impl Into<Ask>, status: u16, body: &'static str) ->
 fn answer_to_a_known_probe_or_an_observed_rule_is_told() {
     let wall = Wall::of(POLICY);
     assert_eq!(
-        reached(&wall, "/api/.env", 200, "SECRET=1"),
+        probe_hit(&wall, "/api/.env", 200, "SECRET=1"),
         [
             "203.0.113.9 GET: a probe got somewhere: 200 for rule scan/probe: a segment is named \".env\" in the path as sent"
         ]
     );
-    assert_eq!(reached(&wall, "/.git/config", 500, "oops").len(), 1);
-    let told = reached(&wall, "/dump.sql", 206, "insert");
+    assert_eq!(probe_hit(&wall, "/.git/config", 500, "oops").len(), 1);
+    let told = probe_hit(&wall, "/dump.sql", 206, "insert");
     assert!(told[0].contains("206 for rule backups"), "{told:?}");
 }
 
@@ -64,7 +64,7 @@ fn what_found_nothing_is_not_told() {
         ("/", 200),
         ("/", 500),
     ] {
-        let told = reached(&wall, target, status, "page");
+        let told = probe_hit(&wall, target, status, "page");
         assert_eq!(told, [""; 0], "{target} {status}");
     }
 }
@@ -74,18 +74,22 @@ fn service_that_answers_anything_alike_is_told_apart() {
     const PAGE: &str = "<div id=app></div>";
     let wall = Wall::of(POLICY);
     for page in ["/", "/login", "/about"] {
-        reached(&wall, page, 200, PAGE);
+        probe_hit(&wall, page, 200, PAGE);
     }
     for probe in ["/.env", "/.git/config", "/dump.sql"] {
-        assert_eq!(reached(&wall, probe, 200, PAGE), [""; 0], "{probe}");
+        assert_eq!(probe_hit(&wall, probe, 200, PAGE), [""; 0], "{probe}");
     }
-    assert_eq!(reached(&wall, "/.env", 200, "SECRET=1").len(), 1, "another");
+    assert_eq!(
+        probe_hit(&wall, "/.env", 200, "SECRET=1").len(),
+        1,
+        "another"
+    );
 }
 
 #[test]
 fn it_learns_from_probes_alone() {
     let wall = Wall::of(POLICY);
-    let told = |n: usize| reached(&wall, &*format!("/{n}/.env"), 200, "not here").len();
+    let told = |n: usize| probe_hit(&wall, &*format!("/{n}/.env"), 200, "not here").len();
     assert_eq!((0..6).map(told).collect::<Vec<_>>(), [1, 1, 0, 0, 0, 0]);
 }
 
@@ -93,9 +97,9 @@ fn it_learns_from_probes_alone() {
 fn answer_to_one_page_often_is_not_an_answer_to_anything() {
     let wall = Wall::of(POLICY);
     for _ in 0..10 {
-        reached(&wall, "/", 200, "SECRET=1");
-        reached(&wall, get("/api").method("POST"), 200, "SECRET=1");
-        reached(&wall, "/app.js", 200, "SECRET=1");
+        probe_hit(&wall, "/", 200, "SECRET=1");
+        probe_hit(&wall, get("/api").method("POST"), 200, "SECRET=1");
+        probe_hit(&wall, "/app.js", 200, "SECRET=1");
     }
-    assert_eq!(reached(&wall, "/.env", 200, "SECRET=1").len(), 1);
+    assert_eq!(probe_hit(&wall, "/.env", 200, "SECRET=1").len(), 1);
 }

@@ -7,8 +7,8 @@ use std::{
     sync::Arc,
 };
 
-use gabion::{BanChange, DenyRule, Event, Guard, Pack, RequestEvent, Then};
-use gabion_testkit::{Behind, Recorder, Wire};
+use gabion::{Action, BanChange, DenyRule, Event, Guard, Pack, RequestEvent};
+use gabion_testkit::{Backend, Recorder, Wire};
 use tokio::time::Instant;
 
 use crate::support::{
@@ -42,7 +42,7 @@ fn ban_for_probes() -> Vec<DenyRule> {
     let rules = packs.flat_map(|pack| pack.rules().iter().cloned());
     let own = DenyRule::new("joomla").prefix(["/administrator"]);
     let rules = rules.chain([own]);
-    rules.map(|rule| rule.then(Then::Ban(None))).collect()
+    rules.map(|rule| rule.then(Action::Ban(None))).collect()
 }
 
 #[tokio::test]
@@ -116,7 +116,7 @@ async fn replay(
     policy: &str,
     events: &Arc<Recorder>,
 ) -> (Vec<Outcome>, Guard) {
-    let behind = Behind::start().await;
+    let behind = Backend::start().await;
     let guard = builder(events.clone()).with_policy(policy, name).unwrap();
     let front = Front::before(&behind, guard.clone());
     let begun = Instant::now();
@@ -200,7 +200,7 @@ async fn replay_shard(
             "POST" => "Content-Length: 0\r\n",
             _ => "",
         };
-        // The server answers as it did then: see `Behind`.
+        // The server answers as it did then: see `Backend`.
         let request = format!(
             "{method} {target} HTTP/1.1\r\nHost: semicomplete.com\r\nX-Forwarded-For: {client}\r\n\
              {agent}{referer}{length}X-Answer: {status}\r\n\r\n"

@@ -10,7 +10,7 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
-use gabion::{Event, Guard, Reason, Then, What};
+use gabion::{Action, Event, Guard, Reason, RequestEventKind};
 use gabion_testkit::{ManualClock, Recorder, peer, rows};
 use http::{Request, Response, StatusCode};
 use tower::{Layer as _, ServiceExt as _, service_fn};
@@ -42,7 +42,7 @@ enum Label {
 fn banning() -> String {
     let mut document = with_packs(fitting());
     let rules = document.deny_rules().into_iter();
-    document.deny = rules.map(|rule| rule.then(Then::Ban(None))).collect();
+    document.deny = rules.map(|rule| rule.then(Action::Ban(None))).collect();
     document.to_string()
 }
 
@@ -84,7 +84,7 @@ fn nobody_behind_a_shared_address_is_banned_with_a_scanner() {
             .map(|logged| logged.client)
             .filter(|client| seen.insert(*client)),
     );
-    // Where every refusal bans, so do three probes of one neighbour on an address that is too quiet
+    // Where every refusal bans, so do three probes of one neighbor on an address that is too quiet
     // at that hour to be in good standing: once in this log.
     let policies = [
         ("--behind spring", spring(), [0, 0]),
@@ -136,7 +136,7 @@ fn report(name: &str, labels: &BTreeMap<IpAddr, Label>, score: &Score) {
         let hit = hit(labels, score, label);
         let requests: usize = hit.iter().map(|client| score.denied[client].len()).sum();
         println!(
-            "  {} of {} labelled {label:?} are refused something, {requests} requests",
+            "  {} of {} labeled {label:?} are refused something, {requests} requests",
             hit.len(),
             of(labels, label).len()
         );
@@ -153,13 +153,13 @@ fn report(name: &str, labels: &BTreeMap<IpAddr, Label>, score: &Score) {
 }
 
 fn of(labels: &BTreeMap<IpAddr, Label>, label: Label) -> BTreeSet<IpAddr> {
-    let labelled = labels.iter().filter(|(_, given)| **given == label);
-    labelled.map(|(client, _)| *client).collect()
+    let labeled = labels.iter().filter(|(_, given)| **given == label);
+    labeled.map(|(client, _)| *client).collect()
 }
 
 fn hit(labels: &BTreeMap<IpAddr, Label>, score: &Score, label: Label) -> BTreeSet<IpAddr> {
-    let labelled = of(labels, label).into_iter();
-    labelled
+    let labeled = of(labels, label).into_iter();
+    labeled
         .filter(|client| score.denied.contains_key(client))
         .collect()
 }
@@ -227,7 +227,7 @@ impl Score {
         for event in events {
             match event {
                 Event::Request(event) => {
-                    let What::Denied(denial) = &event.what else {
+                    let RequestEventKind::Denied(denial) = &event.kind else {
                         continue;
                     };
                     if denial.mode == gabion::Mode::Observe {

@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use gabion::{Event, PolicyEvent, Source};
+use gabion::{Event, PolicyEvent, PolicySource};
 
 use crate::support::in_process::{Folder, Wall, get};
 

@@ -14,7 +14,7 @@ const POLICY: &str = r#"
     version = 1
     [server]
     hosts = ["localhost", "198.51.100.80"]
-    [sanity]
+    [protocol]
     methods = ["GET", "HEAD", "POST", "PUT", "OPTIONS", "PROPFIND"]
     [scan]
     ban_at = 100
@@ -136,7 +136,7 @@ fn what_honest_clients_do_is_not_scored() {
             200,
         ),
         (
-            "misspelt header",
+            "misspelled header",
             |_| browser("/api").header("user_agent", "mine"),
             200,
         ),

@@ -3,27 +3,27 @@
 
 use std::time::Duration;
 
-use gabion::{Mode, Sanity};
-use gabion_core::Terms;
+use gabion::{Mode, ProtocolRules};
+use gabion_core::SessionLimits;
 use tokio::{io::AsyncWriteExt as _, time::sleep};
 
 use crate::support::{
     frames::{ByHand, TEXT, frame},
     hop::Hop,
     house::House,
-    terms::{Held, house},
+    session_limits::{Held, house},
 };
 
 const CLIENT: &str = "203.0.113.9";
 const PATIENCE: Duration = Duration::from_secs(1);
 
 async fn held(ping: Option<Duration>) -> House<Held> {
-    let terms = Terms {
+    let session_limits = SessionLimits {
         ping,
         mode: Mode::Enforce,
-        ..Terms::default()
+        ..SessionLimits::default()
     };
-    house(terms, Sanity::default()).await
+    house(session_limits, ProtocolRules::default()).await
 }
 
 /// Has sockets cut by a hop, one after the other begun.
@@ -126,17 +126,17 @@ async fn code_that_one_side_closes_with_is_told_unless_it_is_usual() {
 
 #[tokio::test]
 async fn drain_and_a_limit_on_messages_are_diagnosed() {
-    let terms = Terms {
+    let session_limits = SessionLimits {
         max_message: 4,
         mode: Mode::Enforce,
-        ..Terms::default()
+        ..SessionLimits::default()
     };
-    let house = house(terms, Sanity::default()).await;
+    let house = house(session_limits, ProtocolRules::default()).await;
     let mut large = ByHand::new(house.open_raw("/open", CLIENT).await);
     large.send(&frame(TEXT, b"hello")).await;
     large.stays_open().await;
     let mut drained = ByHand::new(house.open_raw("/open", CLIENT).await);
-    house.before().keeper.sessions().drain(Duration::ZERO);
+    house.before().enforcer.sessions().drain(Duration::ZERO);
     drained.stays_open().await;
     let told = house.told();
     let made: Vec<_> = told.iter().filter(|said| said.starts_with('D')).collect();

@@ -3,27 +3,27 @@
 
 use std::time::Duration;
 
-use gabion::{Mode, Sanity};
-use gabion_core::Terms;
+use gabion::{Mode, ProtocolRules};
+use gabion_core::SessionLimits;
 use tokio::time::{Instant, sleep};
 
 use crate::support::{
     frames::{ByHand, PING, TEXT, frame},
     house::House,
-    terms::{Held, house},
+    session_limits::{Held, house},
 };
 
 const CLIENT: &str = "203.0.113.9";
 const CLOSED: &[u8] = b"\x03\xf0";
 
 async fn held() -> House<Held> {
-    let terms = Terms {
+    let session_limits = SessionLimits {
         message_time: Duration::from_millis(400),
         controls: Some(50),
         mode: Mode::Enforce,
-        ..Terms::default()
+        ..SessionLimits::default()
     };
-    house(terms, Sanity::default()).await
+    house(session_limits, ProtocolRules::default()).await
 }
 
 #[tokio::test]

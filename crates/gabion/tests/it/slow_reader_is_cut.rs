@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use gabion::{Mode, Sanity};
-use gabion_core::Terms;
+use gabion::{Mode, ProtocolRules};
+use gabion_core::SessionLimits;
 use tokio::{
     io::AsyncReadExt as _,
     time::{Instant, sleep},
@@ -12,19 +12,19 @@ use tokio::{
 
 use crate::support::{
     house::House,
-    terms::{Held, house},
+    session_limits::{Held, house},
 };
 
 const CLIENT: &str = "203.0.113.9";
 const STALL: Duration = Duration::from_millis(400);
 
 async fn held(mode: Mode) -> House<Held> {
-    let terms = Terms {
+    let session_limits = SessionLimits {
         write_stall: Some(STALL),
         mode,
-        ..Terms::default()
+        ..SessionLimits::default()
     };
-    house(terms, Sanity::default()).await
+    house(session_limits, ProtocolRules::default()).await
 }
 
 #[tokio::test]
@@ -33,7 +33,7 @@ async fn client_that_takes_nothing_is_cut() {
     let began = Instant::now();
     let stream = house.open_raw("/pouring", CLIENT).await;
     let idle = house.open_raw("/open", CLIENT).await;
-    let sessions = house.before().keeper.sessions();
+    let sessions = house.before().enforcer.sessions();
     while sessions.len() > 1 {
         sleep(Duration::from_millis(5)).await;
         assert!(began.elapsed() < Duration::from_secs(15), "it is not cut");
@@ -77,5 +77,5 @@ async fn slow_client_is_only_told_where_the_terms_observe() {
     );
     let mut some = vec![0; 16 << 20];
     stream.read_exact(&mut some).await.unwrap();
-    assert_eq!(house.before().keeper.sessions().len(), 1);
+    assert_eq!(house.before().enforcer.sessions().len(), 1);
 }

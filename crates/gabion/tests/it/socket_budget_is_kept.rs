@@ -20,8 +20,8 @@ use crate::support::{
 const ONE: &str = "203.0.113.9";
 const OTHER: &str = "198.51.100.7";
 
-async fn house(terms: &str) -> (House, Arc<Recorder>) {
-    house_by(&format!("{TRUSTING}[upgrade]\n{terms}\n")).await
+async fn house(session_limits: &str) -> (House, Arc<Recorder>) {
+    house_by(&format!("{TRUSTING}[upgrade]\n{session_limits}\n")).await
 }
 
 async fn house_by(policy: &str) -> (House, Arc<Recorder>) {

@@ -4,7 +4,9 @@ use std::{convert::Infallible, time::Duration};
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use gabion::{Event, Facts, Inspect, Offence, Outcome, RuleId, Source, Trace, Verdict};
+use gabion::{
+    Event, Facts, Inspect, Offense, Outcome, PolicySource, RequestState, RuleId, Verdict,
+};
 use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
 use tokio::sync::Notify;
@@ -42,7 +44,7 @@ fn timed_ban_stands_under_every_policy_that_follows() {
             "200",
             "and it is in force"
         );
-        wall.guard.bans().lift("198.51.100.7/32".parse().unwrap());
+        wall.guard.bans().unban("198.51.100.7/32".parse().unwrap());
         wall.clock.advance(Duration::from_mins(4));
     }
     wall.clock.advance(Duration::from_mins(2));
@@ -74,13 +76,13 @@ impl Inspect for NotFound {
         "not-found"
     }
 
-    fn inspect(&self, _facts: &Facts<'_>, _trace: &mut Trace) -> Verdict {
+    fn inspect(&self, _facts: &Facts<'_>, _trace: &mut RequestState) -> Verdict {
         Verdict::Pass
     }
 
-    fn learn(&self, _trace: &Trace, outcome: &Outcome<'_>) -> Option<Offence> {
+    fn on_response(&self, _trace: &RequestState, outcome: &Outcome<'_>) -> Option<Offense> {
         (outcome.status == StatusCode::NOT_FOUND)
-            .then(|| Offence::certain(RuleId::builtin("not-found"), Duration::from_mins(1)))
+            .then(|| Offense::certain(RuleId::builtin("not-found"), Duration::from_mins(1)))
     }
 }
 

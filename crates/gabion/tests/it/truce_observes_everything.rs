@@ -38,7 +38,7 @@ fn everything_is_told_and_nothing_done_until_it_ends() {
     assert!(wall.banned().is_empty());
 
     wall.clock.advance(Duration::from_mins(10));
-    wall.guard.keep_house();
+    wall.guard.maintain();
     assert_eq!(wall.told.take_words(), ["rules are enforced again"]);
     assert_eq!(wall.verdict("/.env"), "403 dotfiles");
     assert_eq!(wall.verdict(get("/").from("198.51.100.7")), "403 ban/list");

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use gabion::Event;
 use gabion_proxy::Protocols;
-use gabion_testkit::{Behind, Recorder};
+use gabion_testkit::{Backend, Recorder};
 use http_body_util::Empty;
 use hyper::{Method, Request, StatusCode, client::conn::http2::SendRequest, ext::Protocol};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -29,7 +29,7 @@ const OPEN: &str = "version = 1\n";
 const OTHER: &str = "version = 1\n[[deny]]\nid = 'other'\nprefix = '/other'\n";
 const CLOSED: &str = "version = 1\n[[deny]]\nid = 'no-sockets'\nprefix = '/ws'\n";
 
-fn front(behind: &Behind, protocols: Protocols) -> (Front, Arc<Recorder>) {
+fn front(behind: &Backend, protocols: Protocols) -> (Front, Arc<Recorder>) {
     let events = Arc::new(Recorder::default());
     let guard = builder(events.clone()).with_policy(OPEN, "policy").unwrap();
     (Front::speaking(protocols, &behind.url(), guard), events)
@@ -78,7 +78,7 @@ async fn is_ended<S: AsyncRead + AsyncWrite + Unpin>(
 
 #[tokio::test]
 async fn over_http1() {
-    let behind = Behind::start().await;
+    let behind = Backend::start().await;
     let (front, events) = front(&behind, Protocols::Http1);
     let url = format!("ws://{}/ws", front.addr());
     let (mut socket, _) = connect_async(&url).await.unwrap();
@@ -100,7 +100,7 @@ async fn over_http1() {
 
 #[tokio::test]
 async fn over_http2() {
-    let behind = Behind::start().await;
+    let behind = Backend::start().await;
     let (front, events) = front(&behind, Protocols::Http1AndPriorKnowledge);
     let stream = TcpStream::connect(front.addr()).await.unwrap();
     let io = TokioIo::new(stream);

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Network, Strings};
+use crate::{Network, OneOrMany};
 
 /// Section `[allow]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -12,5 +12,5 @@ pub struct AllowConfig {
     /// Clients that are never banned nor denied.
     pub networks: Vec<Network>,
     /// Paths, by segment, under which nothing is banned nor denied.
-    pub paths: Strings,
+    pub paths: OneOrMany,
 }

@@ -11,11 +11,12 @@ mod config;
 mod tests;
 
 use gabion_core::{
-    Cause, ClientIp, Facts, Inspect, PathViews, Reading, Reason, RuleId, Trace, Verdict,
+    Cause, ClientIp, Facts, Inspect, PathViews, Reason, RequestState, RuleId, Transformations,
+    Verdict,
 };
 use ipnet::IpNet;
 
-use crate::{ConfigErrors, Network, Place, Problem};
+use crate::{ConfigErrors, ConfigPath, Network, Problem};
 
 pub use config::AllowConfig;
 
@@ -44,7 +45,7 @@ impl Allow {
         let mut errors = Vec::new();
         for (entry, network) in config.networks.iter().enumerate() {
             if network.net().prefix_len() == 0 {
-                let place = Place::new("allow", "networks").entry(entry);
+                let place = ConfigPath::new("allow", "networks").entry(entry);
                 errors.push(place.refuse(Problem::WholeSpace(network.net())));
             }
         }
@@ -53,7 +54,11 @@ impl Allow {
             match path(text) {
                 Ok(path) => paths.push(path.into()),
                 Err(problem) => {
-                    errors.push(Place::new("allow", "paths").entry(entry).refuse(problem));
+                    errors.push(
+                        ConfigPath::new("allow", "paths")
+                            .entry(entry)
+                            .refuse(problem),
+                    );
                 }
             }
         }
@@ -70,7 +75,7 @@ impl Allow {
     fn by_network(&self, facts: &Facts<'_>) -> Option<Cause> {
         let network = self.network_of(&facts.client)?;
         let why = format!("{} is in {network}", facts.client.addr());
-        Some(Cause::new(BY_NETWORK, Reason::Said(why.into())))
+        Some(Cause::new(BY_NETWORK, Reason::Other(why.into())))
     }
 
     fn network_of(&self, client: &ClientIp) -> Option<&IpNet> {
@@ -81,7 +86,7 @@ impl Allow {
 
     fn by_path(&self, facts: &Facts<'_>) -> Option<Cause> {
         let path = self.path_above(&facts.path)?;
-        let cause = Cause::in_path(BY_PATH, Reason::Prefix, path, Reading::AS_SENT);
+        let cause = Cause::in_path(BY_PATH, Reason::Prefix, path, Transformations::AS_SENT);
         Some(cause)
     }
 
@@ -100,13 +105,13 @@ impl Inspect for Allow {
         "allow"
     }
 
-    fn inspect(&self, facts: &Facts<'_>, _trace: &mut Trace) -> Verdict {
+    fn inspect(&self, facts: &Facts<'_>, _trace: &mut RequestState) -> Verdict {
         let cause = self.by_network(facts).or_else(|| self.by_path(facts));
         cause.map_or(Verdict::Pass, Verdict::Allow)
     }
 
-    fn revisit(&self, facts: &Facts<'_>, trace: &mut Trace) -> Verdict {
-        self.inspect(facts, trace)
+    fn recheck(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
+        self.inspect(facts, state)
     }
 }
 
@@ -120,7 +125,7 @@ fn path(text: &str) -> Result<&[u8], Problem> {
         path: text.to_owned(),
         why,
     };
-    let views = PathViews::of(text.as_bytes());
+    let views = PathViews::new(text.as_bytes());
     if views.malformed().is_some() || views.iter().any(|view| view.path != text.as_bytes()) {
         return Err(refuse("write it plainly, beginning with /"));
     }

@@ -1,5 +1,5 @@
 use gabion_core::ClientRules;
-use gabion_testkit::HeadOf;
+use gabion_testkit::OwnedHead;
 
 use super::*;
 
@@ -14,7 +14,7 @@ fn allow() -> Allow {
 
 #[track_caller]
 fn check(from: &str, forwarded: Option<&str>, path: &str, rule: Option<&str>) {
-    let head = HeadOf::get(path).from(from);
+    let head = OwnedHead::get(path).from(from);
     let head = match forwarded {
         Some(hop) => head.header("x-forwarded-for", hop),
         None => head,
@@ -22,7 +22,7 @@ fn check(from: &str, forwarded: Option<&str>, path: &str, rule: Option<&str>) {
     let proxies = ["10.0.0.0/8".parse().unwrap()];
     let rules = ClientRules::default().with_trusted(proxies).unwrap();
     let facts = head.facts(&rules);
-    let verdict = allow().inspect(&facts, &mut Trace::new(&facts));
+    let verdict = allow().inspect(&facts, &mut RequestState::new(&facts));
     let got = match &verdict {
         Verdict::Allow(cause) => Some(cause.rule.as_str()),
         _ => None,

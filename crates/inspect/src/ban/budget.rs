@@ -18,7 +18,7 @@ use super::{BanConfig, activity::Activity};
 
 /// What is left to ban, per minute and as a share of the clients that are there.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub(super) struct BanBudget {
     per_minute: AtomicU32,
     percent: AtomicU32,
     activity: Activity,
@@ -41,7 +41,7 @@ const MIN_CLIENTS: f64 = 50.0;
 /// Bans and clients are compared over this time.
 const SPAN: Duration = Duration::from_mins(10);
 
-impl Default for Budget {
+impl Default for BanBudget {
     fn default() -> Self {
         let config = BanConfig::default();
         Self {
@@ -53,7 +53,7 @@ impl Default for Budget {
     }
 }
 
-impl Budget {
+impl BanBudget {
     pub(super) fn set(&self, config: &BanConfig) {
         self.per_minute
             .store(config.most_per_minute, Ordering::Relaxed);

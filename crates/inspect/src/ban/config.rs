@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use super::{List, Share};
-use crate::{Network, Period, Strings};
+use super::{AddressShare, List};
+use crate::{Network, OneOrMany, Period};
 
 /// Section `[ban]`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -15,9 +15,9 @@ pub struct BanConfig {
     /// Clients that are always refused.
     pub networks: Vec<Network>,
     /// Files of such networks beside the document, in any format that [`List::parse`] reads.
-    pub files: Strings,
+    pub files: OneOrMany,
     /// How much of the addresses in use a list may cover, of IPv4 and of IPv6.
-    pub max_share: Share,
+    pub max_share: AddressShare,
     /// How long a rule that bans does so, unless it says otherwise.
     pub first: Period,
     /// How many clients rules may ban within a minute. Beyond it they are only denied, aloud.
@@ -31,8 +31,8 @@ impl Default for BanConfig {
     fn default() -> Self {
         Self {
             networks: Vec::new(),
-            files: Strings::default(),
-            max_share: Share::BAN_LIST,
+            files: OneOrMany::default(),
+            max_share: AddressShare::BAN_LIST,
             first: Period(Duration::from_mins(10)),
             most_per_minute: 60,
             most_percent: 20,

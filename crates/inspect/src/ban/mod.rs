@@ -6,16 +6,16 @@
 //!
 //! What an operator wrote into a list is obeyed, even of an address that no rule may ban by
 //! itself (see [`ClientRules::exempts`](gabion_core::ClientRules::exempts)). Whoever must never be
-//! refused belongs into `[allow]`, which is judged first. [`Sense`] tells, before a list comes into
+//! refused belongs into `[allow]`, which is judged first. [`ListCheck`] tells, before a list comes into
 //! force, whether it would hit those.
 
 mod activity;
+mod arbiter;
 mod budget;
 mod config;
-mod court;
 mod list;
+mod list_check;
 mod ranges;
-mod sense;
 mod share;
 mod table;
 #[cfg(test)]
@@ -24,19 +24,19 @@ mod tests;
 use std::sync::Arc;
 
 use gabion_core::{
-    Cause, Denial, Facts, Inspect, Mode, Offence, Outcome, Reason, RuleId, Trace, Verdict,
+    Cause, Denial, Facts, Inspect, Mode, Offense, Outcome, Reason, RequestState, RuleId, Verdict,
 };
 use http::StatusCode;
 
+pub use arbiter::BanArbiter;
 pub use config::BanConfig;
-pub use court::Court;
 pub use list::{List, ListError, ListProblem};
+pub use list_check::{ListCheck, ListRejection};
 pub use ranges::{IpRanges, Listed};
-pub use sense::{Sense, Senseless};
-pub use share::{Share, ShareError};
-pub use table::{BanTable, Standing};
+pub use share::{AddressShare, AddressShareError};
+pub use table::{ActiveBan, BanTable};
 
-use crate::{ConfigError, ConfigErrors, Place, Problem};
+use crate::{ConfigError, ConfigErrors, ConfigPath, Problem};
 
 /// Refuses clients that are on a list or banned for a time, with 403.
 ///
@@ -52,7 +52,7 @@ use crate::{ConfigError, ConfigErrors, Place, Problem};
 /// # use std::time::{Duration, SystemTime};
 /// use std::{net::SocketAddr, sync::Arc};
 ///
-/// use gabion_core::{Inspect, Mode, Trace, Verdict};
+/// use gabion_core::{Inspect, Mode, RequestState, Verdict};
 /// use gabion_inspect::{Ban, BanConfig, BanTable, List};
 ///
 /// let feed = List::parse("drop.netset", "# worst first\n198.51.100.0/24\n")?;
@@ -77,7 +77,7 @@ use crate::{ConfigError, ConfigErrors, Place, Problem};
 ///     let peer: SocketAddr = peer.parse().unwrap();
 /// #   let now = Now::new(Duration::ZERO, SystemTime::UNIX_EPOCH);
 ///     let facts = Facts::resolve(head, PeerAddr::new(peer), &ClientRules::default(), now);
-///     ban.inspect(&facts, &mut Trace::new(&facts))
+///     ban.inspect(&facts, &mut RequestState::new(&facts))
 /// };
 /// assert_eq!(judge("192.0.2.1:443"), Verdict::Pass);
 /// assert_eq!(
@@ -90,7 +90,7 @@ use crate::{ConfigError, ConfigErrors, Place, Problem};
 pub struct Ban {
     listed: IpRanges,
     bans: Arc<BanTable>,
-    court: Option<Arc<Court>>,
+    arbiter: Option<Arc<BanArbiter>>,
     mode: Mode,
 }
 
@@ -123,21 +123,21 @@ impl Ban {
         ConfigErrors::any(errors)?;
         let mut all = vec![inline];
         all.extend(lists);
-        let listed =
-            IpRanges::build(&all).map_err(|problem| Place::new("ban", "files").refuse(problem))?;
-        let court = None;
+        let listed = IpRanges::build(&all)
+            .map_err(|problem| ConfigPath::new("ban", "files").refuse(problem))?;
+        let arbiter = None;
         Ok(Self {
             listed,
             bans,
-            court,
+            arbiter,
             mode,
         })
     }
 
-    /// Lets `court` see how every exchange ends.
-    pub fn with_court(self, court: Arc<Court>) -> Self {
-        let court = Some(court);
-        Self { court, ..self }
+    /// Lets `arbiter` see how every exchange ends.
+    pub fn with_arbiter(self, arbiter: Arc<BanArbiter>) -> Self {
+        let arbiter = Some(arbiter);
+        Self { arbiter, ..self }
     }
 
     /// How many different networks are always refused.
@@ -157,30 +157,30 @@ impl Inspect for Ban {
         "ban"
     }
 
-    fn inspect(&self, facts: &Facts<'_>, _trace: &mut Trace) -> Verdict {
+    fn inspect(&self, facts: &Facts<'_>, _trace: &mut RequestState) -> Verdict {
         if let Some(listed) = self.listed.find(facts.client.addr()) {
             return self.refuse(Self::LIST, listed.into());
         }
-        match self.bans.standing(&facts.client, facts.now) {
-            Some(Standing { by, left }) => self.refuse(Self::TIMED, Reason::Banned { by, left }),
+        match self.bans.active(&facts.client, facts.now) {
+            Some(ActiveBan { by, left }) => self.refuse(Self::TIMED, Reason::Banned { by, left }),
             None => Verdict::Pass,
         }
     }
 
-    fn revisit(&self, facts: &Facts<'_>, trace: &mut Trace) -> Verdict {
-        self.inspect(facts, trace)
+    fn recheck(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
+        self.inspect(facts, state)
     }
 
-    fn learn(&self, trace: &Trace, outcome: &Outcome<'_>) -> Option<Offence> {
-        if let Some(court) = &self.court {
-            court.see(trace, outcome);
+    fn on_response(&self, state: &RequestState, outcome: &Outcome<'_>) -> Option<Offense> {
+        if let Some(arbiter) = &self.arbiter {
+            arbiter.record(state, outcome);
         }
         None
     }
 }
 
 fn whole_spaces(inline: &List) -> Vec<ConfigError> {
-    let place = Place::new("ban", "networks");
+    let place = ConfigPath::new("ban", "networks");
     let networks = inline.networks().enumerate();
     let whole = networks.filter(|(_, (network, _))| network.prefix_len() == 0);
     let errors =
@@ -191,7 +191,7 @@ fn whole_spaces(inline: &List) -> Vec<ConfigError> {
 /// The first list that is another than `config` names at its place: one that nobody handed over
 /// would be a hole that nobody sees.
 fn strangers(config: &BanConfig, lists: &[List]) -> Option<ConfigError> {
-    let place = Place::new("ban", "files");
+    let place = ConfigPath::new("ban", "files");
     let mut given = lists.iter().map(List::name);
     for (entry, named) in config.files.iter().enumerate() {
         if given.next().is_none_or(|given| **given != **named) {

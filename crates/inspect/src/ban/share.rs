@@ -10,12 +10,12 @@ use crate::config::serde_as_text;
 
 /// A part of a whole in percent, from 1 to 100: `"5%"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Share(u8);
+pub struct AddressShare(u8);
 
 /// Why a text is no share.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` is no share such as 5%: write 1% to 100%", gabion_core::Escaped(.0.as_bytes()))]
-pub struct ShareError(String);
+pub struct AddressShareError(String);
 
 /// What a list covers of the addresses of one family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,29 +27,29 @@ pub(super) struct Coverage {
     pub(super) widest: Option<(IpNet, u32)>,
 }
 
-serde_as_text!(Share, "a share such as \"5%\"");
+serde_as_text!(AddressShare, "a share such as \"5%\"");
 
 // === impl Share ===
 
-impl Share {
+impl AddressShare {
     /// What a ban list may cover unless the document says otherwise: all of AWS is less, and a
     /// slip such as `3.0.0.0/3` is more.
     pub const BAN_LIST: Self = Self(5);
 }
 
-impl FromStr for Share {
-    type Err = ShareError;
+impl FromStr for AddressShare {
+    type Err = AddressShareError;
 
-    fn from_str(text: &str) -> Result<Self, ShareError> {
+    fn from_str(text: &str) -> Result<Self, AddressShareError> {
         let percent = text.strip_suffix('%');
         match percent.map(str::parse) {
             Some(Ok(percent @ 1..=100)) => Ok(Self(percent)),
-            _ => Err(ShareError(text.to_owned())),
+            _ => Err(AddressShareError(text.to_owned())),
         }
     }
 }
 
-impl fmt::Display for Share {
+impl fmt::Display for AddressShare {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}%", self.0)
     }
@@ -74,7 +74,7 @@ impl Coverage {
     }
 
     /// What `list` covers of IPv4 and of IPv6 outside private space, each address once.
-    pub(super) fn of(list: &List) -> [Self; 2] {
+    pub(super) fn new(list: &List) -> [Self; 2] {
         let mut families = [Self::IPV4, Self::IPV6];
         let public = |(network, _): &(IpNet, u32)| !ClientRules::is_inside(*network);
         let mut networks: Vec<_> = list.networks().filter(public).collect();
@@ -94,7 +94,7 @@ impl Coverage {
         families
     }
 
-    pub(super) fn exceeds(&self, most: Share) -> bool {
+    pub(super) fn exceeds(&self, most: AddressShare) -> bool {
         self.covered > self.of / 100 * u128::from(most.0)
     }
 

@@ -8,7 +8,9 @@ use std::{
     time::Duration,
 };
 
-use gabion_core::{BanOutcome, Bans, ClientIp, Heed, Heeders, Now, Offence, RuleId};
+use gabion_core::{
+    BanOutcome, Bans, ChangeListener, ChangeListeners, ClientIp, Now, Offense, RuleId,
+};
 use ipnet::IpNet;
 
 #[expect(clippy::disallowed_types, reason = "`BanTable` holds its capacity")]
@@ -36,13 +38,13 @@ pub struct BanTable {
     // Invariant: the end and key of every entry of `bans`, which is written only under this lock.
     ends: Mutex<Ends>,
     capacity: usize,
-    heeders: Heeders,
+    listeners: ChangeListeners,
 }
 
 /// A ban in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Standing {
+pub struct ActiveBan {
     /// The rule that banned. Of several the one whose ban ends last.
     pub by: RuleId,
     /// How long the ban still lasts; never zero.
@@ -60,7 +62,7 @@ struct Held {
 // === impl BanTable ===
 
 impl BanTable {
-    /// How many bans [`Self::sweep`] drops before it lets others write.
+    /// How many bans [`Self::remove_expired`] drops before it lets others write.
     const SWEPT_AT_ONCE: usize = 1024;
 
     /// A table of at most `capacity` bans, and of one at least.
@@ -69,23 +71,23 @@ impl BanTable {
             bans: Map::default(),
             ends: Mutex::default(),
             capacity: capacity.max(1),
-            heeders: Heeders::default(),
+            listeners: ChangeListeners::default(),
         }
     }
 
-    /// Tells `heeder` of each ban from now on, as long as it lives.
-    pub fn tell(&self, heeder: Weak<dyn Heed>) {
-        self.heeders.add(heeder);
+    /// Tells `listener` of each ban from now on, as long as it lives.
+    pub fn subscribe(&self, listener: Weak<dyn ChangeListener>) {
+        self.listeners.subscribe(listener);
     }
 
     /// The ban that `client` is under at `now`.
-    pub fn standing(&self, client: &ClientIp, now: Now) -> Option<Standing> {
-        self.bans.pin().get(&client.network())?.standing(now)
+    pub fn active(&self, client: &ClientIp, now: Now) -> Option<ActiveBan> {
+        self.bans.pin().get(&client.network())?.active(now)
     }
 
     /// Ends the ban of a client, given as [`ClientIp::network`] or as [`Self::list`] shows it.
     /// Whether there was one.
-    pub fn lift(&self, network: IpNet) -> bool {
+    pub fn unban(&self, network: IpNet) -> bool {
         let mut ends = self.ends();
         let bans = self.bans.pin();
         match bans.remove(&network) {
@@ -100,7 +102,7 @@ impl BanTable {
     /// # Cost
     ///
     /// About a microsecond for each that is dropped; others may ban between batches of them.
-    pub fn sweep(&self, now: Now) -> usize {
+    pub fn remove_expired(&self, now: Now) -> usize {
         let mut dropped = 0;
         loop {
             let mut ends = self.ends();
@@ -122,11 +124,11 @@ impl BanTable {
     /// # Cost
     ///
     /// Copies and sorts the table; bans that fall meanwhile do not wait for it.
-    pub fn list(&self, now: Now) -> Vec<(IpNet, Standing)> {
+    pub fn list(&self, now: Now) -> Vec<(IpNet, ActiveBan)> {
         let bans = self.bans.pin();
         let standing = bans
             .iter()
-            .filter_map(|(&network, held)| Some((network, held.standing(now)?)));
+            .filter_map(|(&network, held)| Some((network, held.active(now)?)));
         let mut list: Vec<_> = standing.collect();
         list.sort_unstable_by_key(|(network, standing)| (standing.left, *network));
         list
@@ -147,15 +149,15 @@ impl BanTable {
         self.capacity
     }
 
-    fn hold(&self, network: IpNet, offence: &Offence, now: Now) -> BanOutcome {
-        let by = offence.rule.clone();
-        let until = now.mono().saturating_add(offence.ban_for);
+    fn hold(&self, network: IpNet, offense: &Offense, now: Now) -> BanOutcome {
+        let by = offense.rule.clone();
+        let until = now.mono().saturating_add(offense.ban_for);
         let mut ends = self.ends();
         let bans = self.bans.pin();
         let mut outcome = BanOutcome::Banned { evicted: None };
         if let Some(held) = bans.get(&network) {
             if held.until > now.mono() {
-                outcome = BanOutcome::Standing;
+                outcome = BanOutcome::AlreadyBanned;
             }
             if held.until >= until {
                 return outcome;
@@ -181,11 +183,11 @@ impl BanTable {
 }
 
 impl Bans for BanTable {
-    fn ban(&self, client: &ClientIp, offence: &Offence, now: Now) -> BanOutcome {
+    fn ban(&self, client: &ClientIp, offense: &Offense, now: Now) -> BanOutcome {
         let network = client.network();
-        let outcome = self.hold(network, offence, now);
+        let outcome = self.hold(network, offense, now);
         if let BanOutcome::Banned { .. } = outcome {
-            self.heeders.tell(|heeder| heeder.banned(network));
+            self.listeners.notify(|listener| listener.on_ban(network));
         }
         outcome
     }
@@ -203,9 +205,9 @@ impl fmt::Debug for BanTable {
 // === impl Held ===
 
 impl Held {
-    fn standing(&self, now: Now) -> Option<Standing> {
+    fn active(&self, now: Now) -> Option<ActiveBan> {
         let left = self.until.checked_sub(now.mono())?;
-        (!left.is_zero()).then(|| Standing {
+        (!left.is_zero()).then(|| ActiveBan {
             by: self.by.clone(),
             left,
         })

@@ -5,14 +5,14 @@ use std::{error::Error, fmt, ops::Deref, vec};
 use gabion_core::{Escaped, RuleIdError};
 use ipnet::IpNet;
 
-use crate::Senseless;
+use crate::ListRejection;
 
 /// One entry that cannot be compiled. Compilers report all of them at once.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: {problem}")]
 pub struct ConfigError {
     /// Where it stands.
-    pub place: Place,
+    pub place: ConfigPath,
     /// What is wrong with it.
     pub problem: Problem,
 }
@@ -27,7 +27,7 @@ pub struct ConfigErrors(Vec<ConfigError>);
     clippy::exhaustive_structs,
     reason = "a path of at most four steps, made by hand"
 )]
-pub struct Place {
+pub struct ConfigPath {
     /// The section; `upgrade.route` for a list of rules within one.
     pub section: &'static str,
     /// The rule within it, from 0, where the section is a list of rules.
@@ -112,13 +112,13 @@ pub enum Problem {
     UnnamedList(String),
     /// A ban list that makes no sense.
     #[error("{}:{line}: {why}", Escaped(.list.as_bytes()))]
-    Senseless {
+    ListRejection {
         /// The list.
         list: String,
         /// The line of its network, from 1.
         line: u32,
         /// Why not.
-        why: Senseless,
+        why: ListRejection,
     },
 }
 
@@ -173,7 +173,7 @@ impl Error for ConfigErrors {}
 
 // === impl Place ===
 
-impl Place {
+impl ConfigPath {
     /// A place in a section.
     pub const fn new(section: &'static str, key: &'static str) -> Self {
         Self {
@@ -209,7 +209,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for ConfigPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.section)?;
         if let Some(rule) = self.rule {

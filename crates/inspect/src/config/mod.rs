@@ -2,19 +2,19 @@
 
 mod byte_rate;
 mod byte_size;
-pub(crate) mod draft;
 mod error;
 mod network;
+mod one_or_many;
 mod period;
+pub(crate) mod rule_compiler;
 pub mod serde_mode;
-mod strings;
 
 pub use byte_rate::{ByteRate, ByteRateError};
 pub use byte_size::{ByteSize, ByteSizeError};
-pub use error::{ConfigError, ConfigErrors, Place, Problem};
+pub use error::{ConfigError, ConfigErrors, ConfigPath, Problem};
 pub use network::{Network, NetworkError};
+pub use one_or_many::OneOrMany;
 pub use period::{Period, PeriodError};
-pub use strings::Strings;
 
 /// Implements serde for a type by its text: `FromStr` reads it, `Display` writes it.
 macro_rules! serde_as_text {

@@ -6,9 +6,9 @@ use gabion_core::{Mode, PathViews, RuleId};
 use http::StatusCode;
 
 use super::{
-    Deny, DenyRule, Rule, Then, agent::Agents, matcher::Matcher, name::MAX_LEN, table::fold_path,
+    Action, Deny, DenyRule, Rule, agent::Agents, matcher::Matcher, name::MAX_LEN, table::fold_path,
 };
-use crate::{ConfigError, ConfigErrors, Place, Problem, Strings, expression};
+use crate::{ConfigError, ConfigErrors, ConfigPath, OneOrMany, Problem, expression};
 
 /// How many rules are compiled at most.
 const MAX_RULES: usize = 50_000;
@@ -38,8 +38,9 @@ pub(super) fn compile(
     mode: Mode,
     first: Duration,
 ) -> Result<Deny, ConfigErrors> {
-    let too_many =
-        |what, found, most| Place::new("deny", "").refuse(Problem::TooMany { what, found, most });
+    let too_many = |what, found, most| {
+        ConfigPath::new("deny", "").refuse(Problem::TooMany { what, found, most })
+    };
     if rules.len() > MAX_RULES {
         return Err(too_many("rules", rules.len(), MAX_RULES).into());
     }
@@ -71,7 +72,7 @@ impl Compiler {
         first: Duration,
         names: &mut HashSet<&'r str>,
     ) -> Option<Rule> {
-        let place = |key| Place::new("deny", key).rule(index);
+        let place = |key| ConfigPath::new("deny", key).rule(index);
         if !names.insert(&rule.id) {
             let problem = Problem::DuplicateId(rule.id.clone());
             self.errors.push(place("id").refuse(problem));
@@ -93,9 +94,9 @@ impl Compiler {
         let mode = rule.mode.unwrap_or(mode);
         self.parts(index, rule, mode);
         let (status, ban_for) = match rule.then {
-            Then::Forbid => (StatusCode::FORBIDDEN, None),
-            Then::NotFound => (StatusCode::NOT_FOUND, None),
-            Then::Ban(period) => (
+            Action::Forbid => (StatusCode::FORBIDDEN, None),
+            Action::NotFound => (StatusCode::NOT_FOUND, None),
+            Action::Ban(period) => (
                 StatusCode::FORBIDDEN,
                 Some(period.map_or(first, |period| period.0)),
             ),
@@ -120,18 +121,19 @@ impl Compiler {
             Mode::Observe => &mut self.observed,
         };
         let errors = &mut self.errors;
-        let mut each = |key, texts: &Strings, add: &mut dyn FnMut(&str) -> Result<(), Problem>| {
-            for (entry, text) in texts.iter().enumerate() {
-                if let Err(problem) = add(text) {
-                    errors.push(
-                        Place::new("deny", key)
-                            .rule(index)
-                            .entry(entry)
-                            .refuse(problem),
-                    );
+        let mut each =
+            |key, texts: &OneOrMany, add: &mut dyn FnMut(&str) -> Result<(), Problem>| {
+                for (entry, text) in texts.iter().enumerate() {
+                    if let Err(problem) = add(text) {
+                        errors.push(
+                            ConfigPath::new("deny", key)
+                                .rule(index)
+                                .entry(entry)
+                                .refuse(problem),
+                        );
+                    }
                 }
-            }
-        };
+            };
         let matcher = &mut side.matcher;
         each("exact", &rule.exact, &mut |text| {
             matcher.exact.add(path(text)?, index);
@@ -170,14 +172,14 @@ impl Side {
     fn finish(self) -> Result<Matcher, ConfigErrors> {
         let mut matcher = self.matcher;
         matcher.agents.finish().map_err(|error| {
-            Place::new("deny", "").refuse(Problem::Regex {
+            ConfigPath::new("deny", "").refuse(Problem::Regex {
                 pattern: "all agents together".into(),
                 why: error.to_string(),
             })
         })?;
         if !self.patterns.is_empty() {
             let regex = expression::all(&self.patterns, "expressions");
-            let regex = regex.map_err(|problem| Place::new("deny", "").refuse(problem))?;
+            let regex = regex.map_err(|problem| ConfigPath::new("deny", "").refuse(problem))?;
             matcher.regex = Some((regex, self.of_rule));
         }
         Ok(matcher)
@@ -193,7 +195,7 @@ pub(crate) fn path(text: &str) -> Result<Box<[u8]>, Problem> {
     if !text.starts_with('/') {
         return Err(refuse("it must begin with /"));
     }
-    let views = PathViews::of(text.as_bytes());
+    let views = PathViews::new(text.as_bytes());
     if views.malformed().is_some() || views.iter().any(|view| view.path != text.as_bytes()) {
         return Err(refuse(
             "write it plainly: no escapes, ;parameters, \\, // or dot segments",

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use gabion_core::Mode;
 use serde::{Deserialize, Serialize};
 
-use crate::{Period, Strings, config::serde_as_text};
+use crate::{OneOrMany, Period, config::serde_as_text};
 
 /// One `[[deny]]` rule: it matches where any of its parts does, in any view of the path.
 ///
@@ -19,25 +19,25 @@ pub struct DenyRule {
     pub id: String,
     /// Whole paths.
     #[serde(default, skip_serializing_if = "is_empty")]
-    pub exact: Strings,
+    pub exact: OneOrMany,
     /// The path itself and everything under it, by segment: `/public` is not `/publicity`.
     #[serde(default, skip_serializing_if = "is_empty")]
-    pub prefix: Strings,
+    pub prefix: OneOrMany,
     /// Names of a file or directory, on any segment.
     #[serde(default, skip_serializing_if = "is_empty")]
-    pub names: Strings,
+    pub names: OneOrMany,
     /// Extensions, without the dot, on any segment.
     #[serde(default, skip_serializing_if = "is_empty")]
-    pub extensions: Strings,
+    pub extensions: OneOrMany,
     /// Expressions, searched for in each view; case counts unless they say `(?i)`.
     #[serde(default, skip_serializing_if = "is_empty")]
-    pub regex: Strings,
+    pub regex: OneOrMany,
     /// Parts of a `User-Agent`, three bytes at least, in any case.
     #[serde(default, skip_serializing_if = "is_empty")]
-    pub agents: Strings,
+    pub agents: OneOrMany,
     /// What happens.
     #[serde(default)]
-    pub then: Then,
+    pub then: Action,
     /// Whether it acts; the document's mode where it says nothing.
     #[serde(
         default,
@@ -50,7 +50,7 @@ pub struct DenyRule {
 /// What a rule does: `"403"`, `"404"`, `"ban"`, or `"ban 1h"`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Then {
+pub enum Action {
     /// Answers 403.
     #[default]
     Forbid,
@@ -63,19 +63,19 @@ pub enum Then {
 /// Why a text says nothing that a rule can do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` is not \"403\", \"404\", \"ban\" nor \"ban 1h\"", gabion_core::Escaped(.0.as_bytes()))]
-pub struct ThenError(String);
+pub struct ActionError(String);
 
-serde_as_text!(Then, "\"403\", \"404\", \"ban\" or \"ban 1h\"");
+serde_as_text!(Action, "\"403\", \"404\", \"ban\" or \"ban 1h\"");
 
-fn is_empty(strings: &Strings) -> bool {
+fn is_empty(strings: &OneOrMany) -> bool {
     strings.is_empty()
 }
 
-impl FromStr for Then {
-    type Err = ThenError;
+impl FromStr for Action {
+    type Err = ActionError;
 
-    fn from_str(text: &str) -> Result<Self, ThenError> {
-        let refuse = || ThenError(text.to_owned());
+    fn from_str(text: &str) -> Result<Self, ActionError> {
+        let refuse = || ActionError(text.to_owned());
         match text.split_once(' ') {
             None if text == "403" => Ok(Self::Forbid),
             None if text == "404" => Ok(Self::NotFound),
@@ -89,7 +89,7 @@ impl FromStr for Then {
     }
 }
 
-impl fmt::Display for Then {
+impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Forbid => f.write_str("403"),
@@ -105,13 +105,13 @@ impl DenyRule {
     pub fn new(id: impl Into<String>) -> Self {
         Self {
             id: id.into(),
-            exact: Strings::default(),
-            prefix: Strings::default(),
-            names: Strings::default(),
-            extensions: Strings::default(),
-            regex: Strings::default(),
-            agents: Strings::default(),
-            then: Then::default(),
+            exact: OneOrMany::default(),
+            prefix: OneOrMany::default(),
+            names: OneOrMany::default(),
+            extensions: OneOrMany::default(),
+            regex: OneOrMany::default(),
+            agents: OneOrMany::default(),
+            then: Action::default(),
             mode: None,
         }
     }
@@ -153,7 +153,7 @@ impl DenyRule {
     }
 
     /// Sets what happens.
-    pub fn then(self, then: Then) -> Self {
+    pub fn then(self, then: Action) -> Self {
         Self { then, ..self }
     }
 

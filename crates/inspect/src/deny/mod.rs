@@ -35,7 +35,7 @@ mod tests;
 use std::time::Duration;
 
 use gabion_core::{
-    Cause, Denial, Facts, Inspect, Mode, Offence, Reason, RuleId, Trace, Verdict, View,
+    Cause, Denial, Facts, Inspect, Mode, Offense, Reason, RequestState, RuleId, Verdict, View,
 };
 use http::{StatusCode, header::USER_AGENT};
 
@@ -43,7 +43,7 @@ use crate::ConfigErrors;
 use matcher::Matcher;
 
 pub(crate) use compile::path as plain_path;
-pub use config::{DenyRule, Then};
+pub use config::{Action, DenyRule};
 pub(crate) use name::plain as plain_name;
 pub(crate) use table::Paths;
 
@@ -101,7 +101,7 @@ impl Deny {
 
     /// The refusal that an enforced rule has for `path`, if any.
     pub fn judges(&self, path: &[u8]) -> Option<Denial> {
-        let views = gabion_core::PathViews::of(path);
+        let views = gabion_core::PathViews::new(path);
         views
             .iter()
             .find_map(|view| self.find(&self.enforced, view))
@@ -110,7 +110,12 @@ impl Deny {
     fn find(&self, matcher: &Matcher, view: View<'_>) -> Option<Denial> {
         let found = matcher.find(view.path)?;
         let rule = self.rules.get(found.rule)?;
-        let cause = Cause::in_path(rule.id.clone(), found.reason, found.bytes, view.reading);
+        let cause = Cause::in_path(
+            rule.id.clone(),
+            found.reason,
+            found.bytes,
+            view.transformations,
+        );
         Some(rule.refuse(cause))
     }
 
@@ -140,11 +145,11 @@ impl Deny {
 
 impl Rule {
     fn refuse(&self, cause: Cause) -> Denial {
-        let offence = self
+        let offense = self
             .ban_for
-            .map(|ban_for| Offence::certain(self.id.clone(), ban_for));
+            .map(|ban_for| Offense::certain(self.id.clone(), ban_for));
         Denial {
-            offence,
+            offense,
             ..Denial::new(cause, self.status).with_mode(self.mode)
         }
     }
@@ -155,25 +160,25 @@ impl Inspect for Deny {
         "deny"
     }
 
-    fn inspect(&self, facts: &Facts<'_>, trace: &mut Trace) -> Verdict {
+    fn inspect(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
         if let Some(denial) = self.find_any(&self.enforced, facts) {
             return prove(denial, facts).into();
         }
         if let Some(denial) = self.find_any(&self.observed, facts) {
-            trace.observe(denial);
+            state.observe(denial);
         }
         Verdict::Pass
     }
 
-    fn revisit(&self, facts: &Facts<'_>, trace: &mut Trace) -> Verdict {
-        self.inspect(facts, trace)
+    fn recheck(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
+        self.inspect(facts, state)
     }
 }
 
 /// A page can make its visitors send most of what a rule refuses.
 fn prove(mut denial: Denial, facts: &Facts<'_>) -> Denial {
-    if let Some(offence) = &mut denial.offence {
-        offence.proof = facts.proof();
+    if let Some(offense) = &mut denial.offense {
+        offense.attribution = facts.attribution();
     }
     denial
 }

@@ -2,7 +2,7 @@ use gabion_core::{Malformed, PathViews};
 use gabion_testkit::{rows, unescape};
 
 use super::*;
-use crate::{Place, Problem};
+use crate::{ConfigPath, Problem};
 
 const FIRST: Duration = Duration::from_mins(10);
 
@@ -101,17 +101,17 @@ fn what_a_rule_does() {
     let minute = crate::Period(Duration::from_mins(1));
     let deny = compile(&[
         DenyRule::new("a").exact(["/a"]),
-        DenyRule::new("b").exact(["/b"]).then(Then::NotFound),
-        DenyRule::new("c").exact(["/c"]).then(Then::Ban(None)),
+        DenyRule::new("b").exact(["/b"]).then(Action::NotFound),
+        DenyRule::new("c").exact(["/c"]).then(Action::Ban(None)),
         DenyRule::new("d")
             .exact(["/d"])
-            .then(Then::Ban(Some(minute))),
+            .then(Action::Ban(Some(minute))),
     ]);
     let outcome = |path: &str| {
         let denial = deny.judges(path.as_bytes()).unwrap();
         (
             denial.status.as_u16(),
-            denial.offence.map(|offence| offence.ban_for),
+            denial.offense.map(|offense| offense.ban_for),
         )
     };
     assert_eq!(outcome("/a"), (403, None));
@@ -161,7 +161,7 @@ fn all_errors_at_once_each_with_its_place() {
             .iter()
             .all(|error| !error.to_string().contains('\n') || error.place.key == "regex")
     );
-    let most = Place::new("deny", "");
+    let most = ConfigPath::new("deny", "");
     let flood: Vec<_> = (0..1001).map(|n| n.to_string()).collect();
     let errors =
         Deny::compile(&[DenyRule::new("flood").regex(flood)], Mode::Enforce, FIRST).unwrap_err();
@@ -220,7 +220,7 @@ fn every_path_vector_is_judged_as_measured() {
     for (column, at, deny) in columns() {
         for row in &rows {
             let path = path_of(&unescape(row[2]));
-            let views = PathViews::of(&path);
+            let views = PathViews::new(&path);
             let denied = deny
                 .judges(&path)
                 .map(|denial| denial.cause.rule.to_string());
@@ -243,14 +243,15 @@ fn every_path_vector_is_judged_as_measured() {
 fn agent_is_refused_by_any_part_of_it() {
     let deny = compile(&[DenyRule::new("tools").agents(["sqlmap", "Nikto"])]);
     let verdict = |agent: Option<&str>| {
-        let head = gabion_testkit::HeadOf::get("/");
+        let head = gabion_testkit::OwnedHead::get("/");
         let head = match agent {
             Some(agent) => head.header("user-agent", agent),
             None => head,
         };
         let rules = gabion_core::ClientRules::default();
         let facts = head.facts(&rules);
-        deny.inspect(&facts, &mut Trace::new(&facts)).to_string()
+        deny.inspect(&facts, &mut RequestState::new(&facts))
+            .to_string()
     };
     assert_eq!(
         verdict(Some("Mozilla/5.00 (NIKTO/2.1.5)")),

@@ -3,7 +3,7 @@
 use gabion_core::Forward;
 use serde::{Deserialize, Serialize};
 
-use crate::{ServerKind, Strings};
+use crate::{OneOrMany, ServerKind};
 
 /// Section `[server]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -13,19 +13,19 @@ pub struct ServerConfig {
     /// Its kind: which spellings of a path are refused because it reads them otherwise than most.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub behind: Option<ServerKind>,
-    /// How the paths of requests that pass are spelt for it: `"as-sent"` or `"canonical"`.
+    /// How the paths of requests that pass are spelled for it: `"as-sent"` or `"canonical"`.
     #[serde(with = "ForwardText")]
     pub forward: Forward,
     /// The names that the server answers to, `"app.example"` or `"*.app.example"`; any where none is
     /// given.
     #[serde(skip_serializing_if = "is_empty")]
-    pub hosts: Strings,
+    pub hosts: OneOrMany,
     /// Paths at which a balancer asks whether the server is well, by whatever name.
     #[serde(skip_serializing_if = "is_empty")]
-    pub health_paths: Strings,
+    pub health_paths: OneOrMany,
     /// How agents begin that do so, such as `"ELB-HealthChecker/"`.
     #[serde(skip_serializing_if = "is_empty")]
-    pub health_agents: Strings,
+    pub health_agents: OneOrMany,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -46,6 +46,6 @@ impl ServerConfig {
     }
 }
 
-fn is_empty(strings: &Strings) -> bool {
+fn is_empty(strings: &OneOrMany) -> bool {
     strings.is_empty()
 }

@@ -15,13 +15,13 @@ mod tests;
 
 use std::collections::HashSet;
 
-use gabion_core::{Cause, Denial, Facts, Inspect, Mode, Reason, RuleId, Trace, Verdict};
+use gabion_core::{Cause, Denial, Facts, Inspect, Mode, Reason, RequestState, RuleId, Verdict};
 use http::{
     StatusCode,
     header::{HOST, USER_AGENT},
 };
 
-use crate::{ConfigErrors, Place, Problem};
+use crate::{ConfigErrors, ConfigPath, Problem};
 
 pub use config::ServerConfig;
 
@@ -31,7 +31,7 @@ pub use config::ServerConfig;
 ///
 /// One hash look-up, two for a name below a wildcard. No allocation.
 #[derive(Debug)]
-pub struct Hosts {
+pub struct HostAllowlist {
     names: HashSet<Box<[u8]>>,
     /// The parents of wildcards, without `*.`.
     parents: HashSet<Box<[u8]>>,
@@ -43,7 +43,7 @@ pub struct Hosts {
 /// The longest name (RFC 1035, 2.3.4), in bytes.
 const MAX_NAME: usize = 253;
 
-impl Hosts {
+impl HostAllowlist {
     /// The rule that refuses.
     pub const FOREIGN: RuleId = RuleId::builtin("host/foreign");
 
@@ -68,7 +68,7 @@ impl Hosts {
             };
             match plain_name(name) {
                 Some(name) => drop(set.insert(name)),
-                None => errors.push(Place::new("server", "hosts").entry(entry).refuse(
+                None => errors.push(ConfigPath::new("server", "hosts").entry(entry).refuse(
                     Problem::Name {
                         name: host.clone(),
                         why: "a host is a name or address without port, or *. and a name",
@@ -83,7 +83,7 @@ impl Hosts {
                     why: "it must begin with /",
                 };
                 errors.push(
-                    Place::new("server", "health_paths")
+                    ConfigPath::new("server", "health_paths")
                         .entry(entry)
                         .refuse(problem),
                 );
@@ -119,19 +119,19 @@ impl Hosts {
     }
 }
 
-impl Inspect for Hosts {
+impl Inspect for HostAllowlist {
     fn name(&self) -> &'static str {
         "hosts"
     }
 
-    fn inspect(&self, facts: &Facts<'_>, _trace: &mut Trace) -> Verdict {
+    fn inspect(&self, facts: &Facts<'_>, _trace: &mut RequestState) -> Verdict {
         let asked = asked(facts);
         let any = self.names.is_empty() && self.parents.is_empty();
         if any || self.knows(without_port(asked)) || self.is_health_check(facts) {
             return Verdict::Pass;
         }
         let why = "the server does not answer for the host";
-        let cause = Cause::new(Self::FOREIGN, Reason::Said(why.into()));
+        let cause = Cause::new(Self::FOREIGN, Reason::Other(why.into()));
         Denial::new(cause, StatusCode::MISDIRECTED_REQUEST)
             .with_evidence(asked)
             .with_mode(self.mode)

@@ -1,23 +1,25 @@
 use gabion_core::ClientRules;
-use gabion_testkit::HeadOf;
+use gabion_testkit::OwnedHead;
 
 use super::*;
 
-fn hosts(names: &[&str]) -> Hosts {
+fn hosts(names: &[&str]) -> HostAllowlist {
     let config = ServerConfig {
         hosts: names.iter().copied().collect(),
         health_paths: ["/health"].into_iter().collect(),
         health_agents: ["ELB-HealthChecker/"].into_iter().collect(),
         ..ServerConfig::default()
     };
-    Hosts::compile(&config, Mode::Enforce).unwrap()
+    HostAllowlist::compile(&config, Mode::Enforce).unwrap()
 }
 
-fn refuses(hosts: &Hosts, head: &HeadOf) -> bool {
+fn refuses(hosts: &HostAllowlist, head: &OwnedHead) -> bool {
     let proxies = ["10.0.0.0/8".parse().unwrap()];
     let rules = ClientRules::default().with_trusted(proxies).unwrap();
     let facts = head.facts(&rules);
-    hosts.inspect(&facts, &mut Trace::new(&facts)).refuses()
+    hosts
+        .inspect(&facts, &mut RequestState::new(&facts))
+        .refuses()
 }
 
 #[test]
@@ -37,7 +39,7 @@ fn only_the_server_s_names_pass_whatever_case_and_port() {
         (&"a".repeat(300), true),
     ] {
         assert_eq!(
-            refuses(&hosts, &HeadOf::get("/").host(host)),
+            refuses(&hosts, &OwnedHead::get("/").host(host)),
             refused,
             "{host}"
         );
@@ -46,13 +48,13 @@ fn only_the_server_s_names_pass_whatever_case_and_port() {
 
 #[test]
 fn no_names_pass_any() {
-    assert!(!refuses(&hosts(&[]), &HeadOf::get("/").host("anything")));
+    assert!(!refuses(&hosts(&[]), &OwnedHead::get("/").host("anything")));
 }
 
 #[test]
 fn health_checks_pass_by_any_name_and_nobody_who_claims_to_be_one() {
     let hosts = hosts(&["app.example"]);
-    let check = |path: &str| HeadOf::get(path).host("10.0.3.7:8080");
+    let check = |path: &str| OwnedHead::get(path).host("10.0.3.7:8080");
     let agent = check("/").header("user-agent", "ELB-HealthChecker/2.0");
     assert!(!refuses(&hosts, &check("/health").from("10.0.0.1")));
     assert!(!refuses(&hosts, &agent.clone().from("10.0.0.1")));
@@ -77,7 +79,7 @@ fn errors_name_their_place() {
         health_paths: ["health"].into_iter().collect(),
         ..ServerConfig::default()
     };
-    let errors = Hosts::compile(&config, Mode::Enforce).unwrap_err();
+    let errors = HostAllowlist::compile(&config, Mode::Enforce).unwrap_err();
     let places: Vec<_> = errors.iter().map(|error| error.place.to_string()).collect();
     let expected = [
         "server.hosts[1]",

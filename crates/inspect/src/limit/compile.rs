@@ -7,13 +7,13 @@ use std::{
     time::Duration,
 };
 
-use gabion_core::{Mode, RuleId, Trace};
+use gabion_core::{Mode, RequestState, RuleId};
 use http::{Method, StatusCode};
 
-use super::{Limit, LimitRule, LimitTable, Rule, budget::Budget, key::Key, scope::Scope};
+use super::{Limit, LimitRule, LimitTable, Rule, gcra::Gcra, key::Key, scope::Scope};
 use crate::{
-    ConfigError, ConfigErrors, Hosts, Place, Problem, ServerConfig,
-    config::draft::{self, Draft, value},
+    ConfigError, ConfigErrors, ConfigPath, HostAllowlist, Problem, ServerConfig,
+    config::rule_compiler::{self, RuleCompiler, value},
     deny::plain_path,
 };
 
@@ -30,25 +30,25 @@ const MAX_WINDOW: Duration = Duration::from_hours(366 * 24);
 pub(super) fn compile(rules: &[LimitRule], table: Arc<LimitTable>) -> Result<Limit, ConfigErrors> {
     let too_many = |what, found, most| {
         let problem = Problem::TooMany { what, found, most };
-        Err(Place::new("limit", "").refuse(problem).into())
+        Err(ConfigPath::new("limit", "").refuse(problem).into())
     };
     if rules.len() > MAX_RULES {
         return too_many("rules", rules.len(), MAX_RULES);
     }
     let waiting = rules.iter().filter(|rule| !rule.statuses.is_empty());
-    let (waiting, most) = (waiting.count(), Trace::MAX_TICKETS);
+    let (waiting, most) = (waiting.count(), RequestState::MAX_TICKETS);
     if waiting > most {
         return too_many("limits that count statuses", waiting, most);
     }
-    let of = |draft: &mut Draft<'_, LimitRule>| draft.rule(table.seed());
-    let rules = draft::compile("limit", rules, |rule| &rule.id, of)?;
+    let of = |rule_compiler: &mut RuleCompiler<'_, LimitRule>| rule_compiler.rule(table.seed());
+    let rules = rule_compiler::compile("limit", rules, |rule| &rule.id, of)?;
     if !rules.is_empty() {
         table.make_room();
     }
     Ok(Limit { rules, table })
 }
 
-impl Draft<'_, LimitRule> {
+impl RuleCompiler<'_, LimitRule> {
     fn rule(&mut self, seed: &RandomState) -> Option<Rule> {
         let rule = self.rule;
         let id = RuleId::new(&rule.id).map_err(|error| self.refuse("id", error));
@@ -94,7 +94,7 @@ impl Draft<'_, LimitRule> {
         }
     }
 
-    fn hosts(&mut self) -> Option<Hosts> {
+    fn hosts(&mut self) -> Option<HostAllowlist> {
         let hosts = self.rule.hosts.clone();
         if hosts.is_empty() {
             return None;
@@ -105,13 +105,13 @@ impl Draft<'_, LimitRule> {
         };
         let here = self.place("hosts");
         let moved = |error: ConfigError| ConfigError {
-            place: Place {
+            place: ConfigPath {
                 entry: error.place.entry,
                 ..here
             },
             ..error
         };
-        Hosts::compile(&config, Mode::Enforce)
+        HostAllowlist::compile(&config, Mode::Enforce)
             .map_err(|errors| self.errors.extend(errors.into_iter().map(moved)))
             .ok()
     }
@@ -132,7 +132,7 @@ impl Draft<'_, LimitRule> {
     }
 
     /// The rule's own budget, and the ceiling for one address.
-    fn budgets(&mut self) -> Option<[Budget; 2]> {
+    fn budgets(&mut self) -> Option<[Gcra; 2]> {
         let LimitRule {
             rate,
             ceiling,
@@ -171,10 +171,7 @@ impl Draft<'_, LimitRule> {
             return None;
         }
         let higher = burst.saturating_mul(ceiling);
-        let budget = Budget::new(burst, rate.interval())?;
-        Some([
-            budget,
-            Budget::new(higher, rate.interval() / ceiling.get())?,
-        ])
+        let budget = Gcra::new(burst, rate.interval())?;
+        Some([budget, Gcra::new(higher, rate.interval() / ceiling.get())?])
     }
 }

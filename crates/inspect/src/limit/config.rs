@@ -6,7 +6,7 @@ use gabion_core::Mode;
 use serde::{Deserialize, Serialize};
 
 use super::Rate;
-use crate::Strings;
+use crate::OneOrMany;
 
 /// One `[[limit]]` rule: it counts where all of its parts match; a part that is left out matches
 /// everything.
@@ -20,7 +20,7 @@ pub struct LimitRule {
     /// `"cookie:NAME"`, `"path"` or `"path:2"` (its first segments), `"host"`, `"global"`, or a
     /// list of these, which counts by all of them together.
     #[serde(default = "by_client")]
-    pub key: Strings,
+    pub key: OneOrMany,
     /// How fast the budget grows back.
     pub rate: Rate,
     /// How much of it can be used at once; as much as `rate` counts where nothing is said.
@@ -35,13 +35,13 @@ pub struct LimitRule {
     pub ceiling: NonZeroU32,
     /// Methods.
     #[serde(default, skip_serializing_if = "is_empty")]
-    pub methods: Strings,
+    pub methods: OneOrMany,
     /// Paths and everything under them, by segment, in any view of the path.
     #[serde(default, skip_serializing_if = "is_empty")]
-    pub paths: Strings,
+    pub paths: OneOrMany,
     /// Hosts, `"api.example"` or `"*.example"`.
     #[serde(default, skip_serializing_if = "is_empty")]
-    pub hosts: Strings,
+    pub hosts: OneOrMany,
     /// Counts only what the service answers with one of these, such as 401.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub statuses: Vec<u16>,
@@ -69,9 +69,9 @@ impl LimitRule {
             burst: None,
             cost: one(),
             ceiling: ten(),
-            methods: Strings::default(),
-            paths: Strings::default(),
-            hosts: Strings::default(),
+            methods: OneOrMany::default(),
+            paths: OneOrMany::default(),
+            hosts: OneOrMany::default(),
             statuses: Vec::new(),
             show: false,
             mode: None,
@@ -93,7 +93,7 @@ impl LimitRule {
     }
 }
 
-fn by_client() -> Strings {
+fn by_client() -> OneOrMany {
     ["client"].into_iter().collect()
 }
 
@@ -105,6 +105,6 @@ fn ten() -> NonZeroU32 {
     one().saturating_add(9)
 }
 
-fn is_empty(strings: &Strings) -> bool {
+fn is_empty(strings: &OneOrMany) -> bool {
     strings.is_empty()
 }

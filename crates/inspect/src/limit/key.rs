@@ -16,7 +16,7 @@ use crate::{deny, hosts, network::Network};
 pub(super) enum Key {
     /// The client.
     Client,
-    /// The client's neighbourhood: /24 or /48.
+    /// The client's neighborhood: /24 or /48.
     Prefix,
     /// The value of a header; the client where there is none, or more than one.
     Header(HeaderName),
@@ -43,7 +43,7 @@ impl Key {
     pub(super) fn hash_value(&self, facts: &Facts<'_>, to: &mut impl Hasher) {
         match self {
             Self::Client => hash_client(&facts.client, to),
-            Self::Prefix => hash_neighbourhood(facts.client.addr(), to),
+            Self::Prefix => hash_neighborhood(facts.client.addr(), to),
             Self::Header(name) => {
                 let lines = facts.headers.get_all(name).iter();
                 hash_the_one(lines.map(HeaderValue::as_bytes), facts, to);
@@ -107,7 +107,7 @@ fn hash_the_one<'f>(
     }
 }
 
-fn hash_neighbourhood(addr: IpAddr, to: &mut impl Hasher) {
+fn hash_neighborhood(addr: IpAddr, to: &mut impl Hasher) {
     match addr {
         IpAddr::V4(addr) => {
             let [a, b, c, _] = addr.octets();

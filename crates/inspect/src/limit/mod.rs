@@ -30,9 +30,9 @@
 //! Per limit that counts a request: one keyed hash and one look-up, two of each where there is a
 //! ceiling. No allocation for a key that is known.
 
-mod budget;
 mod compile;
 mod config;
+mod gcra;
 mod key;
 mod rate;
 mod scope;
@@ -48,13 +48,13 @@ use std::{
 };
 
 use gabion_core::{
-    Cause, ClientIp, Denial, Explanation, Facts, Inspect, Mode, Offence, Outcome, Quota, Reason,
-    RuleId, Ticket, Trace, Verdict,
+    Cause, ClientIp, Denial, Explanation, Facts, Inspect, Mode, Offense, Outcome, Quota, Reason,
+    RequestState, RuleId, Ticket, Verdict,
 };
 use http::StatusCode;
 
 use crate::ConfigErrors;
-use budget::{Budget, Left};
+use gcra::{Gcra, Left};
 use key::Key;
 use scope::Scope;
 use table::Check;
@@ -99,8 +99,8 @@ struct Rule {
     by_address: Arc<str>,
     /// Whether a client can have as many keys as it likes.
     is_inventable: bool,
-    budget: Budget,
-    ceiling: Budget,
+    budget: Gcra,
+    ceiling: Gcra,
     cost: NonZeroU32,
     show: bool,
 }
@@ -127,7 +127,7 @@ impl Limit {
         self.rules.is_empty()
     }
 
-    fn judge(&self, facts: &Facts<'_>, trace: &mut Trace, check: Check) -> Verdict {
+    fn judge(&self, facts: &Facts<'_>, state: &mut RequestState, check: Check) -> Verdict {
         if facts.client.exempt().is_some() {
             return Verdict::Pass;
         }
@@ -135,9 +135,9 @@ impl Limit {
             if !rule.scope.holds(facts) {
                 continue;
             }
-            match self.count(index, rule, facts, trace, check) {
+            match self.count(index, rule, facts, state, check) {
                 Some(denial) if denial.mode == Mode::Enforce => return denial.into(),
-                Some(denial) => trace.observe(denial),
+                Some(denial) => state.observe(denial),
                 None => {}
             }
         }
@@ -150,7 +150,7 @@ impl Limit {
         index: u32,
         rule: &Rule,
         facts: &Facts<'_>,
-        trace: &mut Trace,
+        state: &mut RequestState,
         check: Check,
     ) -> Option<Denial> {
         let waits = rule.scope.waits_for_answer();
@@ -160,14 +160,14 @@ impl Limit {
             let key = self.key(rule, facts);
             let left = self.ask(key, rule.budget, rule.cost, facts.now.mono(), check);
             if rule.show && rule.mode == Mode::Enforce {
-                trace.show_quota(rule.quota(left));
+                state.show_quota(rule.quota(left));
             }
             if let Err(wait) = left {
                 return Some(rule.refuse(rule.budget, &rule.by, wait));
             }
             if waits {
                 // There is room: no more such limits are compiled than tickets are kept.
-                trace.leave(Ticket {
+                state.leave(Ticket {
                     of: self.name(),
                     rule: index,
                     key,
@@ -188,7 +188,7 @@ impl Limit {
     fn ask(
         &self,
         key: u64,
-        budget: Budget,
+        budget: Gcra,
         cost: NonZeroU32,
         now: Duration,
         check: Check,
@@ -222,16 +222,16 @@ impl Inspect for Limit {
         "limit"
     }
 
-    fn inspect(&self, facts: &Facts<'_>, trace: &mut Trace) -> Verdict {
-        self.judge(facts, trace, Check::Take)
+    fn inspect(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
+        self.judge(facts, state, Check::Take)
     }
 
-    fn learn(&self, trace: &Trace, outcome: &Outcome<'_>) -> Option<Offence> {
+    fn on_response(&self, state: &RequestState, outcome: &Outcome<'_>) -> Option<Offense> {
         if outcome.denial.is_some() {
             return None;
         }
-        let now = trace.now().mono().saturating_add(outcome.elapsed);
-        for ticket in trace.tickets(self.name()) {
+        let now = state.now().mono().saturating_add(outcome.elapsed);
+        for ticket in state.tickets(self.name()) {
             let index = usize::try_from(ticket.rule).unwrap_or(usize::MAX);
             let rule = self.rules.get(index);
             let Some(rule) = rule.filter(|rule| rule.scope.statuses.contains(&outcome.status))
@@ -244,15 +244,20 @@ impl Inspect for Limit {
             };
             take(ticket.key, rule.budget);
             if rule.is_inventable {
-                take(self.ceiling_key(rule, trace.client()), rule.ceiling);
+                take(self.ceiling_key(rule, state.client()), rule.ceiling);
             }
         }
         None
     }
 
     /// What would be said, at no cost.
-    fn explain(&self, facts: &Facts<'_>, trace: &mut Trace, steps: &mut Explanation) -> Verdict {
-        let verdict = self.judge(facts, trace, Check::Look);
+    fn explain(
+        &self,
+        facts: &Facts<'_>,
+        state: &mut RequestState,
+        steps: &mut Explanation,
+    ) -> Verdict {
+        let verdict = self.judge(facts, state, Check::Look);
         steps.note(self.name(), &verdict);
         verdict
     }
@@ -261,7 +266,7 @@ impl Inspect for Limit {
 // === impl Rule ===
 
 impl Rule {
-    fn refuse(&self, budget: Budget, by: &Arc<str>, wait: Duration) -> Denial {
+    fn refuse(&self, budget: Gcra, by: &Arc<str>, wait: Duration) -> Denial {
         let reason = Reason::OverLimit {
             limit: budget.limit().get(),
             window: budget.window(),

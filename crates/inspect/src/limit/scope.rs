@@ -6,7 +6,7 @@ use http::{
     header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN},
 };
 
-use crate::{Hosts, deny::Paths, hosts};
+use crate::{HostAllowlist, deny::Paths, hosts};
 
 /// Where a limit applies; what is empty applies everywhere.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub(super) struct Scope {
     pub(super) methods: Vec<Method>,
     /// Prefixes.
     pub(super) paths: Paths,
-    pub(super) hosts: Option<Hosts>,
+    pub(super) hosts: Option<HostAllowlist>,
     /// Counted once they are answered.
     pub(super) statuses: Vec<StatusCode>,
 }

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::budget::{Budget, nanos};
+use super::gcra::{Gcra, nanos};
 
 /// The state of all limits: made once, shared by every policy that follows, so that nobody's budget
 /// is full again because somebody saved a file.
@@ -111,11 +111,11 @@ impl LimitTable {
     }
 
     /// Whether `key` has `cost` left of its budget at `now`: what is left then, as
-    /// [`Budget::take`] says it, or how long it takes until it has.
+    /// [`Gcra::take`] says it, or how long it takes until it has.
     pub(super) fn check(
         &self,
         key: u64,
-        budget: Budget,
+        budget: Gcra,
         cost: NonZeroU32,
         now: Duration,
         check: Check,

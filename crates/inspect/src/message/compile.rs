@@ -6,10 +6,10 @@ use aho_corasick::AhoCorasick;
 use gabion_core::{Mode, RuleId};
 use regex_automata::meta::Regex;
 
-use super::{MessageRule, MessageThen, Rule};
+use super::{MessageAction, MessageRule, Rule};
 use crate::{
-    ConfigErrors, Place, Problem,
-    config::draft::{self, Draft, value},
+    ConfigErrors, ConfigPath, Problem,
+    config::rule_compiler::{self, RuleCompiler, value},
     deny::plain_path,
     expression,
 };
@@ -37,18 +37,18 @@ pub(super) fn compile(
     ] {
         if found > most {
             let problem = Problem::TooMany { what, found, most };
-            return Err(Place::new("message", "").refuse(problem).into());
+            return Err(ConfigPath::new("message", "").refuse(problem).into());
         }
     }
-    draft::compile(
+    rule_compiler::compile(
         "message",
         rules,
         |rule| &rule.id,
-        |draft| draft.rule(mode, first),
+        |rule_compiler| rule_compiler.rule(mode, first),
     )
 }
 
-impl Draft<'_, MessageRule> {
+impl RuleCompiler<'_, MessageRule> {
     fn rule(&mut self, mode: Mode, first: Duration) -> Option<Rule> {
         let rule = self.rule;
         let id = RuleId::new(&rule.id).map_err(|error| self.refuse("id", error));
@@ -62,8 +62,8 @@ impl Draft<'_, MessageRule> {
         Some(Rule {
             mode: rule.mode.unwrap_or(mode),
             ban_for: match rule.then {
-                MessageThen::Close => None,
-                MessageThen::Ban(period) => Some(period.map_or(first, |period| period.0)),
+                MessageAction::Close => None,
+                MessageAction::Ban(period) => Some(period.map_or(first, |period| period.0)),
             },
             paths: self.paths(),
             texts,

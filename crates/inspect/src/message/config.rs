@@ -5,7 +5,7 @@ use std::{fmt, num::NonZeroU16, str::FromStr};
 use gabion_core::Mode;
 use serde::{Deserialize, Serialize};
 
-use crate::{ByteSize, Period, Strings, config::serde_as_text};
+use crate::{ByteSize, OneOrMany, Period, config::serde_as_text};
 
 /// One `[[message]]` rule: it objects to a message of a client where any of its parts does.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -17,19 +17,19 @@ pub struct MessageRule {
     /// The paths of sockets and everything under them, by segment, in any view of the path; all
     /// sockets where none is given.
     #[serde(default, skip_serializing_if = "is_empty")]
-    pub paths: Strings,
+    pub paths: OneOrMany,
     /// `"text"`, which it is unless it says otherwise, `"binary"`, or both in a list.
     #[serde(default = "text", skip_serializing_if = "is_text")]
-    pub kinds: Strings,
+    pub kinds: OneOrMany,
     /// Literals, found anywhere.
     #[serde(default, skip_serializing_if = "is_empty")]
-    pub contains: Strings,
+    pub contains: OneOrMany,
     /// Whether ASCII case means nothing in literals.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ignore_case: bool,
     /// Expressions, searched for; case counts unless they say `(?i)`.
     #[serde(default, skip_serializing_if = "is_empty")]
-    pub matches: Strings,
+    pub matches: OneOrMany,
     /// Messages of more bytes, unmasked and inflated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub longer_than: Option<ByteSize>,
@@ -38,7 +38,7 @@ pub struct MessageRule {
     pub json_depth: Option<NonZeroU16>,
     /// What happens.
     #[serde(default)]
-    pub then: MessageThen,
+    pub then: MessageAction,
     /// Whether it acts; the document's mode where it says nothing.
     #[serde(
         default,
@@ -51,7 +51,7 @@ pub struct MessageRule {
 /// What a rule about messages does: `"close"`, `"ban"`, or `"ban 1h"`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum MessageThen {
+pub enum MessageAction {
     /// Keeps the message from the service and ends the socket.
     #[default]
     Close,
@@ -62,39 +62,39 @@ pub enum MessageThen {
 /// Why a text says nothing that a rule about messages can do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` is not \"close\", \"ban\" nor \"ban 1h\"", gabion_core::Escaped(.0.as_bytes()))]
-pub struct MessageThenError(String);
+pub struct MessageActionError(String);
 
-serde_as_text!(MessageThen, "\"close\", \"ban\" or \"ban 1h\"");
+serde_as_text!(MessageAction, "\"close\", \"ban\" or \"ban 1h\"");
 
-fn is_empty(strings: &Strings) -> bool {
+fn is_empty(strings: &OneOrMany) -> bool {
     strings.is_empty()
 }
 
-fn text() -> Strings {
+fn text() -> OneOrMany {
     ["text"].into_iter().collect()
 }
 
-fn is_text(kinds: &Strings) -> bool {
+fn is_text(kinds: &OneOrMany) -> bool {
     **kinds == ["text"]
 }
 
 // === impl MessageThen ===
 
-impl FromStr for MessageThen {
-    type Err = MessageThenError;
+impl FromStr for MessageAction {
+    type Err = MessageActionError;
 
-    fn from_str(said: &str) -> Result<Self, MessageThenError> {
+    fn from_str(said: &str) -> Result<Self, MessageActionError> {
         match (said, said.strip_prefix("ban ")) {
             ("close", _) => Some(Self::Close),
             ("ban", _) => Some(Self::Ban(None)),
             (_, Some(period)) => period.parse().ok().map(|period| Self::Ban(Some(period))),
             _ => None,
         }
-        .ok_or_else(|| MessageThenError(said.to_owned()))
+        .ok_or_else(|| MessageActionError(said.to_owned()))
     }
 }
 
-impl fmt::Display for MessageThen {
+impl fmt::Display for MessageAction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Close => f.write_str("close"),
@@ -111,14 +111,14 @@ impl MessageRule {
     pub fn new(id: impl Into<String>) -> Self {
         Self {
             id: id.into(),
-            paths: Strings::default(),
+            paths: OneOrMany::default(),
             kinds: text(),
-            contains: Strings::default(),
+            contains: OneOrMany::default(),
             ignore_case: false,
-            matches: Strings::default(),
+            matches: OneOrMany::default(),
             longer_than: None,
             json_depth: None,
-            then: MessageThen::default(),
+            then: MessageAction::default(),
             mode: None,
         }
     }
@@ -136,7 +136,7 @@ impl MessageRule {
     }
 
     /// Sets what happens.
-    pub fn then(self, then: MessageThen) -> Self {
+    pub fn then(self, then: MessageAction) -> Self {
         Self { then, ..self }
     }
 

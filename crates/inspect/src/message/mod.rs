@@ -29,15 +29,15 @@ use std::{borrow::Cow, time::Duration};
 
 use aho_corasick::AhoCorasick;
 use gabion_core::{
-    Facts, Inspect, MessageFacts, Mode, Objection, Objections, Offence, PathViews, Proof, Reads,
-    RuleId, Trace, Verdict,
+    Attribution, Facts, Inspect, MessageDenial, MessageDenials, MessageFacts, MessageKinds, Mode,
+    Offense, PathViews, RequestState, RuleId, Verdict,
 };
 use regex_automata::meta::Regex;
 
 use crate::{ByteSize, ConfigErrors};
 use depth::Depth;
 
-pub use config::{MessageRule, MessageThen, MessageThenError};
+pub use config::{MessageAction, MessageActionError, MessageRule};
 
 /// Refuses messages. Compiled from [`MessageRule`]s; immutable.
 ///
@@ -59,7 +59,7 @@ pub struct Messages {
     /// Whether only pages whose origins are named can have opened a socket.
     pages_are_known: bool,
     /// What others have read everywhere, and whether any of them acts.
-    others: (Reads, bool),
+    others: (MessageKinds, bool),
 }
 
 #[derive(Debug)]
@@ -94,21 +94,21 @@ impl Messages {
         Ok(Self {
             rules: compile::compile(rules, mode, first)?,
             pages_are_known: false,
-            others: (Reads::Nothing, false),
+            others: (MessageKinds::None, false),
         })
     }
 
-    /// Has read what an inspector beside these rules asks for ([`Inspect::reads`]), wherever that is,
+    /// Has read what an inspector beside these rules asks for ([`Inspect::message_kinds`]), wherever that is,
     /// and whether it may act.
-    pub fn with_other(mut self, reads: Reads, mode: Mode) -> Self {
-        let acts = reads != Reads::Nothing && mode == Mode::Enforce;
-        self.others = (self.others.0.max(reads), self.others.1 || acts);
+    pub fn with_other(mut self, message_kinds: MessageKinds, mode: Mode) -> Self {
+        let acts = message_kinds != MessageKinds::None && mode == Mode::Enforce;
+        self.others = (self.others.0.max(message_kinds), self.others.1 || acts);
         self
     }
 
     /// Whether nothing of any message is read.
     pub fn read_nothing(&self) -> bool {
-        self.is_empty() && self.others.0 == Reads::Nothing
+        self.is_empty() && self.others.0 == MessageKinds::None
     }
 
     /// Says that no page can open a socket but those whose origins are named, so that a client can
@@ -133,7 +133,7 @@ impl Messages {
 
     /// What must be read of sockets below `route` that lie below none of the routes `before`, and
     /// whether any rule acts there.
-    pub(crate) fn reads(&self, route: &[u8], before: &[Box<[u8]>]) -> (Reads, bool) {
+    pub(crate) fn message_kinds(&self, route: &[u8], before: &[Box<[u8]>]) -> (MessageKinds, bool) {
         let about = |path: &[u8]| {
             let elsewhere = || before.iter().any(|before| is_below(path, before));
             is_below(route, path) || is_below(path, route) && !elsewhere()
@@ -142,9 +142,9 @@ impl Messages {
             .rules
             .iter()
             .filter(|rule| rule.paths.iter().any(|path| about(path)));
-        rules.fold(self.others, |(reads, holds), rule| {
+        rules.fold(self.others, |(message_kinds, holds), rule| {
             let acts = rule.mode == Mode::Enforce;
-            (reads.max(rule.reads()), holds || acts)
+            (message_kinds.max(rule.message_kinds()), holds || acts)
         })
     }
 }
@@ -155,27 +155,27 @@ impl Inspect for Messages {
     }
 
     /// It has nothing to say of requests.
-    fn inspect(&self, _facts: &Facts<'_>, _trace: &mut Trace) -> Verdict {
+    fn inspect(&self, _facts: &Facts<'_>, _trace: &mut RequestState) -> Verdict {
         Verdict::Pass
     }
 
-    fn message(&self, message: &MessageFacts<'_>, objections: &mut Objections) {
-        let path = PathViews::of(message.path.as_bytes());
+    fn message(&self, message: &MessageFacts<'_>, denials: &mut MessageDenials) {
+        let path = PathViews::new(message.path.as_bytes());
         let about = self
             .rules
             .iter()
             .filter(|rule| rule.is_about(message, &path));
         for rule in about {
-            if objections.are_final() {
+            if denials.are_final() {
                 return;
             }
             if let Some(why) = rule.objects(message.payload) {
-                let proof = if self.pages_are_known {
-                    Proof::Certain
+                let attribution = if self.pages_are_known {
+                    Attribution::Certain
                 } else {
-                    Proof::Forgeable { path: path.hash() }
+                    Attribution::Forgeable { path: path.hash() }
                 };
-                objections.add(rule.objection(why, proof));
+                denials.add(rule.denial(why, attribution));
             }
         }
     }
@@ -189,11 +189,11 @@ fn is_below(path: &[u8], prefix: &[u8]) -> bool {
 // === impl Rule ===
 
 impl Rule {
-    const fn reads(&self) -> Reads {
+    const fn message_kinds(&self) -> MessageKinds {
         if self.binaries {
-            Reads::All
+            MessageKinds::All
         } else {
-            Reads::Text
+            MessageKinds::Text
         }
     }
 
@@ -231,12 +231,12 @@ impl Rule {
         Some(format!("the message is JSON of more than {most} levels").into())
     }
 
-    fn objection(&self, why: Cow<'static, str>, proof: Proof) -> Objection {
-        let objection = Objection::new(self.id.clone(), why).with_mode(self.mode);
+    fn denial(&self, why: Cow<'static, str>, attribution: Attribution) -> MessageDenial {
+        let denial = MessageDenial::new(self.id.clone(), why).with_mode(self.mode);
         let Some(ban_for) = self.ban_for else {
-            return objection;
+            return denial;
         };
-        let offence = Offence::certain(self.id.clone(), ban_for);
-        objection.with_offence(offence.with_proof(proof).with_mode(self.mode))
+        let offense = Offense::certain(self.id.clone(), ban_for);
+        denial.with_offense(offense.with_attribution(attribution).with_mode(self.mode))
     }
 }

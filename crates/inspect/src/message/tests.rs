@@ -4,7 +4,7 @@ use gabion_core::{ClientIp, Now};
 use gabion_testkit::{client_at, rows, unescape};
 
 use super::*;
-use crate::{Place, UpgradeConfig};
+use crate::{ConfigPath, UpgradeConfig};
 
 fn compile(toml: &str) -> Result<Messages, ConfigErrors> {
     #[derive(serde::Deserialize)]
@@ -32,10 +32,10 @@ fn of<'m>(client: &'m ClientIp, path: &'m str, payload: &'m [u8]) -> MessageFact
 
 /// The rules that object: those that observe, and the one that acts.
 fn objecting(messages: &Messages, message: &MessageFacts<'_>) -> (Vec<String>, Option<String>) {
-    let mut objections = Objections::default();
-    messages.message(message, &mut objections);
-    let (observed, enforced) = objections.into_parts();
-    let rule = |one: &Objection| one.rule.to_string();
+    let mut denials = MessageDenials::default();
+    messages.message(message, &mut denials);
+    let (observed, enforced) = denials.into_parts();
+    let rule = |one: &MessageDenial| one.rule.to_string();
     (
         observed.iter().map(rule).collect(),
         enforced.as_ref().map(rule),
@@ -132,8 +132,12 @@ fn rules_are_about_their_kinds() {
         let objects = |is_text| objecting(&messages, &MessageFacts { is_text, ..message }).1;
         assert_eq!(objects(true).is_some(), of_text, "{kinds}");
         assert_eq!(objects(false).is_some(), of_binary, "{kinds}");
-        let all = if of_binary { Reads::All } else { Reads::Text };
-        assert_eq!(messages.reads(b"", &[]), (all, true), "{kinds}");
+        let all = if of_binary {
+            MessageKinds::All
+        } else {
+            MessageKinds::Text
+        };
+        assert_eq!(messages.message_kinds(b"", &[]), (all, true), "{kinds}");
     }
 }
 
@@ -156,23 +160,23 @@ fn client_is_held_to_a_message_where_no_foreign_page_can_have_it_sent() {
     let toml = "[[message]]\nid='x'\npaths='/chat'\ncontains='evil'\nthen='ban 1h'
         [[message]]\nid='y'\ncontains='wicked'\nthen='ban'
         [[message]]\nid='z'\ncontains='bad'";
-    let offence = |known, payload: &[u8]| {
+    let offense = |known, payload: &[u8]| {
         let messages = messages(toml).with_known_pages(known);
-        let mut objections = Objections::default();
+        let mut denials = MessageDenials::default();
         messages.message(
             &of(&client_at("203.0.113.9"), "/chat", payload),
-            &mut objections,
+            &mut denials,
         );
-        let offence = objections.into_parts().1.unwrap().offence;
-        offence.map(|offence| (offence.proof, offence.ban_for.as_secs()))
+        let offense = denials.into_parts().1.unwrap().offense;
+        offense.map(|offense| (offense.attribution, offense.ban_for.as_secs()))
     };
-    assert_eq!(offence(true, b"evil"), Some((Proof::Certain, 3600)));
-    assert_eq!(offence(true, b"wicked"), Some((Proof::Certain, 600)));
-    assert_eq!(offence(true, b"bad"), None);
-    let path = PathViews::of(b"/chat").hash();
+    assert_eq!(offense(true, b"evil"), Some((Attribution::Certain, 3600)));
+    assert_eq!(offense(true, b"wicked"), Some((Attribution::Certain, 600)));
+    assert_eq!(offense(true, b"bad"), None);
+    let path = PathViews::new(b"/chat").hash();
     assert_eq!(
-        offence(false, b"evil"),
-        Some((Proof::Forgeable { path }, 3600))
+        offense(false, b"evil"),
+        Some((Attribution::Forgeable { path }, 3600))
     );
 
     let names = |toml: &str| {
@@ -199,21 +203,21 @@ fn what_is_said_of_a_message_holds_none_of_it() {
         "<script>secret",
         &"secret".repeat(1000),
     ] {
-        let mut objections = Objections::default();
+        let mut denials = MessageDenials::default();
         let client = client_at("203.0.113.9");
-        messages.message(&of(&client, "/", payload.as_bytes()), &mut objections);
-        let objection = objections.into_parts().1.expect("an objection");
-        assert!(!objection.why.contains("secret"), "{objection:?}");
-        assert!(!objection.why.is_empty());
+        messages.message(&of(&client, "/", payload.as_bytes()), &mut denials);
+        let denial = denials.into_parts().1.expect("an objection");
+        assert!(!denial.why.contains("secret"), "{denial:?}");
+        assert!(!denial.why.is_empty());
     }
 }
 
 #[test]
 fn sockets_are_read_where_a_rule_is_about_them() {
     let (text, all, none) = (
-        (Reads::Text, true),
-        (Reads::All, true),
-        (Reads::Nothing, false),
+        (MessageKinds::Text, true),
+        (MessageKinds::All, true),
+        (MessageKinds::None, false),
     );
     let rule = |paths: &str, more: &str| {
         messages(&format!(
@@ -223,7 +227,7 @@ fn sockets_are_read_where_a_rule_is_about_them() {
     let before = |paths: &[&str]| -> Vec<Box<[u8]>> {
         paths.iter().map(|path| path.as_bytes().into()).collect()
     };
-    for (paths, route, others, reads) in [
+    for (paths, route, others, message_kinds) in [
         ("'/chat'", "/chat", &[][..], text),
         ("'/chat/a'", "/chat", &[], text),
         ("'/'", "/chat", &[], text),
@@ -241,13 +245,16 @@ fn sockets_are_read_where_a_rule_is_about_them() {
         ("['/chat', '/x']", "", &["/chat"], text),
         ("[]", "", &["/chat"], text),
     ] {
-        let found = rule(paths, "").reads(route.as_bytes(), &before(others));
-        assert_eq!(found, reads, "{paths} on {route} beside {others:?}");
+        let found = rule(paths, "").message_kinds(route.as_bytes(), &before(others));
+        assert_eq!(found, message_kinds, "{paths} on {route} beside {others:?}");
     }
     let observed = rule("[]", "mode='observe'");
-    assert_eq!(observed.reads(b"", &[]), (Reads::Text, false));
-    assert_eq!(rule("[]", "kinds='binary'").reads(b"", &[]), all);
-    assert_eq!(Messages::default().reads(b"", &[]), none);
+    assert_eq!(
+        observed.message_kinds(b"", &[]),
+        (MessageKinds::Text, false)
+    );
+    assert_eq!(rule("[]", "kinds='binary'").message_kinds(b"", &[]), all);
+    assert_eq!(Messages::default().message_kinds(b"", &[]), none);
 }
 
 #[test]
@@ -280,18 +287,18 @@ fn errors_name_their_place() {
     let rule = |n| MessageRule::new(format!("r{n}")).contains(["x"]);
     let many: Vec<_> = (0..257).map(rule).collect();
     let errors = Messages::compile(&many, Mode::Enforce, Duration::ZERO).unwrap_err();
-    assert_eq!(errors[0].place, Place::new("message", ""));
+    assert_eq!(errors[0].place, ConfigPath::new("message", ""));
 }
 
 #[test]
 fn what_rules_do_reads_and_prints() {
     for text in ["close", "ban", "ban 1h"] {
-        assert_eq!(text.parse::<MessageThen>().unwrap().to_string(), text);
+        assert_eq!(text.parse::<MessageAction>().unwrap().to_string(), text);
     }
     for text in ["", "403", "ban ", "ban soon", "banned"] {
         assert_eq!(
-            text.parse::<MessageThen>(),
-            Err(text.parse::<MessageThen>().unwrap_err())
+            text.parse::<MessageAction>(),
+            Err(text.parse::<MessageAction>().unwrap_err())
         );
     }
 }

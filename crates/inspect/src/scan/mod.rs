@@ -2,15 +2,15 @@
 //!
 //! Each request may give signals ([`Signals`]), from its head or from how it was answered. A signal
 //! adds its weight to the client's score; a score halves with time. At `ban_at` a request with a
-//! signal is an offence:
-//! 1. [`Proof::Certain`] where what no page can make a browser send weighs that much by itself;
-//! 2. else [`Proof::Forgeable`], so that three different paths are needed.
+//! signal is an offense:
+//! 1. [`Attribution::Certain`] where what no page can make a browser send weighs that much by itself;
+//! 2. else [`Attribution::Forgeable`], so that three different paths are needed.
 //!
 //! What a page of another origin made a browser ask for is not scored, nor is who is exempt
 //! ([`gabion_core::ClientIp::exempt`]), allowed, or banned already.
 //!
 //! Nothing is refused here. A probe that the service answers with 2xx or 5xx is told of
-//! ([`Inspect::reached`]), unless the service answers anything like that ([`Scores`]).
+//! ([`Inspect::probe_hit`]), unless the service answers anything like that ([`Scores`]).
 //!
 //! # Limits
 //!
@@ -27,11 +27,12 @@ mod tests;
 use std::{fmt, sync::Arc, time::Duration};
 
 use gabion_core::{
-    Cause, Facts, Inspect, Mode, Now, Offence, Outcome, Proof, Reason, RuleId, Trace, Verdict,
+    Attribution, Cause, Facts, Inspect, Mode, Now, Offense, Outcome, Reason, RequestState, RuleId,
+    Verdict,
 };
 use ipnet::IpNet;
 
-use crate::{Ban, ConfigErrors, Place, Problem, ledger::Ledger, network::Network};
+use crate::{Ban, ConfigErrors, ConfigPath, Problem, bounded_map::BoundedMap, network::Network};
 use answers::Answers;
 use score::{Record, Scale};
 use signal::{Look, Sign};
@@ -64,7 +65,7 @@ pub struct Scan {
 ///
 /// Of the clients beyond it, those are forgotten who come least. An entry takes about 120 bytes.
 pub struct Scores {
-    clients: Ledger<Network, Record>,
+    clients: BoundedMap<Network, Record>,
     answers: Answers,
 }
 
@@ -88,7 +89,7 @@ impl Scan {
         let known = |name: &str| signal::ALL.iter().any(|signal| signal.name == name);
         let unknown = config.weights.keys().filter(|name| !known(name));
         let refuse = |name: &String| {
-            Place::new("scan", "weights").refuse(Problem::Name {
+            ConfigPath::new("scan", "weights").refuse(Problem::Name {
                 name: name.clone(),
                 why: "no signal has it",
             })
@@ -103,13 +104,13 @@ impl Scan {
     }
 
     /// Whether how this ended says anything of the client.
-    fn counts(trace: &Trace, outcome: &Outcome<'_>) -> bool {
+    fn counts(state: &RequestState, outcome: &Outcome<'_>) -> bool {
         let banned = |rule: &RuleId| *rule == Ban::LIST || *rule == Ban::TIMED;
         let judged = match outcome.denial {
             Some(denial) => !banned(&denial.cause.rule),
-            None => trace.signals() & signal::JUDGED != 0,
+            None => state.signals() & signal::JUDGED != 0,
         };
-        judged && trace.client().exempt().is_none() && trace.proof() != Proof::CrossSite
+        judged && state.client().exempt().is_none() && state.attribution() != Attribution::CrossSite
     }
 }
 
@@ -118,7 +119,7 @@ impl Inspect for Scan {
         "scan"
     }
 
-    fn inspect(&self, facts: &Facts<'_>, trace: &mut Trace) -> Verdict {
+    fn inspect(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
         let look = Look::at(facts);
         let mut bits = signal::JUDGED;
         for (at, signal) in signal::ALL.iter().enumerate() {
@@ -130,39 +131,39 @@ impl Inspect for Scan {
             bits |= signal::ASSET;
         }
         if let Some(cause) = look.probe {
-            trace.mark_probe(cause);
+            state.mark_probe(cause);
         }
-        trace.set_signals(bits);
+        state.set_signals(bits);
         Verdict::Pass
     }
 
-    fn learn(&self, trace: &Trace, outcome: &Outcome<'_>) -> Option<Offence> {
-        self.scores.answers.teach(trace, outcome);
-        if !Self::counts(trace, outcome) {
+    fn on_response(&self, state: &RequestState, outcome: &Outcome<'_>) -> Option<Offense> {
+        self.scores.answers.teach(state, outcome);
+        if !Self::counts(state, outcome) {
             return None;
         }
-        let client = Network(trace.client().network());
-        let proof = self
+        let client = Network(state.client().network());
+        let attribution = self
             .scores
             .clients
-            .update(client, |record| record.weigh(&self.scale, trace, outcome))?;
-        let offence = Offence::certain(Self::RULE, self.ban_for);
-        Some(offence.with_proof(proof).with_mode(self.mode))
+            .update(client, |record| record.weigh(&self.scale, state, outcome))?;
+        let offense = Offense::certain(Self::RULE, self.ban_for);
+        Some(offense.with_attribution(attribution).with_mode(self.mode))
     }
 
-    fn reached(&self, trace: &Trace, outcome: &Outcome<'_>) -> Option<Cause> {
+    fn probe_hit(&self, state: &RequestState, outcome: &Outcome<'_>) -> Option<Cause> {
         let found = outcome.status.is_success() || outcome.status.is_server_error();
         if !found || outcome.denial.is_some() {
             return None;
         }
         let path =
             |cause: &&Cause| cause.view.is_some() && !matches!(cause.reason, Reason::Malformed(_));
-        let observed = trace
+        let observed = state
             .observed()
             .iter()
             .map(|denial| &denial.cause)
             .find(path);
-        let cause = observed.or_else(|| trace.probe())?;
+        let cause = observed.or_else(|| state.probe())?;
         (!self.scores.answers.are_usual(outcome)).then(|| cause.clone())
     }
 }
@@ -173,7 +174,7 @@ impl Scores {
     /// The scores of at most so many clients.
     pub fn new(clients: usize) -> Self {
         Self {
-            clients: Ledger::new(clients),
+            clients: BoundedMap::new(clients),
             answers: Answers::new(),
         }
     }

@@ -2,13 +2,13 @@
 
 use std::{fmt, time::Duration};
 
-use gabion_core::{Outcome, Proof, Trace};
+use gabion_core::{Attribution, Outcome, RequestState};
 
 use super::{
     ScanConfig,
     signal::{self, Answer, Sign, Weight},
 };
-use crate::ledger::left_after;
+use crate::bounded_map::left_after;
 
 /// How signals weigh.
 #[derive(Debug)]
@@ -86,7 +86,7 @@ impl Scale {
         for (at, (signal, weight)) in signal::ALL.iter().zip(self.weights).enumerate() {
             let bit = 1 << at;
             let (seen, own) = match signal.sign {
-                Sign::Head { own, .. } => (answer.trace.signals() & bit != 0, own),
+                Sign::Head { own, .. } => (answer.state.signals() & bit != 0, own),
                 Sign::Answer(seen) => (seen(answer), false),
             };
             if seen {
@@ -103,31 +103,31 @@ impl Scale {
 // === impl Record ===
 
 impl Record {
-    /// Adds what one exchange weighs. The proof, where that makes it an offence.
+    /// Adds what one exchange weighs. The proof, where that makes it an offense.
     pub(super) fn weigh(
         &mut self,
         scale: &Scale,
-        trace: &Trace,
+        state: &RequestState,
         outcome: &Outcome<'_>,
-    ) -> Option<Proof> {
-        self.fade(scale, trace.now().mono());
-        let news = self.past.note(trace, outcome);
+    ) -> Option<Attribution> {
+        self.fade(scale, state.now().mono());
+        let news = self.past.note(state, outcome);
         let given = scale.weigh(&Answer {
-            trace,
+            state,
             outcome,
             past: &self.past,
             news,
         })?;
         self.seen |= given.bits;
         self.score += given.weight;
-        if given.own || trace.proof() == Proof::Certain {
+        if given.own || state.attribution() == Attribution::Certain {
             self.certain += given.weight;
         }
         if self.certain >= scale.ban_at {
-            return Some(Proof::Certain);
+            return Some(Attribution::Certain);
         }
-        let path = trace.path_hash();
-        (self.score >= scale.ban_at).then_some(Proof::Forgeable { path })
+        let path = state.path_hash();
+        (self.score >= scale.ban_at).then_some(Attribution::Forgeable { path })
     }
 
     pub(super) const fn signals(&self) -> Signals {
@@ -158,17 +158,17 @@ impl Record {
 
 impl Past {
     /// Counts one exchange; whether it told anything new.
-    fn note(&mut self, trace: &Trace, outcome: &Outcome<'_>) -> bool {
+    fn note(&mut self, state: &RequestState, outcome: &Outcome<'_>) -> bool {
         self.asked += 1.0;
         if outcome.denial.is_some() {
             return false;
         }
-        if signal::refused::is_one(trace, outcome) {
+        if signal::refused::is_one(state, outcome) {
             self.refused += 1.0;
             return true;
         }
-        let bit = 1 << (trace.path_hash() % 128);
-        let new = signal::missing::is_one(trace, outcome) && self.paths & bit == 0;
+        let bit = 1 << (state.path_hash() % 128);
+        let new = signal::missing::is_one(state, outcome) && self.paths & bit == 0;
         if new {
             self.paths |= bit;
             self.missed += 1.0;

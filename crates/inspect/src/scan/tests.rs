@@ -1,14 +1,14 @@
 use std::{sync::Arc, time::Duration};
 
-use gabion_core::{ClientRules, Inspect, Mode, Outcome, Proof, Trace};
-use gabion_testkit::HeadOf;
+use gabion_core::{Attribution, ClientRules, Inspect, Mode, Outcome, RequestState};
+use gabion_testkit::OwnedHead;
 use http::StatusCode;
 
 use super::signal::{self, Look, Sign};
 use crate::{Scan, ScanConfig, Scores};
 
 /// The signals that a head gives.
-fn signals(head: &HeadOf) -> Vec<&'static str> {
+fn signals(head: &OwnedHead) -> Vec<&'static str> {
     let rules = ClientRules::default();
     let facts = head.facts(&rules);
     let look = Look::at(&facts);
@@ -18,14 +18,14 @@ fn signals(head: &HeadOf) -> Vec<&'static str> {
     all.map(|signal| signal.name).collect()
 }
 
-fn browser(target: &str) -> HeadOf {
+fn browser(target: &str) -> OwnedHead {
     let agent = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0";
-    let head = HeadOf::get(target).header("user-agent", agent);
+    let head = OwnedHead::get(target).header("user-agent", agent);
     head.header("accept", "*/*")
 }
 
-fn agent(agent: &str) -> HeadOf {
-    let head = HeadOf::get("/").header("user-agent", agent);
+fn agent(agent: &str) -> OwnedHead {
+    let head = OwnedHead::get("/").header("user-agent", agent);
     head.header("accept", "*/*")
 }
 
@@ -48,8 +48,8 @@ fn heads_give_signals() {
         ),
         (agent("curl/8.5.0"), &["library"]),
         (agent("Go-http-client/2.0"), &["library"]),
-        (HeadOf::get("/"), &["bare"]),
-        (HeadOf::get("/").header("user-agent", "x"), &["bare"]),
+        (OwnedHead::get("/"), &["bare"]),
+        (OwnedHead::get("/").header("user-agent", "x"), &["bare"]),
         (browser("/").host("192.0.2.1:8080"), &["address"]),
         (browser("/").host("[2001:db8::1]:443"), &["address"]),
         (browser("/").host("1and1.example"), &[]),
@@ -97,9 +97,9 @@ fn ten_thousand_clients_fit_into_a_hundred_places() {
     let scanned = |addr: &str| {
         let head = agent("nikto").from(addr);
         let facts = head.facts(&rules);
-        let mut trace = Trace::new(&facts);
-        scan.inspect(&facts, &mut trace);
-        scan.learn(&trace, &Outcome::new(StatusCode::OK, None, Duration::ZERO))
+        let mut state = RequestState::new(&facts);
+        scan.inspect(&facts, &mut state);
+        scan.on_response(&state, &Outcome::new(StatusCode::OK, None, Duration::ZERO))
     };
     for number in 0..10_000_u32 {
         let [.., high, low] = number.to_be_bytes();
@@ -109,7 +109,7 @@ fn ten_thousand_clients_fit_into_a_hundred_places() {
         }
     }
     assert!(scores.clients.len() <= 100, "{scores:?}");
-    let offence = scanned("203.0.113.9").expect("who comes again is not forgotten");
-    assert_eq!(offence.proof, Proof::Certain);
-    assert_eq!((offence.rule, offence.ban_for), (Scan::RULE, first));
+    let offense = scanned("203.0.113.9").expect("who comes again is not forgotten");
+    assert_eq!(offense.attribution, Attribution::Certain);
+    assert_eq!((offense.rule, offense.ban_for), (Scan::RULE, first));
 }

@@ -2,12 +2,14 @@
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use gabion_core::{Mode, Routes, RuleId, Terms};
+use gabion_core::{Mode, RouteLimits, RuleId, SessionLimits};
 
-use super::{Compression, Door, Handshake, Ping, RouteConfig, UpgradeConfig, origin::Origins};
+use super::{
+    Compression, Handshake, Ping, RouteConfig, RouteRules, UpgradeConfig, origin::Origins,
+};
 use crate::{
-    ByteRate, ConfigError, ConfigErrors, Limit, LimitRule, LimitTable, Messages, Place, Problem,
-    Rate, Strings, deny::plain_path,
+    ByteRate, ConfigError, ConfigErrors, ConfigPath, Limit, LimitRule, LimitTable, Messages,
+    OneOrMany, Problem, Rate, deny::plain_path,
 };
 
 /// How many routes are compiled at most: each is looked at for each handshake.
@@ -18,15 +20,15 @@ struct Compiler<'c> {
     config: &'c UpgradeConfig,
     /// The path of a route, as it is written; empty for the section.
     path: &'c str,
-    place: Place,
+    place: ConfigPath,
     mode: Mode,
     errors: Vec<ConfigError>,
 }
 
 /// What is made of a section or route.
 struct Made {
-    door: Door,
-    terms: Terms,
+    route_rules: RouteRules,
+    session_limits: SessionLimits,
 }
 
 impl UpgradeConfig {
@@ -43,20 +45,20 @@ impl UpgradeConfig {
         messages: &Messages,
         mode: Mode,
         limits: &Arc<LimitTable>,
-    ) -> Result<(Handshake, Routes), ConfigErrors> {
+    ) -> Result<(Handshake, RouteLimits), ConfigErrors> {
         let found = self.routes.len();
         if found > MAX_ROUTES {
             let (what, most) = ("routes", MAX_ROUTES);
             let problem = Problem::TooMany { what, found, most };
-            return Err(Place::new("upgrade", "route").refuse(problem).into());
+            return Err(ConfigPath::new("upgrade", "route").refuse(problem).into());
         }
         // What a route leaves out it has of the section, and with it what is wrong with that.
-        let rest = Compiler::new(self, "", Place::new("upgrade", ""), mode).compile(limits)?;
-        let mut handshake = Handshake::new(rest.door, mode);
-        let mut terms = Vec::with_capacity(found);
+        let rest = Compiler::new(self, "", ConfigPath::new("upgrade", ""), mode).compile(limits)?;
+        let mut handshake = Handshake::new(rest.route_rules, mode);
+        let mut session_limits = Vec::with_capacity(found);
         let (mut errors, mut known) = (Vec::new(), HashSet::new());
         for (nth, route) in self.routes.iter().enumerate() {
-            let place = Place::new("upgrade.route", "").rule(nth);
+            let place = ConfigPath::new("upgrade.route", "").rule(nth);
             let path = route.path(place, &mut known);
             let path = path.map_err(|found| errors.extend(found));
             let under = route.under(self);
@@ -64,31 +66,47 @@ impl UpgradeConfig {
             let compiled = compiled.map_err(|found| errors.extend(found));
             if let (Ok(path), Ok(made)) = (path, compiled) {
                 let only = route.only;
-                handshake.add(path.clone(), Door { only, ..made.door });
-                terms.push((path, made.terms));
+                handshake.add(
+                    path.clone(),
+                    RouteRules {
+                        only,
+                        ..made.route_rules
+                    },
+                );
+                session_limits.push((path, made.session_limits));
             }
         }
         ConfigErrors::any(errors)?;
-        Ok((handshake, routes(terms, rest.terms, messages)))
+        Ok((
+            handshake,
+            routes(session_limits, rest.session_limits, messages),
+        ))
     }
 }
 
 /// The terms of each route and of the rest, with what `messages` have read there.
-fn routes(terms: Vec<(Box<[u8]>, Terms)>, rest: Terms, messages: &Messages) -> Routes {
-    let read = |terms: Terms, path: &[u8], before: &[Box<[u8]>]| {
-        let (reads, holds) = messages.reads(path, before);
-        Arc::new(Terms {
-            reads,
+fn routes(
+    session_limits: Vec<(Box<[u8]>, SessionLimits)>,
+    rest: SessionLimits,
+    messages: &Messages,
+) -> RouteLimits {
+    let read = |session_limits: SessionLimits, path: &[u8], before: &[Box<[u8]>]| {
+        let (message_kinds, holds) = messages.message_kinds(path, before);
+        Arc::new(SessionLimits {
+            message_kinds,
             holds,
-            ..terms
+            ..session_limits
         })
     };
-    let paths: Vec<_> = terms.iter().map(|(path, _)| path.clone()).collect();
-    let routes = Routes::new(Some(read(rest, b"", &paths)));
-    let each = terms.into_iter().enumerate();
-    each.fold(routes, |routes, (nth, (path, terms))| {
-        let terms = read(terms, &path, paths.get(..nth).unwrap_or_default());
-        routes.with(path, terms)
+    let paths: Vec<_> = session_limits
+        .iter()
+        .map(|(path, _)| path.clone())
+        .collect();
+    let routes = RouteLimits::new(Some(read(rest, b"", &paths)));
+    let each = session_limits.into_iter().enumerate();
+    each.fold(routes, |routes, (nth, (path, session_limits))| {
+        let session_limits = read(session_limits, &path, paths.get(..nth).unwrap_or_default());
+        routes.with(path, session_limits)
     })
 }
 
@@ -96,7 +114,7 @@ impl RouteConfig {
     /// The path as it is looked for, which no other route has.
     fn path(
         &self,
-        place: Place,
+        place: ConfigPath,
         known: &mut HashSet<Box<[u8]>>,
     ) -> Result<Box<[u8]>, ConfigErrors> {
         let path = plain_path(&self.path).and_then(|path| {
@@ -104,12 +122,12 @@ impl RouteConfig {
             known.insert(path.clone()).then_some(path).ok_or_else(twice)
         });
         let key = "path";
-        path.map_err(|problem| Place { key, ..place }.refuse(problem).into())
+        path.map_err(|problem| ConfigPath { key, ..place }.refuse(problem).into())
     }
 }
 
 impl<'c> Compiler<'c> {
-    const fn new(config: &'c UpgradeConfig, path: &'c str, place: Place, mode: Mode) -> Self {
+    const fn new(config: &'c UpgradeConfig, path: &'c str, place: ConfigPath, mode: Mode) -> Self {
         let errors = Vec::new();
         Self {
             config,
@@ -131,16 +149,19 @@ impl<'c> Compiler<'c> {
             (!is_subprotocol(name)).then_some(none)
         });
         let handshakes = self.handshakes(limits);
-        let terms = self.terms();
+        let session_limits = self.session_limits();
         ConfigErrors::any(self.errors)?;
-        let subprotocols = terms.subprotocols.clone();
-        let door = Door {
+        let subprotocols = session_limits.subprotocols.clone();
+        let route_rules = RouteRules {
             origins,
             subprotocols,
             handshakes,
             only: false,
         };
-        Ok(Made { door, terms })
+        Ok(Made {
+            route_rules,
+            session_limits,
+        })
     }
 
     /// A limit that is asked of handshakes only.
@@ -163,10 +184,10 @@ impl<'c> Compiler<'c> {
         limit.map_err(refused).ok()
     }
 
-    fn terms(&mut self) -> Terms {
+    fn session_limits(&mut self) -> SessionLimits {
         let config = self.config;
         let subprotocols = config.subprotocols.iter().map(|name| name.as_str().into());
-        Terms {
+        SessionLimits {
             route: self.path.into(),
             sockets_per_client: config.sockets_per_client.map(Into::into),
             sockets: config.sockets.map(Into::into),
@@ -183,7 +204,7 @@ impl<'c> Compiler<'c> {
             ping: self.ping(),
             inflates: config.compression == Compression::Inflate,
             mode: self.mode,
-            ..Terms::default()
+            ..SessionLimits::default()
         }
     }
 
@@ -218,19 +239,19 @@ impl<'c> Compiler<'c> {
     fn each(
         &mut self,
         key: &'static str,
-        texts: &Strings,
+        texts: &OneOrMany,
         refuse: impl Fn(&str) -> Option<&'static str>,
     ) {
         for (entry, text) in texts.iter().enumerate() {
             if let Some(why) = refuse(text) {
-                let place = Place { key, ..self.place }.entry(entry);
+                let place = ConfigPath { key, ..self.place }.entry(entry);
                 self.errors.push(place.refuse(value(text, why)));
             }
         }
     }
 
     fn refuse(&mut self, key: &'static str, problem: Problem) {
-        let place = Place { key, ..self.place };
+        let place = ConfigPath { key, ..self.place };
         self.errors.push(place.refuse(problem));
     }
 }

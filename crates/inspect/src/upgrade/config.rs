@@ -5,7 +5,7 @@ use std::{fmt, num::NonZeroU32, str::FromStr, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::RouteConfig;
-use crate::{ByteRate, ByteSize, Period, Rate, Strings, config::serde_as_text};
+use crate::{ByteRate, ByteSize, OneOrMany, Period, Rate, config::serde_as_text};
 
 /// Section `[upgrade]`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -15,11 +15,11 @@ pub struct UpgradeConfig {
     /// The origins whose pages may open sockets, such as `"https://app.example"`. Where none is given,
     /// pages of the host that is asked, as far as cookies or credentials are sent along.
     #[serde(skip_serializing_if = "is_empty")]
-    pub origins: Strings,
+    pub origins: OneOrMany,
     /// The subprotocols that may be spoken; any where none is given. A handshake that offers others
     /// only is refused.
     #[serde(skip_serializing_if = "is_empty")]
-    pub subprotocols: Strings,
+    pub subprotocols: OneOrMany,
     /// How many handshakes one client may send, `"10/s"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub handshakes: Option<Rate>,
@@ -91,8 +91,8 @@ serde_as_text!(Ping, "a length of time such as \"25s\", or \"off\"");
 impl Default for UpgradeConfig {
     fn default() -> Self {
         Self {
-            origins: Strings::default(),
-            subprotocols: Strings::default(),
+            origins: OneOrMany::default(),
+            subprotocols: OneOrMany::default(),
             handshakes: None,
             sockets_per_client: None,
             sockets: None,
@@ -112,7 +112,7 @@ impl Default for UpgradeConfig {
     }
 }
 
-fn is_empty(strings: &Strings) -> bool {
+fn is_empty(strings: &OneOrMany) -> bool {
     strings.is_empty()
 }
 

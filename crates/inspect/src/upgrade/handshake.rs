@@ -1,8 +1,8 @@
 //! Who may knock.
 
 use gabion_core::{
-    Cause, Denial, Diagnosis, Escaped, Explanation, Facts, Inspect, Mode, Reason, RuleId, Trace,
-    Upgrade, Verdict, tokens,
+    Cause, Denial, Diagnosis, Escaped, Explanation, Facts, Inspect, Mode, Reason, RequestState,
+    RuleId, Upgrade, Verdict, tokens,
 };
 use http::{
     HeaderName, HeaderValue, Method, StatusCode, Version,
@@ -20,14 +20,14 @@ use crate::Limit;
 /// and nothing else. A handshake allocates its origin.
 #[derive(Debug)]
 pub struct Handshake {
-    routes: Vec<(Box<[u8]>, Door)>,
-    rest: Door,
+    routes: Vec<(Box<[u8]>, RouteRules)>,
+    rest: RouteRules,
     mode: Mode,
 }
 
 /// What the handshakes of one route are held to.
 #[derive(Debug)]
-pub(super) struct Door {
+pub(super) struct RouteRules {
     pub(super) origins: Origins,
     /// Any where there is none.
     pub(super) subprotocols: Vec<Box<str>>,
@@ -47,35 +47,37 @@ impl Handshake {
     /// The rule that counts handshakes; a route that has a figure of its own adds its path.
     pub const HANDSHAKES: &str = "upgrade/handshakes";
 
-    pub(super) const fn new(rest: Door, mode: Mode) -> Self {
+    pub(super) const fn new(rest: RouteRules, mode: Mode) -> Self {
         let routes = Vec::new();
         Self { routes, rest, mode }
     }
 
-    pub(super) fn add(&mut self, path: Box<[u8]>, door: Door) {
-        self.routes.push((path, door));
+    pub(super) fn add(&mut self, path: Box<[u8]>, route_rules: RouteRules) {
+        self.routes.push((path, route_rules));
     }
 
     /// The doors that `facts` stand before: one, but for a path that can be read in two ways.
-    fn doors(&self, facts: &Facts<'_>) -> impl Iterator<Item = &Door> {
+    fn doors(&self, facts: &Facts<'_>) -> impl Iterator<Item = &RouteRules> {
         let first = |view: gabion_core::View<'_>| {
             let mut routes = self.routes.iter();
             routes.position(|(path, _)| view.lies_below(path))
         };
         let is_asked = move |nth| facts.path.iter().any(|view| first(view) == nth);
         let routes = self.routes.iter().enumerate();
-        let routes = routes.map(|(nth, (_, door))| (Some(nth), door));
+        let routes = routes.map(|(nth, (_, route_rules))| (Some(nth), route_rules));
         let all = routes.chain([(None, &self.rest)]);
-        all.filter_map(move |(nth, door)| is_asked(nth).then_some(door))
+        all.filter_map(move |(nth, route_rules)| is_asked(nth).then_some(route_rules))
     }
 
     fn judge(&self, facts: &Facts<'_>, mut count: impl FnMut(&Limit) -> Verdict) -> Verdict {
         let found = match facts.upgrade {
-            Upgrade::WebSocket => self.doors(facts).find_map(|door| {
-                let refused = door.origin(facts).or_else(|| door.subprotocol(facts));
+            Upgrade::WebSocket => self.doors(facts).find_map(|route_rules| {
+                let refused = route_rules
+                    .origin(facts)
+                    .or_else(|| route_rules.subprotocol(facts));
                 match refused {
                     Some(denial) => Some(denial.with_mode(self.mode).into()),
-                    None => door.handshakes.as_ref().map(&mut count),
+                    None => route_rules.handshakes.as_ref().map(&mut count),
                 }
                 .filter(|verdict| *verdict != Verdict::Pass)
             }),
@@ -87,7 +89,10 @@ impl Handshake {
 
     /// RFC 9110, 15.5.22: the answer says what to upgrade to, where it can be (RFC 9113, 8.2.2).
     fn plain(&self, facts: &Facts<'_>) -> Option<Denial> {
-        let mut only = self.routes.iter().filter(|(_, door)| door.only);
+        let mut only = self
+            .routes
+            .iter()
+            .filter(|(_, route_rules)| route_rules.only);
         let below = |path: &[u8]| facts.path.iter().any(|view| view.lies_below(path));
         if *facts.method != Method::GET || !only.any(|(path, _)| below(path)) {
             return None;
@@ -111,19 +116,24 @@ impl Inspect for Handshake {
         "handshake"
     }
 
-    fn inspect(&self, facts: &Facts<'_>, trace: &mut Trace) -> Verdict {
-        self.judge(facts, |limit| limit.inspect(facts, trace))
+    fn inspect(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
+        self.judge(facts, |limit| limit.inspect(facts, state))
     }
 
     /// Nothing of a handshake is kept but its path.
-    fn revisit(&self, _facts: &Facts<'_>, _trace: &mut Trace) -> Verdict {
+    fn recheck(&self, _facts: &Facts<'_>, _trace: &mut RequestState) -> Verdict {
         Verdict::Pass
     }
 
     /// What would be said, at no cost.
-    fn explain(&self, facts: &Facts<'_>, trace: &mut Trace, steps: &mut Explanation) -> Verdict {
+    fn explain(
+        &self,
+        facts: &Facts<'_>,
+        state: &mut RequestState,
+        steps: &mut Explanation,
+    ) -> Verdict {
         let mut counted = Explanation::default();
-        let verdict = self.judge(facts, |limit| limit.explain(facts, trace, &mut counted));
+        let verdict = self.judge(facts, |limit| limit.explain(facts, state, &mut counted));
         steps.note(self.name(), &verdict);
         verdict
     }
@@ -131,7 +141,7 @@ impl Inspect for Handshake {
 
 // === impl Door ===
 
-impl Door {
+impl RouteRules {
     fn origin(&self, facts: &Facts<'_>) -> Option<Denial> {
         let mut origins = facts
             .headers
@@ -173,6 +183,6 @@ impl Door {
 }
 
 fn refuse(rule: RuleId, why: String, status: StatusCode) -> Denial {
-    let cause = Cause::new(rule, Reason::Said(why.into()));
+    let cause = Cause::new(rule, Reason::Other(why.into()));
     Denial::new(cause, status)
 }

@@ -15,18 +15,18 @@
 //! What is no handshake passes, unless its path is a WebSocket and nothing else: a GET there is told
 //! what to ask for (RFC 9110, 15.5.22).
 
-mod astray;
 mod compile;
 mod config;
 mod handshake;
 mod origin;
+mod plain_http_hint;
 mod route;
 #[cfg(test)]
 mod tests;
 
-use handshake::Door;
+use handshake::RouteRules;
 
-pub use astray::{Astray, Opened};
 pub use config::{Compression, Ping, PingError, UpgradeConfig};
 pub use handshake::Handshake;
+pub use plain_http_hint::{KnownWebSocketPaths, PlainHttpHint};
 pub use route::RouteConfig;

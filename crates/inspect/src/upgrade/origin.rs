@@ -6,7 +6,7 @@ use gabion_core::Facts;
 use http::header::{AUTHORIZATION, COOKIE};
 
 use crate::{
-    Strings,
+    OneOrMany,
     hosts::{asked, without_port},
 };
 
@@ -20,7 +20,7 @@ impl Origins {
     /// The longest host that is said (RFC 1035, 2.3.4).
     const LONGEST: usize = 253;
 
-    pub(super) fn of(named: &Strings) -> Self {
+    pub(super) fn of(named: &OneOrMany) -> Self {
         let lower = |origin: &String| origin.to_ascii_lowercase().into_bytes().into();
         Self(named.iter().map(lower).collect())
     }

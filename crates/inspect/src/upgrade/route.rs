@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use serde::{Deserialize, Serialize};
 
 use super::{Compression, Ping, UpgradeConfig};
-use crate::{ByteRate, ByteSize, Period, Rate, Strings};
+use crate::{ByteRate, ByteSize, OneOrMany, Period, Rate};
 
 /// One `[[upgrade.route]]`: what is left out is as `[upgrade]` says.
 ///
@@ -22,10 +22,10 @@ pub struct RouteConfig {
     pub only: bool,
     /// As in [`UpgradeConfig::origins`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub origins: Option<Strings>,
+    pub origins: Option<OneOrMany>,
     /// As in [`UpgradeConfig::subprotocols`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub subprotocols: Option<Strings>,
+    pub subprotocols: Option<OneOrMany>,
     /// As in [`UpgradeConfig::handshakes`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handshakes: Option<Rate>,
@@ -74,7 +74,7 @@ impl RouteConfig {
     /// What holds here, without routes: what this says, and what `section` says of the rest.
     pub(super) fn under(&self, section: &UpgradeConfig) -> UpgradeConfig {
         let strings =
-            |own: &Option<Strings>, else_: &Strings| own.as_ref().unwrap_or(else_).clone();
+            |own: &Option<OneOrMany>, else_: &OneOrMany| own.as_ref().unwrap_or(else_).clone();
         UpgradeConfig {
             origins: strings(&self.origins, &section.origins),
             subprotocols: strings(&self.subprotocols, &section.subprotocols),

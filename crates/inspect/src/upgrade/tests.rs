@@ -1,9 +1,10 @@
 use std::{sync::Arc, time::Duration};
 
 use gabion_core::{
-    ClientRules, Diagnosis, Explanation, Inspect, Mode, PathViews, Routes, Trace, Verdict,
+    ClientRules, Diagnosis, Explanation, Inspect, Mode, PathViews, RequestState, RouteLimits,
+    Verdict,
 };
-use gabion_testkit::HeadOf;
+use gabion_testkit::OwnedHead;
 use http::{StatusCode, Version};
 
 use super::*;
@@ -13,7 +14,7 @@ fn config(toml: &str) -> UpgradeConfig {
     toml::from_str(toml).unwrap()
 }
 
-fn compile(config: &UpgradeConfig) -> Result<(Handshake, Routes), ConfigErrors> {
+fn compile(config: &UpgradeConfig) -> Result<(Handshake, RouteLimits), ConfigErrors> {
     let limits = Arc::new(LimitTable::new(100));
     config.compile(&Messages::default(), Mode::Enforce, &limits)
 }
@@ -22,18 +23,18 @@ fn handshake(toml: &str) -> Handshake {
     compile(&config(toml)).unwrap().0
 }
 
-fn ask(target: &str) -> HeadOf {
-    let ask = HeadOf::get(target).header("connection", "upgrade");
+fn ask(target: &str) -> OwnedHead {
+    let ask = OwnedHead::get(target).header("connection", "upgrade");
     ask.header("upgrade", "websocket")
 }
 
-fn judge(handshake: &Handshake, head: &HeadOf) -> Verdict {
+fn judge(handshake: &Handshake, head: &OwnedHead) -> Verdict {
     let facts = head.facts(&ClientRules::default());
-    handshake.inspect(&facts, &mut Trace::new(&facts))
+    handshake.inspect(&facts, &mut RequestState::new(&facts))
 }
 
 /// The rule that refuses.
-fn refusal(handshake: &Handshake, head: &HeadOf) -> Option<String> {
+fn refusal(handshake: &Handshake, head: &OwnedHead) -> Option<String> {
     match judge(handshake, head) {
         Verdict::Deny(denial) => Some(denial.cause.rule.to_string()),
         _ => None,
@@ -41,7 +42,7 @@ fn refusal(handshake: &Handshake, head: &HeadOf) -> Option<String> {
 }
 
 #[track_caller]
-fn check(handshake: &Handshake, head: &HeadOf, rule: &str) {
+fn check(handshake: &Handshake, head: &OwnedHead, rule: &str) {
     let rule = Some(rule).filter(|rule| !rule.is_empty());
     assert_eq!(refusal(handshake, head).as_deref(), rule, "{head:?}");
 }
@@ -66,7 +67,11 @@ fn only_named_origins_pass_where_some_are_named() {
             &head,
             if refused { "upgrade/origin" } else { "" },
         );
-        check(&handshake, &HeadOf::get("/").header("origin", origin), "");
+        check(
+            &handshake,
+            &OwnedHead::get("/").header("origin", origin),
+            "",
+        );
     }
     check(&handshake, &ask("/ws"), "");
     let two = ask("/ws").header("origin", "https://app.example");
@@ -155,7 +160,7 @@ fn subprotocols_that_are_not_listed_are_refused_where_none_is() {
 fn handshakes_are_counted_by_client_and_nothing_else_is() {
     let handshake = handshake("handshakes = '2/m'");
     for _ in 0..5 {
-        check(&handshake, &HeadOf::get("/ws"), "");
+        check(&handshake, &OwnedHead::get("/ws"), "");
     }
     check(&handshake, &ask("/ws"), "");
     check(&handshake, &ask("/other"), "");
@@ -181,9 +186,9 @@ fn explaining_costs_no_handshake() {
     let facts = head.facts(&ClientRules::default());
     for _ in 0..3 {
         let mut steps = Explanation::default();
-        let mut trace = Trace::new(&facts);
+        let mut state = RequestState::new(&facts);
         assert_eq!(
-            handshake.explain(&facts, &mut trace, &mut steps),
+            handshake.explain(&facts, &mut state, &mut steps),
             Verdict::Pass
         );
         assert_eq!(steps.steps().len(), 1);
@@ -215,7 +220,7 @@ const ROUTES: &str = "
 #[test]
 fn route_has_what_it_says_and_the_rest_of_the_section() {
     let (_, routes) = compile(&config(ROUTES)).unwrap();
-    let of = |path: &str| Arc::clone(routes.of(&PathViews::of(path.as_bytes())).unwrap());
+    let of = |path: &str| Arc::clone(routes.for_path(&PathViews::new(path.as_bytes())).unwrap());
     let seconds = Duration::from_secs;
     let (rest, open, chat) = (of("/x"), of("/open/1"), of("/CHAT"));
     assert_eq!(
@@ -267,21 +272,21 @@ fn handshakes_are_held_to_every_route_that_their_path_reads_as() {
 fn plain_http_is_told_of_a_websocket_where_there_is_nothing_else() {
     let handshake = handshake(ROUTES);
     for path in ["/chat", "/chat/room", "/%63hat", "/chat;v=1"] {
-        check(&handshake, &HeadOf::get(path), "upgrade/plain");
+        check(&handshake, &OwnedHead::get(path), "upgrade/plain");
         check(
             &handshake,
-            &HeadOf::get(path).header("upgrade", "h2c"),
+            &OwnedHead::get(path).header("upgrade", "h2c"),
             "upgrade/plain",
         );
-        check(&handshake, &HeadOf::get(path).method("POST"), "");
+        check(&handshake, &OwnedHead::get(path).method("POST"), "");
     }
     for path in ["/chatter", "/open", "/"] {
-        check(&handshake, &HeadOf::get(path), "");
+        check(&handshake, &OwnedHead::get(path), "");
     }
     let told = |version| {
         let mut request = http::Request::get("/chat").body(()).unwrap();
         *request.version_mut() = version;
-        let Verdict::Deny(denial) = judge(&handshake, &HeadOf::of(request)) else {
+        let Verdict::Deny(denial) = judge(&handshake, &OwnedHead::of(request)) else {
             panic!("{version:?} passes");
         };
         assert_eq!(denial.status, StatusCode::UPGRADE_REQUIRED);
@@ -357,13 +362,17 @@ fn errors_name_their_place() {
 fn rates_are_by_the_second() {
     let toml = "messages = '120/m'\ncontrols = '5/s'\nclient_bytes = '2097152/s'";
     let (_, routes) = compile(&config(toml)).unwrap();
-    let terms = routes.of(&PathViews::of(b"/")).unwrap();
+    let session_limits = routes.for_path(&PathViews::new(b"/")).unwrap();
     assert_eq!(
-        (terms.messages, terms.controls, terms.bytes),
+        (
+            session_limits.messages,
+            session_limits.controls,
+            session_limits.bytes
+        ),
         (Some(2), Some(5), None)
     );
-    assert_eq!(terms.client_bytes, Some(2 << 20));
-    assert_eq!(terms.ping, Some(Ping::DEFAULT));
+    assert_eq!(session_limits.client_bytes, Some(2 << 20));
+    assert_eq!(session_limits.ping, Some(Ping::DEFAULT));
 }
 
 #[test]

@@ -9,13 +9,13 @@ use std::{
 };
 
 use gabion_core::{
-    Cause, Denial, Facts, Inspect, Mode, Now, Offence, Outcome, Reason, RuleId, Source as _, Trace,
-    Verdict,
+    Cause, Denial, Facts, Inspect, Mode, Now, Offense, Outcome, PolicySource as _, Reason,
+    RequestState, RuleId, Verdict,
 };
-use gabion_policy::{Judgment, Live, Options, Probe, explain};
+use gabion_policy::{Explained, PolicyHandle, PolicyOptions, SampleRequest, explain};
 use http::StatusCode;
 
-use crate::live::Ear;
+use crate::handle::Ear;
 
 pub(crate) const NOW: Now = Now::new(Duration::from_secs(1), SystemTime::UNIX_EPOCH);
 
@@ -45,16 +45,16 @@ impl Inspect for Own {
         "own"
     }
 
-    fn inspect(&self, _: &Facts<'_>, _: &mut Trace) -> Verdict {
+    fn inspect(&self, _: &Facts<'_>, _: &mut RequestState) -> Verdict {
         self.asked.fetch_add(1, Ordering::Relaxed);
         self.verdict.clone()
     }
 
-    fn learn(&self, _: &Trace, _: &Outcome<'_>) -> Option<Offence> {
+    fn on_response(&self, _: &RequestState, _: &Outcome<'_>) -> Option<Offense> {
         self.taught.fetch_add(1, Ordering::Relaxed);
         let rule = RuleId::builtin("own");
         let ban_for = Duration::from_secs(7);
-        Some(Offence::certain(rule, ban_for))
+        Some(Offense::certain(rule, ban_for))
     }
 }
 
@@ -73,20 +73,20 @@ names = 'seen'
 mode = 'observe'
 ";
 
-fn live(text: &str, own: &[Arc<Own>]) -> Live {
-    let mut options = Options::new(Arc::new(Ear::default()));
+fn live(text: &str, own: &[Arc<Own>]) -> PolicyHandle {
+    let mut options = PolicyOptions::new(Arc::new(Ear::default()));
     for rule in own {
         options = options.add_rule(rule.clone());
     }
-    Live::from_document(text, "policy.toml", options).expect("the policy is sound")
+    PolicyHandle::from_document(text, "policy.toml", options).expect("the policy is sound")
 }
 
-fn judge(live: &Live, request: &str, from: [u8; 4]) -> Judgment {
-    let probe = Probe::new(request).unwrap().with_from(from.into());
+fn judge(live: &PolicyHandle, request: &str, from: [u8; 4]) -> Explained {
+    let probe = SampleRequest::new(request).unwrap().with_from(from.into());
     explain(&live.current(), &probe, NOW)
 }
 
-fn names(judged: &Judgment) -> Vec<&str> {
+fn names(judged: &Explained) -> Vec<&str> {
     judged
         .steps
         .steps()
@@ -106,7 +106,7 @@ fn clean_request_is_asked_about_in_order() {
     assert_eq!(judged.verdict, Verdict::Pass);
     assert_eq!(
         names(&judged),
-        ["sanity", "behind", "allow", "ban", "hosts", "own", "deny"]
+        ["protocol", "behind", "allow", "ban", "hosts", "own", "deny"]
     );
 }
 
@@ -115,13 +115,17 @@ fn first_verdict_that_counts_ends_the_judgment() {
     let own = Own::answering(Denial::forbidden("own", "no").into());
     let live = live(POLICY, std::slice::from_ref(&own));
     for (request, from, asked) in [
-        ("/index.php", FRIEND, &["sanity", "behind", "allow"][..]),
-        ("/open/index.php", BANNED, &["sanity", "behind", "allow"]),
-        ("/index.php", BANNED, &["sanity", "behind", "allow", "ban"]),
+        ("/index.php", FRIEND, &["protocol", "behind", "allow"][..]),
+        ("/open/index.php", BANNED, &["protocol", "behind", "allow"]),
+        (
+            "/index.php",
+            BANNED,
+            &["protocol", "behind", "allow", "ban"],
+        ),
         (
             "/index.php",
             STRANGER,
-            &["sanity", "behind", "allow", "ban", "hosts", "own"],
+            &["protocol", "behind", "allow", "ban", "hosts", "own"],
         ),
     ] {
         assert_eq!(names(&judge(&live, request, from)), asked, "{request}");
@@ -198,7 +202,7 @@ fn document_that_observes_refuses_nothing() {
 
 #[test]
 fn own_rule_may_let_through() {
-    let cause = Cause::new(RuleId::builtin("own"), Reason::Said("mine".into()));
+    let cause = Cause::new(RuleId::builtin("own"), Reason::Other("mine".into()));
     let live = live(POLICY, &[Own::answering(Verdict::Allow(cause))]);
     assert!(matches!(
         judge(&live, "/index.php", STRANGER).verdict,
@@ -207,7 +211,7 @@ fn own_rule_may_let_through() {
 }
 
 #[test]
-fn everyone_learns_and_the_first_offence_counts() {
+fn everyone_learns_and_the_first_offense_counts() {
     let own = [Own::answering(Verdict::Pass), Own::answering(Verdict::Pass)];
     let live = live(POLICY, &own);
     let (method, headers) = (http::Method::GET, http::HeaderMap::new());
@@ -224,9 +228,12 @@ fn everyone_learns_and_the_first_offence_counts() {
     let peer = gabion_core::PeerAddr::new("192.0.2.1:1".parse().unwrap());
     let facts = Facts::resolve(head, peer, &live.current().client, NOW);
     let outcome = Outcome::new(StatusCode::NOT_FOUND, None, Duration::ZERO);
-    let offence = live.current().chain.learn(&Trace::new(&facts), &outcome);
+    let offense = live
+        .current()
+        .chain
+        .on_response(&RequestState::new(&facts), &outcome);
     assert_eq!(
-        offence.map(|offence| offence.ban_for),
+        offense.map(|offense| offense.ban_for),
         Some(Duration::from_secs(7))
     );
     for own in own {

@@ -98,7 +98,7 @@ fn drawn_place_is_the_told_place() {
 }
 
 #[test]
-fn misspelt_key_gets_the_one_that_was_meant() {
+fn misspelled_key_gets_the_one_that_was_meant() {
     for (text, meant) in [
         ("versoin = 1", Some("version")),
         ("version = 1\nmdoe = 'observe'", Some("mode")),

@@ -76,7 +76,7 @@ fn cases_that_do_not_hold() {
         assert!(error.contains(&format!("policy.toml:{place}\n")), "{error}");
         assert!(error.contains(told), "{error}");
         assert!(
-            error.contains("sanity   pass"),
+            error.contains("protocol pass"),
             "the steps are told: {error}"
         );
     }

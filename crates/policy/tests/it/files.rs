@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use gabion_core::Source as _;
-use gabion_policy::{Live, Options};
+use gabion_core::PolicySource as _;
+use gabion_policy::{PolicyHandle, PolicyOptions};
 
 use crate::{
-    live::{Ear, denies},
+    handle::{Ear, denies},
     scratch::Scratch,
 };
 
@@ -18,10 +18,11 @@ id = 'a'
 prefix = '/a'
 ";
 
-fn open(scratch: &Scratch, text: impl AsRef<[u8]>) -> Result<(Live, Arc<Ear>), String> {
+fn open(scratch: &Scratch, text: impl AsRef<[u8]>) -> Result<(PolicyHandle, Arc<Ear>), String> {
     let ear = Arc::new(Ear::default());
     let path = scratch.write("policy.toml", text);
-    let live = Live::open(path, Options::new(ear.clone())).map_err(|error| error.to_string())?;
+    let live = PolicyHandle::open(path, PolicyOptions::new(ear.clone()))
+        .map_err(|error| error.to_string())?;
     Ok((live, ear))
 }
 
@@ -101,9 +102,9 @@ fn what_is_no_readable_file_is_refused() {
         let error = open(&scratch, POLICY.replace("lists/drop.netset", files)).unwrap_err();
         assert!(error.contains(why), "{error}");
     }
-    let error = Live::open(
+    let error = PolicyHandle::open(
         scratch.path("none.toml"),
-        Options::new(Arc::new(Ear::default())),
+        PolicyOptions::new(Arc::new(Ear::default())),
     );
     let error = error.unwrap_err().to_string();
     assert!(
@@ -125,8 +126,8 @@ fn document_that_is_not_utf8_is_told_where() {
 
 #[test]
 fn policy_that_is_not_a_file_has_no_place_for_lists() {
-    let options = Options::new(Arc::new(Ear::default()));
-    let error = Live::from_document(POLICY, "policy.toml", options).unwrap_err();
+    let options = PolicyOptions::new(Arc::new(Ear::default()));
+    let error = PolicyHandle::from_document(POLICY, "policy.toml", options).unwrap_err();
     assert!(
         error.to_string().contains("needs absolute names of lists"),
         "{error}"

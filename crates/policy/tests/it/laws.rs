@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use gabion_core::{Mode, OnFault};
-use gabion_inspect::{ByteSize, DenyRule, Period, SanityConfig, Then};
+use gabion_inspect::{Action, ByteSize, DenyRule, Period, ProtocolConfig};
 use gabion_policy::{ClientSection, Document, Expect, Expected, ForwardedHeader, check};
 use proptest::{
     collection::{btree_map, vec},
@@ -146,12 +146,12 @@ fn documents() -> impl Strategy<Value = Document> {
         vec(cases(), 0..4),
     );
     parts.prop_map(
-        |(mode, pass, (client, sanity), (allow, ban, paths, secs), deny, expect)| {
+        |(mode, pass, (client, protocol), (allow, ban, paths, secs), deny, expect)| {
             let mut document = Document::default();
             document.mode = mode;
             document.on_fault = if pass { OnFault::Pass } else { OnFault::Refuse };
             document.client = client;
-            document.sanity = sanity;
+            document.protocol = protocol;
             document.allow.networks = allow;
             document.allow.paths = paths.iter().cloned().collect();
             document.ban.networks = ban;
@@ -164,17 +164,17 @@ fn documents() -> impl Strategy<Value = Document> {
     )
 }
 
-fn heads() -> impl Strategy<Value = SanityConfig> {
+fn heads() -> impl Strategy<Value = ProtocolConfig> {
     let parts = (
         vec("\\PC{0,8}", 0..3),
         any::<u64>(),
         any::<std::num::NonZeroU32>(),
     );
-    parts.prop_map(|(methods, bytes, max_headers)| SanityConfig {
+    parts.prop_map(|(methods, bytes, max_headers)| ProtocolConfig {
         methods: methods.into_iter().collect(),
         max_headers,
         max_header_bytes: ByteSize(bytes.max(1)),
-        ..SanityConfig::default()
+        ..ProtocolConfig::default()
     })
 }
 
@@ -184,10 +184,10 @@ fn networks() -> impl Strategy<Value = gabion_inspect::Network> {
 
 fn rules(mode: impl Strategy<Value = Option<Mode>>) -> impl Strategy<Value = DenyRule> {
     let then = prop_oneof![
-        Just(Then::Forbid),
-        Just(Then::NotFound),
-        Just(Then::Ban(None)),
-        (1_u64..1 << 40).prop_map(|n| Then::Ban(Some(Period(std::time::Duration::from_secs(n))))),
+        Just(Action::Forbid),
+        Just(Action::NotFound),
+        Just(Action::Ban(None)),
+        (1_u64..1 << 40).prop_map(|n| Action::Ban(Some(Period(std::time::Duration::from_secs(n))))),
     ];
     let texts = || vec(".{0,8}", 0..3);
     (".{0,8}", texts(), texts(), texts(), then, mode).prop_map(

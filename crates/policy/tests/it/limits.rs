@@ -2,8 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use gabion_core::{Event, Mode, Now, Sink, Source, Verdict};
-use gabion_policy::{Document, Live, Options, PolicyError, Probe, explain};
+use gabion_core::{Event, Mode, Now, PolicySource, Sink, Verdict};
+use gabion_policy::{Document, PolicyError, PolicyHandle, PolicyOptions, SampleRequest, explain};
 
 struct Nobody;
 
@@ -11,13 +11,13 @@ impl Sink for Nobody {
     fn record(&self, _: &Event) {}
 }
 
-fn live(text: &str) -> Result<Live, PolicyError> {
-    Live::from_document(text, "policy.toml", Options::new(Arc::new(Nobody)))
+fn live(text: &str) -> Result<PolicyHandle, PolicyError> {
+    PolicyHandle::from_document(text, "policy.toml", PolicyOptions::new(Arc::new(Nobody)))
 }
 
-fn denied(live: &Live) -> Option<Mode> {
+fn denied(live: &PolicyHandle) -> Option<Mode> {
     let now = Now::new(Duration::ZERO, std::time::UNIX_EPOCH);
-    let probe = Probe::new("GET /").unwrap();
+    let probe = SampleRequest::new("GET /").unwrap();
     let judged = explain(&live.current(), &probe, now);
     match judged.verdict {
         Verdict::Deny(denial) => Some(denial.mode),
@@ -26,10 +26,10 @@ fn denied(live: &Live) -> Option<Mode> {
 }
 
 /// Uses up a budget of one, as a request would.
-fn ask(live: &Live) {
+fn ask(live: &PolicyHandle) {
     let host = (
         http::header::HOST,
-        http::HeaderValue::from_static(Probe::HOST),
+        http::HeaderValue::from_static(SampleRequest::HOST),
     );
     let headers = http::HeaderMap::from_iter([host]);
     let uri = http::Uri::from_static("/");
@@ -42,12 +42,12 @@ fn ask(live: &Live) {
         framing: gabion_core::Framing::AsShown,
         scheme: gabion_core::Scheme::Plain,
     };
-    let peer = std::net::SocketAddr::new(Probe::FROM, 0).into();
+    let peer = std::net::SocketAddr::new(SampleRequest::FROM, 0).into();
     let now = Now::new(Duration::ZERO, std::time::UNIX_EPOCH);
     let snapshot = live.current();
     let facts = gabion_core::Facts::resolve(head, peer, &snapshot.client, now);
-    let mut trace = gabion_core::Trace::new(&facts);
-    snapshot.chain.inspect(&facts, &mut trace);
+    let mut state = gabion_core::RequestState::new(&facts);
+    snapshot.chain.inspect(&facts, &mut state);
 }
 
 #[test]

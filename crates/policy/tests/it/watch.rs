@@ -2,11 +2,11 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use gabion_core::Source as _;
-use gabion_policy::{Live, Options, Watch, WatchOptions};
+use gabion_core::PolicySource as _;
+use gabion_policy::{PolicyHandle, PolicyOptions, Watch, WatchOptions};
 
 use crate::{
-    live::{Ear, denies},
+    handle::{Ear, denies},
     scratch::Scratch,
 };
 
@@ -26,7 +26,7 @@ fn policy(rules: &[&str]) -> String {
 /// A watched policy that denies `/a`.
 struct Room {
     scratch: Scratch,
-    live: Live,
+    live: PolicyHandle,
     ear: Arc<Ear>,
     watch: Watch,
 }
@@ -40,7 +40,7 @@ impl Room {
 
     fn open(scratch: Scratch, path: PathBuf, poll: Duration) -> Self {
         let ear = Arc::new(Ear::default());
-        let live = Live::open(path, Options::new(ear.clone())).unwrap();
+        let live = PolicyHandle::open(path, PolicyOptions::new(ear.clone())).unwrap();
         let mut options = WatchOptions::default();
         options.quiet = QUIET;
         options.poll = poll;
@@ -273,8 +273,8 @@ fn dropped_watch_watches_no_more() {
 
 #[test]
 fn policy_that_is_not_a_file_is_not_watched() {
-    let options = Options::new(Arc::new(Ear::default()));
-    let live = Live::from_document("version = 1", "policy.toml", options).unwrap();
+    let options = PolicyOptions::new(Arc::new(Ear::default()));
+    let live = PolicyHandle::from_document("version = 1", "policy.toml", options).unwrap();
     let error = Watch::spawn(live, WatchOptions::default()).unwrap_err();
     assert_eq!(
         error.to_string(),

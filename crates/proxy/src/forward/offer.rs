@@ -49,7 +49,7 @@ impl Offer {
         let mut granted = answer.get_all(SEC_WEBSOCKET_PROTOCOL).iter().enumerate();
         match granted.find(|(idx, line)| *idx > 0 || !is_offered(line.as_bytes())) {
             Some((_, wrong)) => {
-                let wrong = Evidence::of(wrong.as_bytes());
+                let wrong = Evidence::new(wrong.as_bytes());
                 Err(UpstreamError::WrongSubprotocol(wrong))
             }
             None => Ok(()),
@@ -64,7 +64,7 @@ impl Offer {
             let offered = self.extensions(name).next().is_some();
             let sound = !name.eq_ignore_ascii_case(DEFLATE) || self.covers_deflate(params);
             if !(once && offered && sound) {
-                let wrong = Evidence::of(extension);
+                let wrong = Evidence::new(extension);
                 return Err(UpstreamError::WrongExtension(wrong));
             }
             granted.push(name);

@@ -62,7 +62,7 @@ impl ProxyOptions {
 
     /// How long the upstream of a WebSocket may be silent before it is pinged: 25 s by default; none
     /// for never. When it answers neither of two pings it is gone. A layer in front that hands over
-    /// the terms of the socket ([`gabion_core::Terms::ping`]) decides instead.
+    /// the terms of the socket ([`gabion_core::SessionLimits::ping`]) decides instead.
     pub fn with_ping(self, ping: Option<Duration>) -> Self {
         Self { ping, ..self }
     }

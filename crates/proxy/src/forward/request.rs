@@ -15,7 +15,7 @@ use super::{
 };
 use crate::Upstream;
 
-/// Turns a head towards `upstream`. `length` is the body's, where it is known.
+/// Turns a head toward `upstream`. `length` is the body's, where it is known.
 pub(super) fn readdress(
     parts: &mut Parts,
     length: Option<u64>,

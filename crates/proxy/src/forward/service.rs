@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use gabion_core::{Escaped, PeerAddr, Terms};
+use gabion_core::{Escaped, PeerAddr, SessionLimits};
 use gabion_frames::Negotiated;
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
@@ -79,7 +79,7 @@ struct Asked {
     /// Whose WebSocket, where it asks for one.
     socket: Option<Whose>,
     /// What a policy in front holds it to.
-    terms: Option<Arc<Terms>>,
+    terms: Option<Arc<SessionLimits>>,
 }
 
 // === impl Proxy ===

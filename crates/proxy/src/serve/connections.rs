@@ -12,14 +12,14 @@ use std::{
     time::Duration,
 };
 
-use gabion_core::{Heed, Now, PeerAddr, Source};
+use gabion_core::{ChangeListener, Now, PeerAddr, PolicySource};
 use http::HeaderMap;
 use ipnet::IpNet;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 /// Ends connections whose peer is refused by the policy in force: when a client is banned, and when
-/// another policy comes into force ([`Heed`]).
+/// another policy comes into force ([`ChangeListener`]).
 ///
 /// An idle connection ends at once. One with a request at work ends after its answer, or is cut after
 /// [`Self::LINGER`]. Who speaks for others, a trusted proxy, is never ended. Sockets that left HTTP/1
@@ -30,7 +30,7 @@ use tracing::debug;
 /// A lock of one of [`Self::SHARDS`] when a connection comes and when it goes, and a moment's memory
 /// for each that is open, at most so many ([`Self::with_capacity`]).
 pub struct Connections {
-    source: Box<dyn Source>,
+    source: Box<dyn PolicySource>,
     now: Box<dyn Fn() -> Now + Send + Sync>,
     shards: Vec<Mutex<Shard>>,
     came: AtomicU64,
@@ -64,7 +64,7 @@ impl Connections {
 
     /// Judges by what `source` has in force, at the time that `now` tells: that of whoever bans.
     pub fn new(
-        source: impl Source + 'static,
+        source: impl PolicySource + 'static,
         now: impl Fn() -> Now + Send + Sync + 'static,
     ) -> Self {
         Self {
@@ -118,7 +118,7 @@ impl Connections {
         let is_refused = |peer: IpAddr| {
             let peer = PeerAddr::new((peer, 0).into());
             let client = policy.client.resolve(peer, &HeaderMap::new());
-            !client.via_trusted() && policy.revisit(client, "/", now).is_some()
+            !client.via_trusted() && policy.recheck(client, "/", now).is_some()
         };
         for shard in &self.shards {
             let theirs: Vec<_> = {
@@ -127,7 +127,7 @@ impl Connections {
                 theirs.map(|(key, over)| (key.0, over.clone())).collect()
             };
             for (peer, over) in theirs {
-                // Whose judgement panics stays: its requests are judged again, by who tells of it.
+                // Whose judgment panics stays: its requests are judged again, by who tells of it.
                 let judged = catch_unwind(AssertUnwindSafe(|| is_refused(peer)));
                 if judged.unwrap_or(false) {
                     debug!(target: "gabion::proxy", %peer, "connection ends: its peer is refused");
@@ -143,12 +143,12 @@ impl Connections {
     }
 }
 
-impl Heed for Connections {
-    fn banned(&self, client: IpNet) {
+impl ChangeListener for Connections {
+    fn on_ban(&self, client: IpNet) {
         self.judge(client.network(), client.broadcast());
     }
 
-    fn replaced(&self) {
+    fn on_policy_replaced(&self) {
         // Of all, any IPv4 address is the less.
         self.judge(
             Ipv4Addr::UNSPECIFIED.into(),

@@ -33,7 +33,7 @@ pub(super) struct Lane {
 enum State {
     Open,
     /// The one side has ended, and the other is still to be told.
-    Ending,
+    CloseReason,
     Ended,
 }
 
@@ -106,7 +106,7 @@ impl Lane {
             ready!(self.poll_send(cx, to))?;
             match self.state {
                 State::Open => ready!(self.poll_piece(cx, from, to, now, ours))?,
-                State::Ending => {
+                State::CloseReason => {
                     ready!(Pin::new(&mut *to).poll_shutdown(cx)).map_err(Broken::To)?;
                     self.state = State::Ended;
                 }
@@ -157,7 +157,7 @@ impl Lane {
         }
         let piece = read.filled();
         if piece.is_empty() {
-            self.state = State::Ending;
+            self.state = State::CloseReason;
             self.unsent.extend_from_slice(&self.frames.end());
             return Poll::Ready(Ok(()));
         }

@@ -7,7 +7,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use gabion_core::{ClientRules, Denial, Facts, Heed as _, Inspect, Now, Snapshot, Trace, Verdict};
+use gabion_core::{
+    ChangeListener as _, ClientRules, Denial, Facts, Inspect, Now, RequestState, Snapshot, Verdict,
+};
 use gabion_proxy::{Connections, ServeOptions};
 use http::Request;
 use tokio::time::{sleep, timeout};
@@ -39,11 +41,11 @@ impl Inspect for Refused {
         "refused"
     }
 
-    fn inspect(&self, _facts: &Facts<'_>, _trace: &mut Trace) -> Verdict {
+    fn inspect(&self, _facts: &Facts<'_>, _state: &mut RequestState) -> Verdict {
         Verdict::Pass
     }
 
-    fn revisit(&self, facts: &Facts<'_>, _trace: &mut Trace) -> Verdict {
+    fn recheck(&self, facts: &Facts<'_>, _state: &mut RequestState) -> Verdict {
         let addr = facts.client.addr();
         assert_ne!(addr.to_string(), "127.0.0.99");
         if self.0.lock().unwrap().contains(&addr) {
@@ -97,7 +99,7 @@ async fn idle_connections_of_a_banned_client_end_and_others_stay() {
         let mut other = kept(&front, &backend, OTHER).await;
         assert_eq!(connections.len(), 3);
         refused.add(HITS);
-        connections.banned(HITS.parse::<IpAddr>().unwrap().into());
+        connections.on_ban(HITS.parse::<IpAddr>().unwrap().into());
         ends_at_once(&mut idle).await;
         ends_at_once(&mut silent).await;
         still_serves(&mut other, &backend).await;
@@ -117,7 +119,7 @@ async fn idle_connection_over_http2_ends_too() {
     let (answer, _) = tokio::join!(client.send_request(get), backend.answer(OK));
     drop(answer.unwrap());
     refused.add(HITS);
-    connections.banned(HITS.parse::<IpAddr>().unwrap().into());
+    connections.on_ban(HITS.parse::<IpAddr>().unwrap().into());
     let closed = async {
         while !client.is_closed() {
             sleep(SECOND / 100).await;
@@ -139,7 +141,7 @@ async fn answer_under_way_is_finished() {
     let mut upstream = backend.accept().await;
     upstream.head().await;
     refused.add(HITS);
-    connections.banned(HITS.parse::<IpAddr>().unwrap().into());
+    connections.on_ban(HITS.parse::<IpAddr>().unwrap().into());
     sleep(SECOND / 2).await;
     upstream.send(OK).await;
     assert!(client.end().await.ends_with("\r\n\r\nok"));
@@ -161,7 +163,7 @@ async fn answer_without_end_is_cut() {
         clients.push((client, upstream));
     }
     refused.add(HITS);
-    connections.banned(HITS.parse::<IpAddr>().unwrap().into());
+    connections.on_ban(HITS.parse::<IpAddr>().unwrap().into());
     let [(hit, _), (other, others_upstream)] = &mut clients[..] else {
         unreachable!("there are two");
     };
@@ -185,7 +187,7 @@ async fn peers_that_are_not_refused_stay() {
     let mut hit = kept(&front, &backend, HITS).await;
     refused.add(HITS);
     refused.add(OTHER);
-    connections.banned("127.0.0.0/24".parse().unwrap());
+    connections.on_ban("127.0.0.0/24".parse().unwrap());
     ends_at_once(&mut hit).await;
     for stays in [&mut allowed, &mut balancer, &mut odd] {
         still_serves(stays, &backend).await;
@@ -200,10 +202,10 @@ async fn other_policy_ends_those_that_it_refuses() {
     let front = before(&backend, &connections, Setup::default());
     let mut hit = kept(&front, &backend, HITS).await;
     let mut other = kept(&front, &backend, OTHER).await;
-    connections.replaced();
+    connections.on_policy_replaced();
     still_serves(&mut hit, &backend).await;
     refused.add(HITS);
-    connections.replaced();
+    connections.on_policy_replaced();
     ends_at_once(&mut hit).await;
     still_serves(&mut other, &backend).await;
 }
@@ -219,11 +221,11 @@ async fn no_more_connections_are_known_than_there_is_room_for() {
     let mut second = kept(&front, &backend, HITS).await;
     assert_eq!(connections.len(), 1);
     refused.add(HITS);
-    connections.replaced();
+    connections.on_policy_replaced();
     ends_at_once(&mut first).await;
     still_serves(&mut second, &backend).await;
     let mut third = kept(&front, &backend, HITS).await;
-    connections.replaced();
+    connections.on_policy_replaced();
     ends_at_once(&mut third).await;
 }
 
@@ -235,7 +237,7 @@ async fn socket_that_left_http_is_left_to_others() {
     let front = before(&backend, &connections, Setup::default());
     let (mut client, mut upstream) = websocket::open(&backend, &front).await;
     refused.add("127.0.0.1");
-    connections.replaced();
+    connections.on_policy_replaced();
     client.quiet(SECOND / 4).await;
     client.send("still here").await;
     upstream.until("still here").await;

@@ -4,14 +4,14 @@ use std::{slice, sync::Arc, time::Duration};
 
 use arbitrary::Arbitrary;
 use gabion_core::{
-    Bans as _, Denial, Explanation, Inspect, Mode, Offence, RuleId, Snapshot, Source as _, Trace,
-    Verdict,
+    Bans as _, Denial, Explanation, Inspect, Mode, Offense, PolicySource as _, RequestState,
+    RuleId, Snapshot, Verdict,
 };
-use gabion_inspect::{Behind, Deny, DenyRule, Network, Sanity, Then};
-use gabion_policy::{Document, Live, Options, State};
+use gabion_inspect::{Action, Deny, DenyRule, Network, ProtocolRules, ServerQuirks};
+use gabion_policy::{Document, PolicyHandle, PolicyOptions, State};
 
 use super::head;
-use crate::{HeadOf, Recorder};
+use crate::{OwnedHead, Recorder};
 
 /// A policy, deny rules on top of it, and a request.
 #[derive(Arbitrary, Clone, Debug)]
@@ -148,7 +148,7 @@ pub fn chain(ask: &Ask<'_>) {
 }
 
 /// Law 4, for a client that is banned for a time.
-fn allowing(mut document: Document, head: &HeadOf) {
+fn allowing(mut document: Document, head: &OwnedHead) {
     let snapshot = compile(&document, &State::with_capacity(4));
     let facts = head.facts(&snapshot.client);
     let client = facts.client;
@@ -161,16 +161,19 @@ fn allowing(mut document: Document, head: &HeadOf) {
     document.ban.networks.retain(|network| !bans(network));
     document.allow.networks.push(network);
     let state = State::with_capacity(4);
-    let offence = Offence::certain(RuleId::builtin("law"), Duration::from_mins(1));
-    state.bans().ban(&client, &offence, facts.now);
+    let offense = Offense::certain(RuleId::builtin("law"), Duration::from_mins(1));
+    state.bans().ban(&client, &offense, facts.now);
 
     let allowing = compile(&document, &state);
-    let verdict = allowing.chain.inspect(&facts, &mut Trace::new(&facts));
+    let verdict = allowing
+        .chain
+        .inspect(&facts, &mut RequestState::new(&facts));
     let mode = document.mode();
-    let ask = |who: &dyn Inspect| who.inspect(&facts, &mut Trace::new(&facts));
-    let sanity = Sanity::compile(&document.sanity, mode).expect("a section that was compiled");
-    let malformed = match ask(&sanity) {
-        Verdict::Pass => ask(&Behind::new(document.server.behind, mode)),
+    let ask = |who: &dyn Inspect| who.inspect(&facts, &mut RequestState::new(&facts));
+    let protocol =
+        ProtocolRules::compile(&document.protocol, mode).expect("a section that was compiled");
+    let malformed = match ask(&protocol) {
+        Verdict::Pass => ask(&ServerQuirks::new(document.server.behind, mode)),
         refused => refused,
     };
     if malformed.refuses() {
@@ -180,27 +183,27 @@ fn allowing(mut document: Document, head: &HeadOf) {
     }
 }
 
-fn judge(document: &Document, head: &HeadOf) -> Said {
+fn judge(document: &Document, head: &OwnedHead) -> Said {
     let snapshot = compile(document, &State::with_capacity(4));
     let facts = head.facts(&snapshot.client);
-    let mut trace = Trace::new(&facts);
-    let verdict = snapshot.chain.inspect(&facts, &mut trace);
-    (verdict, trace.observed().to_vec())
+    let mut state = RequestState::new(&facts);
+    let verdict = snapshot.chain.inspect(&facts, &mut state);
+    (verdict, state.observed().to_vec())
 }
 
-fn explain(document: &Document, head: &HeadOf) -> Verdict {
+fn explain(document: &Document, head: &OwnedHead) -> Verdict {
     let snapshot = compile(document, &State::with_capacity(4));
     let facts = head.facts(&snapshot.client);
     let mut steps = Explanation::default();
     snapshot
         .chain
-        .explain(&facts, &mut Trace::new(&facts), &mut steps)
+        .explain(&facts, &mut RequestState::new(&facts), &mut steps)
 }
 
 fn compile(document: &Document, state: &State) -> Arc<Snapshot> {
-    let options = Options::new(Arc::new(Recorder::default())).with_state(state.clone());
-    let live = Live::from_document(&document.to_string(), "policy.toml", options);
-    live.unwrap_or_else(|error| panic!("{error}")).current()
+    let options = PolicyOptions::new(Arc::new(Recorder::default())).with_state(state.clone());
+    let policy = PolicyHandle::from_document(&document.to_string(), "policy.toml", options);
+    policy.unwrap_or_else(|error| panic!("{error}")).current()
 }
 
 /// The same policy, where no rule acts.
@@ -242,6 +245,6 @@ fn rule(index: usize, line: &str) -> Option<DenyRule> {
         "agents" => rule.agents([value]),
         _ => return None,
     };
-    let then = [Then::Forbid, Then::NotFound, Then::Ban(None)][index % 3];
+    let then = [Action::Forbid, Action::NotFound, Action::Ban(None)][index % 3];
     Some(DenyRule { then, ..rule })
 }

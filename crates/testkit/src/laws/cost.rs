@@ -7,13 +7,13 @@ use std::{
     time::Instant,
 };
 
-use gabion_core::{Snapshot, Source as _, Trace};
+use gabion_core::{PolicySource as _, RequestState, Snapshot};
 use gabion_inspect::ServerKind;
-use gabion_policy::{Document, Live, Options, Pack, State};
+use gabion_policy::{Document, Pack, PolicyHandle, PolicyOptions, State};
 use http::{Request, Uri, header::COOKIE};
 
 use super::head;
-use crate::{HeadOf, Recorder};
+use crate::{OwnedHead, Recorder};
 
 /// What judging one head took, and what a clean one of its size takes.
 #[derive(Clone, Copy, Debug)]
@@ -62,8 +62,8 @@ pub fn weigh(bytes: &[u8], runs: u32) -> Option<Weight> {
     let clean = clean(bytes.len(), request.uri().path().len());
     Some(Weight {
         bytes: bytes.len(),
-        nanos: fastest(HeadOf::of(request), runs),
-        clean: fastest(HeadOf::of(clean), runs),
+        nanos: fastest(OwnedHead::of(request), runs),
+        clean: fastest(OwnedHead::of(clean), runs),
     })
 }
 
@@ -77,7 +77,7 @@ fn clean(bytes: usize, path: usize) -> Request<()> {
 }
 
 /// The slower of the policies, at its fastest.
-fn fastest(head: HeadOf, runs: u32) -> u64 {
+fn fastest(head: OwnedHead, runs: u32) -> u64 {
     let head = head.from("10.0.0.1");
     let slowest = POLICIES.iter().map(|policy| {
         let times = (0..runs).map(|_| judge(policy, &head));
@@ -87,12 +87,12 @@ fn fastest(head: HeadOf, runs: u32) -> u64 {
 }
 
 #[expect(clippy::disallowed_methods, reason = "it measures")]
-fn judge(policy: &Snapshot, head: &HeadOf) -> u64 {
+fn judge(policy: &Snapshot, head: &OwnedHead) -> u64 {
     let began = Instant::now();
     let facts = head.facts(&policy.client);
-    let mut trace = Trace::new(&facts);
-    black_box(policy.chain.inspect(&facts, &mut trace));
-    drop(black_box((facts, trace)));
+    let mut state = RequestState::new(&facts);
+    black_box(policy.chain.inspect(&facts, &mut state));
+    drop(black_box((facts, state)));
     began.elapsed().as_nanos().try_into().unwrap_or(u64::MAX)
 }
 
@@ -111,9 +111,10 @@ fn compile(behind: Option<ServerKind>, acts: impl Fn(&Pack) -> bool) -> Arc<Snap
     let mut document = Document::parse(base, "base.toml").expect("a policy that stands here");
     (document.packs, document.observe) = Pack::ALL.into_iter().partition(acts);
     document.server.behind = behind;
-    let options = Options::new(Arc::new(Recorder::default())).with_state(State::with_capacity(4));
-    let live = Live::from_document(&document.to_string(), "policy.toml", options);
-    live.unwrap_or_else(|error| panic!("{error}")).current()
+    let options =
+        PolicyOptions::new(Arc::new(Recorder::default())).with_state(State::with_capacity(4));
+    let policy = PolicyHandle::from_document(&document.to_string(), "policy.toml", options);
+    policy.unwrap_or_else(|error| panic!("{error}")).current()
 }
 
 /// Takes as many branches as there are steps up to a cost, each of them elsewhere in the code.

@@ -78,9 +78,9 @@ fn limits() -> Limits {
 }
 
 /// What is seen of messages and control frames, each in a spelling of its own, and how it ended.
-type Watched = (Vec<String>, Option<Violation>);
+type SessionIo = (Vec<String>, Option<Violation>);
 
-fn watch(pieces: &[&[u8]], role: Role, depth: Depth, negotiated: Negotiated) -> Watched {
+fn watch(pieces: &[&[u8]], role: Role, depth: Depth, negotiated: Negotiated) -> SessionIo {
     let mut observer = Observer::new(role, Arc::new(limits()), negotiated, depth);
     let mut seen = Vec::new();
     for piece in pieces {
@@ -122,7 +122,7 @@ fn spell(seen: &Seen<'_>) -> Option<String> {
 }
 
 /// 4.
-fn agrees(sent: &[u8], role: Role, (seen, violation): &Watched) {
+fn agrees(sent: &[u8], role: Role, (seen, violation): &SessionIo) {
     let lax = |kind| {
         matches!(
             kind,

@@ -7,7 +7,7 @@ use http::{
 };
 use httparse::{EMPTY_HEADER, Header, Status};
 
-use crate::HeadOf;
+use crate::OwnedHead;
 
 /// How many header lines hyper reads.
 const MAX_HEADERS: usize = 100;
@@ -54,8 +54,8 @@ pub(super) fn write(request: &Request<()>) -> Vec<u8> {
 }
 
 /// The head as inspectors are asked about it.
-pub(super) fn of(bytes: &[u8]) -> Option<HeadOf> {
-    read(bytes).map(HeadOf::of)
+pub(super) fn of(bytes: &[u8]) -> Option<OwnedHead> {
+    read(bytes).map(OwnedHead::of)
 }
 
 fn headers(lines: &[Header<'_>]) -> Option<HeaderMap> {

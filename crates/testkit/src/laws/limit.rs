@@ -7,10 +7,10 @@ use std::{
 };
 
 use arbitrary::Arbitrary;
-use gabion_core::{ClientRules, Explanation, Facts, Inspect as _, Mode, Trace, Verdict};
+use gabion_core::{ClientRules, Explanation, Facts, Inspect as _, Mode, RequestState, Verdict};
 use gabion_inspect::{Limit, LimitRule, LimitTable};
 
-use crate::HeadOf;
+use crate::OwnedHead;
 
 /// A limit, and who asks when.
 #[derive(Arbitrary, Clone, Debug)]
@@ -81,16 +81,16 @@ pub fn limits(plan: &Plan) {
         budget.left = full.min(budget.left + (now - budget.at));
         budget.at = now;
 
-        let head = HeadOf::get("/").from(addr).at(nanos(now));
+        let head = OwnedHead::get("/").from(addr).at(nanos(now));
         let facts = head.facts(&ClientRules::default());
         let said = explain(&limit, &facts);
-        let mut trace = Trace::new(&facts);
-        let verdict = limit.inspect(&facts, &mut trace);
+        let mut state = RequestState::new(&facts);
+        let verdict = limit.inspect(&facts, &mut state);
         assert_eq!(said.refuses(), verdict.refuses(), "3: request {index}");
         let Verdict::Deny(denial) = verdict else {
             assert!(budget.left >= price, "1: request {index} passed");
             budget.left -= price;
-            let told = trace.quotas().next().map(|quota| quota.remaining.into());
+            let told = state.quotas().next().map(|quota| quota.remaining.into());
             assert_eq!(told, Some(budget.left / interval), "2: request {index}");
             continue;
         };
@@ -127,7 +127,11 @@ fn rule(plan: &Plan) -> (LimitRule, u128) {
 }
 
 fn explain(limit: &Limit, facts: &Facts<'_>) -> Verdict {
-    limit.explain(facts, &mut Trace::new(facts), &mut Explanation::default())
+    limit.explain(
+        facts,
+        &mut RequestState::new(facts),
+        &mut Explanation::default(),
+    )
 }
 
 fn nanos(nanos: u128) -> Duration {

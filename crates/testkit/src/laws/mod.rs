@@ -13,7 +13,7 @@ mod limit;
 mod list;
 mod path;
 mod policy;
-mod sanity;
+mod protocol;
 mod target;
 
 pub use chain::{Ask, chain};
@@ -24,5 +24,5 @@ pub use limit::{Plan, Step, limits};
 pub use list::list_files;
 pub use path::path_views;
 pub use policy::policy_document;
-pub use sanity::sanity_heads;
+pub use protocol::protocol_heads;
 pub use target::{Law, TARGETS};

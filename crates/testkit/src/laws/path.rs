@@ -17,7 +17,7 @@ use gabion_inspect::{Deny, DenyRule};
 ///
 /// Where a law is broken.
 pub fn path_views(path: &[u8]) {
-    let views = PathViews::of(path);
+    let views = PathViews::new(path);
     let malformed = views.malformed();
     let is_path = malformed != Some(Malformed::Form);
     assert_eq!(views.iter().next().is_some(), is_path, "1: {malformed:?}");
@@ -53,7 +53,7 @@ pub fn path_views(path: &[u8]) {
 
     if malformed.is_none() && !path.contains(&b'%') {
         for view in views.iter() {
-            for again in PathViews::of(view.path).iter() {
+            for again in PathViews::new(view.path).iter() {
                 let known = views.iter().any(|view| view.path == again.path);
                 assert!(known, "4: {}", again.path.escape_ascii());
             }
@@ -62,7 +62,7 @@ pub fn path_views(path: &[u8]) {
 
     if malformed.is_none() {
         let canonical = views.canonical();
-        let again = PathViews::of(&canonical);
+        let again = PathViews::new(&canonical);
         let shown = canonical.escape_ascii();
         assert_eq!(again.malformed(), None, "5: {shown}");
         assert_eq!(again.canonical(), canonical, "5: {shown}");

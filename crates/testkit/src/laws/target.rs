@@ -22,7 +22,7 @@ pub const TARGETS: [(&str, Law); 9] = [
     ("policy_document", |bytes| {
         read(bytes, super::policy_document);
     }),
-    ("sanity_heads", super::sanity_heads),
+    ("protocol_heads", super::protocol_heads),
 ];
 
 /// Makes of bytes what `fuzz_target!` makes of them.

@@ -5,7 +5,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use gabion_testkit::{Behind, program};
+use gabion_testkit::{Backend, program};
 
 use crate::support::{Guard, dom, text};
 
@@ -54,7 +54,7 @@ async fn curl_speaks_http2_only_where_it_is_on() {
     let Some(program) = program("curl") else {
         return;
     };
-    let behind = Behind::start().await;
+    let behind = Backend::start().await;
     for (args, works) in [(vec!["--h2"], true), (vec![], false)] {
         let guard = Guard::start(&[&["--upstream", &behind.url()], &*args].concat()).await;
         let url = format!("http://{}/x", guard.addr());

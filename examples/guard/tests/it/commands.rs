@@ -125,7 +125,7 @@ fn explain_tells_every_step() {
     ]);
     assert!(explain.status.success());
     let steps = text(&explain.stdout);
-    for watchman in ["sanity", "allow", "ban", "deny"] {
+    for watchman in ["protocol", "allow", "ban", "deny"] {
         assert!(
             steps.lines().any(|line| line.starts_with(watchman)),
             "no {watchman} in\n{steps}"

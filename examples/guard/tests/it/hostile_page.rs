@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use gabion_testkit::{Behind, program};
+use gabion_testkit::{Backend, program};
 use tokio::{
     io::{
         AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, copy_bidirectional,
@@ -112,7 +112,7 @@ async fn reader_of_fifty_hostile_images_keeps_access() {
     };
     let folder = Folder::new("hostile-policy");
     let policy = folder.write("policy.toml", POLICY);
-    let behind = Behind::start().await;
+    let behind = Backend::start().await;
     // Another site; another origin of the same site.
     for (host, referrer) in [("localhost", "unsafe-url"), ("127.0.0.1", "no-referrer")] {
         let args = ["--upstream", &behind.url(), "--policy", &policy];

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use gabion_testkit::{Behind, program};
+use gabion_testkit::{Backend, program};
 use tokio::{join, time::timeout};
 use tokio_tungstenite::{connect_async, tungstenite::Message};
 
@@ -23,7 +23,7 @@ struct Chain {
     front: SocketAddr,
     guard: Guard,
     _nginx: Nginx,
-    _behind: Behind,
+    _behind: Backend,
     _policy: Folder,
 }
 
@@ -96,7 +96,7 @@ async fn both(test: &str, timer: &str, upgrade: &str) -> Option<(Chain, Chain)> 
     };
     let before = {
         let (folder, file) = policy("before");
-        let behind = Behind::start().await;
+        let behind = Backend::start().await;
         let guard = Guard::start(&["--policy", &file, "--upstream", &behind.url()]).await;
         let nginx = Nginx::start(&nginx, &format!("{test}-before"), guard.addr(), &lines).await;
         Chain {
@@ -108,7 +108,7 @@ async fn both(test: &str, timer: &str, upgrade: &str) -> Option<(Chain, Chain)> 
         }
     };
     let (folder, file) = policy("behind");
-    let behind = Behind::start().await;
+    let behind = Backend::start().await;
     let nginx = Nginx::start(&nginx, &format!("{test}-behind"), behind.addr(), &lines).await;
     let upstream = format!("http://{}", nginx.addr());
     let guard = Guard::start(&["--policy", &file, "--upstream", &upstream]).await;

@@ -1,6 +1,6 @@
 //! The server behind: always the one that was named.
 
-use gabion_testkit::Behind;
+use gabion_testkit::Backend;
 use tokio::net::TcpListener;
 
 use crate::support::Guard;
@@ -46,7 +46,7 @@ async fn silent_upstream_is_504_with_the_reason_in_the_log() {
 
 #[tokio::test]
 async fn request_never_picks_the_upstream() {
-    let (behind, other) = (Behind::start().await, Behind::start().await);
+    let (behind, other) = (Backend::start().await, Backend::start().await);
     let guard = Guard::start(&["--upstream", &behind.url()]).await;
     let elsewhere = other.addr();
     let mut wire = guard.connect().await;
@@ -92,7 +92,7 @@ async fn request_never_picks_the_upstream() {
 
 #[tokio::test]
 async fn upstream_is_told_who_asks() {
-    let behind = Behind::start().await;
+    let behind = Backend::start().await;
     let guard = Guard::start(&["--upstream", &behind.url()]).await;
     let forged =
         "X-Forwarded-For: 203.0.113.9\r\nForwarded: for=203.0.113.9\r\nX-Real-IP: 203.0.113.9\r\n";

@@ -12,12 +12,12 @@ fn request_line(target: &[u8], is_canonical: bool) -> Vec<u8> {
     let origin = origin_form(target);
     let end = origin.iter().position(|&byte| byte == b'?');
     let (path, query) = origin.split_at(end.unwrap_or(origin.len()));
-    let spelt = if is_canonical {
-        PathViews::of(path).canonical().into_owned()
+    let spelled = if is_canonical {
+        PathViews::new(path).canonical().into_owned()
     } else {
         path.to_vec()
     };
-    [b"GET ", &*spelt, query, b" HTTP/1.1"].concat()
+    [b"GET ", &*spelled, query, b" HTTP/1.1"].concat()
 }
 
 /// The target without scheme and authority, cut at its fragment, `/` where there is no path, and

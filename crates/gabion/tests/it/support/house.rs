@@ -17,7 +17,7 @@ use axum::{
 };
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
-use gabion::{Guard, HeadLayer};
+use gabion::{Guard, GuardLayer};
 use http::{HeaderValue, Method, StatusCode, header::SEC_WEBSOCKET_EXTENSIONS};
 use http_body_util::Empty;
 use hyper::{ext::Protocol, upgrade::Upgraded};
@@ -68,7 +68,7 @@ impl House {
 
 impl<G> House<G> {
     /// Behind a layer, and whatever lives as long.
-    pub(crate) async fn behind(layer: HeadLayer, guard: G) -> Self {
+    pub(crate) async fn behind(layer: GuardLayer, guard: G) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let heard = Heard::default();

@@ -15,7 +15,8 @@ use std::{
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use gabion::{
-    BanChange, Bans, Event, Guard, GuardBuilder, Mode, Offence, PolicyError, RuleId, What,
+    BanChange, Bans, Event, Guard, GuardBuilder, Mode, Offense, PolicyError, RequestEventKind,
+    RuleId,
 };
 use gabion_testkit::{ManualClock, Recorder, client_at, peer};
 use http::{HeaderName, Request, Response, StatusCode, Version, header::HOST};
@@ -108,9 +109,9 @@ impl Wall {
 
     /// Bans a client for a minute, whoever it is.
     pub(crate) fn ban(&self, client: &str) {
-        let offence = Offence::certain(RuleId::builtin("by-hand"), Duration::from_mins(1));
+        let offense = Offense::certain(RuleId::builtin("by-hand"), Duration::from_mins(1));
         let now = gabion::Clock::now(&*self.clock);
-        self.guard.bans().ban(&client_at(client), &offence, now);
+        self.guard.bans().ban(&client_at(client), &offense, now);
     }
 
     /// Who is banned for a time, the one nearest its end first.
@@ -183,9 +184,11 @@ impl Answer {
     /// `200`, or `403 rule` with the rule that decided. What only observes is not named.
     pub(crate) fn verdict(&self) -> String {
         let rule = self.events.iter().find_map(|event| match event {
-            Event::Request(event) => match &event.what {
-                What::Allowed(cause) => Some(&cause.rule),
-                What::Denied(denial) if denial.mode == Mode::Enforce => Some(&denial.cause.rule),
+            Event::Request(event) => match &event.kind {
+                RequestEventKind::Allowed(cause) => Some(&cause.rule),
+                RequestEventKind::Denied(denial) if denial.mode == Mode::Enforce => {
+                    Some(&denial.cause.rule)
+                }
                 _ => None,
             },
             _ => None,

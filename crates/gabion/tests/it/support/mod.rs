@@ -5,5 +5,5 @@ pub(crate) mod hop;
 pub(crate) mod house;
 pub(crate) mod in_process;
 pub(crate) mod log;
+pub(crate) mod session_limits;
 pub(crate) mod sockets;
-pub(crate) mod terms;

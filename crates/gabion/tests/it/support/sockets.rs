@@ -2,9 +2,9 @@
 
 use std::{net::SocketAddr, num::NonZeroUsize, sync::Arc, time::Duration};
 
-use gabion::{Document, Event, Guard, GuardBuilder, Pack, Sink, What};
+use gabion::{Document, Event, Guard, GuardBuilder, Pack, RequestEventKind, Sink};
 use gabion_proxy::{Protocols, Proxy, ProxyOptions, ServeOptions, Workers, workers};
-use gabion_testkit::{Behind, Wire};
+use gabion_testkit::{Backend, Wire};
 use tower::Layer as _;
 
 /// What the guard's binary is made of, within this process.
@@ -36,14 +36,14 @@ pub(crate) fn fitting() -> impl Iterator<Item = Pack> {
 pub(crate) fn builder(sink: Arc<impl Sink + 'static>) -> GuardBuilder {
     Guard::builder()
         .with_sink(sink)
-        .with_shrink(gabion::Shrink::Accept)
+        .with_shrink_guard(gabion::ShrinkGuard::Accept)
 }
 
 /// The rule behind an event, if it is about a request that was refused.
 pub(crate) fn rule_of(event: &Event) -> Option<&str> {
     match event {
-        Event::Request(event) => match &event.what {
-            What::Denied(denial) => Some(denial.cause.rule.as_str()),
+        Event::Request(event) => match &event.kind {
+            RequestEventKind::Denied(denial) => Some(denial.cause.rule.as_str()),
             _ => None,
         },
         _ => None,
@@ -52,14 +52,14 @@ pub(crate) fn rule_of(event: &Event) -> Option<&str> {
 
 impl Front {
     /// Stands before `behind`, on two threads of its own.
-    pub(crate) fn before(behind: &Behind, guard: Guard) -> Self {
+    pub(crate) fn before(behind: &Backend, guard: Guard) -> Self {
         Self::speaking(Protocols::Http1, &behind.url(), guard)
     }
 
     /// Stands before the server at `url`, and speaks `protocols` with clients.
     pub(crate) fn speaking(protocols: Protocols, url: &str, guard: Guard) -> Self {
         let upstream: gabion_proxy::Upstream = url.parse().unwrap();
-        let wall = guard.layer().handing_over_client();
+        let wall = guard.layer().insert_client_extension();
         let serve = ServeOptions::default().with_protocols(protocols);
         let proxy = ProxyOptions::default();
         let workers = workers(

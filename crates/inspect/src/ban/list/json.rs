@@ -57,7 +57,7 @@ pub(super) fn refuse(text: &str, above: usize, error: &Error) -> Refusal {
     let before = read.floor_char_boundary(error.column().saturating_sub(1));
     let column = read.get(..before).map_or(0, |read| read.chars().count());
     let at = At::new(above + line, column);
-    at.refuse(ListProblem::Json(Evidence::of(said.as_bytes())))
+    at.refuse(ListProblem::Json(Evidence::new(said.as_bytes())))
 }
 
 /// Takes `networks`, which are parts of `text`, each with its line.

@@ -24,7 +24,7 @@ pub(super) fn read(text: &str) -> Result<Entries, Refusal> {
         push(&mut entries, first, start)?;
         let count = count.trim_ascii_start();
         if !count.bytes().all(|byte| byte.is_ascii_digit()) {
-            let problem = ListProblem::Trailing(Evidence::of(count.as_bytes()));
+            let problem = ListProblem::Trailing(Evidence::new(count.as_bytes()));
             return Err(at(entry.len() - count.len()).refuse(problem));
         }
     }
@@ -38,7 +38,7 @@ fn push(entries: &mut Entries, text: &str, at: At) -> Result<(), Refusal> {
         return entries.push(network, at);
     };
     let Some(mut range) = subnets(first, last) else {
-        return Err(at.refuse(ListProblem::Range(Evidence::of(text.as_bytes()))));
+        return Err(at.refuse(ListProblem::Range(Evidence::new(text.as_bytes()))));
     };
     range.try_for_each(|network| entries.push(network, at))
 }

@@ -134,7 +134,7 @@ impl Entries {
 
 fn network(text: &str) -> Result<IpNet, ListProblem> {
     text.parse().map(Network::net).map_err(|error| match error {
-        NetworkError::Syntax(_) => ListProblem::Syntax(Evidence::of(text.as_bytes())),
+        NetworkError::Syntax(_) => ListProblem::Syntax(Evidence::new(text.as_bytes())),
         other => ListProblem::Network(other),
     })
 }

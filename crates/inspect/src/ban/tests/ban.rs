@@ -1,13 +1,13 @@
 use std::{sync::Arc, time::Duration};
 
 use gabion_core::{
-    Bans, ClientRules, Facts, Head, Inspect, Mode, Offence, PeerAddr, RuleId, Trace, Verdict,
+    Bans, ClientRules, Facts, Head, Inspect, Mode, Offense, PeerAddr, RequestState, RuleId, Verdict,
 };
 use http::{HeaderMap, Method, Uri, Version};
 use ipnet::IpNet;
 
 use super::{addr, at, client};
-use crate::{Ban, BanConfig, BanTable, List, Network, Place, Problem};
+use crate::{Ban, BanConfig, BanTable, ConfigPath, List, Network, Problem};
 
 fn config(networks: &[&str]) -> BanConfig {
     let networks = networks.iter().map(|text| text.parse::<Network>().unwrap());
@@ -35,8 +35,8 @@ fn lists() -> Vec<List> {
 fn ban(mode: Mode) -> Ban {
     let table = Arc::new(BanTable::new(10));
     for banned in ["192.0.2.66", "198.51.100.1"] {
-        let offence = Offence::certain(RuleId::builtin("dotfiles"), Duration::from_secs(10));
-        table.ban(&client(addr(banned)), &offence, at(0));
+        let offense = Offense::certain(RuleId::builtin("dotfiles"), Duration::from_secs(10));
+        table.ban(&client(addr(banned)), &offense, at(0));
     }
     let config = BanConfig {
         files: ["drop.netset", "more.txt"].into_iter().collect(),
@@ -58,7 +58,7 @@ fn judge(ban: &Ban, peer: &str, now: u64) -> Verdict {
     };
     let peer = PeerAddr::new((addr(peer), 40_000).into());
     let facts = Facts::resolve(head, peer, &ClientRules::default(), at(now));
-    ban.inspect(&facts, &mut Trace::new(&facts))
+    ban.inspect(&facts, &mut RequestState::new(&facts))
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn every_network_that_is_the_whole_space_is_refused() {
         .collect();
     let whole = |entry, net: &str| {
         let net: IpNet = net.parse().unwrap();
-        let place = Place::new("ban", "networks").entry(entry);
+        let place = ConfigPath::new("ban", "networks").entry(entry);
         (place, Problem::WholeSpace(net))
     };
     assert_eq!(found, [whole(0, "0.0.0.0/0"), whole(2, "::/0")]);
@@ -155,7 +155,7 @@ fn every_network_that_is_the_whole_space_is_refused() {
 
 #[test]
 fn lists_are_those_that_the_config_names() {
-    let place = Place::new("ban", "files");
+    let place = ConfigPath::new("ban", "files");
     let missing = |entry, name: &str| {
         let problem = Problem::MissingList(name.to_owned());
         (place.entry(entry), problem)

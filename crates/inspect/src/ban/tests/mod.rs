@@ -1,9 +1,9 @@
+mod arbiter;
 mod ban;
-mod court;
 mod list;
+mod list_check;
 mod many;
 mod ranges;
-mod sense;
 mod table;
 
 use std::{

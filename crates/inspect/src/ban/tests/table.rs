@@ -4,15 +4,15 @@ use std::{
     time::Duration,
 };
 
-use gabion_core::{BanOutcome, Bans, ClientIp, Offence, RuleId};
+use gabion_core::{BanOutcome, Bans, ClientIp, Offense, RuleId};
 
 use super::{addr, at, client, scattered};
-use crate::{BanTable, Standing};
+use crate::{ActiveBan, BanTable};
 
 const NEW: BanOutcome = BanOutcome::Banned { evicted: None };
 
-fn offence(rule: &'static str, millis: u64) -> Offence {
-    Offence::certain(RuleId::builtin(rule), Duration::from_millis(millis))
+fn offense(rule: &'static str, millis: u64) -> Offense {
+    Offense::certain(RuleId::builtin(rule), Duration::from_millis(millis))
 }
 
 fn host(number: u32) -> ClientIp {
@@ -27,14 +27,14 @@ fn evicting(client: &ClientIp) -> BanOutcome {
 
 /// The rule that banned, and how many milliseconds are left.
 fn standing(table: &BanTable, client: &ClientIp, now: u64) -> Option<(String, u128)> {
-    let Standing { by, left } = table.standing(client, at(now))?;
+    let ActiveBan { by, left } = table.active(client, at(now))?;
     Some((by.to_string(), left.as_millis()))
 }
 
 #[test]
 fn a_ban_ends_with_its_time() {
     let table = BanTable::new(10);
-    assert_eq!(table.ban(&host(1), &offence("probe", 1000), at(500)), NEW);
+    assert_eq!(table.ban(&host(1), &offense("probe", 1000), at(500)), NEW);
     for (now, expected) in [
         (500, Some(1000)),
         (1499, Some(1)),
@@ -49,7 +49,7 @@ fn a_ban_ends_with_its_time() {
             "another client, {now}"
         );
     }
-    assert_eq!(table.ban(&host(1), &offence("again", 10), at(1500)), NEW);
+    assert_eq!(table.ban(&host(1), &offense("again", 10), at(1500)), NEW);
     assert_eq!(standing(&table, &host(1), 1500), Some(("again".into(), 10)));
     assert_eq!(table.len(), 1);
 }
@@ -57,31 +57,35 @@ fn a_ban_ends_with_its_time() {
 #[test]
 fn the_later_end_counts() {
     let table = BanTable::new(10);
-    table.ban(&host(1), &offence("long", 1000), at(0));
-    let outcome = table.ban(&host(1), &offence("short", 100), at(100));
-    assert_eq!(outcome, BanOutcome::Standing);
+    table.ban(&host(1), &offense("long", 1000), at(0));
+    let outcome = table.ban(&host(1), &offense("short", 100), at(100));
+    assert_eq!(outcome, BanOutcome::AlreadyBanned);
     assert_eq!(standing(&table, &host(1), 100), Some(("long".into(), 900)));
 
-    let outcome = table.ban(&host(1), &offence("longer", 2000), at(100));
-    assert_eq!(outcome, BanOutcome::Standing);
+    let outcome = table.ban(&host(1), &offense("longer", 2000), at(100));
+    assert_eq!(outcome, BanOutcome::AlreadyBanned);
     assert_eq!(
         standing(&table, &host(1), 100),
         Some(("longer".into(), 2000))
     );
-    assert_eq!(table.sweep(at(1000)), 0, "the old end is forgotten");
+    assert_eq!(
+        table.remove_expired(at(1000)),
+        0,
+        "the old end is forgotten"
+    );
     assert_eq!(table.len(), 1);
 }
 
 #[test]
 fn an_ipv6_client_is_its_network() {
     let table = BanTable::new(10);
-    table.ban(&client(addr("2001:db8::1")), &offence("probe", 1000), at(0));
+    table.ban(&client(addr("2001:db8::1")), &offense("probe", 1000), at(0));
     for (asked, banned) in [
         ("2001:db8::2", true),
         ("2001:db8::ffff:0:0:1", true),
         ("2001:db8:0:1::1", false),
     ] {
-        let found = table.standing(&client(addr(asked)), at(1));
+        let found = table.active(&client(addr(asked)), at(1));
         assert_eq!(found.is_some(), banned, "{asked}");
     }
 }
@@ -91,22 +95,22 @@ fn a_full_table_lets_go_who_is_nearest_its_end() {
     let table = BanTable::new(3);
     for (number, millis) in [(1, 300), (2, 100), (3, 200)] {
         assert_eq!(
-            table.ban(&host(number), &offence("probe", millis), at(0)),
+            table.ban(&host(number), &offense("probe", millis), at(0)),
             NEW
         );
     }
-    let outcome = table.ban(&host(4), &offence("probe", 400), at(50));
+    let outcome = table.ban(&host(4), &offense("probe", 400), at(50));
     assert_eq!(outcome, evicting(&host(2)));
     assert_eq!(standing(&table, &host(2), 50), None);
 
-    let outcome = table.ban(&host(1), &offence("probe", 500), at(50));
+    let outcome = table.ban(&host(1), &offense("probe", 500), at(50));
     assert_eq!(
         outcome,
-        BanOutcome::Standing,
+        BanOutcome::AlreadyBanned,
         "a banned client needs no room"
     );
 
-    let outcome = table.ban(&host(5), &offence("probe", 400), at(200));
+    let outcome = table.ban(&host(5), &offense("probe", 400), at(200));
     assert_eq!(outcome, NEW, "the ban of 3 is over, so it is nobody's loss");
     assert_eq!(table.len(), 3);
 }
@@ -117,11 +121,11 @@ fn short_bans_displace_one_long_ban_and_then_each_other() {
     for number in [1, 2, 3] {
         table.ban(
             &host(number),
-            &offence("long", 10_000),
+            &offense("long", 10_000),
             at(u64::from(number)),
         );
     }
-    let short = offence("short", 100);
+    let short = offense("short", 100);
     assert_eq!(table.ban(&host(10), &short, at(10)), evicting(&host(1)));
     for number in 11..50 {
         let now = at(u64::from(number));
@@ -129,11 +133,11 @@ fn short_bans_displace_one_long_ban_and_then_each_other() {
             table.ban(&host(number), &short, now),
             evicting(&host(number - 1))
         );
-        assert!(table.standing(&host(number), now).is_some());
+        assert!(table.active(&host(number), now).is_some());
     }
     assert_eq!(table.ban(&host(50), &short, at(9000)), NEW);
-    assert!(table.standing(&host(2), at(9000)).is_some());
-    assert!(table.standing(&host(3), at(9000)).is_some());
+    assert!(table.active(&host(2), at(9000)).is_some());
+    assert!(table.active(&host(3), at(9000)).is_some());
 }
 
 #[test]
@@ -152,7 +156,7 @@ fn capacity_holds_against_ten_times_as_many_clients() {
             _ => NEW,
         };
         model.push((now + millis, host(number)));
-        let outcome = table.ban(&host(number), &offence("probe", millis), at(now));
+        let outcome = table.ban(&host(number), &offense("probe", millis), at(now));
         assert_eq!(outcome, expected);
         assert!(table.len() <= capacity);
     }
@@ -167,9 +171,9 @@ fn capacity_holds_against_ten_times_as_many_clients() {
 fn a_table_without_room_holds_one() {
     let table = BanTable::new(0);
     assert_eq!(table.capacity(), 1);
-    assert_eq!(table.ban(&host(1), &offence("probe", 100), at(0)), NEW);
+    assert_eq!(table.ban(&host(1), &offense("probe", 100), at(0)), NEW);
     assert_eq!(
-        table.ban(&host(2), &offence("probe", 100), at(0)),
+        table.ban(&host(2), &offense("probe", 100), at(0)),
         evicting(&host(1))
     );
 }
@@ -178,12 +182,12 @@ fn a_table_without_room_holds_one() {
 fn sweeping_drops_what_is_over() {
     let table = BanTable::new(10_000);
     for number in 0..5000 {
-        table.ban(&host(number), &offence("probe", u64::from(number)), at(1));
+        table.ban(&host(number), &offense("probe", u64::from(number)), at(1));
     }
-    assert_eq!(table.sweep(at(4000)), 4000);
+    assert_eq!(table.remove_expired(at(4000)), 4000);
     assert_eq!(table.len(), 1000);
     assert_eq!(table.list(at(0)).len(), 1000);
-    assert_eq!(table.sweep(at(4000)), 0);
+    assert_eq!(table.remove_expired(at(4000)), 0);
     assert_eq!(
         standing(&table, &host(4000), 4000),
         Some(("probe".into(), 1))
@@ -193,19 +197,19 @@ fn sweeping_drops_what_is_over() {
 #[test]
 fn a_lifted_ban_is_gone() {
     let table = BanTable::new(10);
-    table.ban(&host(1), &offence("probe", 1000), at(0));
-    assert!(table.lift(host(1).network()));
+    table.ban(&host(1), &offense("probe", 1000), at(0));
+    assert!(table.unban(host(1).network()));
     assert_eq!(standing(&table, &host(1), 0), None);
-    assert!(!table.lift(host(1).network()));
+    assert!(!table.unban(host(1).network()));
     assert!(table.is_empty());
-    assert_eq!(table.ban(&host(1), &offence("probe", 1000), at(0)), NEW);
+    assert_eq!(table.ban(&host(1), &offense("probe", 1000), at(0)), NEW);
 }
 
 #[test]
 fn the_list_shows_bans_in_force_soonest_end_first() {
     let table = BanTable::new(10);
     for (number, millis) in [(1, 300), (2, 100), (3, 200)] {
-        table.ban(&host(number), &offence("probe", millis), at(0));
+        table.ban(&host(number), &offense("probe", millis), at(0));
     }
     let list = table.list(at(100));
     let list: Vec<_> = list
@@ -226,10 +230,10 @@ fn threads_leave_the_table_whole() {
                     let who = client(Ipv6Addr::from_bits(u128::from(number % 512) << 64));
                     let millis = u64::from(number % 100);
                     match (number ^ thread) % 8 {
-                        0 => drop(table.lift(who.network())),
-                        1 => drop(table.sweep(at(now))),
-                        2 => drop(table.standing(&who, at(now))),
-                        _ => drop(table.ban(&who, &offence("probe", millis), at(now))),
+                        0 => drop(table.unban(who.network())),
+                        1 => drop(table.remove_expired(at(now))),
+                        2 => drop(table.active(&who, at(now))),
+                        _ => drop(table.ban(&who, &offense("probe", millis), at(now))),
                     }
                     assert!(table.len() <= 64);
                 }
@@ -237,13 +241,13 @@ fn threads_leave_the_table_whole() {
         }
     });
     assert!(!table.is_empty());
-    table.sweep(at(2000));
+    table.remove_expired(at(2000));
     assert_eq!(
         table.list(at(2000)).len(),
         table.len(),
         "map and order agree"
     );
-    table.sweep(at(1_000_000));
+    table.remove_expired(at(1_000_000));
     assert!(table.is_empty());
     assert_eq!(table.list(at(0)), []);
 }

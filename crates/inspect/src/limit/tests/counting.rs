@@ -1,19 +1,23 @@
 use super::*;
 
 #[test]
-fn a_limit_counts_what_it_matches_however_it_is_spelt() {
-    let post = |target: &str| HeadOf::get(target).method("POST");
+fn a_limit_counts_what_it_matches_however_it_is_spelled() {
+    let post = |target: &str| OwnedHead::get(target).method("POST");
     for (part, head, counted) in [
         ("methods = ['POST']", page(), false),
         ("methods = ['POST', 'PUT']", post("/"), true),
         ("paths = ['/login']", page(), false),
-        ("paths = ['/login']", HeadOf::get("/login"), true),
-        ("paths = ['/login']", HeadOf::get("/login/step?a=b"), true),
-        ("paths = ['/login']", HeadOf::get("/loginform"), false),
-        ("paths = ['/login']", HeadOf::get("/LOGIN;x=1"), true),
-        ("paths = ['/login']", HeadOf::get("/%6c%6fgin"), true),
-        ("paths = ['/login']", HeadOf::get("//x/..;/login"), true),
-        ("paths = ['/a', '/']", HeadOf::get("/anything"), true),
+        ("paths = ['/login']", OwnedHead::get("/login"), true),
+        (
+            "paths = ['/login']",
+            OwnedHead::get("/login/step?a=b"),
+            true,
+        ),
+        ("paths = ['/login']", OwnedHead::get("/loginform"), false),
+        ("paths = ['/login']", OwnedHead::get("/LOGIN;x=1"), true),
+        ("paths = ['/login']", OwnedHead::get("/%6c%6fgin"), true),
+        ("paths = ['/login']", OwnedHead::get("//x/..;/login"), true),
+        ("paths = ['/a', '/']", OwnedHead::get("/anything"), true),
         (
             "hosts = ['api.example']",
             page().host("API.example:8080"),
@@ -23,7 +27,7 @@ fn a_limit_counts_what_it_matches_however_it_is_spelt() {
         ("hosts = ['*.example']", page().host("v1.example"), true),
         (
             "methods = ['POST']\npaths = ['/login']",
-            HeadOf::get("/login"),
+            OwnedHead::get("/login"),
             false,
         ),
     ] {
@@ -80,7 +84,7 @@ fn it_is_never_worth_trying_again_before_it_is() {
 fn answers_count_where_statuses_are_named() {
     let limit = limit("rate = '2/m'\nstatuses = [401, 403]");
     let ask = |status: u16, ours: bool| {
-        let (verdict, trace) = judged(&limit, &page());
+        let (verdict, state) = judged(&limit, &page());
         let denial = Denial::forbidden("other", "said no");
         let denial = ours.then_some(&denial);
         let outcome = Outcome::new(
@@ -88,7 +92,7 @@ fn answers_count_where_statuses_are_named() {
             denial,
             Duration::ZERO,
         );
-        limit.learn(&trace, &outcome);
+        limit.on_response(&state, &outcome);
         verdict == Verdict::Pass
     };
     for (status, ours, passes) in [
@@ -135,9 +139,9 @@ fn observing_is_the_default_and_goes_on() {
         LimitRule::new("acting", "2/h".parse().unwrap()).mode(Mode::Enforce),
     ];
     let limit = Limit::compile(&rules, LimitTable::new(100).into()).unwrap();
-    let told = |head: &HeadOf| {
-        let (verdict, trace) = judged(&limit, head);
-        let observed: Vec<_> = trace.observed().iter().map(ToString::to_string).collect();
+    let told = |head: &OwnedHead| {
+        let (verdict, state) = judged(&limit, head);
+        let observed: Vec<_> = state.observed().iter().map(ToString::to_string).collect();
         (verdict.refuses(), observed.len())
     };
     assert_eq!(told(&page()), (false, 0));
@@ -149,7 +153,8 @@ fn observing_is_the_default_and_goes_on() {
 fn what_is_left_is_shown_where_it_is_asked_for() {
     for (part, shown) in [("show = true", true), ("", false)] {
         let limit = limit(&format!("rate = '10/s'\n{part}"));
-        let quotas = |head: &HeadOf| judged(&limit, head).1.quotas().cloned().collect::<Vec<_>>();
+        let quotas =
+            |head: &OwnedHead| judged(&limit, head).1.quotas().cloned().collect::<Vec<_>>();
         let quota = Quota {
             rule: RuleId::new("x").unwrap(),
             limit: 10,
@@ -174,8 +179,8 @@ fn explaining_costs_nothing() {
     let head = page();
     let facts = head.facts(&ClientRules::default());
     let explain = || {
-        let mut trace = Trace::new(&facts);
-        limit.explain(&facts, &mut trace, &mut Explanation::default())
+        let mut state = RequestState::new(&facts);
+        limit.explain(&facts, &mut state, &mut Explanation::default())
     };
     assert_eq!(explain(), Verdict::Pass);
     assert_eq!(explain(), Verdict::Pass);

@@ -5,7 +5,7 @@ fn each_key_has_a_budget_of_its_own() {
     let with = |name: &'static str, value: &'static str| page().header(name, value);
     for (key, one, other, apart) in [
         ("client", page(), page().from("203.0.113.10"), true),
-        ("client", page(), HeadOf::get("/b"), false),
+        ("client", page(), OwnedHead::get("/b"), false),
         (
             "client",
             page().from("2001:db8::1"),
@@ -71,11 +71,31 @@ fn each_key_has_a_budget_of_its_own() {
             with("x-key", "c").header("x-key", "a"),
             false,
         ),
-        ("path", HeadOf::get("/a/b"), HeadOf::get("/a/c"), true),
-        ("path:1", HeadOf::get("/a/b"), HeadOf::get("/a/c"), false),
-        ("path:1", HeadOf::get("/a/b"), HeadOf::get("/b/b"), true),
-        ("path", HeadOf::get("/a"), HeadOf::get("/%61;v=1/"), false),
-        ("path", HeadOf::get("/a"), HeadOf::get("//x/../A"), false),
+        ("path", OwnedHead::get("/a/b"), OwnedHead::get("/a/c"), true),
+        (
+            "path:1",
+            OwnedHead::get("/a/b"),
+            OwnedHead::get("/a/c"),
+            false,
+        ),
+        (
+            "path:1",
+            OwnedHead::get("/a/b"),
+            OwnedHead::get("/b/b"),
+            true,
+        ),
+        (
+            "path",
+            OwnedHead::get("/a"),
+            OwnedHead::get("/%61;v=1/"),
+            false,
+        ),
+        (
+            "path",
+            OwnedHead::get("/a"),
+            OwnedHead::get("//x/../A"),
+            false,
+        ),
         (
             "host",
             page().host("a.example"),
@@ -100,7 +120,7 @@ fn each_key_has_a_budget_of_its_own() {
 #[test]
 fn combined_keys_count_together() {
     let limit = limit("rate = \"1/m\"\nkey = [\"client\", \"path:1\"]");
-    let ask = |addr, path| passes(&limit, &HeadOf::get(path).from(addr));
+    let ask = |addr, path| passes(&limit, &OwnedHead::get(path).from(addr));
     assert!(ask("203.0.113.9", "/a"));
     assert!(ask("203.0.113.9", "/b"));
     assert!(ask("203.0.113.10", "/a"));
@@ -110,7 +130,7 @@ fn combined_keys_count_together() {
 #[test]
 fn what_a_client_invents_multiplies_its_budget_up_to_the_ceiling_only() {
     let invented = |n: u32| {
-        HeadOf::get(&format!("/{n}"))
+        OwnedHead::get(&format!("/{n}"))
             .header("x-key", &n.to_string())
             .header("cookie", &format!("sid={n}"))
             .host(&format!("h{n}.example"))

@@ -6,7 +6,7 @@ mod table;
 use std::time::Duration;
 
 use gabion_core::ClientRules;
-use gabion_testkit::HeadOf;
+use gabion_testkit::OwnedHead;
 
 use super::*;
 
@@ -25,28 +25,28 @@ fn in_table(table: &Arc<LimitTable>, toml: &str) -> Limit {
     Limit::compile(&[rule(toml)], table.clone()).unwrap()
 }
 
-fn judged(limit: &Limit, head: &HeadOf) -> (Verdict, Trace) {
+fn judged(limit: &Limit, head: &OwnedHead) -> (Verdict, RequestState) {
     let proxies = ["10.0.0.0/8".parse().unwrap()];
     let rules = ClientRules::default().with_trusted(proxies).unwrap();
     let facts = head.facts(&rules);
-    let mut trace = Trace::new(&facts);
-    (limit.inspect(&facts, &mut trace), trace)
+    let mut state = RequestState::new(&facts);
+    (limit.inspect(&facts, &mut state), state)
 }
 
-fn passes(limit: &Limit, head: &HeadOf) -> bool {
+fn passes(limit: &Limit, head: &OwnedHead) -> bool {
     judged(limit, head).0 == Verdict::Pass
 }
 
 /// How many of `count` requests pass at once; `head` makes each.
-fn passed(limit: &Limit, count: u32, head: impl Fn(u32) -> HeadOf) -> usize {
+fn passed(limit: &Limit, count: u32, head: impl Fn(u32) -> OwnedHead) -> usize {
     (0..count).filter(|&n| passes(limit, &head(n))).count()
 }
 
-fn page() -> HeadOf {
-    HeadOf::get("/")
+fn page() -> OwnedHead {
+    OwnedHead::get("/")
 }
 
-fn refusal(limit: &Limit, head: &HeadOf) -> Denial {
+fn refusal(limit: &Limit, head: &OwnedHead) -> Denial {
     match judged(limit, head).0 {
         Verdict::Deny(denial) => denial,
         other => panic!("{other}"),

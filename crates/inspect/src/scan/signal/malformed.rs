@@ -5,7 +5,7 @@ use gabion_core::Reason;
 use http::StatusCode;
 
 use super::{Sign, Signal, Weight};
-use crate::sanity::HONEST;
+use crate::protocol::HONEST;
 
 pub(super) const SIGNAL: Signal = Signal {
     name: "malformed",

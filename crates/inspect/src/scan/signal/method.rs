@@ -13,7 +13,7 @@ pub(super) const SIGNAL: Signal = Signal {
         let status = answer.outcome.status;
         let taken = status.is_success() || status.is_informational() || status.is_redirection();
         let asks_who = status == StatusCode::UNAUTHORIZED;
-        !is_usual(answer.trace.method()) && !taken && !asks_who
+        !is_usual(answer.state.method()) && !taken && !asks_who
     }),
 };
 

@@ -4,7 +4,7 @@
 //! What browsers and pages ask for by themselves does not count ([`super::asset`]), nor does 401 or
 //! 403: an application whose session has ended gets those everywhere.
 
-use gabion_core::{Outcome, Trace};
+use gabion_core::{Outcome, RequestState};
 use http::StatusCode;
 
 use super::{ASSET, Sign, Signal, Weight};
@@ -16,7 +16,7 @@ pub(crate) const SIGNAL: Signal = Signal {
     sign: Sign::Answer(|answer| {
         let past = answer.past;
         let many = past.missed > PATHS - 0.5 && past.missed * 2.0 >= past.asked;
-        answer.news && many && is_one(answer.trace, answer.outcome)
+        answer.news && many && is_one(answer.state, answer.outcome)
     }),
 };
 
@@ -24,7 +24,7 @@ pub(crate) const SIGNAL: Signal = Signal {
 const PATHS: f32 = 3.0;
 
 /// Whether the answer says that the path is not there.
-pub(crate) fn is_one(trace: &Trace, outcome: &Outcome<'_>) -> bool {
+pub(crate) fn is_one(state: &RequestState, outcome: &Outcome<'_>) -> bool {
     let status = matches!(
         outcome.status,
         StatusCode::NOT_FOUND
@@ -32,5 +32,5 @@ pub(crate) fn is_one(trace: &Trace, outcome: &Outcome<'_>) -> bool {
             | StatusCode::BAD_REQUEST
             | StatusCode::METHOD_NOT_ALLOWED
     );
-    status && outcome.denial.is_none() && trace.signals() & ASSET == 0
+    status && outcome.denial.is_none() && state.signals() & ASSET == 0
 }

@@ -16,7 +16,7 @@ mod scanner;
 use std::sync::LazyLock;
 
 use aho_corasick::AhoCorasick;
-use gabion_core::{Cause, Facts, Outcome, Trace};
+use gabion_core::{Cause, Facts, Outcome, RequestState};
 use http::header::USER_AGENT;
 
 use super::score::Past;
@@ -67,7 +67,7 @@ struct Agents {
 
 /// How an exchange ended, and what went before.
 pub(super) struct Answer<'a> {
-    pub(super) trace: &'a Trace,
+    pub(super) state: &'a RequestState,
     pub(super) outcome: &'a Outcome<'a>,
     /// This exchange included.
     pub(super) past: &'a Past,

@@ -1,4 +1,4 @@
-use gabion_testkit::Behind;
+use gabion_testkit::Backend;
 
 use crate::support::text;
 
@@ -21,7 +21,7 @@ async fn page_scheme_is_named_and_the_walk_goes_on_with_the_right_one() {
 
 #[tokio::test]
 async fn https_becomes_wss() {
-    let behind = Behind::start().await;
+    let behind = Backend::start().await;
     let examined = examine(&[&format!("https://{}/ws", behind.addr())]).await;
     assert_eq!(examined.status, Some(1));
     examined.says(

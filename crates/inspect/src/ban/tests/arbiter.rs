@@ -1,0 +1,115 @@
+use std::{sync::Arc, time::Duration};
+
+use gabion_core::{
+    Attribution, BanOutcome, Bans, ClientRules, Offense, Outcome, RequestState, RuleId,
+};
+use gabion_testkit::OwnedHead;
+use http::StatusCode;
+
+use super::{addr, at, client, scattered};
+use crate::{
+    BanArbiter, BanConfig, BanTable,
+    ban::{activity::Activity, budget::BanBudget},
+};
+
+fn arbiter(clients: usize) -> BanArbiter {
+    BanArbiter::new(Arc::new(BanTable::new(1000)), clients)
+}
+
+fn offense(attribution: Attribution) -> Offense {
+    Offense::certain(RuleId::builtin("dotfiles"), Duration::from_mins(10))
+        .with_attribution(attribution)
+}
+
+#[test]
+fn each_kind_of_proof_has_its_outcome() {
+    let arbiter = arbiter(10);
+    let who = client(addr("203.0.113.9"));
+    let ban = |attribution| arbiter.ban(&who, &offense(attribution), at(0));
+    let path = |path| ban(Attribution::Forgeable { path });
+    for (got, expected) in [
+        (path(1), BanOutcome::Suspected { paths: 1 }),
+        (path(1), BanOutcome::Suspected { paths: 1 }),
+        (
+            ban(Attribution::CrossSite),
+            BanOutcome::Withheld("a page of another origin made it ask"),
+        ),
+        (path(2), BanOutcome::Suspected { paths: 2 }),
+        (path(3), BanOutcome::Banned { evicted: None }),
+        (path(4), BanOutcome::AlreadyBanned),
+        (ban(Attribution::Certain), BanOutcome::AlreadyBanned),
+    ] {
+        assert_eq!(got, expected);
+    }
+}
+
+#[test]
+fn opened_socket_gives_good_standing_for_an_hour() {
+    let arbiter = arbiter(10);
+    let head = OwnedHead::get("/ws");
+    let facts = head.facts(&ClientRules::default());
+    let state = RequestState::new(&facts);
+    let outcome = |status| Outcome::new(status, None, Duration::ZERO);
+    let ban = |secs| {
+        let offense = offense(Attribution::Forgeable { path: secs });
+        arbiter.ban(&facts.client, &offense, at(secs * 1000))
+    };
+    arbiter.record(&state, &outcome(StatusCode::NOT_FOUND));
+    assert_eq!(ban(1), BanOutcome::Suspected { paths: 1 });
+    arbiter.record(&state, &outcome(StatusCode::SWITCHING_PROTOCOLS));
+    assert!(matches!(ban(3599), BanOutcome::Withheld(_)));
+    assert!(matches!(ban(3700), BanOutcome::Suspected { .. }));
+}
+
+#[test]
+fn flood_of_suspects_stays_in_bounds_and_hides_nobody_who_comes_often() {
+    let arbiter = arbiter(100);
+    let suspect = |addr, path| {
+        let offense = offense(Attribution::Forgeable { path });
+        arbiter.ban(&client(addr), &offense, at(0))
+    };
+    for number in scattered(10_000) {
+        suspect(std::net::Ipv4Addr::from_bits(number).into(), 1);
+        suspect(addr("203.0.113.9"), 1);
+    }
+    assert!(
+        format!("{arbiter:?}").contains("suspects: 100"),
+        "{arbiter:?}"
+    );
+    assert_eq!(
+        suspect(addr("203.0.113.9"), 2),
+        BanOutcome::Suspected { paths: 2 }
+    );
+}
+
+#[test]
+fn clients_are_counted_about_and_by_span() {
+    for clients in [0, 1, 50, 1_000, 50_000, 200_000] {
+        let activity = Activity::default();
+        for number in scattered(clients) {
+            for _ in 0..2 {
+                activity.note(std::net::IpAddr::from(number.to_be_bytes()).into(), 7);
+            }
+        }
+        let told = activity.estimate(7);
+        let off = (told - f64::from(clients)).abs();
+        assert!(off <= f64::from(clients) * 0.03, "{told} for {clients}");
+        assert!((activity.estimate(8) - told).abs() < 0.5, "the last counts");
+        assert!(activity.estimate(9) < 0.5, "the one before does not");
+    }
+}
+
+#[test]
+fn budget_is_per_minute_and_told_once() {
+    let budget = BanBudget::default();
+    budget.set(&BanConfig {
+        most_per_minute: 2,
+        ..BanConfig::default()
+    });
+    for minute in 0..3 {
+        let take = || budget.take(at(minute * 60_000));
+        assert_eq!((take(), take()), (Ok(()), Ok(())));
+        assert!(matches!(take(), Err(Some(_))));
+        assert_eq!((take(), take()), (Err(None), Err(None)));
+    }
+}

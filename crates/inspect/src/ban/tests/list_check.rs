@@ -1,0 +1,116 @@
+use gabion_core::ClientRules;
+
+use crate::{AddressShare, List, ListCheck};
+
+fn problems(clients: &ClientRules, most: &str, text: &str) -> Vec<(u32, String)> {
+    let safe = ["203.0.113.7/32", "198.51.100.0/24", "2001:db8::/48"];
+    let most: AddressShare = most.parse().unwrap();
+    let sense = ListCheck::new(clients, safe.map(|net| net.parse().unwrap()), most);
+    let found = sense.problems(&List::parse("f", text).unwrap());
+    let told = found.into_iter().map(|(line, why)| (line, why.to_string()));
+    told.collect()
+}
+
+fn clients() -> ClientRules {
+    let proxies = ["172.31.0.0/16", "192.0.2.128/25"].map(|net| net.parse().unwrap());
+    ClientRules::default().with_trusted(proxies).unwrap()
+}
+
+#[test]
+fn list_that_hits_the_wrong_ones_is_told_with_its_line() {
+    let covers =
+        |network: &str, safe: &str| format!("{network} covers {safe}, which [allow] lets through");
+    let hits = |network: &str, whom: &str| format!("{network} would ban {whom}");
+    let proxy = "a trusted proxy, and everyone behind it";
+    let private = "private addresses, where your proxy may be";
+    for (text, line, why) in [
+        (
+            "\n203.0.113.7",
+            2,
+            covers("203.0.113.7/32", "203.0.113.7/32"),
+        ),
+        (
+            "203.0.113.0/24",
+            1,
+            covers("203.0.113.0/24", "203.0.113.7/32"),
+        ),
+        (
+            "198.51.96.0/20",
+            1,
+            covers("198.51.96.0/20", "198.51.100.0/24"),
+        ),
+        ("2001:db8::/32", 1, covers("2001:db8::/32", "2001:db8::/48")),
+        ("192.0.2.255", 1, hits("192.0.2.255/32", proxy)),
+        ("192.0.2.0/24", 1, hits("192.0.2.0/24", proxy)),
+        ("# a\n127.0.0.0/8", 2, hits("127.0.0.0/8", "this host")),
+        ("10.1.2.3", 1, hits("10.1.2.3/32", private)),
+        ("192.0.2.1\nfd00::/8", 2, hits("fd00::/8", private)),
+    ] {
+        assert_eq!(problems(&clients(), "5%", text), [(line, why)], "{text}");
+    }
+}
+
+#[test]
+fn sound_list_is_not_blamed() {
+    for text in [
+        "",
+        "203.0.113.6\n203.0.113.8/29\n192.0.2.0/25\n2001:db9::/32",
+        "198.51.100.7 # a part of an allowed network",
+        "192.167.255.255\n192.169.0.0/16\nfec0::/16",
+    ] {
+        assert_eq!(problems(&clients(), "5%", text), [], "{text}");
+    }
+    let intranet = clients().with_private_clients(true);
+    assert_eq!(problems(&intranet, "5%", "10.0.0.0/8\n192.168.1.1"), []);
+    assert_eq!(problems(&intranet, "5%", "172.31.0.1\n::1").len(), 1);
+}
+
+#[test]
+fn each_kind_is_told_once() {
+    let text = "10.0.0.1\n10.0.0.2\n203.0.113.7\n128.0.0.0/2\n2000::/3\n";
+    let told = problems(&clients(), "5%", text);
+    let lines: Vec<_> = told.iter().map(|(line, _)| *line).collect();
+    assert_eq!(lines, [3, 1, 4, 5], "{told:#?}");
+}
+
+#[test]
+fn list_may_cover_a_share_of_each_family_and_no_more() {
+    // A /5 of IPv4 is 3.125 %.
+    for (text, most, told) in [
+        ("8.0.0.0/6\n12.0.0.0/6", "4%", None),
+        ("8.0.0.0/5\n9.0.0.0/8\n8.0.0.0/5", "4%", None),
+        ("24.0.0.0/5\n8.0.0.0/8\n16.0.0.0/5", "6%", Some(3)),
+        ("24.0.0.0/5\n8.0.0.0/8\n16.0.0.0/5", "7%", None),
+        ("2a00::/13\n2600::/13", "12%", Some(2)),
+        ("2a00::/13\n2600::/13", "13%", None),
+        ("# all\n0.0.0.0-223.255.255.255", "87%", Some(2)),
+    ] {
+        let found = problems(
+            &ClientRules::default().with_private_clients(true),
+            most,
+            text,
+        );
+        let wide = found
+            .iter()
+            .find(|(_, why)| why.contains("the list covers"));
+        assert_eq!(wide.map(|(line, _)| *line), told, "{text}: {found:?}");
+    }
+    assert_eq!(
+        problems(&clients(), "5%", "24.0.0.0/5\n8.0.0.0/7\n16.0.0.0/5"),
+        [(
+            3,
+            "the list covers 7.0% of IPv4, 16.0.0.0/5 the widest network in it; it may cover 5%"
+                .to_owned()
+        )]
+    );
+}
+
+#[test]
+fn share_is_written_in_percent() {
+    for text in ["1%", "5%", "100%"] {
+        assert_eq!(text.parse::<AddressShare>().unwrap().to_string(), text);
+    }
+    for text in ["", "5", "0%", "101%", "-1%", "1.5%", "%", "5 %%"] {
+        assert!(text.parse::<AddressShare>().is_err(), "{text}");
+    }
+}

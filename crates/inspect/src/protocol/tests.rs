@@ -1,0 +1,291 @@
+use gabion_core::{ClientRules, Framing, Head, Now, PeerAddr};
+use gabion_testkit::{rows, unescape};
+use http::{HeaderMap, HeaderName, Uri, header::HOST};
+
+use super::*;
+use crate::{ByteSize, OneOrMany};
+
+/// Heads and what is said of them by default.
+const HEADS: &str = include_str!("../../testdata/protocol.tsv");
+
+/// What `protocol` says of a head.
+fn judge(protocol: &ProtocolRules, head: Head<'_>) -> Verdict {
+    let peer = PeerAddr::new(([203, 0, 113, 9], 4000).into());
+    let now = Now::new(std::time::Duration::ZERO, std::time::UNIX_EPOCH);
+    let facts = Facts::resolve(head, peer, &ClientRules::default(), now);
+    protocol.inspect(&facts, &mut RequestState::new(&facts))
+}
+
+fn said(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Deny(denial) => format!("{} {}", denial.status.as_u16(), denial.cause.rule),
+        _ => "pass".to_owned(),
+    }
+}
+
+/// Lines parted by ` | `.
+fn headers(lines: &str) -> HeaderMap {
+    let lines = lines.split(" | ").filter(|line| *line != "-");
+    let pairs = lines.map(|line| {
+        let (name, value) = line.split_once(": ").expect("a header");
+        let name: HeaderName = name.parse().unwrap();
+        (name, HeaderValue::from_bytes(&unescape(value)).unwrap())
+    });
+    pairs.collect()
+}
+
+fn get<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Head<'r> {
+    Head {
+        method: &Method::GET,
+        uri,
+        version: Version::HTTP_11,
+        headers,
+        protocol: None,
+        framing: Framing::AsShown,
+        scheme: gabion_core::Scheme::Plain,
+    }
+}
+
+/// What `protocol` says of `GET /` with these headers.
+fn of_headers(protocol: &ProtocolRules, headers: &HeaderMap) -> String {
+    said(&judge(protocol, get(&Uri::from_static("/"), headers)))
+}
+
+fn host() -> HeaderMap {
+    headers("host: a")
+}
+
+#[test]
+fn heads_are_judged_as_the_table_says() {
+    let mut wrong = Vec::new();
+    let rows = rows(HEADS);
+    for row in &rows {
+        let version = match row[2] {
+            "1.0" => Version::HTTP_10,
+            "1.1" => Version::HTTP_11,
+            "2" => Version::HTTP_2,
+            _ => Version::HTTP_3,
+        };
+        let verdict = judge(
+            &ProtocolRules::default(),
+            Head {
+                method: &row[0].parse().unwrap(),
+                uri: &row[1].parse().unwrap(),
+                version,
+                headers: &headers(row[3]),
+                protocol: Some(row[4]).filter(|protocol| *protocol != "-"),
+                framing: Framing::AsShown,
+                scheme: gabion_core::Scheme::Plain,
+            },
+        );
+        if said(&verdict) != row[5] {
+            wrong.push(format!("{row:?}: {verdict}"));
+        }
+    }
+    let benign = rows.iter().filter(|row| row[5] == "pass").count();
+    assert!(benign > 40, "{benign} benign rows");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn framing_that_only_the_wire_showed_is_refused() {
+    let (uri, headers) = (Uri::from_static("/"), host());
+    for (framing, expected) in [
+        (Framing::AsShown, "pass"),
+        (Framing::Both, "400 framing/both"),
+        (Framing::Unknown, "400 framing/unknown"),
+    ] {
+        let head = Head {
+            framing,
+            ..get(&uri, &headers)
+        };
+        assert_eq!(said(&judge(&ProtocolRules::default(), head)), expected);
+    }
+}
+
+#[test]
+fn refusals_say_what_their_status_obliges_them_to() {
+    let socket = "host: a | connection: upgrade | upgrade: websocket | sec-websocket-version: ";
+    let chunked_twice = "host: a | transfer-encoding: chunked, chunked";
+    for (method, lines, expected) in [
+        (
+            "TRACE",
+            "host: a",
+            &[("allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")][..],
+        ),
+        ("POST", &format!("{socket}13"), &[("allow", "GET")]),
+        (
+            "GET",
+            &format!("{socket}8"),
+            &[("sec-websocket-version", "13"), ("upgrade", "websocket")],
+        ),
+        ("POST", chunked_twice, &[("connection", "close")]),
+        ("GET", "-", &[]),
+    ] {
+        let (uri, headers) = (Uri::from_static("/"), headers(lines));
+        let method = method.parse().unwrap();
+        let head = Head {
+            method: &method,
+            ..get(&uri, &headers)
+        };
+        let Verdict::Deny(denial) = judge(&ProtocolRules::default(), head) else {
+            panic!("{lines} passes");
+        };
+        let told: Vec<_> = denial
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
+            .collect();
+        assert_eq!(told, expected, "{denial}");
+    }
+}
+
+#[test]
+fn refusal_of_half_a_handshake_names_what_nginx_lacks() {
+    let (uri, headers) = (
+        Uri::from_static("/"),
+        headers("host: a | upgrade: websocket"),
+    );
+    let words = judge(&ProtocolRules::default(), get(&uri, &headers)).to_string();
+    assert!(
+        words.contains(r#"proxy_set_header Connection "upgrade";"#),
+        "{words}"
+    );
+}
+
+#[test]
+fn refusals_show_the_bytes_they_rest_on() {
+    for (target, lines, evidence) in [
+        ("/", "host: a/b", "a/b"),
+        ("/", "host: a | host: b", "b"),
+        ("http://a/", "host: b", "b"),
+        ("http://u@a/", "host: a", "u@a"),
+        ("ftp://a/", "host: a", "ftp"),
+        ("/", "host: a | transfer-encoding: gzip, chunked", "gzip"),
+        ("/", "host: a | content-length: 1 | content-length: 2", "2"),
+        ("/", "host: a | expect: x", "x"),
+        ("/", "host: a | x_real_ip: b", "x_real_ip"),
+        (
+            "/",
+            "host: a | upgrade: websocket | connection: close",
+            "close",
+        ),
+        (
+            "/",
+            "host: a | connection: upgrade | upgrade: websocket | sec-websocket-version: 8",
+            "8",
+        ),
+    ] {
+        let (uri, headers) = (target.parse().unwrap(), headers(lines));
+        let verdict = judge(&ProtocolRules::default(), get(&uri, &headers));
+        let Verdict::Deny(denial) = &verdict else {
+            panic!("{lines} passes");
+        };
+        assert_eq!(
+            denial.cause.evidence.as_bytes(),
+            evidence.as_bytes(),
+            "{verdict}"
+        );
+    }
+}
+
+#[test]
+fn heads_have_as_many_headers_as_are_let_through() {
+    let with = |count: usize, name: &'static str| {
+        let mut headers = host();
+        for _ in 1..count {
+            headers.append(name, HeaderValue::from_static("1"));
+        }
+        headers
+    };
+    let protocol = ProtocolRules::default();
+    assert_eq!(of_headers(&protocol, &with(100, "x")), "pass");
+    assert_eq!(of_headers(&protocol, &with(101, "x")), "431 header/many");
+    assert_eq!(
+        of_headers(&protocol, &with(101, "cookie")),
+        "431 header/many"
+    );
+    let (uri, crumbs) = ("http://a/".parse().unwrap(), with(300, "cookie"));
+    let http2 = Head {
+        version: Version::HTTP_2,
+        ..get(&uri, &crumbs)
+    };
+    assert_eq!(
+        said(&judge(&protocol, http2)),
+        "pass",
+        "cookies come one by one"
+    );
+}
+
+#[test]
+fn heads_are_as_long_as_is_let_through() {
+    let with = |bytes: usize| {
+        let mut headers = host();
+        let rest = bytes - HOST.as_str().len() - 1 - 1;
+        headers.insert("x", HeaderValue::try_from("v".repeat(rest)).unwrap());
+        headers
+    };
+    let protocol = ProtocolRules::default();
+    assert_eq!(of_headers(&protocol, &with(32 * 1024)), "pass");
+    assert_eq!(
+        of_headers(&protocol, &with(32 * 1024 + 1)),
+        "431 header/large"
+    );
+}
+
+#[test]
+fn what_is_let_through_can_be_chosen() {
+    let config = ProtocolConfig {
+        methods: ["GET", "PROPFIND", "M-SEARCH"].into_iter().collect(),
+        versions: vec![HttpVersion::Http11, HttpVersion::Http3],
+        max_headers: 2.try_into().unwrap(),
+        max_header_bytes: ByteSize(20),
+    };
+    let protocol = ProtocolRules::compile(&config, Mode::Enforce).unwrap();
+    let (uri, host) = (Uri::from_static("/"), host());
+    let of = |method: &str, version| {
+        let method = method.parse().unwrap();
+        let head = Head {
+            method: &method,
+            version,
+            ..get(&uri, &host)
+        };
+        said(&judge(&protocol, head))
+    };
+    assert_eq!(of("PROPFIND", Version::HTTP_11), "pass");
+    assert_eq!(of("M-SEARCH", Version::HTTP_3), "pass");
+    assert_eq!(of("POST", Version::HTTP_11), "405 method/unlisted");
+    assert_eq!(of("GET", Version::HTTP_10), "505 version/unlisted");
+    assert_eq!(of_headers(&protocol, &headers("host: a | b: c")), "pass");
+    let many = headers("host: a | b: c | d: e");
+    assert_eq!(of_headers(&protocol, &many), "431 header/many");
+    let long = headers("host: a | b: ccccccccccccccccccc");
+    assert_eq!(of_headers(&protocol, &long), "431 header/large");
+}
+
+#[test]
+fn what_means_nothing_is_refused_in_its_place() {
+    let config = ProtocolConfig {
+        methods: ["GET", "get", "CONNECT", "", "G T"].into_iter().collect(),
+        versions: Vec::new(),
+        ..ProtocolConfig::default()
+    };
+    let errors = ProtocolRules::compile(&config, Mode::Enforce).unwrap_err();
+    let places: Vec<_> = errors.iter().map(|error| error.place.to_string()).collect();
+    let methods = [1, 2, 3, 4].map(|entry| format!("protocol.methods[{entry}]"));
+    assert_eq!(places[..4], methods);
+    assert_eq!(places[4..], ["protocol.versions"]);
+    let none = ProtocolConfig {
+        methods: OneOrMany::default(),
+        ..ProtocolConfig::default()
+    };
+    assert!(ProtocolRules::compile(&none, Mode::Enforce).is_err());
+}
+
+#[test]
+fn observed_heads_are_told() {
+    let (uri, none) = (Uri::from_static("/"), HeaderMap::new());
+    let verdict = judge(&ProtocolRules::new(Mode::Observe), get(&uri, &none));
+    assert!(!verdict.refuses());
+    assert_eq!(said(&verdict), "400 host/missing");
+}

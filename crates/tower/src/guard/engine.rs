@@ -1,0 +1,334 @@
+//! Judging one request, and acting on the verdict.
+
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use gabion_core::{
+    BanChange, BanEvent, BanOutcome, Bans, ClientIp, Denial, Diagnosis, Event, Facts, FaultEvent,
+    Forward, Head, Mode, Now, Offense, OnFault, Outcome, PolicySource, ProbeHitEvent, RequestEvent,
+    RequestEventKind, RequestState, SessionLimits, Sink, Snapshot, Upgrade, Verdict,
+};
+use http::{Request, Response, StatusCode};
+
+use super::{
+    event_stream, grpc, ids::EventIds, offer, once_per_minute::OncePerMinute, quota,
+    required_headers,
+};
+use crate::{
+    Clock, ConnectionSource, ObserveOverride, Reply, reply,
+    websocket::{Session, SessionEnforcer, SessionPermit},
+};
+
+/// What every clone of a guarded service shares.
+#[derive(Clone)]
+pub(crate) struct Engine {
+    pub(super) source: Arc<dyn PolicySource>,
+    pub(super) bans: Option<Arc<dyn Bans>>,
+    pub(super) sink: Option<Arc<dyn Sink>>,
+    pub(super) reply: Arc<dyn Reply>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) connection: Arc<dyn ConnectionSource>,
+    pub(super) observe_override: ObserveOverride,
+    pub(super) ids: EventIds,
+    pub(super) setup: OncePerMinute,
+    pub(super) enforcer: Option<Arc<SessionEnforcer>>,
+    pub(super) insert_client_extension: bool,
+}
+
+/// What becomes of a request.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it lives for a moment, on the stack"
+)]
+pub(super) enum Decision {
+    /// The service answers; there is something to learn from how.
+    Pass(Exchange),
+    /// Judging failed and the policy lets such requests pass.
+    Unjudged,
+    /// We answer.
+    Answer(Response<Bytes>),
+}
+
+/// One exchange, and the policy that it is held to from head to end.
+pub(super) struct Exchange {
+    policy: Arc<Snapshot>,
+    state: RequestState,
+    /// Whether a rule allowed the request, so that nothing about it bans.
+    pub(super) allowed: bool,
+    /// What a handshake has until the service's stream has it.
+    pub(super) permit: Option<SessionPermit>,
+    pub(super) session: Option<Arc<Session>>,
+    /// The path of a request for server-sent events.
+    pub(super) stream_path: Option<Box<str>>,
+}
+
+impl Exchange {
+    const fn new(policy: Arc<Snapshot>, state: RequestState) -> Self {
+        Self {
+            policy,
+            state,
+            allowed: false,
+            permit: None,
+            session: None,
+            stream_path: None,
+        }
+    }
+
+    pub(super) const fn state(&self) -> &RequestState {
+        &self.state
+    }
+
+    pub(super) fn client(&self) -> &ClientIp {
+        self.state.client()
+    }
+
+    /// What the socket that was asked for is held to.
+    pub(super) fn session_limits(&self) -> Option<Arc<SessionLimits>> {
+        self.session.as_ref()?.shared_session_limits()
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.policy.generation
+    }
+
+    /// How the service is given the target.
+    pub(super) fn forward(&self) -> Forward {
+        self.policy.forward
+    }
+}
+
+impl Engine {
+    /// Judges one request by the policy in force, tells of the verdict, and acts on it.
+    pub(super) fn judge<B>(&self, request: &Request<B>) -> Decision {
+        let policy = self.source.current();
+        let extensions = request.extensions();
+        let Some(peer) = self.connection.peer(extensions) else {
+            if self.setup.is_due(self.clock.now()) {
+                self.tell(|| Event::Setup(self.connection.missing_peer_help()));
+            }
+            return Decision::Answer(reply::plain(StatusCode::SERVICE_UNAVAILABLE));
+        };
+        let facts = Facts::resolve(self.head(request), peer, &policy.client, self.clock.now());
+        let mut state = RequestState::new(&facts);
+        if facts.client.is_unclear() && self.setup.is_due(facts.now) {
+            self.tell(|| Event::UntrustedProxy(peer.addr()));
+        }
+        let judged = contained(|| policy.chain.inspect(&facts, &mut state))
+            .map(|verdict| self.observe_override.apply(verdict, facts.now));
+        for denial in state.observed() {
+            self.tell_of(&facts, &policy, || RequestEventKind::Denied(denial.clone()));
+        }
+        match judged {
+            Err(words) => self.fault(&facts, &policy, words),
+            Ok(Verdict::Pass) => self.pass(&facts, Exchange::new(policy, state)),
+            Ok(Verdict::Allow(cause)) => {
+                self.tell_of(&facts, &policy, || RequestEventKind::Allowed(cause));
+                let exchange = Exchange::new(policy, state);
+                let allowed = true;
+                self.pass(
+                    &facts,
+                    Exchange {
+                        allowed,
+                        ..exchange
+                    },
+                )
+            }
+            Ok(verdict @ Verdict::Deny(_)) if !verdict.refuses() => {
+                if let Verdict::Deny(denial) = verdict {
+                    self.tell_of(&facts, &policy, || RequestEventKind::Denied(denial));
+                }
+                self.pass(&facts, Exchange::new(policy, state))
+            }
+            Ok(Verdict::Deny(denial)) => self.deny(&facts, &Exchange::new(policy, state), denial),
+        }
+    }
+
+    /// Lets a request through. One that asks for a WebSocket needs a seat.
+    fn pass(&self, facts: &Facts<'_>, mut exchange: Exchange) -> Decision {
+        match self.permit(facts, &exchange.policy) {
+            Ok(permit) => exchange.permit = permit,
+            Err(denial) => return self.deny(facts, &exchange, *denial),
+        }
+        if self.enforcer.is_some() && event_stream::asks(facts.headers) {
+            exchange.stream_path = Some(facts.uri.path().into());
+        }
+        Decision::Pass(exchange)
+    }
+
+    fn deny(&self, facts: &Facts<'_>, exchange: &Exchange, mut denial: Denial) -> Decision {
+        denial.event = Some(self.ids.next());
+        if facts.upgrade == Upgrade::WebSocket {
+            denial.diagnosis.get_or_insert(Diagnosis::Denied);
+        }
+        let mut response = self.refuse(facts, &exchange.policy, &denial);
+        quota::show(&exchange.state, response.headers_mut());
+        let outcome = Outcome::new(response.status(), Some(&denial), Duration::ZERO);
+        self.learn_from(exchange, outcome);
+        grpc::translate(&mut response, &denial, facts);
+        Decision::Answer(response)
+    }
+
+    /// Readies a request for the service: what it offers to become besides a WebSocket is taken off,
+    /// judged or not.
+    pub(super) fn strip_upgrade_offers<B>(&self, request: &mut Request<B>) {
+        if offer::stands_in(request.headers()) {
+            let upgrade = Upgrade::detect(&self.head(request));
+            offer::decline(request, upgrade);
+        }
+    }
+
+    fn head<'r, B>(&self, request: &'r Request<B>) -> Head<'r> {
+        let extensions = request.extensions();
+        Head {
+            method: request.method(),
+            uri: self.connection.target(extensions, request.uri()),
+            version: request.version(),
+            headers: request.headers(),
+            protocol: self.connection.protocol(extensions),
+            framing: self.connection.framing(extensions),
+            scheme: self.connection.scheme(extensions),
+        }
+    }
+
+    /// Lets the inspectors learn how the service answered: its status, and how long its body is.
+    pub(super) fn on_response(&self, exchange: &Exchange, status: StatusCode, length: Option<u64>) {
+        self.learn_from(
+            exchange,
+            Outcome::new(status, None, Duration::ZERO).with_length(length),
+        );
+    }
+
+    fn learn_from(&self, exchange: &Exchange, mut outcome: Outcome<'_>) {
+        let Exchange {
+            policy,
+            state,
+            allowed,
+            ..
+        } = exchange;
+        let client = *state.client();
+        let now = self.clock.now();
+        outcome.elapsed = now.mono().saturating_sub(state.now().mono());
+        let on_response = || {
+            (
+                policy.chain.on_response(state, &outcome),
+                policy.chain.diagnose(state, &outcome),
+                policy.chain.probe_hit(state, &outcome),
+            )
+        };
+        let learned = contained(on_response).map(|(offense, diagnosis, probe_hit)| {
+            if let Some(event) = diagnosis {
+                self.tell(|| Event::Diagnosis(event));
+            }
+            if let Some(cause) = probe_hit {
+                let event = ProbeHitEvent::new(now.wall(), state, cause, outcome.status);
+                self.tell(|| Event::ProbeHit(event));
+            }
+            offense
+        });
+        match learned {
+            Ok(None) => {}
+            Ok(Some(offense)) if *allowed && self.bans.is_some() => {
+                let change = BanChange::Withheld("the policy allows what it did");
+                self.tell(|| Event::Ban(BanEvent::new(now.wall(), client, offense, change)));
+            }
+            Ok(Some(offense)) => self.punish(client, offense, now),
+            Err(words) => self.tell(|| {
+                Event::Fault(FaultEvent::new(
+                    now.wall(),
+                    client,
+                    policy.generation,
+                    words,
+                ))
+            }),
+        }
+    }
+
+    fn refuse(&self, facts: &Facts<'_>, policy: &Snapshot, denial: &Denial) -> Response<Bytes> {
+        let mut response = contained(|| self.reply.reply(denial, facts)).unwrap_or_else(|words| {
+            self.tell_of(facts, policy, || RequestEventKind::Fault(words));
+            reply::plain(denial.status)
+        });
+        required_headers::add(denial, facts, response.headers_mut());
+        quota::tell_when(denial, facts, response.headers_mut());
+        response.extensions_mut().insert(denial.clone());
+        self.tell_of(facts, policy, || RequestEventKind::Denied(denial.clone()));
+        if let Some(offense) = denial.offense.clone() {
+            self.punish(facts.client, offense, facts.now);
+        }
+        response
+    }
+
+    fn punish(&self, client: ClientIp, offense: Offense, now: Now) {
+        let Some(bans) = &self.bans else {
+            return;
+        };
+        if let Some(change) = punish(&**bans, &self.observe_override, client, &offense, now) {
+            self.tell(|| Event::Ban(BanEvent::new(now.wall(), client, offense, change)));
+        }
+    }
+
+    fn fault(&self, facts: &Facts<'_>, policy: &Snapshot, words: String) -> Decision {
+        self.tell_of(facts, policy, || RequestEventKind::Fault(words));
+        match policy.on_fault {
+            OnFault::Pass => Decision::Unjudged,
+            OnFault::Refuse => Decision::Answer(reply::plain(StatusCode::SERVICE_UNAVAILABLE)),
+        }
+    }
+
+    pub(super) fn tell_of(
+        &self,
+        facts: &Facts<'_>,
+        policy: &Snapshot,
+        what: impl FnOnce() -> RequestEventKind,
+    ) {
+        self.tell(|| Event::Request(RequestEvent::new(facts, policy.generation, what())));
+    }
+
+    pub(super) fn tell(&self, event: impl FnOnce() -> Event) {
+        if let Some(sink) = &self.sink {
+            sink.record(&event());
+        }
+    }
+}
+
+/// Bans the client, unless it is one who is never banned; what came of it, where that is worth
+/// telling.
+pub(crate) fn punish(
+    bans: &dyn Bans,
+    observe_override: &ObserveOverride,
+    client: ClientIp,
+    offense: &Offense,
+    now: Now,
+) -> Option<BanChange> {
+    let observe_override = (!observe_override.remaining(now).is_zero())
+        .then_some("everything is observed for a while");
+    let observed = (offense.mode == Mode::Observe).then_some("the rule only observes");
+    if let Some(why) = client.exempt().or(observe_override).or(observed) {
+        return Some(BanChange::Withheld(why));
+    }
+    match bans.ban(&client, offense, now) {
+        BanOutcome::Banned { evicted: None } => Some(BanChange::Placed),
+        BanOutcome::Banned {
+            evicted: Some(gone),
+        } => Some(BanChange::Evicted(gone)),
+        BanOutcome::Suspected { paths } => Some(BanChange::Suspected { paths }),
+        BanOutcome::Withheld(why) => Some(BanChange::Withheld(why)),
+        _ => None,
+    }
+}
+
+/// Runs foreign judgment; a panic in it becomes its words.
+pub(crate) fn contained<T>(judge: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(judge)).map_err(|payload| words(&*payload))
+}
+
+fn words(payload: &(dyn Any + Send)) -> String {
+    let literal = payload.downcast_ref::<&str>().copied();
+    let words = literal.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    words.unwrap_or("a panic without words").to_owned()
+}

@@ -1,0 +1,103 @@
+//! Answers that go on for as long as their client listens.
+
+use gabion_core::tokens;
+use http::{
+    HeaderMap,
+    header::{ACCEPT, CONTENT_TYPE},
+};
+
+use super::engine::{Engine, Exchange};
+use crate::websocket::EventStream;
+
+/// What a browser's `EventSource` asks for, and is sent (HTML, 9.2).
+const EVENTS: &[u8] = b"text/event-stream";
+
+/// The types of other answers that are sent piece by piece, without an end in sight.
+const ENDLESS: [&[u8]; 3] = [
+    b"multipart/x-mixed-replace",
+    b"application/x-ndjson",
+    b"application/grpc",
+];
+
+/// The path of a stream that was not asked for as such: whoever refuses this refuses all.
+const ANY_PATH: &str = "/";
+
+/// Whether the request asks for server-sent events.
+pub(super) fn asks(headers: &HeaderMap) -> bool {
+    // Most accept nothing with a dash in its name, which is found sooner than each item is read.
+    let mut lines = headers.get_all(ACCEPT).iter();
+    lines.any(|line| line.as_bytes().contains(&b'-'))
+        && tokens(headers, &ACCEPT).any(|range| is(range, EVENTS))
+}
+
+/// Whether the answer is a stream.
+fn is_one(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|kind| {
+        let kind = kind.as_bytes();
+        is(kind, EVENTS) || ENDLESS.iter().any(|endless| is(kind, endless))
+    })
+}
+
+/// Whether a media type is `kind`, or that with a suffix or parameters.
+fn is(found: &[u8], kind: &[u8]) -> bool {
+    let found = found.trim_ascii_start();
+    let Some((head, rest)) = found.split_at_checked(kind.len()) else {
+        return false;
+    };
+    let ends = matches!(rest.first(), None | Some(b';' | b'+' | b' ' | b'\t'));
+    head.eq_ignore_ascii_case(kind) && ends
+}
+
+impl Engine {
+    /// A hold on an answer that is a stream, so that it ends when its client is banned.
+    pub(super) fn hold(&self, exchange: &Exchange, answer: &HeaderMap) -> Option<EventStream> {
+        let enforcer = self.enforcer.as_ref().filter(|_| is_one(answer))?;
+        let path = exchange.stream_path.as_deref().unwrap_or(ANY_PATH);
+        let (client, generation) = (*exchange.client(), exchange.generation());
+        let permit = enforcer.permit_stream(client, path, generation)?;
+        // What came into force since the judgment has found no session to end.
+        enforcer.recheck(permit.session());
+        Some(EventStream::new(permit))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn headers(name: HeaderName, value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(name, HeaderValue::from_str(value).unwrap())])
+    }
+
+    #[test]
+    fn streams_are_known_by_their_type() {
+        for (kind, stream) in [
+            ("text/event-stream", true),
+            ("Text/Event-Stream; charset=utf-8", true),
+            ("multipart/x-mixed-replace;boundary=x", true),
+            ("application/x-ndjson", true),
+            ("application/grpc", true),
+            ("application/grpc+proto", true),
+            ("application/grpc-web", false),
+            ("text/event-streams", false),
+            ("text/html", false),
+            ("", false),
+        ] {
+            assert_eq!(is_one(&headers(CONTENT_TYPE, kind)), stream, "{kind}");
+        }
+        assert!(!is_one(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn event_source_says_what_it_asks_for() {
+        for (accept, events) in [
+            ("text/event-stream", true),
+            ("application/json, text/event-stream;q=0.5", true),
+            ("*/*", false),
+        ] {
+            assert_eq!(asks(&headers(ACCEPT, accept)), events, "{accept}");
+        }
+    }
+}

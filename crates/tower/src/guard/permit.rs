@@ -1,0 +1,86 @@
+//! The seat of a socket, from the handshake to its answer.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use gabion_core::{Denial, Event, Facts, Mode, RequestEventKind, Snapshot, Upgrade, Verdict};
+use http::{HeaderMap, Request, Response, StatusCode};
+
+use super::{
+    engine::{Engine, Exchange},
+    offer,
+};
+use crate::{
+    reply,
+    websocket::{self, SessionPermit},
+};
+
+impl Engine {
+    /// A seat for whoever asks for a WebSocket.
+    pub(super) fn permit(
+        &self,
+        facts: &Facts<'_>,
+        policy: &Snapshot,
+    ) -> Result<Option<SessionPermit>, Box<Denial>> {
+        let enforcer = self.enforcer.as_ref();
+        let Some(enforcer) = enforcer.filter(|_| facts.upgrade == Upgrade::WebSocket) else {
+            return Ok(None);
+        };
+        let reserve = |capped| enforcer.reserve(facts, policy, capped);
+        let full = match reserve(true) {
+            Ok(permit) => return Ok(Some(permit)),
+            Err(full) => self.observe_override.apply((*full).into(), facts.now),
+        };
+        match full {
+            Verdict::Deny(full) if full.mode == Mode::Observe => {
+                self.tell_of(facts, policy, || RequestEventKind::Denied(full));
+                reserve(false).map(Some)
+            }
+            Verdict::Deny(full) => Err(Box::new(full)),
+            Verdict::Pass | Verdict::Allow(_) => Ok(None),
+        }
+    }
+
+    /// Gives a handshake's seat to the stream that the service will have; or an answer where that
+    /// fails, so that no socket opens unwatched.
+    pub(super) fn tap<B>(
+        &self,
+        request: &mut Request<B>,
+        exchange: &mut Exchange,
+    ) -> Result<(), Box<Response<Bytes>>> {
+        let Some(permit) = exchange.permit.take() else {
+            return Ok(());
+        };
+        let session = Arc::clone(permit.session());
+        if exchange.allowed {
+            session.spare();
+        } else if let Some(session_limits) = session.session_limits() {
+            let observes = !self.observe_override.remaining(self.clock.now()).is_zero();
+            offer::narrow(request.headers_mut(), session_limits, observes);
+        }
+        exchange.session = Some(session);
+        websocket::install(request.extensions_mut(), permit).map_err(|why| {
+            self.tell(|| Event::Setup(why));
+            Box::new(reply::plain(StatusCode::SERVICE_UNAVAILABLE))
+        })
+    }
+
+    /// Tells a session how the service answered: 101 opens it (RFC 6455, 4.2.2), and 2xx to a CONNECT
+    /// (RFC 8441, 5). Any other answer frees its seat.
+    pub(super) fn open_or_release(
+        &self,
+        exchange: &Exchange,
+        status: StatusCode,
+        headers: &HeaderMap,
+    ) {
+        let (Some(enforcer), Some(session)) = (&self.enforcer, &exchange.session) else {
+            return;
+        };
+        if status == StatusCode::SWITCHING_PROTOCOLS || status.is_success() {
+            // What came into force between the judgment and the seat has found no session to end.
+            enforcer.answered(session, headers);
+        } else {
+            enforcer.sessions().release(session);
+        }
+    }
+}

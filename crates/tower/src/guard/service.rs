@@ -1,0 +1,85 @@
+//! The one service that enforces.
+
+use std::{
+    fmt,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use tower_service::Service;
+
+use super::{
+    engine::{Decision, Engine},
+    future::ResponseFuture,
+    target,
+};
+use crate::GuardBody;
+
+/// A guarded service, made by [`crate::GuardLayer`].
+#[derive(Clone)]
+pub struct GuardService<S> {
+    inner: S,
+    engine: Arc<Engine>,
+}
+
+impl<S> GuardService<S> {
+    pub(super) const fn new(inner: S, engine: Arc<Engine>) -> Self {
+        Self { inner, engine }
+    }
+
+    /// The service behind the wall.
+    pub const fn inner(&self) -> &S {
+        &self.inner
+    }
+}
+
+impl<S, B, R> Service<Request<B>> for GuardService<S>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    R: Body<Data = Bytes>,
+{
+    type Response = Response<GuardBody<R>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        match self.engine.judge(&request) {
+            Decision::Pass(mut exchange) => {
+                if let Err(response) = self.engine.tap(&mut request, &mut exchange) {
+                    return ResponseFuture::answered(*response);
+                }
+                if self.engine.insert_client_extension {
+                    let client = *exchange.client();
+                    request.extensions_mut().insert(client);
+                    if let Some(session_limits) = exchange.session_limits() {
+                        request.extensions_mut().insert(session_limits);
+                    }
+                }
+                self.engine.strip_upgrade_offers(&mut request);
+                target::rewrite_target(&mut request, exchange.forward(), &*self.engine.connection);
+                let inner = self.inner.call(request);
+                ResponseFuture::passing(inner, self.engine.clone(), exchange)
+            }
+            Decision::Unjudged => {
+                self.engine.strip_upgrade_offers(&mut request);
+                ResponseFuture::unjudged(self.inner.call(request))
+            }
+            Decision::Answer(response) => ResponseFuture::answered(response),
+        }
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for GuardService<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HeadService")
+            .field("inner", &self.inner)
+            .finish_non_exhaustive()
+    }
+}

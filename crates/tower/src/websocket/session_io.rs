@@ -1,0 +1,177 @@
+//! The stream once it is open.
+
+use std::{
+    io::{self, IoSlice},
+    mem::MaybeUninit,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use gabion_core::{CloseReason, Mode};
+use hyper::{
+    rt::{Read as _, ReadBufCursor, Write as _},
+    upgrade::Upgraded,
+};
+
+use super::{
+    SessionPermit,
+    alarm::Alarm,
+    closing::Closing,
+    incoming::Incoming,
+    outgoing::{FramePosition, Outgoing},
+};
+
+/// What passes, as it came, and where frames end in it.
+pub(super) struct SessionIo {
+    pub(super) stream: Upgraded,
+    pub(super) outgoing: Outgoing,
+    /// What the client sends, where it is held to anything.
+    pub(super) incoming: Option<Incoming>,
+    pub(super) alarm: Alarm,
+    /// When we have pinged the client last.
+    pub(super) pinged: Option<Duration>,
+    closing: Option<Box<Closing>>,
+}
+
+// === impl Watched ===
+
+impl SessionIo {
+    pub(super) fn new(stream: Upgraded, permit: &SessionPermit) -> Self {
+        let session = permit.session();
+        Self {
+            stream,
+            outgoing: Outgoing::new(session),
+            incoming: session
+                .session_limits()
+                .map(|session_limits| Incoming::new(session_limits, permit)),
+            alarm: Alarm::default(),
+            pinged: None,
+            closing: None,
+        }
+    }
+
+    /// Ready once the session was ended from outside and all was done about it.
+    pub(super) fn poll_end(&mut self, permit: &SessionPermit) -> Poll<()> {
+        let session = permit.session();
+        if let Some(time) = session.ends_at()
+            && time <= permit.sessions().now()
+        {
+            session.end(CloseReason::Restart);
+        }
+        let Some(ending) = session.ending() else {
+            return Poll::Pending;
+        };
+        let mut closing = self.closing.take().unwrap_or_else(|| {
+            permit.sessions().tell(session, ending, Mode::Enforce);
+            permit.sessions().diagnose_end(session, ending);
+            Box::new(Closing::new(ending, permit.sessions()))
+        });
+        let done = closing.poll(self, permit);
+        self.closing = Some(closing);
+        done
+    }
+
+    pub(super) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: ReadBufCursor<'_>,
+        permit: &SessionPermit,
+    ) -> Poll<io::Result<()>> {
+        let polled = match &mut self.incoming {
+            Some(incoming) => incoming.poll_read(&mut self.stream, cx, buf, permit),
+            _ if self.closing.is_some() => Poll::Pending,
+            None => Pin::new(&mut self.stream).poll_read(cx, buf),
+        };
+        let ended = matches!(&self.incoming, Some(incoming) if incoming.has_ended());
+        if ended || matches!(polled, Poll::Ready(Err(_))) {
+            self.learn(permit);
+        }
+        if polled.is_pending() && self.closing.is_none() {
+            self.keep(permit);
+        }
+        polled
+    }
+
+    pub(super) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+        permit: &SessionPermit,
+    ) -> Poll<io::Result<usize>> {
+        if self.closing.is_some() {
+            return self.poll_last_frame(cx, bufs, permit);
+        }
+        match self.poll_own(permit)? {
+            Poll::Ready(()) => {}
+            Poll::Pending => return self.stall(permit),
+        }
+        match Pin::new(&mut self.stream).poll_write_vectored(cx, bufs) {
+            Poll::Ready(Ok(count)) => {
+                self.outgoing.follow(bufs, count, permit);
+                self.resume(permit);
+                Poll::Ready(Ok(count))
+            }
+            Poll::Ready(Err(error)) => {
+                self.learn(permit);
+                Poll::Ready(Err(error))
+            }
+            Poll::Pending => self.stall(permit),
+        }
+    }
+
+    /// The frame at hand may be finished, and no other begun.
+    fn poll_last_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+        permit: &SessionPermit,
+    ) -> Poll<io::Result<usize>> {
+        let FramePosition::Inside(missing) = self.outgoing.position() else {
+            return Poll::Pending;
+        };
+        let buf = bufs.iter().find(|buf| !buf.is_empty());
+        let buf = buf.map_or(&[][..], |buf| &buf[..buf.len().min(missing)]);
+        let count = ready!(Pin::new(&mut self.stream).poll_write(cx, buf))?;
+        self.outgoing.follow(&[IoSlice::new(buf)], count, permit);
+        permit.session().rouse();
+        Poll::Ready(Ok(count))
+    }
+
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.closing.is_some() {
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    pub(super) fn poll_shutdown(
+        &mut self,
+        cx: &mut Context<'_>,
+        permit: &SessionPermit,
+    ) -> Poll<io::Result<()>> {
+        if self.closing.is_some() {
+            return Poll::Pending;
+        }
+        ready!(self.poll_own(permit))?;
+        self.outgoing.end();
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    /// Sends what is left of a frame of ours.
+    pub(super) fn poll_own(&mut self, permit: &SessionPermit) -> Poll<io::Result<()>> {
+        self.outgoing.poll_own(&mut self.stream, permit)
+    }
+
+    /// Reads what the client sends and lets it fall; ready when it sends no more.
+    pub(super) fn poll_drop(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let mut space = [MaybeUninit::uninit(); 4096];
+            let mut read = hyper::rt::ReadBuf::uninit(&mut space);
+            ready!(Pin::new(&mut self.stream).poll_read(cx, read.unfilled()))?;
+            if read.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}

@@ -1,0 +1,351 @@
+//! Every session that is open.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    hash::{BuildHasher, RandomState},
+    ops::RangeInclusive,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use gabion_core::{
+    Cause, ClientIp, CloseReason, Denial, Event, Facts, FaultEvent, Mode, Reason, RuleId,
+    SessionEvent, SessionId, SessionKind, SessionLimits, Sink,
+};
+use http::StatusCode;
+use hyper::rt::{Sleep, Timer};
+use ipnet::IpNet;
+
+use super::{Session, client_buckets::ClientBuckets, idle_timeouts::IdleTimeouts};
+use crate::Clock;
+
+/// The open sessions of one guard, at most so many, by client.
+///
+/// # Cost
+///
+/// A lock of one of [`Self::SHARDS`], and of the count, when a session opens and when it ends; of
+/// the former when its client is looked for; none for what passes through it. A session takes about
+/// 1 KiB, of which this table holds about 300 bytes and its path.
+pub struct Sessions {
+    shards: Vec<Mutex<Shard>>,
+    by: RandomState,
+    open: AtomicUsize,
+    /// How many are open on each route. Changed together with `open`.
+    routes: Mutex<BTreeMap<Box<str>, usize>>,
+    opened: AtomicU64,
+    capacity: usize,
+    clock: Arc<dyn Clock>,
+    sink: Option<Arc<dyn Sink>>,
+    pub(super) idle_timeouts: IdleTimeouts,
+    timer: Option<Arc<dyn Timer + Send + Sync>>,
+}
+
+type Shard = BTreeMap<(IpNet, SessionId), Arc<Session>>;
+
+// === impl Sessions ===
+
+impl Sessions {
+    /// The rule that refuses a client a socket more: 429.
+    pub const PER_CLIENT: RuleId = RuleId::builtin("upgrade/sockets-per-client");
+
+    /// The rule that refuses anybody a socket more: 503.
+    pub const IN_ALL: RuleId = RuleId::builtin("upgrade/sockets");
+
+    /// How many locks share the load.
+    pub const SHARDS: usize = 32;
+
+    /// How many sessions are open at most unless another capacity is asked for.
+    pub const CAPACITY: usize = 1 << 20;
+
+    /// A table that reads the time from `clock`.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            shards: (0..Self::SHARDS).map(|_| Mutex::default()).collect(),
+            by: RandomState::new(),
+            open: AtomicUsize::new(0),
+            routes: Mutex::default(),
+            opened: AtomicU64::new(0),
+            capacity: Self::CAPACITY,
+            clock,
+            sink: None,
+            idle_timeouts: IdleTimeouts::default(),
+            timer: None,
+        }
+    }
+
+    /// Sets how many sessions are open at most; a handshake beyond them is answered 503.
+    pub fn with_capacity(self, capacity: usize) -> Self {
+        Self { capacity, ..self }
+    }
+
+    /// Tells `sink` of each session that is ended.
+    pub fn with_sink(mut self, sink: Arc<dyn Sink>) -> Self {
+        self.sink = Some(sink);
+        self
+    }
+
+    /// Waits by `timer` for what does not come: the end of a frame, a client that hangs up. Without it
+    /// a session whose time is up ends when somebody next reads or writes, and nobody is pinged.
+    pub fn with_timer(mut self, timer: Arc<dyn Timer + Send + Sync>) -> Self {
+        self.timer = Some(timer);
+        self
+    }
+
+    /// How many are open, or asked for: WebSockets, and answers that are streams of events.
+    pub fn len(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The session that `facts` ask for; where it is `capped`, within the caps of `session_limits`. It is to be
+    /// released.
+    pub(super) fn open(
+        &self,
+        facts: &Facts<'_>,
+        generation: u64,
+        session_limits: Option<&Arc<SessionLimits>>,
+        capped: bool,
+    ) -> Result<Arc<Session>, Box<Denial>> {
+        let network = facts.client.network();
+        let route = session_limits.map_or("", |session_limits| &*session_limits.route);
+        let mut shard = self.shard(network);
+        let capped = session_limits.filter(|_| capped);
+        if let Some(session_limits) = capped.filter(|_| facts.client.exempt().is_none())
+            && let Some(most) = session_limits.sockets_per_client
+        {
+            let here = |other: &&Arc<Session>| other.route() == Some(route);
+            let theirs = shard.range(of(network)).map(|(_, session)| session);
+            if theirs.filter(here).take(most as usize).count() >= most as usize {
+                return Err(full(Self::PER_CLIENT, session_limits.mode, most as usize));
+            }
+        }
+        self.count_in(Some(route), capped)?;
+        let (id, path) = (self.next_id(), facts.uri.path());
+        let session = Session::new(id, SessionKind::WebSocket, facts.client, path, generation);
+        let metered = session_limits.filter(|_| facts.client.exempt().is_none());
+        let client_buckets =
+            metered.and_then(|session_limits| client_buckets(&shard, network, session_limits));
+        let session = session
+            .with_session_limits(session_limits)
+            .with_client_buckets(client_buckets);
+        let session = Arc::new(session.with_peer(facts.peer.addr()));
+        shard.insert((network, id), Arc::clone(&session));
+        Ok(session)
+    }
+
+    /// A stream; none where no more fit. It is to be released.
+    pub(super) fn open_stream(
+        &self,
+        client: ClientIp,
+        path: &str,
+        generation: u64,
+    ) -> Option<Arc<Session>> {
+        let network = client.network();
+        let mut shard = self.shard(network);
+        self.count_in(None, None).ok()?;
+        let id = self.next_id();
+        let session = Session::new(id, SessionKind::EventStream, client, path, generation);
+        let session = Arc::new(session);
+        shard.insert((network, id), Arc::clone(&session));
+        Some(session)
+    }
+
+    fn next_id(&self) -> SessionId {
+        SessionId::new(self.opened.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Counts a session in, within the cap of `session_limits` and of this table.
+    fn count_in(
+        &self,
+        route: Option<&str>,
+        session_limits: Option<&Arc<SessionLimits>>,
+    ) -> Result<(), Box<Denial>> {
+        let mut routes = locked(&self.routes);
+        let open = route.map_or(0, |route| routes.get(route).copied().unwrap_or_default());
+        let most = session_limits.and_then(|session_limits| {
+            Some((session_limits.sockets? as usize, session_limits.mode))
+        });
+        if let Some((most, mode)) = most.filter(|(most, _)| open >= *most) {
+            return Err(full(Self::IN_ALL, mode, most));
+        }
+        if self.len() >= self.capacity {
+            return Err(full(Self::IN_ALL, Mode::Enforce, self.capacity));
+        }
+        self.open.fetch_add(1, Ordering::Relaxed);
+        if let Some(route) = route {
+            match routes.get_mut(route) {
+                Some(open) => *open += 1,
+                None => drop(routes.insert(route.into(), 1)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts a session out.
+    fn count_out(&self, route: Option<&str>) {
+        let mut routes = locked(&self.routes);
+        self.open.fetch_sub(1, Ordering::Relaxed);
+        if let Some(route) = route
+            && let Some(open) = routes.get_mut(route)
+        {
+            *open -= 1;
+            // A route that a policy no longer has is forgotten with its last session.
+            if *open == 0 {
+                routes.remove(route);
+            }
+        }
+    }
+
+    /// The seat is free again.
+    pub(crate) fn release(&self, session: &Session) {
+        let network = session.client.network();
+        if self.shard(network).remove(&(network, session.id)).is_some() {
+            self.count_out(session.route());
+        }
+    }
+
+    /// The open sessions of `client`.
+    pub(super) fn of(&self, client: IpNet) -> Vec<Arc<Session>> {
+        let shard = self.shard(client);
+        let theirs = shard.range(of(client));
+        theirs.map(|(_, session)| session.clone()).collect()
+    }
+
+    /// The open sessions that are `such`, a shard at a time.
+    pub(super) fn all(
+        &self,
+        such: impl Fn(&Session) -> bool,
+    ) -> impl Iterator<Item = Arc<Session>> {
+        let shards = self.shards.iter().map(locked);
+        shards.flat_map(move |shard| {
+            let sessions = shard.values().filter(|session| such(session));
+            sessions.cloned().collect::<Vec<_>>()
+        })
+    }
+
+    /// Ends every session that is open now within `over`, each at a time of its own, so that the
+    /// clients do not all come back at once: 1012, "restart". Without a timer whoever keeps house
+    /// ends them.
+    pub fn drain(&self, over: Duration) {
+        let now = self.now();
+        for session in self.all(|_| true) {
+            let [part, ..] = self.by.hash_one(session.id).to_be_bytes();
+            let after = over.saturating_mul(u32::from(part)) / u32::from(u8::MAX);
+            session.end_at(now.saturating_add(after));
+        }
+    }
+
+    /// Has sessions whose time is up look at it, where no timer does. To be called about once a second.
+    pub fn maintain(&self) {
+        let now = self.now();
+        self.all(|session| session.is_due(now))
+            .for_each(|session| session.rouse());
+    }
+
+    pub(super) fn now(&self) -> Duration {
+        self.clock.now().mono()
+    }
+
+    pub(super) fn wall(&self) -> SystemTime {
+        self.clock.now().wall()
+    }
+
+    pub(super) fn sleep(&self, time: Duration) -> Option<Pin<Box<dyn Sleep>>> {
+        Some(self.timer.as_ref()?.sleep(time))
+    }
+
+    pub(super) const fn has_timer(&self) -> bool {
+        self.timer.is_some()
+    }
+
+    /// Bytes that nobody can guess, by which the answers to a session's pings are known.
+    pub(super) fn tag(&self, session: &Session) -> [u8; 8] {
+        self.by.hash_one(("ping", session.id)).to_be_bytes()
+    }
+
+    /// Tells of a session that ends for `ending`, or would.
+    pub(super) fn tell(&self, session: &Session, ending: &CloseReason, mode: Mode) {
+        let event = SessionEvent::new(
+            self.clock.now().wall(),
+            session.id,
+            session.kind,
+            session.client,
+            session.path.as_bytes(),
+            session.generation,
+            ending.clone(),
+        );
+        self.record(&Event::Session(event.with_mode(mode)));
+    }
+
+    /// Tells of a panic over whether a session, or a message of it, may go on.
+    pub(super) fn tell_fault(&self, session: &Session, generation: u64, words: String) {
+        let (at, client) = (self.clock.now().wall(), session.client);
+        let event = FaultEvent::new(at, client, generation, words);
+        self.record(&Event::Fault(event));
+    }
+
+    pub(super) fn record(&self, event: &Event) {
+        if let Some(sink) = &self.sink {
+            sink.record(event);
+        }
+    }
+
+    fn shard(&self, client: IpNet) -> MutexGuard<'_, Shard> {
+        let shards = self.shards.len() as u64;
+        let nth = usize::try_from(self.by.hash_one(client) % shards).unwrap_or_default();
+        locked(&self.shards[nth])
+    }
+}
+
+/// The keys of a client.
+fn of(client: IpNet) -> RangeInclusive<(IpNet, SessionId)> {
+    (client, SessionId::new(0))..=(client, SessionId::new(u64::MAX))
+}
+
+/// What `client` may send under `session_limits`: it shares that with its other sessions on the route.
+fn client_buckets(
+    shard: &Shard,
+    client: IpNet,
+    session_limits: &SessionLimits,
+) -> Option<Arc<ClientBuckets>> {
+    let fresh = ClientBuckets::new(session_limits)?;
+    let theirs = shard.range(of(client)).map(|(_, session)| session);
+    let here = theirs.filter(|other| other.route() == Some(&session_limits.route));
+    let mut held = here.filter_map(|other| other.client_buckets.as_ref());
+    let found = held.find(|client_buckets| client_buckets.is_of(session_limits));
+    Some(found.map_or_else(|| Arc::new(fresh), Arc::clone))
+}
+
+/// The refusal of a socket beyond `most`.
+fn full(rule: RuleId, mode: Mode, most: usize) -> Box<Denial> {
+    let status = if rule == Sessions::PER_CLIENT {
+        StatusCode::TOO_MANY_REQUESTS
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    let why = Reason::Other(format!("{most} sockets are open already").into());
+    Box::new(Denial::new(Cause::new(rule, why), status).with_mode(mode))
+}
+
+/// Nothing panics while a table is locked but an allocation, and then its map is whole.
+fn locked<T>(table: &Mutex<T>) -> MutexGuard<'_, T> {
+    table.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sessions")
+            .field("len", &self.len())
+            .field("capacity", &self.capacity)
+            .finish_non_exhaustive()
+    }
+}
