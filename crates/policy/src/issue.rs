@@ -28,6 +28,9 @@ pub(crate) struct SerdeIssue<'s> {
 /// Keys of the design that a later version enforces, with their sections.
 const LATER: [(&str, &str); 1] = [("ban", "longest")];
 
+/// Sections and keys that had another name in documents written before 0.1.0: section, old, new.
+const RENAMED: [(&str, &str, &str); 1] = [("", "sanity", "protocol")];
+
 /// A longer word is not a misspelled key, and comparing costs the product of the lengths.
 const MAX_MISSPELT: usize = 64;
 
@@ -97,6 +100,13 @@ impl<'s> SerdeIssue<'s> {
             let help = "this version does not enforce it yet, so it does not accept it either";
             return Self {
                 help: Some(help.into()),
+                ..serde_issue
+            };
+        }
+        let renamed = |(of, old, _): &&(&str, &str, &str)| *of == section && *old == key;
+        if let Some((_, _, new)) = RENAMED.iter().find(renamed) {
+            return Self {
+                help: Some(format!("it is called `{new}` now")),
                 ..serde_issue
             };
         }

@@ -152,6 +152,14 @@ fn key_of_a_later_version_is_refused_by_name() {
     );
 }
 
+#[test]
+fn renamed_section_is_refused_with_its_new_name() {
+    let all = told("version = 1\n[sanity]\nmax_headers = 5");
+    assert_eq!(all.len(), 1, "{all:?}");
+    assert_eq!(all[0].message(), "unknown key `sanity`");
+    assert_eq!(all[0].help().unwrap(), "it is called `protocol` now");
+}
+
 /// A document, and where it says what of it.
 const BAD_VALUES: &[(&str, usize, usize, &str)] = &[
     ("", 1, 1, "`version` is missing here"),
