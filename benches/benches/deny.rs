@@ -7,9 +7,8 @@
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a bench may stop")]
 
-use std::time::Duration;
-
-use gabion::{ClientRules, Deny, Facts, Inspect, Mode, RequestState, Verdict};
+use gabion::{ClientRules, Deny, Facts, Inspect, RequestState, Verdict};
+use gabion::{Config as _, Context, State};
 use gabion_benches::{Numbers, Race, asked::Path, is_test, rules};
 use gabion_testkit::OwnedHead;
 
@@ -48,5 +47,5 @@ fn denied(deny: &Deny, facts: &[Facts<'_>]) -> usize {
 
 fn rules(count: usize) -> Deny {
     let rules = rules::deny(count);
-    Deny::compile(&rules, Mode::Enforce, Duration::from_mins(10)).unwrap()
+    rules.compile(&Context::new(&State::scratch())).unwrap()
 }

@@ -9,7 +9,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use gabion::{ClientRules, Inspect, Mode, PathViews, RequestState, Scan, ScanConfig, Scores};
+use gabion::{ClientRules, Inspect, PathViews, RequestState, ScanConfig, Scores};
+use gabion::{Config as _, Context, State};
 use gabion_benches::{Numbers, Race, asked, is_test};
 use gabion_testkit::OwnedHead;
 
@@ -38,7 +39,9 @@ fn main() {
     let rules = ClientRules::default().with_trusted(trusted).unwrap();
     let scores = Arc::new(Scores::new(1));
     let first = Duration::from_mins(10);
-    let scan = Scan::compile(&ScanConfig::default(), Mode::Enforce, first, scores).unwrap();
+    let scan = ScanConfig::default()
+        .compile(&Context::new(&State::scratch().with_scores(scores)).with_ban_for(first))
+        .unwrap();
     println!(
         "{:<10}{:>10}{:>10}{:>10}{:>10}",
         "", "client", "views", "facts", "scan"

@@ -27,10 +27,11 @@ use std::{
 };
 
 use gabion::{
-    BanTable, Bans as _, ClientIp, ClientRules, Deny, Inspect as _, IpRanges, Limit, LimitRule,
-    LimitTable, List, MessageDenials, MessageFacts, MessageRule, Messages, Mode, Now, Offense,
-    PeerAddr, RequestState, RuleId, Verdict,
+    BanTable, Bans as _, ClientIp, ClientRules, Inspect as _, IpRanges, LimitRule, LimitTable,
+    List, MessageDenials, MessageFacts, MessageRule, Mode, Now, Offense, PeerAddr, RequestState,
+    RuleId, Verdict,
 };
+use gabion::{Config as _, Context, State};
 use gabion_benches::{
     Chart, Numbers, Race,
     asked::Path,
@@ -209,7 +210,9 @@ fn limit(counts: (usize, usize)) -> Points {
     grow(counts, |count| {
         let table = Arc::new(LimitTable::new(count));
         let rule = LimitRule::new("per-client", "1000000/s".parse().unwrap());
-        let limit = Limit::compile(&[rule.mode(Mode::Enforce)], table).unwrap();
+        let limit = [rule.mode(Mode::Enforce)]
+            .compile(&Context::new(&State::scratch().with_limits(table)))
+            .unwrap();
         let clients = clients(count);
         Box::new(move || {
             let mut facts = facts();
@@ -264,7 +267,7 @@ fn deny(path: Path) -> Points {
     let facts = &facts;
     grow((10, 10_000), |count| {
         let rules = rules::deny(count);
-        let deny = Deny::compile(&rules, Mode::Enforce, Duration::from_mins(10)).unwrap();
+        let deny = rules.compile(&Context::new(&State::scratch())).unwrap();
         Box::new(move || {
             let mut state = RequestState::new(&facts[0]);
             let asked = facts.iter().cycle().take(asked());
@@ -281,7 +284,7 @@ fn messages(len: usize) -> Points {
         let rule =
             |nth| MessageRule::new(format!("rule-{nth}")).contains([format!("${{jndi:{nth}")]);
         let rules: Vec<_> = (0..count).map(rule).collect();
-        let rules = Messages::compile(&rules, Mode::Enforce, Duration::from_mins(10)).unwrap();
+        let rules = rules.compile(&Context::new(&State::scratch())).unwrap();
         Box::new(move || {
             let message = MessageFacts {
                 client,

@@ -23,9 +23,10 @@ use std::{
 };
 
 use gabion::{
-    ClientIp, ClientRules, Facts, Inspect, Limit, LimitRule, LimitTable, Mode, Now, PeerAddr,
+    ClientIp, ClientRules, Facts, Inspect, LimitRule, LimitTable, Mode, Now, PeerAddr,
     RequestState, Verdict,
 };
+use gabion::{Config as _, Context, State};
 use gabion_benches::{Numbers, Race, is_test};
 use gabion_testkit::OwnedHead;
 use governor::{
@@ -75,7 +76,9 @@ fn compare(family: Family, count: u64) {
     let (ours, our_bytes) = weighed(|| {
         let table = Arc::new(LimitTable::new(count as usize));
         let rule = LimitRule::new("per-client", format!("{RATE}/s").parse().unwrap());
-        let limit = Limit::compile(&[rule.mode(Mode::Enforce)], table).unwrap();
+        let limit = [rule.mode(Mode::Enforce)]
+            .compile(&Context::new(&State::scratch().with_limits(table)))
+            .unwrap();
         let mut facts = facts();
         let mut state = RequestState::new(&facts);
         for number in 0..count {

@@ -3,9 +3,10 @@
 use std::{net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
 use gabion::{
-    ClientRules, Deny, DenyRule, Facts, Inspect, IpRanges, Limit, LimitRule, LimitTable, List,
-    Mode, PathViews, RequestState, Scan, ScanConfig, Scores, Verdict,
+    ClientRules, DenyRule, Facts, Inspect, IpRanges, LimitRule, LimitTable, List, Mode, PathViews,
+    RequestState, ScanConfig, Scores, Verdict,
 };
+use gabion::{Config as _, Context, State};
 use gabion_benches::{
     Numbers,
     asked::{self, Path},
@@ -172,7 +173,7 @@ fn deny(things: usize, path: Path) {
     let rules = reference::paths().enumerate().flat_map(rule);
     let php = DenyRule::new("php").extensions(["php"]);
     let rules: Vec<_> = std::iter::once(php).chain(rules).collect();
-    let deny = Deny::compile(&rules, Mode::Enforce, Duration::from_mins(10)).unwrap();
+    let deny = rules.compile(&Context::new(&State::scratch())).unwrap();
     let passes = path != Path::Denied;
     judged(things, path, |facts, state| {
         (deny.inspect(facts, state) == Verdict::Pass) == passes
@@ -183,7 +184,9 @@ fn limit(things: usize) {
     let table = Arc::new(LimitTable::new(LimitTable::CAPACITY));
     let rate = NonZeroU32::new(1_000_000).unwrap();
     let rule = LimitRule::new("per-client", format!("{rate}/s").parse().unwrap());
-    let limit = Limit::compile(&[rule.mode(Mode::Enforce)], table).unwrap();
+    let limit = [rule.mode(Mode::Enforce)]
+        .compile(&Context::new(&State::scratch().with_limits(table)))
+        .unwrap();
     judged(things, Path::Plain, |facts, state| {
         limit.inspect(facts, state) == Verdict::Pass
     });
@@ -192,7 +195,9 @@ fn limit(things: usize) {
 fn scan(things: usize, path: Path) {
     let scores = Arc::new(Scores::new(1_000));
     let first = Duration::from_mins(10);
-    let scan = Scan::compile(&ScanConfig::default(), Mode::Enforce, first, scores).unwrap();
+    let scan = ScanConfig::default()
+        .compile(&Context::new(&State::scratch().with_scores(scores)).with_ban_for(first))
+        .unwrap();
     judged(things, path, |facts, state| {
         scan.inspect(facts, state) == Verdict::Pass
     });

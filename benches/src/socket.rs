@@ -1,8 +1,9 @@
 //! What a client sends over a WebSocket, and the rules that it is held to.
 
-use std::{num::NonZeroU16, time::Duration};
+use std::num::NonZeroU16;
 
-use gabion::{ConfigErrors, MessageRule, Messages, Mode};
+use gabion::{Config as _, Context, State};
+use gabion::{ConfigErrors, MessageRule, Messages};
 
 /// The opcode of a text message (RFC 6455, 5.2).
 pub const TEXT: u8 = 1;
@@ -54,5 +55,5 @@ pub fn rules() -> Result<Messages, ConfigErrors> {
             ..MessageRule::new("depth")
         },
     ];
-    Messages::compile(&rules, Mode::Enforce, Duration::from_mins(10))
+    rules.compile(&Context::new(&State::scratch()))
 }

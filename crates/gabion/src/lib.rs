@@ -68,10 +68,10 @@ pub use gabion_core::{
 };
 pub use gabion_inspect::{
     Action, Allow, AllowConfig, Ban, BanArbiter, BanConfig, BanTable, ByteRate, ByteSize,
-    Compression, ConfigError, ConfigErrors, Deny, DenyRule, Handshake, HttpVersion, IpRanges,
-    Limit, LimitRule, LimitTable, List, ListError, MessageAction, MessageRule, Messages, Network,
-    OneOrMany, Period, Ping, ProtocolConfig, ProtocolRules, Rate, RouteConfig, Scan, ScanConfig,
-    Scores, ServerKind, ServerQuirks, Signals, UpgradeConfig,
+    Compression, Config, ConfigError, ConfigErrors, Context, Deny, DenyRule, Handshake,
+    HttpVersion, IpRanges, Limit, LimitRule, LimitTable, List, ListError, MessageAction,
+    MessageRule, Messages, Network, OneOrMany, Period, Ping, ProtocolConfig, ProtocolRules, Rate,
+    RouteConfig, Scan, ScanConfig, Scores, ServerKind, ServerQuirks, Signals, UpgradeConfig,
 };
 pub use gabion_policy::{
     Chain, Diagnostic, Document, Explained, Pack, PolicyError, PolicyHandle, Replaced, Report,

@@ -34,6 +34,7 @@ mod allow;
 mod ban;
 mod bounded_map;
 mod config;
+mod context;
 mod deny;
 mod expression;
 mod hosts;
@@ -43,6 +44,7 @@ mod network;
 mod protocol;
 mod quirks;
 mod scan;
+mod state;
 mod upgrade;
 
 pub use allow::{Allow, AllowConfig};
@@ -55,6 +57,7 @@ pub use config::{
     ByteRate, ByteRateError, ByteSize, ByteSizeError, ConfigError, ConfigErrors, ConfigPath,
     Network, NetworkError, OneOrMany, Period, PeriodError, Problem,
 };
+pub use context::{Config, Context};
 pub use deny::{Action, Deny, DenyRule};
 pub use hosts::{HostAllowlist, ServerConfig};
 pub use limit::{Limit, LimitRule, LimitTable, Rate, RateError};
@@ -62,7 +65,8 @@ pub use message::{MessageAction, MessageActionError, MessageRule, Messages};
 pub use protocol::{HttpVersion, ProtocolConfig, ProtocolRules};
 pub use quirks::{ServerKind, ServerQuirks};
 pub use scan::{Scan, ScanConfig, Scores, Signals};
+pub use state::State;
 pub use upgrade::{
-    Compression, Handshake, KnownWebSocketPaths, Ping, PingError, PlainHttpHint, RouteConfig,
-    UpgradeConfig,
+    CompiledUpgrade, Compression, Handshake, KnownWebSocketPaths, Ping, PingError, PlainHttpHint,
+    RouteConfig, UpgradeConfig,
 };

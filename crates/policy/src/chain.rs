@@ -26,19 +26,19 @@ use gabion_inspect::{
 /// A compiled policy: every inspector, in order.
 pub struct Chain {
     pub(crate) protocol: ProtocolRules,
-    pub(crate) behind: ServerQuirks,
+    pub(crate) quirks: ServerQuirks,
     pub(crate) allow: Allow,
     pub(crate) ban: Ban,
     pub(crate) hosts: HostAllowlist,
     /// A user's own rules.
-    pub(crate) own: Vec<Arc<dyn Inspect>>,
+    pub(crate) custom: Vec<Arc<dyn Inspect>>,
     pub(crate) deny: Deny,
     /// Where sockets are held to anything.
     pub(crate) handshake: Option<Handshake>,
     /// Asked about messages only.
     pub(crate) messages: Messages,
     /// Asked about answers only.
-    pub(crate) astray: PlainHttpHint,
+    pub(crate) plain_http_hint: PlainHttpHint,
     /// Limits, then scans: what counts comes after what is certain.
     pub(crate) counting: Vec<Arc<dyn Inspect>>,
 }
@@ -61,7 +61,7 @@ impl Chain {
         };
 
         let malformed = match ask(&self.protocol) {
-            Verdict::Pass => ask(&self.behind),
+            Verdict::Pass => ask(&self.quirks),
             refused => refused,
         };
         if malformed.refuses() {
@@ -79,11 +79,11 @@ impl Chain {
     /// Who judges a head that is sound.
     fn after_head(&self) -> impl Iterator<Item = &dyn Inspect> {
         let before: [&dyn Inspect; 3] = [&self.allow, &self.ban, &self.hosts];
-        let own = self.own.iter().map(|rule| -> &dyn Inspect { &**rule });
+        let custom = self.custom.iter().map(|rule| -> &dyn Inspect { &**rule });
         let deny: [&dyn Inspect; 1] = [&self.deny];
         let handshake = self.handshake.iter().map(|who| -> &dyn Inspect { who });
         let counting = self.counting.iter().map(|who| -> &dyn Inspect { &**who });
-        let before = before.into_iter().chain(own).chain(deny);
+        let before = before.into_iter().chain(custom).chain(deny);
         before.chain(handshake).chain(counting)
     }
 }
@@ -119,7 +119,7 @@ impl Inspect for Chain {
 
     /// Everyone learns; the first offense that is found counts.
     fn on_response(&self, state: &RequestState, outcome: &Outcome<'_>) -> Option<Offense> {
-        self.astray.on_response(state, outcome);
+        self.plain_http_hint.on_response(state, outcome);
         let learned = self.after_head().map(|who| who.on_response(state, outcome));
         learned.fold(None, Option::or)
     }
@@ -128,7 +128,7 @@ impl Inspect for Chain {
         let told = self
             .after_head()
             .find_map(|who| who.diagnose(state, outcome));
-        told.or_else(|| self.astray.diagnose(state, outcome))
+        told.or_else(|| self.plain_http_hint.diagnose(state, outcome))
     }
 
     fn probe_hit(&self, state: &RequestState, outcome: &Outcome<'_>) -> Option<Cause> {

@@ -33,7 +33,7 @@ pub fn check(text: &str, name: &str, base: Option<&Path>) -> Result<Report, Poli
     let reading = LoadedDocument::read(text, name, base, PolicyOptions::BUDGET);
     let compiled = reading.compile(&CompileInput {
         state: &state,
-        own: &[],
+        custom: &[],
         held: None,
     })?;
     let document = &compiled.document;

@@ -7,10 +7,7 @@ use std::{
 };
 
 use gabion_core::{Inspect, Mode, Snapshot};
-use gabion_inspect::{
-    Allow, Ban, Deny, HostAllowlist, Limit, LimitTable, List, PlainHttpHint, ProtocolRules, Scan,
-    ServerQuirks,
-};
+use gabion_inspect::{Config as _, Context, PlainHttpHint};
 
 use crate::{
     Chain, Diagnostic, Document, PolicyError, State,
@@ -20,7 +17,7 @@ use crate::{
     inventory::PolicyInventory,
     issue::Issue,
     list_check,
-    observed::Observed,
+    observe_only::ObserveOnly,
     packs,
     read::ParsedDocument,
     warn, websocket,
@@ -38,7 +35,7 @@ pub(crate) struct LoadedDocument<'t> {
 /// What a policy is compiled for.
 pub(crate) struct CompileInput<'s> {
     pub(crate) state: &'s State,
-    pub(crate) own: &'s [Arc<dyn Inspect>],
+    pub(crate) custom: &'s [Arc<dyn Inspect>],
     /// What must not be lost.
     pub(crate) held: Option<&'s PolicyInventory>,
 }
@@ -96,12 +93,15 @@ impl<'t> LoadedDocument<'t> {
         if let Some(held) = purpose.held.filter(|_| self.parsed.is_sound()) {
             self.parsed.blame(held.losses(&inventory));
         }
-        let mode = self.parsed.document.mode();
-        let (document, state) = (&self.parsed.document, purpose.state);
-        let snapshot = policy(document, lists.clone(), state, mode, purpose.own);
+        let document = &self.parsed.document;
+        let context = Context::new(purpose.state)
+            .with_mode(document.mode())
+            .with_ban_for(document.ban.first.0)
+            .with_lists(lists);
+        let snapshot = compile_sections(document, &context, purpose.custom);
         let snapshot = snapshot.map_err(|issues| self.parsed.blame(issues));
         self.parsed.blame(self.budget.overrun("compiling"));
-        self.hold_to_cases(lists);
+        self.run_expectations(context);
         match snapshot {
             Ok(snapshot) if self.parsed.is_sound() => Ok(Compiled {
                 snapshot,
@@ -113,17 +113,18 @@ impl<'t> LoadedDocument<'t> {
         }
     }
 
-    /// Judges the cases by a policy of their own, whose state is blank and which enforces.
-    fn hold_to_cases(&mut self, lists: Vec<List>) {
+    /// Judges the `[[expect]]` cases by a compilation of their own: on scratch state, in enforce mode.
+    fn run_expectations(&mut self, context: Context) {
         let cases = &self.parsed.document.expect;
         let probes = match expect::probes(&self.parsed.document) {
             Ok(probes) if probes.is_empty() || !self.parsed.is_sound() => return,
             Ok(probes) => probes,
             Err(issues) => return self.parsed.blame(issues),
         };
-        let blank = State::with_capacity(1).with_limits(LimitTable::blank());
-        let document = &self.parsed.document;
-        let issues = match policy(document, lists, &blank, Mode::Enforce, &[]) {
+        let scratch = context
+            .with_state(State::scratch())
+            .with_mode(Mode::Enforce);
+        let issues = match compile_sections(&self.parsed.document, &scratch, &[]) {
             Ok(snapshot) => expect::broken(cases, &probes, &snapshot, &self.budget),
             Err(issues) => issues,
         };
@@ -131,42 +132,28 @@ impl<'t> LoadedDocument<'t> {
     }
 }
 
-/// Compiles every section, or tells what is wrong with any.
-fn policy(
+/// Compiles every section; on failure returns the issues of all of them.
+fn compile_sections(
     document: &Document,
-    lists: Vec<List>,
-    state: &State,
-    mode: Mode,
-    own: &[Arc<dyn Inspect>],
+    context: &Context,
+    custom: &[Arc<dyn Inspect>],
 ) -> Result<Snapshot, Vec<Issue>> {
     let mut issues = Vec::new();
     let client = sound(document.client.compile(), &mut issues);
-    let hosts = sound(HostAllowlist::compile(&document.server, mode), &mut issues);
-    let protocol = sound(
-        ProtocolRules::compile(&document.protocol, mode),
-        &mut issues,
-    );
-    let allow = sound(Allow::compile(&document.allow), &mut issues);
-    let first = document.ban.first.0;
+    let protocol = sound(document.protocol.compile(context), &mut issues);
+    let server = sound(document.server.compile(context), &mut issues);
+    let allow = sound(document.allow.compile(context), &mut issues);
     if let Some(client) = &client {
-        issues.extend(list_check::check(document, client, &lists));
+        issues.extend(list_check::check(document, client, context.lists()));
     }
-    let bans = Arc::clone(state.bans());
-    let ban = sound(Ban::compile(&document.ban, lists, mode, bans), &mut issues);
-    let deny = sound(
-        Deny::compile(&document.deny_rules(), mode, first),
-        &mut issues,
-    );
-    let limits = Arc::clone(state.limits());
-    let limit = sound(Limit::compile(&document.limit, limits), &mut issues);
-    let scan = document.scan.as_ref().map(|scan| {
-        let scores = Arc::clone(state.scores());
-        let scan = Scan::compile(scan, mode, first, scores).map_err(Vec::from_iter);
-        scan.map(|scan| -> Arc<dyn Inspect> { Arc::new(scan) })
-    });
+    let ban = sound(document.ban.compile(context), &mut issues);
+    let deny = sound(document.deny_rules().compile(context), &mut issues);
+    let limit = sound(document.limit.compile(context), &mut issues);
+    let scan = document.scan.as_ref().map(|scan| scan.compile(context));
     let scan = sound(scan.transpose(), &mut issues);
-    let sockets = sound(websocket::compile(document, mode, state, own), &mut issues);
-    let (Some(client), Some(hosts), Some(protocol), Some(allow)) = (client, hosts, protocol, allow)
+    let sockets = sound(websocket::compile(document, context, custom), &mut issues);
+    let (Some(client), Some((hosts, quirks)), Some(protocol), Some(allow)) =
+        (client, server, protocol, allow)
     else {
         return Err(issues);
     };
@@ -180,22 +167,23 @@ fn policy(
         return Err(issues);
     }
     let limit = (!limit.is_empty()).then(|| -> Arc<dyn Inspect> { Arc::new(limit) });
+    let scan = scan.map(|scan| -> Arc<dyn Inspect> { Arc::new(scan) });
     let counting = limit.into_iter().chain(scan).collect();
-    let own = own.iter().cloned().map(|rule| match mode {
+    let custom = custom.iter().cloned().map(|rule| match context.mode() {
         Mode::Enforce => rule,
-        Mode::Observe => Arc::new(Observed(rule)),
+        Mode::Observe => Arc::new(ObserveOnly(rule)),
     });
     let chain = Chain {
         protocol,
-        behind: ServerQuirks::new(document.server.behind, mode),
+        quirks,
         allow,
-        ban: ban.with_arbiter(Arc::clone(state.arbiter())),
+        ban,
         hosts,
-        own: own.collect(),
+        custom: custom.collect(),
         deny,
         handshake: sockets.handshake,
         messages: sockets.messages,
-        astray: PlainHttpHint::new(Arc::clone(state.opened())),
+        plain_http_hint: PlainHttpHint::new(Arc::clone(context.state().websocket_paths())),
         counting,
     };
     Ok(Snapshot::new(client, Arc::new(chain))

@@ -93,7 +93,7 @@ impl PolicyHandle {
         let lists = reading.lists();
         let compiled = reading.compile(&CompileInput {
             state: &options.state,
-            own: &options.own,
+            custom: &options.custom,
             held: None,
         })?;
         options.state.arbiter().set_budget(&compiled.document.ban);
@@ -236,7 +236,7 @@ impl Inner {
     ) -> Result<Replaced, PolicyError> {
         let compiled = reading.compile(&CompileInput {
             state: &self.options.state,
-            own: &self.options.own,
+            custom: &self.options.custom,
             held: (self.options.shrink == ShrinkGuard::Refuse).then_some(&reload_state.inventory),
         })?;
         let replaced = Replaced {

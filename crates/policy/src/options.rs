@@ -11,7 +11,7 @@ use crate::{ShrinkGuard, State};
 pub struct PolicyOptions {
     pub(crate) sink: Arc<dyn Sink>,
     pub(crate) state: State,
-    pub(crate) own: Vec<Arc<dyn Inspect>>,
+    pub(crate) custom: Vec<Arc<dyn Inspect>>,
     pub(crate) shrink: ShrinkGuard,
     pub(crate) budget: Duration,
 }
@@ -25,7 +25,7 @@ impl PolicyOptions {
         Self {
             sink,
             state: State::default(),
-            own: Vec::new(),
+            custom: Vec::new(),
             shrink: ShrinkGuard::default(),
             budget: Self::BUDGET,
         }
@@ -36,9 +36,9 @@ impl PolicyOptions {
         Self { state, ..self }
     }
 
-    /// Adds a rule of one's own, which is asked after `ban` and before `deny`.
+    /// Adds a rule of one's custom, which is asked after `ban` and before `deny`.
     pub fn add_rule(mut self, rule: Arc<dyn Inspect>) -> Self {
-        self.own.push(rule);
+        self.custom.push(rule);
         self
     }
 
@@ -55,10 +55,10 @@ impl PolicyOptions {
 
 impl fmt::Debug for PolicyOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let own: Vec<_> = self.own.iter().map(|rule| rule.name()).collect();
+        let custom: Vec<_> = self.custom.iter().map(|rule| rule.name()).collect();
         f.debug_struct("Options")
             .field("state", &self.state)
-            .field("own", &own)
+            .field("custom", &custom)
             .field("shrink", &self.shrink)
             .field("budget", &self.budget)
             .finish_non_exhaustive()

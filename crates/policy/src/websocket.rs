@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use gabion_core::{Inspect, Mode, RouteLimits, SessionLimits};
-use gabion_inspect::{ConfigErrors, Handshake, Messages, Ping, UpgradeConfig};
+use gabion_core::{Inspect, RouteLimits, SessionLimits};
+use gabion_inspect::{
+    Config as _, ConfigErrors, Context, Handshake, Messages, Ping, UpgradeConfig,
+};
 
-use crate::{Document, State};
+use crate::Document;
 
 /// What judges handshakes and messages, and what sessions are held to.
 pub(crate) struct WebSocketSection {
@@ -19,17 +21,15 @@ pub(crate) struct WebSocketSection {
 /// and anybody may open them.
 pub(crate) fn compile(
     document: &Document,
-    mode: Mode,
-    state: &State,
-    own: &[Arc<dyn Inspect>],
+    context: &Context,
+    custom: &[Arc<dyn Inspect>],
 ) -> Result<WebSocketSection, ConfigErrors> {
     let upgrade = document.upgrade.as_ref();
-    let first = document.ban.first.0;
     let known = upgrade.is_some_and(UpgradeConfig::names_origins);
-    let messages = Messages::compile(&document.message, mode, first)?.with_known_pages(known);
-    let others = own.iter().map(|rule| rule.message_kinds());
-    let messages = others.fold(messages, |messages, message_kinds| {
-        messages.with_other(message_kinds, mode)
+    let messages = document.message.compile(context)?.with_known_pages(known);
+    let others = custom.iter().map(|rule| rule.message_kinds());
+    let messages = others.fold(messages, |messages, kinds| {
+        messages.with_other(kinds, context.mode())
     });
     if upgrade.is_none() && messages.read_nothing() {
         return Ok(WebSocketSection {
@@ -38,11 +38,11 @@ pub(crate) fn compile(
             routes: RouteLimits::new(Some(Arc::new(kept_open()))),
         });
     }
-    let limits = state.limits();
-    let (handshake, routes) = match upgrade {
-        Some(upgrade) => upgrade.compile(&messages, mode, limits)?,
-        None => UpgradeConfig::default().compile(&messages, mode, limits)?,
+    let compiled = match upgrade {
+        Some(upgrade) => upgrade.compile(context)?,
+        None => UpgradeConfig::default().compile(context)?,
     };
+    let (handshake, routes) = compiled.into_parts(&messages);
     Ok(WebSocketSection {
         handshake: upgrade.map(|_| handshake),
         messages,

@@ -13,10 +13,10 @@
 //! # Examples
 //!
 //! ```
-//! use std::{convert::Infallible, net::SocketAddr, time::Duration};
+//! use std::{convert::Infallible, net::SocketAddr};
 //! use bytes::Bytes;
-//! use gabion_core::{ClientRules, Mode, PeerAddr};
-//! use gabion_inspect::{Deny, DenyRule};
+//! use gabion_core::{ClientRules, PeerAddr};
+//! use gabion_inspect::{Config, Context, DenyRule, State};
 //! use gabion_tower::GuardLayer;
 //! use http::{Request, Response};
 //! use http_body_util::Full;
@@ -25,7 +25,7 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let rule = DenyRule::new("php").extensions(["php"]);
-//! let deny = Deny::compile(&[rule], Mode::Enforce, Duration::from_secs(600))?;
+//! let deny = [rule].compile(&Context::new(&State::scratch()))?;
 //! let service = ServiceBuilder::new()
 //!     .layer(GuardLayer::new(deny, ClientRules::default()))
 //!     .service(service_fn(|_: Request<()>| async {

@@ -8,7 +8,8 @@ use std::{convert::Infallible, sync::Arc};
 
 use bytes::Bytes;
 use gabion_core::{ClientRules, Denial, Facts, Mode};
-use gabion_inspect::{Limit, LimitRule, LimitTable};
+use gabion_inspect::{Config as _, Context, State};
+use gabion_inspect::{LimitRule, LimitTable};
 use gabion_testkit::{ManualClock, peer};
 use gabion_tower::{GuardBody, GuardLayer};
 use http::{Request, Response, request::Builder};
@@ -32,7 +33,11 @@ fn shown(id: &str, rate: &str) -> LimitRule {
 }
 
 fn layer(rules: &[LimitRule]) -> GuardLayer {
-    let limit = Limit::compile(rules, LimitTable::new(100).into()).unwrap();
+    let limit = rules
+        .compile(&Context::new(
+            &State::scratch().with_limits(LimitTable::new(100)),
+        ))
+        .unwrap();
     GuardLayer::new(limit, ClientRules::default()).with_clock(Arc::new(ManualClock::default()))
 }
 

@@ -2,12 +2,11 @@
 //!
 //! `cargo run -p hyper-guarded`, then `curl -i http://127.0.0.1:3001/index.php`.
 
-use std::{convert::Infallible, error::Error, sync::Arc, time::Duration};
+use std::{convert::Infallible, error::Error, sync::Arc};
 
 use bytes::Bytes;
-use gabion::{
-    Ban, BanConfig, BanTable, ClientRules, Deny, DenyRule, GuardLayer, Mode, Network, PeerAddr,
-};
+use gabion::{BanConfig, BanTable, ClientRules, DenyRule, GuardLayer, Network, PeerAddr};
+use gabion::{Config as _, Context, State};
 use http_body_util::Full;
 use hyper::{Request, Response, body::Incoming, server::conn::http1};
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
@@ -54,10 +53,13 @@ fn layers() -> Result<(GuardLayer, GuardLayer), Box<dyn Error>> {
         networks,
         ..BanConfig::default()
     };
-    let ban = Ban::compile(&config, Vec::new(), Mode::Enforce, table.clone())?;
+    let ban = {
+        let arbiter = Arc::new(gabion::BanArbiter::new(table.clone(), 20_000));
+        config.compile(&Context::new(&State::scratch().with_arbiter(arbiter)))?
+    };
 
     let php = DenyRule::new("php").extensions(["php", "phtml", "phar"]);
-    let deny = Deny::compile(&[php], Mode::Enforce, Duration::from_mins(10))?;
+    let deny = [php].compile(&Context::new(&State::scratch()))?;
 
     Ok((
         GuardLayer::new(ban, clients.clone()),

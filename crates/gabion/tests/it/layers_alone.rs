@@ -5,9 +5,10 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use gabion::{
-    Action, Allow, AllowConfig, Ban, BanConfig, BanTable, ClientRules, Clock, Deny, DenyRule,
-    GuardLayer, List, Mode, ProtocolRules, SystemClock,
+    Action, AllowConfig, Ban, BanConfig, BanTable, ClientRules, Clock, Deny, DenyRule, GuardLayer,
+    List, ProtocolRules, SystemClock,
 };
+use gabion::{BanArbiter, Config as _, Context, State};
 use gabion_testkit::{ManualClock, Recorder};
 use http::{Request, Response};
 use http_body_util::Full;
@@ -23,7 +24,9 @@ fn clients() -> ClientRules {
 
 fn deny(then: Action) -> Deny {
     let rule = DenyRule::new("dotfiles").names([".env"]).then(then);
-    Deny::compile(&[rule], Mode::Enforce, HOUR).unwrap()
+    [rule]
+        .compile(&Context::new(&State::scratch()).with_ban_for(HOUR))
+        .unwrap()
 }
 
 fn ban(table: &Arc<BanTable>) -> Ban {
@@ -32,7 +35,11 @@ fn ban(table: &Arc<BanTable>) -> Ban {
         files: ["drop.netset"].into_iter().collect(),
         ..BanConfig::default()
     };
-    Ban::compile(&config, vec![list], Mode::Enforce, table.clone()).unwrap()
+    let arbiter = Arc::new(BanArbiter::new(table.clone(), 16));
+    let state = State::scratch().with_arbiter(arbiter);
+    config
+        .compile(&Context::new(&state).with_lists(vec![list]))
+        .unwrap()
 }
 
 /// The service that each stack stands before.
@@ -108,7 +115,10 @@ fn what_one_layer_allows_the_next_still_judges() {
         networks,
         ..AllowConfig::default()
     };
-    let allow = GuardLayer::new(Allow::compile(&config).unwrap(), clients());
+    let allow = GuardLayer::new(
+        config.compile(&Context::new(&State::scratch())).unwrap(),
+        clients(),
+    );
     let ban = GuardLayer::new(ban(&Arc::new(BanTable::new(8))), clients());
     let guarded = ServiceBuilder::new()
         .layer(allow)

@@ -1,11 +1,12 @@
 //! Ten million clients take no more memory than a table has, and free nobody who is held.
 
-use std::{net::Ipv4Addr, ops::Range, sync::Arc, thread};
+use std::{net::Ipv4Addr, ops::Range, thread};
 
 use gabion::{
     ClientRules, GuardBuilder, Inspect, Limit, LimitRule, Mode, PeerAddr, RequestState, State,
     Verdict,
 };
+use gabion::{Config as _, Context};
 use gabion_testkit::OwnedHead;
 use http::HeaderMap;
 
@@ -30,7 +31,7 @@ const POLICY: &str = r#"
 fn ten_million_clients_fit_and_free_nobody() {
     let state = State::default();
     let rule = LimitRule::new("x", "1/h".parse().unwrap()).mode(Mode::Enforce);
-    let limit = Limit::compile(&[rule], Arc::clone(state.limits())).unwrap();
+    let limit = [rule].compile(&Context::new(&state)).unwrap();
     let with_state = |guard: GuardBuilder| guard.with_state(state.clone());
     let wall = Wall::built(|guard| with_state(guard).with_policy(POLICY, "policy.toml"));
     wall.ban("198.51.100.7");

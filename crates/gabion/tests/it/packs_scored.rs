@@ -1,9 +1,10 @@
 //! What the packs catch of requests that they were not written from. Prints; asserts only what
 //! would be a fault of the measurement. `crates/policy/packs/README.md` keeps the figures.
 
-use std::{collections::BTreeMap, fs, time::Duration};
+use std::{collections::BTreeMap, fs};
 
-use gabion::{ClientRules, Deny, DenyRule, Inspect as _, Mode, Pack, RequestState};
+use gabion::{ClientRules, Deny, DenyRule, Inspect as _, Pack, RequestState};
+use gabion::{Config as _, Context, State};
 use gabion_testkit::{OwnedHead, shared};
 use serde_json::Value;
 
@@ -14,7 +15,7 @@ fn deny(packs: impl IntoIterator<Item = Pack>) -> Deny {
         .into_iter()
         .flat_map(|pack| pack.rules().to_vec())
         .collect();
-    Deny::compile(&rules, Mode::Enforce, Duration::from_mins(10)).unwrap()
+    rules.compile(&Context::new(&State::scratch())).unwrap()
 }
 
 #[test]

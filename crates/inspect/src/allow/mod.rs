@@ -16,7 +16,7 @@ use gabion_core::{
 };
 use ipnet::IpNet;
 
-use crate::{ConfigErrors, ConfigPath, Network, Problem};
+use crate::{Config, ConfigErrors, ConfigPath, Context, Network, Problem};
 
 pub use config::AllowConfig;
 
@@ -35,13 +35,7 @@ const BY_NETWORK: RuleId = RuleId::builtin("allow/network");
 const BY_PATH: RuleId = RuleId::builtin("allow/path");
 
 impl Allow {
-    /// Compiles a safelist.
-    ///
-    /// # Errors
-    ///
-    /// Every network that is the whole address space, and every path that is not written plainly
-    /// or is the root.
-    pub fn compile(config: &AllowConfig) -> Result<Self, ConfigErrors> {
+    fn from_config(config: &AllowConfig) -> Result<Self, ConfigErrors> {
         let mut errors = Vec::new();
         for (entry, network) in config.networks.iter().enumerate() {
             if network.net().prefix_len() == 0 {
@@ -97,6 +91,18 @@ impl Allow {
             return None;
         }
         paths.find(allowed)
+    }
+}
+
+impl Config for AllowConfig {
+    type Output = Allow;
+
+    /// # Errors
+    ///
+    /// Every network that is the whole address space, and every path that is not written plainly
+    /// or is the root.
+    fn compile(&self, _context: &Context) -> Result<Allow, ConfigErrors> {
+        Allow::from_config(self)
     }
 }
 

@@ -2,13 +2,15 @@ use gabion_core::ClientRules;
 use gabion_testkit::OwnedHead;
 
 use super::*;
+use crate::State;
 
 fn allow() -> Allow {
     let networks = ["203.0.113.7", "2001:db8::/32", "192.168.0.0/16"];
-    Allow::compile(&AllowConfig {
+    AllowConfig {
         networks: networks.iter().map(|net| net.parse().unwrap()).collect(),
         paths: ["/.well-known/acme-challenge/"].into_iter().collect(),
-    })
+    }
+    .compile(&Context::new(&State::scratch()))
     .unwrap()
 }
 
@@ -62,10 +64,11 @@ fn by_path_in_every_view() {
 
 #[test]
 fn errors_name_their_place() {
-    let errors = Allow::compile(&AllowConfig {
+    let errors = AllowConfig {
         networks: vec!["0.0.0.0/0".parse().unwrap()],
         paths: ["/", "x", "/a/../b"].into_iter().collect(),
-    })
+    }
+    .compile(&Context::new(&State::scratch()))
     .unwrap_err();
     let places: Vec<_> = errors.iter().map(|error| error.place.to_string()).collect();
     assert_eq!(

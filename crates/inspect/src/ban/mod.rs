@@ -21,7 +21,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::{iter, sync::Arc};
 
 use gabion_core::{
     Cause, Denial, Facts, Inspect, Mode, Offense, Outcome, Reason, RequestState, RuleId, Verdict,
@@ -36,7 +36,7 @@ pub use ranges::{IpRanges, Listed};
 pub use share::{AddressShare, AddressShareError};
 pub use table::{ActiveBan, BanTable};
 
-use crate::{ConfigError, ConfigErrors, ConfigPath, Problem};
+use crate::{Config, ConfigError, ConfigErrors, ConfigPath, Context, Problem};
 
 /// Refuses clients that are on a list or banned for a time, with 403.
 ///
@@ -50,18 +50,18 @@ use crate::{ConfigError, ConfigErrors, ConfigPath, Problem};
 /// # use gabion_core::{ClientRules, Facts, Head, Now, PeerAddr};
 /// # use http::{HeaderMap, Method, Uri, Version};
 /// # use std::time::{Duration, SystemTime};
-/// use std::{net::SocketAddr, sync::Arc};
+/// use std::net::SocketAddr;
 ///
-/// use gabion_core::{Inspect, Mode, RequestState, Verdict};
-/// use gabion_inspect::{Ban, BanConfig, BanTable, List};
+/// use gabion_core::{Inspect, RequestState, Verdict};
+/// use gabion_inspect::{BanConfig, Config, Context, List, State};
 ///
 /// let feed = List::parse("drop.netset", "# worst first\n198.51.100.0/24\n")?;
-/// let bans = Arc::new(BanTable::new(100_000));
 /// let config = BanConfig {
 ///     files: ["drop.netset"].into_iter().collect(),
 ///     ..BanConfig::default()
 /// };
-/// let ban = Ban::compile(&config, vec![feed], Mode::Enforce, bans).unwrap();
+/// let context = Context::new(&State::scratch()).with_lists(vec![feed]);
+/// let ban = config.compile(&context).unwrap();
 ///
 /// # let (headers, uri) = (HeaderMap::new(), Uri::from_static("/"));
 /// # let head = Head {
@@ -89,8 +89,7 @@ use crate::{ConfigError, ConfigErrors, ConfigPath, Problem};
 #[derive(Debug)]
 pub struct Ban {
     listed: IpRanges,
-    bans: Arc<BanTable>,
-    arbiter: Option<Arc<BanArbiter>>,
+    arbiter: Arc<BanArbiter>,
     mode: Mode,
 }
 
@@ -102,43 +101,6 @@ impl Ban {
 
     /// The rule that refuses a client banned for a time.
     pub const TIMED: RuleId = RuleId::builtin("ban/timed");
-
-    /// Compiles the networks of `config`, which are called `ban.networks`, and then `lists`: what
-    /// its files hold, in their order. Where one network is named twice, the first counts. `bans`
-    /// is shared with whoever bans, and outlives this.
-    ///
-    /// # Errors
-    ///
-    /// Refuses a network that is the whole address space, lists that are not those that `config`
-    /// names, and more than [`IpRanges`] holds.
-    pub fn compile(
-        config: &BanConfig,
-        lists: Vec<List>,
-        mode: Mode,
-        bans: Arc<BanTable>,
-    ) -> Result<Self, ConfigErrors> {
-        let inline = config.list();
-        let mut errors = whole_spaces(&inline);
-        errors.extend(strangers(config, &lists));
-        ConfigErrors::any(errors)?;
-        let mut all = vec![inline];
-        all.extend(lists);
-        let listed = IpRanges::build(&all)
-            .map_err(|problem| ConfigPath::new("ban", "files").refuse(problem))?;
-        let arbiter = None;
-        Ok(Self {
-            listed,
-            bans,
-            arbiter,
-            mode,
-        })
-    }
-
-    /// Lets `arbiter` see how every exchange ends.
-    pub fn with_arbiter(self, arbiter: Arc<BanArbiter>) -> Self {
-        let arbiter = Some(arbiter);
-        Self { arbiter, ..self }
-    }
 
     /// How many different networks are always refused.
     pub fn entries(&self) -> usize {
@@ -152,6 +114,32 @@ impl Ban {
     }
 }
 
+impl Config for BanConfig {
+    type Output = Ban;
+
+    /// Compiles the networks of the config, called `ban.networks`, and then the lists of `context`, in
+    /// their order. Of entries for one network the first counts.
+    ///
+    /// # Errors
+    ///
+    /// A network that is the whole address space; lists other than those that [`Self::files`] names; more
+    /// networks than [`IpRanges`] holds.
+    fn compile(&self, context: &Context) -> Result<Ban, ConfigErrors> {
+        let inline = self.list();
+        let mut errors = whole_spaces(&inline);
+        errors.extend(strangers(self, context.lists()));
+        ConfigErrors::any(errors)?;
+        let all: Vec<_> = iter::once(&inline).chain(context.lists()).collect();
+        let listed = IpRanges::build(&all)
+            .map_err(|problem| ConfigPath::new("ban", "files").refuse(problem))?;
+        Ok(Ban {
+            listed,
+            arbiter: Arc::clone(context.state().arbiter()),
+            mode: context.mode(),
+        })
+    }
+}
+
 impl Inspect for Ban {
     fn name(&self) -> &'static str {
         "ban"
@@ -161,7 +149,7 @@ impl Inspect for Ban {
         if let Some(listed) = self.listed.find(facts.client.addr()) {
             return self.refuse(Self::LIST, listed.into());
         }
-        match self.bans.active(&facts.client, facts.now) {
+        match self.arbiter.table().active(&facts.client, facts.now) {
             Some(ActiveBan { by, left }) => self.refuse(Self::TIMED, Reason::Banned { by, left }),
             None => Verdict::Pass,
         }
@@ -172,9 +160,7 @@ impl Inspect for Ban {
     }
 
     fn on_response(&self, state: &RequestState, outcome: &Outcome<'_>) -> Option<Offense> {
-        if let Some(arbiter) = &self.arbiter {
-            arbiter.record(state, outcome);
-        }
+        self.arbiter.record(state, outcome);
         None
     }
 }

@@ -1,6 +1,6 @@
 //! From rules as they are written to the engine.
 
-use std::{collections::HashSet, time::Duration};
+use std::collections::HashSet;
 
 use gabion_core::{Mode, PathViews, RuleId};
 use http::StatusCode;
@@ -8,7 +8,7 @@ use http::StatusCode;
 use super::{
     Action, Deny, DenyRule, Rule, agent::Agents, matcher::Matcher, name::MAX_LEN, table::fold_path,
 };
-use crate::{ConfigError, ConfigErrors, ConfigPath, OneOrMany, Problem, expression};
+use crate::{ConfigError, ConfigErrors, ConfigPath, Context, OneOrMany, Problem, expression};
 
 /// How many rules are compiled at most.
 const MAX_RULES: usize = 50_000;
@@ -33,11 +33,7 @@ struct Side {
     of_rule: Vec<usize>,
 }
 
-pub(super) fn compile(
-    rules: &[DenyRule],
-    mode: Mode,
-    first: Duration,
-) -> Result<Deny, ConfigErrors> {
+pub(super) fn compile(rules: &[DenyRule], context: &Context) -> Result<Deny, ConfigErrors> {
     let too_many = |what, found, most| {
         ConfigPath::new("deny", "").refuse(Problem::TooMany { what, found, most })
     };
@@ -53,7 +49,7 @@ pub(super) fn compile(
     let mut names = HashSet::new();
     let mut finished = Vec::with_capacity(rules.len());
     for (index, rule) in rules.iter().enumerate() {
-        finished.extend(compiler.rule(index, rule, mode, first, &mut names));
+        finished.extend(compiler.rule(index, rule, context, &mut names));
     }
     ConfigErrors::any(compiler.errors)?;
     Ok(Deny {
@@ -68,8 +64,7 @@ impl Compiler {
         &mut self,
         index: usize,
         rule: &'r DenyRule,
-        mode: Mode,
-        first: Duration,
+        context: &Context,
         names: &mut HashSet<&'r str>,
     ) -> Option<Rule> {
         let place = |key| ConfigPath::new("deny", key).rule(index);
@@ -91,14 +86,14 @@ impl Compiler {
             let problem = Problem::NothingToMatch { rule, parts };
             self.errors.push(place("").refuse(problem));
         }
-        let mode = rule.mode.unwrap_or(mode);
+        let mode = rule.mode.unwrap_or(context.mode());
         self.parts(index, rule, mode);
         let (status, ban_for) = match rule.then {
             Action::Forbid => (StatusCode::FORBIDDEN, None),
             Action::NotFound => (StatusCode::NOT_FOUND, None),
             Action::Ban(period) => (
                 StatusCode::FORBIDDEN,
-                Some(period.map_or(first, |period| period.0)),
+                Some(period.map_or(context.ban_for(), |period| period.0)),
             ),
         };
         match RuleId::new(&rule.id) {

@@ -39,7 +39,7 @@ use gabion_core::{
 };
 use http::{StatusCode, header::USER_AGENT};
 
-use crate::ConfigErrors;
+use crate::{Config, ConfigErrors, Context};
 use matcher::Matcher;
 
 pub(crate) use compile::path as plain_path;
@@ -52,12 +52,10 @@ pub(crate) use table::Paths;
 /// # Examples
 ///
 /// ```
-/// use std::time::Duration;
-/// use gabion_core::Mode;
-/// use gabion_inspect::{Deny, DenyRule};
+/// use gabion_inspect::{Config, Context, DenyRule, State};
 ///
 /// let rule = DenyRule::new("php").extensions(["php", "phtml"]);
-/// let deny = Deny::compile(&[rule], Mode::Enforce, Duration::from_secs(600))?;
+/// let deny = [rule].compile(&Context::new(&State::scratch()))?;
 /// assert!(deny.judges(b"/index.ph%70/x").is_some());
 /// assert!(deny.judges(b"/index.html").is_none());
 /// # Ok::<(), gabion_inspect::ConfigErrors>(())
@@ -78,17 +76,18 @@ struct Rule {
     ban_for: Option<Duration>,
 }
 
-impl Deny {
-    /// Compiles `rules`. A rule that names no mode has `mode`; one that bans without saying for
-    /// how long bans for `first`.
-    ///
+impl Config for [DenyRule] {
+    type Output = Deny;
+
     /// # Errors
     ///
-    /// Every entry of every rule that cannot be compiled.
-    pub fn compile(rules: &[DenyRule], mode: Mode, first: Duration) -> Result<Self, ConfigErrors> {
-        compile::compile(rules, mode, first)
+    /// Every entry of every rule that cannot be compiled; more than 50,000 rules or 1,000 expressions.
+    fn compile(&self, context: &Context) -> Result<Deny, ConfigErrors> {
+        compile::compile(self, context)
     }
+}
 
+impl Deny {
     /// How many rules there are.
     pub fn len(&self) -> usize {
         self.rules.len()

@@ -2,13 +2,17 @@ use gabion_core::{Malformed, PathViews};
 use gabion_testkit::{rows, unescape};
 
 use super::*;
-use crate::{ConfigPath, Problem};
+use crate::{ConfigPath, Problem, State};
 
 const FIRST: Duration = Duration::from_mins(10);
 
+fn context() -> Context {
+    Context::new(&State::scratch()).with_ban_for(FIRST)
+}
+
 #[track_caller]
 fn compile(rules: &[DenyRule]) -> Deny {
-    Deny::compile(rules, Mode::Enforce, FIRST).unwrap()
+    rules.compile(&context()).unwrap()
 }
 
 #[track_caller]
@@ -139,7 +143,7 @@ fn all_errors_at_once_each_with_its_place() {
         DenyRule::new("empty"),
         DenyRule::new("re").regex(["ok", "(", r"\w{9999}{99}"]),
     ];
-    let errors = Deny::compile(&rules, Mode::Enforce, FIRST).unwrap_err();
+    let errors = rules.compile(&context()).unwrap_err();
     let places: Vec<_> = errors.iter().map(|error| error.place.to_string()).collect();
     assert_eq!(
         places,
@@ -163,8 +167,9 @@ fn all_errors_at_once_each_with_its_place() {
     );
     let most = ConfigPath::new("deny", "");
     let flood: Vec<_> = (0..1001).map(|n| n.to_string()).collect();
-    let errors =
-        Deny::compile(&[DenyRule::new("flood").regex(flood)], Mode::Enforce, FIRST).unwrap_err();
+    let errors = [DenyRule::new("flood").regex(flood)]
+        .compile(&context())
+        .unwrap_err();
     assert_eq!(errors.len(), 1);
     assert_eq!(errors[0].place, most);
     assert!(matches!(
@@ -260,6 +265,6 @@ fn agent_is_refused_by_any_part_of_it() {
     assert_eq!(verdict(Some("Mozilla/5.0")), "pass");
     assert_eq!(verdict(None), "pass");
     let short = [DenyRule::new("short").agents(["ab"])];
-    let errors = Deny::compile(&short, Mode::Enforce, FIRST).unwrap_err();
+    let errors = short.compile(&context()).unwrap_err();
     assert_eq!(errors[0].place.to_string(), "deny[0].agents[0]");
 }

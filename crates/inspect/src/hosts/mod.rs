@@ -21,7 +21,7 @@ use http::{
     header::{HOST, USER_AGENT},
 };
 
-use crate::{ConfigErrors, ConfigPath, Problem};
+use crate::{Config, ConfigErrors, ConfigPath, Context, Problem, ServerQuirks};
 
 pub use config::ServerConfig;
 
@@ -47,12 +47,7 @@ impl HostAllowlist {
     /// The rule that refuses.
     pub const FOREIGN: RuleId = RuleId::builtin("host/foreign");
 
-    /// Compiles the names of a server.
-    ///
-    /// # Errors
-    ///
-    /// Every entry that is no host name, and every path that does not begin with `/`.
-    pub fn compile(config: &ServerConfig, mode: Mode) -> Result<Self, ConfigErrors> {
+    pub(crate) fn from_config(config: &ServerConfig, mode: Mode) -> Result<Self, ConfigErrors> {
         let mut hosts = Self {
             names: HashSet::new(),
             parents: HashSet::new(),
@@ -116,6 +111,20 @@ impl HostAllowlist {
         let asks = |known: &String| known.as_bytes() == path;
         let says = |known: &String| agent.starts_with(known.as_bytes());
         direct && (self.health_paths.iter().any(asks) || self.health_agents.iter().any(says))
+    }
+}
+
+impl Config for ServerConfig {
+    type Output = (HostAllowlist, ServerQuirks);
+
+    /// # Errors
+    ///
+    /// Every entry of [`Self::hosts`] that is not a host name, and every health path that does not begin
+    /// with `/`.
+    fn compile(&self, context: &Context) -> Result<Self::Output, ConfigErrors> {
+        let mode = context.mode();
+        let hosts = HostAllowlist::from_config(self, mode)?;
+        Ok((hosts, ServerQuirks::new(self.behind, mode)))
     }
 }
 

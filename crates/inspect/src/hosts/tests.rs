@@ -1,3 +1,4 @@
+use crate::State;
 use gabion_core::ClientRules;
 use gabion_testkit::OwnedHead;
 
@@ -10,7 +11,7 @@ fn hosts(names: &[&str]) -> HostAllowlist {
         health_agents: ["ELB-HealthChecker/"].into_iter().collect(),
         ..ServerConfig::default()
     };
-    HostAllowlist::compile(&config, Mode::Enforce).unwrap()
+    config.compile(&Context::new(&State::scratch())).unwrap().0
 }
 
 fn refuses(hosts: &HostAllowlist, head: &OwnedHead) -> bool {
@@ -79,7 +80,9 @@ fn errors_name_their_place() {
         health_paths: ["health"].into_iter().collect(),
         ..ServerConfig::default()
     };
-    let errors = HostAllowlist::compile(&config, Mode::Enforce).unwrap_err();
+    let errors = config
+        .compile(&Context::new(&State::scratch()))
+        .unwrap_err();
     let places: Vec<_> = errors.iter().map(|error| error.place.to_string()).collect();
     let expected = [
         "server.hosts[1]",

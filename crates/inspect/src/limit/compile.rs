@@ -111,7 +111,7 @@ impl RuleCompiler<'_, LimitRule> {
             },
             ..error
         };
-        HostAllowlist::compile(&config, Mode::Enforce)
+        HostAllowlist::from_config(&config, Mode::Enforce)
             .map_err(|errors| self.errors.extend(errors.into_iter().map(moved)))
             .ok()
     }

@@ -53,7 +53,7 @@ use gabion_core::{
 };
 use http::StatusCode;
 
-use crate::ConfigErrors;
+use crate::{Config, ConfigErrors, Context};
 use gcra::{Gcra, Left};
 use key::Key;
 use scope::Scope;
@@ -69,13 +69,11 @@ pub use table::LimitTable;
 /// # Examples
 ///
 /// ```
-/// use std::sync::Arc;
 /// use gabion_core::Mode;
-/// use gabion_inspect::{Limit, LimitRule, LimitTable};
+/// use gabion_inspect::{Config, Context, LimitRule, State};
 ///
-/// let table = Arc::new(LimitTable::new(LimitTable::CAPACITY));
 /// let rule = LimitRule::new("per-client", "20/s".parse()?).mode(Mode::Enforce);
-/// let limit = Limit::compile(&[rule], table)?;
+/// let limit = [rule].compile(&Context::new(&State::default()))?;
 /// assert_eq!(limit.len(), 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -105,18 +103,22 @@ struct Rule {
     show: bool,
 }
 
-// === impl Limit ===
+impl Config for [LimitRule] {
+    type Output = Limit;
 
-impl Limit {
-    /// Compiles `rules`, which count in `table`. A rule that names no mode observes.
+    /// Compiles limits that count in the [`LimitTable`] of `context`. A rule without a mode observes.
     ///
     /// # Errors
     ///
-    /// Every entry of every rule that cannot be compiled.
-    pub fn compile(rules: &[LimitRule], table: Arc<LimitTable>) -> Result<Self, ConfigErrors> {
-        compile::compile(rules, table)
+    /// Every entry of every rule that cannot be compiled; more than 256 rules.
+    fn compile(&self, context: &Context) -> Result<Limit, ConfigErrors> {
+        compile::compile(self, Arc::clone(context.state().limits()))
     }
+}
 
+// === impl Limit ===
+
+impl Limit {
     /// How many limits there are.
     pub fn len(&self) -> usize {
         self.rules.len()

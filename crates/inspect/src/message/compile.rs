@@ -1,14 +1,12 @@
 //! From rules about messages as they are written to the engine.
 
-use std::time::Duration;
-
 use aho_corasick::AhoCorasick;
-use gabion_core::{Mode, RuleId};
+use gabion_core::RuleId;
 use regex_automata::meta::Regex;
 
 use super::{MessageAction, MessageRule, Rule};
 use crate::{
-    ConfigErrors, ConfigPath, Problem,
+    ConfigErrors, ConfigPath, Context, Problem,
     config::rule_compiler::{self, RuleCompiler, value},
     deny::plain_path,
     expression,
@@ -23,11 +21,7 @@ const MAX_PARTS: usize = 10_000;
 /// The deepest JSON that a rule can ask about.
 const MAX_DEPTH: u16 = 1000;
 
-pub(super) fn compile(
-    rules: &[MessageRule],
-    mode: Mode,
-    first: Duration,
-) -> Result<Vec<Rule>, ConfigErrors> {
+pub(super) fn compile(rules: &[MessageRule], context: &Context) -> Result<Vec<Rule>, ConfigErrors> {
     let parts = rules
         .iter()
         .map(|rule| rule.contains.len() + rule.matches.len());
@@ -44,12 +38,12 @@ pub(super) fn compile(
         "message",
         rules,
         |rule| &rule.id,
-        |rule_compiler| rule_compiler.rule(mode, first),
+        |rule_compiler| rule_compiler.rule(context),
     )
 }
 
 impl RuleCompiler<'_, MessageRule> {
-    fn rule(&mut self, mode: Mode, first: Duration) -> Option<Rule> {
+    fn rule(&mut self, context: &Context) -> Option<Rule> {
         let rule = self.rule;
         let id = RuleId::new(&rule.id).map_err(|error| self.refuse("id", error));
         let says = !rule.contains.is_empty() || !rule.matches.is_empty();
@@ -60,10 +54,12 @@ impl RuleCompiler<'_, MessageRule> {
         }
         let (texts, binaries) = self.kinds();
         Some(Rule {
-            mode: rule.mode.unwrap_or(mode),
+            mode: rule.mode.unwrap_or(context.mode()),
             ban_for: match rule.then {
                 MessageAction::Close => None,
-                MessageAction::Ban(period) => Some(period.map_or(first, |period| period.0)),
+                MessageAction::Ban(period) => {
+                    Some(period.map_or(context.ban_for(), |period| period.0))
+                }
             },
             paths: self.paths(),
             texts,

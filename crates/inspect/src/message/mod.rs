@@ -34,7 +34,7 @@ use gabion_core::{
 };
 use regex_automata::meta::Regex;
 
-use crate::{ByteSize, ConfigErrors};
+use crate::{ByteSize, Config, ConfigErrors, Context};
 use depth::Depth;
 
 pub use config::{MessageAction, MessageActionError, MessageRule};
@@ -44,12 +44,10 @@ pub use config::{MessageAction, MessageActionError, MessageRule};
 /// # Examples
 ///
 /// ```
-/// use std::time::Duration;
-/// use gabion_core::Mode;
-/// use gabion_inspect::{MessageRule, Messages};
+/// use gabion_inspect::{Config, Context, MessageRule, State};
 ///
 /// let rule = MessageRule::new("jndi").contains(["${jndi:"]);
-/// let messages = Messages::compile(&[rule], Mode::Enforce, Duration::from_secs(600))?;
+/// let messages = [rule].compile(&Context::new(&State::scratch()))?;
 /// assert_eq!(messages.len(), 1);
 /// # Ok::<(), gabion_inspect::ConfigErrors>(())
 /// ```
@@ -77,27 +75,25 @@ struct Rule {
     json_depth: Option<u32>,
 }
 
-// === impl Messages ===
+impl Config for [MessageRule] {
+    type Output = Messages;
 
-impl Messages {
-    /// Compiles `rules`. A rule that names no mode has `mode`; one that bans without saying for how
-    /// long bans for `first`.
-    ///
     /// # Errors
     ///
-    /// Every entry of every rule that cannot be compiled.
-    pub fn compile(
-        rules: &[MessageRule],
-        mode: Mode,
-        first: Duration,
-    ) -> Result<Self, ConfigErrors> {
-        Ok(Self {
-            rules: compile::compile(rules, mode, first)?,
+    /// Every entry of every rule that cannot be compiled; more than 256 rules, or 10,000 literals and
+    /// expressions.
+    fn compile(&self, context: &Context) -> Result<Messages, ConfigErrors> {
+        Ok(Messages {
+            rules: compile::compile(self, context)?,
             pages_are_known: false,
             others: (MessageKinds::None, false),
         })
     }
+}
 
+// === impl Messages ===
+
+impl Messages {
     /// Has read what an inspector beside these rules asks for ([`Inspect::message_kinds`]), wherever that is,
     /// and whether it may act.
     pub fn with_other(mut self, message_kinds: MessageKinds, mode: Mode) -> Self {

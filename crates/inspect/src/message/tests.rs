@@ -4,6 +4,7 @@ use gabion_core::{ClientIp, Now};
 use gabion_testkit::{client_at, rows, unescape};
 
 use super::*;
+use crate::State;
 use crate::{ConfigPath, UpgradeConfig};
 
 fn compile(toml: &str) -> Result<Messages, ConfigErrors> {
@@ -12,7 +13,7 @@ fn compile(toml: &str) -> Result<Messages, ConfigErrors> {
         message: Vec<MessageRule>,
     }
     let rules: Rules = toml::from_str(toml).unwrap();
-    Messages::compile(&rules.message, Mode::Enforce, Duration::from_mins(10))
+    rules.message.compile(&Context::new(&State::scratch()))
 }
 
 fn messages(toml: &str) -> Messages {
@@ -286,7 +287,7 @@ fn errors_name_their_place() {
 
     let rule = |n| MessageRule::new(format!("r{n}")).contains(["x"]);
     let many: Vec<_> = (0..257).map(rule).collect();
-    let errors = Messages::compile(&many, Mode::Enforce, Duration::ZERO).unwrap_err();
+    let errors = many.compile(&Context::new(&State::scratch())).unwrap_err();
     assert_eq!(errors[0].place, ConfigPath::new("message", ""));
 }
 

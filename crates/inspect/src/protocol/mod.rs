@@ -34,7 +34,7 @@ use gabion_core::{
 };
 use http::{HeaderValue, Method, StatusCode, Version, header::ALLOW};
 
-use crate::{ConfigErrors, ConfigPath, Problem};
+use crate::{Config, ConfigErrors, ConfigPath, Context, Problem};
 
 pub use config::{HttpVersion, ProtocolConfig};
 
@@ -74,34 +74,8 @@ impl ProtocolRules {
         }
     }
 
-    /// Compiles what a head may be.
-    ///
-    /// # Errors
-    ///
-    /// Every method that is none as clients send them, CONNECT, and empty lists.
-    pub fn compile(config: &ProtocolConfig, mode: Mode) -> Result<Self, ConfigErrors> {
-        let mut errors = Vec::new();
-        for (entry, method) in config.methods.iter().enumerate() {
-            if let Some(why) = unusable(method) {
-                let found = method.clone();
-                let place = ConfigPath::new("protocol", "methods").entry(entry);
-                errors.push(place.refuse(Problem::Value { found, why }));
-            }
-        }
-        let lists = [
-            ("methods", config.methods.is_empty()),
-            ("versions", config.versions.is_empty()),
-        ];
-        for (key, _) in lists.into_iter().filter(|&(_, empty)| empty) {
-            let (found, why) = ("[]".to_owned(), "would refuse every request");
-            errors.push(ConfigPath::new("protocol", key).refuse(Problem::Value { found, why }));
-        }
-        ConfigErrors::any(errors)?;
-        Ok(Self::of(config, mode))
-    }
-
     /// What `config` says, apart from entries that mean nothing.
-    fn of(config: &ProtocolConfig, mode: Mode) -> Self {
+    fn from_config(config: &ProtocolConfig, mode: Mode) -> Self {
         let method = |name: &String| Method::from_bytes(name.as_bytes()).ok();
         let allow = HeaderValue::try_from(config.methods.join(", "));
         let versions = config.versions.iter().map(|version| version.version());
@@ -136,9 +110,37 @@ impl ProtocolRules {
     }
 }
 
+impl Config for ProtocolConfig {
+    type Output = ProtocolRules;
+
+    /// # Errors
+    ///
+    /// Every method that is not a token in capitals, CONNECT, and empty lists.
+    fn compile(&self, context: &Context) -> Result<ProtocolRules, ConfigErrors> {
+        let mut errors = Vec::new();
+        for (entry, method) in self.methods.iter().enumerate() {
+            if let Some(why) = unusable(method) {
+                let found = method.clone();
+                let place = ConfigPath::new("protocol", "methods").entry(entry);
+                errors.push(place.refuse(Problem::Value { found, why }));
+            }
+        }
+        let lists = [
+            ("methods", self.methods.is_empty()),
+            ("versions", self.versions.is_empty()),
+        ];
+        for (key, _) in lists.into_iter().filter(|&(_, empty)| empty) {
+            let (found, why) = ("[]".to_owned(), "would refuse every request");
+            errors.push(ConfigPath::new("protocol", key).refuse(Problem::Value { found, why }));
+        }
+        ConfigErrors::any(errors)?;
+        Ok(ProtocolRules::from_config(self, context.mode()))
+    }
+}
+
 impl Default for ProtocolRules {
     fn default() -> Self {
-        Self::of(&ProtocolConfig::default(), Mode::Enforce)
+        Self::from_config(&ProtocolConfig::default(), Mode::Enforce)
     }
 }
 

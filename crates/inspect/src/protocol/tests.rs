@@ -3,6 +3,7 @@ use gabion_testkit::{rows, unescape};
 use http::{HeaderMap, HeaderName, Uri, header::HOST};
 
 use super::*;
+use crate::State;
 use crate::{ByteSize, OneOrMany};
 
 /// Heads and what is said of them by default.
@@ -241,7 +242,7 @@ fn what_is_let_through_can_be_chosen() {
         max_headers: 2.try_into().unwrap(),
         max_header_bytes: ByteSize(20),
     };
-    let protocol = ProtocolRules::compile(&config, Mode::Enforce).unwrap();
+    let protocol = config.compile(&Context::new(&State::scratch())).unwrap();
     let (uri, host) = (Uri::from_static("/"), host());
     let of = |method: &str, version| {
         let method = method.parse().unwrap();
@@ -270,7 +271,9 @@ fn what_means_nothing_is_refused_in_its_place() {
         versions: Vec::new(),
         ..ProtocolConfig::default()
     };
-    let errors = ProtocolRules::compile(&config, Mode::Enforce).unwrap_err();
+    let errors = config
+        .compile(&Context::new(&State::scratch()))
+        .unwrap_err();
     let places: Vec<_> = errors.iter().map(|error| error.place.to_string()).collect();
     let methods = [1, 2, 3, 4].map(|entry| format!("protocol.methods[{entry}]"));
     assert_eq!(places[..4], methods);
@@ -279,7 +282,7 @@ fn what_means_nothing_is_refused_in_its_place() {
         methods: OneOrMany::default(),
         ..ProtocolConfig::default()
     };
-    assert!(ProtocolRules::compile(&none, Mode::Enforce).is_err());
+    assert!(none.compile(&Context::new(&State::scratch())).is_err());
 }
 
 #[test]

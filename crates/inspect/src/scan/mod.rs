@@ -32,7 +32,10 @@ use gabion_core::{
 };
 use ipnet::IpNet;
 
-use crate::{Ban, ConfigErrors, ConfigPath, Problem, bounded_map::BoundedMap, network::Network};
+use crate::{
+    Ban, Config, ConfigErrors, ConfigPath, Context, Problem, bounded_map::BoundedMap,
+    network::Network,
+};
 use answers::Answers;
 use score::{Record, Scale};
 use signal::{Look, Sign};
@@ -75,34 +78,6 @@ impl Scan {
     /// The rule that bans.
     pub const RULE: RuleId = RuleId::builtin("scan");
 
-    /// Compiles `config`. Where it says nothing, it has `mode` and bans for `first`.
-    ///
-    /// # Errors
-    ///
-    /// Names in `weights` that no signal has.
-    pub fn compile(
-        config: &ScanConfig,
-        mode: Mode,
-        first: Duration,
-        scores: Arc<Scores>,
-    ) -> Result<Self, ConfigErrors> {
-        let known = |name: &str| signal::ALL.iter().any(|signal| signal.name == name);
-        let unknown = config.weights.keys().filter(|name| !known(name));
-        let refuse = |name: &String| {
-            ConfigPath::new("scan", "weights").refuse(Problem::Name {
-                name: name.clone(),
-                why: "no signal has it",
-            })
-        };
-        ConfigErrors::any(unknown.map(refuse).collect())?;
-        Ok(Self {
-            scale: Scale::of(config),
-            ban_for: config.ban_for.map_or(first, |period| period.0),
-            mode: config.mode.unwrap_or(mode),
-            scores,
-        })
-    }
-
     /// Whether how this ended says anything of the client.
     fn counts(state: &RequestState, outcome: &Outcome<'_>) -> bool {
         let banned = |rule: &RuleId| *rule == Ban::LIST || *rule == Ban::TIMED;
@@ -111,6 +86,31 @@ impl Scan {
             None => state.signals() & signal::JUDGED != 0,
         };
         judged && state.client().exempt().is_none() && state.attribution() != Attribution::CrossSite
+    }
+}
+
+impl Config for ScanConfig {
+    type Output = Scan;
+
+    /// # Errors
+    ///
+    /// Names in [`Self::weights`] that no signal has.
+    fn compile(&self, context: &Context) -> Result<Scan, ConfigErrors> {
+        let known = |name: &str| signal::ALL.iter().any(|signal| signal.name == name);
+        let unknown = self.weights.keys().filter(|name| !known(name));
+        let refuse = |name: &String| {
+            ConfigPath::new("scan", "weights").refuse(Problem::Name {
+                name: name.clone(),
+                why: "no signal has it",
+            })
+        };
+        ConfigErrors::any(unknown.map(refuse).collect())?;
+        Ok(Scan {
+            scale: Scale::of(self),
+            ban_for: self.ban_for.map_or(context.ban_for(), |period| period.0),
+            mode: self.mode.unwrap_or(context.mode()),
+            scores: Arc::clone(context.state().scores()),
+        })
     }
 }
 

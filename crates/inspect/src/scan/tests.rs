@@ -1,10 +1,11 @@
 use std::{sync::Arc, time::Duration};
 
-use gabion_core::{Attribution, ClientRules, Inspect, Mode, Outcome, RequestState};
+use gabion_core::{Attribution, ClientRules, Inspect, Outcome, RequestState};
 use gabion_testkit::OwnedHead;
 use http::StatusCode;
 
 use super::signal::{self, Look, Sign};
+use crate::{Config as _, Context, State};
 use crate::{Scan, ScanConfig, Scores};
 
 /// The signals that a head gives.
@@ -92,7 +93,9 @@ fn what_browsers_ask_for_by_themselves_is_known() {
 fn ten_thousand_clients_fit_into_a_hundred_places() {
     let scores = Arc::new(Scores::new(100));
     let first = Duration::from_mins(1);
-    let scan = Scan::compile(&ScanConfig::default(), Mode::Enforce, first, scores.clone()).unwrap();
+    let scan = ScanConfig::default()
+        .compile(&Context::new(&State::scratch().with_scores(scores.clone())).with_ban_for(first))
+        .unwrap();
     let rules = ClientRules::default();
     let scanned = |addr: &str| {
         let head = agent("nikto").from(addr);

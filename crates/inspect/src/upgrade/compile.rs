@@ -8,7 +8,7 @@ use super::{
     Compression, Handshake, Ping, RouteConfig, RouteRules, UpgradeConfig, origin::Origins,
 };
 use crate::{
-    ByteRate, ConfigError, ConfigErrors, ConfigPath, Limit, LimitRule, LimitTable, Messages,
+    ByteRate, Config, ConfigError, ConfigErrors, ConfigPath, Context, Limit, LimitRule, Messages,
     OneOrMany, Problem, Rate, deny::plain_path,
 };
 
@@ -31,38 +31,41 @@ struct Made {
     session_limits: SessionLimits,
 }
 
-impl UpgradeConfig {
-    /// What judges handshakes, whose number it keeps in `limits`, and what sessions are held to: that
-    /// their messages are read, where `messages` have anything to say of them, among it.
-    ///
+/// A compiled [`UpgradeConfig`]: the inspector of handshakes, and the limits of the sessions that they open.
+#[derive(Debug)]
+pub struct CompiledUpgrade {
+    handshake: Handshake,
+    routes: Vec<(Box<[u8]>, SessionLimits)>,
+    rest: SessionLimits,
+}
+
+impl Config for UpgradeConfig {
+    type Output = CompiledUpgrade;
+
     /// # Errors
     ///
-    /// Every value that nothing can be held to: origins, subprotocols and paths that are none, rates
-    /// that are no whole number in a second, bytes of which one message could have more, and pings
-    /// that come too often.
-    pub fn compile(
-        &self,
-        messages: &Messages,
-        mode: Mode,
-        limits: &Arc<LimitTable>,
-    ) -> Result<(Handshake, RouteLimits), ConfigErrors> {
+    /// Origins, subprotocols and paths that are malformed; rates that are not a whole number per second;
+    /// byte rates below the size of one message; pings below the shortest interval; more than 256 routes.
+    fn compile(&self, context: &Context) -> Result<CompiledUpgrade, ConfigErrors> {
         let found = self.routes.len();
         if found > MAX_ROUTES {
             let (what, most) = ("routes", MAX_ROUTES);
             let problem = Problem::TooMany { what, found, most };
             return Err(ConfigPath::new("upgrade", "route").refuse(problem).into());
         }
-        // What a route leaves out it has of the section, and with it what is wrong with that.
-        let rest = Compiler::new(self, "", ConfigPath::new("upgrade", ""), mode).compile(limits)?;
+        let mode = context.mode();
+        // A route inherits the keys that it leaves out from the section, and the errors in them.
+        let rest =
+            Compiler::new(self, "", ConfigPath::new("upgrade", ""), mode).compile(context)?;
         let mut handshake = Handshake::new(rest.route_rules, mode);
-        let mut session_limits = Vec::with_capacity(found);
+        let mut routes = Vec::with_capacity(found);
         let (mut errors, mut known) = (Vec::new(), HashSet::new());
         for (nth, route) in self.routes.iter().enumerate() {
             let place = ConfigPath::new("upgrade.route", "").rule(nth);
             let path = route.path(place, &mut known);
             let path = path.map_err(|found| errors.extend(found));
             let under = route.under(self);
-            let compiled = Compiler::new(&under, &route.path, place, mode).compile(limits);
+            let compiled = Compiler::new(&under, &route.path, place, mode).compile(context);
             let compiled = compiled.map_err(|found| errors.extend(found));
             if let (Ok(path), Ok(made)) = (path, compiled) {
                 let only = route.only;
@@ -73,41 +76,40 @@ impl UpgradeConfig {
                         ..made.route_rules
                     },
                 );
-                session_limits.push((path, made.session_limits));
+                routes.push((path, made.session_limits));
             }
         }
         ConfigErrors::any(errors)?;
-        Ok((
+        Ok(CompiledUpgrade {
             handshake,
-            routes(session_limits, rest.session_limits, messages),
-        ))
+            routes,
+            rest: rest.session_limits,
+        })
     }
 }
 
-/// The terms of each route and of the rest, with what `messages` have read there.
-fn routes(
-    session_limits: Vec<(Box<[u8]>, SessionLimits)>,
-    rest: SessionLimits,
-    messages: &Messages,
-) -> RouteLimits {
-    let read = |session_limits: SessionLimits, path: &[u8], before: &[Box<[u8]>]| {
-        let (message_kinds, holds) = messages.message_kinds(path, before);
-        Arc::new(SessionLimits {
-            message_kinds,
-            holds,
-            ..session_limits
-        })
-    };
-    let paths: Vec<_> = session_limits
-        .iter()
-        .map(|(path, _)| path.clone())
-        .collect();
-    let routes = RouteLimits::new(Some(read(rest, b"", &paths)));
-    let each = session_limits.into_iter().enumerate();
-    each.fold(routes, |routes, (nth, (path, session_limits))| {
-        let session_limits = read(session_limits, &path, paths.get(..nth).unwrap_or_default());
-        routes.with(path, session_limits)
-    })
+impl CompiledUpgrade {
+    /// Returns the inspector of handshakes, and the session limits of each route with the message kinds
+    /// that `messages` need there.
+    pub fn into_parts(self, messages: &Messages) -> (Handshake, RouteLimits) {
+        let with_kinds = |limits: SessionLimits, path: &[u8], before: &[Box<[u8]>]| {
+            let (message_kinds, holds) = messages.message_kinds(path, before);
+            Arc::new(SessionLimits {
+                message_kinds,
+                holds,
+                ..limits
+            })
+        };
+        let paths: Vec<_> = self.routes.iter().map(|(path, _)| path.clone()).collect();
+        let routes = RouteLimits::new(Some(with_kinds(self.rest, b"", &paths)));
+        let each = self.routes.into_iter().enumerate();
+        let routes = each.fold(routes, |routes, (nth, (path, limits))| {
+            let before = paths.get(..nth).unwrap_or_default();
+            let limits = with_kinds(limits, &path, before);
+            routes.with(path, limits)
+        });
+        (self.handshake, routes)
+    }
 }
 
 impl RouteConfig {
@@ -138,7 +140,7 @@ impl<'c> Compiler<'c> {
         }
     }
 
-    fn compile(mut self, limits: &Arc<LimitTable>) -> Result<Made, ConfigErrors> {
+    fn compile(mut self, context: &Context) -> Result<Made, ConfigErrors> {
         let origins = Origins::of(&self.config.origins);
         self.each("origins", &self.config.origins, |origin| {
             let none = "is no origin such as https://app.example";
@@ -148,7 +150,7 @@ impl<'c> Compiler<'c> {
             let none = "is no subprotocol: a name of letters, digits and -._ is needed";
             (!is_subprotocol(name)).then_some(none)
         });
-        let handshakes = self.handshakes(limits);
+        let handshakes = self.handshakes(context);
         let session_limits = self.session_limits();
         ConfigErrors::any(self.errors)?;
         let subprotocols = session_limits.subprotocols.clone();
@@ -165,7 +167,7 @@ impl<'c> Compiler<'c> {
     }
 
     /// A limit that is asked of handshakes only.
-    fn handshakes(&mut self, limits: &Arc<LimitTable>) -> Option<Limit> {
+    fn handshakes(&mut self, context: &Context) -> Option<Limit> {
         let rate = self.config.handshakes?;
         let id = format!("{}{}", Handshake::HANDSHAKES, self.path);
         // A path may be too long for a name, or hold what no name may.
@@ -174,7 +176,7 @@ impl<'c> Compiler<'c> {
             |id| id.to_string(),
         );
         let rule = LimitRule::new(id, rate).mode(self.mode);
-        let limit = Limit::compile(&[rule], Arc::clone(limits));
+        let limit = [rule].compile(context);
         let refused = |errors: ConfigErrors| {
             let problems = errors.into_iter().map(|error| error.problem);
             for problem in problems {

@@ -26,6 +26,7 @@ mod tests;
 
 use handshake::RouteRules;
 
+pub use compile::CompiledUpgrade;
 pub use config::{Compression, Ping, PingError, UpgradeConfig};
 pub use handshake::Handshake;
 pub use plain_http_hint::{KnownWebSocketPaths, PlainHttpHint};

@@ -8,6 +8,7 @@ use gabion_testkit::OwnedHead;
 use http::{StatusCode, Version};
 
 use super::*;
+use crate::{Config as _, Context, State};
 use crate::{ConfigErrors, LimitTable, Messages};
 
 fn config(toml: &str) -> UpgradeConfig {
@@ -15,8 +16,9 @@ fn config(toml: &str) -> UpgradeConfig {
 }
 
 fn compile(config: &UpgradeConfig) -> Result<(Handshake, RouteLimits), ConfigErrors> {
-    let limits = Arc::new(LimitTable::new(100));
-    config.compile(&Messages::default(), Mode::Enforce, &limits)
+    let state = State::scratch().with_limits(LimitTable::new(100));
+    let compiled = config.compile(&Context::new(&state))?;
+    Ok(compiled.into_parts(&Messages::default()))
 }
 
 fn handshake(toml: &str) -> Handshake {

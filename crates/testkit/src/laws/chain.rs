@@ -7,7 +7,8 @@ use gabion_core::{
     Bans as _, Denial, Explanation, Inspect, Mode, Offense, PolicySource as _, RequestState,
     RuleId, Snapshot, Verdict,
 };
-use gabion_inspect::{Action, Deny, DenyRule, Network, ProtocolRules, ServerQuirks};
+use gabion_inspect::{Action, DenyRule, Network, ServerQuirks};
+use gabion_inspect::{Config as _, Context};
 use gabion_policy::{Document, PolicyHandle, PolicyOptions, State};
 
 use super::head;
@@ -170,8 +171,10 @@ fn allowing(mut document: Document, head: &OwnedHead) {
         .inspect(&facts, &mut RequestState::new(&facts));
     let mode = document.mode();
     let ask = |who: &dyn Inspect| who.inspect(&facts, &mut RequestState::new(&facts));
-    let protocol =
-        ProtocolRules::compile(&document.protocol, mode).expect("a section that was compiled");
+    let protocol = document
+        .protocol
+        .compile(&Context::new(&State::scratch()).with_mode(mode))
+        .expect("a section that was compiled");
     let malformed = match ask(&protocol) {
         Verdict::Pass => ask(&ServerQuirks::new(document.server.behind, mode)),
         refused => refused,
@@ -227,7 +230,7 @@ fn split(text: &[u8]) -> (Vec<DenyRule>, &[u8]) {
     let lines = str::from_utf8(&text[..end]).unwrap_or_default().lines();
     let rules = lines.take(ADDED).enumerate().filter_map(|(index, line)| {
         let rule = rule(index, line)?;
-        let alone = Deny::compile(slice::from_ref(&rule), Mode::Enforce, Duration::ZERO);
+        let alone = slice::from_ref(&rule).compile(&Context::new(&State::scratch()));
         alone.is_ok().then_some(rule)
     });
     (rules.collect(), &text[end + 2..])

@@ -8,6 +8,7 @@ use std::{
 
 use arbitrary::Arbitrary;
 use gabion_core::{ClientRules, Explanation, Facts, Inspect as _, Mode, RequestState, Verdict};
+use gabion_inspect::{Config as _, Context, State};
 use gabion_inspect::{Limit, LimitRule, LimitTable};
 
 use crate::OwnedHead;
@@ -70,7 +71,9 @@ pub fn limits(plan: &Plan) {
     let cost = u128::from(rule.cost.get());
     let burst = u128::from(rule.burst.map_or(1, u32::from));
     let table = Arc::new(LimitTable::new(64));
-    let limit = Limit::compile(&[rule], table).expect("a limit within its bounds");
+    let limit = [rule]
+        .compile(&Context::new(&State::scratch().with_limits(table)))
+        .expect("a limit within its bounds");
     let (full, price) = (interval * burst, interval * cost);
     let mut budgets = [Budget { left: full, at: 0 }; CLIENTS.len()];
     let mut now = 0;

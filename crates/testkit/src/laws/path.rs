@@ -1,8 +1,9 @@
 //! Laws of path views.
 
-use std::{sync::LazyLock, time::Duration};
+use std::sync::LazyLock;
 
-use gabion_core::{Malformed, Mode, PathViews};
+use gabion_core::{Malformed, PathViews};
+use gabion_inspect::{Config as _, Context, State};
 use gabion_inspect::{Deny, DenyRule};
 
 /// Reading any bytes as a path ends without a panic, and
@@ -79,5 +80,7 @@ static RULES: LazyLock<Deny> = LazyLock::new(|| {
         DenyRule::new("env").names([".env", "a"]),
         DenyRule::new("status").exact(["/server-status"]),
     ];
-    Deny::compile(&rules, Mode::Enforce, Duration::ZERO).expect("the rules are sound")
+    rules
+        .compile(&Context::new(&State::scratch()))
+        .expect("the rules are sound")
 });

@@ -1,6 +1,6 @@
 //! The lines of many lists, counted through.
 
-use std::sync::Arc;
+use std::{borrow::Borrow, sync::Arc};
 
 use super::{super::List, at_most};
 use crate::Problem;
@@ -19,10 +19,10 @@ impl Lines {
     /// How many lines are counted.
     const MAX: usize = u32::MAX as usize;
 
-    pub(super) fn of(lists: &[List]) -> Result<Self, Problem> {
+    pub(super) fn of<L: Borrow<List>>(lists: &[L]) -> Result<Self, Problem> {
         let mut before = 0_u32;
         let mut known = Vec::with_capacity(lists.len());
-        for list in lists {
+        for list in lists.iter().map(Borrow::borrow) {
             known.push((before, Arc::clone(list.name())));
             let lines = list.networks().map(|(_, line)| line).max().unwrap_or(0);
             let found = before as usize + lines as usize;

@@ -6,6 +6,7 @@ mod sorted;
 mod sweep;
 
 use std::{
+    borrow::Borrow,
     fmt,
     net::{IpAddr, Ipv6Addr},
     sync::Arc,
@@ -72,14 +73,14 @@ impl IpRanges {
     /// # Cost
     ///
     /// Sorts once and sweeps once; needs twice the memory of the result meanwhile.
-    pub fn build(lists: &[List]) -> Result<Self, Problem> {
-        let found = lists.iter().map(List::len).sum();
+    pub fn build<L: Borrow<List>>(lists: &[L]) -> Result<Self, Problem> {
+        let found = lists.iter().map(|list| list.borrow().len()).sum();
         at_most("lists", lists.len(), Self::MAX_LISTS)?;
         at_most("networks", found, Self::MAX_NETWORKS)?;
         let lines = Lines::of(lists)?;
         let (mut v4, mut subnets, mut hosts) = (Vec::new(), Vec::new(), Vec::new());
         for (list, before) in lists.iter().zip(lines.before()) {
-            for (network, line) in list.networks() {
+            for (network, line) in list.borrow().networks() {
                 let (bits, place) = (network.prefix_len(), before + line);
                 match network.network() {
                     IpAddr::V4(start) => {

@@ -7,7 +7,10 @@ use http::{HeaderMap, Method, Uri, Version};
 use ipnet::IpNet;
 
 use super::{addr, at, client};
-use crate::{Ban, BanConfig, BanTable, ConfigPath, List, Network, Problem};
+use crate::{
+    Ban, BanArbiter, BanConfig, BanTable, Config as _, ConfigPath, Context, List, Network, Problem,
+    State,
+};
 
 fn config(networks: &[&str]) -> BanConfig {
     let networks = networks.iter().map(|text| text.parse::<Network>().unwrap());
@@ -31,6 +34,11 @@ fn lists() -> Vec<List> {
     ]
 }
 
+fn context(table: &Arc<BanTable>) -> Context {
+    let arbiter = BanArbiter::new(Arc::clone(table), 20);
+    Context::new(&State::scratch().with_arbiter(Arc::new(arbiter)))
+}
+
 /// The table has banned 192.0.2.66 and 198.51.100.1 for ten seconds.
 fn ban(mode: Mode) -> Ban {
     let table = Arc::new(BanTable::new(10));
@@ -42,7 +50,9 @@ fn ban(mode: Mode) -> Ban {
         files: ["drop.netset", "more.txt"].into_iter().collect(),
         ..config(&["192.0.2.1", "203.0.113.0/24"])
     };
-    Ban::compile(&config, lists(), mode, table).unwrap()
+    config
+        .compile(&context(&table).with_lists(lists()).with_mode(mode))
+        .unwrap()
 }
 
 fn judge(ban: &Ban, peer: &str, now: u64) -> Verdict {
@@ -140,7 +150,7 @@ fn entries_counts_different_networks() {
 fn every_network_that_is_the_whole_space_is_refused() {
     let config = config(&["0.0.0.0/0", "192.0.2.1", "::/0"]);
     let bans = Arc::new(BanTable::new(1));
-    let errors = Ban::compile(&config, Vec::new(), Mode::Enforce, bans).unwrap_err();
+    let errors = config.compile(&context(&bans)).unwrap_err();
     let found: Vec<_> = errors
         .into_iter()
         .map(|error| (error.place, error.problem))
@@ -175,7 +185,9 @@ fn lists_are_those_that_the_config_names() {
             ..BanConfig::default()
         };
         let bans = Arc::new(BanTable::new(1));
-        let errors = Ban::compile(&config, lists(), Mode::Enforce, bans).unwrap_err();
+        let errors = config
+            .compile(&context(&bans).with_lists(lists()))
+            .unwrap_err();
         let found = errors
             .iter()
             .map(|error| (error.place, error.problem.clone()));

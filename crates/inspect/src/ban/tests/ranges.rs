@@ -78,7 +78,7 @@ fn longest_network_names_its_list_and_line() {
 
 #[test]
 fn no_lists_hold_nobody() {
-    let ranges = IpRanges::build(&[]).unwrap();
+    let ranges = IpRanges::build::<List>(&[]).unwrap();
     assert!(ranges.is_empty());
     assert_eq!(ranges.find(addr("192.0.2.1")), None);
     assert_eq!(ranges.find(addr("2001:db8::1")), None);

@@ -1,4 +1,5 @@
 use super::*;
+use crate::State;
 
 #[test]
 fn a_limit_counts_what_it_matches_however_it_is_spelled() {
@@ -138,7 +139,11 @@ fn observing_is_the_default_and_goes_on() {
         LimitRule::new("observed", "1/h".parse().unwrap()),
         LimitRule::new("acting", "2/h".parse().unwrap()).mode(Mode::Enforce),
     ];
-    let limit = Limit::compile(&rules, LimitTable::new(100).into()).unwrap();
+    let limit = rules
+        .compile(&Context::new(
+            &State::scratch().with_limits(LimitTable::new(100)),
+        ))
+        .unwrap();
     let told = |head: &OwnedHead| {
         let (verdict, state) = judged(&limit, head);
         let observed: Vec<_> = state.observed().iter().map(ToString::to_string).collect();

@@ -3,6 +3,7 @@ mod key;
 mod rate;
 mod table;
 
+use crate::State;
 use std::time::Duration;
 
 use gabion_core::ClientRules;
@@ -22,7 +23,9 @@ fn limit(toml: &str) -> Limit {
 }
 
 fn in_table(table: &Arc<LimitTable>, toml: &str) -> Limit {
-    Limit::compile(&[rule(toml)], table.clone()).unwrap()
+    [rule(toml)]
+        .compile(&Context::new(&State::scratch().with_limits(table.clone())))
+        .unwrap()
 }
 
 fn judged(limit: &Limit, head: &OwnedHead) -> (Verdict, RequestState) {
@@ -65,7 +68,9 @@ fn errors_name_their_place() {
             "rate = '1/s'\nmethods = ['GET', 'a b']\npaths = ['x', '/%41']\nhosts = ['a b']\nstatuses = [401, 99]",
         ),
     ];
-    let errors = Limit::compile(&rules, table).unwrap_err();
+    let errors = rules
+        .compile(&Context::new(&State::scratch().with_limits(table)))
+        .unwrap_err();
     let places: Vec<_> = errors.iter().map(|error| error.place.to_string()).collect();
     let expected = [
         "limit[1].id",

@@ -4,12 +4,12 @@
 //! Here stand only names that no application serves, since what it serves would be told as a probe
 //! that got somewhere.
 
-use std::{sync::LazyLock, time::Duration};
+use std::sync::LazyLock;
 
-use gabion_core::{Cause, Facts, Mode};
+use gabion_core::{Cause, Facts};
 
 use super::{Sign, Signal, Weight};
-use crate::{Deny, DenyRule};
+use crate::{Config as _, Context, Deny, DenyRule, State};
 
 pub(crate) const SIGNAL: Signal = Signal {
     name: "probe",
@@ -60,7 +60,7 @@ const PREFIXES: [&str; 6] = [
 
 static PROBES: LazyLock<Option<Deny>> = LazyLock::new(|| {
     let rule = DenyRule::new("scan/probe").names(NAMES).prefix(PREFIXES);
-    Deny::compile(&[rule], Mode::Enforce, Duration::ZERO).ok()
+    [rule].compile(&Context::new(&State::scratch())).ok()
 });
 
 /// Why the request is a probe.

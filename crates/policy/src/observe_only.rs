@@ -8,9 +8,9 @@ use gabion_core::{
 };
 
 /// An own rule whose denials do not act: it judges, and bans nobody for what it learns.
-pub(crate) struct Observed(pub(crate) Arc<dyn Inspect>);
+pub(crate) struct ObserveOnly(pub(crate) Arc<dyn Inspect>);
 
-impl Observed {
+impl ObserveOnly {
     fn apply(verdict: Verdict) -> Verdict {
         match verdict {
             Verdict::Deny(denial) => denial.with_mode(Mode::Observe).into(),
@@ -19,7 +19,7 @@ impl Observed {
     }
 }
 
-impl Inspect for Observed {
+impl Inspect for ObserveOnly {
     fn name(&self) -> &'static str {
         self.0.name()
     }
