@@ -27,9 +27,9 @@ use std::{
 };
 
 use gabion::{
-    BanTable, Bans as _, ClientIp, ClientRules, Inspect as _, IpRanges, LimitRule, LimitTable,
-    List, MessageDenials, MessageFacts, MessageRule, Mode, Now, Offense, PeerAddr, RequestState,
-    RuleId, Verdict,
+    BanTable, ClientIp, ClientRules, Inspect as _, IpRanges, LimitRule, LimitTable, List,
+    MessageDenials, MessageFacts, MessageRule, Mode, Now, Offense, OffenseRecorder as _, PeerAddr,
+    RequestState, RuleId, Verdict,
 };
 use gabion::{Config as _, Context, State};
 use gabion_benches::{
@@ -189,7 +189,7 @@ fn bans(counts: (usize, usize)) -> Points {
         let table = BanTable::new(count);
         let offense = Offense::certain(RuleId::builtin("by-hand"), Duration::from_hours(1));
         for number in 0..count {
-            table.ban(&client(2 * number), &offense, NOW);
+            table.record_offense(&client(2 * number), &offense, NOW);
         }
         let mut numbers = Numbers::of(1);
         let asked = (0..asked()).map(|nth| client(2 * numbers.below(count) + nth % 2));

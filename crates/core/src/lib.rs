@@ -36,7 +36,6 @@
 
 #![warn(clippy::indexing_slicing)]
 
-mod bans;
 mod client;
 mod diagnosis;
 mod event;
@@ -47,6 +46,7 @@ mod framing;
 mod inspect;
 mod message;
 mod now;
+mod offense;
 mod path;
 mod quota;
 mod rule;
@@ -56,7 +56,6 @@ mod tokens;
 mod upgrade;
 mod verdict;
 
-pub use bans::{Attribution, BanOutcome, Bans, Offense};
 pub use client::{ClientIp, ClientRules, ForwardedBy, PeerAddr, Protected, Scheme, TooWide};
 pub use diagnosis::{Diagnosis, DiagnosisCounters};
 pub use event::{
@@ -69,6 +68,7 @@ pub use framing::Framing;
 pub use inspect::{Explanation, ExplanationStep, Inspect, Outcome, RequestState, Ticket};
 pub use message::{MessageDenial, MessageDenials, MessageEvidence, MessageFacts};
 pub use now::Now;
+pub use offense::{Attribution, BanOutcome, Offense, OffenseRecorder};
 pub use path::{Malformed, PathViews, Transformations, View};
 pub use quota::Quota;
 pub use rule::{Mode, RuleId, RuleIdError};

@@ -58,13 +58,14 @@ mod sink;
 mod timer;
 
 pub use gabion_core::{
-    Attribution, BanChange, BanEvent, BanOutcome, Bans, Cause, ClientIp, ClientRules, CloseReason,
+    Attribution, BanChange, BanEvent, BanOutcome, Cause, ClientIp, ClientRules, CloseReason,
     Denial, Diagnosis, DiagnosisCounters, DiagnosisEvent, Escaped, Event, EventId, Evidence,
     Explanation, ExplanationStep, Facts, FaultEvent, ForwardedBy, Framing, Head, Inspect,
     Malformed, MessageDenial, MessageDenials, MessageEvidence, MessageFacts, Mode, Now, Offense,
-    OnFault, Outcome, PathViews, PeerAddr, PolicyEvent, PolicySource, ProbeHitEvent, Reason,
-    RequestEvent, RequestEventKind, RequestState, RuleId, Scheme, SessionEvent, SessionId,
-    SessionKind, Sink, Snapshot, Suppressed, Transformations, Upgrade, Verdict, View,
+    OffenseRecorder, OnFault, Outcome, PathViews, PeerAddr, PolicyEvent, PolicySource,
+    ProbeHitEvent, Reason, RequestEvent, RequestEventKind, RequestState, RuleId, Scheme,
+    SessionEvent, SessionId, SessionKind, Sink, Snapshot, Suppressed, Transformations, Upgrade,
+    Verdict, View,
 };
 pub use gabion_inspect::{
     Action, Allow, AllowConfig, Ban, BanArbiter, BanConfig, BanTable, ByteRate, ByteSize,

@@ -13,9 +13,9 @@ use std::{
 
 use bytes::Bytes;
 use gabion_core::{
-    BanChange, BanOutcome, Bans, Cause, ClientIp, ClientRules, Denial, Event, Facts, Inspect, Mode,
-    Now, Offense, OnFault, Outcome, Reason, RequestEventKind, RequestState, RuleId, Snapshot,
-    Verdict,
+    BanChange, BanOutcome, Cause, ClientIp, ClientRules, Denial, Event, Facts, Inspect, Mode, Now,
+    Offense, OffenseRecorder, OnFault, Outcome, Reason, RequestEventKind, RequestState, RuleId,
+    Snapshot, Verdict,
 };
 use gabion_testkit::{ManualClock, Recorder, peer};
 use gabion_tower::GuardLayer;
@@ -58,8 +58,8 @@ fn minute() -> Offense {
 
 struct NoRoom;
 
-impl Bans for NoRoom {
-    fn ban(&self, _: &ClientIp, _: &Offense, _: Now) -> BanOutcome {
+impl OffenseRecorder for NoRoom {
+    fn record_offense(&self, _: &ClientIp, _: &Offense, _: Now) -> BanOutcome {
         let evicted = Some("198.51.100.1/32".parse().unwrap());
         BanOutcome::Banned { evicted }
     }

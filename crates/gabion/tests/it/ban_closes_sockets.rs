@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::{SinkExt as _, StreamExt as _, future::join_all};
 use gabion::{
-    Bans as _, Clock as _, CloseReason, Event, Guard, Mode, Offense, RuleId, SystemClock,
+    Clock as _, CloseReason, Event, Guard, Mode, Offense, OffenseRecorder as _, RuleId, SystemClock,
 };
 use gabion_testkit::{Recorder, client_at};
 use http::StatusCode;
@@ -38,7 +38,9 @@ async fn house(policy: &str) -> (House, Arc<Recorder>) {
 fn ban(guard: &Guard, client: &str) {
     let offense = Offense::certain(RuleId::builtin("by-hand"), Duration::from_mins(1));
     let now = SystemClock::new().now();
-    guard.bans().ban(&client_at(client), &offense, now);
+    guard
+        .bans()
+        .record_offense(&client_at(client), &offense, now);
 }
 
 /// The code that the socket is closed with; none where it is cut.

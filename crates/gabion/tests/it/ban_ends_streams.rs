@@ -19,7 +19,7 @@ use axum::{
 };
 use bytes::Bytes;
 use futures_util::{future::pending, stream};
-use gabion::{Bans as _, Clock as _, Event, Guard, Offense, RuleId, SystemClock};
+use gabion::{Clock as _, Event, Guard, Offense, OffenseRecorder as _, RuleId, SystemClock};
 use gabion_testkit::{Recorder, client_at};
 use http::header::CONTENT_TYPE;
 use tokio::{
@@ -95,7 +95,7 @@ impl Station {
     fn ban(&self, client: &str) {
         let offense = Offense::certain(RuleId::builtin("by-hand"), Duration::from_mins(1));
         let bans = self.guard.bans();
-        bans.ban(&client_at(client), &offense, SystemClock::new().now());
+        bans.record_offense(&client_at(client), &offense, SystemClock::new().now());
     }
 
     fn told(&self) -> Vec<String> {

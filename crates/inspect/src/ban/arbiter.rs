@@ -17,7 +17,9 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use gabion_core::{Attribution, BanOutcome, Bans, ClientIp, Now, Offense, Outcome, RequestState};
+use gabion_core::{
+    Attribution, BanOutcome, ClientIp, Now, Offense, OffenseRecorder, Outcome, RequestState,
+};
 use http::StatusCode;
 use ipnet::IpNet;
 
@@ -134,12 +136,12 @@ impl BanArbiter {
                 Err(None) => return BanOutcome::OverBudget,
             }
         }
-        self.table.ban(client, offense, now)
+        self.table.record_offense(client, offense, now)
     }
 }
 
-impl Bans for BanArbiter {
-    fn ban(&self, client: &ClientIp, offense: &Offense, now: Now) -> BanOutcome {
+impl OffenseRecorder for BanArbiter {
+    fn record_offense(&self, client: &ClientIp, offense: &Offense, now: Now) -> BanOutcome {
         let network = client.network();
         match offense.attribution {
             Attribution::Certain => self.sentence(client, offense, now),

@@ -9,7 +9,7 @@ use std::{
 };
 
 use gabion_core::{
-    BanOutcome, Bans, ChangeListener, ChangeListeners, ClientIp, Now, Offense, RuleId,
+    BanOutcome, ChangeListener, ChangeListeners, ClientIp, Now, Offense, OffenseRecorder, RuleId,
 };
 use ipnet::IpNet;
 
@@ -182,8 +182,8 @@ impl BanTable {
     }
 }
 
-impl Bans for BanTable {
-    fn ban(&self, client: &ClientIp, offense: &Offense, now: Now) -> BanOutcome {
+impl OffenseRecorder for BanTable {
+    fn record_offense(&self, client: &ClientIp, offense: &Offense, now: Now) -> BanOutcome {
         let network = client.network();
         let outcome = self.hold(network, offense, now);
         if let BanOutcome::Banned { .. } = outcome {

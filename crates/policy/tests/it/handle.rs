@@ -9,8 +9,8 @@ use std::{
     time::Duration,
 };
 
-use gabion_core::{Bans as _, Offense, RuleId, Verdict};
 use gabion_core::{Event, PolicyEvent, PolicySource, Sink, Snapshot};
+use gabion_core::{Offense, OffenseRecorder as _, RuleId, Verdict};
 use gabion_policy::{PolicyHandle, PolicyOptions, SampleRequest, ShrinkGuard, State, explain};
 
 use crate::chain::NOW;
@@ -142,7 +142,7 @@ fn ban_outlives_the_policy_that_placed_it() {
     );
     let offense = Offense::certain(RuleId::builtin("test"), Duration::from_mins(1));
     assert!(!denies(&live.current(), "/"));
-    state.bans().ban(&client, &offense, NOW);
+    state.bans().record_offense(&client, &offense, NOW);
     assert!(denies(&live.current(), "/"));
     live.replace(B).unwrap();
     assert!(denies(&live.current(), "/"), "the ban stands");
@@ -156,7 +156,7 @@ fn ban_in_force_does_not_fail_a_case() {
         &http::HeaderMap::new(),
     );
     let offense = Offense::certain(RuleId::builtin("test"), Duration::from_mins(1));
-    live.state().bans().ban(&client, &offense, NOW);
+    live.state().bans().record_offense(&client, &offense, NOW);
     live.replace(&format!("{A}[[expect]]\nrequest = '/'\nverdict = 'pass'\n"))
         .unwrap();
 }

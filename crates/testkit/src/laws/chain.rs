@@ -4,8 +4,8 @@ use std::{slice, sync::Arc, time::Duration};
 
 use arbitrary::Arbitrary;
 use gabion_core::{
-    Bans as _, Denial, Explanation, Inspect, Mode, Offense, PolicySource as _, RequestState,
-    RuleId, Snapshot, Verdict,
+    Denial, Explanation, Inspect, Mode, Offense, OffenseRecorder as _, PolicySource as _,
+    RequestState, RuleId, Snapshot, Verdict,
 };
 use gabion_inspect::{Action, DenyRule, Network, ServerQuirks};
 use gabion_inspect::{Config as _, Context};
@@ -163,7 +163,7 @@ fn allowing(mut document: Document, head: &OwnedHead) {
     document.allow.networks.push(network);
     let state = State::with_capacity(4);
     let offense = Offense::certain(RuleId::builtin("law"), Duration::from_mins(1));
-    state.bans().ban(&client, &offense, facts.now);
+    state.bans().record_offense(&client, &offense, facts.now);
 
     let allowing = compile(&document, &state);
     let verdict = allowing

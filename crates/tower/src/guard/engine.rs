@@ -9,9 +9,10 @@ use std::{
 
 use bytes::Bytes;
 use gabion_core::{
-    BanChange, BanEvent, BanOutcome, Bans, ClientIp, Denial, Diagnosis, Event, Facts, FaultEvent,
-    Forward, Head, Mode, Now, Offense, OnFault, Outcome, PolicySource, ProbeHitEvent, RequestEvent,
-    RequestEventKind, RequestState, SessionLimits, Sink, Snapshot, Upgrade, Verdict,
+    BanChange, BanEvent, BanOutcome, ClientIp, Denial, Diagnosis, Event, Facts, FaultEvent,
+    Forward, Head, Mode, Now, Offense, OffenseRecorder, OnFault, Outcome, PolicySource,
+    ProbeHitEvent, RequestEvent, RequestEventKind, RequestState, SessionLimits, Sink, Snapshot,
+    Upgrade, Verdict,
 };
 use http::{Request, Response, StatusCode};
 
@@ -28,7 +29,7 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct Engine {
     pub(super) source: Arc<dyn PolicySource>,
-    pub(super) bans: Option<Arc<dyn Bans>>,
+    pub(super) bans: Option<Arc<dyn OffenseRecorder>>,
     pub(super) sink: Option<Arc<dyn Sink>>,
     pub(super) reply: Arc<dyn Reply>,
     pub(super) clock: Arc<dyn Clock>,
@@ -299,7 +300,7 @@ impl Engine {
 /// Bans the client, unless it is one who is never banned; what came of it, where that is worth
 /// telling.
 pub(crate) fn punish(
-    bans: &dyn Bans,
+    bans: &dyn OffenseRecorder,
     observe_override: &ObserveOverride,
     client: ClientIp,
     offense: &Offense,
@@ -311,7 +312,7 @@ pub(crate) fn punish(
     if let Some(why) = client.exempt().or(observe_override).or(observed) {
         return Some(BanChange::Withheld(why));
     }
-    match bans.ban(&client, offense, now) {
+    match bans.record_offense(&client, offense, now) {
         BanOutcome::Banned { evicted: None } => Some(BanChange::Placed),
         BanOutcome::Banned {
             evicted: Some(gone),

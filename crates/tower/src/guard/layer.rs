@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use gabion_core::{Bans, ClientRules, Inspect, PolicySource, Sink, Snapshot};
+use gabion_core::{ClientRules, Inspect, OffenseRecorder, PolicySource, Sink, Snapshot};
 use tower_layer::Layer;
 
 use super::{engine::Engine, ids::EventIds, once_per_minute::OncePerMinute, service::GuardService};
@@ -48,7 +48,7 @@ impl GuardLayer {
     }
 
     /// Keeps bans in `bans`. Without it a rule that bans only refuses.
-    pub fn with_bans(mut self, bans: Arc<dyn Bans>) -> Self {
+    pub fn with_bans(mut self, bans: Arc<dyn OffenseRecorder>) -> Self {
         self.engine.bans = Some(bans);
         self
     }

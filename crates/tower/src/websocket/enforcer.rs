@@ -3,8 +3,9 @@
 use std::{fmt, sync::Arc};
 
 use gabion_core::{
-    BanEvent, Bans, ChangeListener, ClientIp, CloseReason, Denial, Event, Facts, MessageDenial,
-    MessageDenials, MessageFacts, Mode, Now, Offense, OnFault, PolicySource, Snapshot,
+    BanEvent, ChangeListener, ClientIp, CloseReason, Denial, Event, Facts, MessageDenial,
+    MessageDenials, MessageFacts, Mode, Now, Offense, OffenseRecorder, OnFault, PolicySource,
+    Snapshot,
 };
 use http::HeaderMap;
 use ipnet::IpNet;
@@ -25,7 +26,7 @@ use crate::{
 pub struct SessionEnforcer {
     sessions: Arc<Sessions>,
     source: Box<dyn PolicySource>,
-    bans: Option<Arc<dyn Bans>>,
+    bans: Option<Arc<dyn OffenseRecorder>>,
     clock: Arc<dyn Clock>,
     observe_override: ObserveOverride,
 }
@@ -52,7 +53,7 @@ impl SessionEnforcer {
     }
 
     /// Keeps bans in `bans`. Without it a rule that bans for a message only ends the session.
-    pub fn with_bans(mut self, bans: Arc<dyn Bans>) -> Self {
+    pub fn with_bans(mut self, bans: Arc<dyn OffenseRecorder>) -> Self {
         self.bans = Some(bans);
         self
     }

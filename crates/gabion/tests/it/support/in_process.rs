@@ -15,8 +15,8 @@ use std::{
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use gabion::{
-    BanChange, Bans, Event, Guard, GuardBuilder, Mode, Offense, PolicyError, RequestEventKind,
-    RuleId,
+    BanChange, Event, Guard, GuardBuilder, Mode, Offense, OffenseRecorder, PolicyError,
+    RequestEventKind, RuleId,
 };
 use gabion_testkit::{ManualClock, Recorder, client_at, peer};
 use http::{HeaderName, Request, Response, StatusCode, Version, header::HOST};
@@ -111,7 +111,9 @@ impl Wall {
     pub(crate) fn ban(&self, client: &str) {
         let offense = Offense::certain(RuleId::builtin("by-hand"), Duration::from_mins(1));
         let now = gabion::Clock::now(&*self.clock);
-        self.guard.bans().ban(&client_at(client), &offense, now);
+        self.guard
+            .bans()
+            .record_offense(&client_at(client), &offense, now);
     }
 
     /// Who is banned for a time, the one nearest its end first.

@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use gabion_core::{
-    Attribution, BanOutcome, Bans, ClientRules, Offense, Outcome, RequestState, RuleId,
+    Attribution, BanOutcome, ClientRules, Offense, OffenseRecorder, Outcome, RequestState, RuleId,
 };
 use gabion_testkit::OwnedHead;
 use http::StatusCode;
@@ -25,7 +25,7 @@ fn offense(attribution: Attribution) -> Offense {
 fn each_kind_of_proof_has_its_outcome() {
     let arbiter = arbiter(10);
     let who = client(addr("203.0.113.9"));
-    let ban = |attribution| arbiter.ban(&who, &offense(attribution), at(0));
+    let ban = |attribution| arbiter.record_offense(&who, &offense(attribution), at(0));
     let path = |path| ban(Attribution::Forgeable { path });
     for (got, expected) in [
         (path(1), BanOutcome::Suspected { paths: 1 }),
@@ -52,7 +52,7 @@ fn opened_socket_gives_good_standing_for_an_hour() {
     let outcome = |status| Outcome::new(status, None, Duration::ZERO);
     let ban = |secs| {
         let offense = offense(Attribution::Forgeable { path: secs });
-        arbiter.ban(&facts.client, &offense, at(secs * 1000))
+        arbiter.record_offense(&facts.client, &offense, at(secs * 1000))
     };
     arbiter.record(&state, &outcome(StatusCode::NOT_FOUND));
     assert_eq!(ban(1), BanOutcome::Suspected { paths: 1 });
@@ -66,7 +66,7 @@ fn flood_of_suspects_stays_in_bounds_and_hides_nobody_who_comes_often() {
     let arbiter = arbiter(100);
     let suspect = |addr, path| {
         let offense = offense(Attribution::Forgeable { path });
-        arbiter.ban(&client(addr), &offense, at(0))
+        arbiter.record_offense(&client(addr), &offense, at(0))
     };
     for number in scattered(10_000) {
         suspect(std::net::Ipv4Addr::from_bits(number).into(), 1);

@@ -1,7 +1,8 @@
 use std::{sync::Arc, time::Duration};
 
 use gabion_core::{
-    Bans, ClientRules, Facts, Head, Inspect, Mode, Offense, PeerAddr, RequestState, RuleId, Verdict,
+    ClientRules, Facts, Head, Inspect, Mode, Offense, OffenseRecorder, PeerAddr, RequestState,
+    RuleId, Verdict,
 };
 use http::{HeaderMap, Method, Uri, Version};
 use ipnet::IpNet;
@@ -44,7 +45,7 @@ fn ban(mode: Mode) -> Ban {
     let table = Arc::new(BanTable::new(10));
     for banned in ["192.0.2.66", "198.51.100.1"] {
         let offense = Offense::certain(RuleId::builtin("dotfiles"), Duration::from_secs(10));
-        table.ban(&client(addr(banned)), &offense, at(0));
+        table.record_offense(&client(addr(banned)), &offense, at(0));
     }
     let config = BanConfig {
         files: ["drop.netset", "more.txt"].into_iter().collect(),

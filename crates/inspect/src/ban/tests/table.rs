@@ -4,7 +4,7 @@ use std::{
     time::Duration,
 };
 
-use gabion_core::{BanOutcome, Bans, ClientIp, Offense, RuleId};
+use gabion_core::{BanOutcome, ClientIp, Offense, OffenseRecorder, RuleId};
 
 use super::{addr, at, client, scattered};
 use crate::{ActiveBan, BanTable};
@@ -34,7 +34,10 @@ fn standing(table: &BanTable, client: &ClientIp, now: u64) -> Option<(String, u1
 #[test]
 fn a_ban_ends_with_its_time() {
     let table = BanTable::new(10);
-    assert_eq!(table.ban(&host(1), &offense("probe", 1000), at(500)), NEW);
+    assert_eq!(
+        table.record_offense(&host(1), &offense("probe", 1000), at(500)),
+        NEW
+    );
     for (now, expected) in [
         (500, Some(1000)),
         (1499, Some(1)),
@@ -49,7 +52,10 @@ fn a_ban_ends_with_its_time() {
             "another client, {now}"
         );
     }
-    assert_eq!(table.ban(&host(1), &offense("again", 10), at(1500)), NEW);
+    assert_eq!(
+        table.record_offense(&host(1), &offense("again", 10), at(1500)),
+        NEW
+    );
     assert_eq!(standing(&table, &host(1), 1500), Some(("again".into(), 10)));
     assert_eq!(table.len(), 1);
 }
@@ -57,12 +63,12 @@ fn a_ban_ends_with_its_time() {
 #[test]
 fn the_later_end_counts() {
     let table = BanTable::new(10);
-    table.ban(&host(1), &offense("long", 1000), at(0));
-    let outcome = table.ban(&host(1), &offense("short", 100), at(100));
+    table.record_offense(&host(1), &offense("long", 1000), at(0));
+    let outcome = table.record_offense(&host(1), &offense("short", 100), at(100));
     assert_eq!(outcome, BanOutcome::AlreadyBanned);
     assert_eq!(standing(&table, &host(1), 100), Some(("long".into(), 900)));
 
-    let outcome = table.ban(&host(1), &offense("longer", 2000), at(100));
+    let outcome = table.record_offense(&host(1), &offense("longer", 2000), at(100));
     assert_eq!(outcome, BanOutcome::AlreadyBanned);
     assert_eq!(
         standing(&table, &host(1), 100),
@@ -79,7 +85,7 @@ fn the_later_end_counts() {
 #[test]
 fn an_ipv6_client_is_its_network() {
     let table = BanTable::new(10);
-    table.ban(&client(addr("2001:db8::1")), &offense("probe", 1000), at(0));
+    table.record_offense(&client(addr("2001:db8::1")), &offense("probe", 1000), at(0));
     for (asked, banned) in [
         ("2001:db8::2", true),
         ("2001:db8::ffff:0:0:1", true),
@@ -95,22 +101,22 @@ fn a_full_table_lets_go_who_is_nearest_its_end() {
     let table = BanTable::new(3);
     for (number, millis) in [(1, 300), (2, 100), (3, 200)] {
         assert_eq!(
-            table.ban(&host(number), &offense("probe", millis), at(0)),
+            table.record_offense(&host(number), &offense("probe", millis), at(0)),
             NEW
         );
     }
-    let outcome = table.ban(&host(4), &offense("probe", 400), at(50));
+    let outcome = table.record_offense(&host(4), &offense("probe", 400), at(50));
     assert_eq!(outcome, evicting(&host(2)));
     assert_eq!(standing(&table, &host(2), 50), None);
 
-    let outcome = table.ban(&host(1), &offense("probe", 500), at(50));
+    let outcome = table.record_offense(&host(1), &offense("probe", 500), at(50));
     assert_eq!(
         outcome,
         BanOutcome::AlreadyBanned,
         "a banned client needs no room"
     );
 
-    let outcome = table.ban(&host(5), &offense("probe", 400), at(200));
+    let outcome = table.record_offense(&host(5), &offense("probe", 400), at(200));
     assert_eq!(outcome, NEW, "the ban of 3 is over, so it is nobody's loss");
     assert_eq!(table.len(), 3);
 }
@@ -119,23 +125,26 @@ fn a_full_table_lets_go_who_is_nearest_its_end() {
 fn short_bans_displace_one_long_ban_and_then_each_other() {
     let table = BanTable::new(3);
     for number in [1, 2, 3] {
-        table.ban(
+        table.record_offense(
             &host(number),
             &offense("long", 10_000),
             at(u64::from(number)),
         );
     }
     let short = offense("short", 100);
-    assert_eq!(table.ban(&host(10), &short, at(10)), evicting(&host(1)));
+    assert_eq!(
+        table.record_offense(&host(10), &short, at(10)),
+        evicting(&host(1))
+    );
     for number in 11..50 {
         let now = at(u64::from(number));
         assert_eq!(
-            table.ban(&host(number), &short, now),
+            table.record_offense(&host(number), &short, now),
             evicting(&host(number - 1))
         );
         assert!(table.active(&host(number), now).is_some());
     }
-    assert_eq!(table.ban(&host(50), &short, at(9000)), NEW);
+    assert_eq!(table.record_offense(&host(50), &short, at(9000)), NEW);
     assert!(table.active(&host(2), at(9000)).is_some());
     assert!(table.active(&host(3), at(9000)).is_some());
 }
@@ -156,7 +165,7 @@ fn capacity_holds_against_ten_times_as_many_clients() {
             _ => NEW,
         };
         model.push((now + millis, host(number)));
-        let outcome = table.ban(&host(number), &offense("probe", millis), at(now));
+        let outcome = table.record_offense(&host(number), &offense("probe", millis), at(now));
         assert_eq!(outcome, expected);
         assert!(table.len() <= capacity);
     }
@@ -171,9 +180,12 @@ fn capacity_holds_against_ten_times_as_many_clients() {
 fn a_table_without_room_holds_one() {
     let table = BanTable::new(0);
     assert_eq!(table.capacity(), 1);
-    assert_eq!(table.ban(&host(1), &offense("probe", 100), at(0)), NEW);
     assert_eq!(
-        table.ban(&host(2), &offense("probe", 100), at(0)),
+        table.record_offense(&host(1), &offense("probe", 100), at(0)),
+        NEW
+    );
+    assert_eq!(
+        table.record_offense(&host(2), &offense("probe", 100), at(0)),
         evicting(&host(1))
     );
 }
@@ -182,7 +194,7 @@ fn a_table_without_room_holds_one() {
 fn sweeping_drops_what_is_over() {
     let table = BanTable::new(10_000);
     for number in 0..5000 {
-        table.ban(&host(number), &offense("probe", u64::from(number)), at(1));
+        table.record_offense(&host(number), &offense("probe", u64::from(number)), at(1));
     }
     assert_eq!(table.remove_expired(at(4000)), 4000);
     assert_eq!(table.len(), 1000);
@@ -197,19 +209,22 @@ fn sweeping_drops_what_is_over() {
 #[test]
 fn a_lifted_ban_is_gone() {
     let table = BanTable::new(10);
-    table.ban(&host(1), &offense("probe", 1000), at(0));
+    table.record_offense(&host(1), &offense("probe", 1000), at(0));
     assert!(table.unban(host(1).network()));
     assert_eq!(standing(&table, &host(1), 0), None);
     assert!(!table.unban(host(1).network()));
     assert!(table.is_empty());
-    assert_eq!(table.ban(&host(1), &offense("probe", 1000), at(0)), NEW);
+    assert_eq!(
+        table.record_offense(&host(1), &offense("probe", 1000), at(0)),
+        NEW
+    );
 }
 
 #[test]
 fn the_list_shows_bans_in_force_soonest_end_first() {
     let table = BanTable::new(10);
     for (number, millis) in [(1, 300), (2, 100), (3, 200)] {
-        table.ban(&host(number), &offense("probe", millis), at(0));
+        table.record_offense(&host(number), &offense("probe", millis), at(0));
     }
     let list = table.list(at(100));
     let list: Vec<_> = list
@@ -233,7 +248,7 @@ fn threads_leave_the_table_whole() {
                         0 => drop(table.unban(who.network())),
                         1 => drop(table.remove_expired(at(now))),
                         2 => drop(table.active(&who, at(now))),
-                        _ => drop(table.ban(&who, &offense("probe", millis), at(now))),
+                        _ => drop(table.record_offense(&who, &offense("probe", millis), at(now))),
                     }
                     assert!(table.len() <= 64);
                 }

@@ -89,9 +89,9 @@ impl Offense {
 /// Keeps timed bans.
 ///
 /// An implementation is bounded, never blocks on IO, and is shared by every thread.
-pub trait Bans: Send + Sync {
+pub trait OffenseRecorder: Send + Sync {
     /// Bans `client` from `now` on for as long as `offense` says.
     ///
     /// Who may be banned at all is the caller's question ([`crate::ClientRules::exempts`]).
-    fn ban(&self, client: &ClientIp, offense: &Offense, now: Now) -> BanOutcome;
+    fn record_offense(&self, client: &ClientIp, offense: &Offense, now: Now) -> BanOutcome;
 }
