@@ -142,7 +142,7 @@ fn guard(change: impl FnOnce(String) -> String) -> GuardLayer {
     let policy = change(fs::read_to_string(written.policy()).unwrap());
     fs::write(written.policy(), policy).unwrap();
     let guard = Guard::builder().with_policy_file(written.policy());
-    guard.unwrap().axum_layer()
+    guard.unwrap().layer()
 }
 
 fn limit<K: KeyExtractor>(

@@ -17,11 +17,12 @@
 
 use std::{cmp::Reverse, net::IpAddr, time::Instant};
 
-use gabion::{IpRanges, List};
+use gabion::ban::List;
 use gabion_benches::{
     Numbers, Race, is_test,
     space::{Space, within},
 };
+use gabion_inspect::IpRanges;
 use ip_network::IpNetwork;
 use ip_network_table::IpNetworkTable;
 use ipnet::IpNet;

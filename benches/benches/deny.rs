@@ -7,8 +7,12 @@
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a bench may stop")]
 
-use gabion::{ClientRules, Deny, Facts, Inspect, RequestState, Verdict};
-use gabion::{Config as _, Context, State};
+use gabion::{
+    Facts, Inspect, RequestState, Verdict,
+    client::ClientRules,
+    deny::Deny,
+    inspect::{Config as _, Context, State},
+};
 use gabion_benches::{Numbers, Race, asked::Path, is_test, rules};
 use gabion_testkit::OwnedHead;
 

@@ -9,8 +9,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use gabion::{ClientRules, Inspect, PathViews, RequestState, ScanConfig, Scores};
-use gabion::{Config as _, Context, State};
+use gabion::{
+    Inspect, RequestState,
+    client::ClientRules,
+    inspect::{Config as _, Context, PathViews, State},
+    scan::{ScanConfig, Scores},
+};
 use gabion_benches::{Numbers, Race, asked, is_test};
 use gabion_testkit::OwnedHead;
 

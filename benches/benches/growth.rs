@@ -27,17 +27,20 @@ use std::{
 };
 
 use gabion::{
-    BanTable, ClientIp, ClientRules, Inspect as _, IpRanges, LimitRule, LimitTable, List,
-    MessageDenials, MessageFacts, MessageRule, Mode, Now, Offense, OffenseRecorder as _, PeerAddr,
-    RequestState, RuleId, Verdict,
+    ClientIp, Inspect as _, Mode, PeerAddr, RequestState, Verdict,
+    ban::{BanTable, List, Offense, OffenseRecorder as _},
+    client::ClientRules,
+    inspect::{Config as _, Context, MessageDenials, MessageFacts, Now, RuleId, State},
+    limit::{LimitRule, LimitTable},
+    policy::MessageRule,
 };
-use gabion::{Config as _, Context, State};
 use gabion_benches::{
     Chart, Numbers, Race,
     asked::Path,
     is_test, reference, rules, socket,
     space::{Space, within},
 };
+use gabion_inspect::IpRanges;
 use gabion_testkit::{OwnedHead, client_at};
 use governor::{
     Quota, RateLimiter, clock::FakeRelativeClock, middleware::NoOpMiddleware, nanos::Nanos,

@@ -23,10 +23,11 @@ use std::{
 };
 
 use gabion::{
-    ClientIp, ClientRules, Facts, Inspect, LimitRule, LimitTable, Mode, Now, PeerAddr,
-    RequestState, Verdict,
+    ClientIp, Facts, Inspect, Mode, PeerAddr, RequestState, Verdict,
+    client::ClientRules,
+    inspect::{Config as _, Context, Now, State},
+    limit::{LimitRule, LimitTable},
 };
-use gabion::{Config as _, Context, State};
 use gabion_benches::{Numbers, Race, is_test};
 use gabion_testkit::OwnedHead;
 use governor::{

@@ -14,7 +14,10 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use gabion::{Inspect as _, MessageDenials, MessageFacts, Now};
+use gabion::{
+    Inspect as _,
+    inspect::{MessageDenials, MessageFacts, Now},
+};
 use gabion_benches::{
     Race, is_test, reference,
     socket::{self, TEXT},

@@ -7,7 +7,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a bench may stop")]
 
-use gabion::PathViews;
+use gabion::inspect::PathViews;
 use gabion_benches::{Numbers, Race, asked::Path, is_test};
 use percent_encoding::percent_decode_str;
 

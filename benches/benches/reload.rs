@@ -138,7 +138,7 @@ fn nginx_beside(written: &Written, nginx: PathBuf) -> (PathBuf, PathBuf) {
 }
 
 fn reload(guard: &Guard) {
-    guard.live().reload().unwrap();
+    guard.policy_handle().reload().unwrap();
 }
 
 fn test((nginx, conf): &(PathBuf, PathBuf)) {

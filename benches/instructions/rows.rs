@@ -3,16 +3,21 @@
 use std::{net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
 use gabion::{
-    ClientRules, DenyRule, Facts, Inspect, IpRanges, LimitRule, LimitTable, List, Mode, PathViews,
-    RequestState, ScanConfig, Scores, Verdict,
+    Facts, Inspect, Mode, RequestState, Verdict,
+    ban::List,
+    client::ClientRules,
+    deny::DenyRule,
+    inspect::{Config as _, Context, PathViews, State},
+    limit::{LimitRule, LimitTable},
+    scan::{ScanConfig, Scores},
 };
-use gabion::{Config as _, Context, State};
 use gabion_benches::{
     Numbers,
     asked::{self, Path},
     reference,
     space::{Space, within},
 };
+use gabion_inspect::IpRanges;
 use gabion_testkit::OwnedHead;
 
 use crate::{

@@ -8,7 +8,10 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use gabion::{Guard, Inspect as _, MessageDenials, MessageFacts, Now};
+use gabion::{
+    Guard, Inspect as _,
+    inspect::{MessageDenials, MessageFacts, Now},
+};
 use gabion_benches::{
     Numbers, Written,
     asked::{self, Path},
@@ -44,7 +47,7 @@ async fn answer(_: Request<()>) -> Result<Response<Empty<Bytes>>, Infallible> {
 
 /// A guard by the reference policy, which may take its time: valgrind takes fifty times as long.
 fn guard(written: &Written, clock: Arc<ManualClock>) -> Guard {
-    let guard = Guard::builder().with_budget(Duration::from_hours(1));
+    let guard = Guard::builder().with_compile_budget(Duration::from_hours(1));
     let guard = guard.with_clock(clock);
     guard.with_policy_file(written.policy()).unwrap()
 }
@@ -137,7 +140,7 @@ pub(crate) fn reload(things: usize) {
     let written = Written::new().unwrap();
     let guard = guard(&written, Arc::default());
     count(things, || {
-        let reloads = (0..things).map(|_| guard.live().reload());
+        let reloads = (0..things).map(|_| guard.policy_handle().reload());
         reloads.flatten().count()
     });
 }

@@ -35,7 +35,7 @@ fn serve(addr: SocketAddr, policy: Option<&str>) {
     let mut app = Router::new().route("/ws", route);
     if let Some(policy) = policy {
         let guard = Guard::from_policy(policy).expect("a policy");
-        app = app.layer(guard.axum_layer());
+        app = app.layer(guard.layer());
     }
     let app = app.into_make_service_with_connect_info::<SocketAddr>();
     let runtime = Builder::new_current_thread().enable_all().build();

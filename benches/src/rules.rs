@@ -2,7 +2,7 @@
 
 use std::iter;
 
-use gabion::DenyRule;
+use gabion::deny::DenyRule;
 
 /// So many: the first denies `.php`, the others paths, prefixes, names and extensions in equal parts.
 pub fn deny(count: usize) -> Vec<DenyRule> {

@@ -2,8 +2,10 @@
 
 use std::num::NonZeroU16;
 
-use gabion::{Config as _, Context, State};
-use gabion::{ConfigErrors, MessageRule, Messages};
+use gabion::{
+    inspect::{Config as _, ConfigErrors, Context, Messages, State},
+    policy::MessageRule,
+};
 
 /// The opcode of a text message (RFC 6455, 5.2).
 pub const TEXT: u8 = 1;

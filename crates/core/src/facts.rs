@@ -7,6 +7,7 @@ use http::{
 
 use crate::{
     Attribution, ClientIp, ClientRules, Framing, Now, PathViews, PeerAddr, Scheme, Upgrade,
+    path::Derived,
 };
 
 /// Where a browser says whose page asks (Fetch Metadata, 2.3).
@@ -63,6 +64,68 @@ pub struct Facts<'r> {
     pub now: Now,
 }
 
+/// The client, scheme and path views of one request, resolved by the outermost of several stacked layers and
+/// carried to the inner ones in the request's extensions.
+///
+/// It holds for as long as peer, method and target stay the same ([`Facts::reuse`]).
+///
+/// # Examples
+///
+/// ```
+/// # use std::time::{Duration, SystemTime};
+/// use gabion_core::{ClientRules, Facts, Framing, Head, Now, PeerAddr, Scheme};
+/// use http::{HeaderMap, Method, Uri, Version};
+///
+/// # let now = Now::new(Duration::ZERO, SystemTime::UNIX_EPOCH);
+/// let mut headers = HeaderMap::new();
+/// headers.insert("x-forwarded-for", "203.0.113.9".parse()?);
+/// let (uri, other) = (Uri::from_static("/a"), Uri::from_static("/b"));
+/// let head = |uri, headers| Head {
+///     method: &Method::GET,
+///     uri,
+///     version: Version::HTTP_11,
+///     headers,
+///     protocol: None,
+///     framing: Framing::default(),
+///     scheme: Scheme::default(),
+/// };
+/// let peer = PeerAddr::new("10.0.0.7:443".parse()?);
+/// let rules = ClientRules::default().with_trusted(["10.0.0.0/8".parse()?])?;
+/// let resolution = Facts::resolve(head(&uri, &headers), peer, &rules, now).resolution();
+///
+/// // A layer in between drops the header: the client stays.
+/// let none = HeaderMap::new();
+/// let facts = Facts::reuse(head(&uri, &none), peer, &resolution, now).unwrap();
+/// assert_eq!(facts.client.to_string(), "203.0.113.9");
+/// // A layer in between changes the target: the request is resolved again.
+/// assert!(Facts::reuse(head(&other, &none), peer, &resolution, now).is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Resolution {
+    client: ClientIp,
+    scheme: Scheme,
+    peer: PeerAddr,
+    method: Method,
+    uri: Uri,
+    path: Derived,
+    is_counted: bool,
+}
+
+impl Resolution {
+    /// Marks the exchange as counted toward the standing of its client
+    /// ([`RequestState::is_counted`](crate::RequestState::is_counted)).
+    pub const fn with_counted(mut self, is_counted: bool) -> Self {
+        self.is_counted = is_counted;
+        self
+    }
+
+    /// Returns `true` if an outer layer counts the exchange toward the standing of its client.
+    pub const fn is_counted(&self) -> bool {
+        self.is_counted
+    }
+}
+
 impl<'r> Facts<'r> {
     /// Resolves the facts of one request.
     ///
@@ -84,6 +147,49 @@ impl<'r> Facts<'r> {
             framing: head.framing,
             scheme: told.flatten().unwrap_or(head.scheme),
             now,
+        }
+    }
+
+    /// Restores the facts of a request that an outer layer has resolved; `None` if its peer, method or
+    /// target is another by now. Headers are read anew: a layer in between may have changed them.
+    ///
+    /// # Cost
+    ///
+    /// No allocation for a plain path (see [`PathViews`]).
+    pub fn reuse(
+        head: Head<'r>,
+        peer: PeerAddr,
+        resolution: &Resolution,
+        now: Now,
+    ) -> Option<Self> {
+        let same = resolution.peer == peer
+            && resolution.method == *head.method
+            && resolution.uri == *head.uri;
+        same.then(|| Self {
+            client: resolution.client,
+            peer,
+            method: head.method,
+            uri: head.uri,
+            version: head.version,
+            headers: head.headers,
+            path: PathViews::restore(head.uri.path().as_bytes(), resolution.path.clone()),
+            upgrade: Upgrade::detect(&head),
+            framing: head.framing,
+            scheme: resolution.scheme,
+            now,
+        })
+    }
+
+    /// Returns what [`Self::reuse`] needs to restore the client, the scheme and the path views.
+    pub fn resolution(&self) -> Resolution {
+        Resolution {
+            client: self.client,
+            scheme: self.scheme,
+            peer: self.peer,
+            method: self.method.clone(),
+            uri: self.uri.clone(),
+            path: self.path.derived().clone(),
+            is_counted: false,
         }
     }
 

@@ -93,6 +93,7 @@ pub struct RequestState {
     observed: Vec<Denial>,
     quotas: Vec<Quota>,
     tickets: [Option<Ticket>; Self::MAX_TICKETS],
+    is_counted: bool,
 }
 
 /// A note that an inspector leaves for itself until it learns how the exchange ended: which of its
@@ -168,6 +169,7 @@ impl RequestState {
             observed: Vec::new(),
             quotas: Vec::new(),
             tickets: [None; Self::MAX_TICKETS],
+            is_counted: false,
         }
     }
 
@@ -194,6 +196,17 @@ impl RequestState {
     /// Whether the client can be held to this request.
     pub const fn attribution(&self) -> Attribution {
         self.attribution
+    }
+
+    /// Returns `true` if an outer layer counts this exchange toward the standing of its client, so that an
+    /// inner one must not.
+    pub const fn is_counted(&self) -> bool {
+        self.is_counted
+    }
+
+    /// Marks the exchange as counted by an outer layer.
+    pub const fn set_counted(&mut self, is_counted: bool) {
+        self.is_counted = is_counted;
     }
 
     /// The bits that a scan left for itself.

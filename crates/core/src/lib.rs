@@ -56,6 +56,8 @@ mod tokens;
 mod upgrade;
 mod verdict;
 
+#[cfg(feature = "axum")]
+pub use client::MissingClientIp;
 pub use client::{ClientIp, ClientRules, ForwardedBy, PeerAddr, Protected, Scheme, TooWide};
 pub use diagnosis::{Diagnosis, DiagnosisCounters};
 pub use event::{
@@ -63,7 +65,7 @@ pub use event::{
     RequestEvent, RequestEventKind, SessionEvent, Sink, Suppressed,
 };
 pub use evidence::{Escaped, Evidence};
-pub use facts::{Facts, Head};
+pub use facts::{Facts, Head, Resolution};
 pub use framing::Framing;
 pub use inspect::{Explanation, ExplanationStep, Inspect, Outcome, RequestState, Ticket};
 pub use message::{MessageDenial, MessageDenials, MessageEvidence, MessageFacts};

@@ -1,6 +1,6 @@
 //! What counts toward a ban, and who keeps the bans.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use ipnet::IpNet;
 
@@ -17,6 +17,8 @@ pub struct Offense {
     pub attribution: Attribution,
     /// Whether it bans, or is only told.
     pub mode: Mode,
+    /// The words of the operator who placed the ban; `None` for rules, whose denial holds the reason.
+    pub reason: Option<Arc<str>>,
 }
 
 /// Whether a client can be held to what it sent.
@@ -69,6 +71,7 @@ impl Offense {
             ban_for,
             attribution: Attribution::Certain,
             mode: Mode::Enforce,
+            reason: None,
         }
     }
 
@@ -78,6 +81,12 @@ impl Offense {
             attribution,
             ..self
         }
+    }
+
+    /// Sets the reason that an operator gives.
+    pub fn with_reason(self, reason: impl Into<Arc<str>>) -> Self {
+        let reason = Some(reason.into());
+        Self { reason, ..self }
     }
 
     /// Sets whether it bans.

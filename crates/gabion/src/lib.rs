@@ -1,18 +1,19 @@
 //! A modular web-application firewall for tower, hyper and axum.
 //!
-//! A [`Guard`] is a policy with everything that it needs to act: bans that outlive reloads, a sink
-//! for events, a clock. It makes tower layers; all of them share it.
+//! A [`Guard`] is a firewall by one policy document, which is reloaded live. [`BanLayer`], [`DenyLayer`],
+//! [`LimitLayer`] and [`ScanLayer`] are single layers without a document. Both judge HTTP requests and upgrade
+//! requests; a guard also judges what flows after the upgrade. A rule of your own is an [`Inspect`].
 //!
 //! # Examples
 //!
-//! Around an axum router (feature `axum`):
+//! A guard around an axum router (feature `axum`):
 //!
 //! ```
 //! # #[cfg(feature = "axum")]
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use axum::{Router, body::Body, extract::connect_info::MockConnectInfo, routing::get};
-//! use gabion::Guard;
+//! use gabion::{ClientIp, Guard};
 //! use http::Request;
 //! use tower::ServiceExt;
 //!
@@ -25,8 +26,8 @@
 //!     "#,
 //! )?;
 //! let app = Router::new()
-//!     .fallback(get(|| async { "hello" }))
-//!     .layer(guard.axum_layer());
+//!     .fallback(get(|client: ClientIp| async move { format!("hello {client}") }))
+//!     .layer(guard.layer());
 //! // A server does this with `into_make_service_with_connect_info::<SocketAddr>()`.
 //! # let app = app.layer(MockConnectInfo(std::net::SocketAddr::from(([203, 0, 113, 9], 4711))));
 //!
@@ -39,52 +40,85 @@
 //! # fn main() {}
 //! ```
 //!
-//! One inspector alone is a layer too: see [`GuardLayer::new`]. A rule of one's own is an
-//! [`Inspect`], added with [`GuardBuilder::add_rule`].
+//! The four layers around any tower service, in the order in which they judge:
 //!
-//! Why a deny rule looks at a path in so many ways, and how guard and nginx go together, is told in
-//! [`guide::paths`].
+//! ```
+//! # use std::{convert::Infallible, net::SocketAddr};
+//! # use bytes::Bytes;
+//! # use http_body_util::Full;
+//! # use tower::{ServiceBuilder, ServiceExt, service_fn};
+//! use gabion::{BanLayer, DenyLayer, LimitLayer, PeerAddr, ScanLayer, ban::Bans};
+//! use http::{Request, Response};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let bans = Bans::new();
+//! let service = ServiceBuilder::new()
+//!     .layer(BanLayer::new(&bans).networks(["198.51.100.0/24"])?)
+//!     .layer(DenyLayer::new().extensions(["php"]).names([".env", ".git"])?)
+//!     .layer(LimitLayer::per_client("50/s".parse()?).burst(200))
+//!     .layer(ScanLayer::new(&bans))
+//!     .service(service_fn(|_: Request<()>| async {
+//!         Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
+//!     }));
+//! # let get = |path: &str, client: [u8; 4]| {
+//! #     let peer = PeerAddr::new(SocketAddr::from((client, 4711)));
+//! #     Request::get(path).header("host", "localhost").extension(peer).body(())
+//! # };
+//! # let status = async |request| service.clone().oneshot(request).await.unwrap().status();
+//! assert_eq!(status(get("/", [203, 0, 113, 9])?).await, 200);
+//! assert_eq!(status(get("/", [198, 51, 100, 9])?).await, 403);
+//! assert_eq!(status(get("/index.ph%70", [203, 0, 113, 9])?).await, 403);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Loopback and private addresses are exempt from limits and bans, so a first try with curl from the same
+//! machine shows only denials by path: [`guide::single_layers`] says how to try the rest.
+//!
+//! # Modules
+//!
+//! A module per concern holds its types: [`ban`], [`client`], [`deny`], [`event`], [`limit`], [`policy`],
+//! [`scan`], [`websocket`]; [`inspect`] has what a custom rule needs. The [`guide`] explains path views
+//! ([`guide::paths`]), WebSockets ([`guide::websockets`]) and each section of the policy ([`guide::policy`]).
 //!
 //! # Features
 //!
-//! `tracing` (default): events go to `tracing`, bounded per client and second, unless the builder
-//! is given another sink. `axum`: [`Guard::axum_layer`].
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `policy` | yes | [`Guard`] and the policy document: toml, notify, annotate-snippets |
+//! | `websocket` | yes | sessions after the upgrade, extended CONNECT (RFC 8441): hyper |
+//! | `tracing` | yes | events go to `tracing`, bounded per client and second, unless a sink is set |
+//! | `axum` | no | peer and target from axum's extensions; [`ClientIp`] is an extractor |
+//! | `tonic` | no | peer from tonic's `TcpConnectInfo` |
 
-#[cfg(feature = "axum")]
-mod axum;
-mod guard;
-pub mod guide;
+mod connection;
+mod layer;
 mod sink;
-mod timer;
 
-pub use gabion_core::{
-    Attribution, BanChange, BanEvent, BanOutcome, Cause, ClientIp, ClientRules, CloseReason,
-    Denial, Diagnosis, DiagnosisCounters, DiagnosisEvent, Escaped, Event, EventId, Evidence,
-    Explanation, ExplanationStep, Facts, FaultEvent, ForwardedBy, Framing, Head, Inspect,
-    Malformed, MessageDenial, MessageDenials, MessageEvidence, MessageFacts, Mode, Now, Offense,
-    OffenseRecorder, OnFault, Outcome, PathViews, PeerAddr, PolicyEvent, PolicySource,
-    ProbeHitEvent, Reason, RequestEvent, RequestEventKind, RequestState, RuleId, Scheme,
-    SessionEvent, SessionId, SessionKind, Sink, Snapshot, Suppressed, Transformations, Upgrade,
-    Verdict, View,
-};
-pub use gabion_inspect::{
-    Action, Allow, AllowConfig, Ban, BanArbiter, BanConfig, BanTable, ByteRate, ByteSize,
-    Compression, Config, ConfigError, ConfigErrors, Context, Deny, DenyRule, Handshake,
-    HttpVersion, IpRanges, Limit, LimitRule, LimitTable, List, ListError, MessageAction,
-    MessageRule, Messages, Network, OneOrMany, Period, Ping, ProtocolConfig, ProtocolRules, Rate,
-    RouteConfig, Scan, ScanConfig, Scores, ServerKind, ServerQuirks, Signals, UpgradeConfig,
-};
-pub use gabion_policy::{
-    Chain, Diagnostic, Document, Explained, Pack, PolicyError, PolicyHandle, Replaced, Report,
-    SampleRequest, SampleRequestError, ShrinkGuard, State, Watch, WatchOptions, check, explain,
-};
-pub use gabion_tower::{
-    BriefReply, Clock, ConnectionSource, ExtensionsSource, GuardBody, GuardLayer, GuardService,
-    ObserveOverride, Reply, ResponseFuture, Sessions, SystemClock,
-};
+pub mod ban;
+pub mod client;
+pub mod deny;
+pub mod event;
+#[cfg(feature = "policy")]
+mod guard;
+#[cfg(all(feature = "policy", feature = "websocket"))]
+pub mod guide;
+pub mod inspect;
+pub mod limit;
+#[cfg(feature = "policy")]
+pub mod policy;
+pub mod scan;
+#[cfg(feature = "websocket")]
+pub mod websocket;
 
-#[cfg(feature = "axum")]
-pub use axum::ConnectInfoSource;
-#[cfg(feature = "tracing")]
-pub use gabion_sinks::{Bounded, Channel, EventBudget, Tracing};
+pub use ban::{BanLayer, Bans};
+pub use client::{ClientIp, PeerAddr};
+pub use deny::DenyLayer;
+pub use event::{Event, Sink};
+#[cfg(feature = "policy")]
 pub use guard::{Guard, GuardBuilder};
+pub use inspect::{Denial, Facts, GuardLayer, Inspect, Mode, RequestState, Verdict};
+pub use layer::{LayerError, SingleLayer};
+pub use limit::LimitLayer;
+pub use scan::ScanLayer;

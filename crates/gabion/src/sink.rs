@@ -1,107 +1,27 @@
-//! Where events go when nobody says otherwise.
+//! Default destinations of events.
 
-use std::{sync::Arc, time::SystemTime};
+use std::sync::Arc;
 
-use gabion_core::{DiagnosisCounters, Event, RequestEventKind, Sink};
+use gabion_core::Sink;
 
-/// A sink that a guard keeps house for.
-pub(crate) trait Housed: Sink {
-    /// Tells what was held back before the second of `now`.
-    fn flush(&self, now: SystemTime);
-}
-
-/// A sink given by the user, who keeps house himself.
-pub(crate) struct Given(pub(crate) Arc<dyn Sink>);
-
-/// A sink that also counts what is wrong with WebSockets.
-pub(crate) struct Tallied {
-    inner: Arc<dyn Housed>,
-    diagnosis_counters: DiagnosisCounters,
-}
-
-impl Tallied {
-    pub(crate) fn new(inner: Arc<dyn Housed>) -> Self {
-        let diagnosis_counters = DiagnosisCounters::default();
-        Self {
-            inner,
-            diagnosis_counters,
-        }
-    }
-
-    pub(crate) const fn diagnosis_counters(&self) -> &DiagnosisCounters {
-        &self.diagnosis_counters
-    }
-}
-
-impl Sink for Tallied {
-    fn record(&self, event: &Event) {
-        let made = match event {
-            Event::Diagnosis(event) => Some(event.diagnosis),
-            Event::Request(event) => match &event.kind {
-                RequestEventKind::Denied(denial) => denial.diagnosis,
-                _ => None,
-            },
-            _ => None,
-        };
-        if let Some(made) = made {
-            self.diagnosis_counters.count(made);
-        }
-        self.inner.record(event);
-    }
-}
-
-impl Housed for Tallied {
-    fn flush(&self, now: SystemTime) {
-        self.inner.flush(now);
-    }
-}
-
-impl Sink for Given {
-    fn record(&self, event: &Event) {
-        self.0.record(event);
-    }
-}
-
-impl Housed for Given {
-    fn flush(&self, _now: SystemTime) {}
-}
-
-pub(crate) use default::default;
-
+/// The destination of events of layers that set none: `tracing`, within one event budget for the whole
+/// process. `None` without the feature `tracing`.
 #[cfg(feature = "tracing")]
-mod default {
-    use std::{sync::Arc, time::SystemTime};
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "there is none without the feature"
+)]
+pub(crate) fn shared() -> Option<Arc<dyn Sink>> {
+    use std::sync::LazyLock;
 
     use gabion_sinks::{Bounded, EventBudget, Tracing};
 
-    use super::Housed;
-
-    impl Housed for Bounded<Tracing> {
-        fn flush(&self, now: SystemTime) {
-            Self::flush(self, now);
-        }
-    }
-
-    pub(crate) fn default() -> Arc<dyn Housed> {
-        Arc::new(Bounded::new(Tracing, EventBudget::default()))
-    }
+    static SHARED: LazyLock<Arc<Bounded<Tracing>>> =
+        LazyLock::new(|| Arc::new(Bounded::new(Tracing, EventBudget::default())));
+    Some(SHARED.clone())
 }
 
 #[cfg(not(feature = "tracing"))]
-mod default {
-    use std::sync::Arc;
-
-    use gabion_core::{Event, Sink};
-
-    use super::{Given, Housed};
-
-    struct Nowhere;
-
-    impl Sink for Nowhere {
-        fn record(&self, _event: &Event) {}
-    }
-
-    pub(crate) fn default() -> Arc<dyn Housed> {
-        Arc::new(Given(Arc::new(Nowhere)))
-    }
+pub(crate) fn shared() -> Option<Arc<dyn Sink>> {
+    None
 }

@@ -58,7 +58,7 @@ pub use config::{
     Network, NetworkError, OneOrMany, Period, PeriodError, Problem,
 };
 pub use context::{Config, Context};
-pub use deny::{Action, Deny, DenyRule};
+pub use deny::{Action, ActionError, Deny, DenyRule};
 pub use hosts::{HostAllowlist, ServerConfig};
 pub use limit::{Limit, LimitRule, LimitTable, Rate, RateError};
 pub use message::{MessageAction, MessageActionError, MessageRule, Messages};

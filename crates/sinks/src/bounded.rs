@@ -66,13 +66,6 @@ impl<S: Sink> Bounded<S> {
         }
     }
 
-    /// Tells what was suppressed before the second of `now`. Without it the last flood is told
-    /// with the next event only, so whoever keeps house calls it about once a second.
-    pub fn flush(&self, now: SystemTime) {
-        let told = self.window().turn(second_of(now), self.budget);
-        self.tell(told);
-    }
-
     fn tell(&self, suppressed: Option<Suppressed>) {
         if let Some(suppressed) = suppressed {
             self.inner.record(&Event::Suppressed(suppressed));
@@ -105,6 +98,13 @@ impl<S: Sink> Sink for Bounded<S> {
         if passes {
             self.inner.record(event);
         }
+    }
+
+    /// Reports the events that were suppressed before the second of `now`. Without it they are reported
+    /// with the next event.
+    fn flush(&self, now: SystemTime) {
+        let told = self.window().turn(second_of(now), self.budget);
+        self.tell(told);
     }
 }
 

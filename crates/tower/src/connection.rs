@@ -14,6 +14,13 @@ pub trait ConnectionSource: Send + Sync {
     /// What to do when there is no peer: a sentence for whoever built the server.
     fn missing_peer_help(&self) -> &'static str;
 
+    /// Returns `true` if the service behind may extract the [`ClientIp`](gabion_core::ClientIp), so that it
+    /// is inserted into the extensions of the request. The default is `false`.
+    fn inserts_client(&self, extensions: &Extensions) -> bool {
+        let _ = extensions;
+        false
+    }
+
     /// The target as the client sent it, where a router cut it on the way here.
     fn target<'r>(&self, extensions: &'r Extensions, uri: &'r Uri) -> &'r Uri {
         let _ = extensions;

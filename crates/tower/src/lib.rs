@@ -65,7 +65,7 @@ mod websocket;
 pub use body::GuardBody;
 pub use clock::{Clock, SystemClock};
 pub use connection::{ConnectionSource, ExtensionsSource};
-pub use guard::{GuardLayer, GuardService, ResponseFuture};
+pub use guard::{GuardLayer, GuardService, ResponseFuture, guard_layer};
 pub use observe_override::ObserveOverride;
 pub use reply::{BriefReply, Reply};
 #[cfg(feature = "websocket")]

@@ -18,7 +18,7 @@ use gabion_core::{
     Snapshot, Verdict,
 };
 use gabion_testkit::{ManualClock, Recorder, peer};
-use gabion_tower::GuardLayer;
+use gabion_tower::{GuardLayer, guard_layer};
 use http::{Request, Response, StatusCode, header::CONNECTION};
 use http_body_util::{BodyExt, Full};
 use tower::{Layer, Service, ServiceExt};
@@ -214,7 +214,7 @@ async fn panic_is_contained_and_answered_by_on_fault() {
         (OnFault::Pass, inner()),
     ] {
         let policy = Snapshot::new(ClientRules::default(), Arc::new(Obeys)).with_on_fault(on_fault);
-        let wall = Wall::by(GuardLayer::from_source(Arc::new(policy)));
+        let wall = Wall::by(guard_layer(Arc::new(policy)));
         assert_eq!(wall.send(get("/panic")).await, answer);
         assert_eq!(
             wall.told.take_words(),

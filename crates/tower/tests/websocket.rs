@@ -15,7 +15,7 @@ use gabion_core::{
 };
 use gabion_inspect::ProtocolRules;
 use gabion_testkit::peer;
-use gabion_tower::GuardLayer;
+use gabion_tower::{GuardLayer, guard_layer};
 use http::{HeaderMap, Request, Response, Version};
 use http_body_util::Full;
 use tower::{Layer, ServiceExt, service_fn};
@@ -91,7 +91,7 @@ const H2C: [(&str, &str); 3] = [
 #[tokio::test]
 async fn offer_of_h2c_reaches_nobody() {
     let policy = Snapshot::new(ClientRules::default(), Arc::new(Lets));
-    let layer = GuardLayer::from_source(Arc::new(policy.with_on_fault(OnFault::Pass)));
+    let layer = guard_layer(Arc::new(policy.with_on_fault(OnFault::Pass)));
     for path in ["/", "/allow", "/would", "/panic"] {
         let told = reaches(&layer, get(path, &H2C)).await;
         assert_eq!(told.keys().collect::<Vec<_>>(), ["host"], "{path}");

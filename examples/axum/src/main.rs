@@ -38,7 +38,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             "/ws",
             get(|handshake: WebSocketUpgrade| async { handshake.on_upgrade(echo) }),
         )
-        .layer(guard.axum_layer());
+        .layer(guard.layer());
 
     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
     println!("http://{}/api/hello", listener.local_addr()?);

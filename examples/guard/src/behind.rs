@@ -1,7 +1,7 @@
 //! The built-in policy, fitted to what stands behind the guard.
 
 use clap::ValueEnum;
-use gabion::{Pack, ServerKind};
+use gabion::policy::{Pack, ServerKind};
 
 /// The policy of a guard that knows nothing of the server behind.
 const ANY: &str = include_str!("default.toml");

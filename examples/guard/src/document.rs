@@ -2,7 +2,7 @@
 
 use std::{error::Error, fs::OpenOptions, io::Write, path::Path};
 
-use gabion::{Clock, Guard, PolicySource, SampleRequest, SystemClock};
+use gabion::{Guard, policy::SampleRequest};
 
 use crate::{
     behind::{self, Behind},
@@ -17,7 +17,7 @@ use crate::{
 pub(crate) fn check(policy: &Path) -> Result<(), Box<dyn Error>> {
     let name = policy.display().to_string();
     let text = std::fs::read_to_string(policy).map_err(|error| format!("{name}: {error}"))?;
-    let report = gabion::check(&text, &name, policy.parent())?;
+    let report = gabion::policy::check(&text, &name, policy.parent())?;
     println!("{name}: {report}");
     Ok(())
 }
@@ -40,7 +40,7 @@ pub(crate) fn init(policy: &Path, behind: Option<Behind>) -> Result<(), Box<dyn 
 pub(crate) fn explain(asked: &Explain) -> Result<(), Box<dyn Error>> {
     let guard = Guard::builder().with_policy_file(&asked.policy)?;
     let mut probe = SampleRequest::new(&asked.request)?;
-    if let Some(host) = guard.live().document().server.a_host() {
+    if let Some(host) = guard.document().server.a_host() {
         probe = probe.with_header("host", &host)?;
     }
     if let Some(from) = asked.from {
@@ -52,7 +52,7 @@ pub(crate) fn explain(asked: &Explain) -> Result<(), Box<dyn Error>> {
             .ok_or_else(|| format!("`{header}` is not NAME: VALUE"))?;
         probe = probe.with_header(name.trim(), value.trim())?;
     }
-    let judged = gabion::explain(&guard.live().current(), &probe, SystemClock::new().now());
+    let judged = guard.explain(&probe);
     print!("{}", judged.steps);
     for denial in &judged.observed {
         println!("observed {denial}");

@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use gabion::{Guard, GuardBuilder, ShrinkGuard, Watch};
+use gabion::{
+    Guard, GuardBuilder,
+    policy::{ShrinkGuard, Watch},
+};
 use gabion_proxy::{
     Connections, Protocols, Proxy, ProxyOptions, ServeOptions, Upstream, Workers, workers,
 };
@@ -100,7 +103,7 @@ fn serve(options: &Run, guard: &Guard, upstream: &Upstream) -> io::Result<Worker
     } else {
         Protocols::Http1
     };
-    let live = guard.live().clone();
+    let live = guard.policy_handle().clone();
     let clock = guard.clone();
     let connections = Arc::new(Connections::new(live, move || clock.now()));
     guard.subscribe(&connections);

@@ -5,6 +5,8 @@
 //! and it is walked from the right, past trusted hops, to the first address that no trusted hop
 //! vouches for being one of us.
 
+#[cfg(feature = "axum")]
+mod extract;
 mod header;
 mod node;
 mod rules;
@@ -20,6 +22,8 @@ use std::{
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
+#[cfg(feature = "axum")]
+pub use extract::MissingClientIp;
 pub use header::ForwardedBy;
 pub use rules::{ClientRules, Protected, TooWide};
 pub use scheme::Scheme;

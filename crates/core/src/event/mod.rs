@@ -6,7 +6,7 @@ mod policy;
 mod request;
 mod session;
 
-use std::{fmt, net::IpAddr};
+use std::{fmt, net::IpAddr, time::SystemTime};
 
 use ipnet::IpNet;
 
@@ -23,6 +23,12 @@ pub use session::SessionEvent;
 pub trait Sink: Send + Sync {
     /// Takes note of one event.
     fn record(&self, event: &Event);
+
+    /// Passes on the events that were held back before the second of `now`. Called about once a second;
+    /// the default does nothing.
+    fn flush(&self, now: SystemTime) {
+        let _ = now;
+    }
 }
 
 /// Something a person may want to know.

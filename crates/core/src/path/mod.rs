@@ -23,6 +23,7 @@ mod views;
 use std::fmt;
 
 pub use malformed::Malformed;
+pub(crate) use views::Derived;
 pub use views::PathViews;
 
 /// A path in one reading.

@@ -22,6 +22,12 @@ use crate::fnv;
 #[derive(Clone, Debug)]
 pub struct PathViews<'r> {
     raw: &'r [u8],
+    derived: Derived,
+}
+
+/// The views of one path apart from the path itself: empty, and free to clone, for a plain path.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Derived {
     buffer: Vec<u8>,
     readings: Vec<Span>,
     malformed: Option<Malformed>,
@@ -49,16 +55,22 @@ impl<'r> PathViews<'r> {
 
     /// Reads `path`, the path of a request's target without its query.
     pub fn new(path: &'r [u8]) -> Self {
-        let mut views = Self {
-            raw: path,
-            buffer: Vec::new(),
-            readings: Vec::new(),
-            malformed: None,
-        };
+        let derived = Derived::default();
+        let mut views = Self { raw: path, derived };
         if !is_plain(path) {
             views.read();
         }
         views
+    }
+
+    /// Restores the views of `path` from what [`Self::derived`] returned for the same path.
+    pub(crate) const fn restore(path: &'r [u8], derived: Derived) -> Self {
+        Self { raw: path, derived }
+    }
+
+    /// The views apart from the path.
+    pub(crate) const fn derived(&self) -> &Derived {
+        &self.derived
     }
 
     /// The path as sent.
@@ -98,7 +110,7 @@ impl<'r> PathViews<'r> {
     /// Why the path has no single reading. Such a path still has views, so that a rule can say
     /// what it was after, unless it is no path at all ([`Malformed::Form`]).
     pub const fn malformed(&self) -> Option<Malformed> {
-        self.malformed
+        self.derived.malformed
     }
 
     /// The one spelling of the path that all readers agree on (RFC 3986, 6.2.2): what needs no
@@ -113,7 +125,7 @@ impl<'r> PathViews<'r> {
     ///
     /// No allocation where the path is spelled so already.
     pub fn canonical(&self) -> Cow<'r, [u8]> {
-        match self.malformed {
+        match self.derived.malformed {
             Some(_) => Cow::Borrowed(self.raw),
             None => canonical::canonical(self.raw),
         }
@@ -121,11 +133,11 @@ impl<'r> PathViews<'r> {
 
     /// The views, the one nearest to the path as sent first.
     pub fn iter(&self) -> impl Iterator<Item = View<'_>> {
-        let plain = self.readings.is_empty().then_some(View {
+        let plain = self.derived.readings.is_empty().then_some(View {
             path: self.raw,
             transformations: Transformations::AS_SENT,
         });
-        let views = self.readings.iter().filter(|span| span.is_view);
+        let views = self.derived.readings.iter().filter(|span| span.is_view);
         plain.into_iter().chain(views.map(|span| View {
             path: self.bytes(span),
             transformations: span.transformations,
@@ -137,8 +149,8 @@ impl<'r> PathViews<'r> {
         self.push(self.raw, Transformations::AS_SENT);
         let mut decoded = Vec::new();
         step::decode(self.raw, &mut decoded);
-        self.malformed = Malformed::detect(self.raw, &decoded);
-        if self.malformed == Some(Malformed::Form) {
+        self.derived.malformed = Malformed::detect(self.raw, &decoded);
+        if self.derived.malformed == Some(Malformed::Form) {
             return;
         }
 
@@ -149,13 +161,14 @@ impl<'r> PathViews<'r> {
             .saturating_mul(2)
             .saturating_add(Self::MAX_BYTES);
         let mut next = 0;
-        while let Some(&from) = self.readings.get(next) {
+        while let Some(&from) = self.derived.readings.get(next) {
             next += 1;
             for step in Transformation::ALL {
                 self.apply(step, from, &mut scratch);
             }
-            if self.readings.len() > Self::MAX_READINGS || self.buffer.len() > room {
-                self.malformed.get_or_insert(Malformed::Tangled);
+            if self.derived.readings.len() > Self::MAX_READINGS || self.derived.buffer.len() > room
+            {
+                self.derived.malformed.get_or_insert(Malformed::Tangled);
                 return;
             }
         }
@@ -169,9 +182,10 @@ impl<'r> PathViews<'r> {
         scratch.clear();
         let above_root = step.run(self.bytes(&from), scratch);
         if above_root {
-            self.malformed.get_or_insert(Malformed::AboveRoot);
+            self.derived.malformed.get_or_insert(Malformed::AboveRoot);
         }
         if !self
+            .derived
             .readings
             .iter()
             .any(|known| self.bytes(known) == scratch)
@@ -181,18 +195,21 @@ impl<'r> PathViews<'r> {
     }
 
     fn push(&mut self, bytes: &[u8], transformations: Transformations) {
-        let start = self.buffer.len();
-        self.buffer.extend_from_slice(bytes);
-        self.readings.push(Span {
+        let start = self.derived.buffer.len();
+        self.derived.buffer.extend_from_slice(bytes);
+        self.derived.readings.push(Span {
             start,
-            end: self.buffer.len(),
+            end: self.derived.buffer.len(),
             transformations,
             is_view: step::is_resolved(bytes),
         });
     }
 
     fn bytes(&self, span: &Span) -> &[u8] {
-        self.buffer.get(span.start..span.end).unwrap_or_default()
+        self.derived
+            .buffer
+            .get(span.start..span.end)
+            .unwrap_or_default()
     }
 }
 

@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use gabion::{BanChange, Facts, Inspect, Offense, Outcome, RequestState, RuleId, Verdict};
+use gabion::{
+    Facts, Inspect, RequestState, Verdict,
+    ban::Offense,
+    event::BanChange,
+    inspect::{Outcome, RuleId},
+};
 
 use crate::support::in_process::{Wall, get};
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use gabion::BanChange;
+use gabion::event::BanChange;
 
 use crate::support::in_process::{Wall, get};
 
@@ -82,9 +82,12 @@ fn new_policy_brings_its_own_budget() {
     let wall = Wall::of(&policy(1, 100));
     scanners(&wall, 0..3);
     assert_eq!(wall.banned().len(), 1);
-    wall.guard.live().replace(&policy(100, 100)).unwrap();
+    wall.guard
+        .policy_handle()
+        .replace(&policy(100, 100))
+        .unwrap();
     wall.told.take();
     scanners(&wall, 3..6);
     assert_eq!(wall.banned().len(), 4);
-    assert!(wall.guard.live().replace(&policy(1, 101)).is_err());
+    assert!(wall.guard.policy_handle().replace(&policy(1, 101)).is_err());
 }

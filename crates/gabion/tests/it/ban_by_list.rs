@@ -1,6 +1,6 @@
 //! Clients on a list are refused, and the denial says which line of which list.
 
-use gabion::{Event, Reason, RequestEventKind};
+use gabion::{Event, event::RequestEventKind, inspect::Reason};
 
 use crate::support::in_process::{Folder, Wall, get};
 

@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::{SinkExt as _, StreamExt as _, future::join_all};
 use gabion::{
-    Clock as _, CloseReason, Event, Guard, Mode, Offense, OffenseRecorder as _, RuleId, SystemClock,
+    Event, Guard, Mode,
+    ban::{Offense, OffenseRecorder as _},
+    inspect::{Clock as _, RuleId, SystemClock},
+    websocket::CloseReason,
 };
 use gabion_testkit::{Recorder, client_at};
 use http::StatusCode;
@@ -38,9 +41,8 @@ async fn house(policy: &str) -> (House, Arc<Recorder>) {
 fn ban(guard: &Guard, client: &str) {
     let offense = Offense::certain(RuleId::builtin("by-hand"), Duration::from_mins(1));
     let now = SystemClock::new().now();
-    guard
-        .bans()
-        .record_offense(&client_at(client), &offense, now);
+    let bans = guard.policy_handle().state().bans();
+    bans.record_offense(&client_at(client), &offense, now);
 }
 
 /// The code that the socket is closed with; none where it is cut.

@@ -19,7 +19,11 @@ use axum::{
 };
 use bytes::Bytes;
 use futures_util::{future::pending, stream};
-use gabion::{Clock as _, Event, Guard, Offense, OffenseRecorder as _, RuleId, SystemClock};
+use gabion::{
+    Event, Guard,
+    ban::{Offense, OffenseRecorder as _},
+    inspect::{Clock as _, RuleId, SystemClock},
+};
 use gabion_testkit::{Recorder, client_at};
 use http::header::CONTENT_TYPE;
 use tokio::{
@@ -60,7 +64,7 @@ impl Station {
             .route("/silent", any(silent))
             .route("/bytes", any(bytes))
             .with_state(open.clone())
-            .layer(guard.axum_layer())
+            .layer(guard.layer())
             .into_make_service_with_connect_info::<SocketAddr>();
         let serving = tokio::spawn(async { axum::serve(listener, app).await.unwrap() });
         Self {
@@ -94,7 +98,7 @@ impl Station {
 
     fn ban(&self, client: &str) {
         let offense = Offense::certain(RuleId::builtin("by-hand"), Duration::from_mins(1));
-        let bans = self.guard.bans();
+        let bans = self.guard.policy_handle().state().bans();
         bans.record_offense(&client_at(client), &offense, SystemClock::new().now());
     }
 
@@ -214,7 +218,7 @@ async fn policy_that_refuses_the_path_ends_the_stream() {
     let mut refused = station.listen("GET /news", OTHER).await;
     let mut allowed = station.listen("GET /events", OTHER).await;
     let stricter = format!("{TRUSTING}[[deny]]\nid = 'news'\nprefix = '/news'\n");
-    station.guard.live().replace(&stricter).unwrap();
+    station.guard.policy_handle().replace(&stricter).unwrap();
     assert!(rest(&mut refused).await.1 < Duration::from_secs(1));
     assert!(flows(&mut allowed).await);
 }

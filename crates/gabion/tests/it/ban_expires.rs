@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use gabion::{BanChange, State};
+use gabion::{event::BanChange, inspect::State};
 
 use crate::support::in_process::{Wall, get, probe};
 

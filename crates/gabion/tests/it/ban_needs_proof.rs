@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use gabion::BanChange;
+use gabion::event::BanChange;
 
 use crate::support::in_process::{Ask, Wall, get};
 

@@ -3,7 +3,10 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, fs, sync::Arc};
 
-use gabion::{Document, Guard, Pack};
+use gabion::{
+    Guard,
+    policy::{Document, Pack},
+};
 use gabion_testkit::{Backend, Recorder, Wire, rows, shared};
 use serde_json::Value;
 

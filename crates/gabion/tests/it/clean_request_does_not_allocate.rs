@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use gabion::GuardService;
+use gabion::inspect::GuardService;
 use http::{Request, Response};
 use http_body_util::Empty;
 use tower::{Layer, Service};

@@ -1,6 +1,6 @@
 //! A header names the client only where a trusted proxy wrote it, and nobody hides behind one.
 
-use gabion::{BanChange, Event};
+use gabion::{Event, event::BanChange};
 
 use crate::support::in_process::{Ask, Wall, get};
 

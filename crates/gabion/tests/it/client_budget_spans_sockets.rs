@@ -1,6 +1,6 @@
 //! A client's budget is one over all its sockets on a route, and another's is its own.
 
-use gabion::{Mode, ProtocolRules};
+use gabion::{Mode, inspect::ProtocolRules};
 use gabion_core::SessionLimits;
 use tokio::time::{Duration, sleep};
 

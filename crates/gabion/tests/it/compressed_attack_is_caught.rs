@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use gabion::{
-    Inspect, MessageDenial, MessageDenials, MessageFacts, Mode, RequestState, RuleId, Verdict,
+    Inspect, Mode, RequestState, Verdict,
+    inspect::{MessageDenial, MessageDenials, MessageFacts, RuleId},
 };
 use gabion_core::{Facts, MessageKinds, SessionLimits};
 use tokio::{

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use gabion::{Mode, ProtocolRules};
+use gabion::{Mode, inspect::ProtocolRules};
 use gabion_core::SessionLimits;
 use tokio::time::{Instant, sleep, timeout};
 

@@ -2,7 +2,11 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use gabion::{Event, Mode, Reason, RequestEvent, RequestEventKind};
+use gabion::{
+    Event, Mode,
+    event::{RequestEvent, RequestEventKind},
+    inspect::Reason,
+};
 
 use crate::support::in_process::{Answer, Wall, get};
 
@@ -34,7 +38,7 @@ fn only(answer: Answer) -> RequestEvent {
 #[test]
 fn denial_tells_who_what_why_where_and_when() {
     let wall = Wall::of(POLICY);
-    wall.guard.live().replace(POLICY).unwrap();
+    wall.guard.policy_handle().replace(POLICY).unwrap();
     wall.told.take();
     wall.clock.advance(Duration::from_secs(90));
     let ask = get("/a/%2Eenv?x=1")

@@ -3,7 +3,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use gabion::{Diagnosis, Event, Guard};
+use gabion::{Event, Guard, event::Diagnosis};
 use gabion_proxy::Protocols;
 use gabion_testkit::{Answer, Backend, Fate2, Recorder, Wire, Wire2};
 

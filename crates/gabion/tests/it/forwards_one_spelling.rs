@@ -59,7 +59,7 @@ async fn target_cut_by_a_router_stays_as_it_was_sent() {
     use axum::{Router, body::Body, extract::connect_info::MockConnectInfo, routing::get};
     let guard = Guard::from_policy(CANONICAL).unwrap();
     let tell = |request: Request<Body>| async move { request.uri().to_string() };
-    let inner = Router::new().fallback(get(tell)).layer(guard.axum_layer());
+    let inner = Router::new().fallback(get(tell)).layer(guard.layer());
     let app = Router::new().nest("/api", inner);
     let app = app.layer(MockConnectInfo(std::net::SocketAddr::from((
         [203, 0, 113, 9],

@@ -11,7 +11,10 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use gabion::{Guard, GuardBody, GuardService};
+use gabion::{
+    Guard,
+    inspect::{GuardBody, GuardService},
+};
 use gabion_testkit::Recorder;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Empty, Full};
@@ -108,7 +111,7 @@ mod axum {
         let (guard, _told) = guard();
         let app = Router::new()
             .fallback(ok)
-            .layer(guard.axum_layer())
+            .layer(guard.layer())
             .layer(from_outside());
         assert_eq!(statuses(&app, TARGETS).await, [403, 403, 403, 200, 200]);
     }
@@ -116,9 +119,9 @@ mod axum {
     #[tokio::test]
     async fn nested_router_is_judged_by_the_path_as_sent() {
         let (guard, told) = guard();
-        let api = Router::new().fallback(ok).layer(guard.axum_layer());
+        let api = Router::new().fallback(ok).layer(guard.layer());
         let deeper = Router::new().nest("/admin", Router::new().route("/x", routing::get(ok)));
-        let deeper = Router::new().nest("/api", deeper.layer(guard.axum_layer()));
+        let deeper = Router::new().nest("/api", deeper.layer(guard.layer()));
         let app = Router::new()
             .nest("/api", api)
             .fallback(ok)
@@ -139,10 +142,7 @@ mod axum {
     async fn one_route_wears_the_layer() {
         let (guard, _told) = guard();
         let app = Router::new()
-            .route(
-                "/api/admin/{user}",
-                routing::get(ok).layer(guard.axum_layer()),
-            )
+            .route("/api/admin/{user}", routing::get(ok).layer(guard.layer()))
             .route("/api/admin", routing::get(ok))
             .layer(from_outside());
         assert_eq!(
@@ -154,7 +154,7 @@ mod axum {
     #[tokio::test]
     async fn served_router_learns_its_peers_or_says_how() {
         let (guard, told) = guard();
-        let app = Router::new().fallback(ok).layer(guard.axum_layer());
+        let app = Router::new().fallback(ok).layer(guard.layer());
         let (listener, with_peers) = listen().await;
         let service = app
             .clone()
@@ -178,7 +178,7 @@ mod axum {
     }
 
     fn site(guard: &Guard, router: Router) -> Site {
-        let service = guard.axum_layer().layer(router);
+        let service = guard.layer().layer(router);
         Site { service }
     }
 

@@ -5,10 +5,12 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use gabion::{
-    Action, AllowConfig, Ban, BanConfig, BanTable, ClientRules, Clock, Deny, DenyRule, GuardLayer,
-    List, ProtocolRules, SystemClock,
+    GuardLayer,
+    ban::{BanArbiter, BanConfig, BanTable, List},
+    client::ClientRules,
+    deny::{Action, Deny, DenyRule},
+    inspect::{AllowConfig, Ban, Clock, Config as _, Context, ProtocolRules, State, SystemClock},
 };
-use gabion::{BanArbiter, Config as _, Context, State};
 use gabion_testkit::{ManualClock, Recorder};
 use http::{Request, Response};
 use http_body_util::Full;

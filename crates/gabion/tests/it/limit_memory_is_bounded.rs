@@ -3,10 +3,11 @@
 use std::{net::Ipv4Addr, ops::Range, thread};
 
 use gabion::{
-    ClientRules, GuardBuilder, Inspect, Limit, LimitRule, Mode, PeerAddr, RequestState, State,
-    Verdict,
+    GuardBuilder, Inspect, Mode, PeerAddr, RequestState, Verdict,
+    client::ClientRules,
+    inspect::{Config as _, Context, State},
+    limit::{Limit, LimitRule},
 };
-use gabion::{Config as _, Context};
 use gabion_testkit::OwnedHead;
 use http::HeaderMap;
 

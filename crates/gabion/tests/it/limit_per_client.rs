@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gabion::{Event, RequestEventKind};
+use gabion::{Event, event::RequestEventKind};
 
 use crate::support::in_process::{Wall, get};
 

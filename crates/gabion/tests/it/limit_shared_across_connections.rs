@@ -26,8 +26,8 @@ async fn serve() -> SocketAddr {
     let guard = Guard::from_policy(POLICY).unwrap();
     let api = Router::new().route("/", get(|| async { "api" }));
     let app = Router::new()
-        .route("/", get(|| async { "root" }).layer(guard.axum_layer()))
-        .nest("/api", api.layer(guard.clone().axum_layer()));
+        .route("/", get(|| async { "root" }).layer(guard.layer()))
+        .nest("/api", api.layer(guard.clone().layer()));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     let app = app.into_make_service_with_connect_info::<SocketAddr>();

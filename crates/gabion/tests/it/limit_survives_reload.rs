@@ -20,7 +20,7 @@ fn used_budget_stays_used() {
     assert_eq!(passed(&wall), 5);
     for _ in 0..5 {
         let same = policy("5/s", "[[deny]]\nid = 'php'\nextensions = 'php'");
-        wall.guard.live().replace(&same).unwrap();
+        wall.guard.policy_handle().replace(&same).unwrap();
         assert_eq!(passed(&wall), 0);
         wall.clock.advance(Duration::from_millis(400));
         assert_eq!(passed(&wall), 2, "what has grown back, and no more");
@@ -31,7 +31,10 @@ fn used_budget_stays_used() {
 fn loosened_limit_holds_nobody_to_what_was() {
     let wall = Wall::of(&policy("2/d", ""));
     assert_eq!(passed(&wall), 2);
-    wall.guard.live().replace(&policy("2/s", "")).unwrap();
+    wall.guard
+        .policy_handle()
+        .replace(&policy("2/s", ""))
+        .unwrap();
     wall.clock.advance(Duration::from_millis(1));
     assert_eq!(passed(&wall), 0, "it is used up");
     wall.clock.advance(Duration::from_secs(1));
@@ -42,7 +45,10 @@ fn loosened_limit_holds_nobody_to_what_was() {
 fn tightened_limit_acts_at_once() {
     let wall = Wall::of(&policy("50/s", ""));
     assert_eq!(passed(&wall), 50);
-    wall.guard.live().replace(&policy("1/m", "")).unwrap();
+    wall.guard
+        .policy_handle()
+        .replace(&policy("1/m", ""))
+        .unwrap();
     wall.clock.advance(Duration::from_secs(1));
     assert_eq!(passed(&wall), 1, "in a second fifty were back");
     wall.clock.advance(Duration::from_secs(59));
@@ -54,6 +60,6 @@ fn cases_of_a_policy_use_up_nobody_s_budget() {
     let case = "[[expect]]\nrequest = '/'\nfrom = '203.0.113.9'\nverdict = 'pass'\n";
     let held = policy("1/h", &case.repeat(3));
     let wall = Wall::of(&held);
-    wall.guard.live().replace(&held).unwrap();
+    wall.guard.policy_handle().replace(&held).unwrap();
     assert_eq!(passed(&wall), 1);
 }

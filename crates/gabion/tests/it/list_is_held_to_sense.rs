@@ -51,7 +51,7 @@ fn senseless_list_leaves_the_old_one_in_force() {
         ("0.0.0.0/0", "0.0.0.0/0 is the whole address space"),
     ] {
         folder.write("feed.json", &feed(["192.0.2.1", network]));
-        let told = wall.guard.live().reload().unwrap_err().to_string();
+        let told = wall.guard.policy_handle().reload().unwrap_err().to_string();
         assert!(
             told.contains("feed.json:2:") && told.contains(why),
             "{told}"
@@ -60,7 +60,7 @@ fn senseless_list_leaves_the_old_one_in_force() {
         assert_eq!(wall.verdict(get("/").from("192.0.2.1")), "200");
     }
     folder.write("feed.json", &feed(["192.0.2.1"]));
-    wall.guard.live().reload().unwrap();
+    wall.guard.policy_handle().reload().unwrap();
     assert_eq!(wall.verdict(get("/").from("192.0.2.1")), "403 ban/list");
 }
 
@@ -69,7 +69,7 @@ fn list_that_is_suddenly_another_waits_to_be_accepted() {
     let (wall, folder) = wall("list_grows");
     let many: Vec<_> = (0..=255).map(|last| format!("192.0.2.{last}")).collect();
     folder.write("feed.json", &feed(many.iter().map(String::as_str)));
-    let told = wall.guard.live().reload().unwrap_err().to_string();
+    let told = wall.guard.policy_handle().reload().unwrap_err().to_string();
     assert!(
         told.contains("list `feed.json` would go from 1 to 256 networks"),
         "{told}"

@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use gabion::{
-    Inspect, MessageDenial, MessageDenials, MessageFacts, Mode, OnFault, RequestState, RuleId,
-    Verdict,
+    Inspect, Mode, RequestState, Verdict,
+    inspect::{MessageDenial, MessageDenials, MessageFacts, OnFault, RuleId},
 };
 use gabion_core::{Facts, MessageKinds, Offense, SessionLimits};
 use gabion_testkit::Recorder;
@@ -109,10 +109,9 @@ async fn secret_in_fragments_never_reaches_the_service() {
     );
     assert_eq!(hash.len(), "hash 0123456789abcdef)".len(), "{hash}");
     assert!(!told.concat().contains("secret wo"), "what it said is told");
-    let banned = house
-        .before()
-        .bans
-        .list(gabion::Clock::now(&gabion::SystemClock::new()));
+    let banned = house.before().bans.list(gabion::inspect::Clock::now(
+        &gabion::inspect::SystemClock::new(),
+    ));
     assert_eq!(banned.len(), 1);
 }
 
@@ -195,7 +194,7 @@ async fn secret_is_only_told_where_the_rule_observes() {
 async fn secret_is_only_told_during_a_truce_and_acted_upon_after_it() {
     let house = house(reading(Mode::Enforce), NoSecrets(Mode::Enforce)).await;
     let mut stream = house.open_raw("/open", CLIENT).await;
-    let now = || gabion::Clock::now(&gabion::SystemClock::new());
+    let now = || gabion::inspect::Clock::now(&gabion::inspect::SystemClock::new());
     house
         .before()
         .observe_override
@@ -311,7 +310,11 @@ async fn message_is_judged_by_the_policy_in_force() {
         socket.next().await.unwrap()
     };
     assert_eq!(echoes(b"defend").await, (TEXT, b"defend".to_vec()));
-    house.guard().live().replace(&policy("defend")).unwrap();
+    house
+        .guard()
+        .policy_handle()
+        .replace(&policy("defend"))
+        .unwrap();
     assert_eq!(echoes(b"attack").await, (TEXT, b"attack".to_vec()));
     assert_eq!(echoes(b"defend").await, (0x88, b"\x03\xf0".to_vec()));
 }

@@ -4,9 +4,12 @@
 use std::sync::Arc;
 
 use gabion::{
-    Attribution, Facts, Inspect, MessageDenial, MessageDenials, MessageFacts, PolicyHandle,
-    PolicySource as _, RequestState, RuleId, Snapshot, Verdict,
+    Facts, Inspect, RequestState, Verdict,
+    ban::Attribution,
+    inspect::{MessageDenial, MessageDenials, MessageFacts, RuleId},
 };
+use gabion_core::{PolicySource as _, Snapshot};
+use gabion_policy::PolicyHandle;
 use gabion_policy::PolicyOptions;
 use gabion_testkit::{Recorder, client_at};
 
@@ -61,7 +64,7 @@ fn message_denials(snapshot: &Snapshot, from: &str, path: &str, payload: &[u8]) 
         is_text: true,
         payload,
         offset: 0,
-        now: gabion::Now::new(std::time::Duration::ZERO, std::time::UNIX_EPOCH),
+        now: gabion::inspect::Now::new(std::time::Duration::ZERO, std::time::UNIX_EPOCH),
     };
     snapshot.chain.message(&message, &mut message_denials);
     message_denials
@@ -183,7 +186,7 @@ fn clean_message_allocates_nothing() {
         is_text: true,
         payload: text,
         offset: 0,
-        now: gabion::Now::new(std::time::Duration::ZERO, std::time::UNIX_EPOCH),
+        now: gabion::inspect::Now::new(std::time::Duration::ZERO, std::time::UNIX_EPOCH),
     };
     let judge = || {
         let mut message_denials = MessageDenials::default();

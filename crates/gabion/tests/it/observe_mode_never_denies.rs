@@ -92,7 +92,7 @@ fn ban_that_observes_is_not_placed() {
     let answer = wall.send(probe("/.env"));
     assert_eq!((answer.bans().len(), wall.banned().len()), (0, 0));
     let acting = POLICY.replace("mode = \"observe\"", "");
-    wall.guard.live().replace(&acting).unwrap();
+    wall.guard.policy_handle().replace(&acting).unwrap();
     assert_eq!(
         wall.verdict("/"),
         "200",

@@ -5,7 +5,12 @@ use std::{
     time::Duration,
 };
 
-use gabion::{BanChange, Denial, Facts, Inspect, Offense, Outcome, RequestState, RuleId, Verdict};
+use gabion::{
+    Denial, Facts, Inspect, RequestState, Verdict,
+    ban::Offense,
+    event::BanChange,
+    inspect::{Outcome, RuleId},
+};
 use http::StatusCode;
 
 use crate::support::in_process::{Ask, Wall, get};
@@ -87,7 +92,7 @@ fn own_rule_stays_when_the_policy_is_replaced() {
             .with_policy(POLICY, "policy.toml")
     });
     for policy in [POLICY.replace(".env", ".git"), POLICY.to_owned()] {
-        wall.guard.live().replace(&policy).unwrap();
+        wall.guard.policy_handle().replace(&policy).unwrap();
         wall.told.take();
         assert_eq!(wall.verdict(debugging("/")), "403 no-debugging");
         assert_eq!(wall.verdict("/"), "200");

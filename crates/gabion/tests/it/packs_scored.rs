@@ -3,8 +3,13 @@
 
 use std::{collections::BTreeMap, fs};
 
-use gabion::{ClientRules, Deny, DenyRule, Inspect as _, Pack, RequestState};
-use gabion::{Config as _, Context, State};
+use gabion::{
+    Inspect as _, RequestState,
+    client::ClientRules,
+    deny::{Deny, DenyRule},
+    inspect::{Config as _, Context, State},
+    policy::Pack,
+};
 use gabion_testkit::{OwnedHead, shared};
 use serde_json::Value;
 

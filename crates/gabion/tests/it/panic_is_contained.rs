@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use gabion::{Denial, Facts, Inspect, Offense, Outcome, RequestState, Verdict};
+use gabion::{Denial, Facts, Inspect, RequestState, Verdict, ban::Offense, inspect::Outcome};
 use http::{Request, Response};
 use tower::{Layer, ServiceExt, service_fn};
 

@@ -10,7 +10,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use gabion::{Mode, OnFault, ProtocolRules};
+use gabion::{
+    Mode,
+    inspect::{OnFault, ProtocolRules},
+};
 use gabion_core::SessionLimits;
 use gabion_testkit::peer;
 use http::{Request, Response, StatusCode};

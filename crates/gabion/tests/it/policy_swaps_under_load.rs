@@ -15,7 +15,8 @@ use std::{
 };
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use gabion::{Event, PolicyEvent, PolicySource as _, Sink};
+use gabion::{Event, Sink, event::PolicyEvent};
+use gabion_core::PolicySource as _;
 use gabion_testkit::{Backend, Wire};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_tungstenite::{connect_async, tungstenite::Message};
@@ -209,7 +210,7 @@ async fn every_response_is_that_of_one_whole_policy() {
         "the WebSockets idled"
     );
     assert_eq!(
-        front.guard().live().current().generation,
+        front.guard().policy_handle().current().generation,
         SWAPS + FILE_SWAPS
     );
 }
@@ -228,7 +229,7 @@ async fn swap_in_memory(front: &Front, clock: &Clock) {
     for generation in 1..=SWAPS {
         clock.begun.store(generation, SeqCst);
         let document = in_force_at(generation);
-        let live = front.guard().live().clone();
+        let live = front.guard().policy_handle().clone();
         let swap = tokio::task::spawn_blocking(move || live.replace(document));
         let replaced = swap.await.unwrap().unwrap();
         assert_eq!(replaced.generation, generation);
@@ -250,7 +251,7 @@ async fn swap_through_the_file(front: &Front, clock: &Clock, folder: &Folder) {
             let draft = folder.write("draft.toml", document);
             fs::rename(&draft, draft.with_file_name("policy.toml")).unwrap();
         }
-        let live = front.guard().live();
+        let live = front.guard().policy_handle();
         let taken = async {
             while live.current().generation < generation {
                 sleep(Duration::from_millis(5)).await;

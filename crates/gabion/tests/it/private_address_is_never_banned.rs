@@ -1,6 +1,11 @@
 //! Nobody who stands for many others is banned as a client, whatever comes from there.
 
-use gabion::{BanChange, Facts, Inspect, Offense, Outcome, RequestState, RuleId, Verdict};
+use gabion::{
+    Facts, Inspect, RequestState, Verdict,
+    ban::Offense,
+    event::BanChange,
+    inspect::{Outcome, RuleId},
+};
 
 use crate::support::in_process::{Wall, get, probe};
 

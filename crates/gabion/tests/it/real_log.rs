@@ -7,7 +7,12 @@ use std::{
     sync::Arc,
 };
 
-use gabion::{Action, BanChange, DenyRule, Event, Guard, Pack, RequestEvent};
+use gabion::{
+    Event, Guard,
+    deny::{Action, DenyRule},
+    event::{BanChange, RequestEvent},
+    policy::Pack,
+};
 use gabion_testkit::{Backend, Recorder, Wire};
 use tokio::time::Instant;
 

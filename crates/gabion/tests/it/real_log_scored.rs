@@ -10,7 +10,7 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
-use gabion::{Action, Event, Guard, Reason, RequestEventKind};
+use gabion::{Event, Guard, deny::Action, event::RequestEventKind, inspect::Reason};
 use gabion_testkit::{ManualClock, Recorder, peer, rows};
 use http::{Request, Response, StatusCode};
 use tower::{Layer as _, ServiceExt as _, service_fn};
@@ -239,7 +239,7 @@ impl Score {
                         *self.by_ban.entry(logged.client).or_default() += 1;
                     }
                 }
-                Event::Ban(ban) if ban.change == gabion::BanChange::Placed => self.bans += 1,
+                Event::Ban(ban) if ban.change == gabion::event::BanChange::Placed => self.bans += 1,
                 _ => {}
             }
         }

@@ -2,7 +2,8 @@
 
 use std::{fs, path::PathBuf};
 
-use gabion::{Event, PolicyEvent, PolicySource};
+use gabion::{Event, event::PolicyEvent};
+use gabion_core::PolicySource;
 
 use crate::support::in_process::{Folder, Wall, get};
 
@@ -52,8 +53,8 @@ impl Site {
     /// Reloads, which must fail, and says why.
     #[track_caller]
     fn refused(&self) -> String {
-        let before = self.wall.guard.live().current().generation;
-        let error = self.wall.guard.live().reload().unwrap_err();
+        let before = self.wall.guard.policy_handle().current().generation;
+        let error = self.wall.guard.policy_handle().reload().unwrap_err();
         let why = match &self.wall.told.take()[..] {
             [Event::Policy(PolicyEvent::Kept { generation, why })] => {
                 assert_eq!(*generation, before);
@@ -62,7 +63,7 @@ impl Site {
             events => panic!("{events:?}"),
         };
         assert_eq!(why, error.to_string());
-        assert_eq!(self.wall.guard.live().current().generation, before);
+        assert_eq!(self.wall.guard.policy_handle().current().generation, before);
         self.judges_as_before();
         why
     }
@@ -174,7 +175,7 @@ fn good_policy_follows_a_bad_one() {
     site.refused();
     site.folder
         .write("policy.toml", &POLICY.replace("/admin", "/root"));
-    let replaced = site.wall.guard.live().reload().unwrap();
+    let replaced = site.wall.guard.policy_handle().reload().unwrap();
     assert_eq!((replaced.generation, replaced.rules), (1, 3));
     assert_eq!(site.wall.told.take_words(), ["policy 1 in force, 3 rules"]);
     assert_eq!(site.wall.verdict("/root"), "403 admin");

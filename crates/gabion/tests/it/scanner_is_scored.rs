@@ -3,7 +3,7 @@
 use std::{convert::Infallible, time::Duration};
 
 use futures_util::FutureExt as _;
-use gabion::{BanChange, Clock as _, Event, Signals};
+use gabion::{Event, event::BanChange, inspect::Clock as _, scan::Signals};
 use http::{Request, Response};
 use http_body_util::Full;
 use tower::{Layer as _, ServiceExt as _, service_fn};
@@ -60,7 +60,7 @@ fn send(wall: &Wall, ask: Ask, status: u16) -> Vec<BanChange> {
 }
 
 fn reasons(wall: &Wall) -> Option<Signals> {
-    let scores = wall.guard.live().state().scores();
+    let scores = wall.guard.policy_handle().state().scores();
     scores.reasons("203.0.113.9/32".parse().unwrap(), wall.clock.now())
 }
 
@@ -188,15 +188,12 @@ fn scores_outlive_a_reload_and_weights_are_the_policys() {
     let wall = Wall::of(POLICY);
     send(&wall, agent("/", "Nikto"), 200);
     let weights = "[scan.weights]\nscanner = 39\n";
-    wall.guard
-        .live()
-        .replace(&format!("{POLICY}\n{weights}"))
-        .unwrap();
+    wall.guard.replace(&format!("{POLICY}\n{weights}")).unwrap();
     wall.told.take();
     assert_eq!(send(&wall, agent("/", "Nikto"), 200), [], "60 and 39");
     assert_eq!(send(&wall, agent("/", "Nikto"), 200), [BanChange::Placed]);
     let unknown = format!("{POLICY}\n[scan.weights]\nscaner = 1\n");
-    let error = wall.guard.live().replace(&unknown).unwrap_err();
+    let error = wall.guard.policy_handle().replace(&unknown).unwrap_err();
     assert!(error.to_string().contains("no signal has it"), "{error}");
 }
 

@@ -5,8 +5,11 @@ use std::{convert::Infallible, time::Duration};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use gabion::{
-    Event, Facts, Inspect, Offense, Outcome, PolicySource, RequestState, RuleId, Verdict,
+    Event, Facts, Inspect, RequestState, Verdict,
+    ban::Offense,
+    inspect::{Outcome, RuleId},
 };
+use gabion_core::PolicySource;
 use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
 use tokio::sync::Notify;
@@ -36,7 +39,7 @@ fn timed_ban_stands_under_every_policy_that_follows() {
     let wall = Wall::of(OLD);
     wall.send(probe("/old"));
     for (policy, elsewhere) in [(NEW, "/new"), (OLD, "/old")] {
-        wall.guard.live().replace(policy).unwrap();
+        wall.guard.policy_handle().replace(policy).unwrap();
         wall.told.take();
         assert_eq!(wall.verdict("/"), "403 ban/timed");
         assert_ne!(
@@ -44,7 +47,7 @@ fn timed_ban_stands_under_every_policy_that_follows() {
             "200",
             "and it is in force"
         );
-        wall.guard.bans().unban("198.51.100.7/32".parse().unwrap());
+        wall.guard.bans().unban("198.51.100.7".parse().unwrap());
         wall.clock.advance(Duration::from_mins(4));
     }
     wall.clock.advance(Duration::from_mins(2));
@@ -55,7 +58,7 @@ fn timed_ban_stands_under_every_policy_that_follows() {
 fn generation_counts_policies_and_stands_in_events() {
     let wall = Wall::of(OLD);
     for (generation, policy, target) in [(1, NEW, "/new"), (2, OLD, "/old"), (3, OLD, "/old")] {
-        let replaced = wall.guard.live().replace(policy).unwrap();
+        let replaced = wall.guard.policy_handle().replace(policy).unwrap();
         assert_eq!(replaced.generation, generation);
         let words = format!("policy {generation} in force, 1 rules");
         assert_eq!(wall.told.take_words(), [words]);
@@ -65,7 +68,7 @@ fn generation_counts_policies_and_stands_in_events() {
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(wall.guard.live().current().generation, 3);
+    assert_eq!(wall.guard.policy_handle().current().generation, 3);
 }
 
 /// Bans whoever asked for what is not there.
@@ -103,7 +106,7 @@ fn request_ends_under_the_policy_that_it_began_with() {
         begun.as_mut().now_or_never().is_none(),
         "the service has not answered yet"
     );
-    wall.guard.live().replace(NEW).unwrap();
+    wall.guard.policy_handle().replace(NEW).unwrap();
     wall.told.take();
     answers.notify_one();
     let Ok(response) = begun.now_or_never().expect("the service has answered");

@@ -83,14 +83,14 @@ async fn over_http1() {
     let url = format!("ws://{}/ws", front.addr());
     let (mut socket, _) = connect_async(&url).await.unwrap();
     for swap in 0..20 {
-        front.guard().live().replace(nth(swap)).unwrap();
+        front.guard().policy_handle().replace(nth(swap)).unwrap();
         echoes(&mut socket, &format!("after swap {swap}")).await;
         let (mut another, _) = connect_async(&url).await.unwrap();
         echoes(&mut another, "another").await;
         closes(another).await;
     }
     events.take();
-    front.guard().live().replace(CLOSED).unwrap();
+    front.guard().policy_handle().replace(CLOSED).unwrap();
     is_ended(socket, &events).await;
     let Err(Error::Http(refusal)) = connect_async(&url).await else {
         panic!("a socket on a path that is denied");
@@ -118,14 +118,14 @@ async fn over_http2() {
 
     let mut socket = open_http2(&front, &mut sender).await.unwrap();
     for swap in 0..20 {
-        front.guard().live().replace(nth(swap)).unwrap();
+        front.guard().policy_handle().replace(nth(swap)).unwrap();
         echoes(&mut socket, &format!("after swap {swap}")).await;
         let mut another = open_http2(&front, &mut sender).await.unwrap();
         echoes(&mut another, "another").await;
         closes(another).await;
     }
     events.take();
-    front.guard().live().replace(CLOSED).unwrap();
+    front.guard().policy_handle().replace(CLOSED).unwrap();
     is_ended(socket, &events).await;
     let another = open_http2(&front, &mut sender).await;
     assert_eq!(another.unwrap_err(), StatusCode::FORBIDDEN);

@@ -97,7 +97,7 @@ impl BanArbiter {
 
     /// Takes note of how an exchange ended.
     pub fn record(&self, state: &RequestState, outcome: &Outcome<'_>) {
-        if state.client().exempt().is_some() {
+        if state.client().exempt().is_some() || state.is_counted() {
             return;
         }
         let (client, now) = (state.client().network(), state.now());

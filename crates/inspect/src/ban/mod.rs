@@ -150,7 +150,9 @@ impl Inspect for Ban {
             return self.refuse(Self::LIST, listed.into());
         }
         match self.arbiter.table().active(&facts.client, facts.now) {
-            Some(ActiveBan { by, left }) => self.refuse(Self::TIMED, Reason::Banned { by, left }),
+            Some(ActiveBan { by, left, .. }) => {
+                self.refuse(Self::TIMED, Reason::Banned { by, left })
+            }
             None => Verdict::Pass,
         }
     }

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     fmt,
     hash::RandomState,
-    sync::{Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
@@ -49,6 +49,8 @@ pub struct ActiveBan {
     pub by: RuleId,
     /// How long the ban still lasts; never zero.
     pub left: Duration,
+    /// The operator's reason; `None` for a ban by a rule.
+    pub reason: Option<Arc<str>>,
 }
 
 type Ends = BTreeSet<(Duration, IpNet)>;
@@ -56,6 +58,7 @@ type Ends = BTreeSet<(Duration, IpNet)>;
 #[derive(Debug)]
 struct Held {
     by: RuleId,
+    reason: Option<Arc<str>>,
     until: Duration,
 }
 
@@ -150,7 +153,7 @@ impl BanTable {
     }
 
     fn hold(&self, network: IpNet, offense: &Offense, now: Now) -> BanOutcome {
-        let by = offense.rule.clone();
+        let (by, reason) = (offense.rule.clone(), offense.reason.clone());
         let until = now.mono().saturating_add(offense.ban_for);
         let mut ends = self.ends();
         let bans = self.bans.pin();
@@ -171,7 +174,7 @@ impl BanTable {
             outcome = BanOutcome::Banned { evicted };
         }
         ends.insert((until, network));
-        bans.insert(network, Held { by, until });
+        bans.insert(network, Held { by, reason, until });
         outcome
     }
 
@@ -210,6 +213,7 @@ impl Held {
         (!left.is_zero()).then(|| ActiveBan {
             by: self.by.clone(),
             left,
+            reason: self.reason.clone(),
         })
     }
 }

@@ -43,7 +43,7 @@ use crate::{Config, ConfigErrors, Context};
 use matcher::Matcher;
 
 pub(crate) use compile::path as plain_path;
-pub use config::{Action, DenyRule};
+pub use config::{Action, ActionError, DenyRule};
 pub(crate) use name::plain as plain_name;
 pub(crate) use table::Paths;
 

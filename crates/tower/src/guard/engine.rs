@@ -10,11 +10,11 @@ use std::{
 use bytes::Bytes;
 use gabion_core::{
     BanChange, BanEvent, BanOutcome, ClientIp, Denial, Diagnosis, Event, Facts, FaultEvent,
-    Forward, Head, Mode, Now, Offense, OffenseRecorder, OnFault, Outcome, PolicySource,
-    ProbeHitEvent, RequestEvent, RequestEventKind, RequestState, SessionLimits, Sink, Snapshot,
-    Upgrade, Verdict,
+    Forward, Head, Mode, Now, Offense, OffenseRecorder, OnFault, Outcome, PeerAddr, PolicySource,
+    ProbeHitEvent, RequestEvent, RequestEventKind, RequestState, Resolution, SessionLimits, Sink,
+    Snapshot, Upgrade, Verdict,
 };
-use http::{Request, Response, StatusCode};
+use http::{Extensions, Request, Response, StatusCode};
 
 use super::{
     event_stream, grpc, ids::EventIds, offer, once_per_minute::OncePerMinute, quota,
@@ -38,7 +38,20 @@ pub(crate) struct Engine {
     pub(super) ids: EventIds,
     pub(super) setup: OncePerMinute,
     pub(super) enforcer: Option<Arc<SessionEnforcer>>,
+    pub(super) sharing: Sharing,
     pub(super) insert_client_extension: bool,
+}
+
+/// Whether a layer shares the [`Resolution`] of a request with the layers around it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Sharing {
+    /// Resolves each request, and leaves no resolution behind.
+    #[default]
+    None,
+    /// Reuses the resolution of an outer layer, or leaves its own to inner ones.
+    Outer,
+    /// Resolves by its own client rules, and leaves the result to inner layers.
+    OwnClients,
 }
 
 /// What becomes of a request.
@@ -66,6 +79,9 @@ pub(super) struct Exchange {
     pub(super) session: Option<Arc<Session>>,
     /// The path of a request for server-sent events.
     pub(super) stream_path: Option<Box<str>>,
+    leaves_resolution: bool,
+    /// For inner layers.
+    pub(super) resolution: Option<Arc<Resolution>>,
 }
 
 impl Exchange {
@@ -77,6 +93,8 @@ impl Exchange {
             permit: None,
             session: None,
             stream_path: None,
+            leaves_resolution: false,
+            resolution: None,
         }
     }
 
@@ -104,7 +122,7 @@ impl Exchange {
 }
 
 impl Engine {
-    /// Judges one request by the policy in force, tells of the verdict, and acts on it.
+    /// Judges one request by the policy in force, reports the verdict, and acts on it.
     pub(super) fn judge<B>(&self, request: &Request<B>) -> Decision {
         let policy = self.source.current();
         let extensions = request.extensions();
@@ -112,48 +130,102 @@ impl Engine {
             if self.setup.is_due(self.clock.now()) {
                 self.tell(|| Event::Setup(self.connection.missing_peer_help()));
             }
-            return Decision::Answer(reply::plain(StatusCode::SERVICE_UNAVAILABLE));
+            return Decision::Answer(self.missing_peer());
         };
-        let facts = Facts::resolve(self.head(request), peer, &policy.client, self.clock.now());
-        let mut state = RequestState::new(&facts);
+        let outer = self.outer_resolution(extensions);
+        let reused = self.reuse(request, peer, outer);
+        let leaves_resolution = self.leaves_resolution(outer, reused.is_some());
+        let facts = reused.unwrap_or_else(|| {
+            let (head, now) = (self.head(request), self.clock.now());
+            Facts::resolve(head, peer, &policy.client, now)
+        });
+        let mut exchange = Exchange::new(policy, RequestState::new(&facts));
+        exchange.leaves_resolution = leaves_resolution;
+        let state = &mut exchange.state;
+        state.set_counted(outer.is_some_and(Resolution::is_counted));
         if facts.client.is_unclear() && self.setup.is_due(facts.now) {
             self.tell(|| Event::UntrustedProxy(peer.addr()));
         }
-        let judged = contained(|| policy.chain.inspect(&facts, &mut state))
+        let judged = contained(|| exchange.policy.chain.inspect(&facts, state))
             .map(|verdict| self.observe_override.apply(verdict, facts.now));
-        for denial in state.observed() {
-            self.tell_of(&facts, &policy, || RequestEventKind::Denied(denial.clone()));
+        for denial in exchange.state.observed() {
+            let denied = || RequestEventKind::Denied(denial.clone());
+            self.tell_of(&facts, &exchange.policy, denied);
         }
+        self.decide(&facts, exchange, judged)
+    }
+
+    /// Acts on the verdict, or on a panic while judging.
+    fn decide(
+        &self,
+        facts: &Facts<'_>,
+        mut exchange: Exchange,
+        judged: Result<Verdict, String>,
+    ) -> Decision {
+        let policy = &exchange.policy;
         match judged {
-            Err(words) => self.fault(&facts, &policy, words),
-            Ok(Verdict::Pass) => self.pass(&facts, Exchange::new(policy, state)),
+            Err(words) => self.fault(facts, policy, words),
+            Ok(Verdict::Pass) => self.pass(facts, exchange),
             Ok(Verdict::Allow(cause)) => {
-                self.tell_of(&facts, &policy, || RequestEventKind::Allowed(cause));
-                let exchange = Exchange::new(policy, state);
-                let allowed = true;
-                self.pass(
-                    &facts,
-                    Exchange {
-                        allowed,
-                        ..exchange
-                    },
-                )
+                self.tell_of(facts, policy, || RequestEventKind::Allowed(cause));
+                exchange.allowed = true;
+                self.pass(facts, exchange)
             }
-            Ok(verdict @ Verdict::Deny(_)) if !verdict.refuses() => {
-                if let Verdict::Deny(denial) = verdict {
-                    self.tell_of(&facts, &policy, || RequestEventKind::Denied(denial));
-                }
-                self.pass(&facts, Exchange::new(policy, state))
+            Ok(Verdict::Deny(denial)) if denial.mode == Mode::Observe => {
+                self.tell_of(facts, policy, || RequestEventKind::Denied(denial));
+                self.pass(facts, exchange)
             }
-            Ok(Verdict::Deny(denial)) => self.deny(&facts, &Exchange::new(policy, state), denial),
+            Ok(Verdict::Deny(denial)) => self.deny(facts, &exchange, denial),
         }
     }
 
-    /// Lets a request through. One that asks for a WebSocket needs a seat.
+    /// The resolution that an outer layer left, if this one shares.
+    fn outer_resolution<'r>(&self, extensions: &'r Extensions) -> Option<&'r Resolution> {
+        let shared = (self.sharing != Sharing::None).then(|| extensions.get::<Arc<Resolution>>());
+        shared.flatten().map(AsRef::as_ref)
+    }
+
+    /// The facts as an outer layer resolved them, if they still hold.
+    fn reuse<'r, B>(
+        &self,
+        request: &'r Request<B>,
+        peer: PeerAddr,
+        outer: Option<&Resolution>,
+    ) -> Option<Facts<'r>> {
+        let outer = outer.filter(|_| self.sharing == Sharing::Outer)?;
+        Facts::reuse(self.head(request), peer, outer, self.clock.now())
+    }
+
+    /// Whether inner layers need another resolution than the one that they would find.
+    fn leaves_resolution(&self, outer: Option<&Resolution>, is_reused: bool) -> bool {
+        let counts = self.bans.is_some() && !outer.is_some_and(Resolution::is_counted);
+        self.sharing != Sharing::None && (!is_reused || counts)
+    }
+
+    /// Whether the service gets the client in the extensions of `request`.
+    pub(super) fn inserts_client<B>(&self, request: &Request<B>) -> bool {
+        self.insert_client_extension || self.connection.inserts_client(request.extensions())
+    }
+
+    /// Answers a request whose peer address is unknown. In debug builds the body holds the fix.
+    fn missing_peer(&self) -> Response<Bytes> {
+        let mut response = reply::plain(StatusCode::SERVICE_UNAVAILABLE);
+        if cfg!(debug_assertions) {
+            let help = self.connection.missing_peer_help();
+            *response.body_mut() = Bytes::from_static(help.as_bytes());
+        }
+        response
+    }
+
+    /// Lets a request through. A WebSocket handshake needs a permit.
     fn pass(&self, facts: &Facts<'_>, mut exchange: Exchange) -> Decision {
         match self.permit(facts, &exchange.policy) {
             Ok(permit) => exchange.permit = permit,
             Err(denial) => return self.deny(facts, &exchange, *denial),
+        }
+        if exchange.leaves_resolution {
+            let is_counted = exchange.state.is_counted() || self.bans.is_some();
+            exchange.resolution = Some(Arc::new(facts.resolution().with_counted(is_counted)));
         }
         if self.enforcer.is_some() && event_stream::asks(facts.headers) {
             exchange.stream_path = Some(facts.uri.path().into());

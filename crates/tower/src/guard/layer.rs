@@ -1,97 +1,161 @@
-//! What a wall is made of.
+//! The layer, and its configuration.
 
 use std::{fmt, sync::Arc};
 
 use gabion_core::{ClientRules, Inspect, OffenseRecorder, PolicySource, Sink, Snapshot};
 use tower_layer::Layer;
 
-use super::{engine::Engine, ids::EventIds, once_per_minute::OncePerMinute, service::GuardService};
+use super::{
+    engine::{Engine, Sharing},
+    ids::EventIds,
+    once_per_minute::OncePerMinute,
+    service::GuardService,
+};
 use crate::{
     BriefReply, Clock, ConnectionSource, ExtensionsSource, ObserveOverride, Reply, SystemClock,
 };
 
-/// Guards a service with a policy, or with one inspector. Has no type parameters: it can be
-/// named, stored and returned. Clones share everything.
+/// A [`Layer`] that judges the head of each request with an inspector and answers denied requests itself.
 ///
-/// Layers stacked by hand judge apart: each resolves the client by its own rules, and what one
-/// allows the next still judges. Where a safelist is to win over bans, the inspectors belong into
-/// one policy. Layers that share a table of bans need the same [`Clock`]; without
-/// [`Self::with_clock`] they have it.
+/// It has no type parameters, so it can be named, stored and returned. Clones share all state. The service
+/// that it makes is a [`GuardService`]; denials are turned into responses by a [`Reply`].
+///
+/// # Examples
+///
+/// ```
+/// # use std::{convert::Infallible, net::SocketAddr};
+/// # use bytes::Bytes;
+/// # use http::{Request, Response};
+/// # use http_body_util::Full;
+/// # use tower::{Layer, ServiceExt, service_fn};
+/// use gabion_core::{ClientRules, Denial, Facts, Inspect, PeerAddr, RequestState, Verdict};
+/// use gabion_tower::GuardLayer;
+///
+/// struct NoDebug;
+///
+/// impl Inspect for NoDebug {
+///     fn name(&self) -> &'static str {
+///         "no-debug"
+///     }
+///
+///     fn inspect(&self, facts: &Facts<'_>, _state: &mut RequestState) -> Verdict {
+///         match facts.headers.contains_key("x-debug") {
+///             true => Denial::forbidden("no-debug", "x-debug is for developers").into(),
+///             false => Verdict::Pass,
+///         }
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let service = service_fn(|_: Request<()>| async {
+/// #     Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
+/// # });
+/// let guarded = GuardLayer::new(NoDebug, ClientRules::default()).layer(service);
+/// let peer = PeerAddr::new(SocketAddr::from(([203, 0, 113, 9], 4711)));
+/// let get = || Request::get("/").extension(peer);
+/// assert_eq!(guarded.clone().oneshot(get().body(())?).await?.status(), 200);
+/// assert_eq!(guarded.oneshot(get().header("x-debug", "1").body(())?).await?.status(), 403);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct GuardLayer {
     engine: Engine,
 }
 
+/// Makes a layer that judges each request by the policy that `source` has in force when the request arrives.
+///
+/// For crates that compile policies. [`GuardLayer::new`] takes a single inspector.
+pub fn guard_layer(source: impl PolicySource + 'static) -> GuardLayer {
+    GuardLayer {
+        engine: Engine {
+            source: Arc::new(source),
+            bans: None,
+            sink: None,
+            reply: Arc::new(BriefReply),
+            clock: Arc::new(SystemClock::new()),
+            connection: Arc::new(ExtensionsSource),
+            observe_override: ObserveOverride::default(),
+            ids: EventIds::default(),
+            setup: OncePerMinute::default(),
+            enforcer: None,
+            sharing: Sharing::default(),
+            insert_client_extension: false,
+        },
+    }
+}
+
 impl GuardLayer {
-    /// Guards by whatever policy `source` has in force.
-    pub fn from_source(source: impl PolicySource + 'static) -> Self {
-        Self {
-            engine: Engine {
-                source: Arc::new(source),
-                bans: None,
-                sink: None,
-                reply: Arc::new(BriefReply),
-                clock: Arc::new(SystemClock::new()),
-                connection: Arc::new(ExtensionsSource),
-                observe_override: ObserveOverride::default(),
-                ids: EventIds::default(),
-                setup: OncePerMinute::default(),
-                enforcer: None,
-                insert_client_extension: false,
-            },
-        }
-    }
-
-    /// Guards by one inspector, with clients resolved by `clients`.
+    /// Creates a layer that judges with `inspector` and resolves clients by `clients`.
     pub fn new(inspector: impl Inspect + 'static, clients: ClientRules) -> Self {
-        Self::from_source(Arc::new(Snapshot::new(clients, Arc::new(inspector))))
+        guard_layer(Arc::new(Snapshot::new(clients, Arc::new(inspector))))
     }
 
-    /// Keeps bans in `bans`. Without it a rule that bans only refuses.
+    /// Records offenses with `bans`. If unset, an offense is denied and bans nothing.
     pub fn with_bans(mut self, bans: Arc<dyn OffenseRecorder>) -> Self {
         self.engine.bans = Some(bans);
         self
     }
 
-    /// Sends events to `sink`. Without it nobody is told.
+    /// Sends events to `sink`. If unset, events are dropped.
     pub fn with_sink(mut self, sink: Arc<dyn Sink>) -> Self {
         self.engine.sink = Some(sink);
         self
     }
 
-    /// Answers refused requests with `reply`. Where it panics, the answer is a plain one.
+    /// Sets the [`Reply`] that turns denials into responses. The default is [`BriefReply`], which also
+    /// stands in for a reply that panics.
     pub fn with_reply(mut self, reply: impl Reply + 'static) -> Self {
         self.engine.reply = Arc::new(reply);
         self
     }
 
-    /// Reads the time from `clock`.
+    /// Sets the [`Clock`]. Layers that share a table of bans need the same one; the default is one
+    /// [`SystemClock`] for all.
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.engine.clock = clock;
         self
     }
 
-    /// Reads what `connection` leaves in the extensions.
-    pub fn with_connection_source(mut self, connection: impl ConnectionSource + 'static) -> Self {
-        self.engine.connection = Arc::new(connection);
+    /// Sets the [`ConnectionSource`] that finds the peer address. The default is [`ExtensionsSource`].
+    pub fn with_connection_source(mut self, source: impl ConnectionSource + 'static) -> Self {
+        self.engine.connection = Arc::new(source);
         self
     }
 
-    /// Observes while `observe_override` is held.
+    /// Sets the [`ObserveOverride`] that turns every denial into an observed one while it lasts.
     pub fn with_observe_override(mut self, observe_override: ObserveOverride) -> Self {
         self.engine.observe_override = observe_override;
         self
     }
 
-    /// Keeps a hand on the WebSockets that handshakes open.
+    /// Registers the WebSockets and event streams that pass, and ends them when `enforcer` decides so.
     #[cfg(feature = "websocket")]
     pub fn with_session_enforcer(mut self, enforcer: Arc<crate::SessionEnforcer>) -> Self {
         self.engine.enforcer = Some(enforcer);
         self
     }
 
-    /// Hands the [`gabion_core::ClientIp`] to the service, in the request's extensions; and to one that
-    /// is asked for a WebSocket what its session is held to, an `Arc` of [`gabion_core::SessionLimits`].
+    /// Shares one resolution of the client and the path views with other layers around the same service
+    /// that share theirs: the outermost resolves, the inner ones reuse
+    /// ([`Facts::reuse`](gabion_core::Facts::reuse)). With `own_clients`, this layer resolves by its own
+    /// [`ClientRules`] even if an outer one has resolved.
+    ///
+    /// # Cost
+    ///
+    /// An allocation per request in the layer that resolves.
+    pub fn with_shared_resolution(mut self, own_clients: bool) -> Self {
+        self.engine.sharing = if own_clients {
+            Sharing::OwnClients
+        } else {
+            Sharing::Outer
+        };
+        self
+    }
+
+    /// Inserts the [`ClientIp`](gabion_core::ClientIp) into the extensions of each request that passes; for
+    /// WebSocket handshakes also an `Arc` of the [`SessionLimits`](gabion_core::SessionLimits).
     ///
     /// # Cost
     ///
@@ -112,6 +176,6 @@ impl<S> Layer<S> for GuardLayer {
 
 impl fmt::Debug for GuardLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HeadLayer").finish_non_exhaustive()
+        f.debug_struct("GuardLayer").finish_non_exhaustive()
     }
 }

@@ -33,5 +33,5 @@ mod service;
 mod target;
 
 pub use future::ResponseFuture;
-pub use layer::GuardLayer;
+pub use layer::{GuardLayer, guard_layer};
 pub use service::GuardService;

@@ -55,7 +55,10 @@ where
                 if let Err(response) = self.engine.tap(&mut request, &mut exchange) {
                     return ResponseFuture::answered(*response);
                 }
-                if self.engine.insert_client_extension {
+                if let Some(resolution) = exchange.resolution.take() {
+                    request.extensions_mut().insert(resolution);
+                }
+                if self.engine.inserts_client(&request) {
                     let client = *exchange.client();
                     request.extensions_mut().insert(client);
                     if let Some(session_limits) = exchange.session_limits() {

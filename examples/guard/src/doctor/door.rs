@@ -202,7 +202,7 @@ fn certificate(error: &io::Error, target: &Target) -> Option<Finding> {
             } else {
                 presented.join(", ")
             };
-            let names = gabion::Escaped(names.as_bytes()).to_string();
+            let names = gabion::inspect::Escaped(names.as_bytes()).to_string();
             format!("the certificate is for {names:.200}, and not for {host}")
         }
         Bad::UnknownIssuer => {

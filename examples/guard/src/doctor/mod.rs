@@ -17,7 +17,7 @@ mod target;
 use std::{error::Error, io, time::Duration};
 
 use clap::Args;
-use gabion::Diagnosis;
+use gabion::event::Diagnosis;
 use tokio::runtime;
 
 use crate::cli::seconds;

@@ -2,7 +2,7 @@
 
 use std::{fmt::Display, io::Write};
 
-use gabion::Escaped;
+use gabion::inspect::Escaped;
 
 use super::{Diagnosis, advice::Advice};
 

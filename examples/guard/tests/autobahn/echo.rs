@@ -17,7 +17,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let bare = Router::new().route("/", get(echo));
     let app = match env::args().nth(1).as_deref() {
         Some("bare") => bare,
-        Some("layer") => bare.layer(Guard::from_policy("version = 1\n")?.axum_layer()),
+        Some("layer") => bare.layer(Guard::from_policy("version = 1\n")?.layer()),
         other => return Err(format!("bare or layer, not {other:?}").into()),
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;

@@ -11,7 +11,7 @@ fn policy_that_init_writes_holds() {
     assert!(text(&init.stdout).contains(&format!("guard --policy {policy}")));
     let check = guard(["check", &policy]);
     assert!(check.status.success(), "{}", text(&check.stderr));
-    let rules: usize = gabion::Pack::ALL
+    let rules: usize = gabion::policy::Pack::ALL
         .map(|pack| pack.rules().len())
         .iter()
         .sum();

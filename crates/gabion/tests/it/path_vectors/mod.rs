@@ -5,7 +5,7 @@ pub(crate) mod columns;
 mod honest;
 mod raw;
 
-use gabion::PathViews;
+use gabion::inspect::PathViews;
 
 /// The line that a server must be sent for `target`, with its path as sent or in its one spelling.
 fn request_line(target: &[u8], is_canonical: bool) -> Vec<u8> {

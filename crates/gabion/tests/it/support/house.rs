@@ -58,7 +58,7 @@ pub(crate) const TRUSTING: &str = "version = 1\n[client]\ntrusted_proxies = ['12
 
 impl House {
     pub(crate) async fn around(guard: Guard) -> Self {
-        Self::behind(guard.axum_layer(), guard).await
+        Self::behind(guard.layer(), guard).await
     }
 
     pub(crate) const fn guard(&self) -> &Guard {

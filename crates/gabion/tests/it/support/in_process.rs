@@ -15,8 +15,11 @@ use std::{
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use gabion::{
-    BanChange, Event, Guard, GuardBuilder, Mode, Offense, OffenseRecorder, PolicyError,
-    RequestEventKind, RuleId,
+    Event, Guard, GuardBuilder, Mode,
+    ban::{Offense, OffenseRecorder},
+    event::{BanChange, RequestEventKind},
+    inspect::RuleId,
+    policy::PolicyError,
 };
 use gabion_testkit::{ManualClock, Recorder, client_at, peer};
 use http::{HeaderName, Request, Response, StatusCode, Version, header::HOST};
@@ -110,16 +113,14 @@ impl Wall {
     /// Bans a client for a minute, whoever it is.
     pub(crate) fn ban(&self, client: &str) {
         let offense = Offense::certain(RuleId::builtin("by-hand"), Duration::from_mins(1));
-        let now = gabion::Clock::now(&*self.clock);
-        self.guard
-            .bans()
-            .record_offense(&client_at(client), &offense, now);
+        let now = gabion::inspect::Clock::now(&*self.clock);
+        let bans = self.guard.policy_handle().state().bans();
+        bans.record_offense(&client_at(client), &offense, now);
     }
 
     /// Who is banned for a time, the one nearest its end first.
     pub(crate) fn banned(&self) -> Vec<String> {
-        let now = gabion::Clock::now(&*self.clock);
-        let bans = self.guard.bans().list(now).into_iter();
+        let bans = self.guard.bans().list().into_iter();
         bans.map(|(network, _)| network.to_string()).collect()
     }
 }

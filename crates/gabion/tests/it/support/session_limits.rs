@@ -3,12 +3,15 @@
 use std::{sync::Arc, time::Duration};
 
 use gabion::{
-    BanTable, ClientRules, ConnectInfoSource, GuardLayer, Inspect, ObserveOverride, OnFault,
-    Snapshot, SystemClock,
+    GuardLayer, Inspect,
+    ban::BanTable,
+    client::{AutoSource, ClientRules},
+    inspect::{ObserveOverride, OnFault, SystemClock},
 };
+use gabion_core::Snapshot;
 use gabion_core::{RouteLimits, SessionLimits};
 use gabion_testkit::Recorder;
-use gabion_tower::{SessionEnforcer, Sessions};
+use gabion_tower::{SessionEnforcer, Sessions, guard_layer};
 use hyper_util::rt::TokioTimer;
 use tokio::time::{sleep, timeout};
 
@@ -37,7 +40,7 @@ pub(crate) async fn house_with(
     on_fault: OnFault,
 ) -> House<Held> {
     let (layer, held) = layer(session_limits, rule, on_fault);
-    House::behind(layer.with_connection_source(ConnectInfoSource), held).await
+    House::behind(layer.with_connection_source(AutoSource), held).await
 }
 
 /// The layer alone, for a server that says who its peers are.
@@ -60,7 +63,7 @@ pub(crate) fn layer(
         .with_timer(Arc::new(TokioTimer::new()));
     let enforcer = SessionEnforcer::new(sessions, policy.clone(), clock, observe_override.clone());
     let enforcer = Arc::new(enforcer.with_bans(bans.clone()));
-    let layer = GuardLayer::from_source(policy)
+    let layer = guard_layer(policy)
         .with_bans(bans.clone())
         .with_observe_override(observe_override.clone())
         .with_sink(told.clone())

@@ -2,7 +2,11 @@
 
 use std::{net::SocketAddr, num::NonZeroUsize, sync::Arc, time::Duration};
 
-use gabion::{Document, Event, Guard, GuardBuilder, Pack, RequestEventKind, Sink};
+use gabion::{
+    Event, Guard, GuardBuilder, Sink,
+    event::RequestEventKind,
+    policy::{Document, Pack},
+};
 use gabion_proxy::{Protocols, Proxy, ProxyOptions, ServeOptions, Workers, workers};
 use gabion_testkit::{Backend, Wire};
 use tower::Layer as _;
@@ -36,7 +40,7 @@ pub(crate) fn fitting() -> impl Iterator<Item = Pack> {
 pub(crate) fn builder(sink: Arc<impl Sink + 'static>) -> GuardBuilder {
     Guard::builder()
         .with_sink(sink)
-        .with_shrink_guard(gabion::ShrinkGuard::Accept)
+        .with_shrink_guard(gabion::policy::ShrinkGuard::Accept)
 }
 
 /// The rule behind an event, if it is about a request that was refused.

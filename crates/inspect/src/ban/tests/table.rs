@@ -27,7 +27,7 @@ fn evicting(client: &ClientIp) -> BanOutcome {
 
 /// The rule that banned, and how many milliseconds are left.
 fn standing(table: &BanTable, client: &ClientIp, now: u64) -> Option<(String, u128)> {
-    let ActiveBan { by, left } = table.active(client, at(now))?;
+    let ActiveBan { by, left, .. } = table.active(client, at(now))?;
     Some((by.to_string(), left.as_millis()))
 }
 

@@ -2,7 +2,7 @@
 
 use std::{env, fmt::Write as _, fs, path::Path};
 
-use gabion::Diagnosis;
+use gabion::event::Diagnosis;
 
 /// The guide; `GABION_WRITE_GUIDE=1` writes the table into it.
 #[test]

@@ -1,4 +1,4 @@
-use gabion::Diagnosis;
+use gabion::event::Diagnosis;
 
 use super::{
     examine,

@@ -1,0 +1,8 @@
+//! Clients: the address that a request is attributed to, and how it is found.
+
+#[cfg(feature = "axum")]
+pub use gabion_core::MissingClientIp;
+pub use gabion_core::{ClientIp, ClientRules, ForwardedBy, PeerAddr, Protected, Scheme, TooWide};
+pub use gabion_tower::{ConnectionSource, ExtensionsSource};
+
+pub use crate::connection::AutoSource;

@@ -1,0 +1,73 @@
+//! The peer address, as the server in front hands it over.
+
+#[cfg(feature = "axum")]
+use std::net::SocketAddr;
+
+#[cfg(feature = "axum")]
+use axum::extract::{
+    OriginalUri,
+    connect_info::{ConnectInfo, MockConnectInfo},
+};
+use gabion_core::PeerAddr;
+use gabion_tower::ConnectionSource;
+use http::Extensions;
+#[cfg(feature = "axum")]
+use http::Uri;
+#[cfg(feature = "tonic")]
+use tonic::transport::server::TcpConnectInfo;
+
+/// The [`ConnectionSource`] of [`Guard`](crate::Guard) and of the four layers: reads the peer address from
+/// whichever extension the server has inserted.
+///
+/// In this order: [`PeerAddr`]; with feature `axum`, `ConnectInfo<SocketAddr>` and
+/// `MockConnectInfo<SocketAddr>`; with feature `tonic`, `TcpConnectInfo`. With feature `axum` the target is
+/// read from `OriginalUri`, which `Router::nest` inserts when it strips a prefix, and requests that come from
+/// an axum server carry the [`ClientIp`](gabion_core::ClientIp) on, for its extractor.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::exhaustive_structs, reason = "it has no configuration")]
+pub struct AutoSource;
+
+impl ConnectionSource for AutoSource {
+    fn peer(&self, extensions: &Extensions) -> Option<PeerAddr> {
+        let peer = extensions.get().copied();
+        #[cfg(feature = "axum")]
+        let peer = peer.or_else(|| axum_peer(extensions).map(PeerAddr::new));
+        #[cfg(feature = "tonic")]
+        let peer = peer.or_else(|| {
+            let info: &TcpConnectInfo = extensions.get()?;
+            info.remote_addr().map(PeerAddr::new)
+        });
+        peer
+    }
+
+    fn missing_peer_help(&self) -> &'static str {
+        if cfg!(feature = "axum") {
+            "no peer address: serve the router with \
+             `.into_make_service_with_connect_info::<SocketAddr>()`, or insert gabion's `PeerAddr` into the \
+             extensions of each request"
+        } else {
+            "no peer address: insert gabion's `PeerAddr` into the extensions of each request; for an axum or \
+             tonic server enable gabion's feature of that name"
+        }
+    }
+
+    #[cfg(feature = "axum")]
+    fn inserts_client(&self, extensions: &Extensions) -> bool {
+        axum_peer(extensions).is_some()
+    }
+
+    #[cfg(feature = "axum")]
+    fn target<'r>(&self, extensions: &'r Extensions, uri: &'r Uri) -> &'r Uri {
+        extensions
+            .get()
+            .map_or(uri, |OriginalUri(original)| original)
+    }
+}
+
+#[cfg(feature = "axum")]
+fn axum_peer(extensions: &Extensions) -> Option<SocketAddr> {
+    let socket = extensions
+        .get()
+        .map(|ConnectInfo(socket): &ConnectInfo<SocketAddr>| *socket);
+    socket.or_else(|| extensions.get().map(|MockConnectInfo(socket)| *socket))
+}

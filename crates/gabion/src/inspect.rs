@@ -1,0 +1,20 @@
+//! Custom rules: the trait [`Inspect`], the [`Facts`] that it judges, and the [`Verdict`] that it returns.
+//!
+//! A rule of your own is an [`Inspect`], added with `GuardBuilder::add_rule` or used as a layer with
+//! [`GuardLayer::new`](crate::GuardLayer::new). The built-in inspectors compile from their configs with
+//! [`Config::compile`].
+
+pub use gabion_core::{
+    Cause, Denial, Escaped, Evidence, Explanation, ExplanationStep, Facts, Framing, Head, Inspect,
+    Malformed, MessageDenial, MessageDenials, MessageEvidence, MessageFacts, MessageKinds, Mode,
+    Now, OnFault, Outcome, PathViews, Reason, RequestState, Resolution, RuleId, RuleIdError,
+    Ticket, Transformations, Upgrade, Verdict, View,
+};
+pub use gabion_inspect::{
+    Allow, AllowConfig, Ban, Config, ConfigError, ConfigErrors, ConfigPath, Context, Handshake,
+    HostAllowlist, Messages, OneOrMany, Problem, ProtocolRules, ServerQuirks, State,
+};
+pub use gabion_tower::{
+    BriefReply, Clock, GuardBody, GuardLayer, GuardService, ObserveOverride, Reply, ResponseFuture,
+    SystemClock,
+};
