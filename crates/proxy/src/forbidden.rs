@@ -19,10 +19,10 @@ const AZURE: Ipv4Addr = Ipv4Addr::new(168, 63, 129, 16);
 
 /// An address that is never an upstream, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{addr} is never an upstream: {why}")]
+#[error("{addr} is never an upstream: {reason}")]
 pub struct ForbiddenAddress {
     addr: IpAddr,
-    why: &'static str,
+    reason: &'static str,
 }
 
 // === impl ForbiddenAddress ===
@@ -30,8 +30,8 @@ pub struct ForbiddenAddress {
 impl ForbiddenAddress {
     /// Whether `addr` is one; an IPv4 address counts as what it is in an IPv6 one too
     /// (`::ffff:169.254.169.254`).
-    pub(crate) fn of(addr: IpAddr) -> Option<Self> {
-        why(addr.to_canonical()).map(|why| Self { addr, why })
+    pub(crate) fn check(addr: IpAddr) -> Option<Self> {
+        reason(addr.to_canonical()).map(|reason| Self { addr, reason })
     }
 
     /// The address.
@@ -40,7 +40,7 @@ impl ForbiddenAddress {
     }
 }
 
-fn why(addr: IpAddr) -> Option<&'static str> {
+fn reason(addr: IpAddr) -> Option<&'static str> {
     match addr {
         // 169.254.169.254 on AWS, Azure, Google Cloud and others; 169.254.170.2 in AWS's containers.
         IpAddr::V4(addr) if addr.is_link_local() => {
@@ -97,7 +97,7 @@ mod tests {
             ("2001:db8::1", ""),
             ("::ffff:10.0.0.1", ""),
         ] {
-            let found = ForbiddenAddress::of(addr.parse().unwrap());
+            let found = ForbiddenAddress::check(addr.parse().unwrap());
             let found = found.map_or_else(String::new, |forbidden| forbidden.to_string());
             assert_eq!(found.is_empty(), expected.is_empty(), "{addr}: {found}");
             assert!(found.contains(expected), "{addr}: {found}");

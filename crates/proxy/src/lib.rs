@@ -43,14 +43,14 @@
 //!   these same three, and a frame codec that a tunnel has no use for.
 //! - `gabion-frames` tells where frames end in what passes, so that a ping may stand there.
 
+mod diagnosis_sink;
 mod forbidden;
 mod forward;
-mod pieces;
 mod serve;
-mod told;
 mod tunnel;
 mod tunnels;
 mod upstream;
+mod vectored;
 
 pub use forbidden::ForbiddenAddress;
 pub use forward::{Proxy, ProxyBody, ProxyFuture, ProxyOptions, RequestError, UpstreamError};

@@ -21,25 +21,25 @@ use tokio_util::{
 /// for them when it drains.
 #[derive(Clone, Debug, Default)]
 pub struct Tunnels {
-    tasks: Tasks,
+    tasks: TaskSet,
     closed: Arc<AtomicBool>,
 }
 
 pin_project! {
     /// A task that may be cut. A type of its own, since an `async` block would hold the task twice.
-    struct UntilCut<T> {
+    struct Cancellable<T> {
         #[pin]
         task: T,
         #[pin]
-        cut: WaitForCancellationFutureOwned,
+        cancel: WaitForCancellationFutureOwned,
     }
 }
 
 /// A set of spawned tasks. It forgets a task that ends.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Tasks {
+pub(crate) struct TaskSet {
     tracker: TaskTracker,
-    cut: CancellationToken,
+    cancel: CancellationToken,
 }
 
 // === impl Tunnels ===
@@ -50,7 +50,7 @@ impl Tunnels {
         self.tasks.len()
     }
 
-    pub(crate) const fn tasks(&self) -> &Tasks {
+    pub(crate) const fn tasks(&self) -> &TaskSet {
         &self.tasks
     }
 
@@ -59,18 +59,18 @@ impl Tunnels {
         self.closed.store(true, Ordering::Release);
     }
 
-    pub(crate) fn are_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }
 }
 
-// === impl Tasks ===
+// === impl TaskSet ===
 
-impl Tasks {
+impl TaskSet {
     /// Runs `task` until it ends or is cut.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let cut = self.cut.clone().cancelled_owned();
-        self.tracker.spawn(UntilCut { task, cut });
+        let cancel = self.cancel.clone().cancelled_owned();
+        self.tracker.spawn(Cancellable { task, cancel });
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -78,26 +78,26 @@ impl Tasks {
     }
 
     /// Waits until no task is left. More may be spawned meanwhile.
-    pub(crate) async fn idle(&self) {
+    pub(crate) async fn wait_idle(&self) {
         self.tracker.close();
         self.tracker.wait().await;
     }
 
     /// Drops the tasks that are left, and every later one.
-    pub(crate) async fn cut(&self) {
-        self.cut.cancel();
-        self.idle().await;
+    pub(crate) async fn cancel(&self) {
+        self.cancel.cancel();
+        self.wait_idle().await;
     }
 }
 
 // === impl UntilCut ===
 
-impl<T: Future<Output = ()>> Future for UntilCut<T> {
+impl<T: Future<Output = ()>> Future for Cancellable<T> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
-        if this.cut.poll(cx).is_ready() {
+        if this.cancel.poll(cx).is_ready() {
             return Poll::Ready(());
         }
         this.task.poll(cx)

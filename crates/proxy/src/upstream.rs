@@ -92,15 +92,15 @@ impl FromStr for Upstream {
                 host: authority.host().to_owned(),
             });
         }
-        let bare = authority.as_str() == authority.host();
-        if !bare && authority.port_u16().is_none_or(|port| port == 0) {
+        let unbracketed = authority.as_str() == authority.host();
+        if !unbracketed && authority.port_u16().is_none_or(|port| port == 0) {
             return Err(Error::Port { given: owned() });
         }
         // The parser cuts a fragment silently.
         if uri.path() != "/" || uri.query().is_some() || given.contains('#') {
             return Err(Error::Path { given: owned() });
         }
-        match literal(authority).and_then(ForbiddenAddress::of) {
+        match ip_literal(authority).and_then(ForbiddenAddress::check) {
             Some(source) => Err(Error::Forbidden {
                 given: owned(),
                 source,
@@ -111,12 +111,12 @@ impl FromStr for Upstream {
 }
 
 /// The host, where it is an address. What else stands for one (`0xa9fea9fe`) is resolved like a name.
-fn literal(authority: &Authority) -> Option<IpAddr> {
+fn ip_literal(authority: &Authority) -> Option<IpAddr> {
     let host = authority.host();
-    let bare = host
+    let unbracketed = host
         .strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'));
-    bare.unwrap_or(host).parse().ok()
+    unbracketed.unwrap_or(host).parse().ok()
 }
 
 impl fmt::Display for Upstream {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::{link::Link, pool::Pool, trailers::strip_trailers};
+use super::{pool::Pool, trailers::strip_trailers, upstream_connection::UpstreamConnection};
 
 /// An answer's body, frame by frame as it comes, less what trailers may not say.
 ///
@@ -19,18 +19,23 @@ use super::{link::Link, pool::Pool, trailers::strip_trailers};
 #[derive(Debug)]
 pub(super) struct Download {
     body: Incoming,
-    over: Option<(Link, Arc<Pool>)>,
+    connection: Option<(UpstreamConnection, Arc<Pool>)>,
 }
 
 // === impl Download ===
 
 impl Download {
-    /// The body of an answer that came over `link`. While the request `is_uploaded` still, the link is
+    /// The body of an answer that came over `connection`. While the request `is_uploaded` still, the link is
     /// driven for that, whether or not someone reads the answer.
-    pub(super) fn new(body: Incoming, link: Link, pool: Arc<Pool>, is_uploaded: bool) -> Self {
+    pub(super) fn new(
+        body: Incoming,
+        connection: UpstreamConnection,
+        pool: Arc<Pool>,
+        is_uploaded: bool,
+    ) -> Self {
         let mut download = Self {
             body,
-            over: Some((link, pool)),
+            connection: Some((connection, pool)),
         };
         if is_uploaded || download.body.is_end_stream() {
             download.release();
@@ -43,15 +48,15 @@ impl Download {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let body = &mut self.body;
-        match &mut self.over {
-            Some((link, _)) => link.poll(cx, |cx| Pin::new(&mut *body).poll_frame(cx)),
+        match &mut self.connection {
+            Some((connection, _)) => connection.poll(cx, |cx| Pin::new(&mut *body).poll_frame(cx)),
             None => Pin::new(body).poll_frame(cx),
         }
     }
 
     fn release(&mut self) {
-        if let Some((link, pool)) = self.over.take() {
-            pool.put(link);
+        if let Some((connection, pool)) = self.connection.take() {
+            pool.put(connection);
         }
     }
 }

@@ -8,7 +8,7 @@ use http::{
     header::{CONTENT_TYPE, RETRY_AFTER},
 };
 
-use super::{body::ProxyBody, outbound::is_only_http2};
+use super::{body::ProxyBody, upstream_io::is_only_http2};
 use crate::forbidden::ForbiddenAddress;
 
 type Source = Box<dyn Error + Send + Sync>;
@@ -76,10 +76,10 @@ pub enum UpstreamError {
     OnlyHttp2(#[source] Source),
     /// It did not begin to answer in time.
     #[error("the server behind did not begin to answer within {} s", .0.as_secs_f32())]
-    Silent(Duration),
+    ResponseTimeout(Duration),
     /// It switched to another protocol, and was not asked to.
     #[error("the server behind switched protocols unasked")]
-    Unasked,
+    UnexpectedSwitch,
     /// It opened a WebSocket, but not the one that was asked for.
     #[error("the server behind accepted another WebSocket handshake than was sent")]
     WrongAccept,
@@ -107,7 +107,7 @@ pub(super) enum Failure {
 }
 
 /// An error and all its sources on one line.
-struct Reasons<'e>(&'e dyn Error);
+struct ErrorChain<'e>(&'e dyn Error);
 
 // === impl RequestError ===
 
@@ -134,13 +134,13 @@ impl UpstreamError {
     /// How a request that failed in this way is answered.
     pub const fn status(&self) -> StatusCode {
         match self {
-            Self::ConnectTimeout(_) | Self::Silent(_) => StatusCode::GATEWAY_TIMEOUT,
+            Self::ConnectTimeout(_) | Self::ResponseTimeout(_) => StatusCode::GATEWAY_TIMEOUT,
             Self::Broken(_)
             | Self::Connect(_)
             | Self::Forbidden(_)
             | Self::NotSwitched(..)
             | Self::OnlyHttp2(_)
-            | Self::Unasked
+            | Self::UnexpectedSwitch
             | Self::WrongAccept
             | Self::WrongConnection
             | Self::WrongExtension(_)
@@ -174,7 +174,7 @@ impl Failure {
     }
 
     /// No connection could be made.
-    pub(super) fn unconnected(error: Source) -> Self {
+    pub(super) fn from_connect_error(error: Source) -> Self {
         let forbidden = sources(&*error).find_map(|source| source.downcast_ref());
         let error = if let Some(forbidden) = forbidden {
             UpstreamError::Forbidden(*forbidden)
@@ -195,13 +195,13 @@ impl Failure {
 
     /// The answer: the status and the reason in words, without what lies beneath it, and the
     /// diagnosis.
-    pub(super) fn answer(&self) -> Response<ProxyBody> {
+    pub(super) fn to_response(&self) -> Response<ProxyBody> {
         let status = self.status();
-        let mut words = format!("{status}: {self}\n");
+        let mut text = format!("{status}: {self}\n");
         if let Some(diagnosis) = self.diagnosis() {
-            words = format!("{words}{diagnosis}\n");
+            text = format!("{text}{diagnosis}\n");
         }
-        let mut response = Response::new(ProxyBody::words(words));
+        let mut response = Response::new(ProxyBody::text(text));
         *response.status_mut() = status;
         let headers = response.headers_mut();
         let plain = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -213,8 +213,8 @@ impl Failure {
     }
 
     /// Every reason, down to the system's.
-    pub(super) fn reasons(&self) -> impl fmt::Display {
-        Reasons(self)
+    pub(super) fn error_chain(&self) -> impl fmt::Display {
+        ErrorChain(self)
     }
 }
 
@@ -240,9 +240,9 @@ fn sources(error: &dyn Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
     std::iter::successors(error.source(), |&source| source.source())
 }
 
-// === impl Reasons ===
+// === impl ErrorChain ===
 
-impl fmt::Display for Reasons<'_> {
+impl fmt::Display for ErrorChain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)?;
         sources(self.0).try_for_each(|source| write!(f, ": {source}"))

@@ -11,7 +11,7 @@ use http::{
 
 /// Kept although `Connection` names them: whoever could have them dropped could hide who asks, for
 /// what, and from where (Davison, "Abusing HTTP hop-by-hop request headers", 2020).
-const KEPT: [HeaderName; 10] = [
+const PROTECTED: [HeaderName; 10] = [
     AUTHORIZATION,
     COOKIE,
     FORWARDED,
@@ -25,24 +25,24 @@ const KEPT: [HeaderName; 10] = [
 ];
 
 /// Families kept likewise.
-const KEPT_PREFIXES: [&str; 3] = ["content-", "sec-websocket-", "x-forwarded-"];
+const PROTECTED_PREFIXES: [&str; 3] = ["content-", "sec-websocket-", "x-forwarded-"];
 
 /// Drops what was meant for this hop, and what `Connection` says was.
 ///
 /// # Cost
 ///
 /// A look at each name, and no allocation where there is nothing to drop.
-pub(super) fn strip_hop(headers: &mut HeaderMap) {
-    let one_hop = headers.keys().filter(|name| is_one_hop(name));
-    let mut gone: Vec<_> = one_hop.cloned().collect();
-    let trailers = gone.contains(&TE) && lists(headers, &TE, "trailers");
-    if gone.contains(&CONNECTION) {
+pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    let hop_by_hop = headers.keys().filter(|name| is_hop_by_hop(name));
+    let mut removed: Vec<_> = hop_by_hop.cloned().collect();
+    let trailers = removed.contains(&TE) && list_contains(headers, &TE, "trailers");
+    if removed.contains(&CONNECTION) {
         let nominated = tokens(headers, &CONNECTION)
             .filter_map(|token| HeaderName::from_bytes(token).ok())
-            .filter(|name| headers.contains_key(name) && !is_kept(name));
-        gone.extend(nominated);
+            .filter(|name| headers.contains_key(name) && !is_protected(name));
+        removed.extend(nominated);
     }
-    for name in gone {
+    for name in removed {
         headers.remove(name);
     }
     if trailers {
@@ -54,7 +54,7 @@ pub(super) fn strip_hop(headers: &mut HeaderMap) {
 ///
 /// `Trailer` is not among them: it announces trailers, which are passed on, and hyper sends only
 /// those it announces.
-fn is_one_hop(name: &HeaderName) -> bool {
+fn is_hop_by_hop(name: &HeaderName) -> bool {
     matches!(
         name.as_str(),
         "connection"
@@ -70,12 +70,12 @@ fn is_one_hop(name: &HeaderName) -> bool {
 }
 
 /// Whether a list header holds `token`, whatever its case.
-pub(crate) fn lists(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+pub(crate) fn list_contains(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
     tokens(headers, name).any(|item| item.eq_ignore_ascii_case(token.as_bytes()))
 }
 
 /// Joins all lines of a header into one.
-pub(super) fn join(headers: &mut HeaderMap, name: HeaderName, separator: &[u8]) {
+pub(super) fn join_lines(headers: &mut HeaderMap, name: HeaderName, separator: &[u8]) {
     let lines: Vec<_> = headers
         .get_all(&name)
         .iter()
@@ -93,22 +93,22 @@ pub(super) fn join(headers: &mut HeaderMap, name: HeaderName, separator: &[u8]) 
 ///
 /// hyper would drop a GET's body of unknown length unless told to send it in chunks, and would not
 /// say that a POST has none. Trailers, which HTTP/2 has beside a length, need chunks on HTTP/1.1.
-pub(super) fn frame(headers: &mut HeaderMap, length: Option<u64>) {
-    let told = headers.remove(CONTENT_LENGTH).is_some();
+pub(super) fn set_framing(headers: &mut HeaderMap, length: Option<u64>) {
+    let had_length = headers.remove(CONTENT_LENGTH).is_some();
     match length.filter(|_| !headers.contains_key(TRAILER)) {
         None => {
             headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
-        Some(0) if !told => {}
+        Some(0) if !had_length => {}
         Some(length) => {
             headers.insert(CONTENT_LENGTH, length.into());
         }
     }
 }
 
-fn is_kept(name: &HeaderName) -> bool {
-    KEPT.contains(name)
-        || KEPT_PREFIXES
+fn is_protected(name: &HeaderName) -> bool {
+    PROTECTED.contains(name)
+        || PROTECTED_PREFIXES
             .iter()
             .any(|prefix| name.as_str().starts_with(prefix))
 }
@@ -128,7 +128,7 @@ mod tests {
     #[track_caller]
     fn stripped(lines: &[(&'static str, &'static str)], left: &[&str]) {
         let mut headers = headers(lines);
-        strip_hop(&mut headers);
+        strip_hop_by_hop(&mut headers);
         let mut names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
         assert_eq!(names, left, "{lines:?}");
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn of_te_only_trailers_is_left() {
         let mut headers = headers(&[("te", "gzip;q=0.5, Trailers"), ("connection", "te")]);
-        strip_hop(&mut headers);
+        strip_hop_by_hop(&mut headers);
         assert_eq!(headers["te"], "trailers");
         stripped(&[("te", "gzip")], &[]);
     }
@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn lines_are_joined() {
         let mut headers = headers(&[("cookie", "a=1"), ("cookie", "b=2; c=3")]);
-        join(&mut headers, COOKIE, b"; ");
+        join_lines(&mut headers, COOKIE, b"; ");
         assert_eq!(
             headers.get_all(COOKIE).iter().collect::<Vec<_>>(),
             ["a=1; b=2; c=3"]

@@ -9,27 +9,27 @@
 //! follows the body that is really there, and trailers say nothing of the head. Informational answers (103) stay behind: hyper's client
 //! does not hand them over.
 
-mod again;
 mod body;
 mod download;
+mod driver_waker;
 mod error;
 mod forwarded;
+mod handshake_offer;
 mod headers;
-mod link;
-mod nudge;
-mod offer;
 mod options;
-mod outbound;
 mod pool;
 mod request;
 mod resolve;
+mod retry;
 mod service;
 mod trailers;
 mod upload;
+mod upstream_connection;
+mod upstream_io;
 mod websocket;
 
 pub use body::ProxyBody;
 pub use error::{RequestError, UpstreamError};
-pub(crate) use headers::lists;
+pub(crate) use headers::list_contains;
 pub use options::ProxyOptions;
 pub use service::{Proxy, ProxyFuture};

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use gabion_core::Sink;
 
-use crate::{told::Told, tunnel::Timers};
+use crate::{diagnosis_sink::DiagnosisSink, tunnel::IdleTimeouts};
 
 /// How a [`Proxy`](super::Proxy) treats its upstream. What proxies learn of it they share with those
 /// made with a clone of their options.
@@ -14,8 +14,8 @@ pub struct ProxyOptions {
     pub(super) head_timeout: Duration,
     pub(super) pool_idle: Duration,
     pub(super) ping: Option<Duration>,
-    pub(super) told: Told,
-    pub(super) timers: Arc<Timers>,
+    pub(super) diagnosis_sink: DiagnosisSink,
+    pub(super) idle_timeouts: Arc<IdleTimeouts>,
 }
 
 // === impl ProxyOptions ===
@@ -30,8 +30,8 @@ impl Default for ProxyOptions {
             pool_idle: Duration::from_secs(4),
             // Less than half of the 60 s after which most hops cut: one ping may be lost.
             ping: Some(Duration::from_secs(25)),
-            told: Told::default(),
-            timers: Arc::default(),
+            diagnosis_sink: DiagnosisSink::default(),
+            idle_timeouts: Arc::default(),
         }
     }
 }
@@ -70,7 +70,10 @@ impl ProxyOptions {
     /// Tells `sink` why WebSockets do not open or do not stay open
     /// ([`Event::Diagnosis`](gabion_core::Event::Diagnosis)).
     pub fn with_sink(self, sink: Arc<dyn Sink>) -> Self {
-        let told = Told::new(sink);
-        Self { told, ..self }
+        let diagnosis_sink = DiagnosisSink::new(sink);
+        Self {
+            diagnosis_sink,
+            ..self
+        }
     }
 }

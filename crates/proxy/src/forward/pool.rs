@@ -19,13 +19,13 @@ use tokio::time::{Instant, sleep};
 use tower_service::Service;
 
 use super::{
-    again::{Again, is_an_end},
     error::Failure,
-    link::Link,
     options::ProxyOptions,
-    outbound::Outbound,
     resolve::Resolver,
+    retry::{RetryableRequest, is_connection_loss},
     upload::Upload,
+    upstream_connection::UpstreamConnection,
+    upstream_io::UpstreamIo,
 };
 use crate::{Upstream, serve::KEEP_ALIVE_PROBES};
 
@@ -36,15 +36,15 @@ pub(super) struct Pool {
     connector: HttpConnector<Resolver>,
     target: Uri,
     /// How long a connection is kept.
-    patience: Duration,
+    idle_timeout: Duration,
     idle: Mutex<Idle>,
 }
 
 #[derive(Default)]
 struct Idle {
     /// With the time from when on they are free, the oldest first.
-    links: Vec<(Link, Instant)>,
-    is_swept: bool,
+    connections: Vec<(UpstreamConnection, Instant)>,
+    has_sweeper: bool,
 }
 
 /// How many connections are kept at most. One beyond is closed.
@@ -61,21 +61,21 @@ impl Pool {
         Self {
             connector,
             target: upstream.uri().clone(),
-            patience: options.pool_idle,
+            idle_timeout: options.pool_idle,
             idle: Mutex::default(),
         }
     }
 
     /// Sends a request over a connection that was kept, or else over a new one; the head of its answer,
     /// and what the rest of it comes over.
-    pub(super) async fn ask(
+    pub(super) async fn send(
         &self,
         mut request: Request<Upload>,
-    ) -> Result<(Response<Incoming>, Link), Failure> {
-        while let Some(mut link) = self.take() {
-            let again = Again::of(&request);
-            let mut error = match link.ask(request).await {
-                Ok(response) => return Ok((response, link)),
+    ) -> Result<(Response<Incoming>, UpstreamConnection), Failure> {
+        while let Some(mut connection) = self.take() {
+            let copy = RetryableRequest::from_request(&request);
+            let mut error = match connection.send(request).await {
+                Ok(response) => return Ok((response, connection)),
                 Err(error) => error,
             };
             // Closed just now, and nothing was sent.
@@ -84,63 +84,65 @@ impl Pool {
                 continue;
             }
             let error = error.into_error();
-            request = match again {
-                Some(again) if is_an_end(&error) => again.request(),
+            request = match copy {
+                Some(copy) if is_connection_loss(&error) => copy.into_request(),
                 _ => return Err(error.into()),
             };
             break;
         }
-        let mut link = connect(self.connector.clone(), self.target.clone()).await?;
-        let answer = link.ask(request).await;
-        let response = answer.map_err(TrySendError::into_error)?;
-        Ok((response, link))
+        let mut connection = connect(self.connector.clone(), self.target.clone()).await?;
+        let response = connection.send(request).await;
+        let response = response.map_err(TrySendError::into_error)?;
+        Ok((response, connection))
     }
 
     /// A connection that was kept; none where all are too old.
-    fn take(&self) -> Option<Link> {
-        let (link, since) = self.idle().links.pop()?;
-        (since.elapsed() < self.patience).then_some(link)
+    fn take(&self) -> Option<UpstreamConnection> {
+        let (connection, since) = self.idle().connections.pop()?;
+        (since.elapsed() < self.idle_timeout).then_some(connection)
     }
 
     /// Keeps a connection whose exchange is over, as soon as it is free.
-    pub(super) fn put(self: &Arc<Self>, mut link: Link) {
-        if link.is_free() {
-            return self.keep(link);
+    pub(super) fn put(self: &Arc<Self>, mut connection: UpstreamConnection) {
+        if connection.is_ready() {
+            return self.insert_idle(connection);
         }
         // Such as an upload that goes on after its answer.
         let pool = Arc::clone(self);
         tokio::spawn(async move {
-            if link.freed().await {
-                pool.keep(link);
+            if connection.ready().await {
+                pool.insert_idle(connection);
             }
         });
     }
 
-    fn keep(self: &Arc<Self>, link: Link) {
+    fn insert_idle(self: &Arc<Self>, connection: UpstreamConnection) {
         let mut idle = self.idle();
-        if idle.links.len() == MAX_IDLE {
+        if idle.connections.len() == MAX_IDLE {
             drop(idle);
-            return drop(link);
+            return drop(connection);
         }
-        idle.links.push((link, Instant::now()));
-        if !idle.is_swept {
-            idle.is_swept = true;
+        idle.connections.push((connection, Instant::now()));
+        if !idle.has_sweeper {
+            idle.has_sweeper = true;
             tokio::spawn(sweep(Arc::downgrade(self)));
         }
     }
 
     /// Closes what is too old; how long until there will be more of it, where any is left.
-    fn close_old(&self) -> Option<Duration> {
+    fn close_expired(&self) -> Option<Duration> {
         let mut idle = self.idle();
         let now = Instant::now();
-        let is_old = |since: Instant| now.duration_since(since) >= self.patience;
-        let old = idle.links.partition_point(|(_, since)| is_old(*since));
-        let old: Vec<_> = idle.links.drain(..old).collect();
-        let oldest = idle.links.first().map(|(_, since)| *since);
-        idle.is_swept = oldest.is_some();
+        let is_expired = |since: Instant| now.duration_since(since) >= self.idle_timeout;
+        let expired = idle
+            .connections
+            .partition_point(|(_, since)| is_expired(*since));
+        let expired: Vec<_> = idle.connections.drain(..expired).collect();
+        let oldest = idle.connections.first().map(|(_, since)| *since);
+        idle.has_sweeper = oldest.is_some();
         drop(idle);
-        drop(old);
-        oldest.map(|since| (since + self.patience).duration_since(now))
+        drop(expired);
+        oldest.map(|since| (since + self.idle_timeout).duration_since(now))
     }
 
     /// Nothing panics while it is locked but an allocation, and then it is whole.
@@ -151,30 +153,33 @@ impl Pool {
 
 /// Closes old connections until none is left.
 async fn sweep(pool: Weak<Pool>) {
-    while let Some(wait) = pool.upgrade().and_then(|pool| pool.close_old()) {
+    while let Some(wait) = pool.upgrade().and_then(|pool| pool.close_expired()) {
         sleep(wait).await;
     }
 }
 
 /// A connection to `target`, which speaks HTTP/1.1.
-pub(super) async fn connect<C, S>(mut connector: C, target: Uri) -> Result<Link, Failure>
+pub(super) async fn connect<C, S>(
+    mut connector: C,
+    target: Uri,
+) -> Result<UpstreamConnection, Failure>
 where
     C: Service<Uri, Response = S, Error: Into<Box<dyn Error + Send + Sync>>>,
     S: Read + Write + Unpin + Send + 'static,
 {
-    let unconnected = |error: C::Error| Failure::unconnected(error.into());
+    let connect_failed = |error: C::Error| Failure::from_connect_error(error.into());
     poll_fn(|cx| connector.poll_ready(cx))
         .await
-        .map_err(unconnected)?;
-    let stream = connector.call(target).await.map_err(unconnected)?;
-    Ok(Link::new(Outbound::new(stream)).await?)
+        .map_err(connect_failed)?;
+    let stream = connector.call(target).await.map_err(connect_failed)?;
+    Ok(UpstreamConnection::new(UpstreamIo::new(stream)).await?)
 }
 
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool")
             .field("target", &self.target)
-            .field("idle", &self.idle().links.len())
+            .field("idle", &self.idle().connections.len())
             .finish_non_exhaustive()
     }
 }

@@ -28,18 +28,18 @@ use super::{
     body::ProxyBody,
     download::Download,
     error::{Failure, RequestError, UpstreamError},
-    headers::strip_hop,
-    link::Link,
+    headers::strip_hop_by_hop,
     options::ProxyOptions,
     pool::Pool,
-    request::readdress,
+    request::rewrite_head,
     upload::{Progress, Upload},
-    websocket::{Answer, Handshake, asks, refusal},
+    upstream_connection::UpstreamConnection,
+    websocket::{Handshake, HandshakeResponse, diagnose_rejection, is_handshake},
 };
 use crate::{
     Tunnels, Upstream,
-    told::{Told, Whose},
-    tunnel::{Socket, Tunneling, tunnel},
+    diagnosis_sink::{DiagnosisSink, Requester},
+    tunnel::{TunnelConfig, TunnelContext, tunnel},
 };
 
 /// Sends every request on to one [`Upstream`] over HTTP/1.1.
@@ -63,8 +63,8 @@ struct Inner {
     head_timeout: Duration,
     tunnels: Tunnels,
     ping: Option<Duration>,
-    tunneling: Arc<Tunneling>,
-    told: Told,
+    tunnel_context: Arc<TunnelContext>,
+    diagnosis_sink: DiagnosisSink,
 }
 
 /// The future of a [`Proxy`]'s answer.
@@ -72,14 +72,14 @@ struct Inner {
 pub struct ProxyFuture(Pin<Box<dyn Future<Output = Response<ProxyBody>> + Send>>);
 
 /// What the log says of a request that failed.
-struct Asked {
+struct RequestInfo {
     method: Method,
     uri: Uri,
     peer: Option<PeerAddr>,
     /// Whose WebSocket, where it asks for one.
-    socket: Option<Whose>,
+    requester: Option<Requester>,
     /// What a policy in front holds it to.
-    terms: Option<Arc<SessionLimits>>,
+    session_limits: Option<Arc<SessionLimits>>,
 }
 
 // === impl Proxy ===
@@ -94,11 +94,11 @@ impl Proxy {
             head_timeout: options.head_timeout,
             tunnels,
             ping: options.ping,
-            tunneling: Arc::new(Tunneling::new(
-                Arc::clone(&options.timers),
-                options.told.clone(),
+            tunnel_context: Arc::new(TunnelContext::new(
+                Arc::clone(&options.idle_timeouts),
+                options.diagnosis_sink.clone(),
             )),
-            told: options.told.clone(),
+            diagnosis_sink: options.diagnosis_sink.clone(),
         }))
     }
 }
@@ -114,59 +114,62 @@ impl Service<Request<Incoming>> for Proxy {
 
     fn call(&mut self, request: Request<Incoming>) -> ProxyFuture {
         let inner = Arc::clone(&self.0);
-        ProxyFuture(Box::pin(async move { inner.answer(request).await }))
+        ProxyFuture(Box::pin(async move { inner.respond(request).await }))
     }
 }
 
 // === impl Inner ===
 
 impl Inner {
-    async fn answer(&self, request: Request<Incoming>) -> Response<ProxyBody> {
-        let asked = Asked::of(&request);
-        match self.exchange(request, &asked).await {
+    async fn respond(&self, request: Request<Incoming>) -> Response<ProxyBody> {
+        let info = RequestInfo::from_request(&request);
+        match self.forward(request, &info).await {
             Ok(response) => response,
             Err(failure) => {
-                let response = failure.answer();
+                let response = failure.to_response();
                 warn!(
                     target: "gabion::proxy",
                     "{} answered {}: {}; the server behind is {}",
-                    asked, response.status().as_u16(), failure.reasons(), self.upstream,
+                    info, response.status().as_u16(), failure.error_chain(), self.upstream,
                 );
-                if let (Some(diagnosis), Some(whose)) = (failure.diagnosis(), &asked.socket) {
-                    self.told.tell(diagnosis, whose, failure.to_string());
+                if let (Some(diagnosis), Some(requester)) = (failure.diagnosis(), &info.requester) {
+                    self.diagnosis_sink
+                        .record(diagnosis, requester, failure.to_string());
                 }
                 response
             }
         }
     }
 
-    async fn exchange(
+    async fn forward(
         &self,
         mut request: Request<Incoming>,
-        asked: &Asked,
+        info: &RequestInfo,
     ) -> Result<Response<ProxyBody>, Failure> {
-        let handshake = Handshake::of(&request)?;
-        if handshake.is_some() && self.tunnels.are_closed() {
+        let handshake = Handshake::from_request(&request)?;
+        if handshake.is_some() && self.tunnels.is_closed() {
             return Err(RequestError::Draining.into());
         }
         let upgraded = handshake.is_some().then(|| upgrade::on(&mut request));
         let (mut parts, body) = request.into_parts();
-        readdress(&mut parts, body.size_hint().exact(), &self.upstream)?;
+        rewrite_head(&mut parts, body.size_hint().exact(), &self.upstream)?;
         if let Some(handshake) = &handshake {
-            handshake.ask(&mut parts);
+            handshake.write_request(&mut parts);
         }
         let (body, progress) = Upload::new(body);
         let request = Request::from_parts(parts, body);
-        let (response, link) = self.send(request, &progress).await?;
+        let (response, connection) = self.send(request, &progress).await?;
         match handshake.zip(upgraded) {
-            Some((handshake, upgraded)) => self.open(&handshake, response, link, upgraded, asked),
+            Some((handshake, upgraded)) => {
+                self.finish_handshake(&handshake, response, connection, upgraded, info)
+            }
             None if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                Err(UpstreamError::Unasked.into())
+                Err(UpstreamError::UnexpectedSwitch.into())
             }
             None => {
                 let (mut head, body) = response.into_parts();
-                leave_hop(&mut head);
-                let body = self.download(body, link, !progress.is_over());
+                prepare_response_head(&mut head);
+                let body = self.download(body, connection, !progress.is_over());
                 Ok(Response::from_parts(head, body))
             }
         }
@@ -177,8 +180,8 @@ impl Inner {
         &self,
         request: Request<Upload>,
         progress: &Progress,
-    ) -> Result<(Response<Incoming>, Link), Failure> {
-        let mut answer = pin!(self.pool.ask(request));
+    ) -> Result<(Response<Incoming>, UpstreamConnection), Failure> {
+        let mut answer = pin!(self.pool.send(request));
         loop {
             match timeout(self.head_timeout, answer.as_mut()).await {
                 Ok(answer) => return answer,
@@ -186,49 +189,58 @@ impl Inner {
                 Err(_) if progress.awaits_client() => {
                     return Err(RequestError::BodyStalled(self.head_timeout).into());
                 }
-                Err(_) => return Err(UpstreamError::Silent(self.head_timeout).into()),
+                Err(_) => return Err(UpstreamError::ResponseTimeout(self.head_timeout).into()),
             }
         }
     }
 
-    fn download(&self, body: Incoming, link: Link, uploads: bool) -> ProxyBody {
-        Download::new(body, link, Arc::clone(&self.pool), uploads).into()
+    fn download(
+        &self,
+        body: Incoming,
+        connection: UpstreamConnection,
+        is_uploading: bool,
+    ) -> ProxyBody {
+        Download::new(body, connection, Arc::clone(&self.pool), is_uploading).into()
     }
 
     /// Ends a handshake: with a tunnel, or with the upstream's refusal.
-    fn open(
+    fn finish_handshake(
         &self,
         handshake: &Handshake,
         mut response: Response<Incoming>,
-        link: Link,
+        connection: UpstreamConnection,
         client: OnUpgrade,
-        asked: &Asked,
+        info: &RequestInfo,
     ) -> Result<Response<ProxyBody>, Failure> {
         let upstream = upgrade::on(&mut response);
         let (mut head, body) = response.into_parts();
-        let answer = handshake.judge(&head)?;
-        leave_hop(&mut head);
+        let answer = handshake.check_response(&head)?;
+        prepare_response_head(&mut head);
         let body = match answer {
-            Answer::Opened => {
-                handshake.accept(&mut head);
-                let tunneling = Arc::clone(&self.tunneling);
-                let socket = Socket {
+            HandshakeResponse::Accepted => {
+                handshake.write_response(&mut head);
+                let tunnel_context = Arc::clone(&self.tunnel_context);
+                let socket = TunnelConfig {
                     negotiated: negotiated(&head.headers),
-                    ping: asked.terms.as_ref().map_or(self.ping, |terms| terms.ping),
-                    whose: asked.socket.clone(),
+                    ping: info
+                        .session_limits
+                        .as_ref()
+                        .map_or(self.ping, |session_limits| session_limits.ping),
+                    requester: info.requester.clone(),
                 };
-                let opened = tunnel(client, upstream, tunneling, socket);
+                let opened = tunnel(client, upstream, tunnel_context, socket);
                 self.tunnels.tasks().spawn(opened);
                 // Driven to its end, which hands the stream over.
-                self.pool.put(link);
+                self.pool.put(connection);
                 ProxyBody::empty()
             }
-            Answer::Refused => {
-                if let Some(whose) = &asked.socket {
+            HandshakeResponse::Rejected => {
+                if let Some(requester) = &info.requester {
                     let seen = format!("it answered {}", head.status.as_u16());
-                    self.told.tell(refusal(&head), whose, seen);
+                    self.diagnosis_sink
+                        .record(diagnose_rejection(&head), requester, seen);
                 }
-                self.download(body, link, false)
+                self.download(body, connection, false)
             }
         };
         Ok(Response::from_parts(head, body))
@@ -241,8 +253,8 @@ fn negotiated(answer: &HeaderMap) -> Option<Negotiated> {
     Negotiated::from_header(lines.iter().map(HeaderValue::as_bytes)).ok()
 }
 
-fn leave_hop(head: &mut response::Parts) {
-    strip_hop(&mut head.headers);
+fn prepare_response_head(head: &mut response::Parts) {
+    strip_hop_by_hop(&mut head.headers);
     // The upstream's version is its own hop's: an HTTP/1.0 answer must not end the client's
     // connection.
     head.version = Version::HTTP_11;
@@ -264,21 +276,23 @@ impl fmt::Debug for ProxyFuture {
     }
 }
 
-// === impl Asked ===
+// === impl RequestInfo ===
 
-impl Asked {
-    fn of<B>(request: &Request<B>) -> Self {
+impl RequestInfo {
+    fn from_request<B>(request: &Request<B>) -> Self {
         Self {
             method: request.method().clone(),
             uri: request.uri().clone(),
             peer: request.extensions().get().copied(),
-            socket: asks(request).then(|| Whose::of(request)).flatten(),
-            terms: request.extensions().get().cloned(),
+            requester: is_handshake(request)
+                .then(|| Requester::from_request(request))
+                .flatten(),
+            session_limits: request.extensions().get().cloned(),
         }
     }
 }
 
-impl fmt::Display for Asked {
+impl fmt::Display for RequestInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let target = self
             .uri

@@ -7,7 +7,7 @@
 use http::{HeaderMap, HeaderName};
 
 /// Dropped from trailers, also where `_` stands for `-`.
-const OF_HEADS: [&str; 26] = [
+const HEAD_ONLY: [&str; 26] = [
     "authorization",
     "cache-control",
     "connection",
@@ -37,23 +37,26 @@ const OF_HEADS: [&str; 26] = [
 ];
 
 /// Families dropped likewise.
-const FAMILIES: [&str; 5] = ["if-", "proxy-", "sec-", "x-forwarded-", "x-http-method"];
+const HEAD_ONLY_PREFIXES: [&str; 5] = ["if-", "proxy-", "sec-", "x-forwarded-", "x-http-method"];
 
 /// Leaves what may come after a body.
 pub(super) fn strip_trailers(trailers: &mut HeaderMap) {
-    let of_heads: Vec<_> = trailers
+    let head_only: Vec<_> = trailers
         .keys()
-        .filter(|name| is_of_heads(name))
+        .filter(|name| is_head_only(name))
         .cloned()
         .collect();
-    for name in of_heads {
+    for name in head_only {
         trailers.remove(name);
     }
 }
 
-fn is_of_heads(name: &HeaderName) -> bool {
+fn is_head_only(name: &HeaderName) -> bool {
     let name = name.as_str().replace('_', "-");
-    OF_HEADS.contains(&name.as_str()) || FAMILIES.iter().any(|family| name.starts_with(family))
+    HEAD_ONLY.contains(&name.as_str())
+        || HEAD_ONLY_PREFIXES
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
 }
 
 #[cfg(test)]

@@ -11,15 +11,15 @@ use tokio::{
 use tracing::warn;
 
 use super::{
-    connection::{HttpService, Rules},
-    listen::prepare,
+    connection::{ConnectionHandler, HttpService},
+    listen::configure_accepted,
     options::ServeOptions,
 };
-use crate::{Tunnels, tunnels::Tasks};
+use crate::{Tunnels, tunnels::TaskSet};
 
 /// How long accepting pauses when it fails for want of something, such as file descriptors: what
 /// is missing must first be given back.
-const PAUSE: Duration = Duration::from_millis(500);
+const RETRY_DELAY: Duration = Duration::from_millis(500);
 
 /// What a drain had to cut.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,8 +52,8 @@ pub async fn serve<S: HttpService>(
     options: &ServeOptions,
     stop: impl Future<Output = Duration>,
 ) -> Drained {
-    let rules = Rules::new(options);
-    let connections = Tasks::default();
+    let handler = ConnectionHandler::new(options);
+    let connections = TaskSet::default();
     let mut stop = pin!(stop);
     let grace = loop {
         let accepted = select! {
@@ -61,34 +61,34 @@ pub async fn serve<S: HttpService>(
             accepted = accept(&listener) => accepted,
         };
         if let Some((socket, peer)) = accepted {
-            connections.spawn(rules.clone().drive(socket, peer, service.clone()));
+            connections.spawn(handler.clone().handle(socket, peer, service.clone()));
         }
     };
     drop(listener);
     tunnels.close();
-    rules.stop();
+    handler.shut_down();
     drain(&connections, tunnels.tasks(), grace).await
 }
 
 /// Accepts one connection; `None` where that one, or all for the moment, cannot be had.
 async fn accept(listener: &TcpListener) -> Option<(TcpStream, PeerAddr)> {
     let accepted = listener.accept().await.and_then(|(socket, peer)| {
-        prepare(&socket)?;
+        configure_accepted(&socket)?;
         Ok((socket, PeerAddr::new(peer)))
     });
     match accepted {
         Ok(accepted) => Some(accepted),
-        Err(error) if is_of_one_connection(&error) => None,
+        Err(error) if is_connection_error(&error) => None,
         Err(error) => {
             warn!(target: "gabion::proxy", "cannot accept connections: {error}; trying again");
-            sleep(PAUSE).await;
+            sleep(RETRY_DELAY).await;
             None
         }
     }
 }
 
-/// Whether the connection broke off before it was served (`prepare` then finds it invalid).
-fn is_of_one_connection(error: &io::Error) -> bool {
+/// Whether the connection broke off before it was served (`configure_accepted` then finds it invalid).
+fn is_connection_error(error: &io::Error) -> bool {
     use io::ErrorKind::{
         ConnectionAborted, ConnectionRefused, ConnectionReset, InvalidInput, NotConnected,
     };
@@ -98,10 +98,10 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-async fn drain(connections: &Tasks, tunnels: &Tasks, grace: Duration) -> Drained {
+async fn drain(connections: &TaskSet, tunnels: &TaskSet, grace: Duration) -> Drained {
     let done = async {
-        connections.idle().await;
-        tunnels.idle().await;
+        connections.wait_idle().await;
+        tunnels.wait_idle().await;
     };
     // Whether or not all are done in time, those left are counted and cut.
     let _ = timeout(grace, done).await;
@@ -109,7 +109,7 @@ async fn drain(connections: &Tasks, tunnels: &Tasks, grace: Duration) -> Drained
         connections: connections.len(),
         tunnels: tunnels.len(),
     };
-    tokio::join!(connections.cut(), tunnels.cut());
+    tokio::join!(connections.cancel(), tunnels.cancel());
     drained
 }
 

@@ -33,7 +33,7 @@ pub struct Connections {
     source: Box<dyn PolicySource>,
     now: Box<dyn Fn() -> Now + Send + Sync>,
     shards: Vec<Mutex<Shard>>,
-    came: AtomicU64,
+    next_id: AtomicU64,
     open: AtomicUsize,
     capacity: usize,
 }
@@ -43,11 +43,11 @@ type Shard = BTreeMap<(IpAddr, u64), CancellationToken>;
 
 /// A connection's place among the others, which is free again when this is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct ConnectionSlot {
     connections: Arc<Connections>,
     peer: IpAddr,
-    nth: u64,
-    over: CancellationToken,
+    id: u64,
+    shutdown: CancellationToken,
 }
 
 // === impl Connections ===
@@ -71,7 +71,7 @@ impl Connections {
             source: Box::new(source),
             now: Box::new(now),
             shards: (0..Self::SHARDS).map(|_| Mutex::default()).collect(),
-            came: AtomicU64::new(0),
+            next_id: AtomicU64::new(0),
             open: AtomicUsize::new(0),
             capacity: Self::CAPACITY,
         }
@@ -93,27 +93,27 @@ impl Connections {
     }
 
     /// A place for a connection, which is over with `stopping` too; none where there are too many.
-    pub(super) fn enter(
+    pub(super) fn register(
         self: &Arc<Self>,
         peer: PeerAddr,
         stopping: &CancellationToken,
-    ) -> Option<Place> {
+    ) -> Option<ConnectionSlot> {
         let order = Ordering::Relaxed;
-        let room = |open| (open < self.capacity).then_some(open + 1);
-        self.open.fetch_update(order, order, room).ok()?;
-        let place = Place {
+        let next = |open| (open < self.capacity).then_some(open + 1);
+        self.open.fetch_update(order, order, next).ok()?;
+        let slot = ConnectionSlot {
             connections: Arc::clone(self),
             peer: peer.addr(),
-            nth: self.came.fetch_add(1, order),
-            over: stopping.child_token(),
+            id: self.next_id.fetch_add(1, order),
+            shutdown: stopping.child_token(),
         };
-        let over = place.over.clone();
-        self.shard(place.nth).insert((place.peer, place.nth), over);
-        Some(place)
+        let shutdown = slot.shutdown.clone();
+        self.shard(slot.id).insert((slot.peer, slot.id), shutdown);
+        Some(slot)
     }
 
     /// Ends those of these peers that are refused.
-    fn judge(&self, from: IpAddr, to: IpAddr) {
+    fn recheck(&self, from: IpAddr, to: IpAddr) {
         let (policy, now) = (self.source.current(), (self.now)());
         let is_refused = |peer: IpAddr| {
             let peer = PeerAddr::new((peer, 0).into());
@@ -121,36 +121,38 @@ impl Connections {
             !client.via_trusted() && policy.recheck(client, "/", now).is_some()
         };
         for shard in &self.shards {
-            let theirs: Vec<_> = {
+            let matching: Vec<_> = {
                 let shard = locked(shard);
-                let theirs = shard.range((from, 0)..=(to, u64::MAX));
-                theirs.map(|(key, over)| (key.0, over.clone())).collect()
+                let matching = shard.range((from, 0)..=(to, u64::MAX));
+                matching
+                    .map(|(key, shutdown)| (key.0, shutdown.clone()))
+                    .collect()
             };
-            for (peer, over) in theirs {
+            for (peer, shutdown) in matching {
                 // Whose judgment panics stays: its requests are judged again, by who tells of it.
-                let judged = catch_unwind(AssertUnwindSafe(|| is_refused(peer)));
-                if judged.unwrap_or(false) {
+                let rechecked = catch_unwind(AssertUnwindSafe(|| is_refused(peer)));
+                if rechecked.unwrap_or(false) {
                     debug!(target: "gabion::proxy", %peer, "connection ends: its peer is refused");
-                    over.cancel();
+                    shutdown.cancel();
                 }
             }
         }
     }
 
-    fn shard(&self, nth: u64) -> MutexGuard<'_, Shard> {
-        let nth = usize::try_from(nth % Self::SHARDS as u64).unwrap_or_default();
-        locked(&self.shards[nth])
+    fn shard(&self, id: u64) -> MutexGuard<'_, Shard> {
+        let id = usize::try_from(id % Self::SHARDS as u64).unwrap_or_default();
+        locked(&self.shards[id])
     }
 }
 
 impl ChangeListener for Connections {
     fn on_ban(&self, client: IpNet) {
-        self.judge(client.network(), client.broadcast());
+        self.recheck(client.network(), client.broadcast());
     }
 
     fn on_policy_replaced(&self) {
         // Of all, any IPv4 address is the less.
-        self.judge(
+        self.recheck(
             Ipv4Addr::UNSPECIFIED.into(),
             Ipv6Addr::from(u128::MAX).into(),
         );
@@ -171,20 +173,20 @@ impl fmt::Debug for Connections {
     }
 }
 
-// === impl Place ===
+// === impl ConnectionSlot ===
 
-impl Place {
+impl ConnectionSlot {
     /// What ends the connection.
-    pub(super) const fn over(&self) -> &CancellationToken {
-        &self.over
+    pub(super) const fn shutdown(&self) -> &CancellationToken {
+        &self.shutdown
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         self.connections
-            .shard(self.nth)
-            .remove(&(self.peer, self.nth));
+            .shard(self.id)
+            .remove(&(self.peer, self.id));
         self.connections.open.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -28,7 +28,7 @@ pub fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Sets up an accepted socket.
-pub(super) fn prepare(socket: &tokio::net::TcpStream) -> io::Result<()> {
+pub(super) fn configure_accepted(socket: &tokio::net::TcpStream) -> io::Result<()> {
     let probes = TcpKeepalive::new().with_time(KEEP_ALIVE_PROBES);
     SockRef::from(socket).set_tcp_keepalive(&probes)?;
     socket.set_nodelay(true)

@@ -9,11 +9,11 @@
 mod accept;
 mod connection;
 mod connections;
+mod detect;
 mod framing;
-mod leave;
 mod listen;
-mod opening;
 mod options;
+mod upgrade;
 mod workers;
 
 pub use accept::{Drained, serve};

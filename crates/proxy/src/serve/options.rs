@@ -7,7 +7,7 @@ use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::Connections;
-use crate::told::Told;
+use crate::diagnosis_sink::DiagnosisSink;
 
 /// More headers than this are answered 431.
 const MAX_HEADERS: usize = 100;
@@ -31,7 +31,7 @@ pub struct ServeOptions {
     pub(super) protocols: Protocols,
     pub(super) header_timeout: Duration,
     pub(super) connections: Option<Arc<Connections>>,
-    pub(super) told: Told,
+    pub(super) diagnosis_sink: DiagnosisSink,
 }
 
 /// What a connection may speak.
@@ -48,7 +48,7 @@ pub enum Protocols {
 
 /// Builders of connections.
 #[derive(Debug)]
-pub(super) struct Wire {
+pub(super) struct HttpBuilders {
     pub(super) http1: http1::Builder,
     pub(super) http2: Option<http2::Builder<TokioExecutor>>,
 }
@@ -61,7 +61,7 @@ impl Default for ServeOptions {
             protocols: Protocols::default(),
             header_timeout: Duration::from_secs(75),
             connections: None,
-            told: Told::default(),
+            diagnosis_sink: DiagnosisSink::default(),
         }
     }
 }
@@ -84,8 +84,11 @@ impl ServeOptions {
     /// Tells `sink` of connections that speak TLS
     /// ([`Event::Diagnosis`](gabion_core::Event::Diagnosis)).
     pub fn with_sink(self, sink: Arc<dyn Sink>) -> Self {
-        let told = Told::new(sink);
-        Self { told, ..self }
+        let diagnosis_sink = DiagnosisSink::new(sink);
+        Self {
+            diagnosis_sink,
+            ..self
+        }
     }
 
     /// How long a head may take from the end of the last exchange, and a connection to say what it
@@ -104,9 +107,9 @@ impl ServeOptions {
     }
 }
 
-// === impl Wire ===
+// === impl HttpBuilders ===
 
-impl Wire {
+impl HttpBuilders {
     pub(super) fn new(options: &ServeOptions) -> Self {
         Self {
             http1: http1(options),

@@ -73,7 +73,7 @@ where
             options.clone(),
             workers.stop.subscribe(),
         );
-        let run = move || work(runtime, listener, &*factory, &options, stop);
+        let run = move || run_worker(runtime, listener, &*factory, &options, stop);
         let thread = thread::Builder::new()
             .name(format!("gabion-{idx}"))
             .spawn(run)?;
@@ -82,7 +82,7 @@ where
     Ok(workers)
 }
 
-fn work<S: HttpService>(
+fn run_worker<S: HttpService>(
     runtime: Runtime,
     listener: TcpListener,
     factory: &dyn Fn(&Tunnels) -> S,
@@ -93,8 +93,8 @@ fn work<S: HttpService>(
         let tunnels = Tunnels::default();
         let service = factory(&tunnels);
         let grace = async {
-            let said = stop.wait_for(Option::is_some).await;
-            said.ok().and_then(|grace| *grace).unwrap_or_default()
+            let received = stop.wait_for(Option::is_some).await;
+            received.ok().and_then(|grace| *grace).unwrap_or_default()
         };
         serve(listener, service, tunnels, options, grace).await
     });

@@ -11,15 +11,15 @@
 //! find a side that is gone. The client's side is the business of the layers in front.
 //!
 //! How the upstream's side ends is told to who listens: with a code, for want of a first message, or
-//! cut after a silence, where that comes to be the same again and again ([`Timers`]).
+//! cut after a silence, where that comes to be the same again and again ([`IdleTimeouts`]).
 
-mod alarm;
-mod ended;
-mod frames;
-mod lane;
+mod bidirectional_copy;
+mod deadline_timer;
+mod direction;
+mod frame_tracker;
+mod idle_timeouts;
 mod pings;
-mod pump;
-mod timers;
+mod upstream_end;
 
 use std::{sync::Arc, time::Duration};
 
@@ -28,37 +28,37 @@ use hyper::upgrade::OnUpgrade;
 use tokio::try_join;
 use tracing::debug;
 
-use pump::Pump;
-pub(crate) use timers::Timers;
+use bidirectional_copy::BidirectionalCopy;
+pub(crate) use idle_timeouts::IdleTimeouts;
 
-use crate::told::{Told, Whose};
+use crate::diagnosis_sink::{DiagnosisSink, Requester};
 
 /// What all tunnels of one proxy have in common.
 #[derive(Debug)]
-pub(crate) struct Tunneling {
+pub(crate) struct TunnelContext {
     limits: Arc<Limits>,
-    timers: Arc<Timers>,
-    told: Told,
+    idle_timeouts: Arc<IdleTimeouts>,
+    diagnosis_sink: DiagnosisSink,
 }
 
 /// What is known of one socket.
 #[derive(Debug)]
-pub(crate) struct Socket {
+pub(crate) struct TunnelConfig {
     /// The extensions; where one is not known, frames are not either.
     pub(crate) negotiated: Option<Negotiated>,
     /// How long its upstream may be silent before it is pinged.
     pub(crate) ping: Option<Duration>,
-    pub(crate) whose: Option<Whose>,
+    pub(crate) requester: Option<Requester>,
 }
 
-// === impl Tunneling ===
+// === impl TunnelContext ===
 
-impl Tunneling {
-    pub(crate) fn new(timers: Arc<Timers>, told: Told) -> Self {
+impl TunnelContext {
+    pub(crate) fn new(idle_timeouts: Arc<IdleTimeouts>, diagnosis_sink: DiagnosisSink) -> Self {
         Self {
-            limits: Arc::new(frames::no_limits()),
-            timers,
-            told,
+            limits: Arc::new(frame_tracker::unlimited()),
+            idle_timeouts,
+            diagnosis_sink,
         }
     }
 }
@@ -67,15 +67,15 @@ impl Tunneling {
 pub(crate) async fn tunnel(
     client: OnUpgrade,
     upstream: OnUpgrade,
-    tunneling: Arc<Tunneling>,
-    socket: Socket,
+    context: Arc<TunnelContext>,
+    config: TunnelConfig,
 ) {
     match try_join!(client, upstream) {
         Err(error) => debug!(target: "gabion::proxy", %error, "tunnel did not open"),
         Ok((client, upstream)) => {
-            let mut pump = Pump::new(client, upstream, tunneling, socket);
-            let ended = pump.run().await;
-            let (up, down) = pump.read();
+            let mut copy = BidirectionalCopy::new(client, upstream, context, config);
+            let ended = copy.run().await;
+            let (up, down) = copy.bytes_read();
             debug!(target: "gabion::proxy", up, down, ?ended, "tunnel ended");
         }
     }

@@ -7,19 +7,19 @@
     reason = "a test fails by panicking"
 )]
 
-mod again;
 mod connections;
 mod diagnosis;
 mod drain;
 mod ending;
 mod failure;
+mod first_bytes;
 mod framing;
 mod http2;
 mod keep_alive;
-mod leave;
-mod opening;
 mod pool;
+mod refused_upgrade;
 mod request;
+mod retry;
 mod stream;
 mod support;
 mod websocket;

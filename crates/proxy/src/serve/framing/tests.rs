@@ -12,14 +12,14 @@ use hyper_util::rt::TokioIo;
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{Followed, Follower, Notes};
+use super::{FramingQueue, FramingTracker, TrackedSocket};
 
 /// What came of one connection.
 struct Served {
     /// Each request's target, and its note.
-    asked: Vec<(Uri, Framing)>,
+    requests: Vec<(Uri, Framing)>,
     /// What was answered: each body sent back, `x-note` in each head.
-    answered: Vec<u8>,
+    response: Vec<u8>,
 }
 
 /// Sends `pieces` to hyper, one at a time, with a follower beneath it.
@@ -27,13 +27,16 @@ fn serve(pieces: &[&[u8]]) -> Served {
     let runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = { runtime }.build().unwrap();
     runtime.block_on(async {
-        let asked = Mutex::new(Vec::new());
+        let requests = Mutex::new(Vec::new());
         let (client, server) = tokio::io::duplex(1 << 20);
-        let notes = Arc::<Notes>::default();
-        let io = TokioIo::new(Followed::new(Vec::new(), server, Arc::clone(&notes)));
+        let queue = Arc::<FramingQueue>::default();
+        let io = TokioIo::new(TrackedSocket::new(Vec::new(), server, Arc::clone(&queue)));
         let service = service_fn(|request: Request<Incoming>| {
-            let framing = notes.take();
-            asked.lock().unwrap().push((request.uri().clone(), framing));
+            let framing = queue.pop();
+            requests
+                .lock()
+                .unwrap()
+                .push((request.uri().clone(), framing));
             let answer = Response::builder().header("x-note", format!("{framing:?}"));
             std::future::ready(Ok::<_, Infallible>(
                 answer.body(request.into_body()).unwrap(),
@@ -50,13 +53,13 @@ fn serve(pieces: &[&[u8]]) -> Served {
             }
             let _ = to.shutdown().await;
         };
-        let mut answered = Vec::new();
-        let receive = from.read_to_end(&mut answered);
+        let mut response = Vec::new();
+        let receive = from.read_to_end(&mut response);
         let serve = http1::Builder::new().serve_connection(io, service);
         let (_, (), read) = tokio::join!(serve, send, receive);
         read.unwrap();
-        let asked = std::mem::take(&mut *asked.lock().unwrap());
-        Served { asked, answered }
+        let requests = std::mem::take(&mut *requests.lock().unwrap());
+        Served { requests, response }
     })
 }
 
@@ -215,28 +218,28 @@ proptest! {
         // hyper takes no more after such a head.
         let last = expected.iter().position(|(_, note)| *note == Framing::Both);
         expected.truncate(last.map_or(expected.len(), |last| last + 1));
-        prop_assert_eq!(serve(&cut(&bytes, &shares)).asked, expected);
+        prop_assert_eq!(serve(&cut(&bytes, &shares)).requests, expected);
     }
 
     /// Of bytes at random hyper itself tells: it ends a connection after a head that said its
     /// length twice, and nothing else here has it do so.
     #[test]
     fn note_is_what_hyper_found(
-        soup in vec(select(SOUP.to_vec()), 0..40),
+        fragments in vec(select(FRAGMENTS.to_vec()), 0..40),
         shares in vec(any::<u16>(), 0..6),
     ) {
-        let served = serve(&cut(soup.concat().as_bytes(), &shares));
-        let answered = String::from_utf8_lossy(&served.answered);
-        let heads: Vec<_> = answered.split("x-note: ").skip(1).collect();
+        let served = serve(&cut(fragments.concat().as_bytes(), &shares));
+        let response = String::from_utf8_lossy(&served.response);
+        let heads: Vec<_> = response.split("x-note: ").skip(1).collect();
         // A body that breaks takes an answer with it that was not sent yet.
-        prop_assert!(heads.len() <= served.asked.len() && served.asked.len() <= heads.len() + 1);
+        prop_assert!(heads.len() <= served.requests.len() && served.requests.len() <= heads.len() + 1);
         let unknown = |(_, note): &(Uri, Framing)| *note == Framing::Unknown;
-        prop_assert!(!served.asked.iter().any(unknown), "{soup:?}");
-        for (head, (target, note)) in heads.iter().zip(&served.asked) {
+        prop_assert!(!served.requests.iter().any(unknown), "{fragments:?}");
+        for (head, (target, note)) in heads.iter().zip(&served.requests) {
             let head = head.split("\r\n\r\n").next().unwrap_or_default();
             let both = head.contains("connection: close");
             let found = if both { Framing::Both } else { Framing::AsShown };
-            prop_assert_eq!(*note, found, "{}: {:?}", target, soup);
+            prop_assert_eq!(*note, found, "{}: {:?}", target, fragments);
         }
     }
 }
@@ -250,15 +253,15 @@ fn another_protocol_is_not_followed() {
         (upgrade, b"\x88\x80\0\0\0\0"),
         (preface, b"\0\0\x06\x04\0\0\0\0\0"),
     ] {
-        let mut follower = Follower::new(Arc::default());
-        follower.see(http);
-        assert!(!follower.is_lost());
-        follower.see(other);
-        assert!(follower.is_lost(), "{other:?}");
+        let mut tracker = FramingTracker::new(Arc::default());
+        tracker.scan(http);
+        assert!(!tracker.is_lost());
+        tracker.scan(other);
+        assert!(tracker.is_lost(), "{other:?}");
     }
 }
 
-const SOUP: [&str; 24] = [
+const FRAGMENTS: [&str; 24] = [
     "GET / HTTP/1.1\r\n",
     "GET / HTTP/1.1\r\n",
     "GET / HTTP/1.1\n",

@@ -6,11 +6,11 @@ use gabion_core::Diagnosis;
 use gabion_frames::CloseCode;
 use tokio::time::Instant;
 
-use super::timers::Timers;
+use super::idle_timeouts::IdleTimeouts;
 
 /// What was seen of an upstream that ended a socket of its own accord.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ended {
+pub(super) struct UpstreamEnd {
     /// How long the socket had been open.
     pub(super) age: Duration,
     /// How long nothing had passed between here and the upstream.
@@ -18,19 +18,19 @@ pub(super) struct Ended {
     /// The code of its close frame, where it sent one.
     pub(super) code: Option<CloseCode>,
     /// It had sent a message.
-    pub(super) said_something: bool,
+    pub(super) sent_message: bool,
 }
 
-// === impl Ended ===
+// === impl UpstreamEnd ===
 
-impl Ended {
+impl UpstreamEnd {
     /// Spring's time for a first message (`setTimeToFirstMessage`), and how exactly it is kept.
     const FIRST_MESSAGE: (Duration, Duration) = (Duration::from_mins(1), Duration::from_secs(3));
 
     /// What is to be said of it; where it was cut, only once that proves a timer.
     pub(super) fn diagnose(
         &self,
-        timers: &Timers,
+        idle_timeouts: &IdleTimeouts,
         now: Instant,
     ) -> Option<(Diagnosis, Cow<'static, str>)> {
         if self.awaited_first_message() {
@@ -44,7 +44,7 @@ impl Ended {
             let seen = format!("the server behind said {code}: {}", code.words());
             return Some((Diagnosis::Closed, seen.into()));
         }
-        let timer = timers.cut(self.silence, now)?;
+        let timer = idle_timeouts.record(self.silence, now)?;
         Some((Diagnosis::CutBehind, timer.to_string().into()))
     }
 
@@ -52,7 +52,7 @@ impl Ended {
     fn awaited_first_message(&self) -> bool {
         let (time, within) = Self::FIRST_MESSAGE;
         let is_idle_cut = self.code.is_none() && self.silence + within > self.age;
-        !self.said_something && !is_idle_cut && self.age.abs_diff(time) <= within
+        !self.sent_message && !is_idle_cut && self.age.abs_diff(time) <= within
     }
 }
 
@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn end_of_a_socket_is_told_apart() {
         // After how long, after how much silence, with which code, having said something.
-        for (age, silence, code, said_something, expected) in [
+        for (age, silence, code, sent_message, expected) in [
             (60, 10, None, false, "D10"),
             (61, 61, Some(4500), false, "D10"),
             (60, 60, None, false, "-"),
@@ -73,13 +73,13 @@ mod tests {
             (50, 10, Some(1011), false, "D05"),
             (9, 9, Some(1005), false, "D05"),
         ] {
-            let ended = Ended {
+            let ended = UpstreamEnd {
                 age: Duration::from_secs(age),
                 silence: Duration::from_secs(silence),
                 code: code.map(CloseCode::new),
-                said_something,
+                sent_message,
             };
-            let told = ended.diagnose(&Timers::default(), Instant::now());
+            let told = ended.diagnose(&IdleTimeouts::default(), Instant::now());
             let code = told.map_or("-", |(diagnosis, _)| diagnosis.code());
             assert_eq!(code, expected, "{ended:?}");
         }

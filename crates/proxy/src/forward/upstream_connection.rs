@@ -20,7 +20,7 @@ use hyper::{
 use tokio::task::unconstrained;
 
 use super::{
-    nudge::{Nudge, deaf},
+    driver_waker::{DriverWaker, noop_context},
     upload::Upload,
 };
 
@@ -28,11 +28,11 @@ use super::{
 ///
 /// It has no task of its own: it moves on when its exchange is polled, in the task that serves the
 /// client. So a request takes no detour through two queues and back.
-pub(super) struct Link {
+pub(super) struct UpstreamConnection {
     requests: SendRequest<Upload>,
     /// None once it is over.
     connection: Option<Connection>,
-    nudge: Arc<Nudge>,
+    driver_waker: Arc<DriverWaker>,
     /// That of the nudge.
     waker: Waker,
 }
@@ -40,60 +40,60 @@ pub(super) struct Link {
 type Connection = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
 
 /// What hyper says of a request that was not answered; with the request, where nothing of it was sent.
-pub(super) type AskError = TrySendError<Request<Upload>>;
+pub(super) type SendError = TrySendError<Request<Upload>>;
 
 /// How often it is looked again before others have their turn: who has had too much of it (tokio's
 /// `coop`) is nudged each time.
-const ROUNDS: usize = 2;
+const MAX_ROUNDS: usize = 2;
 
-// === impl Link ===
+// === impl UpstreamConnection ===
 
-impl Link {
+impl UpstreamConnection {
     /// Speaks HTTP/1.1 on `stream`.
     pub(super) async fn new<S>(stream: S) -> hyper::Result<Self>
     where
         S: Read + Write + Unpin + Send + 'static,
     {
         let (requests, connection) = http1::handshake(stream).await?;
-        let nudge = Arc::<Nudge>::default();
+        let driver_waker = Arc::<DriverWaker>::default();
         Ok(Self {
             requests,
             connection: Some(Box::pin(connection.with_upgrades())),
-            waker: Waker::from(Arc::clone(&nudge)),
-            nudge,
+            waker: Waker::from(Arc::clone(&driver_waker)),
+            driver_waker,
         })
     }
 
     /// Sends a request, and waits for the head of its answer.
-    pub(super) async fn ask(
+    pub(super) async fn send(
         &mut self,
         request: Request<Upload>,
-    ) -> Result<Response<Incoming>, AskError> {
+    ) -> Result<Response<Incoming>, SendError> {
         let mut answer = pin!(unconstrained(self.requests.try_send_request(request)));
         poll_fn(|cx| self.poll(cx, |cx| answer.as_mut().poll(cx))).await
     }
 
-    /// Moves on with whatever is to be read or written, until `look` sees what it looks for.
+    /// Moves on with whatever is to be read or written, until `operation` sees what it looks for.
     pub(super) fn poll<T>(
         &mut self,
         cx: &mut Context<'_>,
-        mut look: impl FnMut(&mut Context<'_>) -> Poll<T>,
+        mut operation: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
-        self.nudge.register(cx);
-        for _ in 0..ROUNDS {
-            self.nudge.attend();
-            let mut seen = look(&mut deaf());
-            if seen.is_pending() {
+        self.driver_waker.register(cx);
+        for _ in 0..MAX_ROUNDS {
+            self.driver_waker.start_driving();
+            let mut polled = operation(&mut noop_context());
+            if polled.is_pending() {
                 self.drive();
-                seen = look(&mut deaf());
+                polled = operation(&mut noop_context());
             }
-            let nudged = self.nudge.leave();
+            let woken = self.driver_waker.stop_driving();
             // Who has seen something comes again for more.
-            if seen.is_ready() || !nudged {
-                return seen;
+            if polled.is_ready() || !woken {
+                return polled;
             }
         }
-        self.nudge.wake_driver();
+        self.driver_waker.wake_driver();
         Poll::Pending
     }
 
@@ -107,18 +107,18 @@ impl Link {
     }
 
     /// Whether it can take another exchange.
-    pub(super) fn is_free(&self) -> bool {
+    pub(super) fn is_ready(&self) -> bool {
         self.connection.is_some() && self.requests.is_ready()
     }
 
     /// Waits until it can take another exchange; false where it never will.
-    pub(super) async fn freed(&mut self) -> bool {
+    pub(super) async fn ready(&mut self) -> bool {
         poll_fn(|cx| {
-            self.nudge.register(cx);
+            self.driver_waker.register(cx);
             self.drive();
             match self.connection {
                 None => Poll::Ready(false),
-                Some(_) if self.is_free() => Poll::Ready(true),
+                Some(_) if self.is_ready() => Poll::Ready(true),
                 Some(_) => Poll::Pending,
             }
         })
@@ -126,10 +126,10 @@ impl Link {
     }
 }
 
-impl fmt::Debug for Link {
+impl fmt::Debug for UpstreamConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Link")
-            .field("is_free", &self.is_free())
+            .field("is_free", &self.is_ready())
             .finish_non_exhaustive()
     }
 }

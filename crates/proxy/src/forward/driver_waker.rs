@@ -13,31 +13,31 @@ use atomic_waker::AtomicWaker;
 /// Wakes the task that drives a link. While that is at it, it is only told to look again: else what
 /// it does to the link would wake it anew, once for each answer.
 #[derive(Debug, Default)]
-pub(super) struct Nudge {
+pub(super) struct DriverWaker {
     driver: AtomicWaker,
     state: AtomicU8,
 }
 
 /// Somebody drives.
-const ATTENDED: u8 = 1;
+const DRIVING: u8 = 1;
 
 /// Something has come.
-const NUDGED: u8 = 2;
+const WOKEN: u8 = 2;
 
-impl Nudge {
+impl DriverWaker {
     /// Nudges wake whoever polls with `cx`.
     pub(super) fn register(&self, cx: &Context<'_>) {
         self.driver.register(cx.waker());
     }
 
     /// From now on nudges are only noted.
-    pub(super) fn attend(&self) {
-        self.state.swap(ATTENDED, AcqRel);
+    pub(super) fn start_driving(&self) {
+        self.state.swap(DRIVING, AcqRel);
     }
 
     /// From now on they wake again; whether one was noted.
-    pub(super) fn leave(&self) -> bool {
-        self.state.swap(0, AcqRel) & NUDGED != 0
+    pub(super) fn stop_driving(&self) -> bool {
+        self.state.swap(0, AcqRel) & WOKEN != 0
     }
 
     /// Has the driver come again later.
@@ -46,20 +46,20 @@ impl Nudge {
     }
 }
 
-impl Wake for Nudge {
+impl Wake for DriverWaker {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if self.state.fetch_or(NUDGED, AcqRel) & ATTENDED == 0 {
+        if self.state.fetch_or(WOKEN, AcqRel) & DRIVING == 0 {
             self.driver.wake();
         }
     }
 }
 
 /// For looking at what only the link brings: whoever drives it looks afterwards.
-pub(super) const fn deaf() -> Context<'static> {
+pub(super) const fn noop_context() -> Context<'static> {
     Context::from_waker(Waker::noop())
 }
 
@@ -81,18 +81,24 @@ mod tests {
     #[test]
     fn driver_is_woken_only_while_nobody_drives() {
         let woken = Arc::<Count>::default();
-        let nudge = Arc::<Nudge>::default();
-        let (driver, waker) = (Waker::from(woken.clone()), Waker::from(nudge.clone()));
-        nudge.register(&Context::from_waker(&driver));
-        nudge.attend();
-        assert!(!nudge.leave());
-        nudge.attend();
+        let driver_waker = Arc::<DriverWaker>::default();
+        let (driver, waker) = (
+            Waker::from(woken.clone()),
+            Waker::from(driver_waker.clone()),
+        );
+        driver_waker.register(&Context::from_waker(&driver));
+        driver_waker.start_driving();
+        assert!(!driver_waker.stop_driving());
+        driver_waker.start_driving();
         waker.wake_by_ref();
         assert_eq!(woken.0.load(Relaxed), 0);
-        assert!(nudge.leave(), "it was noted");
+        assert!(driver_waker.stop_driving(), "it was noted");
         waker.wake_by_ref();
         assert_eq!(woken.0.load(Relaxed), 1);
-        nudge.attend();
-        assert!(!nudge.leave(), "what was told is not noted again");
+        driver_waker.start_driving();
+        assert!(
+            !driver_waker.stop_driving(),
+            "what was told is not noted again"
+        );
     }
 }

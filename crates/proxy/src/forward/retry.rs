@@ -11,17 +11,17 @@ use super::upload::Upload;
 /// its way there. Where that is safe and has no body it is sent again, once, over a new connection (RFC
 /// 9110, 9.2.2).
 #[derive(Debug)]
-pub(super) struct Again {
+pub(super) struct RetryableRequest {
     method: Method,
     uri: Uri,
     headers: HeaderMap,
 }
 
-impl Again {
+impl RetryableRequest {
     /// None where the request must not be repeated.
-    pub(super) fn of(request: &Request<Upload>) -> Option<Self> {
-        let may = request.method().is_safe() && request.body().is_end_stream();
-        may.then(|| Self {
+    pub(super) fn from_request(request: &Request<Upload>) -> Option<Self> {
+        let is_retryable = request.method().is_safe() && request.body().is_end_stream();
+        is_retryable.then(|| Self {
             method: request.method().clone(),
             uri: request.uri().clone(),
             headers: request.headers().clone(),
@@ -29,7 +29,7 @@ impl Again {
     }
 
     /// The request once more.
-    pub(super) fn request(self) -> Request<Upload> {
+    pub(super) fn into_request(self) -> Request<Upload> {
         let mut request = Request::new(Upload::none());
         *request.method_mut() = self.method;
         *request.uri_mut() = self.uri;
@@ -39,6 +39,6 @@ impl Again {
 }
 
 /// Whether this is how a connection ends that the other side closed, and not what it said.
-pub(super) fn is_an_end(error: &hyper::Error) -> bool {
+pub(super) fn is_connection_loss(error: &hyper::Error) -> bool {
     !error.is_parse() && !error.is_user()
 }

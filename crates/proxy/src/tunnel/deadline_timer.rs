@@ -9,11 +9,11 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// Rouses a tunnel when it is time.
 #[derive(Debug, Default)]
-pub(super) struct Alarm(Option<Pin<Box<Sleep>>>);
+pub(super) struct DeadlineTimer(Option<Pin<Box<Sleep>>>);
 
-// === impl Alarm ===
+// === impl DeadlineTimer ===
 
-impl Alarm {
+impl DeadlineTimer {
     /// Ready from `time` on. An alarm that goes off before stays, and is set anew then: traffic puts
     /// a time off with each frame, and no timer is touched.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, time: Instant) -> Poll<()> {
@@ -23,9 +23,9 @@ impl Alarm {
                 sleep.as_mut().reset(time);
             }
             ready!(sleep.as_mut().poll(cx));
-            let rung = sleep.deadline();
+            let fired_at = sleep.deadline();
             self.0 = None;
-            if rung >= time {
+            if fired_at >= time {
                 return Poll::Ready(());
             }
         }

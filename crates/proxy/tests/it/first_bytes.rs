@@ -13,7 +13,7 @@ const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
 #[tokio::test]
 async fn first_bytes_say_what_a_client_speaks() {
-    for row in rows(include_str!("../../testdata/opening.tsv")) {
+    for row in rows(include_str!("../../testdata/first_bytes.tsv")) {
         let [first, expected] = row[..] else {
             unreachable!("the table has two columns")
         };

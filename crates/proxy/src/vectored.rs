@@ -3,11 +3,14 @@
 use std::io::IoSlice;
 
 /// Room for a head and a small body.
-pub(crate) type Room = [u8; 4096];
+pub(crate) type CoalesceBuffer = [u8; 4096];
 
 /// The pieces as one, copied to `room` where they are several: the system takes longer to gather
 /// little from many places than to be given it whole. None where they do not fit.
-pub(crate) fn as_one<'p>(pieces: &'p [IoSlice<'_>], room: &'p mut Room) -> Option<&'p [u8]> {
+pub(crate) fn coalesce<'p>(
+    pieces: &'p [IoSlice<'_>],
+    room: &'p mut CoalesceBuffer,
+) -> Option<&'p [u8]> {
     if let [whole] = pieces {
         return Some(whole);
     }
@@ -26,7 +29,10 @@ mod tests {
 
     #[test]
     fn pieces_are_one_where_they_fit() {
-        let (mut room, long) = ([0; size_of::<Room>()], [b'x'; size_of::<Room>() + 1]);
+        let (mut room, long) = (
+            [0; size_of::<CoalesceBuffer>()],
+            [b'x'; size_of::<CoalesceBuffer>() + 1],
+        );
         for pieces in [
             &[][..],
             &[&b"head"[..]],
@@ -36,9 +42,9 @@ mod tests {
             &[&long],
         ] {
             let slices: Vec<_> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
-            assert_eq!(as_one(&slices, &mut room), Some(&pieces.concat()[..]));
+            assert_eq!(coalesce(&slices, &mut room), Some(&pieces.concat()[..]));
         }
         let more = [&long[..4094], b"abc"].map(IoSlice::new);
-        assert_eq!(as_one(&more, &mut room), None);
+        assert_eq!(coalesce(&more, &mut room), None);
     }
 }

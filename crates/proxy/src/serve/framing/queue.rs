@@ -10,34 +10,34 @@ use gabion_core::Framing;
 /// those before it is the whole queue. One task reads and asks by turns: no order but its own is
 /// needed.
 #[derive(Debug, Default)]
-pub(in crate::serve) struct Notes {
+pub(in crate::serve) struct FramingQueue {
     plain: AtomicUsize,
-    both: AtomicBool,
-    ended: AtomicBool,
+    has_both: AtomicBool,
+    stopped: AtomicBool,
 }
 
-// === impl Notes ===
+// === impl FramingQueue ===
 
-impl Notes {
+impl FramingQueue {
     /// Notes the next head.
-    pub(super) fn add(&self, framing: Framing) {
+    pub(super) fn push(&self, framing: Framing) {
         match framing {
             Framing::AsShown => _ = self.plain.fetch_add(1, Relaxed),
-            _ => self.both.store(true, Relaxed),
+            _ => self.has_both.store(true, Relaxed),
         }
     }
 
     /// The note on the next request. None is followed after one that is not as it was shown.
-    pub(in crate::serve) fn take(&self) -> Framing {
+    pub(in crate::serve) fn pop(&self) -> Framing {
         let plain = self.plain.load(Relaxed);
-        if self.is_ended() {
+        if self.is_stopped() {
             Framing::Unknown
         } else if plain > 0 {
             self.plain.store(plain - 1, Relaxed);
             Framing::AsShown
         } else {
-            self.end();
-            if self.both.load(Relaxed) {
+            self.stop();
+            if self.has_both.load(Relaxed) {
                 Framing::Both
             } else {
                 Framing::Unknown
@@ -46,11 +46,11 @@ impl Notes {
     }
 
     /// Nothing is to be followed any more: the connection speaks something else.
-    pub(in crate::serve) fn end(&self) {
-        self.ended.store(true, Relaxed);
+    pub(in crate::serve) fn stop(&self) {
+        self.stopped.store(true, Relaxed);
     }
 
-    pub(super) fn is_ended(&self) -> bool {
-        self.ended.load(Relaxed)
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped.load(Relaxed)
     }
 }

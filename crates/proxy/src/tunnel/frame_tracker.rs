@@ -9,28 +9,28 @@ use gabion_frames::{
 /// Follows what one side sends. Nothing is judged: what keeps to no protocol passes as it came, and
 /// is not followed any more.
 #[derive(Debug)]
-pub(super) struct Frames {
+pub(super) struct FrameTracker {
     observer: Observer,
     /// A pong, as far as it has come: at most 131 bytes.
-    held: Vec<u8>,
-    said_something: bool,
+    held_pong: Vec<u8>,
+    sent_message: bool,
     state: State,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    Followed,
+    Tracking,
     /// A close frame has passed.
     Closed(CloseCode),
     /// What was sent are no frames that the observer knows.
-    Lost,
+    Untracked,
 }
 
 /// Stands for none (RFC 6455, 7.1.5).
-const NO_CODE: CloseCode = CloseCode::new(1005);
+const NO_STATUS: CloseCode = CloseCode::new(1005);
 
 /// Judging is the work of the layers in front.
-pub(super) fn no_limits() -> Limits {
+pub(super) fn unlimited() -> Limits {
     Limits::new()
         .with_max_frame(u64::MAX)
         .with_max_message(u64::MAX)
@@ -38,56 +38,58 @@ pub(super) fn no_limits() -> Limits {
         .with_message_time(Duration::MAX)
 }
 
-// === impl Frames ===
+// === impl FrameTracker ===
 
-impl Frames {
+impl FrameTracker {
     pub(super) fn new(role: Role, limits: Arc<Limits>, negotiated: Option<Negotiated>) -> Self {
         let state = match negotiated {
-            Some(_) => State::Followed,
-            None => State::Lost,
+            Some(_) => State::Tracking,
+            None => State::Untracked,
         };
         let negotiated = negotiated.unwrap_or_default();
         Self {
             observer: Observer::new(role, limits, negotiated, Depth::Headers),
-            held: Vec::new(),
-            said_something: false,
+            held_pong: Vec::new(),
+            sent_message: false,
             state,
         }
     }
 
-    /// What of `bytes` passes: all but pongs that are `ours`, and a pong that is not whole yet.
-    pub(super) fn pass<'b>(
+    /// What of `bytes` passes: all but pongs that are `own_pings`, and a pong that is not whole yet.
+    pub(super) fn filter<'b>(
         &mut self,
         bytes: &'b [u8],
         now: Duration,
-        ours: Option<&KeepAlive>,
+        own_pings: Option<&KeepAlive>,
     ) -> Cow<'b, [u8]> {
         let mut before = Vec::new();
         // What passes in one go, and what of it was not looked at yet.
         let (mut run, mut rest) = (bytes, bytes);
-        while self.state == State::Followed {
-            let step = match self.observer.watch(&mut rest, now) {
-                Ok(Some(step)) => step,
+        while self.state == State::Tracking {
+            let observed = match self.observer.watch(&mut rest, now) {
+                Ok(Some(observed)) => observed,
                 Ok(None) => break,
                 Err(_) => {
-                    self.state = State::Lost;
-                    before.append(&mut self.held);
+                    self.state = State::Untracked;
+                    before.append(&mut self.held_pong);
                     break;
                 }
             };
-            self.said_something |= !step.opcode.is_control();
-            match (step.seen, ours) {
+            self.sent_message |= !observed.opcode.is_control();
+            match (observed.seen, own_pings) {
                 (Some(Seen::Close { code, .. }), _) => {
-                    self.state = State::Closed(code.unwrap_or(NO_CODE));
+                    self.state = State::Closed(code.unwrap_or(NO_STATUS));
                 }
-                (seen, Some(ours)) if step.opcode == Opcode::Pong => {
-                    let looked_at = run.len() - rest.len() - step.bytes.len();
-                    before.extend(&run[..looked_at]);
+                (seen, Some(own_pings)) if observed.opcode == Opcode::Pong => {
+                    let position = run.len() - rest.len() - observed.bytes.len();
+                    before.extend(&run[..position]);
                     run = rest;
-                    self.held.extend(step.bytes);
+                    self.held_pong.extend(observed.bytes);
                     match seen {
-                        Some(Seen::Pong(pong)) if ours.is_ours(pong) => self.held = Vec::new(),
-                        Some(Seen::Pong(_)) => before.append(&mut self.held),
+                        Some(Seen::Pong(pong)) if own_pings.is_ours(pong) => {
+                            self.held_pong = Vec::new()
+                        }
+                        Some(Seen::Pong(_)) => before.append(&mut self.held_pong),
                         _ => {}
                     }
                 }
@@ -102,13 +104,13 @@ impl Frames {
     }
 
     /// What was kept of a pong that will not come to its end.
-    pub(super) fn end(&mut self) -> Vec<u8> {
-        mem::take(&mut self.held)
+    pub(super) fn take_held(&mut self) -> Vec<u8> {
+        mem::take(&mut self.held_pong)
     }
 
     /// A control frame may be put in behind all that has passed.
-    pub(super) fn may_be_interrupted(&self) -> bool {
-        self.state == State::Followed && self.observer.boundary() == Some(0)
+    pub(super) fn at_frame_boundary(&self) -> bool {
+        self.state == State::Tracking && self.observer.boundary() == Some(0)
     }
 
     /// The close frame has passed, with this code.
@@ -120,12 +122,12 @@ impl Frames {
     }
 
     /// A message has begun to pass.
-    pub(super) const fn have_said_something(&self) -> bool {
-        self.said_something
+    pub(super) const fn has_sent_message(&self) -> bool {
+        self.sent_message
     }
 
     /// It is known what passes: pongs are seen among it.
-    pub(super) fn are_followed(&self) -> bool {
-        self.state == State::Followed
+    pub(super) fn is_tracking(&self) -> bool {
+        self.state == State::Tracking
     }
 }

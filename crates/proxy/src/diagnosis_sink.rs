@@ -7,53 +7,53 @@ use http::Request;
 
 /// Who is told.
 #[derive(Clone, Default)]
-pub(crate) struct Told(Option<Arc<dyn Sink>>);
+pub(crate) struct DiagnosisSink(Option<Arc<dyn Sink>>);
 
 /// Whose WebSocket it is, and on which path.
 #[derive(Clone, Debug)]
-pub(crate) struct Whose {
+pub(crate) struct Requester {
     client: IpAddr,
     path: Box<[u8]>,
 }
 
-// === impl Told ===
+// === impl DiagnosisSink ===
 
-impl Told {
+impl DiagnosisSink {
     pub(crate) fn new(sink: Arc<dyn Sink>) -> Self {
         Self(Some(sink))
     }
 
-    /// Tells of `whose` socket, and what was `seen`.
+    /// Tells of `requester` socket, and what was `seen`.
     #[expect(
         clippy::disallowed_methods,
         reason = "what is told bears the time of day, for people"
     )]
-    pub(crate) fn tell(
+    pub(crate) fn record(
         &self,
         diagnosis: Diagnosis,
-        whose: &Whose,
+        requester: &Requester,
         seen: impl Into<Cow<'static, str>>,
     ) {
         let Some(sink) = &self.0 else { return };
         let now = SystemTime::now();
-        let event = DiagnosisEvent::new(now, diagnosis, whose.client, &whose.path, seen);
+        let event = DiagnosisEvent::new(now, diagnosis, requester.client, &requester.path, seen);
         sink.record(&Event::Diagnosis(event));
     }
 }
 
-impl fmt::Debug for Told {
+impl fmt::Debug for DiagnosisSink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let listens = self.0.is_some();
         f.debug_struct("Told").field("listens", &listens).finish()
     }
 }
 
-// === impl Whose ===
+// === impl Requester ===
 
-impl Whose {
+impl Requester {
     /// The client of a request, or its peer where nobody resolved it; none where not even that is
     /// known.
-    pub(crate) fn of<B>(request: &Request<B>) -> Option<Self> {
+    pub(crate) fn from_request<B>(request: &Request<B>) -> Option<Self> {
         let extensions = request.extensions();
         let client = extensions.get().map(ClientIp::addr);
         let peer = || extensions.get().map(|peer: &PeerAddr| peer.addr());
@@ -66,7 +66,7 @@ impl Whose {
     }
 
     /// Of a connection on which no request was read.
-    pub(crate) fn of_peer(peer: PeerAddr) -> Self {
+    pub(crate) fn from_peer(peer: PeerAddr) -> Self {
         Self {
             client: peer.addr(),
             path: Box::default(),

@@ -16,64 +16,64 @@ use http::{
 };
 use pin_project_lite::pin_project;
 
-use crate::forward::lists;
+use crate::forward::list_contains;
 
 /// How a request asks to leave HTTP/1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Leave {
-    ByConnect,
-    ByUpgrade,
-    Not,
+pub(super) enum UpgradeRequest {
+    Connect,
+    Upgrade,
+    None,
 }
 
 pin_project! {
     /// The answer to such a request.
     #[derive(Debug)]
-    pub(super) struct Leaving<F> {
+    pub(super) struct UpgradeResponseFuture<F> {
         #[pin]
-        answer: F,
-        leave: Leave,
+        response: F,
+        upgrade: UpgradeRequest,
     }
 }
 
-// === impl Leave ===
+// === impl UpgradeRequest ===
 
-impl Leave {
+impl UpgradeRequest {
     /// `h2c` alone asks for nothing else: its client waits for the answer (RFC 7540, 3.2), and some
     /// ask so with their first request on each connection.
-    pub(super) fn of<B>(request: &Request<B>) -> Self {
+    pub(super) fn from_request<B>(request: &Request<B>) -> Self {
         if request.version() > Version::HTTP_11 {
-            return Self::Not;
+            return Self::None;
         }
         if request.method() == Method::CONNECT {
-            return Self::ByConnect;
+            return Self::Connect;
         }
         let mut offers = tokens(request.headers(), &UPGRADE);
         if offers.any(|offer| !offer.eq_ignore_ascii_case(b"h2c")) {
-            Self::ByUpgrade
+            Self::Upgrade
         } else {
-            Self::Not
+            Self::None
         }
     }
 
     fn is_granted(self, status: StatusCode) -> bool {
         match self {
-            Self::ByConnect => status.is_success(),
-            Self::ByUpgrade => status == StatusCode::SWITCHING_PROTOCOLS,
-            Self::Not => true,
+            Self::Connect => status.is_success(),
+            Self::Upgrade => status == StatusCode::SWITCHING_PROTOCOLS,
+            Self::None => true,
         }
     }
 }
 
-// === impl Leaving ===
+// === impl UpgradeResponseFuture ===
 
-impl<F> Leaving<F> {
-    pub(super) fn new(answer: F, leave: Leave) -> Self {
-        Self { answer, leave }
+impl<F> UpgradeResponseFuture<F> {
+    pub(super) fn new(response: F, upgrade: UpgradeRequest) -> Self {
+        Self { response, upgrade }
     }
 }
 
-impl<F, B, E> Future for Leaving<F>
+impl<F, B, E> Future for UpgradeResponseFuture<F>
 where
     F: Future<Output = Result<Response<B>, E>>,
 {
@@ -81,9 +81,9 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let mut response = ready!(this.answer.poll(cx))?;
-        let stays = this.leave.is_granted(response.status());
-        if !stays && !lists(response.headers(), &CONNECTION, "close") {
+        let mut response = ready!(this.response.poll(cx))?;
+        let keeps_open = this.upgrade.is_granted(response.status());
+        if !keeps_open && !list_contains(response.headers(), &CONNECTION, "close") {
             let close = HeaderValue::from_static("close");
             response.headers_mut().append(CONNECTION, close);
         }

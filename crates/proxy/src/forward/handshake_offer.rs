@@ -19,16 +19,16 @@ const DEFLATE: &[u8] = b"permessage-deflate";
 
 /// The subprotocols and extensions that a client offered.
 #[derive(Debug)]
-pub(super) struct Offer(HeaderMap);
+pub(super) struct HandshakeOffer(HeaderMap);
 
-// === impl Offer ===
+// === impl HandshakeOffer ===
 
-impl Offer {
+impl HandshakeOffer {
     /// Reads it off a handshake.
-    pub(super) fn of(asked: &HeaderMap) -> Self {
+    pub(super) fn from_headers(request: &HeaderMap) -> Self {
         let mut offered = HeaderMap::new();
         for name in [SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_EXTENSIONS] {
-            for line in asked.get_all(&name) {
+            for line in request.get_all(&name) {
                 offered.append(&name, line.clone());
             }
         }
@@ -36,17 +36,17 @@ impl Offer {
     }
 
     /// Whether an answer grants nothing else.
-    pub(super) fn covers(&self, answer: &HeaderMap) -> Result<(), UpstreamError> {
-        self.covers_subprotocol(answer)?;
-        self.covers_extensions(answer)
+    pub(super) fn check_response(&self, response: &HeaderMap) -> Result<(), UpstreamError> {
+        self.check_subprotocol(response)?;
+        self.check_extensions(response)
     }
 
-    fn covers_subprotocol(&self, answer: &HeaderMap) -> Result<(), UpstreamError> {
+    fn check_subprotocol(&self, response: &HeaderMap) -> Result<(), UpstreamError> {
         let is_offered = |granted: &[u8]| {
             let mut offered = tokens(&self.0, &SEC_WEBSOCKET_PROTOCOL);
             offered.any(|token| token == granted)
         };
-        let mut granted = answer.get_all(SEC_WEBSOCKET_PROTOCOL).iter().enumerate();
+        let mut granted = response.get_all(SEC_WEBSOCKET_PROTOCOL).iter().enumerate();
         match granted.find(|(idx, line)| *idx > 0 || !is_offered(line.as_bytes())) {
             Some((_, wrong)) => {
                 let wrong = Evidence::new(wrong.as_bytes());
@@ -56,13 +56,13 @@ impl Offer {
         }
     }
 
-    fn covers_extensions(&self, answer: &HeaderMap) -> Result<(), UpstreamError> {
+    fn check_extensions(&self, response: &HeaderMap) -> Result<(), UpstreamError> {
         let mut granted: Vec<&[u8]> = Vec::new();
-        for extension in tokens(answer, &SEC_WEBSOCKET_EXTENSIONS) {
+        for extension in tokens(response, &SEC_WEBSOCKET_EXTENSIONS) {
             let (name, params) = split(extension);
             let once = !granted.iter().any(|other| other.eq_ignore_ascii_case(name));
             let offered = self.extensions(name).next().is_some();
-            let sound = !name.eq_ignore_ascii_case(DEFLATE) || self.covers_deflate(params);
+            let sound = !name.eq_ignore_ascii_case(DEFLATE) || self.is_valid_deflate(params);
             if !(once && offered && sound) {
                 let wrong = Evidence::new(extension);
                 return Err(UpstreamError::WrongExtension(wrong));
@@ -80,17 +80,17 @@ impl Offer {
             .map(|(_, params)| params)
     }
 
-    fn covers_deflate(&self, granted: &[u8]) -> bool {
+    fn is_valid_deflate(&self, granted: &[u8]) -> bool {
         let mut seen: Vec<&[u8]> = Vec::new();
         params(granted).all(|(name, value)| {
             let once = !seen.contains(&name);
             seen.push(name);
             once && match (name, value) {
                 (b"client_no_context_takeover" | b"server_no_context_takeover", None) => true,
-                (b"server_max_window_bits", Some(bits)) => is_window(bits),
+                (b"server_max_window_bits", Some(bits)) => is_window_bits(bits),
                 // RFC 7692, 7.1.2.2: only to a client that said it knows of it.
                 (b"client_max_window_bits", Some(bits)) => {
-                    is_window(bits) && self.offers_client_window()
+                    is_window_bits(bits) && self.offers_client_window()
                 }
                 _ => false,
             }
@@ -129,7 +129,7 @@ fn unquote(value: &[u8]) -> &[u8] {
 }
 
 /// RFC 7692, 7.1.2.1: from 8 to 15, without a leading zero.
-fn is_window(bits: &[u8]) -> bool {
+fn is_window_bits(bits: &[u8]) -> bool {
     matches!(
         bits,
         b"8" | b"9" | b"10" | b"11" | b"12" | b"13" | b"14" | b"15"
@@ -160,8 +160,8 @@ mod tests {
                 "extensions" => (SEC_WEBSOCKET_EXTENSIONS, "extension"),
                 other => panic!("no header {other}"),
             };
-            let offer = Offer::of(&lines(&name, offered));
-            let got = match offer.covers(&lines(&name, granted)) {
+            let offer = HandshakeOffer::from_headers(&lines(&name, offered));
+            let got = match offer.check_response(&lines(&name, granted)) {
                 Ok(()) => "ok",
                 Err(UpstreamError::WrongSubprotocol(_)) => "subprotocol",
                 Err(UpstreamError::WrongExtension(_)) => "extension",
@@ -177,12 +177,12 @@ mod tests {
 
     #[test]
     fn wrong_grant_is_named() {
-        let nothing = Offer::of(&HeaderMap::new());
+        let nothing = HandshakeOffer::from_headers(&HeaderMap::new());
         for (name, granted, named) in [
             (SEC_WEBSOCKET_PROTOCOL, "ch\"at", r"ch\x22at"),
             (SEC_WEBSOCKET_EXTENSIONS, "x-a; b, x-c", "x-a; b"),
         ] {
-            let error = nothing.covers(&lines(&name, granted)).unwrap_err();
+            let error = nothing.check_response(&lines(&name, granted)).unwrap_err();
             let error = error.to_string();
             assert!(error.contains(&format!("\"{named}\"")), "{error}");
         }

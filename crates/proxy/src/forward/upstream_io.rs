@@ -10,16 +10,16 @@ use std::{
 
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 
-use crate::pieces::{Room, as_one};
+use crate::vectored::{CoalesceBuffer, coalesce};
 
 /// A stream to the upstream, of which the first bytes that come are looked at.
 ///
 /// A server that speaks HTTP/2 only sends its SETTINGS as soon as it is connected to (RFC 9113, 3.4),
 /// which HTTP/1 can make nothing of.
 #[derive(Debug)]
-pub(super) struct Outbound<S> {
+pub(super) struct UpstreamIo<S> {
     stream: S,
-    is_fresh: bool,
+    awaits_first_read: bool,
 }
 
 /// The upstream speaks HTTP/2 only.
@@ -27,16 +27,19 @@ pub(super) struct Outbound<S> {
 #[error("its first bytes are HTTP/2 SETTINGS")]
 pub(super) struct OnlyHttp2;
 
-// === impl Outbound ===
+// === impl UpstreamIo ===
 
-impl<S> Outbound<S> {
+impl<S> UpstreamIo<S> {
     pub(super) const fn new(stream: S) -> Self {
-        let is_fresh = true;
-        Self { stream, is_fresh }
+        let awaits_first_read = true;
+        Self {
+            stream,
+            awaits_first_read,
+        }
     }
 }
 
-impl<S: Read + Unpin> Outbound<S> {
+impl<S: Read + Unpin> UpstreamIo<S> {
     /// Reads what comes first, and looks at it.
     fn poll_first(
         &mut self,
@@ -44,10 +47,10 @@ impl<S: Read + Unpin> Outbound<S> {
         buf: &mut ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let mut space = [MaybeUninit::uninit(); 4096];
-        let most = space.len().min(buf.remaining());
-        let mut read = ReadBuf::uninit(&mut space[..most]);
+        let limit = space.len().min(buf.remaining());
+        let mut read = ReadBuf::uninit(&mut space[..limit]);
         ready!(Pin::new(&mut self.stream).poll_read(cx, read.unfilled()))?;
-        self.is_fresh = false;
+        self.awaits_first_read = false;
         if is_settings(read.filled()) {
             return Poll::Ready(Err(io::Error::other(OnlyHttp2)));
         }
@@ -56,20 +59,20 @@ impl<S: Read + Unpin> Outbound<S> {
     }
 }
 
-impl<S: Read + Unpin> Read for Outbound<S> {
+impl<S: Read + Unpin> Read for UpstreamIo<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         mut buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.is_fresh {
+        if self.awaits_first_read {
             return self.poll_first(cx, &mut buf);
         }
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
-impl<S: Write + Unpin> Write for Outbound<S> {
+impl<S: Write + Unpin> Write for UpstreamIo<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -95,7 +98,7 @@ impl<S: Write + Unpin> Write for Outbound<S> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match as_one(slices, &mut [0; size_of::<Room>()]) {
+        match coalesce(slices, &mut [0; size_of::<CoalesceBuffer>()]) {
             Some(whole) => Pin::new(&mut self.stream).poll_write(cx, whole),
             None => Pin::new(&mut self.stream).poll_write_vectored(cx, slices),
         }

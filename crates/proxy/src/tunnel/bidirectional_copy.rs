@@ -1,0 +1,262 @@
+//! Both directions of a tunnel.
+
+use std::{
+    borrow::Cow,
+    future::poll_fn,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use gabion_core::Diagnosis;
+use gabion_frames::{CloseCode, Due, KeepAlive, Role, encode};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    time::{Instant, timeout},
+};
+
+use super::{
+    TunnelConfig, TunnelContext,
+    deadline_timer::DeadlineTimer,
+    direction::{CopyError, Direction},
+    frame_tracker::FrameTracker,
+    pings,
+    upstream_end::UpstreamEnd,
+};
+use crate::diagnosis_sink::Requester;
+
+/// Two streams, and a lane each way.
+#[derive(Debug)]
+pub(super) struct BidirectionalCopy {
+    client: Upgraded,
+    upstream: Upgraded,
+    upload: Direction,
+    download: Direction,
+    opened: Instant,
+    upstream_read_failed: bool,
+    /// When anything last passed between here and the upstream, an end too.
+    last_transfer: Duration,
+    pings: Option<KeepAlive>,
+    timer: DeadlineTimer,
+    /// What was told of this socket is not told again.
+    reported: Reported,
+    requester: Option<Requester>,
+    context: Arc<TunnelContext>,
+}
+
+/// What was told already.
+#[derive(Clone, Copy, Debug, Default)]
+struct Reported {
+    /// How the upstream's side ended.
+    ended: bool,
+    /// That only one side has.
+    half_open: bool,
+}
+
+/// How a tunnel ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// Both sides have ended.
+    Closed,
+    /// The upstream answered no pings.
+    Unresponsive,
+}
+
+/// After so long a silence of the side that is left it is told that the other has ended.
+const HALF_OPEN_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// How long a client may take to read a close and to hang up.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+// === impl BidirectionalCopy ===
+
+impl BidirectionalCopy {
+    pub(super) fn new(
+        client: Upgraded,
+        upstream: Upgraded,
+        context: Arc<TunnelContext>,
+        config: TunnelConfig,
+    ) -> Self {
+        let frames = |role| FrameTracker::new(role, Arc::clone(&context.limits), config.negotiated);
+        Self {
+            client,
+            upstream,
+            upload: Direction::new(frames(Role::Client)),
+            download: Direction::new(frames(Role::Server)),
+            opened: Instant::now(),
+            upstream_read_failed: false,
+            last_transfer: Duration::ZERO,
+            pings: config.ping.and_then(pings::keep_alive),
+            timer: DeadlineTimer::default(),
+            reported: Reported::default(),
+            requester: config.requester,
+            context,
+        }
+    }
+
+    /// Runs until both sides have ended, one broke off, or the upstream is gone.
+    pub(super) async fn run(&mut self) -> Result<End, CopyError> {
+        let end = poll_fn(|cx| self.poll(cx)).await?;
+        if end == End::Unresponsive {
+            // In a box, or each tunnel would have room for it. Who does not heed it is dropped.
+            let closing = Box::pin(self.close_client());
+            let _ = timeout(CLOSE_TIMEOUT, closing).await;
+        }
+        Ok(end)
+    }
+
+    /// How many bytes went up, and down.
+    pub(super) const fn bytes_read(&self) -> (u64, u64) {
+        (self.upload.bytes_read(), self.download.bytes_read())
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<End, CopyError>> {
+        loop {
+            let now = self.opened.elapsed();
+            let were_open = self.open_sides();
+            let polled = self.poll_copy(cx, now);
+            self.report_end(now);
+            if were_open != self.open_sides() {
+                self.last_transfer = now;
+            }
+            if polled?.is_ready() {
+                return Poll::Ready(Ok(End::Closed));
+            }
+            let can_ping = accepts_pings(&self.upload, &self.download);
+            let Some(pings) = self.pings.as_mut().filter(|_| can_ping) else {
+                ready!(self.poll_half_open(cx, now));
+                continue;
+            };
+            match pings.due(now) {
+                Due::Wait(time) => ready!(self.timer.poll(cx, self.opened + time)),
+                Due::Ping if self.upload.at_frame_boundary() => match pings::ping(pings, now) {
+                    Some(ping) => {
+                        self.upload.queue_frame(&ping);
+                        self.last_transfer = now;
+                    }
+                    None => self.pings = None,
+                },
+                // What ends the frame comes by here.
+                Due::Ping => return Poll::Pending,
+                Due::Gone => {
+                    self.report(
+                        Diagnosis::NoPong,
+                        "the server behind answered neither of two pings",
+                    );
+                    return Poll::Ready(Ok(End::Unresponsive));
+                }
+            }
+        }
+    }
+
+    /// Whether the client, and the upstream, have not ended.
+    fn open_sides(&self) -> (bool, bool) {
+        (self.upload.is_open(), self.download.is_open())
+    }
+
+    /// Ready once it was told that only one side has ended.
+    fn poll_half_open(&mut self, cx: &mut Context<'_>, now: Duration) -> Poll<()> {
+        let (upload, download) = self.open_sides();
+        if upload == download || self.reported.half_open {
+            return Poll::Pending;
+        }
+        let time = self.last_transfer.saturating_add(HALF_OPEN_TIMEOUT);
+        if now < time {
+            return self.timer.poll(cx, self.opened + time);
+        }
+        self.reported.half_open = true;
+        self.report(
+            Diagnosis::HalfOpen,
+            if upload {
+                "the server behind has ended, and for a minute nothing comes from the client"
+            } else {
+                "the client has ended, and for a minute nothing comes from the server behind"
+            },
+        );
+        Poll::Ready(())
+    }
+
+    fn poll_copy(&mut self, cx: &mut Context<'_>, now: Duration) -> Poll<Result<(), CopyError>> {
+        let Self {
+            client,
+            upstream,
+            upload,
+            download,
+            upstream_read_failed,
+            last_transfer,
+            pings,
+            ..
+        } = self;
+        let before = (upload.bytes_read(), download.bytes_read());
+        let own_pings = pings.as_ref();
+        let upload_polled = upload.poll_copy(cx, client, upstream, now, None)?;
+        let download_polled = download.poll_copy(cx, upstream, client, now, own_pings);
+        *upstream_read_failed = matches!(download_polled, Poll::Ready(Err(CopyError::Read(_))));
+        // An upstream that nobody listens to is not silent.
+        if let Some(pings) = pings
+            && (before.1 != download.bytes_read() || download.is_stalled())
+        {
+            pings.heard(now);
+        }
+        if before != (upload.bytes_read(), download.bytes_read()) {
+            *last_transfer = now;
+        }
+        ready!(download_polled)?;
+        upload_polled.map(Ok)
+    }
+
+    /// Tells how the upstream's side has ended, where that was of its own accord.
+    fn report_end(&mut self, now: Duration) {
+        let code = self.download.frames.closed();
+        let is_over = code.is_some() || !self.download.is_open() || self.upstream_read_failed;
+        if self.reported.ended || !is_over {
+            return;
+        }
+        self.reported.ended = true;
+        if self.upload.is_open() && self.upload.frames.closed().is_none() {
+            let ended = UpstreamEnd {
+                age: now,
+                silence: now.saturating_sub(self.last_transfer),
+                code,
+                sent_message: self.download.frames.has_sent_message(),
+            };
+            if let Some((diagnosis, seen)) =
+                ended.diagnose(&self.context.idle_timeouts, Instant::now())
+            {
+                self.report(diagnosis, seen);
+            }
+        }
+    }
+
+    fn report(&self, diagnosis: Diagnosis, seen: impl Into<Cow<'static, str>>) {
+        if let Some(requester) = &self.requester {
+            self.context
+                .diagnosis_sink
+                .record(diagnosis, requester, seen);
+        }
+    }
+
+    /// Closes the client's side, with a close frame where one may stand.
+    async fn close_client(&mut self) -> Option<()> {
+        if self.download.at_frame_boundary() {
+            self.download
+                .queue_frame(&encode::close(CloseCode::INTERNAL, "", None));
+        }
+        let sent = poll_fn(|cx| self.download.poll_write_pending(cx, &mut self.client));
+        sent.await.ok()?;
+        let mut client = TokioIo::new(&mut self.client);
+        client.shutdown().await.ok()?;
+        // A socket that is dropped while bytes arrive takes along what it has not delivered.
+        while client.read(&mut [0; 512]).await.ok()? > 0 {}
+        Some(())
+    }
+}
+
+/// Neither side has ended or said that it will, and pongs are known among what comes.
+fn accepts_pings(upload: &Direction, download: &Direction) -> bool {
+    let both = [upload, download];
+    both.iter()
+        .all(|direction| direction.is_open() && direction.frames.is_tracking())
+}
