@@ -1,15 +1,15 @@
-//! Why a WebSocket does not open, or does not stay open, for whoever listens.
+//! Diagnoses of WebSockets that do not open or do not stay open, as events.
 
 use std::{borrow::Cow, fmt, net::IpAddr, sync::Arc, time::SystemTime};
 
 use gabion_core::{ClientIp, Diagnosis, DiagnosisEvent, Event, PeerAddr, Sink};
 use http::Request;
 
-/// Who is told.
+/// Optional destination for diagnosis events. If unset, they are dropped.
 #[derive(Clone, Default)]
 pub(crate) struct DiagnosisSink(Option<Arc<dyn Sink>>);
 
-/// Whose WebSocket it is, and on which path.
+/// The client and path of a WebSocket, as a diagnosis event names them.
 #[derive(Clone, Debug)]
 pub(crate) struct Requester {
     client: IpAddr,
@@ -23,36 +23,44 @@ impl DiagnosisSink {
         Self(Some(sink))
     }
 
-    /// Tells of `requester` socket, and what was `seen`.
+    /// Records a diagnosis of `requester`'s WebSocket, with the observation that led to it.
     #[expect(
         clippy::disallowed_methods,
-        reason = "what is told bears the time of day, for people"
+        reason = "a diagnosis event carries the wall-clock time"
     )]
     pub(crate) fn record(
         &self,
         diagnosis: Diagnosis,
         requester: &Requester,
-        seen: impl Into<Cow<'static, str>>,
+        observation: impl Into<Cow<'static, str>>,
     ) {
         let Some(sink) = &self.0 else { return };
         let now = SystemTime::now();
-        let event = DiagnosisEvent::new(now, diagnosis, requester.client, &requester.path, seen);
+        let event = DiagnosisEvent::new(
+            now,
+            diagnosis,
+            requester.client,
+            &requester.path,
+            observation,
+        );
         sink.record(&Event::Diagnosis(event));
     }
 }
 
 impl fmt::Debug for DiagnosisSink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let listens = self.0.is_some();
-        f.debug_struct("Told").field("listens", &listens).finish()
+        let is_set = self.0.is_some();
+        f.debug_struct("DiagnosisSink")
+            .field("is_set", &is_set)
+            .finish()
     }
 }
 
 // === impl Requester ===
 
 impl Requester {
-    /// The client of a request, or its peer where nobody resolved it; none where not even that is
-    /// known.
+    /// Takes the resolved client of a request, or its peer if no layer resolved the client. Returns
+    /// `None` if the extensions hold neither.
     pub(crate) fn from_request<B>(request: &Request<B>) -> Option<Self> {
         let extensions = request.extensions();
         let client = extensions.get().map(ClientIp::addr);
@@ -65,7 +73,7 @@ impl Requester {
         })
     }
 
-    /// Of a connection on which no request was read.
+    /// Names the peer of a connection on which no request was read.
     pub(crate) fn from_peer(peer: PeerAddr) -> Self {
         Self {
             client: peer.addr(),

@@ -1,4 +1,4 @@
-//! Tasks that are counted, waited for, and cut.
+//! Tasks that are counted, awaited and canceled.
 
 use std::{
     pin::Pin,
@@ -15,10 +15,22 @@ use tokio_util::{
     task::TaskTracker,
 };
 
-/// The upgraded connections that a [`Proxy`](crate::Proxy) holds open.
+/// A count of the upgraded connections that a [`Proxy`](crate::Proxy) holds open.
 ///
-/// A clone is another handle on the same count: the proxy opens tunnels, and the accept loop waits
-/// for them when it drains.
+/// A clone is another handle on the same count: the proxy opens tunnels, and the accept loop
+/// ([`serve`](crate::serve)) waits for them when it drains.
+///
+/// ```
+/// use gabion_proxy::{Proxy, ProxyOptions, Tunnels, Upstream};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let tunnels = Tunnels::default();
+/// let upstream: Upstream = "http://127.0.0.1:5000".parse()?;
+/// let proxy = Proxy::new(upstream, &ProxyOptions::default(), tunnels.clone());
+/// assert_eq!(tunnels.open(), 0);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Tunnels {
     tasks: TaskSet,
@@ -26,7 +38,8 @@ pub struct Tunnels {
 }
 
 pin_project! {
-    /// A task that may be cut. A type of its own, since an `async` block would hold the task twice.
+    /// A task that can be canceled. It is a named type because an `async` block would hold the task
+    /// twice.
     struct Cancellable<T> {
         #[pin]
         task: T,
@@ -35,7 +48,7 @@ pin_project! {
     }
 }
 
-/// A set of spawned tasks. It forgets a task that ends.
+/// A set of spawned tasks. A task that ends leaves the set.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TaskSet {
     tracker: TaskTracker,
@@ -45,7 +58,7 @@ pub(crate) struct TaskSet {
 // === impl Tunnels ===
 
 impl Tunnels {
-    /// How many are open.
+    /// Returns the number of open tunnels.
     pub fn open(&self) -> usize {
         self.tasks.len()
     }
@@ -54,7 +67,7 @@ impl Tunnels {
         &self.tasks
     }
 
-    /// Opens none from now on: the accept loop drains.
+    /// Refuses new tunnels from now on: the accept loop drains.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Release);
     }
@@ -67,7 +80,7 @@ impl Tunnels {
 // === impl TaskSet ===
 
 impl TaskSet {
-    /// Runs `task` until it ends or is cut.
+    /// Runs `task` until it ends or is canceled.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let cancel = self.cancel.clone().cancelled_owned();
         self.tracker.spawn(Cancellable { task, cancel });
@@ -77,13 +90,13 @@ impl TaskSet {
         self.tracker.len()
     }
 
-    /// Waits until no task is left. More may be spawned meanwhile.
+    /// Waits until no task is left. More tasks may be spawned meanwhile.
     pub(crate) async fn wait_idle(&self) {
         self.tracker.close();
         self.tracker.wait().await;
     }
 
-    /// Drops the tasks that are left, and every later one.
+    /// Drops the remaining tasks, and every later one.
     pub(crate) async fn cancel(&self) {
         self.cancel.cancel();
         self.wait_idle().await;

@@ -1,26 +1,26 @@
-//! What is written in pieces.
+//! Coalescing of vectored writes.
 
 use std::io::IoSlice;
 
-/// Room for a head and a small body.
+/// A stack buffer that holds a head and a small body.
 pub(crate) type CoalesceBuffer = [u8; 4096];
 
-/// The pieces as one, copied to `room` where they are several: the system takes longer to gather
-/// little from many places than to be given it whole. None where they do not fit.
+/// Returns the slices as one, copied to `buffer` if there are several; `None` if they do not fit.
+/// The system call gathers small buffers more slowly than it takes one.
 pub(crate) fn coalesce<'p>(
-    pieces: &'p [IoSlice<'_>],
-    room: &'p mut CoalesceBuffer,
+    slices: &'p [IoSlice<'_>],
+    buffer: &'p mut CoalesceBuffer,
 ) -> Option<&'p [u8]> {
-    if let [whole] = pieces {
+    if let [whole] = slices {
         return Some(whole);
     }
     let mut filled = 0;
-    for piece in pieces {
-        let end = filled + piece.len();
-        room.get_mut(filled..end)?.copy_from_slice(piece);
+    for slice in slices {
+        let end = filled + slice.len();
+        buffer.get_mut(filled..end)?.copy_from_slice(slice);
         filled = end;
     }
-    room.get(..filled)
+    buffer.get(..filled)
 }
 
 #[cfg(test)]
@@ -28,23 +28,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pieces_are_one_where_they_fit() {
-        let (mut room, long) = (
+    fn slices_that_fit_are_coalesced() {
+        let (mut buffer, long) = (
             [0; size_of::<CoalesceBuffer>()],
             [b'x'; size_of::<CoalesceBuffer>() + 1],
         );
-        for pieces in [
+        for parts in [
             &[][..],
             &[&b"head"[..]],
             &[b"head", b"", b"body"],
             &[&long[..4094], b"ab"],
-            // One needs no room.
+            // A single slice needs no buffer.
             &[&long],
         ] {
-            let slices: Vec<_> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
-            assert_eq!(coalesce(&slices, &mut room), Some(&pieces.concat()[..]));
+            let slices: Vec<_> = parts.iter().map(|part| IoSlice::new(part)).collect();
+            assert_eq!(coalesce(&slices, &mut buffer), Some(&parts.concat()[..]));
         }
         let more = [&long[..4094], b"abc"].map(IoSlice::new);
-        assert_eq!(coalesce(&more, &mut room), None);
+        assert_eq!(coalesce(&more, &mut buffer), None);
     }
 }

@@ -1,4 +1,4 @@
-//! The body of an answer.
+//! The body of a proxy response.
 
 use std::{
     pin::Pin,
@@ -9,8 +9,8 @@ use super::download::Download;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-/// The body of a [`Proxy`](crate::Proxy)'s answer: the upstream's, streamed with its trailers, or a
-/// few words of our own.
+/// The body of a [`Proxy`](crate::Proxy)'s response: the upstream's body, streamed with its
+/// trailers, or a short error text.
 #[derive(Debug)]
 pub struct ProxyBody(Kind);
 

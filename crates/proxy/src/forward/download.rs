@@ -1,4 +1,4 @@
-//! The body of an answer on its way from the upstream.
+//! The response body on its way from the upstream.
 
 use std::{
     pin::Pin,
@@ -12,10 +12,10 @@ use hyper::body::Incoming;
 
 use super::{pool::Pool, trailers::strip_trailers, upstream_connection::UpstreamConnection};
 
-/// An answer's body, frame by frame as it comes, less what trailers may not say.
+/// A response body, streamed frame by frame, with head-only fields removed from its trailers.
 ///
-/// It has the connection that it comes over, and drives it; the pool has it after the last frame.
-/// Where the body is dropped before, the connection ends.
+/// It owns the connection it arrives on and drives it. The connection returns to the pool after the
+/// last frame. If the body is dropped earlier, the connection is closed.
 #[derive(Debug)]
 pub(super) struct Download {
     body: Incoming,
@@ -25,19 +25,20 @@ pub(super) struct Download {
 // === impl Download ===
 
 impl Download {
-    /// The body of an answer that came over `connection`. While the request `is_uploaded` still, the link is
-    /// driven for that, whether or not someone reads the answer.
+    /// Wraps the body of a response that arrived on `connection`. While the request body is still
+    /// being sent (`is_uploading`), the connection is released at once, so that the pool drives the
+    /// upload even if the client does not read the response.
     pub(super) fn new(
         body: Incoming,
         connection: UpstreamConnection,
         pool: Arc<Pool>,
-        is_uploaded: bool,
+        is_uploading: bool,
     ) -> Self {
         let mut download = Self {
             body,
             connection: Some((connection, pool)),
         };
-        if is_uploaded || download.body.is_end_stream() {
+        if is_uploading || download.body.is_end_stream() {
             download.release();
         }
         download

@@ -1,4 +1,4 @@
-//! A waker that lets whoever is at work go on.
+//! A waker for tasks that drive a connection themselves.
 
 use std::{
     sync::{
@@ -10,37 +10,37 @@ use std::{
 
 use atomic_waker::AtomicWaker;
 
-/// Wakes the task that drives a link. While that is at it, it is only told to look again: else what
-/// it does to the link would wake it anew, once for each answer.
+/// Wakes the task that drives a connection. While that task is driving, a wake is only recorded:
+/// otherwise the task's own work on the connection would wake it again for each response.
 #[derive(Debug, Default)]
 pub(super) struct DriverWaker {
     driver: AtomicWaker,
     state: AtomicU8,
 }
 
-/// Somebody drives.
+/// The task is driving.
 const DRIVING: u8 = 1;
 
-/// Something has come.
+/// A wake was recorded.
 const WOKEN: u8 = 2;
 
 impl DriverWaker {
-    /// Nudges wake whoever polls with `cx`.
+    /// Registers the task of `cx` to be woken.
     pub(super) fn register(&self, cx: &Context<'_>) {
         self.driver.register(cx.waker());
     }
 
-    /// From now on nudges are only noted.
+    /// Records wakes from now on instead of passing them on.
     pub(super) fn start_driving(&self) {
         self.state.swap(DRIVING, AcqRel);
     }
 
-    /// From now on they wake again; whether one was noted.
+    /// Passes wakes on from now on. Returns `true` if one was recorded.
     pub(super) fn stop_driving(&self) -> bool {
         self.state.swap(0, AcqRel) & WOKEN != 0
     }
 
-    /// Has the driver come again later.
+    /// Wakes the registered task.
     pub(super) fn wake_driver(&self) {
         self.driver.wake();
     }
@@ -58,7 +58,8 @@ impl Wake for DriverWaker {
     }
 }
 
-/// For looking at what only the link brings: whoever drives it looks afterwards.
+/// Returns a context that ignores wakes, for polling what only the connection advances: the driver
+/// polls it again after driving.
 pub(super) const fn noop_context() -> Context<'static> {
     Context::from_waker(Waker::noop())
 }
@@ -79,11 +80,11 @@ mod tests {
     }
 
     #[test]
-    fn driver_is_woken_only_while_nobody_drives() {
-        let woken = Arc::<Count>::default();
+    fn driver_is_woken_only_while_it_is_not_driving() {
+        let wakes = Arc::<Count>::default();
         let driver_waker = Arc::<DriverWaker>::default();
         let (driver, waker) = (
-            Waker::from(woken.clone()),
+            Waker::from(wakes.clone()),
             Waker::from(driver_waker.clone()),
         );
         driver_waker.register(&Context::from_waker(&driver));
@@ -91,14 +92,14 @@ mod tests {
         assert!(!driver_waker.stop_driving());
         driver_waker.start_driving();
         waker.wake_by_ref();
-        assert_eq!(woken.0.load(Relaxed), 0);
-        assert!(driver_waker.stop_driving(), "it was noted");
+        assert_eq!(wakes.0.load(Relaxed), 0);
+        assert!(driver_waker.stop_driving(), "the wake was recorded");
         waker.wake_by_ref();
-        assert_eq!(woken.0.load(Relaxed), 1);
+        assert_eq!(wakes.0.load(Relaxed), 1);
         driver_waker.start_driving();
         assert!(
             !driver_waker.stop_driving(),
-            "what was told is not noted again"
+            "a wake that was passed on is not recorded again"
         );
     }
 }

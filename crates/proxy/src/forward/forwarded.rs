@@ -1,7 +1,7 @@
-//! What the upstream is told of the sender.
+//! The headers that name the sender of a request to the upstream.
 //!
-//! Anyone can write these headers, so what a stranger says of itself is dropped. A trusted peer is
-//! believed: it must overwrite, or drop, each of them that its own clients could send.
+//! Any client can send these headers, so those of an untrusted peer are removed. Those of a trusted
+//! peer are kept: it must overwrite or remove each of them that its own clients could send.
 
 use std::{io::Write as _, net::IpAddr};
 
@@ -13,10 +13,10 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// How the names of claims begin.
+/// Name prefixes of the headers that describe the sender.
 const SENDER_HEADERS: [&str; 3] = ["forwarded", "x-forwarded-", "x-real-ip"];
 
-/// Sets the sender's headers: after the claims of a trusted peer, in place of a stranger's.
+/// Sets the sender's headers: appends to those of a trusted peer, replaces those of any other.
 pub(super) fn set_sender_headers(
     headers: &mut HeaderMap,
     peer: PeerAddr,
@@ -37,8 +37,8 @@ pub(super) fn set_sender_headers(
     }
 }
 
-/// Whoever the request came through, the peer last, on one line: many servers read the first line
-/// only, or the last.
+/// Returns the `X-Forwarded-For` chain with the peer last, on one line: many servers read only the
+/// first line, or only the last.
 fn forwarded_for(headers: &HeaderMap, peer: IpAddr) -> Bytes {
     let mut forwarded_for = Vec::with_capacity(64);
     for line in headers.get_all(FORWARDED_FOR) {
@@ -46,7 +46,7 @@ fn forwarded_for(headers: &HeaderMap, peer: IpAddr) -> Bytes {
         forwarded_for.extend_from_slice(b", ");
     }
     match peer {
-        // As `Display` writes it, in a quarter of the time.
+        // Writes the same text as `Display`, in a quarter of the time.
         IpAddr::V4(peer) => {
             let mut dot: &[u8] = b"";
             for octet in peer.octets() {
@@ -56,15 +56,16 @@ fn forwarded_for(headers: &HeaderMap, peer: IpAddr) -> Bytes {
             }
         }
         IpAddr::V6(peer) => {
-            // Writing into memory does not fail.
+            // Writing to memory does not fail.
             let _ = write!(forwarded_for, "{peer}");
         }
     }
     forwarded_for.into()
 }
 
-/// Drops claims about the sender. Those of a trusted peer stay, but not `X_Forwarded_For` and the
-/// like: nobody judged it, and CGI, WSGI and their kin read it as the real one.
+/// Removes headers that describe the sender. Those of a trusted peer stay, except spellings such as
+/// `X_Forwarded_For`: no layer checked those, and CGI and WSGI servers read them as the real
+/// header.
 fn remove_sender_headers(headers: &mut HeaderMap, trusted: bool) {
     let untrusted: Vec<_> = headers
         .keys()

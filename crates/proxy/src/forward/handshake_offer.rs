@@ -1,11 +1,12 @@
-//! What a client offered for its WebSocket, and what a server may make of it.
+//! The subprotocols and extensions of a WebSocket handshake, and the check of the upstream's
+//! selection.
 //!
-//! An answer passes when:
-//! 1. it grants at most one subprotocol, one that was offered (RFC 6455, 4.1);
-//! 2. it grants no extension that was not offered, and none twice (RFC 6455, 9.1);
-//! 3. the parameters of `permessage-deflate` are those of an answer (RFC 7692, 7.1).
+//! A response passes if:
+//! 1. it selects at most one subprotocol, and one that was offered (RFC 6455, 4.1);
+//! 2. it accepts no extension that was not offered, and none twice (RFC 6455, 9.1);
+//! 3. the parameters of `permessage-deflate` are valid in a response (RFC 7692, 7.1).
 //!
-//! Parameters of other extensions are not looked into.
+//! Parameters of other extensions are not checked.
 
 use gabion_core::{Evidence, tokens};
 use http::{
@@ -17,14 +18,14 @@ use super::error::UpstreamError;
 
 const DEFLATE: &[u8] = b"permessage-deflate";
 
-/// The subprotocols and extensions that a client offered.
+/// The subprotocol and extension headers that a client offered.
 #[derive(Debug)]
 pub(super) struct HandshakeOffer(HeaderMap);
 
 // === impl HandshakeOffer ===
 
 impl HandshakeOffer {
-    /// Reads it off a handshake.
+    /// Copies the headers of a handshake request.
     pub(super) fn from_headers(request: &HeaderMap) -> Self {
         let mut offered = HeaderMap::new();
         for name in [SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_EXTENSIONS] {
@@ -35,7 +36,7 @@ impl HandshakeOffer {
         Self(offered)
     }
 
-    /// Whether an answer grants nothing else.
+    /// Returns an error if a response selects something that was not offered.
     pub(super) fn check_response(&self, response: &HeaderMap) -> Result<(), UpstreamError> {
         self.check_subprotocol(response)?;
         self.check_extensions(response)
@@ -72,7 +73,7 @@ impl HandshakeOffer {
         Ok(())
     }
 
-    /// The parameters of each offer of an extension.
+    /// Returns the parameters of each offer of an extension.
     fn extensions(&self, name: &[u8]) -> impl Iterator<Item = &[u8]> {
         tokens(&self.0, &SEC_WEBSOCKET_EXTENSIONS)
             .map(split)
@@ -88,7 +89,7 @@ impl HandshakeOffer {
             once && match (name, value) {
                 (b"client_no_context_takeover" | b"server_no_context_takeover", None) => true,
                 (b"server_max_window_bits", Some(bits)) => is_window_bits(bits),
-                // RFC 7692, 7.1.2.2: only to a client that said it knows of it.
+                // RFC 7692, 7.1.2.2: only if the client offered this parameter.
                 (b"client_max_window_bits", Some(bits)) => {
                     is_window_bits(bits) && self.offers_client_window()
                 }
@@ -104,14 +105,14 @@ impl HandshakeOffer {
     }
 }
 
-/// The name of an extension, and what follows it.
+/// Splits an extension into its name and the rest.
 fn split(extension: &[u8]) -> (&[u8], &[u8]) {
     let end = extension.iter().position(|&byte| byte == b';');
     let (name, params) = extension.split_at(end.unwrap_or(extension.len()));
     (name.trim_ascii(), params)
 }
 
-/// Parameters, each after its `;`, and their values without quotes.
+/// Parses parameters, each after its `;`, with their values unquoted.
 fn params(text: &[u8]) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
     let texts = text.split(|&byte| byte == b';').skip(1);
     texts.map(|text| match text.iter().position(|&byte| byte == b'=') {
@@ -128,7 +129,7 @@ fn unquote(value: &[u8]) -> &[u8] {
         .unwrap_or(value)
 }
 
-/// RFC 7692, 7.1.2.1: from 8 to 15, without a leading zero.
+/// RFC 7692, 7.1.2.1: 8 to 15, without a leading zero.
 fn is_window_bits(bits: &[u8]) -> bool {
     matches!(
         bits,
@@ -150,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_offered_is_granted() {
+    fn only_offered_values_are_accepted() {
         for row in rows(include_str!("../../testdata/granted.tsv")) {
             let [header, offered, granted, expected] = row[..] else {
                 unreachable!("the table has four columns")
@@ -176,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_grant_is_named() {
+    fn error_contains_the_rejected_value() {
         let nothing = HandshakeOffer::from_headers(&HeaderMap::new());
         for (name, granted, named) in [
             (SEC_WEBSOCKET_PROTOCOL, "ch\"at", r"ch\x22at"),

@@ -1,13 +1,15 @@
-//! The service that sends a request on and brings the answer back.
+//! The reverse proxy service: forwards a request to the upstream and streams the response back.
 //!
-//! A request reaches the upstream when:
-//! 1. the accept loop said whose it is ([`PeerAddr`](gabion_core::PeerAddr) in its extensions);
+//! A request reaches the upstream if:
+//! 1. its extensions hold the peer's address ([`PeerAddr`](gabion_core::PeerAddr)), which the
+//!    accept loop inserts;
 //! 2. its target has a path and it names at most one host;
-//! 3. it is no CONNECT but a WebSocket's (RFC 8441).
+//! 3. it is not a CONNECT, except for a WebSocket (RFC 8441).
 //!
-//! What leaves is written anew: one hop's headers are dropped, the sender's are set, the framing
-//! follows the body that is really there, and trailers say nothing of the head. Informational answers (103) stay behind: hyper's client
-//! does not hand them over.
+//! The forwarded request is written from the parsed parts: hop-by-hop headers are removed, the
+//! sender's headers are set, the framing follows the actual body, and fields that belong in the
+//! head are removed from trailers. Informational responses (103) are not forwarded: hyper's client
+//! does not expose them.
 
 mod body;
 mod download;

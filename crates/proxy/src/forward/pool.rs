@@ -1,4 +1,4 @@
-//! Connections to the upstream, kept from one exchange to the next.
+//! A pool of upstream connections.
 
 use std::{
     error::Error,
@@ -29,25 +29,25 @@ use super::{
 };
 use crate::{Upstream, serve::KEEP_ALIVE_PROBES};
 
-/// The connections to one upstream that nobody uses at the moment.
+/// The idle connections to one upstream.
 ///
-/// The last one that was put in is the first to be taken, so that the others grow old and are closed.
+/// The connection that was returned last is taken first, so that the others expire and are closed.
 pub(super) struct Pool {
     connector: HttpConnector<Resolver>,
     target: Uri,
-    /// How long a connection is kept.
+    /// The time after which an idle connection is closed.
     idle_timeout: Duration,
     idle: Mutex<Idle>,
 }
 
 #[derive(Default)]
 struct Idle {
-    /// With the time from when on they are free, the oldest first.
+    /// Each with the time at which it became idle, the oldest first.
     connections: Vec<(UpstreamConnection, Instant)>,
     has_sweeper: bool,
 }
 
-/// How many connections are kept at most. One beyond is closed.
+/// The most idle connections that are kept. Further ones are closed.
 const MAX_IDLE: usize = 512;
 
 // === impl Pool ===
@@ -66,8 +66,8 @@ impl Pool {
         }
     }
 
-    /// Sends a request over a connection that was kept, or else over a new one; the head of its answer,
-    /// and what the rest of it comes over.
+    /// Sends a request on an idle connection, or on a new one if there is none. Returns the
+    /// response and the connection that its body arrives on.
     pub(super) async fn send(
         &self,
         mut request: Request<Upload>,
@@ -78,7 +78,7 @@ impl Pool {
                 Ok(response) => return Ok((response, connection)),
                 Err(error) => error,
             };
-            // Closed just now, and nothing was sent.
+            // The connection was closed before anything was sent.
             if let Some(unsent) = error.take_message() {
                 request = unsent;
                 continue;
@@ -96,18 +96,18 @@ impl Pool {
         Ok((response, connection))
     }
 
-    /// A connection that was kept; none where all are too old.
+    /// Takes an idle connection; `None` if all have expired.
     fn take(&self) -> Option<UpstreamConnection> {
         let (connection, since) = self.idle().connections.pop()?;
         (since.elapsed() < self.idle_timeout).then_some(connection)
     }
 
-    /// Keeps a connection whose exchange is over, as soon as it is free.
+    /// Returns a connection to the pool after its exchange, as soon as it can take another.
     pub(super) fn put(self: &Arc<Self>, mut connection: UpstreamConnection) {
         if connection.is_ready() {
             return self.insert_idle(connection);
         }
-        // Such as an upload that goes on after its answer.
+        // For example an upload that continues after its response.
         let pool = Arc::clone(self);
         tokio::spawn(async move {
             if connection.ready().await {
@@ -129,7 +129,7 @@ impl Pool {
         }
     }
 
-    /// Closes what is too old; how long until there will be more of it, where any is left.
+    /// Closes expired connections. Returns the time until the next one expires, if any is left.
     fn close_expired(&self) -> Option<Duration> {
         let mut idle = self.idle();
         let now = Instant::now();
@@ -145,20 +145,21 @@ impl Pool {
         oldest.map(|since| (since + self.idle_timeout).duration_since(now))
     }
 
-    /// Nothing panics while it is locked but an allocation, and then it is whole.
+    /// A panic under this lock could only come from an allocation, which leaves the data
+    /// consistent.
     fn idle(&self) -> MutexGuard<'_, Idle> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Closes old connections until none is left.
+/// Closes expired connections until the pool is empty.
 async fn sweep(pool: Weak<Pool>) {
     while let Some(wait) = pool.upgrade().and_then(|pool| pool.close_expired()) {
         sleep(wait).await;
     }
 }
 
-/// A connection to `target`, which speaks HTTP/1.1.
+/// Connects to `target` over HTTP/1.1.
 pub(super) async fn connect<C, S>(
     mut connector: C,
     target: Uri,

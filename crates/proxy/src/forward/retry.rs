@@ -1,15 +1,15 @@
-//! Which requests are sent a second time.
+//! Retries of requests on a fresh connection.
 
 use http::{HeaderMap, Method, Request, Uri};
 use http_body::Body as _;
 
 use super::upload::Upload;
 
-/// What is kept of a request to send it again.
+/// A copy of a request's head for one retry.
 ///
-/// A server that restarts, or has had enough of an idle connection, closes it while a request is on
-/// its way there. Where that is safe and has no body it is sent again, once, over a new connection (RFC
-/// 9110, 9.2.2).
+/// A server that restarts, or whose idle timeout expires, may close a connection while a request is
+/// on its way. A request with a safe method and without a body is then sent once more, on a new
+/// connection (RFC 9110, 9.2.2).
 #[derive(Debug)]
 pub(super) struct RetryableRequest {
     method: Method,
@@ -18,7 +18,7 @@ pub(super) struct RetryableRequest {
 }
 
 impl RetryableRequest {
-    /// None where the request must not be repeated.
+    /// Copies the head; `None` if the request must not be repeated.
     pub(super) fn from_request(request: &Request<Upload>) -> Option<Self> {
         let is_retryable = request.method().is_safe() && request.body().is_end_stream();
         is_retryable.then(|| Self {
@@ -28,7 +28,7 @@ impl RetryableRequest {
         })
     }
 
-    /// The request once more.
+    /// Rebuilds the request.
     pub(super) fn into_request(self) -> Request<Upload> {
         let mut request = Request::new(Upload::none());
         *request.method_mut() = self.method;
@@ -38,7 +38,8 @@ impl RetryableRequest {
     }
 }
 
-/// Whether this is how a connection ends that the other side closed, and not what it said.
+/// Returns `true` if the error means that the upstream closed the connection, and not that it sent
+/// an invalid response.
 pub(super) fn is_connection_loss(error: &hyper::Error) -> bool {
     !error.is_parse() && !error.is_user()
 }

@@ -1,4 +1,4 @@
-//! The service itself.
+//! The tower service.
 
 use std::{
     convert::Infallible,
@@ -42,17 +42,36 @@ use crate::{
     tunnel::{TunnelConfig, TunnelContext, tunnel},
 };
 
-/// Sends every request on to one [`Upstream`] over HTTP/1.1.
+/// A tower service that forwards every request to one [`Upstream`] over HTTP/1.1.
 ///
-/// Bodies and trailers stream both ways. A clone shares the pool of connections, which belongs to
-/// the runtime it is first used on: make one for each, with its own factory ([`crate::workers`]).
+/// Bodies and trailers stream in both directions. Clones share one pool of connections, which
+/// belongs to the runtime it is first used on: create one proxy per runtime, as the factory of
+/// [`crate::workers`] does. See [`ProxyOptions`] for timeouts and [`Tunnels`] for the WebSockets it
+/// opens.
 ///
-/// The service never fails: what goes wrong becomes an answer ([`RequestError`], [`UpstreamError`]),
-/// and a warning in the log with every reason.
+/// The service never fails. An error becomes a response ([`RequestError`], [`UpstreamError`]), and
+/// one warning in the log with every source of the error.
 ///
 /// # Cancellation
 ///
-/// Dropping the future, or the body of its answer, ends the exchange with the upstream.
+/// Dropping the future, or the body of its response, ends the exchange with the upstream.
+///
+/// # Examples
+///
+/// The example of the [crate](crate) forwards requests through a proxy and shows a refused one.
+///
+/// ```
+/// use gabion_proxy::{HttpService, Proxy, ProxyOptions, Tunnels, Upstream, UpstreamParseError};
+///
+/// fn accepts_connections(_service: &impl HttpService) {}
+///
+/// let new = |url: &str| -> Result<Proxy, UpstreamParseError> {
+///     Ok(Proxy::new(url.parse()?, &ProxyOptions::default(), Tunnels::default()))
+/// };
+/// accepts_connections(&new("http://127.0.0.1:5000")?);
+/// assert!(new("https://127.0.0.1:5000").is_err());
+/// # Ok::<(), UpstreamParseError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Proxy(Arc<Inner>);
 
@@ -67,25 +86,25 @@ struct Inner {
     diagnosis_sink: DiagnosisSink,
 }
 
-/// The future of a [`Proxy`]'s answer.
+/// The future of a [`Proxy`]'s response.
 #[must_use = "futures do nothing unless polled"]
 pub struct ProxyFuture(Pin<Box<dyn Future<Output = Response<ProxyBody>> + Send>>);
 
-/// What the log says of a request that failed.
+/// Facts about a request for the log, the diagnosis and the tunnel.
 struct RequestInfo {
     method: Method,
     uri: Uri,
     peer: Option<PeerAddr>,
-    /// Whose WebSocket, where it asks for one.
+    /// Set if the request is a WebSocket handshake.
     requester: Option<Requester>,
-    /// What a policy in front holds it to.
+    /// Limits that a policy in front set for this session.
     session_limits: Option<Arc<SessionLimits>>,
 }
 
 // === impl Proxy ===
 
 impl Proxy {
-    /// A proxy with a pool of its own, that counts the WebSockets it opens in `tunnels`.
+    /// Creates a proxy with its own pool, which counts the WebSockets it opens in `tunnels`.
     pub fn new(upstream: Upstream, options: &ProxyOptions, tunnels: Tunnels) -> Self {
         let pool = Arc::new(Pool::new(&upstream, options));
         Self(Arc::new(Inner {
@@ -129,7 +148,7 @@ impl Inner {
                 let response = failure.to_response();
                 warn!(
                     target: "gabion::proxy",
-                    "{} answered {}: {}; the server behind is {}",
+                    "{} answered {}: {}; upstream {}",
                     info, response.status().as_u16(), failure.error_chain(), self.upstream,
                 );
                 if let (Some(diagnosis), Some(requester)) = (failure.diagnosis(), &info.requester) {
@@ -175,7 +194,7 @@ impl Inner {
         }
     }
 
-    /// Waits for the head of the answer for as long as the body moves.
+    /// Waits for the response head as long as the request body makes progress.
     async fn send(
         &self,
         request: Request<Upload>,
@@ -203,7 +222,7 @@ impl Inner {
         Download::new(body, connection, Arc::clone(&self.pool), is_uploading).into()
     }
 
-    /// Ends a handshake: with a tunnel, or with the upstream's refusal.
+    /// Completes a handshake: opens the tunnel, or forwards the upstream's rejection.
     fn finish_handshake(
         &self,
         handshake: &Handshake,
@@ -230,15 +249,15 @@ impl Inner {
                 };
                 let opened = tunnel(client, upstream, tunnel_context, socket);
                 self.tunnels.tasks().spawn(opened);
-                // Driven to its end, which hands the stream over.
+                // The pool drives the connection to its end, where hyper hands over the stream.
                 self.pool.put(connection);
                 ProxyBody::empty()
             }
             HandshakeResponse::Rejected => {
                 if let Some(requester) = &info.requester {
-                    let seen = format!("it answered {}", head.status.as_u16());
+                    let observation = format!("the upstream answered {}", head.status.as_u16());
                     self.diagnosis_sink
-                        .record(diagnose_rejection(&head), requester, seen);
+                        .record(diagnose_rejection(&head), requester, observation);
                 }
                 self.download(body, connection, false)
             }
@@ -247,7 +266,7 @@ impl Inner {
     }
 }
 
-/// What is known of the extensions that an answer grants; nothing where one is not known.
+/// Parses the extensions that a response accepts; `None` if one is unknown.
 fn negotiated(answer: &HeaderMap) -> Option<Negotiated> {
     let lines = answer.get_all(SEC_WEBSOCKET_EXTENSIONS);
     Negotiated::from_header(lines.iter().map(HeaderValue::as_bytes)).ok()
@@ -255,7 +274,7 @@ fn negotiated(answer: &HeaderMap) -> Option<Negotiated> {
 
 fn prepare_response_head(head: &mut response::Parts) {
     strip_hop_by_hop(&mut head.headers);
-    // The upstream's version is its own hop's: an HTTP/1.0 answer must not end the client's
+    // The upstream's version applies to its own hop: an HTTP/1.0 response must not end the client's
     // connection.
     head.version = Version::HTTP_11;
 }

@@ -1,4 +1,4 @@
-//! One connection to the upstream, driven by whoever has it.
+//! One connection to the upstream, driven by the task that owns it.
 
 use std::{
     fmt,
@@ -24,32 +24,32 @@ use super::{
     upload::Upload,
 };
 
-/// A connection to the upstream, which takes one exchange after the other.
+/// A connection to the upstream that carries one exchange after another.
 ///
-/// It has no task of its own: it moves on when its exchange is polled, in the task that serves the
-/// client. So a request takes no detour through two queues and back.
+/// It has no task of its own. It advances when its exchange is polled, in the task that serves the
+/// client, so that a request does not pass through two queues and back.
 pub(super) struct UpstreamConnection {
     requests: SendRequest<Upload>,
-    /// None once it is over.
+    /// `None` once the connection is closed.
     connection: Option<Connection>,
     driver_waker: Arc<DriverWaker>,
-    /// That of the nudge.
+    /// A waker of `driver_waker`.
     waker: Waker,
 }
 
 type Connection = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
 
-/// What hyper says of a request that was not answered; with the request, where nothing of it was sent.
+/// hyper's error for a request without a response; it holds the request if nothing of it was sent.
 pub(super) type SendError = TrySendError<Request<Upload>>;
 
-/// How often it is looked again before others have their turn: who has had too much of it (tokio's
-/// `coop`) is nudged each time.
+/// The most polls before the task yields: a task that used up its tokio budget (`coop`) is woken
+/// each time.
 const MAX_ROUNDS: usize = 2;
 
 // === impl UpstreamConnection ===
 
 impl UpstreamConnection {
-    /// Speaks HTTP/1.1 on `stream`.
+    /// Performs the HTTP/1.1 client setup on `stream`.
     pub(super) async fn new<S>(stream: S) -> hyper::Result<Self>
     where
         S: Read + Write + Unpin + Send + 'static,
@@ -64,7 +64,7 @@ impl UpstreamConnection {
         })
     }
 
-    /// Sends a request, and waits for the head of its answer.
+    /// Sends a request and waits for the response head.
     pub(super) async fn send(
         &mut self,
         request: Request<Upload>,
@@ -73,7 +73,7 @@ impl UpstreamConnection {
         poll_fn(|cx| self.poll(cx, |cx| answer.as_mut().poll(cx))).await
     }
 
-    /// Moves on with whatever is to be read or written, until `operation` sees what it looks for.
+    /// Polls `operation`, and drives the connection while it is pending.
     pub(super) fn poll<T>(
         &mut self,
         cx: &mut Context<'_>,
@@ -88,7 +88,7 @@ impl UpstreamConnection {
                 polled = operation(&mut noop_context());
             }
             let woken = self.driver_waker.stop_driving();
-            // Who has seen something comes again for more.
+            // After a result the caller polls again for more.
             if polled.is_ready() || !woken {
                 return polled;
             }
@@ -106,12 +106,12 @@ impl UpstreamConnection {
         }
     }
 
-    /// Whether it can take another exchange.
+    /// Returns `true` if the connection can take another exchange.
     pub(super) fn is_ready(&self) -> bool {
         self.connection.is_some() && self.requests.is_ready()
     }
 
-    /// Waits until it can take another exchange; false where it never will.
+    /// Waits until the connection can take another exchange. Returns `false` if it is closed.
     pub(super) async fn ready(&mut self) -> bool {
         poll_fn(|cx| {
             self.driver_waker.register(cx);

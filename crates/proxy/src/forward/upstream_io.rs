@@ -1,4 +1,4 @@
-//! The stream to an upstream, which must not begin with HTTP/2.
+//! The byte stream to the upstream, with detection of an HTTP/2-only server.
 
 use std::{
     error::Error,
@@ -12,17 +12,17 @@ use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 
 use crate::vectored::{CoalesceBuffer, coalesce};
 
-/// A stream to the upstream, of which the first bytes that come are looked at.
+/// A stream to the upstream that checks the first bytes it reads.
 ///
-/// A server that speaks HTTP/2 only sends its SETTINGS as soon as it is connected to (RFC 9113, 3.4),
-/// which HTTP/1 can make nothing of.
+/// A server that supports HTTP/2 only sends its SETTINGS frame right after the connection is
+/// accepted (RFC 9113, 3.4), which an HTTP/1 parser reports only as invalid.
 #[derive(Debug)]
 pub(super) struct UpstreamIo<S> {
     stream: S,
     awaits_first_read: bool,
 }
 
-/// The upstream speaks HTTP/2 only.
+/// The error of an upstream that supports HTTP/2 only.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("its first bytes are HTTP/2 SETTINGS")]
 pub(super) struct OnlyHttp2;
@@ -40,7 +40,7 @@ impl<S> UpstreamIo<S> {
 }
 
 impl<S: Read + Unpin> UpstreamIo<S> {
-    /// Reads what comes first, and looks at it.
+    /// Reads and checks the first bytes.
     fn poll_first(
         &mut self,
         cx: &mut Context<'_>,
@@ -105,12 +105,13 @@ impl<S: Write + Unpin> Write for UpstreamIo<S> {
     }
 }
 
-/// The head of a SETTINGS frame (RFC 9113, 4.1 and 6.5): on stream 0, no acknowledgement.
+/// Matches the header of a SETTINGS frame (RFC 9113, 4.1 and 6.5) on stream 0 that is not an
+/// acknowledgement.
 const fn is_settings(first: &[u8]) -> bool {
     matches!(first, [0, _, _, 4, 0, 0, 0, 0, 0, ..])
 }
 
-/// Whether an error, or what lies beneath it, says that the upstream speaks HTTP/2 only.
+/// Returns `true` if the error is [`OnlyHttp2`] inside an I/O error.
 pub(super) fn is_only_http2(error: &(dyn Error + 'static)) -> bool {
     let io: Option<&io::Error> = error.downcast_ref();
     let inner = io.and_then(io::Error::get_ref);

@@ -1,7 +1,8 @@
-//! The WebSocket handshake: what a client asks, what the upstream may answer.
+//! The WebSocket handshake with the client and with the upstream.
 //!
-//! On HTTP/1.1 it is `GET` with `Upgrade: websocket` (RFC 6455), on HTTP/2 an extended CONNECT
-//! (RFC 8441). The upstream is asked the HTTP/1.1 way in both cases; for HTTP/2 the key is ours.
+//! On HTTP/1.1 it is `GET` with `Upgrade: websocket` (RFC 6455), on HTTP/2 an extended CONNECT (RFC
+//! 8441). The upstream gets the HTTP/1.1 form in both cases; for HTTP/2 the proxy generates the
+//! key.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use gabion_core::Diagnosis;
@@ -22,7 +23,7 @@ use super::{
     headers::list_contains,
 };
 
-/// A handshake that a client asked for.
+/// A handshake that a client requested.
 #[derive(Debug)]
 pub(super) struct Handshake {
     key: HeaderValue,
@@ -30,26 +31,27 @@ pub(super) struct Handshake {
     kind: HandshakeKind,
 }
 
-/// How the client asked.
+/// The form of the client's handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum HandshakeKind {
     Upgrade,
     ExtendedConnect,
 }
 
-/// What the upstream's answer means.
+/// The result of the upstream's response.
 #[derive(Debug)]
 pub(super) enum HandshakeResponse {
     /// The WebSocket is open.
     Accepted,
-    /// It stays HTTP, and the answer says why; the accept loop then ends an HTTP/1 connection.
+    /// The connection stays HTTP, and the response says why. The accept loop then ends an HTTP/1
+    /// connection.
     Rejected,
 }
 
 // === impl Handshake ===
 
 impl Handshake {
-    /// Reads it off a request; `None` where the request stays HTTP.
+    /// Parses the handshake of a request; `None` if the request does not ask for one.
     pub(super) fn from_request<B: Body>(
         request: &Request<B>,
     ) -> Result<Option<Self>, RequestError> {
@@ -90,14 +92,14 @@ impl Handshake {
         })
     }
 
-    /// Asks the upstream.
+    /// Writes the handshake into the head for the upstream.
     pub(super) fn write_request(&self, request: &mut request::Parts) {
         request.method = Method::GET;
         insert_upgrade_headers(&mut request.headers);
         request.headers.insert(SEC_WEBSOCKET_KEY, self.key.clone());
     }
 
-    /// Judges the upstream's answer.
+    /// Checks the upstream's response.
     pub(super) fn check_response(
         &self,
         response: &response::Parts,
@@ -116,7 +118,7 @@ impl Handshake {
         if !list_contains(&response.headers, &UPGRADE, "websocket") {
             return Err(UpstreamError::WrongProtocol);
         }
-        // RFC 6455, 4.1: without it the upgrade is said to nobody.
+        // RFC 6455, 4.1 requires it.
         if !list_contains(&response.headers, &CONNECTION, "upgrade") {
             return Err(UpstreamError::WrongConnection);
         }
@@ -130,7 +132,7 @@ impl Handshake {
         }
     }
 
-    /// Turns the upstream's acceptance, stripped of its hop, into the client's.
+    /// Converts the upstream's acceptance, without its hop-by-hop headers, to the client's form.
     pub(super) fn write_response(&self, response: &mut response::Parts) {
         match self.kind {
             HandshakeKind::Upgrade => insert_upgrade_headers(&mut response.headers),
@@ -142,7 +144,7 @@ impl Handshake {
     }
 }
 
-/// Whether a request means to open a WebSocket.
+/// Returns `true` if a request asks for a WebSocket.
 pub(super) fn is_handshake<B>(request: &Request<B>) -> bool {
     let headers = request.headers();
     let by_upgrade = request.method() == Method::GET
@@ -152,7 +154,7 @@ pub(super) fn is_handshake<B>(request: &Request<B>) -> bool {
     by_upgrade || request.method() == Method::CONNECT
 }
 
-/// Why the upstream's answer opens no WebSocket.
+/// Returns the reason why a response opens no WebSocket.
 pub(super) fn diagnose_rejection(response: &response::Parts) -> Diagnosis {
     let kind = response
         .headers
@@ -176,7 +178,7 @@ fn insert_upgrade_headers(headers: &mut HeaderMap) {
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
 }
 
-/// RFC 6455, 4.2.2, item 5.4.
+/// Computes `Sec-WebSocket-Accept` (RFC 6455, 4.2.2, item 5.4).
 fn accept_key(key: &HeaderValue) -> Vec<u8> {
     let mut hash = Sha1::new();
     hash.update(key.as_bytes());
@@ -189,7 +191,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn accept_is_the_one_of_rfc_6455() {
+    fn accept_key_matches_the_rfc_6455_example() {
         let key = HeaderValue::from_static("dGhlIHNhbXBsZSBub25jZQ==");
         assert_eq!(accept_key(&key), b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }

@@ -38,8 +38,26 @@ use super::{
 };
 use crate::diagnosis_sink::{DiagnosisSink, Requester};
 
-/// A tower service that a connection can be served with: every cloneable one whose future, error
-/// and body can be sent between threads. Not to be implemented otherwise.
+/// A tower service that can serve connections: any cloneable service whose future, error and body
+/// are `Send`.
+///
+/// It is implemented for every such service, and not meant to be implemented otherwise.
+/// [`serve`](crate::serve) and [`workers`](crate::workers) require it.
+///
+/// ```
+/// use gabion_proxy::{HttpService, Proxy};
+///
+/// fn serves<S: HttpService>() {}
+/// serves::<Proxy>();
+/// ```
+///
+/// A service whose request is not hyper's is rejected by the compiler:
+///
+/// ```compile_fail
+/// # use gabion_proxy::HttpService;
+/// # fn serves<S: HttpService>() {}
+/// serves::<String>();
+/// ```
 pub trait HttpService:
     tower_service::Service<
         Request<Incoming>,
@@ -50,11 +68,11 @@ pub trait HttpService:
     + Send
     + 'static
 {
-    /// The body of its answers.
+    /// The body of the responses.
     type Body: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static;
 }
 
-/// How all connections of one accept loop are served.
+/// Serves the connections of one accept loop.
 #[derive(Clone, Debug)]
 pub(super) struct ConnectionHandler {
     builders: Arc<HttpBuilders>,
@@ -64,14 +82,14 @@ pub(super) struct ConnectionHandler {
     stopping: CancellationToken,
 }
 
-/// Why a connection may be served any longer.
+/// The conditions that end a connection: the drain, or a policy that denies its peer.
 struct ConnectionLifetime<'r> {
     stopping: &'r CancellationToken,
     slot: Option<ConnectionSlot>,
 }
 
-/// A service that says whose each request is and how it was framed, and that ends a connection whose
-/// request to leave HTTP was refused.
+/// A service wrapper that adds the peer and the framing to each request, and ends a connection
+/// whose request to leave HTTP was refused.
 #[derive(Debug)]
 struct ConnectionService<S> {
     service: TowerToHyperService<S>,
@@ -104,7 +122,7 @@ impl ConnectionHandler {
         }
     }
 
-    /// Has connections end after what they are at.
+    /// Ends each connection after its current request.
     pub(super) fn shut_down(&self) {
         self.stopping.cancel();
     }
@@ -121,7 +139,7 @@ impl ConnectionHandler {
             stopping: &self.stopping,
             slot: known.and_then(|connections| connections.register(peer, &self.stopping)),
         };
-        // hyper does not time a connection before it has found out its version.
+        // hyper does not apply its header timeout before it has detected the version.
         let protocol = DetectedProtocol::detect(&mut socket, self.builders.http2.is_some());
         let protocol = select! {
             () = lifetime.ended() => return,
@@ -133,13 +151,13 @@ impl ConnectionHandler {
         let (first_bytes, http2) = match protocol {
             DetectedProtocol::Http1(first_bytes) => (first_bytes, None),
             DetectedProtocol::Http2(first_bytes) => (first_bytes, self.builders.http2.as_ref()),
-            // In a box, or each connection would have room for it.
+            // Boxed, so that a plain connection's future does not reserve space for it.
             DetectedProtocol::Tls => {
                 let requester = Requester::from_peer(peer);
                 self.diagnosis_sink.record(
                     Diagnosis::NoHandshake,
                     &requester,
-                    "TLS came to a plain port",
+                    "TLS was sent to a port that accepts plain HTTP only",
                 );
                 return Box::pin(refuse_tls(socket)).await;
             }
@@ -173,7 +191,7 @@ impl ConnectionHandler {
 // === impl ConnectionLifetime ===
 
 impl ConnectionLifetime<'_> {
-    /// Ready once the connection should end after what it is at.
+    /// Completes when the connection should end after its current request.
     async fn ended(&self) {
         let shutdown = self
             .slot
@@ -182,7 +200,8 @@ impl ConnectionLifetime<'_> {
         shutdown.cancelled().await;
     }
 
-    /// Ready once a connection that was to end has had its time, if that is not for the drain to say.
+    /// Completes when a connection that was asked to end has lingered long enough. During a drain
+    /// it never completes: the grace period applies instead.
     async fn linger_elapsed(&self) {
         if self.stopping.is_cancelled() {
             return pending().await;
@@ -190,7 +209,8 @@ impl ConnectionLifetime<'_> {
         sleep(Connections::LINGER).await;
     }
 
-    /// Serves until `connection` ends; from when its stay is over no longer than it must.
+    /// Serves `connection` to its end. After its lifetime has ended, it shuts down gracefully
+    /// within the linger time.
     async fn serve<C, E>(&self, connection: C, shut_down: fn(Pin<&mut C>))
     where
         C: Future<Output = Result<(), E>>,
@@ -208,7 +228,7 @@ impl ConnectionLifetime<'_> {
             }
         };
         if let Err(error) = ended {
-            debug!(target: "gabion::proxy", %error, "connection broke off");
+            debug!(target: "gabion::proxy", %error, "connection failed");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The connections that are served, and those among them that the policy refuses by now.
+//! A registry of served connections, which closes those whose peer the policy denies.
 
 use std::{
     collections::BTreeMap,
@@ -18,17 +18,83 @@ use ipnet::IpNet;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-/// Ends connections whose peer is refused by the policy in force: when a client is banned, and when
-/// another policy comes into force ([`ChangeListener`]).
+/// Closes connections whose peer the current policy denies: after a ban, and after a policy change
+/// ([`ChangeListener`]).
 ///
-/// An idle connection ends at once. One with a request at work ends after its answer, or is cut after
-/// [`Self::LINGER`]. Who speaks for others, a trusted proxy, is never ended. Sockets that left HTTP/1
-/// are the business of the layers that guard them.
+/// An idle connection closes at once. One with a request in progress closes after its response, or
+/// after [`Self::LINGER`] at the latest. A trusted proxy, which carries other clients' requests, is
+/// never closed. Connections that left HTTP/1 are closed by the layers that guard them.
 ///
 /// # Cost
 ///
-/// A lock of one of [`Self::SHARDS`] when a connection comes and when it goes, and a moment's memory
-/// for each that is open, at most so many ([`Self::with_capacity`]).
+/// One of [`Self::SHARDS`] locks when a connection opens and when it closes, and one table entry
+/// per open connection, up to a capacity ([`Self::with_capacity`]).
+///
+/// # Examples
+///
+/// ```
+/// use std::{
+///     io::Read,
+///     net::TcpStream,
+///     num::NonZeroUsize,
+///     sync::{Arc, atomic::{AtomicBool, Ordering}},
+///     thread,
+///     time::{Duration, Instant, SystemTime},
+/// };
+///
+/// use gabion_core::{
+///     ChangeListener, ClientRules, Denial, Facts, Inspect, Now, RequestState, Snapshot, Verdict,
+/// };
+/// use gabion_proxy::{Connections, Proxy, ProxyOptions, ServeOptions, Upstream, workers};
+///
+/// /// Denies every client once it is set.
+/// struct Deny(Arc<AtomicBool>);
+///
+/// impl Inspect for Deny {
+///     fn name(&self) -> &'static str {
+///         "deny"
+///     }
+///
+///     fn inspect(&self, _facts: &Facts<'_>, _state: &mut RequestState) -> Verdict {
+///         Verdict::Pass
+///     }
+///
+///     fn recheck(&self, _facts: &Facts<'_>, _state: &mut RequestState) -> Verdict {
+///         match self.0.load(Ordering::Relaxed) {
+///             true => Denial::forbidden("deny", "example").into(),
+///             false => Verdict::Pass,
+///         }
+///     }
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let denies = Arc::new(AtomicBool::new(false));
+/// let policy = Snapshot::new(ClientRules::default(), Arc::new(Deny(Arc::clone(&denies))));
+/// let start = Instant::now();
+/// let now = move || Now::new(start.elapsed(), SystemTime::now());
+/// let connections = Arc::new(Connections::new(Arc::new(policy), now));
+///
+/// let options = ServeOptions::default().with_connections(Arc::clone(&connections));
+/// let upstream: Upstream = "http://127.0.0.1:5000".parse()?;
+/// let workers = workers(NonZeroUsize::MIN, "127.0.0.1:0".parse()?, &options, move |tunnels| {
+///     Proxy::new(upstream.clone(), &ProxyOptions::default(), tunnels.clone())
+/// })?;
+/// let mut client = TcpStream::connect(workers.local_addr())?;
+/// # while connections.is_empty() {
+/// #     thread::sleep(Duration::from_millis(1));
+/// # }
+///
+/// // A policy that passes the peer keeps its connection.
+/// connections.on_policy_replaced();
+/// assert_eq!(connections.len(), 1);
+///
+/// // A policy that denies the peer closes it.
+/// denies.store(true, Ordering::Relaxed);
+/// connections.on_policy_replaced();
+/// assert_eq!(client.read(&mut [0])?, 0);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Connections {
     source: Box<dyn PolicySource>,
     now: Box<dyn Fn() -> Now + Send + Sync>,
@@ -38,10 +104,10 @@ pub struct Connections {
     capacity: usize,
 }
 
-/// By peer, and by which it was of all; what ends them.
+/// The connections of a shard by peer and id, with the token that ends each.
 type Shard = BTreeMap<(IpAddr, u64), CancellationToken>;
 
-/// A connection's place among the others, which is free again when this is dropped.
+/// A connection's entry in the registry, removed on drop.
 #[derive(Debug)]
 pub(super) struct ConnectionSlot {
     connections: Arc<Connections>,
@@ -53,16 +119,17 @@ pub(super) struct ConnectionSlot {
 // === impl Connections ===
 
 impl Connections {
-    /// How long a connection may still be at work once its peer is refused.
+    /// The time a connection may still finish its current request after its peer was denied: 3 s.
     pub const LINGER: Duration = Duration::from_secs(3);
 
-    /// How many locks share the load.
+    /// The number of locks that the connections are spread over.
     pub const SHARDS: usize = 16;
 
-    /// How many connections are known at most unless another capacity is asked for.
+    /// The default capacity: 1,048,576 connections.
     pub const CAPACITY: usize = 1 << 20;
 
-    /// Judges by what `source` has in force, at the time that `now` tells: that of whoever bans.
+    /// Creates a registry that rechecks peers against the current policy of `source`. `now` must be
+    /// the clock that bans are recorded with.
     pub fn new(
         source: impl PolicySource + 'static,
         now: impl Fn() -> Now + Send + Sync + 'static,
@@ -77,22 +144,23 @@ impl Connections {
         }
     }
 
-    /// Sets how many connections are known at most. Those beyond are served, and end by themselves.
+    /// Sets the most connections that are registered. Further ones are served, and never closed by
+    /// this registry.
     pub fn with_capacity(self, capacity: usize) -> Self {
         Self { capacity, ..self }
     }
 
-    /// How many are open and known.
+    /// Returns the number of registered connections.
     pub fn len(&self) -> usize {
         self.open.load(Ordering::Relaxed)
     }
 
-    /// Whether none is.
+    /// Returns `true` if no connection is registered.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// A place for a connection, which is over with `stopping` too; none where there are too many.
+    /// Registers a connection, whose token is canceled with `stopping` too; `None` at capacity.
     pub(super) fn register(
         self: &Arc<Self>,
         peer: PeerAddr,
@@ -112,7 +180,7 @@ impl Connections {
         Some(slot)
     }
 
-    /// Ends those of these peers that are refused.
+    /// Closes the connections of the denied peers in this address range.
     fn recheck(&self, from: IpAddr, to: IpAddr) {
         let (policy, now) = (self.source.current(), (self.now)());
         let is_refused = |peer: IpAddr| {
@@ -129,10 +197,11 @@ impl Connections {
                     .collect()
             };
             for (peer, shutdown) in matching {
-                // Whose judgment panics stays: its requests are judged again, by who tells of it.
+                // A peer whose recheck panics stays connected: the layers in front inspect its next
+                // request again, and report the panic.
                 let rechecked = catch_unwind(AssertUnwindSafe(|| is_refused(peer)));
                 if rechecked.unwrap_or(false) {
-                    debug!(target: "gabion::proxy", %peer, "connection ends: its peer is refused");
+                    debug!(target: "gabion::proxy", %peer, "closing the connection: the policy denies its peer");
                     shutdown.cancel();
                 }
             }
@@ -151,7 +220,7 @@ impl ChangeListener for Connections {
     }
 
     fn on_policy_replaced(&self) {
-        // Of all, any IPv4 address is the less.
+        // Every IPv4 address sorts before every IPv6 address.
         self.recheck(
             Ipv4Addr::UNSPECIFIED.into(),
             Ipv6Addr::from(u128::MAX).into(),
@@ -159,7 +228,7 @@ impl ChangeListener for Connections {
     }
 }
 
-/// Nothing panics while a shard is locked but an allocation, and then its map is whole.
+/// A panic under this lock could only come from an allocation, which leaves the map consistent.
 fn locked(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -176,7 +245,7 @@ impl fmt::Debug for Connections {
 // === impl ConnectionSlot ===
 
 impl ConnectionSlot {
-    /// What ends the connection.
+    /// Returns the token that ends the connection.
     pub(super) const fn shutdown(&self) -> &CancellationToken {
         &self.shutdown
     }

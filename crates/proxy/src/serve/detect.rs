@@ -1,4 +1,4 @@
-//! The first bytes of a connection, which say what it speaks.
+//! Protocol detection from the first bytes of a connection.
 
 use std::{io, time::Duration};
 
@@ -8,33 +8,36 @@ use tokio::{
     time::timeout,
 };
 
-/// What a client speaks, and what was read to know it.
+/// The protocol of a connection, with the bytes that were read to detect it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum DetectedProtocol {
-    /// HTTP/1, or what is to be refused as such.
+    /// HTTP/1, or bytes that hyper rejects as such.
     Http1(Vec<u8>),
-    /// HTTP/2 by prior knowledge.
+    /// HTTP/2 with prior knowledge.
     Http2(Vec<u8>),
-    /// TLS, which is not spoken here.
+    /// TLS, which this port does not support.
     Tls,
 }
 
-/// RFC 9113, 3.4.
+/// The HTTP/2 connection preface (RFC 9113, 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// A handshake record of any version of TLS (RFC 8446, 5.1); no request begins with its first byte.
+/// The start of a handshake record in any version of TLS (RFC 8446, 5.1). No HTTP request begins
+/// with its first byte.
 const TLS_HANDSHAKE: [u8; 2] = [0x16, 0x03];
 
-/// How long a client may take to read why it is refused.
+/// The time a TLS client may take to read the error response.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 const TLS_RESPONSE: &str = "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\n\
-    connection: close\r\ncontent-length: 79\r\n\r\n\
-    400 Bad Request: W13: TLS came to a port that speaks plain http:// and ws://.\r\n";
+    connection: close\r\ncontent-length: 89\r\n\r\n\
+    400 Bad Request: W13: TLS was sent to a port that accepts plain http:// and ws:// only.\r\n";
+
+// === impl DetectedProtocol ===
 
 impl DetectedProtocol {
-    /// Reads as much as is needed; none where the client says nothing, or breaks off amid it. An
-    /// HTTP/2 preface counts only where it `allow_http2`.
+    /// Reads as many bytes as the detection needs; `None` if the connection ends before. An HTTP/2
+    /// preface counts only with `allow_http2`.
     pub(super) async fn detect(
         socket: &mut TcpStream,
         allow_http2: bool,
@@ -61,12 +64,12 @@ impl DetectedProtocol {
     }
 }
 
-/// Tells a client that speaks TLS that nobody here does, in words that some tools show.
+/// Answers a TLS client with a plain-text error, which some tools show.
 pub(super) async fn refuse_tls(mut socket: TcpStream) {
     let respond = async {
         socket.write_all(TLS_RESPONSE.as_bytes()).await?;
         socket.shutdown().await?;
-        // A socket that is dropped while bytes arrive takes along what it has not delivered.
+        // Closing a socket with unread input would reset it and discard the response.
         while socket.read(&mut [0; 512]).await? > 0 {}
         Ok::<_, io::Error>(())
     };

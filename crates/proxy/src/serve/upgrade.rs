@@ -1,8 +1,9 @@
-//! The end of a connection that was to leave HTTP, and did not.
+//! Closing of HTTP/1 connections after a refused upgrade.
 //!
-//! Who asks for another protocol may speak it at once. Where the answer is no, those bytes would be
-//! read as the next request, written by whomever the client speaks for (RFC 9931). So an HTTP/1
-//! connection ends with such an answer, whoever gives it.
+//! A client that requests another protocol may send its bytes at once. If the upgrade is refused,
+//! those bytes would be parsed as the next request, although a third party may have written them
+//! (RFC 9931). An HTTP/1 connection therefore ends with such a response, no matter which layer sent
+//! it.
 
 use std::{
     pin::Pin,
@@ -18,7 +19,7 @@ use pin_project_lite::pin_project;
 
 use crate::forward::list_contains;
 
-/// How a request asks to leave HTTP/1.
+/// A request to leave HTTP/1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum UpgradeRequest {
     Connect,
@@ -27,7 +28,7 @@ pub(super) enum UpgradeRequest {
 }
 
 pin_project! {
-    /// The answer to such a request.
+    /// The response future of a request, which adds `Connection: close` to a refused upgrade.
     #[derive(Debug)]
     pub(super) struct UpgradeResponseFuture<F> {
         #[pin]
@@ -39,8 +40,9 @@ pin_project! {
 // === impl UpgradeRequest ===
 
 impl UpgradeRequest {
-    /// `h2c` alone asks for nothing else: its client waits for the answer (RFC 7540, 3.2), and some
-    /// ask so with their first request on each connection.
+    /// Classifies a request. An upgrade to `h2c` alone does not count: its client waits for the
+    /// response (RFC 7540, 3.2), and some clients offer it with the first request on each
+    /// connection.
     pub(super) fn from_request<B>(request: &Request<B>) -> Self {
         if request.version() > Version::HTTP_11 {
             return Self::None;

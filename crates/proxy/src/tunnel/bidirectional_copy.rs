@@ -1,4 +1,4 @@
-//! Both directions of a tunnel.
+//! Copying between the two sides of a tunnel.
 
 use std::{
     borrow::Cow,
@@ -27,7 +27,8 @@ use super::{
 };
 use crate::diagnosis_sink::Requester;
 
-/// Two streams, and a lane each way.
+/// A copy in both directions between client and upstream, with pings to the upstream and diagnoses
+/// of its end.
 #[derive(Debug)]
 pub(super) struct BidirectionalCopy {
     client: Upgraded,
@@ -36,38 +37,39 @@ pub(super) struct BidirectionalCopy {
     download: Direction,
     opened: Instant,
     upstream_read_failed: bool,
-    /// When anything last passed between here and the upstream, an end too.
+    /// Since `opened`, the time of the last transfer between this proxy and the upstream, or of a
+    /// side's end.
     last_transfer: Duration,
     pings: Option<KeepAlive>,
     timer: DeadlineTimer,
-    /// What was told of this socket is not told again.
+    /// Diagnoses that were reported, so that each is reported once.
     reported: Reported,
     requester: Option<Requester>,
     context: Arc<TunnelContext>,
 }
 
-/// What was told already.
+/// The diagnoses of this tunnel that were reported.
 #[derive(Clone, Copy, Debug, Default)]
 struct Reported {
-    /// How the upstream's side ended.
+    /// The end of the upstream's side.
     ended: bool,
-    /// That only one side has.
+    /// A tunnel of which only one side has ended.
     half_open: bool,
 }
 
-/// How a tunnel ended.
+/// The result of a tunnel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
     /// Both sides have ended.
     Closed,
-    /// The upstream answered no pings.
+    /// The upstream answered neither of two pings.
     Unresponsive,
 }
 
-/// After so long a silence of the side that is left it is told that the other has ended.
+/// The idle time after which a half-open tunnel is reported.
 const HALF_OPEN_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// How long a client may take to read a close and to hang up.
+/// The time a client may take to read a close frame and close its side.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 // === impl BidirectionalCopy ===
@@ -96,18 +98,19 @@ impl BidirectionalCopy {
         }
     }
 
-    /// Runs until both sides have ended, one broke off, or the upstream is gone.
+    /// Runs until both sides have ended, one fails, or the upstream is unresponsive.
     pub(super) async fn run(&mut self) -> Result<End, CopyError> {
         let end = poll_fn(|cx| self.poll(cx)).await?;
         if end == End::Unresponsive {
-            // In a box, or each tunnel would have room for it. Who does not heed it is dropped.
+            // Boxed, so that a tunnel's future does not reserve space for it. A client that does
+            // not close in time is dropped.
             let closing = Box::pin(self.close_client());
             let _ = timeout(CLOSE_TIMEOUT, closing).await;
         }
         Ok(end)
     }
 
-    /// How many bytes went up, and down.
+    /// Returns the bytes read from the client and from the upstream.
     pub(super) const fn bytes_read(&self) -> (u64, u64) {
         (self.upload.bytes_read(), self.download.bytes_read())
     }
@@ -138,12 +141,12 @@ impl BidirectionalCopy {
                     }
                     None => self.pings = None,
                 },
-                // What ends the frame comes by here.
+                // The end of the frame polls this task again.
                 Due::Ping => return Poll::Pending,
                 Due::Gone => {
                     self.report(
                         Diagnosis::NoPong,
-                        "the server behind answered neither of two pings",
+                        "the upstream answered neither of two pings",
                     );
                     return Poll::Ready(Ok(End::Unresponsive));
                 }
@@ -151,12 +154,12 @@ impl BidirectionalCopy {
         }
     }
 
-    /// Whether the client, and the upstream, have not ended.
+    /// Returns `true` for the client, and for the upstream, while its side has not ended.
     fn open_sides(&self) -> (bool, bool) {
         (self.upload.is_open(), self.download.is_open())
     }
 
-    /// Ready once it was told that only one side has ended.
+    /// Completes when a half-open tunnel has been reported.
     fn poll_half_open(&mut self, cx: &mut Context<'_>, now: Duration) -> Poll<()> {
         let (upload, download) = self.open_sides();
         if upload == download || self.reported.half_open {
@@ -170,9 +173,9 @@ impl BidirectionalCopy {
         self.report(
             Diagnosis::HalfOpen,
             if upload {
-                "the server behind has ended, and for a minute nothing comes from the client"
+                "the upstream ended its side, and the client has sent nothing for 60 s"
             } else {
-                "the client has ended, and for a minute nothing comes from the server behind"
+                "the client ended its side, and the upstream has sent nothing for 60 s"
             },
         );
         Poll::Ready(())
@@ -194,7 +197,7 @@ impl BidirectionalCopy {
         let upload_polled = upload.poll_copy(cx, client, upstream, now, None)?;
         let download_polled = download.poll_copy(cx, upstream, client, now, own_pings);
         *upstream_read_failed = matches!(download_polled, Poll::Ready(Err(CopyError::Read(_))));
-        // An upstream that nobody listens to is not silent.
+        // An upstream that cannot write because the client does not read is not silent.
         if let Some(pings) = pings
             && (before.1 != download.bytes_read() || download.is_stalled())
         {
@@ -207,7 +210,7 @@ impl BidirectionalCopy {
         upload_polled.map(Ok)
     }
 
-    /// Tells how the upstream's side has ended, where that was of its own accord.
+    /// Reports the end of the upstream's side, if the client did not close first.
     fn report_end(&mut self, now: Duration) {
         let code = self.download.frames.closed();
         let is_over = code.is_some() || !self.download.is_open() || self.upstream_read_failed;
@@ -218,27 +221,27 @@ impl BidirectionalCopy {
         if self.upload.is_open() && self.upload.frames.closed().is_none() {
             let ended = UpstreamEnd {
                 age: now,
-                silence: now.saturating_sub(self.last_transfer),
+                idle: now.saturating_sub(self.last_transfer),
                 code,
                 sent_message: self.download.frames.has_sent_message(),
             };
-            if let Some((diagnosis, seen)) =
+            if let Some((diagnosis, observation)) =
                 ended.diagnose(&self.context.idle_timeouts, Instant::now())
             {
-                self.report(diagnosis, seen);
+                self.report(diagnosis, observation);
             }
         }
     }
 
-    fn report(&self, diagnosis: Diagnosis, seen: impl Into<Cow<'static, str>>) {
+    fn report(&self, diagnosis: Diagnosis, observation: impl Into<Cow<'static, str>>) {
         if let Some(requester) = &self.requester {
             self.context
                 .diagnosis_sink
-                .record(diagnosis, requester, seen);
+                .record(diagnosis, requester, observation);
         }
     }
 
-    /// Closes the client's side, with a close frame where one may stand.
+    /// Closes the client's side, with a close frame if one may be inserted.
     async fn close_client(&mut self) -> Option<()> {
         if self.download.at_frame_boundary() {
             self.download
@@ -248,13 +251,13 @@ impl BidirectionalCopy {
         sent.await.ok()?;
         let mut client = TokioIo::new(&mut self.client);
         client.shutdown().await.ok()?;
-        // A socket that is dropped while bytes arrive takes along what it has not delivered.
+        // Closing a socket with unread input would reset it and discard the close frame.
         while client.read(&mut [0; 512]).await.ok()? > 0 {}
         Some(())
     }
 }
 
-/// Neither side has ended or said that it will, and pongs are known among what comes.
+/// Returns `true` if neither side has ended or sent a close frame, and pongs can be recognized.
 fn accepts_pings(upload: &Direction, download: &Direction) -> bool {
     let both = [upload, download];
     both.iter()

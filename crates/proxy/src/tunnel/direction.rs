@@ -17,13 +17,13 @@ use hyper::{
 
 use super::frame_tracker::FrameTracker;
 
-/// What passes from one side to the other, and what of it the other has not taken yet.
+/// The copy from one side of a tunnel to the other, with the bytes the receiver has not taken yet.
 #[derive(Debug)]
 pub(super) struct Direction {
     pub(super) frames: FrameTracker,
-    /// At most one piece, or a control frame: while there is any, nothing is read.
+    /// At most one chunk, or a control frame. While it is not empty, nothing is read.
     pending: BytesMut,
-    /// Something was written since the last flush.
+    /// Set if bytes were written since the last flush.
     unflushed: bool,
     state: State,
     bytes_read: u64,
@@ -32,26 +32,26 @@ pub(super) struct Direction {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Open,
-    /// The one side has ended, and the other is still to be told.
+    /// The sender has ended, and the receiver's side is still to be shut down.
     ShuttingDown,
     UpstreamEnd,
 }
 
-/// Which side broke off.
+/// An I/O error with the side it occurred on.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CopyError {
-    /// The one that sends.
+    /// Reading from the sender failed.
     #[error("cannot read: {0}")]
     Read(#[source] io::Error),
-    /// The one that is sent to.
+    /// Writing to the receiver failed.
     #[error("cannot write: {0}")]
     Write(#[source] io::Error),
 }
 
-/// How much is read at once. It lies on the stack, so that a lane that waits holds no buffer.
+/// The bytes of one read. The buffer is on the stack, so that an idle direction holds none.
 const READ_SIZE: usize = 8 * 1024;
 
-/// How many pieces pass in one go before it is the other lane's turn.
+/// The most reads of one poll, after which the other direction is polled.
 const READS_PER_POLL: usize = 16;
 
 // === impl Direction ===
@@ -67,33 +67,33 @@ impl Direction {
         }
     }
 
-    /// How many bytes the one side has sent.
+    /// Returns the bytes read from the sender.
     pub(super) const fn bytes_read(&self) -> u64 {
         self.bytes_read
     }
 
-    /// The one side has not ended.
+    /// Returns `true` until the sender has ended.
     pub(super) fn is_open(&self) -> bool {
         self.state == State::Open
     }
 
-    /// The other side does not take what came, so that nothing is read.
+    /// Returns `true` if the receiver has not taken all bytes, so that nothing is read.
     pub(super) fn is_stalled(&self) -> bool {
         !self.pending.is_empty()
     }
 
-    /// Whether a frame of ours may be put behind what has passed.
+    /// Returns `true` if a control frame may be inserted now.
     pub(super) fn at_frame_boundary(&self) -> bool {
         self.is_open() && !self.is_stalled() && self.frames.at_frame_boundary()
     }
 
-    /// Puts a frame behind what has passed.
+    /// Queues a frame to be sent next.
     pub(super) fn queue_frame(&mut self, frame: &ControlFrame) {
         self.pending.extend_from_slice(frame.as_bytes());
     }
 
-    /// Passes on what comes, but for pongs that are `own_pings`. Ready once the end of the one side was
-    /// passed on.
+    /// Copies what the sender sends, without the pongs to `own_pings`. Completes after the sender's
+    /// end was passed to the receiver.
     pub(super) fn poll_copy(
         &mut self,
         cx: &mut Context<'_>,
@@ -117,7 +117,7 @@ impl Direction {
         Poll::Pending
     }
 
-    /// Writes what was kept.
+    /// Writes the pending bytes.
     pub(super) fn poll_write_pending(
         &mut self,
         cx: &mut Context<'_>,
@@ -136,7 +136,7 @@ impl Direction {
         Poll::Ready(Ok(()))
     }
 
-    /// Reads one piece, writes it, and keeps what is not taken.
+    /// Reads one chunk, writes it, and keeps what the receiver does not take.
     fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
@@ -170,7 +170,7 @@ impl Direction {
     }
 }
 
-/// Writes as much as the other side takes now; how much that was.
+/// Writes as much as the receiver takes now, and returns the number of bytes.
 fn write_available(cx: &mut Context<'_>, to: &mut Upgraded, bytes: &[u8]) -> io::Result<usize> {
     let mut written = 0;
     while written < bytes.len() {

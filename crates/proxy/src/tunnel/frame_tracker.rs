@@ -1,4 +1,4 @@
-//! What one side sends, followed frame by frame.
+//! WebSocket frame tracking in one direction of a tunnel.
 
 use std::{borrow::Cow, mem, sync::Arc, time::Duration};
 
@@ -6,12 +6,12 @@ use gabion_frames::{
     CloseCode, Depth, KeepAlive, Limits, Negotiated, Observer, Opcode, Role, Seen,
 };
 
-/// Follows what one side sends. Nothing is judged: what keeps to no protocol passes as it came, and
-/// is not followed any more.
+/// Tracks the frames that one side sends. It rejects nothing: invalid frames pass unchanged, and
+/// tracking stops.
 #[derive(Debug)]
 pub(super) struct FrameTracker {
     observer: Observer,
-    /// A pong, as far as it has come: at most 131 bytes.
+    /// The received part of a pong: at most 131 bytes.
     held_pong: Vec<u8>,
     sent_message: bool,
     state: State,
@@ -22,14 +22,14 @@ enum State {
     Tracking,
     /// A close frame has passed.
     Closed(CloseCode),
-    /// What was sent are no frames that the observer knows.
+    /// The bytes are not frames that the observer can parse.
     Untracked,
 }
 
-/// Stands for none (RFC 6455, 7.1.5).
+/// The status of a close frame without one (RFC 6455, 7.1.5).
 const NO_STATUS: CloseCode = CloseCode::new(1005);
 
-/// Judging is the work of the layers in front.
+/// Limits are enforced by the layers in front.
 pub(super) fn unlimited() -> Limits {
     Limits::new()
         .with_max_frame(u64::MAX)
@@ -55,7 +55,8 @@ impl FrameTracker {
         }
     }
 
-    /// What of `bytes` passes: all but pongs that are `own_pings`, and a pong that is not whole yet.
+    /// Returns the bytes of `bytes` that pass: all except pongs to `own_pings` and an incomplete
+    /// pong.
     pub(super) fn filter<'b>(
         &mut self,
         bytes: &'b [u8],
@@ -63,7 +64,7 @@ impl FrameTracker {
         own_pings: Option<&KeepAlive>,
     ) -> Cow<'b, [u8]> {
         let mut before = Vec::new();
-        // What passes in one go, and what of it was not looked at yet.
+        // The contiguous bytes that pass, and the bytes that were not parsed yet.
         let (mut run, mut rest) = (bytes, bytes);
         while self.state == State::Tracking {
             let observed = match self.observer.watch(&mut rest, now) {
@@ -103,17 +104,17 @@ impl FrameTracker {
         Cow::Owned(before)
     }
 
-    /// What was kept of a pong that will not come to its end.
+    /// Returns the held part of a pong that will not be completed.
     pub(super) fn take_held(&mut self) -> Vec<u8> {
         mem::take(&mut self.held_pong)
     }
 
-    /// A control frame may be put in behind all that has passed.
+    /// Returns `true` if a control frame may be inserted after the bytes that passed.
     pub(super) fn at_frame_boundary(&self) -> bool {
         self.state == State::Tracking && self.observer.boundary() == Some(0)
     }
 
-    /// The close frame has passed, with this code.
+    /// Returns the status of the close frame, if one has passed.
     pub(super) const fn closed(&self) -> Option<CloseCode> {
         match self.state {
             State::Closed(code) => Some(code),
@@ -121,12 +122,12 @@ impl FrameTracker {
         }
     }
 
-    /// A message has begun to pass.
+    /// Returns `true` if a message has begun to pass.
     pub(super) const fn has_sent_message(&self) -> bool {
         self.sent_message
     }
 
-    /// It is known what passes: pongs are seen among it.
+    /// Returns `true` if frames are parsed, so that pongs can be recognized.
     pub(super) fn is_tracking(&self) -> bool {
         self.state == State::Tracking
     }

@@ -1,4 +1,4 @@
-//! After what silence something behind cuts sockets, learned from those that it cut.
+//! Detection of idle timeouts on the upstream's side, from the sockets that were closed by them.
 
 use std::{
     collections::VecDeque,
@@ -9,7 +9,9 @@ use std::{
 
 use tokio::time::Instant;
 
-/// What is known of the timers behind: of the last [`Self::MAX_CUTS`] cuts, and of what was told.
+/// The last [`Self::MAX_CUTS`] idle cuts, and the idle timeouts that were reported.
+///
+/// A cut is the end of a socket without a close frame.
 #[derive(Debug, Default)]
 pub(crate) struct IdleTimeouts(Mutex<History>);
 
@@ -17,60 +19,62 @@ pub(crate) struct IdleTimeouts(Mutex<History>);
 struct History {
     cuts: VecDeque<Cut>,
     reported: VecDeque<Cut>,
-    /// When sockets ended together that had been silent for different times.
+    /// The time at which sockets of different idle times ended together.
     outage: Option<Instant>,
 }
 
-/// A socket that ended without a close after a silence.
+/// A socket that ended without a close frame after an idle time.
 #[derive(Clone, Copy, Debug)]
 struct Cut {
-    silence: Duration,
+    idle: Duration,
     at: Instant,
 }
 
-/// A timer that was found: so many sockets were cut after this silence.
+/// An idle timeout that was detected: this many sockets ended after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FoundTimeout {
-    silence: Duration,
+    idle: Duration,
     cuts: usize,
 }
 
-/// What is known to cut after so many seconds, where nobody has set it otherwise.
+/// Known default idle timeouts, in seconds.
 const KNOWN_TIMEOUTS: [(u64, &str); 7] = [
-    (30, "Google Cloud's load balancer"),
-    (50, "HAProxy, as its examples are set"),
-    (55, "Heroku's router"),
-    (60, "nginx (proxy_read_timeout), or an AWS ALB"),
+    (30, "the Google Cloud load balancer"),
+    (50, "HAProxy (timeouts in its examples)"),
+    (55, "the Heroku router"),
+    (60, "nginx (proxy_read_timeout) and AWS ALB"),
     (100, "Cloudflare"),
     (300, "Envoy (stream_idle_timeout)"),
-    (350, "an AWS NLB or NAT gateway"),
+    (350, "AWS NLB and AWS NAT gateways"),
 ];
 
 // === impl IdleTimeouts ===
 
 impl IdleTimeouts {
-    /// How many cuts are remembered.
+    /// The most cuts that are kept.
     const MAX_CUTS: usize = 16;
 
-    /// How many timers that were told are remembered.
+    /// The most reported timeouts that are kept.
     const MAX_REPORTED: usize = 8;
 
-    /// So many sockets that were silent for the same time are no chance.
+    /// The number of cuts after the same idle time that proves a timeout.
     const MIN_CUTS: usize = 3;
 
-    /// Sockets that speak so often prove nothing by what they had not said when they ended.
-    const MIN_SILENCE: Duration = Duration::from_secs(1);
+    /// The shortest idle time that counts: a socket with more frequent messages proves nothing by
+    /// its last pause.
+    const MIN_IDLE: Duration = Duration::from_secs(1);
 
-    /// What ends together with others ended by something else than its silence.
+    /// Cuts within this time with different idle times have another cause.
     const SIMULTANEOUS: Duration = Duration::from_secs(2);
 
-    /// A timer that was told is not told again before.
+    /// The interval after which a reported timeout may be reported again.
     const REPORT_INTERVAL: Duration = Duration::from_hours(1);
 
-    /// A socket was cut after `silence`; the timer that did it, where that is news.
-    pub(super) fn record(&self, silence: Duration, at: Instant) -> Option<FoundTimeout> {
+    /// Records a socket that was cut after `idle`. Returns the idle timeout that caused it, if
+    /// it is to be reported.
+    pub(super) fn record(&self, idle: Duration, at: Instant) -> Option<FoundTimeout> {
         let mut history = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        history.record(Cut { silence, at })
+        history.record(Cut { idle, at })
     }
 }
 
@@ -78,26 +82,26 @@ impl IdleTimeouts {
 
 impl History {
     fn record(&mut self, cut: Cut) -> Option<FoundTimeout> {
-        if cut.silence < IdleTimeouts::MIN_SILENCE || self.is_outage(cut) {
+        if cut.idle < IdleTimeouts::MIN_IDLE || self.is_outage(cut) {
             return None;
         }
         remember(&mut self.cuts, cut, IdleTimeouts::MAX_CUTS);
         let similar = self.cuts.iter().filter(|other| cut.is_similar(other));
-        let timer = FoundTimeout {
-            silence: cut.silence,
+        let timeout = FoundTimeout {
+            idle: cut.idle,
             cuts: similar.count(),
         };
         let is_news = |reported: &Cut| {
             !reported.is_similar(&cut) || cut.at - reported.at >= IdleTimeouts::REPORT_INTERVAL
         };
-        if timer.cuts < IdleTimeouts::MIN_CUTS || !self.reported.iter().all(is_news) {
+        if timeout.cuts < IdleTimeouts::MIN_CUTS || !self.reported.iter().all(is_news) {
             return None;
         }
         remember(&mut self.reported, cut, IdleTimeouts::MAX_REPORTED);
-        Some(timer)
+        Some(timeout)
     }
 
-    /// Whether sockets end for all being cut at once, as by a server that stops.
+    /// Returns `true` if sockets end because all are cut at once, as by a server that stops.
     fn is_outage(&mut self, cut: Cut) -> bool {
         let is_now = |at: Instant| cut.at.duration_since(at) < IdleTimeouts::SIMULTANEOUS;
         let differs = |other: &Cut| is_now(other.at) && !cut.is_similar(other);
@@ -120,11 +124,12 @@ fn remember(cuts: &mut VecDeque<Cut>, cut: Cut, limit: usize) {
 // === impl Cut ===
 
 impl Cut {
-    /// Within 2 s or 5 %, whichever is more; of short times within a tenth.
+    /// Compares idle times: equal within 2 s or 5 %, whichever is more, and within 10 % for short
+    /// ones.
     fn is_similar(&self, other: &Self) -> bool {
-        let longer = self.silence.max(other.silence);
+        let longer = self.idle.max(other.idle);
         let within = (longer / 20).max(Duration::from_secs(2).min(longer / 10));
-        self.silence.abs_diff(other.silence) <= within
+        self.idle.abs_diff(other.idle) <= within
     }
 }
 
@@ -132,18 +137,18 @@ impl Cut {
 
 impl fmt::Display for FoundTimeout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { silence, cuts } = self;
+        let Self { idle, cuts } = self;
         write!(
             f,
-            "{cuts} sockets ended without a close after {:.1} s of silence",
-            silence.as_secs_f32()
+            "{cuts} sockets ended without a close frame after {:.1} s without traffic",
+            idle.as_secs_f32()
         )?;
         let known = KNOWN_TIMEOUTS
             .into_iter()
-            .min_by_key(|(secs, _)| silence.abs_diff(Duration::from_secs(*secs)))
-            .filter(|(secs, _)| silence.abs_diff(Duration::from_secs(*secs)) <= *silence / 20);
+            .min_by_key(|(secs, _)| idle.abs_diff(Duration::from_secs(*secs)))
+            .filter(|(secs, _)| idle.abs_diff(Duration::from_secs(*secs)) <= *idle / 20);
         match known {
-            Some((secs, product)) => write!(f, ": {secs} s are those of {product}"),
+            Some((secs, product)) => write!(f, "; {secs} s is the default of {product}"),
             None => Ok(()),
         }
     }
@@ -157,20 +162,20 @@ mod tests {
         Duration::from_secs_f32(secs)
     }
 
-    /// What is told of these cuts, each so long after the first, and after this silence.
+    /// The reports after cuts at these times (since the first) with these idle times, in seconds.
     fn reported(cuts: &[(f32, f32)]) -> Vec<String> {
         let (idle_timeouts, start) = (IdleTimeouts::default(), Instant::now());
         let reported = cuts
             .iter()
-            .filter_map(|(at, silence)| idle_timeouts.record(secs(*silence), start + secs(*at)));
-        reported.map(|timer| timer.to_string()).collect()
+            .filter_map(|(at, idle)| idle_timeouts.record(secs(*idle), start + secs(*at)));
+        reported.map(|timeout| timeout.to_string()).collect()
     }
 
     #[test]
-    fn third_cut_after_the_same_silence_is_told_once_an_hour() {
+    fn third_cut_after_one_idle_time_is_reported_once_an_hour() {
         let cut = |at| (at, 60.0 + at / 1_000.0);
-        let words = "3 sockets ended without a close after 60.2 s of silence: 60 s are those of \
-                     nginx (proxy_read_timeout), or an AWS ALB";
+        let words = "3 sockets ended without a close frame after 60.2 s without traffic; 60 s is \
+                     the default of nginx (proxy_read_timeout) and AWS ALB";
         assert_eq!(reported(&[cut(0.0), cut(100.0)]), [""; 0]);
         assert_eq!(
             reported(&[cut(0.0), cut(100.0), cut(200.0), cut(300.0)]),
@@ -187,14 +192,14 @@ mod tests {
         assert_eq!(reported.len(), 2, "{reported:?}");
         assert_eq!(
             reported[0],
-            "3 sockets ended without a close after 2.9 s of silence"
+            "3 sockets ended without a close frame after 2.9 s without traffic"
         );
     }
 
     #[test]
-    fn sockets_that_time_out_together_prove_a_timer_and_those_that_are_cut_together_do_not() {
+    fn simultaneous_cuts_prove_a_timeout_only_with_equal_idle_times() {
         assert_eq!(reported(&[(0.0, 30.0), (0.0, 30.1), (0.1, 29.9)]).len(), 1);
-        // A server that stops cuts all that it has, and starts again.
+        // A server that restarts cuts all its sockets.
         let restart = [
             (0.0, 7.0),
             (0.0, 12.0),
@@ -207,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn cuts_that_differ_prove_nothing() {
+    fn cuts_after_different_idle_times_prove_nothing() {
         assert_eq!(
             reported(&[(0.0, 20.0), (10.0, 30.0), (20.0, 40.0), (30.0, 25.0)]),
             [""; 0]
@@ -217,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn another_timer_is_told_by_itself() {
+    fn two_timeouts_are_reported_separately() {
         let both = [
             (0.0, 60.0),
             (10.0, 300.0),
@@ -235,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_is_remembered_than_there_is_room_for() {
+    fn memory_is_bounded() {
         let idle_timeouts = IdleTimeouts::default();
         let start = Instant::now();
         for nth in 0..1_000 {

@@ -1,4 +1,4 @@
-//! Why the upstream's side of a socket has ended.
+//! Diagnosis of the end of the upstream's side of a socket.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -8,50 +8,51 @@ use tokio::time::Instant;
 
 use super::idle_timeouts::IdleTimeouts;
 
-/// What was seen of an upstream that ended a socket of its own accord.
+/// Observations of an upstream that ended a socket first.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct UpstreamEnd {
-    /// How long the socket had been open.
+    /// The time the socket had been open.
     pub(super) age: Duration,
-    /// How long nothing had passed between here and the upstream.
-    pub(super) silence: Duration,
-    /// The code of its close frame, where it sent one.
+    /// The time since the last transfer between this proxy and the upstream.
+    pub(super) idle: Duration,
+    /// The status of the upstream's close frame, if it sent one.
     pub(super) code: Option<CloseCode>,
-    /// It had sent a message.
+    /// Set if the upstream had sent a message.
     pub(super) sent_message: bool,
 }
 
 // === impl UpstreamEnd ===
 
 impl UpstreamEnd {
-    /// Spring's time for a first message (`setTimeToFirstMessage`), and how exactly it is kept.
+    /// Spring's limit for a first message (`setTimeToFirstMessage`), and its tolerance.
     const FIRST_MESSAGE: (Duration, Duration) = (Duration::from_mins(1), Duration::from_secs(3));
 
-    /// What is to be said of it; where it was cut, only once that proves a timer.
+    /// Returns the diagnosis and the observation. An idle cut is reported only once it proves a
+    /// timeout.
     pub(super) fn diagnose(
         &self,
         idle_timeouts: &IdleTimeouts,
         now: Instant,
     ) -> Option<(Diagnosis, Cow<'static, str>)> {
         if self.awaited_first_message() {
-            let seen = format!(
-                "it ended the socket after {:.1} s and had sent no message",
+            let observation = format!(
+                "the upstream ended the socket after {:.1} s without sending a message",
                 self.age.as_secs_f32()
             );
-            return Some((Diagnosis::NoFirstMessage, seen.into()));
+            return Some((Diagnosis::NoFirstMessage, observation.into()));
         }
         if let Some(code) = self.code {
-            let seen = format!("the server behind said {code}: {}", code.words());
-            return Some((Diagnosis::Closed, seen.into()));
+            let observation = format!("the upstream closed with {code}: {}", code.words());
+            return Some((Diagnosis::Closed, observation.into()));
         }
-        let timer = idle_timeouts.record(self.silence, now)?;
+        let timer = idle_timeouts.record(self.idle, now)?;
         Some((Diagnosis::CutBehind, timer.to_string().into()))
     }
 
-    /// A socket that was silent all the time was cut by whoever counts silence.
+    /// A socket that was idle all the time was closed by an idle timeout instead.
     fn awaited_first_message(&self) -> bool {
         let (time, within) = Self::FIRST_MESSAGE;
-        let is_idle_cut = self.code.is_none() && self.silence + within > self.age;
+        let is_idle_cut = self.code.is_none() && self.idle + within > self.age;
         !self.sent_message && !is_idle_cut && self.age.abs_diff(time) <= within
     }
 }
@@ -61,9 +62,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn end_of_a_socket_is_told_apart() {
-        // After how long, after how much silence, with which code, having said something.
-        for (age, silence, code, sent_message, expected) in [
+    fn each_kind_of_end_has_its_diagnosis() {
+        // Age, idle time, close status, message sent, expected diagnosis.
+        for (age, idle, code, sent_message, expected) in [
             (60, 10, None, false, "D10"),
             (61, 61, Some(4500), false, "D10"),
             (60, 60, None, false, "-"),
@@ -75,12 +76,12 @@ mod tests {
         ] {
             let ended = UpstreamEnd {
                 age: Duration::from_secs(age),
-                silence: Duration::from_secs(silence),
+                idle: Duration::from_secs(idle),
                 code: code.map(CloseCode::new),
                 sent_message,
             };
-            let told = ended.diagnose(&IdleTimeouts::default(), Instant::now());
-            let code = told.map_or("-", |(diagnosis, _)| diagnosis.code());
+            let diagnosed = ended.diagnose(&IdleTimeouts::default(), Instant::now());
+            let code = diagnosed.map_or("-", |(diagnosis, _)| diagnosis.code());
             assert_eq!(code, expected, "{ended:?}");
         }
     }

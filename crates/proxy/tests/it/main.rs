@@ -1,4 +1,4 @@
-//! A proxy between two raw sockets: what one side sends, what the other side sees.
+//! A proxy between two raw sockets: bytes sent on one side, bytes received on the other.
 
 #![expect(
     clippy::expect_used,

@@ -1,14 +1,14 @@
-//! What the follower tells the service.
+//! The queue of framings between the tracker and the service.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use gabion_core::Framing;
 
-/// The notes on one connection's heads that are not asked for yet, in order.
+/// The framings of one connection's heads that the service has not taken yet, in order.
 ///
-/// A head that said its length twice is the last that hyper takes from a connection, so a count of
-/// those before it is the whole queue. One task reads and asks by turns: no order but its own is
-/// needed.
+/// A head that states its length twice is the last that hyper accepts on a connection, so that a
+/// counter of the heads before it is the whole queue. One task reads and takes in turn, so that
+/// relaxed ordering suffices.
 #[derive(Debug, Default)]
 pub(in crate::serve) struct FramingQueue {
     plain: AtomicUsize,
@@ -19,7 +19,7 @@ pub(in crate::serve) struct FramingQueue {
 // === impl FramingQueue ===
 
 impl FramingQueue {
-    /// Notes the next head.
+    /// Adds the framing of the next head.
     pub(super) fn push(&self, framing: Framing) {
         match framing {
             Framing::AsShown => _ = self.plain.fetch_add(1, Relaxed),
@@ -27,7 +27,7 @@ impl FramingQueue {
         }
     }
 
-    /// The note on the next request. None is followed after one that is not as it was shown.
+    /// Takes the framing of the next request. After one other than `AsShown`, nothing is tracked.
     pub(in crate::serve) fn pop(&self) -> Framing {
         let plain = self.plain.load(Relaxed);
         if self.is_stopped() {
@@ -45,7 +45,7 @@ impl FramingQueue {
         }
     }
 
-    /// Nothing is to be followed any more: the connection speaks something else.
+    /// Stops tracking: the connection speaks another protocol.
     pub(in crate::serve) fn stop(&self) {
         self.stopped.store(true, Relaxed);
     }

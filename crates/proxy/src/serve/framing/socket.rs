@@ -1,4 +1,4 @@
-//! A socket that is looked at as it is read.
+//! A socket whose input is scanned.
 
 use std::{
     io::{self, IoSlice},
@@ -13,10 +13,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::{FramingQueue, FramingTracker};
 use crate::vectored::{CoalesceBuffer, coalesce};
 
-/// A socket, and the follower of what is read from it.
+/// A socket that passes what is read from it to a [`FramingTracker`].
 #[derive(Debug)]
 pub(in crate::serve) struct TrackedSocket<S> {
-    /// What was read of the socket before.
+    /// Bytes that were read from the socket during protocol detection.
     first_bytes: Vec<u8>,
     socket: S,
     tracker: FramingTracker,

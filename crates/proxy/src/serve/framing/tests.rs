@@ -1,4 +1,4 @@
-//! The follower beside hyper itself: hyper says what it read, the follower must have noted the same.
+//! The tracker compared with hyper: its entries must match the requests that hyper parsed.
 
 use std::{
     convert::Infallible,
@@ -14,15 +14,15 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{FramingQueue, FramingTracker, TrackedSocket};
 
-/// What came of one connection.
+/// The result of one connection.
 struct Served {
-    /// Each request's target, and its note.
+    /// Each request's target, with its framing.
     requests: Vec<(Uri, Framing)>,
-    /// What was answered: each body sent back, `x-note` in each head.
+    /// The responses: each echoes the body, with the framing in `x-note`.
     response: Vec<u8>,
 }
 
-/// Sends `pieces` to hyper, one at a time, with a follower beneath it.
+/// Sends `pieces` to hyper, one at a time, through a tracker.
 fn serve(pieces: &[&[u8]]) -> Served {
     let runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = { runtime }.build().unwrap();
@@ -48,7 +48,7 @@ fn serve(pieces: &[&[u8]]) -> Served {
                 if to.write_all(piece).await.is_err() {
                     break;
                 }
-                // The server reads it before the next comes.
+                // Lets the server read it before the next piece.
                 tokio::task::yield_now().await;
             }
             let _ = to.shutdown().await;
@@ -63,7 +63,7 @@ fn serve(pieces: &[&[u8]]) -> Served {
     })
 }
 
-/// Cuts `bytes` at these shares of its length.
+/// Splits `bytes` at these fractions of its length.
 fn cut<'b>(bytes: &'b [u8], shares: &[u16]) -> Vec<&'b [u8]> {
     let place = |share: &u16| bytes.len() * usize::from(*share) / usize::from(u16::MAX);
     let mut places: Vec<_> = shares.iter().map(place).collect();
@@ -75,7 +75,7 @@ fn cut<'b>(bytes: &'b [u8], shares: &[u16]) -> Vec<&'b [u8]> {
         .collect()
 }
 
-/// A request that hyper takes, and what is to be noted of it.
+/// A request that hyper accepts, and its expected framing.
 fn request() -> impl Strategy<Value = (Vec<u8>, Framing)> {
     let lead = select(vec!["", "\r\n", "\n", "\r\n\n\r\n"]);
     let start = select(vec!["GET", "POST", "x!"]);
@@ -87,7 +87,7 @@ fn request() -> impl Strategy<Value = (Vec<u8>, Framing)> {
     })
 }
 
-/// A header that says nothing about the length, however much it looks like it.
+/// A header without effect on the framing, however similar it looks.
 fn header() -> impl Strategy<Value = String> {
     let names = [
         "X",
@@ -158,7 +158,7 @@ fn coding(more: &str) -> String {
     format!("transfer-ENCODING:{more}Chunked\n")
 }
 
-/// Bytes that would be read as a head by anyone who is out of step.
+/// Bytes that a tracker out of step would parse as a head.
 fn body() -> impl Strategy<Value = Vec<u8>> {
     let texts = [
         "",
@@ -180,7 +180,7 @@ fn chunked() -> impl Strategy<Value = Vec<u8>> {
         "X: 1\r\n",
         "X: 1\r\nY:2\r\n",
         "Content-Length: 9\r\n",
-        // hyper ends a line of these with CRLF only, and a parser of heads would end it before.
+        // hyper ends a trailer line with CRLF only; a head parser would end it earlier.
         "X: 1\n\nGET /smuggled HTTP/1.1\r\n",
         "X: 1\n\r\nGET /smuggled HTTP/1.1\r\n",
     ];
@@ -204,7 +204,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1024))]
 
     #[test]
-    fn each_request_has_its_note(
+    fn each_request_has_its_framing(
         requests in vec(request(), 1..6),
         shares in vec(any::<u16>(), 0..12),
     ) {
@@ -215,23 +215,23 @@ proptest! {
             bytes.extend(request.replace("TARGET", &nth.to_string()).into_bytes());
             expected.push((format!("/{nth}").parse().unwrap(), *note));
         }
-        // hyper takes no more after such a head.
+        // hyper reads no more after such a head.
         let last = expected.iter().position(|(_, note)| *note == Framing::Both);
         expected.truncate(last.map_or(expected.len(), |last| last + 1));
         prop_assert_eq!(serve(&cut(&bytes, &shares)).requests, expected);
     }
 
-    /// Of bytes at random hyper itself tells: it ends a connection after a head that said its
-    /// length twice, and nothing else here has it do so.
+    /// For random bytes hyper itself is the reference: it ends a connection after a head that
+    /// stated its length twice, and nothing else here makes it do so.
     #[test]
-    fn note_is_what_hyper_found(
+    fn framing_matches_hyper(
         fragments in vec(select(FRAGMENTS.to_vec()), 0..40),
         shares in vec(any::<u16>(), 0..6),
     ) {
         let served = serve(&cut(fragments.concat().as_bytes(), &shares));
         let response = String::from_utf8_lossy(&served.response);
         let heads: Vec<_> = response.split("x-note: ").skip(1).collect();
-        // A body that breaks takes an answer with it that was not sent yet.
+        // A broken body may discard a response that was not sent yet.
         prop_assert!(heads.len() <= served.requests.len() && served.requests.len() <= heads.len() + 1);
         let unknown = |(_, note): &(Uri, Framing)| *note == Framing::Unknown;
         prop_assert!(!served.requests.iter().any(unknown), "{fragments:?}");
@@ -245,7 +245,7 @@ proptest! {
 }
 
 #[test]
-fn another_protocol_is_not_followed() {
+fn other_protocol_is_not_tracked() {
     let upgrade = b"GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n";
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
     for (http, other) in [

@@ -1,9 +1,8 @@
-//! Keeps step with hyper, from one request's head to the next.
+//! A state machine that follows HTTP/1 input from one request head to the next, in step with hyper.
 //!
-//! It holds no bytes: of a head it remembers which two names stood in it, and a length. What it
-//! reads is the grammar that hyper takes (httparse for heads, `proto/h1/decode.rs` for chunks),
-//! where a line of a head ends with LF, CR before it or not, and one of a chunked body with CRLF
-//! only.
+//! It stores no bytes: of a head it keeps which of the two headers were present, and a length. It
+//! follows the grammar that hyper accepts (httparse for heads, `proto/h1/decode.rs` for chunks): a
+//! line of a head ends with LF or CRLF, one of a chunked body with CRLF only.
 
 use std::sync::Arc;
 
@@ -15,7 +14,7 @@ use super::FramingQueue;
 const LENGTH: &[u8] = b"content-length";
 const CODING: &[u8] = b"transfer-encoding";
 
-/// Looks at each byte once, and notes each head.
+/// Scans each byte once, and queues the framing of each head.
 #[derive(Debug)]
 pub(super) struct FramingTracker {
     queue: Arc<FramingQueue>,
@@ -23,44 +22,44 @@ pub(super) struct FramingTracker {
     head: LengthHeaders,
 }
 
-/// What the next byte belongs to.
+/// The meaning of the next byte.
 #[derive(Clone, Copy, Debug)]
 enum State {
-    /// Empty lines before a head, or its first byte.
+    /// An empty line before a head, or the head's first byte.
     BeforeHead,
-    /// The first byte of a header's line, or the end of the head.
+    /// The first byte of a header line, or the end of the head.
     Line,
-    /// A name that begins like one of the two, and how much of it was read.
+    /// A header name that begins like one of the two, and the number of matched bytes.
     Name(&'static [u8], usize),
     /// The value of `Content-Length`.
     Length,
-    /// What is left of a line that says nothing more.
+    /// The rest of a line without effect on the framing.
     LineRest,
     /// The LF of the empty line that ends a head.
     HeadEnd,
-    /// So many bytes.
+    /// The remaining bytes of a body.
     Body(u64),
-    /// The size of a chunk, as far as it was read.
+    /// A chunk size, as read so far.
     Size(u64),
-    /// What is left of the line of such a size.
+    /// The rest of the line of that chunk size.
     SizeRest(u64),
     /// The LF of that line.
     SizeEnd(u64),
-    /// So many bytes of a chunk, and the line end after them.
+    /// The remaining bytes of a chunk, including its line end.
     Chunk(u64),
-    /// The first byte of a trailer, or the end of the body.
+    /// The first byte of a trailer line, or the end of the body.
     Trailer,
-    /// What is left of a trailer's line, which a bare LF does not end.
+    /// The rest of a trailer line, which a bare LF does not end.
     TrailerRest,
     /// The LF of that line.
     TrailerEnd,
     /// The LF of the empty line that ends a chunked body.
     BodyEnd,
-    /// Nothing that hyper takes for a request, or nothing after a head that was the last.
+    /// Input that is not a request for hyper, or anything after the last head.
     Lost,
 }
 
-/// What a head said of its body's length.
+/// The headers of one head that set its body's length.
 #[derive(Clone, Copy, Debug, Default)]
 struct LengthHeaders {
     length: Option<u64>,
@@ -78,7 +77,7 @@ impl FramingTracker {
         }
     }
 
-    /// Looks at what is read next.
+    /// Scans the next bytes that were read.
     pub(super) fn scan(&mut self, mut bytes: &[u8]) {
         if self.queue.is_stopped() {
             self.state = State::Lost;
@@ -136,7 +135,7 @@ impl FramingTracker {
             (State::Length, _) => self.read_length(byte),
             (State::Size(size), _) => read_size(size, byte),
             (State::SizeEnd(0) | State::TrailerEnd, b'\n') => State::Trailer,
-            // The CRLF after a chunk is as much to skip.
+            // The CRLF after a chunk is skipped with it.
             (State::SizeEnd(size), b'\n') => State::Chunk(size.saturating_add(2)),
             (State::Trailer, b'\r') => State::BodyEnd,
             (State::Trailer, _) => State::TrailerRest,
@@ -160,7 +159,8 @@ impl FramingTracker {
         }
     }
 
-    /// White space stands around the digits; hyper takes nothing else, nor two lengths that differ.
+    /// Reads a digit. hyper accepts only white space around the digits, and rejects two lengths
+    /// that differ.
     fn read_length(&mut self, byte: u8) -> State {
         if byte.is_ascii_digit() {
             let read = self.head.length.unwrap_or_default();
@@ -187,8 +187,8 @@ impl FramingTracker {
     }
 }
 
-/// Where a size that is read digit by digit goes on. hyper sees to it that there is a digit, and that
-/// a `u64` holds them all.
+/// Reads a byte of a chunk size. hyper ensures that there is a digit, and that the value fits a
+/// `u64`.
 fn read_size(size: u64, byte: u8) -> State {
     let digit = match byte {
         b'0'..=b'9' => byte - b'0',
@@ -200,7 +200,7 @@ fn read_size(size: u64, byte: u8) -> State {
     State::Size(size.saturating_mul(16).saturating_add(digit.into()))
 }
 
-/// RFC 9110, 5.6.2. A WebSocket's frame and HTTP/2's begin with something else.
+/// RFC 9110, 5.6.2. WebSocket and HTTP/2 frames begin with other bytes.
 fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
