@@ -21,13 +21,50 @@ use tokio_util::{
 /// ([`serve`](crate::serve)) waits for them when it drains.
 ///
 /// ```
-/// use gabion_proxy::{Proxy, ProxyOptions, Tunnels, Upstream};
+/// # use std::{
+/// #     io::{self, Read, Write},
+/// #     net::{TcpListener, TcpStream},
+/// #     num::NonZeroUsize,
+/// #     sync::mpsc,
+/// #     thread,
+/// #     time::Duration,
+/// # };
+/// use gabion_proxy::{Proxy, ProxyOptions, ServeOptions, Tunnels, Upstream, workers};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let tunnels = Tunnels::default();
-/// let upstream: Upstream = "http://127.0.0.1:5000".parse()?;
-/// let proxy = Proxy::new(upstream, &ProxyOptions::default(), tunnels.clone());
+/// # let server = TcpListener::bind("127.0.0.1:0")?;
+/// # let upstream: Upstream = format!("http://{}", server.local_addr()?).parse()?;
+/// # thread::spawn(move || -> io::Result<()> {
+/// #     let (mut stream, _) = server.accept()?;
+/// #     stream.read(&mut [0; 1024])?;
+/// #     stream.write_all(
+/// #         b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+/// #           Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
+/// #     )?;
+/// #     stream.read(&mut [0; 1]).map(drop)
+/// # });
+/// let (sender, receiver) = mpsc::channel();
+/// let new_proxy = move |tunnels: &Tunnels| {
+///     sender.send(tunnels.clone()).unwrap();
+///     Proxy::new(upstream.clone(), &ProxyOptions::default(), tunnels.clone())
+/// };
+/// let options = ServeOptions::default();
+/// let workers = workers(NonZeroUsize::MIN, "127.0.0.1:0".parse()?, &options, new_proxy)?;
+/// let tunnels = receiver.recv()?;
 /// assert_eq!(tunnels.open(), 0);
+///
+/// let mut client = TcpStream::connect(workers.local_addr())?;
+/// client.write_all(
+///     b"GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+///       Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+/// )?;
+/// let mut status = [0; 12];
+/// client.read_exact(&mut status)?;
+/// assert_eq!(&status, b"HTTP/1.1 101");
+/// assert_eq!(tunnels.open(), 1);
+///
+/// // A drain without a grace period closes it.
+/// assert_eq!(workers.shutdown(Duration::ZERO).tunnels, 1);
 /// # Ok(())
 /// # }
 /// ```

@@ -61,10 +61,10 @@ impl HandshakeOffer {
         let mut granted: Vec<&[u8]> = Vec::new();
         for extension in tokens(response, &SEC_WEBSOCKET_EXTENSIONS) {
             let (name, params) = split(extension);
-            let once = !granted.iter().any(|other| other.eq_ignore_ascii_case(name));
+            let is_first = !granted.iter().any(|other| other.eq_ignore_ascii_case(name));
             let offered = self.extensions(name).next().is_some();
-            let sound = !name.eq_ignore_ascii_case(DEFLATE) || self.is_valid_deflate(params);
-            if !(once && offered && sound) {
+            let valid = !name.eq_ignore_ascii_case(DEFLATE) || self.is_valid_deflate(params);
+            if !(is_first && offered && valid) {
                 let wrong = Evidence::new(extension);
                 return Err(UpstreamError::WrongExtension(wrong));
             }
@@ -84,17 +84,18 @@ impl HandshakeOffer {
     fn is_valid_deflate(&self, granted: &[u8]) -> bool {
         let mut seen: Vec<&[u8]> = Vec::new();
         params(granted).all(|(name, value)| {
-            let once = !seen.contains(&name);
+            let is_first = !seen.contains(&name);
             seen.push(name);
-            once && match (name, value) {
-                (b"client_no_context_takeover" | b"server_no_context_takeover", None) => true,
-                (b"server_max_window_bits", Some(bits)) => is_window_bits(bits),
-                // RFC 7692, 7.1.2.2: only if the client offered this parameter.
-                (b"client_max_window_bits", Some(bits)) => {
-                    is_window_bits(bits) && self.offers_client_window()
+            is_first
+                && match (name, value) {
+                    (b"client_no_context_takeover" | b"server_no_context_takeover", None) => true,
+                    (b"server_max_window_bits", Some(bits)) => is_window_bits(bits),
+                    // RFC 7692, 7.1.2.2: only if the client offered this parameter.
+                    (b"client_max_window_bits", Some(bits)) => {
+                        is_window_bits(bits) && self.offers_client_window()
+                    }
+                    _ => false,
                 }
-                _ => false,
-            }
         })
     }
 

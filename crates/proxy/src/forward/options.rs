@@ -12,22 +12,49 @@ use crate::{diagnosis_sink::DiagnosisSink, tunnel::IdleTimeouts};
 /// upstream's side.
 ///
 /// ```
+/// # use std::{
+/// #     io::{self, Read, Write},
+/// #     net::{TcpListener, TcpStream},
+/// #     num::NonZeroUsize,
+/// #     thread,
+/// # };
 /// use std::time::Duration;
 ///
-/// use gabion_proxy::{Proxy, ProxyOptions, Tunnels, Upstream};
+/// use gabion_proxy::{Proxy, ProxyOptions, ServeOptions, Upstream, workers};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = TcpListener::bind("127.0.0.1:0")?;
+/// # let upstream: Upstream = format!("http://{}", server.local_addr()?).parse()?;
+/// # thread::spawn(move || -> io::Result<()> {
+/// #     let (mut first, _) = server.accept()?;
+/// #     first.read(&mut [0; 1024])?;
+/// #     first.write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n")?;
+/// #     drop(first);
+/// #     let (mut silent, _) = server.accept()?;
+/// #     silent.read_to_end(&mut Vec::new()).map(drop)
+/// # });
 /// let options = ProxyOptions::default()
 ///     .with_connect_timeout(Duration::from_secs(1))
-///     .with_head_timeout(Duration::from_secs(30))
+///     .with_head_timeout(Duration::from_millis(500))
 ///     .with_pool_idle(Duration::from_secs(60))
 ///     .with_ping(None);
-/// let shown = format!("{options:?}");
-/// assert!(shown.contains("head_timeout: 30s") && shown.contains("ping: None"));
-/// assert!(format!("{:?}", ProxyOptions::default()).contains("ping: Some(25s)"));
+/// # let workers = workers(
+/// #     NonZeroUsize::MIN,
+/// #     "127.0.0.1:0".parse()?,
+/// #     &ServeOptions::default(),
+/// #     move |tunnels| Proxy::new(upstream.clone(), &options, tunnels.clone()),
+/// # )?;
+/// # let get = || -> io::Result<String> {
+/// #     let mut client = TcpStream::connect(workers.local_addr())?;
+/// #     client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")?;
+/// #     let mut response = String::new();
+/// #     client.read_to_string(&mut response)?;
+/// #     Ok(response)
+/// # };
 ///
-/// let upstream: Upstream = "http://127.0.0.1:5000".parse()?;
-/// let proxy = Proxy::new(upstream, &options, Tunnels::default());
+/// // The upstream answers the first request, and is silent on the second.
+/// assert!(get()?.starts_with("HTTP/1.1 204 No Content\r\n"));
+/// assert!(get()?.starts_with("HTTP/1.1 504 Gateway Timeout\r\n"));
 /// # Ok(())
 /// # }
 /// ```

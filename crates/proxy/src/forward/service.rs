@@ -200,10 +200,10 @@ impl Inner {
         request: Request<Upload>,
         progress: &Progress,
     ) -> Result<(Response<Incoming>, UpstreamConnection), Failure> {
-        let mut answer = pin!(self.pool.send(request));
+        let mut response = pin!(self.pool.send(request));
         loop {
-            match timeout(self.head_timeout, answer.as_mut()).await {
-                Ok(answer) => return answer,
+            match timeout(self.head_timeout, response.as_mut()).await {
+                Ok(result) => return result,
                 Err(_) if progress.moved() => {}
                 Err(_) if progress.awaits_client() => {
                     return Err(RequestError::BodyStalled(self.head_timeout).into());
@@ -233,22 +233,22 @@ impl Inner {
     ) -> Result<Response<ProxyBody>, Failure> {
         let upstream = upgrade::on(&mut response);
         let (mut head, body) = response.into_parts();
-        let answer = handshake.check_response(&head)?;
+        let outcome = handshake.check_response(&head)?;
         prepare_response_head(&mut head);
-        let body = match answer {
+        let body = match outcome {
             HandshakeResponse::Accepted => {
                 handshake.write_response(&mut head);
                 let tunnel_context = Arc::clone(&self.tunnel_context);
-                let socket = TunnelConfig {
+                let config = TunnelConfig {
                     negotiated: negotiated(&head.headers),
                     ping: info
                         .session_limits
                         .as_ref()
-                        .map_or(self.ping, |session_limits| session_limits.ping),
+                        .map_or(self.ping, |limits| limits.ping),
                     requester: info.requester.clone(),
                 };
-                let opened = tunnel(client, upstream, tunnel_context, socket);
-                self.tunnels.tasks().spawn(opened);
+                let tunnel = tunnel(client, upstream, tunnel_context, config);
+                self.tunnels.tasks().spawn(tunnel);
                 // The pool drives the connection to its end, where hyper hands over the stream.
                 self.pool.put(connection);
                 ProxyBody::empty()
@@ -267,8 +267,8 @@ impl Inner {
 }
 
 /// Parses the extensions that a response accepts; `None` if one is unknown.
-fn negotiated(answer: &HeaderMap) -> Option<Negotiated> {
-    let lines = answer.get_all(SEC_WEBSOCKET_EXTENSIONS);
+fn negotiated(headers: &HeaderMap) -> Option<Negotiated> {
+    let lines = headers.get_all(SEC_WEBSOCKET_EXTENSIONS);
     Negotiated::from_header(lines.iter().map(HeaderValue::as_bytes)).ok()
 }
 

@@ -69,8 +69,8 @@ impl UpstreamConnection {
         &mut self,
         request: Request<Upload>,
     ) -> Result<Response<Incoming>, SendError> {
-        let mut answer = pin!(unconstrained(self.requests.try_send_request(request)));
-        poll_fn(|cx| self.poll(cx, |cx| answer.as_mut().poll(cx))).await
+        let mut response = pin!(unconstrained(self.requests.try_send_request(request)));
+        poll_fn(|cx| self.poll(cx, |cx| response.as_mut().poll(cx))).await
     }
 
     /// Polls `operation`, and drives the connection while it is pending.
@@ -128,8 +128,8 @@ impl UpstreamConnection {
 
 impl fmt::Debug for UpstreamConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Link")
-            .field("is_free", &self.is_ready())
+        f.debug_struct("UpstreamConnection")
+            .field("is_ready", &self.is_ready())
             .finish_non_exhaustive()
     }
 }

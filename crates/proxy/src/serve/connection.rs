@@ -200,7 +200,7 @@ impl ConnectionLifetime<'_> {
         shutdown.cancelled().await;
     }
 
-    /// Completes when a connection that was asked to end has lingered long enough. During a drain
+    /// Completes when a connection that is to end has lingered long enough. During a drain
     /// it never completes: the grace period applies instead.
     async fn linger_elapsed(&self) {
         if self.stopping.is_cancelled() {

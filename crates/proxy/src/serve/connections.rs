@@ -183,7 +183,7 @@ impl Connections {
     /// Closes the connections of the denied peers in this address range.
     fn recheck(&self, from: IpAddr, to: IpAddr) {
         let (policy, now) = (self.source.current(), (self.now)());
-        let is_refused = |peer: IpAddr| {
+        let is_denied = |peer: IpAddr| {
             let peer = PeerAddr::new((peer, 0).into());
             let client = policy.client.resolve(peer, &HeaderMap::new());
             !client.via_trusted() && policy.recheck(client, "/", now).is_some()
@@ -199,7 +199,7 @@ impl Connections {
             for (peer, shutdown) in matching {
                 // A peer whose recheck panics stays connected: the layers in front inspect its next
                 // request again, and report the panic.
-                let rechecked = catch_unwind(AssertUnwindSafe(|| is_refused(peer)));
+                let rechecked = catch_unwind(AssertUnwindSafe(|| is_denied(peer)));
                 if rechecked.unwrap_or(false) {
                     debug!(target: "gabion::proxy", %peer, "closing the connection: the policy denies its peer");
                     shutdown.cancel();

@@ -59,7 +59,7 @@ struct Reported {
 
 /// The result of a tunnel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(super) enum TunnelEnd {
     /// Both sides have ended.
     Closed,
     /// The upstream answered neither of two pings.
@@ -99,9 +99,9 @@ impl BidirectionalCopy {
     }
 
     /// Runs until both sides have ended, one fails, or the upstream is unresponsive.
-    pub(super) async fn run(&mut self) -> Result<End, CopyError> {
+    pub(super) async fn run(&mut self) -> Result<TunnelEnd, CopyError> {
         let end = poll_fn(|cx| self.poll(cx)).await?;
-        if end == End::Unresponsive {
+        if end == TunnelEnd::Unresponsive {
             // Boxed, so that a tunnel's future does not reserve space for it. A client that does
             // not close in time is dropped.
             let closing = Box::pin(self.close_client());
@@ -115,7 +115,7 @@ impl BidirectionalCopy {
         (self.upload.bytes_read(), self.download.bytes_read())
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<End, CopyError>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<TunnelEnd, CopyError>> {
         loop {
             let now = self.opened.elapsed();
             let were_open = self.open_sides();
@@ -125,7 +125,7 @@ impl BidirectionalCopy {
                 self.last_transfer = now;
             }
             if polled?.is_ready() {
-                return Poll::Ready(Ok(End::Closed));
+                return Poll::Ready(Ok(TunnelEnd::Closed));
             }
             let can_ping = accepts_pings(&self.upload, &self.download);
             let Some(pings) = self.pings.as_mut().filter(|_| can_ping) else {
@@ -148,7 +148,7 @@ impl BidirectionalCopy {
                         Diagnosis::NoPong,
                         "the upstream answered neither of two pings",
                     );
-                    return Poll::Ready(Ok(End::Unresponsive));
+                    return Poll::Ready(Ok(TunnelEnd::Unresponsive));
                 }
             }
         }
@@ -212,13 +212,13 @@ impl BidirectionalCopy {
 
     /// Reports the end of the upstream's side, if the client did not close first.
     fn report_end(&mut self, now: Duration) {
-        let code = self.download.frames.closed();
-        let is_over = code.is_some() || !self.download.is_open() || self.upstream_read_failed;
-        if self.reported.ended || !is_over {
+        let code = self.download.frames.close_status();
+        let has_ended = code.is_some() || !self.download.is_open() || self.upstream_read_failed;
+        if self.reported.ended || !has_ended {
             return;
         }
         self.reported.ended = true;
-        if self.upload.is_open() && self.upload.frames.closed().is_none() {
+        if self.upload.is_open() && self.upload.frames.close_status().is_none() {
             let ended = UpstreamEnd {
                 age: now,
                 idle: now.saturating_sub(self.last_transfer),

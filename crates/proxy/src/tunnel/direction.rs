@@ -34,7 +34,7 @@ enum State {
     Open,
     /// The sender has ended, and the receiver's side is still to be shut down.
     ShuttingDown,
-    UpstreamEnd,
+    Ended,
 }
 
 /// An I/O error with the side it occurred on.
@@ -108,9 +108,9 @@ impl Direction {
                 State::Open => ready!(self.poll_read(cx, from, to, now, own_pings))?,
                 State::ShuttingDown => {
                     ready!(Pin::new(&mut *to).poll_shutdown(cx)).map_err(CopyError::Write)?;
-                    self.state = State::UpstreamEnd;
+                    self.state = State::Ended;
                 }
-                State::UpstreamEnd => return Poll::Ready(Ok(())),
+                State::Ended => return Poll::Ready(Ok(())),
             }
         }
         cx.waker().wake_by_ref();
@@ -146,8 +146,8 @@ impl Direction {
         own_pings: Option<&KeepAlive>,
     ) -> Poll<Result<(), CopyError>> {
         let mut space = [MaybeUninit::uninit(); READ_SIZE];
-        let mut bytes_read = ReadBuf::uninit(&mut space);
-        let polled = Pin::new(from).poll_read(cx, bytes_read.unfilled());
+        let mut buf = ReadBuf::uninit(&mut space);
+        let polled = Pin::new(from).poll_read(cx, buf.unfilled());
         if polled.map_err(CopyError::Read)?.is_pending() {
             if self.unflushed {
                 ready!(Pin::new(to).poll_flush(cx)).map_err(CopyError::Write)?;
@@ -155,7 +155,7 @@ impl Direction {
             }
             return Poll::Pending;
         }
-        let chunk = bytes_read.filled();
+        let chunk = buf.filled();
         if chunk.is_empty() {
             self.state = State::ShuttingDown;
             self.pending.extend_from_slice(&self.frames.take_held());

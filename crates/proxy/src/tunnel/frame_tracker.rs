@@ -63,7 +63,7 @@ impl FrameTracker {
         now: Duration,
         own_pings: Option<&KeepAlive>,
     ) -> Cow<'b, [u8]> {
-        let mut before = Vec::new();
+        let mut output = Vec::new();
         // The contiguous bytes that pass, and the bytes that were not parsed yet.
         let (mut run, mut rest) = (bytes, bytes);
         while self.state == State::Tracking {
@@ -72,7 +72,7 @@ impl FrameTracker {
                 Ok(None) => break,
                 Err(_) => {
                     self.state = State::Untracked;
-                    before.append(&mut self.held_pong);
+                    output.append(&mut self.held_pong);
                     break;
                 }
             };
@@ -83,25 +83,25 @@ impl FrameTracker {
                 }
                 (seen, Some(own_pings)) if observed.opcode == Opcode::Pong => {
                     let position = run.len() - rest.len() - observed.bytes.len();
-                    before.extend(&run[..position]);
+                    output.extend(&run[..position]);
                     run = rest;
                     self.held_pong.extend(observed.bytes);
                     match seen {
                         Some(Seen::Pong(pong)) if own_pings.is_ours(pong) => {
                             self.held_pong = Vec::new()
                         }
-                        Some(Seen::Pong(_)) => before.append(&mut self.held_pong),
+                        Some(Seen::Pong(_)) => output.append(&mut self.held_pong),
                         _ => {}
                     }
                 }
                 _ => {}
             }
         }
-        if before.is_empty() {
+        if output.is_empty() {
             return Cow::Borrowed(run);
         }
-        before.extend(run);
-        Cow::Owned(before)
+        output.extend(run);
+        Cow::Owned(output)
     }
 
     /// Returns the held part of a pong that will not be completed.
@@ -115,7 +115,7 @@ impl FrameTracker {
     }
 
     /// Returns the status of the close frame, if one has passed.
-    pub(super) const fn closed(&self) -> Option<CloseCode> {
+    pub(super) const fn close_status(&self) -> Option<CloseCode> {
         match self.state {
             State::Closed(code) => Some(code),
             _ => None,

@@ -83,7 +83,7 @@ fn request() -> impl Strategy<Value = (Vec<u8>, Framing)> {
     (lead, start, more, framing()).prop_map(|(lead, method, mut lines, framed)| {
         lines.extend(framed.lines);
         let head = format!("{lead}{method} /TARGET HTTP/1.1\r\n{}\r\n", lines.concat());
-        ([head.into_bytes(), framed.body].concat(), framed.note)
+        ([head.into_bytes(), framed.body].concat(), framed.framing)
     })
 }
 
@@ -124,28 +124,28 @@ fn header() -> impl Strategy<Value = String> {
 struct Framed {
     lines: Vec<String>,
     body: Vec<u8>,
-    note: Framing,
+    framing: Framing,
 }
 
 fn framing() -> impl Strategy<Value = Framed> {
     prop_oneof![
-        3 => Just(Framed { lines: vec![], body: vec![], note: Framing::AsShown }),
+        3 => Just(Framed { lines: vec![], body: vec![], framing: Framing::AsShown }),
         4 => (body(), any::<bool>()).prop_map(|(body, twice)| Framed {
             lines: vec![length(body.len()); 1 + usize::from(twice)],
             body,
-            note: Framing::AsShown,
+            framing: Framing::AsShown,
         }),
         4 => (chunked(), option::of(Just("gzip, "))).prop_map(|(body, more)| Framed {
             lines: vec![coding(more.unwrap_or_default())],
             body,
-            note: Framing::AsShown,
+            framing: Framing::AsShown,
         }),
-        1 => (chunked(), any::<bool>(), 0..9_usize).prop_map(|(body, length_first, said)| {
-            let mut lines = vec![coding(""), length(said)];
+        1 => (chunked(), any::<bool>(), 0..9_usize).prop_map(|(body, length_first, stated)| {
+            let mut lines = vec![coding(""), length(stated)];
             if length_first {
                 lines.reverse();
             }
-            Framed { lines, body, note: Framing::Both }
+            Framed { lines, body, framing: Framing::Both }
         }),
     ]
 }
@@ -210,13 +210,13 @@ proptest! {
     ) {
         let mut bytes = Vec::new();
         let mut expected = Vec::new();
-        for (nth, (request, note)) in requests.iter().enumerate() {
+        for (nth, (request, framing)) in requests.iter().enumerate() {
             let request = String::from_utf8(request.clone()).unwrap();
             bytes.extend(request.replace("TARGET", &nth.to_string()).into_bytes());
-            expected.push((format!("/{nth}").parse().unwrap(), *note));
+            expected.push((format!("/{nth}").parse().unwrap(), *framing));
         }
         // hyper reads no more after such a head.
-        let last = expected.iter().position(|(_, note)| *note == Framing::Both);
+        let last = expected.iter().position(|(_, framing)| *framing == Framing::Both);
         expected.truncate(last.map_or(expected.len(), |last| last + 1));
         prop_assert_eq!(serve(&cut(&bytes, &shares)).requests, expected);
     }
@@ -235,11 +235,11 @@ proptest! {
         prop_assert!(heads.len() <= served.requests.len() && served.requests.len() <= heads.len() + 1);
         let unknown = |(_, note): &(Uri, Framing)| *note == Framing::Unknown;
         prop_assert!(!served.requests.iter().any(unknown), "{fragments:?}");
-        for (head, (target, note)) in heads.iter().zip(&served.requests) {
+        for (head, (target, framing)) in heads.iter().zip(&served.requests) {
             let head = head.split("\r\n\r\n").next().unwrap_or_default();
             let both = head.contains("connection: close");
             let found = if both { Framing::Both } else { Framing::AsShown };
-            prop_assert_eq!(*note, found, "{}: {:?}", target, fragments);
+            prop_assert_eq!(*framing, found, "{}: {:?}", target, fragments);
         }
     }
 }
