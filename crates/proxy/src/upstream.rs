@@ -17,8 +17,8 @@ use crate::ForbiddenAddress;
 /// let upstream: Upstream = "http://127.0.0.1:5000".parse()?;
 /// assert_eq!(upstream.authority(), "127.0.0.1:5000");
 ///
-/// for rejected in ["https://app", "http://app/base", "http://me:secret@app", "http://169.254.169.254"] {
-///     assert!(rejected.parse::<Upstream>().is_err());
+/// for url in ["https://app", "http://app/base", "http://me:secret@app", "http://169.254.169.254"] {
+///     assert!(url.parse::<Upstream>().is_err());
 /// }
 /// # Ok::<(), UpstreamParseError>(())
 /// ```

@@ -83,7 +83,7 @@ mod tests {
     fn driver_is_woken_only_while_it_is_not_driving() {
         let wakes = Arc::<Count>::default();
         let driver_waker = Arc::<DriverWaker>::default();
-        let (driver, waker) = (
+        let (driver, driving) = (
             Waker::from(wakes.clone()),
             Waker::from(driver_waker.clone()),
         );
@@ -91,10 +91,10 @@ mod tests {
         driver_waker.start_driving();
         assert!(!driver_waker.stop_driving());
         driver_waker.start_driving();
-        waker.wake_by_ref();
+        driving.wake_by_ref();
         assert_eq!(wakes.0.load(Relaxed), 0);
         assert!(driver_waker.stop_driving(), "the wake was recorded");
-        waker.wake_by_ref();
+        driving.wake_by_ref();
         assert_eq!(wakes.0.load(Relaxed), 1);
         driver_waker.start_driving();
         assert!(

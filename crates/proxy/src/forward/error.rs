@@ -46,7 +46,10 @@ pub enum RequestError {
     #[error("the system returned no random bytes for a WebSocket key")]
     NoRandom(#[source] io::Error),
     /// The request is a CONNECT with a protocol other than WebSocket.
-    #[error("CONNECT with the protocol \"{}\" is not supported, only \"websocket\"", Escaped(.0.as_bytes()))]
+    #[error(
+        "CONNECT with the protocol \"{}\" is not supported, only \"websocket\"",
+        Escaped(.0.as_bytes())
+    )]
     Protocol(Box<str>),
     /// The request is a CONNECT to a host that the client selects.
     #[error("CONNECT to a host is not supported")]

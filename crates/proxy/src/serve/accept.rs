@@ -52,7 +52,9 @@ pub struct Drained {
 /// ```
 /// use std::time::Duration;
 ///
-/// use gabion_proxy::{Drained, Proxy, ProxyOptions, ServeOptions, Tunnels, Upstream, listen, serve};
+/// use gabion_proxy::{
+///     Drained, Proxy, ProxyOptions, ServeOptions, Tunnels, Upstream, listen, serve,
+/// };
 /// use tokio::{net::TcpListener, sync::oneshot};
 ///
 /// # #[tokio::main(flavor = "current_thread")]

@@ -201,7 +201,10 @@ impl Connections {
                 // request again, and report the panic.
                 let rechecked = catch_unwind(AssertUnwindSafe(|| is_denied(peer)));
                 if rechecked.unwrap_or(false) {
-                    debug!(target: "gabion::proxy", %peer, "closing the connection: the policy denies its peer");
+                    debug!(
+                        target: "gabion::proxy", %peer,
+                        "closing the connection: the policy denies its peer"
+                    );
                     shutdown.cancel();
                 }
             }

@@ -147,7 +147,10 @@ impl Workers {
         self.stop.send_replace(Some(grace));
         let join = |thread: JoinHandle<Drained>| {
             thread.join().unwrap_or_else(|_| {
-                error!(target: "gabion::proxy", "a worker thread panicked; its connections are closed and not counted");
+                error!(
+                    target: "gabion::proxy",
+                    "a worker thread panicked; its connections are closed and not counted"
+                );
                 Drained::default()
             })
         };

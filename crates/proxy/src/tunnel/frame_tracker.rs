@@ -88,7 +88,7 @@ impl FrameTracker {
                     self.held_pong.extend(observed.bytes);
                     match seen {
                         Some(Seen::Pong(pong)) if own_pings.is_ours(pong) => {
-                            self.held_pong = Vec::new()
+                            self.held_pong = Vec::new();
                         }
                         Some(Seen::Pong(_)) => output.append(&mut self.held_pong),
                         _ => {}

@@ -73,7 +73,7 @@ pub(crate) async fn tunnel(
 ) {
     match try_join!(client, upstream) {
         Err(error) => {
-            debug!(target: "gabion::proxy", %error, "WebSocket tunnel not opened: the upgrade failed")
+            debug!(target: "gabion::proxy", %error, "WebSocket tunnel not opened: the upgrade failed");
         }
         Ok((client, upstream)) => {
             let mut copy = BidirectionalCopy::new(client, upstream, context, config);

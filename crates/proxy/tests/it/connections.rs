@@ -55,8 +55,8 @@ impl Inspect for DenyOnRecheck {
     }
 }
 
-fn connections(denies: &DenyOnRecheck, client: ClientRules) -> Connections {
-    let policy = Arc::new(Snapshot::new(client, Arc::new(denies.clone())));
+fn connections(deny_list: &DenyOnRecheck, client: ClientRules) -> Connections {
+    let policy = Arc::new(Snapshot::new(client, Arc::new(deny_list.clone())));
     Connections::new(policy, || Now::new(SECOND, SystemTime::UNIX_EPOCH))
 }
 
@@ -90,15 +90,15 @@ async fn assert_closed_at_once(client: &mut Wire) {
 #[tokio::test]
 async fn idle_connections_of_a_banned_client_are_closed() {
     for setup in [Setup::default(), Setup::with_http2()] {
-        let denies = DenyOnRecheck::default();
-        let connections = Arc::new(connections(&denies, ClientRules::default()));
+        let deny_list = DenyOnRecheck::default();
+        let connections = Arc::new(connections(&deny_list, ClientRules::default()));
         let backend = Backend::bind().await;
         let front = before(&backend, &connections, setup);
         let mut silent = Wire::connect_from(DENIED, front.addr).await;
         let mut idle = kept(&front, &backend, DENIED).await;
         let mut other = kept(&front, &backend, OTHER).await;
         assert_eq!(connections.len(), 3);
-        denies.add(DENIED);
+        deny_list.add(DENIED);
         connections.on_ban(DENIED.parse::<IpAddr>().unwrap().into());
         assert_closed_at_once(&mut idle).await;
         assert_closed_at_once(&mut silent).await;
@@ -109,8 +109,8 @@ async fn idle_connections_of_a_banned_client_are_closed() {
 
 #[tokio::test]
 async fn idle_http2_connection_is_closed() {
-    let denies = DenyOnRecheck::default();
-    let connections = Arc::new(connections(&denies, ClientRules::default()));
+    let deny_list = DenyOnRecheck::default();
+    let connections = Arc::new(connections(&deny_list, ClientRules::default()));
     let backend = Backend::bind().await;
     let front = before(&backend, &connections, Setup::with_http2());
     let wire = Wire::connect_from(DENIED, front.addr).await;
@@ -118,7 +118,7 @@ async fn idle_http2_connection_is_closed() {
     let get = Request::get("http://a/").body(empty()).unwrap();
     let (answer, _) = tokio::join!(client.send_request(get), backend.answer(OK));
     drop(answer.unwrap());
-    denies.add(DENIED);
+    deny_list.add(DENIED);
     connections.on_ban(DENIED.parse::<IpAddr>().unwrap().into());
     let closed = async {
         while !client.is_closed() {
@@ -132,15 +132,15 @@ async fn idle_http2_connection_is_closed() {
 
 #[tokio::test]
 async fn response_in_progress_is_finished() {
-    let denies = DenyOnRecheck::default();
-    let connections = Arc::new(connections(&denies, ClientRules::default()));
+    let deny_list = DenyOnRecheck::default();
+    let connections = Arc::new(connections(&deny_list, ClientRules::default()));
     let backend = Backend::bind().await;
     let front = before(&backend, &connections, Setup::default());
     let mut client = Wire::connect_from(DENIED, front.addr).await;
     client.send(GET).await;
     let mut upstream = backend.accept().await;
     upstream.head().await;
-    denies.add(DENIED);
+    deny_list.add(DENIED);
     connections.on_ban(DENIED.parse::<IpAddr>().unwrap().into());
     sleep(SECOND / 2).await;
     upstream.send(OK).await;
@@ -149,8 +149,8 @@ async fn response_in_progress_is_finished() {
 
 #[tokio::test]
 async fn endless_response_is_cut() {
-    let denies = DenyOnRecheck::default();
-    let connections = Arc::new(connections(&denies, ClientRules::default()));
+    let deny_list = DenyOnRecheck::default();
+    let connections = Arc::new(connections(&deny_list, ClientRules::default()));
     let backend = Backend::bind().await;
     let front = before(&backend, &connections, Setup::default());
     let stream = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n";
@@ -162,7 +162,7 @@ async fn endless_response_is_cut() {
         client.until("hi\r\n").await;
         clients.push((client, upstream));
     }
-    denies.add(DENIED);
+    deny_list.add(DENIED);
     connections.on_ban(DENIED.parse::<IpAddr>().unwrap().into());
     let [(denied, _), (other, others_upstream)] = &mut clients[..] else {
         unreachable!("there are two");
@@ -175,9 +175,9 @@ async fn endless_response_is_cut() {
 
 #[tokio::test]
 async fn allowed_trusted_and_failing_peers_stay() {
-    let denies = DenyOnRecheck::default();
+    let deny_list = DenyOnRecheck::default();
     let trusted = ClientRules::default().with_trusted([OTHER.parse::<IpAddr>().unwrap().into()]);
-    let connections = Arc::new(connections(&denies, trusted.unwrap()));
+    let connections = Arc::new(connections(&deny_list, trusted.unwrap()));
     let backend = Backend::bind().await;
     let front = before(&backend, &connections, Setup::default());
     let mut allowed = kept(&front, &backend, "127.0.0.4").await;
@@ -185,8 +185,8 @@ async fn allowed_trusted_and_failing_peers_stay() {
     // The recheck panics for this one.
     let mut odd = kept(&front, &backend, "127.0.0.99").await;
     let mut denied = kept(&front, &backend, DENIED).await;
-    denies.add(DENIED);
-    denies.add(OTHER);
+    deny_list.add(DENIED);
+    deny_list.add(OTHER);
     connections.on_ban("127.0.0.0/24".parse().unwrap());
     assert_closed_at_once(&mut denied).await;
     for stays in [&mut allowed, &mut balancer, &mut odd] {
@@ -196,15 +196,15 @@ async fn allowed_trusted_and_failing_peers_stay() {
 
 #[tokio::test]
 async fn policy_change_closes_denied_peers() {
-    let denies = DenyOnRecheck::default();
-    let connections = Arc::new(connections(&denies, ClientRules::default()));
+    let deny_list = DenyOnRecheck::default();
+    let connections = Arc::new(connections(&deny_list, ClientRules::default()));
     let backend = Backend::bind().await;
     let front = before(&backend, &connections, Setup::default());
     let mut denied = kept(&front, &backend, DENIED).await;
     let mut other = kept(&front, &backend, OTHER).await;
     connections.on_policy_replaced();
     assert_still_served(&mut denied, &backend).await;
-    denies.add(DENIED);
+    deny_list.add(DENIED);
     connections.on_policy_replaced();
     assert_closed_at_once(&mut denied).await;
     assert_still_served(&mut other, &backend).await;
@@ -212,15 +212,15 @@ async fn policy_change_closes_denied_peers() {
 
 #[tokio::test]
 async fn capacity_limits_the_registered_connections() {
-    let denies = DenyOnRecheck::default();
-    let connections = connections(&denies, ClientRules::default()).with_capacity(1);
+    let deny_list = DenyOnRecheck::default();
+    let connections = connections(&deny_list, ClientRules::default()).with_capacity(1);
     let connections = Arc::new(connections);
     let backend = Backend::bind().await;
     let front = before(&backend, &connections, Setup::default());
     let mut first = kept(&front, &backend, DENIED).await;
     let mut second = kept(&front, &backend, DENIED).await;
     assert_eq!(connections.len(), 1);
-    denies.add(DENIED);
+    deny_list.add(DENIED);
     connections.on_policy_replaced();
     assert_closed_at_once(&mut first).await;
     assert_still_served(&mut second, &backend).await;
@@ -231,12 +231,12 @@ async fn capacity_limits_the_registered_connections() {
 
 #[tokio::test]
 async fn upgraded_connection_is_not_closed() {
-    let denies = DenyOnRecheck::default();
-    let connections = Arc::new(connections(&denies, ClientRules::default()));
+    let deny_list = DenyOnRecheck::default();
+    let connections = Arc::new(connections(&deny_list, ClientRules::default()));
     let backend = Backend::bind().await;
     let front = before(&backend, &connections, Setup::default());
     let (mut client, mut upstream) = websocket::open(&backend, &front).await;
-    denies.add("127.0.0.1");
+    deny_list.add("127.0.0.1");
     connections.on_policy_replaced();
     client.quiet(SECOND / 4).await;
     client.send("still here").await;

@@ -105,7 +105,8 @@ async fn broken_response_is_502() {
 
 #[tokio::test]
 async fn connection_not_accepted_in_time_is_504() {
-    // No host of TEST-NET-1 (RFC 5737) answers; if the network rejects it at once, the status is 502.
+    // No host of TEST-NET-1 (RFC 5737) answers. If the network rejects it at once, the status is
+    // 502.
     let setup = Setup {
         proxy: ProxyOptions::default().with_connect_timeout(Duration::from_millis(200)),
         ..Setup::default()

@@ -1,4 +1,5 @@
-//! Protocol detection from the first bytes of a connection: TLS gets an error, and an incomplete start times out.
+//! Protocol detection from the first bytes of a connection: TLS gets an error, and an incomplete
+//! start times out.
 
 use std::time::Duration;
 
