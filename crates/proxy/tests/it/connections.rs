@@ -66,7 +66,7 @@ fn before(backend: &Backend, connections: &Arc<Connections>, setup: Setup) -> Fr
 }
 
 /// Opens a connection and exchanges one request.
-async fn kept(front: &Front, backend: &Backend, from: &str) -> Wire {
+async fn open_connection(front: &Front, backend: &Backend, from: &str) -> Wire {
     let mut client = Wire::connect_from(from, front.addr).await;
     client.send(GET).await;
     drop(backend.answer(OK).await);
@@ -95,8 +95,8 @@ async fn idle_connections_of_a_banned_client_are_closed() {
         let backend = Backend::bind().await;
         let front = before(&backend, &connections, setup);
         let mut silent = Wire::connect_from(DENIED, front.addr).await;
-        let mut idle = kept(&front, &backend, DENIED).await;
-        let mut other = kept(&front, &backend, OTHER).await;
+        let mut idle = open_connection(&front, &backend, DENIED).await;
+        let mut other = open_connection(&front, &backend, OTHER).await;
         assert_eq!(connections.len(), 3);
         deny_list.add(DENIED);
         connections.on_ban(DENIED.parse::<IpAddr>().unwrap().into());
@@ -180,11 +180,11 @@ async fn allowed_trusted_and_failing_peers_stay() {
     let connections = Arc::new(connections(&deny_list, trusted.unwrap()));
     let backend = Backend::bind().await;
     let front = before(&backend, &connections, Setup::default());
-    let mut allowed = kept(&front, &backend, "127.0.0.4").await;
-    let mut balancer = kept(&front, &backend, OTHER).await;
+    let mut allowed = open_connection(&front, &backend, "127.0.0.4").await;
+    let mut balancer = open_connection(&front, &backend, OTHER).await;
     // The recheck panics for this one.
-    let mut odd = kept(&front, &backend, "127.0.0.99").await;
-    let mut denied = kept(&front, &backend, DENIED).await;
+    let mut odd = open_connection(&front, &backend, "127.0.0.99").await;
+    let mut denied = open_connection(&front, &backend, DENIED).await;
     deny_list.add(DENIED);
     deny_list.add(OTHER);
     connections.on_ban("127.0.0.0/24".parse().unwrap());
@@ -200,8 +200,8 @@ async fn policy_change_closes_denied_peers() {
     let connections = Arc::new(connections(&deny_list, ClientRules::default()));
     let backend = Backend::bind().await;
     let front = before(&backend, &connections, Setup::default());
-    let mut denied = kept(&front, &backend, DENIED).await;
-    let mut other = kept(&front, &backend, OTHER).await;
+    let mut denied = open_connection(&front, &backend, DENIED).await;
+    let mut other = open_connection(&front, &backend, OTHER).await;
     connections.on_policy_replaced();
     assert_still_served(&mut denied, &backend).await;
     deny_list.add(DENIED);
@@ -217,14 +217,14 @@ async fn capacity_limits_the_registered_connections() {
     let connections = Arc::new(connections);
     let backend = Backend::bind().await;
     let front = before(&backend, &connections, Setup::default());
-    let mut first = kept(&front, &backend, DENIED).await;
-    let mut second = kept(&front, &backend, DENIED).await;
+    let mut first = open_connection(&front, &backend, DENIED).await;
+    let mut second = open_connection(&front, &backend, DENIED).await;
     assert_eq!(connections.len(), 1);
     deny_list.add(DENIED);
     connections.on_policy_replaced();
     assert_closed_at_once(&mut first).await;
     assert_still_served(&mut second, &backend).await;
-    let mut third = kept(&front, &backend, DENIED).await;
+    let mut third = open_connection(&front, &backend, DENIED).await;
     connections.on_policy_replaced();
     assert_closed_at_once(&mut third).await;
 }

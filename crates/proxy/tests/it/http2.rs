@@ -42,7 +42,7 @@ fn connect(protocol: Option<&'static str>, front: &Front) -> Request<Outgoing> {
 
 /// Starts a proxy and answers one request on a connection, so that the client knows that extended
 /// CONNECT is enabled. Also returns the backend's end.
-async fn warm(
+async fn start_http2(
     backend: &Backend,
 ) -> (
     Front,
@@ -187,7 +187,7 @@ fn broken_after(data: &'static [u8]) -> (Outgoing, tokio::sync::oneshot::Sender<
 #[tokio::test]
 async fn websocket_opens_by_extended_connect() {
     let backend = Backend::bind().await;
-    let (front, mut sender, mut upstream) = warm(&backend).await;
+    let (front, mut sender, mut upstream) = start_http2(&backend).await;
     let handshake = sender.send_request(connect(Some("websocket"), &front));
     let (response, head) = tokio::join!(handshake, accept(&mut upstream));
     assert!(head.starts_with("GET /ws?q HTTP/1.1\r\n"), "{head}");
@@ -270,7 +270,7 @@ async fn http2_client_exchanges_messages_with_an_http1_server_and_gets_no_pings(
 #[tokio::test]
 async fn success_without_a_websocket_is_502() {
     let backend = Backend::bind().await;
-    let (front, mut sender, mut upstream) = warm(&backend).await;
+    let (front, mut sender, mut upstream) = start_http2(&backend).await;
     let handshake = sender.send_request(connect(Some("websocket"), &front));
     let answer = async {
         upstream.head().await;
@@ -287,7 +287,7 @@ async fn selection_that_was_not_offered_is_502() {
         "sec-websocket-extensions: permessage-deflate\r\n",
     ] {
         let backend = Backend::bind().await;
-        let (front, mut sender, mut upstream) = warm(&backend).await;
+        let (front, mut sender, mut upstream) = start_http2(&backend).await;
         let handshake = sender.send_request(connect(Some("websocket"), &front));
         let (response, _) = tokio::join!(handshake, accept_and(&mut upstream, lines));
         assert_eq!(
@@ -303,7 +303,7 @@ async fn selection_that_was_not_offered_is_502() {
 #[tokio::test]
 async fn other_tunnels_are_refused() {
     let backend = Backend::bind().await;
-    let (front, mut sender, _upstream) = warm(&backend).await;
+    let (front, mut sender, _upstream) = start_http2(&backend).await;
     for protocol in [None, Some("connect-udp")] {
         let response = sender
             .send_request(connect(protocol, &front))

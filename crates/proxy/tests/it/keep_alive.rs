@@ -28,7 +28,7 @@ async fn open(ping: Option<Duration>) -> (Front, Wire, Wire) {
 }
 
 /// Reads a masked ping of the proxy and returns its payload.
-pub(crate) async fn pinged(upstream: &mut Wire) -> [u8; 8] {
+pub(crate) async fn read_ping(upstream: &mut Wire) -> [u8; 8] {
     let [first, len, key @ ..]: [u8; 6] = upstream.bytes().await;
     assert_eq!((first, len), (0x89, 0x88));
     let mut tag: [u8; 8] = upstream.bytes().await;
@@ -47,7 +47,7 @@ async fn silent_upstream_is_pinged_and_the_client_sees_no_pong() {
     let (front, mut client, mut upstream) = open(Some(EVERY)).await;
     // Without its pongs the tunnel would be closed after two pings.
     for _ in 0..4 {
-        let tag = pinged(&mut upstream).await;
+        let tag = read_ping(&mut upstream).await;
         upstream.send_bytes(&pong(tag)).await;
     }
     client.quiet(EVERY / 4).await;
@@ -59,7 +59,7 @@ async fn silent_upstream_is_pinged_and_the_client_sees_no_pong() {
 #[tokio::test]
 async fn pong_to_the_proxy_is_removed_between_other_frames() {
     let (_front, mut client, mut upstream) = open(Some(EVERY)).await;
-    let pong = pong(pinged(&mut upstream).await);
+    let pong = pong(read_ping(&mut upstream).await);
     upstream
         .send_bytes(&[b"\x01\x01a", &pong[..], b"\x80\x01b"].concat())
         .await;
@@ -101,12 +101,12 @@ async fn ping_waits_for_the_end_of_a_frame() {
     upstream.quiet(EVERY * 3).await;
     client.send_bytes(rest).await;
     assert_eq!(upstream.bytes::<4>().await, rest);
-    let tag = pinged(&mut upstream).await;
+    let tag = read_ping(&mut upstream).await;
     upstream.send_bytes(&pong(tag)).await;
     // A ping may be sent between the fragments of a message.
     client.send_bytes(b"\x01\x80\0\0\0\0").await;
     assert_eq!(&upstream.bytes::<6>().await, b"\x01\x80\0\0\0\0");
-    pinged(&mut upstream).await;
+    read_ping(&mut upstream).await;
 }
 
 #[tokio::test]
@@ -157,8 +157,8 @@ async fn no_ping_is_sent_when_pings_are_off() {
 #[tokio::test]
 async fn unanswered_pings_close_the_tunnel() {
     let (front, mut client, mut upstream) = open(Some(EVERY)).await;
-    let first = pinged(&mut upstream).await;
-    assert_eq!(pinged(&mut upstream).await, first);
+    let first = read_ping(&mut upstream).await;
+    assert_eq!(read_ping(&mut upstream).await, first);
     client.quiet(EVERY / 2).await;
     assert_eq!(&client.bytes::<4>().await, b"\x88\x02\x03\xf3", "1011");
     drop(client);

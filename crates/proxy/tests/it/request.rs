@@ -9,7 +9,7 @@ use crate::support::{Backend, Front, Setup};
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
 /// Sends `request` through a proxy and returns the head that the backend gets.
-async fn seen(setup: Setup, request: &str) -> String {
+async fn forwarded_head(setup: Setup, request: &str) -> String {
     let backend = Backend::bind().await;
     let front = setup.before(&backend.url());
     let mut client = front.connect().await;
@@ -20,7 +20,7 @@ async fn seen(setup: Setup, request: &str) -> String {
 }
 
 /// Sends `request`, which must not be forwarded, and returns the status line.
-async fn refused(setup: Setup, request: &str) -> String {
+async fn rejected_status(setup: Setup, request: &str) -> String {
     let backend = Backend::bind().await;
     let front = setup.before(&backend.url());
     let mut client = front.connect().await;
@@ -61,7 +61,7 @@ fn resolve(request: &mut Request<Incoming>, rules: &ClientRules) {
 #[tokio::test]
 async fn target_and_host_are_unchanged() {
     let target = "/a/../b//%2e%2E/;v=1\\?q=%00&r=a+b";
-    let head = seen(
+    let head = forwarded_head(
         Setup::default(),
         &format!("GET {target} HTTP/1.1\r\nHost: Shop.example:81\r\n\r\n"),
     )
@@ -78,7 +78,7 @@ async fn target_and_host_are_unchanged() {
 async fn authority_does_not_select_the_upstream() {
     let elsewhere = Backend::bind().await;
     let target = format!("http://me@{}/x", elsewhere.addr());
-    let head = seen(
+    let head = forwarded_head(
         Setup::default(),
         &format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"),
     )
@@ -87,13 +87,13 @@ async fn authority_does_not_select_the_upstream() {
     assert_eq!(lines(&head, "host"), [elsewhere.addr().to_string()]);
 
     let connect = format!("CONNECT {} HTTP/1.1\r\nHost: a\r\n\r\n", elsewhere.addr());
-    let line = refused(Setup::default(), &connect).await;
+    let line = rejected_status(Setup::default(), &connect).await;
     assert_eq!(line, "HTTP/1.1 501 Not Implemented");
 }
 
 #[tokio::test]
 async fn hop_by_hop_headers_are_removed() {
-    let head = seen(
+    let head = forwarded_head(
         Setup::default(),
         "GET / HTTP/1.1\r\nHost: a\r\n\
          Connection: keep-alive, x-hop, Host, Authorization, Cookie, X-Forwarded-For, upgrade, te\r\n\
@@ -137,7 +137,7 @@ async fn sender_headers_of_an_untrusted_peer_are_removed() {
             tweak,
             ..Setup::default()
         };
-        let head = seen(setup, SENDER_HEADERS).await;
+        let head = forwarded_head(setup, SENDER_HEADERS).await;
         assert_eq!(lines(&head, "x-forwarded-for"), ["127.0.0.1"]);
         assert_eq!(lines(&head, "x-forwarded-proto"), ["http"]);
         assert_eq!(lines(&head, "x-forwarded-host"), ["a"]);
@@ -158,7 +158,7 @@ async fn sender_headers_of_a_trusted_peer_are_extended() {
         tweak: trust_loopback,
         ..Setup::default()
     };
-    let head = seen(setup, SENDER_HEADERS).await;
+    let head = forwarded_head(setup, SENDER_HEADERS).await;
     assert_eq!(
         lines(&head, "x-forwarded-for"),
         ["6.6.6.6, 203.0.113.9, 127.0.0.1"]
@@ -195,12 +195,12 @@ async fn framing_follows_the_body() {
             "chunked",
         ),
     ] {
-        let head = seen(Setup::default(), request).await;
+        let head = forwarded_head(Setup::default(), request).await;
         assert_eq!(lines(&head, name), [value], "{head}");
         let both = lines(&head, "content-length").len() + lines(&head, "transfer-encoding").len();
         assert_eq!(both, 1, "{head}");
     }
-    let head = seen(Setup::default(), "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let head = forwarded_head(Setup::default(), "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
     assert!(
         !head.contains("content-length") && !head.contains("transfer-encoding"),
         "{head}"
@@ -226,12 +226,12 @@ async fn expect_header_is_answered_by_the_proxy() {
 async fn invalid_request_is_not_forwarded() {
     let two = "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n";
     assert_eq!(
-        refused(Setup::default(), two).await,
+        rejected_status(Setup::default(), two).await,
         "HTTP/1.1 400 Bad Request"
     );
     let no_path = "GET a:80 HTTP/1.1\r\nHost: a\r\n\r\n";
     assert_eq!(
-        refused(Setup::default(), no_path).await,
+        rejected_status(Setup::default(), no_path).await,
         "HTTP/1.1 400 Bad Request"
     );
 }
@@ -242,22 +242,22 @@ async fn oversized_head_is_431() {
     let long = format!("X-A: {}\r\n", "a".repeat(256 * 1024));
     for headers in [long, many] {
         let head = format!("GET / HTTP/1.1\r\nHost: a\r\n{headers}\r\n");
-        let line = refused(Setup::default(), &head).await;
+        let line = rejected_status(Setup::default(), &head).await;
         assert_eq!(line, "HTTP/1.1 431 Request Header Fields Too Large");
     }
 }
 
 #[tokio::test]
 async fn missing_peer_address_is_500() {
-    fn forget(request: &mut Request<Incoming>) {
+    fn remove_peer(request: &mut Request<Incoming>) {
         if request.uri() != "/next" {
             request.extensions_mut().remove::<PeerAddr>();
         }
     }
     let setup = Setup {
-        tweak: forget,
+        tweak: remove_peer,
         ..Setup::default()
     };
-    let line = refused(setup, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let line = rejected_status(setup, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
     assert_eq!(line, "HTTP/1.1 500 Internal Server Error");
 }

@@ -9,7 +9,7 @@ const WEBSOCKET: &str = "Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSoc
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
 /// Answers one request, so that its upstream connection is kept for the next.
-async fn kept(backend: &Backend) -> (Front, Wire, Wire) {
+async fn open_connection(backend: &Backend) -> (Front, Wire, Wire) {
     let front = Front::before(backend);
     let mut client = front.connect().await;
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
@@ -21,7 +21,7 @@ async fn kept(backend: &Backend) -> (Front, Wire, Wire) {
 /// Sends `request` on a kept connection, which the server closes after sending `response`.
 async fn close_after(request: &str, response: &str) -> (Backend, Front, Wire) {
     let backend = Backend::bind().await;
-    let (front, mut client, mut upstream) = kept(&backend).await;
+    let (front, mut client, mut upstream) = open_connection(&backend).await;
     client.send(request).await;
     upstream.until("\r\n\r\n").await;
     upstream.send(response).await;
