@@ -172,10 +172,14 @@ impl fmt::Display for Drained {
         if *self == Self::default() {
             return f.write_str("all connections finished");
         }
+        let plural = |count| if count == 1 { "" } else { "s" };
         write!(
             f,
-            "closed {} connections and {} WebSockets that had not finished",
-            self.connections, self.tunnels
+            "closed {} connection{} and {} WebSocket{} that had not finished",
+            self.connections,
+            plural(self.connections),
+            self.tunnels,
+            plural(self.tunnels)
         )
     }
 }

@@ -81,7 +81,7 @@ async fn what_takes_longer_than_the_grace_is_cut_and_counted() {
     guard.signal("INT");
     assert!(guard.ended().await.success());
     guard
-        .logged(["stopped; cut 1 connections and 0 WebSockets"])
+        .logged(["stopped; closed 1 connection and 0 WebSockets"])
         .await;
     assert!(wire.answer("GET").await.is_none());
 }
