@@ -45,8 +45,8 @@ impl UpstreamEnd {
             let observation = format!("the upstream closed with {code}: {}", code.words());
             return Some((Diagnosis::Closed, observation.into()));
         }
-        let timer = idle_timeouts.record(self.idle, now)?;
-        Some((Diagnosis::CutBehind, timer.to_string().into()))
+        let timeout = idle_timeouts.record(self.idle, now)?;
+        Some((Diagnosis::CutBehind, timeout.to_string().into()))
     }
 
     /// A socket that was idle all the time was closed by an idle timeout instead.
