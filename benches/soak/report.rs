@@ -58,7 +58,7 @@ impl Report {
         if !self.ended_well {
             wrongs.push("it did not end, or not well".to_owned());
         }
-        if !self.log.says("stopped; nothing was cut") {
+        if !self.log.says("stopped; all connections finished") {
             wrongs.push("it had something to cut when it ended".to_owned());
         }
         let alarming = self.log.alarming().take(LINES);

@@ -1,58 +1,60 @@
 //! Addresses that are never an upstream.
 //!
-//! They answer whoever asks from this machine, most with the credentials it runs under. A name that
-//! came to resolve to one, by mistake or by someone else's hand, would offer them to every client.
+//! They answer every process on this machine, most of them with the machine's credentials. A host
+//! name that resolves to one, by mistake or by an attack, would offer those credentials to every
+//! client.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The metadata service of AWS on IPv6, and the agent there that hands out the credentials of a pod.
+/// The AWS metadata service on IPv6, and the EKS agent that issues a pod's credentials.
 const AWS: [Ipv6Addr; 2] = [
     Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254),
     Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23),
 ];
 
-/// The metadata service of Alibaba Cloud, which is not link-local.
+/// The Alibaba Cloud metadata service, which is not link-local.
 const ALIBABA: Ipv4Addr = Ipv4Addr::new(100, 100, 100, 200);
 
-/// What Azure tells its virtual machines, their certificates among it.
+/// The Azure platform service for virtual machines, which hands out their certificates among other
+/// data.
 const AZURE: Ipv4Addr = Ipv4Addr::new(168, 63, 129, 16);
 
-/// An address that is never an upstream, and why.
+/// An address that is never an [`Upstream`](crate::Upstream), with the reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{addr} is never an upstream: {why}")]
+#[error("{addr} is not allowed as an upstream: {reason}")]
 pub struct ForbiddenAddress {
     addr: IpAddr,
-    why: &'static str,
+    reason: &'static str,
 }
 
 // === impl ForbiddenAddress ===
 
 impl ForbiddenAddress {
-    /// Whether `addr` is one; an IPv4 address counts as what it is in an IPv6 one too
-    /// (`::ffff:169.254.169.254`).
-    pub(crate) fn of(addr: IpAddr) -> Option<Self> {
-        why(addr.to_canonical()).map(|why| Self { addr, why })
+    /// Returns an error value if `addr` is forbidden. An IPv4 address inside an IPv6 one
+    /// (`::ffff:169.254.169.254`) counts as that IPv4 address.
+    pub(crate) fn check(addr: IpAddr) -> Option<Self> {
+        reason(addr.to_canonical()).map(|reason| Self { addr, reason })
     }
 
-    /// The address.
+    /// Returns the address.
     pub const fn addr(&self) -> IpAddr {
         self.addr
     }
 }
 
-fn why(addr: IpAddr) -> Option<&'static str> {
+fn reason(addr: IpAddr) -> Option<&'static str> {
     match addr {
-        // 169.254.169.254 on AWS, Azure, Google Cloud and others; 169.254.170.2 in AWS's containers.
+        // 169.254.169.254 on AWS, Azure, Google Cloud and others; 169.254.170.2 in AWS containers.
         IpAddr::V4(addr) if addr.is_link_local() => {
-            Some("a link-local address, as metadata services have (169.254.0.0/16, RFC 3927)")
+            Some("it is link-local, as cloud metadata services are (169.254.0.0/16, RFC 3927)")
         }
         IpAddr::V6(addr) if addr.is_unicast_link_local() => {
-            Some("a link-local address (fe80::/10, RFC 4291, 2.5.6)")
+            Some("it is link-local (fe80::/10, RFC 4291, 2.5.6)")
         }
-        IpAddr::V6(addr) if AWS.contains(&addr) => Some("a metadata service of AWS"),
-        IpAddr::V4(ALIBABA) => Some("the metadata service of Alibaba Cloud"),
-        IpAddr::V4(AZURE) => Some("Azure's service for its virtual machines"),
-        addr if addr.is_multicast() => Some("a multicast address"),
+        IpAddr::V6(addr) if AWS.contains(&addr) => Some("it is an AWS metadata service"),
+        IpAddr::V4(ALIBABA) => Some("it is the Alibaba Cloud metadata service"),
+        IpAddr::V4(AZURE) => Some("it is the Azure platform service for virtual machines"),
+        addr if addr.is_multicast() => Some("it is a multicast address"),
         _ => None,
     }
 }
@@ -62,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn metadata_and_links_are_forbidden_and_the_rest_is_not() {
+    fn metadata_link_local_and_multicast_addresses_are_forbidden() {
         for (addr, expected) in [
             ("169.254.169.254", "link-local"),
             ("169.254.170.2", "link-local"),
@@ -97,7 +99,7 @@ mod tests {
             ("2001:db8::1", ""),
             ("::ffff:10.0.0.1", ""),
         ] {
-            let found = ForbiddenAddress::of(addr.parse().unwrap());
+            let found = ForbiddenAddress::check(addr.parse().unwrap());
             let found = found.map_or_else(String::new, |forbidden| forbidden.to_string());
             assert_eq!(found.is_empty(), expected.is_empty(), "{addr}: {found}");
             assert!(found.contains(expected), "{addr}: {found}");

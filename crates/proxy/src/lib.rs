@@ -1,56 +1,85 @@
-//! A reverse proxy for gabion's guard: one service that hands requests to one server, and the accept
-//! loop that feeds it.
+//! A reverse proxy for gabion's guard: a tower service that forwards requests to one upstream, and
+//! the accept loop that serves it.
 //!
-//! - [`Proxy`] is a tower service: it sends each request on to its [`Upstream`] and streams the
-//!   answer back. Nothing in a request picks another server.
-//! - [`serve`] accepts connections and drains them; [`workers`] runs one such loop on each core.
+//! - [`Proxy`] is a tower service. It forwards each request to its [`Upstream`] and streams the
+//!   response back. Nothing in a request can select another server.
+//! - [`serve`] accepts connections and drains them on shutdown; [`workers`] runs one such loop per
+//!   core.
 //! - [`Tunnels`] counts the WebSockets that a [`Proxy`] opened, so that a drain can wait for them.
-//! - [`Connections`] ends those whose peer is refused by now, once it is told of a ban or a policy.
+//! - [`Connections`] closes the connections of peers that the policy denies, after a ban or a
+//!   policy change.
 //!
 //! # Examples
 //!
-//! ```no_run
-//! use std::{num::NonZeroUsize, time::Duration};
+//! ```
+//! use std::{
+//!     io::{self, Read, Write},
+//!     net::{TcpListener, TcpStream},
+//!     num::NonZeroUsize,
+//!     thread,
+//!     time::Duration,
+//! };
 //!
 //! use gabion_proxy::{Proxy, ProxyOptions, ServeOptions, Upstream, workers};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let upstream: Upstream = "http://127.0.0.1:5000".parse()?;
+//! let server = TcpListener::bind("127.0.0.1:0")?;
+//! let upstream: Upstream = format!("http://{}", server.local_addr()?).parse()?;
+//! # thread::spawn(move || -> io::Result<()> {
+//! #     let (mut stream, _) = server.accept()?;
+//! #     stream.read(&mut [0; 1024])?;
+//! #     stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello")
+//! # });
 //! let workers = workers(
 //!     NonZeroUsize::MIN,
-//!     "0.0.0.0:8080".parse()?,
+//!     "127.0.0.1:0".parse()?,
 //!     &ServeOptions::default(),
 //!     move |tunnels| Proxy::new(upstream.clone(), &ProxyOptions::default(), tunnels.clone()),
 //! )?;
-//! println!("listening on {}", workers.local_addr());
-//! // ... and when it is time to go:
-//! let cut = workers.shutdown(Duration::from_secs(30));
-//! println!("{cut}");
+//!
+//! # let addr = workers.local_addr();
+//! # let send = |request: &str| -> io::Result<String> {
+//! #     let mut client = TcpStream::connect(addr)?;
+//! #     client.write_all(request.as_bytes())?;
+//! #     let mut response = String::new();
+//! #     client.read_to_string(&mut response)?;
+//! #     Ok(response)
+//! # };
+//! let forwarded = send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")?;
+//! assert!(forwarded.starts_with("HTTP/1.1 200 OK\r\n") && forwarded.ends_with("hello"));
+//!
+//! // A request cannot select its server.
+//! let refused = send("CONNECT b:80 HTTP/1.1\r\nHost: b:80\r\n\r\n")?;
+//! assert!(refused.starts_with("HTTP/1.1 501 Not Implemented\r\n"));
+//!
+//! let drained = workers.shutdown(Duration::from_secs(30));
+//! assert_eq!((drained.connections, drained.tunnels), (0, 0));
 //! # Ok(())
 //! # }
 //! ```
 //!
 //! # Dependencies
 //!
-//! - `hyper` alone speaks HTTP: what a client sent is parsed, and what the upstream reads is written
-//!   anew from the parts, so both sides see one framing. `hyper-util` connects; its pooled client has two
-//!   tasks for each connection, which cost a tenth of a request's instructions, so the pool is ours.
-//! - `memchr` finds the ends of lines, and `itoa` writes addresses: both are there with `http` anyway.
-//! - `tokio-util` counts tasks and cuts them (`TaskTracker`, `CancellationToken`).
-//! - `socket2` sets `SO_REUSEPORT` before a socket is bound, and keep-alive probes.
-//! - `sha1`, `base64` and `getrandom` are what a WebSocket handshake needs (RFC 6455, 4.2.2); their
-//!   versions are those axum brings, so that one of each is built. A WebSocket library would bring
-//!   these same three, and a frame codec that a tunnel has no use for.
-//! - `gabion-frames` tells where frames end in what passes, so that a ping may stand there.
+//! - `hyper` is the only HTTP parser: a client's request is parsed, and the upstream's request is
+//!   written from the parsed parts, so that both sides see one framing. `hyper-util` connects. Its
+//!   pooled client has two tasks per connection, which cost a tenth of a request's instructions, so
+//!   this crate has its own pool.
+//! - `memchr` finds line ends, and `itoa` writes addresses. `http` depends on both already.
+//! - `tokio-util` counts and cancels tasks (`TaskTracker`, `CancellationToken`).
+//! - `socket2` sets `SO_REUSEPORT` before a socket is bound, and TCP keep-alive probes.
+//! - `sha1`, `base64` and `getrandom` serve the WebSocket handshake (RFC 6455, 4.2.2). Their
+//!   versions are those of axum, so that each is built once. A WebSocket library would bring these
+//!   same three, and a frame codec that a tunnel does not use.
+//! - `gabion-frames` finds the frame boundaries in a tunnel, where a ping may be inserted.
 
+mod diagnosis_sink;
 mod forbidden;
 mod forward;
-mod pieces;
 mod serve;
-mod told;
 mod tunnel;
 mod tunnels;
 mod upstream;
+mod vectored;
 
 pub use forbidden::ForbiddenAddress;
 pub use forward::{Proxy, ProxyBody, ProxyFuture, ProxyOptions, RequestError, UpstreamError};

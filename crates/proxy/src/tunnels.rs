@@ -1,4 +1,4 @@
-//! Tasks that are counted, waited for, and cut.
+//! Tasks that are counted, awaited and canceled.
 
 use std::{
     pin::Pin,
@@ -15,89 +15,139 @@ use tokio_util::{
     task::TaskTracker,
 };
 
-/// The upgraded connections that a [`Proxy`](crate::Proxy) holds open.
+/// A count of the upgraded connections that a [`Proxy`](crate::Proxy) holds open.
 ///
-/// A clone is another handle on the same count: the proxy opens tunnels, and the accept loop waits
-/// for them when it drains.
+/// A clone is another handle on the same count: the proxy opens tunnels, and the accept loop
+/// ([`serve`](crate::serve)) waits for them when it drains.
+///
+/// ```
+/// # use std::{
+/// #     io::{self, Read, Write},
+/// #     net::{TcpListener, TcpStream},
+/// #     num::NonZeroUsize,
+/// #     sync::mpsc,
+/// #     thread,
+/// #     time::Duration,
+/// # };
+/// use gabion_proxy::{Proxy, ProxyOptions, ServeOptions, Tunnels, Upstream, workers};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = TcpListener::bind("127.0.0.1:0")?;
+/// # let upstream: Upstream = format!("http://{}", server.local_addr()?).parse()?;
+/// # thread::spawn(move || -> io::Result<()> {
+/// #     let (mut stream, _) = server.accept()?;
+/// #     stream.read(&mut [0; 1024])?;
+/// #     stream.write_all(
+/// #         b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+/// #           Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
+/// #     )?;
+/// #     stream.read(&mut [0; 1]).map(drop)
+/// # });
+/// let (sender, receiver) = mpsc::channel();
+/// let new_proxy = move |tunnels: &Tunnels| {
+///     sender.send(tunnels.clone()).unwrap();
+///     Proxy::new(upstream.clone(), &ProxyOptions::default(), tunnels.clone())
+/// };
+/// let options = ServeOptions::default();
+/// let workers = workers(NonZeroUsize::MIN, "127.0.0.1:0".parse()?, &options, new_proxy)?;
+/// let tunnels = receiver.recv()?;
+/// assert_eq!(tunnels.open(), 0);
+///
+/// let mut client = TcpStream::connect(workers.local_addr())?;
+/// client.write_all(
+///     b"GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+///       Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+/// )?;
+/// let mut status = [0; 12];
+/// client.read_exact(&mut status)?;
+/// assert_eq!(&status, b"HTTP/1.1 101");
+/// assert_eq!(tunnels.open(), 1);
+///
+/// // A drain without a grace period closes it.
+/// assert_eq!(workers.shutdown(Duration::ZERO).tunnels, 1);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Tunnels {
-    tasks: Tasks,
+    tasks: TaskSet,
     closed: Arc<AtomicBool>,
 }
 
 pin_project! {
-    /// A task that may be cut. A type of its own, since an `async` block would hold the task twice.
-    struct UntilCut<T> {
+    /// A task that can be canceled. It is a named type because an `async` block would hold the task
+    /// twice.
+    struct Cancellable<T> {
         #[pin]
         task: T,
         #[pin]
-        cut: WaitForCancellationFutureOwned,
+        cancel: WaitForCancellationFutureOwned,
     }
 }
 
-/// A set of spawned tasks. It forgets a task that ends.
+/// A set of spawned tasks. A task that ends leaves the set.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Tasks {
+pub(crate) struct TaskSet {
     tracker: TaskTracker,
-    cut: CancellationToken,
+    cancel: CancellationToken,
 }
 
 // === impl Tunnels ===
 
 impl Tunnels {
-    /// How many are open.
+    /// Returns the number of open tunnels.
     pub fn open(&self) -> usize {
         self.tasks.len()
     }
 
-    pub(crate) const fn tasks(&self) -> &Tasks {
+    pub(crate) const fn tasks(&self) -> &TaskSet {
         &self.tasks
     }
 
-    /// Opens none from now on: the accept loop drains.
+    /// Refuses new tunnels from now on: the accept loop drains.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Release);
     }
 
-    pub(crate) fn are_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }
 }
 
-// === impl Tasks ===
+// === impl TaskSet ===
 
-impl Tasks {
-    /// Runs `task` until it ends or is cut.
+impl TaskSet {
+    /// Runs `task` until it ends or is canceled.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let cut = self.cut.clone().cancelled_owned();
-        self.tracker.spawn(UntilCut { task, cut });
+        let cancel = self.cancel.clone().cancelled_owned();
+        self.tracker.spawn(Cancellable { task, cancel });
     }
 
     pub(crate) fn len(&self) -> usize {
         self.tracker.len()
     }
 
-    /// Waits until no task is left. More may be spawned meanwhile.
-    pub(crate) async fn idle(&self) {
+    /// Waits until no task is left. More tasks may be spawned meanwhile.
+    pub(crate) async fn wait_idle(&self) {
         self.tracker.close();
         self.tracker.wait().await;
     }
 
-    /// Drops the tasks that are left, and every later one.
-    pub(crate) async fn cut(&self) {
-        self.cut.cancel();
-        self.idle().await;
+    /// Drops the remaining tasks, and every later one.
+    pub(crate) async fn cancel(&self) {
+        self.cancel.cancel();
+        self.wait_idle().await;
     }
 }
 
 // === impl UntilCut ===
 
-impl<T: Future<Output = ()>> Future for UntilCut<T> {
+impl<T: Future<Output = ()>> Future for Cancellable<T> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
-        if this.cut.poll(cx).is_ready() {
+        if this.cancel.poll(cx).is_ready() {
             return Poll::Ready(());
         }
         this.task.poll(cx)

@@ -1,4 +1,4 @@
-//! The one server that requests are sent on to.
+//! The one server that requests are forwarded to.
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
@@ -6,54 +6,73 @@ use http::uri::{Authority, InvalidUri, Scheme, Uri};
 
 use crate::ForbiddenAddress;
 
-/// The server behind: `http://host:port`. The port is 80 where none is given.
+/// The upstream server, parsed from `http://host:port`. The port defaults to 80.
+///
+/// A [`Proxy`](crate::Proxy) forwards every request to it. A URL with another scheme, a user, a
+/// path, or an address that is never an upstream ([`ForbiddenAddress`]) is rejected.
+///
+/// ```
+/// use gabion_proxy::{Upstream, UpstreamParseError};
+///
+/// let upstream: Upstream = "http://127.0.0.1:5000".parse()?;
+/// assert_eq!(upstream.authority(), "127.0.0.1:5000");
+///
+/// for url in ["https://app", "http://app/base", "http://me:secret@app", "http://169.254.169.254"] {
+///     assert!(url.parse::<Upstream>().is_err());
+/// }
+/// # Ok::<(), UpstreamParseError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upstream {
     uri: Uri,
 }
 
-/// Why a text does not name an upstream.
+/// An error in the URL of an [`Upstream`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum UpstreamParseError {
-    /// Its address is never an upstream's.
-    #[error("`{given}` cannot be an upstream: {source}")]
+    /// The address is never an upstream.
+    #[error("`{given}` cannot be the upstream: {source}")]
     Forbidden {
-        /// What was given.
+        /// The rejected URL.
         given: String,
-        /// The address, and why.
+        /// The address and the reason.
         source: ForbiddenAddress,
     },
-    /// It is no URL.
-    #[error("`{given}` is no URL: {source}")]
+    /// The text is not a URL.
+    #[error("`{given}` is not a URL: {source}")]
     Invalid {
-        /// What was given.
+        /// The rejected text.
         given: String,
-        /// What is wrong with it.
+        /// The syntax error.
         source: InvalidUri,
     },
-    /// It has no scheme, or another one than `http`.
-    #[error("`{given}` cannot be an upstream: only `http://host:port` is spoken")]
+    /// The URL has no scheme, or a scheme other than `http`.
+    #[error(
+        "`{given}` cannot be the upstream: only plain HTTP is supported, write `http://host:port`"
+    )]
     Scheme {
-        /// What was given.
+        /// The rejected URL.
         given: String,
     },
-    /// It names a user. What was given is not repeated: it may hold a password.
-    #[error("the upstream at `{host}` is given with a user; credentials are not sent on")]
+    /// The URL has a userinfo part. The URL is not repeated, because it may contain a password.
+    #[error(
+        "the upstream URL of `{host}` contains a user, and credentials are not forwarded: remove it"
+    )]
     Userinfo {
-        /// The host after the user.
+        /// The host after the userinfo part.
         host: String,
     },
-    /// Its port is no number from 1 to 65535.
-    #[error("`{given}` has no usable port")]
+    /// The port is not a number from 1 to 65535.
+    #[error("`{given}` has an invalid port: use a number from 1 to 65535")]
     Port {
-        /// What was given.
+        /// The rejected URL.
         given: String,
     },
-    /// It has a path, a query or a fragment.
-    #[error("`{given}` must end after its port: paths are sent on as they come")]
+    /// The URL has a path, a query or a fragment.
+    #[error("`{given}` must end after the port: request paths are forwarded unchanged")]
     Path {
-        /// What was given.
+        /// The rejected URL.
         given: String,
     },
 }
@@ -61,12 +80,12 @@ pub enum UpstreamParseError {
 // === impl Upstream ===
 
 impl Upstream {
-    /// The host and port.
+    /// Returns the host and port.
     pub fn authority(&self) -> &str {
         self.uri.authority().map_or("", Authority::as_str)
     }
 
-    /// Where connections go.
+    /// Returns the URL to connect to.
     pub(crate) const fn uri(&self) -> &Uri {
         &self.uri
     }
@@ -92,15 +111,15 @@ impl FromStr for Upstream {
                 host: authority.host().to_owned(),
             });
         }
-        let bare = authority.as_str() == authority.host();
-        if !bare && authority.port_u16().is_none_or(|port| port == 0) {
+        let unbracketed = authority.as_str() == authority.host();
+        if !unbracketed && authority.port_u16().is_none_or(|port| port == 0) {
             return Err(Error::Port { given: owned() });
         }
-        // The parser cuts a fragment silently.
+        // `Uri` drops a fragment without an error.
         if uri.path() != "/" || uri.query().is_some() || given.contains('#') {
             return Err(Error::Path { given: owned() });
         }
-        match literal(authority).and_then(ForbiddenAddress::of) {
+        match ip_literal(authority).and_then(ForbiddenAddress::check) {
             Some(source) => Err(Error::Forbidden {
                 given: owned(),
                 source,
@@ -110,13 +129,14 @@ impl FromStr for Upstream {
     }
 }
 
-/// The host, where it is an address. What else stands for one (`0xa9fea9fe`) is resolved like a name.
-fn literal(authority: &Authority) -> Option<IpAddr> {
+/// Returns the host if it is an IP address. Other spellings of an address (`0xa9fea9fe`) are
+/// resolved like a name.
+fn ip_literal(authority: &Authority) -> Option<IpAddr> {
     let host = authority.host();
-    let bare = host
+    let unbracketed = host
         .strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'));
-    bare.unwrap_or(host).parse().ok()
+    unbracketed.unwrap_or(host).parse().ok()
 }
 
 impl fmt::Display for Upstream {
@@ -130,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn host_and_port_name_an_upstream() {
+    fn host_and_port_are_accepted() {
         for (given, shown) in [
             ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
             ("http://127.0.0.1:5000/", "http://127.0.0.1:5000"),
@@ -144,25 +164,25 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_refused_with_its_reason() {
+    fn invalid_upstream_is_rejected_with_the_reason() {
         for (given, reason) in [
-            ("", "no URL"),
-            ("http://", "no URL"),
-            ("http://a b", "no URL"),
-            ("127.0.0.1:5000", "only `http"),
-            ("/app", "only `http"),
-            ("https://app:443", "only `http"),
-            ("unix://app:1", "only `http"),
-            ("http://app:", "usable port"),
-            ("http://app:0", "usable port"),
-            ("http://app:99999", "usable port"),
+            ("", "not a URL"),
+            ("http://", "not a URL"),
+            ("http://a b", "not a URL"),
+            ("127.0.0.1:5000", "only plain HTTP is supported"),
+            ("/app", "only plain HTTP is supported"),
+            ("https://app:443", "only plain HTTP is supported"),
+            ("unix://app:1", "only plain HTTP is supported"),
+            ("http://app:", "invalid port"),
+            ("http://app:0", "invalid port"),
+            ("http://app:99999", "invalid port"),
             ("http://app:80/base", "`http://app:80/base` must end"),
             ("http://app:80/?q", "must end"),
             ("http://app:80?q", "must end"),
             ("http://app:80#top", "must end"),
             (
                 "http://169.254.169.254",
-                "`http://169.254.169.254` cannot be an upstream: 169.254.169.254 is never",
+                "`http://169.254.169.254` cannot be the upstream: 169.254.169.254 is not allowed",
             ),
             ("http://169.254.169.254:80/", "link-local"),
             ("http://[fe80::1]:80", "link-local"),

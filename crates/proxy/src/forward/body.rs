@@ -1,4 +1,4 @@
-//! The body of an answer.
+//! The body of a proxy response.
 
 use std::{
     pin::Pin,
@@ -9,26 +9,26 @@ use super::download::Download;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-/// The body of a [`Proxy`](crate::Proxy)'s answer: the upstream's, streamed with its trailers, or a
-/// few words of our own.
+/// The body of a [`Proxy`](crate::Proxy)'s response: the upstream's body, streamed with its
+/// trailers, or a short error text.
 #[derive(Debug)]
 pub struct ProxyBody(Kind);
 
 #[derive(Debug)]
 enum Kind {
     Upstream(Download),
-    Words(Option<Bytes>),
+    Text(Option<Bytes>),
 }
 
 // === impl ProxyBody ===
 
 impl ProxyBody {
     pub(super) const fn empty() -> Self {
-        Self(Kind::Words(None))
+        Self(Kind::Text(None))
     }
 
-    pub(super) fn words(words: String) -> Self {
-        Self(Kind::Words(Some(words.into())))
+    pub(super) fn text(text: String) -> Self {
+        Self(Kind::Text(Some(text.into())))
     }
 }
 
@@ -48,22 +48,22 @@ impl Body for ProxyBody {
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         match &mut self.get_mut().0 {
             Kind::Upstream(body) => Pin::new(body).poll_frame(cx),
-            Kind::Words(words) => Poll::Ready(words.take().map(|words| Ok(Frame::data(words)))),
+            Kind::Text(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Kind::Upstream(body) => body.is_end_stream(),
-            Kind::Words(words) => words.is_none(),
+            Kind::Text(text) => text.is_none(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Kind::Upstream(body) => body.size_hint(),
-            Kind::Words(words) => {
-                SizeHint::with_exact(words.as_ref().map_or(0, |words| words.len() as u64))
+            Kind::Text(text) => {
+                SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64))
             }
         }
     }

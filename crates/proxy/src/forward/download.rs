@@ -1,4 +1,4 @@
-//! The body of an answer on its way from the upstream.
+//! The response body on its way from the upstream.
 
 use std::{
     pin::Pin,
@@ -10,29 +10,35 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::{link::Link, pool::Pool, trailers::strip_trailers};
+use super::{pool::Pool, trailers::strip_trailers, upstream_connection::UpstreamConnection};
 
-/// An answer's body, frame by frame as it comes, less what trailers may not say.
+/// A response body, streamed frame by frame, with head-only fields removed from its trailers.
 ///
-/// It has the connection that it comes over, and drives it; the pool has it after the last frame.
-/// Where the body is dropped before, the connection ends.
+/// It owns the connection it arrives on and drives it. The connection returns to the pool after the
+/// last frame. If the body is dropped earlier, the connection is closed.
 #[derive(Debug)]
 pub(super) struct Download {
     body: Incoming,
-    over: Option<(Link, Arc<Pool>)>,
+    connection: Option<(UpstreamConnection, Arc<Pool>)>,
 }
 
 // === impl Download ===
 
 impl Download {
-    /// The body of an answer that came over `link`. While the request `is_uploaded` still, the link is
-    /// driven for that, whether or not someone reads the answer.
-    pub(super) fn new(body: Incoming, link: Link, pool: Arc<Pool>, is_uploaded: bool) -> Self {
+    /// Wraps the body of a response that arrived on `connection`. While the request body is still
+    /// being sent (`is_uploading`), the connection is released at once, so that the pool drives the
+    /// upload even if the client does not read the response.
+    pub(super) fn new(
+        body: Incoming,
+        connection: UpstreamConnection,
+        pool: Arc<Pool>,
+        is_uploading: bool,
+    ) -> Self {
         let mut download = Self {
             body,
-            over: Some((link, pool)),
+            connection: Some((connection, pool)),
         };
-        if is_uploaded || download.body.is_end_stream() {
+        if is_uploading || download.body.is_end_stream() {
             download.release();
         }
         download
@@ -43,15 +49,15 @@ impl Download {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let body = &mut self.body;
-        match &mut self.over {
-            Some((link, _)) => link.poll(cx, |cx| Pin::new(&mut *body).poll_frame(cx)),
+        match &mut self.connection {
+            Some((connection, _)) => connection.poll(cx, |cx| Pin::new(&mut *body).poll_frame(cx)),
             None => Pin::new(body).poll_frame(cx),
         }
     }
 
     fn release(&mut self) {
-        if let Some((link, pool)) = self.over.take() {
-            pool.put(link);
+        if let Some((connection, pool)) = self.connection.take() {
+            pool.put(connection);
         }
     }
 }

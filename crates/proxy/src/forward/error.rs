@@ -1,4 +1,4 @@
-//! Why a request got an answer of ours.
+//! Errors that the proxy answers itself, and their responses.
 
 use std::{error::Error, fmt, io, time::Duration};
 
@@ -8,96 +8,102 @@ use http::{
     header::{CONTENT_TYPE, RETRY_AFTER},
 };
 
-use super::{body::ProxyBody, outbound::is_only_http2};
+use super::{body::ProxyBody, upstream_io::is_only_http2};
 use crate::forbidden::ForbiddenAddress;
 
 type Source = Box<dyn Error + Send + Sync>;
 
-/// What is wrong with a request, so that it cannot be sent on.
+/// A defect in a request that keeps it from being forwarded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RequestError {
-    /// Its body broke off, or its framing is broken.
-    #[error("the request's body broke off")]
+    /// The request body ended early, or its framing is invalid.
+    #[error("the request body ended early or is badly framed")]
     BodyBroken(#[source] Source),
-    /// Its body did not go on.
-    #[error("the request's body did not go on within {} s", .0.as_secs())]
+    /// No data of the request body arrived within this time.
+    #[error("no data of the request body arrived for {} s", .0.as_secs())]
     BodyStalled(Duration),
-    /// It asks for a WebSocket, and the server is about to stop.
-    #[error("no WebSocket is opened any more: the server restarts")]
+    /// The request is a WebSocket handshake, and the server is shutting down.
+    #[error("the server is shutting down and opens no new WebSockets")]
     Draining,
-    /// It asks for a WebSocket and has a body.
-    #[error("a WebSocket handshake has no body")]
+    /// The request is a WebSocket handshake with a body.
+    #[error("a WebSocket handshake must not have a body")]
     HandshakeBody,
-    /// It asks for a WebSocket and has not exactly one key.
-    #[error("a WebSocket handshake has one Sec-WebSocket-Key")]
+    /// The request is a WebSocket handshake without exactly one key.
+    #[error("a WebSocket handshake must have exactly one Sec-WebSocket-Key")]
     HandshakeKey,
-    /// It names more than one host.
-    #[error("more than one Host")]
+    /// The request names more than one host.
+    #[error("the request has more than one Host header")]
     ManyHosts,
-    /// Its target has no path.
-    #[error("the target has no path")]
+    /// The request target has no path.
+    #[error("the request target has no path")]
     NoPath,
-    /// Its extensions hold no `PeerAddr`: the accept loop of this crate puts one there.
-    #[error("whose request it is was not said: its extensions hold no PeerAddr")]
+    /// The request extensions hold no [`PeerAddr`](gabion_core::PeerAddr). [`serve`](crate::serve)
+    /// inserts one.
+    #[error("the request extensions hold no PeerAddr: the accept loop must insert it")]
     NoPeer,
-    /// The system gave no random bytes for a WebSocket key.
-    #[error("no random bytes for a WebSocket key")]
+    /// The system returned no random bytes for a WebSocket key.
+    #[error("the system returned no random bytes for a WebSocket key")]
     NoRandom(#[source] io::Error),
-    /// It is a CONNECT with a protocol that is not tunneled.
-    #[error("CONNECT for the protocol \"{}\" is not served", Escaped(.0.as_bytes()))]
+    /// The request is a CONNECT with a protocol other than WebSocket.
+    #[error(
+        "CONNECT with the protocol \"{}\" is not supported, only \"websocket\"",
+        Escaped(.0.as_bytes())
+    )]
     Protocol(Box<str>),
-    /// It is a CONNECT to a host of the client's choice.
-    #[error("CONNECT to a host is not served")]
+    /// The request is a CONNECT to a host that the client selects.
+    #[error("CONNECT to a host is not supported")]
     Tunnel,
 }
 
-/// What went wrong with the upstream.
+/// A failure of the upstream.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum UpstreamError {
-    /// The exchange ended before its answer began.
-    #[error("the server behind broke off before it answered")]
+    /// The connection failed before the response head was complete, or the head was invalid.
+    #[error("the upstream closed the connection or sent no valid response head")]
     Broken(#[source] Source),
-    /// It refused the connection, or has no address.
-    #[error("the server behind cannot be reached")]
+    /// The upstream refused the connection, or its name does not resolve.
+    #[error("cannot connect to the upstream")]
     Connect(#[source] Source),
-    /// It did not accept the connection in time.
-    #[error("the server behind did not accept the connection in time")]
+    /// The upstream did not accept the connection in time.
+    #[error("connecting to the upstream timed out")]
     ConnectTimeout(#[source] Source),
-    /// Its name leads to no address but some that are never an upstream's.
-    #[error("the server behind is where no upstream may be")]
+    /// The upstream's name resolves only to addresses that are never an upstream.
+    #[error("the upstream's name resolves only to forbidden addresses")]
     Forbidden(#[source] ForbiddenAddress),
-    /// It answered a WebSocket handshake with success that opens no WebSocket, and what that means.
-    #[error("the server behind answered a WebSocket handshake with {0}")]
+    /// The upstream answered a WebSocket handshake with a success status that opens no WebSocket;
+    /// with the diagnosis.
+    #[error("the upstream answered a WebSocket handshake with {0}, not 101")]
     NotSwitched(StatusCode, Diagnosis),
-    /// It speaks HTTP/2 only.
-    #[error("the server behind speaks HTTP/2 only, and was asked in HTTP/1.1")]
+    /// The upstream supports HTTP/2 only.
+    #[error("the upstream speaks HTTP/2 only, and the proxy uses HTTP/1.1")]
     OnlyHttp2(#[source] Source),
-    /// It did not begin to answer in time.
-    #[error("the server behind did not begin to answer within {} s", .0.as_secs_f32())]
-    Silent(Duration),
-    /// It switched to another protocol, and was not asked to.
-    #[error("the server behind switched protocols unasked")]
-    Unasked,
-    /// It opened a WebSocket, but not the one that was asked for.
-    #[error("the server behind accepted another WebSocket handshake than was sent")]
+    /// The upstream did not begin to respond in time.
+    #[error("the upstream did not respond within {} s", .0.as_secs_f32())]
+    ResponseTimeout(Duration),
+    /// The upstream switched protocols without an upgrade request.
+    #[error("the upstream switched protocols without an upgrade request")]
+    UnexpectedSwitch,
+    /// The upstream's `Sec-WebSocket-Accept` does not match the key.
+    #[error("the upstream's Sec-WebSocket-Accept does not match the handshake's key")]
     WrongAccept,
-    /// It opened a WebSocket without `Connection: upgrade`.
-    #[error("the server behind opened a WebSocket without Connection: upgrade")]
+    /// The upstream's 101 response lacks `Connection: upgrade`.
+    #[error("the upstream's 101 response lacks Connection: upgrade")]
     WrongConnection,
-    /// It granted an extension that was not offered, or not so.
-    #[error("the server behind granted the extension \"{0}\", which was not offered so")]
+    /// The upstream accepted an extension that the client did not offer, or not with these
+    /// parameters.
+    #[error("the upstream accepted the extension \"{0}\", which was not offered in this form")]
     WrongExtension(Evidence),
-    /// It switched to another protocol than WebSocket.
-    #[error("the server behind switched to another protocol than WebSocket")]
+    /// The upstream switched to a protocol other than WebSocket.
+    #[error("the upstream's 101 response does not switch to websocket")]
     WrongProtocol,
-    /// It chose a subprotocol that was not offered, or more than one.
-    #[error("the server behind chose the subprotocol \"{0}\", which was not offered so")]
+    /// The upstream selected a subprotocol that the client did not offer, or more than one.
+    #[error("the upstream selected the subprotocol \"{0}\", which was not offered in this form")]
     WrongSubprotocol(Evidence),
 }
 
-/// Either of the two.
+/// A [`RequestError`] or an [`UpstreamError`].
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
     #[error(transparent)]
@@ -106,13 +112,13 @@ pub(super) enum Failure {
     Upstream(#[from] UpstreamError),
 }
 
-/// An error and all its sources on one line.
-struct Reasons<'e>(&'e dyn Error);
+/// Displays an error and all its sources on one line.
+struct ErrorChain<'e>(&'e dyn Error);
 
 // === impl RequestError ===
 
 impl RequestError {
-    /// How a request that is wrong in this way is answered.
+    /// Returns the status of the response to a request with this defect.
     pub const fn status(&self) -> StatusCode {
         match self {
             Self::BodyBroken(_)
@@ -131,16 +137,16 @@ impl RequestError {
 // === impl UpstreamError ===
 
 impl UpstreamError {
-    /// How a request that failed in this way is answered.
+    /// Returns the status of the response after this failure.
     pub const fn status(&self) -> StatusCode {
         match self {
-            Self::ConnectTimeout(_) | Self::Silent(_) => StatusCode::GATEWAY_TIMEOUT,
+            Self::ConnectTimeout(_) | Self::ResponseTimeout(_) => StatusCode::GATEWAY_TIMEOUT,
             Self::Broken(_)
             | Self::Connect(_)
             | Self::Forbidden(_)
             | Self::NotSwitched(..)
             | Self::OnlyHttp2(_)
-            | Self::Unasked
+            | Self::UnexpectedSwitch
             | Self::WrongAccept
             | Self::WrongConnection
             | Self::WrongExtension(_)
@@ -153,7 +159,7 @@ impl UpstreamError {
 // === impl Failure ===
 
 impl Failure {
-    /// Why no WebSocket opens, where one was asked for.
+    /// Returns the diagnosis, if the failed request was a WebSocket handshake that it explains.
     pub(super) const fn diagnosis(&self) -> Option<Diagnosis> {
         Some(match self {
             Self::Request(RequestError::Draining) => Diagnosis::Drained,
@@ -173,8 +179,8 @@ impl Failure {
         })
     }
 
-    /// No connection could be made.
-    pub(super) fn unconnected(error: Source) -> Self {
+    /// Converts a connector's error.
+    pub(super) fn from_connect_error(error: Source) -> Self {
         let forbidden = sources(&*error).find_map(|source| source.downcast_ref());
         let error = if let Some(forbidden) = forbidden {
             UpstreamError::Forbidden(*forbidden)
@@ -193,15 +199,14 @@ impl Failure {
         }
     }
 
-    /// The answer: the status and the reason in words, without what lies beneath it, and the
-    /// diagnosis.
-    pub(super) fn answer(&self) -> Response<ProxyBody> {
+    /// Returns the response: the status, the error text without its sources, and the diagnosis.
+    pub(super) fn to_response(&self) -> Response<ProxyBody> {
         let status = self.status();
-        let mut words = format!("{status}: {self}\n");
+        let mut text = format!("{status}: {self}\n");
         if let Some(diagnosis) = self.diagnosis() {
-            words = format!("{words}{diagnosis}\n");
+            text = format!("{text}{diagnosis}\n");
         }
-        let mut response = Response::new(ProxyBody::words(words));
+        let mut response = Response::new(ProxyBody::text(text));
         *response.status_mut() = status;
         let headers = response.headers_mut();
         let plain = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -212,9 +217,9 @@ impl Failure {
         response
     }
 
-    /// Every reason, down to the system's.
-    pub(super) fn reasons(&self) -> impl fmt::Display {
-        Reasons(self)
+    /// Displays the error with every source, down to the operating system's.
+    pub(super) fn error_chain(&self) -> impl fmt::Display {
+        ErrorChain(self)
     }
 }
 
@@ -223,7 +228,7 @@ impl From<hyper::Error> for Failure {
         if sources(&error).any(is_only_http2) {
             UpstreamError::OnlyHttp2(error.into()).into()
         } else if error.is_user() {
-            // hyper's word for a body that fails: ours is the client's.
+            // hyper reports a failed request body as a user error; here the body is the client's.
             RequestError::BodyBroken(error.into()).into()
         } else {
             UpstreamError::Broken(error.into()).into()
@@ -240,9 +245,9 @@ fn sources(error: &dyn Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
     std::iter::successors(error.source(), |&source| source.source())
 }
 
-// === impl Reasons ===
+// === impl ErrorChain ===
 
-impl fmt::Display for Reasons<'_> {
+impl fmt::Display for ErrorChain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)?;
         sources(self.0).try_for_each(|source| write!(f, ": {source}"))

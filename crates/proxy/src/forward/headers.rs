@@ -1,4 +1,4 @@
-//! Headers that are meant for one hop only, and those that change shape between versions.
+//! Hop-by-hop headers, and headers that differ between HTTP versions.
 
 use gabion_core::tokens;
 use http::{
@@ -9,9 +9,9 @@ use http::{
     },
 };
 
-/// Kept although `Connection` names them: whoever could have them dropped could hide who asks, for
-/// what, and from where (Davison, "Abusing HTTP hop-by-hop request headers", 2020).
-const KEPT: [HeaderName; 10] = [
+/// Kept even if `Connection` names them: removing one would let a client hide the sender, the
+/// target or the origin of a request (Davison, "Abusing HTTP hop-by-hop request headers", 2020).
+const PROTECTED: [HeaderName; 10] = [
     AUTHORIZATION,
     COOKIE,
     FORWARDED,
@@ -24,25 +24,25 @@ const KEPT: [HeaderName; 10] = [
     HeaderName::from_static("x-real-ip"),
 ];
 
-/// Families kept likewise.
-const KEPT_PREFIXES: [&str; 3] = ["content-", "sec-websocket-", "x-forwarded-"];
+/// Name prefixes that are kept likewise.
+const PROTECTED_PREFIXES: [&str; 3] = ["content-", "sec-websocket-", "x-forwarded-"];
 
-/// Drops what was meant for this hop, and what `Connection` says was.
+/// Removes the hop-by-hop headers, and those that `Connection` names.
 ///
 /// # Cost
 ///
-/// A look at each name, and no allocation where there is nothing to drop.
-pub(super) fn strip_hop(headers: &mut HeaderMap) {
-    let one_hop = headers.keys().filter(|name| is_one_hop(name));
-    let mut gone: Vec<_> = one_hop.cloned().collect();
-    let trailers = gone.contains(&TE) && lists(headers, &TE, "trailers");
-    if gone.contains(&CONNECTION) {
+/// One comparison per header name; no allocation if there is nothing to remove.
+pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    let hop_by_hop = headers.keys().filter(|name| is_hop_by_hop(name));
+    let mut removed: Vec<_> = hop_by_hop.cloned().collect();
+    let trailers = removed.contains(&TE) && list_contains(headers, &TE, "trailers");
+    if removed.contains(&CONNECTION) {
         let nominated = tokens(headers, &CONNECTION)
             .filter_map(|token| HeaderName::from_bytes(token).ok())
-            .filter(|name| headers.contains_key(name) && !is_kept(name));
-        gone.extend(nominated);
+            .filter(|name| headers.contains_key(name) && !is_protected(name));
+        removed.extend(nominated);
     }
-    for name in gone {
+    for name in removed {
         headers.remove(name);
     }
     if trailers {
@@ -50,11 +50,12 @@ pub(super) fn strip_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// Dropped at every hop (RFC 9110, 7.6.1; RFC 7540, 3.2.1). Of `TE` one word is sent anew.
+/// Returns `true` for headers that every hop removes (RFC 9110, 7.6.1; RFC 7540, 3.2.1). Only `TE:
+/// trailers` is written again.
 ///
-/// `Trailer` is not among them: it announces trailers, which are passed on, and hyper sends only
-/// those it announces.
-fn is_one_hop(name: &HeaderName) -> bool {
+/// `Trailer` is not among them: it announces trailers, which are forwarded, and hyper sends only
+/// announced ones.
+fn is_hop_by_hop(name: &HeaderName) -> bool {
     matches!(
         name.as_str(),
         "connection"
@@ -69,13 +70,13 @@ fn is_one_hop(name: &HeaderName) -> bool {
     )
 }
 
-/// Whether a list header holds `token`, whatever its case.
-pub(crate) fn lists(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+/// Returns `true` if a list header contains `token`, ignoring case.
+pub(crate) fn list_contains(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
     tokens(headers, name).any(|item| item.eq_ignore_ascii_case(token.as_bytes()))
 }
 
 /// Joins all lines of a header into one.
-pub(super) fn join(headers: &mut HeaderMap, name: HeaderName, separator: &[u8]) {
+pub(super) fn join_lines(headers: &mut HeaderMap, name: HeaderName, separator: &[u8]) {
     let lines: Vec<_> = headers
         .get_all(&name)
         .iter()
@@ -89,26 +90,27 @@ pub(super) fn join(headers: &mut HeaderMap, name: HeaderName, separator: &[u8]) 
     }
 }
 
-/// Frames a request by its body, whatever its headers said.
+/// Sets the framing headers of a request from its body, replacing those it came with.
 ///
-/// hyper would drop a GET's body of unknown length unless told to send it in chunks, and would not
-/// say that a POST has none. Trailers, which HTTP/2 has beside a length, need chunks on HTTP/1.1.
-pub(super) fn frame(headers: &mut HeaderMap, length: Option<u64>) {
-    let told = headers.remove(CONTENT_LENGTH).is_some();
+/// hyper drops a GET's body of unknown length unless it is sent in chunks, and sends no
+/// `Content-Length: 0` for a POST. Trailers, which HTTP/2 allows beside a length, need chunks on
+/// HTTP/1.1.
+pub(super) fn set_framing(headers: &mut HeaderMap, length: Option<u64>) {
+    let had_length = headers.remove(CONTENT_LENGTH).is_some();
     match length.filter(|_| !headers.contains_key(TRAILER)) {
         None => {
             headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
-        Some(0) if !told => {}
+        Some(0) if !had_length => {}
         Some(length) => {
             headers.insert(CONTENT_LENGTH, length.into());
         }
     }
 }
 
-fn is_kept(name: &HeaderName) -> bool {
-    KEPT.contains(name)
-        || KEPT_PREFIXES
+fn is_protected(name: &HeaderName) -> bool {
+    PROTECTED.contains(name)
+        || PROTECTED_PREFIXES
             .iter()
             .any(|prefix| name.as_str().starts_with(prefix))
 }
@@ -128,14 +130,14 @@ mod tests {
     #[track_caller]
     fn stripped(lines: &[(&'static str, &'static str)], left: &[&str]) {
         let mut headers = headers(lines);
-        strip_hop(&mut headers);
+        strip_hop_by_hop(&mut headers);
         let mut names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
         assert_eq!(names, left, "{lines:?}");
     }
 
     #[test]
-    fn one_hop_is_stripped() {
+    fn hop_by_hop_headers_are_removed() {
         stripped(
             &[
                 ("connection", "keep-alive, X-Hop"),
@@ -156,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn nomination_hides_no_one() {
+    fn connection_header_cannot_remove_protected_headers() {
         for name in [
             "authorization",
             "content-type",
@@ -174,17 +176,17 @@ mod tests {
     }
 
     #[test]
-    fn of_te_only_trailers_is_left() {
+    fn only_trailers_is_left_of_te() {
         let mut headers = headers(&[("te", "gzip;q=0.5, Trailers"), ("connection", "te")]);
-        strip_hop(&mut headers);
+        strip_hop_by_hop(&mut headers);
         assert_eq!(headers["te"], "trailers");
         stripped(&[("te", "gzip")], &[]);
     }
 
     #[test]
-    fn lines_are_joined() {
+    fn header_lines_are_joined() {
         let mut headers = headers(&[("cookie", "a=1"), ("cookie", "b=2; c=3")]);
-        join(&mut headers, COOKIE, b"; ");
+        join_lines(&mut headers, COOKIE, b"; ");
         assert_eq!(
             headers.get_all(COOKIE).iter().collect::<Vec<_>>(),
             ["a=1; b=2; c=3"]

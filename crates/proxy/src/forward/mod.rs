@@ -1,35 +1,37 @@
-//! The service that sends a request on and brings the answer back.
+//! The reverse proxy service: forwards a request to the upstream and streams the response back.
 //!
-//! A request reaches the upstream when:
-//! 1. the accept loop said whose it is ([`PeerAddr`](gabion_core::PeerAddr) in its extensions);
+//! A request reaches the upstream if:
+//! 1. its extensions hold the peer's address ([`PeerAddr`](gabion_core::PeerAddr)), which the
+//!    accept loop inserts;
 //! 2. its target has a path and it names at most one host;
-//! 3. it is no CONNECT but a WebSocket's (RFC 8441).
+//! 3. it is not a CONNECT, except for a WebSocket (RFC 8441).
 //!
-//! What leaves is written anew: one hop's headers are dropped, the sender's are set, the framing
-//! follows the body that is really there, and trailers say nothing of the head. Informational answers (103) stay behind: hyper's client
-//! does not hand them over.
+//! The forwarded request is written from the parsed parts: hop-by-hop headers are removed, the
+//! sender's headers are set, the framing follows the actual body, and fields that belong in the
+//! head are removed from trailers. Informational responses (103) are not forwarded: hyper's client
+//! does not expose them.
 
-mod again;
 mod body;
 mod download;
+mod driver_waker;
 mod error;
 mod forwarded;
+mod handshake_offer;
 mod headers;
-mod link;
-mod nudge;
-mod offer;
 mod options;
-mod outbound;
 mod pool;
 mod request;
 mod resolve;
+mod retry;
 mod service;
 mod trailers;
 mod upload;
+mod upstream_connection;
+mod upstream_io;
 mod websocket;
 
 pub use body::ProxyBody;
 pub use error::{RequestError, UpstreamError};
-pub(crate) use headers::lists;
+pub(crate) use headers::list_contains;
 pub use options::ProxyOptions;
 pub use service::{Proxy, ProxyFuture};

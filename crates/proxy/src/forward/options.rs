@@ -1,21 +1,71 @@
-//! How a proxy treats its upstream.
+//! Options of the proxy toward its upstream.
 
 use std::{sync::Arc, time::Duration};
 
 use gabion_core::Sink;
 
-use crate::{told::Told, tunnel::Timers};
+use crate::{diagnosis_sink::DiagnosisSink, tunnel::IdleTimeouts};
 
-/// How a [`Proxy`](super::Proxy) treats its upstream. What proxies learn of it they share with those
-/// made with a clone of their options.
+/// Timeouts, pings and the event sink of a [`Proxy`](super::Proxy).
+///
+/// Proxies that are made with clones of one value share the idle timeouts that they detect on the
+/// upstream's side.
+///
+/// ```
+/// # use std::{
+/// #     io::{self, Read, Write},
+/// #     net::{TcpListener, TcpStream},
+/// #     num::NonZeroUsize,
+/// #     thread,
+/// # };
+/// use std::time::Duration;
+///
+/// use gabion_proxy::{Proxy, ProxyOptions, ServeOptions, Upstream, workers};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = TcpListener::bind("127.0.0.1:0")?;
+/// # let upstream: Upstream = format!("http://{}", server.local_addr()?).parse()?;
+/// # thread::spawn(move || -> io::Result<()> {
+/// #     let (mut first, _) = server.accept()?;
+/// #     first.read(&mut [0; 1024])?;
+/// #     first.write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n")?;
+/// #     drop(first);
+/// #     let (mut silent, _) = server.accept()?;
+/// #     silent.read_to_end(&mut Vec::new()).map(drop)
+/// # });
+/// let options = ProxyOptions::default()
+///     .with_connect_timeout(Duration::from_secs(1))
+///     .with_head_timeout(Duration::from_millis(500))
+///     .with_pool_idle(Duration::from_secs(60))
+///     .with_ping(None);
+/// # let workers = workers(
+/// #     NonZeroUsize::MIN,
+/// #     "127.0.0.1:0".parse()?,
+/// #     &ServeOptions::default(),
+/// #     move |tunnels| Proxy::new(upstream.clone(), &options, tunnels.clone()),
+/// # )?;
+/// # let get = || -> io::Result<String> {
+/// #     let mut client = TcpStream::connect(workers.local_addr())?;
+/// #     client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")?;
+/// #     let mut response = String::new();
+/// #     client.read_to_string(&mut response)?;
+/// #     Ok(response)
+/// # };
+///
+/// // The upstream answers the first request, and is silent on the second.
+/// assert!(get()?.starts_with("HTTP/1.1 204 No Content\r\n"));
+/// assert!(get()?.starts_with("HTTP/1.1 504 Gateway Timeout\r\n"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct ProxyOptions {
     pub(super) connect_timeout: Duration,
     pub(super) head_timeout: Duration,
     pub(super) pool_idle: Duration,
     pub(super) ping: Option<Duration>,
-    pub(super) told: Told,
-    pub(super) timers: Arc<Timers>,
+    pub(super) diagnosis_sink: DiagnosisSink,
+    pub(super) idle_timeouts: Arc<IdleTimeouts>,
 }
 
 // === impl ProxyOptions ===
@@ -25,19 +75,20 @@ impl Default for ProxyOptions {
         Self {
             connect_timeout: Duration::from_secs(5),
             head_timeout: Duration::from_mins(1),
-            // Just below the 5 s after which Node and uvicorn close: a request must not be sent
-            // into a connection that is being closed.
+            // Below the 5 s after which Node and uvicorn close idle connections, so that no request
+            // is sent on a connection that is being closed.
             pool_idle: Duration::from_secs(4),
-            // Less than half of the 60 s after which most hops cut: one ping may be lost.
+            // Less than half of the 60 s that most hops default to, so that one ping may be lost.
             ping: Some(Duration::from_secs(25)),
-            told: Told::default(),
-            timers: Arc::default(),
+            diagnosis_sink: DiagnosisSink::default(),
+            idle_timeouts: Arc::default(),
         }
     }
 }
 
 impl ProxyOptions {
-    /// How long the upstream may take to accept a connection: 5 s by default.
+    /// Sets the time the upstream may take to accept a connection: 5 s by default. Beyond it the
+    /// client gets 504.
     pub fn with_connect_timeout(self, connect_timeout: Duration) -> Self {
         Self {
             connect_timeout,
@@ -45,8 +96,9 @@ impl ProxyOptions {
         }
     }
 
-    /// How long an exchange may stand still before the answer begins: 60 s by default, and up to
-    /// twice that after a body that moved. Once the head has come, nothing is timed.
+    /// Sets the time an exchange may make no progress before the response head arrives: 60 s by
+    /// default, and up to twice that after a request body that made progress. Beyond it the client
+    /// gets 504, or 408 if its own body stalled. After the head, nothing is timed.
     pub fn with_head_timeout(self, head_timeout: Duration) -> Self {
         Self {
             head_timeout,
@@ -54,23 +106,27 @@ impl ProxyOptions {
         }
     }
 
-    /// How long a connection is kept for the next request: 4 s by default. Keep it below the time
-    /// after which the upstream closes.
+    /// Sets how long an idle connection is kept for the next request: 4 s by default. Keep it below
+    /// the upstream's own idle timeout.
     pub fn with_pool_idle(self, pool_idle: Duration) -> Self {
         Self { pool_idle, ..self }
     }
 
-    /// How long the upstream of a WebSocket may be silent before it is pinged: 25 s by default; none
-    /// for never. When it answers neither of two pings it is gone. A layer in front that hands over
-    /// the terms of the socket ([`gabion_core::SessionLimits::ping`]) decides instead.
+    /// Sets how long the upstream of a WebSocket may be silent before it is pinged: 25 s by
+    /// default; `None` turns pings off. If two pings stay unanswered, the socket is closed with
+    /// 1011. Session limits from a layer in front ([`gabion_core::SessionLimits::ping`]) take
+    /// precedence.
     pub fn with_ping(self, ping: Option<Duration>) -> Self {
         Self { ping, ..self }
     }
 
-    /// Tells `sink` why WebSockets do not open or do not stay open
-    /// ([`Event::Diagnosis`](gabion_core::Event::Diagnosis)).
+    /// Sets the destination for diagnoses of WebSockets that do not open or do not stay open
+    /// ([`Event::Diagnosis`](gabion_core::Event::Diagnosis)). If unset, they are dropped.
     pub fn with_sink(self, sink: Arc<dyn Sink>) -> Self {
-        let told = Told::new(sink);
-        Self { told, ..self }
+        let diagnosis_sink = DiagnosisSink::new(sink);
+        Self {
+            diagnosis_sink,
+            ..self
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Connections to the upstream, kept from one exchange to the next.
+//! A pool of upstream connections.
 
 use std::{
     error::Error,
@@ -19,35 +19,35 @@ use tokio::time::{Instant, sleep};
 use tower_service::Service;
 
 use super::{
-    again::{Again, is_an_end},
     error::Failure,
-    link::Link,
     options::ProxyOptions,
-    outbound::Outbound,
     resolve::Resolver,
+    retry::{RetryableRequest, is_connection_loss},
     upload::Upload,
+    upstream_connection::UpstreamConnection,
+    upstream_io::UpstreamIo,
 };
 use crate::{Upstream, serve::KEEP_ALIVE_PROBES};
 
-/// The connections to one upstream that nobody uses at the moment.
+/// The idle connections to one upstream.
 ///
-/// The last one that was put in is the first to be taken, so that the others grow old and are closed.
+/// The connection that was returned last is taken first, so that the others expire and are closed.
 pub(super) struct Pool {
     connector: HttpConnector<Resolver>,
     target: Uri,
-    /// How long a connection is kept.
-    patience: Duration,
+    /// The time after which an idle connection is closed.
+    idle_timeout: Duration,
     idle: Mutex<Idle>,
 }
 
 #[derive(Default)]
 struct Idle {
-    /// With the time from when on they are free, the oldest first.
-    links: Vec<(Link, Instant)>,
-    is_swept: bool,
+    /// Each with the time at which it became idle, the oldest first.
+    connections: Vec<(UpstreamConnection, Instant)>,
+    has_sweeper: bool,
 }
 
-/// How many connections are kept at most. One beyond is closed.
+/// The most idle connections that are kept. Further ones are closed.
 const MAX_IDLE: usize = 512;
 
 // === impl Pool ===
@@ -61,120 +61,126 @@ impl Pool {
         Self {
             connector,
             target: upstream.uri().clone(),
-            patience: options.pool_idle,
+            idle_timeout: options.pool_idle,
             idle: Mutex::default(),
         }
     }
 
-    /// Sends a request over a connection that was kept, or else over a new one; the head of its answer,
-    /// and what the rest of it comes over.
-    pub(super) async fn ask(
+    /// Sends a request on an idle connection, or on a new one if there is none. Returns the
+    /// response and the connection that its body arrives on.
+    pub(super) async fn send(
         &self,
         mut request: Request<Upload>,
-    ) -> Result<(Response<Incoming>, Link), Failure> {
-        while let Some(mut link) = self.take() {
-            let again = Again::of(&request);
-            let mut error = match link.ask(request).await {
-                Ok(response) => return Ok((response, link)),
+    ) -> Result<(Response<Incoming>, UpstreamConnection), Failure> {
+        while let Some(mut connection) = self.take() {
+            let copy = RetryableRequest::from_request(&request);
+            let mut error = match connection.send(request).await {
+                Ok(response) => return Ok((response, connection)),
                 Err(error) => error,
             };
-            // Closed just now, and nothing was sent.
+            // The connection was closed before anything was sent.
             if let Some(unsent) = error.take_message() {
                 request = unsent;
                 continue;
             }
             let error = error.into_error();
-            request = match again {
-                Some(again) if is_an_end(&error) => again.request(),
+            request = match copy {
+                Some(copy) if is_connection_loss(&error) => copy.into_request(),
                 _ => return Err(error.into()),
             };
             break;
         }
-        let mut link = connect(self.connector.clone(), self.target.clone()).await?;
-        let answer = link.ask(request).await;
-        let response = answer.map_err(TrySendError::into_error)?;
-        Ok((response, link))
+        let mut connection = connect(self.connector.clone(), self.target.clone()).await?;
+        let response = connection.send(request).await;
+        let response = response.map_err(TrySendError::into_error)?;
+        Ok((response, connection))
     }
 
-    /// A connection that was kept; none where all are too old.
-    fn take(&self) -> Option<Link> {
-        let (link, since) = self.idle().links.pop()?;
-        (since.elapsed() < self.patience).then_some(link)
+    /// Takes an idle connection; `None` if all have expired.
+    fn take(&self) -> Option<UpstreamConnection> {
+        let (connection, since) = self.idle().connections.pop()?;
+        (since.elapsed() < self.idle_timeout).then_some(connection)
     }
 
-    /// Keeps a connection whose exchange is over, as soon as it is free.
-    pub(super) fn put(self: &Arc<Self>, mut link: Link) {
-        if link.is_free() {
-            return self.keep(link);
+    /// Returns a connection to the pool after its exchange, as soon as it can take another.
+    pub(super) fn put(self: &Arc<Self>, mut connection: UpstreamConnection) {
+        if connection.is_ready() {
+            return self.insert_idle(connection);
         }
-        // Such as an upload that goes on after its answer.
+        // For example an upload that continues after its response.
         let pool = Arc::clone(self);
         tokio::spawn(async move {
-            if link.freed().await {
-                pool.keep(link);
+            if connection.ready().await {
+                pool.insert_idle(connection);
             }
         });
     }
 
-    fn keep(self: &Arc<Self>, link: Link) {
+    fn insert_idle(self: &Arc<Self>, connection: UpstreamConnection) {
         let mut idle = self.idle();
-        if idle.links.len() == MAX_IDLE {
+        if idle.connections.len() == MAX_IDLE {
             drop(idle);
-            return drop(link);
+            return drop(connection);
         }
-        idle.links.push((link, Instant::now()));
-        if !idle.is_swept {
-            idle.is_swept = true;
+        idle.connections.push((connection, Instant::now()));
+        if !idle.has_sweeper {
+            idle.has_sweeper = true;
             tokio::spawn(sweep(Arc::downgrade(self)));
         }
     }
 
-    /// Closes what is too old; how long until there will be more of it, where any is left.
-    fn close_old(&self) -> Option<Duration> {
+    /// Closes expired connections. Returns the time until the next one expires, if any is left.
+    fn close_expired(&self) -> Option<Duration> {
         let mut idle = self.idle();
         let now = Instant::now();
-        let is_old = |since: Instant| now.duration_since(since) >= self.patience;
-        let old = idle.links.partition_point(|(_, since)| is_old(*since));
-        let old: Vec<_> = idle.links.drain(..old).collect();
-        let oldest = idle.links.first().map(|(_, since)| *since);
-        idle.is_swept = oldest.is_some();
+        let is_expired = |since: Instant| now.duration_since(since) >= self.idle_timeout;
+        let expired = idle
+            .connections
+            .partition_point(|(_, since)| is_expired(*since));
+        let expired: Vec<_> = idle.connections.drain(..expired).collect();
+        let oldest = idle.connections.first().map(|(_, since)| *since);
+        idle.has_sweeper = oldest.is_some();
         drop(idle);
-        drop(old);
-        oldest.map(|since| (since + self.patience).duration_since(now))
+        drop(expired);
+        oldest.map(|since| (since + self.idle_timeout).duration_since(now))
     }
 
-    /// Nothing panics while it is locked but an allocation, and then it is whole.
+    /// A panic under this lock could only come from an allocation, which leaves the data
+    /// consistent.
     fn idle(&self) -> MutexGuard<'_, Idle> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Closes old connections until none is left.
+/// Closes expired connections until the pool is empty.
 async fn sweep(pool: Weak<Pool>) {
-    while let Some(wait) = pool.upgrade().and_then(|pool| pool.close_old()) {
+    while let Some(wait) = pool.upgrade().and_then(|pool| pool.close_expired()) {
         sleep(wait).await;
     }
 }
 
-/// A connection to `target`, which speaks HTTP/1.1.
-pub(super) async fn connect<C, S>(mut connector: C, target: Uri) -> Result<Link, Failure>
+/// Connects to `target` over HTTP/1.1.
+pub(super) async fn connect<C, S>(
+    mut connector: C,
+    target: Uri,
+) -> Result<UpstreamConnection, Failure>
 where
     C: Service<Uri, Response = S, Error: Into<Box<dyn Error + Send + Sync>>>,
     S: Read + Write + Unpin + Send + 'static,
 {
-    let unconnected = |error: C::Error| Failure::unconnected(error.into());
+    let connect_failed = |error: C::Error| Failure::from_connect_error(error.into());
     poll_fn(|cx| connector.poll_ready(cx))
         .await
-        .map_err(unconnected)?;
-    let stream = connector.call(target).await.map_err(unconnected)?;
-    Ok(Link::new(Outbound::new(stream)).await?)
+        .map_err(connect_failed)?;
+    let stream = connector.call(target).await.map_err(connect_failed)?;
+    Ok(UpstreamConnection::new(UpstreamIo::new(stream)).await?)
 }
 
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool")
             .field("target", &self.target)
-            .field("idle", &self.idle().links.len())
+            .field("idle", &self.idle().connections.len())
             .finish_non_exhaustive()
     }
 }

@@ -1,4 +1,4 @@
-//! A request's head, from the one that came to the one that leaves.
+//! Rewrites a request head for the upstream.
 
 use gabion_core::{ClientIp, PeerAddr};
 use http::{
@@ -11,12 +11,12 @@ use http::{
 use super::{
     error::RequestError,
     forwarded,
-    headers::{frame, join, strip_hop},
+    headers::{join_lines, set_framing, strip_hop_by_hop},
 };
 use crate::Upstream;
 
-/// Turns a head toward `upstream`. `length` is the body's, where it is known.
-pub(super) fn readdress(
+/// Rewrites a head for `upstream`. `length` is the body's length, if known.
+pub(super) fn rewrite_head(
     parts: &mut Parts,
     length: Option<u64>,
     upstream: &Upstream,
@@ -26,23 +26,24 @@ pub(super) fn readdress(
         .get::<PeerAddr>()
         .ok_or(RequestError::NoPeer)?;
     let client = parts.extensions.get::<ClientIp>().copied();
-    keep_host(parts)?;
+    normalize_host(parts)?;
     let headers = &mut parts.headers;
-    strip_hop(headers);
+    strip_hop_by_hop(headers);
     if parts.version == Version::HTTP_2 {
-        // RFC 9113, 8.2.3: HTTP/2 may send cookies one by one, HTTP/1.1 may not.
-        join(headers, COOKIE, b"; ");
+        // RFC 9113, 8.2.3: HTTP/2 may split cookies over several lines, HTTP/1.1 may not.
+        join_lines(headers, COOKIE, b"; ");
     }
-    // The expectation is met here: hyper asks the client for the body once the upstream takes it,
-    // and sends it on without waiting. Passed on, it would promise a pause that does not come.
+    // The proxy meets the expectation itself: hyper sends 100 Continue to the client once the
+    // upstream side reads the body, and does not wait for the upstream's. A forwarded Expect would
+    // announce a pause that does not occur.
     headers.remove(EXPECT);
-    forwarded::announce(headers, peer, client);
+    forwarded::set_sender_headers(headers, peer, client);
     if !headers.contains_key(HOST) {
-        // HTTP/1.0 knows none; HTTP/1.1 has one (RFC 9112, 3.2).
+        // HTTP/1.0 has no Host; HTTP/1.1 requires one (RFC 9112, 3.2).
         let host = HeaderValue::from_str(upstream.authority());
         headers.extend(host.ok().map(|host| (HOST, host)));
     }
-    frame(headers, length);
+    set_framing(headers, length);
     let path = parts.uri.path_and_query().cloned();
     parts.uri = path.ok_or(RequestError::NoPath)?.into();
     parts.version = Version::HTTP_11;
@@ -50,9 +51,9 @@ pub(super) fn readdress(
     Ok(())
 }
 
-/// Leaves one Host: that of the target where it names one (RFC 9112, 3.2.2; RFC 9113, 8.3.1).
-fn keep_host(parts: &mut Parts) -> Result<(), RequestError> {
-    if let Some(host) = parts.uri.authority().and_then(host_of) {
+/// Leaves one Host: the target's authority if it has one (RFC 9112, 3.2.2; RFC 9113, 8.3.1).
+fn normalize_host(parts: &mut Parts) -> Result<(), RequestError> {
+    if let Some(host) = parts.uri.authority().and_then(host_without_userinfo) {
         parts.headers.insert(HOST, host);
     }
     match parts.headers.get_all(HOST).iter().nth(1) {
@@ -61,8 +62,8 @@ fn keep_host(parts: &mut Parts) -> Result<(), RequestError> {
     }
 }
 
-/// Host and port, without the user that an authority may name.
-fn host_of(authority: &Authority) -> Option<HeaderValue> {
+/// Returns host and port, without the userinfo part of an authority.
+fn host_without_userinfo(authority: &Authority) -> Option<HeaderValue> {
     let host = authority.as_str().rsplit('@').next()?;
     HeaderValue::from_str(host).ok()
 }

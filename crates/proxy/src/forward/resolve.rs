@@ -1,4 +1,4 @@
-//! Where the name of an upstream leads.
+//! Name resolution for the upstream.
 
 use std::{
     error::Error,
@@ -16,18 +16,18 @@ use crate::forbidden::ForbiddenAddress;
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
-/// A resolver that leaves out addresses that are never an upstream. Where none is left, that is an
-/// error.
+/// A resolver that removes addresses that are never an upstream ([`ForbiddenAddress`]). It is an
+/// error if none is left.
 ///
-/// It is asked for each connection, so a name cannot come to mean another server later on. A literal
-/// is not resolved: [`Upstream`](crate::Upstream) has judged it.
+/// It runs for each connection, so that a name cannot change to a forbidden address later. An
+/// address literal is not resolved: [`Upstream`](crate::Upstream) checks it when parsed.
 #[derive(Clone, Debug)]
 pub(super) struct Resolver<R = GaiResolver>(R);
 
 // === impl Resolver ===
 
 impl Resolver {
-    /// Asks the system.
+    /// Uses the system's resolver.
     pub(super) fn new() -> Self {
         Self(GaiResolver::new())
     }
@@ -48,14 +48,18 @@ where
 
     fn call(&mut self, name: Name) -> Self::Future {
         let resolved = self.0.call(name);
-        Box::pin(async move { Ok(screen(resolved.await.map_err(Into::into)?)?.into_iter()) })
+        Box::pin(
+            async move { Ok(filter_forbidden(resolved.await.map_err(Into::into)?)?.into_iter()) },
+        )
     }
 }
 
-fn screen(addrs: impl Iterator<Item = SocketAddr>) -> Result<Vec<SocketAddr>, ForbiddenAddress> {
+fn filter_forbidden(
+    addrs: impl Iterator<Item = SocketAddr>,
+) -> Result<Vec<SocketAddr>, ForbiddenAddress> {
     let mut forbidden = None;
-    let left: Vec<_> = addrs
-        .filter(|addr| match ForbiddenAddress::of(addr.ip()) {
+    let allowed: Vec<_> = addrs
+        .filter(|addr| match ForbiddenAddress::check(addr.ip()) {
             Some(found) => {
                 debug!(target: "gabion::proxy", "{found}");
                 forbidden = Some(found);
@@ -65,8 +69,8 @@ fn screen(addrs: impl Iterator<Item = SocketAddr>) -> Result<Vec<SocketAddr>, Fo
         })
         .collect();
     match forbidden {
-        Some(forbidden) if left.is_empty() => Err(forbidden),
-        _ => Ok(left),
+        Some(forbidden) if allowed.is_empty() => Err(forbidden),
+        _ => Ok(allowed),
     }
 }
 
@@ -85,16 +89,16 @@ mod tests {
     use super::*;
     use crate::forward::{
         error::{Failure, UpstreamError},
-        link::Link,
         pool::connect,
+        upstream_connection::UpstreamConnection,
     };
 
-    /// Every name leads there. A connection to a multicast address fails at home, so that nobody is
-    /// asked even where the resolver lets it pass.
+    /// Resolves every name to these addresses. Connecting to a multicast address fails locally, so
+    /// that no packet leaves this machine even if the resolver lets one through.
     #[derive(Clone)]
-    struct Fixed(&'static [&'static str]);
+    struct FixedResolver(&'static [&'static str]);
 
-    impl Service<Name> for Fixed {
+    impl Service<Name> for FixedResolver {
         type Response = vec::IntoIter<SocketAddr>;
         type Error = Infallible;
         type Future = Ready<Result<Self::Response, Infallible>>;
@@ -112,19 +116,22 @@ mod tests {
         }
     }
 
-    async fn link(addrs: &'static [&'static str], port: u16) -> Result<Link, Failure> {
-        let connector = HttpConnector::new_with_resolver(Resolver(Fixed(addrs)));
+    async fn connect_to(
+        addrs: &'static [&'static str],
+        port: u16,
+    ) -> Result<UpstreamConnection, Failure> {
+        let connector = HttpConnector::new_with_resolver(Resolver(FixedResolver(addrs)));
         let target: Uri = format!("http://app.example:{port}/").parse().unwrap();
         connect(connector, target).await
     }
 
     #[tokio::test]
-    async fn name_that_leads_nowhere_else_is_an_error_that_says_where() {
+    async fn name_with_only_forbidden_addresses_is_an_error() {
         for addrs in [
             &["224.0.0.1"][..],
             &["ff02::1", "224.0.0.2", "::ffff:239.1.2.3"],
         ] {
-            let failure = link(addrs, 80).await.unwrap_err();
+            let failure = connect_to(addrs, 80).await.unwrap_err();
             let Failure::Upstream(UpstreamError::Forbidden(forbidden)) = &failure else {
                 panic!("{failure:?}");
             };
@@ -132,23 +139,23 @@ mod tests {
                 forbidden.addr(),
                 addrs[addrs.len() - 1].parse::<std::net::IpAddr>().unwrap()
             );
-            let reasons = failure.reasons().to_string();
+            let reasons = failure.error_chain().to_string();
             assert!(
-                reasons.contains("is never an upstream: a multicast"),
+                reasons.contains("is not allowed as an upstream: it is a multicast"),
                 "{reasons}"
             );
-            assert_eq!(failure.answer().status(), 502);
+            assert_eq!(failure.to_response().status(), 502);
         }
     }
 
     #[tokio::test]
-    async fn name_that_leads_elsewhere_too_goes_there() {
+    async fn name_with_an_allowed_address_connects_to_it() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let linked = link(&["224.0.0.1", "127.0.0.1"], port);
-        let both = async { tokio::join!(linked, listener.accept()) };
-        let (linked, accepted) = timeout(Duration::from_secs(5), both).await.unwrap();
-        linked.unwrap();
+        let connecting = connect_to(&["224.0.0.1", "127.0.0.1"], port);
+        let both = async { tokio::join!(connecting, listener.accept()) };
+        let (connected, accepted) = timeout(Duration::from_secs(5), both).await.unwrap();
+        connected.unwrap();
         accepted.unwrap();
     }
 }

@@ -1,4 +1,4 @@
-//! The service itself.
+//! The tower service.
 
 use std::{
     convert::Infallible,
@@ -28,31 +28,50 @@ use super::{
     body::ProxyBody,
     download::Download,
     error::{Failure, RequestError, UpstreamError},
-    headers::strip_hop,
-    link::Link,
+    headers::strip_hop_by_hop,
     options::ProxyOptions,
     pool::Pool,
-    request::readdress,
+    request::rewrite_head,
     upload::{Progress, Upload},
-    websocket::{Answer, Handshake, asks, refusal},
+    upstream_connection::UpstreamConnection,
+    websocket::{Handshake, HandshakeResponse, diagnose_rejection, is_handshake},
 };
 use crate::{
     Tunnels, Upstream,
-    told::{Told, Whose},
-    tunnel::{Socket, Tunneling, tunnel},
+    diagnosis_sink::{DiagnosisSink, Requester},
+    tunnel::{TunnelConfig, TunnelContext, tunnel},
 };
 
-/// Sends every request on to one [`Upstream`] over HTTP/1.1.
+/// A tower service that forwards every request to one [`Upstream`] over HTTP/1.1.
 ///
-/// Bodies and trailers stream both ways. A clone shares the pool of connections, which belongs to
-/// the runtime it is first used on: make one for each, with its own factory ([`crate::workers`]).
+/// Bodies and trailers stream in both directions. Clones share one pool of connections, which
+/// belongs to the runtime it is first used on: create one proxy per runtime, as the factory of
+/// [`crate::workers`] does. See [`ProxyOptions`] for timeouts and [`Tunnels`] for the WebSockets it
+/// opens.
 ///
-/// The service never fails: what goes wrong becomes an answer ([`RequestError`], [`UpstreamError`]),
-/// and a warning in the log with every reason.
+/// The service never fails. An error becomes a response ([`RequestError`], [`UpstreamError`]), and
+/// one warning in the log with every source of the error.
 ///
 /// # Cancellation
 ///
-/// Dropping the future, or the body of its answer, ends the exchange with the upstream.
+/// Dropping the future, or the body of its response, ends the exchange with the upstream.
+///
+/// # Examples
+///
+/// The example of the [crate](crate) forwards requests through a proxy and shows a refused one.
+///
+/// ```
+/// use gabion_proxy::{HttpService, Proxy, ProxyOptions, Tunnels, Upstream, UpstreamParseError};
+///
+/// fn accepts_connections(_service: &impl HttpService) {}
+///
+/// let new = |url: &str| -> Result<Proxy, UpstreamParseError> {
+///     Ok(Proxy::new(url.parse()?, &ProxyOptions::default(), Tunnels::default()))
+/// };
+/// accepts_connections(&new("http://127.0.0.1:5000")?);
+/// assert!(new("https://127.0.0.1:5000").is_err());
+/// # Ok::<(), UpstreamParseError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Proxy(Arc<Inner>);
 
@@ -63,29 +82,29 @@ struct Inner {
     head_timeout: Duration,
     tunnels: Tunnels,
     ping: Option<Duration>,
-    tunneling: Arc<Tunneling>,
-    told: Told,
+    tunnel_context: Arc<TunnelContext>,
+    diagnosis_sink: DiagnosisSink,
 }
 
-/// The future of a [`Proxy`]'s answer.
+/// The future of a [`Proxy`]'s response.
 #[must_use = "futures do nothing unless polled"]
 pub struct ProxyFuture(Pin<Box<dyn Future<Output = Response<ProxyBody>> + Send>>);
 
-/// What the log says of a request that failed.
-struct Asked {
+/// Facts about a request for the log, the diagnosis and the tunnel.
+struct RequestInfo {
     method: Method,
     uri: Uri,
     peer: Option<PeerAddr>,
-    /// Whose WebSocket, where it asks for one.
-    socket: Option<Whose>,
-    /// What a policy in front holds it to.
-    terms: Option<Arc<SessionLimits>>,
+    /// Set if the request is a WebSocket handshake.
+    requester: Option<Requester>,
+    /// Limits that a policy in front set for this session.
+    session_limits: Option<Arc<SessionLimits>>,
 }
 
 // === impl Proxy ===
 
 impl Proxy {
-    /// A proxy with a pool of its own, that counts the WebSockets it opens in `tunnels`.
+    /// Creates a proxy with its own pool, which counts the WebSockets it opens in `tunnels`.
     pub fn new(upstream: Upstream, options: &ProxyOptions, tunnels: Tunnels) -> Self {
         let pool = Arc::new(Pool::new(&upstream, options));
         Self(Arc::new(Inner {
@@ -94,11 +113,11 @@ impl Proxy {
             head_timeout: options.head_timeout,
             tunnels,
             ping: options.ping,
-            tunneling: Arc::new(Tunneling::new(
-                Arc::clone(&options.timers),
-                options.told.clone(),
+            tunnel_context: Arc::new(TunnelContext::new(
+                Arc::clone(&options.idle_timeouts),
+                options.diagnosis_sink.clone(),
             )),
-            told: options.told.clone(),
+            diagnosis_sink: options.diagnosis_sink.clone(),
         }))
     }
 }
@@ -114,136 +133,148 @@ impl Service<Request<Incoming>> for Proxy {
 
     fn call(&mut self, request: Request<Incoming>) -> ProxyFuture {
         let inner = Arc::clone(&self.0);
-        ProxyFuture(Box::pin(async move { inner.answer(request).await }))
+        ProxyFuture(Box::pin(async move { inner.respond(request).await }))
     }
 }
 
 // === impl Inner ===
 
 impl Inner {
-    async fn answer(&self, request: Request<Incoming>) -> Response<ProxyBody> {
-        let asked = Asked::of(&request);
-        match self.exchange(request, &asked).await {
+    async fn respond(&self, request: Request<Incoming>) -> Response<ProxyBody> {
+        let info = RequestInfo::from_request(&request);
+        match self.forward(request, &info).await {
             Ok(response) => response,
             Err(failure) => {
-                let response = failure.answer();
+                let response = failure.to_response();
                 warn!(
                     target: "gabion::proxy",
-                    "{} answered {}: {}; the server behind is {}",
-                    asked, response.status().as_u16(), failure.reasons(), self.upstream,
+                    "{} answered {}: {}; upstream {}",
+                    info, response.status().as_u16(), failure.error_chain(), self.upstream,
                 );
-                if let (Some(diagnosis), Some(whose)) = (failure.diagnosis(), &asked.socket) {
-                    self.told.tell(diagnosis, whose, failure.to_string());
+                if let (Some(diagnosis), Some(requester)) = (failure.diagnosis(), &info.requester) {
+                    self.diagnosis_sink
+                        .record(diagnosis, requester, failure.to_string());
                 }
                 response
             }
         }
     }
 
-    async fn exchange(
+    async fn forward(
         &self,
         mut request: Request<Incoming>,
-        asked: &Asked,
+        info: &RequestInfo,
     ) -> Result<Response<ProxyBody>, Failure> {
-        let handshake = Handshake::of(&request)?;
-        if handshake.is_some() && self.tunnels.are_closed() {
+        let handshake = Handshake::from_request(&request)?;
+        if handshake.is_some() && self.tunnels.is_closed() {
             return Err(RequestError::Draining.into());
         }
         let upgraded = handshake.is_some().then(|| upgrade::on(&mut request));
         let (mut parts, body) = request.into_parts();
-        readdress(&mut parts, body.size_hint().exact(), &self.upstream)?;
+        rewrite_head(&mut parts, body.size_hint().exact(), &self.upstream)?;
         if let Some(handshake) = &handshake {
-            handshake.ask(&mut parts);
+            handshake.write_request(&mut parts);
         }
         let (body, progress) = Upload::new(body);
         let request = Request::from_parts(parts, body);
-        let (response, link) = self.send(request, &progress).await?;
+        let (response, connection) = self.send(request, &progress).await?;
         match handshake.zip(upgraded) {
-            Some((handshake, upgraded)) => self.open(&handshake, response, link, upgraded, asked),
+            Some((handshake, upgraded)) => {
+                self.finish_handshake(&handshake, response, connection, upgraded, info)
+            }
             None if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                Err(UpstreamError::Unasked.into())
+                Err(UpstreamError::UnexpectedSwitch.into())
             }
             None => {
                 let (mut head, body) = response.into_parts();
-                leave_hop(&mut head);
-                let body = self.download(body, link, !progress.is_over());
+                prepare_response_head(&mut head);
+                let body = self.download(body, connection, !progress.is_over());
                 Ok(Response::from_parts(head, body))
             }
         }
     }
 
-    /// Waits for the head of the answer for as long as the body moves.
+    /// Waits for the response head as long as the request body makes progress.
     async fn send(
         &self,
         request: Request<Upload>,
         progress: &Progress,
-    ) -> Result<(Response<Incoming>, Link), Failure> {
-        let mut answer = pin!(self.pool.ask(request));
+    ) -> Result<(Response<Incoming>, UpstreamConnection), Failure> {
+        let mut response = pin!(self.pool.send(request));
         loop {
-            match timeout(self.head_timeout, answer.as_mut()).await {
-                Ok(answer) => return answer,
+            match timeout(self.head_timeout, response.as_mut()).await {
+                Ok(result) => return result,
                 Err(_) if progress.moved() => {}
                 Err(_) if progress.awaits_client() => {
                     return Err(RequestError::BodyStalled(self.head_timeout).into());
                 }
-                Err(_) => return Err(UpstreamError::Silent(self.head_timeout).into()),
+                Err(_) => return Err(UpstreamError::ResponseTimeout(self.head_timeout).into()),
             }
         }
     }
 
-    fn download(&self, body: Incoming, link: Link, uploads: bool) -> ProxyBody {
-        Download::new(body, link, Arc::clone(&self.pool), uploads).into()
+    fn download(
+        &self,
+        body: Incoming,
+        connection: UpstreamConnection,
+        is_uploading: bool,
+    ) -> ProxyBody {
+        Download::new(body, connection, Arc::clone(&self.pool), is_uploading).into()
     }
 
-    /// Ends a handshake: with a tunnel, or with the upstream's refusal.
-    fn open(
+    /// Completes a handshake: opens the tunnel, or forwards the upstream's rejection.
+    fn finish_handshake(
         &self,
         handshake: &Handshake,
         mut response: Response<Incoming>,
-        link: Link,
+        connection: UpstreamConnection,
         client: OnUpgrade,
-        asked: &Asked,
+        info: &RequestInfo,
     ) -> Result<Response<ProxyBody>, Failure> {
         let upstream = upgrade::on(&mut response);
         let (mut head, body) = response.into_parts();
-        let answer = handshake.judge(&head)?;
-        leave_hop(&mut head);
-        let body = match answer {
-            Answer::Opened => {
-                handshake.accept(&mut head);
-                let tunneling = Arc::clone(&self.tunneling);
-                let socket = Socket {
+        let outcome = handshake.check_response(&head)?;
+        prepare_response_head(&mut head);
+        let body = match outcome {
+            HandshakeResponse::Accepted => {
+                handshake.write_response(&mut head);
+                let tunnel_context = Arc::clone(&self.tunnel_context);
+                let config = TunnelConfig {
                     negotiated: negotiated(&head.headers),
-                    ping: asked.terms.as_ref().map_or(self.ping, |terms| terms.ping),
-                    whose: asked.socket.clone(),
+                    ping: info
+                        .session_limits
+                        .as_ref()
+                        .map_or(self.ping, |limits| limits.ping),
+                    requester: info.requester.clone(),
                 };
-                let opened = tunnel(client, upstream, tunneling, socket);
-                self.tunnels.tasks().spawn(opened);
-                // Driven to its end, which hands the stream over.
-                self.pool.put(link);
+                let tunnel = tunnel(client, upstream, tunnel_context, config);
+                self.tunnels.tasks().spawn(tunnel);
+                // The pool drives the connection to its end, where hyper hands over the stream.
+                self.pool.put(connection);
                 ProxyBody::empty()
             }
-            Answer::Refused => {
-                if let Some(whose) = &asked.socket {
-                    let seen = format!("it answered {}", head.status.as_u16());
-                    self.told.tell(refusal(&head), whose, seen);
+            HandshakeResponse::Rejected => {
+                if let Some(requester) = &info.requester {
+                    let observation = format!("the upstream answered {}", head.status.as_u16());
+                    self.diagnosis_sink
+                        .record(diagnose_rejection(&head), requester, observation);
                 }
-                self.download(body, link, false)
+                self.download(body, connection, false)
             }
         };
         Ok(Response::from_parts(head, body))
     }
 }
 
-/// What is known of the extensions that an answer grants; nothing where one is not known.
-fn negotiated(answer: &HeaderMap) -> Option<Negotiated> {
-    let lines = answer.get_all(SEC_WEBSOCKET_EXTENSIONS);
+/// Parses the extensions that a response accepts; `None` if one is unknown.
+fn negotiated(headers: &HeaderMap) -> Option<Negotiated> {
+    let lines = headers.get_all(SEC_WEBSOCKET_EXTENSIONS);
     Negotiated::from_header(lines.iter().map(HeaderValue::as_bytes)).ok()
 }
 
-fn leave_hop(head: &mut response::Parts) {
-    strip_hop(&mut head.headers);
-    // The upstream's version is its own hop's: an HTTP/1.0 answer must not end the client's
+fn prepare_response_head(head: &mut response::Parts) {
+    strip_hop_by_hop(&mut head.headers);
+    // The upstream's version applies to its own hop: an HTTP/1.0 response must not end the client's
     // connection.
     head.version = Version::HTTP_11;
 }
@@ -264,21 +295,23 @@ impl fmt::Debug for ProxyFuture {
     }
 }
 
-// === impl Asked ===
+// === impl RequestInfo ===
 
-impl Asked {
-    fn of<B>(request: &Request<B>) -> Self {
+impl RequestInfo {
+    fn from_request<B>(request: &Request<B>) -> Self {
         Self {
             method: request.method().clone(),
             uri: request.uri().clone(),
             peer: request.extensions().get().copied(),
-            socket: asks(request).then(|| Whose::of(request)).flatten(),
-            terms: request.extensions().get().cloned(),
+            requester: is_handshake(request)
+                .then(|| Requester::from_request(request))
+                .flatten(),
+            session_limits: request.extensions().get().cloned(),
         }
     }
 }
 
-impl fmt::Display for Asked {
+impl fmt::Display for RequestInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let target = self
             .uri

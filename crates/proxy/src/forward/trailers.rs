@@ -1,13 +1,13 @@
-//! Fields that come after a body.
+//! Fields that must not appear in trailers.
 //!
-//! The head was judged, and acted upon, long before. What says how a message is framed, who sends
-//! it, or what it may do has no business in trailers (RFC 9110, 6.5.1), and some servers read them
-//! as if they had stood in the head.
+//! The head was inspected and acted on before the trailers arrive. Fields that frame a message,
+//! name its sender or grant access do not belong in trailers (RFC 9110, 6.5.1), and some servers
+//! read them as if they were in the head.
 
 use http::{HeaderMap, HeaderName};
 
-/// Dropped from trailers, also where `_` stands for `-`.
-const OF_HEADS: [&str; 26] = [
+/// Removed from trailers, also when spelled with `_` for `-`.
+const HEAD_ONLY: [&str; 26] = [
     "authorization",
     "cache-control",
     "connection",
@@ -36,24 +36,27 @@ const OF_HEADS: [&str; 26] = [
     "x-real-ip",
 ];
 
-/// Families dropped likewise.
-const FAMILIES: [&str; 5] = ["if-", "proxy-", "sec-", "x-forwarded-", "x-http-method"];
+/// Name prefixes that are removed likewise.
+const HEAD_ONLY_PREFIXES: [&str; 5] = ["if-", "proxy-", "sec-", "x-forwarded-", "x-http-method"];
 
-/// Leaves what may come after a body.
+/// Removes the fields that belong in a head.
 pub(super) fn strip_trailers(trailers: &mut HeaderMap) {
-    let of_heads: Vec<_> = trailers
+    let head_only: Vec<_> = trailers
         .keys()
-        .filter(|name| is_of_heads(name))
+        .filter(|name| is_head_only(name))
         .cloned()
         .collect();
-    for name in of_heads {
+    for name in head_only {
         trailers.remove(name);
     }
 }
 
-fn is_of_heads(name: &HeaderName) -> bool {
+fn is_head_only(name: &HeaderName) -> bool {
     let name = name.as_str().replace('_', "-");
-    OF_HEADS.contains(&name.as_str()) || FAMILIES.iter().any(|family| name.starts_with(family))
+    HEAD_ONLY.contains(&name.as_str())
+        || HEAD_ONLY_PREFIXES
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
 }
 
 #[cfg(test)]
@@ -63,8 +66,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn trailers_say_nothing_of_the_head() {
-        for (name, stays) in [
+    fn head_only_fields_are_removed_from_trailers() {
+        for (name, is_kept) in [
             ("authorization", false),
             ("content-length", false),
             ("content_length", false),
@@ -85,7 +88,7 @@ mod tests {
             let value = HeaderValue::from_static("1");
             let mut trailers = HeaderMap::from_iter([(HeaderName::from_static(name), value)]);
             strip_trailers(&mut trailers);
-            assert_eq!(trailers.contains_key(name), stays, "{name}");
+            assert_eq!(trailers.contains_key(name), is_kept, "{name}");
         }
     }
 }

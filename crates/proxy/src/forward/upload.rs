@@ -1,4 +1,4 @@
-//! The body of a request on its way to the upstream.
+//! The request body on its way to the upstream.
 
 use std::{
     pin::Pin,
@@ -15,15 +15,16 @@ use hyper::body::Incoming;
 
 use super::trailers::strip_trailers;
 
-/// A request's body, frame by frame as it came, less what trailers may not say. An error passes through as an error, so that the
-/// upstream never takes half a body for a whole one.
+/// A request body, streamed frame by frame, with head-only fields removed from its trailers. An
+/// error is passed through as an error, so that the upstream never takes a partial body for a
+/// complete one.
 #[derive(Debug)]
 pub(super) struct Upload {
     body: Option<Incoming>,
     progress: Arc<Progress>,
 }
 
-/// How an upload gets on: tells a slow upload from a silent upstream.
+/// The progress of an upload, which separates a slow client from a silent upstream.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     moved: AtomicBool,
@@ -43,7 +44,7 @@ impl Upload {
         (upload, progress)
     }
 
-    /// No body.
+    /// Returns an empty body.
     pub(super) fn none() -> Self {
         let progress = Arc::default();
         Self {
@@ -97,17 +98,17 @@ impl Drop for Upload {
 // === impl Progress ===
 
 impl Progress {
-    /// Whether anything moved since this was last asked.
+    /// Returns `true` if the body made progress since the last call.
     pub(super) fn moved(&self) -> bool {
         self.moved.swap(false, Relaxed)
     }
 
-    /// Whether the next step is the client's.
+    /// Returns `true` if the upload is waiting for the client.
     pub(super) fn awaits_client(&self) -> bool {
         self.awaits_client.load(Relaxed)
     }
 
-    /// Whether nothing more is sent: hyper lets go of a body then.
+    /// Returns `true` if nothing more is sent: hyper then drops the body.
     pub(super) fn is_over(&self) -> bool {
         self.is_over.load(Relaxed)
     }

@@ -1,7 +1,8 @@
-//! The WebSocket handshake: what a client asks, what the upstream may answer.
+//! The WebSocket handshake with the client and with the upstream.
 //!
-//! On HTTP/1.1 it is `GET` with `Upgrade: websocket` (RFC 6455), on HTTP/2 an extended CONNECT
-//! (RFC 8441). The upstream is asked the HTTP/1.1 way in both cases; for HTTP/2 the key is ours.
+//! On HTTP/1.1 it is `GET` with `Upgrade: websocket` (RFC 6455), on HTTP/2 an extended CONNECT (RFC
+//! 8441). The upstream gets the HTTP/1.1 form in both cases; for HTTP/2 the proxy generates the
+//! key.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use gabion_core::Diagnosis;
@@ -18,43 +19,46 @@ use sha1::{Digest, Sha1};
 
 use super::{
     error::{RequestError, UpstreamError},
-    headers::lists,
-    offer::Offer,
+    handshake_offer::HandshakeOffer,
+    headers::list_contains,
 };
 
-/// A handshake that a client asked for.
+/// A handshake that a client requested.
 #[derive(Debug)]
 pub(super) struct Handshake {
     key: HeaderValue,
-    offer: Offer,
-    asked: Asked,
+    offer: HandshakeOffer,
+    kind: HandshakeKind,
 }
 
-/// How the client asked.
+/// The form of the client's handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asked {
-    ByUpgrade,
-    ByConnect,
+enum HandshakeKind {
+    Upgrade,
+    ExtendedConnect,
 }
 
-/// What the upstream's answer means.
+/// The result of the upstream's response.
 #[derive(Debug)]
-pub(super) enum Answer {
+pub(super) enum HandshakeResponse {
     /// The WebSocket is open.
-    Opened,
-    /// It stays HTTP, and the answer says why; the accept loop then ends an HTTP/1 connection.
-    Refused,
+    Accepted,
+    /// The connection stays HTTP, and the response says why. The accept loop then ends an HTTP/1
+    /// connection.
+    Rejected,
 }
 
 // === impl Handshake ===
 
 impl Handshake {
-    /// Reads it off a request; `None` where the request stays HTTP.
-    pub(super) fn of<B: Body>(request: &Request<B>) -> Result<Option<Self>, RequestError> {
+    /// Parses the handshake of a request; `None` if the request does not ask for one.
+    pub(super) fn from_request<B: Body>(
+        request: &Request<B>,
+    ) -> Result<Option<Self>, RequestError> {
         if request.method() == Method::CONNECT {
-            return Self::of_connect(request).map(Some);
+            return Self::from_connect(request).map(Some);
         }
-        if !asks(request) {
+        if !is_handshake(request) {
             return Ok(None);
         }
         if !request.body().is_end_stream() {
@@ -65,14 +69,14 @@ impl Handshake {
         match (keys.next(), keys.next()) {
             (Some(key), None) => Ok(Some(Self {
                 key: key.clone(),
-                offer: Offer::of(headers),
-                asked: Asked::ByUpgrade,
+                offer: HandshakeOffer::from_headers(headers),
+                kind: HandshakeKind::Upgrade,
             })),
             _ => Err(RequestError::HandshakeKey),
         }
     }
 
-    fn of_connect<B>(request: &Request<B>) -> Result<Self, RequestError> {
+    fn from_connect<B>(request: &Request<B>) -> Result<Self, RequestError> {
         let protocol = request.extensions().get::<Protocol>();
         let protocol = protocol.ok_or(RequestError::Tunnel)?.as_str();
         if !protocol.eq_ignore_ascii_case("websocket") {
@@ -83,76 +87,85 @@ impl Handshake {
         let key = HeaderValue::try_from(STANDARD.encode(nonce));
         Ok(Self {
             key: key.map_err(|_| RequestError::HandshakeKey)?,
-            offer: Offer::of(request.headers()),
-            asked: Asked::ByConnect,
+            offer: HandshakeOffer::from_headers(request.headers()),
+            kind: HandshakeKind::ExtendedConnect,
         })
     }
 
-    /// Asks the upstream.
-    pub(super) fn ask(&self, request: &mut request::Parts) {
+    /// Writes the handshake into the head for the upstream.
+    pub(super) fn write_request(&self, request: &mut request::Parts) {
         request.method = Method::GET;
-        switch(&mut request.headers);
+        insert_upgrade_headers(&mut request.headers);
         request.headers.insert(SEC_WEBSOCKET_KEY, self.key.clone());
     }
 
-    /// Judges the upstream's answer.
-    pub(super) fn judge(&self, answer: &response::Parts) -> Result<Answer, UpstreamError> {
-        match answer.status {
+    /// Checks the upstream's response.
+    pub(super) fn check_response(
+        &self,
+        response: &response::Parts,
+    ) -> Result<HandshakeResponse, UpstreamError> {
+        match response.status {
             StatusCode::SWITCHING_PROTOCOLS => {}
             // A client that sent CONNECT would take any success for an open tunnel.
-            status if status.is_success() && self.asked == Asked::ByConnect => {
-                return Err(UpstreamError::NotSwitched(status, refusal(answer)));
+            status if status.is_success() && self.kind == HandshakeKind::ExtendedConnect => {
+                return Err(UpstreamError::NotSwitched(
+                    status,
+                    diagnose_rejection(response),
+                ));
             }
-            _ => return Ok(Answer::Refused),
+            _ => return Ok(HandshakeResponse::Rejected),
         }
-        if !lists(&answer.headers, &UPGRADE, "websocket") {
+        if !list_contains(&response.headers, &UPGRADE, "websocket") {
             return Err(UpstreamError::WrongProtocol);
         }
-        // RFC 6455, 4.1: without it the upgrade is said to nobody.
-        if !lists(&answer.headers, &CONNECTION, "upgrade") {
+        // RFC 6455, 4.1 requires it.
+        if !list_contains(&response.headers, &CONNECTION, "upgrade") {
             return Err(UpstreamError::WrongConnection);
         }
-        self.offer.covers(&answer.headers)?;
-        let mut accepts = answer.headers.get_all(SEC_WEBSOCKET_ACCEPT).iter();
+        self.offer.check_response(&response.headers)?;
+        let mut accepts = response.headers.get_all(SEC_WEBSOCKET_ACCEPT).iter();
         match (accepts.next(), accepts.next()) {
-            (Some(accept), None) if accept.as_bytes() == accept_for(&self.key) => {
-                Ok(Answer::Opened)
+            (Some(accept), None) if accept.as_bytes() == accept_key(&self.key) => {
+                Ok(HandshakeResponse::Accepted)
             }
             _ => Err(UpstreamError::WrongAccept),
         }
     }
 
-    /// Turns the upstream's acceptance, stripped of its hop, into the client's.
-    pub(super) fn accept(&self, answer: &mut response::Parts) {
-        match self.asked {
-            Asked::ByUpgrade => switch(&mut answer.headers),
-            Asked::ByConnect => {
-                answer.status = StatusCode::OK;
-                answer.headers.remove(SEC_WEBSOCKET_ACCEPT);
+    /// Converts the upstream's acceptance, without its hop-by-hop headers, to the client's form.
+    pub(super) fn write_response(&self, response: &mut response::Parts) {
+        match self.kind {
+            HandshakeKind::Upgrade => insert_upgrade_headers(&mut response.headers),
+            HandshakeKind::ExtendedConnect => {
+                response.status = StatusCode::OK;
+                response.headers.remove(SEC_WEBSOCKET_ACCEPT);
             }
         }
     }
 }
 
-/// Whether a request means to open a WebSocket.
-pub(super) fn asks<B>(request: &Request<B>) -> bool {
+/// Returns `true` if a request asks for a WebSocket.
+pub(super) fn is_handshake<B>(request: &Request<B>) -> bool {
     let headers = request.headers();
     let by_upgrade = request.method() == Method::GET
         && request.version() == Version::HTTP_11
-        && lists(headers, &CONNECTION, "upgrade")
-        && lists(headers, &UPGRADE, "websocket");
+        && list_contains(headers, &CONNECTION, "upgrade")
+        && list_contains(headers, &UPGRADE, "websocket");
     by_upgrade || request.method() == Method::CONNECT
 }
 
-/// Why the upstream's answer opens no WebSocket.
-pub(super) fn refusal(answer: &response::Parts) -> Diagnosis {
-    let kind = answer.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+/// Returns the reason why a response opens no WebSocket.
+pub(super) fn diagnose_rejection(response: &response::Parts) -> Diagnosis {
+    let kind = response
+        .headers
+        .get(CONTENT_TYPE)
+        .map(HeaderValue::as_bytes);
     let is_page = kind.is_some_and(|kind| {
         let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default();
         kind.trim_ascii().eq_ignore_ascii_case(b"text/html")
     });
-    match answer.status {
-        status if status.is_redirection() && answer.headers.contains_key(LOCATION) => {
+    match response.status {
+        status if status.is_redirection() && response.headers.contains_key(LOCATION) => {
             Diagnosis::Redirected
         }
         status if status.is_success() && is_page => Diagnosis::PageInstead,
@@ -160,13 +173,13 @@ pub(super) fn refusal(answer: &response::Parts) -> Diagnosis {
     }
 }
 
-fn switch(headers: &mut HeaderMap) {
+fn insert_upgrade_headers(headers: &mut HeaderMap) {
     headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
 }
 
-/// RFC 6455, 4.2.2, item 5.4.
-fn accept_for(key: &HeaderValue) -> Vec<u8> {
+/// Computes `Sec-WebSocket-Accept` (RFC 6455, 4.2.2, item 5.4).
+fn accept_key(key: &HeaderValue) -> Vec<u8> {
     let mut hash = Sha1::new();
     hash.update(key.as_bytes());
     hash.update(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
@@ -178,8 +191,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn accept_is_the_one_of_rfc_6455() {
+    fn accept_key_matches_the_rfc_6455_example() {
         let key = HeaderValue::from_static("dGhlIHNhbXBsZSBub25jZQ==");
-        assert_eq!(accept_for(&key), b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        assert_eq!(accept_key(&key), b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }
 }

@@ -11,40 +11,73 @@ use tokio::{
 use tracing::warn;
 
 use super::{
-    connection::{HttpService, Rules},
-    listen::prepare,
+    connection::{ConnectionHandler, HttpService},
+    listen::configure_accepted,
     options::ServeOptions,
 };
-use crate::{Tunnels, tunnels::Tasks};
+use crate::{Tunnels, tunnels::TaskSet};
 
-/// How long accepting pauses when it fails for want of something, such as file descriptors: what
-/// is missing must first be given back.
-const PAUSE: Duration = Duration::from_millis(500);
+/// The pause after a failed accept for lack of a resource such as file descriptors, which must be
+/// released first.
+const RETRY_DELAY: Duration = Duration::from_millis(500);
 
-/// What a drain had to cut.
+/// The connections and WebSockets that a drain closed because the grace period was over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Drained {
-    /// Connections with a request that was still being answered.
+    /// Connections with a request in progress.
     pub connections: usize,
-    /// WebSockets that were still open. One over HTTP/2 also counts as a connection.
+    /// Open WebSockets. One over HTTP/2 also counts as a connection.
     pub tunnels: usize,
 }
 
-/// Accepts connections and serves each with a clone of `service`, until `stop` says how long what is
-/// at work may still take.
+/// Accepts connections and serves each with a clone of `service`, until `stop` returns the grace
+/// period of the drain.
 ///
 /// Each request carries its [`PeerAddr`] in its extensions, and a [`Framing`](gabion_core::Framing)
-/// where its head named its length twice, or nobody can say. A connection whose request to leave
-/// HTTP/1 is refused ends with the answer.
+/// if its head stated its length twice, or if that is unknown. A connection whose request to leave
+/// HTTP/1 is refused ends with the response.
 ///
-/// When `stop` has spoken, connections end after the request they are at, and a WebSocket that is
-/// asked for is refused (503). Those beyond the time, like
-/// WebSockets in `tunnels`, are cut; the count of them is returned.
+/// After `stop`, each connection closes after its current request, and new WebSockets are refused
+/// (503). Connections, and WebSockets in `tunnels`, that outlast the grace period are closed; their
+/// count is returned. See [`ServeOptions`] for timeouts and [`workers`](crate::workers) for one
+/// loop per core.
 ///
 /// # Cancellation
 ///
-/// Dropping the future stops accepting; connections go on without it.
+/// Dropping the future stops accepting; open connections continue.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use gabion_proxy::{
+///     Drained, Proxy, ProxyOptions, ServeOptions, Tunnels, Upstream, listen, serve,
+/// };
+/// use tokio::{net::TcpListener, sync::oneshot};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let upstream: Upstream = "http://127.0.0.1:5000".parse()?;
+/// let tunnels = Tunnels::default();
+/// let proxy = Proxy::new(upstream, &ProxyOptions::default(), tunnels.clone());
+/// let listener = TcpListener::from_std(listen("127.0.0.1:0".parse()?)?)?;
+/// let addr = listener.local_addr()?;
+///
+/// let (stop, stopped) = oneshot::channel();
+/// let accept_loop = tokio::spawn(async move {
+///     let grace = async { stopped.await.unwrap_or_default() };
+///     serve(listener, proxy, tunnels, &ServeOptions::default(), grace).await
+/// });
+/// assert!(tokio::net::TcpStream::connect(addr).await.is_ok());
+///
+/// stop.send(Duration::from_secs(1)).unwrap();
+/// assert_eq!(accept_loop.await?, Drained::default());
+/// assert!(tokio::net::TcpStream::connect(addr).await.is_err());
+/// # Ok(())
+/// # }
+/// ```
 pub async fn serve<S: HttpService>(
     listener: TcpListener,
     service: S,
@@ -52,8 +85,8 @@ pub async fn serve<S: HttpService>(
     options: &ServeOptions,
     stop: impl Future<Output = Duration>,
 ) -> Drained {
-    let rules = Rules::new(options);
-    let connections = Tasks::default();
+    let handler = ConnectionHandler::new(options);
+    let connections = TaskSet::default();
     let mut stop = pin!(stop);
     let grace = loop {
         let accepted = select! {
@@ -61,34 +94,36 @@ pub async fn serve<S: HttpService>(
             accepted = accept(&listener) => accepted,
         };
         if let Some((socket, peer)) = accepted {
-            connections.spawn(rules.clone().drive(socket, peer, service.clone()));
+            connections.spawn(handler.clone().handle(socket, peer, service.clone()));
         }
     };
     drop(listener);
     tunnels.close();
-    rules.stop();
+    handler.shut_down();
     drain(&connections, tunnels.tasks(), grace).await
 }
 
-/// Accepts one connection; `None` where that one, or all for the moment, cannot be had.
+/// Accepts one connection; `None` if it failed before it was served, or after a pause if accepting
+/// fails.
 async fn accept(listener: &TcpListener) -> Option<(TcpStream, PeerAddr)> {
     let accepted = listener.accept().await.and_then(|(socket, peer)| {
-        prepare(&socket)?;
+        configure_accepted(&socket)?;
         Ok((socket, PeerAddr::new(peer)))
     });
     match accepted {
         Ok(accepted) => Some(accepted),
-        Err(error) if is_of_one_connection(&error) => None,
+        Err(error) if is_connection_error(&error) => None,
         Err(error) => {
-            warn!(target: "gabion::proxy", "cannot accept connections: {error}; trying again");
-            sleep(PAUSE).await;
+            warn!(target: "gabion::proxy", "cannot accept connections: {error}; retrying in 500 ms");
+            sleep(RETRY_DELAY).await;
             None
         }
     }
 }
 
-/// Whether the connection broke off before it was served (`prepare` then finds it invalid).
-fn is_of_one_connection(error: &io::Error) -> bool {
+/// Returns `true` if the connection failed before it was served (`configure_accepted` then fails
+/// with `InvalidInput`).
+fn is_connection_error(error: &io::Error) -> bool {
     use io::ErrorKind::{
         ConnectionAborted, ConnectionRefused, ConnectionReset, InvalidInput, NotConnected,
     };
@@ -98,18 +133,18 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-async fn drain(connections: &Tasks, tunnels: &Tasks, grace: Duration) -> Drained {
+async fn drain(connections: &TaskSet, tunnels: &TaskSet, grace: Duration) -> Drained {
     let done = async {
-        connections.idle().await;
-        tunnels.idle().await;
+        connections.wait_idle().await;
+        tunnels.wait_idle().await;
     };
-    // Whether or not all are done in time, those left are counted and cut.
+    // After a timeout the remaining tasks are counted and canceled.
     let _ = timeout(grace, done).await;
     let drained = Drained {
         connections: connections.len(),
         tunnels: tunnels.len(),
     };
-    tokio::join!(connections.cut(), tunnels.cut());
+    tokio::join!(connections.cancel(), tunnels.cancel());
     drained
 }
 
@@ -135,12 +170,16 @@ impl Sum for Drained {
 impl fmt::Display for Drained {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if *self == Self::default() {
-            return f.write_str("nothing was cut");
+            return f.write_str("all connections finished");
         }
+        let plural = |count| if count == 1 { "" } else { "s" };
         write!(
             f,
-            "cut {} connections and {} WebSockets",
-            self.connections, self.tunnels
+            "closed {} connection{} and {} WebSocket{} that had not finished",
+            self.connections,
+            plural(self.connections),
+            self.tunnels,
+            plural(self.tunnels)
         )
     }
 }

@@ -30,16 +30,34 @@ use tracing::debug;
 
 use super::{
     Connections,
-    connections::Place,
-    framing::{Followed, Notes},
-    leave::{Leave, Leaving},
-    opening::{Opening, refuse_tls},
-    options::{ServeOptions, Wire},
+    connections::ConnectionSlot,
+    detect::{DetectedProtocol, refuse_tls},
+    framing::{FramingQueue, TrackedSocket},
+    options::{HttpBuilders, ServeOptions},
+    upgrade::{UpgradeRequest, UpgradeResponseFuture},
 };
-use crate::told::{Told, Whose};
+use crate::diagnosis_sink::{DiagnosisSink, Requester};
 
-/// A tower service that a connection can be served with: every cloneable one whose future, error
-/// and body can be sent between threads. Not to be implemented otherwise.
+/// A tower service that can serve connections: any cloneable service whose future, error and body
+/// are `Send`.
+///
+/// It is implemented for every such service, and not meant to be implemented otherwise.
+/// [`serve`](crate::serve) and [`workers`](crate::workers) require it.
+///
+/// ```
+/// use gabion_proxy::{HttpService, Proxy};
+///
+/// fn serves<S: HttpService>() {}
+/// serves::<Proxy>();
+/// ```
+///
+/// A service whose request is not hyper's is rejected by the compiler:
+///
+/// ```compile_fail
+/// # use gabion_proxy::HttpService;
+/// # fn serves<S: HttpService>() {}
+/// serves::<String>();
+/// ```
 pub trait HttpService:
     tower_service::Service<
         Request<Incoming>,
@@ -50,33 +68,33 @@ pub trait HttpService:
     + Send
     + 'static
 {
-    /// The body of its answers.
+    /// The body of the responses.
     type Body: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static;
 }
 
-/// How all connections of one accept loop are served.
+/// Serves the connections of one accept loop.
 #[derive(Clone, Debug)]
-pub(super) struct Rules {
-    wire: Arc<Wire>,
-    patience: Duration,
+pub(super) struct ConnectionHandler {
+    builders: Arc<HttpBuilders>,
+    header_timeout: Duration,
     connections: Option<Arc<Connections>>,
-    told: Told,
+    diagnosis_sink: DiagnosisSink,
     stopping: CancellationToken,
 }
 
-/// Why a connection may be served any longer.
-struct Stay<'r> {
+/// The conditions that end a connection: the drain, or a policy that denies its peer.
+struct ConnectionLifetime<'r> {
     stopping: &'r CancellationToken,
-    place: Option<Place>,
+    slot: Option<ConnectionSlot>,
 }
 
-/// A service that says whose each request is and how it was framed, and that ends a connection whose
-/// request to leave HTTP was refused.
+/// A service wrapper that adds the peer and the framing to each request, and ends a connection
+/// whose request to leave HTTP was refused.
 #[derive(Debug)]
-struct WithPeer<S> {
+struct ConnectionService<S> {
     service: TowerToHyperService<S>,
     peer: PeerAddr,
-    notes: Arc<Notes>,
+    framing_queue: Arc<FramingQueue>,
 }
 
 // === impl HttpService ===
@@ -91,94 +109,108 @@ where
     type Body = B;
 }
 
-// === impl Rules ===
+// === impl ConnectionHandler ===
 
-impl Rules {
+impl ConnectionHandler {
     pub(super) fn new(options: &ServeOptions) -> Self {
         Self {
-            wire: Arc::new(Wire::new(options)),
-            patience: options.header_timeout,
+            builders: Arc::new(HttpBuilders::new(options)),
+            header_timeout: options.header_timeout,
             connections: options.connections.clone(),
-            told: options.told.clone(),
+            diagnosis_sink: options.diagnosis_sink.clone(),
             stopping: CancellationToken::new(),
         }
     }
 
-    /// Has connections end after what they are at.
-    pub(super) fn stop(&self) {
+    /// Ends each connection after its current request.
+    pub(super) fn shut_down(&self) {
         self.stopping.cancel();
     }
 
     /// Serves one connection to its end, or to its upgrade.
-    pub(super) async fn drive<S: HttpService>(
+    pub(super) async fn handle<S: HttpService>(
         self,
         mut socket: TcpStream,
         peer: PeerAddr,
         service: S,
     ) {
         let known = self.connections.as_ref();
-        let stay = Stay {
+        let lifetime = ConnectionLifetime {
             stopping: &self.stopping,
-            place: known.and_then(|connections| connections.enter(peer, &self.stopping)),
+            slot: known.and_then(|connections| connections.register(peer, &self.stopping)),
         };
-        // hyper does not time a connection before it has found out its version.
-        let opening = Opening::read(&mut socket, self.wire.http2.is_some());
-        let opening = select! {
-            () = stay.is_over() => return,
-            opening = timeout(self.patience, opening) => opening,
+        // hyper does not apply its header timeout before it has detected the version.
+        let protocol = DetectedProtocol::detect(&mut socket, self.builders.http2.is_some());
+        let protocol = select! {
+            () = lifetime.ended() => return,
+            protocol = timeout(self.header_timeout, protocol) => protocol,
         };
-        let Ok(Ok(Some(opening))) = opening else {
+        let Ok(Ok(Some(protocol))) = protocol else {
             return;
         };
-        let (first, http2) = match opening {
-            Opening::Http1(first) => (first, None),
-            Opening::Http2(first) => (first, self.wire.http2.as_ref()),
-            // In a box, or each connection would have room for it.
-            Opening::Tls => {
-                let whose = Whose::of_peer(peer);
-                self.told
-                    .tell(Diagnosis::NoHandshake, &whose, "TLS came to a plain port");
+        let (first_bytes, http2) = match protocol {
+            DetectedProtocol::Http1(first_bytes) => (first_bytes, None),
+            DetectedProtocol::Http2(first_bytes) => (first_bytes, self.builders.http2.as_ref()),
+            // Boxed, so that a plain connection's future does not reserve space for it.
+            DetectedProtocol::Tls => {
+                let requester = Requester::from_peer(peer);
+                self.diagnosis_sink.record(
+                    Diagnosis::NoHandshake,
+                    &requester,
+                    "TLS was sent to a port that accepts plain HTTP only",
+                );
                 return Box::pin(refuse_tls(socket)).await;
             }
         };
-        let notes = Arc::<Notes>::default();
-        let io = TokioIo::new(Followed::new(first, socket, Arc::clone(&notes)));
-        let service = WithPeer {
+        let framing_queue = Arc::<FramingQueue>::default();
+        let io = TokioIo::new(TrackedSocket::new(
+            first_bytes,
+            socket,
+            Arc::clone(&framing_queue),
+        ));
+        let service = ConnectionService {
             service: TowerToHyperService::new(service),
             peer,
-            notes,
+            framing_queue,
         };
         if let Some(http2) = http2 {
             let connection = http2.serve_connection(io, service);
-            stay.serve(connection, http2::Connection::graceful_shutdown)
+            lifetime
+                .serve(connection, http2::Connection::graceful_shutdown)
                 .await;
         } else {
-            let connection = self.wire.http1.serve_connection(io, service);
+            let connection = self.builders.http1.serve_connection(io, service);
             let connection = connection.with_upgrades();
-            stay.serve(connection, http1::UpgradeableConnection::graceful_shutdown)
+            lifetime
+                .serve(connection, http1::UpgradeableConnection::graceful_shutdown)
                 .await;
         }
     }
 }
 
-// === impl Stay ===
+// === impl ConnectionLifetime ===
 
-impl Stay<'_> {
-    /// Ready once the connection should end after what it is at.
-    async fn is_over(&self) {
-        let over = self.place.as_ref().map_or(self.stopping, Place::over);
-        over.cancelled().await;
+impl ConnectionLifetime<'_> {
+    /// Completes when the connection should end after its current request.
+    async fn ended(&self) {
+        let shutdown = self
+            .slot
+            .as_ref()
+            .map_or(self.stopping, ConnectionSlot::shutdown);
+        shutdown.cancelled().await;
     }
 
-    /// Ready once a connection that was to end has had its time, if that is not for the drain to say.
-    async fn has_lingered(&self) {
+    /// Completes when a connection that is to end has lingered long enough. During a drain
+    /// it never completes: the grace period applies instead.
+    async fn linger_elapsed(&self) {
         if self.stopping.is_cancelled() {
             return pending().await;
         }
         sleep(Connections::LINGER).await;
     }
 
-    /// Serves until `connection` ends; from when its stay is over no longer than it must.
+    /// Serves `connection` to its end. After its lifetime has ended, it shuts down gracefully
+    /// within the linger time.
     async fn serve<C, E>(&self, connection: C, shut_down: fn(Pin<&mut C>))
     where
         C: Future<Output = Result<(), E>>,
@@ -187,48 +219,48 @@ impl Stay<'_> {
         let mut connection = pin!(connection);
         let ended = select! {
             ended = connection.as_mut() => ended,
-            () = self.is_over() => {
+            () = self.ended() => {
                 shut_down(connection.as_mut());
                 select! {
                     ended = connection => ended,
-                    () = self.has_lingered() => Ok(()),
+                    () = self.linger_elapsed() => Ok(()),
                 }
             }
         };
         if let Err(error) = ended {
-            debug!(target: "gabion::proxy", %error, "connection broke off");
+            debug!(target: "gabion::proxy", %error, "connection failed");
         }
     }
 }
 
-// === impl WithPeer ===
+// === impl ConnectionService ===
 
-impl<S> WithPeer<S> {
+impl<S> ConnectionService<S> {
     fn framing(&self, version: Version) -> Framing {
         if version > Version::HTTP_11 {
-            self.notes.end();
+            self.framing_queue.stop();
             return Framing::AsShown;
         }
-        self.notes.take()
+        self.framing_queue.pop()
     }
 }
 
-impl<S, B> hyper::service::Service<Request<Incoming>> for WithPeer<S>
+impl<S, B> hyper::service::Service<Request<Incoming>> for ConnectionService<S>
 where
     S: tower_service::Service<Request<Incoming>, Response = Response<B>> + Clone,
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = Leaving<TowerToHyperServiceFuture<S, Request<Incoming>>>;
+    type Future = UpgradeResponseFuture<TowerToHyperServiceFuture<S, Request<Incoming>>>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let framing = self.framing(request.version());
-        let leave = Leave::of(&request);
+        let upgrade = UpgradeRequest::from_request(&request);
         let extensions = request.extensions_mut();
         extensions.insert(self.peer);
         if framing != Framing::AsShown {
             extensions.insert(framing);
         }
-        Leaving::new(self.service.call(request), leave)
+        UpgradeResponseFuture::new(self.service.call(request), upgrade)
     }
 }

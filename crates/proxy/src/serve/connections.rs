@@ -1,4 +1,4 @@
-//! The connections that are served, and those among them that the policy refuses by now.
+//! A registry of served connections, which closes those whose peer the policy denies.
 
 use std::{
     collections::BTreeMap,
@@ -18,51 +18,118 @@ use ipnet::IpNet;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-/// Ends connections whose peer is refused by the policy in force: when a client is banned, and when
-/// another policy comes into force ([`ChangeListener`]).
+/// Closes connections whose peer the current policy denies: after a ban, and after a policy change
+/// ([`ChangeListener`]).
 ///
-/// An idle connection ends at once. One with a request at work ends after its answer, or is cut after
-/// [`Self::LINGER`]. Who speaks for others, a trusted proxy, is never ended. Sockets that left HTTP/1
-/// are the business of the layers that guard them.
+/// An idle connection closes at once. One with a request in progress closes after its response, or
+/// after [`Self::LINGER`] at the latest. A trusted proxy, which carries other clients' requests, is
+/// never closed. Connections that left HTTP/1 are closed by the layers that guard them.
 ///
 /// # Cost
 ///
-/// A lock of one of [`Self::SHARDS`] when a connection comes and when it goes, and a moment's memory
-/// for each that is open, at most so many ([`Self::with_capacity`]).
+/// One of [`Self::SHARDS`] locks when a connection opens and when it closes, and one table entry
+/// per open connection, up to a capacity ([`Self::with_capacity`]).
+///
+/// # Examples
+///
+/// ```
+/// use std::{
+///     io::Read,
+///     net::TcpStream,
+///     num::NonZeroUsize,
+///     sync::{Arc, atomic::{AtomicBool, Ordering}},
+///     thread,
+///     time::{Duration, Instant, SystemTime},
+/// };
+///
+/// use gabion_core::{
+///     ChangeListener, ClientRules, Denial, Facts, Inspect, Now, RequestState, Snapshot, Verdict,
+/// };
+/// use gabion_proxy::{Connections, Proxy, ProxyOptions, ServeOptions, Upstream, workers};
+///
+/// /// Denies every client once it is set.
+/// struct Deny(Arc<AtomicBool>);
+///
+/// impl Inspect for Deny {
+///     fn name(&self) -> &'static str {
+///         "deny"
+///     }
+///
+///     fn inspect(&self, _facts: &Facts<'_>, _state: &mut RequestState) -> Verdict {
+///         Verdict::Pass
+///     }
+///
+///     fn recheck(&self, _facts: &Facts<'_>, _state: &mut RequestState) -> Verdict {
+///         match self.0.load(Ordering::Relaxed) {
+///             true => Denial::forbidden("deny", "example").into(),
+///             false => Verdict::Pass,
+///         }
+///     }
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let denies = Arc::new(AtomicBool::new(false));
+/// let policy = Snapshot::new(ClientRules::default(), Arc::new(Deny(Arc::clone(&denies))));
+/// let start = Instant::now();
+/// let now = move || Now::new(start.elapsed(), SystemTime::now());
+/// let connections = Arc::new(Connections::new(Arc::new(policy), now));
+///
+/// let options = ServeOptions::default().with_connections(Arc::clone(&connections));
+/// let upstream: Upstream = "http://127.0.0.1:5000".parse()?;
+/// let workers = workers(NonZeroUsize::MIN, "127.0.0.1:0".parse()?, &options, move |tunnels| {
+///     Proxy::new(upstream.clone(), &ProxyOptions::default(), tunnels.clone())
+/// })?;
+/// let mut client = TcpStream::connect(workers.local_addr())?;
+/// # while connections.is_empty() {
+/// #     thread::sleep(Duration::from_millis(1));
+/// # }
+///
+/// // A policy that passes the peer keeps its connection.
+/// connections.on_policy_replaced();
+/// assert_eq!(connections.len(), 1);
+///
+/// // A policy that denies the peer closes it.
+/// denies.store(true, Ordering::Relaxed);
+/// connections.on_policy_replaced();
+/// assert_eq!(client.read(&mut [0])?, 0);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Connections {
     source: Box<dyn PolicySource>,
     now: Box<dyn Fn() -> Now + Send + Sync>,
     shards: Vec<Mutex<Shard>>,
-    came: AtomicU64,
+    next_id: AtomicU64,
     open: AtomicUsize,
     capacity: usize,
 }
 
-/// By peer, and by which it was of all; what ends them.
+/// The connections of a shard by peer and id, with the token that ends each.
 type Shard = BTreeMap<(IpAddr, u64), CancellationToken>;
 
-/// A connection's place among the others, which is free again when this is dropped.
+/// A connection's entry in the registry, removed on drop.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct ConnectionSlot {
     connections: Arc<Connections>,
     peer: IpAddr,
-    nth: u64,
-    over: CancellationToken,
+    id: u64,
+    shutdown: CancellationToken,
 }
 
 // === impl Connections ===
 
 impl Connections {
-    /// How long a connection may still be at work once its peer is refused.
+    /// The time a connection may still finish its current request after its peer was denied: 3 s.
     pub const LINGER: Duration = Duration::from_secs(3);
 
-    /// How many locks share the load.
+    /// The number of locks that the connections are spread over.
     pub const SHARDS: usize = 16;
 
-    /// How many connections are known at most unless another capacity is asked for.
+    /// The default capacity: 1,048,576 connections.
     pub const CAPACITY: usize = 1 << 20;
 
-    /// Judges by what `source` has in force, at the time that `now` tells: that of whoever bans.
+    /// Creates a registry that rechecks peers against the current policy of `source`. `now` must be
+    /// the clock that bans are recorded with.
     pub fn new(
         source: impl PolicySource + 'static,
         now: impl Fn() -> Now + Send + Sync + 'static,
@@ -71,93 +138,100 @@ impl Connections {
             source: Box::new(source),
             now: Box::new(now),
             shards: (0..Self::SHARDS).map(|_| Mutex::default()).collect(),
-            came: AtomicU64::new(0),
+            next_id: AtomicU64::new(0),
             open: AtomicUsize::new(0),
             capacity: Self::CAPACITY,
         }
     }
 
-    /// Sets how many connections are known at most. Those beyond are served, and end by themselves.
+    /// Sets the most connections that are registered. Further ones are served, and never closed by
+    /// this registry.
     pub fn with_capacity(self, capacity: usize) -> Self {
         Self { capacity, ..self }
     }
 
-    /// How many are open and known.
+    /// Returns the number of registered connections.
     pub fn len(&self) -> usize {
         self.open.load(Ordering::Relaxed)
     }
 
-    /// Whether none is.
+    /// Returns `true` if no connection is registered.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// A place for a connection, which is over with `stopping` too; none where there are too many.
-    pub(super) fn enter(
+    /// Registers a connection, whose token is canceled with `stopping` too; `None` at capacity.
+    pub(super) fn register(
         self: &Arc<Self>,
         peer: PeerAddr,
         stopping: &CancellationToken,
-    ) -> Option<Place> {
+    ) -> Option<ConnectionSlot> {
         let order = Ordering::Relaxed;
-        let room = |open| (open < self.capacity).then_some(open + 1);
-        self.open.fetch_update(order, order, room).ok()?;
-        let place = Place {
+        let next = |open| (open < self.capacity).then_some(open + 1);
+        self.open.fetch_update(order, order, next).ok()?;
+        let slot = ConnectionSlot {
             connections: Arc::clone(self),
             peer: peer.addr(),
-            nth: self.came.fetch_add(1, order),
-            over: stopping.child_token(),
+            id: self.next_id.fetch_add(1, order),
+            shutdown: stopping.child_token(),
         };
-        let over = place.over.clone();
-        self.shard(place.nth).insert((place.peer, place.nth), over);
-        Some(place)
+        let shutdown = slot.shutdown.clone();
+        self.shard(slot.id).insert((slot.peer, slot.id), shutdown);
+        Some(slot)
     }
 
-    /// Ends those of these peers that are refused.
-    fn judge(&self, from: IpAddr, to: IpAddr) {
+    /// Closes the connections of the denied peers in this address range.
+    fn recheck(&self, from: IpAddr, to: IpAddr) {
         let (policy, now) = (self.source.current(), (self.now)());
-        let is_refused = |peer: IpAddr| {
+        let is_denied = |peer: IpAddr| {
             let peer = PeerAddr::new((peer, 0).into());
             let client = policy.client.resolve(peer, &HeaderMap::new());
             !client.via_trusted() && policy.recheck(client, "/", now).is_some()
         };
         for shard in &self.shards {
-            let theirs: Vec<_> = {
+            let matching: Vec<_> = {
                 let shard = locked(shard);
-                let theirs = shard.range((from, 0)..=(to, u64::MAX));
-                theirs.map(|(key, over)| (key.0, over.clone())).collect()
+                let matching = shard.range((from, 0)..=(to, u64::MAX));
+                matching
+                    .map(|(key, shutdown)| (key.0, shutdown.clone()))
+                    .collect()
             };
-            for (peer, over) in theirs {
-                // Whose judgment panics stays: its requests are judged again, by who tells of it.
-                let judged = catch_unwind(AssertUnwindSafe(|| is_refused(peer)));
-                if judged.unwrap_or(false) {
-                    debug!(target: "gabion::proxy", %peer, "connection ends: its peer is refused");
-                    over.cancel();
+            for (peer, shutdown) in matching {
+                // A peer whose recheck panics stays connected: the layers in front inspect its next
+                // request again, and report the panic.
+                let rechecked = catch_unwind(AssertUnwindSafe(|| is_denied(peer)));
+                if rechecked.unwrap_or(false) {
+                    debug!(
+                        target: "gabion::proxy", %peer,
+                        "closing the connection: the policy denies its peer"
+                    );
+                    shutdown.cancel();
                 }
             }
         }
     }
 
-    fn shard(&self, nth: u64) -> MutexGuard<'_, Shard> {
-        let nth = usize::try_from(nth % Self::SHARDS as u64).unwrap_or_default();
-        locked(&self.shards[nth])
+    fn shard(&self, id: u64) -> MutexGuard<'_, Shard> {
+        let id = usize::try_from(id % Self::SHARDS as u64).unwrap_or_default();
+        locked(&self.shards[id])
     }
 }
 
 impl ChangeListener for Connections {
     fn on_ban(&self, client: IpNet) {
-        self.judge(client.network(), client.broadcast());
+        self.recheck(client.network(), client.broadcast());
     }
 
     fn on_policy_replaced(&self) {
-        // Of all, any IPv4 address is the less.
-        self.judge(
+        // Every IPv4 address sorts before every IPv6 address.
+        self.recheck(
             Ipv4Addr::UNSPECIFIED.into(),
             Ipv6Addr::from(u128::MAX).into(),
         );
     }
 }
 
-/// Nothing panics while a shard is locked but an allocation, and then its map is whole.
+/// A panic under this lock could only come from an allocation, which leaves the map consistent.
 fn locked(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -171,20 +245,20 @@ impl fmt::Debug for Connections {
     }
 }
 
-// === impl Place ===
+// === impl ConnectionSlot ===
 
-impl Place {
-    /// What ends the connection.
-    pub(super) const fn over(&self) -> &CancellationToken {
-        &self.over
+impl ConnectionSlot {
+    /// Returns the token that ends the connection.
+    pub(super) const fn shutdown(&self) -> &CancellationToken {
+        &self.shutdown
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         self.connections
-            .shard(self.nth)
-            .remove(&(self.peer, self.nth));
+            .shard(self.id)
+            .remove(&(self.peer, self.id));
         self.connections.open.fetch_sub(1, Ordering::Relaxed);
     }
 }

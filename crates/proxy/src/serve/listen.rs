@@ -1,4 +1,4 @@
-//! Sockets that listen.
+//! Listening sockets.
 
 use std::{
     io,
@@ -8,15 +8,26 @@ use std::{
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
-/// Connections that wait to be accepted.
+/// The most connections that wait to be accepted.
 const BACKLOG: i32 = 1024;
 
-/// After so much silence the system asks whether the other side is still there. Nothing else ends
-/// a tunnel whose client vanished.
+/// The idle time after which the operating system probes a TCP connection. Nothing else ends a
+/// tunnel whose client disappeared.
 pub(crate) const KEEP_ALIVE_PROBES: Duration = Duration::from_mins(1);
 
-/// Listens on `addr`, beside any other socket of this user that was opened likewise
-/// (`SO_REUSEPORT`): the system spreads connections over them.
+/// Listens on `addr` with `SO_REUSEPORT`: several sockets of one user may share an address, and the
+/// system spreads connections over them.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// let first = gabion_proxy::listen("127.0.0.1:0".parse().unwrap())?;
+/// let addr = first.local_addr()?;
+/// assert!(gabion_proxy::listen(addr).is_ok());
+/// // A socket without `SO_REUSEPORT` cannot share it.
+/// assert!(std::net::TcpListener::bind(addr).is_err());
+/// # Ok(())
+/// # }
+/// ```
 pub fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
@@ -27,8 +38,8 @@ pub fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Sets up an accepted socket.
-pub(super) fn prepare(socket: &tokio::net::TcpStream) -> io::Result<()> {
+/// Sets keep-alive probes and `TCP_NODELAY` on an accepted socket.
+pub(super) fn configure_accepted(socket: &tokio::net::TcpStream) -> io::Result<()> {
     let probes = TcpKeepalive::new().with_time(KEEP_ALIVE_PROBES);
     SockRef::from(socket).set_tcp_keepalive(&probes)?;
     socket.set_nodelay(true)

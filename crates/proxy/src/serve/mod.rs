@@ -1,19 +1,19 @@
-//! The accept loop, and one such loop for each core.
+//! The accept loop, and one such loop per core.
 //!
-//! What is served must be `Send`, though each worker has a runtime of one thread: a connection that
-//! is upgraded must be, and a loop that needs no `LocalSet` runs on any runtime.
+//! A service must be `Send` even though each worker has a single-threaded runtime: an upgraded
+//! connection requires it, and a loop without a `LocalSet` runs on any runtime.
 //!
-//! The deadlines here are for heads, and for what comes before them. A body that stalls holds its
+//! The deadlines here apply to request heads and to protocol detection. A stalled body holds its
 //! connection until the other side, or a keep-alive probe, ends it.
 
 mod accept;
 mod connection;
 mod connections;
+mod detect;
 mod framing;
-mod leave;
 mod listen;
-mod opening;
 mod options;
+mod upgrade;
 mod workers;
 
 pub use accept::{Drained, serve};

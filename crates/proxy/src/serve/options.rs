@@ -1,4 +1,4 @@
-//! What a connection may do.
+//! Options of the accept loop.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,48 +7,78 @@ use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::Connections;
-use crate::told::Told;
+use crate::diagnosis_sink::DiagnosisSink;
 
-/// More headers than this are answered 431.
+/// A request with more headers is answered 431.
 const MAX_HEADERS: usize = 100;
 
-/// An HTTP/1.1 head that is not whole after so many bytes is answered 431 (hyper looks after each
-/// read, so a little more may pass); a body is read in pieces of at most this size.
+/// An HTTP/1.1 head that is not complete after this many bytes is answered 431 (hyper checks after
+/// each read, so slightly more may pass). Bodies are read in chunks of at most this size.
 const MAX_BUFFER: usize = 64 * 1024;
 
-/// All headers of an HTTP/2 request together.
+/// The most bytes of all headers of an HTTP/2 request.
 const MAX_HEADER_LIST: u32 = 32 * 1024;
 
-/// Requests at once on one HTTP/2 connection.
+/// The most concurrent requests on one HTTP/2 connection.
 const MAX_STREAMS: u32 = 100;
 
-/// How often the other side of an HTTP/2 connection is asked whether it is still there.
+/// The interval of keep-alive pings on an HTTP/2 connection.
 const HTTP2_PING: Duration = Duration::from_secs(20);
 
-/// What connections speak, and for how long they may be silent.
+/// Protocols, timeouts and the registry of the connections that an accept loop serves.
+///
+/// It is used by [`serve`](crate::serve) and [`workers`](crate::workers).
+///
+/// ```
+/// use std::{
+///     io::Read,
+///     net::TcpStream,
+///     num::NonZeroUsize,
+///     time::{Duration, Instant},
+/// };
+///
+/// use gabion_proxy::{Protocols, Proxy, ProxyOptions, ServeOptions, Upstream, workers};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let options = ServeOptions::default()
+///     .with_protocols(Protocols::Http1AndPriorKnowledge)
+///     .with_header_timeout(Duration::from_millis(200));
+/// let upstream: Upstream = "http://127.0.0.1:5000".parse()?;
+/// let workers = workers(NonZeroUsize::MIN, "127.0.0.1:0".parse()?, &options, move |tunnels| {
+///     Proxy::new(upstream.clone(), &ProxyOptions::default(), tunnels.clone())
+/// })?;
+///
+/// // A client that sends nothing is disconnected after the timeout, and not before.
+/// let connected = Instant::now();
+/// let mut client = TcpStream::connect(workers.local_addr())?;
+/// assert_eq!(client.read(&mut [0])?, 0);
+/// assert!(connected.elapsed() >= Duration::from_millis(200));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct ServeOptions {
     pub(super) protocols: Protocols,
     pub(super) header_timeout: Duration,
     pub(super) connections: Option<Arc<Connections>>,
-    pub(super) told: Told,
+    pub(super) diagnosis_sink: DiagnosisSink,
 }
 
-/// What a connection may speak.
+/// The protocols that an accept loop supports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Protocols {
     /// HTTP/1.1 and HTTP/1.0.
     #[default]
     Http1,
-    /// Also HTTP/2 by prior knowledge: the client begins with its preface. For balancers and
-    /// programs only, since no browser does.
+    /// Also HTTP/2 with prior knowledge: the client begins with the connection preface. It is for
+    /// load balancers and programs; browsers do not use it.
     Http1AndPriorKnowledge,
 }
 
-/// Builders of connections.
+/// hyper's connection builders.
 #[derive(Debug)]
-pub(super) struct Wire {
+pub(super) struct HttpBuilders {
     pub(super) http1: http1::Builder,
     pub(super) http2: Option<http2::Builder<TokioExecutor>>,
 }
@@ -61,18 +91,19 @@ impl Default for ServeOptions {
             protocols: Protocols::default(),
             header_timeout: Duration::from_secs(75),
             connections: None,
-            told: Told::default(),
+            diagnosis_sink: DiagnosisSink::default(),
         }
     }
 }
 
 impl ServeOptions {
-    /// Sets what connections may speak.
+    /// Sets the supported protocols: HTTP/1 only by default.
     pub fn with_protocols(self, protocols: Protocols) -> Self {
         Self { protocols, ..self }
     }
 
-    /// Has `connections` know each connection, and end those whose peer is refused.
+    /// Sets the registry that closes connections whose peer is denied. If unset, a connection
+    /// closes only by itself or in a drain.
     pub fn with_connections(self, connections: Arc<Connections>) -> Self {
         let connections = Some(connections);
         Self {
@@ -81,21 +112,24 @@ impl ServeOptions {
         }
     }
 
-    /// Tells `sink` of connections that speak TLS
-    /// ([`Event::Diagnosis`](gabion_core::Event::Diagnosis)).
+    /// Sets the destination for diagnoses of TLS on this plain-text port
+    /// ([`Event::Diagnosis`](gabion_core::Event::Diagnosis)). If unset, they are dropped.
     pub fn with_sink(self, sink: Arc<dyn Sink>) -> Self {
-        let told = Told::new(sink);
-        Self { told, ..self }
+        let diagnosis_sink = DiagnosisSink::new(sink);
+        Self {
+            diagnosis_sink,
+            ..self
+        }
     }
 
-    /// How long a head may take from the end of the last exchange, and a connection to say what it
-    /// speaks: 75 s by default.
+    /// Sets the time for a complete request head since the last exchange, and for protocol
+    /// detection on a new connection: 75 s by default. Beyond it the connection is closed.
     ///
     /// # Deployment
     ///
-    /// hyper has one timer for a slow head and for an idle connection, so it must exceed the idle
-    /// time of a balancer in front (60 s on AWS): else the balancer sends a request into a
-    /// connection that is being closed, and answers 502.
+    /// hyper has one timer for a slow head and for an idle connection. It must therefore exceed the
+    /// idle timeout of a load balancer in front (60 s on AWS): otherwise the balancer sends a
+    /// request on a connection that is being closed, and answers 502.
     pub fn with_header_timeout(self, header_timeout: Duration) -> Self {
         Self {
             header_timeout,
@@ -104,9 +138,9 @@ impl ServeOptions {
     }
 }
 
-// === impl Wire ===
+// === impl HttpBuilders ===
 
-impl Wire {
+impl HttpBuilders {
     pub(super) fn new(options: &ServeOptions) -> Self {
         Self {
             http1: http1(options),

@@ -1,4 +1,4 @@
-//! One accept loop for each core, each on a thread with a runtime of its own.
+//! One accept loop per core, each on a thread with its own runtime.
 
 use std::{
     io,
@@ -24,7 +24,8 @@ use super::{
 };
 use crate::Tunnels;
 
-/// Running accept loops. Dropping them cuts whatever they serve.
+/// Running accept loops, as started by [`workers`]. Dropping the value closes all their
+/// connections.
 #[derive(Debug)]
 pub struct Workers {
     local_addr: SocketAddr,
@@ -32,13 +33,42 @@ pub struct Workers {
     threads: Vec<JoinHandle<Drained>>,
 }
 
-/// Starts `count` workers, each a thread with its own listener on `addr`, its own runtime and its
-/// own service from `factory`, so that no two share a pool or a lock. Port 0 picks a port, the same
-/// for all.
+/// Starts `count` accept loops ([`serve`](crate::serve)), each on a thread with its own listener on
+/// `addr`, its own runtime and its own service from `factory`, so that no two share a pool or a
+/// lock. Port 0 picks one free port for all.
 ///
 /// # Errors
 ///
-/// What the system refuses: the address, a thread, a runtime. Nothing is left running then.
+/// Returns the system's error if the address, a thread or a runtime is not available. No thread is
+/// left running then.
+///
+/// # Examples
+///
+/// ```
+/// use std::{net::TcpStream, num::NonZeroUsize, time::Duration};
+///
+/// use gabion_proxy::{Drained, Proxy, ProxyOptions, ServeOptions, Upstream, workers};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let upstream: Upstream = "http://127.0.0.1:5000".parse()?;
+/// let start = |addr: &str| {
+///     let upstream = upstream.clone();
+///     let new = move |tunnels: &_| {
+///         Proxy::new(upstream.clone(), &ProxyOptions::default(), Clone::clone(tunnels))
+///     };
+///     let count = NonZeroUsize::new(2).unwrap();
+///     workers(count, addr.parse().unwrap(), &ServeOptions::default(), new)
+/// };
+///
+/// let workers = start("127.0.0.1:0")?;
+/// assert!(TcpStream::connect(workers.local_addr()).is_ok());
+/// assert_eq!(workers.shutdown(Duration::from_secs(1)), Drained::default());
+///
+/// // An address of another machine is an error.
+/// assert!(start("192.0.2.1:0").is_err());
+/// # Ok(())
+/// # }
+/// ```
 pub fn workers<S, F>(
     count: NonZeroUsize,
     addr: SocketAddr,
@@ -73,7 +103,7 @@ where
             options.clone(),
             workers.stop.subscribe(),
         );
-        let run = move || work(runtime, listener, &*factory, &options, stop);
+        let run = move || run_worker(runtime, listener, &*factory, &options, stop);
         let thread = thread::Builder::new()
             .name(format!("gabion-{idx}"))
             .spawn(run)?;
@@ -82,7 +112,7 @@ where
     Ok(workers)
 }
 
-fn work<S: HttpService>(
+fn run_worker<S: HttpService>(
     runtime: Runtime,
     listener: TcpListener,
     factory: &dyn Fn(&Tunnels) -> S,
@@ -93,12 +123,12 @@ fn work<S: HttpService>(
         let tunnels = Tunnels::default();
         let service = factory(&tunnels);
         let grace = async {
-            let said = stop.wait_for(Option::is_some).await;
-            said.ok().and_then(|grace| *grace).unwrap_or_default()
+            let received = stop.wait_for(Option::is_some).await;
+            received.ok().and_then(|grace| *grace).unwrap_or_default()
         };
         serve(listener, service, tunnels, options, grace).await
     });
-    // A name that is still being resolved holds up no one.
+    // A name resolution that is still running must not delay the shutdown.
     runtime.shutdown_background();
     drained
 }
@@ -106,18 +136,21 @@ fn work<S: HttpService>(
 // === impl Workers ===
 
 impl Workers {
-    /// Where they listen.
+    /// Returns the address that the workers listen on.
     pub const fn local_addr(&self) -> SocketAddr {
         self.local_addr
     }
 
-    /// Stops accepting, waits at most `grace` for what is at work, cuts the rest, and ends the
-    /// threads. Blocks until then.
+    /// Stops accepting, waits at most `grace` for requests and WebSockets in progress, closes the
+    /// remaining ones, and joins the threads. Blocks until then.
     pub fn shutdown(self, grace: Duration) -> Drained {
         self.stop.send_replace(Some(grace));
         let join = |thread: JoinHandle<Drained>| {
             thread.join().unwrap_or_else(|_| {
-                error!(target: "gabion::proxy", "a worker had panicked");
+                error!(
+                    target: "gabion::proxy",
+                    "a worker thread panicked; its connections are closed and not counted"
+                );
                 Drained::default()
             })
         };

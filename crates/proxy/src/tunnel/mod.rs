@@ -1,25 +1,26 @@
-//! An open WebSocket: bytes both ways until both sides have ended.
+//! An open WebSocket: copies bytes in both directions until both sides have ended.
 //!
-//! What one side sends is written to the other at once, from a buffer on the stack; only what the
-//! other does not take is kept, and then no more is read. So a socket that waits holds no buffer, and
-//! one whose reader is slow holds one piece each way.
+//! What one side sends is written to the other at once, from a buffer on the stack. Only what the
+//! receiver does not take is kept, and then reading stops. An idle socket therefore holds no
+//! buffer, and one with a slow reader holds one chunk per direction.
 //!
-//! An end of one side is passed on to the other. Silence ends nothing. An upstream that is silent is
-//! pinged, between two frames of the client's; its pongs are kept from the client, who asked for
-//! none. One that answers neither of two pings is gone, and the client is told so by a close frame
-//! (1011). Where what passes are no frames that are known, nobody is pinged, and keep-alive probes
-//! find a side that is gone. The client's side is the business of the layers in front.
+//! The end of one side is passed on to the other. An idle tunnel is never closed. A silent upstream
+//! is pinged, between two frames of the client; its pongs are removed, because the client did not
+//! send the pings. If the upstream answers neither of two pings, the client gets a close frame with
+//! 1011. If the frames cannot be parsed, no pings are sent, and TCP keep-alive probes find a side
+//! that is gone. Pings to the client are left to the layers in front.
 //!
-//! How the upstream's side ends is told to who listens: with a code, for want of a first message, or
-//! cut after a silence, where that comes to be the same again and again ([`Timers`]).
+//! The end of the upstream's side is reported as a diagnosis: with its close code, as a missing
+//! first message, or as an idle timeout once several sockets ended after the same idle time
+//! ([`IdleTimeouts`]).
 
-mod alarm;
-mod ended;
-mod frames;
-mod lane;
+mod bidirectional_copy;
+mod deadline_timer;
+mod direction;
+mod frame_tracker;
+mod idle_timeouts;
 mod pings;
-mod pump;
-mod timers;
+mod upstream_end;
 
 use std::{sync::Arc, time::Duration};
 
@@ -28,55 +29,57 @@ use hyper::upgrade::OnUpgrade;
 use tokio::try_join;
 use tracing::debug;
 
-use pump::Pump;
-pub(crate) use timers::Timers;
+use bidirectional_copy::BidirectionalCopy;
+pub(crate) use idle_timeouts::IdleTimeouts;
 
-use crate::told::{Told, Whose};
+use crate::diagnosis_sink::{DiagnosisSink, Requester};
 
-/// What all tunnels of one proxy have in common.
+/// State that all tunnels of one proxy share.
 #[derive(Debug)]
-pub(crate) struct Tunneling {
+pub(crate) struct TunnelContext {
     limits: Arc<Limits>,
-    timers: Arc<Timers>,
-    told: Told,
+    idle_timeouts: Arc<IdleTimeouts>,
+    diagnosis_sink: DiagnosisSink,
 }
 
-/// What is known of one socket.
+/// Settings of one tunnel.
 #[derive(Debug)]
-pub(crate) struct Socket {
-    /// The extensions; where one is not known, frames are not either.
+pub(crate) struct TunnelConfig {
+    /// The negotiated extensions; `None` if one is unknown, so that frames cannot be parsed.
     pub(crate) negotiated: Option<Negotiated>,
-    /// How long its upstream may be silent before it is pinged.
+    /// The idle time after which the upstream is pinged.
     pub(crate) ping: Option<Duration>,
-    pub(crate) whose: Option<Whose>,
+    pub(crate) requester: Option<Requester>,
 }
 
-// === impl Tunneling ===
+// === impl TunnelContext ===
 
-impl Tunneling {
-    pub(crate) fn new(timers: Arc<Timers>, told: Told) -> Self {
+impl TunnelContext {
+    pub(crate) fn new(idle_timeouts: Arc<IdleTimeouts>, diagnosis_sink: DiagnosisSink) -> Self {
         Self {
-            limits: Arc::new(frames::no_limits()),
-            timers,
-            told,
+            limits: Arc::new(frame_tracker::unlimited()),
+            idle_timeouts,
+            diagnosis_sink,
         }
     }
 }
 
-/// Passes bytes until both sides have ended.
+/// Copies bytes until both sides have ended.
 pub(crate) async fn tunnel(
     client: OnUpgrade,
     upstream: OnUpgrade,
-    tunneling: Arc<Tunneling>,
-    socket: Socket,
+    context: Arc<TunnelContext>,
+    config: TunnelConfig,
 ) {
     match try_join!(client, upstream) {
-        Err(error) => debug!(target: "gabion::proxy", %error, "tunnel did not open"),
+        Err(error) => {
+            debug!(target: "gabion::proxy", %error, "WebSocket tunnel not opened: the upgrade failed");
+        }
         Ok((client, upstream)) => {
-            let mut pump = Pump::new(client, upstream, tunneling, socket);
-            let ended = pump.run().await;
-            let (up, down) = pump.read();
-            debug!(target: "gabion::proxy", up, down, ?ended, "tunnel ended");
+            let mut copy = BidirectionalCopy::new(client, upstream, context, config);
+            let ended = copy.run().await;
+            let (bytes_up, bytes_down) = copy.bytes_read();
+            debug!(target: "gabion::proxy", bytes_up, bytes_down, ?ended, "WebSocket tunnel ended");
         }
     }
 }

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use gabion_frames::{KeepAlive, encode::ControlFrame};
 
-/// When the upstream is pinged; never where the system has no random bytes to tell our pongs by.
+/// Creates the ping schedule; `None` if the system has no random bytes to recognize our pongs by.
 pub(super) fn keep_alive(every: Duration) -> Option<KeepAlive> {
     Some(KeepAlive::new(every, random()?, Duration::ZERO))
 }
 
-/// The ping that is due, masked as a client's; none where the system has no random bytes.
+/// Returns the ping that is due, masked like a client's; `None` if the system has no random bytes.
 pub(super) fn ping(pings: &mut KeepAlive, now: Duration) -> Option<ControlFrame> {
     Some(pings.ping(now, Some(random()?)))
 }

@@ -1,4 +1,4 @@
-//! Why a WebSocket does not open, said to who listens, and to its client where the answer is ours.
+//! Diagnoses of WebSockets that do not open, as events and in the response body.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,12 +12,12 @@ use hyper::ext::Protocol;
 use crate::{
     http2::empty,
     support::{Backend, Front, Setup},
-    websocket::{self, ACCEPT, ASK},
+    websocket::{self, HANDSHAKE, SWITCHING},
 };
 
 const GET: &str = "GET /ws HTTP/1.1\r\nHost: a\r\n\r\n";
 
-pub(crate) fn told(options: ProxyOptions) -> (Arc<Recorder>, Setup) {
+pub(crate) fn recording(options: ProxyOptions) -> (Arc<Recorder>, Setup) {
     let recorder = Arc::<Recorder>::default();
     let setup = Setup {
         proxy: options.with_sink(recorder.clone()),
@@ -26,7 +26,7 @@ pub(crate) fn told(options: ProxyOptions) -> (Arc<Recorder>, Setup) {
     (recorder, setup)
 }
 
-/// What was diagnosed, and seen, of clients on this host.
+/// Takes the recorded diagnoses with their observations. All clients are on this host.
 pub(crate) fn diagnosed(recorder: &Recorder) -> Vec<(Diagnosis, String)> {
     let diagnosed = recorder.take().into_iter().map(|event| match event {
         Event::Diagnosis(event) => {
@@ -39,7 +39,7 @@ pub(crate) fn diagnosed(recorder: &Recorder) -> Vec<(Diagnosis, String)> {
 }
 
 #[tokio::test]
-async fn refusal_of_the_upstream_is_diagnosed_and_passed_on_as_it_is() {
+async fn rejection_by_the_upstream_is_diagnosed_and_forwarded_unchanged() {
     for (answer, diagnosis) in [
         (
             "404 Not Found\r\nContent-Type: text/html",
@@ -70,11 +70,11 @@ async fn refusal_of_the_upstream_is_diagnosed_and_passed_on_as_it_is() {
         ),
         ("304 Not Modified", Diagnosis::Refused),
     ] {
-        let (recorder, setup) = told(ProxyOptions::default());
+        let (recorder, setup) = recording(ProxyOptions::default());
         let backend = Backend::bind().await;
         let front = setup.before(&backend.url());
         let mut client = front.connect().await;
-        client.send(ASK).await;
+        client.send(HANDSHAKE).await;
         let body = if answer.starts_with("304") { "" } else { "own" };
         let length = body.len();
         let whole = format!("HTTP/1.1 {answer}\r\nContent-Length: {length}\r\n\r\n{body}");
@@ -83,18 +83,18 @@ async fn refusal_of_the_upstream_is_diagnosed_and_passed_on_as_it_is() {
         let (first, _) = answer.split_once("\r\n").unwrap_or((answer, ""));
         assert!(head.starts_with(&format!("HTTP/1.1 {first}\r\n")), "{head}");
         assert_eq!(client.end().await, body);
-        let seen = format!("it answered {}", &answer[..3]);
+        let seen = format!("the upstream answered {}", &answer[..3]);
         assert_eq!(diagnosed(&recorder), [(diagnosis, seen)]);
     }
 }
 
 #[tokio::test]
-async fn diagnosis_names_who_asked_for_what_and_what_to_change() {
-    let (recorder, setup) = told(ProxyOptions::default());
+async fn diagnosis_contains_client_path_observation_and_advice() {
+    let (recorder, setup) = recording(ProxyOptions::default());
     let backend = Backend::bind().await;
     let front = setup.before(&backend.url());
     let mut client = front.connect().await;
-    client.send(ASK).await;
+    client.send(HANDSHAKE).await;
     backend
         .answer("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
         .await;
@@ -104,7 +104,7 @@ async fn diagnosis_names_who_asked_for_what_and_what_to_change() {
     };
     for part in [
         "W07: ",
-        "127.0.0.1 on /ws (it answered 403)",
+        "127.0.0.1 on /ws (the upstream answered 403)",
         "setAllowedOrigins",
     ] {
         assert!(words.contains(part), "{words}");
@@ -112,8 +112,8 @@ async fn diagnosis_names_who_asked_for_what_and_what_to_change() {
 }
 
 #[tokio::test]
-async fn what_is_no_refusal_is_not_diagnosed() {
-    let (recorder, setup) = told(ProxyOptions::default());
+async fn success_and_plain_requests_are_not_diagnosed() {
+    let (recorder, setup) = recording(ProxyOptions::default());
     let backend = Backend::bind().await;
     let front = setup.before(&backend.url());
     let _open = websocket::open(&backend, &front).await;
@@ -126,7 +126,7 @@ async fn what_is_no_refusal_is_not_diagnosed() {
 }
 
 #[tokio::test]
-async fn wrong_acceptance_is_told_to_the_client_too() {
+async fn invalid_101_response_is_diagnosed_in_the_response_body() {
     for (right, wrong) in [
         (
             "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
@@ -137,12 +137,12 @@ async fn wrong_acceptance_is_told_to_the_client_too() {
         ("Protocol: chat", "Protocol: superchat"),
         ("Protocol: chat", "Extensions: permessage-deflate"),
     ] {
-        let (recorder, setup) = told(ProxyOptions::default());
+        let (recorder, setup) = recording(ProxyOptions::default());
         let backend = Backend::bind().await;
         let front = setup.before(&backend.url());
         let mut client = front.connect().await;
-        client.send(ASK).await;
-        backend.answer(&ACCEPT.replace(right, wrong)).await;
+        client.send(HANDSHAKE).await;
+        backend.answer(&SWITCHING.replace(right, wrong)).await;
         let answer = client.end().await;
         assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
         let words = "\nW08: the server behind opened another WebSocket than was asked for\n";
@@ -156,8 +156,8 @@ async fn wrong_acceptance_is_told_to_the_client_too() {
 }
 
 #[tokio::test]
-async fn page_instead_of_a_socket_over_http2_is_told() {
-    let (recorder, setup) = told(ProxyOptions::default());
+async fn page_instead_of_a_websocket_over_http2_is_diagnosed() {
+    let (recorder, setup) = recording(ProxyOptions::default());
     let backend = Backend::bind().await;
     let front = setup.before(&backend.url());
     let mut sender = front.connect_http2().await;
@@ -165,7 +165,7 @@ async fn page_instead_of_a_socket_over_http2_is_told() {
     let get = Request::get("http://a/").body(empty()).unwrap();
     let (warm, (mut kept, _)) = tokio::join!(sender.send_request(get), backend.answer(page));
     drop(warm.unwrap());
-    let ask = Request::builder()
+    let handshake = Request::builder()
         .method(Method::CONNECT)
         .uri("http://a/ws")
         .extension(Protocol::from_static("websocket"))
@@ -176,7 +176,7 @@ async fn page_instead_of_a_socket_over_http2_is_told() {
         kept.head().await;
         kept.send(page).await;
     };
-    let (response, ()) = tokio::join!(sender.send_request(ask), answer);
+    let (response, ()) = tokio::join!(sender.send_request(handshake), answer);
     let response = response.unwrap();
     assert_eq!(response.status(), StatusCode::BAD_GATEWAY);
     let body = response.into_body().collect().await.unwrap().to_bytes();
@@ -188,19 +188,19 @@ async fn page_instead_of_a_socket_over_http2_is_told() {
     );
 }
 
-/// SETTINGS as servers send them before all else, and then what such a server makes of HTTP/1.
+/// The SETTINGS frame that servers send first, and the GOAWAY after HTTP/1 bytes.
 const SETTINGS: &[u8] = b"\0\0\x06\x04\0\0\0\0\0\0\x03\0\0\0\x64\
     \0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\x01";
 
 #[tokio::test]
-async fn upstream_that_speaks_http2_only_is_told_by_name() {
-    for (ask, expected) in [(ASK, 1), (GET, 0)] {
+async fn http2_only_upstream_is_diagnosed() {
+    for (handshake, expected) in [(HANDSHAKE, 1), (GET, 0)] {
         for is_early in [true, false] {
-            let (recorder, setup) = told(ProxyOptions::default());
+            let (recorder, setup) = recording(ProxyOptions::default());
             let backend = Backend::bind().await;
             let front = setup.before(&backend.url());
             let mut client = front.connect().await;
-            client.send(ask).await;
+            client.send(handshake).await;
             let mut upstream = backend.accept().await;
             if !is_early {
                 upstream.head().await;
@@ -221,18 +221,18 @@ async fn upstream_that_speaks_http2_only_is_told_by_name() {
 }
 
 #[tokio::test]
-async fn other_nonsense_of_an_upstream_is_no_http2() {
+async fn other_invalid_upstream_bytes_are_not_diagnosed_as_http2() {
     for nonsense in [
         &b"\0\0\x06\x05\0\0\0\0\0"[..],
         b"\0\0",
         b"SSH-2.0-x\r\n",
         b"\x15\x03\x01\0\x02\x02\x46",
     ] {
-        let (recorder, setup) = told(ProxyOptions::default());
+        let (recorder, setup) = recording(ProxyOptions::default());
         let backend = Backend::bind().await;
         let front = setup.before(&backend.url());
         let mut client = front.connect().await;
-        client.send(ASK).await;
+        client.send(HANDSHAKE).await;
         let mut upstream = backend.accept().await;
         upstream.head().await;
         upstream.send_bytes(nonsense).await;
@@ -245,7 +245,7 @@ async fn other_nonsense_of_an_upstream_is_no_http2() {
 }
 
 #[tokio::test]
-async fn tls_on_a_plain_port_is_told() {
+async fn tls_on_a_plain_port_is_diagnosed() {
     let recorder = Arc::<Recorder>::default();
     let serve = ServeOptions::default().with_sink(recorder.clone());
     let front = Setup {
@@ -256,7 +256,7 @@ async fn tls_on_a_plain_port_is_told() {
     let mut client = front.connect().await;
     client.send_bytes(b"\x16\x03\x01\x02\0").await;
     client.head().await;
-    let seen = "TLS came to a plain port".to_owned();
+    let seen = "TLS was sent to a port that accepts plain HTTP only".to_owned();
     assert_eq!(diagnosed(&recorder), [(Diagnosis::NoHandshake, seen)]);
     let mut plain = front.connect().await;
     plain.send("no HTTP\r\n\r\n").await;
@@ -265,11 +265,11 @@ async fn tls_on_a_plain_port_is_told() {
 }
 
 #[tokio::test]
-async fn handshake_while_the_server_drains_is_told_to_come_back() {
-    let (recorder, setup) = told(ProxyOptions::default());
+async fn handshake_during_a_drain_is_503_with_retry_after() {
+    let (recorder, setup) = recording(ProxyOptions::default());
     let backend = Backend::bind().await;
     let front = setup.before(&backend.url());
-    let (begin, rest) = ASK.split_at(30);
+    let (begin, rest) = HANDSHAKE.split_at(30);
     let [mut socket, mut page] = [front.connect().await, front.connect().await];
     socket.send(begin).await;
     page.send("GET / HTTP/1.1\r\n").await;
@@ -291,7 +291,7 @@ async fn handshake_while_the_server_drains_is_told_to_come_back() {
         matches!(&diagnosed[..], [(Diagnosis::Drained, _)]),
         "{diagnosed:?}"
     );
-    // What is no socket is still served.
+    // A plain request is still served.
     page.send("Host: a\r\n\r\n").await;
     backend
         .answer("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
@@ -300,11 +300,11 @@ async fn handshake_while_the_server_drains_is_told_to_come_back() {
 }
 
 #[tokio::test]
-async fn nobody_needs_to_listen() {
+async fn proxy_without_a_sink_forwards_rejections() {
     let backend = Backend::bind().await;
     let front = Front::before(&backend);
     let mut client = front.connect().await;
-    client.send(ASK).await;
+    client.send(HANDSHAKE).await;
     backend
         .answer("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
         .await;

@@ -1,4 +1,4 @@
-//! The end of an accept loop.
+//! Draining of an accept loop.
 
 use std::{num::NonZeroUsize, time::Duration};
 
@@ -16,7 +16,7 @@ const LONG: Duration = Duration::from_mins(1);
 const SHORT: Duration = Duration::from_millis(200);
 
 #[tokio::test]
-async fn drain_waits_for_a_request_at_work() {
+async fn drain_waits_for_a_request_in_progress() {
     let backend = Backend::bind().await;
     let front = Front::before(&backend);
     let addr = front.addr;
@@ -27,7 +27,7 @@ async fn drain_waits_for_a_request_at_work() {
     let mut drained = front.stop(LONG);
     assert!(
         timeout(SHORT, &mut drained).await.is_err(),
-        "not waited for"
+        "the drain did not wait"
     );
     assert!(
         tokio::net::TcpStream::connect(addr).await.is_err(),
@@ -35,7 +35,7 @@ async fn drain_waits_for_a_request_at_work() {
     );
     upstream.send(OK).await;
     client.until("ok").await;
-    assert_eq!(client.end().await, "", "kept alive");
+    assert_eq!(client.end().await, "", "the connection was kept alive");
     assert_eq!(
         timeout(LONG / 10, drained).await.unwrap().unwrap(),
         Drained::default()
@@ -43,7 +43,7 @@ async fn drain_waits_for_a_request_at_work() {
 }
 
 #[tokio::test]
-async fn idle_and_silent_connections_hold_up_nothing() {
+async fn idle_connections_do_not_delay_a_drain() {
     let backend = Backend::bind().await;
     for setup in [Setup::default(), Setup::with_http2()] {
         let front = setup.before(&backend.url());
@@ -63,7 +63,7 @@ async fn idle_and_silent_connections_hold_up_nothing() {
 }
 
 #[tokio::test]
-async fn what_takes_too_long_is_cut_and_counted() {
+async fn connections_beyond_the_grace_period_are_closed_and_counted() {
     let backend = Backend::bind().await;
     let front = Front::before(&backend);
     let (mut socket, mut upstream_socket) = websocket::open(&backend, &front).await;
@@ -84,7 +84,7 @@ async fn what_takes_too_long_is_cut_and_counted() {
 }
 
 #[tokio::test]
-async fn tunnel_that_ends_in_time_is_not_cut() {
+async fn tunnel_that_ends_within_the_grace_period_is_not_counted() {
     let backend = Backend::bind().await;
     let front = Front::before(&backend);
     let (mut client, mut upstream) = websocket::open(&backend, &front).await;
@@ -100,7 +100,7 @@ async fn tunnel_that_ends_in_time_is_not_cut() {
 }
 
 #[tokio::test]
-async fn silent_connection_is_closed_in_time() {
+async fn silent_connection_times_out() {
     for setup in [Setup::default(), Setup::with_http2()] {
         let setup = Setup {
             serve: setup.serve.with_header_timeout(SHORT),
@@ -127,7 +127,7 @@ fn two_workers(backend: &Backend) -> Workers {
 }
 
 #[tokio::test]
-async fn dropped_workers_cut_all() {
+async fn dropping_workers_closes_their_connections() {
     let backend = Backend::bind().await;
     let workers = two_workers(&backend);
     let mut client = Wire::connect(workers.local_addr()).await;

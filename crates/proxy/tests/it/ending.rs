@@ -1,4 +1,4 @@
-//! Why a WebSocket does not stay open, said to who listens.
+//! Diagnoses of WebSockets that do not stay open.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,7 +9,7 @@ use gabion_testkit::Recorder;
 use tokio::time::{advance, pause, resume, sleep};
 
 use crate::{
-    diagnosis::{diagnosed, told},
+    diagnosis::{diagnosed, recording},
     support::{Backend, Front, Setup, Wire, logged},
     websocket,
 };
@@ -20,13 +20,13 @@ const MINUTE: Duration = Duration::from_mins(1);
 const HELLO: &[u8] = b"\x81\x85\0\0\0\0hello";
 const BYE: &[u8] = b"\x88\x80\0\0\0\0";
 
-fn unpinged() -> ProxyOptions {
+fn without_pings() -> ProxyOptions {
     ProxyOptions::default().with_ping(None)
 }
 
-/// Lets so much time pass at once.
+/// Advances the clock by `time`.
 async fn pass(time: Duration) {
-    // What is under way arrives first.
+    // Bytes in flight arrive first.
     sleep(SHORT / 4).await;
     pause();
     advance(time).await;
@@ -34,24 +34,24 @@ async fn pass(time: Duration) {
     sleep(SHORT / 4).await;
 }
 
-/// Opens a socket, and has the upstream drop it after this silence.
-async fn cut_after(silence: Duration, backend: &Backend, front: &Front) {
+/// Opens a socket that the upstream drops after this idle time.
+async fn cut_after(idle: Duration, backend: &Backend, front: &Front) {
     let (mut client, upstream) = websocket::open(backend, front).await;
-    pass(silence).await;
+    pass(idle).await;
     drop(upstream);
     assert_eq!(client.end().await, "");
 }
 
-async fn nothing_told(recorder: &Recorder) {
+async fn assert_no_diagnosis(recorder: &Recorder) {
     sleep(SHORT / 2).await;
     assert_eq!(diagnosed(recorder), []);
 }
 
 #[tokio::test]
-async fn timer_behind_is_named_once_it_has_cut_three_sockets() {
-    let (recorder, setup) = told(unpinged());
+async fn idle_timeout_is_diagnosed_after_three_cuts() {
+    let (recorder, setup) = recording(without_pings());
     let backend = Backend::bind().await;
-    // Two workers, which learn together.
+    // Two workers share what they detect.
     let worker = || Setup {
         proxy: setup.proxy.clone(),
         ..Setup::default()
@@ -59,24 +59,24 @@ async fn timer_behind_is_named_once_it_has_cut_three_sockets() {
     let [first, second] = [worker(), worker()].map(|setup| setup.before(&backend.url()));
     cut_after(MINUTE, &backend, &first).await;
     cut_after(MINUTE, &backend, &second).await;
-    nothing_told(&recorder).await;
+    assert_no_diagnosis(&recorder).await;
     cut_after(MINUTE, &backend, &first).await;
-    let told = diagnosed(&recorder);
-    let [(Diagnosis::CutBehind, seen)] = &told[..] else {
-        panic!("{told:?}")
+    let diagnoses = diagnosed(&recorder);
+    let [(Diagnosis::CutBehind, seen)] = &diagnoses[..] else {
+        panic!("{diagnoses:?}")
     };
-    let words = "3 sockets ended without a close after 60.";
+    let words = "3 sockets ended without a close frame after 60.";
     assert!(
         seen.starts_with(words) && seen.contains("nginx (proxy_read_timeout)"),
         "{seen}"
     );
     cut_after(MINUTE, &backend, &second).await;
-    nothing_told(&recorder).await;
+    assert_no_diagnosis(&recorder).await;
 }
 
 #[tokio::test]
-async fn ends_that_no_timer_made_name_none() {
-    let (recorder, setup) = told(unpinged());
+async fn other_ends_are_not_diagnosed_as_idle_timeouts() {
+    let (recorder, setup) = recording(without_pings());
     let backend = Backend::bind().await;
     let front = setup.before(&backend.url());
     for secs in [20, 40, 90, 130] {
@@ -89,7 +89,7 @@ async fn ends_that_no_timer_made_name_none() {
         drop(client);
         upstream.end().await;
     }
-    // The client said that it would.
+    // The client sent a close frame first.
     for _ in 0..3 {
         let (mut client, mut upstream) = websocket::open(&backend, &front).await;
         pass(MINUTE * 5).await;
@@ -98,23 +98,23 @@ async fn ends_that_no_timer_made_name_none() {
         drop(upstream);
         client.end().await;
     }
-    nothing_told(&recorder).await;
+    assert_no_diagnosis(&recorder).await;
 }
 
 #[tokio::test]
-async fn upstream_that_answers_no_pings_is_told() {
-    let (recorder, setup) = told(ProxyOptions::default().with_ping(Some(SHORT)));
+async fn unanswered_pings_are_diagnosed() {
+    let (recorder, setup) = recording(ProxyOptions::default().with_ping(Some(SHORT)));
     let backend = Backend::bind().await;
     let front = setup.before(&backend.url());
     let (mut client, _upstream) = websocket::open(&backend, &front).await;
     client.bytes::<4>().await;
-    let seen = "the server behind answered neither of two pings".to_owned();
+    let seen = "the upstream answered neither of two pings".to_owned();
     assert_eq!(diagnosed(&recorder), [(Diagnosis::NoPong, seen)]);
 }
 
 #[tokio::test]
-async fn close_of_the_upstream_is_told_in_words() {
-    let (recorder, setup) = told(unpinged());
+async fn close_by_the_upstream_is_diagnosed_with_its_status() {
+    let (recorder, setup) = recording(without_pings());
     let backend = Backend::bind().await;
     let front = setup.before(&backend.url());
     for (code, words) in [
@@ -131,29 +131,29 @@ async fn close_of_the_upstream_is_told_in_words() {
         upstream.send_bytes(code).await;
         drop(upstream);
         client.end().await;
-        let seen = format!("the server behind said {words}");
+        let seen = format!("the upstream closed with {words}");
         assert_eq!(diagnosed(&recorder), [(Diagnosis::Closed, seen)]);
     }
-    // An answer to the client's own close is none.
+    // A reply to the client's close frame is not diagnosed.
     let (mut client, mut upstream) = websocket::open(&backend, &front).await;
     client.send_bytes(BYE).await;
     upstream.bytes::<6>().await;
     upstream.send_bytes(b"\x88\x00").await;
     drop(upstream);
     client.end().await;
-    // Nor is one to its end.
+    // A reply to the client's end is not diagnosed either.
     let (mut client, mut upstream) = websocket::open(&backend, &front).await;
     client.half_close().await;
     upstream.end().await;
     upstream.send_bytes(b"\x88\x00").await;
     client.bytes::<2>().await;
-    nothing_told(&recorder).await;
+    assert_no_diagnosis(&recorder).await;
 }
 
 #[tokio::test]
-async fn close_that_was_said_is_no_warning_in_the_log_and_a_refusal_is() {
+async fn rejection_is_logged_as_a_warning_and_a_close_is_not() {
     let setup = Setup {
-        proxy: unpinged().with_sink(Arc::new(Tracing)),
+        proxy: without_pings().with_sink(Arc::new(Tracing)),
         ..Setup::default()
     };
     let backend = Backend::bind().await;
@@ -163,7 +163,7 @@ async fn close_that_was_said_is_no_warning_in_the_log_and_a_refusal_is() {
     drop(upstream);
     client.end().await;
     let mut refused = front.connect().await;
-    refused.send(websocket::ASK).await;
+    refused.send(websocket::HANDSHAKE).await;
     backend
         .answer("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
         .await;
@@ -171,12 +171,12 @@ async fn close_that_was_said_is_no_warning_in_the_log_and_a_refusal_is() {
     assert_eq!(logged("D05: "), "");
     let refusal = logged("W07: ");
     assert!(
-        refusal.contains("WARN") && refusal.contains("it answered 404"),
+        refusal.contains("WARN") && refusal.contains("the upstream answered 404"),
         "{refusal}"
     );
 }
 
-/// A socket of which one side has ended: the wire that is left.
+/// Opens a socket and ends one side; returns the open end and the ended one.
 async fn half_open(backend: &Backend, front: &Front, by_client: bool) -> (Wire, Wire) {
     let (mut client, mut upstream) = websocket::open(backend, front).await;
     if by_client {
@@ -191,18 +191,18 @@ async fn half_open(backend: &Backend, front: &Front, by_client: bool) -> (Wire, 
 }
 
 #[tokio::test]
-async fn half_open_socket_is_told_once_after_a_minute_of_silence() {
+async fn half_open_socket_is_diagnosed_once_after_an_idle_minute() {
     for (by_client, words) in [
         (
             true,
-            "the client has ended, and for a minute nothing comes from the server behind",
+            "the client ended its side, and the upstream has sent nothing for 60 s",
         ),
         (
             false,
-            "the server behind has ended, and for a minute nothing comes from the client",
+            "the upstream ended its side, and the client has sent nothing for 60 s",
         ),
     ] {
-        let (recorder, setup) = told(ProxyOptions::default());
+        let (recorder, setup) = recording(ProxyOptions::default());
         let backend = Backend::bind().await;
         let front = setup.before(&backend.url());
         let (mut left, mut ended) = half_open(&backend, &front, by_client).await;
@@ -210,34 +210,34 @@ async fn half_open_socket_is_told_once_after_a_minute_of_silence() {
         left.send("still here").await;
         ended.until("still here").await;
         pass(MINUTE * 3 / 4).await;
-        nothing_told(&recorder).await;
+        assert_no_diagnosis(&recorder).await;
         pass(MINUTE / 2).await;
         assert_eq!(
             diagnosed(&recorder),
             [(Diagnosis::HalfOpen, words.to_owned())]
         );
         pass(MINUTE * 5).await;
-        nothing_told(&recorder).await;
+        assert_no_diagnosis(&recorder).await;
         left.send("and here").await;
         ended.until("and here").await;
     }
 }
 
 #[tokio::test]
-async fn open_socket_may_be_silent() {
-    let (recorder, setup) = told(unpinged());
+async fn idle_socket_stays_open() {
+    let (recorder, setup) = recording(without_pings());
     let backend = Backend::bind().await;
     let front = setup.before(&backend.url());
     let (mut client, mut upstream) = websocket::open(&backend, &front).await;
     pass(MINUTE * 60).await;
-    nothing_told(&recorder).await;
+    assert_no_diagnosis(&recorder).await;
     client.send("still here").await;
     upstream.until("still here").await;
 }
 
 #[tokio::test]
-async fn wait_for_a_first_message_is_named() {
-    let (recorder, setup) = told(unpinged());
+async fn missing_first_message_is_diagnosed() {
+    let (recorder, setup) = recording(without_pings());
     let backend = Backend::bind().await;
     let front = setup.before(&backend.url());
     for has_answered in [false, true] {
@@ -252,14 +252,14 @@ async fn wait_for_a_first_message_is_named() {
         pass(MINUTE / 2).await;
         drop(upstream);
         client.end().await;
-        let told = diagnosed(&recorder);
+        let diagnoses = diagnosed(&recorder);
         if has_answered {
-            assert_eq!(told, []);
+            assert_eq!(diagnoses, []);
         } else {
-            let [(Diagnosis::NoFirstMessage, seen)] = &told[..] else {
-                panic!("{told:?}")
+            let [(Diagnosis::NoFirstMessage, seen)] = &diagnoses[..] else {
+                panic!("{diagnoses:?}")
             };
-            assert!(seen.ends_with("s and had sent no message"), "{seen}");
+            assert!(seen.ends_with("s without sending a message"), "{seen}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! An upstream that fails becomes an answer that says so.
+//! Upstream failures: status codes, response texts and log lines.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::support::{Backend, Front, Setup, logged};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
-fn impatient() -> Setup {
+fn with_short_timeout() -> Setup {
     Setup {
         proxy: ProxyOptions::default().with_head_timeout(Duration::from_millis(200)),
         ..Setup::default()
@@ -22,31 +22,31 @@ async fn refused_connection_is_502() {
     drop(backend);
     let mut client = front.connect().await;
     client.send(GET).await;
-    let answer = client.until("reached\n").await;
+    let answer = client.until("to the upstream\n").await;
     assert!(
         answer.starts_with("HTTP/1.1 502 Bad Gateway\r\n"),
         "{answer}"
     );
     assert!(
-        answer.ends_with("502 Bad Gateway: the server behind cannot be reached\n"),
+        answer.ends_with("502 Bad Gateway: cannot connect to the upstream\n"),
         "{answer}"
     );
 }
 
 #[tokio::test]
-async fn failure_is_one_line_of_log_with_every_reason() {
+async fn failure_is_logged_on_one_line_with_every_source() {
     let backend = Backend::bind().await;
     let front = Front::before(&backend);
     let url = backend.url();
     drop(backend);
     let mut client = front.connect().await;
     client.send("GET /\"\\?a HTTP/1.1\r\nHost: a\r\n\r\n").await;
-    client.until("reached\n").await;
+    client.until("to the upstream\n").await;
     let logged = logged(&url);
     assert_eq!(logged.lines().count(), 1, "{logged}");
     for part in [
         "WARN gabion::proxy: GET \"/\\x22\\x5c?a\" from 127.0.0.1:",
-        "answered 502: the server behind cannot be reached: ",
+        "answered 502: cannot connect to the upstream: ",
         "Connection refused",
     ] {
         assert!(logged.contains(part), "no {part} in {logged}");
@@ -67,26 +67,26 @@ async fn unknown_name_is_502() {
 }
 
 #[tokio::test]
-async fn name_of_what_is_never_an_upstream_is_502() {
-    // No network is asked: the system's resolver itself takes this number for 224.0.0.1.
+async fn forbidden_upstream_address_is_502() {
+    // Without network: the system's resolver reads this number as 224.0.0.1.
     let url = "http://3758096385:80";
     let front = Setup::default().before(url);
     let mut client = front.connect().await;
     client.send(GET).await;
-    let answer = client.until("may be\n").await;
+    let answer = client.until("forbidden addresses\n").await;
     assert!(
         answer.starts_with("HTTP/1.1 502 Bad Gateway\r\n"),
         "{answer}"
     );
     let logged = logged(url);
     assert!(
-        logged.contains("224.0.0.1 is never an upstream: "),
+        logged.contains("224.0.0.1 is not allowed as an upstream: "),
         "{logged}"
     );
 }
 
 #[tokio::test]
-async fn broken_answer_is_502() {
+async fn broken_response_is_502() {
     for answer in ["", "HTTP/1.1 20", "nonsense\r\n\r\n"] {
         let backend = Backend::bind().await;
         let front = Front::before(&backend);
@@ -105,7 +105,8 @@ async fn broken_answer_is_502() {
 
 #[tokio::test]
 async fn connection_not_accepted_in_time_is_504() {
-    // TEST-NET-1 (RFC 5737) answers nobody; where the network refuses it at once, it is 502.
+    // No host of TEST-NET-1 (RFC 5737) answers. If the network rejects it at once, the status is
+    // 502.
     let setup = Setup {
         proxy: ProxyOptions::default().with_connect_timeout(Duration::from_millis(200)),
         ..Setup::default()
@@ -123,7 +124,7 @@ async fn connection_not_accepted_in_time_is_504() {
 #[tokio::test]
 async fn silent_upstream_is_504() {
     let backend = Backend::bind().await;
-    let front = impatient().before(&backend.url());
+    let front = with_short_timeout().before(&backend.url());
     let mut client = front.connect().await;
     client.send(GET).await;
     let (mut upstream, _) = backend.answer("").await;
@@ -133,13 +134,13 @@ async fn silent_upstream_is_504() {
             .await
             .starts_with("HTTP/1.1 504 Gateway Timeout\r\n")
     );
-    assert_eq!(upstream.end().await, "", "the exchange is not ended");
+    assert_eq!(upstream.end().await, "", "the exchange was not ended");
 }
 
 #[tokio::test]
-async fn slow_upload_is_no_silence() {
+async fn slow_upload_does_not_time_out() {
     let backend = Backend::bind().await;
-    let front = impatient().before(&backend.url());
+    let front = with_short_timeout().before(&backend.url());
     let mut client = front.connect().await;
     client
         .send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\n")
@@ -157,7 +158,7 @@ async fn slow_upload_is_no_silence() {
 #[tokio::test]
 async fn stalled_upload_is_408() {
     let backend = Backend::bind().await;
-    let front = impatient().before(&backend.url());
+    let front = with_short_timeout().before(&backend.url());
     let mut client = front.connect().await;
     client
         .send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\nx")
@@ -174,7 +175,7 @@ async fn stalled_upload_is_408() {
 #[tokio::test]
 async fn slow_body_after_the_head_is_not_timed() {
     let backend = Backend::bind().await;
-    let front = impatient().before(&backend.url());
+    let front = with_short_timeout().before(&backend.url());
     let mut client = front.connect().await;
     client.send(GET).await;
     let (mut upstream, _) = backend
@@ -187,7 +188,7 @@ async fn slow_body_after_the_head_is_not_timed() {
 }
 
 #[tokio::test]
-async fn switching_unasked_is_502() {
+async fn unrequested_101_is_502() {
     let backend = Backend::bind().await;
     let front = Front::before(&backend);
     let mut client = front.connect().await;
@@ -201,11 +202,11 @@ async fn switching_unasked_is_502() {
             .await
             .starts_with("HTTP/1.1 502 Bad Gateway\r\n")
     );
-    assert_eq!(upstream.end().await, "", "the connection stays in use");
+    assert_eq!(upstream.end().await, "", "the connection is still in use");
 }
 
 #[tokio::test]
-async fn informational_answers_stay_behind() {
+async fn informational_responses_are_not_forwarded() {
     let backend = Backend::bind().await;
     let front = Front::before(&backend);
     let mut client = front.connect().await;

@@ -1,4 +1,4 @@
-//! What the accept loop says of a head's framing.
+//! The framing extension that the accept loop adds to requests.
 
 use gabion_core::Framing;
 use http::{HeaderValue, Request};
@@ -9,24 +9,24 @@ use crate::support::{Backend, Front, Setup};
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 const BODY: &str = "2\r\nhi\r\n0\r\n\r\n";
 
-/// Has the backend see what the extensions say.
-fn tell(request: &mut Request<Incoming>) {
+/// Copies the framing extension to a header that the backend sees.
+fn expose_framing(request: &mut Request<Incoming>) {
     if let Some(framing) = request.extensions().get::<Framing>() {
-        let told = HeaderValue::try_from(format!("{framing:?}")).unwrap();
-        request.headers_mut().insert("x-framing", told);
+        let value = HeaderValue::try_from(format!("{framing:?}")).unwrap();
+        request.headers_mut().insert("x-framing", value);
     }
 }
 
 fn front(backend: &Backend, setup: Setup) -> Front {
     let setup = Setup {
-        tweak: tell,
+        tweak: expose_framing,
         ..setup
     };
     setup.before(&backend.url())
 }
 
 #[tokio::test]
-async fn length_beside_coding_is_told_in_either_order() {
+async fn length_beside_transfer_encoding_is_marked_in_either_order() {
     for lines in [
         "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n",
         "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n",
@@ -50,7 +50,7 @@ async fn length_beside_coding_is_told_in_either_order() {
 }
 
 #[tokio::test]
-async fn one_of_the_two_is_nothing_to_tell() {
+async fn unambiguous_framing_is_not_marked() {
     let backend = Backend::bind().await;
     let front = front(&backend, Setup::default());
     let mut client = front.connect().await;
@@ -79,7 +79,7 @@ async fn one_of_the_two_is_nothing_to_tell() {
 }
 
 #[tokio::test]
-async fn http2_says_it_all_in_its_frames() {
+async fn http2_request_is_not_marked() {
     let backend = Backend::bind().await;
     let front = front(&backend, Setup::with_http2());
     let mut sender = front.connect_http2().await;

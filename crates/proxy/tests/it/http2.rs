@@ -40,9 +40,9 @@ fn connect(protocol: Option<&'static str>, front: &Front) -> Request<Outgoing> {
         .unwrap()
 }
 
-/// A front with a connection on which one request has been answered, so that the client knows that
-/// extended CONNECT is enabled; and the backend's end of it.
-async fn warm(
+/// Starts a proxy and answers one request on a connection, so that the client knows that extended
+/// CONNECT is enabled. Also returns the backend's end.
+async fn start_http2(
     backend: &Backend,
 ) -> (
     Front,
@@ -68,12 +68,12 @@ async fn warm(
     (front, sender, wire)
 }
 
-/// Reads the upgrade request, and answers its key.
+/// Reads the upgrade request and accepts it.
 async fn accept(upstream: &mut Wire) -> String {
     accept_and(upstream, "").await
 }
 
-/// The same, with more lines in the answer.
+/// Like `accept`, with more lines in the response.
 async fn accept_and(upstream: &mut Wire, lines: &str) -> String {
     let head = upstream.head().await;
     let key = head
@@ -98,7 +98,7 @@ fn accept_for(key: &str) -> String {
 }
 
 #[tokio::test]
-async fn head_becomes_one_of_http1() {
+async fn http2_head_is_rewritten_for_http1() {
     let backend = Backend::bind().await;
     let front = Setup::with_http2().before(&backend.url());
     let mut sender = front.connect_http2().await;
@@ -118,7 +118,7 @@ async fn head_becomes_one_of_http1() {
 }
 
 #[tokio::test]
-async fn trailers_are_kept_both_ways() {
+async fn trailers_are_forwarded_in_both_directions() {
     let backend = Backend::bind().await;
     let front = Setup::with_http2().before(&backend.url());
     let mut sender = front.connect_http2().await;
@@ -148,7 +148,7 @@ async fn trailers_are_kept_both_ways() {
 }
 
 #[tokio::test]
-async fn upload_of_a_reset_stream_never_ends_cleanly() {
+async fn upload_of_a_reset_stream_is_not_ended_cleanly() {
     for length in [None, Some("9")] {
         let backend = Backend::bind().await;
         let front = Setup::with_http2().before(&backend.url());
@@ -171,7 +171,7 @@ async fn upload_of_a_reset_stream_never_ends_cleanly() {
     }
 }
 
-/// A body that fails after `data` once it is told to: its stream is reset.
+/// A body that fails after `data` on a signal: its stream is reset.
 fn broken_after(data: &'static [u8]) -> (Outgoing, tokio::sync::oneshot::Sender<()>) {
     let (release, held) = tokio::sync::oneshot::channel();
     let broken = StreamBody::new(futures_util::stream::once(async move {
@@ -187,9 +187,9 @@ fn broken_after(data: &'static [u8]) -> (Outgoing, tokio::sync::oneshot::Sender<
 #[tokio::test]
 async fn websocket_opens_by_extended_connect() {
     let backend = Backend::bind().await;
-    let (front, mut sender, mut upstream) = warm(&backend).await;
-    let ask = sender.send_request(connect(Some("websocket"), &front));
-    let (response, head) = tokio::join!(ask, accept(&mut upstream));
+    let (front, mut sender, mut upstream) = start_http2(&backend).await;
+    let handshake = sender.send_request(connect(Some("websocket"), &front));
+    let (response, head) = tokio::join!(handshake, accept(&mut upstream));
     assert!(head.starts_with("GET /ws?q HTTP/1.1\r\n"), "{head}");
     for line in [
         "connection: Upgrade",
@@ -217,7 +217,7 @@ async fn websocket_opens_by_extended_connect() {
     assert_eq!(upstream.end().await, "");
 }
 
-/// Echoes with tungstenite, and counts the pings that it is sent.
+/// Echoes with tungstenite, and returns the number of pings it got.
 async fn echo(backend: Backend) -> usize {
     let mut first = backend.accept().await;
     first.head().await;
@@ -237,7 +237,7 @@ async fn echo(backend: Backend) -> usize {
 }
 
 #[tokio::test]
-async fn client_over_http2_talks_to_a_server_over_http1_and_hears_no_pings() {
+async fn http2_client_exchanges_messages_with_an_http1_server_and_gets_no_pings() {
     let every = Duration::from_millis(100);
     let backend = Backend::bind().await;
     let setup = Setup {
@@ -249,13 +249,13 @@ async fn client_over_http2_talks_to_a_server_over_http1_and_hears_no_pings() {
     let mut sender = front.connect_http2().await;
     let get = Request::get(format!("http://{}/", front.addr)).body(empty());
     sender.send_request(get.unwrap()).await.unwrap();
-    let ask = connect(Some("websocket"), &front);
-    let response = sender.send_request(ask).await.unwrap();
+    let handshake = connect(Some("websocket"), &front);
+    let response = sender.send_request(handshake).await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
     let stream = TokioIo::new(hyper::upgrade::on(response).await.unwrap());
     let mut client = WebSocketStream::from_raw_socket(stream, Role::Client, None).await;
     for text in ["one", "two", "three"] {
-        // Long enough to be pinged, and more.
+        // Longer than the ping interval.
         tokio::time::sleep(every * 3 / 2).await;
         client.send(Message::text(text)).await.unwrap();
         assert_eq!(client.next().await.unwrap().unwrap(), Message::text(text));
@@ -268,34 +268,34 @@ async fn client_over_http2_talks_to_a_server_over_http1_and_hears_no_pings() {
 }
 
 #[tokio::test]
-async fn success_that_opens_nothing_is_502() {
+async fn success_without_a_websocket_is_502() {
     let backend = Backend::bind().await;
-    let (front, mut sender, mut upstream) = warm(&backend).await;
-    let ask = sender.send_request(connect(Some("websocket"), &front));
+    let (front, mut sender, mut upstream) = start_http2(&backend).await;
+    let handshake = sender.send_request(connect(Some("websocket"), &front));
     let answer = async {
         upstream.head().await;
         upstream.send(OK).await;
     };
-    let (response, ()) = tokio::join!(ask, answer);
+    let (response, ()) = tokio::join!(handshake, answer);
     assert_eq!(response.unwrap().status(), StatusCode::BAD_GATEWAY);
 }
 
 #[tokio::test]
-async fn grant_of_what_was_not_offered_is_502() {
+async fn selection_that_was_not_offered_is_502() {
     for lines in [
         "sec-websocket-protocol: chat\r\n",
         "sec-websocket-extensions: permessage-deflate\r\n",
     ] {
         let backend = Backend::bind().await;
-        let (front, mut sender, mut upstream) = warm(&backend).await;
-        let ask = sender.send_request(connect(Some("websocket"), &front));
-        let (response, _) = tokio::join!(ask, accept_and(&mut upstream, lines));
+        let (front, mut sender, mut upstream) = start_http2(&backend).await;
+        let handshake = sender.send_request(connect(Some("websocket"), &front));
+        let (response, _) = tokio::join!(handshake, accept_and(&mut upstream, lines));
         assert_eq!(
             response.unwrap().status(),
             StatusCode::BAD_GATEWAY,
             "{lines}"
         );
-        assert_eq!(upstream.end().await, "", "the connection stays in use");
+        assert_eq!(upstream.end().await, "", "the connection is still in use");
         assert_eq!(front.tunnels.open(), 0);
     }
 }
@@ -303,7 +303,7 @@ async fn grant_of_what_was_not_offered_is_502() {
 #[tokio::test]
 async fn other_tunnels_are_refused() {
     let backend = Backend::bind().await;
-    let (front, mut sender, _upstream) = warm(&backend).await;
+    let (front, mut sender, _upstream) = start_http2(&backend).await;
     for protocol in [None, Some("connect-udp")] {
         let response = sender
             .send_request(connect(protocol, &front))
@@ -318,7 +318,7 @@ async fn other_tunnels_are_refused() {
 }
 
 #[tokio::test]
-async fn prior_knowledge_is_off_unless_asked_for() {
+async fn prior_knowledge_is_off_by_default() {
     let backend = Backend::bind().await;
     let front = Front::before(&backend);
     let mut client = front.connect().await;

@@ -1,4 +1,4 @@
-//! An upstream that is silent is pinged, and one that is gone is found out.
+//! Pings to a silent upstream, and the close of a tunnel without pongs.
 
 use std::time::Duration;
 
@@ -27,8 +27,8 @@ async fn open(ping: Option<Duration>) -> (Front, Wire, Wire) {
     (front, client, upstream)
 }
 
-/// Reads a ping of the proxy's, which is masked; what it holds.
-pub(crate) async fn pinged(upstream: &mut Wire) -> [u8; 8] {
+/// Reads a masked ping of the proxy and returns its payload.
+pub(crate) async fn read_ping(upstream: &mut Wire) -> [u8; 8] {
     let [first, len, key @ ..]: [u8; 6] = upstream.bytes().await;
     assert_eq!((first, len), (0x89, 0x88));
     let mut tag: [u8; 8] = upstream.bytes().await;
@@ -43,11 +43,11 @@ pub(crate) fn pong(tag: [u8; 8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn silent_upstream_is_pinged_and_the_client_hears_nothing_of_it() {
+async fn silent_upstream_is_pinged_and_the_client_sees_no_pong() {
     let (front, mut client, mut upstream) = open(Some(EVERY)).await;
-    // Were its answers not heard, it would be gone after two.
+    // Without its pongs the tunnel would be closed after two pings.
     for _ in 0..4 {
-        let tag = pinged(&mut upstream).await;
+        let tag = read_ping(&mut upstream).await;
         upstream.send_bytes(&pong(tag)).await;
     }
     client.quiet(EVERY / 4).await;
@@ -57,9 +57,9 @@ async fn silent_upstream_is_pinged_and_the_client_hears_nothing_of_it() {
 }
 
 #[tokio::test]
-async fn own_pong_is_taken_out_of_what_stands_around_it() {
+async fn pong_to_the_proxy_is_removed_between_other_frames() {
     let (_front, mut client, mut upstream) = open(Some(EVERY)).await;
-    let pong = pong(pinged(&mut upstream).await);
+    let pong = pong(read_ping(&mut upstream).await);
     upstream
         .send_bytes(&[b"\x01\x01a", &pong[..], b"\x80\x01b"].concat())
         .await;
@@ -74,7 +74,7 @@ async fn own_pong_is_taken_out_of_what_stands_around_it() {
 }
 
 #[tokio::test]
-async fn pong_of_another_passes_whole_and_in_pieces() {
+async fn other_pong_passes_whole_and_in_pieces() {
     let (_front, mut client, mut upstream) = open(Some(EVERY)).await;
     let (whole, half) = (b"\x8a\x03abc", b"\x8a\x03ab");
     upstream.send_bytes(whole).await;
@@ -101,16 +101,16 @@ async fn ping_waits_for_the_end_of_a_frame() {
     upstream.quiet(EVERY * 3).await;
     client.send_bytes(rest).await;
     assert_eq!(upstream.bytes::<4>().await, rest);
-    let tag = pinged(&mut upstream).await;
+    let tag = read_ping(&mut upstream).await;
     upstream.send_bytes(&pong(tag)).await;
-    // Between the fragments of a message it may stand.
+    // A ping may be sent between the fragments of a message.
     client.send_bytes(b"\x01\x80\0\0\0\0").await;
     assert_eq!(&upstream.bytes::<6>().await, b"\x01\x80\0\0\0\0");
-    pinged(&mut upstream).await;
+    read_ping(&mut upstream).await;
 }
 
 #[tokio::test]
-async fn upstream_that_speaks_is_not_pinged() {
+async fn active_upstream_is_not_pinged() {
     let (_front, mut client, mut upstream) = open(Some(EVERY)).await;
     for _ in 0..8 {
         sleep(EVERY / 2).await;
@@ -121,7 +121,7 @@ async fn upstream_that_speaks_is_not_pinged() {
 }
 
 #[tokio::test]
-async fn nobody_is_pinged_after_a_close() {
+async fn no_ping_is_sent_after_a_close() {
     for by_client in [true, false] {
         let (_front, mut client, mut upstream) = open(Some(EVERY)).await;
         if by_client {
@@ -136,7 +136,7 @@ async fn nobody_is_pinged_after_a_close() {
 }
 
 #[tokio::test]
-async fn nobody_is_pinged_where_frames_are_not_known() {
+async fn no_ping_is_sent_without_valid_frames() {
     let (_front, mut client, mut upstream) = open(Some(EVERY)).await;
     client.send("no frames at all").await;
     upstream.until("no frames at all").await;
@@ -146,19 +146,19 @@ async fn nobody_is_pinged_where_frames_are_not_known() {
 }
 
 #[tokio::test]
-async fn nobody_is_pinged_where_it_is_off() {
+async fn no_ping_is_sent_when_pings_are_off() {
     let (_front, mut client, mut upstream) = open(None).await;
     tokio::join!(upstream.quiet(EVERY * 4), client.quiet(EVERY * 4));
-    // Even pongs that look like ours pass.
+    // Every pong passes, also one that looks like a reply to the proxy.
     upstream.send_bytes(&pong([0; 8])).await;
     assert_eq!(client.bytes::<10>().await[..], pong([0; 8]));
 }
 
 #[tokio::test]
-async fn upstream_that_answers_no_pings_is_gone() {
+async fn unanswered_pings_close_the_tunnel() {
     let (front, mut client, mut upstream) = open(Some(EVERY)).await;
-    let first = pinged(&mut upstream).await;
-    assert_eq!(pinged(&mut upstream).await, first);
+    let first = read_ping(&mut upstream).await;
+    assert_eq!(read_ping(&mut upstream).await, first);
     client.quiet(EVERY / 2).await;
     assert_eq!(&client.bytes::<4>().await, b"\x88\x02\x03\xf3", "1011");
     drop(client);
@@ -169,7 +169,7 @@ async fn upstream_that_answers_no_pings_is_gone() {
 }
 
 #[tokio::test]
-async fn upstream_that_is_gone_amid_a_frame_ends_without_a_close() {
+async fn unanswered_pings_within_a_frame_end_the_tunnel_without_a_close_frame() {
     let (_front, mut client, mut upstream) = open(Some(EVERY)).await;
     upstream.send_bytes(b"\x81\x05he").await;
     assert_eq!(&client.bytes::<4>().await, b"\x81\x05he");
@@ -177,8 +177,8 @@ async fn upstream_that_is_gone_amid_a_frame_ends_without_a_close() {
 }
 
 #[tokio::test]
-async fn upstream_that_waits_for_a_slow_client_is_not_gone() {
-    /// More than the system keeps for two sockets.
+async fn upstream_stalled_by_a_slow_client_is_not_closed() {
+    /// More than the socket buffers of the system hold.
     const LONG: usize = 64 << 20;
     let (front, mut client, mut upstream) = open(Some(EVERY)).await;
     let mut long = [b"\x82\x7f", &(LONG as u64).to_be_bytes()[..]].concat();
@@ -186,7 +186,7 @@ async fn upstream_that_waits_for_a_slow_client_is_not_gone() {
     long.extend(b"end");
     let mut sending = std::pin::pin!(upstream.send_bytes(&long));
     let stalled = timeout(EVERY * 5, sending.as_mut()).await;
-    assert!(stalled.is_err(), "what nobody reads is kept");
+    assert!(stalled.is_err(), "unread bytes are buffered");
     assert_eq!(front.tunnels.open(), 1);
     let ((), seen) = tokio::join!(sending, client.drop_until("end"));
     assert_eq!(seen, long.len());

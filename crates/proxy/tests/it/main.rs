@@ -1,4 +1,4 @@
-//! A proxy between two raw sockets: what one side sends, what the other side sees.
+//! A proxy between two raw sockets: bytes sent on one side, bytes received on the other.
 
 #![expect(
     clippy::expect_used,
@@ -7,19 +7,19 @@
     reason = "a test fails by panicking"
 )]
 
-mod again;
 mod connections;
 mod diagnosis;
 mod drain;
 mod ending;
 mod failure;
+mod first_bytes;
 mod framing;
 mod http2;
 mod keep_alive;
-mod leave;
-mod opening;
 mod pool;
+mod refused_upgrade;
 mod request;
+mod retry;
 mod stream;
 mod support;
 mod websocket;

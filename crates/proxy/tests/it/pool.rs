@@ -1,4 +1,4 @@
-//! A connection to the upstream outlives its exchange, as long as it is of use.
+//! Reuse of upstream connections.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ const IDLE: Duration = Duration::from_millis(300);
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
-fn forgetful() -> Setup {
+fn with_short_idle_time() -> Setup {
     Setup {
         proxy: ProxyOptions::default().with_pool_idle(IDLE),
         ..Setup::default()
@@ -26,8 +26,8 @@ async fn get(client: &mut Wire, path: &str) {
     client.send(&request).await;
 }
 
-/// Asks over `upstream`, which is kept.
-async fn again(client: &mut Wire, upstream: &mut Wire) {
+/// Sends a request that must arrive on the kept connection `upstream`.
+async fn reuse(client: &mut Wire, upstream: &mut Wire) {
     get(client, "/again").await;
     let head = upstream.head().await;
     assert!(head.starts_with("GET /again "), "{head}");
@@ -36,7 +36,7 @@ async fn again(client: &mut Wire, upstream: &mut Wire) {
 }
 
 #[tokio::test]
-async fn connection_is_kept_whatever_ends_the_answer() {
+async fn connection_is_kept_after_every_kind_of_response_end() {
     for (answer, end) in [
         (OK, "ok"),
         ("HTTP/1.1 204 No Content\r\n\r\n", "\r\n\r\n"),
@@ -57,7 +57,7 @@ async fn connection_is_kept_whatever_ends_the_answer() {
         get(&mut client, "/first").await;
         let (mut upstream, _) = backend.answer(answer).await;
         client.until(end).await;
-        again(&mut client, &mut upstream).await;
+        reuse(&mut client, &mut upstream).await;
     }
 }
 
@@ -70,11 +70,11 @@ async fn connection_is_kept_for_the_next_client() {
     let (mut upstream, _) = backend.answer(OK).await;
     client.until("ok").await;
     drop(client);
-    again(&mut front.connect().await, &mut upstream).await;
+    reuse(&mut front.connect().await, &mut upstream).await;
 }
 
 #[tokio::test]
-async fn connections_of_exchanges_at_once_are_two_and_both_are_kept() {
+async fn two_concurrent_exchanges_keep_two_connections() {
     let backend = Backend::bind().await;
     let front = Front::before(&backend);
     let [mut one, mut other] = [front.connect().await, front.connect().await];
@@ -87,26 +87,26 @@ async fn connections_of_exchanges_at_once_are_two_and_both_are_kept() {
         upstream.send(OK).await;
         client.until("ok").await;
     }
-    // The last one that was put in is the first to be taken.
-    again(&mut one, &mut second).await;
+    // The connection that was returned last is taken first.
+    reuse(&mut one, &mut second).await;
     get(&mut one, "/again").await;
     second.head().await;
-    again(&mut other, &mut first).await;
+    reuse(&mut other, &mut first).await;
 }
 
 #[tokio::test]
-async fn connection_that_nobody_uses_is_closed() {
+async fn idle_connection_is_closed() {
     let backend = Backend::bind().await;
-    let front = forgetful().before(&backend.url());
+    let front = with_short_idle_time().before(&backend.url());
     let mut client = front.connect().await;
     get(&mut client, "/first").await;
     let (mut upstream, _) = backend.answer(OK).await;
     client.until("ok").await;
     sleep(IDLE / 3).await;
-    again(&mut client, &mut upstream).await;
-    // From its last use.
+    reuse(&mut client, &mut upstream).await;
+    // The idle time counts from the last use.
     sleep(IDLE * 2 / 3).await;
-    again(&mut client, &mut upstream).await;
+    reuse(&mut client, &mut upstream).await;
     let closed = timeout(IDLE * 3, upstream.end()).await;
     assert_eq!(closed.unwrap(), "");
     get(&mut client, "/later").await;
@@ -115,7 +115,7 @@ async fn connection_that_nobody_uses_is_closed() {
 }
 
 #[tokio::test]
-async fn connection_that_the_upstream_closed_fails_no_request() {
+async fn connection_closed_by_the_upstream_is_not_used() {
     let backend = Backend::bind().await;
     let front = Front::before(&backend);
     let mut client = front.connect().await;
@@ -139,7 +139,7 @@ async fn connection_that_the_upstream_closed_fails_no_request() {
 }
 
 #[tokio::test]
-async fn answer_that_was_not_read_to_its_end_ends_its_connection() {
+async fn unfinished_response_closes_its_connection() {
     let backend = Backend::bind().await;
     let front = Front::before(&backend);
     let mut client = front.connect().await;
@@ -151,9 +151,9 @@ async fn answer_that_was_not_read_to_its_end_ends_its_connection() {
     assert_eq!(upstream.end().await, "");
 }
 
-/// It goes on by itself: nothing of the answer is left that would be asked for.
+/// The upload has to be driven without polls of a response body.
 #[tokio::test]
-async fn upload_goes_on_after_its_answer() {
+async fn upload_continues_after_its_response() {
     let backend = Backend::bind().await;
     let front = Front::before(&backend);
     let mut client = front.connect().await;
@@ -165,12 +165,12 @@ async fn upload_goes_on_after_its_answer() {
     client.until("ok").await;
     client.send("last").await;
     upstream.until("last").await;
-    again(&mut client, &mut upstream).await;
+    reuse(&mut client, &mut upstream).await;
 }
 
-/// Who uploads may not read what is answered meanwhile.
+/// A client may send its whole request before it reads the response.
 #[tokio::test]
-async fn upload_goes_on_while_nobody_reads_its_answer() {
+async fn upload_continues_while_its_response_is_not_read() {
     const MANY: usize = 32 << 20;
     let backend = Backend::bind().await;
     let front = Front::before(&backend);
@@ -181,14 +181,17 @@ async fn upload_goes_on_while_nobody_reads_its_answer() {
     upstream.head().await;
     let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {MANY}\r\n\r\n");
     upstream.send(&head).await;
-    let (mut hears, mut says) = upstream.into_stream().into_split();
-    let answering = tokio::spawn(async move { says.write_all(&vec![b'x'; MANY]).await });
-    let hearing = tokio::spawn(async move {
-        let mut body = (&mut hears).take(MANY as u64);
+    let (mut reader, mut writer) = upstream.into_stream().into_split();
+    let answering = tokio::spawn(async move { writer.write_all(&vec![b'x'; MANY]).await });
+    let receiving = tokio::spawn(async move {
+        let mut body = (&mut reader).take(MANY as u64);
         copy(&mut body, &mut sink()).await
     });
     let sent = timeout(PATIENCE, client.send_bytes(&vec![b'x'; MANY])).await;
-    sent.expect("the upload goes on");
-    assert_eq!(hearing.await.unwrap().unwrap(), MANY as u64);
-    assert!(!answering.is_finished(), "so little fits in between");
+    sent.expect("the upload stalls");
+    assert_eq!(receiving.await.unwrap().unwrap(), MANY as u64);
+    assert!(
+        !answering.is_finished(),
+        "the response fits into the buffers"
+    );
 }

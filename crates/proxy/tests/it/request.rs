@@ -1,4 +1,4 @@
-//! What the upstream sees of a request's head.
+//! The request head that the upstream gets.
 
 use gabion_core::{ClientRules, PeerAddr};
 use http::Request;
@@ -8,8 +8,8 @@ use crate::support::{Backend, Front, Setup};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
-/// Sends `request` through a proxy; the head that the backend sees.
-async fn seen(setup: Setup, request: &str) -> String {
+/// Sends `request` through a proxy and returns the head that the backend gets.
+async fn forwarded_head(setup: Setup, request: &str) -> String {
     let backend = Backend::bind().await;
     let front = setup.before(&backend.url());
     let mut client = front.connect().await;
@@ -19,8 +19,8 @@ async fn seen(setup: Setup, request: &str) -> String {
     head
 }
 
-/// Sends `request`, which must not be sent on; the answer's status line.
-async fn refused(setup: Setup, request: &str) -> String {
+/// Sends `request`, which must not be forwarded, and returns the status line.
+async fn rejected_status(setup: Setup, request: &str) -> String {
     let backend = Backend::bind().await;
     let front = setup.before(&backend.url());
     let mut client = front.connect().await;
@@ -29,10 +29,7 @@ async fn refused(setup: Setup, request: &str) -> String {
     let mut next = front.connect().await;
     next.send("GET /next HTTP/1.1\r\nHost: a\r\n\r\n").await;
     let (_, first) = backend.answer(OK).await;
-    assert!(
-        first.starts_with("GET /next "),
-        "reached the backend: {first}"
-    );
+    assert!(first.starts_with("GET /next "), "the backend got: {first}");
     head.lines().next().unwrap().to_owned()
 }
 
@@ -51,7 +48,7 @@ fn trust_loopback(request: &mut Request<Incoming>) {
     resolve(request, &rules);
 }
 
-fn trust_nobody(request: &mut Request<Incoming>) {
+fn trust_no_proxy(request: &mut Request<Incoming>) {
     resolve(request, &ClientRules::default());
 }
 
@@ -62,9 +59,9 @@ fn resolve(request: &mut Request<Incoming>, rules: &ClientRules) {
 }
 
 #[tokio::test]
-async fn target_and_host_are_untouched() {
+async fn target_and_host_are_unchanged() {
     let target = "/a/../b//%2e%2E/;v=1\\?q=%00&r=a+b";
-    let head = seen(
+    let head = forwarded_head(
         Setup::default(),
         &format!("GET {target} HTTP/1.1\r\nHost: Shop.example:81\r\n\r\n"),
     )
@@ -78,10 +75,10 @@ async fn target_and_host_are_untouched() {
 }
 
 #[tokio::test]
-async fn authority_never_picks_the_upstream() {
+async fn authority_does_not_select_the_upstream() {
     let elsewhere = Backend::bind().await;
     let target = format!("http://me@{}/x", elsewhere.addr());
-    let head = seen(
+    let head = forwarded_head(
         Setup::default(),
         &format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"),
     )
@@ -90,13 +87,13 @@ async fn authority_never_picks_the_upstream() {
     assert_eq!(lines(&head, "host"), [elsewhere.addr().to_string()]);
 
     let connect = format!("CONNECT {} HTTP/1.1\r\nHost: a\r\n\r\n", elsewhere.addr());
-    let line = refused(Setup::default(), &connect).await;
+    let line = rejected_status(Setup::default(), &connect).await;
     assert_eq!(line, "HTTP/1.1 501 Not Implemented");
 }
 
 #[tokio::test]
-async fn hop_by_hop_headers_stay() {
-    let head = seen(
+async fn hop_by_hop_headers_are_removed() {
+    let head = forwarded_head(
         Setup::default(),
         "GET / HTTP/1.1\r\nHost: a\r\n\
          Connection: keep-alive, x-hop, Host, Authorization, Cookie, X-Forwarded-For, upgrade, te\r\n\
@@ -128,40 +125,40 @@ async fn hop_by_hop_headers_stay() {
     assert_eq!(lines(&head, "te"), ["trailers"]);
 }
 
-const CLAIMS: &str = "GET / HTTP/1.1\r\nHost: a\r\n\
+const SENDER_HEADERS: &str = "GET / HTTP/1.1\r\nHost: a\r\n\
     X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-For: 203.0.113.9\r\n\
     X_Forwarded_For: 6.6.6.6\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Port: 443\r\n\
     Forwarded: for=203.0.113.9\r\nX-Real-IP: 203.0.113.9\r\n\r\n";
 
 #[tokio::test]
-async fn claims_of_a_stranger_are_dropped() {
-    for tweak in [trust_nobody, |_: &mut Request<Incoming>| {}] {
+async fn sender_headers_of_an_untrusted_peer_are_removed() {
+    for tweak in [trust_no_proxy, |_: &mut Request<Incoming>| {}] {
         let setup = Setup {
             tweak,
             ..Setup::default()
         };
-        let head = seen(setup, CLAIMS).await;
+        let head = forwarded_head(setup, SENDER_HEADERS).await;
         assert_eq!(lines(&head, "x-forwarded-for"), ["127.0.0.1"]);
         assert_eq!(lines(&head, "x-forwarded-proto"), ["http"]);
         assert_eq!(lines(&head, "x-forwarded-host"), ["a"]);
-        for claim in [
+        for name in [
             "forwarded",
             "x-forwarded-port",
             "x-real-ip",
             "x_forwarded_for",
         ] {
-            assert!(lines(&head, claim).is_empty(), "{claim} in {head}");
+            assert!(lines(&head, name).is_empty(), "{name} in {head}");
         }
     }
 }
 
 #[tokio::test]
-async fn claims_of_a_trusted_peer_are_appended_to() {
+async fn sender_headers_of_a_trusted_peer_are_extended() {
     let setup = Setup {
         tweak: trust_loopback,
         ..Setup::default()
     };
-    let head = seen(setup, CLAIMS).await;
+    let head = forwarded_head(setup, SENDER_HEADERS).await;
     assert_eq!(
         lines(&head, "x-forwarded-for"),
         ["6.6.6.6, 203.0.113.9, 127.0.0.1"]
@@ -198,12 +195,12 @@ async fn framing_follows_the_body() {
             "chunked",
         ),
     ] {
-        let head = seen(Setup::default(), request).await;
+        let head = forwarded_head(Setup::default(), request).await;
         assert_eq!(lines(&head, name), [value], "{head}");
         let both = lines(&head, "content-length").len() + lines(&head, "transfer-encoding").len();
         assert_eq!(both, 1, "{head}");
     }
-    let head = seen(Setup::default(), "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let head = forwarded_head(Setup::default(), "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
     assert!(
         !head.contains("content-length") && !head.contains("transfer-encoding"),
         "{head}"
@@ -211,7 +208,7 @@ async fn framing_follows_the_body() {
 }
 
 #[tokio::test]
-async fn expectation_is_met_by_the_proxy() {
+async fn expect_header_is_answered_by_the_proxy() {
     let backend = Backend::bind().await;
     let front = Front::before(&backend);
     let mut client = front.connect().await;
@@ -226,41 +223,41 @@ async fn expectation_is_met_by_the_proxy() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_sent_on_is_refused() {
+async fn invalid_request_is_not_forwarded() {
     let two = "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n";
     assert_eq!(
-        refused(Setup::default(), two).await,
+        rejected_status(Setup::default(), two).await,
         "HTTP/1.1 400 Bad Request"
     );
     let no_path = "GET a:80 HTTP/1.1\r\nHost: a\r\n\r\n";
     assert_eq!(
-        refused(Setup::default(), no_path).await,
+        rejected_status(Setup::default(), no_path).await,
         "HTTP/1.1 400 Bad Request"
     );
 }
 
 #[tokio::test]
-async fn oversized_head_is_refused() {
+async fn oversized_head_is_431() {
     let many = "X-A: 1\r\n".repeat(100);
     let long = format!("X-A: {}\r\n", "a".repeat(256 * 1024));
     for headers in [long, many] {
         let head = format!("GET / HTTP/1.1\r\nHost: a\r\n{headers}\r\n");
-        let line = refused(Setup::default(), &head).await;
+        let line = rejected_status(Setup::default(), &head).await;
         assert_eq!(line, "HTTP/1.1 431 Request Header Fields Too Large");
     }
 }
 
 #[tokio::test]
-async fn unknown_peer_is_an_error_of_ours() {
-    fn forget(request: &mut Request<Incoming>) {
+async fn missing_peer_address_is_500() {
+    fn remove_peer(request: &mut Request<Incoming>) {
         if request.uri() != "/next" {
             request.extensions_mut().remove::<PeerAddr>();
         }
     }
     let setup = Setup {
-        tweak: forget,
+        tweak: remove_peer,
         ..Setup::default()
     };
-    let line = refused(setup, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let line = rejected_status(setup, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
     assert_eq!(line, "HTTP/1.1 500 Internal Server Error");
 }

@@ -1,11 +1,11 @@
-//! Bodies: streamed, with their trailers, and never cut short in silence.
+//! Streaming of bodies and trailers; an incomplete body is never ended cleanly.
 
 use crate::support::{Backend, Front};
 
 const UPLOAD: &str = "POST /up HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n";
 
 #[tokio::test]
-async fn answer_is_streamed() {
+async fn response_is_streamed() {
     let backend = Backend::bind().await;
     let front = Front::before(&backend);
     let mut client = front.connect().await;
@@ -40,7 +40,7 @@ async fn upload_is_streamed() {
 }
 
 #[tokio::test]
-async fn trailers_are_kept_both_ways() {
+async fn trailers_are_forwarded_in_both_directions() {
     let backend = Backend::bind().await;
     let front = Front::before(&backend);
     let mut client = front.connect().await;
@@ -57,7 +57,7 @@ async fn trailers_are_kept_both_ways() {
 }
 
 #[tokio::test]
-async fn trailers_say_nothing_of_the_head() {
+async fn head_only_fields_are_removed_from_trailers() {
     let backend = Backend::bind().await;
     let front = Front::before(&backend);
     let mut client = front.connect().await;
@@ -87,7 +87,7 @@ async fn trailers_say_nothing_of_the_head() {
 }
 
 #[tokio::test]
-async fn broken_upload_never_ends_cleanly() {
+async fn broken_upload_is_not_ended_cleanly() {
     for breaks in ["0x4\r\nlast\r\n0\r\n\r\n", "zz\r\n"] {
         let backend = Backend::bind().await;
         let front = Front::before(&backend);
@@ -109,7 +109,7 @@ async fn broken_upload_never_ends_cleanly() {
 }
 
 #[tokio::test]
-async fn upload_of_a_client_that_left_never_ends_cleanly() {
+async fn upload_of_a_disconnected_client_is_not_ended_cleanly() {
     let backend = Backend::bind().await;
     let front = Front::before(&backend);
     let mut client = front.connect().await;
@@ -121,7 +121,7 @@ async fn upload_of_a_client_that_left_never_ends_cleanly() {
 }
 
 #[tokio::test]
-async fn upload_shorter_than_said_never_ends_cleanly() {
+async fn upload_shorter_than_its_length_is_not_ended_cleanly() {
     let backend = Backend::bind().await;
     let front = Front::before(&backend);
     let mut client = front.connect().await;
@@ -140,7 +140,7 @@ async fn upload_shorter_than_said_never_ends_cleanly() {
 }
 
 #[tokio::test]
-async fn upload_that_breaks_under_its_answer_ends_both() {
+async fn upload_broken_during_its_response_ends_both() {
     let backend = Backend::bind().await;
     let front = Front::before(&backend);
     let mut client = front.connect().await;
@@ -156,12 +156,12 @@ async fn upload_that_breaks_under_its_answer_ends_both() {
     assert_eq!(
         client.end().await,
         "",
-        "the answer ends as if it were whole"
+        "the response ended as if it were complete"
     );
 }
 
 #[tokio::test]
-async fn exchange_ends_with_its_client() {
+async fn exchange_ends_when_the_client_disconnects() {
     let backend = Backend::bind().await;
     let front = Front::before(&backend);
     let mut client = front.connect().await;
@@ -173,7 +173,7 @@ async fn exchange_ends_with_its_client() {
 }
 
 #[tokio::test]
-async fn answer_cut_short_never_ends_cleanly() {
+async fn truncated_response_is_not_ended_cleanly() {
     let backend = Backend::bind().await;
     let front = Front::before(&backend);
     let mut client = front.connect().await;
@@ -186,7 +186,7 @@ async fn answer_cut_short_never_ends_cleanly() {
 }
 
 #[tokio::test]
-async fn answer_to_head_keeps_its_length() {
+async fn head_response_keeps_its_length() {
     let backend = Backend::bind().await;
     let front = Front::before(&backend);
     let mut client = front.connect().await;
@@ -199,7 +199,7 @@ async fn answer_to_head_keeps_its_length() {
 }
 
 #[tokio::test]
-async fn old_answer_keeps_a_new_client() {
+async fn http10_response_keeps_the_client_connection() {
     let backend = Backend::bind().await;
     let front = Front::before(&backend);
     let mut client = front.connect().await;

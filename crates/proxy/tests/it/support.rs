@@ -1,4 +1,4 @@
-//! Both ends of a proxy: sockets that say and see exact bytes, and the proxy between them.
+//! A proxy with raw sockets on both sides, which send and receive exact bytes.
 
 use std::{
     io,
@@ -28,8 +28,8 @@ use tower_service::Service;
 /// A test that waits longer than this has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The log of all tests together. It stands before anything is logged: a subscriber that comes later
-/// may be passed over.
+/// The shared log of all tests. It is set up before the first log line: tracing may skip a
+/// subscriber that is installed later.
 static LOG: LazyLock<Mutex<Vec<u8>>> = LazyLock::new(|| {
     tracing_subscriber::fmt()
         .with_writer(|| Log)
@@ -40,20 +40,20 @@ static LOG: LazyLock<Mutex<Vec<u8>>> = LazyLock::new(|| {
 
 struct Log;
 
-/// One end of a connection, with what was read of it.
+/// One end of a connection, with the bytes read ahead.
 pub(crate) struct Wire {
     stream: TcpStream,
     unread: Vec<u8>,
 }
 
-/// The server behind: each test answers by hand.
+/// The upstream: each test writes its responses.
 pub(crate) struct Backend(TcpListener);
 
-/// What a test may set.
+/// Options of a test's proxy.
 pub(crate) struct Setup {
     pub(crate) proxy: ProxyOptions,
     pub(crate) serve: ServeOptions,
-    /// Stands for the layers between the accept loop and the proxy.
+    /// Replaces the layers between the accept loop and the proxy.
     pub(crate) tweak: fn(&mut Request<Incoming>),
 }
 
@@ -66,9 +66,9 @@ pub(crate) struct Front {
 }
 
 #[derive(Clone)]
-struct Tweaked(Proxy, fn(&mut Request<Incoming>));
+struct TweakedProxy(Proxy, fn(&mut Request<Incoming>));
 
-/// The lines of the log that speak of `subject`.
+/// Returns the log lines that contain `subject`.
 pub(crate) fn logged(subject: &str) -> String {
     let log = String::from_utf8(LOG.lock().unwrap().clone()).unwrap();
     log.split_inclusive('\n')
@@ -126,7 +126,7 @@ impl Wire {
         self.stream.write_all(bytes).await.unwrap();
     }
 
-    /// Reads so many bytes.
+    /// Reads `N` bytes.
     #[track_caller]
     pub(crate) fn bytes<const N: usize>(&mut self) -> impl Future<Output = [u8; N]> {
         let caller = std::panic::Location::caller();
@@ -146,7 +146,7 @@ impl Wire {
         }
     }
 
-    /// Fails if anything comes within `time`, an end too.
+    /// Fails if bytes or the end arrive within `time`.
     #[track_caller]
     pub(crate) fn quiet(&mut self, time: Duration) -> impl Future<Output = ()> {
         let caller = std::panic::Location::caller();
@@ -157,7 +157,7 @@ impl Wire {
         }
     }
 
-    /// Reads up to and with `mark`.
+    /// Reads up to and including `mark`.
     #[track_caller]
     pub(crate) fn until(&mut self, mark: &str) -> impl Future<Output = String> {
         let caller = std::panic::Location::caller();
@@ -179,14 +179,14 @@ impl Wire {
         }
     }
 
-    /// Reads up to `mark`, which ends what is sent, without keeping it; how much that was.
+    /// Reads up to `mark` at the end of the input without keeping it; returns the number of bytes.
     pub(crate) async fn drop_until(&mut self, mark: &str) -> usize {
         let mut seen = self.unread.len();
         while !self.unread.ends_with(mark.as_bytes()) {
             let kept = self.unread.len().saturating_sub(mark.len());
             self.unread.drain(..kept);
             let read = timeout(PATIENCE, self.stream.read_buf(&mut self.unread)).await;
-            seen += read.expect("nothing more comes").unwrap();
+            seen += read.expect("no more bytes").unwrap();
         }
         self.unread.clear();
         seen
@@ -198,7 +198,7 @@ impl Wire {
         self.until("\r\n\r\n")
     }
 
-    /// Reads to the end, orderly or not.
+    /// Reads to the end, whether orderly or reset.
     pub(crate) async fn end(&mut self) -> String {
         let rest = async { while self.stream.read_buf(&mut self.unread).await.unwrap_or(0) > 0 {} };
         timeout(PATIENCE, rest)
@@ -234,7 +234,7 @@ impl Backend {
         async move {
             let accepted = timeout(PATIENCE, self.0.accept()).await;
             let (stream, _) = accepted
-                .unwrap_or_else(|_| panic!("{caller}: nobody came"))
+                .unwrap_or_else(|_| panic!("{caller}: no connection"))
                 .unwrap();
             Wire::new(stream)
         }
@@ -282,7 +282,7 @@ impl Setup {
         let counted = tunnels.clone();
         let loop_ = tokio::spawn(async move {
             let stopped = async { stopped.await.unwrap_or_default() };
-            let service = Tweaked(proxy, self.tweak);
+            let service = TweakedProxy(proxy, self.tweak);
             serve(listener, service, counted, &self.serve, stopped).await
         });
         Front {
@@ -305,12 +305,12 @@ impl Front {
         Wire::connect(self.addr).await
     }
 
-    /// Speaks HTTP/2 from the start.
+    /// Connects with HTTP/2 prior knowledge.
     pub(crate) async fn connect_http2(&self) -> http2::SendRequest<BoxBody<Bytes, io::Error>> {
         Self::speak_http2(self.connect().await).await
     }
 
-    /// Speaks HTTP/2 over a fresh connection.
+    /// Performs the HTTP/2 client setup on a fresh connection.
     pub(crate) async fn speak_http2(wire: Wire) -> http2::SendRequest<BoxBody<Bytes, io::Error>> {
         let io = TokioIo::new(wire.into_stream());
         let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
@@ -318,16 +318,16 @@ impl Front {
         sender
     }
 
-    /// Begins to drain; the handle tells what was cut.
+    /// Starts the drain; the handle returns the closed connections.
     pub(crate) fn stop(self, grace: Duration) -> JoinHandle<Drained> {
         self.stop.send(grace).unwrap();
         self.loop_
     }
 }
 
-// === impl Tweaked ===
+// === impl TweakedProxy ===
 
-impl Service<Request<Incoming>> for Tweaked {
+impl Service<Request<Incoming>> for TweakedProxy {
     type Response = <Proxy as Service<Request<Incoming>>>::Response;
     type Error = <Proxy as Service<Request<Incoming>>>::Error;
     type Future = <Proxy as Service<Request<Incoming>>>::Future;

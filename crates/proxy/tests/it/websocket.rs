@@ -1,4 +1,4 @@
-//! WebSockets over HTTP/1.1: opened only when both sides mean it, then left alone.
+//! WebSockets over HTTP/1.1: the handshake on both sides, and the tunnel.
 
 use std::{pin::pin, time::Duration};
 
@@ -6,19 +6,19 @@ use tokio::time::timeout;
 
 use crate::support::{Backend, Front, Wire, logged};
 
-/// The key of RFC 6455, 1.3, and what answers it.
-pub(crate) const ASK: &str = "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\n\
+/// A handshake with the key of RFC 6455, 1.3, and its response.
+pub(crate) const HANDSHAKE: &str = "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\n\
     Upgrade: WebSocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: chat\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-pub(crate) const ACCEPT: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n\
+pub(crate) const SWITCHING: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n\
     Upgrade: websocket\r\nSec-WebSocket-Protocol: chat\r\n\
     Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
-/// An open WebSocket: its client and its server.
+/// Opens a WebSocket; returns the client's and the server's end.
 pub(crate) async fn open(backend: &Backend, front: &Front) -> (Wire, Wire) {
     let mut client = front.connect().await;
-    client.send(ASK).await;
-    let (upstream, head) = backend.answer(ACCEPT).await;
+    client.send(HANDSHAKE).await;
+    let (upstream, head) = backend.answer(SWITCHING).await;
     for line in [
         "connection: Upgrade",
         "upgrade: websocket",
@@ -50,7 +50,7 @@ pub(crate) async fn open(backend: &Backend, front: &Front) -> (Wire, Wire) {
 }
 
 #[tokio::test]
-async fn bytes_go_both_ways() {
+async fn bytes_pass_in_both_directions() {
     let backend = Backend::bind().await;
     let front = Front::before(&backend);
     let (mut client, mut upstream) = open(&backend, &front).await;
@@ -67,8 +67,8 @@ async fn bytes_go_both_ways() {
 }
 
 #[tokio::test]
-async fn slow_reader_stalls_the_writer_and_misses_nothing() {
-    /// More than the system keeps for two sockets.
+async fn slow_reader_stalls_the_writer_and_gets_every_byte() {
+    /// More than the socket buffers of the system hold.
     const LONG: usize = 64 << 20;
     let backend = Backend::bind().await;
     let front = Front::before(&backend);
@@ -78,7 +78,7 @@ async fn slow_reader_stalls_the_writer_and_misses_nothing() {
     {
         let mut sending = pin!(client.send(&long));
         let stalled = timeout(Duration::from_secs(1), sending.as_mut()).await;
-        assert!(stalled.is_err(), "what nobody reads is kept");
+        assert!(stalled.is_err(), "unread bytes are buffered");
         let ((), seen) = tokio::join!(sending, upstream.drop_until("end"));
         assert_eq!(seen, long.len());
     }
@@ -87,7 +87,7 @@ async fn slow_reader_stalls_the_writer_and_misses_nothing() {
 }
 
 #[tokio::test]
-async fn end_of_one_side_leaves_the_other_open() {
+async fn half_closed_socket_passes_the_other_direction() {
     let backend = Backend::bind().await;
     let front = Front::before(&backend);
     let (mut client, mut upstream) = open(&backend, &front).await;
@@ -104,7 +104,7 @@ async fn end_of_one_side_leaves_the_other_open() {
 }
 
 #[tokio::test]
-async fn wrong_acceptance_is_502() {
+async fn invalid_101_response_is_502() {
     for (right, wrong) in [
         (
             "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
@@ -122,8 +122,8 @@ async fn wrong_acceptance_is_502() {
         let backend = Backend::bind().await;
         let front = Front::before(&backend);
         let mut client = front.connect().await;
-        client.send(ASK).await;
-        let (mut upstream, _) = backend.answer(&ACCEPT.replace(right, wrong)).await;
+        client.send(HANDSHAKE).await;
+        let (mut upstream, _) = backend.answer(&SWITCHING.replace(right, wrong)).await;
         let head = client.head().await;
         assert!(
             head.starts_with("HTTP/1.1 502 Bad Gateway\r\n"),
@@ -135,19 +135,19 @@ async fn wrong_acceptance_is_502() {
 }
 
 #[tokio::test]
-async fn wrong_grant_is_logged_by_its_name() {
+async fn rejected_subprotocol_is_logged() {
     let backend = Backend::bind().await;
     let front = Front::before(&backend);
     let mut client = front.connect().await;
-    client.send(ASK).await;
+    client.send(HANDSHAKE).await;
     backend
-        .answer(&ACCEPT.replace("Protocol: chat", "Protocol: spy"))
+        .answer(&SWITCHING.replace("Protocol: chat", "Protocol: spy"))
         .await;
     client.head().await;
     let logged = logged(&backend.url());
     assert_eq!(logged.lines().count(), 1, "{logged}");
     let reason =
-        "answered 502: the server behind chose the subprotocol \"spy\", which was not offered";
+        "answered 502: the upstream selected the subprotocol \"spy\", which was not offered";
     assert!(
         logged.contains("WARN") && logged.contains(reason),
         "{logged}"
@@ -155,17 +155,17 @@ async fn wrong_grant_is_logged_by_its_name() {
 }
 
 #[tokio::test]
-async fn what_was_offered_may_be_granted() {
+async fn offered_extension_may_be_accepted() {
     let backend = Backend::bind().await;
     let front = Front::before(&backend);
     let mut client = front.connect().await;
     let offer = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n";
     client
-        .send(&ASK.replace("\r\n\r\n", &format!("\r\n{offer}")))
+        .send(&HANDSHAKE.replace("\r\n\r\n", &format!("\r\n{offer}")))
         .await;
     let grant = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits=12\r\n\r\n";
     backend
-        .answer(&ACCEPT.replace("\r\n\r\n", &format!("\r\n{grant}")))
+        .answer(&SWITCHING.replace("\r\n\r\n", &format!("\r\n{grant}")))
         .await;
     let head = client.head().await;
     assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
@@ -173,11 +173,11 @@ async fn what_was_offered_may_be_granted() {
 }
 
 #[tokio::test]
-async fn refusal_is_passed_on_and_ends_the_connection() {
+async fn rejection_is_forwarded_and_ends_the_connection() {
     let backend = Backend::bind().await;
     let front = Front::before(&backend);
     let mut client = front.connect().await;
-    client.send(ASK).await;
+    client.send(HANDSHAKE).await;
     client
         .send("GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
         .await;
@@ -195,7 +195,7 @@ async fn refusal_is_passed_on_and_ends_the_connection() {
 }
 
 #[tokio::test]
-async fn half_a_handshake_is_no_handshake() {
+async fn incomplete_handshake_is_forwarded_as_plain_http() {
     for (whole, half) in [
         ("Connection: keep-alive, Upgrade\r\n", ""),
         ("Upgrade: WebSocket", "Upgrade: h2c"),
@@ -204,8 +204,8 @@ async fn half_a_handshake_is_no_handshake() {
         let backend = Backend::bind().await;
         let front = Front::before(&backend);
         let mut client = front.connect().await;
-        client.send(&ASK.replace(whole, half)).await;
-        let (_, head) = backend.answer(ACCEPT).await;
+        client.send(&HANDSHAKE.replace(whole, half)).await;
+        let (_, head) = backend.answer(SWITCHING).await;
         assert!(!head.contains("pgrade"), "{head}");
         assert!(
             client
@@ -226,7 +226,7 @@ async fn handshake_without_its_key_or_with_a_body_is_400() {
         let backend = Backend::bind().await;
         let front = Front::before(&backend);
         let mut client = front.connect().await;
-        client.send(&ASK.replace(right, wrong)).await;
+        client.send(&HANDSHAKE.replace(right, wrong)).await;
         assert!(
             client
                 .head()

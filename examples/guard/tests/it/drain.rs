@@ -66,7 +66,7 @@ async fn request_under_way_is_finished_and_nothing_new_begins() {
         let answer = wire.answer("GET").await.expect("the answer, though late");
         assert_eq!((answer.status.as_u16(), &*answer.text()), (200, "slow"));
         assert!(guard.ended().await.success());
-        guard.logged(["stopped; nothing was cut"]).await;
+        guard.logged(["stopped; all connections finished"]).await;
     }
 }
 
@@ -81,7 +81,7 @@ async fn what_takes_longer_than_the_grace_is_cut_and_counted() {
     guard.signal("INT");
     assert!(guard.ended().await.success());
     guard
-        .logged(["stopped; cut 1 connections and 0 WebSockets"])
+        .logged(["stopped; closed 1 connection and 0 WebSockets"])
         .await;
     assert!(wire.answer("GET").await.is_none());
 }
@@ -112,7 +112,7 @@ async fn websockets_are_told_to_come_back_each_at_its_time_within_half_the_grace
     let spread = last.saturating_sub(*first);
     assert!(spread > Duration::from_millis(100), "{ends:?}");
     assert!(guard.ended().await.success());
-    guard.logged(["stopped; nothing was cut"]).await;
+    guard.logged(["stopped; all connections finished"]).await;
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn told_to_stop_as_soon_as_it_listens_it_drains() {
             .unwrap();
         let log = text(&output.stderr);
         assert_eq!(output.status.code(), Some(0), "{log}");
-        assert!(log.contains("stopped; nothing was cut"), "{log}");
+        assert!(log.contains("stopped; all connections finished"), "{log}");
     }
 }
 
@@ -146,8 +146,11 @@ async fn idle_connection_does_not_hold_it_up() {
     guard.signal("INT");
     assert!(guard.ended().await.success());
     assert!(
-        until(|| guard.log().contains("nothing was cut").then_some(()))
-            .await
-            .is_some()
+        until(|| guard
+            .log()
+            .contains("all connections finished")
+            .then_some(()))
+        .await
+        .is_some()
     );
 }

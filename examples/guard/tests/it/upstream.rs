@@ -14,7 +14,7 @@ async fn dead_upstream_is_502_with_the_reason_in_the_log() {
     let answer = guard.connect().await.get("/x?y", "").await.unwrap();
     assert_eq!(answer.status, 502);
     assert!(
-        answer.text().contains("cannot be reached"),
+        answer.text().contains("cannot connect to the upstream"),
         "{}",
         answer.text()
     );
@@ -40,7 +40,11 @@ async fn silent_upstream_is_504_with_the_reason_in_the_log() {
     let guard = Guard::start(&["--upstream", &url, "--timeout", "1"]).await;
     assert_eq!(guard.status("/").await, 504);
     guard
-        .logged(["WARN", "answered 504", "did not begin to answer within 1 s"])
+        .logged([
+            "WARN",
+            "answered 504",
+            "the upstream did not respond within 1 s",
+        ])
         .await;
 }
 

@@ -1,21 +1,21 @@
-//! Whether a head said twice how long its body is.
+//! Detection of HTTP/1 heads that state their body's length twice.
 //!
-//! hyper drops `Content-Length` where `Transfer-Encoding` stands beside it, so that nobody above can
-//! tell such a head, which smuggles requests past hops that read the other one (RFC 9112, 6.1 and
-//! 11.2). So the bytes are looked at on their way to hyper: the [`Follower`] keeps step from head to
-//! head, [`Followed`] shows it what is read, and the [`Notes`] say it to the service, one for each
-//! request.
+//! hyper removes `Content-Length` if `Transfer-Encoding` is present, so that a service cannot see
+//! such a head, which smuggles requests past hops that use the other header (RFC 9112, 6.1 and
+//! 11.2). The bytes are therefore scanned on their way to hyper: [`TrackedSocket`] passes what it
+//! reads to the [`FramingTracker`], which finds each head and pushes its framing to the
+//! [`FramingQueue`], where the service takes it, one entry per request.
 //!
-//! The follower changes no byte and judges none. It must agree with hyper only where hyper goes on:
-//! what hyper refuses ends the connection. Where a request has no note, its framing is
+//! The tracker changes no byte and rejects none. It must agree with hyper only on input that hyper
+//! accepts: anything else ends the connection. A request without an entry has the framing
 //! [`Framing::Unknown`](gabion_core::Framing::Unknown).
 
-mod follower;
-mod notes;
+mod queue;
 mod socket;
 #[cfg(test)]
 mod tests;
+mod tracker;
 
-use follower::Follower;
-pub(super) use notes::Notes;
-pub(super) use socket::Followed;
+pub(super) use queue::FramingQueue;
+pub(super) use socket::TrackedSocket;
+use tracker::FramingTracker;

@@ -1,4 +1,4 @@
-//! A socket that is looked at as it is read.
+//! A socket whose input is scanned.
 
 use std::{
     io::{self, IoSlice},
@@ -10,51 +10,51 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{Follower, Notes};
-use crate::pieces::{Room, as_one};
+use super::{FramingQueue, FramingTracker};
+use crate::vectored::{CoalesceBuffer, coalesce};
 
-/// A socket, and the follower of what is read from it.
+/// A socket that passes what is read from it to a [`FramingTracker`].
 #[derive(Debug)]
-pub(in crate::serve) struct Followed<S> {
-    /// What was read of the socket before.
-    first: Vec<u8>,
+pub(in crate::serve) struct TrackedSocket<S> {
+    /// Bytes that were read from the socket during protocol detection.
+    first_bytes: Vec<u8>,
     socket: S,
-    follower: Follower,
+    tracker: FramingTracker,
 }
 
-// === impl Followed ===
+// === impl TrackedSocket ===
 
-impl<S> Followed<S> {
-    pub(in crate::serve) fn new(first: Vec<u8>, socket: S, notes: Arc<Notes>) -> Self {
-        let follower = Follower::new(notes);
+impl<S> TrackedSocket<S> {
+    pub(in crate::serve) fn new(first_bytes: Vec<u8>, socket: S, queue: Arc<FramingQueue>) -> Self {
+        let tracker = FramingTracker::new(queue);
         Self {
-            first,
+            first_bytes,
             socket,
-            follower,
+            tracker,
         }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Followed<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for TrackedSocket<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        if self.first.is_empty() {
+        if self.first_bytes.is_empty() {
             ready!(Pin::new(&mut self.socket).poll_read(cx, buf))?;
         } else {
-            let mut now = mem::take(&mut self.first);
-            self.first = now.split_off(now.len().min(buf.remaining()));
+            let mut now = mem::take(&mut self.first_bytes);
+            self.first_bytes = now.split_off(now.len().min(buf.remaining()));
             buf.put_slice(&now);
         }
-        self.follower.see(&buf.filled()[before..]);
+        self.tracker.scan(&buf.filled()[before..]);
         Poll::Ready(Ok(()))
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Followed<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for TrackedSocket<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -80,7 +80,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Followed<S> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match as_one(slices, &mut [0; size_of::<Room>()]) {
+        match coalesce(slices, &mut [0; size_of::<CoalesceBuffer>()]) {
             Some(whole) => Pin::new(&mut self.socket).poll_write(cx, whole),
             None => Pin::new(&mut self.socket).poll_write_vectored(cx, slices),
         }

@@ -1,4 +1,4 @@
-//! The follower beside hyper itself: hyper says what it read, the follower must have noted the same.
+//! The tracker compared with hyper: its entries must match the requests that hyper parsed.
 
 use std::{
     convert::Infallible,
@@ -12,28 +12,31 @@ use hyper_util::rt::TokioIo;
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{Followed, Follower, Notes};
+use super::{FramingQueue, FramingTracker, TrackedSocket};
 
-/// What came of one connection.
+/// The result of one connection.
 struct Served {
-    /// Each request's target, and its note.
-    asked: Vec<(Uri, Framing)>,
-    /// What was answered: each body sent back, `x-note` in each head.
-    answered: Vec<u8>,
+    /// Each request's target, with its framing.
+    requests: Vec<(Uri, Framing)>,
+    /// The responses: each echoes the body, with the framing in `x-note`.
+    response: Vec<u8>,
 }
 
-/// Sends `pieces` to hyper, one at a time, with a follower beneath it.
+/// Sends `pieces` to hyper, one at a time, through a tracker.
 fn serve(pieces: &[&[u8]]) -> Served {
     let runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = { runtime }.build().unwrap();
     runtime.block_on(async {
-        let asked = Mutex::new(Vec::new());
+        let requests = Mutex::new(Vec::new());
         let (client, server) = tokio::io::duplex(1 << 20);
-        let notes = Arc::<Notes>::default();
-        let io = TokioIo::new(Followed::new(Vec::new(), server, Arc::clone(&notes)));
+        let queue = Arc::<FramingQueue>::default();
+        let io = TokioIo::new(TrackedSocket::new(Vec::new(), server, Arc::clone(&queue)));
         let service = service_fn(|request: Request<Incoming>| {
-            let framing = notes.take();
-            asked.lock().unwrap().push((request.uri().clone(), framing));
+            let framing = queue.pop();
+            requests
+                .lock()
+                .unwrap()
+                .push((request.uri().clone(), framing));
             let answer = Response::builder().header("x-note", format!("{framing:?}"));
             std::future::ready(Ok::<_, Infallible>(
                 answer.body(request.into_body()).unwrap(),
@@ -45,22 +48,22 @@ fn serve(pieces: &[&[u8]]) -> Served {
                 if to.write_all(piece).await.is_err() {
                     break;
                 }
-                // The server reads it before the next comes.
+                // Lets the server read it before the next piece.
                 tokio::task::yield_now().await;
             }
             let _ = to.shutdown().await;
         };
-        let mut answered = Vec::new();
-        let receive = from.read_to_end(&mut answered);
+        let mut response = Vec::new();
+        let receive = from.read_to_end(&mut response);
         let serve = http1::Builder::new().serve_connection(io, service);
         let (_, (), read) = tokio::join!(serve, send, receive);
         read.unwrap();
-        let asked = std::mem::take(&mut *asked.lock().unwrap());
-        Served { asked, answered }
+        let requests = std::mem::take(&mut *requests.lock().unwrap());
+        Served { requests, response }
     })
 }
 
-/// Cuts `bytes` at these shares of its length.
+/// Splits `bytes` at these fractions of its length.
 fn cut<'b>(bytes: &'b [u8], shares: &[u16]) -> Vec<&'b [u8]> {
     let place = |share: &u16| bytes.len() * usize::from(*share) / usize::from(u16::MAX);
     let mut places: Vec<_> = shares.iter().map(place).collect();
@@ -72,7 +75,7 @@ fn cut<'b>(bytes: &'b [u8], shares: &[u16]) -> Vec<&'b [u8]> {
         .collect()
 }
 
-/// A request that hyper takes, and what is to be noted of it.
+/// A request that hyper accepts, and its expected framing.
 fn request() -> impl Strategy<Value = (Vec<u8>, Framing)> {
     let lead = select(vec!["", "\r\n", "\n", "\r\n\n\r\n"]);
     let start = select(vec!["GET", "POST", "x!"]);
@@ -80,11 +83,11 @@ fn request() -> impl Strategy<Value = (Vec<u8>, Framing)> {
     (lead, start, more, framing()).prop_map(|(lead, method, mut lines, framed)| {
         lines.extend(framed.lines);
         let head = format!("{lead}{method} /TARGET HTTP/1.1\r\n{}\r\n", lines.concat());
-        ([head.into_bytes(), framed.body].concat(), framed.note)
+        ([head.into_bytes(), framed.body].concat(), framed.framing)
     })
 }
 
-/// A header that says nothing about the length, however much it looks like it.
+/// A header without effect on the framing, however similar it looks.
 fn header() -> impl Strategy<Value = String> {
     let names = [
         "X",
@@ -121,28 +124,28 @@ fn header() -> impl Strategy<Value = String> {
 struct Framed {
     lines: Vec<String>,
     body: Vec<u8>,
-    note: Framing,
+    framing: Framing,
 }
 
 fn framing() -> impl Strategy<Value = Framed> {
     prop_oneof![
-        3 => Just(Framed { lines: vec![], body: vec![], note: Framing::AsShown }),
+        3 => Just(Framed { lines: vec![], body: vec![], framing: Framing::AsShown }),
         4 => (body(), any::<bool>()).prop_map(|(body, twice)| Framed {
             lines: vec![length(body.len()); 1 + usize::from(twice)],
             body,
-            note: Framing::AsShown,
+            framing: Framing::AsShown,
         }),
         4 => (chunked(), option::of(Just("gzip, "))).prop_map(|(body, more)| Framed {
             lines: vec![coding(more.unwrap_or_default())],
             body,
-            note: Framing::AsShown,
+            framing: Framing::AsShown,
         }),
-        1 => (chunked(), any::<bool>(), 0..9_usize).prop_map(|(body, length_first, said)| {
-            let mut lines = vec![coding(""), length(said)];
+        1 => (chunked(), any::<bool>(), 0..9_usize).prop_map(|(body, length_first, stated)| {
+            let mut lines = vec![coding(""), length(stated)];
             if length_first {
                 lines.reverse();
             }
-            Framed { lines, body, note: Framing::Both }
+            Framed { lines, body, framing: Framing::Both }
         }),
     ]
 }
@@ -155,7 +158,7 @@ fn coding(more: &str) -> String {
     format!("transfer-ENCODING:{more}Chunked\n")
 }
 
-/// Bytes that would be read as a head by anyone who is out of step.
+/// Bytes that a tracker out of step would parse as a head.
 fn body() -> impl Strategy<Value = Vec<u8>> {
     let texts = [
         "",
@@ -177,7 +180,7 @@ fn chunked() -> impl Strategy<Value = Vec<u8>> {
         "X: 1\r\n",
         "X: 1\r\nY:2\r\n",
         "Content-Length: 9\r\n",
-        // hyper ends a line of these with CRLF only, and a parser of heads would end it before.
+        // hyper ends a trailer line with CRLF only; a head parser would end it earlier.
         "X: 1\n\nGET /smuggled HTTP/1.1\r\n",
         "X: 1\n\r\nGET /smuggled HTTP/1.1\r\n",
     ];
@@ -201,48 +204,48 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1024))]
 
     #[test]
-    fn each_request_has_its_note(
+    fn each_request_has_its_framing(
         requests in vec(request(), 1..6),
         shares in vec(any::<u16>(), 0..12),
     ) {
         let mut bytes = Vec::new();
         let mut expected = Vec::new();
-        for (nth, (request, note)) in requests.iter().enumerate() {
+        for (nth, (request, framing)) in requests.iter().enumerate() {
             let request = String::from_utf8(request.clone()).unwrap();
             bytes.extend(request.replace("TARGET", &nth.to_string()).into_bytes());
-            expected.push((format!("/{nth}").parse().unwrap(), *note));
+            expected.push((format!("/{nth}").parse().unwrap(), *framing));
         }
-        // hyper takes no more after such a head.
-        let last = expected.iter().position(|(_, note)| *note == Framing::Both);
+        // hyper reads no more after such a head.
+        let last = expected.iter().position(|(_, framing)| *framing == Framing::Both);
         expected.truncate(last.map_or(expected.len(), |last| last + 1));
-        prop_assert_eq!(serve(&cut(&bytes, &shares)).asked, expected);
+        prop_assert_eq!(serve(&cut(&bytes, &shares)).requests, expected);
     }
 
-    /// Of bytes at random hyper itself tells: it ends a connection after a head that said its
-    /// length twice, and nothing else here has it do so.
+    /// For random bytes hyper itself is the reference: it ends a connection after a head that
+    /// stated its length twice, and nothing else here makes it do so.
     #[test]
-    fn note_is_what_hyper_found(
-        soup in vec(select(SOUP.to_vec()), 0..40),
+    fn framing_matches_hyper(
+        fragments in vec(select(FRAGMENTS.to_vec()), 0..40),
         shares in vec(any::<u16>(), 0..6),
     ) {
-        let served = serve(&cut(soup.concat().as_bytes(), &shares));
-        let answered = String::from_utf8_lossy(&served.answered);
-        let heads: Vec<_> = answered.split("x-note: ").skip(1).collect();
-        // A body that breaks takes an answer with it that was not sent yet.
-        prop_assert!(heads.len() <= served.asked.len() && served.asked.len() <= heads.len() + 1);
+        let served = serve(&cut(fragments.concat().as_bytes(), &shares));
+        let response = String::from_utf8_lossy(&served.response);
+        let heads: Vec<_> = response.split("x-note: ").skip(1).collect();
+        // A broken body may discard a response that was not sent yet.
+        prop_assert!(heads.len() <= served.requests.len() && served.requests.len() <= heads.len() + 1);
         let unknown = |(_, note): &(Uri, Framing)| *note == Framing::Unknown;
-        prop_assert!(!served.asked.iter().any(unknown), "{soup:?}");
-        for (head, (target, note)) in heads.iter().zip(&served.asked) {
+        prop_assert!(!served.requests.iter().any(unknown), "{fragments:?}");
+        for (head, (target, framing)) in heads.iter().zip(&served.requests) {
             let head = head.split("\r\n\r\n").next().unwrap_or_default();
             let both = head.contains("connection: close");
             let found = if both { Framing::Both } else { Framing::AsShown };
-            prop_assert_eq!(*note, found, "{}: {:?}", target, soup);
+            prop_assert_eq!(*framing, found, "{}: {:?}", target, fragments);
         }
     }
 }
 
 #[test]
-fn another_protocol_is_not_followed() {
+fn other_protocol_is_not_tracked() {
     let upgrade = b"GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n";
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
     for (http, other) in [
@@ -250,15 +253,15 @@ fn another_protocol_is_not_followed() {
         (upgrade, b"\x88\x80\0\0\0\0"),
         (preface, b"\0\0\x06\x04\0\0\0\0\0"),
     ] {
-        let mut follower = Follower::new(Arc::default());
-        follower.see(http);
-        assert!(!follower.is_lost());
-        follower.see(other);
-        assert!(follower.is_lost(), "{other:?}");
+        let mut tracker = FramingTracker::new(Arc::default());
+        tracker.scan(http);
+        assert!(!tracker.is_lost());
+        tracker.scan(other);
+        assert!(tracker.is_lost(), "{other:?}");
     }
 }
 
-const SOUP: [&str; 24] = [
+const FRAGMENTS: [&str; 24] = [
     "GET / HTTP/1.1\r\n",
     "GET / HTTP/1.1\r\n",
     "GET / HTTP/1.1\n",

@@ -1,5 +1,5 @@
-//! The first bytes of a connection: what is not HTTP is told so, and what does not come is not waited
-//! for.
+//! Protocol detection from the first bytes of a connection: TLS gets an error, and an incomplete
+//! start times out.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
 #[tokio::test]
-async fn first_bytes_say_what_a_client_speaks() {
-    for row in rows(include_str!("../../testdata/opening.tsv")) {
+async fn protocol_is_detected_from_the_first_bytes() {
+    for row in rows(include_str!("../../testdata/first_bytes.tsv")) {
         let [first, expected] = row[..] else {
             unreachable!("the table has two columns")
         };
@@ -23,8 +23,8 @@ async fn first_bytes_say_what_a_client_speaks() {
             client.send_bytes(&unescape(first)).await;
             client.half_close().await;
             let answer = client.end().await;
-            let words =
-                answer.contains("W13: TLS came to a port that speaks plain http:// and ws://");
+            let words = answer
+                .contains("W13: TLS was sent to a port that accepts plain http:// and ws:// only");
             assert_eq!(words, expected == "tls", "{first}: {answer}");
             if words {
                 assert!(
@@ -38,7 +38,7 @@ async fn first_bytes_say_what_a_client_speaks() {
 }
 
 #[tokio::test]
-async fn answer_to_a_long_tls_hello_arrives() {
+async fn error_reaches_the_client_of_a_long_tls_hello() {
     let front = Setup::default().before("http://127.0.0.1:1");
     let mut client = front.connect().await;
     let mut hello = b"\x16\x03\x01".to_vec();
@@ -49,7 +49,7 @@ async fn answer_to_a_long_tls_hello_arrives() {
 }
 
 #[tokio::test]
-async fn opening_in_pieces_is_understood() {
+async fn request_in_pieces_is_served() {
     let backend = Backend::bind().await;
     for setup in [Setup::default(), Setup::with_http2()] {
         let front = setup.before(&backend.url());
@@ -60,7 +60,7 @@ async fn opening_in_pieces_is_understood() {
         }
         drop(backend.answer(OK).await);
         client.until("ok").await;
-        // A method that begins like the preface is none.
+        // A method that begins like the HTTP/2 preface.
         client = front.connect().await;
         for piece in ["P", "UT / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"] {
             client.send(piece).await;
@@ -73,7 +73,7 @@ async fn opening_in_pieces_is_understood() {
 }
 
 #[tokio::test]
-async fn half_an_opening_is_closed_in_time() {
+async fn incomplete_first_bytes_time_out() {
     for half in [
         "",
         "P",
@@ -94,7 +94,7 @@ async fn half_an_opening_is_closed_in_time() {
 }
 
 #[tokio::test]
-async fn connection_is_open_for_as_long_as_it_may_be_silent() {
+async fn silent_connection_stays_open_within_the_timeout() {
     let backend = Backend::bind().await;
     let front = Front::before(&backend);
     let mut client = front.connect().await;

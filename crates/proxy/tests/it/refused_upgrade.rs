@@ -1,12 +1,12 @@
-//! A request to leave HTTP that is refused ends its connection: what follows it is no request.
+//! A refused upgrade ends its connection: the bytes after it are not parsed as a request.
 
 use crate::support::{Backend, Front};
 
-const AHEAD: &str = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
+const SMUGGLED: &str = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
-/// Fails unless the next that the backend sees is what is sent now.
-async fn untouched(backend: &Backend, front: &Front) {
+/// Fails unless the next request that the backend gets is one sent now.
+async fn assert_backend_got_nothing(backend: &Backend, front: &Front) {
     let mut next = front.connect().await;
     next.send("GET /next HTTP/1.1\r\nHost: a\r\n\r\n").await;
     let (_, first) = backend.answer(OK).await;
@@ -14,8 +14,8 @@ async fn untouched(backend: &Backend, front: &Front) {
 }
 
 #[tokio::test]
-async fn refused_here_what_was_sent_ahead_is_no_request() {
-    for ask in [
+async fn bytes_after_an_upgrade_refused_by_the_proxy_are_no_request() {
+    for request in [
         "CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\n\r\n",
@@ -23,17 +23,17 @@ async fn refused_here_what_was_sent_ahead_is_no_request() {
         let backend = Backend::bind().await;
         let front = Front::before(&backend);
         let mut client = front.connect().await;
-        client.send(&format!("{ask}{AHEAD}")).await;
+        client.send(&format!("{request}{SMUGGLED}")).await;
         let answer = client.end().await;
         assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
         assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
-        untouched(&backend, &front).await;
+        assert_backend_got_nothing(&backend, &front).await;
     }
 }
 
 #[tokio::test]
-async fn refused_behind_what_was_sent_ahead_is_no_request() {
-    for ask in [
+async fn bytes_after_an_upgrade_refused_by_the_upstream_are_no_request() {
+    for request in [
         "Connection: Upgrade\r\nUpgrade: tcp\r\n",
         "Connection: Upgrade\r\nUpgrade: h2c, websocket\r\nSec-WebSocket-Version: 13\r\n\
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
@@ -43,7 +43,9 @@ async fn refused_behind_what_was_sent_ahead_is_no_request() {
         let front = Front::before(&backend);
         let mut client = front.connect().await;
         client
-            .send(&format!("GET / HTTP/1.1\r\nHost: a\r\n{ask}\r\n{AHEAD}"))
+            .send(&format!(
+                "GET / HTTP/1.1\r\nHost: a\r\n{request}\r\n{SMUGGLED}"
+            ))
             .await;
         let (upstream, head) = backend.answer(OK).await;
         assert!(head.starts_with("GET / "), "{head}");
@@ -51,18 +53,19 @@ async fn refused_behind_what_was_sent_ahead_is_no_request() {
         assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
         assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
         drop(upstream);
-        untouched(&backend, &front).await;
+        assert_backend_got_nothing(&backend, &front).await;
     }
 }
 
 #[tokio::test]
-async fn offer_of_h2c_costs_no_connection() {
+async fn h2c_offer_keeps_the_connection() {
     let backend = Backend::bind().await;
     let front = Front::before(&backend);
     let mut client = front.connect().await;
-    let ask = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n";
+    let request =
+        "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n";
     client
-        .send(&format!("GET /1 HTTP/1.1\r\nHost: a\r\n{ask}\r\n"))
+        .send(&format!("GET /1 HTTP/1.1\r\nHost: a\r\n{request}\r\n"))
         .await;
     let (mut upstream, _) = backend.answer(OK).await;
     client.until("ok").await;

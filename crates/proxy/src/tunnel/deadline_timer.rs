@@ -1,4 +1,4 @@
-//! Waiting for a time.
+//! A timer with a deadline that moves.
 
 use std::{
     pin::Pin,
@@ -7,15 +7,15 @@ use std::{
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// Rouses a tunnel when it is time.
+/// A timer that is reset only when it fires.
 #[derive(Debug, Default)]
-pub(super) struct Alarm(Option<Pin<Box<Sleep>>>);
+pub(super) struct DeadlineTimer(Option<Pin<Box<Sleep>>>);
 
-// === impl Alarm ===
+// === impl DeadlineTimer ===
 
-impl Alarm {
-    /// Ready from `time` on. An alarm that goes off before stays, and is set anew then: traffic puts
-    /// a time off with each frame, and no timer is touched.
+impl DeadlineTimer {
+    /// Completes at `time`. A timer that fires earlier is set again: traffic postpones the deadline
+    /// with each frame, which then costs no timer operation.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, time: Instant) -> Poll<()> {
         loop {
             let sleep = self.0.get_or_insert_with(|| Box::pin(sleep_until(time)));
@@ -23,9 +23,9 @@ impl Alarm {
                 sleep.as_mut().reset(time);
             }
             ready!(sleep.as_mut().poll(cx));
-            let rung = sleep.deadline();
+            let fired_at = sleep.deadline();
             self.0 = None;
-            if rung >= time {
+            if fired_at >= time {
                 return Poll::Ready(());
             }
         }

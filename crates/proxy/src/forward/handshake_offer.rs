@@ -1,11 +1,12 @@
-//! What a client offered for its WebSocket, and what a server may make of it.
+//! The subprotocols and extensions of a WebSocket handshake, and the check of the upstream's
+//! selection.
 //!
-//! An answer passes when:
-//! 1. it grants at most one subprotocol, one that was offered (RFC 6455, 4.1);
-//! 2. it grants no extension that was not offered, and none twice (RFC 6455, 9.1);
-//! 3. the parameters of `permessage-deflate` are those of an answer (RFC 7692, 7.1).
+//! A response passes if:
+//! 1. it selects at most one subprotocol, and one that was offered (RFC 6455, 4.1);
+//! 2. it accepts no extension that was not offered, and none twice (RFC 6455, 9.1);
+//! 3. the parameters of `permessage-deflate` are valid in a response (RFC 7692, 7.1).
 //!
-//! Parameters of other extensions are not looked into.
+//! Parameters of other extensions are not checked.
 
 use gabion_core::{Evidence, tokens};
 use http::{
@@ -17,36 +18,36 @@ use super::error::UpstreamError;
 
 const DEFLATE: &[u8] = b"permessage-deflate";
 
-/// The subprotocols and extensions that a client offered.
+/// The subprotocol and extension headers that a client offered.
 #[derive(Debug)]
-pub(super) struct Offer(HeaderMap);
+pub(super) struct HandshakeOffer(HeaderMap);
 
-// === impl Offer ===
+// === impl HandshakeOffer ===
 
-impl Offer {
-    /// Reads it off a handshake.
-    pub(super) fn of(asked: &HeaderMap) -> Self {
+impl HandshakeOffer {
+    /// Copies the headers of a handshake request.
+    pub(super) fn from_headers(request: &HeaderMap) -> Self {
         let mut offered = HeaderMap::new();
         for name in [SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_EXTENSIONS] {
-            for line in asked.get_all(&name) {
+            for line in request.get_all(&name) {
                 offered.append(&name, line.clone());
             }
         }
         Self(offered)
     }
 
-    /// Whether an answer grants nothing else.
-    pub(super) fn covers(&self, answer: &HeaderMap) -> Result<(), UpstreamError> {
-        self.covers_subprotocol(answer)?;
-        self.covers_extensions(answer)
+    /// Returns an error if a response selects something that was not offered.
+    pub(super) fn check_response(&self, response: &HeaderMap) -> Result<(), UpstreamError> {
+        self.check_subprotocol(response)?;
+        self.check_extensions(response)
     }
 
-    fn covers_subprotocol(&self, answer: &HeaderMap) -> Result<(), UpstreamError> {
+    fn check_subprotocol(&self, response: &HeaderMap) -> Result<(), UpstreamError> {
         let is_offered = |granted: &[u8]| {
             let mut offered = tokens(&self.0, &SEC_WEBSOCKET_PROTOCOL);
             offered.any(|token| token == granted)
         };
-        let mut granted = answer.get_all(SEC_WEBSOCKET_PROTOCOL).iter().enumerate();
+        let mut granted = response.get_all(SEC_WEBSOCKET_PROTOCOL).iter().enumerate();
         match granted.find(|(idx, line)| *idx > 0 || !is_offered(line.as_bytes())) {
             Some((_, wrong)) => {
                 let wrong = Evidence::new(wrong.as_bytes());
@@ -56,14 +57,14 @@ impl Offer {
         }
     }
 
-    fn covers_extensions(&self, answer: &HeaderMap) -> Result<(), UpstreamError> {
+    fn check_extensions(&self, response: &HeaderMap) -> Result<(), UpstreamError> {
         let mut granted: Vec<&[u8]> = Vec::new();
-        for extension in tokens(answer, &SEC_WEBSOCKET_EXTENSIONS) {
+        for extension in tokens(response, &SEC_WEBSOCKET_EXTENSIONS) {
             let (name, params) = split(extension);
-            let once = !granted.iter().any(|other| other.eq_ignore_ascii_case(name));
+            let is_first = !granted.iter().any(|other| other.eq_ignore_ascii_case(name));
             let offered = self.extensions(name).next().is_some();
-            let sound = !name.eq_ignore_ascii_case(DEFLATE) || self.covers_deflate(params);
-            if !(once && offered && sound) {
+            let valid = !name.eq_ignore_ascii_case(DEFLATE) || self.is_valid_deflate(params);
+            if !(is_first && offered && valid) {
                 let wrong = Evidence::new(extension);
                 return Err(UpstreamError::WrongExtension(wrong));
             }
@@ -72,7 +73,7 @@ impl Offer {
         Ok(())
     }
 
-    /// The parameters of each offer of an extension.
+    /// Returns the parameters of each offer of an extension.
     fn extensions(&self, name: &[u8]) -> impl Iterator<Item = &[u8]> {
         tokens(&self.0, &SEC_WEBSOCKET_EXTENSIONS)
             .map(split)
@@ -80,20 +81,21 @@ impl Offer {
             .map(|(_, params)| params)
     }
 
-    fn covers_deflate(&self, granted: &[u8]) -> bool {
+    fn is_valid_deflate(&self, granted: &[u8]) -> bool {
         let mut seen: Vec<&[u8]> = Vec::new();
         params(granted).all(|(name, value)| {
-            let once = !seen.contains(&name);
+            let is_first = !seen.contains(&name);
             seen.push(name);
-            once && match (name, value) {
-                (b"client_no_context_takeover" | b"server_no_context_takeover", None) => true,
-                (b"server_max_window_bits", Some(bits)) => is_window(bits),
-                // RFC 7692, 7.1.2.2: only to a client that said it knows of it.
-                (b"client_max_window_bits", Some(bits)) => {
-                    is_window(bits) && self.offers_client_window()
+            is_first
+                && match (name, value) {
+                    (b"client_no_context_takeover" | b"server_no_context_takeover", None) => true,
+                    (b"server_max_window_bits", Some(bits)) => is_window_bits(bits),
+                    // RFC 7692, 7.1.2.2: only if the client offered this parameter.
+                    (b"client_max_window_bits", Some(bits)) => {
+                        is_window_bits(bits) && self.offers_client_window()
+                    }
+                    _ => false,
                 }
-                _ => false,
-            }
         })
     }
 
@@ -104,14 +106,14 @@ impl Offer {
     }
 }
 
-/// The name of an extension, and what follows it.
+/// Splits an extension into its name and the rest.
 fn split(extension: &[u8]) -> (&[u8], &[u8]) {
     let end = extension.iter().position(|&byte| byte == b';');
     let (name, params) = extension.split_at(end.unwrap_or(extension.len()));
     (name.trim_ascii(), params)
 }
 
-/// Parameters, each after its `;`, and their values without quotes.
+/// Parses parameters, each after its `;`, with their values unquoted.
 fn params(text: &[u8]) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
     let texts = text.split(|&byte| byte == b';').skip(1);
     texts.map(|text| match text.iter().position(|&byte| byte == b'=') {
@@ -128,8 +130,8 @@ fn unquote(value: &[u8]) -> &[u8] {
         .unwrap_or(value)
 }
 
-/// RFC 7692, 7.1.2.1: from 8 to 15, without a leading zero.
-fn is_window(bits: &[u8]) -> bool {
+/// RFC 7692, 7.1.2.1: 8 to 15, without a leading zero.
+fn is_window_bits(bits: &[u8]) -> bool {
     matches!(
         bits,
         b"8" | b"9" | b"10" | b"11" | b"12" | b"13" | b"14" | b"15"
@@ -150,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_offered_is_granted() {
+    fn only_offered_values_are_accepted() {
         for row in rows(include_str!("../../testdata/granted.tsv")) {
             let [header, offered, granted, expected] = row[..] else {
                 unreachable!("the table has four columns")
@@ -160,8 +162,8 @@ mod tests {
                 "extensions" => (SEC_WEBSOCKET_EXTENSIONS, "extension"),
                 other => panic!("no header {other}"),
             };
-            let offer = Offer::of(&lines(&name, offered));
-            let got = match offer.covers(&lines(&name, granted)) {
+            let offer = HandshakeOffer::from_headers(&lines(&name, offered));
+            let got = match offer.check_response(&lines(&name, granted)) {
                 Ok(()) => "ok",
                 Err(UpstreamError::WrongSubprotocol(_)) => "subprotocol",
                 Err(UpstreamError::WrongExtension(_)) => "extension",
@@ -176,13 +178,13 @@ mod tests {
     }
 
     #[test]
-    fn wrong_grant_is_named() {
-        let nothing = Offer::of(&HeaderMap::new());
+    fn error_contains_the_rejected_value() {
+        let nothing = HandshakeOffer::from_headers(&HeaderMap::new());
         for (name, granted, named) in [
             (SEC_WEBSOCKET_PROTOCOL, "ch\"at", r"ch\x22at"),
             (SEC_WEBSOCKET_EXTENSIONS, "x-a; b, x-c", "x-a; b"),
         ] {
-            let error = nothing.covers(&lines(&name, granted)).unwrap_err();
+            let error = nothing.check_response(&lines(&name, granted)).unwrap_err();
             let error = error.to_string();
             assert!(error.contains(&format!("\"{named}\"")), "{error}");
         }

@@ -1,5 +1,4 @@
-//! A server that restarts closes the connections that are idle. A request that meets the end of one is
-//! sent again, where that is safe.
+//! Retries: a request on a connection that the server closes is sent again if that is safe.
 
 use std::time::Duration;
 
@@ -9,8 +8,8 @@ const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 const WEBSOCKET: &str = "Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
-/// A connection to the server that is kept, by whose second request `ask` will be sent on.
-async fn kept(backend: &Backend) -> (Front, Wire, Wire) {
+/// Answers one request, so that its upstream connection is kept for the next.
+async fn open_connection(backend: &Backend) -> (Front, Wire, Wire) {
     let front = Front::before(backend);
     let mut client = front.connect().await;
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
@@ -19,22 +18,22 @@ async fn kept(backend: &Backend) -> (Front, Wire, Wire) {
     (front, client, upstream)
 }
 
-/// Has a server end a kept connection when it has read this and said that.
-async fn end_after(ask: &str, said: &str) -> (Backend, Front, Wire) {
+/// Sends `request` on a kept connection, which the server closes after sending `response`.
+async fn close_after(request: &str, response: &str) -> (Backend, Front, Wire) {
     let backend = Backend::bind().await;
-    let (front, mut client, mut upstream) = kept(&backend).await;
-    client.send(ask).await;
+    let (front, mut client, mut upstream) = open_connection(&backend).await;
+    client.send(request).await;
     upstream.until("\r\n\r\n").await;
-    upstream.send(said).await;
+    upstream.send(response).await;
     drop(upstream);
     (backend, front, client)
 }
 
 #[tokio::test]
-async fn safe_request_is_sent_again_whole() {
+async fn safe_request_is_retried_with_its_head() {
     for method in ["GET", "HEAD", "OPTIONS"] {
-        let ask = format!("{method} /a?b HTTP/1.1\r\nHost: a\r\nX-B: c\r\n\r\n");
-        let (backend, _front, mut client) = end_after(&ask, "").await;
+        let request = format!("{method} /a?b HTTP/1.1\r\nHost: a\r\nX-B: c\r\n\r\n");
+        let (backend, _front, mut client) = close_after(&request, "").await;
         let (_upstream, head) = backend.answer(OK).await;
         let first = format!("{method} /a?b HTTP/1.1\r\n");
         assert!(head.starts_with(&first), "{head}");
@@ -44,9 +43,9 @@ async fn safe_request_is_sent_again_whole() {
 }
 
 #[tokio::test]
-async fn handshake_is_sent_again() {
-    let ask = format!("GET /ws HTTP/1.1\r\nHost: a\r\n{WEBSOCKET}\r\n");
-    let (backend, _front, mut client) = end_after(&ask, "").await;
+async fn handshake_is_retried() {
+    let request = format!("GET /ws HTTP/1.1\r\nHost: a\r\n{WEBSOCKET}\r\n");
+    let (backend, _front, mut client) = close_after(&request, "").await;
     let refusal = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";
     let (_upstream, head) = backend.answer(refusal).await;
     assert!(head.contains("sec-websocket-key: "), "{head}");
@@ -54,49 +53,52 @@ async fn handshake_is_sent_again() {
 }
 
 #[tokio::test]
-async fn request_that_may_change_something_or_has_a_body_is_not() {
-    for ask in [
+async fn unsafe_request_and_request_with_a_body_are_not_retried() {
+    for request in [
         "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
         "DELETE / HTTP/1.1\r\nHost: a\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx",
     ] {
-        let (_backend, _front, mut client) = end_after(ask, "").await;
-        assert!(client.head().await.starts_with("HTTP/1.1 502 "), "{ask}");
+        let (_backend, _front, mut client) = close_after(request, "").await;
+        assert!(
+            client.head().await.starts_with("HTTP/1.1 502 "),
+            "{request}"
+        );
     }
 }
 
 #[tokio::test]
-async fn request_whose_answer_was_nonsense_is_not() {
-    let ask = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
-    let (_backend, _front, mut client) = end_after(ask, "nonsense\r\n\r\n").await;
+async fn request_with_an_invalid_response_is_not_retried() {
+    let request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let (_backend, _front, mut client) = close_after(request, "nonsense\r\n\r\n").await;
     assert!(client.head().await.starts_with("HTTP/1.1 502 "));
 }
 
 #[tokio::test]
-async fn request_that_ends_a_new_connection_is_not_sent_a_third_time() {
-    let ask = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
-    let (backend, _front, mut client) = end_after(ask, "").await;
+async fn request_is_retried_once() {
+    let request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let (backend, _front, mut client) = close_after(request, "").await;
     drop(backend.answer("").await);
     assert!(client.head().await.starts_with("HTTP/1.1 502 "));
 }
 
-/// One that brings down whoever reads it shall not go from one to the next.
+/// A request that crashes a server must not be sent to the next kept connection.
 #[tokio::test]
-async fn request_is_sent_again_over_a_new_connection_only() {
+async fn retry_uses_a_new_connection() {
     let backend = Backend::bind().await;
     let front = Front::before(&backend);
     let [mut one, mut other] = [front.connect().await, front.connect().await];
-    let ask = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
-    one.send(ask).await;
+    let request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    one.send(request).await;
     let mut first = backend.accept().await;
-    other.send(ask).await;
+    other.send(request).await;
     let mut second = backend.accept().await;
     for (client, upstream) in [(&mut one, &mut first), (&mut other, &mut second)] {
         upstream.head().await;
         upstream.send(OK).await;
         client.head().await;
     }
-    one.send(ask).await;
+    one.send(request).await;
     second.head().await;
     drop(second);
     drop(backend.answer("").await);

@@ -1,4 +1,4 @@
-//! The stream to an upstream, which must not begin with HTTP/2.
+//! The byte stream to the upstream, with detection of an HTTP/2-only server.
 
 use std::{
     error::Error,
@@ -10,44 +10,47 @@ use std::{
 
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 
-use crate::pieces::{Room, as_one};
+use crate::vectored::{CoalesceBuffer, coalesce};
 
-/// A stream to the upstream, of which the first bytes that come are looked at.
+/// A stream to the upstream that checks the first bytes it reads.
 ///
-/// A server that speaks HTTP/2 only sends its SETTINGS as soon as it is connected to (RFC 9113, 3.4),
-/// which HTTP/1 can make nothing of.
+/// A server that supports HTTP/2 only sends its SETTINGS frame right after the connection is
+/// accepted (RFC 9113, 3.4), which an HTTP/1 parser reports only as invalid.
 #[derive(Debug)]
-pub(super) struct Outbound<S> {
+pub(super) struct UpstreamIo<S> {
     stream: S,
-    is_fresh: bool,
+    awaits_first_read: bool,
 }
 
-/// The upstream speaks HTTP/2 only.
+/// The error of an upstream that supports HTTP/2 only.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("its first bytes are HTTP/2 SETTINGS")]
 pub(super) struct OnlyHttp2;
 
-// === impl Outbound ===
+// === impl UpstreamIo ===
 
-impl<S> Outbound<S> {
+impl<S> UpstreamIo<S> {
     pub(super) const fn new(stream: S) -> Self {
-        let is_fresh = true;
-        Self { stream, is_fresh }
+        let awaits_first_read = true;
+        Self {
+            stream,
+            awaits_first_read,
+        }
     }
 }
 
-impl<S: Read + Unpin> Outbound<S> {
-    /// Reads what comes first, and looks at it.
+impl<S: Read + Unpin> UpstreamIo<S> {
+    /// Reads and checks the first bytes.
     fn poll_first(
         &mut self,
         cx: &mut Context<'_>,
         buf: &mut ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let mut space = [MaybeUninit::uninit(); 4096];
-        let most = space.len().min(buf.remaining());
-        let mut read = ReadBuf::uninit(&mut space[..most]);
+        let limit = space.len().min(buf.remaining());
+        let mut read = ReadBuf::uninit(&mut space[..limit]);
         ready!(Pin::new(&mut self.stream).poll_read(cx, read.unfilled()))?;
-        self.is_fresh = false;
+        self.awaits_first_read = false;
         if is_settings(read.filled()) {
             return Poll::Ready(Err(io::Error::other(OnlyHttp2)));
         }
@@ -56,20 +59,20 @@ impl<S: Read + Unpin> Outbound<S> {
     }
 }
 
-impl<S: Read + Unpin> Read for Outbound<S> {
+impl<S: Read + Unpin> Read for UpstreamIo<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         mut buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.is_fresh {
+        if self.awaits_first_read {
             return self.poll_first(cx, &mut buf);
         }
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
-impl<S: Write + Unpin> Write for Outbound<S> {
+impl<S: Write + Unpin> Write for UpstreamIo<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -95,19 +98,20 @@ impl<S: Write + Unpin> Write for Outbound<S> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match as_one(slices, &mut [0; size_of::<Room>()]) {
+        match coalesce(slices, &mut [0; size_of::<CoalesceBuffer>()]) {
             Some(whole) => Pin::new(&mut self.stream).poll_write(cx, whole),
             None => Pin::new(&mut self.stream).poll_write_vectored(cx, slices),
         }
     }
 }
 
-/// The head of a SETTINGS frame (RFC 9113, 4.1 and 6.5): on stream 0, no acknowledgement.
+/// Matches the header of a SETTINGS frame (RFC 9113, 4.1 and 6.5) on stream 0 that is not an
+/// acknowledgement.
 const fn is_settings(first: &[u8]) -> bool {
     matches!(first, [0, _, _, 4, 0, 0, 0, 0, 0, ..])
 }
 
-/// Whether an error, or what lies beneath it, says that the upstream speaks HTTP/2 only.
+/// Returns `true` if the error is [`OnlyHttp2`] inside an I/O error.
 pub(super) fn is_only_http2(error: &(dyn Error + 'static)) -> bool {
     let io: Option<&io::Error> = error.downcast_ref();
     let inner = io.and_then(io::Error::get_ref);

@@ -1,0 +1,83 @@
+//! Diagnoses of WebSockets that do not open or do not stay open, as events.
+
+use std::{borrow::Cow, fmt, net::IpAddr, sync::Arc, time::SystemTime};
+
+use gabion_core::{ClientIp, Diagnosis, DiagnosisEvent, Event, PeerAddr, Sink};
+use http::Request;
+
+/// Optional destination for diagnosis events. If unset, they are dropped.
+#[derive(Clone, Default)]
+pub(crate) struct DiagnosisSink(Option<Arc<dyn Sink>>);
+
+/// The client and path of a WebSocket, as a diagnosis event names them.
+#[derive(Clone, Debug)]
+pub(crate) struct Requester {
+    client: IpAddr,
+    path: Box<[u8]>,
+}
+
+// === impl DiagnosisSink ===
+
+impl DiagnosisSink {
+    pub(crate) fn new(sink: Arc<dyn Sink>) -> Self {
+        Self(Some(sink))
+    }
+
+    /// Records a diagnosis of `requester`'s WebSocket, with the observation that led to it.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a diagnosis event carries the wall-clock time"
+    )]
+    pub(crate) fn record(
+        &self,
+        diagnosis: Diagnosis,
+        requester: &Requester,
+        observation: impl Into<Cow<'static, str>>,
+    ) {
+        let Some(sink) = &self.0 else { return };
+        let now = SystemTime::now();
+        let event = DiagnosisEvent::new(
+            now,
+            diagnosis,
+            requester.client,
+            &requester.path,
+            observation,
+        );
+        sink.record(&Event::Diagnosis(event));
+    }
+}
+
+impl fmt::Debug for DiagnosisSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_set = self.0.is_some();
+        f.debug_struct("DiagnosisSink")
+            .field("is_set", &is_set)
+            .finish()
+    }
+}
+
+// === impl Requester ===
+
+impl Requester {
+    /// Takes the resolved client of a request, or its peer if no layer resolved the client. Returns
+    /// `None` if the extensions hold neither.
+    pub(crate) fn from_request<B>(request: &Request<B>) -> Option<Self> {
+        let extensions = request.extensions();
+        let client = extensions.get().map(ClientIp::addr);
+        let peer = || extensions.get().map(|peer: &PeerAddr| peer.addr());
+        let path = request.uri().path().as_bytes();
+        let end = path.len().min(DiagnosisEvent::MAX_PATH);
+        Some(Self {
+            client: client.or_else(peer)?,
+            path: path[..end].into(),
+        })
+    }
+
+    /// Names the peer of a connection on which no request was read.
+    pub(crate) fn from_peer(peer: PeerAddr) -> Self {
+        Self {
+            client: peer.addr(),
+            path: Box::default(),
+        }
+    }
+}

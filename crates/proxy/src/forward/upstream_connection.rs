@@ -1,0 +1,135 @@
+//! One connection to the upstream, driven by the task that owns it.
+
+use std::{
+    fmt,
+    future::poll_fn,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+use http::{Request, Response};
+use hyper::{
+    body::Incoming,
+    client::conn::{
+        TrySendError,
+        http1::{self, SendRequest},
+    },
+    rt::{Read, Write},
+};
+use tokio::task::unconstrained;
+
+use super::{
+    driver_waker::{DriverWaker, noop_context},
+    upload::Upload,
+};
+
+/// A connection to the upstream that carries one exchange after another.
+///
+/// It has no task of its own. It advances when its exchange is polled, in the task that serves the
+/// client, so that a request does not pass through two queues and back.
+pub(super) struct UpstreamConnection {
+    requests: SendRequest<Upload>,
+    /// `None` once the connection is closed.
+    connection: Option<Connection>,
+    driver_waker: Arc<DriverWaker>,
+    /// A waker of `driver_waker`.
+    waker: Waker,
+}
+
+type Connection = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
+
+/// hyper's error for a request without a response; it holds the request if nothing of it was sent.
+pub(super) type SendError = TrySendError<Request<Upload>>;
+
+/// The most polls before the task yields: a task that used up its tokio budget (`coop`) is woken
+/// each time.
+const MAX_ROUNDS: usize = 2;
+
+// === impl UpstreamConnection ===
+
+impl UpstreamConnection {
+    /// Performs the HTTP/1.1 client setup on `stream`.
+    pub(super) async fn new<S>(stream: S) -> hyper::Result<Self>
+    where
+        S: Read + Write + Unpin + Send + 'static,
+    {
+        let (requests, connection) = http1::handshake(stream).await?;
+        let driver_waker = Arc::<DriverWaker>::default();
+        Ok(Self {
+            requests,
+            connection: Some(Box::pin(connection.with_upgrades())),
+            waker: Waker::from(Arc::clone(&driver_waker)),
+            driver_waker,
+        })
+    }
+
+    /// Sends a request and waits for the response head.
+    pub(super) async fn send(
+        &mut self,
+        request: Request<Upload>,
+    ) -> Result<Response<Incoming>, SendError> {
+        let mut response = pin!(unconstrained(self.requests.try_send_request(request)));
+        poll_fn(|cx| self.poll(cx, |cx| response.as_mut().poll(cx))).await
+    }
+
+    /// Polls `operation`, and drives the connection while it is pending.
+    pub(super) fn poll<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut operation: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        self.driver_waker.register(cx);
+        for _ in 0..MAX_ROUNDS {
+            self.driver_waker.start_driving();
+            let mut polled = operation(&mut noop_context());
+            if polled.is_pending() {
+                self.drive();
+                polled = operation(&mut noop_context());
+            }
+            let woken = self.driver_waker.stop_driving();
+            // After a result the caller polls again for more.
+            if polled.is_ready() || !woken {
+                return polled;
+            }
+        }
+        self.driver_waker.wake_driver();
+        Poll::Pending
+    }
+
+    fn drive(&mut self) {
+        let mut cx = Context::from_waker(&self.waker);
+        if let Some(connection) = &mut self.connection
+            && connection.as_mut().poll(&mut cx).is_ready()
+        {
+            self.connection = None;
+        }
+    }
+
+    /// Returns `true` if the connection can take another exchange.
+    pub(super) fn is_ready(&self) -> bool {
+        self.connection.is_some() && self.requests.is_ready()
+    }
+
+    /// Waits until the connection can take another exchange. Returns `false` if it is closed.
+    pub(super) async fn ready(&mut self) -> bool {
+        poll_fn(|cx| {
+            self.driver_waker.register(cx);
+            self.drive();
+            match self.connection {
+                None => Poll::Ready(false),
+                Some(_) if self.is_ready() => Poll::Ready(true),
+                Some(_) => Poll::Pending,
+            }
+        })
+        .await
+    }
+}
+
+impl fmt::Debug for UpstreamConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UpstreamConnection")
+            .field("is_ready", &self.is_ready())
+            .finish_non_exhaustive()
+    }
+}

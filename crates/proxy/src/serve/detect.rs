@@ -1,0 +1,77 @@
+//! Protocol detection from the first bytes of a connection.
+
+use std::{io, time::Duration};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
+
+/// The protocol of a connection, with the bytes that were read to detect it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum DetectedProtocol {
+    /// HTTP/1, or bytes that hyper rejects as such.
+    Http1(Vec<u8>),
+    /// HTTP/2 with prior knowledge.
+    Http2(Vec<u8>),
+    /// TLS, which this port does not support.
+    Tls,
+}
+
+/// The HTTP/2 connection preface (RFC 9113, 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// The start of a handshake record in any version of TLS (RFC 8446, 5.1). No HTTP request begins
+/// with its first byte.
+const TLS_HANDSHAKE: [u8; 2] = [0x16, 0x03];
+
+/// The time a TLS client may take to read the error response.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+const TLS_RESPONSE: &str = "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\n\
+    connection: close\r\ncontent-length: 89\r\n\r\n\
+    400 Bad Request: W13: TLS was sent to a port that accepts plain http:// and ws:// only.\r\n";
+
+// === impl DetectedProtocol ===
+
+impl DetectedProtocol {
+    /// Reads as many bytes as the detection needs; `None` if the connection ends before. An HTTP/2
+    /// preface counts only with `allow_http2`.
+    pub(super) async fn detect(
+        socket: &mut TcpStream,
+        allow_http2: bool,
+    ) -> io::Result<Option<Self>> {
+        let mut first_bytes = Vec::new();
+        loop {
+            let mut space = [0; PREFACE.len()];
+            let read = socket.read(&mut space[first_bytes.len()..]).await?;
+            if read == 0 {
+                return Ok(None);
+            }
+            first_bytes.extend_from_slice(&space[first_bytes.len()..][..read]);
+            if first_bytes[..] == *PREFACE && allow_http2 {
+                return Ok(Some(Self::Http2(first_bytes)));
+            }
+            if first_bytes.starts_with(&TLS_HANDSHAKE) && first_bytes.len() > TLS_HANDSHAKE.len() {
+                return Ok(Some(Self::Tls));
+            }
+            let may_become_http2 = allow_http2 && PREFACE.starts_with(&first_bytes);
+            if !may_become_http2 && !TLS_HANDSHAKE.starts_with(&first_bytes) {
+                return Ok(Some(Self::Http1(first_bytes)));
+            }
+        }
+    }
+}
+
+/// Answers a TLS client with a plain-text error, which some tools show.
+pub(super) async fn refuse_tls(mut socket: TcpStream) {
+    let respond = async {
+        socket.write_all(TLS_RESPONSE.as_bytes()).await?;
+        socket.shutdown().await?;
+        // Closing a socket with unread input would reset it and discard the response.
+        while socket.read(&mut [0; 512]).await? > 0 {}
+        Ok::<_, io::Error>(())
+    };
+    let _ = timeout(RESPONSE_TIMEOUT, respond).await;
+}

@@ -1,0 +1,56 @@
+//! The queue of framings between the tracker and the service.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+
+use gabion_core::Framing;
+
+/// The framings of one connection's heads that the service has not taken yet, in order.
+///
+/// A head that states its length twice is the last that hyper accepts on a connection, so that a
+/// counter of the heads before it is the whole queue. One task reads and takes in turn, so that
+/// relaxed ordering suffices.
+#[derive(Debug, Default)]
+pub(in crate::serve) struct FramingQueue {
+    plain: AtomicUsize,
+    has_both: AtomicBool,
+    stopped: AtomicBool,
+}
+
+// === impl FramingQueue ===
+
+impl FramingQueue {
+    /// Adds the framing of the next head.
+    pub(super) fn push(&self, framing: Framing) {
+        match framing {
+            Framing::AsShown => _ = self.plain.fetch_add(1, Relaxed),
+            _ => self.has_both.store(true, Relaxed),
+        }
+    }
+
+    /// Takes the framing of the next request. After one other than `AsShown`, nothing is tracked.
+    pub(in crate::serve) fn pop(&self) -> Framing {
+        let plain = self.plain.load(Relaxed);
+        if self.is_stopped() {
+            Framing::Unknown
+        } else if plain > 0 {
+            self.plain.store(plain - 1, Relaxed);
+            Framing::AsShown
+        } else {
+            self.stop();
+            if self.has_both.load(Relaxed) {
+                Framing::Both
+            } else {
+                Framing::Unknown
+            }
+        }
+    }
+
+    /// Stops tracking: the connection speaks another protocol.
+    pub(in crate::serve) fn stop(&self) {
+        self.stopped.store(true, Relaxed);
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped.load(Relaxed)
+    }
+}
