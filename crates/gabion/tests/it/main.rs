@@ -30,6 +30,7 @@ mod diagnosis_is_said;
 mod foreign_host_gets_421;
 mod forwards_one_spelling;
 mod fuzz_regressions;
+mod guide_examples_compile;
 mod handshake_policy;
 mod inner_services;
 mod known_attacks;
