@@ -84,7 +84,10 @@ fn examples(page: &Path) -> Vec<Example> {
         }
     }
     for example in &mut examples {
-        let has_version = example.policy.lines().any(|line| line.starts_with("version ="));
+        let has_version = example
+            .policy
+            .lines()
+            .any(|line| line.starts_with("version ="));
         if !has_version {
             example.policy.insert_str(0, "version = 1\n");
         }
