@@ -11,6 +11,11 @@
 //! | [`stability`] | public API, supported Rust versions, versions of the policy format |
 //! | [`glossary`] | terms |
 
+#![expect(
+    clippy::doc_markdown,
+    reason = "pages have names of products and settings in running text"
+)]
+
 #[doc = include_str!("../guide/custom_rule.md")]
 pub mod custom_rule {}
 #[doc = include_str!("../guide/glossary.md")]
