@@ -1,6 +1,59 @@
-//! Longer reading: a module a subject.
+//! Guide: one page per subject, and a reference of the policy document with one page per section.
+//!
+//! | page | subject |
+//! |---|---|
+//! | [`single_layers`] | one layer without a policy document |
+//! | [`policy`] | the policy document: every section, key and default |
+//! | [`load_balancer`] | trusted proxies, health checks, a first test with curl |
+//! | [`custom_rule`] | a rule written in Rust |
+//! | [`paths`] | differences between servers in how they read a path, measured with nginx and Tomcat |
+//! | [`websockets`] | WebSockets behind proxies: timeouts, pings, reconnects, diagnosis codes |
+//! | [`stability`] | public API, supported Rust versions, versions of the policy format |
+//! | [`glossary`] | terms |
 
+#![expect(
+    clippy::doc_markdown,
+    reason = "pages have names of products and settings in running text"
+)]
+
+#[doc = include_str!("../guide/custom_rule.md")]
+pub mod custom_rule {}
+#[doc = include_str!("../guide/glossary.md")]
+pub mod glossary {}
+#[doc = include_str!("../guide/load_balancer.md")]
+pub mod load_balancer {}
 #[doc = include_str!("../guide/paths.md")]
 pub mod paths {}
+#[doc = include_str!("../guide/policy.md")]
+pub mod policy {
+    #[doc = include_str!("../guide/policy/allow.md")]
+    pub mod allow {}
+    #[doc = include_str!("../guide/policy/ban.md")]
+    pub mod ban {}
+    #[doc = include_str!("../guide/policy/client.md")]
+    pub mod client {}
+    #[doc = include_str!("../guide/policy/deny.md")]
+    pub mod deny {}
+    #[doc = include_str!("../guide/policy/document.md")]
+    pub mod document {}
+    #[doc = include_str!("../guide/policy/expect.md")]
+    pub mod expect {}
+    #[doc = include_str!("../guide/policy/limit.md")]
+    pub mod limit {}
+    #[doc = include_str!("../guide/policy/message.md")]
+    pub mod message {}
+    #[doc = include_str!("../guide/policy/protocol.md")]
+    pub mod protocol {}
+    #[doc = include_str!("../guide/policy/scan.md")]
+    pub mod scan {}
+    #[doc = include_str!("../guide/policy/server.md")]
+    pub mod server {}
+    #[doc = include_str!("../guide/policy/upgrade.md")]
+    pub mod upgrade {}
+}
+#[doc = include_str!("../guide/single_layers.md")]
+pub mod single_layers {}
+#[doc = include_str!("../guide/stability.md")]
+pub mod stability {}
 #[doc = include_str!("../guide/websockets.md")]
 pub mod websockets {}

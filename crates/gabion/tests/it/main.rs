@@ -30,6 +30,8 @@ mod diagnosis_is_said;
 mod foreign_host_gets_421;
 mod forwards_one_spelling;
 mod fuzz_regressions;
+mod guide_examples_compile;
+mod guide_names_every_key;
 mod handshake_policy;
 mod inner_services;
 mod known_attacks;

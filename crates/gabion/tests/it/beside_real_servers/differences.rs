@@ -107,7 +107,7 @@ async fn differences(alone: &Way, ways: &Ways) -> (Table, Table) {
 /// What becomes of targets where nginx is told something beside the rules that undoes them.
 async fn mistakes(ground: &Ground) -> Table {
     let mut table = Table::new(&[
-        "nginx is told",
+        "nginx setting",
         "target",
         "nginx",
         "guard before nginx",

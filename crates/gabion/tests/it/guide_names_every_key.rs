@@ -1,0 +1,55 @@
+//! Every key of the policy document has a row in the reference.
+
+use std::{fs, path::Path};
+
+/// A page, and a table of the document that the page is about.
+const PAGES: [(&str, &str); 13] = [
+    ("allow", "[allow]"),
+    ("ban", "[ban]"),
+    ("client", "[client]"),
+    ("deny", "[[deny]]\nid = 'a'"),
+    ("document", ""),
+    ("expect", "[[expect]]\nrequest = '/'\nverdict = 'pass'"),
+    ("limit", "[[limit]]\nid = 'a'\nrate = '1/s'"),
+    ("message", "[[message]]\nid = 'a'"),
+    ("protocol", "[protocol]"),
+    ("scan", "[scan]"),
+    ("server", "[server]"),
+    ("upgrade", "[upgrade]"),
+    ("upgrade", "[[upgrade.route]]\npath = '/a'"),
+];
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test reads the guide")]
+fn every_key_has_a_row_in_its_page() {
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("guide");
+    let overview = fs::read_to_string(guide.join("policy.md")).unwrap();
+    for (page, table) in PAGES {
+        let text = fs::read_to_string(guide.join(format!("policy/{page}.md"))).unwrap();
+        let keys = keys(table);
+        assert!(keys.len() > 1, "{table}: {keys:?}");
+        for key in keys {
+            let is_row = text.contains(&format!("\n| `{key}` |"));
+            let is_section = [format!("`[{key}]`"), format!("`[[{key}]]`")]
+                .iter()
+                .any(|section| overview.contains(section));
+            let is_table = text.contains(&format!("`[[{page}.{key}]]`"));
+            assert!(
+                is_row || is_table || (table.is_empty() && is_section),
+                "guide/policy/{page}.md has no row for `{key}`"
+            );
+        }
+    }
+}
+
+/// The keys that `table` may have, from the help on an unknown one.
+fn keys(table: &str) -> Vec<String> {
+    let policy = format!("version = 1\n{table}\nzzzzzzzzzzzz = 1\n");
+    let error = gabion_policy::check(&policy, "policy.toml", None).unwrap_err();
+    let help = error.diagnostics()[0].help().expect("the known keys");
+    help.split('`')
+        .skip(1)
+        .step_by(2)
+        .map(str::to_owned)
+        .collect()
+}
