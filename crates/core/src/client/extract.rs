@@ -11,7 +11,7 @@ use http::{StatusCode, request::Parts};
 use super::ClientIp;
 
 /// The rejection of [`ClientIp`] as an extractor: no layer has resolved the client of the request. Answered with 500.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MissingClientIp;
 
