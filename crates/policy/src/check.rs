@@ -61,7 +61,7 @@ impl fmt::Display for Report {
         write!(
             f,
             "{deny} deny rules, {banned} banned networks, {allowed} allowed entries; \
-             {expected} cases hold"
+             {expected} of {expected} [[expect]] tests pass"
         )
     }
 }

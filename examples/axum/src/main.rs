@@ -1,6 +1,6 @@
-//! A Guard around an axum router: ten lines are its own, the rest is the service.
+//! An axum router with a [`Guard`] layer and a policy of two deny rules.
 //!
-//! `cargo run -p axum-guarded`, then `curl -i http://127.0.0.1:3000/%2eenv`.
+//! Run `cargo run -p axum-guarded`, then `curl -i http://127.0.0.1:3000/%2eenv`.
 
 use std::{error::Error, net::SocketAddr};
 
@@ -19,7 +19,7 @@ id = "dotfiles"
 names = [".env", ".git"]
 
 [[deny]]
-id = "internal"             # the nested router below sees /stats; the guard sees what was sent
+id = "internal"             # the guard matches the path as sent; the nested router sees /stats
 prefix = "/api/internal"
 then = "404"
 "#;
@@ -31,7 +31,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let api = Router::new()
         .route("/hello", get(|| async { "hello" }))
-        .route("/internal/stats", get(|| async { "for nobody outside" }));
+        .route("/internal/stats", get(|| async { "internal statistics" }));
     let app = Router::new()
         .nest("/api", api)
         .route(

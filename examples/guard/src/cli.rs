@@ -1,4 +1,4 @@
-//! What the command line says.
+//! The command line.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -10,87 +10,91 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 use gabion_proxy::Upstream;
 
-use crate::{behind::Behind, doctor::Doctor};
+use crate::{built_in_policy::UpstreamServer, doctor::DoctorArgs};
 
-/// Guards any HTTP server: a reverse proxy that refuses probes, and says why.
+/// Reverse proxy with a web-application firewall: denies attack probes and logs the reason
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 pub(crate) struct Cli {
     #[command(flatten)]
-    pub(crate) run: Run,
+    pub(crate) run: RunArgs,
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 }
 
-/// How the proxy runs.
+/// Options of the proxy.
 #[derive(Debug, Args)]
-pub(crate) struct Run {
-    /// The server to guard, as http://HOST:PORT; a built-in demo when none is named
+pub(crate) struct RunArgs {
+    /// Server to protect, as http://HOST:PORT; without this option, a built-in demo
     #[arg(long, value_name = "URL")]
     pub(crate) upstream: Option<Upstream>,
-    /// The policy, reloaded whenever it changes; the built-in one when none is named
+    /// Policy file, reloaded when it changes; without this option, the built-in policy
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: Option<PathBuf>,
-    /// Where to listen
+    /// Address to listen on
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub(crate) listen: SocketAddr,
-    /// How many workers serve, each on one core; one per core when nothing is said
+    /// Number of worker threads; without this option, one per core
     #[arg(long, value_name = "N")]
     pub(crate) workers: Option<NonZeroUsize>,
-    /// Speak HTTP/2 with clients that begin with it (prior knowledge), such as a balancer
+    /// Accept HTTP/2 with prior knowledge as well as HTTP/1.1, for example from a load balancer
     #[arg(long)]
     pub(crate) h2: bool,
-    /// How long the server may take to begin its answer
+    /// Time until the server must have sent the head of its response; after that, the guard answers 504
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub(crate) timeout: Duration,
-    /// How long requests may go on after Ctrl-C; sockets are told to come back (1012) within half of it
+    /// Time for open requests to finish after Ctrl-C or SIGTERM; WebSockets are closed with 1012
+    /// (service restart) within half of it
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub(crate) grace: Duration,
-    /// Take a new policy even if it loses most rules, an allow or a trusted proxy, or if a ban list
-    /// grows or shrinks by over 30%
-    #[arg(long)]
+    #[arg(
+        long,
+        help = "Accept a changed policy even if it removes most rules, an [allow] entry or a trusted proxy, \
+                or if a ban list grows or shrinks by more than 30%"
+    )]
     pub(crate) accept_shrink: bool,
 }
 
-/// What else there is to do.
+/// The other commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Check a policy and its expectations; nothing is started
+    #[command(about = "Check a policy and run its [[expect]] tests, without starting the proxy")]
     Check {
-        /// The policy
+        /// Policy file
         policy: PathBuf,
     },
-    /// Write the built-in policy to a file, to start from
+    /// Write the built-in policy to a new file, as a starting point
     Init {
-        /// The file; it must not exist
+        /// File to write; it must not exist
         #[arg(default_value = "policy.toml")]
         policy: PathBuf,
-        /// What stands behind the guard, so that the packs that fit it are enforced; where nothing
-        /// is said, all that may hit an honest request only observes
+        /// Kind of server behind the guard: the rule packs that fit it are enforced; without this
+        /// option, rules that could refuse real users only log
         #[arg(long, value_enum, value_name = "SERVER")]
-        behind: Option<Behind>,
+        behind: Option<UpstreamServer>,
     },
-    /// Say step by step how a policy judges a request
-    Explain(Explain),
-    /// Say step by step why a WebSocket does not open, or does not stay open, and what to change
-    Doctor(Doctor),
+    /// Show step by step how a policy judges a request
+    Explain(ExplainArgs),
+    /// Diagnose step by step why a WebSocket does not open or does not stay open, and what to change
+    Doctor(DoctorArgs),
 }
 
-/// A request to explain.
+/// Options of `guard explain`.
 #[derive(Debug, Args)]
-pub(crate) struct Explain {
-    /// The policy
+pub(crate) struct ExplainArgs {
+    /// Policy file
     pub(crate) policy: PathBuf,
-    /// The request, such as 'GET /index.ph%70'
+    /// Method and path of the request, such as 'GET /index.ph%70'
     pub(crate) request: String,
-    /// Who sends it
+    /// Client address
     #[arg(long, value_name = "ADDR")]
     pub(crate) from: Option<IpAddr>,
-    /// A header of it
+    /// Request header; can be repeated
     #[arg(long = "header", value_name = "NAME: VALUE")]
     pub(crate) headers: Vec<String>,
 }
 
+/// Parses a whole number of seconds.
 pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     let secs: u32 = text
         .parse()

@@ -1,4 +1,4 @@
-//! The server that stands behind the guard when no other is named: a page, JSON, a WebSocket echo.
+//! The demo server, used if no `--upstream` is given: a page, JSON, and a WebSocket echo.
 
 use std::{io, net::SocketAddr, thread};
 
@@ -11,7 +11,10 @@ use axum::{
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, runtime};
 
-/// Starts it on a port of loopback that nobody else has; it ends with the process.
+/// The path of the WebSocket echo.
+pub(crate) const WEBSOCKET_PATH: &str = "/ws";
+
+/// Starts the server on a free port of 127.0.0.1, in a thread that ends with the process.
 pub(crate) fn start() -> io::Result<SocketAddr> {
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
@@ -28,7 +31,7 @@ fn router() -> Router {
     Router::new()
         .route("/", get(|| async { Html(include_str!("demo.html")) }))
         .route("/api/status", get(status))
-        .route("/ws", get(upgrade))
+        .route(WEBSOCKET_PATH, get(upgrade))
 }
 
 async fn status() -> Json<Value> {

@@ -1,18 +1,18 @@
-//! Policies, without a proxy around them.
+//! The commands that work on a policy without starting the proxy.
 
 use std::{error::Error, fs::OpenOptions, io::Write, path::Path};
 
 use gabion::{Guard, policy::SampleRequest};
 
 use crate::{
-    behind::{self, Behind},
-    cli::Explain,
+    built_in_policy::{self, UpstreamServer},
+    cli::ExplainArgs,
 };
 
-/// Says what is wrong with a policy, or what is in it.
+/// Checks a policy and prints a summary of it. Returns the diagnostics as an error if it is invalid.
 #[expect(
     clippy::disallowed_methods,
-    reason = "a command line reads the file it is told to"
+    reason = "the command reads the file named on the command line"
 )]
 pub(crate) fn check(policy: &Path) -> Result<(), Box<dyn Error>> {
     let name = policy.display().to_string();
@@ -22,41 +22,41 @@ pub(crate) fn check(policy: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Writes the policy that fits what stands behind.
+/// Writes the built-in policy for `server` to a new file. Fails if the file exists.
 #[expect(
     clippy::disallowed_methods,
-    reason = "a command line writes the file it is told to"
+    reason = "the command writes the file named on the command line"
 )]
-pub(crate) fn init(policy: &Path, behind: Option<Behind>) -> Result<(), Box<dyn Error>> {
+pub(crate) fn init(policy: &Path, server: Option<UpstreamServer>) -> Result<(), Box<dyn Error>> {
     let name = policy.display();
     let file = OpenOptions::new().write(true).create_new(true).open(policy);
     let mut file = file.map_err(|error| format!("{name}: {error}"))?;
-    file.write_all(behind::policy(behind).as_bytes())?;
-    println!("{name} is written. Edit it, and run: guard --policy {name}");
+    file.write_all(built_in_policy::for_server(server).as_bytes())?;
+    println!("wrote {name}; edit it, then run: guard --policy {name}");
     Ok(())
 }
 
-/// Says how a request is judged, step by step.
-pub(crate) fn explain(asked: &Explain) -> Result<(), Box<dyn Error>> {
-    let guard = Guard::builder().with_policy_file(&asked.policy)?;
-    let mut probe = SampleRequest::new(&asked.request)?;
+/// Prints the steps by which a policy judges a request, and the verdict.
+pub(crate) fn explain(args: &ExplainArgs) -> Result<(), Box<dyn Error>> {
+    let guard = Guard::builder().with_policy_file(&args.policy)?;
+    let mut sample = SampleRequest::new(&args.request)?;
     if let Some(host) = guard.document().server.a_host() {
-        probe = probe.with_header("host", &host)?;
+        sample = sample.with_header("host", &host)?;
     }
-    if let Some(from) = asked.from {
-        probe = probe.with_from(from);
+    if let Some(from) = args.from {
+        sample = sample.with_from(from);
     }
-    for header in &asked.headers {
+    for header in &args.headers {
         let (name, value) = header
             .split_once(':')
-            .ok_or_else(|| format!("`{header}` is not NAME: VALUE"))?;
-        probe = probe.with_header(name.trim(), value.trim())?;
+            .ok_or_else(|| format!("invalid header `{header}`: write `NAME: VALUE`"))?;
+        sample = sample.with_header(name.trim(), value.trim())?;
     }
-    let judged = guard.explain(&probe);
-    print!("{}", judged.steps);
-    for denial in &judged.observed {
+    let explained = guard.explain(&sample);
+    print!("{}", explained.steps);
+    for denial in &explained.observed {
         println!("observed {denial}");
     }
-    println!("verdict  {}", judged.verdict);
+    println!("verdict  {}", explained.verdict);
     Ok(())
 }

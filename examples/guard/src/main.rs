@@ -1,10 +1,11 @@
 //! gabion as a reverse proxy in front of any server.
 //!
-//! With no arguments it guards a small server of its own, to be tried out; see `guard --help`.
+//! Without arguments it protects a built-in demo server; see `guard --help`.
 
-mod behind;
+mod built_in_policy;
 mod cli;
 mod demo;
+mod denied_page;
 mod doctor;
 mod document;
 mod run;
@@ -24,13 +25,13 @@ fn main() -> ExitCode {
         None => run::run(&cli.run),
         Some(Command::Check { policy }) => document::check(&policy),
         Some(Command::Init { policy, behind }) => document::init(&policy, behind),
-        Some(Command::Explain(explain)) => document::explain(&explain),
-        Some(Command::Doctor(asked)) => doctor::examine(&asked),
+        Some(Command::Explain(args)) => document::explain(&args),
+        Some(Command::Doctor(args)) => doctor::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(why) => {
-            eprintln!("{why}");
+        Err(error) => {
+            eprintln!("{error}");
             ExitCode::FAILURE
         }
     }

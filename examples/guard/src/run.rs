@@ -1,4 +1,4 @@
-//! The proxy, from its first word to its last.
+//! The proxy: start, signals and shutdown.
 
 use std::{
     error::Error,
@@ -27,9 +27,9 @@ use tower_layer::Layer;
 use tracing::info;
 use tracing_subscriber::EnvFilter;
 
-use crate::{behind, cli::Run, demo};
+use crate::{built_in_policy, cli::RunArgs, demo, denied_page::DeniedPage};
 
-/// What a person, or whoever keeps services, may send.
+/// The Unix signals that the process handles.
 struct Signals {
     hangup: Signal,
     interrupt: Signal,
@@ -37,11 +37,11 @@ struct Signals {
     user1: Signal,
 }
 
-/// How long SIGUSR1 keeps every rule from acting.
-const TRUCE: Duration = Duration::from_mins(10);
+/// The time after SIGUSR1 in which every rule only observes.
+const OBSERVE_TIME: Duration = Duration::from_mins(10);
 
-/// Serves until it is told to stop, then drains.
-pub(crate) fn run(options: &Run) -> Result<(), Box<dyn Error>> {
+/// Runs the proxy until SIGINT or SIGTERM, then drains it.
+pub(crate) fn run(args: &RunArgs) -> Result<(), Box<dyn Error>> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -49,38 +49,38 @@ pub(crate) fn run(options: &Run) -> Result<(), Box<dyn Error>> {
         .with_writer(io::stderr)
         .init();
 
-    let guard = guard(options)?;
-    let watch = options.policy.as_ref().map(|_| guard.watch()).transpose()?;
-    let upstream = match &options.upstream {
+    let guard = guard(args)?;
+    let watch = args.policy.as_ref().map(|_| guard.watch()).transpose()?;
+    let upstream = match &args.upstream {
         Some(upstream) => upstream.clone(),
         None => format!("http://{}", demo::start()?).parse()?,
     };
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    // Before anyone can connect: a signal that nobody waits for ends the process without a drain.
-    let signals = runtime.block_on(async { Signals::awaited() })?;
-    let workers = serve(options, &guard, &upstream)?;
-    greet(options, &upstream, workers.local_addr());
+    // Before the first connection: a signal without a handler ends the process without a drain.
+    let signals = runtime.block_on(async { Signals::register() })?;
+    let workers = serve(args, &guard, &upstream)?;
+    print_start_text(args, &upstream, workers.local_addr());
 
-    let stopped_by = runtime.block_on(maintain(&guard, watch.as_ref(), signals));
+    let signal = runtime.block_on(maintain(&guard, watch.as_ref(), signals));
     info!(
-        "{stopped_by}: no new connections; {} s to finish",
-        options.grace.as_secs()
+        "received {signal}: no new connections; open requests have {} s to finish",
+        args.grace.as_secs()
     );
-    // The other half is for what does not heed it.
-    guard.drain(options.grace / 2);
-    let drained = workers.shutdown(options.grace);
+    // The other half is for WebSockets whose client ignores the close frame.
+    guard.drain(args.grace / 2);
+    let drained = workers.shutdown(args.grace);
     info!("stopped; {drained}");
-    let diagnosis_counters = guard.diagnosis_counters().to_string();
-    if !diagnosis_counters.is_empty() {
-        info!("what was wrong with WebSockets: {diagnosis_counters}");
+    let diagnoses = guard.diagnosis_counters().to_string();
+    if !diagnoses.is_empty() {
+        info!("WebSocket diagnoses since the start: {diagnoses}");
     }
     Ok(())
 }
 
-fn guard(options: &Run) -> Result<Guard, Box<dyn Error>> {
-    let shrink = if options.accept_shrink {
+fn guard(args: &RunArgs) -> Result<Guard, Box<dyn Error>> {
+    let shrink = if args.accept_shrink {
         ShrinkGuard::Accept
     } else {
         ShrinkGuard::Refuse
@@ -88,17 +88,20 @@ fn guard(options: &Run) -> Result<Guard, Box<dyn Error>> {
     let builder: GuardBuilder = Guard::builder()
         .with_shrink_guard(shrink)
         .with_timer(TokioTimer::new());
-    let Some(policy) = &options.policy else {
-        let policy = behind::built_in(options.upstream.is_none());
+    let Some(policy) = &args.policy else {
+        let policy = match args.upstream {
+            None => built_in_policy::for_demo(),
+            Some(_) => built_in_policy::for_server(None),
+        };
         return Ok(builder.with_policy(&policy, "the built-in policy")?);
     };
     Ok(builder.with_policy_file(policy)?)
 }
 
-/// One worker per core: each has its listener, its runtime, its pool of upstream connections.
-fn serve(options: &Run, guard: &Guard, upstream: &Upstream) -> io::Result<Workers> {
+/// Starts the workers, each with its own listener, runtime and pool of upstream connections.
+fn serve(args: &RunArgs, guard: &Guard, upstream: &Upstream) -> io::Result<Workers> {
     let cores = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let protocols = if options.h2 {
+    let protocols = if args.h2 {
         Protocols::Http1AndPriorKnowledge
     } else {
         Protocols::Http1
@@ -112,77 +115,101 @@ fn serve(options: &Run, guard: &Guard, upstream: &Upstream) -> io::Result<Worker
         .with_connections(connections)
         .with_sink(guard.sink());
     let proxy = ProxyOptions::default()
-        .with_head_timeout(options.timeout)
+        .with_head_timeout(args.timeout)
         .with_sink(guard.sink());
-    let (upstream, wall) = (upstream.clone(), guard.layer().insert_client_extension());
+    let upstream = upstream.clone();
+    let layer = guard
+        .layer()
+        .insert_client_extension()
+        .with_reply(DeniedPage);
     workers(
-        options.workers.unwrap_or_else(cores),
-        options.listen,
+        args.workers.unwrap_or_else(cores),
+        args.listen,
         &serve,
-        move |tunnels| wall.layer(Proxy::new(upstream.clone(), &proxy, tunnels.clone())),
+        move |tunnels| layer.layer(Proxy::new(upstream.clone(), &proxy, tunnels.clone())),
     )
 }
 
-/// Says what listens where, and what to try.
-fn greet(options: &Run, upstream: &Upstream, addr: SocketAddr) {
-    let server = if options.upstream.is_some() {
-        ""
-    } else {
-        " (a demo: a page, JSON, a WebSocket echo)"
-    };
+/// Prints where the proxy listens, what it protects, and commands to try.
+fn print_start_text(args: &RunArgs, upstream: &Upstream, addr: SocketAddr) {
+    let is_demo = args.upstream.is_none();
     println!("guard listens on http://{addr}");
-    println!("      and guards {upstream}{server}");
-    match &options.policy {
+    if is_demo {
+        println!("  upstream   {upstream}, the built-in demo: a page, JSON, a WebSocket echo");
+        println!("  WebSocket  ws://{addr}{}", demo::WEBSOCKET_PATH);
+    } else {
+        println!("  upstream   {upstream}");
+    }
+    match &args.policy {
         Some(policy) => println!(
-            "      by {}, read again whenever it changes",
+            "  policy     {}, reloaded when it changes",
             policy.display()
         ),
-        None => println!("      by its built-in policy; `guard init` writes it to a file to edit"),
+        None => println!("  policy     built in; `guard init` writes it to a file to edit"),
     }
     println!("Try:");
-    if options.upstream.is_none() {
-        println!("  open http://{addr}/ in a browser     a page, and an echo over a WebSocket");
+    if is_demo {
+        println!("  open http://{addr}/ in a browser");
     } else {
-        println!("  curl -i http://{addr}/               what your server answers");
+        println!("  curl -i http://{addr}/               the response of your server");
     }
-    println!("  curl -i http://{addr}/.env           refused; the reason is in the log");
-    let written = if options.upstream.is_none() {
+    println!("  curl -i http://{addr}/.env           denied (403); the log names the rule");
+    let encoded = if is_demo {
         "index.ph%70"
     } else {
         "%2egit/HEAD"
     };
-    println!("  curl -i http://{addr}/{written}    refused too, whatever way it is written");
-    println!("Ctrl-C stops.");
+    println!(
+        "  curl -i http://{addr}/{encoded}    denied as well: every spelling of a path is checked"
+    );
+    if is_demo && args.policy.is_none() {
+        print_demo_text(addr);
+    }
+    println!("Press Ctrl-C to stop.");
 }
 
-/// Keeps house until a signal ends it; says which. SIGHUP reads the policy again, SIGUSR1
-/// has every rule observe for a while.
+/// Prints commands that show the rules of the demo's own policy.
+fn print_demo_text(addr: SocketAddr) {
+    let path = demo::WEBSOCKET_PATH;
+    println!("  curl -i http://{addr}{path}             426 with the WebSocket address");
+    println!(
+        "Loopback and private clients are exempt from bans and limits. The demo policy trusts\n\
+         X-Forwarded-For from this machine, so that curl can act as another client:"
+    );
+    let get = "curl -i -H 'X-Forwarded-For: 203.0.113";
+    println!("  {get}.7' 'http://{addr}/ban-me/[1-3]'        ban for 1 minute");
+    println!("  {get}.7' http://{addr}/                      denied (403)");
+    println!("  {get}.8' 'http://{addr}/api/status?[1-4]'    429 after 3 requests");
+}
+
+/// Runs periodic maintenance until SIGINT or SIGTERM; returns its name. SIGHUP reloads the policy;
+/// after SIGUSR1 every rule only observes for [`OBSERVE_TIME`].
 async fn maintain(guard: &Guard, watch: Option<&Watch>, mut signals: Signals) -> &'static str {
     let mut second = interval(Duration::from_secs(1));
     loop {
         select! {
-            _ = signals.interrupt.recv() => return "interrupted",
-            _ = signals.terminate.recv() => return "told to terminate",
-            _ = signals.hangup.recv() => reread(watch),
-            _ = signals.user1.recv() => guard.observe_for(TRUCE),
+            _ = signals.interrupt.recv() => return "SIGINT",
+            _ = signals.terminate.recv() => return "SIGTERM",
+            _ = signals.hangup.recv() => reload(watch),
+            _ = signals.user1.recv() => guard.observe_for(OBSERVE_TIME),
             _ = second.tick() => guard.maintain(),
         }
     }
 }
 
-fn reread(watch: Option<&Watch>) {
+fn reload(watch: Option<&Watch>) {
     if let Some(watch) = watch {
         watch.poke();
     } else {
-        info!("hangup: the built-in policy cannot be read again");
+        info!("received SIGHUP: nothing to reload, the built-in policy is not a file");
     }
 }
 
 // === impl Signals ===
 
 impl Signals {
-    /// Waits for them from now on. To be called within a runtime.
-    fn awaited() -> io::Result<Self> {
+    /// Registers the handlers. Must be called within a runtime.
+    fn register() -> io::Result<Self> {
         Ok(Self {
             hangup: signal(SignalKind::hangup())?,
             interrupt: signal(SignalKind::interrupt())?,

@@ -1,113 +1,114 @@
-//! What to change, as lines to copy: for nginx, an AWS balancer, Spring, axum and guard.
+//! Configuration lines to copy, for nginx, an AWS load balancer, Spring, axum and guard.
 
 use std::{fmt, net::SocketAddr};
 
-use super::{Diagnosis, Doctor, target::Target};
+use super::{Diagnosis, DoctorArgs, target::Target};
 
+/// The text of all advice, in sections.
 const SECTIONS: &str = include_str!("advice.txt");
 
-/// What may be wrong, with all that its cure must know.
+/// A cause of failure, with the values that its section inserts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Advice {
-    /// A timer of age, not of silence.
+    /// A limit on the age of a connection.
     Age,
-    /// A proxy answers, and the server behind it does not.
-    Behind,
-    /// Too many of something.
+    /// Too many requests or WebSockets.
     Busy,
-    /// The certificate of this host.
+    /// An invalid certificate for this host.
     Certificate(String),
-    /// A close of the service's own.
+    /// A close by the service itself.
     Close,
-    /// A guard's rule, asked about this path.
+    /// A denial of this path by a rule of a guard.
     Denied(String),
-    /// HTTP/2 where HTTP/1.1 is needed.
+    /// HTTP/2 where HTTP/1.1 is required.
     Http1,
-    /// A timer that cuts in silence.
+    /// An idle timeout.
     Idle,
-    /// The name of this host.
+    /// A host name that does not resolve.
     Name(String),
-    /// The origin of a page, or one that was not told.
+    /// A refused origin; `None` if none was sent.
     Origin(Option<String>),
-    /// A page's scheme: this URL instead.
+    /// A URL of a page; the WebSocket URL to use.
     PlainGet(String),
-    /// Pings that nobody answers.
+    /// Pings without pongs.
     Pong,
-    /// A server that goes away for a while.
+    /// A server that is temporarily unavailable.
     Reconnect,
-    /// A redirect to this place, shown escaped.
+    /// A redirect to this escaped location.
     Redirect(String),
-    /// This path.
+    /// A path without a WebSocket.
     Route(String),
-    /// The scheme: this URL instead.
+    /// The wrong scheme; the URL to use.
     Scheme(String),
-    /// Who asks.
+    /// Missing authentication.
     SignIn,
-    /// Nothing comes.
+    /// No response.
     Silent,
-    /// A 101 that is none.
+    /// An invalid 101.
     Switch,
-    /// Messages.
+    /// A message above a size limit.
     TooBig,
-    /// Nobody there.
+    /// An address that does not accept connections.
     Unreachable(SocketAddr),
-    /// `Upgrade` and `Connection` lost on the way.
+    /// `Upgrade` and `Connection` headers removed by a proxy.
     Upgrade,
+    /// A failure of the server behind a proxy.
+    Upstream,
 }
 
 // === impl Advice ===
 
 impl Advice {
-    /// What helps against a refusal with this status.
-    pub(super) fn of_status(status: u16, asked: &Doctor) -> Self {
+    /// Returns the advice for a refused handshake with this status.
+    pub(super) fn for_status(status: u16, args: &DoctorArgs) -> Self {
         match status {
             400 | 426 => Self::Upgrade,
             401 | 407 => Self::SignIn,
-            403 => Self::Origin(asked.origin().map(ToString::to_string)),
+            403 => Self::Origin(args.origin().map(ToString::to_string)),
             429 => Self::Busy,
-            500.. => Self::Behind,
-            _ => Self::route(&asked.url),
+            500.. => Self::Upstream,
+            _ => Self::for_path(&args.url),
         }
     }
 
-    /// What helps against what a guard says of it.
-    pub(super) fn of_told(told: Diagnosis, status: u16, asked: &Doctor) -> Self {
-        match told {
-            Diagnosis::Denied => Self::Denied(asked.url.path().to_owned()),
-            Diagnosis::ForeignOrigin => Self::of_status(403, asked),
+    /// Returns the advice for a diagnosis that a guard sent with this status.
+    pub(super) fn for_diagnosis(diagnosis: Diagnosis, status: u16, args: &DoctorArgs) -> Self {
+        match diagnosis {
+            Diagnosis::Denied => Self::Denied(args.url.path().to_owned()),
+            Diagnosis::ForeignOrigin => Self::for_status(403, args),
             Diagnosis::OnlyHttp2 => Self::Http1,
             Diagnosis::WrongSwitch => Self::Switch,
-            _ => Self::of_status(status, asked),
+            _ => Self::for_status(status, args),
         }
     }
 
-    /// What helps against a close with this code.
-    pub(super) const fn of_close(code: u16) -> Self {
+    /// Returns the advice for a close code.
+    pub(super) const fn for_close_code(code: u16) -> Self {
         match code {
             1001 | 1012 | 1013 => Self::Reconnect,
             1008 | 3000 => Self::SignIn,
             1009 => Self::TooBig,
-            1011 | 1014 => Self::Behind,
+            1011 | 1014 => Self::Upstream,
             _ => Self::Close,
         }
     }
 
-    pub(super) fn route(target: &Target) -> Self {
+    /// Returns the advice for a path without a WebSocket.
+    pub(super) fn for_path(target: &Target) -> Self {
         Self::Route(target.path().to_owned())
     }
 
-    /// The name of its section, and what stands for `{}` there.
+    /// Returns the name of the section, and the value for its `{}`.
     fn section(&self) -> (&'static str, String) {
-        let named = |name| (name, String::new());
+        let fixed = |name| (name, String::new());
         match self {
-            Self::Age => named("age"),
-            Self::Behind => named("behind"),
-            Self::Busy => named("busy"),
+            Self::Age => fixed("age"),
+            Self::Busy => fixed("busy"),
             Self::Certificate(host) => ("certificate", host.clone()),
-            Self::Close => named("close"),
+            Self::Close => fixed("close"),
             Self::Denied(path) => ("denied", path.clone()),
-            Self::Http1 => named("http1"),
-            Self::Idle => named("idle"),
+            Self::Http1 => fixed("http1"),
+            Self::Idle => fixed("idle"),
             Self::Name(host) => ("name", host.clone()),
             Self::Origin(origin) => {
                 let origin = origin.clone();
@@ -117,28 +118,29 @@ impl Advice {
                 )
             }
             Self::PlainGet(url) => ("plain-get", url.clone()),
-            Self::Pong => named("pong"),
-            Self::Reconnect => named("reconnect"),
-            Self::Redirect(place) => ("redirect", place.clone()),
+            Self::Pong => fixed("pong"),
+            Self::Reconnect => fixed("reconnect"),
+            Self::Redirect(location) => ("redirect", location.clone()),
             Self::Route(path) => ("route", path.clone()),
             Self::Scheme(url) => ("scheme", url.clone()),
-            Self::SignIn => named("sign-in"),
-            Self::Silent => named("silent"),
-            Self::Switch => named("switch"),
-            Self::TooBig => named("too-big"),
+            Self::SignIn => fixed("sign-in"),
+            Self::Silent => fixed("silent"),
+            Self::Switch => fixed("switch"),
+            Self::TooBig => fixed("too-big"),
             Self::Unreachable(addr) => ("unreachable", addr.to_string()),
-            Self::Upgrade => named("upgrade"),
+            Self::Upgrade => fixed("upgrade"),
+            Self::Upstream => fixed("upstream"),
         }
     }
 }
 
 impl fmt::Display for Advice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, found) = self.section();
-        let begin = format!("[{name}]");
-        let lines = SECTIONS.lines().skip_while(|line| *line != begin).skip(1);
+        let (name, value) = self.section();
+        let header = format!("[{name}]");
+        let lines = SECTIONS.lines().skip_while(|line| *line != header).skip(1);
         for line in lines.take_while(|line| !line.is_empty()) {
-            writeln!(f, "  {}", line.replace("{}", &found))?;
+            writeln!(f, "  {}", line.replace("{}", &value))?;
         }
         Ok(())
     }
@@ -148,47 +150,47 @@ impl fmt::Display for Advice {
 mod tests {
     use super::*;
 
-    fn each() -> Vec<Advice> {
-        let found = || "FOUND".to_owned();
+    fn all() -> Vec<Advice> {
+        let value = || "VALUE".to_owned();
         vec![
             Advice::Age,
-            Advice::Behind,
             Advice::Busy,
-            Advice::Certificate(found()),
+            Advice::Certificate(value()),
             Advice::Close,
-            Advice::Denied(found()),
+            Advice::Denied(value()),
             Advice::Http1,
             Advice::Idle,
-            Advice::Name(found()),
+            Advice::Name(value()),
             Advice::Origin(None),
-            Advice::PlainGet(found()),
+            Advice::PlainGet(value()),
             Advice::Pong,
             Advice::Reconnect,
-            Advice::Redirect(found()),
-            Advice::Route(found()),
-            Advice::Scheme(found()),
+            Advice::Redirect(value()),
+            Advice::Route(value()),
+            Advice::Scheme(value()),
             Advice::SignIn,
             Advice::Silent,
             Advice::Switch,
             Advice::TooBig,
             Advice::Unreachable(([127, 0, 0, 1], 1).into()),
             Advice::Upgrade,
+            Advice::Upstream,
         ]
     }
 
     #[test]
-    fn each_has_lines_and_no_section_is_idle() {
+    fn every_advice_has_a_section_and_every_section_an_advice() {
         let sections = SECTIONS.lines().filter(|line| line.starts_with('['));
-        assert_eq!(sections.count(), each().len());
-        for advice in each() {
+        assert_eq!(sections.count(), all().len());
+        for advice in all() {
             let shown = advice.to_string();
             assert!(
                 !shown.is_empty() && !shown.contains("{}"),
                 "{advice:?}: {shown}"
             );
-            let found = advice.section().1;
-            assert!(shown.contains(&found), "{advice:?}: {shown}");
-            // Two spaces are put before each.
+            let value = advice.section().1;
+            assert!(shown.contains(&value), "{advice:?}: {shown}");
+            // Includes the indentation by two spaces.
             assert!(shown.lines().all(|line| line.len() <= 118), "{shown}");
         }
     }

@@ -1,245 +1,275 @@
-//! The WebSocket's handshake, and what each refusal of it means.
+//! The WebSocket handshake, and the diagnosis of each way in which it fails.
 
 use tokio_tungstenite::tungstenite::handshake::{client::generate_key, derive_accept_key};
 
 use super::{
-    Diagnosis, Doctor,
+    Diagnosis, DoctorArgs,
     advice::Advice,
-    door::{Door, Stream},
-    exchange::{self, Answer, NoAnswer},
+    connector::{Connector, Transport},
+    exchange::{self, HttpResponse, ResponseError},
     report::{Finding, Report, excerpt},
     target::{Origin, Target},
 };
 
-/// A WebSocket just opened, and what came with its 101.
-pub(super) struct Opened {
-    pub(super) stream: Box<dyn Stream>,
+/// A connection after the 101, and the bytes that came with the 101.
+pub(super) struct OpenedSocket {
+    pub(super) stream: Box<dyn Transport>,
     pub(super) early: Vec<u8>,
 }
 
-/// Says what a plain GET finds. Only a server that speaks no HTTP ends the walk here: what the path
-/// is for everyone else says nothing against it.
-pub(super) async fn look(asked: &Doctor, door: &Door, report: &mut Report) -> Option<()> {
-    let page = match door.open().await {
-        Ok(mut stream) => exchange::ask(&mut *stream, &exchange::page(asked)).await,
-        Err(error) => Err(NoAnswer::Broken(error)),
+/// Reports the response to a plain GET. Only a server that does not respond with HTTP ends the
+/// diagnosis here: a path may serve a page or an error to other requests.
+pub(super) async fn check_plain_get(
+    args: &DoctorArgs,
+    connector: &Connector,
+    report: &mut Report,
+) -> Option<()> {
+    let response = match connector.connect().await {
+        Ok(mut stream) => exchange::send(&mut *stream, &exchange::plain_get(args)).await,
+        Err(error) => Err(ResponseError::Broken(error)),
     };
-    let page = match page {
-        Ok(page) => page,
-        Err(none) => {
-            let finding = unanswered(&asked.url, door, &none).await;
+    let response = match response {
+        Ok(response) => response,
+        Err(error) => {
+            let finding = no_response_finding(&args.url, connector, &error).await;
             report.failed("GET", finding);
             return None;
         }
     };
-    let shown = page.shown();
-    match page.status {
+    let shown = response.describe();
+    match response.status {
         400 | 426 => report.ok(
             "GET",
-            format_args!("{shown}: as a WebSocket answers a plain GET"),
+            format_args!("{shown}: the usual response of a WebSocket path to a plain GET"),
         ),
-        200..300 if page.is_html() => report.note("GET", format_args!("a page: {shown}")),
-        300..400 => report.note("GET", format_args!("{shown}, to {}", place(&page))),
+        200..300 if response.is_html() => report.note("GET", format_args!("a page: {shown}")),
+        300..400 => report.note("GET", format_args!("{shown} to {}", location(&response))),
         _ => report.note("GET", shown),
     }
     Some(())
 }
 
-/// Opens the WebSocket, or says why it does not open.
-pub(super) async fn knock(asked: &Doctor, door: &Door, report: &mut Report) -> Option<Opened> {
-    let refusal = match open(asked, door, asked.origin()).await {
+/// Opens the WebSocket and reports the result.
+pub(super) async fn check(
+    args: &DoctorArgs,
+    connector: &Connector,
+    report: &mut Report,
+) -> Option<OpenedSocket> {
+    let error = match open(args, connector, args.origin()).await {
         Ok(opened) => {
-            match asked.origin() {
-                Some(origin) => report.ok("handshake", format_args!("101, for a page of {origin}")),
+            match args.origin() {
+                Some(origin) => report.ok("handshake", format_args!("101 with Origin {origin}")),
                 None => report.ok(
                     "handshake",
-                    "101, asked without an Origin (--page URL asks as a browser does)",
+                    "101 without Origin (browsers send one: add --page URL)",
                 ),
             }
             return Some(opened);
         }
-        Err(refusal) => refusal,
+        Err(error) => error,
     };
-    report.failed("handshake", refusal.finding(asked, door).await);
+    report.failed("handshake", error.finding(args, connector).await);
     None
 }
 
-/// Why a WebSocket is not open.
-pub(super) enum Refusal {
-    /// Another status than 101.
-    Answered(Answer),
-    /// No answer.
-    None(NoAnswer),
-    /// A 101 that a browser does not take.
-    Wrong(String),
+/// The reason for a failed handshake.
+pub(super) enum HandshakeError {
+    /// The status is not 101.
+    Refused(HttpResponse),
+    /// There is no response.
+    NoResponse(ResponseError),
+    /// The status is 101, but browsers reject the response for this reason.
+    InvalidSwitch(String),
 }
 
-/// One handshake.
+/// Performs one handshake on a new connection.
 pub(super) async fn open(
-    asked: &Doctor,
-    door: &Door,
+    args: &DoctorArgs,
+    connector: &Connector,
     origin: Option<&Origin>,
-) -> Result<Opened, Refusal> {
-    let broken = |error| Refusal::None(NoAnswer::Broken(error));
-    let mut stream = door.open().await.map_err(broken)?;
+) -> Result<OpenedSocket, HandshakeError> {
+    let broken = |error| HandshakeError::NoResponse(ResponseError::Broken(error));
+    let mut stream = connector.connect().await.map_err(broken)?;
     let key = generate_key();
-    let request = exchange::handshake(asked, &key, origin);
-    let answer = exchange::ask(&mut *stream, &request)
+    let request = exchange::handshake(args, &key, origin);
+    let response = exchange::send(&mut *stream, &request)
         .await
-        .map_err(Refusal::None)?;
-    if answer.status != 101 {
-        return Err(Refusal::Answered(answer));
+        .map_err(HandshakeError::NoResponse)?;
+    if response.status != 101 {
+        return Err(HandshakeError::Refused(response));
     }
-    if let Some(wrong) = wrong(asked, &answer, &key) {
-        return Err(Refusal::Wrong(wrong));
+    if let Some(error) = switch_error(args, &response, &key) {
+        return Err(HandshakeError::InvalidSwitch(error));
     }
-    let early = answer.rest;
-    Ok(Opened { stream, early })
+    let early = response.body;
+    Ok(OpenedSocket { stream, early })
 }
 
-/// What is wrong with a 101 (RFC 6455, 4.1).
-fn wrong(asked: &Doctor, answer: &Answer, key: &str) -> Option<String> {
+/// Checks a 101 as browsers do (RFC 6455, 4.1); returns the first error.
+fn switch_error(args: &DoctorArgs, response: &HttpResponse, key: &str) -> Option<String> {
     let accept = derive_accept_key(key.as_bytes());
-    let said = |name| {
-        answer
+    let value = |name| {
+        response
             .header(name)
-            .map_or_else(|| "nothing".to_owned(), excerpt)
+            .map_or_else(|| "missing".to_owned(), excerpt)
     };
-    if !answer.lists("upgrade", "websocket") {
+    if !response.lists("upgrade", "websocket") {
         return Some(format!(
-            "101, but its Upgrade says {}, not websocket",
-            said("upgrade")
+            "101, but its Upgrade header is {}, not \"websocket\"",
+            value("upgrade")
         ));
     }
-    if !answer.lists("connection", "upgrade") {
+    if !response.lists("connection", "upgrade") {
         return Some(format!(
-            "101, but its Connection says {}, not upgrade",
-            said("connection")
+            "101, but its Connection header is {}, not \"upgrade\"",
+            value("connection")
         ));
     }
-    if answer.header("sec-websocket-accept") != Some(accept.as_bytes()) {
-        let said = said("sec-websocket-accept");
+    if response.header("sec-websocket-accept") != Some(accept.as_bytes()) {
+        let value = value("sec-websocket-accept");
         return Some(format!(
-            "101, but its Sec-WebSocket-Accept says {said}, not \"{accept}\""
+            "101, but its Sec-WebSocket-Accept header is {value}, not \"{accept}\""
         ));
     }
     ["sec-websocket-extensions", "sec-websocket-protocol"]
         .into_iter()
         .find_map(|name| {
-            let chosen = answer.header(name).filter(|chosen| !chosen.is_empty())?;
-            let offered = asked.sends(name, chosen);
+            let chosen = response.header(name).filter(|chosen| !chosen.is_empty())?;
+            let offered = args.sends(name, chosen);
             (!offered).then(|| {
                 format!(
-                    "101, but it chooses {}, which was not offered",
+                    "101, but it selects {}, which was not offered",
                     excerpt(chosen)
                 )
             })
         })
 }
 
-/// What a refusal means.
-async fn refused(asked: &Doctor, door: &Door, answer: &Answer) -> Finding {
-    let target = &asked.url;
-    let shown = answer.shown();
-    if answer.status == 403 && asked.origin().is_some() && opens_without_origin(asked, door).await {
-        let origin = asked.origin().map(ToString::to_string).unwrap_or_default();
-        let said =
-            format!("{shown}: refused because the page is of {origin}; without Origin it opens");
-        return Finding::coded(Diagnosis::ForeignOrigin, said, Advice::Origin(Some(origin)));
+/// Describes a handshake with another status than 101.
+async fn refused_finding(
+    args: &DoctorArgs,
+    connector: &Connector,
+    response: &HttpResponse,
+) -> Finding {
+    let target = &args.url;
+    let shown = response.describe();
+    if let Some(origin) = args.origin().filter(|_| response.status == 403)
+        && open(args, connector, None).await.is_ok()
+    {
+        let message = format!("{shown}: the origin {origin} is refused; without Origin it opens");
+        return Finding::with_code(
+            Diagnosis::ForeignOrigin,
+            message,
+            Advice::Origin(Some(origin.to_string())),
+        );
     }
-    if let Some(told) = answer.told() {
-        let said = format!("{shown}: told by the guard in front, {}", told.brief());
-        return Finding::coded(told, said, Advice::of_told(told, answer.status, asked));
+    if let Some(diagnosis) = response.guard_diagnosis() {
+        let message = format!("{shown}: a guard in front reports: {}", diagnosis.brief());
+        let advice = Advice::for_diagnosis(diagnosis, response.status, args);
+        return Finding::with_code(diagnosis, message, advice);
     }
-    match answer.status {
+    match response.status {
         200..=299 => {
-            let what = if answer.is_html() {
+            let kind = if response.is_html() {
                 "a page"
             } else {
-                "an ordinary answer"
+                "an ordinary response"
             };
-            let said = format!(
-                "{what} instead of a WebSocket: {shown}; nothing on this path takes the handshake"
+            let message = format!(
+                "{kind} instead of a WebSocket: {shown}; nothing on this path accepts WebSockets"
             );
-            Finding::coded(Diagnosis::PageInstead, said, Advice::route(target))
+            Finding::with_code(Diagnosis::PageInstead, message, Advice::for_path(target))
         }
         301 | 302 | 303 | 307 | 308 => {
-            let said = format!(
-                "{shown}, to {}; browsers do not follow redirects for a WebSocket",
-                place(answer)
-            );
-            Finding::coded(Diagnosis::Redirected, said, Advice::Redirect(place(answer)))
+            let location = location(response);
+            let message =
+                format!("{shown} to {location}; browsers do not follow redirects for a WebSocket");
+            Finding::with_code(Diagnosis::Redirected, message, Advice::Redirect(location))
         }
-        400 if !target.tls() && door.speaks_tls(target).await => wants_tls(target),
+        400 if !target.tls() && connector.accepts_tls(target).await => tls_required(target),
         status => {
-            let said = format!("{shown}: {}", meaning(status));
-            Finding::coded(Diagnosis::Refused, said, Advice::of_status(status, asked))
+            let message = format!("{shown}: {}", status_meaning(status));
+            Finding::with_code(
+                Diagnosis::Refused,
+                message,
+                Advice::for_status(status, args),
+            )
         }
     }
 }
 
-/// What a server means by a status.
-const fn meaning(status: u16) -> &'static str {
+/// Returns the usual cause of a status in response to a handshake.
+const fn status_meaning(status: u16) -> &'static str {
     match status {
         400 => {
-            "it saw no handshake that it understands; mostly, a proxy in between has dropped Upgrade"
+            "the server did not recognize the handshake; usually a proxy in between removed the \
+             Upgrade header"
         }
         401 => {
-            "it wants to know who asks, and a page cannot set headers on a WebSocket: only cookies go along"
+            "the server requires authentication, and a page cannot set headers on a WebSocket, only \
+             cookies are sent"
         }
-        403 => "not allowed: the page's origin, the user, or a firewall's rule",
+        403 => "refused because of the origin of the page, the user, or a firewall rule",
         404 => "no WebSocket on this path",
-        405 => "the path is known, but not with GET, which every handshake is",
-        426 => "it saw no handshake of version 13; mostly, a proxy in between has dropped Upgrade",
-        429 => "too many handshakes or open sockets",
-        500 => "the handler failed before it answered",
+        405 => "the path exists, but does not allow GET, the method of every handshake",
+        426 => {
+            "the server did not see a handshake of version 13; usually a proxy in between removed \
+             the Upgrade header"
+        }
+        429 => "too many handshakes or open WebSockets",
+        500 => "the handler failed before the upgrade",
         502..=504 => {
-            "a proxy answers: the server behind it is down, slow, or does not take the handshake"
+            "from a proxy: the server behind it is down, too slow, or does not accept the handshake"
         }
         _ => "the server does not open a WebSocket",
     }
 }
 
-/// Why there is no answer.
-async fn unanswered(target: &Target, door: &Door, none: &NoAnswer) -> Finding {
-    match none {
-        NoAnswer::Http2 => Finding::coded(Diagnosis::OnlyHttp2, none.shown(), Advice::Http1),
-        NoAnswer::Tls => wants_tls(target),
-        NoAnswer::Closed | NoAnswer::Broken(_) | NoAnswer::Silent
-            if !target.tls() && door.speaks_tls(target).await =>
+/// Describes a missing response.
+async fn no_response_finding(
+    target: &Target,
+    connector: &Connector,
+    error: &ResponseError,
+) -> Finding {
+    match error {
+        ResponseError::Http2 => {
+            Finding::with_code(Diagnosis::OnlyHttp2, error.describe(), Advice::Http1)
+        }
+        ResponseError::Tls => tls_required(target),
+        ResponseError::Closed | ResponseError::Broken(_) | ResponseError::Silent
+            if !target.tls() && connector.accepts_tls(target).await =>
         {
-            wants_tls(target)
+            tls_required(target)
         }
-        _ => Finding::coded(Diagnosis::NoHandshake, none.shown(), Advice::Silent),
+        _ => Finding::with_code(Diagnosis::NoHandshake, error.describe(), Advice::Silent),
     }
 }
 
-fn wants_tls(target: &Target) -> Finding {
+fn tls_required(target: &Target) -> Finding {
     let (port, other) = (target.port(), target.other_scheme());
-    let said = format!("port {port} speaks TLS, and ws:// goes without: the URL should be {other}");
-    Finding::coded(Diagnosis::NoHandshake, said, Advice::Scheme(other))
+    let message =
+        format!("port {port} requires TLS, and ws:// does not use it: change the URL to {other}");
+    Finding::with_code(Diagnosis::NoHandshake, message, Advice::Scheme(other))
 }
 
-async fn opens_without_origin(asked: &Doctor, door: &Door) -> bool {
-    open(asked, door, None).await.is_ok()
-}
+// === impl HandshakeError ===
 
-// === impl Refusal ===
-
-impl Refusal {
-    /// What it means.
-    pub(super) async fn finding(&self, asked: &Doctor, door: &Door) -> Finding {
+impl HandshakeError {
+    /// Describes the error. After a 403 it tries again without an origin.
+    pub(super) async fn finding(&self, args: &DoctorArgs, connector: &Connector) -> Finding {
         match self {
-            Self::Answered(answer) => refused(asked, door, answer).await,
-            Self::None(none) => unanswered(&asked.url, door, none).await,
-            Self::Wrong(said) => Finding::coded(Diagnosis::WrongSwitch, said, Advice::Switch),
+            Self::Refused(response) => refused_finding(args, connector, response).await,
+            Self::NoResponse(error) => no_response_finding(&args.url, connector, error).await,
+            Self::InvalidSwitch(message) => {
+                Finding::with_code(Diagnosis::WrongSwitch, message, Advice::Switch)
+            }
         }
     }
 }
 
-/// Where a redirect leads.
-fn place(answer: &Answer) -> String {
-    answer
+/// Returns the target of a redirect, escaped and in quotes.
+fn location(response: &HttpResponse) -> String {
+    response
         .header("location")
-        .map_or_else(|| "nowhere".to_owned(), excerpt)
+        .map_or_else(|| "no Location header".to_owned(), excerpt)
 }

@@ -1,4 +1,4 @@
-//! A WebSocket held in silence: how long it lives, and whose timer ends it.
+//! Keeps a WebSocket silent and reports how long it stays open, and which timer closes it.
 
 use std::{fmt, future::pending, time::Duration};
 
@@ -12,67 +12,68 @@ use super::{
     Diagnosis,
     advice::Advice,
     report::{Finding, Report},
-    talk::{End, HELLO, Socket, closed, unanswered},
+    socket::{PAYLOAD, Socket, SocketEnd, close_finding, no_pong_finding},
 };
 
-/// Timers that are known to cut idle sockets, in seconds, with whose they mostly are.
-const TIMERS: &[(u64, &str)] = &[
-    (30, "a server's or a proxy's own 30 s"),
+/// Known idle timeouts, in seconds, and the products that have them.
+const KNOWN_TIMEOUTS: &[(u64, &str)] = &[
+    (30, "a default of some servers and proxies"),
     (
         50,
-        "HAProxy's `timeout client` and `timeout server` as Debian ships them",
+        "`timeout client` and `timeout server` of HAProxy as Debian ships it",
     ),
-    (55, "Heroku's router"),
+    (55, "the router of Heroku"),
     (
         60,
-        "an AWS ALB's `idle_timeout.timeout_seconds`, nginx's `proxy_read_timeout`, or Spring waiting for a first message (D10)",
+        "`idle_timeout.timeout_seconds` of an AWS ALB, `proxy_read_timeout` of nginx, or the wait of Spring for a first message (D10)",
     ),
     (100, "Cloudflare"),
-    (300, "Envoy's `stream_idle_timeout`"),
+    (300, "`stream_idle_timeout` of Envoy"),
     (350, "an AWS NLB or NAT gateway"),
 ];
 
-/// What was seen of a held socket.
-struct Held {
-    since: Instant,
-    /// When anything last came or went.
-    last: Instant,
-    /// Pings of ours that were answered.
+/// Counters of one silent WebSocket.
+struct IdleTest {
+    started: Instant,
+    /// When the last frame was sent or received.
+    last_frame: Instant,
+    /// Our pings that were answered.
     pongs: u32,
-    /// Pings of ours that were not, or not yet.
+    /// Our pings since the last pong.
     unanswered: u32,
-    /// Pings of the server's.
+    /// Pings from the server.
     pings: u32,
     messages: u32,
 }
 
-/// Holds a socket for `idle`, silent but for a ping each `ping`, and says who ends it.
-pub(super) async fn hold(
+/// Keeps a WebSocket open for `idle`, silent except for a ping at each `ping`, and reports the
+/// result.
+pub(super) async fn check(
     mut socket: Socket,
     idle: Duration,
     ping: Option<Duration>,
     report: &mut Report,
 ) {
-    let mut held = Held::now();
-    match held.until_its_end(&mut socket, idle, ping).await {
-        Some(end) => report.failed("idle", held.verdict(&end, ping)),
-        None if held.unanswered > 1 => report.failed("idle", unanswered(held.unanswered)),
+    let mut test = IdleTest::new();
+    match test.wait_for_end(&mut socket, idle, ping).await {
+        Some(end) => report.failed("idle", test.finding(&end, ping)),
+        None if test.unanswered > 1 => report.failed("idle", no_pong_finding(test.unanswered)),
         None => report.ok(
             "idle",
-            format_args!("open after {} s{held}", idle.as_secs()),
+            format_args!("still open after {} s{test}", idle.as_secs()),
         ),
     }
     socket.close().await;
 }
 
-// === impl Held ===
+// === impl IdleTest ===
 
-impl Held {
-    fn now() -> Self {
+impl IdleTest {
+    fn new() -> Self {
         let now = Instant::now();
         Self {
-            since: now,
-            last: now,
+            started: now,
+            last_frame: now,
             pongs: 0,
             unanswered: 0,
             pings: 0,
@@ -80,28 +81,28 @@ impl Held {
         }
     }
 
-    /// Waits for the end; `None` where it does not come within `idle`.
-    async fn until_its_end(
+    /// Waits for the end of the WebSocket; returns `None` if it is still open after `idle`.
+    async fn wait_for_end(
         &mut self,
         socket: &mut Socket,
         idle: Duration,
         ping: Option<Duration>,
-    ) -> Option<End> {
-        let over = self.since + idle;
-        let mut pings = ping.map(|every| interval_at(self.since + every, every));
+    ) -> Option<SocketEnd> {
+        let deadline = self.started + idle;
+        let mut pings = ping.map(|every| interval_at(self.started + every, every));
         loop {
-            let came = select! {
-                () = sleep_until(over) => return None,
-                () = tick(&mut pings) => {
+            let result = select! {
+                () = sleep_until(deadline) => return None,
+                () = next_ping(&mut pings) => {
                     self.unanswered += 1;
-                    socket.send(Message::Ping(HELLO.into())).await
+                    socket.send(Message::Ping(PAYLOAD.into())).await
                 }
                 next = socket.next() => next.map(|message| self.count(&message)),
             };
-            if let Err(end) = came {
+            if let Err(end) = result {
                 return Some(end);
             }
-            self.last = Instant::now();
+            self.last_frame = Instant::now();
         }
     }
 
@@ -116,60 +117,60 @@ impl Held {
         }
     }
 
-    /// Whose timer it was.
-    fn verdict(&self, end: &End, ping: Option<Duration>) -> Finding {
+    /// Describes the end and the timer that most likely caused it.
+    fn finding(&self, end: &SocketEnd, ping: Option<Duration>) -> Finding {
         let now = Instant::now();
-        let (age, silence) = (now - self.since, now - self.last);
+        let (age, silence) = (now - self.started, now - self.last_frame);
         let shown = format!("after {:.1} s{self}", age.as_secs_f64());
-        if let End::Closed(frame) = end {
-            return closed(frame.as_ref(), &shown);
+        if let SocketEnd::Closed(frame) = end {
+            return close_finding(frame.as_ref(), &shown);
         }
         let cut = format!(
-            "the socket was {end} {shown}, {:.1} s after the last frame",
+            "the WebSocket was {end} {shown}, {:.1} s after the last frame",
             silence.as_secs_f64()
         );
-        let advice = Advice::Idle;
         match ping {
             None => {
-                let said = format!("{cut}: {}", owner(silence));
-                Finding::coded(Diagnosis::CutInFront, said, advice)
+                let message = format!("{cut}: {}", likely_timer(silence));
+                Finding::with_code(Diagnosis::CutInFront, message, Advice::Idle)
             }
-            // It waited for a ping that came too late, or not at all.
+            // The timer expired before the first ping, or between two pings.
             Some(every) if self.pongs == 0 || silence.mul_f64(1.1) >= every => {
-                let said = format!(
-                    "{cut}: a ping each {} s is too seldom; {}",
+                let message = format!(
+                    "{cut}: a ping every {} s is too rare; {}",
                     every.as_secs(),
-                    owner(silence)
+                    likely_timer(silence)
                 );
-                Finding::coded(Diagnosis::PingTooRare, said, advice)
+                Finding::with_code(Diagnosis::PingTooRare, message, Advice::Idle)
             }
             Some(_) => {
-                let said = format!(
-                    "{cut}, though pings were answered: not a timer of silence, but one of age"
+                let message = format!(
+                    "{cut}, although pings were answered: a limit on the age of a connection, not an \
+                     idle timeout"
                 );
-                Finding::coded(Diagnosis::TooOld, said, Advice::Age)
+                Finding::with_code(Diagnosis::TooOld, message, Advice::Age)
             }
         }
     }
 }
 
-impl fmt::Display for Held {
+impl fmt::Display for IdleTest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (count, what) in [
+        for (count, kind) in [
             (self.pongs, "pings answered"),
-            (self.pings, "pings of the server"),
-            (self.messages, "messages of the server"),
+            (self.pings, "pings from the server"),
+            (self.messages, "messages from the server"),
         ] {
             if count > 0 {
-                write!(f, ", {count} {what}")?;
+                write!(f, ", {count} {kind}")?;
             }
         }
         Ok(())
     }
 }
 
-/// Waits for the next ping's time; forever where none is wanted.
-async fn tick(pings: &mut Option<Interval>) {
+/// Waits until the next ping is due; never returns without an interval.
+async fn next_ping(pings: &mut Option<Interval>) {
     match pings {
         Some(pings) => {
             pings.tick().await;
@@ -178,14 +179,15 @@ async fn tick(pings: &mut Option<Interval>) {
     }
 }
 
-/// Whose timer cuts after such a silence: within 2 s of a known one, as learned from outside.
-fn owner(silence: Duration) -> String {
-    let near = |&&(timer, _): &&(u64, &str)| {
-        silence.abs_diff(Duration::from_secs(timer)) < Duration::from_secs(2)
+/// Names the timer in [`KNOWN_TIMEOUTS`] that is within 2 s of `silence`: the time is measured at
+/// the client, so it is not exact.
+fn likely_timer(silence: Duration) -> String {
+    let is_near = |&&(timeout, _): &&(u64, &str)| {
+        silence.abs_diff(Duration::from_secs(timeout)) < Duration::from_secs(2)
     };
-    match TIMERS.iter().find(near) {
-        Some((timer, owner)) => format!("a timer of {timer} s, as of {owner}"),
-        None => "a proxy's or the server's timer of that length".to_owned(),
+    match KNOWN_TIMEOUTS.iter().find(is_near) {
+        Some((timeout, owner)) => format!("an idle timeout of {timeout} s, such as {owner}"),
+        None => "an idle timeout of that length in a proxy or the server".to_owned(),
     }
 }
 
@@ -194,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn timers_are_known_by_their_length() {
+    fn known_timeouts_are_recognized_by_their_length() {
         for (millis, words) in [
             (60_400, "AWS ALB"),
             (59_100, "proxy_read_timeout"),
@@ -204,8 +206,8 @@ mod tests {
             (54_200, "Heroku"),
             (42_000, "of that length"),
         ] {
-            let said = owner(Duration::from_millis(millis));
-            assert!(said.contains(words), "{millis}: {said}");
+            let text = likely_timer(Duration::from_millis(millis));
+            assert!(text.contains(words), "{millis}: {text}");
         }
     }
 }

@@ -1,18 +1,18 @@
-//! Why a WebSocket does not open, or does not stay open: the way of a client from the URL to an
-//! echo, step by step, with what each step finds and what to change.
+//! `guard doctor`: diagnoses why a WebSocket does not open or does not stay open.
 //!
-//! What a server sends is data: it is shown cut and escaped, and every wait has an end. A line that
-//! bears a code (`W06`) is always a failure; the guide tells what the codes mean.
+//! It takes the steps of a client, from the URL to an echo, and prints the result of each step and
+//! what to change. Bytes from the server are cut and escaped before they are printed, and every wait
+//! has a timeout. A line with a code (`W06`) is always a failure; the guide has a table of the codes.
 
 mod advice;
-mod door;
+mod connector;
 mod exchange;
 mod handshake;
 mod idle;
-mod reach;
 mod report;
-mod talk;
+mod socket;
 mod target;
+mod tcp;
 
 use std::{error::Error, io, time::Duration};
 
@@ -22,80 +22,84 @@ use tokio::runtime;
 
 use crate::cli::seconds;
 use advice::Advice;
-use door::Door;
+use connector::Connector;
 use exchange::Header;
 use report::{Finding, Report};
-use talk::Socket;
+use socket::Socket;
 use target::{Origin, Target};
 
-/// A WebSocket to examine.
+/// Options of `guard doctor`.
 #[derive(Debug, Args)]
-pub(crate) struct Doctor {
-    /// The WebSocket, as a client names it: `ws://HOST/PATH` or `wss://HOST/PATH`
+pub(crate) struct DoctorArgs {
+    /// URL of the WebSocket, as the client has it: `ws://HOST/PATH` or `wss://HOST/PATH`
     url: Target,
-    /// The page that opens it: its origin is sent along, as browsers do
+    /// URL of the page that opens the WebSocket; its origin is sent in `Origin`, as browsers do
     #[arg(long, value_name = "URL")]
     page: Option<Origin>,
-    /// The origin to send, where it is not the page's
+    /// Origin to send instead of the origin of the page
     #[arg(long, value_name = "ORIGIN")]
     origin: Option<Origin>,
-    /// Another header to send, such as 'Cookie: session=1'
+    /// Additional request header, such as 'Cookie: session=1'; can be repeated
     #[arg(long = "header", value_name = "NAME: VALUE")]
     headers: Vec<Header>,
-    /// Then hold the socket this long without a word, and say who cuts it
+    /// After the other steps, keep a WebSocket open and silent for this time, and report if it is cut
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     idle: Option<Duration>,
-    /// Ping this often meanwhile
-    #[arg(long, value_name = "SECONDS", value_parser = interval, requires = "idle")]
+    /// Send a ping at this interval during --idle
+    #[arg(long, value_name = "SECONDS", value_parser = ping_interval, requires = "idle")]
     ping: Option<Duration>,
 }
 
-/// Examines it; an error where anything is wrong.
-pub(crate) fn examine(asked: &Doctor) -> Result<(), Box<dyn Error>> {
+/// Runs the diagnosis and prints it. Returns an error if a step fails.
+pub(crate) fn run(args: &DoctorArgs) -> Result<(), Box<dyn Error>> {
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let mut report = Report::new(io::stdout());
-    runtime.block_on(walk(asked, &mut report));
-    Ok(report.close()?)
+    runtime.block_on(diagnose(args, &mut report));
+    Ok(report.finish()?)
 }
 
-/// The whole way; `None` where it ends early. The report knows why.
-async fn walk(asked: &Doctor, report: &mut Report) -> Option<()> {
-    read_url(asked, report);
-    let addr = reach::reach(&asked.url, report).await?;
-    let door = Door::find(asked, addr, report).await?;
-    handshake::look(asked, &door, report).await?;
-    let opened = handshake::knock(asked, &door, report).await?;
-    let mut socket = Socket::of(opened).await;
-    socket.try_out(report).await?;
+/// Takes all steps; returns `None` after a failure that ends them early. The failure is in `report`.
+async fn diagnose(args: &DoctorArgs, report: &mut Report) -> Option<()> {
+    check_url(args, report);
+    let addr = tcp::resolve_and_connect(&args.url, report).await?;
+    let connector = Connector::check_tls(args, addr, report).await?;
+    handshake::check_plain_get(args, &connector, report).await?;
+    let opened = handshake::check(args, &connector, report).await?;
+    let mut socket = Socket::new(opened).await;
+    socket.check_ping_and_echo(report).await?;
     socket.close().await;
-    if let Some(idle) = asked.idle {
-        // Another one: the service may have closed the first at a text that it does not know.
-        match handshake::open(asked, &door, asked.origin()).await {
-            Ok(opened) => idle::hold(Socket::of(opened).await, idle, asked.ping, report).await,
-            Err(refusal) => report.failed("idle", refusal.finding(asked, &door).await),
+    if let Some(idle) = args.idle {
+        // A second WebSocket: the service may have closed the first because of the test message.
+        match handshake::open(args, &connector, args.origin()).await {
+            Ok(opened) => idle::check(Socket::new(opened).await, idle, args.ping, report).await,
+            Err(error) => report.failed("idle", error.finding(args, &connector).await),
         }
     }
     Some(())
 }
 
-/// What the URL alone says.
-fn read_url(asked: &Doctor, report: &mut Report) {
-    let url = &asked.url;
-    if url.is_mistaken() {
-        let given = url.given();
-        let said = format!(
-            "{given}:// asks for a page; a WebSocket is opened with {url}; going on with that"
+/// Checks the scheme of the URL, alone and against the scheme of the page.
+fn check_url(args: &DoctorArgs, report: &mut Report) {
+    let url = &args.url;
+    if url.is_http() {
+        let scheme = url.given_scheme();
+        let message = format!(
+            "`{scheme}://` is the scheme of a page, not of a WebSocket; continuing with {url}"
         );
         report.failed(
             "URL",
-            Finding::coded(Diagnosis::PlainGet, said, Advice::PlainGet(url.to_string())),
+            Finding::with_code(
+                Diagnosis::PlainGet,
+                message,
+                Advice::PlainGet(url.to_string()),
+            ),
         );
     } else {
         report.ok("URL", url);
     }
-    let Some(page) = asked
+    let Some(page) = args
         .page
         .as_ref()
         .filter(|page| page.is_secure() && !url.tls())
@@ -105,31 +109,36 @@ fn read_url(asked: &Doctor, report: &mut Report) {
     if url.is_loopback() {
         report.note(
             "page",
-            format_args!("{page} may open {url} only as long as it is this machine's own"),
+            format_args!("{page} may open {url} only because it is on this machine (loopback)"),
         );
         return;
     }
-    let said =
-        format!("{page} is https, and browsers block ws:// from there (mixed content): use wss://");
+    let message = format!(
+        "{page} is https, and browsers block ws:// from https pages (mixed content): use wss://"
+    );
     report.failed(
         "page",
-        Finding::coded(Diagnosis::MixedContent, said, Advice::Scheme(url.secure())),
+        Finding::with_code(
+            Diagnosis::MixedContent,
+            message,
+            Advice::Scheme(url.secure()),
+        ),
     );
 }
 
-/// A time between pings.
-fn interval(text: &str) -> Result<Duration, String> {
-    let every = seconds(text)?;
-    if every.is_zero() {
-        return Err("a ping each 0 s would never end".to_owned());
+/// Parses an interval between pings: a positive number of seconds.
+fn ping_interval(text: &str) -> Result<Duration, String> {
+    let interval = seconds(text)?;
+    if interval.is_zero() {
+        return Err("the interval between pings must be at least 1 s".to_owned());
     }
-    Ok(every)
+    Ok(interval)
 }
 
-// === impl Doctor ===
+// === impl DoctorArgs ===
 
-impl Doctor {
-    /// The origin that a browser would send.
+impl DoctorArgs {
+    /// Returns the origin that a browser would send: `--origin`, otherwise the origin of `--page`.
     const fn origin(&self) -> Option<&Origin> {
         match &self.origin {
             Some(origin) => Some(origin),
@@ -137,7 +146,7 @@ impl Doctor {
         }
     }
 
-    /// Whether a header of the user's lists `token`.
+    /// Returns `true` if a `--header` with this name lists `token`.
     fn sends(&self, name: &str, token: &[u8]) -> bool {
         self.headers.iter().any(|header| header.lists(name, token))
     }

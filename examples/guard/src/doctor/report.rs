@@ -1,4 +1,4 @@
-//! What is said on the way, and what to change at the end.
+//! The printed report: a line for each step, then what to change.
 
 use std::{fmt::Display, io::Write};
 
@@ -6,28 +6,28 @@ use gabion::inspect::Escaped;
 
 use super::{Diagnosis, advice::Advice};
 
-/// What came of the walk. Each line is printed when it is known; a step may take a while.
+/// The results so far. Each line is printed at once, since a step can take seconds.
 pub(super) struct Report {
     out: Box<dyn Write>,
     failed: usize,
     advice: Vec<Advice>,
 }
 
-/// Something that is wrong.
+/// A failure and the [`Advice`] for it.
 #[derive(Debug)]
 pub(super) struct Finding {
     pub(super) code: Option<Diagnosis>,
-    pub(super) said: String,
+    pub(super) message: String,
     pub(super) advice: Advice,
 }
 
-/// How much is shown of what a server sent.
-const EXCERPT: usize = 200;
+/// The longest [`excerpt`], in bytes.
+const MAX_EXCERPT: usize = 200;
 
 // === impl Report ===
 
 impl Report {
-    /// To be printed on `out`.
+    /// Creates a report that is printed to `out`.
     pub(super) fn new(out: impl Write + 'static) -> Self {
         Self {
             out: Box::new(out),
@@ -36,82 +36,90 @@ impl Report {
         }
     }
 
-    /// A step went well.
-    pub(super) fn ok(&mut self, step: &str, said: impl Display) {
-        self.line("ok", step, &said);
+    /// Reports the success of a step.
+    pub(super) fn ok(&mut self, step: &str, message: impl Display) {
+        self.print_step("ok", step, &message);
     }
 
-    /// Worth knowing, and nothing wrong.
-    pub(super) fn note(&mut self, step: &str, said: impl Display) {
-        self.line("note", step, &said);
+    /// Reports something worth knowing that is not a failure.
+    pub(super) fn note(&mut self, step: &str, message: impl Display) {
+        self.print_step("note", step, &message);
     }
 
-    /// Something is wrong.
+    /// Reports the failure of a step.
     pub(super) fn failed(&mut self, step: &str, finding: Finding) {
         self.failed += 1;
-        let Finding { code, said, advice } = finding;
+        let Finding {
+            code,
+            message,
+            advice,
+        } = finding;
         match code {
-            Some(code) => self.line("failed", step, &format_args!("{} {said}", code.code())),
-            None => self.line("failed", step, &said),
+            Some(code) => {
+                self.print_step("failed", step, &format_args!("{} {message}", code.code()));
+            }
+            None => self.print_step("failed", step, &message),
         }
         if !self.advice.contains(&advice) {
             self.advice.push(advice);
         }
     }
 
-    /// Prints what to change. An error where something failed.
-    pub(super) fn close(mut self) -> Result<(), String> {
+    /// Prints what to change. Returns an error if a step failed.
+    pub(super) fn finish(mut self) -> Result<(), String> {
         if self.failed == 0 {
-            self.say("\nAll is well.");
+            self.print("\nAll checks passed.");
             return Ok(());
         }
-        self.say("\nWhat to change:");
+        self.print("\nWhat to change:");
         let advice: Vec<_> = self.advice.iter().map(ToString::to_string).collect();
-        self.say(advice.join("\n").trim_end());
-        Err(format!("guard doctor: {} failed", self.failed))
+        self.print(advice.join("\n").trim_end());
+        let checks = if self.failed == 1 { "check" } else { "checks" };
+        Err(format!("guard doctor: {} {checks} failed", self.failed))
     }
 
-    fn line(&mut self, outcome: &str, step: &str, said: &impl Display) {
-        self.say(format_args!("{outcome:<7} {step:<10} {said}"));
+    fn print_step(&mut self, outcome: &str, step: &str, message: &impl Display) {
+        self.print(format_args!("{outcome:<7} {step:<10} {message}"));
     }
 
-    fn say(&mut self, said: impl Display) {
-        // Whoever reads may have left; the exit status stands.
-        let _ = writeln!(self.out, "{said}");
+    fn print(&mut self, line: impl Display) {
+        // The reader may have closed the pipe; the exit status is still right.
+        let _ = writeln!(self.out, "{line}");
     }
 }
 
 // === impl Finding ===
 
 impl Finding {
-    /// A finding that has a code.
-    pub(super) fn coded(code: Diagnosis, said: impl Into<String>, advice: Advice) -> Self {
+    /// Creates a finding that has a [`Diagnosis`].
+    pub(super) fn with_code(code: Diagnosis, message: impl Into<String>, advice: Advice) -> Self {
         Self {
             code: Some(code),
-            ..Self::plain(said, advice)
+            ..Self::new(message, advice)
         }
     }
 
-    /// One that needs none: it is the network's or the certificate's.
-    pub(super) fn plain(said: impl Into<String>, advice: Advice) -> Self {
+    /// Creates a finding without a code: a failure of the network or the certificate.
+    pub(super) fn new(message: impl Into<String>, advice: Advice) -> Self {
         Self {
             code: None,
-            said: said.into(),
+            message: message.into(),
             advice,
         }
     }
 }
 
-/// What a server sent, in quotes: escaped, runs of white space as one blank, and cut.
+/// Quotes bytes from a server: escaped, with runs of white space as one space, and cut after
+/// [`MAX_EXCERPT`] bytes.
 pub(super) fn excerpt(bytes: &[u8]) -> String {
     let words = bytes.split(u8::is_ascii_whitespace);
     let mut plain = words
         .filter(|word| !word.is_empty())
         .collect::<Vec<_>>()
         .join(&b' ');
-    let cut = plain.len() > EXCERPT;
-    plain.truncate(EXCERPT);
-    let more = if cut { "..." } else { "" };
+    let is_cut = plain.len() > MAX_EXCERPT;
+    plain.truncate(MAX_EXCERPT);
+    let more = if is_cut { "..." } else { "" };
     format!("\"{}\"{more}", Escaped(&plain))
 }
 
@@ -120,12 +128,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_server_sent_cannot_draw_on_the_terminal_and_ends() {
+    fn excerpt_has_no_control_characters_and_a_bounded_length() {
         assert_eq!(
             excerpt(b" a\r\n\tb\x1b[2J\"\xff "),
             r#""a b\x1b[2J\x22\xff""#
         );
         let long = excerpt(&[b'x'; 5000]);
-        assert_eq!(long.len(), EXCERPT + 5, "{long}");
+        assert_eq!(long.len(), MAX_EXCERPT + 5, "{long}");
     }
 }

@@ -1,60 +1,65 @@
-//! What is examined: the URL as the code of a client has it.
+//! The URL of the WebSocket and the origin of the page, from the command line.
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
 use http::uri::{InvalidUri, Uri};
 
-/// A WebSocket's URL.
+/// The URL of a WebSocket.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
-    /// The scheme as it was given, lower case.
-    given: String,
+    /// The scheme on the command line, in lower case.
+    given_scheme: String,
     tls: bool,
-    /// Without the brackets of an IPv6 address.
+    /// The host, without the brackets of an IPv6 address.
     host: String,
     port: u16,
-    /// Host and port as a browser names them: no port that goes without saying.
+    /// The value of `Host` that browsers send: without the default port of the scheme.
     authority: String,
     /// The path with its query.
     path: String,
 }
 
-/// Whose page opens it, as a browser says in `Origin`: scheme, host, and a port that does not go
-/// without saying (RFC 6454, 6.2).
+/// The origin of a page, as browsers send it in `Origin`: scheme, host, and the port unless it is the
+/// default of the scheme (RFC 6454, 6.2).
 #[derive(Clone, Debug)]
 pub(crate) struct Origin(String);
 
-/// Why a text does not name a WebSocket or a page.
+/// An invalid URL on the command line.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TargetError {
-    /// It is no URL.
-    #[error("`{given}` is no URL: {source}")]
+    /// The text is not a URL.
+    #[error("invalid URL `{given}`: {source}")]
     Invalid { given: String, source: InvalidUri },
-    /// It begins with another scheme, or none.
-    #[error("`{given}` must begin with {wanted}")]
-    Scheme { given: String, wanted: &'static str },
-    /// It names a user. What was given is not repeated: it may hold a password.
-    #[error("the URL at `{host}` is given with a user; browsers do not send one, use --header")]
+    /// The scheme is another one, or missing.
+    #[error("invalid URL `{given}`: it must begin with {expected}")]
+    Scheme {
+        given: String,
+        expected: &'static str,
+    },
+    /// The URL has a user name. The text is not repeated, since it may contain a password.
+    #[error(
+        "the URL of host `{host}` has a user name, which browsers do not send: use --header instead"
+    )]
     Userinfo { host: String },
-    /// Its port is no number from 1 to 65535.
-    #[error("`{given}` has no usable port")]
+    /// The port is not a number from 1 to 65535.
+    #[error("invalid URL `{given}`: the port must be from 1 to 65535")]
     Port { given: String },
 }
 
 // === impl Target ===
 
 impl Target {
-    /// Whether it was given as a page is, with `http` or `https`.
-    pub(crate) fn is_mistaken(&self) -> bool {
-        self.given.starts_with("http")
+    /// Returns `true` if the URL was given with `http` or `https`.
+    pub(crate) fn is_http(&self) -> bool {
+        self.given_scheme.starts_with("http")
     }
 
-    /// The scheme that it was given with.
-    pub(crate) fn given(&self) -> &str {
-        &self.given
+    /// Returns the scheme on the command line.
+    pub(crate) fn given_scheme(&self) -> &str {
+        &self.given_scheme
     }
 
-    /// Whether TLS is spoken.
+    /// Returns `true` for `wss` and `https`.
     pub(crate) const fn tls(&self) -> bool {
         self.tls
     }
@@ -75,17 +80,17 @@ impl Target {
         &self.path
     }
 
-    /// The same port with TLS where this has none, and without where it has.
+    /// Returns the URL with the other scheme, `ws` or `wss`, and the same port.
     pub(crate) fn other_scheme(&self) -> String {
-        let (scheme, usual) = if self.tls { ("ws", 80) } else { ("wss", 443) };
+        let (scheme, default_port) = if self.tls { ("ws", 80) } else { ("wss", 443) };
         let (host, path) = (self.bracketed(), &self.path);
-        if self.port == usual {
+        if self.port == default_port {
             return format!("{scheme}://{host}{path}");
         }
         format!("{scheme}://{host}:{}{path}", self.port)
     }
 
-    /// The same with TLS, on the port that goes without saying if this is on one.
+    /// Returns the URL with `wss`. A default port becomes the default port of `wss`.
     pub(crate) fn secure(&self) -> String {
         format!("wss://{}{}", self.authority, self.path)
     }
@@ -97,13 +102,14 @@ impl Target {
         }
     }
 
-    /// Whether it is this machine's own: browsers let any page speak to it without TLS.
+    /// Returns `true` for a loopback address or `localhost`, to which browsers let every page connect
+    /// without TLS.
     pub(crate) fn is_loopback(&self) -> bool {
         let is_loopback = self.address().map(|addr| addr.is_loopback());
         is_loopback.unwrap_or_else(|| self.host.eq_ignore_ascii_case("localhost"))
     }
 
-    /// The host, where it is an address.
+    /// Returns the host if it is an IP address.
     pub(crate) fn address(&self) -> Option<IpAddr> {
         self.host.parse().ok()
     }
@@ -113,16 +119,16 @@ impl FromStr for Target {
     type Err = TargetError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wanted = "ws:// or wss://";
-        let (uri, given) = parse(text, &["ws", "wss", "http", "https"], wanted)?;
-        let tls = matches!(&*given, "wss" | "https");
+        let expected = "ws:// or wss://";
+        let (uri, given_scheme) = parse(text, &["ws", "wss", "http", "https"], expected)?;
+        let tls = matches!(&*given_scheme, "wss" | "https");
         let host = uri.host().unwrap_or_default();
         let bare = host
             .strip_prefix('[')
             .and_then(|host| host.strip_suffix(']'));
-        let usual = if tls { 443 } else { 80 };
-        let port = uri.port_u16().unwrap_or(usual);
-        let authority = if port == usual {
+        let default_port = if tls { 443 } else { 80 };
+        let port = uri.port_u16().unwrap_or(default_port);
+        let authority = if port == default_port {
             host.to_owned()
         } else {
             format!("{host}:{port}")
@@ -134,7 +140,7 @@ impl FromStr for Target {
             port,
             authority,
             path: path.to_owned(),
-            given,
+            given_scheme,
         })
     }
 }
@@ -149,7 +155,7 @@ impl fmt::Display for Target {
 // === impl Origin ===
 
 impl Origin {
-    /// Whether its page came over TLS, and so may not open what goes without.
+    /// Returns `true` for `https`, whose pages may not open `ws` URLs.
     pub(crate) fn is_secure(&self) -> bool {
         self.0.starts_with("https:")
     }
@@ -161,9 +167,9 @@ impl FromStr for Origin {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (uri, scheme) = parse(text, &["http", "https"], "http:// or https://")?;
         let host = uri.host().unwrap_or_default().to_ascii_lowercase();
-        let usual = if scheme == "https" { 443 } else { 80 };
+        let default_port = if scheme == "https" { 443 } else { 80 };
         match uri.port_u16() {
-            Some(port) if port != usual => Ok(Self(format!("{scheme}://{host}:{port}"))),
+            Some(port) if port != default_port => Ok(Self(format!("{scheme}://{host}:{port}"))),
             _ => Ok(Self(format!("{scheme}://{host}"))),
         }
     }
@@ -175,31 +181,35 @@ impl fmt::Display for Origin {
     }
 }
 
-/// A URL with one of `schemes`, and which.
-fn parse(text: &str, schemes: &[&str], wanted: &'static str) -> Result<(Uri, String), TargetError> {
+/// Parses a URL; returns it with its scheme, one of `schemes`, in lower case.
+fn parse(
+    text: &str,
+    schemes: &[&str],
+    expected: &'static str,
+) -> Result<(Uri, String), TargetError> {
     let given = || text.to_owned();
-    let unlike = || TargetError::Scheme {
+    let invalid_scheme = || TargetError::Scheme {
         given: given(),
-        wanted,
+        expected,
     };
     if !text.contains("://") {
-        return Err(unlike());
+        return Err(invalid_scheme());
     }
     let uri: Uri = text.parse().map_err(|source| TargetError::Invalid {
         given: given(),
         source,
     })?;
     let scheme = uri.scheme_str().unwrap_or_default().to_ascii_lowercase();
-    let authority = uri.authority().ok_or_else(unlike)?;
+    let authority = uri.authority().ok_or_else(invalid_scheme)?;
     if authority.as_str().contains('@') {
         let host = authority.host().to_owned();
         return Err(TargetError::Userinfo { host });
     }
     if !schemes.contains(&&*scheme) {
-        return Err(unlike());
+        return Err(invalid_scheme());
     }
-    let bare = authority.as_str() == authority.host();
-    if !bare && authority.port_u16().is_none_or(|port| port == 0) {
+    let has_port = authority.as_str() != authority.host();
+    if has_port && authority.port_u16().is_none_or(|port| port == 0) {
         return Err(TargetError::Port { given: given() });
     }
     Ok((uri, scheme))
@@ -210,7 +220,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn url_is_read_as_a_browser_reads_it() {
+    fn url_is_parsed_as_browsers_do() {
         for (given, shown, host, port, authority, path) in [
             ("ws://a", "ws://a/", "a", 80, "a", "/"),
             (
@@ -248,15 +258,12 @@ mod tests {
                 target.path(),
             );
             assert_eq!(parts, (host, port, authority, path), "{given}");
-            assert_eq!(
-                target.is_mistaken(),
-                given.to_lowercase().starts_with("http")
-            );
+            assert_eq!(target.is_http(), given.to_lowercase().starts_with("http"));
         }
     }
 
     #[test]
-    fn other_scheme_stays_on_its_port_and_a_secure_one_on_the_usual() {
+    fn other_scheme_keeps_the_port_and_secure_url_has_the_default_port() {
         for (given, other, secure) in [
             ("ws://a/x", "wss://a:80/x", "wss://a/x"),
             ("ws://a:443/", "wss://a/", "wss://a:443/"),
@@ -273,13 +280,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_websocket_is_refused_with_what_it_should_be() {
+    fn invalid_url_is_rejected_with_the_expected_form() {
         for (given, words) in [
             ("a:8080/ws", "must begin with ws:// or wss://"),
             ("ftp://a/ws", "must begin with ws:// or wss://"),
-            ("ws://", "is no URL"),
-            ("ws://a:0/", "no usable port"),
-            ("ws://a:99999/", "no usable port"),
+            ("ws://", "invalid URL"),
+            ("ws://a:0/", "the port must be"),
+            ("ws://a:99999/", "the port must be"),
         ] {
             let error = given.parse::<Target>().unwrap_err().to_string();
             assert!(error.contains(words) && error.contains(given), "{error}");
@@ -295,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn page_is_cut_down_to_its_origin() {
+    fn page_url_is_reduced_to_its_origin() {
         for (page, origin) in [
             ("https://App.example/chat?x", "https://app.example"),
             ("https://app.example:443", "https://app.example"),
@@ -307,15 +314,19 @@ mod tests {
     }
 
     #[test]
-    fn this_machine_is_known_by_name_and_address() {
-        for (url, own) in [
+    fn loopback_is_recognized_by_name_and_address() {
+        for (url, is_loopback) in [
             ("ws://localhost/", true),
             ("ws://127.0.0.9/", true),
             ("ws://[::1]/", true),
             ("ws://localhost.example/", false),
             ("ws://10.0.0.1/", false),
         ] {
-            assert_eq!(url.parse::<Target>().unwrap().is_loopback(), own, "{url}");
+            assert_eq!(
+                url.parse::<Target>().unwrap().is_loopback(),
+                is_loopback,
+                "{url}"
+            );
         }
     }
 }

@@ -1,11 +1,11 @@
-"""An echo that compresses (permessage-deflate): Debian's python3-websockets. Says where it listens."""
+"""WebSocket echo server with permessage-deflate, from python3-websockets of Debian. Prints its address."""
 
 import asyncio
 import logging
 
 import websockets
 
-logging.disable(logging.CRITICAL)  # the suite breaks every rule, on purpose
+logging.disable(logging.CRITICAL)  # the suite sends invalid frames on purpose
 
 
 async def echo(socket, _path=None):

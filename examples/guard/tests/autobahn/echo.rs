@@ -1,6 +1,6 @@
-//! The echo that the Autobahn suite speaks with: an axum server, bare or wearing a Guard.
+//! WebSocket echo server for the Autobahn suite: axum, with or without a Guard layer.
 //!
-//! `autobahn-echo bare` or `autobahn-echo layer`; says where it listens.
+//! Run `autobahn-echo bare` or `autobahn-echo layer`; it prints its address.
 
 use std::{env, error::Error, net::SocketAddr};
 
@@ -18,7 +18,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let app = match env::args().nth(1).as_deref() {
         Some("bare") => bare,
         Some("layer") => bare.layer(Guard::from_policy("version = 1\n")?.layer()),
-        other => return Err(format!("bare or layer, not {other:?}").into()),
+        other => return Err(format!("expected `bare` or `layer`, not {other:?}").into()),
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     println!("{}", listener.local_addr()?);

@@ -1,5 +1,5 @@
-//! What the Autobahn suite's section 7 found: close frames that break a rule, where the guard only
-//! observes.
+//! Invalid close frames, from section 7 of the Autobahn suite, under a policy that does not enforce
+//! message limits.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use tokio::{
     time::timeout,
 };
 
-use crate::support::Guard;
+use crate::support::{Folder, Guard};
 
 const HANDSHAKE: &str = "GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n\
     Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
-/// What the server answers to a close frame of that payload, masked with zeros.
-async fn answer_to(guard: &Guard, payload: &[u8]) -> Vec<u8> {
+/// Sends a close frame with this payload, masked with zeros, and returns the reply of the server.
+async fn reply_to(guard: &Guard, payload: &[u8]) -> Vec<u8> {
     let mut socket = TcpStream::connect(guard.addr()).await.unwrap();
     socket.write_all(HANDSHAKE.as_bytes()).await.unwrap();
     let mut head = Vec::new();
@@ -26,15 +26,18 @@ async fn answer_to(guard: &Guard, payload: &[u8]) -> Vec<u8> {
     let length = u8::try_from(payload.len()).unwrap();
     let frame = [&[0x88, 0x80 | length, 0, 0, 0, 0], payload].concat();
     socket.write_all(&frame).await.unwrap();
-    let mut answer = Vec::new();
-    let read = timeout(Duration::from_secs(5), socket.read_to_end(&mut answer)).await;
+    let mut reply = Vec::new();
+    let read = timeout(Duration::from_secs(5), socket.read_to_end(&mut reply)).await;
     assert!(read.is_ok(), "no end after {}", payload.escape_ascii());
-    answer
+    reply
 }
 
 #[tokio::test]
-async fn observed_close_frame_reaches_the_server_whole() {
-    let guard = Guard::start(&[]).await;
+async fn invalid_close_frame_reaches_the_server_unchanged() {
+    let folder = Folder::new("close-frames");
+    // The policy of the demo has limits for its WebSocket, and so enforces valid close frames.
+    let policy = folder.write("policy.toml", "version = 1\n");
+    let guard = Guard::start(&["--policy", &policy]).await;
     let protocol_error = 1002u16.to_be_bytes();
     for payload in [
         &999u16.to_be_bytes()[..],
@@ -42,22 +45,22 @@ async fn observed_close_frame_reaches_the_server_whole() {
         b"\x03\xe8\xff\xfe",
         b"x",
     ] {
-        let answer = answer_to(&guard, payload).await;
-        // The server ends by itself, with or without a code.
+        let reply = reply_to(&guard, payload).await;
+        // The server closes the connection, with or without a code.
         assert!(
-            answer.is_empty() || answer[0] == 0x88,
+            reply.is_empty() || reply[0] == 0x88,
             "{}",
-            answer.escape_ascii()
+            reply.escape_ascii()
         );
         if payload.len() == 2 {
             assert_eq!(
-                answer.get(2..4),
+                reply.get(2..4),
                 Some(&protocol_error[..]),
                 "{}",
-                answer.escape_ascii()
+                reply.escape_ascii()
             );
         }
     }
-    let honest = answer_to(&guard, &1000u16.to_be_bytes()).await;
-    assert_eq!(honest, [0x88, 2, 0x03, 0xe8]);
+    let valid = reply_to(&guard, &1000u16.to_be_bytes()).await;
+    assert_eq!(valid, [0x88, 2, 0x03, 0xe8]);
 }

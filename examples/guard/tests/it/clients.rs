@@ -1,4 +1,4 @@
-//! Programs that others wrote, through the guard.
+//! Third-party clients: curl, Python websockets and Chromium.
 
 use std::{
     path::Path,
@@ -7,7 +7,7 @@ use std::{
 
 use gabion_testkit::{Backend, program};
 
-use crate::support::{Guard, dom, text};
+use crate::support::{Guard, dump_dom, text};
 
 const SPEAK: &str = r"
 import asyncio, sys, websockets
@@ -28,7 +28,7 @@ async def speak(url):
 asyncio.run(speak(sys.argv[1]))
 ";
 
-/// Runs a program to its end, or for as long as a test may take.
+/// Runs a program until it exits.
 async fn run(mut command: Command) -> Output {
     command.stdin(Stdio::null());
     let run = tokio::task::spawn_blocking(move || command.output().unwrap());
@@ -50,7 +50,7 @@ fn curl(curl: &Path, url: &str) -> Command {
 }
 
 #[tokio::test]
-async fn curl_speaks_http2_only_where_it_is_on() {
+async fn curl_can_use_http2_only_with_the_option_h2() {
     let Some(program) = program("curl") else {
         return;
     };
@@ -81,7 +81,7 @@ async fn curl_speaks_http2_only_where_it_is_on() {
 }
 
 #[tokio::test]
-async fn python_speaks_through_a_websocket() {
+async fn python_client_exchanges_messages_over_a_websocket() {
     let Some(python) = python_with_websockets().await else {
         return;
     };
@@ -100,7 +100,7 @@ async fn python_speaks_through_a_websocket() {
         .await;
 }
 
-/// Debian's python3, for which it has the package python3-websockets.
+/// Returns the python3 of Debian if its package python3-websockets is installed.
 async fn python_with_websockets() -> Option<&'static str> {
     const PYTHON: &str = "/usr/bin/python3";
     let mut import = Command::new(PYTHON);
@@ -108,13 +108,13 @@ async fn python_with_websockets() -> Option<&'static str> {
     if Path::new(PYTHON).exists() && run(import).await.status.success() {
         return Some(PYTHON);
     }
-    // Skips aloud, or fails where programs are required.
+    // Skips with a message, or fails if programs are required.
     program("python3 with its package websockets");
     None
 }
 
 #[tokio::test]
-async fn browser_shows_the_page_and_its_echo() {
+async fn browser_shows_the_demo_page_and_its_echo() {
     let Some(chromium) = program("chromium") else {
         return;
     };
@@ -122,8 +122,8 @@ async fn browser_shows_the_page_and_its_echo() {
     let mut shown = String::new();
     // Virtual time does not wait for a socket: on a busy machine the page may be dumped too early.
     for _ in 0..6 {
-        shown = dom(&chromium, format!("http://{}/", guard.addr())).await;
-        let words = ["<span id=\"state\">open</span>", "&lt; first message"];
+        shown = dump_dom(&chromium, format!("http://{}/", guard.addr())).await;
+        let words = [">open</span>", "&lt; first message"];
         if words.iter().all(|words| shown.contains(words)) {
             assert!(!guard.log().contains("denied"), "{}", guard.log());
             return;

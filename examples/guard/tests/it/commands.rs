@@ -1,9 +1,9 @@
-//! What it does without serving.
+//! The commands `check`, `init` and `explain`, and invalid options.
 
 use crate::support::{Folder, guard, text};
 
 #[test]
-fn policy_that_init_writes_holds() {
+fn policy_written_by_init_passes_check() {
     let folder = Folder::new("init");
     let policy = folder.file("policy.toml");
     let init = guard(["init", &policy]);
@@ -18,17 +18,17 @@ fn policy_that_init_writes_holds() {
     assert_eq!(
         text(&check.stdout),
         format!(
-            "{policy}: {rules} deny rules, 0 banned networks, 1 allowed entries; 3 cases hold\n"
+            "{policy}: {rules} deny rules, 0 banned networks, 1 allowed entries; 3 of 3 [[expect]] tests pass\n"
         )
     );
-    // A policy is never overwritten.
+    // An existing file is not overwritten.
     let again = guard(["init", &policy]);
     assert_eq!(again.status.code(), Some(1));
     assert!(text(&again.stderr).contains(&policy));
 }
 
-/// What stands behind, a request of its own, and one that it has no answer to.
-const BEHIND: &[(&str, &str, &str)] = &[
+/// A kind of server, a request that it serves, and a probe that it does not.
+const SERVERS: &[(&str, &str, &str)] = &[
     ("axum", "GET /api", "GET /index.php"),
     ("dotnet", "GET /default.aspx", "GET /index.php"),
     ("nginx", "GET /wiki/etc..", "GET /static../private"),
@@ -45,20 +45,20 @@ const BEHIND: &[(&str, &str, &str)] = &[
 ];
 
 #[test]
-fn init_picks_the_packs_that_fit_what_stands_behind() {
+fn init_enforces_the_packs_that_fit_the_server() {
     let folder = Folder::new("behind");
-    for (at, (server, own, strange)) in BEHIND.iter().enumerate() {
+    for (at, (server, valid, probe)) in SERVERS.iter().enumerate() {
         let policy = folder.file(&format!("{server}-{at}.toml"));
         let init = guard(["init", &policy, "--behind", server]);
         assert!(init.status.success(), "{}", text(&init.stderr));
         let check = guard(["check", &policy]);
         assert!(check.status.success(), "{}", text(&check.stderr));
-        for (request, verdict) in [(own, "pass"), (strange, "deny"), (&"GET /.env", "deny")] {
+        for (request, verdict) in [(valid, "pass"), (probe, "deny"), (&"GET /.env", "deny")] {
             let explain = guard(["explain", &policy, request]);
             let last = format!("verdict  {verdict}");
             let steps = text(&explain.stdout);
-            let held = steps.lines().any(|line| line.starts_with(&last));
-            assert!(held, "{server}, {request}: {steps}");
+            let is_as_expected = steps.lines().any(|line| line.starts_with(&last));
+            assert!(is_as_expected, "{server}, {request}: {steps}");
         }
     }
     let unknown = guard(["init", "nowhere.toml", "--behind", "cobol"]);
@@ -67,7 +67,7 @@ fn init_picks_the_packs_that_fit_what_stands_behind() {
 }
 
 #[test]
-fn check_names_every_fault_with_its_place() {
+fn check_reports_every_error_with_its_position() {
     let folder = Folder::new("check");
     let document = "version = 1\nmod = 'enforce'\n\n[[deny]]\nid = 'php'\nextensions = ['p/hp']\n";
     let policy = folder.write("policy.toml", document);
@@ -85,7 +85,7 @@ fn check_names_every_fault_with_its_place() {
 }
 
 #[test]
-fn check_holds_a_policy_to_its_cases() {
+fn check_fails_if_an_expect_test_fails() {
     let folder = Folder::new("case");
     let document = "version = 1\n[[expect]]\nrequest = 'GET /.env'\nverdict = 'deny'\n";
     let policy = folder.write("policy.toml", document);
@@ -99,7 +99,7 @@ fn check_holds_a_policy_to_its_cases() {
 }
 
 #[test]
-fn missing_policy_is_named() {
+fn missing_policy_file_is_reported_by_name() {
     for args in [["check", "nowhere.toml"], ["--policy", "nowhere.toml"]] {
         let output = guard(args);
         assert_eq!(output.status.code(), Some(1));
@@ -112,7 +112,7 @@ fn missing_policy_is_named() {
 }
 
 #[test]
-fn explain_tells_every_step() {
+fn explain_prints_every_step() {
     let folder = Folder::new("explain");
     let policy = folder.file("policy.toml");
     guard(["init", &policy, "--behind", "spring"]);
@@ -125,10 +125,10 @@ fn explain_tells_every_step() {
     ]);
     assert!(explain.status.success());
     let steps = text(&explain.stdout);
-    for watchman in ["protocol", "allow", "ban", "deny"] {
+    for inspector in ["protocol", "allow", "ban", "deny"] {
         assert!(
-            steps.lines().any(|line| line.starts_with(watchman)),
-            "no {watchman} in\n{steps}"
+            steps.lines().any(|line| line.starts_with(inspector)),
+            "no {inspector} in\n{steps}"
         );
     }
     let last = steps.lines().last().unwrap();
@@ -145,7 +145,7 @@ fn explain_tells_every_step() {
 }
 
 #[test]
-fn upstream_that_cannot_be_spoken_to_is_refused_at_once() {
+fn unsupported_upstream_url_is_rejected_at_start() {
     for url in [
         "https://127.0.0.1:1",
         "127.0.0.1:1",

@@ -1,4 +1,4 @@
-//! Ctrl-C.
+//! Shutdown: Ctrl-C and SIGTERM drain connections.
 
 use std::{process::Command, time::Duration};
 
@@ -13,7 +13,7 @@ use tokio_tungstenite::{connect_async, tungstenite::Message};
 
 use crate::support::{Folder, Guard, text, until};
 
-/// Tells the guard to stop the moment that it says where it listens.
+/// Sends SIGTERM right after the first line of the start text.
 const STOP_AT_ONCE: &str = r#"
 mkfifo "$2"
 "$1" --listen 127.0.0.1:0 > "$2" &
@@ -23,7 +23,7 @@ kill -TERM $!
 wait $!
 "#;
 
-/// A server that answers when the test says so.
+/// A server whose responses the test writes by hand.
 struct Slow(TcpListener);
 
 impl Slow {
@@ -33,8 +33,8 @@ impl Slow {
         (Self(listener), url)
     }
 
-    /// Reads a request's head, and does not answer it.
-    async fn asked(&self) -> BufReader<TcpStream> {
+    /// Accepts a connection and reads the head of a request.
+    async fn accept_request(&self) -> BufReader<TcpStream> {
         let (socket, _) = self.0.accept().await.unwrap();
         let mut socket = BufReader::new(socket);
         let mut line = String::new();
@@ -47,39 +47,39 @@ impl Slow {
 }
 
 #[tokio::test]
-async fn request_under_way_is_finished_and_nothing_new_begins() {
+async fn open_request_is_finished_and_new_connections_are_refused() {
     for signal in ["INT", "TERM"] {
         let (slow, url) = Slow::start().await;
         let mut guard = Guard::start(&["--upstream", &url]).await;
         let mut wire = guard.connect().await;
         wire.send(b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
             .await;
-        let mut upstream = slow.asked().await;
+        let mut upstream = slow.accept_request().await;
         guard.signal(signal);
         guard.logged(["no new connections"]).await;
         let refused = until(|| std::net::TcpStream::connect(guard.addr()).err());
-        assert!(refused.await.is_some(), "it goes on accepting");
+        assert!(refused.await.is_some(), "it still accepts connections");
         upstream
             .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow")
             .await
             .unwrap();
-        let answer = wire.answer("GET").await.expect("the answer, though late");
-        assert_eq!((answer.status.as_u16(), &*answer.text()), (200, "slow"));
-        assert!(guard.ended().await.success());
+        let response = wire.answer("GET").await.expect("the delayed response");
+        assert_eq!((response.status.as_u16(), &*response.text()), (200, "slow"));
+        assert!(guard.wait_for_exit().await.success());
         guard.logged(["stopped; all connections finished"]).await;
     }
 }
 
 #[tokio::test]
-async fn what_takes_longer_than_the_grace_is_cut_and_counted() {
+async fn request_longer_than_the_grace_period_is_cut_and_counted() {
     let (slow, url) = Slow::start().await;
     let mut guard = Guard::start(&["--upstream", &url, "--grace", "1"]).await;
     let mut wire = Wire::connect(guard.addr()).await;
     wire.send(b"GET /never HTTP/1.1\r\nHost: localhost\r\n\r\n")
         .await;
-    let _upstream = slow.asked().await;
+    let _upstream = slow.accept_request().await;
     guard.signal("INT");
-    assert!(guard.ended().await.success());
+    assert!(guard.wait_for_exit().await.success());
     guard
         .logged(["stopped; closed 1 connection and 0 WebSockets"])
         .await;
@@ -87,7 +87,7 @@ async fn what_takes_longer_than_the_grace_is_cut_and_counted() {
 }
 
 #[tokio::test]
-async fn websockets_are_told_to_come_back_each_at_its_time_within_half_the_grace() {
+async fn websockets_are_closed_with_1012_spread_over_half_the_grace_period() {
     let mut guard = Guard::start(&["--grace", "4"]).await;
     let url = format!("ws://{}/ws", guard.addr());
     let mut sockets = Vec::new();
@@ -97,7 +97,7 @@ async fn websockets_are_told_to_come_back_each_at_its_time_within_half_the_grace
     guard.signal("INT");
     guard.logged(["no new connections"]).await;
     let began = Instant::now();
-    // All at once: who waits for one after the other sees all end with the slowest so far.
+    // Concurrently: waiting for one after the other would hide earlier closes.
     let ends = sockets.iter_mut().map(async |socket| {
         let Message::Close(Some(close)) = socket.next().await.unwrap().unwrap() else {
             panic!("no close");
@@ -111,12 +111,12 @@ async fn websockets_are_told_to_come_back_each_at_its_time_within_half_the_grace
     assert!(*last < Duration::from_secs(3), "{ends:?}");
     let spread = last.saturating_sub(*first);
     assert!(spread > Duration::from_millis(100), "{ends:?}");
-    assert!(guard.ended().await.success());
+    assert!(guard.wait_for_exit().await.success());
     guard.logged(["stopped; all connections finished"]).await;
 }
 
 #[test]
-fn told_to_stop_as_soon_as_it_listens_it_drains() {
+fn sigterm_right_after_the_start_drains() {
     let folder = Folder::new("at-once");
     for nth in 0..20 {
         let mut at_once = Command::new("timeout");
@@ -139,12 +139,12 @@ fn told_to_stop_as_soon_as_it_listens_it_drains() {
 }
 
 #[tokio::test]
-async fn idle_connection_does_not_hold_it_up() {
+async fn idle_connection_does_not_delay_the_shutdown() {
     let mut guard = Guard::start(&["--grace", "60"]).await;
     let mut wire = guard.connect().await;
     assert_eq!(wire.get("/", "").await.unwrap().status, 200);
     guard.signal("INT");
-    assert!(guard.ended().await.success());
+    assert!(guard.wait_for_exit().await.success());
     assert!(
         until(|| guard
             .log()

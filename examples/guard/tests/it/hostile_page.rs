@@ -1,5 +1,5 @@
-//! A page made to get its reader banned: fifty images, each from a path that bans. Whoever opens it
-//! in Chromium keeps access.
+//! A page that tries to get its visitor banned with fifty images, each from a path whose rule bans.
+//! A visitor in Chromium is not banned.
 
 use std::{
     fmt::Write as _,
@@ -19,7 +19,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::support::{Folder, Guard, dom};
+use crate::support::{Folder, Guard, dump_dom};
 
 const POLICY: &str = r#"
     version = 1
@@ -32,27 +32,27 @@ const POLICY: &str = r#"
     then = "ban 1h"
 "#;
 
-/// Who sits before the browser.
+/// The client address of the browser.
 const VIEWER: &str = "203.0.113.9";
 
 const IMAGES: usize = 50;
 
-/// A balancer that speaks for the viewer: one request a connection, as its head says.
-async fn balancer(guard: SocketAddr, asked: Arc<AtomicUsize>) -> (SocketAddr, JoinSet<()>) {
+/// A load balancer that adds the address of the viewer; one request per connection.
+async fn balancer(guard: SocketAddr, requests: Arc<AtomicUsize>) -> (SocketAddr, JoinSet<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     let mut tasks = JoinSet::new();
     tasks.spawn(async move {
-        let mut hops = JoinSet::new();
+        let mut connections = JoinSet::new();
         while let Ok((browser, _)) = listener.accept().await {
-            asked.fetch_add(1, Ordering::Relaxed);
-            hops.spawn(hop(browser, guard));
+            requests.fetch_add(1, Ordering::Relaxed);
+            connections.spawn(forward(browser, guard));
         }
     });
     (addr, tasks)
 }
 
-async fn hop(browser: TcpStream, guard: SocketAddr) {
+async fn forward(browser: TcpStream, guard: SocketAddr) {
     let mut browser = BufReader::new(browser);
     let (mut line, mut head) = (String::new(), String::new());
     while browser
@@ -68,18 +68,18 @@ async fn hop(browser: TcpStream, guard: SocketAddr) {
     let mut server = TcpStream::connect(guard).await.unwrap();
     let head = format!("{head}X-Forwarded-For: {VIEWER}\r\nConnection: close\r\n\r\n");
     if server.write_all(head.as_bytes()).await.is_ok() {
-        // Either side may leave first.
+        // Either side may close first.
         let _ = copy_bidirectional(&mut browser, &mut server).await;
     }
 }
 
-/// The page of a stranger, on an origin of its own.
+/// A page on another origin.
 async fn hostile(victim: SocketAddr, policy: &'static str) -> (SocketAddr, JoinSet<()>) {
     let mut page = format!("<meta name=referrer content={policy}><p id=state>begun</p>");
     for image in 0..IMAGES {
         write!(page, "<img src=\"http://{victim}/{image}/.env?x={image}\">").unwrap();
     }
-    page += "<script>onload = () => state.textContent = 'all asked for'</script>";
+    page += "<script>onload = () => state.textContent = 'all requested'</script>";
     let answer = format!(
         "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\n\
          Connection: close\r\n\r\n{page}",
@@ -90,7 +90,7 @@ async fn hostile(victim: SocketAddr, policy: &'static str) -> (SocketAddr, JoinS
     let mut tasks = JoinSet::new();
     tasks.spawn(async move {
         while let Ok((mut socket, _)) = listener.accept().await {
-            // The head of a request fits into one read.
+            // One read gets the whole request head.
             let _ = socket.read(&mut [0; 4096]).await;
             let _ = socket.write_all(answer.as_bytes()).await;
         }
@@ -98,46 +98,46 @@ async fn hostile(victim: SocketAddr, policy: &'static str) -> (SocketAddr, JoinS
     (addr, tasks)
 }
 
-/// The status of one GET by the viewer.
+/// Sends a GET as the viewer and returns the status.
 async fn viewer_gets(guard: &Guard, target: &str) -> u16 {
     let header = format!("X-Forwarded-For: {VIEWER}\r\n");
-    let answer = guard.connect().await.get(target, &header).await;
-    answer.expect("an answer").status.as_u16()
+    let response = guard.connect().await.get(target, &header).await;
+    response.expect("a response").status.as_u16()
 }
 
 #[tokio::test]
-async fn reader_of_fifty_hostile_images_keeps_access() {
+async fn visitor_of_a_page_with_fifty_hostile_images_is_not_banned() {
     let Some(chromium) = program("chromium") else {
         return;
     };
     let folder = Folder::new("hostile-policy");
     let policy = folder.write("policy.toml", POLICY);
     let behind = Backend::start().await;
-    // Another site; another origin of the same site.
+    // Another site, then another origin of the same site.
     for (host, referrer) in [("localhost", "unsafe-url"), ("127.0.0.1", "no-referrer")] {
         let args = ["--upstream", &behind.url(), "--policy", &policy];
         let guard = Guard::start(&args).await;
-        let asked = Arc::new(AtomicUsize::new(0));
-        let (victim, _balancer) = balancer(guard.addr(), asked.clone()).await;
-        let (page, _stranger) = hostile(victim, referrer).await;
-        let shown = dom(&chromium, format!("http://{host}:{}/", page.port())).await;
-        assert!(shown.contains("all asked for"), "{shown}");
+        let requests = Arc::new(AtomicUsize::new(0));
+        let (victim, _balancer) = balancer(guard.addr(), requests.clone()).await;
+        let (page, _site) = hostile(victim, referrer).await;
+        let shown = dump_dom(&chromium, format!("http://{host}:{}/", page.port())).await;
+        assert!(shown.contains("all requested"), "{shown}");
 
         assert!(
-            asked.load(Ordering::Relaxed) >= IMAGES,
-            "{asked:?} asked for"
+            requests.load(Ordering::Relaxed) >= IMAGES,
+            "only {requests:?} requests"
         );
-        let reached = behind.take();
-        let through = reached.iter().filter(|seen| seen.target.contains(".env"));
-        assert_eq!(through.count(), 0, "and all denied");
+        let forwarded = behind.take();
+        let probes = forwarded.iter().filter(|seen| seen.target.contains(".env"));
+        assert_eq!(probes.count(), 0, "every probe is denied");
         let log = guard.log();
         assert!(!log.contains("banned for"), "{log}");
         assert_eq!(viewer_gets(&guard, "/").await, 200, "{referrer}");
 
-        // The same paths, asked for by nobody's page.
+        // The same paths without a page: the client itself is responsible.
         for path in ["/1/.env", "/2/.env", "/3/.env"] {
             assert_eq!(viewer_gets(&guard, path).await, 403);
         }
-        assert_eq!(viewer_gets(&guard, "/").await, 403, "that is proof");
+        assert_eq!(viewer_gets(&guard, "/").await, 403, "banned");
     }
 }

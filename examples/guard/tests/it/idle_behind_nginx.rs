@@ -1,4 +1,4 @@
-//! A real nginx with its timer for silence, in front of the guard and behind it.
+//! The idle timeout of a real nginx, in front of the guard and behind it.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -12,14 +12,14 @@ use crate::{
     support::{Folder, Guard},
 };
 
-/// The timer of the short tests. nginx's own is 60 s.
+/// The idle timeout of the short tests. The default of nginx is 60 s.
 const TIMER: &str = "proxy_read_timeout 3s;";
-/// How many sockets die before a timer is believed to be one.
+/// The number of cuts after which the guard reports an idle timeout.
 const ENOUGH: usize = 3;
 
-/// The chain from a client to an echo.
+/// nginx, a guard and an echo server, in the order of the test.
 struct Chain {
-    /// Where the client connects.
+    /// The address for the client.
     front: SocketAddr,
     guard: Guard,
     _nginx: Nginx,
@@ -28,7 +28,7 @@ struct Chain {
 }
 
 #[tokio::test]
-async fn silent_socket_survives_a_short_timer_by_pings() {
+async fn pings_keep_a_silent_websocket_open() {
     let Some((before, behind)) = both("pinged", TIMER, "ping = '1s'").await else {
         return;
     };
@@ -44,7 +44,7 @@ async fn silent_socket_survives_a_short_timer_by_pings() {
 }
 
 #[tokio::test]
-async fn timer_that_cuts_silent_sockets_is_named_with_its_seconds() {
+async fn idle_timeout_is_diagnosed_with_its_length_and_side() {
     let Some((before, behind)) = both("silent", TIMER, "ping = 'off'").await else {
         return;
     };
@@ -57,10 +57,10 @@ async fn timer_that_cuts_silent_sockets_is_named_with_its_seconds() {
     }
 }
 
-/// Three minutes with everybody's defaults: only where `GABION_LONG_TESTS` is set.
+/// Three minutes with the default settings of nginx and the guard; only if `GABION_LONG_TESTS` is set.
 #[tokio::test]
-async fn silent_socket_survives_three_minutes_of_defaults() {
-    if !is_patient() {
+async fn default_settings_keep_a_silent_websocket_open_for_three_minutes() {
+    if !runs_long_tests() {
         eprintln!("SKIPPED: GABION_LONG_TESTS is not set");
         return;
     }
@@ -76,13 +76,14 @@ async fn silent_socket_survives_three_minutes_of_defaults() {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "a test asks how long it may take"
+    reason = "an environment variable selects the long test"
 )]
-fn is_patient() -> bool {
+fn runs_long_tests() -> bool {
     std::env::var_os("GABION_LONG_TESTS").is_some()
 }
 
-/// A chain with nginx before the guard, and one with nginx behind it; `None`, aloud, without nginx.
+/// Starts a chain with nginx in front of the guard, and one with nginx behind it. Returns `None`, with a
+/// message, if nginx is not installed.
 async fn both(test: &str, timer: &str, upgrade: &str) -> Option<(Chain, Chain)> {
     let nginx = program("nginx")?;
     let lines = format!("{PASSES_UPGRADES}{timer}");
@@ -125,7 +126,7 @@ async fn both(test: &str, timer: &str, upgrade: &str) -> Option<(Chain, Chain)> 
 // === impl Chain ===
 
 impl Chain {
-    /// Whether a socket echoes after so long a silence of both sides; pings are answered.
+    /// Returns `true` if a WebSocket still echoes after this time without messages. Pings are answered.
     async fn survives(&self, silence: Duration) -> bool {
         let url = format!("ws://{}/ws", self.front);
         let mut socket = connect_async(url).await.unwrap().0;
@@ -149,7 +150,7 @@ impl Chain {
         timeout(Duration::from_secs(5), echo).await.unwrap_or(false)
     }
 
-    /// Sockets that are silent do not survive.
+    /// Asserts that silent WebSockets are cut.
     async fn is_cut(&self) {
         for _ in 0..ENOUGH {
             assert!(!self.survives(Duration::from_secs(10)).await);

@@ -1,16 +1,17 @@
-//! The guard as its users meet it: the built binary, run as a program.
+//! Tests of the guard binary, run as a program.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "a test that cannot go on should say so and stop"
+    reason = "a failed step must end the test"
 )]
 
 mod autobahn_close;
 mod clients;
 mod commands;
 mod demo;
+mod denied_page;
 mod doctor;
 mod drain;
 mod hostile_page;

@@ -1,4 +1,4 @@
-//! A real nginx, for one test.
+//! Starts a real nginx for one test.
 
 use std::{
     net::{SocketAddr, TcpListener, TcpStream},
@@ -31,7 +31,7 @@ http {
 }
 ";
 
-/// What a location needs for WebSockets.
+/// The lines of a location that forwards WebSocket handshakes.
 pub(crate) const PASSES_UPGRADES: &str = r#"
             proxy_http_version 1.1;
             proxy_set_header Upgrade $http_upgrade;
@@ -39,7 +39,7 @@ pub(crate) const PASSES_UPGRADES: &str = r#"
             proxy_set_header Host $host;
 "#;
 
-/// An nginx. Dropping it ends it.
+/// A running nginx. Dropping it kills the process.
 pub(crate) struct Nginx {
     child: Child,
     addr: SocketAddr,
@@ -49,7 +49,7 @@ pub(crate) struct Nginx {
 // === impl Nginx ===
 
 impl Nginx {
-    /// Starts it in front of `upstream`, with these lines in its location.
+    /// Starts nginx in front of `upstream`, with these lines in its location.
     pub(crate) async fn start(nginx: &Path, name: &str, upstream: SocketAddr, lines: &str) -> Self {
         let folder = Folder::new(&format!("nginx-{name}"));
         let free = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -1,4 +1,4 @@
-//! A policy that is edited while the guard runs.
+//! Reloads of the policy while the guard runs.
 
 use std::fmt::Write as _;
 
@@ -8,14 +8,14 @@ const FIRST: &str = "version = 1\n[[deny]]\nid = 'first'\nexact = '/first'\n";
 const SECOND: &str = "version = 1\n[[deny]]\nid = 'second'\nexact = '/second'\n";
 
 #[tokio::test]
-async fn edit_takes_hold_and_a_bad_one_does_not() {
+async fn valid_edit_takes_effect_and_an_invalid_one_does_not() {
     let folder = Folder::new("edit");
     let policy = folder.write("policy.toml", FIRST);
     let guard = Guard::start(&["--policy", &policy]).await;
     assert!(
         guard
-            .said()
-            .contains(&format!("by {policy}, read again whenever it changes"))
+            .stdout()
+            .contains(&format!("{policy}, reloaded when it changes"))
     );
     assert_eq!(
         (guard.status("/first").await, guard.status("/second").await),
@@ -50,7 +50,7 @@ async fn edit_takes_hold_and_a_bad_one_does_not() {
 }
 
 #[tokio::test]
-async fn hangup_reads_it_again_changed_or_not() {
+async fn sighup_reloads_the_policy_even_if_it_is_unchanged() {
     let folder = Folder::new("hangup");
     let policy = folder.write("policy.toml", FIRST);
     let guard = Guard::start(&["--policy", &policy]).await;
@@ -59,14 +59,12 @@ async fn hangup_reads_it_again_changed_or_not() {
     assert_eq!(guard.status("/first").await, 403);
     let built_in = Guard::start(&[]).await;
     built_in.signal("HUP");
-    built_in
-        .logged(["the built-in policy cannot be read again"])
-        .await;
+    built_in.logged(["the built-in policy is not a file"]).await;
     assert_eq!(built_in.status("/.env").await, 403);
 }
 
 #[tokio::test]
-async fn policy_that_loses_most_rules_needs_a_word() {
+async fn policy_that_loses_most_rules_requires_accept_shrink() {
     let folder = Folder::new("shrink");
     let mut full = "version = 1\n".to_owned();
     for nth in 0..4 {
@@ -83,17 +81,21 @@ async fn policy_that_loses_most_rules_needs_a_word() {
 }
 
 #[tokio::test]
-async fn user_signal_has_every_rule_observe_for_ten_minutes_at_once_and_aloud() {
-    let folder = Folder::new("truce");
+async fn sigusr1_makes_every_rule_observe_within_a_second() {
+    let folder = Folder::new("sigusr1");
     let policy = folder.write("policy.toml", FIRST);
     let guard = Guard::start(&["--policy", &policy]).await;
     assert_eq!(guard.status("/first").await, 403);
-    let told = std::time::Duration::from_secs(1);
+    let limit = std::time::Duration::from_secs(1);
     guard.signal("USR1");
-    let aloud = guard.logged(["WARN", "NOTHING IS ENFORCED for 600 s"]);
-    tokio::time::timeout(told, aloud)
+    let warning = guard.logged(["WARN", "NOTHING IS ENFORCED for 600 s"]);
+    tokio::time::timeout(limit, warning)
         .await
         .expect("within a second");
-    assert_eq!(guard.status("/first").await, 404, "the server's own answer");
-    guard.logged(["would deny", "rule=first"]).await;
+    assert_eq!(
+        guard.status("/first").await,
+        404,
+        "the response of the server"
+    );
+    guard.logged(["would ", "rule=first"]).await;
 }

@@ -1,4 +1,4 @@
-//! The guide's snippet for client developers, in a real browser.
+//! The reconnect snippet of the guide, in a real browser.
 
 use std::{
     net::SocketAddr,
@@ -29,15 +29,15 @@ use crate::support::{Folder, Guard, until};
 
 const SOCKETS: usize = 25;
 
-/// Opens the sockets, and tells its server how many are open, and how long each was closed.
+/// Opens the WebSockets and reports to its server how many are open, and how long each was closed.
 const PAGE: &str = r#"<!doctype html><script>
 {snippet}
 let open = 0;
 for (let nth = 0; nth < {sockets}; nth++) {
   let closed = null;
   reconnecting("ws://{guard}/ws", (socket) => {
-    fetch("/tell/open/" + ++open);
-    if (closed) fetch(`/tell/gap/${closed.code}/${Math.round(performance.now() - closed.at)}`);
+    fetch("/report/open/" + ++open);
+    if (closed) fetch(`/report/gap/${closed.code}/${Math.round(performance.now() - closed.at)}`);
     socket.addEventListener("close", ({ code }) => {
       open--;
       closed = { code, at: performance.now() };
@@ -46,7 +46,7 @@ for (let nth = 0; nth < {sockets}; nth++) {
 }
 </script>"#;
 
-/// Opens a socket for each way to be closed.
+/// Opens a WebSocket for each way in which the server closes it.
 const CLOSES: &str = r#"<!doctype html><script>
 {snippet}
 for (const way of {ways}) {
@@ -54,29 +54,29 @@ for (const way of {ways}) {
 }
 </script>"#;
 
-/// A page, and what it told.
+/// A server of one page, and the reports of the page.
 struct Site {
     addr: SocketAddr,
-    told: Arc<Mutex<Vec<String>>>,
+    reports: Arc<Mutex<Vec<String>>>,
     _tasks: JoinSet<()>,
 }
 
-/// A guard in the place of another. Dropping it ends it.
-struct Next(Child);
+/// A guard that replaces another on the same address. Dropping it kills the process.
+struct Successor(Child);
 
-/// A browser. Dropping it ends it.
+/// A browser. Dropping it ends the process.
 struct Browser {
     child: Child,
     _profile: Folder,
 }
 
 #[tokio::test]
-async fn sockets_of_a_page_are_back_soon_after_a_restart() {
+async fn page_reconnects_within_two_seconds_of_a_restart() {
     let Some(chromium) = program("chromium") else {
         return;
     };
-    // The next guard begins when the last takes no more, as deploys do; or only when it has ended.
-    for (grace, waits_for_the_end) in [("10", false), ("2", true)] {
+    // The successor starts when the old guard stops accepting, as in a deploy, or after it has exited.
+    for (grace, waits_for_exit) in [("10", false), ("2", true)] {
         let mut old = Guard::start(&["--grace", grace]).await;
         let addr = old.addr().to_string();
         let page = PAGE
@@ -85,16 +85,18 @@ async fn sockets_of_a_page_are_back_soon_after_a_restart() {
             .replace("{guard}", &addr);
         let site = Site::start(page).await;
         let _browser = Browser::open(&chromium, &site, grace);
-        site.told(|told| **told == format!("open/{SOCKETS}"), 1)
+        site.wait_for_reports(|reports| **reports == format!("open/{SOCKETS}"), 1)
             .await;
 
         old.signal("TERM");
         old.logged(["no new connections"]).await;
-        if waits_for_the_end {
-            assert!(old.ended().await.success());
+        if waits_for_exit {
+            assert!(old.wait_for_exit().await.success());
         }
-        let _new = Next::start(&addr);
-        let gaps = site.told(|told| told.starts_with("gap/"), SOCKETS).await;
+        let _new = Successor::start(&addr);
+        let gaps = site
+            .wait_for_reports(|reports| reports.starts_with("gap/"), SOCKETS)
+            .await;
         let mut gaps: Vec<u64> = gaps
             .iter()
             .map(|gap| gap.strip_prefix("gap/1012/").unwrap().parse().unwrap())
@@ -106,7 +108,7 @@ async fn sockets_of_a_page_are_back_soon_after_a_restart() {
     }
 }
 
-/// A way to be closed, and how often a socket is opened within the window for it.
+/// A way of closing, and how often the page opens the WebSocket within [`WINDOW`].
 const WAYS: &[(&str, std::ops::RangeInclusive<usize>)] = &[
     ("1000", 1..=1),
     ("1001", 4..=20),
@@ -117,14 +119,14 @@ const WAYS: &[(&str, std::ops::RangeInclusive<usize>)] = &[
     ("1012", 4..=20),
     ("1013", 4..=20),
     ("cut", 4..=20),
-    // Open for longer than it takes to be settled, each time: the wait does not grow.
+    // Each connection lasts longer than the `settled` time, so the wait does not grow.
     ("settled", 9..=20),
 ];
 
 const WINDOW: Duration = Duration::from_secs(8);
 
 #[tokio::test]
-async fn close_codes_are_heeded() {
+async fn reconnect_depends_on_the_close_code() {
     let Some(chromium) = program("chromium") else {
         return;
     };
@@ -145,7 +147,7 @@ async fn close_codes_are_heeded() {
             .count()
     };
     let all = until(|| WAYS.iter().all(|(way, _)| count(way) > 0).then_some(()));
-    all.await.expect("each is opened");
+    all.await.expect("every WebSocket is opened");
     sleep(WINDOW).await;
     for (way, times) in WAYS {
         let count = count(way);
@@ -157,7 +159,7 @@ async fn close_codes_are_heeded() {
     }
 }
 
-/// A server that closes each socket as the path says, and keeps a list of them.
+/// A server that closes each WebSocket in the way that its path names, and records the paths.
 async fn closer() -> (SocketAddr, Arc<Mutex<Vec<String>>>, JoinSet<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
@@ -175,7 +177,7 @@ async fn closer() -> (SocketAddr, Arc<Mutex<Vec<String>>>, JoinSet<()>) {
 
 async fn close(socket: TcpStream, opens: Arc<Mutex<Vec<String>>>) {
     let mut way = String::new();
-    #[expect(clippy::result_large_err, reason = "tungstenite wants it so")]
+    #[expect(clippy::result_large_err, reason = "the signature of tungstenite")]
     let read = |request: &Request, response: Response| {
         way += request.uri().path().trim_start_matches('/');
         Ok(response)
@@ -198,7 +200,7 @@ async fn close(socket: TcpStream, opens: Arc<Mutex<Vec<String>>>) {
     while let Some(Ok(_)) = socket.next().await {}
 }
 
-/// The code of the guide.
+/// Returns the snippet from the guide.
 fn snippet() -> String {
     let guide = include_str!("../../../../crates/gabion/guide/websockets.md");
     let (_, rest) = guide
@@ -213,8 +215,8 @@ impl Site {
     async fn start(page: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
-        let told: Arc<Mutex<Vec<String>>> = Arc::default();
-        let (page, list) = (Arc::new(page), Arc::clone(&told));
+        let reports: Arc<Mutex<Vec<String>>> = Arc::default();
+        let (page, list) = (Arc::new(page), Arc::clone(&reports));
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             let mut visits = JoinSet::new();
@@ -224,35 +226,39 @@ impl Site {
         });
         Self {
             addr,
-            told,
+            reports,
             _tasks: tasks,
         }
     }
 
-    /// Waits until so many things were told that are `meant`, and gives them.
-    async fn told(&self, meant: impl Fn(&&String) -> bool, count: usize) -> Vec<String> {
+    /// Waits for `count` reports that match `is_wanted`, and returns them.
+    async fn wait_for_reports(
+        &self,
+        is_wanted: impl Fn(&&String) -> bool,
+        count: usize,
+    ) -> Vec<String> {
         let enough = || {
-            let told = self.told.lock().unwrap();
-            let meant: Vec<_> = told.iter().filter(&meant).cloned().collect();
-            (meant.len() >= count).then_some(meant)
+            let reports = self.reports.lock().unwrap();
+            let matching: Vec<_> = reports.iter().filter(&is_wanted).cloned().collect();
+            (matching.len() >= count).then_some(matching)
         };
-        let told = until(enough).await;
-        told.unwrap_or_else(|| panic!("only {:?}", self.told.lock().unwrap()))
+        let reports = until(enough).await;
+        reports.unwrap_or_else(|| panic!("only {:?}", self.reports.lock().unwrap()))
     }
 }
 
-async fn answer(socket: TcpStream, page: Arc<String>, told: Arc<Mutex<Vec<String>>>) {
+async fn answer(socket: TcpStream, page: Arc<String>, reports: Arc<Mutex<Vec<String>>>) {
     let mut socket = BufReader::new(socket);
     let mut line = String::new();
     let _ = socket.read_line(&mut line).await;
-    let told_now = line
+    let report = line
         .split(' ')
         .nth(1)
-        .and_then(|path| path.strip_prefix("/tell/"));
-    if let Some(words) = told_now {
-        told.lock().unwrap().push(words.to_owned());
+        .and_then(|path| path.strip_prefix("/report/"));
+    if let Some(words) = report {
+        reports.lock().unwrap().push(words.to_owned());
     }
-    let body = if told_now.is_some() { "" } else { &**page };
+    let body = if report.is_some() { "" } else { &**page };
     while line.len() > 2 {
         line.clear();
         if socket.read_line(&mut line).await.is_err() {
@@ -266,9 +272,9 @@ async fn answer(socket: TcpStream, page: Arc<String>, told: Arc<Mutex<Vec<String
     let _ = socket.write_all((head + body).as_bytes()).await;
 }
 
-// === impl Next ===
+// === impl Successor ===
 
-impl Next {
+impl Successor {
     fn start(addr: &str) -> Self {
         let mut guard = Command::new(env!("CARGO_BIN_EXE_guard"));
         guard.args(["--listen", addr]).stdin(Stdio::null());
@@ -276,7 +282,7 @@ impl Next {
     }
 }
 
-impl Drop for Next {
+impl Drop for Successor {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -286,11 +292,11 @@ impl Drop for Next {
 // === impl Browser ===
 
 impl Browser {
-    /// Opens the site, in real time, with a profile of its own.
+    /// Opens the site in real time, with a new profile.
     fn open(chromium: &Path, site: &Site, name: &str) -> Self {
         let profile = Folder::new(&format!("reconnect-{name}"));
-        let mut browse = Command::new("timeout");
-        browse.arg("60").arg(chromium).args([
+        let mut command_line = Command::new("timeout");
+        command_line.arg("60").arg(chromium).args([
             "--headless",
             "--no-sandbox",
             "--disable-gpu",
@@ -299,17 +305,17 @@ impl Browser {
             "--disable-component-update",
             "--disable-sync",
             "--no-proxy-server",
-            // Without it there is nothing to stay open for.
+            // Keeps headless Chromium running after the page has loaded.
             "--remote-debugging-port=0",
         ]);
-        browse.arg(format!("--user-data-dir={}", profile.path().display()));
-        browse.arg(format!("http://{}/", site.addr));
-        browse
+        command_line.arg(format!("--user-data-dir={}", profile.path().display()));
+        command_line.arg(format!("http://{}/", site.addr));
+        command_line
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         Self {
-            child: browse.spawn().unwrap(),
+            child: command_line.spawn().unwrap(),
             _profile: profile,
         }
     }
@@ -317,7 +323,7 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // `timeout` passes it on to the browser; a kill it could not.
+        // `timeout` forwards SIGTERM to the browser; it could not forward SIGKILL.
         let _ = Command::new("kill")
             .arg(self.child.id().to_string())
             .status();

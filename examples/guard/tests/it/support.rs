@@ -1,4 +1,4 @@
-//! Running the binary.
+//! Starts the binary and reads its output.
 
 use std::{
     fs,
@@ -17,26 +17,26 @@ use std::{
 use gabion_testkit::Wire;
 use tokio::time::{sleep, timeout};
 
-/// How long the guard may take for anything.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// The timeout of every wait.
+const DEADLINE: Duration = Duration::from_secs(15);
 
-/// A guard at work. Dropping it kills it.
+/// A running guard. Dropping it kills the process.
 pub(crate) struct Guard {
     child: Child,
-    said: Arc<Mutex<String>>,
+    stdout: Arc<Mutex<String>>,
     log: Arc<Mutex<String>>,
     addr: SocketAddr,
 }
 
-/// A new folder, gone with its value.
+/// A temporary folder, removed when it is dropped.
 pub(crate) struct Folder(PathBuf);
 
-/// Runs a command of the guard to its end.
+/// Runs the guard with these arguments until it exits.
 pub(crate) fn guard<const N: usize>(args: [&str; N]) -> Output {
     command().args(args).output().unwrap()
 }
 
-/// What a program wrote.
+/// Decodes the output of a program.
 pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
@@ -47,14 +47,15 @@ fn command() -> Command {
     command
 }
 
-/// The page at `url` as headless Chromium has it after a while, with a profile of its own.
-pub(crate) async fn dom(chromium: &Path, url: String) -> String {
+/// Returns the DOM of the page at `url` after 5 s of virtual time in headless Chromium, with a new
+/// profile.
+pub(crate) async fn dump_dom(chromium: &Path, url: String) -> String {
     static VISITS: AtomicU32 = AtomicU32::new(0);
     let visit = VISITS.fetch_add(1, Ordering::Relaxed);
     let profile = Folder::new(&format!("chromium-{visit}"));
-    let mut browse = Command::new("timeout");
-    browse.arg("60").arg(chromium).stdin(Stdio::null());
-    browse.args([
+    let mut command_line = Command::new("timeout");
+    command_line.arg("60").arg(chromium).stdin(Stdio::null());
+    command_line.args([
         "--headless",
         "--no-sandbox",
         "--disable-gpu",
@@ -65,16 +66,16 @@ pub(crate) async fn dom(chromium: &Path, url: String) -> String {
         "--no-proxy-server",
         "--virtual-time-budget=5000",
     ]);
-    browse.arg(format!("--user-data-dir={}", profile.path().display()));
-    browse.args(["--dump-dom", &url]);
-    let run = tokio::task::spawn_blocking(move || browse.output().unwrap());
+    command_line.arg(format!("--user-data-dir={}", profile.path().display()));
+    command_line.args(["--dump-dom", &url]);
+    let run = tokio::task::spawn_blocking(move || command_line.output().unwrap());
     text(&run.await.unwrap().stdout)
 }
 
 // === impl Guard ===
 
 impl Guard {
-    /// Starts it on a port that nobody else has, and waits until it listens.
+    /// Starts the guard on a free port and waits until it listens.
     pub(crate) async fn start(args: &[&str]) -> Self {
         let mut child = command()
             .args(["--listen", "127.0.0.1:0"])
@@ -83,26 +84,26 @@ impl Guard {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let said = follow(child.stdout.take().unwrap());
-        let log = follow(child.stderr.take().unwrap());
+        let stdout = collect_lines(child.stdout.take().unwrap());
+        let log = collect_lines(child.stderr.take().unwrap());
         let addr = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut guard = Self {
             child,
-            said,
+            stdout,
             log,
             addr,
         };
-        let greeting = until(|| {
-            let said = guard.said();
-            said.contains("Ctrl-C stops.").then_some(said)
+        let start_text = until(|| {
+            let stdout = guard.stdout();
+            stdout.contains("Press Ctrl-C to stop.").then_some(stdout)
         });
-        let greeting = greeting
+        let start_text = start_text
             .await
-            .unwrap_or_else(|| panic!("no greeting: {}", guard.log()));
-        let first = greeting.lines().next().unwrap();
+            .unwrap_or_else(|| panic!("no start text: {}", guard.log()));
+        let first = start_text.lines().next().unwrap();
         let url = first
             .strip_prefix("guard listens on http://")
-            .expect("where it listens");
+            .expect("the listening address");
         guard.addr = url.parse().unwrap();
         guard
     }
@@ -115,23 +116,23 @@ impl Guard {
         Wire::connect(self.addr).await
     }
 
-    /// The status that a GET is answered with, on a connection of its own.
+    /// Sends a GET on a new connection and returns the status.
     pub(crate) async fn status(&self, target: &str) -> u16 {
-        let answer = self.connect().await.get(target, "").await;
-        answer.expect("an answer").status.as_u16()
+        let response = self.connect().await.get(target, "").await;
+        response.expect("a response").status.as_u16()
     }
 
-    /// Its standard output so far.
-    pub(crate) fn said(&self) -> String {
-        self.said.lock().unwrap().clone()
+    /// Returns the standard output so far.
+    pub(crate) fn stdout(&self) -> String {
+        self.stdout.lock().unwrap().clone()
     }
 
-    /// Its standard error so far.
+    /// Returns the standard error so far.
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
 
-    /// Waits for a line of the log that holds all of `words`, and gives it.
+    /// Waits for a log line that contains all of `words` and returns it.
     pub(crate) async fn logged<const N: usize>(&self, words: [&str; N]) -> String {
         let line = until(|| {
             let log = self.log();
@@ -155,10 +156,10 @@ impl Guard {
         );
     }
 
-    /// Waits for its end.
-    pub(crate) async fn ended(&mut self) -> ExitStatus {
+    /// Waits for the process to exit.
+    pub(crate) async fn wait_for_exit(&mut self) -> ExitStatus {
         let status = until(|| self.child.try_wait().unwrap()).await;
-        status.unwrap_or_else(|| panic!("it goes on:\n{}", self.log()))
+        status.unwrap_or_else(|| panic!("it still runs:\n{}", self.log()))
     }
 }
 
@@ -169,8 +170,8 @@ impl Drop for Guard {
     }
 }
 
-/// Collects what a program writes.
-fn follow(from: impl Read + Send + 'static) -> Arc<Mutex<String>> {
+/// Collects the lines of a stream in a thread.
+fn collect_lines(from: impl Read + Send + 'static) -> Arc<Mutex<String>> {
     let text: Arc<Mutex<String>> = Arc::default();
     let kept = Arc::clone(&text);
     thread::spawn(move || {
@@ -183,23 +184,23 @@ fn follow(from: impl Read + Send + 'static) -> Arc<Mutex<String>> {
     text
 }
 
-/// Waits for something that comes about elsewhere.
-pub(crate) async fn until<T>(mut come: impl FnMut() -> Option<T>) -> Option<T> {
+/// Polls `condition` until it returns a value; `None` after [`DEADLINE`].
+pub(crate) async fn until<T>(mut condition: impl FnMut() -> Option<T>) -> Option<T> {
     let waiting = async {
         loop {
-            if let Some(here) = come() {
-                return here;
+            if let Some(value) = condition() {
+                return value;
             }
             sleep(Duration::from_millis(10)).await;
         }
     };
-    timeout(PATIENCE, waiting).await.ok()
+    timeout(DEADLINE, waiting).await.ok()
 }
 
 // === impl Folder ===
 
 impl Folder {
-    /// An empty folder for the test of that name.
+    /// Creates an empty folder for the test of that name.
     pub(crate) fn new(test: &str) -> Self {
         let unique = format!("{test}-{}", std::process::id());
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(unique);
@@ -211,15 +212,15 @@ impl Folder {
         &self.0
     }
 
-    /// The name of a file in it.
+    /// Returns the path of a file in the folder.
     pub(crate) fn file(&self, name: &str) -> String {
         self.0.join(name).display().to_string()
     }
 
-    /// Writes a file as editors do: beside it, then over it.
+    /// Writes a file as editors do: to a temporary file, which is then renamed.
     #[expect(
         clippy::disallowed_methods,
-        reason = "a test writes what the guard reads"
+        reason = "the test writes a file that the guard reads"
     )]
     pub(crate) fn write(&self, name: &str, text: &str) -> String {
         let (draft, file) = (self.0.join("draft"), self.0.join(name));
@@ -231,7 +232,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // What is left behind lies in cargo's own folder for it.
+        // A leftover stays in the temporary folder of cargo.
         let _ = fs::remove_dir_all(&self.0);
     }
 }

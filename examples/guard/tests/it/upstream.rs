@@ -1,4 +1,4 @@
-//! The server behind: always the one that was named.
+//! The server behind the guard: always the one in `--upstream`.
 
 use gabion_testkit::Backend;
 use tokio::net::TcpListener;
@@ -6,21 +6,21 @@ use tokio::net::TcpListener;
 use crate::support::Guard;
 
 #[tokio::test]
-async fn dead_upstream_is_502_with_the_reason_in_the_log() {
+async fn closed_upstream_gives_502_and_the_log_has_the_reason() {
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", gone.local_addr().unwrap());
     drop(gone);
     let guard = Guard::start(&["--upstream", &url]).await;
-    let answer = guard.connect().await.get("/x?y", "").await.unwrap();
-    assert_eq!(answer.status, 502);
+    let response = guard.connect().await.get("/x?y", "").await.unwrap();
+    assert_eq!(response.status, 502);
     assert!(
-        answer.text().contains("cannot connect to the upstream"),
+        response.text().contains("cannot connect to the upstream"),
         "{}",
-        answer.text()
+        response.text()
     );
     assert!(
-        !answer.text().contains(&url),
-        "what stands behind is nobody's business"
+        !response.text().contains(&url),
+        "the response must not reveal the upstream"
     );
     guard
         .logged([
@@ -34,7 +34,7 @@ async fn dead_upstream_is_502_with_the_reason_in_the_log() {
 }
 
 #[tokio::test]
-async fn silent_upstream_is_504_with_the_reason_in_the_log() {
+async fn silent_upstream_gives_504_and_the_log_has_the_reason() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
     let guard = Guard::start(&["--upstream", &url, "--timeout", "1"]).await;
@@ -49,7 +49,7 @@ async fn silent_upstream_is_504_with_the_reason_in_the_log() {
 }
 
 #[tokio::test]
-async fn request_never_picks_the_upstream() {
+async fn request_cannot_select_the_upstream() {
     let (behind, other) = (Backend::start().await, Backend::start().await);
     let guard = Guard::start(&["--upstream", &behind.url()]).await;
     let elsewhere = other.addr();
@@ -91,11 +91,11 @@ async fn request_never_picks_the_upstream() {
         );
     }
     assert!(behind.take().is_empty());
-    assert!(other.take().is_empty(), "another server was asked");
+    assert!(other.take().is_empty(), "another server was contacted");
 }
 
 #[tokio::test]
-async fn upstream_is_told_who_asks() {
+async fn upstream_receives_the_client_address() {
     let behind = Backend::start().await;
     let guard = Guard::start(&["--upstream", &behind.url()]).await;
     let forged =

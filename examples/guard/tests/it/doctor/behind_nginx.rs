@@ -1,4 +1,4 @@
-//! The mistakes that are made in nginx, each with a real one in front of the guard.
+//! Common mistakes in the configuration of nginx, each with a real nginx in front of the guard.
 
 use gabion_testkit::program;
 
@@ -8,8 +8,8 @@ use crate::{
     support::Guard,
 };
 
-/// Lines of a location, the code, and a line to change. nginx speaks HTTP/1.0 to what is behind it
-/// unless it is 1.29.7 or newer, or told.
+/// Lines of a location, the expected code, and a line of the expected advice. By default nginx before
+/// 1.29.7 speaks HTTP/1.0 to the server behind it.
 const MISTAKES: &[(&str, &str, &str)] = &[
     ("proxy_http_version 1.0;", "W03", "proxy_http_version 1.1;"),
     (
@@ -25,18 +25,18 @@ const MISTAKES: &[(&str, &str, &str)] = &[
 ];
 
 #[tokio::test]
-async fn what_nginx_does_to_a_handshake_is_named() {
+async fn handshake_that_nginx_changed_is_diagnosed() {
     let Some(nginx) = program("nginx") else {
         return;
     };
     let guard = Guard::start(&[]).await;
     for &(lines, code, change) in MISTAKES {
         let nginx = Nginx::start(&nginx, code, guard.addr(), lines).await;
-        let examined = examine(&[&format!("ws://{}/ws", nginx.addr())]).await;
-        examined.fails("handshake", &[code, "told by the guard"], change);
+        let examination = examine(&[&format!("ws://{}/ws", nginx.addr())]).await;
+        examination.assert_fails("handshake", &[code, "a guard in front reports"], change);
     }
     let nginx = Nginx::start(&nginx, "right", guard.addr(), PASSES_UPGRADES).await;
     examine(&[&format!("ws://{}/ws", nginx.addr())])
         .await
-        .is_well();
+        .assert_ok();
 }

@@ -1,20 +1,20 @@
-//! The guide's table of codes.
+//! The table of diagnosis codes in the guide.
 
 use std::{env, fmt::Write as _, fs, path::Path};
 
 use gabion::event::Diagnosis;
 
-/// The guide; `GABION_WRITE_GUIDE=1` writes the table into it.
+/// Compares the table in the guide; `GABION_WRITE_GUIDE=1` writes it.
 #[test]
 #[expect(
     clippy::disallowed_methods,
     reason = "a test reads and writes the guide"
 )]
-fn says_what_each_code_means() {
+fn guide_has_the_meaning_of_each_code() {
     let mut table = "| code | what is wrong | what to change |\n| --- | --- | --- |\n".to_owned();
     for diagnosis in Diagnosis::ALL {
         let (code, brief) = (diagnosis.code(), diagnosis.brief());
-        // To Markdown, `[upgrade]` is a link.
+        // In Markdown, `[upgrade]` is a link.
         let advice = diagnosis.advice().replace('[', "\\[").replace(']', "\\]");
         assert!(!brief.contains('|') && !advice.contains('|'), "{code}");
         writeln!(table, "| {code} | {brief} | {advice} |").unwrap();

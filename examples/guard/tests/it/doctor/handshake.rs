@@ -2,15 +2,15 @@ use gabion::event::Diagnosis;
 
 use super::{
     examine,
-    stage::{Answer, Stage, Then, answer, answer_with},
+    mock_server::{Behavior, MockResponse, MockServer, response, response_with},
 };
 use crate::support::{Folder, Guard};
 
-/// A status, what it means, and a line to change.
+/// A status, words of its meaning, and a line of the advice.
 const REFUSALS: &[(u16, &str, &str)] = &[
     (
         400,
-        "a proxy in between has dropped Upgrade",
+        "a proxy in between removed the Upgrade header",
         "proxy_set_header Upgrade $http_upgrade;",
     ),
     (
@@ -20,18 +20,18 @@ const REFUSALS: &[(u16, &str, &str)] = &[
     ),
     (
         403,
-        "the page's origin",
+        "the origin of the page",
         ".setAllowedOrigins(\"https://YOUR.PAGE\")",
     ),
     (404, "no WebSocket on this path", "/ws/websocket"),
-    (405, "not with GET", ".route(\"/ws\", get("),
+    (405, "does not allow GET", ".route(\"/ws\", get("),
     (
         426,
-        "a proxy in between has dropped Upgrade",
+        "a proxy in between removed the Upgrade header",
         "proxy_http_version 1.1;",
     ),
     (429, "too many", "sockets_per_client"),
-    (500, "the handler failed", "its log"),
+    (500, "the handler failed", "see its log"),
     (
         502,
         "the server behind it is down",
@@ -42,100 +42,100 @@ const REFUSALS: &[(u16, &str, &str)] = &[
 ];
 
 #[tokio::test]
-async fn refusal_is_told_with_what_its_status_means() {
+async fn refused_handshake_is_reported_with_the_meaning_of_its_status() {
     for &(status, words, change) in REFUSALS {
-        let stage = Stage::start(move |_| answer(status, "why\r\n\x1b[2Jnot")).await;
-        let examined = examine(&[&stage.url("ws")]).await;
+        let server = MockServer::start(move |_| response(status, "why\r\n\x1b[2Jnot")).await;
+        let examination = examine(&[&server.url("ws")]).await;
         let status = status.to_string();
-        let words = ["W07", &*status, r#"saying "why \x1b[2Jnot""#, words];
-        examined.fails("handshake", &words, change);
+        let words = ["W07", &*status, r#"("why \x1b[2Jnot")"#, words];
+        examination.assert_fails("handshake", &words, change);
     }
 }
 
 #[tokio::test]
-async fn page_instead_of_a_websocket_is_named() {
+async fn page_instead_of_a_websocket_is_diagnosed() {
     let html = "Content-Type: text/html; charset=utf-8\r\n";
     let page = "<!doctype html><html><head><TITLE> The\napp </TITLE>..";
-    let stage = Stage::start(move |_| answer_with(200, html, page)).await;
-    let examined = examine(&[&stage.url("ws")]).await;
-    examined.says("note", "GET", &["a page: 200 OK", "\"The app\""]);
-    examined.fails(
+    let server = MockServer::start(move |_| response_with(200, html, page)).await;
+    let examination = examine(&[&server.url("ws")]).await;
+    examination.assert_line("note", "GET", &["a page: 200 OK", "\"The app\""]);
+    examination.assert_fails(
         "handshake",
         &["W09", "a page instead", "\"The app\""],
         "try_files",
     );
 
-    // A page for readers beside a socket for its script is honest.
-    let stage = Stage::start(move |asked| {
-        if asked.is_handshake() {
-            asked.opened(Then::Echo)
+    // A page and a WebSocket on the same path are valid.
+    let server = MockServer::start(move |request| {
+        if request.is_handshake() {
+            request.upgrade(Behavior::Echo)
         } else {
-            answer_with(200, html, page)
+            response_with(200, html, page)
         }
     });
-    examine(&[&stage.await.url("ws")]).await.is_well();
+    examine(&[&server.await.url("ws")]).await.assert_ok();
 }
 
 #[tokio::test]
-async fn redirect_is_named_with_its_place() {
+async fn redirect_is_diagnosed_with_its_location() {
     for status in [301, 302, 303, 307, 308] {
         let to = "Location: https://app.example/login?\u{9b}2J\r\n";
-        let stage = Stage::start(move |_| answer_with(status, to, "")).await;
-        let examined = examine(&[&stage.url("ws")]).await;
-        let place = r#""https://app.example/login?\xc2\x9b2J""#;
-        examined.fails("handshake", &["W11", place, "do not follow"], place);
+        let server = MockServer::start(move |_| response_with(status, to, "")).await;
+        let examination = examine(&[&server.url("ws")]).await;
+        let location = r#""https://app.example/login?\xc2\x9b2J""#;
+        examination.assert_fails("handshake", &["W11", location, "do not follow"], location);
     }
-    // A plain GET may well be sent elsewhere.
-    let stage = Stage::start(|asked| {
-        if asked.is_handshake() {
-            asked.opened(Then::Echo)
+    // A redirect of the plain GET alone is valid.
+    let server = MockServer::start(|request| {
+        if request.is_handshake() {
+            request.upgrade(Behavior::Echo)
         } else {
-            answer_with(302, "Location: /login\r\n", "")
+            response_with(302, "Location: /login\r\n", "")
         }
     });
-    let examined = examine(&[&stage.await.url("ws")]).await;
-    examined.is_well();
-    examined.says("note", "GET", &["302 Found", "\"/login\""]);
+    let examination = examine(&[&server.await.url("ws")]).await;
+    examination.assert_ok();
+    examination.assert_line("note", "GET", &["302 Found", "\"/login\""]);
 }
 
-/// What may be wrong with a 101, and a word of the sentence.
-const WRONG: &[(&str, &str)] = &[
+/// Header lines of an invalid 101, and words of the message.
+const INVALID_SWITCHES: &[(&str, &str)] = &[
     (
         "Connection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n",
-        "its Upgrade says nothing",
+        "its Upgrade header is missing",
     ),
     (
         "Upgrade: h2c\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n",
-        "Upgrade says \"h2c\"",
+        "Upgrade header is \"h2c\"",
     ),
     (
         "Upgrade: websocket\r\nSec-WebSocket-Accept: {accept}\r\n",
-        "its Connection says nothing",
+        "its Connection header is missing",
     ),
     (
         "Upgrade: websocket\r\nConnection: Upgrade\r\n",
-        "Sec-WebSocket-Accept says nothing",
+        "Sec-WebSocket-Accept header is missing",
     ),
     (
         "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: bm8=\r\n",
-        "Sec-WebSocket-Accept says \"bm8=\"",
+        "Sec-WebSocket-Accept header is \"bm8=\"",
     ),
 ];
 
 #[tokio::test]
-async fn switch_that_no_browser_takes_is_named() {
-    for &(lines, words) in WRONG {
-        let stage = Stage::start(move |asked| match asked.header("sec-websocket-key") {
+async fn switch_that_browsers_reject_is_diagnosed() {
+    for &(lines, words) in INVALID_SWITCHES {
+        let server = MockServer::start(move |request| match request.header("sec-websocket-key") {
             Some(key) => {
                 let accept =
                     tokio_tungstenite::tungstenite::handshake::derive_accept_key(key.as_bytes());
                 let lines = lines.replace("{accept}", &accept);
-                Answer::of(format!("HTTP/1.1 101 Switching Protocols\r\n{lines}\r\n"))
+                MockResponse::new(format!("HTTP/1.1 101 Switching Protocols\r\n{lines}\r\n"))
             }
-            None => answer(426, ""),
+            None => response(426, ""),
         });
-        let examined = examine(&[&stage.await.url("ws")]).await;
-        examined.fails(
+        let examination = examine(&[&server.await.url("ws")]).await;
+        examination.assert_fails(
             "handshake",
             &["W08", words],
             "leave the handshake to a library",
@@ -148,9 +148,10 @@ async fn switch_that_no_browser_takes_is_named() {
         ),
         ("Sec-WebSocket-Protocol: mqtt\r\n", "mqtt"),
     ] {
-        let stage = Stage::start(move |asked| asked.opened_with(line, Then::Echo)).await;
-        let examined = examine(&[&stage.url("ws")]).await;
-        examined.fails(
+        let server =
+            MockServer::start(move |request| request.upgrade_with(line, Behavior::Echo)).await;
+        let examination = examine(&[&server.url("ws")]).await;
+        examination.assert_fails(
             "handshake",
             &["W08", words, "not offered"],
             "setSupportedProtocols",
@@ -159,48 +160,48 @@ async fn switch_that_no_browser_takes_is_named() {
 }
 
 #[tokio::test]
-async fn protocol_that_was_offered_may_be_chosen() {
+async fn offered_subprotocol_is_accepted() {
     let line = "Sec-WebSocket-Protocol: mqtt\r\n";
-    let stage = Stage::start(move |asked| asked.opened_with(line, Then::Echo)).await;
+    let server = MockServer::start(move |request| request.upgrade_with(line, Behavior::Echo)).await;
     let header = "Sec-WebSocket-Protocol: v12.stomp, mqtt";
-    examine(&[&stage.url("ws"), "--header", header])
+    examine(&[&server.url("ws"), "--header", header])
         .await
-        .is_well();
+        .assert_ok();
 }
 
 #[tokio::test]
-async fn header_goes_along() {
-    let stage = Stage::start(|asked| match asked.header("cookie") {
-        Some("session=1") => asked.opened(Then::Echo),
-        _ => answer(401, ""),
+async fn header_option_is_sent() {
+    let server = MockServer::start(|request| match request.header("cookie") {
+        Some("session=1") => request.upgrade(Behavior::Echo),
+        _ => response(401, ""),
     });
-    let stage = stage.await;
-    examine(&[&stage.url("ws"), "--header", "Cookie: session=1"])
+    let server = server.await;
+    examine(&[&server.url("ws"), "--header", "Cookie: session=1"])
         .await
-        .is_well();
-    let examined = examine(&[&stage.url("ws")]).await;
-    examined.fails("handshake", &["W07", "401"], "permitAll");
+        .assert_ok();
+    let examination = examine(&[&server.url("ws")]).await;
+    examination.assert_fails("handshake", &["W07", "401"], "permitAll");
 }
 
 #[tokio::test]
-async fn origin_is_blamed_only_where_it_opens_without() {
-    let picky = Stage::start(|asked| match asked.header("origin") {
-        None | Some("https://app.example") => asked.opened(Then::Echo),
-        Some(_) => answer(403, "Invalid CORS request"),
+async fn origin_is_the_cause_only_if_the_websocket_opens_without_it() {
+    let picky = MockServer::start(|request| match request.header("origin") {
+        None | Some("https://app.example") => request.upgrade(Behavior::Echo),
+        Some(_) => response(403, "Invalid CORS request"),
     });
     let url = picky.await;
     let url = (url.url("ws"), url);
-    let examined = examine(&[&url.0, "--origin", "https://evil.example"]).await;
-    let words = ["W06", "because the page is of https://evil.example"];
-    examined.fails("handshake", &words, "origins = [\"https://evil.example\"]");
-    // A page is cut down to its origin, as browsers do.
-    let examined = examine(&[&url.0, "--origin", "https://app.example/chat"]).await;
-    examined.is_well();
-    examined.says("ok", "handshake", &["for a page of https://app.example"]);
+    let examination = examine(&[&url.0, "--origin", "https://evil.example"]).await;
+    let words = ["W06", "the origin https://evil.example is refused"];
+    examination.assert_fails("handshake", &words, "origins = [\"https://evil.example\"]");
+    // A page URL is reduced to its origin, as browsers do.
+    let examination = examine(&[&url.0, "--origin", "https://app.example/chat"]).await;
+    examination.assert_ok();
+    examination.assert_line("ok", "handshake", &["101 with Origin https://app.example"]);
 
-    let closed = Stage::start(|_| answer(403, "members only")).await;
-    let examined = examine(&[&closed.url("ws"), "--origin", "https://app.example"]).await;
-    examined.fails(
+    let closed = MockServer::start(|_| response(403, "members only")).await;
+    let examination = examine(&[&closed.url("ws"), "--origin", "https://app.example"]).await;
+    examination.assert_fails(
         "handshake",
         &["W07", "403"],
         "setAllowedOrigins(\"https://app.example\")",
@@ -208,16 +209,16 @@ async fn origin_is_blamed_only_where_it_opens_without() {
 }
 
 #[tokio::test]
-async fn guard_in_front_says_which_rule_to_look_for() {
+async fn denial_of_a_guard_in_front_is_reported_with_its_event_id() {
     let guard = Guard::start(&[]).await;
-    let examined = examine(&[&format!("ws://{}/.git/ws", guard.addr())]).await;
-    examined.fails(
+    let examination = examine(&[&format!("ws://{}/.git/ws", guard.addr())]).await;
+    examination.assert_fails(
         "handshake",
         &["W14", "event "],
         "guard explain POLICY 'GET /.git/ws'",
     );
-    let event = examined
-        .said
+    let event = examination
+        .stdout
         .split_once("W14")
         .unwrap()
         .1
@@ -227,46 +228,46 @@ async fn guard_in_front_says_which_rule_to_look_for() {
     guard.logged([&event[..16], "rule=never/history"]).await;
     examine(&[&format!("ws://{}/ws", guard.addr())])
         .await
-        .is_well();
+        .assert_ok();
 }
 
 #[tokio::test]
-async fn guard_in_front_tells_of_a_foreign_origin() {
+async fn foreign_origin_reported_by_a_guard_is_diagnosed() {
     let folder = Folder::new("doctor-origin");
     let policy = "version = 1\n[upgrade]\norigins = ['https://app.example']\n";
     let policy = folder.write("policy.toml", policy);
     let guard = Guard::start(&["--policy", &policy]).await;
     let url = format!("ws://{}/ws", guard.addr());
-    let examined = examine(&[&url, "--origin", "https://evil.example"]).await;
+    let examination = examine(&[&url, "--origin", "https://evil.example"]).await;
     let words = ["W06", "https://evil.example"];
-    examined.fails("handshake", &words, "origins = [\"https://evil.example\"]");
+    examination.assert_fails("handshake", &words, "origins = [\"https://evil.example\"]");
     examine(&[&url, "--origin", "https://app.example"])
         .await
-        .is_well();
+        .assert_ok();
 }
 
-/// What only a server sees: the doctor's own handshake is whole.
+/// These diagnoses concern the hops in front of the guard: the handshake of the doctor is complete.
 #[tokio::test]
-async fn what_a_guard_says_of_the_hops_in_front_is_passed_on() {
-    for told in [
+async fn diagnosis_of_a_guard_is_reported() {
+    for diagnosis in [
         Diagnosis::HopStripped,
         Diagnosis::Http10Hop,
         Diagnosis::NotNominated,
         Diagnosis::BadHandshake,
     ] {
-        let body = format!("Bad Request\n{told}\nevent 0123456789abcdef\n");
-        let stage = Stage::start(move |_| answer(400, &body)).await;
-        let examined = examine(&[&stage.url("ws")]).await;
-        let words = [told.code(), told.brief()];
-        examined.fails(
+        let body = format!("Bad Request\n{diagnosis}\nevent 0123456789abcdef\n");
+        let server = MockServer::start(move |_| response(400, &body)).await;
+        let examination = examine(&[&server.url("ws")]).await;
+        let words = [diagnosis.code(), diagnosis.brief()];
+        examination.assert_fails(
             "handshake",
             &words,
             "proxy_set_header Connection \"upgrade\";",
         );
     }
-    // The same words in a page are the page's.
+    // The same line in the middle of a page is not a diagnosis.
     let body = format!("<p>Bad Request\n{}\n", Diagnosis::HopStripped);
-    let stage = Stage::start(move |_| answer(400, &body)).await;
-    let examined = examine(&[&stage.url("ws")]).await;
-    examined.fails("handshake", &["W07"], "proxy_set_header");
+    let server = MockServer::start(move |_| response(400, &body)).await;
+    let examination = examine(&[&server.url("ws")]).await;
+    examination.assert_fails("handshake", &["W07"], "proxy_set_header");
 }

@@ -5,79 +5,83 @@ use std::{
 
 use super::{
     examine,
-    stage::{Stage, Then, answer},
+    mock_server::{Behavior, MockServer, response},
 };
 
-async fn stage(then: Then) -> Stage {
-    Stage::start(move |asked| asked.opened(then)).await
+async fn server(behavior: Behavior) -> MockServer {
+    MockServer::start(move |request| request.upgrade(behavior)).await
 }
 
 #[tokio::test]
-async fn socket_that_is_cut_in_silence_is_told_from_one_that_is_not() {
-    let timed = stage(Then::CutIdle(Duration::from_secs(2))).await;
+async fn idle_cut_is_diagnosed_and_pings_prevent_it() {
+    let timed = server(Behavior::CutIdle(Duration::from_secs(2))).await;
     let url = timed.url("ws");
-    let examined = examine(&[&url, "--idle", "6"]).await;
+    let examination = examine(&[&url, "--idle", "6"]).await;
     let words = [
         "D01",
         "cut without a close frame",
         " after 2.",
         "s after the last frame",
     ];
-    examined.fails("idle", &words, "[upgrade] ping = \"25s\"");
-    assert!(examined.said.contains("idle_timeout.timeout_seconds"));
-    // A ping each second carries it.
-    let examined = examine(&[&url, "--idle", "5", "--ping", "1"]).await;
-    examined.is_well();
-    examined.says("ok", "idle", &["open after 5 s", "pings answered"]);
-    // Nobody asked for the silence.
-    let examined = examine(&[&url]).await;
-    examined.is_well();
-    assert!(!examined.said.contains("idle"), "{}", examined.said);
+    examination.assert_fails("idle", &words, "[upgrade] ping = \"25s\"");
+    assert!(examination.stdout.contains("idle_timeout.timeout_seconds"));
+    // A ping per second keeps the connection open.
+    let examination = examine(&[&url, "--idle", "5", "--ping", "1"]).await;
+    examination.assert_ok();
+    examination.assert_line("ok", "idle", &["still open after 5 s", "pings answered"]);
+    // Without --idle there is no idle step.
+    let examination = examine(&[&url]).await;
+    examination.assert_ok();
+    assert!(
+        !examination.stdout.contains("idle"),
+        "{}",
+        examination.stdout
+    );
 }
 
 #[tokio::test]
-async fn ping_that_comes_too_late_is_told_from_a_socket_that_is_too_old() {
-    let timed = stage(Then::CutIdle(Duration::from_secs(2))).await;
-    let examined = examine(&[&timed.url("ws"), "--idle", "6", "--ping", "3"]).await;
-    examined.fails(
+async fn rare_pings_and_a_limit_on_age_have_different_diagnoses() {
+    let timed = server(Behavior::CutIdle(Duration::from_secs(2))).await;
+    let examination = examine(&[&timed.url("ws"), "--idle", "6", "--ping", "3"]).await;
+    examination.assert_fails(
         "idle",
-        &["D03", "a ping each 3 s is too seldom"],
+        &["D03", "a ping every 3 s is too rare"],
         "proxy_read_timeout 75s;",
     );
 
-    let aged = stage(Then::CutAged(Duration::from_millis(3500))).await;
-    let examined = examine(&[&aged.url("ws"), "--idle", "6", "--ping", "1"]).await;
-    examined.fails(
+    let aged = server(Behavior::CutAged(Duration::from_millis(3500))).await;
+    let examination = examine(&[&aged.url("ws"), "--idle", "6", "--ping", "1"]).await;
+    examination.assert_fails(
         "idle",
-        &["D07", "one of age", "pings answered"],
+        &["D07", "a limit on the age", "pings answered"],
         "max_stream_duration",
     );
 }
 
 #[tokio::test]
-async fn pings_that_stay_unanswered_are_counted() {
-    let mute = stage(Then::Mute).await;
-    let examined = examine(&[&mute.url("ws"), "--idle", "3", "--ping", "1"]).await;
-    assert_eq!(examined.status, Some(1));
-    examined.says("failed", "idle", &["D04", "no pong to"]);
+async fn unanswered_pings_are_counted() {
+    let mute = server(Behavior::Mute).await;
+    let examination = examine(&[&mute.url("ws"), "--idle", "3", "--ping", "1"]).await;
+    assert_eq!(examination.status, Some(1));
+    examination.assert_line("failed", "idle", &["D04", "no pong to"]);
 }
 
 #[tokio::test]
-async fn close_in_silence_is_told_with_its_code() {
-    let drained = stage(Then::CloseIdle(Duration::from_secs(2), 1012)).await;
-    let examined = examine(&[&drained.url("ws"), "--idle", "6"]).await;
-    examined.fails("idle", &["D08", " after 2.", "1012", "restarts"], "jitter");
+async fn close_during_idle_is_reported_with_its_code() {
+    let drained = server(Behavior::CloseIdle(Duration::from_secs(2), 1012)).await;
+    let examination = examine(&[&drained.url("ws"), "--idle", "6"]).await;
+    examination.assert_fails("idle", &["D08", " after 2.", "1012", "restarts"], "jitter");
 }
 
 #[tokio::test]
-async fn second_socket_that_is_refused_is_a_failure() {
+async fn refused_second_websocket_is_a_failure() {
     let handshakes = AtomicU32::new(0);
-    let once = Stage::start(move |asked| {
-        if asked.is_handshake() && handshakes.fetch_add(1, Ordering::Relaxed) > 0 {
-            return answer(429, "one each");
+    let once = MockServer::start(move |request| {
+        if request.is_handshake() && handshakes.fetch_add(1, Ordering::Relaxed) > 0 {
+            return response(429, "one each");
         }
-        asked.opened(Then::Echo)
+        request.upgrade(Behavior::Echo)
     });
-    let examined = examine(&[&once.await.url("ws"), "--idle", "1"]).await;
-    examined.fails("idle", &["W07", "429", "too many"], "sockets_per_client");
+    let examination = examine(&[&once.await.url("ws"), "--idle", "1"]).await;
+    examination.assert_fails("idle", &["W07", "429", "too many"], "sockets_per_client");
 }

@@ -1,12 +1,12 @@
-//! `guard doctor`, against servers that each have one thing wrong, and beside each one that has not.
+//! `guard doctor` against servers with one fault each, and against servers without it.
 
 mod behind_nginx;
 mod guide;
 mod handshake;
 mod idle;
-mod reach;
-mod stage;
-mod talk;
+mod mock_server;
+mod socket;
+mod tcp;
 mod tls;
 mod url;
 
@@ -14,19 +14,19 @@ use std::process::Command;
 
 use crate::support::text;
 
-/// What the doctor said.
-struct Examined {
-    said: String,
+/// The output and exit status of the doctor.
+struct Examination {
+    stdout: String,
     status: Option<i32>,
 }
 
-/// Has it examine what `args` say.
-async fn examine(args: &[&str]) -> Examined {
+/// Runs the doctor with `args`.
+async fn examine(args: &[&str]) -> Examination {
     examine_trusting(args, None).await
 }
 
-/// The same where the machine trusts the authority in that file alone.
-async fn examine_trusting(args: &[&str], authority: Option<&str>) -> Examined {
+/// Runs the doctor on a machine that trusts only the certificate authority in that file.
+async fn examine_trusting(args: &[&str], authority: Option<&str>) -> Examination {
     let mut doctor = doctor(args);
     if let Some(authority) = authority {
         doctor
@@ -35,8 +35,8 @@ async fn examine_trusting(args: &[&str], authority: Option<&str>) -> Examined {
     }
     let run = tokio::task::spawn_blocking(move || doctor.output().unwrap());
     let output = run.await.unwrap();
-    Examined {
-        said: text(&output.stdout),
+    Examination {
+        stdout: text(&output.stdout),
         status: output.status.code(),
     }
 }
@@ -47,46 +47,54 @@ fn doctor(args: &[&str]) -> Command {
     doctor
 }
 
-impl Examined {
-    /// One step failed so, and that was all; what to change holds `change`.
+impl Examination {
+    /// Asserts that this step failed with these words, that no other failed, and that the advice
+    /// contains `change`.
     #[track_caller]
-    fn fails(&self, step: &str, words: &[&str], change: &str) {
-        assert_eq!(self.status, Some(1), "{}", self.said);
+    fn assert_fails(&self, step: &str, words: &[&str], change: &str) {
+        assert_eq!(self.status, Some(1), "{}", self.stdout);
         let failed = self.lines("failed");
-        let as_said = failed.len() == 1
+        let as_expected = failed.len() == 1
             && failed[0].starts_with(&format!("failed  {step:<10} "))
             && words.iter().all(|word| failed[0].contains(word));
         assert!(
-            as_said,
-            "{step} does not fail alone with {words:?}:\n{}",
-            self.said
+            as_expected,
+            "{step} is not the only failure, with {words:?}:\n{}",
+            self.stdout
         );
-        let (_, to_change) = self.said.split_once("\nWhat to change:\n").expect("advice");
+        let (_, to_change) = self
+            .stdout
+            .split_once("\nWhat to change:\n")
+            .expect("advice");
         assert!(to_change.contains(change), "no {change:?} in\n{to_change}");
     }
 
-    /// Nothing failed.
+    /// Asserts that no step failed.
     #[track_caller]
-    fn is_well(&self) {
-        assert_eq!(self.status, Some(0), "{}", self.said);
-        assert!(self.said.ends_with("\nAll is well.\n"), "{}", self.said);
-        assert!(self.lines("failed").is_empty(), "{}", self.said);
-        self.says("ok", "ping", &[]);
+    fn assert_ok(&self) {
+        assert_eq!(self.status, Some(0), "{}", self.stdout);
+        assert!(
+            self.stdout.ends_with("\nAll checks passed.\n"),
+            "{}",
+            self.stdout
+        );
+        assert!(self.lines("failed").is_empty(), "{}", self.stdout);
+        self.assert_line("ok", "ping", &[]);
     }
 
-    /// A step went as `outcome` says, with these words.
+    /// Asserts that a step has this outcome, with these words.
     #[track_caller]
-    fn says(&self, outcome: &str, step: &str, words: &[&str]) {
+    fn assert_line(&self, outcome: &str, step: &str, words: &[&str]) {
         let begin = format!("{outcome:<7} {step:<10} ");
         let lines = self.lines(&begin);
         let found = lines
             .iter()
             .any(|line| words.iter().all(|word| line.contains(word)));
-        assert!(found, "no {begin:?} with {words:?} in\n{}", self.said);
+        assert!(found, "no {begin:?} with {words:?} in\n{}", self.stdout);
     }
 
     fn lines(&self, begin: &str) -> Vec<&str> {
-        self.said
+        self.stdout
             .lines()
             .filter(|line| line.starts_with(begin))
             .collect()

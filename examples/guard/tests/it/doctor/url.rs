@@ -4,48 +4,52 @@ use crate::support::text;
 
 use super::{
     doctor, examine,
-    stage::{Stage, Then},
+    mock_server::{Behavior, MockServer},
 };
 
 #[tokio::test]
-async fn page_scheme_is_named_and_the_walk_goes_on_with_the_right_one() {
-    let stage = Stage::start(|asked| asked.opened(Then::Echo)).await;
-    let right = stage.url("ws");
-    let examined = examine(&[&stage.url("http")]).await;
+async fn http_scheme_is_diagnosed_and_the_diagnosis_continues_with_ws() {
+    let server = MockServer::start(|request| request.upgrade(Behavior::Echo)).await;
+    let right = server.url("ws");
+    let examination = examine(&[&server.url("http")]).await;
     let change = format!("new WebSocket(\"{right}\")");
-    examined.fails("URL", &["W01", "http:// asks for a page", &right], &change);
-    examined.says("ok", "echo", &["came back"]);
+    examination.assert_fails(
+        "URL",
+        &["W01", "`http://` is the scheme of a page", &right],
+        &change,
+    );
+    examination.assert_line("ok", "echo", &["echo after "]);
 
-    examine(&[&right]).await.is_well();
+    examine(&[&right]).await.assert_ok();
 }
 
 #[tokio::test]
-async fn https_becomes_wss() {
+async fn https_is_replaced_by_wss() {
     let behind = Backend::start().await;
-    let examined = examine(&[&format!("https://{}/ws", behind.addr())]).await;
-    assert_eq!(examined.status, Some(1));
-    examined.says(
+    let examination = examine(&[&format!("https://{}/ws", behind.addr())]).await;
+    assert_eq!(examination.status, Some(1));
+    examination.assert_line(
         "failed",
         "URL",
         &["W01", &format!("wss://{}/ws", behind.addr())],
     );
-    // No TLS there, of which the next line tells.
-    examined.says("failed", "TLS", &["W13"]);
+    // The server has no TLS, so the next step fails.
+    examination.assert_line("failed", "TLS", &["W13"]);
 }
 
 #[tokio::test]
-async fn secure_page_may_not_open_what_is_not() {
+async fn https_page_cannot_open_ws() {
     let page = "https://app.example/chat";
-    let examined = examine(&["ws://no-such-host.invalid/ws", "--page", page]).await;
-    assert_eq!(examined.status, Some(1));
-    examined.says(
+    let examination = examine(&["ws://no-such-host.invalid/ws", "--page", page]).await;
+    assert_eq!(examination.status, Some(1));
+    examination.assert_line(
         "failed",
         "page",
         &["W12", "https://app.example is https", "mixed content"],
     );
     assert!(
-        examined
-            .said
+        examination
+            .stdout
             .contains("new WebSocket(\"wss://no-such-host.invalid/ws\")")
     );
 
@@ -53,35 +57,42 @@ async fn secure_page_may_not_open_what_is_not() {
         ("wss://no-such-host.invalid/ws", page),
         ("ws://no-such-host.invalid/ws", "http://app.example/chat"),
     ] {
-        let examined = examine(&[url, "--page", page]).await;
-        assert!(!examined.said.contains("W12"), "{}", examined.said);
+        let examination = examine(&[url, "--page", page]).await;
+        assert!(
+            !examination.stdout.contains("W12"),
+            "{}",
+            examination.stdout
+        );
     }
 }
 
 #[tokio::test]
-async fn secure_page_may_open_what_is_its_own_machines() {
-    let stage = Stage::start(|asked| asked.opened(Then::Echo)).await;
-    let examined = examine(&[&stage.url("ws"), "--page", "https://app.example"]).await;
-    examined.is_well();
-    examined.says("note", "page", &["this machine's own"]);
+async fn https_page_can_open_ws_on_loopback() {
+    let server = MockServer::start(|request| request.upgrade(Behavior::Echo)).await;
+    let examination = examine(&[&server.url("ws"), "--page", "https://app.example"]).await;
+    examination.assert_ok();
+    examination.assert_line("note", "page", &["on this machine (loopback)"]);
 }
 
 #[tokio::test]
-async fn what_is_no_url_is_said_before_anything_is_asked() {
+async fn invalid_arguments_are_rejected_before_any_connection() {
     for (args, words) in [
         (vec!["localhost:80/ws"], "must begin with ws:// or wss://"),
-        (vec!["ws://localhost:0/"], "no usable port"),
+        (
+            vec!["ws://localhost:0/"],
+            "the port must be from 1 to 65535",
+        ),
         (
             vec!["ws://localhost/", "--page", "app.example"],
             "must begin with http:// or https://",
         ),
         (
             vec!["ws://localhost/", "--header", "no colon"],
-            "is not NAME: VALUE",
+            "write `NAME: VALUE`",
         ),
         (
             vec!["ws://localhost/", "--idle", "9", "--ping", "0"],
-            "would never end",
+            "at least 1 s",
         ),
     ] {
         let output = doctor(&args).output().unwrap();

@@ -1,4 +1,4 @@
-//! A server that answers as a test tells it to.
+//! A server with scripted responses, with or without TLS.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -19,65 +19,67 @@ use tokio_tungstenite::{
     },
 };
 
-/// A server. It ends when it is dropped.
-pub(super) struct Stage {
+/// A server on a free port of 127.0.0.1. Dropping it stops it.
+pub(super) struct MockServer {
     addr: SocketAddr,
     _tasks: JoinSet<()>,
 }
 
-/// A request's head.
-pub(super) struct Asked(String);
+/// The head of a request.
+pub(super) struct MockRequest(String);
 
-/// What comes back, and what then.
-pub(super) struct Answer {
+/// The bytes of a response, and the behavior of the connection after them.
+pub(super) struct MockResponse {
     bytes: Vec<u8>,
-    then: Then,
+    behavior: Behavior,
 }
 
-/// What a socket does when it is open. Pings are answered unless it says otherwise.
+/// The behavior of a connection after the response. All but `End` and `Mute` answer pings.
 #[derive(Clone, Copy)]
-pub(super) enum Then {
-    /// Is cut, if it was opened at all.
+pub(super) enum Behavior {
+    /// Closes the connection at once.
     End,
-    /// Is closed with this code.
+    /// Closes the WebSocket with this code.
     Close(u16),
-    /// Sends each message back.
+    /// Sends each text back.
     Echo,
-    /// Takes everything and sends nothing back but pongs.
+    /// Sends nothing but pongs.
     Pong,
-    /// Sends nothing at all.
+    /// Sends nothing.
     Mute,
-    /// Is cut when nothing came for so long.
+    /// Closes the connection after this time without a frame.
     CutIdle(Duration),
-    /// Is cut at that age.
+    /// Closes the connection at this age.
     CutAged(Duration),
-    /// Is closed with this code when nothing came for so long.
+    /// Closes the WebSocket with this code after this time without a frame.
     CloseIdle(Duration, u16),
-    /// Is closed with this code at the first text.
+    /// Closes the WebSocket with this code at the first text.
     CloseAtText(u16),
 }
 
-/// Boxed, for a socket with TLS and one without.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+/// A connection, with or without TLS.
+pub(super) trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
 
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Transport for S {}
 
-impl Stage {
-    /// Starts it.
-    pub(super) async fn start(answer: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Self {
-        Self::with_tls(None, answer).await
+impl MockServer {
+    /// Starts a server without TLS.
+    pub(super) async fn start(
+        response: impl Fn(&MockRequest) -> MockResponse + Send + Sync + 'static,
+    ) -> Self {
+        Self::with_tls(None, response).await
     }
 
-    /// Starts it with TLS.
+    /// Starts a server, with TLS if `tls` is given.
     pub(super) async fn with_tls(
         tls: Option<TlsAcceptor>,
-        answer: impl Fn(&Asked) -> Answer + Send + Sync + 'static,
+        response: impl Fn(&MockRequest) -> MockResponse + Send + Sync + 'static,
     ) -> Self {
-        let answer = Arc::new(answer);
-        Self::raw(move |socket| serve(socket, tls.clone(), Arc::clone(&answer))).await
+        let response = Arc::new(response);
+        Self::raw(move |socket| serve(socket, tls.clone(), Arc::clone(&response))).await
     }
 
-    /// Starts it with whatever is done to a connection.
+    /// Starts a server that runs `serve` on each connection.
     pub(super) async fn raw<F>(serve: impl Fn(TcpStream) -> F + Send + 'static) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
@@ -101,7 +103,7 @@ impl Stage {
         self.addr.port()
     }
 
-    /// A URL of it.
+    /// Returns the URL of `/ws` with this scheme.
     pub(super) fn url(&self, scheme: &str) -> String {
         format!("{scheme}://localhost:{}/ws", self.addr.port())
     }
@@ -110,34 +112,34 @@ impl Stage {
 async fn serve(
     socket: TcpStream,
     tls: Option<TlsAcceptor>,
-    answer: Arc<impl Fn(&Asked) -> Answer + Send + Sync>,
+    response: Arc<impl Fn(&MockRequest) -> MockResponse + Send + Sync>,
 ) {
     let mut first = [0];
-    let is_hello = socket.peek(&mut first).await.is_ok() && first == [0x16];
-    let mut stream: Box<dyn Stream> = match tls {
-        // It would wait for a line that never ends.
-        None if is_hello => return,
+    let is_client_hello = socket.peek(&mut first).await.is_ok() && first == [0x16];
+    let mut stream: Box<dyn Transport> = match tls {
+        // A TLS record has no line end: reading a line would hang.
+        None if is_client_hello => return,
         None => Box::new(socket),
         Some(tls) => match tls.accept(socket).await {
             Ok(stream) => Box::new(stream),
             Err(_) => return,
         },
     };
-    let Some(asked) = Asked::read(&mut stream).await else {
+    let Some(request) = MockRequest::read(&mut stream).await else {
         return;
     };
-    let Answer { bytes, then } = answer(&asked);
+    let MockResponse { bytes, behavior } = response(&request);
     if stream.write_all(&bytes).await.is_ok() && stream.flush().await.is_ok() {
-        then.play(stream).await;
+        behavior.run(stream).await;
     }
 }
 
-// === impl Asked ===
+// === impl MockRequest ===
 
-impl Asked {
-    async fn read(stream: &mut Box<dyn Stream>) -> Option<Self> {
+impl MockRequest {
+    async fn read(stream: &mut Box<dyn Transport>) -> Option<Self> {
         let mut head = String::new();
-        // A client says nothing more before it has its answer.
+        // Nothing is lost with the buffer: the client waits for the response.
         let mut stream = BufReader::new(stream);
         while !head.ends_with("\r\n\r\n") {
             if stream.read_line(&mut head).await.ok()? == 0 {
@@ -147,71 +149,73 @@ impl Asked {
         Some(Self(head))
     }
 
-    /// The value of a header.
+    /// Returns the value of a header.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         let mut lines = self.0.lines().filter_map(|line| line.split_once(": "));
-        lines.find_map(|(named, value)| named.eq_ignore_ascii_case(name).then_some(value))
+        lines.find_map(|(name_on_line, value)| {
+            name_on_line.eq_ignore_ascii_case(name).then_some(value)
+        })
     }
 
-    /// Whether it is a handshake.
+    /// Returns `true` for a WebSocket handshake.
     pub(super) fn is_handshake(&self) -> bool {
         self.header("sec-websocket-key").is_some()
     }
 
-    /// A right 101, and what then; a 426 for a plain GET.
-    pub(super) fn opened(&self, then: Then) -> Answer {
-        self.opened_with("", then)
+    /// Returns a valid 101 with this behavior; a 426 for a plain GET.
+    pub(super) fn upgrade(&self, behavior: Behavior) -> MockResponse {
+        self.upgrade_with("", behavior)
     }
 
-    /// The same, with more lines of head.
-    pub(super) fn opened_with(&self, lines: &str, then: Then) -> Answer {
+    /// Returns the same with additional header lines.
+    pub(super) fn upgrade_with(&self, lines: &str, behavior: Behavior) -> MockResponse {
         let Some(key) = self.header("sec-websocket-key") else {
-            return answer(426, "a WebSocket");
+            return response(426, "a WebSocket");
         };
         let accept = derive_accept_key(key.as_bytes());
         let head = format!(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Accept: {accept}\r\n{lines}\r\n"
         );
-        Answer {
+        MockResponse {
             bytes: head.into(),
-            then,
+            behavior,
         }
     }
 }
 
-/// An answer of plain text.
-pub(super) fn answer(status: u16, body: &str) -> Answer {
-    answer_with(status, "Content-Type: text/plain\r\n", body)
+/// Returns a response with a text body.
+pub(super) fn response(status: u16, body: &str) -> MockResponse {
+    response_with(status, "Content-Type: text/plain\r\n", body)
 }
 
-/// An answer with these lines of head.
-pub(super) fn answer_with(status: u16, lines: &str, body: &str) -> Answer {
+/// Returns a response with these header lines.
+pub(super) fn response_with(status: u16, lines: &str, body: &str) -> MockResponse {
     let length = body.len();
-    Answer::of(format!(
-        "HTTP/1.1 {status} Said\r\nContent-Length: {length}\r\n{lines}\r\n{body}"
+    MockResponse::new(format!(
+        "HTTP/1.1 {status} Mock\r\nContent-Length: {length}\r\n{lines}\r\n{body}"
     ))
 }
 
-impl Answer {
-    /// These bytes and an end.
-    pub(super) fn of(bytes: impl Into<Vec<u8>>) -> Self {
+impl MockResponse {
+    /// Creates a response of these bytes; the connection is closed after it.
+    pub(super) fn new(bytes: impl Into<Vec<u8>>) -> Self {
         Self {
             bytes: bytes.into(),
-            then: Then::End,
+            behavior: Behavior::End,
         }
     }
 
-    /// Sends more right behind it.
+    /// Appends bytes that are sent together with the response.
     pub(super) fn add(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }
 }
 
-// === impl Then ===
+// === impl Behavior ===
 
-impl Then {
-    async fn play(self, stream: Box<dyn Stream>) {
+impl Behavior {
+    async fn run(self, stream: Box<dyn Transport>) {
         let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
         match self {
             Self::End => {}
@@ -249,12 +253,12 @@ impl Then {
     }
 }
 
-async fn close(socket: &mut WebSocketStream<Box<dyn Stream>>, code: u16) {
+async fn close(socket: &mut WebSocketStream<Box<dyn Transport>>, code: u16) {
     let frame = CloseFrame {
         code: code.into(),
         reason: "by the test".into(),
     };
     let _ = socket.send(Message::Close(Some(frame))).await;
-    // Read to the end: a socket that is closed with bytes unread is reset, close frame and all.
+    // Closing with unread bytes would reset the connection and lose the close frame.
     while let Some(Ok(_)) = socket.next().await {}
 }
