@@ -106,7 +106,6 @@ mod guard;
 pub mod guide;
 pub mod inspect;
 pub mod limit;
-#[cfg(feature = "policy")]
 pub mod policy;
 pub mod scan;
 #[cfg(feature = "websocket")]

@@ -1,14 +1,17 @@
-//! The policy document: its sections, its errors, and how a policy is tried before it takes effect.
+//! The policy: the sections of its document, its errors, and how a policy is tried before it takes effect.
 //!
-//! The [reference](crate::guide::policy) has a page for each section.
+//! The [reference](crate::guide::policy) has a page for each section. Without the feature `policy` only the
+//! sections are here, for [`Config::compile`](crate::inspect::Config::compile).
 
-pub use gabion_core::Forward;
+pub use gabion_core::{Forward, OnFault, RouteLimits};
 pub use gabion_inspect::{
-    Action, AllowConfig, BanConfig, ByteRate, ByteRateError, ByteSize, ByteSizeError,
-    CompiledUpgrade, Compression, DenyRule, HttpVersion, LimitRule, MessageAction,
-    MessageActionError, MessageRule, OneOrMany, Period, PeriodError, Ping, PingError,
-    ProtocolConfig, RouteConfig, ScanConfig, ServerConfig, ServerKind, State, UpgradeConfig,
+    Action, ActionError, AddressShare, AddressShareError, AllowConfig, BanConfig, ByteRate,
+    ByteRateError, ByteSize, ByteSizeError, CompiledUpgrade, Compression, ConfigError, ConfigErrors,
+    ConfigPath, DenyRule, HttpVersion, LimitRule, MessageAction, MessageActionError, MessageRule,
+    OneOrMany, Period, PeriodError, Ping, PingError, Problem, ProtocolConfig, Rate, RateError,
+    RouteConfig, ScanConfig, ServerConfig, ServerKind, State, UpgradeConfig,
 };
+#[cfg(feature = "policy")]
 pub use gabion_policy::{
     ClientSection, Diagnostic, Document, Expect, Expected, Explained, ForwardedHeader, Pack,
     PolicyError, Replaced, Report, SampleRequest, SampleRequestError, Severity, ShrinkGuard, Watch,
