@@ -298,10 +298,14 @@ mod tests {
 
     #[test]
     fn every_event_except_reading_may_be_a_change() {
-        let may_be_change = |kind| super::may_be_change(&Ok(Event::new(kind)));
+        let event_may_be_change = |kind| may_be_change(&Ok(Event::new(kind)));
         for mode in [AccessMode::Any, AccessMode::Read] {
-            assert!(!may_be_change(EventKind::Access(AccessKind::Open(mode))));
-            assert!(!may_be_change(EventKind::Access(AccessKind::Close(mode))));
+            assert!(!event_may_be_change(EventKind::Access(AccessKind::Open(
+                mode
+            ))));
+            assert!(!event_may_be_change(EventKind::Access(AccessKind::Close(
+                mode
+            ))));
         }
         for kind in [
             EventKind::Access(AccessKind::Close(AccessMode::Write)),
@@ -309,8 +313,8 @@ mod tests {
             EventKind::Modify(ModifyKind::Any),
             EventKind::Other,
         ] {
-            assert!(may_be_change(kind), "{kind:?}");
+            assert!(event_may_be_change(kind), "{kind:?}");
         }
-        assert!(super::may_be_change(&Err(notify::Error::generic("lost"))));
+        assert!(may_be_change(&Err(notify::Error::generic("lost"))));
     }
 }
