@@ -123,8 +123,8 @@ impl Document {
 
     /// The deny rules of this document: its own, then those of its [packs](Pack).
     ///
-    /// Its own come first, so that a rule written for this server decides if both match. An own
-    /// rule with the id of a pack's rule replaces it.
+    /// Its own come first, so that for the same kind of key (`names`, `prefix`, ...) a rule written
+    /// for this server decides if both match. An own rule with the id of a pack's rule replaces it.
     pub fn deny_rules(&self) -> Vec<DenyRule> {
         packs::rules(self)
     }

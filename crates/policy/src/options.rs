@@ -29,7 +29,7 @@ use crate::{ShrinkGuard, State};
 ///     }
 ///
 ///     fn inspect(&self, facts: &Facts<'_>, _: &mut RequestState) -> Verdict {
-///         match *facts.head.method == http::Method::DELETE {
+///         match *facts.method == http::Method::DELETE {
 ///             true => Denial::forbidden("no-delete", "DELETE is not offered").into(),
 ///             false => Verdict::Pass,
 ///         }
