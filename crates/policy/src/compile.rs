@@ -32,7 +32,7 @@ pub(crate) struct LoadedDocument<'t> {
     budget: CompileBudget,
 }
 
-/// The inputs of a compilation besides the document.
+/// The inputs of a compilation, apart from the document.
 pub(crate) struct CompileInput<'s> {
     pub(crate) state: &'s State,
     pub(crate) custom: &'s [Arc<dyn Inspect>],

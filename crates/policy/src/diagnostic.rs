@@ -161,9 +161,9 @@ impl PolicyError {
     }
 
     fn render(&self, renderer: &Renderer) -> String {
-        let rendered = self.diagnostics.iter();
-        let rendered = rendered.map(|diagnostic| diagnostic.render(renderer));
-        rendered.collect::<Vec<_>>().join("\n\n")
+        let texts = self.diagnostics.iter();
+        let texts = texts.map(|diagnostic| diagnostic.render(renderer));
+        texts.collect::<Vec<_>>().join("\n\n")
     }
 }
 

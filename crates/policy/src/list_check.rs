@@ -43,7 +43,7 @@ fn problems(
     issues.collect()
 }
 
-/// How to configure it if it is intended.
+/// The setting or edit that makes such a list valid, if it is intended.
 const fn help(why: &ListRejection) -> Option<&'static str> {
     match why {
         ListRejection::CoversAllowed { .. } => Some(

@@ -35,7 +35,7 @@ names = ["a/b", ".git"]
 then = "bann"
 
 [[deny]]
-id = "sound"
+id = "valid"
 names = ["a/b"]
 
 [[expect]]

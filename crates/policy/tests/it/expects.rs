@@ -19,8 +19,8 @@ mode = 'observe'
 ";
 
 fn check_test(test: &str) -> Result<(), String> {
-    let text = format!("{POLICY}[[expect]]\n{test}\n");
-    let report = check(&text, "policy.toml", None).map_err(|error| error.to_string())?;
+    let document = format!("{POLICY}[[expect]]\n{test}\n");
+    let report = check(&document, "policy.toml", None).map_err(|error| error.to_string())?;
     assert_eq!(report.expected, 1);
     Ok(())
 }
@@ -88,8 +88,8 @@ fn failing_expect_tests_are_refused() {
 #[test]
 fn expect_tests_of_a_document_in_observe_mode_run_in_enforce_mode() {
     let test = "[[expect]]\nrequest = '/index.php'\nverdict = 'deny'\n";
-    let text = format!("mode = 'observe'\n{POLICY}{test}");
-    let report = check(&text, "policy.toml", None).unwrap();
+    let document = format!("mode = 'observe'\n{POLICY}{test}");
+    let report = check(&document, "policy.toml", None).unwrap();
     assert_eq!(report.expected, 1);
 }
 
