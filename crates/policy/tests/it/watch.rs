@@ -145,7 +145,9 @@ fn invalid_document_is_reported_once() {
     let scratch = ScratchDir::new();
     let path = scratch.write("policy.toml", policy(&["a"]));
     let watched = WatchedPolicy::open(scratch, path, QUIET);
-    watched.scratch.write("policy.toml", "version = 2\n");
+    // A rename is atomic: a poll never reads an empty file, which would be reported too.
+    watched.scratch.write("next.toml", "version = 2\n");
+    watched.scratch.rename("next.toml", "policy.toml");
     watched.expect_outcomes(&[(false, 0)]);
     watched.scratch.write("else", "other files are ignored");
     watched.expect_outcomes(&[(false, 0)]);
