@@ -1,7 +1,7 @@
-//! How much a policy may cost before it is in force.
+//! Limits on the size of a policy and on the time to compile it.
 //!
-//! Sizes are bounded by count, so that the same document is taken or refused on every machine. The
-//! bound on time is the last resort: a policy that takes longer is refused like any other bad one.
+//! Sizes are limited by count, so that every machine accepts or refuses the same document. The
+//! time limit is the last resort: a policy that exceeds it is refused like any other invalid one.
 
 use std::time::{Duration, Instant};
 
@@ -9,16 +9,16 @@ use gabion_inspect::ConfigPath;
 
 use crate::{Document, issue::Issue};
 
-/// How many bytes a document may have.
+/// The maximum size of a document, in bytes.
 pub(crate) const DOCUMENT_BYTES: u64 = 4 << 20;
-/// How many bytes all lists may have together: some three million networks.
+/// The maximum size of all lists together, in bytes: about three million networks.
 pub(crate) const LIST_BYTES: u64 = 64 << 20;
-/// How many lists a document may name.
+/// The maximum number of lists in a document.
 pub(crate) const LISTS: usize = 256;
-/// How many deny rules, and how many cases, a document may have.
+/// The maximum number of `[[deny]]` rules, and of `[[expect]]` tests, in a document.
 const RULES: usize = 50_000;
 
-/// Time that is running out.
+/// A deadline for reading and compiling one policy.
 #[derive(Debug)]
 pub(crate) struct CompileBudget {
     started: Instant,
@@ -28,7 +28,7 @@ pub(crate) struct CompileBudget {
 impl CompileBudget {
     #[expect(
         clippy::disallowed_methods,
-        reason = "what a compile costs is measured; nobody is judged by this clock"
+        reason = "measures compile time; no request is judged by this clock"
     )]
     pub(crate) fn start(limit: Duration) -> Self {
         Self {
@@ -37,29 +37,27 @@ impl CompileBudget {
         }
     }
 
-    /// Whether it has run out.
+    /// Returns `true` if more time than the limit has passed.
     #[expect(
         clippy::disallowed_methods,
-        reason = "what a compile costs is measured; nobody is judged by this clock"
+        reason = "measures compile time; no request is judged by this clock"
     )]
-    pub(crate) fn is_spent(&self) -> bool {
+    pub(crate) fn is_exceeded(&self) -> bool {
         self.started.elapsed() > self.limit
     }
 
-    /// What is wrong when `doing` something went on for too long.
-    pub(crate) fn overrun(&self, doing: &str) -> Option<Issue> {
+    /// The issue to report if the limit is exceeded during `activity`.
+    pub(crate) fn timeout_issue(&self, activity: &str) -> Option<Issue> {
         let limit = self.limit;
-        self.is_spent().then(|| {
-            let place = ConfigPath::new("", "");
-            Issue::new(
-                place,
-                format!("{doing} takes longer than the budget of {limit:?}"),
-            )
+        self.is_exceeded().then(|| {
+            let path = ConfigPath::new("", "");
+            let message = format!("{activity} takes longer than the limit of {limit:?}");
+            Issue::new(path, message).with_help("use fewer rules, lists or [[expect]] tests")
         })
     }
 }
 
-/// What is wrong with the sizes of `document`.
+/// The sections of `document` that exceed their limit.
 pub(crate) fn oversize(document: &Document) -> Vec<Issue> {
     let counted = [
         (
@@ -71,11 +69,8 @@ pub(crate) fn oversize(document: &Document) -> Vec<Issue> {
         (ConfigPath::new("expect", ""), document.expect.len(), RULES),
     ];
     let over = counted.into_iter().filter(|(_, found, most)| found > most);
-    let told = over.map(|(place, found, most)| {
-        Issue::new(
-            place,
-            format!("{found} entries, at most {most} are compiled"),
-        )
+    let issues = over.map(|(path, found, most)| {
+        Issue::new(path, format!("{found} entries, but the limit is {most}"))
     });
-    told.collect()
+    issues.collect()
 }

@@ -1,16 +1,18 @@
-//! The order of judgment.
+//! The order in which a policy's inspectors judge a request.
 //!
-//! A head that two servers would read differently is refused, whoever sends it; so is one that the
-//! server behind reads otherwise than most. Where a ban or a
-//! deny rule refuses it too, that refusal is the answer, since it says what the sender was after;
-//! unless the sender is allowed, whom no rule bans.
+//! 1. `protocol`, then `quirks`: a head that two servers would parse differently is refused, for
+//!    every client; so is one that the configured server parses differently from most. If a ban or
+//!    a deny rule refuses the same request, that denial is returned instead, because it shows the
+//!    intent of the request. An allowed client still gets the protocol denial, because no rule
+//!    bans an allowed client.
+//! 2. `allow`: an allowed client or path passes without further judgment.
+//! 3. `ban`, then `hosts`: banned clients, and requests for hosts that are not served, are refused.
+//! 4. The user's own rules, in the order in which they were added.
+//! 5. `deny`, then `handshake`, which decides if a page may open a WebSocket.
+//! 6. Limits, then scans. Cheap and certain inspectors run before expensive and probable ones.
 //!
-//! Then those who are allowed are let through. Then those who are banned are refused, and those
-//! who ask for a host that is not here. Then a user's own rules are asked, then the deny rules, then whether
-//! a page may open sockets here, and last what counts (limits, scans): cheap and
-//! certain before costly and probable.
-//!
-//! A denial that only observes is noted, and judgment goes on: it never hides one that acts.
+//! A denial in observe mode is recorded, and judgment continues, so that it never hides an enforced
+//! one.
 
 use std::sync::Arc;
 
@@ -23,36 +25,40 @@ use gabion_inspect::{
     ServerQuirks,
 };
 
-/// A compiled policy: every inspector, in order.
+/// A compiled policy: all inspectors of one [`Document`](crate::Document), in order.
+///
+/// A chain is immutable. [`PolicyHandle`](crate::PolicyHandle) compiles one for each document and
+/// stores it in a [`Snapshot`](gabion_core::Snapshot), whose `chain` field is this type as an
+/// [`Inspect`].
 pub struct Chain {
     pub(crate) protocol: ProtocolRules,
     pub(crate) quirks: ServerQuirks,
     pub(crate) allow: Allow,
     pub(crate) ban: Ban,
     pub(crate) hosts: HostAllowlist,
-    /// A user's own rules.
+    /// The user's own rules.
     pub(crate) custom: Vec<Arc<dyn Inspect>>,
     pub(crate) deny: Deny,
-    /// Where sockets are held to anything.
+    /// `None` if the document has no `[upgrade]` section.
     pub(crate) handshake: Option<Handshake>,
-    /// Asked about messages only.
+    /// Judges WebSocket messages only.
     pub(crate) messages: Messages,
-    /// Asked about answers only.
+    /// Sees responses only.
     pub(crate) plain_http_hint: PlainHttpHint,
-    /// Limits, then scans: what counts comes after what is certain.
+    /// Limits, then scans.
     pub(crate) counting: Vec<Arc<dyn Inspect>>,
 }
 
 // === impl Chain ===
 
 impl Chain {
-    /// Walks the inspectors in order; `ask` puts the question to one of them.
-    fn walk(
+    /// Runs the inspectors in order; `inspect` calls one of them.
+    fn run(
         &self,
         state: &mut RequestState,
-        mut ask: impl FnMut(&dyn Inspect, &mut RequestState) -> Verdict,
+        mut inspect: impl FnMut(&dyn Inspect, &mut RequestState) -> Verdict,
     ) -> Verdict {
-        let mut ask = |who: &dyn Inspect| match ask(who, state) {
+        let mut judge = |inspector: &dyn Inspect| match inspect(inspector, state) {
             Verdict::Deny(denial) if denial.mode == Mode::Observe => {
                 state.observe(denial);
                 Verdict::Pass
@@ -60,29 +66,34 @@ impl Chain {
             verdict => verdict,
         };
 
-        let malformed = match ask(&self.protocol) {
-            Verdict::Pass => ask(&self.quirks),
+        let malformed = match judge(&self.protocol) {
+            Verdict::Pass => judge(&self.quirks),
             refused => refused,
         };
         if malformed.refuses() {
-            if let Verdict::Allow(_) = ask(&self.allow) {
+            if let Verdict::Allow(_) = judge(&self.allow) {
                 return malformed;
             }
-            let told = [ask(&self.ban), ask(&self.deny)];
-            return told.into_iter().find(Verdict::refuses).unwrap_or(malformed);
+            let verdicts = [judge(&self.ban), judge(&self.deny)];
+            return verdicts
+                .into_iter()
+                .find(Verdict::refuses)
+                .unwrap_or(malformed);
         }
-        let mut verdicts = self.after_head().map(ask);
+        let mut verdicts = self.after_protocol().map(judge);
         let decided = verdicts.find(|verdict| !matches!(verdict, Verdict::Pass));
         decided.unwrap_or(Verdict::Pass)
     }
 
-    /// Who judges a head that is sound.
-    fn after_head(&self) -> impl Iterator<Item = &dyn Inspect> {
+    /// The inspectors of a well-formed request, in order.
+    fn after_protocol(&self) -> impl Iterator<Item = &dyn Inspect> {
         let before: [&dyn Inspect; 3] = [&self.allow, &self.ban, &self.hosts];
         let custom = self.custom.iter().map(|rule| -> &dyn Inspect { &**rule });
         let deny: [&dyn Inspect; 1] = [&self.deny];
-        let handshake = self.handshake.iter().map(|who| -> &dyn Inspect { who });
-        let counting = self.counting.iter().map(|who| -> &dyn Inspect { &**who });
+        let handshake = self.handshake.iter();
+        let handshake = handshake.map(|inspector| -> &dyn Inspect { inspector });
+        let counting = self.counting.iter();
+        let counting = counting.map(|inspector| -> &dyn Inspect { &**inspector });
         let before = before.into_iter().chain(custom).chain(deny);
         before.chain(handshake).chain(counting)
     }
@@ -94,46 +105,48 @@ impl Inspect for Chain {
     }
 
     fn inspect(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
-        self.walk(state, |who, state| who.inspect(facts, state))
+        self.run(state, |inspector, state| inspector.inspect(facts, state))
     }
 
     fn recheck(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
-        self.walk(state, |who, state| who.recheck(facts, state))
+        self.run(state, |inspector, state| inspector.recheck(facts, state))
     }
 
-    /// Everyone is asked until one objects whose objection acts, unless the client or its path is
-    /// allowed.
+    /// Calls each inspector until one adds an enforced denial. Messages of an allowed client, or on
+    /// an allowed path, are not judged.
     fn message(&self, message: &MessageFacts<'_>, denials: &mut MessageDenials) {
         let path = PathViews::new(message.path.as_bytes());
         if self.allow.lets(message.client, &path) {
             return;
         }
         let messages: [&dyn Inspect; 1] = [&self.messages];
-        for who in self.after_head().chain(messages) {
+        for inspector in self.after_protocol().chain(messages) {
             if denials.are_final() {
                 return;
             }
-            who.message(message, denials);
+            inspector.message(message, denials);
         }
     }
 
-    /// Everyone learns; the first offense that is found counts.
+    /// Calls every inspector; the first offense found is returned.
     fn on_response(&self, state: &RequestState, outcome: &Outcome<'_>) -> Option<Offense> {
         self.plain_http_hint.on_response(state, outcome);
-        let learned = self.after_head().map(|who| who.on_response(state, outcome));
-        learned.fold(None, Option::or)
+        let offenses = self
+            .after_protocol()
+            .map(|inspector| inspector.on_response(state, outcome));
+        offenses.fold(None, Option::or)
     }
 
     fn diagnose(&self, state: &RequestState, outcome: &Outcome<'_>) -> Option<DiagnosisEvent> {
-        let told = self
-            .after_head()
-            .find_map(|who| who.diagnose(state, outcome));
-        told.or_else(|| self.plain_http_hint.diagnose(state, outcome))
+        let diagnosis = self
+            .after_protocol()
+            .find_map(|inspector| inspector.diagnose(state, outcome));
+        diagnosis.or_else(|| self.plain_http_hint.diagnose(state, outcome))
     }
 
     fn probe_hit(&self, state: &RequestState, outcome: &Outcome<'_>) -> Option<Cause> {
-        self.after_head()
-            .find_map(|who| who.probe_hit(state, outcome))
+        self.after_protocol()
+            .find_map(|inspector| inspector.probe_hit(state, outcome))
     }
 
     fn explain(
@@ -142,13 +155,15 @@ impl Inspect for Chain {
         state: &mut RequestState,
         steps: &mut Explanation,
     ) -> Verdict {
-        self.walk(state, |who, state| who.explain(facts, state, steps))
+        self.run(state, |inspector, state| {
+            inspector.explain(facts, state, steps)
+        })
     }
 }
 
 impl std::fmt::Debug for Chain {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let names: Vec<_> = self.after_head().map(Inspect::name).collect();
+        let names: Vec<_> = self.after_protocol().map(Inspect::name).collect();
         f.debug_tuple("Chain").field(&names).finish()
     }
 }

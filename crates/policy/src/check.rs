@@ -1,4 +1,4 @@
-//! A document held to everything, and put in force nowhere.
+//! Validates a document without putting it in force.
 
 use std::{fmt, path::Path};
 
@@ -7,34 +7,61 @@ use crate::{
     compile::{CompileInput, LoadedDocument},
 };
 
-/// What a sound document holds.
+/// A summary of a valid document, returned by [`check`].
+///
+/// `Display` prints the warnings and then one line of counts, such as `5 deny rules, 0 banned
+/// networks, 1 allowed entries; 4 of 4 [[expect]] tests pass`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
-    /// How many deny rules.
+    /// The number of deny rules, those of [packs](crate::Pack) included.
     pub deny: usize,
-    /// How many networks are banned from the start, lists included.
+    /// The number of networks that the document bans, ban list files included.
     pub banned: usize,
-    /// How many networks and paths are allowed.
+    /// The number of allowed networks and paths.
     pub allowed: usize,
-    /// How many `[[expect]]` cases were held.
+    /// The number of `[[expect]]` tests ([`Expect`](crate::Expect)), all of which pass.
     pub expected: usize,
-    /// What works, but perhaps not as meant.
+    /// Settings that are valid but possibly not intended
+    /// ([`Severity::Warning`](crate::Severity::Warning)).
     pub warnings: Vec<Diagnostic>,
 }
 
-/// Reads and compiles `text`, with the lists that it names from `base`, and holds it to its cases.
+/// Reads and compiles a document and its lists, and runs its `[[expect]]` tests.
+///
+/// `name` is the file name in errors. Relative names of list files are resolved against `base`;
+/// without a base they are errors. The document is not put in force: see
+/// [`PolicyHandle`](crate::PolicyHandle).
 ///
 /// # Errors
 ///
-/// Everything that is wrong with the document, as [`crate::PolicyHandle::open`] would tell it.
+/// Every error of the document, as [`PolicyHandle::open`](crate::PolicyHandle::open) returns it.
+///
+/// # Examples
+///
+/// ```
+/// let test = "[[expect]]\nrequest = '/.env'\nverdict = 'deny'\n";
+/// let report = gabion_policy::check(
+///     &format!("version = 1\npacks = ['never']\n{test}"),
+///     "policy.toml",
+///     None,
+/// )?;
+/// assert!(report.to_string().ends_with("1 of 1 [[expect]] tests pass"));
+///
+/// let error = gabion_policy::check(&format!("version = 1\n{test}"), "policy.toml", None).unwrap_err();
+/// assert_eq!(
+///     error.diagnostics()[0].message(),
+///     "[[expect]] test failed: expected `deny` for `/.env`, got: pass",
+/// );
+/// # Ok::<(), gabion_policy::PolicyError>(())
+/// ```
 pub fn check(text: &str, name: &str, base: Option<&Path>) -> Result<Report, PolicyError> {
     let state = State::with_capacity(1);
-    let reading = LoadedDocument::read(text, name, base, PolicyOptions::BUDGET);
-    let compiled = reading.compile(&CompileInput {
+    let loaded = LoadedDocument::read(text, name, base, PolicyOptions::BUDGET);
+    let compiled = loaded.compile(&CompileInput {
         state: &state,
         custom: &[],
-        held: None,
+        previous: None,
     })?;
     let document = &compiled.document;
     Ok(Report {
@@ -60,8 +87,11 @@ impl fmt::Display for Report {
         }
         write!(
             f,
-            "{deny} deny rules, {banned} banned networks, {allowed} allowed entries; \
-             {expected} of {expected} [[expect]] tests pass"
-        )
+            "{deny} deny rules, {banned} banned networks, {allowed} allowed entries; "
+        )?;
+        match expected {
+            0 => f.write_str("no [[expect]] tests"),
+            _ => write!(f, "{expected} of {expected} [[expect]] tests pass"),
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Section `[client]`: who speaks for a client, and what counts as one.
+//! Section `[client]`: trusted proxies, the forwarding header, and the IPv6 prefix of one client.
 
 use std::num::NonZeroU8;
 
@@ -8,27 +8,49 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::issue::Issue;
 
-/// Section `[client]`.
+/// Section `[client]` of a [`Document`](crate::Document): how the client's address is determined.
+///
+/// Start from the default and set fields. It compiles to [`ClientRules`].
+///
+/// # Examples
+///
+/// ```
+/// use gabion_policy::{ClientSection, Document, ForwardedHeader, check};
+///
+/// let mut client = ClientSection::default();
+/// client.trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()];
+/// client.header = ForwardedHeader::Forwarded;
+/// let mut document = Document::default();
+/// document.client = client;
+/// assert!(check(&document.to_string(), "policy.toml", None).is_ok());
+///
+/// // A prefix that would merge a provider's customers into one client is refused.
+/// document.client.ipv6_prefix = 16;
+/// assert!(check(&document.to_string(), "policy.toml", None).is_err());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct ClientSection {
-    /// Who may name the client before them: the balancer's networks.
+    /// The networks of proxies whose forwarding header is trusted, such as the load balancer's.
     pub trusted_proxies: Vec<Network>,
-    /// The header in which they do.
+    /// The header in which a trusted proxy names its client.
     pub header: ForwardedHeader,
-    /// How many hops from the right end of a list the client stands; the first hop that is not
-    /// trusted where nothing is said.
+    /// The position of the client in the header's list, counted from the right end, from 1. If
+    /// unset, the client is the first address from the right that is not a trusted proxy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hops: Option<NonZeroU8>,
-    /// How many leading bits of an IPv6 address make one client: 32 to 128.
+    /// The number of leading bits of an IPv6 address that identify one client: 32 to 128, 64 by
+    /// default.
     #[serde(deserialize_with = "client_bits")]
     pub ipv6_prefix: u8,
-    /// Whether clients come from private addresses, as on an intranet.
+    /// `true` if clients have private addresses, as on an intranet. Otherwise private addresses are
+    /// never banned, limited or scored.
     pub private: bool,
 }
 
-/// A header in which trusted hops name the one before them.
+/// A header in which a trusted proxy names the client of a request
+/// ([`ClientSection::header`]).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -51,7 +73,7 @@ pub enum ForwardedHeader {
 // === impl ClientSection ===
 
 impl ClientSection {
-    /// Shorter prefixes would count a provider's whole customer base as one client.
+    /// A shorter prefix would merge all customers of a provider into one client.
     const MIN_BITS: u8 = 32;
 
     pub(crate) fn compile(&self) -> Result<ClientRules, Vec<Issue>> {
@@ -63,11 +85,11 @@ impl ClientSection {
             rules = rules.with_hops(hops);
         }
         let mut issues = Vec::new();
-        for (at, network) in self.trusted_proxies.iter().enumerate() {
-            let place = ConfigPath::new("client", "trusted_proxies").entry(at);
+        for (index, network) in self.trusted_proxies.iter().enumerate() {
+            let path = ConfigPath::new("client", "trusted_proxies").entry(index);
             match rules.clone().with_trusted([network.net()]) {
                 Ok(wider) => rules = wider,
-                Err(error) => issues.push(Issue::new(place, error.to_string())),
+                Err(error) => issues.push(Issue::new(path, error.to_string())),
             }
         }
         if issues.is_empty() {
@@ -103,11 +125,11 @@ impl From<ForwardedHeader> for ForwardedBy {
     }
 }
 
-fn client_bits<'de, D: Deserializer<'de>>(from: D) -> Result<u8, D::Error> {
-    match u8::deserialize(from)? {
+fn client_bits<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u8, D::Error> {
+    match u8::deserialize(deserializer)? {
         bits @ ClientSection::MIN_BITS..=128 => Ok(bits),
         other => Err(de::Error::custom(format_args!(
-            "{other} bits cannot make one client: write {} to 128",
+            "invalid prefix length {other}: write {} to 128",
             ClientSection::MIN_BITS
         ))),
     }

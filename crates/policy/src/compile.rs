@@ -1,4 +1,4 @@
-//! From a document to a policy that can be put in force.
+//! Compiles a document and its lists to a [`Snapshot`].
 
 use std::{
     path::{Path, PathBuf},
@@ -23,7 +23,7 @@ use crate::{
     warn, websocket,
 };
 
-/// A document and its lists, as they were read together.
+/// A parsed document and the text of its lists, read at one time.
 #[derive(Debug)]
 pub(crate) struct LoadedDocument<'t> {
     parsed: ParsedDocument<'t>,
@@ -32,32 +32,32 @@ pub(crate) struct LoadedDocument<'t> {
     budget: CompileBudget,
 }
 
-/// What a policy is compiled for.
+/// The inputs of a compilation, apart from the document.
 pub(crate) struct CompileInput<'s> {
     pub(crate) state: &'s State,
     pub(crate) custom: &'s [Arc<dyn Inspect>],
-    /// What must not be lost.
-    pub(crate) held: Option<&'s PolicyInventory>,
+    /// The policy in force, if the new one must not lose too much of it.
+    pub(crate) previous: Option<&'s PolicyInventory>,
 }
 
-/// A policy that can be put in force.
+/// The result of a successful compilation.
 #[derive(Debug)]
-pub(crate) struct Compiled {
+pub(crate) struct CompiledPolicy {
     pub(crate) snapshot: Snapshot,
     pub(crate) document: Document,
     pub(crate) inventory: PolicyInventory,
     pub(crate) warnings: Vec<Diagnostic>,
 }
 
-// === impl Reading ===
+// === impl LoadedDocument ===
 
 impl<'t> LoadedDocument<'t> {
-    /// Reads `text`, which errors call `name`, and the lists that it names from `base`.
+    /// Parses `text`, whose file name in errors is `name`, and reads its lists relative to `base`.
     pub(crate) fn read(text: &'t str, name: &'t str, base: Option<&Path>, limit: Duration) -> Self {
         let budget = CompileBudget::start(limit);
         let mut parsed = ParsedDocument::read(text, name);
-        parsed.blame(budget::oversize(&parsed.document));
-        parsed.blame(packs::doubled(&parsed.document));
+        parsed.report(budget::oversize(&parsed.document));
+        parsed.report(packs::duplicates(&parsed.document));
         let named = parsed.document.ban.files.iter().take(budget::LISTS);
         let lists = files::lists(named, base);
         Self {
@@ -68,90 +68,95 @@ impl<'t> LoadedDocument<'t> {
         }
     }
 
-    /// Stands for the content of the document and its lists.
+    /// A hash of the content of the document and its lists.
     pub(crate) const fn digest(&self) -> u64 {
         self.digest
     }
 
-    /// Where the lists are.
+    /// The paths of the lists.
     pub(crate) fn lists(&self) -> Vec<PathBuf> {
         self.lists.iter().map(|list| list.path.clone()).collect()
     }
 
-    /// Compiles the document, holds it to its own cases, and tells everything that is wrong.
+    /// Compiles the document and runs its `[[expect]]` tests. On failure returns every error found.
     ///
-    /// What is said of a document as a whole (what it would lose, which cases fail) is said of a
-    /// sound one only: it would be wrong of one that was read in part.
-    pub(crate) fn compile(mut self, purpose: &CompileInput<'_>) -> Result<Compiled, PolicyError> {
-        let (lists, unread) = files::parse(&self.lists);
-        self.parsed.blame(unread);
-        if let Some(overrun) = self.budget.overrun("reading") {
-            self.parsed.blame([overrun]);
-            return Err(self.parsed.refuse());
+    /// Checks of the document as a whole (entries lost since the previous policy, failing tests) run
+    /// only if there are no errors so far, because their result would be wrong for a document that
+    /// was read in part.
+    pub(crate) fn compile(
+        mut self,
+        input: &CompileInput<'_>,
+    ) -> Result<CompiledPolicy, PolicyError> {
+        let (lists, list_errors) = files::parse(&self.lists);
+        self.parsed.report(list_errors);
+        if let Some(timeout) = self.budget.timeout_issue("reading the policy") {
+            self.parsed.report([timeout]);
+            return Err(self.parsed.into_error());
         }
         let inventory = PolicyInventory::new(&self.parsed.document, &lists);
-        if let Some(held) = purpose.held.filter(|_| self.parsed.is_sound()) {
-            self.parsed.blame(held.losses(&inventory));
+        if let Some(previous) = input.previous.filter(|_| self.parsed.is_valid()) {
+            self.parsed.report(previous.losses(&inventory));
         }
         let document = &self.parsed.document;
-        let context = Context::new(purpose.state)
+        let context = Context::new(input.state)
             .with_mode(document.mode())
             .with_ban_for(document.ban.first.0)
             .with_lists(lists);
-        let snapshot = compile_sections(document, &context, purpose.custom);
-        let snapshot = snapshot.map_err(|issues| self.parsed.blame(issues));
-        self.parsed.blame(self.budget.overrun("compiling"));
+        let snapshot = compile_sections(document, &context, input.custom);
+        let snapshot = snapshot.map_err(|issues| self.parsed.report(issues));
+        self.parsed
+            .report(self.budget.timeout_issue("compiling the policy"));
         self.run_expectations(context);
         match snapshot {
-            Ok(snapshot) if self.parsed.is_sound() => Ok(Compiled {
+            Ok(snapshot) if self.parsed.is_valid() => Ok(CompiledPolicy {
                 snapshot,
                 warnings: warn::warnings(&self.parsed),
                 document: self.parsed.document,
                 inventory,
             }),
-            _ => Err(self.parsed.refuse()),
+            _ => Err(self.parsed.into_error()),
         }
     }
 
-    /// Judges the `[[expect]]` cases by a compilation of their own: on scratch state, in enforce mode.
+    /// Runs the `[[expect]]` tests on a second compilation: with scratch state, in enforce mode.
     fn run_expectations(&mut self, context: Context) {
-        let cases = &self.parsed.document.expect;
-        let probes = match expect::probes(&self.parsed.document) {
-            Ok(probes) if probes.is_empty() || !self.parsed.is_sound() => return,
-            Ok(probes) => probes,
-            Err(issues) => return self.parsed.blame(issues),
+        let tests = &self.parsed.document.expect;
+        let requests = match expect::requests(&self.parsed.document) {
+            Ok(requests) if requests.is_empty() || !self.parsed.is_valid() => return,
+            Ok(requests) => requests,
+            Err(issues) => return self.parsed.report(issues),
         };
         let scratch = context
             .with_state(State::scratch())
             .with_mode(Mode::Enforce);
         let issues = match compile_sections(&self.parsed.document, &scratch, &[]) {
-            Ok(snapshot) => expect::broken(cases, &probes, &snapshot, &self.budget),
+            Ok(snapshot) => expect::failures(tests, &requests, &snapshot, &self.budget),
             Err(issues) => issues,
         };
-        self.parsed.blame(issues);
+        self.parsed.report(issues);
     }
 }
 
-/// Compiles every section; on failure returns the issues of all of them.
+/// Compiles every section. On failure returns the issues of all of them.
 fn compile_sections(
     document: &Document,
     context: &Context,
     custom: &[Arc<dyn Inspect>],
 ) -> Result<Snapshot, Vec<Issue>> {
     let mut issues = Vec::new();
-    let client = sound(document.client.compile(), &mut issues);
-    let protocol = sound(document.protocol.compile(context), &mut issues);
-    let server = sound(document.server.compile(context), &mut issues);
-    let allow = sound(document.allow.compile(context), &mut issues);
+    let client = collect(document.client.compile(), &mut issues);
+    let protocol = collect(document.protocol.compile(context), &mut issues);
+    let server = collect(document.server.compile(context), &mut issues);
+    let allow = collect(document.allow.compile(context), &mut issues);
     if let Some(client) = &client {
         issues.extend(list_check::check(document, client, context.lists()));
     }
-    let ban = sound(document.ban.compile(context), &mut issues);
-    let deny = sound(document.deny_rules().compile(context), &mut issues);
-    let limit = sound(document.limit.compile(context), &mut issues);
+    let ban = collect(document.ban.compile(context), &mut issues);
+    let deny = collect(document.deny_rules().compile(context), &mut issues);
+    let limit = collect(document.limit.compile(context), &mut issues);
     let scan = document.scan.as_ref().map(|scan| scan.compile(context));
-    let scan = sound(scan.transpose(), &mut issues);
-    let sockets = sound(websocket::compile(document, context, custom), &mut issues);
+    let scan = collect(scan.transpose(), &mut issues);
+    let websocket = collect(websocket::compile(document, context, custom), &mut issues);
     let (Some(client), Some((hosts, quirks)), Some(protocol), Some(allow)) =
         (client, server, protocol, allow)
     else {
@@ -160,7 +165,7 @@ fn compile_sections(
     let (Some(ban), Some(deny), Some(limit), Some(scan)) = (ban, deny, limit, scan) else {
         return Err(issues);
     };
-    let Some(sockets) = sockets else {
+    let Some(websocket) = websocket else {
         return Err(issues);
     };
     if !issues.is_empty() {
@@ -181,22 +186,23 @@ fn compile_sections(
         hosts,
         custom: custom.collect(),
         deny,
-        handshake: sockets.handshake,
-        messages: sockets.messages,
+        handshake: websocket.handshake,
+        messages: websocket.messages,
         plain_http_hint: PlainHttpHint::new(Arc::clone(context.state().websocket_paths())),
         counting,
     };
     Ok(Snapshot::new(client, Arc::new(chain))
         .with_on_fault(document.on_fault)
         .with_forward(document.server.forward)
-        .with_route_limits(sockets.routes))
+        .with_route_limits(websocket.routes))
 }
 
-/// What was compiled, or nothing and the faults told.
-fn sound<T, E>(made: Result<T, E>, issues: &mut Vec<Issue>) -> Option<T>
+/// Returns the compiled value, or appends the errors to `issues`.
+fn collect<T, E>(result: Result<T, E>, issues: &mut Vec<Issue>) -> Option<T>
 where
     E: IntoIterator<Item: Into<Issue>>,
 {
-    made.map_err(|errors| issues.extend(errors.into_iter().map(Into::into)))
+    result
+        .map_err(|errors| issues.extend(errors.into_iter().map(Into::into)))
         .ok()
 }

@@ -1,12 +1,15 @@
-//! What is wrong with a document, and where: file, line, column, caret, help.
+//! Errors and warnings with file, line, column, caret and help.
 
 use std::{error::Error, fmt, ops::Range, sync::Arc};
 
 use annotate_snippets::{AnnotationKind, Element, Level, Origin, Renderer, Snippet};
 
-/// One thing wrong with a document, or worth a look.
+/// One error or warning about a policy document, with its position.
 ///
-/// Whatever it quotes is shown with control and direction characters escaped.
+/// `Display` renders it in the style of rustc, with the line of the document and a caret. Control
+/// characters and text-direction characters of the document are escaped, so that it cannot write
+/// to the terminal that shows the error. [`PolicyError::diagnostics`] and
+/// [`Report::warnings`](crate::Report::warnings) return diagnostics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
     severity: Severity,
@@ -14,31 +17,49 @@ pub struct Diagnostic {
     span: Range<usize>,
     line: usize,
     column: usize,
-    /// The line, and which of its bytes are meant; nothing of a line that no one could read.
+    /// The line and the marked byte range in it; `None` if the line is too long to show.
     excerpt: Option<(String, Range<usize>)>,
     message: String,
     help: Option<String>,
 }
 
-/// How much a diagnostic matters.
+/// The severity of a [`Diagnostic`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Severity {
     /// The document is refused.
     Error,
-    /// The document works, but perhaps not as meant.
+    /// The document is accepted, but possibly does not do what was intended.
     Warning,
 }
 
-/// Why a document is refused: everything that is wrong with it, in the order of its lines.
+/// The errors of a refused policy document, in the order of its lines.
 ///
-/// `Display` draws each with its line and a caret, without colors.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// `Display` renders each [`Diagnostic`] with its line and a caret, without colors. `Debug` prints
+/// the same text, so that a `main` which returns `Result<(), PolicyError>` shows the carets.
+///
+/// # Examples
+///
+/// ```
+/// let error = gabion_policy::check("version = 1\nmode = 'enfroce'\n", "policy.toml", None).unwrap_err();
+/// let shown = "\
+/// error: unknown value `enfroce`; did you mean `enforce`?
+///  --> policy.toml:2:8
+///   |
+/// 2 | mode = 'enfroce'
+///   |        ^^^^^^^^^
+///   |
+///   = help: known values: `enforce`, `observe`";
+/// assert_eq!(error.to_string(), shown);
+/// assert_eq!(format!("{error:?}"), shown);
+/// assert!(gabion_policy::check("version = 1\nmode = 'enforce'\n", "policy.toml", None).is_ok());
+/// ```
+#[derive(Clone, PartialEq, Eq)]
 pub struct PolicyError {
     diagnostics: Vec<Diagnostic>,
 }
 
-/// A document's name and text: what a span points into.
+/// The name and text of a document; spans index into the text.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SourceText<'t> {
     pub(crate) name: &'t str,
@@ -48,37 +69,38 @@ pub(crate) struct SourceText<'t> {
 // === impl Diagnostic ===
 
 impl Diagnostic {
-    /// The file.
+    /// The name of the file, as given to [`check`](crate::check) or
+    /// [`PolicyHandle::open`](crate::PolicyHandle::open).
     pub fn file(&self) -> &str {
         &self.file
     }
 
-    /// The bytes of the file that are meant.
+    /// The marked byte range of the file.
     pub fn span(&self) -> Range<usize> {
         self.span.clone()
     }
 
-    /// The line, from 1.
+    /// The line number, from 1.
     pub const fn line(&self) -> usize {
         self.line
     }
 
-    /// The column in characters, from 1.
+    /// The column number in characters, from 1.
     pub const fn column(&self) -> usize {
         self.column
     }
 
-    /// How much it matters.
+    /// The severity: an error refuses the document, a warning does not.
     pub const fn severity(&self) -> Severity {
         self.severity
     }
 
-    /// What is wrong.
+    /// The message, without position and help.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// What to do about it.
+    /// A suggested correction, if there is one.
     pub fn help(&self) -> Option<&str> {
         self.help.as_deref()
     }
@@ -88,13 +110,13 @@ impl Diagnostic {
         self
     }
 
-    fn draw(&self, renderer: &Renderer) -> String {
+    fn render(&self, renderer: &Renderer) -> String {
         let level = match self.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
         let title = level.primary_title(&self.message);
-        let place = match &self.excerpt {
+        let position = match &self.excerpt {
             Some((line, caret)) => Snippet::source(line)
                 .path(self.file.as_ref())
                 .line_start(self.line)
@@ -109,14 +131,14 @@ impl Diagnostic {
             .help
             .as_deref()
             .map(|help| Level::HELP.message(help).into());
-        let elements: [Option<Element<'_>>; 2] = [Some(place), help];
+        let elements: [Option<Element<'_>>; 2] = [Some(position), help];
         renderer.render(&[title.elements(elements.into_iter().flatten())])
     }
 }
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.draw(&Renderer::plain()))
+        f.write_str(&self.render(&Renderer::plain()))
     }
 }
 
@@ -128,37 +150,45 @@ impl PolicyError {
         Self { diagnostics }
     }
 
-    /// Everything that is wrong, in the order of the document's lines.
+    /// The errors, in the order of the document's lines.
     pub fn diagnostics(&self) -> &[Diagnostic] {
         &self.diagnostics
     }
 
-    /// Draws everything like `Display`, with colors for a terminal.
+    /// Renders the errors like `Display`, with ANSI colors for a terminal.
     pub fn in_color(&self) -> String {
-        self.draw(&Renderer::styled())
+        self.render(&Renderer::styled())
     }
 
-    fn draw(&self, renderer: &Renderer) -> String {
-        let drawn = self.diagnostics.iter().map(|one| one.draw(renderer));
-        drawn.collect::<Vec<_>>().join("\n\n")
+    fn render(&self, renderer: &Renderer) -> String {
+        let texts = self.diagnostics.iter();
+        let texts = texts.map(|diagnostic| diagnostic.render(renderer));
+        texts.collect::<Vec<_>>().join("\n\n")
     }
 }
 
 impl fmt::Display for PolicyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.draw(&Renderer::plain()))
+        f.write_str(&self.render(&Renderer::plain()))
+    }
+}
+
+/// Same as `Display`: a `main` that returns this error prints it with `Debug`.
+impl fmt::Debug for PolicyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
 impl Error for PolicyError {}
 
-// === impl Source ===
+// === impl SourceText ===
 
 impl SourceText<'_> {
-    /// How long a line may be that is drawn.
+    /// The maximum length of a line that is shown, in bytes.
     const MAX_LINE: usize = 1000;
 
-    /// Something wrong at `span`, which is brought within the text.
+    /// An error at `span`, which is clamped to the text.
     pub(crate) fn error(self, span: Range<usize>, message: &str) -> Diagnostic {
         let start = self.text.floor_char_boundary(span.start);
         let end = self.text.ceil_char_boundary(span.end.max(start));
@@ -182,7 +212,7 @@ impl SourceText<'_> {
         }
     }
 
-    /// Something worth a look at `span`.
+    /// A warning at `span`.
     pub(crate) fn warning(self, span: Range<usize>, message: &str) -> Diagnostic {
         Diagnostic {
             severity: Severity::Warning,
@@ -190,23 +220,24 @@ impl SourceText<'_> {
         }
     }
 
-    /// Something wrong with the file as a whole.
-    pub(crate) fn refuse(self, message: &str) -> PolicyError {
+    /// An error about the file as a whole.
+    pub(crate) fn file_error(self, message: &str) -> PolicyError {
         PolicyError::new(vec![self.error(0..0, message)])
     }
 }
 
-/// Escapes what would let a document draw on the terminal that shows it.
+/// Escapes control and text-direction characters, so that a document cannot write to the terminal
+/// that shows its errors.
 fn printable(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
+    let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
-        let draws = c.is_control() && c != '\n';
-        let turns = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
-        if draws || turns {
-            shown.extend(c.escape_unicode());
+        let is_control = c.is_control() && c != '\n';
+        let is_direction = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+        if is_control || is_direction {
+            escaped.extend(c.escape_unicode());
         } else {
-            shown.push(c);
+            escaped.push(c);
         }
     }
-    shown
+    escaped
 }

@@ -1,7 +1,7 @@
-//! The policy document, as plain data.
+//! The policy document as plain data.
 //!
-//! A key stands here once it is enforced, and not before: a key that nobody acts on would be a
-//! promise that nobody keeps.
+//! A key is added here together with the code that enforces it. A key without effect would be
+//! accepted and then silently ignored.
 
 use std::fmt;
 
@@ -14,61 +14,81 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::{ClientSection, Expect, Pack, PolicyError, packs, read::ParsedDocument};
 
-/// The whole policy.
+/// A policy document as plain data, one field for each section.
+///
+/// [`Document::parse`] reads TOML; `Display` writes TOML that parses to the same document. To build
+/// one in code, start from the default and set fields. [`PolicyHandle`](crate::PolicyHandle) and
+/// [`check`](crate::check) compile a document.
+///
+/// # Examples
+///
+/// ```
+/// use gabion_policy::Document;
+///
+/// let document = Document::parse("version = 1\n[[deny]]\nid = 'php'\nextensions = 'php'\n", "policy.toml")?;
+/// assert_eq!(document.deny[0].id, "php");
+/// assert_eq!(Document::parse(&document.to_string(), "printed.toml")?, document);
+///
+/// let error = Document::parse("version = 1\n[deny]\nid = 'php'\n", "policy.toml").unwrap_err();
+/// assert_eq!(error.diagnostics()[0].line(), 2);
+/// # Ok::<(), gabion_policy::PolicyError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Document {
-    /// The version of this format: 1.
+    /// The version of this format: [`Document::VERSION`].
     #[serde(deserialize_with = "known_version")]
     pub version: u32,
-    /// Whether rules act that do not say so themselves; they do where nothing is said.
+    /// The mode of rules that do not set their own; enforce if unset. In observe mode a denial is
+    /// logged and the request passes. `[[limit]]` rules observe unless they set their own mode.
     #[serde(
         default,
         with = "gabion_inspect::serde_mode",
         skip_serializing_if = "Option::is_none"
     )]
     pub mode: Option<Mode>,
-    /// What becomes of a request when judging fails: `"refuse"` or `"pass"`.
+    /// The response to a panic while a request is judged: `"refuse"` (503) or `"pass"`.
     #[serde(default, with = "OnFaultText")]
     pub on_fault: OnFault,
-    /// Shipped rules that fit the server behind, as if each stood in `deny`.
+    /// Packs of shipped deny rules, compiled as if they were listed in `deny`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub packs: Vec<Pack>,
-    /// Shipped rules that only tell what they would refuse.
+    /// Packs of shipped deny rules in observe mode.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub observe: Vec<Pack>,
-    /// Who speaks for a client.
+    /// Trusted proxies and how the client's address is determined.
     #[serde(default)]
     pub client: ClientSection,
-    /// Which hosts the server behind answers for.
+    /// The hosts that the server behind serves, and its parsing quirks.
     #[serde(default)]
     pub server: ServerConfig,
-    /// What the head of a request may be.
+    /// HTTP protocol rules: methods, versions, header sizes.
     #[serde(default)]
     pub protocol: ProtocolConfig,
-    /// Who and what is never judged further.
+    /// Networks and paths that pass without further judgment.
     #[serde(default)]
     pub allow: AllowConfig,
-    /// Who is refused, and for how long.
+    /// Banned networks, ban list files, and durations of bans.
     #[serde(default)]
     pub ban: BanConfig,
-    /// Which paths are refused.
+    /// Rules that refuse requests by path or `User-Agent`.
     #[serde(default)]
     pub deny: Vec<DenyRule>,
-    /// Who asks for more than a share.
+    /// Rate limits.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub limit: Vec<LimitRule>,
-    /// When a client behaves like a scanner; nobody is scored where nothing is said.
+    /// Scanner detection by score; off if unset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scan: Option<ScanConfig>,
-    /// What WebSockets are held to; they are kept open where nothing is said, and no more.
+    /// WebSocket handshake rules and session limits. If unset, WebSockets are only
+    /// kept open with pings, without limits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upgrade: Option<UpgradeConfig>,
-    /// Which messages on WebSockets are refused.
+    /// Rules that refuse WebSocket messages.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub message: Vec<MessageRule>,
-    /// What must hold before this policy comes into force.
+    /// Tests that must pass before this policy comes into force.
     #[serde(default)]
     pub expect: Vec<Expect>,
 }
@@ -86,35 +106,36 @@ impl Document {
     /// The version of the format that this release reads.
     pub const VERSION: u32 = 1;
 
-    /// Reads a document without compiling it: its shape is right, its rules may not be.
+    /// Parses a document without compiling it. Keys and value types are checked; the rules are not
+    /// (see [`check`](crate::check)). `name` is the file name in errors.
     ///
     /// # Errors
     ///
-    /// Every syntax error, unknown key and unreadable value of `text`, each with its place.
+    /// Every syntax error, unknown key and invalid value of `text`, each with its position.
     pub fn parse(text: &str, name: &str) -> Result<Self, PolicyError> {
         let parsed = ParsedDocument::read(text, name);
-        if parsed.is_sound() {
+        if parsed.is_valid() {
             Ok(parsed.document)
         } else {
-            Err(parsed.refuse())
+            Err(parsed.into_error())
         }
     }
 
-    /// The deny rules that this document puts in force: its own, then those of its packs.
+    /// The deny rules of this document: its own, then those of its [packs](Pack).
     ///
-    /// Its own come first, so that where both match, what was written for this server decides; one
-    /// with the id of a pack's rule stands in its place.
+    /// Its own come first, so that for the same kind of key (`names`, `prefix`, ...) a rule written
+    /// for this server decides if both match. An own rule with the id of a pack's rule replaces it.
     pub fn deny_rules(&self) -> Vec<DenyRule> {
         packs::rules(self)
     }
 
-    /// The mode of rules that do not say theirs.
+    /// The mode of rules that do not set their own.
     pub fn mode(&self) -> Mode {
         self.mode.unwrap_or_default()
     }
 }
 
-/// The document as TOML, to be read again.
+/// Writes the document as TOML that [`Document::parse`] reads back.
 impl fmt::Display for Document {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&toml::to_string(self).map_err(|_| fmt::Error)?)
@@ -122,7 +143,7 @@ impl fmt::Display for Document {
 }
 
 impl Default for Document {
-    /// A policy without rules of its own: hard refusals only.
+    /// A policy without rules of its own: only the protocol rules apply, with their defaults.
     fn default() -> Self {
         Self {
             version: Self::VERSION,
@@ -145,11 +166,11 @@ impl Default for Document {
     }
 }
 
-fn known_version<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
-    match u32::deserialize(from)? {
+fn known_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    match u32::deserialize(deserializer)? {
         Document::VERSION => Ok(Document::VERSION),
         other => Err(de::Error::custom(format_args!(
-            "version {other} is unknown: this release reads version {}",
+            "unknown version {other}: this release reads version {}",
             Document::VERSION
         ))),
     }

@@ -1,4 +1,4 @@
-//! The files of a policy: the document, and the lists that it names.
+//! Reads the files of a policy: the document and its lists.
 
 use std::{
     fs,
@@ -12,7 +12,7 @@ use gabion_inspect::{ConfigPath, List};
 
 use crate::{PolicyError, budget, diagnostic::SourceText, issue::Issue};
 
-/// A list as it was read, or why it was not.
+/// The text of a list file, or the error that occurred.
 #[derive(Debug)]
 pub(crate) struct ListFile {
     name: String,
@@ -20,60 +20,65 @@ pub(crate) struct ListFile {
     text: Result<String, String>,
 }
 
-/// Reads a document.
+/// Reads a document; `name` is its file name in errors.
 pub(crate) fn document(path: &Path, name: &str) -> Result<String, PolicyError> {
-    let nothing = SourceText { name, text: "" };
-    let bytes = read(path, budget::DOCUMENT_BYTES)
-        .map_err(|error| nothing.refuse(&format!("the document cannot be read: {error}")))?;
+    let empty = SourceText { name, text: "" };
+    let limit = budget::DOCUMENT_BYTES;
+    let bytes = read(path, limit, "the limit for a document")
+        .map_err(|error| empty.file_error(&format!("cannot read the document: {error}")))?;
     String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
+        let start = error.utf8_error().valid_up_to();
         let text = String::from_utf8_lossy(error.as_bytes());
         let source = SourceText { name, text: &text };
-        PolicyError::new(vec![
-            source.error(at..at + 1, "the document is not UTF-8 here"),
-        ])
+        let message = "invalid UTF-8 in the document";
+        PolicyError::new(vec![source.error(start..start + 1, message)])
     })
 }
 
-/// Reads the lists that a document names, beside the document in `base`.
+/// Reads the lists of a document, relative to the document's directory `base`.
 pub(crate) fn lists<'n>(
     names: impl Iterator<Item = &'n String>,
     base: Option<&Path>,
 ) -> Vec<ListFile> {
-    let mut room = budget::LIST_BYTES;
-    let listed = names.map(|name| {
+    let mut remaining = budget::LIST_BYTES;
+    let files = names.map(|name| {
         let path = base.map_or_else(|| PathBuf::from(name), |base| base.join(name));
         let text = if path.is_relative() && base.is_none() {
-            Err("a policy that is not a file needs absolute names of lists".to_owned())
+            Err(
+                "its path must be absolute, because the policy was not loaded from a file"
+                    .to_owned(),
+            )
         } else {
-            text(&path, room)
+            read_list(&path, remaining)
         };
-        room = room.saturating_sub(text.as_ref().map_or(0, |text| text.len() as u64));
+        let length = text.as_ref().map_or(0, |text| text.len() as u64);
+        remaining = remaining.saturating_sub(length);
         ListFile {
             name: name.clone(),
             path,
             text,
         }
     });
-    listed.collect()
+    files.collect()
 }
 
-/// Parses lists that were read; one that is faulty counts as empty, so that each keeps its place.
+/// Parses the lists. An invalid one becomes an empty list, so that the others keep their index.
 pub(crate) fn parse(files: &[ListFile]) -> (Vec<List>, Vec<Issue>) {
     let mut lists = Vec::with_capacity(files.len());
     let mut issues = Vec::new();
-    for (at, file) in files.iter().enumerate() {
+    for (index, file) in files.iter().enumerate() {
         let parsed = match &file.text {
             Ok(text) => List::parse(&file.name, text).map_err(|error| error.to_string()),
             Err(error) => {
                 let name = Escaped(file.name.as_bytes());
-                Err(format!("list `{name}` cannot be read: {error}"))
+                Err(format!("cannot read list `{name}`: {error}"))
             }
         };
         match parsed {
             Ok(list) => lists.push(list),
-            Err(why) => {
-                issues.push(Issue::new(ConfigPath::new("ban", "files").entry(at), why));
+            Err(message) => {
+                let path = ConfigPath::new("ban", "files").entry(index);
+                issues.push(Issue::new(path, message));
                 lists.extend(List::parse(&file.name, ""));
             }
         }
@@ -81,7 +86,7 @@ pub(crate) fn parse(files: &[ListFile]) -> (Vec<List>, Vec<Issue>) {
     (lists, issues)
 }
 
-/// Stands for the content of a document and its lists, to see whether anything has changed.
+/// A hash of the content of a document and its lists, to detect changes.
 pub(crate) fn digest(document: &str, lists: &[ListFile]) -> u64 {
     let mut hasher = DefaultHasher::new();
     document.hash(&mut hasher);
@@ -92,30 +97,31 @@ pub(crate) fn digest(document: &str, lists: &[ListFile]) -> u64 {
     hasher.finish()
 }
 
-fn text(path: &Path, most: u64) -> Result<String, String> {
-    let bytes = read(path, most).map_err(|error| error.to_string())?;
+fn read_list(path: &Path, limit: u64) -> Result<String, String> {
+    let bytes = read(path, limit, "what remains of the limit for all lists");
+    let bytes = bytes.map_err(|error| error.to_string())?;
     String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        format!("byte {at} is not UTF-8")
+        let offset = error.utf8_error().valid_up_to();
+        format!("invalid UTF-8 at byte {offset}")
     })
 }
 
-/// Reads a regular file of at most `most` bytes: a pipe or a device could keep us waiting, or
-/// never end.
+/// Reads a regular file of at most `limit` bytes, described by `limit_name` in the error. Pipes and
+/// devices are refused, because reading them can block or never end.
 #[expect(
     clippy::disallowed_methods,
-    reason = "the one place where a policy's files are read"
+    reason = "the only function that reads a policy's files"
 )]
-fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+fn read(path: &Path, limit: u64, limit_name: &str) -> io::Result<Vec<u8>> {
     if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
+        return Err(io::Error::other("not a regular file"));
     }
     let mut bytes = Vec::new();
     let file = fs::File::open(path)?;
-    file.take(most + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > most {
+    file.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
         return Err(io::Error::other(format!(
-            "more than the {most} bytes that there is room for"
+            "larger than {limit} bytes, {limit_name}"
         )));
     }
     Ok(bytes)

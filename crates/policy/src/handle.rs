@@ -1,4 +1,4 @@
-//! The policy in force, and how it is replaced.
+//! The current policy and its atomic replacement.
 
 use std::{
     fmt,
@@ -17,84 +17,129 @@ use crate::{
     inventory::PolicyInventory,
 };
 
-/// The policy in force. Clones share it.
+/// A shared handle to the current policy, with atomic replacement. Clones share the policy.
 ///
-/// Readers ([`PolicySource::current`]) never wait: a request is judged to its end by the policy it began
-/// with. Replacements wait for each other; one that fails leaves the old policy in force.
+/// Loading the current [`Snapshot`] ([`PolicySource::current`]) takes no lock, and a request is
+/// judged to its end by the snapshot that it started with. Replacements
+/// ([`PolicyHandle::replace`], [`PolicyHandle::reload`], [`Watch`](crate::Watch)) are serialized;
+/// one that fails leaves the previous policy in force and records an event to the [`PolicyOptions`]'
+/// sink.
+///
+/// # Examples
+///
+/// ```
+/// # use std::{sync::Arc, time::{Duration, SystemTime}};
+/// # use gabion_core::{Event, Now, PolicySource, Sink};
+/// use gabion_policy::{PolicyHandle, PolicyOptions, SampleRequest, explain};
+/// # struct NoEvents;
+/// # impl Sink for NoEvents {
+/// #     fn record(&self, _: &Event) {}
+/// # }
+///
+/// let deny = |name: &str| format!("version = 1\n[[deny]]\nid = 'x'\nnames = '{name}'\n");
+/// let options = PolicyOptions::new(Arc::new(NoEvents));
+/// let policy = PolicyHandle::from_document(&deny(".env"), "policy.toml", options)?;
+/// let denies = |request| {
+///     let now = Now::new(Duration::ZERO, SystemTime::UNIX_EPOCH);
+///     explain(&policy.current(), &SampleRequest::new(request).unwrap(), now).verdict.refuses()
+/// };
+/// assert!(denies("/.env") && !denies("/.git"));
+///
+/// assert_eq!(policy.replace(&deny(".git"))?.generation, 1);
+/// assert!(denies("/.git") && !denies("/.env"));
+///
+/// policy.replace("version = 2").unwrap_err();
+/// assert!(denies("/.git"), "the previous policy stays in force");
+/// # Ok::<(), gabion_policy::PolicyError>(())
+/// ```
 #[derive(Clone)]
 pub struct PolicyHandle(Arc<Inner>);
 
-/// What [`PolicyHandle::replace`] or [`PolicyHandle::reload`] has put in force.
+/// A summary of the policy that [`PolicyHandle::replace`] or [`PolicyHandle::reload`] has put in
+/// force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Replaced {
-    /// How many policies were in force before it.
+    /// The number of policies that were in force before it.
     pub generation: u64,
-    /// How many deny rules it holds.
+    /// The number of its deny rules, those of [packs](crate::Pack) included.
     pub rules: usize,
 }
 
 struct Inner {
     current: ArcSwap<Snapshot>,
     reload_state: Mutex<ReloadState>,
-    origin: Origin,
+    source: DocumentSource,
     options: PolicyOptions,
     listeners: ChangeListeners,
 }
 
-/// Where documents come from.
+/// The file name in errors, and the path of the document if it is a file.
 #[derive(Debug)]
-struct Origin {
+struct DocumentSource {
     name: String,
     path: Option<PathBuf>,
 }
 
-/// What whoever replaces the policy needs to know of the last attempts.
+/// The state of replacements: the document in force and the outcome of the last attempts.
 struct ReloadState {
     document: Arc<Document>,
     warnings: Vec<Diagnostic>,
     inventory: PolicyInventory,
     lists: Vec<PathBuf>,
-    /// The content of the files that was tried last, whatever came of it.
-    tried: u64,
-    /// The content of the files that came into force last.
-    taken: u64,
-    /// Policies that some request may still be judged by.
-    retired: Vec<Arc<Snapshot>>,
+    /// The digest of the files that were last read, valid or not.
+    last_read: u64,
+    /// The digest of the files that last came into force.
+    in_force: u64,
+    /// Previous policies that may still judge a request.
+    previous: Vec<Arc<Snapshot>>,
 }
 
-// === impl Live ===
+// === impl PolicyHandle ===
 
 impl PolicyHandle {
-    /// Puts the document at `path` in force, with the lists that it names beside it.
+    /// Compiles the document at `path`, with the lists that it names relative to its directory.
+    ///
+    /// # Errors
+    ///
+    /// Every error of the document and its lists, or the error of reading the file.
     pub fn open(path: impl Into<PathBuf>, options: PolicyOptions) -> Result<Self, PolicyError> {
         let path = path.into();
-        let origin = Origin {
+        let source = DocumentSource {
             name: path.display().to_string(),
             path: Some(path),
         };
-        let text = origin.text()?;
-        Self::begin(&text, origin, options)
+        let text = source.text()?;
+        Self::compile(&text, source, options)
     }
 
-    /// Puts a document that is not a file in force; errors call it `name`.
+    /// Compiles a document that is not a file. `name` is its file name in errors.
+    ///
+    /// # Errors
+    ///
+    /// Every error of the document. Lists with relative paths are errors, because there is no
+    /// directory to resolve them against.
     pub fn from_document(
         text: &str,
         name: &str,
         options: PolicyOptions,
     ) -> Result<Self, PolicyError> {
         let name = name.to_owned();
-        Self::begin(text, Origin { name, path: None }, options)
+        Self::compile(text, DocumentSource { name, path: None }, options)
     }
 
-    fn begin(text: &str, origin: Origin, options: PolicyOptions) -> Result<Self, PolicyError> {
-        let reading = origin.read(text, &options);
-        let digest = reading.digest();
-        let lists = reading.lists();
-        let compiled = reading.compile(&CompileInput {
+    fn compile(
+        text: &str,
+        source: DocumentSource,
+        options: PolicyOptions,
+    ) -> Result<Self, PolicyError> {
+        let loaded = source.load(text, &options);
+        let digest = loaded.digest();
+        let lists = loaded.lists();
+        let compiled = loaded.compile(&CompileInput {
             state: &options.state,
             custom: &options.custom,
-            held: None,
+            previous: None,
         })?;
         options.state.arbiter().set_budget(&compiled.document.ban);
         let reload_state = ReloadState {
@@ -102,54 +147,58 @@ impl PolicyHandle {
             warnings: compiled.warnings,
             inventory: compiled.inventory,
             lists,
-            tried: digest,
-            taken: digest,
-            retired: Vec::new(),
+            last_read: digest,
+            in_force: digest,
+            previous: Vec::new(),
         };
         Ok(Self(Arc::new(Inner {
             current: ArcSwap::from_pointee(compiled.snapshot),
             reload_state: Mutex::new(reload_state),
-            origin,
+            source,
             options,
             listeners: ChangeListeners::default(),
         })))
     }
 
-    /// Puts `text` in force, whole, for every request from now on.
+    /// Compiles `text` and puts it in force for every request that begins afterwards.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with it; the old policy stays in force, and an event says so.
+    /// Every error of the document. The previous policy then stays in force, and an event
+    /// ([`PolicyEvent::Kept`]) with the errors is recorded.
     pub fn replace(&self, text: &str) -> Result<Replaced, PolicyError> {
         let mut reload_state = self.0.reload_state();
-        let reading = self.0.origin.read(text, &self.0.options);
-        let outcome = self.0.put_in_force(&mut reload_state, reading);
+        let loaded = self.0.source.load(text, &self.0.options);
+        let outcome = self.0.put_in_force(&mut reload_state, loaded);
         drop(reload_state);
-        self.0.tell(&outcome);
+        self.0.notify(&outcome);
         outcome
     }
 
-    /// Reads the document and its lists again, and puts them in force.
+    /// Reads the document and its lists from disk, and puts them in force.
     ///
     /// # Errors
     ///
-    /// As [`PolicyHandle::replace`], and when the policy did not come from a file.
+    /// As [`PolicyHandle::replace`]; and an error if the policy was not loaded from a file.
     pub fn reload(&self) -> Result<Replaced, PolicyError> {
         let outcome = self.0.reread(&mut self.0.reload_state());
-        self.0.tell(&outcome);
+        self.0.notify(&outcome);
         outcome
     }
 
-    /// Tells `listener` of each policy that comes into force from now on, as long as it lives.
+    /// Registers a listener whose [`ChangeListener::on_policy_replaced`] is called after each
+    /// replacement. It is held weakly, so that dropping it unregisters it.
     pub fn subscribe(&self, listener: Weak<dyn ChangeListener>) {
         self.0.listeners.subscribe(listener);
     }
 
-    /// Frees policies that nobody is judged by any more, where nobody replaces one just now. To be
-    /// called now and then: the next replacement does it else.
+    /// Frees previous policies that no longer judge any request.
+    ///
+    /// Call it periodically, or they are freed by the next replacement only. It does nothing while a
+    /// replacement is running.
     pub fn maintain(&self) {
         if let Ok(mut reload_state) = self.0.reload_state.try_lock() {
-            reload_state.let_go();
+            reload_state.free_unused();
         }
     }
 
@@ -158,35 +207,35 @@ impl PolicyHandle {
         Arc::clone(&self.0.reload_state().document)
     }
 
-    /// What in the document in force works, but perhaps not as meant.
+    /// The warnings of the document in force.
     pub fn warnings(&self) -> Vec<Diagnostic> {
         self.0.reload_state().warnings.clone()
     }
 
-    /// What outlives every policy.
+    /// The state that all policies of this handle share: bans, limits, scores.
     pub fn state(&self) -> &State {
         &self.0.options.state
     }
 
-    /// Whether the files hold anything but what was tried last or is in force.
-    pub(crate) fn has_news(&self) -> bool {
-        let found = match self.0.origin.text() {
-            Ok(text) => self.0.origin.read(&text, &self.0.options).digest(),
+    /// Returns `true` if the content of the files is neither what was last read nor what is in force.
+    pub(crate) fn files_changed(&self) -> bool {
+        let found = match self.0.source.text() {
+            Ok(text) => self.0.source.load(&text, &self.0.options).digest(),
             Err(error) => digest(&error),
         };
         let mut reload_state = self.0.reload_state();
-        let news = found != reload_state.tried && found != reload_state.taken;
-        if !news {
-            reload_state.tried = found;
+        let changed = found != reload_state.last_read && found != reload_state.in_force;
+        if !changed {
+            reload_state.last_read = found;
         }
-        news
+        changed
     }
 
-    /// The files that the policy is made of: the document first, then the lists that it named when
-    /// it was last read.
+    /// The document's path, then the paths of the lists that it named when it was last read. Empty if
+    /// the policy was not loaded from a file.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         let lists = self.0.reload_state().lists.clone();
-        self.0.origin.path.iter().cloned().chain(lists).collect()
+        self.0.source.path.iter().cloned().chain(lists).collect()
     }
 }
 
@@ -198,8 +247,8 @@ impl PolicySource for PolicyHandle {
 
 impl fmt::Debug for PolicyHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Live")
-            .field("origin", &self.0.origin)
+        f.debug_struct("PolicyHandle")
+            .field("source", &self.0.source)
             .field("current", &self.0.current)
             .field("options", &self.0.options)
             .finish_non_exhaustive()
@@ -209,7 +258,7 @@ impl fmt::Debug for PolicyHandle {
 // === impl Inner ===
 
 impl Inner {
-    /// A desk that somebody left in a panic is still good: each of its fields is set at once.
+    /// Locks the state. A poisoned lock is used, because each field is valid by itself.
     fn reload_state(&self) -> MutexGuard<'_, ReloadState> {
         self.reload_state
             .lock()
@@ -218,26 +267,27 @@ impl Inner {
 
     fn reread(&self, reload_state: &mut ReloadState) -> Result<Replaced, PolicyError> {
         let text = self
-            .origin
+            .source
             .text()
-            .inspect_err(|error| reload_state.tried = digest(error))?;
-        let reading = self.origin.read(&text, &self.options);
-        reload_state.tried = reading.digest();
-        reload_state.lists = reading.lists();
-        let replaced = self.put_in_force(reload_state, reading)?;
-        reload_state.taken = reload_state.tried;
+            .inspect_err(|error| reload_state.last_read = digest(error))?;
+        let loaded = self.source.load(&text, &self.options);
+        reload_state.last_read = loaded.digest();
+        reload_state.lists = loaded.lists();
+        let replaced = self.put_in_force(reload_state, loaded)?;
+        reload_state.in_force = reload_state.last_read;
         Ok(replaced)
     }
 
     fn put_in_force(
         &self,
         reload_state: &mut ReloadState,
-        reading: LoadedDocument<'_>,
+        loaded: LoadedDocument<'_>,
     ) -> Result<Replaced, PolicyError> {
-        let compiled = reading.compile(&CompileInput {
+        let guarded = self.options.shrink == ShrinkGuard::Refuse;
+        let compiled = loaded.compile(&CompileInput {
             state: &self.options.state,
             custom: &self.options.custom,
-            held: (self.options.shrink == ShrinkGuard::Refuse).then_some(&reload_state.inventory),
+            previous: guarded.then_some(&reload_state.inventory),
         })?;
         let replaced = Replaced {
             generation: self.current.load().generation + 1,
@@ -250,14 +300,14 @@ impl Inner {
         reload_state.warnings = compiled.warnings;
         reload_state.inventory = compiled.inventory;
         reload_state
-            .retired
+            .previous
             .push(self.current.swap(Arc::new(snapshot)));
-        reload_state.let_go();
+        reload_state.free_unused();
         Ok(replaced)
     }
 
-    /// Tells everyone what came of an attempt.
-    fn tell(&self, outcome: &Result<Replaced, PolicyError>) {
+    /// Records an event about an attempt, and calls the listeners if it succeeded.
+    fn notify(&self, outcome: &Result<Replaced, PolicyError>) {
         let event = match outcome {
             Ok(Replaced { generation, rules }) => PolicyEvent::Replaced {
                 generation: *generation,
@@ -276,19 +326,19 @@ impl Inner {
     }
 }
 
-// === impl Desk ===
+// === impl ReloadState ===
 
 impl ReloadState {
-    /// A large policy takes milliseconds to free. A request that was the last to be judged by it is
-    /// spared them.
-    fn let_go(&mut self) {
-        self.retired.retain(|old| Arc::strong_count(old) > 1);
+    /// Frees previous policies that only this state refers to. Freeing a large policy takes
+    /// milliseconds, which the last request that uses it must not spend.
+    fn free_unused(&mut self) {
+        self.previous.retain(|old| Arc::strong_count(old) > 1);
     }
 }
 
-// === impl Origin ===
+// === impl DocumentSource ===
 
-impl Origin {
+impl DocumentSource {
     fn text(&self) -> Result<String, PolicyError> {
         match &self.path {
             Some(path) => files::document(path, &self.name),
@@ -296,11 +346,11 @@ impl Origin {
                 name: &self.name,
                 text: "",
             }
-            .refuse("this policy is not a file")),
+            .file_error("cannot reload: the policy was not loaded from a file")),
         }
     }
 
-    fn read<'t>(&'t self, text: &'t str, options: &PolicyOptions) -> LoadedDocument<'t> {
+    fn load<'t>(&'t self, text: &'t str, options: &PolicyOptions) -> LoadedDocument<'t> {
         let base = self.path.as_deref().and_then(Path::parent);
         LoadedDocument::read(text, &self.name, base, options.budget)
     }

@@ -1,12 +1,13 @@
-//! A policy that shrinks by accident: a file cut short, an editor's empty save, a feed gone wrong.
+//! Refuses policies that lose entries by accident, as after a truncated file, an empty save of an
+//! editor, or a broken feed.
 //!
-//! A new policy is refused, unless shrinking is accepted, when it would lose:
-//! 1. more than half of the deny rules, of the rules about messages, or of the entries of ban lists,
-//!    by count;
+//! A new policy is refused, unless [`ShrinkGuard::Accept`] is set, if it removes:
+//! 1. more than half of the deny rules, of the `[[message]]` rules, or of the banned networks, by
+//!    count;
 //! 2. any entry of `[allow]`, or any trusted proxy, by name.
 //!
-//! So is one with a version of a ban list's file that holds over 30 % more or fewer networks than
-//! the version in force, where that is more than a hundred.
+//! It is also refused if the number of networks in a ban list file grows or shrinks by more than
+//! 30 % and by more than 100 networks.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,40 +16,71 @@ use gabion_inspect::{ConfigPath, List};
 
 use crate::{Document, issue::Issue};
 
-/// Whether a new policy may lose much of what the old one holds.
+/// Decides if a new policy may remove many entries of the previous one.
+///
+/// Set by [`PolicyOptions::with_shrink_guard`](crate::PolicyOptions::with_shrink_guard). The same
+/// document is accepted by a [`PolicyHandle`](crate::PolicyHandle) that starts with it.
+///
+/// # Examples
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use gabion_core::{Event, Sink};
+/// use gabion_policy::{PolicyHandle, PolicyOptions, ShrinkGuard};
+/// # struct NoEvents;
+/// # impl Sink for NoEvents {
+/// #     fn record(&self, _: &Event) {}
+/// # }
+///
+/// let replace = |shrink| {
+///     let options = PolicyOptions::new(Arc::new(NoEvents)).with_shrink_guard(shrink);
+///     let text = "version = 1\n[allow]\nnetworks = ['203.0.113.63']\n";
+///     let policy = PolicyHandle::from_document(text, "policy.toml", options).unwrap();
+///     policy.replace("version = 1\n")
+/// };
+/// assert_eq!(
+///     replace(ShrinkGuard::Refuse).unwrap_err().diagnostics()[0].message(),
+///     "this edit removes 203.0.113.63 from [allow]; to accept it, start guard with --accept-shrink",
+/// );
+/// assert!(replace(ShrinkGuard::Accept).is_ok());
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ShrinkGuard {
-    /// It may not.
+    /// Refuses such a policy (the default).
     #[default]
     Refuse,
-    /// It may, and a ban list may change by any number: somebody has said so (`--accept-shrink`).
+    /// Accepts it, and accepts ban lists that change by any number: guard's `--accept-shrink`.
     Accept,
 }
 
-/// What a policy holds, so that a loss can be told.
+/// The entries of a policy, to compare with those of the next one. Names are stored as they are
+/// shown in messages.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PolicyInventory {
     deny: BTreeSet<String>,
     messages: BTreeSet<String>,
     banned: usize,
-    /// How many networks each ban list's file holds, by its name.
+    /// The number of networks of each ban list file, by its name.
     lists: BTreeMap<String, usize>,
     allowed: BTreeSet<String>,
     trusted: BTreeSet<String>,
 }
 
-/// How to have it all the same.
-const ACCEPT: &str = "if that is meant, start with --accept-shrink";
-/// How many lost entries are named.
-const NAMED: usize = 8;
-/// By how many percent a ban list may change unasked.
-const CHANGE: usize = 30;
-/// By how many networks a ban list may change, whatever part of it they are.
-const FEW: usize = 100;
+const ACCEPT: &str = "to accept it, start guard with --accept-shrink";
+const HELP: &str = "a truncated or emptied file looks the same; a program that embeds gabion accepts it \
+                    with `ShrinkGuard::Accept`";
+/// The maximum number of removed entries that a message names.
+const MAX_NAMED: usize = 8;
+/// The percentage by which a ban list may change.
+const MAX_CHANGE_PERCENT: usize = 30;
+/// The number of networks by which a ban list may change, regardless of the percentage.
+const MAX_CHANGE_COUNT: usize = 100;
+
+// === impl PolicyInventory ===
 
 impl PolicyInventory {
-    /// What `document` and its `lists` hold.
+    /// Collects the entries of `document` and its `lists`.
     pub(crate) fn new(document: &Document, lists: &[List]) -> Self {
         let networks = document.allow.networks.iter().map(ToString::to_string);
         let listed: usize = lists.iter().map(List::len).sum();
@@ -60,16 +92,16 @@ impl PolicyInventory {
             deny: document
                 .deny_rules()
                 .into_iter()
-                .map(|rule| rule.id)
+                .map(|rule| format!("`{}`", rule.id))
                 .collect(),
             messages: document
                 .message
                 .iter()
-                .map(|rule| rule.id.clone())
+                .map(|rule| format!("`{}`", rule.id))
                 .collect(),
             banned: document.ban.networks.len().saturating_add(listed),
             allowed: networks
-                .chain(document.allow.paths.iter().cloned())
+                .chain(document.allow.paths.iter().map(|path| format!("`{path}`")))
                 .collect(),
             trusted: document
                 .client
@@ -80,91 +112,90 @@ impl PolicyInventory {
         }
     }
 
-    /// How many networks are banned from the start.
+    /// The number of networks that the document and its lists ban.
     pub(crate) const fn banned(&self) -> usize {
         self.banned
     }
 
-    /// What a change from this to `next` would lose, and which ban lists it would change, where that
-    /// is too much.
+    /// The issues of a change from this policy to `next`: entries removed, and ban lists that change
+    /// too much.
     pub(crate) fn losses(&self, next: &Self) -> Vec<Issue> {
-        let mut losses = self.changes(next);
-        let mut refuse = |section, what: String| {
-            let issue = Issue::new(
-                ConfigPath::new(section, ""),
-                format!("this would lose {what}"),
-            );
-            losses.push(issue.with_help(ACCEPT));
+        let mut issues = self.list_changes(next);
+        let mut add = |section, removed: String| {
+            let path = ConfigPath::new(section, "");
+            let message = format!("this edit removes {removed}; {ACCEPT}");
+            issues.push(Issue::new(path, message).with_help(HELP));
         };
-        for (section, what, was, now) in [
+        for (section, kind, old, new) in [
             ("deny", "deny rules", &self.deny, &next.deny),
             (
                 "message",
-                "rules about messages",
+                "[[message]] rules",
                 &self.messages,
                 &next.messages,
             ),
         ] {
-            if too_few(was.len(), now.len()) {
-                let (lost, count) = (gone(was, now), was.len() - now.len());
-                refuse(section, format!("{count} of {} {what}: {lost}", was.len()));
+            if loses_most(old.len(), new.len()) {
+                let count = old.len() - new.len();
+                let names = removed_names(old, new);
+                add(
+                    section,
+                    format!("{count} of {} {kind} ({names})", old.len()),
+                );
             }
         }
-        if too_few(self.banned, next.banned) {
-            let (was, now) = (self.banned, next.banned);
-            refuse(
-                "ban",
-                format!("{} of {was} entries of ban lists", was - now),
-            );
+        if loses_most(self.banned, next.banned) {
+            let (old, new) = (self.banned, next.banned);
+            add("ban", format!("{} of {old} networks from [ban]", old - new));
         }
         if !self.allowed.is_subset(&next.allowed) {
-            let lost = gone(&self.allowed, &next.allowed);
-            refuse("allow", format!("entries of [allow]: {lost}"));
+            let names = removed_names(&self.allowed, &next.allowed);
+            add("allow", format!("{names} from [allow]"));
         }
         if !self.trusted.is_subset(&next.trusted) {
-            let lost = gone(&self.trusted, &next.trusted);
-            refuse("client", format!("trusted proxies: {lost}"));
+            let names = removed_names(&self.trusted, &next.trusted);
+            add("client", format!("{names} from [client] trusted_proxies"));
         }
-        losses
+        issues
     }
 
-    /// The ban lists that hold many more or fewer networks in `next`. What held none had no version
-    /// to compare with.
-    fn changes(&self, next: &Self) -> Vec<Issue> {
-        let versions = self.lists.iter().filter_map(|(name, &was)| {
-            let now = *next.lists.get(name)?;
-            (was > 0 && changed_much(was, now)).then_some((name, was, now))
+    /// The ban lists that change too much. A list that was empty has no size to compare with.
+    fn list_changes(&self, next: &Self) -> Vec<Issue> {
+        let changed = self.lists.iter().filter_map(|(name, &old)| {
+            let new = *next.lists.get(name)?;
+            (old > 0 && changes_too_much(old, new)).then_some((name, old, new))
         });
-        let issues = versions.map(|(name, was, now)| {
+        let issues = changed.map(|(name, old, new)| {
             let name = Escaped(name.as_bytes());
             let message = format!(
-                "list `{name}` would go from {was} to {now} networks: over {CHANGE}% at once"
+                "list `{name}` changes from {old} to {new} networks, more than \
+                 {MAX_CHANGE_PERCENT}% at once; {ACCEPT}"
             );
-            Issue::new(ConfigPath::new("ban", "files"), message).with_help(ACCEPT)
+            Issue::new(ConfigPath::new("ban", "files"), message).with_help(HELP)
         });
         issues.collect()
     }
 }
 
-const fn changed_much(was: usize, now: usize) -> bool {
-    let change = was.abs_diff(now);
-    change > FEW && change.saturating_mul(100) > was.saturating_mul(CHANGE)
+const fn changes_too_much(old: usize, new: usize) -> bool {
+    let change = old.abs_diff(new);
+    change > MAX_CHANGE_COUNT && change.saturating_mul(100) > old.saturating_mul(MAX_CHANGE_PERCENT)
 }
 
-const fn too_few(was: usize, now: usize) -> bool {
-    now < was.div_ceil(2)
+const fn loses_most(old: usize, new: usize) -> bool {
+    new < old.div_ceil(2)
 }
 
-/// Names what is in `was` and not in `now`, the first few of it.
-fn gone(was: &BTreeSet<String>, now: &BTreeSet<String>) -> String {
-    let mut lost = was.difference(now);
-    let named: Vec<_> = lost
+/// Lists the first [`MAX_NAMED`] names that are in `old` and not in `new`.
+fn removed_names(old: &BTreeSet<String>, new: &BTreeSet<String>) -> String {
+    let mut removed = old.difference(new);
+    let named: Vec<_> = removed
         .by_ref()
-        .take(NAMED)
-        .map(|name| format!("`{name}`"))
+        .take(MAX_NAMED)
+        .map(String::as_str)
         .collect();
     let named = named.join(", ");
-    match lost.count() {
+    match removed.count() {
         0 => named,
         more => format!("{named} and {more} more"),
     }

@@ -1,48 +1,49 @@
-//! What serde says, in the words of the document.
+//! Errors at a path of the document, and the translation of serde's messages to them.
 
 use gabion_inspect::{ConfigError, ConfigPath, Problem};
 
-use crate::dom::{Dom, PathSegment};
+use crate::toml_tree::{PathSegment, TomlTree};
 
-/// Something wrong at a place of the document.
+/// An error or warning at a path of the document, before it is located in the text.
 #[derive(Debug)]
 pub(crate) struct Issue {
-    pub(crate) place: ConfigPath,
+    pub(crate) path: ConfigPath,
     pub(crate) message: String,
     pub(crate) help: Option<String>,
-    /// Whether something is not there, which may be because it could not be read.
-    pub(crate) lacks: bool,
+    /// `true` if something is missing, possibly because it could not be read.
+    pub(crate) is_missing: bool,
 }
 
-/// What a value or key is not, told by serde.
+/// An error message of serde, translated.
 #[derive(Debug)]
 pub(crate) struct SerdeIssue<'s> {
     pub(crate) message: String,
     pub(crate) help: Option<String>,
-    /// Whether a key is not there, rather than something being there that should not.
-    pub(crate) missing: bool,
-    /// The known word that was meant, most likely.
-    pub(crate) meant: Option<&'s str>,
+    /// `true` if a required key is missing, as opposed to an unexpected key or value.
+    pub(crate) is_missing: bool,
+    /// The known word that was most likely intended.
+    pub(crate) suggestion: Option<&'s str>,
 }
 
-/// Keys of the design that a later version enforces, with their sections.
-const LATER: [(&str, &str); 1] = [("ban", "longest")];
+/// Keys that a later version will enforce: section, key.
+const PLANNED: [(&str, &str); 1] = [("ban", "longest")];
 
-/// Sections and keys that had another name in documents written before 0.1.0: section, old, new.
+/// Sections and keys that had another name before 0.1.0: section, old name, new name.
 const RENAMED: [(&str, &str, &str); 1] = [("", "sanity", "protocol")];
 
-/// A longer word is not a misspelled key, and comparing costs the product of the lengths.
-const MAX_MISSPELT: usize = 64;
+/// The maximum length of a word that is compared with known words, in bytes. A longer one is not a
+/// misspelled key, and the cost of the comparison is the product of the lengths.
+const MAX_MISSPELLED: usize = 64;
 
-// === impl Fault ===
+// === impl Issue ===
 
 impl Issue {
-    pub(crate) fn new(place: ConfigPath, message: impl Into<String>) -> Self {
+    pub(crate) fn new(path: ConfigPath, message: impl Into<String>) -> Self {
         Self {
-            place,
+            path,
             message: message.into(),
             help: None,
-            lacks: false,
+            is_missing: false,
         }
     }
 
@@ -55,39 +56,39 @@ impl Issue {
 impl From<ConfigError> for Issue {
     fn from(error: ConfigError) -> Self {
         Self {
-            lacks: matches!(error.problem, Problem::NothingToMatch { .. }),
+            is_missing: matches!(error.problem, Problem::NothingToMatch { .. }),
             ..Self::new(error.place, error.problem.to_string())
         }
     }
 }
 
-// === impl Misfit ===
+// === impl SerdeIssue ===
 
 impl<'s> SerdeIssue<'s> {
-    /// Reads what serde said about the key or value at `path`.
-    pub(crate) fn read(said: &'s str, path: &[PathSegment], dom: &Dom<'_>) -> Self {
+    /// Translates serde's `message` about the key or value at `path`.
+    pub(crate) fn parse(message: &'s str, path: &[PathSegment], tree: &TomlTree<'_>) -> Self {
         let key = match path.last() {
             Some(PathSegment::Key(key)) => key.as_str(),
             _ => "",
         };
-        if let Some(known) = words(said, "unknown field", key) {
+        if let Some(known) = expected_words(message, "unknown field", key) {
             return Self::unknown_key(key, path, &known);
         }
-        let value = dom
+        let value = tree
             .get(path)
             .and_then(|value| value.get_ref().as_str())
             .unwrap_or_default();
-        if let Some(known) = words(said, "unknown variant", value) {
-            return Self::new(format!("`{value}` is none of the known values"))
-                .suggest(value, &known);
+        if let Some(known) = expected_words(message, "unknown variant", value) {
+            return Self::unknown("value", value, &known);
         }
-        let mut serde_issue = Self::new(said.trim_end().to_owned());
-        if let Some(key) = said.strip_prefix("missing field ") {
-            serde_issue.missing = true;
-            serde_issue.message = format!("{key} is missing here");
-            serde_issue.help = (key == "`version`").then(|| "begin with `version = 1`".into());
+        let mut issue = Self::new(message.trim_end().to_owned());
+        if let Some(key) = message.strip_prefix("missing field ") {
+            issue.is_missing = true;
+            issue.message = format!("missing key {key}");
+            issue.help =
+                (key == "`version`").then(|| "start the document with `version = 1`".into());
         }
-        serde_issue
+        issue
     }
 
     fn unknown_key(key: &str, path: &[PathSegment], known: &[&'s str]) -> Self {
@@ -95,57 +96,58 @@ impl<'s> SerdeIssue<'s> {
             [PathSegment::Key(section), _, ..] => section.as_str(),
             _ => "",
         };
-        let serde_issue = Self::new(format!("unknown key `{key}`"));
-        if LATER.contains(&(section, key)) {
-            let help = "this version does not enforce it yet, so it does not accept it either";
+        if PLANNED.contains(&(section, key)) {
+            let help = format!("`{key}` is planned, but this version does not enforce it");
             return Self {
-                help: Some(help.into()),
-                ..serde_issue
+                help: Some(help),
+                ..Self::new(format!("unknown key `{key}`"))
             };
         }
-        let renamed = |(of, old, _): &&(&str, &str, &str)| *of == section && *old == key;
+        let renamed = |(parent, old, _): &&(&str, &str, &str)| *parent == section && *old == key;
         if let Some((_, _, new)) = RENAMED.iter().find(renamed) {
             return Self {
-                help: Some(format!("it is called `{new}` now")),
-                ..serde_issue
+                help: Some(format!("it was renamed: write `{new}`")),
+                ..Self::new(format!("unknown key `{key}`"))
             };
         }
-        serde_issue.suggest(key, known)
+        Self::unknown("key", key, known)
     }
 
     const fn new(message: String) -> Self {
         Self {
             message,
             help: None,
-            missing: false,
-            meant: None,
+            is_missing: false,
+            suggestion: None,
         }
     }
 
-    fn suggest(self, found: &str, known: &[&'s str]) -> Self {
-        let meant = nearest(found, known);
-        let question = meant
-            .map(|word| format!("did you mean `{word}`? "))
-            .unwrap_or_default();
+    /// An unknown `kind` ("key" or "value") with the nearest known one.
+    fn unknown(kind: &str, found: &str, known: &[&'s str]) -> Self {
+        let suggestion = nearest(found, known);
+        let question = match suggestion {
+            Some(word) => format!("; did you mean `{word}`?"),
+            None => String::new(),
+        };
         let all: Vec<_> = known.iter().map(|word| format!("`{word}`")).collect();
         Self {
-            help: Some(format!("{question}known here: {}", all.join(", "))),
-            meant,
-            ..self
+            help: Some(format!("known {kind}s: {}", all.join(", "))),
+            suggestion,
+            ..Self::new(format!("unknown {kind} `{found}`{question}"))
         }
     }
 }
 
-/// The words that serde expected when it met `found`: each stands between backticks.
-fn words<'s>(said: &'s str, what: &str, found: &str) -> Option<Vec<&'s str>> {
-    let rest = said.strip_prefix(what)?.strip_prefix(" `")?;
+/// The words that serde expected instead of `found`, each in backticks in its message.
+fn expected_words<'s>(message: &'s str, problem: &str, found: &str) -> Option<Vec<&'s str>> {
+    let rest = message.strip_prefix(problem)?.strip_prefix(" `")?;
     let expected = rest.strip_prefix(found)?.strip_prefix("`, ")?;
     Some(expected.split('`').skip(1).step_by(2).collect())
 }
 
-/// The known word that a third of its letters, mistyped, makes `found`.
+/// The nearest known word, if at most a third of its letters differ.
 fn nearest<'k>(found: &str, known: &[&'k str]) -> Option<&'k str> {
-    if found.len() > MAX_MISSPELT {
+    if found.len() > MAX_MISSPELLED {
         return None;
     }
     let near = |word: &&&str| distance(found, word) <= (word.len() / 3).max(1);

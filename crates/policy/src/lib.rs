@@ -1,17 +1,19 @@
-//! One document, checked whole, compiled to one chain and swapped live.
+//! Compiler and hot reload for gabion's policy document.
 //!
-//! A policy is one TOML [`Document`]. [`PolicyHandle`] reads it, compiles it to a [`Chain`] of inspectors,
-//! holds it to its own `[[expect]]` cases, and only then puts it in force, at once for every
-//! request that begins from then on. What is wrong with a document is told all together, each with
-//! file, line, column and help ([`PolicyError`]); until it is right, the old policy stays.
-//! [`Watch`] does so whenever the files change.
+//! A policy is one TOML [`Document`]. [`PolicyHandle`] parses it, compiles it to a [`Chain`] of
+//! inspectors, runs its `[[expect]]` tests ([`Expect`]), and then swaps it in atomically: every
+//! request that begins after the swap is judged by the new policy. A document with errors is
+//! refused with all of its errors at once, each with file, line, column and help
+//! ([`PolicyError`]), and the previous policy stays in force. [`Watch`] reloads a policy whenever
+//! its files change. [`check`] validates a document without putting it in force, and [`explain`]
+//! judges a [`SampleRequest`] and lists each inspector's verdict.
 //!
 //! # Examples
 //!
 //! ```
 //! use std::{sync::Arc, time::SystemTime};
 //!
-//! use gabion_core::{Event, Now, Sink, PolicySource};
+//! use gabion_core::{Event, Now, PolicySource, Sink};
 //! use gabion_policy::{PolicyHandle, PolicyOptions, SampleRequest, explain};
 //!
 //! struct Stderr;
@@ -22,7 +24,7 @@
 //!     }
 //! }
 //!
-//! let live = PolicyHandle::from_document(
+//! let policy = PolicyHandle::from_document(
 //!     r#"
 //!     version = 1
 //!
@@ -35,21 +37,21 @@
 //! )?;
 //!
 //! let now = Now::new(std::time::Duration::ZERO, SystemTime::UNIX_EPOCH);
-//! let judge = |request| explain(&live.current(), &SampleRequest::new(request).unwrap(), now).verdict;
+//! let judge = |request| explain(&policy.current(), &SampleRequest::new(request).unwrap(), now).verdict;
 //! assert!(judge("GET /index.php").refuses());
 //! assert!(!judge("GET /index.html").refuses());
 //!
-//! let error = live.replace("version = 1\n[alow]\n").unwrap_err();
-//! assert_eq!(error.diagnostics()[0].message(), "unknown key `alow`");
-//! assert!(judge("GET /index.php").refuses(), "the old policy stays");
+//! let error = policy.replace("version = 1\n[alow]\n").unwrap_err();
+//! assert_eq!(error.diagnostics()[0].message(), "unknown key `alow`; did you mean `allow`?");
+//! assert!(judge("GET /index.php").refuses(), "the previous policy stays in force");
 //! # Ok::<(), gabion_policy::PolicyError>(())
 //! ```
 //!
 //! # Dependencies
 //!
-//! `toml` parses with spans and goes on after an error. `annotate-snippets` draws errors as the
-//! compiler of Rust does. `strsim` finds the key that was meant. `arc-swap` lets readers take the
-//! policy in force without a lock. `notify` wakes [`Watch`].
+//! `toml` parses with spans and recovers after an error. `annotate-snippets` renders errors in the
+//! style of rustc. `strsim` finds the nearest known key. `arc-swap` lets readers load the current
+//! policy without a lock. `notify` delivers file events to [`Watch`].
 
 mod budget;
 mod chain;
@@ -58,7 +60,6 @@ mod client;
 mod compile;
 mod diagnostic;
 mod document;
-mod dom;
 mod expect;
 mod files;
 mod handle;
@@ -70,6 +71,7 @@ mod options;
 mod packs;
 mod read;
 mod sample;
+mod toml_tree;
 mod warn;
 mod watch;
 mod websocket;

@@ -1,28 +1,32 @@
-//! Ban lists that would hit the wrong ones are refused, inline ones like files.
+//! Refuses ban lists that cover allowed or protected addresses, both inline lists and files.
 
 use gabion_core::{ClientRules, Protected};
 use gabion_inspect::{ConfigError, ConfigPath, List, ListCheck, ListRejection, Network, Problem};
 
 use crate::{Document, issue::Issue};
 
-/// What is wrong with the ban lists of `document`, whose files hold `files`.
+/// Checks the ban lists of `document`; `files` are its parsed list files.
 pub(crate) fn check(document: &Document, clients: &ClientRules, files: &[List]) -> Vec<Issue> {
     let safe = document.allow.networks.iter().copied().map(Network::net);
-    let sense = ListCheck::new(clients, safe, document.ban.max_share);
-    let mut issues = problems(&sense, &document.ban.list(), |line| {
+    let list_check = ListCheck::new(clients, safe, document.ban.max_share);
+    let mut issues = problems(&list_check, &document.ban.list(), |line| {
         let entry = usize::try_from(line).unwrap_or_default().saturating_sub(1);
         ConfigPath::new("ban", "networks").entry(entry)
     });
     for (entry, list) in files.iter().enumerate() {
-        let place = ConfigPath::new("ban", "files").entry(entry);
-        issues.extend(problems(&sense, list, |_| place));
+        let path = ConfigPath::new("ban", "files").entry(entry);
+        issues.extend(problems(&list_check, list, |_| path));
     }
     issues
 }
 
-/// What is wrong with `list`; `place` tells where in the document a line of it stands.
-fn problems(sense: &ListCheck<'_>, list: &List, place: impl Fn(u32) -> ConfigPath) -> Vec<Issue> {
-    let found = sense.problems(list).into_iter();
+/// Checks `list`; `path_of_line` maps a line of it to its path in the document.
+fn problems(
+    list_check: &ListCheck<'_>,
+    list: &List,
+    path_of_line: impl Fn(u32) -> ConfigPath,
+) -> Vec<Issue> {
+    let found = list_check.problems(list).into_iter();
     let issues = found.map(|(line, why)| {
         let help = help(&why);
         let problem = Problem::ListRejection {
@@ -30,7 +34,7 @@ fn problems(sense: &ListCheck<'_>, list: &List, place: impl Fn(u32) -> ConfigPat
             line,
             why,
         };
-        let place = place(line);
+        let place = path_of_line(line);
         Issue {
             help: help.map(Into::into),
             ..ConfigError { place, problem }.into()
@@ -39,17 +43,19 @@ fn problems(sense: &ListCheck<'_>, list: &List, place: impl Fn(u32) -> ConfigPat
     issues.collect()
 }
 
-/// How to say it where it is meant.
+/// The setting or edit that makes such a list valid, if it is intended.
 const fn help(why: &ListRejection) -> Option<&'static str> {
     match why {
         ListRejection::CoversAllowed { .. } => Some(
-            "if it is meant, list what lies around the allowed network: a file takes ranges `a-b`",
+            "if this is intended, list the ranges around the allowed network: a list file accepts `a-b`",
         ),
         ListRejection::HitsProtected {
             whom: Protected::Private,
             ..
-        } => Some("if your clients are there, say `private = true` in [client]"),
-        ListRejection::TooWide { .. } => Some("if it is meant, say a larger `max_share` in [ban]"),
+        } => Some("if your clients have private addresses, set `private = true` in [client]"),
+        ListRejection::TooWide { .. } => {
+            Some("if this is intended, set a larger `max_share` in [ban]")
+        }
         _ => None,
     }
 }

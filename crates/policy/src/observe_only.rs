@@ -1,4 +1,4 @@
-//! A user's own rule under a policy that only observes.
+//! A wrapper that puts a user's own rule in observe mode.
 
 use std::sync::Arc;
 
@@ -7,11 +7,11 @@ use gabion_core::{
     Mode, Offense, Outcome, RequestState, Verdict,
 };
 
-/// An own rule whose denials do not act: it judges, and bans nobody for what it learns.
+/// A user's own rule in observe mode: its denials are not enforced, and its offenses ban no client.
 pub(crate) struct ObserveOnly(pub(crate) Arc<dyn Inspect>);
 
 impl ObserveOnly {
-    fn apply(verdict: Verdict) -> Verdict {
+    fn observe(verdict: Verdict) -> Verdict {
         match verdict {
             Verdict::Deny(denial) => denial.with_mode(Mode::Observe).into(),
             verdict => verdict,
@@ -25,11 +25,11 @@ impl Inspect for ObserveOnly {
     }
 
     fn inspect(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
-        Self::apply(self.0.inspect(facts, state))
+        Self::observe(self.0.inspect(facts, state))
     }
 
     fn recheck(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
-        Self::apply(self.0.recheck(facts, state))
+        Self::observe(self.0.recheck(facts, state))
     }
 
     fn message_kinds(&self) -> MessageKinds {
@@ -45,7 +45,7 @@ impl Inspect for ObserveOnly {
         }
     }
 
-    /// It learns as ever, for the day it acts.
+    /// The rule still sees responses, so that its state is current when the mode becomes enforce.
     fn on_response(&self, state: &RequestState, outcome: &Outcome<'_>) -> Option<Offense> {
         let _ = self.0.on_response(state, outcome);
         None
@@ -65,6 +65,6 @@ impl Inspect for ObserveOnly {
         state: &mut RequestState,
         steps: &mut Explanation,
     ) -> Verdict {
-        Self::apply(self.0.explain(facts, state, steps))
+        Self::observe(self.0.explain(facts, state, steps))
     }
 }

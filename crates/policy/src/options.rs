@@ -1,4 +1,4 @@
-//! What a live policy is given once, for all documents to come.
+//! Options of a [`PolicyHandle`](crate::PolicyHandle), which apply to every document that it loads.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -6,7 +6,53 @@ use gabion_core::{Inspect, Sink};
 
 use crate::{ShrinkGuard, State};
 
-/// What a [`crate::PolicyHandle`] is given once, and puts back at each reload.
+/// Options of a [`PolicyHandle`](crate::PolicyHandle), which apply to every document that it loads:
+/// the event sink, shared [`State`], the user's own rules, the [`ShrinkGuard`] and the time limit.
+///
+/// # Examples
+///
+/// ```
+/// # use std::{sync::Arc, time::{Duration, SystemTime}};
+/// # use gabion_core::{Event, Now, PolicySource, Sink};
+/// use gabion_core::{Denial, Facts, Inspect, RequestState, Verdict};
+/// use gabion_policy::{PolicyHandle, PolicyOptions, SampleRequest, ShrinkGuard, State, explain};
+/// # struct NoEvents;
+/// # impl Sink for NoEvents {
+/// #     fn record(&self, _: &Event) {}
+/// # }
+///
+/// struct NoDelete;
+///
+/// impl Inspect for NoDelete {
+///     fn name(&self) -> &'static str {
+///         "no-delete"
+///     }
+///
+///     fn inspect(&self, facts: &Facts<'_>, _: &mut RequestState) -> Verdict {
+///         match *facts.method == http::Method::DELETE {
+///             true => Denial::forbidden("no-delete", "DELETE is not offered").into(),
+///             false => Verdict::Pass,
+///         }
+///     }
+/// }
+///
+/// let options = PolicyOptions::new(Arc::new(NoEvents))
+///     .with_state(State::with_capacity(1024))
+///     .with_shrink_guard(ShrinkGuard::Accept)
+///     .with_budget(Duration::from_secs(5))
+///     .add_rule(Arc::new(NoDelete));
+/// let policy = PolicyHandle::from_document(
+///     "version = 1\n[protocol]\nmethods = ['GET', 'DELETE']\n",
+///     "policy.toml",
+///     options,
+/// )?;
+/// let denies = |request| {
+///     let now = Now::new(Duration::ZERO, SystemTime::UNIX_EPOCH);
+///     explain(&policy.current(), &SampleRequest::new(request).unwrap(), now).verdict.refuses()
+/// };
+/// assert!(denies("DELETE /item") && !denies("GET /item"));
+/// # Ok::<(), gabion_policy::PolicyError>(())
+/// ```
 #[derive(Clone)]
 pub struct PolicyOptions {
     pub(crate) sink: Arc<dyn Sink>,
@@ -17,10 +63,10 @@ pub struct PolicyOptions {
 }
 
 impl PolicyOptions {
-    /// How long a policy may take to compile unless another budget is given.
+    /// The default time limit for reading and compiling a policy: 10 s.
     pub const BUDGET: Duration = Duration::from_secs(10);
 
-    /// Tells `sink` of every policy that comes into force or is refused.
+    /// Default options, with a sink for events about policies that come into force or are refused.
     pub fn new(sink: Arc<dyn Sink>) -> Self {
         Self {
             sink,
@@ -31,23 +77,24 @@ impl PolicyOptions {
         }
     }
 
-    /// Shares `state` with every policy.
+    /// Sets the state that all policies share: bans, limits, scores.
     pub fn with_state(self, state: State) -> Self {
         Self { state, ..self }
     }
 
-    /// Adds a rule of one's custom, which is asked after `ban` and before `deny`.
+    /// Adds a rule of the user's own, which judges after `ban` and `hosts`, and before `deny`.
     pub fn add_rule(mut self, rule: Arc<dyn Inspect>) -> Self {
         self.custom.push(rule);
         self
     }
 
-    /// Sets whether a new policy may lose much of what the old one holds.
+    /// Sets if a new policy may remove many entries of the previous one; refused by default.
     pub fn with_shrink_guard(self, shrink: ShrinkGuard) -> Self {
         Self { shrink, ..self }
     }
 
-    /// Sets how long a policy may take to compile before it is refused.
+    /// Sets the time limit for reading and compiling a policy, after which it is refused;
+    /// [`PolicyOptions::BUDGET`] by default.
     pub fn with_budget(self, budget: Duration) -> Self {
         Self { budget, ..self }
     }
@@ -56,7 +103,7 @@ impl PolicyOptions {
 impl fmt::Debug for PolicyOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let custom: Vec<_> = self.custom.iter().map(|rule| rule.name()).collect();
-        f.debug_struct("Options")
+        f.debug_struct("PolicyOptions")
             .field("state", &self.state)
             .field("custom", &custom)
             .field("shrink", &self.shrink)

@@ -1,7 +1,7 @@
-//! Rules that ship with this crate, named by a document and compiled with its own.
+//! Packs of deny rules that ship with this crate.
 //!
-//! Each pack is a file of `packs/`, written as a document's `[[deny]]` rules are; `packs/README.md`
-//! says what goes in and how they were scored.
+//! Each pack is a file in `packs/` with `[[deny]]` rules in the format of the document.
+//! `packs/README.md` lists the criteria for entries and the measured detection rates.
 
 use std::{collections::HashSet, sync::LazyLock};
 
@@ -11,83 +11,102 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Document, issue::Issue};
 
-/// A pack of rules, by the server that it fits.
+/// A pack of shipped deny rules, selected by the kind of server that it fits.
+///
+/// A document enables packs by name in [`Document::packs`] and [`Document::observe`];
+/// [`Document::deny_rules`] lists the resulting rules.
+///
+/// # Examples
+///
+/// ```
+/// use gabion_policy::{Expect, Expected, Document, Pack, check};
+///
+/// let mut document = Document::default();
+/// document.packs = vec![Pack::NoPhp];
+/// document.expect = vec![
+///     Expect::new("GET /index.php", Expected::Deny).with_rule("no-php/scripts"),
+///     Expect::new("GET /index.html", Expected::Pass),
+/// ];
+/// assert!(check(&document.to_string(), "policy.toml", None).is_ok());
+/// assert_eq!(Pack::NoPhp.name(), "no-php");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Pack {
-    /// Any: paths that no honest client of any server asks for.
+    /// For any server: paths that legitimate clients do not request, such as `/.env`.
     Never,
-    /// Any: scanners that say so in their `User-Agent`.
+    /// For any server: scanners that identify themselves in `User-Agent`.
     Scanners,
-    /// One that is not a router, camera or VPN gateway.
+    /// For a server that is not a router, camera or VPN gateway.
     Devices,
-    /// One that offers no backup copies and dumps.
+    /// For a server that offers no backup copies and database dumps.
     Leftovers,
-    /// One without ASP and .NET pages.
+    /// For a server without ASP and .NET pages.
     NoAsp,
-    /// One without CGI scripts.
+    /// For a server without CGI scripts.
     NoCgi,
-    /// One whose Java consoles are not for the public.
+    /// For a server whose Java administration consoles are not public.
     NoJavaAdmin,
-    /// One that runs no PHP.
+    /// For a server that does not run PHP.
     NoPhp,
-    /// One that is no `WordPress`.
+    /// For a server that does not run `WordPress`.
     NoWordpress,
 }
 
-/// What a pack's file holds.
+/// The content of a pack's file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Shipped {
+struct PackFile {
     deny: Vec<DenyRule>,
 }
 
-/// The rules of all packs, in the order of [`Pack::ALL`], read once.
-static SHIPPED: LazyLock<[Vec<DenyRule>; Pack::ALL.len()]> =
-    LazyLock::new(|| Pack::ALL.map(|pack| read(pack.text())));
+/// The rules of all packs, in the order of [`Pack::ALL`], parsed once.
+static RULES: LazyLock<[Vec<DenyRule>; Pack::ALL.len()]> =
+    LazyLock::new(|| Pack::ALL.map(|pack| parse(pack.text())));
 
-#[expect(clippy::expect_used, reason = "a test reads every pack")]
-fn read(text: &str) -> Vec<DenyRule> {
-    let shipped: Shipped = toml::from_str(text).expect("a shipped pack is sound");
-    shipped.deny
+#[expect(clippy::expect_used, reason = "a test parses every pack")]
+fn parse(text: &str) -> Vec<DenyRule> {
+    let file: PackFile = toml::from_str(text).expect("a shipped pack is valid");
+    file.deny
 }
 
-/// What [`Document::deny_rules`] tells.
+/// The rules of [`Document::deny_rules`].
 pub(crate) fn rules(document: &Document) -> Vec<DenyRule> {
-    let mut taken: HashSet<_> = document.deny.iter().map(|rule| rule.id.as_str()).collect();
-    let acting = document.packs.iter().map(|pack| (pack, None));
-    let watching = document
+    let mut ids: HashSet<_> = document.deny.iter().map(|rule| rule.id.as_str()).collect();
+    let enforced = document.packs.iter().map(|pack| (pack, None));
+    let observed = document
         .observe
         .iter()
         .map(|pack| (pack, Some(Mode::Observe)));
-    let named = acting.chain(watching);
-    let shipped = named.flat_map(|(pack, mode)| pack.rules().iter().map(move |rule| (rule, mode)));
-    let free = shipped.filter(|(rule, _)| taken.insert(&rule.id));
-    let shipped = free.map(|(rule, mode)| DenyRule {
+    let packs = enforced.chain(observed);
+    let shipped = packs.flat_map(|(pack, mode)| pack.rules().iter().map(move |rule| (rule, mode)));
+    let not_replaced = shipped.filter(|(rule, _)| ids.insert(&rule.id));
+    let shipped = not_replaced.map(|(rule, mode)| DenyRule {
         mode,
         ..rule.clone()
     });
     document.deny.iter().cloned().chain(shipped).collect()
 }
 
-/// What is wrong with the packs that `document` names.
-pub(crate) fn doubled(document: &Document) -> Vec<Issue> {
+/// An issue for each pack that `document` lists more than once.
+pub(crate) fn duplicates(document: &Document) -> Vec<Issue> {
     let keys = [("packs", &document.packs), ("observe", &document.observe)];
-    let named = keys.into_iter().flat_map(|(key, packs)| {
+    let listed = keys.into_iter().flat_map(|(key, packs)| {
         let packs = packs.iter().enumerate();
-        packs.map(move |(at, pack)| (ConfigPath::new(key, "").entry(at), pack))
+        packs.map(move |(index, pack)| (ConfigPath::new(key, "").entry(index), pack))
     });
     let mut seen = HashSet::new();
-    let doubled = named.filter(|(_, pack)| !seen.insert(*pack));
-    let told = doubled.map(|(place, _)| Issue::new(place, "this pack is named already"));
-    told.collect()
+    let duplicates = listed.filter(|(_, pack)| !seen.insert(*pack));
+    let issues = duplicates
+        .map(|(path, pack)| Issue::new(path, format!("pack `{}` is listed twice", pack.name())));
+    issues.collect()
 }
 
 // === impl Pack ===
 
 impl Pack {
-    /// Every pack that this release ships.
+    /// All packs of this release.
     pub const ALL: [Self; 9] = [
         Self::Never,
         Self::Scanners,
@@ -100,14 +119,14 @@ impl Pack {
         Self::NoWordpress,
     ];
 
-    /// Its rules, each with an id that begins with the pack's name.
+    /// The rules of the pack. Their ids start with the pack's name, such as `never/env`.
     pub fn rules(self) -> &'static [DenyRule] {
-        SHIPPED
+        RULES
             .get(self as usize)
             .map_or(&[], |rules| rules.as_slice())
     }
 
-    /// Its name, as a document says it.
+    /// The name of the pack in a document.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Never => "never",

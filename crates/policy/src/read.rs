@@ -1,8 +1,8 @@
-//! From text to a document, with every error of the text at once.
+//! Parses a document and collects all of its errors.
 //!
-//! Serde alone says what shape a document has, and it stops at its first error. So what it stopped
-//! at is noted, taken out of the parsed document, and the rest is read again, until it reads.
-//! Nothing that follows from what was taken out is told as an error of its own.
+//! Serde defines the shape of a document, and stops at the first error. The key or value at which it
+//! stops is therefore reported and removed from the parsed tree, and the rest is deserialized again,
+//! until it succeeds. Errors that only follow from a removal are not reported.
 
 use std::ops::Range;
 
@@ -15,169 +15,170 @@ use toml::{
 use crate::{
     Document, PolicyError, budget,
     diagnostic::{Diagnostic, SourceText},
-    dom::{Dom, PathSegment},
     issue::{Issue, SerdeIssue},
+    toml_tree::{PathSegment, TomlTree},
 };
 
-/// A document that was read as far as it could be.
+/// A document that was read as far as possible, with the errors found so far.
 #[derive(Debug)]
 pub(crate) struct ParsedDocument<'t> {
-    /// What could be read; the default where nothing could.
+    /// The valid part of the document; the default if none could be read.
     pub(crate) document: Document,
     source: SourceText<'t>,
-    /// What `document` was read from: what could not be read is taken out.
-    dom: Dom<'t>,
+    /// The source of `document`, without the parts that could not be read.
+    tree: TomlTree<'t>,
     errors: Vec<Diagnostic>,
-    /// The rules that something was taken out of, by the span of their header.
+    /// The header spans of the rules from which a part was removed.
     damaged: Vec<Range<usize>>,
-    /// Whether the text has syntax errors: what is missing may stand in the broken part.
-    broken: bool,
+    /// `true` if the text has syntax errors, so that a missing key may be in the unreadable part.
+    has_syntax_errors: bool,
 }
 
 impl<'t> ParsedDocument<'t> {
-    /// How many errors of one document are told.
+    /// The maximum number of errors reported for one document.
     const MAX_ERRORS: usize = 64;
 
-    /// Reads `text`, which errors call `name`.
+    /// Reads `text`, whose file name in errors is `name`.
     pub(crate) fn read(text: &'t str, name: &'t str) -> Self {
         let source = SourceText { name, text };
         if text.len() as u64 > budget::DOCUMENT_BYTES {
-            let message = format!(
-                "the document has more than {} bytes",
-                budget::DOCUMENT_BYTES
-            );
+            let limit = budget::DOCUMENT_BYTES;
+            let message = format!("the document is larger than the limit of {limit} bytes");
             let mut parsed = Self::parse(SourceText { name, text: "" });
             parsed.errors.push(source.error(0..0, &message));
             return parsed;
         }
         let mut parsed = Self::parse(source);
         parsed.document = loop {
-            match parsed.dom.read() {
+            match parsed.tree.deserialize() {
                 Ok(document) => break document,
-                Err(error) if parsed.settle(&error) => {}
+                Err(error) if parsed.report_and_remove(&error) => {}
                 Err(_) => break Document::default(),
             }
         };
         parsed
     }
 
-    /// Whether anything is wrong so far.
-    pub(crate) fn is_sound(&self) -> bool {
+    /// Returns `true` if there are no errors so far.
+    pub(crate) fn is_valid(&self) -> bool {
         self.errors.is_empty()
     }
 
-    /// Notes what is wrong with the meaning of the document.
-    pub(crate) fn blame(&mut self, issues: impl IntoIterator<Item = Issue>) {
+    /// Adds errors about the content of the document.
+    pub(crate) fn report(&mut self, issues: impl IntoIterator<Item = Issue>) {
         for issue in issues {
             let rule = ConfigPath {
                 key: "",
                 entry: None,
-                ..issue.place
+                ..issue.path
             };
-            let excused = issue.lacks && self.excuses(&self.dom.locate(&rule));
-            if !excused && self.errors.len() < Self::MAX_ERRORS {
-                let span = self.dom.locate(&issue.place);
-                let told = self.source.error(span, &issue.message);
-                self.errors.push(told.with_help(issue.help));
+            let follows = issue.is_missing && self.may_be_unread(&self.tree.locate(&rule));
+            if !follows && self.errors.len() < Self::MAX_ERRORS {
+                let span = self.tree.locate(&issue.path);
+                let error = self.source.error(span, &issue.message);
+                self.errors.push(error.with_help(issue.help));
             }
         }
     }
 
-    /// Something worth a look.
-    pub(crate) fn warn(&self, issue: Issue) -> Diagnostic {
-        let span = self.dom.locate(&issue.place);
-        let told = self.source.warning(span, &issue.message);
-        told.with_help(issue.help)
+    /// Locates an issue as a warning.
+    pub(crate) fn warning(&self, issue: Issue) -> Diagnostic {
+        let span = self.tree.locate(&issue.path);
+        let warning = self.source.warning(span, &issue.message);
+        warning.with_help(issue.help)
     }
 
-    /// Everything that is wrong.
-    pub(crate) fn refuse(self) -> PolicyError {
+    /// The error with everything reported so far.
+    pub(crate) fn into_error(self) -> PolicyError {
         PolicyError::new(self.errors)
     }
 
-    /// Parses, and takes out what has syntax errors.
+    /// Parses the text, and removes the parts with syntax errors.
     fn parse(source: SourceText<'t>) -> Self {
-        let (dom, errors) = Dom::parse(source.text);
+        let (tree, errors) = TomlTree::parse(source.text);
         let mut parsed = Self {
             document: Document::default(),
             source,
-            dom,
+            tree,
             errors: Vec::new(),
             damaged: Vec::new(),
-            broken: !errors.is_empty(),
+            has_syntax_errors: !errors.is_empty(),
         };
-        parsed.take_broken(&errors);
+        parsed.report_syntax_errors(&errors);
         parsed
     }
 
-    /// Takes out what has syntax errors. A bracket that is never closed is told where it opens, and
-    /// what the parser said of the lines that it swallowed is passed over.
-    fn take_broken(&mut self, errors: &[Error]) {
+    /// Reports the syntax errors and removes the parts that they are in. An unclosed bracket is
+    /// reported where it opens, and the parser's errors in the text after it are dropped.
+    fn report_syntax_errors(&mut self, errors: &[Error]) {
         let unclosed = |error: &&Error| {
-            let said = error.message();
-            said.starts_with("unclosed array,") || said.starts_with("unclosed inline table,")
+            let message = error.message();
+            message.starts_with("unclosed array,") || message.starts_with("unclosed inline table,")
         };
         let ends = errors.iter().filter(unclosed).filter_map(Error::span);
-        let mut swallowed: Vec<_> = ends.map(|end| self.dom.widest_to(end.end)).collect();
-        swallowed.dedup();
+        let ends = ends.map(|end| self.tree.widest_ending_at(end.end));
+        let mut unclosed: Vec<_> = ends.collect();
+        unclosed.dedup();
         let outside = |span: &Range<usize>| {
-            let mut lost = swallowed.iter();
-            !lost.any(|lost| lost.start <= span.start && span.end <= lost.end)
+            let mut ranges = unclosed.iter();
+            !ranges.any(|range| range.start <= span.start && span.end <= range.end)
         };
-        let opened = swallowed.iter().map(|lost| lost.start..lost.start + 1);
-        let opened = opened.map(|bracket| (bracket, "this bracket is never closed"));
-        let place = |error: &Error| error.span().unwrap_or_default();
-        let said = errors.iter().map(|error| (place(error), error.message()));
-        let said = said.filter(|(span, _)| outside(span));
-        for (span, message) in opened.chain(said).take(Self::MAX_ERRORS) {
+        let opened = unclosed.iter().map(|range| range.start..range.start + 1);
+        let opened = opened.map(|bracket| (bracket, "unclosed bracket"));
+        let span = |error: &Error| error.span().unwrap_or_default();
+        let others = errors.iter().map(|error| (span(error), error.message()));
+        let others = others.filter(|(span, _)| outside(span));
+        for (span, message) in opened.chain(others).take(Self::MAX_ERRORS) {
             self.errors.push(self.source.error(span.clone(), message));
-            self.take(&self.dom.innermost(&span));
+            self.remove(&self.tree.innermost(&span));
         }
     }
 
-    /// Notes `error` and takes out what it is about; says whether to go on.
-    fn settle(&mut self, error: &Error) -> bool {
+    /// Reports `error` and removes the key or value that it is about. Returns `false` if nothing was
+    /// removed, so that the document cannot be read.
+    fn report_and_remove(&mut self, error: &Error) -> bool {
         if self.errors.len() == Self::MAX_ERRORS {
             return false;
         }
         let span = error.span().unwrap_or_default();
-        let path = self.dom.innermost(&span);
-        let serde_issue = SerdeIssue::read(error.message(), &path, &self.dom);
-        if !(serde_issue.missing && self.excuses(&span)) {
-            let told = self.source.error(span, &serde_issue.message);
-            self.errors.push(told.with_help(serde_issue.help));
+        let path = self.tree.innermost(&span);
+        let issue = SerdeIssue::parse(error.message(), &path, &self.tree);
+        if !(issue.is_missing && self.may_be_unread(&span)) {
+            let error = self.source.error(span, &issue.message);
+            self.errors.push(error.with_help(issue.help));
         }
         match path.as_slice() {
-            [] => serde_issue.missing && self.take_version(),
-            [_] if serde_issue.meant == Some("version") => self.take(&path) && self.take_version(),
-            path => self.take(path),
+            [] => issue.is_missing && self.set_version(),
+            [_] if issue.suggestion == Some("version") => self.remove(&path) && self.set_version(),
+            path => self.remove(path),
         }
     }
 
-    /// Whether what the table with this header lacks may have been taken out, or be unreadable.
-    fn excuses(&self, header: &Range<usize>) -> bool {
-        self.broken || self.damaged.contains(header)
+    /// Returns `true` if a key that is missing from the table with this header may have been removed,
+    /// or be in an unreadable part.
+    fn may_be_unread(&self, header: &Range<usize>) -> bool {
+        self.has_syntax_errors || self.damaged.contains(header)
     }
 
-    /// Takes out what stands at `path`, and remembers the rule that it was a part of.
-    fn take(&mut self, path: &[PathSegment]) -> bool {
+    /// Removes the value at `path`, and marks the rule that it was a part of as damaged.
+    fn remove(&mut self, path: &[PathSegment]) -> bool {
         match path {
-            [PathSegment::Key(key)] if key == "version" => return self.take_version(),
+            [PathSegment::Key(key)] if key == "version" => return self.set_version(),
             path => {
                 let mut steps = path.iter();
                 let rule = steps.position(|step| matches!(step, PathSegment::Entry(_)));
-                let rule = rule.and_then(|at| self.dom.get(path.get(..=at)?));
+                let rule = rule.and_then(|index| self.tree.get(path.get(..=index)?));
                 self.damaged.extend(rule.map(Spanned::span));
             }
         }
-        self.dom.remove(path)
+        self.tree.remove(path)
     }
 
-    /// Puts the one key that every document needs in place of what is there.
-    fn take_version(&mut self) -> bool {
+    /// Sets the only required key, so that the rest of the document can be read.
+    fn set_version(&mut self) -> bool {
         let version = DeValue::parse("1").map(|one| Spanned::new(0..0, one.into_inner()));
         version.is_ok_and(|version| {
-            self.dom.put("version", version);
+            self.tree.set("version", version);
             true
         })
     }

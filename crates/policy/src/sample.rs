@@ -1,4 +1,4 @@
-//! A request on paper: what would become of it?
+//! Explains how a policy judges a sample request.
 
 use std::{
     fmt,
@@ -11,15 +11,19 @@ use gabion_core::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header};
 
-/// A request that nobody sent, to be judged all the same.
+/// A request for [`explain`], without a connection or body: method, target, headers, peer address.
+///
+/// It is an HTTP/1.1 request over plain HTTP.
 ///
 /// # Examples
 ///
 /// ```
 /// use gabion_policy::SampleRequest;
 ///
-/// let probe = SampleRequest::new("GET /index.php").unwrap().with_from([203, 0, 113, 9].into());
+/// let request = SampleRequest::new("GET /index.php")?.with_from([203, 0, 113, 9].into());
+/// assert!(request.with_header("user-agent", "sqlmap/1.7").is_ok());
 /// assert!(SampleRequest::new("GET index.php please").is_err());
+/// # Ok::<(), gabion_policy::SampleRequestError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct SampleRequest {
@@ -29,36 +33,65 @@ pub struct SampleRequest {
     from: IpAddr,
 }
 
-/// Why a text is no request.
+/// An error of parsing a [`SampleRequest`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SampleRequestError {
-    /// Not `GET /path`, nor `/path`.
-    #[error("`{}` is no request: write `/path` or `GET /path`", Escaped(.0.as_bytes()))]
+    /// The text is neither `METHOD /path` nor `/path`.
+    #[error("invalid request `{}`: write `/path` or `GET /path`", Escaped(.0.as_bytes()))]
     Request(String),
-    /// Not a header's name.
-    #[error("`{}` cannot name a header", Escaped(.0.as_bytes()))]
+    /// The text is not a header name (RFC 9110, 5.1).
+    #[error("invalid header name `{}`", Escaped(.0.as_bytes()))]
     Name(String),
-    /// Not a header's value.
-    #[error("`{}` cannot be the value of a header", Escaped(.0.as_bytes()))]
+    /// The text is not a header value (RFC 9110, 5.5).
+    #[error("invalid header value `{}`", Escaped(.0.as_bytes()))]
     Value(String),
 }
 
-/// What became of a [`SampleRequest`], step by step.
+/// The verdict on a [`SampleRequest`] and every step to it, returned by [`explain`].
+///
+/// `Display` prints one line per inspector, then the observed denials, then the verdict.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Explained {
-    /// The verdict that counts.
+    /// The final verdict.
     pub verdict: Verdict,
-    /// The denials that did not act.
+    /// The denials in observe mode, which do not affect the verdict.
     pub observed: Vec<Denial>,
-    /// What each inspector said, in order.
+    /// The verdict of each inspector, in order.
     pub steps: Explanation,
 }
 
-/// Judges `probe` by `snapshot`, as a guard would at `now`, and keeps every step.
-pub fn explain(snapshot: &Snapshot, probe: &SampleRequest, now: Now) -> Explained {
-    let facts = probe.facts(snapshot, now);
+/// Judges `request` by `snapshot` at the time `now`, and returns every inspector's verdict.
+///
+/// The inspectors run the same code as for a real request. Nothing is counted or banned: limits and
+/// scores are read but not changed.
+///
+/// # Examples
+///
+/// ```
+/// # use std::{sync::Arc, time::{Duration, SystemTime}};
+/// # use gabion_core::{Event, Now, PolicySource, Sink};
+/// use gabion_policy::{PolicyHandle, PolicyOptions, SampleRequest, explain};
+/// # struct NoEvents;
+/// # impl Sink for NoEvents {
+/// #     fn record(&self, _: &Event) {}
+/// # }
+///
+/// let options = PolicyOptions::new(Arc::new(NoEvents));
+/// let policy = PolicyHandle::from_document("version = 1\npacks = ['never']\n", "policy.toml", options)?;
+/// let now = Now::new(Duration::ZERO, SystemTime::UNIX_EPOCH);
+///
+/// let denied = explain(&policy.current(), &SampleRequest::new("/.env").unwrap(), now);
+/// assert!(denied.verdict.refuses());
+/// assert_eq!(denied.steps.steps().last().unwrap().inspector, "deny");
+///
+/// let passed = explain(&policy.current(), &SampleRequest::new("/").unwrap(), now);
+/// assert!(!passed.verdict.refuses());
+/// # Ok::<(), gabion_policy::PolicyError>(())
+/// ```
+pub fn explain(snapshot: &Snapshot, request: &SampleRequest, now: Now) -> Explained {
+    let facts = request.facts(snapshot, now);
     let mut state = RequestState::new(&facts);
     let mut steps = Explanation::default();
     let verdict = snapshot.chain.explain(&facts, &mut state, &mut steps);
@@ -69,26 +102,31 @@ pub fn explain(snapshot: &Snapshot, probe: &SampleRequest, now: Now) -> Explaine
     }
 }
 
-// === impl Probe ===
+// === impl SampleRequest ===
 
 impl SampleRequest {
-    /// Whom a probe comes from unless it says so: an address that no client has (RFC 5737).
+    /// The default peer address, 192.0.2.1: reserved for documentation (RFC 5737), so that no client
+    /// has it.
     pub const FROM: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
-    /// The host that a probe asks for unless a header says so.
+    /// The default `Host` header.
     pub const HOST: &str = "localhost";
 
-    /// Reads `GET /path`, or `/path` for a GET.
+    /// Parses `METHOD /path`, or `/path` for a GET.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the method or the target is not valid in HTTP.
     pub fn new(request: &str) -> Result<Self, SampleRequestError> {
-        let refuse = || SampleRequestError::Request(request.to_owned());
+        let invalid = || SampleRequestError::Request(request.to_owned());
         let (method, target) = match request.split_once(' ') {
             Some(parts) => parts,
             None if request.starts_with('/') => ("GET", request),
-            None => return Err(refuse()),
+            None => return Err(invalid()),
         };
         Ok(Self {
-            method: method.parse().map_err(|_| refuse())?,
-            uri: target.parse().map_err(|_| refuse())?,
+            method: method.parse().map_err(|_| invalid())?,
+            uri: target.parse().map_err(|_| invalid())?,
             headers: HeaderMap::from_iter([(header::HOST, HeaderValue::from_static(Self::HOST))]),
             from: Self::FROM,
         })
@@ -108,9 +146,9 @@ impl SampleRequest {
         Facts::resolve(head, peer, &snapshot.client, now)
     }
 
-    /// The objection that acts, of those that `snapshot` has against `text` on the WebSocket that
-    /// this asks for.
-    pub(crate) fn object(
+    /// The enforced denial by `snapshot`, if any, of the text message `text` on the WebSocket that this
+    /// request opens.
+    pub(crate) fn message_denial(
         &self,
         snapshot: &Snapshot,
         text: &str,
@@ -129,12 +167,16 @@ impl SampleRequest {
         denials.into_parts().1
     }
 
-    /// Sets the other end of the socket.
+    /// Sets the peer address.
     pub fn with_from(self, from: IpAddr) -> Self {
         Self { from, ..self }
     }
 
-    /// Sets a header, `Host` among them.
+    /// Adds or replaces a header, `Host` included.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the name or value is not valid in HTTP.
     pub fn with_header(mut self, name: &str, value: &str) -> Result<Self, SampleRequestError> {
         let name: HeaderName = name
             .parse()
@@ -147,7 +189,7 @@ impl SampleRequest {
     }
 }
 
-// === impl Judgment ===
+// === impl Explained ===
 
 impl fmt::Display for Explained {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,37 +1,41 @@
-//! What works, but perhaps not as meant.
+//! Warnings about valid settings that possibly do not do what was intended.
 
 use gabion_core::{ClientRules, Mode};
 use gabion_inspect::{ConfigPath, MessageAction, MessageRule, UpgradeConfig};
 
 use crate::{Diagnostic, issue::Issue, read::ParsedDocument};
 
-/// What is worth a look in a sound document.
+/// The warnings about a valid document.
 pub(crate) fn warnings(parsed: &ParsedDocument<'_>) -> Vec<Diagnostic> {
-    let mut doubts = Vec::new();
+    let mut issues = Vec::new();
     if parsed.document.mode == Some(Mode::Observe) {
-        let message = "rules that do not say `mode` only observe: they refuse nothing";
-        doubts.push(Issue::new(ConfigPath::new("mode", ""), message));
+        let message = "observe mode: rules without their own `mode` only log and refuse nothing";
+        issues.push(Issue::new(ConfigPath::new("mode", ""), message));
     }
     let upgrade = parsed.document.upgrade.as_ref();
     let bans = |rule: &MessageRule| matches!(rule.then, MessageAction::Ban(_));
     let banning = parsed.document.message.iter().position(bans);
-    if let Some(at) = banning.filter(|_| !upgrade.is_some_and(UpgradeConfig::names_origins)) {
-        let message = "any page could have its visitors banned: what it has them send is counted as \
-                       forgeable, and bans nobody by itself";
-        let place = ConfigPath::new("message", "then").rule(at);
-        let help = "name the origins whose pages may open sockets, in [upgrade] origins";
-        doubts.push(Issue::new(place, message).with_help(help));
+    if let Some(index) = banning.filter(|_| !upgrade.is_some_and(UpgradeConfig::names_origins)) {
+        let message = "this rule cannot ban by itself: any page could make its visitors send such a \
+                       message, so it counts as forgeable";
+        let path = ConfigPath::new("message", "then").rule(index);
+        let help =
+            "list the origins of the pages that may open WebSockets in `origins` in [upgrade]";
+        issues.push(Issue::new(path, message).with_help(help));
     }
-    for (at, network) in parsed.document.client.trusted_proxies.iter().enumerate() {
+    for (index, network) in parsed.document.client.trusted_proxies.iter().enumerate() {
         if !ClientRules::is_inside(network.net()) {
             let message = format!(
-                "{network} is public: whoever sends from there names its client, and could have \
-                 anyone banned"
+                "trusted proxy {network} includes public addresses: a sender there can claim any \
+                 client address, and have it banned"
             );
-            let place = ConfigPath::new("client", "trusted_proxies").entry(at);
-            let help = "trust only networks that your own proxies or your CDN alone send from";
-            doubts.push(Issue::new(place, message).with_help(help));
+            let path = ConfigPath::new("client", "trusted_proxies").entry(index);
+            let help = "list only networks that only your own proxies or your CDN send from";
+            issues.push(Issue::new(path, message).with_help(help));
         }
     }
-    doubts.into_iter().map(|doubt| parsed.warn(doubt)).collect()
+    issues
+        .into_iter()
+        .map(|issue| parsed.warning(issue))
+        .collect()
 }

@@ -1,16 +1,16 @@
-//! Takes up a policy's files when they change.
+//! Reloads a policy when its files change.
 //!
-//! What editors and mounted config maps do to a file has no common shape: they write in place,
-//! rename over it, swap a symlink two directories away. So any event beside any of the files is a
-//! hint and no more: once events have been quiet for a while, the files are read, and their
-//! content says whether there is anything new. Polling finds what no event told, as on network
-//! file systems.
+//! Editors and mounted config maps change files in different ways: they write in place, rename over
+//! the file, or swap a symlink two directories away. An event in the directory of any of the files is
+//! therefore only a hint: after a period without events the files are read and their content is
+//! compared. Polling finds changes for which no event is delivered, as on network file systems.
 //!
-//! A change is taken up when:
-//! 1. nothing beside the files has moved for [`WatchOptions::quiet`], or a poll is due;
-//! 2. the content of document and lists is neither what is in force nor what was tried last, so
-//!    that a bad document is told once;
-//! 3. it compiles: see [`crate::PolicyHandle::replace`].
+//! The policy is replaced if:
+//! 1. there was no event in the directories of the files for [`WatchOptions::quiet`], or a poll is
+//!    due;
+//! 2. the content of document and lists is neither what is in force nor what was last read, so that
+//!    an invalid document is reported once;
+//! 3. it compiles: see [`PolicyHandle::replace`].
 
 use std::{
     collections::BTreeSet,
@@ -32,104 +32,164 @@ use notify::{
 
 use crate::{PolicyHandle, budget::CompileBudget};
 
-/// Watches the files of a [`PolicyHandle`] until it is dropped.
+/// A background thread that reloads a [`PolicyHandle`] when its files change, until it is dropped.
+///
+/// Dropping it stops the thread and waits for a reload that is running. Every reload, valid or not,
+/// is recorded as an event to the sink of the handle's [`PolicyOptions`](crate::PolicyOptions).
+///
+/// # Examples
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use gabion_core::{Event, Sink};
+/// use gabion_policy::{PolicyHandle, PolicyOptions, Watch, WatchOptions};
+/// # struct NoEvents;
+/// # impl Sink for NoEvents {
+/// #     fn record(&self, _: &Event) {}
+/// # }
+///
+/// # let directory = std::env::temp_dir().join(format!("gabion-watch-{}", std::process::id()));
+/// # std::fs::create_dir_all(&directory)?;
+/// let path = directory.join("policy.toml");
+/// std::fs::write(&path, "version = 1\n")?;
+/// let policy = PolicyHandle::open(path, PolicyOptions::new(Arc::new(NoEvents)))?;
+/// let watch = Watch::spawn(policy, WatchOptions::default())?;
+/// drop(watch);
+///
+/// // A policy without a file cannot be watched.
+/// let options = PolicyOptions::new(Arc::new(NoEvents));
+/// let policy = PolicyHandle::from_document("version = 1\n", "policy.toml", options)?;
+/// assert!(Watch::spawn(policy, WatchOptions::default()).is_err());
+/// # std::fs::remove_dir_all(directory)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
+#[must_use = "the files are watched only until this handle is dropped"]
 pub struct Watch {
-    bell: Bell,
+    waker: Waker,
     thread: Option<thread::JoinHandle<()>>,
 }
 
-/// How a [`Watch`] watches.
+/// The timing of a [`Watch`].
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use gabion_policy::WatchOptions;
+///
+/// let options = WatchOptions::default().with_poll(Duration::from_secs(5));
+/// assert_eq!((options.quiet, options.poll), (Duration::from_millis(250), Duration::from_secs(5)));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WatchOptions {
-    /// How long no event may come before files are read: 250 ms.
+    /// The time without file events after which the files are read: 250 ms by default. With
+    /// continuous events the files are read after 20 times this time.
     pub quiet: Duration,
-    /// How often files are read although no event came: 30 s.
+    /// The interval at which the files are read without an event: 30 s by default.
     pub poll: Duration,
 }
 
-/// Rings for whoever watches; a bell that rings already rings no louder.
+/// Wakes the thread. Its channel holds one message, so that wake-ups coalesce.
 #[derive(Clone, Debug)]
-struct Bell {
-    ring: SyncSender<()>,
-    orders: Arc<Orders>,
+struct Waker {
+    sender: SyncSender<()>,
+    requests: Arc<Requests>,
 }
 
 #[derive(Debug, Default)]
-struct Orders {
+struct Requests {
     reload: AtomicBool,
     stop: AtomicBool,
 }
 
-/// The thread that watches.
-struct Watchman {
-    live: PolicyHandle,
+/// The state of the background thread.
+struct WatchThread {
+    policy: PolicyHandle,
     options: WatchOptions,
-    ear: Receiver<()>,
-    bell: Bell,
-    eyes: RecommendedWatcher,
+    receiver: Receiver<()>,
+    waker: Waker,
+    watcher: RecommendedWatcher,
     watched: BTreeSet<PathBuf>,
 }
 
-/// How many times [`WatchOptions::quiet`] a place that never is quiet is waited for.
-const PATIENCE: u32 = 20;
+/// The maximum wait for a quiet period, as a multiple of [`WatchOptions::quiet`].
+const MAX_QUIET_PERIODS: u32 = 20;
 
-/// How many links from one file to the next are followed: a ring of links has no end.
+/// The maximum number of symlinks followed from one file, so that a cycle ends.
 const MAX_LINKS: usize = 16;
 
 // === impl Watch ===
 
 impl Watch {
-    /// Begins to watch the files of `live`.
+    /// Starts the thread that watches the files of `policy`.
     ///
     /// # Errors
     ///
-    /// When `live` did not come from a file, or the system has no room for another watch or
-    /// thread.
-    pub fn spawn(live: PolicyHandle, options: WatchOptions) -> io::Result<Self> {
-        if live.files().is_empty() {
-            let why = "a policy that is not a file cannot be watched";
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+    /// Fails if `policy` was not loaded from a file, or if the system's limit of file watches or
+    /// threads is reached.
+    pub fn spawn(policy: PolicyHandle, options: WatchOptions) -> io::Result<Self> {
+        if policy.files().is_empty() {
+            let message = "cannot watch a policy that was not loaded from a file";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
-        let (ring, ear) = sync_channel(1);
-        let orders = Arc::default();
-        let bell = Bell { ring, orders };
-        let hint = bell.clone();
-        let eyes = notify::recommended_watcher(move |event| {
-            if is_hint(&event) {
-                hint.ring();
+        let (sender, receiver) = sync_channel(1);
+        let requests = Arc::default();
+        let waker = Waker { sender, requests };
+        let on_event = waker.clone();
+        let watcher = notify::recommended_watcher(move |event| {
+            if may_be_change(&event) {
+                on_event.wake();
             }
         });
-        let mut watchman = Watchman {
-            live,
+        let mut state = WatchThread {
+            policy,
             options,
-            ear,
-            bell: bell.clone(),
-            eyes: eyes.map_err(io::Error::other)?,
+            receiver,
+            waker: waker.clone(),
+            watcher: watcher.map_err(io::Error::other)?,
             watched: BTreeSet::new(),
         };
-        watchman.look_around().map_err(io::Error::other)?;
+        state.watch_directories().map_err(io::Error::other)?;
         let thread = thread::Builder::new().name("gabion-watch".into());
-        let thread = Some(thread.spawn(move || watchman.watch())?);
-        Ok(Self { bell, thread })
+        let thread = Some(thread.spawn(move || state.run())?);
+        Ok(Self { waker, thread })
     }
 
-    /// Reloads now, changed or not, without waiting for quiet: what SIGHUP asks for.
-    pub fn poke(&self) {
-        self.bell.orders.reload.store(true, Ordering::Release);
-        self.bell.ring();
+    /// Requests a reload on the background thread, without waiting for a quiet period, even if the
+    /// files have not changed. guard calls this on SIGHUP.
+    ///
+    /// [`PolicyHandle::reload`] does the same on the calling thread, and returns the result.
+    pub fn reload_now(&self) {
+        self.waker.requests.reload.store(true, Ordering::Release);
+        self.waker.wake();
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.bell.orders.stop.store(true, Ordering::Release);
-        self.bell.ring();
+        self.waker.requests.stop.store(true, Ordering::Release);
+        self.waker.wake();
         if let Some(thread) = self.thread.take() {
-            // A panic of the thread has been told by the panic hook.
+            // The panic hook has reported a panic of the thread.
             let _ = thread.join();
         }
+    }
+}
+
+// === impl WatchOptions ===
+
+impl WatchOptions {
+    /// Sets [`WatchOptions::quiet`].
+    pub fn with_quiet(self, quiet: Duration) -> Self {
+        Self { quiet, ..self }
+    }
+
+    /// Sets [`WatchOptions::poll`].
+    pub fn with_poll(self, poll: Duration) -> Self {
+        Self { poll, ..self }
     }
 }
 
@@ -142,81 +202,85 @@ impl Default for WatchOptions {
     }
 }
 
-// === impl Bell ===
+// === impl Waker ===
 
-impl Bell {
-    fn ring(&self) {
-        // Full: it rings already. Closed: nobody is left to hear it.
-        let _ = self.ring.try_send(());
+impl Waker {
+    fn wake(&self) {
+        // Full: a wake-up is already pending. Disconnected: the thread has ended.
+        let _ = self.sender.try_send(());
     }
 }
 
-// === impl Watchman ===
+// === impl WatchThread ===
 
-impl Watchman {
-    fn watch(mut self) {
+impl WatchThread {
+    fn run(mut self) {
         loop {
-            match self.ear.recv_timeout(self.options.poll) {
+            match self.receiver.recv_timeout(self.options.poll) {
                 Ok(()) => self.wait_for_quiet(),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-            if self.bell.orders.stop.load(Ordering::Acquire) {
+            let requests = &self.waker.requests;
+            if requests.stop.load(Ordering::Acquire) {
                 return;
             }
-            if self.bell.orders.reload.swap(false, Ordering::AcqRel) || self.live.has_news() {
-                // Both outcomes are told to the sink.
-                let _ = self.live.reload();
+            if requests.reload.swap(false, Ordering::AcqRel) || self.policy.files_changed() {
+                // The handle records both outcomes to its sink.
+                let _ = self.policy.reload();
             }
-            // A directory that cannot be watched is polled; the next look tries again.
-            let _ = self.look_around();
+            // A directory that cannot be watched is still polled; the next iteration tries again.
+            let _ = self.watch_directories();
         }
     }
 
     fn wait_for_quiet(&self) {
-        let ordered = |order: &AtomicBool| order.load(Ordering::Acquire);
-        let patience = CompileBudget::start(self.options.quiet.saturating_mul(PATIENCE));
-        while !patience.is_spent()
-            && !ordered(&self.bell.orders.stop)
-            && !ordered(&self.bell.orders.reload)
-            && self.ear.recv_timeout(self.options.quiet).is_ok()
+        let is_set = |flag: &AtomicBool| flag.load(Ordering::Acquire);
+        let requests = &self.waker.requests;
+        let limit = self.options.quiet.saturating_mul(MAX_QUIET_PERIODS);
+        let deadline = CompileBudget::start(limit);
+        while !deadline.is_exceeded()
+            && !is_set(&requests.stop)
+            && !is_set(&requests.reload)
+            && self.receiver.recv_timeout(self.options.quiet).is_ok()
         {}
     }
 
-    /// Watches the directories in which the files and what they link to stand now.
+    /// Watches the directories that contain the files and the targets of their symlinks.
     ///
-    /// A directory is watched again even if it is watched already: another one may have taken its
-    /// place. One that was not yet watched may have changed unseen, which rings the bell.
-    fn look_around(&mut self) -> notify::Result<()> {
-        let files = self.live.files();
-        let wanted: BTreeSet<_> = files.iter().flat_map(|file| places(file)).collect();
+    /// A directory that is already watched is watched again, because it may have been replaced by
+    /// another one of the same name. If the set of directories changes, the thread is woken, because
+    /// a file in a new directory may have changed before it was watched.
+    fn watch_directories(&mut self) -> notify::Result<()> {
+        let files = self.policy.files();
+        let wanted: BTreeSet<_> = files.iter().flat_map(|file| directories(file)).collect();
         for stale in self.watched.difference(&wanted) {
-            // It may be gone, and its watch with it.
-            let _ = self.eyes.unwatch(stale);
+            // Fails if the directory was removed, and its watch with it.
+            let _ = self.watcher.unwatch(stale);
         }
         if wanted != self.watched {
-            self.bell.ring();
+            self.waker.wake();
             self.watched.clone_from(&wanted);
         }
-        let watch = |dir: &PathBuf| self.eyes.watch(dir, RecursiveMode::NonRecursive);
+        let watch = |dir: &PathBuf| self.watcher.watch(dir, RecursiveMode::NonRecursive);
         let attempts: Vec<_> = wanted.iter().map(watch).collect();
         attempts.into_iter().collect()
     }
 }
 
-/// The directories of `file`, and of each link on the way to what it stands for.
-fn places(file: &Path) -> impl Iterator<Item = PathBuf> {
+/// The directory of `file`, and of each symlink on the way to its target.
+fn directories(file: &Path) -> impl Iterator<Item = PathBuf> {
     let next = |link: &PathBuf| Some(link.parent()?.join(fs::read_link(link).ok()?));
     let links = iter::successors(Some(file.to_owned()), next).take(MAX_LINKS);
     links.filter_map(|file| match file.parent()? {
-        here if here.as_os_str().is_empty() => Some(PathBuf::from(".")),
+        dir if dir.as_os_str().is_empty() => Some(PathBuf::from(".")),
         dir => Some(dir.to_owned()),
     })
 }
 
-/// Whether an event may mean a change: all but those that reading a file makes, or each look would
-/// be the hint for the next.
-fn is_hint(event: &notify::Result<Event>) -> bool {
+/// Returns `true` if an event may mean a change. Events of reading a file are excluded, because each
+/// reload would otherwise trigger the next.
+fn may_be_change(event: &notify::Result<Event>) -> bool {
     match event {
         Ok(event) => match event.kind {
             EventKind::Access(kind) => kind == AccessKind::Close(AccessMode::Write),
@@ -233,11 +297,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reading_is_no_hint_and_all_else_is() {
-        let hint = |kind| is_hint(&Ok(Event::new(kind)));
+    fn every_event_except_reading_may_be_a_change() {
+        let event_may_be_change = |kind| may_be_change(&Ok(Event::new(kind)));
         for mode in [AccessMode::Any, AccessMode::Read] {
-            assert!(!hint(EventKind::Access(AccessKind::Open(mode))));
-            assert!(!hint(EventKind::Access(AccessKind::Close(mode))));
+            assert!(!event_may_be_change(EventKind::Access(AccessKind::Open(
+                mode
+            ))));
+            assert!(!event_may_be_change(EventKind::Access(AccessKind::Close(
+                mode
+            ))));
         }
         for kind in [
             EventKind::Access(AccessKind::Close(AccessMode::Write)),
@@ -245,8 +313,8 @@ mod tests {
             EventKind::Modify(ModifyKind::Any),
             EventKind::Other,
         ] {
-            assert!(hint(kind), "{kind:?}");
+            assert!(event_may_be_change(kind), "{kind:?}");
         }
-        assert!(is_hint(&Err(notify::Error::generic("lost"))));
+        assert!(may_be_change(&Err(notify::Error::generic("lost"))));
     }
 }

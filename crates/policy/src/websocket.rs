@@ -1,4 +1,4 @@
-//! What a document says of WebSockets.
+//! Compiles the WebSocket sections: `[upgrade]` and `[[message]]`.
 
 use std::sync::Arc;
 
@@ -9,33 +9,38 @@ use gabion_inspect::{
 
 use crate::Document;
 
-/// What judges handshakes and messages, and what sessions are held to.
-pub(crate) struct WebSocketSection {
+/// The inspectors of handshakes and messages, and the session limits of each route.
+pub(crate) struct CompiledWebSocket {
     pub(crate) handshake: Option<Handshake>,
     pub(crate) messages: Messages,
     pub(crate) routes: RouteLimits,
 }
 
-/// Compiles what `document` says of WebSockets. Where it says nothing they are kept open and no more
-/// is asked of them; where only messages are read, they are held to what `[upgrade]` says by default,
-/// and anybody may open them.
+/// Compiles the WebSocket sections of `document`.
+///
+/// Without any, WebSockets are kept open with pings and have no limits. With `[[message]]` rules or
+/// own rules that read messages, but no `[upgrade]`, sessions get the default limits of `[upgrade]`,
+/// and any page may open them.
 pub(crate) fn compile(
     document: &Document,
     context: &Context,
     custom: &[Arc<dyn Inspect>],
-) -> Result<WebSocketSection, ConfigErrors> {
+) -> Result<CompiledWebSocket, ConfigErrors> {
     let upgrade = document.upgrade.as_ref();
-    let known = upgrade.is_some_and(UpgradeConfig::names_origins);
-    let messages = document.message.compile(context)?.with_known_pages(known);
-    let others = custom.iter().map(|rule| rule.message_kinds());
-    let messages = others.fold(messages, |messages, kinds| {
+    let origins_are_known = upgrade.is_some_and(UpgradeConfig::names_origins);
+    let messages = document
+        .message
+        .compile(context)?
+        .with_known_pages(origins_are_known);
+    let custom_kinds = custom.iter().map(|rule| rule.message_kinds());
+    let messages = custom_kinds.fold(messages, |messages, kinds| {
         messages.with_other(kinds, context.mode())
     });
     if upgrade.is_none() && messages.read_nothing() {
-        return Ok(WebSocketSection {
+        return Ok(CompiledWebSocket {
             handshake: None,
             messages,
-            routes: RouteLimits::new(Some(Arc::new(kept_open()))),
+            routes: RouteLimits::new(Some(Arc::new(pings_only()))),
         });
     }
     let compiled = match upgrade {
@@ -43,14 +48,14 @@ pub(crate) fn compile(
         None => UpgradeConfig::default().compile(context)?,
     };
     let (handshake, routes) = compiled.into_parts(&messages);
-    Ok(WebSocketSection {
+    Ok(CompiledWebSocket {
         handshake: upgrade.map(|_| handshake),
         messages,
         routes,
     })
 }
 
-fn kept_open() -> SessionLimits {
+fn pings_only() -> SessionLimits {
     let ping = Some(Ping::DEFAULT);
     SessionLimits {
         ping,

@@ -199,7 +199,7 @@ async fn maintain(guard: &Guard, watch: Option<&Watch>, mut signals: Signals) ->
 
 fn reload(watch: Option<&Watch>) {
     if let Some(watch) = watch {
-        watch.poke();
+        watch.reload_now();
     } else {
         info!("received SIGHUP: nothing to reload, the built-in policy is not a file");
     }

@@ -71,7 +71,7 @@ fn list_that_is_suddenly_another_waits_to_be_accepted() {
     folder.write("feed.json", &feed(many.iter().map(String::as_str)));
     let told = wall.guard.policy_handle().reload().unwrap_err().to_string();
     assert!(
-        told.contains("list `feed.json` would go from 1 to 256 networks"),
+        told.contains("list `feed.json` changes from 1 to 256 networks"),
         "{told}"
     );
     assert!(told.contains("--accept-shrink"), "{told}");

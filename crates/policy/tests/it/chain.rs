@@ -1,4 +1,4 @@
-//! The order of judgment, with inspectors of one's own to stand where a policy's would.
+//! The order of the inspectors, and the user's own rules in it.
 
 use std::{
     sync::{
@@ -15,43 +15,43 @@ use gabion_core::{
 use gabion_policy::{Explained, PolicyHandle, PolicyOptions, SampleRequest, explain};
 use http::StatusCode;
 
-use crate::handle::Ear;
+use crate::handle::EventLog;
 
 pub(crate) const NOW: Now = Now::new(Duration::from_secs(1), SystemTime::UNIX_EPOCH);
 
-/// Answers every request alike, and counts how often it is asked and taught.
-struct Own {
+/// Returns one verdict for every request, and counts its calls.
+struct FixedVerdict {
     verdict: Verdict,
-    asked: AtomicUsize,
-    taught: AtomicUsize,
+    inspected: AtomicUsize,
+    responses: AtomicUsize,
 }
 
-impl Own {
-    fn answering(verdict: Verdict) -> Arc<Self> {
+impl FixedVerdict {
+    fn new(verdict: Verdict) -> Arc<Self> {
         Arc::new(Self {
             verdict,
-            asked: AtomicUsize::new(0),
-            taught: AtomicUsize::new(0),
+            inspected: AtomicUsize::new(0),
+            responses: AtomicUsize::new(0),
         })
     }
 
-    fn asked(&self) -> usize {
-        self.asked.load(Ordering::Relaxed)
+    fn inspected(&self) -> usize {
+        self.inspected.load(Ordering::Relaxed)
     }
 }
 
-impl Inspect for Own {
+impl Inspect for FixedVerdict {
     fn name(&self) -> &'static str {
         "own"
     }
 
     fn inspect(&self, _: &Facts<'_>, _: &mut RequestState) -> Verdict {
-        self.asked.fetch_add(1, Ordering::Relaxed);
+        self.inspected.fetch_add(1, Ordering::Relaxed);
         self.verdict.clone()
     }
 
     fn on_response(&self, _: &RequestState, _: &Outcome<'_>) -> Option<Offense> {
-        self.taught.fetch_add(1, Ordering::Relaxed);
+        self.responses.fetch_add(1, Ordering::Relaxed);
         let rule = RuleId::builtin("own");
         let ban_for = Duration::from_secs(7);
         Some(Offense::certain(rule, ban_for))
@@ -73,21 +73,21 @@ names = 'seen'
 mode = 'observe'
 ";
 
-fn live(text: &str, own: &[Arc<Own>]) -> PolicyHandle {
-    let mut options = PolicyOptions::new(Arc::new(Ear::default()));
-    for rule in own {
+fn compile(text: &str, rule: &[Arc<FixedVerdict>]) -> PolicyHandle {
+    let mut options = PolicyOptions::new(Arc::new(EventLog::default()));
+    for rule in rule {
         options = options.add_rule(rule.clone());
     }
-    PolicyHandle::from_document(text, "policy.toml", options).expect("the policy is sound")
+    PolicyHandle::from_document(text, "policy.toml", options).expect("the policy is valid")
 }
 
-fn judge(live: &PolicyHandle, request: &str, from: [u8; 4]) -> Explained {
-    let probe = SampleRequest::new(request).unwrap().with_from(from.into());
-    explain(&live.current(), &probe, NOW)
+fn judge(policy: &PolicyHandle, request: &str, from: [u8; 4]) -> Explained {
+    let request = SampleRequest::new(request).unwrap().with_from(from.into());
+    explain(&policy.current(), &request, NOW)
 }
 
-fn names(judged: &Explained) -> Vec<&str> {
-    judged
+fn inspectors(explained: &Explained) -> Vec<&str> {
+    explained
         .steps
         .steps()
         .iter()
@@ -95,27 +95,27 @@ fn names(judged: &Explained) -> Vec<&str> {
         .collect()
 }
 
-const STRANGER: [u8; 4] = [192, 0, 2, 1];
-const FRIEND: [u8; 4] = [192, 0, 2, 7];
+const OTHER: [u8; 4] = [192, 0, 2, 1];
+const ALLOWED: [u8; 4] = [192, 0, 2, 7];
 const BANNED: [u8; 4] = [192, 0, 2, 8];
 
 #[test]
-fn clean_request_is_asked_about_in_order() {
-    let live = live(POLICY, &[Own::answering(Verdict::Pass)]);
-    let judged = judge(&live, "/", STRANGER);
-    assert_eq!(judged.verdict, Verdict::Pass);
+fn clean_request_runs_every_inspector_in_order() {
+    let policy = compile(POLICY, &[FixedVerdict::new(Verdict::Pass)]);
+    let explained = judge(&policy, "/", OTHER);
+    assert_eq!(explained.verdict, Verdict::Pass);
     assert_eq!(
-        names(&judged),
+        inspectors(&explained),
         ["protocol", "behind", "allow", "ban", "hosts", "own", "deny"]
     );
 }
 
 #[test]
-fn first_verdict_that_counts_ends_the_judgment() {
-    let own = Own::answering(Denial::forbidden("own", "no").into());
-    let live = live(POLICY, std::slice::from_ref(&own));
-    for (request, from, asked) in [
-        ("/index.php", FRIEND, &["protocol", "behind", "allow"][..]),
+fn first_enforced_verdict_ends_judgment() {
+    let rule = FixedVerdict::new(Denial::forbidden("own", "no").into());
+    let policy = compile(POLICY, std::slice::from_ref(&rule));
+    for (request, from, inspected) in [
+        ("/index.php", ALLOWED, &["protocol", "behind", "allow"][..]),
         ("/open/index.php", BANNED, &["protocol", "behind", "allow"]),
         (
             "/index.php",
@@ -124,61 +124,65 @@ fn first_verdict_that_counts_ends_the_judgment() {
         ),
         (
             "/index.php",
-            STRANGER,
+            OTHER,
             &["protocol", "behind", "allow", "ban", "hosts", "own"],
         ),
     ] {
-        assert_eq!(names(&judge(&live, request, from)), asked, "{request}");
+        assert_eq!(
+            inspectors(&judge(&policy, request, from)),
+            inspected,
+            "{request}"
+        );
     }
-    assert_eq!(own.asked(), 1);
+    assert_eq!(rule.inspected(), 1);
 }
 
 #[test]
-fn allow_does_not_rescue_a_malformed_head() {
-    let live = live(POLICY, &[]);
-    for from in [STRANGER, FRIEND] {
-        let judged = judge(&live, "/open/%00", from);
-        let Verdict::Deny(denial) = &judged.verdict else {
-            panic!("{judged}");
+fn malformed_request_of_an_allowed_client_is_denied() {
+    let policy = compile(POLICY, &[]);
+    for from in [OTHER, ALLOWED] {
+        let explained = judge(&policy, "/open/%00", from);
+        let Verdict::Deny(denial) = &explained.verdict else {
+            panic!("{explained}");
         };
         assert_eq!(denial.cause.rule.as_str(), "path/nul");
     }
 }
 
 #[test]
-fn malformed_head_is_refused_by_the_rule_that_says_what_it_was_after() {
-    let own = Own::answering(Verdict::Pass);
-    let live = live(POLICY, std::slice::from_ref(&own));
+fn deny_rule_takes_precedence_over_protocol_denial() {
+    let rule = FixedVerdict::new(Verdict::Pass);
+    let policy = compile(POLICY, std::slice::from_ref(&rule));
     for (request, from, rule) in [
-        ("/%00", STRANGER, "path/nul"),
-        ("/seen%00", STRANGER, "path/nul"),
-        ("/index.php%00", STRANGER, "php"),
-        ("/index.php%00", FRIEND, "path/nul"),
-        ("/open/../index.php%00", STRANGER, "php"),
+        ("/%00", OTHER, "path/nul"),
+        ("/seen%00", OTHER, "path/nul"),
+        ("/index.php%00", OTHER, "php"),
+        ("/index.php%00", ALLOWED, "path/nul"),
+        ("/open/../index.php%00", OTHER, "php"),
         ("/index.php%00", BANNED, "ban"),
     ] {
-        let judged = judge(&live, request, from);
-        let Verdict::Deny(denial) = &judged.verdict else {
-            panic!("{judged}");
+        let explained = judge(&policy, request, from);
+        let Verdict::Deny(denial) = &explained.verdict else {
+            panic!("{explained}");
         };
-        assert!(denial.cause.rule.as_str().starts_with(rule), "{judged}");
+        assert!(denial.cause.rule.as_str().starts_with(rule), "{explained}");
     }
     assert_eq!(
-        own.asked(),
+        rule.inspected(),
         0,
-        "a head that is not sound is no business of own rules"
+        "own rules do not judge a malformed request"
     );
 }
 
 #[test]
-fn observed_denial_is_noted_and_hides_nothing() {
-    let watcher = Denial::forbidden("own", "hm").with_mode(Mode::Observe);
-    let live = live(POLICY, &[Own::answering(watcher.into())]);
-    let judged = judge(&live, "/seen/index.php", STRANGER);
-    assert!(judged.verdict.refuses(), "{judged}");
-    let judged = judge(&live, "/seen", STRANGER);
-    assert_eq!(judged.verdict, Verdict::Pass);
-    let observed: Vec<_> = judged
+fn observed_denial_is_recorded_and_hides_no_enforced_one() {
+    let observed = Denial::forbidden("own", "hm").with_mode(Mode::Observe);
+    let policy = compile(POLICY, &[FixedVerdict::new(observed.into())]);
+    let explained = judge(&policy, "/seen/index.php", OTHER);
+    assert!(explained.verdict.refuses(), "{explained}");
+    let explained = judge(&policy, "/seen", OTHER);
+    assert_eq!(explained.verdict, Verdict::Pass);
+    let observed: Vec<_> = explained
         .observed
         .iter()
         .map(|denial| denial.cause.rule.as_str())
@@ -187,33 +191,36 @@ fn observed_denial_is_noted_and_hides_nothing() {
 }
 
 #[test]
-fn document_that_observes_refuses_nothing() {
-    let live = live(&format!("mode = 'observe'\n{POLICY}"), &[]);
+fn document_in_observe_mode_refuses_nothing() {
+    let policy = compile(&format!("mode = 'observe'\n{POLICY}"), &[]);
     for (request, from) in [
-        ("/index.php", STRANGER),
+        ("/index.php", OTHER),
         ("/", BANNED),
         ("/index.php%00", BANNED),
     ] {
-        let judged = judge(&live, request, from);
-        assert_eq!(judged.verdict, Verdict::Pass, "{judged}");
-        assert!(!judged.observed.is_empty(), "{judged}");
+        let explained = judge(&policy, request, from);
+        assert_eq!(explained.verdict, Verdict::Pass, "{explained}");
+        assert!(!explained.observed.is_empty(), "{explained}");
     }
 }
 
 #[test]
-fn own_rule_may_let_through() {
+fn own_rule_can_allow_a_request() {
     let cause = Cause::new(RuleId::builtin("own"), Reason::Other("mine".into()));
-    let live = live(POLICY, &[Own::answering(Verdict::Allow(cause))]);
+    let policy = compile(POLICY, &[FixedVerdict::new(Verdict::Allow(cause))]);
     assert!(matches!(
-        judge(&live, "/index.php", STRANGER).verdict,
+        judge(&policy, "/index.php", OTHER).verdict,
         Verdict::Allow(_)
     ));
 }
 
 #[test]
-fn everyone_learns_and_the_first_offense_counts() {
-    let own = [Own::answering(Verdict::Pass), Own::answering(Verdict::Pass)];
-    let live = live(POLICY, &own);
+fn every_inspector_sees_the_response_and_the_first_offense_is_returned() {
+    let rule = [
+        FixedVerdict::new(Verdict::Pass),
+        FixedVerdict::new(Verdict::Pass),
+    ];
+    let policy = compile(POLICY, &rule);
     let (method, headers) = (http::Method::GET, http::HeaderMap::new());
     let uri = http::Uri::from_static("/");
     let head = gabion_core::Head {
@@ -226,9 +233,9 @@ fn everyone_learns_and_the_first_offense_counts() {
         scheme: gabion_core::Scheme::Plain,
     };
     let peer = gabion_core::PeerAddr::new("192.0.2.1:1".parse().unwrap());
-    let facts = Facts::resolve(head, peer, &live.current().client, NOW);
+    let facts = Facts::resolve(head, peer, &policy.current().client, NOW);
     let outcome = Outcome::new(StatusCode::NOT_FOUND, None, Duration::ZERO);
-    let offense = live
+    let offense = policy
         .current()
         .chain
         .on_response(&RequestState::new(&facts), &outcome);
@@ -236,7 +243,7 @@ fn everyone_learns_and_the_first_offense_counts() {
         offense.map(|offense| offense.ban_for),
         Some(Duration::from_secs(7))
     );
-    for own in own {
-        assert_eq!(own.taught.load(Ordering::Relaxed), 1);
+    for rule in rule {
+        assert_eq!(rule.responses.load(Ordering::Relaxed), 1);
     }
 }

@@ -1,12 +1,12 @@
-//! Every error of a document is told at once, each at its place, with what to do.
+//! All errors of a document are reported at once, with position and help.
 
 use gabion_policy::{Diagnostic, PolicyError, check};
 
 fn refuse(text: &str) -> PolicyError {
-    check(text, "policy.toml", None).expect_err("the document is bad")
+    check(text, "policy.toml", None).expect_err("the document is invalid")
 }
 
-fn told(text: &str) -> Vec<Diagnostic> {
+fn diagnostics(text: &str) -> Vec<Diagnostic> {
     refuse(text).diagnostics().to_vec()
 }
 
@@ -35,7 +35,7 @@ names = ["a/b", ".git"]
 then = "bann"
 
 [[deny]]
-id = "sound"
+id = "valid"
 names = ["a/b"]
 
 [[expect]]
@@ -44,62 +44,72 @@ verdict = "refuse"
 "#;
 
 #[test]
-fn all_errors_of_a_file_are_told_at_once() {
+fn all_errors_of_a_file_are_reported_at_once() {
     let expected = [
-        (2, 8, "`enforec` is none of the known values"),
-        (3, 10, "`nevr` is none of the known values"),
+        (2, 8, "unknown value `enforec`; did you mean `enforce`?"),
+        (3, 10, "unknown value `nevr`; did you mean `never`?"),
         (
             6,
             37,
             "`10.0.0.1/8` has bits beyond its prefix: write 10.0.0.0/8 for the network, 10.0.0.1 for the address",
         ),
-        (7, 15, "16 bits cannot make one client: write 32 to 128"),
+        (7, 15, "invalid prefix length 16: write 32 to 128"),
         (10, 1, "unknown key `network`"),
         (14, 1, "unknown key `prefx`"),
-        (17, 1, "`id` is missing here"),
+        (17, 1, "missing key `id`"),
         (21, 6, "`two words` cannot name a rule: "),
         (22, 10, "`a/b` is not one name: "),
         (23, 8, r#"`bann` is not "403", "404", "ban" nor "ban 1h""#),
         (27, 10, "`a/b` is not one name: "),
-        (31, 11, "`refuse` is none of the known values"),
+        (31, 11, "unknown value `refuse`"),
     ];
-    let found = told(MANY);
+    let found = diagnostics(MANY);
     assert_eq!(found.len(), expected.len(), "{}", refuse(MANY));
-    for (one, (line, column, message)) in found.iter().zip(expected) {
-        assert_eq!((one.line(), one.column()), (line, column), "{one}");
-        assert!(one.message().starts_with(message), "{one}");
+    for (diagnostic, (line, column, message)) in found.iter().zip(expected) {
+        assert_eq!(
+            (diagnostic.line(), diagnostic.column()),
+            (line, column),
+            "{diagnostic}"
+        );
+        assert!(diagnostic.message().starts_with(message), "{diagnostic}");
     }
 }
 
 #[test]
-fn error_is_drawn_with_file_line_caret_and_help() {
+fn error_is_rendered_with_file_line_caret_and_help() {
     let text = "version = 1\n\n[[deny]]\nid = \"php\"\nprefx = \"/php\"\nnames = \"x\"\n";
-    let drawn = "\
-error: unknown key `prefx`
+    let rendered = "\
+error: unknown key `prefx`; did you mean `prefix`?
  --> policy.toml:5:1
   |
 5 | prefx = \"/php\"
   | ^^^^^
   |
-  = help: did you mean `prefix`? known here: `id`, `exact`, `prefix`, `names`, `extensions`, `regex`, `agents`, `then`, `mode`";
-    assert_eq!(refuse(text).to_string(), drawn);
+  = help: known keys: `id`, `exact`, `prefix`, `names`, `extensions`, `regex`, `agents`, `then`, `mode`";
+    assert_eq!(refuse(text).to_string(), rendered);
     assert!(refuse(text).in_color().contains("\x1b["));
 }
 
 #[test]
-fn drawn_place_is_the_told_place() {
-    for one in told(MANY)
-        .iter()
-        .chain(&told("é = 1\r\n\tü = 'x'\r\nclient = { é = 1, ü = 2 }"))
-    {
-        let place = format!("--> policy.toml:{}:{}\n", one.line(), one.column());
-        assert!(one.to_string().contains(&place), "{place} in\n{one}");
+fn rendered_position_equals_line_and_column() {
+    for diagnostic in diagnostics(MANY).iter().chain(&diagnostics(
+        "é = 1\r\n\tü = 'x'\r\nclient = { é = 1, ü = 2 }",
+    )) {
+        let position = format!(
+            "--> policy.toml:{}:{}\n",
+            diagnostic.line(),
+            diagnostic.column()
+        );
+        assert!(
+            diagnostic.to_string().contains(&position),
+            "{position} in\n{diagnostic}"
+        );
     }
 }
 
 #[test]
-fn misspelled_key_gets_the_one_that_was_meant() {
-    for (text, meant) in [
+fn misspelled_word_gets_a_suggestion() {
+    for (text, suggestion) in [
         ("versoin = 1", Some("version")),
         ("version = 1\nmdoe = 'observe'", Some("mode")),
         ("version = 1\n[[dney]]\nid = 'x'", Some("deny")),
@@ -128,46 +138,67 @@ fn misspelled_key_gets_the_one_that_was_meant() {
         ),
         ("version = 1\nelephant = 1", None),
     ] {
-        let all = told(text);
-        let help = all.iter().find_map(Diagnostic::help).unwrap_or_default();
-        assert!(help.contains("known here: `"), "{text:?}: {all:?}");
-        match meant {
-            Some(meant) => assert!(
-                help.starts_with(&format!("did you mean `{meant}`?")),
-                "{help}"
+        let all = diagnostics(text);
+        let known = all.iter().find(|diagnostic| {
+            let help = diagnostic.help().unwrap_or_default();
+            help.starts_with("known keys: `") || help.starts_with("known values: `")
+        });
+        let message = known
+            .unwrap_or_else(|| panic!("{text:?}: {all:?}"))
+            .message();
+        match suggestion {
+            Some(suggestion) => assert!(
+                message.ends_with(&format!("; did you mean `{suggestion}`?")),
+                "{message}"
             ),
-            None => assert!(!help.contains("did you mean"), "{help}"),
+            None => assert!(message.ends_with('`'), "{message}"),
         }
     }
 }
 
 #[test]
-fn key_of_a_later_version_is_refused_by_name() {
-    let all = told("version = 1\n[ban]\nlongest = '30d'");
+fn debug_of_an_error_shows_what_display_shows() {
+    let error = refuse(MANY);
+    assert_eq!(format!("{error:?}"), format!("{error}"));
+    let main = || -> Result<(), PolicyError> {
+        check("version = 1\nmode = 'enfroce'\n", "policy.toml", None)?;
+        Ok(())
+    };
+    // The runtime prints the error of `main` like this.
+    let output = format!("Error: {:?}", main().unwrap_err());
+    assert!(
+        output.contains("2 | mode = 'enfroce'\n  |        ^^^^^^^^^\n"),
+        "{output}"
+    );
+}
+
+#[test]
+fn key_of_a_later_version_is_refused_as_planned() {
+    let all = diagnostics("version = 1\n[ban]\nlongest = '30d'");
     assert_eq!(all.len(), 1, "{all:?}");
     let help = all[0].help().unwrap();
     assert_eq!(
         help,
-        "this version does not enforce it yet, so it does not accept it either"
+        "`longest` is planned, but this version does not enforce it"
     );
 }
 
 #[test]
 fn renamed_section_is_refused_with_its_new_name() {
-    let all = told("version = 1\n[sanity]\nmax_headers = 5");
+    let all = diagnostics("version = 1\n[sanity]\nmax_headers = 5");
     assert_eq!(all.len(), 1, "{all:?}");
     assert_eq!(all[0].message(), "unknown key `sanity`");
-    assert_eq!(all[0].help().unwrap(), "it is called `protocol` now");
+    assert_eq!(all[0].help().unwrap(), "it was renamed: write `protocol`");
 }
 
-/// A document, and where it says what of it.
+/// A document, and the line, column and message of its only error.
 const BAD_VALUES: &[(&str, usize, usize, &str)] = &[
-    ("", 1, 1, "`version` is missing here"),
+    ("", 1, 1, "missing key `version`"),
     (
         "version = 2",
         1,
         11,
-        "version 2 is unknown: this release reads version 1",
+        "unknown version 2: this release reads version 1",
     ),
     (
         "version = 'one'",
@@ -176,17 +207,12 @@ const BAD_VALUES: &[(&str, usize, usize, &str)] = &[
         "invalid type: string \"one\", expected u32",
     ),
     ("version = 1\non_fault = 3", 2, 12, "wanted string or table"),
-    (
-        "version = 1\nmode = ''",
-        2,
-        8,
-        "`` is none of the known values",
-    ),
+    ("version = 1\nmode = ''", 2, 8, "unknown value ``"),
     (
         "version = 1\n[client]\nipv6_prefix = 129",
         3,
         15,
-        "129 bits cannot make one client",
+        "invalid prefix length 129",
     ),
     (
         "version = 1\n[client]\nprivate = 'yes'",
@@ -270,7 +296,7 @@ const BAD_VALUES: &[(&str, usize, usize, &str)] = &[
         "version = 1\n[[upgrade.route]]\nonly = true",
         2,
         1,
-        "`path` is missing here",
+        "missing key `path`",
     ),
     (
         "version = 1\n[[upgrade.route]]\npath = 3",
@@ -288,50 +314,54 @@ const BAD_VALUES: &[(&str, usize, usize, &str)] = &[
         "version = 1\n[[expect]]\nrequest = 'GET'\nverdict = 'pass'",
         3,
         11,
-        "`GET` is no request",
+        "invalid request `GET`",
     ),
     (
         "version = 1\n[[expect]]\nrequest = '/'\nheaders = { 'a b' = 'c' }\nverdict = 'pass'",
         4,
         11,
-        "`a b` cannot name a header",
+        "invalid header name `a b`",
     ),
 ];
 
 #[test]
-fn bad_value_is_told_at_its_place() {
+fn invalid_value_is_reported_at_its_position() {
     for &(text, line, column, message) in BAD_VALUES {
-        let all = told(text);
-        let [one] = all.as_slice() else {
-            panic!("{text:?} is wrong in one way: {all:#?}");
+        let all = diagnostics(text);
+        let [diagnostic] = all.as_slice() else {
+            panic!("{text:?} has one error: {all:#?}");
         };
-        assert_eq!((one.line(), one.column()), (line, column), "{one}");
-        assert!(one.message().starts_with(message), "{one}");
+        assert_eq!(
+            (diagnostic.line(), diagnostic.column()),
+            (line, column),
+            "{diagnostic}"
+        );
+        assert!(diagnostic.message().starts_with(message), "{diagnostic}");
     }
 }
 
 #[test]
-fn rule_that_is_not_whole_does_not_hide_the_next() {
+fn incomplete_rule_does_not_hide_errors_of_the_next() {
     for (first, expected) in [
         ("id = 3\nnames = 'a'", &[3, 7][..]),
         ("id = 'a'\nnames = 3", &[4, 7]),
         ("id = 'a'\nnames = ", &[4, 7]),
-        // The parser reads no further than a key without `=`.
+        // The parser stops at a key without `=`.
         ("id = 'a'\nnames 'a'", &[4]),
         ("id = 'a'\nnams = 'a'", &[4, 7]),
         ("id = ''\nthen = 3", &[3, 4, 7]),
     ] {
         let next = "[[deny]]\nid = 'x'\nnames = 'a/b'\n";
         let text = format!("version = 1\n[[deny]]\n{first}\n{next}");
-        let lines: Vec<_> = told(&text).iter().map(Diagnostic::line).collect();
+        let lines: Vec<_> = diagnostics(&text).iter().map(Diagnostic::line).collect();
         assert_eq!(lines, expected, "\n{}", refuse(&text));
     }
 }
 
 #[test]
-fn two_rules_of_one_name_are_told_at_the_second() {
+fn duplicate_rule_id_is_reported_at_the_second_rule() {
     let text = "version = 1\n[[deny]]\nid='x'\nnames='a'\n[[deny]]\nid='x'\nnames='b'\n";
-    let all = told(text);
+    let all = diagnostics(text);
     assert_eq!(
         (all.len(), all[0].line(), all[0].column()),
         (1, 6, 4),
@@ -340,83 +370,87 @@ fn two_rules_of_one_name_are_told_at_the_second() {
 }
 
 #[test]
-fn syntax_errors_do_not_hide_the_others() {
+fn syntax_errors_do_not_hide_other_errors() {
     let text = "version = 1\nmode = \n[clint]\n[[deny]]\nid = 'php\nnames = 'a/b'\n[[deny]]\nid = 'x'\nprefx = 3\n";
-    let lines: Vec<_> = told(text).iter().map(Diagnostic::line).collect();
+    let lines: Vec<_> = diagnostics(text).iter().map(Diagnostic::line).collect();
     assert_eq!(lines, [2, 3, 5, 9], "\n{}", refuse(text));
 }
 
 #[test]
-fn unclosed_bracket_is_told_once_where_it_opens() {
+fn unclosed_bracket_is_reported_once_where_it_opens() {
     let text = "version = 1\n[allow]\npaths = [\n  '/a',\n\n[[deny]]\nid = 'x'\nnames = 'y'\n";
-    let all = told(text);
-    let [one] = all.as_slice() else {
+    let all = diagnostics(text);
+    let [diagnostic] = all.as_slice() else {
         panic!("one error: {all:#?}");
     };
-    assert_eq!((one.line(), one.column()), (3, 9), "{one}");
+    assert_eq!(
+        (diagnostic.line(), diagnostic.column()),
+        (3, 9),
+        "{diagnostic}"
+    );
 }
 
 #[test]
-fn nothing_is_drawn_by_the_document_itself() {
+fn control_characters_of_the_document_are_escaped() {
     let text = "version = 1\n\"\\u001b[2J\u{202e}x\" = 1 # \u{1b}[31m\n";
-    let drawn = refuse(text).to_string();
+    let rendered = refuse(text).to_string();
     assert!(
-        !drawn.contains('\u{1b}') && !drawn.contains('\u{202e}'),
-        "{drawn:?}"
+        !rendered.contains('\u{1b}') && !rendered.contains('\u{202e}'),
+        "{rendered:?}"
     );
     assert!(
-        drawn.contains("unknown key `\\u{1b}[2J\\u{202e}x`"),
-        "{drawn}"
+        rendered.contains("unknown key `\\u{1b}[2J\\u{202e}x`"),
+        "{rendered}"
     );
 }
 
 #[test]
-fn line_that_nobody_could_read_is_not_drawn() {
+fn line_over_1000_bytes_is_not_shown() {
     let text = format!(
         "version = 1 # {}\nx = '{}'",
         "x".repeat(999),
         "y".repeat(999)
     );
-    let drawn = refuse(&text).to_string();
+    let rendered = refuse(&text).to_string();
     assert!(
-        drawn.contains("--> policy.toml:2:1") && !drawn.contains("yyy"),
-        "{drawn}"
+        rendered.contains("--> policy.toml:2:1") && !rendered.contains("yyy"),
+        "{rendered}"
     );
 }
 
 #[test]
-fn many_errors_end() {
+fn at_most_64_errors_are_reported() {
     let text = format!("version = 1\n{}", "a = 1\n".repeat(1000));
-    assert_eq!(told(&text).len(), 64);
+    assert_eq!(diagnostics(&text).len(), 64);
     let keys: Vec<_> = (0..1000).map(|n| format!("key{n} = 1")).collect();
     let text = keys.join("\n");
-    assert_eq!(told(&text).len(), 64);
+    assert_eq!(diagnostics(&text).len(), 64);
 }
 
 #[test]
-fn vast_document_is_refused_unread() {
+fn oversized_document_is_refused() {
     let text = format!("version = 1\n#{}\n", "x".repeat(4 << 20));
     assert_eq!(
-        told(&text)[0].message(),
-        "the document has more than 4194304 bytes"
+        diagnostics(&text)[0].message(),
+        "the document is larger than the limit of 4194304 bytes"
     );
     let rule = |n| format!("[[deny]]\nid='{n}'\nnames='n{n}'\n");
     let rules: Vec<_> = (0..50_001).map(rule).collect();
-    let all = told(&format!("version = 1\n{}", rules.concat()));
+    let all = diagnostics(&format!("version = 1\n{}", rules.concat()));
     assert_eq!(
         (all[0].line(), all[0].message()),
-        (2, "50001 entries, at most 50000 are compiled")
+        (2, "50001 entries, but the limit is 50000")
     );
 }
 
 #[test]
-fn deep_nesting_is_survived() {
+fn deep_nesting_is_an_error() {
     for text in [
         format!("x = {}", "[".repeat(100_000)),
         format!("x = {}", "{a=".repeat(100_000)),
         format!("a{} = 1", ".a".repeat(100_000)),
         format!("[a{}]", ".a".repeat(100_000)),
     ] {
-        assert!(!told(&text).is_empty());
+        assert!(!diagnostics(&text).is_empty());
     }
 }

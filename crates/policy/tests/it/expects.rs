@@ -1,6 +1,6 @@
-//! What must hold before a policy comes into force.
+//! `[[expect]]` tests, which must pass before a policy comes into force.
 
-use gabion_policy::check;
+use gabion_policy::{Document, Expect, Expected, check};
 
 const POLICY: &str = "version = 1
 [client]
@@ -18,16 +18,16 @@ names = 'trial'
 mode = 'observe'
 ";
 
-fn holds(case: &str) -> Result<(), String> {
-    let text = format!("{POLICY}[[expect]]\n{case}\n");
-    let report = check(&text, "policy.toml", None).map_err(|error| error.to_string())?;
+fn check_test(test: &str) -> Result<(), String> {
+    let document = format!("{POLICY}[[expect]]\n{test}\n");
+    let report = check(&document, "policy.toml", None).map_err(|error| error.to_string())?;
     assert_eq!(report.expected, 1);
     Ok(())
 }
 
 #[test]
-fn cases_that_hold() {
-    for case in [
+fn passing_expect_tests_are_accepted() {
+    for test in [
         "request = '/'\nverdict = 'pass'",
         "request = 'POST /x?y=1'\nverdict = 'pass'",
         "request = '/index.php'\nverdict = 'deny'",
@@ -39,59 +39,62 @@ fn cases_that_hold() {
         "request = '/'\nfrom = '192.0.2.9'\nheaders = { X-Forwarded-For = '203.0.113.9' }\nverdict = 'pass'",
         "request = '/trial'\nverdict = 'pass'",
     ] {
-        assert_eq!(holds(case), Ok(()), "{case}");
+        assert_eq!(check_test(test), Ok(()), "{test}");
     }
 }
 
 #[test]
-fn cases_that_do_not_hold() {
-    for (case, place, told) in [
+fn failing_expect_tests_are_refused() {
+    for (test, position, message) in [
         (
             "request = '/index.php'\nverdict = 'pass'",
             "17:11",
-            "deny with 403: rule php",
+            "expected `pass` for `/index.php`, got: ",
         ),
         (
             "request = '/'\nverdict = 'deny'",
             "17:11",
-            "gets another verdict: pass",
+            "expected `deny` for `/`, got: pass",
         ),
         (
             "request = '/'\nverdict = 'allow'",
             "17:11",
-            "gets another verdict: pass",
+            "expected `allow` for `/`, got: pass",
         ),
         (
             "request = '/x.php'\nverdict = 'deny'\nrule = 'dotfiles'",
             "18:8",
-            "rule php",
+            "expected `deny` by rule `dotfiles` for `/x.php`, got: ",
         ),
         (
             "request = '/trial'\nverdict = 'deny'",
             "17:11",
-            "would deny with 403: rule trial",
+            "rule trial",
         ),
     ] {
-        let error = holds(case).expect_err(case);
-        assert!(error.contains(&format!("policy.toml:{place}\n")), "{error}");
-        assert!(error.contains(told), "{error}");
+        let error = check_test(test).expect_err(test);
+        assert!(
+            error.contains(&format!("policy.toml:{position}\n")),
+            "{error}"
+        );
+        assert!(error.contains(message), "{error}");
         assert!(
             error.contains("protocol pass"),
-            "the steps are told: {error}"
+            "the steps are listed: {error}"
         );
     }
 }
 
 #[test]
-fn document_that_observes_is_held_to_what_it_will_do() {
-    let case = "[[expect]]\nrequest = '/index.php'\nverdict = 'deny'\n";
-    let text = format!("mode = 'observe'\n{POLICY}{case}");
-    let report = check(&text, "policy.toml", None).unwrap();
+fn expect_tests_of_a_document_in_observe_mode_run_in_enforce_mode() {
+    let test = "[[expect]]\nrequest = '/index.php'\nverdict = 'deny'\n";
+    let document = format!("mode = 'observe'\n{POLICY}{test}");
+    let report = check(&document, "policy.toml", None).unwrap();
     assert_eq!(report.expected, 1);
 }
 
 #[test]
-fn report_counts_and_warns() {
+fn report_has_counts_and_warnings() {
     let text = "version = 1
 mode = 'observe'
 [client]
@@ -119,6 +122,28 @@ names = 'a'
     assert!(
         report
             .to_string()
-            .starts_with("warning: rules that do not say `mode` only observe")
+            .starts_with("warning: observe mode: rules without their own `mode` only log")
+    );
+}
+
+#[test]
+fn expect_test_built_in_code_equals_the_parsed_one() {
+    let text = "version = 1
+[[expect]]
+request = 'GET /chat'
+from = '198.51.100.1'
+headers = { origin = 'https://app.example' }
+message = 'hello'
+verdict = 'deny'
+rule = 'chat'
+";
+    let built = Expect::new("GET /chat", Expected::Deny)
+        .with_from([198, 51, 100, 1].into())
+        .with_header("origin", "https://app.example")
+        .with_message("hello")
+        .with_rule("chat");
+    assert_eq!(
+        Document::parse(text, "policy.toml").unwrap().expect,
+        [built]
     );
 }

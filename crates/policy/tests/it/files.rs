@@ -1,4 +1,4 @@
-//! The files of a policy: read whole, or refused by name.
+//! Reading the files of a policy, and errors about them.
 
 use std::sync::Arc;
 
@@ -6,8 +6,8 @@ use gabion_core::PolicySource as _;
 use gabion_policy::{PolicyHandle, PolicyOptions};
 
 use crate::{
-    handle::{Ear, denies},
-    scratch::Scratch,
+    handle::{EventLog, denies},
+    scratch::ScratchDir,
 };
 
 const POLICY: &str = "version = 1
@@ -18,36 +18,42 @@ id = 'a'
 prefix = '/a'
 ";
 
-fn open(scratch: &Scratch, text: impl AsRef<[u8]>) -> Result<(PolicyHandle, Arc<Ear>), String> {
-    let ear = Arc::new(Ear::default());
+fn open(
+    scratch: &ScratchDir,
+    text: impl AsRef<[u8]>,
+) -> Result<(PolicyHandle, Arc<EventLog>), String> {
+    let events = Arc::new(EventLog::default());
     let path = scratch.write("policy.toml", text);
-    let live = PolicyHandle::open(path, PolicyOptions::new(ear.clone()))
+    let policy = PolicyHandle::open(path, PolicyOptions::new(events.clone()))
         .map_err(|error| error.to_string())?;
-    Ok((live, ear))
+    Ok((policy, events))
 }
 
 #[test]
-fn list_is_read_beside_the_document() {
-    let scratch = Scratch::new();
+fn list_is_read_relative_to_the_document() {
+    let scratch = ScratchDir::new();
     scratch.write("lists/drop.netset", "# drop\n192.0.2.0/24\n");
-    let (live, _ear) = open(&scratch, POLICY).unwrap();
-    assert!(denies(&live.current(), "/"), "a probe comes from 192.0.2.1");
+    let (policy, _events) = open(&scratch, POLICY).unwrap();
+    assert!(
+        denies(&policy.current(), "/"),
+        "a sample request comes from 192.0.2.1"
+    );
 }
 
 #[test]
-fn missing_list_is_told_at_its_entry() {
-    let scratch = Scratch::new();
+fn missing_list_is_reported_at_its_entry() {
+    let scratch = ScratchDir::new();
     let error = open(&scratch, POLICY).unwrap_err();
     assert!(error.contains("policy.toml:3:10\n"), "{error}");
     assert!(
-        error.contains("list `lists/drop.netset` cannot be read: No such file"),
+        error.contains("cannot read list `lists/drop.netset`: No such file"),
         "{error}"
     );
 }
 
 #[test]
-fn bad_list_is_told_at_its_entry_with_its_own_place() {
-    let scratch = Scratch::new();
+fn invalid_list_is_reported_at_its_entry_with_its_own_line() {
+    let scratch = ScratchDir::new();
     scratch.write("lists/drop.netset", "# drop\n192.0.2.0/24\n  lan\n");
     let error = open(&scratch, POLICY).unwrap_err();
     assert!(error.contains("policy.toml:3:10\n"), "{error}");
@@ -55,81 +61,78 @@ fn bad_list_is_told_at_its_entry_with_its_own_place() {
 }
 
 #[test]
-fn list_that_goes_missing_keeps_the_old_policy() {
-    let scratch = Scratch::new();
+fn removed_list_keeps_the_previous_policy() {
+    let scratch = ScratchDir::new();
     scratch.write("lists/drop.netset", "192.0.2.0/24\n");
-    let (live, ear) = open(&scratch, POLICY).unwrap();
+    let (policy, events) = open(&scratch, POLICY).unwrap();
     scratch.remove("lists/drop.netset");
-    live.reload().unwrap_err();
-    assert!(denies(&live.current(), "/"));
-    assert_eq!(ear.heard(), [(false, 0)]);
+    policy.reload().unwrap_err();
+    assert!(denies(&policy.current(), "/"));
+    assert_eq!(events.outcomes(), [(false, 0)]);
 }
 
 #[test]
-fn emptied_list_is_a_loss() {
-    let scratch = Scratch::new();
+fn truncated_list_is_refused() {
+    let scratch = ScratchDir::new();
     scratch.write(
         "lists/drop.netset",
         "192.0.2.0/24\n198.51.100.0/24\n203.0.113.0/24\n",
     );
-    let (live, _ear) = open(&scratch, POLICY).unwrap();
+    let (policy, _events) = open(&scratch, POLICY).unwrap();
     scratch.write("lists/drop.netset", "192.0.2.0/24\n");
-    let error = live.reload().unwrap_err().to_string();
+    let error = policy.reload().unwrap_err().to_string();
     assert!(
-        error.contains("this would lose 2 of 3 entries of ban lists"),
+        error.contains("this edit removes 2 of 3 networks from [ban]"),
         "{error}"
     );
 }
 
 #[test]
-fn what_is_no_readable_file_is_refused() {
-    let scratch = Scratch::new();
-    for (files, why) in [
-        (
-            "lists",
-            "list `lists` cannot be read: it is not a regular file",
-        ),
+fn unreadable_file_is_refused() {
+    let scratch = ScratchDir::new();
+    for (files, message) in [
+        ("lists", "cannot read list `lists`: not a regular file"),
         (
             "/dev/zero",
-            "list `/dev/zero` cannot be read: it is not a regular file",
+            "cannot read list `/dev/zero`: not a regular file",
         ),
         (
             "lists/latin1",
-            "list `lists/latin1` cannot be read: byte 2 is not UTF-8",
+            "cannot read list `lists/latin1`: invalid UTF-8 at byte 2",
         ),
     ] {
         scratch.write("lists/latin1", b"# \xe9\n");
         let error = open(&scratch, POLICY.replace("lists/drop.netset", files)).unwrap_err();
-        assert!(error.contains(why), "{error}");
+        assert!(error.contains(message), "{error}");
     }
     let error = PolicyHandle::open(
         scratch.path("none.toml"),
-        PolicyOptions::new(Arc::new(Ear::default())),
+        PolicyOptions::new(Arc::new(EventLog::default())),
     );
     let error = error.unwrap_err().to_string();
     assert!(
-        error.contains("the document cannot be read: No such file"),
+        error.contains("cannot read the document: No such file"),
         "{error}"
     );
 }
 
 #[test]
-fn document_that_is_not_utf8_is_told_where() {
-    let scratch = Scratch::new();
+fn invalid_utf8_in_a_document_is_reported_with_its_position() {
+    let scratch = ScratchDir::new();
     let error = open(&scratch, b"version = 1\n# caf\xe9\n").unwrap_err();
     assert!(
-        error.contains("error: the document is not UTF-8 here\n"),
+        error.contains("error: invalid UTF-8 in the document\n"),
         "{error}"
     );
     assert!(error.contains("policy.toml:2:6\n"), "{error}");
 }
 
 #[test]
-fn policy_that_is_not_a_file_has_no_place_for_lists() {
-    let options = PolicyOptions::new(Arc::new(Ear::default()));
+fn relative_list_of_a_policy_without_a_file_is_refused() {
+    let options = PolicyOptions::new(Arc::new(EventLog::default()));
     let error = PolicyHandle::from_document(POLICY, "policy.toml", options).unwrap_err();
     assert!(
-        error.to_string().contains("needs absolute names of lists"),
+        error.to_string().contains("its path must be absolute"),
         "{error}"
     );
 }

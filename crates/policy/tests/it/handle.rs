@@ -1,4 +1,4 @@
-//! The policy in force: swapped whole or not at all.
+//! Atomic replacement of the current policy.
 
 use std::{
     sync::{
@@ -15,27 +15,28 @@ use gabion_policy::{PolicyHandle, PolicyOptions, SampleRequest, ShrinkGuard, Sta
 
 use crate::chain::NOW;
 
-/// Hears every event about the policy.
+/// A sink that keeps every policy event.
 #[derive(Debug, Default)]
-pub(crate) struct Ear {
-    told: Mutex<Vec<PolicyEvent>>,
+pub(crate) struct EventLog {
+    events: Mutex<Vec<PolicyEvent>>,
     more: Condvar,
 }
 
-impl Sink for Ear {
+impl Sink for EventLog {
     fn record(&self, event: &Event) {
         if let Event::Policy(event) = event {
-            self.told.lock().unwrap().push(event.clone());
+            self.events.lock().unwrap().push(event.clone());
             self.more.notify_all();
         }
     }
 }
 
-impl Ear {
-    /// What was heard: `true` for a policy that came into force, `false` for one that was refused.
-    pub(crate) fn heard(&self) -> Vec<(bool, u64)> {
-        let told = self.told.lock().unwrap();
-        let short = told.iter().map(|event| match event {
+impl EventLog {
+    /// The outcome of each attempt: `true` for a policy that came into force, `false` for a refused
+    /// one; and the generation in force.
+    pub(crate) fn outcomes(&self) -> Vec<(bool, u64)> {
+        let events = self.events.lock().unwrap();
+        let short = events.iter().map(|event| match event {
             PolicyEvent::Replaced { generation, .. } => (true, *generation),
             PolicyEvent::Kept { generation, .. } => (false, *generation),
             other => panic!("{other:?}"),
@@ -43,21 +44,21 @@ impl Ear {
         short.collect()
     }
 
-    /// Waits until `count` events were heard, or for `at_most`; says what was heard.
+    /// Waits until there are `count` events, or for `at_most`, and returns the outcomes.
     pub(crate) fn wait(&self, count: usize, at_most: Duration) -> Vec<(bool, u64)> {
-        let told = self.told.lock().unwrap();
-        let waiting = |told: &mut Vec<PolicyEvent>| told.len() < count;
+        let events = self.events.lock().unwrap();
+        let waiting = |events: &mut Vec<PolicyEvent>| events.len() < count;
         drop(
             self.more
-                .wait_timeout_while(told, at_most, waiting)
+                .wait_timeout_while(events, at_most, waiting)
                 .unwrap(),
         );
-        self.heard()
+        self.outcomes()
     }
 
-    /// Why the last document was refused.
-    pub(crate) fn why(&self) -> String {
-        match self.told.lock().unwrap().last() {
+    /// The error of the last document, which was refused.
+    pub(crate) fn last_refusal(&self) -> String {
+        match self.events.lock().unwrap().last() {
             Some(PolicyEvent::Kept { why, .. }) => why.to_string(),
             other => panic!("{other:?}"),
         }
@@ -73,115 +74,120 @@ pub(crate) fn denies(snapshot: &Snapshot, request: &str) -> bool {
 const A: &str = "version = 1\n[[deny]]\nid = 'a'\nprefix = '/a'\n";
 const B: &str = "version = 1\n[[deny]]\nid = 'b'\nprefix = '/b'\n";
 
-fn open(text: &str) -> (PolicyHandle, Arc<Ear>) {
-    let ear = Arc::new(Ear::default());
-    let live = PolicyHandle::from_document(text, "policy.toml", PolicyOptions::new(ear.clone()));
-    (live.expect("the policy is sound"), ear)
+fn open(text: &str) -> (PolicyHandle, Arc<EventLog>) {
+    let events = Arc::new(EventLog::default());
+    let policy =
+        PolicyHandle::from_document(text, "policy.toml", PolicyOptions::new(events.clone()));
+    (policy.expect("the policy is valid"), events)
 }
 
 #[test]
-fn replacing_counts_generations_and_tells() {
-    let (live, ear) = open(A);
-    assert_eq!(live.current().generation, 0);
-    let replaced = live.replace(B).unwrap();
+fn replacement_increments_the_generation_and_is_recorded() {
+    let (policy, events) = open(A);
+    assert_eq!(policy.current().generation, 0);
+    let replaced = policy.replace(B).unwrap();
     assert_eq!((replaced.generation, replaced.rules), (1, 1));
-    assert_eq!(live.current().generation, 1);
-    assert_eq!(live.document().deny[0].id, "b");
-    live.replace(A).unwrap();
-    assert_eq!(ear.heard(), [(true, 1), (true, 2)]);
+    assert_eq!(policy.current().generation, 1);
+    assert_eq!(policy.document().deny[0].id, "b");
+    policy.replace(A).unwrap();
+    assert_eq!(events.outcomes(), [(true, 1), (true, 2)]);
 }
 
 #[test]
-fn bad_document_keeps_the_old_policy_and_says_so() {
-    let (live, ear) = open(A);
-    let error = live.replace("version = 1\n[alow]").unwrap_err();
-    assert!(denies(&live.current(), "/a") && live.document().deny[0].id == "a");
-    assert_eq!(ear.heard(), [(false, 0)]);
-    assert_eq!(ear.why(), error.to_string());
+fn invalid_document_keeps_the_previous_policy_and_is_recorded() {
+    let (policy, events) = open(A);
+    let error = policy.replace("version = 1\n[alow]").unwrap_err();
+    assert!(denies(&policy.current(), "/a") && policy.document().deny[0].id == "a");
+    assert_eq!(events.outcomes(), [(false, 0)]);
+    assert_eq!(events.last_refusal(), error.to_string());
 }
 
 #[test]
-fn request_is_judged_by_the_policy_it_began_with() {
-    let (live, _ear) = open(A);
-    let held = live.current();
-    live.replace(B).unwrap();
+fn request_is_judged_by_the_policy_it_started_with() {
+    let (policy, _events) = open(A);
+    let held = policy.current();
+    policy.replace(B).unwrap();
     assert!(denies(&held, "/a") && !denies(&held, "/b"));
-    let next = live.current();
+    let next = policy.current();
     assert!(!denies(&next, "/a") && denies(&next, "/b"));
 }
 
 #[test]
-fn readers_see_whole_policies_while_two_writers_write() {
-    let (live, ear) = open(A);
+fn readers_never_see_a_mix_of_two_policies() {
+    let (policy, events) = open(A);
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
-                let held = live.current();
+                let held = policy.current();
                 assert_ne!(denies(&held, "/a"), denies(&held, "/b"));
             }
         });
-        let write = || (0..50).for_each(|n| assert!(live.replace([A, B][n % 2]).is_ok()));
+        let write = || (0..50).for_each(|n| assert!(policy.replace([A, B][n % 2]).is_ok()));
         let other = scope.spawn(write);
         write();
         other.join().unwrap();
         done.store(true, Ordering::Relaxed);
     });
-    assert_eq!(live.current().generation, 100);
-    assert_eq!(ear.heard().len(), 100);
+    assert_eq!(policy.current().generation, 100);
+    assert_eq!(events.outcomes().len(), 100);
 }
 
 #[test]
-fn ban_outlives_the_policy_that_placed_it() {
+fn ban_remains_active_after_a_replacement() {
     let state = State::with_capacity(8);
-    let options = PolicyOptions::new(Arc::new(Ear::default())).with_state(state.clone());
-    let live = PolicyHandle::from_document(A, "policy.toml", options).unwrap();
-    let client = live.current().client.resolve(
+    let options = PolicyOptions::new(Arc::new(EventLog::default())).with_state(state.clone());
+    let policy = PolicyHandle::from_document(A, "policy.toml", options).unwrap();
+    let client = policy.current().client.resolve(
         gabion_core::PeerAddr::new("192.0.2.1:1".parse().unwrap()),
         &http::HeaderMap::new(),
     );
     let offense = Offense::certain(RuleId::builtin("test"), Duration::from_mins(1));
-    assert!(!denies(&live.current(), "/"));
+    assert!(!denies(&policy.current(), "/"));
     state.bans().record_offense(&client, &offense, NOW);
-    assert!(denies(&live.current(), "/"));
-    live.replace(B).unwrap();
-    assert!(denies(&live.current(), "/"), "the ban stands");
+    assert!(denies(&policy.current(), "/"));
+    policy.replace(B).unwrap();
+    assert!(denies(&policy.current(), "/"), "the ban remains active");
 }
 
 #[test]
-fn ban_in_force_does_not_fail_a_case() {
-    let (live, _ear) = open(A);
-    let client = live.current().client.resolve(
+fn active_ban_does_not_fail_an_expect_test() {
+    let (policy, _events) = open(A);
+    let client = policy.current().client.resolve(
         gabion_core::PeerAddr::new("192.0.2.1:1".parse().unwrap()),
         &http::HeaderMap::new(),
     );
     let offense = Offense::certain(RuleId::builtin("test"), Duration::from_mins(1));
-    live.state().bans().record_offense(&client, &offense, NOW);
-    live.replace(&format!("{A}[[expect]]\nrequest = '/'\nverdict = 'pass'\n"))
+    policy.state().bans().record_offense(&client, &offense, NOW);
+    policy
+        .replace(&format!("{A}[[expect]]\nrequest = '/'\nverdict = 'pass'\n"))
         .unwrap();
 }
 
 #[test]
-fn compile_over_its_budget_keeps_the_old_policy() {
-    let options = PolicyOptions::new(Arc::new(Ear::default())).with_budget(Duration::ZERO);
+fn compilation_over_its_time_limit_is_refused() {
+    let options = PolicyOptions::new(Arc::new(EventLog::default())).with_budget(Duration::ZERO);
     let error = PolicyHandle::from_document(A, "policy.toml", options).unwrap_err();
     assert_eq!(error.diagnostics().len(), 1);
     let message = error.diagnostics()[0].message();
-    assert_eq!(message, "reading takes longer than the budget of 0ns");
-}
-
-#[test]
-fn policy_that_is_not_a_file_is_not_reloaded() {
-    let (live, ear) = open(A);
     assert_eq!(
-        live.reload().unwrap_err().diagnostics()[0].message(),
-        "this policy is not a file"
+        message,
+        "reading the policy takes longer than the limit of 0ns"
     );
-    assert_eq!(ear.heard(), [(false, 0)]);
 }
 
 #[test]
-fn own_rules_are_put_back() {
+fn policy_without_a_file_cannot_be_reloaded() {
+    let (policy, events) = open(A);
+    assert_eq!(
+        policy.reload().unwrap_err().diagnostics()[0].message(),
+        "cannot reload: the policy was not loaded from a file"
+    );
+    assert_eq!(events.outcomes(), [(false, 0)]);
+}
+
+#[test]
+fn own_rules_apply_after_a_replacement() {
     struct Teapot;
     impl gabion_core::Inspect for Teapot {
         fn name(&self) -> &'static str {
@@ -195,28 +201,28 @@ fn own_rules_are_put_back() {
             gabion_core::Denial::forbidden("teapot", "short and stout").into()
         }
     }
-    let options = PolicyOptions::new(Arc::new(Ear::default()))
+    let options = PolicyOptions::new(Arc::new(EventLog::default()))
         .add_rule(Arc::new(Teapot))
         .with_shrink_guard(ShrinkGuard::Accept);
-    let live = PolicyHandle::from_document(A, "policy.toml", options).unwrap();
-    assert!(denies(&live.current(), "/"));
-    live.replace("version = 1").unwrap();
-    assert!(denies(&live.current(), "/"));
+    let policy = PolicyHandle::from_document(A, "policy.toml", options).unwrap();
+    assert!(denies(&policy.current(), "/"));
+    policy.replace("version = 1").unwrap();
+    assert!(denies(&policy.current(), "/"));
 }
 
-/// It takes milliseconds: whoever judged by it last is spared them.
+/// Freeing a large policy takes milliseconds, which a request must not spend.
 #[test]
-fn policy_is_freed_by_who_replaces_it_not_by_who_judged_last() {
-    let (live, _) = open(A);
-    let judging = live.current();
+fn previous_policy_is_freed_by_maintain_or_replace_and_not_by_a_request() {
+    let (policy, _) = open(A);
+    let judging = policy.current();
     let old = Arc::downgrade(&judging);
-    live.replace(B).unwrap();
+    policy.replace(B).unwrap();
     drop(judging);
     assert!(old.upgrade().is_some());
-    live.maintain();
+    policy.maintain();
     assert!(old.upgrade().is_none());
 
-    let next = Arc::downgrade(&live.current());
-    live.replace(A).unwrap();
-    assert!(next.upgrade().is_none(), "nobody was judged by it");
+    let next = Arc::downgrade(&policy.current());
+    policy.replace(A).unwrap();
+    assert!(next.upgrade().is_none(), "no request uses it");
 }

@@ -1,4 +1,4 @@
-//! What holds for every document.
+//! Property tests over documents.
 
 use std::collections::BTreeMap;
 
@@ -47,8 +47,8 @@ verdict = "deny"
 rule = "php"
 "#;
 
-/// What a slip of the hand, a cut or a merge puts into a document.
-const SCRAPS: [&str; 24] = [
+/// Text that a typing error or a failed merge inserts into a document.
+const INSERTIONS: [&str; 24] = [
     "",
     "\n",
     "\"",
@@ -77,39 +77,39 @@ const SCRAPS: [&str; 24] = [
 
 proptest! {
     #[test]
-    fn errors_point_into_the_document(
-        edits in vec((any::<Index>(), 0_usize..12, select(&SCRAPS[..])), 1..6),
+    fn positions_of_errors_are_in_the_document(
+        edits in vec((any::<Index>(), 0_usize..12, select(&INSERTIONS[..])), 1..6),
     ) {
         let mut text = GOOD.to_owned();
-        for (at, cut, scrap) in edits {
+        for (at, cut, insertion) in edits {
             let start = text.floor_char_boundary(at.index(text.len() + 1));
             let end = text.ceil_char_boundary(start + cut);
-            text.replace_range(start..end.min(text.len()), scrap);
+            text.replace_range(start..end.min(text.len()), insertion);
             if text.is_empty() {
                 break;
             }
         }
         if let Err(error) = check(&text, "policy.toml", None) {
             prop_assert!(!error.diagnostics().is_empty());
-            let draws = error.to_string().contains(['\u{1b}', '\0', '\u{202e}']);
-            prop_assert!(!draws, "{error}");
-            for one in error.diagnostics() {
-                prop_assert!(text.get(one.span()).is_some(), "{one:?}");
-                let line = text.split('\n').nth(one.line() - 1);
-                prop_assert!(line.is_some_and(|line| one.column() <= line.chars().count() + 1), "{one:?}");
+            let has_control = error.to_string().contains(['\u{1b}', '\0', '\u{202e}']);
+            prop_assert!(!has_control, "{error}");
+            for diagnostic in error.diagnostics() {
+                prop_assert!(text.get(diagnostic.span()).is_some(), "{diagnostic:?}");
+                let line = text.split('\n').nth(diagnostic.line() - 1);
+                prop_assert!(line.is_some_and(|line| diagnostic.column() <= line.chars().count() + 1), "{diagnostic:?}");
             }
         }
     }
 
     #[test]
-    fn printed_document_reads_the_same(document in documents()) {
+    fn printed_document_parses_to_the_same_document(document in documents()) {
         let text = toml::to_string(&document).unwrap();
         prop_assert_eq!(Document::parse(&text, "printed").map_err(|e| e.to_string()), Ok(document));
     }
 }
 
 #[test]
-fn good_document_is_good() {
+fn valid_document_is_accepted() {
     check(GOOD, "policy.toml", None).unwrap_or_else(|error| panic!("{error}"));
 }
 
@@ -143,7 +143,7 @@ fn documents() -> impl Strategy<Value = Document> {
         (client, heads()),
         lists,
         vec(rules(mode()), 0..4),
-        vec(cases(), 0..4),
+        vec(expect_tests(), 0..4),
     );
     parts.prop_map(
         |(mode, pass, (client, protocol), (allow, ban, paths, secs), deny, expect)| {
@@ -205,7 +205,7 @@ fn rules(mode: impl Strategy<Value = Option<Mode>>) -> impl Strategy<Value = Den
     )
 }
 
-fn cases() -> impl Strategy<Value = Expect> {
+fn expect_tests() -> impl Strategy<Value = Expect> {
     let verdict = select(&[Expected::Pass, Expected::Allow, Expected::Deny][..]);
     let headers = btree_map(".{0,8}", ".{0,8}", 0..3);
     let parts = (

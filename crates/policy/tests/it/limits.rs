@@ -1,32 +1,32 @@
-//! Limits in a document: observed unless they say otherwise, and held to it on paper.
+//! `[[limit]]` rules: their default mode, explanation and errors.
 
 use std::{sync::Arc, time::Duration};
 
 use gabion_core::{Event, Mode, Now, PolicySource, Sink, Verdict};
 use gabion_policy::{Document, PolicyError, PolicyHandle, PolicyOptions, SampleRequest, explain};
 
-struct Nobody;
+struct NoEvents;
 
-impl Sink for Nobody {
+impl Sink for NoEvents {
     fn record(&self, _: &Event) {}
 }
 
-fn live(text: &str) -> Result<PolicyHandle, PolicyError> {
-    PolicyHandle::from_document(text, "policy.toml", PolicyOptions::new(Arc::new(Nobody)))
+fn compile(text: &str) -> Result<PolicyHandle, PolicyError> {
+    PolicyHandle::from_document(text, "policy.toml", PolicyOptions::new(Arc::new(NoEvents)))
 }
 
-fn denied(live: &PolicyHandle) -> Option<Mode> {
+fn denied(policy: &PolicyHandle) -> Option<Mode> {
     let now = Now::new(Duration::ZERO, std::time::UNIX_EPOCH);
-    let probe = SampleRequest::new("GET /").unwrap();
-    let judged = explain(&live.current(), &probe, now);
-    match judged.verdict {
+    let request = SampleRequest::new("GET /").unwrap();
+    let explained = explain(&policy.current(), &request, now);
+    match explained.verdict {
         Verdict::Deny(denial) => Some(denial.mode),
-        _ => judged.observed.first().map(|denial| denial.mode),
+        _ => explained.observed.first().map(|denial| denial.mode),
     }
 }
 
-/// Uses up a budget of one, as a request would.
-fn ask(live: &PolicyHandle) {
+/// Judges one request, which takes one token.
+fn send_request(policy: &PolicyHandle) {
     let host = (
         http::header::HOST,
         http::HeaderValue::from_static(SampleRequest::HOST),
@@ -44,15 +44,15 @@ fn ask(live: &PolicyHandle) {
     };
     let peer = std::net::SocketAddr::new(SampleRequest::FROM, 0).into();
     let now = Now::new(Duration::ZERO, std::time::UNIX_EPOCH);
-    let snapshot = live.current();
+    let snapshot = policy.current();
     let facts = gabion_core::Facts::resolve(head, peer, &snapshot.client, now);
     let mut state = gabion_core::RequestState::new(&facts);
     snapshot.chain.inspect(&facts, &mut state);
 }
 
 #[test]
-fn limit_observes_unless_it_says_otherwise() {
-    for (mode, rule, acts) in [
+fn limit_observes_unless_its_own_mode_is_enforce() {
+    for (mode, rule, denial_mode) in [
         ("enforce", "", Some(Mode::Observe)),
         ("observe", "", Some(Mode::Observe)),
         ("enforce", "mode = 'enforce'", Some(Mode::Enforce)),
@@ -60,23 +60,23 @@ fn limit_observes_unless_it_says_otherwise() {
     ] {
         let text =
             format!("version = 1\nmode = '{mode}'\n[[limit]]\nid = 'x'\nrate = '1/h'\n{rule}\n");
-        let live = live(&text).unwrap();
-        assert_eq!(denied(&live), None, "{text}");
-        assert_eq!(denied(&live), None, "asking on paper costs nothing");
-        ask(&live);
-        assert_eq!(denied(&live), acts, "{text}");
+        let policy = compile(&text).unwrap();
+        assert_eq!(denied(&policy), None, "{text}");
+        assert_eq!(denied(&policy), None, "explaining takes no tokens");
+        send_request(&policy);
+        assert_eq!(denied(&policy), denial_mode, "{text}");
     }
 }
 
 #[test]
-fn every_case_finds_a_full_budget() {
+fn every_expect_test_starts_with_the_full_burst() {
     let cases = "[[expect]]\nrequest = '/'\nverdict = 'pass'\n".repeat(3);
     let limit = "[[limit]]\nid = 'x'\nrate = '1/h'\nmode = 'enforce'\n";
-    live(&format!("version = 1\n{limit}{cases}")).unwrap();
+    compile(&format!("version = 1\n{limit}{cases}")).unwrap();
 }
 
 #[test]
-fn everything_wrong_with_a_limit_is_told_where_it_stands() {
+fn errors_of_a_limit_are_reported_at_their_positions() {
     let text = "\
 version = 1
 [[limit]]
@@ -96,10 +96,10 @@ id = 'what'
 rate = '1/s'
 rates = '1/s'
 ";
-    let refused = live(text).unwrap_err();
-    let told = refused.diagnostics().iter();
-    let told: Vec<_> = told
-        .map(|one| (one.line(), one.column(), one.message()))
+    let error = compile(text).unwrap_err();
+    let diagnostics = error.diagnostics().iter();
+    let diagnostics: Vec<_> = diagnostics
+        .map(|diagnostic| (diagnostic.line(), diagnostic.column(), diagnostic.message()))
         .collect();
     let key =
         "`ip` is none of client, prefix, header:NAME, cookie:NAME, path, path:N, host, global";
@@ -109,7 +109,7 @@ rates = '1/s'
             8,
             "`20 per second` is no rate such as 20/s, 1000/h or 3/10m",
         ),
-        (17, 1, "unknown key `rates`"),
+        (17, 1, "unknown key `rates`; did you mean `rate`?"),
         (
             3,
             6,
@@ -123,14 +123,17 @@ rates = '1/s'
         ),
         (12, 8, "`3` is more than there ever is"),
     ];
-    for one in expected {
-        assert!(told.contains(&one), "{one:?} is not in\n{refused}");
+    for diagnostic in expected {
+        assert!(
+            diagnostics.contains(&diagnostic),
+            "{diagnostic:?} is not in\n{error}"
+        );
     }
-    assert_eq!(told.len(), expected.len(), "{refused}");
+    assert_eq!(diagnostics.len(), expected.len(), "{error}");
 }
 
 #[test]
-fn limits_are_written_as_they_are_read() {
+fn printed_limits_parse_to_the_same_limits() {
     let text = "version = 1\n[[limit]]\nid = 'x'\nkey = ['client', 'path:1']\nrate = '3/10m'\n\
         burst = 9\nstatuses = [401]\nmode = 'enforce'\nshow = true\n";
     let document = Document::parse(text, "policy.toml").unwrap();

@@ -1,10 +1,10 @@
-//! A ban list that would hit the wrong ones is refused, with the line and the way to say it anyway.
+//! Ban lists that cover allowed or protected addresses are refused, with line and help.
 
 use std::{fmt::Write as _, sync::Arc};
 
 use gabion_policy::{PolicyHandle, PolicyOptions, ShrinkGuard, check};
 
-use crate::{handle::Ear, scratch::Scratch};
+use crate::{handle::EventLog, scratch::ScratchDir};
 
 const POLICY: &str = "version = 1
 [client]
@@ -15,9 +15,9 @@ networks = ['203.0.113.7']
 files = ['drop.txt']
 ";
 
-/// What is wrong with this list.
-fn told(policy: &str, list: &str) -> String {
-    let scratch = Scratch::new();
+/// The errors of a policy with this list; empty if it is valid.
+fn errors(policy: &str, list: &str) -> String {
+    let scratch = ScratchDir::new();
     scratch.write("drop.txt", list);
     match check(policy, "policy.toml", Some(&scratch.path(""))) {
         Ok(_) => String::new(),
@@ -26,12 +26,12 @@ fn told(policy: &str, list: &str) -> String {
 }
 
 #[test]
-fn senseless_list_is_told_at_its_entry_with_its_own_line() {
-    for (list, why, help) in [
+fn rejected_list_is_reported_at_its_entry_with_its_own_line() {
+    for (list, message, help) in [
         (
             "192.0.2.1\n203.0.113.0/24\n",
             "drop.txt:2: 203.0.113.0/24 covers 203.0.113.7/32, which [allow] lets through",
-            "a file takes ranges",
+            "a list file accepts `a-b`",
         ),
         (
             "172.31.7.0/24",
@@ -41,7 +41,7 @@ fn senseless_list_is_told_at_its_entry_with_its_own_line() {
         (
             "# bogons\n10.0.0.0/8",
             "drop.txt:2: 10.0.0.0/8 would ban private addresses",
-            "say `private = true` in [client]",
+            "set `private = true` in [client]",
         ),
         (
             "127.0.0.1",
@@ -51,46 +51,49 @@ fn senseless_list_is_told_at_its_entry_with_its_own_line() {
         (
             "32.0.0.0/4",
             "drop.txt:1: the list covers 6.2% of IPv4",
-            "say a larger `max_share` in [ban]",
+            "set a larger `max_share` in [ban]",
         ),
     ] {
-        let told = told(POLICY, list);
-        assert!(told.contains(why) && told.contains(help), "{list}: {told}");
-        assert!(told.contains("policy.toml:7:10"), "{told}");
+        let errors = errors(POLICY, list);
+        assert!(
+            errors.contains(message) && errors.contains(help),
+            "{list}: {errors}"
+        );
+        assert!(errors.contains("policy.toml:7:10"), "{errors}");
     }
 }
 
 #[test]
-fn inline_network_is_held_to_the_same() {
+fn inline_network_is_checked_like_a_list() {
     let inline = "version = 1\n[ban]\nnetworks = ['192.0.2.1', '192.168.1.0/24']\n";
-    let told = told(inline, "");
-    assert!(told.contains("policy.toml:3:26"), "{told}");
+    let errors = errors(inline, "");
+    assert!(errors.contains("policy.toml:3:26"), "{errors}");
     assert!(
-        told.contains("ban.networks:2: 192.168.1.0/24 would ban private"),
-        "{told}"
+        errors.contains("ban.networks:2: 192.168.1.0/24 would ban private"),
+        "{errors}"
     );
 }
 
 #[test]
-fn what_is_meant_can_be_said() {
+fn configured_exceptions_are_accepted() {
     let private = POLICY.replace("[client]", "[client]\nprivate = true");
-    assert_eq!(told(&private, "10.0.0.0/8"), "");
+    assert_eq!(errors(&private, "10.0.0.0/8"), "");
     let wide = format!("{POLICY}max_share = '7%'\n");
-    assert_eq!(told(&wide, "32.0.0.0/4"), "");
+    assert_eq!(errors(&wide, "32.0.0.0/4"), "");
     assert_eq!(
-        told(POLICY, "203.0.113.0-203.0.113.6\n203.0.113.8-203.0.113.255"),
+        errors(POLICY, "203.0.113.0-203.0.113.6\n203.0.113.8-203.0.113.255"),
         ""
     );
 }
 
 #[test]
-fn list_that_cannot_be_read_is_told_once() {
-    let told = told(POLICY, "lan");
-    assert_eq!(told.matches("error:").count(), 1, "{told}");
+fn invalid_list_is_reported_once() {
+    let errors = errors(POLICY, "lan");
+    assert_eq!(errors.matches("error:").count(), 1, "{errors}");
 }
 
 #[test]
-fn list_that_grows_or_shrinks_by_much_waits_to_be_accepted() {
+fn list_that_changes_by_over_30_percent_is_refused_unless_accepted() {
     let list = |networks: u32| {
         let mut text = String::new();
         for number in 0..networks {
@@ -99,7 +102,7 @@ fn list_that_grows_or_shrinks_by_much_waits_to_be_accepted() {
         }
         text
     };
-    for (was, now, kept) in [
+    for (old, new, is_refused) in [
         (1000, 1300, false),
         (1000, 1301, true),
         (1000, 700, false),
@@ -109,29 +112,30 @@ fn list_that_grows_or_shrinks_by_much_waits_to_be_accepted() {
         (0, 1000, false),
     ] {
         for shrink in [ShrinkGuard::Refuse, ShrinkGuard::Accept] {
-            let scratch = Scratch::new();
+            let scratch = ScratchDir::new();
             let path = scratch.write("policy.toml", POLICY);
-            scratch.write("drop.txt", list(was));
-            let options = PolicyOptions::new(Arc::new(Ear::default())).with_shrink_guard(shrink);
-            let live = PolicyHandle::open(path, options).unwrap();
-            scratch.write("drop.txt", list(now));
-            let outcome = live.reload().map_err(|error| error.to_string());
-            if kept && shrink == ShrinkGuard::Refuse {
-                let why = format!("list `drop.txt` would go from {was} to {now} networks");
-                let told = outcome.unwrap_err();
+            scratch.write("drop.txt", list(old));
+            let options =
+                PolicyOptions::new(Arc::new(EventLog::default())).with_shrink_guard(shrink);
+            let policy = PolicyHandle::open(path, options).unwrap();
+            scratch.write("drop.txt", list(new));
+            let outcome = policy.reload().map_err(|error| error.to_string());
+            if is_refused && shrink == ShrinkGuard::Refuse {
+                let message = format!("list `drop.txt` changes from {old} to {new} networks");
+                let errors = outcome.unwrap_err();
                 assert!(
-                    told.contains(&why) && told.contains("--accept-shrink"),
-                    "{told}"
+                    errors.contains(&message) && errors.contains("--accept-shrink"),
+                    "{errors}"
                 );
             } else {
-                assert!(outcome.is_ok(), "{was} to {now}, {shrink:?}: {outcome:?}");
+                assert!(outcome.is_ok(), "{old} to {new}, {shrink:?}: {outcome:?}");
             }
         }
     }
 }
 
 #[test]
-fn public_proxies_are_warned_of() {
+fn public_trusted_proxy_gets_a_warning() {
     for (network, public) in [
         ("203.0.113.0/24", true),
         ("10.0.0.0/7", true),
@@ -142,7 +146,7 @@ fn public_proxies_are_warned_of() {
         let warned = check(&text, "policy.toml", None).unwrap().warnings;
         let warned = warned
             .iter()
-            .any(|warning| warning.to_string().contains("could have anyone banned"));
+            .any(|warning| warning.to_string().contains("includes public addresses"));
         assert_eq!(warned, public, "{network}");
     }
 }

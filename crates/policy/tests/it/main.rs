@@ -1,9 +1,9 @@
-//! What a policy promises, one module per promise.
+//! Integration tests of the policy compiler and its hot reload, one module per subject.
 #![expect(
     clippy::expect_used,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "helpers of tests"
+    reason = "test helpers"
 )]
 
 mod chain;

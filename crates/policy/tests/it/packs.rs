@@ -1,21 +1,21 @@
-//! Packs: shipped rules, put in force by name.
+//! Packs of shipped rules.
 
 use std::collections::{HashMap, HashSet};
 
 use gabion_core::Mode;
 use gabion_policy::{Document, Pack, check};
 
-/// How many entries `never` may have: it is curated, not collected.
-const CURATED: usize = 60;
+/// The maximum number of entries in `never`, which is curated by hand.
+const MAX_NEVER_ENTRIES: usize = 60;
 
-fn holds(text: &str) {
+fn assert_valid(text: &str) {
     if let Err(error) = check(text, "policy.toml", None) {
         panic!("{error}");
     }
 }
 
-/// Says of a request what must become of it, as a case of a document.
-fn case(request: &str, verdict: &str, rule: &str) -> String {
+/// The text of an `[[expect]]` test.
+fn expect_test(request: &str, verdict: &str, rule: &str) -> String {
     let rule = match rule {
         "" => String::new(),
         rule => format!("rule = '{rule}'\n"),
@@ -27,21 +27,21 @@ fn case(request: &str, verdict: &str, rule: &str) -> String {
 fn every_pack_compiles_alone_and_all_together() {
     let names: Vec<_> = Pack::ALL.map(Pack::name).into();
     for name in &names {
-        holds(&format!("version = 1\npacks = ['{name}']\n"));
+        assert_valid(&format!("version = 1\npacks = ['{name}']\n"));
     }
-    holds(&format!("version = 1\npacks = {names:?}\n"));
-    holds(&format!("version = 1\nobserve = {names:?}\n"));
+    assert_valid(&format!("version = 1\npacks = {names:?}\n"));
+    assert_valid(&format!("version = 1\nobserve = {names:?}\n"));
 }
 
 #[test]
-fn every_entry_is_in_one_pack_once() {
+fn no_entry_is_in_two_packs() {
     let mut seen = HashMap::new();
     for pack in Pack::ALL {
         assert!(!pack.rules().is_empty(), "{pack:?}");
         for rule in pack.rules() {
             let of_pack = format!("{}/", pack.name());
             assert!(rule.id.starts_with(&of_pack), "{} in {pack:?}", rule.id);
-            assert_eq!(rule.mode, None, "{}: the document says the mode", rule.id);
+            assert_eq!(rule.mode, None, "{}: the document sets the mode", rule.id);
             let parts = [
                 ("path", &rule.exact),
                 ("path", &rule.prefix),
@@ -60,46 +60,47 @@ fn every_entry_is_in_one_pack_once() {
         }
     }
     let never = Pack::Never.rules().iter().map(|rule| rule.names.len());
-    assert!(never.sum::<usize>() <= CURATED);
+    assert!(never.sum::<usize>() <= MAX_NEVER_ENTRIES);
 }
 
 #[test]
-fn case_relies_on_a_rule_of_a_pack() {
+fn expect_test_can_name_a_rule_of_a_pack() {
     let head = "version = 1\npacks = ['never', 'scanners']\nobserve = ['no-php']\n";
-    let cases = [
-        case("GET /a/%2eenv", "deny", "never/env"),
-        case("GET /index.php", "pass", ""),
-        case("GET /", "deny", "scanners/agents") + "headers = { user-agent = 'sqlmap/1.7' }\n",
+    let tests = [
+        expect_test("GET /a/%2eenv", "deny", "never/env"),
+        expect_test("GET /index.php", "pass", ""),
+        expect_test("GET /", "deny", "scanners/agents")
+            + "headers = { user-agent = 'sqlmap/1.7' }\n",
     ];
-    holds(&format!("{head}{}", cases.concat()));
+    assert_valid(&format!("{head}{}", tests.concat()));
 }
 
 #[test]
-fn document_tunes_a_rule_by_its_id() {
+fn own_rule_replaces_a_pack_rule_of_the_same_id() {
     let own = "[[deny]]\nid = 'never/env'\nnames = '.secret'\nthen = '404'\n";
-    let cases = [
-        case("GET /.env", "pass", ""),
-        case("GET /.secret", "deny", "never/env"),
-        case("GET /.git/config", "deny", "never/history"),
+    let tests = [
+        expect_test("GET /.env", "pass", ""),
+        expect_test("GET /.secret", "deny", "never/env"),
+        expect_test("GET /.git/config", "deny", "never/history"),
     ];
-    holds(&format!(
+    assert_valid(&format!(
         "version = 1\npacks = ['never']\n{own}{}",
-        cases.concat()
+        tests.concat()
     ));
 }
 
 #[test]
-fn rule_of_the_document_decides_before_a_pack() {
+fn own_rule_decides_before_a_pack() {
     let own = "[[deny]]\nid = 'mine'\nnames = '.env'\nthen = 'ban'\n";
     let text = format!(
         "version = 1\npacks = ['never']\n{own}{}",
-        case("GET /.env", "deny", "mine")
+        expect_test("GET /.env", "deny", "mine")
     );
-    holds(&text);
+    assert_valid(&text);
 }
 
 #[test]
-fn pack_has_the_mode_of_the_document_or_only_observes() {
+fn pack_has_the_mode_of_the_document_or_observes() {
     let text = "version = 1\nmode = 'observe'\npacks = ['never']\nobserve = ['no-php']\n";
     let document = Document::parse(text, "policy.toml").unwrap();
     let modes: HashSet<_> = document
@@ -116,27 +117,32 @@ fn pack_has_the_mode_of_the_document_or_only_observes() {
 }
 
 #[test]
-fn unknown_pack_is_told_with_what_was_meant() {
+fn unknown_pack_gets_a_suggestion() {
     let text = "version = 1\npacks = ['never', 'no-wordpres']\n";
     let error = check(text, "policy.toml", None).unwrap_err();
-    let [told] = error.diagnostics() else {
+    let [diagnostic] = error.diagnostics() else {
         panic!("{error}")
     };
-    assert_eq!((told.line(), told.column()), (2, 19));
-    let help = told.help().unwrap();
-    assert!(help.starts_with("did you mean `no-wordpress`? known here: "));
+    assert_eq!((diagnostic.line(), diagnostic.column()), (2, 19));
+    let help = diagnostic.help().unwrap();
+    assert!(
+        diagnostic
+            .message()
+            .ends_with("did you mean `no-wordpress`?")
+    );
+    assert!(help.starts_with("known values: "));
     for pack in Pack::ALL {
         assert!(help.contains(&format!("`{}`", pack.name())), "{help}");
     }
 }
 
 #[test]
-fn pack_named_twice_is_told() {
+fn pack_listed_twice_is_refused() {
     let text = "version = 1\npacks = ['never']\nobserve = ['no-php', 'never']\n";
     let error = check(text, "policy.toml", None).unwrap_err();
-    let [told] = error.diagnostics() else {
+    let [diagnostic] = error.diagnostics() else {
         panic!("{error}")
     };
-    assert_eq!((told.line(), told.column()), (3, 22));
-    assert_eq!(told.message(), "this pack is named already");
+    assert_eq!((diagnostic.line(), diagnostic.column()), (3, 22));
+    assert_eq!(diagnostic.message(), "pack `never` is listed twice");
 }

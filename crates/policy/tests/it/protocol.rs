@@ -1,50 +1,56 @@
-//! What a head may be, chosen in the document.
+//! The `[protocol]` section.
 
 use std::{sync::Arc, time::Duration};
 
 use gabion_core::{Event, Now, PolicySource, Sink, Verdict};
 use gabion_policy::{Document, PolicyError, PolicyHandle, PolicyOptions, SampleRequest, explain};
 
-struct Nobody;
+struct NoEvents;
 
-impl Sink for Nobody {
+impl Sink for NoEvents {
     fn record(&self, _: &Event) {}
 }
 
-fn live(text: &str) -> Result<PolicyHandle, PolicyError> {
-    PolicyHandle::from_document(text, "policy.toml", PolicyOptions::new(Arc::new(Nobody)))
+fn compile(text: &str) -> Result<PolicyHandle, PolicyError> {
+    PolicyHandle::from_document(text, "policy.toml", PolicyOptions::new(Arc::new(NoEvents)))
 }
 
 /// The rule that refuses `request`, if any.
-fn refuses(policy: &str, request: &str) -> Option<String> {
-    let live = live(policy).unwrap();
+fn denying_rule(policy: &str, request: &str) -> Option<String> {
+    let policy = compile(policy).unwrap();
     let now = Now::new(Duration::ZERO, std::time::UNIX_EPOCH);
-    match explain(&live.current(), &SampleRequest::new(request).unwrap(), now).verdict {
+    match explain(
+        &policy.current(),
+        &SampleRequest::new(request).unwrap(),
+        now,
+    )
+    .verdict
+    {
         Verdict::Deny(denial) => Some(denial.cause.rule.to_string()),
         _ => None,
     }
 }
 
 #[test]
-fn section_says_what_is_let_through() {
+fn section_configures_methods_versions_and_sizes() {
     let nothing = "version = 1\n";
-    assert_eq!(refuses(nothing, "GET /"), None);
-    let rule = refuses(nothing, "PROPFIND /");
+    assert_eq!(denying_rule(nothing, "GET /"), None);
+    let rule = denying_rule(nothing, "PROPFIND /");
     assert_eq!(rule.as_deref(), Some("method/unlisted"));
     let methods = "version = 1\n[protocol]\nmethods = ['GET', 'PROPFIND']\n";
-    assert_eq!(refuses(methods, "PROPFIND /"), None);
-    let rule = refuses(methods, "POST /");
+    assert_eq!(denying_rule(methods, "PROPFIND /"), None);
+    let rule = denying_rule(methods, "POST /");
     assert_eq!(rule.as_deref(), Some("method/unlisted"));
     let versions = "version = 1\n[protocol]\nversions = ['2']\n";
-    let rule = refuses(versions, "GET /");
+    let rule = denying_rule(versions, "GET /");
     assert_eq!(rule.as_deref(), Some("version/unlisted"));
     let size = "version = 1\n[protocol]\nmax_header_bytes = '8B'\n";
-    let rule = refuses(size, "GET /");
+    let rule = denying_rule(size, "GET /");
     assert_eq!(rule.as_deref(), Some("header/large"));
 }
 
 #[test]
-fn everything_wrong_is_told_where_it_stands() {
+fn errors_of_the_section_are_reported_at_their_positions() {
     let text = "\
 version = 1
 [protocol]
@@ -54,10 +60,10 @@ max_headers = 0
 max_header_bytes = '32kb'
 max_header = 1
 ";
-    let refused = live(text).unwrap_err();
-    let told = refused.diagnostics().iter();
-    let told: Vec<_> = told
-        .map(|one| (one.line(), one.column(), one.message()))
+    let error = compile(text).unwrap_err();
+    let diagnostics = error.diagnostics().iter();
+    let diagnostics: Vec<_> = diagnostics
+        .map(|diagnostic| (diagnostic.line(), diagnostic.column(), diagnostic.message()))
         .collect();
     let expected = [
         (
@@ -70,23 +76,30 @@ max_header = 1
             26,
             "`CONNECT` asks for a tunnel; WebSockets over HTTP/2 need no leave",
         ),
-        (4, 20, "`0.9` is none of the known values"),
+        (4, 20, "unknown value `0.9`"),
         (5, 15, "invalid value: integer `0`, expected a nonzero u32"),
         (
             6,
             20,
             "`32kb` is no number of bytes such as 512B, 32KiB or 1MiB",
         ),
-        (7, 1, "unknown key `max_header`"),
+        (
+            7,
+            1,
+            "unknown key `max_header`; did you mean `max_headers`?",
+        ),
     ];
-    for one in expected {
-        assert!(told.contains(&one), "{one:?} is not in\n{refused}");
+    for diagnostic in expected {
+        assert!(
+            diagnostics.contains(&diagnostic),
+            "{diagnostic:?} is not in\n{error}"
+        );
     }
-    assert_eq!(told.len(), expected.len(), "{refused}");
+    assert_eq!(diagnostics.len(), expected.len(), "{error}");
 }
 
 #[test]
-fn section_is_written_as_it_is_read() {
+fn printed_section_parses_to_the_same_section() {
     let text = "version = 1\n[protocol]\nmethods = 'GET'\nversions = ['1.1', '2']\n\
         max_headers = 64\nmax_header_bytes = '16KiB'\n";
     let document = Document::parse(text, "policy.toml").unwrap();

@@ -1,5 +1,8 @@
-//! A directory of a test's own.
-#![expect(clippy::disallowed_methods, reason = "tests write what a policy reads")]
+//! A temporary directory for one test.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests write the files of a policy"
+)]
 
 use std::{
     env, fs,
@@ -9,10 +12,10 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-/// A directory that is gone when this is dropped.
-pub(crate) struct Scratch(PathBuf);
+/// A temporary directory, removed on drop.
+pub(crate) struct ScratchDir(PathBuf);
 
-impl Scratch {
+impl ScratchDir {
     pub(crate) fn new() -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -25,7 +28,7 @@ impl Scratch {
         self.0.join(name)
     }
 
-    /// Writes a file and the directories above it.
+    /// Writes a file, and creates the directories above it.
     pub(crate) fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -33,13 +36,13 @@ impl Scratch {
         path
     }
 
-    /// Adds to a file that is there.
+    /// Appends to an existing file.
     pub(crate) fn append(&self, name: &str, text: &str) {
         let file = fs::OpenOptions::new().append(true).open(self.path(name));
         file.unwrap().write_all(text.as_bytes()).unwrap();
     }
 
-    /// Renames over what is there.
+    /// Renames a file, and replaces an existing one.
     pub(crate) fn rename(&self, from: &str, to: &str) {
         fs::rename(self.path(from), self.path(to)).unwrap();
     }
@@ -53,7 +56,7 @@ impl Scratch {
     }
 }
 
-impl Drop for Scratch {
+impl Drop for ScratchDir {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }

@@ -1,4 +1,4 @@
-//! Files that change are taken up, however they are changed.
+//! Reloading when files change, in all the ways in which they are changed.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -6,14 +6,14 @@ use gabion_core::PolicySource as _;
 use gabion_policy::{PolicyHandle, PolicyOptions, Watch, WatchOptions};
 
 use crate::{
-    handle::{Ear, denies},
-    scratch::Scratch,
+    handle::{EventLog, denies},
+    scratch::ScratchDir,
 };
 
 const QUIET: Duration = Duration::from_millis(100);
-/// Longer than anything takes that is going to happen.
+/// Longer than any expected event takes.
 const LONG: Duration = Duration::from_secs(10);
-/// Longer than what must not happen would take.
+/// Longer than an unexpected event would take.
 const SHORT: Duration = Duration::from_millis(400);
 
 fn policy(rules: &[&str]) -> String {
@@ -24,260 +24,264 @@ fn policy(rules: &[&str]) -> String {
 }
 
 /// A watched policy that denies `/a`.
-struct Room {
-    scratch: Scratch,
-    live: PolicyHandle,
-    ear: Arc<Ear>,
+struct WatchedPolicy {
+    scratch: ScratchDir,
+    policy: PolicyHandle,
+    events: Arc<EventLog>,
     watch: Watch,
 }
 
-impl Room {
+impl WatchedPolicy {
     fn new() -> Self {
-        let scratch = Scratch::new();
+        let scratch = ScratchDir::new();
         let path = scratch.write("policy.toml", policy(&["a"]));
         Self::open(scratch, path, LONG * 6)
     }
 
-    fn open(scratch: Scratch, path: PathBuf, poll: Duration) -> Self {
-        let ear = Arc::new(Ear::default());
-        let live = PolicyHandle::open(path, PolicyOptions::new(ear.clone())).unwrap();
-        let mut options = WatchOptions::default();
-        options.quiet = QUIET;
-        options.poll = poll;
-        let watch = Watch::spawn(live.clone(), options).unwrap();
-        // The first look is taken at once: what a test does is to be seen by a later one.
-        assert_eq!(ear.wait(1, QUIET * 3), []);
+    fn open(scratch: ScratchDir, path: PathBuf, poll: Duration) -> Self {
+        let events = Arc::new(EventLog::default());
+        let policy = PolicyHandle::open(path, PolicyOptions::new(events.clone())).unwrap();
+        let options = WatchOptions::default().with_quiet(QUIET).with_poll(poll);
+        let watch = Watch::spawn(policy.clone(), options).unwrap();
+        // The thread reads the files once at start; changes by the test come later.
+        assert_eq!(events.wait(1, QUIET * 3), []);
         Self {
             scratch,
-            live,
-            ear,
+            policy,
+            events,
             watch,
         }
     }
 
     fn denies(&self, request: &str) -> bool {
-        denies(&self.live.current(), request)
+        denies(&self.policy.current(), request)
     }
 
-    /// Waits for as many events, and for a moment longer: there are no more.
+    /// Waits for these outcomes, and then checks that no more follow.
     #[track_caller]
-    fn hears(&self, events: &[(bool, u64)]) {
-        self.ear.wait(events.len(), LONG);
-        assert_eq!(self.ear.wait(events.len() + 1, SHORT), events);
+    fn expect_outcomes(&self, events: &[(bool, u64)]) {
+        self.events.wait(events.len(), LONG);
+        assert_eq!(self.events.wait(events.len() + 1, SHORT), events);
     }
 }
 
 #[test]
-fn file_written_in_place_is_taken_up() {
-    let room = Room::new();
-    room.scratch.write("policy.toml", policy(&["b"]));
-    room.hears(&[(true, 1)]);
-    assert!(room.denies("/b"));
+fn file_written_in_place_is_reloaded() {
+    let watched = WatchedPolicy::new();
+    watched.scratch.write("policy.toml", policy(&["b"]));
+    watched.expect_outcomes(&[(true, 1)]);
+    assert!(watched.denies("/b"));
 }
 
 #[test]
-fn file_renamed_over_is_taken_up_again_and_again() {
-    let room = Room::new();
+fn file_replaced_by_rename_is_reloaded_each_time() {
+    let watched = WatchedPolicy::new();
     for (generation, rule) in ["b", "c", "d"].iter().enumerate() {
-        room.scratch.write(".policy.toml.swp", policy(&[rule]));
-        room.scratch.rename(".policy.toml.swp", "policy.toml");
-        assert_eq!(room.ear.wait(generation + 1, LONG).len(), generation + 1);
-        assert!(room.denies(&format!("/{rule}")));
+        watched.scratch.write(".policy.toml.swp", policy(&[rule]));
+        watched.scratch.rename(".policy.toml.swp", "policy.toml");
+        assert_eq!(
+            watched.events.wait(generation + 1, LONG).len(),
+            generation + 1
+        );
+        assert!(watched.denies(&format!("/{rule}")));
     }
 }
 
 #[test]
-fn file_written_in_two_chunks_is_taken_up_once() {
-    let room = Room::new();
+fn file_written_in_two_chunks_is_reloaded_once() {
+    let watched = WatchedPolicy::new();
     let text = policy(&["b", "c", "d"]);
     let (head, tail) = text.split_at(text.find("[[deny]]\nid = 'd'").unwrap());
-    room.scratch.write("policy.toml", head);
-    room.ear.wait(1, QUIET / 4);
-    room.scratch.append("policy.toml", tail);
-    room.hears(&[(true, 1)]);
-    assert!(room.denies("/d"));
+    watched.scratch.write("policy.toml", head);
+    watched.events.wait(1, QUIET / 4);
+    watched.scratch.append("policy.toml", tail);
+    watched.expect_outcomes(&[(true, 1)]);
+    assert!(watched.denies("/d"));
 }
 
 #[test]
-fn file_written_bit_by_bit_is_taken_up_once() {
-    let room = Room::new();
-    room.scratch.write("policy.toml", "");
+fn file_written_in_small_pieces_is_reloaded_once() {
+    let watched = WatchedPolicy::new();
+    watched.scratch.write("policy.toml", "");
     for bit in policy(&["b", "c", "d"]).as_bytes().chunks(2) {
-        room.scratch
+        watched
+            .scratch
             .append("policy.toml", str::from_utf8(bit).unwrap());
-        room.ear.wait(1, QUIET / 50);
+        watched.events.wait(1, QUIET / 50);
     }
-    room.hears(&[(true, 1)]);
-    assert!(room.denies("/d"));
+    watched.expect_outcomes(&[(true, 1)]);
+    assert!(watched.denies("/d"));
 }
 
 #[test]
-fn half_a_file_is_refused_until_it_is_whole() {
-    let room = Room::new();
+fn incomplete_file_is_refused_until_it_is_complete() {
+    let watched = WatchedPolicy::new();
     let text = policy(&["b", "c"]);
     let (head, tail) = text.split_at(text.len() - 4);
-    room.scratch.write("policy.toml", head);
-    room.hears(&[(false, 0)]);
-    assert!(room.denies("/a"));
-    room.scratch.append("policy.toml", tail);
-    room.hears(&[(false, 0), (true, 1)]);
-    assert!(room.denies("/c"));
+    watched.scratch.write("policy.toml", head);
+    watched.expect_outcomes(&[(false, 0)]);
+    assert!(watched.denies("/a"));
+    watched.scratch.append("policy.toml", tail);
+    watched.expect_outcomes(&[(false, 0), (true, 1)]);
+    assert!(watched.denies("/c"));
 }
 
 #[test]
 fn emptied_file_is_refused() {
-    let room = Room::new();
-    room.scratch.write("policy.toml", "version = 1\n");
-    room.hears(&[(false, 0)]);
+    let watched = WatchedPolicy::new();
+    watched.scratch.write("policy.toml", "version = 1\n");
+    watched.expect_outcomes(&[(false, 0)]);
     assert!(
-        room.ear
-            .why()
-            .contains("this would lose 1 of 1 deny rules: `a`")
+        watched
+            .events
+            .last_refusal()
+            .contains("this edit removes 1 of 1 deny rules (`a`); ")
     );
-    assert!(room.denies("/a"));
+    assert!(watched.denies("/a"));
 }
 
 #[test]
-fn bad_document_is_told_once() {
-    let scratch = Scratch::new();
+fn invalid_document_is_reported_once() {
+    let scratch = ScratchDir::new();
     let path = scratch.write("policy.toml", policy(&["a"]));
-    let room = Room::open(scratch, path, QUIET);
-    room.scratch.write("policy.toml", "version = 2\n");
-    room.hears(&[(false, 0)]);
-    room.scratch
-        .write("else", "what stands beside it does not matter");
-    room.hears(&[(false, 0)]);
+    let watched = WatchedPolicy::open(scratch, path, QUIET);
+    // A rename is atomic: a poll never reads an empty file, which would be reported too.
+    watched.scratch.write("next.toml", "version = 2\n");
+    watched.scratch.rename("next.toml", "policy.toml");
+    watched.expect_outcomes(&[(false, 0)]);
+    watched.scratch.write("else", "other files are ignored");
+    watched.expect_outcomes(&[(false, 0)]);
 }
 
 #[test]
-fn file_missing_for_a_moment_is_told_once_and_forgiven() {
-    let room = Room::new();
-    room.scratch.rename("policy.toml", "away");
-    room.hears(&[(false, 0)]);
-    room.scratch.rename("away", "policy.toml");
-    room.hears(&[(false, 0)]);
-    assert!(room.denies("/a"));
-    room.scratch.write("policy.toml", policy(&["b"]));
-    room.hears(&[(false, 0), (true, 1)]);
+fn file_missing_for_a_moment_is_reported_once() {
+    let watched = WatchedPolicy::new();
+    watched.scratch.rename("policy.toml", "away");
+    watched.expect_outcomes(&[(false, 0)]);
+    watched.scratch.rename("away", "policy.toml");
+    watched.expect_outcomes(&[(false, 0)]);
+    assert!(watched.denies("/a"));
+    watched.scratch.write("policy.toml", policy(&["b"]));
+    watched.expect_outcomes(&[(false, 0), (true, 1)]);
 }
 
 #[test]
-fn nothing_new_is_nothing() {
-    let room = Room::new();
-    room.scratch.write("policy.toml", policy(&["a"]));
-    room.scratch.write("else", "");
-    room.hears(&[]);
+fn unchanged_content_is_not_reloaded() {
+    let watched = WatchedPolicy::new();
+    watched.scratch.write("policy.toml", policy(&["a"]));
+    watched.scratch.write("else", "");
+    watched.expect_outcomes(&[]);
 }
 
-/// As the kubelet does: `policy.toml -> ..data/policy.toml`, `..data -> ..1`, and a rename over
+/// The layout of the kubelet: `policy.toml -> ..data/policy.toml`, `..data -> ..1`, and a rename over
 /// `..data` that swaps all files at once.
-fn mount(scratch: &Scratch) -> PathBuf {
+fn mount_config_map(scratch: &ScratchDir) -> PathBuf {
     scratch.write("cm/..1/policy.toml", policy(&["a"]));
     scratch.link("..1", "cm/..data");
     scratch.link("..data/policy.toml", "cm/policy.toml");
     scratch.path("cm/policy.toml")
 }
 
-fn swap(scratch: &Scratch, version: &str, rule: &str) {
+fn swap_version(scratch: &ScratchDir, version: &str, rule: &str) {
     scratch.write(&format!("cm/{version}/policy.toml"), policy(&[rule]));
     scratch.link(version, "cm/..data_tmp");
     scratch.rename("cm/..data_tmp", "cm/..data");
 }
 
 #[test]
-fn swap_of_a_mounted_config_map_is_taken_up() {
-    let scratch = Scratch::new();
-    let path = mount(&scratch);
-    let room = Room::open(scratch, path, LONG * 6);
+fn updated_config_map_is_reloaded() {
+    let scratch = ScratchDir::new();
+    let path = mount_config_map(&scratch);
+    let watched = WatchedPolicy::open(scratch, path, LONG * 6);
     for (generation, version, rule) in [(1, "..2", "b"), (2, "..3", "c")] {
-        swap(&room.scratch, version, rule);
-        assert_eq!(room.ear.wait(generation, LONG).len(), generation);
-        assert!(room.denies(&format!("/{rule}")));
+        swap_version(&watched.scratch, version, rule);
+        assert_eq!(watched.events.wait(generation, LONG).len(), generation);
+        assert!(watched.denies(&format!("/{rule}")));
     }
 }
 
 #[test]
-fn swap_behind_a_link_to_the_mount_is_taken_up() {
-    let scratch = Scratch::new();
-    let target = mount(&scratch);
+fn updated_config_map_behind_a_symlink_is_reloaded() {
+    let scratch = ScratchDir::new();
+    let target = mount_config_map(&scratch);
     scratch.write("etc/else", "");
     scratch.link(target, "etc/policy.toml");
     let path = scratch.path("etc/policy.toml");
-    let room = Room::open(scratch, path, LONG * 6);
-    swap(&room.scratch, "..2", "b");
-    room.hears(&[(true, 1)]);
+    let watched = WatchedPolicy::open(scratch, path, LONG * 6);
+    swap_version(&watched.scratch, "..2", "b");
+    watched.expect_outcomes(&[(true, 1)]);
 }
 
 #[test]
-fn target_of_a_swapped_link_is_watched() {
-    let scratch = Scratch::new();
-    let path = mount(&scratch);
-    let room = Room::open(scratch, path, LONG * 6);
-    swap(&room.scratch, "..2", "b");
-    room.hears(&[(true, 1)]);
-    room.scratch.write("cm/..2/policy.toml", policy(&["c"]));
-    room.hears(&[(true, 1), (true, 2)]);
+fn new_target_of_a_symlink_is_watched() {
+    let scratch = ScratchDir::new();
+    let path = mount_config_map(&scratch);
+    let watched = WatchedPolicy::open(scratch, path, LONG * 6);
+    swap_version(&watched.scratch, "..2", "b");
+    watched.expect_outcomes(&[(true, 1)]);
+    watched.scratch.write("cm/..2/policy.toml", policy(&["c"]));
+    watched.expect_outcomes(&[(true, 1), (true, 2)]);
 }
 
 #[test]
-fn polling_finds_what_no_event_told() {
-    let scratch = Scratch::new();
-    mount(&scratch);
+fn polling_finds_changes_without_events() {
+    let scratch = ScratchDir::new();
+    mount_config_map(&scratch);
     let path = scratch.path("cm/..data/policy.toml");
-    let room = Room::open(scratch, path, QUIET);
-    swap(&room.scratch, "..2", "b");
-    room.hears(&[(true, 1)]);
+    let watched = WatchedPolicy::open(scratch, path, QUIET);
+    swap_version(&watched.scratch, "..2", "b");
+    watched.expect_outcomes(&[(true, 1)]);
 }
 
 #[test]
-fn list_in_a_new_place_is_watched_after_a_reload() {
-    let room = Room::new();
-    room.scratch.write("far/drop", "198.51.100.0/24\n");
-    room.scratch.write(
+fn list_in_a_new_directory_is_watched_after_a_reload() {
+    let watched = WatchedPolicy::new();
+    watched.scratch.write("far/drop", "198.51.100.0/24\n");
+    watched.scratch.write(
         "policy.toml",
         format!("{}[ban]\nfiles = 'far/drop'\n", policy(&["a"])),
     );
-    room.hears(&[(true, 1)]);
-    room.scratch.append("far/drop", "192.0.2.0/24\n");
-    room.hears(&[(true, 1), (true, 2)]);
-    assert!(room.denies("/"), "a probe comes from 192.0.2.1");
+    watched.expect_outcomes(&[(true, 1)]);
+    watched.scratch.append("far/drop", "192.0.2.0/24\n");
+    watched.expect_outcomes(&[(true, 1), (true, 2)]);
+    assert!(watched.denies("/"), "a sample request comes from 192.0.2.1");
 }
 
 #[test]
-fn list_that_arrives_late_is_waited_for() {
-    let room = Room::new();
-    room.scratch.write("far/else", "");
-    room.scratch.write(
+fn missing_list_is_loaded_when_it_appears() {
+    let watched = WatchedPolicy::new();
+    watched.scratch.write("far/else", "");
+    watched.scratch.write(
         "policy.toml",
         format!("{}[ban]\nfiles = 'far/drop'\n", policy(&["a"])),
     );
-    room.hears(&[(false, 0)]);
-    room.scratch.write("far/drop", "192.0.2.0/24\n");
-    room.hears(&[(false, 0), (true, 1)]);
+    watched.expect_outcomes(&[(false, 0)]);
+    watched.scratch.write("far/drop", "192.0.2.0/24\n");
+    watched.expect_outcomes(&[(false, 0), (true, 1)]);
 }
 
 #[test]
-fn poke_reloads_what_has_not_changed() {
-    let room = Room::new();
-    room.watch.poke();
-    room.hears(&[(true, 1)]);
+fn reload_now_reloads_unchanged_files() {
+    let watched = WatchedPolicy::new();
+    watched.watch.reload_now();
+    watched.expect_outcomes(&[(true, 1)]);
 }
 
 #[test]
-fn dropped_watch_watches_no_more() {
-    let room = Room::new();
-    drop(room.watch);
-    room.scratch.write("policy.toml", policy(&["b"]));
-    assert_eq!(room.ear.wait(1, SHORT), []);
+fn dropped_watch_stops() {
+    let watched = WatchedPolicy::new();
+    drop(watched.watch);
+    watched.scratch.write("policy.toml", policy(&["b"]));
+    assert_eq!(watched.events.wait(1, SHORT), []);
 }
 
 #[test]
-fn policy_that_is_not_a_file_is_not_watched() {
-    let options = PolicyOptions::new(Arc::new(Ear::default()));
-    let live = PolicyHandle::from_document("version = 1", "policy.toml", options).unwrap();
-    let error = Watch::spawn(live, WatchOptions::default()).unwrap_err();
+fn policy_without_a_file_cannot_be_watched() {
+    let options = PolicyOptions::new(Arc::new(EventLog::default()));
+    let policy = PolicyHandle::from_document("version = 1", "policy.toml", options).unwrap();
+    let error = Watch::spawn(policy, WatchOptions::default()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "a policy that is not a file cannot be watched"
+        "cannot watch a policy that was not loaded from a file"
     );
 }

@@ -1,4 +1,4 @@
-//! What a document says of WebSockets: which terms hold where, and which messages are refused.
+//! The WebSocket sections: session limits per route, and message rules.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,25 +8,25 @@ use gabion_core::{
 };
 use gabion_policy::{Document, PolicyError, PolicyHandle, PolicyOptions, ShrinkGuard, check};
 
-use crate::handle::Ear;
+use crate::handle::EventLog;
 
-fn live(text: &str) -> Result<PolicyHandle, PolicyError> {
+fn compile(text: &str) -> Result<PolicyHandle, PolicyError> {
     let text = format!("version = 1\n{text}");
     PolicyHandle::from_document(
         &text,
         "policy.toml",
-        PolicyOptions::new(Arc::new(Ear::default())),
+        PolicyOptions::new(Arc::new(EventLog::default())),
     )
 }
 
 fn session_limits(text: &str, path: &str) -> Arc<SessionLimits> {
-    let snapshot = live(text).unwrap().current();
+    let snapshot = compile(text).unwrap().current();
     let session_limits = snapshot.routes.for_path(&PathViews::new(path.as_bytes()));
-    Arc::clone(session_limits.expect("there are always terms"))
+    Arc::clone(session_limits.expect("every path has session limits"))
 }
 
 #[test]
-fn sockets_are_only_kept_open_where_nothing_is_said() {
+fn without_a_section_sockets_only_get_pings() {
     let ping = Some(Duration::from_secs(25));
     let expected = SessionLimits {
         ping,
@@ -37,7 +37,7 @@ fn sockets_are_only_kept_open_where_nothing_is_said() {
 }
 
 #[test]
-fn section_has_its_defaults() {
+fn section_has_default_limits() {
     let session_limits = session_limits("[upgrade]\n", "/ws");
     assert_eq!(session_limits.mode, Mode::Enforce);
     assert_eq!(session_limits.max_message, 1 << 20);
@@ -56,7 +56,7 @@ fn section_has_its_defaults() {
 const RULE: &str = "[[message]]\nid = 'evil'\npaths = '/chat'\ncontains = 'evil'\n";
 
 #[test]
-fn rules_about_messages_bring_the_defaults_of_the_section() {
+fn message_rules_alone_bring_the_default_limits() {
     let session_limits = session_limits(RULE, "/chat");
     assert_eq!(
         (session_limits.message_kinds, session_limits.holds),
@@ -66,7 +66,7 @@ fn rules_about_messages_bring_the_defaults_of_the_section() {
         (session_limits.max_message, session_limits.mode),
         (1 << 20, Mode::Enforce)
     );
-    // Who may open a socket is asked by the section alone.
+    // Only the [upgrade] section checks the origin of a handshake.
     let case = "[[expect]]\nrequest = '/chat'\nverdict = 'pass'\nheaders = { connection = 'upgrade', \
                 upgrade = 'websocket', sec-websocket-version = '13', cookie = 'a=b', \
                 sec-websocket-key = 'dGhlIHNhbXBsZSBub25jZQ==', origin = 'https://other' }\n";
@@ -77,7 +77,7 @@ fn rules_about_messages_bring_the_defaults_of_the_section() {
 }
 
 #[test]
-fn messages_are_read_on_the_routes_that_rules_are_about() {
+fn messages_are_read_on_the_routes_that_rules_cover() {
     let routes = format!(
         "[upgrade]\n[[upgrade.route]]\npath = '/open'\n[[upgrade.route]]\npath = '/chat/a'\n\
          compression = 'inflate'\n{RULE}"
@@ -86,9 +86,9 @@ fn messages_are_read_on_the_routes_that_rules_are_about() {
         ("/open", MessageKinds::None),
         ("/chat/a", MessageKinds::Text),
         ("/chat/b", MessageKinds::Text),
-        // The rest is read as a whole: a rule is about some of it.
+        // All other paths share one route, and a rule covers some of them.
         ("/other", MessageKinds::Text),
-        // What some server reads as the other is read.
+        // Some servers map this path to the other route.
         ("/open/..;/chat/a", MessageKinds::Text),
     ] {
         let session_limits = session_limits(&routes, path);
@@ -103,7 +103,7 @@ fn messages_are_read_on_the_routes_that_rules_are_about() {
 }
 
 #[test]
-fn document_that_observes_holds_nothing() {
+fn document_in_observe_mode_does_not_hold_messages() {
     let session_limits = session_limits(&format!("mode = 'observe'\n[upgrade]\n{RULE}"), "/chat");
     assert_eq!(
         (session_limits.message_kinds, session_limits.holds),
@@ -113,7 +113,7 @@ fn document_that_observes_holds_nothing() {
 }
 
 #[test]
-fn case_may_be_about_a_message() {
+fn expect_test_can_send_a_message() {
     let case = |case: &str| {
         let text =
             format!("version = 1\n[allow]\nnetworks = ['198.51.100.1']\n{RULE}[[expect]]\n{case}");
@@ -130,14 +130,14 @@ fn case_may_be_about_a_message() {
     ] {
         assert_eq!(case(holds), Ok(()), "{holds}");
     }
-    for (fails, told) in [
+    for (fails, report) in [
         (
             "request = '/chat'\nmessage = 'evil'\nverdict = 'pass'",
             "rule evil: the message holds",
         ),
         (
             "request = '/chat'\nmessage = 'good'\nverdict = 'deny'",
-            "gets another verdict: pass",
+            "for the message on `/chat`, got: pass",
         ),
         (
             "request = '/chat'\nmessage = 'evil'\nverdict = 'deny'\nrule = 'x'",
@@ -145,27 +145,27 @@ fn case_may_be_about_a_message() {
         ),
     ] {
         let error = case(fails).expect_err(fails);
-        assert!(error.contains(told), "{error}");
+        assert!(error.contains(report), "{error}");
     }
 }
 
 #[test]
-fn ban_for_a_message_wants_origins() {
+fn message_ban_without_origins_gets_a_warning() {
     let rule = format!("version = 1\n{RULE}then = 'ban'\n");
-    let warned = |text: &str| check(text, "policy.toml", None).unwrap().to_string();
-    let told = warned(&rule);
+    let report_of = |text: &str| check(text, "policy.toml", None).unwrap().to_string();
+    let report = report_of(&rule);
     assert!(
-        told.contains("policy.toml:6:8") && told.contains("any page could"),
-        "{told}"
+        report.contains("policy.toml:6:8") && report.contains("any page could"),
+        "{report}"
     );
     assert!(
-        !warned(&format!("{rule}[upgrade]\norigins = 'https://a.example'")).contains("warning")
+        !report_of(&format!("{rule}[upgrade]\norigins = 'https://a.example'")).contains("warning")
     );
-    assert!(!warned(&format!("version = 1\n{RULE}")).contains("warning"));
+    assert!(!report_of(&format!("version = 1\n{RULE}")).contains("warning"));
 }
 
 #[test]
-fn bad_rules_are_told_at_their_place() {
+fn errors_of_message_rules_are_reported_at_their_positions() {
     let text = "version = 1
 [[message]]
 id = 'a'
@@ -207,20 +207,21 @@ then = '403'
 }
 
 #[test]
-fn loss_of_rules_is_refused() {
+fn removal_of_most_message_rules_is_refused() {
     let rule = |id: &str| format!("[[message]]\nid = '{id}'\ncontains = 'evil'\n");
     let old = format!("version = 1\n{}{}{}", rule("a"), rule("b"), rule("c"));
     let replace = |shrink, text: &str| {
-        let options = PolicyOptions::new(Arc::new(Ear::default())).with_shrink_guard(shrink);
-        let live = PolicyHandle::from_document(&old, "policy.toml", options).unwrap();
-        live.replace(text)
+        let options = PolicyOptions::new(Arc::new(EventLog::default())).with_shrink_guard(shrink);
+        let policy = PolicyHandle::from_document(&old, "policy.toml", options).unwrap();
+        policy
+            .replace(text)
             .map(drop)
             .map_err(|error| error.to_string())
     };
     let one = format!("version = 1\n{}", rule("a"));
     let error = replace(ShrinkGuard::Refuse, &one).unwrap_err();
     assert!(
-        error.contains("2 of 3 rules about messages: `b`, `c`"),
+        error.contains("2 of 3 [[message]] rules (`b`, `c`)"),
         "{error}"
     );
     assert_eq!(replace(ShrinkGuard::Accept, &one), Ok(()));
@@ -229,7 +230,7 @@ fn loss_of_rules_is_refused() {
 }
 
 #[test]
-fn document_prints_and_reads_back() {
+fn printed_document_parses_to_the_same_document() {
     let text = "version = 1
 [upgrade]
 origins = 'https://a.example'
@@ -261,7 +262,7 @@ verdict = 'pass'
     check(text, "policy.toml", None).unwrap();
 }
 
-/// A rule of one's own that wants to be asked about messages of some kind.
+/// An own rule that reads messages of one kind.
 struct Reader(MessageKinds);
 
 impl Inspect for Reader {
@@ -279,13 +280,13 @@ impl Inspect for Reader {
 }
 
 #[test]
-fn messages_are_read_where_a_rule_of_ones_own_asks_for_them() {
+fn messages_are_read_if_an_own_rule_reads_them() {
     let session_limits = |text: &str, message_kinds: MessageKinds| {
-        let options =
-            PolicyOptions::new(Arc::new(Ear::default())).add_rule(Arc::new(Reader(message_kinds)));
+        let options = PolicyOptions::new(Arc::new(EventLog::default()))
+            .add_rule(Arc::new(Reader(message_kinds)));
         let text = format!("version = 1\n{text}");
-        let live = PolicyHandle::from_document(&text, "policy.toml", options).unwrap();
-        let routes = &live.current().routes;
+        let policy = PolicyHandle::from_document(&text, "policy.toml", options).unwrap();
+        let routes = &policy.current().routes;
         let session_limits = Arc::clone(routes.for_path(&PathViews::new(b"/ws")).unwrap());
         (
             session_limits.message_kinds,

@@ -1,4 +1,4 @@
-//! Places in a parsed document, and what stands there.
+//! A parsed TOML document as a tree of values with spans.
 
 use std::{mem, ops::Range};
 
@@ -9,24 +9,24 @@ use toml::{
     de::{DeArray, DeTable, DeValue, Error, ValueDeserializer},
 };
 
-/// A parsed document whose every key and value knows its span.
+/// A parsed document in which every key and value has its span.
 #[derive(Clone, Debug)]
-pub(crate) struct Dom<'t> {
+pub(crate) struct TomlTree<'t> {
     root: Spanned<DeValue<'t>>,
 }
 
-/// The way from the root of a document to a value.
+/// The path from the root of a document to a value.
 pub(crate) type Path = Vec<PathSegment>;
 
-/// One step of a way.
+/// One step of a [`Path`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum PathSegment {
     Key(String),
     Entry(usize),
 }
 
-impl<'t> Dom<'t> {
-    /// Parses as much of `text` as can be parsed.
+impl<'t> TomlTree<'t> {
+    /// Parses as much of `text` as possible, and returns the syntax errors.
     pub(crate) fn parse(text: &'t str) -> (Self, Vec<Error>) {
         let (table, errors) = DeTable::parse_recoverable(text);
         let span = table.span();
@@ -34,15 +34,15 @@ impl<'t> Dom<'t> {
         (Self { root }, errors)
     }
 
-    /// Reads the whole as a `T`.
-    pub(crate) fn read<T: Deserialize<'t>>(&self) -> Result<T, Error> {
+    /// Deserializes the whole document.
+    pub(crate) fn deserialize<T: Deserialize<'t>>(&self) -> Result<T, Error> {
         T::deserialize(ValueDeserializer::from(self.root.clone()))
     }
 
-    /// The narrowest key or value that holds `span`, the deepest of several; the root where none
-    /// does.
+    /// The path of the narrowest key or value that contains `span`, the deepest of equals; the root
+    /// if there is none.
     ///
-    /// Children are looked at even where their table does not hold `span`: the span of a table
+    /// Children are visited even if their table does not contain `span`, because the span of a table
     /// with a header is that of the header.
     pub(crate) fn innermost(&self, span: &Range<usize>) -> Path {
         if *span == self.root.span() {
@@ -50,16 +50,16 @@ impl<'t> Dom<'t> {
         }
         let mut best = (usize::MAX, Path::new());
         visit(&self.root, &mut Path::new(), &mut |path, node| {
-            let holds = node.start <= span.start && span.end <= node.end;
-            if holds && node.len() <= best.0 {
+            let contains = node.start <= span.start && span.end <= node.end;
+            if contains && node.len() <= best.0 {
                 best = (node.len(), path.clone());
             }
         });
         best.1
     }
 
-    /// The widest value that ends at `end`: what an unclosed bracket has swallowed.
-    pub(crate) fn widest_to(&self, end: usize) -> Range<usize> {
+    /// The span of the widest value that ends at `end`: the text after an unclosed bracket.
+    pub(crate) fn widest_ending_at(&self, end: usize) -> Range<usize> {
         let mut widest = end..end;
         visit(&self.root, &mut Path::new(), &mut |_, node| {
             if node.end == end && node.len() > widest.len() {
@@ -69,46 +69,48 @@ impl<'t> Dom<'t> {
         widest
     }
 
-    /// The span of `place`, or of the innermost of its ancestors that exists.
-    pub(crate) fn locate(&self, place: &ConfigPath) -> Range<usize> {
+    /// The span of `path`, or of its innermost ancestor that exists.
+    pub(crate) fn locate(&self, path: &ConfigPath) -> Range<usize> {
         let key = |key: &str| (!key.is_empty()).then(|| PathSegment::Key(key.to_owned()));
-        let section = place.section.split('.').map(key);
+        let section = path.section.split('.').map(key);
         let within = [
-            place.rule.map(PathSegment::Entry),
-            key(place.key),
-            place.entry.map(PathSegment::Entry),
+            path.rule.map(PathSegment::Entry),
+            key(path.key),
+            path.entry.map(PathSegment::Entry),
         ];
-        let mut at = &self.root;
+        let mut node = &self.root;
         for step in section.chain(within).flatten() {
-            match child(at.get_ref(), &step) {
-                Some(next) => at = next,
+            match child(node.get_ref(), &step) {
+                Some(next) => node = next,
                 None => break,
             }
         }
-        at.span()
+        node.span()
     }
 
-    /// What stands at `path`.
+    /// The value at `path`.
     pub(crate) fn get(&self, path: &[PathSegment]) -> Option<&Spanned<DeValue<'t>>> {
         let mut steps = path.iter();
-        steps.try_fold(&self.root, |at, step| child(at.get_ref(), step))
+        steps.try_fold(&self.root, |node, step| child(node.get_ref(), step))
     }
 
-    /// Takes out what stands at `path`; says whether anything did.
+    /// Removes the value at `path`; returns `true` if there was one.
     pub(crate) fn remove(&mut self, path: &[PathSegment]) -> bool {
         let Some((last, parents)) = path.split_last() else {
             return false;
         };
         let mut steps = parents.iter();
-        let parent = steps.try_fold(&mut self.root, |at, step| child_mut(at.get_mut(), step));
+        let parent = steps.try_fold(&mut self.root, |node, step| child_mut(node.get_mut(), step));
         match (parent.map(Spanned::get_mut), last) {
             (Some(DeValue::Table(table)), PathSegment::Key(key)) => {
                 table.remove(key.as_str()).is_some()
             }
-            (Some(DeValue::Array(array)), PathSegment::Entry(gone)) if *gone < array.len() => {
+            (Some(DeValue::Array(array)), PathSegment::Entry(removed))
+                if *removed < array.len() =>
+            {
                 let entries = mem::replace(array, DeArray::new()).into_iter().enumerate();
                 *array = entries
-                    .filter(|(at, _)| at != gone)
+                    .filter(|(index, _)| index != removed)
                     .map(|(_, entry)| entry)
                     .collect();
                 true
@@ -117,16 +119,16 @@ impl<'t> Dom<'t> {
         }
     }
 
-    /// Puts `value` at the root, in place of what stands there.
-    pub(crate) fn put(&mut self, key: &'static str, value: Spanned<DeValue<'t>>) {
+    /// Sets `key` at the root, and replaces the value that is there.
+    pub(crate) fn set(&mut self, key: &'static str, value: Spanned<DeValue<'t>>) {
         if let DeValue::Table(table) = self.root.get_mut() {
             table.insert(Spanned::new(value.span(), key.into()), value);
         }
     }
 }
 
-fn child<'d, 't>(of: &'d DeValue<'t>, step: &PathSegment) -> Option<&'d Spanned<DeValue<'t>>> {
-    match (of, step) {
+fn child<'d, 't>(node: &'d DeValue<'t>, step: &PathSegment) -> Option<&'d Spanned<DeValue<'t>>> {
+    match (node, step) {
         (DeValue::Table(table), PathSegment::Key(key)) => table.get(key.as_str()),
         (DeValue::Array(array), PathSegment::Entry(entry)) => array.get(*entry),
         _ => None,
@@ -134,33 +136,37 @@ fn child<'d, 't>(of: &'d DeValue<'t>, step: &PathSegment) -> Option<&'d Spanned<
 }
 
 fn child_mut<'d, 't>(
-    of: &'d mut DeValue<'t>,
+    node: &'d mut DeValue<'t>,
     step: &PathSegment,
 ) -> Option<&'d mut Spanned<DeValue<'t>>> {
-    match (of, step) {
+    match (node, step) {
         (DeValue::Table(table), PathSegment::Key(key)) => table.get_mut(key.as_str()),
         (DeValue::Array(array), PathSegment::Entry(entry)) => array.get_mut(*entry),
         _ => None,
     }
 }
 
-/// Shows `see` the span of every key and value below `value`, parents first.
-fn visit(value: &Spanned<DeValue<'_>>, path: &mut Path, see: &mut impl FnMut(&Path, Range<usize>)) {
+/// Calls `visitor` with the span of every key and value below `value`, parents first.
+fn visit(
+    value: &Spanned<DeValue<'_>>,
+    path: &mut Path,
+    visitor: &mut impl FnMut(&Path, Range<usize>),
+) {
     match value.get_ref() {
         DeValue::Table(table) => {
             for (key, value) in table {
                 path.push(PathSegment::Key(key.get_ref().clone().into_owned()));
-                see(path, key.span());
-                see(path, value.span());
-                visit(value, path, see);
+                visitor(path, key.span());
+                visitor(path, value.span());
+                visit(value, path, visitor);
                 path.pop();
             }
         }
         DeValue::Array(array) => {
-            for (at, entry) in array.iter().enumerate() {
-                path.push(PathSegment::Entry(at));
-                see(path, entry.span());
-                visit(entry, path, see);
+            for (index, entry) in array.iter().enumerate() {
+                path.push(PathSegment::Entry(index));
+                visitor(path, entry.span());
+                visit(entry, path, visitor);
                 path.pop();
             }
         }
