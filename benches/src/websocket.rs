@@ -1,4 +1,4 @@
-//! What a client sends over a WebSocket, and the rules that it is held to.
+//! WebSocket frames and messages of a client, and message rules.
 
 use std::num::NonZeroU16;
 
@@ -15,7 +15,7 @@ pub const PING: u8 = 9;
 
 const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
-/// One frame, whole and masked (RFC 6455, 5.2 and 5.3).
+/// Encodes one final, masked frame (RFC 6455, 5.2 and 5.3).
 pub fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![0x80 | opcode];
     match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
@@ -35,19 +35,19 @@ pub fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// What one writes to others in so many bytes, 14 at least: JSON with a text in it.
+/// Returns a chat message of `len` bytes, 16 at least: JSON with a text.
 pub fn chat(len: usize) -> String {
     const WORDS: &str = "the gate stands open until nine and the bread is still warm ";
-    let said = len.saturating_sub(r#"{"say":{"t":""}}"#.len());
-    let words: String = WORDS.chars().cycle().take(said).collect();
+    let words_len = len.saturating_sub(r#"{"say":{"t":""}}"#.len());
+    let words: String = WORDS.chars().cycle().take(words_len).collect();
     format!(r#"{{"say":{{"t":"{words}"}}}}"#)
 }
 
-/// The rules that messages are held to: literals, an expression, a depth. None objects to [`chat`].
+/// Compiles message rules: two literals, a regular expression, a JSON depth. [`chat`] messages pass.
 ///
 /// # Errors
 ///
-/// None, unless the rules are wrong.
+/// Returns an error if the rules do not compile, which is a bug.
 pub fn rules() -> Result<Messages, ConfigErrors> {
     let rules = [
         MessageRule::new("jndi").contains(["${jndi:", "${${"]),

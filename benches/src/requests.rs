@@ -1,10 +1,10 @@
-//! What is asked for.
+//! Sample requests: a browser's headers, and paths of several kinds.
 
 use http::{Request, request::Builder};
 
-use crate::Numbers;
+use crate::Rng;
 
-/// What a browser sends of itself with every page that it asks for.
+/// The headers that a browser sends with each request for a page.
 pub const BROWSER: [(&str, &str); 10] = [
     ("host", "app.example"),
     (
@@ -24,21 +24,21 @@ pub const BROWSER: [(&str, &str); 10] = [
     ("sec-fetch-site", "same-origin"),
 ];
 
-/// How a path is written, none of which the reference policy denies but the last.
+/// A way of writing a path. The [reference policy](crate::reference) denies [`PathKind::Denied`] only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "benches go through all")]
-pub enum Path {
-    /// As a site links to its pages.
+pub enum PathKind {
+    /// A plain path, as a site links to its pages.
     Plain,
-    /// With escapes, as of names in other languages.
+    /// Percent-encoded, as for names in other languages.
     Encoded,
-    /// By one who tries to hide what is asked for.
+    /// Obfuscated: double escapes, dot segments, path parameters, a NUL byte.
     Hostile,
-    /// By one who looks for a weak page.
+    /// A `.php` page, which the reference policy denies.
     Denied,
 }
 
-/// A browser's request for a page.
+/// Builds a browser's request for the page at `path`, with the headers of [`BROWSER`].
 pub fn page(path: &str) -> Builder {
     BROWSER
         .iter()
@@ -47,12 +47,12 @@ pub fn page(path: &str) -> Builder {
         })
 }
 
-// === impl Path ===
+// === impl PathKind ===
 
-impl Path {
-    /// One of many that are written so.
-    pub fn draw(self, numbers: &mut Numbers) -> String {
-        let (topic, page) = (numbers.below(1_000), numbers.below(100_000));
+impl PathKind {
+    /// Generates a random path of this kind.
+    pub fn generate(self, rng: &mut Rng) -> String {
+        let (topic, page) = (rng.below(1_000), rng.below(100_000));
         match self {
             Self::Plain => format!("/articles/topic-{topic}/page-{page}.html"),
             Self::Encoded => format!("/articles/caf%C3%A9-{topic}/a%20b-{page}.html"),

@@ -1,37 +1,37 @@
-//! A client that keeps its connection.
+//! An HTTP client with a persistent connection.
 
 use std::net::SocketAddr;
 
 use gabion_testkit::{Answer, Wire};
 
-use crate::stage::forwarded;
+use crate::traffic::forwarded;
 
-/// Asks one thing after the other, on one connection as long as it is kept.
-pub(crate) struct Asker {
+/// Sends one request after the other, on one connection until a side closes it.
+pub(crate) struct HttpClient {
     addr: SocketAddr,
     wire: Option<Wire>,
 }
 
-// === impl Asker ===
+// === impl HttpClient ===
 
-impl Asker {
+impl HttpClient {
     pub(crate) const fn new(addr: SocketAddr) -> Self {
         Self { addr, wire: None }
     }
 
-    /// Takes a new connection for what is asked next.
-    pub(crate) fn hang_up(&mut self) {
+    /// Closes the connection. The next request opens a new one.
+    pub(crate) fn disconnect(&mut self) {
         self.wire = None;
     }
 
-    /// Asks for `target` on behalf of `client`.
+    /// Sends a GET for `target` on behalf of `client`.
     pub(crate) async fn get(&mut self, target: &str, client: [u8; 4]) -> Result<Answer, String> {
         let forwarded = forwarded(client);
         let head = format!("GET {target} HTTP/1.1\r\nHost: app.example\r\n{forwarded}\r\n");
-        self.ask("GET", target, head.into_bytes()).await
+        self.send("GET", target, head.into_bytes()).await
     }
 
-    /// Sends `body` to `target` on behalf of `client`.
+    /// Sends a POST of `body` to `target` on behalf of `client`.
     pub(crate) async fn post(
         &mut self,
         target: &str,
@@ -45,10 +45,10 @@ impl Asker {
         )
         .into_bytes();
         request.extend_from_slice(body);
-        self.ask("POST", target, request).await
+        self.send("POST", target, request).await
     }
 
-    /// Asks, and wants this status.
+    /// Sends a GET and fails unless the response has this status.
     pub(crate) async fn expect(
         &mut self,
         status: u16,
@@ -58,12 +58,14 @@ impl Asker {
         let answer = self.get(target, client).await?;
         if answer.status != status {
             let got = answer.status.as_u16();
-            return Err(format!("{target} for {client:?}: {got}, not {status}"));
+            return Err(format!(
+                "{target} for {client:?}: status {got}, expected {status}"
+            ));
         }
         Ok(answer)
     }
 
-    async fn ask(
+    async fn send(
         &mut self,
         method: &str,
         target: &str,
@@ -75,9 +77,9 @@ impl Asker {
         };
         wire.send(&request).await;
         let answer = wire.answer(method).await;
-        let answer = answer.ok_or_else(|| format!("{method} {target}: no whole answer"))?;
-        let closes = answer.headers.get("connection");
-        if closes.is_none_or(|closes| closes != "close") {
+        let answer = answer.ok_or_else(|| format!("{method} {target}: incomplete response"))?;
+        let connection = answer.headers.get("connection");
+        if connection.is_none_or(|value| value != "close") {
             self.wire = Some(wire);
         }
         Ok(answer)

@@ -1,17 +1,17 @@
-//! nginx, which writes a log, and guard before it.
+//! nginx with an access log, and guard in front of it.
 
 use std::{path::PathBuf, process::Command};
 
 use gabion_benches::{
-    Folder,
+    TempDir,
     process::{CORE, OTHER_CORE, Running, free_port, guard},
 };
 use gabion_testkit::program;
 
-/// nginx, and the files of all.
-pub(crate) struct House {
+/// nginx, and the folder of all configuration files and logs.
+pub(crate) struct Testbed {
     pub(crate) nginx: Running,
-    pub(crate) folder: Folder,
+    pub(crate) folder: TempDir,
 }
 
 const NGINX: &str = "
@@ -32,8 +32,10 @@ http {
 }
 ";
 
-/// Ten misses ban: two are let go, the next six give 72 of 70 points, and since a page could make a
-/// browser send these it takes three paths beyond. Time halves points as slowly as `findtime` forgets.
+/// A policy that bans after ten requests for missing pages. The first two score nothing, the next six
+/// score 72 points of the 70 that are required; since a page could make a browser send such requests,
+/// suspicious requests for three different paths are required in addition. The half-life of points equals
+/// fail2ban's `findtime`.
 const POLICY: &str = "version = 1
 [client]
 trusted_proxies = ['127.0.0.0/8']
@@ -45,12 +47,12 @@ half_life = '10m'
 weights = { missing = 12 }
 ";
 
-// === impl House ===
+// === impl Testbed ===
 
-impl House {
-    /// None, aloud, where there is no nginx.
-    pub(crate) fn build() -> Option<Self> {
-        let (folder, addr) = (Folder::new("ban"), free_port());
+impl Testbed {
+    /// Starts nginx. Prints a note and returns `None` if it is not installed.
+    pub(crate) fn start() -> Option<Self> {
+        let (folder, addr) = (TempDir::new("ban"), free_port());
         let mut command = Command::new(program("nginx")?);
         let text = NGINX.replace("ADDR", &addr.to_string());
         let text = text.replace("FOLDER", &folder.path().display().to_string());
@@ -59,12 +61,12 @@ impl House {
         Some(Self { nginx, folder })
     }
 
-    /// What nginx writes.
+    /// The path of nginx's access log.
     pub(crate) fn log(&self) -> PathBuf {
         self.folder.path().join("access.log")
     }
 
-    /// guard, before nginx; none, aloud, where it is not here.
+    /// Starts guard in front of nginx. Prints a note and returns `None` if there is no binary.
     pub(crate) fn guard(&self) -> Option<Running> {
         let addr = free_port();
         let mut command = Command::new(guard()?);

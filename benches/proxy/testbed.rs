@@ -1,33 +1,33 @@
-//! The proxies, and what stands behind them.
+//! The compared proxies and their upstream server.
 
 use std::{env, fmt, path::PathBuf, process::Command};
 
 use gabion_benches::{
-    Folder,
+    TempDir,
     process::{CORE, OTHER_CORE, Running, free_port, guard},
     reference,
 };
 use gabion_testkit::program;
 
-use crate::floor;
+use crate::plain_hyper;
 
-/// A proxy, with the rules of the reference policy or without.
+/// A proxy, with or without the rules of the reference policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stand {
+pub(crate) enum Proxy {
     Guard,
-    GuardBare,
+    GuardWithoutRules,
     Nginx,
-    NginxBare,
+    NginxWithoutRules,
     HaProxy,
-    HaProxyBare,
-    /// hyper, which passes on and does nothing else.
-    Floor,
+    HaProxyWithoutRules,
+    /// A proxy of hyper alone ([`plain_hyper`]).
+    PlainHyper,
 }
 
-/// The server behind, and the files of the proxies before it.
-pub(crate) struct House {
-    behind: Running,
-    folder: Folder,
+/// The upstream server (nginx), and the configuration files of the proxies.
+pub(crate) struct Testbed {
+    upstream: Running,
+    folder: TempDir,
     nginx: PathBuf,
 }
 
@@ -49,10 +49,10 @@ http {
 }
 ";
 
-const NGINX_BEHIND: &str = "location / { return 200 'ok\\n'; }";
+const NGINX_UPSTREAM: &str = "location / { return 200 'ok\\n'; }";
 
 const NGINX_POOL: &str =
-    "upstream behind { server BEHIND; keepalive 64; keepalive_requests 1000000000; }";
+    "upstream behind { server UPSTREAM; keepalive 64; keepalive_requests 1000000000; }";
 
 const NGINX_PASS: &str = "
     location / {
@@ -95,7 +95,7 @@ frontend front
   RULES
   default_backend back
 backend back
-  server one BEHIND
+  server one UPSTREAM
 LIMIT
 ";
 
@@ -117,46 +117,48 @@ backend in_all
   stick-table type integer size 10 expire 1m store http_req_rate(1s)
 ";
 
-impl Stand {
+impl Proxy {
     pub(crate) const ALL: [Self; 7] = [
         Self::HaProxy,
-        Self::HaProxyBare,
+        Self::HaProxyWithoutRules,
         Self::Nginx,
-        Self::NginxBare,
+        Self::NginxWithoutRules,
         Self::Guard,
-        Self::GuardBare,
-        Self::Floor,
+        Self::GuardWithoutRules,
+        Self::PlainHyper,
     ];
 
-    /// Whether it has the rules of the reference policy.
+    /// Returns `true` if the proxy has the rules of the reference policy.
     pub(crate) const fn has_rules(self) -> bool {
         matches!(self, Self::Guard | Self::Nginx | Self::HaProxy)
     }
 }
 
-impl House {
-    /// None, aloud, where there is no nginx to stand behind.
-    pub(crate) fn build() -> Option<Self> {
+impl Testbed {
+    /// Starts the upstream server. Prints a note and returns `None` if nginx is not installed.
+    pub(crate) fn start() -> Option<Self> {
         let nginx = program("nginx")?;
-        let folder = Folder::new("proxy");
+        let folder = TempDir::new("proxy");
         let addr = free_port();
-        let text = NGINX.replace("WITHIN", NGINX_BEHIND).replace("BEFORE", "");
+        let text = NGINX
+            .replace("WITHIN", NGINX_UPSTREAM)
+            .replace("BEFORE", "");
         let text = text.replace("ADDR", &addr.to_string());
-        let text = text.replace("NAME", "behind");
+        let text = text.replace("NAME", "upstream");
         let text = text.replace("FOLDER", &folder.path().display().to_string());
         let mut command = Command::new(&nginx);
-        command.arg("-c").arg(folder.write("behind.conf", &text));
-        let behind = Running::start(&command, OTHER_CORE, addr);
-        let house = Self {
-            behind,
+        command.arg("-c").arg(folder.write("upstream.conf", &text));
+        let upstream = Running::start(&command, OTHER_CORE, addr);
+        let testbed = Self {
+            upstream,
             folder,
             nginx,
         };
-        house.write_rules();
-        Some(house)
+        testbed.write_rules();
+        Some(testbed)
     }
 
-    /// The rules of the reference policy, for each proxy in its own words.
+    /// Writes the rules of the reference policy in the format of each proxy.
     fn write_rules(&self) {
         let list = reference::list();
         let write = |name: &str, text: &str| self.folder.write(name, text);
@@ -170,44 +172,45 @@ impl House {
         let (exact, below): (Vec<_>, Vec<_>) = reference::paths().unzip();
         write("exact.acl", &exact.join("\n"));
         write("below.acl", &below.join("\n"));
-        // A map of nginx knows no prefixes but by expressions, one after the other: here it is spared.
+        // An nginx `map` matches prefixes only by regular expressions, one after the other. It gets them
+        // as exact paths instead, which takes it less time.
         let map = exact.iter().chain(&below);
         let map: Vec<_> = map.map(|path| format!("{path} 1;")).collect();
         write("paths.map", &map.join("\n"));
         write("policy.toml", &reference::policy("networks.netset"));
         write(
-            "bare.toml",
+            "no-rules.toml",
             "version = 1\n[client]\ntrusted_proxies = ['127.0.0.0/8']\n",
         );
     }
 
-    /// Starts one; none, aloud, where it is not here.
-    pub(crate) fn start(&self, stand: Stand) -> Option<Running> {
+    /// Starts a proxy. Prints a note and returns `None` if it is not installed.
+    pub(crate) fn start_proxy(&self, proxy: Proxy) -> Option<Running> {
         let addr = free_port();
-        let rules = |rules: &'static str| if stand.has_rules() { rules } else { "" };
-        let (binary, args, text) = match stand {
-            Stand::Guard | Stand::GuardBare => {
-                let policy = if stand.has_rules() {
+        let rules = |rules: &'static str| if proxy.has_rules() { rules } else { "" };
+        let (binary, args, text) = match proxy {
+            Proxy::Guard | Proxy::GuardWithoutRules => {
+                let policy = if proxy.has_rules() {
                     "policy.toml"
                 } else {
-                    "bare.toml"
+                    "no-rules.toml"
                 };
                 let policy = self.folder.path().join(policy).display().to_string();
-                let upstream = format!("http://{}", self.behind.addr);
+                let upstream = format!("http://{}", self.upstream.addr);
                 let args = ["--listen", &addr.to_string(), "--upstream", &upstream].map(Into::into);
                 let more = ["--policy", &policy, "--workers", "1"].map(Into::into);
                 (guard()?, [args, more].concat(), String::new())
             }
-            Stand::Floor => {
+            Proxy::PlainHyper => {
                 let args = [
-                    floor::FLAG,
+                    plain_hyper::FLAG,
                     &addr.to_string(),
-                    &self.behind.addr.to_string(),
+                    &self.upstream.addr.to_string(),
                 ];
                 let this = env::current_exe().expect("this program");
                 (this, args.map(Into::into).to_vec(), String::new())
             }
-            Stand::Nginx | Stand::NginxBare => {
+            Proxy::Nginx | Proxy::NginxWithoutRules => {
                 let before = format!("{NGINX_POOL}{}", rules(NGINX_RULES));
                 let within = format!("{}{NGINX_PASS}", rules(NGINX_REFUSE));
                 let limits = "limit_req zone=client burst=1000000 nodelay; \
@@ -216,7 +219,7 @@ impl House {
                 let text = NGINX.replace("BEFORE", &before).replace("WITHIN", &within);
                 (self.nginx.clone(), vec!["-c".to_owned()], text)
             }
-            Stand::HaProxy | Stand::HaProxyBare => {
+            Proxy::HaProxy | Proxy::HaProxyWithoutRules => {
                 let text = HAPROXY.replace("RULES", rules(HAPROXY_RULES));
                 let text = text.replace("LIMIT", rules(HAPROXY_LIMIT));
                 (program("haproxy")?, vec!["-f".to_owned()], text)
@@ -225,9 +228,9 @@ impl House {
         let mut command = Command::new(binary);
         command.args(args);
         if !text.is_empty() {
-            let name = format!("{stand:?}");
+            let name = format!("{proxy:?}");
             let text = text.replace("ADDR", &addr.to_string());
-            let text = text.replace("BEHIND", &self.behind.addr.to_string());
+            let text = text.replace("UPSTREAM", &self.upstream.addr.to_string());
             let text = text.replace("NAME", &name);
             let text = text.replace("FOLDER", &self.folder.path().display().to_string());
             command.arg(self.folder.write(&name, &text));
@@ -236,16 +239,16 @@ impl House {
     }
 }
 
-impl fmt::Display for Stand {
+impl fmt::Display for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Guard => "guard",
-            Self::GuardBare => "guard without rules",
-            Self::Floor => "hyper alone",
+            Self::GuardWithoutRules => "guard without rules",
+            Self::PlainHyper => "hyper alone",
             Self::HaProxy => "HAProxy",
-            Self::HaProxyBare => "HAProxy without rules",
+            Self::HaProxyWithoutRules => "HAProxy without rules",
             Self::Nginx => "nginx",
-            Self::NginxBare => "nginx without rules",
+            Self::NginxWithoutRules => "nginx without rules",
         })
     }
 }

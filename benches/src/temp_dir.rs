@@ -1,4 +1,4 @@
-//! Files that others read.
+//! Temporary folders for files that other programs read.
 
 use std::{
     env, fs,
@@ -6,18 +6,18 @@ use std::{
     process,
 };
 
-/// A folder of its own for each process, gone with its user.
+/// A temporary folder, named after this process and deleted on drop.
 #[derive(Debug)]
-pub struct Folder(PathBuf);
+pub struct TempDir(PathBuf);
 
-// === impl Folder ===
+// === impl TempDir ===
 
-impl Folder {
-    /// An empty folder, among temporary files, with `name` in its name.
+impl TempDir {
+    /// Creates an empty folder in the system's temporary folder, with `name` in its name.
     ///
     /// # Panics
     ///
-    /// Where the system lets no one make it.
+    /// If the folder cannot be created.
     #[expect(clippy::expect_used, reason = "a bench may stop")]
     pub fn new(name: &str) -> Self {
         let folder = env::temp_dir().join(format!("gabion-{name}-{}", process::id()));
@@ -25,17 +25,20 @@ impl Folder {
         Self(folder)
     }
 
-    /// Where it is.
+    /// The path of the folder.
     pub fn path(&self) -> &Path {
         &self.0
     }
 
-    /// Writes a file; where it is.
+    /// Writes a file into the folder and returns its path.
     ///
     /// # Panics
     ///
-    /// Where the system does not take it.
-    #[expect(clippy::disallowed_methods, reason = "a bench writes what others read")]
+    /// If the file cannot be written.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a bench writes files that other programs read"
+    )]
     #[expect(clippy::expect_used, reason = "a bench may stop")]
     pub fn write(&self, name: &str, text: &str) -> PathBuf {
         let file = self.0.join(name);
@@ -44,7 +47,7 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
+impl Drop for TempDir {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }

@@ -1,4 +1,4 @@
-//! Networks as lists of attackers have them.
+//! Random networks and addresses, distributed as in published attacker lists.
 
 use std::{
     collections::HashSet,
@@ -8,26 +8,26 @@ use std::{
 
 use ipnet::IpNet;
 
-use crate::Numbers;
+use crate::Rng;
 
-/// Where networks are drawn from.
+/// A distribution of random networks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "benches go through all")]
-pub enum Space {
-    /// Half are single addresses, a third /24.
+pub enum AddressSpace {
+    /// IPv4: half are single addresses, a third /24.
     V4,
-    /// The same, in the 64 bits that are routed.
+    /// IPv6, distributed as [`AddressSpace::V4`] within the 64 bits of the routing prefix.
     V6,
-    /// Most in a few of the networks that registries hand out.
+    /// IPv6 networks, most of them in a few of the networks that registries allocate.
     V6Crowded,
-    /// Single addresses, crowded alike.
+    /// Single IPv6 addresses, distributed as [`AddressSpace::V6Crowded`].
     V6Hosts,
 }
 
-// === impl Space ===
+// === impl AddressSpace ===
 
-impl Space {
-    /// Of a hundred networks, how many have which length.
+impl AddressSpace {
+    /// Prefix lengths and their shares, in percent.
     const fn lengths(self) -> &'static [(u8, usize)] {
         match self {
             Self::V4 => &[(32, 50), (24, 35), (22, 10), (20, 4), (16, 1)],
@@ -37,12 +37,12 @@ impl Space {
         }
     }
 
-    /// So many different networks.
-    pub fn networks(self, count: usize, numbers: &mut Numbers) -> Vec<IpNet> {
+    /// Generates `count` distinct networks.
+    pub fn networks(self, count: usize, rng: &mut Rng) -> Vec<IpNet> {
         let mut known = HashSet::new();
         let mut networks = Vec::with_capacity(count);
         while networks.len() < count {
-            let mut left = numbers.below(100);
+            let mut left = rng.below(100);
             let among = |&&(_, share): &&(u8, usize)| {
                 let found = left < share;
                 left = left.saturating_sub(share);
@@ -51,7 +51,7 @@ impl Space {
             let Some((bits, _)) = self.lengths().iter().find(among) else {
                 continue;
             };
-            let Ok(network) = IpNet::new(self.addr(numbers), *bits) else {
+            let Ok(network) = IpNet::new(self.addr(rng), *bits) else {
                 continue;
             };
             if known.insert(network.trunc()) {
@@ -61,24 +61,25 @@ impl Space {
         networks
     }
 
-    /// Any address of the space, or of its crowded parts.
-    pub fn addr(self, numbers: &mut Numbers) -> IpAddr {
+    /// Generates a random address of the distribution.
+    pub fn addr(self, rng: &mut Rng) -> IpAddr {
         let unicast = |wide: u128| wide >> 3 | 1 << 125;
         match self {
             Self::V4 => {
-                let [.., a, b, c, d] = numbers.next().to_be_bytes();
+                let [.., a, b, c, d] = rng.next_u64().to_be_bytes();
                 Ipv4Addr::new(a, b, c, d).into()
             }
-            Self::V6 => Ipv6Addr::from_bits(unicast(numbers.wide())).into(),
+            Self::V6 => Ipv6Addr::from_bits(unicast(rng.next_u128())).into(),
             Self::V6Crowded | Self::V6Hosts => {
-                // A few of 20,000 /32 are drawn most of the time; all are in five /12.
-                let provider = numbers.below(20_000) * numbers.below(20_000) / 20_000;
-                let mut fixed = Numbers::of(provider as u64 + 1);
-                let mut region = Numbers::of(provider as u64 % 5 + 1);
+                // 20,000 networks of length /32 within five /12. A product of two random numbers makes
+                // low numbers frequent, so that most addresses fall into a few /32.
+                let provider = rng.below(20_000) * rng.below(20_000) / 20_000;
+                let mut fixed = Rng::new(provider as u64 + 1);
+                let mut region = Rng::new(provider as u64 % 5 + 1);
                 let parts = [
-                    (region.wide(), 12),
-                    (fixed.wide(), 20),
-                    (numbers.wide(), 96),
+                    (region.next_u128(), 12),
+                    (fixed.next_u128(), 20),
+                    (rng.next_u128(), 96),
                 ];
                 let joined = parts
                     .iter()
@@ -89,7 +90,7 @@ impl Space {
     }
 }
 
-impl fmt::Display for Space {
+impl fmt::Display for AddressSpace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::V4 => "IPv4",
@@ -100,11 +101,11 @@ impl fmt::Display for Space {
     }
 }
 
-/// The address of `network` that ends as `addr` does.
+/// Moves `addr` into `network`: the network's prefix, the host bits of `addr`.
 ///
 /// # Panics
 ///
-/// Where they are of different families.
+/// If `network` and `addr` are of different families.
 pub fn within(network: IpNet, addr: IpAddr) -> IpAddr {
     match (network, addr) {
         (IpNet::V4(network), IpAddr::V4(addr)) => {

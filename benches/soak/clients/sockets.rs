@@ -1,9 +1,9 @@
-//! Honest WebSockets, long and short, which nothing disturbs.
+//! WebSocket clients that follow the protocol, with long and short connections. None may be disturbed.
 
 use std::{net::SocketAddr, time::Duration};
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use gabion_benches::Numbers;
+use gabion_benches::Rng;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async,
@@ -12,34 +12,34 @@ use tokio_tungstenite::{
 
 use crate::{
     body,
-    stage::{Actor, regular},
+    traffic::{Client, returning_address},
 };
 
-/// One that stays open, and says something at times.
+/// A connection that stays open and sends a message from time to time.
 pub(super) struct Long {
     addr: SocketAddr,
-    lane: usize,
-    said: usize,
+    index: usize,
+    sent: usize,
     socket: Option<Socket>,
 }
 
-/// Opened, used, and closed as it should be.
+/// A connection that is opened, used, and closed with a close frame.
 pub(super) struct Short {
     addr: SocketAddr,
-    numbers: Numbers,
+    rng: Rng,
 }
 
-/// One that says nothing for long, but answers pings.
+/// A connection that sends nothing for a time, but answers pings.
 pub(super) struct Quiet {
     addr: SocketAddr,
-    lane: usize,
+    index: usize,
 }
 
 pub(super) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-const PATIENCE: Duration = Duration::from_secs(15);
+const TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Several pings long.
+/// The time without messages: several ping intervals.
 const QUIET: Duration = Duration::from_secs(9);
 
 /// Opens a socket on behalf of `client`.
@@ -51,9 +51,9 @@ pub(super) async fn open(addr: SocketAddr, client: [u8; 4]) -> Result<Socket, Er
     Ok(connect_async(request).await?.0)
 }
 
-/// Says something and waits for the echo.
+/// Sends a message and waits for its echo.
 async fn echo(socket: &mut Socket, message: Message) -> Result<(), String> {
-    let talk = async {
+    let exchange = async {
         let sent = socket.send(message.clone()).await;
         sent.map_err(|error| error.to_string())?;
         loop {
@@ -65,35 +65,35 @@ async fn echo(socket: &mut Socket, message: Message) -> Result<(), String> {
                     return Err(format!("no echo, but {other}"));
                 }
                 Some(Err(error)) => return Err(error.to_string()),
-                None => return Err("it ends instead of an echo".to_owned()),
+                None => return Err("closed instead of an echo".to_owned()),
             }
         }
     };
-    let talked = timeout(PATIENCE, talk).await;
-    talked.unwrap_or_else(|_| Err("no echo in time".to_owned()))
+    let exchanged = timeout(TIMEOUT, exchange).await;
+    exchanged.unwrap_or_else(|_| Err("no echo in time".to_owned()))
 }
 
 impl Long {
-    pub(super) const fn new(addr: SocketAddr, lane: usize) -> Self {
+    pub(super) const fn new(addr: SocketAddr, index: usize) -> Self {
         Self {
             addr,
-            lane,
-            said: 0,
+            index,
+            sent: 0,
             socket: None,
         }
     }
 }
 
-impl Actor for Long {
-    async fn act(&mut self) -> Result<(), String> {
+impl Client for Long {
+    async fn run(&mut self) -> Result<(), String> {
         let mut socket = if let Some(socket) = self.socket.take() {
             socket
         } else {
-            let socket = open(self.addr, regular(self.lane)).await;
+            let socket = open(self.addr, returning_address(self.index)).await;
             socket.map_err(|error| format!("handshake: {error}"))?
         };
-        self.said += 1;
-        let message = Message::text(format!("{} of {}", self.said, self.lane));
+        self.sent += 1;
+        let message = Message::text(format!("{} of {}", self.sent, self.index));
         echo(&mut socket, message).await?;
         self.socket = Some(socket);
         Ok(())
@@ -101,21 +101,21 @@ impl Actor for Long {
 }
 
 impl Short {
-    pub(super) const fn new(addr: SocketAddr, lane: usize) -> Self {
+    pub(super) const fn new(addr: SocketAddr, index: usize) -> Self {
         Self {
             addr,
-            numbers: Numbers::of(lane as u64 + 200),
+            rng: Rng::new(index as u64 + 200),
         }
     }
 }
 
-impl Actor for Short {
-    async fn act(&mut self) -> Result<(), String> {
-        let client = regular(self.numbers.below(usize::MAX));
+impl Client for Short {
+    async fn run(&mut self) -> Result<(), String> {
+        let client = returning_address(self.rng.below(usize::MAX));
         let socket = open(self.addr, client).await;
         let mut socket = socket.map_err(|error| format!("handshake: {error}"))?;
         for _ in 0..5 {
-            let length = self.numbers.below(16 * 1024);
+            let length = self.rng.below(16 * 1024);
             echo(&mut socket, Message::binary(body(length, 1))).await?;
         }
         let closing = async {
@@ -125,23 +125,23 @@ impl Actor for Short {
             }
             Ok::<_, Error>(())
         };
-        match timeout(PATIENCE, closing).await {
+        match timeout(TIMEOUT, closing).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(format!("close: {error}")),
-            Err(_) => Err("no answer to a close".to_owned()),
+            Err(_) => Err("no response to a close frame".to_owned()),
         }
     }
 }
 
 impl Quiet {
-    pub(super) const fn new(addr: SocketAddr, lane: usize) -> Self {
-        Self { addr, lane }
+    pub(super) const fn new(addr: SocketAddr, index: usize) -> Self {
+        Self { addr, index }
     }
 }
 
-impl Actor for Quiet {
-    async fn act(&mut self) -> Result<(), String> {
-        let socket = open(self.addr, regular(self.lane)).await;
+impl Client for Quiet {
+    async fn run(&mut self) -> Result<(), String> {
+        let socket = open(self.addr, returning_address(self.index)).await;
         let mut socket = socket.map_err(|error| format!("handshake: {error}"))?;
         let mut pings = 0;
         let listening = async {
@@ -152,11 +152,11 @@ impl Actor for Quiet {
                 }
             }
         };
-        if let Ok(heard) = timeout(QUIET, listening).await {
-            return Err(format!("a quiet socket hears {heard:?}"));
+        if let Ok(received) = timeout(QUIET, listening).await {
+            return Err(format!("a quiet socket received {received:?}"));
         }
         if pings == 0 {
-            return Err("a quiet socket is not pinged".to_owned());
+            return Err("a quiet socket received no ping".to_owned());
         }
         echo(&mut socket, Message::text("still here")).await
     }

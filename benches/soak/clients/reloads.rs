@@ -1,45 +1,45 @@
-//! Policies that come into force while others are judged by the one before, and some that must not.
+//! Rewrites the policy during traffic: valid policies must come into force, broken ones must not.
 
 use std::{net::SocketAddr, rc::Rc, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    asker::Asker,
+    http_client::HttpClient,
     policy::Files,
-    stage::{Actor, stranger},
+    traffic::{Client, new_address},
 };
 
-/// Writes a policy; every third is broken.
+/// Writes a policy each time; every third is broken.
 pub(super) struct Reloads {
-    asker: Asker,
+    http: HttpClient,
     files: Rc<Files>,
     written: usize,
     in_force: usize,
 }
 
-/// How long a policy may take to be in force, on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// The time in which a policy must come into force, on a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How long a broken one is given to come into force all the same.
+/// The time during which a broken policy must not come into force.
 const WATCHED: Duration = Duration::from_secs(3);
 
-const AGAIN: Duration = Duration::from_millis(100);
+const RETRY: Duration = Duration::from_millis(100);
 
 impl Reloads {
     pub(super) const fn new(addr: SocketAddr, files: Rc<Files>) -> Self {
         Self {
-            asker: Asker::new(addr),
+            http: HttpClient::new(addr),
             files,
             written: 0,
             in_force: 0,
         }
     }
 
-    /// Whether the policy of that generation refuses what it should.
+    /// Returns `true` if guard denies the path of generation `nth`, so that its policy is in force.
     async fn refuses(&mut self, nth: usize) -> Result<bool, String> {
         let target = format!("/generation/{nth}");
-        match self.asker.get(&target, stranger()).await?.status.as_u16() {
+        match self.http.get(&target, new_address()).await?.status.as_u16() {
             200 => Ok(false),
             403 => Ok(true),
             status => Err(format!("{target}: {status}")),
@@ -49,16 +49,16 @@ impl Reloads {
     async fn good(&mut self, nth: usize) -> Result<(), String> {
         self.files
             .save(&self.files.good(nth), nth.is_multiple_of(2));
-        let began = Instant::now();
+        let start = Instant::now();
         while !self.refuses(nth).await? {
-            if began.elapsed() > PATIENCE {
-                return Err(format!("policy {nth} is not in force after {PATIENCE:?}"));
+            if start.elapsed() > TIMEOUT {
+                return Err(format!("policy {nth} is not in force after {TIMEOUT:?}"));
             }
-            sleep(AGAIN).await;
+            sleep(RETRY).await;
         }
         let before = std::mem::replace(&mut self.in_force, nth);
         if self.refuses(before).await? {
-            return Err(format!("policy {before} goes on beside {nth}"));
+            return Err(format!("policy {before} is still in force beside {nth}"));
         }
         Ok(())
     }
@@ -73,8 +73,8 @@ impl Reloads {
     }
 }
 
-impl Actor for Reloads {
-    async fn act(&mut self) -> Result<(), String> {
+impl Client for Reloads {
+    async fn run(&mut self) -> Result<(), String> {
         self.written += 1;
         match self.written {
             nth if nth.is_multiple_of(3) => self.bad(nth).await,

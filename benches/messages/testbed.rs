@@ -1,9 +1,9 @@
-//! What stands between a client and the echo.
+//! The compared proxies and their upstream server.
 
 use std::{env, fmt, process::Command};
 
 use gabion_benches::{
-    Folder,
+    TempDir,
     process::{CORE, OTHER_CORE, Running, free_port, guard},
     reference,
 };
@@ -11,24 +11,25 @@ use gabion_testkit::program;
 
 use crate::echo;
 
-/// A proxy, or nothing.
+/// A proxy between the clients and the echo server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stand {
+pub(crate) enum Proxy {
+    /// No proxy: clients connect to the echo server.
     Direct,
     Guard,
-    /// With rules about what is said.
-    GuardJudges,
+    /// With the `[[message]]` rules of [`MESSAGES`].
+    GuardWithMessageRules,
     HaProxy,
     Nginx,
 }
 
-/// The echo, and the files of the proxies before it.
-pub(crate) struct House {
+/// The echo server, and the configuration files of the proxies.
+pub(crate) struct Testbed {
     pub(crate) echo: Running,
-    folder: Folder,
+    folder: TempDir,
 }
 
-/// What clients may not say, as sites have it: literals, an expression, a depth, a size.
+/// Typical message rules: literals, regular expressions, a JSON depth, a size.
 const MESSAGES: &str = r#"
 [upgrade]
 max_message = "64KiB"
@@ -58,7 +59,7 @@ http {
   server {
     listen ADDR;
     location / {
-      proxy_pass http://BEHIND;
+      proxy_pass http://UPSTREAM;
       proxy_http_version 1.1;
       proxy_set_header Upgrade $http_upgrade;
       proxy_set_header Connection upgrade;
@@ -82,21 +83,26 @@ frontend front
   bind ADDR
   default_backend back
 backend back
-  server one BEHIND
+  server one UPSTREAM
 ";
 
-impl Stand {
-    pub(crate) const PROXIES: [Self; 4] =
-        [Self::HaProxy, Self::Nginx, Self::Guard, Self::GuardJudges];
+impl Proxy {
+    pub(crate) const PROXIES: [Self; 4] = [
+        Self::HaProxy,
+        Self::Nginx,
+        Self::Guard,
+        Self::GuardWithMessageRules,
+    ];
 }
 
-impl House {
-    pub(crate) fn build() -> Self {
-        let folder = Folder::new("messages");
+impl Testbed {
+    /// Starts the echo server and writes the policies.
+    pub(crate) fn start() -> Self {
+        let folder = TempDir::new("messages");
         let policy = reference::policy("networks.netset");
         folder.write("networks.netset", &reference::list());
         folder.write("policy.toml", &policy);
-        folder.write("judges.toml", &format!("{policy}{MESSAGES}"));
+        folder.write("message-rules.toml", &format!("{policy}{MESSAGES}"));
         let addr = free_port();
         let mut command = Command::new(env::current_exe().expect("this program"));
         command.args([echo::ROLE, &addr.to_string()]);
@@ -106,15 +112,15 @@ impl House {
         }
     }
 
-    /// Starts a proxy; none, aloud, where it is not here.
-    pub(crate) fn start(&self, stand: Stand) -> Option<Running> {
+    /// Starts a proxy. Prints a note and returns `None` if it is not installed.
+    pub(crate) fn start_proxy(&self, proxy: Proxy) -> Option<Running> {
         let addr = free_port();
-        let command = match stand {
-            Stand::Direct => return None,
-            Stand::Guard => self.guard("policy.toml", &addr.to_string())?,
-            Stand::GuardJudges => self.guard("judges.toml", &addr.to_string())?,
-            Stand::HaProxy => self.peer("haproxy", "-f", HAPROXY, &addr.to_string())?,
-            Stand::Nginx => self.peer("nginx", "-c", NGINX, &addr.to_string())?,
+        let command = match proxy {
+            Proxy::Direct => return None,
+            Proxy::Guard => self.guard("policy.toml", &addr.to_string())?,
+            Proxy::GuardWithMessageRules => self.guard("message-rules.toml", &addr.to_string())?,
+            Proxy::HaProxy => self.peer("haproxy", "-f", HAPROXY, &addr.to_string())?,
+            Proxy::Nginx => self.peer("nginx", "-c", NGINX, &addr.to_string())?,
         };
         Some(Running::start(&command, CORE, addr))
     }
@@ -131,19 +137,19 @@ impl House {
         let mut command = Command::new(program(name)?);
         let text = text
             .replace("ADDR", addr)
-            .replace("BEHIND", &self.echo.addr.to_string())
+            .replace("UPSTREAM", &self.echo.addr.to_string())
             .replace("FOLDER", &self.folder.path().display().to_string());
         command.arg(option).arg(self.folder.write(name, &text));
         Some(command)
     }
 }
 
-impl fmt::Display for Stand {
+impl fmt::Display for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Direct => "the echo itself",
             Self::Guard => "guard",
-            Self::GuardJudges => "guard with message rules",
+            Self::GuardWithMessageRules => "guard with message rules",
             Self::HaProxy => "HAProxy",
             Self::Nginx => "nginx",
         })

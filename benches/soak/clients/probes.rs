@@ -1,40 +1,41 @@
-//! Probes, each from an address that nobody has met: all are refused.
+//! Probes, each from a new address, all of which must be denied.
 
 use std::net::SocketAddr;
 
-use gabion_benches::{Numbers, reference};
+use gabion_benches::{Rng, reference};
 use gabion_testkit::shared;
 
 use crate::{
-    asker::Asker,
-    stage::{Actor, stranger},
+    http_client::HttpClient,
+    traffic::{Client, new_address},
 };
 
 pub(super) struct Probes {
-    asker: Asker,
-    numbers: Numbers,
+    http: HttpClient,
+    rng: Rng,
     paths: Vec<String>,
 }
 
 impl Probes {
-    pub(super) fn new(addr: SocketAddr, lane: usize) -> Self {
+    pub(super) fn new(addr: SocketAddr, index: usize) -> Self {
         Self {
-            asker: Asker::new(addr),
-            numbers: Numbers::of(lane as u64 + 100),
+            http: HttpClient::new(addr),
+            rng: Rng::new(index as u64 + 100),
             paths: paths(),
         }
     }
 }
 
-impl Actor for Probes {
-    async fn act(&mut self) -> Result<(), String> {
-        let path = &self.paths[self.numbers.below(self.paths.len())];
-        let refused = self.asker.expect(403, path, stranger()).await;
+impl Client for Probes {
+    async fn run(&mut self) -> Result<(), String> {
+        let path = &self.paths[self.rng.below(self.paths.len())];
+        let refused = self.http.expect(403, path, new_address()).await;
         refused.map(drop)
     }
 }
 
-/// Those of the reference policy, and scripts that scanners ask for, where there is a list of them.
+/// Returns the denied paths of the reference policy, and PHP scripts from a list of probes if it is
+/// available.
 fn paths() -> Vec<String> {
     let of_policy = reference::paths().flat_map(|(exact, below)| [exact, below + "/a"]);
     let mut paths: Vec<_> = of_policy.collect();

@@ -1,4 +1,4 @@
-//! The reference policy as files.
+//! The reference policy, written to files.
 
 use std::{
     env, fs, io,
@@ -9,44 +9,44 @@ use std::{
 
 use crate::reference;
 
-/// A folder with the reference policy and its list, gone with its last user.
+/// A temporary folder with the reference policy and its list of networks. Dropping it deletes the folder.
 #[derive(Debug)]
-pub struct Written {
+pub struct PolicyFiles {
     folder: PathBuf,
 }
 
-// === impl Written ===
+// === impl PolicyFiles ===
 
-impl Written {
-    /// Writes both.
+impl PolicyFiles {
+    /// Writes the policy and the list into a new folder.
     ///
     /// # Errors
     ///
-    /// What the system says against files.
+    /// Returns the error of the file system if a file cannot be files.
     #[expect(clippy::disallowed_methods, reason = "a bench writes its policy")]
     pub fn new() -> io::Result<Self> {
         static NTH: AtomicUsize = AtomicUsize::new(0);
         let nth = NTH.fetch_add(1, Ordering::Relaxed);
         let folder = env::temp_dir().join(format!("gabion-bench-{}-{nth}", process::id()));
         fs::create_dir_all(&folder)?;
-        let written = Self { folder };
-        fs::write(written.folder.join("networks.netset"), reference::list())?;
-        fs::write(written.policy(), reference::policy("networks.netset"))?;
-        Ok(written)
+        let files = Self { folder };
+        fs::write(files.folder.join("networks.netset"), reference::list())?;
+        fs::write(files.policy(), reference::policy("networks.netset"))?;
+        Ok(files)
     }
 
-    /// Where they are.
+    /// The path of the folder.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// The policy.
+    /// The path of the policy.
     pub fn policy(&self) -> PathBuf {
         self.folder.join("policy.toml")
     }
 }
 
-impl Drop for Written {
+impl Drop for PolicyFiles {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.folder);
     }

@@ -1,4 +1,4 @@
-//! What is measured, and how it is started.
+//! The measured servers and proxies.
 
 use std::{
     env, fmt, fs,
@@ -11,20 +11,23 @@ use std::{
 
 use gabion_testkit::program;
 
-/// What stands between a client and an echo, or is the echo.
+/// A measured process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stand {
-    /// The echo behind the proxies.
+pub(crate) enum Target {
+    /// The echo server, upstream of the proxies.
     Echo,
-    Bare,
+    /// An axum server that echoes.
+    Axum,
+    /// The axum server behind gabion's layer, without limits on messages.
+    AxumWithLayer,
+    /// The axum server behind gabion's layer, with a limit on messages.
+    AxumWithLimits,
     Guard,
     HaProxy,
-    Held,
-    Layered,
     Nginx,
 }
 
-/// A process, which ends with this.
+/// A running process. Dropping it ends the process.
 pub(crate) struct Running {
     pub(crate) addr: SocketAddr,
     child: Child,
@@ -39,7 +42,7 @@ http {
   server {
     listen LISTEN;
     location / {
-      proxy_pass http://BEHIND;
+      proxy_pass http://UPSTREAM;
       proxy_http_version 1.1;
       proxy_set_header Upgrade $http_upgrade;
       proxy_set_header Connection upgrade;
@@ -63,53 +66,54 @@ frontend front
   bind LISTEN
   default_backend back
 backend back
-  server one BEHIND
+  server one UPSTREAM
 ";
 
-/// Starts it before `behind`; none, aloud, where it is not here.
-pub(crate) fn start(stand: Stand, behind: Option<SocketAddr>) -> Option<Running> {
+/// Starts a process, in front of `upstream` if it is a proxy. Prints a note and returns `None` if it is
+/// not installed.
+pub(crate) fn start(target: Target, upstream: Option<SocketAddr>) -> Option<Running> {
     let addr = free_port();
     let folder = env::temp_dir().join(format!("gabion-sockets-{}", addr.port()));
     fs::create_dir_all(&folder).expect("a folder");
     let conf = folder.join("conf");
-    let mut command = match stand {
-        Stand::Echo | Stand::Bare | Stand::Held | Stand::Layered => {
-            let role = match stand {
-                Stand::Held => "held",
-                Stand::Layered => "layered",
-                _ => "bare",
+    let mut command = match target {
+        Target::Echo | Target::Axum | Target::AxumWithLimits | Target::AxumWithLayer => {
+            let role = match target {
+                Target::AxumWithLimits => "axum-with-limits",
+                Target::AxumWithLayer => "axum-with-layer",
+                _ => "axum",
             };
             let mut command = Command::new(env::current_exe().expect("this program"));
             command.args([role, &addr.to_string()]);
             command
         }
-        Stand::Guard => {
+        Target::Guard => {
             let mut command = Command::new(guard()?);
-            let upstream = format!("http://{}", behind?);
+            let upstream = format!("http://{}", upstream?);
             command.args(["--workers", "1", "--listen", &addr.to_string()]);
             command.args(["--upstream", &upstream]);
             command
         }
-        Stand::HaProxy => {
+        Target::HaProxy => {
             let mut command = Command::new(program("haproxy")?);
             command.arg("-f").arg(&conf);
             command
         }
-        Stand::Nginx => {
+        Target::Nginx => {
             let mut command = Command::new(program("nginx")?);
             command.arg("-c").arg(&conf);
             command
         }
     };
-    if let Some(behind) = behind {
-        let text = if stand == Stand::Nginx {
+    if let Some(upstream) = upstream {
+        let text = if target == Target::Nginx {
             NGINX
         } else {
             HAPROXY
         };
         let text = text
             .replace("LISTEN", &addr.to_string())
-            .replace("BEHIND", &behind.to_string())
+            .replace("UPSTREAM", &upstream.to_string())
             .replace("PID", &folder.join("pid").display().to_string());
         fs::write(&conf, text).expect("a file");
     }
@@ -128,7 +132,7 @@ fn free_port() -> SocketAddr {
     listener.local_addr().expect("an address")
 }
 
-/// The binary that a release build leaves beside this one.
+/// Finds the `guard` binary of a release build, in a parent folder of this program.
 fn guard() -> Option<PathBuf> {
     let here = env::current_exe().expect("this program");
     let found = here
@@ -136,7 +140,7 @@ fn guard() -> Option<PathBuf> {
         .map(|folder| folder.join("guard"))
         .find(|file| file.is_file());
     if found.is_none() {
-        eprintln!("SKIPPED: no guard; `cargo build --release -p guard` makes one");
+        eprintln!("SKIPPED: no guard binary; run `cargo build --release -p guard`");
     }
     found
 }
@@ -146,7 +150,7 @@ impl Running {
         self.child.id()
     }
 
-    /// Until it answers.
+    /// Waits until the process listens.
     fn wait(&self) {
         for _ in 0..250 {
             if TcpStream::connect(self.addr).is_ok() {
@@ -160,7 +164,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // nginx ends its worker only where it is asked to end.
+        // SIGTERM, not SIGKILL: nginx ends its worker process only on a regular exit.
         let pid = self.child.id().to_string();
         let _ = Command::new("kill").args(["-TERM", &pid]).status();
         let _ = self.child.wait();
@@ -168,15 +172,15 @@ impl Drop for Running {
     }
 }
 
-impl fmt::Display for Stand {
+impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Echo => "echo",
-            Self::Bare => "axum, which echoes",
+            Self::Axum => "axum, which echoes",
             Self::Guard => "guard, its built-in policy",
             Self::HaProxy => "HAProxy",
-            Self::Held => "axum behind a layer with limits",
-            Self::Layered => "axum behind a layer",
+            Self::AxumWithLimits => "axum upstream a layer with limits",
+            Self::AxumWithLayer => "axum upstream a layer",
             Self::Nginx => "nginx",
         })
     }

@@ -1,9 +1,10 @@
-//! Curves, drawn.
+//! Line charts as SVG.
 
 use std::fmt;
 
-/// Curves over one logarithmic axis, as SVG: `to_string` draws them. It is read on white and on black,
-/// and in print: each curve has a dash of its own.
+/// A line chart with a logarithmic x axis. `to_string` renders it as SVG.
+///
+/// The colors work on a light and on a dark background; for print, each curve has its own dash pattern.
 #[derive(Clone, Debug)]
 pub struct Chart {
     title: String,
@@ -19,7 +20,7 @@ const RIGHT: f64 = WIDTH - 24.0;
 const TOP: f64 = 76.0;
 const BOTTOM: f64 = HEIGHT - 56.0;
 
-/// How many curves are told apart; the next looks like the first.
+/// The number of curve styles. A fifth curve has the style of the first.
 const KINDS: u32 = 4;
 
 const STYLE: &str = "\
@@ -40,7 +41,7 @@ text { fill: #f0f6fc } .ground { fill: #0d1117 } .grid { stroke: #30363d } .axis
 // === impl Chart ===
 
 impl Chart {
-    /// A chart with named axes and nothing on it.
+    /// Creates an empty chart with a title and the labels of both axes.
     pub fn new(title: impl Into<String>, x: impl Into<String>, y: impl Into<String>) -> Self {
         Self {
             title: title.into(),
@@ -50,7 +51,7 @@ impl Chart {
         }
     }
 
-    /// Adds a curve through these points, whose first figures are above 0 and grow.
+    /// Adds a curve through `points`, pairs of x and y. The x values must be above 0 and increase.
     pub fn add(
         mut self,
         name: impl Into<String>,
@@ -65,7 +66,7 @@ impl Chart {
         self.curves.iter().flat_map(|(_, points)| points)
     }
 
-    /// The powers of ten around all that is drawn.
+    /// The exponents of the powers of ten that enclose all x values.
     fn decades(&self) -> (f64, f64) {
         let exponents = self.points().map(|(x, _)| x.log10());
         let (least, most) = exponents.fold((f64::MAX, 0.0_f64), |(least, most), exponent| {
@@ -75,7 +76,7 @@ impl Chart {
         (first, most.ceil().max(first + 1.0))
     }
 
-    /// How far apart the lines of the grid are, and how many there are above 0.
+    /// The distance of the horizontal grid lines, and the number of lines above 0.
     fn steps(&self) -> (f64, f64) {
         let most = self.points().fold(0.0_f64, |most, (_, y)| most.max(*y));
         let most = if most > 0.0 { most } else { 1.0 };
@@ -167,28 +168,28 @@ fn text(
     (x, y): (f64, f64),
     anchor: &str,
     class: &str,
-    said: &str,
+    label: &str,
 ) -> fmt::Result {
-    let said = escaped(said);
+    let label = escaped(label);
     writeln!(
         f,
-        "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{said}</text>"
+        "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{label}</text>"
     )
 }
 
-fn escaped(said: &str) -> String {
-    let said = said.replace('&', "&amp;").replace('<', "&lt;");
-    said.replace('>', "&gt;")
+fn escaped(label: &str) -> String {
+    let label = label.replace('&', "&amp;").replace('<', "&lt;");
+    label.replace('>', "&gt;")
 }
 
-/// A figure as an axis shows it: 1k for 1,000.
+/// The axis label of a number, such as `1k` for 1,000.
 fn short(figure: f64) -> String {
     let (figure, unit) = match figure {
         1e6.. => (figure / 1e6, "M"),
         1e3.. => (figure / 1e3, "k"),
         _ => (figure, ""),
     };
-    // What was added up may be a little off.
+    // Sums of steps carry rounding errors.
     let rounded = (figure * 1e3).round() / 1e3;
     format!("{rounded}{unit}")
 }

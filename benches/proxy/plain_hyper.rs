@@ -1,4 +1,4 @@
-//! What hyper costs alone: a proxy that only passes on.
+//! A proxy without rules, built from hyper and hyper-util only: the lower bound for guard.
 
 use std::{convert::Infallible, net::SocketAddr};
 
@@ -12,26 +12,26 @@ use hyper_util::{
 };
 use tokio::{net::TcpListener, runtime::Builder};
 
-/// How this program is told to be it, with where to listen and what stands behind.
-pub(crate) const FLAG: &str = "--floor";
+/// The option that runs this program as the proxy, followed by its own and the upstream address.
+pub(crate) const FLAG: &str = "--plain-hyper";
 
-type Onward = Client<HttpConnector, Incoming>;
+type UpstreamClient = Client<HttpConnector, Incoming>;
 
-/// Passes on what comes to `listen`, until its process ends.
-pub(crate) fn pass_on(listen: SocketAddr, upstream: SocketAddr) -> ! {
+/// Forwards requests from `listen` to `upstream`, until the process ends.
+pub(crate) fn serve(listen: SocketAddr, upstream: SocketAddr) -> ! {
     let runtime = Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(async {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
-        let onward: Onward = Client::builder(TokioExecutor::new()).build(connector);
+        let client: UpstreamClient = Client::builder(TokioExecutor::new()).build(connector);
         let listener = TcpListener::bind(listen).await.expect("a port");
         loop {
             let Ok((socket, _)) = listener.accept().await else {
                 continue;
             };
             let _ = socket.set_nodelay(true);
-            let onward = onward.clone();
-            let service = service_fn(move |request| exchange(onward.clone(), upstream, request));
+            let client = client.clone();
+            let service = service_fn(move |request| exchange(client.clone(), upstream, request));
             let connection = http1::Builder::new().serve_connection(TokioIo::new(socket), service);
             tokio::spawn(connection);
         }
@@ -39,7 +39,7 @@ pub(crate) fn pass_on(listen: SocketAddr, upstream: SocketAddr) -> ! {
 }
 
 async fn exchange(
-    onward: Onward,
+    client: UpstreamClient,
     upstream: SocketAddr,
     mut request: Request<Incoming>,
 ) -> Result<Response<BoxBody<Bytes, hyper::Error>>, Infallible> {
@@ -49,14 +49,14 @@ async fn exchange(
         .map_or("/", |path| path.as_str());
     let target: Uri = format!("http://{upstream}{path}").parse().expect("a URL");
     *request.uri_mut() = target;
-    let answer = onward
+    let response = client
         .request(request)
         .await
-        .map(|answer| answer.map(BodyExt::boxed));
-    Ok(answer.unwrap_or_else(|_| {
-        let nothing = Empty::new().map_err(|never| match never {});
-        let mut answer = Response::new(nothing.boxed());
-        *answer.status_mut() = http::StatusCode::BAD_GATEWAY;
-        answer
+        .map(|response| response.map(BodyExt::boxed));
+    Ok(response.unwrap_or_else(|_| {
+        let empty = Empty::new().map_err(|never| match never {});
+        let mut response = Response::new(empty.boxed());
+        *response.status_mut() = http::StatusCode::BAD_GATEWAY;
+        response
     }))
 }
