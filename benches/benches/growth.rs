@@ -104,7 +104,7 @@ fn main() {
     check(&limited[..1], MAX_CACHE_MISS);
     let denied = [
         ("plain path", deny(PathKind::Plain)),
-        ("hidden path", deny(PathKind::Hostile)),
+        ("obfuscated path", deny(PathKind::Hostile)),
         ("denied path", deny(PathKind::Denied)),
     ];
     draw(

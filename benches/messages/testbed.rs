@@ -19,7 +19,7 @@ pub(crate) enum Proxy {
     Guard,
     /// With the `[[message]]` rules of [`MESSAGES`].
     GuardWithMessageRules,
-    HaProxy,
+    Haproxy,
     Nginx,
 }
 
@@ -88,7 +88,7 @@ backend back
 
 impl Proxy {
     pub(crate) const PROXIES: [Self; 4] = [
-        Self::HaProxy,
+        Self::Haproxy,
         Self::Nginx,
         Self::Guard,
         Self::GuardWithMessageRules,
@@ -119,7 +119,7 @@ impl Testbed {
             Proxy::Direct => return None,
             Proxy::Guard => self.guard("policy.toml", &addr.to_string())?,
             Proxy::GuardWithMessageRules => self.guard("message-rules.toml", &addr.to_string())?,
-            Proxy::HaProxy => self.peer("haproxy", "-f", HAPROXY, &addr.to_string())?,
+            Proxy::Haproxy => self.peer("haproxy", "-f", HAPROXY, &addr.to_string())?,
             Proxy::Nginx => self.peer("nginx", "-c", NGINX, &addr.to_string())?,
         };
         Some(Running::start(&command, CORE, addr))
@@ -150,7 +150,7 @@ impl fmt::Display for Proxy {
             Self::Direct => "the echo itself",
             Self::Guard => "guard",
             Self::GuardWithMessageRules => "guard with message rules",
-            Self::HaProxy => "HAProxy",
+            Self::Haproxy => "HAProxy",
             Self::Nginx => "nginx",
         })
     }

@@ -18,8 +18,8 @@ pub(crate) enum Proxy {
     GuardWithoutRules,
     Nginx,
     NginxWithoutRules,
-    HaProxy,
-    HaProxyWithoutRules,
+    Haproxy,
+    HaproxyWithoutRules,
     /// A proxy of hyper alone ([`plain_hyper`]).
     PlainHyper,
 }
@@ -119,8 +119,8 @@ backend in_all
 
 impl Proxy {
     pub(crate) const ALL: [Self; 7] = [
-        Self::HaProxy,
-        Self::HaProxyWithoutRules,
+        Self::Haproxy,
+        Self::HaproxyWithoutRules,
         Self::Nginx,
         Self::NginxWithoutRules,
         Self::Guard,
@@ -130,7 +130,7 @@ impl Proxy {
 
     /// Returns `true` if the proxy has the rules of the reference policy.
     pub(crate) const fn has_rules(self) -> bool {
-        matches!(self, Self::Guard | Self::Nginx | Self::HaProxy)
+        matches!(self, Self::Guard | Self::Nginx | Self::Haproxy)
     }
 }
 
@@ -219,7 +219,7 @@ impl Testbed {
                 let text = NGINX.replace("BEFORE", &before).replace("WITHIN", &within);
                 (self.nginx.clone(), vec!["-c".to_owned()], text)
             }
-            Proxy::HaProxy | Proxy::HaProxyWithoutRules => {
+            Proxy::Haproxy | Proxy::HaproxyWithoutRules => {
                 let text = HAPROXY.replace("RULES", rules(HAPROXY_RULES));
                 let text = text.replace("LIMIT", rules(HAPROXY_LIMIT));
                 (program("haproxy")?, vec!["-f".to_owned()], text)
@@ -245,8 +245,8 @@ impl fmt::Display for Proxy {
             Self::Guard => "guard",
             Self::GuardWithoutRules => "guard without rules",
             Self::PlainHyper => "hyper alone",
-            Self::HaProxy => "HAProxy",
-            Self::HaProxyWithoutRules => "HAProxy without rules",
+            Self::Haproxy => "HAProxy",
+            Self::HaproxyWithoutRules => "HAProxy without rules",
             Self::Nginx => "nginx",
             Self::NginxWithoutRules => "nginx without rules",
         })

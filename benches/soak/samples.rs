@@ -104,8 +104,11 @@ impl Sample {
         let mut cpu = 0;
         let mut threads = 0;
         for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
-            let stat = fs::read_to_string(thread?.path().join("schedstat"))?;
-            let nanos = stat.split(' ').next().and_then(|nanos| nanos.parse().ok());
+            let schedstat = fs::read_to_string(thread?.path().join("schedstat"))?;
+            let nanos = schedstat
+                .split(' ')
+                .next()
+                .and_then(|nanos| nanos.parse().ok());
             cpu += nanos.unwrap_or(0);
             threads += 1;
         }
