@@ -176,7 +176,7 @@ impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Echo => "echo",
-            Self::Axum => "axum, which echoes",
+            Self::Axum => "axum echo server",
             Self::Guard => "guard, its built-in policy",
             Self::HaProxy => "HAProxy",
             Self::AxumWithLimits => "axum upstream a layer with limits",
