@@ -56,7 +56,7 @@ impl Callgrind {
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{}: {stderr}", row.0);
         let text = fs::read_to_string(&file).expect("the output of callgrind");
-        fs::remove_file(&file).expect("its file");
+        fs::remove_file(&file).expect("the output file is removable");
         let total = text.lines().find_map(|line| line.strip_prefix("totals: "));
         let total: f64 = total.expect("a total").parse().expect("a number");
         assert!(total > 0.0, "{}: no calls of {COUNTED}", row.0);

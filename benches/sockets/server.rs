@@ -41,7 +41,7 @@ fn serve(addr: SocketAddr, policy: Option<&str>) {
     let runtime = Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(async {
         let listener = TcpListener::bind(addr).await.expect("the port is free");
-        axum::serve(listener, app).await.expect("it serves");
+        axum::serve(listener, app).await.expect("the server runs");
     });
 }
 

@@ -120,7 +120,7 @@ pub(crate) fn start(target: Target, upstream: Option<SocketAddr>) -> Option<Runn
     let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     let running = Running {
         addr,
-        child: child.expect("it starts"),
+        child: child.expect("the process starts"),
         folder,
     };
     running.wait();
