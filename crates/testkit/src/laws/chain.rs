@@ -229,11 +229,14 @@ fn split(text: &[u8]) -> (Vec<DenyRule>, &[u8]) {
         return (Vec::new(), text);
     };
     let lines = str::from_utf8(&text[..end]).unwrap_or_default().lines();
-    let rules = lines.take(MAX_ADDED).enumerate().filter_map(|(index, line)| {
-        let rule = rule(index, line)?;
-        let alone = slice::from_ref(&rule).compile(&Context::new(&State::scratch()));
-        alone.is_ok().then_some(rule)
-    });
+    let rules = lines
+        .take(MAX_ADDED)
+        .enumerate()
+        .filter_map(|(index, line)| {
+            let rule = rule(index, line)?;
+            let alone = slice::from_ref(&rule).compile(&Context::new(&State::scratch()));
+            alone.is_ok().then_some(rule)
+        });
     (rules.collect(), &text[end + 2..])
 }
 
