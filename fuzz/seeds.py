@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes fuzz/seeds from ../shared/data: a few small inputs for each target.
 
-Run it from the top of the workspace. What it writes is committed; fuzz/README.md says whence it comes.
+Run it from the top of the workspace. Its output is committed; fuzz/README.md lists the sources and licenses.
 """
 
 import base64
@@ -10,16 +10,16 @@ import pathlib
 
 DATA = pathlib.Path("../shared/data")
 SEEDS = pathlib.Path("fuzz/seeds")
-MOST = 4096  # bytes
+MAX_SIZE = 4096  # bytes
 
 
 def write(target, seeds):
-    """Replaces what this script wrote before: files named by a number of three digits."""
+    """Writes seeds to files with names of three digits, and deletes earlier ones."""
     folder = SEEDS / target
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("[0-9][0-9][0-9]"):
         old.unlink()
-    seeds = [seed for seed in dict.fromkeys(seeds) if 0 < len(seed) <= MOST]
+    seeds = [seed for seed in dict.fromkeys(seeds) if 0 < len(seed) <= MAX_SIZE]
     assert 0 < len(seeds) <= 200, f"{target}: {len(seeds)} seeds"
     for number, seed in enumerate(seeds):
         (folder / f"{number:03}").write_bytes(seed)
@@ -35,7 +35,7 @@ def every(nth, items):
 
 
 def targets():
-    """The request targets of paths/deny.tsv, bytes beyond ASCII unescaped."""
+    """Returns the request targets of paths/deny.tsv, with bytes beyond ASCII unescaped."""
     lines = (DATA / "paths/deny.tsv").read_text().splitlines()
     rows = [line.split("\t") for line in lines if not line.startswith("#")][1:]
     return [row[2].encode("latin-1").decode("unicode_escape").encode("latin-1") for row in rows]
@@ -47,13 +47,13 @@ def head(target, *lines, method=b"GET"):
 
 
 def raw():
-    """Heads of llhttp's tests, each made whole."""
+    """Returns the heads of llhttp's tests, each completed with an empty line."""
     heads = (base64.b64decode(record["raw_b64"]) for record in records("http-raw/llhttp_requests.ndjson"))
     return [one if b"\r\n\r\n" in one else one.rstrip(b"\r\n") + b"\r\n\r\n" for one in heads]
 
 
 def requests():
-    """Requests of a honeypot and of the Core Rule Set's tests, as heads."""
+    """Returns requests of a honeypot and of the Core Rule Set's tests, as heads."""
     chosen = records("requests/galah_honeypot.ndjson") + every(100, records("requests/crs_regression.ndjson"))
     for record in chosen:
         lines = [f"{name}: {value}".encode() for name, value in (record["headers"] or {}).items()
@@ -61,8 +61,8 @@ def requests():
         yield head(record["uri"].encode(), *lines, method=(record["method"] or "GET").encode())
 
 
-def said(peer, is_trusted, header, hops, private, *lines):
-    """A claim: an IPv4 address, five small numbers, then header lines."""
+def claim(peer, is_trusted, header, hops, private, *lines):
+    """Encodes an input of `client_identity`: an IPv4 address, four small numbers, header lines."""
     numbers = bytes([1, *peer, is_trusted, header, hops, private])
     return numbers + b"".join(line + b"\r\n" for line in lines)
 
@@ -70,22 +70,22 @@ def said(peer, is_trusted, header, hops, private, *lines):
 def claims():
     xff = b"x-forwarded-for: "
     for peer in ([10, 0, 0, 1], [203, 0, 113, 9]):
-        yield said(peer, 0, 0, 0, 0, xff + b"198.51.100.1, 203.0.113.7, 10.0.0.2")
-        yield said(peer, 1, 0, 0, 0, xff + b"198.51.100.1", xff + b"[2001:db8::1]:443, 192.0.2.1:80")
-        yield said(peer, 1, 0, 0, 0, xff + b"203.0.113.7, ::192.0.2.44")
-        yield said(peer, 1, 0, 2, 1, xff + b"unknown, 127.0.0.1,,10.1.1.1")
-        yield said(peer, 1, 0, 0, 0, xff + b'"1.2.3.4, 203.0.113.7", "::ffff:10.0.0.1"')
-        yield said(peer, 1, 1, 0, 0, b'forwarded: for="[2001:db8::17]:4711";by=10.0.0.1, for=192.0.2.60;proto=http')
-        yield said(peer, 1, 1, 0, 1, b"forwarded: for=_hidden, For=203.0.113.7", b"forwarded: for=unknown")
-        yield said(peer, 1, 2, 0, 0, b"cf-connecting-ip: 203.0.113.7")
-        yield said(peer, 1, 3, 0, 0, b"true-client-ip: 2001:db8::7")
-        yield said(peer, 1, 4, 0, 0, b"x-real-ip: 203.0.113.7", b"x-real-ip: 203.0.113.8")
-        yield said(peer, 1, 5, 0, 0, b"cloudfront-viewer-address: 203.0.113.7:46532")
-        yield said(peer, 1, 5, 0, 0, b"cloudfront-viewer-address: 2001:db8::7:46532")
+        yield claim(peer, 0, 0, 0, 0, xff + b"198.51.100.1, 203.0.113.7, 10.0.0.2")
+        yield claim(peer, 1, 0, 0, 0, xff + b"198.51.100.1", xff + b"[2001:db8::1]:443, 192.0.2.1:80")
+        yield claim(peer, 1, 0, 0, 0, xff + b"203.0.113.7, ::192.0.2.44")
+        yield claim(peer, 1, 0, 2, 1, xff + b"unknown, 127.0.0.1,,10.1.1.1")
+        yield claim(peer, 1, 0, 0, 0, xff + b'"1.2.3.4, 203.0.113.7", "::ffff:10.0.0.1"')
+        yield claim(peer, 1, 1, 0, 0, b'forwarded: for="[2001:db8::17]:4711";by=10.0.0.1, for=192.0.2.60;proto=http')
+        yield claim(peer, 1, 1, 0, 1, b"forwarded: for=_hidden, For=203.0.113.7", b"forwarded: for=unknown")
+        yield claim(peer, 1, 2, 0, 0, b"cf-connecting-ip: 203.0.113.7")
+        yield claim(peer, 1, 3, 0, 0, b"true-client-ip: 2001:db8::7")
+        yield claim(peer, 1, 4, 0, 0, b"x-real-ip: 203.0.113.7", b"x-real-ip: 203.0.113.8")
+        yield claim(peer, 1, 5, 0, 0, b"cloudfront-viewer-address: 203.0.113.7:46532")
+        yield claim(peer, 1, 5, 0, 0, b"cloudfront-viewer-address: 2001:db8::7:46532")
 
 
 def framings():
-    """Heads that would pass but for one line."""
+    """Returns heads that fail because of one line."""
     for lines in (
         [b"content-length: 1", b"transfer-encoding: chunked"],
         [b"transfer-encoding: chunked", b"transfer-encoding: chunked"],
@@ -109,7 +109,7 @@ def lists():
     for key in ("prefixes", "ipv6_prefixes"):
         aws[key] = aws[key][:6]
     yield json.dumps(aws, indent=2).encode()
-    # Formats whose files are not in the data, in words of our own.
+    # Formats without a sample in the shared data.
     yield b'{"prefixes": [{"ipv4Prefix": "192.0.2.0/27"}, {"ipv6Prefix": "2001:db8::/64"}]}'
     yield b'{"cidr":"192.0.2.0/24","sblid":"x"}\n{"cidr":"2001:db8::/32"}\n{"type":"metadata"}\n'
     yield b"\xef\xbb\xbf192.0.2.0/24 ; SBL1\r\n\r\n# words\r\n198.51.100.0-198.51.100.99 7\r\n"
@@ -118,8 +118,8 @@ def lists():
     yield b"10.0.0.0/8\n10.1.0.0/16\n10.1.2.3\n10.0.0.0/8\n::ffff:10.1.0.0/112\n0.0.0.0/1\n255.255.255.255\n"
 
 
-def asks():
-    """A policy, a peer, rules, an empty line, a head."""
+def chain_inputs():
+    """Encodes inputs of `chain`: a policy, a peer, rules, an empty line, a head."""
     rules = [b"", b"names .env", b"prefix /public\nregex (?i)\\.php$", b"extensions php\nexact /admin",
              b"agents curl\nnames wp-login.php\nprefix /"]
     heads = [head(target) for target in every(4, targets())] + every(3, requests())
@@ -131,7 +131,8 @@ def asks():
 
 
 def plans():
-    """A count, milliseconds in two bytes, a burst, a cost; then requests, each behind a one."""
+    """Encodes inputs of `limits`: a count, milliseconds in two bytes, a burst, a cost; then requests, each
+    after a byte of 1."""
     step = lambda client, quarters, nanos=0: bytes([1, client, quarters, nanos])
     for limit in (bytes([20, 0xE8, 3, 20, 0]), bytes([1, 0x60, 0xEA, 1, 0]), bytes([7, 100, 0, 10, 3])):
         yield limit + step(0, 0) * 24
@@ -139,7 +140,7 @@ def plans():
         yield limit + step(2, 0) * 8 + step(3, 0) * 8 + step(1, 255) + step(2, 3, 255) + step(2, 0, 1)
 
 
-def costly():
+def expensive_heads():
     yield from every(2, (head(target) for target in targets()))
     yield from every(2, requests())
     yield head(b"/" + b"%25" * 300)
@@ -148,9 +149,9 @@ def costly():
     yield head(b"/", b"x-forwarded-for: " + b"10.0.0.1, " * 200 + b"10.0.0.1")
 
 
-write("chain", asks())
+write("chain", chain_inputs())
 write("client_identity", claims())
-write("cost", costly())
+write("cost", expensive_heads())
 write("limits", plans())
 write("list_files", lists())
 write("protocol_heads", raw() + list(framings()) + [head(target) for target in every(8, targets())])

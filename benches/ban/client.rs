@@ -1,4 +1,4 @@
-//! Who asks.
+//! A minimal HTTP client for scanners and visitors.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -8,9 +8,9 @@ use std::{
     time::SystemTime,
 };
 
-use crate::{BETWEEN, PATIENCE};
+use crate::{PROBE_INTERVAL, TIMEOUT};
 
-/// A client with an address of its own, on one connection.
+/// A client with its own address (`X-Forwarded-For`), on one connection.
 pub(crate) struct Client {
     pub(crate) addr: Ipv4Addr,
     stream: BufReader<TcpStream>,
@@ -22,33 +22,33 @@ impl Client {
     pub(crate) fn new(proxy: SocketAddr, addr: Ipv4Addr) -> Self {
         let stream = TcpStream::connect(proxy).expect("a connection");
         stream.set_nodelay(true).expect("a socket");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        stream.set_read_timeout(Some(TIMEOUT)).expect("a timeout");
         let stream = BufReader::new(stream);
         Self { addr, stream }
     }
 
-    /// Asks for these pages, which there are not; when the last was answered.
-    pub(crate) fn miss(&mut self, pages: Range<usize>) -> SystemTime {
+    /// Requests these pages, none of which exists. Returns the time of the last response.
+    pub(crate) fn probe(&mut self, pages: Range<usize>) -> SystemTime {
         let mut answered = SystemTime::now();
         for nth in pages {
-            let status = self.ask(&format!("/phpmyadmin/{nth}"));
+            let status = self.get(&format!("/phpmyadmin/{nth}"));
             answered = SystemTime::now();
             assert_eq!(status, 404);
-            thread::sleep(BETWEEN);
+            thread::sleep(PROBE_INTERVAL);
         }
         answered
     }
 
-    /// The status of the answer.
-    pub(crate) fn ask(&mut self, path: &str) -> u16 {
-        let asked = write!(
+    /// Requests `path` and returns the status of the response.
+    pub(crate) fn get(&mut self, path: &str) -> u16 {
+        let sent = write!(
             self.stream.get_mut(),
             "GET {path} HTTP/1.1\r\nHost: app.example\r\nX-Forwarded-For: {}\r\n\
              User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\n\
              Accept: text/html,*/*;q=0.8\r\nAccept-Language: en-US,en;q=0.5\r\n\r\n",
             self.addr
         );
-        asked.expect("it is asked");
+        sent.expect("the request is sent");
         let first = self.line();
         let status = first.split(' ').nth(1).expect("a status");
         let status = status.parse().expect("a number");
@@ -69,8 +69,8 @@ impl Client {
 
     fn line(&mut self) -> String {
         let mut line = String::new();
-        let read = self.stream.read_line(&mut line).expect("an answer");
-        assert!(read > 0, "the connection has ended");
+        let read = self.stream.read_line(&mut line).expect("a response");
+        assert!(read > 0, "the proxy closed the connection");
         line
     }
 }

@@ -1,4 +1,4 @@
-//! fail2ban, with everything in a folder of its own and nothing of the system's touched.
+//! fail2ban with its own configuration, socket and database, apart from those of the system.
 
 use std::{
     cell::Cell,
@@ -14,16 +14,16 @@ use std::{
 use gabion_benches::process::{CORE, pinned};
 use gabion_testkit::program;
 
-use crate::{PATIENCE, stand::House};
+use crate::{TIMEOUT, testbed::Testbed};
 
-/// How it learns that the log has grown.
+/// The method by which fail2ban detects new log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Backend {
     Polling,
     Pyinotify,
 }
 
-/// A server that follows the log of nginx, ended with this.
+/// A fail2ban server that follows the log of nginx. Dropping it ends the server.
 pub(crate) struct Fail2ban {
     child: Child,
     bans: PathBuf,
@@ -66,14 +66,14 @@ actionban = printf '%%s %%s\\n' <ip> $(date +%%s.%%N) >> FOLDER/bans
 // === impl Fail2ban ===
 
 impl Fail2ban {
-    /// None, aloud, where it or what the backend needs is not here.
-    pub(crate) fn start(backend: Backend, house: &House) -> Option<Self> {
+    /// Starts fail2ban. Prints a note and returns `None` if it or its backend is not installed.
+    pub(crate) fn start(backend: Backend, testbed: &Testbed) -> Option<Self> {
         let server = program("fail2ban-server")?;
-        let folder = house.folder.path().join(backend.to_string());
+        let folder = testbed.folder.path().join(backend.to_string());
         fs::create_dir_all(folder.join("action.d")).expect("a folder");
         symlink(FILTERS, folder.join("filter.d")).expect("a link to Debian's filters");
         let name = backend.to_string();
-        let access = house.log().display().to_string();
+        let access = testbed.log().display().to_string();
         for (file, text) in [
             ("fail2ban.conf", SERVER),
             ("jail.conf", JAIL),
@@ -83,7 +83,7 @@ impl Fail2ban {
                 .replace("FOLDER", &folder.display().to_string())
                 .replace("ACCESS", &access)
                 .replace("BACKEND", &name);
-            house.folder.write(&format!("{name}/{file}"), &text);
+            testbed.folder.write(&format!("{name}/{file}"), &text);
         }
         let mut command = Command::new(server);
         command.arg("-c").arg(&folder);
@@ -101,13 +101,13 @@ impl Fail2ban {
         fail2ban.wait().then_some(fail2ban)
     }
 
-    /// Until it follows the log; false, aloud, where it does not.
+    /// Waits until fail2ban follows the log. Prints a note and returns `false` if it does not start.
     fn wait(&self) -> bool {
         let log = self.bans.with_file_name("log");
-        let begun = SystemTime::now();
-        while begun.elapsed().is_ok_and(|waited| waited < PATIENCE) {
-            let said = fs::read_to_string(&log).unwrap_or_default();
-            if said.contains("Jail 'botsearch' started") {
+        let start = SystemTime::now();
+        while start.elapsed().is_ok_and(|waited| waited < TIMEOUT) {
+            let text = fs::read_to_string(&log).unwrap_or_default();
+            if text.contains("Jail 'botsearch' started") {
                 return true;
             }
             thread::sleep(Duration::from_millis(50));
@@ -116,7 +116,7 @@ impl Fail2ban {
         false
     }
 
-    /// An address that nobody had before.
+    /// Returns an unused client address.
     pub(crate) fn next_client(&self) -> Ipv4Addr {
         self.clients.set(self.clients.get() + 1);
         let net = match self.backend {
@@ -126,8 +126,8 @@ impl Fail2ban {
         [198, net, 100, self.clients.get()].into()
     }
 
-    /// When its action ran for this client.
-    pub(crate) fn banned(&self, client: Ipv4Addr) -> Option<SystemTime> {
+    /// Returns the time at which the ban action ran for `client`.
+    pub(crate) fn ban_time(&self, client: Ipv4Addr) -> Option<SystemTime> {
         let bans = fs::read_to_string(&self.bans).ok()?;
         let client = client.to_string();
         let mut lines = bans.lines().filter_map(|line| line.split_once(' '));

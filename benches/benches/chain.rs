@@ -1,18 +1,18 @@
-//! What a guard adds to a service, beside what its peers add.
+//! The time that gabion adds to a service, beside the time that its peers add.
 //!
 //! `cargo bench -p gabion-benches --bench chain`
 //!
-//! Everyone makes the same requests, with ten headers of a browser, and has them answered by the same
-//! service, which does nothing; `added` is without what that takes by itself. Everyone knows the client.
-//! gabion stands by the reference policy; `tower_governor` limits by address; of tower-http stand the layers
-//! that refuse something or tell of requests, without anybody to tell. What is allocated is counted
-//! over one request that is made beforehand, beside what the service alone allocates.
+//! All layers get the same requests, with ten headers of a browser, in front of the same service, which
+//! does nothing. The column `added` is the time without that of the bare service. Each layer has seen the
+//! client before. gabion runs the reference policy; `tower_governor` limits by address; of tower-http, the
+//! four layers that refuse or trace requests are measured, without a tracing subscriber. Allocations are
+//! counted over one request that is built before the count starts, without those of the bare service.
 
 #![allow(
     missing_docs,
     clippy::disallowed_methods,
     clippy::unwrap_used,
-    reason = "a bench may stop"
+    reason = "a bench may panic"
 )]
 
 use std::{convert::Infallible, fs, net::SocketAddr, time::Duration};
@@ -20,7 +20,7 @@ use std::{convert::Infallible, fs, net::SocketAddr, time::Duration};
 use axum::{body::Body, extract::ConnectInfo};
 use futures_util::FutureExt as _;
 use gabion::{Guard, GuardLayer};
-use gabion_benches::{Finish, Race, Written, asked, is_test, reference};
+use gabion_benches::{Comparison, PolicyFiles, Timing, is_test, reference, requests};
 use governor::{clock::QuantaInstant, middleware::NoOpMiddleware};
 use http::{Request, Response, StatusCode, header::COOKIE};
 use tower::{Layer, Service, ServiceBuilder, service_fn};
@@ -34,32 +34,33 @@ use tower_http::{
     timeout::TimeoutLayer, trace::TraceLayer,
 };
 
-/// How often everyone answers all requests, which take less than a slice of the scheduler's.
+/// Rounds, and requests per round. A round is shorter than a time slice of the scheduler.
 const ROUNDS: usize = 401;
 const REQUESTS: usize = 1 << 8;
 
-/// Budgets of a client: one that is never used up, and one that is by the first request.
-const PLENTY: (u32, Duration) = (1_000_000, Duration::from_nanos(1));
-const SCARCE: (u32, Duration) = (1, Duration::from_hours(1));
+/// Burst and period of a limit: one that is never reached, and one that the first request uses up.
+const NEVER_REACHED: (u32, Duration) = (1_000_000, Duration::from_nanos(1));
+const ONE_REQUEST: (u32, Duration) = (1, Duration::from_hours(1));
 
-/// What each adds to the bare service that is asked for the same.
-struct Contest<'r> {
-    race: Race<'r>,
+/// The table of results: each row is one service and one request, beside the bare service.
+struct Table<'r> {
+    comparison: Comparison<'r>,
     rows: Vec<Row>,
     requests: usize,
-    /// What is asked for, and which row is the bare service.
-    asked: Option<(Request<()>, usize)>,
+    /// The current request, and the index of its bare service's row.
+    current: Option<(Request<()>, usize)>,
 }
 
 struct Row {
-    /// What is asked for, where it is another than in the row before.
-    asked: Option<&'static str>,
+    /// The heading of a request, in its first row.
+    heading: Option<&'static str>,
+    /// The index of the bare service's row.
     bare: usize,
     allocations: u64,
 }
 
 fn main() {
-    // A timeout asks it for the time.
+    // tower-http's timeout layer needs the runtime's timer.
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_time().build().unwrap();
     let _entered = runtime.enter();
@@ -68,33 +69,35 @@ fn main() {
     } else {
         (ROUNDS, REQUESTS)
     };
-    let mut contest = Contest {
-        race: Race::new(),
+    let mut table = Table {
+        comparison: Comparison::new(),
         rows: Vec::new(),
         requests,
-        asked: None,
+        current: None,
     };
-    let passed = clean(&mut contest);
-    let denied = refused(&mut contest);
-    let allocations = contest.rows[passed].allocations;
+    let passed = add_clean_requests(&mut table);
+    let denied = add_refused_requests(&mut table);
+    let allocations = table.rows[passed].allocations;
     assert_eq!(allocations, 0, "gabion allocates for a known client");
-    let added = contest.run(rounds);
+    let added = table.run(rounds);
     let ratio = added[denied] / added[passed];
-    println!("\ngabion adds {ratio:.2} times as much where it denies by a rule as where it passes");
+    println!("\nratio of the time that gabion adds to a denied and to a clean request: {ratio:.2}");
 }
 
-/// Requests that pass. In which row gabion passes one that comes as its browser sent it.
-fn clean(contest: &mut Contest<'_>) -> usize {
-    let page = || asked::page("/articles/2026/11?page=2");
-    contest.ask("a clean request", from(reference::CLIENT, page()));
+/// Adds requests that pass. Returns the row of gabion with a request that no proxy forwarded.
+fn add_clean_requests(table: &mut Table<'_>) -> usize {
+    let page = || requests::page("/articles/2026/11?page=2");
+    table.add_request("a clean request", from(reference::CLIENT, page()));
     let guard = guard(|policy| policy);
-    let passed = contest.enter("gabion", StatusCode::OK, guard.layer(service_fn(answer)));
-    let plain = limit(PLENTY, PeerIpKeyExtractor).finish();
+    let passed = table.add_service("gabion", StatusCode::OK, guard.layer(service_fn(answer)));
+    let plain = limit(NEVER_REACHED, PeerIpKeyExtractor).finish();
     let plain = GovernorLayer::new(plain.unwrap()).layer(service_fn(answer));
-    contest.enter("tower_governor", StatusCode::OK, plain);
-    let told = limit(PLENTY, PeerIpKeyExtractor).use_headers().finish();
-    let told = GovernorLayer::new(told.unwrap()).layer(service_fn(answer));
-    contest.enter("tower_governor with headers", StatusCode::OK, told);
+    table.add_service("tower_governor", StatusCode::OK, plain);
+    let with_headers = limit(NEVER_REACHED, PeerIpKeyExtractor)
+        .use_headers()
+        .finish();
+    let with_headers = GovernorLayer::new(with_headers.unwrap()).layer(service_fn(answer));
+    table.add_service("tower_governor with headers", StatusCode::OK, with_headers);
     let (late, soon) = (StatusCode::REQUEST_TIMEOUT, Duration::from_secs(30));
     let layers = ServiceBuilder::new()
         .layer(SetSensitiveRequestHeadersLayer::new([COOKIE]))
@@ -102,46 +105,50 @@ fn clean(contest: &mut Contest<'_>) -> usize {
         .layer(TimeoutLayer::with_status_code(late, soon))
         .layer(RequestBodyLimitLayer::new(1 << 20));
     let layers = layers.service(service_fn(answer));
-    contest.enter("four layers of tower-http", StatusCode::OK, layers);
+    table.add_service("four layers of tower-http", StatusCode::OK, layers);
 
     let page = page().header("x-forwarded-for", reference::CLIENT);
-    contest.ask(
+    table.add_request(
         "a clean request, through a balancer",
         from("127.0.0.1", page),
     );
-    contest.enter("gabion", StatusCode::OK, guard.layer(service_fn(answer)));
-    let told = limit(PLENTY, SmartIpKeyExtractor).use_headers().finish();
-    let told = GovernorLayer::new(told.unwrap()).layer(service_fn(answer));
-    contest.enter("tower_governor with headers", StatusCode::OK, told);
+    table.add_service("gabion", StatusCode::OK, guard.layer(service_fn(answer)));
+    let with_headers = limit(NEVER_REACHED, SmartIpKeyExtractor)
+        .use_headers()
+        .finish();
+    let with_headers = GovernorLayer::new(with_headers.unwrap()).layer(service_fn(answer));
+    table.add_service("tower_governor with headers", StatusCode::OK, with_headers);
     passed
 }
 
-/// Requests that do not. In which row gabion denies one by a rule.
-fn refused(contest: &mut Contest<'_>) -> usize {
-    let probe = asked::page("/wp-login.php");
-    contest.ask("a probe", from(reference::CLIENT, probe));
+/// Adds requests that are refused. Returns the row of gabion with a request that a rule denies.
+fn add_refused_requests(table: &mut Table<'_>) -> usize {
+    let probe = requests::page("/wp-login.php");
+    table.add_request("a probe", from(reference::CLIENT, probe));
     let guarded = guard(|policy| policy).layer(service_fn(answer));
-    let denied = contest.enter("gabion", StatusCode::FORBIDDEN, guarded);
+    let denied = table.add_service("gabion", StatusCode::FORBIDDEN, guarded);
 
-    let (page, status) = (asked::page("/"), StatusCode::TOO_MANY_REQUESTS);
-    contest.ask("a request too many", from(reference::CLIENT, page));
+    let (page, status) = (requests::page("/"), StatusCode::TOO_MANY_REQUESTS);
+    table.add_request("a request over the limit", from(reference::CLIENT, page));
     let scarce = guard(|policy| policy.replace("1000000/s", "1/h"));
-    contest.enter("gabion", status, scarce.layer(service_fn(answer)));
-    let plain = limit(SCARCE, PeerIpKeyExtractor).finish();
+    table.add_service("gabion", status, scarce.layer(service_fn(answer)));
+    let plain = limit(ONE_REQUEST, PeerIpKeyExtractor).finish();
     let plain = GovernorLayer::new(plain.unwrap()).layer(service_fn(answer));
-    contest.enter("tower_governor", status, plain);
-    let told = limit(SCARCE, PeerIpKeyExtractor).use_headers().finish();
-    let told = GovernorLayer::new(told.unwrap()).layer(service_fn(answer));
-    contest.enter("tower_governor with headers", status, told);
+    table.add_service("tower_governor", status, plain);
+    let with_headers = limit(ONE_REQUEST, PeerIpKeyExtractor)
+        .use_headers()
+        .finish();
+    let with_headers = GovernorLayer::new(with_headers.unwrap()).layer(service_fn(answer));
+    table.add_service("tower_governor with headers", status, with_headers);
     denied
 }
 
-/// A guard by what becomes of the reference policy.
+/// Builds the layer of a guard with the reference policy, edited by `change`.
 fn guard(change: impl FnOnce(String) -> String) -> GuardLayer {
-    let written = Written::new().unwrap();
-    let policy = change(fs::read_to_string(written.policy()).unwrap());
-    fs::write(written.policy(), policy).unwrap();
-    let guard = Guard::builder().with_policy_file(written.policy());
+    let files = PolicyFiles::new().unwrap();
+    let policy = change(fs::read_to_string(files.policy()).unwrap());
+    fs::write(files.policy(), policy).unwrap();
+    let guard = Guard::builder().with_policy_file(files.policy());
     guard.unwrap().layer()
 }
 
@@ -158,68 +165,68 @@ fn from(peer: &str, page: http::request::Builder) -> Request<()> {
     page.extension(ConnectInfo(peer)).body(()).unwrap()
 }
 
-/// What is guarded, whatever a layer makes of the body.
+/// The bare service. Layers differ in the type of the request body.
 async fn answer<B>(_: Request<B>) -> Result<Response<Body>, Infallible> {
     Ok(Response::new(Body::empty()))
 }
 
-// === impl Contest ===
+// === impl Table ===
 
-impl<'r> Contest<'r> {
-    /// Begins with another request, which the service answers by itself first.
-    fn ask(&mut self, name: &'static str, request: Request<()>) {
+impl<'r> Table<'r> {
+    /// Starts a group of rows with another request. The first row of a group is the bare service.
+    fn add_request(&mut self, heading: &'static str, request: Request<()>) {
         let bare = self.rows.len();
-        self.asked = Some((request, bare));
-        self.enter("bare service", StatusCode::OK, service_fn(answer));
-        self.rows[bare].asked = Some(name);
+        self.current = Some((request, bare));
+        self.add_service("bare service", StatusCode::OK, service_fn(answer));
+        self.rows[bare].heading = Some(heading);
     }
 
-    /// Has one more service answer, with this status. In which row.
-    fn enter<S, B>(&mut self, name: &str, status: StatusCode, mut service: S) -> usize
+    /// Adds a service that must answer the current request with `status`. Returns its row.
+    fn add_service<S, B>(&mut self, name: &str, status: StatusCode, mut service: S) -> usize
     where
         S: Service<Request<Body>, Response = Response<B>, Error = Infallible> + 'r,
     {
-        let (request, bare) = self.asked.clone().unwrap();
+        let (request, bare) = self.current.clone().unwrap();
         let mut serve = move |request: Request<()>| {
             let request = request.map(|()| Body::empty());
             let response = service.call(request).now_or_never();
             response.is_some_and(|Ok(response)| response.status() == status)
         };
-        // What is made on first use has been made, and a scarce budget is used up.
+        // Warms up caches and lazy initialization, and uses up the limit of one request.
         for _ in 0..8 {
             serve(request.clone());
         }
-        let mut beforehand = Some(request.clone());
+        let mut counted_request = Some(request.clone());
         let counted = allocation_counter::measure(|| {
-            assert!(serve(beforehand.take().unwrap()), "{name}: {status}");
+            assert!(serve(counted_request.take().unwrap()), "{name}: {status}");
         });
         let alone = self.rows.get(bare).map_or(0, |row| row.allocations);
         self.rows.push(Row {
-            asked: None,
+            heading: None,
             bare,
             allocations: counted.count_total - alone,
         });
         let requests = self.requests;
-        self.race.enter(name, move || {
+        self.comparison.add(name, move || {
             let answers = (0..requests).map(|_| serve(request.clone()));
-            answers.filter(|as_meant| *as_meant).count()
+            answers.filter(|is_expected| *is_expected).count()
         });
         self.rows.len() - 1
     }
 
-    /// Prints what each adds, and gives it.
+    /// Times all rows, prints the table, and returns the added nanoseconds of each row.
     fn run(self, rounds: usize) -> Vec<f64> {
-        let finishes = self.race.run(rounds, self.requests);
+        let timings = self.comparison.run(rounds, self.requests);
         println!("{:<32}{:>9}{:>9}{:>13}", "", "ns", "added", "allocations");
-        let print = |(finish, row): (&Finish, &Row)| {
-            if let Some(asked) = row.asked {
-                println!("{asked}");
+        let print = |(timing, row): (&Timing, &Row)| {
+            if let Some(heading) = row.heading {
+                println!("{heading}");
             }
-            let (name, nanos, allocations) = (&finish.name, finish.nanos, row.allocations);
-            let added = nanos - finishes[row.bare].nanos;
+            let (name, nanos, allocations) = (&timing.name, timing.nanos, row.allocations);
+            let added = nanos - timings[row.bare].nanos;
             println!("  {name:<30}{nanos:>9.0}{added:>9.0}{allocations:>13}");
             added
         };
-        finishes.iter().zip(&self.rows).map(print).collect()
+        timings.iter().zip(&self.rows).map(print).collect()
     }
 }

@@ -1,10 +1,10 @@
-//! Which network of many an address lies in: gabion beside its peers.
+//! Lookup of an address among many networks: gabion beside its peers.
 //!
 //! `cargo bench -p gabion-benches --bench cidr`
 //!
-//! Half of the addresses that are asked for are drawn from the set, half from the whole space. All
-//! must find alike. `plain binary search` is in sorted ranges without what lies in others, and tells neither
-//! network nor line.
+//! Half of the addresses lie in a network of the set, half are random. All implementations must find the
+//! same addresses. `plain binary search` searches sorted ranges from which nested networks are removed; it
+//! reports neither the network nor its line.
 
 #![allow(
     missing_docs,
@@ -12,15 +12,15 @@
     clippy::cast_precision_loss,
     clippy::disallowed_methods,
     clippy::unwrap_used,
-    reason = "a bench may stop, and needs no more digits than it prints"
+    reason = "a bench may panic, and needs only the digits that it prints"
 )]
 
 use std::{cmp::Reverse, net::IpAddr, time::Instant};
 
 use gabion::ban::List;
 use gabion_benches::{
-    Numbers, Race, is_test,
-    space::{Space, within},
+    Comparison, Rng, is_test,
+    networks::{AddressSpace, within},
 };
 use gabion_inspect::IpRanges;
 use ip_network::IpNetwork;
@@ -28,26 +28,26 @@ use ip_network_table::IpNetworkTable;
 use ipnet::IpNet;
 use prefix_trie::joint::JointPrefixSet;
 
-/// How often everyone is asked for every address.
+/// Rounds, and lookups per round.
 const ROUNDS: usize = 15;
-const ASKED: usize = 1 << 18;
-/// Of a set beyond this one by one would take minutes.
-const MOST_ONE_BY_ONE: usize = 1_000;
+const LOOKUPS: usize = 1 << 18;
+/// The largest set for which a linear search is measured. Larger sets would take minutes.
+const MAX_LINEAR: usize = 1_000;
 
-/// Whether any network holds an address, as the plain search tells; and which, on which line of
-/// which list.
-const OURS: [(&str, Holds); 2] = [
+/// The lookups of gabion: `whether` tests for membership, as the plain search does; `which` finds the
+/// network, its list and its line.
+const GABION: [(&str, Holds); 2] = [
     ("gabion, whether", IpRanges::holds),
     ("gabion, which", |ranges, addr| ranges.find(addr).is_some()),
 ];
 
 type Holds = fn(&IpRanges, IpAddr) -> bool;
 
-/// Sorted ranges that neither touch nor overlap, with their last addresses.
-struct Plain<A>(Vec<(A, A)>);
+/// Sorted ranges, first and last address, that do not overlap.
+struct SortedRanges<A>(Vec<(A, A)>);
 
-/// What a set costs before it is asked for anything.
-struct Cost {
+/// The cost of building a set.
+struct BuildCost {
     millis: f64,
     bytes: f64,
 }
@@ -58,65 +58,70 @@ fn main() {
     } else {
         &[1_000, 100_000, 1_000_000]
     };
-    for space in [Space::V4, Space::V6, Space::V6Crowded, Space::V6Hosts] {
+    for space in [
+        AddressSpace::V4,
+        AddressSpace::V6,
+        AddressSpace::V6Crowded,
+        AddressSpace::V6Hosts,
+    ] {
         for &count in counts {
             compare(space, count);
         }
     }
 }
 
-fn compare(space: Space, count: usize) {
-    let mut numbers = Numbers::of(1);
-    let networks = space.networks(count, &mut numbers);
-    let asked = asked(space, &networks, &mut numbers);
+fn compare(space: AddressSpace, count: usize) {
+    let mut rng = Rng::new(1);
+    let networks = space.networks(count, &mut rng);
+    let addrs = addresses(space, &networks, &mut rng);
     let text: Vec<_> = networks.iter().map(IpNet::to_string).collect();
     let lists = [List::parse("list", &text.join("\n")).unwrap()];
 
-    let mut race = Race::new();
+    let mut comparison = Comparison::new();
     let mut costs = vec![match space {
-        Space::V4 => enter(
-            &mut race,
+        AddressSpace::V4 => add(
+            &mut comparison,
             "plain binary search",
-            &asked,
-            || Plain::of(networks.iter().map(|network| ends(network, low_bits))),
-            |plain, addr| plain.holds(low_bits(addr)),
+            &addrs,
+            || SortedRanges::new(networks.iter().map(|network| ends(network, low_bits))),
+            |ranges, addr| ranges.holds(low_bits(addr)),
         ),
-        _ => enter(
-            &mut race,
+        _ => add(
+            &mut comparison,
             "plain binary search",
-            &asked,
-            || Plain::of(networks.iter().map(|network| ends(network, all_bits))),
-            |plain, addr| plain.holds(all_bits(addr)),
+            &addrs,
+            || SortedRanges::new(networks.iter().map(|network| ends(network, all_bits))),
+            |ranges, addr| ranges.holds(all_bits(addr)),
         ),
     }];
-    for (name, holds) in OURS {
-        costs.push(enter(
-            &mut race,
+    for (name, holds) in GABION {
+        costs.push(add(
+            &mut comparison,
             name,
-            &asked,
+            &addrs,
             || IpRanges::build(&lists).unwrap(),
             holds,
         ));
     }
-    costs.push(enter(
-        &mut race,
+    costs.push(add(
+        &mut comparison,
         "prefix-trie",
-        &asked,
+        &addrs,
         || networks.iter().copied().collect::<JointPrefixSet<IpNet>>(),
         |trie, addr| trie.get_lpm(&addr.into()).is_some(),
     ));
-    costs.push(enter(
-        &mut race,
+    costs.push(add(
+        &mut comparison,
         "ip_network_table",
-        &asked,
+        &addrs,
         || table_of(&networks),
         |table, addr| table.longest_match(addr).is_some(),
     ));
-    if count <= MOST_ONE_BY_ONE {
-        costs.push(enter(
-            &mut race,
-            "one by one",
-            &asked,
+    if count <= MAX_LINEAR {
+        costs.push(add(
+            &mut comparison,
+            "linear search",
+            &addrs,
             || networks.clone(),
             |networks, addr| networks.iter().any(|network| network.contains(&addr)),
         ));
@@ -128,48 +133,49 @@ fn compare(space: Space, count: usize) {
         "", "ns", "ratio", "bytes each", "ms to build"
     );
     let rounds = if is_test() { 1 } else { ROUNDS };
-    for (finish, cost) in race.run(rounds, asked.len()).iter().zip(costs) {
+    for (timing, cost) in comparison.run(rounds, addrs.len()).iter().zip(costs) {
         println!(
             "{:<22}{:>9.1}{:>9.2}{:>12.1}{:>12.1}",
-            finish.name,
-            finish.nanos,
-            finish.ratio,
+            timing.name,
+            timing.nanos,
+            timing.ratio,
             cost.bytes / count as f64,
             cost.millis,
         );
     }
 }
 
-fn asked(space: Space, networks: &[IpNet], numbers: &mut Numbers) -> Vec<IpAddr> {
-    let asked = (0..ASKED).map(|number| {
-        let addr = space.addr(numbers);
+/// Generates the looked-up addresses: half of them random, half within a network.
+fn addresses(space: AddressSpace, networks: &[IpNet], rng: &mut Rng) -> Vec<IpAddr> {
+    let addrs = (0..LOOKUPS).map(|number| {
+        let addr = space.addr(rng);
         if number % 2 == 0 {
             return addr;
         }
-        within(networks[numbers.below(networks.len())], addr)
+        within(networks[rng.below(networks.len())], addr)
     });
-    asked.collect()
+    addrs.collect()
 }
 
-/// Builds a set, and enters it.
-fn enter<'r, S: 'r>(
-    race: &mut Race<'r>,
+/// Builds a set and adds its lookup to the comparison.
+fn add<'r, S: 'r>(
+    comparison: &mut Comparison<'r>,
     name: &str,
-    asked: &'r [IpAddr],
+    addrs: &'r [IpAddr],
     build: impl FnOnce() -> S,
     holds: impl Fn(&S, IpAddr) -> bool + 'r,
-) -> Cost {
-    let begun = Instant::now();
+) -> BuildCost {
+    let start = Instant::now();
     let mut set = None;
     let memory = allocation_counter::measure(|| set = Some(build()));
-    let millis = begun.elapsed().as_secs_f64() * 1e3;
+    let millis = start.elapsed().as_secs_f64() * 1e3;
     let set = set.unwrap();
-    race.enter(name, move || {
-        let found = asked.iter().filter(|addr| holds(&set, **addr));
+    comparison.add(name, move || {
+        let found = addrs.iter().filter(|addr| holds(&set, **addr));
         found.count()
     });
     let bytes = memory.bytes_current as f64;
-    Cost { millis, bytes }
+    BuildCost { millis, bytes }
 }
 
 fn table_of(networks: &[IpNet]) -> IpNetworkTable<()> {
@@ -199,11 +205,11 @@ fn all_bits(addr: IpAddr) -> u128 {
     }
 }
 
-// === impl Plain ===
+// === impl SortedRanges ===
 
-impl<A: Copy + Ord> Plain<A> {
-    /// Of networks, of which any two lie in one another or apart.
-    fn of(networks: impl Iterator<Item = (A, A)>) -> Self {
+impl<A: Copy + Ord> SortedRanges<A> {
+    /// Builds the ranges from networks. Two networks are either nested or disjoint.
+    fn new(networks: impl Iterator<Item = (A, A)>) -> Self {
         let mut networks: Vec<_> = networks.collect();
         networks.sort_unstable_by_key(|&(start, last)| (start, Reverse(last)));
         let mut covered = None;

@@ -1,11 +1,11 @@
-//! What deny rules cost, by their number.
+//! The time of deny rules, by their number.
 //!
 //! `cargo bench -p gabion-benches --bench deny`
 //!
 //! Each kind of path is judged by 10, 1,000 and 10,000 rules: paths, prefixes, names and extensions
-//! in equal parts. Its views are read beforehand.
+//! in equal parts. The views of the paths are read before the measurement.
 
-#![allow(missing_docs, clippy::unwrap_used, reason = "a bench may stop")]
+#![allow(missing_docs, clippy::unwrap_used, reason = "a bench may panic")]
 
 use gabion::{
     Facts, Inspect, RequestState, Verdict,
@@ -13,32 +13,37 @@ use gabion::{
     deny::Deny,
     inspect::{Config as _, Context, State},
 };
-use gabion_benches::{Numbers, Race, asked::Path, is_test, rules};
+use gabion_benches::{Comparison, Rng, is_test, requests::PathKind, rules};
 use gabion_testkit::OwnedHead;
 
-/// How often all paths are judged by all rules.
+/// Rounds, and paths per round.
 const ROUNDS: usize = 25;
 const PATHS: usize = 1 << 12;
 
 fn main() {
     let (rounds, paths) = if is_test() { (1, 16) } else { (ROUNDS, PATHS) };
     println!("{:<10}{:>12}{:>9}{:>9}", "", "rules", "ns", "ratio");
-    for kind in [Path::Plain, Path::Encoded, Path::Hostile, Path::Denied] {
-        let mut numbers = Numbers::of(1);
+    for kind in [
+        PathKind::Plain,
+        PathKind::Encoded,
+        PathKind::Hostile,
+        PathKind::Denied,
+    ] {
+        let mut rng = Rng::new(1);
         let heads: Vec<_> = (0..paths)
-            .map(|_| OwnedHead::get(&kind.draw(&mut numbers)))
+            .map(|_| OwnedHead::get(&kind.generate(&mut rng)))
             .collect();
         let clients = ClientRules::default();
         let facts: Vec<_> = heads.iter().map(|head| head.facts(&clients)).collect();
-        let mut race = Race::new();
+        let mut comparison = Comparison::new();
         for count in [10, 1_000, 10_000] {
             let deny = rules(count);
             let facts = &facts;
-            race.enter(&count.to_string(), move || denied(&deny, facts));
+            comparison.add(&count.to_string(), move || denied(&deny, facts));
         }
-        for finish in race.run(rounds, paths) {
-            let (nanos, ratio) = (finish.nanos, finish.ratio);
-            println!("{kind:<10?}{:>12}{nanos:>9.1}{ratio:>9.2}", finish.name);
+        for timing in comparison.run(rounds, paths) {
+            let (nanos, ratio) = (timing.nanos, timing.ratio);
+            println!("{kind:<10?}{:>12}{nanos:>9.1}{ratio:>9.2}", timing.name);
         }
     }
 }

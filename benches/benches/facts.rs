@@ -1,11 +1,12 @@
-//! What is found out of a request before it is judged, and what the scan sees in it.
+//! The time to extract the facts of a request, and of the scan's signals.
 //!
 //! `cargo bench -p gabion-benches --bench facts`
 //!
-//! Nanoseconds for the client, the views of the path and the scan's signals, for requests as browsers
-//! send them, with escapes, and as those send them who hide.
+//! Nanoseconds for the client, the views of the path, all facts, and the scan's signals. The requests are
+//! those of a browser, of a browser through a balancer with an encoded path, and of a scanner that hides
+//! its path.
 
-#![allow(missing_docs, clippy::unwrap_used, reason = "a bench may stop")]
+#![allow(missing_docs, clippy::unwrap_used, reason = "a bench may panic")]
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,21 +16,21 @@ use gabion::{
     inspect::{Config as _, Context, PathViews, State},
     scan::{ScanConfig, Scores},
 };
-use gabion_benches::{Numbers, Race, asked, is_test};
+use gabion_benches::{Comparison, Rng, is_test, requests};
 use gabion_testkit::OwnedHead;
 
-/// How often everything is done with all requests.
+/// Rounds, and requests per round.
 const ROUNDS: usize = 25;
 const REQUESTS: usize = 1 << 12;
 
-/// Who asks, and for what.
+/// A kind of request.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
-    /// A browser, from its own address.
+    /// A browser, without a proxy.
     Plain,
-    /// A browser through a balancer, for a path with escapes.
+    /// A browser through a balancer, with a percent-encoded path.
     Encoded,
-    /// A scanner that claims thirty proxies, and hides what it asks for.
+    /// A scanner that forges thirty proxies and obfuscates its path.
     Hostile,
 }
 
@@ -51,37 +52,37 @@ fn main() {
         "", "client", "views", "facts", "scan"
     );
     for kind in [Kind::Plain, Kind::Encoded, Kind::Hostile] {
-        let mut numbers = Numbers::of(1);
-        let heads: Vec<_> = (0..requests).map(|_| kind.head(&mut numbers)).collect();
+        let mut rng = Rng::new(1);
+        let heads: Vec<_> = (0..requests).map(|_| kind.head(&mut rng)).collect();
         let facts: Vec<_> = heads.iter().map(|head| head.facts(&rules)).collect();
-        let mut race = Race::new();
-        race.enter("client", || {
+        let mut comparison = Comparison::new();
+        comparison.add("client", || {
             let clients = facts
                 .iter()
                 .map(|facts| rules.resolve(facts.peer, facts.headers));
             clients.filter(|client| client.exempt().is_none()).count()
         });
-        race.enter("views", || {
+        comparison.add("views", || {
             let paths = facts
                 .iter()
                 .map(|facts| PathViews::new(facts.uri.path().as_bytes()));
             paths.filter(|views| views.iter().next().is_some()).count()
         });
-        race.enter("facts", || {
+        comparison.add("facts", || {
             let facts = heads.iter().map(|head| head.facts(&rules));
             facts
                 .filter(|facts| facts.client.exempt().is_none())
                 .count()
         });
-        race.enter("scan", || {
+        comparison.add("scan", || {
             let mut state = RequestState::new(&facts[0]);
             let verdicts = facts.iter().map(|facts| scan.inspect(facts, &mut state));
             verdicts.count()
         });
-        let finishes = race.run(rounds, requests);
-        let nanos = finishes
+        let timings = comparison.run(rounds, requests);
+        let nanos = timings
             .iter()
-            .map(|finish| format!("{:>10.1}", finish.nanos));
+            .map(|timing| format!("{:>10.1}", timing.nanos));
         println!("{kind:<10?}{}", nanos.collect::<String>());
     }
 }
@@ -89,15 +90,15 @@ fn main() {
 // === impl Kind ===
 
 impl Kind {
-    fn head(self, numbers: &mut Numbers) -> OwnedHead {
+    fn head(self, rng: &mut Rng) -> OwnedHead {
         match self {
-            Self::Plain => browser(&asked::Path::Plain.draw(numbers)),
-            Self::Encoded => browser(&asked::Path::Encoded.draw(numbers))
+            Self::Plain => browser(&requests::PathKind::Plain.generate(rng)),
+            Self::Encoded => browser(&requests::PathKind::Encoded.generate(rng))
                 .from("10.0.0.1")
                 .header("x-forwarded-for", "203.0.113.9"),
             Self::Hostile => {
                 let hops = ["10.0.0.7"; 29].join(", ");
-                OwnedHead::get(&asked::Path::Hostile.draw(numbers))
+                OwnedHead::get(&requests::PathKind::Hostile.generate(rng))
                     .from("10.0.0.1")
                     .header("x-forwarded-for", &format!("203.0.113.9, {hops}"))
                     .header(
@@ -110,7 +111,7 @@ impl Kind {
 }
 
 fn browser(path: &str) -> OwnedHead {
-    let [_, headers @ ..] = asked::BROWSER;
+    let [_, headers @ ..] = requests::BROWSER;
     let head = OwnedHead::get(path);
     headers
         .iter()

@@ -1,13 +1,13 @@
-//! What more of everything costs, as curves: `growth/*.svg`.
+//! The time of lookups by the size of the set, as curves: `growth/*.svg`.
 //!
 //! `cargo bench -p gabion-benches --bench growth`
 //!
-//! A point is what one lookup takes, as many times what it takes where there is least. It fails where a
-//! curve of gabion's ends higher than is claimed for it:
-//! 1. a path before deny rules is looked up no longer: [`FLAT`];
-//! 2. among networks and clients a lookup has as many steps or a few more, but what lies in the nearest
-//!    cache at first comes out of memory at last: [`FROM_MEMORY`];
-//! 3. of rules about messages nothing is claimed: each reads the message for itself.
+//! A point is the time of one lookup, relative to the smallest set. The bench fails if the largest set of
+//! a gabion curve exceeds its limit:
+//! 1. the number of deny rules does not affect the time of a path: [`MAX_FLAT`];
+//! 2. lookups of networks and clients take a few more steps in larger sets, and their data moves from the
+//!    nearest cache to memory: [`MAX_CACHE_MISS`];
+//! 3. message rules have no limit: each rule reads the message separately.
 
 #![allow(
     missing_docs,
@@ -15,7 +15,7 @@
     clippy::cast_precision_loss,
     clippy::disallowed_methods,
     clippy::unwrap_used,
-    reason = "a bench may stop, and needs no more digits than it draws"
+    reason = "a bench may panic, and needs only the digits that it draws"
 )]
 
 use std::{
@@ -35,10 +35,11 @@ use gabion::{
     policy::MessageRule,
 };
 use gabion_benches::{
-    Chart, Numbers, Race,
-    asked::Path,
-    is_test, reference, rules, socket,
-    space::{Space, within},
+    Chart, Comparison, Rng, is_test,
+    networks::{AddressSpace, within},
+    reference,
+    requests::PathKind,
+    rules, websocket,
 };
 use gabion_inspect::IpRanges;
 use gabion_testkit::{OwnedHead, client_at};
@@ -48,80 +49,91 @@ use governor::{
 };
 use http::HeaderMap;
 
-/// How often everything is asked for.
+/// The number of rounds.
 const ROUNDS: usize = 15;
 
-/// How much is asked for: half of it is there, where it can be.
-const ASKED: usize = 1 << 17;
+/// Lookups per round. For networks and bans, half of them are in the set.
+const LOOKUPS: usize = 1 << 17;
 
-/// At most so many times what the fewest take.
-const FLAT: f64 = 1.5;
+/// The maximum ratio to the smallest set for lookups that do not depend on the size.
+const MAX_FLAT: f64 = 1.5;
 
-/// The same where memory is farther than the nearest cache. One by one were a thousand times.
-const FROM_MEMORY: f64 = 32.0;
+/// The maximum ratio for lookups that miss the nearest cache in large sets. A linear search would take
+/// 1,000 times as long.
+const MAX_CACHE_MISS: f64 = 32.0;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/growth");
 
-/// How many of something there are, and how many times what the fewest take a lookup takes.
+/// Points of a curve: the size of the set, and the ratio of the lookup time to that of the smallest set.
 type Points = Vec<(f64, f64)>;
 
-/// Asks for everything, and gives how much of it there was.
-type Lap<'l> = Box<dyn FnMut() -> usize + 'l>;
+/// Does all lookups of a round and returns how many found something.
+type Work<'l> = Box<dyn FnMut() -> usize + 'l>;
 
-/// The first time of all.
+/// The fixed time of all checks.
 const NOW: Now = Now::new(Duration::ZERO, UNIX_EPOCH);
 
 fn main() {
     let many = (1_000, 1_000_000);
     let networks = [
-        ("IPv4", networks(Space::V4, many)),
-        ("IPv6", networks(Space::V6, many)),
+        ("IPv4", networks(AddressSpace::V4, many)),
+        ("IPv6", networks(AddressSpace::V6, many)),
     ];
     draw(
         "networks",
-        "A lookup among banned networks",
+        "Lookup of an address by number of banned networks",
         "networks",
         &networks,
     );
-    hold(&networks, FROM_MEMORY);
+    check(&networks, MAX_CACHE_MISS);
     let banned = [("gabion", bans(many))];
     draw(
         "bans",
-        "A lookup among clients that are banned for a time",
+        "Lookup of a client by number of temporary bans",
         "banned clients",
         &banned,
     );
-    hold(&banned, FROM_MEMORY);
+    check(&banned, MAX_CACHE_MISS);
     let limited = [("gabion", limit(many)), ("governor", governor(many))];
     draw(
         "clients",
-        "A check of a limit among its clients",
+        "Check of a rate limit by number of its clients",
         "clients",
         &limited,
     );
-    hold(&limited[..1], FROM_MEMORY);
+    check(&limited[..1], MAX_CACHE_MISS);
     let denied = [
-        ("plain path", deny(Path::Plain)),
-        ("hidden path", deny(Path::Hostile)),
-        ("denied path", deny(Path::Denied)),
+        ("plain path", deny(PathKind::Plain)),
+        ("obfuscated path", deny(PathKind::Hostile)),
+        ("denied path", deny(PathKind::Denied)),
     ];
-    draw("rules", "A path before deny rules", "rules", &denied);
-    hold(&denied, FLAT);
-    let said = [("64 bytes", messages(64)), ("1 KiB", messages(1 << 10))];
-    draw("messages", "A message before rules", "rules", &said);
+    draw(
+        "rules",
+        "Judging a path by number of deny rules",
+        "rules",
+        &denied,
+    );
+    check(&denied, MAX_FLAT);
+    let text = [("64 bytes", messages(64)), ("1 KiB", messages(1 << 10))];
+    draw(
+        "messages",
+        "Judging a message by number of message rules",
+        "rules",
+        &text,
+    );
 }
 
-/// Times laps of ever ten times more.
-fn grow<'l>((from, to): (usize, usize), lap: impl Fn(usize) -> Lap<'l>) -> Points {
+/// Measures sets of increasing size, each ten times the one before.
+fn grow<'l>((from, to): (usize, usize), work: impl Fn(usize) -> Work<'l>) -> Points {
     let counts = iter::successors(Some(from), |count| Some(count * 10));
     let to = if is_test() { from * 10 } else { to };
     let counts: Vec<_> = counts.take_while(|count| *count <= to).collect();
-    let mut race = Race::new();
+    let mut comparison = Comparison::new();
     for &count in &counts {
-        race.enter(&count.to_string(), lap(count));
+        comparison.add(&count.to_string(), work(count));
     }
-    let finishes = race.run(if is_test() { 1 } else { ROUNDS }, asked());
-    let ratios = finishes.iter().map(|finish| finish.ratio);
+    let timings = comparison.run(if is_test() { 1 } else { ROUNDS }, lookups());
+    let ratios = timings.iter().map(|timing| timing.ratio);
     counts
         .iter()
         .map(|count| *count as f64)
@@ -129,14 +141,14 @@ fn grow<'l>((from, to): (usize, usize), lap: impl Fn(usize) -> Lap<'l>) -> Point
         .collect()
 }
 
-fn asked() -> usize {
-    if is_test() { 64 } else { ASKED }
+fn lookups() -> usize {
+    if is_test() { 64 } else { LOOKUPS }
 }
 
-/// Prints the curves, and draws them.
+/// Prints the curves and writes them to `growth/NAME.svg`.
 fn draw(name: &str, title: &str, x: &str, curves: &[(&str, Points)]) {
     println!("{title}");
-    let mut chart = Chart::new(title, x, "times the least");
+    let mut chart = Chart::new(title, x, "ratio to the smallest");
     for (curve, points) in curves {
         for (count, ratio) in points {
             println!("  {curve:<16}{count:>9}{ratio:>9.2}");
@@ -149,44 +161,44 @@ fn draw(name: &str, title: &str, x: &str, curves: &[(&str, Points)]) {
     }
 }
 
-/// Holds curves to what is claimed for them.
-fn hold(curves: &[(&str, Points)], most: f64) {
+/// Asserts that the last point of each curve is at most `most`.
+fn check(curves: &[(&str, Points)], most: f64) {
     for (curve, points) in curves {
         let (count, ratio) = *points.last().unwrap();
-        let claimed = is_test() || ratio <= most;
+        let is_within = is_test() || ratio <= most;
         assert!(
-            claimed,
-            "{curve}: {ratio:.2} times the least at {count}, {most} are claimed"
+            is_within,
+            "{curve}: {ratio:.2} times the smallest set at {count}, at most {most} expected"
         );
     }
 }
 
-fn networks(space: Space, counts: (usize, usize)) -> Points {
+fn networks(space: AddressSpace, counts: (usize, usize)) -> Points {
     grow(counts, |count| {
-        let mut numbers = Numbers::of(1);
-        let networks = space.networks(count, &mut numbers);
+        let mut rng = Rng::new(1);
+        let networks = space.networks(count, &mut rng);
         let text: Vec<_> = networks.iter().map(ToString::to_string).collect();
         let lists = [List::parse("list", &text.join("\n")).unwrap()];
         let ranges = IpRanges::build(&lists).unwrap();
-        let mut asked = Vec::new();
-        while asked.len() < self::asked() {
-            let mut addr = space.addr(&mut numbers);
-            let is_in = asked.len() % 2 == 0;
+        let mut queries = Vec::new();
+        while queries.len() < lookups() {
+            let mut addr = space.addr(&mut rng);
+            let is_in = queries.len() % 2 == 0;
             if is_in {
-                addr = within(networks[numbers.below(count)], addr);
+                addr = within(networks[rng.below(count)], addr);
             }
             if ranges.holds(addr) == is_in {
-                asked.push(addr);
+                queries.push(addr);
             }
         }
         Box::new(move || {
-            let found = asked.iter().filter(|addr| ranges.find(**addr).is_some());
+            let found = queries.iter().filter(|addr| ranges.find(**addr).is_some());
             found.count()
         })
     })
 }
 
-/// Of twice as many clients one in two is banned.
+/// Lookups of bans. Half of the clients are banned.
 fn bans(counts: (usize, usize)) -> Points {
     grow(counts, |count| {
         let table = BanTable::new(count);
@@ -194,14 +206,14 @@ fn bans(counts: (usize, usize)) -> Points {
         for number in 0..count {
             table.record_offense(&client(2 * number), &offense, NOW);
         }
-        let mut numbers = Numbers::of(1);
-        let asked = (0..asked()).map(|nth| client(2 * numbers.below(count) + nth % 2));
-        let asked: Vec<_> = asked.collect();
+        let mut rng = Rng::new(1);
+        let queries = (0..lookups()).map(|nth| client(2 * rng.below(count) + nth % 2));
+        let queries: Vec<_> = queries.collect();
         Box::new(move || {
-            let standing = asked
+            let found = queries
                 .iter()
                 .filter(|client| table.active(client, NOW).is_some());
-            standing.count()
+            found.count()
         })
     })
 }
@@ -248,23 +260,23 @@ fn governor(counts: (usize, usize)) -> Points {
     })
 }
 
-/// So many clients come in no order.
+/// Generates the clients of a round, in random order, out of `count` clients.
 fn clients(count: usize) -> Vec<ClientIp> {
-    let mut numbers = Numbers::of(2);
-    (0..asked()).map(|_| client(numbers.below(count))).collect()
+    let mut rng = Rng::new(2);
+    (0..lookups()).map(|_| client(rng.below(count))).collect()
 }
 
-/// A client by its number, which is in no order with others.
+/// Returns the client with this number. Addresses are scrambled.
 fn client(number: usize) -> ClientIp {
-    // Each number once: the multiplier is odd.
+    // An odd multiplier maps each number to a different address.
     let mixed = (number as u32).wrapping_mul(0x9e37_79b1) & 0xff_ffff;
     let addr = IpAddr::from(Ipv4Addr::from_bits(0x2c00_0000 | mixed));
     ClientRules::default().resolve(PeerAddr::new((addr, 4711).into()), &HeaderMap::new())
 }
 
-fn deny(path: Path) -> Points {
-    let mut numbers = Numbers::of(1);
-    let heads = (0..1 << 12).map(|_| OwnedHead::get(&path.draw(&mut numbers)));
+fn deny(path: PathKind) -> Points {
+    let mut rng = Rng::new(1);
+    let heads = (0..1 << 12).map(|_| OwnedHead::get(&path.generate(&mut rng)));
     let (heads, clients) = (heads.collect::<Vec<_>>(), ClientRules::default());
     let facts: Vec<_> = heads.iter().map(|head| head.facts(&clients)).collect();
     let facts = &facts;
@@ -273,16 +285,16 @@ fn deny(path: Path) -> Points {
         let deny = rules.compile(&Context::new(&State::scratch())).unwrap();
         Box::new(move || {
             let mut state = RequestState::new(&facts[0]);
-            let asked = facts.iter().cycle().take(asked());
-            let verdicts = asked.map(|facts| deny.inspect(facts, &mut state));
+            let queries = facts.iter().cycle().take(lookups());
+            let verdicts = queries.map(|facts| deny.inspect(facts, &mut state));
             verdicts.filter(|verdict| *verdict == Verdict::Pass).count()
         })
     })
 }
 
 fn messages(len: usize) -> Points {
-    let (said, client) = (socket::chat(len), client_at(reference::CLIENT));
-    let (said, client) = (&said, &client);
+    let (text, client) = (websocket::chat(len), client_at(reference::CLIENT));
+    let (text, client) = (&text, &client);
     grow((1, 100), |count| {
         let rule =
             |nth| MessageRule::new(format!("rule-{nth}")).contains([format!("${{jndi:{nth}")]);
@@ -293,14 +305,14 @@ fn messages(len: usize) -> Points {
                 client,
                 path: "/socket",
                 is_text: true,
-                payload: said.as_bytes(),
+                payload: text.as_bytes(),
                 offset: 0,
                 now: NOW,
             };
-            let passed = (0..asked() / 16).filter(|_| {
-                let mut objections = MessageDenials::default();
-                rules.message(&message, &mut objections);
-                !objections.are_final()
+            let passed = (0..lookups() / 16).filter(|_| {
+                let mut denials = MessageDenials::default();
+                rules.message(&message, &mut denials);
+                !denials.are_final()
             });
             passed.count()
         })

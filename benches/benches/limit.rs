@@ -1,17 +1,17 @@
-//! A limit by client, beside governor's own keyed store (dashmap) with the same quota.
+//! A limit per client, beside governor's own keyed store (dashmap) with the same quota.
 //!
 //! `cargo bench -p gabion-benches --bench limit`
 //!
-//! The clients come in no order, each as often as any other; the limit never refuses. Both are asked
-//! for a client that is resolved already, at a time that is told, so that neither reads a clock; it is
-//! a second later in each round. What it takes to choose a client is measured alone and taken off.
+//! Clients send requests in random order with equal frequency; the limit never refuses. Both
+//! implementations get a resolved client and the current time, so that neither reads a clock; the time
+//! advances by one second in each round. The time to choose a client is measured alone and subtracted.
 
 #![allow(
     missing_docs,
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
     clippy::unwrap_used,
-    reason = "a bench may stop, and needs no more digits than it prints"
+    reason = "a bench may panic, and needs only the digits that it prints"
 )]
 
 use std::{
@@ -28,7 +28,7 @@ use gabion::{
     inspect::{Config as _, Context, Now, State},
     limit::{LimitRule, LimitTable},
 };
-use gabion_benches::{Numbers, Race, is_test};
+use gabion_benches::{Comparison, Rng, is_test};
 use gabion_testkit::OwnedHead;
 use governor::{
     Quota, RateLimiter, clock::FakeRelativeClock, middleware::NoOpMiddleware, nanos::Nanos,
@@ -36,14 +36,14 @@ use governor::{
 };
 use http::HeaderMap;
 
-/// How often the clients of a round come again.
+/// Rounds, and requests per round.
 const ROUNDS: usize = 15;
-const ASKED: usize = 1 << 18;
+const REQUESTS: usize = 1 << 18;
 
-/// Requests in a second, more than a round asks for.
+/// Requests per second, more than a round sends.
 const RATE: NonZeroU32 = NonZeroU32::new(1_000_000).unwrap();
 
-/// The family of the clients.
+/// The address family of the clients.
 #[derive(Clone, Copy, Debug)]
 enum Family {
     V4,
@@ -72,9 +72,9 @@ fn compare(family: Family, count: u64) {
     let rules = ClientRules::default();
     let client = |number: u64| family.client(number, &rules);
     let facts = || head.facts(&rules);
-    let asked = if is_test() { 64 } else { ASKED };
+    let requests = if is_test() { 64 } else { REQUESTS };
 
-    let (ours, our_bytes) = weighed(|| {
+    let (limit, gabion_bytes) = with_memory(|| {
         let table = Arc::new(LimitTable::new(count as usize));
         let rule = LimitRule::new("per-client", format!("{RATE}/s").parse().unwrap());
         let limit = [rule.mode(Mode::Enforce)]
@@ -89,7 +89,7 @@ fn compare(family: Family, count: u64) {
         limit
     });
     let clock = FakeRelativeClock::default();
-    let (theirs, their_bytes) = weighed(|| {
+    let (limiter, governor_bytes) = with_memory(|| {
         let quota = Quota::per_second(RATE);
         let store = DashMapStateStore::<IpAddr>::default();
         let limiter: RateLimiter<_, _, _, NoOpMiddleware<Nanos>> =
@@ -101,47 +101,47 @@ fn compare(family: Family, count: u64) {
     });
 
     let seconds = Cell::new(0);
-    let lap = |judge: &dyn Fn(&Facts<'_>, &mut RequestState) -> bool| {
+    let round = |judge: &dyn Fn(&Facts<'_>, &mut RequestState) -> bool| {
         seconds.set(seconds.get() + 1);
         clock.advance(Duration::from_secs(1));
-        let mut numbers = Numbers::of(2);
+        let mut rng = Rng::new(2);
         let mut facts = facts();
         facts.now = Now::new(Duration::from_secs(seconds.get()), UNIX_EPOCH);
         let mut state = RequestState::new(&facts);
-        let passed = (0..asked).filter(|_| {
-            facts.client = client(numbers.below(count as usize) as u64);
+        let passed = (0..requests).filter(|_| {
+            facts.client = client(rng.below(count as usize) as u64);
             judge(&facts, &mut state)
         });
         passed.count()
     };
-    let mut race = Race::new();
-    race.enter("nothing", || {
-        lap(&|facts, _| facts.client.exempt().is_none())
+    let mut comparison = Comparison::new();
+    comparison.add("nothing", || {
+        round(&|facts, _| facts.client.exempt().is_none())
     });
-    race.enter("governor", || {
-        lap(&|facts, _| theirs.check_key(&facts.client.addr()).is_ok())
+    comparison.add("governor", || {
+        round(&|facts, _| limiter.check_key(&facts.client.addr()).is_ok())
     });
-    race.enter("gabion", || {
-        lap(&|facts, state| ours.inspect(facts, state) == Verdict::Pass)
+    comparison.add("gabion", || {
+        round(&|facts, state| limit.inspect(facts, state) == Verdict::Pass)
     });
     let rounds = if is_test() { 1 } else { ROUNDS };
-    let [nothing, governor, gabion] = &race.run(rounds, asked)[..] else {
-        unreachable!("three are entered");
+    let [nothing, governor, gabion] = &comparison.run(rounds, requests)[..] else {
+        unreachable!("three are added");
     };
-    for (finish, bytes) in [(governor, their_bytes), (gabion, our_bytes)] {
-        let nanos = finish.nanos - nothing.nanos;
+    for (timing, bytes) in [(governor, governor_bytes), (gabion, gabion_bytes)] {
+        let nanos = timing.nanos - nothing.nanos;
         let ratio = nanos / (governor.nanos - nothing.nanos);
         let each = bytes / count as f64;
         let family = format!("{family:?}");
         println!(
             "{family:<8}{count:>10}{:>28}{nanos:>9.1}{ratio:>9.2}{each:>12.1}",
-            finish.name
+            timing.name
         );
     }
 }
 
-/// What was made, and how many bytes it holds.
-fn weighed<T>(make: impl FnOnce() -> T) -> (T, f64) {
+/// Returns the result of `make` and the bytes that it holds on the heap.
+fn with_memory<T>(make: impl FnOnce() -> T) -> (T, f64) {
     let mut it = None;
     let memory = allocation_counter::measure(|| it = Some(make()));
     (it.unwrap(), memory.bytes_current as f64)
@@ -150,9 +150,9 @@ fn weighed<T>(make: impl FnOnce() -> T) -> (T, f64) {
 // === impl Family ===
 
 impl Family {
-    /// A client by its number: addresses without a visible order, none of them exempt.
+    /// Returns the client with this number. Addresses are scrambled; none of them is exempt.
     fn client(self, number: u64, rules: &ClientRules) -> ClientIp {
-        // Each number once: the multiplier is odd.
+        // An odd multiplier maps each number to a different address.
         let mixed = (number as u32).wrapping_mul(0x9e37_79b1) & 0xff_ffff;
         let addr: IpAddr = match self {
             Self::V4 => Ipv4Addr::from_bits(0x2c00_0000 | mixed).into(),

@@ -1,12 +1,13 @@
-//! What reading along costs, beside an endpoint's own parser.
+//! The time of observing WebSocket frames, beside the parser of an endpoint (tungstenite).
 //!
 //! `cargo bench -p gabion-benches --bench observer`
 //!
-//! All see the same masked text messages, of one frame each, in pieces as large as tungstenite reads
-//! them. tungstenite unmasks, checks and hands out; so does gabion where it reads, and then judges by
-//! rules: literals, an expression and a depth of JSON. Where it looks at heads only it passes the rest.
+//! Both get the same masked text messages, one frame each, in pieces of tungstenite's read size.
+//! tungstenite unmasks and validates messages and returns them. gabion is measured in three modes: frame
+//! headers only, whole messages, and whole messages with rules (literals, a regular expression, a JSON
+//! depth).
 
-#![allow(missing_docs, clippy::unwrap_used, reason = "a bench may stop")]
+#![allow(missing_docs, clippy::unwrap_used, reason = "a bench may panic")]
 
 use std::{
     io::{self, Read, Write},
@@ -19,23 +20,23 @@ use gabion::{
     inspect::{MessageDenials, MessageFacts, Now},
 };
 use gabion_benches::{
-    Race, is_test, reference,
-    socket::{self, TEXT},
+    Comparison, is_test, reference,
+    websocket::{self, TEXT},
 };
 use gabion_frames::{Depth, Limits, Negotiated, Observer, Role, Seen};
 use gabion_testkit::client_at;
 use tungstenite::{Message, WebSocket, protocol};
 
-/// How often everyone sees all messages.
+/// The number of rounds.
 const ROUNDS: usize = 51;
 
-/// How many bytes come at once: tungstenite's own buffer.
+/// Bytes per read: the size of tungstenite's buffer.
 const PIECE: usize = 128 << 10;
 
-/// How many bytes all messages of a round have together.
+/// Total payload bytes of all messages in a round.
 const BYTES: usize = 8 << 20;
 
-/// A connection whose client has sent all it has to say.
+/// A connection whose client has already sent all its bytes.
 struct Sent<'b>(&'b [u8]);
 
 fn main() {
@@ -51,24 +52,24 @@ fn compare(len: usize) {
     } else {
         (ROUNDS, BYTES / len)
     };
-    let said = socket::chat(len);
-    let sent = socket::frame(TEXT, said.as_bytes()).repeat(count);
-    let (rules, client) = (socket::rules().unwrap(), client_at(reference::CLIENT));
-    let mut race = Race::new();
-    race.enter("tungstenite", || parse(&sent, count));
-    race.enter("gabion, heads only", || {
+    let text = websocket::chat(len);
+    let sent = websocket::frame(TEXT, text.as_bytes()).repeat(count);
+    let (rules, client) = (websocket::rules().unwrap(), client_at(reference::CLIENT));
+    let mut comparison = Comparison::new();
+    comparison.add("tungstenite", || parse(&sent, count));
+    comparison.add("gabion, heads only", || {
         watch(&sent, Depth::Headers, |seen| match seen {
             Seen::Frame { len, .. } => usize::try_from(len).unwrap(),
             _ => 0,
         })
     });
-    race.enter("gabion, messages", || {
+    comparison.add("gabion, messages", || {
         watch(&sent, Depth::Messages, |seen| match seen {
             Seen::Message { payload, .. } => payload.len(),
             _ => 0,
         })
     });
-    race.enter("gabion, messages and rules", || {
+    comparison.add("gabion, messages and rules", || {
         watch(&sent, Depth::Messages, |seen| {
             let Seen::Message {
                 payload, offset, ..
@@ -84,26 +85,26 @@ fn compare(len: usize) {
                 offset,
                 now: Now::new(Duration::ZERO, UNIX_EPOCH),
             };
-            let mut objections = MessageDenials::default();
-            rules.message(&message, &mut objections);
-            assert!(!objections.are_final(), "nothing is wrong with it");
+            let mut denials = MessageDenials::default();
+            rules.message(&message, &mut denials);
+            assert!(!denials.are_final(), "no rule matches the message");
             payload.len()
         })
     });
-    for finish in race.run(rounds, count) {
-        let (name, nanos, ratio) = (finish.name, finish.nanos, finish.ratio);
+    for timing in comparison.run(rounds, count) {
+        let (name, nanos, ratio) = (timing.name, timing.nanos, timing.ratio);
         println!("{name:<30}{len:>10}{nanos:>12.1}{ratio:>9.2}");
     }
 }
 
-/// How many bytes an endpoint is given.
+/// Returns the payload bytes that tungstenite reads.
 fn parse(sent: &[u8], count: usize) -> usize {
     let mut socket = WebSocket::from_raw_socket(Sent(sent), protocol::Role::Server, None);
     let messages = (0..count).map(|_| socket.read().unwrap());
     messages.map(|message: Message| message.len()).sum()
 }
 
-/// How many bytes who reads along sees.
+/// Returns the sum of `see` over all observations of gabion.
 fn watch(sent: &[u8], depth: Depth, mut see: impl FnMut(Seen<'_>) -> usize) -> usize {
     let limits = Arc::new(Limits::new().with_max_message(1 << 20));
     let mut observer = Observer::new(Role::Client, limits, Negotiated::NONE, depth);

@@ -1,18 +1,18 @@
-//! What a new policy costs, and whom it keeps waiting.
+//! The time to load a new policy, and the latency of requests meanwhile.
 //!
 //! `cargo bench -p gabion-benches --bench reload [-- RELOADS]`
 //!
-//! The reference policy is read, compiled and put in force again and again, beside nginx that tests a
-//! configuration with equal rules (`nginx -t`; it spares itself the prefixes, which its `map` does not
-//! know). Meanwhile requests go through the guard, and before that without reloads: the longest of
-//! them are what the machine does to a thread, and may not be longer for the reloads.
+//! The reference policy is read, compiled and put in force repeatedly, beside nginx, which tests a
+//! configuration with equal rules (`nginx -t`; it gets the prefixes as exact paths, since its `map` does
+//! not match prefixes). Then the latency of requests through the guard is measured, without and with
+//! reloads. The longest latencies come from the scheduler of the machine; reloads must not increase them.
 
 #![allow(
     missing_docs,
     clippy::cast_precision_loss,
     clippy::disallowed_methods,
     clippy::unwrap_used,
-    reason = "a bench asks its machine, and may stop"
+    reason = "a bench reads the system's state and may panic"
 )]
 
 use std::{
@@ -29,12 +29,12 @@ use std::{
 use axum::body::Body;
 use futures_util::FutureExt as _;
 use gabion::{Guard, GuardLayer};
-use gabion_benches::{Written, asked, is_test, reference};
+use gabion_benches::{PolicyFiles, is_test, reference, requests};
 use gabion_testkit::{peer, program};
 use http::{Request, Response, StatusCode};
 use tower::{Layer as _, Service as _, service_fn};
 
-/// How often the policy is put in force.
+/// The number of reloads.
 const RELOADS: usize = 50;
 
 const NGINX: &str = "
@@ -59,8 +59,8 @@ http {
 }
 ";
 
-/// How long requests took, the shortest first.
-struct Waits(Vec<Duration>);
+/// Latencies of requests, in ascending order.
+struct Latencies(Vec<Duration>);
 
 fn main() {
     let reloads = env::args().skip(1).find_map(|arg| arg.parse().ok());
@@ -69,58 +69,58 @@ fn main() {
         None if is_test() => 2,
         None => RELOADS,
     };
-    let written = Written::new().unwrap();
-    let guard = Guard::builder().with_policy_file(written.policy()).unwrap();
-    let nginx = program("nginx").map(|nginx| nginx_beside(&written, nginx));
+    let files = PolicyFiles::new().unwrap();
+    let guard = Guard::builder().with_policy_file(files.policy()).unwrap();
+    let nginx = program("nginx").map(|nginx| nginx_with_equal_rules(&files, nginx));
 
-    // In turns, so that whatever else the machine does hits both alike.
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    // In turns, so that other load on the machine affects both equally.
+    let (mut gabion_times, mut nginx_times) = (Vec::new(), Vec::new());
     for _ in 0..reloads {
-        ours.push(timed(|| reload(&guard)));
+        gabion_times.push(timed(|| reload(&guard)));
         if let Some(nginx) = &nginx {
-            theirs.push(timed(|| test(nginx)));
+            nginx_times.push(timed(|| test(nginx)));
         }
     }
-    let ours = median(ours);
+    let gabion_times = median(gabion_times);
     println!("{:<24}{:>9} {:>7}", "", "ms", "ratio");
     println!(
         "{:<24}{:>9.1}{:>8.2}",
         "gabion, in force",
-        millis(ours),
+        millis(gabion_times),
         1.0
     );
-    if !theirs.is_empty() {
-        let theirs = median(theirs);
-        let ratio = theirs.as_secs_f64() / ours.as_secs_f64();
-        println!("{:<24}{:>9.1}{ratio:>8.2}", "nginx -t", millis(theirs));
+    if !nginx_times.is_empty() {
+        let nginx_times = median(nginx_times);
+        let ratio = nginx_times.as_secs_f64() / gabion_times.as_secs_f64();
+        println!("{:<24}{:>9.1}{ratio:>8.2}", "nginx -t", millis(nginx_times));
     }
 
     let layer = guard.layer();
-    let at_rest = Waits::during(&layer, || {
-        thread::sleep(ours * u32::try_from(reloads).unwrap());
+    let at_rest = Latencies::during(&layer, || {
+        thread::sleep(gabion_times * u32::try_from(reloads).unwrap());
     });
-    let meanwhile = Waits::during(&layer, || {
+    let meanwhile = Latencies::during(&layer, || {
         for _ in 0..reloads {
             reload(&guard);
         }
     });
     println!(
         "\n{:<24}{:>12}{:>12}{:>12}{:>12}",
-        "requests, in us", "how many", "median", "of 1,000", "longest"
+        "requests, in us", "count", "median", "99.9 %", "longest"
     );
     at_rest.print("at rest");
     meanwhile.print("while policies change");
-    let waited = meanwhile.one_of_a_thousand();
+    let latency = meanwhile.p999();
     assert!(
-        waited < ours / 10,
-        "requests wait for a policy: {waited:?} of {ours:?}"
+        latency < gabion_times / 10,
+        "a request in 1,000 takes {latency:?} while a policy loads in {gabion_times:?}"
     );
 }
 
-/// nginx with equal rules, as it is asked about them.
-fn nginx_beside(written: &Written, nginx: PathBuf) -> (PathBuf, PathBuf) {
-    let folder = written.folder();
-    // It warns of what is there twice.
+/// Writes an nginx configuration with equal rules. Returns the paths of nginx and of the configuration.
+fn nginx_with_equal_rules(files: &PolicyFiles, nginx: PathBuf) -> (PathBuf, PathBuf) {
+    let folder = files.folder();
+    // A set, because nginx warns about duplicate keys.
     let map = |name: &str, keys: &mut dyn Iterator<Item = String>| {
         let lines: BTreeSet<_> = keys.map(|key| key + " 1;\n").collect();
         fs::write(folder.join(name), String::from_iter(lines)).unwrap();
@@ -145,13 +145,13 @@ fn test((nginx, conf): &(PathBuf, PathBuf)) {
     let mut command = Command::new(nginx);
     let tested = command.arg("-t").arg("-q").arg("-c").arg(conf);
     let status = tested.stdin(Stdio::null()).status().unwrap();
-    assert!(status.success(), "nginx has nothing against it");
+    assert!(status.success(), "nginx rejects the configuration");
 }
 
-fn timed(what: impl FnOnce()) -> Duration {
-    let begun = Instant::now();
-    what();
-    begun.elapsed()
+fn timed(work: impl FnOnce()) -> Duration {
+    let start = Instant::now();
+    work();
+    start.elapsed()
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {
@@ -163,43 +163,43 @@ fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-// === impl Waits ===
+// === impl Latencies ===
 
-impl Waits {
-    /// How long each request took that went through while something was done.
-    fn during(layer: &GuardLayer, what: impl FnOnce()) -> Self {
+impl Latencies {
+    /// Sends requests while `work` runs, and measures each.
+    fn during(layer: &GuardLayer, work: impl FnOnce()) -> Self {
         let done = AtomicBool::new(false);
         thread::scope(|scope| {
-            let asked = scope.spawn(|| {
-                let mut waits = Vec::new();
+            let sender = scope.spawn(|| {
+                let mut latencies = Vec::new();
                 while !done.load(Ordering::Relaxed) {
-                    waits.push(ask(layer));
+                    latencies.push(send(layer));
                 }
-                waits
+                latencies
             });
-            what();
+            work();
             done.store(true, Ordering::Relaxed);
-            let mut waits = asked.join().unwrap();
-            waits.sort();
-            Self(waits)
+            let mut latencies = sender.join().unwrap();
+            latencies.sort();
+            Self(latencies)
         })
     }
 
-    /// Longer than all but one of a thousand.
-    fn one_of_a_thousand(&self) -> Duration {
+    /// The 99.9th percentile.
+    fn p999(&self) -> Duration {
         self.0[self.0.len() - 1 - self.0.len() / 1_000]
     }
 
     fn print(&self, name: &str) {
         let micros = |wait: Duration| wait.as_secs_f64() * 1e6;
         let (count, median) = (self.0.len(), micros(self.0[self.0.len() / 2]));
-        let (rare, longest) = (micros(self.one_of_a_thousand()), micros(self.0[count - 1]));
+        let (rare, longest) = (micros(self.p999()), micros(self.0[count - 1]));
         println!("{name:<24}{count:>12}{median:>12.1}{rare:>12.1}{longest:>12.1}");
     }
 }
 
-fn ask(layer: &GuardLayer) -> Duration {
-    let page = asked::page("/articles/2026/11?page=2");
+fn send(layer: &GuardLayer) -> Duration {
+    let page = requests::page("/articles/2026/11?page=2");
     let page = page.extension(peer(reference::CLIENT)).body(Body::empty());
     let mut service = layer.layer(service_fn(answer));
     let page = page.unwrap();

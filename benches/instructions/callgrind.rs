@@ -1,4 +1,4 @@
-//! Counting, by a program that stands around this one.
+//! Counting instructions with valgrind's callgrind, which runs this program.
 
 use std::{env, fs, hint::black_box, path::PathBuf, process::Command};
 
@@ -6,43 +6,43 @@ use gabion_testkit::program;
 
 use crate::rows::Row;
 
-/// Says to this program which row it is to run.
+/// The option that makes this program run one row, by its name.
 pub(crate) const ROW: &str = "--row";
 
-/// The one function that is counted, with all that it calls.
+/// The function that callgrind counts, with all that it calls.
 const COUNTED: &str = "*::callgrind::counted";
 
-/// Valgrind's counter of instructions.
+/// The callgrind tool of valgrind.
 pub(crate) struct Callgrind {
     valgrind: PathBuf,
 }
 
-/// Runs `lap` twice, and has the second counted: what is made on first use is made by then.
+/// Runs `work` twice. Callgrind counts the second run only, without lazy initialization.
 ///
 /// # Panics
 ///
-/// Where it does not do `count` things.
-pub(crate) fn count(count: usize, mut lap: impl FnMut() -> usize) {
-    assert_eq!(lap(), count, "a lap does what it says");
-    assert_eq!(counted(&mut lap), count, "the second does as the first");
+/// If `work` does not return `count`, the number of operations.
+pub(crate) fn count(count: usize, mut work: impl FnMut() -> usize) {
+    assert_eq!(work(), count, "operations of the first run");
+    assert_eq!(counted(&mut work), count, "operations of the second run");
 }
 
-/// Valgrind finds it by its name.
+/// Runs the counted work. [`COUNTED`] holds the name of this function.
 #[inline(never)]
-fn counted(lap: &mut dyn FnMut() -> usize) -> usize {
-    black_box(lap())
+fn counted(work: &mut dyn FnMut() -> usize) -> usize {
+    black_box(work())
 }
 
 // === impl Callgrind ===
 
 impl Callgrind {
-    /// None, aloud, where there is no valgrind.
+    /// Finds valgrind. Prints a note and returns `None` if it is not installed.
     pub(crate) fn find() -> Option<Self> {
         let valgrind = program("valgrind")?;
         Some(Self { valgrind })
     }
 
-    /// How many instructions each thing takes that the row does.
+    /// Counts the instructions of a row, per operation.
     pub(crate) fn count(&self, row: &Row) -> f64 {
         let file = env::temp_dir().join(format!("gabion-callgrind-{}", std::process::id()));
         let output = Command::new(&self.valgrind)
@@ -53,13 +53,13 @@ impl Callgrind {
             .args([ROW, row.0])
             .output()
             .expect("valgrind starts");
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{}: {told}", row.0);
-        let text = fs::read_to_string(&file).expect("what callgrind found");
-        fs::remove_file(&file).expect("its file");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}: {stderr}", row.0);
+        let text = fs::read_to_string(&file).expect("the output of callgrind");
+        fs::remove_file(&file).expect("the output file is removable");
         let total = text.lines().find_map(|line| line.strip_prefix("totals: "));
         let total: f64 = total.expect("a total").parse().expect("a number");
-        assert!(total > 0.0, "{}: {COUNTED} is not seen", row.0);
-        total / row.things() as f64
+        assert!(total > 0.0, "{}: no calls of {COUNTED}", row.0);
+        total / row.operations() as f64
     }
 }

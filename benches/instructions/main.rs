@@ -1,14 +1,14 @@
-//! How many instructions the hot paths take, held to what is kept in `instructions.tsv`.
+//! Instruction counts of the hot paths, compared with `instructions.tsv`.
 //!
-//! `cargo bench -p gabion-benches --bench instructions [-- TIMES]` counts each row so often, prints the
-//! median, how far the counts lie apart, and what is kept; it fails where a count has grown or shrunk.
-//! `-- --write` keeps what is counted.
+//! `cargo bench -p gabion-benches --bench instructions [-- TIMES]` counts each row `TIMES` times (default
+//! 1), prints the median and the spread of the counts, and fails if a count exceeds or falls below the
+//! tolerance. `-- --write` writes the counts to the file.
 //!
-//! Callgrind counts, from outside, what runs within one function of this program: each row in a process
-//! of its own, so that none sees what another left in memory. gungraun does likewise, but holds its counts
-//! to those of an earlier run in the target folder, not to a file of the repository, and only from above.
-//! What is seeded at random (maps and tables hash with secret keys) takes as many instructions with any
-//! seed, but for who meets whom in a table: each row is the mean of a thousand.
+//! Callgrind counts the instructions within one function of this program. Each row runs in its own
+//! process, so that no row affects the memory of another. gungraun works in the same way, but compares
+//! with an earlier run in the target folder, not with a file of the repository, and only upwards.
+//! Maps and tables hash with random keys, so collisions differ between runs; for this reason each row is
+//! the mean of 1,000 operations.
 
 #![allow(
     clippy::disallowed_methods,
@@ -16,19 +16,19 @@
     clippy::cast_precision_loss,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "a bench asks its machine, and may stop"
+    reason = "a bench reads the system's state and may panic"
 )]
 
+mod baseline;
 mod callgrind;
-mod kept;
+mod end_to_end;
 mod rows;
-mod whole;
 
 use std::{env, process::ExitCode};
 
+use baseline::{Baseline, Measured};
 use callgrind::Callgrind;
 use gabion_benches::is_test;
-use kept::{Kept, Measured};
 use rows::{ROWS, Row};
 
 fn main() -> ExitCode {
@@ -50,22 +50,22 @@ fn main() -> ExitCode {
     let times = args.iter().find_map(|arg| arg.parse().ok()).unwrap_or(1);
     let measured = measure(&callgrind, times);
     if args.iter().any(|arg| arg == "--write") {
-        kept::write(&measured);
+        baseline::write(&measured);
         return ExitCode::SUCCESS;
     }
-    let kept = Kept::read();
-    let complaints = kept.complaints(&measured);
-    for complaint in &complaints {
-        eprintln!("{complaint}");
+    let baseline = Baseline::read();
+    let differences = baseline.differences(&measured);
+    for difference in &differences {
+        eprintln!("{difference}");
     }
-    if complaints.is_empty() {
+    if differences.is_empty() {
         return ExitCode::SUCCESS;
     }
-    eprintln!("{}", kept.advice());
+    eprintln!("{}", baseline.advice());
     ExitCode::FAILURE
 }
 
-/// Counts every row so often: the median of each.
+/// Counts every row `times` times and returns the medians.
 fn measure(callgrind: &Callgrind, times: usize) -> Vec<Measured> {
     println!("{:<36}{:>14}{:>10}", "", "instructions", "spread");
     let measure = |row: &Row| {

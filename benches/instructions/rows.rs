@@ -1,4 +1,4 @@
-//! What is counted.
+//! The rows of the instruction counts.
 
 use std::{net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
@@ -12,79 +12,73 @@ use gabion::{
     scan::{ScanConfig, Scores},
 };
 use gabion_benches::{
-    Numbers,
-    asked::{self, Path},
+    Rng,
+    networks::{AddressSpace, within},
     reference,
-    space::{Space, within},
+    requests::{self, PathKind},
 };
 use gabion_inspect::IpRanges;
 use gabion_testkit::OwnedHead;
 
 use crate::{
     callgrind::count,
-    whole::{bare, chain, ping, reload, text},
+    end_to_end::{bare, chain, ping, reload, text},
 };
 
-/// A hot path, by its name.
-pub(crate) struct Row(pub(crate) &'static str, RequestEventKind);
+/// A named hot path.
+pub(crate) struct Row(pub(crate) &'static str, Workload);
 
-/// What is done.
+/// The operation that a row counts.
 #[derive(Clone, Copy)]
-enum RequestEventKind {
-    /// The client is found, where this is the peer.
+enum Workload {
+    /// Resolves the client of a request from this peer.
     Client(&'static str),
-    Views(Path),
-    /// Addresses are looked up that are in the set or are not.
-    Networks(Space, bool),
-    Deny(Path),
+    Views(PathKind),
+    /// Looks up addresses, which are in the set if the flag is `true`.
+    Networks(AddressSpace, bool),
+    Deny(PathKind),
     Limit,
-    Scan(Path),
+    Scan(PathKind),
     Bare,
-    Chain(Path),
+    Chain(PathKind),
     Text,
     Ping,
     Reload,
 }
 
 pub(crate) static ROWS: [Row; 20] = [
-    Row(
-        "client: known peer",
-        RequestEventKind::Client("203.0.113.9"),
-    ),
-    Row(
-        "client: behind a proxy",
-        RequestEventKind::Client("127.0.0.1"),
-    ),
-    Row("path: plain", RequestEventKind::Views(Path::Plain)),
-    Row("path: encoded", RequestEventKind::Views(Path::Encoded)),
-    Row("path: hostile", RequestEventKind::Views(Path::Hostile)),
+    Row("client: known peer", Workload::Client("203.0.113.9")),
+    Row("client: behind a proxy", Workload::Client("127.0.0.1")),
+    Row("path: plain", Workload::Views(PathKind::Plain)),
+    Row("path: encoded", Workload::Views(PathKind::Encoded)),
+    Row("path: hostile", Workload::Views(PathKind::Hostile)),
     Row(
         "networks: IPv4, found",
-        RequestEventKind::Networks(Space::V4, true),
+        Workload::Networks(AddressSpace::V4, true),
     ),
     Row(
         "networks: IPv4, missed",
-        RequestEventKind::Networks(Space::V4, false),
+        Workload::Networks(AddressSpace::V4, false),
     ),
     Row(
         "networks: IPv6, found",
-        RequestEventKind::Networks(Space::V6, true),
+        Workload::Networks(AddressSpace::V6, true),
     ),
     Row(
         "networks: IPv6, missed",
-        RequestEventKind::Networks(Space::V6, false),
+        Workload::Networks(AddressSpace::V6, false),
     ),
-    Row("deny: passes", RequestEventKind::Deny(Path::Plain)),
-    Row("deny: denied", RequestEventKind::Deny(Path::Denied)),
-    Row("limit: known client", RequestEventKind::Limit),
-    Row("scan: clean", RequestEventKind::Scan(Path::Plain)),
-    Row("scan: probe", RequestEventKind::Scan(Path::Hostile)),
-    Row("chain: bare service", RequestEventKind::Bare),
-    Row("chain: clean request", RequestEventKind::Chain(Path::Plain)),
-    Row("chain: denied probe", RequestEventKind::Chain(Path::Denied)),
-    Row("message: text of 1 KiB", RequestEventKind::Text),
-    Row("message: ping", RequestEventKind::Ping),
-    Row("policy: reload", RequestEventKind::Reload),
+    Row("deny: passes", Workload::Deny(PathKind::Plain)),
+    Row("deny: denied", Workload::Deny(PathKind::Denied)),
+    Row("limit: known client", Workload::Limit),
+    Row("scan: clean", Workload::Scan(PathKind::Plain)),
+    Row("scan: probe", Workload::Scan(PathKind::Hostile)),
+    Row("chain: bare service", Workload::Bare),
+    Row("chain: clean request", Workload::Chain(PathKind::Plain)),
+    Row("chain: denied probe", Workload::Chain(PathKind::Denied)),
+    Row("message: text of 1 KiB", Workload::Text),
+    Row("message: ping", Workload::Ping),
+    Row("policy: reload", Workload::Reload),
 ];
 
 // === impl Row ===
@@ -94,83 +88,84 @@ impl Row {
         ROWS.iter().find(|row| row.0 == name)
     }
 
-    /// How many things it does: of what is drawn, many.
-    pub(crate) const fn things(&self) -> usize {
+    /// The number of operations: many, except for the reload.
+    pub(crate) const fn operations(&self) -> usize {
         match self.1 {
-            RequestEventKind::Reload => 1,
+            Workload::Reload => 1,
             _ => 1_000,
         }
     }
 
     pub(crate) fn run(&self) {
-        let things = self.things();
+        let operations = self.operations();
         match self.1 {
-            RequestEventKind::Client(peer) => client(things, peer),
-            RequestEventKind::Views(path) => views(things, path),
-            RequestEventKind::Networks(space, found) => networks(things, space, found),
-            RequestEventKind::Deny(path) => deny(things, path),
-            RequestEventKind::Limit => limit(things),
-            RequestEventKind::Scan(path) => scan(things, path),
-            RequestEventKind::Bare => bare(things),
-            RequestEventKind::Chain(path) => chain(things, path),
-            RequestEventKind::Text => text(things),
-            RequestEventKind::Ping => ping(things),
-            RequestEventKind::Reload => reload(things),
+            Workload::Client(peer) => client(operations, peer),
+            Workload::Views(path) => views(operations, path),
+            Workload::Networks(space, found) => networks(operations, space, found),
+            Workload::Deny(path) => deny(operations, path),
+            Workload::Limit => limit(operations),
+            Workload::Scan(path) => scan(operations, path),
+            Workload::Bare => bare(operations),
+            Workload::Chain(path) => chain(operations, path),
+            Workload::Text => text(operations),
+            Workload::Ping => ping(operations),
+            Workload::Reload => reload(operations),
         }
     }
 }
 
-// === what rows do ===
+// === workloads ===
 
-/// A browser behind a balancer, which is believed, or itself the peer.
+/// A browser's request with `X-Forwarded-For`, which counts if the peer is a trusted proxy.
 fn browser(path: &str) -> OwnedHead {
-    OwnedHead::of(asked::page(path).body(()).unwrap()).header("x-forwarded-for", reference::CLIENT)
+    OwnedHead::of(requests::page(path).body(()).unwrap())
+        .header("x-forwarded-for", reference::CLIENT)
 }
 
-fn client(things: usize, peer: &str) {
+fn client(operations: usize, peer: &str) {
     let trusted = ["127.0.0.0/8".parse().unwrap()];
     let rules = ClientRules::default().with_trusted(trusted).unwrap();
     let head = browser("/").from(peer);
     let facts = head.facts(&rules);
     let known: IpAddr = reference::CLIENT.parse().unwrap();
-    count(things, || {
-        let clients = (0..things).map(|_| rules.resolve(facts.peer, facts.headers));
+    count(operations, || {
+        let clients = (0..operations).map(|_| rules.resolve(facts.peer, facts.headers));
         clients.filter(|client| client.addr() == known).count()
     });
 }
 
-fn views(things: usize, path: Path) {
-    let mut numbers = Numbers::of(1);
-    let paths: Vec<_> = (0..things).map(|_| path.draw(&mut numbers)).collect();
-    count(things, || {
+fn views(operations: usize, path: PathKind) {
+    let mut rng = Rng::new(1);
+    let paths: Vec<_> = (0..operations).map(|_| path.generate(&mut rng)).collect();
+    count(operations, || {
         let views = paths.iter().map(|path| PathViews::new(path.as_bytes()));
         views.filter(|views| views.iter().next().is_some()).count()
     });
 }
 
-fn networks(things: usize, space: Space, found: bool) {
-    let mut numbers = Numbers::of(1);
-    let networks = space.networks(reference::NETWORKS, &mut numbers);
+fn networks(operations: usize, space: AddressSpace, found: bool) {
+    let mut rng = Rng::new(1);
+    let networks = space.networks(reference::NETWORKS, &mut rng);
     let text: Vec<_> = networks.iter().map(ToString::to_string).collect();
     let lists = [List::parse("list", &text.join("\n")).unwrap()];
     let ranges = IpRanges::build(&lists).unwrap();
-    let mut asked = Vec::new();
-    while asked.len() < things {
-        let mut addr = space.addr(&mut numbers);
+    let mut addrs = Vec::new();
+    while addrs.len() < operations {
+        let mut addr = space.addr(&mut rng);
         if found {
-            addr = within(networks[numbers.below(networks.len())], addr);
+            addr = within(networks[rng.below(networks.len())], addr);
         }
         if ranges.holds(addr) == found {
-            asked.push(addr);
+            addrs.push(addr);
         }
     }
-    count(things, || {
-        let answers = asked.iter().map(|addr| ranges.find(*addr).is_some());
-        answers.filter(|answer| *answer == found).count()
+    count(operations, || {
+        let results = addrs.iter().map(|addr| ranges.find(*addr).is_some());
+        results.filter(|result| *result == found).count()
     });
 }
 
-fn deny(things: usize, path: Path) {
+fn deny(operations: usize, path: PathKind) {
     let rule = |(nth, (exact, below)): (usize, (String, String))| {
         let exact = DenyRule::new(format!("exact-{nth}")).exact([exact]);
         [exact, DenyRule::new(format!("below-{nth}")).prefix([below])]
@@ -179,45 +174,49 @@ fn deny(things: usize, path: Path) {
     let php = DenyRule::new("php").extensions(["php"]);
     let rules: Vec<_> = std::iter::once(php).chain(rules).collect();
     let deny = rules.compile(&Context::new(&State::scratch())).unwrap();
-    let passes = path != Path::Denied;
-    judged(things, path, |facts, state| {
+    let passes = path != PathKind::Denied;
+    judge_requests(operations, path, |facts, state| {
         (deny.inspect(facts, state) == Verdict::Pass) == passes
     });
 }
 
-fn limit(things: usize) {
+fn limit(operations: usize) {
     let table = Arc::new(LimitTable::new(LimitTable::CAPACITY));
     let rate = NonZeroU32::new(1_000_000).unwrap();
     let rule = LimitRule::new("per-client", format!("{rate}/s").parse().unwrap());
     let limit = [rule.mode(Mode::Enforce)]
         .compile(&Context::new(&State::scratch().with_limits(table)))
         .unwrap();
-    judged(things, Path::Plain, |facts, state| {
+    judge_requests(operations, PathKind::Plain, |facts, state| {
         limit.inspect(facts, state) == Verdict::Pass
     });
 }
 
-fn scan(things: usize, path: Path) {
+fn scan(operations: usize, path: PathKind) {
     let scores = Arc::new(Scores::new(1_000));
     let first = Duration::from_mins(10);
     let scan = ScanConfig::default()
         .compile(&Context::new(&State::scratch().with_scores(scores)).with_ban_for(first))
         .unwrap();
-    judged(things, path, |facts, state| {
+    judge_requests(operations, path, |facts, state| {
         scan.inspect(facts, state) == Verdict::Pass
     });
 }
 
-/// Has one inspector judge requests of one client, each as it ought to.
-fn judged(things: usize, path: Path, judge: impl Fn(&Facts<'_>, &mut RequestState) -> bool) {
-    let mut numbers = Numbers::of(1);
-    let heads = (0..things).map(|_| browser(&path.draw(&mut numbers)));
+/// Judges requests of one client. `judge` returns `true` if the verdict is as expected.
+fn judge_requests(
+    operations: usize,
+    path: PathKind,
+    judge: impl Fn(&Facts<'_>, &mut RequestState) -> bool,
+) {
+    let mut rng = Rng::new(1);
+    let heads = (0..operations).map(|_| browser(&path.generate(&mut rng)));
     let heads: Vec<_> = heads.collect();
     let rules = ClientRules::default();
     let facts: Vec<_> = heads.iter().map(|head| head.facts(&rules)).collect();
     let mut state = RequestState::new(&facts[0]);
-    count(things, || {
-        let as_meant = facts.iter().filter(|facts| judge(facts, &mut state));
-        as_meant.count()
+    count(operations, || {
+        let expected = facts.iter().filter(|facts| judge(facts, &mut state));
+        expected.count()
     });
 }

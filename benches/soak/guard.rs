@@ -1,4 +1,4 @@
-//! The guard that is soaked.
+//! The guard process under test, and its log.
 
 use std::{
     env,
@@ -11,22 +11,22 @@ use std::{
     time::Duration,
 };
 
-/// A guard at work. Dropping it kills it.
+/// A running guard. Dropping it kills the process.
 pub(crate) struct Guard {
     pub(crate) addr: SocketAddr,
     child: Child,
 }
 
-/// What it has said, when it has ended.
+/// The log of a guard that has ended.
 pub(crate) struct Log {
     pub(crate) file: PathBuf,
     text: String,
 }
 
-/// How long it may take to end: its grace, and a while.
-const TENTHS: usize = 150;
+/// The time for a regular shutdown, in tenths of a second: longer than guard's grace period.
+const STOP_TENTHS: usize = 150;
 
-/// The binary that a release build leaves beside this one.
+/// Finds the `guard` binary of a release build, in a parent folder of this program.
 pub(crate) fn binary() -> Option<PathBuf> {
     let here = env::current_exe().expect("this program");
     let mut above = here.ancestors().map(|folder| folder.join("guard"));
@@ -36,7 +36,7 @@ pub(crate) fn binary() -> Option<PathBuf> {
 // === impl Guard ===
 
 impl Guard {
-    /// Starts it before `upstream`; what it says is kept in `log`.
+    /// Starts guard in front of `upstream`. Its log goes to the file `log`.
     pub(crate) fn start(binary: &Path, policy: &Path, upstream: SocketAddr, log: &Path) -> Self {
         let mut child = Command::new(binary)
             .args([
@@ -54,14 +54,15 @@ impl Guard {
             .stdout(Stdio::piped())
             .stderr(File::create(log).expect("a file"))
             .spawn()
-            .expect("it starts");
-        let mut said = BufReader::new(child.stdout.take().expect("a pipe"));
+            .expect("guard starts");
+        let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
         let mut first = String::new();
-        said.read_line(&mut first).expect("a pipe");
-        // What it says later must find a reader.
-        thread::spawn(move || said.lines().map_while(Result::ok).for_each(drop));
+        stdout.read_line(&mut first).expect("a pipe");
+        // Without a reader, guard would block on a full pipe.
+        thread::spawn(move || stdout.lines().map_while(Result::ok).for_each(drop));
         let addr = first.trim().strip_prefix("guard listens on http://");
-        let addr = addr.expect("where it listens").parse().expect("an address");
+        let addr = addr.expect("a first line with the address");
+        let addr = addr.parse().expect("an address");
         Self { addr, child }
     }
 
@@ -69,11 +70,11 @@ impl Guard {
         self.child.id()
     }
 
-    /// Tells it to end. Whether it ended well.
+    /// Sends SIGTERM. Returns `true` if guard exits in time and with success.
     pub(crate) fn stop(mut self) -> bool {
         let pid = self.pid().to_string();
         let _ = Command::new("kill").args(["-TERM", &pid]).status();
-        for _ in 0..TENTHS {
+        for _ in 0..STOP_TENTHS {
             if let Some(status) = self.child.try_wait().expect("a child") {
                 return status.success();
             }
@@ -99,21 +100,21 @@ impl Log {
         Self { file, text }
     }
 
-    /// Whether a line holds these words.
-    pub(crate) fn says(&self, words: &str) -> bool {
-        self.text.lines().any(|line| line.contains(words))
+    /// Returns `true` if a line contains `text`.
+    pub(crate) fn contains(&self, text: &str) -> bool {
+        self.text.lines().any(|line| line.contains(text))
     }
 
-    /// Lines that no guard should write.
-    pub(crate) fn alarming(&self) -> impl Iterator<Item = &str> {
+    /// Returns errors and panics, except for rejected policies.
+    pub(crate) fn errors(&self) -> impl Iterator<Item = &str> {
         self.text.lines().filter(|line| {
-            // A policy that is refused is told as an error, and meant to be.
+            // The soak writes broken policies, which guard must reject with an error.
             let is_error = line.contains(" ERROR ") && !line.contains(" stays in force: ");
             is_error || line.contains("panicked")
         })
     }
 
-    /// The last lines but those of denials, which are many.
+    /// Returns the last `count` lines, without those of denials, which are frequent.
     pub(crate) fn last(&self, count: usize) -> Vec<&str> {
         let lines = self.text.lines().rev();
         let lines = lines.filter(|line| !line.contains(" gabion: denied "));

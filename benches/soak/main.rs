@@ -1,33 +1,33 @@
-//! guard under mixed traffic for as long as one likes: what must pass passes, what must not does not,
-//! and nothing is left behind.
+//! guard under mixed traffic for a given time: checks every response, memory growth, and leaked
+//! descriptors.
 //!
-//! `benches/soak/run [MINUTES]`: an hour where nothing is said.
+//! `benches/soak/run [MINUTES]` (default 60)
 //!
-//! The traffic comes from this program, at steady rates ([`actors`]): clean requests, probes, clients
-//! that are banned and come back, slow and broken ones, WebSockets and event streams, while the policy
-//! is rewritten and the server behind is replaced every few seconds. Each answer is checked; one that
-//! is wrong fails the soak.
+//! The traffic comes from this program, at steady rates ([`clients`]): clean requests, probes, clients
+//! that are banned and return, slow and malformed ones, WebSockets and event streams. Every 5 seconds the
+//! policy is rewritten, and every 8 seconds the upstream server is replaced. Each response is checked; a
+//! wrong one fails the soak.
 //!
-//! First come more clients than guard remembers, so that its tables are as large as they get. From
-//! then on its memory must not grow: the most of the last sixth is compared with the most of the first
-//! half. When all clients have left, it must hold as many descriptors as when it began, and have no
-//! connection and no WebSocket to cut when it ends.
+//! The soak starts with more clients than guard remembers, so that its tables reach their maximum size.
+//! After that its memory must not grow: the maximum of the last sixth is compared with the maximum of the
+//! first half. After the last client has disconnected, guard must hold as many descriptors as at the
+//! start, and its shutdown must not cut any connection or WebSocket.
 
 #![allow(
     clippy::disallowed_methods,
     clippy::expect_used,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "a bench asks its machine, and may stop"
+    reason = "a bench reads the system's state and may panic"
 )]
 
-mod actors;
-mod asker;
+mod clients;
 mod guard;
+mod http_client;
 mod policy;
 mod report;
 mod samples;
-mod stage;
+mod traffic;
 mod upstream;
 
 use std::{
@@ -38,7 +38,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use gabion_benches::{Numbers, is_test};
+use gabion_benches::{Rng, is_test};
 use tokio::{
     runtime::Builder,
     task::LocalSet,
@@ -49,22 +49,23 @@ use guard::{Guard, Log};
 use policy::Files;
 use report::Report;
 use samples::{Sampler, descriptors};
-use stage::Stage;
+use traffic::Traffic;
 
-/// How long it takes where no minutes are given, and with `-- --test`.
+/// The default duration, and that of a smoke test (`-- --test`).
 const MINUTES: Duration = Duration::from_mins(5);
 const TEST: Duration = Duration::from_secs(20);
 
-/// More clients than guard remembers (`State::BANS` twice) and the half as many more of whom its tables
-/// know that they have forgotten them; a few for a test.
-const NEWCOMERS: usize = 450_000;
-const FEW: usize = 2_000;
+/// The clients that fill the tables: more than guard's two tables hold (`State::BANS` each), and half as
+/// many again, for the entries that mark evicted clients. A smoke test uses fewer.
+const FILL_CLIENTS: usize = 450_000;
+const FILL_CLIENTS_TEST: usize = 2_000;
 
-/// How often the server behind is replaced.
-const RESTARTS: Duration = Duration::from_secs(8);
+/// The interval at which the upstream server is replaced.
+const RESTART_EVERY: Duration = Duration::from_secs(8);
 
-/// How long descriptors may stay open when all clients have left: a WebSocket's and a pool's, and more.
-const LEAVING: Duration = Duration::from_secs(30);
+/// The time in which guard must close its descriptors after the last client has disconnected: longer than
+/// the timeouts of WebSockets and pooled connections.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
 
 fn main() -> ExitCode {
     let minutes = env::args().skip(1).find_map(|arg| arg.parse().ok());
@@ -74,14 +75,14 @@ fn main() -> ExitCode {
         None => MINUTES,
     };
     let Some(binary) = guard::binary() else {
-        eprintln!("no guard; `cargo build --release -p guard` makes one");
+        eprintln!("no guard binary; run `cargo build --release -p guard`");
         return ExitCode::FAILURE;
     };
     let runtime = Builder::new_current_thread().enable_all().build();
     let soak = LocalSet::new();
     let report = soak.block_on(&runtime.expect("a runtime"), soaked(&binary, lasts));
     print!("{report}");
-    if report.is_well() {
+    if report.is_success() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
@@ -93,30 +94,38 @@ async fn soaked(binary: &Path, lasts: Duration) -> Report {
     let files = Rc::new(Files::write(
         folder.join(format!("soak-{}", std::process::id())),
     ));
-    let upstream = upstream::start(RESTARTS);
+    let upstream = upstream::start(RESTART_EVERY);
     let kept = folder.join(format!("soak-of-{}-s", lasts.as_secs()));
     let log = kept.with_extension("log");
     let guard = Guard::start(binary, &files.policy(), upstream.addr, &log);
     let at_rest = descriptors(guard.pid()).expect("a process");
-    let sampler = Sampler::of(guard.pid());
-    actors::fill(guard.addr, if lasts > TEST { NEWCOMERS } else { FEW }).await;
+    let sampler = Sampler::start(guard.pid());
+    clients::fill_tables(
+        guard.addr,
+        if lasts > TEST {
+            FILL_CLIENTS
+        } else {
+            FILL_CLIENTS_TEST
+        },
+    )
+    .await;
 
     let filled = sampler.len();
-    let began = Instant::now();
-    let mut stage = Stage::new(guard.addr);
-    actors::all(&mut stage, &files);
+    let start = Instant::now();
+    let mut traffic = Traffic::new(guard.addr);
+    clients::spawn_all(&mut traffic, &files);
     sleep(lasts).await;
-    let lasted = began.elapsed();
+    let lasted = start.elapsed();
     let played = sampler.len();
-    let parts = stage.end().await;
+    let stats = traffic.end().await;
 
     let is_left = async {
         while descriptors(guard.pid()).expect("a process") > at_rest {
             sleep(Duration::from_millis(100)).await;
         }
     };
-    // What is still open then is told.
-    let _ = timeout(LEAVING, is_left).await;
+    // The report lists descriptors that are still open after the timeout.
+    let _ = timeout(CLOSE_TIMEOUT, is_left).await;
     let left = descriptors(guard.pid()).expect("a process");
     let taken = sampler.stop();
     let table = kept.with_extension("tsv");
@@ -125,7 +134,7 @@ async fn soaked(binary: &Path, lasts: Duration) -> Report {
     let ended_well = guard.stop();
     Report {
         lasted,
-        parts,
+        stats,
         traffic: taken[filled..played].to_vec(),
         taken,
         descriptors: [at_rest, left],
@@ -136,12 +145,12 @@ async fn soaked(binary: &Path, lasts: Duration) -> Report {
     }
 }
 
-/// So many bytes, the same for the same seed.
+/// Generates `length` bytes, the same for the same seed.
 fn body(length: usize, seed: u64) -> Vec<u8> {
-    let mut numbers = Numbers::of(seed + 1);
+    let mut rng = Rng::new(seed + 1);
     let mut bytes = Vec::with_capacity(length + 8);
     while bytes.len() < length {
-        bytes.extend(numbers.next().to_be_bytes());
+        bytes.extend(rng.next_u64().to_be_bytes());
     }
     bytes.truncate(length);
     bytes

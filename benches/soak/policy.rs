@@ -1,4 +1,4 @@
-//! The reference policy, with what a soak needs on top, and how its files are rewritten.
+//! The policy of the soak: the reference policy with additions. Its files are rewritten meanwhile.
 
 use std::{
     fs,
@@ -7,17 +7,17 @@ use std::{
 
 use gabion_benches::reference;
 
-/// A policy's files, in a folder that goes with it.
+/// The files of the policy, in a temporary folder. Dropping it deletes the folder.
 pub(crate) struct Files {
     folder: PathBuf,
     policy: String,
 }
 
-/// How long bans last, in seconds.
+/// The duration of bans, in seconds.
 pub(crate) const BAN: u64 = 3;
 
-/// Bans that end soon, and as many as rules find; silence, stalls and words that WebSockets are ended
-/// for.
+/// Short bans without a ban budget. The additions ban clients, limit requests, and end WebSockets that do
+/// not answer pings, do not read, or send a forbidden message.
 const BANS: &str = "[ban]\nfirst = \"3s\"\nmost_per_minute = 1000000\nmost_percent = 100\n";
 const MORE: &str = r#"
 [[deny]]
@@ -47,7 +47,7 @@ then = "ban 3s"
 // === impl Files ===
 
 impl Files {
-    /// Writes them into `folder`.
+    /// Writes the files into `folder`.
     pub(crate) fn write(folder: PathBuf) -> Self {
         fs::create_dir_all(&folder).expect("a folder");
         let list = "banned.netset";
@@ -63,7 +63,7 @@ impl Files {
         self.folder.join("policy.toml")
     }
 
-    /// A policy that refuses `/generation/NTH` and below.
+    /// Returns a policy that denies the path prefix `/generation/NTH`.
     pub(crate) fn good(&self, nth: usize) -> String {
         format!(
             "{}\n[[deny]]\nid = \"generation\"\nprefix = \"/generation/{nth}\"\n",
@@ -71,14 +71,14 @@ impl Files {
         )
     }
 
-    /// One that would, and must not come into force.
+    /// Returns a broken policy of generation `nth`, which guard must reject.
     pub(crate) fn bad(&self, nth: usize) -> String {
         let mut text = self.good(nth);
         match nth % 4 {
             0 => text.push_str("unknown = 1\n"),
             1 => text.push_str("[[deny]]\nid = \"cut"),
             2 => text.clear(),
-            // Most of the rules are lost.
+            // A policy without most of its rules, which the shrink guard rejects.
             _ => {
                 let kept = text.find("\n[[deny]]\nid = \"exact-1\"").expect("a rule");
                 text.truncate(kept);
@@ -88,7 +88,8 @@ impl Files {
         text
     }
 
-    /// Puts a policy where guard reads it: beside it, then over it, as editors do, or in place.
+    /// Saves a policy where guard reads it: in place, or to a new file that replaces the old one, as
+    /// editors do.
     pub(crate) fn save(&self, text: &str, in_place: bool) {
         if in_place {
             fs::write(self.policy(), text).expect("a file");

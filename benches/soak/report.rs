@@ -1,76 +1,80 @@
-//! What came of it, for a person.
+//! The report of a soak.
 
 use std::{fmt, path::PathBuf, rc::Rc, time::Duration};
 
 use crate::{
     guard::Log,
     samples::{Growth, Sample},
-    stage::Part,
+    traffic::Stats,
 };
 
 pub(crate) struct Report {
     pub(crate) lasted: Duration,
-    pub(crate) parts: Vec<Rc<Part>>,
+    pub(crate) stats: Vec<Rc<Stats>>,
     pub(crate) taken: Vec<Sample>,
-    /// Those that were taken while all acted.
+    /// The samples taken during the traffic.
     pub(crate) traffic: Vec<Sample>,
-    /// Before the first client came, and after the last had left.
+    /// Open descriptors before the first client connected, and after the last had disconnected.
     pub(crate) descriptors: [usize; 2],
     pub(crate) restarts: usize,
     pub(crate) ended_well: bool,
     pub(crate) log: Log,
-    /// Where the samples are kept.
+    /// The file of the samples.
     pub(crate) table: PathBuf,
 }
 
-/// How many KiB guard may grow by: what comes and goes with policies, of which requests under way hold some
-/// that are replaced; and less than a leak of 250 bytes a request comes to in five minutes.
-const ROOM: i64 = 8192;
+/// The allowed growth of guard's memory, in KiB. It covers changes with each replaced policy, which
+/// requests in progress keep alive, and is less than a leak of 250 bytes per request in five minutes.
+const MAX_GROWTH: i64 = 8192;
 
-/// How many lines of the log are shown.
+/// The number of log lines in the report.
 const LINES: usize = 20;
 
 // === impl Report ===
 
 impl Report {
-    pub(crate) fn is_well(&self) -> bool {
-        self.wrongs().is_empty()
+    pub(crate) fn is_success(&self) -> bool {
+        self.failures().is_empty()
     }
 
-    fn wrongs(&self) -> Vec<String> {
-        let mut wrongs = Vec::new();
-        for part in &self.parts {
-            if !part.is_well(self.lasted) {
-                wrongs.push(format!("{} went wrong, or never came", part.name()));
+    fn failures(&self) -> Vec<String> {
+        let mut failures = Vec::new();
+        for stats in &self.stats {
+            if !stats.is_success(self.lasted) {
+                failures.push(format!("`{}` failed, or never succeeded", stats.name()));
             }
         }
-        if let Some(growth) = self.growth().filter(|growth| growth.kib() > ROOM) {
+        if let Some(growth) = self.growth().filter(|growth| growth.kib() > MAX_GROWTH) {
             let kib = growth.kib();
-            wrongs.push(format!("its memory grew by {kib} KiB, over {ROOM}"));
+            failures.push(format!(
+                "guard's memory grew by {kib} KiB; {MAX_GROWTH} KiB are allowed"
+            ));
         }
         let [at_rest, left] = self.descriptors;
         if left != at_rest {
-            wrongs.push(format!("it holds {left} descriptors, not {at_rest}"));
+            failures.push(format!(
+                "guard holds {left} descriptors after the traffic, {at_rest} before it"
+            ));
         }
         if self.restarts == 0 {
-            wrongs.push("the server behind was never replaced".to_owned());
+            failures.push("the upstream server was never replaced".to_owned());
         }
         if !self.ended_well {
-            wrongs.push("it did not end, or not well".to_owned());
+            failures.push("guard did not exit in time, or not with success".to_owned());
         }
-        if !self.log.says("stopped; all connections finished") {
-            wrongs.push("it had something to cut when it ended".to_owned());
+        if !self.log.contains("stopped; all connections finished") {
+            failures.push("guard cut connections at its shutdown".to_owned());
         }
-        let alarming = self.log.alarming().take(LINES);
-        wrongs.extend(alarming.map(|line| format!("its log: {line}")));
-        wrongs
+        let errors = self.log.errors().take(LINES);
+        failures.extend(errors.map(|line| format!("guard's log: {line}")));
+        failures
     }
 
     fn growth(&self) -> Option<Growth> {
-        Growth::of(&self.traffic)
+        Growth::new(&self.traffic)
     }
 
-    /// The share of one core that it took.
+    /// Returns guard's processor time during the traffic, in percent of one core.
     fn share(&self) -> f64 {
         let (Some(first), Some(last)) = (self.traffic.first(), self.traffic.last()) else {
             return 0.0;
@@ -87,43 +91,43 @@ impl fmt::Display for Report {
         writeln!(
             f,
             "{:<28}{:>10}{:>8}{:>12}",
-            "", "well", "wrong", "slowest, ms"
+            "", "passed", "failed", "slowest, ms"
         )?;
-        for part in &self.parts {
-            writeln!(f, "{part}")?;
+        for stats in &self.stats {
+            writeln!(f, "{stats}")?;
         }
         writeln!(
             f,
-            "\n{minutes:.1} minutes; the server behind replaced {} times",
+            "\n{minutes:.1} minutes; the upstream server was replaced {} times",
             self.restarts
         )?;
         match self.growth() {
             Some(growth) => writeln!(
                 f,
-                "memory {:.1} MiB, then {:.1}: {:+} KiB",
+                "memory: at most {:.1} MiB in the first half, {:.1} MiB in the last sixth: {:+} KiB",
                 mib(growth.from),
                 mib(growth.to),
                 growth.kib(),
             )?,
-            None => writeln!(f, "too short to tell whether memory grows")?,
+            None => writeln!(f, "memory growth: not judged; the soak is too short")?,
         }
-        let most = |of: fn(&Sample) -> usize| self.taken.iter().map(of).max().unwrap_or(0);
+        let most = |value: fn(&Sample) -> usize| self.taken.iter().map(value).max().unwrap_or(0);
         let [at_rest, left] = self.descriptors;
         writeln!(
             f,
-            "descriptors {at_rest}, at most {}, then {left}; threads at most {}; {:.1} % of a core",
+            "descriptors: {at_rest} before, at most {}, {left} after; at most {} threads; {:.1} % of a core",
             most(|sample| sample.descriptors),
             most(|sample| sample.threads),
             self.share(),
         )?;
         let (table, log) = (self.table.display(), self.log.file.display());
         writeln!(f, "samples: {table}; log: {log}")?;
-        let wrongs = self.wrongs();
-        for wrong in &wrongs {
-            writeln!(f, "WRONG: {wrong}")?;
+        let failures = self.failures();
+        for failure in &failures {
+            writeln!(f, "FAILED: {failure}")?;
         }
-        if !wrongs.is_empty() {
-            writeln!(f, "its last words:")?;
+        if !failures.is_empty() {
+            writeln!(f, "last lines of the log, without denials:")?;
             for line in self.log.last(LINES) {
                 writeln!(f, "  {line}")?;
             }

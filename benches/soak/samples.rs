@@ -1,4 +1,4 @@
-//! What guard holds, second by second.
+//! Samples of guard's memory, descriptors, threads and processor time, one per second.
 
 use std::{
     fs,
@@ -14,53 +14,53 @@ use std::{
 
 use gabion_benches::Chart;
 
-/// Takes samples until it is stopped.
+/// Takes samples in a thread until it is stopped.
 pub(crate) struct Sampler {
     taken: Arc<Mutex<Vec<Sample>>>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// What a process holds at one moment.
+/// The resources of a process at one moment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sample {
-    /// When, from the first sample on.
+    /// The time since the sampler started.
     pub(crate) at: Duration,
     /// Anonymous memory, in KiB.
     pub(crate) memory: u64,
     /// Open descriptors.
     pub(crate) descriptors: usize,
     pub(crate) threads: usize,
-    /// The time that it had on processors.
+    /// The processor time used so far.
     pub(crate) cpu: Duration,
 }
 
-/// How far memory went up or down while it should have stood still, in KiB.
+/// The change of memory during steady traffic, in KiB.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Growth {
-    /// The most in the first half.
+    /// The maximum of the first half.
     pub(crate) from: u64,
-    /// The most in the last sixth.
+    /// The maximum of the last sixth.
     pub(crate) to: u64,
 }
 
 const EVERY: Duration = Duration::from_secs(1);
 
-/// How many samples a sixth holds at least: those of a soak of four minutes.
-const ENOUGH: usize = 36;
+/// The minimum number of samples in a sixth, as a soak of four minutes takes.
+const MIN_SAMPLES: usize = 36;
 
 // === impl Sampler ===
 
 impl Sampler {
-    pub(crate) fn of(pid: u32) -> Self {
+    pub(crate) fn start(pid: u32) -> Self {
         let taken = Arc::<Mutex<Vec<Sample>>>::default();
         let stop = Arc::<AtomicBool>::default();
         let (kept, stopped) = (Arc::clone(&taken), Arc::clone(&stop));
         let thread = thread::spawn(move || {
-            let began = Instant::now();
+            let start = Instant::now();
             while !stopped.load(Ordering::Relaxed) {
-                // None where the process is gone, which others find out.
-                if let Ok(sample) = Sample::take(pid, began) {
+                // No sample if the process has ended, which the clients detect.
+                if let Ok(sample) = Sample::take(pid, start) {
                     kept.lock().unwrap().push(sample);
                 }
                 thread::sleep(EVERY);
@@ -73,7 +73,7 @@ impl Sampler {
         }
     }
 
-    /// How many were taken so far.
+    /// Returns the number of samples so far.
     pub(crate) fn len(&self) -> usize {
         self.taken.lock().unwrap().len()
     }
@@ -100,17 +100,20 @@ impl Drop for Sampler {
 // === impl Sample ===
 
 impl Sample {
-    fn take(pid: u32, began: Instant) -> io::Result<Self> {
+    fn take(pid: u32, start: Instant) -> io::Result<Self> {
         let mut cpu = 0;
         let mut threads = 0;
         for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
-            let stat = fs::read_to_string(thread?.path().join("schedstat"))?;
-            let nanos = stat.split(' ').next().and_then(|nanos| nanos.parse().ok());
+            let schedstat = fs::read_to_string(thread?.path().join("schedstat"))?;
+            let nanos = schedstat
+                .split(' ')
+                .next()
+                .and_then(|nanos| nanos.parse().ok());
             cpu += nanos.unwrap_or(0);
             threads += 1;
         }
         Ok(Self {
-            at: began.elapsed(),
+            at: start.elapsed(),
             memory: anonymous(pid)?,
             descriptors: descriptors(pid)?,
             threads,
@@ -119,7 +122,7 @@ impl Sample {
     }
 }
 
-/// How many descriptors a process has open.
+/// Returns the number of open descriptors of a process.
 pub(crate) fn descriptors(pid: u32) -> io::Result<usize> {
     Ok(fs::read_dir(format!("/proc/{pid}/fd"))?.count())
 }
@@ -132,7 +135,7 @@ fn anonymous(pid: u32) -> io::Result<u64> {
     kib.ok_or_else(|| io::Error::other("Linux 5.5 or later"))
 }
 
-/// Writes them as a table, a line each.
+/// Writes the samples as tab-separated values, one line each.
 pub(crate) fn write(samples: &[Sample], to: &Path) -> io::Result<()> {
     let mut table = io::BufWriter::new(fs::File::create(to)?);
     writeln!(table, "second\tmemory_kib\tdescriptors\tthreads\tcpu_ms")?;
@@ -150,25 +153,24 @@ pub(crate) fn write(samples: &[Sample], to: &Path) -> io::Result<()> {
     table.flush()
 }
 
-/// Draws what memory was held when. The axis of time is logarithmic: what is level at its end was so
-/// for most of it.
+/// Draws memory over time. The time axis is logarithmic: a level right end covers most of the time.
 pub(crate) fn draw(samples: &[Sample], to: &Path) -> io::Result<()> {
     #[expect(clippy::cast_precision_loss, reason = "memory is far below 2^52")]
     let point = |sample: &Sample| (sample.at.as_secs_f64(), sample.memory as f64 / 1024.0);
     let points = samples.iter().skip(1).map(point);
-    let chart = Chart::new("What guard holds in a soak", "seconds", "MiB").add("memory", points);
+    let chart = Chart::new("Memory of guard in a soak", "seconds", "MiB").add("memory", points);
     fs::write(to, chart.to_string())
 }
 
 // === impl Growth ===
 
 impl Growth {
-    /// From the first half to the last sixth; none where there is too little to tell: what each policy and
-    /// connection needs once is there after two minutes. The most counts, since the allocator gives back
-    /// and takes again as policies come and go.
-    pub(crate) fn of(samples: &[Sample]) -> Option<Self> {
+    /// Compares the first half with the last sixth; `None` if the soak is too short. After two minutes,
+    /// one-time allocations of policies and connections are complete. Maxima are compared because the
+    /// allocator returns and takes memory each time a policy is replaced.
+    pub(crate) fn new(samples: &[Sample]) -> Option<Self> {
         let (sixth, half) = (samples.len() / 6, samples.len() / 2);
-        (sixth >= ENOUGH).then(|| Self {
+        (sixth >= MIN_SAMPLES).then(|| Self {
             from: most(&samples[..half]),
             to: most(&samples[samples.len() - sixth..]),
         })

@@ -1,6 +1,8 @@
-//! The server behind, and its successors: each takes over the listening socket, and the one before
-//! drains. It says `Connection: close` in its answers from then on, and closes connections that are
-//! idle only when nobody keeps them any more, so that no request meets a connection that ends.
+//! The upstream server and its replacements.
+//!
+//! Each new server takes over the listening socket, and the one before drains: it adds `Connection: close`
+//! to its responses, and closes idle connections only after guard's pool has dropped them, so that no
+//! request is payload on a connection that closes.
 
 use std::{
     convert::Infallible,
@@ -40,7 +42,7 @@ use tokio_tungstenite::{
 
 use crate::body;
 
-/// Servers one after the other, which end with the process.
+/// A series of servers on one address, which ends with the process.
 pub(crate) struct Upstream {
     pub(crate) addr: SocketAddr,
     restarts: Arc<AtomicUsize>,
@@ -48,13 +50,13 @@ pub(crate) struct Upstream {
 
 type Body = UnsyncBoxBody<Bytes, io::Error>;
 
-/// Longer than guard keeps a connection for the next request (4 s).
+/// The drain time: longer than guard's pool keeps an idle connection (4 s).
 const IDLE: Duration = Duration::from_secs(5);
 
-/// How often an event is sent.
-const BEAT: Duration = Duration::from_millis(200);
+/// The interval of events.
+const EVENT_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Starts the first; every so often another takes its place.
+/// Starts the first server, and replaces it once per `every`.
 pub(crate) fn start(every: Duration) -> Upstream {
     let listener = StdListener::bind("127.0.0.1:0").expect("a port");
     listener.set_nonblocking(true).expect("a socket");
@@ -80,7 +82,7 @@ pub(crate) fn start(every: Duration) -> Upstream {
     Upstream { addr, restarts }
 }
 
-/// Serves until it is retired; what it has accepted it finishes.
+/// Accepts connections until the server is retired. Accepted connections are still served.
 async fn serve(listener: StdListener, mut retired: watch::Receiver<bool>) {
     let listener = TcpListener::from_std(listener).expect("a socket");
     loop {
@@ -89,12 +91,12 @@ async fn serve(listener: StdListener, mut retired: watch::Receiver<bool>) {
             accepted = listener.accept() => accepted,
         };
         if let Ok((socket, _)) = accepted {
-            tokio::spawn(converse(socket, retired.clone()));
+            tokio::spawn(serve_connection(socket, retired.clone()));
         }
     }
 }
 
-async fn converse(socket: TcpStream, mut retired: watch::Receiver<bool>) {
+async fn serve_connection(socket: TcpStream, mut retired: watch::Receiver<bool>) {
     let _ = socket.set_nodelay(true);
     let drains = retired.clone();
     let service = service_fn(move |request| {
@@ -121,7 +123,8 @@ async fn converse(socket: TcpStream, mut retired: watch::Receiver<bool>) {
     let _ = connection.await;
 }
 
-/// `/bytes/LENGTH/SEED`, `/echo`, `/events`, a WebSocket that echoes, and what is broken off.
+/// Responds to `/bytes/LENGTH/SEED`, `/echo`, `/events`, WebSocket handshakes (echo), `/no-answer` (closes
+/// the connection) and `/half-answer` (closes it in the middle of the body).
 async fn answer(mut request: Request<Incoming>) -> Result<Response<Body>, io::Error> {
     if let Some(key) = request.headers().get("sec-websocket-key") {
         let accept = derive_accept_key(key.as_bytes());
@@ -134,17 +137,22 @@ async fn answer(mut request: Request<Incoming>) -> Result<Response<Body>, io::Er
         return Ok(head.body(whole(Bytes::new())).expect("a head"));
     }
     let path = request.uri().path().to_owned();
-    let sent = request.into_body().collect().await;
-    let sent = sent.map_err(io::Error::other)?.to_bytes();
-    let mut parts = path.split('/').skip(1);
-    let first = parts.next().unwrap_or_default();
-    let mut number = || parts.next().and_then(|part| part.parse().ok()).unwrap_or(0);
+    let payload = request.into_body().collect().await;
+    let payload = payload.map_err(io::Error::other)?.to_bytes();
+    let mut stats = path.split('/').skip(1);
+    let first = stats.next().unwrap_or_default();
+    let mut number = || {
+        stats
+            .next()
+            .and_then(|stats| stats.parse().ok())
+            .unwrap_or(0)
+    };
     let body = match first {
         "bytes" => whole(body(number(), number() as u64).into()),
         "events" => events(),
-        "no-answer" => return Err(io::Error::other("broken off on purpose")),
+        "no-answer" => return Err(io::Error::other("closed on purpose")),
         "half-answer" => half(),
-        _ => whole(sent),
+        _ => whole(payload),
     };
     let mut response = Response::new(body);
     if first == "half-answer" {
@@ -158,23 +166,23 @@ fn whole(bytes: Bytes) -> Body {
     Full::new(bytes).map_err(never).boxed_unsync()
 }
 
-/// Some of what was promised.
+/// A body that ends before its `Content-Length`.
 fn half() -> Body {
     let begun = stream::iter([Ok(Frame::data(Bytes::from_static(b"half")))]);
     let broken = stream::once(async {
-        // What was begun must be on its way.
-        sleep(BEAT).await;
-        Err(io::Error::other("broken off on purpose"))
+        // The first part must be payload before the error.
+        sleep(EVENT_INTERVAL).await;
+        Err(io::Error::other("closed on purpose"))
     });
     StreamBody::new(begun.chain(broken)).boxed_unsync()
 }
 
-/// Numbered events without an end.
+/// An endless stream of numbered events.
 fn events() -> Body {
     let events = stream::unfold((0_u64, Instant::now()), |(nth, due)| async move {
         sleep_until(due).await;
         let event = Bytes::from(format!("data: {nth}\n\n"));
-        Some((Ok(Frame::data(event)), (nth + 1, due + BEAT)))
+        Some((Ok(Frame::data(event)), (nth + 1, due + EVENT_INTERVAL)))
     });
     StreamBody::new(events).boxed_unsync()
 }
@@ -193,7 +201,7 @@ async fn echo(upgraded: OnUpgrade) {
 // === impl Upstream ===
 
 impl Upstream {
-    /// How many have come after the first.
+    /// Returns the number of replacements.
     pub(crate) fn restarts(&self) -> usize {
         self.restarts.load(Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! The other end of many WebSockets.
+//! The clients of many WebSockets.
 
 use std::{
     io::{Read as _, Write as _},
@@ -6,15 +6,15 @@ use std::{
     time::Duration,
 };
 
-/// Open WebSockets, which say nothing unless they are asked to.
+/// Open WebSockets, which send nothing except in [`Sockets::echo`].
 #[derive(Default)]
 pub(crate) struct Sockets(Vec<TcpStream>);
 
-/// A bench that waits longer has failed.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The timeout of each step; the bench fails after it.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// With the key of RFC 6455, 1.3, and about what a browser sends.
-const ASK: &str = "GET /ws HTTP/1.1\r\nHost: app.example\r\nConnection: Upgrade\r\n\
+/// A handshake with the headers of a browser and the sample key of RFC 6455, 1.3.
+const HANDSHAKE: &str = "GET /ws HTTP/1.1\r\nHost: app.example\r\nConnection: Upgrade\r\n\
     Upgrade: websocket\r\nOrigin: http://app.example\r\nSec-WebSocket-Version: 13\r\n\
     User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/140.0.0.0\r\n\
     Accept-Encoding: gzip, deflate, br\r\nAccept-Language: en-US,en;q=0.9\r\n\
@@ -25,24 +25,24 @@ const MESSAGE: &[u8] = b"\x81\x82\0\0\0\0hi";
 const ECHO: &[u8] = b"\x81\x02hi";
 
 impl Sockets {
-    /// Opens so many more.
+    /// Opens `count` more sockets.
     pub(crate) fn open(&mut self, addr: SocketAddr, count: usize) {
         for _ in 0..count {
             let mut socket = TcpStream::connect(addr).expect("a connection");
-            socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+            socket.set_read_timeout(Some(TIMEOUT)).expect("a timeout");
             socket
-                .write_all(ASK.as_bytes())
-                .expect("the handshake goes out");
+                .write_all(HANDSHAKE.as_bytes())
+                .expect("the handshake is sent");
             let head = head(&mut socket);
             assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
             self.0.push(socket);
         }
     }
 
-    /// Has each send a message and wait for its echo.
+    /// Sends a message on each socket and waits for its echo.
     pub(crate) fn echo(&mut self) {
         for socket in &mut self.0 {
-            socket.write_all(MESSAGE).expect("the message goes out");
+            socket.write_all(MESSAGE).expect("the message is sent");
             let mut echo = [0; ECHO.len()];
             socket.read_exact(&mut echo).expect("an echo");
             assert_eq!(echo, ECHO);

@@ -1,41 +1,41 @@
-//! What an idle WebSocket costs: guard beside nginx and HAProxy, and the tower layer by itself.
+//! The memory of an idle WebSocket: guard beside nginx and HAProxy, and the tower layer alone.
 //!
 //! `cargo build --release -p guard && cargo bench -p gabion-benches --bench sockets [-- SOCKETS]`
 //!
-//! `-- --curve` draws what a socket costs among few and among many (`growth/sockets.svg`).
+//! `-- --curve` draws the memory per socket by the number of open sockets (`growth/sockets.svg`).
 //!
-//! Each proxy stands with one worker before one echo server. After a few sockets that warm it up, so
-//! many more are opened (2,000 where nothing is said), and then each sends one message. What is
-//! printed is what the proxy's processes have grown by, for each socket: anonymous memory alone, as
-//! `/proc/PID/smaps_rollup` has it. Memory of the kernel is not counted.
+//! Each proxy has one worker in front of the same echo server. After 100 sockets for warming up, the bench
+//! opens `SOCKETS` more (default 2,000), and then sends a message on each. It prints the growth of the
+//! proxy's processes divided by the number of sockets: anonymous memory (`Pss_Anon` in
+//! `/proc/PID/smaps_rollup`), without memory of the kernel.
 
 #![allow(
     clippy::disallowed_methods,
     clippy::expect_used,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "a bench asks its machine, and may stop"
+    reason = "a bench reads the system's state and may panic"
 )]
 
 mod client;
 mod curve;
 mod memory;
-mod proxy;
 mod server;
+mod target;
 
 use std::{env, net::SocketAddr, process::ExitCode};
 
 use client::Sockets;
-use memory::Grown;
-use proxy::{Running, Stand};
+use memory::Growth;
+use target::{Running, Target};
 
-/// Opened first, so that what a process needs once is not counted.
+/// Sockets opened before the measurement, so that one-time allocations are not counted.
 const WARM_UP: usize = 100;
 
-/// What a bench run without a number opens.
+/// The default number of sockets.
 const SOCKETS: usize = 2_000;
 
-/// What it opens where it only has to show that it works (`-- --test`).
+/// The number of sockets of a smoke test (`-- --test`).
 const FEW: usize = 50;
 
 fn main() -> ExitCode {
@@ -49,7 +49,7 @@ fn main() -> ExitCode {
     let count = args.iter().find_map(|arg| arg.parse().ok());
     let is_test = args.iter().any(|arg| arg == "--test");
     let count = count.unwrap_or(if is_test { FEW } else { SOCKETS });
-    let echo = proxy::start(Stand::Echo, None).expect("the echo server is this program");
+    let echo = target::start(Target::Echo, None).expect("the echo server is this program");
     if args.iter().any(|arg| arg == "--curve") {
         curve::draw(echo.addr);
         return ExitCode::SUCCESS;
@@ -57,14 +57,15 @@ fn main() -> ExitCode {
 
     println!("bytes of a process for each of {count} WebSockets");
     println!("{:<34} {:>8} {:>16}", "", "idle", "after a message");
-    let behind = |stand| row(stand, Some(echo.addr), count);
-    let proxies = [Stand::HaProxy, Stand::Nginx, Stand::Guard].map(behind);
-    let layers = [Stand::Bare, Stand::Layered, Stand::Held].map(|stand| row(stand, None, count));
-    for (stand, with) in [(Stand::Layered, 1), (Stand::Held, 2)] {
+    let upstream = |target| row(target, Some(echo.addr), count);
+    let proxies = [Target::HaProxy, Target::Nginx, Target::Guard].map(upstream);
+    let layers = [Target::Axum, Target::AxumWithLayer, Target::AxumWithLimits]
+        .map(|target| row(target, None, count));
+    for (target, with) in [(Target::AxumWithLayer, 1), (Target::AxumWithLimits, 2)] {
         if let (Some(bare), Some(with)) = (&layers[0], &layers[with]) {
             let idle = with.idle - bare.idle;
             let used = with.used - bare.used;
-            println!("{:<34} {idle:>8} {used:>16}", format!("{stand} adds"));
+            println!("{:<34} {idle:>8} {used:>16}", format!("{target} adds"));
         }
     }
     if proxies.iter().chain(&layers).all(Option::is_none) {
@@ -73,15 +74,15 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Measures one; none where it is not here.
-fn row(stand: Stand, behind: Option<SocketAddr>, count: usize) -> Option<Grown> {
-    let running = proxy::start(stand, behind)?;
-    let grown = measure(&running, count);
-    println!("{stand:<34} {:>8} {:>16}", grown.idle, grown.used);
-    Some(grown)
+/// Measures one target and prints its row; `None` if it is not installed.
+fn row(target: Target, upstream: Option<SocketAddr>, count: usize) -> Option<Growth> {
+    let running = target::start(target, upstream)?;
+    let growth = measure(&running, count);
+    println!("{target:<34} {:>8} {:>16}", growth.idle, growth.used);
+    Some(growth)
 }
 
-fn measure(running: &Running, count: usize) -> Grown {
+fn measure(running: &Running, count: usize) -> Growth {
     let mut warm = Sockets::default();
     warm.open(running.addr, WARM_UP);
     warm.echo();
@@ -91,5 +92,5 @@ fn measure(running: &Running, count: usize) -> Grown {
     let idle = memory::anonymous(running.pid());
     sockets.echo();
     let used = memory::anonymous(running.pid());
-    Grown::of(before, idle, used, count)
+    Growth::new(before, idle, used, count)
 }

@@ -1,22 +1,22 @@
-//! What processes take.
+//! The memory of processes.
 
 use std::{fs, thread, time::Duration};
 
-/// Bytes for each socket.
+/// The growth of a process, in bytes per socket.
 #[derive(Debug)]
-pub(crate) struct Grown {
+pub(crate) struct Growth {
     pub(crate) idle: i64,
     pub(crate) used: i64,
 }
 
-/// What is freed late is not counted.
+/// The delay before a measurement, in which processes free temporary memory.
 const SETTLE: Duration = Duration::from_millis(500);
 
-impl Grown {
-    pub(crate) fn of(before: u64, idle: u64, used: u64, sockets: usize) -> Self {
+impl Growth {
+    pub(crate) fn new(before: u64, idle: u64, used: u64, sockets: usize) -> Self {
         let each = |bytes: u64| {
-            let grown = bytes.cast_signed() - before.cast_signed();
-            grown / i64::try_from(sockets).expect("a count of sockets")
+            let growth = bytes.cast_signed() - before.cast_signed();
+            growth / i64::try_from(sockets).expect("a count of sockets")
         };
         Self {
             idle: each(idle),
@@ -25,13 +25,14 @@ impl Grown {
     }
 }
 
-/// The anonymous bytes of a process and its children, pages that are shared counted by halves.
+/// Returns the anonymous memory of a process and its children, in bytes. Shared pages are divided among
+/// the processes that share them.
 pub(crate) fn anonymous(pid: u32) -> u64 {
     thread::sleep(SETTLE);
-    with_children(pid).into_iter().map(of_one).sum()
+    with_children(pid).into_iter().map(anonymous_of_one).sum()
 }
 
-fn of_one(pid: u32) -> u64 {
+fn anonymous_of_one(pid: u32) -> u64 {
     let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).expect("a process");
     let line = rollup
         .lines()

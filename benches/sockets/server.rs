@@ -1,4 +1,4 @@
-//! The servers that this program is when it is asked to: an echo, by itself and behind a guard.
+//! The echo servers, which this program runs as child processes: axum alone and behind gabion's layer.
 
 use std::net::SocketAddr;
 
@@ -10,26 +10,26 @@ use axum::{
 use gabion::Guard;
 use tokio::{net::TcpListener, runtime::Builder};
 
-/// Nothing is asked of an open socket.
-const LAYERED: &str = "version = 1\n";
+/// A policy without limits on messages.
+const NO_LIMITS: &str = "version = 1\n";
 
-/// What an open socket sends is held to limits.
-const HELD: &str = "version = 1\n[upgrade]\nmessages = \"50/s\"\n";
+/// A policy with a limit on messages.
+const WITH_LIMITS: &str = "version = 1\n[upgrade]\nmessages = \"50/s\"\n";
 
-/// What this program is under this name.
+/// Returns the server with this name.
 pub(crate) fn role(name: &str) -> Option<fn(SocketAddr)> {
     match name {
-        "bare" => Some(|addr| serve(addr, None)),
-        "layered" => Some(|addr| serve(addr, Some(LAYERED))),
-        "held" => Some(|addr| serve(addr, Some(HELD))),
+        "axum" => Some(|addr| serve(addr, None)),
+        "axum-with-layer" => Some(|addr| serve(addr, Some(NO_LIMITS))),
+        "axum-with-limits" => Some(|addr| serve(addr, Some(WITH_LIMITS))),
         _ => None,
     }
 }
 
-/// Serves an echo with axum, behind a guard where there is a policy.
+/// Serves an echo with axum, behind a guard if there is a policy.
 fn serve(addr: SocketAddr, policy: Option<&str>) {
     let route = get(|handshake: WebSocketUpgrade| async {
-        // As axum has it by default, its buffer of 128 KiB would be all there is to see.
+        // axum's default read buffer of 128 KiB would hide the memory of the layer.
         handshake.read_buffer_size(4096).on_upgrade(echo)
     });
     let mut app = Router::new().route("/ws", route);
@@ -41,7 +41,7 @@ fn serve(addr: SocketAddr, policy: Option<&str>) {
     let runtime = Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(async {
         let listener = TcpListener::bind(addr).await.expect("the port is free");
-        axum::serve(listener, app).await.expect("it serves");
+        axum::serve(listener, app).await.expect("the server runs");
     });
 }
 

@@ -1,25 +1,27 @@
-//! gabion measured beside the bare service and its peers: see `README.md`, `benches/`, `sockets/`,
-//! `messages/`, `ban/` and `proxy/`.
+//! Shared code of the benches, which measure gabion beside the bare service and its peers.
+//!
+//! `README.md` lists each bench with its command and its results. The benches are in `benches/`,
+//! `instructions/`, `proxy/`, `messages/`, `sockets/`, `ban/` and `soak/`.
 
-pub mod asked;
-mod curve;
-mod folder;
-mod numbers;
+mod chart;
+mod comparison;
+pub mod networks;
+mod policy_files;
 pub mod process;
-mod race;
 pub mod reference;
+pub mod requests;
+mod rng;
 pub mod rules;
-pub mod socket;
-pub mod space;
-mod written;
+mod temp_dir;
+pub mod websocket;
 
-pub use curve::Chart;
-pub use folder::Folder;
-pub use numbers::Numbers;
-pub use race::{Finish, Race};
-pub use written::Written;
+pub use chart::Chart;
+pub use comparison::{Comparison, Timing};
+pub use policy_files::PolicyFiles;
+pub use rng::Rng;
+pub use temp_dir::TempDir;
 
-/// Whether a bench only has to show that it works (`-- --test`).
+/// Returns `true` if the bench runs as a smoke test (`-- --test`), with few repetitions.
 pub fn is_test() -> bool {
     std::env::args().any(|arg| arg == "--test")
 }

@@ -1,10 +1,10 @@
-//! A process that is measured, and where it runs.
+//! Processes under measurement, each pinned to a core.
 
 #![allow(
     clippy::disallowed_methods,
     clippy::expect_used,
     clippy::panic,
-    reason = "a bench asks its machine, and may stop"
+    reason = "a bench reads the system's state and may panic"
 )]
 
 use std::{
@@ -16,32 +16,32 @@ use std::{
     time::Duration,
 };
 
-/// The core that a proxy has for itself.
+/// The core on which the measured proxy runs alone.
 pub const CORE: u8 = 0;
 
-/// The core that the load shares with the server behind.
+/// The core that the load generator shares with the upstream server.
 pub const OTHER_CORE: u8 = 1;
 
-/// A process on a core, which ends with this.
+/// A process that is pinned to a core and listens on an address. Dropping it ends the process.
 #[derive(Debug)]
 #[expect(clippy::partial_pub_fields, reason = "the address is plain")]
 pub struct Running {
-    /// Where it listens.
+    /// The address on which the process listens.
     pub addr: SocketAddr,
     child: Child,
 }
 
-/// An address that nobody else has.
+/// Returns a loopback address with an unused port.
 ///
 /// # Panics
 ///
-/// Where the system has none.
+/// If no port is free.
 pub fn free_port() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("an address")
 }
 
-/// `command` on this core.
+/// Wraps `command` so that it runs on `core` (`taskset -c`).
 pub fn pinned(core: u8, command: &Command) -> Command {
     let mut pinned = Command::new("taskset");
     pinned.args(["-c", &core.to_string()]);
@@ -49,11 +49,11 @@ pub fn pinned(core: u8, command: &Command) -> Command {
     pinned
 }
 
-/// Keeps this process, and what it starts from now on, on this core.
+/// Pins this process, and the processes that it starts from then on, to `core`.
 ///
 /// # Panics
 ///
-/// Where the machine has no such core.
+/// If the machine has no such core or `taskset` is not installed.
 pub fn stay_on(core: u8) {
     let (core, own) = (core.to_string(), process::id().to_string());
     let mut taskset = Command::new("taskset");
@@ -62,17 +62,18 @@ pub fn stay_on(core: u8) {
     assert!(status.success(), "no core {core}");
 }
 
-/// The binary that a release build leaves beside this one; none, aloud, where there is none.
+/// Finds the `guard` binary of a release build, in a parent folder of this program. Prints a note and
+/// returns `None` if there is none.
 ///
 /// # Panics
 ///
-/// Where the system does not know which program this is.
+/// If the system does not provide the path of this program.
 pub fn guard() -> Option<PathBuf> {
     let here = env::current_exe().expect("this program");
     let mut beside = here.ancestors().map(|folder| folder.join("guard"));
     let found = beside.find(|file| file.is_file());
     if found.is_none() {
-        eprintln!("SKIPPED: no guard; `cargo build --release -p guard` makes one");
+        eprintln!("SKIPPED: no guard binary; run `cargo build --release -p guard`");
     }
     found
 }
@@ -80,11 +81,11 @@ pub fn guard() -> Option<PathBuf> {
 // === impl Running ===
 
 impl Running {
-    /// Starts `command`, which listens on `addr`.
+    /// Starts `command` on `core` and waits until it listens on `addr`.
     ///
     /// # Panics
     ///
-    /// Where it does not.
+    /// If it does not listen within 10 seconds.
     pub fn start(command: &Command, core: u8, addr: SocketAddr) -> Self {
         let mut command = pinned(core, command);
         command.stdout(Stdio::null()).stderr(Stdio::null());
@@ -104,24 +105,24 @@ impl Running {
         panic!("nothing listens on {}", self.addr);
     }
 
-    /// The time on a processor of all its threads and children, in nanoseconds.
+    /// The processor time of the process and its children, all threads together, in nanoseconds.
     pub fn cpu(&self) -> u64 {
-        self.family().into_iter().flat_map(threads).sum()
+        self.processes().into_iter().flat_map(thread_times).sum()
     }
 
-    /// Its resident bytes, and those of its children.
+    /// The memory of the process and its children, in bytes (`Pss`).
     pub fn resident(&self) -> u64 {
-        let of_one = |pid: u32| {
+        let memory = |pid: u32| {
             let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
             let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
             let kib: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
             Some(kib * 1024)
         };
-        self.family().into_iter().filter_map(of_one).sum()
+        self.processes().into_iter().filter_map(memory).sum()
     }
 
-    /// It and its children: nginx works in one.
-    fn family(&self) -> Vec<u32> {
+    /// The ids of the process and its children. nginx serves requests in a child process.
+    fn processes(&self) -> Vec<u32> {
         let pid = self.child.id();
         let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
         let children = children.unwrap_or_default();
@@ -130,19 +131,19 @@ impl Running {
     }
 }
 
-/// What each thread of a process has had.
-fn threads(pid: u32) -> Vec<u64> {
+/// The processor time of each thread of a process, in nanoseconds.
+fn thread_times(pid: u32) -> Vec<u64> {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("a process");
-    let of_one = |task: std::io::Result<fs::DirEntry>| {
+    let time = |task: std::io::Result<fs::DirEntry>| {
         let stat = fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
         stat.split(' ').next()?.parse().ok()
     };
-    tasks.filter_map(of_one).collect()
+    tasks.filter_map(time).collect()
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // nginx ends its worker only where it is asked to end.
+        // SIGTERM, not SIGKILL: nginx ends its worker process only on a regular exit.
         let pid = self.child.id().to_string();
         let _ = Command::new("kill").args(["-TERM", &pid]).status();
         let _ = self.child.wait();

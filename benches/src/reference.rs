@@ -1,16 +1,16 @@
-//! The policy that every figure is of: large, and the same in each run.
+//! The reference policy, used by all benches: large, and the same in each run.
 
 use std::{fmt::Write as _, net::Ipv4Addr};
 
-use crate::Numbers;
+use crate::Rng;
 
-/// How many networks are banned.
+/// The number of banned networks.
 pub const NETWORKS: usize = 100_000;
 
-/// How many deny rules there are, half of them of one path, half of all below one.
+/// The number of deny rules: half of them match one path, half a path prefix.
 pub const RULES: usize = 10_000;
 
-/// What counts, on top of what is certain: two limits that are never reached, and a scan.
+/// The sections that keep state per client: two limits that are never reached, and `[scan]`.
 pub const COUNTING: &str = r#"
 [[limit]]
 id = "per-client"
@@ -26,16 +26,17 @@ mode = "enforce"
 [scan]
 "#;
 
-/// Whom the load comes from, through a trusted hop.
+/// The client address of the load, which a trusted proxy forwards.
 pub const CLIENT: &str = "203.0.113.9";
 
-/// Networks as lists of attackers have them: half of them single addresses, one in a hundred a /16.
-/// Those of [`CLIENT`] and of private use are left out.
+/// Generates networks as in published attacker lists: half are single addresses, 1 in 100 is a /16.
+///
+/// First octets with private or special networks, and that of [`CLIENT`], are left out.
 pub fn networks(count: usize) -> Vec<(Ipv4Addr, u8)> {
-    let mut numbers = Numbers::of(0x9e37_79b9_7f4a_7c15);
+    let mut rng = Rng::new(0x9e37_79b9_7f4a_7c15);
     let mut networks = Vec::with_capacity(count);
     while networks.len() < count {
-        let [a, b, c, d, share, ..] = numbers.next().to_be_bytes();
+        let [a, b, c, d, share, ..] = rng.next_u64().to_be_bytes();
         let length = match u16::from(share) * 100 / 256 {
             0..50 => 32,
             50..85 => 24,
@@ -53,13 +54,13 @@ pub fn networks(count: usize) -> Vec<(Ipv4Addr, u8)> {
     networks
 }
 
-/// The paths that are denied: of one, and of all below it.
+/// The denied paths, in pairs: an exact path and a path prefix.
 pub fn paths() -> impl Iterator<Item = (String, String)> {
     let path = |kind, nth| format!("/probe/{kind}/{nth}.bak");
     (0..RULES / 2).map(move |nth| (path("exact", nth), path("below", nth)))
 }
 
-/// The policy, which names the list of [`networks`] at `list`.
+/// The text of the policy. Its `[ban]` section names the file `list`, which must hold [`list()`].
 pub fn policy(list: &str) -> String {
     let mut text = format!(
         r#"version = 1
@@ -85,7 +86,7 @@ extensions = ["php"]
     text
 }
 
-/// The list of [`networks`], a line each.
+/// The text of the list of [`networks()`], one network a line.
 pub fn list() -> String {
     let networks = networks(NETWORKS).into_iter();
     let lines = networks.map(|(address, length)| format!("{address}/{length}\n"));

@@ -1,10 +1,11 @@
-//! Deny rules of every kind.
+//! Generated deny rules.
 
 use std::iter;
 
 use gabion::deny::DenyRule;
 
-/// So many: the first denies `.php`, the others paths, prefixes, names and extensions in equal parts.
+/// Generates `count` deny rules: the first denies `.php`, the others are exact paths, prefixes, names and
+/// extensions in equal parts.
 pub fn deny(count: usize) -> Vec<DenyRule> {
     let php = DenyRule::new("php").extensions(["php"]);
     let more = (1..count).map(|number| {

@@ -1,5 +1,6 @@
-//! Weighs request heads, a file each, without a fuzzer's counters in the way, and fails where one
-//! takes longer than it may: `cargo run --release --example weigh -- FILE..` in this folder.
+//! Measures the time to judge request heads, one per file, without a fuzzer's counters:
+//! `cargo run --release --example weigh -- FILE..` in this folder. Fails if a head takes longer than
+//! [`Weight::MOST`].
 
 use std::{env, fs};
 
@@ -10,7 +11,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for file in env::args_os().skip(1) {
         let head = fs::read(&file)?;
         let Some(weight) = weigh(&head, 200) else {
-            continue; // no head of a request
+            continue; // not a request head
         };
         println!("{weight}: {}", head.escape_ascii());
         worst = worst.max(weight.nanos);

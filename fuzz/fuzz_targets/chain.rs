@@ -1,4 +1,4 @@
-//! Any policy and any request: see the laws.
+//! Checks [`laws::chain`]: any policy and any request.
 #![no_main]
 
 use gabion_testkit::laws;

@@ -1,4 +1,4 @@
-//! Any peer, and anything that it says: see the laws.
+//! Checks [`laws::client_identity`]: any peer, client rules and header lines.
 #![no_main]
 
 use gabion_testkit::laws;

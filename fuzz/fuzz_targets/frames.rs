@@ -1,4 +1,4 @@
-//! Any bytes, watched as what one side of a WebSocket sends: see the laws.
+//! Checks `laws::frames`: any bytes as one side of a WebSocket.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| gabion_testkit::laws::frames(input));

@@ -1,4 +1,4 @@
-//! Any limit, and anyone who asks: see the laws.
+//! Checks [`laws::limits`]: any rate limit and any series of requests.
 #![no_main]
 
 use gabion_testkit::laws;

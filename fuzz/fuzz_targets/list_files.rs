@@ -1,4 +1,4 @@
-//! Any text, read as a list of networks: see the laws.
+//! Checks `laws::list_files`: any text as a list of networks.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|text: &str| gabion_testkit::laws::list_files(text));

@@ -1,4 +1,4 @@
-//! Any bytes, read as a path: see the laws.
+//! Checks `laws::path_views`: any bytes as a path.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|path: &[u8]| gabion_testkit::laws::path_views(path));

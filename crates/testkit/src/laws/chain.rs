@@ -1,4 +1,4 @@
-//! Laws of the whole chain.
+//! Laws of the whole inspection chain.
 
 use std::{slice, sync::Arc, time::Duration};
 
@@ -14,20 +14,20 @@ use gabion_policy::{Document, PolicyHandle, PolicyOptions, State};
 use super::head;
 use crate::{OwnedHead, Recorder};
 
-/// A policy, deny rules on top of it, and a request.
+/// A policy, additional deny rules, and a request.
 #[derive(Arbitrary, Clone, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "an input, read from bytes")]
 pub struct Ask<'i> {
-    /// The policy, as `POLICIES` counts them.
+    /// The index of the policy in `POLICIES`, modulo its length.
     pub policy: u8,
-    /// Who asks, as `PEERS` counts them.
+    /// The index of the peer address in `PEERS`, modulo its length.
     pub peer: u8,
-    /// Rules, one a line, such as `names .env`; an empty line; the head.
+    /// Deny rules, one per line, such as `names .env`; an empty line; the request head.
     pub text: &'i [u8],
 }
 
-/// How many rules are added at most.
-const ADDED: usize = 8;
+/// The maximum number of additional rules.
+const MAX_ADDED: usize = 8;
 
 const PEERS: [&str; 6] = [
     "203.0.113.9",
@@ -102,18 +102,18 @@ const POLICIES: [&str; 4] = [
     "#,
 ];
 
-/// What a chain says of one request: its verdict, and what it would have denied.
-type Said = (Verdict, Vec<Denial>);
+/// The result of a chain for one request: its verdict, and the denials of rules in observe mode.
+type Judged = (Verdict, Vec<Denial>);
 
-/// Judging any request by any of these policies ends without a panic, and
-/// 1. it is judged alike by the same policy with the same state behind it, and explained so;
-/// 2. more deny rules never allow more: what is denied stays denied, what is allowed allowed;
-/// 3. where everything observes, nothing is refused;
-/// 4. who is allowed is refused for nothing but a malformed head, and then for that.
+/// Checks that judging any request by any of these policies does not panic, and that
+/// 1. the same policy with the same state gives the same verdict again, and in `explain`;
+/// 2. additional deny rules never allow more: a denied request stays denied, an allowed one allowed;
+/// 3. in observe mode nothing is refused;
+/// 4. a client in `[allow]` is refused for a malformed head only, and always for that.
 ///
 /// # Panics
 ///
-/// Where a law is broken.
+/// Panics if a law is broken.
 pub fn chain(ask: &Ask<'_>) {
     let (rules, bytes) = split(ask.text);
     let Some(head) = head::of(bytes) else {
@@ -122,7 +122,7 @@ pub fn chain(ask: &Ask<'_>) {
     let peer = PEERS[usize::from(ask.peer) % PEERS.len()];
     let head = head.from(peer);
     let base = POLICIES[usize::from(ask.policy) % POLICIES.len()];
-    let base = Document::parse(base, "base.toml").expect("a policy that stands here");
+    let base = Document::parse(base, "base.toml").expect("the constant policy is valid");
     let before = judge(&base, &head);
     assert_eq!(judge(&base, &head), before, "1: judged again");
     assert_eq!(explain(&base, &head), before.0, "1: explained");
@@ -139,16 +139,16 @@ pub fn chain(ask: &Ask<'_>) {
 
     let (verdict, observed) = judge(&observing(more.clone()), &head);
     assert!(!verdict.refuses(), "3: {verdict}");
-    let told = after.0.refuses() && !matches!(verdict, Verdict::Allow(_));
+    let must_observe = after.0.refuses() && !matches!(verdict, Verdict::Allow(_));
     assert!(
-        !told || !observed.is_empty(),
-        "3: nothing is told of {}",
+        !must_observe || !observed.is_empty(),
+        "3: no observed denial for {}",
         after.0
     );
     allowing(more, &head);
 }
 
-/// Law 4, for a client that is banned for a time.
+/// Checks law 4 for a client with a temporary ban.
 fn allowing(mut document: Document, head: &OwnedHead) {
     let snapshot = compile(&document, &State::with_capacity(4));
     let facts = head.facts(&snapshot.client);
@@ -157,7 +157,7 @@ fn allowing(mut document: Document, head: &OwnedHead) {
         return;
     }
     let network = client.addr().to_string().parse().expect("an address");
-    // A policy that bans whom it allows is refused.
+    // A policy is rejected if it bans an allowed network.
     let bans = |network: &Network| network.net().contains(&client.addr());
     document.ban.networks.retain(|network| !bans(network));
     document.allow.networks.push(network);
@@ -170,13 +170,14 @@ fn allowing(mut document: Document, head: &OwnedHead) {
         .chain
         .inspect(&facts, &mut RequestState::new(&facts));
     let mode = document.mode();
-    let ask = |who: &dyn Inspect| who.inspect(&facts, &mut RequestState::new(&facts));
+    let inspect =
+        |inspector: &dyn Inspect| inspector.inspect(&facts, &mut RequestState::new(&facts));
     let protocol = document
         .protocol
         .compile(&Context::new(&State::scratch()).with_mode(mode))
-        .expect("a section that was compiled");
-    let malformed = match ask(&protocol) {
-        Verdict::Pass => ask(&ServerQuirks::new(document.server.behind, mode)),
+        .expect("the section has compiled before");
+    let malformed = match inspect(&protocol) {
+        Verdict::Pass => inspect(&ServerQuirks::new(document.server.behind, mode)),
         refused => refused,
     };
     if malformed.refuses() {
@@ -186,7 +187,7 @@ fn allowing(mut document: Document, head: &OwnedHead) {
     }
 }
 
-fn judge(document: &Document, head: &OwnedHead) -> Said {
+fn judge(document: &Document, head: &OwnedHead) -> Judged {
     let snapshot = compile(document, &State::with_capacity(4));
     let facts = head.facts(&snapshot.client);
     let mut state = RequestState::new(&facts);
@@ -209,7 +210,7 @@ fn compile(document: &Document, state: &State) -> Arc<Snapshot> {
     policy.unwrap_or_else(|error| panic!("{error}")).current()
 }
 
-/// The same policy, where no rule acts.
+/// Returns the policy with all rules in observe mode.
 fn observing(mut document: Document) -> Document {
     document.mode = Some(Mode::Observe);
     for rule in &mut document.deny {
@@ -221,18 +222,21 @@ fn observing(mut document: Document) -> Document {
     document
 }
 
-/// The rules that can be compiled, and the head.
+/// Splits the text into the deny rules that compile and the head.
 fn split(text: &[u8]) -> (Vec<DenyRule>, &[u8]) {
     let end = text.windows(2).position(|pair| pair == b"\n\n");
     let Some(end) = end else {
         return (Vec::new(), text);
     };
     let lines = str::from_utf8(&text[..end]).unwrap_or_default().lines();
-    let rules = lines.take(ADDED).enumerate().filter_map(|(index, line)| {
-        let rule = rule(index, line)?;
-        let alone = slice::from_ref(&rule).compile(&Context::new(&State::scratch()));
-        alone.is_ok().then_some(rule)
-    });
+    let rules = lines
+        .take(MAX_ADDED)
+        .enumerate()
+        .filter_map(|(index, line)| {
+            let rule = rule(index, line)?;
+            let alone = slice::from_ref(&rule).compile(&Context::new(&State::scratch()));
+            alone.is_ok().then_some(rule)
+        });
     (rules.collect(), &text[end + 2..])
 }
 

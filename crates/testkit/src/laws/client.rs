@@ -1,4 +1,4 @@
-//! Laws of who the client is.
+//! Laws of client resolution.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -9,19 +9,19 @@ use ipnet::IpNet;
 
 use super::head;
 
-/// Who is at the other end, whom we listen to, and what is said.
+/// A peer, client rules, and header lines that claim a client address.
 #[derive(Arbitrary, Clone, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "an input, read from bytes")]
 pub struct Claim<'i> {
-    /// The peer.
+    /// The address of the peer.
     pub peer: IpAddr,
-    /// Whether the peer may speak for others.
+    /// `true` if the peer is a trusted proxy.
     pub is_trusted: bool,
-    /// The header that is listened to, as `HEADERS` counts them.
+    /// The index of the forwarding header in `HEADERS`, modulo its length.
     pub header: u8,
-    /// How many hops are counted off; none where it is zero.
+    /// The number of trusted hops; unset if 0.
     pub hops: u8,
-    /// Whether clients have private addresses.
+    /// `true` if clients may have private addresses.
     pub private: bool,
     /// Header lines, each with its line end.
     pub lines: &'i [u8],
@@ -36,10 +36,10 @@ const HEADERS: [ForwardedBy; 6] = [
     ForwardedBy::CloudFrontViewerAddress,
 ];
 
-/// Who may speak for others besides a trusted peer.
+/// Trusted proxies, in addition to a trusted peer.
 const PROXIES: [&str; 3] = ["10.0.0.0/8", "192.0.2.0/24", "2001:db8:f::/48"];
 
-/// Where no client of the internet is: RFC 1122, 1918, 3927, 4193, 4291, 6598.
+/// Networks without public clients: RFC 1122, 1918, 3927, 4193, 4291, 6598.
 const THIS_HOST: [&str; 4] = ["127.0.0.0/8", "0.0.0.0/32", "::1/128", "::/128"];
 const PRIVATE: [&str; 7] = [
     "10.0.0.0/8",
@@ -51,7 +51,7 @@ const PRIVATE: [&str; 7] = [
     "fe80::/10",
 ];
 
-/// What a stranger writes to the left of what proxies write.
+/// Text that an attacker writes to the left of the entries of proxies.
 const FORGED: [&str; 6] = [
     "198.51.100.66",
     "\"",
@@ -61,16 +61,17 @@ const FORGED: [&str; 6] = [
     "\\\"\\",
 ];
 
-/// Finding the client of any claim ends without a panic, and
-/// 1. what a peer says that is not trusted changes no client: it is the peer, and one from outside
-///    is held to the same whatever it says;
-/// 2. whoever can be banned is neither a proxy nor this host, nor private unless clients are;
-/// 3. a client that is not the peer stands in the header that is listened to;
-/// 4. what a stranger writes further left in a list changes no client that was found in it.
+/// Checks that client resolution does not panic for any claim, and that
+/// 1. headers of an untrusted peer change nothing: the client is the peer, and for a public peer all of its
+///    properties are those without headers;
+/// 2. a client that can be banned is neither a trusted proxy nor this host, and not private unless clients
+///    may have private addresses;
+/// 3. a client that is not the peer is named in the forwarding header;
+/// 4. text that an attacker adds further left in a list does not change the client found in it.
 ///
 /// # Panics
 ///
-/// Where a law is broken.
+/// Panics if a law is broken.
 pub fn client_identity(claim: &Claim<'_>) {
     let Some(headers) = head::read_headers(&[claim.lines, b"\r\n"].concat()) else {
         return;
@@ -86,9 +87,9 @@ pub fn client_identity(claim: &Claim<'_>) {
             (peer.addr(), false),
             "1"
         );
-        let quiet = rules.resolve(peer, &HeaderMap::new());
+        let without_headers = rules.resolve(peer, &HeaderMap::new());
         let inside = holds(&nets(&THIS_HOST), peer.addr()) || holds(&nets(&PRIVATE), peer.addr());
-        assert!(inside || client == quiet, "1: {client:?}");
+        assert!(inside || client == without_headers, "1: {client:?}");
     }
 
     let addr = client.addr();
@@ -102,12 +103,12 @@ pub fn client_identity(claim: &Claim<'_>) {
     let header = HEADERS[usize::from(claim.header) % HEADERS.len()];
     if client.is_forwarded() {
         let lines = headers.get_all(header.name()).iter();
-        let stands = lines.flat_map(addresses).any(|named| named == addr);
-        assert!(stands, "3: {addr} stands nowhere");
+        let is_named = lines.flat_map(addresses).any(|named| named == addr);
+        assert!(is_named, "3: {addr} is not in the header");
     }
     let is_list = matches!(header, ForwardedBy::XForwardedFor | ForwardedBy::Forwarded);
     if is_list && claim.hops == 0 && client.is_forwarded() && !holds(&trusted, addr) {
-        keeps(client, header, &headers, |headers| {
+        ignores_forged_entries(client, header, &headers, |headers| {
             rules.resolve(peer, headers)
         });
     }
@@ -128,9 +129,9 @@ fn rules(claim: &Claim<'_>, peer: IpAddr) -> (ClientRules, Vec<IpNet>) {
     }
 }
 
-/// Law 4, for a line before the first and, unless a proxy left a quote open, for the beginning of
-/// the first.
-fn keeps(
+/// Checks law 4 for a line before the first and for the beginning of the first line. The latter is left out
+/// if a proxy left a quote open.
+fn ignores_forged_entries(
     client: ClientIp,
     header: ForwardedBy,
     headers: &HeaderMap,
@@ -144,7 +145,7 @@ fn keeps(
     for forged in FORGED {
         let before = HeaderValue::from_static(forged);
         let longer = [forged.as_bytes(), b", ", first.as_bytes()].concat();
-        let longer = HeaderValue::from_bytes(&longer).expect("what was read can be written");
+        let longer = HeaderValue::from_bytes(&longer).expect("bytes of a valid header value");
         let longer = is_closed(first).then_some((longer, others));
         for (left, kept) in longer.into_iter().chain([(before, &lines[..])]) {
             let mut headers = headers.clone();
@@ -157,7 +158,7 @@ fn keeps(
     }
 }
 
-/// Whether every quote of a line has its match, those aside that a backslash escapes.
+/// Returns `true` if the number of quotes in a line is even, without those that a backslash escapes.
 fn is_closed(line: &HeaderValue) -> bool {
     let (mut quotes, mut escaped) = (0, false);
     for &byte in line.as_bytes() {
@@ -167,7 +168,7 @@ fn is_closed(line: &HeaderValue) -> bool {
     quotes % 2 == 0
 }
 
-/// Every address that a line may be said to name.
+/// Returns every address that occurs in a line, with or without a port.
 fn addresses(line: &HeaderValue) -> impl Iterator<Item = IpAddr> {
     let is_part = |byte: &u8| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':');
     let words = line.as_bytes().split(move |byte| !is_part(byte));

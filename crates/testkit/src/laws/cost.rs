@@ -1,4 +1,4 @@
-//! What judging costs.
+//! A law of the time that judging a request takes.
 
 use std::{
     fmt,
@@ -15,40 +15,40 @@ use http::{Request, Uri, header::COOKIE};
 use super::head;
 use crate::{OwnedHead, Recorder};
 
-/// What judging one head took, and what a clean one of its size takes.
+/// The time to judge a head, and that of a clean head of the same size.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Weight {
-    /// How long the head is, in bytes.
+    /// The length of the head, in bytes.
     pub bytes: usize,
-    /// What judging it took, in nanoseconds.
+    /// The time to judge the head, in nanoseconds.
     pub nanos: u64,
-    /// What judging a clean one takes, whose path and whose head are as long, in nanoseconds.
+    /// The time to judge a clean head with the same length of head and path, in nanoseconds.
     pub clean: u64,
 }
 
-/// How often a head is judged: the fastest time counts, which nothing else disturbed.
+/// The number of measurements of a head. The fastest counts, which other load disturbs least.
 const RUNS: u32 = 5;
 
-/// How often where it seems to be costly, so that a busy machine is not taken for a costly head.
-const SURE: u32 = 50;
+/// The number of measurements of a head that seems expensive, to rule out load of the machine.
+const RUNS_IF_EXPENSIVE: u32 = 50;
 
-/// How many times a clean head's cost seems to be much.
-const MUCH: u64 = 4;
+/// A head seems expensive above this multiple of a clean head's time.
+const EXPENSIVE: u64 = 4;
 
-/// Judging any head takes no more than twenty times what a clean head of the same size takes, by the
-/// policies that a guard has in front of an unknown server and of Spring, with every pack.
+/// Checks that judging any head takes at most 20 times as long as a clean head of the same size
+/// ([`Weight::TIMES`]), with guard's policies for an unknown server and for Spring and with every pack.
 ///
-/// Each step of cost is a branch of its own: a fuzzer takes a costlier head for a new one. What was
-/// measured is told; `None` for what is no head.
+/// Each step of cost is a separate branch, so that a fuzzer treats a more expensive head as new coverage.
+/// Returns the measurement, or `None` if `bytes` are not a request head.
 ///
 /// # Panics
 ///
-/// Where the law is broken, however often the head is judged.
+/// Panics if the law is broken in all measurements.
 pub fn cost(bytes: &[u8]) -> Option<Weight> {
     let mut weight = weigh(bytes, RUNS)?;
-    if weight.times() > MUCH {
-        weight = weigh(bytes, SURE)?;
+    if weight.times() > EXPENSIVE {
+        weight = weigh(bytes, RUNS_IF_EXPENSIVE)?;
     }
     climb(weight.per_kib());
     let holds = weight.times() <= Weight::TIMES;
@@ -56,7 +56,7 @@ pub fn cost(bytes: &[u8]) -> Option<Weight> {
     Some(weight)
 }
 
-/// Weighs a head by the fastest of `runs`; `None` for what is no head.
+/// Measures a head, as the fastest of `runs`. Returns `None` if `bytes` are not a request head.
 pub fn weigh(bytes: &[u8], runs: u32) -> Option<Weight> {
     let request = head::read(bytes)?;
     let clean = clean(bytes.len(), request.uri().path().len());
@@ -67,7 +67,7 @@ pub fn weigh(bytes: &[u8], runs: u32) -> Option<Weight> {
     })
 }
 
-/// A head of `bytes`, of which `path` are a path of plain words, and the rest a cookie.
+/// Builds a clean head of `bytes` bytes: a plain path of `path` bytes, the rest a cookie.
 fn clean(bytes: usize, path: usize) -> Request<()> {
     let path: String = "/articles".chars().cycle().take(path.max(1)).collect();
     let cookie = "x".repeat(bytes.saturating_sub(path.len()));
@@ -76,7 +76,7 @@ fn clean(bytes: usize, path: usize) -> Request<()> {
     request.body(()).expect("plain words")
 }
 
-/// The slower of the policies, at its fastest.
+/// Returns the fastest run of the slowest policy, in nanoseconds.
 fn fastest(head: OwnedHead, runs: u32) -> u64 {
     let head = head.from("10.0.0.1");
     let slowest = POLICIES.iter().map(|policy| {
@@ -104,12 +104,12 @@ static POLICIES: LazyLock<[Arc<Snapshot>; 2]> = LazyLock::new(|| {
     ]
 });
 
-/// What `guard init` writes, where `acts` tells which packs act; the others observe.
-fn compile(behind: Option<ServerKind>, acts: impl Fn(&Pack) -> bool) -> Arc<Snapshot> {
+/// Compiles a policy as `guard init` writes it. Packs for which `enforces` is `false` are in observe mode.
+fn compile(behind: Option<ServerKind>, enforces: impl Fn(&Pack) -> bool) -> Arc<Snapshot> {
     let base = "version = 1\n[client]\ntrusted_proxies = ['10.0.0.0/8']\n\
         [allow]\npaths = ['/.well-known/acme-challenge/']\n[scan]\nmode = 'observe'";
-    let mut document = Document::parse(base, "base.toml").expect("a policy that stands here");
-    (document.packs, document.observe) = Pack::ALL.into_iter().partition(acts);
+    let mut document = Document::parse(base, "base.toml").expect("the constant policy is valid");
+    (document.packs, document.observe) = Pack::ALL.into_iter().partition(enforces);
     document.server.behind = behind;
     let options =
         PolicyOptions::new(Arc::new(Recorder::default())).with_state(State::with_capacity(4));
@@ -117,12 +117,12 @@ fn compile(behind: Option<ServerKind>, acts: impl Fn(&Pack) -> bool) -> Arc<Snap
     policy.unwrap_or_else(|error| panic!("{error}")).current()
 }
 
-/// Takes as many branches as there are steps up to a cost, each of them elsewhere in the code.
+/// Takes one branch for each step up to `$cost`, each at a different place in the code.
 macro_rules! ladder {
     ($cost:expr, $($step:literal)*) => { $(if $cost >= rung($step) { black_box($step); })* };
 }
 
-/// From a quarter of a microsecond per KiB to a dozen milliseconds, by quarters.
+/// Steps from 250 ns to 9 ms per KiB, each a quarter more than the one before.
 #[inline(never)]
 fn climb(cost: u64) {
     ladder!(cost, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23);
@@ -141,21 +141,21 @@ const fn rung(step: u32) -> u64 {
 // === impl Weight ===
 
 impl Weight {
-    /// What judging may take, in nanoseconds, whatever the head: a goal for what ships, since a
-    /// fuzzer's counters and assertions make everything slower.
+    /// The maximum time to judge any head, in nanoseconds. It applies to release builds: a fuzzer's
+    /// counters and assertions make everything slower.
     pub const MOST: u64 = 1_000_000;
 
-    /// How many times a clean head's it may take. A fuzzer's counters and a starved machine make more
-    /// of it, so that while fuzzing only a runaway is told; what was found is weighed without them.
+    /// The maximum ratio to a clean head's time. A fuzzer's counters and an overloaded machine increase the
+    /// ratio, so fuzzing reports only ratios above 100; findings are measured again without a fuzzer.
     pub const TIMES: u64 = if cfg!(fuzzing) { 100 } else { 20 };
 
-    /// Nanoseconds per KiB; a shorter head counts as one, since each costs something.
+    /// Nanoseconds per KiB. A head shorter than 1 KiB counts as 1 KiB, because of the fixed cost per head.
     pub fn per_kib(&self) -> u64 {
         let bytes = u64::try_from(self.bytes).unwrap_or(u64::MAX).max(1024);
         self.nanos.saturating_mul(1024) / bytes
     }
 
-    /// How many times the clean head's.
+    /// The ratio to the clean head's time.
     pub fn times(&self) -> u64 {
         self.nanos / self.clean.max(1)
     }
@@ -167,7 +167,7 @@ impl fmt::Display for Weight {
         let (per_kib, times) = (self.per_kib(), self.times());
         write!(
             f,
-            "{nanos} ns for {bytes} bytes, {per_kib} ns per KiB, {times} times a clean one"
+            "{nanos} ns for {bytes} bytes, {per_kib} ns per KiB, {times} times a clean head"
         )
     }
 }

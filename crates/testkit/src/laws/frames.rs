@@ -1,4 +1,4 @@
-//! Laws of frames.
+//! Laws of WebSocket frames.
 
 use std::{
     io::{self, Read, Write},
@@ -14,11 +14,11 @@ use tokio_tungstenite::tungstenite::{
     protocol::{self, WebSocketConfig},
 };
 
-/// [`frames_of`], the terms of which two bytes at the front choose.
+/// Checks [`frames_of`], with parameters from the first two bytes of `input`.
 ///
 /// # Panics
 ///
-/// Where a law is broken.
+/// Panics if a law is broken.
 pub fn frames(input: &[u8]) {
     let Some(([terms, cut], sent)) = input.split_first_chunk() else {
         return;
@@ -42,45 +42,44 @@ pub fn frames(input: &[u8]) {
     frames_of(sent, role, depth, negotiated, usize::from(*cut).max(1));
 }
 
-/// Watching any bytes ends without a panic, and
-/// 1. the steps' bytes are the input, up to the step that finds a violation;
-/// 2. however the bytes are cut, the same is seen, and the same violation found;
-/// 3. a violation stands;
-/// 4. where messages are read and not compressed, tungstenite reads the same ones, and refuses what
-///    is refused here.
+/// Checks that an [`Observer`] does not panic for any bytes, and that
+/// 1. the bytes of all steps together are the input, up to the step that finds a violation;
+/// 2. observations and the violation do not depend on how the bytes are split;
+/// 3. after a violation, the observer returns the same violation again;
+/// 4. for uncompressed messages, tungstenite reads the same messages and rejects the same input.
 ///
-/// tungstenite is laxer in three things: it takes lengths in more bytes than they need, closes with
-/// any code, and is done at a close frame. It takes 1014 for a code that is not sent and shows
-/// another, so codes are not compared.
+/// tungstenite is more lenient in three ways: it accepts lengths in more bytes than necessary, accepts any
+/// close code, and stops at a close frame. It replaces close code 1014 by another, so codes are not
+/// compared.
 ///
 /// # Panics
 ///
-/// Where a law is broken.
+/// Panics if a law is broken.
 pub fn frames_of(sent: &[u8], role: Role, depth: Depth, negotiated: Negotiated, cut: usize) {
     let whole = watch(&[sent], role, depth, negotiated);
     let pieces: Vec<_> = sent.chunks(cut).collect();
     let cut = watch(&pieces, role, depth, negotiated);
     assert_eq!(whole, cut, "2: {}", sent.escape_ascii());
     if depth == Depth::Messages && negotiated == Negotiated::NONE {
-        agrees(sent, role, &whole);
+        agrees_with_tungstenite(sent, role, &whole);
     }
 }
 
-/// More than a frame may hold, so that a frame that is refused by its head can be completed.
-const MOST: usize = 4096;
+/// The maximum size of a frame and of a message, in bytes.
+const MAX: usize = 4096;
 
 fn limits() -> Limits {
-    let most = MOST as u64;
+    let max = MAX as u64;
     Limits::new()
-        .with_max_frame(most)
-        .with_max_message(most)
+        .with_max_frame(max)
+        .with_max_message(max)
         .with_max_fragments(u32::MAX)
 }
 
-/// What is seen of messages and control frames, each in a spelling of its own, and how it ended.
-type SessionIo = (Vec<String>, Option<Violation>);
+/// The observed messages and control frames, formatted, and the violation that ended the input.
+type Observed = (Vec<String>, Option<Violation>);
 
-fn watch(pieces: &[&[u8]], role: Role, depth: Depth, negotiated: Negotiated) -> SessionIo {
+fn watch(pieces: &[&[u8]], role: Role, depth: Depth, negotiated: Negotiated) -> Observed {
     let mut observer = Observer::new(role, Arc::new(limits()), negotiated, depth);
     let mut seen = Vec::new();
     for piece in pieces {
@@ -91,7 +90,7 @@ fn watch(pieces: &[&[u8]], role: Role, depth: Depth, negotiated: Negotiated) -> 
                     let own = piece.get(handed..handed + step.bytes.len());
                     assert_eq!(own, Some(step.bytes), "1");
                     handed += step.bytes.len();
-                    seen.extend(step.seen.and_then(|what| spell(&what)));
+                    seen.extend(step.seen.and_then(|what| format_seen(&what)));
                 }
                 Ok(None) => break,
                 Err(violation) => {
@@ -106,7 +105,7 @@ fn watch(pieces: &[&[u8]], role: Role, depth: Depth, negotiated: Negotiated) -> 
     (seen, None)
 }
 
-fn spell(seen: &Seen<'_>) -> Option<String> {
+fn format_seen(seen: &Seen<'_>) -> Option<String> {
     Some(match *seen {
         Seen::Frame { .. } => return None,
         Seen::Message {
@@ -121,9 +120,9 @@ fn spell(seen: &Seen<'_>) -> Option<String> {
     })
 }
 
-/// 4.
-fn agrees(sent: &[u8], role: Role, (seen, violation): &SessionIo) {
-    let lax = |kind| {
+/// Checks law 4.
+fn agrees_with_tungstenite(sent: &[u8], role: Role, (seen, violation): &Observed) {
+    let is_lenient = |kind| {
         matches!(
             kind,
             Kind::LengthNotMinimal(_) | Kind::BadCloseCode(_) | Kind::AfterClose
@@ -131,35 +130,38 @@ fn agrees(sent: &[u8], role: Role, (seen, violation): &SessionIo) {
     };
     let mut completed = sent.to_vec();
     if violation.is_some() {
-        completed.resize(sent.len() + MOST + 16, 0);
+        // tungstenite rejects some frames only when they are complete.
+        completed.resize(sent.len() + MAX + 16, 0);
     }
     let (theirs, refused) = tungstenite(&completed, role);
     match violation.map(|violation| violation.kind()) {
-        Some(kind) if lax(kind) => assert!(theirs.starts_with(seen), "4: {theirs:?} {seen:?}"),
+        Some(kind) if is_lenient(kind) => {
+            assert!(theirs.starts_with(seen), "4: {theirs:?} {seen:?}")
+        }
         Some(kind) => {
             assert!(
                 refused,
-                "4: tungstenite takes {kind:?}: {}",
+                "4: tungstenite accepts {kind:?}: {}",
                 sent.escape_ascii()
             );
             assert_eq!(theirs, *seen, "4: {}", sent.escape_ascii());
         }
         None => {
-            assert!(!refused, "4: tungstenite refuses {}", sent.escape_ascii());
+            assert!(!refused, "4: tungstenite rejects {}", sent.escape_ascii());
             assert_eq!(theirs, *seen, "4: {}", sent.escape_ascii());
         }
     }
 }
 
-/// What tungstenite reads, and whether it refuses what comes then.
+/// Returns the messages that tungstenite reads, and `true` if it rejects the rest of the input.
 fn tungstenite(sent: &[u8], role: Role) -> (Vec<String>, bool) {
     let role = match role {
         Role::Client => protocol::Role::Server,
         Role::Server => protocol::Role::Client,
     };
     let config = WebSocketConfig::default()
-        .max_frame_size(Some(MOST))
-        .max_message_size(Some(MOST));
+        .max_frame_size(Some(MAX))
+        .max_message_size(Some(MAX));
     let mut socket = WebSocket::from_raw_socket(Tape(sent), role, Some(config));
     let mut seen = Vec::new();
     loop {
@@ -181,7 +183,7 @@ fn tungstenite(sent: &[u8], role: Role) -> (Vec<String>, bool) {
     }
 }
 
-/// Gives what was sent, then waits for ever; what is written falls.
+/// A stream that returns the bytes, then `WouldBlock`, and discards everything written to it.
 struct Tape<'t>(&'t [u8]);
 
 impl Read for Tape<'_> {

@@ -1,4 +1,4 @@
-//! Request heads as bytes.
+//! Parsing and formatting of request heads, as hyper does on HTTP/1.
 
 use gabion_core::Framing;
 use http::{
@@ -9,11 +9,11 @@ use httparse::{EMPTY_HEADER, Header, Status};
 
 use crate::OwnedHead;
 
-/// How many header lines hyper reads.
+/// The maximum number of header lines that hyper reads.
 const MAX_HEADERS: usize = 100;
 
-/// Reads a head as hyper does on HTTP/1 (1.12, `proto/h1/role.rs`): bytes, then the types of
-/// `http`, then the framing. `None` for what hyper refuses, and for half a head.
+/// Parses a head as hyper 1.12 does on HTTP/1 (`proto/h1/role.rs`): the bytes, then the types of `http`,
+/// then the framing. Returns `None` for an incomplete head and for one that hyper rejects.
 pub(super) fn read(bytes: &[u8]) -> Option<Request<()>> {
     let mut room = [EMPTY_HEADER; MAX_HEADERS];
     let mut head = httparse::Request::new(&mut room);
@@ -32,7 +32,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<Request<()>> {
     Some(request)
 }
 
-/// Reads header lines only.
+/// Parses header lines without a request line.
 pub(super) fn read_headers(lines: &[u8]) -> Option<HeaderMap> {
     let mut room = [EMPTY_HEADER; MAX_HEADERS];
     match httparse::parse_headers(lines, &mut room) {
@@ -41,7 +41,7 @@ pub(super) fn read_headers(lines: &[u8]) -> Option<HeaderMap> {
     }
 }
 
-/// Writes a head as hyper writes one to the server behind.
+/// Formats a head as hyper sends it to an upstream server.
 pub(super) fn write(request: &Request<()>) -> Vec<u8> {
     let (method, uri) = (request.method(), request.uri());
     let mut bytes = format!("{method} {uri} {:?}\r\n", request.version()).into_bytes();
@@ -53,7 +53,7 @@ pub(super) fn write(request: &Request<()>) -> Vec<u8> {
     bytes
 }
 
-/// The head as inspectors are asked about it.
+/// Parses a head into an [`OwnedHead`] for inspectors.
 pub(super) fn of(bytes: &[u8]) -> Option<OwnedHead> {
     read(bytes).map(OwnedHead::of)
 }
@@ -67,8 +67,9 @@ fn headers(lines: &[Header<'_>]) -> Option<HeaderMap> {
     Some(headers)
 }
 
-/// Keeps one `Content-Length` of several that agree, and none beside `Transfer-Encoding`, of which
-/// it leaves word as guard's accept loop does; `None` where the body has no length that hyper knows.
+/// Normalizes the framing as hyper does: keeps one of several equal `Content-Length` lines, and removes
+/// `Content-Length` next to `Transfer-Encoding`, which it records as [`Framing::Both`] like guard's accept
+/// loop. Returns `None` if hyper cannot determine the length of the body.
 fn frame(request: &mut Request<()>) -> Option<()> {
     let is_http_10 = request.version() == Version::HTTP_10;
     let headers = request.headers_mut();

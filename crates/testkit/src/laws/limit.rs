@@ -1,4 +1,4 @@
-//! Laws of limits.
+//! Laws of rate limits.
 
 use std::{
     num::{NonZeroU8, NonZeroU32},
@@ -13,17 +13,17 @@ use gabion_inspect::{Limit, LimitRule, LimitTable};
 
 use crate::OwnedHead;
 
-/// A limit, and who asks when.
+/// A rate limit, and a series of requests.
 #[derive(Arbitrary, Clone, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "an input, read from bytes")]
 pub struct Plan {
-    /// How many, in the time that follows.
+    /// The number of requests per period.
     pub count: u8,
-    /// Milliseconds.
+    /// The period, in milliseconds.
     pub per: u16,
-    /// How many at once.
+    /// The burst.
     pub burst: u8,
-    /// What one request uses.
+    /// The cost of one request; reduced to at most the burst.
     pub cost: u8,
     /// The requests, in order.
     pub steps: Vec<Step>,
@@ -33,15 +33,15 @@ pub struct Plan {
 #[derive(Arbitrary, Clone, Copy, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "an input, read from bytes")]
 pub struct Step {
-    /// Who asks, as `CLIENTS` counts them.
+    /// The index of the client in `CLIENTS`, modulo its length.
     pub client: u8,
-    /// How long after the one before: quarters of what one request takes to grow back,
+    /// The time since the request before: quarters of the time in which one request grows back.
     pub quarters: u8,
-    /// and nanoseconds.
+    /// Nanoseconds in addition to `quarters`.
     pub nanos: u8,
 }
 
-/// Whoever asks, and whose budget that uses: addresses of one /64 are one client.
+/// Client addresses, each with the index of its bucket: addresses of one /64 are one client.
 const CLIENTS: [(&str, usize); 4] = [
     ("203.0.113.1", 0),
     ("203.0.113.2", 1),
@@ -49,23 +49,23 @@ const CLIENTS: [(&str, usize); 4] = [
     ("2001:db8::ffff:1", 2),
 ];
 
-/// One client's budget, counted in the time that it takes to grow back.
+/// The exact token bucket of one client, in nanoseconds: a token is the time in which it grows back.
 #[derive(Clone, Copy)]
-struct Budget {
+struct Bucket {
     left: u128,
     at: u128,
 }
 
-/// A limit answers every request as budgets do that are counted one by one, exactly, in whole
+/// Checks that a limit agrees, for every request, with token buckets that are computed exactly, in whole
 /// nanoseconds:
-/// 1. it passes who has the cost left, and nobody else;
-/// 2. it tells how many are left, and a wait that is long enough and at most a quarter longer
-///    (a second at least, a minute at most);
-/// 3. explaining says the same beforehand, and uses nothing.
+/// 1. a request passes if and only if the client's bucket holds its cost;
+/// 2. the remaining quota is exact, and `retry_after` is long enough and too long by at most a quarter of
+///    the necessary wait (bounded to 1 s at least and 60 s at most);
+/// 3. `explain`, called before, gives the same result and uses no tokens.
 ///
 /// # Panics
 ///
-/// Where a law is broken.
+/// Panics if a law is broken.
 pub fn limits(plan: &Plan) {
     let (rule, interval) = rule(plan);
     let cost = u128::from(rule.cost.get());
@@ -75,31 +75,35 @@ pub fn limits(plan: &Plan) {
         .compile(&Context::new(&State::scratch().with_limits(table)))
         .expect("a limit within its bounds");
     let (full, price) = (interval * burst, interval * cost);
-    let mut budgets = [Budget { left: full, at: 0 }; CLIENTS.len()];
+    let mut buckets = [Bucket { left: full, at: 0 }; CLIENTS.len()];
     let mut now = 0;
     for (index, step) in plan.steps.iter().enumerate() {
         now += interval * u128::from(step.quarters) / 4 + u128::from(step.nanos);
-        let (addr, whose) = CLIENTS[usize::from(step.client) % CLIENTS.len()];
-        let budget = &mut budgets[whose];
-        budget.left = full.min(budget.left + (now - budget.at));
-        budget.at = now;
+        let (addr, index_of_bucket) = CLIENTS[usize::from(step.client) % CLIENTS.len()];
+        let bucket = &mut buckets[index_of_bucket];
+        bucket.left = full.min(bucket.left + (now - bucket.at));
+        bucket.at = now;
 
         let head = OwnedHead::get("/").from(addr).at(nanos(now));
         let facts = head.facts(&ClientRules::default());
-        let said = explain(&limit, &facts);
+        let explained = explain(&limit, &facts);
         let mut state = RequestState::new(&facts);
         let verdict = limit.inspect(&facts, &mut state);
-        assert_eq!(said.refuses(), verdict.refuses(), "3: request {index}");
+        assert_eq!(explained.refuses(), verdict.refuses(), "3: request {index}");
         let Verdict::Deny(denial) = verdict else {
-            assert!(budget.left >= price, "1: request {index} passed");
-            budget.left -= price;
-            let told = state.quotas().next().map(|quota| quota.remaining.into());
-            assert_eq!(told, Some(budget.left / interval), "2: request {index}");
+            assert!(bucket.left >= price, "1: request {index} passed");
+            bucket.left -= price;
+            let remaining = state.quotas().next().map(|quota| quota.remaining.into());
+            assert_eq!(
+                remaining,
+                Some(bucket.left / interval),
+                "2: request {index}"
+            );
             continue;
         };
-        assert!(budget.left < price, "1: request {index} refused");
+        assert!(bucket.left < price, "1: request {index} refused");
         let wait = denial.retry_after.expect("2: a wait").as_nanos();
-        let least = price - budget.left;
+        let least = price - bucket.left;
         let most = least + (least / 4).clamp(1_000_000_000, 60_000_000_000);
         assert!(
             (least..=most).contains(&wait),
@@ -108,7 +112,7 @@ pub fn limits(plan: &Plan) {
     }
 }
 
-/// What the plan limits, and how many nanoseconds one request takes to grow back.
+/// Builds the limit of the plan. Returns it with the nanoseconds in which one token grows back.
 fn rule(plan: &Plan) -> (LimitRule, u128) {
     let count = u32::from(plan.count.max(1));
     let per = u64::from(plan.per.max(1));
@@ -138,5 +142,5 @@ fn explain(limit: &Limit, facts: &Facts<'_>) -> Verdict {
 }
 
 fn nanos(nanos: u128) -> Duration {
-    Duration::from_nanos(nanos.try_into().expect("no plan takes centuries"))
+    Duration::from_nanos(nanos.try_into().expect("a plan takes less than 500 years"))
 }

@@ -5,18 +5,18 @@ use std::{collections::HashSet, fmt::Write as _, net::IpAddr};
 use gabion_inspect::{IpRanges, List, ListError, Network};
 use ipnet::IpNet;
 
-/// How many networks of a list are asked about: each is compared with all of them.
-const ASKED: usize = 300;
+/// The maximum number of networks whose addresses are looked up: each is compared with the whole list.
+const MAX_LOOKUPS: usize = 300;
 
-/// Reading any text as a list ends without a panic, and
-/// 1. an error points to a line and a column that the text has;
-/// 2. each network that is read is written and read again as the same, alone and in a list;
-/// 3. compiled to ranges, it holds whom a walk through all of it finds: in the narrowest network,
-///    on the line that names it first.
+/// Checks that parsing any text as a list does not panic, and that
+/// 1. an error names a line and a column that exist in the text;
+/// 2. each parsed network, formatted and parsed again, is the same, alone and in a list;
+/// 3. a lookup in the compiled ranges finds the same as a linear search: the narrowest network, and its
+///    first line.
 ///
 /// # Panics
 ///
-/// Where a law is broken.
+/// Panics if a law is broken.
 pub fn list_files(text: &str) {
     let list = match List::parse("list", text) {
         Ok(list) => list,
@@ -27,7 +27,7 @@ pub fn list_files(text: &str) {
     for (network, _) in &networks {
         let again = network.to_string().parse().map(Network::net);
         assert_eq!(again, Ok(*network), "2");
-        writeln!(written, "{network}").expect("a text takes what is written");
+        writeln!(written, "{network}").expect("a string accepts any text");
     }
     let again = List::parse("again", &written).map(|list| {
         let networks = list.networks().map(|(network, _)| network);
@@ -35,8 +35,8 @@ pub fn list_files(text: &str) {
     });
     let all = networks.iter().map(|(network, _)| *network).collect();
     assert_eq!(again, Ok(all), "2");
-    finds_alike(
-        &IpRanges::build(&[list]).expect("a list is no more than a set may hold"),
+    agrees_with_linear_search(
+        &IpRanges::build(&[list]).expect("the list is smaller than the maximum of a set"),
         &networks,
     );
 }
@@ -52,19 +52,19 @@ fn points_into(error: &ListError, text: &str) {
     );
 }
 
-fn finds_alike(ranges: &IpRanges, networks: &[(IpNet, u32)]) {
+fn agrees_with_linear_search(ranges: &IpRanges, networks: &[(IpNet, u32)]) {
     let different: HashSet<_> = networks.iter().map(|(network, _)| network).collect();
     assert_eq!(ranges.len(), different.len(), "3");
     for addr in networks
         .iter()
-        .take(ASKED)
+        .take(MAX_LOOKUPS)
         .flat_map(|(network, _)| around(network))
     {
         let addr = addr.to_canonical();
         let holding = networks
             .iter()
             .filter(|(network, _)| network.contains(&addr));
-        // Of equal networks the first: `max_by_key` would give the last.
+        // Reversed, because `max_by_key` returns the last of several equal networks.
         let narrowest = holding
             .rev()
             .max_by_key(|(network, _)| network.prefix_len());
@@ -73,7 +73,7 @@ fn finds_alike(ranges: &IpRanges, networks: &[(IpNet, u32)]) {
     }
 }
 
-/// The ends of a network, and their neighbors.
+/// Returns the first and last address of a network, and the addresses next to them.
 fn around(network: &IpNet) -> impl Iterator<Item = IpAddr> {
     let (first, last) = (network.network(), network.broadcast());
     [Some(first), Some(last), before(first), after(last)]

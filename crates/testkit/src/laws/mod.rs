@@ -1,8 +1,9 @@
-//! What must hold for every input: asked by fuzz targets, by property tests, and by the replay of
-//! what fuzzing found.
+//! Properties that hold for every input, called laws. Fuzz targets, property tests and the replay of fuzzing
+//! findings check them.
 //!
-//! A law takes what its target makes of bytes: the bytes themselves, a text, or a struct that
-//! [`arbitrary`] reads, whose last field is the rest of the input as it stands.
+//! The argument of a law is the input that its fuzz target derives from bytes: the bytes themselves, a
+//! text, or a struct that [`arbitrary`] decodes. The last field of such a struct is the unchanged rest of
+//! the input.
 
 mod chain;
 mod client;

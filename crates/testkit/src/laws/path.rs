@@ -6,17 +6,17 @@ use gabion_core::{Malformed, PathViews};
 use gabion_inspect::{Config as _, Context, State};
 use gabion_inspect::{Deny, DenyRule};
 
-/// Reading any bytes as a path ends without a panic, and
-/// 1. a path has a view, unless it is no path at all;
-/// 2. views begin with `/`, and hold no empty or dot segments;
-/// 3. there are at most so many, of at most so many bytes;
-/// 4. a view that escaped nothing is read again in no new way;
-/// 5. the canonical form of a path that is sound is sound, and its own;
-/// 6. where no rule matches a path, none matches it in that form.
+/// Checks that deriving the views of any bytes does not panic, and that
+/// 1. there is a view unless the bytes are not a path ([`Malformed::Form`]);
+/// 2. each view begins with `/` and has no empty and no dot segments;
+/// 3. the number of views and their total size are bounded;
+/// 4. without percent-encoding in the path, the views of a view are views of the path;
+/// 5. the canonical form of a well-formed path is well-formed and equal to its own canonical form;
+/// 6. a rule that does not match a path does not match its canonical form.
 ///
 /// # Panics
 ///
-/// Where a law is broken.
+/// Panics if a law is broken.
 pub fn path_views(path: &[u8]) {
     let views = PathViews::new(path);
     let malformed = views.malformed();
@@ -72,7 +72,7 @@ pub fn path_views(path: &[u8]) {
     }
 }
 
-/// One of each kind of rule that asks for names.
+/// One deny rule of each kind that matches segments of a path.
 static RULES: LazyLock<Deny> = LazyLock::new(|| {
     let rules = [
         DenyRule::new("php").extensions(["php"]),
@@ -82,5 +82,5 @@ static RULES: LazyLock<Deny> = LazyLock::new(|| {
     ];
     rules
         .compile(&Context::new(&State::scratch()))
-        .expect("the rules are sound")
+        .expect("the constant rules are valid")
 });

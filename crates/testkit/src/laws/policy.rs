@@ -2,14 +2,14 @@
 
 use gabion_policy::{Diagnostic, Document};
 
-/// Reading any text as a policy ends without a panic, and
-/// 1. each error points inside the text, at a boundary between characters, and says so: it names a
-///    line and a column that the text has;
-/// 2. a document that is read is printed and read again as the same.
+/// Checks that parsing any text as a policy does not panic, and that
+/// 1. each error has a span within the text, at character boundaries, and names a line and a column that
+///    exist in the text;
+/// 2. a parsed document, printed and parsed again, is the same.
 ///
 /// # Panics
 ///
-/// Where a law is broken.
+/// Panics if a law is broken.
 pub fn policy_document(text: &str) {
     match Document::parse(text, "policy.toml") {
         Ok(document) => {
@@ -19,7 +19,7 @@ pub fn policy_document(text: &str) {
         }
         Err(error) => {
             let found = error.diagnostics();
-            assert!(!found.is_empty(), "1: refused without a reason");
+            assert!(!found.is_empty(), "1: rejected without a diagnostic");
             for diagnostic in found {
                 points_into(diagnostic, text);
             }

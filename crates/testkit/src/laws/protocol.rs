@@ -1,4 +1,4 @@
-//! Laws of heads.
+//! Laws of the protocol rules for request heads.
 
 use gabion_core::{ClientRules, Framing, Inspect as _, Mode, RequestState, Verdict};
 use gabion_inspect::ProtocolRules;
@@ -10,16 +10,16 @@ use http::{
 use super::head;
 use crate::OwnedHead;
 
-/// Judging any head that hyper reads ends without a panic, and one that passes
-/// 1. is framed in one way at most: by one `Content-Length` of digits, or by one `Transfer-Encoding`
-///    that is `chunked` (RFC 9112, 6);
-/// 2. has one `Host`, which HTTP/1.0 may leave out (RFC 9112, 3.2);
+/// Checks that judging any head that hyper accepts does not panic, and that a head that passes
+/// 1. has at most one framing: one `Content-Length` of digits, or one `Transfer-Encoding` with the value
+///    `chunked` (RFC 9112, 6);
+/// 2. has one `Host`, which is optional in HTTP/1.0 (RFC 9112, 3.2);
 /// 3. has a path that begins with `/`, or is the `*` of OPTIONS;
-/// 4. passes again once it is written, as the server behind reads it.
+/// 4. passes again as an upstream server reads it, after formatting and parsing.
 ///
 /// # Panics
 ///
-/// Where a law is broken.
+/// Panics if a law is broken.
 pub fn protocol_heads(bytes: &[u8]) {
     let Some(request) = head::read(bytes) else {
         return;
@@ -54,6 +54,6 @@ fn is_one_message(request: &Request<()>) {
     assert!((least..=1).contains(&hosts), "2: {hosts} hosts");
 
     let path = request.uri().path();
-    let asks_the_server = path == "*" && request.method() == Method::OPTIONS;
-    assert!(path.starts_with('/') || asks_the_server, "3: {path:?}");
+    let is_asterisk_form = path == "*" && request.method() == Method::OPTIONS;
+    assert!(path.starts_with('/') || is_asterisk_form, "3: {path:?}");
 }

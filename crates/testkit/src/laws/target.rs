@@ -1,12 +1,11 @@
-//! What each target asks of bytes.
+//! The laws of all fuzz targets, as functions of bytes.
 
 use arbitrary::{Arbitrary, Unstructured};
 
-/// A law, asked as its fuzz target asks it.
+/// A law as a function of the bytes that its fuzz target receives.
 pub type Law = fn(&[u8]);
 
-/// Each fuzz target with its law. Bytes of which a target makes nothing, since they are too few,
-/// keep to every law.
+/// Each fuzz target with its law. Input that is too short to decode satisfies every law.
 pub const TARGETS: [(&str, Law); 9] = [
     ("chain", |bytes| read(bytes, |ask| super::chain(&ask))),
     ("client_identity", |bytes| {
@@ -25,7 +24,7 @@ pub const TARGETS: [(&str, Law); 9] = [
     ("protocol_heads", super::protocol_heads),
 ];
 
-/// Makes of bytes what `fuzz_target!` makes of them.
+/// Decodes the input of a law from bytes as `fuzz_target!` does.
 fn read<'i, T: Arbitrary<'i>>(bytes: &'i [u8], law: impl Fn(T)) {
     if let Ok(input) = T::arbitrary_take_rest(Unstructured::new(bytes)) {
         law(input);

@@ -1,0 +1,63 @@
+//! Clients that are banned, retry, and are served again after the ban.
+
+use std::{net::SocketAddr, time::Duration};
+
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    http_client::HttpClient,
+    policy::BAN,
+    traffic::{Client, new_address},
+};
+
+pub(super) struct Banned(HttpClient);
+
+const BAN_TIME: Duration = Duration::from_secs(BAN);
+const RETRY: Duration = Duration::from_millis(250);
+
+/// The tolerance for a ban that ends late: the time of a request on a busy machine.
+const SLACK: Duration = Duration::from_secs(3);
+
+impl Banned {
+    pub(super) const fn new(addr: SocketAddr) -> Self {
+        Self(HttpClient::new(addr))
+    }
+
+    /// Retries until the client is served again, and checks the duration of the ban.
+    async fn wait_for_end_of_ban(&mut self, client: [u8; 4], start: Instant) -> Result<(), String> {
+        let mut refused = 0;
+        loop {
+            let sent = start.elapsed();
+            let answer = self.0.get("/bytes/10", client).await?;
+            match answer.status.as_u16() {
+                403 if sent < BAN_TIME + SLACK => refused += 1,
+                200 if refused > 0 && start.elapsed() >= BAN_TIME => return Ok(()),
+                status => {
+                    let after = start.elapsed();
+                    return Err(format!(
+                        "{client:?}: status {status} {after:?} after the ban, refused {refused} times"
+                    ));
+                }
+            }
+            sleep(RETRY).await;
+        }
+    }
+}
+
+impl Client for Banned {
+    async fn run(&mut self) -> Result<(), String> {
+        let client = new_address();
+        self.0.expect(200, "/bytes/10", client).await?;
+        for trap in ["/trap/a", "/trap/b"] {
+            self.0.expect(403, trap, client).await?;
+        }
+        self.0.expect(200, "/bytes/10", client).await?;
+        let start = Instant::now();
+        self.0.expect(403, "/trap/c", client).await?;
+        self.wait_for_end_of_ban(client, start).await?;
+        // A client with an earlier ban is banned at its first offense.
+        let start = Instant::now();
+        self.0.expect(403, "/trap/c", client).await?;
+        self.wait_for_end_of_ban(client, start).await
+    }
+}
