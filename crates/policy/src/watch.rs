@@ -42,7 +42,7 @@ use crate::{PolicyHandle, budget::CompileBudget};
 /// ```
 /// # use std::sync::Arc;
 /// # use gabion_core::{Event, Sink};
-/// use gabion_policy::{PolicyHandle, PolicyOptions, Watch, WatchOptions};
+/// use gabion_policy::{PolicyHandle, PolicyOptions, WatchOptions};
 /// # struct NoEvents;
 /// # impl Sink for NoEvents {
 /// #     fn record(&self, _: &Event) {}
@@ -53,13 +53,13 @@ use crate::{PolicyHandle, budget::CompileBudget};
 /// let path = directory.join("policy.toml");
 /// std::fs::write(&path, "version = 1\n")?;
 /// let policy = PolicyHandle::open(path, PolicyOptions::new(Arc::new(NoEvents)))?;
-/// let watch = Watch::spawn(policy, WatchOptions::default())?;
+/// let watch = policy.watch(WatchOptions::default())?;
 /// drop(watch);
 ///
 /// // A policy without a file cannot be watched.
 /// let options = PolicyOptions::new(Arc::new(NoEvents));
 /// let policy = PolicyHandle::from_document("version = 1\n", "policy.toml", options)?;
-/// assert!(Watch::spawn(policy, WatchOptions::default()).is_err());
+/// assert!(policy.watch(WatchOptions::default()).is_err());
 /// # std::fs::remove_dir_all(directory)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -130,7 +130,7 @@ impl Watch {
     ///
     /// Fails if `policy` was not loaded from a file, or if the system's limit of file watches or
     /// threads is reached.
-    pub fn spawn(policy: PolicyHandle, options: WatchOptions) -> io::Result<Self> {
+    pub(crate) fn spawn(policy: PolicyHandle, options: WatchOptions) -> io::Result<Self> {
         if policy.files().is_empty() {
             let message = "cannot watch a policy that was not loaded from a file";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));

@@ -136,7 +136,16 @@ impl Guard {
     ///
     /// The operating system's error, if files cannot be watched or a thread cannot be started.
     pub fn watch(&self) -> io::Result<Watch> {
-        Watch::spawn(self.0.policy.clone(), WatchOptions::default())
+        self.watch_with(WatchOptions::default())
+    }
+
+    /// Watches as [`Self::watch`] does, with other intervals.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::watch`].
+    pub fn watch_with(&self, options: WatchOptions) -> io::Result<Watch> {
+        self.0.policy.watch(options)
     }
 
     /// Returns the document in force.

@@ -42,7 +42,7 @@ impl WatchedPolicy {
         let events = Arc::new(EventLog::default());
         let policy = PolicyHandle::open(path, PolicyOptions::new(events.clone())).unwrap();
         let options = WatchOptions::default().with_quiet(QUIET).with_poll(poll);
-        let watch = Watch::spawn(policy.clone(), options).unwrap();
+        let watch = policy.watch(options).unwrap();
         // The thread reads the files once at start; changes by the test come later.
         assert_eq!(events.wait(1, QUIET * 3), []);
         Self {
@@ -279,7 +279,7 @@ fn dropped_watch_stops() {
 fn policy_without_a_file_cannot_be_watched() {
     let options = PolicyOptions::new(Arc::new(EventLog::default()));
     let policy = PolicyHandle::from_document("version = 1", "policy.toml", options).unwrap();
-    let error = Watch::spawn(policy, WatchOptions::default()).unwrap_err();
+    let error = policy.watch(WatchOptions::default()).unwrap_err();
     assert_eq!(
         error.to_string(),
         "cannot watch a policy that was not loaded from a file"
