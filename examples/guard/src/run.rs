@@ -21,7 +21,6 @@ use hyper_util::rt::TokioTimer;
 use tokio::{
     runtime, select,
     signal::unix::{Signal, SignalKind, signal},
-    time::interval,
 };
 use tower_layer::Layer;
 use tracing::info;
@@ -63,7 +62,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Box<dyn Error>> {
     let workers = serve(args, &guard, &upstream)?;
     print_start_text(args, &upstream, workers.local_addr());
 
-    let signal = runtime.block_on(maintain(&guard, watch.as_ref(), signals));
+    let signal = runtime.block_on(handle_signals(&guard, watch.as_ref(), signals));
     info!(
         "received {signal}: no new connections; open requests have {} s to finish",
         args.grace.as_secs()
@@ -182,17 +181,19 @@ fn print_demo_text(addr: SocketAddr) {
     println!("  {get}.8' 'http://{addr}/api/status?[1-4]'    429 after 3 requests");
 }
 
-/// Runs periodic maintenance until SIGINT or SIGTERM; returns its name. SIGHUP reloads the policy;
+/// Handles signals until SIGINT or SIGTERM; returns its name. SIGHUP reloads the policy;
 /// after SIGUSR1 every rule only observes for [`OBSERVE_TIME`].
-async fn maintain(guard: &Guard, watch: Option<&Watch>, mut signals: Signals) -> &'static str {
-    let mut second = interval(Duration::from_secs(1));
+async fn handle_signals(
+    guard: &Guard,
+    watch: Option<&Watch>,
+    mut signals: Signals,
+) -> &'static str {
     loop {
         select! {
             _ = signals.interrupt.recv() => return "SIGINT",
             _ = signals.terminate.recv() => return "SIGTERM",
             _ = signals.hangup.recv() => reload(watch),
             _ = signals.user1.recv() => guard.observe_for(OBSERVE_TIME),
-            _ = second.tick() => guard.maintain(),
         }
     }
 }
