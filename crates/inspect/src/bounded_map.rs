@@ -1,4 +1,4 @@
-//! What is remembered of many, within bounds.
+//! A concurrent map with a fixed capacity.
 
 use std::{
     fmt,
@@ -11,15 +11,16 @@ use quick_cache::{
     sync::{Cache, DefaultLifecycle, EntryAction, EntryResult},
 };
 
-/// One entry for each key, at most so many. Who comes once makes room for who comes again.
+/// A concurrent map of at most `capacity` entries, by `quick_cache`. A full map evicts keys seen
+/// once before keys seen repeatedly.
 ///
-/// The hash is seeded by the process: keys are what clients choose.
+/// The hash is seeded per process, since clients choose the keys.
 pub(crate) struct BoundedMap<K, V>(Cache<K, V, UnitWeighter, RandomState>);
 
-// === impl Ledger ===
+// === impl BoundedMap ===
 
 impl<K: Copy + Eq + Hash, V: Clone + Default> BoundedMap<K, V> {
-    /// A ledger of at most `capacity` entries, and of one at least.
+    /// Creates a map of at most `capacity` entries, at least 1.
     pub(crate) fn new(capacity: usize) -> Self {
         let capacity = capacity.max(1);
         let weight = u64::try_from(capacity).unwrap_or(u64::MAX);
@@ -33,33 +34,33 @@ impl<K: Copy + Eq + Hash, V: Clone + Default> BoundedMap<K, V> {
         ))
     }
 
-    /// Changes an entry in place, a blank one where there was none.
+    /// Updates the entry of `key` in place, starting from the default if there is none.
     pub(crate) fn update<T>(&self, key: K, change: impl Fn(&mut V) -> T) -> T {
         let entry = self
             .0
             .entry(&key, None, |_, entry| EntryAction::Retain(change(entry)));
-        let mut blank = V::default();
+        let mut value = V::default();
         match entry {
-            EntryResult::Retained(said) => said,
-            EntryResult::Vacant(place) => {
-                let said = change(&mut blank);
-                // Where the place is gone meanwhile, the entry is too.
-                let _ = place.insert(blank);
-                said
+            EntryResult::Retained(result) => result,
+            EntryResult::Vacant(slot) => {
+                let result = change(&mut value);
+                // If the slot was evicted in the meantime, the entry is lost with it.
+                let _ = slot.insert(value);
+                result
             }
-            // None of these is asked for.
+            // `update` returns neither of the first two actions and sets no timeout.
             EntryResult::Removed(..) | EntryResult::Replaced(..) | EntryResult::Timeout => {
-                change(&mut blank)
+                change(&mut value)
             }
         }
     }
 
-    /// An entry as it stands.
+    /// Returns a copy of the entry.
     pub(crate) fn get(&self, key: K) -> Option<V> {
         self.0.get(&key)
     }
 
-    /// How many entries there are.
+    /// Returns the number of entries.
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
@@ -67,11 +68,11 @@ impl<K: Copy + Eq + Hash, V: Clone + Default> BoundedMap<K, V> {
 
 impl<K, V> fmt::Debug for BoundedMap<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ledger").finish_non_exhaustive()
+        f.debug_struct("BoundedMap").finish_non_exhaustive()
     }
 }
 
-/// The part of a count that is left after `gone`, where half of it is left after `half`.
-pub(crate) fn left_after(gone: Duration, half: Duration) -> f32 {
-    (-gone.as_secs_f32() / half.as_secs_f32()).exp2()
+/// Returns the factor that remains of a count after `elapsed`, with the half-life `half_life`.
+pub(crate) fn decay(elapsed: Duration, half_life: Duration) -> f32 {
+    (-elapsed.as_secs_f32() / half_life.as_secs_f32()).exp2()
 }

@@ -1,4 +1,4 @@
-//! Expressions, bounded in what they cost.
+//! Compilation of regular expressions with a bound on their size.
 
 use regex_automata::{
     MatchKind,
@@ -9,32 +9,32 @@ use regex_automata::{
 
 use crate::Problem;
 
-/// How large one expression may become, in bytes.
+/// The largest size of one compiled expression, in bytes.
 pub(crate) const MAX_ONE: usize = 1 << 20;
 
-/// How large all expressions that are searched for at once may become, in bytes.
+/// The largest size of all expressions that are searched together, in bytes.
 pub(crate) const MAX_ALL: usize = 32 << 20;
 
-/// Refuses what does not compile alone.
+/// Returns an error if `pattern` does not compile alone.
 pub(crate) fn check(pattern: &str) -> Result<(), Problem> {
     build(&[pattern], MAX_ONE)
         .map(drop)
         .map_err(|error| Problem::Regex {
             pattern: pattern.to_owned(),
-            why: say(&error),
+            why: message(&error),
         })
 }
 
-/// Compiles several expressions that are sound alone, which make up `what`.
+/// Compiles expressions that passed [`check`] into one automaton. `what` describes them in errors.
 pub(crate) fn all(patterns: &[String], what: &str) -> Result<Regex, Problem> {
     build(patterns, MAX_ALL).map_err(|error| Problem::Regex {
         pattern: format!("{what}, all {} together", patterns.len()),
-        why: say(&error),
+        why: message(&error),
     })
 }
 
-/// Captures stay off: with them, memory grows with patterns times states, up to gigabytes. So only
-/// `is_match` and the set of patterns that match may be asked for; every other search would find
+/// Captures stay off: with them, memory grows with patterns times states, up to gigabytes. Only
+/// `is_match` and `which_overlapping_matches` work without captures; every other search finds
 /// nothing.
 fn build<P: AsRef<str>>(patterns: &[P], size: usize) -> Result<Regex, Box<BuildError>> {
     let config = Config::new()
@@ -50,8 +50,8 @@ fn build<P: AsRef<str>>(patterns: &[P], size: usize) -> Result<Regex, Box<BuildE
         .map_err(Box::new)
 }
 
-/// The innermost reason: the outer ones only say that building failed.
-fn say(error: &BuildError) -> String {
+/// Returns the innermost error message; the outer ones only state that building failed.
+fn message(error: &BuildError) -> String {
     match (error.size_limit(), error.syntax_error()) {
         (Some(limit), _) => format!("needs more than {limit} bytes once compiled"),
         (None, Some(syntax)) => syntax.to_string(),

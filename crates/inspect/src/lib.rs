@@ -1,32 +1,50 @@
-//! The watchmen of gabion: each judges [`Facts`](gabion_core::Facts), alone or in a chain.
+//! Request inspectors for [gabion](https://docs.rs/gabion), each compiled from a config section.
 //!
-//! | watchman | refuses |
+//! An inspector implements [`Inspect`](gabion_core::Inspect): it judges the
+//! [`Facts`](gabion_core::Facts) of a request, alone or in a chain.
+//!
+//! | inspector | denies |
 //! |---|---|
-//! | [`ProtocolRules`] | heads that no honest client sends and that two servers would read differently |
-//! | [`ServerQuirks`] | spellings of a path that the server behind reads otherwise than most |
-//! | [`HostAllowlist`] | requests for hosts that the server does not answer for |
-//! | [`Allow`] | nothing: it lets through what is never to be judged further |
-//! | [`Ban`] | clients on a list, and clients banned for a time |
-//! | [`Deny`] | paths that the server behind does not have and nobody should ask for |
-//! | [`Handshake`] | WebSockets that pages of a foreign origin open, and other handshakes that should not be |
-//! | [`Messages`] | messages on open WebSockets, by what they say and how large they are |
-//! | [`Limit`] | whoever asks for more than a share |
-//! | [`Scan`] | nothing: it scores clients, and finds who is to be banned |
+//! | [`ProtocolRules`] | malformed heads, and heads that two servers would interpret differently |
+//! | [`ServerQuirks`] | path spellings that the guarded server resolves differently from most servers |
+//! | [`HostAllowlist`] | requests for hosts that the server does not serve |
+//! | [`Allow`] | nothing: it ends judgment for safelisted clients and paths |
+//! | [`Ban`] | clients on a ban list, and clients with a timed ban |
+//! | [`Deny`] | paths and user agents that match a rule |
+//! | [`Handshake`] | cross-origin WebSocket handshakes, and handshakes outside the configured routes |
+//! | [`Messages`] | messages on open WebSockets, by content and size |
+//! | [`Limit`] | requests over a rate limit |
+//! | [`Scan`] | nothing: it scores clients, and bans those that scan |
 //!
-//! Each is compiled from plain data (`config` types that serde reads) into an immutable engine;
-//! what changes while it runs lives apart, in bounded tables: timed bans in a [`BanTable`], budgets
-//! in a [`LimitTable`].
+//! Each section is plain data (a [`Config`] that serde reads) and compiles to an immutable
+//! inspector. State that changes at run time is kept apart, in the bounded tables of [`State`]:
+//! timed bans in a [`BanTable`], counters in a [`LimitTable`].
+//!
+//! # Examples
+//!
+//! ```
+//! use gabion_inspect::{Config, Context, DenyRule, State};
+//!
+//! let deny = [DenyRule::new("php").extensions(["php"])].compile(&Context::new(&State::default()))?;
+//! assert!(deny.judges(b"/index.php").is_some());
+//! assert!(deny.judges(b"/index.html").is_none());
+//! # Ok::<(), gabion_inspect::ConfigErrors>(())
+//! ```
 //!
 //! # Dependencies
 //!
-//! `regex-automata` matches what typed rules cannot say, with a bound on memory that `regex` does
-//! not offer for many patterns at once. `papaya` holds timed bans: they are read on every request
-//! and its reads take no lock. `quick_cache` holds what is known of clients: it is bounded, and a scan
-//! does not drive out what is in use. `humantime` reads durations. A [`LimitTable`] is our own: the
-//! stores of `governor` grow with their keys until someone has them forget, and among a million of
-//! them a check takes nearly twice the time (`benches`, `--bench limit`).
-//! `serde_json` reads the lists that clouds and Spamhaus publish as JSON, into typed structs and no
-//! deeper than 128 levels. `ipnet` is the type of a network.
+//! - `regex-automata` matches expressions, with a memory bound for many patterns at once that
+//!   `regex` does not offer.
+//! - `papaya` holds timed bans: they are read on every request, and its reads take no lock.
+//! - `quick_cache` holds per-client state: it is bounded, and a scan does not evict entries in use.
+//! - `humantime` parses durations.
+//! - `serde_json` parses the lists that cloud providers and Spamhaus publish as JSON, into typed
+//!   structs, at most 128 levels deep.
+//! - `ipnet` provides the network type.
+//!
+//! A [`LimitTable`] is implemented here: the stores of `governor` grow with their keys until they
+//! are cleaned, and a check among a million keys takes nearly twice the time (`benches`, `--bench
+//! limit`).
 
 #![warn(clippy::indexing_slicing)]
 

@@ -1,15 +1,16 @@
-//! Clients as keys of tables.
+//! A client network as a table key.
 
 use std::hash::{Hash, Hasher};
 
 use ipnet::IpNet;
 
-/// A network, hashed in as few words as hold it: its own hash is fed in pieces, which costs twice as
-/// much.
+/// A client network with a cheap `Hash`, used as a table key.
+///
+/// The derived hash of [`IpNet`] feeds the hasher in pieces, which costs twice as much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Network(pub(crate) IpNet);
 
-/// What begins the hash, so that no network is taken for one of the other family.
+/// Family tags in the hash, so that an IPv4 and an IPv6 network never hash the same words.
 const V4: u64 = 4 << 56;
 const V6: u64 = 6 << 56;
 

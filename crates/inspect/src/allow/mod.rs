@@ -1,10 +1,10 @@
-//! Lets through what is never to be judged further.
+//! The allowlist of clients and paths.
 //!
-//! A request is let through when
-//! 1. its client's address lies in a network of the safelist, unless the address is a private one
-//!    that came out of a header ([`gabion_core::ClientIp::may_be_allowed`]); or
-//! 2. its path is well-formed and lies under an allowed path in *every* view, so that no reading
-//!    of it leads elsewhere.
+//! A request is allowed if
+//! 1. its client address is in an allowed network, unless it is a private address from a header
+//!    ([`gabion_core::ClientIp::may_be_allowed`]); or
+//! 2. its path is well-formed and lies below an allowed path in *every* view, so that no server
+//!    resolves it to another path.
 
 mod config;
 #[cfg(test)]
@@ -20,11 +20,36 @@ use crate::{Config, ConfigErrors, ConfigPath, Context, Network, Problem};
 
 pub use config::AllowConfig;
 
-/// Lets requests through by address or path. Compiled from [`AllowConfig`]; immutable.
+/// Allows requests by client address or path, which ends judgment. Compiled from [`AllowConfig`];
+/// immutable.
 ///
 /// # Cost
 ///
-/// A comparison per network and per path, of which a safelist has few. No allocation.
+/// One comparison per network and per path. An allowlist has few of them. No allocation.
+///
+/// # Examples
+///
+/// ```
+/// use gabion_core::{ClientRules, Inspect, RequestState, Verdict};
+/// use gabion_inspect::{AllowConfig, Config, Context, State};
+/// # use gabion_testkit::OwnedHead;
+///
+/// let config = AllowConfig {
+///     paths: ["/.well-known"].into_iter().collect(),
+///     ..AllowConfig::default()
+/// };
+/// let allow = config.compile(&Context::new(&State::scratch()))?;
+///
+/// let judge = |target: &str| {
+///     let head = OwnedHead::get(target);
+///     let facts = head.facts(&ClientRules::default());
+///     allow.inspect(&facts, &mut RequestState::new(&facts))
+/// };
+/// assert!(matches!(judge("/.well-known/acme-challenge/x"), Verdict::Allow(_)));
+/// // Encoded dot segments lead elsewhere in some view, so other inspectors judge the request.
+/// assert_eq!(judge("/.well-known/%2e%2e/admin"), Verdict::Pass);
+/// # Ok::<(), gabion_inspect::ConfigErrors>(())
+/// ```
 #[derive(Debug)]
 pub struct Allow {
     networks: Vec<IpNet>,
@@ -39,8 +64,8 @@ impl Allow {
         let mut errors = Vec::new();
         for (entry, network) in config.networks.iter().enumerate() {
             if network.net().prefix_len() == 0 {
-                let place = ConfigPath::new("allow", "networks").entry(entry);
-                errors.push(place.refuse(Problem::WholeSpace(network.net())));
+                let path = ConfigPath::new("allow", "networks").entry(entry);
+                errors.push(path.error(Problem::WholeSpace(network.net())));
             }
         }
         let mut paths = Vec::with_capacity(config.paths.len());
@@ -51,40 +76,40 @@ impl Allow {
                     errors.push(
                         ConfigPath::new("allow", "paths")
                             .entry(entry)
-                            .refuse(problem),
+                            .error(problem),
                     );
                 }
             }
         }
-        ConfigErrors::any(errors)?;
+        ConfigErrors::check(errors)?;
         let networks = config.networks.iter().copied().map(Network::net).collect();
         Ok(Self { networks, paths })
     }
 
-    /// Whether `client`, or whatever it asks for on `path`, is let through.
-    pub fn lets(&self, client: &ClientIp, path: &PathViews<'_>) -> bool {
-        self.network_of(client).is_some() || self.path_above(path).is_some()
+    /// Returns `true` if requests of `client`, or requests for `path`, are allowed.
+    pub fn allows(&self, client: &ClientIp, path: &PathViews<'_>) -> bool {
+        self.find_network(client).is_some() || self.find_path(path).is_some()
     }
 
     fn by_network(&self, facts: &Facts<'_>) -> Option<Cause> {
-        let network = self.network_of(&facts.client)?;
-        let why = format!("{} is in {network}", facts.client.addr());
-        Some(Cause::new(BY_NETWORK, Reason::Other(why.into())))
+        let network = self.find_network(&facts.client)?;
+        let reason = format!("{} is in {network}", facts.client.addr());
+        Some(Cause::new(BY_NETWORK, Reason::Other(reason.into())))
     }
 
-    fn network_of(&self, client: &ClientIp) -> Option<&IpNet> {
+    fn find_network(&self, client: &ClientIp) -> Option<&IpNet> {
         let holds = |network: &&IpNet| network.contains(&client.addr());
         let network = self.networks.iter().find(holds);
         network.filter(|_| client.may_be_allowed())
     }
 
     fn by_path(&self, facts: &Facts<'_>) -> Option<Cause> {
-        let path = self.path_above(&facts.path)?;
+        let path = self.find_path(&facts.path)?;
         let cause = Cause::in_path(BY_PATH, Reason::Prefix, path, Transformations::AS_SENT);
         Some(cause)
     }
 
-    fn path_above(&self, views: &PathViews<'_>) -> Option<&[u8]> {
+    fn find_path(&self, views: &PathViews<'_>) -> Option<&[u8]> {
         let mut paths = self.paths.iter().map(AsRef::as_ref);
         let allowed = |path: &&[u8]| views.iter().all(|view| is_under(view.path, path));
         if views.malformed().is_some() {
@@ -99,8 +124,8 @@ impl Config for AllowConfig {
 
     /// # Errors
     ///
-    /// Every network that is the whole address space, and every path that is not written plainly
-    /// or is the root.
+    /// Every network that covers the whole address space, and every path that is not in canonical
+    /// form or is the root.
     fn compile(&self, _context: &Context) -> Result<Allow, ConfigErrors> {
         Allow::from_config(self)
     }
@@ -111,7 +136,7 @@ impl Inspect for Allow {
         "allow"
     }
 
-    fn inspect(&self, facts: &Facts<'_>, _trace: &mut RequestState) -> Verdict {
+    fn inspect(&self, facts: &Facts<'_>, _state: &mut RequestState) -> Verdict {
         let cause = self.by_network(facts).or_else(|| self.by_path(facts));
         cause.map_or(Verdict::Pass, Verdict::Allow)
     }
@@ -121,22 +146,22 @@ impl Inspect for Allow {
     }
 }
 
-/// Whether `path` is `prefix` or lies below it.
+/// Returns `true` if `path` is `prefix` or lies below it.
 fn is_under(path: &[u8], prefix: &[u8]) -> bool {
     matches!(path.strip_prefix(prefix), Some([] | [b'/', ..]))
 }
 
 fn path(text: &str) -> Result<&[u8], Problem> {
-    let refuse = |why| Problem::Path {
+    let invalid = |why| Problem::Path {
         path: text.to_owned(),
         why,
     };
     let views = PathViews::new(text.as_bytes());
     if views.malformed().is_some() || views.iter().any(|view| view.path != text.as_bytes()) {
-        return Err(refuse("write it plainly, beginning with /"));
+        return Err(invalid("write it in canonical form, beginning with `/`"));
     }
     match text.trim_end_matches('/') {
-        "" => Err(refuse("it would allow everything")),
+        "" => Err(invalid("it would allow every request")),
         path => Ok(path.as_bytes()),
     }
 }

@@ -33,7 +33,7 @@ fn check(from: &str, forwarded: Option<&str>, path: &str, rule: Option<&str>) {
 }
 
 #[test]
-fn by_address() {
+fn client_in_an_allowed_network_is_allowed() {
     check("203.0.113.7", None, "/.env", Some("allow/network"));
     check("203.0.113.8", None, "/.env", None);
     check("2001:db8::9", None, "/", Some("allow/network"));
@@ -43,7 +43,7 @@ fn by_address() {
 }
 
 #[test]
-fn by_path_in_every_view() {
+fn path_is_allowed_only_in_every_view() {
     let acme = "/.well-known/acme-challenge";
     let rule = Some("allow/path");
     check("198.51.100.1", None, &format!("{acme}/token"), rule);
@@ -63,16 +63,16 @@ fn by_path_in_every_view() {
 }
 
 #[test]
-fn errors_name_their_place() {
+fn errors_have_the_path_of_the_entry() {
     let errors = AllowConfig {
         networks: vec!["0.0.0.0/0".parse().unwrap()],
         paths: ["/", "x", "/a/../b"].into_iter().collect(),
     }
     .compile(&Context::new(&State::scratch()))
     .unwrap_err();
-    let places: Vec<_> = errors.iter().map(|error| error.place.to_string()).collect();
+    let paths: Vec<_> = errors.iter().map(|error| error.path.to_string()).collect();
     assert_eq!(
-        places,
+        paths,
         [
             "allow.networks[0]",
             "allow.paths[0]",

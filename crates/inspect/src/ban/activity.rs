@@ -1,4 +1,4 @@
-//! About how many clients are there.
+//! Estimate of the number of active clients.
 
 use std::{
     fmt,
@@ -10,10 +10,12 @@ use ipnet::IpNet;
 
 use crate::network::Network;
 
-/// Counts different clients by linear counting: each sets one bit of many, and how many are not set
-/// tells how many there were (Whang et al., 1990). Two spans of time take turns.
+/// Counts distinct clients by linear counting (Whang et al., 1990): each client sets one bit of a
+/// bitmap, and the number of unset bits gives the estimate. Two bitmaps alternate between spans of
+/// time.
 ///
-/// Within 2% up to some 200,000 clients, and never more than about 700,000, in 16 KiB.
+/// The error is within 2 % up to about 200,000 clients, and the estimate never exceeds about
+/// 700,000. Takes 16 KiB.
 #[derive(Default)]
 pub(super) struct Activity {
     seed: RandomState,
@@ -30,9 +32,9 @@ struct Span {
 const BITS: u16 = u16::MAX;
 
 impl Activity {
-    /// Notes that `client` is there in the span of that number. Lock-free; where a span begins in
-    /// several threads at once, a few clients may go uncounted.
-    pub(super) fn note(&self, client: IpNet, number: u64) {
+    /// Records that `client` is active in the span with this number. Lock-free; when several
+    /// threads begin a span at the same time, a few clients may not be counted.
+    pub(super) fn record(&self, client: IpNet, number: u64) {
         let span = self.span(number);
         if span.number.load(Ordering::Relaxed) != number
             && span.number.swap(number, Ordering::AcqRel) != number
@@ -43,14 +45,17 @@ impl Activity {
         span.set(u16::from_le_bytes([low, high]));
     }
 
-    /// How many clients are there in this span or were in the last, whichever are more.
+    /// Returns the estimate for this span or for the preceding span, whichever is larger.
     pub(super) fn estimate(&self, number: u64) -> f64 {
-        let of = |number| {
+        let estimate_of = |number| {
             let span = self.span(number);
             let current = span.number.load(Ordering::Relaxed) == number;
             if current { span.estimate() } else { 0.0 }
         };
-        number.checked_sub(1).map_or(0.0, of).max(of(number))
+        number
+            .checked_sub(1)
+            .map_or(0.0, estimate_of)
+            .max(estimate_of(number))
     }
 
     const fn span(&self, number: u64) -> &Span {

@@ -1,19 +1,22 @@
-//! Who is banned for what he did, and who is only denied.
+//! Decides whether an offense becomes a ban.
 //!
-//! A page can make whoever looks at it ask for anything that a link can spell. So an offense bans
-//! when
-//! 1. the client itself must have done it ([`Attribution::Certain`]), or it is the third different path of
-//!    such that any page could have made it ask for, within [`BanArbiter::MEMORY`]; and
-//! 2. of the latter kind, no page of another origin made it do so, and the client is not in good
-//!    standing: [`BanArbiter::GOOD`] lately asked for and given, or a socket opened, without a rule that
-//!    had anything to say; and
-//! 3. the budget of bans is not spent.
+//! A web page can cause its visitors to send any request that a link can express. Therefore the
+//! [`Attribution`] of an offense decides:
+//! 1. [`Attribution::Certain`], a request that only the client itself can have caused, bans.
+//! 2. [`Attribution::Forgeable`], a request that a page can have caused, bans on the third
+//!    different path within [`BanArbiter::MEMORY`], unless the client is in good standing. Good
+//!    standing takes [`BanArbiter::GOOD`] recent successful responses, or one opened WebSocket, to
+//!    requests that matched no rule.
+//! 3. [`Attribution::CrossSite`], a request that a page of another origin caused, never bans.
+//!
+//! No offense bans once the ban budget is used up ([`BanConfig::most_per_minute`] and
+//! [`BanConfig::most_percent`]).
 //!
 //! # Limits
 //!
-//! An address that many share is in good standing for all of them, and banned for all of them. Who
-//! asks for enough that is harmless is in good standing too. A socket that was opened counts for an
-//! hour, whether or not it stays open.
+//! Clients that share an address share its standing and its bans. A client that sends enough
+//! harmless requests gains good standing, too. An opened WebSocket counts for one hour, whether or
+//! not it stays open.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -25,57 +28,84 @@ use ipnet::IpNet;
 
 use super::{BanConfig, BanTable, budget::BanBudget};
 use crate::{
-    bounded_map::{BoundedMap, left_after},
+    bounded_map::{BoundedMap, decay},
     network::Network,
 };
 
-/// Judges offenses before they reach the [`BanTable`]. Shared by every thread, kept across reloads.
+/// Decides which [`Offense`]s become bans in its [`BanTable`]. Shared by all threads and kept
+/// across policy reloads as part of [`State`](crate::State).
 ///
 /// # Capacity
 ///
-/// Of the clients beyond it, those are forgotten who come least: they are neither suspected nor in
-/// good standing. An entry takes about 100 bytes.
+/// Of more clients than the capacity, those seen least often are dropped: they are neither under
+/// suspicion nor in good standing. An entry takes about 100 bytes.
 ///
 /// # Cost
 ///
-/// [`Self::see`], once per exchange: for a known client no allocation, one sharded lock.
+/// [`Self::record`] runs once per exchange: for a known client it allocates nothing and takes one
+/// sharded lock.
+///
+/// # Examples
+///
+/// ```
+/// use std::{
+///     sync::Arc,
+///     time::{Duration, UNIX_EPOCH},
+/// };
+///
+/// use gabion_core::{Attribution, BanOutcome, Now, Offense, OffenseRecorder, RuleId};
+/// use gabion_inspect::{BanArbiter, BanTable};
+/// # let client = gabion_testkit::client_at("203.0.113.9");
+///
+/// let arbiter = BanArbiter::new(Arc::new(BanTable::new(100)), 1_000);
+/// let now = Now::new(Duration::ZERO, UNIX_EPOCH);
+/// let ban_for = Duration::from_mins(10);
+/// let page = |path| {
+///     let offense = Offense::certain(RuleId::builtin("probe"), ban_for);
+///     offense.with_attribution(Attribution::Forgeable { path })
+/// };
+/// assert_eq!(arbiter.record_offense(&client, &page(1), now), BanOutcome::Suspected { paths: 1 });
+/// assert_eq!(arbiter.record_offense(&client, &page(2), now), BanOutcome::Suspected { paths: 2 });
+/// assert_eq!(arbiter.record_offense(&client, &page(3), now), BanOutcome::Banned { evicted: None });
+/// assert!(arbiter.table().active(&client, now).is_some());
+/// ```
 pub struct BanArbiter {
     table: Arc<BanTable>,
     suspects: BoundedMap<Network, Suspect>,
-    standing: BoundedMap<Network, Credit>,
+    standing: BoundedMap<Network, Standing>,
     budget: BanBudget,
 }
 
-/// The different paths that a client was suspected for.
+/// The different paths for which a client is under suspicion.
 #[derive(Clone, Debug, Default)]
 struct Suspect {
     paths: [Option<u64>; BanArbiter::PATHS],
     last: Duration,
 }
 
-/// What a client was given lately, at that time.
+/// The successful responses to a client, decayed to the time of the last one.
 #[derive(Clone, Debug, Default)]
-struct Credit {
-    good: f32,
+struct Standing {
+    successes: f32,
     at: Duration,
 }
 
-// === impl Court ===
+// === impl BanArbiter ===
 
 impl BanArbiter {
-    /// How many different paths are proof.
+    /// The number of different paths that are evidence for a ban.
     pub const PATHS: usize = 3;
 
-    /// How long a suspect is remembered after the last path.
+    /// The time after the last suspicious path in which earlier paths count.
     pub const MEMORY: Duration = Duration::from_mins(10);
 
-    /// The time in which good standing halves.
+    /// The half-life of good standing.
     pub const HALF_LIFE: Duration = Duration::from_hours(1);
 
-    /// How much must have been given for good standing.
+    /// The number of recent successful responses for good standing.
     pub const GOOD: u8 = 10;
 
-    /// Bans in `table`, and remembers at most so many `clients`.
+    /// Creates an arbiter that bans in `table` and remembers at most `clients` clients.
     pub fn new(table: Arc<BanTable>, clients: usize) -> Self {
         Self {
             table,
@@ -85,33 +115,33 @@ impl BanArbiter {
         }
     }
 
-    /// The timed bans.
+    /// Returns the timed bans.
     pub const fn table(&self) -> &Arc<BanTable> {
         &self.table
     }
 
-    /// Bans from now on within the budget of `config`.
+    /// Replaces the ban budget with that of `config`.
     pub fn set_budget(&self, config: &BanConfig) {
         self.budget.set(config);
     }
 
-    /// Takes note of how an exchange ended.
+    /// Updates the standing of a client at the end of an exchange.
     pub fn record(&self, state: &RequestState, outcome: &Outcome<'_>) {
         if state.client().exempt().is_some() || state.is_counted() {
             return;
         }
         let (client, now) = (state.client().network(), state.now());
-        self.budget.saw(client, now);
-        let named = outcome.denial.is_some() || !state.observed().is_empty();
-        let good = match outcome.status {
-            // A whole half-life above the mark.
+        self.budget.count_client(client, now);
+        let matched_a_rule = outcome.denial.is_some() || !state.observed().is_empty();
+        let successes = match outcome.status {
+            // Stays above the threshold for one half-life.
             StatusCode::SWITCHING_PROTOCOLS => f32::from(Self::GOOD) * 2.0,
             status if status.is_success() => 1.0,
             _ => return,
         };
-        if !named && state.probe().is_none() {
+        if !matched_a_rule && state.probe().is_none() {
             self.standing.update(Network(client), |standing| {
-                standing.good = standing.at(now) + good;
+                standing.successes = standing.successes_at(now) + successes;
                 standing.at = now.mono();
             });
         }
@@ -119,20 +149,21 @@ impl BanArbiter {
 
     fn is_in_good_standing(&self, client: IpNet, now: Now) -> bool {
         let standing = self.standing.get(Network(client));
-        standing.is_some_and(|standing| standing.at(now) >= f32::from(Self::GOOD))
+        standing.is_some_and(|standing| standing.successes_at(now) >= f32::from(Self::GOOD))
     }
 
-    /// How many different paths `client` is suspected for, this one included.
+    /// Returns the number of different paths for which `client` is under suspicion, including
+    /// `path`.
     fn suspect(&self, client: IpNet, path: u64, now: Now) -> usize {
         self.suspects
             .update(Network(client), |suspect| suspect.add(path, now))
     }
 
-    fn sentence(&self, client: &ClientIp, offense: &Offense, now: Now) -> BanOutcome {
+    fn ban_within_budget(&self, client: &ClientIp, offense: &Offense, now: Now) -> BanOutcome {
         if self.table.active(client, now).is_none() {
             match self.budget.take(now) {
                 Ok(()) => {}
-                Err(Some(why)) => return BanOutcome::Withheld(why),
+                Err(Some(reason)) => return BanOutcome::Withheld(reason),
                 Err(None) => return BanOutcome::OverBudget,
             }
         }
@@ -144,13 +175,17 @@ impl OffenseRecorder for BanArbiter {
     fn record_offense(&self, client: &ClientIp, offense: &Offense, now: Now) -> BanOutcome {
         let network = client.network();
         match offense.attribution {
-            Attribution::Certain => self.sentence(client, offense, now),
-            Attribution::CrossSite => BanOutcome::Withheld("a page of another origin made it ask"),
+            Attribution::Certain => self.ban_within_budget(client, offense, now),
+            Attribution::CrossSite => {
+                BanOutcome::Withheld("a page of another origin caused the request")
+            }
             Attribution::Forgeable { .. } if self.is_in_good_standing(network, now) => {
-                BanOutcome::Withheld("it is in good standing, and a page could have made it ask")
+                BanOutcome::Withheld(
+                    "the client is in good standing, and a page could have caused the request",
+                )
             }
             Attribution::Forgeable { path } => match self.suspect(network, path, now) {
-                Self::PATHS.. => self.sentence(client, offense, now),
+                Self::PATHS.. => self.ban_within_budget(client, offense, now),
                 paths => BanOutcome::Suspected {
                     paths: u32::try_from(paths).unwrap_or(u32::MAX),
                 },
@@ -161,7 +196,7 @@ impl OffenseRecorder for BanArbiter {
 
 impl fmt::Debug for BanArbiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Court")
+        f.debug_struct("BanArbiter")
             .field("table", &self.table)
             .field("suspects", &self.suspects.len())
             .field("standing", &self.standing.len())
@@ -186,11 +221,11 @@ impl Suspect {
     }
 }
 
-// === impl Credit ===
+// === impl Standing ===
 
-impl Credit {
-    /// What is left of the good at `now`.
-    fn at(&self, now: Now) -> f32 {
-        self.good * left_after(now.mono().saturating_sub(self.at), BanArbiter::HALF_LIFE)
+impl Standing {
+    /// Returns the decayed count at `now`.
+    fn successes_at(&self, now: Now) -> f32 {
+        self.successes * decay(now.mono().saturating_sub(self.at), BanArbiter::HALF_LIFE)
     }
 }

@@ -1,7 +1,7 @@
-//! How many clients may be banned at most, whatever the rules find.
+//! Upper bounds on the number of bans.
 //!
-//! A rule that bans more than the budget is more likely wrong than right: it has met a balancer
-//! that nobody trusts, or an honest client's habit.
+//! A rule that exceeds them is more likely wrong than right: it matches an untrusted load balancer,
+//! or a habit of honest clients.
 
 use std::{
     sync::{
@@ -16,29 +16,29 @@ use ipnet::IpNet;
 
 use super::{BanConfig, activity::Activity};
 
-/// What is left to ban, per minute and as a share of the clients that are there.
+/// The ban budget: a maximum per minute, and a maximum share of the active clients.
 #[derive(Debug)]
 pub(super) struct BanBudget {
     per_minute: AtomicU32,
     percent: AtomicU32,
     activity: Activity,
-    spent: Mutex<Spent>,
+    used: Mutex<Used>,
 }
 
 #[derive(Debug, Default)]
-struct Spent {
+struct Used {
     minute: u64,
     in_minute: u32,
     span: u64,
     in_span: u32,
-    /// The minute in which it was told that the budget is spent.
-    told: Option<u64>,
+    /// The last minute for which an exhausted budget was reported.
+    reported: Option<u64>,
 }
 
-/// Of fewer clients a share says nothing.
+/// The number of active clients below which the share does not apply.
 const MIN_CLIENTS: f64 = 50.0;
 
-/// Bans and clients are compared over this time.
+/// The time over which bans and active clients are compared.
 const SPAN: Duration = Duration::from_mins(10);
 
 impl Default for BanBudget {
@@ -48,7 +48,7 @@ impl Default for BanBudget {
             per_minute: AtomicU32::new(config.most_per_minute),
             percent: AtomicU32::new(config.most_percent.into()),
             activity: Activity::default(),
-            spent: Mutex::default(),
+            used: Mutex::default(),
         }
     }
 }
@@ -61,35 +61,36 @@ impl BanBudget {
             .store(config.most_percent.into(), Ordering::Relaxed);
     }
 
-    /// Counts `client` as one that is there.
-    pub(super) fn saw(&self, client: IpNet, now: Now) {
-        self.activity.note(client, span(now));
+    /// Counts `client` as active.
+    pub(super) fn count_client(&self, client: IpNet, now: Now) {
+        self.activity.record(client, span(now));
     }
 
-    /// Takes one ban out of the budget. Where it is spent, says why once a minute.
+    /// Takes one ban from the budget. When the budget is exhausted, returns the reason once a
+    /// minute.
     pub(super) fn take(&self, now: Now) -> Result<(), Option<&'static str>> {
-        let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
-        spent.turn(now);
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.start_new_periods(now);
         let share = f64::from(self.percent.load(Ordering::Relaxed)) / 100.0;
-        let clients = self.activity.estimate(spent.span);
-        let too_many = clients >= MIN_CLIENTS && f64::from(spent.in_span) + 1.0 > clients * share;
-        let why = if spent.in_minute >= self.per_minute.load(Ordering::Relaxed) {
-            "the budget of bans per minute is spent; until the next minute rules only observe"
+        let clients = self.activity.estimate(used.span);
+        let too_many = clients >= MIN_CLIENTS && f64::from(used.in_span) + 1.0 > clients * share;
+        let reason = if used.in_minute >= self.per_minute.load(Ordering::Relaxed) {
+            "`most_per_minute` in [ban] is reached: no bans until the next minute"
         } else if too_many {
-            "the budget of bans is spent: too large a share of the clients would be banned"
+            "`most_percent` in [ban] is reached: too many of the active clients would be banned"
         } else {
-            spent.in_minute = spent.in_minute.saturating_add(1);
-            spent.in_span = spent.in_span.saturating_add(1);
+            used.in_minute = used.in_minute.saturating_add(1);
+            used.in_span = used.in_span.saturating_add(1);
             return Ok(());
         };
-        let minute = Some(spent.minute);
-        let told = std::mem::replace(&mut spent.told, minute) == minute;
-        Err((!told).then_some(why))
+        let minute = Some(used.minute);
+        let reported = std::mem::replace(&mut used.reported, minute) == minute;
+        Err((!reported).then_some(reason))
     }
 }
 
-impl Spent {
-    fn turn(&mut self, now: Now) {
+impl Used {
+    fn start_new_periods(&mut self, now: Now) {
         let minute = now.mono().as_secs() / 60;
         if self.minute != minute {
             (self.minute, self.in_minute) = (minute, 0);

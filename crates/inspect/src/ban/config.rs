@@ -1,4 +1,4 @@
-//! Who is banned from the start, and for how long others are.
+//! The `[ban]` section.
 
 use std::time::Duration;
 
@@ -7,22 +7,38 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use super::{AddressShare, List};
 use crate::{Network, OneOrMany, Period};
 
-/// Section `[ban]`.
+/// The `[ban]` section: ban lists, the default ban duration and the ban budget. Compiles to
+/// [`Ban`](crate::Ban).
+///
+/// # Examples
+///
+/// ```
+/// use gabion_inspect::BanConfig;
+///
+/// let config: BanConfig = toml::from_str("networks = ['192.0.2.0/24']\nfirst = '1h'")?;
+/// assert_eq!(config.list().len(), 1);
+/// assert!(toml::from_str::<BanConfig>("most_percent = 101").is_err());
+/// # Ok::<(), toml::de::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-#[expect(clippy::exhaustive_structs, reason = "plain data, written by hand")]
+#[expect(clippy::exhaustive_structs, reason = "plain data, written by users")]
 pub struct BanConfig {
-    /// Clients that are always refused.
+    /// Client networks that are always denied.
     pub networks: Vec<Network>,
-    /// Files of such networks beside the document, in any format that [`List::parse`] reads.
+    /// Files with more client networks, relative to the policy document, in any format that
+    /// [`List::parse`] accepts.
     pub files: OneOrMany,
-    /// How much of the addresses in use a list may cover, of IPv4 and of IPv6.
+    /// The largest share of the addresses in use that a list may cover, for IPv4 and for IPv6.
+    /// Default: 5 %.
     pub max_share: AddressShare,
-    /// How long a rule that bans does so, unless it says otherwise.
+    /// The duration of bans by rules that do not set their own. Default: 10 minutes.
     pub first: Period,
-    /// How many clients rules may ban within a minute. Beyond it they are only denied, aloud.
+    /// The largest number of clients that rules may ban within a minute. Clients over it are denied
+    /// but not banned, and an event reports it. Default: 60.
     pub most_per_minute: u32,
-    /// How many of a hundred clients rules may ban within ten minutes, once fifty are there.
+    /// The largest percentage of active clients that rules may ban within ten minutes, once 50
+    /// clients are active. Default: 20.
     #[serde(deserialize_with = "percent")]
     pub most_percent: u8,
 }
@@ -44,7 +60,7 @@ fn percent<'de, D: Deserializer<'de>>(from: D) -> Result<u8, D::Error> {
     match u8::deserialize(from)? {
         percent @ 0..=100 => Ok(percent),
         other => Err(de::Error::custom(format_args!(
-            "{other} is not 0 to 100 of a hundred"
+            "invalid percentage {other}: write 0 to 100"
         ))),
     }
 }
@@ -52,7 +68,7 @@ fn percent<'de, D: Deserializer<'de>>(from: D) -> Result<u8, D::Error> {
 // === impl BanConfig ===
 
 impl BanConfig {
-    /// The networks that stand in the document itself, as a list called `ban.networks`.
+    /// Returns [`Self::networks`] as a list with the name `ban.networks`.
     pub fn list(&self) -> List {
         List::inline(
             "ban.networks",

@@ -1,4 +1,6 @@
-//! Whether a ban list makes sense: a wrong ban hurts more than a missed one.
+//! Validation of ban lists before they are used.
+//!
+//! A wrong ban is worse than a missed one.
 
 use std::collections::BTreeSet;
 
@@ -7,47 +9,69 @@ use ipnet::IpNet;
 
 use super::{AddressShare, List, share::Coverage};
 
-/// Why a ban list makes no sense.
+/// The reason why a ban list fails its [`ListCheck`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ListRejection {
-    /// It covers whom the safelist lets through.
-    #[error("{network} covers {safe}, which [allow] lets through")]
+    /// A network of the list contains a network of the allowlist.
+    #[error("`{network}` covers `{safe}`, which is in [allow]")]
     CoversAllowed {
         /// The network of the list.
         network: IpNet,
-        /// The network of the safelist.
+        /// The network of the allowlist.
         safe: IpNet,
     },
-    /// It covers an address that no ban may hit.
-    #[error("{network} would ban {whom}")]
+    /// A network of the list contains an address that is never banned.
+    #[error("`{network}` would ban {protected}")]
     HitsProtected {
         /// The network of the list.
         network: IpNet,
-        /// Whom it would hit.
-        whom: Protected,
+        /// The kind of protected address.
+        protected: Protected,
     },
-    /// It covers too much of the internet.
-    #[error("the list covers {coverage}, {widest} the widest network in it; it may cover {most}")]
+    /// The list covers too large a share of the internet.
+    #[error("the list covers {coverage} (widest network: `{widest}`), over the limit of {most}")]
     TooWide {
-        /// How much it covers of which kind of address.
+        /// The share that the list covers, with the address family.
         coverage: String,
-        /// How much it may cover.
+        /// The largest share allowed ([`BanConfig::max_share`](crate::BanConfig::max_share)).
         most: AddressShare,
-        /// The widest of its networks.
+        /// The widest network of the list.
         widest: IpNet,
     },
 }
 
-/// What no ban list may cover.
+/// Validates ban lists against the allowlist, protected addresses and a maximum share of the
+/// internet.
 ///
-/// A list is sound when:
-/// 1. none of its networks holds a network of the safelist,
-/// 2. none of them holds an address that [`ClientRules`] protect (trusted proxies, this host,
+/// A [`List`] passes if
+/// 1. none of its networks contains a network of the allowlist,
+/// 2. none of them contains an address that [`ClientRules`] protect (trusted proxies, this host,
 ///    private space), and
-/// 3. all of them together cover no more than a share of the addresses in use, IPv4 and IPv6 each.
+/// 3. all of them together cover at most the given [`AddressShare`] of the addresses in use, for
+///    IPv4 and for IPv6 each.
 ///
-/// A ban of a part of an allowed network is sound: whoever is allowed is let through first.
+/// A ban of a part of an allowed network passes, since the allowlist is evaluated before bans.
+///
+/// # Examples
+///
+/// ```
+/// use gabion_core::ClientRules;
+/// use gabion_inspect::{AddressShare, List, ListCheck};
+///
+/// let clients = ClientRules::default();
+/// let allow = ["203.0.113.63/32".parse().unwrap()];
+/// let check = ListCheck::new(&clients, allow, AddressShare::BAN_LIST);
+///
+/// let list = List::parse("drop.netset", "192.0.2.0/24")?;
+/// assert!(check.problems(&list).is_empty());
+///
+/// let list = List::parse("drop.netset", "192.0.2.0/24\n203.0.113.0/24")?;
+/// let (line, rejection) = &check.problems(&list)[0];
+/// assert_eq!(*line, 2);
+/// assert_eq!(rejection.to_string(), "`203.0.113.0/24` covers `203.0.113.63/32`, which is in [allow]");
+/// # Ok::<(), gabion_inspect::ListError>(())
+/// ```
 #[derive(Debug)]
 pub struct ListCheck<'r> {
     clients: &'r ClientRules,
@@ -55,11 +79,11 @@ pub struct ListCheck<'r> {
     most: AddressShare,
 }
 
-// === impl Sense ===
+// === impl ListCheck ===
 
 impl<'r> ListCheck<'r> {
-    /// What a list may not cover: the networks in `safe`, whom `clients` protect, and more than
-    /// `most` of the addresses.
+    /// Creates a check against the allowed networks `safe`, the addresses that `clients` protect,
+    /// and the maximum share `most`.
     pub fn new(
         clients: &'r ClientRules,
         safe: impl IntoIterator<Item = IpNet>,
@@ -72,19 +96,19 @@ impl<'r> ListCheck<'r> {
         }
     }
 
-    /// What is wrong with `list`: of each kind the first, with its line.
+    /// Returns the rejections of `list`, the first of each kind, with line numbers.
     ///
     /// # Cost
     ///
-    /// Sorts the networks; looks each up in the safelist, and compares it with each trusted proxy.
+    /// Sorts the networks, looks each up in the allowlist, and compares it with each trusted proxy.
     pub fn problems(&self, list: &List) -> Vec<(u32, ListRejection)> {
         let covers = |(network, line)| {
             let safe = self.safe_within(network)?;
             Some((line, ListRejection::CoversAllowed { network, safe }))
         };
         let hits = |(network, line)| {
-            let whom = self.clients.protects(network)?;
-            Some((line, ListRejection::HitsProtected { network, whom }))
+            let protected = self.clients.protects(network)?;
+            Some((line, ListRejection::HitsProtected { network, protected }))
         };
         let too_wide = |coverage: Coverage| {
             let most = self.most;
@@ -107,10 +131,10 @@ impl<'r> ListCheck<'r> {
             .collect()
     }
 
-    /// A network of the safelist that lies in `network`.
+    /// Returns a network of the allowlist that lies in `network`.
     ///
-    /// Networks are ordered by address, wider ones first, so that the first from `network` on lies
-    /// in it if any does.
+    /// Networks are ordered by address, then wider ones first, so that the first one from `network`
+    /// on lies in it if any does.
     fn safe_within(&self, network: IpNet) -> Option<IpNet> {
         let next = self.safe.range(network..).next().copied();
         next.filter(|safe| network.contains(safe))

@@ -1,13 +1,13 @@
-//! Refuses clients that are on a list or banned for a time.
+//! Ban lists and timed bans.
 //!
-//! A request passes when:
-//! 1. no list holds its client's address, and
-//! 2. no ban of its client is in force.
+//! A request passes if
+//! 1. no ban list contains its client address, and
+//! 2. its client has no active timed ban.
 //!
-//! What an operator wrote into a list is obeyed, even of an address that no rule may ban by
-//! itself (see [`ClientRules::exempts`](gabion_core::ClientRules::exempts)). Whoever must never be
-//! refused belongs into `[allow]`, which is judged first. [`ListCheck`] tells, before a list comes into
-//! force, whether it would hit those.
+//! A ban list is applied as written, even to addresses that no rule may ban (see
+//! [`ClientRules::exempts`](gabion_core::ClientRules::exempts)). Clients that must never be denied
+//! belong in `[allow]`, which is evaluated first. [`ListCheck`] reports lists that cover them
+//! before the lists are used.
 
 mod activity;
 mod arbiter;
@@ -38,50 +38,38 @@ pub use table::{ActiveBan, BanTable};
 
 use crate::{Config, ConfigError, ConfigErrors, ConfigPath, Context, Problem};
 
-/// Refuses clients that are on a list or banned for a time, with 403.
+/// Denies clients that are on a ban list or have a timed ban, with 403.
+///
+/// Compiled from [`BanConfig`]. Timed bans are in the [`BanTable`] of [`State`](crate::State); its
+/// [`BanArbiter`] adds them.
 ///
 /// # Cost
 ///
-/// For a client that may pass, two lookups ([`IpRanges`], [`BanTable`]): no allocation, no lock.
+/// Two lookups for a client that passes ([`IpRanges`], [`BanTable`]): no allocation, no lock.
 ///
 /// # Examples
 ///
 /// ```
-/// # use gabion_core::{ClientRules, Facts, Head, Now, PeerAddr};
-/// # use http::{HeaderMap, Method, Uri, Version};
-/// # use std::time::{Duration, SystemTime};
-/// use std::net::SocketAddr;
-///
-/// use gabion_core::{Inspect, RequestState, Verdict};
+/// # use gabion_testkit::OwnedHead;
+/// use gabion_core::{ClientRules, Inspect, RequestState, Verdict};
 /// use gabion_inspect::{BanConfig, Config, Context, List, State};
 ///
-/// let feed = List::parse("drop.netset", "# worst first\n198.51.100.0/24\n")?;
+/// let list = List::parse("drop.netset", "# worst first\n198.51.100.0/24\n")?;
 /// let config = BanConfig {
 ///     files: ["drop.netset"].into_iter().collect(),
 ///     ..BanConfig::default()
 /// };
-/// let context = Context::new(&State::scratch()).with_lists(vec![feed]);
+/// let context = Context::new(&State::scratch()).with_lists(vec![list]);
 /// let ban = config.compile(&context).unwrap();
 ///
-/// # let (headers, uri) = (HeaderMap::new(), Uri::from_static("/"));
-/// # let head = Head {
-/// #     method: &Method::GET,
-/// #     uri: &uri,
-/// #     version: Version::HTTP_11,
-/// #     headers: &headers,
-/// #     protocol: None,
-/// #     framing: gabion_core::Framing::AsShown,
-/// #     scheme: gabion_core::Scheme::Plain,
-/// # };
-/// let judge = |peer: &str| {
-///     let peer: SocketAddr = peer.parse().unwrap();
-/// #   let now = Now::new(Duration::ZERO, SystemTime::UNIX_EPOCH);
-///     let facts = Facts::resolve(head, PeerAddr::new(peer), &ClientRules::default(), now);
+/// let judge = |addr: &str| {
+///     let head = OwnedHead::get("/").from(addr);
+///     let facts = head.facts(&ClientRules::default());
 ///     ban.inspect(&facts, &mut RequestState::new(&facts))
 /// };
-/// assert_eq!(judge("192.0.2.1:443"), Verdict::Pass);
+/// assert_eq!(judge("192.0.2.1"), Verdict::Pass);
 /// assert_eq!(
-///     judge("198.51.100.7:443").to_string(),
+///     judge("198.51.100.7").to_string(),
 ///     "deny with 403: rule ban/list: address is in 198.51.100.0/24 (drop.netset:2)",
 /// );
 /// # Ok::<(), gabion_inspect::ListError>(())
@@ -96,18 +84,18 @@ pub struct Ban {
 // === impl Ban ===
 
 impl Ban {
-    /// The rule that refuses a client on a list.
+    /// The id of the rule that denies clients on a ban list.
     pub const LIST: RuleId = RuleId::builtin("ban/list");
 
-    /// The rule that refuses a client banned for a time.
+    /// The id of the rule that denies clients with a timed ban.
     pub const TIMED: RuleId = RuleId::builtin("ban/timed");
 
-    /// How many different networks are always refused.
+    /// Returns the number of different networks on ban lists.
     pub fn entries(&self) -> usize {
         self.listed.len()
     }
 
-    fn refuse(&self, rule: RuleId, reason: Reason) -> Verdict {
+    fn deny(&self, rule: RuleId, reason: Reason) -> Verdict {
         Denial::new(Cause::new(rule, reason), StatusCode::FORBIDDEN)
             .with_mode(self.mode)
             .into()
@@ -117,21 +105,21 @@ impl Ban {
 impl Config for BanConfig {
     type Output = Ban;
 
-    /// Compiles the networks of the config, called `ban.networks`, and then the lists of `context`, in
-    /// their order. Of entries for one network the first counts.
+    /// Compiles [`Self::networks`] as the list `ban.networks`, followed by the lists of `context`
+    /// in order. A network in several lists is attributed to the first.
     ///
     /// # Errors
     ///
-    /// A network that is the whole address space; lists other than those that [`Self::files`] names; more
-    /// networks than [`IpRanges`] holds.
+    /// A network that covers the whole address space; lists in `context` other than those in
+    /// [`Self::files`]; more networks than [`IpRanges`] holds.
     fn compile(&self, context: &Context) -> Result<Ban, ConfigErrors> {
         let inline = self.list();
-        let mut errors = whole_spaces(&inline);
-        errors.extend(strangers(self, context.lists()));
-        ConfigErrors::any(errors)?;
+        let mut errors = whole_address_spaces(&inline);
+        errors.extend(mismatched_list(self, context.lists()));
+        ConfigErrors::check(errors)?;
         let all: Vec<_> = iter::once(&inline).chain(context.lists()).collect();
         let listed = IpRanges::build(&all)
-            .map_err(|problem| ConfigPath::new("ban", "files").refuse(problem))?;
+            .map_err(|problem| ConfigPath::new("ban", "files").error(problem))?;
         Ok(Ban {
             listed,
             arbiter: Arc::clone(context.state().arbiter()),
@@ -145,14 +133,12 @@ impl Inspect for Ban {
         "ban"
     }
 
-    fn inspect(&self, facts: &Facts<'_>, _trace: &mut RequestState) -> Verdict {
+    fn inspect(&self, facts: &Facts<'_>, _state: &mut RequestState) -> Verdict {
         if let Some(listed) = self.listed.find(facts.client.addr()) {
-            return self.refuse(Self::LIST, listed.into());
+            return self.deny(Self::LIST, listed.into());
         }
         match self.arbiter.table().active(&facts.client, facts.now) {
-            Some(ActiveBan { by, left, .. }) => {
-                self.refuse(Self::TIMED, Reason::Banned { by, left })
-            }
+            Some(ActiveBan { by, left, .. }) => self.deny(Self::TIMED, Reason::Banned { by, left }),
             None => Verdict::Pass,
         }
     }
@@ -167,29 +153,25 @@ impl Inspect for Ban {
     }
 }
 
-fn whole_spaces(inline: &List) -> Vec<ConfigError> {
-    let place = ConfigPath::new("ban", "networks");
+fn whole_address_spaces(inline: &List) -> Vec<ConfigError> {
+    let path = ConfigPath::new("ban", "networks");
     let networks = inline.networks().enumerate();
     let whole = networks.filter(|(_, (network, _))| network.prefix_len() == 0);
     let errors =
-        whole.map(|(entry, (network, _))| place.entry(entry).refuse(Problem::WholeSpace(network)));
+        whole.map(|(entry, (network, _))| path.entry(entry).error(Problem::WholeSpace(network)));
     errors.collect()
 }
 
-/// The first list that is another than `config` names at its place: one that nobody handed over
-/// would be a hole that nobody sees.
-fn strangers(config: &BanConfig, lists: &[List]) -> Option<ConfigError> {
-    let place = ConfigPath::new("ban", "files");
-    let mut given = lists.iter().map(List::name);
+/// Returns an error for the first list of `context` that differs from [`BanConfig::files`] at its
+/// index. A missing list would leave clients unbanned without notice.
+fn mismatched_list(config: &BanConfig, lists: &[List]) -> Option<ConfigError> {
+    let path = ConfigPath::new("ban", "files");
+    let mut loaded = lists.iter().map(List::name);
     for (entry, named) in config.files.iter().enumerate() {
-        if given.next().is_none_or(|given| **given != **named) {
-            return Some(
-                place
-                    .entry(entry)
-                    .refuse(Problem::MissingList(named.clone())),
-            );
+        if loaded.next().is_none_or(|loaded| **loaded != **named) {
+            return Some(path.entry(entry).error(Problem::MissingList(named.clone())));
         }
     }
-    let unnamed = given.next()?;
-    Some(place.refuse(Problem::UnnamedList(unnamed.to_string())))
+    let unnamed = loaded.next()?;
+    Some(path.error(Problem::UnnamedList(unnamed.to_string())))
 }

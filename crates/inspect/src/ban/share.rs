@@ -1,4 +1,4 @@
-//! How much of the internet a list covers.
+//! The share of the internet that a list covers.
 
 use std::{fmt, str::FromStr};
 
@@ -8,16 +8,29 @@ use ipnet::IpNet;
 use super::List;
 use crate::config::serde_as_text;
 
-/// A part of a whole in percent, from 1 to 100: `"5%"`.
+/// A share of the addresses in use, from 1 to 100 percent: `"5%"`. Bounds a [`List`] in
+/// [`BanConfig::max_share`](crate::BanConfig::max_share).
+///
+/// # Examples
+///
+/// ```
+/// use gabion_inspect::AddressShare;
+///
+/// let share: AddressShare = "5%".parse()?;
+/// assert_eq!(share, AddressShare::BAN_LIST);
+/// assert!("0%".parse::<AddressShare>().is_err());
+/// assert!("5".parse::<AddressShare>().is_err());
+/// # Ok::<(), gabion_inspect::AddressShareError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AddressShare(u8);
 
-/// Why a text is no share.
+/// The error of a text that is not an [`AddressShare`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is no share such as 5%: write 1% to 100%", gabion_core::Escaped(.0.as_bytes()))]
+#[error("invalid share `{}`: write `1%` to `100%`", gabion_core::Escaped(.0.as_bytes()))]
 pub struct AddressShareError(String);
 
-/// What a list covers of the addresses of one family.
+/// The addresses of one family that a list covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Coverage {
     family: &'static str,
@@ -29,11 +42,11 @@ pub(super) struct Coverage {
 
 serde_as_text!(AddressShare, "a share such as \"5%\"");
 
-// === impl Share ===
+// === impl AddressShare ===
 
 impl AddressShare {
-    /// What a ban list may cover unless the document says otherwise: all of AWS is less, and a
-    /// slip such as `3.0.0.0/3` is more.
+    /// The default maximum for a ban list: more than all of AWS covers, and less than a typing
+    /// error such as `3.0.0.0/3`.
     pub const BAN_LIST: Self = Self(5);
 }
 
@@ -60,8 +73,8 @@ impl fmt::Display for AddressShare {
 impl Coverage {
     const IPV4: Self = Self::none("IPv4", 1 << 32);
 
-    /// The registries have been given some eight blocks of /12; a share of all 2¹²⁸ addresses
-    /// would tell nothing.
+    /// The address space of eight /12 blocks, about the space that is assigned to the registries. A
+    /// share of all 2¹²⁸ addresses would be close to zero for every list.
     const IPV6: Self = Self::none("the IPv6 in use", 8 << (128 - 12));
 
     const fn none(family: &'static str, of: u128) -> Self {
@@ -73,7 +86,8 @@ impl Coverage {
         }
     }
 
-    /// What `list` covers of IPv4 and of IPv6 outside private space, each address once.
+    /// Computes the public addresses of `list` in IPv4 and in IPv6, counting each address once.
+    /// Private space is not counted.
     pub(super) fn new(list: &List) -> [Self; 2] {
         let mut families = [Self::IPV4, Self::IPV6];
         let public = |(network, _): &(IpNet, u32)| !ClientRules::is_inside(*network);
@@ -98,7 +112,7 @@ impl Coverage {
         self.covered > self.of / 100 * u128::from(most.0)
     }
 
-    /// Adds a network that shares no address with those before it.
+    /// Adds a network that does not overlap those added before.
     fn add(&mut self, network: IpNet, line: u32) {
         let host_bits = network.max_prefix_len() - network.prefix_len();
         let size = 1_u128.checked_shl(host_bits.into()).unwrap_or(u128::MAX);
@@ -110,7 +124,7 @@ impl Coverage {
     }
 }
 
-/// In percent, with one digit behind the point.
+/// Writes the percentage with one decimal, and the address family.
 impl fmt::Display for Coverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let permille = self.covered / (self.of / 1000);

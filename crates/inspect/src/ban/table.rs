@@ -1,4 +1,4 @@
-//! Clients that are banned for a time.
+//! Clients with a timed ban.
 
 use std::{
     collections::BTreeSet,
@@ -13,50 +13,71 @@ use gabion_core::{
 };
 use ipnet::IpNet;
 
-#[expect(clippy::disallowed_types, reason = "`BanTable` holds its capacity")]
-type Map = papaya::HashMap<IpNet, Held, RandomState>;
+#[expect(clippy::disallowed_types, reason = "`BanTable` bounds its size")]
+type Map = papaya::HashMap<IpNet, Entry, RandomState>;
 
-/// Timed bans, at most so many, shared by every thread and kept across reloads of the policy.
+/// A bounded table of timed bans, shared by all threads and kept across policy reloads.
 ///
-/// A ban is kept under what counted as one client when it fell ([`ClientIp::network`]). A policy
-/// that changes the length of that prefix for IPv6 therefore loses sight of the IPv6 bans made
-/// before: they lapse unread.
+/// Bans are keyed by the client network at the time of the ban ([`ClientIp::network`]). If a new
+/// policy changes the prefix length of IPv6 clients, earlier IPv6 bans no longer match and expire
+/// unused.
 ///
 /// # Capacity
 ///
-/// In a full table the ban nearest its end goes early, and [`BanOutcome::Banned`] names it. A new
-/// ban is taken even if it would end before all others, since its client is the one that is
-/// attacking now. A flood of short bans cannot clear a table of long ones by that: each is nearest
-/// its end when the next comes, so together they take one place.
+/// A full table evicts the ban that would end first, and [`BanOutcome::Banned`] names it. A new ban
+/// is added even if it would end before all others, since its client is attacking now. A flood of
+/// short bans cannot displace the long bans: each short ban is the one that ends first when the
+/// next arrives, so together they take one entry.
 ///
 /// # Cost
 ///
-/// [`Self::standing`] takes no lock and allocates nothing. Bans are written one at a time, each in
+/// [`Self::active`] takes no lock and allocates nothing. Bans are written one at a time, in
 /// logarithmic time. An entry takes about 160 bytes.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::{Duration, UNIX_EPOCH};
+///
+/// use gabion_core::{Now, Offense, OffenseRecorder, RuleId};
+/// use gabion_inspect::BanTable;
+/// # let client = gabion_testkit::client_at("203.0.113.9");
+///
+/// let bans = BanTable::new(100);
+/// let now = Now::new(Duration::ZERO, UNIX_EPOCH);
+/// assert!(bans.active(&client, now).is_none());
+///
+/// let offense = Offense::certain(RuleId::builtin("probe"), Duration::from_mins(10));
+/// bans.record_offense(&client, &offense, now);
+/// assert_eq!(bans.active(&client, now).unwrap().by.as_str(), "probe");
+/// assert!(bans.unban(client.network()));
+/// assert!(bans.active(&client, now).is_none());
+/// ```
 pub struct BanTable {
     bans: Map,
-    // Invariant: the end and key of every entry of `bans`, which is written only under this lock.
+    // Invariant: holds the end and the key of every entry of `bans`, which is written only under
+    // this lock.
     ends: Mutex<Ends>,
     capacity: usize,
     listeners: ChangeListeners,
 }
 
-/// A ban in force.
+/// A ban in force, as [`BanTable::active`] and [`BanTable::list`] return it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ActiveBan {
-    /// The rule that banned. Of several the one whose ban ends last.
+    /// The rule that banned the client; of several, the rule whose ban ends last.
     pub by: RuleId,
-    /// How long the ban still lasts; never zero.
+    /// The remaining time; never zero.
     pub left: Duration,
-    /// The operator's reason; `None` for a ban by a rule.
+    /// The reason that an operator gave, or `None` for a ban by a rule.
     pub reason: Option<Arc<str>>,
 }
 
 type Ends = BTreeSet<(Duration, IpNet)>;
 
 #[derive(Debug)]
-struct Held {
+struct Entry {
     by: RuleId,
     reason: Option<Arc<str>>,
     until: Duration,
@@ -65,10 +86,10 @@ struct Held {
 // === impl BanTable ===
 
 impl BanTable {
-    /// How many bans [`Self::remove_expired`] drops before it lets others write.
-    const SWEPT_AT_ONCE: usize = 1024;
+    /// The number of bans that [`Self::remove_expired`] drops per lock acquisition.
+    const BATCH: usize = 1024;
 
-    /// A table of at most `capacity` bans, and of one at least.
+    /// Creates a table of at most `capacity` bans, at least 1.
     pub fn new(capacity: usize) -> Self {
         Self {
             bans: Map::default(),
@@ -78,38 +99,38 @@ impl BanTable {
         }
     }
 
-    /// Tells `listener` of each ban from now on, as long as it lives.
+    /// Notifies `listener` of every later ban while it is alive. Held weakly.
     pub fn subscribe(&self, listener: Weak<dyn ChangeListener>) {
         self.listeners.subscribe(listener);
     }
 
-    /// The ban that `client` is under at `now`.
+    /// Returns the ban of `client` in force at `now`.
     pub fn active(&self, client: &ClientIp, now: Now) -> Option<ActiveBan> {
         self.bans.pin().get(&client.network())?.active(now)
     }
 
-    /// Ends the ban of a client, given as [`ClientIp::network`] or as [`Self::list`] shows it.
-    /// Whether there was one.
+    /// Removes the ban of a client, given as [`ClientIp::network`] or as [`Self::list`] returns it.
+    /// Returns `true` if there was one.
     pub fn unban(&self, network: IpNet) -> bool {
         let mut ends = self.ends();
         let bans = self.bans.pin();
         match bans.remove(&network) {
-            Some(held) => ends.remove(&(held.until, network)),
+            Some(entry) => ends.remove(&(entry.until, network)),
             None => false,
         }
     }
 
-    /// Drops the bans that are over at `now`, and says how many. Until then they take memory and
-    /// refuse nobody.
+    /// Drops the bans that ended by `now` and returns their number. Until then they take memory but
+    /// deny no requests.
     ///
     /// # Cost
     ///
-    /// About a microsecond for each that is dropped; others may ban between batches of them.
+    /// About a microsecond per dropped ban. Other threads may ban between batches.
     pub fn remove_expired(&self, now: Now) -> usize {
         let mut dropped = 0;
         loop {
             let mut ends = self.ends();
-            for _ in 0..Self::SWEPT_AT_ONCE {
+            for _ in 0..Self::BATCH {
                 match ends.first() {
                     Some(&(until, network)) if until <= now.mono() => {
                         ends.pop_first();
@@ -122,50 +143,51 @@ impl BanTable {
         }
     }
 
-    /// The bans in force at `now`, the one nearest its end first.
+    /// Returns the bans in force at `now`, sorted by remaining time, shortest first.
     ///
     /// # Cost
     ///
-    /// Copies and sorts the table; bans that fall meanwhile do not wait for it.
+    /// Copies and sorts the table without blocking new bans.
     pub fn list(&self, now: Now) -> Vec<(IpNet, ActiveBan)> {
         let bans = self.bans.pin();
-        let standing = bans
+        let active = bans
             .iter()
-            .filter_map(|(&network, held)| Some((network, held.active(now)?)));
-        let mut list: Vec<_> = standing.collect();
-        list.sort_unstable_by_key(|(network, standing)| (standing.left, *network));
+            .filter_map(|(&network, entry)| Some((network, entry.active(now)?)));
+        let mut list: Vec<_> = active.collect();
+        list.sort_unstable_by_key(|(network, ban)| (ban.left, *network));
         list
     }
 
-    /// How many bans are held, those included that are over but not swept yet.
+    /// Returns the number of bans, including expired bans that [`Self::remove_expired`] has not
+    /// dropped yet.
     pub fn len(&self) -> usize {
         self.ends().len()
     }
 
-    /// Whether none is held.
+    /// Returns `true` if the table is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many bans are held at most.
+    /// Returns the largest number of bans.
     pub const fn capacity(&self) -> usize {
         self.capacity
     }
 
-    fn hold(&self, network: IpNet, offense: &Offense, now: Now) -> BanOutcome {
+    fn insert(&self, network: IpNet, offense: &Offense, now: Now) -> BanOutcome {
         let (by, reason) = (offense.rule.clone(), offense.reason.clone());
         let until = now.mono().saturating_add(offense.ban_for);
         let mut ends = self.ends();
         let bans = self.bans.pin();
         let mut outcome = BanOutcome::Banned { evicted: None };
-        if let Some(held) = bans.get(&network) {
-            if held.until > now.mono() {
+        if let Some(entry) = bans.get(&network) {
+            if entry.until > now.mono() {
                 outcome = BanOutcome::AlreadyBanned;
             }
-            if held.until >= until {
+            if entry.until >= until {
                 return outcome;
             }
-            ends.remove(&(held.until, network));
+            ends.remove(&(entry.until, network));
         } else if ends.len() >= self.capacity
             && let Some((end, first)) = ends.pop_first()
         {
@@ -174,12 +196,12 @@ impl BanTable {
             outcome = BanOutcome::Banned { evicted };
         }
         ends.insert((until, network));
-        bans.insert(network, Held { by, reason, until });
+        bans.insert(network, Entry { by, reason, until });
         outcome
     }
 
-    /// Nothing can panic between a write to the map and one to the set, so both are whole even
-    /// where a writer's thread died.
+    /// Locks `ends`. No code can panic between a write to the map and the write to the set, so both
+    /// are consistent even if a writing thread panicked.
     fn ends(&self) -> MutexGuard<'_, Ends> {
         self.ends.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -188,7 +210,7 @@ impl BanTable {
 impl OffenseRecorder for BanTable {
     fn record_offense(&self, client: &ClientIp, offense: &Offense, now: Now) -> BanOutcome {
         let network = client.network();
-        let outcome = self.hold(network, offense, now);
+        let outcome = self.insert(network, offense, now);
         if let BanOutcome::Banned { .. } = outcome {
             self.listeners.notify(|listener| listener.on_ban(network));
         }
@@ -205,9 +227,9 @@ impl fmt::Debug for BanTable {
     }
 }
 
-// === impl Held ===
+// === impl Entry ===
 
-impl Held {
+impl Entry {
     fn active(&self, now: Now) -> Option<ActiveBan> {
         let left = self.until.checked_sub(now.mono())?;
         (!left.is_zero()).then(|| ActiveBan {

@@ -1,22 +1,38 @@
-//! How many bytes in a second, as people write it.
+//! Byte rates such as `64KiB/s`.
 
 use std::{fmt, str::FromStr};
 
 use super::{ByteSize, serde_as_text};
 
-/// So many bytes in a second, more than none: `"64KiB/s"`, or `"65536/s"`.
+/// A rate of bytes per second, at least 1: `"64KiB/s"` or `"65536/s"`.
+///
+/// The size before `/s` is a [`ByteSize`] or a plain number of bytes.
+///
+/// # Examples
+///
+/// ```
+/// use gabion_inspect::ByteRate;
+///
+/// let rate: ByteRate = "64KiB/s".parse()?;
+/// assert_eq!(rate.0, 65_536);
+/// assert_eq!("65536/s".parse(), Ok(rate));
+///
+/// let error = "64KiB".parse::<ByteRate>().unwrap_err();
+/// assert!(error.to_string().starts_with("invalid byte rate `64KiB`"));
+/// # Ok::<(), gabion_inspect::ByteRateError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ByteRate(
-    /// How many bytes.
+    /// Bytes per second.
     pub u64,
 );
 
-/// Why a text is no number of bytes in a second.
+/// The error of a text that is not a [`ByteRate`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is no number of bytes in a second such as 64KiB/s or 65536/s", gabion_core::Escaped(.0.as_bytes()))]
+#[error("invalid byte rate `{}`: write for example `64KiB/s` or `65536/s`", gabion_core::Escaped(.0.as_bytes()))]
 pub struct ByteRateError(String);
 
-serde_as_text!(ByteRate, "bytes in a second such as \"64KiB/s\"");
+serde_as_text!(ByteRate, "a byte rate such as \"64KiB/s\"");
 
 impl FromStr for ByteRate {
     type Err = ByteRateError;

@@ -1,25 +1,42 @@
-//! A number of bytes as people write it.
+//! Sizes such as `32KiB`.
 
 use std::{fmt, str::FromStr};
 
 use super::serde_as_text;
 
-/// A number of bytes, more than none: `"512B"`, `"32KiB"`, `"1MiB"`.
+/// A size in bytes, at least 1: `"512B"`, `"32KiB"`, `"1MiB"`. See [`ByteRate`](crate::ByteRate) for a
+/// size per second.
+///
+/// The units are `B`, `KiB`, `MiB` and `GiB`; a blank may separate number and unit.
+///
+/// # Examples
+///
+/// ```
+/// use gabion_inspect::ByteSize;
+///
+/// let size: ByteSize = "32KiB".parse()?;
+/// assert_eq!(size.0, 32_768);
+/// assert_eq!(size.to_string(), "32KiB");
+///
+/// let error = "32kb".parse::<ByteSize>().unwrap_err();
+/// assert!(error.to_string().starts_with("invalid size `32kb`"));
+/// # Ok::<(), gabion_inspect::ByteSizeError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[expect(clippy::exhaustive_structs, reason = "it is a number and nothing else")]
+#[expect(clippy::exhaustive_structs, reason = "a newtype of one number")]
 pub struct ByteSize(
-    /// The number.
+    /// The size in bytes.
     pub u64,
 );
 
-/// Why a text is no number of bytes.
+/// The error of a text that is not a [`ByteSize`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is no number of bytes such as 512B, 32KiB or 1MiB", gabion_core::Escaped(.0.as_bytes()))]
+#[error("invalid size `{}`: write for example `512B`, `32KiB` or `1MiB`", gabion_core::Escaped(.0.as_bytes()))]
 pub struct ByteSizeError(String);
 
-serde_as_text!(ByteSize, "a number of bytes such as \"32KiB\"");
+serde_as_text!(ByteSize, "a size such as \"32KiB\"");
 
-/// The largest first; each divides those before it.
+/// The units, largest first; each divides those before it.
 const UNITS: [(&str, u64); 4] = [
     ("GiB", 1 << 30),
     ("MiB", 1 << 20),

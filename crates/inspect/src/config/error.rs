@@ -1,4 +1,4 @@
-//! Why a configuration cannot be compiled, and where.
+//! Errors of compiling a policy, each with the path of the entry in the document.
 
 use std::{error::Error, fmt, ops::Deref, vec};
 
@@ -7,117 +7,146 @@ use ipnet::IpNet;
 
 use crate::ListRejection;
 
-/// One entry that cannot be compiled. Compilers report all of them at once.
+/// An entry that cannot be compiled, part of [`ConfigErrors`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{place}: {problem}")]
+#[error("{path}: {problem}")]
 pub struct ConfigError {
-    /// Where it stands.
-    pub place: ConfigPath,
-    /// What is wrong with it.
+    /// The path of the entry.
+    pub path: ConfigPath,
+    /// The reason.
     pub problem: Problem,
 }
 
-/// Every entry of a configuration that cannot be compiled.
+/// Every entry of a config that cannot be compiled, as [`Config::compile`](crate::Config::compile)
+/// returns it.
+///
+/// Dereferences to a slice of [`ConfigError`]s. `Display` writes one line per entry.
+///
+/// # Examples
+///
+/// ```
+/// use gabion_inspect::{Config, Context, DenyRule, State};
+///
+/// let rules = [
+///     DenyRule::new("php").extensions(["php"]),
+///     DenyRule::new("php").extensions(["a/b"]),
+/// ];
+/// let errors = rules.compile(&Context::new(&State::scratch())).unwrap_err();
+/// let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
+/// assert_eq!(errors[0], "deny[1].id: duplicate rule id `php`");
+/// assert!(errors[1].starts_with("deny[1].extensions[0]: invalid name `a/b`"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigErrors(Vec<ConfigError>);
 
-/// A place in a configuration: `deny[3].prefix[0]`.
+/// The path of an entry in a policy document, as [`ConfigError::path`]: `deny[3].prefix[0]`.
+///
+/// # Examples
+///
+/// ```
+/// use gabion_inspect::ConfigPath;
+///
+/// let path = ConfigPath::new("deny", "prefix").rule(3).entry(0);
+/// assert_eq!(path.to_string(), "deny[3].prefix[0]");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(
     clippy::exhaustive_structs,
-    reason = "a path of at most four steps, made by hand"
+    reason = "a path of at most four steps, built by callers"
 )]
 pub struct ConfigPath {
-    /// The section; `upgrade.route` for a list of rules within one.
+    /// The section, or `upgrade.route` for a list of rules in a section.
     pub section: &'static str,
-    /// The rule within it, from 0, where the section is a list of rules.
+    /// The index of the rule, from 0, if the section is a list of rules.
     pub rule: Option<usize>,
-    /// The key; empty where the section or rule as a whole is meant.
+    /// The key. Empty if the error concerns the whole section or rule.
     pub key: &'static str,
-    /// The entry within the key's list, from 0.
+    /// The index of the entry in the list under the key, from 0.
     pub entry: Option<usize>,
 }
 
-/// What is wrong with an entry.
+/// The reason in a [`ConfigError`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Problem {
-    /// A rule's name is unusable.
+    /// The rule id has an invalid form.
     #[error(transparent)]
     Id(#[from] RuleIdError),
-    /// Two rules share a name.
-    #[error("another rule is named `{0}` already")]
+    /// Two rules have the same id.
+    #[error("duplicate rule id `{0}`")]
     DuplicateId(String),
-    /// A rule that nothing can match.
-    #[error("rule `{rule}` has nothing to match: give it {parts}")]
+    /// A rule has no conditions, so that it can never match.
+    #[error("rule `{rule}` has no conditions: add {parts}")]
     NothingToMatch {
-        /// The rule's name.
+        /// The rule id.
         rule: String,
-        /// What it could have.
+        /// The keys that add a condition.
         parts: &'static str,
     },
-    /// A path that cannot be a rule's.
-    #[error("`{}` is not a path that a rule can match: {why}", Escaped(.path.as_bytes()))]
+    /// A path that no request path can match.
+    #[error("invalid path `{}`: {why}", Escaped(.path.as_bytes()))]
     Path {
-        /// What was written.
+        /// The path as configured.
         path: String,
-        /// What is wrong with it.
+        /// The reason.
         why: &'static str,
     },
-    /// A segment's name or extension that cannot be a rule's.
-    #[error("`{}` is not one name: {why}", Escaped(.name.as_bytes()))]
+    /// A segment name or an extension that no path segment can match.
+    #[error("invalid name `{}`: {why}", Escaped(.name.as_bytes()))]
     Name {
-        /// What was written.
+        /// The name as configured.
         name: String,
-        /// What is wrong with it.
+        /// The reason.
         why: &'static str,
     },
-    /// A part of an agent that too many agents hold.
-    #[error("`{}` is too short for a part of an agent: 3 bytes are needed", Escaped(.0.as_bytes()))]
+    /// A part of a `User-Agent` that is so short that too many honest agents contain it.
+    #[error("`{}` is too short for `agents`: write at least 3 bytes", Escaped(.0.as_bytes()))]
     Agent(String),
-    /// An expression that does not compile.
-    #[error("expression `{}`: {why}", Escaped(.pattern.as_bytes()))]
+    /// A regular expression that does not compile.
+    #[error("regular expression `{}`: {why}", Escaped(.pattern.as_bytes()))]
     Regex {
-        /// What was written.
+        /// The expression as configured.
         pattern: String,
-        /// What is wrong with it, in the words of the compiler of expressions.
+        /// The reason, from the regular expression compiler.
         why: String,
     },
-    /// More than the engine is made for.
-    #[error("{found} {what}, at most {most} are compiled")]
+    /// More items than the compiled form can hold.
+    #[error("too many {what}: {found}, at most {most} are supported")]
     TooMany {
-        /// Of what.
+        /// The kind of item, in plural.
         what: &'static str,
-        /// How many there are.
+        /// The number found.
         found: usize,
-        /// How many there may be.
+        /// The largest number supported.
         most: usize,
     },
-    /// A value that means nothing where it stands.
-    #[error("`{}` {why}", Escaped(.found.as_bytes()))]
+    /// A value that is not valid for its key.
+    #[error("invalid value `{}`: {why}", Escaped(.found.as_bytes()))]
     Value {
-        /// What was written.
+        /// The value as configured.
         found: String,
-        /// What is wrong with it.
+        /// The reason, or the valid values.
         why: &'static str,
     },
-    /// A network that would hit nearly everyone.
-    #[error("{0} is the whole address space")]
+    /// A network of prefix length 0, which covers every client.
+    #[error("`{0}` covers the whole address space")]
     WholeSpace(IpNet),
-    /// A list that is named, and was not handed over at its place.
-    #[error("list `{}` was not read", Escaped(.0.as_bytes()))]
+    /// A list that [`BanConfig::files`](crate::BanConfig::files) names and that
+    /// [`Context::lists`](crate::Context::lists) lacks at its index.
+    #[error("list `{}` is in `files` but was not loaded", Escaped(.0.as_bytes()))]
     MissingList(String),
-    /// A list that was handed over, and is not named.
-    #[error("list `{}` was read and is not named", Escaped(.0.as_bytes()))]
+    /// A list that [`Context::lists`](crate::Context::lists) holds and that
+    /// [`BanConfig::files`](crate::BanConfig::files) does not name.
+    #[error("list `{}` was loaded but is not in `files`", Escaped(.0.as_bytes()))]
     UnnamedList(String),
-    /// A ban list that makes no sense.
+    /// A ban list that fails its [`ListCheck`](crate::ListCheck).
     #[error("{}:{line}: {why}", Escaped(.list.as_bytes()))]
     ListRejection {
-        /// The list.
+        /// The name of the list.
         list: String,
-        /// The line of its network, from 1.
+        /// The line of the network, from 1.
         line: u32,
-        /// Why not.
+        /// The reason.
         why: ListRejection,
     },
 }
@@ -125,8 +154,8 @@ pub enum Problem {
 // === impl ConfigErrors ===
 
 impl ConfigErrors {
-    /// Fails where there is any.
-    pub(crate) fn any(errors: Vec<ConfigError>) -> Result<(), Self> {
+    /// Returns an error if `errors` is not empty.
+    pub(crate) fn check(errors: Vec<ConfigError>) -> Result<(), Self> {
         if errors.is_empty() {
             Ok(())
         } else {
@@ -160,10 +189,10 @@ impl From<ConfigError> for ConfigErrors {
 
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut between = "";
+        let mut separator = "";
         for error in &self.0 {
-            write!(f, "{between}{error}")?;
-            between = "\n";
+            write!(f, "{separator}{error}")?;
+            separator = "\n";
         }
         Ok(())
     }
@@ -171,10 +200,10 @@ impl fmt::Display for ConfigErrors {
 
 impl Error for ConfigErrors {}
 
-// === impl Place ===
+// === impl ConfigPath ===
 
 impl ConfigPath {
-    /// A place in a section.
+    /// Creates the path of a key in a section.
     pub const fn new(section: &'static str, key: &'static str) -> Self {
         Self {
             section,
@@ -184,7 +213,7 @@ impl ConfigPath {
         }
     }
 
-    /// The same place in a rule of the section.
+    /// Adds the index of a rule in the section.
     pub const fn rule(self, rule: usize) -> Self {
         Self {
             rule: Some(rule),
@@ -192,7 +221,7 @@ impl ConfigPath {
         }
     }
 
-    /// An entry of the list at this place.
+    /// Adds the index of an entry in the list at this path.
     pub const fn entry(self, entry: usize) -> Self {
         Self {
             entry: Some(entry),
@@ -200,10 +229,10 @@ impl ConfigPath {
         }
     }
 
-    /// Something wrong at this place.
-    pub(crate) fn refuse(self, problem: impl Into<Problem>) -> ConfigError {
+    /// Creates an error at this path.
+    pub(crate) fn error(self, problem: impl Into<Problem>) -> ConfigError {
         ConfigError {
-            place: self,
+            path: self,
             problem: problem.into(),
         }
     }

@@ -1,4 +1,4 @@
-//! What the configurations of all watchmen are written in.
+//! Value types and errors shared by the configs of all inspectors.
 
 mod byte_rate;
 mod byte_size;
@@ -16,7 +16,7 @@ pub use network::{Network, NetworkError};
 pub use one_or_many::OneOrMany;
 pub use period::{Period, PeriodError};
 
-/// Implements serde for a type by its text: `FromStr` reads it, `Display` writes it.
+/// Implements serde for a type as a string, by its `FromStr` and `Display`.
 macro_rules! serde_as_text {
     ($type:ty, $expecting:literal) => {
         impl<'de> serde::Deserialize<'de> for $type {

@@ -1,4 +1,4 @@
-//! A network as people write it.
+//! Networks in CIDR notation.
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
@@ -6,26 +6,52 @@ use ipnet::IpNet;
 
 use super::serde_as_text;
 
-/// A network in CIDR form, or one address.
+/// A network in CIDR notation, or a single address, in [`AllowConfig`](crate::AllowConfig) and
+/// [`BanConfig`](crate::BanConfig).
+///
+/// An IPv4-mapped IPv6 network (`::ffff:0:0/96`) becomes the IPv4 network, as client addresses do
+/// before a lookup.
+///
+/// # Examples
+///
+/// ```
+/// use gabion_inspect::Network;
+///
+/// let network: Network = "192.0.2.0/24".parse()?;
+/// assert_eq!(network.net().prefix_len(), 24);
+/// let address: Network = "192.0.2.7".parse()?;
+/// assert_eq!(address.net().prefix_len(), 32);
+///
+/// let error = "192.0.2.7/24".parse::<Network>().unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "network `192.0.2.7/24` has host bits set: \
+///      write `192.0.2.0/24` for the network or `192.0.2.7` for the address",
+/// );
+/// # Ok::<(), gabion_inspect::NetworkError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Network(IpNet);
 
-/// Why a text is no network.
+/// The error of a text that is not a [`Network`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NetworkError {
-    /// Not an address, nor an address and a prefix length.
-    #[error("`{}` is neither an address nor a network such as 192.0.2.0/24", gabion_core::Escaped(.0.as_bytes()))]
+    /// The text is neither an address nor an address with a prefix length.
+    #[error("invalid network `{}`: write an address or a network such as `192.0.2.0/24`", gabion_core::Escaped(.0.as_bytes()))]
     Syntax(String),
-    /// Bits are set to the right of the prefix, so that one address or the whole may be meant.
-    #[error("`{0}` has bits beyond its prefix: write {1} for the network, {2} for the address")]
+    /// Bits after the prefix are set, so that either the address or the network may be meant: the
+    /// network as written, the network without those bits, and the address.
+    #[error(
+        "network `{0}` has host bits set: write `{1}` for the network or `{2}` for the address"
+    )]
     HostBits(IpNet, IpNet, IpAddr),
 }
 
 serde_as_text!(Network, "an address or a network such as \"192.0.2.0/24\"");
 
 impl Network {
-    /// The network; one address is a network of one.
+    /// Returns the network. A single address is a network with the longest prefix.
     pub const fn net(self) -> IpNet {
         self.0
     }
@@ -58,7 +84,7 @@ impl fmt::Display for Network {
     }
 }
 
-/// An IPv4 network mapped into IPv6 becomes IPv4, as addresses do before they are looked up.
+/// Converts an IPv4-mapped IPv6 network to IPv4, as client addresses are before a lookup.
 fn canonical(net: IpNet) -> IpNet {
     match (net.addr().to_canonical(), net.prefix_len().checked_sub(96)) {
         (IpAddr::V4(addr), Some(bits)) if matches!(net, IpNet::V6(_)) => {

@@ -1,10 +1,26 @@
-//! One text or several.
+//! A string or a list of strings.
 
 use std::{fmt, ops::Deref};
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-/// A list of texts; a list of one may be written without its brackets.
+/// A list of strings that deserializes from a list or from a single string, in rules such as
+/// [`DenyRule`](crate::DenyRule).
+///
+/// Dereferences to a slice.
+///
+/// # Examples
+///
+/// ```
+/// use gabion_inspect::DenyRule;
+///
+/// let one: DenyRule = toml::from_str("id = 'php'\nextensions = 'php'")?;
+/// assert_eq!(one.extensions.len(), 1);
+/// let many: DenyRule = toml::from_str("id = 'php'\nextensions = ['php', 'php7']")?;
+/// assert_eq!(many.extensions.len(), 2);
+/// assert!(toml::from_str::<DenyRule>("id = 'php'\nextensions = 7").is_err());
+/// # Ok::<(), toml::de::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct OneOrMany(Vec<String>);
 
@@ -15,7 +31,7 @@ impl<'de> Deserialize<'de> for OneOrMany {
             type Value = OneOrMany;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text or a list of texts")
+                f.write_str("a string or a list of strings")
             }
 
             fn visit_str<E: de::Error>(self, one: &str) -> Result<OneOrMany, E> {

@@ -1,10 +1,10 @@
-//! Rules on their way from what is written to what is asked, and what is wrong with them.
+//! Shared steps of compiling a list of rules.
 
 use std::collections::HashSet;
 
 use super::{ConfigError, ConfigErrors, ConfigPath, OneOrMany, Problem};
 
-/// One rule of a section, and what is wrong with it.
+/// A rule that is being compiled, and the errors found in it so far.
 pub(crate) struct RuleCompiler<'r, R> {
     pub(crate) rule: &'r R,
     section: &'static str,
@@ -12,19 +12,19 @@ pub(crate) struct RuleCompiler<'r, R> {
     pub(crate) errors: Vec<ConfigError>,
 }
 
-/// Compiles every rule of `section`, each named by its `id` as no other.
+/// Compiles every rule of `section` with `compile`. Rule ids, read with `id`, must be unique.
 ///
 /// # Errors
 ///
-/// Everything that is wrong with any of them.
+/// Every error in any of the rules.
 pub(crate) fn compile<'r, R, C>(
     section: &'static str,
     rules: &'r [R],
     id: fn(&R) -> &String,
     compile: impl Fn(&mut RuleCompiler<'r, R>) -> Option<C>,
 ) -> Result<Vec<C>, ConfigErrors> {
-    let (mut finished, mut errors) = (Vec::with_capacity(rules.len()), Vec::new());
-    let mut names = HashSet::new();
+    let (mut compiled, mut errors) = (Vec::with_capacity(rules.len()), Vec::new());
+    let mut ids = HashSet::new();
     for (index, rule) in rules.iter().enumerate() {
         let mut rule_compiler = RuleCompiler {
             rule,
@@ -32,51 +32,51 @@ pub(crate) fn compile<'r, R, C>(
             index,
             errors: Vec::new(),
         };
-        if !names.insert(id(rule)) {
-            rule_compiler.refuse("id", Problem::DuplicateId(id(rule).clone()));
+        if !ids.insert(id(rule)) {
+            rule_compiler.report("id", Problem::DuplicateId(id(rule).clone()));
         }
-        finished.extend(compile(&mut rule_compiler));
+        compiled.extend(compile(&mut rule_compiler));
         errors.append(&mut rule_compiler.errors);
     }
-    ConfigErrors::any(errors)?;
-    Ok(finished)
+    ConfigErrors::check(errors)?;
+    Ok(compiled)
 }
 
-/// A value that is not one for this place.
-pub(crate) fn value(found: &str, why: &'static str) -> Problem {
+/// Creates the problem of a value that is not valid for its key.
+pub(crate) fn invalid_value(found: &str, why: &'static str) -> Problem {
     let found = found.to_owned();
     Problem::Value { found, why }
 }
 
 impl<R> RuleCompiler<'_, R> {
-    /// Reads each entry of a list; what cannot be read is refused.
-    pub(crate) fn each<T>(
+    /// Parses each entry of a list and reports those that fail.
+    pub(crate) fn parse_each<T>(
         &mut self,
         key: &'static str,
         texts: &OneOrMany,
-        read: impl Fn(&str) -> Result<T, Problem>,
+        parse: impl Fn(&str) -> Result<T, Problem>,
     ) -> Vec<T> {
-        let mut made = Vec::with_capacity(texts.len());
+        let mut parsed = Vec::with_capacity(texts.len());
         for (entry, text) in texts.iter().enumerate() {
-            match read(text) {
-                Ok(one) => made.push(one),
+            match parse(text) {
+                Ok(value) => parsed.push(value),
                 Err(problem) => {
-                    let place = self.place(key).entry(entry);
-                    self.errors.push(place.refuse(problem));
+                    let path = self.path(key).entry(entry);
+                    self.errors.push(path.error(problem));
                 }
             }
         }
-        made
+        parsed
     }
 
-    /// Says what is wrong with a key.
-    pub(crate) fn refuse(&mut self, key: &'static str, problem: impl Into<Problem>) {
-        let error = self.place(key).refuse(problem);
+    /// Records an error at `key` of this rule.
+    pub(crate) fn report(&mut self, key: &'static str, problem: impl Into<Problem>) {
+        let error = self.path(key).error(problem);
         self.errors.push(error);
     }
 
-    /// The place of a key of it.
-    pub(crate) const fn place(&self, key: &'static str) -> ConfigPath {
+    /// Returns the path of `key` in this rule.
+    pub(crate) const fn path(&self, key: &'static str) -> ConfigPath {
         ConfigPath::new(self.section, key).rule(self.index)
     }
 }

@@ -1,43 +1,43 @@
-//! Finds what a `User-Agent` says of itself.
+//! Search for substrings of a `User-Agent`.
 
 use aho_corasick::{AhoCorasick, MatchKind};
 
-/// Parts of agents, and the rule of each.
+/// Substrings of user agents, and the rule of each.
 #[derive(Debug, Default)]
 pub(super) struct Agents {
     parts: Vec<String>,
-    of_rule: Vec<usize>,
-    engine: Option<AhoCorasick>,
+    rule_of: Vec<usize>,
+    automaton: Option<AhoCorasick>,
 }
 
 impl Agents {
-    /// The shortest part: fewer bytes are in too many agents.
+    /// The shortest substring. Shorter ones occur in too many honest user agents.
     pub(super) const MIN_LEN: usize = 3;
 
     pub(super) fn add(&mut self, part: &str, rule: usize) {
         self.parts.push(part.to_owned());
-        self.of_rule.push(rule);
+        self.rule_of.push(rule);
     }
 
-    /// Makes the engine; the parts are plain, so that only their sum can be too much for it.
+    /// Builds the automaton. Only the total size of the substrings can make it fail.
     pub(super) fn finish(&mut self) -> Result<(), aho_corasick::BuildError> {
         if !self.parts.is_empty() {
-            let mut engine = AhoCorasick::builder();
-            let engine = engine.ascii_case_insensitive(true);
-            let engine = engine.match_kind(MatchKind::LeftmostFirst);
-            self.engine = Some(engine.build(std::mem::take(&mut self.parts))?);
+            let mut builder = AhoCorasick::builder();
+            let builder = builder.ascii_case_insensitive(true);
+            let builder = builder.match_kind(MatchKind::LeftmostFirst);
+            self.automaton = Some(builder.build(std::mem::take(&mut self.parts))?);
         }
         Ok(())
     }
 
     pub(super) const fn is_empty(&self) -> bool {
-        self.engine.is_none()
+        self.automaton.is_none()
     }
 
-    /// The rule of the first part that `agent` holds, and the bytes.
+    /// Returns the rule of the first substring in `agent`, and the matching bytes.
     pub(super) fn find<'a>(&self, agent: &'a [u8]) -> Option<(usize, &'a [u8])> {
-        let found = self.engine.as_ref()?.find(agent)?;
-        let rule = self.of_rule.get(found.pattern().as_usize())?;
+        let found = self.automaton.as_ref()?.find(agent)?;
+        let rule = self.rule_of.get(found.pattern().as_usize())?;
         Some((*rule, agent.get(found.range())?))
     }
 }

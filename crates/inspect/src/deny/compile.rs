@@ -1,4 +1,4 @@
-//! From rules as they are written to the engine.
+//! Compilation of `[[deny]]` rules.
 
 use std::collections::HashSet;
 
@@ -10,32 +10,32 @@ use super::{
 };
 use crate::{ConfigError, ConfigErrors, ConfigPath, Context, OneOrMany, Problem, expression};
 
-/// How many rules are compiled at most.
+/// The largest number of rules.
 const MAX_RULES: usize = 50_000;
 
-/// How many expressions are compiled at most: beyond, a search in all of them at once costs more
-/// memory than a request is worth.
+/// The largest number of expressions. With more, a combined search takes too much memory per
+/// request.
 const MAX_REGEX: usize = 1_000;
 
-/// What is being compiled, and what was wrong so far.
+/// The rules compiled so far, and the errors.
 #[derive(Default)]
 struct Compiler {
-    enforced: Side,
-    observed: Side,
+    enforced: RulesOfMode,
+    observed: RulesOfMode,
     errors: Vec<ConfigError>,
 }
 
 /// The rules of one mode.
 #[derive(Default)]
-struct Side {
+struct RulesOfMode {
     matcher: Matcher,
     patterns: Vec<String>,
-    of_rule: Vec<usize>,
+    rule_of: Vec<usize>,
 }
 
 pub(super) fn compile(rules: &[DenyRule], context: &Context) -> Result<Deny, ConfigErrors> {
     let too_many = |what, found, most| {
-        ConfigPath::new("deny", "").refuse(Problem::TooMany { what, found, most })
+        ConfigPath::new("deny", "").error(Problem::TooMany { what, found, most })
     };
     if rules.len() > MAX_RULES {
         return Err(too_many("rules", rules.len(), MAX_RULES).into());
@@ -46,14 +46,14 @@ pub(super) fn compile(rules: &[DenyRule], context: &Context) -> Result<Deny, Con
     }
 
     let mut compiler = Compiler::default();
-    let mut names = HashSet::new();
-    let mut finished = Vec::with_capacity(rules.len());
+    let mut ids = HashSet::new();
+    let mut compiled_rules = Vec::with_capacity(rules.len());
     for (index, rule) in rules.iter().enumerate() {
-        finished.extend(compiler.rule(index, rule, context, &mut names));
+        compiled_rules.extend(compiler.rule(index, rule, context, &mut ids));
     }
-    ConfigErrors::any(compiler.errors)?;
+    ConfigErrors::check(compiler.errors)?;
     Ok(Deny {
-        rules: finished,
+        rules: compiled_rules,
         enforced: compiler.enforced.finish()?,
         observed: compiler.observed.finish()?,
     })
@@ -65,12 +65,12 @@ impl Compiler {
         index: usize,
         rule: &'r DenyRule,
         context: &Context,
-        names: &mut HashSet<&'r str>,
+        ids: &mut HashSet<&'r str>,
     ) -> Option<Rule> {
-        let place = |key| ConfigPath::new("deny", key).rule(index);
-        if !names.insert(&rule.id) {
+        let path = |key| ConfigPath::new("deny", key).rule(index);
+        if !ids.insert(&rule.id) {
             let problem = Problem::DuplicateId(rule.id.clone());
-            self.errors.push(place("id").refuse(problem));
+            self.errors.push(path("id").error(problem));
         }
         let parts = [
             &rule.exact,
@@ -84,16 +84,16 @@ impl Compiler {
             let rule = rule.id.clone();
             let parts = "exact, prefix, names, extensions, regex or agents";
             let problem = Problem::NothingToMatch { rule, parts };
-            self.errors.push(place("").refuse(problem));
+            self.errors.push(path("").error(problem));
         }
-        let mode = rule.mode.unwrap_or(context.mode());
+        let mode = rule.mode.unwrap_or_else(|| context.mode());
         self.parts(index, rule, mode);
         let (status, ban_for) = match rule.then {
             Action::Forbid => (StatusCode::FORBIDDEN, None),
             Action::NotFound => (StatusCode::NOT_FOUND, None),
             Action::Ban(period) => (
                 StatusCode::FORBIDDEN,
-                Some(period.map_or(context.ban_for(), |period| period.0)),
+                Some(period.map_or_else(|| context.ban_for(), |period| period.0)),
             ),
         };
         match RuleId::new(&rule.id) {
@@ -104,19 +104,19 @@ impl Compiler {
                 ban_for,
             }),
             Err(error) => {
-                self.errors.push(place("id").refuse(error));
+                self.errors.push(path("id").error(error));
                 None
             }
         }
     }
 
     fn parts(&mut self, index: usize, rule: &DenyRule, mode: Mode) {
-        let side = match mode {
+        let target = match mode {
             Mode::Enforce => &mut self.enforced,
             Mode::Observe => &mut self.observed,
         };
         let errors = &mut self.errors;
-        let mut each =
+        let mut for_each =
             |key, texts: &OneOrMany, add: &mut dyn FnMut(&str) -> Result<(), Problem>| {
                 for (entry, text) in texts.iter().enumerate() {
                     if let Err(problem) = add(text) {
@@ -124,98 +124,99 @@ impl Compiler {
                             ConfigPath::new("deny", key)
                                 .rule(index)
                                 .entry(entry)
-                                .refuse(problem),
+                                .error(problem),
                         );
                     }
                 }
             };
-        let matcher = &mut side.matcher;
-        each("exact", &rule.exact, &mut |text| {
+        let matcher = &mut target.matcher;
+        for_each("exact", &rule.exact, &mut |text| {
             matcher.exact.add(path(text)?, index);
             Ok(())
         });
-        each("prefix", &rule.prefix, &mut |text| {
+        for_each("prefix", &rule.prefix, &mut |text| {
             matcher.prefix.add(path(text)?, index);
             Ok(())
         });
-        each("names", &rule.names, &mut |text| {
+        for_each("names", &rule.names, &mut |text| {
             matcher.names.add(name(text)?, index);
             Ok(())
         });
-        each("extensions", &rule.extensions, &mut |text| {
+        for_each("extensions", &rule.extensions, &mut |text| {
             let bare = text.strip_prefix('.').unwrap_or(text);
             matcher.extensions.add(name(bare)?, index);
             Ok(())
         });
-        each("agents", &rule.agents, &mut |text| {
+        for_each("agents", &rule.agents, &mut |text| {
             if text.len() < Agents::MIN_LEN {
                 return Err(Problem::Agent(text.to_owned()));
             }
             matcher.agents.add(text, index);
             Ok(())
         });
-        each("regex", &rule.regex, &mut |text| {
+        for_each("regex", &rule.regex, &mut |text| {
             expression::check(text)?;
-            side.patterns.push(text.to_owned());
-            side.of_rule.push(index);
+            target.patterns.push(text.to_owned());
+            target.rule_of.push(index);
             Ok(())
         });
     }
 }
 
-impl Side {
+impl RulesOfMode {
     fn finish(self) -> Result<Matcher, ConfigErrors> {
         let mut matcher = self.matcher;
         matcher.agents.finish().map_err(|error| {
-            ConfigPath::new("deny", "").refuse(Problem::Regex {
-                pattern: "all agents together".into(),
+            ConfigPath::new("deny", "").error(Problem::Regex {
+                pattern: "all `agents` together".into(),
                 why: error.to_string(),
             })
         })?;
         if !self.patterns.is_empty() {
             let regex = expression::all(&self.patterns, "expressions");
-            let regex = regex.map_err(|problem| ConfigPath::new("deny", "").refuse(problem))?;
-            matcher.regex = Some((regex, self.of_rule));
+            let regex = regex.map_err(|problem| ConfigPath::new("deny", "").error(problem))?;
+            matcher.regex = Some((regex, self.rule_of));
         }
         Ok(matcher)
     }
 }
 
-/// A path as rules hold it. It must be written plainly: what a rule says is what it matches.
+/// Parses a path of a rule into its comparable form. It must be written in canonical form, so that
+/// a rule matches what it shows.
 pub(crate) fn path(text: &str) -> Result<Box<[u8]>, Problem> {
-    let refuse = |why| Problem::Path {
+    let invalid = |why| Problem::Path {
         path: text.to_owned(),
         why,
     };
     if !text.starts_with('/') {
-        return Err(refuse("it must begin with /"));
+        return Err(invalid("it must begin with `/`"));
     }
     let views = PathViews::new(text.as_bytes());
     if views.malformed().is_some() || views.iter().any(|view| view.path != text.as_bytes()) {
-        return Err(refuse(
-            "write it plainly: no escapes, ;parameters, \\, // or dot segments",
+        return Err(invalid(
+            "write it in canonical form, without escapes, `;` parameters, `\\`, `//` or dot segments",
         ));
     }
     if text.len() > MAX_LEN {
-        return Err(refuse("it is longer than 512 bytes"));
+        return Err(invalid("longer than 512 bytes"));
     }
     Ok(fold_path(text.as_bytes()))
 }
 
 fn name(text: &str) -> Result<&[u8], Problem> {
-    let refuse = |why| Problem::Name {
+    let invalid = |why| Problem::Name {
         name: text.to_owned(),
         why,
     };
     if text.is_empty() || text.len() > MAX_LEN {
-        return Err(refuse("1 to 512 bytes are needed"));
+        return Err(invalid("write 1 to 512 bytes"));
     }
     if text.contains(|c: char| "/\\%;:?#".contains(c) || c.is_control()) {
-        return Err(refuse("it holds a character that ends a name"));
+        return Err(invalid("it contains a character that ends a name"));
     }
     if text.ends_with(['.', ' ']) {
-        return Err(refuse(
-            "dots and blanks at the end are ignored, so leave them out",
+        return Err(invalid(
+            "remove the dots and blanks at the end, which are ignored",
         ));
     }
     Ok(text.as_bytes())

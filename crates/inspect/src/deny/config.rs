@@ -1,4 +1,4 @@
-//! What is refused by its path, or by its agent.
+//! The `[[deny]]` section.
 
 use std::{fmt, str::FromStr};
 
@@ -7,38 +7,51 @@ use serde::{Deserialize, Serialize};
 
 use crate::{OneOrMany, Period, config::serde_as_text};
 
-/// One `[[deny]]` rule: it matches where any of its parts does, in any view of the path.
+/// A `[[deny]]` rule. It matches if any of its conditions matches any view of the path. Compiles to
+/// [`Deny`](crate::Deny).
 ///
-/// All parts of the path but `regex` ignore ASCII case, `;parameters`, and what file systems ignore at the end
-/// of a name: dots, blanks, `::$DATA`.
+/// All path conditions except `regex` ignore ASCII case, `;parameters`, and the suffixes that file
+/// systems ignore: dots, blanks and `::$DATA`.
+///
+/// # Examples
+///
+/// ```
+/// use gabion_inspect::{Config, Context, DenyRule, State};
+///
+/// let rule: DenyRule = toml::from_str("id = 'secrets'\nnames = ['.env', '.git']\nthen = 'ban 1h'")?;
+/// let deny = [rule].compile(&Context::new(&State::scratch()))?;
+/// assert!(deny.judges(b"/app/.env").is_some());
+/// assert!(deny.judges(b"/app/environment").is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-#[expect(clippy::exhaustive_structs, reason = "plain data, written by hand")]
+#[expect(clippy::exhaustive_structs, reason = "plain data, written by users")]
 pub struct DenyRule {
-    /// The rule's name in events.
+    /// The rule id in events.
     pub id: String,
-    /// Whole paths.
+    /// Entire paths.
     #[serde(default, skip_serializing_if = "is_empty")]
     pub exact: OneOrMany,
-    /// The path itself and everything under it, by segment: `/public` is not `/publicity`.
+    /// Paths with everything below them, by segment: `/public` does not match `/publicity`.
     #[serde(default, skip_serializing_if = "is_empty")]
     pub prefix: OneOrMany,
-    /// Names of a file or directory, on any segment.
+    /// Names of files or directories, on any segment.
     #[serde(default, skip_serializing_if = "is_empty")]
     pub names: OneOrMany,
-    /// Extensions, without the dot, on any segment.
+    /// Extensions without the dot, on any segment.
     #[serde(default, skip_serializing_if = "is_empty")]
     pub extensions: OneOrMany,
-    /// Expressions, searched for in each view; case counts unless they say `(?i)`.
+    /// Regular expressions, searched in each view. Case-sensitive unless they begin with `(?i)`.
     #[serde(default, skip_serializing_if = "is_empty")]
     pub regex: OneOrMany,
-    /// Parts of a `User-Agent`, three bytes at least, in any case.
+    /// Substrings of the `User-Agent` header, at least 3 bytes, in any case.
     #[serde(default, skip_serializing_if = "is_empty")]
     pub agents: OneOrMany,
-    /// What happens.
+    /// The action on a match. Default: [`Action::Forbid`].
     #[serde(default)]
     pub then: Action,
-    /// Whether it acts; the document's mode where it says nothing.
+    /// The mode. Default: the mode of the document ([`Context::mode`](crate::Context::mode)).
     #[serde(
         default,
         with = "crate::serde_mode",
@@ -47,22 +60,38 @@ pub struct DenyRule {
     pub mode: Option<Mode>,
 }
 
-/// What a rule does: `"403"`, `"404"`, `"ban"`, or `"ban 1h"`.
+/// The action of a [`DenyRule`]: `"403"`, `"404"`, `"ban"`, or `"ban 1h"`.
+///
+/// # Examples
+///
+/// ```
+/// use gabion_inspect::Action;
+///
+/// assert_eq!("404".parse(), Ok(Action::NotFound));
+/// assert_eq!("ban".parse(), Ok(Action::Ban(None)));
+///
+/// let error = "refuse".parse::<Action>().unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "invalid action `refuse`: write `403`, `404`, `ban` or `ban 1h`",
+/// );
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Action {
-    /// Answers 403.
+    /// Denies with 403.
     #[default]
     Forbid,
-    /// Answers 404, so as not to confirm that a guard stands here.
+    /// Denies with 404, which does not reveal that a firewall denied the request.
     NotFound,
-    /// Answers 403 and bans the client, for the time given or `[ban] first`.
+    /// Denies with 403 and bans the client for the given time, or for
+    /// [`BanConfig::first`](crate::BanConfig::first).
     Ban(Option<Period>),
 }
 
-/// Why a text says nothing that a rule can do.
+/// The error of a text that is not an [`Action`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is not \"403\", \"404\", \"ban\" nor \"ban 1h\"", gabion_core::Escaped(.0.as_bytes()))]
+#[error("invalid action `{}`: write `403`, `404`, `ban` or `ban 1h`", gabion_core::Escaped(.0.as_bytes()))]
 pub struct ActionError(String);
 
 serde_as_text!(Action, "\"403\", \"404\", \"ban\" or \"ban 1h\"");
@@ -75,16 +104,16 @@ impl FromStr for Action {
     type Err = ActionError;
 
     fn from_str(text: &str) -> Result<Self, ActionError> {
-        let refuse = || ActionError(text.to_owned());
+        let invalid = || ActionError(text.to_owned());
         match text.split_once(' ') {
             None if text == "403" => Ok(Self::Forbid),
             None if text == "404" => Ok(Self::NotFound),
             None if text == "ban" => Ok(Self::Ban(None)),
             Some(("ban", period)) => match period.parse() {
                 Ok(period) => Ok(Self::Ban(Some(period))),
-                Err(_) => Err(refuse()),
+                Err(_) => Err(invalid()),
             },
-            _ => Err(refuse()),
+            _ => Err(invalid()),
         }
     }
 }
@@ -101,7 +130,7 @@ impl fmt::Display for Action {
 }
 
 impl DenyRule {
-    /// A rule that matches nothing yet.
+    /// Creates a rule without conditions.
     pub fn new(id: impl Into<String>) -> Self {
         Self {
             id: id.into(),
@@ -116,48 +145,48 @@ impl DenyRule {
         }
     }
 
-    /// Matches these paths as a whole.
+    /// Sets the entire paths to match.
     pub fn exact<S: Into<String>>(self, paths: impl IntoIterator<Item = S>) -> Self {
         let exact = paths.into_iter().collect();
         Self { exact, ..self }
     }
 
-    /// Matches these paths and what is under them.
+    /// Sets the path prefixes to match.
     pub fn prefix<S: Into<String>>(self, paths: impl IntoIterator<Item = S>) -> Self {
         let prefix = paths.into_iter().collect();
         Self { prefix, ..self }
     }
 
-    /// Matches segments with these names.
+    /// Sets the segment names to match.
     pub fn names<S: Into<String>>(self, names: impl IntoIterator<Item = S>) -> Self {
         let names = names.into_iter().collect();
         Self { names, ..self }
     }
 
-    /// Matches segments with these extensions.
+    /// Sets the segment extensions to match.
     pub fn extensions<S: Into<String>>(self, extensions: impl IntoIterator<Item = S>) -> Self {
         let extensions = extensions.into_iter().collect();
         Self { extensions, ..self }
     }
 
-    /// Matches what these expressions find.
+    /// Sets the regular expressions to search for.
     pub fn regex<S: Into<String>>(self, patterns: impl IntoIterator<Item = S>) -> Self {
         let regex = patterns.into_iter().collect();
         Self { regex, ..self }
     }
 
-    /// Matches agents that hold one of these parts.
+    /// Sets the substrings of the user agent to match.
     pub fn agents<S: Into<String>>(self, parts: impl IntoIterator<Item = S>) -> Self {
         let agents = parts.into_iter().collect();
         Self { agents, ..self }
     }
 
-    /// Sets what happens.
+    /// Sets the action.
     pub fn then(self, then: Action) -> Self {
         Self { then, ..self }
     }
 
-    /// Sets whether it acts.
+    /// Sets the mode.
     pub fn mode(self, mode: Mode) -> Self {
         Self {
             mode: Some(mode),

@@ -1,4 +1,4 @@
-//! Finds the rule that a view matches.
+//! Search for the rule that matches a view.
 
 use gabion_core::Reason;
 use regex_automata::{Input, PatternSet, meta::Regex};
@@ -9,21 +9,22 @@ use super::{
     table::{Names, Paths},
 };
 
-/// The parts of many rules, by kind. Each key leads to the first rule that holds it.
+/// The conditions of many rules, by kind. Each key maps to the index of the first rule that
+/// contains it.
 #[derive(Debug, Default)]
 pub(super) struct Matcher {
     pub(super) exact: Paths,
     pub(super) prefix: Paths,
     pub(super) names: Names,
-    /// Without the dot.
+    /// Extensions without the dot.
     pub(super) extensions: Names,
-    /// All expressions in one, and the rule of each.
+    /// All expressions in one automaton, and the rule of each.
     pub(super) regex: Option<(Regex, Vec<usize>)>,
-    /// What is asked of the header, not of the path.
+    /// Substrings of the user agent, which are not searched in the path.
     pub(super) agents: Agents,
 }
 
-/// A match: which rule, why, and on which bytes of the view.
+/// A match: the rule, the reason, and the matching bytes of the view.
 pub(super) struct Found<'v> {
     pub(super) rule: usize,
     pub(super) reason: Reason,
@@ -31,7 +32,7 @@ pub(super) struct Found<'v> {
 }
 
 impl Matcher {
-    /// The first part that matches, cheapest kind first.
+    /// Returns the first match, by the cheapest kind of condition first.
     pub(super) fn find<'v>(&self, view: &'v [u8]) -> Option<Found<'v>> {
         self.find_segment(view)
             .or_else(|| self.find_path(view))
@@ -44,7 +45,8 @@ impl Matcher {
         }
         let segments = view.split(|&byte| byte == b'/').filter(|s| !s.is_empty());
         segments.into_iter().find_map(|segment| {
-            let (rule, reason) = name::readings(segment).find_map(|name| self.find_name(name))?;
+            let (rule, reason) =
+                name::interpretations(segment).find_map(|name| self.find_name(name))?;
             Some(Found {
                 rule,
                 reason,
@@ -65,8 +67,8 @@ impl Matcher {
     }
 
     fn find_path<'v>(&self, view: &'v [u8]) -> Option<Found<'v>> {
-        let prefix = || Some((self.prefix.above(view)?, Reason::Prefix));
-        let exact = || Some((self.exact.equal(view)?, Reason::ExactPath));
+        let prefix = || Some((self.prefix.find_ancestor(view)?, Reason::Prefix));
+        let exact = || Some((self.exact.find_exact(view)?, Reason::ExactPath));
         let (rule, reason) = prefix().or_else(exact)?;
         Some(Found {
             rule,
@@ -75,7 +77,7 @@ impl Matcher {
         })
     }
 
-    /// The first rule of those that match.
+    /// Returns the match of the first rule whose expression matches.
     fn find_regex<'v>(&self, view: &'v [u8]) -> Option<Found<'v>> {
         let (regex, rules) = self.regex.as_ref()?;
         if !regex.is_match(view) {

@@ -1,33 +1,34 @@
-//! Refuses paths that the server behind does not have and nobody should ask for.
+//! Path and user-agent rules.
 //!
-//! A request passes when no view of its path ([`gabion_core::PathViews`]) matches an enforced rule.
-//! A match in any view is enough: if one server in use would read the path that way, the request
-//! could reach there.
+//! A request passes if no view of its path ([`gabion_core::PathViews`]) matches an enforced rule. A
+//! match in any view denies: the request may reach a server that resolves the path that way.
 //!
-//! The typed parts of a rule (exact, prefix, names, extensions) judge names as file systems and
-//! servers do: case, `;parameters`, and what Windows ignores at the end of a name (dots, blanks,
-//! `::$DATA`) do not make another name. Extensions and names count on any segment, since what
-//! follows a script's name is handed to the script as its path info.
+//! The typed conditions of a rule (`exact`, `prefix`, `names`, `extensions`) compare names as file
+//! systems and servers do: case, `;parameters`, and the suffixes that Windows ignores (dots,
+//! blanks, `::$DATA`) do not make a different name. Names and extensions match on any segment,
+//! since a server passes the segments after a script name to the script as its path info.
 //!
-//! A rule's `agents` are asked of the `User-Agent` alone, after every path: who sends it chose it, so
-//! they catch only who does not hide.
+//! The `agents` of a rule match the `User-Agent` header only, and are evaluated after the path. The
+//! client chooses that header, so `agents` match only clients that do not hide.
 //!
 //! # Limits
 //!
-//! `.php.bak` is not `.php`. `/public/../secret` is not under `/public`; a dot segment that is
-//! escaped (`/public/%2e%2e/secret`) is, in the view of a server that does not decode it first.
+//! `.php.bak` does not match `.php`. `/public/../secret` does not match the prefix `/public`; with
+//! an encoded dot segment (`/public/%2e%2e/secret`) it does, in the view of a server that does not
+//! decode it first.
 //!
 //! # Cost
 //!
-//! Per view: a hash look-up per segment for names, extensions and prefixes, where any begins with the
-//! same byte and is as long; and one search per thousand expressions. Per request: one pass over the agent. No allocation.
+//! Per view: one hash lookup per segment for names, extensions and prefixes, skipped unless a name
+//! with the same first byte and length exists; and one search per 1,000 expressions. Per request:
+//! one pass over the user agent. No allocation.
 
 mod agent;
 mod compile;
 mod config;
 mod matcher;
 mod name;
-mod shape;
+mod name_filter;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -42,21 +43,26 @@ use http::{StatusCode, header::USER_AGENT};
 use crate::{Config, ConfigErrors, Context};
 use matcher::Matcher;
 
-pub(crate) use compile::path as plain_path;
+pub(crate) use compile::path as canonical_path;
 pub use config::{Action, ActionError, DenyRule};
-pub(crate) use name::plain as plain_name;
+pub(crate) use name::canonical as canonical_name;
 pub(crate) use table::Paths;
 
-/// Refuses requests by their path. Compiled from [`DenyRule`]s; immutable.
+/// Denies requests by path or user agent. Compiled from [`DenyRule`]s; immutable.
 ///
 /// # Examples
 ///
 /// ```
-/// use gabion_inspect::{Config, Context, DenyRule, State};
+/// use gabion_inspect::{Action, Config, Context, DenyRule, State};
 ///
-/// let rule = DenyRule::new("php").extensions(["php", "phtml"]);
-/// let deny = [rule].compile(&Context::new(&State::scratch()))?;
-/// assert!(deny.judges(b"/index.ph%70/x").is_some());
+/// let rules = [
+///     DenyRule::new("php").extensions(["php", "phtml"]).then(Action::NotFound),
+///     DenyRule::new("scanner").agents(["sqlmap"]),
+/// ];
+/// let deny = rules.compile(&Context::new(&State::scratch()))?;
+///
+/// let denial = deny.judges(b"/index.ph%70/x").unwrap();
+/// assert_eq!(denial.status, 404);
 /// assert!(deny.judges(b"/index.html").is_none());
 /// # Ok::<(), gabion_inspect::ConfigErrors>(())
 /// ```
@@ -67,7 +73,7 @@ pub struct Deny {
     observed: Matcher,
 }
 
-/// What a rule does once it matches.
+/// The effect of a rule.
 #[derive(Debug)]
 struct Rule {
     id: RuleId,
@@ -81,24 +87,24 @@ impl Config for [DenyRule] {
 
     /// # Errors
     ///
-    /// Every entry of every rule that cannot be compiled; more than 50,000 rules or 1,000 expressions.
+    /// Every entry that cannot be compiled; more than 50,000 rules or 1,000 expressions.
     fn compile(&self, context: &Context) -> Result<Deny, ConfigErrors> {
         compile::compile(self, context)
     }
 }
 
 impl Deny {
-    /// How many rules there are.
+    /// Returns the number of rules.
     pub fn len(&self) -> usize {
         self.rules.len()
     }
 
-    /// Whether there are no rules.
+    /// Returns `true` if there are no rules.
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()
     }
 
-    /// The refusal that an enforced rule has for `path`, if any.
+    /// Returns the denial of the first enforced rule that matches `path`.
     pub fn judges(&self, path: &[u8]) -> Option<Denial> {
         let views = gabion_core::PathViews::new(path);
         views
@@ -115,7 +121,7 @@ impl Deny {
             found.bytes,
             view.transformations,
         );
-        Some(rule.refuse(cause))
+        Some(rule.denial(cause))
     }
 
     fn find_agent(&self, matcher: &Matcher, facts: &Facts<'_>) -> Option<Denial> {
@@ -125,12 +131,12 @@ impl Deny {
         let mut agents = facts.headers.get_all(USER_AGENT).iter();
         let (rule, bytes) = agents.find_map(|agent| matcher.agents.find(agent.as_bytes()))?;
         let rule = self.rules.get(rule)?;
-        let denial = rule.refuse(Cause::new(rule.id.clone(), Reason::Agent));
+        let denial = rule.denial(Cause::new(rule.id.clone(), Reason::Agent));
         Some(denial.with_evidence(bytes))
     }
 
-    /// The refusal that an enforced rule has for a request.
-    pub(crate) fn finds(&self, facts: &Facts<'_>) -> Option<Denial> {
+    /// Returns the denial of the first enforced rule that matches a request.
+    pub(crate) fn find_denial(&self, facts: &Facts<'_>) -> Option<Denial> {
         self.find_any(&self.enforced, facts)
     }
 
@@ -143,7 +149,7 @@ impl Deny {
 }
 
 impl Rule {
-    fn refuse(&self, cause: Cause) -> Denial {
+    fn denial(&self, cause: Cause) -> Denial {
         let offense = self
             .ban_for
             .map(|ban_for| Offense::certain(self.id.clone(), ban_for));
@@ -161,7 +167,7 @@ impl Inspect for Deny {
 
     fn inspect(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
         if let Some(denial) = self.find_any(&self.enforced, facts) {
-            return prove(denial, facts).into();
+            return with_attribution(denial, facts).into();
         }
         if let Some(denial) = self.find_any(&self.observed, facts) {
             state.observe(denial);
@@ -174,8 +180,9 @@ impl Inspect for Deny {
     }
 }
 
-/// A page can make its visitors send most of what a rule refuses.
-fn prove(mut denial: Denial, facts: &Facts<'_>) -> Denial {
+/// Sets the attribution of the offense. A page can cause its visitors to send most requests that
+/// match a rule.
+fn with_attribution(mut denial: Denial, facts: &Facts<'_>) -> Denial {
     if let Some(offense) = &mut denial.offense {
         offense.attribution = facts.attribution();
     }

@@ -1,36 +1,37 @@
-//! The names and paths of rules, found in a request whatever their case.
+//! Case-insensitive hash tables of the names and paths of rules.
 //!
-//! Nothing is copied to be looked up: the hash folds each byte as it goes (FNV-1a), and what it finds
-//! is compared as it stands. It needs no secret key: clients choose what is looked up, but what is
-//! stored is the policy's.
+//! A lookup copies nothing: the hash function lowers the case of each byte (FNV-1a), and candidates
+//! are compared without case. The hash needs no secret seed: clients choose the keys of lookups,
+//! but only the policy chooses the stored keys.
 
 use hashbrown::HashTable;
 
-use super::{name, shape::Shapes};
+use super::{name, name_filter::NameFilter};
 
-/// Names, each with the first rule that holds it.
+/// Names, each with the index of the first rule that contains it.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     table: HashTable<(Box<[u8]>, usize)>,
-    shapes: Shapes,
+    filter: NameFilter,
 }
 
-/// Paths as [`fold_path`] writes them, each with the first rule that holds it.
+/// Paths in the form of [`fold_path`], each with the index of the first rule that contains it.
 #[derive(Debug, Default)]
 pub(crate) struct Paths {
     table: HashTable<(Box<[u8]>, usize)>,
-    /// Those of their first segments.
-    shapes: Shapes,
-    /// How many segments the deepest has.
+    /// A filter on the first segments.
+    filter: NameFilter,
+    /// The largest number of segments of a path.
     deepest: usize,
 }
 
 #[derive(Clone, Copy)]
 struct Hash(u64);
 
-/// A path as rules hold it: in lower case, its names plain, no slash at the end.
+/// Converts a path to the form in which rules store it: lower case, canonical names, no trailing
+/// slash.
 pub(super) fn fold_path(path: &[u8]) -> Box<[u8]> {
-    let plain = segments(path).flat_map(|segment| [b"/", name::plain(segment)]);
+    let plain = segments(path).flat_map(|segment| [b"/", name::canonical(segment)]);
     plain.flatten().map(u8::to_ascii_lowercase).collect()
 }
 
@@ -43,20 +44,20 @@ impl Names {
 
     pub(super) fn add(&mut self, name: &[u8], rule: usize) {
         if self.find(name).is_none() {
-            self.shapes.add(name);
-            let hash = Hash::EMPTY.with(name).finish();
-            let again = |(name, _): &(Box<[u8]>, _)| Hash::EMPTY.with(name).finish();
-            self.table.insert_unique(hash, (name.into(), rule), again);
+            self.filter.add(name);
+            let hash = Hash::EMPTY.update(name).finish();
+            let rehash = |(name, _): &(Box<[u8]>, _)| Hash::EMPTY.update(name).finish();
+            self.table.insert_unique(hash, (name.into(), rule), rehash);
         }
     }
 
     pub(super) fn find(&self, name: &[u8]) -> Option<usize> {
-        if !self.shapes.may_hold(name) {
+        if !self.filter.may_contain(name) {
             return None;
         }
-        let hash = Hash::EMPTY.with(name).finish();
-        let is_it = |(known, _): &(Box<[u8]>, _)| known.eq_ignore_ascii_case(name);
-        self.table.find(hash, is_it).map(|(_, rule)| *rule)
+        let hash = Hash::EMPTY.update(name).finish();
+        let is_equal = |(known, _): &(Box<[u8]>, _)| known.eq_ignore_ascii_case(name);
+        self.table.find(hash, is_equal).map(|(_, rule)| *rule)
     }
 }
 
@@ -67,41 +68,41 @@ impl Paths {
         self.table.is_empty()
     }
 
-    /// Adds a path that is folded already.
+    /// Adds a path in the form of [`fold_path`].
     pub(crate) fn add(&mut self, path: Box<[u8]>, rule: usize) {
-        if self.equal(&path).is_none() {
+        if self.find_exact(&path).is_none() {
             self.deepest = self.deepest.max(segments(&path).count());
             match segments(&path).next() {
-                Some(first) => self.shapes.add(first),
-                None => self.shapes.add_all(),
+                Some(first) => self.filter.add(first),
+                None => self.filter.add_all(),
             }
-            let hash = Hash::EMPTY.with(&path).finish();
-            let again = |(path, _): &(Box<[u8]>, _)| Hash::EMPTY.with(path).finish();
-            self.table.insert_unique(hash, (path, rule), again);
+            let hash = Hash::EMPTY.update(&path).finish();
+            let rehash = |(path, _): &(Box<[u8]>, _)| Hash::EMPTY.update(path).finish();
+            self.table.insert_unique(hash, (path, rule), rehash);
         }
     }
 
-    /// The rule of the path that is `path`, or some segments from its beginning; the fewest, where
-    /// several are.
-    pub(crate) fn above(&self, path: &[u8]) -> Option<usize> {
-        if !self.may_hold(path) {
+    /// Returns the rule of the path that equals `path` or one of its ancestors; the shortest if
+    /// several match.
+    pub(crate) fn find_ancestor(&self, path: &[u8]) -> Option<usize> {
+        if !self.may_contain(path) {
             return None;
         }
         let mut hash = Hash::EMPTY;
-        let mut below = segments(path);
+        let mut rest = segments(path);
         for depth in 0..=self.deepest {
             let found = self.find(hash, path, depth);
             if found.is_some() {
                 return found;
             }
-            hash = hash.below(below.next()?);
+            hash = hash.push_segment(rest.next()?);
         }
         None
     }
 
-    /// The rule of the path that is `path`.
-    pub(super) fn equal(&self, path: &[u8]) -> Option<usize> {
-        if !self.may_hold(path) {
+    /// Returns the rule of the path that equals `path`.
+    pub(super) fn find_exact(&self, path: &[u8]) -> Option<usize> {
+        if !self.may_contain(path) {
             return None;
         }
         let mut hash = Hash::EMPTY;
@@ -109,25 +110,28 @@ impl Paths {
             if depth == self.deepest {
                 return None;
             }
-            hash = hash.below(segment);
+            hash = hash.push_segment(segment);
         }
         self.find(hash, path, usize::MAX)
     }
 
-    /// Whether `path` may be one of them, or below one.
-    fn may_hold(&self, path: &[u8]) -> bool {
+    /// Returns `false` if `path` is certainly neither one of these paths nor below one.
+    fn may_contain(&self, path: &[u8]) -> bool {
         let first = segments(path).next();
-        let may_hold = |first| self.shapes.may_hold(name::plain(first));
-        !self.is_empty() && first.is_none_or(may_hold)
+        let may_contain = |first| self.filter.may_contain(name::canonical(first));
+        !self.is_empty() && first.is_none_or(may_contain)
     }
 
     fn find(&self, hash: Hash, path: &[u8], depth: usize) -> Option<usize> {
-        let is_it = |(known, _): &(Box<[u8]>, _)| spells(known, segments(path).take(depth));
-        self.table.find(hash.finish(), is_it).map(|(_, rule)| *rule)
+        let is_equal =
+            |(known, _): &(Box<[u8]>, _)| is_spelled_by(known, segments(path).take(depth));
+        self.table
+            .find(hash.finish(), is_equal)
+            .map(|(_, rule)| *rule)
     }
 }
 
-/// Paths that nothing else is known of.
+/// Paths without rules, all at index 0.
 impl FromIterator<Box<[u8]>> for Paths {
     fn from_iter<I: IntoIterator<Item = Box<[u8]>>>(folded: I) -> Self {
         let mut paths = Self::default();
@@ -136,10 +140,10 @@ impl FromIterator<Box<[u8]>> for Paths {
     }
 }
 
-/// Whether `known` is what `segments` spell.
-fn spells<'p>(known: &[u8], mut segments: impl Iterator<Item = &'p [u8]>) -> bool {
+/// Returns `true` if `known` consists of `segments`.
+fn is_spelled_by<'p>(known: &[u8], mut segments: impl Iterator<Item = &'p [u8]>) -> bool {
     let left = segments.try_fold(known, |known, segment| {
-        let name = name::plain(segment);
+        let name = name::canonical(segment);
         let (head, left) = known.strip_prefix(b"/")?.split_at_checked(name.len())?;
         head.eq_ignore_ascii_case(name).then_some(left)
     });
@@ -155,18 +159,19 @@ fn segments(path: &[u8]) -> impl Iterator<Item = &[u8]> {
 impl Hash {
     const EMPTY: Self = Self(0xcbf2_9ce4_8422_2325);
 
-    fn with(self, bytes: &[u8]) -> Self {
+    fn update(self, bytes: &[u8]) -> Self {
         let folded = bytes.iter().map(u8::to_ascii_lowercase);
         Self(folded.fold(self.0, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         }))
     }
 
-    fn below(self, segment: &[u8]) -> Self {
-        self.with(b"/").with(name::plain(segment))
+    fn push_segment(self, segment: &[u8]) -> Self {
+        self.update(b"/").update(name::canonical(segment))
     }
 
-    /// The table takes its bits from both ends; FNV's low end is the better mixed.
+    /// Mixes the bits, since the table uses both ends of the hash, and the low end of FNV is mixed
+    /// better.
     const fn finish(self) -> u64 {
         self.0 ^ self.0.rotate_left(32)
     }

@@ -23,7 +23,7 @@ fn check(deny: &Deny, path: &str, rule: Option<&str>) {
 }
 
 #[test]
-fn extension_on_any_segment() {
+fn extension_matches_on_any_segment() {
     let deny = compile(&[DenyRule::new("php").extensions(["php", ".phtml"])]);
     for path in [
         "/a.php",
@@ -42,7 +42,7 @@ fn extension_on_any_segment() {
 }
 
 #[test]
-fn prefix_by_segment() {
+fn prefix_matches_by_segment() {
     let deny = compile(&[DenyRule::new("public").prefix(["/public/"])]);
     for path in [
         "/public",
@@ -63,7 +63,7 @@ fn prefix_by_segment() {
 }
 
 #[test]
-fn exact_path_with_or_without_a_slash_at_its_end() {
+fn exact_path_matches_with_and_without_a_trailing_slash() {
     let deny = compile(&[DenyRule::new("status").exact(["/server-status"])]);
     check(&deny, "/server-status", Some("status"));
     check(&deny, "/Server-Status/", Some("status"));
@@ -73,7 +73,7 @@ fn exact_path_with_or_without_a_slash_at_its_end() {
 }
 
 #[test]
-fn name_on_any_segment() {
+fn name_matches_on_any_segment() {
     let deny = compile(&[DenyRule::new("dotfiles").names([".env", ".git"])]);
     for path in [
         "/.env",
@@ -91,7 +91,7 @@ fn name_on_any_segment() {
 }
 
 #[test]
-fn regex_sees_every_view() {
+fn regex_matches_in_any_view() {
     let deny = compile(&[DenyRule::new("backup").regex([r"\.(bak|old)$", r"^/dump"])]);
     let denial = deny.judges(b"/x/a%2ebak").unwrap();
     assert_eq!(denial.cause.evidence.as_bytes(), b"/x/a.bak");
@@ -101,7 +101,7 @@ fn regex_sees_every_view() {
 }
 
 #[test]
-fn what_a_rule_does() {
+fn action_sets_status_and_ban() {
     let minute = crate::Period(Duration::from_mins(1));
     let deny = compile(&[
         DenyRule::new("a").exact(["/a"]),
@@ -125,7 +125,7 @@ fn what_a_rule_does() {
 }
 
 #[test]
-fn observed_rule_never_hides_an_enforced_one() {
+fn rule_in_observe_mode_never_hides_an_enforced_rule() {
     let deny = compile(&[
         DenyRule::new("watched").prefix(["/a"]).mode(Mode::Observe),
         DenyRule::new("acting").extensions(["php"]),
@@ -135,7 +135,7 @@ fn observed_rule_never_hides_an_enforced_one() {
 }
 
 #[test]
-fn all_errors_at_once_each_with_its_place() {
+fn all_errors_are_reported_with_their_paths() {
     let rules = [
         DenyRule::new("bad id").exact(["/x"]),
         DenyRule::new("twice").exact(["x", "/%61", "/a//b"]),
@@ -144,9 +144,9 @@ fn all_errors_at_once_each_with_its_place() {
         DenyRule::new("re").regex(["ok", "(", r"\w{9999}{99}"]),
     ];
     let errors = rules.compile(&context()).unwrap_err();
-    let places: Vec<_> = errors.iter().map(|error| error.place.to_string()).collect();
+    let paths: Vec<_> = errors.iter().map(|error| error.path.to_string()).collect();
     assert_eq!(
-        places,
+        paths,
         [
             "deny[0].id",
             "deny[1].exact[0]",
@@ -163,7 +163,7 @@ fn all_errors_at_once_each_with_its_place() {
     assert!(
         errors
             .iter()
-            .all(|error| !error.to_string().contains('\n') || error.place.key == "regex")
+            .all(|error| !error.to_string().contains('\n') || error.path.key == "regex")
     );
     let most = ConfigPath::new("deny", "");
     let flood: Vec<_> = (0..1001).map(|n| n.to_string()).collect();
@@ -171,14 +171,14 @@ fn all_errors_at_once_each_with_its_place() {
         .compile(&context())
         .unwrap_err();
     assert_eq!(errors.len(), 1);
-    assert_eq!(errors[0].place, most);
+    assert_eq!(errors[0].path, most);
     assert!(matches!(
         errors[0].problem,
         Problem::TooMany { found: 1001, .. }
     ));
 }
 
-/// The vectors' literal rules, as nginx users write them, and the typed ones that gabion offers.
+/// The rules of the vectors: literal, as nginx users write them, and typed.
 fn columns() -> [(&'static str, usize, Deny); 2] {
     let literal = [
         DenyRule::new("php").regex([r"\.php$"]),
@@ -197,7 +197,7 @@ fn columns() -> [(&'static str, usize, Deny); 2] {
     ]
 }
 
-/// The path of a target, as hyper cuts it out.
+/// Returns the path of a target as hyper extracts it.
 fn path_of(target: &[u8]) -> Vec<u8> {
     let end = target
         .iter()
@@ -219,9 +219,9 @@ fn path_of(target: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn every_path_vector_is_judged_as_measured() {
+fn path_vectors_have_the_measured_verdicts() {
     let rows = rows(include_str!("../../testdata/deny.tsv"));
-    assert_eq!(rows.len(), 181, "the vectors are not all here");
+    assert_eq!(rows.len(), 181, "vectors are missing");
     for (column, at, deny) in columns() {
         for row in &rows {
             let path = path_of(&unescape(row[2]));
@@ -245,7 +245,7 @@ fn every_path_vector_is_judged_as_measured() {
 }
 
 #[test]
-fn agent_is_refused_by_any_part_of_it() {
+fn user_agent_is_denied_by_any_substring() {
     let deny = compile(&[DenyRule::new("tools").agents(["sqlmap", "Nikto"])]);
     let verdict = |agent: Option<&str>| {
         let head = gabion_testkit::OwnedHead::get("/");
@@ -266,5 +266,5 @@ fn agent_is_refused_by_any_part_of_it() {
     assert_eq!(verdict(None), "pass");
     let short = [DenyRule::new("short").agents(["ab"])];
     let errors = short.compile(&context()).unwrap_err();
-    assert_eq!(errors[0].place.to_string(), "deny[0].agents[0]");
+    assert_eq!(errors[0].path.to_string(), "deny[0].agents[0]");
 }

@@ -1,4 +1,4 @@
-//! From limits as they are written to the engine.
+//! Compilation of `[[limit]]` rules.
 
 use std::{
     hash::{BuildHasher as _, RandomState},
@@ -13,37 +13,40 @@ use http::{Method, StatusCode};
 use super::{Limit, LimitRule, LimitTable, Rule, gcra::Gcra, key::Key, scope::Scope};
 use crate::{
     ConfigError, ConfigErrors, ConfigPath, HostAllowlist, Problem, ServerConfig,
-    config::rule_compiler::{self, RuleCompiler, value},
-    deny::plain_path,
+    config::rule_compiler::{self, RuleCompiler, invalid_value},
+    deny::canonical_path,
 };
 
-/// How many limits are compiled at most: each is asked about every request.
+/// The largest number of limits. Each is evaluated for every request.
 const MAX_RULES: usize = 256;
 
-/// The largest burst, and the largest ceiling, that are reckoned with.
+/// The largest burst.
 const MAX_BURST: u32 = 1_000_000;
+
+/// The largest ceiling.
 const MAX_CEILING: u32 = 100;
 
-/// How long a budget may take to grow back.
+/// The longest time in which a quota may refill.
 const MAX_WINDOW: Duration = Duration::from_hours(366 * 24);
 
 pub(super) fn compile(rules: &[LimitRule], table: Arc<LimitTable>) -> Result<Limit, ConfigErrors> {
     let too_many = |what, found, most| {
         let problem = Problem::TooMany { what, found, most };
-        Err(ConfigPath::new("limit", "").refuse(problem).into())
+        Err(ConfigPath::new("limit", "").error(problem).into())
     };
     if rules.len() > MAX_RULES {
         return too_many("rules", rules.len(), MAX_RULES);
     }
-    let waiting = rules.iter().filter(|rule| !rule.statuses.is_empty());
-    let (waiting, most) = (waiting.count(), RequestState::MAX_TICKETS);
-    if waiting > most {
-        return too_many("limits that count statuses", waiting, most);
+    let with_statuses = rules.iter().filter(|rule| !rule.statuses.is_empty());
+    let (found, most) = (with_statuses.count(), RequestState::MAX_TICKETS);
+    if found > most {
+        return too_many("limits with `statuses`", found, most);
     }
-    let of = |rule_compiler: &mut RuleCompiler<'_, LimitRule>| rule_compiler.rule(table.seed());
-    let rules = rule_compiler::compile("limit", rules, |rule| &rule.id, of)?;
+    let compile_rule =
+        |rule_compiler: &mut RuleCompiler<'_, LimitRule>| rule_compiler.rule(table.seed());
+    let rules = rule_compiler::compile("limit", rules, |rule| &rule.id, compile_rule)?;
     if !rules.is_empty() {
-        table.make_room();
+        table.allocate();
     }
     Ok(Limit { rules, table })
 }
@@ -51,17 +54,17 @@ pub(super) fn compile(rules: &[LimitRule], table: Arc<LimitTable>) -> Result<Lim
 impl RuleCompiler<'_, LimitRule> {
     fn rule(&mut self, seed: &RandomState) -> Option<Rule> {
         let rule = self.rule;
-        let id = RuleId::new(&rule.id).map_err(|error| self.refuse("id", error));
-        let keys = self.each("key", &rule.key, |text| {
-            text.parse().map_err(|why| value(text, why))
+        let id = RuleId::new(&rule.id).map_err(|error| self.report("id", error));
+        let keys = self.parse_each("key", &rule.key, |text| {
+            text.parse().map_err(|why| invalid_value(text, why))
         });
         if rule.key.is_empty() {
-            let why = "counts by nothing: write \"global\" for one budget for all";
-            self.refuse("key", value("[]", why));
+            let why = "name at least one part, or `global` for one quota for all clients";
+            self.report("key", invalid_value("[]", why));
         }
         let scope = self.scope();
-        let budgets = self.budgets();
-        let [budget, ceiling] = budgets?;
+        let quotas = self.quotas();
+        let [quota, ceiling] = quotas?;
         Some(Rule {
             id: id.ok()?,
             mode: rule.mode.unwrap_or(Mode::Observe),
@@ -70,9 +73,9 @@ impl RuleCompiler<'_, LimitRule> {
             by_address: "address".into(),
             hash: seed.hash_one((&rule.id, &keys)),
             ceiling_hash: seed.hash_one((&rule.id, "ceiling")),
-            is_inventable: keys.iter().any(Key::is_written_by_client),
+            is_client_chosen: keys.iter().any(Key::is_client_chosen),
             keys,
-            budget,
+            quota,
             ceiling,
             cost: rule.cost,
             show: rule.show,
@@ -82,11 +85,12 @@ impl RuleCompiler<'_, LimitRule> {
     fn scope(&mut self) -> Scope {
         let rule = self.rule;
         Scope {
-            methods: self.each("methods", &rule.methods, |text| {
-                Method::from_bytes(text.as_bytes()).map_err(|_| value(text, "is no method"))
+            methods: self.parse_each("methods", &rule.methods, |text| {
+                Method::from_bytes(text.as_bytes())
+                    .map_err(|_| invalid_value(text, "not an HTTP method"))
             }),
             paths: self
-                .each("paths", &rule.paths, plain_path)
+                .parse_each("paths", &rule.paths, canonical_path)
                 .into_iter()
                 .collect(),
             hosts: self.hosts(),
@@ -103,16 +107,16 @@ impl RuleCompiler<'_, LimitRule> {
             hosts,
             ..ServerConfig::default()
         };
-        let here = self.place("hosts");
-        let moved = |error: ConfigError| ConfigError {
-            place: ConfigPath {
-                entry: error.place.entry,
-                ..here
+        let path = self.path("hosts");
+        let in_this_rule = |error: ConfigError| ConfigError {
+            path: ConfigPath {
+                entry: error.path.entry,
+                ..path
             },
             ..error
         };
         HostAllowlist::from_config(&config, Mode::Enforce)
-            .map_err(|errors| self.errors.extend(errors.into_iter().map(moved)))
+            .map_err(|errors| self.errors.extend(errors.into_iter().map(in_this_rule)))
             .ok()
     }
 
@@ -122,17 +126,20 @@ impl RuleCompiler<'_, LimitRule> {
             match StatusCode::from_u16(status) {
                 Ok(known) if (200..600).contains(&status) => statuses.push(known),
                 _ => {
-                    let place = self.place("statuses").entry(entry);
-                    let problem = value(&status.to_string(), "is no status of an answer");
-                    self.errors.push(place.refuse(problem));
+                    let path = self.path("statuses").entry(entry);
+                    let problem = invalid_value(
+                        &status.to_string(),
+                        "write a response status from 200 to 599",
+                    );
+                    self.errors.push(path.error(problem));
                 }
             }
         }
         statuses
     }
 
-    /// The rule's own budget, and the ceiling for one address.
-    fn budgets(&mut self) -> Option<[Gcra; 2]> {
+    /// Compiles the quota of the rule, and its ceiling per address.
+    fn quotas(&mut self) -> Option<[Gcra; 2]> {
         let LimitRule {
             rate,
             ceiling,
@@ -142,36 +149,41 @@ impl RuleCompiler<'_, LimitRule> {
         let burst = self.rule.burst.unwrap_or_else(|| rate.count());
         let window = rate.interval().saturating_mul(burst.get());
         let mut fits = true;
-        let mut hold = |holds: bool, key, found: NonZeroU32, why| {
+        let mut require = |holds: bool, key, found: NonZeroU32, why| {
             if !holds {
                 fits = false;
-                self.refuse(key, value(&found.to_string(), why));
+                self.report(key, invalid_value(&found.to_string(), why));
             }
         };
-        hold(
+        require(
             burst.get() <= MAX_BURST,
             "burst",
             burst,
-            "is beyond a million",
+            "at most 1000000 is supported",
         );
-        hold(
+        require(
             window <= MAX_WINDOW,
             "burst",
             burst,
-            "takes over a year to grow back",
+            "takes over a year to refill at this rate",
         );
-        hold(cost <= burst, "cost", cost, "is more than there ever is");
-        hold(
+        require(
+            cost <= burst,
+            "cost",
+            cost,
+            "more than the burst, so that no request would pass",
+        );
+        require(
             ceiling.get() <= MAX_CEILING,
             "ceiling",
             ceiling,
-            "is beyond a hundred",
+            "at most 100 is supported",
         );
         if !fits {
             return None;
         }
         let higher = burst.saturating_mul(ceiling);
-        let budget = Gcra::new(burst, rate.interval())?;
-        Some([budget, Gcra::new(higher, rate.interval() / ceiling.get())?])
+        let quota = Gcra::new(burst, rate.interval())?;
+        Some([quota, Gcra::new(higher, rate.interval() / ceiling.get())?])
     }
 }

@@ -1,4 +1,4 @@
-//! What is limited, by what, and how far.
+//! The `[[limit]]` section.
 
 use std::num::NonZeroU32;
 
@@ -8,49 +8,64 @@ use serde::{Deserialize, Serialize};
 use super::Rate;
 use crate::OneOrMany;
 
-/// One `[[limit]]` rule: it counts where all of its parts match; a part that is left out matches
-/// everything.
+/// A `[[limit]]` rule: requests that match all of its conditions count against a [`Rate`] per key.
+/// Omitted conditions match every request. Compiles to [`Limit`](crate::Limit).
+///
+/// # Examples
+///
+/// ```
+/// use gabion_inspect::{Config, Context, LimitRule, State};
+///
+/// let rule: LimitRule = toml::from_str("id = 'login'\nrate = '10/m'\npaths = ['/login']")?;
+/// assert!([rule].compile(&Context::new(&State::scratch())).is_ok());
+///
+/// let rule = LimitRule::new("login", "10/m".parse()?).key(["ip"]);
+/// let errors = [rule].compile(&Context::new(&State::scratch())).unwrap_err();
+/// assert!(errors[0].to_string().starts_with("limit[0].key[0]: invalid value `ip`: write `client`,"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-#[expect(clippy::exhaustive_structs, reason = "plain data, written by hand")]
+#[expect(clippy::exhaustive_structs, reason = "plain data, written by users")]
 pub struct LimitRule {
-    /// The rule's name in events and headers.
+    /// The rule id in events and headers.
     pub id: String,
-    /// What has a budget of its own: `"client"`, `"prefix"` (its /24 or /48), `"header:NAME"`,
-    /// `"cookie:NAME"`, `"path"` or `"path:2"` (its first segments), `"host"`, `"global"`, or a
-    /// list of these, which counts by all of them together.
+    /// The key, each value of which has its own quota: `"client"`, `"prefix"` (the /24 or /48 of
+    /// the client), `"header:NAME"`, `"cookie:NAME"`, `"path"` or `"path:2"` (the first segments),
+    /// `"host"`, `"global"`, or a list of these to combine them. Default: `"client"`.
     #[serde(default = "by_client")]
     pub key: OneOrMany,
-    /// How fast the budget grows back.
+    /// The rate at which the quota refills.
     pub rate: Rate,
-    /// How much of it can be used at once; as much as `rate` counts where nothing is said.
+    /// The number of requests allowed at once. Default: the count of `rate`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub burst: Option<NonZeroU32>,
-    /// How much one request uses.
+    /// The units of the quota that one request takes. Default: 1.
     #[serde(default = "one")]
     pub cost: NonZeroU32,
-    /// What one address may use, as a multiple of `rate` and `burst`, where the client itself writes
-    /// what `key` names.
+    /// The quota of one address, as a multiple of `rate` and `burst`, if the client chooses the
+    /// value of `key`. Default: 10.
     #[serde(default = "ten")]
     pub ceiling: NonZeroU32,
-    /// Methods.
+    /// Methods to which the limit applies.
     #[serde(default, skip_serializing_if = "is_empty")]
     pub methods: OneOrMany,
-    /// Paths and everything under them, by segment, in any view of the path.
+    /// Paths to which the limit applies, with everything below them, by segment, in any view of the
+    /// path.
     #[serde(default, skip_serializing_if = "is_empty")]
     pub paths: OneOrMany,
-    /// Hosts, `"api.example"` or `"*.example"`.
+    /// Hosts to which the limit applies, such as `"api.example"` or `"*.example"`.
     #[serde(default, skip_serializing_if = "is_empty")]
     pub hosts: OneOrMany,
-    /// Counts only what the service answers with one of these, such as 401.
+    /// Response statuses to count, such as 401. If empty, the limit counts requests.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub statuses: Vec<u16>,
-    /// Whether answers tell what is left, in `RateLimit` and `RateLimit-Policy`. They do not unless
-    /// asked to: it helps whoever writes a client, and whoever guesses passwords.
+    /// Reports the quota in the response headers `RateLimit` and `RateLimit-Policy`. Default: `false`,
+    /// since it helps developers of clients and password guessers alike.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub show: bool,
-    /// Whether it acts. A limit observes unless it says otherwise, whatever the document's mode:
-    /// nobody guesses the right figures.
+    /// The mode. Default: [`Mode::Observe`], regardless of the mode of the document, since suitable
+    /// figures have to be observed first.
     #[serde(
         default,
         with = "crate::serde_mode",
@@ -60,7 +75,7 @@ pub struct LimitRule {
 }
 
 impl LimitRule {
-    /// A limit for each client, on everything, that observes.
+    /// Creates a limit per client for every request, in observe mode.
     pub fn new(id: impl Into<String>, rate: Rate) -> Self {
         Self {
             id: id.into(),
@@ -78,13 +93,13 @@ impl LimitRule {
         }
     }
 
-    /// Counts by these together.
+    /// Sets the parts of the key.
     pub fn key<S: Into<String>>(self, parts: impl IntoIterator<Item = S>) -> Self {
         let key = parts.into_iter().collect();
         Self { key, ..self }
     }
 
-    /// Sets whether it acts.
+    /// Sets the mode.
     pub fn mode(self, mode: Mode) -> Self {
         Self {
             mode: Some(mode),

@@ -1,30 +1,30 @@
-//! How much there is of what a limit counts, and how it grows back.
+//! The generic cell rate algorithm (GCRA).
 
 use std::{num::NonZeroU32, time::Duration};
 
-/// How much there is, and how fast it grows back (GCRA, in whole nanoseconds).
+/// A rate with a burst, in whole nanoseconds.
 ///
-/// All that there is to remember of a budget is when it will be full again: what is gone of it grows
-/// back one by one until then.
+/// The state per key is one number, the theoretical arrival time (TAT): the time at which the quota
+/// is full again. The used part of the quota refills one unit per interval until then.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Gcra {
     burst: NonZeroU32,
-    /// How long it takes until one has grown back.
+    /// The time in which one unit refills, in nanoseconds.
     interval: u64,
 }
 
-/// What is left after a check, as clients are told it.
+/// The quota left after a check, as the `RateLimit` header reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Left {
+pub(super) struct QuotaLeft {
     pub(super) remaining: u32,
     pub(super) reset: Duration,
 }
 
-// === impl Budget ===
+// === impl Gcra ===
 
 impl Gcra {
-    /// A budget of `burst`, of which one grows back in each `interval`; `None` where that is no time
-    /// at all.
+    /// Creates a rate of one unit per `interval` with a burst of `burst`. Returns `None` if
+    /// `interval` is zero.
     pub(super) fn new(burst: NonZeroU32, interval: Duration) -> Option<Self> {
         let interval = nanos(interval);
         (interval > 0).then_some(Self { burst, interval })
@@ -34,56 +34,57 @@ impl Gcra {
         self.burst
     }
 
-    /// How long it takes from nothing to all of it.
+    /// Returns the time in which an empty quota refills.
     pub(super) const fn window(self) -> Duration {
-        Duration::from_nanos(self.times(self.burst.get()))
+        Duration::from_nanos(self.intervals(self.burst.get()))
     }
 
-    /// A time that was noted, as it counts at `now`. One that is further away than all of the budget
-    /// takes to grow back was noted under a policy with a slower rate: nobody is held to that.
-    pub(super) fn held(self, full: u64, now: u64) -> u64 {
-        full.min(self.spent(now))
+    /// Limits a stored TAT to the latest that this rate can produce at `now`. A later TAT was
+    /// stored under a policy with a slower rate, which no longer applies.
+    pub(super) fn limit_tat(self, tat: u64, now: u64) -> u64 {
+        tat.min(self.empty_tat(now))
     }
 
-    /// Takes `cost` at `now` from a budget that will be `full` again then: what is left, as the time
-    /// in which it grows from nothing, and when it will be full again from now on; or how long it
-    /// takes until there is so much.
+    /// Takes `cost` units at `now` from a quota whose TAT is `tat`.
+    ///
+    /// Returns the part of the quota that is left, as the time in which it refills, and the new
+    /// TAT; or the time until `cost` units are available.
     pub(super) fn take(
         self,
         cost: NonZeroU32,
-        full: u64,
+        tat: u64,
         now: u64,
     ) -> Result<(Duration, u64), Duration> {
-        let next = full.max(now).saturating_add(self.times(cost.get()));
-        let spent = self.spent(now);
-        match spent.checked_sub(next) {
+        let next = tat.max(now).saturating_add(self.intervals(cost.get()));
+        let latest = self.empty_tat(now);
+        match latest.checked_sub(next) {
             Some(left) => Ok((Duration::from_nanos(left), next)),
-            None => Err(Duration::from_nanos(next.saturating_sub(spent))),
+            None => Err(Duration::from_nanos(next.saturating_sub(latest))),
         }
     }
 
-    /// When a budget that is used up at `now` will be full again.
-    const fn spent(self, now: u64) -> u64 {
-        now.saturating_add(self.times(self.burst.get()))
+    /// Returns the TAT of a quota that is used up at `now`.
+    const fn empty_tat(self, now: u64) -> u64 {
+        now.saturating_add(self.intervals(self.burst.get()))
     }
 
-    /// What grows from nothing in that time.
-    pub(super) fn left(self, time: Duration) -> Left {
-        let grown = nanos(time).checked_div(self.interval).unwrap_or_default();
-        let remaining = u32::try_from(grown).unwrap_or(u32::MAX);
+    /// Returns the quota that refills in `time`.
+    pub(super) fn quota_left(self, time: Duration) -> QuotaLeft {
+        let refilled = nanos(time).checked_div(self.interval).unwrap_or_default();
+        let remaining = u32::try_from(refilled).unwrap_or(u32::MAX);
         let used = self.burst.get().saturating_sub(remaining);
-        Left {
+        QuotaLeft {
             remaining,
-            reset: Duration::from_nanos(self.times(used)),
+            reset: Duration::from_nanos(self.intervals(used)),
         }
     }
 
-    const fn times(self, count: u32) -> u64 {
+    const fn intervals(self, count: u32) -> u64 {
         self.interval.saturating_mul(count as u64)
     }
 }
 
-/// A time in whole nanoseconds: enough for five centuries.
+/// Converts to whole nanoseconds. A `u64` holds more than five centuries.
 pub(super) fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

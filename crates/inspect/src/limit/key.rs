@@ -1,4 +1,4 @@
-//! What has a budget of its own.
+//! The keys by which limits count.
 
 use std::{
     hash::{Hash, Hasher},
@@ -11,50 +11,50 @@ use http::{HeaderName, HeaderValue};
 
 use crate::{deny, hosts, network::Network};
 
-/// One part of what a limit counts by.
+/// A part of the key by which a limit counts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Key {
     /// The client.
     Client,
-    /// The client's neighborhood: /24 or /48.
+    /// The network around the client address: /24 for IPv4, /48 for IPv6.
     Prefix,
-    /// The value of a header; the client where there is none, or more than one.
+    /// The value of a header; the client if the header is missing or repeated.
     Header(HeaderName),
-    /// The value of a cookie; the client where there is none, or more than one.
+    /// The value of a cookie; the client if the cookie is missing or repeated.
     Cookie(Box<str>),
-    /// The first segments of the path.
+    /// The first `n` segments of the path.
     Path(usize),
-    /// The host that is asked for.
+    /// The requested host.
     Host,
-    /// Nothing: one budget for all.
+    /// No part: one quota for all requests.
     Global,
 }
 
 impl Key {
-    /// Whether whoever sends the request writes what stands here.
-    pub(super) const fn is_written_by_client(&self) -> bool {
+    /// Returns `true` if the client chooses the value.
+    pub(super) const fn is_client_chosen(&self) -> bool {
         matches!(
             self,
             Self::Header(_) | Self::Cookie(_) | Self::Path(_) | Self::Host
         )
     }
 
-    /// Feeds what `facts` say of this part.
-    pub(super) fn hash_value(&self, facts: &Facts<'_>, to: &mut impl Hasher) {
+    /// Hashes the value of this part for `facts`.
+    pub(super) fn hash_part(&self, facts: &Facts<'_>, to: &mut impl Hasher) {
         match self {
             Self::Client => hash_client(&facts.client, to),
-            Self::Prefix => hash_neighborhood(facts.client.addr(), to),
+            Self::Prefix => hash_network(facts.client.addr(), to),
             Self::Header(name) => {
                 let lines = facts.headers.get_all(name).iter();
-                hash_the_one(lines.map(HeaderValue::as_bytes), facts, to);
+                hash_single(lines.map(HeaderValue::as_bytes), facts, to);
             }
             Self::Cookie(name) => {
                 let named = |(found, _): &(&[u8], _)| *found == name.as_bytes();
                 let values = facts.cookies().filter(named).map(|(_, value)| value);
-                hash_the_one(values, facts, to);
+                hash_single(values, facts, to);
             }
             Self::Path(segments) => hash_path(facts, *segments, to),
-            Self::Host => hash_folded(hosts::without_port(hosts::asked(facts)), to),
+            Self::Host => hash_folded(hosts::without_port(hosts::requested_host(facts)), to),
             Self::Global => {}
         }
     }
@@ -70,44 +70,45 @@ impl FromStr for Key {
             None if text == "path" => Self::Path(usize::MAX),
             None if text == "host" => Self::Host,
             None if text == "global" => Self::Global,
-            Some(("header", name)) => {
-                Self::Header(name.parse().map_err(|_| "does not name a header")?)
-            }
+            Some(("header", name)) => Self::Header(
+                name.parse()
+                    .map_err(|_| "not a header name after `header:`")?,
+            ),
             Some(("cookie", name)) if is_token(name) => Self::Cookie(name.into()),
-            Some(("cookie", _)) => return Err("does not name a cookie"),
+            Some(("cookie", _)) => return Err("not a cookie name after `cookie:`"),
             Some(("path", segments)) => match segments.parse() {
                 Ok(segments @ 1..=16) => Self::Path(segments),
-                _ => return Err("must count 1 to 16 segments, as in path:2"),
+                _ => return Err("write 1 to 16 segments, as in `path:2`"),
             },
             _ => {
                 return Err(
-                    "is none of client, prefix, header:NAME, cookie:NAME, path, path:N, host, global",
+                    "write `client`, `prefix`, `header:NAME`, `cookie:NAME`, `path`, `path:N`, `host` or `global`",
                 );
             }
         })
     }
 }
 
-/// A client, as budgets are kept for it.
+/// Hashes the network by which limits count a client.
 pub(super) fn hash_client(client: &ClientIp, to: &mut impl Hasher) {
     Network(client.network()).hash(to);
 }
 
-/// Who sends no value is told apart by address: all of them together are nobody's budget. So is who
-/// sends several, since nobody knows which of them the server takes.
-fn hash_the_one<'f>(
+/// Hashes a single value. Without a value, or with several, hashes the client: requests without a
+/// value must not share one quota, and with several it is unknown which one the server uses.
+fn hash_single<'f>(
     mut values: impl Iterator<Item = &'f [u8]>,
     facts: &Facts<'_>,
     to: &mut impl Hasher,
 ) {
-    let the_one = values.next().filter(|_| values.next().is_none());
-    the_one.hash(to);
-    if the_one.is_none() {
+    let single = values.next().filter(|_| values.next().is_none());
+    single.hash(to);
+    if single.is_none() {
         hash_client(&facts.client, to);
     }
 }
 
-fn hash_neighborhood(addr: IpAddr, to: &mut impl Hasher) {
+fn hash_network(addr: IpAddr, to: &mut impl Hasher) {
     match addr {
         IpAddr::V4(addr) => {
             let [a, b, c, _] = addr.octets();
@@ -120,17 +121,17 @@ fn hash_neighborhood(addr: IpAddr, to: &mut impl Hasher) {
     }
 }
 
-/// The path in its furthest view, so that escapes make no other budget.
+/// Hashes the path in its last view, so that percent-encoding does not select another quota.
 fn hash_path(facts: &Facts<'_>, segments: usize, to: &mut impl Hasher) {
     let view = facts.path.iter().last();
     let path = view.map_or(&b""[..], |view| view.path);
     let all = path.split(|&byte| byte == b'/').filter(|s| !s.is_empty());
     for segment in all.take(segments) {
-        hash_folded(deny::plain_name(segment), to);
+        hash_folded(deny::canonical_name(segment), to);
     }
 }
 
-/// Whatever its case; 0xff, which is no part of UTF-8, ends it.
+/// Hashes `name` in lower case. It ends with 0xff, which never occurs in UTF-8.
 fn hash_folded(name: &[u8], to: &mut impl Hasher) {
     let mut folded = [0; 64];
     for piece in name.chunks(folded.len()) {
@@ -143,7 +144,7 @@ fn hash_folded(name: &[u8], to: &mut impl Hasher) {
     to.write_u8(0xff);
 }
 
-/// What can name a cookie (RFC 6265, 4.1.1).
+/// Returns `true` if `name` can be the name of a cookie (RFC 6265, section 4.1.1).
 fn is_token(name: &str) -> bool {
     let separator = |byte: u8| b"()<>@,;:\\\"/[]?={} \t".contains(&byte);
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic() && !separator(b))

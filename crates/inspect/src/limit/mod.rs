@@ -1,34 +1,34 @@
-//! Refuses whoever asks for more than a share.
+//! Rate limits.
 //!
-//! A request passes when every enforced limit that counts it has its cost left under the key of the
-//! request. Budgets grow back evenly (GCRA): `"20/s"` with a burst of 200 lets 200 through at once,
-//! and twenty a second from then on. What is refused costs nothing.
+//! A request passes if every enforced limit that applies to it has its cost left in the quota of
+//! the request's key. Quotas refill evenly (GCRA): `"20/s"` with a burst of 200 allows 200 requests
+//! at once, and 20 per second after that. Denied requests cost nothing.
 //!
-//! Who may not be held to anything ([`gabion_core::ClientIp::exempt`]: this host, trusted proxies,
-//! private addresses) is not limited by any key.
+//! Exempt clients ([`gabion_core::ClientIp::exempt`]: this host, trusted proxies, private
+//! addresses) are not limited by any key.
 //!
-//! # Keys that clients write
+//! # Keys that clients choose
 //!
-//! A header, a cookie, a path and a host are whatever the client writes, and each new value has a
-//! budget of its own. So a limit that counts by one of them also counts by address, with a budget
-//! `ceiling` times as high (ten): an invented token multiplies nothing, and ten people behind one
-//! address who all use up theirs have enough. Who sends no such header or cookie, or several, counts
-//! by address.
+//! The client chooses the value of a header, a cookie, a path and a host, and each new value has
+//! its own quota. A limit with such a key therefore also counts by address, with a quota `ceiling`
+//! times as large (10 by default). Invented tokens cannot exceed it, and ten users behind one
+//! address who all use their full quota stay below it. A request without the header or cookie, or
+//! with several of them, counts by address.
 //!
-//! # Limits that wait for the answer
+//! # Limits on responses
 //!
-//! A limit on `statuses` takes its cost once the service has answered with one of them, and refuses
-//! where nothing is left. Requests that are under way at once may exceed it by their number.
+//! A limit with `statuses` takes its cost when the service has answered with one of them, and
+//! denies requests once nothing is left. Concurrent requests can exceed it by their number.
 //!
 //! # Preflights
 //!
-//! A CORS preflight costs nothing: a page cannot wait between it and its request. It is held to the
-//! ceiling of its address all the same.
+//! A CORS preflight costs nothing, since a page cannot wait between the preflight and its request.
+//! The ceiling of its address applies to it nevertheless.
 //!
 //! # Cost
 //!
-//! Per limit that counts a request: one keyed hash and one look-up, two of each where there is a
-//! ceiling. No allocation for a key that is known.
+//! Per limit that applies to a request: one keyed hash and one lookup, or two of each with a
+//! ceiling. No allocation for a known key.
 
 mod compile;
 mod config;
@@ -54,7 +54,7 @@ use gabion_core::{
 use http::StatusCode;
 
 use crate::{Config, ConfigErrors, Context};
-use gcra::{Gcra, Left};
+use gcra::{Gcra, QuotaLeft};
 use key::Key;
 use scope::Scope;
 use table::Check;
@@ -63,18 +63,27 @@ pub use config::LimitRule;
 pub use rate::{Rate, RateError};
 pub use table::LimitTable;
 
-/// Refuses what exceeds a rate. Compiled from [`LimitRule`]s; what it counts lives in a
-/// [`LimitTable`], by the rule's id and key.
+/// Denies requests over a rate limit, with 429. Compiled from [`LimitRule`]s; its state is in a
+/// [`LimitTable`], by rule id and key.
 ///
 /// # Examples
 ///
 /// ```
-/// use gabion_core::Mode;
+/// use gabion_core::{ClientRules, Inspect, Mode, RequestState, Verdict};
 /// use gabion_inspect::{Config, Context, LimitRule, State};
+/// # use gabion_testkit::OwnedHead;
 ///
-/// let rule = LimitRule::new("per-client", "20/s".parse()?).mode(Mode::Enforce);
+/// let rule = LimitRule::new("per-client", "2/s".parse()?).mode(Mode::Enforce);
 /// let limit = [rule].compile(&Context::new(&State::default()))?;
-/// assert_eq!(limit.len(), 1);
+///
+/// let judge = || {
+///     let head = OwnedHead::get("/");
+///     let facts = head.facts(&ClientRules::default());
+///     limit.inspect(&facts, &mut RequestState::new(&facts))
+/// };
+/// assert_eq!(judge(), Verdict::Pass);
+/// assert_eq!(judge(), Verdict::Pass);
+/// assert!(judge().to_string().starts_with("deny with 429: rule per-client"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -89,15 +98,15 @@ struct Rule {
     mode: Mode,
     scope: Scope,
     keys: Vec<Key>,
-    /// The rule and its keys, hashed once for all requests; and the rule with its ceiling.
+    /// Hashes of the rule id with its keys, and of the rule id with its ceiling, computed once.
     hash: u64,
     ceiling_hash: u64,
-    /// The keys, for people; and what the ceiling counts by.
+    /// The keys as shown in denials, and the key of the ceiling.
     by: Arc<str>,
     by_address: Arc<str>,
-    /// Whether a client can have as many keys as it likes.
-    is_inventable: bool,
-    budget: Gcra,
+    /// `true` if the client chooses the value of a key.
+    is_client_chosen: bool,
+    quota: Gcra,
     ceiling: Gcra,
     cost: NonZeroU32,
     show: bool,
@@ -106,11 +115,13 @@ struct Rule {
 impl Config for [LimitRule] {
     type Output = Limit;
 
-    /// Compiles limits that count in the [`LimitTable`] of `context`. A rule without a mode observes.
+    /// Compiles limits that count in the [`LimitTable`] of `context`. A rule without a mode
+    /// observes.
     ///
     /// # Errors
     ///
-    /// Every entry of every rule that cannot be compiled; more than 256 rules.
+    /// Every entry that cannot be compiled; more than 256 rules; more rules with `statuses` than
+    /// [`RequestState`] has room for.
     fn compile(&self, context: &Context) -> Result<Limit, ConfigErrors> {
         compile::compile(self, Arc::clone(context.state().limits()))
     }
@@ -119,12 +130,12 @@ impl Config for [LimitRule] {
 // === impl Limit ===
 
 impl Limit {
-    /// How many limits there are.
+    /// Returns the number of limits.
     pub fn len(&self) -> usize {
         self.rules.len()
     }
 
-    /// Whether there are no limits.
+    /// Returns `true` if there are no limits.
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()
     }
@@ -134,10 +145,10 @@ impl Limit {
             return Verdict::Pass;
         }
         for (index, rule) in (0..).zip(&self.rules) {
-            if !rule.scope.holds(facts) {
+            if !rule.scope.applies_to(facts) {
                 continue;
             }
-            match self.count(index, rule, facts, state, check) {
+            match self.check_rule(index, rule, facts, state, check) {
                 Some(denial) if denial.mode == Mode::Enforce => return denial.into(),
                 Some(denial) => state.observe(denial),
                 None => {}
@@ -146,8 +157,8 @@ impl Limit {
         Verdict::Pass
     }
 
-    /// Counts one request by one rule; the refusal if it is one too many.
-    fn count(
+    /// Counts one request for one rule and returns the denial if it exceeds the limit.
+    fn check_rule(
         &self,
         index: u32,
         rule: &Rule,
@@ -155,20 +166,20 @@ impl Limit {
         state: &mut RequestState,
         check: Check,
     ) -> Option<Denial> {
-        let waits = rule.scope.waits_for_answer();
-        let check = if waits { Check::Look } else { check };
+        let counts_responses = rule.scope.counts_responses();
+        let check = if counts_responses { Check::Peek } else { check };
         let preflight = scope::is_preflight(facts);
         if !preflight {
             let key = self.key(rule, facts);
-            let left = self.ask(key, rule.budget, rule.cost, facts.now.mono(), check);
+            let left = self.check_key(key, rule.quota, rule.cost, facts.now.mono(), check);
             if rule.show && rule.mode == Mode::Enforce {
                 state.show_quota(rule.quota(left));
             }
             if let Err(wait) = left {
-                return Some(rule.refuse(rule.budget, &rule.by, wait));
+                return Some(rule.denial(rule.quota, &rule.by, wait));
             }
-            if waits {
-                // There is room: no more such limits are compiled than tickets are kept.
+            if counts_responses {
+                // There is room: compilation bounds the number of such limits by that of tickets.
                 state.leave(Ticket {
                     of: self.name(),
                     rule: index,
@@ -176,29 +187,29 @@ impl Limit {
                 });
             }
         }
-        if !preflight && !rule.is_inventable {
+        if !preflight && !rule.is_client_chosen {
             return None;
         }
         let key = self.ceiling_key(rule, &facts.client);
-        let left = self.ask(key, rule.ceiling, rule.cost, facts.now.mono(), check);
+        let left = self.check_key(key, rule.ceiling, rule.cost, facts.now.mono(), check);
         left.err()
-            .map(|wait| rule.refuse(rule.ceiling, &rule.by_address, wait))
+            .map(|wait| rule.denial(rule.ceiling, &rule.by_address, wait))
     }
 
-    /// What is left, or when it is worth trying again: never before it is, and not for everybody at
-    /// the same moment.
-    fn ask(
+    /// Checks one key. Returns what is left, or the time to wait: at least until there is enough,
+    /// with jitter so that clients do not all retry at the same moment.
+    fn check_key(
         &self,
         key: u64,
-        budget: Gcra,
+        quota: Gcra,
         cost: NonZeroU32,
         now: Duration,
         check: Check,
     ) -> Result<Duration, Duration> {
-        let left = self.table.check(key, budget, cost, now, check);
+        let left = self.table.check(key, quota, cost, now, check);
         left.map_err(|wait| {
-            let dice = self.table.seed().hash_one((key, now));
-            jitter(wait, dice)
+            let random = self.table.seed().hash_one((key, now));
+            jitter(wait, random)
         })
     }
 
@@ -206,7 +217,7 @@ impl Limit {
         let mut hasher = self.table.seed().build_hasher();
         hasher.write_u64(rule.hash);
         for key in &rule.keys {
-            key.hash_value(facts, &mut hasher);
+            key.hash_part(facts, &mut hasher);
         }
         hasher.finish()
     }
@@ -240,26 +251,26 @@ impl Inspect for Limit {
             else {
                 continue;
             };
-            // Where nothing is left, requests that were under way at once used it up.
-            let take = |key, budget| {
-                let _ = self.table.check(key, budget, rule.cost, now, Check::Take);
+            // If nothing is left, concurrent requests have used it.
+            let take = |key, quota| {
+                let _ = self.table.check(key, quota, rule.cost, now, Check::Take);
             };
-            take(ticket.key, rule.budget);
-            if rule.is_inventable {
+            take(ticket.key, rule.quota);
+            if rule.is_client_chosen {
                 take(self.ceiling_key(rule, state.client()), rule.ceiling);
             }
         }
         None
     }
 
-    /// What would be said, at no cost.
+    /// Judges without taking anything from a quota.
     fn explain(
         &self,
         facts: &Facts<'_>,
         state: &mut RequestState,
         steps: &mut Explanation,
     ) -> Verdict {
-        let verdict = self.judge(facts, state, Check::Look);
+        let verdict = self.judge(facts, state, Check::Peek);
         steps.note(self.name(), &verdict);
         verdict
     }
@@ -268,10 +279,10 @@ impl Inspect for Limit {
 // === impl Rule ===
 
 impl Rule {
-    fn refuse(&self, budget: Gcra, by: &Arc<str>, wait: Duration) -> Denial {
+    fn denial(&self, quota: Gcra, by: &Arc<str>, wait: Duration) -> Denial {
         let reason = Reason::OverLimit {
-            limit: budget.limit().get(),
-            window: budget.window(),
+            limit: quota.limit().get(),
+            window: quota.window(),
             by: by.clone(),
         };
         Denial::new(
@@ -283,23 +294,24 @@ impl Rule {
     }
 
     fn quota(&self, left: Result<Duration, Duration>) -> Quota {
-        let (remaining, reset) = match left.map(|left| self.budget.left(left)) {
-            Ok(Left { remaining, reset }) => (remaining, reset),
+        let (remaining, reset) = match left.map(|left| self.quota.quota_left(left)) {
+            Ok(QuotaLeft { remaining, reset }) => (remaining, reset),
             Err(wait) => (0, wait),
         };
         Quota {
             rule: self.id.clone(),
-            limit: self.budget.limit().get(),
-            window: self.budget.window(),
+            limit: self.quota.limit().get(),
+            window: self.quota.window(),
             remaining,
             reset,
         }
     }
 }
 
-/// Adds up to a quarter, a second at least and a minute at most; `dice` says how much of it.
-fn jitter(wait: Duration, dice: u64) -> Duration {
+/// Adds a random part of up to a quarter of `wait`, limited to between 1 second and 1 minute.
+/// `random` selects the part.
+fn jitter(wait: Duration, random: u64) -> Duration {
     let most = (wait / 4).clamp(Duration::from_secs(1), Duration::from_mins(1));
-    let share = (most.as_nanos() * u128::from(dice)) >> 64;
+    let share = (most.as_nanos() * u128::from(random)) >> 64;
     wait.saturating_add(Duration::from_nanos(u64::try_from(share).unwrap_or(0)))
 }

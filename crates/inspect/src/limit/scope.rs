@@ -1,4 +1,4 @@
-//! What a limit counts.
+//! The requests to which a limit applies.
 
 use gabion_core::{Facts, View};
 use http::{
@@ -8,41 +8,43 @@ use http::{
 
 use crate::{HostAllowlist, deny::Paths, hosts};
 
-/// Where a limit applies; what is empty applies everywhere.
+/// The conditions of a limit. An empty condition matches every request.
 #[derive(Debug)]
 pub(super) struct Scope {
     pub(super) methods: Vec<Method>,
-    /// Prefixes.
+    /// Path prefixes.
     pub(super) paths: Paths,
     pub(super) hosts: Option<HostAllowlist>,
-    /// Counted once they are answered.
+    /// If not empty, requests count when they are answered with one of these.
     pub(super) statuses: Vec<StatusCode>,
 }
 
 impl Scope {
-    /// Whether the limit counts such a request, whatever its answer.
-    pub(super) fn holds(&self, facts: &Facts<'_>) -> bool {
+    /// Returns `true` if the limit applies to a request, regardless of its response.
+    pub(super) fn applies_to(&self, facts: &Facts<'_>) -> bool {
         let method = self.methods.is_empty() || self.methods.contains(facts.method);
-        method && self.holds_host(facts) && self.holds_path(facts)
+        method && self.matches_host(facts) && self.matches_path(facts)
     }
 
-    /// Whether it counts by the answer.
-    pub(super) const fn waits_for_answer(&self) -> bool {
+    /// Returns `true` if the limit counts responses rather than requests.
+    pub(super) const fn counts_responses(&self) -> bool {
         !self.statuses.is_empty()
     }
 
-    fn holds_host(&self, facts: &Facts<'_>) -> bool {
-        let asked = || hosts::without_port(hosts::asked(facts));
-        self.hosts.as_ref().is_none_or(|hosts| hosts.knows(asked()))
+    fn matches_host(&self, facts: &Facts<'_>) -> bool {
+        let requested = || hosts::without_port(hosts::requested_host(facts));
+        self.hosts
+            .as_ref()
+            .is_none_or(|hosts| hosts.contains(requested()))
     }
 
-    fn holds_path(&self, facts: &Facts<'_>) -> bool {
-        let is_below = |view: View<'_>| self.paths.above(view.path).is_some();
+    fn matches_path(&self, facts: &Facts<'_>) -> bool {
+        let is_below = |view: View<'_>| self.paths.find_ancestor(view.path).is_some();
         self.paths.is_empty() || facts.path.iter().any(is_below)
     }
 }
 
-/// Whether a browser asks if it may ask (Fetch, 4.8).
+/// Returns `true` for a CORS preflight request (Fetch, section 4.8).
 pub(super) fn is_preflight(facts: &Facts<'_>) -> bool {
     *facts.method == Method::OPTIONS
         && facts.headers.contains_key(ORIGIN)

@@ -1,4 +1,4 @@
-//! What is left of every budget, in fixed memory.
+//! The state of all limits, in fixed memory.
 
 use std::{
     fmt,
@@ -10,58 +10,71 @@ use std::{
 
 use super::gcra::{Gcra, nanos};
 
-/// The state of all limits: made once, shared by every policy that follows, so that nobody's budget
-/// is full again because somebody saved a file.
+/// The state of all [`Limit`](crate::Limit)s. Created once as part of [`State`](crate::State) and
+/// shared by every policy, so that a reload does not refill any quota.
 ///
-/// It holds a fixed number of cells, one for each key that is in use. A key has one of four cells,
-/// which share a line of memory. Where others have them all, the one whose budget is full soonest
-/// goes, and of those that are alike the one that came least often; whoever it belonged to begins
-/// with a full budget. So a flood of addresses makes a guard forget those who come once, not those
-/// who have used up their share. Keys are hashed with a secret seed, so that nobody can choose some
-/// that meet; of four billion strangers in the same four cells one shares a budget.
+/// The table has a fixed number of slots, one per key in use. A key can be in one of four slots,
+/// which share a cache line. If other keys use all four, the table evicts the key whose quota is
+/// full again first, and among equal ones the one seen least often; an evicted key starts over with
+/// a full quota. A flood of new addresses therefore evicts clients seen once, not clients that
+/// have used up their quota.
+///
+/// Keys are hashed with a secret seed, so that clients cannot choose colliding keys. Two keys in
+/// the same four slots share a quota with a probability of 1 in 4 billion.
 ///
 /// # Cost
 ///
-/// 32 bytes a cell of the capacity, taken when the first limit is compiled: 6.4 MB for
-/// [`Self::CAPACITY`]. One line of memory and a lock of it alone per check; no allocation.
+/// 32 bytes per key of the capacity, allocated when the first limit is compiled: 6.4 MB for
+/// [`Self::CAPACITY`]. A check reads one cache line, takes a lock of that line only, and allocates
+/// nothing.
+///
+/// # Examples
+///
+/// ```
+/// use gabion_inspect::{LimitTable, State};
+///
+/// let state = State::scratch().with_limits(LimitTable::new(50_000));
+/// assert!(state.limits().is_empty());
+/// assert_eq!(state.limits().memory(), 0, "allocated with the first limit");
+/// ```
 pub struct LimitTable {
     sets: OnceLock<Box<[Set]>>,
     capacity: usize,
     seed: RandomState,
 }
 
-/// The cells of all keys that a hash leads here.
+/// The slots of all keys with the same upper hash bits.
 #[derive(Debug, Default)]
 #[repr(align(64))]
-struct Set(Mutex<Cells>);
+struct Set(Mutex<Slots>);
 
-/// Cells that nobody has are as good as those of someone whose budget is full: their time is past.
-/// Whoever comes again is moved one to the front.
+/// Four slots. An unused slot equals a slot whose quota is full, since its TAT is in the past. A
+/// key that is seen again moves forward by one slot.
 #[derive(Debug, Default)]
-struct Cells {
-    /// What tells keys apart that lead here.
-    tags: [u32; Set::CELLS],
-    /// When each budget will be full again, in monotonic nanoseconds.
-    full: [u64; Set::CELLS],
+struct Slots {
+    /// The lower hash bits, which distinguish the keys of a set.
+    tags: [u32; Set::SLOTS],
+    /// The theoretical arrival time (TAT) of each key, in monotonic nanoseconds.
+    tats: [u64; Set::SLOTS],
 }
 
-/// What a check does to a budget that suffices.
+/// The effect of a check on a quota with enough units left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Check {
-    /// Nothing: it only looks.
-    Look,
-    /// It takes its cost.
+    /// None: the check only looks.
+    Peek,
+    /// The check takes its cost.
     Take,
 }
 
 // === impl LimitTable ===
 
 impl LimitTable {
-    /// How many cells there are unless another capacity is asked for.
+    /// The default number of keys.
     pub const CAPACITY: usize = 200_000;
 
-    /// A table that remembers `capacity` keys, all but a few in a hundred where so many are short of
-    /// something at once; one at least.
+    /// Creates a table for `capacity` keys, at least 1. When that many keys have used part of their
+    /// quota at once, the table loses a few percent of them.
     pub fn new(capacity: usize) -> Self {
         Self {
             sets: OnceLock::new(),
@@ -70,7 +83,8 @@ impl LimitTable {
         }
     }
 
-    /// A table that keeps nothing, so that every budget is always full: for judging on paper.
+    /// Creates a table that stores nothing, so that every quota is always full. For judging sample
+    /// requests.
     pub fn blank() -> Self {
         Self {
             capacity: 0,
@@ -78,75 +92,75 @@ impl LimitTable {
         }
     }
 
-    /// How many cells are in use.
+    /// Returns the number of keys in use.
     ///
     /// # Cost
     ///
-    /// A look at each of them.
+    /// Reads every slot.
     pub fn len(&self) -> usize {
-        let cells = self.sets().iter().flat_map(|set| set.cells().full);
-        cells.filter(|&full| full > 0).count()
+        let slots = self.sets().iter().flat_map(|set| set.slots().tats);
+        slots.filter(|&tat| tat > 0).count()
     }
 
-    /// Whether no cell is in use.
+    /// Returns `true` if no key is in use.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many bytes the cells take, used or not.
+    /// Returns the size of all slots in bytes, used or not.
     pub fn memory(&self) -> usize {
         size_of_val(self.sets())
     }
 
-    /// Takes the memory, so that no request has to.
-    pub(super) fn make_room(&self) {
+    /// Allocates the slots, so that no request has to.
+    pub(super) fn allocate(&self) {
         let sets = self.capacity.div_ceil(Set::KEYS);
-        let make = || (0..sets).map(|_| Set::default()).collect();
-        self.sets.get_or_init(make);
+        let new_sets = || (0..sets).map(|_| Set::default()).collect();
+        self.sets.get_or_init(new_sets);
     }
 
-    /// The secret by which keys are hashed.
+    /// Returns the secret seed of all hashes.
     pub(super) const fn seed(&self) -> &RandomState {
         &self.seed
     }
 
-    /// Whether `key` has `cost` left of its budget at `now`: what is left then, as
-    /// [`Gcra::take`] says it, or how long it takes until it has.
+    /// Checks whether the quota of `key` has `cost` units left at `now`, and returns what is left
+    /// as [`Gcra::take`] does, or the time until there are enough.
     pub(super) fn check(
         &self,
         key: u64,
-        budget: Gcra,
+        rate: Gcra,
         cost: NonZeroU32,
         now: Duration,
         check: Check,
     ) -> Result<Duration, Duration> {
         let now = nanos(now);
-        let Some((set, tag)) = self.place(key) else {
-            return budget.take(cost, 0, now).map(|(left, _)| left);
+        let Some((set, tag)) = self.locate(key) else {
+            return rate.take(cost, 0, now).map(|(left, _)| left);
         };
-        let mut cells = set.cells();
-        let known = cells.find(tag);
-        let full = known.and_then(|at| cells.full.get(at));
-        let full = full.map_or(0, |&full| budget.held(full, now));
-        let taken = budget.take(cost, full, now);
+        let mut slots = set.slots();
+        let known = slots.find(tag);
+        let tat = known.and_then(|at| slots.tats.get(at));
+        let tat = tat.map_or(0, |&tat| rate.limit_tat(tat, now));
+        let taken = rate.take(cost, tat, now);
         let next = taken.as_ref().ok().filter(|_| check == Check::Take);
         match (known, next) {
             (Some(at), next) => {
-                cells.put(at, tag, next.map_or(full, |(_, next)| *next));
-                cells.bring_forward(at);
+                slots.set(at, tag, next.map_or(tat, |(_, next)| *next));
+                slots.move_forward(at);
             }
             (None, Some((_, next))) => {
-                let at = cells.soonest();
-                cells.put(at, tag, *next);
+                let at = slots.evictable();
+                slots.set(at, tag, *next);
             }
             (None, None) => {}
         }
         taken.map(|(left, _)| left)
     }
 
-    /// Where the cell of `key` is, if anywhere: the high half of the hash leads to a set, the low one
-    /// is the tag.
-    fn place(&self, key: u64) -> Option<(&Set, u32)> {
+    /// Returns the set and the tag of `key`: the upper half of the hash selects the set, the lower
+    /// half is the tag.
+    fn locate(&self, key: u64) -> Option<(&Set, u32)> {
         let sets = self.sets();
         let count = u64::try_from(sets.len()).ok()?;
         let (high, tag) = (key >> 32, key & u64::from(u32::MAX));
@@ -171,41 +185,42 @@ impl fmt::Debug for LimitTable {
 // === impl Set ===
 
 impl Set {
-    /// As many as fit into a line of memory, with their lock.
-    const CELLS: usize = 4;
+    /// The number of slots per set: as many as fit into a cache line with their lock.
+    const SLOTS: usize = 4;
 
-    /// How many keys there is a set for: keys do not lead to all sets alike.
+    /// The number of keys of the capacity per set. It is below the number of slots, since keys are
+    /// not spread evenly.
     const KEYS: usize = 2;
 
-    /// Nothing can panic while they are held.
-    fn cells(&self) -> MutexGuard<'_, Cells> {
+    /// Locks the slots. No code can panic while holding the lock.
+    fn slots(&self) -> MutexGuard<'_, Slots> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-// === impl Cells ===
+// === impl Slots ===
 
-impl Cells {
+impl Slots {
     fn find(&self, tag: u32) -> Option<usize> {
         self.tags.iter().position(|&known| known == tag)
     }
 
-    /// The cell that forgets least.
-    fn soonest(&self) -> usize {
-        let cells = self.full.iter().enumerate().rev();
-        cells.min_by_key(|(_, full)| **full).map_or(0, |(at, _)| at)
+    /// Returns the slot whose eviction loses the least.
+    fn evictable(&self) -> usize {
+        let slots = self.tats.iter().enumerate().rev();
+        slots.min_by_key(|(_, tat)| **tat).map_or(0, |(at, _)| at)
     }
 
-    fn put(&mut self, at: usize, tag: u32, full: u64) {
-        if let (Some(cell_tag), Some(cell_full)) = (self.tags.get_mut(at), self.full.get_mut(at)) {
-            (*cell_tag, *cell_full) = (tag, full);
+    fn set(&mut self, at: usize, tag: u32, tat: u64) {
+        if let (Some(slot_tag), Some(slot_tat)) = (self.tags.get_mut(at), self.tats.get_mut(at)) {
+            (*slot_tag, *slot_tat) = (tag, tat);
         }
     }
 
-    fn bring_forward(&mut self, at: usize) {
+    fn move_forward(&mut self, at: usize) {
         if let Some(before) = at.checked_sub(1) {
             self.tags.swap(at, before);
-            self.full.swap(at, before);
+            self.tats.swap(at, before);
         }
     }
 }

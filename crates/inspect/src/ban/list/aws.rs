@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Refusal, json};
+use super::{ParseError, json};
 
 #[derive(Deserialize)]
 struct Ranges<'t> {
@@ -22,8 +22,8 @@ struct Ipv6<'t> {
     ipv6_prefix: &'t str,
 }
 
-/// The networks, one for each service that has it.
-pub(super) fn networks(text: &str) -> Result<Vec<&str>, Refusal> {
+/// Returns the networks, repeated for each service that uses them.
+pub(super) fn networks(text: &str) -> Result<Vec<&str>, ParseError> {
     let ranges: Ranges<'_> = json::object(text)?;
     let ipv4 = ranges.prefixes.into_iter().map(|range| range.ip_prefix);
     let ipv6 = ranges.ipv6_prefixes.into_iter();

@@ -1,9 +1,9 @@
-//! Spamhaus's DROP as JSON lines: `{"cidr": ..}` for each network, and at the end one object of
-//! `"type": "metadata"`.
+//! The JSON lines of Spamhaus DROP: `{"cidr": ..}` per network, and one object with `"type":
+//! "metadata"` at the end.
 
 use serde::Deserialize;
 
-use super::{Refusal, json};
+use super::{ParseError, json};
 
 #[derive(Deserialize)]
 #[serde(try_from = "Keys<'t>")]
@@ -19,13 +19,13 @@ struct Keys<'t> {
     kind: Option<&'t str>,
 }
 
-pub(super) fn networks(text: &str) -> Result<Vec<&str>, Refusal> {
+pub(super) fn networks(text: &str) -> Result<Vec<&str>, ParseError> {
     let mut networks = Vec::new();
     for (index, line) in text.lines().enumerate() {
         if line.trim_ascii().is_empty() {
             continue;
         }
-        match serde_json::from_str(line).map_err(|error| json::refuse(line, index, &error))? {
+        match serde_json::from_str(line).map_err(|error| json::error(line, index, &error))? {
             Line::Network(network) => networks.push(network),
             Line::Metadata => {}
         }
@@ -40,7 +40,7 @@ impl<'t> TryFrom<Keys<'t>> for Line<'t> {
         match (keys.cidr, keys.kind) {
             (Some(network), _) => Ok(Self::Network(network)),
             (None, Some("metadata")) => Ok(Self::Metadata),
-            _ => Err("a line has a `cidr`, or the `type` metadata"),
+            _ => Err("a line needs a `cidr`, or `metadata` as its `type`"),
         }
     }
 }

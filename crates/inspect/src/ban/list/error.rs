@@ -1,4 +1,4 @@
-//! Why a list is refused, and where.
+//! Errors of parsing a list of networks.
 
 use std::sync::Arc;
 
@@ -8,71 +8,71 @@ use ipnet::IpNet;
 use super::List;
 use crate::NetworkError;
 
-/// Why a list is refused, and where.
+/// The error of a text that is not a [`List`], with its position.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{name}:{line}:{column}: {problem}")]
 #[non_exhaustive]
 pub struct ListError {
-    /// The list.
+    /// The name of the list.
     pub name: Arc<str>,
     /// The line, from 1.
     pub line: u32,
-    /// The column, in characters from 1.
+    /// The column, in characters, from 1.
     pub column: u32,
-    /// What is wrong there.
+    /// The reason.
     pub problem: ListProblem,
 }
 
-/// What is wrong with a line of a list.
+/// The reason in a [`ListError`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ListProblem {
-    /// Neither an address nor a network.
-    #[error("`{0}` is neither an address nor a network such as 192.0.2.0/24")]
+    /// An entry is neither an address nor a network.
+    #[error("invalid network `{0}`: write an address or a network such as `192.0.2.0/24`")]
     Syntax(Evidence),
-    /// A network that may mean two things.
+    /// A network has host bits set.
     #[error(transparent)]
     Network(NetworkError),
-    /// A range whose ends are of two kinds, or in the wrong order.
-    #[error("`{0}` is no range: it runs from a lower to a higher address of one kind")]
+    /// The ends of a range are of different address families or in descending order.
+    #[error("invalid range `{0}`: write a lower and a higher address of one family")]
     Range(Evidence),
-    /// A network that would hit everyone.
-    #[error("{0} is the whole address space")]
+    /// A network of prefix length 0, which covers every client.
+    #[error("`{0}` covers the whole address space")]
     WholeSpace(IpNet),
-    /// Something after a network.
-    #[error("`{0}` stands behind a network, where a list has a count or a comment")]
+    /// Text after a network that is neither a count nor a comment.
+    #[error("unexpected `{0}` after a network: only a count or a comment may follow")]
     Trailing(Evidence),
-    /// JSON that cannot be read, in the words of its reader.
+    /// The text is not valid JSON for its format; the message is from `serde_json`.
     #[error("{0}")]
     Json(Evidence),
-    /// JSON that holds networks of no known format.
+    /// The JSON has the keys of no known format.
     #[error(
-        "this JSON is no known list: AWS and Google have `prefixes`, Spamhaus a `cidr` on each line"
+        "unknown JSON format: AWS and Google lists have `prefixes`, Spamhaus lists a `cidr` per line"
     )]
     UnknownJson,
-    /// More than a list may hold.
-    #[error("a list holds at most {} networks", List::MAX_ENTRIES)]
+    /// More than [`List::MAX_ENTRIES`] networks.
+    #[error("too many networks: a list holds at most {}", List::MAX_ENTRIES)]
     TooMany,
 }
 
-/// A place in a text.
+/// A position in a text.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct At {
+pub(super) struct Position {
     pub(super) line: u32,
     pub(super) column: u32,
 }
 
-/// What is wrong, and where, in a list whose name its reader does not know.
+/// A [`ListError`] without the name of the list.
 #[derive(Debug)]
-pub(super) struct Refusal {
-    at: At,
+pub(super) struct ParseError {
+    at: Position,
     problem: ListProblem,
 }
 
-// === impl At ===
+// === impl Position ===
 
-impl At {
-    /// A place from its line and column, both from 0.
+impl Position {
+    /// Creates a position from a line and a column, both from 0.
     pub(super) fn new(line: usize, column: usize) -> Self {
         Self {
             line: ordinal(line),
@@ -80,15 +80,15 @@ impl At {
         }
     }
 
-    pub(super) const fn refuse(self, problem: ListProblem) -> Refusal {
-        Refusal { at: self, problem }
+    pub(super) const fn error(self, problem: ListProblem) -> ParseError {
+        ParseError { at: self, problem }
     }
 }
 
-// === impl Refusal ===
+// === impl ParseError ===
 
-impl Refusal {
-    pub(super) fn of(self, name: &Arc<str>) -> ListError {
+impl ParseError {
+    pub(super) fn into_list_error(self, name: &Arc<str>) -> ListError {
         ListError {
             name: Arc::clone(name),
             line: self.at.line,
@@ -98,7 +98,7 @@ impl Refusal {
     }
 }
 
-/// Counts from 1, as people do.
+/// Converts an index from 0 to a number from 1.
 pub(super) fn ordinal(index: usize) -> u32 {
     u32::try_from(index).map_or(u32::MAX, |index| index.saturating_add(1))
 }

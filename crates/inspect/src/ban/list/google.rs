@@ -1,9 +1,9 @@
-//! What Google and others publish of their crawlers and ranges (`googlebot.json`, `goog.json`):
+//! The JSON in which Google and others publish crawlers and ranges (`googlebot.json`, `goog.json`):
 //! `{"prefixes": [{"ipv4Prefix": ..}, {"ipv6Prefix": ..}]}`.
 
 use serde::Deserialize;
 
-use super::{Refusal, json};
+use super::{ParseError, json};
 
 #[derive(Deserialize)]
 struct Ranges<'t> {
@@ -22,7 +22,7 @@ struct Keys<'t> {
     ipv6_prefix: Option<&'t str>,
 }
 
-pub(super) fn networks(text: &str) -> Result<Vec<&str>, Refusal> {
+pub(super) fn networks(text: &str) -> Result<Vec<&str>, ParseError> {
     let ranges: Ranges<'_> = json::object(text)?;
     Ok(ranges.prefixes.into_iter().map(|Prefix(net)| net).collect())
 }
@@ -33,7 +33,7 @@ impl<'t> TryFrom<Keys<'t>> for Prefix<'t> {
     fn try_from(keys: Keys<'t>) -> Result<Self, &'static str> {
         match (keys.ipv4_prefix, keys.ipv6_prefix) {
             (Some(network), None) | (None, Some(network)) => Ok(Self(network)),
-            _ => Err("an entry has one of `ipv4Prefix` and `ipv6Prefix`"),
+            _ => Err("an entry needs exactly one of `ipv4Prefix` and `ipv6Prefix`"),
         }
     }
 }

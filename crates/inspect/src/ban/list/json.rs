@@ -1,15 +1,15 @@
-//! What the JSON formats share: whose it is, and where in it an entry stands.
+//! Shared parts of the JSON formats: detection of the format, and positions of entries.
 //!
-//! Networks are borrowed from the text, so that each knows its place; one that is written with
-//! escapes, which none needs, is refused.
+//! Networks are slices of the text, from which their positions follow. A network written with JSON
+//! escapes is therefore an error; none needs escapes.
 
 use gabion_core::Evidence;
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Deserializer, Error};
 
-use super::{At, Entries, ListProblem, Refusal, aws, drop, google, network};
+use super::{Entries, ListProblem, ParseError, Position, aws, drop, google, network};
 
-/// What tells the formats apart, in the first object of a text.
+/// The keys in the first object that identify the format.
 #[derive(Deserialize)]
 struct Keys {
     prefixes: Option<IgnoredAny>,
@@ -17,18 +17,18 @@ struct Keys {
     cidr: Option<IgnoredAny>,
 }
 
-/// A place that moves on through a text.
+/// A position that moves forward through a text.
 struct Cursor<'t> {
     rest: &'t str,
     line: usize,
     column: usize,
 }
 
-pub(super) fn read(text: &str) -> Result<Entries, Refusal> {
+pub(super) fn read(text: &str) -> Result<Entries, ParseError> {
     let Some(keys) = Deserializer::from_str(text).into_iter::<Keys>().next() else {
         return Ok(Entries::default());
     };
-    let networks = match keys.map_err(|error| refuse(text, 0, &error))? {
+    let networks = match keys.map_err(|error| self::error(text, 0, &error))? {
         Keys { cidr: Some(_), .. } => drop::networks(text),
         Keys {
             ipv6_prefixes: Some(_),
@@ -37,37 +37,37 @@ pub(super) fn read(text: &str) -> Result<Entries, Refusal> {
         Keys {
             prefixes: Some(_), ..
         } => google::networks(text),
-        _ => Err(At::new(0, 0).refuse(ListProblem::UnknownJson)),
+        _ => Err(Position::new(0, 0).error(ListProblem::UnknownJson)),
     };
     collect(text, networks?)
 }
 
-/// Reads the one object of `text`.
-pub(super) fn object<'t, T: Deserialize<'t>>(text: &'t str) -> Result<T, Refusal> {
-    serde_json::from_str(text).map_err(|error| refuse(text, 0, &error))
+/// Parses the single object of `text`.
+pub(super) fn object<'t, T: Deserialize<'t>>(text: &'t str) -> Result<T, ParseError> {
+    serde_json::from_str(text).map_err(|error| self::error(text, 0, &error))
 }
 
-/// What the reader of JSON says, and where, of a text that begins `above` lines below the first.
-pub(super) fn refuse(text: &str, above: usize, error: &Error) -> Refusal {
-    let said = error.to_string();
-    let (said, _place) = said.rsplit_once(" at line ").unwrap_or((&said, ""));
+/// Converts an error of `serde_json`. `above` is the number of lines before `text` in the list.
+pub(super) fn error(text: &str, above: usize, error: &Error) -> ParseError {
+    let message = error.to_string();
+    let (message, _position) = message.rsplit_once(" at line ").unwrap_or((&message, ""));
     let line = error.line().saturating_sub(1);
     let read = text.split('\n').nth(line).unwrap_or_default();
-    // It counts bytes.
+    // `serde_json` counts columns in bytes.
     let before = read.floor_char_boundary(error.column().saturating_sub(1));
     let column = read.get(..before).map_or(0, |read| read.chars().count());
-    let at = At::new(above + line, column);
-    at.refuse(ListProblem::Json(Evidence::new(said.as_bytes())))
+    let at = Position::new(above + line, column);
+    at.error(ListProblem::Json(Evidence::new(message.as_bytes())))
 }
 
-/// Takes `networks`, which are parts of `text`, each with its line.
-fn collect(text: &str, mut networks: Vec<&str>) -> Result<Entries, Refusal> {
+/// Parses `networks`, which are slices of `text`, and adds them with their lines.
+fn collect(text: &str, mut networks: Vec<&str>) -> Result<Entries, ParseError> {
     networks.sort_unstable_by_key(|part| part.as_ptr());
     let mut entries = Entries::default();
     let mut cursor = Cursor::new(text);
     for part in networks {
-        let at = cursor.reach(part);
-        let network = network(part).map_err(|problem| at.refuse(problem))?;
+        let at = cursor.advance_to(part);
+        let network = network(part).map_err(|problem| at.error(problem))?;
         entries.push(network, at)?;
     }
     Ok(entries)
@@ -84,8 +84,8 @@ impl<'t> Cursor<'t> {
         }
     }
 
-    /// Moves on to where `part` of the text begins.
-    fn reach(&mut self, part: &str) -> At {
+    /// Moves forward to the start of `part`, a slice of the text.
+    fn advance_to(&mut self, part: &str) -> Position {
         let ahead = part
             .as_ptr()
             .addr()
@@ -100,6 +100,6 @@ impl<'t> Cursor<'t> {
             }
         }
         self.rest = rest;
-        At::new(self.line, self.column)
+        Position::new(self.line, self.column)
     }
 }

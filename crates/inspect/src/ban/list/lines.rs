@@ -1,17 +1,17 @@
-//! An entry a line: netset, plain addresses, ranges, counted feeds, Spamhaus's text.
+//! The line formats: netset, plain addresses, ranges, feeds with counts, and Spamhaus text.
 
 use std::net::IpAddr;
 
 use gabion_core::Evidence;
 use ipnet::{IpSubnets, Ipv4Subnets, Ipv6Subnets};
 
-use super::{At, Entries, ListProblem, Refusal, network};
+use super::{Entries, ListProblem, ParseError, Position, network};
 
-pub(super) fn read(text: &str) -> Result<Entries, Refusal> {
+pub(super) fn read(text: &str) -> Result<Entries, ParseError> {
     let mut entries = Entries::default();
     for (index, line) in text.lines().enumerate() {
-        // Blanks or an entry stand before the column, so that each byte is a character.
-        let at = |column| At::new(index, column);
+        // Only blanks or an ASCII entry precede the column, so that bytes and characters agree.
+        let at = |column| Position::new(index, column);
         let (entry, _comment) = line.split_once(['#', ';']).unwrap_or((line, ""));
         let entry = entry.trim_ascii_end();
         let field = entry.trim_ascii_start();
@@ -25,20 +25,20 @@ pub(super) fn read(text: &str) -> Result<Entries, Refusal> {
         let count = count.trim_ascii_start();
         if !count.bytes().all(|byte| byte.is_ascii_digit()) {
             let problem = ListProblem::Trailing(Evidence::new(count.as_bytes()));
-            return Err(at(entry.len() - count.len()).refuse(problem));
+            return Err(at(entry.len() - count.len()).error(problem));
         }
     }
     Ok(entries)
 }
 
-/// Takes a network, an address, or each of the networks that make a range.
-fn push(entries: &mut Entries, text: &str, at: At) -> Result<(), Refusal> {
+/// Adds a network, an address, or each of the networks that make up a range.
+fn push(entries: &mut Entries, text: &str, at: Position) -> Result<(), ParseError> {
     let Some((first, last)) = ends(text) else {
-        let network = network(text).map_err(|problem| at.refuse(problem))?;
+        let network = network(text).map_err(|problem| at.error(problem))?;
         return entries.push(network, at);
     };
     let Some(mut range) = subnets(first, last) else {
-        return Err(at.refuse(ListProblem::Range(Evidence::new(text.as_bytes()))));
+        return Err(at.error(ListProblem::Range(Evidence::new(text.as_bytes()))));
     };
     range.try_for_each(|network| entries.push(network, at))
 }
@@ -49,7 +49,7 @@ fn ends(text: &str) -> Option<(IpAddr, IpAddr)> {
     Some((addr(first)?, addr(last)?))
 }
 
-/// The fewest networks that hold all from `first` to `last`, and nothing else.
+/// Returns the smallest set of networks that covers exactly `first` to `last`.
 fn subnets(first: IpAddr, last: IpAddr) -> Option<IpSubnets> {
     match (first, last) {
         (IpAddr::V4(first), IpAddr::V4(last)) if first <= last => {

@@ -1,8 +1,8 @@
-//! Lists of networks as people and feeds write them.
+//! Lists of networks, as written by hand or published as feeds.
 //!
-//! The format is told by the content, never by the name: text that begins with `{` is JSON, and
-//! its keys say whose; all else is lines. What is in no known format refuses the whole list: half
-//! a list is a hole that nobody sees.
+//! The content determines the format, never the file name: text that begins with `{` is JSON, and
+//! its keys identify the publisher; other text is parsed by line. An entry in no known format is an
+//! error for the whole list, since half a list would leave clients unbanned without notice.
 
 mod aws;
 mod drop;
@@ -16,44 +16,47 @@ use std::sync::Arc;
 use gabion_core::Evidence;
 use ipnet::IpNet;
 
-use self::error::{At, Refusal, ordinal};
+use self::error::{ParseError, Position, ordinal};
 use crate::{Network, NetworkError};
 
 pub use error::{ListError, ListProblem};
 
-/// Networks with the lines they stand on, under one name.
+/// Networks with their line numbers, and a name that denials and errors show.
+///
+/// [`BanConfig`](crate::BanConfig) names lists, [`Context::with_lists`](crate::Context::with_lists)
+/// supplies them, [`ListCheck`](crate::ListCheck) validates them, and [`IpRanges`](crate::IpRanges)
+/// makes them searchable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct List {
     name: Arc<str>,
-    // Invariant: none that was read is a whole address space.
+    // Invariant: no parsed network covers a whole address space.
     networks: Vec<(IpNet, u32)>,
 }
 
-/// The networks of a list that is being read.
+/// The networks parsed so far.
 #[derive(Default)]
 struct Entries(Vec<(IpNet, u32)>);
 
 // === impl List ===
 
 impl List {
-    /// How many networks a list may hold.
+    /// The largest number of networks in a list.
     pub const MAX_ENTRIES: usize = 2_000_000;
 
-    /// Reads a list. `name` is what denials and errors call it.
+    /// Parses a list. Denials and errors refer to it as `name`.
     ///
-    /// A list is one of:
-    /// 1. lines: an address, a network or a range `a-b` on each, and perhaps a count behind it;
-    ///    `#` and `;` begin a comment, as in Spamhaus's text, and blank lines mean nothing;
+    /// The text has one of these formats:
+    /// 1. lines: each with an address, a network or a range `a-b`, optionally followed by a count;
+    ///    `#` and `;` start a comment, as in Spamhaus text, and blank lines are skipped;
     /// 2. the JSON in which AWS publishes its ranges;
     /// 3. the JSON in which Google and others publish the ranges of their crawlers;
-    /// 4. Spamhaus's JSON, an object a line.
+    /// 4. Spamhaus JSON, one object per line.
     ///
-    /// Lines end in LF or CRLF; a byte order mark is skipped.
+    /// Lines end in LF or CRLF. A byte order mark is skipped.
     ///
     /// # Errors
     ///
-    /// Refuses at the first entry that is none, and where there are more than
-    /// [`Self::MAX_ENTRIES`].
+    /// The first invalid entry, or the first entry over [`Self::MAX_ENTRIES`].
     ///
     /// # Examples
     ///
@@ -65,8 +68,8 @@ impl List {
     /// let list = List::parse("crawler.json", r#"{"prefixes": [{"ipv4Prefix": "192.0.2.0/27"}]}"#);
     /// assert_eq!(list.unwrap().len(), 1);
     ///
-    /// let refused = List::parse("drop.netset", "192.0.2.0/24\n 192.0.2.1-9\n").unwrap_err();
-    /// assert!(refused.to_string().starts_with("drop.netset:2:2: `192.0.2.1-9` is neither"));
+    /// let error = List::parse("drop.netset", "192.0.2.0/24\n 192.0.2.1-9\n").unwrap_err();
+    /// assert!(error.to_string().starts_with("drop.netset:2:2: invalid network `192.0.2.1-9`"));
     /// ```
     pub fn parse(name: &str, text: &str) -> Result<Self, ListError> {
         let name: Arc<str> = name.into();
@@ -78,17 +81,17 @@ impl List {
         };
         match read {
             Ok(Entries(networks)) => Ok(Self { name, networks }),
-            Err(refusal) => Err(refusal.of(&name)),
+            Err(error) => Err(error.into_list_error(&name)),
         }
     }
 
-    /// Networks that stand in the document itself, numbered from 1.
+    /// Creates a list of networks in the policy document, numbered from 1.
     pub(super) fn inline(name: &str, networks: impl IntoIterator<Item = IpNet>) -> Self {
         let networks = networks.into_iter().enumerate();
         Self::numbered(name, networks.map(|(index, net)| (net, ordinal(index))))
     }
 
-    /// Networks with their lines.
+    /// Creates a list of networks with line numbers.
     pub(super) fn numbered(name: &str, networks: impl IntoIterator<Item = (IpNet, u32)>) -> Self {
         Self {
             name: name.into(),
@@ -96,22 +99,22 @@ impl List {
         }
     }
 
-    /// What denials and errors call it.
+    /// Returns the name that denials and errors show.
     pub fn name(&self) -> &Arc<str> {
         &self.name
     }
 
-    /// The networks, each with its line, in the order of the lines.
+    /// Returns the networks with their line numbers, in line order.
     pub fn networks(&self) -> impl ExactSizeIterator<Item = (IpNet, u32)> {
         self.networks.iter().copied()
     }
 
-    /// How many networks it holds; one that stands twice counts twice.
+    /// Returns the number of networks, counting duplicates.
     pub fn len(&self) -> usize {
         self.networks.len()
     }
 
-    /// Whether it holds none.
+    /// Returns `true` if the list is empty.
     pub fn is_empty(&self) -> bool {
         self.networks.is_empty()
     }
@@ -120,12 +123,12 @@ impl List {
 // === impl Entries ===
 
 impl Entries {
-    fn push(&mut self, network: IpNet, at: At) -> Result<(), Refusal> {
+    fn push(&mut self, network: IpNet, at: Position) -> Result<(), ParseError> {
         if network.prefix_len() == 0 {
-            return Err(at.refuse(ListProblem::WholeSpace(network)));
+            return Err(at.error(ListProblem::WholeSpace(network)));
         }
         if self.0.len() == List::MAX_ENTRIES {
-            return Err(at.refuse(ListProblem::TooMany));
+            return Err(at.error(ListProblem::TooMany));
         }
         self.0.push((network, at.line));
         Ok(())

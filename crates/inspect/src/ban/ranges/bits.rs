@@ -1,38 +1,39 @@
-//! Addresses as numbers, so that a network is an interval.
+//! Addresses as integers, so that a network is an interval.
 
-/// An address as a number, or the leading half of one.
+/// An address as an integer, or the leading half of an IPv6 address.
 ///
-/// `bits` is the length of a prefix, at most the width of the number.
+/// `bits` is a prefix length, at most the width of the integer.
 pub(super) trait Bits: Copy + Ord {
-    /// How many bits the length of a prefix takes.
+    /// The number of bits needed to store a prefix length.
     const LENGTH_BITS: u32;
 
-    /// These bits, the lowest.
+    /// A mask of the lowest [`Self::LENGTH_BITS`] bits.
     const LENGTH: Self;
 
-    /// The last address of the network around this one.
+    /// Returns the last address of the network of this address with prefix length `bits`.
     fn last(self, bits: u8) -> Self;
 
-    /// The address after this one; `None` at the end of the space.
+    /// Returns the following address, or `None` at the end of the address space.
     fn next(self) -> Option<Self>;
 
-    /// The leading `head_bits`, of which there are some, but not all.
+    /// Returns the leading `head_bits` bits: at least 1, but fewer than all.
     fn head(self, head_bits: u32) -> usize;
 
-    /// The first address with a head.
+    /// Returns the first address with the given head.
     fn with_head(head: usize, head_bits: u32) -> Self;
 
-    /// What follows the head, and in the bits that this frees the length of a prefix. `head_bits`
-    /// are [`Self::LENGTH_BITS`] at least.
+    /// Returns the key of a network: the bits after the head, shifted left, with the prefix length
+    /// in the bits that this frees. `head_bits` is at least [`Self::LENGTH_BITS`].
     fn key(self, head_bits: u32, bits: u8) -> Self;
 
-    /// The key behind all keys of networks that begin at this address.
+    /// Returns the largest key of any network that begins at this address.
     fn last_key(self, head_bits: u32) -> Self;
 
-    /// The length of the prefix in a key.
+    /// Returns the prefix length stored in a key.
     fn length(self) -> u8;
 
-    /// Whether the addresses in two keys of one head share `bits`, the head's among them.
+    /// Returns `true` if the addresses of two keys with the same head share their first `bits`
+    /// bits, including the head.
     fn shares(self, other: Self, head_bits: u32, bits: u8) -> bool;
 }
 

@@ -1,53 +1,53 @@
-//! The lines of many lists, counted through.
+//! Line numbers over several lists.
 
 use std::{borrow::Borrow, sync::Arc};
 
 use super::{super::List, at_most};
 use crate::Problem;
 
-/// Where each list begins when the lines of all are counted through, from 1.
+/// The offset of each list in one numbering of all lines, from 1.
 ///
-/// A place is then one number, from which list and line are worked out for what is found.
+/// A position is then a single number, which [`Self::at`] converts to a list and a line.
 pub(super) struct Lines {
-    // Invariant: ascending by the number of lines in the lists before.
+    // Invariant: ascending by the number of lines in preceding lists.
     lists: Box<[(u32, Arc<str>)]>,
 }
 
 // === impl Lines ===
 
 impl Lines {
-    /// How many lines are counted.
+    /// The largest total number of lines.
     const MAX: usize = u32::MAX as usize;
 
-    pub(super) fn of<L: Borrow<List>>(lists: &[L]) -> Result<Self, Problem> {
+    pub(super) fn new<L: Borrow<List>>(lists: &[L]) -> Result<Self, Problem> {
         let mut before = 0_u32;
-        let mut known = Vec::with_capacity(lists.len());
+        let mut offsets = Vec::with_capacity(lists.len());
         for list in lists.iter().map(Borrow::borrow) {
-            known.push((before, Arc::clone(list.name())));
+            offsets.push((before, Arc::clone(list.name())));
             let lines = list.networks().map(|(_, line)| line).max().unwrap_or(0);
             let found = before as usize + lines as usize;
             at_most("lines", found, Self::MAX)?;
             before += lines;
         }
         Ok(Self {
-            lists: known.into(),
+            lists: offsets.into(),
         })
     }
 
-    /// How many lines stand before each list, in their order.
+    /// Returns the number of lines before each list, in order.
     pub(super) fn before(&self) -> impl Iterator<Item = u32> {
         self.lists.iter().map(|(before, _)| *before)
     }
 
-    /// The names of the lists, in their order.
+    /// Returns the names of the lists, in order.
     pub(super) fn names(&self) -> impl Iterator<Item = &Arc<str>> {
         self.lists.iter().map(|(_, name)| name)
     }
 
-    /// The list and the line at a place.
-    pub(super) fn at(&self, place: u32) -> Option<(&Arc<str>, u32)> {
-        let after = self.lists.partition_point(|(before, _)| *before < place);
+    /// Returns the list and the line of a position.
+    pub(super) fn at(&self, position: u32) -> Option<(&Arc<str>, u32)> {
+        let after = self.lists.partition_point(|(before, _)| *before < position);
         let (before, name) = self.lists.get(after.checked_sub(1)?)?;
-        Some((name, place - before))
+        Some((name, position - before))
     }
 }

@@ -1,4 +1,4 @@
-//! Which network of many an address lies in.
+//! Longest-prefix lookup of an address in a large set of networks.
 
 mod bits;
 mod lines;
@@ -23,77 +23,105 @@ use self::{
 use super::List;
 use crate::Problem;
 
-/// An immutable set of networks that knows where each was written.
+/// An immutable set of networks with longest-prefix lookup, built from [`List`]s. Each network
+/// keeps its list and line.
 ///
 /// # Cost
 ///
-/// A lookup is one search among the few networks that share the leading bits of the address (6 to
-/// 18 of them), and two for IPv6 where a network is longer than /64: no allocation, no lock.
+/// A lookup is one binary search among the few networks that share the leading bits of the address
+/// (6 to 18 of them), and two searches for IPv6 if a network is longer than /64. It takes no lock
+/// and allocates nothing.
 ///
-/// Networks that do not contain one another take 8 bytes each (IPv4), 12 (IPv6) or 20 (IPv6, longer
-/// than /64), nested ones up to twice that. The index and what it splits take a few bytes more for
-/// each, and no less than 776 in all.
+/// Networks that do not contain one another take 8 bytes each (IPv4), 12 (IPv6) or 20 (IPv6 longer
+/// than /64); nested networks take up to twice that. The index and the ranges that it splits add a
+/// few bytes per network, and at least 776 bytes in all.
+///
+/// # Examples
+///
+/// ```
+/// use gabion_inspect::{IpRanges, List};
+///
+/// let list = List::parse("drop.netset", "192.0.2.0/24\n192.0.2.128/25\n").unwrap();
+/// let ranges = IpRanges::build(&[list]).unwrap();
+///
+/// let listed = ranges.find("192.0.2.200".parse().unwrap()).unwrap();
+/// assert_eq!(listed.network.to_string(), "192.0.2.128/25");
+/// assert_eq!((&**listed.list, listed.line), ("drop.netset", 2));
+/// assert!(ranges.find("198.51.100.7".parse().unwrap()).is_none());
+/// ```
 pub struct IpRanges {
     lines: Lines,
     v4: Sorted<u32>,
-    // IPv6 up to /64, by the leading half.
+    // IPv6 networks up to /64, by their leading 64 bits.
     subnets: Sorted<u64>,
-    // IPv6 longer than /64, which no network of the other kind can lie in; few lists have any.
+    // IPv6 networks longer than /64. They cannot contain a network of `subnets`. Few lists have any.
     hosts: Option<Sorted<u128>>,
 }
 
-/// A network of a list, found to hold an address.
+/// The network that [`IpRanges::find`] returns for an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Listed<'a> {
-    /// The longest network that holds the address.
+    /// The longest network that contains the address.
     pub network: IpNet,
-    /// The list that names it; of several, the first.
+    /// The name of the list of this network; the first list if several contain the network.
     pub list: &'a Arc<str>,
-    /// Its line there, from 1.
+    /// The line of the network in that list, from 1.
     pub line: u32,
 }
 
 // === impl IpRanges ===
 
 impl IpRanges {
-    /// How many lists are compiled into one set.
+    /// The largest number of lists in one set.
     pub const MAX_LISTS: usize = 1 << 16;
 
-    /// How many networks are compiled into one set, all lists together.
+    /// The largest number of networks in one set, over all lists.
     pub const MAX_NETWORKS: usize = 10_000_000;
 
-    /// Compiles `lists`. A network that stands in several counts as the first's.
+    /// Builds the set from `lists`. A network in several lists is attributed to the first.
     ///
     /// # Errors
     ///
-    /// Refuses more than [`Self::MAX_LISTS`] lists or [`Self::MAX_NETWORKS`] networks, and lists
-    /// that have more than four billion lines.
+    /// [`Problem::TooMany`] for more than [`Self::MAX_LISTS`] lists, more than
+    /// [`Self::MAX_NETWORKS`] networks, or more than 4,294,967,295 lines.
     ///
     /// # Cost
     ///
-    /// Sorts once and sweeps once; needs twice the memory of the result meanwhile.
+    /// One sort and one pass. Needs twice the memory of the result while it runs.
     pub fn build<L: Borrow<List>>(lists: &[L]) -> Result<Self, Problem> {
         let found = lists.iter().map(|list| list.borrow().len()).sum();
         at_most("lists", lists.len(), Self::MAX_LISTS)?;
         at_most("networks", found, Self::MAX_NETWORKS)?;
-        let lines = Lines::of(lists)?;
+        let lines = Lines::new(lists)?;
         let (mut v4, mut subnets, mut hosts) = (Vec::new(), Vec::new(), Vec::new());
         for (list, before) in lists.iter().zip(lines.before()) {
             for (network, line) in list.borrow().networks() {
-                let (bits, place) = (network.prefix_len(), before + line);
+                let (bits, position) = (network.prefix_len(), before + line);
                 match network.network() {
                     IpAddr::V4(start) => {
                         let start = start.to_bits();
-                        v4.push(Range { start, bits, place });
+                        v4.push(Range {
+                            start,
+                            bits,
+                            position,
+                        });
                     }
                     IpAddr::V6(start) if bits <= 64 => {
                         let start = leading_half(start);
-                        subnets.push(Range { start, bits, place });
+                        subnets.push(Range {
+                            start,
+                            bits,
+                            position,
+                        });
                     }
                     IpAddr::V6(start) => {
                         let start = start.to_bits();
-                        hosts.push(Range { start, bits, place });
+                        hosts.push(Range {
+                            start,
+                            bits,
+                            position,
+                        });
                     }
                 }
             }
@@ -106,7 +134,8 @@ impl IpRanges {
         })
     }
 
-    /// Whether a network holds `addr`. An IPv4 address mapped into IPv6 is looked up as IPv4.
+    /// Returns `true` if a network contains `addr`. An IPv4-mapped IPv6 address is looked up as
+    /// IPv4.
     pub fn holds(&self, addr: IpAddr) -> bool {
         match addr.to_canonical() {
             IpAddr::V4(addr) => self.v4.holds(addr.to_bits()),
@@ -118,11 +147,11 @@ impl IpRanges {
         }
     }
 
-    /// The longest network that holds `addr`. An IPv4 address mapped into IPv6 is looked up as
-    /// IPv4.
+    /// Returns the longest network that contains `addr`. An IPv4-mapped IPv6 address is looked up
+    /// as IPv4.
     pub fn find(&self, addr: IpAddr) -> Option<Listed<'_>> {
         let addr = addr.to_canonical();
-        let (bits, place) = match addr {
+        let (bits, position) = match addr {
             IpAddr::V4(addr) => self.v4.find(addr.to_bits()),
             IpAddr::V6(addr) => {
                 let hosts = self.hosts.as_ref();
@@ -130,7 +159,7 @@ impl IpRanges {
                 host.or_else(|| self.subnets.find(leading_half(addr)))
             }
         }?;
-        let (list, line) = self.lines.at(place)?;
+        let (list, line) = self.lines.at(position)?;
         let network = IpNet::new(addr, bits).ok()?.trunc();
         Some(Listed {
             network,
@@ -139,17 +168,17 @@ impl IpRanges {
         })
     }
 
-    /// How many different networks there are.
+    /// Returns the number of different networks.
     pub fn len(&self) -> usize {
         self.v4.len() + self.subnets.len() + self.hosts.as_ref().map_or(0, Sorted::len)
     }
 
-    /// Whether there is none.
+    /// Returns `true` if there are no networks.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many bytes the networks take.
+    /// Returns the size of the networks and their index, in bytes.
     pub fn memory(&self) -> usize {
         let hosts = self.hosts.as_ref().map_or(0, Sorted::memory);
         self.v4.memory() + self.subnets.memory() + hosts

@@ -22,17 +22,17 @@ fn offense(attribution: Attribution) -> Offense {
 }
 
 #[test]
-fn each_kind_of_proof_has_its_outcome() {
+fn attribution_decides_the_outcome() {
     let arbiter = arbiter(10);
-    let who = client(addr("203.0.113.9"));
-    let ban = |attribution| arbiter.record_offense(&who, &offense(attribution), at(0));
+    let client = client(addr("203.0.113.9"));
+    let ban = |attribution| arbiter.record_offense(&client, &offense(attribution), at(0));
     let path = |path| ban(Attribution::Forgeable { path });
     for (got, expected) in [
         (path(1), BanOutcome::Suspected { paths: 1 }),
         (path(1), BanOutcome::Suspected { paths: 1 }),
         (
             ban(Attribution::CrossSite),
-            BanOutcome::Withheld("a page of another origin made it ask"),
+            BanOutcome::Withheld("a page of another origin caused the request"),
         ),
         (path(2), BanOutcome::Suspected { paths: 2 }),
         (path(3), BanOutcome::Banned { evicted: None }),
@@ -44,7 +44,7 @@ fn each_kind_of_proof_has_its_outcome() {
 }
 
 #[test]
-fn opened_socket_gives_good_standing_for_an_hour() {
+fn opened_websocket_gives_good_standing_for_an_hour() {
     let arbiter = arbiter(10);
     let head = OwnedHead::get("/ws");
     let facts = head.facts(&ClientRules::default());
@@ -62,7 +62,7 @@ fn opened_socket_gives_good_standing_for_an_hour() {
 }
 
 #[test]
-fn flood_of_suspects_stays_in_bounds_and_hides_nobody_who_comes_often() {
+fn flood_of_suspects_is_bounded_and_keeps_frequent_clients() {
     let arbiter = arbiter(100);
     let suspect = |addr, path| {
         let offense = offense(Attribution::Forgeable { path });
@@ -83,24 +83,30 @@ fn flood_of_suspects_stays_in_bounds_and_hides_nobody_who_comes_often() {
 }
 
 #[test]
-fn clients_are_counted_about_and_by_span() {
+fn active_clients_are_estimated_by_span() {
     for clients in [0, 1, 50, 1_000, 50_000, 200_000] {
         let activity = Activity::default();
         for number in scattered(clients) {
             for _ in 0..2 {
-                activity.note(std::net::IpAddr::from(number.to_be_bytes()).into(), 7);
+                activity.record(std::net::IpAddr::from(number.to_be_bytes()).into(), 7);
             }
         }
-        let told = activity.estimate(7);
-        let off = (told - f64::from(clients)).abs();
-        assert!(off <= f64::from(clients) * 0.03, "{told} for {clients}");
-        assert!((activity.estimate(8) - told).abs() < 0.5, "the last counts");
-        assert!(activity.estimate(9) < 0.5, "the one before does not");
+        let estimate = activity.estimate(7);
+        let error = (estimate - f64::from(clients)).abs();
+        assert!(
+            error <= f64::from(clients) * 0.03,
+            "{estimate} for {clients}"
+        );
+        assert!(
+            (activity.estimate(8) - estimate).abs() < 0.5,
+            "the previous span counts"
+        );
+        assert!(activity.estimate(9) < 0.5, "earlier spans do not");
     }
 }
 
 #[test]
-fn budget_is_per_minute_and_told_once() {
+fn ban_budget_is_per_minute_and_reported_once() {
     let budget = BanBudget::default();
     budget.set(&BanConfig {
         most_per_minute: 2,

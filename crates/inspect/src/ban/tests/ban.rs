@@ -40,7 +40,7 @@ fn context(table: &Arc<BanTable>) -> Context {
     Context::new(&State::scratch().with_arbiter(Arc::new(arbiter)))
 }
 
-/// The table has banned 192.0.2.66 and 198.51.100.1 for ten seconds.
+/// A ban inspector whose table has banned 192.0.2.66 and 198.51.100.1 for ten seconds.
 fn ban(mode: Mode) -> Ban {
     let table = Arc::new(BanTable::new(10));
     for banned in ["192.0.2.66", "198.51.100.1"] {
@@ -73,7 +73,7 @@ fn judge(ban: &Ban, peer: &str, now: u64) -> Verdict {
 }
 
 #[test]
-fn a_denial_names_the_network_or_the_rule() {
+fn denial_names_the_network_or_the_rule() {
     let ban = ban(Mode::Enforce);
     for (peer, expected) in [
         (
@@ -120,7 +120,7 @@ fn a_denial_names_the_network_or_the_rule() {
 }
 
 #[test]
-fn everyone_else_passes() {
+fn other_clients_pass() {
     let ban = ban(Mode::Enforce);
     for peer in ["192.0.2.2", "198.51.101.0", "2001:db8:0:1::2", "::1"] {
         assert_eq!(judge(&ban, peer, 4000), Verdict::Pass, "{peer}");
@@ -128,12 +128,12 @@ fn everyone_else_passes() {
     assert_eq!(
         judge(&ban, "192.0.2.66", 10_000),
         Verdict::Pass,
-        "its ban is over"
+        "the ban has ended"
     );
 }
 
 #[test]
-fn an_observed_ban_is_only_told() {
+fn ban_in_observe_mode_does_not_deny() {
     let ban = ban(Mode::Observe);
     for peer in ["192.0.2.1", "192.0.2.66"] {
         let verdict = judge(&ban, peer, 0);
@@ -148,30 +148,30 @@ fn entries_counts_different_networks() {
 }
 
 #[test]
-fn every_network_that_is_the_whole_space_is_refused() {
+fn network_of_the_whole_address_space_is_an_error() {
     let config = config(&["0.0.0.0/0", "192.0.2.1", "::/0"]);
     let bans = Arc::new(BanTable::new(1));
     let errors = config.compile(&context(&bans)).unwrap_err();
     let found: Vec<_> = errors
         .into_iter()
-        .map(|error| (error.place, error.problem))
+        .map(|error| (error.path, error.problem))
         .collect();
     let whole = |entry, net: &str| {
         let net: IpNet = net.parse().unwrap();
-        let place = ConfigPath::new("ban", "networks").entry(entry);
-        (place, Problem::WholeSpace(net))
+        let path = ConfigPath::new("ban", "networks").entry(entry);
+        (path, Problem::WholeSpace(net))
     };
     assert_eq!(found, [whole(0, "0.0.0.0/0"), whole(2, "::/0")]);
 }
 
 #[test]
-fn lists_are_those_that_the_config_names() {
-    let place = ConfigPath::new("ban", "files");
+fn lists_must_match_those_in_the_config() {
+    let path = ConfigPath::new("ban", "files");
     let missing = |entry, name: &str| {
         let problem = Problem::MissingList(name.to_owned());
-        (place.entry(entry), problem)
+        (path.entry(entry), problem)
     };
-    let unnamed = (place, Problem::UnnamedList("more.txt".to_owned()));
+    let unnamed = (path, Problem::UnnamedList("more.txt".to_owned()));
     for (files, expected) in [
         (
             &["drop.netset", "more.txt", "third"][..],
@@ -191,7 +191,7 @@ fn lists_are_those_that_the_config_names() {
             .unwrap_err();
         let found = errors
             .iter()
-            .map(|error| (error.place, error.problem.clone()));
+            .map(|error| (error.path, error.problem.clone()));
         assert_eq!(found.collect::<Vec<_>>(), [expected], "{files:?}");
     }
 }

@@ -5,10 +5,10 @@ use crate::{AddressShare, List, ListCheck};
 fn problems(clients: &ClientRules, most: &str, text: &str) -> Vec<(u32, String)> {
     let safe = ["203.0.113.7/32", "198.51.100.0/24", "2001:db8::/48"];
     let most: AddressShare = most.parse().unwrap();
-    let sense = ListCheck::new(clients, safe.map(|net| net.parse().unwrap()), most);
-    let found = sense.problems(&List::parse("f", text).unwrap());
-    let told = found.into_iter().map(|(line, why)| (line, why.to_string()));
-    told.collect()
+    let check = ListCheck::new(clients, safe.map(|net| net.parse().unwrap()), most);
+    let found = check.problems(&List::parse("f", text).unwrap());
+    let problems = found.into_iter().map(|(line, why)| (line, why.to_string()));
+    problems.collect()
 }
 
 fn clients() -> ClientRules {
@@ -17,10 +17,10 @@ fn clients() -> ClientRules {
 }
 
 #[test]
-fn list_that_hits_the_wrong_ones_is_told_with_its_line() {
+fn list_that_covers_protected_networks_is_rejected_with_its_line() {
     let covers =
-        |network: &str, safe: &str| format!("{network} covers {safe}, which [allow] lets through");
-    let hits = |network: &str, whom: &str| format!("{network} would ban {whom}");
+        |network: &str, safe: &str| format!("`{network}` covers `{safe}`, which is in [allow]");
+    let hits = |network: &str, protected: &str| format!("`{network}` would ban {protected}");
     let proxy = "a trusted proxy, and everyone behind it";
     let private = "private addresses, where your proxy may be";
     for (text, line, why) in [
@@ -51,7 +51,7 @@ fn list_that_hits_the_wrong_ones_is_told_with_its_line() {
 }
 
 #[test]
-fn sound_list_is_not_blamed() {
+fn sound_list_has_no_problems() {
     for text in [
         "",
         "203.0.113.6\n203.0.113.8/29\n192.0.2.0/25\n2001:db9::/32",
@@ -66,17 +66,17 @@ fn sound_list_is_not_blamed() {
 }
 
 #[test]
-fn each_kind_is_told_once() {
+fn each_kind_of_problem_is_reported_once() {
     let text = "10.0.0.1\n10.0.0.2\n203.0.113.7\n128.0.0.0/2\n2000::/3\n";
-    let told = problems(&clients(), "5%", text);
-    let lines: Vec<_> = told.iter().map(|(line, _)| *line).collect();
-    assert_eq!(lines, [3, 1, 4, 5], "{told:#?}");
+    let found = problems(&clients(), "5%", text);
+    let lines: Vec<_> = found.iter().map(|(line, _)| *line).collect();
+    assert_eq!(lines, [3, 1, 4, 5], "{found:#?}");
 }
 
 #[test]
-fn list_may_cover_a_share_of_each_family_and_no_more() {
+fn list_over_the_share_of_a_family_is_rejected() {
     // A /5 of IPv4 is 3.125 %.
-    for (text, most, told) in [
+    for (text, most, expected) in [
         ("8.0.0.0/6\n12.0.0.0/6", "4%", None),
         ("8.0.0.0/5\n9.0.0.0/8\n8.0.0.0/5", "4%", None),
         ("24.0.0.0/5\n8.0.0.0/8\n16.0.0.0/5", "6%", Some(3)),
@@ -93,20 +93,20 @@ fn list_may_cover_a_share_of_each_family_and_no_more() {
         let wide = found
             .iter()
             .find(|(_, why)| why.contains("the list covers"));
-        assert_eq!(wide.map(|(line, _)| *line), told, "{text}: {found:?}");
+        assert_eq!(wide.map(|(line, _)| *line), expected, "{text}: {found:?}");
     }
     assert_eq!(
         problems(&clients(), "5%", "24.0.0.0/5\n8.0.0.0/7\n16.0.0.0/5"),
         [(
             3,
-            "the list covers 7.0% of IPv4, 16.0.0.0/5 the widest network in it; it may cover 5%"
+            "the list covers 7.0% of IPv4 (widest network: `16.0.0.0/5`), over the limit of 5%"
                 .to_owned()
         )]
     );
 }
 
 #[test]
-fn share_is_written_in_percent() {
+fn share_parses_and_prints() {
     for text in ["1%", "5%", "100%"] {
         assert_eq!(text.parse::<AddressShare>().unwrap().to_string(), text);
     }

@@ -1,11 +1,11 @@
-//! Lists of a million networks, and those made to be in the way.
+//! Lists of a million networks, including adversarial ones.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::{addr, scattered, v4, v6};
 use crate::{IpRanges, List};
 
-/// An index of eighteen bits.
+/// The size of an index of 18 bits, in bytes.
 const HEADS: usize = 4 * ((1 << 18) + 1);
 
 #[test]

@@ -15,7 +15,7 @@ use gabion_core::{ClientIp, ClientRules, Now, PeerAddr};
 use http::HeaderMap;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-/// A client that speaks for itself.
+/// A client without proxies in front.
 fn client(addr: impl Into<IpAddr>) -> ClientIp {
     let peer = PeerAddr::new((addr.into(), 40_000).into());
     ClientRules::default().resolve(peer, &HeaderMap::new())
@@ -25,13 +25,13 @@ fn addr(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-/// So many milliseconds after the clock's start.
+/// The time `millis` milliseconds after the start of the clock.
 fn at(millis: u64) -> Now {
     let mono = Duration::from_millis(millis);
     Now::new(mono, SystemTime::UNIX_EPOCH + mono)
 }
 
-/// Numbers without a visible order, each once: the multiplier is odd.
+/// Distinct numbers in scattered order: the multiplier is odd.
 fn scattered(count: u32) -> impl ExactSizeIterator<Item = u32> {
     (0..count).map(|number| number.wrapping_mul(0x9e37_79b1))
 }

@@ -35,7 +35,7 @@ fn build(lists: &[(&str, &str)]) -> IpRanges {
 #[test]
 fn longest_network_names_its_list_and_line() {
     let ranges = build(&LISTS);
-    for (asked, expected) in [
+    for (addr, expected) in [
         ("9.255.255.255", None),
         ("10.0.0.0", Some(("10.0.0.0/8", "first", 1))),
         ("10.0.255.255", Some(("10.0.0.0/8", "first", 1))),
@@ -67,17 +67,17 @@ fn longest_network_names_its_list_and_line() {
             Some(("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128", "second", 7)),
         ),
     ] {
-        assert_eq!(ranges.holds(addr(asked)), expected.is_some(), "{asked}");
-        let found = ranges.find(addr(asked));
+        assert_eq!(ranges.holds(self::addr(addr)), expected.is_some(), "{addr}");
+        let found = ranges.find(self::addr(addr));
         let found = found.map(|hit| (hit.network.to_string(), &**hit.list, hit.line));
         let expected = expected.map(|(network, list, line)| (network.to_owned(), list, line));
-        assert_eq!(found, expected, "{asked}");
+        assert_eq!(found, expected, "{addr}");
     }
-    assert_eq!(ranges.len(), 15, "10.1.0.0/16 stands twice");
+    assert_eq!(ranges.len(), 15, "10.1.0.0/16 is in two lists");
 }
 
 #[test]
-fn no_lists_hold_nobody() {
+fn no_lists_contain_no_address() {
     let ranges = IpRanges::build::<List>(&[]).unwrap();
     assert!(ranges.is_empty());
     assert_eq!(ranges.find(addr("192.0.2.1")), None);
@@ -85,7 +85,7 @@ fn no_lists_hold_nobody() {
 }
 
 #[test]
-fn too_many_lists_are_refused() {
+fn too_many_lists_are_an_error() {
     let most = IpRanges::MAX_LISTS;
     let lists = vec![List::parse("", "").unwrap(); most + 1];
     assert!(IpRanges::build(&lists[1..]).is_ok());
@@ -96,7 +96,7 @@ fn too_many_lists_are_refused() {
 }
 
 #[test]
-fn lines_beyond_counting_are_refused() {
+fn too_many_lines_are_an_error() {
     let far = |name| List::numbered(name, [(v4(1, 32), u32::MAX)]);
     let near = List::inline("near", [v4(2, 32)]);
     let ranges = IpRanges::build(&[near.clone(), List::inline("none", [])]).unwrap();
@@ -111,19 +111,19 @@ fn lines_beyond_counting_are_refused() {
 }
 
 #[test]
-fn networks_with_one_start_take_one_range_each() {
+fn networks_with_the_same_start_take_one_range_each() {
     let ranges = build(&[("nested", "10.0.0.0/16\n10.0.0.0/20\n10.0.0.0/24\n")]);
     let index = build(&[]).memory();
     assert_eq!(ranges.memory() - index, 3 * 8);
-    // In each of 32 windows, of which the second is the narrower's.
+    // Each in 32 windows; the second window belongs to the narrower network.
     let ranges = build(&[("windows", "0.0.0.0/1\n4.0.0.0/6\n")]);
     assert_eq!(ranges.memory() - index, 32 * 8);
 }
 
 #[test]
-fn wide_network_goes_on_in_each_window() {
+fn wide_network_continues_in_each_window() {
     let ranges = build(&[("wide", "0.0.0.0/1\n8.0.0.0/6\n9.0.0.0/8\n::/1\n")]);
-    for (asked, network) in [
+    for (addr, network) in [
         ("0.0.0.0", "0.0.0.0/1"),
         ("7.255.255.255", "0.0.0.0/1"),
         ("8.0.0.0", "8.0.0.0/6"),
@@ -134,41 +134,41 @@ fn wide_network_goes_on_in_each_window() {
         ("::", "::/1"),
         ("7fff::", "::/1"),
     ] {
-        let found = ranges.find(addr(asked)).unwrap();
-        assert_eq!(found.network.to_string(), network, "{asked}");
+        let found = ranges.find(self::addr(addr)).unwrap();
+        assert_eq!(found.network.to_string(), network, "{addr}");
     }
     assert_eq!(ranges.find(addr("128.0.0.0")), None);
     assert_eq!(ranges.find(addr("8000::")), None);
 }
 
-/// Compares with a walk through all networks, which are one list.
-fn agrees_with_a_walk(networks: &[IpNet], strangers: &[IpAddr]) {
+/// Compares with a linear search over all networks of one list.
+fn agrees_with_linear_search(networks: &[IpNet], others: &[IpAddr]) {
     let list = List::inline("list", networks.iter().copied());
     let ranges = IpRanges::build(&[list]).unwrap();
-    for asked in networks
+    for addr in networks
         .iter()
         .flat_map(edges)
-        .chain(strangers.iter().copied())
+        .chain(others.iter().copied())
     {
         let holding = networks
             .iter()
             .zip(1..)
-            .filter(|(network, _)| network.contains(&asked));
-        // Of equal networks the first, as `min_by_key` gives it.
+            .filter(|(network, _)| network.contains(&addr));
+        // The first of equal networks, as `min_by_key` returns it.
         let longest = holding.min_by_key(|(network, _)| Reverse(network.prefix_len()));
-        let found = ranges.find(asked).map(|found| (found.network, found.line));
-        assert_eq!(ranges.holds(asked), found.is_some(), "{asked}");
+        let found = ranges.find(addr).map(|found| (found.network, found.line));
+        assert_eq!(ranges.holds(addr), found.is_some(), "{addr}");
         assert_eq!(
             found,
             longest.map(|(network, line)| (*network, line)),
-            "{asked}"
+            "{addr}"
         );
     }
 }
 
-/// Compares with a trie that somebody else wrote, around the edges of every network. The networks
+/// Compares with the `prefix-trie` crate around the edges of every network. The networks
 /// are spread over lists of seven.
-fn agrees_with_a_trie(networks: &[IpNet], strangers: &[IpAddr]) {
+fn agrees_with_a_trie(networks: &[IpNet], others: &[IpAddr]) {
     let mut lists = Vec::new();
     let mut trie = JointPrefixMap::<IpNet, (Arc<str>, u32)>::new();
     for (number, networks) in networks.chunks(7).enumerate() {
@@ -183,12 +183,12 @@ fn agrees_with_a_trie(networks: &[IpNet], strangers: &[IpAddr]) {
     let ranges = IpRanges::build(&lists).unwrap();
     assert_eq!(ranges.len(), trie.len());
     let edges = networks.iter().flat_map(edges);
-    for asked in edges.chain(strangers.iter().copied()) {
-        let found = ranges.find(asked);
+    for addr in edges.chain(others.iter().copied()) {
+        let found = ranges.find(addr);
         let found = found.map(|hit| (hit.network, (Arc::clone(hit.list), hit.line)));
-        let expected = trie.get_lpm(&asked.into());
+        let expected = trie.get_lpm(&addr.into());
         let expected = expected.map(|(network, origin)| (network, origin.clone()));
-        assert_eq!(found, expected, "{asked}");
+        assert_eq!(found, expected, "{addr}");
     }
 }
 
@@ -203,17 +203,17 @@ fn edges(network: &IpNet) -> [IpAddr; 4] {
         (IpAddr::V6(first), IpAddr::V6(last)) => {
             let before = Ipv6Addr::from_bits(first.to_bits().wrapping_sub(1));
             let after = Ipv6Addr::from_bits(last.to_bits().wrapping_add(1));
-            // What IPv6 maps of IPv4 is looked up as IPv4, which the trie does not do.
+            // IPv4-mapped addresses are looked up as IPv4, which the trie does not do.
             [first, last, before, after].map(|addr| match addr.to_ipv4_mapped() {
                 Some(_) => first.into(),
                 None => addr.into(),
             })
         }
-        _ => unreachable!("a network is of one family"),
+        _ => unreachable!("a network has one address family"),
     }
 }
 
-/// Addresses around a few points, so that networks lie in one another and beside one another.
+/// Addresses around a few points, so that networks are nested and adjacent.
 fn near_v4() -> impl Strategy<Value = u32> {
     let around = select(vec![0, u32::MAX, 0x0a01_0203, 0x7fff_ffff, 0x8000_0000]);
     (around, 0..32_u32, 0..4_u32).prop_map(|(near, at, noise)| near ^ (noise << at))
@@ -226,22 +226,22 @@ fn near_v6() -> impl Strategy<Value = u128> {
 
 proptest! {
     #[test]
-    fn finds_what_a_walk_and_a_trie_find(
+    fn lookup_agrees_with_linear_search_and_a_trie(
         v4s in vec((near_v4(), 0..=32_u8), 0..40),
         v6s in vec((near_v6(), 0..=128_u8), 0..40),
-        strangers in vec(any::<Ipv4Addr>(), 20),
+        others in vec(any::<Ipv4Addr>(), 20),
     ) {
         let v4s = v4s.into_iter().map(|(addr, bits)| v4(addr, bits));
         let v6s = v6s.into_iter().map(|(addr, bits)| v6(addr, bits));
-        let strangers: Vec<_> = strangers.into_iter().map(IpAddr::V4).collect();
+        let others: Vec<_> = others.into_iter().map(IpAddr::V4).collect();
         let networks: Vec<_> = v4s.chain(v6s).collect();
-        agrees_with_a_walk(&networks, &strangers);
-        agrees_with_a_trie(&networks, &strangers);
+        agrees_with_linear_search(&networks, &others);
+        agrees_with_a_trie(&networks, &others);
     }
 }
 
 #[test]
-fn finds_what_a_trie_finds_through_an_index() {
+fn lookup_through_an_index_agrees_with_a_trie() {
     let numbers = scattered(20_000);
     let networks: Vec<_> = numbers
         .flat_map(|number| {

@@ -25,14 +25,14 @@ fn evicting(client: &ClientIp) -> BanOutcome {
     }
 }
 
-/// The rule that banned, and how many milliseconds are left.
-fn standing(table: &BanTable, client: &ClientIp, now: u64) -> Option<(String, u128)> {
+/// Returns the rule of the ban, and the remaining milliseconds.
+fn ban_of(table: &BanTable, client: &ClientIp, now: u64) -> Option<(String, u128)> {
     let ActiveBan { by, left, .. } = table.active(client, at(now))?;
     Some((by.to_string(), left.as_millis()))
 }
 
 #[test]
-fn a_ban_ends_with_its_time() {
+fn ban_ends_on_time() {
     let table = BanTable::new(10);
     assert_eq!(
         table.record_offense(&host(1), &offense("probe", 1000), at(500)),
@@ -45,18 +45,14 @@ fn a_ban_ends_with_its_time() {
         (9000, None),
     ] {
         let expected = expected.map(|left| ("probe".to_owned(), left));
-        assert_eq!(standing(&table, &host(1), now), expected, "{now}");
-        assert_eq!(
-            standing(&table, &host(2), now),
-            None,
-            "another client, {now}"
-        );
+        assert_eq!(ban_of(&table, &host(1), now), expected, "{now}");
+        assert_eq!(ban_of(&table, &host(2), now), None, "another client, {now}");
     }
     assert_eq!(
         table.record_offense(&host(1), &offense("again", 10), at(1500)),
         NEW
     );
-    assert_eq!(standing(&table, &host(1), 1500), Some(("again".into(), 10)));
+    assert_eq!(ban_of(&table, &host(1), 1500), Some(("again".into(), 10)));
     assert_eq!(table.len(), 1);
 }
 
@@ -66,38 +62,35 @@ fn the_later_end_counts() {
     table.record_offense(&host(1), &offense("long", 1000), at(0));
     let outcome = table.record_offense(&host(1), &offense("short", 100), at(100));
     assert_eq!(outcome, BanOutcome::AlreadyBanned);
-    assert_eq!(standing(&table, &host(1), 100), Some(("long".into(), 900)));
+    assert_eq!(ban_of(&table, &host(1), 100), Some(("long".into(), 900)));
 
     let outcome = table.record_offense(&host(1), &offense("longer", 2000), at(100));
     assert_eq!(outcome, BanOutcome::AlreadyBanned);
-    assert_eq!(
-        standing(&table, &host(1), 100),
-        Some(("longer".into(), 2000))
-    );
+    assert_eq!(ban_of(&table, &host(1), 100), Some(("longer".into(), 2000)));
     assert_eq!(
         table.remove_expired(at(1000)),
         0,
-        "the old end is forgotten"
+        "the earlier end is dropped"
     );
     assert_eq!(table.len(), 1);
 }
 
 #[test]
-fn an_ipv6_client_is_its_network() {
+fn ipv6_client_is_banned_by_network() {
     let table = BanTable::new(10);
     table.record_offense(&client(addr("2001:db8::1")), &offense("probe", 1000), at(0));
-    for (asked, banned) in [
+    for (address, banned) in [
         ("2001:db8::2", true),
         ("2001:db8::ffff:0:0:1", true),
         ("2001:db8:0:1::1", false),
     ] {
-        let found = table.active(&client(addr(asked)), at(1));
-        assert_eq!(found.is_some(), banned, "{asked}");
+        let found = table.active(&client(addr(address)), at(1));
+        assert_eq!(found.is_some(), banned, "{address}");
     }
 }
 
 #[test]
-fn a_full_table_lets_go_who_is_nearest_its_end() {
+fn full_table_evicts_the_ban_that_ends_first() {
     let table = BanTable::new(3);
     for (number, millis) in [(1, 300), (2, 100), (3, 200)] {
         assert_eq!(
@@ -107,17 +100,20 @@ fn a_full_table_lets_go_who_is_nearest_its_end() {
     }
     let outcome = table.record_offense(&host(4), &offense("probe", 400), at(50));
     assert_eq!(outcome, evicting(&host(2)));
-    assert_eq!(standing(&table, &host(2), 50), None);
+    assert_eq!(ban_of(&table, &host(2), 50), None);
 
     let outcome = table.record_offense(&host(1), &offense("probe", 500), at(50));
     assert_eq!(
         outcome,
         BanOutcome::AlreadyBanned,
-        "a banned client needs no room"
+        "a banned client takes no new entry"
     );
 
     let outcome = table.record_offense(&host(5), &offense("probe", 400), at(200));
-    assert_eq!(outcome, NEW, "the ban of 3 is over, so it is nobody's loss");
+    assert_eq!(
+        outcome, NEW,
+        "the ban of 3 has ended, so nothing is evicted"
+    );
     assert_eq!(table.len(), 3);
 }
 
@@ -156,10 +152,12 @@ fn capacity_holds_against_ten_times_as_many_clients() {
     let mut model: Vec<(u64, ClientIp)> = Vec::new();
     for (now, number) in (0..).zip(scattered(2000)) {
         let millis = u64::from(number % 5000) + 5000;
-        let nearest = model.iter().min_by_key(|(end, who)| (*end, who.network()));
+        let nearest = model
+            .iter()
+            .min_by_key(|(end, client)| (*end, client.network()));
         let expected = match nearest.copied() {
             Some(nearest) if model.len() == capacity => {
-                model.retain(|held| *held != nearest);
+                model.retain(|ban| *ban != nearest);
                 evicting(&nearest.1)
             }
             _ => NEW,
@@ -169,15 +167,18 @@ fn capacity_holds_against_ten_times_as_many_clients() {
         assert_eq!(outcome, expected);
         assert!(table.len() <= capacity);
     }
-    model.sort_by_key(|(end, who)| (*end, who.network()));
-    let kept: Vec<_> = model.iter().map(|(_, who)| who.network()).collect();
+    model.sort_by_key(|(end, client)| (*end, client.network()));
+    let remaining: Vec<_> = model.iter().map(|(_, client)| client.network()).collect();
     let list = table.list(at(2000));
-    assert_eq!(list.iter().map(|(net, _)| *net).collect::<Vec<_>>(), kept);
-    assert_eq!(kept.len(), capacity);
+    assert_eq!(
+        list.iter().map(|(net, _)| *net).collect::<Vec<_>>(),
+        remaining
+    );
+    assert_eq!(remaining.len(), capacity);
 }
 
 #[test]
-fn a_table_without_room_holds_one() {
+fn table_holds_at_least_one_ban() {
     let table = BanTable::new(0);
     assert_eq!(table.capacity(), 1);
     assert_eq!(
@@ -191,7 +192,7 @@ fn a_table_without_room_holds_one() {
 }
 
 #[test]
-fn sweeping_drops_what_is_over() {
+fn remove_expired_drops_ended_bans() {
     let table = BanTable::new(10_000);
     for number in 0..5000 {
         table.record_offense(&host(number), &offense("probe", u64::from(number)), at(1));
@@ -200,18 +201,15 @@ fn sweeping_drops_what_is_over() {
     assert_eq!(table.len(), 1000);
     assert_eq!(table.list(at(0)).len(), 1000);
     assert_eq!(table.remove_expired(at(4000)), 0);
-    assert_eq!(
-        standing(&table, &host(4000), 4000),
-        Some(("probe".into(), 1))
-    );
+    assert_eq!(ban_of(&table, &host(4000), 4000), Some(("probe".into(), 1)));
 }
 
 #[test]
-fn a_lifted_ban_is_gone() {
+fn unban_removes_the_ban() {
     let table = BanTable::new(10);
     table.record_offense(&host(1), &offense("probe", 1000), at(0));
     assert!(table.unban(host(1).network()));
-    assert_eq!(standing(&table, &host(1), 0), None);
+    assert_eq!(ban_of(&table, &host(1), 0), None);
     assert!(!table.unban(host(1).network()));
     assert!(table.is_empty());
     assert_eq!(
@@ -221,7 +219,7 @@ fn a_lifted_ban_is_gone() {
 }
 
 #[test]
-fn the_list_shows_bans_in_force_soonest_end_first() {
+fn list_is_sorted_by_remaining_time() {
     let table = BanTable::new(10);
     for (number, millis) in [(1, 300), (2, 100), (3, 200)] {
         table.record_offense(&host(number), &offense("probe", millis), at(0));
@@ -235,20 +233,22 @@ fn the_list_shows_bans_in_force_soonest_end_first() {
 }
 
 #[test]
-fn threads_leave_the_table_whole() {
+fn concurrent_writes_keep_the_table_consistent() {
     let table = BanTable::new(64);
     thread::scope(|scope| {
         for thread in 0..4_u32 {
             let table = &table;
             scope.spawn(move || {
                 for (now, number) in (0..).zip(scattered(3000)) {
-                    let who = client(Ipv6Addr::from_bits(u128::from(number % 512) << 64));
+                    let client = client(Ipv6Addr::from_bits(u128::from(number % 512) << 64));
                     let millis = u64::from(number % 100);
                     match (number ^ thread) % 8 {
-                        0 => drop(table.unban(who.network())),
+                        0 => drop(table.unban(client.network())),
                         1 => drop(table.remove_expired(at(now))),
-                        2 => drop(table.active(&who, at(now))),
-                        _ => drop(table.record_offense(&who, &offense("probe", millis), at(now))),
+                        2 => drop(table.active(&client, at(now))),
+                        _ => {
+                            drop(table.record_offense(&client, &offense("probe", millis), at(now)))
+                        }
                     }
                     assert!(table.len() <= 64);
                 }

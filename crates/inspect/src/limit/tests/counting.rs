@@ -2,7 +2,7 @@ use super::*;
 use crate::State;
 
 #[test]
-fn a_limit_counts_what_it_matches_however_it_is_spelled() {
+fn limit_counts_matching_requests_in_any_spelling() {
     let post = |target: &str| OwnedHead::get(target).method("POST");
     for (part, head, counted) in [
         ("methods = ['POST']", page(), false),
@@ -39,10 +39,10 @@ fn a_limit_counts_what_it_matches_however_it_is_spelled() {
 }
 
 #[test]
-fn cost_and_refusals() {
+fn cost_is_taken_only_by_requests_that_pass() {
     let limit = limit("rate = '10/s'\ncost = 4");
     assert_eq!(passed(&limit, 9, |_| page()), 2);
-    let denial = refusal(&limit, &page());
+    let denial = denial(&limit, &page());
     assert_eq!(denial.status, StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(
         denial.to_string(),
@@ -52,18 +52,18 @@ fn cost_and_refusals() {
 }
 
 #[test]
-fn it_is_never_worth_trying_again_before_it_is() {
+fn retry_after_is_never_too_early_and_has_jitter() {
     for (rate, real) in [
         ("1/s", SECOND),
         ("2/m", Duration::from_secs(30)),
         ("1/h", Duration::from_hours(1)),
     ] {
         let limit = limit(&format!("rate = '{rate}'\nburst = 1"));
-        let mut told = Vec::new();
+        let mut waits = Vec::new();
         for n in 0..100_u32 {
             let head = page().from(&format!("198.51.100.{n}"));
             assert!(passes(&limit, &head));
-            let wait = refusal(&limit, &head).retry_after.unwrap();
+            let wait = denial(&limit, &head).retry_after.unwrap();
             let most = (real / 4).clamp(SECOND, Duration::from_mins(1));
             assert!((real..=real + most).contains(&wait), "{rate}: {wait:?}");
             assert!(!passes(
@@ -73,20 +73,20 @@ fn it_is_never_worth_trying_again_before_it_is() {
                     .at(real.saturating_sub(Duration::from_millis(1)))
             ));
             assert!(passes(&limit, &head.at(wait)));
-            told.push(wait);
+            waits.push(wait);
         }
-        told.sort();
-        told.dedup();
-        assert!(told.len() > 90, "they do not come back together");
+        waits.sort();
+        waits.dedup();
+        assert!(waits.len() > 90, "clients do not retry at the same moment");
     }
 }
 
 #[test]
-fn answers_count_where_statuses_are_named() {
+fn responses_count_with_statuses() {
     let limit = limit("rate = '2/m'\nstatuses = [401, 403]");
     let ask = |status: u16, ours: bool| {
         let (verdict, state) = judged(&limit, &page());
-        let denial = Denial::forbidden("other", "said no");
+        let denial = Denial::forbidden("other", "denied");
         let denial = ours.then_some(&denial);
         let outcome = Outcome::new(
             StatusCode::from_u16(status).unwrap(),
@@ -110,7 +110,7 @@ fn answers_count_where_statuses_are_named() {
 }
 
 #[test]
-fn exempt_clients_are_not_limited_by_any_key() {
+fn exempt_clients_are_never_limited() {
     for key in ["client", "global", "header:x-key", "host"] {
         let limit = limit(&format!("rate = \"1/h\"\nkey = \"{key}\""));
         for addr in ["127.0.0.1", "::1", "192.168.1.1", "10.0.0.1", "fe80::1"] {
@@ -121,20 +121,24 @@ fn exempt_clients_are_not_limited_by_any_key() {
 }
 
 #[test]
-fn preflights_are_free_up_to_the_ceiling() {
+fn preflights_are_free_below_the_ceiling() {
     let limit = limit("rate = '5/m'");
     let preflight = page()
         .method("OPTIONS")
         .header("origin", "https://app.example")
         .header("access-control-request-method", "PUT");
     assert_eq!(passed(&limit, 200, |_| preflight.clone()), 50);
-    assert_eq!(passed(&limit, 200, |_| page()), 5, "what they ask for");
+    assert_eq!(
+        passed(&limit, 200, |_| page()),
+        5,
+        "requests after preflights"
+    );
     let bare = page().method("OPTIONS").from("203.0.113.10");
-    assert_eq!(passed(&limit, 200, |_| bare.clone()), 5, "no preflight");
+    assert_eq!(passed(&limit, 200, |_| bare.clone()), 5, "not a preflight");
 }
 
 #[test]
-fn observing_is_the_default_and_goes_on() {
+fn observe_mode_is_the_default_and_judgment_continues() {
     let rules = [
         LimitRule::new("observed", "1/h".parse().unwrap()),
         LimitRule::new("acting", "2/h".parse().unwrap()).mode(Mode::Enforce),
@@ -144,18 +148,18 @@ fn observing_is_the_default_and_goes_on() {
             &State::scratch().with_limits(LimitTable::new(100)),
         ))
         .unwrap();
-    let told = |head: &OwnedHead| {
+    let judged_by_both = |head: &OwnedHead| {
         let (verdict, state) = judged(&limit, head);
         let observed: Vec<_> = state.observed().iter().map(ToString::to_string).collect();
         (verdict.refuses(), observed.len())
     };
-    assert_eq!(told(&page()), (false, 0));
-    assert_eq!(told(&page()), (false, 1));
-    assert_eq!(told(&page()), (true, 1));
+    assert_eq!(judged_by_both(&page()), (false, 0));
+    assert_eq!(judged_by_both(&page()), (false, 1));
+    assert_eq!(judged_by_both(&page()), (true, 1));
 }
 
 #[test]
-fn what_is_left_is_shown_where_it_is_asked_for() {
+fn quota_is_shown_if_configured() {
     for (part, shown) in [("show = true", true), ("", false)] {
         let limit = limit(&format!("rate = '10/s'\n{part}"));
         let quotas =
@@ -179,7 +183,7 @@ fn what_is_left_is_shown_where_it_is_asked_for() {
 }
 
 #[test]
-fn explaining_costs_nothing() {
+fn explain_takes_nothing_from_the_quota() {
     let limit = limit("rate = '1/h'");
     let head = page();
     let facts = head.facts(&ClientRules::default());

@@ -1,9 +1,21 @@
 use super::*;
 
+/// Asserts that a second request has its own quota, or that it does not, after a first used it up.
+#[track_caller]
+fn check(key: &str, first: &OwnedHead, second: &OwnedHead, separate: bool) {
+    let limit = limit(&format!("rate = \"1/m\"\nkey = \"{key}\""));
+    assert!(passes(&limit, first), "{key} {first:?}");
+    assert!(!passes(&limit, first), "{key} {first:?}");
+    assert_eq!(
+        passes(&limit, second),
+        separate,
+        "{key} {first:?} {second:?}"
+    );
+}
+
 #[test]
-fn each_key_has_a_budget_of_its_own() {
-    let with = |name: &'static str, value: &'static str| page().header(name, value);
-    for (key, one, other, apart) in [
+fn each_client_or_network_has_its_own_quota() {
+    for (key, first, second, separate) in [
         ("client", page(), page().from("203.0.113.10"), true),
         ("client", page(), OwnedHead::get("/b"), false),
         (
@@ -27,6 +39,16 @@ fn each_key_has_a_budget_of_its_own() {
             page().from("2001:db8:2::1"),
             true,
         ),
+        ("global", page(), page().from("198.51.100.1"), false),
+    ] {
+        check(key, &first, &second, separate);
+    }
+}
+
+#[test]
+fn each_header_cookie_path_or_host_has_its_own_quota() {
+    let with = |name: &'static str, value: &'static str| page().header(name, value);
+    for (key, first, second, separate) in [
         ("header:x-key", with("x-key", "a"), with("x-key", "b"), true),
         (
             "header:x-key",
@@ -108,27 +130,23 @@ fn each_key_has_a_budget_of_its_own() {
             page().host("A.example:80"),
             false,
         ),
-        ("global", page(), page().from("198.51.100.1"), false),
     ] {
-        let limit = limit(&format!("rate = \"1/m\"\nkey = \"{key}\""));
-        assert!(passes(&limit, &one), "{key} {one:?}");
-        assert!(!passes(&limit, &one), "{key} {one:?}");
-        assert_eq!(passes(&limit, &other), apart, "{key} {one:?} {other:?}");
+        check(key, &first, &second, separate);
     }
 }
 
 #[test]
 fn combined_keys_count_together() {
     let limit = limit("rate = \"1/m\"\nkey = [\"client\", \"path:1\"]");
-    let ask = |addr, path| passes(&limit, &OwnedHead::get(path).from(addr));
-    assert!(ask("203.0.113.9", "/a"));
-    assert!(ask("203.0.113.9", "/b"));
-    assert!(ask("203.0.113.10", "/a"));
-    assert!(!ask("203.0.113.9", "/a/again"));
+    let may_request = |addr, path| passes(&limit, &OwnedHead::get(path).from(addr));
+    assert!(may_request("203.0.113.9", "/a"));
+    assert!(may_request("203.0.113.9", "/b"));
+    assert!(may_request("203.0.113.10", "/a"));
+    assert!(!may_request("203.0.113.9", "/a/again"));
 }
 
 #[test]
-fn what_a_client_invents_multiplies_its_budget_up_to_the_ceiling_only() {
+fn invented_values_are_bounded_by_the_ceiling() {
     let invented = |n: u32| {
         OwnedHead::get(&format!("/{n}"))
             .header("x-key", &n.to_string())
@@ -145,9 +163,12 @@ fn what_a_client_invents_multiplies_its_budget_up_to_the_ceiling_only() {
     ] {
         let limit = limit(&format!("rate = '5/m'\nkey = '{key}'\nceiling = {ceiling}"));
         assert_eq!(passed(&limit, 200, invented), most, "{key} {ceiling}");
-        let elsewhere = invented(1_000).from("198.51.100.7");
-        assert!(passes(&limit, &elsewhere), "others have theirs");
+        let other_address = invented(1_000).from("198.51.100.7");
+        assert!(
+            passes(&limit, &other_address),
+            "other addresses have their own quota"
+        );
         let after = invented(1_001).at(Duration::from_mins(1));
-        assert!(passes(&limit, &after), "it grows back");
+        assert!(passes(&limit, &after), "the quota refills");
     }
 }

@@ -13,7 +13,7 @@ use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// One limit, as it stands in a document.
+/// Parses a limit in enforce mode.
 fn rule(toml: &str) -> LimitRule {
     toml::from_str(&format!("id = 'x'\nmode = 'enforce'\n{toml}")).unwrap()
 }
@@ -40,7 +40,7 @@ fn passes(limit: &Limit, head: &OwnedHead) -> bool {
     judged(limit, head).0 == Verdict::Pass
 }
 
-/// How many of `count` requests pass at once; `head` makes each.
+/// Returns the number of concurrent requests that pass, of `count` requests made by `head`.
 fn passed(limit: &Limit, count: u32, head: impl Fn(u32) -> OwnedHead) -> usize {
     (0..count).filter(|&n| passes(limit, &head(n))).count()
 }
@@ -49,7 +49,7 @@ fn page() -> OwnedHead {
     OwnedHead::get("/")
 }
 
-fn refusal(limit: &Limit, head: &OwnedHead) -> Denial {
+fn denial(limit: &Limit, head: &OwnedHead) -> Denial {
     match judged(limit, head).0 {
         Verdict::Deny(denial) => denial,
         other => panic!("{other}"),
@@ -57,7 +57,7 @@ fn refusal(limit: &Limit, head: &OwnedHead) -> Denial {
 }
 
 #[test]
-fn errors_name_their_place() {
+fn errors_have_the_path_of_the_entry() {
     let table = Arc::new(LimitTable::blank());
     let rules = [
         rule("rate = '1/s'"),
@@ -71,7 +71,7 @@ fn errors_name_their_place() {
     let errors = rules
         .compile(&Context::new(&State::scratch().with_limits(table)))
         .unwrap_err();
-    let places: Vec<_> = errors.iter().map(|error| error.place.to_string()).collect();
+    let paths: Vec<_> = errors.iter().map(|error| error.path.to_string()).collect();
     let expected = [
         "limit[1].id",
         "limit[1].key[1]",
@@ -91,5 +91,5 @@ fn errors_name_their_place() {
         "limit[4].hosts[0]",
         "limit[4].statuses[1]",
     ];
-    assert_eq!(places, expected, "{errors}");
+    assert_eq!(paths, expected, "{errors}");
 }

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn twenty_a_second_is_twenty_a_second() {
+fn rate_limits_the_number_per_second() {
     for (rate, start, each) in [
         ("20/s", 20, 20),
         ("20/s\"\nburst = 1\n#\"", 1, 20),
@@ -11,16 +11,16 @@ fn twenty_a_second_is_twenty_a_second() {
         let limit = limit(&format!("rate = \"{rate}\""));
         assert_eq!(passed(&limit, 2_000, |_| page()), start, "{rate}");
         for second in 1..=3 {
-            let asked = 1_000 * (second - 1)..1_000 * second;
+            let requests = 1_000 * (second - 1)..1_000 * second;
             let tick = |n: u32| Duration::from_millis(u64::from(n) + 1);
-            let through = asked.filter(|&n| passes(&limit, &page().at(tick(n))));
-            assert_eq!(through.count(), each, "{rate} in second {second}");
+            let passing = requests.filter(|&n| passes(&limit, &page().at(tick(n))));
+            assert_eq!(passing.count(), each, "{rate} in second {second}");
         }
     }
 }
 
 #[test]
-fn rates_are_read_as_people_write_them() {
+fn rates_parse_and_print() {
     for (text, count, interval) in [
         ("20/s", 20, Duration::from_millis(50)),
         ("1000/h", 1_000, Duration::from_millis(3_600)),

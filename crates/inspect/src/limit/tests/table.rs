@@ -1,35 +1,35 @@
 use super::*;
 
 #[test]
-fn budgets_outlive_policies_and_debts_do_not_outgrow_them() {
+fn state_outlives_policies_but_not_slower_rates() {
     let table = Arc::new(LimitTable::new(100));
     assert_eq!(passed(&in_table(&table, "rate = '5/s'"), 9, |_| page()), 5);
-    // Reckoned from when a limiter is made, the budget would be full again.
+    // If time began with each limiter, the quota would be full again.
     let later = |ms| page().at(Duration::from_millis(ms));
     let again = in_table(&table, "rate = '5/s'");
     assert_eq!(passed(&again, 9, |_| later(400)), 2);
     let hourly = in_table(&table, "rate = '2/h'");
     assert_eq!(passed(&hourly, 9, |_| page().from("203.0.113.10")), 2);
     let loosened = in_table(&table, "rate = '2/s'");
-    let held = |ms| later(ms).from("203.0.113.10");
-    assert_eq!(passed(&loosened, 9, |_| held(1_000)), 0, "used up");
+    let other = |ms| later(ms).from("203.0.113.10");
+    assert_eq!(passed(&loosened, 9, |_| other(1_000)), 0, "used up");
     assert_eq!(
-        passed(&loosened, 9, |_| held(1_500)),
+        passed(&loosened, 9, |_| other(1_500)),
         1,
         "but not for an hour"
     );
-    assert_eq!(passed(&loosened, 9, |_| held(3_000)), 2);
+    assert_eq!(passed(&loosened, 9, |_| other(3_000)), 2);
 }
 
 #[test]
-fn a_blank_table_keeps_nothing() {
+fn blank_table_stores_nothing() {
     let table = Arc::new(LimitTable::blank());
     assert_eq!(passed(&in_table(&table, "rate = '1/h'"), 9, |_| page()), 9);
     assert_eq!((table.len(), table.memory()), (0, 0));
 }
 
 #[test]
-fn a_full_table_forgets_who_comes_once_and_keeps_who_comes_often() {
+fn full_table_evicts_keys_seen_once_and_keeps_frequent_keys() {
     let table = Arc::new(LimitTable::new(1_000));
     let limit = in_table(&table, "rate = '1/h'");
     assert!(passes(&limit, &page()));
@@ -45,7 +45,7 @@ fn a_full_table_forgets_who_comes_once_and_keeps_who_comes_often() {
 }
 
 #[test]
-fn whoever_has_used_up_a_share_outlasts_a_flood_of_those_who_have_not() {
+fn used_up_quota_survives_a_flood_of_other_keys() {
     let table = Arc::new(LimitTable::new(100));
     let limit = in_table(&table, "rate = '5/m'");
     assert_eq!(passed(&limit, 9, |_| page()), 5);
@@ -57,7 +57,7 @@ fn whoever_has_used_up_a_share_outlasts_a_flood_of_those_who_have_not() {
 }
 
 #[test]
-fn nothing_is_lost_or_counted_twice_where_many_ask_at_once() {
+fn concurrent_checks_count_each_request_once() {
     let table = Arc::new(LimitTable::new(10));
     let limit = in_table(&table, "rate = '500/h'");
     let ask = || passed(&limit, 400, |_| page());

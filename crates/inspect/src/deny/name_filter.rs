@@ -1,13 +1,13 @@
-//! What names look like before they are hashed.
+//! A prefilter for name lookups.
 
-/// The lengths of names, by their first byte whatever its case. Most of what clients ask for has
-/// another shape than anything that a rule names, and that is told by one load.
+/// The lengths of the stored names, by lowercase first byte. Most requested names differ from every
+/// rule in length or first byte, which one load detects.
 #[derive(Debug, Default)]
-pub(super) struct Shapes(Vec<u64>);
+pub(super) struct NameFilter(Vec<u64>);
 
-// === impl Shapes ===
+// === impl NameFilter ===
 
-impl Shapes {
+impl NameFilter {
     pub(super) fn add(&mut self, name: &[u8]) {
         self.0.resize(FIRST_BYTES, 0);
         if let Some(lengths) = self.0.get_mut(first(name)) {
@@ -15,13 +15,13 @@ impl Shapes {
         }
     }
 
-    /// Takes every name for one of them.
+    /// Accepts every name.
     pub(super) fn add_all(&mut self) {
         self.0 = vec![u64::MAX; FIRST_BYTES];
     }
 
-    /// Whether `name` may be one of them: surely not, or perhaps.
-    pub(super) fn may_hold(&self, name: &[u8]) -> bool {
+    /// Returns `false` if `name` is certainly not stored.
+    pub(super) fn may_contain(&self, name: &[u8]) -> bool {
         let lengths = self.0.get(first(name)).copied().unwrap_or(0);
         lengths & bit(name) != 0
     }
@@ -33,7 +33,7 @@ fn first(name: &[u8]) -> usize {
     name.first().map_or(0, u8::to_ascii_lowercase).into()
 }
 
-/// Names that are 64 bytes longer than another share its bit.
+/// Returns the bit of a length. Lengths that differ by a multiple of 64 share a bit.
 const fn bit(name: &[u8]) -> u64 {
     1 << (name.len() % 64)
 }
