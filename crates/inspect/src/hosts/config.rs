@@ -1,29 +1,46 @@
-//! What is said of the server behind.
+//! The `[server]` section.
 
 use gabion_core::Forward;
 use serde::{Deserialize, Serialize};
 
 use crate::{OneOrMany, ServerKind};
 
-/// Section `[server]`.
+/// The `[server]` section: the guarded server. Compiles to [`HostAllowlist`](crate::HostAllowlist)
+/// and [`ServerQuirks`](crate::ServerQuirks).
+///
+/// # Examples
+///
+/// ```
+/// use gabion_inspect::{Config, Context, ServerConfig, ServerKind, State};
+///
+/// let context = Context::new(&State::scratch());
+/// let config: ServerConfig = toml::from_str("behind = 'tomcat'\nhosts = 'app.example'")?;
+/// assert_eq!(config.behind, Some(ServerKind::Tomcat));
+/// assert!(config.compile(&context).is_ok());
+///
+/// let config: ServerConfig = toml::from_str("hosts = 'app.example:8080'")?;
+/// assert!(config.compile(&context).is_err(), "a port is not part of a host");
+/// # Ok::<(), toml::de::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-#[expect(clippy::exhaustive_structs, reason = "plain data, written by hand")]
+#[expect(clippy::exhaustive_structs, reason = "plain data, written by users")]
 pub struct ServerConfig {
-    /// Its kind: which spellings of a path are refused because it reads them otherwise than most.
+    /// The kind of server, which selects the path spellings to deny. Default: none are denied.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub behind: Option<ServerKind>,
-    /// How the paths of requests that pass are spelled for it: `"as-sent"` or `"canonical"`.
+    /// The form of paths that are passed to the server: `"as-sent"` or `"canonical"`.
     #[serde(with = "ForwardText")]
     pub forward: Forward,
-    /// The names that the server answers to, `"app.example"` or `"*.app.example"`; any where none is
-    /// given.
+    /// The host names of the server, such as `"app.example"` or `"*.app.example"`. If empty, all
+    /// are accepted.
     #[serde(skip_serializing_if = "is_empty")]
     pub hosts: OneOrMany,
-    /// Paths at which a balancer asks whether the server is well, by whatever name.
+    /// Paths of health checks, which may use any host.
     #[serde(skip_serializing_if = "is_empty")]
     pub health_paths: OneOrMany,
-    /// How agents begin that do so, such as `"ELB-HealthChecker/"`.
+    /// Prefixes of user agents of health checks, such as `"ELB-HealthChecker/"`, which may use any
+    /// host.
     #[serde(skip_serializing_if = "is_empty")]
     pub health_agents: OneOrMany,
 }
@@ -36,7 +53,7 @@ enum ForwardText {
 }
 
 impl ServerConfig {
-    /// A host that the server answers for, for requests made up: the first that is configured.
+    /// Returns a host name of the server for sample requests: the first that is configured.
     pub fn a_host(&self) -> Option<String> {
         let first = self.hosts.first()?;
         Some(match first.strip_prefix("*.") {

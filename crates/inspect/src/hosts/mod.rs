@@ -1,13 +1,13 @@
-//! Refuses requests for hosts that the server does not answer for.
+//! The allowlist of hosts.
 //!
-//! Scanners sweep address ranges and know no names: most of what asks for a bare address, or for
-//! somebody else's name, is looking for anything at all. A request passes when
+//! Scanners sweep address ranges without knowing host names: most requests for a bare address, or
+//! for an unrelated host name, come from scans. A request passes if
 //! 1. no host is configured; or
-//! 2. the host that it asks for, without its port, is one of them, whatever the case; or
-//! 3. it is a health check: it comes from a trusted proxy itself, nobody stands behind it, and its
-//!    path or agent is declared as such.
+//! 2. its host, without port and case, is configured; or
+//! 3. it is a health check: it comes directly from a trusted proxy, on behalf of no client, and its
+//!    path or user agent is configured for health checks.
 //!
-//! Any other is answered 421 (RFC 9110, 15.5.20).
+//! Other requests are denied with 421 (RFC 9110, section 15.5.20).
 
 mod config;
 #[cfg(test)]
@@ -25,26 +25,50 @@ use crate::{Config, ConfigErrors, ConfigPath, Context, Problem, ServerQuirks};
 
 pub use config::ServerConfig;
 
-/// Refuses foreign hosts. Compiled from [`ServerConfig`]; immutable.
+/// Denies requests for hosts that are not configured. Compiled from [`ServerConfig`]; immutable.
 ///
 /// # Cost
 ///
-/// One hash look-up, two for a name below a wildcard. No allocation.
+/// One hash lookup, or two if wildcards are configured. No allocation.
+///
+/// # Examples
+///
+/// ```
+/// use gabion_core::{ClientRules, Inspect, RequestState, Verdict};
+/// use gabion_inspect::{Config, Context, ServerConfig, State};
+/// # use gabion_testkit::OwnedHead;
+///
+/// let config = ServerConfig {
+///     hosts: ["app.example", "*.app.example"].into_iter().collect(),
+///     ..ServerConfig::default()
+/// };
+/// let (hosts, _quirks) = config.compile(&Context::new(&State::scratch()))?;
+///
+/// let judge = |host: &str| {
+///     let head = OwnedHead::get("/").host(host);
+///     let facts = head.facts(&ClientRules::default());
+///     hosts.inspect(&facts, &mut RequestState::new(&facts))
+/// };
+/// assert_eq!(judge("App.example:8080"), Verdict::Pass);
+/// assert_eq!(judge("api.app.example"), Verdict::Pass);
+/// assert!(judge("192.0.2.1").to_string().starts_with("deny with 421: rule host/foreign"));
+/// # Ok::<(), gabion_inspect::ConfigErrors>(())
+/// ```
 #[derive(Debug)]
 pub struct HostAllowlist {
     names: HashSet<Box<[u8]>>,
-    /// The parents of wildcards, without `*.`.
+    /// The parent domains of wildcards, without `*.`.
     parents: HashSet<Box<[u8]>>,
     health_paths: Vec<String>,
     health_agents: Vec<String>,
     mode: Mode,
 }
 
-/// The longest name (RFC 1035, 2.3.4), in bytes.
+/// The longest host name (RFC 1035, section 2.3.4), in bytes.
 const MAX_NAME: usize = 253;
 
 impl HostAllowlist {
-    /// The rule that refuses.
+    /// The id of the rule that denies.
     pub const FOREIGN: RuleId = RuleId::builtin("host/foreign");
 
     pub(crate) fn from_config(config: &ServerConfig, mode: Mode) -> Result<Self, ConfigErrors> {
@@ -61,12 +85,12 @@ impl HostAllowlist {
                 Some(parent) => (&mut hosts.parents, parent),
                 None => (&mut hosts.names, host.as_str()),
             };
-            match plain_name(name) {
+            match lookup_name(name) {
                 Some(name) => drop(set.insert(name)),
-                None => errors.push(ConfigPath::new("server", "hosts").entry(entry).refuse(
+                None => errors.push(ConfigPath::new("server", "hosts").entry(entry).error(
                     Problem::Name {
                         name: host.clone(),
-                        why: "a host is a name or address without port, or *. and a name",
+                        why: "write a host name or an address without port, or `*.` and a host name",
                     },
                 )),
             }
@@ -75,21 +99,21 @@ impl HostAllowlist {
             if !path.starts_with('/') {
                 let problem = Problem::Path {
                     path: path.clone(),
-                    why: "it must begin with /",
+                    why: "it must begin with `/`",
                 };
                 errors.push(
                     ConfigPath::new("server", "health_paths")
                         .entry(entry)
-                        .refuse(problem),
+                        .error(problem),
                 );
             }
         }
-        ConfigErrors::any(errors)?;
+        ConfigErrors::check(errors)?;
         Ok(hosts)
     }
 
-    /// Whether `host`, without its port, is one of them.
-    pub(crate) fn knows(&self, host: &[u8]) -> bool {
+    /// Returns `true` if `host`, given without its port, is configured.
+    pub(crate) fn contains(&self, host: &[u8]) -> bool {
         let mut folded = [0; MAX_NAME];
         let Some(name) = folded.get_mut(..host.len()) else {
             return false;
@@ -108,9 +132,10 @@ impl HostAllowlist {
             .headers
             .get(USER_AGENT)
             .map_or(&b""[..], |agent| agent.as_bytes());
-        let asks = |known: &String| known.as_bytes() == path;
-        let says = |known: &String| agent.starts_with(known.as_bytes());
-        direct && (self.health_paths.iter().any(asks) || self.health_agents.iter().any(says))
+        let has_path = |known: &String| known.as_bytes() == path;
+        let has_agent = |known: &String| agent.starts_with(known.as_bytes());
+        direct
+            && (self.health_paths.iter().any(has_path) || self.health_agents.iter().any(has_agent))
     }
 }
 
@@ -119,8 +144,8 @@ impl Config for ServerConfig {
 
     /// # Errors
     ///
-    /// Every entry of [`Self::hosts`] that is not a host name, and every health path that does not begin
-    /// with `/`.
+    /// Every entry of [`Self::hosts`] that is not a host name, and every health path that does not
+    /// begin with `/`.
     fn compile(&self, context: &Context) -> Result<Self::Output, ConfigErrors> {
         let mode = context.mode();
         let hosts = HostAllowlist::from_config(self, mode)?;
@@ -133,23 +158,23 @@ impl Inspect for HostAllowlist {
         "hosts"
     }
 
-    fn inspect(&self, facts: &Facts<'_>, _trace: &mut RequestState) -> Verdict {
-        let asked = asked(facts);
-        let any = self.names.is_empty() && self.parents.is_empty();
-        if any || self.knows(without_port(asked)) || self.is_health_check(facts) {
+    fn inspect(&self, facts: &Facts<'_>, _state: &mut RequestState) -> Verdict {
+        let host = requested_host(facts);
+        let accepts_all = self.names.is_empty() && self.parents.is_empty();
+        if accepts_all || self.contains(without_port(host)) || self.is_health_check(facts) {
             return Verdict::Pass;
         }
-        let why = "the server does not answer for the host";
+        let why = "host not in [server] hosts";
         let cause = Cause::new(Self::FOREIGN, Reason::Other(why.into()));
         Denial::new(cause, StatusCode::MISDIRECTED_REQUEST)
-            .with_evidence(asked)
+            .with_evidence(host)
             .with_mode(self.mode)
             .into()
     }
 }
 
-/// The host that a request asks for: its target's, or its `Host`.
-pub(crate) fn asked<'f>(facts: &'f Facts<'_>) -> &'f [u8] {
+/// Returns the requested host: that of the target, or else of the `Host` header.
+pub(crate) fn requested_host<'f>(facts: &'f Facts<'_>) -> &'f [u8] {
     match facts.uri.authority() {
         Some(authority) => authority.as_str().as_bytes(),
         None => facts
@@ -159,7 +184,7 @@ pub(crate) fn asked<'f>(facts: &'f Facts<'_>) -> &'f [u8] {
     }
 }
 
-/// A host without its port, the dot at its end, and the brackets of an IPv6 address.
+/// Removes the port, a trailing dot, and the brackets of an IPv6 address.
 pub(crate) fn without_port(host: &[u8]) -> &[u8] {
     if let Some(inner) = host.strip_prefix(b"[") {
         return inner.split(|&byte| byte == b']').next().unwrap_or_default();
@@ -168,10 +193,10 @@ pub(crate) fn without_port(host: &[u8]) -> &[u8] {
     name.strip_suffix(b".").unwrap_or(name)
 }
 
-/// A name as it is looked up; `None` where it can be no host's.
-fn plain_name(name: &str) -> Option<Box<[u8]>> {
-    let address = name.parse::<std::net::IpAddr>().is_ok();
+/// Returns a host name in the form used for lookups, or `None` if it is not a host name.
+fn lookup_name(name: &str) -> Option<Box<[u8]>> {
+    let is_address = name.parse::<std::net::IpAddr>().is_ok();
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-    let named = !name.is_empty() && name.len() <= MAX_NAME && name.bytes().all(plain);
-    (address || named).then(|| name.to_ascii_lowercase().into_bytes().into())
+    let is_name = !name.is_empty() && name.len() <= MAX_NAME && name.bytes().all(plain);
+    (is_address || is_name).then(|| name.to_ascii_lowercase().into_bytes().into())
 }

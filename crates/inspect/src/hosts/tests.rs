@@ -14,7 +14,7 @@ fn hosts(names: &[&str]) -> HostAllowlist {
     config.compile(&Context::new(&State::scratch())).unwrap().0
 }
 
-fn refuses(hosts: &HostAllowlist, head: &OwnedHead) -> bool {
+fn denies(hosts: &HostAllowlist, head: &OwnedHead) -> bool {
     let proxies = ["10.0.0.0/8".parse().unwrap()];
     let rules = ClientRules::default().with_trusted(proxies).unwrap();
     let facts = head.facts(&rules);
@@ -24,7 +24,7 @@ fn refuses(hosts: &HostAllowlist, head: &OwnedHead) -> bool {
 }
 
 #[test]
-fn only_the_server_s_names_pass_whatever_case_and_port() {
+fn configured_hosts_pass_in_any_case_and_port() {
     let hosts = hosts(&["app.example", "*.api.example", "2001:db8::1"]);
     for (host, refused) in [
         ("app.example", false),
@@ -40,7 +40,7 @@ fn only_the_server_s_names_pass_whatever_case_and_port() {
         (&"a".repeat(300), true),
     ] {
         assert_eq!(
-            refuses(&hosts, &OwnedHead::get("/").host(host)),
+            denies(&hosts, &OwnedHead::get("/").host(host)),
             refused,
             "{host}"
         );
@@ -48,31 +48,34 @@ fn only_the_server_s_names_pass_whatever_case_and_port() {
 }
 
 #[test]
-fn no_names_pass_any() {
-    assert!(!refuses(&hosts(&[]), &OwnedHead::get("/").host("anything")));
+fn without_hosts_all_pass() {
+    assert!(!denies(&hosts(&[]), &OwnedHead::get("/").host("anything")));
 }
 
 #[test]
-fn health_checks_pass_by_any_name_and_nobody_who_claims_to_be_one() {
+fn health_checks_pass_with_any_host_only_from_the_proxy_itself() {
     let hosts = hosts(&["app.example"]);
     let check = |path: &str| OwnedHead::get(path).host("10.0.3.7:8080");
     let agent = check("/").header("user-agent", "ELB-HealthChecker/2.0");
-    assert!(!refuses(&hosts, &check("/health").from("10.0.0.1")));
-    assert!(!refuses(&hosts, &agent.clone().from("10.0.0.1")));
-    assert!(refuses(&hosts, &check("/").from("10.0.0.1")));
+    assert!(!denies(&hosts, &check("/health").from("10.0.0.1")));
+    assert!(!denies(&hosts, &agent.clone().from("10.0.0.1")));
+    assert!(denies(&hosts, &check("/").from("10.0.0.1")));
     assert!(
-        refuses(&hosts, &check("/health").from("203.0.113.9")),
-        "a stranger"
+        denies(&hosts, &check("/health").from("203.0.113.9")),
+        "not from a proxy"
     );
-    assert!(refuses(&hosts, &agent.from("203.0.113.9")), "a stranger");
+    assert!(
+        denies(&hosts, &agent.from("203.0.113.9")),
+        "not from a proxy"
+    );
     let behind = check("/health")
         .from("10.0.0.1")
         .header("x-forwarded-for", "203.0.113.9");
-    assert!(refuses(&hosts, &behind), "somebody behind the balancer");
+    assert!(denies(&hosts, &behind), "a client behind the balancer");
 }
 
 #[test]
-fn errors_name_their_place() {
+fn errors_have_the_path_of_the_entry() {
     let config = ServerConfig {
         hosts: ["ok.example", "a b", "https://x", "app:80"]
             .into_iter()
@@ -83,12 +86,12 @@ fn errors_name_their_place() {
     let errors = config
         .compile(&Context::new(&State::scratch()))
         .unwrap_err();
-    let places: Vec<_> = errors.iter().map(|error| error.place.to_string()).collect();
+    let paths: Vec<_> = errors.iter().map(|error| error.path.to_string()).collect();
     let expected = [
         "server.hosts[1]",
         "server.hosts[2]",
         "server.hosts[3]",
         "server.health_paths[0]",
     ];
-    assert_eq!(places, expected);
+    assert_eq!(paths, expected);
 }

@@ -1,4 +1,4 @@
-//! From rules about messages as they are written to the engine.
+//! Compilation of `[[message]]` rules.
 
 use aho_corasick::AhoCorasick;
 use gabion_core::RuleId;
@@ -7,18 +7,18 @@ use regex_automata::meta::Regex;
 use super::{MessageAction, MessageRule, Rule};
 use crate::{
     ConfigErrors, ConfigPath, Context, Problem,
-    config::rule_compiler::{self, RuleCompiler, value},
-    deny::plain_path,
+    config::rule_compiler::{self, RuleCompiler, invalid_value},
+    deny::canonical_path,
     expression,
 };
 
-/// How many rules are compiled at most: each reads the message by itself.
+/// The largest number of rules. Each makes its own passes over a message.
 const MAX_RULES: usize = 256;
 
-/// How many literals and expressions are compiled at most, over all rules.
+/// The largest number of literals and expressions over all rules.
 const MAX_PARTS: usize = 10_000;
 
-/// The deepest JSON that a rule can ask about.
+/// The largest `json_depth`.
 const MAX_DEPTH: u16 = 1000;
 
 pub(super) fn compile(rules: &[MessageRule], context: &Context) -> Result<Vec<Rule>, ConfigErrors> {
@@ -31,7 +31,7 @@ pub(super) fn compile(rules: &[MessageRule], context: &Context) -> Result<Vec<Ru
     ] {
         if found > most {
             let problem = Problem::TooMany { what, found, most };
-            return Err(ConfigPath::new("message", "").refuse(problem).into());
+            return Err(ConfigPath::new("message", "").error(problem).into());
         }
     }
     rule_compiler::compile(
@@ -45,20 +45,20 @@ pub(super) fn compile(rules: &[MessageRule], context: &Context) -> Result<Vec<Ru
 impl RuleCompiler<'_, MessageRule> {
     fn rule(&mut self, context: &Context) -> Option<Rule> {
         let rule = self.rule;
-        let id = RuleId::new(&rule.id).map_err(|error| self.refuse("id", error));
-        let says = !rule.contains.is_empty() || !rule.matches.is_empty();
-        if !says && rule.longer_than.is_none() && rule.json_depth.is_none() {
+        let id = RuleId::new(&rule.id).map_err(|error| self.report("id", error));
+        let has_content_condition = !rule.contains.is_empty() || !rule.matches.is_empty();
+        if !has_content_condition && rule.longer_than.is_none() && rule.json_depth.is_none() {
             let parts = "contains, matches, longer_than or json_depth";
             let rule = rule.id.clone();
-            self.refuse("", Problem::NothingToMatch { rule, parts });
+            self.report("", Problem::NothingToMatch { rule, parts });
         }
         let (texts, binaries) = self.kinds();
         Some(Rule {
-            mode: rule.mode.unwrap_or(context.mode()),
+            mode: rule.mode.unwrap_or_else(|| context.mode()),
             ban_for: match rule.then {
                 MessageAction::Close => None,
                 MessageAction::Ban(period) => {
-                    Some(period.map_or(context.ban_for(), |period| period.0))
+                    Some(period.map_or_else(|| context.ban_for(), |period| period.0))
                 }
             },
             paths: self.paths(),
@@ -74,62 +74,62 @@ impl RuleCompiler<'_, MessageRule> {
 
     fn kinds(&mut self) -> (bool, bool) {
         let kinds = &self.rule.kinds;
-        self.each("kinds", kinds, |kind| match kind {
+        self.parse_each("kinds", kinds, |kind| match kind {
             "text" | "binary" => Ok(()),
-            _ => Err(value(kind, "is neither \"text\" nor \"binary\"")),
+            _ => Err(invalid_value(kind, "write `text` or `binary`")),
         });
         if kinds.is_empty() {
-            self.refuse("kinds", value("[]", "leaves no message to judge"));
+            self.report("kinds", invalid_value("[]", "name at least one kind"));
         }
-        let has = |kind| kinds.iter().any(|each| each == kind);
+        let has = |kind| kinds.iter().any(|name| name == kind);
         (has("text"), has("binary"))
     }
 
     fn paths(&mut self) -> Vec<Box<[u8]>> {
-        let paths = self.each("paths", &self.rule.paths, plain_path);
+        let paths = self.parse_each("paths", &self.rule.paths, canonical_path);
         let everywhere = self.rule.paths.is_empty().then(Box::default);
         paths.into_iter().chain(everywhere).collect()
     }
 
     fn literals(&mut self) -> Option<AhoCorasick> {
         let literals = &self.rule.contains;
-        let sound = self.each("contains", literals, |literal| match literal {
-            "" => Err(value("", "is in every message")),
+        let valid = self.parse_each("contains", literals, |literal| match literal {
+            "" => Err(invalid_value("", "an empty string matches every message")),
             _ => Ok(()),
         });
-        if literals.is_empty() || sound.len() < literals.len() {
+        if literals.is_empty() || valid.len() < literals.len() {
             return None;
         }
-        let engine = AhoCorasick::builder()
+        let automaton = AhoCorasick::builder()
             .ascii_case_insensitive(self.rule.ignore_case)
             .build(literals.iter());
-        // Literals are plain, so that only their sum can be too much.
-        let engine = engine.map_err(|error| Problem::Regex {
-            pattern: "all literals together".into(),
+        // Literals have no syntax, so that only their total size can be an error.
+        let automaton = automaton.map_err(|error| Problem::Regex {
+            pattern: "all `contains` together".into(),
             why: error.to_string(),
         });
-        engine
-            .map_err(|problem| self.refuse("contains", problem))
+        automaton
+            .map_err(|problem| self.report("contains", problem))
             .ok()
     }
 
     fn regex(&mut self) -> Option<Regex> {
         let patterns = &self.rule.matches;
-        let sound = self.each("matches", patterns, expression::check);
-        if patterns.is_empty() || sound.len() < patterns.len() {
+        let valid = self.parse_each("matches", patterns, expression::check);
+        if patterns.is_empty() || valid.len() < patterns.len() {
             return None;
         }
         let regex = expression::all(patterns, "expressions");
         regex
-            .map_err(|problem| self.refuse("matches", problem))
+            .map_err(|problem| self.report("matches", problem))
             .ok()
     }
 
     fn json_depth(&mut self) -> Option<u32> {
         let depth = self.rule.json_depth?.get();
         if depth > MAX_DEPTH {
-            let why = "is deeper than 1000, the most that is looked for";
-            self.refuse("json_depth", value(&depth.to_string(), why));
+            let why = "at most 1000 is supported";
+            self.report("json_depth", invalid_value(&depth.to_string(), why));
         }
         Some(depth.into())
     }

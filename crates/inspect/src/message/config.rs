@@ -1,4 +1,4 @@
-//! Which messages are refused.
+//! The `[[message]]` section.
 
 use std::{fmt, num::NonZeroU16, str::FromStr};
 
@@ -7,39 +7,59 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ByteSize, OneOrMany, Period, config::serde_as_text};
 
-/// One `[[message]]` rule: it objects to a message of a client where any of its parts does.
+/// A `[[message]]` rule. It matches a message of a client if any of its conditions does. Compiles
+/// to [`Messages`](crate::Messages).
+///
+/// # Examples
+///
+/// ```
+/// use gabion_inspect::{Config, Context, MessageRule, State};
+///
+/// let context = Context::new(&State::scratch());
+/// let rule: MessageRule = toml::from_str("id = 'deep'\njson_depth = 32\nthen = 'ban'")?;
+/// assert!([rule].compile(&context).is_ok());
+///
+/// let errors = [MessageRule::new("deep")].compile(&context).unwrap_err();
+/// assert_eq!(
+///     errors[0].to_string(),
+///     "message[0]: rule `deep` has no conditions: \
+///      add contains, matches, longer_than or json_depth",
+/// );
+/// # Ok::<(), toml::de::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-#[expect(clippy::exhaustive_structs, reason = "plain data, written by hand")]
+#[expect(clippy::exhaustive_structs, reason = "plain data, written by users")]
 pub struct MessageRule {
-    /// The rule's name in events.
+    /// The rule id in events.
     pub id: String,
-    /// The paths of sockets and everything under them, by segment, in any view of the path; all
-    /// sockets where none is given.
+    /// Paths of WebSockets, with everything below them, by segment, in any view of the path.
+    /// Default: all WebSockets.
     #[serde(default, skip_serializing_if = "is_empty")]
     pub paths: OneOrMany,
-    /// `"text"`, which it is unless it says otherwise, `"binary"`, or both in a list.
+    /// `"text"` (the default), `"binary"`, or both in a list.
     #[serde(default = "text", skip_serializing_if = "is_text")]
     pub kinds: OneOrMany,
-    /// Literals, found anywhere.
+    /// Strings to find anywhere in the message.
     #[serde(default, skip_serializing_if = "is_empty")]
     pub contains: OneOrMany,
-    /// Whether ASCII case means nothing in literals.
+    /// Ignores ASCII case in `contains`. Default: `false`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ignore_case: bool,
-    /// Expressions, searched for; case counts unless they say `(?i)`.
+    /// Regular expressions to search for. Case-sensitive unless they begin with `(?i)`.
     #[serde(default, skip_serializing_if = "is_empty")]
     pub matches: OneOrMany,
-    /// Messages of more bytes, unmasked and inflated.
+    /// The largest length in bytes, unmasked and inflated, that does not match.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub longer_than: Option<ByteSize>,
-    /// JSON that is nested deeper, 1000 at most: `[1]` is 1 deep. What is no JSON has no depth.
+    /// The largest nesting depth of JSON that does not match, at most 1000. `[1]` has depth 1; text
+    /// that is not JSON has the depth of its valid beginning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub json_depth: Option<NonZeroU16>,
-    /// What happens.
+    /// The action on a match. Default: [`MessageAction::Close`].
     #[serde(default)]
     pub then: MessageAction,
-    /// Whether it acts; the document's mode where it says nothing.
+    /// The mode. Default: the mode of the document.
     #[serde(
         default,
         with = "crate::serde_mode",
@@ -48,20 +68,33 @@ pub struct MessageRule {
     pub mode: Option<Mode>,
 }
 
-/// What a rule about messages does: `"close"`, `"ban"`, or `"ban 1h"`.
+/// The action of a [`MessageRule`]: `"close"`, `"ban"`, or `"ban 1h"`.
+///
+/// # Examples
+///
+/// ```
+/// use gabion_inspect::MessageAction;
+///
+/// assert_eq!("close".parse(), Ok(MessageAction::Close));
+/// assert_eq!("ban 1h".parse::<MessageAction>().unwrap().to_string(), "ban 1h");
+///
+/// let error = "403".parse::<MessageAction>().unwrap_err();
+/// assert_eq!(error.to_string(), "invalid action `403`: write `close`, `ban` or `ban 1h`");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MessageAction {
-    /// Keeps the message from the service and ends the socket.
+    /// Drops the message and closes the WebSocket.
     #[default]
     Close,
-    /// Does so and bans the client, for the time given or `[ban] first`.
+    /// Drops the message, closes the WebSocket, and bans the client for the given time, or for
+    /// [`BanConfig::first`](crate::BanConfig::first).
     Ban(Option<Period>),
 }
 
-/// Why a text says nothing that a rule about messages can do.
+/// The error of a text that is not a [`MessageAction`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is not \"close\", \"ban\" nor \"ban 1h\"", gabion_core::Escaped(.0.as_bytes()))]
+#[error("invalid action `{}`: write `close`, `ban` or `ban 1h`", gabion_core::Escaped(.0.as_bytes()))]
 pub struct MessageActionError(String);
 
 serde_as_text!(MessageAction, "\"close\", \"ban\" or \"ban 1h\"");
@@ -78,19 +111,19 @@ fn is_text(kinds: &OneOrMany) -> bool {
     **kinds == ["text"]
 }
 
-// === impl MessageThen ===
+// === impl MessageAction ===
 
 impl FromStr for MessageAction {
     type Err = MessageActionError;
 
-    fn from_str(said: &str) -> Result<Self, MessageActionError> {
-        match (said, said.strip_prefix("ban ")) {
+    fn from_str(text: &str) -> Result<Self, MessageActionError> {
+        match (text, text.strip_prefix("ban ")) {
             ("close", _) => Some(Self::Close),
             ("ban", _) => Some(Self::Ban(None)),
             (_, Some(period)) => period.parse().ok().map(|period| Self::Ban(Some(period))),
             _ => None,
         }
-        .ok_or_else(|| MessageActionError(said.to_owned()))
+        .ok_or_else(|| MessageActionError(text.to_owned()))
     }
 }
 
@@ -107,7 +140,7 @@ impl fmt::Display for MessageAction {
 // === impl MessageRule ===
 
 impl MessageRule {
-    /// A rule about text on all sockets that objects to nothing yet.
+    /// Creates a rule for text messages on all WebSockets, without conditions.
     pub fn new(id: impl Into<String>) -> Self {
         Self {
             id: id.into(),
@@ -123,24 +156,24 @@ impl MessageRule {
         }
     }
 
-    /// Objects to messages that hold one of these.
+    /// Sets the strings to find.
     pub fn contains<S: Into<String>>(self, literals: impl IntoIterator<Item = S>) -> Self {
         let contains = literals.into_iter().collect();
         Self { contains, ..self }
     }
 
-    /// Objects to messages in which one of these expressions is found.
+    /// Sets the regular expressions to search for.
     pub fn matches<S: Into<String>>(self, patterns: impl IntoIterator<Item = S>) -> Self {
         let matches = patterns.into_iter().collect();
         Self { matches, ..self }
     }
 
-    /// Sets what happens.
+    /// Sets the action.
     pub fn then(self, then: MessageAction) -> Self {
         Self { then, ..self }
     }
 
-    /// Sets whether it acts.
+    /// Sets the mode.
     pub fn mode(self, mode: Mode) -> Self {
         let mode = Some(mode);
         Self { mode, ..self }

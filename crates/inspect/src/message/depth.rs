@@ -1,43 +1,43 @@
-//! How deep JSON is nested, read byte by byte.
+//! The nesting depth of JSON, in one pass.
 
-/// Reads JSON as far as it is JSON (RFC 8259), and finds where it is nested deeper than so far.
+/// An incremental JSON reader (RFC 8259) that tracks the nesting depth.
 ///
-/// What comes after a byte that no JSON has in its place counts for nothing, so that prose with
-/// brackets in it has the depth of its beginning. A text that ends too early has the depth that it
-/// has come to: what reads it has gone down as deep. Values may follow one another, as lines of JSON
-/// do, and as the number of a packet and what is in it (`42["event"]`).
+/// It stops at the first byte that is not valid JSON at its place, so that prose with brackets has
+/// the depth of its valid beginning. A truncated text has the depth reached so far, since its
+/// reader has descended that deep. Several values may follow one another, as in JSON lines, or as a
+/// packet number and its content (`42["event"]`).
 #[derive(Debug)]
 pub(super) struct Depth {
-    /// What each open bracket is, the outermost in the lowest bit: set for an object.
-    objects: [u64; Self::MOST.div_ceil(64) as usize],
+    /// The kind of each open bracket, the outermost in the lowest bit: set for an object.
+    objects: [u64; Self::MAX.div_ceil(64) as usize],
     open: u32,
-    awaits: Awaits,
+    expects: Expected,
 }
 
-/// What may come next, besides blanks.
+/// The tokens that may come next, except blanks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Awaits {
+enum Expected {
     Value,
-    /// A value, or the end of the array that has just begun.
+    /// A value, or the end of an array that has just begun.
     Element,
     Key,
-    /// A key, or the end of the object that has just begun.
+    /// A key, or the end of an object that has just begun.
     Member,
     Colon,
-    /// A comma, or the end of what is open.
+    /// A comma, or the end of the innermost array or object.
     Next,
 }
 
 impl Depth {
-    /// The deepest that can be asked for.
-    pub(super) const MOST: u32 = 1024;
+    /// The largest depth that can be tracked.
+    pub(super) const MAX: u32 = 1024;
 
-    /// Whether `text` is nested deeper than `most`.
+    /// Returns `true` if `text` is nested deeper than `most`.
     pub(super) fn is_beyond(text: &[u8], most: u32) -> bool {
         let mut depth = Self {
-            objects: [0; Self::MOST.div_ceil(64) as usize],
+            objects: [0; Self::MAX.div_ceil(64) as usize],
             open: 0,
-            awaits: Awaits::Value,
+            expects: Expected::Value,
         };
         let mut rest = text;
         while let Some((&byte, after)) = rest.split_first() {
@@ -50,7 +50,7 @@ impl Depth {
                 b'"' => depth.string().then(|| after_string(after)).flatten(),
                 _ => depth.scalar().then(|| after_scalar(rest)).flatten(),
             };
-            if depth.open > most.min(Self::MOST) {
+            if depth.open > most.min(Self::MAX) {
                 return true;
             }
             let Some(left) = left else {
@@ -61,16 +61,16 @@ impl Depth {
         false
     }
 
-    /// Whether there may be a value here; what comes after it is awaited from then on.
+    /// Returns `true` if a value is allowed here, and moves on to what follows it.
     fn scalar(&mut self) -> bool {
-        let fits = matches!(self.awaits, Awaits::Value | Awaits::Element);
-        self.awaits = self.after_value();
-        fits
+        let is_valid = matches!(self.expects, Expected::Value | Expected::Element);
+        self.expects = self.after_value();
+        is_valid
     }
 
     fn string(&mut self) -> bool {
-        if matches!(self.awaits, Awaits::Key | Awaits::Member) {
-            self.awaits = Awaits::Colon;
+        if matches!(self.expects, Expected::Key | Expected::Member) {
+            self.expects = Expected::Colon;
             return true;
         }
         self.scalar()
@@ -85,59 +85,60 @@ impl Depth {
             *word = *word & !(1 << bit) | u64::from(object) << bit;
         }
         self.open = self.open.saturating_add(1);
-        self.awaits = if object {
-            Awaits::Member
+        self.expects = if object {
+            Expected::Member
         } else {
-            Awaits::Element
+            Expected::Element
         };
         true
     }
 
     fn close(&mut self, object: bool) -> bool {
-        let begun = if object {
-            Awaits::Member
+        let just_opened = if object {
+            Expected::Member
         } else {
-            Awaits::Element
+            Expected::Element
         };
-        let may = self.awaits == begun || self.awaits == Awaits::Next;
-        let fits = may && self.is_object() == Some(object);
+        let may_close = self.expects == just_opened || self.expects == Expected::Next;
+        let is_valid = may_close && self.is_object() == Some(object);
         self.open = self.open.saturating_sub(1);
-        self.awaits = self.after_value();
-        fits
+        self.expects = self.after_value();
+        is_valid
     }
 
     fn comma(&mut self) -> bool {
-        let fits = self.awaits == Awaits::Next;
-        self.awaits = match self.is_object() {
-            Some(true) => Awaits::Key,
-            _ => Awaits::Value,
+        let is_valid = self.expects == Expected::Next;
+        self.expects = match self.is_object() {
+            Some(true) => Expected::Key,
+            _ => Expected::Value,
         };
-        fits
+        is_valid
     }
 
     fn colon(&mut self) -> bool {
-        let fits = self.awaits == Awaits::Colon;
-        self.awaits = Awaits::Value;
-        fits
+        let is_valid = self.expects == Expected::Colon;
+        self.expects = Expected::Value;
+        is_valid
     }
 
-    /// Whether the innermost bracket is an object's; `None` where none is open.
+    /// Returns `true` if the innermost open bracket is that of an object, or `None` if none is
+    /// open.
     fn is_object(&self) -> Option<bool> {
         let at = self.open.checked_sub(1)?;
         let word = self.objects.get((at / 64) as usize)?;
         Some(word >> (at % 64) & 1 == 1)
     }
 
-    const fn after_value(&self) -> Awaits {
+    const fn after_value(&self) -> Expected {
         if self.open == 0 {
-            Awaits::Value
+            Expected::Value
         } else {
-            Awaits::Next
+            Expected::Next
         }
     }
 }
 
-/// What comes after a string whose first quote is read; `None` where the string has no end.
+/// Returns the text after a string whose opening quote was read, or `None` if it is not closed.
 fn after_string(text: &[u8]) -> Option<&[u8]> {
     let mut rest = text;
     loop {
@@ -151,7 +152,7 @@ fn after_string(text: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// What comes after a number, `true`, `false` or `null`; `None` where it is none of these.
+/// Returns the text after a number, `true`, `false` or `null`, or `None` if there is none.
 fn after_scalar(text: &[u8]) -> Option<&[u8]> {
     let letter = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
     let end = text.iter().position(|byte| !letter(byte));
@@ -171,11 +172,11 @@ mod tests {
 
     fn depth(text: &str) -> u32 {
         let deeper = |most: &u32| !Depth::is_beyond(text.as_bytes(), *most);
-        (0..=Depth::MOST).find(deeper).expect("a depth")
+        (0..=Depth::MAX).find(deeper).expect("a depth")
     }
 
     #[test]
-    fn depth_is_that_of_the_brackets_and_not_of_what_is_in_strings() {
+    fn brackets_in_strings_do_not_count() {
         for (text, expected) in [
             ("", 0),
             ("1", 0),
@@ -194,16 +195,16 @@ mod tests {
         ] {
             assert_eq!(depth(text), expected, "{text}");
         }
-        for depth_of in [63, 64, 65, 128, 1000] {
-            let arrays = "[".repeat(depth_of) + &"]".repeat(depth_of);
-            let objects = "{\"a\":".repeat(depth_of) + "1" + &"}".repeat(depth_of);
-            assert_eq!(depth(&arrays), u32::try_from(depth_of).unwrap());
-            assert_eq!(depth(&objects), u32::try_from(depth_of).unwrap());
+        for levels in [63, 64, 65, 128, 1000] {
+            let arrays = "[".repeat(levels) + &"]".repeat(levels);
+            let objects = "{\"a\":".repeat(levels) + "1" + &"}".repeat(levels);
+            assert_eq!(depth(&arrays), u32::try_from(levels).unwrap());
+            assert_eq!(depth(&objects), u32::try_from(levels).unwrap());
         }
     }
 
     #[test]
-    fn what_is_no_json_has_the_depth_of_its_beginning() {
+    fn invalid_json_has_the_depth_of_its_valid_beginning() {
         for (text, expected) in [
             ("hello [[[[[[[[", 0),
             ("(((( ;-) [[[[", 0),
@@ -219,7 +220,7 @@ mod tests {
             ("{\"a\":1,[[[", 1),
             ("[}[[[[", 1),
             ("[nul,[[[[", 1),
-            ("[\"never ended [[[[", 1),
+            ("[\"not closed [[[[", 1),
             ("\"\\", 0),
             ("]", 0),
         ] {
@@ -228,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn what_ends_too_early_or_follows_is_as_deep_as_it_has_come_to() {
+    fn truncated_or_concatenated_json_has_the_depth_reached() {
         for (text, expected) in [
             ("[[[[", 4),
             ("[[[[x", 4),

@@ -1,23 +1,23 @@
-//! Refuses messages that clients send over open WebSockets.
+//! Rules on messages that clients send over open WebSockets.
 //!
-//! A message passes when no enforced rule that is about its kind and the path of its socket objects
-//! to it: it holds none of the rule's literals, none of its expressions is found in it, it is no
-//! longer and its JSON is no deeper than the rule says. Text is known to be UTF-8 by then; literals and
-//! expressions are searched for in bytes, in binary messages as well.
+//! A message passes if no enforced rule for its kind and the path of its WebSocket matches it: it
+//! contains none of the rule's literals, none of its regular expressions match, it is no longer and
+//! its JSON is nested no deeper than the rule allows. Text messages are valid UTF-8 by then.
+//! Literals and expressions are matched against bytes, in binary messages, too.
 //!
-//! What a rule says of a message never holds any of it.
+//! The reason of a denial never contains any part of the message.
 //!
 //! # Limits
 //!
-//! A rule sees one message, whole, and no other: what is spread over several is not put together.
-//! Nothing in it is decoded: an expression must know of `\u0041` in JSON by itself. Messages longer
-//! than `[upgrade] max_message` end their socket before they are judged.
+//! A rule sees one complete message at a time; content that is split over several messages is not
+//! joined. Nothing in a message is decoded: an expression must account for `\u0041` in JSON by
+//! itself. Messages over `[upgrade] max_message` close their WebSocket before the rules run.
 //!
 //! # Cost
 //!
-//! Per rule that is about the message: one pass for all literals, one for all expressions, one for
-//! the depth, in time that is linear in the message. No allocation for a message that passes on a
-//! plain path (see [`PathViews`]).
+//! Per rule for the message: one pass for all literals, one for all expressions, and one for the
+//! depth, each in linear time. No allocation for a message that passes on a path in canonical form
+//! (see [`PathViews`]).
 
 mod compile;
 mod config;
@@ -39,25 +39,42 @@ use depth::Depth;
 
 pub use config::{MessageAction, MessageActionError, MessageRule};
 
-/// Refuses messages. Compiled from [`MessageRule`]s; immutable.
+/// Denies WebSocket messages of clients. Compiled from [`MessageRule`]s; immutable.
 ///
 /// # Examples
 ///
 /// ```
+/// # use std::time::{Duration, UNIX_EPOCH};
+/// use gabion_core::{Inspect, MessageDenials, MessageFacts, Now};
 /// use gabion_inspect::{Config, Context, MessageRule, State};
+/// # let client = gabion_testkit::client_at("203.0.113.9");
 ///
 /// let rule = MessageRule::new("jndi").contains(["${jndi:"]);
 /// let messages = [rule].compile(&Context::new(&State::scratch()))?;
-/// assert_eq!(messages.len(), 1);
+/// let judge = |payload: &str| {
+///     let mut denials = MessageDenials::default();
+///     let message = MessageFacts {
+///         client: &client,
+///         path: "/chat",
+///         is_text: true,
+///         payload: payload.as_bytes(),
+///         offset: 0,
+///         now: Now::new(Duration::ZERO, UNIX_EPOCH),
+///     };
+///     messages.message(&message, &mut denials);
+///     denials.into_parts().1
+/// };
+/// assert!(judge("hello").is_none());
+/// assert_eq!(judge("${jndi:ldap://x}").unwrap().rule.as_str(), "jndi");
 /// # Ok::<(), gabion_inspect::ConfigErrors>(())
 /// ```
 #[derive(Debug, Default)]
 pub struct Messages {
     rules: Vec<Rule>,
-    /// Whether only pages whose origins are named can have opened a socket.
-    pages_are_known: bool,
-    /// What others have read everywhere, and whether any of them acts.
-    others: (MessageKinds, bool),
+    /// `true` if only pages of configured origins can have opened a WebSocket.
+    origins_are_known: bool,
+    /// The message kinds that other inspectors need on all paths, and whether one of them enforces.
+    other_kinds: (MessageKinds, bool),
 }
 
 #[derive(Debug)]
@@ -65,7 +82,7 @@ struct Rule {
     id: RuleId,
     mode: Mode,
     ban_for: Option<Duration>,
-    /// The empty one is above every path.
+    /// The empty path is an ancestor of every path.
     paths: Vec<Box<[u8]>>,
     texts: bool,
     binaries: bool,
@@ -80,13 +97,13 @@ impl Config for [MessageRule] {
 
     /// # Errors
     ///
-    /// Every entry of every rule that cannot be compiled; more than 256 rules, or 10,000 literals and
+    /// Every entry that cannot be compiled; more than 256 rules, or more than 10,000 literals and
     /// expressions.
     fn compile(&self, context: &Context) -> Result<Messages, ConfigErrors> {
         Ok(Messages {
             rules: compile::compile(self, context)?,
-            pages_are_known: false,
-            others: (MessageKinds::None, false),
+            origins_are_known: false,
+            other_kinds: (MessageKinds::None, false),
         })
     }
 }
@@ -94,53 +111,57 @@ impl Config for [MessageRule] {
 // === impl Messages ===
 
 impl Messages {
-    /// Has read what an inspector beside these rules asks for ([`Inspect::message_kinds`]), wherever that is,
-    /// and whether it may act.
+    /// Adds the message kinds that another inspector needs on all paths
+    /// ([`Inspect::message_kinds`]), and its mode.
     pub fn with_other(mut self, message_kinds: MessageKinds, mode: Mode) -> Self {
         let acts = message_kinds != MessageKinds::None && mode == Mode::Enforce;
-        self.others = (self.others.0.max(message_kinds), self.others.1 || acts);
+        self.other_kinds = (
+            self.other_kinds.0.max(message_kinds),
+            self.other_kinds.1 || acts,
+        );
         self
     }
 
-    /// Whether nothing of any message is read.
+    /// Returns `true` if no inspector reads any message.
     pub fn read_nothing(&self) -> bool {
-        self.is_empty() && self.others.0 == MessageKinds::None
+        self.is_empty() && self.other_kinds.0 == MessageKinds::None
     }
 
-    /// Says that no page can open a socket but those whose origins are named, so that a client can
-    /// be held to what it says on one. Any page else can have its visitors send anything: what it has
-    /// them send counts together with others, as a link does.
-    pub fn with_known_pages(self, pages_are_known: bool) -> Self {
+    /// Sets whether only pages of configured origins can open a WebSocket
+    /// ([`UpgradeConfig::names_origins`](crate::UpgradeConfig::names_origins)). If `true`, offenses
+    /// are [`Attribution::Certain`]. If `false`, any page can make its visitors send messages, and
+    /// offenses are [`Attribution::Forgeable`], as for a link.
+    pub fn with_known_pages(self, origins_are_known: bool) -> Self {
         Self {
-            pages_are_known,
+            origins_are_known,
             ..self
         }
     }
 
-    /// How many rules there are.
+    /// Returns the number of rules.
     pub fn len(&self) -> usize {
         self.rules.len()
     }
 
-    /// Whether there are no rules.
+    /// Returns `true` if there are no rules.
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()
     }
 
-    /// What must be read of sockets below `route` that lie below none of the routes `before`, and
-    /// whether any rule acts there.
+    /// Returns the message kinds needed on WebSockets below `route` but below none of the routes
+    /// `before`, and whether a rule enforces there.
     pub(crate) fn message_kinds(&self, route: &[u8], before: &[Box<[u8]>]) -> (MessageKinds, bool) {
-        let about = |path: &[u8]| {
-            let elsewhere = || before.iter().any(|before| is_below(path, before));
-            is_below(route, path) || is_below(path, route) && !elsewhere()
+        let applies = |path: &[u8]| {
+            let in_earlier_route = || before.iter().any(|before| is_below(path, before));
+            is_below(route, path) || is_below(path, route) && !in_earlier_route()
         };
         let rules = self
             .rules
             .iter()
-            .filter(|rule| rule.paths.iter().any(|path| about(path)));
-        rules.fold(self.others, |(message_kinds, holds), rule| {
+            .filter(|rule| rule.paths.iter().any(|path| applies(path)));
+        rules.fold(self.other_kinds, |(message_kinds, enforces), rule| {
             let acts = rule.mode == Mode::Enforce;
-            (message_kinds.max(rule.message_kinds()), holds || acts)
+            (message_kinds.max(rule.message_kinds()), enforces || acts)
         })
     }
 }
@@ -150,34 +171,35 @@ impl Inspect for Messages {
         "message"
     }
 
-    /// It has nothing to say of requests.
-    fn inspect(&self, _facts: &Facts<'_>, _trace: &mut RequestState) -> Verdict {
+    /// Passes every request: the rules apply to messages only.
+    fn inspect(&self, _facts: &Facts<'_>, _state: &mut RequestState) -> Verdict {
         Verdict::Pass
     }
 
     fn message(&self, message: &MessageFacts<'_>, denials: &mut MessageDenials) {
         let path = PathViews::new(message.path.as_bytes());
-        let about = self
+        let rules = self
             .rules
             .iter()
-            .filter(|rule| rule.is_about(message, &path));
-        for rule in about {
+            .filter(|rule| rule.applies_to(message, &path));
+        for rule in rules {
             if denials.are_final() {
                 return;
             }
-            if let Some(why) = rule.objects(message.payload) {
-                let attribution = if self.pages_are_known {
+            if let Some(reason) = rule.find_match(message.payload) {
+                let attribution = if self.origins_are_known {
                     Attribution::Certain
                 } else {
                     Attribution::Forgeable { path: path.hash() }
                 };
-                denials.add(rule.denial(why, attribution));
+                denials.add(rule.denial(reason, attribution));
             }
         }
     }
 }
 
-/// Whether `path` is `prefix` or lies below it, where both are as rules hold them.
+/// Returns `true` if `path` is `prefix` or lies below it, both in the form of
+/// [`canonical_path`](crate::deny::canonical_path).
 fn is_below(path: &[u8], prefix: &[u8]) -> bool {
     matches!(path.strip_prefix(prefix), Some([] | [b'/', ..]))
 }
@@ -193,7 +215,7 @@ impl Rule {
         }
     }
 
-    fn is_about(&self, message: &MessageFacts<'_>, path: &PathViews<'_>) -> bool {
+    fn applies_to(&self, message: &MessageFacts<'_>, path: &PathViews<'_>) -> bool {
         let kind = if message.is_text {
             self.texts
         } else {
@@ -203,32 +225,32 @@ impl Rule {
         kind && self.paths.iter().any(|prefix| below(prefix))
     }
 
-    /// Cheapest first.
-    fn objects(&self, payload: &[u8]) -> Option<Cow<'static, str>> {
+    /// Returns the reason of the first condition that matches, cheapest first.
+    fn find_match(&self, payload: &[u8]) -> Option<Cow<'static, str>> {
         if let Some(most) = self
             .longer_than
             .filter(|most| payload.len() as u64 > most.0)
         {
-            return Some(format!("the message is longer than {most}").into());
+            return Some(format!("message is longer than {most}").into());
         }
         if self
             .literals
             .as_ref()
             .is_some_and(|all| all.is_match(payload))
         {
-            return Some("the message holds what the rule names".into());
+            return Some("message contains a string of `contains`".into());
         }
         if self.regex.as_ref().is_some_and(|all| all.is_match(payload)) {
-            return Some("an expression matches the message".into());
+            return Some("message matches a regular expression".into());
         }
         let most = self
             .json_depth
             .filter(|most| Depth::is_beyond(payload, *most))?;
-        Some(format!("the message is JSON of more than {most} levels").into())
+        Some(format!("message is JSON nested deeper than {most} levels").into())
     }
 
-    fn denial(&self, why: Cow<'static, str>, attribution: Attribution) -> MessageDenial {
-        let denial = MessageDenial::new(self.id.clone(), why).with_mode(self.mode);
+    fn denial(&self, reason: Cow<'static, str>, attribution: Attribution) -> MessageDenial {
+        let denial = MessageDenial::new(self.id.clone(), reason).with_mode(self.mode);
         let Some(ban_for) = self.ban_for else {
             return denial;
         };

@@ -20,7 +20,7 @@ fn messages(toml: &str) -> Messages {
     compile(toml).unwrap()
 }
 
-fn of<'m>(client: &'m ClientIp, path: &'m str, payload: &'m [u8]) -> MessageFacts<'m> {
+fn message<'m>(client: &'m ClientIp, path: &'m str, payload: &'m [u8]) -> MessageFacts<'m> {
     MessageFacts {
         client,
         path,
@@ -31,8 +31,11 @@ fn of<'m>(client: &'m ClientIp, path: &'m str, payload: &'m [u8]) -> MessageFact
     }
 }
 
-/// The rules that object: those that observe, and the one that acts.
-fn objecting(messages: &Messages, message: &MessageFacts<'_>) -> (Vec<String>, Option<String>) {
+/// Returns the rules that match: those in observe mode, and the first enforced one.
+fn matching_rules(
+    messages: &Messages,
+    message: &MessageFacts<'_>,
+) -> (Vec<String>, Option<String>) {
     let mut denials = MessageDenials::default();
     messages.message(message, &mut denials);
     let (observed, enforced) = denials.into_parts();
@@ -44,10 +47,10 @@ fn objecting(messages: &Messages, message: &MessageFacts<'_>) -> (Vec<String>, O
 }
 
 fn text(messages: &Messages, path: &str, payload: &[u8]) -> Option<String> {
-    objecting(messages, &of(&client_at("203.0.113.9"), path, payload)).1
+    matching_rules(messages, &message(&client_at("203.0.113.9"), path, payload)).1
 }
 
-/// Rules of every kind, and what each row of the vectors is asked of.
+/// Rules with every kind of condition, for the vectors.
 const RULES: &str = r#"
     [[message]]
     id = "jndi"
@@ -72,11 +75,11 @@ const RULES: &str = r#"
 "#;
 
 #[test]
-fn messages_are_judged_as_the_vectors_say() {
+fn vectors_match_the_expected_rules() {
     let messages = messages(RULES);
     for row in rows(include_str!("../../testdata/message.tsv")) {
         let [expected, payload] = row[..] else {
-            panic!("{row:?} has not two columns");
+            panic!("{row:?} does not have two columns");
         };
         let payload = unescape(payload);
         let expected = Some(expected).filter(|rule| *rule != "pass");
@@ -86,7 +89,7 @@ fn messages_are_judged_as_the_vectors_say() {
 }
 
 #[test]
-fn messages_are_as_long_as_is_let_through() {
+fn messages_over_the_length_match() {
     let messages = messages(RULES);
     assert_eq!(text(&messages, "/ws", &[b'a'; 1024]), None);
     assert_eq!(
@@ -96,7 +99,7 @@ fn messages_are_as_long_as_is_let_through() {
 }
 
 #[test]
-fn rules_are_about_their_paths_in_any_view() {
+fn rules_apply_to_their_paths_in_any_view() {
     let messages = messages("[[message]]\nid='x'\npaths=['/chat','/Admin/ws/']\ncontains='evil'");
     for path in [
         "/chat",
@@ -120,9 +123,9 @@ fn rules_are_about_their_paths_in_any_view() {
 }
 
 #[test]
-fn rules_are_about_their_kinds() {
+fn rules_apply_to_their_kinds() {
     let client = client_at("203.0.113.9");
-    let message = of(&client, "/", b"evil \xff");
+    let template = message(&client, "/", b"evil \xff");
     for (kinds, of_text, of_binary) in [
         ("", true, false),
         ("kinds = 'text'", true, false),
@@ -130,9 +133,18 @@ fn rules_are_about_their_kinds() {
         ("kinds = ['text', 'binary']", true, true),
     ] {
         let messages = messages(&format!("[[message]]\nid='x'\ncontains='evil'\n{kinds}"));
-        let objects = |is_text| objecting(&messages, &MessageFacts { is_text, ..message }).1;
-        assert_eq!(objects(true).is_some(), of_text, "{kinds}");
-        assert_eq!(objects(false).is_some(), of_binary, "{kinds}");
+        let matches = |is_text| {
+            matching_rules(
+                &messages,
+                &MessageFacts {
+                    is_text,
+                    ..template
+                },
+            )
+            .1
+        };
+        assert_eq!(matches(true).is_some(), of_text, "{kinds}");
+        assert_eq!(matches(false).is_some(), of_binary, "{kinds}");
         let all = if of_binary {
             MessageKinds::All
         } else {
@@ -143,13 +155,14 @@ fn rules_are_about_their_kinds() {
 }
 
 #[test]
-fn rule_that_observes_hides_none_that_acts() {
+fn rule_in_observe_mode_does_not_hide_an_enforced_rule() {
     let messages = messages(
         "[[message]]\nid='seen'\ncontains='evil'\nmode='observe'
         [[message]]\nid='acts'\ncontains='evil'
         [[message]]\nid='late'\ncontains='evil'",
     );
-    let (observed, enforced) = objecting(&messages, &of(&client_at("203.0.113.9"), "/", b"evil"));
+    let (observed, enforced) =
+        matching_rules(&messages, &message(&client_at("203.0.113.9"), "/", b"evil"));
     assert_eq!(
         (observed, enforced),
         (vec!["seen".into()], Some("acts".into()))
@@ -157,7 +170,7 @@ fn rule_that_observes_hides_none_that_acts() {
 }
 
 #[test]
-fn client_is_held_to_a_message_where_no_foreign_page_can_have_it_sent() {
+fn offense_is_certain_only_if_no_foreign_page_can_send_messages() {
     let toml = "[[message]]\nid='x'\npaths='/chat'\ncontains='evil'\nthen='ban 1h'
         [[message]]\nid='y'\ncontains='wicked'\nthen='ban'
         [[message]]\nid='z'\ncontains='bad'";
@@ -165,7 +178,7 @@ fn client_is_held_to_a_message_where_no_foreign_page_can_have_it_sent() {
         let messages = messages(toml).with_known_pages(known);
         let mut denials = MessageDenials::default();
         messages.message(
-            &of(&client_at("203.0.113.9"), "/chat", payload),
+            &message(&client_at("203.0.113.9"), "/chat", payload),
             &mut denials,
         );
         let offense = denials.into_parts().1.unwrap().offense;
@@ -180,23 +193,25 @@ fn client_is_held_to_a_message_where_no_foreign_page_can_have_it_sent() {
         Some((Attribution::Forgeable { path }, 3600))
     );
 
-    let names = |toml: &str| {
+    let names_origins = |toml: &str| {
         toml::from_str::<UpgradeConfig>(toml)
             .unwrap()
             .names_origins()
     };
-    assert!(names("origins = 'https://a'"));
-    assert!(names(
+    assert!(names_origins("origins = 'https://a'"));
+    assert!(names_origins(
         "origins = 'https://a'\n[[route]]\npath = '/'\norigins = 'https://b'"
     ));
-    assert!(!names("[[route]]\npath = '/'\norigins = 'https://b'"));
-    assert!(!names(
+    assert!(!names_origins(
+        "[[route]]\npath = '/'\norigins = 'https://b'"
+    ));
+    assert!(!names_origins(
         "origins = 'https://a'\n[[route]]\npath = '/'\norigins = []"
     ));
 }
 
 #[test]
-fn what_is_said_of_a_message_holds_none_of_it() {
+fn reason_contains_no_part_of_the_message() {
     let messages = messages(RULES);
     for payload in [
         "${jndi:secret",
@@ -206,15 +221,15 @@ fn what_is_said_of_a_message_holds_none_of_it() {
     ] {
         let mut denials = MessageDenials::default();
         let client = client_at("203.0.113.9");
-        messages.message(&of(&client, "/", payload.as_bytes()), &mut denials);
-        let denial = denials.into_parts().1.expect("an objection");
+        messages.message(&message(&client, "/", payload.as_bytes()), &mut denials);
+        let denial = denials.into_parts().1.expect("a denial");
         assert!(!denial.why.contains("secret"), "{denial:?}");
         assert!(!denial.why.is_empty());
     }
 }
 
 #[test]
-fn sockets_are_read_where_a_rule_is_about_them() {
+fn message_kinds_are_needed_where_a_rule_applies() {
     let (text, all, none) = (
         (MessageKinds::Text, true),
         (MessageKinds::All, true),
@@ -228,7 +243,7 @@ fn sockets_are_read_where_a_rule_is_about_them() {
     let before = |paths: &[&str]| -> Vec<Box<[u8]>> {
         paths.iter().map(|path| path.as_bytes().into()).collect()
     };
-    for (paths, route, others, message_kinds) in [
+    for (paths, route, earlier, expected) in [
         ("'/chat'", "/chat", &[][..], text),
         ("'/chat/a'", "/chat", &[], text),
         ("'/'", "/chat", &[], text),
@@ -236,18 +251,18 @@ fn sockets_are_read_where_a_rule_is_about_them() {
         ("'/chat'", "/chat/a", &[], text),
         ("'/chat'", "/open", &[], none),
         ("'/chatter'", "/chat", &[], none),
-        // Where `/chat/a` has a route of its own before `/chat`, that is where it is read.
+        // `/chat/a` has its own route before `/chat`, so its messages are read there.
         ("'/chat/a/b'", "/chat", &["/chat/a"], none),
         ("'/chat/a'", "/chat", &["/chat/a/b"], text),
-        // The rest: what lies below no route.
+        // The rest of the section: paths below no route.
         ("'/chat'", "", &["/chat"], none),
         ("'/chat/a'", "", &["/chat"], none),
         ("'/chat'", "", &["/chat/a"], text),
         ("['/chat', '/x']", "", &["/chat"], text),
         ("[]", "", &["/chat"], text),
     ] {
-        let found = rule(paths, "").message_kinds(route.as_bytes(), &before(others));
-        assert_eq!(found, message_kinds, "{paths} on {route} beside {others:?}");
+        let found = rule(paths, "").message_kinds(route.as_bytes(), &before(earlier));
+        assert_eq!(found, expected, "{paths} on {route} after {earlier:?}");
     }
     let observed = rule("[]", "mode='observe'");
     assert_eq!(
@@ -259,7 +274,7 @@ fn sockets_are_read_where_a_rule_is_about_them() {
 }
 
 #[test]
-fn errors_name_their_place() {
+fn errors_have_the_path_of_the_entry() {
     let errors = compile(
         "[[message]]\nid='ok'\ncontains='x'
         [[message]]\nid='ok'\nmatches=['a','(']\nkinds=['text','blob']
@@ -267,7 +282,7 @@ fn errors_name_their_place() {
         [[message]]\nid='z'\ncontains=['']\npaths=['chat']\nkinds=[]\njson_depth=1001",
     )
     .unwrap_err();
-    let places: Vec<_> = errors.iter().map(|error| error.place.to_string()).collect();
+    let paths: Vec<_> = errors.iter().map(|error| error.path.to_string()).collect();
     let expected = [
         "message[1].id",
         "message[1].kinds[1]",
@@ -279,7 +294,7 @@ fn errors_name_their_place() {
         "message[3].contains[0]",
         "message[3].json_depth",
     ];
-    assert_eq!(places, expected);
+    assert_eq!(paths, expected);
 
     let huge = "[[message]]\nid='x'\nmatches='\\w{1000}{1000}'";
     let error = compile(huge).unwrap_err().into_iter().next().unwrap();
@@ -288,11 +303,11 @@ fn errors_name_their_place() {
     let rule = |n| MessageRule::new(format!("r{n}")).contains(["x"]);
     let many: Vec<_> = (0..257).map(rule).collect();
     let errors = many.compile(&Context::new(&State::scratch())).unwrap_err();
-    assert_eq!(errors[0].place, ConfigPath::new("message", ""));
+    assert_eq!(errors[0].path, ConfigPath::new("message", ""));
 }
 
 #[test]
-fn what_rules_do_reads_and_prints() {
+fn actions_parse_and_print() {
     for text in ["close", "ban", "ban 1h"] {
         assert_eq!(text.parse::<MessageAction>().unwrap().to_string(), text);
     }

@@ -1,4 +1,4 @@
-//! What a head may be.
+//! The `[protocol]` section.
 
 use std::num::NonZeroU32;
 
@@ -7,27 +7,47 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ByteSize, OneOrMany};
 
-/// Section `[protocol]`.
+/// The `[protocol]` section: the allowed methods, HTTP versions, and header sizes. Compiles to
+/// [`ProtocolRules`](crate::ProtocolRules).
 ///
-/// A server in front may have caps of its own, beyond which it answers before anybody judges: guard
-/// reads heads of at most 100 headers and 64 KiB.
+/// An HTTP server in front may have lower limits of its own, and answers requests over them before
+/// any rule runs. guard accepts heads of at most 100 headers and 64 KiB.
+///
+/// # Examples
+///
+/// ```
+/// use gabion_inspect::{Config, Context, ProtocolConfig, State};
+///
+/// let context = Context::new(&State::scratch());
+/// let config: ProtocolConfig = toml::from_str("methods = ['GET', 'HEAD', 'PROPFIND']")?;
+/// assert!(config.compile(&context).is_ok());
+///
+/// let config: ProtocolConfig = toml::from_str("methods = ['get']")?;
+/// let errors = config.compile(&context).unwrap_err();
+/// assert_eq!(
+///     errors[0].to_string(),
+///     "protocol.methods[0]: invalid value `get`: \
+///      write method names in capital letters, such as `PROPFIND`",
+/// );
+/// # Ok::<(), toml::de::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-#[expect(clippy::exhaustive_structs, reason = "plain data, written by hand")]
+#[expect(clippy::exhaustive_structs, reason = "plain data, written by users")]
 pub struct ProtocolConfig {
-    /// The methods that are let through, in capitals. A WebSocket over HTTP/2 comes by CONNECT all
-    /// the same (RFC 8441), which cannot be named: any other would be a tunnel.
+    /// The allowed methods, in capital letters. CONNECT cannot be configured, since it opens a
+    /// tunnel; WebSockets over HTTP/2, which use it (RFC 8441), are always allowed.
     pub methods: OneOrMany,
-    /// The versions of HTTP that are let through.
+    /// The allowed HTTP versions. Default: 1.0, 1.1 and 2.
     pub versions: Vec<HttpVersion>,
-    /// The most headers that a head may have; the cookies of HTTP/2, which come one by one
-    /// (RFC 9113, 8.2.3), count as one.
+    /// The largest number of headers. The cookies of HTTP/2, which are separate headers (RFC 9113,
+    /// section 8.2.3), count as one. Default: 100.
     pub max_headers: NonZeroU32,
-    /// The most bytes that the names and values of all headers may have together.
+    /// The largest total size of header names and values. Default: 32 KiB.
     pub max_header_bytes: ByteSize,
 }
 
-/// A version of HTTP.
+/// An HTTP version in [`ProtocolConfig::versions`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[non_exhaustive]
 pub enum HttpVersion {
@@ -60,7 +80,7 @@ impl Default for ProtocolConfig {
 // === impl HttpVersion ===
 
 impl HttpVersion {
-    /// As `http` names it.
+    /// Converts to the type of the `http` crate.
     pub(super) const fn version(self) -> Version {
         match self {
             Self::Http10 => Version::HTTP_10,

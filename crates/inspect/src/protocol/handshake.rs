@@ -1,4 +1,4 @@
-//! Requests to leave HTTP.
+//! Checks of requests that leave HTTP.
 
 use gabion_core::{Denial, Diagnosis, Facts, Upgrade};
 use http::{
@@ -9,29 +9,30 @@ use http::{
     },
 };
 
-use super::{bad, refuse};
+use super::{deny, deny_400};
 
-/// Refuses CONNECT for anything but a WebSocket (RFC 9110, 9.3.6; RFC 8441, 4).
+/// Denies CONNECT for anything but a WebSocket (RFC 9110, section 9.3.6; RFC 8441, section 4).
 pub(super) fn tunnel(facts: &Facts<'_>) -> Option<Denial> {
     let (id, why, status) = match facts.upgrade {
         Upgrade::Tunnel => (
             "connect/tunnel",
-            "CONNECT without :protocol asks for a tunnel",
+            "CONNECT without :protocol opens a tunnel",
             StatusCode::METHOD_NOT_ALLOWED,
         ),
         Upgrade::OtherProtocol => (
             "connect/protocol",
-            "CONNECT for another :protocol than websocket",
+            "CONNECT with a :protocol other than websocket",
             StatusCode::NOT_IMPLEMENTED,
         ),
         _ => return None,
     };
     let target = facts.uri.authority().map_or("", |name| name.as_str());
-    Some(refuse(id, why, status).with_evidence(target.as_bytes()))
+    Some(deny(id, why, status).with_evidence(target.as_bytes()))
 }
 
-/// Refuses half a handshake, and one that a server behind would answer otherwise than the hops in
-/// front of it expect: what follows would be a socket to one and requests to the other.
+/// Denies an incomplete handshake, and one that the guarded server would answer differently from
+/// what the hops in front expect. The data after it would be WebSocket frames to one and requests
+/// to the other.
 pub(super) fn check(facts: &Facts<'_>) -> Option<Denial> {
     match facts.upgrade {
         Upgrade::Incomplete => Some(incomplete(facts)),
@@ -44,25 +45,27 @@ pub(super) fn check(facts: &Facts<'_>) -> Option<Denial> {
     }
 }
 
-/// `Upgrade: websocket` that is not nominated, or where there are no upgrades.
+/// Denies `Upgrade: websocket` without `Connection: upgrade`, or in an HTTP version without
+/// upgrades.
 fn incomplete(facts: &Facts<'_>) -> Denial {
-    let said = facts.headers.get(CONNECTION).map(HeaderValue::as_bytes);
+    let connection = facts.headers.get(CONNECTION).map(HeaderValue::as_bytes);
     let why = "Upgrade: websocket without Connection: upgrade on HTTP/1.1";
-    bad("upgrade/incomplete", why, said.unwrap_or_default())
+    deny_400("upgrade/incomplete", why, connection.unwrap_or_default())
         .with_diagnosis(hop(facts, Diagnosis::NotNominated))
 }
 
-/// All of a handshake but `Upgrade`: no client asks so, and the service would answer with a page.
+/// Denies a handshake without `Upgrade`. No client sends one, and the service would answer with a
+/// page.
 fn stripped(facts: &Facts<'_>) -> Option<Denial> {
     let key = only(facts, &SEC_WEBSOCKET_KEY).filter(|key| is_key(key))?;
-    let asks = only(facts, &SEC_WEBSOCKET_VERSION) == Some(b"13");
-    (asks && *facts.method == Method::GET).then(|| {
-        let why = "a WebSocket's key and version without Upgrade: websocket";
-        bad("upgrade/stripped", why, key).with_diagnosis(hop(facts, Diagnosis::HopStripped))
+    let is_version_13 = only(facts, &SEC_WEBSOCKET_VERSION) == Some(b"13");
+    (is_version_13 && *facts.method == Method::GET).then(|| {
+        let why = "Sec-WebSocket-Key and Sec-WebSocket-Version without Upgrade: websocket";
+        deny_400("upgrade/stripped", why, key).with_diagnosis(hop(facts, Diagnosis::HopStripped))
     })
 }
 
-/// What is wrong with the hop in front: `otherwise`, unless it speaks HTTP/1.0.
+/// Returns the diagnosis of the hop in front: `otherwise`, unless it uses HTTP/1.0.
 fn hop(facts: &Facts<'_>, otherwise: Diagnosis) -> Diagnosis {
     if facts.version == Version::HTTP_10 {
         Diagnosis::Http10Hop
@@ -71,35 +74,35 @@ fn hop(facts: &Facts<'_>, otherwise: Diagnosis) -> Diagnosis {
     }
 }
 
-/// RFC 6455, 4.1, item 2.
+/// Denies methods other than GET, or CONNECT on HTTP/2 (RFC 6455, section 4.1, item 2).
 fn method(facts: &Facts<'_>) -> Option<Denial> {
     let other = ![Method::GET, Method::CONNECT].contains(facts.method);
     other.then(|| {
-        let why = "a WebSocket is asked for with GET";
-        refuse("upgrade/method", why, StatusCode::METHOD_NOT_ALLOWED)
+        let why = "WebSocket handshake with a method other than GET";
+        deny("upgrade/method", why, StatusCode::METHOD_NOT_ALLOWED)
             .with_evidence(facts.method.as_str().as_bytes())
             .with_header(ALLOW, HeaderValue::from_static("GET"))
     })
 }
 
-/// A body would be read as frames, or frames as a body.
+/// Denies a body, which a server could read as frames, or frames as a body.
 fn body(facts: &Facts<'_>) -> Option<Denial> {
     let length = facts.headers.get(CONTENT_LENGTH);
     let length = length.filter(|length| length.as_bytes().iter().any(|&digit| digit != b'0'));
     let body = length.or_else(|| facts.headers.get(TRANSFER_ENCODING))?;
-    let why = "a handshake with a body";
-    Some(bad("upgrade/body", why, body.as_bytes()))
+    let why = "WebSocket handshake with a body";
+    Some(deny_400("upgrade/body", why, body.as_bytes()))
 }
 
-/// RFC 6455, 4.4: the answer says which version is spoken here. On HTTP/2 the header is the same
-/// (RFC 8441, 5), and nothing is upgraded there.
+/// Denies versions other than 13. The response has the supported version (RFC 6455, section 4.4).
+/// HTTP/2 has the same header (RFC 8441, section 5), but no `Upgrade`.
 fn version(facts: &Facts<'_>) -> Option<Denial> {
     let found = match only(facts, &SEC_WEBSOCKET_VERSION) {
         Some(b"13") => return None,
         found => found.unwrap_or_default(),
     };
-    let why = "Sec-WebSocket-Version is not one 13";
-    let denial = refuse("upgrade/version", why, StatusCode::UPGRADE_REQUIRED)
+    let why = "Sec-WebSocket-Version is not a single 13";
+    let denial = deny("upgrade/version", why, StatusCode::UPGRADE_REQUIRED)
         .with_evidence(found)
         .with_diagnosis(Diagnosis::BadHandshake)
         .with_header(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
@@ -110,15 +113,16 @@ fn version(facts: &Facts<'_>) -> Option<Denial> {
     })
 }
 
-/// RFC 6455, 4.1, item 7: 16 bytes in base64. RFC 8441, 5: HTTP/2 has no key.
+/// Denies a key that is not 16 bytes in base64 (RFC 6455, section 4.1, item 7). HTTP/2 has no key
+/// (RFC 8441, section 5).
 fn key(facts: &Facts<'_>) -> Option<Denial> {
     if facts.version != Version::HTTP_11 {
         return None;
     }
     let found = only(facts, &SEC_WEBSOCKET_KEY).unwrap_or_default();
-    let why = "Sec-WebSocket-Key is not one of 16 bytes in base64";
-    let refused = || bad("upgrade/key", why, found).with_diagnosis(Diagnosis::BadHandshake);
-    (!is_key(found)).then(refused)
+    let why = "Sec-WebSocket-Key is not 16 bytes in base64";
+    let denial = || deny_400("upgrade/key", why, found).with_diagnosis(Diagnosis::BadHandshake);
+    (!is_key(found)).then(denial)
 }
 
 fn is_key(text: &[u8]) -> bool {
@@ -127,7 +131,7 @@ fn is_key(text: &[u8]) -> bool {
     digits.is_some_and(|digits| digits.len() == 22 && digits.iter().all(letter))
 }
 
-/// The value of a header that stands there once.
+/// Returns the value of a header that occurs exactly once.
 fn only<'f>(facts: &'f Facts<'_>, name: &HeaderName) -> Option<&'f [u8]> {
     let mut lines = facts.headers.get_all(name).iter();
     let line = lines.next().map(HeaderValue::as_bytes);

@@ -1,17 +1,17 @@
-//! How many headers there are, and what hides in their names.
+//! Checks of the number, size and names of headers.
 
 use std::str;
 
 use gabion_core::{Denial, Facts};
 use http::{HeaderMap, HeaderName, StatusCode, Version, header::COOKIE};
 
-use super::{bad, refuse};
+use super::{deny, deny_400};
 
-/// Names that servers act on, or trust a proxy for, as HTTP spells them.
+/// Names of headers that servers act on, or trust a proxy for.
 ///
-/// `content-type` and `user-agent` are not among them: scripts misspell those, and nothing is gained
-/// by it. Beside the true ones they are refused like any other.
-const ACTED_ON: [&str; 15] = [
+/// `content-type` and `user-agent` are not in the list: scripts misspell them, and an attacker
+/// gains nothing by it. If the correct header is also present, they are denied like any other.
+const SENSITIVE: [&str; 15] = [
     "authorization",
     "cf-connecting-ip",
     "connection",
@@ -29,45 +29,45 @@ const ACTED_ON: [&str; 15] = [
     "x-real-ip",
 ];
 
-/// Families of such names.
-const FAMILIES: [&str; 4] = ["proxy-", "x-forwarded-", "x-original-", "x-rewrite-"];
+/// Prefixes of such names.
+const SENSITIVE_PREFIXES: [&str; 4] = ["proxy-", "x-forwarded-", "x-original-", "x-rewrite-"];
 
 /// The longest name that is looked up without an allocation.
-const SHORT: usize = 64;
+const MAX_INLINE: usize = 64;
 
-/// Refuses more headers, or longer ones, than are let through (RFC 6585, 5).
+/// Denies more or larger headers than are allowed (RFC 6585, section 5).
 pub(super) fn size(facts: &Facts<'_>, most: usize, most_bytes: usize) -> Option<Denial> {
-    let too_large = |id, why| Some(refuse(id, why, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE));
+    let too_large = |id, why| Some(deny(id, why, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE));
     let mut found = facts.headers.len();
     if found > most && facts.version >= Version::HTTP_2 {
         let cookies = facts.headers.get_all(COOKIE).iter().count();
         found = found.saturating_sub(cookies.saturating_sub(1));
     }
     if found > most {
-        return too_large("header/many", "more headers than are let through");
+        return too_large("header/many", "too many headers");
     }
     let lines = facts.headers.iter();
     let sizes = lines.map(|(name, value)| name.as_str().len().saturating_add(value.len()));
     if sizes.fold(0, usize::saturating_add) > most_bytes {
-        return too_large("header/large", "longer headers than are let through");
+        return too_large("header/large", "headers too large");
     }
     None
 }
 
-/// Refuses a name that hides another behind `_`.
+/// Denies a header name with `_` that imitates another header.
 ///
-/// CGI and what came after it (RFC 3875, 4.1.18) turn `-` into `_`, so that `x_forwarded_for` reaches
-/// an application as `X-Forwarded-For` does, past every hop that strips or checks that. A name that
-/// is nobody else's passes: programs do call their headers `my_header`.
+/// CGI and its successors (RFC 3875, section 4.1.18) convert `-` to `_`, so that `x_forwarded_for`
+/// reaches an application as `X-Forwarded-For` does, without passing the checks of the proxies in
+/// front. Other names with `_` pass: programs do use headers such as `my_header`.
 pub(super) fn names(facts: &Facts<'_>) -> Option<Denial> {
     let mut names = facts.headers.keys().map(HeaderName::as_str);
-    let hiding = names.find(|name| name.contains('_') && hides(name, facts.headers))?;
-    let why = "a name that some servers take for another, with - for _";
-    Some(bad("header/underscore", why, hiding.as_bytes()))
+    let name = names.find(|name| name.contains('_') && imitates(name, facts.headers))?;
+    let why = "header name with _ that some servers treat as another header";
+    Some(deny_400("header/underscore", why, name.as_bytes()))
 }
 
-fn hides(name: &str, headers: &HeaderMap) -> bool {
-    let mut buffer = [0; SHORT];
+fn imitates(name: &str, headers: &HeaderMap) -> bool {
+    let mut buffer = [0; MAX_INLINE];
     let Some(dashed) = buffer.get_mut(..name.len()) else {
         return headers.contains_key(name.replace('_', "-"));
     };
@@ -78,7 +78,9 @@ fn hides(name: &str, headers: &HeaderMap) -> bool {
     let Ok(dashed) = str::from_utf8(dashed) else {
         return true;
     };
-    ACTED_ON.contains(&dashed)
-        || FAMILIES.iter().any(|family| dashed.starts_with(family))
+    SENSITIVE.contains(&dashed)
+        || SENSITIVE_PREFIXES
+            .iter()
+            .any(|prefix| dashed.starts_with(prefix))
         || headers.contains_key(dashed)
 }

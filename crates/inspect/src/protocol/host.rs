@@ -1,34 +1,34 @@
-//! Whom the request is for.
+//! Checks of the requested host.
 
 use std::{net::Ipv6Addr, str};
 
 use gabion_core::{Denial, Facts};
 use http::{HeaderValue, StatusCode, Version, header::HOST};
 
-use super::{bad, refuse};
+use super::{deny, deny_400};
 
-/// A host with its port (RFC 3986, 3.2.2 and 3.2.3).
+/// A host with its port (RFC 3986, sections 3.2.2 and 3.2.3).
 #[derive(Clone, Copy, Debug)]
 struct Authority<'h> {
     host: &'h [u8],
     port: Option<u16>,
 }
 
-/// Refuses a request that does not name one host, once (RFC 9112, 3.2; RFC 9113, 8.3.1): routers
-/// ask the target, the applications behind them `Host`.
+/// Denies a request without exactly one host (RFC 9112, section 3.2; RFC 9113, section 8.3.1).
+/// Routers use the host of the target, and applications use the `Host` header.
 pub(super) fn check(facts: &Facts<'_>) -> Option<Denial> {
-    // Without a scheme it is the authority form, which is refused as such.
+    // Without a scheme the target is in authority form, which is denied elsewhere.
     let target = facts
         .uri
         .authority()
         .filter(|_| facts.uri.scheme().is_some());
     let target = target.map(|name| name.as_str().as_bytes());
-    let asked = match target.map(|target| (target, Authority::of(target))) {
+    let target = match target.map(|target| (target, Authority::parse(target))) {
         Some((target, None)) => {
-            let why = "the target's authority is no host and port";
-            return Some(bad("host/malformed", why, target));
+            let why = "malformed host in the request target";
+            return Some(deny_400("host/malformed", why, target));
         }
-        Some((_, asked)) => asked,
+        Some((_, authority)) => authority,
         None => None,
     };
     let mut hosts = facts
@@ -37,30 +37,47 @@ pub(super) fn check(facts: &Facts<'_>) -> Option<Denial> {
         .iter()
         .map(HeaderValue::as_bytes);
     let Some(host) = hosts.next() else {
-        let named = facts.version >= Version::HTTP_2 && asked.is_some();
-        let missing = !named && facts.version > Version::HTTP_10;
-        return missing.then(|| refuse("host/missing", "no Host", StatusCode::BAD_REQUEST));
+        let has_authority = facts.version >= Version::HTTP_2 && target.is_some();
+        let missing = !has_authority && facts.version > Version::HTTP_10;
+        return missing.then(|| {
+            deny(
+                "host/missing",
+                "missing Host header",
+                StatusCode::BAD_REQUEST,
+            )
+        });
     };
     if let Some(second) = hosts.next() {
-        return Some(bad("host/doubled", "more than one Host", second));
+        return Some(deny_400(
+            "host/doubled",
+            "more than one Host header",
+            second,
+        ));
     }
     if host.is_empty() {
-        return Some(bad("host/empty", "an empty Host", host));
+        return Some(deny_400("host/empty", "empty Host header", host));
     }
-    let Some(said) = Authority::of(host) else {
-        return Some(bad("host/malformed", "Host is no host and port", host));
+    let Some(header) = Authority::parse(host) else {
+        return Some(deny_400("host/malformed", "malformed Host header", host));
     };
     let scheme = facts.uri.scheme_str().unwrap_or_default();
-    let differs = asked.is_some_and(|asked| !asked.is(said, scheme));
-    differs.then(|| bad("host/differs", "Host is not the target's", host))
+    let differs = target.is_some_and(|target| !target.is_same_origin(header, scheme));
+    differs.then(|| {
+        deny_400(
+            "host/differs",
+            "Host header differs from the host of the request target",
+            host,
+        )
+    })
 }
 
 // === impl Authority ===
 
 impl<'h> Authority<'h> {
-    /// Reads a host with or without port. What RFC 3986 lets a name hold and no name has is refused:
-    /// escapes, which some decode, and `,`, with which a hop joins two lines into one.
-    fn of(text: &'h [u8]) -> Option<Self> {
+    /// Parses a host with an optional port. Characters that RFC 3986 allows but no host name
+    /// contains are errors: percent-encoding, which some servers decode, and `,`, with which a
+    /// proxy may join two headers.
+    fn parse(text: &'h [u8]) -> Option<Self> {
         let end = match text.strip_prefix(b"[") {
             Some(inner) => inner
                 .iter()
@@ -80,14 +97,15 @@ impl<'h> Authority<'h> {
         (is_name(host) || is_address(host)).then_some(Self { host, port })
     }
 
-    /// Whether both are the same origin of `scheme` (RFC 9110, 4.2.3).
-    fn is(self, other: Self, scheme: &str) -> bool {
-        let usual = match scheme {
+    /// Returns `true` if both are the same origin under `scheme` (RFC 9110, section 4.2.3).
+    fn is_same_origin(self, other: Self, scheme: &str) -> bool {
+        let default = match scheme {
             scheme if scheme.eq_ignore_ascii_case("http") => Some(80),
             scheme if scheme.eq_ignore_ascii_case("https") => Some(443),
             _ => None,
         };
-        self.host.eq_ignore_ascii_case(other.host) && self.port.or(usual) == other.port.or(usual)
+        self.host.eq_ignore_ascii_case(other.host)
+            && self.port.or(default) == other.port.or(default)
     }
 }
 
@@ -96,7 +114,7 @@ fn is_name(host: &[u8]) -> bool {
     !host.is_empty() && host.iter().all(plain)
 }
 
-/// An IPv6 address in its brackets.
+/// Returns `true` for an IPv6 address in brackets.
 fn is_address(host: &[u8]) -> bool {
     let inner = host
         .strip_prefix(b"[")
@@ -105,7 +123,7 @@ fn is_address(host: &[u8]) -> bool {
     text.is_some_and(|text| text.parse::<Ipv6Addr>().is_ok())
 }
 
-/// A port; `parse` alone would take a sign.
+/// Parses a port. `str::parse` alone would accept a sign.
 fn number(digits: &[u8]) -> Option<u16> {
     let text = str::from_utf8(digits).ok()?;
     text.bytes()

@@ -1,24 +1,24 @@
-//! Refuses heads that no honest client sends and that two servers would read differently.
+//! HTTP protocol enforcement: malformed heads, and heads that two servers would interpret
+//! differently.
 //!
-//! hyper parses; it does not validate. A request passes when:
-//! 1. its version (505), its method (405), the number of its headers and their size (431) are among
-//!    those that are let through;
-//! 2. it does not ask for a tunnel: CONNECT comes with `:protocol = websocket` (RFC 8441) or not
-//!    at all;
-//! 3. its body ends in one way only: no `Content-Length` beside `Transfer-Encoding`, of these one
-//!    that is `chunked` or one that is digits (RFC 9112, 6), and nothing else is expected of the
-//!    server than `100-continue` (RFC 9110, 10.1.1; 417);
-//! 4. its target carries no user information (RFC 9110, 4.2.4) and is of HTTP;
-//! 5. it names its host once, as a host, and `Host` is what the target says (RFC 9112, 3.2;
-//!    RFC 9113, 8.3.1);
-//! 6. its path begins with `/` and has no control bytes, bad escapes, `%00`, invalid UTF-8, or
-//!    dots above the root ([`gabion_core::Malformed`]); `OPTIONS *` is no path and passes;
-//! 7. no header's name hides another behind `_`;
-//! 8. if it asks for a WebSocket, it does so as RFC 6455, 4.1, says, and no hop in front took a part
-//!    of that away.
+//! hyper parses a request but does not validate it. A request passes if
+//! 1. its version (505), its method (405), and the number and size of its headers (431) are
+//!    allowed;
+//! 2. it does not open a tunnel: CONNECT must have `:protocol = websocket` (RFC 8441);
+//! 3. the end of its body is unambiguous: it has `Transfer-Encoding: chunked`, or one
+//!    `Content-Length` of digits, or neither (RFC 9112, section 6), and no expectation other than
+//!    `100-continue` (RFC 9110, section 10.1.1; 417);
+//! 4. its target has no user information (RFC 9110, section 4.2.4) and an HTTP scheme;
+//! 5. it has exactly one well-formed host, and `Host` equals the host of the target (RFC 9112,
+//!    section 3.2; RFC 9113, section 8.3.1);
+//! 6. its path begins with `/` and has no control bytes, invalid escapes, `%00`, invalid UTF-8, or
+//!    dot segments above the root ([`gabion_core::Malformed`]); `OPTIONS *` has no path and passes;
+//! 7. no header name imitates another one by `_`;
+//! 8. a WebSocket handshake conforms to RFC 6455, section 4.1, and no hop in front removed a part
+//!    of it.
 //!
-//! A method's case counts: `get` is not GET (RFC 9110, 9.1). An upgrade to anything but a WebSocket,
-//! `h2c` among them, passes: whoever enforces takes the offer off the request.
+//! Methods are case-sensitive: `get` is not GET (RFC 9110, section 9.1). Upgrades other than
+//! WebSocket, such as `h2c`, pass; the enforcing service removes the offer from the request.
 
 mod config;
 mod framing;
@@ -38,15 +38,37 @@ use crate::{Config, ConfigErrors, ConfigPath, Context, Problem};
 
 pub use config::{HttpVersion, ProtocolConfig};
 
-/// Refuses malformed heads. Compiled from [`ProtocolConfig`]; immutable.
+/// Denies malformed heads. Compiled from [`ProtocolConfig`]; immutable.
 ///
 /// # Cost
 ///
-/// No allocation on a head that passes; the headers are walked twice.
+/// Two passes over the headers. No allocation for a head that passes.
+///
+/// # Examples
+///
+/// ```
+/// use gabion_core::{ClientRules, Inspect, RequestState, Verdict};
+/// use gabion_inspect::ProtocolRules;
+/// # use gabion_testkit::OwnedHead;
+///
+/// let protocol = ProtocolRules::default();
+/// let judge = |head: OwnedHead| {
+///     let facts = head.facts(&ClientRules::default());
+///     protocol.inspect(&facts, &mut RequestState::new(&facts))
+/// };
+/// assert_eq!(judge(OwnedHead::get("/")), Verdict::Pass);
+///
+/// let smuggled = OwnedHead::get("/").header("content-length", "5");
+/// let smuggled = smuggled.header("transfer-encoding", "chunked");
+/// assert_eq!(
+///     judge(smuggled).to_string(),
+///     "deny with 400: rule framing/both: both Content-Length and Transfer-Encoding \"5\"",
+/// );
+/// ```
 #[derive(Clone, Debug)]
 pub struct ProtocolRules {
     methods: Box<[Method]>,
-    /// The same, as `Allow` says it.
+    /// The methods as an `Allow` header.
     allow: HeaderValue,
     versions: Box<[Version]>,
     max_headers: usize,
@@ -54,9 +76,10 @@ pub struct ProtocolRules {
     mode: Mode,
 }
 
-/// The checks that say nothing of who sent the request, so that nobody is scored for them: a method
-/// that another server has, a misspelled name, half a handshake that a hop in front left over.
-pub(crate) const HONEST: [&str; 4] = [
+/// The rules that honest clients may violate, so that a violation is not scored: a method of
+/// another server, a misspelled header name, and a handshake of which a hop in front removed a
+/// part.
+pub(crate) const NOT_SCORED: [&str; 4] = [
     "header/underscore",
     "method/unlisted",
     "upgrade/incomplete",
@@ -66,7 +89,7 @@ pub(crate) const HONEST: [&str; 4] = [
 // === impl ProtocolRules ===
 
 impl ProtocolRules {
-    /// Refuses, or observes, by the defaults.
+    /// Creates rules with the default config.
     pub fn new(mode: Mode) -> Self {
         Self {
             mode,
@@ -74,7 +97,7 @@ impl ProtocolRules {
         }
     }
 
-    /// What `config` says, apart from entries that mean nothing.
+    /// Compiles `config`, skipping invalid entries.
     fn from_config(config: &ProtocolConfig, mode: Mode) -> Self {
         let method = |name: &String| Method::from_bytes(name.as_bytes()).ok();
         let allow = HeaderValue::try_from(config.methods.join(", "));
@@ -90,20 +113,20 @@ impl ProtocolRules {
         }
     }
 
-    fn version(&self, facts: &Facts<'_>) -> Option<Denial> {
+    fn check_version(&self, facts: &Facts<'_>) -> Option<Denial> {
         (!self.versions.contains(&facts.version)).then(|| {
-            let why = "a version of HTTP that is not let through";
+            let why = "HTTP version not allowed";
             let status = StatusCode::HTTP_VERSION_NOT_SUPPORTED;
             let version = format!("{:?}", facts.version);
-            refuse("version/unlisted", why, status).with_evidence(version.as_bytes())
+            deny("version/unlisted", why, status).with_evidence(version.as_bytes())
         })
     }
 
-    fn method(&self, facts: &Facts<'_>) -> Option<Denial> {
+    fn check_method(&self, facts: &Facts<'_>) -> Option<Denial> {
         let extended = facts.upgrade == Upgrade::WebSocket && facts.method == Method::CONNECT;
         (!extended && !self.methods.contains(facts.method)).then(|| {
-            let why = "a method that is not let through";
-            refuse("method/unlisted", why, StatusCode::METHOD_NOT_ALLOWED)
+            let why = "method not allowed";
+            deny("method/unlisted", why, StatusCode::METHOD_NOT_ALLOWED)
                 .with_evidence(facts.method.as_str().as_bytes())
                 .with_header(ALLOW, self.allow.clone())
         })
@@ -115,25 +138,25 @@ impl Config for ProtocolConfig {
 
     /// # Errors
     ///
-    /// Every method that is not a token in capitals, CONNECT, and empty lists.
+    /// Methods that are not tokens in capital letters, CONNECT, and empty lists.
     fn compile(&self, context: &Context) -> Result<ProtocolRules, ConfigErrors> {
         let mut errors = Vec::new();
         for (entry, method) in self.methods.iter().enumerate() {
-            if let Some(why) = unusable(method) {
+            if let Some(why) = method_error(method) {
                 let found = method.clone();
-                let place = ConfigPath::new("protocol", "methods").entry(entry);
-                errors.push(place.refuse(Problem::Value { found, why }));
+                let path = ConfigPath::new("protocol", "methods").entry(entry);
+                errors.push(path.error(Problem::Value { found, why }));
             }
         }
         let lists = [
             ("methods", self.methods.is_empty()),
             ("versions", self.versions.is_empty()),
         ];
-        for (key, _) in lists.into_iter().filter(|&(_, empty)| empty) {
-            let (found, why) = ("[]".to_owned(), "would refuse every request");
-            errors.push(ConfigPath::new("protocol", key).refuse(Problem::Value { found, why }));
+        for (key, _) in lists.into_iter().filter(|&(_, is_empty)| is_empty) {
+            let (found, why) = ("[]".to_owned(), "an empty list would deny every request");
+            errors.push(ConfigPath::new("protocol", key).error(Problem::Value { found, why }));
         }
-        ConfigErrors::any(errors)?;
+        ConfigErrors::check(errors)?;
         Ok(ProtocolRules::from_config(self, context.mode()))
     }
 }
@@ -149,14 +172,14 @@ impl Inspect for ProtocolRules {
         "protocol"
     }
 
-    /// Refuses what is refused whatever the rest says first: without a version, a method and a
-    /// bounded number of headers nothing else need be looked at.
-    fn inspect(&self, facts: &Facts<'_>, _trace: &mut RequestState) -> Verdict {
+    /// Denies by the first violation. Version, method and the number of headers are checked first,
+    /// since they bound the cost of the other checks.
+    fn inspect(&self, facts: &Facts<'_>, _state: &mut RequestState) -> Verdict {
         let found = self
-            .version(facts)
+            .check_version(facts)
             .or_else(|| headers::size(facts, self.max_headers, self.max_header_bytes))
             .or_else(|| handshake::tunnel(facts))
-            .or_else(|| self.method(facts))
+            .or_else(|| self.check_method(facts))
             .or_else(|| framing::check(facts))
             .or_else(|| target::authority(facts))
             .or_else(|| host::check(facts))
@@ -167,25 +190,25 @@ impl Inspect for ProtocolRules {
     }
 }
 
-/// Why a text cannot be a method that is let through.
-fn unusable(method: &str) -> Option<&'static str> {
-    let capital = |byte: u8| byte.is_ascii_uppercase() || byte == b'-';
+/// Returns the reason why `method` cannot be configured, if any.
+fn method_error(method: &str) -> Option<&'static str> {
+    let is_valid = |byte: u8| byte.is_ascii_uppercase() || byte == b'-';
     if method == "CONNECT" {
-        Some("asks for a tunnel; WebSockets over HTTP/2 need no leave")
-    } else if method.is_empty() || !method.bytes().all(capital) {
-        Some("is no method: they are written in capitals, such as PROPFIND")
+        Some("CONNECT opens a tunnel; WebSockets over HTTP/2 are allowed without it")
+    } else if method.is_empty() || !method.bytes().all(is_valid) {
+        Some("write method names in capital letters, such as `PROPFIND`")
     } else {
         None
     }
 }
 
-/// A refusal of the head as it is.
-fn refuse(id: &'static str, why: &'static str, status: StatusCode) -> Denial {
+/// Creates a denial by a rule of this inspector.
+fn deny(id: &'static str, why: &'static str, status: StatusCode) -> Denial {
     let cause = Cause::new(RuleId::builtin(id), Reason::Other(why.into()));
     Denial::new(cause, status)
 }
 
-/// The same with 400, for most of them.
-fn bad(id: &'static str, why: &'static str, evidence: &[u8]) -> Denial {
-    refuse(id, why, StatusCode::BAD_REQUEST).with_evidence(evidence)
+/// Creates a denial with 400, as for most rules.
+fn deny_400(id: &'static str, why: &'static str, evidence: &[u8]) -> Denial {
+    deny(id, why, StatusCode::BAD_REQUEST).with_evidence(evidence)
 }

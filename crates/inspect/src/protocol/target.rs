@@ -1,27 +1,27 @@
-//! The request's target.
+//! Checks of the request target.
 
 use gabion_core::{Cause, Denial, Facts, Malformed, Reason, RuleId, Transformations};
 use http::{Method, StatusCode};
 
-use super::bad;
+use super::deny_400;
 
-/// Refuses targets that say more than where a resource of HTTP is: user information (RFC 9110,
-/// 4.2.4), or a scheme of something else (RFC 9110, 4.2; on HTTP/2, RFC 9113, 8.3.1).
+/// Denies targets with user information (RFC 9110, section 4.2.4) or with a scheme other than HTTP
+/// (RFC 9110, section 4.2; on HTTP/2, RFC 9113, section 8.3.1).
 pub(super) fn authority(facts: &Facts<'_>) -> Option<Denial> {
     let authority = facts.uri.authority()?.as_str();
     if authority.contains('@') {
-        let why = "the target carries user information";
-        return Some(bad("target/userinfo", why, authority.as_bytes()));
+        let why = "user information in the request target";
+        return Some(deny_400("target/userinfo", why, authority.as_bytes()));
     }
     let scheme = facts.uri.scheme_str()?;
     let known = ["http", "https"];
     (!known.iter().any(|known| scheme.eq_ignore_ascii_case(known))).then(|| {
-        let why = "the target's scheme is neither http nor https";
-        bad("target/scheme", why, scheme.as_bytes())
+        let why = "scheme of the request target is neither http nor https";
+        deny_400("target/scheme", why, scheme.as_bytes())
     })
 }
 
-/// Refuses paths that have no single reading; `OPTIONS *` is none (RFC 9112, 3.2.4).
+/// Denies malformed paths. `OPTIONS *` has no path (RFC 9112, section 3.2.4).
 pub(super) fn path(facts: &Facts<'_>) -> Option<Denial> {
     let malformed = facts.path.malformed()?;
     if facts.path.raw() == b"*" && facts.method == Method::OPTIONS {

@@ -6,10 +6,10 @@ use super::*;
 use crate::State;
 use crate::{ByteSize, OneOrMany};
 
-/// Heads and what is said of them by default.
+/// Heads with their verdicts by the default rules.
 const HEADS: &str = include_str!("../../testdata/protocol.tsv");
 
-/// What `protocol` says of a head.
+/// Returns the verdict on a head.
 fn judge(protocol: &ProtocolRules, head: Head<'_>) -> Verdict {
     let peer = PeerAddr::new(([203, 0, 113, 9], 4000).into());
     let now = Now::new(std::time::Duration::ZERO, std::time::UNIX_EPOCH);
@@ -17,14 +17,14 @@ fn judge(protocol: &ProtocolRules, head: Head<'_>) -> Verdict {
     protocol.inspect(&facts, &mut RequestState::new(&facts))
 }
 
-fn said(verdict: &Verdict) -> String {
+fn text(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Deny(denial) => format!("{} {}", denial.status.as_u16(), denial.cause.rule),
         _ => "pass".to_owned(),
     }
 }
 
-/// Lines parted by ` | `.
+/// Parses headers separated by ` | `.
 fn headers(lines: &str) -> HeaderMap {
     let lines = lines.split(" | ").filter(|line| *line != "-");
     let pairs = lines.map(|line| {
@@ -47,9 +47,9 @@ fn get<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Head<'r> {
     }
 }
 
-/// What `protocol` says of `GET /` with these headers.
-fn of_headers(protocol: &ProtocolRules, headers: &HeaderMap) -> String {
-    said(&judge(protocol, get(&Uri::from_static("/"), headers)))
+/// Returns the verdict on `GET /` with these headers.
+fn judge_headers(protocol: &ProtocolRules, headers: &HeaderMap) -> String {
+    text(&judge(protocol, get(&Uri::from_static("/"), headers)))
 }
 
 fn host() -> HeaderMap {
@@ -57,7 +57,7 @@ fn host() -> HeaderMap {
 }
 
 #[test]
-fn heads_are_judged_as_the_table_says() {
+fn vectors_have_the_expected_verdicts() {
     let mut wrong = Vec::new();
     let rows = rows(HEADS);
     for row in &rows {
@@ -79,7 +79,7 @@ fn heads_are_judged_as_the_table_says() {
                 scheme: gabion_core::Scheme::Plain,
             },
         );
-        if said(&verdict) != row[5] {
+        if text(&verdict) != row[5] {
             wrong.push(format!("{row:?}: {verdict}"));
         }
     }
@@ -89,7 +89,7 @@ fn heads_are_judged_as_the_table_says() {
 }
 
 #[test]
-fn framing_that_only_the_wire_showed_is_refused() {
+fn framing_observed_on_the_wire_is_denied() {
     let (uri, headers) = (Uri::from_static("/"), host());
     for (framing, expected) in [
         (Framing::AsShown, "pass"),
@@ -100,12 +100,12 @@ fn framing_that_only_the_wire_showed_is_refused() {
             framing,
             ..get(&uri, &headers)
         };
-        assert_eq!(said(&judge(&ProtocolRules::default(), head)), expected);
+        assert_eq!(text(&judge(&ProtocolRules::default(), head)), expected);
     }
 }
 
 #[test]
-fn refusals_say_what_their_status_obliges_them_to() {
+fn denials_have_the_headers_that_their_status_requires() {
     let socket = "host: a | connection: upgrade | upgrade: websocket | sec-websocket-version: ";
     let chunked_twice = "host: a | transfer-encoding: chunked, chunked";
     for (method, lines, expected) in [
@@ -132,30 +132,30 @@ fn refusals_say_what_their_status_obliges_them_to() {
         let Verdict::Deny(denial) = judge(&ProtocolRules::default(), head) else {
             panic!("{lines} passes");
         };
-        let told: Vec<_> = denial
+        let headers: Vec<_> = denial
             .headers
             .iter()
             .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
             .collect();
-        assert_eq!(told, expected, "{denial}");
+        assert_eq!(headers, expected, "{denial}");
     }
 }
 
 #[test]
-fn refusal_of_half_a_handshake_names_what_nginx_lacks() {
+fn denial_of_an_incomplete_handshake_names_the_missing_nginx_directive() {
     let (uri, headers) = (
         Uri::from_static("/"),
         headers("host: a | upgrade: websocket"),
     );
-    let words = judge(&ProtocolRules::default(), get(&uri, &headers)).to_string();
+    let verdict = judge(&ProtocolRules::default(), get(&uri, &headers)).to_string();
     assert!(
-        words.contains(r#"proxy_set_header Connection "upgrade";"#),
-        "{words}"
+        verdict.contains(r#"proxy_set_header Connection "upgrade";"#),
+        "{verdict}"
     );
 }
 
 #[test]
-fn refusals_show_the_bytes_they_rest_on() {
+fn denials_show_the_matching_bytes() {
     for (target, lines, evidence) in [
         ("/", "host: a/b", "a/b"),
         ("/", "host: a | host: b", "b"),
@@ -191,7 +191,7 @@ fn refusals_show_the_bytes_they_rest_on() {
 }
 
 #[test]
-fn heads_have_as_many_headers_as_are_let_through() {
+fn number_of_headers_is_bounded() {
     let with = |count: usize, name: &'static str| {
         let mut headers = host();
         for _ in 1..count {
@@ -200,26 +200,26 @@ fn heads_have_as_many_headers_as_are_let_through() {
         headers
     };
     let protocol = ProtocolRules::default();
-    assert_eq!(of_headers(&protocol, &with(100, "x")), "pass");
-    assert_eq!(of_headers(&protocol, &with(101, "x")), "431 header/many");
+    assert_eq!(judge_headers(&protocol, &with(100, "x")), "pass");
+    assert_eq!(judge_headers(&protocol, &with(101, "x")), "431 header/many");
     assert_eq!(
-        of_headers(&protocol, &with(101, "cookie")),
+        judge_headers(&protocol, &with(101, "cookie")),
         "431 header/many"
     );
-    let (uri, crumbs) = ("http://a/".parse().unwrap(), with(300, "cookie"));
+    let (uri, cookies) = ("http://a/".parse().unwrap(), with(300, "cookie"));
     let http2 = Head {
         version: Version::HTTP_2,
-        ..get(&uri, &crumbs)
+        ..get(&uri, &cookies)
     };
     assert_eq!(
-        said(&judge(&protocol, http2)),
+        text(&judge(&protocol, http2)),
         "pass",
-        "cookies come one by one"
+        "cookies count as one header"
     );
 }
 
 #[test]
-fn heads_are_as_long_as_is_let_through() {
+fn size_of_headers_is_bounded() {
     let with = |bytes: usize| {
         let mut headers = host();
         let rest = bytes - HOST.as_str().len() - 1 - 1;
@@ -227,15 +227,15 @@ fn heads_are_as_long_as_is_let_through() {
         headers
     };
     let protocol = ProtocolRules::default();
-    assert_eq!(of_headers(&protocol, &with(32 * 1024)), "pass");
+    assert_eq!(judge_headers(&protocol, &with(32 * 1024)), "pass");
     assert_eq!(
-        of_headers(&protocol, &with(32 * 1024 + 1)),
+        judge_headers(&protocol, &with(32 * 1024 + 1)),
         "431 header/large"
     );
 }
 
 #[test]
-fn what_is_let_through_can_be_chosen() {
+fn limits_are_configurable() {
     let config = ProtocolConfig {
         methods: ["GET", "PROPFIND", "M-SEARCH"].into_iter().collect(),
         versions: vec![HttpVersion::Http11, HttpVersion::Http3],
@@ -244,28 +244,28 @@ fn what_is_let_through_can_be_chosen() {
     };
     let protocol = config.compile(&Context::new(&State::scratch())).unwrap();
     let (uri, host) = (Uri::from_static("/"), host());
-    let of = |method: &str, version| {
+    let judge_with = |method: &str, version| {
         let method = method.parse().unwrap();
         let head = Head {
             method: &method,
             version,
             ..get(&uri, &host)
         };
-        said(&judge(&protocol, head))
+        text(&judge(&protocol, head))
     };
-    assert_eq!(of("PROPFIND", Version::HTTP_11), "pass");
-    assert_eq!(of("M-SEARCH", Version::HTTP_3), "pass");
-    assert_eq!(of("POST", Version::HTTP_11), "405 method/unlisted");
-    assert_eq!(of("GET", Version::HTTP_10), "505 version/unlisted");
-    assert_eq!(of_headers(&protocol, &headers("host: a | b: c")), "pass");
+    assert_eq!(judge_with("PROPFIND", Version::HTTP_11), "pass");
+    assert_eq!(judge_with("M-SEARCH", Version::HTTP_3), "pass");
+    assert_eq!(judge_with("POST", Version::HTTP_11), "405 method/unlisted");
+    assert_eq!(judge_with("GET", Version::HTTP_10), "505 version/unlisted");
+    assert_eq!(judge_headers(&protocol, &headers("host: a | b: c")), "pass");
     let many = headers("host: a | b: c | d: e");
-    assert_eq!(of_headers(&protocol, &many), "431 header/many");
+    assert_eq!(judge_headers(&protocol, &many), "431 header/many");
     let long = headers("host: a | b: ccccccccccccccccccc");
-    assert_eq!(of_headers(&protocol, &long), "431 header/large");
+    assert_eq!(judge_headers(&protocol, &long), "431 header/large");
 }
 
 #[test]
-fn what_means_nothing_is_refused_in_its_place() {
+fn invalid_entries_are_errors_with_their_paths() {
     let config = ProtocolConfig {
         methods: ["GET", "get", "CONNECT", "", "G T"].into_iter().collect(),
         versions: Vec::new(),
@@ -274,21 +274,25 @@ fn what_means_nothing_is_refused_in_its_place() {
     let errors = config
         .compile(&Context::new(&State::scratch()))
         .unwrap_err();
-    let places: Vec<_> = errors.iter().map(|error| error.place.to_string()).collect();
+    let paths: Vec<_> = errors.iter().map(|error| error.path.to_string()).collect();
     let methods = [1, 2, 3, 4].map(|entry| format!("protocol.methods[{entry}]"));
-    assert_eq!(places[..4], methods);
-    assert_eq!(places[4..], ["protocol.versions"]);
-    let none = ProtocolConfig {
+    assert_eq!(paths[..4], methods);
+    assert_eq!(paths[4..], ["protocol.versions"]);
+    let no_methods = ProtocolConfig {
         methods: OneOrMany::default(),
         ..ProtocolConfig::default()
     };
-    assert!(none.compile(&Context::new(&State::scratch())).is_err());
+    assert!(
+        no_methods
+            .compile(&Context::new(&State::scratch()))
+            .is_err()
+    );
 }
 
 #[test]
-fn observed_heads_are_told() {
+fn malformed_head_in_observe_mode_is_not_denied() {
     let (uri, none) = (Uri::from_static("/"), HeaderMap::new());
     let verdict = judge(&ProtocolRules::new(Mode::Observe), get(&uri, &none));
     assert!(!verdict.refuses());
-    assert_eq!(said(&verdict), "400 host/missing");
+    assert_eq!(text(&verdict), "400 host/missing");
 }

@@ -1,89 +1,89 @@
-//! The spellings that one kind of server reads otherwise than most.
+//! The path spellings that one kind of server resolves differently from most servers.
 
 use super::ServerKind::{self, Generic, Nginx, Node, Php, Spring, Tomcat};
 
-/// A spelling, who reads it otherwise, and how.
+/// A spelling, the kinds of server that resolve it differently, and the reason.
 pub(super) struct Check {
     pub(super) id: &'static str,
     pub(super) why: &'static str,
-    pub(super) behind: &'static [ServerKind],
-    pub(super) is_in: fn(&[u8]) -> bool,
+    pub(super) kinds: &'static [ServerKind],
+    pub(super) matches: fn(&[u8]) -> bool,
 }
 
-/// In the order in which they are asked: the surest sign of an attack first.
+/// The checks in order of evaluation, the clearest evidence of an attack first.
 ///
-/// Measured on nginx 1.22.1, Tomcat 10.1.60 and Spring Security's `StrictHttpFirewall`; for PHP and
-/// Node see each line.
+/// Measured on nginx 1.22.1, Tomcat 10.1.60 and Spring Security's `StrictHttpFirewall`. For PHP and
+/// Node.js, see the source in each check.
 pub(super) const CHECKS: [Check; 10] = [
     Check {
         id: "path/dot-params",
-        why: "a dot segment with ;parameters is one to a servlet container, and a name to others",
-        behind: &ServerKind::ALL,
-        is_in: has_dot_params,
+        why: "dot segment with ;parameters, which servlet containers resolve and other servers do not",
+        kinds: &ServerKind::ALL,
+        matches: has_dot_params,
     },
     Check {
         id: "path/backslash",
-        // Tomcat and Spring answer 400; Windows and the URL parser of browsers and Node
-        // (WHATWG URL, path state) take it for a slash.
-        why: "a backslash is a slash to some servers",
-        behind: &[Generic, Tomcat, Spring, Php, Node],
-        is_in: |path| path.contains(&b'\\') || has_escape(path, *b"5c"),
+        // Tomcat and Spring answer 400. Windows, and the URL parser of browsers and Node.js
+        // (WHATWG URL, path state), treat it as a slash.
+        why: "backslash, which some servers treat as a slash",
+        kinds: &[Generic, Tomcat, Spring, Php, Node],
+        matches: |path| path.contains(&b'\\') || has_escape(path, *b"5c"),
     },
     Check {
         id: "path/params",
-        why: "a servlet container cuts ;parameters before it maps a path, others do not",
-        behind: &[Tomcat, Spring],
-        is_in: |path| has_params(path) || has_escape(path, *b"3b"),
+        why: "path parameters, which servlet containers remove before mapping and other servers do not",
+        kinds: &[Tomcat, Spring],
+        matches: |path| has_params(path) || has_escape(path, *b"3b"),
     },
     Check {
         id: "path/encoded-slash",
-        // nginx decodes it to match a location, and passes it on decoded where `proxy_pass` has a path.
-        why: "an escaped slash is refused by servlet containers, and turned into a slash by nginx",
-        behind: &[Tomcat, Spring, Nginx],
-        is_in: |path| has_escape(path, *b"2f"),
+        // nginx decodes it to match a location, and forwards it decoded if `proxy_pass` has a path.
+        why: "encoded slash, which servlet containers reject and nginx decodes",
+        kinds: &[Tomcat, Spring, Nginx],
+        matches: |path| has_escape(path, *b"2f"),
     },
     Check {
         id: "path/encoded-percent",
-        why: "an escaped percent sign becomes another escape once decoded; Spring refuses it",
-        behind: &[Spring],
-        is_in: |path| has_escape(path, *b"25"),
+        why: "encoded percent sign, which decodes to another escape and which Spring rejects",
+        kinds: &[Spring],
+        matches: |path| has_escape(path, *b"25"),
     },
     Check {
         id: "path/leading-slashes",
-        // `new URL("//host/path", base)`: a path that begins so names a host (WHATWG URL).
-        why: "a path that begins with two slashes names a host to Node's URL parser",
-        behind: &[Node],
-        is_in: |path| path.starts_with(b"//"),
+        // In `new URL("//host/path", base)`, a path that begins with `//` names a host (WHATWG URL).
+        why: "path that begins with //, which the URL parser of Node.js treats as a host",
+        kinds: &[Node],
+        matches: |path| path.starts_with(b"//"),
     },
     Check {
         id: "path/double-slash",
-        why: "an empty segment is dropped by some servers; Spring refuses it",
-        behind: &[Spring],
-        is_in: |path| path.windows(2).any(|two| two == b"//"),
+        why: "empty segment, which some servers remove and Spring rejects",
+        kinds: &[Spring],
+        matches: |path| path.windows(2).any(|two| two == b"//"),
     },
     Check {
         id: "path/dot-segments",
-        why: "dot segments and escaped dots are left to browsers to resolve; Spring refuses them",
-        behind: &[Spring],
-        is_in: |path| has_escape(path, *b"2e") || segments(path).any(is_dots),
+        why: "dot segment or encoded dot, which browsers resolve and Spring rejects",
+        kinds: &[Spring],
+        matches: |path| has_escape(path, *b"2e") || segments(path).any(is_dots),
     },
     Check {
         id: "path/dots-at-end",
-        // `/index.php/.` is `/index.php/` by RFC 3986, 5.2.4, and `/index.php` to Tomcat.
-        why: "Tomcat drops the slash before a dot segment at the end",
-        behind: &[Tomcat],
-        is_in: has_dots_at_end,
+        // `/index.php/.` is `/index.php/` (RFC 3986, section 5.2.4), but `/index.php` to Tomcat.
+        why: "dot segment at the end, which Tomcat removes together with the slash before it",
+        kinds: &[Tomcat],
+        matches: has_dots_at_end,
     },
     Check {
         id: "path/dots-after-name",
         // `location /static { alias /srv/static/; }` serves `/srv/static/../x` for `/static../x`.
-        why: "a directory whose name ends in .. climbs out of an nginx alias without its slash",
-        behind: &[Nginx],
-        is_in: has_dots_after_name,
+        why: "directory name that ends in .., which escapes an nginx alias without a trailing slash",
+        kinds: &[Nginx],
+        matches: has_dots_after_name,
     },
 ];
 
-/// Whether any segment but `.` and `..` would be one without its parameters.
+/// Returns `true` if a segment, without its parameters, is a dot segment.
 fn has_dot_params(path: &[u8]) -> bool {
     segments(path).any(|segment| {
         let name = segment.split(|&byte| byte == b';').next();
@@ -95,8 +95,8 @@ fn is_dots(segment: &[u8]) -> bool {
     matches!(segment, b"." | b"..")
 }
 
-/// Whether any segment has parameters, but for the session that a servlet container writes itself
-/// at the end of a link (Servlet 6.0, 7.1.3).
+/// Returns `true` if a segment has parameters, except for the session that a servlet container
+/// appends to links (Servlet 6.0, section 7.1.3).
 fn has_params(path: &[u8]) -> bool {
     without_session(path).contains(&b';')
 }
@@ -114,21 +114,21 @@ fn without_session(path: &[u8]) -> &[u8] {
     }
 }
 
-/// Whether the last segment is a dot segment, its dots escaped or not.
+/// Returns `true` if the last segment is a dot segment, encoded or not.
 fn has_dots_at_end(path: &[u8]) -> bool {
     let last = segments(path).next_back().unwrap_or_default();
-    let spelled: [&[u8]; 6] = [b".", b"..", b"%2e", b".%2e", b"%2e.", b"%2e%2e"];
-    spelled.iter().any(|dots| last.eq_ignore_ascii_case(dots))
+    let dots: [&[u8]; 6] = [b".", b"..", b"%2e", b".%2e", b"%2e.", b"%2e%2e"];
+    dots.iter().any(|dots| last.eq_ignore_ascii_case(dots))
 }
 
-/// Whether any directory's name ends in `..` and is more than that.
+/// Returns `true` if a directory name ends in `..` and is longer.
 fn has_dots_after_name(path: &[u8]) -> bool {
     let mut rest = segments(path).rev();
     let _last = rest.next();
     rest.any(|segment| segment.len() > 2 && segment.ends_with(b".."))
 }
 
-/// Whether `%` stands before these two digits, in any case.
+/// Returns `true` if `path` contains `%` followed by the hexadecimal `digits`, in any case.
 fn has_escape(path: &[u8], digits: [u8; 2]) -> bool {
     let mut escapes = path.split(|&byte| byte == b'%').skip(1);
     escapes.any(|after| {

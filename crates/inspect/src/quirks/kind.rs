@@ -1,31 +1,32 @@
-//! What stands behind the guard.
+//! Kinds of guarded servers.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The kind of server that reads what passes, by how it reads paths.
+/// The kind of the guarded server, by its path resolution. Selects the checks of
+/// [`ServerQuirks`](crate::ServerQuirks).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum ServerKind {
-    /// Any: only what no honest client of any server sends is refused.
+    /// Any server: only spellings that no honest client sends are denied.
     Generic,
-    /// Tomcat, or another servlet container, without Spring Security.
+    /// Tomcat or another servlet container, without Spring Security.
     Tomcat,
-    /// Spring with Spring Security, whose `StrictHttpFirewall` refuses the same, later and louder.
-    /// Without it, [`Tomcat`](Self::Tomcat) fits.
+    /// Spring with Spring Security, whose `StrictHttpFirewall` rejects the same spellings later,
+    /// with a logged exception. Use [`Tomcat`](Self::Tomcat) for Spring without it.
     Spring,
-    /// PHP, under Apache, nginx or itself.
+    /// PHP with Apache, nginx or its own server.
     Php,
     /// Node.js.
     Node,
-    /// nginx: files, or one more proxy.
+    /// nginx, for files or as another proxy.
     Nginx,
 }
 
 impl ServerKind {
-    /// Every kind.
+    /// All kinds.
     pub const ALL: [Self; 6] = [
         Self::Generic,
         Self::Tomcat,
@@ -36,7 +37,7 @@ impl ServerKind {
     ];
 }
 
-/// As a document says it.
+/// Writes the name used in policy documents.
 impl fmt::Display for ServerKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

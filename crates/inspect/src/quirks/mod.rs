@@ -1,8 +1,8 @@
-//! Refuses spellings of a path that the server behind reads otherwise than most.
+//! Denies path spellings that the guarded server resolves differently from most servers.
 //!
-//! Deny rules are asked of every reading of a path, so these spellings hide nothing from them. But a
-//! server may have rules of its own behind the guard (security constraints, `location` blocks), and
-//! they are walked around in the same way. What stands behind decides which spellings are refused:
+//! Deny rules are evaluated on every view of a path, so these spellings do not evade them. But the
+//! guarded server may have its own rules (security constraints, `location` blocks), which such
+//! spellings evade. The kind of server selects the denied spellings:
 //!
 //! | spelling | generic | tomcat | spring | php | node | nginx |
 //! |---|---|---|---|---|---|---|
@@ -17,8 +17,8 @@
 //! | `/a/.`, `/a/..` at the end: `path/dots-at-end` | | 400 | | | | |
 //! | `/static../x`: `path/dots-after-name` | | | | | | 400 |
 //!
-//! Where nothing is said of the server, nothing is refused for its spelling. The list of spellings
-//! says of each why it is refused.
+//! If no kind of server is configured, no spelling is denied. The list of checks gives the reason
+//! for each spelling.
 
 mod check;
 mod kind;
@@ -34,11 +34,29 @@ use check::CHECKS;
 
 pub use kind::ServerKind;
 
-/// Refuses what one kind of server reads otherwise. Immutable.
+/// Denies the path spellings that one [`ServerKind`] resolves differently from most servers.
+/// Immutable. See [`ServerConfig::behind`](crate::ServerConfig::behind).
 ///
 /// # Cost
 ///
-/// A few passes over a path; none over one of plain characters.
+/// A few passes over the path.
+///
+/// # Examples
+///
+/// ```
+/// use gabion_core::{ClientRules, Inspect, Mode, RequestState, Verdict};
+/// use gabion_inspect::{ServerKind, ServerQuirks};
+/// # use gabion_testkit::OwnedHead;
+///
+/// let quirks = ServerQuirks::new(Some(ServerKind::Tomcat), Mode::Enforce);
+/// let judge = |target: &str| {
+///     let head = OwnedHead::get(target);
+///     let facts = head.facts(&ClientRules::default());
+///     quirks.inspect(&facts, &mut RequestState::new(&facts))
+/// };
+/// assert_eq!(judge("/list;jsessionid=1F2E"), Verdict::Pass);
+/// assert!(judge("/public/..;/admin").to_string().starts_with("deny with 400: rule path/dot-params"));
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ServerQuirks {
     kind: Option<ServerKind>,
@@ -46,15 +64,15 @@ pub struct ServerQuirks {
 }
 
 impl ServerQuirks {
-    /// Refuses, or observes, what `kind` reads otherwise; nothing where it is not known.
+    /// Creates checks for `kind`, or none if it is `None`.
     pub const fn new(kind: Option<ServerKind>, mode: Mode) -> Self {
         Self { kind, mode }
     }
 
-    fn judges(self, path: &[u8]) -> Option<Denial> {
+    fn find_denial(self, path: &[u8]) -> Option<Denial> {
         let kind = self.kind?;
-        let mut checks = CHECKS.iter().filter(|check| check.behind.contains(&kind));
-        let found = checks.find(|check| (check.is_in)(path))?;
+        let mut checks = CHECKS.iter().filter(|check| check.kinds.contains(&kind));
+        let found = checks.find(|check| (check.matches)(path))?;
         let cause = Cause::in_path(
             RuleId::builtin(found.id),
             Reason::Other(found.why.into()),
@@ -67,11 +85,11 @@ impl ServerQuirks {
 
 impl Inspect for ServerQuirks {
     fn name(&self) -> &'static str {
-        "behind"
+        "quirks"
     }
 
-    fn inspect(&self, facts: &Facts<'_>, _trace: &mut RequestState) -> Verdict {
-        let found = self.judges(facts.path.raw());
+    fn inspect(&self, facts: &Facts<'_>, _state: &mut RequestState) -> Verdict {
+        let found = self.find_denial(facts.path.raw());
         found.map_or(Verdict::Pass, Verdict::from)
     }
 }

@@ -2,17 +2,17 @@ use super::*;
 
 use ServerKind::{Generic, Nginx, Node, Php, Spring, Tomcat};
 
-/// Who refuses `path`, and why.
-fn refused(path: &str) -> Vec<(ServerKind, String)> {
+/// Returns the kinds of server for which `path` is denied, with the rules.
+fn denied(path: &str) -> Vec<(ServerKind, String)> {
     let by = |kind| {
-        let denial = ServerQuirks::new(Some(kind), Mode::Enforce).judges(path.as_bytes())?;
+        let denial = ServerQuirks::new(Some(kind), Mode::Enforce).find_denial(path.as_bytes())?;
         Some((kind, denial.cause.rule.as_str().to_owned()))
     };
     ServerKind::ALL.into_iter().filter_map(by).collect()
 }
 
 #[test]
-fn each_kind_refuses_what_it_reads_otherwise() {
+fn each_kind_has_its_denied_spellings() {
     for (path, rule, by) in [
         ("/x/..;/public", "path/dot-params", &ServerKind::ALL[..]),
         ("/.;a=1/x", "path/dot-params", &ServerKind::ALL),
@@ -41,16 +41,16 @@ fn each_kind_refuses_what_it_reads_otherwise() {
         ("/index.php/x/.%2E", "path/dots-at-end", &[Tomcat]),
         ("/static../x", "path/dots-after-name", &[Nginx]),
     ] {
-        let told: Vec<_> = refused(path)
+        let kinds: Vec<_> = denied(path)
             .into_iter()
             .filter_map(|(kind, found)| (found == rule).then_some(kind))
             .collect();
-        assert_eq!(told, by, "{path}: {:?}", refused(path));
+        assert_eq!(kinds, by, "{path}: {:?}", denied(path));
     }
 }
 
 #[test]
-fn what_nobody_said_anything_of_refuses_nothing() {
+fn without_a_kind_nothing_is_denied() {
     let any = ServerQuirks::default();
     for path in [
         "/x/..;/y",
@@ -61,20 +61,21 @@ fn what_nobody_said_anything_of_refuses_nothing() {
         "//a",
         "/static../x",
     ] {
-        assert!(any.judges(path.as_bytes()).is_none(), "{path}");
+        assert!(any.find_denial(path.as_bytes()).is_none(), "{path}");
     }
 }
 
-/// What `StrictHttpFirewall` refuses is refused before it, without its stack trace.
+/// Requests that `StrictHttpFirewall` rejects are denied first, without its stack trace.
 #[test]
-fn measured_refusals_of_spring_are_anticipated() {
+fn measured_rejections_of_spring_are_denied() {
     let rows = gabion_testkit::rows(include_str!("../../testdata/deny.tsv"));
     let spring = ServerQuirks::new(Some(Spring), Mode::Enforce);
     let (mut refused, mut left) = (0, Vec::new());
     for row in rows.iter().filter(|row| row[4].ends_with("; rej")) {
         let target = http::Uri::try_from(gabion_testkit::unescape(row[2])).unwrap();
         let path = target.path().as_bytes();
-        if spring.judges(path).is_some() || gabion_core::PathViews::new(path).malformed().is_some()
+        if spring.find_denial(path).is_some()
+            || gabion_core::PathViews::new(path).malformed().is_some()
         {
             refused += 1;
         } else {

@@ -1,4 +1,4 @@
-//! When a client behaves like a scanner.
+//! The `[scan]` section.
 
 use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 
@@ -7,22 +7,41 @@ use serde::{Deserialize, Serialize};
 
 use crate::Period;
 
-/// Section `[scan]`; nobody is scored where there is none.
+/// The `[scan]` section: when a client is banned as a scanner. Without the section, no client is
+/// scored. Compiles to [`Scan`](crate::Scan).
+///
+/// # Examples
+///
+/// ```
+/// use gabion_inspect::{Config, Context, ScanConfig, State};
+///
+/// let context = Context::new(&State::scratch());
+/// let config: ScanConfig = toml::from_str("ban_at = 150\nweights = { missing = 20 }")?;
+/// assert!(config.compile(&context).is_ok());
+///
+/// let config: ScanConfig = toml::from_str("weights = { mising = 20 }")?;
+/// let errors = config.compile(&context).unwrap_err();
+/// assert_eq!(
+///     errors[0].to_string(),
+///     "scan.weights: invalid name `mising`: not the name of a signal",
+/// );
+/// # Ok::<(), toml::de::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-#[expect(clippy::exhaustive_structs, reason = "plain data, written by hand")]
+#[expect(clippy::exhaustive_structs, reason = "plain data, written by users")]
 pub struct ScanConfig {
-    /// The score at which a client is banned.
+    /// The score at which a client is banned. Default: 100.
     pub ban_at: NonZeroU32,
-    /// The time in which a score halves.
+    /// The half-life of scores. Default: 10 minutes.
     pub half_life: Period,
-    /// How long a ban lasts; `[ban] first` where nothing is said.
+    /// The duration of bans. Default: [`BanConfig::first`](crate::BanConfig::first).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ban_for: Option<Period>,
-    /// Whether it bans; the document's mode where it says nothing.
+    /// The mode. Default: the mode of the document.
     #[serde(with = "crate::serde_mode", skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
-    /// What a signal weighs, by its name, where it is not to weigh what it does.
+    /// Weights of signals by name, for those that differ from the defaults.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub weights: BTreeMap<String, u16>,
 }

@@ -1,28 +1,29 @@
-//! Scores clients that behave like scanners.
+//! Scanner detection by scoring.
 //!
-//! Each request may give signals ([`Signals`]), from its head or from how it was answered. A signal
-//! adds its weight to the client's score; a score halves with time. At `ban_at` a request with a
-//! signal is an offense:
-//! 1. [`Attribution::Certain`] where what no page can make a browser send weighs that much by itself;
-//! 2. else [`Attribution::Forgeable`], so that three different paths are needed.
+//! Each request can match signals ([`Signals`]), in its head or in its response. A signal adds its
+//! weight to the score of the client, which decays with a half-life. From a score of `ban_at`, a
+//! request with a signal is an offense:
+//! 1. [`Attribution::Certain`] if exchanges that no page can cause reach `ban_at` by themselves;
+//! 2. otherwise [`Attribution::Forgeable`], so that a ban takes three different paths.
 //!
-//! What a page of another origin made a browser ask for is not scored, nor is who is exempt
-//! ([`gabion_core::ClientIp::exempt`]), allowed, or banned already.
+//! Requests that a page of another origin caused are not scored, and neither are requests of
+//! clients that are exempt ([`gabion_core::ClientIp::exempt`]), allowed or already banned.
 //!
-//! Nothing is refused here. A probe that the service answers with 2xx or 5xx is told of
-//! ([`Inspect::probe_hit`]), unless the service answers anything like that ([`Scores`]).
+//! This inspector denies nothing. It reports a probe that the service answers with 2xx or 5xx
+//! ([`Inspect::probe_hit`]), unless the service gives that response to any path ([`Scores`]).
 //!
 //! # Limits
 //!
-//! Of a request that is refused before it gets here the head gives no signal, the refusal does. A
-//! login tried again and again is one path: it gets a score, and as many tries as a limit leaves it.
+//! A request that an earlier inspector denies matches signals by its denial, not by its head.
+//! Repeated attempts to log in are requests for one path: they raise the score, but only a
+//! [`Limit`](crate::Limit) bounds their number.
 
-mod answers;
 mod config;
 mod score;
 mod signal;
 #[cfg(test)]
 mod tests;
+mod uniform_responses;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -36,56 +37,86 @@ use crate::{
     Ban, Config, ConfigErrors, ConfigPath, Context, Problem, bounded_map::BoundedMap,
     network::Network,
 };
-use answers::Answers;
-use score::{Record, Scale};
-use signal::{Look, Sign};
+use score::{ClientScore, Scoring};
+use signal::{Detector, RequestFeatures};
+use uniform_responses::UniformResponses;
 
 pub use config::ScanConfig;
 pub use score::Signals;
 
-/// Scores clients. Compiled from [`ScanConfig`]; what it learns is in [`Scores`].
+/// Scores clients that behave like scanners. Compiled from [`ScanConfig`]; its state is in
+/// [`Scores`].
 ///
 /// # Cost
 ///
-/// Two passes over the agent, one look-up per segment of each view of the path, and two sharded
+/// Two passes over the user agent, one lookup per segment of each view of the path, and two sharded
 /// locks per exchange. No allocation for a known client.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use gabion_core::{ClientRules, Inspect, Outcome, RequestState};
+/// use gabion_inspect::{Config, Context, ScanConfig, State};
+/// # use gabion_testkit::OwnedHead;
+///
+/// let scan = ScanConfig::default().compile(&Context::new(&State::default()))?;
+/// let offense = |head: OwnedHead| {
+///     let facts = head.facts(&ClientRules::default());
+///     let mut state = RequestState::new(&facts);
+///     scan.inspect(&facts, &mut state);
+///     let outcome = Outcome::new(http::StatusCode::NOT_FOUND, None, Duration::ZERO);
+///     scan.on_response(&state, &outcome)
+/// };
+/// let browser = OwnedHead::get("/old-page").header("user-agent", "Firefox").header("accept", "*/*");
+/// assert!(offense(browser).is_none());
+///
+/// // The signals `scanner` (60), `probe` (35) and `bare` (10) reach a score of 100.
+/// let scanner = OwnedHead::get("/.env").header("user-agent", "sqlmap/1.8");
+/// assert_eq!(offense(scanner).unwrap().rule.as_str(), "scan");
+/// # Ok::<(), gabion_inspect::ConfigErrors>(())
+/// ```
 #[derive(Debug)]
 pub struct Scan {
-    scale: Scale,
+    scoring: Scoring,
     ban_for: Duration,
     mode: Mode,
     scores: Arc<Scores>,
 }
 
-/// What is known of clients, and of how the service answers. Shared by every thread, kept across
-/// reloads.
+/// The scores of clients, and the responses that the service gives to any path. Shared by all
+/// threads and kept across policy reloads as part of [`State`](crate::State).
 ///
-/// A service that answers anything alike (a page that routes by itself, an error page with status
-/// 200) is told apart: an answer with the same status and length as for three different paths is
-/// nothing that a probe has found. Where lengths are not known, only three probes tell.
+/// Some services answer every path alike: a single-page application, or an error page with status
+/// 200. A response with the same status and length as those to three different paths is therefore
+/// not a probe hit. If the length is unknown, only responses to probes are compared.
 ///
 /// # Capacity
 ///
-/// Of the clients beyond it, those are forgotten who come least. An entry takes about 120 bytes.
+/// Of more clients than the capacity, those seen least often are dropped. An entry takes about 120
+/// bytes.
 pub struct Scores {
-    clients: BoundedMap<Network, Record>,
-    answers: Answers,
+    clients: BoundedMap<Network, ClientScore>,
+    uniform_responses: UniformResponses,
 }
 
 // === impl Scan ===
 
 impl Scan {
-    /// The rule that bans.
+    /// The id of the rule that bans.
     pub const RULE: RuleId = RuleId::builtin("scan");
 
-    /// Whether how this ended says anything of the client.
-    fn counts(state: &RequestState, outcome: &Outcome<'_>) -> bool {
-        let banned = |rule: &RuleId| *rule == Ban::LIST || *rule == Ban::TIMED;
-        let judged = match outcome.denial {
-            Some(denial) => !banned(&denial.cause.rule),
+    /// Returns `true` if the exchange is scored.
+    fn is_scored(state: &RequestState, outcome: &Outcome<'_>) -> bool {
+        let is_ban = |rule: &RuleId| *rule == Ban::LIST || *rule == Ban::TIMED;
+        let is_scored = match outcome.denial {
+            Some(denial) => !is_ban(&denial.cause.rule),
             None => state.signals() & signal::JUDGED != 0,
         };
-        judged && state.client().exempt().is_none() && state.attribution() != Attribution::CrossSite
+        is_scored
+            && state.client().exempt().is_none()
+            && state.attribution() != Attribution::CrossSite
     }
 }
 
@@ -94,21 +125,23 @@ impl Config for ScanConfig {
 
     /// # Errors
     ///
-    /// Names in [`Self::weights`] that no signal has.
+    /// Every key of [`Self::weights`] that is not the name of a signal.
     fn compile(&self, context: &Context) -> Result<Scan, ConfigErrors> {
         let known = |name: &str| signal::ALL.iter().any(|signal| signal.name == name);
         let unknown = self.weights.keys().filter(|name| !known(name));
-        let refuse = |name: &String| {
-            ConfigPath::new("scan", "weights").refuse(Problem::Name {
+        let error = |name: &String| {
+            ConfigPath::new("scan", "weights").error(Problem::Name {
                 name: name.clone(),
-                why: "no signal has it",
+                why: "not the name of a signal",
             })
         };
-        ConfigErrors::any(unknown.map(refuse).collect())?;
+        ConfigErrors::check(unknown.map(error).collect())?;
         Ok(Scan {
-            scale: Scale::of(self),
-            ban_for: self.ban_for.map_or(context.ban_for(), |period| period.0),
-            mode: self.mode.unwrap_or(context.mode()),
+            scoring: Scoring::new(self),
+            ban_for: self
+                .ban_for
+                .map_or_else(|| context.ban_for(), |period| period.0),
+            mode: self.mode.unwrap_or_else(|| context.mode()),
             scores: Arc::clone(context.state().scores()),
         })
     }
@@ -120,17 +153,17 @@ impl Inspect for Scan {
     }
 
     fn inspect(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
-        let look = Look::at(facts);
+        let features = RequestFeatures::new(facts);
         let mut bits = signal::JUDGED;
         for (at, signal) in signal::ALL.iter().enumerate() {
-            if matches!(signal.sign, Sign::Head { seen, .. } if seen(&look)) {
+            if matches!(signal.detector, Detector::Head { matches, .. } if matches(&features)) {
                 bits |= 1 << at;
             }
         }
-        if signal::asset::is_one(facts) {
+        if signal::asset::is_asset(facts) {
             bits |= signal::ASSET;
         }
-        if let Some(cause) = look.probe {
+        if let Some(cause) = features.probe {
             state.mark_probe(cause);
         }
         state.set_signals(bits);
@@ -138,15 +171,15 @@ impl Inspect for Scan {
     }
 
     fn on_response(&self, state: &RequestState, outcome: &Outcome<'_>) -> Option<Offense> {
-        self.scores.answers.teach(state, outcome);
-        if !Self::counts(state, outcome) {
+        self.scores.uniform_responses.record(state, outcome);
+        if !Self::is_scored(state, outcome) {
             return None;
         }
         let client = Network(state.client().network());
         let attribution = self
             .scores
             .clients
-            .update(client, |record| record.weigh(&self.scale, state, outcome))?;
+            .update(client, |score| score.add(&self.scoring, state, outcome))?;
         let offense = Offense::certain(Self::RULE, self.ban_for);
         Some(offense.with_attribution(attribution).with_mode(self.mode))
     }
@@ -164,26 +197,26 @@ impl Inspect for Scan {
             .map(|denial| &denial.cause)
             .find(path);
         let cause = observed.or_else(|| state.probe())?;
-        (!self.scores.answers.are_usual(outcome)).then(|| cause.clone())
+        (!self.scores.uniform_responses.is_uniform(outcome)).then(|| cause.clone())
     }
 }
 
 // === impl Scores ===
 
 impl Scores {
-    /// The scores of at most so many clients.
+    /// Creates scores for at most `clients` clients.
     pub fn new(clients: usize) -> Self {
         Self {
             clients: BoundedMap::new(clients),
-            answers: Answers::new(),
+            uniform_responses: UniformResponses::new(),
         }
     }
 
-    /// What a client's score stands on at `now`: the score as it was when it last changed, and
-    /// every signal since it was nothing.
+    /// Returns the score of a client as of its last change, with every signal since the score was
+    /// last below 1. Returns `None` for an unknown client, or if the last change was after `now`.
     pub fn reasons(&self, client: IpNet, now: Now) -> Option<Signals> {
-        let record = self.clients.get(Network(client))?;
-        (record.at <= now.mono()).then(|| record.signals())
+        let score = self.clients.get(Network(client))?;
+        (score.at <= now.mono()).then(|| score.signals())
     }
 }
 

@@ -1,4 +1,4 @@
-//! What is known of one client.
+//! The score of a client.
 
 use std::{fmt, time::Duration};
 
@@ -6,71 +6,72 @@ use gabion_core::{Attribution, Outcome, RequestState};
 
 use super::{
     ScanConfig,
-    signal::{self, Answer, Sign, Weight},
+    signal::{self, Detector, Exchange, Trigger},
 };
-use crate::bounded_map::left_after;
+use crate::bounded_map::decay;
 
-/// How signals weigh.
+/// The weights of signals, with the threshold and the half-life of scores.
 #[derive(Debug)]
-pub(super) struct Scale {
+pub(super) struct Scoring {
     ban_at: f32,
     half_life: Duration,
     weights: [f32; signal::ALL.len()],
 }
 
-/// A client's score, and what it was made of.
+/// The score of a client, and the signals that contributed to it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Record {
+pub(super) struct ClientScore {
     pub(super) at: Duration,
-    /// What weighs, and how much of it no page can make a browser send.
+    /// The total score, and the part of it from exchanges that no page can cause.
     score: f32,
     certain: f32,
     seen: u32,
-    past: Past,
+    history: History,
 }
 
-/// What a client did lately; counts halve with the score.
+/// The recent behavior of a client. Counts decay with the score.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Past {
-    /// Requests.
-    pub(super) asked: f32,
-    /// Different paths that are not there.
-    pub(super) missed: f32,
-    /// Attempts to change something that were answered 401 or 403.
+pub(super) struct History {
+    /// The number of requests.
+    pub(super) requests: f32,
+    /// The number of different missing paths.
+    pub(super) missing: f32,
+    /// The number of modifying requests answered with 401 or 403.
     pub(super) refused: f32,
-    /// A bit per path that was missed: two paths may share one, and count once then.
+    /// A bit per missing path. Two paths with the same bit count once.
     paths: u128,
 }
 
-/// The signals of one exchange.
+/// The signals of an exchange.
 #[derive(Default)]
-struct Given {
+struct Detected {
     bits: u32,
     weight: f32,
-    /// Whether one of them is what no page can make a browser send.
-    own: bool,
+    /// `true` if one of them is a signal that no page can cause.
+    certain: bool,
 }
 
-/// A score and the signals that made it.
+/// A score and the names of the signals that contributed to it, from
+/// [`Scores::reasons`](super::Scores::reasons).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Signals {
     score: f32,
     bits: u32,
 }
 
-// === impl Scale ===
+// === impl Scoring ===
 
-impl Scale {
-    pub(super) fn of(config: &ScanConfig) -> Self {
+impl Scoring {
+    pub(super) fn new(config: &ScanConfig) -> Self {
         let weight = |signal: &signal::Signal| {
-            let given = config.weights.get(signal.name).copied();
-            f32::from(given.unwrap_or(signal.weight))
+            let configured = config.weights.get(signal.name).copied();
+            f32::from(configured.unwrap_or(signal.weight))
         };
         let mut weights = [0.0; signal::ALL.len()];
         for (slot, signal) in weights.iter_mut().zip(&signal::ALL) {
             *slot = weight(signal);
         }
-        // Exact as far as a weight of 16 bits can add up to.
+        // Capped to 16 bits, the range of a weight, which `f32` represents exactly.
         let ban_at = u16::try_from(config.ban_at.get()).unwrap_or(u16::MAX);
         Self {
             ban_at: f32::from(ban_at),
@@ -79,55 +80,55 @@ impl Scale {
         }
     }
 
-    /// The signals of one exchange, if any of them counts by itself.
-    fn weigh(&self, answer: &Answer<'_>) -> Option<Given> {
-        let mut given = Given::default();
+    /// Returns the signals of an exchange, if one of them counts alone.
+    fn detect(&self, exchange: &Exchange<'_>) -> Option<Detected> {
+        let mut detected = Detected::default();
         let mut counts = false;
         for (at, (signal, weight)) in signal::ALL.iter().zip(self.weights).enumerate() {
             let bit = 1 << at;
-            let (seen, own) = match signal.sign {
-                Sign::Head { own, .. } => (answer.state.signals() & bit != 0, own),
-                Sign::Answer(seen) => (seen(answer), false),
+            let (is_seen, certain) = match signal.detector {
+                Detector::Head { certain, .. } => (exchange.state.signals() & bit != 0, certain),
+                Detector::Response(matches) => (matches(exchange), false),
             };
-            if seen {
-                given.bits |= bit;
-                given.weight += weight;
-                given.own |= own;
-                counts |= matches!(signal.counts, Weight::Alone);
+            if is_seen {
+                detected.bits |= bit;
+                detected.weight += weight;
+                detected.certain |= certain;
+                counts |= matches!(signal.trigger, Trigger::Alone);
             }
         }
-        (counts && given.weight > 0.0).then_some(given)
+        (counts && detected.weight > 0.0).then_some(detected)
     }
 }
 
-// === impl Record ===
+// === impl ClientScore ===
 
-impl Record {
-    /// Adds what one exchange weighs. The proof, where that makes it an offense.
-    pub(super) fn weigh(
+impl ClientScore {
+    /// Adds the signals of an exchange. Returns the attribution if they make it an offense.
+    pub(super) fn add(
         &mut self,
-        scale: &Scale,
+        scoring: &Scoring,
         state: &RequestState,
         outcome: &Outcome<'_>,
     ) -> Option<Attribution> {
-        self.fade(scale, state.now().mono());
-        let news = self.past.note(state, outcome);
-        let given = scale.weigh(&Answer {
+        self.apply_decay(scoring, state.now().mono());
+        let is_new = self.history.record(state, outcome);
+        let detected = scoring.detect(&Exchange {
             state,
             outcome,
-            past: &self.past,
-            news,
+            history: &self.history,
+            is_new,
         })?;
-        self.seen |= given.bits;
-        self.score += given.weight;
-        if given.own || state.attribution() == Attribution::Certain {
-            self.certain += given.weight;
+        self.seen |= detected.bits;
+        self.score += detected.weight;
+        if detected.certain || state.attribution() == Attribution::Certain {
+            self.certain += detected.weight;
         }
-        if self.certain >= scale.ban_at {
+        if self.certain >= scoring.ban_at {
             return Some(Attribution::Certain);
         }
         let path = state.path_hash();
-        (self.score >= scale.ban_at).then_some(Attribution::Forgeable { path })
+        (self.score >= scoring.ban_at).then_some(Attribution::Forgeable { path })
     }
 
     pub(super) const fn signals(&self) -> Signals {
@@ -137,41 +138,41 @@ impl Record {
         }
     }
 
-    fn fade(&mut self, scale: &Scale, now: Duration) {
-        let left = left_after(now.saturating_sub(self.at), scale.half_life);
+    fn apply_decay(&mut self, scoring: &Scoring, now: Duration) {
+        let left = decay(now.saturating_sub(self.at), scoring.half_life);
         self.at = self.at.max(now);
         self.score *= left;
         self.certain *= left;
-        self.past.asked *= left;
-        self.past.missed *= left;
-        self.past.refused *= left;
+        self.history.requests *= left;
+        self.history.missing *= left;
+        self.history.refused *= left;
         if self.score < 1.0 {
             self.seen = 0;
         }
-        if self.past.missed < 0.5 {
-            self.past.paths = 0;
+        if self.history.missing < 0.5 {
+            self.history.paths = 0;
         }
     }
 }
 
-// === impl Past ===
+// === impl History ===
 
-impl Past {
-    /// Counts one exchange; whether it told anything new.
-    fn note(&mut self, state: &RequestState, outcome: &Outcome<'_>) -> bool {
-        self.asked += 1.0;
+impl History {
+    /// Counts an exchange. Returns `true` if it added to `missing` or `refused`.
+    fn record(&mut self, state: &RequestState, outcome: &Outcome<'_>) -> bool {
+        self.requests += 1.0;
         if outcome.denial.is_some() {
             return false;
         }
-        if signal::refused::is_one(state, outcome) {
+        if signal::refused::is_refused(state, outcome) {
             self.refused += 1.0;
             return true;
         }
         let bit = 1 << (state.path_hash() % 128);
-        let new = signal::missing::is_one(state, outcome) && self.paths & bit == 0;
+        let new = signal::missing::is_missing(state, outcome) && self.paths & bit == 0;
         if new {
             self.paths |= bit;
-            self.missed += 1.0;
+            self.missing += 1.0;
         }
         new
     }
@@ -180,12 +181,12 @@ impl Past {
 // === impl Signals ===
 
 impl Signals {
-    /// The score.
+    /// Returns the score.
     pub const fn score(self) -> f32 {
         self.score
     }
 
-    /// The names of the signals.
+    /// Returns the names of the signals.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         let all = signal::ALL.iter().enumerate();
         all.filter_map(move |(at, signal)| (self.bits & (1 << at) != 0).then_some(signal.name))

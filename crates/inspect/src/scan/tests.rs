@@ -4,18 +4,17 @@ use gabion_core::{Attribution, ClientRules, Inspect, Outcome, RequestState};
 use gabion_testkit::OwnedHead;
 use http::StatusCode;
 
-use super::signal::{self, Look, Sign};
+use super::signal::{self, Detector, RequestFeatures};
 use crate::{Config as _, Context, State};
 use crate::{Scan, ScanConfig, Scores};
 
-/// The signals that a head gives.
+/// Returns the signals in a head.
 fn signals(head: &OwnedHead) -> Vec<&'static str> {
     let rules = ClientRules::default();
     let facts = head.facts(&rules);
-    let look = Look::at(&facts);
-    let gives =
-        |signal: &signal::Signal| matches!(signal.sign, Sign::Head { seen, .. } if seen(&look));
-    let all = signal::ALL.iter().filter(|signal| gives(signal));
+    let features = RequestFeatures::new(&facts);
+    let matches = |signal: &signal::Signal| matches!(signal.detector, Detector::Head { matches, .. } if matches(&features));
+    let all = signal::ALL.iter().filter(|signal| matches(signal));
     all.map(|signal| signal.name).collect()
 }
 
@@ -31,8 +30,8 @@ fn agent(agent: &str) -> OwnedHead {
 }
 
 #[test]
-fn heads_give_signals() {
-    for (head, given) in [
+fn signals_are_detected_in_heads() {
+    for (head, detected) in [
         (browser("/"), &[][..]),
         (browser("/environment/.envoy/my.env"), &[]),
         (browser("/.env"), &["probe"]),
@@ -56,22 +55,22 @@ fn heads_give_signals() {
         (browser("/").host("1and1.example"), &[]),
         (browser("/").host("127.0.0.1.nip.example"), &[]),
     ] {
-        assert_eq!(signals(&head), given, "{head:?}");
+        assert_eq!(signals(&head), detected, "{head:?}");
     }
 }
 
 #[test]
-fn every_signal_has_a_name_of_its_own_and_a_bit() {
+fn every_signal_has_a_unique_name_and_a_bit() {
     let mut names: Vec<_> = signal::ALL.iter().map(|signal| signal.name).collect();
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), signal::ALL.len());
-    assert!(signal::ALL.len() < 30, "two bits are taken");
+    assert!(signal::ALL.len() < 30, "two bits are reserved");
 }
 
 #[test]
-fn what_browsers_ask_for_by_themselves_is_known() {
-    for (path, asset) in [
+fn assets_are_recognized() {
+    for (path, expected) in [
         ("/favicon.ico", true),
         ("/apple-touch-icon-120x120-precomposed", true),
         ("/.well-known/security.txt", true),
@@ -85,19 +84,23 @@ fn what_browsers_ask_for_by_themselves_is_known() {
     ] {
         let rules = ClientRules::default();
         let head = browser(path);
-        assert_eq!(signal::asset::is_one(&head.facts(&rules)), asset, "{path}");
+        assert_eq!(
+            signal::asset::is_asset(&head.facts(&rules)),
+            expected,
+            "{path}"
+        );
     }
 }
 
 #[test]
-fn ten_thousand_clients_fit_into_a_hundred_places() {
+fn scores_are_bounded_and_keep_frequent_clients() {
     let scores = Arc::new(Scores::new(100));
-    let first = Duration::from_mins(1);
+    let ban_for = Duration::from_mins(1);
     let scan = ScanConfig::default()
-        .compile(&Context::new(&State::scratch().with_scores(scores.clone())).with_ban_for(first))
+        .compile(&Context::new(&State::scratch().with_scores(scores.clone())).with_ban_for(ban_for))
         .unwrap();
     let rules = ClientRules::default();
-    let scanned = |addr: &str| {
+    let scan_from = |addr: &str| {
         let head = agent("nikto").from(addr);
         let facts = head.facts(&rules);
         let mut state = RequestState::new(&facts);
@@ -106,13 +109,13 @@ fn ten_thousand_clients_fit_into_a_hundred_places() {
     };
     for number in 0..10_000_u32 {
         let [.., high, low] = number.to_be_bytes();
-        assert_eq!(scanned(&format!("198.51.{high}.{low}")), None);
+        assert_eq!(scan_from(&format!("198.51.{high}.{low}")), None);
         if number % 10 == 0 {
-            scanned("203.0.113.9");
+            scan_from("203.0.113.9");
         }
     }
     assert!(scores.clients.len() <= 100, "{scores:?}");
-    let offense = scanned("203.0.113.9").expect("who comes again is not forgotten");
+    let offense = scan_from("203.0.113.9").expect("a frequent client is not evicted");
     assert_eq!(offense.attribution, Attribution::Certain);
-    assert_eq!((offense.rule, offense.ban_for), (Scan::RULE, first));
+    assert_eq!((offense.rule, offense.ban_for), (Scan::RULE, ban_for));
 }

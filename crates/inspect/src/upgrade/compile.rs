@@ -1,4 +1,4 @@
-//! From what is written of sockets to what judges handshakes and to the terms of sessions.
+//! Compilation of the `[upgrade]` section.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -9,29 +9,32 @@ use super::{
 };
 use crate::{
     ByteRate, Config, ConfigError, ConfigErrors, ConfigPath, Context, Limit, LimitRule, Messages,
-    OneOrMany, Problem, Rate, deny::plain_path,
+    OneOrMany, Problem, Rate, config::rule_compiler::invalid_value, deny::canonical_path,
 };
 
-/// How many routes are compiled at most: each is looked at for each handshake.
+/// The largest number of routes. Each is compared for each handshake.
 const MAX_ROUTES: usize = 256;
 
-/// One section or route, and what is wrong with it.
+/// The section or a route, and the errors found in it so far.
 struct Compiler<'c> {
     config: &'c UpgradeConfig,
-    /// The path of a route, as it is written; empty for the section.
+    /// The path of the route as configured; empty for the section.
     path: &'c str,
-    place: ConfigPath,
+    config_path: ConfigPath,
     mode: Mode,
     errors: Vec<ConfigError>,
 }
 
-/// What is made of a section or route.
-struct Made {
+/// The compiled section or route.
+struct CompiledRoute {
     route_rules: RouteRules,
     session_limits: SessionLimits,
 }
 
-/// A compiled [`UpgradeConfig`]: the inspector of handshakes, and the limits of the sessions that they open.
+/// A compiled [`UpgradeConfig`]: the inspector of handshakes, and the limits of the sessions that
+/// they open.
+///
+/// See [`Handshake`] for an example.
 #[derive(Debug)]
 pub struct CompiledUpgrade {
     handshake: Handshake,
@@ -44,14 +47,15 @@ impl Config for UpgradeConfig {
 
     /// # Errors
     ///
-    /// Origins, subprotocols and paths that are malformed; rates that are not a whole number per second;
-    /// byte rates below the size of one message; pings below the shortest interval; more than 256 routes.
+    /// Malformed origins, subprotocols and paths; rates that are not a whole number per second;
+    /// byte rates below the size of one message; pings below [`Ping::SHORTEST`]; more than 256
+    /// routes.
     fn compile(&self, context: &Context) -> Result<CompiledUpgrade, ConfigErrors> {
         let found = self.routes.len();
         if found > MAX_ROUTES {
             let (what, most) = ("routes", MAX_ROUTES);
             let problem = Problem::TooMany { what, found, most };
-            return Err(ConfigPath::new("upgrade", "route").refuse(problem).into());
+            return Err(ConfigPath::new("upgrade", "route").error(problem).into());
         }
         let mode = context.mode();
         // A route inherits the keys that it leaves out from the section, and the errors in them.
@@ -60,26 +64,26 @@ impl Config for UpgradeConfig {
         let mut handshake = Handshake::new(rest.route_rules, mode);
         let mut routes = Vec::with_capacity(found);
         let (mut errors, mut known) = (Vec::new(), HashSet::new());
-        for (nth, route) in self.routes.iter().enumerate() {
-            let place = ConfigPath::new("upgrade.route", "").rule(nth);
-            let path = route.path(place, &mut known);
+        for (index, route) in self.routes.iter().enumerate() {
+            let config_path = ConfigPath::new("upgrade.route", "").rule(index);
+            let path = route.path(config_path, &mut known);
             let path = path.map_err(|found| errors.extend(found));
-            let under = route.under(self);
-            let compiled = Compiler::new(&under, &route.path, place, mode).compile(context);
+            let config = route.with_defaults(self);
+            let compiled = Compiler::new(&config, &route.path, config_path, mode).compile(context);
             let compiled = compiled.map_err(|found| errors.extend(found));
-            if let (Ok(path), Ok(made)) = (path, compiled) {
+            if let (Ok(path), Ok(compiled)) = (path, compiled) {
                 let only = route.only;
                 handshake.add(
                     path.clone(),
                     RouteRules {
                         only,
-                        ..made.route_rules
+                        ..compiled.route_rules
                     },
                 );
-                routes.push((path, made.session_limits));
+                routes.push((path, compiled.session_limits));
             }
         }
-        ConfigErrors::any(errors)?;
+        ConfigErrors::check(errors)?;
         Ok(CompiledUpgrade {
             handshake,
             routes,
@@ -89,8 +93,8 @@ impl Config for UpgradeConfig {
 }
 
 impl CompiledUpgrade {
-    /// Returns the inspector of handshakes, and the session limits of each route with the message kinds
-    /// that `messages` need there.
+    /// Returns the inspector of handshakes, and the session limits of each route with the message
+    /// kinds that `messages` need on it.
     pub fn into_parts(self, messages: &Messages) -> (Handshake, RouteLimits) {
         let with_kinds = |limits: SessionLimits, path: &[u8], before: &[Box<[u8]>]| {
             let (message_kinds, holds) = messages.message_kinds(path, before);
@@ -102,9 +106,9 @@ impl CompiledUpgrade {
         };
         let paths: Vec<_> = self.routes.iter().map(|(path, _)| path.clone()).collect();
         let routes = RouteLimits::new(Some(with_kinds(self.rest, b"", &paths)));
-        let each = self.routes.into_iter().enumerate();
-        let routes = each.fold(routes, |routes, (nth, (path, limits))| {
-            let before = paths.get(..nth).unwrap_or_default();
+        let all = self.routes.into_iter().enumerate();
+        let routes = all.fold(routes, |routes, (index, (path, limits))| {
+            let before = paths.get(..index).unwrap_or_default();
             let limits = with_kinds(limits, &path, before);
             routes.with(path, limits)
         });
@@ -113,46 +117,55 @@ impl CompiledUpgrade {
 }
 
 impl RouteConfig {
-    /// The path as it is looked for, which no other route has.
+    /// Returns the path in its comparable form. It must differ from those of other routes in
+    /// `known`.
     fn path(
         &self,
-        place: ConfigPath,
+        config_path: ConfigPath,
         known: &mut HashSet<Box<[u8]>>,
     ) -> Result<Box<[u8]>, ConfigErrors> {
-        let path = plain_path(&self.path).and_then(|path| {
-            let twice = || value(&self.path, "is the path of another route already");
-            known.insert(path.clone()).then_some(path).ok_or_else(twice)
+        let path = canonical_path(&self.path).and_then(|path| {
+            let duplicate = || invalid_value(&self.path, "duplicate path of a route");
+            known
+                .insert(path.clone())
+                .then_some(path)
+                .ok_or_else(duplicate)
         });
         let key = "path";
-        path.map_err(|problem| ConfigPath { key, ..place }.refuse(problem).into())
+        path.map_err(|problem| ConfigPath { key, ..config_path }.error(problem).into())
     }
 }
 
 impl<'c> Compiler<'c> {
-    const fn new(config: &'c UpgradeConfig, path: &'c str, place: ConfigPath, mode: Mode) -> Self {
+    const fn new(
+        config: &'c UpgradeConfig,
+        path: &'c str,
+        config_path: ConfigPath,
+        mode: Mode,
+    ) -> Self {
         let errors = Vec::new();
         Self {
             config,
             path,
-            place,
+            config_path,
             mode,
             errors,
         }
     }
 
-    fn compile(mut self, context: &Context) -> Result<Made, ConfigErrors> {
-        let origins = Origins::of(&self.config.origins);
-        self.each("origins", &self.config.origins, |origin| {
-            let none = "is no origin such as https://app.example";
-            (!Origins::is_origin(origin.as_bytes())).then_some(none)
+    fn compile(mut self, context: &Context) -> Result<CompiledRoute, ConfigErrors> {
+        let origins = Origins::new(&self.config.origins);
+        self.check_each("origins", &self.config.origins, |origin| {
+            let why = "write an origin such as `https://app.example`";
+            (!Origins::is_origin(origin.as_bytes())).then_some(why)
         });
-        self.each("subprotocols", &self.config.subprotocols, |name| {
-            let none = "is no subprotocol: a name of letters, digits and -._ is needed";
-            (!is_subprotocol(name)).then_some(none)
+        self.check_each("subprotocols", &self.config.subprotocols, |name| {
+            let why = "write a subprotocol name of letters, digits and `-._`";
+            (!is_subprotocol(name)).then_some(why)
         });
         let handshakes = self.handshakes(context);
         let session_limits = self.session_limits();
-        ConfigErrors::any(self.errors)?;
+        ConfigErrors::check(self.errors)?;
         let subprotocols = session_limits.subprotocols.clone();
         let route_rules = RouteRules {
             origins,
@@ -160,30 +173,36 @@ impl<'c> Compiler<'c> {
             handshakes,
             only: false,
         };
-        Ok(Made {
+        Ok(CompiledRoute {
             route_rules,
             session_limits,
         })
     }
 
-    /// A limit that is asked of handshakes only.
+    /// Compiles the rate of handshakes.
     fn handshakes(&mut self, context: &Context) -> Option<Limit> {
         let rate = self.config.handshakes?;
         let id = format!("{}{}", Handshake::HANDSHAKES, self.path);
-        // A path may be too long for a name, or hold what no name may.
+        // The path may be too long for a rule id, or contain characters that no rule id has.
         let id = RuleId::new(&id).map_or_else(
-            |_| format!("{}/{}", Handshake::HANDSHAKES, self.place.rule.unwrap_or(0)),
+            |_| {
+                format!(
+                    "{}/{}",
+                    Handshake::HANDSHAKES,
+                    self.config_path.rule.unwrap_or(0)
+                )
+            },
             |id| id.to_string(),
         );
         let rule = LimitRule::new(id, rate).mode(self.mode);
         let limit = [rule].compile(context);
-        let refused = |errors: ConfigErrors| {
+        let report = |errors: ConfigErrors| {
             let problems = errors.into_iter().map(|error| error.problem);
             for problem in problems {
-                self.refuse("handshakes", problem);
+                self.report("handshakes", problem);
             }
         };
-        limit.map_err(refused).ok()
+        limit.map_err(report).ok()
     }
 
     fn session_limits(&mut self) -> SessionLimits {
@@ -214,8 +233,8 @@ impl<'c> Compiler<'c> {
         let rate = rate?;
         let count = per_second(rate);
         if count.is_none() {
-            let why = "is no whole number in a second";
-            self.refuse(key, value(&rate.to_string(), why));
+            let why = "not a whole number per second";
+            self.report(key, invalid_value(&rate.to_string(), why));
         }
         count
     }
@@ -223,8 +242,8 @@ impl<'c> Compiler<'c> {
     fn bytes(&mut self, key: &'static str, rate: Option<ByteRate>) -> Option<u64> {
         let rate = rate?;
         if rate.0 < self.config.max_message.0 {
-            let why = "is less in a second than one message may have (max_message)";
-            self.refuse(key, value(&rate.to_string(), why));
+            let why = "less per second than the size of one message (`max_message`)";
+            self.report(key, invalid_value(&rate.to_string(), why));
         }
         Some(rate.0)
     }
@@ -232,35 +251,38 @@ impl<'c> Compiler<'c> {
     fn ping(&mut self) -> Option<Duration> {
         let ping = self.config.ping.0?.0;
         if ping < Ping::SHORTEST {
-            let why = "is too often: 100ms is the least, 25s is usual";
-            self.refuse("ping", value(&self.config.ping.to_string(), why));
+            let why = "at least `100ms` is supported; `25s` is common";
+            self.report("ping", invalid_value(&self.config.ping.to_string(), why));
         }
         Some(ping)
     }
 
-    fn each(
+    fn check_each(
         &mut self,
         key: &'static str,
         texts: &OneOrMany,
-        refuse: impl Fn(&str) -> Option<&'static str>,
+        check: impl Fn(&str) -> Option<&'static str>,
     ) {
         for (entry, text) in texts.iter().enumerate() {
-            if let Some(why) = refuse(text) {
-                let place = ConfigPath { key, ..self.place }.entry(entry);
-                self.errors.push(place.refuse(value(text, why)));
+            if let Some(why) = check(text) {
+                let config_path = ConfigPath {
+                    key,
+                    ..self.config_path
+                }
+                .entry(entry);
+                self.errors
+                    .push(config_path.error(invalid_value(text, why)));
             }
         }
     }
 
-    fn refuse(&mut self, key: &'static str, problem: Problem) {
-        let place = ConfigPath { key, ..self.place };
-        self.errors.push(place.refuse(problem));
+    fn report(&mut self, key: &'static str, problem: Problem) {
+        let config_path = ConfigPath {
+            key,
+            ..self.config_path
+        };
+        self.errors.push(config_path.error(problem));
     }
-}
-
-fn value(found: &str, why: &'static str) -> Problem {
-    let found = found.to_owned();
-    Problem::Value { found, why }
 }
 
 fn per_second(rate: Rate) -> Option<u64> {
@@ -269,7 +291,8 @@ fn per_second(rate: Rate) -> Option<u64> {
     count.checked_div(seconds).filter(|_| whole)
 }
 
-/// A token (RFC 6455, 4.1, item 10), of those that are in use (RFC 6455, 11.5).
+/// Returns `true` if `name` is a token (RFC 6455, section 4.1, item 10) of the kind that registered
+/// subprotocols are (RFC 6455, section 11.5).
 fn is_subprotocol(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !name.is_empty() && name.bytes().all(plain)

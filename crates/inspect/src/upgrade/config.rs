@@ -1,4 +1,4 @@
-//! What handshakes and sockets are held to.
+//! The `[upgrade]` section.
 
 use std::{fmt, num::NonZeroU32, str::FromStr, time::Duration};
 
@@ -7,86 +7,119 @@ use serde::{Deserialize, Serialize};
 use super::RouteConfig;
 use crate::{ByteRate, ByteSize, OneOrMany, Period, Rate, config::serde_as_text};
 
-/// Section `[upgrade]`.
+/// The `[upgrade]` section: rules for WebSocket handshakes, and limits of open WebSockets. Compiles
+/// to [`CompiledUpgrade`](crate::CompiledUpgrade).
+///
+/// # Examples
+///
+/// ```
+/// use gabion_inspect::{Config, Context, State, UpgradeConfig};
+///
+/// let context = Context::new(&State::scratch());
+/// let config: UpgradeConfig = toml::from_str("origins = 'https://app.example'\nmessages = '50/s'")?;
+/// assert!(config.compile(&context).is_ok());
+///
+/// let config: UpgradeConfig = toml::from_str("origins = 'app.example'")?;
+/// let errors = config.compile(&context).unwrap_err();
+/// assert_eq!(
+///     errors[0].to_string(),
+///     "upgrade.origins[0]: invalid value `app.example`: write an origin such as `https://app.example`",
+/// );
+/// # Ok::<(), toml::de::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-#[expect(clippy::exhaustive_structs, reason = "plain data, written by hand")]
+#[expect(clippy::exhaustive_structs, reason = "plain data, written by users")]
 pub struct UpgradeConfig {
-    /// The origins whose pages may open sockets, such as `"https://app.example"`. Where none is given,
-    /// pages of the host that is asked, as far as cookies or credentials are sent along.
+    /// Origins whose pages may open WebSockets, such as `"https://app.example"`. If empty, only
+    /// pages of the requested host may, as far as the handshake has cookies or credentials.
     #[serde(skip_serializing_if = "is_empty")]
     pub origins: OneOrMany,
-    /// The subprotocols that may be spoken; any where none is given. A handshake that offers others
-    /// only is refused.
+    /// Allowed subprotocols. If empty, all are allowed. A handshake that offers only others is
+    /// denied.
     #[serde(skip_serializing_if = "is_empty")]
     pub subprotocols: OneOrMany,
-    /// How many handshakes one client may send, `"10/s"`.
+    /// The rate of handshakes per client, such as `"10/s"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub handshakes: Option<Rate>,
-    /// The most open sockets of one client.
+    /// The largest number of open WebSockets per client.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sockets_per_client: Option<NonZeroU32>,
-    /// The most open sockets in all.
+    /// The largest number of open WebSockets in total.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sockets: Option<NonZeroU32>,
-    /// The most bytes in one message from a client.
+    /// The largest size of a message from a client. Default: 1 MiB.
     pub max_message: ByteSize,
-    /// The most frames of one message.
+    /// The largest number of frames per message. Default: 1024.
     pub max_fragments: NonZeroU32,
-    /// How long a message may take from its first byte to its last.
+    /// The longest time from the first byte of a message to its last. Default: 1 minute.
     pub message_time: Period,
-    /// How many messages a client may send on one socket, `"50/s"`.
+    /// The rate of messages from a client per WebSocket, such as `"50/s"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub messages: Option<Rate>,
-    /// How many bytes a client may send on one socket, `"64KiB/s"`; no fewer than `max_message`.
+    /// The byte rate from a client per WebSocket, such as `"64KiB/s"`; at least `max_message` per
+    /// second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<ByteRate>,
-    /// How many control frames (ping, pong, close) a client may send on one socket.
+    /// The rate of control frames (ping, pong, close) from a client per WebSocket.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub controls: Option<Rate>,
-    /// How many messages a client may send on all its sockets together.
+    /// The rate of messages from a client over all its WebSockets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_messages: Option<Rate>,
-    /// How many bytes a client may send on all its sockets together; no fewer than `max_message`.
+    /// The byte rate from a client over all its WebSockets; at least `max_message` per second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_bytes: Option<ByteRate>,
-    /// How long a client may take nothing of what the server has for it.
+    /// The longest time in which a client reads none of the data that the server has for it.
+    /// Default: 30 seconds.
     pub write_stall: Period,
-    /// How long a client may be silent before it is pinged, 100 ms at least; `"off"` for never.
+    /// The idle time after which a client is pinged, at least 100 ms, or `"off"`. Default:
+    /// [`Ping::DEFAULT`].
     pub ping: Ping,
-    /// What becomes of compression where `[[message]]` rules read.
+    /// The handling of compression where `[[message]]` rules apply.
     pub compression: Compression,
-    /// Paths that are held to something else.
+    /// Paths with different rules.
     #[serde(rename = "route", skip_serializing_if = "Vec::is_empty")]
     pub routes: Vec<RouteConfig>,
 }
 
-/// When a silent client is pinged: after a [`Period`], or never (`"off"`).
+/// The idle time after which a client is pinged: a [`Period`], or never (`"off"`).
+///
+/// # Examples
+///
+/// ```
+/// use gabion_inspect::Ping;
+///
+/// assert_eq!("off".parse(), Ok(Ping(None)));
+/// assert_eq!("25s".parse(), Ok(Ping::default()));
+/// assert!("never".parse::<Ping>().is_err());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_structs, reason = "a period, or none")]
+#[expect(clippy::exhaustive_structs, reason = "a newtype of an optional period")]
 pub struct Ping(
-    /// The period; `None` for never.
+    /// The idle time, or `None` for never.
     pub Option<Period>,
 );
 
-/// Why a text says nothing of pings.
+/// The error of a text that is not a [`Ping`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is neither a length of time such as 25s nor \"off\"", gabion_core::Escaped(.0.as_bytes()))]
+#[error("invalid ping `{}`: write a duration such as `25s`, or `off`", gabion_core::Escaped(.0.as_bytes()))]
 pub struct PingError(pub(super) String);
 
-/// What becomes of an offer to compress messages that are to be read.
+/// The handling of an offer to compress messages that a [`MessageRule`](crate::MessageRule) must
+/// read ([`UpgradeConfig::compression`]).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
-#[expect(clippy::exhaustive_enums, reason = "it is taken off, or read")]
+#[expect(clippy::exhaustive_enums, reason = "an offer is declined or accepted")]
 pub enum Compression {
-    /// The offer is taken off the handshake, so that messages come as they are.
+    /// Removes the offer from the handshake, so that messages are not compressed.
     #[default]
     Decline,
-    /// Messages are inflated to be read.
+    /// Accepts the offer and inflates messages to read them.
     Inflate,
 }
 
-serde_as_text!(Ping, "a length of time such as \"25s\", or \"off\"");
+serde_as_text!(Ping, "a duration such as \"25s\", or \"off\"");
 
 impl Default for UpgradeConfig {
     fn default() -> Self {
@@ -119,7 +152,8 @@ fn is_empty(strings: &OneOrMany) -> bool {
 // === impl UpgradeConfig ===
 
 impl UpgradeConfig {
-    /// Whether origins are named for every path, so that no other pages open sockets.
+    /// Returns `true` if origins are configured for every path, so that pages of other origins
+    /// cannot open WebSockets.
     pub fn names_origins(&self) -> bool {
         let routes = self.routes.iter();
         let mut own = routes.filter_map(|route| route.origins.as_ref());
@@ -130,9 +164,10 @@ impl UpgradeConfig {
 // === impl Ping ===
 
 impl Ping {
-    /// Unless another is asked for: what balancers wait for at least, halved, so that one may be lost.
+    /// The default: half the shortest idle timeout of common load balancers, so that one ping may
+    /// be lost.
     pub const DEFAULT: Duration = Duration::from_secs(25);
-    /// The shortest that is compiled.
+    /// The shortest supported idle time.
     pub const SHORTEST: Duration = Duration::from_millis(100);
 }
 

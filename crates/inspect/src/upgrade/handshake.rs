@@ -1,4 +1,4 @@
-//! Who may knock.
+//! Validates WebSocket handshakes.
 
 use gabion_core::{
     Cause, Denial, Diagnosis, Escaped, Explanation, Facts, Inspect, Mode, Reason, RequestState,
@@ -12,12 +12,35 @@ use http::{
 use super::origin::Origins;
 use crate::Limit;
 
-/// Refuses handshakes. Compiled from [`UpgradeConfig`](crate::UpgradeConfig); immutable.
+/// Denies WebSocket handshakes. Compiled from [`UpgradeConfig`](crate::UpgradeConfig) as a part of
+/// [`CompiledUpgrade`](crate::CompiledUpgrade); immutable.
 ///
 /// # Cost
 ///
-/// For what is no handshake, one comparison, and one of its path with each route that is a WebSocket
-/// and nothing else. A handshake allocates its origin.
+/// For other requests, one comparison, and one of the path with each WebSocket-only route. A
+/// handshake allocates its origin.
+///
+/// # Examples
+///
+/// ```
+/// use gabion_core::{ClientRules, Inspect, RequestState, Verdict};
+/// use gabion_inspect::{Config, Context, Messages, State, UpgradeConfig};
+/// # use gabion_testkit::OwnedHead;
+///
+/// let upgrade = UpgradeConfig::default().compile(&Context::new(&State::scratch()))?;
+/// let (handshake, _limits) = upgrade.into_parts(&Messages::default());
+///
+/// let judge = |origin: &str| {
+///     let head = OwnedHead::get("/ws").host("app.example").header("cookie", "sid=1");
+///     let head = head.header("connection", "upgrade").header("upgrade", "websocket");
+///     let head = head.header("origin", origin);
+///     let facts = head.facts(&ClientRules::default());
+///     handshake.inspect(&facts, &mut RequestState::new(&facts))
+/// };
+/// assert_eq!(judge("https://app.example"), Verdict::Pass);
+/// assert!(judge("https://evil.example").to_string().starts_with("deny with 403: rule upgrade/origin"));
+/// # Ok::<(), gabion_inspect::ConfigErrors>(())
+/// ```
 #[derive(Debug)]
 pub struct Handshake {
     routes: Vec<(Box<[u8]>, RouteRules)>,
@@ -25,11 +48,11 @@ pub struct Handshake {
     mode: Mode,
 }
 
-/// What the handshakes of one route are held to.
+/// The rules for handshakes on a route.
 #[derive(Debug)]
 pub(super) struct RouteRules {
     pub(super) origins: Origins,
-    /// Any where there is none.
+    /// If empty, all subprotocols are allowed.
     pub(super) subprotocols: Vec<Box<str>>,
     pub(super) handshakes: Option<Limit>,
     pub(super) only: bool,
@@ -38,13 +61,13 @@ pub(super) struct RouteRules {
 // === impl Handshake ===
 
 impl Handshake {
-    /// The rule that refuses foreign origins.
+    /// The id of the rule that denies foreign origins.
     pub const ORIGIN: RuleId = RuleId::builtin("upgrade/origin");
-    /// The rule that refuses subprotocols that are not listed.
+    /// The id of the rule that denies subprotocols that are not configured.
     pub const SUBPROTOCOL: RuleId = RuleId::builtin("upgrade/subprotocol");
-    /// The rule that refuses plain HTTP where there is nothing but a WebSocket.
+    /// The id of the rule that denies plain HTTP on a WebSocket-only path.
     pub const PLAIN: RuleId = RuleId::builtin("upgrade/plain");
-    /// The rule that counts handshakes; a route that has a figure of its own adds its path.
+    /// The id of the rule that limits handshakes. A route with its own rate appends its path.
     pub const HANDSHAKES: &str = "upgrade/handshakes";
 
     pub(super) const fn new(rest: RouteRules, mode: Mode) -> Self {
@@ -56,39 +79,41 @@ impl Handshake {
         self.routes.push((path, route_rules));
     }
 
-    /// The doors that `facts` stand before: one, but for a path that can be read in two ways.
-    fn doors(&self, facts: &Facts<'_>) -> impl Iterator<Item = &RouteRules> {
-        let first = |view: gabion_core::View<'_>| {
+    /// Returns the rules that apply to `facts`: of one route, unless views of the path lie in
+    /// several.
+    fn rules_for(&self, facts: &Facts<'_>) -> impl Iterator<Item = &RouteRules> {
+        let route_of = |view: gabion_core::View<'_>| {
             let mut routes = self.routes.iter();
             routes.position(|(path, _)| view.lies_below(path))
         };
-        let is_asked = move |nth| facts.path.iter().any(|view| first(view) == nth);
+        let applies = move |index| facts.path.iter().any(|view| route_of(view) == index);
         let routes = self.routes.iter().enumerate();
-        let routes = routes.map(|(nth, (_, route_rules))| (Some(nth), route_rules));
+        let routes = routes.map(|(index, (_, route_rules))| (Some(index), route_rules));
         let all = routes.chain([(None, &self.rest)]);
-        all.filter_map(move |(nth, route_rules)| is_asked(nth).then_some(route_rules))
+        all.filter_map(move |(index, route_rules)| applies(index).then_some(route_rules))
     }
 
     fn judge(&self, facts: &Facts<'_>, mut count: impl FnMut(&Limit) -> Verdict) -> Verdict {
         let found = match facts.upgrade {
-            Upgrade::WebSocket => self.doors(facts).find_map(|route_rules| {
-                let refused = route_rules
-                    .origin(facts)
-                    .or_else(|| route_rules.subprotocol(facts));
-                match refused {
+            Upgrade::WebSocket => self.rules_for(facts).find_map(|route_rules| {
+                let denial = route_rules
+                    .check_origin(facts)
+                    .or_else(|| route_rules.check_subprotocol(facts));
+                match denial {
                     Some(denial) => Some(denial.with_mode(self.mode).into()),
                     None => route_rules.handshakes.as_ref().map(&mut count),
                 }
                 .filter(|verdict| *verdict != Verdict::Pass)
             }),
-            Upgrade::None | Upgrade::Other => self.plain(facts).map(Into::into),
+            Upgrade::None | Upgrade::Other => self.check_plain(facts).map(Into::into),
             _ => None,
         };
         found.unwrap_or(Verdict::Pass)
     }
 
-    /// RFC 9110, 15.5.22: the answer says what to upgrade to, where it can be (RFC 9113, 8.2.2).
-    fn plain(&self, facts: &Facts<'_>) -> Option<Denial> {
+    /// Denies plain HTTP on a WebSocket-only path (RFC 9110, section 15.5.22). On HTTP/1.1 the
+    /// response has an `Upgrade` header, which HTTP/2 forbids (RFC 9113, section 8.2.2).
+    fn check_plain(&self, facts: &Facts<'_>) -> Option<Denial> {
         let mut only = self
             .routes
             .iter()
@@ -97,17 +122,19 @@ impl Handshake {
         if *facts.method != Method::GET || !only.any(|(path, _)| below(path)) {
             return None;
         }
-        let why = "plain HTTP where there is nothing but a WebSocket";
-        let denial = refuse(Self::PLAIN, why.into(), StatusCode::UPGRADE_REQUIRED)
+        let why = "plain HTTP request to a WebSocket-only path";
+        let denial = deny(Self::PLAIN, why.into(), StatusCode::UPGRADE_REQUIRED)
             .with_diagnosis(Diagnosis::PlainGet)
             .with_mode(self.mode)
             .with_header(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
-        let upgrade = |denial: Denial, (name, value): (HeaderName, &'static str)| {
+        let add = |denial: Denial, (name, value): (HeaderName, &'static str)| {
             denial.with_header(name, HeaderValue::from_static(value))
         };
-        let to = [(UPGRADE, "websocket"), (CONNECTION, "Upgrade")];
-        let to = to.into_iter().filter(|_| facts.version == Version::HTTP_11);
-        Some(to.fold(denial, upgrade))
+        let headers = [(UPGRADE, "websocket"), (CONNECTION, "Upgrade")];
+        let headers = headers
+            .into_iter()
+            .filter(|_| facts.version == Version::HTTP_11);
+        Some(headers.fold(denial, add))
     }
 }
 
@@ -120,43 +147,43 @@ impl Inspect for Handshake {
         self.judge(facts, |limit| limit.inspect(facts, state))
     }
 
-    /// Nothing of a handshake is kept but its path.
-    fn recheck(&self, _facts: &Facts<'_>, _trace: &mut RequestState) -> Verdict {
+    /// Passes: of a handshake only the path is known later, and no rule here denies by path alone.
+    fn recheck(&self, _facts: &Facts<'_>, _state: &mut RequestState) -> Verdict {
         Verdict::Pass
     }
 
-    /// What would be said, at no cost.
+    /// Judges without counting the handshake.
     fn explain(
         &self,
         facts: &Facts<'_>,
         state: &mut RequestState,
         steps: &mut Explanation,
     ) -> Verdict {
-        let mut counted = Explanation::default();
-        let verdict = self.judge(facts, |limit| limit.explain(facts, state, &mut counted));
+        let mut limit_steps = Explanation::default();
+        let verdict = self.judge(facts, |limit| limit.explain(facts, state, &mut limit_steps));
         steps.note(self.name(), &verdict);
         verdict
     }
 }
 
-// === impl Door ===
+// === impl RouteRules ===
 
 impl RouteRules {
-    fn origin(&self, facts: &Facts<'_>) -> Option<Denial> {
+    fn check_origin(&self, facts: &Facts<'_>) -> Option<Denial> {
         let mut origins = facts
             .headers
             .get_all(ORIGIN)
             .iter()
             .map(HeaderValue::as_bytes);
-        let foreign = origins.find(|origin| self.origins.are_foreign_to(facts, origin))?;
-        let why = match self.origins.line_with(facts, foreign) {
+        let foreign = origins.find(|origin| self.origins.is_foreign(facts, origin))?;
+        let why = match self.origins.line_that_allows(facts, foreign) {
             Some(line) => format!(
-                "a page of {} may not open sockets; if it is yours, [upgrade] needs: {line}",
+                "cross-origin WebSocket from {}; to allow this origin, set in [upgrade]: {line}",
                 Escaped(foreign)
             ),
-            None => "a page of no origin that could be named may not open sockets".into(),
+            None => "cross-origin WebSocket from an origin that cannot be allowed".into(),
         };
-        let denial = refuse(Handshake::ORIGIN, why, StatusCode::FORBIDDEN);
+        let denial = deny(Handshake::ORIGIN, why, StatusCode::FORBIDDEN);
         Some(
             denial
                 .with_evidence(foreign)
@@ -164,8 +191,9 @@ impl RouteRules {
         )
     }
 
-    /// RFC 6455, 4.2.2, item 5.5: a browser that is given none of those that it offers hangs up.
-    fn subprotocol(&self, facts: &Facts<'_>) -> Option<Denial> {
+    /// Denies a handshake without an allowed subprotocol. A browser closes a connection on which
+    /// the server selects none of its subprotocols (RFC 6455, section 4.2.2, item 5.5).
+    fn check_subprotocol(&self, facts: &Facts<'_>) -> Option<Denial> {
         let mut offers = tokens(facts.headers, &SEC_WEBSOCKET_PROTOCOL).peekable();
         let first = *offers.peek()?;
         let known = |offer: &[u8]| {
@@ -176,13 +204,13 @@ impl RouteRules {
         if self.subprotocols.is_empty() || offers.any(known) {
             return None;
         }
-        let why = "it offers no subprotocol of those in [upgrade] subprotocols";
-        let denial = refuse(Handshake::SUBPROTOCOL, why.into(), StatusCode::BAD_REQUEST);
+        let why = "none of the offered subprotocols is in [upgrade] subprotocols";
+        let denial = deny(Handshake::SUBPROTOCOL, why.into(), StatusCode::BAD_REQUEST);
         Some(denial.with_evidence(first))
     }
 }
 
-fn refuse(rule: RuleId, why: String, status: StatusCode) -> Denial {
+fn deny(rule: RuleId, why: String, status: StatusCode) -> Denial {
     let cause = Cause::new(rule, Reason::Other(why.into()));
     Denial::new(cause, status)
 }

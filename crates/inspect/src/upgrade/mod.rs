@@ -1,19 +1,19 @@
-//! Refuses WebSocket handshakes that should not be, before there is a socket.
+//! Validation of WebSocket handshakes, before a WebSocket is open.
 //!
-//! A handshake passes when
-//! 1. no page of a foreign origin made a browser send it: browsers send cookies along with a handshake
-//!    to any host, and the same-origin policy does not keep the page from reading what comes
-//!    (cross-site WebSocket hijacking). So it names no `Origin` (RFC 6455, 10.2), since no browser
-//!    sent it; or one of those that are configured; or none is, and it carries neither `Cookie` nor
-//!    `Authorization`, or its origin's host is the one that it asks for, whatever the port;
-//! 2. it offers no subprotocols, or one of those that are configured, where any is;
-//! 3. its client has sent fewer than it may.
+//! A handshake passes if
+//! 1. no page of a foreign origin caused it. Browsers send cookies with a handshake to any host,
+//!    and the same-origin policy does not prevent the page from reading the messages (cross-site
+//!    WebSocket hijacking). So the handshake has no `Origin` (RFC 6455, section 10.2), which
+//!    browsers always send; or a configured one; or, if none is configured, it has neither `Cookie`
+//!    nor `Authorization`, or the host of its origin is the requested host, on any port;
+//! 2. it offers no subprotocols, or a configured one, if any are configured; and
+//! 3. its client is below the handshake rate.
 //!
-//! All of this is held by route, and a path that some server reads as below another route is held to
-//! both. On HTTP/2 a handshake is a CONNECT (RFC 8441), and judged alike.
+//! Rules apply by route. A path that some server resolves to another route must satisfy the rules
+//! of both routes. On HTTP/2 a handshake is a CONNECT request (RFC 8441), and the same rules apply.
 //!
-//! What is no handshake passes, unless its path is a WebSocket and nothing else: a GET there is told
-//! what to ask for (RFC 9110, 15.5.22).
+//! Other requests pass, except for a GET on a WebSocket-only path, which gets a response with the
+//! protocol to upgrade to (RFC 9110, section 15.5.22).
 
 mod compile;
 mod config;

@@ -1,4 +1,4 @@
-//! Whose pages may open sockets.
+//! Origins whose pages may open WebSockets.
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
@@ -7,66 +7,66 @@ use http::header::{AUTHORIZATION, COOKIE};
 
 use crate::{
     OneOrMany,
-    hosts::{asked, without_port},
+    hosts::{requested_host, without_port},
 };
 
-/// The origins that are named, in lower case; the same host where none is.
+/// The allowed origins in lower case. If empty, the requested host is allowed.
 #[derive(Debug)]
 pub(super) struct Origins(BTreeSet<Box<[u8]>>);
 
 impl Origins {
-    /// How many of those that are named are said again with one more.
-    const SAID: usize = 8;
-    /// The longest host that is said (RFC 1035, 2.3.4).
-    const LONGEST: usize = 253;
+    /// The largest number of configured origins in a suggestion.
+    const MAX_LISTED: usize = 8;
+    /// The longest host in a suggestion (RFC 1035, section 2.3.4).
+    const MAX_HOST: usize = 253;
 
-    pub(super) fn of(named: &OneOrMany) -> Self {
+    pub(super) fn new(configured: &OneOrMany) -> Self {
         let lower = |origin: &String| origin.to_ascii_lowercase().into_bytes().into();
-        Self(named.iter().map(lower).collect())
+        Self(configured.iter().map(lower).collect())
     }
 
-    /// Whether `text` is an origin that can be named.
+    /// Returns `true` if `text` is an origin that can be configured.
     pub(super) fn is_origin(text: &[u8]) -> bool {
-        host_of(text).is_some()
+        host_in(text).is_some()
     }
 
-    /// Whether a page of `origin` may not open the socket that is asked for.
-    pub(super) fn are_foreign_to(&self, facts: &Facts<'_>, origin: &[u8]) -> bool {
+    /// Returns `true` if a page of `origin` may not open the requested WebSocket.
+    pub(super) fn is_foreign(&self, facts: &Facts<'_>, origin: &[u8]) -> bool {
         if !self.0.is_empty() {
             let origin = origin.to_ascii_lowercase();
             return !self.0.contains(&*origin);
         }
-        let sends = |name| facts.headers.contains_key(name);
-        let host = host_of(origin).unwrap_or_default();
-        let same = host.eq_ignore_ascii_case(without_port(asked(facts)));
-        (sends(COOKIE) || sends(AUTHORIZATION)) && !same
+        let has = |name| facts.headers.contains_key(name);
+        let host = host_in(origin).unwrap_or_default();
+        let is_same_host = host.eq_ignore_ascii_case(without_port(requested_host(facts)));
+        (has(COOKIE) || has(AUTHORIZATION)) && !is_same_host
     }
 
-    /// The line of the policy by which `origin` would be let in: its key, what stands there, and one
-    /// more. Where nothing stands there, pages of the host itself were let in, and have to be named
-    /// from then on.
-    pub(super) fn line_with(&self, facts: &Facts<'_>, origin: &[u8]) -> Option<String> {
-        host_of(origin).filter(|host| host.len() <= Self::LONGEST)?;
+    /// Returns the line of the policy that would allow `origin`: its key, the current value, and
+    /// the new origin. If no origins are configured, pages of the requested host are allowed, so
+    /// the line includes its origin.
+    pub(super) fn line_that_allows(&self, facts: &Facts<'_>, origin: &[u8]) -> Option<String> {
+        host_in(origin).filter(|host| host.len() <= Self::MAX_HOST)?;
         let mut line = String::from("origins = [");
         let mut add = |parts: [&[u8]; 2]| {
-            // Every part is plain, or it would be no origin.
+            // Every part is plain ASCII, or it would not be an origin.
             let _ = write!(line, "\"");
             for part in parts {
                 line.extend(part.iter().map(|&byte| char::from(byte)));
             }
             let _ = write!(line, "\", ");
         };
-        let own = asked(facts);
+        let own = requested_host(facts);
         if self.0.is_empty() && is_plain(own) {
             let scheme = facts.scheme.of_pages();
             add([scheme.as_bytes(), own]);
         }
-        for named in self.0.iter().take(Self::SAID) {
-            add([named, b""]);
+        for origin in self.0.iter().take(Self::MAX_LISTED) {
+            add([origin, b""]);
         }
         add([origin, b""]);
         let line = line.trim_end_matches(", ");
-        let more = if self.0.len() > Self::SAID {
+        let more = if self.0.len() > Self::MAX_LISTED {
             ", .."
         } else {
             ""
@@ -75,8 +75,9 @@ impl Origins {
     }
 }
 
-/// The host of an origin, without its port (RFC 6454, 6.2); none of what is no such, `null` among it.
-fn host_of(origin: &[u8]) -> Option<&[u8]> {
+/// Returns the host of an origin without its port (RFC 6454, section 6.2), or `None` for other
+/// text, such as `null`.
+fn host_in(origin: &[u8]) -> Option<&[u8]> {
     let rest = [&b"https://"[..], b"http://"]
         .into_iter()
         .find_map(|scheme| {

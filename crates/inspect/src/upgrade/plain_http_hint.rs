@@ -1,4 +1,4 @@
-//! Finds who asks for a WebSocket with plain HTTP, where nobody has said that it is one.
+//! Diagnosis of plain HTTP requests to WebSocket paths that are not configured as such.
 
 use std::{
     collections::VecDeque,
@@ -10,27 +10,53 @@ use gabion_core::{
 };
 use http::{Method, StatusCode};
 
-/// The paths on which WebSockets were opened lately. Bounded: the oldest goes.
+/// The paths on which WebSockets were opened recently, part of [`State`](crate::State). Bounded to
+/// [`Self::CAPACITY`]; the oldest path is evicted.
 #[derive(Debug, Default)]
 pub struct KnownWebSocketPaths(Mutex<VecDeque<(u64, Box<[u8]>)>>);
 
-/// Tells of plain GETs that the service refuses on a path on which a WebSocket was opened before.
-/// It refuses nothing.
+/// Diagnoses plain GET requests that the service rejects on a path on which a WebSocket was opened
+/// before. Denies nothing.
 ///
 /// # Cost
 ///
-/// A lock and a look at up to [`KnownWebSocketPaths::CAPACITY`] numbers for a handshake that is answered, and for
-/// a GET that is answered 400 or 426. Nothing for any other request.
+/// For a handshake that succeeds and for a GET answered with 400 or 426, a lock and a comparison of
+/// up to [`KnownWebSocketPaths::CAPACITY`] hashes. Nothing for other requests.
+///
+/// # Examples
+///
+/// ```
+/// use std::{sync::Arc, time::Duration};
+///
+/// use gabion_core::{ClientRules, Inspect, Outcome, RequestState};
+/// use gabion_inspect::{KnownWebSocketPaths, PlainHttpHint};
+/// # use gabion_testkit::OwnedHead;
+///
+/// let hint = PlainHttpHint::new(Arc::new(KnownWebSocketPaths::default()));
+/// let diagnose = |head: &OwnedHead, status: u16| {
+///     let facts = head.facts(&ClientRules::default());
+///     let state = RequestState::new(&facts);
+///     let outcome = Outcome::new(status.try_into().unwrap(), None, Duration::ZERO);
+///     hint.on_response(&state, &outcome);
+///     hint.diagnose(&state, &outcome)
+/// };
+/// let get = OwnedHead::get("/ws");
+/// assert!(diagnose(&get, 400).is_none(), "no WebSocket was opened on this path");
+///
+/// let handshake = get.clone().header("connection", "upgrade").header("upgrade", "websocket");
+/// diagnose(&handshake, 101);
+/// assert!(diagnose(&get, 400).is_some());
+/// ```
 #[derive(Clone, Debug)]
 pub struct PlainHttpHint(Arc<KnownWebSocketPaths>);
 
-// === impl Opened ===
+// === impl KnownWebSocketPaths ===
 
 impl KnownWebSocketPaths {
-    /// How many paths are kept, each of [`DiagnosisEvent::MAX_PATH`] bytes at most.
+    /// The largest number of paths, each of at most [`DiagnosisEvent::MAX_PATH`] bytes.
     pub const CAPACITY: usize = 64;
 
-    fn note(&self, hash: u64, path: &[u8]) {
+    fn record(&self, hash: u64, path: &[u8]) {
         let mut paths = self.paths();
         if paths.iter().any(|(known, _)| *known == hash) {
             return;
@@ -53,45 +79,45 @@ impl KnownWebSocketPaths {
     }
 }
 
-// === impl Astray ===
+// === impl PlainHttpHint ===
 
 impl PlainHttpHint {
-    /// Keeps what it learns in `opened`.
-    pub const fn new(opened: Arc<KnownWebSocketPaths>) -> Self {
-        Self(opened)
+    /// Creates an inspector that records WebSocket paths in `paths`.
+    pub const fn new(paths: Arc<KnownWebSocketPaths>) -> Self {
+        Self(paths)
     }
 }
 
 impl Inspect for PlainHttpHint {
     fn name(&self) -> &'static str {
-        "astray"
+        "plain-http-hint"
     }
 
-    fn inspect(&self, _facts: &Facts<'_>, _trace: &mut RequestState) -> Verdict {
+    fn inspect(&self, _facts: &Facts<'_>, _state: &mut RequestState) -> Verdict {
         Verdict::Pass
     }
 
     fn on_response(&self, state: &RequestState, outcome: &Outcome<'_>) -> Option<Offense> {
-        // RFC 6455, 4.2.2; RFC 8441, 5.
+        // A successful handshake: 101 (RFC 6455, section 4.2.2), or 2xx to CONNECT (RFC 8441, section 5).
         let status = outcome.status;
         let http2 = *state.method() == Method::CONNECT && status.is_success();
         if let Some(path) = state.socket()
             && (status == StatusCode::SWITCHING_PROTOCOLS || http2)
         {
-            self.0.note(state.path_hash(), path);
+            self.0.record(state.path_hash(), path);
         }
         None
     }
 
     fn diagnose(&self, state: &RequestState, outcome: &Outcome<'_>) -> Option<DiagnosisEvent> {
-        let refuses = [StatusCode::BAD_REQUEST, StatusCode::UPGRADE_REQUIRED];
+        let rejections = [StatusCode::BAD_REQUEST, StatusCode::UPGRADE_REQUIRED];
         let plain = *state.method() == Method::GET && state.upgrade() == Upgrade::None;
-        if !plain || outcome.denial.is_some() || !refuses.contains(&outcome.status) {
+        if !plain || outcome.denial.is_some() || !rejections.contains(&outcome.status) {
             return None;
         }
         let path = self.0.find(state.path_hash())?;
         let seen = format!(
-            "sockets were opened here before, and a plain GET was answered {}",
+            "WebSockets were opened on this path before, and the service answered a plain GET with {}",
             outcome.status.as_u16()
         );
         let (at, client) = (state.now().wall(), state.client().addr());
@@ -114,79 +140,80 @@ mod tests {
 
     use super::*;
 
-    fn ask(path: &str) -> OwnedHead {
-        let ask = OwnedHead::get(path).header("connection", "upgrade");
-        ask.header("upgrade", "websocket")
+    fn handshake(path: &str) -> OwnedHead {
+        let head = OwnedHead::get(path).header("connection", "upgrade");
+        head.header("upgrade", "websocket")
     }
 
-    /// What is told of a request that the service answers with `status`.
-    fn told(astray: &PlainHttpHint, head: &OwnedHead, status: u16) -> Option<String> {
+    /// Returns the diagnosis of a request that the service answers with `status`.
+    fn diagnosis(hint: &PlainHttpHint, head: &OwnedHead, status: u16) -> Option<String> {
         let facts = head.facts(&ClientRules::default());
         let state = RequestState::new(&facts);
         let outcome = Outcome::new(status.try_into().unwrap(), None, Duration::ZERO);
-        assert_eq!(astray.on_response(&state, &outcome), None);
-        astray
-            .diagnose(&state, &outcome)
+        assert_eq!(hint.on_response(&state, &outcome), None);
+        hint.diagnose(&state, &outcome)
             .map(|event| event.to_string())
     }
 
     #[test]
-    fn plain_get_is_told_of_once_a_socket_was_opened_there() {
-        let astray = PlainHttpHint::new(Arc::default());
+    fn plain_get_is_diagnosed_once_a_websocket_was_opened_on_its_path() {
+        let hint = PlainHttpHint::new(Arc::default());
         let get = OwnedHead::get("/ws\"x");
-        assert_eq!(told(&astray, &get, 400), None);
-        assert_eq!(told(&astray, &ask("/ws\"x"), 403), None);
-        assert_eq!(told(&astray, &get, 400), None, "no socket was opened");
-        assert_eq!(told(&astray, &ask("/ws\"x"), 101), None);
+        assert_eq!(diagnosis(&hint, &get, 400), None);
+        assert_eq!(diagnosis(&hint, &handshake("/ws\"x"), 403), None);
+        assert_eq!(diagnosis(&hint, &get, 400), None, "no WebSocket was opened");
+        assert_eq!(diagnosis(&hint, &handshake("/ws\"x"), 101), None);
         for status in [400, 426] {
-            let told = told(&astray, &get, status).expect("a diagnosis");
-            assert!(told.starts_with("W01: "), "{told}");
-            assert!(told.contains("on /ws\\x22x ("), "{told}");
-            assert!(told.contains(&format!("answered {status}")), "{told}");
+            let text = diagnosis(&hint, &get, status).expect("a diagnosis");
+            assert!(text.starts_with("W01: "), "{text}");
+            assert!(text.contains("on /ws\\x22x ("), "{text}");
+            assert!(
+                text.contains(&format!("a plain GET with {status}")),
+                "{text}"
+            );
         }
         for (head, status) in [
             (get.clone(), 200),
             (get.clone(), 404),
             (get.clone().method("POST"), 400),
-            (ask("/ws\"x"), 400),
+            (handshake("/ws\"x"), 400),
             (OwnedHead::get("/other"), 400),
         ] {
-            assert_eq!(told(&astray, &head, status), None, "{head:?}: {status}");
+            assert_eq!(diagnosis(&hint, &head, status), None, "{head:?}: {status}");
         }
     }
 
     #[test]
-    fn what_the_guard_refuses_is_told_by_its_denial() {
-        let astray = PlainHttpHint::new(Arc::default());
-        told(&astray, &ask("/ws"), 101);
+    fn denied_request_is_not_diagnosed() {
+        let hint = PlainHttpHint::new(Arc::default());
+        diagnosis(&hint, &handshake("/ws"), 101);
         let head = OwnedHead::get("/ws");
         let facts = head.facts(&ClientRules::default());
         let denial = Denial::forbidden("x", "y");
         let outcome = Outcome::new(StatusCode::BAD_REQUEST, Some(&denial), Duration::ZERO);
         assert!(
-            astray
-                .diagnose(&RequestState::new(&facts), &outcome)
+            hint.diagnose(&RequestState::new(&facts), &outcome)
                 .is_none()
         );
     }
 
     #[test]
-    fn paths_are_kept_to_a_number_and_a_length() {
-        let astray = PlainHttpHint::new(Arc::default());
-        for nth in 0..=KnownWebSocketPaths::CAPACITY {
-            told(&astray, &ask(&format!("/{nth}")), 101);
-            told(&astray, &ask("/0"), 101);
+    fn known_paths_are_bounded_in_number_and_length() {
+        let hint = PlainHttpHint::new(Arc::default());
+        for index in 0..=KnownWebSocketPaths::CAPACITY {
+            diagnosis(&hint, &handshake(&format!("/{index}")), 101);
+            diagnosis(&hint, &handshake("/0"), 101);
         }
-        assert_eq!(astray.0.paths().len(), KnownWebSocketPaths::CAPACITY);
+        assert_eq!(hint.0.paths().len(), KnownWebSocketPaths::CAPACITY);
         let last = format!("/{}", KnownWebSocketPaths::CAPACITY);
-        assert!(told(&astray, &OwnedHead::get(&last), 400).is_some());
-        let first = told(&astray, &OwnedHead::get("/1"), 400);
-        assert_eq!(first, None, "the oldest has gone");
+        assert!(diagnosis(&hint, &OwnedHead::get(&last), 400).is_some());
+        let first = diagnosis(&hint, &OwnedHead::get("/1"), 400);
+        assert_eq!(first, None, "the oldest path is evicted");
         let long = format!("/{}", "a".repeat(10_000));
-        told(&astray, &ask(&long), 101);
-        let kept = astray
+        diagnosis(&hint, &handshake(&long), 101);
+        let path = hint
             .0
             .find(gabion_core::PathViews::new(long.as_bytes()).hash());
-        assert_eq!(kept.unwrap().len(), DiagnosisEvent::MAX_PATH);
+        assert_eq!(path.unwrap().len(), DiagnosisEvent::MAX_PATH);
     }
 }

@@ -1,4 +1,4 @@
-//! What sockets of one path are held to.
+//! The `[[upgrade.route]]` section.
 
 use std::num::NonZeroU32;
 
@@ -7,77 +7,88 @@ use serde::{Deserialize, Serialize};
 use super::{Compression, Ping, UpgradeConfig};
 use crate::{ByteRate, ByteSize, OneOrMany, Period, Rate};
 
-/// One `[[upgrade.route]]`: what is left out is as `[upgrade]` says.
+/// A `[[upgrade.route]]` section. Omitted keys are inherited from [`UpgradeConfig`].
 ///
-/// Sockets are counted by route: what a figure allows, it allows on this path.
+/// WebSockets are counted by route: a limit applies to the WebSockets on this path.
+///
+/// # Examples
+///
+/// ```
+/// use gabion_inspect::UpgradeConfig;
+///
+/// let config: UpgradeConfig = toml::from_str("[[route]]\npath = '/chat'\nmessages = '10/s'")?;
+/// assert_eq!(config.routes[0].path, "/chat");
+/// assert!(toml::from_str::<UpgradeConfig>("[[route]]\nmessages = '10/s'").is_err());
+/// # Ok::<(), toml::de::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-#[expect(clippy::exhaustive_structs, reason = "plain data, written by hand")]
+#[expect(clippy::exhaustive_structs, reason = "plain data, written by users")]
 pub struct RouteConfig {
-    /// The path and everything under it, by segment, in any view of it.
+    /// The path, with everything below it, by segment, in any view of the path.
     pub path: String,
-    /// Whether the path is a WebSocket and nothing else, so that whoever asks for it with plain HTTP
-    /// is told what to use.
+    /// Marks the path as WebSocket-only, so that plain HTTP requests are denied with 426.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub only: bool,
-    /// As in [`UpgradeConfig::origins`].
+    /// See [`UpgradeConfig::origins`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origins: Option<OneOrMany>,
-    /// As in [`UpgradeConfig::subprotocols`].
+    /// See [`UpgradeConfig::subprotocols`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subprotocols: Option<OneOrMany>,
-    /// As in [`UpgradeConfig::handshakes`].
+    /// See [`UpgradeConfig::handshakes`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handshakes: Option<Rate>,
-    /// As in [`UpgradeConfig::sockets_per_client`].
+    /// See [`UpgradeConfig::sockets_per_client`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sockets_per_client: Option<NonZeroU32>,
-    /// As in [`UpgradeConfig::sockets`].
+    /// See [`UpgradeConfig::sockets`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sockets: Option<NonZeroU32>,
-    /// As in [`UpgradeConfig::max_message`].
+    /// See [`UpgradeConfig::max_message`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_message: Option<ByteSize>,
-    /// As in [`UpgradeConfig::max_fragments`].
+    /// See [`UpgradeConfig::max_fragments`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_fragments: Option<NonZeroU32>,
-    /// As in [`UpgradeConfig::message_time`].
+    /// See [`UpgradeConfig::message_time`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_time: Option<Period>,
-    /// As in [`UpgradeConfig::messages`].
+    /// See [`UpgradeConfig::messages`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub messages: Option<Rate>,
-    /// As in [`UpgradeConfig::bytes`].
+    /// See [`UpgradeConfig::bytes`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<ByteRate>,
-    /// As in [`UpgradeConfig::controls`].
+    /// See [`UpgradeConfig::controls`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub controls: Option<Rate>,
-    /// As in [`UpgradeConfig::client_messages`].
+    /// See [`UpgradeConfig::client_messages`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_messages: Option<Rate>,
-    /// As in [`UpgradeConfig::client_bytes`].
+    /// See [`UpgradeConfig::client_bytes`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_bytes: Option<ByteRate>,
-    /// As in [`UpgradeConfig::write_stall`].
+    /// See [`UpgradeConfig::write_stall`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub write_stall: Option<Period>,
-    /// As in [`UpgradeConfig::ping`].
+    /// See [`UpgradeConfig::ping`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ping: Option<Ping>,
-    /// As in [`UpgradeConfig::compression`].
+    /// See [`UpgradeConfig::compression`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compression: Option<Compression>,
 }
 
 impl RouteConfig {
-    /// What holds here, without routes: what this says, and what `section` says of the rest.
-    pub(super) fn under(&self, section: &UpgradeConfig) -> UpgradeConfig {
-        let strings =
-            |own: &Option<OneOrMany>, else_: &OneOrMany| own.as_ref().unwrap_or(else_).clone();
+    /// Returns the section for this route, without routes: its own keys, and those of `section`
+    /// that it omits.
+    pub(super) fn with_defaults(&self, section: &UpgradeConfig) -> UpgradeConfig {
+        let list =
+            |own: &Option<OneOrMany>, default: &OneOrMany| own.as_ref().unwrap_or(default).clone();
         UpgradeConfig {
-            origins: strings(&self.origins, &section.origins),
-            subprotocols: strings(&self.subprotocols, &section.subprotocols),
+            origins: list(&self.origins, &section.origins),
+            subprotocols: list(&self.subprotocols, &section.subprotocols),
             handshakes: self.handshakes.or(section.handshakes),
             sockets_per_client: self.sockets_per_client.or(section.sockets_per_client),
             sockets: self.sockets.or(section.sockets),

@@ -25,9 +25,9 @@ fn handshake(toml: &str) -> Handshake {
     compile(&config(toml)).unwrap().0
 }
 
-fn ask(target: &str) -> OwnedHead {
-    let ask = OwnedHead::get(target).header("connection", "upgrade");
-    ask.header("upgrade", "websocket")
+fn request(target: &str) -> OwnedHead {
+    let head = OwnedHead::get(target).header("connection", "upgrade");
+    head.header("upgrade", "websocket")
 }
 
 fn judge(handshake: &Handshake, head: &OwnedHead) -> Verdict {
@@ -35,8 +35,8 @@ fn judge(handshake: &Handshake, head: &OwnedHead) -> Verdict {
     handshake.inspect(&facts, &mut RequestState::new(&facts))
 }
 
-/// The rule that refuses.
-fn refusal(handshake: &Handshake, head: &OwnedHead) -> Option<String> {
+/// Returns the rule that denies.
+fn denying_rule(handshake: &Handshake, head: &OwnedHead) -> Option<String> {
     match judge(handshake, head) {
         Verdict::Deny(denial) => Some(denial.cause.rule.to_string()),
         _ => None,
@@ -46,13 +46,13 @@ fn refusal(handshake: &Handshake, head: &OwnedHead) -> Option<String> {
 #[track_caller]
 fn check(handshake: &Handshake, head: &OwnedHead, rule: &str) {
     let rule = Some(rule).filter(|rule| !rule.is_empty());
-    assert_eq!(refusal(handshake, head).as_deref(), rule, "{head:?}");
+    assert_eq!(denying_rule(handshake, head).as_deref(), rule, "{head:?}");
 }
 
 #[test]
-fn only_named_origins_pass_where_some_are_named() {
+fn only_configured_origins_pass_if_any_are_configured() {
     let handshake = handshake("origins = ['https://app.example', 'http://localhost:3000']");
-    for (origin, refused) in [
+    for (origin, is_denied) in [
         ("https://app.example", false),
         ("HTTPS://App.Example", false),
         ("http://localhost:3000", false),
@@ -63,11 +63,11 @@ fn only_named_origins_pass_where_some_are_named() {
         ("null", true),
         ("", true),
     ] {
-        let head = ask("/ws").host("api.example").header("origin", origin);
+        let head = request("/ws").host("api.example").header("origin", origin);
         check(
             &handshake,
             &head,
-            if refused { "upgrade/origin" } else { "" },
+            if is_denied { "upgrade/origin" } else { "" },
         );
         check(
             &handshake,
@@ -75,8 +75,8 @@ fn only_named_origins_pass_where_some_are_named() {
             "",
         );
     }
-    check(&handshake, &ask("/ws"), "");
-    let two = ask("/ws").header("origin", "https://app.example");
+    check(&handshake, &request("/ws"), "");
+    let two = request("/ws").header("origin", "https://app.example");
     check(
         &handshake,
         &two.header("origin", "https://evil"),
@@ -85,9 +85,9 @@ fn only_named_origins_pass_where_some_are_named() {
 }
 
 #[test]
-fn pages_of_the_same_host_pass_where_none_is_named_and_others_without_credentials() {
+fn without_configured_origins_only_the_same_host_passes_with_credentials() {
     let handshake = handshake("");
-    for (host, origin, foreign) in [
+    for (host, origin, is_denied) in [
         ("app.example", "https://app.example", false),
         ("app.example:8080", "https://APP.example", false),
         ("app.example", "http://app.example:3000", false),
@@ -96,23 +96,23 @@ fn pages_of_the_same_host_pass_where_none_is_named_and_others_without_credential
         ("app.example", "https://app.example@evil.example", true),
         ("app.example", "null", true),
     ] {
-        let head = ask("/ws").host(host).header("origin", origin);
+        let head = request("/ws").host(host).header("origin", origin);
         check(&handshake, &head, "");
         for credentials in ["cookie", "authorization"] {
             let head = head.clone().header(credentials, "a=1");
             check(
                 &handshake,
                 &head,
-                if foreign { "upgrade/origin" } else { "" },
+                if is_denied { "upgrade/origin" } else { "" },
             );
         }
     }
 }
 
 #[test]
-fn refusal_of_an_origin_says_the_line_that_would_let_it_in() {
-    let said = |toml: &str, origin: &str| {
-        let head = ask("/ws").host("app.example").header("origin", origin);
+fn denial_of_an_origin_suggests_the_line_that_allows_it() {
+    let cause = |toml: &str, origin: &str| {
+        let head = request("/ws").host("app.example").header("origin", origin);
         match judge(&handshake(toml), &head.header("cookie", "a=1")) {
             Verdict::Deny(denial) => {
                 assert_eq!(denial.diagnosis, Some(Diagnosis::ForeignOrigin));
@@ -121,31 +121,31 @@ fn refusal_of_an_origin_says_the_line_that_would_let_it_in() {
             other => panic!("{other}"),
         }
     };
-    let line = r#"[upgrade] needs: origins = ["http://app.example", "https://new.example"]"#;
+    let line = r#"set in [upgrade]: origins = ["http://app.example", "https://new.example"]"#;
     assert!(
-        said("", "https://new.example").contains(line),
+        cause("", "https://new.example").contains(line),
         "{}",
-        said("", "https://new.example")
+        cause("", "https://new.example")
     );
-    let line = r#"[upgrade] needs: origins = ["https://a.example", "https://new.example:1"]"#;
+    let line = r#"set in [upgrade]: origins = ["https://a.example", "https://new.example:1"]"#;
     let toml = "origins = 'https://a.example'";
-    assert!(said(toml, "https://new.example:1").contains(line));
+    assert!(cause(toml, "https://new.example:1").contains(line));
     for origin in ["null", "https://a\"]\nb", "https://x.example/%0a"] {
         let origin = origin.replace('\n', "\t");
-        let said = said(toml, &origin);
-        assert!(!said.contains("needs"), "{said}");
-        assert!(!said.contains('\t'), "{said}");
+        let cause = cause(toml, &origin);
+        assert!(!cause.contains("origins ="), "{cause}");
+        assert!(!cause.contains('\t'), "{cause}");
     }
     let long = format!("https://{}.example", "a".repeat(10_000));
-    assert!(said(toml, &long).len() < 400);
+    assert!(cause(toml, &long).len() < 400);
 }
 
 #[test]
-fn subprotocols_that_are_not_listed_are_refused_where_none_is() {
+fn offer_without_a_configured_subprotocol_is_denied() {
     let handshake = handshake("subprotocols = ['v2.chat', 'mqtt']");
     let offer = |lines: &[&str]| {
         let lines = lines.iter();
-        lines.fold(ask("/ws"), |head, line| {
+        lines.fold(request("/ws"), |head, line| {
             head.header("sec-websocket-protocol", line)
         })
     };
@@ -159,14 +159,14 @@ fn subprotocols_that_are_not_listed_are_refused_where_none_is() {
 }
 
 #[test]
-fn handshakes_are_counted_by_client_and_nothing_else_is() {
+fn only_handshakes_count_by_client() {
     let handshake = handshake("handshakes = '2/m'");
     for _ in 0..5 {
         check(&handshake, &OwnedHead::get("/ws"), "");
     }
-    check(&handshake, &ask("/ws"), "");
-    check(&handshake, &ask("/other"), "");
-    let verdict = judge(&handshake, &ask("/ws"));
+    check(&handshake, &request("/ws"), "");
+    check(&handshake, &request("/other"), "");
+    let verdict = judge(&handshake, &request("/ws"));
     let Verdict::Deny(denial) = verdict else {
         panic!("{verdict}");
     };
@@ -177,14 +177,14 @@ fn handshakes_are_counted_by_client_and_nothing_else_is() {
             .retry_after
             .is_some_and(|wait| wait >= Duration::from_secs(30))
     );
-    check(&handshake, &ask("/ws").from("203.0.113.10"), "");
-    check(&handshake, &ask("/ws").at(Duration::from_secs(61)), "");
+    check(&handshake, &request("/ws").from("203.0.113.10"), "");
+    check(&handshake, &request("/ws").at(Duration::from_secs(61)), "");
 }
 
 #[test]
-fn explaining_costs_no_handshake() {
+fn explain_counts_no_handshake() {
     let handshake = handshake("handshakes = '1/h'");
-    let head = ask("/ws");
+    let head = request("/ws");
     let facts = head.facts(&ClientRules::default());
     for _ in 0..3 {
         let mut steps = Explanation::default();
@@ -220,7 +220,7 @@ const ROUTES: &str = "
 ";
 
 #[test]
-fn route_has_what_it_says_and_the_rest_of_the_section() {
+fn route_inherits_omitted_keys_from_the_section() {
     let (_, routes) = compile(&config(ROUTES)).unwrap();
     let of = |path: &str| Arc::clone(routes.for_path(&PathViews::new(path.as_bytes())).unwrap());
     let seconds = Duration::from_secs;
@@ -246,18 +246,18 @@ fn route_has_what_it_says_and_the_rest_of_the_section() {
 }
 
 #[test]
-fn handshakes_are_held_to_every_route_that_their_path_reads_as() {
+fn rules_of_every_route_of_any_view_apply() {
     let handshake = handshake(ROUTES);
-    let from = |path: &str, origin: &str| ask(path).header("origin", origin);
+    let from = |path: &str, origin: &str| request(path).header("origin", origin);
     let (app, partner) = ("https://app.example", "https://partner.example");
     check(&handshake, &from("/open", partner), "");
     check(&handshake, &from("/open;v=1", partner), "");
     check(&handshake, &from("/open", app), "upgrade/origin");
     check(&handshake, &from("/x", partner), "upgrade/origin");
-    // Tomcat reads the second as the first.
+    // Tomcat resolves the second like the first.
     check(&handshake, &from("/open/../x", partner), "upgrade/origin");
     check(&handshake, &from("/open/..;/x", partner), "upgrade/origin");
-    // Each route counts for itself, also what reads as below another too.
+    // Each route counts by itself, including handshakes that lie in two routes.
     check(&handshake, &from("/open", partner), "");
     check(
         &handshake,
@@ -271,7 +271,7 @@ fn handshakes_are_held_to_every_route_that_their_path_reads_as() {
 }
 
 #[test]
-fn plain_http_is_told_of_a_websocket_where_there_is_nothing_else() {
+fn plain_http_on_a_websocket_only_path_gets_426() {
     let handshake = handshake(ROUTES);
     for path in ["/chat", "/chat/room", "/%63hat", "/chat;v=1"] {
         check(&handshake, &OwnedHead::get(path), "upgrade/plain");
@@ -285,7 +285,7 @@ fn plain_http_is_told_of_a_websocket_where_there_is_nothing_else() {
     for path in ["/chatter", "/open", "/"] {
         check(&handshake, &OwnedHead::get(path), "");
     }
-    let told = |version| {
+    let headers = |version| {
         let mut request = http::Request::get("/chat").body(()).unwrap();
         *request.version_mut() = version;
         let Verdict::Deny(denial) = judge(&handshake, &OwnedHead::of(request)) else {
@@ -293,23 +293,23 @@ fn plain_http_is_told_of_a_websocket_where_there_is_nothing_else() {
         };
         assert_eq!(denial.status, StatusCode::UPGRADE_REQUIRED);
         assert_eq!(denial.diagnosis, Some(Diagnosis::PlainGet));
-        let said = denial.headers.iter();
-        let said = said.map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()));
-        said.collect::<Vec<_>>()
+        let headers = denial.headers.iter();
+        let headers = headers.map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()));
+        headers.collect::<Vec<_>>()
     };
     assert_eq!(
-        told(Version::HTTP_11),
+        headers(Version::HTTP_11),
         [
             "sec-websocket-version: 13",
             "upgrade: websocket",
             "connection: Upgrade"
         ]
     );
-    assert_eq!(told(Version::HTTP_2), ["sec-websocket-version: 13"]);
+    assert_eq!(headers(Version::HTTP_2), ["sec-websocket-version: 13"]);
 }
 
 #[test]
-fn errors_name_their_place() {
+fn errors_have_the_path_of_the_entry() {
     let section = "
         origins = ['https://ok.example', 'ok.example', 'null', 'https://a/b']
         subprotocols = ['ok', 'not ok']
@@ -332,10 +332,10 @@ fn errors_name_their_place() {
         bytes = '1048576/s'
         origins = 'x'
     ";
-    let places = |toml: &str| {
+    let error_paths = |toml: &str| {
         let errors = compile(&config(toml)).unwrap_err();
-        let places = errors.iter().map(|error| error.place.to_string());
-        places.collect::<Vec<_>>()
+        let paths = errors.iter().map(|error| error.path.to_string());
+        paths.collect::<Vec<_>>()
     };
     let expected = [
         "upgrade.origins[1]",
@@ -348,20 +348,20 @@ fn errors_name_their_place() {
         "upgrade.client_bytes",
         "upgrade.ping",
     ];
-    assert_eq!(places(section), expected);
+    assert_eq!(error_paths(section), expected);
     let expected = [
         "upgrade.route[1].path",
         "upgrade.route[2].path",
         "upgrade.route[2].origins[0]",
         "upgrade.route[2].bytes",
     ];
-    assert_eq!(places(routes), expected);
+    assert_eq!(error_paths(routes), expected);
     let many = "[[route]]\npath = '/'\n".repeat(257);
-    assert_eq!(places(&many), ["upgrade.route"]);
+    assert_eq!(error_paths(&many), ["upgrade.route"]);
 }
 
 #[test]
-fn rates_are_by_the_second() {
+fn rates_are_converted_to_per_second() {
     let toml = "messages = '120/m'\ncontrols = '5/s'\nclient_bytes = '2097152/s'";
     let (_, routes) = compile(&config(toml)).unwrap();
     let session_limits = routes.for_path(&PathViews::new(b"/")).unwrap();
@@ -378,7 +378,7 @@ fn rates_are_by_the_second() {
 }
 
 #[test]
-fn pings_read_and_print() {
+fn pings_parse_and_print() {
     for (text, printed) in [
         ("25s", "25s"),
         ("off", "off"),

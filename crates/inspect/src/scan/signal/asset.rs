@@ -1,5 +1,5 @@
-//! What browsers ask for by themselves, and pages for themselves: where it is not there, its page is
-//! broken and its reader no scanner.
+//! Assets that browsers and pages request by themselves. A missing asset indicates a broken page,
+//! not a scanner.
 
 use gabion_core::Facts;
 
@@ -33,8 +33,8 @@ const EXTENSIONS: [&[u8]; 19] = [
     b"woff2",
 ];
 
-/// Whether the path is one of those.
-pub(crate) fn is_one(facts: &Facts<'_>) -> bool {
+/// Returns `true` if the path is that of an asset.
+pub(crate) fn is_asset(facts: &Facts<'_>) -> bool {
     let path = facts.path.raw();
     let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
     let mut parts = name.rsplit(|&byte| byte == b'.');

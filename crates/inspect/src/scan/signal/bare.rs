@@ -1,24 +1,24 @@
-//! A request without `User-Agent` or without `Accept`, which browsers always send. So do some
-//! monitors and feed readers leave them out: it counts only along with something else.
+//! A request without `User-Agent` or `Accept`, which browsers always send. Some monitors and feed
+//! readers omit them, too, so the signal counts only together with another.
 
 use http::{
     HeaderValue,
     header::{ACCEPT, USER_AGENT},
 };
 
-use super::{Sign, Signal, Weight};
+use super::{Detector, Signal, Trigger};
 
 pub(super) const SIGNAL: Signal = Signal {
     name: "bare",
     weight: 10,
-    counts: Weight::Along,
-    sign: Sign::Head {
-        own: false,
-        seen: |look| {
-            let facts = look.facts;
+    trigger: Trigger::Combined,
+    detector: Detector::Head {
+        certain: false,
+        matches: |features| {
+            let facts = features.facts;
             let agent = facts.headers.get(USER_AGENT);
-            let silent = agent.is_none_or(HeaderValue::is_empty);
-            silent || !facts.headers.contains_key(ACCEPT)
+            let is_missing = agent.is_none_or(HeaderValue::is_empty);
+            is_missing || !facts.headers.contains_key(ACCEPT)
         },
     },
 };

@@ -1,16 +1,16 @@
-//! A path or agent that a deny rule refused. An old link may lead there too, so that it weighs less
-//! than a known probe.
+//! A request denied by a deny rule. An outdated link may lead to such a path, so the signal weighs
+//! less than a known probe.
 
 use gabion_core::Reason;
 
-use super::{Sign, Signal, Weight};
+use super::{Detector, Signal, Trigger};
 
 pub(super) const SIGNAL: Signal = Signal {
     name: "denied",
     weight: 25,
-    counts: Weight::Alone,
-    sign: Sign::Answer(|answer| {
-        let reason = answer.outcome.denial.map(|denial| &denial.cause.reason);
+    trigger: Trigger::Alone,
+    detector: Detector::Response(|exchange| {
+        let reason = exchange.outcome.denial.map(|denial| &denial.cause.reason);
         matches!(
             reason,
             Some(

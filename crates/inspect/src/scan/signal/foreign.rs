@@ -1,16 +1,16 @@
-//! A host that the server does not answer for. Who follows an old name lands there too, and may ask
-//! for what browsers ask for by themselves.
+//! A host that the server does not serve. Clients that follow an old name request one, too, and may
+//! request assets of it.
 
 use http::StatusCode;
 
-use super::{Sign, Signal, Weight};
+use super::{Detector, Signal, Trigger};
 
 pub(super) const SIGNAL: Signal = Signal {
     name: "foreign",
     weight: 15,
-    counts: Weight::Alone,
-    sign: Sign::Answer(|answer| {
-        let denial = answer.outcome.denial;
+    trigger: Trigger::Alone,
+    detector: Detector::Response(|exchange| {
+        let denial = exchange.outcome.denial;
         denial.is_some_and(|denial| denial.status == StatusCode::MISDIRECTED_REQUEST)
     }),
 };

@@ -1,15 +1,15 @@
-//! An agent that is the name of a library or tool. Webhooks, probes and scripts say so too, so that
-//! it counts only along with something else; then it says that no browser sent it.
+//! A user agent that names an HTTP library or tool. Webhooks, health checks and scripts do so, too,
+//! so the signal counts only together with another; then it shows that no browser sent the request.
 
-use super::{Sign, Signal, Weight};
+use super::{Detector, Signal, Trigger};
 
 pub(super) const SIGNAL: Signal = Signal {
     name: "library",
     weight: 10,
-    counts: Weight::Along,
-    sign: Sign::Head {
-        own: true,
-        seen: |look| look.agents.library,
+    trigger: Trigger::Combined,
+    detector: Detector::Head {
+        certain: true,
+        matches: |features| features.agents.library,
     },
 };
 

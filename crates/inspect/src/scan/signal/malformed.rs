@@ -1,22 +1,22 @@
-//! A head that two servers would read differently, refused as such. Browsers send none; a broken
-//! link may hold a bad escape.
+//! A head that was denied because two servers would interpret it differently. Browsers send none,
+//! except for invalid percent-encoding in a broken link.
 
 use gabion_core::Reason;
 use http::StatusCode;
 
-use super::{Sign, Signal, Weight};
-use crate::protocol::HONEST;
+use super::{Detector, Signal, Trigger};
+use crate::protocol::NOT_SCORED;
 
 pub(super) const SIGNAL: Signal = Signal {
     name: "malformed",
     weight: 50,
-    counts: Weight::Alone,
-    sign: Sign::Answer(|answer| {
-        answer.outcome.denial.is_some_and(|denial| {
+    trigger: Trigger::Alone,
+    detector: Detector::Response(|exchange| {
+        exchange.outcome.denial.is_some_and(|denial| {
             let malformed = matches!(denial.cause.reason, Reason::Malformed(_));
-            let honest = HONEST.contains(&denial.cause.rule.as_str());
+            let is_not_scored = NOT_SCORED.contains(&denial.cause.rule.as_str());
             malformed
-                || !honest
+                || !is_not_scored
                     && matches!(
                         denial.status,
                         StatusCode::BAD_REQUEST

@@ -1,19 +1,20 @@
-//! A method that web applications do not use, and that the service did not take. Where it does, as a
-//! calendar or a share takes PROPFIND, it says nothing.
+//! A method that web applications do not use and that the service rejected. A service that accepts
+//! it, such as a calendar or file share with PROPFIND, does not match.
 
 use http::{Method, StatusCode};
 
-use super::{Sign, Signal, Weight};
+use super::{Detector, Signal, Trigger};
 
 pub(super) const SIGNAL: Signal = Signal {
     name: "method",
     weight: 30,
-    counts: Weight::Alone,
-    sign: Sign::Answer(|answer| {
-        let status = answer.outcome.status;
-        let taken = status.is_success() || status.is_informational() || status.is_redirection();
-        let asks_who = status == StatusCode::UNAUTHORIZED;
-        !is_usual(answer.state.method()) && !taken && !asks_who
+    trigger: Trigger::Alone,
+    detector: Detector::Response(|exchange| {
+        let status = exchange.outcome.status;
+        let is_accepted =
+            status.is_success() || status.is_informational() || status.is_redirection();
+        let needs_login = status == StatusCode::UNAUTHORIZED;
+        !is_usual(exchange.state.method()) && !is_accepted && !needs_login
     }),
 };
 

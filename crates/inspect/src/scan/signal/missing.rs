@@ -1,30 +1,30 @@
-//! Different paths that are not there, three at least, and as many as half of all that the client
-//! asks for. In 10,000 lines of a public log that finds five scanners and nobody else.
+//! Missing paths: at least three different ones, and at least half of all requests of the client.
+//! In 10,000 lines of a public log, the signal matches five scanners and no other client.
 //!
-//! What browsers and pages ask for by themselves does not count ([`super::asset`]), nor does 401 or
-//! 403: an application whose session has ended gets those everywhere.
+//! Assets ([`super::asset`]) do not count, and neither do 401 and 403, which an application returns
+//! for every path after its session has ended.
 
 use gabion_core::{Outcome, RequestState};
 use http::StatusCode;
 
-use super::{ASSET, Sign, Signal, Weight};
+use super::{ASSET, Detector, Signal, Trigger};
 
 pub(crate) const SIGNAL: Signal = Signal {
     name: "missing",
     weight: 40,
-    counts: Weight::Alone,
-    sign: Sign::Answer(|answer| {
-        let past = answer.past;
-        let many = past.missed > PATHS - 0.5 && past.missed * 2.0 >= past.asked;
-        answer.news && many && is_one(answer.state, answer.outcome)
+    trigger: Trigger::Alone,
+    detector: Detector::Response(|exchange| {
+        let history = exchange.history;
+        let are_many = history.missing > PATHS - 0.5 && history.missing * 2.0 >= history.requests;
+        exchange.is_new && are_many && is_missing(exchange.state, exchange.outcome)
     }),
 };
 
-/// A little time between them takes half a path off.
+/// Half a path is subtracted for decay between the requests.
 const PATHS: f32 = 3.0;
 
-/// Whether the answer says that the path is not there.
-pub(crate) fn is_one(state: &RequestState, outcome: &Outcome<'_>) -> bool {
+/// Returns `true` if the response means that the path does not exist.
+pub(crate) fn is_missing(state: &RequestState, outcome: &Outcome<'_>) -> bool {
     let status = matches!(
         outcome.status,
         StatusCode::NOT_FOUND

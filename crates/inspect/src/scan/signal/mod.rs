@@ -1,4 +1,4 @@
-//! What scanners do and others seldom do: one file each, in the order in which they are told.
+//! The signals of scanners: one file each, listed in order of output.
 
 mod address;
 pub(super) mod asset;
@@ -19,65 +19,67 @@ use aho_corasick::AhoCorasick;
 use gabion_core::{Cause, Facts, Outcome, RequestState};
 use http::header::USER_AGENT;
 
-use super::score::Past;
+use super::score::History;
 
-/// One signal.
+/// A signal.
 pub(super) struct Signal {
-    /// What it is called in a policy and in reasons.
+    /// The name in policies and reports.
     pub(super) name: &'static str,
-    /// What it adds to a score of which 100 bans.
+    /// The default weight, relative to a default `ban_at` of 100.
     pub(super) weight: u16,
-    /// Whether it counts by itself.
-    pub(super) counts: Weight,
-    /// Where it shows.
-    pub(super) sign: Sign,
+    /// The condition under which the signal counts.
+    pub(super) trigger: Trigger,
+    /// The part of the exchange in which the signal is detected.
+    pub(super) detector: Detector,
 }
 
-pub(super) enum Weight {
-    /// It counts by itself.
+/// The condition under which a [`Signal`] adds its weight.
+pub(super) enum Trigger {
+    /// The signal counts by itself.
     Alone,
-    /// It counts only in a request that gives another signal: many an honest client does so.
-    Along,
+    /// The signal counts only together with another signal, since many honest clients match it.
+    Combined,
 }
 
-pub(super) enum Sign {
-    /// In the head. It is the client's `own` where no page can make a browser send it.
+/// The function that detects a [`Signal`], by the part of the exchange that it reads.
+pub(super) enum Detector {
+    /// The head of the request. `certain` is `true` if no page can cause a browser to send it.
     Head {
-        own: bool,
-        seen: fn(&Look<'_>) -> bool,
+        certain: bool,
+        matches: fn(&RequestFeatures<'_>) -> bool,
     },
-    /// In the answer.
-    Answer(fn(&Answer<'_>) -> bool),
+    /// The response.
+    Response(fn(&Exchange<'_>) -> bool),
 }
 
-/// A head, and what several signals want to know of it: looked up once.
-pub(super) struct Look<'f> {
+/// The facts of a request, and features that several signals use.
+pub(super) struct RequestFeatures<'f> {
     pub(super) facts: &'f Facts<'f>,
-    /// Why it is a probe, if it is one.
+    /// The reason why the request is a probe, if it is one.
     pub(super) probe: Option<Cause>,
     agents: Agents,
 }
 
-/// What a `User-Agent` names.
+/// The kinds of tools that the `User-Agent` names.
 #[derive(Default)]
 struct Agents {
     scanner: bool,
     library: bool,
 }
 
-/// How an exchange ended, and what went before.
-pub(super) struct Answer<'a> {
+/// An exchange, and the recent behavior of its client.
+pub(super) struct Exchange<'a> {
     pub(super) state: &'a RequestState,
     pub(super) outcome: &'a Outcome<'a>,
-    /// This exchange included.
-    pub(super) past: &'a Past,
-    /// Whether this exchange added to what is counted in `past`.
-    pub(super) news: bool,
+    /// Includes this exchange.
+    pub(super) history: &'a History,
+    /// `true` if this exchange added to `missing` or `refused`.
+    pub(super) is_new: bool,
 }
 
-/// A bit of the trace: the scan has looked at the head.
+/// A bit of [`RequestState::signals`]: the head was judged.
 pub(super) const JUDGED: u32 = 1 << 31;
-/// A bit of the trace: browsers ask for such a path by themselves.
+/// A bit of [`RequestState::signals`]: the path is an asset.
 pub(super) const ASSET: u32 = 1 << 30;
 
 pub(super) const ALL: [Signal; 11] = [
@@ -94,21 +96,21 @@ pub(super) const ALL: [Signal; 11] = [
     refused::SIGNAL,
 ];
 
-/// The names of scanners, then those of libraries, found in one pass whatever their case.
+/// The names of scanners, followed by those of libraries, in one case-insensitive automaton.
 static AGENTS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
-    let mut engine = AhoCorasick::builder();
+    let mut builder = AhoCorasick::builder();
     let names = scanner::NAMES.iter().chain(&library::NAMES);
-    engine.ascii_case_insensitive(true).build(names).ok()
+    builder.ascii_case_insensitive(true).build(names).ok()
 });
 
-// === impl Look ===
+// === impl RequestFeatures ===
 
-impl<'f> Look<'f> {
-    pub(super) fn at(facts: &'f Facts<'f>) -> Self {
+impl<'f> RequestFeatures<'f> {
+    pub(super) fn new(facts: &'f Facts<'f>) -> Self {
         Self {
             facts,
             probe: probe::cause(facts),
-            agents: Agents::of(facts),
+            agents: Agents::new(facts),
         }
     }
 }
@@ -116,20 +118,20 @@ impl<'f> Look<'f> {
 // === impl Agents ===
 
 impl Agents {
-    fn of(facts: &Facts<'_>) -> Self {
-        let mut named = Self::default();
-        let Some(engine) = AGENTS.as_ref() else {
-            return named;
+    fn new(facts: &Facts<'_>) -> Self {
+        let mut agents = Self::default();
+        let Some(automaton) = AGENTS.as_ref() else {
+            return agents;
         };
         for agent in facts.headers.get_all(USER_AGENT) {
-            for found in engine.find_iter(agent.as_bytes()) {
+            for found in automaton.find_iter(agent.as_bytes()) {
                 if found.pattern().as_usize() < scanner::NAMES.len() {
-                    named.scanner = true;
+                    agents.scanner = true;
                 } else {
-                    named.library = true;
+                    agents.library = true;
                 }
             }
         }
-        named
+        agents
     }
 }

@@ -1,23 +1,23 @@
-//! A path that no honest client of any server asks for: secrets and histories deployed by accident,
-//! shells, and the doors of routers and cameras.
+//! A path that no honest client requests from any server: secrets and version-control directories
+//! deployed by accident, web shells, and management interfaces of routers and cameras.
 //!
-//! Here stand only names that no application serves, since what it serves would be told as a probe
-//! that got somewhere.
+//! The list contains only names that no application serves, since any response to them is reported
+//! as a probe hit.
 
 use std::sync::LazyLock;
 
 use gabion_core::{Cause, Facts};
 
-use super::{Sign, Signal, Weight};
+use super::{Detector, Signal, Trigger};
 use crate::{Config as _, Context, Deny, DenyRule, State};
 
 pub(crate) const SIGNAL: Signal = Signal {
     name: "probe",
     weight: 35,
-    counts: Weight::Alone,
-    sign: Sign::Head {
-        own: false,
-        seen: |look| look.probe.is_some(),
+    trigger: Trigger::Alone,
+    detector: Detector::Head {
+        certain: false,
+        matches: |features| features.probe.is_some(),
     },
 };
 
@@ -63,8 +63,8 @@ static PROBES: LazyLock<Option<Deny>> = LazyLock::new(|| {
     [rule].compile(&Context::new(&State::scratch())).ok()
 });
 
-/// Why the request is a probe.
+/// Returns the reason why the request is a probe.
 pub(crate) fn cause(facts: &Facts<'_>) -> Option<Cause> {
-    let denial = PROBES.as_ref()?.finds(facts)?;
+    let denial = PROBES.as_ref()?.find_denial(facts)?;
     Some(denial.cause)
 }

@@ -1,32 +1,34 @@
-//! A burst of attempts to change something that the service answers with 401 or 403: passwords are
-//! tried. Reading does not count: a page whose session has ended asks again by itself.
+//! A burst of modifying requests that the service answers with 401 or 403, as in password guessing.
+//! Read requests do not count: a page whose session has ended retries them by itself.
 
 use gabion_core::{Outcome, RequestState};
 use http::{Method, StatusCode};
 
-use super::{Sign, Signal, Weight};
+use super::{Detector, Signal, Trigger};
 
 pub(crate) const SIGNAL: Signal = Signal {
     name: "refused",
     weight: 10,
-    counts: Weight::Alone,
-    sign: Sign::Answer(|answer| {
-        answer.news && answer.past.refused > BURST && is_one(answer.state, answer.outcome)
+    trigger: Trigger::Alone,
+    detector: Detector::Response(|exchange| {
+        exchange.is_new
+            && exchange.history.refused > BURST
+            && is_refused(exchange.state, exchange.outcome)
     }),
 };
 
-/// Nobody mistypes a password so often.
+/// More attempts than a user who mistypes a password.
 const BURST: f32 = 20.0;
 
-/// Whether the service refused to change something.
-pub(crate) fn is_one(state: &RequestState, outcome: &Outcome<'_>) -> bool {
-    let message_kinds = matches!(
+/// Returns `true` if the service refused a modifying request.
+pub(crate) fn is_refused(state: &RequestState, outcome: &Outcome<'_>) -> bool {
+    let is_read = matches!(
         *state.method(),
         Method::GET | Method::HEAD | Method::OPTIONS
     );
-    let refused = matches!(
+    let is_denied = matches!(
         outcome.status,
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
     );
-    refused && !message_kinds && outcome.denial.is_none()
+    is_denied && !is_read && outcome.denial.is_none()
 }

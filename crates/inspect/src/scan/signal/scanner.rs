@@ -1,17 +1,18 @@
-//! An agent that calls itself a scanner. Most do not; those that do are sure.
+//! A user agent that names a scanner. Most scanners hide; those that do not are certain.
 //!
-//! The idea of such a list is the OWASP Core Rule Set's (Apache-2.0, `scanners-user-agents.data`);
-//! these are the names that the tools' own sources give them, collected anew.
+//! The idea of such a list is from the OWASP Core Rule Set (Apache-2.0,
+//! `scanners-user-agents.data`); these names were collected independently from the source code of
+//! the tools.
 
-use super::{Sign, Signal, Weight};
+use super::{Detector, Signal, Trigger};
 
 pub(super) const SIGNAL: Signal = Signal {
     name: "scanner",
     weight: 60,
-    counts: Weight::Alone,
-    sign: Sign::Head {
-        own: true,
-        seen: |look| look.agents.scanner,
+    trigger: Trigger::Alone,
+    detector: Detector::Head {
+        certain: true,
+        matches: |features| features.agents.scanner,
     },
 };
 
