@@ -116,7 +116,7 @@ impl Inspect for Chain {
     /// an allowed path, are not judged.
     fn message(&self, message: &MessageFacts<'_>, denials: &mut MessageDenials) {
         let path = PathViews::new(message.path.as_bytes());
-        if self.allow.lets(message.client, &path) {
+        if self.allow.allows(message.client, &path) {
             return;
         }
         let messages: [&dyn Inspect; 1] = [&self.messages];

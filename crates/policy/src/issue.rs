@@ -57,7 +57,7 @@ impl From<ConfigError> for Issue {
     fn from(error: ConfigError) -> Self {
         Self {
             is_missing: matches!(error.problem, Problem::NothingToMatch { .. }),
-            ..Self::new(error.place, error.problem.to_string())
+            ..Self::new(error.path, error.problem.to_string())
         }
     }
 }

@@ -37,7 +37,11 @@ fn problems(
         let place = path_of_line(line);
         Issue {
             help: help.map(Into::into),
-            ..ConfigError { place, problem }.into()
+            ..ConfigError {
+                path: place,
+                problem,
+            }
+            .into()
         }
     });
     issues.collect()
@@ -50,7 +54,7 @@ const fn help(why: &ListRejection) -> Option<&'static str> {
             "if this is intended, list the ranges around the allowed network: a list file accepts `a-b`",
         ),
         ListRejection::HitsProtected {
-            whom: Protected::Private,
+            protected: Protected::Private,
             ..
         } => Some("if your clients have private addresses, set `private = true` in [client]"),
         ListRejection::TooWide { .. } => {

@@ -43,7 +43,7 @@ fn bans_beyond_the_minutes_budget_are_withheld_and_told_once() {
         let changes = scanners(&wall, first..first + 10);
         assert_eq!(changes[..5], vec![vec![BanChange::Placed]; 5]);
         match &changes[5][..] {
-            [BanChange::Withheld(why)] => assert!(why.contains("budget"), "{why}"),
+            [BanChange::Withheld(why)] => assert!(why.contains("most_per_minute"), "{why}"),
             other => panic!("{other:?}"),
         }
         assert_eq!(changes[6..], vec![vec![]; 4], "and then no more");

@@ -36,19 +36,19 @@ fn senseless_list_leaves_the_old_one_in_force() {
     for (network, why) in [
         (
             "203.0.113.0/24",
-            "203.0.113.0/24 covers 203.0.113.7/32, which [allow] lets through",
+            "`203.0.113.0/24` covers `203.0.113.7/32`, which is in [allow]",
         ),
         (
             "172.31.0.1",
-            "172.31.0.1/32 would ban a trusted proxy, and everyone behind it",
+            "`172.31.0.1/32` would ban a trusted proxy, and everyone behind it",
         ),
         (
             "192.168.0.0/16",
-            "192.168.0.0/16 would ban private addresses",
+            "`192.168.0.0/16` would ban private addresses",
         ),
-        ("127.0.0.0/8", "127.0.0.0/8 would ban this host"),
+        ("127.0.0.0/8", "`127.0.0.0/8` would ban this host"),
         ("96.0.0.0/3", "the list covers 12.5% of IPv4"),
-        ("0.0.0.0/0", "0.0.0.0/0 is the whole address space"),
+        ("0.0.0.0/0", "`0.0.0.0/0` covers the whole address space"),
     ] {
         folder.write("feed.json", &feed(["192.0.2.1", network]));
         let told = wall.guard.policy_handle().reload().unwrap_err().to_string();

@@ -96,7 +96,7 @@ fn bad_document_is_refused_with_its_line() {
         (
             edit("\"192.0.2.7\"", "\"192.0.2.700\""),
             5,
-            "`192.0.2.700` is neither an address",
+            "invalid network `192.0.2.700`",
         ),
         (
             edit("[\".env\"]", "[\".git\"]"),
@@ -104,7 +104,7 @@ fn bad_document_is_refused_with_its_line() {
             "expected `deny` for `/.env`, got: pass",
         ),
         (edit("names = [\".env\"]", "regex = ['(']"), 10, "regex"),
-        (edit("extensions = [\"php\"]", ""), 11, "nothing"),
+        (edit("extensions = [\"php\"]", ""), 11, "no conditions"),
         (
             edit("\"192.0.2.7\"", ""),
             4,
@@ -145,7 +145,7 @@ fn missing_or_bad_list_is_refused_with_its_line() {
     let told = site.refused();
     assert!(told.contains("policy.toml:7:10"), "{told}");
     assert!(
-        told.contains("drop.netset:2:1: `198.51.101.0-9` is neither an address"),
+        told.contains("drop.netset:2:1: invalid network `198.51.101.0-9`"),
         "{told}"
     );
 

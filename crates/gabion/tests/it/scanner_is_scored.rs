@@ -194,7 +194,10 @@ fn scores_outlive_a_reload_and_weights_are_the_policys() {
     assert_eq!(send(&wall, agent("/", "Nikto"), 200), [BanChange::Placed]);
     let unknown = format!("{POLICY}\n[scan.weights]\nscaner = 1\n");
     let error = wall.guard.policy_handle().replace(&unknown).unwrap_err();
-    assert!(error.to_string().contains("no signal has it"), "{error}");
+    assert!(
+        error.to_string().contains("not the name of a signal"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -106,7 +106,7 @@ fn clean_request_runs_every_inspector_in_order() {
     assert_eq!(explained.verdict, Verdict::Pass);
     assert_eq!(
         inspectors(&explained),
-        ["protocol", "behind", "allow", "ban", "hosts", "own", "deny"]
+        ["protocol", "quirks", "allow", "ban", "hosts", "own", "deny"]
     );
 }
 
@@ -115,17 +115,17 @@ fn first_enforced_verdict_ends_judgment() {
     let rule = FixedVerdict::new(Denial::forbidden("own", "no").into());
     let policy = compile(POLICY, std::slice::from_ref(&rule));
     for (request, from, inspected) in [
-        ("/index.php", ALLOWED, &["protocol", "behind", "allow"][..]),
-        ("/open/index.php", BANNED, &["protocol", "behind", "allow"]),
+        ("/index.php", ALLOWED, &["protocol", "quirks", "allow"][..]),
+        ("/open/index.php", BANNED, &["protocol", "quirks", "allow"]),
         (
             "/index.php",
             BANNED,
-            &["protocol", "behind", "allow", "ban"],
+            &["protocol", "quirks", "allow", "ban"],
         ),
         (
             "/index.php",
             OTHER,
-            &["protocol", "behind", "allow", "ban", "hosts", "own"],
+            &["protocol", "quirks", "allow", "ban", "hosts", "own"],
         ),
     ] {
         assert_eq!(

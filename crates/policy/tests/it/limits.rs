@@ -101,14 +101,9 @@ rates = '1/s'
     let diagnostics: Vec<_> = diagnostics
         .map(|diagnostic| (diagnostic.line(), diagnostic.column(), diagnostic.message()))
         .collect();
-    let key =
-        "`ip` is none of client, prefix, header:NAME, cookie:NAME, path, path:N, host, global";
+    let key = "invalid value `ip`: write `client`, `prefix`, `header:NAME`, `cookie:NAME`, `path`, `path:N`, `host` or `global`";
     let expected = [
-        (
-            8,
-            8,
-            "`20 per second` is no rate such as 20/s, 1000/h or 3/10m",
-        ),
+        (8, 8, "invalid rate `20 per second`: write `20/s`"),
         (17, 1, "unknown key `rates`; did you mean `rate`?"),
         (
             3,
@@ -116,12 +111,12 @@ rates = '1/s'
             "`a b` cannot name a rule: 1 to 64 of a-z, A-Z, 0-9, `-`, `_`, `.`, `/` are needed",
         ),
         (5, 18, key),
+        (13, 10, "invalid path `login`: it must begin with `/`"),
         (
-            13,
-            10,
-            "`login` is not a path that a rule can match: it must begin with /",
+            12,
+            8,
+            "invalid value `3`: more than the burst, so that no request would pass",
         ),
-        (12, 8, "`3` is more than there ever is"),
     ];
     for diagnostic in expected {
         assert!(

@@ -30,22 +30,22 @@ fn rejected_list_is_reported_at_its_entry_with_its_own_line() {
     for (list, message, help) in [
         (
             "192.0.2.1\n203.0.113.0/24\n",
-            "drop.txt:2: 203.0.113.0/24 covers 203.0.113.7/32, which [allow] lets through",
+            "drop.txt:2: `203.0.113.0/24` covers `203.0.113.7/32`, which is in [allow]",
             "a list file accepts `a-b`",
         ),
         (
             "172.31.7.0/24",
-            "drop.txt:1: 172.31.7.0/24 would ban a trusted proxy, and everyone behind it",
+            "drop.txt:1: `172.31.7.0/24` would ban a trusted proxy, and everyone behind it",
             "",
         ),
         (
             "# bogons\n10.0.0.0/8",
-            "drop.txt:2: 10.0.0.0/8 would ban private addresses",
+            "drop.txt:2: `10.0.0.0/8` would ban private addresses",
             "set `private = true` in [client]",
         ),
         (
             "127.0.0.1",
-            "drop.txt:1: 127.0.0.1/32 would ban this host",
+            "drop.txt:1: `127.0.0.1/32` would ban this host",
             "",
         ),
         (
@@ -69,7 +69,7 @@ fn inline_network_is_checked_like_a_list() {
     let errors = errors(inline, "");
     assert!(errors.contains("policy.toml:3:26"), "{errors}");
     assert!(
-        errors.contains("ban.networks:2: 192.168.1.0/24 would ban private"),
+        errors.contains("ban.networks:2: `192.168.1.0/24` would ban private"),
         "{errors}"
     );
 }

@@ -69,19 +69,19 @@ max_header = 1
         (
             3,
             19,
-            "`get` is no method: they are written in capitals, such as PROPFIND",
+            "invalid value `get`: write method names in capital letters, such as `PROPFIND`",
         ),
         (
             3,
             26,
-            "`CONNECT` asks for a tunnel; WebSockets over HTTP/2 need no leave",
+            "invalid value `CONNECT`: CONNECT opens a tunnel; WebSockets over HTTP/2 are allowed without it",
         ),
         (4, 20, "unknown value `0.9`"),
         (5, 15, "invalid value: integer `0`, expected a nonzero u32"),
         (
             6,
             20,
-            "`32kb` is no number of bytes such as 512B, 32KiB or 1MiB",
+            "invalid size `32kb`: write for example `512B`, `32KiB` or `1MiB`",
         ),
         (
             7,

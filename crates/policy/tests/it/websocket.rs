@@ -133,7 +133,7 @@ fn expect_test_can_send_a_message() {
     for (fails, report) in [
         (
             "request = '/chat'\nmessage = 'evil'\nverdict = 'pass'",
-            "rule evil: the message holds",
+            "rule evil: message contains",
         ),
         (
             "request = '/chat'\nmessage = 'good'\nverdict = 'deny'",
