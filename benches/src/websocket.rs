@@ -52,10 +52,7 @@ pub fn rules() -> Result<Messages, ConfigErrors> {
     let rules = [
         MessageRule::new("jndi").contains(["${jndi:", "${${"]),
         MessageRule::new("script").matches([r"(?i)<script[\s>]"]),
-        MessageRule {
-            json_depth: NonZeroU16::new(32),
-            ..MessageRule::new("depth")
-        },
+        MessageRule::new("depth").json_depth(const { NonZeroU16::new(32).unwrap() }),
     ];
     rules.compile(&Context::new(&State::scratch()))
 }

@@ -23,7 +23,7 @@ pub use gabion_core::{
 };
 pub use gabion_inspect::{
     ActiveBan, AddressShare, AddressShareError, BanArbiter, BanConfig, BanTable, List, ListError,
-    ListProblem, Network, NetworkError,
+    ListProblem, ListRejection, Network, NetworkError,
 };
 
 /// Timed bans, shared by layers. Clones share them.

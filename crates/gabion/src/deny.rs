@@ -68,9 +68,9 @@ impl DenyLayer {
     ///
     /// Errors are reported as for [`Self::extensions`].
     pub fn id(self, id: impl Into<String>) -> Self {
-        self.with_rule(|rule| DenyRule {
-            id: id.into(),
-            ..rule
+        self.with_rule(|mut rule| {
+            rule.id = id.into();
+            rule
         })
     }
 

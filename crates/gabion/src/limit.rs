@@ -77,9 +77,9 @@ impl LimitLayer {
     ///
     /// A name of other characters than letters, digits and `-_./`.
     pub fn id(self, id: impl Into<String>) -> Result<Self, LayerError> {
-        self.with_rule(|rule| LimitRule {
-            id: id.into(),
-            ..rule
+        self.with_rule(|mut rule| {
+            rule.id = id.into();
+            rule
         })
         .checked()
     }
@@ -95,10 +95,7 @@ impl LimitLayer {
         let Some(burst) = NonZeroU32::new(burst).filter(|burst| burst.get() <= 1_000_000) else {
             panic!("the burst of a limit must be 1 to 1,000,000, not {burst}");
         };
-        self.with_rule(|rule| LimitRule {
-            burst: Some(burst),
-            ..rule
-        })
+        self.with_rule(|rule| rule.burst(burst))
     }
 
     /// Counts by these keys together: `"client"`, `"prefix"`, `"header:NAME"`, `"cookie:NAME"`, `"path"`,
@@ -123,14 +120,13 @@ impl LimitLayer {
         self,
         paths: impl IntoIterator<Item = S>,
     ) -> Result<Self, LayerError> {
-        let paths = paths.into_iter().collect();
-        self.with_rule(|rule| LimitRule { paths, ..rule }).checked()
+        self.with_rule(|rule| rule.paths(paths)).checked()
     }
 
     /// Shows clients what is left, in `RateLimit` and `RateLimit-Policy`
     /// (draft-ietf-httpapi-ratelimit-headers-10).
     pub fn show(self) -> Self {
-        self.with_rule(|rule| LimitRule { show: true, ..rule })
+        self.with_rule(LimitRule::show)
     }
 
     /// Sets the number of buckets, 32 bytes each. The default is [`LimitTable::CAPACITY`].

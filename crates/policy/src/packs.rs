@@ -82,9 +82,10 @@ pub(crate) fn rules(document: &Document) -> Vec<DenyRule> {
     let packs = enforced.chain(observed);
     let shipped = packs.flat_map(|(pack, mode)| pack.rules().iter().map(move |rule| (rule, mode)));
     let not_replaced = shipped.filter(|(rule, _)| ids.insert(&rule.id));
-    let shipped = not_replaced.map(|(rule, mode)| DenyRule {
-        mode,
-        ..rule.clone()
+    let shipped = not_replaced.map(|(rule, mode)| {
+        let mut rule = rule.clone();
+        rule.mode = mode;
+        rule
     });
     document.deny.iter().cloned().chain(shipped).collect()
 }

@@ -25,11 +25,7 @@ fn rule(id: &str, rate: &str) -> LimitRule {
 }
 
 fn shown(id: &str, rate: &str) -> LimitRule {
-    let show = true;
-    LimitRule {
-        show,
-        ..rule(id, rate)
-    }
+    rule(id, rate).show()
 }
 
 fn layer(rules: &[LimitRule]) -> GuardLayer {

@@ -33,10 +33,8 @@ fn deny(then: Action) -> Deny {
 
 fn ban(table: &Arc<BanTable>) -> Ban {
     let list = List::parse("drop.netset", "198.51.100.0/24").unwrap();
-    let config = BanConfig {
-        files: ["drop.netset"].into_iter().collect(),
-        ..BanConfig::default()
-    };
+    let mut config = BanConfig::default();
+    config.files = ["drop.netset"].into_iter().collect();
     let arbiter = Arc::new(BanArbiter::new(table.clone(), 16));
     let state = State::scratch().with_arbiter(arbiter);
     config
@@ -113,10 +111,8 @@ fn two_layers_share_a_table_of_bans() {
 #[test]
 fn what_one_layer_allows_the_next_still_judges() {
     let networks = vec!["198.51.100.7".parse().unwrap()];
-    let config = AllowConfig {
-        networks,
-        ..AllowConfig::default()
-    };
+    let mut config = AllowConfig::default();
+    config.networks = networks;
     let allow = GuardLayer::new(
         config.compile(&Context::new(&State::scratch())).unwrap(),
         clients(),

@@ -58,6 +58,7 @@ mod private_address_is_never_banned;
 mod probe_that_got_somewhere_is_told;
 mod protocol_table;
 mod protocol_upgrade;
+mod public_api;
 mod real_log;
 mod real_log_scored;
 mod reload_keeps_old_on_error;

@@ -23,7 +23,7 @@ use crate::{Network, OneOrMany};
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-#[expect(clippy::exhaustive_structs, reason = "plain data, written by users")]
+#[non_exhaustive]
 pub struct AllowConfig {
     /// Client networks that are never banned or denied.
     pub networks: Vec<Network>,

@@ -22,7 +22,7 @@ use crate::{Network, OneOrMany, Period};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-#[expect(clippy::exhaustive_structs, reason = "plain data, written by users")]
+#[non_exhaustive]
 pub struct BanConfig {
     /// Client networks that are always denied.
     pub networks: Vec<Network>,

@@ -26,7 +26,7 @@ use crate::{OneOrMany, Period, config::serde_as_text};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-#[expect(clippy::exhaustive_structs, reason = "plain data, written by users")]
+#[non_exhaustive]
 pub struct DenyRule {
     /// The rule id in events.
     pub id: String,

@@ -24,7 +24,7 @@ use crate::{OneOrMany, ServerKind};
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-#[expect(clippy::exhaustive_structs, reason = "plain data, written by users")]
+#[non_exhaustive]
 pub struct ServerConfig {
     /// The kind of server, which selects the path spellings to deny. Default: none are denied.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -26,7 +26,7 @@ use crate::OneOrMany;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-#[expect(clippy::exhaustive_structs, reason = "plain data, written by users")]
+#[non_exhaustive]
 pub struct LimitRule {
     /// The rule id in events and headers.
     pub id: String,
@@ -97,6 +97,35 @@ impl LimitRule {
     pub fn key<S: Into<String>>(self, parts: impl IntoIterator<Item = S>) -> Self {
         let key = parts.into_iter().collect();
         Self { key, ..self }
+    }
+
+    /// Sets [`Self::burst`].
+    pub fn burst(self, burst: NonZeroU32) -> Self {
+        let burst = Some(burst);
+        Self { burst, ..self }
+    }
+
+    /// Sets [`Self::cost`].
+    pub fn cost(self, cost: NonZeroU32) -> Self {
+        Self { cost, ..self }
+    }
+
+    /// Sets [`Self::paths`].
+    pub fn paths<S: Into<String>>(self, paths: impl IntoIterator<Item = S>) -> Self {
+        let paths = paths.into_iter().collect();
+        Self { paths, ..self }
+    }
+
+    /// Sets [`Self::statuses`].
+    pub fn statuses(self, statuses: impl IntoIterator<Item = u16>) -> Self {
+        let statuses = statuses.into_iter().collect();
+        Self { statuses, ..self }
+    }
+
+    /// Sets [`Self::show`].
+    pub fn show(self) -> Self {
+        let show = true;
+        Self { show, ..self }
     }
 
     /// Sets the mode.

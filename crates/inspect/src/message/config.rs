@@ -29,7 +29,7 @@ use crate::{ByteSize, OneOrMany, Period, config::serde_as_text};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-#[expect(clippy::exhaustive_structs, reason = "plain data, written by users")]
+#[non_exhaustive]
 pub struct MessageRule {
     /// The rule id in events.
     pub id: String,
@@ -166,6 +166,21 @@ impl MessageRule {
     pub fn matches<S: Into<String>>(self, patterns: impl IntoIterator<Item = S>) -> Self {
         let matches = patterns.into_iter().collect();
         Self { matches, ..self }
+    }
+
+    /// Sets [`Self::json_depth`].
+    pub fn json_depth(self, depth: NonZeroU16) -> Self {
+        let json_depth = Some(depth);
+        Self { json_depth, ..self }
+    }
+
+    /// Sets [`Self::longer_than`].
+    pub fn longer_than(self, size: ByteSize) -> Self {
+        let longer_than = Some(size);
+        Self {
+            longer_than,
+            ..self
+        }
     }
 
     /// Sets the action.

@@ -33,7 +33,7 @@ use crate::{ByteSize, OneOrMany};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-#[expect(clippy::exhaustive_structs, reason = "plain data, written by users")]
+#[non_exhaustive]
 pub struct ProtocolConfig {
     /// The allowed methods, in capital letters. CONNECT cannot be configured, since it opens a
     /// tunnel; WebSockets over HTTP/2, which use it (RFC 8441), are always allowed.

@@ -29,7 +29,7 @@ use crate::Period;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-#[expect(clippy::exhaustive_structs, reason = "plain data, written by users")]
+#[non_exhaustive]
 pub struct ScanConfig {
     /// The score at which a client is banned. Default: 100.
     pub ban_at: NonZeroU32,

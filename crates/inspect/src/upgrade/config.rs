@@ -29,7 +29,7 @@ use crate::{ByteRate, ByteSize, OneOrMany, Period, Rate, config::serde_as_text};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-#[expect(clippy::exhaustive_structs, reason = "plain data, written by users")]
+#[non_exhaustive]
 pub struct UpgradeConfig {
     /// Origins whose pages may open WebSockets, such as `"https://app.example"`. If empty, only
     /// pages of the requested host may, as far as the handshake has cookies or credentials.

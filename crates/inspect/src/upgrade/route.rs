@@ -23,7 +23,7 @@ use crate::{ByteRate, ByteSize, OneOrMany, Period, Rate};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-#[expect(clippy::exhaustive_structs, reason = "plain data, written by users")]
+#[non_exhaustive]
 pub struct RouteConfig {
     /// The path, with everything below it, by segment, in any view of the path.
     pub path: String,

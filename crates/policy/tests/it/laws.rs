@@ -170,11 +170,12 @@ fn heads() -> impl Strategy<Value = ProtocolConfig> {
         any::<u64>(),
         any::<std::num::NonZeroU32>(),
     );
-    parts.prop_map(|(methods, bytes, max_headers)| ProtocolConfig {
-        methods: methods.into_iter().collect(),
-        max_headers,
-        max_header_bytes: ByteSize(bytes.max(1)),
-        ..ProtocolConfig::default()
+    parts.prop_map(|(methods, bytes, max_headers)| {
+        let mut config = ProtocolConfig::default();
+        config.methods = methods.into_iter().collect();
+        config.max_headers = max_headers;
+        config.max_header_bytes = ByteSize(bytes.max(1));
+        config
     })
 }
 
@@ -191,16 +192,17 @@ fn rules(mode: impl Strategy<Value = Option<Mode>>) -> impl Strategy<Value = Den
     ];
     let texts = || vec(".{0,8}", 0..3);
     (".{0,8}", texts(), texts(), texts(), then, mode).prop_map(
-        |(id, exact, names, regex, then, mode)| DenyRule {
-            id,
-            exact: exact.iter().cloned().collect(),
-            prefix: exact.into_iter().collect(),
-            agents: names.clone().into_iter().collect(),
-            names: names.iter().cloned().collect(),
-            extensions: names.into_iter().collect(),
-            regex: regex.into_iter().collect(),
-            then,
-            mode,
+        |(id, exact, names, regex, then, mode)| {
+            let mut rule = DenyRule::new(id)
+                .exact(exact.clone())
+                .prefix(exact)
+                .agents(names.clone())
+                .names(names.clone())
+                .extensions(names)
+                .regex(regex)
+                .then(then);
+            rule.mode = mode;
+            rule
         },
     )
 }

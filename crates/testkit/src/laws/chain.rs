@@ -253,5 +253,5 @@ fn rule(index: usize, line: &str) -> Option<DenyRule> {
         _ => return None,
     };
     let then = [Action::Forbid, Action::NotFound, Action::Ban(None)][index % 3];
-    Some(DenyRule { then, ..rule })
+    Some(rule.then(then))
 }

@@ -121,12 +121,11 @@ fn rule(plan: &Plan) -> (LimitRule, u128) {
         .expect("a rate within its bounds");
     let burst = NonZeroU32::from(plan.burst.try_into().unwrap_or(NonZeroU8::MIN));
     let cost = 1 + u32::from(plan.cost) % burst;
-    let rule = LimitRule {
-        burst: Some(burst),
-        cost: cost.try_into().expect("one at least"),
-        show: true,
-        ..LimitRule::new("x", rate).mode(Mode::Enforce)
-    };
+    let rule = LimitRule::new("x", rate)
+        .burst(burst)
+        .cost(cost.try_into().expect("one at least"))
+        .show()
+        .mode(Mode::Enforce);
     (
         rule,
         Duration::from_millis(per).as_nanos() / u128::from(count),
