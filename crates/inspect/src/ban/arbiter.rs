@@ -153,6 +153,7 @@ impl OffenseRecorder for BanArbiter {
                 Self::PATHS.. => self.sentence(client, offense, now),
                 paths => BanOutcome::Suspected {
                     paths: u32::try_from(paths).unwrap_or(u32::MAX),
+                    needed: u32::try_from(Self::PATHS).unwrap_or(u32::MAX),
                 },
             },
         }
