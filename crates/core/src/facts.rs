@@ -219,8 +219,8 @@ impl<'r> Facts<'r> {
         }
     }
 
-    /// Returns how far the request can be held against the client, or could have been caused by any
-    /// page that the client visits.
+    /// Returns the degree to which the request can be held against the client, or could have been
+    /// caused by any page that the client visits.
     ///
     /// A page can cause GET, HEAD and POST requests to any host, with any path that a URL can
     /// contain (Fetch, 2.2.1: methods that need no preflight). It cannot cause other methods, nor

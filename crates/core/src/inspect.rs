@@ -249,7 +249,7 @@ impl RequestState {
         self.socket.as_deref()
     }
 
-    /// How far the request can be held against the client.
+    /// The degree to which the request can be held against the client.
     pub const fn attribution(&self) -> Attribution {
         self.attribution
     }

@@ -34,7 +34,7 @@ pub struct MessageDenial {
     pub rule: RuleId,
     /// The reason, in the rule's words. Never contains bytes of the message.
     pub why: Cow<'static, str>,
-    /// Whether the session is closed, or only an event is recorded.
+    /// The mode: the session is closed, or only an event is recorded.
     pub mode: Mode,
     /// The ban that comes with the denial.
     pub offense: Option<Offense>,

@@ -28,15 +28,15 @@ pub struct Offense {
     pub rule: RuleId,
     /// The length of the ban.
     pub ban_for: Duration,
-    /// How certain it is that the client itself is responsible.
+    /// The degree to which the client itself is responsible.
     pub attribution: Attribution,
-    /// Whether the offense bans, or only produces an event.
+    /// The mode: the offense bans, or only produces an event.
     pub mode: Mode,
     /// The words of the operator who placed the ban; `None` for rules, whose denial holds the reason.
     pub reason: Option<Arc<str>>,
 }
 
-/// How far a request can be held against the client that sent it. See
+/// The degree to which a request can be held against the client that sent it. See
 /// [`Facts::attribution`](crate::Facts::attribution).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(

@@ -23,7 +23,7 @@ enum Name {
     Given(Arc<str>),
 }
 
-/// Whether a rule's denial is enforced.
+/// The mode of a rule: its denials are enforced, or only recorded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "a denial is enforced or it is not")]
 pub enum Mode {

@@ -50,7 +50,7 @@ pub struct Denial {
     pub cause: Cause,
     /// The status of the response.
     pub status: StatusCode,
-    /// Whether the denial is enforced or only recorded as an event.
+    /// The mode: the denial is enforced, or only recorded as an event.
     pub mode: Mode,
     /// The ban that comes with it.
     pub offense: Option<Offense>,
@@ -65,7 +65,7 @@ pub struct Denial {
     pub event: Option<EventId>,
 }
 
-/// The id of a denial: the only detail that a client receives besides the status.
+/// The id of a denial: the only detail that a client receives in addition to the status.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct EventId(u64);
 

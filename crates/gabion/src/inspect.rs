@@ -12,7 +12,8 @@ pub use gabion_core::{
 };
 pub use gabion_inspect::{
     Allow, AllowConfig, Ban, Config, ConfigError, ConfigErrors, ConfigPath, Context, Handshake,
-    HostAllowlist, KnownWebSocketPaths, Messages, PlainHttpHint, OneOrMany, Problem, ProtocolRules, ServerQuirks, State,
+    HostAllowlist, KnownWebSocketPaths, Messages, OneOrMany, PlainHttpHint, Problem, ProtocolRules,
+    ServerQuirks, State,
 };
 pub use gabion_tower::{
     BriefReply, Clock, GuardBody, GuardLayer, GuardService, ObserveOverride, Reply, ResponseFuture,

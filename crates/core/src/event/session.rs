@@ -23,7 +23,7 @@ pub struct SessionEvent {
     pub generation: u64,
     /// The reason.
     pub ending: CloseReason,
-    /// Whether the session was closed, or would have been.
+    /// The mode: the session was closed, or would have been.
     pub mode: Mode,
 }
 

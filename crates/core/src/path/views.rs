@@ -168,7 +168,7 @@ impl<'r> PathViews<'r> {
             for transformation in Transformation::ALL {
                 self.apply(transformation, from, &mut scratch);
             }
-            if self.derived.forms.len() > Self::MAX_READINGS || self.derived.buffer.len() > room {
+            if self.derived.forms.len() > Self::MAX_FORMS || self.derived.buffer.len() > room {
                 self.derived.malformed.get_or_insert(Malformed::Tangled);
                 return;
             }

@@ -50,7 +50,7 @@ pub struct SessionLimits {
     /// `true` if compressed messages are inflated for inspection; otherwise compression is declined
     /// at the handshake.
     pub inflates: bool,
-    /// Whether a session that exceeds these limits is closed, or only an event is recorded.
+    /// The mode: a session that exceeds these limits is closed, or only an event is recorded.
     pub mode: Mode,
 }
 
