@@ -175,7 +175,7 @@ impl fmt::Display for ProbeHitEvent {
         let (method, target) = (&self.method, Escaped(&self.target));
         write!(
             f,
-            "{client}: the server answered {status} to a probe: {method} {target} ({})",
+            "{client}: the server answered {status} to a probe: {method} {target}; {}",
             self.cause
         )
     }

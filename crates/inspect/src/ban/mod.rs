@@ -82,7 +82,7 @@ use crate::{Config, ConfigError, ConfigErrors, ConfigPath, Context, Problem};
 /// assert_eq!(judge("192.0.2.1:443"), Verdict::Pass);
 /// assert_eq!(
 ///     judge("198.51.100.7:443").to_string(),
-///     "deny with 403: rule ban/list: address is in 198.51.100.0/24 (drop.netset:2)",
+///     "denied (403): rule ban/list: address is in 198.51.100.0/24 (drop.netset:2)",
 /// );
 /// # Ok::<(), gabion_inspect::ListError>(())
 /// ```

@@ -141,7 +141,7 @@ mod tests {
         for status in [400, 426] {
             let told = told(&astray, &get, status).expect("a diagnosis");
             assert!(told.starts_with("W01: "), "{told}");
-            assert!(told.contains("on /ws\\x22x ("), "{told}");
+            assert!(told.contains(", /ws\\x22x): "), "{told}");
             assert!(told.contains(&format!("answered {status}")), "{told}");
         }
         for (head, status) in [

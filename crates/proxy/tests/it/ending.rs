@@ -123,7 +123,7 @@ async fn close_by_the_upstream_is_diagnosed_with_its_status() {
         (b"\x88\x02\x03\xf1", "1009: a message was too big"),
         (
             b"\x88\x02\x03\xf4",
-            "1012: the server restarts: connect again after a random pause",
+            "1012: the server restarts: reconnect after a random delay",
         ),
         (b"\x88\x00", "1005: closed without a code"),
     ] {

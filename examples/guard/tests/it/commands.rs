@@ -133,7 +133,7 @@ fn explain_prints_every_step() {
     }
     let last = steps.lines().last().unwrap();
     assert!(
-        last.starts_with("verdict  deny with 403: rule no-php/scripts: "),
+        last.starts_with("verdict  denied (403): rule no-php/scripts: "),
         "{last}"
     );
     assert!(

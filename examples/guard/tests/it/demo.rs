@@ -122,7 +122,11 @@ async fn probe_is_denied_and_the_log_has_the_reason() {
     // Packs that could refuse real users only log.
     assert_eq!(guard.status("/wp-admin/").await, 404);
     guard
-        .logged(["would ", "target=/wp-admin/", "rule=no-wordpress/paths"])
+        .logged([
+            "would have been denied",
+            "target=/wp-admin/",
+            "rule=no-wordpress/paths",
+        ])
         .await;
     assert_eq!(guard.status("/%00").await, 400);
     guard

@@ -21,8 +21,8 @@ fn list_that_hits_the_wrong_ones_is_told_with_its_line() {
     let covers =
         |network: &str, safe: &str| format!("{network} covers {safe}, which [allow] lets through");
     let hits = |network: &str, whom: &str| format!("{network} would ban {whom}");
-    let proxy = "a trusted proxy, and everyone behind it";
-    let private = "private addresses, where your proxy may be";
+    let proxy = "a trusted proxy, and with it all clients behind it";
+    let private = "private addresses, which your proxy may have";
     for (text, line, why) in [
         (
             "\n203.0.113.7",
