@@ -196,8 +196,7 @@ impl Diagnosis {
                  upstreams is HTTP/1.0)"
             }
             Self::BadHandshake => {
-                "use a browser or a WebSocket library; the client is neither, or its library \
-                 is broken"
+                "check the WebSocket library of the client: browsers send valid handshakes"
             }
             Self::ForeignOrigin => "if the page is yours, add its origin to [upgrade] origins",
             Self::Refused => {
