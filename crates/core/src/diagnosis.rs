@@ -200,10 +200,10 @@ impl Diagnosis {
             }
             Self::ForeignOrigin => "if the page is yours, add its origin to [upgrade] origins",
             Self::Refused => {
-                "check the status: 404: no WebSocket endpoint on this path (check the context \
-                 path; SockJS endpoints end in /websocket); 403: the server's allowed origins \
-                 (Spring: setAllowedOrigins); 401: the server requires authentication; 400 or \
-                 426: a proxy between guard and server removes Upgrade"
+                "check the status of the response: 404 means no WebSocket endpoint on this path \
+                 (check the context path; SockJS endpoints end in /websocket), 403 an origin \
+                 that the server does not allow (Spring: setAllowedOrigins), 401 missing \
+                 authentication, 400 or 426 a proxy before the server that removes Upgrade"
             }
             Self::WrongSwitch => {
                 "check the upstream address: the server there is not a WebSocket server, or \
@@ -222,19 +222,19 @@ impl Diagnosis {
             Self::NoHandshake => "use ws:// for plain-text ports and wss:// for TLS ports",
             Self::Denied => "see the rule in the log",
             Self::CutInFront => {
-                "ping more often than its idle timeout ([upgrade] ping), or raise that \
-                 timeout (AWS ALB: idle_timeout.timeout_seconds; nginx: proxy_read_timeout)"
+                "set [upgrade] ping below the idle timeout of that hop, or raise the timeout \
+                 (AWS ALB: idle_timeout.timeout_seconds; nginx: proxy_read_timeout)"
             }
             Self::CutBehind => {
-                "raise its idle timeout (nginx: proxy_read_timeout), or ping more often \
-                 ([upgrade] ping)"
+                "raise the idle timeout there (nginx: proxy_read_timeout), or set [upgrade] \
+                 ping below it"
             }
             Self::PingTooRare => {
                 "set the ping interval below half of the shortest idle timeout on the way"
             }
             Self::NoPong => {
-                "none needed if rare: the peer is asleep, unreachable, or behind a NAT that \
-                 dropped its mapping"
+                "no change needed unless it is frequent: the peer is asleep, unreachable, or \
+                 behind a NAT that dropped its mapping"
             }
             Self::Closed => "see the close code for the reason",
             Self::TooBig => {

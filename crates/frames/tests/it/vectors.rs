@@ -78,7 +78,7 @@ fn watch((mut observer, frames): (Observer, bool), pieces: &[&[u8]]) -> String {
         loop {
             match observer.watch(&mut rest, Duration::ZERO) {
                 Ok(Some(observation)) => {
-                    seen.extend(observation.seen.and_then(|seen| format_seen(&seen, frames)))
+                    seen.extend(observation.seen.and_then(|seen| format_seen(&seen, frames)));
                 }
                 Ok(None) => break,
                 Err(violation) => {

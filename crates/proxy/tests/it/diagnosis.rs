@@ -104,7 +104,7 @@ async fn diagnosis_contains_client_path_observation_and_advice() {
     };
     for part in [
         "W07: ",
-        "127.0.0.1 on /ws (the upstream answered 403)",
+        "(127.0.0.1, /ws): the upstream answered 403; ",
         "setAllowedOrigins",
     ] {
         assert!(words.contains(part), "{words}");

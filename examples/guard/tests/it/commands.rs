@@ -53,7 +53,7 @@ fn init_enforces_the_packs_that_fit_the_server() {
         assert!(init.status.success(), "{}", text(&init.stderr));
         let check = guard(["check", &policy]);
         assert!(check.status.success(), "{}", text(&check.stderr));
-        for (request, verdict) in [(valid, "pass"), (probe, "deny"), (&"GET /.env", "deny")] {
+        for (request, verdict) in [(valid, "pass"), (probe, "denied"), (&"GET /.env", "denied")] {
             let explain = guard(["explain", &policy, request]);
             let last = format!("verdict  {verdict}");
             let steps = text(&explain.stdout);
