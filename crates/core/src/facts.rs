@@ -90,8 +90,8 @@ pub struct Facts<'r> {
     pub now: Now,
 }
 
-/// The client, scheme and path views of one request, resolved by the outermost of several stacked layers and
-/// carried to the inner ones in the request's extensions.
+/// The client, scheme and path views of one request, resolved by the outermost of several stacked
+/// layers and carried to the inner ones in the request's extensions.
 ///
 /// It holds for as long as peer, method and target stay the same ([`Facts::reuse`]).
 ///
@@ -176,8 +176,8 @@ impl<'r> Facts<'r> {
         }
     }
 
-    /// Restores the facts of a request that an outer layer has resolved; `None` if its peer, method or
-    /// target is another by now. Headers are read anew: a layer in between may have changed them.
+    /// Restores the facts of a request that an outer layer resolved; `None` if its peer, method or
+    /// target changed since. Headers are read again: a layer in between may have changed them.
     ///
     /// # Cost
     ///
@@ -206,7 +206,8 @@ impl<'r> Facts<'r> {
         })
     }
 
-    /// Returns what [`Self::reuse`] needs to restore the client, the scheme and the path views.
+    /// Returns the resolution that [`Self::reuse`] restores the client, the scheme and the path views
+    /// from.
     pub fn resolution(&self) -> Resolution {
         Resolution {
             client: self.client,

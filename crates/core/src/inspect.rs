@@ -254,8 +254,8 @@ impl RequestState {
         self.attribution
     }
 
-    /// Returns `true` if an outer layer counts this exchange toward the standing of its client, so that an
-    /// inner one must not.
+    /// Returns `true` if an outer layer counts this exchange toward the standing of its client, so
+    /// that an inner one must not.
     pub const fn is_counted(&self) -> bool {
         self.is_counted
     }

@@ -10,7 +10,8 @@ use crate::{ClientIp, Mode, Now, RuleId};
 /// the client is responsible.
 ///
 /// Carried by [`Denial::offense`](crate::Denial::offense) or returned by
-/// [`Inspect::on_response`](crate::Inspect::on_response), and passed to [`OffenseRecorder::record_offense`].
+/// [`Inspect::on_response`](crate::Inspect::on_response), and passed to
+/// [`OffenseRecorder::record_offense`].
 ///
 /// # Examples
 ///
@@ -32,7 +33,8 @@ pub struct Offense {
     pub attribution: Attribution,
     /// The mode: the offense bans, or only produces an event.
     pub mode: Mode,
-    /// The words of the operator who placed the ban; `None` for rules, whose denial holds the reason.
+    /// The reason given by an operator who placed the ban; `None` for rules, since their denial
+    /// contains the reason.
     pub reason: Option<Arc<str>>,
 }
 

@@ -16,22 +16,41 @@ use crate::{
 ///
 /// ```
 /// use std::sync::Arc;
-/// use gabion_core::{ClientRules, OnFault, PolicySource, Snapshot};
-/// # use gabion_core::{Facts, Inspect, RequestState, Verdict};
-/// # struct PassAll;
-/// # impl Inspect for PassAll {
-/// #     fn name(&self) -> &'static str {
-/// #         "pass"
-/// #     }
-/// #     fn inspect(&self, _: &Facts<'_>, _: &mut RequestState) -> Verdict {
-/// #         Verdict::Pass
-/// #     }
-/// # }
+/// use gabion_core::{ClientRules, Denial, Facts, Inspect, PolicySource, RequestState, Snapshot, Verdict};
 ///
-/// let policy = Snapshot::new(ClientRules::default(), Arc::new(PassAll));
-/// assert_eq!(policy.on_fault, OnFault::Refuse);
-/// let source = Arc::new(policy.with_on_fault(OnFault::Pass).with_generation(7));
-/// assert_eq!(source.current().generation, 7);
+/// struct NoAdmin;
+///
+/// impl Inspect for NoAdmin {
+///     fn name(&self) -> &'static str {
+///         "admin"
+///     }
+///
+///     fn inspect(&self, facts: &Facts<'_>, _state: &mut RequestState) -> Verdict {
+///         match facts.path.raw() {
+///             b"/admin" => Denial::forbidden("no-admin", "path is internal").into(),
+///             _ => Verdict::Pass,
+///         }
+///     }
+///
+///     fn recheck(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
+///         self.inspect(facts, state)
+///     }
+/// }
+/// # use gabion_core::{Now, PeerAddr};
+/// # use std::time::{Duration, UNIX_EPOCH};
+/// # let peer = PeerAddr::new(([203, 0, 113, 9], 4000).into());
+/// # let client = ClientRules::default().resolve(peer, &http::HeaderMap::new());
+/// # let now = Now::new(Duration::ZERO, UNIX_EPOCH);
+///
+/// let policy = Snapshot::new(ClientRules::default(), Arc::new(NoAdmin)).with_generation(7);
+/// let source = Arc::new(policy);
+/// let current = source.current();
+/// assert_eq!(current.generation, 7);
+/// assert_eq!(current.recheck(client, "/chat", now), None);
+/// assert_eq!(
+///     current.recheck(client, "/admin", now).unwrap().to_string(),
+///     "rule no-admin: path is internal"
+/// );
 /// ```
 #[derive(Clone)]
 #[non_exhaustive]

@@ -70,7 +70,8 @@ impl fmt::Display for BanEvent {
             }
             BanChange::Suspected { paths, needed } => write!(
                 f,
-                "{client} requested {paths} of {needed} suspicious paths needed for a ban (rule {rule})"
+                "{client} requested {paths} of {needed} suspicious paths needed for a ban \
+                 (rule {rule})"
             ),
             placed => {
                 let secs = self.offense.ban_for.as_secs();

@@ -23,35 +23,43 @@ pub use session::SessionEvent;
 ///
 /// # Examples
 ///
-/// A sink that counts denied requests:
+/// A sink that counts bans:
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU64, Ordering};
-/// use gabion_core::{Event, RequestEventKind, Sink};
+/// use gabion_core::{BanChange, BanEvent, Event, Sink};
 ///
 /// #[derive(Default)]
-/// struct DenialCounter(AtomicU64);
+/// struct BanCounter(AtomicU64);
 ///
-/// impl Sink for DenialCounter {
+/// impl Sink for BanCounter {
 ///     fn record(&self, event: &Event) {
-///         if let Event::Request(event) = event
-///             && matches!(event.kind, RequestEventKind::Denied(_))
+///         if let Event::Ban(event) = event
+///             && event.change == BanChange::Placed
 ///         {
 ///             self.0.fetch_add(1, Ordering::Relaxed);
 ///         }
 ///     }
 /// }
+/// # use gabion_core::{ClientRules, Offense, PeerAddr, RuleId};
+/// # use std::time::{Duration, UNIX_EPOCH};
+/// # let peer = PeerAddr::new(([203, 0, 113, 9], 4000).into());
+/// # let client = ClientRules::default().resolve(peer, &http::HeaderMap::new());
+/// # let offense = Offense::certain(RuleId::builtin("dotfiles"), Duration::from_secs(600));
+/// # let ban = |change| Event::Ban(BanEvent::new(UNIX_EPOCH, client, offense.clone(), change));
 ///
-/// let sink = DenialCounter::default();
-/// sink.record(&Event::Setup("not a denial"));
+/// let sink = BanCounter::default();
+/// sink.record(&ban(BanChange::Observed));
 /// assert_eq!(sink.0.load(Ordering::Relaxed), 0);
+/// sink.record(&ban(BanChange::Placed));
+/// assert_eq!(sink.0.load(Ordering::Relaxed), 1);
 /// ```
 pub trait Sink: Send + Sync {
     /// Records one event.
     fn record(&self, event: &Event);
 
-    /// Passes on the events that were held back before the second of `now`. Called about once a second;
-    /// the default does nothing.
+    /// Passes on the events that were held back before the second of `now`. Called about once a
+    /// second; the default does nothing.
     fn flush(&self, now: SystemTime) {
         let _ = now;
     }

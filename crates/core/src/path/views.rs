@@ -66,7 +66,7 @@ impl<'r> PathViews<'r> {
         views
     }
 
-    /// Restores the views of `path` from what [`Self::derived`] returned for the same path.
+    /// Restores the views of `path` from the result of [`Self::derived`] for the same path.
     pub(crate) const fn restore(path: &'r [u8], derived: Derived) -> Self {
         Self { raw: path, derived }
     }
