@@ -23,7 +23,7 @@ use gabion_benches::{
     Comparison, is_test, reference,
     websocket::{self, TEXT},
 };
-use gabion_frames::{Depth, Limits, Negotiated, Observer, Role, Seen};
+use gabion_frames::{Limits, MessageDecoding, Negotiated, Observer, Role, Seen};
 use gabion_testkit::client_at;
 use tungstenite::{Message, WebSocket, protocol};
 
@@ -58,19 +58,19 @@ fn compare(len: usize) {
     let mut comparison = Comparison::new();
     comparison.add("tungstenite", || parse(&sent, count));
     comparison.add("gabion, heads only", || {
-        watch(&sent, Depth::Headers, |seen| match seen {
+        watch(&sent, MessageDecoding::None, |seen| match seen {
             Seen::Frame { len, .. } => usize::try_from(len).unwrap(),
             _ => 0,
         })
     });
     comparison.add("gabion, messages", || {
-        watch(&sent, Depth::Messages, |seen| match seen {
+        watch(&sent, MessageDecoding::All, |seen| match seen {
             Seen::Message { payload, .. } => payload.len(),
             _ => 0,
         })
     });
     comparison.add("gabion, messages and rules", || {
-        watch(&sent, Depth::Messages, |seen| {
+        watch(&sent, MessageDecoding::All, |seen| {
             let Seen::Message {
                 payload, offset, ..
             } = seen
@@ -105,9 +105,9 @@ fn parse(sent: &[u8], count: usize) -> usize {
 }
 
 /// Returns the sum of `see` over all observations of gabion.
-fn watch(sent: &[u8], depth: Depth, mut see: impl FnMut(Seen<'_>) -> usize) -> usize {
+fn watch(sent: &[u8], decoding: MessageDecoding, mut see: impl FnMut(Seen<'_>) -> usize) -> usize {
     let limits = Arc::new(Limits::new().with_max_message(1 << 20));
-    let mut observer = Observer::new(Role::Client, limits, Negotiated::NONE, depth);
+    let mut observer = Observer::new(Role::Client, limits, Negotiated::NONE, decoding);
     let mut bytes = 0;
     for mut piece in sent.chunks(PIECE) {
         while let Some(step) = observer.watch(&mut piece, Duration::ZERO).unwrap() {

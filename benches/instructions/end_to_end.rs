@@ -17,7 +17,7 @@ use gabion_benches::{
     requests::{self, PathKind},
     websocket::{self, PING, TEXT},
 };
-use gabion_frames::{Depth, Limits, Negotiated, Observer, Role, Seen};
+use gabion_frames::{Limits, MessageDecoding, Negotiated, Observer, Role, Seen};
 use gabion_testkit::{ManualClock, client_at, peer};
 use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
@@ -128,7 +128,7 @@ fn observe(
     mut is_expected: impl FnMut(Seen<'_>, Duration) -> bool,
 ) {
     let limits = Arc::new(Limits::new());
-    let mut observer = Observer::new(Role::Client, limits, Negotiated::NONE, Depth::Messages);
+    let mut observer = Observer::new(Role::Client, limits, Negotiated::NONE, MessageDecoding::All);
     count(operations, || {
         let expected = (0..operations).filter(|_| {
             let (mut input, mut found) = (frame, false);

@@ -1,74 +1,95 @@
-//! Why a WebSocket does not open, or does not stay open.
+//! Diagnoses of WebSockets that fail to open or close unexpectedly.
 
 use std::{
     fmt,
     sync::atomic::{AtomicU64, Ordering},
 };
 
-/// What is wrong with a WebSocket, in words that name what to change.
+/// The cause of a WebSocket failure, with a stable code, a short text and advice.
 ///
-/// W: it did not open. D: it did not stay open.
+/// Codes that start with W: the WebSocket did not open. Codes that start with D: it did not stay
+/// open. Carried by [`Denial::diagnosis`](crate::Denial::diagnosis) and
+/// [`DiagnosisEvent`](crate::DiagnosisEvent), and counted by [`DiagnosisCounters`].
+///
+/// # Examples
+///
+/// ```
+/// use gabion_core::Diagnosis;
+///
+/// assert_eq!(Diagnosis::PlainGet.code(), "W01");
+/// assert!(Diagnosis::CutInFront.advice().contains("proxy_read_timeout"));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Diagnosis {
-    /// W01: a WebSocket's path was asked for with plain HTTP.
+    /// W01: plain HTTP request to a path that serves only WebSockets.
     PlainGet,
-    /// W02: a hop in front took `Upgrade`, or all of the handshake but its key, away.
+    /// W02: a proxy in front removed `Upgrade`, or all of the handshake except its key.
     HopStripped,
-    /// W03: a hop in front speaks HTTP/1.0.
+    /// W03: a proxy in front uses HTTP/1.0.
     Http10Hop,
-    /// W04: `Connection` does not name `upgrade`.
+    /// W04: `Connection` does not list `upgrade`.
     NotNominated,
-    /// W05: the version is not 13, or the key is none.
+    /// W05: the version is not 13, or the key is invalid.
     BadHandshake,
-    /// W06: a page of this origin may not open sockets.
+    /// W06: the page's origin is not allowed to open WebSockets.
     ForeignOrigin,
-    /// W07: the server behind refused the handshake.
+    /// W07: the server refused the handshake.
     Refused,
-    /// W08: the server behind opened another WebSocket than was asked for.
+    /// W08: the server accepted a different handshake from the one it was sent.
     WrongSwitch,
-    /// W09: the server behind answered with a page.
+    /// W09: the server answered with a page.
     PageInstead,
-    /// W10: the server behind speaks HTTP/2 only.
+    /// W10: the server accepts HTTP/2 only.
     OnlyHttp2,
-    /// W11: the server behind redirects.
+    /// W11: the server redirects.
     Redirected,
-    /// W12: a page loaded over `https` may not open `ws`.
+    /// W12: a page loaded over `https` opened `ws`.
     MixedContent,
-    /// W13: TLS came to a plain port, or plain text to a TLS port, or nothing at all.
+    /// W13: TLS on a plain port, plain text on a TLS port, or no bytes at all.
     NoHandshake,
-    /// W14: a rule of the guard refused it.
+    /// W14: a rule denied the handshake.
     Denied,
-    /// D01: something in front closes sockets that were silent for a time.
+    /// D01: a hop in front closes idle WebSockets.
     CutInFront,
-    /// D02: something behind does.
+    /// D02: the server, or a proxy before it, closes idle WebSockets.
     CutBehind,
-    /// D03: pings come no more often than a hop gives up.
+    /// D03: the ping interval is as long as a hop's idle timeout, or longer.
     PingTooRare,
-    /// D04: the peer answers no pings.
+    /// D04: the peer does not answer pings.
     NoPong,
-    /// D05: one side closed it, and said why.
+    /// D05: one side sent a close frame.
     Closed,
-    /// D06: a message was too big.
+    /// D06: a message exceeded a size limit.
     TooBig,
-    /// D07: it was open for longer than somebody allows.
+    /// D07: a maximum connection age was reached.
     TooOld,
     /// D08: the server restarts.
     Drained,
-    /// D09: one side has ended, and the other goes on in silence.
+    /// D09: one side ended its half of the connection, and the other stays idle.
     HalfOpen,
-    /// D10: the server behind waits for a first message, and got none.
+    /// D10: the server waits for a first message from the client and got none.
     NoFirstMessage,
 }
 
-/// How often each was made. Sums of a process, lock-free.
+/// Lock-free counters, one per [`Diagnosis`], for the lifetime of the process.
+///
+/// # Examples
+///
+/// ```
+/// use gabion_core::{Diagnosis, DiagnosisCounters};
+///
+/// let counters = DiagnosisCounters::default();
+/// counters.count(Diagnosis::CutInFront);
+/// assert_eq!(counters.to_string(), "D01 1");
+/// ```
 #[derive(Debug, Default)]
 pub struct DiagnosisCounters([AtomicU64; Diagnosis::ALL.len()]);
 
 // === impl Diagnosis ===
 
 impl Diagnosis {
-    /// Every one, by its code.
+    /// All diagnoses, in the order of their codes.
     pub const ALL: [Self; 24] = [
         Self::PlainGet,
         Self::HopStripped,
@@ -96,7 +117,7 @@ impl Diagnosis {
         Self::NoFirstMessage,
     ];
 
-    /// Its code, to be searched for.
+    /// The stable code, such as `W01`: a search term for logs and documentation.
     pub const fn code(self) -> &'static str {
         match self {
             Self::PlainGet => "W01",
@@ -126,115 +147,130 @@ impl Diagnosis {
         }
     }
 
-    /// What is wrong, in a few words that a client may see.
+    /// A short description that may be shown to a client.
     pub const fn brief(self) -> &'static str {
         match self {
-            Self::PlainGet => "this path is a WebSocket, and was asked for with plain HTTP",
-            Self::HopStripped => "a proxy in front took the Upgrade header away",
-            Self::Http10Hop => "a proxy in front speaks HTTP/1.0, which has no WebSockets",
-            Self::NotNominated => "the Connection header does not name upgrade",
-            Self::BadHandshake => "this is no WebSocket handshake of version 13",
-            Self::ForeignOrigin => "pages of this origin may not open WebSockets here",
-            Self::Refused => "the server behind refused the WebSocket",
-            Self::WrongSwitch => "the server behind opened another WebSocket than was asked for",
-            Self::PageInstead => "the server behind answered with a page, not a WebSocket",
-            Self::OnlyHttp2 => "the server behind speaks HTTP/2 only",
-            Self::Redirected => "the server behind redirects, which WebSockets do not follow",
-            Self::MixedContent => "a page loaded over https may not open ws://",
-            Self::NoHandshake => "TLS and plain text have met on one port",
-            Self::Denied => "a rule refused it",
-            Self::CutInFront => "something in front closes silent sockets",
-            Self::CutBehind => "something behind closes silent sockets",
-            Self::PingTooRare => "pings come too rarely to keep the socket open",
-            Self::NoPong => "the peer answers no pings",
-            Self::Closed => "one side closed the socket",
-            Self::TooBig => "a message was too big",
-            Self::TooOld => "the socket was open for as long as somebody allows",
+            Self::PlainGet => "this path serves WebSockets only, and the request is plain HTTP",
+            Self::HopStripped => "a proxy in front removed the Upgrade header",
+            Self::Http10Hop => "a proxy in front uses HTTP/1.0, which has no WebSockets",
+            Self::NotNominated => "the Connection header does not list upgrade",
+            Self::BadHandshake => "this is not a valid WebSocket handshake of version 13",
+            Self::ForeignOrigin => "the origin of this page is not allowed to open WebSockets here",
+            Self::Refused => "the upstream server refused the WebSocket handshake",
+            Self::WrongSwitch => {
+                "the handshake response of the upstream server does not match the request"
+            }
+            Self::PageInstead => "the upstream server answered with a page instead of a WebSocket",
+            Self::OnlyHttp2 => "the upstream server accepts HTTP/2 only",
+            Self::Redirected => {
+                "the upstream server redirects, which WebSocket clients do not follow"
+            }
+            Self::MixedContent => "a page loaded over https cannot open ws://",
+            Self::NoHandshake => "TLS on a plain-text port, or plain text on a TLS port",
+            Self::Denied => "a rule denied the handshake",
+            Self::CutInFront => "a proxy or load balancer in front closes idle WebSockets",
+            Self::CutBehind => "the upstream server, or a proxy before it, closes idle WebSockets",
+            Self::PingTooRare => "the ping interval is too long to keep the WebSocket open",
+            Self::NoPong => "the peer does not answer pings",
+            Self::Closed => "one side closed the WebSocket",
+            Self::TooBig => "a message exceeded the size limit",
+            Self::TooOld => "the WebSocket reached its maximum age",
             Self::Drained => "the server restarts",
-            Self::HalfOpen => "one side has ended, and the other is silent",
-            Self::NoFirstMessage => "the server behind waited for a first message",
+            Self::HalfOpen => "one side ended the connection, and the other side stays idle",
+            Self::NoFirstMessage => "the upstream server timed out waiting for a first message",
         }
     }
 
-    /// What to change, for whoever runs the server.
+    /// The configuration change or check that helps, for the operator of the server.
     pub const fn advice(self) -> &'static str {
         match self {
             Self::PlainGet => {
-                "the client needs `new WebSocket(\"wss://host/path\")`, not http:// or fetch"
+                "connect with `new WebSocket(\"wss://host/path\")`, not with http:// or fetch"
             }
             Self::HopStripped | Self::NotNominated => {
-                "nginx in front needs: proxy_http_version 1.1; \
-                 proxy_set_header Upgrade $http_upgrade; \
-                 proxy_set_header Connection \"upgrade\";"
+                "in nginx, set: proxy_http_version 1.1; proxy_set_header Upgrade \
+                 $http_upgrade; proxy_set_header Connection \"upgrade\";"
             }
             Self::Http10Hop => {
-                "nginx before 1.29.7 speaks HTTP/1.0 to what is behind it unless told: \
-                 proxy_http_version 1.1;"
+                "in nginx before 1.29.7, set: proxy_http_version 1.1; (its default towards \
+                 upstreams is HTTP/1.0)"
             }
-            Self::BadHandshake => "the client is no browser, or its library is broken",
-            Self::ForeignOrigin => "if the page is yours, name its origin in [upgrade] origins",
+            Self::BadHandshake => {
+                "check the WebSocket library of the client: browsers send valid handshakes"
+            }
+            Self::ForeignOrigin => "if the page is yours, add its origin to [upgrade] origins",
             Self::Refused => {
-                "404: nothing serves WebSockets on that path (context path? SockJS has \
-                 /websocket at its end); 403: the server's own allowed origins (Spring: \
-                 setAllowedOrigins); 401: it wants to know who asks; 400 or 426: a hop between \
-                 here and there takes Upgrade away"
+                "check the status of the response: 404 means no WebSocket endpoint on this path \
+                 (check the context path; SockJS endpoints end in /websocket), 403 an origin \
+                 that the server does not allow (Spring: setAllowedOrigins), 401 missing \
+                 authentication, 400 or 426 a proxy before the server that removes Upgrade"
             }
-            Self::WrongSwitch => "what answers there is no WebSocket server, or a broken one",
+            Self::WrongSwitch => {
+                "check the upstream address: the server there is not a WebSocket server, or \
+                 it is broken"
+            }
             Self::PageInstead => {
-                "the path belongs to a page, or to the fallback of a single-page app"
+                "check the path: it belongs to a page, or to the fallback route of a \
+                 single-page app"
             }
-            Self::OnlyHttp2 => "give the server behind a port that speaks HTTP/1.1",
+            Self::OnlyHttp2 => "configure an upstream port that accepts HTTP/1.1",
             Self::Redirected => {
-                "the client must ask for the final address by itself: mind wss:// and a slash at \
+                "connect to the final address: check wss:// against ws://, and the slash at \
                  the end"
             }
-            Self::MixedContent => "open wss:// from pages that came over https",
-            Self::NoHandshake => "ws:// goes to plain ports and wss:// to TLS ports",
-            Self::Denied => "the log names the rule",
+            Self::MixedContent => "open wss:// from pages loaded over https",
+            Self::NoHandshake => "use ws:// for plain-text ports and wss:// for TLS ports",
+            Self::Denied => "see the rule in the log",
             Self::CutInFront => {
-                "pings must come more often than that ([upgrade] ping), or the hop must wait \
-                 longer (AWS ALB: idle_timeout.timeout_seconds; nginx: proxy_read_timeout)"
+                "set [upgrade] ping below the idle timeout of that hop, or raise the timeout \
+                 (AWS ALB: idle_timeout.timeout_seconds; nginx: proxy_read_timeout)"
             }
             Self::CutBehind => {
-                "the server behind, or a proxy between, must wait longer (nginx: \
-                 proxy_read_timeout), or pings must come more often ([upgrade] ping)"
+                "raise the idle timeout there (nginx: proxy_read_timeout), or set [upgrade] \
+                 ping below it"
             }
-            Self::PingTooRare => "ping at less than half of the shortest timeout on the way",
-            Self::NoPong => "it is gone: asleep, out of reach, or behind a NAT that forgot it",
-            Self::Closed => "its close code says why",
+            Self::PingTooRare => {
+                "set the ping interval below half of the shortest idle timeout on the way"
+            }
+            Self::NoPong => {
+                "no change needed unless it is frequent: the peer is asleep, unreachable, or \
+                 behind a NAT that dropped its mapping"
+            }
+            Self::Closed => "see the close code for the reason",
             Self::TooBig => {
-                "raise [upgrade] max_message, or the server's own limit (Tomcat: 8 KiB by default)"
+                "raise [upgrade] max_message, or the limit of the server (Tomcat: 8 KiB by \
+                 default)"
             }
-            Self::TooOld => "the client must open another: no socket lasts for ever",
-            Self::Drained => "the client should come back after a short, random wait",
-            Self::HalfOpen => "the side that is left should close too",
+            Self::TooOld => "reconnect: all WebSockets end at this age",
+            Self::Drained => "reconnect after a short random delay",
+            Self::HalfOpen => "close the other side too",
             Self::NoFirstMessage => {
-                "Spring closes sockets that say nothing within 60 s \
-                 (setTimeToFirstMessage): the client must send first, STOMP its CONNECT"
+                "send a message first (STOMP: CONNECT): Spring closes WebSockets without one \
+                 after 60 s (setTimeToFirstMessage)"
             }
         }
     }
 }
 
-/// The code and what is wrong.
+/// The code and the short description.
 impl fmt::Display for Diagnosis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.code(), self.brief())
     }
 }
 
-// === impl Diagnoses ===
+// === impl DiagnosisCounters ===
 
 impl DiagnosisCounters {
-    /// One more.
+    /// Adds one.
     pub fn count(&self, diagnosis: Diagnosis) {
-        let of = Diagnosis::ALL.iter().zip(&self.0);
-        if let Some((_, sum)) = of.into_iter().find(|(each, _)| **each == diagnosis) {
+        let mut counters = Diagnosis::ALL.iter().zip(&self.0);
+        if let Some((_, sum)) = counters.find(|(each, _)| **each == diagnosis) {
             sum.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// Those that were made, and how often.
+    /// The diagnoses with a count above zero, and their counts.
     pub fn made(&self) -> impl Iterator<Item = (Diagnosis, u64)> {
         let sums = self.0.iter().map(|sum| sum.load(Ordering::Relaxed));
         let all = Diagnosis::ALL.into_iter().zip(sums);
@@ -242,7 +278,7 @@ impl DiagnosisCounters {
     }
 }
 
-/// What was made, on one line: `W01 3, D02 1`.
+/// The counts above zero on one line: `W01 3, D02 1`.
 impl fmt::Display for DiagnosisCounters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut between = "";
@@ -259,7 +295,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_are_told_apart_and_in_order() {
+    fn codes_are_distinct_and_in_order() {
         let codes: Vec<_> = Diagnosis::ALL.map(Diagnosis::code).into();
         let expected: Vec<_> = (1..=14)
             .map(|nth| format!("W{nth:02}"))
@@ -269,11 +305,11 @@ mod tests {
     }
 
     #[test]
-    fn each_is_counted_for_itself() {
-        let sums = DiagnosisCounters::default();
-        sums.count(Diagnosis::CutInFront);
-        sums.count(Diagnosis::PlainGet);
-        sums.count(Diagnosis::CutInFront);
-        assert_eq!(sums.to_string(), "W01 1, D01 2");
+    fn each_diagnosis_has_its_own_counter() {
+        let counters = DiagnosisCounters::default();
+        counters.count(Diagnosis::CutInFront);
+        counters.count(Diagnosis::PlainGet);
+        counters.count(Diagnosis::CutInFront);
+        assert_eq!(counters.to_string(), "W01 1, D01 2");
     }
 }

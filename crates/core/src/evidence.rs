@@ -1,24 +1,24 @@
-//! Bytes that a stranger sent, kept short and shown escaped.
+//! Bytes from clients: bounded and escaped.
 
 use std::fmt::{self, Write as _};
 
-/// Shows bytes with everything but plain ASCII escaped as `\xNN`.
+/// Displays bytes as printable ASCII, with all other bytes escaped as `\xNN`.
 ///
-/// What a stranger sent must not reach a terminal, a log or a page as it came: escape sequences,
-/// line ends and direction marks would let it forge them. Backslash and double quote are escaped
-/// too, so that the shown form is unambiguous inside quotes.
+/// Bytes from a client must not reach a terminal, a log or a page unescaped: escape sequences, line
+/// ends and direction marks could forge its content. Backslash, double quote and backtick are escaped
+/// too, so that the result is unambiguous inside quotes of either kind.
 ///
 /// ```
 /// use gabion_core::Escaped;
-/// assert_eq!(Escaped(b"/\x1b[2J\"\n").to_string(), r#"/\x1b[2J\x22\x0a"#);
+/// assert_eq!(Escaped(b"/\x1b[2J\"\n`").to_string(), r#"/\x1b[2J\x22\x0a\x60"#);
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Escaped<'a>(
-    /// The bytes to show.
+    /// The bytes to display.
     pub &'a [u8],
 );
 
-/// The bytes that made a rule match: at most [`Evidence::MAX_LEN`] of them, owned, without an
+/// The bytes that a rule matched: the first [`Evidence::MAX_LEN`] of them, stored inline without an
 /// allocation.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Evidence {
@@ -33,7 +33,7 @@ impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for &byte in self.0 {
             match byte {
-                b'\\' | b'"' | ..=0x1f | 0x7f.. => write!(f, "\\x{byte:02x}")?,
+                b'\\' | b'"' | b'`' | ..=0x1f | 0x7f.. => write!(f, "\\x{byte:02x}")?,
                 plain => f.write_char(char::from(plain))?,
             }
         }
@@ -44,17 +44,17 @@ impl fmt::Display for Escaped<'_> {
 // === impl Evidence ===
 
 impl Evidence {
-    /// How many bytes are kept; what is longer is cut, and shown with `…`.
+    /// The maximum number of bytes kept. Longer evidence is cut and displayed with `…` at its end.
     pub const MAX_LEN: usize = 62;
 
-    /// No bytes: the verdict rests on something else, such as an address.
+    /// No bytes: the verdict is based on something else, such as an address.
     pub const NONE: Self = Self {
         bytes: [0; Self::MAX_LEN],
         len: 0,
         cut: false,
     };
 
-    /// Keeps the head of `bytes`.
+    /// Keeps the first [`Evidence::MAX_LEN`] of `bytes`.
     pub fn new(bytes: &[u8]) -> Self {
         let mut kept = Self::NONE;
         for (slot, &byte) in kept.bytes.iter_mut().zip(bytes) {
@@ -65,12 +65,12 @@ impl Evidence {
         kept
     }
 
-    /// The bytes that were kept.
+    /// The kept bytes.
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..usize::from(self.len)).unwrap_or_default()
     }
 
-    /// Whether nothing was kept.
+    /// Returns `true` if no bytes are kept.
     pub const fn is_empty(&self) -> bool {
         self.len == 0
     }

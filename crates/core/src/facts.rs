@@ -1,4 +1,4 @@
-//! What is known of a request before judgment.
+//! Resolved properties of a request, as inspectors see them.
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Uri, Version,
@@ -10,10 +10,11 @@ use crate::{
     path::Derived,
 };
 
-/// Where a browser says whose page asks (Fetch Metadata, 2.3).
+/// The browser's statement of the relation between the requesting page and the target (Fetch
+/// Metadata, 2.3).
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// The head of a request, borrowed from wherever it lives.
+/// The head of a request, borrowed from the server's own types. Input of [`Facts::resolve`].
 #[derive(Clone, Copy, Debug)]
 #[expect(
     clippy::exhaustive_structs,
@@ -22,7 +23,7 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 pub struct Head<'r> {
     /// The method.
     pub method: &'r Method,
-    /// The target as the client sent it, before any router cut it.
+    /// The target as the client sent it, before any router removed a prefix.
     pub uri: &'r Uri,
     /// The protocol version.
     pub version: Version,
@@ -30,19 +31,43 @@ pub struct Head<'r> {
     pub headers: &'r HeaderMap,
     /// The `:protocol` of an extended CONNECT (RFC 8441).
     pub protocol: Option<&'r str>,
-    /// What is known of the framing beyond the headers.
+    /// Message framing that the headers no longer show.
     pub framing: Framing,
-    /// How the peer came.
+    /// The scheme of the peer's connection.
     pub scheme: Scheme,
 }
 
-/// What is known of a request: resolved once, then read by every inspector.
+/// Properties of a request, resolved once and then used by every [`Inspect`](crate::Inspect).
+///
+/// # Examples
+///
+/// ```
+/// use gabion_core::{Attribution, ClientRules, Facts, Framing, Head, Now, PeerAddr, Scheme};
+/// # use std::time::{Duration, UNIX_EPOCH};
+/// # let (uri, headers) = (http::Uri::from_static("/%2eenv"), http::HeaderMap::new());
+/// # let now = Now::new(Duration::ZERO, UNIX_EPOCH);
+///
+/// let head = Head {
+///     method: &http::Method::GET,
+///     uri: &uri, // "/%2eenv"
+///     version: http::Version::HTTP_11,
+///     headers: &headers,
+///     protocol: None,
+///     framing: Framing::AsShown,
+///     scheme: Scheme::Plain,
+/// };
+/// let peer = PeerAddr::new(([203, 0, 113, 9], 4000).into());
+/// let facts = Facts::resolve(head, peer, &ClientRules::default(), now);
+/// assert_eq!(facts.client.to_string(), "203.0.113.9");
+/// assert!(facts.path.iter().any(|view| view.path == b"/.env"));
+/// assert!(matches!(facts.attribution(), Attribution::Forgeable { .. }));
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Facts<'r> {
-    /// Whom we hold responsible.
+    /// The client.
     pub client: ClientIp,
-    /// The other end of the socket.
+    /// The remote address of the socket.
     pub peer: PeerAddr,
     /// The method.
     pub method: &'r Method,
@@ -52,20 +77,21 @@ pub struct Facts<'r> {
     pub version: Version,
     /// The headers.
     pub headers: &'r HeaderMap,
-    /// Every way in which a server might read the path.
+    /// The forms in which servers may interpret the path.
     pub path: PathViews<'r>,
-    /// Whether the request wants to leave HTTP.
+    /// The protocol upgrade that the request offers.
     pub upgrade: Upgrade,
-    /// What is known of the framing beyond the headers.
+    /// Message framing that the headers no longer show.
     pub framing: Framing,
-    /// How the client came: as a trusted peer says, or else as the peer itself did.
+    /// The scheme of the client's connection: as a trusted peer reports it, else that of the peer's
+    /// own connection.
     pub scheme: Scheme,
-    /// When it is judged.
+    /// The time of judgment.
     pub now: Now,
 }
 
-/// The client, scheme and path views of one request, resolved by the outermost of several stacked layers and
-/// carried to the inner ones in the request's extensions.
+/// The client, scheme and path views of one request, resolved by the outermost of several stacked
+/// layers and carried to the inner ones in the request's extensions.
 ///
 /// It holds for as long as peer, method and target stay the same ([`Facts::reuse`]).
 ///
@@ -134,7 +160,7 @@ impl<'r> Facts<'r> {
     /// No allocation for a plain path (see [`PathViews`]).
     pub fn resolve(head: Head<'r>, peer: PeerAddr, rules: &ClientRules, now: Now) -> Self {
         let client = rules.resolve(peer, head.headers);
-        let told = client.via_trusted().then(|| rules.scheme(head.headers));
+        let forwarded = client.via_trusted().then(|| rules.scheme(head.headers));
         Self {
             client,
             peer,
@@ -145,13 +171,13 @@ impl<'r> Facts<'r> {
             path: PathViews::new(head.uri.path().as_bytes()),
             upgrade: Upgrade::detect(&head),
             framing: head.framing,
-            scheme: told.flatten().unwrap_or(head.scheme),
+            scheme: forwarded.flatten().unwrap_or(head.scheme),
             now,
         }
     }
 
-    /// Restores the facts of a request that an outer layer has resolved; `None` if its peer, method or
-    /// target is another by now. Headers are read anew: a layer in between may have changed them.
+    /// Restores the facts of a request that an outer layer resolved; `None` if its peer, method or
+    /// target changed since. Headers are read again: a layer in between may have changed them.
     ///
     /// # Cost
     ///
@@ -180,7 +206,8 @@ impl<'r> Facts<'r> {
         })
     }
 
-    /// Returns what [`Self::reuse`] needs to restore the client, the scheme and the path views.
+    /// Returns the resolution that [`Self::reuse`] restores the client, the scheme and the path views
+    /// from.
     pub fn resolution(&self) -> Resolution {
         Resolution {
             client: self.client,
@@ -193,17 +220,18 @@ impl<'r> Facts<'r> {
         }
     }
 
-    /// Whether the client can be held to this request, or any page that it visits could have made
-    /// its browser send it.
+    /// Returns the degree to which the request can be held against the client, or could have been
+    /// caused by any page that the client visits.
     ///
-    /// A page can have GET, HEAD and POST sent to any host, with any path that a URL can spell
-    /// (Fetch, 2.2.1: methods that need no preflight). It cannot have other methods sent, nor an
-    /// upgrade to anything but a WebSocket, nor a path that browsers rewrite before they send it:
-    /// with dot segments, backslashes or bytes that they escape (WHATWG URL, path state).
+    /// A page can cause GET, HEAD and POST requests to any host, with any path that a URL can
+    /// contain (Fetch, 2.2.1: methods that need no preflight). It cannot cause other methods, nor
+    /// an upgrade to anything but a WebSocket, nor a path that browsers rewrite before they send
+    /// it: with dot segments, backslashes or bytes that browsers escape (WHATWG URL, path state).
     ///
-    /// A browser says by itself when the page is of another origin: in `Sec-Fetch-Site` where the
-    /// host can be trusted (TLS, loopback), else in `Origin` or `Referer`, unless the page holds
-    /// those back. Who is no browser may say so too; he is only denied then.
+    /// A browser reports when the page is of another origin: in `Sec-Fetch-Site` if the connection
+    /// is trustworthy (TLS, loopback), else in `Origin` or `Referer`, unless the page suppresses
+    /// those. A client that is not a browser can send these headers too; its requests are then
+    /// denied but do not count toward a ban.
     pub fn attribution(&self) -> Attribution {
         let simple = matches!(*self.method, Method::GET | Method::HEAD | Method::POST);
         let upgrade = matches!(self.upgrade, Upgrade::None | Upgrade::WebSocket);
@@ -217,9 +245,17 @@ impl<'r> Facts<'r> {
         Attribution::Forgeable { path }
     }
 
-    /// The cookies, each as its name and value, of every `Cookie` line: HTTP/2 may send one in each
-    /// (RFC 9113, 8.2.3). Whitespace around a pair is cut (RFC 6265, 5.4); what holds no `=` is
-    /// none.
+    /// The path and query as sent.
+    pub fn target(&self) -> &[u8] {
+        match self.uri.path_and_query() {
+            Some(target) => target.as_str().as_bytes(),
+            None => self.path.raw(),
+        }
+    }
+
+    /// The cookies, as pairs of name and value, from all `Cookie` lines: HTTP/2 may send each in
+    /// its own line (RFC 9113, 8.2.3). Whitespace around a pair is removed (RFC 6265, 5.4); a part
+    /// without `=` is skipped.
     pub fn cookies(&self) -> impl Iterator<Item = (&'r [u8], &'r [u8])> {
         let lines = self.headers.get_all(COOKIE).iter();
         let pairs = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b';'));
@@ -230,26 +266,26 @@ impl<'r> Facts<'r> {
         })
     }
 
-    /// Whether the browser says that a page of another origin asks.
+    /// Returns `true` if the browser reports that a page of another origin caused the request.
     fn is_cross_site(&self) -> bool {
-        let said = |name: HeaderName| {
+        let values = |name: HeaderName| {
             let mut lines = self.headers.get_all(name).iter().map(HeaderValue::as_bytes);
             lines.next().map(|first| (first, lines))
         };
-        if let Some((first, mut more)) = said(SEC_FETCH_SITE) {
+        if let Some((first, mut more)) = values(SEC_FETCH_SITE) {
             let foreign = |site: &[u8]| matches!(site, b"cross-site" | b"same-site");
             return foreign(first) || more.any(foreign);
         }
         let authority = self.uri.authority().map(|name| name.as_str().as_bytes());
-        let host = authority.or_else(|| said(HOST).map(|(host, _)| host));
+        let host = authority.or_else(|| values(HOST).map(|(host, _)| host));
         let foreign = |page: &[u8]| Some(host_of(page)) != host;
-        said(ORIGIN)
-            .or_else(|| said(REFERER))
+        values(ORIGIN)
+            .or_else(|| values(REFERER))
             .is_some_and(|(first, mut more)| foreign(first) || more.any(foreign))
     }
 }
 
-/// The host and port of a URL; nothing of what is none, such as the origin `null`.
+/// The host and port of a URL; empty for a text that is not a URL, such as the origin `null`.
 fn host_of(url: &[u8]) -> &[u8] {
     let mut parts = url.splitn(4, |&byte| byte == b'/');
     parts.nth(2).unwrap_or_default()

@@ -1,4 +1,5 @@
-//! FNV-1a, 64 bits (Fowler, Noll, Vo): the same for the same bytes everywhere, and no secret.
+//! FNV-1a hash, 64 bits (Fowler, Noll, Vo): stable across processes and machines, not keyed, not
+//! secret.
 
 pub(crate) fn hash(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {

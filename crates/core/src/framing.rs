@@ -1,20 +1,20 @@
-//! Whether the headers still say how long the body was said to be.
+//! Message framing as received, before the server normalized the headers.
 
-/// What a server knows of a request's framing beyond the headers it hands on.
+/// Conflicting body-length headers in the head as received.
 ///
-/// A server may tidy up before anyone else looks: hyper drops `Content-Length` where
-/// `Transfer-Encoding` stands beside it, which is how requests are smuggled past a hop in front that
-/// kept the other one (RFC 9112, 6.1 and 11.2). Whoever sees the head as it came puts this into the
-/// request's extensions.
+/// A server may normalize headers before any layer sees them: hyper drops `Content-Length` if
+/// `Transfer-Encoding` is present, which is how requests are smuggled past a proxy in front that
+/// used `Content-Length` (RFC 9112, 6.1 and 11.2). A component that sees the raw head puts this
+/// into the request's extensions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Framing {
-    /// What the headers say.
+    /// The headers show the framing as received.
     #[default]
     AsShown,
-    /// The head as it came had `Content-Length` beside `Transfer-Encoding`, whatever the server
-    /// kept of them.
+    /// The head as received had both `Content-Length` and `Transfer-Encoding`, whichever of them
+    /// the server kept.
     Both,
-    /// What watches the head as it came lost its way, so that nobody can say.
+    /// The component that observes the raw head lost synchronization, so the framing is not known.
     Unknown,
 }

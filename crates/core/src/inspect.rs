@@ -1,4 +1,4 @@
-//! Who judges facts.
+//! The inspector trait and the state of a request under inspection.
 
 use std::{fmt, time::Duration};
 
@@ -6,66 +6,121 @@ use http::{Method, StatusCode};
 
 use crate::{
     Attribution, Cause, ClientIp, Denial, DiagnosisEvent, Facts, MessageDenials, MessageFacts,
-    MessageKinds, Now, Offense, Quota, Upgrade, Verdict,
+    MessageKinds, Now, Offense, Quota, RequestEvent, Upgrade, Verdict,
 };
 
-/// Judges the head of a request. Synchronous, pure but for its own bounded state, infallible: what
-/// can fail has failed when it was compiled.
+/// Judges requests, and optionally responses and WebSocket messages.
+///
+/// Synchronous and infallible: configuration errors are reported when an inspector is compiled. An
+/// inspector keeps no state except its own bounded tables.
+///
+/// # Examples
+///
+/// ```
+/// use gabion_core::{Denial, Facts, Inspect, RequestState, Verdict};
+///
+/// /// Denies requests with the header `x-debug`.
+/// struct NoDebugging;
+///
+/// impl Inspect for NoDebugging {
+///     fn name(&self) -> &'static str {
+///         "debugging"
+///     }
+///
+///     fn inspect(&self, facts: &Facts<'_>, _state: &mut RequestState) -> Verdict {
+///         match facts.headers.get("x-debug") {
+///             Some(value) => Denial::forbidden("no-debugging", "header x-debug is not allowed")
+///                 .with_evidence(value.as_bytes())
+///                 .into(),
+///             None => Verdict::Pass,
+///         }
+///     }
+/// }
+/// # use gabion_core::{ClientRules, Framing, Head, Now, PeerAddr, Scheme};
+/// # use http::{HeaderMap, Method, Uri, Version};
+/// # use std::time::{Duration, UNIX_EPOCH};
+/// # fn judge(headers: &HeaderMap) -> Verdict {
+/// #     let uri = Uri::from_static("/");
+/// #     let head = Head {
+/// #         method: &Method::GET,
+/// #         uri: &uri,
+/// #         version: Version::HTTP_11,
+/// #         headers,
+/// #         protocol: None,
+/// #         framing: Framing::AsShown,
+/// #         scheme: Scheme::Plain,
+/// #     };
+/// #     let peer = PeerAddr::new(([203, 0, 113, 9], 4000).into());
+/// #     let now = Now::new(Duration::ZERO, UNIX_EPOCH);
+/// #     let facts = Facts::resolve(head, peer, &ClientRules::default(), now);
+/// #     NoDebugging.inspect(&facts, &mut RequestState::new(&facts))
+/// # }
+///
+/// let mut headers = HeaderMap::new();
+/// assert_eq!(judge(&headers), Verdict::Pass);
+/// headers.insert("x-debug", "1".parse().unwrap());
+/// assert_eq!(
+///     judge(&headers).to_string(),
+///     "denied (403): rule no-debugging: header x-debug is not allowed: `1`"
+/// );
+/// ```
 pub trait Inspect: Send + Sync {
-    /// What this inspector is called in an explanation.
+    /// The inspector's name in an [`Explanation`].
     fn name(&self) -> &'static str;
 
     /// Judges one request.
     ///
-    /// A refusal in [`crate::Mode::Observe`] may be returned (whoever enforces lets it pass) or,
-    /// when there is more to look at, noted with [`RequestState::observe`].
+    /// A denial in [`crate::Mode::Observe`] may be returned (the enforcing service lets the request
+    /// pass) or, to continue with further checks, recorded with [`RequestState::observe`].
     fn inspect(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict;
 
-    /// Judges a session anew, when its client is banned or another policy is in force.
+    /// Judges an open session again, after its client was banned or the policy was replaced.
     ///
-    /// `facts` hold what is kept of the handshake: its client, as it was resolved then, and its path.
-    /// Headers are not kept, so nothing follows from there being none; and nothing is counted. An
-    /// inspector that can say no more of these passes.
+    /// `facts` contain the parts of the handshake that are kept: the client, as resolved then, and
+    /// the path. Headers are not kept, so their absence has no meaning; and nothing is counted. An
+    /// inspector for which this is not enough returns [`Verdict::Pass`], which is the default.
     fn recheck(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
         let _ = (facts, state);
         Verdict::Pass
     }
 
-    /// Which messages [`Inspect::message`] is to be asked about: none, unless an inspector says
-    /// otherwise. What is read costs time, and compression where the policy does not inflate it.
+    /// The kinds of messages passed to [`Inspect::message`]. Default: none. Each kind costs
+    /// decoding time; unless the policy permits inflating, WebSocket compression is also declined.
     fn message_kinds(&self) -> MessageKinds {
         MessageKinds::None
     }
 
-    /// Judges a message that a client sent over an open socket, where the terms of its session have
-    /// messages read ([`SessionLimits::message_kinds`](crate::SessionLimits::message_kinds)).
+    /// Judges a message that a client sent in an open session, if the session's limits select its
+    /// kind ([`SessionLimits::message_kinds`](crate::SessionLimits::message_kinds)).
     ///
-    /// Asked for each message, between its last byte and its way to the service.
+    /// Called once per message, after its last byte arrived and before it is forwarded.
     fn message(&self, message: &MessageFacts<'_>, denials: &mut MessageDenials) {
         let _ = (message, denials);
     }
 
-    /// Learns how the exchange ended, denied or not; may find an offense in it.
+    /// Processes the outcome of an exchange, denied or not. May return an offense.
     fn on_response(&self, state: &RequestState, outcome: &Outcome<'_>) -> Option<Offense> {
         let _ = (state, outcome);
         None
     }
 
-    /// What is wrong with a WebSocket, where the service's answer shows it: told, and no more.
+    /// Diagnoses a WebSocket failure from the service's response. The diagnosis is recorded as an
+    /// event and changes nothing else.
     fn diagnose(&self, state: &RequestState, outcome: &Outcome<'_>) -> Option<DiagnosisEvent> {
         let _ = (state, outcome);
         None
     }
 
-    /// Why the request was a probe, where its answer says that it got somewhere: to be told of,
-    /// since the service has what nobody should find.
+    /// Returns the reason why the request was a probe, if its response shows that the probe
+    /// succeeded. The result becomes a [`ProbeHitEvent`](crate::ProbeHitEvent): the service exposes
+    /// a file that no client should find.
     fn probe_hit(&self, state: &RequestState, outcome: &Outcome<'_>) -> Option<Cause> {
         let _ = (state, outcome);
         None
     }
 
-    /// Judges like [`Inspect::inspect`] and notes each step. An inspector made of others
-    /// forwards to theirs, so that the explanation is the judgment itself.
+    /// Judges like [`Inspect::inspect`] and records each step. An inspector composed of others
+    /// forwards to theirs, so that the explanation comes from the same code as the judgment.
     fn explain(
         &self,
         facts: &Facts<'_>,
@@ -78,7 +133,7 @@ pub trait Inspect: Send + Sync {
     }
 }
 
-/// What is remembered of a request while the service answers it. Of bounded size.
+/// The state of a request between its judgment and its response. Bounded in size.
 #[derive(Clone, Debug)]
 pub struct RequestState {
     client: ClientIp,
@@ -90,14 +145,15 @@ pub struct RequestState {
     attribution: Attribution,
     signals: u32,
     probe: Option<Box<Cause>>,
+    target: Option<Box<[u8]>>,
     observed: Vec<Denial>,
     quotas: Vec<Quota>,
     tickets: [Option<Ticket>; Self::MAX_TICKETS],
     is_counted: bool,
 }
 
-/// A note that an inspector leaves for itself until it learns how the exchange ended: which of its
-/// rules, and under which key.
+/// A note from an inspector to itself, kept until [`Inspect::on_response`]: one of its rules, and
+/// the key that the rule counts by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(
     clippy::exhaustive_structs,
@@ -106,55 +162,54 @@ pub struct RequestState {
 pub struct Ticket {
     /// The inspector's name.
     pub of: &'static str,
-    /// The rule, as its inspector counts them.
+    /// The index of the rule, in the inspector's own numbering.
     pub rule: u32,
-    /// The key, as its inspector hashes them.
+    /// The hash of the key, by the inspector's own hash function.
     pub key: u64,
 }
 
-/// How an exchange ended.
+/// The outcome of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Outcome<'d> {
-    /// The status of the answer, the service's or ours.
+    /// The status of the response, from the service or from a denial.
     pub status: StatusCode,
-    /// The denial that was answered, where the answer was ours.
+    /// The denial, if the response came from a denial.
     pub denial: Option<&'d Denial>,
-    /// How long the answer's body is, where that is known beforehand.
+    /// The length of the response body, if known in advance.
     pub length: Option<u64>,
-    /// From the judgment to the head of the answer.
+    /// The time from the judgment to the head of the response.
     pub elapsed: Duration,
 }
 
-/// The steps of one judgment, in order.
+/// The steps of one judgment, in order. Filled by [`Inspect::explain`].
 #[derive(Clone, Debug, Default)]
 pub struct Explanation {
     steps: Vec<ExplanationStep>,
 }
 
-/// What one inspector said.
+/// The verdict of one inspector.
 #[derive(Clone, Debug)]
 pub struct ExplanationStep {
-    /// Its name.
+    /// The inspector's name.
     pub inspector: &'static str,
-    /// Its verdict.
+    /// The verdict.
     pub verdict: Verdict,
 }
 
-// === impl Trace ===
+// === impl RequestState ===
 
 impl RequestState {
-    /// How many observed denials of one request are kept. One that is beyond is dropped: the
-    /// first ones tell the story.
+    /// The maximum number of observed denials kept per request. Further ones are dropped.
     pub const MAX_OBSERVED: usize = 8;
 
-    /// How many limits are shown to a client.
+    /// The maximum number of quotas reported to a client.
     pub const MAX_QUOTAS: usize = 4;
 
-    /// How many notes are kept.
+    /// The maximum number of notes kept.
     pub const MAX_TICKETS: usize = 4;
 
-    /// Remembers what `facts` says.
+    /// Keeps the parts of `facts` that are needed after the response.
     pub fn new(facts: &Facts<'_>) -> Self {
         Self {
             client: facts.client,
@@ -166,6 +221,7 @@ impl RequestState {
             attribution: facts.attribution(),
             signals: 0,
             probe: None,
+            target: None,
             observed: Vec::new(),
             quotas: Vec::new(),
             tickets: [None; Self::MAX_TICKETS],
@@ -178,28 +234,28 @@ impl RequestState {
         &self.method
     }
 
-    /// A hash of the path: the same for the same path, and no secret.
+    /// A hash of the path: stable for the same path, not secret.
     pub const fn path_hash(&self) -> u64 {
         self.path_hash
     }
 
-    /// Whether the request wanted to leave HTTP.
+    /// The protocol upgrade that the request offered.
     pub const fn upgrade(&self) -> Upgrade {
         self.upgrade
     }
 
-    /// The path as sent, where the request asked for a WebSocket.
+    /// The path as sent, if the request offered a WebSocket upgrade.
     pub fn socket(&self) -> Option<&[u8]> {
         self.socket.as_deref()
     }
 
-    /// Whether the client can be held to this request.
+    /// The degree to which the request can be held against the client.
     pub const fn attribution(&self) -> Attribution {
         self.attribution
     }
 
-    /// Returns `true` if an outer layer counts this exchange toward the standing of its client, so that an
-    /// inner one must not.
+    /// Returns `true` if an outer layer counts this exchange toward the standing of its client, so
+    /// that an inner one must not.
     pub const fn is_counted(&self) -> bool {
         self.is_counted
     }
@@ -209,69 +265,82 @@ impl RequestState {
         self.is_counted = is_counted;
     }
 
-    /// The bits that a scan left for itself.
+    /// The bits set by a scan inspector.
     pub const fn signals(&self) -> u32 {
         self.signals
     }
 
-    /// Leaves bits for a scan to find when it learns.
+    /// Sets bits for a scan inspector to use in [`Inspect::on_response`].
     pub const fn set_signals(&mut self, signals: u32) {
         self.signals = signals;
     }
 
-    /// Notes that the request asks for what only a probe asks for.
+    /// Marks the request as a probe: a request that only a vulnerability scanner makes.
     pub fn mark_probe(&mut self, cause: Cause) {
         self.probe = Some(Box::new(cause));
     }
 
-    /// Why the request is a probe.
+    /// The reason why the request is a probe.
     pub fn probe(&self) -> Option<&Cause> {
         self.probe.as_deref()
     }
 
-    /// Shows the client what is left of a limit, in the headers of the answer. One that is beyond
-    /// [`Self::MAX_QUOTAS`] is not shown.
+    /// Keeps the request's target for events about its response, if the request is a probe or an
+    /// observed denial was recorded. Other requests are not copied.
+    pub fn keep_target(&mut self, facts: &Facts<'_>) {
+        if self.probe.is_some() || !self.observed.is_empty() {
+            self.target = Some(RequestEvent::bounded(facts.target()));
+        }
+    }
+
+    /// The request's target, at most [`RequestEvent::MAX_TARGET`] bytes, if it was kept.
+    pub fn target(&self) -> Option<&[u8]> {
+        self.target.as_deref()
+    }
+
+    /// Reports the remaining quota of a limit to the client, in response headers. Beyond
+    /// [`Self::MAX_QUOTAS`] it is dropped.
     pub fn show_quota(&mut self, quota: Quota) {
         if self.quotas.len() < Self::MAX_QUOTAS {
             self.quotas.push(quota);
         }
     }
 
-    /// What is left of limits.
+    /// The quotas to report.
     pub fn quotas(&self) -> impl Iterator<Item = &Quota> {
         self.quotas.iter()
     }
 
-    /// Leaves a note; says whether there was room.
+    /// Keeps a note. Returns `false` if there is no room for it.
     pub fn leave(&mut self, ticket: Ticket) -> bool {
         let free = self.tickets.iter_mut().find(|slot| slot.is_none());
         free.map(|slot| *slot = Some(ticket)).is_some()
     }
 
-    /// The notes that the inspector called `of` left.
+    /// The notes that the inspector named `of` left.
     pub fn tickets(&self, of: &'static str) -> impl Iterator<Item = Ticket> {
         let all = self.tickets.iter().flatten().copied();
         all.filter(move |ticket| ticket.of == of)
     }
 
-    /// Whom we hold responsible.
+    /// The client.
     pub fn client(&self) -> &ClientIp {
         &self.client
     }
 
-    /// When the request was judged.
+    /// The time of judgment.
     pub const fn now(&self) -> Now {
         self.now
     }
 
-    /// Notes a denial that does not act.
+    /// Records a denial in observe mode.
     pub fn observe(&mut self, denial: Denial) {
         if self.observed.len() < Self::MAX_OBSERVED {
             self.observed.push(denial);
         }
     }
 
-    /// The denials that did not act.
+    /// The recorded denials in observe mode.
     pub fn observed(&self) -> &[Denial] {
         &self.observed
     }
@@ -280,7 +349,7 @@ impl RequestState {
 // === impl Outcome ===
 
 impl<'d> Outcome<'d> {
-    /// An exchange that ended with `status`.
+    /// Creates the outcome of an exchange that ended with `status`.
     pub const fn new(status: StatusCode, denial: Option<&'d Denial>, elapsed: Duration) -> Self {
         Self {
             status,
@@ -290,7 +359,7 @@ impl<'d> Outcome<'d> {
         }
     }
 
-    /// Sets how long the answer's body is.
+    /// Sets the length of the response body.
     pub fn with_length(self, length: Option<u64>) -> Self {
         Self { length, ..self }
     }
@@ -299,7 +368,7 @@ impl<'d> Outcome<'d> {
 // === impl Explanation ===
 
 impl Explanation {
-    /// Notes what `inspector` said.
+    /// Records the verdict of `inspector`.
     pub fn note(&mut self, inspector: &'static str, verdict: &Verdict) {
         self.steps.push(ExplanationStep {
             inspector,
@@ -307,7 +376,7 @@ impl Explanation {
         });
     }
 
-    /// What was said so far, in order.
+    /// The steps so far, in order.
     pub fn steps(&self) -> &[ExplanationStep] {
         &self.steps
     }

@@ -1,31 +1,31 @@
-//! The words of gabion: what a request is to a guard, and what a guard may answer.
+//! Core types of the gabion web-application firewall: requests, verdicts and events.
 //!
-//! A request's head becomes [`Facts`]: who is responsible for it ([`ClientIp`]), every way in which
-//! a server might read its path ([`PathViews`]), whether it wants to leave HTTP ([`Upgrade`]). An
-//! [`Inspect`] judges the facts and answers with a [`Verdict`]; whoever enforces it turns a
-//! [`Denial`] into a response and an [`Event`].
+//! The head of a request is resolved to [`Facts`]: the client ([`ClientIp`]), the forms in which
+//! servers may interpret the path ([`PathViews`]), the upgrade that it offers ([`Upgrade`]). An
+//! [`Inspect`] judges the facts and returns a [`Verdict`]. The enforcing service turns a [`Denial`]
+//! into a response and an [`Event`].
 //!
-//! This crate does no IO, reads no clock and logs nothing: time is [`Facts::now`], and events leave
-//! by value. It depends on `http` and `ipnet` because their types are its vocabulary, and on
-//! `thiserror` for its errors.
+//! This crate does no IO, reads no clock and logs nothing: time is passed in as [`Facts::now`], and
+//! events are returned by value or passed to a [`Sink`]. It depends on `http` and `ipnet` because
+//! their types are in its API, and on `thiserror` for its errors.
 //!
 //! # Examples
 //!
-//! A rule of one's own:
+//! A custom rule:
 //!
 //! ```
 //! use gabion_core::{Denial, Facts, Inspect, RequestState, Verdict};
 //!
-//! struct Debugger;
+//! struct NoDebugging;
 //!
-//! impl Inspect for Debugger {
+//! impl Inspect for NoDebugging {
 //!     fn name(&self) -> &'static str {
-//!         "debugger"
+//!         "debugging"
 //!     }
 //!
-//!     fn inspect(&self, facts: &Facts<'_>, _trace: &mut RequestState) -> Verdict {
+//!     fn inspect(&self, facts: &Facts<'_>, _state: &mut RequestState) -> Verdict {
 //!         match facts.headers.get("x-debug") {
-//!             Some(value) => Denial::forbidden("debugger", "x-debug is for developers")
+//!             Some(value) => Denial::forbidden("no-debugging", "header x-debug is not allowed")
 //!                 .with_evidence(value.as_bytes())
 //!                 .into(),
 //!             None => Verdict::Pass,

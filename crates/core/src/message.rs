@@ -1,73 +1,87 @@
-//! What is known of a message before judgment.
+//! Properties of a WebSocket message, and denials of it.
 
 use std::{borrow::Cow, fmt};
 
 use crate::{ClientIp, Mode, Now, Offense, RuleId, fnv};
 
-/// A whole message that a client sent over an open socket, unmasked and inflated.
+/// A complete message that a client sent in an open session, unmasked and inflated. Judged by
+/// [`Inspect::message`](crate::Inspect::message).
 #[derive(Clone, Copy, Debug)]
 #[expect(
     clippy::exhaustive_structs,
     reason = "built by every adapter, and by tests"
 )]
 pub struct MessageFacts<'m> {
-    /// Whom we hold responsible.
+    /// The client.
     pub client: &'m ClientIp,
-    /// The path of the handshake, as it was sent.
+    /// The path of the handshake, as sent.
     pub path: &'m str,
-    /// Whether it is text, which is then known to be UTF-8.
+    /// `true` for a text message, which is then valid UTF-8.
     pub is_text: bool,
-    /// The message.
+    /// The payload.
     pub payload: &'m [u8],
-    /// Where its first frame began: how many bytes the client had sent before it.
+    /// The start of its first frame: the number of bytes that the client sent before it.
     pub offset: u64,
-    /// When it was whole.
+    /// The time at which the message was complete.
     pub now: Now,
 }
 
-/// What a rule has against a message.
+/// A rule's denial of a message.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct MessageDenial {
     /// The rule.
     pub rule: RuleId,
-    /// Why, in words of the rule's: never the message's.
+    /// The reason, in the rule's words. Never contains bytes of the message.
     pub why: Cow<'static, str>,
-    /// Whether the socket ends, or the objection is only told.
+    /// The mode: the session is closed, or only an event is recorded.
     pub mode: Mode,
-    /// The ban that comes with it.
+    /// The ban that comes with the denial.
     pub offense: Option<Offense>,
 }
 
-/// What rules have against one message: those that only observe, and the first that acts.
+/// The denials of one message: those in observe mode, and the first enforced one.
+///
+/// # Examples
+///
+/// ```
+/// use gabion_core::{Mode, MessageDenial, MessageDenials, RuleId};
+///
+/// let mut denials = MessageDenials::default();
+/// let denial = MessageDenial::new(RuleId::builtin("no-secrets"), "it contains a secret");
+/// denials.add(denial.clone().with_mode(Mode::Observe));
+/// assert!(!denials.are_final(), "the message passes");
+/// denials.add(denial);
+/// assert!(denials.are_final(), "the message is denied");
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct MessageDenials {
     observed: Vec<MessageDenial>,
     enforced: Option<MessageDenial>,
 }
 
-/// Where a message stood and what it was, without what it said.
+/// The position, length and hash of a message, without its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "three numbers")]
 pub struct MessageEvidence {
-    /// How many bytes the client had sent before its first frame.
+    /// The number of bytes that the client sent before its first frame.
     pub offset: u64,
-    /// How many bytes it has, unmasked and inflated.
+    /// The length in bytes, unmasked and inflated.
     pub len: u64,
-    /// A hash that is the same for the same message ([`MessageFacts::hash`]).
+    /// A hash of the content ([`MessageFacts::hash`]).
     pub hash: u64,
 }
 
 // === impl MessageFacts ===
 
 impl MessageFacts<'_> {
-    /// A hash of the message (FNV-1a, 64 bits): to find the same one again in other logs. Who can
-    /// guess a message can confirm the guess by it.
+    /// A hash of the message (FNV-1a, 64 bits), to find the same message in other logs. It is not
+    /// secret: it confirms a correct guess of the message.
     pub fn hash(&self) -> u64 {
         fnv::hash(self.payload)
     }
 
-    /// What events tell of it.
+    /// The data about the message that events contain.
     pub fn evidence(&self) -> MessageEvidence {
         MessageEvidence {
             offset: self.offset,
@@ -77,10 +91,10 @@ impl MessageFacts<'_> {
     }
 }
 
-// === impl Objection ===
+// === impl MessageDenial ===
 
 impl MessageDenial {
-    /// An objection that acts.
+    /// Creates an enforced denial.
     pub fn new(rule: RuleId, why: impl Into<Cow<'static, str>>) -> Self {
         Self {
             rule,
@@ -90,7 +104,7 @@ impl MessageDenial {
         }
     }
 
-    /// Sets whether it acts.
+    /// Sets whether the denial is enforced.
     pub fn with_mode(self, mode: Mode) -> Self {
         Self { mode, ..self }
     }
@@ -102,13 +116,13 @@ impl MessageDenial {
     }
 }
 
-// === impl Objections ===
+// === impl MessageDenials ===
 
 impl MessageDenials {
-    /// How many that only observe are kept of one message.
+    /// The maximum number of denials in observe mode that are kept per message.
     pub const MAX_OBSERVED: usize = 8;
 
-    /// Takes note of an objection. Of those that act the first counts.
+    /// Adds a denial. Only the first enforced one is kept.
     pub fn add(&mut self, denial: MessageDenial) {
         match denial.mode {
             Mode::Enforce => drop(self.enforced.get_or_insert(denial)),
@@ -119,12 +133,12 @@ impl MessageDenials {
         }
     }
 
-    /// Whether nothing more need be asked: one acts.
+    /// Returns `true` if a denial is enforced, so that no further rule needs to run.
     pub const fn are_final(&self) -> bool {
         self.enforced.is_some()
     }
 
-    /// Those that only observe, and the one that acts.
+    /// The denials in observe mode, and the enforced one.
     pub fn into_parts(self) -> (Vec<MessageDenial>, Option<MessageDenial>) {
         (self.observed, self.enforced)
     }
@@ -136,7 +150,7 @@ impl fmt::Display for MessageEvidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "a message of {} bytes at byte {}, hash {:016x}",
+            "message of {} bytes at byte {}, hash {:016x}",
             self.len, self.offset, self.hash
         )
     }
@@ -151,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn first_that_acts_counts_and_hides_none_that_observes() {
+    fn first_enforced_denial_counts_and_observed_ones_are_kept() {
         let mut denials = MessageDenials::default();
         for (rule, mode) in [
             ("a/1", Mode::Observe),
@@ -169,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn those_that_observe_are_capped() {
+    fn observed_denials_are_capped() {
         let mut denials = MessageDenials::default();
         for _ in 0..=MessageDenials::MAX_OBSERVED {
             denials.add(denial("a/1", Mode::Observe));

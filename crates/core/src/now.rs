@@ -1,11 +1,11 @@
-//! Time as data.
+//! Time as a value.
 
 use std::time::{Duration, SystemTime};
 
-/// One moment, read once per request by whoever owns the clock.
+/// A point in time, read once per request by the owner of the clock.
 ///
-/// Durations are measured on the monotonic reading, which never jumps; people are shown the wall
-/// reading.
+/// Durations are computed from the monotonic time, which never jumps; the wall-clock time is for
+/// display.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
     mono: Duration,
@@ -13,17 +13,17 @@ pub struct Now {
 }
 
 impl Now {
-    /// A moment `mono` after the clock's own start, at `wall` in the world.
+    /// Creates a time `mono` after the start of the clock, with the wall-clock time `wall`.
     pub const fn new(mono: Duration, wall: SystemTime) -> Self {
         Self { mono, wall }
     }
 
-    /// Monotonic time since the clock's start, to the nanosecond.
+    /// The monotonic time since the clock's start, in nanosecond resolution.
     pub const fn mono(self) -> Duration {
         self.mono
     }
 
-    /// The time of day, for people.
+    /// The wall-clock time, for display.
     pub const fn wall(self) -> SystemTime {
         self.wall
     }

@@ -1,4 +1,4 @@
-//! What counts toward a ban, and who keeps the bans.
+//! Offenses, and the trait of the store that holds timed bans.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,65 +6,87 @@ use ipnet::IpNet;
 
 use crate::{ClientIp, Mode, Now, RuleId};
 
-/// Something a client did that bans it.
+/// A ban request: the rule that a client broke, the length of the ban, and how certain it is that
+/// the client is responsible.
+///
+/// Carried by [`Denial::offense`](crate::Denial::offense) or returned by
+/// [`Inspect::on_response`](crate::Inspect::on_response), and passed to
+/// [`OffenseRecorder::record_offense`].
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use gabion_core::{Attribution, Mode, Offense, RuleId};
+///
+/// let offense = Offense::certain(RuleId::builtin("dotfiles"), Duration::from_secs(600));
+/// assert_eq!(offense.attribution, Attribution::Certain);
+/// assert_eq!(offense.with_mode(Mode::Observe).mode, Mode::Observe);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offense {
     /// The rule that bans.
     pub rule: RuleId,
-    /// How long the ban lasts.
+    /// The length of the ban.
     pub ban_for: Duration,
-    /// Whether the client itself must have done it.
+    /// The degree to which the client itself is responsible.
     pub attribution: Attribution,
-    /// Whether it bans, or is only told.
+    /// The mode: the offense bans, or only produces an event.
     pub mode: Mode,
-    /// The words of the operator who placed the ban; `None` for rules, whose denial holds the reason.
+    /// The reason given by an operator who placed the ban; `None` for rules, since their denial
+    /// contains the reason.
     pub reason: Option<Arc<str>>,
 }
 
-/// Whether a client can be held to what it sent.
+/// The degree to which a request can be held against the client that sent it. See
+/// [`Facts::attribution`](crate::Facts::attribution).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(
     clippy::exhaustive_enums,
-    reason = "it can be held to it, or not, or not alone"
+    reason = "certain, possible with others, or never"
 )]
 pub enum Attribution {
-    /// Nobody else can have made it send this.
+    /// Only the client itself can have sent the request: no web page can make a browser send it.
     Certain,
-    /// Any page that it visits could have made its browser send this: a link, an image, a form. It
-    /// counts together with others, told apart by path.
+    /// Any page that the client visits could have made its browser send the request: by a link, an
+    /// image or a form. One such request is not enough for a ban; several with different paths are.
     Forgeable {
-        /// A hash of the path.
+        /// A hash of the path, to count different paths.
         path: u64,
     },
-    /// By the browser's own word a page of another origin made it send this. It never counts.
+    /// By the browser's own headers, a page of another origin caused the request. Never counts
+    /// toward a ban.
     CrossSite,
 }
 
-/// What became of a ban.
+/// The result of [`OffenseRecorder::record_offense`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BanOutcome {
     /// The client is banned from now on.
     Banned {
-        /// Who was let go early to make room: the one nearest its end. `None` while there is room.
+        /// The client whose ban was removed early to make room: the one nearest its end. `None`
+        /// while there is room.
         evicted: Option<IpNet>,
     },
     /// The client was banned already; the later end counts.
     AlreadyBanned,
-    /// It is remembered: so many different paths that any page could have made it send. Together
-    /// with others it will be proof.
+    /// The request is counted and does not ban yet: any page could have caused it. The client is
+    /// banned once it requested `needed` different such paths.
     Suspected {
-        /// How many different paths so far.
+        /// The number of different paths so far.
         paths: u32,
+        /// The number of different paths that ban.
+        needed: u32,
     },
-    /// Not banned, for the reason given.
+    /// The client is not banned, for the given reason.
     Withheld(&'static str),
-    /// Not banned, for a reason that was given lately and is not worth repeating.
+    /// The client is not banned, for a reason that was given lately. No event is made of it.
     OverBudget,
 }
 
 impl Offense {
-    /// An offense that is proven.
+    /// Creates an enforced offense with [`Attribution::Certain`].
     pub const fn certain(rule: RuleId, ban_for: Duration) -> Self {
         Self {
             rule,
@@ -75,7 +97,7 @@ impl Offense {
         }
     }
 
-    /// Sets what the client can be held to.
+    /// Sets how certain it is that the client is responsible.
     pub fn with_attribution(self, attribution: Attribution) -> Self {
         Self {
             attribution,
@@ -89,18 +111,50 @@ impl Offense {
         Self { reason, ..self }
     }
 
-    /// Sets whether it bans.
+    /// Sets whether the offense bans or only produces an event.
     pub fn with_mode(self, mode: Mode) -> Self {
         Self { mode, ..self }
     }
 }
 
-/// Keeps timed bans.
+/// A store of timed bans.
 ///
-/// An implementation is bounded, never blocks on IO, and is shared by every thread.
+/// An implementation is bounded, never blocks on IO, and is shared by all threads.
+///
+/// # Examples
+///
+/// A store that bans each client at its second offense:
+///
+/// ```
+/// use std::{collections::HashSet, sync::Mutex};
+/// use gabion_core::{BanOutcome, ClientIp, Now, Offense, OffenseRecorder};
+/// use ipnet::IpNet;
+///
+/// struct SecondOffense(Mutex<HashSet<IpNet>>);
+///
+/// impl OffenseRecorder for SecondOffense {
+///     fn record_offense(&self, client: &ClientIp, _offense: &Offense, _now: Now) -> BanOutcome {
+///         if self.0.lock().unwrap().insert(client.network()) {
+///             return BanOutcome::Withheld("first offense");
+///         }
+///         BanOutcome::Banned { evicted: None }
+///     }
+/// }
+///
+/// # use std::time::{Duration, UNIX_EPOCH};
+/// # use gabion_core::{ClientRules, PeerAddr, RuleId};
+/// # let peer = PeerAddr::new(([203, 0, 113, 9], 4000).into());
+/// # let client = ClientRules::default().resolve(peer, &http::HeaderMap::new());
+/// # let offense = Offense::certain(RuleId::builtin("dotfiles"), Duration::from_secs(600));
+/// # let now = Now::new(Duration::ZERO, UNIX_EPOCH);
+/// let bans = SecondOffense(Mutex::default());
+/// assert_eq!(bans.record_offense(&client, &offense, now), BanOutcome::Withheld("first offense"));
+/// assert_eq!(bans.record_offense(&client, &offense, now), BanOutcome::Banned { evicted: None });
+/// ```
 pub trait OffenseRecorder: Send + Sync {
-    /// Bans `client` from `now` on for as long as `offense` says.
+    /// Bans `client` from `now` on for [`Offense::ban_for`].
     ///
-    /// Who may be banned at all is the caller's question ([`crate::ClientRules::exempts`]).
+    /// The caller checks first that the client may be banned at all
+    /// ([`crate::ClientRules::exempts`]).
     fn record_offense(&self, client: &ClientIp, offense: &Offense, now: Now) -> BanOutcome;
 }

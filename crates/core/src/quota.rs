@@ -1,21 +1,22 @@
-//! What is left of a limit.
+//! Remaining quota of a rate limit.
 
 use std::time::Duration;
 
 use crate::RuleId;
 
-/// A limit as one client sees it, after the request at hand.
+/// The state of a rate limit for one client, after the current request. Sent in response headers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "the numbers of two headers")]
 pub struct Quota {
     /// The rule.
     pub rule: RuleId,
-    /// How many requests fit into the window.
+    /// The number of requests per window.
     pub limit: u32,
     /// The window.
     pub window: Duration,
-    /// How many are left right now.
+    /// The number of requests left now.
     pub remaining: u32,
-    /// When all of them will be there again; where none is left, when it is worth trying again.
+    /// The time until the full quota is available again; if nothing remains, the time until a retry
+    /// can succeed.
     pub reset: Duration,
 }

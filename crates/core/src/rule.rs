@@ -1,10 +1,19 @@
-//! Names of rules, and whether a rule acts.
+//! Rule names and modes.
 
 use std::{fmt, sync::Arc};
 
-/// The name of a rule, as it stands in the policy, in events and in `explain`.
+/// The name of a rule, as used in the policy, in events and in `explain`.
 ///
 /// Cheap to clone: a built-in name is static, any other is shared.
+///
+/// # Examples
+///
+/// ```
+/// use gabion_core::RuleId;
+///
+/// assert_eq!(RuleId::new("no-php/scripts").unwrap().as_str(), "no-php/scripts");
+/// assert!(RuleId::new("two words").is_err());
+/// ```
 #[derive(Clone)]
 pub struct RuleId(Name);
 
@@ -14,21 +23,21 @@ enum Name {
     Given(Arc<str>),
 }
 
-/// Whether a rule's denial is acted upon.
+/// The mode of a rule: its denials are enforced, or only recorded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[expect(clippy::exhaustive_enums, reason = "a denial either acts or does not")]
+#[expect(clippy::exhaustive_enums, reason = "a denial is enforced or it is not")]
 pub enum Mode {
-    /// The denial is answered.
+    /// The request is denied.
     #[default]
     Enforce,
-    /// The denial becomes an event and judgment goes on.
+    /// The denial is recorded as an event, and judgment continues.
     Observe,
 }
 
-/// Why a text cannot name a rule.
+/// The error for an invalid [`RuleId`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{}` cannot name a rule: 1 to {} of a-z, A-Z, 0-9, `-`, `_`, `.`, `/` are needed",
+    "invalid rule id `{}`: use 1 to {} characters of a-z, A-Z, 0-9, `-`, `_`, `.`, `/`",
     crate::Escaped(.0.as_bytes()),
     RuleId::MAX_LEN
 )]
@@ -37,19 +46,20 @@ pub struct RuleIdError(String);
 // === impl RuleId ===
 
 impl RuleId {
-    /// The longest name, in bytes.
+    /// The maximum length of a name, in bytes.
     pub const MAX_LEN: usize = 64;
 
-    /// A name that is part of the program.
+    /// Creates a name that is part of the program. It is not validated.
     pub const fn builtin(name: &'static str) -> Self {
         Self(Name::Builtin(name))
     }
 
-    /// A name that somebody wrote.
+    /// Creates a name from configuration.
     ///
     /// # Errors
     ///
-    /// Refuses an empty or long name, and characters that would need escaping in a log.
+    /// Rejects an empty name, a name of more than [`Self::MAX_LEN`] bytes, and characters that
+    /// would need escaping in a log.
     pub fn new(name: &str) -> Result<Self, RuleIdError> {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./".contains(&b);
         if name.is_empty() || name.len() > Self::MAX_LEN || !name.bytes().all(plain) {

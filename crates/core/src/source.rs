@@ -1,4 +1,4 @@
-//! One whole policy, held for the length of a request.
+//! A compiled policy, and the source of the current one.
 
 use std::{fmt, sync::Arc};
 
@@ -9,51 +9,93 @@ use crate::{
     RouteLimits, Scheme, Verdict,
 };
 
-/// What judges a request: taken once, held to the end, so that one request is judged by one whole
-/// policy.
+/// One compiled policy. Taken once per request and kept to its end, so that a request is never
+/// judged by parts of two policies.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use gabion_core::{ClientRules, Denial, Facts, Inspect, PolicySource, RequestState, Snapshot, Verdict};
+///
+/// struct NoAdmin;
+///
+/// impl Inspect for NoAdmin {
+///     fn name(&self) -> &'static str {
+///         "admin"
+///     }
+///
+///     fn inspect(&self, facts: &Facts<'_>, _state: &mut RequestState) -> Verdict {
+///         match facts.path.raw() {
+///             b"/admin" => Denial::forbidden("no-admin", "path is internal").into(),
+///             _ => Verdict::Pass,
+///         }
+///     }
+///
+///     fn recheck(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
+///         self.inspect(facts, state)
+///     }
+/// }
+/// # use gabion_core::{Now, PeerAddr};
+/// # use std::time::{Duration, UNIX_EPOCH};
+/// # let peer = PeerAddr::new(([203, 0, 113, 9], 4000).into());
+/// # let client = ClientRules::default().resolve(peer, &http::HeaderMap::new());
+/// # let now = Now::new(Duration::ZERO, UNIX_EPOCH);
+///
+/// let policy = Snapshot::new(ClientRules::default(), Arc::new(NoAdmin)).with_generation(7);
+/// let source = Arc::new(policy);
+/// let current = source.current();
+/// assert_eq!(current.generation, 7);
+/// assert_eq!(current.recheck(client, "/chat", now), None);
+/// assert_eq!(
+///     current.recheck(client, "/admin", now).unwrap().to_string(),
+///     "rule no-admin: path is internal"
+/// );
+/// ```
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Snapshot {
-    /// Who speaks for a client.
+    /// The rules that resolve the client.
     pub client: ClientRules,
-    /// Who judges.
+    /// The inspectors.
     pub chain: Arc<dyn Inspect>,
-    /// What becomes of a request when judging fails.
+    /// The handling of requests that cannot be judged.
     pub on_fault: OnFault,
-    /// How the path of a request that passes is spelled for the service behind.
+    /// The form of the path that the service receives.
     pub forward: Forward,
-    /// What sessions are held to.
+    /// The limits of sessions.
     pub routes: RouteLimits,
-    /// Counts the policies that were in force before this one.
+    /// The number of policies that were in force before this one.
     pub generation: u64,
 }
 
-/// What becomes of a request when an inspector panics or the peer is unknown.
+/// The handling of a request when an inspector panics or the peer is unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "a request passes or does not")]
 pub enum OnFault {
-    /// Answered 503: nothing passes unjudged.
+    /// The request is answered with 503: no request passes without judgment.
     #[default]
     Refuse,
-    /// Let through: the service matters more than the wall.
+    /// The request passes: availability comes before protection.
     Pass,
 }
 
-/// Which spelling of a path the service behind is given: one of the two, never a mix. The query is
-/// always as sent.
+/// The form of the path that the service receives: one of the two, never a mix. The query is always
+/// as sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "one of the two, never a mix")]
 pub enum Forward {
-    /// The one that was sent.
+    /// The path as sent.
     #[default]
     AsSent,
     /// [`PathViews::canonical`](crate::PathViews::canonical).
     Canonical,
 }
 
-/// Gives the policy in force.
+/// A source of the current policy.
 ///
-/// Called once per request on the request path: an implementation neither blocks nor allocates.
+/// Called once per request on the request path: an implementation neither blocks nor allocates. A
+/// plain `Arc<Snapshot>` is a source of a policy that never changes.
 pub trait PolicySource: Send + Sync {
     /// The policy in force now.
     fn current(&self) -> Arc<Snapshot>;
@@ -62,7 +104,7 @@ pub trait PolicySource: Send + Sync {
 // === impl Snapshot ===
 
 impl Snapshot {
-    /// A policy of one inspector.
+    /// Creates a policy of one inspector.
     pub fn new(client: ClientRules, chain: Arc<dyn Inspect>) -> Self {
         Self {
             client,
@@ -74,26 +116,26 @@ impl Snapshot {
         }
     }
 
-    /// Sets what becomes of a request when judging fails.
+    /// Sets the handling of requests that cannot be judged. Default: [`OnFault::Refuse`].
     pub fn with_on_fault(self, on_fault: OnFault) -> Self {
         Self { on_fault, ..self }
     }
 
-    /// Sets how the path of a request that passes is spelled for the service behind.
+    /// Sets the form of the path that the service receives. Default: [`Forward::AsSent`].
     pub fn with_forward(self, forward: Forward) -> Self {
         Self { forward, ..self }
     }
 
-    /// Sets what sessions are held to.
+    /// Sets the limits of sessions.
     pub fn with_route_limits(self, routes: RouteLimits) -> Self {
         Self { routes, ..self }
     }
 
-    /// Why this policy refuses a `client` whom it, or another, has let in on `path`, if it does
-    /// ([`Inspect::recheck`]): one that is allowed is not refused, and a rule that only observes
-    /// refuses nobody.
+    /// Returns the cause if this policy denies a `client` with an open session on `path`, which it
+    /// or an earlier policy let in ([`Inspect::recheck`]). An allowed client is not denied, and a
+    /// rule in observe mode denies no client.
     pub fn recheck(&self, client: ClientIp, path: &str, now: Now) -> Option<Cause> {
-        // A path that was judged once can be read again.
+        // A path that was judged once parses again.
         let uri = Uri::try_from(path).ok()?;
         let headers = HeaderMap::new();
         let head = Head {
@@ -114,7 +156,7 @@ impl Snapshot {
         }
     }
 
-    /// Sets the count of policies that were in force before this one.
+    /// Sets the number of policies that were in force before this one.
     pub fn with_generation(self, generation: u64) -> Self {
         Self { generation, ..self }
     }
@@ -133,7 +175,7 @@ impl fmt::Debug for Snapshot {
     }
 }
 
-// === impl Source ===
+// === impl PolicySource ===
 
 /// A policy that never changes.
 impl PolicySource for Arc<Snapshot> {

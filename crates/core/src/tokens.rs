@@ -1,9 +1,9 @@
-//! Lists in headers.
+//! Parser for list headers.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// What a list header holds: the elements of all its lines, in order, without the blanks around them
-/// and without empty ones (RFC 9110, 5.6.1). For lists of tokens: quotes mean nothing.
+/// Iterates over the elements of a list header: those of all its lines, in order, trimmed and
+/// without empty ones (RFC 9110, 5.6.1). For lists of tokens: quotes have no meaning.
 ///
 /// # Examples
 ///

@@ -1,4 +1,4 @@
-//! What a guard may answer, and why.
+//! Verdicts, denials and their causes.
 
 use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
@@ -7,86 +7,104 @@ use ipnet::IpNet;
 
 use crate::{Diagnosis, Evidence, Malformed, Mode, Offense, RuleId, Transformations};
 
-/// The answer of an inspector.
+/// The result of an inspector.
 ///
-/// `Pass` and `Allow` differ: a pass leaves the request to whoever judges next, an allow ends the
-/// judgment in the request's favor.
+/// `Pass` and `Allow` differ: after a pass, the next inspector judges the request; an allow ends
+/// the judgment in the request's favor.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(
     clippy::exhaustive_enums,
-    reason = "who enforces must handle every answer"
+    reason = "an enforcing service must handle every verdict"
 )]
 pub enum Verdict {
-    /// Nothing to say against it.
+    /// The inspector does not object.
     Pass,
-    /// Let it through, whatever comes later.
+    /// The request is allowed, whatever later inspectors would return.
     Allow(Cause),
-    /// Refuse it.
+    /// The request is denied.
     Deny(Denial),
 }
 
-/// A refusal: why, how it is answered, and whether it acts.
+/// A denied request: the cause, the response, and whether the denial is enforced.
+///
+/// # Examples
+///
+/// ```
+/// use gabion_core::{Denial, Mode, Verdict};
+///
+/// let denial = Denial::forbidden("no-debugging", "header x-debug is not allowed");
+/// let verdict = Verdict::from(denial.clone());
+/// assert!(verdict.refuses());
+/// assert_eq!(
+///     verdict.to_string(),
+///     "denied (403): rule no-debugging: header x-debug is not allowed"
+/// );
+///
+/// let observed = Verdict::from(denial.with_mode(Mode::Observe));
+/// assert!(!observed.refuses(), "the request passes");
+/// assert!(observed.to_string().starts_with("would have been denied (403): "));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Denial {
-    /// Why.
+    /// The cause.
     pub cause: Cause,
-    /// The status of the answer.
+    /// The status of the response.
     pub status: StatusCode,
-    /// Whether the refusal acts or is only told.
+    /// The mode: the denial is enforced, or only recorded as an event.
     pub mode: Mode,
     /// The ban that comes with it.
     pub offense: Option<Offense>,
-    /// When it is worth trying again.
+    /// The time after which a retry can succeed, for `Retry-After`.
     pub retry_after: Option<Duration>,
-    /// What the status obliges the answer to say, whatever reply is chosen: `Allow` with a 405, for
-    /// one.
+    /// Headers that the status requires in the response, whichever reply is configured: for example
+    /// `Allow` with a 405.
     pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// What is wrong with the WebSocket that was asked for: the client is told it.
+    /// The diagnosis of the WebSocket that the request tried to open. Sent to the client.
     pub diagnosis: Option<Diagnosis>,
-    /// Its name, once it is answered: the client is told it, and the event bears it.
+    /// The id of the denial, set when it is answered. Sent to the client and recorded in the event.
     pub event: Option<EventId>,
 }
 
-/// The name of a denial: all that a client is told of it besides the status.
+/// The id of a denial: the only detail that a client receives in addition to the status.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct EventId(u64);
 
-/// Why a verdict fell: the rule, its reason, and the bytes that matched in a view of the path.
+/// The cause of a verdict: the rule, its reason, and the matched bytes in a view of the path.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cause {
     /// The rule that decided.
     pub rule: RuleId,
-    /// What it decided on.
+    /// The kind of match.
     pub reason: Reason,
-    /// The bytes that matched; empty where an address decided.
+    /// The matched bytes; empty if an address decided.
     pub evidence: Evidence,
-    /// How the path was read when they matched; `None` where the path did not decide.
+    /// The view of the path in which they matched; `None` if the path did not decide.
     pub view: Option<Transformations>,
 }
 
-/// What a rule decided on.
+/// The kind of match that a rule made.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Reason {
-    /// The path cannot be read in one way only.
+    /// The path has no single interpretation.
     Malformed(Malformed),
-    /// The path equals a rule's.
+    /// The path equals a path of the rule.
     ExactPath,
-    /// The path lies under a rule's prefix.
+    /// The path is below a prefix of the rule.
     Prefix,
-    /// A segment of the path bears a rule's name.
+    /// A segment of the path has a name of the rule.
     Name,
-    /// A segment of the path ends in a rule's extension.
+    /// A segment of the path ends in a file extension of the rule.
     Extension,
-    /// A rule's expression matches.
+    /// The path matches a regular expression of the rule.
     Regex,
-    /// The `User-Agent` holds a part that a rule names.
+    /// The `User-Agent` contains a word of the rule.
     Agent,
-    /// The address lies in a network of a list.
+    /// The address is in a network of a list.
     Listed {
-        /// The longest network that holds the address.
+        /// The longest network of the list that contains the address.
         network: IpNet,
-        /// The list: a file's name, or the key of the document.
+        /// The list: a file name, or a key of the policy document.
         list: Arc<str>,
         /// The line (or entry) of the list, from 1.
         line: u32,
@@ -95,26 +113,30 @@ pub enum Reason {
     Banned {
         /// The rule that banned it.
         by: RuleId,
-        /// How long the ban still lasts.
+        /// The remaining time of the ban.
         left: Duration,
     },
-    /// The client, or whatever else a limit counts by, has had its share.
+    /// The client, or the other key that a limit counts by, exceeded the limit.
     OverLimit {
-        /// How much there is of it in a window.
+        /// The number allowed per window.
         limit: u32,
         /// The window.
         window: Duration,
-        /// What it is counted by.
+        /// The key of the limit, such as `client`.
         by: Arc<str>,
     },
-    /// Anything else, in words.
+    /// Any other reason, in the rule's words.
     Other(Cow<'static, str>),
 }
+
+/// Displays [`Cause::summary`].
+struct Summary<'c>(&'c Cause);
 
 // === impl Verdict ===
 
 impl Verdict {
-    /// Whether this verdict, if it is returned, refuses the request.
+    /// Returns `true` if this verdict, once returned, denies the request: a denial in
+    /// [`Mode::Enforce`].
     pub fn refuses(&self) -> bool {
         matches!(self, Self::Deny(denial) if denial.mode == Mode::Enforce)
     }
@@ -124,7 +146,7 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Pass => f.write_str("pass"),
-            Self::Allow(cause) => write!(f, "allow: {cause}"),
+            Self::Allow(cause) => write!(f, "allowed: {cause}"),
             Self::Deny(denial) => write!(f, "{denial}"),
         }
     }
@@ -133,7 +155,7 @@ impl fmt::Display for Verdict {
 // === impl Denial ===
 
 impl Denial {
-    /// An enforced refusal.
+    /// Creates an enforced denial.
     pub fn new(cause: Cause, status: StatusCode) -> Self {
         Self {
             cause,
@@ -147,13 +169,13 @@ impl Denial {
         }
     }
 
-    /// An enforced 403 by a rule of one's own.
+    /// Creates an enforced denial with 403, for a custom rule.
     pub fn forbidden(rule: &'static str, why: &'static str) -> Self {
         let cause = Cause::new(RuleId::builtin(rule), Reason::Other(why.into()));
         Self::new(cause, StatusCode::FORBIDDEN)
     }
 
-    /// Sets whether the refusal acts.
+    /// Sets whether the denial is enforced.
     pub fn with_mode(self, mode: Mode) -> Self {
         Self { mode, ..self }
     }
@@ -166,7 +188,7 @@ impl Denial {
         }
     }
 
-    /// Adds when it is worth trying again.
+    /// Sets the time after which a retry can succeed.
     pub fn with_retry_after(self, wait: Duration) -> Self {
         Self {
             retry_after: Some(wait),
@@ -174,19 +196,19 @@ impl Denial {
         }
     }
 
-    /// Adds a header that the answer must have.
+    /// Adds a header that the response must have.
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
     }
 
-    /// Adds what is wrong with the WebSocket that was asked for.
+    /// Adds the diagnosis of the WebSocket that the request tried to open.
     pub fn with_diagnosis(self, diagnosis: Diagnosis) -> Self {
         let diagnosis = Some(diagnosis);
         Self { diagnosis, ..self }
     }
 
-    /// Adds the bytes that matched.
+    /// Adds the matched bytes.
     pub fn with_evidence(mut self, bytes: &[u8]) -> Self {
         self.cause.evidence = Evidence::new(bytes);
         self
@@ -201,11 +223,11 @@ impl From<Denial> for Verdict {
 
 impl fmt::Display for Denial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verb = match self.mode {
-            Mode::Enforce => "deny",
-            Mode::Observe => "would deny",
+        let result = match self.mode {
+            Mode::Enforce => "denied",
+            Mode::Observe => "would have been denied",
         };
-        write!(f, "{verb} with {}: {}", self.status.as_u16(), self.cause)?;
+        write!(f, "{result} ({}): {}", self.status.as_u16(), self.cause)?;
         match self.diagnosis {
             Some(diagnosis) => write!(f, "; {diagnosis}; {}", diagnosis.advice()),
             None => Ok(()),
@@ -216,7 +238,7 @@ impl fmt::Display for Denial {
 // === impl EventId ===
 
 impl EventId {
-    /// A name from whoever answers.
+    /// Creates an id from the number that the enforcing service assigned.
     pub const fn new(id: u64) -> Self {
         Self(id)
     }
@@ -237,7 +259,7 @@ impl fmt::Debug for EventId {
 // === impl Cause ===
 
 impl Cause {
-    /// A cause that rests on no bytes.
+    /// Creates a cause without matched bytes.
     pub const fn new(rule: RuleId, reason: Reason) -> Self {
         Self {
             rule,
@@ -247,7 +269,12 @@ impl Cause {
         }
     }
 
-    /// A cause that rests on bytes of the path, as read in one view.
+    /// The reason with the matched bytes, escaped: `path contains .env`.
+    pub const fn summary(&self) -> impl fmt::Display {
+        Summary(self)
+    }
+
+    /// Creates a cause with the bytes that matched in one view of the path.
     pub fn in_path(rule: RuleId, reason: Reason, matched: &[u8], view: Transformations) -> Self {
         Self {
             rule,
@@ -260,13 +287,23 @@ impl Cause {
 
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "rule {}: {}", self.rule, self.reason)?;
-        if !self.evidence.is_empty() {
-            write!(f, " \"{}\"", self.evidence)?;
-        }
+        write!(f, "rule {}: {}", self.rule, self.summary())?;
         match self.view {
-            Some(view) => write!(f, " in the path {view}"),
+            Some(view) => write!(f, " (path {view})"),
             None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Summary<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (reason, evidence) = (&self.0.reason, &self.0.evidence);
+        match reason {
+            _ if evidence.is_empty() => reason.fmt(f),
+            Reason::ExactPath => write!(f, "path is {evidence}"),
+            Reason::Name => write!(f, "path contains {evidence}"),
+            Reason::Agent => write!(f, "User-Agent contains `{evidence}`"),
+            _ => write!(f, "{reason}: `{evidence}`"),
         }
     }
 }
@@ -277,22 +314,22 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Malformed(malformed) => malformed.fmt(f),
-            Self::ExactPath => f.write_str("path is"),
-            Self::Prefix => f.write_str("path is under"),
-            Self::Name => f.write_str("a segment is named"),
-            Self::Extension => f.write_str("a segment's extension is one of the rule's"),
-            Self::Regex => f.write_str("expression matches"),
-            Self::Agent => f.write_str("agent holds"),
+            Self::ExactPath => f.write_str("path equals one of the rule"),
+            Self::Prefix => f.write_str("path is under a prefix of the rule"),
+            Self::Name => f.write_str("path contains a name of the rule"),
+            Self::Extension => f.write_str("path has a file extension of the rule"),
+            Self::Regex => f.write_str("path matches a regex of the rule"),
+            Self::Agent => f.write_str("User-Agent contains a word of the rule"),
             Self::Listed {
                 network,
                 list,
                 line,
             } => write!(f, "address is in {network} ({list}:{line})"),
             Self::Banned { by, left } => {
-                write!(f, "banned by {by} for another {} s", left.as_secs())
+                write!(f, "banned by rule {by} for another {} s", left.as_secs())
             }
             Self::OverLimit { limit, window, by } => {
-                write!(f, "more than {limit} in {window:?} by {by}")
+                write!(f, "more than {limit} in {window:?} per {by}")
             }
             Self::Other(words) => f.write_str(words),
         }

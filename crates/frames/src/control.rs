@@ -1,10 +1,10 @@
-//! Control frames (RFC 6455, 5.5): small, whole in themselves, always read.
+//! Control frames (RFC 6455, 5.5): at most 125 bytes, never fragmented, always decoded.
 
 use std::str;
 
 use crate::{CloseCode, Kind, Opcode, head};
 
-/// A control frame as far as it has come.
+/// A control frame under assembly.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Control {
     pub(crate) opcode: Opcode,
@@ -12,11 +12,11 @@ pub(crate) struct Control {
     /// Invariant: `len <= whole <= 125`.
     whole: u8,
     len: u8,
-    bytes: [u8; Self::MOST],
+    bytes: [u8; Self::MAX_LEN],
 }
 
 impl Control {
-    const MOST: usize = 125;
+    const MAX_LEN: usize = 125;
 
     pub(crate) fn new(head: &head::Head) -> Self {
         Self {
@@ -24,20 +24,20 @@ impl Control {
             key: head.key,
             whole: u8::try_from(head.len).unwrap_or(0).min(125),
             len: 0,
-            bytes: [0; Self::MOST],
+            bytes: [0; Self::MAX_LEN],
         }
     }
 
-    /// How many bytes are still to come.
+    /// The number of bytes still to come.
     pub(crate) const fn left(&self) -> usize {
         self.whole.saturating_sub(self.len) as usize
     }
 
-    /// Adds bytes, of which there are no more than are left.
+    /// Adds bytes, at most [`Self::left`] of them. Unmasks the payload when it is complete.
     pub(crate) fn extend(&mut self, bytes: &[u8]) {
         let free = self.bytes.iter_mut().skip(usize::from(self.len));
-        for (place, byte) in free.zip(bytes) {
-            *place = *byte;
+        for (slot, byte) in free.zip(bytes) {
+            *slot = *byte;
             self.len += 1;
         }
         if self.left() == 0 {
@@ -50,7 +50,7 @@ impl Control {
         self.bytes.get(..usize::from(self.len)).unwrap_or_default()
     }
 
-    /// The code and the reason, where the frame is a close and whole.
+    /// The code and the reason of a complete close frame.
     pub(crate) fn close(&self) -> Result<(Option<CloseCode>, &str), Kind> {
         match self.payload() {
             [] => Ok((None, "")),

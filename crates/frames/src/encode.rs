@@ -1,48 +1,59 @@
-//! Writing control frames, to be put between the frames that pass.
+//! Encoder for control frames, to insert between forwarded frames.
+//!
+//! # Examples
+//!
+//! ```
+//! use gabion_frames::encode;
+//!
+//! assert_eq!(encode::ping(b"Hello", None)?.as_bytes(), b"\x89\x05Hello");
+//! assert!(encode::ping(&[0; 126], None).is_err());
+//! # Ok::<(), encode::TooLong>(())
+//! ```
 
 use std::{error, fmt};
 
 use crate::{CloseCode, Opcode, head};
 
-/// A control frame, ready to be sent.
+/// An encoded control frame.
 #[derive(Clone, Copy)]
 pub struct ControlFrame {
-    /// Two bytes, four of a key, and at most 125.
+    /// Two bytes, four of a key, and at most 125 of payload.
     bytes: [u8; 131],
     len: u8,
 }
 
-/// More bytes than the 125 that a control frame holds.
+/// The error for a payload above the 125 bytes that a control frame may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooLong(usize);
 
-/// A ping (RFC 6455, 5.5.2). A client's is masked with a `key` that nobody can foresee; a server's
+/// Encodes a ping (RFC 6455, 5.5.2). A client's is masked with an unpredictable `key`; a server's
 /// is not masked.
 ///
 /// # Errors
 ///
-/// Where the payload is longer than 125 bytes.
+/// Rejects a payload of more than 125 bytes.
 pub fn ping(payload: &[u8], key: Option<[u8; 4]>) -> Result<ControlFrame, TooLong> {
     frame(Opcode::Ping, payload, key)
 }
 
-/// A pong (RFC 6455, 5.5.3).
+/// Encodes a pong (RFC 6455, 5.5.3).
 ///
 /// # Errors
 ///
-/// Where the payload is longer than 125 bytes.
+/// Rejects a payload of more than 125 bytes.
 pub fn pong(payload: &[u8], key: Option<[u8; 4]>) -> Result<ControlFrame, TooLong> {
     frame(Opcode::Pong, payload, key)
 }
 
-/// A close (RFC 6455, 5.5.1), its reason cut after the last whole character that fits.
+/// Encodes a close frame (RFC 6455, 5.5.1). The reason is truncated to 123 bytes at a character
+/// boundary.
 pub fn close(code: CloseCode, reason: &str, key: Option<[u8; 4]>) -> ControlFrame {
     let reason = reason.split_at(reason.floor_char_boundary(123)).0;
     let code = code.value().to_be_bytes();
     ControlFrame::new(0x88, code.iter().chain(reason.as_bytes()), key)
 }
 
-/// A ping or a pong of eight bytes, which always fit.
+/// Encodes a ping or pong with a payload of eight bytes, which always fits.
 pub(crate) fn small(opcode: Opcode, payload: [u8; 8], key: Option<[u8; 4]>) -> ControlFrame {
     ControlFrame::new(first(opcode), payload.iter(), key)
 }
@@ -54,7 +65,7 @@ fn frame(opcode: Opcode, payload: &[u8], key: Option<[u8; 4]>) -> Result<Control
     Ok(ControlFrame::new(first(opcode), payload.iter(), key))
 }
 
-/// The first byte: one frame, a ping or a pong.
+/// The first byte of an unfragmented ping or pong.
 const fn first(opcode: Opcode) -> u8 {
     if matches!(opcode, Opcode::Ping) {
         0x89
@@ -70,8 +81,8 @@ impl ControlFrame {
         let mut bytes = [0; 131];
         let (head, body) = bytes.split_at_mut(if key.is_some() { 6 } else { 2 });
         let mut len = 0;
-        for (place, byte) in body.iter_mut().zip(payload) {
-            *place = *byte;
+        for (slot, byte) in body.iter_mut().zip(payload) {
+            *slot = *byte;
             len += 1;
         }
         head::unmask(
@@ -80,11 +91,11 @@ impl ControlFrame {
             0,
         );
         let masked = if key.is_some() { 0x80 } else { 0 };
-        let words = [first, masked | len]
+        let header = [first, masked | len]
             .into_iter()
             .chain(key.unwrap_or_default());
-        for (place, byte) in head.iter_mut().zip(words) {
-            *place = byte;
+        for (slot, byte) in head.iter_mut().zip(header) {
+            *slot = byte;
         }
         let len = len + if key.is_some() { 6 } else { 2 };
         Self { bytes, len }
@@ -112,11 +123,7 @@ impl fmt::Debug for ControlFrame {
 
 impl fmt::Display for TooLong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} bytes do not fit into a control frame, which holds 125",
-            self.0
-        )
+        write!(f, "a control frame holds at most 125 bytes, not {}", self.0)
     }
 }
 

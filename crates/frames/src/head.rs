@@ -1,18 +1,18 @@
-//! The head of a frame (RFC 6455, 5.2).
+//! Frame headers (RFC 6455, 5.2).
 
 use crate::Kind;
 
-/// Who sends the frames.
+/// The side of a WebSocket that sends the frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(clippy::exhaustive_enums, reason = "a socket has two ends")]
+#[expect(clippy::exhaustive_enums, reason = "a WebSocket has two sides")]
 pub enum Role {
     /// The client: its frames are masked (RFC 6455, 5.1).
     Client,
-    /// The server: its frames are not.
+    /// The server: its frames are not masked.
     Server,
 }
 
-/// What a frame is.
+/// The type of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(
     clippy::exhaustive_enums,
@@ -21,20 +21,20 @@ pub enum Role {
 pub enum Opcode {
     /// A further fragment of a message.
     Continuation,
-    /// Text, or its first fragment.
+    /// A text message, or its first fragment.
     Text,
-    /// Bytes, or their first fragment.
+    /// A binary message, or its first fragment.
     Binary,
-    /// The end.
+    /// The last frame of a side.
     Close,
-    /// A question whether the other side is there.
+    /// A request for a pong.
     Ping,
-    /// The answer.
+    /// The response to a ping.
     Pong,
 }
 
 impl Opcode {
-    /// The opcode of these four bits; none where they are reserved.
+    /// The opcode of the four bits; `None` if they are reserved.
     pub const fn new(bits: u8) -> Option<Self> {
         match bits {
             0 => Some(Self::Continuation),
@@ -47,67 +47,68 @@ impl Opcode {
         }
     }
 
-    /// Close, ping or pong: whole in itself, and allowed between the fragments of a message.
+    /// Returns `true` for close, ping and pong: never fragmented, and allowed between the fragments
+    /// of a message.
     pub const fn is_control(self) -> bool {
         matches!(self, Self::Close | Self::Ping | Self::Pong)
     }
 }
 
-/// A whole head.
+/// A complete frame header.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Head {
     pub(crate) opcode: Opcode,
     pub(crate) fin: bool,
     pub(crate) compressed: bool,
     pub(crate) len: u64,
-    /// Zero where the frame is not masked, which masks nothing.
+    /// Zero if the frame is not masked; unmasking with zero changes nothing.
     pub(crate) key: [u8; 4],
 }
 
-/// A head as far as it has come.
+/// A frame header under assembly.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct PartialHead {
-    bytes: [u8; Self::MOST],
+    bytes: [u8; Self::MAX_LEN],
     len: u8,
 }
 
-/// How a length is spelled: by the second byte alone, or in two or eight bytes after it.
+/// Length encodings: in the second byte alone, or in two or eight bytes after it.
 const IN_TWO: u8 = 126;
 const IN_EIGHT: u8 = 127;
 
 impl PartialHead {
     /// Two bytes, eight of length, four of the key.
-    const MOST: usize = 14;
+    const MAX_LEN: usize = 14;
 
     pub(crate) const fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// What the first byte says that the frame is.
+    /// The opcode in the first byte.
     pub(crate) fn opcode(&self) -> Result<Opcode, Kind> {
         let bits = self.first() & 0x0F;
         Opcode::new(bits).ok_or(Kind::ReservedOpcode(bits))
     }
 
-    /// The first reserved bit, which says that a message is compressed (RFC 7692, 6).
+    /// The first reserved bit, which marks a compressed message (RFC 7692, 6).
     pub(crate) const fn compressed(&self) -> bool {
         self.first() & 0x40 != 0
     }
 
-    /// Adds a byte, and gives the head once it is whole.
+    /// Adds a byte, and returns the header when it is complete.
     ///
     /// # Errors
     ///
-    /// As soon as one of the two first bytes breaks the protocol, or the length is not spelled in the
-    /// fewest bytes or has its highest bit set.
+    /// Fails as soon as one of the first two bytes violates the protocol, or if the length is not
+    /// minimally encoded or has its highest bit set.
     pub(crate) fn push(
         &mut self,
         byte: u8,
         role: Role,
         compression: bool,
     ) -> Result<Option<Head>, Kind> {
-        if let Some(place) = self.bytes.get_mut(usize::from(self.len)) {
-            *place = byte;
+        if let Some(slot) = self.bytes.get_mut(usize::from(self.len)) {
+            *slot = byte;
             self.len += 1;
         }
         let opcode = self.check_first(compression)?;
@@ -155,22 +156,22 @@ impl PartialHead {
         }
     }
 
-    /// The head, once all its bytes are there.
+    /// The header, if all its bytes have arrived.
     fn whole(&self, opcode: Opcode) -> Result<Option<Head>, Kind> {
         let [first, second, rest @ ..] = &self.bytes;
-        let (of_len, least) = match second & 0x7F {
+        let (len_size, least) = match second & 0x7F {
             IN_TWO => (2, 126),
             IN_EIGHT => (8, 1 << 16),
             _ => (0, 0),
         };
-        let of_key = if second & 0x80 == 0 { 0 } else { 4 };
-        if usize::from(self.len) < 2 + of_len + of_key {
+        let key_size = if second & 0x80 == 0 { 0 } else { 4 };
+        if usize::from(self.len) < 2 + len_size + key_size {
             return Ok(None);
         }
-        let (spelled, rest) = rest.split_at_checked(of_len).unwrap_or_default();
-        let len = match of_len {
+        let (encoded, rest) = rest.split_at_checked(len_size).unwrap_or_default();
+        let len = match len_size {
             0 => u64::from(second & 0x7F),
-            _ => spelled
+            _ => encoded
                 .iter()
                 .fold(0, |len, &byte| len << 8 | u64::from(byte)),
         };
@@ -183,7 +184,7 @@ impl PartialHead {
         if opcode.is_control() && len > 125 {
             return Err(Kind::ControlTooLong(opcode));
         }
-        let key = rest.first_chunk().filter(|_| of_key == 4);
+        let key = rest.first_chunk().filter(|_| key_size == 4);
         Ok(Some(Head {
             opcode,
             fin: first & 0x80 != 0,
@@ -194,7 +195,7 @@ impl PartialHead {
     }
 }
 
-/// Takes the mask off `bytes`, the first of which is byte `from` of its frame's payload.
+/// Unmasks `bytes`, which begin at offset `from` of their frame's payload.
 pub(crate) fn unmask(bytes: &mut [u8], mut key: [u8; 4], from: u64) {
     if key == [0; 4] {
         return;

@@ -1,4 +1,4 @@
-//! Inflating messages (RFC 7692, 7.2.2).
+//! Decompression of messages (RFC 7692, 7.2.2).
 
 use std::fmt;
 
@@ -12,33 +12,33 @@ use miniz_oxide::inflate::{
 
 use crate::{Kind, Limits};
 
-/// What one side's compressed messages refer back to: 11 KiB, and up to 32 KiB of what they held.
+/// The decompression state of one side: 11 KiB, and up to 32 KiB of window.
 ///
-/// A smaller window may have been negotiated; this one reads all that a smaller one does.
+/// A smaller window may have been negotiated; this one decodes those streams too.
 #[derive(Default)]
 pub(crate) struct Inflater {
     state: DecompressorOxide,
     window: Vec<u8>,
 }
 
-/// The furthest that any message refers back (RFC 1951, 2).
+/// The maximum distance of a back-reference (RFC 1951, 2).
 const WINDOW: usize = 32 << 10;
 
-/// How much room is made at first; it doubles.
+/// The initial growth of the output buffer; it doubles.
 const ROOM: usize = 4 << 10;
 
-/// What every message's last block is followed by, and what is therefore not sent.
+/// The end of every message's last block, which senders omit.
 const TAIL: [u8; 4] = [0, 0, 0xFF, 0xFF];
 
-/// The output stands behind the window in one buffer, so that what refers to before either is
-/// refused and not read as zeros.
+/// The output follows the window in one buffer, so that a back-reference before either is an error
+/// and not read as zeros.
 const FLAGS: u32 = TINFL_FLAG_HAS_MORE_INPUT | TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
 
 impl Inflater {
-    /// What `sent` was before it was compressed. No more is inflated than the limits allow.
+    /// Inflates the compressed bytes `sent`, within the limits.
     ///
-    /// A message may hold one final block and a stream after it (RFC 7692, 7.2.3.4); no compressor
-    /// makes more.
+    /// A message may contain one final block and a stream after it (RFC 7692, 7.2.3.4); no
+    /// compressor produces more.
     pub(crate) fn inflate(&mut self, mut sent: Vec<u8>, limits: &Limits) -> Result<Vec<u8>, Kind> {
         let from = sent.len() as u64;
         let by_ratio = limits
@@ -46,7 +46,7 @@ impl Inflater {
             .max(from.saturating_mul(limits.max_ratio));
         let limit = by_ratio.min(limits.max_message);
         let before = self.window.len();
-        // One more than is allowed, so that too much can be told from just enough.
+        // One byte more than allowed, to distinguish too much from exactly enough.
         let most = usize::try_from(limit).unwrap_or(usize::MAX);
         let most = most.saturating_add(before).saturating_add(1);
 

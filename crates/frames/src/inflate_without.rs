@@ -1,4 +1,4 @@
-//! In place of inflating, where the feature `deflate` is off: refuses.
+//! Substitute for decompression without the feature `deflate`: fails.
 
 use crate::{Kind, Limits};
 
@@ -6,7 +6,7 @@ use crate::{Kind, Limits};
 pub(crate) struct Inflater;
 
 impl Inflater {
-    #[expect(clippy::unused_self, reason = "the shape of the one that inflates")]
+    #[expect(clippy::unused_self, reason = "same signature as with the feature")]
     pub(crate) fn inflate(&mut self, _sent: Vec<u8>, _limits: &Limits) -> Result<Vec<u8>, Kind> {
         Err(Kind::CannotInflate)
     }

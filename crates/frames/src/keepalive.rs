@@ -1,4 +1,4 @@
-//! Keeping a socket open, and finding out that its peer is gone.
+//! Keep-alive pings and detection of dead peers.
 
 use std::time::Duration;
 
@@ -7,40 +7,57 @@ use crate::{
     encode::{ControlFrame, small},
 };
 
-/// When to ping a peer, and when to give it up: a peer that was silent for a while is pinged, and
-/// one that was silent for as long after each of two pings is gone. A ping that has to wait for the
-/// end of a frame leaves as long for its answer as any other.
+/// A keep-alive timer: pings a peer after an idle time, and reports it gone if it stays idle for as
+/// long after each of two pings. A ping that is delayed by an unfinished frame gets the full time
+/// for its answer.
 ///
-/// Any byte from the peer counts as an answer: one that is amid a long message does not answer
-/// before its end.
+/// Any byte from the peer counts as an answer, since a peer in the middle of a long message cannot
+/// answer before the message ends.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use gabion_frames::{KeepAlive, KeepAliveAction};
+///
+/// let at = Duration::from_secs;
+/// let mut keep_alive = KeepAlive::new(at(25), *b"some tag", at(0));
+/// assert_eq!(keep_alive.due(at(25)), KeepAliveAction::Ping);
+/// keep_alive.ping(at(25), None);
+/// keep_alive.received(at(26));
+/// assert_eq!(keep_alive.due(at(30)), KeepAliveAction::Wait(at(51)), "the peer answered");
+/// keep_alive.ping(at(51), None);
+/// keep_alive.ping(at(76), None);
+/// assert_eq!(keep_alive.due(at(101)), KeepAliveAction::Gone, "the peer did not");
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct KeepAlive {
     every: Duration,
     tag: [u8; 8],
-    /// When the peer was heard last, or pinged since.
+    /// The time of the last byte from the peer, or of the last ping since.
     last: Duration,
-    /// How many pings were sent since.
+    /// The number of pings since the last byte from the peer.
     pings: u32,
 }
 
-/// What is to be done.
+/// The next action of a [`KeepAlive`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "all that there is to do")]
-pub enum Due {
-    /// Nothing before this time.
+#[expect(clippy::exhaustive_enums, reason = "all actions of a timer")]
+pub enum KeepAliveAction {
+    /// Wait until this time.
     Wait(Duration),
-    /// A ping, as soon as a frame ends.
+    /// Send a ping at the next frame boundary.
     Ping,
-    /// The peer is gone.
+    /// End the connection: the peer is gone.
     Gone,
 }
 
 impl KeepAlive {
-    /// How many pings may stay without an answer.
+    /// The number of pings that may stay unanswered.
     pub const PINGS: u32 = 2;
 
-    /// Pings a peer that was silent for `every`, with `tag`: random bytes, by which the answers are
-    /// known.
+    /// Creates a timer that pings a peer after it was idle for `every`. The payload of the pings is
+    /// `tag`: random bytes, which identify their pongs.
     pub const fn new(every: Duration, tag: [u8; 8], now: Duration) -> Self {
         Self {
             every,
@@ -50,33 +67,34 @@ impl KeepAlive {
         }
     }
 
-    /// The peer sent something.
-    pub const fn heard(&mut self, now: Duration) {
+    /// Records that bytes arrived from the peer.
+    pub const fn received(&mut self, now: Duration) {
         self.last = now;
         self.pings = 0;
     }
 
-    /// What is to be done now. After [`Due::Ping`] call [`Self::ping`] once it can be sent; until
-    /// then the answer stays.
-    pub fn due(&self, now: Duration) -> Due {
+    /// The action for the time `now`. After [`KeepAliveAction::Ping`], call [`Self::ping`] when the
+    /// ping can be sent; until then the result stays the same.
+    pub fn due(&self, now: Duration) -> KeepAliveAction {
         let time = self.last.saturating_add(self.every);
         if now < time {
-            Due::Wait(time)
+            KeepAliveAction::Wait(time)
         } else if self.pings < Self::PINGS {
-            Due::Ping
+            KeepAliveAction::Ping
         } else {
-            Due::Gone
+            KeepAliveAction::Gone
         }
     }
 
-    /// The ping that is due, sent now; masked with `key` where a client sends it.
+    /// Records a ping sent now and returns it, masked with `key` if a client sends it.
     pub fn ping(&mut self, now: Duration, key: Option<[u8; 4]>) -> ControlFrame {
         self.last = now;
         self.pings = self.pings.saturating_add(1);
         small(Opcode::Ping, self.tag, key)
     }
 
-    /// Whether a pong with this payload answers a ping of ours, and is nobody else's business.
+    /// Returns `true` if a pong with this payload answers a ping of this timer, so that it must not
+    /// be forwarded.
     pub fn is_ours(&self, pong: &[u8]) -> bool {
         pong == self.tag
     }
@@ -93,30 +111,34 @@ mod tests {
     #[test]
     fn silent_peer_is_pinged_twice_and_then_gone() {
         let mut alive = KeepAlive::new(secs(25), *b"the tag.", secs(100));
-        assert_eq!(alive.due(secs(124)), Due::Wait(secs(125)));
-        assert_eq!(alive.due(secs(125)), Due::Ping);
-        assert_eq!(alive.due(secs(126)), Due::Ping, "it was not sent yet");
+        assert_eq!(alive.due(secs(124)), KeepAliveAction::Wait(secs(125)));
+        assert_eq!(alive.due(secs(125)), KeepAliveAction::Ping);
+        assert_eq!(
+            alive.due(secs(126)),
+            KeepAliveAction::Ping,
+            "the ping was not sent yet"
+        );
         let ping = alive.ping(secs(126), None);
         assert_eq!(ping.as_bytes(), b"\x89\x08the tag.");
-        assert_eq!(alive.due(secs(150)), Due::Wait(secs(151)));
-        assert_eq!(alive.due(secs(151)), Due::Ping);
+        assert_eq!(alive.due(secs(150)), KeepAliveAction::Wait(secs(151)));
+        assert_eq!(alive.due(secs(151)), KeepAliveAction::Ping);
         alive.ping(secs(151), None);
-        assert_eq!(alive.due(secs(175)), Due::Wait(secs(176)));
-        assert_eq!(alive.due(secs(176)), Due::Gone);
+        assert_eq!(alive.due(secs(175)), KeepAliveAction::Wait(secs(176)));
+        assert_eq!(alive.due(secs(176)), KeepAliveAction::Gone);
     }
 
     #[test]
-    fn peer_that_is_heard_is_left_alone() {
+    fn peer_that_sends_bytes_is_not_reported_gone() {
         let mut alive = KeepAlive::new(secs(25), *b"the tag.", secs(0));
         alive.ping(secs(25), None);
         alive.ping(secs(50), None);
-        alive.heard(secs(60));
-        assert_eq!(alive.due(secs(75)), Due::Wait(secs(85)));
-        assert_eq!(alive.due(secs(85)), Due::Ping);
+        alive.received(secs(60));
+        assert_eq!(alive.due(secs(75)), KeepAliveAction::Wait(secs(85)));
+        assert_eq!(alive.due(secs(85)), KeepAliveAction::Ping);
     }
 
     #[test]
-    fn only_answers_to_its_pings_are_its_own() {
+    fn only_pongs_with_its_tag_are_its_own() {
         let alive = KeepAlive::new(secs(25), *b"the tag.", secs(0));
         assert!(alive.is_ours(b"the tag."));
         for other in [&b""[..], b"the tag", b"the tag.!", b"another."] {

@@ -1,25 +1,26 @@
-//! WebSocket frames, seen as they pass.
+//! Passive, incremental WebSocket frame parser.
 //!
-//! An [`Observer`] is fed the bytes that one side of a WebSocket sends (RFC 6455), after the 101 or
-//! its like, and says what they are: frames, whole messages, pings, closes. It only looks: whoever
-//! owns the stream forwards the bytes as they came. What breaks the protocol or its [`Limits`] is a
-//! [`Violation`] with the [`CloseCode`] to end the socket with; from then on the observer answers
-//! nothing else, for it cannot know where the next frame begins.
+//! An [`Observer`] takes the bytes that one side of a WebSocket sends after the handshake (RFC
+//! 6455) and reports their content: frames, complete messages, pings, closes. It does not change
+//! the bytes: the owner of the stream forwards them as they are. Bytes that violate the protocol or
+//! the [`Limits`] yield a [`Violation`] with the [`CloseCode`] to close the connection with. After
+//! a violation, the observer returns only that violation, since the position of the next frame is
+//! unknown.
 //!
-//! This crate does no IO, reads no clock and logs nothing: time is handed in as the duration since
-//! some start, as `gabion_core::Now::mono` has it. With the feature `deflate` it depends on
-//! `miniz_oxide`, safe Rust alone, to read messages compressed by permessage-deflate (RFC 7692): its
-//! core inflates into one buffer behind the window, so that what refers to before it is an error.
-//! Without the feature such messages can be watched, and are refused where they would have to be
-//! read.
+//! This crate does no IO, reads no clock and logs nothing: time is passed in as the duration since
+//! some start, as in `gabion_core::Now::mono`. With the feature `deflate` it depends on
+//! `miniz_oxide` (safe Rust) to decode messages compressed by permessage-deflate (RFC 7692); it
+//! inflates into one buffer after the window, so that a reference to bytes before the window is an
+//! error. Without the feature, compressed messages can be observed, and are refused if they would
+//! have to be decoded.
 //!
 //! # Examples
 //!
-//! Forwarding what passes, and holding each message back until it is judged:
+//! Forwards bytes, and holds each message back until it is judged:
 //!
 //! ```
 //! use std::{sync::Arc, time::Duration};
-//! use gabion_frames::{Depth, Limits, Negotiated, Observer, Role, Seen, Violation};
+//! use gabion_frames::{Limits, MessageDecoding, Negotiated, Observer, Role, Seen, Violation};
 //!
 //! fn forward(
 //!     observer: &mut Observer,
@@ -28,13 +29,13 @@
 //!     held: &mut Vec<u8>,
 //!     sent: &mut Vec<u8>,
 //! ) -> Result<(), Violation> {
-//!     while let Some(step) = observer.watch(&mut input, now)? {
-//!         if step.hold {
-//!             held.extend(step.bytes);
+//!     while let Some(observation) = observer.watch(&mut input, now)? {
+//!         if observation.hold {
+//!             held.extend(observation.bytes);
 //!         } else {
-//!             sent.extend(step.bytes);
+//!             sent.extend(observation.bytes);
 //!         }
-//!         if let Some(Seen::Message { payload, .. }) = step.seen {
+//!         if let Some(Seen::Message { payload, .. }) = observation.seen {
 //!             if !payload.starts_with(b"drop") {
 //!                 sent.append(held);
 //!             }
@@ -45,7 +46,7 @@
 //! }
 //!
 //! let limits = Arc::new(Limits::new());
-//! let mut observer = Observer::new(Role::Server, limits, Negotiated::NONE, Depth::Messages);
+//! let mut observer = Observer::new(Role::Server, limits, Negotiated::NONE, MessageDecoding::All);
 //! let (mut held, mut sent) = (Vec::new(), Vec::new());
 //! let input = b"\x81\x02hi\x81\x08drop\x20it!\x89\x00";
 //! forward(&mut observer, input, Duration::ZERO, &mut held, &mut sent)?;
@@ -75,9 +76,9 @@ mod violation;
 
 pub use close::CloseCode;
 pub use head::{Opcode, Role};
-pub use keepalive::{Due, KeepAlive};
+pub use keepalive::{KeepAlive, KeepAliveAction};
 pub use limits::{Limits, Rate};
-pub use message::{Depth, MessageKind};
+pub use message::{MessageDecoding, MessageKind};
 pub use negotiated::{Deflate, Negotiated, NegotiationError};
 pub use observation::{Observation, Seen};
 pub use observer::Observer;

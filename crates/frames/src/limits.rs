@@ -1,21 +1,41 @@
-//! What one side of a socket may send.
+//! Limits on the traffic of one side.
 
 use std::time::Duration;
 
-/// So many in a second, after so many at once.
+/// A token-bucket rate: `per_second` with a burst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "two numbers")]
 pub struct Rate {
-    /// How many come back each second.
+    /// The number of tokens added per second.
     pub per_second: u64,
-    /// How many are there at first, and at most (18 thousand million).
+    /// The number of tokens at the start, and the maximum (at most 18 billion).
     pub burst: u64,
 }
 
-/// What one side of a socket may send. Bytes are bytes of payload.
+/// Limits on the traffic of one side of a WebSocket. Bytes are payload bytes.
 ///
-/// An inspected message costs memory while it is under way: up to twice `max_message`, and as much
-/// again where it is compressed.
+/// A decoded message uses memory until it ends: up to twice `max_message`, and as much again if it
+/// is compressed.
+///
+/// # Examples
+///
+/// ```
+/// use std::{sync::Arc, time::Duration};
+/// use gabion_frames::{Kind, Limits, MessageDecoding, Negotiated, Observer, Role};
+///
+/// let limits = Arc::new(Limits::new().with_max_frame(4));
+/// let mut observer =
+///     Observer::new(Role::Server, limits, Negotiated::NONE, MessageDecoding::None);
+/// let mut input = &b"\x81\x00\x81\x05"[..];
+/// let refused = loop {
+///     match observer.watch(&mut input, Duration::ZERO) {
+///         Ok(observation) => assert!(observation.is_some()),
+///         Err(violation) => break violation,
+///     }
+/// };
+/// assert_eq!(refused.offset(), 2, "the first frame passes");
+/// assert_eq!(refused.kind(), Kind::FrameTooBig { bytes: 5, limit: 4 });
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     pub(crate) max_frame: u64,
@@ -30,7 +50,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Frames and messages of a MiB, 1,024 fragments, 60 s for a message, a hundredfold inflation
+    /// Frames and messages of 1 MiB, 1,024 fragments, 60 s per message, an inflation ratio of 100
     /// above 64 KiB, and no rates.
     pub const fn new() -> Self {
         Self {
@@ -46,13 +66,13 @@ impl Limits {
         }
     }
 
-    /// The most bytes in one frame; a MiB by default.
+    /// Sets the maximum size of one frame. Default: 1 MiB.
     pub const fn with_max_frame(self, max_frame: u64) -> Self {
         Self { max_frame, ..self }
     }
 
-    /// The most bytes in one message, all its frames together, as sent and, where it is read,
-    /// inflated; a MiB by default.
+    /// Sets the maximum size of one message, as the sum of its frames and, if it is decoded,
+    /// inflated. Default: 1 MiB.
     pub const fn with_max_message(self, max_message: u64) -> Self {
         Self {
             max_message,
@@ -60,7 +80,7 @@ impl Limits {
         }
     }
 
-    /// The most frames of one message; 1,024 by default.
+    /// Sets the maximum number of frames of one message. Default: 1,024.
     pub const fn with_max_fragments(self, max_fragments: u32) -> Self {
         Self {
             max_fragments,
@@ -68,9 +88,9 @@ impl Limits {
         }
     }
 
-    /// How long a message may take from its first byte to its last, control frames between its
-    /// fragments included; a minute by default, and `Duration::MAX` for ever. A control frame by
-    /// itself may take as long.
+    /// Sets the maximum time from the first byte of a message to its last, including control frames
+    /// between its fragments. A single control frame has the same time. Default: one minute;
+    /// `Duration::MAX` disables the limit.
     pub const fn with_message_time(self, message_time: Duration) -> Self {
         Self {
             message_time,
@@ -78,7 +98,7 @@ impl Limits {
         }
     }
 
-    /// How many messages, text and binary; any number by default.
+    /// Sets the rate of messages, text and binary. Default: unlimited.
     pub const fn with_messages(self, rate: Rate) -> Self {
         Self {
             messages: Some(rate),
@@ -86,8 +106,8 @@ impl Limits {
         }
     }
 
-    /// How many bytes of any frames; any number by default. A burst below `max_frame` refuses large
-    /// frames that come quickly.
+    /// Sets the rate of bytes in all frames. Default: unlimited. A burst below `max_frame` refuses
+    /// large frames that arrive quickly.
     pub const fn with_bytes(self, rate: Rate) -> Self {
         Self {
             bytes: Some(rate),
@@ -95,7 +115,7 @@ impl Limits {
         }
     }
 
-    /// How many control frames (ping, pong, close); any number by default.
+    /// Sets the rate of control frames (ping, pong, close). Default: unlimited.
     pub const fn with_controls(self, rate: Rate) -> Self {
         Self {
             controls: Some(rate),
@@ -103,8 +123,8 @@ impl Limits {
         }
     }
 
-    /// How many times its size as sent a message may have when inflated, unless that is no more
-    /// than `floor` bytes; 100 and 64 KiB by default.
+    /// Sets the maximum ratio of a message's inflated size to its compressed size. Messages that
+    /// inflate to at most `floor` bytes are exempt. Default: 100 and 64 KiB.
     pub const fn with_max_ratio(self, max_ratio: u64, floor: u64) -> Self {
         Self {
             max_ratio,

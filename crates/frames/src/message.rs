@@ -8,46 +8,47 @@ use crate::{
     inflate::Inflater,
 };
 
-/// How much of what passes is read.
+/// The kinds of messages that an [`Observer`](crate::Observer) decodes. Frame headers and control
+/// frames are always decoded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "nothing, one kind, both kinds")]
-pub enum Depth {
-    /// Heads and control frames only.
+pub enum MessageDecoding {
+    /// No messages.
     #[default]
-    Headers,
-    /// Text messages too.
+    None,
+    /// Text messages.
     Text,
     /// Text and binary messages.
-    Messages,
+    All,
 }
 
-/// What a message is made of.
+/// The type of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "all that RFC 6455 defines")]
 pub enum MessageKind {
-    /// UTF-8.
+    /// UTF-8 text.
     Text,
-    /// Any bytes.
+    /// Arbitrary bytes.
     Binary,
 }
 
-/// What is done with a message's bytes.
+/// The handling of a message's payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PayloadHandling {
-    /// They pass.
-    Skipped,
-    /// They are inflated, since later messages may refer to them, and not shown.
-    Inflated,
-    /// They are gathered and shown.
-    Shown,
+    /// Not decoded.
+    Skip,
+    /// Inflated and discarded, since later messages may refer back to it.
+    Inflate,
+    /// Decoded, and reported when complete.
+    Deliver,
 }
 
 impl PayloadHandling {
-    pub(crate) fn of(depth: Depth, kind: MessageKind, refers_back: bool) -> Self {
-        match (depth, kind) {
-            (Depth::Messages, _) | (Depth::Text, MessageKind::Text) => Self::Shown,
-            (Depth::Text, MessageKind::Binary) if refers_back => Self::Inflated,
-            (Depth::Text | Depth::Headers, _) => Self::Skipped,
+    pub(crate) fn new(decoding: MessageDecoding, kind: MessageKind, refers_back: bool) -> Self {
+        match (decoding, kind) {
+            (MessageDecoding::All, _) | (MessageDecoding::Text, MessageKind::Text) => Self::Deliver,
+            (MessageDecoding::Text, MessageKind::Binary) if refers_back => Self::Inflate,
+            (MessageDecoding::Text | MessageDecoding::None, _) => Self::Skip,
         }
     }
 }
@@ -57,10 +58,10 @@ impl PayloadHandling {
 pub(crate) struct Message {
     pub(crate) kind: MessageKind,
     pub(crate) compressed: bool,
-    pub(crate) reading: PayloadHandling,
-    /// Of its first frame.
+    pub(crate) handling: PayloadHandling,
+    /// The offset of its first frame.
     pub(crate) offset: u64,
-    /// The frame at hand is its last.
+    /// `true` if the current frame is its last.
     pub(crate) last: bool,
     fragments: u32,
     bytes: u64,
@@ -70,13 +71,13 @@ impl Message {
     pub(crate) const fn new(
         kind: MessageKind,
         compressed: bool,
-        reading: PayloadHandling,
+        handling: PayloadHandling,
         offset: u64,
     ) -> Self {
         Self {
             kind,
             compressed,
-            reading,
+            handling,
             offset,
             last: false,
             fragments: 0,
@@ -84,7 +85,7 @@ impl Message {
         }
     }
 
-    /// Counts a further frame in.
+    /// Counts a further frame.
     pub(crate) fn add(&mut self, head: &Head, limits: &Limits) -> Result<(), Kind> {
         if head.len > limits.max_frame {
             return Err(Kind::FrameTooBig {
@@ -108,20 +109,20 @@ impl Message {
     }
 }
 
-/// The bytes of a message that is read. There is one only while such a message is under way.
+/// The payload of a message under decoding. Allocated only while such a message is incomplete.
 #[derive(Debug, Default)]
-pub(crate) struct Scratch {
+pub(crate) struct MessageBuffer {
     bytes: Vec<u8>,
-    /// How many of the bytes are known to be UTF-8.
+    /// The number of leading bytes that are known to be UTF-8.
     valid: usize,
 }
 
-impl Scratch {
+impl MessageBuffer {
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Adds what was sent, the first byte of it being byte `from` of its frame.
+    /// Adds received bytes, which begin at offset `from` of their frame's payload.
     pub(crate) fn extend(
         &mut self,
         bytes: &[u8],
@@ -140,7 +141,7 @@ impl Scratch {
         Ok(())
     }
 
-    /// The message is whole.
+    /// Inflates and validates the complete message.
     pub(crate) fn finish(
         &mut self,
         message: &Message,
@@ -160,7 +161,7 @@ impl Scratch {
         Ok(())
     }
 
-    /// Checks what has not been checked, and leaves a character that is cut for later.
+    /// Validates the bytes not validated yet, except an incomplete character at the end.
     fn check_text(&mut self) -> Result<(), Kind> {
         let rest = self.bytes.get(self.valid..).unwrap_or_default();
         match str::from_utf8(rest) {

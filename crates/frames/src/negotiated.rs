@@ -1,30 +1,41 @@
-//! What the handshake agreed on.
+//! Negotiated extensions.
 
 use std::{error, fmt};
 
 use crate::Role;
 
-/// The extensions of a socket, as the server's answer grants them.
+/// The extensions of a WebSocket, as the server's handshake response grants them.
+///
+/// # Examples
+///
+/// ```
+/// use gabion_frames::Negotiated;
+///
+/// let granted = Negotiated::from_header([&b"permessage-deflate"[..]]).unwrap();
+/// assert_eq!(granted.deflate().unwrap().client_max_window_bits, 15);
+/// assert!(Negotiated::from_header([&b"x-webkit-unknown"[..]]).is_err());
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Negotiated {
     deflate: Option<Deflate>,
 }
 
-/// The terms of permessage-deflate (RFC 7692, 7.1).
+/// The parameters of permessage-deflate (RFC 7692, 7.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "all that RFC 7692 defines")]
 pub struct Deflate {
-    /// The server's messages do not refer back to those before.
+    /// The server's messages do not refer back to earlier ones.
     pub server_no_context_takeover: bool,
-    /// The client's messages do not.
+    /// The client's messages do not refer back to earlier ones.
     pub client_no_context_takeover: bool,
-    /// How far back the server's messages may refer: so many bits, 8 to 15.
+    /// The window of the server's messages, as a power of two: 8 to 15.
     pub server_max_window_bits: u8,
-    /// How far back the client's may.
+    /// The window of the client's messages, as a power of two: 8 to 15.
     pub client_max_window_bits: u8,
 }
 
-/// A `Sec-WebSocket-Extensions` of an answer that grants what is not known or not legal.
+/// The error for a `Sec-WebSocket-Extensions` response header that grants an unknown or illegal
+/// extension.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NegotiationError {
@@ -32,7 +43,8 @@ pub enum NegotiationError {
     UnknownExtension(String),
     /// permessage-deflate, more than once.
     Twice,
-    /// A parameter that permessage-deflate does not have, has already, or has with another value.
+    /// A parameter that permessage-deflate does not have, that is repeated, or that has an illegal
+    /// value.
     BadParameter(String),
 }
 
@@ -42,13 +54,13 @@ impl Negotiated {
     /// No extension.
     pub const NONE: Self = Self { deflate: None };
 
-    /// Reads the values of all `Sec-WebSocket-Extensions` lines of the answer that opened the
-    /// socket (RFC 6455, 9.1; RFC 7692, 7.1). Whether the client offered them is not asked here.
+    /// Parses the values of all `Sec-WebSocket-Extensions` lines of the handshake response (RFC
+    /// 6455, 9.1; RFC 7692, 7.1). It does not check that the client offered them.
     ///
     /// # Errors
     ///
-    /// Where an extension or a parameter is not known or not legal in an answer: bits of its frames
-    /// would have a meaning that nobody here knows.
+    /// Rejects an extension or parameter that is unknown or not legal in a response: the meaning of
+    /// bits in the frames would be unknown.
     pub fn from_header<'v>(
         lines: impl IntoIterator<Item = &'v [u8]>,
     ) -> Result<Self, NegotiationError> {
@@ -70,17 +82,17 @@ impl Negotiated {
         Ok(negotiated)
     }
 
-    /// The terms of permessage-deflate, where it was granted.
+    /// The parameters of permessage-deflate, if it was granted.
     pub const fn deflate(self) -> Option<Deflate> {
         self.deflate
     }
 
-    /// Messages of this side may be compressed.
+    /// Returns `true` if messages may be compressed.
     pub(crate) const fn compresses(self) -> bool {
         self.deflate.is_some()
     }
 
-    /// Messages of this side may refer back to those before.
+    /// Returns `true` if messages of `role` may refer back to earlier ones.
     pub(crate) fn refers_back(self, role: Role) -> bool {
         self.deflate.is_some_and(|deflate| match role {
             Role::Client => !deflate.client_no_context_takeover,
@@ -101,7 +113,7 @@ impl Deflate {
             let bad = || NegotiationError::BadParameter(escaped(parameter));
             let mut halves = parameter.splitn(2, is(b'=')).map(<[u8]>::trim_ascii);
             let name = halves.next().unwrap_or_default().to_ascii_lowercase();
-            let (place, value) = match (&*name, halves.next()) {
+            let (slot, value) = match (&*name, halves.next()) {
                 (b"server_no_context_takeover", None) => (&mut server_takes_over, 0),
                 (b"client_no_context_takeover", None) => (&mut client_takes_over, 0),
                 (b"server_max_window_bits", Some(bits)) => {
@@ -112,7 +124,7 @@ impl Deflate {
                 }
                 _ => return Err(bad()),
             };
-            if place.replace(value).is_some() {
+            if slot.replace(value).is_some() {
                 return Err(bad());
             }
         }
@@ -125,7 +137,7 @@ impl Deflate {
     }
 }
 
-/// 8 to 15, without leading zeros, quoted or not (RFC 7692, 7.1.2).
+/// Parses 8 to 15, without leading zeros, quoted or not (RFC 7692, 7.1.2).
 fn window_bits(value: &[u8]) -> Option<u8> {
     let bare = value
         .strip_prefix(b"\"")
@@ -150,13 +162,10 @@ fn escaped(bytes: &[u8]) -> String {
 impl fmt::Display for NegotiationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::UnknownExtension(name) => write!(f, "the extension \"{name}\" is not known"),
-            Self::Twice => f.write_str("permessage-deflate is granted twice"),
+            Self::UnknownExtension(name) => write!(f, "unknown extension `{name}`"),
+            Self::Twice => f.write_str("permessage-deflate is granted more than once"),
             Self::BadParameter(parameter) => {
-                write!(
-                    f,
-                    "\"{parameter}\" is not a legal parameter of permessage-deflate"
-                )
+                write!(f, "illegal parameter `{parameter}` of permessage-deflate")
             }
         }
     }

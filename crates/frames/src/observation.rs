@@ -1,55 +1,57 @@
-//! What an observer says.
+//! Results of an observer.
 
 use crate::{CloseCode, MessageKind, Opcode};
 
-/// A part of the input: never of more than one frame.
+/// A part of the input, from a single frame. Returned by
+/// [`Observer::watch`](crate::Observer::watch).
 #[derive(Debug)]
-#[expect(clippy::exhaustive_structs, reason = "what a step is")]
+#[expect(clippy::exhaustive_structs, reason = "plain data")]
 pub struct Observation<'o, 'b> {
-    /// The bytes, as they came. All steps' bytes together are the input.
+    /// The bytes, unchanged. The bytes of all observations together are the input.
     pub bytes: &'b [u8],
-    /// The frame that they are of. Whoever sends pings keeps pongs, of at most 131 bytes, until they
-    /// are seen, and lets their own fall.
+    /// The type of the frame that the bytes belong to. A proxy that sends its own pings holds
+    /// pongs, of at most 131 bytes, until they are complete, and drops the answers to its own.
     pub opcode: Opcode,
-    /// They belong to a message that a later step will show, or this one shows. Whoever enforces
-    /// keeps them until then. Control frames between the fragments are not held: they may
-    /// overtake, so that a ping is answered meanwhile (RFC 6455, 5.4).
+    /// `true` if the bytes belong to a message that this or a later observation reports. An
+    /// enforcing proxy holds them until then. Control frames between the fragments are not held:
+    /// they may overtake the message, so that a ping is answered in the meantime (RFC 6455, 5.4).
     pub hold: bool,
-    /// What the bytes complete.
+    /// The element that the bytes complete.
     pub seen: Option<Seen<'o>>,
 }
 
-/// What was seen.
+/// An element completed by an [`Observation`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "all that frames can be")]
+#[expect(clippy::exhaustive_enums, reason = "all elements of RFC 6455")]
 pub enum Seen<'o> {
-    /// The head of any frame, as its last byte comes.
+    /// A frame header, reported with its last byte.
     Frame {
-        /// What it is.
+        /// The type of the frame.
         opcode: Opcode,
-        /// It is its message's last.
+        /// `true` for the last frame of its message.
         fin: bool,
-        /// Bytes of payload to come.
+        /// The length of the payload that follows.
         len: u64,
     },
-    /// A whole message, unmasked and inflated, where [`Depth`](crate::Depth) has it read.
+    /// A complete message, unmasked and inflated, if [`MessageDecoding`](crate::MessageDecoding)
+    /// selects its kind.
     Message {
-        /// Text is known to be UTF-8.
+        /// The type; text is valid UTF-8.
         kind: MessageKind,
-        /// The message.
+        /// The payload.
         payload: &'o [u8],
-        /// Where its first frame begins: how many bytes this side sent before it.
+        /// The start of its first frame: the number of bytes that this side sent before it.
         offset: u64,
     },
-    /// A whole ping, and its payload.
+    /// A complete ping, with its payload.
     Ping(&'o [u8]),
-    /// A whole pong, and its payload.
+    /// A complete pong, with its payload.
     Pong(&'o [u8]),
-    /// A whole close frame. Nothing comes after it.
+    /// A complete close frame, the last frame of this side.
     Close {
-        /// Why; none where the frame is empty.
+        /// The code; `None` if the frame is empty.
         code: Option<CloseCode>,
-        /// In words of the sender's.
+        /// The reason in the sender's words.
         reason: &'o str,
     },
 }

@@ -1,11 +1,11 @@
-//! How much may pass in a time.
+//! Token bucket.
 
 use crate::Rate;
 
 const NANOS: u64 = 1_000_000_000;
 
-/// What is left of a [`Rate`], in billionths: a rate of `n` a second puts `n` of them back each
-/// nanosecond, so that no fraction is ever lost.
+/// The tokens left of a [`Rate`], in billionths: a rate of `n` per second adds `n` units per
+/// nanosecond, so that no fraction is lost.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TokenBucket {
     left: u64,
@@ -18,7 +18,7 @@ impl TokenBucket {
         }
     }
 
-    /// Puts back what `elapsed` nanoseconds earn.
+    /// Adds the tokens of `elapsed` nanoseconds.
     pub(crate) fn refill(&mut self, rate: Option<Rate>, elapsed: u64) {
         if let Some(rate) = rate {
             let earned = elapsed.saturating_mul(rate.per_second);
@@ -26,11 +26,12 @@ impl TokenBucket {
         }
     }
 
-    /// Takes `amount`, or says the rate that forbids it. There is always enough without a rate.
+    /// Takes `amount` tokens. Fails with the rate if there are too few. Without a rate it always
+    /// succeeds.
     pub(crate) fn take(&mut self, rate: Option<Rate>, amount: u64) -> Result<(), Rate> {
         let Some(rate) = rate else { return Ok(()) };
-        let price = amount.saturating_mul(NANOS);
-        self.left = self.left.checked_sub(price).ok_or(rate)?;
+        let units = amount.saturating_mul(NANOS);
+        self.left = self.left.checked_sub(units).ok_or(rate)?;
         Ok(())
     }
 }
@@ -50,21 +51,21 @@ mod tests {
 
     #[test]
     fn never_lets_through_more_than_burst_and_rate() {
-        let (mut budget, mut passed) = (TokenBucket::full(Some(RATE)), 0_u64);
-        // Ten seconds in steps of 7 ms, each asking for one.
+        let (mut bucket, mut passed) = (TokenBucket::full(Some(RATE)), 0_u64);
+        // Ten seconds in steps of 7 ms, one token each.
         for _ in 0..1_430 {
-            passed += u64::from(budget.take(Some(RATE), 1).is_ok());
-            budget.refill(Some(RATE), 7_000_000);
+            passed += u64::from(bucket.take(Some(RATE), 1).is_ok());
+            bucket.refill(Some(RATE), 7_000_000);
         }
         assert_eq!(passed, 2 + 3 * 10);
     }
 
     #[test]
-    fn is_spent_alike_in_pieces_and_at_once() {
+    fn taking_in_pieces_equals_taking_at_once() {
         let (mut pieces, mut whole) =
             (TokenBucket::full(Some(RATE)), TokenBucket::full(Some(RATE)));
-        for budget in [&mut pieces, &mut whole] {
-            budget.refill(Some(RATE), 333_333_333);
+        for bucket in [&mut pieces, &mut whole] {
+            bucket.refill(Some(RATE), 333_333_333);
         }
         assert!(pieces.take(Some(RATE), 1).is_ok() && pieces.take(Some(RATE), 1).is_ok());
         assert!(whole.take(Some(RATE), 2).is_ok());
@@ -73,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_rate_there_is_always_enough() {
+    fn without_a_rate_taking_always_succeeds() {
         assert_eq!(TokenBucket::full(None).take(None, u64::MAX), Ok(()));
     }
 }

@@ -1,102 +1,104 @@
-//! What ends a socket.
+//! Violations of the protocol or of limits.
 
 use std::{error, fmt, time::Duration};
 
 use crate::{CloseCode, Opcode, Rate};
 
-/// What one side sent that it must not.
+/// A violation of the protocol or of the [`Limits`](crate::Limits), with its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Violation {
     pub(crate) kind: Kind,
     pub(crate) offset: u64,
 }
 
-/// What is wrong. Sections are those of RFC 6455 unless it says otherwise.
+/// The kinds of [`Violation`]. Section numbers are those of RFC 6455 unless stated otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Kind {
-    /// Reserved bits (4, 2, 1) that no extension was negotiated for (5.2).
+    /// Reserved bits (4, 2, 1) without a negotiated extension (5.2).
     ReservedBits(u8),
-    /// An opcode without a meaning (5.2).
+    /// A reserved opcode (5.2).
     ReservedOpcode(u8),
-    /// A client's frame that is not masked (5.1).
+    /// An unmasked frame from a client (5.1).
     Unmasked,
-    /// A server's frame that is masked (5.1).
+    /// A masked frame from a server (5.1).
     Masked,
-    /// A length that fewer bytes would spell (5.2).
+    /// A length that is not minimally encoded (5.2).
     LengthNotMinimal(u64),
-    /// A length of which the highest bit is set (5.2).
+    /// A length with its highest bit set (5.2).
     LengthTooHigh(u64),
-    /// A control frame that is not whole in itself (5.5).
+    /// A fragmented control frame (5.5).
     FragmentedControl(Opcode),
     /// A control frame of more than 125 bytes (5.5).
     ControlTooLong(Opcode),
-    /// A continuation where no message is open (5.4).
+    /// A continuation frame outside a message (5.4).
     ContinuationOfNothing,
-    /// A new message where another is open (5.4).
+    /// A new message inside another (5.4).
     MessageInMessage(Opcode),
-    /// A close frame with half a code (5.5.1).
+    /// A close frame with a payload of one byte (5.5.1).
     HalfCloseCode,
     /// A close code that must not be sent (7.4).
     BadCloseCode(CloseCode),
-    /// A reason for closing that is not UTF-8 (5.5.1).
+    /// A close reason that is not UTF-8 (5.5.1).
     ReasonNotUtf8,
-    /// A text message, where messages are read, that is not UTF-8 (8.1).
+    /// A decoded text message that is not UTF-8 (8.1).
     TextNotUtf8,
-    /// Anything after a close frame (5.5.1). The socket is ending by itself: it is enough to let
-    /// these bytes fall.
+    /// Bytes after a close frame (5.5.1). The connection is ending anyway, so it is enough to drop
+    /// these bytes.
     AfterClose,
-    /// A frame of more bytes than the limit.
+    /// A frame above the size limit.
     FrameTooBig {
-        /// Of the frame.
+        /// The size of the frame.
         bytes: u64,
-        /// The most allowed.
+        /// The limit.
         limit: u64,
     },
-    /// A message of more bytes than the limit, so far.
+    /// A message above the size limit, so far.
     MessageTooBig {
-        /// Of its frames so far; one more than the limit where it was being inflated.
+        /// The size of its frames so far; one more than the limit if it was being inflated.
         bytes: u64,
-        /// The most allowed.
+        /// The limit.
         limit: u64,
     },
-    /// A message that inflates more than it may.
+    /// A message that inflates beyond its limit.
     Inflates {
-        /// As it was sent.
+        /// The compressed size.
         from: u64,
-        /// The most it may be.
+        /// The maximum inflated size.
         limit: u64,
     },
     /// A compressed message that cannot be inflated (RFC 7692, 6.2).
     NotDeflate,
-    /// A compressed message that would have to be read, in a build without the feature `deflate`.
+    /// A compressed message that would have to be decoded, in a build without the feature
+    /// `deflate`.
     CannotInflate,
-    /// A message in more fragments than the limit.
+    /// A message with more fragments than the limit.
     TooManyFragments(u32),
-    /// More messages than their rate.
+    /// Messages above their rate.
     Messages(Rate),
-    /// More bytes than their rate.
+    /// Bytes above their rate.
     Bytes(Rate),
-    /// More control frames than their rate.
+    /// Control frames above their rate.
     Controls(Rate),
-    /// A message, or a control frame, that is not whole in time.
+    /// A message, or a control frame, that is not complete in time.
     TooSlow(Duration),
 }
 
 // === impl Violation ===
 
 impl Violation {
-    /// What is wrong.
+    /// The kind of violation.
     pub const fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// Where the frame begins that it was found in: how many bytes this side sent before it.
+    /// The start of the frame with the violation: the number of bytes that this side sent before
+    /// it.
     pub const fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// What to close the socket with.
+    /// The code to close the connection with.
     pub const fn code(&self) -> CloseCode {
         self.kind.code()
     }
@@ -113,8 +115,8 @@ impl error::Error for Violation {}
 // === impl Kind ===
 
 impl Kind {
-    /// What to close the socket with: 1002 for what breaks the framing, 1007 for data that is not
-    /// what it claims to be, 1009 for size, 1008 for budgets (RFC 6455, 7.4.1).
+    /// The code to close the connection with: 1002 for framing errors, 1007 for data that does not
+    /// match its type, 1009 for size, 1008 for rates and time (RFC 6455, 7.4.1).
     pub const fn code(self) -> CloseCode {
         match self {
             Self::ReservedBits(_)
@@ -143,7 +145,7 @@ impl Kind {
         }
     }
 
-    /// Its name, as rules, events and counters know it.
+    /// The name of the check, as used in rule ids, events and counters.
     pub const fn id(self) -> &'static str {
         match self {
             Self::ReservedBits(_) => "frame/reserved-bits",
@@ -179,56 +181,56 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ReservedBits(bits) => {
-                write!(f, "reserved bits {bits:03b} that nobody negotiated")
+                write!(f, "reserved bits {bits:03b} without a negotiated extension")
             }
-            Self::ReservedOpcode(bits) => write!(f, "the reserved opcode {bits:#x}"),
-            Self::Unmasked => f.write_str("a frame from the client that is not masked"),
-            Self::Masked => f.write_str("a frame from the server that is masked"),
+            Self::ReservedOpcode(bits) => write!(f, "reserved opcode {bits:#x}"),
+            Self::Unmasked => f.write_str("unmasked frame from the client"),
+            Self::Masked => f.write_str("masked frame from the server"),
             Self::LengthNotMinimal(len) => {
-                write!(f, "the length {len} in more bytes than it needs")
+                write!(f, "length {len} is not minimally encoded")
             }
-            Self::LengthTooHigh(len) => write!(f, "the length {len:#x}, its highest bit set"),
-            Self::FragmentedControl(opcode) => write!(f, "a {opcode:?} frame in fragments"),
-            Self::ControlTooLong(opcode) => write!(f, "a {opcode:?} frame of more than 125 bytes"),
-            Self::ContinuationOfNothing => f.write_str("a continuation where no message is open"),
+            Self::LengthTooHigh(len) => write!(f, "length {len:#x} has its highest bit set"),
+            Self::FragmentedControl(opcode) => write!(f, "fragmented {opcode:?} frame"),
+            Self::ControlTooLong(opcode) => write!(f, "{opcode:?} frame of more than 125 bytes"),
+            Self::ContinuationOfNothing => f.write_str("continuation frame outside a message"),
             Self::MessageInMessage(opcode) => {
-                write!(f, "a {opcode:?} frame where another message is open")
+                write!(f, "{opcode:?} frame inside another message")
             }
-            Self::HalfCloseCode => f.write_str("a close frame with half a code"),
-            Self::BadCloseCode(code) => write!(f, "the close code {code}, which is never sent"),
-            Self::ReasonNotUtf8 => f.write_str("a reason for closing that is not UTF-8"),
-            Self::TextNotUtf8 => f.write_str("a text message that is not UTF-8"),
+            Self::HalfCloseCode => f.write_str("close frame with a payload of one byte"),
+            Self::BadCloseCode(code) => write!(f, "close code {code} must not be sent"),
+            Self::ReasonNotUtf8 => f.write_str("close reason is not UTF-8"),
+            Self::TextNotUtf8 => f.write_str("text message is not UTF-8"),
             Self::AfterClose => f.write_str("bytes after the close frame"),
             Self::FrameTooBig { bytes, limit } => {
-                write!(f, "a frame of {bytes} bytes, where {limit} are allowed")
+                write!(f, "frame of {bytes} bytes exceeds the limit of {limit}")
             }
             Self::MessageTooBig { bytes, limit } => {
                 write!(
                     f,
-                    "a message of at least {bytes} bytes, where {limit} are allowed"
+                    "message of at least {bytes} bytes exceeds the limit of {limit}"
                 )
             }
             Self::Inflates { from, limit } => {
                 write!(
                     f,
-                    "a message of {from} bytes that inflates to more than {limit}"
+                    "message of {from} bytes inflates to more than {limit} bytes"
                 )
             }
-            Self::NotDeflate => f.write_str("a compressed message that cannot be inflated"),
+            Self::NotDeflate => f.write_str("compressed message cannot be inflated"),
             Self::CannotInflate => {
-                f.write_str("a compressed message, which this build cannot read")
+                f.write_str("compressed message, and this build lacks the feature deflate")
             }
-            Self::TooManyFragments(limit) => write!(f, "a message in more than {limit} fragments"),
+            Self::TooManyFragments(limit) => write!(f, "message has more than {limit} fragments"),
             Self::Messages(rate) => write!(f, "more messages than {rate}"),
             Self::Bytes(rate) => write!(f, "more bytes than {rate}"),
             Self::Controls(rate) => write!(f, "more control frames than {rate}"),
-            Self::TooSlow(limit) => write!(f, "a message that is not whole after {limit:?}"),
+            Self::TooSlow(limit) => write!(f, "message is not complete after {limit:?}"),
         }
     }
 }
 
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/s after {} at once", self.per_second, self.burst)
+        write!(f, "{}/s with a burst of {}", self.per_second, self.burst)
     }
 }

@@ -1,4 +1,4 @@
-//! Keeps a flood of events within a budget.
+//! Rate limit for events.
 
 use std::{
     collections::HashMap,
@@ -9,15 +9,36 @@ use std::{
 use gabion_core::{Event, Sink, Suppressed};
 use ipnet::IpNet;
 
-/// Passes on to another sink at most so many events per client and second, and per second in all.
-/// The others are counted, and told once the second is over as [`Event::Suppressed`].
+/// A sink that limits the events passed to another [`Sink`]: per client and second, and per second
+/// in total. The dropped events are counted and reported after the second ends, as one
+/// [`Event::Suppressed`].
 ///
-/// Seconds are those of the events. Events about the policy always pass.
+/// Seconds are those of the events' own times. Events about the policy always pass.
 ///
 /// # Cost
 ///
-/// A short lock per event, none for a request that passes. At most
-/// [`Bounded::MAX_CLIENTS`] clients are told apart within one second.
+/// One short lock per event; none for a request that passes. At most [`Bounded::MAX_CLIENTS`]
+/// clients are distinguished per second.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::mpsc::Receiver;
+/// use gabion_core::{Event, Sink};
+/// use gabion_sinks::{Bounded, Channel, EventBudget};
+///
+/// let (channel, events): (Channel, Receiver<Event>) = Channel::new(8);
+/// let budget = EventBudget { per_client: 1, total: 1 };
+/// let sink = Bounded::new(channel, budget);
+/// sink.record(&Event::Setup("passes"));
+/// sink.record(&Event::Setup("is counted"));
+/// assert_eq!(events.try_iter().count(), 1);
+/// sink.flush(std::time::SystemTime::now());
+/// assert_eq!(
+///     events.recv().unwrap().to_string(),
+///     "log limit: 1 events not shown"
+/// );
+/// ```
 #[derive(Debug)]
 pub struct Bounded<S> {
     inner: S,
@@ -25,17 +46,17 @@ pub struct Bounded<S> {
     window: Mutex<Window>,
 }
 
-/// How many events are passed on.
+/// The number of events passed on per second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "two numbers")]
 pub struct EventBudget {
-    /// Per client and second.
+    /// Per client.
     pub per_client: u32,
-    /// Per second in all.
-    pub in_all: u32,
+    /// For all clients together.
+    pub total: u32,
 }
 
-/// What happened in one second.
+/// The counts of one second.
 #[derive(Debug, Default)]
 struct Window {
     second: u64,
@@ -48,16 +69,17 @@ impl Default for EventBudget {
     fn default() -> Self {
         Self {
             per_client: 5,
-            in_all: 100,
+            total: 100,
         }
     }
 }
 
 impl<S: Sink> Bounded<S> {
-    /// How many clients of one second are told apart; the others share the budget in all.
+    /// The maximum number of clients distinguished per second. Further clients count against the
+    /// total only.
     pub const MAX_CLIENTS: usize = 4_096;
 
-    /// Stands before `inner`.
+    /// Limits the events passed to `inner`.
     pub fn new(inner: S, budget: EventBudget) -> Self {
         Self {
             inner,
@@ -66,7 +88,7 @@ impl<S: Sink> Bounded<S> {
         }
     }
 
-    fn tell(&self, suppressed: Option<Suppressed>) {
+    fn report(&self, suppressed: Option<Suppressed>) {
         if let Some(suppressed) = suppressed {
             self.inner.record(&Event::Suppressed(suppressed));
         }
@@ -88,29 +110,31 @@ impl<S: Sink> Sink for Bounded<S> {
             Event::Setup(_) => (None, None),
             _ => return self.inner.record(event),
         };
-        let (told, passes) = {
+        let (suppressed, passes) = {
             let mut window = self.window();
             let second = at.map_or(window.second, second_of);
-            let told = window.turn(second, self.budget);
-            (told, window.admit(client, self.budget))
+            let suppressed = window.advance(second, self.budget);
+            (suppressed, window.admit(client, self.budget))
         };
-        self.tell(told);
+        self.report(suppressed);
         if passes {
             self.inner.record(event);
         }
     }
 
-    /// Reports the events that were suppressed before the second of `now`. Without it they are reported
-    /// with the next event.
+    /// Reports the events dropped before the second of `now`. Without this call, they are reported
+    /// only with the next event.
     fn flush(&self, now: SystemTime) {
-        let told = self.window().turn(second_of(now), self.budget);
-        self.tell(told);
+        let suppressed = self.window().advance(second_of(now), self.budget);
+        self.report(suppressed);
+        self.inner.flush(now);
     }
 }
 
 impl Window {
-    /// Begins a new second, if it is a later one, and says what was suppressed in the one before.
-    fn turn(&mut self, second: u64, budget: EventBudget) -> Option<Suppressed> {
+    /// Starts a new second if `second` is later, and returns the dropped events of the previous
+    /// one.
+    fn advance(&mut self, second: u64, budget: EventBudget) -> Option<Suppressed> {
         if second <= self.second {
             return None;
         }
@@ -138,7 +162,7 @@ impl Window {
             }
             _ => true,
         };
-        let passes = within && self.passed < budget.in_all;
+        let passes = within && self.passed < budget.total;
         if passes {
             self.passed += 1;
         } else {

@@ -1,4 +1,4 @@
-//! Events for a thread or task of one's own.
+//! Events for another thread or task.
 
 use std::sync::{
     Arc,
@@ -8,8 +8,21 @@ use std::sync::{
 
 use gabion_core::{Event, Sink};
 
-/// Hands events to whoever holds the other end, and never waits for it: when so many are unread
-/// that the channel is full, or nobody reads any more, an event is dropped and counted.
+/// A sink that sends events into a bounded channel and never blocks: if the channel is full or its
+/// receiver is gone, an event is dropped and counted.
+///
+/// # Examples
+///
+/// ```
+/// use gabion_core::{Event, Sink};
+/// use gabion_sinks::Channel;
+///
+/// let (sink, events) = Channel::new(1);
+/// sink.record(&Event::Setup("first"));
+/// sink.record(&Event::Setup("second"));
+/// assert_eq!(events.recv().unwrap().to_string(), "first");
+/// assert_eq!(sink.dropped(), 1);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Channel {
     sender: SyncSender<Event>,
@@ -17,14 +30,14 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// A channel in which at most `capacity` events wait.
+    /// Creates a channel that holds at most `capacity` unread events.
     pub fn new(capacity: usize) -> (Self, Receiver<Event>) {
         let (sender, receiver) = sync_channel(capacity);
         let dropped = Arc::default();
         (Self { sender, dropped }, receiver)
     }
 
-    /// How many events were dropped so far.
+    /// The number of dropped events so far.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }

@@ -1,13 +1,14 @@
-//! Where the events of gabion go.
+//! Destinations for gabion events.
 //!
-//! [`Tracing`] hands each event to `tracing`, with what a stranger sent escaped. [`Bounded`]
-//! stands before any sink and keeps an attack from filling the disk: what exceeds its budget per
-//! client and second is counted and told in one event. [`Channel`] hands them to a reader of one's
-//! own. Anything else is a [`Sink`](gabion_core::Sink) of ten lines.
+//! [`Tracing`] sends each event to `tracing`, with bytes from clients escaped. [`Bounded`] wraps
+//! any sink and limits the number of events, so that an attack cannot fill the disk: events above
+//! its rate per client and second are counted and reported in one event. [`Channel`] sends events
+//! to another thread. Any other destination is an implementation of [`Sink`](gabion_core::Sink),
+//! about ten lines.
 //!
 //! # Dependencies
 //!
-//! `tracing`, the logging facade that servers on tower use.
+//! `tracing`, the logging facade that tower servers use.
 
 mod bounded;
 mod channel;

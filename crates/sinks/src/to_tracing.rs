@@ -1,17 +1,28 @@
-//! Events as `tracing` sees them.
+//! Events as `tracing` records.
 
 use gabion_core::{
     Diagnosis, Escaped, Event, Mode, PolicyEvent, RequestEvent, RequestEventKind, Sink,
 };
 use tracing::{debug, error, info, warn};
 
-/// Hands events to `tracing`, under the target `gabion`.
+/// A sink that sends events to `tracing`, with the target `gabion`.
 ///
-/// A refusal is at level `info`, since on an open port it is nothing unusual; a ban is a `warn`;
-/// what needs a person (a fault, a policy that was refused, a guard built in wrongly) an `error`.
-/// That a server closed a socket, and said why, is `debug`.
+/// Levels: a denial is `info`, since denials are common on an open port; a ban is `warn`; an event
+/// that needs an operator (a panic, a rejected policy, a setup error) is `error`. A close frame
+/// from one side with a reason is `debug`.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use gabion_core::{Event, Sink};
+/// use gabion_sinks::{Bounded, EventBudget, Tracing};
+///
+/// let sink: Arc<dyn Sink> = Arc::new(Bounded::new(Tracing, EventBudget::default()));
+/// sink.record(&Event::Setup("the peer address is missing in the request's extensions"));
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
-#[expect(clippy::exhaustive_structs, reason = "it has nothing to hold")]
+#[expect(clippy::exhaustive_structs, reason = "it has no state")]
 pub struct Tracing;
 
 impl Sink for Tracing {
@@ -28,15 +39,15 @@ impl Sink for Tracing {
                 info!(target: "gabion", "{event}");
             }
             Event::Policy(event @ PolicyEvent::ObserveOverride { .. }) => {
-                warn!(target: "gabion", "{event}")
+                warn!(target: "gabion", "{event}");
             }
             Event::Policy(event) => error!(target: "gabion", "{event}"),
             Event::Fault(event) => error!(
                 target: "gabion",
                 client = %event.client,
-                fault = ?event.words,
+                panic = ?event.words,
                 policy = event.generation,
-                "learning failed"
+                "panic in an inspector"
             ),
             Event::Setup(_) | Event::UntrustedProxy(_) => error!(target: "gabion", "{event}"),
             Event::Diagnosis(event) if event.diagnosis == Diagnosis::Closed => {
@@ -52,10 +63,14 @@ fn request(event: &RequestEvent) {
     match &event.kind {
         RequestEventKind::Denied(denial) => {
             let cause = &denial.cause;
-            let view = cause.view.map(tracing::field::display);
-            let verb = match denial.mode {
+            // Strings, unlike `Display` values, are quoted by text formatters.
+            let reason = cause.summary().to_string();
+            let view = cause.view.map(|view| view.to_string());
+            let diagnosis = denial.diagnosis.map(|diagnosis| diagnosis.to_string());
+            let status = denial.status.as_u16();
+            let result = match denial.mode {
                 Mode::Enforce => "denied",
-                Mode::Observe => "would deny",
+                Mode::Observe => "would have been denied",
             };
             info!(
                 target: "gabion",
@@ -64,16 +79,15 @@ fn request(event: &RequestEvent) {
                 method = %event.method,
                 %target,
                 rule = %cause.rule,
-                reason = %cause.reason,
-                matched = %cause.evidence,
+                reason,
                 view,
                 mode = %denial.mode,
-                status = denial.status.as_u16(),
-                diagnosis = denial.diagnosis.map(tracing::field::display),
+                status,
+                diagnosis,
                 advice = denial.diagnosis.map(Diagnosis::advice),
                 policy = event.generation,
                 event = denial.event.map(tracing::field::display),
-                "{verb}"
+                "{result} ({status})"
             );
         }
         RequestEventKind::Fault(words) => error!(
@@ -81,16 +95,16 @@ fn request(event: &RequestEvent) {
             client = %event.client,
             method = %event.method,
             %target,
-            fault = ?words,
-            "judging failed"
+            panic = ?words,
+            "panic while handling the request"
         ),
-        what => info!(
+        kind => info!(
             target: "gabion",
             client = %event.client,
             method = %event.method,
             %target,
             policy = event.generation,
-            "{what}"
+            "{kind}"
         ),
     }
 }

@@ -1,4 +1,4 @@
-//! A flood of events costs a bounded number of lines and of bytes.
+//! A flood of events is reduced to a bounded number of records.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,20 +8,20 @@ use gabion_testkit::{OwnedHead, Recorder};
 
 const BUDGET: EventBudget = EventBudget {
     per_client: 3,
-    in_all: 10,
+    total: 10,
 };
 
-struct To(Arc<Recorder>);
+struct ToRecorder(Arc<Recorder>);
 
-impl Sink for To {
+impl Sink for ToRecorder {
     fn record(&self, event: &Event) {
         self.0.record(event);
     }
 }
 
-fn bounded() -> (Bounded<To>, Arc<Recorder>) {
-    let told = Arc::new(Recorder::default());
-    (Bounded::new(To(told.clone()), BUDGET), told)
+fn bounded() -> (Bounded<ToRecorder>, Arc<Recorder>) {
+    let recorder = Arc::new(Recorder::default());
+    (Bounded::new(ToRecorder(recorder.clone()), BUDGET), recorder)
 }
 
 fn event(from: &str, second: u64) -> Event {
@@ -38,34 +38,38 @@ fn event(from: &str, second: u64) -> Event {
 }
 
 #[test]
-fn a_client_s_flood_is_cut_and_told_in_one_line() {
-    let (sink, told) = bounded();
+fn flood_of_one_client_is_limited_and_reported_in_one_line() {
+    let (sink, recorder) = bounded();
     for _ in 0..50 {
         sink.record(&event("203.0.113.9", 7));
     }
     sink.record(&event("198.51.100.1", 7));
-    assert_eq!(told.take().len(), 4, "three of the one, one of the other");
+    assert_eq!(
+        recorder.take().len(),
+        4,
+        "three of one client, one of the other"
+    );
     sink.record(&event("203.0.113.9", 8));
-    let words = told.take_words();
+    let words = recorder.take_words();
     assert_eq!(
         words[0],
-        "47 more events in that second, 47 of them by 203.0.113.9/32"
+        "log limit: 47 events not shown, 47 of them from 203.0.113.9/32"
     );
     assert_eq!(words.len(), 2);
 }
 
 #[test]
 fn many_clients_share_a_budget() {
-    let (sink, told) = bounded();
+    let (sink, recorder) = bounded();
     for n in 0..20_000_u32 {
         sink.record(&event(
             &format!("10.{}.{}.{}", n >> 16, (n >> 8) & 255, n & 255),
             7,
         ));
     }
-    assert_eq!(told.take().len(), 10);
+    assert_eq!(recorder.take().len(), 10);
     sink.flush(std::time::UNIX_EPOCH + Duration::from_secs(8));
-    assert_eq!(told.take_words(), ["19990 more events in that second"]);
+    assert_eq!(recorder.take_words(), ["log limit: 19990 events not shown"]);
     sink.flush(std::time::UNIX_EPOCH + Duration::from_secs(9));
-    assert!(told.take().is_empty(), "told once");
+    assert!(recorder.take().is_empty(), "reported once");
 }

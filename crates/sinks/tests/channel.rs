@@ -1,4 +1,4 @@
-//! A reader that is slow or gone costs events, never requests.
+//! A slow or missing receiver costs events, never requests.
 
 use gabion_core::{Event, Sink};
 use gabion_sinks::Channel;
@@ -14,5 +14,5 @@ fn events_arrive_until_the_channel_is_full_and_the_rest_is_counted() {
     assert_eq!(channel.dropped(), 1);
     drop(events);
     channel.record(&Event::Setup("d"));
-    assert_eq!(channel.dropped(), 2, "nobody reads any more");
+    assert_eq!(channel.dropped(), 2, "the receiver is gone");
 }

@@ -85,7 +85,11 @@ fn instead(denial: &Denial, facts: &Facts<'_>) -> Option<String> {
         Some((head, [_, ..])) => (head, ".."),
         _ => (path, ""),
     };
-    let (scheme, host, path) = (facts.scheme.of_sockets(), Escaped(host), Escaped(path));
+    let (scheme, host, path) = (
+        facts.scheme.websocket_prefix(),
+        Escaped(host),
+        Escaped(path),
+    );
     Some(format!("{scheme}{host}{path}{more}"))
 }
 

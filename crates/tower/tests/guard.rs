@@ -178,7 +178,7 @@ async fn denial_is_answered_in_the_service_s_place_and_told() {
     assert_eq!(status, 403);
     assert!(words.starts_with("Forbidden\nevent "), "{words}");
     assert_eq!(wall.calls.get(), 0);
-    let words = "203.0.113.9 GET /deny deny with 403: rule obeys: asked for it \"/deny\"";
+    let words = "203.0.113.9 GET /deny denied (403): rule obeys: asked for it: `/deny`";
     assert_eq!(wall.told.take_words(), [words]);
 }
 
@@ -189,7 +189,10 @@ async fn observed_denials_are_told_and_pass() {
         assert_eq!(wall.send(get(path)).await, inner());
         let words = wall.told.take_words();
         assert_eq!(words.len(), 1, "{words:?}");
-        assert!(words[0].contains("would deny with 403"), "{words:?}");
+        assert!(
+            words[0].contains("would have been denied (403)"),
+            "{words:?}"
+        );
     }
 }
 
@@ -218,7 +221,7 @@ async fn panic_is_contained_and_answered_by_on_fault() {
         assert_eq!(wall.send(get("/panic")).await, answer);
         assert_eq!(
             wall.told.take_words(),
-            ["203.0.113.9 GET /panic fault while judging: at the disco"]
+            ["203.0.113.9 GET /panic panic while handling the request: at the disco"]
         );
         assert_eq!(
             wall.send(get("/")).await,
@@ -326,7 +329,7 @@ async fn who_is_exempt_is_never_banned() {
             "denied all the same"
         );
         let words = wall.told.take_words();
-        assert!(words[1].contains("not banned by rule obeys"), "{words:?}");
+        assert!(words[1].contains("not banned (rule obeys)"), "{words:?}");
     }
 }
 
@@ -369,7 +372,10 @@ async fn truce_makes_everything_observe_and_ends() {
     assert_eq!(wall.send(get("/ban")).await, inner());
     let words = wall.told.take_words();
     assert_eq!(words.len(), 1, "told, and no ban: {words:?}");
-    assert!(words[0].contains("would deny with 403"), "{words:?}");
+    assert!(
+        words[0].contains("would have been denied (403)"),
+        "{words:?}"
+    );
     clock.advance(Duration::from_mins(10));
     assert_eq!(wall.send(get("/ban")).await.unwrap().0, 403);
 }

@@ -139,7 +139,11 @@ fn websocket_address(facts: &Facts<'_>) -> Option<String> {
         Some((head, [_, ..])) => (head, ".."),
         _ => (path, ""),
     };
-    let (scheme, host, path) = (facts.scheme.of_sockets(), Escaped(host), Escaped(path));
+    let (scheme, host, path) = (
+        facts.scheme.websocket_prefix(),
+        Escaped(host),
+        Escaped(path),
+    );
     Some(format!("{scheme}{host}{path}{more}"))
 }
 

@@ -1,4 +1,4 @@
-//! The headers in which proxies name whom they speak for.
+//! Headers in which proxies name the client.
 
 use std::net::IpAddr;
 
@@ -12,7 +12,7 @@ const TRUE_CLIENT_IP: HeaderName = HeaderName::from_static("true-client-ip");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
-/// The header in which trusted hops name the one before them.
+/// The header in which trusted proxies name the previous hop. Default: `X-Forwarded-For`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ForwardedBy {
@@ -25,7 +25,7 @@ pub enum ForwardedBy {
     CfConnectingIp,
     /// `True-Client-IP: client`, set by Akamai and Cloudflare.
     TrueClientIp,
-    /// `X-Real-IP: client`, as nginx is often told to set.
+    /// `X-Real-IP: client`, commonly set in nginx by `proxy_set_header`.
     XRealIp,
     /// `CloudFront-Viewer-Address: client:port`, set by `CloudFront`.
     CloudFrontViewerAddress,
@@ -53,7 +53,7 @@ impl ForwardedBy {
         }
     }
 
-    /// The name, read once and for all: to be looked up in every request.
+    /// The name as a constant, so that a lookup parses nothing.
     const fn header(self) -> HeaderName {
         match self {
             Self::XForwardedFor => X_FORWARDED_FOR,
@@ -65,14 +65,14 @@ impl ForwardedBy {
         }
     }
 
-    /// Whether `headers` speak for anyone.
-    pub(super) fn any(headers: &HeaderMap) -> bool {
+    /// Returns `true` if `headers` contain any forwarding header.
+    pub(super) fn any_in(headers: &HeaderMap) -> bool {
         Self::ALL
             .iter()
             .any(|header| headers.contains_key(header.header()))
     }
 
-    /// The hops that the header names, the nearest first; `None` for what cannot be read.
+    /// The hops in the header, nearest first; `None` for a hop that cannot be parsed.
     pub(super) fn hops<'h>(
         self,
         headers: &'h HeaderMap,
@@ -85,7 +85,8 @@ impl ForwardedBy {
         let all = headers.get_all(self.header());
         let elements = |line: &'h HeaderValue| node::rsplit_elements(line.as_bytes());
         let list = read.map(|read| all.iter().rev().flat_map(elements).map(read));
-        // Where a header of one address stands twice, somebody else than the proxy wrote to it.
+        // A repeated single-address header means that something other than the proxy wrote one of
+        // the lines.
         let mut lines = all.iter();
         let one = lines.next().filter(|_| read.is_none());
         let alone = lines.next().is_none();
@@ -93,7 +94,7 @@ impl ForwardedBy {
         list.into_iter().flatten().chain(one)
     }
 
-    /// The address in a header that holds no list; a list in it cannot be read.
+    /// Parses a single-address header. A list is not accepted.
     fn one(self, line: &[u8]) -> Option<IpAddr> {
         match self {
             Self::CloudFrontViewerAddress => node::parse_with_port(line.trim_ascii()),
@@ -107,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn name_is_looked_up_as_it_is_told() {
+    fn header_constant_equals_name() {
         for header in ForwardedBy::ALL {
             assert_eq!(header.header(), header.name());
         }

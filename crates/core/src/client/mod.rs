@@ -1,9 +1,9 @@
-//! Who is responsible for a request.
+//! Client address resolution.
 //!
-//! The peer is the other end of the socket. Behind a balancer that is the balancer, and the client
-//! stands in a header, which anyone can write. So a header counts only when the peer is trusted,
-//! and it is walked from the right, past trusted hops, to the first address that no trusted hop
-//! vouches for being one of us.
+//! The peer is the other end of the socket. Behind a load balancer the peer is the balancer, and
+//! the client's address is in a header, which any client can write. So a header counts only if the
+//! peer is a trusted proxy. Its list is walked from the right, past trusted proxies, to the first
+//! address that is not one.
 
 #[cfg(feature = "axum")]
 mod extract;
@@ -28,13 +28,14 @@ pub use header::ForwardedBy;
 pub use rules::{ClientRules, Protected, TooWide};
 pub use scheme::Scheme;
 
-/// The other end of the socket, as the server accepted it.
+/// The remote address of the accepted socket.
 ///
-/// Servers hand it over in the request's extensions.
+/// Servers pass it in the request's extensions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PeerAddr(SocketAddr);
 
-/// Whom we hold responsible for a request. Made by [`ClientRules::resolve`] only.
+/// The client of a request: the address that rules, limits and bans apply to. Created only by
+/// [`ClientRules::resolve`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ClientIp {
     addr: IpAddr,
@@ -47,7 +48,7 @@ pub struct ClientIp {
 // === impl PeerAddr ===
 
 impl PeerAddr {
-    /// The address of an accepted socket. An IPv4 address mapped into IPv6 becomes IPv4.
+    /// Wraps the address of an accepted socket. An IPv4-mapped IPv6 address becomes IPv4.
     pub fn new(peer: SocketAddr) -> Self {
         Self(SocketAddr::new(peer.ip().to_canonical(), peer.port()))
     }
@@ -77,8 +78,8 @@ impl ClientIp {
         self.addr
     }
 
-    /// What counts as one client: the address itself for IPv4, for IPv6 the network of the
-    /// configured length, since a host there owns a whole network.
+    /// The network that counts as one client: the address itself for IPv4; for IPv6 the network of
+    /// the configured prefix length, since one IPv6 host usually has a whole network.
     pub fn network(&self) -> IpNet {
         match self.addr {
             IpAddr::V4(addr) => Ipv4Net::from(addr).into(),
@@ -89,33 +90,33 @@ impl ClientIp {
         }
     }
 
-    /// Whether the peer is trusted to speak for its clients, so that what it says of the request
-    /// (its scheme, its host, the hops before it) may be passed on.
+    /// Returns `true` if the peer is a trusted proxy, so that its forwarding headers (scheme, host,
+    /// earlier hops) may be passed on.
     pub const fn via_trusted(&self) -> bool {
         self.via_trusted
     }
 
-    /// Whether the address may match a safelist. A private or loopback address out of a header
-    /// may not: no such client comes from outside, so somebody made it up.
+    /// Returns `true` if the address may match an allow list. A private or loopback address from a
+    /// header may not: no client on the internet has one, so it is forged.
     pub fn may_be_allowed(&self) -> bool {
         !self.forwarded || !scope::is_inside(self.addr)
     }
 
-    /// Whether the address came out of a header: a hop in front names it.
+    /// Returns `true` if the address comes from a forwarding header, not from the socket.
     pub const fn is_forwarded(&self) -> bool {
         self.forwarded
     }
 
-    /// Why this client is never banned, limited or scored ([`ClientRules::exempts`]); `None` where
-    /// it may be.
+    /// The reason why this client is never banned, limited or scored ([`ClientRules::exempts`]);
+    /// `None` if it may be.
     pub const fn exempt(&self) -> Option<&'static str> {
         self.exempt
     }
 
-    /// Whether an inside address that is not trusted speaks for others, most likely a balancer that
-    /// the policy does not know: all its clients count as one.
+    /// Returns `true` if a private or loopback peer that is not trusted sends forwarding headers.
+    /// Most likely it is a load balancer missing from the policy; all its clients count as one.
     pub fn is_unclear(&self) -> bool {
-        self.exempt == Some(rules::UNCLEAR)
+        self.exempt == Some(rules::UNTRUSTED_FORWARDER)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Addresses as proxies write them.
+//! Parsers for addresses in forwarding headers.
 
 use std::{
     iter,
@@ -6,11 +6,11 @@ use std::{
     str,
 };
 
-/// Splits a list header at its commas, last element first, minding quotes and what is escaped in
-/// them (RFC 9110, 5.6.4).
+/// Splits a list header at its commas, last element first, respecting quoted strings and the
+/// escapes in them (RFC 9110, 5.6.4).
 ///
-/// The right end is what the nearest hop wrote, so reading starts there: a quote left open by a
-/// stranger at the left end cannot swallow it.
+/// The nearest hop wrote the right end, so parsing starts there: a quote that a client leaves open
+/// at the left end cannot swallow it.
 pub(super) fn rsplit_elements(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(line);
     iter::from_fn(move || {
@@ -37,13 +37,13 @@ fn last_comma(line: &[u8]) -> Option<usize> {
     None
 }
 
-/// Whether an odd number of backslashes stands before `at`.
+/// Returns `true` if an odd number of backslashes precedes `at`.
 fn is_escaped(line: &[u8], at: usize) -> bool {
     let before = line.get(..at).unwrap_or_default().iter().rev();
     before.take_while(|&&byte| byte == b'\\').count() % 2 == 1
 }
 
-/// Reads one hop of `X-Forwarded-For`: an address, with or without port, brackets or quotes.
+/// Parses one hop of `X-Forwarded-For`: an address, with or without port, brackets or quotes.
 pub(super) fn parse(hop: &[u8]) -> Option<IpAddr> {
     let hop = match hop {
         [b'"', inner @ .., b'"'] => inner,
@@ -54,7 +54,7 @@ pub(super) fn parse(hop: &[u8]) -> Option<IpAddr> {
     parse_bare(hop).or_else(socket)
 }
 
-/// Reads an address, with or without brackets.
+/// Parses an address, with or without brackets.
 fn parse_bare(hop: &str) -> Option<IpAddr> {
     let bracketed = || {
         let inner = hop.strip_prefix('[')?.strip_suffix(']')?;
@@ -64,7 +64,7 @@ fn parse_bare(hop: &str) -> Option<IpAddr> {
     Some(addr.to_canonical())
 }
 
-/// Reads an address that always has a port behind it; an IPv6 address may lack its brackets.
+/// Parses an address that is always followed by a port; an IPv6 address may lack its brackets.
 pub(super) fn parse_with_port(hop: &[u8]) -> Option<IpAddr> {
     let colon = hop.iter().rposition(|&byte| byte == b':')?;
     let (addr, port) = hop.split_at_checked(colon)?;
@@ -73,8 +73,8 @@ pub(super) fn parse_with_port(hop: &[u8]) -> Option<IpAddr> {
     parse_bare(str::from_utf8(addr).ok()?)
 }
 
-/// Reads one element of `Forwarded` (RFC 7239, 4): the address of its `for` pair. An obfuscated
-/// identifier and `unknown` name nobody.
+/// Parses one element of `Forwarded` (RFC 7239, 4): the address of its `for` pair. `unknown` and
+/// obfuscated identifiers yield `None`.
 pub(super) fn parse_forwarded(element: &[u8]) -> Option<IpAddr> {
     let mut pairs = element.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
     pairs

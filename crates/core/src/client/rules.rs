@@ -1,4 +1,4 @@
-//! The walk from the peer to the client.
+//! Resolution from the peer to the client.
 
 use std::{fmt, net::IpAddr, num::NonZeroU8};
 
@@ -7,7 +7,27 @@ use ipnet::IpNet;
 
 use super::{ClientIp, ForwardedBy, PeerAddr, scope};
 
-/// Who may speak for a client, and what counts as one client.
+/// The rules that resolve a peer and its headers to a [`ClientIp`].
+///
+/// By default no proxy is trusted, so the peer is the client, and an IPv6 client is its /64.
+///
+/// # Examples
+///
+/// ```
+/// use gabion_core::{ClientRules, PeerAddr};
+/// use http::HeaderMap;
+///
+/// let rules = ClientRules::default().with_trusted(["10.0.0.0/8".parse().unwrap()]).unwrap();
+/// let mut headers = HeaderMap::new();
+/// headers.insert("x-forwarded-for", "203.0.113.9".parse().unwrap());
+///
+/// let by_proxy = rules.resolve(PeerAddr::new(([10, 0, 0, 1], 4000).into()), &headers);
+/// assert_eq!(by_proxy.to_string(), "203.0.113.9");
+/// let forged = rules.resolve(PeerAddr::new(([198, 51, 100, 7], 4000).into()), &headers);
+/// assert_eq!(forged.to_string(), "198.51.100.7", "the peer is not trusted");
+///
+/// assert!(ClientRules::default().with_trusted(["0.0.0.0/0".parse().unwrap()]).is_err());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientRules {
     trusted: Vec<IpNet>,
@@ -17,30 +37,33 @@ pub struct ClientRules {
     private_clients: bool,
 }
 
-/// A network that nobody can vouch for as a whole.
+/// The error for a trusted proxy network that covers the whole address space.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0} cannot be a trusted proxy: anyone could name any client; name your balancer's networks"
+    "`{0}` cannot be a trusted proxy network: any client could forge its address; list the networks \
+     of your load balancer"
 )]
 pub struct TooWide(IpNet);
 
-/// Whom a ban of a network would hit that must not be banned.
+/// The kind of addresses in a network that must not be banned. Returned by
+/// [`ClientRules::protects`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Protected {
-    /// A trusted proxy, and with it everyone behind it.
+    /// A trusted proxy: a ban would hit all clients behind it.
     TrustedProxy,
-    /// Loopback, or the address that means none.
+    /// Loopback or the unspecified address.
     ThisHost,
-    /// Private addresses, where the rules do not say that clients have them.
+    /// Private addresses, unless the rules declare that clients have them.
     Private,
 }
 
-/// Why nobody is banned whom an inside address speaks for that is not trusted.
-pub(super) const UNCLEAR: &str = "it speaks for others and is not a trusted proxy yet";
+/// The exemption of a private peer that sends forwarding headers without being trusted.
+pub(super) const UNTRUSTED_FORWARDER: &str =
+    "the client sends forwarding headers and is not a trusted proxy";
 
 impl Default for ClientRules {
-    /// Nobody is trusted: the peer is the client; an IPv6 client is its /64.
+    /// Trusts no proxy: the peer is the client. An IPv6 client is its /64.
     fn default() -> Self {
         Self {
             trusted: Vec::new(),
@@ -53,14 +76,15 @@ impl Default for ClientRules {
 }
 
 impl ClientRules {
-    /// How many hops of a header are read. A longer chain ends the walk where it stands.
+    /// The maximum number of hops read from a header. A longer chain ends the walk at the last hop
+    /// read.
     pub const MAX_HOPS: usize = 32;
 
-    /// Trusts peers and hops in `networks` to name the client before them.
+    /// Trusts peers and hops in `networks` to name the previous hop.
     ///
     /// # Errors
     ///
-    /// Refuses the whole address space, `0.0.0.0/0` or `::/0`.
+    /// Rejects a whole address space: `0.0.0.0/0` or `::/0`.
     pub fn with_trusted(
         mut self,
         networks: impl IntoIterator<Item = IpNet>,
@@ -74,20 +98,21 @@ impl ClientRules {
         Ok(self)
     }
 
-    /// Reads hops from `header`.
+    /// Sets the header that hops are read from.
     pub fn with_header(self, header: ForwardedBy) -> Self {
         Self { header, ..self }
     }
 
-    /// Takes the client from `hops` entries from the right end of a list, whoever stands there,
-    /// instead of the first that is not trusted: for proxies whose addresses change, but not their
-    /// number. One hop is the peer itself, so that the last entry is the client.
+    /// Takes the client from a fixed position: `hops` entries from the right end of the list,
+    /// instead of the first address that is not trusted. For proxies whose addresses change but
+    /// whose number does not. One hop is the peer itself, so that the last entry is the client.
     pub fn with_hops(self, hops: NonZeroU8) -> Self {
         let hops = Some(hops);
         Self { hops, ..self }
     }
 
-    /// Counts IPv6 addresses that share their first `bits` (at most 128) as one client.
+    /// Counts IPv6 addresses that share their first `bits` (at most 128) as one client. Default:
+    /// 64.
     pub fn with_ipv6_prefix(self, bits: u8) -> Self {
         Self {
             ipv6_prefix: bits.min(128),
@@ -95,8 +120,8 @@ impl ClientRules {
         }
     }
 
-    /// Says that clients come from private addresses, as on an intranet, so that those can be
-    /// banned too.
+    /// Declares that clients have private addresses, as on an intranet, so that those can be banned
+    /// too. Default: `false`.
     pub fn with_private_clients(self, private_clients: bool) -> Self {
         Self {
             private_clients,
@@ -104,55 +129,58 @@ impl ClientRules {
         }
     }
 
-    /// The networks that may speak for a client.
+    /// The networks of trusted proxies.
     pub fn trusted(&self) -> &[IpNet] {
         &self.trusted
     }
 
-    /// Finds the client behind `peer`.
+    /// Resolves the client behind `peer`.
     ///
     /// A request's client is:
     /// 1. the peer, unless the peer is trusted;
-    /// 2. else the rightmost address in the header that is not trusted, or the one that the number
-    ///    of hops tells, all lines of the header read as one list;
-    /// 3. else, where something unreadable ends the walk, or the list or
-    ///    [`Self::MAX_HOPS`] does, the last hop that was read, or the peer.
+    /// 2. else the rightmost address in the header that is not trusted, or the entry at the
+    ///    configured number of hops; all lines of the header are read as one list;
+    /// 3. else, if an unparsable entry, the end of the list or [`Self::MAX_HOPS`] ends the walk,
+    ///    the last hop that was read, or the peer.
     pub fn resolve(&self, peer: PeerAddr, headers: &HeaderMap) -> ClientIp {
         let via_trusted = self.trusts(peer.addr());
         let hop = via_trusted.then(|| self.walk(headers)).flatten();
         let hop = hop.map(|(_, addr)| addr);
         let addr = hop.unwrap_or_else(|| peer.addr());
-        let unclear = !via_trusted && scope::is_inside(addr) && ForwardedBy::any(headers);
+        let untrusted_forwarder =
+            !via_trusted && scope::is_inside(addr) && ForwardedBy::any_in(headers);
         ClientIp {
             addr,
             ipv6_prefix: self.ipv6_prefix,
             via_trusted,
             forwarded: hop.is_some(),
-            exempt: if unclear {
-                Some(UNCLEAR)
+            exempt: if untrusted_forwarder {
+                Some(UNTRUSTED_FORWARDER)
             } else {
                 self.exempts(addr)
             },
         }
     }
 
-    /// Why `addr` is never banned as a client; `None` where it may be.
+    /// The reason why `addr` is never banned as a client; `None` if it may be.
     ///
-    /// A ban of a proxy, of a private address or of this host bans everyone behind it.
+    /// A ban of a proxy, of a private address or of this host would ban everything behind it.
     pub fn exempts(&self, addr: IpAddr) -> Option<&'static str> {
         if self.trusts(addr) {
-            Some("it is a trusted proxy")
+            Some("the client is a trusted proxy")
         } else if scope::is_this_host(addr) {
-            Some("it is this host")
+            Some("the client is this host")
         } else if !self.private_clients && scope::is_private(addr) {
-            Some("it is a private address, most likely a proxy that is not trusted yet")
+            Some(
+                "the client has a private address, most likely of a proxy missing in trusted_proxies",
+            )
         } else {
             None
         }
     }
 
-    /// Whom a ban of `network` would hit that must not be banned: [`Self::exempts`] for each of its
-    /// addresses.
+    /// The first kind of protected address that a ban of `network` would hit: [`Self::exempts`] for
+    /// each of its addresses.
     pub fn protects(&self, network: IpNet) -> Option<Protected> {
         let trusted = |proxy: &IpNet| scope::overlap(proxy, &network);
         if self.trusted.iter().any(trusted) {
@@ -166,8 +194,8 @@ impl ClientRules {
         }
     }
 
-    /// Whether `network` lies within private space or this host, so that nobody on the internet
-    /// can send from there.
+    /// Returns `true` if `network` is entirely private or loopback, so that no client on the
+    /// internet can send from it.
     pub fn is_inside(network: IpNet) -> bool {
         scope::is_all_inside(&network)
     }
@@ -181,17 +209,17 @@ impl ClientRules {
         self.header
     }
 
-    /// How many hops stand between the peer and the hop that names the client.
+    /// The number of hops between the peer and the hop that names the client.
     pub(super) fn depth(&self, headers: &HeaderMap) -> usize {
         self.walk(headers).map_or(0, |(depth, _)| depth)
     }
 
-    /// The last hop that the header names and whom trusted hops vouch for, and how many are nearer.
+    /// The hop that resolution ends at, with the number of hops nearer to the peer.
     fn walk(&self, headers: &HeaderMap) -> Option<(usize, IpAddr)> {
         let hops = self.header.hops(headers).enumerate();
         if let Some(count) = self.hops {
-            let told = hops.take(count.get().into());
-            return told.map_while(|(depth, hop)| Some((depth, hop?))).last();
+            let counted = hops.take(count.get().into());
+            return counted.map_while(|(depth, hop)| Some((depth, hop?))).last();
         }
         let mut last = None;
         for (depth, hop) in hops.take(Self::MAX_HOPS) {
@@ -212,9 +240,9 @@ impl ClientRules {
 impl fmt::Display for Protected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::TrustedProxy => "a trusted proxy, and everyone behind it",
+            Self::TrustedProxy => "a trusted proxy, and with it all clients behind it",
             Self::ThisHost => "this host",
-            Self::Private => "private addresses, where your proxy may be",
+            Self::Private => "private addresses, which your proxy may have",
         })
     }
 }

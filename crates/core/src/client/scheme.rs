@@ -1,12 +1,12 @@
-//! Whether the client came by TLS.
+//! The scheme of the client's connection.
 
 use http::{HeaderMap, HeaderName, header::FORWARDED};
 
 use super::{ClientRules, ForwardedBy, node};
 
-/// How a client came, as far as anyone says it whom we trust.
+/// The scheme of the client's connection, as far as a trusted source reports it.
 ///
-/// A server that ends TLS itself puts this into each request's extensions.
+/// A server that terminates TLS itself puts it into each request's extensions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "with TLS or without")]
 pub enum Scheme {
@@ -22,16 +22,16 @@ const BY_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 // === impl Scheme ===
 
 impl Scheme {
-    /// How addresses of pages begin.
-    pub const fn of_pages(self) -> &'static str {
+    /// The URL prefix of pages: `http://` or `https://`.
+    pub const fn http_prefix(self) -> &'static str {
         match self {
             Self::Plain => "http://",
             Self::Secure => "https://",
         }
     }
 
-    /// How addresses of WebSockets begin.
-    pub const fn of_sockets(self) -> &'static str {
+    /// The URL prefix of WebSockets: `ws://` or `wss://`.
+    pub const fn websocket_prefix(self) -> &'static str {
         match self {
             Self::Plain => "ws://",
             Self::Secure => "wss://",
@@ -43,11 +43,11 @@ impl Scheme {
             [b'"', inner @ .., b'"'] => inner,
             bare => bare,
         };
-        let is = |word: &str| text.eq_ignore_ascii_case(word.as_bytes());
-        if is("https") || is("wss") {
+        let equals = |word: &str| text.eq_ignore_ascii_case(word.as_bytes());
+        if equals("https") || equals("wss") {
             Some(Self::Secure)
         } else {
-            (is("http") || is("ws")).then_some(Self::Plain)
+            (equals("http") || equals("ws")).then_some(Self::Plain)
         }
     }
 }
@@ -55,8 +55,8 @@ impl Scheme {
 // === impl ClientRules ===
 
 impl ClientRules {
-    /// How the client came to the hop that names it, as the headers of a trusted peer say it:
-    /// `Forwarded` where hops are read from that, else `X-Forwarded-Proto`, which has one word in all
+    /// The scheme between the client and the hop that names it, from the headers of a trusted peer:
+    /// `Forwarded` if hops are read from it, else `X-Forwarded-Proto`, which has one value in all
     /// or one for each hop.
     pub(crate) fn scheme(&self, headers: &HeaderMap) -> Option<Scheme> {
         let (name, read) = match self.header() {
@@ -73,7 +73,7 @@ impl ClientRules {
     }
 }
 
-/// The `proto` of one element of `Forwarded` (RFC 7239, 5.4).
+/// Parses the `proto` pair of one element of `Forwarded` (RFC 7239, 5.4).
 fn proto(element: &[u8]) -> Option<Scheme> {
     let mut pairs = element.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
     pairs.find_map(|pair| {

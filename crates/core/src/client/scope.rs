@@ -1,4 +1,4 @@
-//! Addresses that no client on the internet has.
+//! Address ranges that no client on the internet has.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -21,12 +21,12 @@ const PRIVATE: [IpNet; 7] = [
     v6(10, Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0)),
 ];
 
-/// Loopback, and the address that means none.
+/// Loopback and the unspecified address.
 pub(super) fn is_this_host(addr: IpAddr) -> bool {
     addr.is_loopback() || addr.is_unspecified()
 }
 
-/// Where no client of the internet is.
+/// Returns `true` for addresses that no client on the internet has.
 pub(super) fn is_inside(addr: IpAddr) -> bool {
     is_this_host(addr) || is_private(addr)
 }
@@ -42,23 +42,23 @@ pub(super) fn is_private(addr: IpAddr) -> bool {
     }
 }
 
-/// Whether any address of `network` is this host's.
+/// Returns `true` if any address of `network` belongs to this host.
 pub(super) fn holds_this_host(network: &IpNet) -> bool {
     THIS_HOST.iter().any(|own| overlap(own, network))
 }
 
-/// Whether any address of `network` is private.
+/// Returns `true` if any address of `network` is private.
 pub(super) fn holds_private(network: &IpNet) -> bool {
     PRIVATE.iter().any(|private| overlap(private, network))
 }
 
-/// Whether no address of `network` is a client's of the internet.
+/// Returns `true` if no address of `network` can be a client on the internet.
 pub(super) fn is_all_inside(network: &IpNet) -> bool {
     let mut inside = THIS_HOST.iter().chain(&PRIVATE);
     inside.any(|inside| inside.contains(network))
 }
 
-/// Whether two networks share an address: then one holds the other.
+/// Returns `true` if the networks share an address; then one contains the other.
 pub(super) fn overlap(one: &IpNet, other: &IpNet) -> bool {
     one.contains(other) || other.contains(one)
 }

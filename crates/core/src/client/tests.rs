@@ -48,7 +48,7 @@ fn x_forwarded_for_is_walked_from_the_right() {
         ("10.0.0.1", &["::ffff:203.0.113.9"], "203.0.113.9"),
         ("::ffff:10.0.0.1", &["203.0.113.9"], "203.0.113.9"),
         ("fd00::1", &["203.0.113.9"], "203.0.113.9"),
-        ("10.0.0.1", &["6.6.6.6, what, 172.31.4.4"], "172.31.4.4"),
+        ("10.0.0.1", &["6.6.6.6, invalid, 172.31.4.4"], "172.31.4.4"),
         ("10.0.0.1", &["6.6.6.6, unknown"], "10.0.0.1"),
         ("10.0.0.1", &["6.6.6.6,"], "10.0.0.1"),
         ("10.0.0.1", &["10.0.0.9, 172.31.4.4"], "10.0.0.9"),
@@ -94,7 +94,7 @@ fn forwarded_is_walked_from_the_right() {
 }
 
 #[test]
-fn header_of_one_address_is_read_where_nobody_else_wrote_to_it() {
+fn single_address_header_is_read_if_it_is_not_repeated() {
     use ForwardedBy::{CfConnectingIp, CloudFrontViewerAddress, TrueClientIp, XRealIp};
     for (header, lines, client) in [
         (CfConnectingIp, &["203.0.113.9"][..], "203.0.113.9"),
@@ -132,7 +132,7 @@ fn header_of_one_address_is_read_where_nobody_else_wrote_to_it() {
 }
 
 #[test]
-fn hops_are_counted_from_the_right_whoever_they_are() {
+fn hops_are_counted_from_the_right_whether_trusted_or_not() {
     let client = |hops: u8, line: &'static str| {
         let mut headers = HeaderMap::new();
         headers.insert("x-forwarded-for", HeaderValue::from_static(line));
@@ -144,12 +144,12 @@ fn hops_are_counted_from_the_right_whoever_they_are() {
     assert_eq!(client(1, line), "198.51.100.2");
     assert_eq!(client(2, line), "203.0.113.9");
     assert_eq!(client(9, line), "6.6.6.6");
-    assert_eq!(client(2, "6.6.6.6, what, 198.51.100.2"), "198.51.100.2");
-    assert_eq!(client(1, "what"), "10.0.0.1");
+    assert_eq!(client(2, "6.6.6.6, invalid, 198.51.100.2"), "198.51.100.2");
+    assert_eq!(client(1, "invalid"), "10.0.0.1");
 }
 
 #[test]
-fn inside_peer_that_speaks_for_others_untrusted_is_unclear_and_exempt() {
+fn untrusted_private_peer_with_forwarding_headers_is_unclear_and_exempt() {
     let unclear = |peer: &str, header: Option<&'static str>| {
         let mut headers = HeaderMap::new();
         if let Some(header) = header {
@@ -189,12 +189,12 @@ fn whole_address_space_is_never_trusted() {
         let error = ClientRules::default()
             .with_trusted([net.parse().unwrap()])
             .unwrap_err();
-        assert!(error.to_string().starts_with(net), "{error}");
+        assert!(error.to_string().contains(net), "{error}");
     }
 }
 
 #[test]
-fn who_is_never_banned() {
+fn proxies_and_private_addresses_are_never_banned() {
     let rules = rules(ForwardedBy::XForwardedFor);
     for addr in [
         "127.0.0.1",
@@ -236,26 +236,29 @@ fn ipv6_client_is_its_network() {
 }
 
 #[test]
-fn inside_address_from_a_header_is_never_allowed() {
+fn private_address_from_a_header_is_never_allowed() {
     let rules = rules(ForwardedBy::XForwardedFor);
-    let may = |peer: &str, hop: &'static str| {
+    let may_be_allowed = |peer: &str, hop: &'static str| {
         let mut headers = HeaderMap::new();
         headers.insert("x-forwarded-for", HeaderValue::from_static(hop));
         let peer = PeerAddr::new(SocketAddr::new(peer.parse().unwrap(), 4000));
         rules.resolve(peer, &headers).may_be_allowed()
     };
-    assert!(may("127.0.0.1", "203.0.113.9"), "the peer itself");
-    assert!(may("10.0.0.1", "203.0.113.9"));
-    assert!(!may("10.0.0.1", "127.0.0.1"));
-    assert!(!may("10.0.0.1", "192.168.0.1"));
-    assert!(!may("10.0.0.1", "::1"));
+    assert!(
+        may_be_allowed("127.0.0.1", "203.0.113.9"),
+        "the peer itself"
+    );
+    assert!(may_be_allowed("10.0.0.1", "203.0.113.9"));
+    assert!(!may_be_allowed("10.0.0.1", "127.0.0.1"));
+    assert!(!may_be_allowed("10.0.0.1", "192.168.0.1"));
+    assert!(!may_be_allowed("10.0.0.1", "::1"));
 }
 
 #[test]
-fn network_is_protected_as_its_addresses_are() {
+fn network_is_protected_if_any_address_is() {
     let rules = rules(ForwardedBy::XForwardedFor);
     let found = |rules: &ClientRules, network: &str| rules.protects(network.parse().unwrap());
-    for (network, whom) in [
+    for (network, expected) in [
         ("10.0.0.0/7", Some(Protected::TrustedProxy)),
         ("127.0.0.1/32", Some(Protected::ThisHost)),
         ("0.0.0.0/2", Some(Protected::TrustedProxy)),
@@ -274,7 +277,7 @@ fn network_is_protected_as_its_addresses_are() {
         ("2001:db8::/32", None),
         ("fec0::/10", None),
     ] {
-        assert_eq!(found(&rules, network), whom, "{network}");
+        assert_eq!(found(&rules, network), expected, "{network}");
     }
     let intranet = rules.with_private_clients(true);
     assert_eq!(found(&intranet, "192.168.0.0/16"), None);
@@ -284,7 +287,7 @@ fn network_is_protected_as_its_addresses_are() {
 }
 
 #[test]
-fn network_that_is_partly_public_is_not_inside() {
+fn partly_public_network_is_not_inside() {
     let inside = |network: &str| ClientRules::is_inside(network.parse().unwrap());
     for network in ["10.0.0.0/8", "172.31.0.0/16", "127.0.0.1/32", "fd00::/8"] {
         assert!(inside(network), "{network}");
@@ -301,7 +304,7 @@ fn network_that_is_partly_public_is_not_inside() {
 }
 
 #[test]
-fn scheme_is_the_word_of_the_hop_that_names_the_client() {
+fn scheme_is_reported_by_the_hop_that_names_the_client() {
     let by_list = rules(ForwardedBy::XForwardedFor);
     let by_element = rules(ForwardedBy::Forwarded);
     let found = |rules: &ClientRules, lines: &[(&'static str, &'static str)]| {
@@ -326,7 +329,7 @@ fn scheme_is_the_word_of_the_hop_that_names_the_client() {
             &[(proto, "https"), (proto, "http"), (client, "203.0.113.9")],
             plain,
         ),
-        // One word for each of two hops that are trusted, and one word for both.
+        // One value for each of two trusted hops, and one value for both.
         (
             &[(proto, "https, http"), (client, "203.0.113.9, 10.0.0.2")],
             secure,
@@ -354,7 +357,7 @@ fn scheme_is_the_word_of_the_hop_that_names_the_client() {
 }
 
 #[test]
-fn scheme_of_a_stranger_is_what_the_server_says() {
+fn untrusted_peer_cannot_set_the_scheme() {
     let rules = rules(ForwardedBy::XForwardedFor);
     let (uri, mut headers) = (http::Uri::from_static("/"), HeaderMap::new());
     headers.insert("x-forwarded-proto", HeaderValue::from_static("https"));

@@ -1,4 +1,4 @@
-//! What happened to a ban.
+//! Events about bans.
 
 use std::{fmt, time::SystemTime};
 
@@ -6,42 +6,47 @@ use ipnet::IpNet;
 
 use crate::{ClientIp, Offense};
 
-/// What happened to a ban, and whose.
+/// A change, or a withheld change, of one client's ban.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct BanEvent {
-    /// When, for people.
+    /// The wall-clock time.
     pub at: SystemTime,
     /// The client.
     pub client: ClientIp,
-    /// The rule, and how long.
+    /// The rule and the length of the ban.
     pub offense: Offense,
-    /// What happened.
+    /// The kind of change.
     pub change: BanChange,
 }
 
-/// What happened to a ban.
+/// The kinds of [`BanEvent`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BanChange {
     /// The client is banned from now on.
     Placed,
-    /// The client is not banned, for the reason given.
+    /// The client is not banned, for the given reason.
     Withheld(&'static str),
-    /// The client is not banned yet: any page could have made it send this, but it asked for so many
-    /// such paths by now.
+    /// The client is not banned yet: any page could have caused its requests. It requested `paths`
+    /// of the `needed` different suspicious paths.
     Suspected {
-        /// How many different paths.
+        /// The number of different paths so far.
         paths: u32,
+        /// The number of different paths that ban.
+        needed: u32,
     },
-    /// The client is banned; the table was full, and this ban, the one nearest its end, gave way.
+    /// The client would have been banned: the rule is in observe mode.
+    Observed,
+    /// The client is banned. The ban table was full, so the ban of this network, the one nearest
+    /// its end, was removed early.
     Evicted(IpNet),
 }
 
 // === impl BanEvent ===
 
 impl BanEvent {
-    /// Something that happened to `client`'s ban.
+    /// Creates an event about `client`'s ban.
     pub fn new(at: SystemTime, client: ClientIp, offense: Offense, change: BanChange) -> Self {
         Self {
             at,
@@ -56,19 +61,27 @@ impl fmt::Display for BanEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (client, rule) = (self.client.network(), &self.offense.rule);
         match &self.change {
-            BanChange::Withheld(why) => write!(f, "{client} not banned by rule {rule}: {why}"),
-            BanChange::Suspected { paths } => {
+            BanChange::Withheld(why) => write!(f, "{client} not banned (rule {rule}): {why}"),
+            BanChange::Observed => {
                 write!(
                     f,
-                    "{client} suspected by rule {rule} for {paths} different paths"
+                    "{client} would have been banned (rule {rule}, observe mode)"
                 )
             }
+            BanChange::Suspected { paths, needed } => write!(
+                f,
+                "{client} requested {paths} of {needed} suspicious paths needed for a ban \
+                 (rule {rule})"
+            ),
             placed => {
                 let secs = self.offense.ban_for.as_secs();
                 write!(f, "{client} banned for {secs} s by rule {rule}")?;
                 match placed {
                     BanChange::Evicted(gone) => {
-                        write!(f, "; the table is full, {gone} is let go before its time")
+                        write!(
+                            f,
+                            "; the ban table is full: the ban of {gone} was removed early"
+                        )
                     }
                     _ => Ok(()),
                 }

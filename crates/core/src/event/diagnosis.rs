@@ -1,34 +1,34 @@
-//! What is wrong with a WebSocket.
+//! Events about WebSocket diagnoses.
 
 use std::{borrow::Cow, fmt, net::IpAddr, time::SystemTime};
 
 use crate::{Diagnosis, Escaped};
 
-/// A diagnosis of one socket, or of several that ended alike.
+/// A [`Diagnosis`] of one WebSocket, or of several that ended alike.
 ///
-/// Where a denial makes the diagnosis, the denial's own event bears it
-/// ([`Denial::diagnosis`](crate::Denial::diagnosis)) and there is none of these.
+/// If a denial makes the diagnosis, the denial's own event carries it
+/// ([`Denial::diagnosis`](crate::Denial::diagnosis)) and no event of this kind is recorded.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct DiagnosisEvent {
-    /// When, for people.
+    /// The wall-clock time.
     pub at: SystemTime,
-    /// What.
+    /// The diagnosis.
     pub diagnosis: Diagnosis,
-    /// Whose socket: the client, or the peer where no request was read.
+    /// The client's address, or the peer's if no request was read.
     pub client: IpAddr,
-    /// The path that was asked for, at most [`DiagnosisEvent::MAX_PATH`] bytes; empty where none was
-    /// read. Print it escaped.
+    /// The requested path, at most [`DiagnosisEvent::MAX_PATH`] bytes; empty if no request was
+    /// read. Print it with [`Escaped`].
     pub path: Box<[u8]>,
-    /// What was seen, in words of ours: figures, statuses, never a client's bytes.
+    /// The observation behind the diagnosis: numbers and status codes, never bytes from a client.
     pub seen: Cow<'static, str>,
 }
 
 impl DiagnosisEvent {
-    /// How many bytes of the path are kept.
+    /// The maximum number of path bytes kept.
     pub const MAX_PATH: usize = 512;
 
-    /// `diagnosis` of `client`'s socket on `path`, made from what was `seen`.
+    /// Creates an event about `client`'s WebSocket on `path`, diagnosed from `seen`.
     pub fn new(
         at: SystemTime,
         diagnosis: Diagnosis,
@@ -49,10 +49,10 @@ impl DiagnosisEvent {
 
 impl fmt::Display for DiagnosisEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} from {}", self.diagnosis, self.client)?;
+        write!(f, "{} ({}", self.diagnosis, self.client)?;
         if !self.path.is_empty() {
-            write!(f, " on {}", Escaped(&self.path))?;
+            write!(f, ", {}", Escaped(&self.path))?;
         }
-        write!(f, " ({}); {}", self.seen, self.diagnosis.advice())
+        write!(f, "): {}; {}", self.seen, self.diagnosis.advice())
     }
 }

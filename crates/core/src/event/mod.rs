@@ -1,4 +1,4 @@
-//! A verdict made visible.
+//! Events: the record of verdicts, bans, sessions and policy changes.
 
 mod ban;
 mod diagnosis;
@@ -16,55 +16,91 @@ pub use policy::PolicyEvent;
 pub use request::{FaultEvent, ProbeHitEvent, RequestEvent, RequestEventKind};
 pub use session::SessionEvent;
 
-/// Where events go.
+/// A destination for events.
 ///
-/// Called on the request path: an implementation neither waits for disk or network nor grows with
-/// what clients send.
+/// Called on the request path: an implementation does not wait for disk or network, and its memory
+/// does not grow with the requests of clients.
+///
+/// # Examples
+///
+/// A sink that counts bans:
+///
+/// ```
+/// use std::sync::atomic::{AtomicU64, Ordering};
+/// use gabion_core::{BanChange, BanEvent, Event, Sink};
+///
+/// #[derive(Default)]
+/// struct BanCounter(AtomicU64);
+///
+/// impl Sink for BanCounter {
+///     fn record(&self, event: &Event) {
+///         if let Event::Ban(event) = event
+///             && event.change == BanChange::Placed
+///         {
+///             self.0.fetch_add(1, Ordering::Relaxed);
+///         }
+///     }
+/// }
+/// # use gabion_core::{ClientRules, Offense, PeerAddr, RuleId};
+/// # use std::time::{Duration, UNIX_EPOCH};
+/// # let peer = PeerAddr::new(([203, 0, 113, 9], 4000).into());
+/// # let client = ClientRules::default().resolve(peer, &http::HeaderMap::new());
+/// # let offense = Offense::certain(RuleId::builtin("dotfiles"), Duration::from_secs(600));
+/// # let ban = |change| Event::Ban(BanEvent::new(UNIX_EPOCH, client, offense.clone(), change));
+///
+/// let sink = BanCounter::default();
+/// sink.record(&ban(BanChange::Observed));
+/// assert_eq!(sink.0.load(Ordering::Relaxed), 0);
+/// sink.record(&ban(BanChange::Placed));
+/// assert_eq!(sink.0.load(Ordering::Relaxed), 1);
+/// ```
 pub trait Sink: Send + Sync {
-    /// Takes note of one event.
+    /// Records one event.
     fn record(&self, event: &Event);
 
-    /// Passes on the events that were held back before the second of `now`. Called about once a second;
-    /// the default does nothing.
+    /// Passes on the events that were held back before the second of `now`. Called about once a
+    /// second; the default does nothing.
     fn flush(&self, now: SystemTime) {
         let _ = now;
     }
 }
 
-/// Something a person may want to know.
+/// An event for operators. Its `Display` form is one log line; bytes from clients are escaped in
+/// it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// About one request.
+    /// A denied, allowed or failed request.
     Request(RequestEvent),
-    /// About one client's ban.
+    /// A change of one client's ban.
     Ban(BanEvent),
-    /// About the policy as a whole.
+    /// A change of the policy as a whole.
     Policy(PolicyEvent),
-    /// An inspector panicked over what it was to learn of an exchange.
+    /// A panic in an inspector that processed a response or a message.
     Fault(FaultEvent),
-    /// An inside address speaks for others and is not trusted: most likely the balancer, and until
-    /// it is named in `trusted_proxies` all clients count as one and nobody behind it is banned.
+    /// A private peer that is not a trusted proxy sends forwarding headers. Most likely it is a
+    /// load balancer: until it is listed in `trusted_proxies`, all its clients count as one and
+    /// none of them can be banned.
     UntrustedProxy(IpAddr),
-    /// A probe that the service answered as if it had what was asked for, or stumbled over.
+    /// A probe that the server answered with 2xx or 5xx, as if it had the requested file.
     ProbeHit(ProbeHitEvent),
-    /// About one upgraded connection.
+    /// A session that was closed, or would have been.
     Session(SessionEvent),
-    /// Why a socket did not open, or did not stay open.
+    /// The reason why a WebSocket did not open or did not stay open.
     Diagnosis(DiagnosisEvent),
-    /// The guard is built in wrongly: requests are refused until this is mended.
+    /// A setup error, with its fix: requests are refused until it is corrected.
     Setup(&'static str),
-    /// Events that a sink did not pass on, because there were too many at once.
+    /// Events that a sink dropped because of its rate limit.
     Suppressed(Suppressed),
 }
 
-/// How many events were not passed on, and whose they mostly were.
+/// The number of events that a sink dropped in one second, and the client with the most of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "a count, made by sinks")]
 pub struct Suppressed {
-    /// How many.
+    /// The number of dropped events.
     pub events: u64,
-    /// The client with the most of them, and how many it had.
+    /// The client with the most dropped events, and their number.
     pub most: Option<(IpNet, u64)>,
 }
 
@@ -82,9 +118,9 @@ impl fmt::Display for Event {
             Self::Diagnosis(event) => event.fmt(f),
             Self::UntrustedProxy(peer) => write!(
                 f,
-                "{peer} names others in forwarding headers and is not trusted, so that all its \
-                 clients count as one and none is banned; if it is your balancer, write in \
-                 [client]: trusted_proxies = [\"{peer}\"]"
+                "{peer} sends forwarding headers but is not a trusted proxy: all its clients count \
+                 as one, and none can be banned; if it is your load balancer, set in [client]: \
+                 trusted_proxies = [\"{peer}\"]"
             ),
             Self::Setup(fix) => f.write_str(fix),
             Self::Suppressed(suppressed) => suppressed.fmt(f),
@@ -96,9 +132,9 @@ impl fmt::Display for Event {
 
 impl fmt::Display for Suppressed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} more events in that second", self.events)?;
+        write!(f, "log limit: {} events not shown", self.events)?;
         match self.most {
-            Some((client, events)) => write!(f, ", {events} of them by {client}"),
+            Some((client, events)) => write!(f, ", {events} of them from {client}"),
             None => Ok(()),
         }
     }

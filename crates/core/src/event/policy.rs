@@ -1,28 +1,28 @@
-//! What happened to the policy.
+//! Events about the policy.
 
 use std::{fmt, sync::Arc, time::Duration};
 
-/// What happened to the policy.
+/// A change, or a rejected change, of the policy.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum PolicyEvent {
     /// A new policy is in force.
     Replaced {
-        /// Its generation.
+        /// The generation of the new policy.
         generation: u64,
-        /// How many rules it holds.
+        /// The number of rules in it.
         rules: usize,
     },
-    /// A document was refused; the old policy stays in force.
+    /// A new document was rejected; the old policy stays in force.
     Kept {
-        /// The generation that stays.
+        /// The generation of the policy that stays in force.
         generation: u64,
-        /// Every reason, for a person.
+        /// All errors of the rejected document.
         why: Arc<str>,
     },
-    /// Somebody has asked that nothing be enforced for a while.
+    /// An operator suspended enforcement for a time, or resumed it.
     ObserveOverride {
-        /// For how long; none where it ends.
+        /// The remaining time; zero if enforcement resumes.
         left: Duration,
     },
 }
@@ -36,7 +36,10 @@ impl fmt::Display for PolicyEvent {
                 write!(f, "policy {generation} in force, {rules} rules")
             }
             Self::Kept { generation, why } => {
-                write!(f, "policy {generation} stays in force: {why}")
+                write!(
+                    f,
+                    "new policy rejected; policy {generation} stays in force: {why}"
+                )
             }
             Self::ObserveOverride { left } if left.is_zero() => {
                 f.write_str("rules are enforced again")
@@ -44,7 +47,7 @@ impl fmt::Display for PolicyEvent {
             Self::ObserveOverride { left } => {
                 write!(
                     f,
-                    "NOTHING IS ENFORCED for {} s: rules only observe",
+                    "NOTHING IS ENFORCED for {} s: all rules are in observe mode",
                     left.as_secs()
                 )
             }

@@ -1,4 +1,4 @@
-//! What happened to a request.
+//! Events about requests.
 
 use std::{fmt, net::IpAddr, time::SystemTime};
 
@@ -6,93 +6,98 @@ use http::{Method, StatusCode};
 
 use crate::{Cause, ClientIp, Denial, Escaped, Facts, RequestState};
 
-/// What happened to a request, and which.
+/// A denied, allowed or failed request.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RequestEvent {
-    /// When, for people.
+    /// The wall-clock time.
     pub at: SystemTime,
-    /// Whom we hold responsible.
+    /// The client.
     pub client: ClientIp,
-    /// The other end of the socket.
+    /// The remote address of the socket.
     pub peer: IpAddr,
     /// The method.
     pub method: Method,
-    /// Path and query as sent, at most [`RequestEvent::MAX_TARGET`] bytes. Print it escaped.
+    /// Path and query as sent, at most [`RequestEvent::MAX_TARGET`] bytes. Print it with
+    /// [`Escaped`].
     pub target: Box<[u8]>,
-    /// The policy that judged.
+    /// The generation of the policy that decided.
     pub generation: u64,
-    /// What happened.
+    /// The kind of event.
     pub kind: RequestEventKind,
 }
 
-/// What happened to a request.
+/// The kinds of [`RequestEvent`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum RequestEventKind {
-    /// An allow rule let it through.
+    /// An allow rule let the request through.
     Allowed(Cause),
-    /// A rule refused it, or would have: see [`Denial::mode`].
+    /// A rule denied the request, or would have: see [`Denial::mode`].
     Denied(Denial),
-    /// An inspector panicked with these words; the policy's `on_fault` decided. Or a reply did,
-    /// and the refusal was answered plainly. Print the words escaped: they may hold what a
-    /// stranger sent.
+    /// A panic, with its message: in an inspector, so that the policy's `on_fault` decided, or in a
+    /// reply, so that a plain denial was sent. Print the message escaped: it may contain bytes from
+    /// a client.
     Fault(String),
 }
 
-/// An inspector that panicked while it learned how an exchange ended: the answer stands, and
-/// nothing was learned.
+/// A panic in an inspector that processed a response or a message. The response is sent unchanged,
+/// and the inspector's state is not updated.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct FaultEvent {
-    /// When, for people.
+    /// The wall-clock time.
     pub at: SystemTime,
-    /// Whose exchange it was.
+    /// The client.
     pub client: ClientIp,
-    /// The policy that judged.
+    /// The generation of the policy that decided.
     pub generation: u64,
-    /// The words of the panic. Print them escaped: they may hold what a stranger sent.
+    /// The panic message. Print it escaped: it may contain bytes from a client.
     pub words: String,
 }
 
-/// A probe that got somewhere.
+/// A probe that the server answered with 2xx or 5xx.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ProbeHitEvent {
-    /// When, for people.
+    /// The wall-clock time.
     pub at: SystemTime,
-    /// Who probed.
+    /// The client that sent the probe.
     pub client: ClientIp,
-    /// How.
+    /// The method.
     pub method: Method,
-    /// Why it is a probe.
+    /// Path and query as sent, at most [`RequestEvent::MAX_TARGET`] bytes; empty if they were not
+    /// kept ([`RequestState::target`]). Print it with [`Escaped`].
+    pub target: Box<[u8]>,
+    /// The reason why the request is a probe.
     pub cause: Cause,
-    /// What the service answered: 2xx or 5xx.
+    /// The status of the response: 2xx or 5xx.
     pub status: StatusCode,
 }
 
 // === impl RequestEvent ===
 
 impl RequestEvent {
-    /// How many bytes of the request's target are kept.
+    /// The maximum number of bytes of the request target that are kept.
     pub const MAX_TARGET: usize = 512;
 
-    /// Something that happened to the request behind `facts`.
+    /// Creates an event about the request behind `facts`.
     pub fn new(facts: &Facts<'_>, generation: u64, kind: RequestEventKind) -> Self {
-        let target = match facts.uri.path_and_query() {
-            Some(target) => target.as_str().as_bytes(),
-            None => facts.path.raw(),
-        };
-        let end = target.len().min(Self::MAX_TARGET);
         Self {
             at: facts.now.wall(),
             client: facts.client,
             peer: facts.peer.addr(),
             method: facts.method.clone(),
-            target: target.get(..end).unwrap_or_default().into(),
+            target: Self::bounded(facts.target()),
             generation,
             kind,
         }
+    }
+
+    /// The first [`Self::MAX_TARGET`] bytes of a target.
+    pub(crate) fn bounded(target: &[u8]) -> Box<[u8]> {
+        let end = target.len().min(Self::MAX_TARGET);
+        target.get(..end).unwrap_or_default().into()
     }
 }
 
@@ -109,15 +114,19 @@ impl fmt::Display for RequestEvent {
     }
 }
 
-// === impl What ===
+// === impl RequestEventKind ===
 
 impl fmt::Display for RequestEventKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Allowed(cause) => write!(f, "allow: {cause}"),
+            Self::Allowed(cause) => write!(f, "allowed: {cause}"),
             Self::Denied(denial) => denial.fmt(f),
             Self::Fault(words) => {
-                write!(f, "fault while judging: {}", Escaped(words.as_bytes()))
+                write!(
+                    f,
+                    "panic while handling the request: {}",
+                    Escaped(words.as_bytes())
+                )
             }
         }
     }
@@ -126,7 +135,7 @@ impl fmt::Display for RequestEventKind {
 // === impl FaultEvent ===
 
 impl FaultEvent {
-    /// A panic with these words, over an exchange with `client`.
+    /// Creates an event about a panic with the message `words`.
     pub const fn new(at: SystemTime, client: ClientIp, generation: u64, words: String) -> Self {
         Self {
             at,
@@ -140,19 +149,20 @@ impl FaultEvent {
 impl fmt::Display for FaultEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (client, words) = (self.client.addr(), Escaped(self.words.as_bytes()));
-        write!(f, "{client} fault while learning: {words}")
+        write!(f, "{client} panic in an inspector: {words}")
     }
 }
 
-// === impl ReachedEvent ===
+// === impl ProbeHitEvent ===
 
 impl ProbeHitEvent {
-    /// The probe behind `state` was answered with `status`.
+    /// Creates an event about the probe behind `state`, answered with `status`.
     pub fn new(at: SystemTime, state: &RequestState, cause: Cause, status: StatusCode) -> Self {
         Self {
             at,
             client: *state.client(),
             method: state.method().clone(),
+            target: state.target().unwrap_or_default().into(),
             cause,
             status,
         }
@@ -161,11 +171,12 @@ impl ProbeHitEvent {
 
 impl fmt::Display for ProbeHitEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (client, method, cause) = (self.client.addr(), &self.method, &self.cause);
-        let status = self.status.as_u16();
+        let (client, status) = (self.client.addr(), self.status.as_u16());
+        let (method, target) = (&self.method, Escaped(&self.target));
         write!(
             f,
-            "{client} {method}: a probe got somewhere: {status} for {cause}"
+            "{client}: the server answered {status} to a probe: {method} {target}; {}",
+            self.cause
         )
     }
 }

@@ -1,36 +1,37 @@
-//! What happened to a session.
+//! Events about sessions.
 
 use std::{fmt, time::SystemTime};
 
 use crate::{ClientIp, CloseReason, Escaped, Mode, SessionId, SessionKind};
 
-/// A session that was ended though neither of its sides had ended it, or would have been.
+/// A session that was closed though neither of its sides ended it, or that would have been.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SessionEvent {
-    /// When, for people.
+    /// The wall-clock time.
     pub at: SystemTime,
-    /// Which.
+    /// The session.
     pub session: SessionId,
-    /// What it is.
+    /// The kind of session.
     pub kind: SessionKind,
-    /// Whose.
+    /// The client.
     pub client: ClientIp,
-    /// The path that it was opened on, at most [`SessionEvent::MAX_PATH`] bytes. Print it escaped.
+    /// The path of the handshake, at most [`SessionEvent::MAX_PATH`] bytes. Print it with
+    /// [`Escaped`].
     pub path: Box<[u8]>,
-    /// The policy that it was opened under.
+    /// The generation of the policy that the session was opened under.
     pub generation: u64,
-    /// Why.
+    /// The reason.
     pub ending: CloseReason,
-    /// Whether it was.
+    /// The mode: the session was closed, or would have been.
     pub mode: Mode,
 }
 
 impl SessionEvent {
-    /// How many bytes of the path are kept.
+    /// The maximum number of path bytes kept.
     pub const MAX_PATH: usize = 512;
 
-    /// `client`'s session on `path` was ended.
+    /// Creates an event about `client`'s session on `path`, closed for the reason `ending`.
     pub fn new(
         at: SystemTime,
         session: SessionId,
@@ -53,7 +54,7 @@ impl SessionEvent {
         }
     }
 
-    /// Sets whether it was ended.
+    /// Sets whether the session was closed or would have been.
     pub fn with_mode(self, mode: Mode) -> Self {
         Self { mode, ..self }
     }
@@ -66,10 +67,10 @@ impl fmt::Display for SessionEvent {
         let (kind, code) = (self.kind, self.ending.code());
         match self.mode {
             _ if kind == SessionKind::EventStream => f.write_str("ended"),
-            Mode::Enforce if self.ending.cuts() => f.write_str("cut"),
-            Mode::Observe if self.ending.cuts() => f.write_str("would be cut"),
+            Mode::Enforce if self.ending.is_abrupt() => f.write_str("cut"),
+            Mode::Observe if self.ending.is_abrupt() => f.write_str("would have been cut"),
             Mode::Enforce => write!(f, "closed with {code}"),
-            Mode::Observe => write!(f, "would be closed with {code}"),
+            Mode::Observe => write!(f, "would have been closed with {code}"),
         }?;
         write!(f, ": {}", self.ending)
     }

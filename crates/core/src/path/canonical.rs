@@ -1,40 +1,40 @@
-//! The one spelling of a path.
+//! Canonical form of a path.
 
 use std::borrow::Cow;
 
-use super::step;
+use super::transform;
 
-/// Spells `path` in the one way that all readers agree on (RFC 3986, 6.2.2): what needs no escape
-/// has none, what needs one has it in capitals, and slashes and dot segments are resolved.
+/// Returns the canonical form of `path`, which all servers interpret alike (RFC 3986, 6.2.2):
+/// unreserved characters are unescaped, other bytes are escaped in upper case, and slashes and dot
+/// segments are resolved.
 ///
-/// An escaped slash stays escaped, and `;parameters` stay: they are part of the name that the path
-/// spells.
+/// An escaped slash stays escaped, and `;parameters` stay: both are part of the resource's name.
 pub(super) fn canonical(path: &[u8]) -> Cow<'_, [u8]> {
-    if path.iter().copied().all(stands_for_itself) && step::is_resolved(path) {
+    if path.iter().copied().all(is_plain) && transform::is_resolved(path) {
         return Cow::Borrowed(path);
     }
     let mut decoded = Vec::with_capacity(path.len());
-    step::decode_unreserved(path, &mut decoded);
-    let mut spelled = Vec::with_capacity(decoded.len());
+    transform::decode_unreserved(path, &mut decoded);
+    let mut escaped = Vec::with_capacity(decoded.len());
     let mut rest = &*decoded;
     while let [first, tail @ ..] = rest {
-        match (first, step::escape(tail)) {
+        match (first, transform::escape(tail)) {
             (b'%', Some((byte, after))) => {
-                escape(byte, &mut spelled);
+                escape(byte, &mut escaped);
                 rest = after;
             }
             (&byte, _) => {
-                if stands_for_itself(byte) {
-                    spelled.push(byte);
+                if is_plain(byte) {
+                    escaped.push(byte);
                 } else {
-                    escape(byte, &mut spelled);
+                    escape(byte, &mut escaped);
                 }
                 rest = tail;
             }
         }
     }
-    let mut resolved = Vec::with_capacity(spelled.len());
-    step::resolve(&spelled, &mut resolved);
+    let mut resolved = Vec::with_capacity(escaped.len());
+    transform::resolve(&escaped, &mut resolved);
     Cow::Owned(resolved)
 }
 
@@ -45,7 +45,7 @@ fn escape(byte: u8, out: &mut Vec<u8>) {
     out.extend(digit(byte >> 4).into_iter().chain(digit(byte)));
 }
 
-/// Stands in a path as it is (RFC 3986, 3.3).
-fn stands_for_itself(byte: u8) -> bool {
-    step::is_unreserved(byte) || b"/!$&'()*+,;=:@".contains(&byte)
+/// Returns `true` for bytes allowed unescaped in a path (RFC 3986, 3.3).
+fn is_plain(byte: u8) -> bool {
+    transform::is_unreserved(byte) || b"/!$&'()*+,;=:@".contains(&byte)
 }

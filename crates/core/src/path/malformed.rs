@@ -1,34 +1,34 @@
-//! Why a path has no single reading.
+//! Errors of paths that have no single interpretation.
 
 use std::{fmt, str};
 
-use super::step;
+use super::transform;
 
-/// What is wrong with a path so that two servers would read it differently, or none should.
+/// The reason why two servers would interpret a path differently, or why none should accept it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Malformed {
-    /// Empty, or not beginning with `/`: an authority-form target, `*`, or no target at all.
+    /// Empty, or without a leading `/`: an authority-form target, `*`, or no target at all.
     Form,
-    /// A control byte as sent.
+    /// A raw control byte.
     Control(u8),
-    /// A `%` that two hexadecimal digits do not follow.
+    /// A `%` not followed by two hexadecimal digits.
     Escape,
     /// `%00`.
     Nul,
-    /// An escape of a control byte.
+    /// An escaped control byte.
     EscapedControl(u8),
-    /// Not UTF-8 once decoded, overlong forms among them.
+    /// Invalid UTF-8 after decoding, including overlong forms.
     Utf8,
-    /// Dot segments that climb above the root.
+    /// Dot segments that go above the root.
     AboveRoot,
-    /// More readings than any honest path has.
+    /// More forms than [`PathViews`](crate::PathViews) keeps.
     Tangled,
 }
 
 impl Malformed {
-    /// The first fault that can be seen in the path itself; [`Self::AboveRoot`] and
-    /// [`Self::Tangled`] come to light while it is read.
+    /// Returns the first error visible in the path itself. [`Self::AboveRoot`] and
+    /// [`Self::Tangled`] are found while views are derived.
     pub(super) fn detect(path: &[u8], decoded: &[u8]) -> Option<Self> {
         if path.first() != Some(&b'/') {
             return Some(Self::Form);
@@ -36,7 +36,7 @@ impl Malformed {
         if let Some(&control) = path.iter().find(|byte| byte.is_ascii_control()) {
             return Some(Self::Control(control));
         }
-        if step::has_bad_escape(path) {
+        if transform::has_bad_escape(path) {
             return Some(Self::Escape);
         }
         match decoded.iter().find(|byte| byte.is_ascii_control()) {
@@ -46,7 +46,7 @@ impl Malformed {
         }
     }
 
-    /// The name of the check, as rules and events know it.
+    /// The name of the check, as used in rule ids and events.
     pub const fn id(self) -> &'static str {
         match self {
             Self::Form => "path/form",
@@ -64,14 +64,16 @@ impl Malformed {
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Form => f.write_str("the target has no path that begins with /"),
-            Self::Control(byte) => write!(f, "the path holds the control byte 0x{byte:02x}"),
-            Self::Escape => f.write_str("the path holds a % without two hexadecimal digits"),
-            Self::Nul => f.write_str("the path holds %00"),
-            Self::EscapedControl(byte) => write!(f, "the path holds the escape %{byte:02x}"),
-            Self::Utf8 => f.write_str("the path is not UTF-8 once decoded"),
-            Self::AboveRoot => f.write_str("the path climbs above the root"),
-            Self::Tangled => f.write_str("the path has more readings than an honest one"),
+            Self::Form => f.write_str("the request target has no path that begins with /"),
+            Self::Control(byte) => write!(f, "the path contains the control byte 0x{byte:02x}"),
+            Self::Escape => f.write_str("the path contains a % without two hexadecimal digits"),
+            Self::Nul => f.write_str("the path contains %00"),
+            Self::EscapedControl(byte) => {
+                write!(f, "the path contains the escaped control byte %{byte:02x}")
+            }
+            Self::Utf8 => f.write_str("the decoded path is not valid UTF-8"),
+            Self::AboveRoot => f.write_str("the path goes above the root"),
+            Self::Tangled => f.write_str("the path has too many nested escapes or separators"),
         }
     }
 }

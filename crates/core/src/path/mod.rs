@@ -1,23 +1,24 @@
-//! Every way in which a server might read a path.
+//! Path views: the forms in which servers may interpret a path.
 //!
-//! A guard judges one reading of a path; the server behind it may use another: it decodes escapes
-//! once more, cuts `;parameters`, takes `\` for `/`, stops at a NUL. Each difference is a way
-//! around a rule. So a path is judged in every reading that some server is known to use.
+//! A firewall judges one form of a path; the server behind it may use another: it decodes escapes
+//! once more, removes `;parameters`, treats `\` as `/`, or stops at a NUL byte. Each difference
+//! bypasses rules that check only one form. So a path is judged in every form that some server is
+//! known to use.
 //!
-//! The readings of a path are the closure of six steps, in any order: decode `%XX` (up to three
-//! times), decode only what needs no escape (`%2e` for a dot, as browsers and RFC 3986, 6.2.2 do),
-//! cut `;parameters` off each segment, take `\` as `/`, cut at NUL, and merge slashes and resolve
-//! dot segments (RFC 3986, 5.2.4). A view is a reading in which slashes and dot segments
-//! are resolved, since every server resolves those that it sees.
+//! The forms of a path are the closure of six transformations, in any order: decode `%XX` (up to
+//! three times), decode only unreserved characters (`%2e` to a dot, as browsers and RFC 3986, 6.2.2
+//! do), remove `;parameters` from each segment, treat `\` as `/`, cut at NUL, and merge slashes and
+//! resolve dot segments (RFC 3986, 5.2.4). A view is a form in which slashes and dot segments are
+//! resolved, since every server resolves those that it recognizes.
 //!
-//! Characters that only look alike (full-width letters, U+2215 for a slash) are not folded: no
-//! server that was measured folds them.
+//! Look-alike characters (full-width letters, U+2215 for a slash) are not folded: no server that
+//! was measured folds them.
 
 mod canonical;
 mod malformed;
-mod step;
 #[cfg(test)]
 mod tests;
+mod transform;
 mod views;
 
 use std::fmt;
@@ -26,24 +27,24 @@ pub use malformed::Malformed;
 pub(crate) use views::Derived;
 pub use views::PathViews;
 
-/// A path in one reading.
+/// One form of a path, with the transformations that produced it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct View<'v> {
-    /// The bytes, beginning with `/` unless the path is malformed.
+    /// The bytes, with a leading `/` unless the path is malformed.
     pub path: &'v [u8],
-    /// How they came about.
+    /// The transformations that produced this form.
     pub transformations: Transformations,
 }
 
-/// How a view came about: which steps were taken, whatever their order.
+/// The set of transformations that produced a [`View`], without their order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Transformations {
     decoded: u8,
-    taken: u8,
+    applied: u8,
 }
 
-/// One of the steps by which readings come about.
+/// A transformation that servers apply to paths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Transformation {
     Decode,
@@ -57,8 +58,8 @@ enum Transformation {
 // === impl View ===
 
 impl View<'_> {
-    /// Whether this is `prefix`, or lies below it: what comes after it begins a segment, or the
-    /// parameters of its last one. Case does not count, as it does not to some servers.
+    /// Returns `true` if the path is `prefix` or below it: the rest is empty, or begins a new
+    /// segment or the parameters of the last one. ASCII case is ignored, as some servers ignore it.
     pub fn lies_below(&self, prefix: &[u8]) -> bool {
         let split = self.path.split_at_checked(prefix.len());
         split.is_some_and(|(head, rest)| {
@@ -67,26 +68,27 @@ impl View<'_> {
     }
 }
 
-// === impl Reading ===
+// === impl Transformations ===
 
 impl Transformations {
-    /// The path as it was sent.
+    /// No transformation: the path as sent.
     pub const AS_SENT: Self = Self {
         decoded: 0,
-        taken: 0,
+        applied: 0,
     };
 
-    /// How often escapes were decoded.
+    /// The number of times that escapes were decoded.
     pub const fn decoded(self) -> u8 {
         self.decoded
     }
 
-    /// The reading after one more step; `None` where escapes were decoded often enough.
-    const fn after(mut self, step: Transformation) -> Option<Self> {
-        match step {
+    /// The set with one more transformation; `None` if escapes were decoded
+    /// [`PathViews::MAX_DECODES`] times already.
+    const fn with(mut self, transformation: Transformation) -> Option<Self> {
+        match transformation {
             Transformation::Decode if self.decoded == PathViews::MAX_DECODES => return None,
             Transformation::Decode => self.decoded += 1,
-            other => self.taken |= other.bit(),
+            other => self.applied |= other.bit(),
         }
         Some(self)
     }
@@ -100,19 +102,22 @@ impl fmt::Display for Transformations {
             2 => Some("decoded twice"),
             _ => Some("decoded three times"),
         };
-        let taken = Transformation::ALL
+        let applied = Transformation::ALL
             .into_iter()
-            .filter(|step| self.taken & step.bit() != 0);
+            .filter(|transformation| self.applied & transformation.bit() != 0);
         let mut between = "";
-        for words in decoded.into_iter().chain(taken.map(Transformation::words)) {
-            write!(f, "{between}{words}")?;
+        for description in decoded
+            .into_iter()
+            .chain(applied.map(Transformation::description))
+        {
+            write!(f, "{between}{description}")?;
             between = ", ";
         }
         f.write_str(if between.is_empty() { "as sent" } else { "" })
     }
 }
 
-// === impl Step ===
+// === impl Transformation ===
 
 impl Transformation {
     const ALL: [Self; 6] = [
@@ -128,26 +133,26 @@ impl Transformation {
         1 << self as u8
     }
 
-    const fn words(self) -> &'static str {
+    const fn description(self) -> &'static str {
         match self {
             Self::Decode => "decoded",
-            Self::DecodeUnreserved => "unreserved decoded",
-            Self::CutParams => ";parameters cut",
+            Self::DecodeUnreserved => "unreserved characters decoded",
+            Self::CutParams => ";parameters removed",
             Self::BackslashAsSlash => "\\ read as /",
             Self::CutAtNul => "cut at NUL",
-            Self::Resolve => "slashes and dots resolved",
+            Self::Resolve => "slashes and dot segments resolved",
         }
     }
 
-    /// Appends the result; says whether dot segments tried to leave the root.
+    /// Appends the result to `out`. Returns `true` if dot segments went above the root.
     fn run(self, path: &[u8], out: &mut Vec<u8>) -> bool {
         match self {
-            Self::Decode => step::decode(path, out),
-            Self::DecodeUnreserved => step::decode_unreserved(path, out),
-            Self::CutParams => step::cut_params(path, out),
-            Self::BackslashAsSlash => step::backslash_as_slash(path, out),
-            Self::CutAtNul => step::cut_at_nul(path, out),
-            Self::Resolve => return step::resolve(path, out),
+            Self::Decode => transform::decode(path, out),
+            Self::DecodeUnreserved => transform::decode_unreserved(path, out),
+            Self::CutParams => transform::cut_params(path, out),
+            Self::BackslashAsSlash => transform::backslash_as_slash(path, out),
+            Self::CutAtNul => transform::cut_at_nul(path, out),
+            Self::Resolve => return transform::resolve(path, out),
         }
         false
     }

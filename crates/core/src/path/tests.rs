@@ -28,7 +28,7 @@ fn plain_path_is_its_only_view_and_is_not_copied() {
 }
 
 #[test]
-fn each_trick_has_its_view() {
+fn each_bypass_has_its_view() {
     for (path, view) in [
         ("/%61", "/a"),
         ("/%2561", "/a"),
@@ -43,14 +43,14 @@ fn each_trick_has_its_view() {
         ("/x/../a", "/a"),
         ("/x/%2e%2e/a", "/a"),
         ("/a/.", "/a/"),
-        // Tomcat cuts parameters before it decodes.
+        // Tomcat removes parameters before it decodes.
         ("/;x%2fy/%70ublic", "/public"),
-        // A server that takes %2e for a dot, and %2f for no slash.
+        // A server that treats %2e as a dot but not %2f as a slash.
         (
             "/a/b/%2e%2e/../public/x%2f..%2f..%2fok",
             "/public/x%2f..%2f..%2fok",
         ),
-        // A server that resolves dots first and decodes then.
+        // A server that resolves dot segments before it decodes.
         ("/%70ublic/%2e%2e/../x", "/public/x"),
     ] {
         assert!(
@@ -62,12 +62,12 @@ fn each_trick_has_its_view() {
 }
 
 #[test]
-fn four_decodes_are_not_read() {
+fn four_decodes_are_not_a_view() {
     assert!(!views(b"/%2525252561").contains(&"/a".to_owned()));
 }
 
 #[test]
-fn malformed_paths_say_why() {
+fn malformed_paths_give_their_reason() {
     for (path, why) in [
         (&b""[..], Malformed::Form),
         (b"*", Malformed::Form),
@@ -95,7 +95,7 @@ fn malformed_paths_say_why() {
 }
 
 #[test]
-fn honest_paths_are_not_malformed() {
+fn legitimate_paths_are_not_malformed() {
     for path in [
         "/%ED%95%9C%EA%B5%AD%EC%96%B4/%20",
         "/caf\u{e9}",
@@ -111,8 +111,8 @@ fn honest_paths_are_not_malformed() {
 }
 
 #[test]
-fn canonical_form_is_one_spelling() {
-    for (path, spelled) in [
+fn canonical_form_is_unique() {
+    for (path, expected) in [
         ("/", "/"),
         ("/a/b.c/~d-e_f:g@h!$&'()*+,=", "/a/b.c/~d-e_f:g@h!$&'()*+,="),
         ("/%61%7e%2D", "/a~-"),
@@ -122,16 +122,16 @@ fn canonical_form_is_one_spelling() {
         ("/a%2fb%5c%25%3b", "/a%2Fb%5C%25%3B"),
         ("/a;b=1/..;/c", "/a;b=1/..;/c"),
         ("//a/./b/../c/%2e%2E//d/.", "/a/d/"),
-        // Twice escaped is the name of an escape, and stays one.
+        // A doubly escaped byte stays escaped once.
         ("/%25%36%31", "/%2561"),
-        // What is malformed has no one spelling.
+        // A malformed path has no canonical form.
         ("/%zz/../%61", "/%zz/../%61"),
         ("/%2e%2e/%61", "/%2e%2e/%61"),
     ] {
         let views = PathViews::new(path.as_bytes());
         assert_eq!(
             String::from_utf8_lossy(&views.canonical()),
-            spelled,
+            expected,
             "{path}"
         );
     }
@@ -145,14 +145,14 @@ fn canonical_path_is_not_copied() {
 }
 
 #[test]
-fn a_knot_of_tricks_is_refused_and_stays_small() {
-    let knot = "/%252e;a%255c%25252f%2500\\;b%5c%2e%3b%00/..;/%25%35%63".repeat(40);
-    let views = PathViews::new(knot.as_bytes());
+fn nested_bypasses_are_malformed_and_bounded() {
+    let nested = "/%252e;a%255c%25252f%2500\\;b%5c%2e%3b%00/..;/%25%35%63".repeat(40);
+    let views = PathViews::new(nested.as_bytes());
     assert!(views.malformed().is_some());
-    assert!(views.iter().count() <= PathViews::MAX_READINGS + 5);
+    assert!(views.iter().count() <= PathViews::MAX_FORMS + 5);
 }
 
-/// What escapes and separators are made of.
+/// Fragments of escapes and separators.
 const PIECES: [&str; 16] = [
     "/", "//", "%2f", "%2e", "%2E", "%5c", "%3b", "%25", "2e", ".", "..", ";", "\\", "a", "%61",
     "\u{e9}",
@@ -170,7 +170,7 @@ proptest! {
         let mut bytes = 0;
         for view in views.iter() {
             bytes += view.path.len();
-            prop_assert!(views.malformed().is_some() || step::is_resolved(view.path));
+            prop_assert!(views.malformed().is_some() || transform::is_resolved(view.path));
         }
         prop_assert!(bytes <= 3 * path.len() + PathViews::MAX_BYTES + 5 * path.len());
     }
@@ -187,7 +187,7 @@ proptest! {
     }
 
     #[test]
-    fn canonical_form_reads_as_nothing_that_its_path_does_not(
+    fn canonical_form_has_no_views_that_its_path_lacks(
         pieces in proptest::collection::vec(proptest::sample::select(&PIECES[..]), 0..12),
     ) {
         let path = format!("/a/b/c/d{}", pieces.concat());
@@ -197,10 +197,10 @@ proptest! {
         let again = PathViews::new(&canonical);
         prop_assert_eq!(again.malformed(), None);
         prop_assert_eq!(again.canonical(), &*canonical);
-        let spelled: Vec<_> = views.iter().map(|v| canonical::canonical(v.path)).collect();
+        let canonicals: Vec<_> = views.iter().map(|v| canonical::canonical(v.path)).collect();
         for view in again.iter() {
             prop_assert!(
-                spelled.contains(&canonical::canonical(view.path)),
+                canonicals.contains(&canonical::canonical(view.path)),
                 "{} of {}",
                 view.path.escape_ascii(),
                 canonical.escape_ascii()
@@ -210,7 +210,7 @@ proptest! {
 }
 
 #[test]
-fn links_are_what_browsers_send_as_it_stands() {
+fn links_are_paths_that_browsers_send_unchanged() {
     for path in [
         "/",
         "/a/b.html",

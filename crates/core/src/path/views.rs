@@ -1,23 +1,27 @@
-//! The closure of the reading steps over one path.
+//! Derivation of all views of one path.
 
 use std::borrow::Cow;
 
-use super::{Malformed, Transformation, Transformations, View, canonical, step};
+use super::{Malformed, Transformation, Transformations, View, canonical, transform};
 use crate::fnv;
 
-/// Every way in which a server might read one path.
+/// The [`View`]s of one path: the forms in which servers may interpret it.
 ///
 /// A path of plain characters has one view, the path itself, and costs no allocation and no copy.
-/// Any other is read into one buffer; its readings are capped ([`Self::MAX_READINGS`],
-/// [`Self::MAX_BYTES`]), and a path that has more is [`Malformed::Tangled`].
+/// The forms of any other path are stored in one buffer; they are capped ([`Self::MAX_FORMS`],
+/// [`Self::MAX_BYTES`]), and a path that exceeds a cap is [`Malformed::Tangled`].
 ///
 /// # Examples
 ///
 /// ```
-/// use gabion_core::PathViews;
+/// use gabion_core::{Malformed, PathViews};
 ///
 /// let views = PathViews::new(b"/x/..;/%70ublic");
+/// assert_eq!(views.malformed(), None);
 /// assert!(views.iter().any(|view| view.path == b"/public"));
+///
+/// let rejected = PathViews::new(b"/%2e%2e/etc/passwd");
+/// assert_eq!(rejected.malformed(), Some(Malformed::AboveRoot));
 /// ```
 #[derive(Clone, Debug)]
 pub struct PathViews<'r> {
@@ -29,11 +33,11 @@ pub struct PathViews<'r> {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Derived {
     buffer: Vec<u8>,
-    readings: Vec<Span>,
+    forms: Vec<Span>,
     malformed: Option<Malformed>,
 }
 
-/// A reading within the buffer.
+/// The position of one form in the buffer.
 #[derive(Clone, Copy, Debug)]
 struct Span {
     start: usize,
@@ -43,27 +47,26 @@ struct Span {
 }
 
 impl<'r> PathViews<'r> {
-    /// How many readings of one path are kept.
-    pub const MAX_READINGS: usize = 32;
+    /// The maximum number of forms kept of one path.
+    pub const MAX_FORMS: usize = 32;
 
-    /// How many bytes the readings of one path may take together, beyond the path and its
-    /// decoded form.
+    /// The maximum number of bytes of all forms of one path, beyond the path and its decoded form.
     pub const MAX_BYTES: usize = 64 * 1024;
 
-    /// How often escapes are decoded.
+    /// The maximum number of times that escapes are decoded.
     pub const MAX_DECODES: u8 = 3;
 
-    /// Reads `path`, the path of a request's target without its query.
+    /// Derives the views of `path`: the path of a request target, without its query.
     pub fn new(path: &'r [u8]) -> Self {
         let derived = Derived::default();
         let mut views = Self { raw: path, derived };
         if !is_plain(path) {
-            views.read();
+            views.derive();
         }
         views
     }
 
-    /// Restores the views of `path` from what [`Self::derived`] returned for the same path.
+    /// Restores the views of `path` from the result of [`Self::derived`] for the same path.
     pub(crate) const fn restore(path: &'r [u8], derived: Derived) -> Self {
         Self { raw: path, derived }
     }
@@ -78,52 +81,51 @@ impl<'r> PathViews<'r> {
         self.raw
     }
 
-    /// A hash of the path as sent (FNV-1a): the same for the same path, and no secret.
+    /// A hash of the path as sent (FNV-1a): stable for the same path, not secret.
     pub fn hash(&self) -> u64 {
         fnv::hash(self.raw)
     }
 
-    /// Whether a browser would send the path as it stands: it begins with `/`, and holds neither
-    /// dot segments, also escaped ones, nor bytes that a browser escapes or turns (WHATWG URL, path
-    /// state and path percent-encode set).
+    /// Returns `true` if a browser would send the path unchanged: it begins with `/`, and contains
+    /// neither dot segments, escaped or not, nor bytes that a browser escapes or replaces (WHATWG
+    /// URL, path state and path percent-encode set).
     pub fn could_be_link(&self) -> bool {
-        let dots = |segment: &[u8]| {
-            let spelled: [&[u8]; 6] = [b".", b"..", b"%2e", b".%2e", b"%2e.", b"%2e%2e"];
-            spelled
-                .iter()
-                .any(|dots| segment.eq_ignore_ascii_case(dots))
+        let is_dot_segment = |segment: &[u8]| {
+            let forms: [&[u8]; 6] = [b".", b"..", b"%2e", b".%2e", b"%2e.", b"%2e%2e"];
+            forms.iter().any(|dots| segment.eq_ignore_ascii_case(dots))
         };
-        // Few paths have a segment that begins like one of dots, or a byte that browsers turn: one look
-        // at each byte finds that.
-        let (mut before, mut may_be_dots, mut is_turned) = (0, false, false);
+        // Few paths have a segment with a leading dot or escape, or a byte that browsers change, so
+        // one pass over the bytes settles most paths.
+        let (mut before, mut may_have_dots, mut is_rewritten) = (0, false, false);
         for &byte in self.raw {
-            may_be_dots |= before == b'/' && matches!(byte, b'.' | b'%');
-            is_turned |= !matches!(byte, b'!'..=b'~')
+            may_have_dots |= before == b'/' && matches!(byte, b'.' | b'%');
+            is_rewritten |= !matches!(byte, b'!'..=b'~')
                 || matches!(byte, b'"' | b'\\' | b'<' | b'>' | b'^' | b'`' | b'{' | b'}');
             before = byte;
         }
         self.raw.first() == Some(&b'/')
-            && !is_turned
-            && !(may_be_dots && self.raw.split(|&byte| byte == b'/').any(dots))
+            && !is_rewritten
+            && !(may_have_dots && self.raw.split(|&byte| byte == b'/').any(is_dot_segment))
     }
 
-    /// Why the path has no single reading. Such a path still has views, so that a rule can say
-    /// what it was after, unless it is no path at all ([`Malformed::Form`]).
+    /// The reason why the path has no single interpretation; `None` if it has one. A malformed path
+    /// still has views, so that a rule can name its target, unless it is not a path at all
+    /// ([`Malformed::Form`]).
     pub const fn malformed(&self) -> Option<Malformed> {
         self.derived.malformed
     }
 
-    /// The one spelling of the path that all readers agree on (RFC 3986, 6.2.2): what needs no
-    /// escape has none, what needs one has it in capitals, slashes and dot segments are resolved.
-    /// A malformed path has none, and stays as it was sent.
+    /// Returns the canonical form, which all servers interpret alike (RFC 3986, 6.2.2): unreserved
+    /// characters are unescaped, other bytes are escaped in upper case, and slashes and dot
+    /// segments are resolved. A malformed path has no canonical form and is returned as sent.
     ///
-    /// Whoever reads it finds nothing that the path as sent did not hold: a path that no rule
-    /// matches is matched by none in this form. Empty segments go, so it is not for a server that
-    /// tells `//` from `/`.
+    /// The canonical form has no views that the path as sent lacks: a path that no rule matches is
+    /// not matched in this form either. Empty segments are removed, so it is not for a server that
+    /// distinguishes `//` from `/`.
     ///
     /// # Cost
     ///
-    /// No allocation where the path is spelled so already.
+    /// No allocation if the path is already canonical.
     pub fn canonical(&self) -> Cow<'r, [u8]> {
         match self.derived.malformed {
             Some(_) => Cow::Borrowed(self.raw),
@@ -131,24 +133,24 @@ impl<'r> PathViews<'r> {
         }
     }
 
-    /// The views, the one nearest to the path as sent first.
+    /// Iterates over the views, the one nearest to the path as sent first.
     pub fn iter(&self) -> impl Iterator<Item = View<'_>> {
-        let plain = self.derived.readings.is_empty().then_some(View {
+        let plain = self.derived.forms.is_empty().then_some(View {
             path: self.raw,
             transformations: Transformations::AS_SENT,
         });
-        let views = self.derived.readings.iter().filter(|span| span.is_view);
+        let views = self.derived.forms.iter().filter(|span| span.is_view);
         plain.into_iter().chain(views.map(|span| View {
             path: self.bytes(span),
             transformations: span.transformations,
         }))
     }
 
-    /// Applies each step to each reading until none brings a new one.
-    fn read(&mut self) {
+    /// Applies each transformation to each form until no new form results.
+    fn derive(&mut self) {
         self.push(self.raw, Transformations::AS_SENT);
         let mut decoded = Vec::new();
-        step::decode(self.raw, &mut decoded);
+        transform::decode(self.raw, &mut decoded);
         self.derived.malformed = Malformed::detect(self.raw, &decoded);
         if self.derived.malformed == Some(Malformed::Form) {
             return;
@@ -161,32 +163,31 @@ impl<'r> PathViews<'r> {
             .saturating_mul(2)
             .saturating_add(Self::MAX_BYTES);
         let mut next = 0;
-        while let Some(&from) = self.derived.readings.get(next) {
+        while let Some(&from) = self.derived.forms.get(next) {
             next += 1;
-            for step in Transformation::ALL {
-                self.apply(step, from, &mut scratch);
+            for transformation in Transformation::ALL {
+                self.apply(transformation, from, &mut scratch);
             }
-            if self.derived.readings.len() > Self::MAX_READINGS || self.derived.buffer.len() > room
-            {
+            if self.derived.forms.len() > Self::MAX_FORMS || self.derived.buffer.len() > room {
                 self.derived.malformed.get_or_insert(Malformed::Tangled);
                 return;
             }
         }
     }
 
-    /// Takes one step from one reading, and keeps the result if it is new.
-    fn apply(&mut self, step: Transformation, from: Span, scratch: &mut Vec<u8>) {
-        let Some(transformations) = from.transformations.after(step) else {
+    /// Applies one transformation to one form, and keeps the result if it is new.
+    fn apply(&mut self, transformation: Transformation, from: Span, scratch: &mut Vec<u8>) {
+        let Some(transformations) = from.transformations.with(transformation) else {
             return;
         };
         scratch.clear();
-        let above_root = step.run(self.bytes(&from), scratch);
+        let above_root = transformation.run(self.bytes(&from), scratch);
         if above_root {
             self.derived.malformed.get_or_insert(Malformed::AboveRoot);
         }
         if !self
             .derived
-            .readings
+            .forms
             .iter()
             .any(|known| self.bytes(known) == scratch)
         {
@@ -197,11 +198,11 @@ impl<'r> PathViews<'r> {
     fn push(&mut self, bytes: &[u8], transformations: Transformations) {
         let start = self.derived.buffer.len();
         self.derived.buffer.extend_from_slice(bytes);
-        self.derived.readings.push(Span {
+        self.derived.forms.push(Span {
             start,
             end: self.derived.buffer.len(),
             transformations,
-            is_view: step::is_resolved(bytes),
+            is_view: transform::is_resolved(bytes),
         });
     }
 
@@ -213,9 +214,9 @@ impl<'r> PathViews<'r> {
     }
 }
 
-/// Whether every server reads the path as it stands: printable ASCII without `%`, `;`, `\` and
-/// without empty or dot segments.
+/// Returns `true` if every server takes the path as it is: printable ASCII without `%`, `;` and
+/// `\`, and without empty or dot segments.
 fn is_plain(path: &[u8]) -> bool {
     let plain = |&byte: &u8| matches!(byte, b'!'..=b'~') && !matches!(byte, b'%' | b';' | b'\\');
-    path.iter().all(plain) && step::is_resolved(path)
+    path.iter().all(plain) && transform::is_resolved(path)
 }

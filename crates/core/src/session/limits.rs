@@ -1,72 +1,74 @@
-//! What sessions are held to.
+//! Limits of a session.
 
 use std::time::Duration;
 
 use crate::Mode;
 
-/// What a session is held to that opens under a policy: what it may send, what of that is read, and
-/// how it is kept open.
+/// The limits of a session, fixed when it opens under a policy: the traffic that the client may
+/// send, the messages that are inspected, and the keep-alive. Selected by path with
+/// [`RouteLimits`](crate::RouteLimits).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(
     clippy::exhaustive_structs,
     reason = "plain data, compiled from a policy"
 )]
 pub struct SessionLimits {
-    /// The route that these are for; empty for every other path.
+    /// The route that these limits apply to; empty for all other paths.
     pub route: Box<str>,
-    /// The most that one client may have open here, unless it is one that is never limited
-    /// ([`crate::ClientIp::exempt`]).
+    /// The maximum number of open WebSockets per client on this route. Clients that are never
+    /// limited ([`crate::ClientIp::exempt`]) are not counted.
     pub sockets_per_client: Option<u32>,
-    /// The most that may be open here in all.
+    /// The maximum number of open WebSockets on this route.
     pub sockets: Option<u32>,
-    /// The subprotocols that may be offered to the service; any where none is named.
+    /// The subprotocols that may be offered to the service; any if empty.
     pub subprotocols: Vec<Box<str>>,
-    /// The most bytes of payload in one message of a client.
+    /// The maximum payload of one client message, in bytes.
     pub max_message: u64,
-    /// The most frames of one message.
+    /// The maximum number of frames of one message.
     pub max_fragments: u32,
-    /// How long a message may take from its first byte to its last.
+    /// The maximum time from the first byte of a message to its last.
     pub message_time: Duration,
-    /// How many messages a client may send in a second, and at once.
+    /// The maximum number of messages per second from a client; the burst has the same size.
     pub messages: Option<u64>,
-    /// How many bytes of payload a client may send in a second, and at once.
+    /// The maximum number of payload bytes per second from a client; the burst has the same size.
     pub bytes: Option<u64>,
-    /// How many control frames a client may send in a second, and at once.
+    /// The maximum number of control frames per second from a client; the burst has the same size.
     pub controls: Option<u64>,
-    /// How many messages a client may send in a second over all its sessions here.
+    /// The maximum number of messages per second from a client over all its sessions on this route.
     pub client_messages: Option<u64>,
-    /// How many bytes of payload a client may send in a second over all its sessions here.
+    /// The maximum number of payload bytes per second from a client over all its sessions on this
+    /// route.
     pub client_bytes: Option<u64>,
-    /// How long a client may take nothing of what the service has for it.
+    /// The maximum time for which a client may accept none of the bytes that the service sends.
     pub write_stall: Option<Duration>,
-    /// How long a client may be silent before it is pinged.
+    /// The idle time after which a client is pinged.
     pub ping: Option<Duration>,
-    /// Which messages are read and judged.
+    /// The kinds of messages that are decoded and judged.
     pub message_kinds: MessageKinds,
-    /// Whether a message waits until it is judged: some rule acts.
+    /// `true` if a message is held until it is judged, because a rule about messages is enforced.
     pub holds: bool,
-    /// Whether compressed messages are inflated where they are read; else compression is declined at
-    /// the handshake, so that none are.
+    /// `true` if compressed messages are inflated for inspection; otherwise compression is declined
+    /// at the handshake.
     pub inflates: bool,
-    /// Whether what breaks these is ended, or only told.
+    /// The mode: a session that exceeds these limits is closed, or only an event is recorded.
     pub mode: Mode,
 }
 
-/// Which of a client's messages are read.
+/// The kinds of client messages that are inspected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[expect(clippy::exhaustive_enums, reason = "none, one kind, both kinds")]
 pub enum MessageKinds {
-    /// None.
+    /// No messages.
     #[default]
     None,
-    /// Text.
+    /// Text messages.
     Text,
-    /// Text and binary.
+    /// Text and binary messages.
     All,
 }
 
 impl Default for SessionLimits {
-    /// Terms that ask for nothing and only tell.
+    /// No limits, in observe mode.
     fn default() -> Self {
         Self {
             route: Box::default(),

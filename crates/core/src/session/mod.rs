@@ -1,5 +1,4 @@
-//! A session: a connection, or a stream of one, that became a WebSocket; or an answer that goes on
-//! for as long as its client listens.
+//! Sessions: WebSockets, and responses that stream for as long as the client listens.
 
 mod limits;
 mod listener;
@@ -13,51 +12,51 @@ pub use limits::{MessageKinds, SessionLimits};
 pub use listener::{ChangeListener, ChangeListeners};
 pub use routes::RouteLimits;
 
-/// A session's name: unique within the process that names it.
+/// The number of a session, unique within its process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(u64);
 
-/// What a session is to its client.
+/// The kinds of sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SessionKind {
     /// A WebSocket.
     WebSocket,
-    /// An answer that goes on: server-sent events and the like.
+    /// A streaming response, such as server-sent events.
     EventStream,
 }
 
-/// Why a session is ended though neither of its sides has ended it.
+/// The reason why a session is closed although neither of its sides ended it.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum CloseReason {
-    /// The policy in force refuses its client or its path.
+    /// The current policy denies the session's client or path.
     Refused(Cause),
     /// The server restarts.
     Restart,
-    /// Its client broke the protocol, or asked for more than a budget.
+    /// The client violated the protocol or exceeded a limit.
     Violated {
-        /// What it broke.
+        /// The violated rule.
         rule: RuleId,
-        /// The close code that says so (RFC 6455, 7.4).
+        /// The close code (RFC 6455, 7.4).
         code: u16,
-        /// Where the frame began: how many bytes the client sent before it.
+        /// The start of the frame: the number of bytes that the client sent before it.
         offset: u64,
     },
-    /// A rule has something against a message of its client's.
+    /// A rule denied a message of the client.
     MessageDenied {
         /// The rule.
         rule: RuleId,
-        /// Why, in words of the rule's.
+        /// The reason, in the rule's words.
         why: Cow<'static, str>,
-        /// Which message, without what it said.
+        /// The position, length and hash of the message.
         message: MessageEvidence,
     },
-    /// Its messages are to be judged and cannot be, for the reason given.
+    /// Messages must be inspected and cannot be, for the given reason.
     Uninspectable(&'static str),
-    /// Its client answers no pings.
+    /// The client does not answer pings.
     NoPong,
-    /// Its client takes nothing of what the service has for it.
+    /// The client does not read the bytes that the service sends.
     WriteStall,
 }
 
@@ -76,12 +75,12 @@ impl fmt::Display for SessionId {
     }
 }
 
-// === impl Ending ===
+// === impl CloseReason ===
 
 impl CloseReason {
-    /// The code of the close frame (RFC 6455, 7.4.1): 1008 where a policy refuses, 1012 for a
-    /// restart, 1011 where judging fails; 1006, which is never sent, where the client would not read
-    /// it and the socket is cut.
+    /// The code of the close frame (RFC 6455, 7.4.1): 1008 if a policy denies, 1012 for a restart,
+    /// 1011 if inspection fails; 1006, which is never sent, if the client would not read a close
+    /// frame and the connection is reset.
     pub const fn code(&self) -> u16 {
         match self {
             Self::Refused(_) | Self::MessageDenied { .. } => 1008,
@@ -92,8 +91,8 @@ impl CloseReason {
         }
     }
 
-    /// Whether the socket is cut without a close frame.
-    pub const fn cuts(&self) -> bool {
+    /// Returns `true` if the connection ends without a close frame.
+    pub const fn is_abrupt(&self) -> bool {
         self.code() == 1006
     }
 }
@@ -109,11 +108,9 @@ impl fmt::Display for CloseReason {
             Self::MessageDenied { rule, why, message } => {
                 write!(f, "rule {rule}: {why} ({message})")
             }
-            Self::Uninspectable(why) => write!(f, "its messages cannot be judged: {why}"),
-            Self::NoPong => f.write_str("the client answers no pings"),
-            Self::WriteStall => {
-                f.write_str("the client takes nothing of what the service has for it")
-            }
+            Self::Uninspectable(why) => write!(f, "messages cannot be inspected: {why}"),
+            Self::NoPong => f.write_str("the client does not answer pings"),
+            Self::WriteStall => f.write_str("the client does not read what the server sends"),
         }
     }
 }

@@ -1,15 +1,29 @@
-//! Which terms hold where.
+//! Session limits by route.
 
 use std::{cmp::Reverse, sync::Arc};
 
 use crate::{PathViews, SessionLimits};
 
-/// The terms of sessions, by the path of their handshake.
+/// [`SessionLimits`] by the path of the handshake.
 ///
-/// A path lies below a route where a view of it does ([`View::lies_below`](crate::View::lies_below));
-/// of several routes the first counts. Where two views lie below different routes, the terms count
-/// that have messages held until they are judged, or else those that have more of them read: nobody
-/// spells his way past a rule.
+/// A path belongs to a route if a view of it is below the route's prefix
+/// ([`View::lies_below`](crate::View::lies_below)); of several routes the first applies. If two
+/// views belong to different routes, the stricter limits apply: those that hold messages until they
+/// are judged, or else those that inspect more kinds of messages. So a different spelling of a path
+/// never avoids a rule.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use gabion_core::{PathViews, RouteLimits, SessionLimits};
+///
+/// let chat = Arc::new(SessionLimits { max_message: 4096, ..SessionLimits::default() });
+/// let limits = RouteLimits::new(None).with(*b"/chat", chat);
+/// let max = |path: &[u8]| limits.for_path(&PathViews::new(path)).map(|found| found.max_message);
+/// assert_eq!(max(b"/%63hat/room"), Some(4096));
+/// assert_eq!(max(b"/feed"), None);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RouteLimits {
     routes: Vec<(Box<[u8]>, Arc<SessionLimits>)>,
@@ -17,13 +31,13 @@ pub struct RouteLimits {
 }
 
 impl RouteLimits {
-    /// `rest` everywhere; nothing is asked of a session where there are no terms.
+    /// Applies `rest` to all paths. With `None`, sessions are not limited.
     pub const fn new(rest: Option<Arc<SessionLimits>>) -> Self {
         let routes = Vec::new();
         Self { routes, rest }
     }
 
-    /// Adds a route below `prefix`, without a slash at its end.
+    /// Adds a route below `prefix`, which has no slash at its end.
     pub fn with(
         mut self,
         prefix: impl Into<Box<[u8]>>,
@@ -33,7 +47,7 @@ impl RouteLimits {
         self
     }
 
-    /// The terms of a session on `path`.
+    /// The limits of a session on `path`.
     pub fn for_path(&self, path: &PathViews<'_>) -> Option<&Arc<SessionLimits>> {
         let routes = path.iter().map(|view| {
             let mut below = self.routes.iter().enumerate();
@@ -43,12 +57,12 @@ impl RouteLimits {
                 |(at, (_, session_limits))| (at, Some(session_limits)),
             )
         });
-        let strict = |session_limits: Option<&Arc<SessionLimits>>| {
+        let strictness = |session_limits: Option<&Arc<SessionLimits>>| {
             session_limits
                 .map(|session_limits| (session_limits.holds, session_limits.message_kinds))
         };
         let chosen =
-            routes.min_by_key(|&(at, session_limits)| (Reverse(strict(session_limits)), at));
+            routes.min_by_key(|&(at, session_limits)| (Reverse(strictness(session_limits)), at));
         chosen.and_then(|(_, session_limits)| session_limits)
     }
 }
@@ -68,7 +82,7 @@ mod tests {
         };
         let routes = RouteLimits::new(Some(named("rest")))
             .with(*b"/chat", named("chat"))
-            .with(*b"/chat/admin", named("never"));
+            .with(*b"/chat/admin", named("shadowed"));
         for (path, route) in [
             ("/chat", "chat"),
             ("/chat/admin", "chat"),
@@ -84,8 +98,9 @@ mod tests {
         }
         assert_eq!(RouteLimits::default().for_path(&PathViews::new(b"/")), None);
     }
+
     #[test]
-    fn of_views_below_two_routes_the_one_that_is_read_counts() {
+    fn path_with_views_in_two_routes_gets_the_stricter_limits() {
         let session_limits = |route: &str, message_kinds, holds| {
             Arc::new(SessionLimits {
                 route: route.into(),

@@ -1,4 +1,4 @@
-//! Whether a request wants to leave HTTP.
+//! Detection of protocol upgrades.
 
 #[cfg(test)]
 mod tests;
@@ -10,11 +10,35 @@ use http::{
 
 use crate::{Head, tokens};
 
-/// How a request asks to turn its connection, or its stream, into something else.
+/// The protocol upgrade that a request offers for its connection or stream.
+///
+/// # Examples
+///
+/// ```
+/// use gabion_core::{Framing, Head, Scheme, Upgrade};
+/// use http::{HeaderMap, Method, Uri, Version};
+///
+/// let (uri, mut headers) = (Uri::from_static("/ws"), HeaderMap::new());
+/// headers.insert("upgrade", "websocket".parse().unwrap());
+/// let detect = |headers: &HeaderMap| {
+///     Upgrade::detect(&Head {
+///         method: &Method::GET,
+///         uri: &uri,
+///         version: Version::HTTP_11,
+///         headers,
+///         protocol: None,
+///         framing: Framing::AsShown,
+///         scheme: Scheme::Plain,
+///     })
+/// };
+/// assert_eq!(detect(&headers), Upgrade::Incomplete);
+/// headers.insert("connection", "Upgrade".parse().unwrap());
+/// assert_eq!(detect(&headers), Upgrade::WebSocket);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Upgrade {
-    /// It stays HTTP.
+    /// No upgrade.
     None,
     /// A WebSocket: `Upgrade: websocket` nominated by `Connection` on HTTP/1.1 (RFC 6455), or
     /// CONNECT with `:protocol = websocket` on HTTP/2 (RFC 8441).
@@ -23,16 +47,16 @@ pub enum Upgrade {
     Tunnel,
     /// CONNECT with a `:protocol` other than websocket.
     OtherProtocol,
-    /// An `Upgrade` header to something other than websocket, `h2c` among them. curl and Java offer
-    /// that honestly; a server may ignore it (RFC 9110, 7.8).
+    /// An `Upgrade` header for a protocol other than websocket, such as `h2c`. curl and Java send
+    /// that legitimately; a server may ignore it (RFC 9110, 7.8).
     Other,
-    /// `Upgrade: websocket` that `Connection` does not nominate, or on a version that has no
-    /// upgrades: a hop in front dropped its half, or it is a probe.
+    /// `Upgrade: websocket` that `Connection` does not nominate, or on a version without upgrades:
+    /// a proxy in front removed part of the handshake, or the request is a probe.
     Incomplete,
 }
 
 impl Upgrade {
-    /// Reads it off a head.
+    /// Detects the upgrade that a head offers.
     pub fn detect(head: &Head<'_>) -> Self {
         if *head.method == Method::CONNECT {
             return match head.protocol {
@@ -53,7 +77,7 @@ impl Upgrade {
     }
 }
 
-/// Whether any line of a list header holds `token`, whatever its case.
+/// Returns `true` if any line of a list header contains `token`, ignoring ASCII case.
 fn lists(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
     tokens(headers, name).any(|item| item.eq_ignore_ascii_case(token.as_bytes()))
 }

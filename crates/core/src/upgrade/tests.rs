@@ -32,11 +32,11 @@ fn check(
 #[test]
 fn http1_handshakes() {
     let v11 = Version::HTTP_11;
-    let ask = ("upgrade", "WebSocket");
-    let both = [ask, ("connection", "keep-alive, Upgrade")];
+    let upgrade = ("upgrade", "WebSocket");
+    let both = [upgrade, ("connection", "keep-alive, Upgrade")];
     assert_eq!(check("GET", v11, &both, None), Upgrade::WebSocket);
     assert_eq!(check("GET", v11, &[], None), Upgrade::None);
-    assert_eq!(check("GET", v11, &[ask], None), Upgrade::Incomplete);
+    assert_eq!(check("GET", v11, &[upgrade], None), Upgrade::Incomplete);
     assert_eq!(
         check("GET", Version::HTTP_10, &both, None),
         Upgrade::Incomplete
@@ -50,11 +50,11 @@ fn http1_handshakes() {
     assert_eq!(
         check("GET", Version::HTTP_10, &h2c, None),
         Upgrade::Other,
-        "it is ignored there, not refused"
+        "ignored in HTTP/1.0, not refused"
     );
     let either = [("upgrade", "h2c, websocket"), ("connection", "upgrade")];
     assert_eq!(check("GET", v11, &either, None), Upgrade::WebSocket);
-    let split = [ask, ("connection", "close"), ("connection", "upgrade")];
+    let split = [upgrade, ("connection", "close"), ("connection", "upgrade")];
     assert_eq!(check("GET", v11, &split, None), Upgrade::WebSocket);
 }
 

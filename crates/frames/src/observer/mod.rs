@@ -1,46 +1,65 @@
-//! Reading along.
+//! Incremental observer of one side's frames.
 
 mod read;
 
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    Depth, Kind, Limits, Negotiated, Observation, Opcode, Role, Violation,
+    Kind, Limits, MessageDecoding, Negotiated, Observation, Opcode, Role, Violation,
     control::Control,
     head::PartialHead,
     inflate::Inflater,
-    message::{Message, Scratch},
+    message::{Message, MessageBuffer},
     token_bucket::TokenBucket,
 };
 
-/// Watches what one side of a socket sends.
+/// Passive, incremental parser of the frames that one side of a WebSocket sends.
 ///
-/// The same bytes yield the same, however they are cut into slices.
+/// The results do not depend on how the bytes are cut into slices.
 ///
 /// # Cost
 ///
-/// At most 256 bytes while no inspected message is under way, and up to 43 KiB more from the first
-/// compressed message on that is read, unless messages do not refer back. What is not read is skipped
-/// without being looked at; heads and control frames are read without allocating.
+/// At most 256 bytes while no message is being decoded, and up to 43 KiB more from the first
+/// decoded compressed message on, unless messages do not refer back. Payload that is not decoded is
+/// skipped without a look at its bytes; headers and control frames are parsed without allocation.
+///
+/// # Examples
+///
+/// ```
+/// use std::{sync::Arc, time::Duration};
+/// use gabion_frames::{CloseCode, Limits, MessageDecoding, Negotiated, Observer, Role, Seen};
+///
+/// let limits = Arc::new(Limits::new());
+/// let mut observer =
+///     Observer::new(Role::Server, limits, Negotiated::NONE, MessageDecoding::None);
+/// let mut input = &b"\x89\x02hi\x83"[..];
+/// observer.watch(&mut input, Duration::ZERO)?;
+/// let ping = observer.watch(&mut input, Duration::ZERO)?.unwrap();
+/// assert_eq!(ping.seen, Some(Seen::Ping(b"hi")));
+/// let refused = observer.watch(&mut input, Duration::ZERO).unwrap_err();
+/// assert_eq!(refused.code(), CloseCode::PROTOCOL);
+/// # Ok::<(), gabion_frames::Violation>(())
+/// ```
 #[derive(Debug)]
 pub struct Observer {
     role: Role,
-    depth: Depth,
+    decoding: MessageDecoding,
     negotiated: Negotiated,
     limits: Arc<Limits>,
     state: State,
-    /// The last step told of a whole control frame or message, which is kept until the next.
-    told: bool,
+    /// The last observation reported a complete control frame or message, which is kept until the
+    /// next call.
+    delivered: bool,
     message: Option<Message>,
-    scratch: Option<Box<Scratch>>,
+    buffer: Option<Box<MessageBuffer>>,
     inflater: Option<Box<Inflater>>,
-    /// How many bytes were handed out.
+    /// The number of bytes returned so far.
     offset: u64,
-    /// Where the frame at hand begins.
+    /// The offset of the current frame.
     frame: u64,
-    /// Nanoseconds; time never goes back.
+    /// In nanoseconds. Never decreases.
     now: u64,
-    /// When the message at hand began, or the control frame where there is no message.
+    /// The start time of the current message, or of the current control frame outside a message.
     began: Option<u64>,
     messages: TokenBucket,
     bytes: TokenBucket,
@@ -49,7 +68,7 @@ pub struct Observer {
 
 #[derive(Debug)]
 enum State {
-    /// In a head, or between frames.
+    /// In a header, or between frames.
     Head(PartialHead),
     Control(Control),
     Data(Data),
@@ -65,22 +84,27 @@ enum State {
 struct Data {
     opcode: Opcode,
     key: [u8; 4],
-    /// How many of its bytes were handed out.
+    /// The number of its bytes returned so far.
     from: u64,
     left: u64,
 }
 
 impl Observer {
-    /// An observer of what `role` sends, from the first byte after the handshake.
-    pub fn new(role: Role, limits: Arc<Limits>, negotiated: Negotiated, depth: Depth) -> Self {
+    /// Creates an observer of the bytes that `role` sends, from the first byte after the handshake.
+    pub fn new(
+        role: Role,
+        limits: Arc<Limits>,
+        negotiated: Negotiated,
+        decoding: MessageDecoding,
+    ) -> Self {
         Self {
             role,
-            depth,
+            decoding,
             negotiated,
             state: State::Head(PartialHead::default()),
-            told: false,
+            delivered: false,
             message: None,
-            scratch: None,
+            buffer: None,
             inflater: None,
             offset: 0,
             frame: 0,
@@ -93,15 +117,15 @@ impl Observer {
         }
     }
 
-    /// Takes the next step into `input`, and what it took off it. Call it until it has none: the
-    /// last step may be there only once the input is empty.
+    /// Consumes a part of `input` and returns it as an observation. Call it until it returns
+    /// `None`: the last observation may come only after the input is empty.
     ///
-    /// `now` is monotonic, since any start; should it go back, it stands still.
+    /// `now` is monotonic, since any start; an earlier time than before counts as no progress.
     ///
     /// # Errors
     ///
-    /// Where the bytes break the protocol or a limit. Bytes of the step that found it are not handed
-    /// out, and each later call says the same again.
+    /// Fails if the bytes violate the protocol or a limit. The bytes of the failed call are not
+    /// returned, and each later call returns the same violation.
     pub fn watch<'b>(
         &mut self,
         input: &mut &'b [u8],
@@ -109,7 +133,7 @@ impl Observer {
     ) -> Result<Option<Observation<'_, 'b>>, Violation> {
         self.overdue(now)?;
         let at_boundary = self.hands_out_whole_frames();
-        let step = match self.state {
+        let observation = match self.state {
             State::Head(_) => self.read_head(input),
             State::Control(_) => self.read_control(input),
             State::Data(_) => self.read_data(input),
@@ -120,7 +144,7 @@ impl Observer {
             }
             State::Violated { violation, .. } => return Err(violation),
         };
-        match step {
+        match observation {
             Ok(None) => Ok(None),
             Ok(Some(part)) => {
                 self.offset += part.bytes.len() as u64;
@@ -128,24 +152,24 @@ impl Observer {
                     bytes: part.bytes,
                     opcode: part.opcode,
                     hold: part.hold,
-                    seen: self.seen(&part.told),
+                    seen: self.seen(&part.completed),
                 }))
             }
             Err(kind) => Err(self.violate(kind, at_boundary)),
         }
     }
 
-    /// Lets time pass.
+    /// Advances the time.
     ///
     /// # Errors
     ///
-    /// Where a message, or a control frame, should have ended before `now`; and after any violation,
-    /// that one.
+    /// Fails if a message, or a control frame, should have ended before `now`. After any violation,
+    /// returns that violation.
     pub fn overdue(&mut self, now: Duration) -> Result<(), Violation> {
         if let State::Violated { violation, .. } = self.state {
             return Err(violation);
         }
-        self.settle();
+        self.release();
         let now = nanos(now).max(self.now);
         let elapsed = now - self.now;
         self.now = now;
@@ -160,17 +184,19 @@ impl Observer {
         Ok(())
     }
 
-    /// When what is under way must have ended; none between messages.
+    /// The time by which the current message must end; `None` between messages.
     pub fn deadline(&self) -> Option<Duration> {
         let began = Duration::from_nanos(self.began?);
         began.checked_add(self.limits.message_time)
     }
 
-    /// How many bytes are missing until a frame ends; none inside of a head, where nobody knows.
+    /// The number of bytes until the current frame ends; `None` inside a header, where it is not
+    /// known.
     ///
-    /// At zero a control frame may be put in, and after [`Seen::Close`](crate::Seen::Close) nothing.
-    /// After a violation it is zero if all bytes that were handed out without [`Observation::hold`] are
-    /// whole frames, so that a close frame may follow them, and else none.
+    /// At zero a control frame may be inserted; after [`Seen::Close`](crate::Seen::Close) no more
+    /// frames may follow. After a violation it is zero if all bytes returned without
+    /// [`Observation::hold`] are complete frames, so that a close frame may follow them, and `None`
+    /// otherwise.
     pub fn boundary(&self) -> Option<u64> {
         match &self.state {
             State::Head(head) => head.is_empty().then_some(0),
@@ -181,22 +207,23 @@ impl Observer {
         }
     }
 
-    /// A message has begun and not ended: at a boundary control frames may be put in, messages not.
+    /// Returns `true` if a message has begun and not ended: at a frame boundary, control frames may
+    /// be inserted, messages may not.
     pub const fn in_message(&self) -> bool {
         self.message.is_some()
     }
 
-    /// How many bytes were handed out.
+    /// The number of bytes returned so far.
     pub const fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// Lets go of what the last step told.
-    fn settle(&mut self) {
-        if !self.told {
+    /// Releases the element reported by the last observation.
+    fn release(&mut self) {
+        if !self.delivered {
             return;
         }
-        self.told = false;
+        self.delivered = false;
         match &self.state {
             State::Control(control) if control.opcode == Opcode::Close => {
                 self.state = State::Closed;
@@ -209,7 +236,7 @@ impl Observer {
 
     fn end_message(&mut self) {
         self.message = None;
-        self.scratch = None;
+        self.buffer = None;
         self.end_frame();
     }
 
@@ -225,7 +252,7 @@ impl Observer {
             kind,
             offset: self.frame,
         };
-        self.scratch = None;
+        self.buffer = None;
         self.inflater = None;
         self.message = None;
         self.began = None;

@@ -1,4 +1,4 @@
-//! What one step takes off the input.
+//! Parsing of one observation from the input.
 
 use super::{Data, Observer, State};
 use crate::{
@@ -8,15 +8,15 @@ use crate::{
     message::{Message, PayloadHandling},
 };
 
-/// A [`Observation`](crate::Observation), before what it completes is borrowed from where it is.
+/// An [`Observation`](crate::Observation) before the completed element is borrowed.
 pub(super) struct Part<'b> {
     pub(super) bytes: &'b [u8],
     pub(super) opcode: Opcode,
     pub(super) hold: bool,
-    pub(super) told: Reported,
+    pub(super) completed: Completed,
 }
 
-pub(super) enum Reported {
+pub(super) enum Completed {
     Nothing,
     Frame(Head),
     Control,
@@ -24,7 +24,7 @@ pub(super) enum Reported {
 }
 
 impl Observer {
-    /// Nothing of the frame at hand was handed out, or only to be held.
+    /// Returns `true` if no bytes of the current frame were returned, or only bytes to hold.
     pub(super) fn hands_out_whole_frames(&self) -> bool {
         match &self.state {
             State::Head(head) => head.is_empty() || self.holds_head(head),
@@ -37,11 +37,11 @@ impl Observer {
 
     fn holds_message(&self) -> bool {
         self.message
-            .is_some_and(|message| message.reading == PayloadHandling::Shown)
+            .is_some_and(|message| message.handling == PayloadHandling::Deliver)
     }
 
     fn holds_head(&self, head: &PartialHead) -> bool {
-        let shown = |kind| self.reading(kind, head.compressed()) == PayloadHandling::Shown;
+        let shown = |kind| self.handling(kind, head.compressed()) == PayloadHandling::Deliver;
         match head.opcode() {
             Ok(Opcode::Continuation) => self.holds_message(),
             Ok(Opcode::Text) => shown(MessageKind::Text),
@@ -50,9 +50,9 @@ impl Observer {
         }
     }
 
-    fn reading(&self, kind: MessageKind, compressed: bool) -> PayloadHandling {
+    fn handling(&self, kind: MessageKind, compressed: bool) -> PayloadHandling {
         let refers_back = compressed && self.negotiated.refers_back(self.role);
-        PayloadHandling::of(self.depth, kind, refers_back)
+        PayloadHandling::new(self.decoding, kind, refers_back)
     }
 
     pub(super) fn read_head<'b>(&mut self, input: &mut &'b [u8]) -> Result<Option<Part<'b>>, Kind> {
@@ -76,25 +76,25 @@ impl Observer {
             }
         }
         let hold = self.holds_head(&head);
-        let told = if let Some(head) = whole {
+        let completed = if let Some(head) = whole {
             self.begin(&head)?;
-            Reported::Frame(head)
+            Completed::Frame(head)
         } else {
             self.state = State::Head(head);
-            Reported::Nothing
+            Completed::Nothing
         };
         Ok(Some(Part {
             bytes: take(input, taken),
             opcode: head.opcode()?,
             hold,
-            told,
+            completed,
         }))
     }
 
     fn begin(&mut self, head: &Head) -> Result<(), Kind> {
         if head.opcode.is_control() {
-            let paid = self.controls.take(self.limits.controls, 1);
-            paid.map_err(Kind::Controls)?;
+            let allowed = self.controls.take(self.limits.controls, 1);
+            allowed.map_err(Kind::Controls)?;
             self.state = State::Control(Control::new(head));
             return Ok(());
         }
@@ -106,10 +106,10 @@ impl Observer {
             (_, None) => Some(MessageKind::Binary),
         };
         if let Some(kind) = kind {
-            let paid = self.messages.take(self.limits.messages, 1);
-            paid.map_err(Kind::Messages)?;
-            let reading = self.reading(kind, head.compressed);
-            let message = Message::new(kind, head.compressed, reading, self.frame);
+            let allowed = self.messages.take(self.limits.messages, 1);
+            allowed.map_err(Kind::Messages)?;
+            let handling = self.handling(kind, head.compressed);
+            let message = Message::new(kind, head.compressed, handling, self.frame);
             self.message = Some(message);
         }
         if let Some(message) = &mut self.message {
@@ -135,21 +135,21 @@ impl Observer {
             return Ok(None);
         }
         let bytes = take(input, control.left());
-        let paid = self.bytes.take(self.limits.bytes, bytes.len() as u64);
-        paid.map_err(Kind::Bytes)?;
+        let allowed = self.bytes.take(self.limits.bytes, bytes.len() as u64);
+        allowed.map_err(Kind::Bytes)?;
         control.extend(bytes);
-        self.told = control.left() == 0;
-        if self.told && control.opcode == Opcode::Close {
+        self.delivered = control.left() == 0;
+        if self.delivered && control.opcode == Opcode::Close {
             control.close()?;
         }
         Ok(Some(Part {
             bytes,
             opcode: control.opcode,
             hold: false,
-            told: if self.told {
-                Reported::Control
+            completed: if self.delivered {
+                Completed::Control
             } else {
-                Reported::Nothing
+                Completed::Nothing
             },
         }))
     }
@@ -163,55 +163,55 @@ impl Observer {
         }
         let bytes = take(input, usize::try_from(data.left).unwrap_or(usize::MAX));
         let len = bytes.len() as u64;
-        let paid = self.bytes.take(self.limits.bytes, len);
-        paid.map_err(Kind::Bytes)?;
-        if message.reading != PayloadHandling::Skipped {
-            let scratch = self.scratch.get_or_insert_default();
-            scratch.extend(bytes, data.key, data.from, &message)?;
+        let allowed = self.bytes.take(self.limits.bytes, len);
+        allowed.map_err(Kind::Bytes)?;
+        if message.handling != PayloadHandling::Skip {
+            let buffer = self.buffer.get_or_insert_default();
+            buffer.extend(bytes, data.key, data.from, &message)?;
         }
         data.left -= len;
         data.from += len;
         let opcode = data.opcode;
-        let told = match (data.left == 0, message.last) {
-            (false, _) => Reported::Nothing,
+        let completed = match (data.left == 0, message.last) {
+            (false, _) => Completed::Nothing,
             (true, false) => {
                 self.end_frame();
-                Reported::Nothing
+                Completed::Nothing
             }
             (true, true) => self.finish(&message)?,
         };
         Ok(Some(Part {
             bytes,
             opcode,
-            hold: message.reading == PayloadHandling::Shown,
-            told,
+            hold: message.handling == PayloadHandling::Deliver,
+            completed,
         }))
     }
 
-    /// The message is whole.
-    fn finish(&mut self, message: &Message) -> Result<Reported, Kind> {
-        if let Some(scratch) = &mut self.scratch {
-            scratch.finish(message, &mut self.inflater, &self.limits)?;
+    /// Completes the current message.
+    fn finish(&mut self, message: &Message) -> Result<Completed, Kind> {
+        if let Some(buffer) = &mut self.buffer {
+            buffer.finish(message, &mut self.inflater, &self.limits)?;
         }
         if !self.negotiated.refers_back(self.role) {
             self.inflater = None;
         }
-        if message.reading == PayloadHandling::Shown {
-            self.told = true;
-            return Ok(Reported::Message);
+        if message.handling == PayloadHandling::Deliver {
+            self.delivered = true;
+            return Ok(Completed::Message);
         }
         self.end_message();
-        Ok(Reported::Nothing)
+        Ok(Completed::Nothing)
     }
 
-    pub(super) fn seen(&self, told: &Reported) -> Option<Seen<'_>> {
-        match (told, &self.state) {
-            (Reported::Frame(head), _) => Some(Seen::Frame {
+    pub(super) fn seen(&self, completed: &Completed) -> Option<Seen<'_>> {
+        match (completed, &self.state) {
+            (Completed::Frame(head), _) => Some(Seen::Frame {
                 opcode: head.opcode,
                 fin: head.fin,
                 len: head.len,
             }),
-            (Reported::Control, State::Control(control)) => match control.opcode {
+            (Completed::Control, State::Control(control)) => match control.opcode {
                 Opcode::Ping => Some(Seen::Ping(control.payload())),
                 Opcode::Pong => Some(Seen::Pong(control.payload())),
                 _ => {
@@ -219,11 +219,11 @@ impl Observer {
                     Some(Seen::Close { code, reason })
                 }
             },
-            (Reported::Message, _) => {
+            (Completed::Message, _) => {
                 let message = self.message.as_ref()?;
                 Some(Seen::Message {
                     kind: message.kind,
-                    payload: self.scratch.as_ref()?.bytes(),
+                    payload: self.buffer.as_ref()?.bytes(),
                     offset: message.offset,
                 })
             }
@@ -232,7 +232,7 @@ impl Observer {
     }
 }
 
-/// Takes at most so many bytes off the input.
+/// Splits at most `most` bytes off the input.
 fn take<'b>(input: &mut &'b [u8], most: usize) -> &'b [u8] {
     let (taken, rest) = input.split_at(most.min(input.len()));
     *input = rest;

@@ -1,8 +1,8 @@
-//! Each limit refuses what is one too much, and nothing less.
+//! Each limit refuses one more than allowed, and no less.
 
 use std::time::Duration;
 
-use gabion_frames::{CloseCode, Depth, Kind, Limits, Rate};
+use gabion_frames::{CloseCode, Kind, Limits, MessageDecoding, Rate};
 
 use crate::{observer, violation, watch_at};
 
@@ -14,7 +14,7 @@ const TWO: Rate = Rate {
 
 #[test]
 fn messages_have_a_rate_and_fragments_count_once() {
-    let mut observer = observer(Limits::new().with_messages(TWO), Depth::Headers);
+    let mut observer = observer(Limits::new().with_messages(TWO), MessageDecoding::None);
     let message = b"\x01\x00\x89\x00\x00\x00\x80\x00";
     for at in [Duration::ZERO, Duration::ZERO, SECOND, 2 * SECOND] {
         assert_eq!(watch_at(&mut observer, message, at), Ok(()));
@@ -27,7 +27,7 @@ fn messages_have_a_rate_and_fragments_count_once() {
 
 #[test]
 fn control_frames_have_a_rate_and_messages_do_not_count() {
-    let mut observer = observer(Limits::new().with_controls(TWO), Depth::Headers);
+    let mut observer = observer(Limits::new().with_controls(TWO), MessageDecoding::None);
     assert_eq!(violation(&mut observer, &b"\x81\x00".repeat(9)), None);
     assert_eq!(violation(&mut observer, b"\x89\x00\x8a\x00"), None);
     assert_eq!(violation(&mut observer, b"\x81\x00"), None);
@@ -36,12 +36,12 @@ fn control_frames_have_a_rate_and_messages_do_not_count() {
 }
 
 #[test]
-fn bytes_have_a_rate_of_whatever_frames() {
+fn bytes_of_all_frames_have_a_rate() {
     let rate = Rate {
         per_second: 10,
         burst: 20,
     };
-    let mut observer = observer(Limits::new().with_bytes(rate), Depth::Headers);
+    let mut observer = observer(Limits::new().with_bytes(rate), MessageDecoding::None);
     let frame = b"\x82\x0a0123456789";
     assert_eq!(violation(&mut observer, frame), None);
     assert_eq!(violation(&mut observer, b"\x89\x0a0123456789"), None);
@@ -51,8 +51,8 @@ fn bytes_have_a_rate_of_whatever_frames() {
 }
 
 #[test]
-fn time_that_goes_back_earns_nothing() {
-    let mut observer = observer(Limits::new().with_messages(TWO), Depth::Headers);
+fn time_that_goes_back_adds_no_tokens() {
+    let mut observer = observer(Limits::new().with_messages(TWO), MessageDecoding::None);
     for at in [SECOND, Duration::ZERO] {
         assert_eq!(watch_at(&mut observer, b"\x81\x00", at), Ok(()));
     }
@@ -60,14 +60,14 @@ fn time_that_goes_back_earns_nothing() {
 }
 
 #[test]
-fn a_message_has_a_time_and_silence_has_none() {
+fn message_has_a_deadline_and_idle_time_has_none() {
     let limits = Limits::new().with_message_time(10 * SECOND);
-    let mut observer = observer(limits, Depth::Headers);
+    let mut observer = observer(limits, MessageDecoding::None);
     assert_eq!(watch_at(&mut observer, b"\x81\x00", SECOND), Ok(()));
     assert_eq!(observer.deadline(), None);
     assert_eq!(observer.overdue(1_000 * SECOND), Ok(()));
 
-    // A byte each second, pings among them, and no end.
+    // One byte per second, with pings in between, without an end.
     assert_eq!(watch_at(&mut observer, b"\x01", 1_000 * SECOND), Ok(()));
     assert_eq!(observer.deadline(), Some(1_010 * SECOND));
     assert_eq!(watch_at(&mut observer, b"\x00", 1_009 * SECOND), Ok(()));
@@ -81,9 +81,9 @@ fn a_message_has_a_time_and_silence_has_none() {
 }
 
 #[test]
-fn half_a_ping_has_a_time_too() {
+fn incomplete_ping_has_a_deadline() {
     let limits = Limits::new().with_message_time(SECOND);
-    let mut observer = observer(limits, Depth::Headers);
+    let mut observer = observer(limits, MessageDecoding::None);
     assert_eq!(violation(&mut observer, b"\x89\x02h"), None);
     assert_eq!(observer.deadline(), Some(SECOND));
     assert_eq!(watch_at(&mut observer, b"i", SECOND), Ok(()));
@@ -93,23 +93,23 @@ fn half_a_ping_has_a_time_too() {
 }
 
 #[test]
-fn for_ever_is_long_enough() {
+fn maximum_message_time_disables_the_deadline() {
     let limits = Limits::new().with_message_time(Duration::MAX);
-    let mut observer = observer(limits, Depth::Headers);
+    let mut observer = observer(limits, MessageDecoding::None);
     assert_eq!(watch_at(&mut observer, b"\x01", SECOND), Ok(()));
     assert_eq!(observer.deadline(), None);
     assert_eq!(observer.overdue(Duration::MAX), Ok(()));
 }
 
 #[test]
-fn sizes_and_fragments_are_bounded_at_every_depth() {
-    for depth in [Depth::Headers, Depth::Messages] {
+fn sizes_and_fragments_are_limited_with_and_without_decoding() {
+    for decoding in [MessageDecoding::None, MessageDecoding::All] {
         let found = |sent: &[u8]| {
             let limits = Limits::new()
                 .with_max_frame(3)
                 .with_max_message(5)
                 .with_max_fragments(2);
-            violation(&mut observer(limits, depth), sent)
+            violation(&mut observer(limits, decoding), sent)
         };
         assert_eq!(found(b"\x82\x03abc\x89\x04ping"), None);
         let too_big = Kind::FrameTooBig { bytes: 4, limit: 3 };

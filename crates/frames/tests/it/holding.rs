@@ -1,21 +1,26 @@
-//! Whoever enforces can keep a message back until it is judged, and nothing else.
+//! A proxy can hold a message until it is judged, and other frames pass.
 
 use std::time::Duration;
 
-use gabion_frames::{Depth, Limits, Opcode, Seen};
+use gabion_frames::{Limits, MessageDecoding, Opcode, Seen};
 
 use crate::observer;
 
-/// What is forwarded of bytes that come one by one, where messages with `evil` in them fall.
-fn forwarded(depth: Depth, sent: &[u8]) -> Vec<u8> {
-    let mut observer = observer(Limits::new(), depth);
+/// The forwarded bytes of an input that arrives byte by byte; messages that contain `evil` are
+/// dropped.
+fn forwarded(decoding: MessageDecoding, sent: &[u8]) -> Vec<u8> {
+    let mut observer = observer(Limits::new(), decoding);
     let (mut held, mut forwarded) = (Vec::new(), Vec::new());
     for piece in sent.chunks(1) {
         let mut piece = piece;
-        while let Some(step) = observer.watch(&mut piece, Duration::ZERO).unwrap() {
-            let to = if step.hold { &mut held } else { &mut forwarded };
-            to.extend(step.bytes);
-            if let Some(Seen::Message { payload, .. }) = step.seen {
+        while let Some(observation) = observer.watch(&mut piece, Duration::ZERO).unwrap() {
+            let to = if observation.hold {
+                &mut held
+            } else {
+                &mut forwarded
+            };
+            to.extend(observation.bytes);
+            if let Some(Seen::Message { payload, .. }) = observation.seen {
                 if !payload.windows(4).any(|word| word == b"evil") {
                     forwarded.extend(&held);
                 }
@@ -27,35 +32,42 @@ fn forwarded(depth: Depth, sent: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn a_message_waits_whole_and_falls_whole() {
+fn message_is_held_and_dropped_as_a_whole() {
     let sent = b"\x81\x02hi\x01\x02ev\x80\x02il\x81\x01!";
-    assert_eq!(forwarded(Depth::Messages, sent), b"\x81\x02hi\x81\x01!");
-    assert_eq!(forwarded(Depth::Headers, sent), sent, "nobody looks");
+    assert_eq!(
+        forwarded(MessageDecoding::All, sent),
+        b"\x81\x02hi\x81\x01!"
+    );
+    assert_eq!(
+        forwarded(MessageDecoding::None, sent),
+        sent,
+        "without decoding"
+    );
 }
 
 #[test]
-fn a_ping_overtakes_the_message_that_it_parts() {
+fn ping_between_fragments_overtakes_the_message() {
     let sent = b"\x01\x02go\x89\x01p\x80\x02od";
     let overtaken = b"\x89\x01p\x01\x02go\x80\x02od";
-    assert_eq!(forwarded(Depth::Messages, sent), overtaken);
+    assert_eq!(forwarded(MessageDecoding::All, sent), overtaken);
 }
 
 #[test]
-fn only_what_is_read_waits() {
+fn only_decoded_messages_are_held() {
     let sent = b"\x02\x02ev\x80\x02il\x82\x00\x89\x00";
-    assert_eq!(forwarded(Depth::Text, sent), sent);
-    assert_eq!(forwarded(Depth::Messages, sent), b"\x82\x00\x89\x00");
+    assert_eq!(forwarded(MessageDecoding::Text, sent), sent);
+    assert_eq!(forwarded(MessageDecoding::All, sent), b"\x82\x00\x89\x00");
 }
 
 #[test]
-fn a_message_knows_where_it_began() {
-    let mut observer = observer(Limits::new(), Depth::Text);
+fn message_reports_its_offset() {
+    let mut observer = observer(Limits::new(), MessageDecoding::Text);
     let sent = b"\x82\x01b\x01\x01h\x89\x00\x80\x01o";
     let mut offsets = Vec::new();
     for piece in sent.chunks(1) {
         let mut piece = piece;
-        while let Some(step) = observer.watch(&mut piece, Duration::ZERO).unwrap() {
-            if let Some(Seen::Message { offset, .. }) = step.seen {
+        while let Some(observation) = observer.watch(&mut piece, Duration::ZERO).unwrap() {
+            if let Some(Seen::Message { offset, .. }) = observation.seen {
                 offsets.push(offset);
             }
         }
@@ -63,21 +75,21 @@ fn a_message_knows_where_it_began() {
     assert_eq!(offsets, [3]);
 }
 
-/// Pings of somebody between are answered by pongs that are nobody else's business.
+/// A proxy that sends pings drops the pongs that answer them.
 #[test]
-fn a_pong_can_be_let_fall_at_any_cut() {
+fn pong_can_be_dropped_however_it_is_cut() {
     let sent = b"\x8a\x04mine\x01\x01h\x8a\x05yours\x80\x01o\x8a\x04mine";
-    let mut observer = observer(Limits::new(), Depth::Headers);
+    let mut observer = observer(Limits::new(), MessageDecoding::None);
     let (mut pong, mut forwarded) = (Vec::new(), Vec::<u8>::new());
     for piece in sent.chunks(1) {
         let mut piece = piece;
-        while let Some(step) = observer.watch(&mut piece, Duration::ZERO).unwrap() {
-            let to = match step.opcode {
+        while let Some(observation) = observer.watch(&mut piece, Duration::ZERO).unwrap() {
+            let to = match observation.opcode {
                 Opcode::Pong => &mut pong,
                 _ => &mut forwarded,
             };
-            to.extend(step.bytes);
-            if let Some(Seen::Pong(payload)) = step.seen {
+            to.extend(observation.bytes);
+            if let Some(Seen::Pong(payload)) = observation.seen {
                 if payload != b"mine" {
                     forwarded.extend(&pong);
                 }

@@ -1,8 +1,8 @@
-//! No more is inflated than the limits allow, and all that they allow.
+//! Messages inflate up to the limits and not beyond.
 
 use std::{sync::Arc, time::Duration};
 
-use gabion_frames::{CloseCode, Depth, Kind, Limits, Negotiated, Observer, Role, Seen};
+use gabion_frames::{CloseCode, Kind, Limits, MessageDecoding, Negotiated, Observer, Role, Seen};
 use miniz_oxide::deflate::{
     CompressionLevel,
     core::{CompressorOxide, TDEFLFlush, TDEFLStatus, compress, create_comp_flags_from_zip_params},
@@ -12,10 +12,15 @@ use crate::violation;
 
 fn observer(limits: Limits) -> Observer {
     let deflate = Negotiated::from_header([&b"permessage-deflate"[..]]).unwrap();
-    Observer::new(Role::Server, Arc::new(limits), deflate, Depth::Messages)
+    Observer::new(
+        Role::Server,
+        Arc::new(limits),
+        deflate,
+        MessageDecoding::All,
+    )
 }
 
-/// One side's compressor, which keeps its window.
+/// The compressor of one side, with its window.
 struct Compressor(CompressorOxide);
 
 impl Compressor {
@@ -45,7 +50,7 @@ impl Compressor {
     }
 }
 
-/// Text of which none is like the other.
+/// Text without repetition.
 fn numbers(most: usize) -> Vec<u8> {
     let mut text: Vec<_> = (0..most)
         .flat_map(|n| format!("{n} ").into_bytes())
@@ -55,10 +60,10 @@ fn numbers(most: usize) -> Vec<u8> {
 }
 
 #[test]
-fn messages_that_look_back_over_all_of_the_window_are_read() {
+fn messages_with_references_across_the_window_are_decoded() {
     let mut compressor = Compressor::new();
     let mut observer = observer(Limits::new());
-    // The second and later ones are nothing but references, some of them 32 KiB back.
+    // The second and later messages consist of back-references, some of them over 32 KiB.
     let messages = [
         numbers(32_000),
         numbers(700),
@@ -69,17 +74,17 @@ fn messages_that_look_back_over_all_of_the_window_are_read() {
         let frame = compressor.frame(&message);
         let mut rest = &*frame;
         let mut read = None;
-        while let Some(step) = observer.watch(&mut rest, Duration::ZERO).unwrap() {
-            if let Some(Seen::Message { payload, .. }) = step.seen {
+        while let Some(observation) = observer.watch(&mut rest, Duration::ZERO).unwrap() {
+            if let Some(Seen::Message { payload, .. }) = observation.seen {
                 read = Some(payload.to_vec());
             }
         }
-        assert!(read == Some(message), "a message is read as it was");
+        assert!(read == Some(message), "the message is decoded unchanged");
     }
 }
 
 #[test]
-fn a_message_may_be_as_big_inflated_as_the_limit() {
+fn inflated_message_may_be_as_big_as_the_limit() {
     for most in [10_000, 70_000] {
         let limits = Limits::new().with_max_message(most as u64);
         let frame = Compressor::new().frame(&numbers(most));
@@ -94,7 +99,7 @@ fn a_message_may_be_as_big_inflated_as_the_limit() {
 }
 
 #[test]
-fn a_ratio_is_kept_above_its_floor() {
+fn ratio_is_limited_above_its_floor() {
     let limits = || Limits::new().with_max_ratio(10, 1_000);
     let zeros = |most| Compressor::new().frame(&vec![0; most]);
     assert_eq!(violation(&mut observer(limits()), &zeros(1_000)), None);
@@ -104,12 +109,12 @@ fn a_ratio_is_kept_above_its_floor() {
         "{found}"
     );
     assert_eq!(found.code(), CloseCode::TOO_BIG);
-    let honest = Compressor::new().frame(&numbers(100_000));
-    assert_eq!(violation(&mut observer(limits()), &honest), None);
+    let normal = Compressor::new().frame(&numbers(100_000));
+    assert_eq!(violation(&mut observer(limits()), &normal), None);
 }
 
 #[test]
-fn a_bomb_is_not_inflated_beyond_its_limit() {
+fn decompression_bomb_is_not_inflated_beyond_its_limit() {
     let bomb = Compressor::new().frame(&vec![0; 64 << 20]);
     let mut observer = observer(
         Limits::new()
@@ -123,7 +128,7 @@ fn a_bomb_is_not_inflated_beyond_its_limit() {
             "{found:?}"
         );
     });
-    // The message as sent, and twice what it may be: the buffer moves as it grows.
+    // The compressed message, and twice the maximum inflated size: the buffer moves as it grows.
     assert!(counted.bytes_max < 5 << 19, "{} bytes", counted.bytes_max);
-    assert_eq!(counted.bytes_current, 0, "all is let go");
+    assert_eq!(counted.bytes_current, 0, "all memory is freed");
 }

@@ -1,8 +1,10 @@
-//! The laws of frames, of bytes that are nearly right.
+//! Properties of the parser, on frames that are nearly valid.
 
 use std::{sync::Arc, time::Duration};
 
-use gabion_frames::{Depth, Limits, MessageKind, Negotiated, Observer, Role, Seen, encode};
+use gabion_frames::{
+    Limits, MessageDecoding, MessageKind, Negotiated, Observer, Role, Seen, encode,
+};
 use gabion_testkit::laws;
 use proptest::{collection::vec, prelude::*};
 use tokio_tungstenite::tungstenite::{
@@ -10,7 +12,7 @@ use tokio_tungstenite::tungstenite::{
     protocol::{Role as Side, frame::Frame, frame::coding},
 };
 
-/// The head of a frame, mostly a legal one.
+/// The first byte of a frame, mostly a legal one.
 fn head() -> impl Strategy<Value = u8> {
     prop_oneof![
         8 => prop::sample::select(vec![0x81_u8, 0x82, 0x01, 0x02, 0x00, 0x80, 0x89, 0x8A, 0xC1]),
@@ -30,7 +32,7 @@ fn payload() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// Such a frame as `role` sends, its payload masked where it has to be.
+/// A frame from `role`, masked if the role requires it.
 fn frame(role: Role) -> impl Strategy<Value = Vec<u8>> {
     (head(), payload(), any::<[u8; 4]>()).prop_map(move |(head, mut payload, key)| {
         let masked = u8::from(role == Role::Client) << 7;
@@ -51,8 +53,12 @@ fn frame(role: Role) -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-fn terms() -> impl Strategy<Value = (Depth, Negotiated)> {
-    let depth = prop::sample::select(vec![Depth::Headers, Depth::Text, Depth::Messages]);
+fn settings() -> impl Strategy<Value = (MessageDecoding, Negotiated)> {
+    let decoding = prop::sample::select(vec![
+        MessageDecoding::None,
+        MessageDecoding::Text,
+        MessageDecoding::All,
+    ]);
     let extensions = prop::sample::select(vec![
         "",
         "",
@@ -61,7 +67,7 @@ fn terms() -> impl Strategy<Value = (Depth, Negotiated)> {
     ]);
     let negotiated =
         extensions.prop_map(|line| Negotiated::from_header([line.as_bytes()]).unwrap());
-    (depth, negotiated)
+    (decoding, negotiated)
 }
 
 proptest! {
@@ -70,19 +76,19 @@ proptest! {
     #[test]
     fn laws_hold_of_a_servers_frames(
         frames in vec(frame(Role::Server), 0..8),
-        (depth, negotiated) in terms(),
+        (decoding, negotiated) in settings(),
         cut in 1_usize..20,
     ) {
-        laws::frames_of(&frames.concat(), Role::Server, depth, negotiated, cut);
+        laws::frames_of(&frames.concat(), Role::Server, decoding, negotiated, cut);
     }
 
     #[test]
     fn laws_hold_of_a_clients_frames(
         frames in vec(frame(Role::Client), 0..8),
-        (depth, negotiated) in terms(),
+        (decoding, negotiated) in settings(),
         cut in 1_usize..20,
     ) {
-        laws::frames_of(&frames.concat(), Role::Client, depth, negotiated, cut);
+        laws::frames_of(&frames.concat(), Role::Client, decoding, negotiated, cut);
     }
 
     #[test]
@@ -91,7 +97,7 @@ proptest! {
     }
 
     #[test]
-    fn what_tungstenite_sends_is_read_back(
+    fn messages_of_tungstenite_are_decoded(
         messages in vec(message(), 0..8),
         client in any::<bool>(),
         cut in 1_usize..300,
@@ -103,12 +109,12 @@ proptest! {
         };
         let sent = sent_by_tungstenite(side, &messages);
         let limits = Arc::new(Limits::new());
-        let mut observer = Observer::new(role, limits, Negotiated::NONE, Depth::Messages);
-        let mut read = Vec::new();
+        let mut observer = Observer::new(role, limits, Negotiated::NONE, MessageDecoding::All);
+        let mut decoded = Vec::new();
         for mut piece in sent.chunks(cut) {
-            while let Some(step) = observer.watch(&mut piece, Duration::ZERO).unwrap() {
-                match step.seen {
-                    Some(Seen::Message { kind, payload, .. }) => read.push((kind, payload.to_vec())),
+            while let Some(observation) = observer.watch(&mut piece, Duration::ZERO).unwrap() {
+                match observation.seen {
+                    Some(Seen::Message { kind, payload, .. }) => decoded.push((kind, payload.to_vec())),
                     Some(Seen::Ping(payload)) => prop_assert_eq!(payload, b"between"),
                     _ => {}
                 }
@@ -118,34 +124,34 @@ proptest! {
             .into_iter()
             .map(|(kind, fragments)| (kind, fragments.concat()))
             .collect();
-        prop_assert_eq!(read, messages);
+        prop_assert_eq!(decoded, messages);
         prop_assert_eq!(observer.boundary(), Some(0));
         prop_assert!(!observer.in_message());
     }
 
     #[test]
-    fn what_is_encoded_is_read_back(
+    fn encoded_control_frames_are_decoded(
         payload in vec(any::<u8>(), 0..=125),
         reason in "\\PC{0,80}",
         key in any::<Option<[u8; 4]>>(),
     ) {
         let role = if key.is_some() { Role::Client } else { Role::Server };
         let limits = Arc::new(Limits::new());
-        let mut observer = Observer::new(role, limits, Negotiated::NONE, Depth::Headers);
-        let mut told = |frame: encode::ControlFrame| {
+        let mut observer = Observer::new(role, limits, Negotiated::NONE, MessageDecoding::None);
+        let mut last_seen = |frame: encode::ControlFrame| {
             let mut rest = frame.as_bytes();
-            let mut told = Vec::new();
-            while let Some(step) = observer.watch(&mut rest, Duration::ZERO).unwrap() {
-                told.extend(step.seen.map(|seen| format!("{seen:?}")));
+            let mut results = Vec::new();
+            while let Some(observation) = observer.watch(&mut rest, Duration::ZERO).unwrap() {
+                results.extend(observation.seen.map(|seen| format!("{seen:?}")));
             }
-            told.pop().unwrap()
+            results.pop().unwrap()
         };
-        let ping = told(encode::ping(&payload, key).unwrap());
+        let ping = last_seen(encode::ping(&payload, key).unwrap());
         prop_assert_eq!(ping, format!("{:?}", Seen::Ping(&payload)));
-        let pong = told(encode::pong(&payload, key).unwrap());
+        let pong = last_seen(encode::pong(&payload, key).unwrap());
         prop_assert_eq!(pong, format!("{:?}", Seen::Pong(&payload)));
         let code = gabion_frames::CloseCode::RESTART;
-        let close = told(encode::close(code, &reason, key));
+        let close = last_seen(encode::close(code, &reason, key));
         let reason = reason.split_at(reason.floor_char_boundary(123)).0;
         prop_assert_eq!(close, format!("{:?}", Seen::Close { code: Some(code), reason }));
     }

@@ -1,16 +1,16 @@
-//! What an answer grants is read whole, or refused.
+//! Extension headers are parsed completely or rejected.
 
 use gabion_frames::Negotiated;
 use gabion_testkit::rows;
 
 #[test]
-fn answers_are_read_whole_or_refused() {
+fn headers_are_parsed_completely_or_rejected() {
     for row in rows(include_str!("../../testdata/negotiated.tsv")) {
         let [lines, expected] = row[..] else {
             panic!("two fields in {row:?}")
         };
         let lines = lines.split(" && ").map(str::as_bytes);
-        let read = match Negotiated::from_header(lines).map(Negotiated::deflate) {
+        let parsed = match Negotiated::from_header(lines).map(Negotiated::deflate) {
             Err(error) => error.to_string(),
             Ok(None) => String::from("nothing"),
             Ok(Some(deflate)) => format!(
@@ -29,7 +29,7 @@ fn answers_are_read_whole_or_refused() {
                 },
             ),
         };
-        assert_eq!(read, expected, "{row:?}");
+        assert_eq!(parsed, expected, "{row:?}");
     }
 }
 

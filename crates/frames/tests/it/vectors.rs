@@ -1,27 +1,27 @@
-//! What is seen of given bytes, however they are cut.
+//! Test vectors: the results for given bytes, however they are cut.
 
 use std::{sync::Arc, time::Duration};
 
-use gabion_frames::{Depth, Limits, MessageKind, Negotiated, Observer, Role, Seen};
+use gabion_frames::{Limits, MessageDecoding, MessageKind, Negotiated, Observer, Role, Seen};
 use gabion_testkit::rows;
 
 #[test]
-fn frames_are_seen_as_they_are() {
+fn frames_match_the_vectors() {
     check_all(include_str!("../../testdata/frames.tsv"));
 }
 
 #[test]
-fn compressed_messages_are_read() {
+fn compressed_messages_match_the_vectors() {
     check_all(include_str!("../../testdata/deflate.tsv"));
 }
 
 #[track_caller]
 fn check_all(table: &str) {
     for row in rows(table) {
-        let [case, role, depth, extensions, sent, seen] = row[..] else {
+        let [case, role, decoding, extensions, sent, seen] = row[..] else {
             panic!("six fields in {row:?}")
         };
-        let new = || observer(role, depth, extensions);
+        let new = || observer(role, decoding, extensions);
         let sent = bytes(sent);
         assert_eq!(watch(new(), &[&sent]), seen, "{case}");
         if sent.len() > 70_000 {
@@ -38,26 +38,26 @@ fn check_all(table: &str) {
     }
 }
 
-/// The observer, and whether its frames are of interest.
-fn observer(role: &str, depth: &str, extensions: &str) -> (Observer, bool) {
+/// The observer, and whether the row lists frames.
+fn observer(role: &str, decoding: &str, extensions: &str) -> (Observer, bool) {
     let role = match role {
         "client" => Role::Client,
         "server" => Role::Server,
         _ => panic!("no role {role}"),
     };
-    let depth = match depth {
-        "headers" => Depth::Headers,
-        "text" => Depth::Text,
-        "messages" => Depth::Messages,
-        _ => panic!("no depth {depth}"),
+    let decoding = match decoding {
+        "headers" => MessageDecoding::None,
+        "text" => MessageDecoding::Text,
+        "messages" => MessageDecoding::All,
+        _ => panic!("unknown decoding {decoding}"),
     };
     let lines = (extensions != "-").then_some(extensions.as_bytes());
     let negotiated = Negotiated::from_header(lines).unwrap();
-    let observer = Observer::new(role, Arc::new(Limits::new()), negotiated, depth);
-    (observer, depth == Depth::Headers)
+    let observer = Observer::new(role, Arc::new(Limits::new()), negotiated, decoding);
+    (observer, decoding == MessageDecoding::None)
 }
 
-/// `0a0b` and `61*126`, apart by spaces.
+/// Parses hexadecimal words such as `0a0b` and `61*126`, separated by spaces.
 fn bytes(text: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     for word in text.split(' ') {
@@ -77,7 +77,9 @@ fn watch((mut observer, frames): (Observer, bool), pieces: &[&[u8]]) -> String {
         let mut rest = *piece;
         loop {
             match observer.watch(&mut rest, Duration::ZERO) {
-                Ok(Some(step)) => seen.extend(step.seen.and_then(|what| spell(&what, frames))),
+                Ok(Some(observation)) => {
+                    seen.extend(observation.seen.and_then(|seen| format_seen(&seen, frames)));
+                }
                 Ok(None) => break,
                 Err(violation) => {
                     let (id, code) = (violation.kind().id(), violation.code());
@@ -90,7 +92,7 @@ fn watch((mut observer, frames): (Observer, bool), pieces: &[&[u8]]) -> String {
     seen.join(" | ")
 }
 
-fn spell(seen: &Seen<'_>, frames: bool) -> Option<String> {
+fn format_seen(seen: &Seen<'_>, frames: bool) -> Option<String> {
     let short = |bytes: &[u8]| match bytes.len() {
         0..=16 => format!(" {}", bytes.escape_ascii()),
         len => format!("[{len}]"),

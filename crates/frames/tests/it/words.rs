@@ -1,40 +1,40 @@
-//! What is said of closes and violations can be read.
+//! Texts of close codes and violations, and encoded frames.
 
-use gabion_frames::{CloseCode, Depth, Limits, encode};
+use gabion_frames::{CloseCode, Limits, MessageDecoding, encode};
 
 use crate::{observer, watch_at};
 
 #[test]
-fn every_code_has_words_and_those_of_the_wire_are_told_apart() {
+fn every_code_has_a_meaning_and_sendable_codes_are_known() {
     let sent = |code| CloseCode::new(code).may_be_sent();
-    let of_the_wire: Vec<_> = (0..=u16::MAX).filter(|code| sent(*code)).collect();
+    let sendable: Vec<_> = (0..=u16::MAX).filter(|code| sent(*code)).collect();
     let expected: Vec<_> = [1000, 1001, 1002, 1003]
         .into_iter()
         .chain(1007..=1014)
         .chain(3000..=4999)
         .collect();
-    assert_eq!(of_the_wire, expected);
-    for code in of_the_wire {
-        let words = CloseCode::new(code).words();
-        assert_ne!(words, CloseCode::new(0).words(), "{code}");
+    assert_eq!(sendable, expected);
+    for code in sendable {
+        let meaning = CloseCode::new(code).meaning();
+        assert_ne!(meaning, CloseCode::new(0).meaning(), "{code}");
     }
-    assert!(CloseCode::RESTART.words().contains("restart"));
+    assert!(CloseCode::RESTART.meaning().contains("restart"));
     assert!(!CloseCode::ABNORMAL.may_be_sent());
 }
 
 #[test]
-fn a_violation_says_what_and_where() {
-    let mut observer = observer(Limits::new(), Depth::Headers);
+fn violation_text_has_reason_and_offset() {
+    let mut observer = observer(Limits::new(), MessageDecoding::None);
     let sent = b"\x81\x02hi\xe2\x00";
     let found = watch_at(&mut observer, sent, std::time::Duration::ZERO).unwrap_err();
     assert_eq!(
         found.to_string(),
-        "reserved bits 110 that nobody negotiated (in the frame at byte 4)"
+        "reserved bits 110 without a negotiated extension (in the frame at byte 4)"
     );
 }
 
 #[test]
-fn a_reason_is_cut_between_characters() {
+fn close_reason_is_truncated_at_a_character_boundary() {
     let reason = "\u{20ac}".repeat(42);
     let frame = encode::close(CloseCode::POLICY, &reason, None);
     assert_eq!(
@@ -50,7 +50,7 @@ fn a_reason_is_cut_between_characters() {
 }
 
 #[test]
-fn frames_are_written_as_rfc_6455_shows_them() {
+fn encoded_frames_match_the_examples_of_rfc_6455() {
     assert_eq!(
         encode::ping(b"Hello", None).unwrap().as_bytes(),
         b"\x89\x05Hello"
@@ -63,6 +63,6 @@ fn frames_are_written_as_rfc_6455_shows_them() {
     let error = encode::ping(&[0; 126], None).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "126 bytes do not fit into a control frame, which holds 125"
+        "a control frame holds at most 125 bytes, not 126"
     );
 }

@@ -47,7 +47,7 @@ fn ban_holds_at_once_everywhere_and_to_the_nanosecond() {
         wall.clock.advance(lasts.checked_sub(NANOSECOND).unwrap());
         let words = wall.send("/").words();
         assert!(
-            words[0].contains(&format!("banned by {rule} for another")),
+            words[0].contains(&format!("banned by rule {rule} for another")),
             "{words:?}"
         );
         wall.clock.advance(NANOSECOND);
@@ -103,8 +103,8 @@ fn full_table_lets_go_of_the_ban_nearest_its_end_and_says_so() {
         third.bans(),
         [BanChange::Evicted("192.0.2.1/32".parse().unwrap())]
     );
-    let words = "192.0.2.3/32 banned for 600 s by rule dotfiles; the table is full, 192.0.2.1/32 \
-                 is let go before its time";
+    let words = "192.0.2.3/32 banned for 600 s by rule dotfiles; the ban table is full: the ban of \
+                 192.0.2.1/32 was removed early";
     assert_eq!(third.words()[1], words);
     assert_eq!(wall.banned(), ["192.0.2.2/32", "192.0.2.3/32"]);
     assert_eq!(wall.verdict(get("/").from("192.0.2.1")), "200");

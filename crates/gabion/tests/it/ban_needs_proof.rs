@@ -46,7 +46,10 @@ fn one_path_never_bans_however_often() {
     for _ in 0..50 {
         assert_eq!(
             is_denied_only(&wall, probe(0)),
-            [BanChange::Suspected { paths: 1 }]
+            [BanChange::Suspected {
+                paths: 1,
+                needed: 3
+            }]
         );
     }
     assert_eq!(wall.verdict("/"), "200");
@@ -57,7 +60,7 @@ fn three_different_paths_ban() {
     let wall = Wall::of(POLICY);
     for paths in [1, 2] {
         let changes = is_denied_only(&wall, probe(paths as usize));
-        assert_eq!(changes, [BanChange::Suspected { paths }]);
+        assert_eq!(changes, [BanChange::Suspected { paths, needed: 3 }]);
     }
     assert_eq!(is_denied_only(&wall, probe(3)), [BanChange::Placed]);
     assert_eq!(wall.verdict("/"), "403 ban/timed");
@@ -69,7 +72,13 @@ fn suspicion_lapses() {
     let wall = Wall::of(POLICY);
     for number in 0..20 {
         let changes = is_denied_only(&wall, probe(number));
-        assert_eq!(changes, [BanChange::Suspected { paths: 1 }]);
+        assert_eq!(
+            changes,
+            [BanChange::Suspected {
+                paths: 1,
+                needed: 3
+            }]
+        );
         wall.clock.advance(Duration::from_secs(601));
     }
 }
@@ -176,7 +185,10 @@ fn good_standing_is_of_what_was_given_and_fades() {
     }
     assert_eq!(
         is_denied_only(&wall, probe(0)),
-        [BanChange::Suspected { paths: 1 }]
+        [BanChange::Suspected {
+            paths: 1,
+            needed: 3
+        }]
     );
     for _ in 0..15 {
         wall.send("/");
@@ -189,6 +201,9 @@ fn good_standing_is_of_what_was_given_and_fades() {
     wall.clock.advance(Duration::from_hours(1));
     assert_eq!(
         is_denied_only(&wall, probe(2)),
-        [BanChange::Suspected { paths: 1 }]
+        [BanChange::Suspected {
+            paths: 1,
+            needed: 3
+        }]
     );
 }

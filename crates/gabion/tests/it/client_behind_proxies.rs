@@ -137,6 +137,6 @@ fn unreadable_header_denies_and_never_bans_the_proxy() {
     assert_eq!(answer.verdict(), "403 probe");
     assert_eq!(
         answer.bans(),
-        [BanChange::Withheld("it is a trusted proxy")]
+        [BanChange::Withheld("the client is a trusted proxy")]
     );
 }

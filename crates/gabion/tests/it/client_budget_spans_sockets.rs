@@ -92,6 +92,6 @@ async fn budget_that_only_observes_is_told_once_for_each_socket() {
     assert_eq!(told.len(), 2, "{told:?}");
     assert!(
         told.iter()
-            .all(|said| said.contains("would be closed with 1008: rule rate/client-"))
+            .all(|said| said.contains("would have been closed with 1008: rule rate/client-"))
     );
 }

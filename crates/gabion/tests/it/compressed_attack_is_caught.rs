@@ -81,7 +81,7 @@ async fn offer_is_taken_off_where_messages_are_read_and_not_inflated() {
     assert_eq!(
         house.told(),
         [
-            "203.0.113.9 session 0 on /granting closed with 1011: its messages cannot be judged: the \
+            "203.0.113.9 session 0 on /granting closed with 1011: messages cannot be inspected: the \
           service granted an extension that was taken off the offer"
         ]
     );

@@ -47,10 +47,10 @@ async fn client_that_answers_no_pings_is_cut() {
     };
     assert_eq!(
         cut,
-        "203.0.113.9 session 0 on /ws cut: the client answers no pings"
+        "203.0.113.9 session 0 on /ws cut: the client does not answer pings"
     );
     assert!(
-        diagnosis.starts_with("D04: the peer answers no pings from 203.0.113.9 on /ws (two pings"),
+        diagnosis.starts_with("D04: the peer does not answer pings (203.0.113.9, /ws): two pings"),
         "{diagnosis}"
     );
 }
@@ -96,6 +96,7 @@ async fn dead_client_is_only_told_where_the_terms_observe() {
     socket.send(&hello).await;
     assert_eq!(house.hears(hello.len()).await, hello);
     let told = house.told();
-    let words = "203.0.113.9 session 0 on /open would be cut: the client answers no pings";
+    let words =
+        "203.0.113.9 session 0 on /open would have been cut: the client does not answer pings";
     assert!(told.iter().any(|said| said == words), "{told:?}");
 }

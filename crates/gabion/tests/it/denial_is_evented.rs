@@ -65,7 +65,7 @@ fn denial_tells_who_what_why_where_and_when() {
     assert_eq!(denial.cause.view.unwrap().to_string(), "decoded");
     assert_eq!(
         event.to_string(),
-        r#"203.0.113.9 POST /a/%2Eenv?x=1 deny with 403: rule dotfiles: a segment is named ".env" in the path decoded"#
+        r#"203.0.113.9 POST /a/%2Eenv?x=1 denied (403): rule dotfiles: path contains .env (path decoded)"#
     );
 }
 
@@ -77,7 +77,7 @@ fn observed_denial_is_told_as_such() {
     );
     assert_eq!(
         event.to_string(),
-        r#"203.0.113.9 GET /dump.sql would deny with 404: rule dumps: expression matches "/dump.sql" in the path as sent"#
+        r#"203.0.113.9 GET /dump.sql would have been denied (404): rule dumps: path matches a regex of the rule: `/dump.sql` (path as sent)"#
     );
 }
 
@@ -115,8 +115,5 @@ fn long_targets_are_cut() {
     let event = only(Wall::of(POLICY).send(&*format!("/.env/{}", "x".repeat(5000))));
     assert_eq!(event.target.len(), RequestEvent::MAX_TARGET);
     let event = only(Wall::of(POLICY).send(&*format!("/{}.sql", "y".repeat(5000))));
-    assert!(
-        event.to_string().ends_with("y…\" in the path as sent"),
-        "{event}"
-    );
+    assert!(event.to_string().ends_with("y…` (path as sent)"), "{event}");
 }

@@ -138,14 +138,14 @@ async fn each_code_is_said_in_the_answer_and_its_advice_in_the_log() {
             handshake.replace("13", "8"),
             426,
             Diagnosis::BadHandshake,
-            "the client is no browser",
+            "check the WebSocket library of the client",
         ),
         (
             "/ws",
             handshake.replace("dGhl", "dGhlIHNh"),
             400,
             Diagnosis::BadHandshake,
-            "the client is no browser",
+            "check the WebSocket library of the client",
         ),
         (
             "/ws",
@@ -356,7 +356,7 @@ async fn plain_get_on_a_path_where_sockets_were_opened_is_told() {
     let told = place.told();
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].starts_with("W01: "), "{}", told[0]);
-    assert!(told[0].contains("from 203.0.113.9 on /ws "), "{}", told[0]);
+    assert!(told[0].contains("(203.0.113.9, /ws): "), "{}", told[0]);
     assert!(
         told[0].ends_with(Diagnosis::PlainGet.advice()),
         "{}",

@@ -47,5 +47,5 @@ fn hosts_are_observed_where_the_document_observes() {
     let observing = POLICY.replace("version = 1", "version = 1\nmode = \"observe\"");
     let answer = Wall::of(&observing).send(asking("evil.example", "/"));
     assert_eq!(answer.verdict(), "200");
-    assert!(answer.words()[0].contains("would deny with 421: rule host/foreign"));
+    assert!(answer.words()[0].contains("would have been denied (421): rule host/foreign"));
 }

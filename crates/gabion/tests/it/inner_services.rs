@@ -129,7 +129,7 @@ mod axum {
         assert_eq!(statuses(&app, TARGETS).await, [403, 403, 403, 200, 200]);
         let words = told.take_words();
         assert!(
-            words[0].contains("GET /api/admin deny with 403"),
+            words[0].contains("GET /api/admin denied (403)"),
             "{words:?}"
         );
         assert_eq!(

@@ -40,7 +40,7 @@ fn senseless_list_leaves_the_old_one_in_force() {
         ),
         (
             "172.31.0.1",
-            "`172.31.0.1/32` would ban a trusted proxy, and everyone behind it",
+            "`172.31.0.1/32` would ban a trusted proxy, and with it all clients behind it",
         ),
         (
             "192.168.0.0/16",

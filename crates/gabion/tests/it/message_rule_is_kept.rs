@@ -104,7 +104,7 @@ async fn secret_in_fragments_never_reaches_the_service() {
     let (words, hash) = end.split_at(end.find("hash ").unwrap());
     assert_eq!(
         words,
-        "203.0.113.9 session 0 on /open closed with 1008: rule no-secrets: it is secret (a message \
+        "203.0.113.9 session 0 on /open closed with 1008: rule no-secrets: it is secret (message \
          of 23 bytes at byte 32, "
     );
     assert_eq!(hash.len(), "hash 0123456789abcdef)".len(), "{hash}");
@@ -185,7 +185,7 @@ async fn secret_is_only_told_where_the_rule_observes() {
     let told = house.told();
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(
-        told[0].contains("/open would be closed with 1008: rule no-secrets"),
+        told[0].contains("/open would have been closed with 1008: rule no-secrets"),
         "{told:?}"
     );
 }
@@ -205,7 +205,7 @@ async fn secret_is_only_told_during_a_truce_and_acted_upon_after_it() {
     house.hears(sent.len()).await;
     let told = house.told();
     assert!(
-        told.len() == 2 && told.iter().all(|said| said.contains("would be")),
+        told.len() == 2 && told.iter().all(|said| said.contains("would have been")),
         "{told:?}"
     );
     assert!(house.before().bans.list(now()).is_empty());
@@ -235,7 +235,7 @@ async fn panic_over_a_message_is_told_and_ends_its_socket_as_on_fault_says() {
     assert_eq!(passing.hears(hello.len()).await, hello);
     assert_eq!(
         passing.told(),
-        ["203.0.113.9 fault while learning: a rule is broken"]
+        ["203.0.113.9 panic in an inspector: a rule is broken"]
     );
 
     let house = house(reading(Mode::Enforce), NoSecrets(Mode::Enforce)).await;

@@ -112,7 +112,7 @@ fn what_an_own_rule_learns_bans() {
     assert_eq!(answer.verdict(), "403 ban/timed");
     let words = answer.words();
     assert!(
-        words[0].ends_with("rule ban/timed: banned by patience for another 60 s"),
+        words[0].ends_with("rule ban/timed: banned by rule patience for another 60 s"),
         "{words:?}"
     );
     assert_eq!(wall.verdict(get("/").from("198.51.100.7")), "200");
@@ -129,7 +129,7 @@ fn own_rule_under_a_policy_that_observes_does_nothing() {
     });
     let answer = wall.send(debugging("/"));
     assert_eq!(answer.verdict(), "200");
-    assert!(answer.words()[0].contains("would deny with 403: rule no-debugging"));
+    assert!(answer.words()[0].contains("would have been denied (403): rule no-debugging"));
     assert_eq!(wall.send("/missing/a").status, 404);
     assert!(
         wall.banned().is_empty(),

@@ -69,7 +69,7 @@ fn panic_while_judging_is_answered_as_on_fault_says_and_told() {
         let wall = wall(on_fault, Trap);
         let answer = wall.send(trapped("a header"));
         assert_eq!(answer.verdict(), verdict);
-        let words = "203.0.113.9 GET / fault while judging: trapped by a header";
+        let words = "203.0.113.9 GET / panic while handling the request: trapped by a header";
         assert_eq!(answer.words(), [words]);
         assert_eq!(wall.verdict("/"), "200", "the next request");
         assert_eq!(wall.verdict("/.env"), "403 dotfiles", "the rules behind it");
@@ -94,7 +94,7 @@ fn panic_while_learning_leaves_the_answer_and_is_told() {
         (
             "/missing",
             "404",
-            &[r"203.0.113.9 fault while learning: lost:\x0a404"],
+            &[r"203.0.113.9 panic in an inspector: lost:\x0a404"],
         ),
         ("/", "200", &[]),
     ] {
@@ -109,7 +109,7 @@ fn panic_while_learning_leaves_the_answer_and_is_told() {
         "a denial is learned from too"
     );
     let told = denied.words();
-    assert_eq!(told[1], r"203.0.113.9 fault while learning: lost:\x0a403");
+    assert_eq!(told[1], r"203.0.113.9 panic in an inspector: lost:\x0a403");
 }
 
 #[test]
@@ -128,6 +128,9 @@ fn panic_of_a_reply_refuses_in_plain_words_and_is_told() {
     let [fault, denial] = &told[..] else {
         panic!("{told:?}");
     };
-    assert!(fault.ends_with("fault while judging: not today"), "{fault}");
+    assert!(
+        fault.ends_with("panic while handling the request: not today"),
+        "{fault}"
+    );
     assert!(denial.contains("rule dotfiles: "), "{denial}");
 }

@@ -44,12 +44,14 @@ fn answer_to_a_known_probe_or_an_observed_rule_is_told() {
     assert_eq!(
         probe_hit(&wall, "/api/.env", 200, "SECRET=1"),
         [
-            "203.0.113.9 GET: a probe got somewhere: 200 for rule scan/probe: a segment is named \".env\" in the path as sent"
+            "203.0.113.9: the server answered 200 to a probe: GET /api/.env; rule scan/probe: path \
+             contains .env (path as sent)"
         ]
     );
     assert_eq!(probe_hit(&wall, "/.git/config", 500, "oops").len(), 1);
     let told = probe_hit(&wall, "/dump.sql", 206, "insert");
-    assert!(told[0].contains("206 for rule backups"), "{told:?}");
+    let words = "the server answered 206 to a probe: GET /dump.sql; rule backups: ";
+    assert!(told[0].contains(words), "{told:?}");
 }
 
 #[test]

@@ -206,6 +206,6 @@ fn observed_scan_tells_and_bans_nobody() {
     let wall = Wall::of(&policy);
     send(&wall, agent("/", "Nikto"), 200);
     let changes = send(&wall, agent("/", "Nikto"), 200);
-    assert_eq!(changes, [BanChange::Withheld("the rule only observes")]);
+    assert_eq!(changes, [BanChange::Observed]);
     assert_eq!(wall.verdict("/"), "200");
 }

@@ -48,7 +48,7 @@ async fn three_cuts_after_a_second_are_told_as_such() {
     let house = cut(held(None).await, 5).await;
     let told = house.told();
     assert_eq!(told.len(), 1, "{told:?}");
-    let words = "D01: something in front closes silent sockets from 127.0.0.1 on /open (3 of the last 4 \
+    let words = "D01: a proxy or load balancer in front closes idle WebSockets (127.0.0.1, /open): 3 of the last 4 \
                  sockets from there ended after 1.";
     assert!(told[0].starts_with(words), "{told:?}");
     assert!(
@@ -64,11 +64,13 @@ async fn pings_that_come_too_late_are_told_beside() {
     assert_eq!(told.len(), 2, "{told:?}");
     assert!(told[0].starts_with("D01"), "{told:?}");
     assert!(
-        told[1].starts_with("D03: pings come too rarely to keep the socket open from 127.0.0.1"),
+        told[1].starts_with(
+            "D03: the ping interval is too long to keep the WebSocket open (127.0.0.1"
+        ),
         "{told:?}"
     );
     assert!(
-        told[1].contains("(pings after 2s, and the end after 1."),
+        told[1].contains("): pings after 2s, and the end after 1."),
         "{told:?}"
     );
 }
@@ -101,15 +103,15 @@ async fn code_that_one_side_closes_with_is_told_unless_it_is_usual() {
         (b"\x03\xe9", ""),
         (
             b"\x03\xf1",
-            "D06: a message was too big from 203.0.113.9 on /open (the client closed it with 1009",
+            "D06: a message exceeded the size limit (203.0.113.9, /open): the client closed it with 1009",
         ),
         (
             b"\x03\xf3",
-            "D05: one side closed the socket from 203.0.113.9 on /open (the client closed it with 1011",
+            "D05: one side closed the WebSocket (203.0.113.9, /open): the client closed it with 1011",
         ),
         (
             b"\x0f\xa0",
-            "D05: one side closed the socket from 203.0.113.9 on /open (the client closed it with 4000",
+            "D05: one side closed the WebSocket (203.0.113.9, /open): the client closed it with 4000",
         ),
     ] {
         let mut stream = house.open_raw("/open", CLIENT).await;
@@ -142,9 +144,9 @@ async fn drain_and_a_limit_on_messages_are_diagnosed() {
     let made: Vec<_> = told.iter().filter(|said| said.starts_with('D')).collect();
     assert_eq!(made.len(), 2, "{told:?}");
     assert!(
-        made[0].starts_with("D06: a message was too big"),
+        made[0].starts_with("D06: a message exceeded the size limit"),
         "{told:?}"
     );
-    assert!(made[0].contains("(rule frame/too-big)"), "{told:?}");
+    assert!(made[0].contains("): rule frame/too-big; "), "{told:?}");
     assert!(made[1].starts_with("D08: the server restarts"), "{told:?}");
 }

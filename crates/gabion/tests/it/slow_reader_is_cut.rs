@@ -43,8 +43,8 @@ async fn client_that_takes_nothing_is_cut() {
     assert_eq!(
         house.told(),
         [
-            "203.0.113.9 session 0 on /pouring cut: the client takes nothing of what the service has \
-          for it"
+            "203.0.113.9 session 0 on /pouring cut: the client does not read what the server \
+          sends"
         ]
     );
     sleep(STALL * 2).await;
@@ -72,7 +72,7 @@ async fn slow_client_is_only_told_where_the_terms_observe() {
     sleep(STALL * 2).await;
     let told = house.told();
     assert!(
-        !told.is_empty() && told[0].contains("would be cut"),
+        !told.is_empty() && told[0].contains("would have been cut"),
         "{told:?}"
     );
     let mut some = vec![0; 16 << 20];

@@ -116,7 +116,7 @@ fn request_ends_under_the_policy_that_it_began_with() {
         "the old policy lets it ask for /new"
     );
     let told = wall.told.take_words();
-    let why = "192.168.1.1/32 not banned by rule not-found: it is a private address";
+    let why = "192.168.1.1/32 not banned (rule not-found): the client has a private address";
     assert!(
         told.len() == 1 && told[0].starts_with(why),
         "the old policy exempts it: {told:?}"

@@ -72,7 +72,7 @@ async fn is_ended<S: AsyncRead + AsyncWrite + Unpin>(
         Event::Session(event) => Some(event.ending.to_string()),
         _ => None,
     });
-    let why = "rule no-sockets: path is under \"/ws\" in the path as sent";
+    let why = "rule no-sockets: path is under a prefix of the rule: `/ws` (path as sent)";
     assert_eq!(ended.as_deref(), Some(why));
 }
 

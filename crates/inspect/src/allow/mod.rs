@@ -34,10 +34,8 @@ pub use config::AllowConfig;
 /// use gabion_inspect::{AllowConfig, Config, Context, State};
 /// # use gabion_testkit::OwnedHead;
 ///
-/// let config = AllowConfig {
-///     paths: ["/.well-known"].into_iter().collect(),
-///     ..AllowConfig::default()
-/// };
+/// let mut config = AllowConfig::default();
+/// config.paths = ["/.well-known"].into_iter().collect();
 /// let allow = config.compile(&Context::new(&State::scratch()))?;
 ///
 /// let judge = |target: &str| {

@@ -64,8 +64,8 @@ use crate::{
 ///     let offense = Offense::certain(RuleId::builtin("probe"), ban_for);
 ///     offense.with_attribution(Attribution::Forgeable { path })
 /// };
-/// assert_eq!(arbiter.record_offense(&client, &page(1), now), BanOutcome::Suspected { paths: 1 });
-/// assert_eq!(arbiter.record_offense(&client, &page(2), now), BanOutcome::Suspected { paths: 2 });
+/// assert_eq!(arbiter.record_offense(&client, &page(1), now), BanOutcome::Suspected { paths: 1, needed: 3 });
+/// assert_eq!(arbiter.record_offense(&client, &page(2), now), BanOutcome::Suspected { paths: 2, needed: 3 });
 /// assert_eq!(arbiter.record_offense(&client, &page(3), now), BanOutcome::Banned { evicted: None });
 /// assert!(arbiter.table().active(&client, now).is_some());
 /// ```
@@ -188,6 +188,7 @@ impl OffenseRecorder for BanArbiter {
                 Self::PATHS.. => self.ban_within_budget(client, offense, now),
                 paths => BanOutcome::Suspected {
                     paths: u32::try_from(paths).unwrap_or(u32::MAX),
+                    needed: u32::try_from(Self::PATHS).unwrap_or(u32::MAX),
                 },
             },
         }

@@ -55,10 +55,8 @@ use crate::{Config, ConfigError, ConfigErrors, ConfigPath, Context, Problem};
 /// use gabion_inspect::{BanConfig, Config, Context, List, State};
 ///
 /// let list = List::parse("drop.netset", "# worst first\n198.51.100.0/24\n")?;
-/// let config = BanConfig {
-///     files: ["drop.netset"].into_iter().collect(),
-///     ..BanConfig::default()
-/// };
+/// let mut config = BanConfig::default();
+/// config.files = ["drop.netset"].into_iter().collect();
 /// let context = Context::new(&State::scratch()).with_lists(vec![list]);
 /// let ban = config.compile(&context).unwrap();
 ///
@@ -70,7 +68,7 @@ use crate::{Config, ConfigError, ConfigErrors, ConfigPath, Context, Problem};
 /// assert_eq!(judge("192.0.2.1"), Verdict::Pass);
 /// assert_eq!(
 ///     judge("198.51.100.7").to_string(),
-///     "deny with 403: rule ban/list: address is in 198.51.100.0/24 (drop.netset:2)",
+///     "denied (403): rule ban/list: address is in 198.51.100.0/24 (drop.netset:2)",
 /// );
 /// # Ok::<(), gabion_inspect::ListError>(())
 /// ```

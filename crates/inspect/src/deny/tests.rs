@@ -260,7 +260,7 @@ fn user_agent_is_denied_by_any_substring() {
     };
     assert_eq!(
         verdict(Some("Mozilla/5.00 (NIKTO/2.1.5)")),
-        "deny with 403: rule tools: agent holds \"NIKTO\""
+        "denied (403): rule tools: User-Agent contains `NIKTO`"
     );
     assert_eq!(verdict(Some("Mozilla/5.0")), "pass");
     assert_eq!(verdict(None), "pass");

@@ -38,10 +38,8 @@ pub use config::ServerConfig;
 /// use gabion_inspect::{Config, Context, ServerConfig, State};
 /// # use gabion_testkit::OwnedHead;
 ///
-/// let config = ServerConfig {
-///     hosts: ["app.example", "*.app.example"].into_iter().collect(),
-///     ..ServerConfig::default()
-/// };
+/// let mut config = ServerConfig::default();
+/// config.hosts = ["app.example", "*.app.example"].into_iter().collect();
 /// let (hosts, _quirks) = config.compile(&Context::new(&State::scratch()))?;
 ///
 /// let judge = |host: &str| {
@@ -51,7 +49,7 @@ pub use config::ServerConfig;
 /// };
 /// assert_eq!(judge("App.example:8080"), Verdict::Pass);
 /// assert_eq!(judge("api.app.example"), Verdict::Pass);
-/// assert!(judge("192.0.2.1").to_string().starts_with("deny with 421: rule host/foreign"));
+/// assert!(judge("192.0.2.1").to_string().starts_with("denied (421): rule host/foreign"));
 /// # Ok::<(), gabion_inspect::ConfigErrors>(())
 /// ```
 #[derive(Debug)]

@@ -83,7 +83,7 @@ pub use table::LimitTable;
 /// };
 /// assert_eq!(judge(), Verdict::Pass);
 /// assert_eq!(judge(), Verdict::Pass);
-/// assert!(judge().to_string().starts_with("deny with 429: rule per-client"));
+/// assert!(judge().to_string().starts_with("denied (429): rule per-client"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]

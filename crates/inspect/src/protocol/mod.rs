@@ -62,7 +62,7 @@ pub use config::{HttpVersion, ProtocolConfig};
 /// let smuggled = smuggled.header("transfer-encoding", "chunked");
 /// assert_eq!(
 ///     judge(smuggled).to_string(),
-///     "deny with 400: rule framing/both: both Content-Length and Transfer-Encoding \"5\"",
+///     "denied (400): rule framing/both: both Content-Length and Transfer-Encoding: `5`",
 /// );
 /// ```
 #[derive(Clone, Debug)]

@@ -55,7 +55,7 @@ pub use kind::ServerKind;
 ///     quirks.inspect(&facts, &mut RequestState::new(&facts))
 /// };
 /// assert_eq!(judge("/list;jsessionid=1F2E"), Verdict::Pass);
-/// assert!(judge("/public/..;/admin").to_string().starts_with("deny with 400: rule path/dot-params"));
+/// assert!(judge("/public/..;/admin").to_string().starts_with("denied (400): rule path/dot-params"));
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ServerQuirks {

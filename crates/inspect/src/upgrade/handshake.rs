@@ -38,7 +38,7 @@ use crate::Limit;
 ///     handshake.inspect(&facts, &mut RequestState::new(&facts))
 /// };
 /// assert_eq!(judge("https://app.example"), Verdict::Pass);
-/// assert!(judge("https://evil.example").to_string().starts_with("deny with 403: rule upgrade/origin"));
+/// assert!(judge("https://evil.example").to_string().starts_with("denied (403): rule upgrade/origin"));
 /// # Ok::<(), gabion_inspect::ConfigErrors>(())
 /// ```
 #[derive(Debug)]

@@ -58,7 +58,7 @@ impl Origins {
         };
         let own = requested_host(facts);
         if self.0.is_empty() && is_plain(own) {
-            let scheme = facts.scheme.of_pages();
+            let scheme = facts.scheme.http_prefix();
             add([scheme.as_bytes(), own]);
         }
         for origin in self.0.iter().take(Self::MAX_LISTED) {

@@ -166,7 +166,7 @@ mod tests {
         for status in [400, 426] {
             let text = diagnosis(&hint, &get, status).expect("a diagnosis");
             assert!(text.starts_with("W01: "), "{text}");
-            assert!(text.contains("on /ws\\x22x ("), "{text}");
+            assert!(text.contains("/ws\\x22x"), "{text}");
             assert!(
                 text.contains(&format!("a plain GET with {status}")),
                 "{text}"

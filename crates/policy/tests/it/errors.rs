@@ -57,7 +57,7 @@ fn all_errors_of_a_file_are_reported_at_once() {
         (10, 1, "unknown key `network`"),
         (14, 1, "unknown key `prefx`"),
         (17, 1, "missing key `id`"),
-        (21, 6, "`two words` cannot name a rule: "),
+        (21, 6, "invalid rule id `two words`: "),
         (22, 10, "invalid name `a/b`: "),
         (
             23,
@@ -228,7 +228,7 @@ const BAD_VALUES: &[(&str, usize, usize, &str)] = &[
         "version = 1\n[client]\ntrusted_proxies = ['::/0']",
         3,
         20,
-        "::/0 cannot be a trusted proxy",
+        "`::/0` cannot be a trusted proxy network",
     ),
     (
         "version = 1\n[allow]\nnetworks = ['lan']",

@@ -108,7 +108,7 @@ rates = '1/s'
         (
             3,
             6,
-            "`a b` cannot name a rule: 1 to 64 of a-z, A-Z, 0-9, `-`, `_`, `.`, `/` are needed",
+            "invalid rule id `a b`: use 1 to 64 characters of a-z, A-Z, 0-9, `-`, `_`, `.`, `/`",
         ),
         (5, 18, key),
         (13, 10, "invalid path `login`: it must begin with `/`"),

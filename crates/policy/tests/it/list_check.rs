@@ -35,7 +35,7 @@ fn rejected_list_is_reported_at_its_entry_with_its_own_line() {
         ),
         (
             "172.31.7.0/24",
-            "drop.txt:1: `172.31.7.0/24` would ban a trusted proxy, and everyone behind it",
+            "drop.txt:1: `172.31.7.0/24` would ban a trusted proxy, and with it all clients behind it",
             "",
         ),
         (

@@ -9,7 +9,7 @@ use std::{
 };
 
 use gabion_core::Diagnosis;
-use gabion_frames::{CloseCode, Due, KeepAlive, Role, encode};
+use gabion_frames::{CloseCode, KeepAlive, KeepAliveAction, Role, encode};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::{
@@ -133,17 +133,19 @@ impl BidirectionalCopy {
                 continue;
             };
             match pings.due(now) {
-                Due::Wait(time) => ready!(self.timer.poll(cx, self.opened + time)),
-                Due::Ping if self.upload.at_frame_boundary() => match pings::ping(pings, now) {
-                    Some(ping) => {
-                        self.upload.queue_frame(&ping);
-                        self.last_transfer = now;
+                KeepAliveAction::Wait(time) => ready!(self.timer.poll(cx, self.opened + time)),
+                KeepAliveAction::Ping if self.upload.at_frame_boundary() => {
+                    match pings::ping(pings, now) {
+                        Some(ping) => {
+                            self.upload.queue_frame(&ping);
+                            self.last_transfer = now;
+                        }
+                        None => self.pings = None,
                     }
-                    None => self.pings = None,
-                },
+                }
                 // The end of the frame polls this task again.
-                Due::Ping => return Poll::Pending,
-                Due::Gone => {
+                KeepAliveAction::Ping => return Poll::Pending,
+                KeepAliveAction::Gone => {
                     self.report(
                         Diagnosis::NoPong,
                         "the upstream answered neither of two pings",
@@ -201,7 +203,7 @@ impl BidirectionalCopy {
         if let Some(pings) = pings
             && (before.1 != download.bytes_read() || download.is_stalled())
         {
-            pings.heard(now);
+            pings.received(now);
         }
         if before != (upload.bytes_read(), download.bytes_read()) {
             *last_transfer = now;

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, mem, sync::Arc, time::Duration};
 
 use gabion_frames::{
-    CloseCode, Depth, KeepAlive, Limits, Negotiated, Observer, Opcode, Role, Seen,
+    CloseCode, KeepAlive, Limits, MessageDecoding, Negotiated, Observer, Opcode, Role, Seen,
 };
 
 /// Tracks the frames that one side sends. It rejects nothing: invalid frames pass unchanged, and
@@ -48,7 +48,7 @@ impl FrameTracker {
         };
         let negotiated = negotiated.unwrap_or_default();
         Self {
-            observer: Observer::new(role, limits, negotiated, Depth::Headers),
+            observer: Observer::new(role, limits, negotiated, MessageDecoding::None),
             held_pong: Vec::new(),
             sent_message: false,
             state,

@@ -42,7 +42,7 @@ impl UpstreamEnd {
             return Some((Diagnosis::NoFirstMessage, observation.into()));
         }
         if let Some(code) = self.code {
-            let observation = format!("the upstream closed with {code}: {}", code.words());
+            let observation = format!("the upstream closed with {code}: {}", code.meaning());
             return Some((Diagnosis::Closed, observation.into()));
         }
         let timeout = idle_timeouts.record(self.idle, now)?;

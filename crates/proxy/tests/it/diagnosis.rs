@@ -104,7 +104,7 @@ async fn diagnosis_contains_client_path_observation_and_advice() {
     };
     for part in [
         "W07: ",
-        "127.0.0.1 on /ws (the upstream answered 403)",
+        "(127.0.0.1, /ws): the upstream answered 403; ",
         "setAllowedOrigins",
     ] {
         assert!(words.contains(part), "{words}");
@@ -145,7 +145,8 @@ async fn invalid_101_response_is_diagnosed_in_the_response_body() {
         backend.answer(&SWITCHING.replace(right, wrong)).await;
         let answer = client.end().await;
         assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
-        let words = "\nW08: the server behind opened another WebSocket than was asked for\n";
+        let words =
+            "\nW08: the handshake response of the upstream server does not match the request\n";
         assert!(answer.ends_with(words), "{answer}");
         let diagnosed = diagnosed(&recorder);
         assert!(
@@ -180,7 +181,9 @@ async fn page_instead_of_a_websocket_over_http2_is_diagnosed() {
     let response = response.unwrap();
     assert_eq!(response.status(), StatusCode::BAD_GATEWAY);
     let body = response.into_body().collect().await.unwrap().to_bytes();
-    assert!(body.ends_with(b"\nW09: the server behind answered with a page, not a WebSocket\n"));
+    assert!(
+        body.ends_with(b"\nW09: the upstream server answered with a page instead of a WebSocket\n")
+    );
     let diagnosed = diagnosed(&recorder);
     assert!(
         matches!(&diagnosed[..], [(Diagnosis::PageInstead, _)]),
@@ -209,7 +212,7 @@ async fn http2_only_upstream_is_diagnosed() {
             let head = client.head().await;
             assert!(head.starts_with("HTTP/1.1 502 "), "{head}");
             client
-                .until("\nW10: the server behind speaks HTTP/2 only\n")
+                .until("\nW10: the upstream server accepts HTTP/2 only\n")
                 .await;
             let diagnosed = diagnosed(&recorder);
             assert_eq!(diagnosed.len(), expected, "{diagnosed:?}");

@@ -118,12 +118,12 @@ async fn close_by_the_upstream_is_diagnosed_with_its_status() {
     let backend = Backend::bind().await;
     let front = setup.before(&backend.url());
     for (code, words) in [
-        (&b"\x88\x02\x03\xe8"[..], "1000: done"),
-        (b"\x88\x02\x03\xf0", "1008: refused by a policy"),
+        (&b"\x88\x02\x03\xe8"[..], "1000: normal closure"),
+        (b"\x88\x02\x03\xf0", "1008: policy violation"),
         (b"\x88\x02\x03\xf1", "1009: a message was too big"),
         (
             b"\x88\x02\x03\xf4",
-            "1012: the server restarts: connect again after a random pause",
+            "1012: the server restarts: reconnect after a random delay",
         ),
         (b"\x88\x00", "1005: closed without a code"),
     ] {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use gabion_frames::{
-    Depth, Kind, Limits, MessageKind, Negotiated, Observer, Role, Seen, Violation,
+    Kind, Limits, MessageDecoding, MessageKind, Negotiated, Observer, Role, Seen, Violation,
 };
 use tokio_tungstenite::tungstenite::{
     Error, Message, WebSocket,
@@ -28,10 +28,10 @@ pub fn frames(input: &[u8]) {
     } else {
         Role::Client
     };
-    let depth = match terms >> 1 & 3 {
-        0 => Depth::Headers,
-        1 => Depth::Text,
-        _ => Depth::Messages,
+    let decoding = match terms >> 1 & 3 {
+        0 => MessageDecoding::None,
+        1 => MessageDecoding::Text,
+        _ => MessageDecoding::All,
     };
     let extensions: &[u8] = match terms >> 3 & 3 {
         0 => b"permessage-deflate",
@@ -39,7 +39,7 @@ pub fn frames(input: &[u8]) {
         _ => b"",
     };
     let negotiated = Negotiated::from_header([extensions]).expect("legal extensions");
-    frames_of(sent, role, depth, negotiated, usize::from(*cut).max(1));
+    frames_of(sent, role, decoding, negotiated, usize::from(*cut).max(1));
 }
 
 /// Checks that an [`Observer`] does not panic for any bytes, and that
@@ -55,12 +55,18 @@ pub fn frames(input: &[u8]) {
 /// # Panics
 ///
 /// Panics if a law is broken.
-pub fn frames_of(sent: &[u8], role: Role, depth: Depth, negotiated: Negotiated, cut: usize) {
-    let whole = watch(&[sent], role, depth, negotiated);
+pub fn frames_of(
+    sent: &[u8],
+    role: Role,
+    decoding: MessageDecoding,
+    negotiated: Negotiated,
+    cut: usize,
+) {
+    let whole = watch(&[sent], role, decoding, negotiated);
     let pieces: Vec<_> = sent.chunks(cut).collect();
-    let cut = watch(&pieces, role, depth, negotiated);
+    let cut = watch(&pieces, role, decoding, negotiated);
     assert_eq!(whole, cut, "2: {}", sent.escape_ascii());
-    if depth == Depth::Messages && negotiated == Negotiated::NONE {
+    if decoding == MessageDecoding::All && negotiated == Negotiated::NONE {
         agrees_with_tungstenite(sent, role, &whole);
     }
 }
@@ -79,8 +85,13 @@ fn limits() -> Limits {
 /// The observed messages and control frames, formatted, and the violation that ended the input.
 type Observed = (Vec<String>, Option<Violation>);
 
-fn watch(pieces: &[&[u8]], role: Role, depth: Depth, negotiated: Negotiated) -> Observed {
-    let mut observer = Observer::new(role, Arc::new(limits()), negotiated, depth);
+fn watch(
+    pieces: &[&[u8]],
+    role: Role,
+    decoding: MessageDecoding,
+    negotiated: Negotiated,
+) -> Observed {
+    let mut observer = Observer::new(role, Arc::new(limits()), negotiated, decoding);
     let mut seen = Vec::new();
     for piece in pieces {
         let (mut rest, mut handed) = (*piece, 0);

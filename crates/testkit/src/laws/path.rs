@@ -45,7 +45,7 @@ pub fn path_views(path: &[u8]) {
             view.path.escape_ascii()
         );
     }
-    let most = PathViews::MAX_READINGS + 5;
+    let most = PathViews::MAX_FORMS + 5;
     assert!(count <= most, "3: {count} views");
     assert!(
         bytes <= 3 * path.len() + PathViews::MAX_BYTES + 5 * path.len(),

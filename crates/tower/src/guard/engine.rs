@@ -148,6 +148,7 @@ impl Engine {
         }
         let judged = contained(|| exchange.policy.chain.inspect(&facts, state))
             .map(|verdict| self.observe_override.apply(verdict, facts.now));
+        exchange.state.keep_target(&facts);
         for denial in exchange.state.observed() {
             let denied = || RequestEventKind::Denied(denial.clone());
             self.tell_of(&facts, &exchange.policy, denied);
@@ -380,16 +381,18 @@ pub(crate) fn punish(
 ) -> Option<BanChange> {
     let observe_override = (!observe_override.remaining(now).is_zero())
         .then_some("everything is observed for a while");
-    let observed = (offense.mode == Mode::Observe).then_some("the rule only observes");
-    if let Some(why) = client.exempt().or(observe_override).or(observed) {
+    if let Some(why) = client.exempt().or(observe_override) {
         return Some(BanChange::Withheld(why));
+    }
+    if offense.mode == Mode::Observe {
+        return Some(BanChange::Observed);
     }
     match bans.record_offense(&client, offense, now) {
         BanOutcome::Banned { evicted: None } => Some(BanChange::Placed),
         BanOutcome::Banned {
             evicted: Some(gone),
         } => Some(BanChange::Evicted(gone)),
-        BanOutcome::Suspected { paths } => Some(BanChange::Suspected { paths }),
+        BanOutcome::Suspected { paths, needed } => Some(BanChange::Suspected { paths, needed }),
         BanOutcome::Withheld(why) => Some(BanChange::Withheld(why)),
         _ => None,
     }

@@ -45,7 +45,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 impl Closing {
     pub(super) fn new(ending: &CloseReason, sessions: &Sessions) -> Self {
         let code = CloseCode::new(ending.code());
-        let stage = if ending.cuts() {
+        let stage = if ending.is_abrupt() {
             CloseStage::Cut
         } else {
             CloseStage::Boundary

@@ -62,7 +62,7 @@ impl Sessions {
         } else {
             Diagnosis::Closed
         };
-        let seen = format!("the {who} closed it with {code}: {}", code.words());
+        let seen = format!("the {who} closed it with {code}: {}", code.meaning());
         self.diagnose(session, diagnosis, seen);
     }
 

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use gabion_frames::{Depth, Limits, Observer, Role, Seen, encode::ControlFrame};
+use gabion_frames::{Limits, MessageDecoding, Observer, Role, Seen, encode::ControlFrame};
 use hyper::{rt::Write as _, upgrade::Upgraded};
 
 use super::{Session, SessionPermit};
@@ -70,7 +70,7 @@ impl Outgoing {
         let limits = Arc::clone(&NO_LIMITS);
         let negotiated = session.negotiated();
         Self {
-            observer: Observer::new(Role::Server, limits, negotiated, Depth::Headers),
+            observer: Observer::new(Role::Server, limits, negotiated, MessageDecoding::None),
             state: State::Followed,
             own: None,
             stalled: None,

@@ -3,7 +3,7 @@
 use std::{io, task::Poll, time::Duration};
 
 use gabion_core::CloseReason;
-use gabion_frames::Due;
+use gabion_frames::KeepAliveAction;
 
 use super::{SessionPermit, outgoing::FramePosition, session_io::SessionIo};
 
@@ -38,12 +38,12 @@ impl SessionIo {
     /// look again; none where a byte will say so.
     fn keep_alive(&mut self, now: Duration, permit: &SessionPermit) -> Option<Duration> {
         let incoming = self.incoming.as_mut()?;
-        if !matches!(incoming.due(now)?, Due::Wait(_)) {
+        if !matches!(incoming.due(now)?, KeepAliveAction::Wait(_)) {
             incoming.look(&mut self.stream, now, permit);
         }
         match incoming.due(now)? {
-            Due::Wait(time) => return Some(time),
-            Due::Ping => match self.outgoing.position() {
+            KeepAliveAction::Wait(time) => return Some(time),
+            KeepAliveAction::Ping => match self.outgoing.position() {
                 FramePosition::Boundary => {
                     self.outgoing.put(incoming.ping(now)?);
                     self.pinged = Some(now);
@@ -52,7 +52,7 @@ impl SessionIo {
                 FramePosition::Inside(_) => return None,
                 FramePosition::Ended | FramePosition::Unknown => incoming.end(),
             },
-            Due::Gone => {
+            KeepAliveAction::Gone => {
                 if permit
                     .enforcer()
                     .end(permit.session(), CloseReason::NoPong, permit.mode())
@@ -65,8 +65,8 @@ impl SessionIo {
         // Where the stream fails, the next read or write says so.
         let _ = self.poll_own(permit);
         match self.incoming.as_ref()?.due(now)? {
-            Due::Wait(time) => Some(time),
-            Due::Ping | Due::Gone => None,
+            KeepAliveAction::Wait(time) => Some(time),
+            KeepAliveAction::Ping | KeepAliveAction::Gone => None,
         }
     }
 
@@ -102,7 +102,7 @@ impl SessionIo {
         if resumed {
             incoming.heard(now);
         }
-        if incoming.due(now) == Some(Due::Ping)
+        if incoming.due(now) == Some(KeepAliveAction::Ping)
             && self.outgoing.position() == FramePosition::Boundary
         {
             self.keep(permit);

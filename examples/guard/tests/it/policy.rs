@@ -97,5 +97,5 @@ async fn sigusr1_makes_every_rule_observe_within_a_second() {
         404,
         "the response of the server"
     );
-    guard.logged(["would ", "rule=first"]).await;
+    guard.logged(["would have been denied", "rule=first"]).await;
 }

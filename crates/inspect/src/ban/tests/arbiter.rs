@@ -28,13 +28,31 @@ fn attribution_decides_the_outcome() {
     let ban = |attribution| arbiter.record_offense(&client, &offense(attribution), at(0));
     let path = |path| ban(Attribution::Forgeable { path });
     for (got, expected) in [
-        (path(1), BanOutcome::Suspected { paths: 1 }),
-        (path(1), BanOutcome::Suspected { paths: 1 }),
+        (
+            path(1),
+            BanOutcome::Suspected {
+                paths: 1,
+                needed: 3,
+            },
+        ),
+        (
+            path(1),
+            BanOutcome::Suspected {
+                paths: 1,
+                needed: 3,
+            },
+        ),
         (
             ban(Attribution::CrossSite),
             BanOutcome::Withheld("a page of another origin caused the request"),
         ),
-        (path(2), BanOutcome::Suspected { paths: 2 }),
+        (
+            path(2),
+            BanOutcome::Suspected {
+                paths: 2,
+                needed: 3,
+            },
+        ),
         (path(3), BanOutcome::Banned { evicted: None }),
         (path(4), BanOutcome::AlreadyBanned),
         (ban(Attribution::Certain), BanOutcome::AlreadyBanned),
@@ -55,7 +73,13 @@ fn opened_websocket_gives_good_standing_for_an_hour() {
         arbiter.record_offense(&facts.client, &offense, at(secs * 1000))
     };
     arbiter.record(&state, &outcome(StatusCode::NOT_FOUND));
-    assert_eq!(ban(1), BanOutcome::Suspected { paths: 1 });
+    assert_eq!(
+        ban(1),
+        BanOutcome::Suspected {
+            paths: 1,
+            needed: 3
+        }
+    );
     arbiter.record(&state, &outcome(StatusCode::SWITCHING_PROTOCOLS));
     assert!(matches!(ban(3599), BanOutcome::Withheld(_)));
     assert!(matches!(ban(3700), BanOutcome::Suspected { .. }));
@@ -78,7 +102,10 @@ fn flood_of_suspects_is_bounded_and_keeps_frequent_clients() {
     );
     assert_eq!(
         suspect(addr("203.0.113.9"), 2),
-        BanOutcome::Suspected { paths: 2 }
+        BanOutcome::Suspected {
+            paths: 2,
+            needed: 3
+        }
     );
 }
 

@@ -106,13 +106,13 @@ fn denial_names_the_network_or_the_rule() {
         ),
         (
             "192.0.2.66",
-            "rule ban/timed: banned by dotfiles for another 6 s",
+            "rule ban/timed: banned by rule dotfiles for another 6 s",
         ),
     ] {
         let verdict = judge(&ban, peer, 4000);
         assert_eq!(
             verdict.to_string(),
-            format!("deny with 403: {expected}"),
+            format!("denied (403): {expected}"),
             "{peer}"
         );
         assert!(verdict.refuses());

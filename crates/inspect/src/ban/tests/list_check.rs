@@ -21,8 +21,8 @@ fn list_that_covers_protected_networks_is_rejected_with_its_line() {
     let covers =
         |network: &str, safe: &str| format!("`{network}` covers `{safe}`, which is in [allow]");
     let hits = |network: &str, protected: &str| format!("`{network}` would ban {protected}");
-    let proxy = "a trusted proxy, and everyone behind it";
-    let private = "private addresses, where your proxy may be";
+    let proxy = "a trusted proxy, and with it all clients behind it";
+    let private = "private addresses, which your proxy may have";
     for (text, line, why) in [
         (
             "\n203.0.113.7",

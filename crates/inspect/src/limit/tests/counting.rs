@@ -46,7 +46,7 @@ fn cost_is_taken_only_by_requests_that_pass() {
     assert_eq!(denial.status, StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(
         denial.to_string(),
-        "deny with 429: rule x: more than 10 in 1s by client"
+        "denied (429): rule x: more than 10 in 1s per client"
     );
     assert!(passes(&limit, &page().at(Duration::from_millis(200))));
 }

@@ -4,8 +4,8 @@ use std::{mem, sync::Arc, time::Duration};
 
 use gabion_core::{CloseReason, MessageKinds, Mode, RuleId, SessionLimits};
 use gabion_frames::{
-    Depth, Due, KeepAlive, Kind, MessageKind, Observer, Opcode, Role, Seen, Violation,
-    encode::ControlFrame,
+    KeepAlive, KeepAliveAction, Kind, MessageDecoding, MessageKind, Observer, Opcode, Role, Seen,
+    Violation, encode::ControlFrame,
 };
 
 use super::{limits, meter::BucketMeter, queue::Way};
@@ -34,17 +34,17 @@ impl FrameInspector {
     pub(super) fn new(session_limits: &SessionLimits, permit: &SessionPermit) -> Self {
         let session = permit.session();
         let depth = match session.message_kinds() {
-            MessageKinds::None => Depth::Headers,
-            MessageKinds::Text => Depth::Text,
-            MessageKinds::All => Depth::Messages,
+            MessageKinds::None => MessageDecoding::None,
+            MessageKinds::Text => MessageDecoding::Text,
+            MessageKinds::All => MessageDecoding::All,
         };
-        let holds = session_limits.holds && depth != Depth::Headers;
+        let holds = session_limits.holds && depth != MessageDecoding::None;
         let limits = if holds && session_limits.mode == Mode::Observe {
             limits::of_reading(session_limits)
         } else {
             limits::of(session_limits, session.client.exempt().is_some())
         };
-        let unread = depth != Depth::Headers && session.granted().is_none();
+        let unread = depth != MessageDecoding::None && session.granted().is_none();
         Self {
             observer: Observer::new(Role::Client, Arc::new(limits), session.negotiated(), depth),
             mode: if holds {
@@ -192,7 +192,7 @@ impl FrameInspector {
     }
 
     /// What is to be done to keep the socket open; nothing where it is not ours to do.
-    pub(super) fn due(&self, now: Duration) -> Option<Due> {
+    pub(super) fn due(&self, now: Duration) -> Option<KeepAliveAction> {
         self.alive.map(|alive| alive.due(now))
     }
 
@@ -204,7 +204,7 @@ impl FrameInspector {
     /// The client is there, by another sign than what it sends.
     pub(super) fn heard(&mut self, now: Duration) {
         if let Some(alive) = &mut self.alive {
-            alive.heard(now);
+            alive.received(now);
         }
     }
 

@@ -14,7 +14,7 @@ use std::{
 };
 
 use gabion_core::SessionLimits;
-use gabion_frames::{Due, encode::ControlFrame};
+use gabion_frames::{KeepAliveAction, encode::ControlFrame};
 use hyper::{
     rt::{Read as _, ReadBuf, ReadBufCursor},
     upgrade::Upgraded,
@@ -123,7 +123,7 @@ impl Incoming {
     }
 
     /// What is to be done to keep the socket open.
-    pub(super) fn due(&self, now: Duration) -> Option<Due> {
+    pub(super) fn due(&self, now: Duration) -> Option<KeepAliveAction> {
         self.reading.due(now)
     }
 

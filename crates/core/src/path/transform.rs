@@ -1,11 +1,11 @@
-//! The steps by which servers read a path. Each appends its result to a buffer.
+//! Path transformations. Each appends its result to a buffer.
 
-/// Replaces each `%XX` by its byte; what is no escape stays.
+/// Replaces each `%XX` by its byte; an invalid escape stays.
 pub(super) fn decode(path: &[u8], out: &mut Vec<u8>) {
     decode_where(|_| true, path, out);
 }
 
-/// Replaces each `%XX` that stands for a byte which never needs it.
+/// Replaces each `%XX` that stands for an unreserved character.
 pub(super) fn decode_unreserved(path: &[u8], out: &mut Vec<u8>) {
     decode_where(is_unreserved, path, out);
 }
@@ -26,18 +26,18 @@ fn decode_where(decodes: impl Fn(u8) -> bool, path: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Never escaped in an orderly URL (RFC 3986, 2.3).
+/// Returns `true` for characters that never need an escape in a URL (RFC 3986, 2.3).
 pub(super) fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
 }
 
-/// Whether a `%` stands without two hexadecimal digits.
+/// Returns `true` if a `%` is not followed by two hexadecimal digits.
 pub(super) fn has_bad_escape(path: &[u8]) -> bool {
     let mut escapes = path.split(|&byte| byte == b'%').skip(1);
     escapes.any(|after| escape(after).is_none())
 }
 
-/// Reads `XX` after a `%`.
+/// Parses the `XX` after a `%`.
 pub(super) fn escape(tail: &[u8]) -> Option<(u8, &[u8])> {
     let [high, low, after @ ..] = tail else {
         return None;
@@ -48,7 +48,7 @@ pub(super) fn escape(tail: &[u8]) -> Option<(u8, &[u8])> {
     Some((byte, after))
 }
 
-/// Cuts each segment at its first `;`.
+/// Removes the part of each segment from its first `;` on.
 pub(super) fn cut_params(path: &[u8], out: &mut Vec<u8>) {
     let mut cutting = false;
     for &byte in path {
@@ -63,7 +63,7 @@ pub(super) fn cut_params(path: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Takes `\` as `/`.
+/// Replaces `\` by `/`.
 pub(super) fn backslash_as_slash(path: &[u8], out: &mut Vec<u8>) {
     out.extend(
         path.iter()
@@ -76,7 +76,7 @@ pub(super) fn cut_at_nul(path: &[u8], out: &mut Vec<u8>) {
     out.extend(path.iter().take_while(|&&byte| byte != 0));
 }
 
-/// Merges slashes and resolves `.` and `..`; says whether `..` tried to leave the root.
+/// Merges slashes and resolves `.` and `..`. Returns `true` if `..` went above the root.
 pub(super) fn resolve(path: &[u8], out: &mut Vec<u8>) -> bool {
     let base = out.len();
     let mut above_root = false;
@@ -102,7 +102,7 @@ pub(super) fn resolve(path: &[u8], out: &mut Vec<u8>) -> bool {
     above_root
 }
 
-/// Whether [`resolve`] would leave the path as it is.
+/// Returns `true` if [`resolve`] would not change the path.
 pub(super) fn is_resolved(path: &[u8]) -> bool {
     let Some((b'/', rest)) = path.split_first() else {
         return false;
