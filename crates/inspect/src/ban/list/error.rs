@@ -42,8 +42,9 @@ pub enum ListProblem {
     /// Text after a network that is neither a count nor a comment.
     #[error("unexpected `{0}` after a network: only a count or a comment may follow")]
     Trailing(Evidence),
-    /// The text is not valid JSON for its format; the message is from `serde_json`.
-    #[error("{0}")]
+    /// The text is not valid JSON for its format; the message is from `serde_json`, which quotes with
+    /// backticks.
+    #[error("{}", .0.to_string().replace(r"\x60", "`"))]
     Json(Evidence),
     /// The JSON has the keys of no known format.
     #[error(
