@@ -206,7 +206,7 @@ impl Bans {
         self.arbiter.table().subscribe(listener);
     }
 
-    /// Drops bans that have expired. They refuse nobody by then, and only take memory.
+    /// Drops bans that have expired. Until then they only take memory.
     pub fn maintain(&self) {
         self.arbiter.table().remove_expired(self.clock.now());
     }

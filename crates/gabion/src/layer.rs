@@ -28,7 +28,7 @@ use crate::{ban::Bans, connection::AutoSource, sink};
 /// [guide](crate::guide::single_layers) for how to try a layer with curl.
 ///
 /// Stacked around one service, layers share one resolution of client and path while peer, method and target
-/// stay the same; each reads the headers anew. Set [`Self::trusted_proxies`] on the outermost layer.
+/// stay the same; each reads the headers again. Set [`Self::trusted_proxies`] on the outermost layer.
 ///
 /// Clones, and the services made from them, share all state.
 ///

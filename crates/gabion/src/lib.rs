@@ -74,7 +74,7 @@
 //! ```
 //!
 //! Loopback and private addresses are exempt from limits and bans, so a first try with curl from the same
-//! machine shows only denials by path: [`guide::single_layers`] says how to try the rest.
+//! machine shows only denials by path: see [`guide::single_layers`] for how to try the rest.
 //!
 //! # Modules
 //!

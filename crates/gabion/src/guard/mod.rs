@@ -68,7 +68,7 @@ struct Inner {
     observe_override: ObserveOverride,
     #[cfg(feature = "websocket")]
     enforcer: Arc<SessionEnforcer>,
-    /// Whether an observe override was in force at the latest maintenance.
+    /// Set while an observe override is in force, until its end was reported.
     is_overridden: AtomicBool,
     _maintenance: Option<Maintenance>,
 }

@@ -43,7 +43,7 @@ enum HandshakeKind {
 pub(super) enum HandshakeResponse {
     /// The WebSocket is open.
     Accepted,
-    /// The connection stays HTTP, and the response says why. The accept loop then ends an HTTP/1
+    /// The connection stays HTTP, and the response has the reason. The accept loop then ends an HTTP/1
     /// connection.
     Rejected,
 }
@@ -51,7 +51,7 @@ pub(super) enum HandshakeResponse {
 // === impl Handshake ===
 
 impl Handshake {
-    /// Parses the handshake of a request; `None` if the request does not ask for one.
+    /// Parses the handshake of a request; `None` if there is none.
     pub(super) fn from_request<B: Body>(
         request: &Request<B>,
     ) -> Result<Option<Self>, RequestError> {
@@ -144,7 +144,7 @@ impl Handshake {
     }
 }
 
-/// Returns `true` if a request asks for a WebSocket.
+/// Returns `true` if a request is a WebSocket handshake.
 pub(super) fn is_handshake<B>(request: &Request<B>) -> bool {
     let headers = request.headers();
     let by_upgrade = request.method() == Method::GET
