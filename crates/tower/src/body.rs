@@ -28,14 +28,14 @@ pin_project! {
             #[pin]
             body: B,
         },
-        Held {
+        EventStream {
             #[pin]
             body: B,
-            hold: Box<EventStream>,
+            stream: Box<EventStream>,
         },
         // The words, until they are sent.
         Denial {
-            words: Option<Bytes>,
+            text: Option<Bytes>,
         },
     }
 }
@@ -46,15 +46,15 @@ impl<B> GuardBody<B> {
         Self { kind }
     }
 
-    pub(crate) fn held(body: B, hold: EventStream) -> Self {
-        let hold = Box::new(hold);
-        let kind = Kind::Held { body, hold };
+    pub(crate) fn event_stream(body: B, stream: EventStream) -> Self {
+        let stream = Box::new(stream);
+        let kind = Kind::EventStream { body, stream };
         Self { kind }
     }
 
-    pub(crate) fn denial(words: Bytes) -> Self {
-        let words = Some(words).filter(|words| !words.is_empty());
-        let kind = Kind::Denial { words };
+    pub(crate) fn denial(text: Bytes) -> Self {
+        let text = Some(text).filter(|text| !text.is_empty());
+        let kind = Kind::Denial { text };
         Self { kind }
     }
 }
@@ -63,8 +63,8 @@ impl<B: fmt::Debug> fmt::Debug for GuardBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             Kind::Inner { body } => f.debug_tuple("Inner").field(body).finish(),
-            Kind::Held { body, .. } => f.debug_tuple("Held").field(body).finish(),
-            Kind::Denial { words } => f.debug_tuple("Denial").field(words).finish(),
+            Kind::EventStream { body, .. } => f.debug_tuple("EventStream").field(body).finish(),
+            Kind::Denial { text } => f.debug_tuple("Denial").field(text).finish(),
         }
     }
 }
@@ -80,32 +80,32 @@ impl<B: Body<Data = Bytes>> Body for GuardBody<B> {
         let mut kind = self.project().kind;
         match kind.as_mut().project() {
             KindProjection::Inner { body } => body.poll_frame(cx),
-            KindProjection::Held { body, hold } => {
-                if hold.poll_end(cx).is_pending() {
+            KindProjection::EventStream { body, stream } => {
+                if stream.poll_end(cx).is_pending() {
                     return body.poll_frame(cx);
                 }
                 // The service's body is dropped: it learns that nobody listens.
-                kind.set(Kind::Denial { words: None });
+                kind.set(Kind::Denial { text: None });
                 Poll::Ready(None)
             }
-            KindProjection::Denial { words } => {
-                Poll::Ready(words.take().map(|words| Ok(Frame::data(words))))
+            KindProjection::Denial { text } => {
+                Poll::Ready(text.take().map(|text| Ok(Frame::data(text))))
             }
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
-            Kind::Inner { body } | Kind::Held { body, .. } => body.is_end_stream(),
-            Kind::Denial { words } => words.is_none(),
+            Kind::Inner { body } | Kind::EventStream { body, .. } => body.is_end_stream(),
+            Kind::Denial { text } => text.is_none(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
-            Kind::Inner { body } | Kind::Held { body, .. } => body.size_hint(),
-            Kind::Denial { words } => {
-                let len = words.as_ref().map_or(0, Bytes::len);
+            Kind::Inner { body } | Kind::EventStream { body, .. } => body.size_hint(),
+            Kind::Denial { text } => {
+                let len = text.as_ref().map_or(0, Bytes::len);
                 SizeHint::with_exact(u64::try_from(len).unwrap_or(u64::MAX))
             }
         }

@@ -19,20 +19,20 @@ use gabion_core::{Mode, Now, Verdict};
 #[derive(Clone, Debug, Default)]
 pub struct ObserveOverride {
     /// Monotonic milliseconds at which it ends; in the past where there is none.
-    ends: Arc<AtomicU64>,
+    ends_at: Arc<AtomicU64>,
 }
 
 impl ObserveOverride {
     /// Begins one, or lets it last from `now` for `period`. None at all ends it.
     pub fn start(&self, now: Now, period: Duration) {
-        let ends = now.mono().saturating_add(period);
-        self.ends.store(millis(ends), Ordering::Relaxed);
+        let ends_at = now.mono().saturating_add(period);
+        self.ends_at.store(millis(ends_at), Ordering::Relaxed);
     }
 
     /// How long it still lasts; none where there is none.
     pub fn remaining(&self, now: Now) -> Duration {
-        let ends = Duration::from_millis(self.ends.load(Ordering::Relaxed));
-        ends.saturating_sub(now.mono())
+        let ends_at = Duration::from_millis(self.ends_at.load(Ordering::Relaxed));
+        ends_at.saturating_sub(now.mono())
     }
 
     /// The verdict as it counts now.

@@ -1,6 +1,6 @@
 //! What hyper leaves in the extensions of a request that asks to leave HTTP.
 
-pub(crate) use imp::{forget_upgrade, protocol};
+pub(crate) use imp::{protocol, remove_upgrade};
 
 #[cfg(feature = "websocket")]
 mod imp {
@@ -13,7 +13,7 @@ mod imp {
     }
 
     /// Leaves nobody the means to turn the connection into something else.
-    pub(crate) fn forget_upgrade(extensions: &mut Extensions) {
+    pub(crate) fn remove_upgrade(extensions: &mut Extensions) {
         extensions.remove::<OnUpgrade>();
     }
 }
@@ -28,5 +28,5 @@ mod imp {
     }
 
     /// Not known here; the service reads of no upgrade in the headers.
-    pub(crate) fn forget_upgrade(_extensions: &mut Extensions) {}
+    pub(crate) fn remove_upgrade(_extensions: &mut Extensions) {}
 }

@@ -38,7 +38,7 @@ impl Reply for BriefReply {
     fn reply(&self, denial: &Denial, facts: &Facts<'_>) -> Response<Bytes> {
         let mut response = plain(denial.status);
         let json = wants_json(facts.headers);
-        *response.body_mut() = words(denial, facts, json).into();
+        *response.body_mut() = body_text(denial, facts, json).into();
         if json {
             let json = HeaderValue::from_static("application/json");
             response.headers_mut().insert(CONTENT_TYPE, json);
@@ -47,41 +47,43 @@ impl Reply for BriefReply {
     }
 }
 
-fn words(denial: &Denial, facts: &Facts<'_>, json: bool) -> String {
-    let mut words = String::with_capacity(192);
+fn body_text(denial: &Denial, facts: &Facts<'_>, json: bool) -> String {
+    let mut text = String::with_capacity(192);
     let status = denial.status.canonical_reason().unwrap_or(REFUSED);
-    let begin = if json { r#"{"error":""# } else { "" };
+    let prefix = if json { r#"{"error":""# } else { "" };
     // Writing to a string cannot fail.
-    let _ = write!(words, "{begin}{status}");
+    let _ = write!(text, "{prefix}{status}");
     if let Some(diagnosis) = denial.diagnosis {
-        let between = if json { r#"","diagnosis":""# } else { "\n" };
-        let _ = write!(words, "{between}{diagnosis}");
+        let separator = if json { r#"","diagnosis":""# } else { "\n" };
+        let _ = write!(text, "{separator}{diagnosis}");
     }
-    if let Some(address) = instead(denial, facts) {
-        let between = if json { r#"","use":""# } else { "\nuse " };
+    if let Some(url) = websocket_url(denial, facts) {
+        let separator = if json { r#"","use":""# } else { "\nuse " };
         // A backslash means something in JSON.
-        let address = address.replace('\\', if json { r"\\" } else { r"\" });
-        let _ = write!(words, "{between}{address}");
+        let url = url.replace('\\', if json { r"\\" } else { r"\" });
+        let _ = write!(text, "{separator}{url}");
     }
     if let Some(event) = denial.event {
-        let between = if json { r#"","event":""# } else { "\nevent " };
-        let _ = write!(words, "{between}{event}");
+        let separator = if json { r#"","event":""# } else { "\nevent " };
+        let _ = write!(text, "{separator}{event}");
     }
-    words.push_str(if json { "\"}" } else { "\n" });
-    words
+    text.push_str(if json { "\"}" } else { "\n" });
+    text
 }
 
 /// The address that a client should have asked for, with what it wrote itself escaped; its path is
 /// cut where it is long.
-fn instead(denial: &Denial, facts: &Facts<'_>) -> Option<String> {
+fn websocket_url(denial: &Denial, facts: &Facts<'_>) -> Option<String> {
     if denial.diagnosis != Some(Diagnosis::PlainGet) {
         return None;
     }
-    let named = || facts.headers.get(HOST).map(HeaderValue::as_bytes);
+    let host_header = || facts.headers.get(HOST).map(HeaderValue::as_bytes);
     let host = facts.uri.authority().map(|name| name.as_str().as_bytes());
-    let host = host.or_else(named).filter(|host| host.len() <= MAX_PART)?;
+    let host = host
+        .or_else(host_header)
+        .filter(|host| host.len() <= MAX_PART)?;
     let path = facts.path.raw();
-    let (path, more) = match path.split_at_checked(MAX_PART) {
+    let (path, ellipsis) = match path.split_at_checked(MAX_PART) {
         Some((head, [_, ..])) => (head, ".."),
         _ => (path, ""),
     };
@@ -90,7 +92,7 @@ fn instead(denial: &Denial, facts: &Facts<'_>) -> Option<String> {
         Escaped(host),
         Escaped(path),
     );
-    Some(format!("{scheme}{host}{path}{more}"))
+    Some(format!("{scheme}{host}{path}{ellipsis}"))
 }
 
 /// Whether JSON stands in `Accept` and no text that a person would read.
@@ -107,9 +109,9 @@ fn wants_json(headers: &HeaderMap) -> bool {
         if text {
             return false;
         }
-        let from = kind.len().saturating_sub(4);
+        let start = kind.len().saturating_sub(4);
         json |= kind
-            .get(from..)
+            .get(start..)
             .is_some_and(|tail| tail.eq_ignore_ascii_case(b"json"));
     }
     json
@@ -122,8 +124,8 @@ const MAX_PART: usize = 100;
 
 /// A response that says its status and no more.
 pub(crate) fn plain(status: StatusCode) -> Response<Bytes> {
-    let words = status.canonical_reason().unwrap_or(REFUSED);
-    let mut response = Response::new(Bytes::from_static(words.as_bytes()));
+    let text = status.canonical_reason().unwrap_or(REFUSED);
+    let mut response = Response::new(Bytes::from_static(text.as_bytes()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     let text = HeaderValue::from_static("text/plain; charset=utf-8");

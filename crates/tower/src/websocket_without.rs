@@ -56,7 +56,7 @@ impl SessionEnforcer {
         match self.0 {}
     }
 
-    pub(crate) fn answered(&self, _session: &Session, _headers: &HeaderMap) {
+    pub(crate) fn on_handshake_response(&self, _session: &Session, _headers: &HeaderMap) {
         match self.0 {}
     }
 }
@@ -88,15 +88,15 @@ impl EventStream {
 }
 
 impl Session {
-    pub(crate) fn shared_session_limits(&self) -> Option<Arc<SessionLimits>> {
+    pub(crate) fn shared_limits(&self) -> Option<Arc<SessionLimits>> {
         match self.0 {}
     }
 
-    pub(crate) fn session_limits(&self) -> Option<&SessionLimits> {
+    pub(crate) fn limits(&self) -> Option<&SessionLimits> {
         match self.0 {}
     }
 
-    pub(crate) fn spare(&self) {
+    pub(crate) fn skip_message_rules(&self) {
         match self.0 {}
     }
 }

@@ -65,7 +65,7 @@ pub(super) enum Decision {
     /// Judging failed and the policy lets such requests pass.
     Unjudged,
     /// We answer.
-    Answer(Response<Bytes>),
+    Respond(Response<Bytes>),
 }
 
 /// One exchange, and the policy that it is held to from head to end.
@@ -108,7 +108,7 @@ impl Exchange {
 
     /// What the socket that was asked for is held to.
     pub(super) fn session_limits(&self) -> Option<Arc<SessionLimits>> {
-        self.session.as_ref()?.shared_session_limits()
+        self.session.as_ref()?.shared_limits()
     }
 
     pub(super) fn generation(&self) -> u64 {
@@ -128,9 +128,9 @@ impl Engine {
         let extensions = request.extensions();
         let Some(peer) = self.connection.peer(extensions) else {
             if self.setup.is_due(self.clock.now()) {
-                self.tell(|| Event::Setup(self.connection.missing_peer_help()));
+                self.report(|| Event::Setup(self.connection.missing_peer_help()));
             }
-            return Decision::Answer(self.missing_peer());
+            return Decision::Respond(self.missing_peer_response());
         };
         let outer = self.outer_resolution(extensions);
         let reused = self.reuse(request, peer, outer);
@@ -144,14 +144,14 @@ impl Engine {
         let state = &mut exchange.state;
         state.set_counted(outer.is_some_and(Resolution::is_counted));
         if facts.client.is_unclear() && self.setup.is_due(facts.now) {
-            self.tell(|| Event::UntrustedProxy(peer.addr()));
+            self.report(|| Event::UntrustedProxy(peer.addr()));
         }
-        let judged = contained(|| exchange.policy.chain.inspect(&facts, state))
+        let judged = catch_panic(|| exchange.policy.chain.inspect(&facts, state))
             .map(|verdict| self.observe_override.apply(verdict, facts.now));
         exchange.state.keep_target(&facts);
         for denial in exchange.state.observed() {
             let denied = || RequestEventKind::Denied(denial.clone());
-            self.tell_of(&facts, &exchange.policy, denied);
+            self.report_request(&facts, &exchange.policy, denied);
         }
         self.decide(&facts, exchange, judged)
     }
@@ -165,15 +165,15 @@ impl Engine {
     ) -> Decision {
         let policy = &exchange.policy;
         match judged {
-            Err(words) => self.fault(facts, policy, words),
+            Err(message) => self.fault(facts, policy, message),
             Ok(Verdict::Pass) => self.pass(facts, exchange),
             Ok(Verdict::Allow(cause)) => {
-                self.tell_of(facts, policy, || RequestEventKind::Allowed(cause));
+                self.report_request(facts, policy, || RequestEventKind::Allowed(cause));
                 exchange.allowed = true;
                 self.pass(facts, exchange)
             }
             Ok(Verdict::Deny(denial)) if denial.mode == Mode::Observe => {
-                self.tell_of(facts, policy, || RequestEventKind::Denied(denial));
+                self.report_request(facts, policy, || RequestEventKind::Denied(denial));
                 self.pass(facts, exchange)
             }
             Ok(Verdict::Deny(denial)) => self.deny(facts, &exchange, denial),
@@ -209,7 +209,7 @@ impl Engine {
     }
 
     /// Answers a request whose peer address is unknown. In debug builds the body holds the fix.
-    fn missing_peer(&self) -> Response<Bytes> {
+    fn missing_peer_response(&self) -> Response<Bytes> {
         let mut response = reply::plain(StatusCode::SERVICE_UNAVAILABLE);
         if cfg!(debug_assertions) {
             let help = self.connection.missing_peer_help();
@@ -228,7 +228,7 @@ impl Engine {
             let is_counted = exchange.state.is_counted() || self.bans.is_some();
             exchange.resolution = Some(Arc::new(facts.resolution().with_counted(is_counted)));
         }
-        if self.enforcer.is_some() && event_stream::asks(facts.headers) {
+        if self.enforcer.is_some() && event_stream::is_accepted(facts.headers) {
             exchange.stream_path = Some(facts.uri.path().into());
         }
         Decision::Pass(exchange)
@@ -239,20 +239,20 @@ impl Engine {
         if facts.upgrade == Upgrade::WebSocket {
             denial.diagnosis.get_or_insert(Diagnosis::Denied);
         }
-        let mut response = self.refuse(facts, &exchange.policy, &denial);
-        quota::show(&exchange.state, response.headers_mut());
+        let mut response = self.denial_response(facts, &exchange.policy, &denial);
+        quota::add_rate_limit(&exchange.state, response.headers_mut());
         let outcome = Outcome::new(response.status(), Some(&denial), Duration::ZERO);
-        self.learn_from(exchange, outcome);
+        self.process_outcome(exchange, outcome);
         grpc::translate(&mut response, &denial, facts);
-        Decision::Answer(response)
+        Decision::Respond(response)
     }
 
     /// Readies a request for the service: what it offers to become besides a WebSocket is taken off,
     /// judged or not.
     pub(super) fn strip_upgrade_offers<B>(&self, request: &mut Request<B>) {
-        if offer::stands_in(request.headers()) {
+        if offer::has_upgrade_offer(request.headers()) {
             let upgrade = Upgrade::detect(&self.head(request));
-            offer::decline(request, upgrade);
+            offer::strip(request, upgrade);
         }
     }
 
@@ -271,13 +271,13 @@ impl Engine {
 
     /// Lets the inspectors learn how the service answered: its status, and how long its body is.
     pub(super) fn on_response(&self, exchange: &Exchange, status: StatusCode, length: Option<u64>) {
-        self.learn_from(
+        self.process_outcome(
             exchange,
             Outcome::new(status, None, Duration::ZERO).with_length(length),
         );
     }
 
-    fn learn_from(&self, exchange: &Exchange, mut outcome: Outcome<'_>) {
+    fn process_outcome(&self, exchange: &Exchange, mut outcome: Outcome<'_>) {
         let Exchange {
             policy,
             state,
@@ -294,13 +294,13 @@ impl Engine {
                 policy.chain.probe_hit(state, &outcome),
             )
         };
-        let learned = contained(on_response).map(|(offense, diagnosis, probe_hit)| {
+        let learned = catch_panic(on_response).map(|(offense, diagnosis, probe_hit)| {
             if let Some(event) = diagnosis {
-                self.tell(|| Event::Diagnosis(event));
+                self.report(|| Event::Diagnosis(event));
             }
             if let Some(cause) = probe_hit {
                 let event = ProbeHitEvent::new(now.wall(), state, cause, outcome.status);
-                self.tell(|| Event::ProbeHit(event));
+                self.report(|| Event::ProbeHit(event));
             }
             offense
         });
@@ -308,62 +308,69 @@ impl Engine {
             Ok(None) => {}
             Ok(Some(offense)) if *allowed && self.bans.is_some() => {
                 let change = BanChange::Withheld("the policy allows what it did");
-                self.tell(|| Event::Ban(BanEvent::new(now.wall(), client, offense, change)));
+                self.report(|| Event::Ban(BanEvent::new(now.wall(), client, offense, change)));
             }
-            Ok(Some(offense)) => self.punish(client, offense, now),
-            Err(words) => self.tell(|| {
+            Ok(Some(offense)) => self.record_offense(client, offense, now),
+            Err(message) => self.report(|| {
                 Event::Fault(FaultEvent::new(
                     now.wall(),
                     client,
                     policy.generation,
-                    words,
+                    message,
                 ))
             }),
         }
     }
 
-    fn refuse(&self, facts: &Facts<'_>, policy: &Snapshot, denial: &Denial) -> Response<Bytes> {
-        let mut response = contained(|| self.reply.reply(denial, facts)).unwrap_or_else(|words| {
-            self.tell_of(facts, policy, || RequestEventKind::Fault(words));
-            reply::plain(denial.status)
-        });
+    fn denial_response(
+        &self,
+        facts: &Facts<'_>,
+        policy: &Snapshot,
+        denial: &Denial,
+    ) -> Response<Bytes> {
+        let mut response =
+            catch_panic(|| self.reply.reply(denial, facts)).unwrap_or_else(|message| {
+                self.report_request(facts, policy, || RequestEventKind::Fault(message));
+                reply::plain(denial.status)
+            });
         required_headers::add(denial, facts, response.headers_mut());
-        quota::tell_when(denial, facts, response.headers_mut());
+        quota::add_retry_after(denial, facts, response.headers_mut());
         response.extensions_mut().insert(denial.clone());
-        self.tell_of(facts, policy, || RequestEventKind::Denied(denial.clone()));
+        self.report_request(facts, policy, || RequestEventKind::Denied(denial.clone()));
         if let Some(offense) = denial.offense.clone() {
-            self.punish(facts.client, offense, facts.now);
+            self.record_offense(facts.client, offense, facts.now);
         }
         response
     }
 
-    fn punish(&self, client: ClientIp, offense: Offense, now: Now) {
+    fn record_offense(&self, client: ClientIp, offense: Offense, now: Now) {
         let Some(bans) = &self.bans else {
             return;
         };
-        if let Some(change) = punish(&**bans, &self.observe_override, client, &offense, now) {
-            self.tell(|| Event::Ban(BanEvent::new(now.wall(), client, offense, change)));
+        if let Some(change) = record_offense(&**bans, &self.observe_override, client, &offense, now)
+        {
+            self.report(|| Event::Ban(BanEvent::new(now.wall(), client, offense, change)));
         }
     }
 
-    fn fault(&self, facts: &Facts<'_>, policy: &Snapshot, words: String) -> Decision {
-        self.tell_of(facts, policy, || RequestEventKind::Fault(words));
+    fn fault(&self, facts: &Facts<'_>, policy: &Snapshot, message: String) -> Decision {
+        self.report_request(facts, policy, || RequestEventKind::Fault(message));
         match policy.on_fault {
             OnFault::Pass => Decision::Unjudged,
-            OnFault::Refuse => Decision::Answer(reply::plain(StatusCode::SERVICE_UNAVAILABLE)),
+            OnFault::Refuse => Decision::Respond(reply::plain(StatusCode::SERVICE_UNAVAILABLE)),
         }
     }
 
-    pub(super) fn tell_of(
+    pub(super) fn report_request(
         &self,
         facts: &Facts<'_>,
         policy: &Snapshot,
         what: impl FnOnce() -> RequestEventKind,
     ) {
-        self.tell(|| Event::Request(RequestEvent::new(facts, policy.generation, what())));
+        self.report(|| Event::Request(RequestEvent::new(facts, policy.generation, what())));
     }
 
-    pub(super) fn tell(&self, event: impl FnOnce() -> Event) {
+    pub(super) fn report(&self, event: impl FnOnce() -> Event) {
         if let Some(sink) = &self.sink {
             sink.record(&event());
         }
@@ -372,7 +379,7 @@ impl Engine {
 
 /// Bans the client, unless it is one who is never banned; what came of it, where that is worth
 /// telling.
-pub(crate) fn punish(
+pub(crate) fn record_offense(
     bans: &dyn OffenseRecorder,
     observe_override: &ObserveOverride,
     client: ClientIp,
@@ -399,11 +406,11 @@ pub(crate) fn punish(
 }
 
 /// Runs foreign judgment; a panic in it becomes its words.
-pub(crate) fn contained<T>(judge: impl FnOnce() -> T) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(judge)).map_err(|payload| words(&*payload))
+pub(crate) fn catch_panic<T>(judge: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(judge)).map_err(|payload| panic_message(&*payload))
 }
 
-fn words(payload: &(dyn Any + Send)) -> String {
+fn panic_message(payload: &(dyn Any + Send)) -> String {
     let literal = payload.downcast_ref::<&str>().copied();
     let words = literal.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
     words.unwrap_or("a panic without words").to_owned()

@@ -10,49 +10,56 @@ use super::engine::{Engine, Exchange};
 use crate::websocket::EventStream;
 
 /// What a browser's `EventSource` asks for, and is sent (HTML, 9.2).
-const EVENTS: &[u8] = b"text/event-stream";
+const EVENT_STREAM: &[u8] = b"text/event-stream";
 
 /// The types of other answers that are sent piece by piece, without an end in sight.
-const ENDLESS: [&[u8]; 3] = [
+const STREAM_TYPES: [&[u8]; 3] = [
     b"multipart/x-mixed-replace",
     b"application/x-ndjson",
     b"application/grpc",
 ];
 
 /// The path of a stream that was not asked for as such: whoever refuses this refuses all.
-const ANY_PATH: &str = "/";
+const UNKNOWN_PATH: &str = "/";
 
 /// Whether the request asks for server-sent events.
-pub(super) fn asks(headers: &HeaderMap) -> bool {
+pub(super) fn is_accepted(headers: &HeaderMap) -> bool {
     // Most accept nothing with a dash in its name, which is found sooner than each item is read.
     let mut lines = headers.get_all(ACCEPT).iter();
     lines.any(|line| line.as_bytes().contains(&b'-'))
-        && tokens(headers, &ACCEPT).any(|range| is(range, EVENTS))
+        && tokens(headers, &ACCEPT).any(|range| is_media_type(range, EVENT_STREAM))
 }
 
 /// Whether the answer is a stream.
-fn is_one(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|kind| {
-        let kind = kind.as_bytes();
-        is(kind, EVENTS) || ENDLESS.iter().any(|endless| is(kind, endless))
+fn is_stream(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|media_type| {
+        let media_type = media_type.as_bytes();
+        is_media_type(media_type, EVENT_STREAM)
+            || STREAM_TYPES
+                .iter()
+                .any(|stream_type| is_media_type(media_type, stream_type))
     })
 }
 
-/// Whether a media type is `kind`, or that with a suffix or parameters.
-fn is(found: &[u8], kind: &[u8]) -> bool {
+/// Whether a media type is `media_type`, or that with a suffix or parameters.
+fn is_media_type(found: &[u8], media_type: &[u8]) -> bool {
     let found = found.trim_ascii_start();
-    let Some((head, rest)) = found.split_at_checked(kind.len()) else {
+    let Some((head, rest)) = found.split_at_checked(media_type.len()) else {
         return false;
     };
-    let ends = matches!(rest.first(), None | Some(b';' | b'+' | b' ' | b'\t'));
-    head.eq_ignore_ascii_case(kind) && ends
+    let is_end = matches!(rest.first(), None | Some(b';' | b'+' | b' ' | b'\t'));
+    head.eq_ignore_ascii_case(media_type) && is_end
 }
 
 impl Engine {
     /// A hold on an answer that is a stream, so that it ends when its client is banned.
-    pub(super) fn hold(&self, exchange: &Exchange, answer: &HeaderMap) -> Option<EventStream> {
-        let enforcer = self.enforcer.as_ref().filter(|_| is_one(answer))?;
-        let path = exchange.stream_path.as_deref().unwrap_or(ANY_PATH);
+    pub(super) fn event_stream(
+        &self,
+        exchange: &Exchange,
+        headers: &HeaderMap,
+    ) -> Option<EventStream> {
+        let enforcer = self.enforcer.as_ref().filter(|_| is_stream(headers))?;
+        let path = exchange.stream_path.as_deref().unwrap_or(UNKNOWN_PATH);
         let (client, generation) = (*exchange.client(), exchange.generation());
         let permit = enforcer.permit_stream(client, path, generation)?;
         // What came into force since the judgment has found no session to end.
@@ -73,7 +80,7 @@ mod tests {
 
     #[test]
     fn streams_are_known_by_their_type() {
-        for (kind, stream) in [
+        for (media_type, stream) in [
             ("text/event-stream", true),
             ("Text/Event-Stream; charset=utf-8", true),
             ("multipart/x-mixed-replace;boundary=x", true),
@@ -85,9 +92,13 @@ mod tests {
             ("text/html", false),
             ("", false),
         ] {
-            assert_eq!(is_one(&headers(CONTENT_TYPE, kind)), stream, "{kind}");
+            assert_eq!(
+                is_stream(&headers(CONTENT_TYPE, media_type)),
+                stream,
+                "{media_type}"
+            );
         }
-        assert!(!is_one(&HeaderMap::new()));
+        assert!(!is_stream(&HeaderMap::new()));
     }
 
     #[test]
@@ -97,7 +108,7 @@ mod tests {
             ("application/json, text/event-stream;q=0.5", true),
             ("*/*", false),
         ] {
-            assert_eq!(asks(&headers(ACCEPT, accept)), events, "{accept}");
+            assert_eq!(is_accepted(&headers(ACCEPT, accept)), events, "{accept}");
         }
     }
 }

@@ -23,42 +23,42 @@ pin_project! {
     #[must_use = "futures do nothing unless polled"]
     pub struct ResponseFuture<F> {
         #[pin]
-        way: Way<F>,
+        state: State<F>,
     }
 }
 
 pin_project! {
-    #[project = WayProjection]
-    enum Way<F> {
+    #[project = StateProjection]
+    enum State<F> {
         Inner {
             #[pin]
             inner: F,
             // What there is to learn once the service has answered.
-            learning: Option<(Arc<Engine>, Exchange)>,
+            exchange: Option<(Arc<Engine>, Exchange)>,
         },
-        Answered {
+        Respond {
             response: Option<Response<Bytes>>,
         },
     }
 }
 
 impl<F> ResponseFuture<F> {
-    pub(super) const fn passing(inner: F, engine: Arc<Engine>, exchange: Exchange) -> Self {
-        let learning = Some((engine, exchange));
-        let way = Way::Inner { inner, learning };
-        Self { way }
+    pub(super) const fn passed(inner: F, engine: Arc<Engine>, exchange: Exchange) -> Self {
+        let exchange = Some((engine, exchange));
+        let state = State::Inner { inner, exchange };
+        Self { state }
     }
 
     pub(super) const fn unjudged(inner: F) -> Self {
-        let learning = None;
-        let way = Way::Inner { inner, learning };
-        Self { way }
+        let exchange = None;
+        let state = State::Inner { inner, exchange };
+        Self { state }
     }
 
-    pub(super) const fn answered(response: Response<Bytes>) -> Self {
+    pub(super) const fn respond(response: Response<Bytes>) -> Self {
         let response = Some(response);
-        let way = Way::Answered { response };
-        Self { way }
+        let state = State::Respond { response };
+        Self { state }
     }
 }
 
@@ -74,25 +74,25 @@ where
         reason = "polling a finished future is the caller's bug"
     )]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().way.project() {
-            WayProjection::Inner { inner, learning } => {
+        match self.project().state.project() {
+            StateProjection::Inner { inner, exchange } => {
                 let mut response = ready!(inner.poll(cx))?;
-                let mut hold = None;
-                if let Some((engine, exchange)) = learning.take() {
+                let mut event_stream = None;
+                if let Some((engine, exchange)) = exchange.take() {
                     engine.open_or_release(&exchange, response.status(), response.headers());
                     let length = response.body().size_hint().exact();
                     engine.on_response(&exchange, response.status(), length);
-                    hold = engine.hold(&exchange, response.headers());
+                    event_stream = engine.event_stream(&exchange, response.headers());
                     if !response.status().is_informational() {
-                        quota::show(exchange.state(), response.headers_mut());
+                        quota::add_rate_limit(exchange.state(), response.headers_mut());
                     }
                 }
-                Poll::Ready(Ok(response.map(|body| match hold {
-                    Some(hold) => GuardBody::held(body, hold),
+                Poll::Ready(Ok(response.map(|body| match event_stream {
+                    Some(event_stream) => GuardBody::event_stream(body, event_stream),
                     None => GuardBody::inner(body),
                 })))
             }
-            WayProjection::Answered { response } => {
+            StateProjection::Respond { response } => {
                 let response = response.take().expect("polled after completion");
                 Poll::Ready(Ok(response.map(GuardBody::denial)))
             }

@@ -13,8 +13,8 @@ const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 /// Turns the answer to a gRPC request into a response without messages ("Trailers-Only"), in which
 /// a client of gRPC finds the status of its call. A reply that has set `grpc-status` is left alone.
 pub(super) fn translate(response: &mut Response<Bytes>, denial: &Denial, facts: &Facts<'_>) {
-    let asked = facts.headers.get(CONTENT_TYPE);
-    let Some(kind) = asked.filter(|kind| is_grpc(kind)) else {
+    let requested = facts.headers.get(CONTENT_TYPE);
+    let Some(kind) = requested.filter(|kind| is_grpc(kind)) else {
         return;
     };
     if response.headers().contains_key(STATUS) {

@@ -10,13 +10,13 @@ use http::{
     header::{CONNECTION, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL, UPGRADE},
 };
 
-use crate::protocol::forget_upgrade;
+use crate::protocol::remove_upgrade;
 
 /// The settings that come with an offer of `h2c` (RFC 7540, 3.2.1).
 const SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 
 /// Whether there may be an offer.
-pub(super) fn stands_in(headers: &HeaderMap) -> bool {
+pub(super) fn has_upgrade_offer(headers: &HeaderMap) -> bool {
     headers.contains_key(UPGRADE) || headers.contains_key(SETTINGS)
 }
 
@@ -24,55 +24,55 @@ pub(super) fn stands_in(headers: &HeaderMap) -> bool {
 ///
 /// Half a handshake is left as it is: it is refused, unless the policy only observes and the service
 /// is to see what was sent.
-pub(super) fn decline<B>(request: &mut Request<B>, upgrade: Upgrade) {
+pub(super) fn strip<B>(request: &mut Request<B>, upgrade: Upgrade) {
     request.headers_mut().remove(SETTINGS);
     match upgrade {
         Upgrade::WebSocket if request.headers().contains_key(UPGRADE) => {
-            let alone = HeaderValue::from_static("websocket");
-            request.headers_mut().insert(UPGRADE, alone);
-            denominate(request.headers_mut(), &[SETTINGS]);
+            let websocket = HeaderValue::from_static("websocket");
+            request.headers_mut().insert(UPGRADE, websocket);
+            remove_from_connection(request.headers_mut(), &[SETTINGS]);
         }
         Upgrade::Other => {
             request.headers_mut().remove(UPGRADE);
-            denominate(request.headers_mut(), &[UPGRADE, SETTINGS]);
-            forget_upgrade(request.extensions_mut());
+            remove_from_connection(request.headers_mut(), &[UPGRADE, SETTINGS]);
+            remove_upgrade(request.extensions_mut());
         }
         _ => {}
     }
 }
 
-/// Takes off what a handshake offers beyond `session_limits`: where messages are read, every extension whose
+/// Takes off what a handshake offers beyond `limits`: where messages are read, every extension whose
 /// bits could not be; and subprotocols that are not named, unless it is `observed` only.
-pub(super) fn narrow(headers: &mut HeaderMap, session_limits: &SessionLimits, observed: bool) {
-    if session_limits.message_kinds != MessageKinds::None {
+pub(super) fn restrict_handshake(headers: &mut HeaderMap, limits: &SessionLimits, observed: bool) {
+    if limits.message_kinds != MessageKinds::None {
         retain(headers, &SEC_WEBSOCKET_EXTENSIONS, |extension| {
             let name = extension.split(|&byte| byte == b';').next();
             let name = name.unwrap_or_default().trim_ascii();
-            session_limits.inflates && name.eq_ignore_ascii_case(b"permessage-deflate")
+            limits.inflates && name.eq_ignore_ascii_case(b"permessage-deflate")
         });
     }
-    if !session_limits.subprotocols.is_empty() && session_limits.mode == Mode::Enforce && !observed
-    {
+    if !limits.subprotocols.is_empty() && limits.mode == Mode::Enforce && !observed {
         retain(headers, &SEC_WEBSOCKET_PROTOCOL, |offered| {
-            let named = |name: &str| name.as_bytes() == offered;
-            session_limits.subprotocols.iter().any(|name| named(name))
+            let is_listed = |name: &str| name.as_bytes() == offered;
+            limits.subprotocols.iter().any(|name| is_listed(name))
         });
     }
 }
 
 /// Takes `names` off `Connection`.
-fn denominate(headers: &mut HeaderMap, names: &[HeaderName]) {
-    let is = |token: &[u8], name: &HeaderName| token.eq_ignore_ascii_case(name.as_str().as_bytes());
+fn remove_from_connection(headers: &mut HeaderMap, names: &[HeaderName]) {
+    let is_equal =
+        |token: &[u8], name: &HeaderName| token.eq_ignore_ascii_case(name.as_str().as_bytes());
     retain(headers, &CONNECTION, |token| {
-        !names.iter().any(|name| is(token, name))
+        !names.iter().any(|name| is_equal(token, name))
     });
 }
 
-/// Keeps the items of a list header that are `such`, on one line, or takes it off.
-fn retain(headers: &mut HeaderMap, name: &HeaderName, such: impl Fn(&[u8]) -> bool) {
-    let left: Vec<_> = tokens(headers, name).filter(|item| such(item)).collect();
-    match HeaderValue::from_bytes(&left.join(&b", "[..])) {
-        Ok(left) if !left.is_empty() => drop(headers.insert(name, left)),
+/// Keeps the items of a list header that are `keep`, on one line, or takes it off.
+fn retain(headers: &mut HeaderMap, name: &HeaderName, keep: impl Fn(&[u8]) -> bool) {
+    let kept: Vec<_> = tokens(headers, name).filter(|item| keep(item)).collect();
+    match HeaderValue::from_bytes(&kept.join(&b", "[..])) {
+        Ok(kept) if !kept.is_empty() => drop(headers.insert(name, kept)),
         _ => drop(headers.remove(name)),
     }
 }
@@ -81,17 +81,13 @@ fn retain(headers: &mut HeaderMap, name: &HeaderName, such: impl Fn(&[u8]) -> bo
 mod tests {
     use super::*;
 
-    /// What is left of `offered` under `session_limits`, line by line.
-    fn left(
-        name: &HeaderName,
-        offered: &[&'static str],
-        session_limits: &SessionLimits,
-    ) -> Vec<String> {
+    /// What is left of `offered` under `limits`, line by line.
+    fn kept(name: &HeaderName, offered: &[&'static str], limits: &SessionLimits) -> Vec<String> {
         let lines = offered.iter().map(|line| HeaderValue::from_static(line));
         let mut headers: HeaderMap = lines.map(|line| (name.clone(), line)).collect();
-        narrow(&mut headers, session_limits, false);
-        let left = headers.get_all(name).iter();
-        left.map(|line| line.to_str().unwrap().to_owned()).collect()
+        restrict_handshake(&mut headers, limits, false);
+        let kept = headers.get_all(name).iter();
+        kept.map(|line| line.to_str().unwrap().to_owned()).collect()
     }
 
     #[test]
@@ -100,43 +96,43 @@ mod tests {
             "permessage-deflate; server_max_window_bits=10, x-webkit-deflate-frame",
             "Permessage-Deflate, bbf-usp-protocol; eid=\"a,b\"",
         ];
-        let session_limits = |message_kinds, inflates| SessionLimits {
+        let limits = |message_kinds, inflates| SessionLimits {
             message_kinds,
             inflates,
             ..SessionLimits::default()
         };
-        for (session_limits, expected) in [
-            (session_limits(MessageKinds::None, false), &offered[..]),
-            (session_limits(MessageKinds::Text, false), &[]),
+        for (limits, expected) in [
+            (limits(MessageKinds::None, false), &offered[..]),
+            (limits(MessageKinds::Text, false), &[]),
             (
-                session_limits(MessageKinds::All, true),
+                limits(MessageKinds::All, true),
                 &["permessage-deflate; server_max_window_bits=10, Permessage-Deflate"],
             ),
         ] {
-            let left = left(&SEC_WEBSOCKET_EXTENSIONS, &offered, &session_limits);
-            assert_eq!(left, expected, "{session_limits:?}");
+            let kept = kept(&SEC_WEBSOCKET_EXTENSIONS, &offered, &limits);
+            assert_eq!(kept, expected, "{limits:?}");
         }
     }
 
     #[test]
     fn subprotocols_that_are_not_named_are_not_offered_unless_that_only_observes() {
         let offered = ["v12.stomp, MQTT", "mqtt"];
-        let session_limits = |named: &[&str], mode| SessionLimits {
-            subprotocols: named.iter().map(|name| (*name).into()).collect(),
+        let limits = |listed: &[&str], mode| SessionLimits {
+            subprotocols: listed.iter().map(|name| (*name).into()).collect(),
             mode,
             ..SessionLimits::default()
         };
-        for (session_limits, expected) in [
-            (session_limits(&[], Mode::Enforce), &offered[..]),
+        for (limits, expected) in [
+            (limits(&[], Mode::Enforce), &offered[..]),
             (
-                session_limits(&["mqtt", "v12.stomp"], Mode::Enforce),
+                limits(&["mqtt", "v12.stomp"], Mode::Enforce),
                 &["v12.stomp, mqtt"],
             ),
-            (session_limits(&["mqtt"], Mode::Enforce), &["mqtt"]),
-            (session_limits(&["mqtt"], Mode::Observe), &offered),
+            (limits(&["mqtt"], Mode::Enforce), &["mqtt"]),
+            (limits(&["mqtt"], Mode::Observe), &offered),
         ] {
-            let left = left(&SEC_WEBSOCKET_PROTOCOL, &offered, &session_limits);
-            assert_eq!(left, expected, "{session_limits:?}");
+            let kept = kept(&SEC_WEBSOCKET_PROTOCOL, &offered, &limits);
+            assert_eq!(kept, expected, "{limits:?}");
         }
     }
 }

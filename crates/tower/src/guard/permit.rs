@@ -27,16 +27,16 @@ impl Engine {
             return Ok(None);
         };
         let reserve = |capped| enforcer.reserve(facts, policy, capped);
-        let full = match reserve(true) {
+        let denied = match reserve(true) {
             Ok(permit) => return Ok(Some(permit)),
-            Err(full) => self.observe_override.apply((*full).into(), facts.now),
+            Err(denied) => self.observe_override.apply((*denied).into(), facts.now),
         };
-        match full {
-            Verdict::Deny(full) if full.mode == Mode::Observe => {
-                self.tell_of(facts, policy, || RequestEventKind::Denied(full));
+        match denied {
+            Verdict::Deny(denied) if denied.mode == Mode::Observe => {
+                self.report_request(facts, policy, || RequestEventKind::Denied(denied));
                 reserve(false).map(Some)
             }
-            Verdict::Deny(full) => Err(Box::new(full)),
+            Verdict::Deny(denied) => Err(Box::new(denied)),
             Verdict::Pass | Verdict::Allow(_) => Ok(None),
         }
     }
@@ -53,14 +53,14 @@ impl Engine {
         };
         let session = Arc::clone(permit.session());
         if exchange.allowed {
-            session.spare();
-        } else if let Some(session_limits) = session.session_limits() {
+            session.skip_message_rules();
+        } else if let Some(limits) = session.limits() {
             let observes = !self.observe_override.remaining(self.clock.now()).is_zero();
-            offer::narrow(request.headers_mut(), session_limits, observes);
+            offer::restrict_handshake(request.headers_mut(), limits, observes);
         }
         exchange.session = Some(session);
-        websocket::install(request.extensions_mut(), permit).map_err(|why| {
-            self.tell(|| Event::Setup(why));
+        websocket::install(request.extensions_mut(), permit).map_err(|help| {
+            self.report(|| Event::Setup(help));
             Box::new(reply::plain(StatusCode::SERVICE_UNAVAILABLE))
         })
     }
@@ -78,7 +78,7 @@ impl Engine {
         };
         if status == StatusCode::SWITCHING_PROTOCOLS || status.is_success() {
             // What came into force between the judgment and the seat has found no session to end.
-            enforcer.answered(session, headers);
+            enforcer.on_handshake_response(session, headers);
         } else {
             enforcer.sessions().release(session);
         }

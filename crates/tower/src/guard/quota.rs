@@ -11,7 +11,7 @@ use http::{
 };
 
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
-const LEFT: HeaderName = HeaderName::from_static("ratelimit");
+const REMAINING: HeaderName = HeaderName::from_static("ratelimit");
 
 /// Adds `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10) for the limits
 /// that are shown, beside what the service says of its own.
@@ -19,21 +19,21 @@ const LEFT: HeaderName = HeaderName::from_static("ratelimit");
 /// # Cost
 ///
 /// None where no limit is shown.
-pub(super) fn show(state: &RequestState, headers: &mut HeaderMap) {
+pub(super) fn add_rate_limit(state: &RequestState, headers: &mut HeaderMap) {
     if state.quotas().next().is_none() {
         return;
     }
-    let (mut policy, mut left) = (String::new(), String::new());
-    let mut between = "";
+    let (mut policy, mut available) = (String::new(), String::new());
+    let mut separator = "";
     for quota in state.quotas() {
         let (rule, limit, window) = (&quota.rule, quota.limit, seconds(quota.window));
         let (remaining, reset) = (quota.remaining, seconds(quota.reset));
         // Writing into a `String` does not fail, and a rule's name needs no escaping.
-        let _ = write!(policy, "{between}\"{rule}\";q={limit};w={window}");
-        let _ = write!(left, "{between}\"{rule}\";r={remaining};t={reset}");
-        between = ", ";
+        let _ = write!(policy, "{separator}\"{rule}\";q={limit};w={window}");
+        let _ = write!(available, "{separator}\"{rule}\";r={remaining};t={reset}");
+        separator = ", ";
     }
-    for (name, value) in [(POLICY, policy), (LEFT, left)] {
+    for (name, value) in [(POLICY, policy), (REMAINING, available)] {
         if let Some(value) = HeaderValue::try_from(value).ok().filter(|v| !v.is_empty()) {
             headers.append(name, value);
         }
@@ -45,7 +45,7 @@ pub(super) fn show(state: &RequestState, headers: &mut HeaderMap) {
 /// A 429 may be read by a page of any origin, as long as it sends no credentials: a script cannot wait
 /// for what it may not see, and there is nothing in it but the status and the time. A reply that sets
 /// `Access-Control-Allow-Origin` decides alone.
-pub(super) fn tell_when(denial: &Denial, facts: &Facts<'_>, headers: &mut HeaderMap) {
+pub(super) fn add_retry_after(denial: &Denial, facts: &Facts<'_>, headers: &mut HeaderMap) {
     let Some(wait) = denial.retry_after else {
         return;
     };
@@ -53,8 +53,8 @@ pub(super) fn tell_when(denial: &Denial, facts: &Facts<'_>, headers: &mut Header
     if denial.status != StatusCode::TOO_MANY_REQUESTS || !facts.headers.contains_key(ORIGIN) {
         return;
     }
-    if let Entry::Vacant(anyone) = headers.entry(ACCESS_CONTROL_ALLOW_ORIGIN) {
-        anyone.insert(HeaderValue::from_static("*"));
+    if let Entry::Vacant(vacant) = headers.entry(ACCESS_CONTROL_ALLOW_ORIGIN) {
+        vacant.insert(HeaderValue::from_static("*"));
         let readable = HeaderValue::from_static("Retry-After");
         headers.append(ACCESS_CONTROL_EXPOSE_HEADERS, readable);
     }
@@ -62,6 +62,6 @@ pub(super) fn tell_when(denial: &Denial, facts: &Facts<'_>, headers: &mut Header
 
 /// Whole seconds, never too few.
 const fn seconds(time: Duration) -> u64 {
-    let begun = if time.subsec_nanos() > 0 { 1 } else { 0 };
-    time.as_secs().saturating_add(begun)
+    let partial = if time.subsec_nanos() > 0 { 1 } else { 0 };
+    time.as_secs().saturating_add(partial)
 }

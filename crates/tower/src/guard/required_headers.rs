@@ -14,8 +14,12 @@ pub(super) fn add(denial: &Denial, facts: &Facts<'_>, headers: &mut HeaderMap) {
     }
     if facts.upgrade != Upgrade::None && facts.version <= Version::HTTP_11 {
         // RFC 9110, 7.8: who sends `Upgrade` nominates it.
-        let told = headers.contains_key(UPGRADE);
-        let close = if told { "close, upgrade" } else { "close" };
+        let has_upgrade = headers.contains_key(UPGRADE);
+        let close = if has_upgrade {
+            "close, upgrade"
+        } else {
+            "close"
+        };
         headers.insert(CONNECTION, HeaderValue::from_static(close));
     }
 }

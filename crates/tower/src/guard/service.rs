@@ -53,7 +53,7 @@ where
         match self.engine.judge(&request) {
             Decision::Pass(mut exchange) => {
                 if let Err(response) = self.engine.tap(&mut request, &mut exchange) {
-                    return ResponseFuture::answered(*response);
+                    return ResponseFuture::respond(*response);
                 }
                 if let Some(resolution) = exchange.resolution.take() {
                     request.extensions_mut().insert(resolution);
@@ -61,27 +61,27 @@ where
                 if self.engine.inserts_client(&request) {
                     let client = *exchange.client();
                     request.extensions_mut().insert(client);
-                    if let Some(session_limits) = exchange.session_limits() {
-                        request.extensions_mut().insert(session_limits);
+                    if let Some(limits) = exchange.session_limits() {
+                        request.extensions_mut().insert(limits);
                     }
                 }
                 self.engine.strip_upgrade_offers(&mut request);
                 target::rewrite_target(&mut request, exchange.forward(), &*self.engine.connection);
                 let inner = self.inner.call(request);
-                ResponseFuture::passing(inner, self.engine.clone(), exchange)
+                ResponseFuture::passed(inner, self.engine.clone(), exchange)
             }
             Decision::Unjudged => {
                 self.engine.strip_upgrade_offers(&mut request);
                 ResponseFuture::unjudged(self.inner.call(request))
             }
-            Decision::Answer(response) => ResponseFuture::answered(response),
+            Decision::Respond(response) => ResponseFuture::respond(response),
         }
     }
 }
 
 impl<S: fmt::Debug> fmt::Debug for GuardService<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HeadService")
+        f.debug_struct("GuardService")
             .field("inner", &self.inner)
             .finish_non_exhaustive()
     }

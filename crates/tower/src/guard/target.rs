@@ -15,12 +15,12 @@ pub(super) fn rewrite_target<B>(
     forward: Forward,
     connection: &dyn ConnectionSource,
 ) {
-    let whole = ptr::eq(
+    let is_uncut = ptr::eq(
         connection.target(request.extensions(), request.uri()),
         request.uri(),
     );
     if forward == Forward::Canonical
-        && whole
+        && is_uncut
         && let Some(uri) = canonical(request.uri())
     {
         *request.uri_mut() = uri;
@@ -30,11 +30,11 @@ pub(super) fn rewrite_target<B>(
 /// `uri` in its canonical spelling; `None` where that is how it is spelled, or it has none.
 fn canonical(uri: &Uri) -> Option<Uri> {
     let raw = uri.path().as_bytes();
-    let spelled = PathViews::new(raw).canonical();
-    if *spelled == *raw {
+    let canonical_path = PathViews::new(raw).canonical();
+    if *canonical_path == *raw {
         return None;
     }
-    let mut target = spelled.into_owned();
+    let mut target = canonical_path.into_owned();
     if let Some(query) = uri.query() {
         target.push(b'?');
         target.extend_from_slice(query.as_bytes());

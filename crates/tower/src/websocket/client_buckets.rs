@@ -32,19 +32,19 @@ const SECOND: u64 = 1_000_000_000;
 // === impl Allowance ===
 
 impl ClientBuckets {
-    /// What `session_limits` allow; nothing where they ask for nothing.
-    pub(super) fn new(session_limits: &SessionLimits) -> Option<Self> {
-        let (messages, bytes) = (session_limits.client_messages, session_limits.client_bytes);
+    /// What `limits` allow; nothing where they ask for nothing.
+    pub(super) fn new(limits: &SessionLimits) -> Option<Self> {
+        let (messages, bytes) = (limits.client_messages, limits.client_bytes);
         (messages.is_some() || bytes.is_some()).then(|| Self {
             messages: TokenBucket::new(messages),
             bytes: TokenBucket::new(bytes),
         })
     }
 
-    /// Whether it is what `session_limits` allow.
-    pub(super) fn is_of(self: &Arc<Self>, session_limits: &SessionLimits) -> bool {
+    /// Whether it is what `limits` allow.
+    pub(super) fn matches(self: &Arc<Self>, limits: &SessionLimits) -> bool {
         (self.messages.per_second, self.bytes.per_second)
-            == (session_limits.client_messages, session_limits.client_bytes)
+            == (limits.client_messages, limits.client_bytes)
     }
 }
 
@@ -64,15 +64,15 @@ impl TokenBucket {
         let Some(per_second) = self.per_second else {
             return true;
         };
-        let price = amount.saturating_mul(SECOND).div_ceil(per_second.max(1));
+        let cost = amount.saturating_mul(SECOND).div_ceil(per_second.max(1));
         let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
-        let taken = self
+        let updated = self
             .full_at
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |full_at| {
-                let later = full_at.max(now).saturating_add(price);
+                let later = full_at.max(now).saturating_add(cost);
                 (later - now <= SECOND).then_some(later)
             });
-        taken.is_ok()
+        updated.is_ok()
     }
 }
 

@@ -40,12 +40,12 @@ enum CloseStage {
 
 /// How long the service may take to end the frame at hand, and how long the client may take to read
 /// the close and to hang up.
-const PATIENCE: Duration = Duration::from_secs(1);
+const STEP_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Closing {
-    pub(super) fn new(ending: &CloseReason, sessions: &Sessions) -> Self {
-        let code = CloseCode::new(ending.code());
-        let stage = if ending.is_abrupt() {
+    pub(super) fn new(close_reason: &CloseReason, sessions: &Sessions) -> Self {
+        let code = CloseCode::new(close_reason.code());
+        let stage = if close_reason.is_abrupt() {
             CloseStage::Cut
         } else {
             CloseStage::Boundary
@@ -55,8 +55,8 @@ impl Closing {
             frame: encode::close(code, "", None),
             sent: 0,
             stage,
-            until: sessions.now().saturating_add(PATIENCE),
-            sleep: sessions.sleep(PATIENCE),
+            until: sessions.now().saturating_add(STEP_TIMEOUT),
+            sleep: sessions.sleep(STEP_TIMEOUT),
         }
     }
 
@@ -68,7 +68,9 @@ impl Closing {
         match self.poll_steps(session_io, permit) {
             Poll::Ready(_) => Poll::Ready(()),
             Poll::Pending => match &mut self.sleep {
-                Some(sleep) => permit.session().for_both(|cx| sleep.as_mut().poll(cx)),
+                Some(sleep) => permit
+                    .session()
+                    .with_both_wakers(|cx| sleep.as_mut().poll(cx)),
                 None => Poll::Pending,
             },
         }
@@ -79,20 +81,20 @@ impl Closing {
         session_io: &mut SessionIo,
         permit: &SessionPermit,
     ) -> Poll<io::Result<()>> {
-        permit.session().for_both(|cx| {
+        permit.session().with_both_wakers(|cx| {
             loop {
                 match self.stage {
                     CloseStage::Cut => return Poll::Ready(Ok(())),
                     CloseStage::Boundary => {
-                        ready!(session_io.poll_own(permit))?;
+                        ready!(session_io.poll_injected(permit))?;
                         self.stage = match session_io.outgoing.position() {
                             FramePosition::Boundary => CloseStage::Frame,
                             FramePosition::Ended => CloseStage::Shutdown,
                             FramePosition::Inside(_) => return Poll::Pending,
                             FramePosition::Unknown => return Poll::Ready(Ok(())),
                         };
-                        self.until = permit.sessions().now().saturating_add(PATIENCE);
-                        self.sleep = permit.sessions().sleep(PATIENCE);
+                        self.until = permit.sessions().now().saturating_add(STEP_TIMEOUT);
+                        self.sleep = permit.sessions().sleep(STEP_TIMEOUT);
                     }
                     CloseStage::Frame => {
                         let rest = &self.frame.as_bytes()[self.sent..];
@@ -109,7 +111,7 @@ impl Closing {
                         ready!(Pin::new(&mut session_io.stream).poll_shutdown(cx))?;
                         self.stage = CloseStage::HangUp;
                     }
-                    CloseStage::HangUp => return session_io.poll_drop(cx),
+                    CloseStage::HangUp => return session_io.poll_discard(cx),
                 }
             }
         })

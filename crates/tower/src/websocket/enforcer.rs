@@ -13,7 +13,7 @@ use ipnet::IpNet;
 use super::{Session, SessionPermit, Sessions};
 use crate::{
     Clock, ObserveOverride,
-    guard::engine::{contained, punish},
+    guard::engine::{catch_panic, record_offense},
 };
 
 /// Holds sessions to the policy in force: those of a client are judged anew when it is banned, all
@@ -71,10 +71,10 @@ impl SessionEnforcer {
         policy: &Snapshot,
         capped: bool,
     ) -> Result<SessionPermit, Box<Denial>> {
-        let session_limits = policy.routes.for_path(&facts.path);
+        let limits = policy.routes.for_path(&facts.path);
         let session = self
             .sessions
-            .open(facts, policy.generation, session_limits, capped)?;
+            .open(facts, policy.generation, limits, capped)?;
         Ok(SessionPermit::new(session, Arc::clone(self)))
     }
 
@@ -91,9 +91,9 @@ impl SessionEnforcer {
 
     /// The handshake of a session was answered. It is ended where the policy in force refuses it by
     /// now, or where its messages are to be read and cannot be.
-    pub(crate) fn answered(&self, session: &Session, headers: &HeaderMap) {
-        if let Some(ending) = session.answered(headers) {
-            self.end(session, ending, session.acts());
+    pub(crate) fn on_handshake_response(&self, session: &Session, headers: &HeaderMap) {
+        if let Some(close_reason) = session.on_handshake_response(headers) {
+            self.end(session, close_reason, session.message_mode());
         }
         self.recheck(session);
     }
@@ -104,32 +104,34 @@ impl SessionEnforcer {
             return;
         }
         let (policy, now) = (self.source.current(), self.clock.now());
-        match contained(|| policy.recheck(session.client, &session.path, now)) {
+        match catch_panic(|| policy.recheck(session.client, &session.path, now)) {
             Ok(Some(cause)) => drop(session.end(CloseReason::Refused(cause))),
             Ok(None) => {}
-            Err(words) => self.sessions.tell_fault(session, policy.generation, words),
+            Err(message) => self
+                .sessions
+                .report_fault(session, policy.generation, message),
         }
     }
 
     /// Ends a session, or only tells of it where that does not act, or while a truce is held. Whether
     /// it ends.
-    pub(super) fn end(&self, session: &Session, ending: CloseReason, mode: Mode) -> bool {
-        let acts = self.acts(mode);
-        if acts {
-            session.end(ending);
+    pub(super) fn end(&self, session: &Session, close_reason: CloseReason, mode: Mode) -> bool {
+        let is_enforced = self.is_enforced(mode);
+        if is_enforced {
+            session.end(close_reason);
         } else {
-            self.sessions.tell(session, &ending, Mode::Observe);
+            self.sessions.report(session, &close_reason, Mode::Observe);
         }
-        acts
+        is_enforced
     }
 
     /// Whether what acts in this mode acts now.
-    pub(super) fn acts(&self, mode: Mode) -> bool {
+    pub(super) fn is_enforced(&self, mode: Mode) -> bool {
         mode == Mode::Enforce && !self.is_overridden()
     }
 
     /// Judges a message by the policy in force. Whether it may pass; else its session ends.
-    pub(super) fn passes(
+    pub(super) fn allows_message(
         &self,
         session: &Session,
         is_text: bool,
@@ -146,41 +148,50 @@ impl SessionEnforcer {
             now,
         };
         let mut message_denials = MessageDenials::default();
-        let judged = contained(|| policy.chain.message(&message, &mut message_denials));
+        let judged = catch_panic(|| policy.chain.message(&message, &mut message_denials));
         let (observed, enforced) = message_denials.into_parts();
         for message_denial in observed {
-            self.end(session, against(&message, &message_denial), Mode::Observe);
+            self.end(
+                session,
+                message_close_reason(&message, &message_denial),
+                Mode::Observe,
+            );
         }
         if let Some(message_denial) = enforced {
-            return !self.object(session, &message, message_denial);
+            return !self.deny_message(session, &message, message_denial);
         }
-        if let Err(words) = judged {
-            self.sessions.tell_fault(session, policy.generation, words);
+        if let Err(message) = judged {
+            self.sessions
+                .report_fault(session, policy.generation, message);
             if policy.on_fault == OnFault::Refuse {
-                let ending = CloseReason::Uninspectable("an inspector panicked over one");
-                return !self.end(session, ending, Mode::Enforce);
+                let close_reason = CloseReason::Uninspectable("an inspector panicked over one");
+                return !self.end(session, close_reason, Mode::Enforce);
             }
         }
         true
     }
 
     /// Acts on an objection. Whether the session ends.
-    fn object(
+    fn deny_message(
         &self,
         session: &Session,
         message: &MessageFacts<'_>,
         message_denial: MessageDenial,
     ) -> bool {
-        let ends = self.end(session, against(message, &message_denial), Mode::Enforce);
+        let ends = self.end(
+            session,
+            message_close_reason(message, &message_denial),
+            Mode::Enforce,
+        );
         if let Some(offense) = message_denial.offense.filter(|_| ends) {
-            self.punish(session, offense, message.now);
+            self.record_offense(session, offense, message.now);
         }
         ends
     }
 
-    fn punish(&self, session: &Session, offense: Offense, now: Now) {
+    fn record_offense(&self, session: &Session, offense: Offense, now: Now) {
         let Some(bans) = &self.bans else { return };
-        if let Some(change) = punish(
+        if let Some(change) = record_offense(
             &**bans,
             &self.observe_override,
             session.client,
@@ -199,7 +210,7 @@ impl SessionEnforcer {
 }
 
 /// An end because of what a rule has against a message.
-fn against(message: &MessageFacts<'_>, message_denial: &MessageDenial) -> CloseReason {
+fn message_close_reason(message: &MessageFacts<'_>, message_denial: &MessageDenial) -> CloseReason {
     CloseReason::MessageDenied {
         rule: message_denial.rule.clone(),
         why: message_denial.why.clone(),
@@ -210,21 +221,21 @@ fn against(message: &MessageFacts<'_>, message_denial: &MessageDenial) -> CloseR
 impl ChangeListener for SessionEnforcer {
     fn on_ban(&self, client: IpNet) {
         if !self.sessions.is_empty() {
-            for session in self.sessions.of(client) {
+            for session in self.sessions.for_client(client) {
                 self.recheck(&session);
             }
         }
     }
 
     fn on_policy_replaced(&self) {
-        let all = self.sessions.all(|_| true);
+        let all = self.sessions.filtered(|_| true);
         all.for_each(|session| self.recheck(&session));
     }
 }
 
 impl fmt::Debug for SessionEnforcer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keeper")
+        f.debug_struct("SessionEnforcer")
             .field("sessions", &self.sessions)
             .finish_non_exhaustive()
     }

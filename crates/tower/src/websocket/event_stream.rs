@@ -4,19 +4,19 @@ use std::task::{Context, Poll};
 
 use gabion_core::{CloseReason, Mode};
 
-use super::{SessionPermit, alarm::Alarm};
+use super::{SessionPermit, session_timer::SessionTimer};
 
 /// The hold on an answer that is a stream of events: it ends where a WebSocket would. There are no
 /// frames in it, so its end is the end of the body.
 pub(crate) struct EventStream {
     permit: SessionPermit,
-    alarm: Alarm,
+    timer: SessionTimer,
 }
 
 impl EventStream {
     pub(crate) fn new(permit: SessionPermit) -> Self {
-        let alarm = Alarm::default();
-        Self { permit, alarm }
+        let timer = SessionTimer::default();
+        Self { permit, timer }
     }
 
     /// Ready once the stream is to end.
@@ -25,14 +25,16 @@ impl EventStream {
         // Before the session is looked at, so that an ending in between is not missed.
         session.reader.register(cx.waker());
         if let Some(time) = session.ends_at()
-            && self.alarm.poll(time, &self.permit).is_ready()
+            && self.timer.poll(time, &self.permit).is_ready()
         {
             session.end(CloseReason::Restart);
         }
-        let Some(ending) = session.ending() else {
+        let Some(close_reason) = session.close_reason() else {
             return Poll::Pending;
         };
-        self.permit.sessions().tell(session, ending, Mode::Enforce);
+        self.permit
+            .sessions()
+            .report(session, close_reason, Mode::Enforce);
         Poll::Ready(())
     }
 }

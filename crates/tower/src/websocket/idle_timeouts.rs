@@ -24,13 +24,13 @@ struct Peer {
     /// When the latest ended.
     at: Duration,
     /// What was told, and when.
-    told: Option<(Duration, Duration)>,
+    reported: Option<(Duration, Duration)>,
 }
 
 /// A time that somebody gives up after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Found {
-    pub(super) silence: Duration,
+pub(super) struct DetectedTimeout {
+    pub(super) idle: Duration,
     /// How many of the latest ended after it.
     pub(super) cuts: usize,
 }
@@ -49,17 +49,22 @@ impl IdleTimeouts {
     const ALIKE: usize = 3;
 
     /// Nobody gives up so soon.
-    const LEAST: Duration = Duration::from_millis(500);
+    const MIN_IDLE: Duration = Duration::from_millis(500);
 
     /// Sockets that end together end for another reason, such as a client that was stopped.
-    const TOGETHER: Duration = Duration::from_millis(250);
+    const SIMULTANEOUS: Duration = Duration::from_millis(250);
 
     /// How often the same is told.
-    const AGAIN: Duration = Duration::from_hours(1);
+    const REPORT_INTERVAL: Duration = Duration::from_hours(1);
 
     /// A socket from `peer` ended now, after so much silence. What there is to tell.
-    pub(super) fn learn(&self, peer: IpAddr, silence: Duration, now: Duration) -> Option<Found> {
-        if silence < Self::LEAST {
+    pub(super) fn record_cut(
+        &self,
+        peer: IpAddr,
+        idle: Duration,
+        now: Duration,
+    ) -> Option<DetectedTimeout> {
+        if idle < Self::MIN_IDLE {
             return None;
         }
         let mut peers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -68,54 +73,55 @@ impl IdleTimeouts {
             let oldest = oldest.map(|(addr, _)| *addr);
             oldest.and_then(|addr| peers.remove(&addr));
         }
-        peers.entry(peer).or_default().learn(silence, now)
+        peers.entry(peer).or_default().record_cut(idle, now)
     }
 }
 
 // === impl Peer ===
 
 impl Peer {
-    fn learn(&mut self, silence: Duration, now: Duration) -> Option<Found> {
-        let together =
-            !self.cuts.is_empty() && now < self.at.saturating_add(IdleTimeouts::TOGETHER);
+    fn record_cut(&mut self, idle: Duration, now: Duration) -> Option<DetectedTimeout> {
+        let is_simultaneous =
+            !self.cuts.is_empty() && now < self.at.saturating_add(IdleTimeouts::SIMULTANEOUS);
         self.at = now;
-        if together {
+        if is_simultaneous {
             return None;
         }
         if self.cuts.len() >= IdleTimeouts::KEPT {
             self.cuts.remove(0);
         }
-        self.cuts.push(silence);
-        let found = self.found(silence)?;
-        let said = self.told.is_some_and(|(told, at)| {
-            alike(told, found.silence) && now < at.saturating_add(IdleTimeouts::AGAIN)
+        self.cuts.push(idle);
+        let detected = self.detect(idle)?;
+        let is_reported = self.reported.is_some_and(|(reported, at)| {
+            is_similar(reported, detected.idle)
+                && now < at.saturating_add(IdleTimeouts::REPORT_INTERVAL)
         });
-        if said {
+        if is_reported {
             return None;
         }
-        self.told = Some((found.silence, now));
-        Some(found)
+        self.reported = Some((detected.idle, now));
+        Some(detected)
     }
 
     /// The silence that several of the latest came after, and none after a longer one.
-    fn found(&self, silence: Duration) -> Option<Found> {
+    fn detect(&self, idle: Duration) -> Option<DetectedTimeout> {
         let latest = self.cuts.iter().rev().take(IdleTimeouts::LATEST);
-        let cuts = latest.filter(|cut| alike(**cut, silence)).count();
+        let cuts = latest.filter(|cut| is_similar(**cut, idle)).count();
         let longest = self.cuts.iter().max()?;
-        let holds = cuts >= IdleTimeouts::ALIKE && alike(*longest, silence);
-        holds.then_some(Found { silence, cuts })
+        let holds = cuts >= IdleTimeouts::ALIKE && is_similar(*longest, idle);
+        holds.then_some(DetectedTimeout { idle, cuts })
     }
 }
 
 /// Whether two silences are one: timers of others are as exact as that.
-pub(super) fn alike(one: Duration, other: Duration) -> bool {
+pub(super) fn is_similar(one: Duration, other: Duration) -> bool {
     let slack = (one / 20).clamp(Duration::from_millis(150), Duration::from_secs(2));
     one.abs_diff(other) <= slack
 }
 
 /// Who gives up after so long.
-pub(super) fn owner(silence: Duration) -> &'static str {
-    const OWNERS: [(u64, &str); 8] = [
+pub(super) fn known_timeout(idle: Duration) -> &'static str {
+    const KNOWN_TIMEOUTS: [(u64, &str); 8] = [
         (30, "the timeout of Google's load balancers"),
         (
             50,
@@ -128,13 +134,11 @@ pub(super) fn owner(silence: Duration) -> &'static str {
         (300, "what Envoy waits (stream_idle_timeout)"),
         (350, "what AWS NLB and NAT gateways wait"),
     ];
-    let near = |(secs, _): &&(u64, &str)| alike(Duration::from_secs(*secs), silence);
-    OWNERS
-        .iter()
-        .find(near)
-        .map_or("a timeout of no hop that is known for it", |(_, owner)| {
-            owner
-        })
+    let near = |(secs, _): &&(u64, &str)| is_similar(Duration::from_secs(*secs), idle);
+    KNOWN_TIMEOUTS.iter().find(near).map_or(
+        "a timeout of no hop that is known for it",
+        |(_, known_timeout)| known_timeout,
+    )
 }
 
 #[cfg(test)]
@@ -148,12 +152,12 @@ mod tests {
     }
 
     /// Learns of cuts after these silences, each a minute after the other.
-    fn learn(idle_timeouts: &[u64]) -> Vec<Option<u64>> {
+    fn record_cut(idle_timeouts: &[u64]) -> Vec<Option<u64>> {
         let table = IdleTimeouts::default();
         let cuts = idle_timeouts.iter().zip(1..);
-        cuts.map(|(silence, minute)| {
-            let found = table.learn(PEER, millis(*silence), Duration::from_mins(minute));
-            found.map(|found| u64::try_from(found.silence.as_millis()).unwrap())
+        cuts.map(|(idle, minute)| {
+            let detected = table.record_cut(PEER, millis(*idle), Duration::from_mins(minute));
+            detected.map(|detected| u64::try_from(detected.idle.as_millis()).unwrap())
         })
         .collect()
     }
@@ -161,22 +165,28 @@ mod tests {
     #[test]
     fn third_cut_after_the_same_silence_is_told_once() {
         assert_eq!(
-            learn(&[60_000, 60_010, 59_990, 60_000]),
+            record_cut(&[60_000, 60_010, 59_990, 60_000]),
             [None, None, Some(59_990), None]
         );
         assert_eq!(
-            learn(&[60_000, 13_000, 60_010, 60_020]).last(),
+            record_cut(&[60_000, 13_000, 60_010, 60_020]).last(),
             Some(&Some(60_020))
         );
-        assert_eq!(learn(&[1_000, 1_100, 1_050]).last(), Some(&Some(1_050)));
+        assert_eq!(
+            record_cut(&[1_000, 1_100, 1_050]).last(),
+            Some(&Some(1_050))
+        );
     }
 
     #[test]
     fn another_time_is_told_and_the_same_an_hour_later() {
         let mut cuts = vec![60_000; 3];
         cuts.extend([100_000; 3]);
-        assert_eq!(learn(&cuts)[2..], [Some(60_000), None, None, Some(100_000)]);
-        let again = learn(&[60_000; 70]).iter().flatten().count();
+        assert_eq!(
+            record_cut(&cuts)[2..],
+            [Some(60_000), None, None, Some(100_000)]
+        );
+        let again = record_cut(&[60_000; 70]).iter().flatten().count();
         assert_eq!(again, 2);
     }
 
@@ -185,17 +195,17 @@ mod tests {
         let any = [
             60_000, 7_000, 61_000, 240_000, 13_000, 900, 33_000, 62_000, 61_500, 4_000,
         ];
-        assert_eq!(learn(&any).iter().flatten().count(), 0);
+        assert_eq!(record_cut(&any).iter().flatten().count(), 0);
         // Who was silent for longer and lived proves that nobody cuts sooner.
         let shorter = [300_000, 60_000, 60_000, 60_000, 60_000];
-        assert_eq!(learn(&shorter).iter().flatten().count(), 0);
-        assert_eq!(learn(&[400; 8]).iter().flatten().count(), 0);
+        assert_eq!(record_cut(&shorter).iter().flatten().count(), 0);
+        assert_eq!(record_cut(&[400; 8]).iter().flatten().count(), 0);
     }
 
     #[test]
     fn sockets_that_end_together_are_one() {
         let table = IdleTimeouts::default();
-        let at = |nth: u64| table.learn(PEER, millis(9_000), millis(100_000 + nth * 10));
+        let at = |nth: u64| table.record_cut(PEER, millis(9_000), millis(100_000 + nth * 10));
         assert!((0..50).all(|nth| at(nth).is_none()));
     }
 
@@ -205,7 +215,7 @@ mod tests {
         let many = u32::try_from(3 * IdleTimeouts::PEERS).unwrap();
         for nth in 0..many {
             let peer = IpAddr::from(nth.to_be_bytes());
-            table.learn(peer, millis(60_000), Duration::from_secs(u64::from(nth)));
+            table.record_cut(peer, millis(60_000), Duration::from_secs(u64::from(nth)));
         }
         assert_eq!(table.0.lock().unwrap().len(), IdleTimeouts::PEERS);
         let newest = many - 1;
@@ -220,8 +230,8 @@ mod tests {
 
     #[test]
     fn owners_are_known_by_their_time() {
-        assert!(owner(millis(60_010)).contains("nginx"));
-        assert!(owner(millis(351_000)).contains("NLB"));
-        assert!(owner(millis(1_000)).contains("no hop that is known"));
+        assert!(known_timeout(millis(60_010)).contains("nginx"));
+        assert!(known_timeout(millis(351_000)).contains("NLB"));
+        assert!(known_timeout(millis(1_000)).contains("no hop that is known"));
     }
 }

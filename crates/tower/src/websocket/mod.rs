@@ -45,10 +45,9 @@
 //!
 //! A handshake without an `OnUpgrade`, by a server that is not hyper, gets no seat.
 
-mod alarm;
 mod client_buckets;
 mod closing;
-mod diagnosing;
+mod diagnosis;
 mod enforcer;
 mod event_stream;
 mod idle_timeouts;
@@ -57,11 +56,12 @@ mod install;
 mod outgoing;
 mod session;
 mod session_io;
+mod session_timer;
 mod sessions;
 mod tap;
 #[cfg(test)]
 mod tests;
-mod timing;
+mod timers;
 
 pub use enforcer::SessionEnforcer;
 pub(crate) use event_stream::EventStream;

@@ -19,25 +19,25 @@ pub(super) struct Outgoing {
     observer: Observer,
     state: State,
     /// A frame of ours that stands between two of the service's, which wait for its last byte.
-    own: Option<Box<Own>>,
+    injected: Option<Box<InjectedFrame>>,
     /// Since when the client has taken nothing of what the service has for it.
-    stalled: Option<Duration>,
+    blocked_since: Option<Duration>,
     /// When the service has sent something last.
-    sent_at: Duration,
+    last_sent: Duration,
     /// It pings by itself.
-    pings: bool,
+    service_pings: bool,
 }
 
-struct Own {
+struct InjectedFrame {
     frame: ControlFrame,
     sent: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
-    Followed,
+    Observed,
     /// What was sent are no frames that the observer knows.
-    Lost,
+    Unparsable,
     /// It has sent its close, or has shut its half down.
     Ended,
 }
@@ -71,72 +71,72 @@ impl Outgoing {
         let negotiated = session.negotiated();
         Self {
             observer: Observer::new(Role::Server, limits, negotiated, MessageDecoding::None),
-            state: State::Followed,
-            own: None,
-            stalled: None,
-            sent_at: Duration::ZERO,
-            pings: false,
+            state: State::Observed,
+            injected: None,
+            blocked_since: None,
+            last_sent: Duration::ZERO,
+            service_pings: false,
         }
     }
 
     /// Puts a frame of ours behind the last whole one of the service's, unless one is on its way.
-    pub(super) fn put(&mut self, frame: ControlFrame) {
-        let own = || Box::new(Own { frame, sent: 0 });
-        self.own.get_or_insert_with(own);
+    pub(super) fn inject(&mut self, frame: ControlFrame) {
+        let injected = || Box::new(InjectedFrame { frame, sent: 0 });
+        self.injected.get_or_insert_with(injected);
     }
 
     /// Sends what is left of our frame; ready once there is none.
-    pub(super) fn poll_own(
+    pub(super) fn poll_injected(
         &mut self,
         stream: &mut Upgraded,
         permit: &SessionPermit,
     ) -> Poll<io::Result<()>> {
-        let Some(own) = &mut self.own else {
+        let Some(injected) = &mut self.injected else {
             return Poll::Ready(Ok(()));
         };
-        let polled = permit.session().for_both(|cx| {
-            while let rest @ [_, ..] = &own.frame.as_bytes()[own.sent..] {
+        let polled = permit.session().with_both_wakers(|cx| {
+            while let rest @ [_, ..] = &injected.frame.as_bytes()[injected.sent..] {
                 match ready!(Pin::new(&mut *stream).poll_write(cx, rest))? {
                     0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                    count => own.sent += count,
+                    count => injected.sent += count,
                 }
             }
             Pin::new(&mut *stream).poll_flush(cx)
         });
         if polled.is_ready() {
-            self.own = None;
+            self.injected = None;
         }
         polled
     }
 
     /// The client took nothing now. Since when it has not.
-    pub(super) fn stall(&mut self, now: Duration) -> Duration {
-        *self.stalled.get_or_insert(now)
+    pub(super) fn mark_blocked(&mut self, now: Duration) -> Duration {
+        *self.blocked_since.get_or_insert(now)
     }
 
     /// Since when the client has taken nothing, where there was something for it.
-    pub(super) const fn stalled(&self) -> Option<Duration> {
-        self.stalled
+    pub(super) const fn blocked_since(&self) -> Option<Duration> {
+        self.blocked_since
     }
 
     /// The client took something. Whether it had not before.
-    pub(super) const fn resume(&mut self) -> bool {
-        self.stalled.take().is_some()
+    pub(super) const fn unblock(&mut self) -> bool {
+        self.blocked_since.take().is_some()
     }
 
     /// The first `count` bytes of `bufs` are on their way.
-    pub(super) fn follow(
+    pub(super) fn observe(
         &mut self,
         bufs: &[IoSlice<'_>],
         mut count: usize,
         permit: &SessionPermit,
     ) {
         let now = permit.sessions().now();
-        self.sent_at = now;
+        self.last_sent = now;
         for buf in bufs {
             let mut bytes = &buf[..buf.len().min(count)];
             count -= bytes.len();
-            while self.state == State::Followed {
+            while self.state == State::Observed {
                 match self.observer.watch(&mut bytes, now) {
                     Ok(None) => break,
                     Ok(Some(step)) => match step.seen {
@@ -145,40 +145,40 @@ impl Outgoing {
                             permit.sessions().diagnose_close(session, "service", code);
                             self.state = State::Ended;
                         }
-                        Some(Seen::Ping(_)) => self.pings = true,
+                        Some(Seen::Ping(_)) => self.service_pings = true,
                         _ => {}
                     },
-                    Err(_) => self.state = State::Lost,
+                    Err(_) => self.state = State::Unparsable,
                 }
             }
         }
     }
 
     /// The service has shut its half down.
-    pub(super) const fn end(&mut self) {
+    pub(super) const fn set_ended(&mut self) {
         self.state = State::Ended;
     }
 
     /// When the service has sent something last.
-    pub(super) const fn sent_at(&self) -> Duration {
-        self.sent_at
+    pub(super) const fn last_sent(&self) -> Duration {
+        self.last_sent
     }
 
     /// Whether the service pings by itself.
-    pub(super) const fn pings(&self) -> bool {
-        self.pings
+    pub(super) const fn service_pings(&self) -> bool {
+        self.service_pings
     }
 
     pub(super) fn position(&self) -> FramePosition {
         match (self.state, self.observer.boundary()) {
             (State::Ended, _) => FramePosition::Ended,
-            (State::Lost, _) => FramePosition::Unknown,
-            (State::Followed, Some(0)) => FramePosition::Boundary,
-            (State::Followed, Some(missing)) => {
+            (State::Unparsable, _) => FramePosition::Unknown,
+            (State::Observed, Some(0)) => FramePosition::Boundary,
+            (State::Observed, Some(missing)) => {
                 FramePosition::Inside(usize::try_from(missing).unwrap_or(usize::MAX))
             }
             // Inside of a head at least one byte is missing.
-            (State::Followed, None) => FramePosition::Inside(1),
+            (State::Observed, None) => FramePosition::Inside(1),
         }
     }
 }

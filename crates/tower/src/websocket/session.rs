@@ -27,17 +27,17 @@ pub(crate) struct Session {
     /// The path that was judged. A copy: a part of the request's target would keep all of its head.
     pub(super) path: Box<str>,
     pub(super) generation: u64,
-    pub(super) session_limits: Option<Arc<SessionLimits>>,
+    pub(super) limits: Option<Arc<SessionLimits>>,
     /// What its client may send over all its sessions here.
     pub(super) client_buckets: Option<Arc<ClientBuckets>>,
     /// The other end of its connection.
     peer: Option<IpAddr>,
     installed: AtomicBool,
     /// The policy allows its client or its path, so that no message is judged.
-    spared: AtomicBool,
+    skips_message_rules: AtomicBool,
     /// None where the service granted what nobody here can read.
     negotiated: OnceLock<Option<Negotiated>>,
-    ending: OnceLock<Box<CloseReason>>,
+    close_reason: OnceLock<Box<CloseReason>>,
     /// When the server wants it to be gone: monotonic.
     end_at: OnceLock<Duration>,
     pub(super) reader: AtomicWaker,
@@ -45,7 +45,7 @@ pub(crate) struct Session {
 }
 
 /// The end of a session whose service granted what nobody here can read.
-pub(super) const UNREAD: CloseReason =
+pub(super) const UNOFFERED_EXTENSION: CloseReason =
     CloseReason::Uninspectable("the service granted an extension that was taken off the offer");
 
 /// A session's place among the others, which is free again when this is dropped.
@@ -70,13 +70,13 @@ impl Session {
             client,
             path: path.into(),
             generation,
-            session_limits: None,
+            limits: None,
             client_buckets: None,
             peer: None,
             installed: AtomicBool::new(false),
-            spared: AtomicBool::new(false),
+            skips_message_rules: AtomicBool::new(false),
             negotiated: OnceLock::new(),
-            ending: OnceLock::new(),
+            close_reason: OnceLock::new(),
             end_at: OnceLock::new(),
             reader: AtomicWaker::new(),
             writer: AtomicWaker::new(),
@@ -84,12 +84,9 @@ impl Session {
     }
 
     /// Holds it to these.
-    pub(super) fn with_session_limits(self, session_limits: Option<&Arc<SessionLimits>>) -> Self {
-        let session_limits = session_limits.cloned();
-        Self {
-            session_limits,
-            ..self
-        }
+    pub(super) fn with_limits(self, limits: Option<&Arc<SessionLimits>>) -> Self {
+        let limits = limits.cloned();
+        Self { limits, ..self }
     }
 
     /// Has it share this with others.
@@ -122,90 +119,82 @@ impl Session {
 
     /// The route that it is counted on: a socket's.
     pub(super) fn route(&self) -> Option<&str> {
-        let session_limits = self.session_limits.as_ref();
+        let limits = self.limits.as_ref();
         let socket = self.kind == SessionKind::WebSocket;
-        socket.then(|| session_limits.map_or("", |session_limits| &*session_limits.route))
+        socket.then(|| limits.map_or("", |limits| &*limits.route))
     }
 
     /// What it is held to, to be handed on.
-    pub(crate) fn shared_session_limits(&self) -> Option<Arc<SessionLimits>> {
-        self.session_limits.clone()
+    pub(crate) fn shared_limits(&self) -> Option<Arc<SessionLimits>> {
+        self.limits.clone()
     }
 
     /// What it is held to.
-    pub(crate) fn session_limits(&self) -> Option<&SessionLimits> {
-        self.session_limits.as_deref()
+    pub(crate) fn limits(&self) -> Option<&SessionLimits> {
+        self.limits.as_deref()
     }
 
     /// Its messages are not judged, whatever its terms.
-    pub(crate) fn spare(&self) {
-        self.spared.store(true, Ordering::Release);
+    pub(crate) fn skip_message_rules(&self) {
+        self.skips_message_rules.store(true, Ordering::Release);
     }
 
     /// Which of its messages are read and judged.
     pub(super) fn message_kinds(&self) -> MessageKinds {
-        let session_limits = self.session_limits.as_ref();
-        let judged = session_limits.filter(|_| !self.spared.load(Ordering::Acquire));
-        judged.map_or(MessageKinds::None, |session_limits| {
-            session_limits.message_kinds
-        })
+        let limits = self.limits.as_ref();
+        let judged = limits.filter(|_| !self.skips_message_rules.load(Ordering::Acquire));
+        judged.map_or(MessageKinds::None, |limits| limits.message_kinds)
     }
 
     /// Whether some rule acts upon its messages.
-    pub(super) fn acts(&self) -> Mode {
-        let holds = self
-            .session_limits
-            .as_ref()
-            .is_some_and(|session_limits| session_limits.holds);
+    pub(super) fn message_mode(&self) -> Mode {
+        let holds = self.limits.as_ref().is_some_and(|limits| limits.holds);
         if holds { Mode::Enforce } else { Mode::Observe }
     }
 
     /// Takes note of the answer to the handshake, which is there before the stream opens. It is to end
     /// where its messages are to be read and cannot be.
-    pub(super) fn answered(&self, headers: &HeaderMap) -> Option<CloseReason> {
+    pub(super) fn on_handshake_response(&self, headers: &HeaderMap) -> Option<CloseReason> {
         let lines = headers.get_all(SEC_WEBSOCKET_EXTENSIONS);
         let lines = lines.iter().map(HeaderValue::as_bytes);
-        let granted = Negotiated::from_header(lines).ok();
+        let accepted = Negotiated::from_header(lines).ok();
         let message_kinds = self.message_kinds() != MessageKinds::None;
-        let inflates = self
-            .session_limits
-            .as_ref()
-            .is_some_and(|session_limits| session_limits.inflates);
+        let inflates = self.limits.as_ref().is_some_and(|limits| limits.inflates);
         // What was taken off the offer is granted nonetheless.
-        let readable = granted.filter(|granted| inflates || granted.deflate().is_none());
-        let negotiated = if message_kinds { readable } else { granted };
+        let readable = accepted.filter(|accepted| inflates || accepted.deflate().is_none());
+        let negotiated = if message_kinds { readable } else { accepted };
         let _ = self.negotiated.set(negotiated);
-        let unread = message_kinds && negotiated.is_none();
-        unread.then_some(UNREAD)
+        let is_uninspectable = message_kinds && negotiated.is_none();
+        is_uninspectable.then_some(UNOFFERED_EXTENSION)
     }
 
     /// What the handshake agreed on; of an extension that is not known, no bit is known either.
     pub(super) fn negotiated(&self) -> Negotiated {
-        self.granted().unwrap_or_default()
+        self.try_negotiated().unwrap_or_default()
     }
 
     /// The same; none where nobody here can read what was granted.
-    pub(super) fn granted(&self) -> Option<Negotiated> {
+    pub(super) fn try_negotiated(&self) -> Option<Negotiated> {
         self.negotiated.get().copied().flatten()
     }
 
     /// Ends it; the first reason counts. Whether this was it.
-    pub(super) fn end(&self, ending: CloseReason) -> bool {
-        let first = self.ending.set(Box::new(ending)).is_ok();
-        if first {
-            self.rouse();
+    pub(super) fn end(&self, close_reason: CloseReason) -> bool {
+        let is_first = self.close_reason.set(Box::new(close_reason)).is_ok();
+        if is_first {
+            self.wake_both();
         }
-        first
+        is_first
     }
 
-    pub(super) fn ending(&self) -> Option<&CloseReason> {
-        self.ending.get().map(AsRef::as_ref)
+    pub(super) fn close_reason(&self) -> Option<&CloseReason> {
+        self.close_reason.get().map(AsRef::as_ref)
     }
 
     /// Ends it at this time.
     pub(super) fn end_at(&self, time: Duration) {
         if self.end_at.set(time).is_ok() {
-            self.rouse();
+            self.wake_both();
         }
     }
 
@@ -216,28 +205,31 @@ impl Session {
 
     /// Whether there is something to be done about its end.
     pub(super) fn is_due(&self, now: Duration) -> bool {
-        self.ending().is_some() || self.ends_at().is_some_and(|time| time <= now)
+        self.close_reason().is_some() || self.ends_at().is_some_and(|time| time <= now)
     }
 
     /// Has whoever waits at either half look again.
-    pub(super) fn rouse(&self) {
+    pub(super) fn wake_both(&self) {
         self.reader.wake();
         self.writer.wake();
     }
 
     /// Polls something on behalf of both, the reader and the writer: either goes on with it.
-    pub(super) fn for_both<T>(self: &Arc<Self>, poll: impl FnOnce(&mut Context<'_>) -> T) -> T {
+    pub(super) fn with_both_wakers<T>(
+        self: &Arc<Self>,
+        poll: impl FnOnce(&mut Context<'_>) -> T,
+    ) -> T {
         poll(&mut Context::from_waker(&Waker::from(Arc::clone(self))))
     }
 }
 
 impl Wake for Session {
     fn wake(self: Arc<Self>) {
-        self.rouse();
+        self.wake_both();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.rouse();
+        self.wake_both();
     }
 }
 
@@ -263,8 +255,8 @@ impl SessionPermit {
     /// Whether the session is ended for what its terms ask.
     pub(super) fn mode(&self) -> Mode {
         self.session
-            .session_limits()
-            .map_or(Mode::Observe, |session_limits| session_limits.mode)
+            .limits()
+            .map_or(Mode::Observe, |limits| limits.mode)
     }
 
     /// What keeps the socket open, where its terms ask for that and there is a timer.
@@ -272,7 +264,7 @@ impl SessionPermit {
         let sessions = self.sessions();
         let every = self
             .session
-            .session_limits()?
+            .limits()?
             .ping
             .filter(|_| sessions.has_timer())?;
         let tag = sessions.tag(&self.session);

@@ -16,10 +16,10 @@ use hyper::{
 
 use super::{
     SessionPermit,
-    alarm::Alarm,
     closing::Closing,
     incoming::Incoming,
     outgoing::{FramePosition, Outgoing},
+    session_timer::SessionTimer,
 };
 
 /// What passes, as it came, and where frames end in it.
@@ -28,9 +28,9 @@ pub(super) struct SessionIo {
     pub(super) outgoing: Outgoing,
     /// What the client sends, where it is held to anything.
     pub(super) incoming: Option<Incoming>,
-    pub(super) alarm: Alarm,
+    pub(super) timer: SessionTimer,
     /// When we have pinged the client last.
-    pub(super) pinged: Option<Duration>,
+    pub(super) last_ping: Option<Duration>,
     closing: Option<Box<Closing>>,
 }
 
@@ -42,11 +42,9 @@ impl SessionIo {
         Self {
             stream,
             outgoing: Outgoing::new(session),
-            incoming: session
-                .session_limits()
-                .map(|session_limits| Incoming::new(session_limits, permit)),
-            alarm: Alarm::default(),
-            pinged: None,
+            incoming: session.limits().map(|limits| Incoming::new(limits, permit)),
+            timer: SessionTimer::default(),
+            last_ping: None,
             closing: None,
         }
     }
@@ -59,13 +57,17 @@ impl SessionIo {
         {
             session.end(CloseReason::Restart);
         }
-        let Some(ending) = session.ending() else {
+        let Some(close_reason) = session.close_reason() else {
             return Poll::Pending;
         };
         let mut closing = self.closing.take().unwrap_or_else(|| {
-            permit.sessions().tell(session, ending, Mode::Enforce);
-            permit.sessions().diagnose_end(session, ending);
-            Box::new(Closing::new(ending, permit.sessions()))
+            permit
+                .sessions()
+                .report(session, close_reason, Mode::Enforce);
+            permit
+                .sessions()
+                .diagnose_close_reason(session, close_reason);
+            Box::new(Closing::new(close_reason, permit.sessions()))
         });
         let done = closing.poll(self, permit);
         self.closing = Some(closing);
@@ -85,10 +87,10 @@ impl SessionIo {
         };
         let ended = matches!(&self.incoming, Some(incoming) if incoming.has_ended());
         if ended || matches!(polled, Poll::Ready(Err(_))) {
-            self.learn(permit);
+            self.record_end(permit);
         }
         if polled.is_pending() && self.closing.is_none() {
-            self.keep(permit);
+            self.run_timers(permit);
         }
         polled
     }
@@ -102,21 +104,21 @@ impl SessionIo {
         if self.closing.is_some() {
             return self.poll_last_frame(cx, bufs, permit);
         }
-        match self.poll_own(permit)? {
+        match self.poll_injected(permit)? {
             Poll::Ready(()) => {}
-            Poll::Pending => return self.stall(permit),
+            Poll::Pending => return self.on_write_blocked(permit),
         }
         match Pin::new(&mut self.stream).poll_write_vectored(cx, bufs) {
             Poll::Ready(Ok(count)) => {
-                self.outgoing.follow(bufs, count, permit);
-                self.resume(permit);
+                self.outgoing.observe(bufs, count, permit);
+                self.on_write_progress(permit);
                 Poll::Ready(Ok(count))
             }
             Poll::Ready(Err(error)) => {
-                self.learn(permit);
+                self.record_end(permit);
                 Poll::Ready(Err(error))
             }
-            Poll::Pending => self.stall(permit),
+            Poll::Pending => self.on_write_blocked(permit),
         }
     }
 
@@ -133,8 +135,8 @@ impl SessionIo {
         let buf = bufs.iter().find(|buf| !buf.is_empty());
         let buf = buf.map_or(&[][..], |buf| &buf[..buf.len().min(missing)]);
         let count = ready!(Pin::new(&mut self.stream).poll_write(cx, buf))?;
-        self.outgoing.follow(&[IoSlice::new(buf)], count, permit);
-        permit.session().rouse();
+        self.outgoing.observe(&[IoSlice::new(buf)], count, permit);
+        permit.session().wake_both();
         Poll::Ready(Ok(count))
     }
 
@@ -153,18 +155,18 @@ impl SessionIo {
         if self.closing.is_some() {
             return Poll::Pending;
         }
-        ready!(self.poll_own(permit))?;
-        self.outgoing.end();
+        ready!(self.poll_injected(permit))?;
+        self.outgoing.set_ended();
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 
     /// Sends what is left of a frame of ours.
-    pub(super) fn poll_own(&mut self, permit: &SessionPermit) -> Poll<io::Result<()>> {
-        self.outgoing.poll_own(&mut self.stream, permit)
+    pub(super) fn poll_injected(&mut self, permit: &SessionPermit) -> Poll<io::Result<()>> {
+        self.outgoing.poll_injected(&mut self.stream, permit)
     }
 
     /// Reads what the client sends and lets it fall; ready when it sends no more.
-    pub(super) fn poll_drop(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(super) fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             let mut space = [MaybeUninit::uninit(); 4096];
             let mut read = hyper::rt::ReadBuf::uninit(&mut space);

@@ -33,7 +33,7 @@ use crate::Clock;
 /// 1 KiB, of which this table holds about 300 bytes and its path.
 pub struct Sessions {
     shards: Vec<Mutex<Shard>>,
-    by: RandomState,
+    hasher: RandomState,
     open: AtomicUsize,
     /// How many are open on each route. Changed together with `open`.
     routes: Mutex<BTreeMap<Box<str>, usize>>,
@@ -66,7 +66,7 @@ impl Sessions {
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             shards: (0..Self::SHARDS).map(|_| Mutex::default()).collect(),
-            by: RandomState::new(),
+            hasher: RandomState::new(),
             open: AtomicUsize::new(0),
             routes: Mutex::default(),
             opened: AtomicU64::new(0),
@@ -106,36 +106,37 @@ impl Sessions {
         self.len() == 0
     }
 
-    /// The session that `facts` ask for; where it is `capped`, within the caps of `session_limits`. It is to be
+    /// The session that `facts` ask for; where it is `capped`, within the caps of `limits`. It is to be
     /// released.
     pub(super) fn open(
         &self,
         facts: &Facts<'_>,
         generation: u64,
-        session_limits: Option<&Arc<SessionLimits>>,
+        limits: Option<&Arc<SessionLimits>>,
         capped: bool,
     ) -> Result<Arc<Session>, Box<Denial>> {
         let network = facts.client.network();
-        let route = session_limits.map_or("", |session_limits| &*session_limits.route);
+        let route = limits.map_or("", |limits| &*limits.route);
         let mut shard = self.shard(network);
-        let capped = session_limits.filter(|_| capped);
-        if let Some(session_limits) = capped.filter(|_| facts.client.exempt().is_none())
-            && let Some(most) = session_limits.sockets_per_client
+        let capped = limits.filter(|_| capped);
+        if let Some(limits) = capped.filter(|_| facts.client.exempt().is_none())
+            && let Some(max) = limits.sockets_per_client
         {
-            let here = |other: &&Arc<Session>| other.route() == Some(route);
-            let theirs = shard.range(of(network)).map(|(_, session)| session);
-            if theirs.filter(here).take(most as usize).count() >= most as usize {
-                return Err(full(Self::PER_CLIENT, session_limits.mode, most as usize));
+            let on_route = |other: &&Arc<Session>| other.route() == Some(route);
+            let of_client = shard
+                .range(client_keys(network))
+                .map(|(_, session)| session);
+            if of_client.filter(on_route).take(max as usize).count() >= max as usize {
+                return Err(over_capacity(Self::PER_CLIENT, limits.mode, max as usize));
             }
         }
-        self.count_in(Some(route), capped)?;
+        self.count_opened(Some(route), capped)?;
         let (id, path) = (self.next_id(), facts.uri.path());
         let session = Session::new(id, SessionKind::WebSocket, facts.client, path, generation);
-        let metered = session_limits.filter(|_| facts.client.exempt().is_none());
-        let client_buckets =
-            metered.and_then(|session_limits| client_buckets(&shard, network, session_limits));
+        let metered = limits.filter(|_| facts.client.exempt().is_none());
+        let client_buckets = metered.and_then(|limits| client_buckets(&shard, network, limits));
         let session = session
-            .with_session_limits(session_limits)
+            .with_limits(limits)
             .with_client_buckets(client_buckets);
         let session = Arc::new(session.with_peer(facts.peer.addr()));
         shard.insert((network, id), Arc::clone(&session));
@@ -151,7 +152,7 @@ impl Sessions {
     ) -> Option<Arc<Session>> {
         let network = client.network();
         let mut shard = self.shard(network);
-        self.count_in(None, None).ok()?;
+        self.count_opened(None, None).ok()?;
         let id = self.next_id();
         let session = Session::new(id, SessionKind::EventStream, client, path, generation);
         let session = Arc::new(session);
@@ -163,22 +164,20 @@ impl Sessions {
         SessionId::new(self.opened.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Counts a session in, within the cap of `session_limits` and of this table.
-    fn count_in(
+    /// Counts a session in, within the cap of `limits` and of this table.
+    fn count_opened(
         &self,
         route: Option<&str>,
-        session_limits: Option<&Arc<SessionLimits>>,
+        limits: Option<&Arc<SessionLimits>>,
     ) -> Result<(), Box<Denial>> {
-        let mut routes = locked(&self.routes);
+        let mut routes = lock(&self.routes);
         let open = route.map_or(0, |route| routes.get(route).copied().unwrap_or_default());
-        let most = session_limits.and_then(|session_limits| {
-            Some((session_limits.sockets? as usize, session_limits.mode))
-        });
-        if let Some((most, mode)) = most.filter(|(most, _)| open >= *most) {
-            return Err(full(Self::IN_ALL, mode, most));
+        let max = limits.and_then(|limits| Some((limits.sockets? as usize, limits.mode)));
+        if let Some((max, mode)) = max.filter(|(max, _)| open >= *max) {
+            return Err(over_capacity(Self::IN_ALL, mode, max));
         }
         if self.len() >= self.capacity {
-            return Err(full(Self::IN_ALL, Mode::Enforce, self.capacity));
+            return Err(over_capacity(Self::IN_ALL, Mode::Enforce, self.capacity));
         }
         self.open.fetch_add(1, Ordering::Relaxed);
         if let Some(route) = route {
@@ -191,8 +190,8 @@ impl Sessions {
     }
 
     /// Counts a session out.
-    fn count_out(&self, route: Option<&str>) {
-        let mut routes = locked(&self.routes);
+    fn count_closed(&self, route: Option<&str>) {
+        let mut routes = lock(&self.routes);
         self.open.fetch_sub(1, Ordering::Relaxed);
         if let Some(route) = route
             && let Some(open) = routes.get_mut(route)
@@ -209,25 +208,25 @@ impl Sessions {
     pub(crate) fn release(&self, session: &Session) {
         let network = session.client.network();
         if self.shard(network).remove(&(network, session.id)).is_some() {
-            self.count_out(session.route());
+            self.count_closed(session.route());
         }
     }
 
     /// The open sessions of `client`.
-    pub(super) fn of(&self, client: IpNet) -> Vec<Arc<Session>> {
+    pub(super) fn for_client(&self, client: IpNet) -> Vec<Arc<Session>> {
         let shard = self.shard(client);
-        let theirs = shard.range(of(client));
-        theirs.map(|(_, session)| session.clone()).collect()
+        let of_client = shard.range(client_keys(client));
+        of_client.map(|(_, session)| session.clone()).collect()
     }
 
-    /// The open sessions that are `such`, a shard at a time.
-    pub(super) fn all(
+    /// The open sessions that are `is_selected`, a shard at a time.
+    pub(super) fn filtered(
         &self,
-        such: impl Fn(&Session) -> bool,
+        is_selected: impl Fn(&Session) -> bool,
     ) -> impl Iterator<Item = Arc<Session>> {
-        let shards = self.shards.iter().map(locked);
+        let shards = self.shards.iter().map(lock);
         shards.flat_map(move |shard| {
-            let sessions = shard.values().filter(|session| such(session));
+            let sessions = shard.values().filter(|session| is_selected(session));
             sessions.cloned().collect::<Vec<_>>()
         })
     }
@@ -237,8 +236,8 @@ impl Sessions {
     /// ends them.
     pub fn drain(&self, over: Duration) {
         let now = self.now();
-        for session in self.all(|_| true) {
-            let [part, ..] = self.by.hash_one(session.id).to_be_bytes();
+        for session in self.filtered(|_| true) {
+            let [part, ..] = self.hasher.hash_one(session.id).to_be_bytes();
             let after = over.saturating_mul(u32::from(part)) / u32::from(u8::MAX);
             session.end_at(now.saturating_add(after));
         }
@@ -247,8 +246,8 @@ impl Sessions {
     /// Has sessions whose time is up look at it, where no timer does. To be called about once a second.
     pub fn maintain(&self) {
         let now = self.now();
-        self.all(|session| session.is_due(now))
-            .for_each(|session| session.rouse());
+        self.filtered(|session| session.is_due(now))
+            .for_each(|session| session.wake_both());
     }
 
     pub(super) fn now(&self) -> Duration {
@@ -269,11 +268,11 @@ impl Sessions {
 
     /// Bytes that nobody can guess, by which the answers to a session's pings are known.
     pub(super) fn tag(&self, session: &Session) -> [u8; 8] {
-        self.by.hash_one(("ping", session.id)).to_be_bytes()
+        self.hasher.hash_one(("ping", session.id)).to_be_bytes()
     }
 
-    /// Tells of a session that ends for `ending`, or would.
-    pub(super) fn tell(&self, session: &Session, ending: &CloseReason, mode: Mode) {
+    /// Tells of a session that ends for `close_reason`, or would.
+    pub(super) fn report(&self, session: &Session, close_reason: &CloseReason, mode: Mode) {
         let event = SessionEvent::new(
             self.clock.now().wall(),
             session.id,
@@ -281,15 +280,15 @@ impl Sessions {
             session.client,
             session.path.as_bytes(),
             session.generation,
-            ending.clone(),
+            close_reason.clone(),
         );
         self.record(&Event::Session(event.with_mode(mode)));
     }
 
     /// Tells of a panic over whether a session, or a message of it, may go on.
-    pub(super) fn tell_fault(&self, session: &Session, generation: u64, words: String) {
+    pub(super) fn report_fault(&self, session: &Session, generation: u64, message: String) {
         let (at, client) = (self.clock.now().wall(), session.client);
-        let event = FaultEvent::new(at, client, generation, words);
+        let event = FaultEvent::new(at, client, generation, message);
         self.record(&Event::Fault(event));
     }
 
@@ -301,43 +300,43 @@ impl Sessions {
 
     fn shard(&self, client: IpNet) -> MutexGuard<'_, Shard> {
         let shards = self.shards.len() as u64;
-        let nth = usize::try_from(self.by.hash_one(client) % shards).unwrap_or_default();
-        locked(&self.shards[nth])
+        let index = usize::try_from(self.hasher.hash_one(client) % shards).unwrap_or_default();
+        lock(&self.shards[index])
     }
 }
 
 /// The keys of a client.
-fn of(client: IpNet) -> RangeInclusive<(IpNet, SessionId)> {
+fn client_keys(client: IpNet) -> RangeInclusive<(IpNet, SessionId)> {
     (client, SessionId::new(0))..=(client, SessionId::new(u64::MAX))
 }
 
-/// What `client` may send under `session_limits`: it shares that with its other sessions on the route.
+/// What `client` may send under `limits`: it shares that with its other sessions on the route.
 fn client_buckets(
     shard: &Shard,
     client: IpNet,
-    session_limits: &SessionLimits,
+    limits: &SessionLimits,
 ) -> Option<Arc<ClientBuckets>> {
-    let fresh = ClientBuckets::new(session_limits)?;
-    let theirs = shard.range(of(client)).map(|(_, session)| session);
-    let here = theirs.filter(|other| other.route() == Some(&session_limits.route));
-    let mut held = here.filter_map(|other| other.client_buckets.as_ref());
-    let found = held.find(|client_buckets| client_buckets.is_of(session_limits));
+    let fresh = ClientBuckets::new(limits)?;
+    let of_client = shard.range(client_keys(client)).map(|(_, session)| session);
+    let on_route = of_client.filter(|other| other.route() == Some(&limits.route));
+    let mut existing = on_route.filter_map(|other| other.client_buckets.as_ref());
+    let found = existing.find(|client_buckets| client_buckets.matches(limits));
     Some(found.map_or_else(|| Arc::new(fresh), Arc::clone))
 }
 
-/// The refusal of a socket beyond `most`.
-fn full(rule: RuleId, mode: Mode, most: usize) -> Box<Denial> {
+/// The refusal of a socket beyond `max`.
+fn over_capacity(rule: RuleId, mode: Mode, max: usize) -> Box<Denial> {
     let status = if rule == Sessions::PER_CLIENT {
         StatusCode::TOO_MANY_REQUESTS
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    let why = Reason::Other(format!("{most} sockets are open already").into());
+    let why = Reason::Other(format!("{max} sockets are open already").into());
     Box::new(Denial::new(Cause::new(rule, why), status).with_mode(mode))
 }
 
 /// Nothing panics while a table is locked but an allocation, and then its map is whole.
-fn locked<T>(table: &Mutex<T>) -> MutexGuard<'_, T> {
+fn lock<T>(table: &Mutex<T>) -> MutexGuard<'_, T> {
     table.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -61,7 +61,7 @@ impl Tap {
         let Self { stage, permit } = self;
         if let Stage::Promised(real) = stage {
             let session = permit.session();
-            match ready!(session.for_both(|cx| Pin::new(real).poll(cx))) {
+            match ready!(session.with_both_wakers(|cx| Pin::new(real).poll(cx))) {
                 Ok(stream) => *stage = Stage::Open(SessionIo::new(stream, permit)),
                 Err(error) => {
                     *stage = Stage::Over;
@@ -74,7 +74,7 @@ impl Tap {
         {
             *stage = Stage::Over;
             // Whoever waits at the other half has nothing to wait for.
-            permit.session().rouse();
+            permit.session().wake_both();
         }
         Poll::Ready(Ok(match stage {
             Stage::Open(session_io) => Some((session_io, permit)),

@@ -62,7 +62,7 @@ fn session_that_an_inspector_refuses_is_ended_unless_it_observes() {
             enforcer.reserve(&facts, &policy, true).unwrap()
         };
         let (closed, other) = (open("/closed"), open("/open"));
-        let ended = |session: &Session| session.ending().is_some();
+        let ended = |session: &Session| session.close_reason().is_some();
         enforcer.on_policy_replaced();
         assert_eq!(ended(closed.session()), mode == Mode::Enforce);
         assert!(!ended(other.session()));

@@ -15,7 +15,7 @@ pub(super) struct BucketMeter {
     /// Where the frame at hand begins.
     frame: u64,
     /// It was told that there was not enough, and not acted upon.
-    told: bool,
+    reported: bool,
 }
 
 const MESSAGES: RuleId = RuleId::builtin("rate/client-messages");
@@ -27,7 +27,7 @@ impl BucketMeter {
             client_buckets,
             payload: false,
             frame: 0,
-            told: false,
+            reported: false,
         }
     }
 
@@ -41,7 +41,7 @@ impl BucketMeter {
     }
 
     /// Pays for a step. Whether it may pass; else the session ends.
-    pub(super) fn pays(
+    pub(super) fn charge(
         &mut self,
         step: &Observation<'_, '_>,
         now: Duration,
@@ -63,10 +63,10 @@ impl BucketMeter {
             return true;
         };
         let (enforcer, mode) = (permit.enforcer(), permit.mode());
-        if self.told && !enforcer.acts(mode) {
+        if self.reported && !enforcer.is_enforced(mode) {
             return true;
         }
-        self.told = true;
+        self.reported = true;
         let code = CloseCode::POLICY.value();
         let offset = self.frame;
         !enforcer.end(

@@ -20,25 +20,25 @@ use hyper::{
     upgrade::Upgraded,
 };
 use inspector::FrameInspector;
-use queue::{Queue, Way};
+use queue::{Output, Queue};
 
 use super::SessionPermit;
 
 /// Gives the service what may pass.
 pub(super) struct Incoming {
-    reading: FrameInspector,
+    inspector: FrameInspector,
     queue: Queue,
     /// The client's half has.
     ended: bool,
 }
 
 /// How much is read at once. It lies on the stack, so that a session that waits holds no buffer.
-const AT_ONCE: usize = 8192;
+const READ_SIZE: usize = 8192;
 
 impl Incoming {
-    pub(super) fn new(session_limits: &SessionLimits, permit: &SessionPermit) -> Self {
+    pub(super) fn new(limits: &SessionLimits, permit: &SessionPermit) -> Self {
         Self {
-            reading: FrameInspector::new(session_limits, permit),
+            inspector: FrameInspector::new(limits, permit),
             queue: Queue::default(),
             ended: false,
         }
@@ -53,21 +53,21 @@ impl Incoming {
         permit: &SessionPermit,
     ) -> Poll<io::Result<()>> {
         if !self.queue.is_empty() {
-            self.queue.pour(&mut buf);
+            self.queue.write_to(&mut buf);
             return Poll::Ready(Ok(()));
         }
-        while permit.session().ending().is_none() {
-            let mut space = [MaybeUninit::uninit(); AT_ONCE];
-            let most = AT_ONCE.min(buf.remaining());
-            let mut read = ReadBuf::uninit(&mut space[..most]);
+        while permit.session().close_reason().is_none() {
+            let mut space = [MaybeUninit::uninit(); READ_SIZE];
+            let max_len = READ_SIZE.min(buf.remaining());
+            let mut read = ReadBuf::uninit(&mut space[..max_len]);
             ready!(Pin::new(&mut *stream).poll_read(cx, read.unfilled()))?;
             if read.filled().is_empty() {
-                self.ended = most > 0;
+                self.ended = max_len > 0;
                 return Poll::Ready(Ok(()));
             }
-            let mut way = Way::new(Some(&mut buf), &mut self.queue);
-            self.reading.watch(read.filled(), &mut way, permit);
-            if way.is_used() {
+            let mut output = Output::new(Some(&mut buf), &mut self.queue);
+            self.inspector.inspect(read.filled(), &mut output, permit);
+            if output.has_output() {
                 return Poll::Ready(Ok(()));
             }
         }
@@ -75,25 +75,30 @@ impl Incoming {
     }
 
     /// Looks whether something has come that the service has not asked for.
-    pub(super) fn look(&mut self, stream: &mut Upgraded, now: Duration, permit: &SessionPermit) {
+    pub(super) fn read_ahead(
+        &mut self,
+        stream: &mut Upgraded,
+        now: Duration,
+        permit: &SessionPermit,
+    ) {
         if !self.queue.is_empty() {
             // It is the service that waits.
-            return self.reading.heard(now);
+            return self.inspector.record_activity(now);
         }
-        let mut space = [MaybeUninit::uninit(); AT_ONCE];
+        let mut space = [MaybeUninit::uninit(); READ_SIZE];
         let mut read = ReadBuf::uninit(&mut space);
         let polled = permit
             .session()
-            .for_both(|cx| Pin::new(stream).poll_read(cx, read.unfilled()));
+            .with_both_wakers(|cx| Pin::new(stream).poll_read(cx, read.unfilled()));
         match polled {
             Poll::Pending => {}
             Poll::Ready(Ok(())) if !read.filled().is_empty() => {
-                let mut way = Way::new(None, &mut self.queue);
-                self.reading.watch(read.filled(), &mut way, permit);
+                let mut output = Output::new(None, &mut self.queue);
+                self.inspector.inspect(read.filled(), &mut output, permit);
                 permit.session().reader.wake();
             }
             // The service reads of it by itself.
-            Poll::Ready(_) => self.end(),
+            Poll::Ready(_) => self.stop_pings(),
         }
     }
 
@@ -103,45 +108,45 @@ impl Incoming {
     }
 
     /// Whether frames can come that would say why.
-    pub(super) const fn is_open(&self) -> bool {
-        self.reading.is_open()
+    pub(super) const fn expects_close_frame(&self) -> bool {
+        self.inspector.expects_close_frame()
     }
 
     /// When the client was heard last.
-    pub(super) const fn heard_at(&self) -> Duration {
-        self.reading.heard_at()
+    pub(super) const fn last_received(&self) -> Duration {
+        self.inspector.last_received()
     }
 
     /// The client has ended, or the service has, so that there is nobody to keep the socket open for.
-    pub(super) const fn end(&mut self) {
-        self.reading.stop();
+    pub(super) const fn stop_pings(&mut self) {
+        self.inspector.stop_pings();
     }
 
     /// The client has ended, and need not be asked why again.
-    pub(super) const fn close(&mut self) {
-        self.reading.close();
+    pub(super) const fn mark_ended(&mut self) {
+        self.inspector.mark_ended();
     }
 
     /// What is to be done to keep the socket open.
     pub(super) fn due(&self, now: Duration) -> Option<KeepAliveAction> {
-        self.reading.due(now)
+        self.inspector.due(now)
     }
 
     /// The ping that is due, sent now.
     pub(super) fn ping(&mut self, now: Duration) -> Option<ControlFrame> {
-        self.reading.ping(now)
+        self.inspector.ping(now)
     }
 
     /// The client is there, by another sign than what it sends.
-    pub(super) fn heard(&mut self, now: Duration) {
-        self.reading.heard(now);
+    pub(super) fn record_activity(&mut self, now: Duration) {
+        self.inspector.record_activity(now);
     }
 
     /// When the message at hand must be whole. Finds out one that is not.
     pub(super) fn deadline(&mut self, now: Duration, permit: &SessionPermit) -> Option<Duration> {
-        if self.reading.deadline()? <= now {
-            self.reading.overdue(now, permit);
+        if self.inspector.deadline()? <= now {
+            self.inspector.check_deadline(now, permit);
         }
-        self.reading.deadline()
+        self.inspector.deadline()
     }
 }

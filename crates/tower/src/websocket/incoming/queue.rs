@@ -9,14 +9,14 @@ use hyper::rt::ReadBufCursor;
 pub(super) struct Queue {
     bytes: Vec<u8>,
     /// How many of them have gone.
-    gone: usize,
+    written: usize,
 }
 
 /// Where to: the reader, as far as it has room, and the queue.
-pub(super) struct Way<'w, 'b> {
+pub(super) struct Output<'w, 'b> {
     reader: Option<&'w mut ReadBufCursor<'b>>,
     queue: &'w mut Queue,
-    used: bool,
+    has_output: bool,
 }
 
 // === impl Queue ===
@@ -27,12 +27,12 @@ impl Queue {
     }
 
     /// Gives the reader what it has room for.
-    pub(super) fn pour(&mut self, reader: &mut ReadBufCursor<'_>) {
-        let waiting = &self.bytes[self.gone..];
-        let most = waiting.len().min(reader.remaining());
-        reader.put_slice(&waiting[..most]);
-        self.gone += most;
-        if self.gone == self.bytes.len() {
+    pub(super) fn write_to(&mut self, reader: &mut ReadBufCursor<'_>) {
+        let waiting = &self.bytes[self.written..];
+        let max_len = waiting.len().min(reader.remaining());
+        reader.put_slice(&waiting[..max_len]);
+        self.written += max_len;
+        if self.written == self.bytes.len() {
             drop(mem::take(self));
         }
     }
@@ -40,34 +40,34 @@ impl Queue {
 
 // === impl Way ===
 
-impl<'w, 'b> Way<'w, 'b> {
+impl<'w, 'b> Output<'w, 'b> {
     pub(super) const fn new(
         reader: Option<&'w mut ReadBufCursor<'b>>,
         queue: &'w mut Queue,
     ) -> Self {
-        let used = false;
+        let has_output = false;
         Self {
             reader,
             queue,
-            used,
+            has_output,
         }
     }
 
     /// Lets bytes pass.
     pub(super) fn pass(&mut self, mut bytes: &[u8]) {
-        self.used |= !bytes.is_empty();
+        self.has_output |= !bytes.is_empty();
         if let Some(reader) = &mut self.reader
             && self.queue.is_empty()
         {
-            let (now, later) = bytes.split_at(bytes.len().min(reader.remaining()));
+            let (now, rest) = bytes.split_at(bytes.len().min(reader.remaining()));
             reader.put_slice(now);
-            bytes = later;
+            bytes = rest;
         }
         self.queue.bytes.extend_from_slice(bytes);
     }
 
     /// Whether anything has passed.
-    pub(super) const fn is_used(&self) -> bool {
-        self.used
+    pub(super) const fn has_output(&self) -> bool {
+        self.has_output
     }
 }

@@ -12,17 +12,17 @@ use super::SessionPermit;
 
 /// Rouses a session when it is time.
 #[derive(Default)]
-pub(super) struct Alarm(Option<Set>);
+pub(super) struct SessionTimer(Option<Armed>);
 
-struct Set {
+struct Armed {
     time: Duration,
     sleep: Pin<Box<dyn Sleep>>,
 }
 
 /// A timer that rounds down must not make us look too early, again and again.
-const GRAIN: Duration = Duration::from_millis(1);
+const ROUNDING: Duration = Duration::from_millis(1);
 
-impl Alarm {
+impl SessionTimer {
     /// Ready from `time` on. An alarm that is set for an earlier time stays: it goes off first, and is
     /// set anew. Without a timer nobody is roused.
     pub(super) fn poll(&mut self, time: Duration, permit: &SessionPermit) -> Poll<()> {
@@ -33,17 +33,17 @@ impl Alarm {
                 return Poll::Ready(());
             }
             if self.0.as_ref().is_none_or(|later| later.time > time) {
-                let left = time.saturating_sub(now).saturating_add(GRAIN);
+                let left = time.saturating_sub(now).saturating_add(ROUNDING);
                 let sleep = permit.sessions().sleep(left);
-                self.0 = sleep.map(|sleep| Set { time, sleep });
+                self.0 = sleep.map(|sleep| Armed { time, sleep });
             }
-            let Some(waking) = &mut self.0 else {
+            let Some(armed) = &mut self.0 else {
                 return Poll::Pending;
             };
             ready!(
                 permit
                     .session()
-                    .for_both(|cx| waking.sleep.as_mut().poll(cx))
+                    .with_both_wakers(|cx| armed.sleep.as_mut().poll(cx))
             );
             self.0 = None;
         }
