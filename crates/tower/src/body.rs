@@ -1,4 +1,4 @@
-//! The body of whatever is answered.
+//! The response body of a guarded service.
 
 use std::{
     fmt,
@@ -13,8 +13,12 @@ use pin_project_lite::pin_project;
 use crate::websocket::EventStream;
 
 pin_project! {
-    /// The service's own body, unchanged, or the words of a denial. A body that is a stream of events
-    /// ends early where its client is banned.
+    /// The response body of a [`GuardService`](crate::GuardService): the body of the inner service,
+    /// unchanged, or the text of a denial from a [`Reply`](crate::Reply).
+    ///
+    /// The body of an event stream, such as server-sent events, ends early if its session is
+    /// closed, for example because its client was banned. [`ResponseFuture`](crate::ResponseFuture)
+    /// makes this body. Its error type is the inner body's.
     pub struct GuardBody<B> {
         #[pin]
         kind: Kind<B>,
@@ -33,7 +37,7 @@ pin_project! {
             body: B,
             stream: Box<EventStream>,
         },
-        // The words, until they are sent.
+        // `None` after the text is sent.
         Denial {
             text: Option<Bytes>,
         },
@@ -84,7 +88,7 @@ impl<B: Body<Data = Bytes>> Body for GuardBody<B> {
                 if stream.poll_end(cx).is_pending() {
                     return body.poll_frame(cx);
                 }
-                // The service's body is dropped: it learns that nobody listens.
+                // Dropping the service's body reports to the service that the client is gone.
                 kind.set(Kind::Denial { text: None });
                 Poll::Ready(None)
             }

@@ -1,14 +1,25 @@
-//! The wall of gabion: one tower layer that enforces any inspector.
+//! A tower layer that enforces any inspector of gabion.
 //!
-//! [`GuardLayer`] judges the head of each request, before the service sees it, and answers in the
-//! service's place where the verdict is a refusal. One adapter serves every rule: whatever
-//! implements [`Inspect`](gabion_core::Inspect) can stand alone in a stack, and a whole
-//! policy is an inspector too.
+//! [`GuardLayer`] judges the head of each request before the service receives it, and responds
+//! itself if the verdict is a denial. One adapter serves every rule: any
+//! [`Inspect`](gabion_core::Inspect) implementation works alone in a stack, and a whole policy is
+//! an inspector too.
 //!
-//! The guarded service is never weakened: `poll_ready` is its own, its error type passes through
-//! unchanged (a denial is a response), it need not be `Clone`, request bodies and extensions are
-//! handed on as they came, and the body of a response, that of a 101 or a CONNECT among them, is
-//! never rebuilt.
+//! The layer does not change the properties of the guarded service: readiness and errors are the
+//! service's own (a denial is a response), it need not be `Clone`, request bodies and extensions
+//! pass unchanged, and response bodies, including that of a 101 or a CONNECT, are not rebuilt.
+//!
+//! # Overview
+//!
+//! | Type | Purpose |
+//! |---|---|
+//! | [`GuardLayer`], [`GuardService`], [`ResponseFuture`], [`GuardBody`] | the layer and its tower parts |
+//! | [`guard_layer`] | a layer over a [`PolicySource`](gabion_core::PolicySource) that may be replaced |
+//! | [`Reply`], [`BriefReply`] | responses to denied requests |
+//! | [`ConnectionSource`], [`ExtensionsSource`] | the peer address of a request |
+//! | [`Clock`], [`SystemClock`] | the time |
+//! | [`ObserveOverride`] | a temporary switch to observe mode |
+//! | `SessionEnforcer`, `Sessions` | open WebSockets and event streams (feature `websocket`) |
 //!
 //! # Examples
 //!
@@ -32,7 +43,7 @@
 //!         Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
 //!     }));
 //!
-//! // The connection tells the layer who is at the other end of the socket.
+//! // The accept loop inserts the peer address into the extensions of each request.
 //! let peer = PeerAddr::new(SocketAddr::from(([203, 0, 113, 9], 4711)));
 //! let get = |path: &str| Request::get(path).extension(peer).body(());
 //! assert_eq!(service.clone().oneshot(get("/index.html")?).await?.status(), 200);
@@ -44,10 +55,11 @@
 //! # Dependencies
 //!
 //! `tower-layer`, `tower-service`, `http-body` and `bytes` are the interface; `pin-project-lite`
-//! projects futures without `unsafe`. Feature `upgrade` (default) adds hyper, whose extensions are
-//! the only place where an extended CONNECT says its protocol and where a connection can be taken
-//! over; `gabion-frames`, which follows what passes then; and `atomic-waker`, by which a session is
-//! reached without a lock. Without it every CONNECT is taken for a tunnel, and no session is watched.
+//! projects futures without `unsafe`. Feature `websocket` (default) adds hyper, whose request
+//! extensions are the only source of the protocol of an extended CONNECT and the only way to take
+//! over a connection; `gabion-frames`, which parses the frames of upgraded connections; and
+//! `atomic-waker`, which wakes a session without a lock. Without this feature every CONNECT counts
+//! as a tunnel, and upgraded connections are not supervised.
 
 mod body;
 mod clock;

@@ -1,4 +1,4 @@
-//! What hyper leaves in the extensions of a request that asks to leave HTTP.
+//! The request extensions of hyper that belong to an upgrade.
 
 pub(crate) use imp::{protocol, remove_upgrade};
 
@@ -7,12 +7,12 @@ mod imp {
     use http::Extensions;
     use hyper::{ext::Protocol, upgrade::OnUpgrade};
 
-    /// The `:protocol` of an extended CONNECT (RFC 8441).
+    /// Returns the `:protocol` of an extended CONNECT (RFC 8441).
     pub(crate) fn protocol(extensions: &Extensions) -> Option<&str> {
         extensions.get::<Protocol>().map(Protocol::as_str)
     }
 
-    /// Leaves nobody the means to turn the connection into something else.
+    /// Removes hyper's `OnUpgrade`, so that the service cannot upgrade the connection.
     pub(crate) fn remove_upgrade(extensions: &mut Extensions) {
         extensions.remove::<OnUpgrade>();
     }
@@ -22,11 +22,12 @@ mod imp {
 mod imp {
     use http::Extensions;
 
-    /// Unknown, so that CONNECT is taken for a tunnel.
+    /// Returns `None`: every CONNECT counts as a tunnel.
     pub(crate) fn protocol(_extensions: &Extensions) -> Option<&str> {
         None
     }
 
-    /// Not known here; the service reads of no upgrade in the headers.
+    /// Does nothing. The `Upgrade` header is removed, so the service finds no upgrade offer in the
+    /// request.
     pub(crate) fn remove_upgrade(_extensions: &mut Extensions) {}
 }

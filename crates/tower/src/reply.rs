@@ -1,4 +1,4 @@
-//! What a refused client is told.
+//! Responses to denied requests.
 
 use std::fmt::Write as _;
 
@@ -9,20 +9,101 @@ use http::{
     header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HOST},
 };
 
-/// Turns a denial into the response that the client gets. Closures are replies.
+/// Turns a [`Denial`] into the response to the client. Implemented for closures.
 ///
-/// Whatever the reply, the connection of a refused upgrade is closed after it (RFC 9931): bytes
-/// that the client sent ahead must not be read as its next request.
+/// Set it with [`GuardLayer::with_reply`](crate::GuardLayer::with_reply); the default is
+/// [`BriefReply`]. The layer adds the headers that the denial requires, such as `Retry-After`.
+/// After every denied upgrade it closes the connection (RFC 9931), so that bytes that the client
+/// has already sent are not parsed as its next request.
+///
+/// # Examples
+///
+/// ```
+/// # use std::convert::Infallible;
+/// # use bytes::Bytes;
+/// # use gabion_core::{ClientRules, Inspect, PeerAddr, RequestState, Verdict};
+/// # use http::{Request, Response};
+/// # use http_body_util::Full;
+/// # use tower::{Layer, ServiceExt, service_fn};
+/// use gabion_core::{Denial, Facts};
+/// use gabion_tower::GuardLayer;
+///
+/// # struct NoDebug;
+/// # impl Inspect for NoDebug {
+/// #     fn name(&self) -> &'static str {
+/// #         "no-debug"
+/// #     }
+/// #     fn inspect(&self, facts: &Facts<'_>, _: &mut RequestState) -> Verdict {
+/// #         match facts.path.raw() == b"/debug" {
+/// #             true => Denial::forbidden("no-debug", "path is for developers").into(),
+/// #             false => Verdict::Pass,
+/// #         }
+/// #     }
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let service = service_fn(|_: Request<()>| async {
+/// #     Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
+/// # });
+/// # let peer = PeerAddr::new(([203, 0, 113, 9], 4711).into());
+/// # let get = |path| Request::get(path).extension(peer).body(()).unwrap();
+/// let guarded = GuardLayer::new(NoDebug, ClientRules::default())
+///     .with_reply(|denial: &Denial, _: &Facts<'_>| {
+///         let mut response = Response::new(Bytes::from_static(b"access denied"));
+///         *response.status_mut() = denial.status;
+///         response
+///     })
+///     .layer(service);
+/// assert_eq!(guarded.clone().oneshot(get("/")).await?.status(), 200);
+/// assert_eq!(guarded.oneshot(get("/debug")).await?.status(), 403);
+/// # Ok(())
+/// # }
+/// ```
 pub trait Reply: Send + Sync {
-    /// The response.
+    /// Returns the response to the request that `facts` describe.
     fn reply(&self, denial: &Denial, facts: &Facts<'_>) -> Response<Bytes>;
 }
 
-/// The status, what is wrong with a WebSocket that was asked for and what to ask for instead, and the
-/// name of the event, and nothing that helps whoever is probing: as JSON where the client asks for
-/// JSON, as plain text else. At most a kilobyte, headers aside.
+/// The default [`Reply`]: the status and the event id, and for a failed WebSocket handshake its
+/// [`Diagnosis`] and the URL to use. It names no rule, so that it is of no help to a scanner.
+///
+/// The format is JSON if `Accept` lists JSON and no `text/*`, and plain text otherwise. The body
+/// has at most one kilobyte.
+///
+/// # Examples
+///
+/// ```
+/// # use bytes::Bytes;
+/// # use gabion_core::{ClientRules, Denial, Facts, Framing, Head, Now, PeerAddr, Scheme};
+/// # use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, header::ACCEPT};
+/// # use std::time::{Duration, UNIX_EPOCH};
+/// use gabion_tower::{BriefReply, Reply};
+///
+/// # fn reply(accept: &'static str) -> Bytes {
+/// #     let (method, uri) = (Method::GET, Uri::from_static("/.env"));
+/// #     let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]);
+/// #     let head = Head {
+/// #         method: &method,
+/// #         uri: &uri,
+/// #         version: Version::HTTP_11,
+/// #         headers: &headers,
+/// #         protocol: None,
+/// #         framing: Framing::AsShown,
+/// #         scheme: Scheme::Plain,
+/// #     };
+/// #     let peer = PeerAddr::new(([203, 0, 113, 9], 4711).into());
+/// #     let now = Now::new(Duration::ZERO, UNIX_EPOCH);
+/// #     let facts = &Facts::resolve(head, peer, &ClientRules::default(), now);
+/// #     let denial = &Denial::forbidden("dotfiles", "path contains .env");
+/// let response = BriefReply.reply(denial, facts);
+/// assert_eq!(response.status(), StatusCode::FORBIDDEN);
+/// #     response.into_body()
+/// # }
+/// assert_eq!(reply("text/html"), "Forbidden\n");
+/// assert_eq!(reply("application/json"), r#"{"error":"Forbidden"}"#);
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
-#[expect(clippy::exhaustive_structs, reason = "it has nothing to hold")]
+#[expect(clippy::exhaustive_structs, reason = "it has no configuration")]
 pub struct BriefReply;
 
 impl<F> Reply for F
@@ -51,7 +132,7 @@ fn body_text(denial: &Denial, facts: &Facts<'_>, json: bool) -> String {
     let mut text = String::with_capacity(192);
     let status = denial.status.canonical_reason().unwrap_or(REFUSED);
     let prefix = if json { r#"{"error":""# } else { "" };
-    // Writing to a string cannot fail.
+    // Writing to a string does not fail.
     let _ = write!(text, "{prefix}{status}");
     if let Some(diagnosis) = denial.diagnosis {
         let separator = if json { r#"","diagnosis":""# } else { "\n" };
@@ -59,7 +140,7 @@ fn body_text(denial: &Denial, facts: &Facts<'_>, json: bool) -> String {
     }
     if let Some(url) = websocket_url(denial, facts) {
         let separator = if json { r#"","use":""# } else { "\nuse " };
-        // A backslash means something in JSON.
+        // JSON requires an escaped backslash.
         let url = url.replace('\\', if json { r"\\" } else { r"\" });
         let _ = write!(text, "{separator}{url}");
     }
@@ -71,8 +152,8 @@ fn body_text(denial: &Denial, facts: &Facts<'_>, json: bool) -> String {
     text
 }
 
-/// The address that a client should have asked for, with what it wrote itself escaped; its path is
-/// cut where it is long.
+/// Returns the WebSocket URL that the client should have used, with its own bytes escaped. A path
+/// of more than [`MAX_PART`] bytes is truncated.
 fn websocket_url(denial: &Denial, facts: &Facts<'_>) -> Option<String> {
     if denial.diagnosis != Some(Diagnosis::PlainGet) {
         return None;
@@ -95,7 +176,7 @@ fn websocket_url(denial: &Denial, facts: &Facts<'_>) -> Option<String> {
     Some(format!("{scheme}{host}{path}{ellipsis}"))
 }
 
-/// Whether JSON stands in `Accept` and no text that a person would read.
+/// Returns `true` if `Accept` lists JSON and no `text/*` type.
 fn wants_json(headers: &HeaderMap) -> bool {
     let kinds = tokens(headers, &ACCEPT).map(|range| {
         let kind = range.split(|&byte| byte == b';').next();
@@ -119,10 +200,10 @@ fn wants_json(headers: &HeaderMap) -> bool {
 
 const REFUSED: &str = "Refused";
 
-/// How many bytes of a host or a path are said again.
+/// The maximum number of bytes of the host, and of the path, that are repeated in a response.
 const MAX_PART: usize = 100;
 
-/// A response that says its status and no more.
+/// Creates a plain-text response whose body is the reason phrase of the status.
 pub(crate) fn plain(status: StatusCode) -> Response<Bytes> {
     let text = status.canonical_reason().unwrap_or(REFUSED);
     let mut response = Response::new(Bytes::from_static(text.as_bytes()));
@@ -132,7 +213,7 @@ pub(crate) fn plain(status: StatusCode) -> Response<Bytes> {
     headers.insert(CONTENT_TYPE, text);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if status == StatusCode::METHOD_NOT_ALLOWED {
-        // RFC 9110, 15.5.6: the answer must name what is allowed.
+        // RFC 9110, 15.5.6: a 405 response must list the allowed methods.
         let methods = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
         headers.insert(ALLOW, methods);
     }

@@ -1,4 +1,5 @@
-//! Without the feature `upgrade` there are no sessions: nobody can make the table that holds them.
+//! Uninhabited stand-ins for the session types, used without feature `websocket`: the enum
+//! `Sessions` has no variant, so no session exists.
 
 use std::{
     sync::Arc,
@@ -20,7 +21,7 @@ pub(crate) struct EventStream(Sessions);
 
 #[expect(
     clippy::needless_pass_by_value,
-    reason = "where there are seats, it takes one"
+    reason = "same signature as with sessions"
 )]
 pub(crate) fn install(
     _extensions: &mut Extensions,
@@ -76,7 +77,7 @@ impl SessionPermit {
 impl EventStream {
     #[expect(
         clippy::needless_pass_by_value,
-        reason = "where there are seats, it takes one"
+        reason = "same signature as with sessions"
     )]
     pub(crate) fn new(permit: SessionPermit) -> Self {
         match permit.0 {}

@@ -1,4 +1,4 @@
-//! Judging one request, and acting on the verdict.
+//! Judgment of one request, and enforcement of the verdict.
 
 use std::{
     any::Any,
@@ -25,7 +25,7 @@ use crate::{
     websocket::{Session, SessionEnforcer, SessionPermit},
 };
 
-/// What every clone of a guarded service shares.
+/// The configuration and state that all clones of a guarded service share.
 #[derive(Clone)]
 pub(crate) struct Engine {
     pub(super) source: Arc<dyn PolicySource>,
@@ -42,45 +42,42 @@ pub(crate) struct Engine {
     pub(super) insert_client_extension: bool,
 }
 
-/// Whether a layer shares the [`Resolution`] of a request with the layers around it.
+/// The sharing of a request's [`Resolution`] between stacked layers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Sharing {
-    /// Resolves each request, and leaves no resolution behind.
+    /// Resolves each request and leaves no resolution for inner layers.
     #[default]
     None,
-    /// Reuses the resolution of an outer layer, or leaves its own to inner ones.
+    /// Reuses the resolution of an outer layer, or leaves its own for inner ones.
     Outer,
-    /// Resolves by its own client rules, and leaves the result to inner layers.
+    /// Resolves by its own client rules and leaves the result for inner layers.
     OwnClients,
 }
 
-/// What becomes of a request.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it lives for a moment, on the stack"
-)]
+/// The result of [`Engine::judge`].
+#[expect(clippy::large_enum_variant, reason = "short-lived, on the stack")]
 pub(super) enum Decision {
-    /// The service answers; there is something to learn from how.
+    /// The inner service responds. Its response is passed to the inspectors.
     Pass(Exchange),
-    /// Judging failed and the policy lets such requests pass.
+    /// Judgment failed, and the policy lets such requests pass.
     Unjudged,
-    /// We answer.
+    /// The layer responds itself.
     Respond(Response<Bytes>),
 }
 
-/// One exchange, and the policy that it is held to from head to end.
+/// One request-response exchange, and the policy that applies to it from head to end.
 pub(super) struct Exchange {
     policy: Arc<Snapshot>,
     state: RequestState,
-    /// Whether a rule allowed the request, so that nothing about it bans.
+    /// `true` if a rule allowed the request. Then no offense in this exchange becomes a ban.
     pub(super) allowed: bool,
-    /// What a handshake has until the service's stream has it.
+    /// The permit of a WebSocket handshake, until the upgraded stream takes it over.
     pub(super) permit: Option<SessionPermit>,
     pub(super) session: Option<Arc<Session>>,
-    /// The path of a request for server-sent events.
+    /// The path, if the request accepts server-sent events.
     pub(super) stream_path: Option<Box<str>>,
     leaves_resolution: bool,
-    /// For inner layers.
+    /// The resolution for inner layers.
     pub(super) resolution: Option<Arc<Resolution>>,
 }
 
@@ -106,7 +103,7 @@ impl Exchange {
         self.state.client()
     }
 
-    /// What the socket that was asked for is held to.
+    /// Returns the limits of the WebSocket that the request opens.
     pub(super) fn session_limits(&self) -> Option<Arc<SessionLimits>> {
         self.session.as_ref()?.shared_limits()
     }
@@ -115,14 +112,14 @@ impl Exchange {
         self.policy.generation
     }
 
-    /// How the service is given the target.
+    /// Returns the form of the path that the service receives.
     pub(super) fn forward(&self) -> Forward {
         self.policy.forward
     }
 }
 
 impl Engine {
-    /// Judges one request by the policy in force, reports the verdict, and acts on it.
+    /// Judges one request by the current policy, reports the verdict and acts on it.
     pub(super) fn judge<B>(&self, request: &Request<B>) -> Decision {
         let policy = self.source.current();
         let extensions = request.extensions();
@@ -180,13 +177,13 @@ impl Engine {
         }
     }
 
-    /// The resolution that an outer layer left, if this one shares.
+    /// Returns the resolution that an outer layer left, if this layer shares.
     fn outer_resolution<'r>(&self, extensions: &'r Extensions) -> Option<&'r Resolution> {
         let shared = (self.sharing != Sharing::None).then(|| extensions.get::<Arc<Resolution>>());
         shared.flatten().map(AsRef::as_ref)
     }
 
-    /// The facts as an outer layer resolved them, if they still hold.
+    /// Returns facts with the resolution of an outer layer, if it still applies to `request`.
     fn reuse<'r, B>(
         &self,
         request: &'r Request<B>,
@@ -197,18 +194,19 @@ impl Engine {
         Facts::reuse(self.head(request), peer, outer, self.clock.now())
     }
 
-    /// Whether inner layers need another resolution than the one that they would find.
+    /// Returns `true` if inner layers need another resolution than the one in the extensions.
     fn leaves_resolution(&self, outer: Option<&Resolution>, is_reused: bool) -> bool {
         let counts = self.bans.is_some() && !outer.is_some_and(Resolution::is_counted);
         self.sharing != Sharing::None && (!is_reused || counts)
     }
 
-    /// Whether the service gets the client in the extensions of `request`.
+    /// Returns `true` if the client must be inserted into the extensions of `request`.
     pub(super) fn inserts_client<B>(&self, request: &Request<B>) -> bool {
         self.insert_client_extension || self.connection.inserts_client(request.extensions())
     }
 
-    /// Answers a request whose peer address is unknown. In debug builds the body holds the fix.
+    /// Creates the response to a request whose peer address is unknown. In debug builds the body
+    /// holds the fix.
     fn missing_peer_response(&self) -> Response<Bytes> {
         let mut response = reply::plain(StatusCode::SERVICE_UNAVAILABLE);
         if cfg!(debug_assertions) {
@@ -218,7 +216,7 @@ impl Engine {
         response
     }
 
-    /// Lets a request through. A WebSocket handshake needs a permit.
+    /// Lets a request pass. A WebSocket handshake needs a permit.
     fn pass(&self, facts: &Facts<'_>, mut exchange: Exchange) -> Decision {
         match self.permit(facts, &exchange.policy) {
             Ok(permit) => exchange.permit = permit,
@@ -247,8 +245,8 @@ impl Engine {
         Decision::Respond(response)
     }
 
-    /// Readies a request for the service: what it offers to become besides a WebSocket is taken off,
-    /// judged or not.
+    /// Removes the upgrade offers of a request, except that of a WebSocket, whether it was judged
+    /// or not.
     pub(super) fn strip_upgrade_offers<B>(&self, request: &mut Request<B>) {
         if offer::has_upgrade_offer(request.headers()) {
             let upgrade = Upgrade::detect(&self.head(request));
@@ -269,7 +267,7 @@ impl Engine {
         }
     }
 
-    /// Lets the inspectors learn how the service answered: its status, and how long its body is.
+    /// Passes the status and the body length of the service's response to the inspectors.
     pub(super) fn on_response(&self, exchange: &Exchange, status: StatusCode, length: Option<u64>) {
         self.process_outcome(
             exchange,
@@ -294,7 +292,7 @@ impl Engine {
                 policy.chain.probe_hit(state, &outcome),
             )
         };
-        let learned = catch_panic(on_response).map(|(offense, diagnosis, probe_hit)| {
+        let processed = catch_panic(on_response).map(|(offense, diagnosis, probe_hit)| {
             if let Some(event) = diagnosis {
                 self.report(|| Event::Diagnosis(event));
             }
@@ -304,10 +302,10 @@ impl Engine {
             }
             offense
         });
-        match learned {
+        match processed {
             Ok(None) => {}
             Ok(Some(offense)) if *allowed && self.bans.is_some() => {
-                let change = BanChange::Withheld("the policy allows what it did");
+                let change = BanChange::Withheld("a rule allowed the request");
                 self.report(|| Event::Ban(BanEvent::new(now.wall(), client, offense, change)));
             }
             Ok(Some(offense)) => self.record_offense(client, offense, now),
@@ -365,9 +363,9 @@ impl Engine {
         &self,
         facts: &Facts<'_>,
         policy: &Snapshot,
-        what: impl FnOnce() -> RequestEventKind,
+        kind: impl FnOnce() -> RequestEventKind,
     ) {
-        self.report(|| Event::Request(RequestEvent::new(facts, policy.generation, what())));
+        self.report(|| Event::Request(RequestEvent::new(facts, policy.generation, kind())));
     }
 
     pub(super) fn report(&self, event: impl FnOnce() -> Event) {
@@ -377,8 +375,7 @@ impl Engine {
     }
 }
 
-/// Bans the client, unless it is one who is never banned; what came of it, where that is worth
-/// telling.
+/// Records an offense, unless the client is exempt from bans. Returns the change to report, if any.
 pub(crate) fn record_offense(
     bans: &dyn OffenseRecorder,
     observe_override: &ObserveOverride,
@@ -386,8 +383,8 @@ pub(crate) fn record_offense(
     offense: &Offense,
     now: Now,
 ) -> Option<BanChange> {
-    let observe_override = (!observe_override.remaining(now).is_zero())
-        .then_some("everything is observed for a while");
+    let observe_override =
+        (!observe_override.remaining(now).is_zero()).then_some("the observe override is active");
     if let Some(why) = client.exempt().or(observe_override) {
         return Some(BanChange::Withheld(why));
     }
@@ -405,13 +402,13 @@ pub(crate) fn record_offense(
     }
 }
 
-/// Runs foreign judgment; a panic in it becomes its words.
+/// Runs an inspector or a reply. A panic in it becomes an error with the panic message.
 pub(crate) fn catch_panic<T>(judge: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(judge)).map_err(|payload| panic_message(&*payload))
 }
 
 fn panic_message(payload: &(dyn Any + Send)) -> String {
     let literal = payload.downcast_ref::<&str>().copied();
-    let words = literal.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    words.unwrap_or("a panic without words").to_owned()
+    let message = literal.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    message.unwrap_or("a panic without a message").to_owned()
 }

@@ -1,4 +1,4 @@
-//! Answers that go on for as long as their client listens.
+//! Responses that are streams of events.
 
 use gabion_core::tokens;
 use http::{
@@ -9,28 +9,29 @@ use http::{
 use super::engine::{Engine, Exchange};
 use crate::websocket::EventStream;
 
-/// What a browser's `EventSource` asks for, and is sent (HTML, 9.2).
+/// The media type that a browser's `EventSource` accepts and receives (HTML, 9.2).
 const EVENT_STREAM: &[u8] = b"text/event-stream";
 
-/// The types of other answers that are sent piece by piece, without an end in sight.
+/// Other media types of responses that are sent in pieces and may never end.
 const STREAM_TYPES: [&[u8]; 3] = [
     b"multipart/x-mixed-replace",
     b"application/x-ndjson",
     b"application/grpc",
 ];
 
-/// The path of a stream that was not asked for as such: whoever refuses this refuses all.
+/// The path of a stream whose request did not accept `text/event-stream`. A rule that denies this
+/// path denies every path.
 const UNKNOWN_PATH: &str = "/";
 
-/// Whether the request asks for server-sent events.
+/// Returns `true` if the request accepts server-sent events.
 pub(super) fn is_accepted(headers: &HeaderMap) -> bool {
-    // Most accept nothing with a dash in its name, which is found sooner than each item is read.
+    // The search for a dash is cheaper than parsing, and most requests accept no type with a dash.
     let mut lines = headers.get_all(ACCEPT).iter();
     lines.any(|line| line.as_bytes().contains(&b'-'))
         && tokens(headers, &ACCEPT).any(|range| is_media_type(range, EVENT_STREAM))
 }
 
-/// Whether the answer is a stream.
+/// Returns `true` if the response is a stream of events.
 fn is_stream(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).is_some_and(|media_type| {
         let media_type = media_type.as_bytes();
@@ -41,7 +42,7 @@ fn is_stream(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Whether a media type is `media_type`, or that with a suffix or parameters.
+/// Returns `true` if `found` is `media_type`, with or without a suffix or parameters.
 fn is_media_type(found: &[u8], media_type: &[u8]) -> bool {
     let found = found.trim_ascii_start();
     let Some((head, rest)) = found.split_at_checked(media_type.len()) else {
@@ -52,7 +53,7 @@ fn is_media_type(found: &[u8], media_type: &[u8]) -> bool {
 }
 
 impl Engine {
-    /// A hold on an answer that is a stream, so that it ends when its client is banned.
+    /// Registers a response that is a stream of events, so that it ends when its client is banned.
     pub(super) fn event_stream(
         &self,
         exchange: &Exchange,
@@ -62,7 +63,7 @@ impl Engine {
         let path = exchange.stream_path.as_deref().unwrap_or(UNKNOWN_PATH);
         let (client, generation) = (*exchange.client(), exchange.generation());
         let permit = enforcer.permit_stream(client, path, generation)?;
-        // What came into force since the judgment has found no session to end.
+        // A ban or policy of the time since the judgment was applied to registered sessions only.
         enforcer.recheck(permit.session());
         Some(EventStream::new(permit))
     }
@@ -79,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn streams_are_known_by_their_type() {
+    fn streams_are_recognized_by_media_type() {
         for (media_type, stream) in [
             ("text/event-stream", true),
             ("Text/Event-Stream; charset=utf-8", true),
@@ -102,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn event_source_says_what_it_asks_for() {
+    fn event_stream_is_accepted_only_by_name() {
         for (accept, events) in [
             ("text/event-stream", true),
             ("application/json, text/event-stream;q=0.5", true),

@@ -1,4 +1,4 @@
-//! The way of a response.
+//! The response future of a guarded service.
 
 use std::{
     future::Future,
@@ -19,7 +19,9 @@ use super::{
 use crate::GuardBody;
 
 pin_project! {
-    /// The response of a guarded service.
+    /// The future returned by [`GuardService`](crate::GuardService): resolves to the inner
+    /// service's response or to a denial, with a [`GuardBody`]. The inner service's error passes
+    /// unchanged.
     #[must_use = "futures do nothing unless polled"]
     pub struct ResponseFuture<F> {
         #[pin]
@@ -33,7 +35,7 @@ pin_project! {
         Inner {
             #[pin]
             inner: F,
-            // What there is to learn once the service has answered.
+            // The exchange whose response the inspectors process. `None` if judgment failed.
             exchange: Option<(Arc<Engine>, Exchange)>,
         },
         Respond {

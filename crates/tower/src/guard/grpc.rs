@@ -1,4 +1,4 @@
-//! A denial as gRPC says it: 200, and what went wrong in its own headers.
+//! Denials of gRPC calls: status 200, with the error in gRPC's own headers.
 
 use bytes::Bytes;
 use gabion_core::{Denial, Facts};
@@ -10,8 +10,9 @@ use http::{
 const STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
-/// Turns the answer to a gRPC request into a response without messages ("Trailers-Only"), in which
-/// a client of gRPC finds the status of its call. A reply that has set `grpc-status` is left alone.
+/// Turns the response to a gRPC request into a response without messages ("Trailers-Only"), from
+/// which a gRPC client reads the status of its call. A reply that sets `grpc-status` itself is left
+/// unchanged.
 pub(super) fn translate(response: &mut Response<Bytes>, denial: &Denial, facts: &Facts<'_>) {
     let requested = facts.headers.get(CONTENT_TYPE);
     let Some(kind) = requested.filter(|kind| is_grpc(kind)) else {
@@ -36,15 +37,17 @@ pub(super) fn translate(response: &mut Response<Bytes>, denial: &Denial, facts: 
     }
 }
 
-/// `application/grpc`, `application/grpc+proto`, `application/grpc-web`.
+/// Returns `true` for `application/grpc`, `application/grpc+proto`, `application/grpc-web` and the
+/// like.
 fn is_grpc(kind: &HeaderValue) -> bool {
     let kind = kind.as_bytes().to_ascii_lowercase();
     kind.strip_prefix(b"application/grpc")
         .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b'-' | b';' | b' ')))
 }
 
-/// The status code of gRPC (its doc/http-grpc-status-mapping.md); 429 is an exhausted resource
-/// (doc/statuscodes.md), since unlike there it is not a proxy that fails.
+/// Maps a status to a gRPC status code (gRPC's doc/http-grpc-status-mapping.md). 429 differs: it
+/// maps to `RESOURCE_EXHAUSTED` (doc/statuscodes.md), since that document describes errors of a
+/// proxy.
 fn code(status: StatusCode) -> u16 {
     match status.as_u16() {
         400 => 13,

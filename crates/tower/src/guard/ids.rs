@@ -1,4 +1,4 @@
-//! Names for denials, by which a client can ask about one.
+//! Ids of denials, which a client can quote in a support request.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -10,7 +10,7 @@ use std::{
 
 use gabion_core::EventId;
 
-/// Gives each denial a name that tells nothing: a keyed hash of a count.
+/// Generates an unpredictable id per denial: a keyed hash of a counter.
 #[derive(Clone, Debug, Default)]
 pub(super) struct EventIds {
     count: Arc<AtomicU64>,

@@ -1,4 +1,4 @@
-//! The layer, and its configuration.
+//! The [`GuardLayer`] and its configuration.
 
 use std::{fmt, sync::Arc};
 
@@ -64,7 +64,8 @@ pub struct GuardLayer {
     engine: Engine,
 }
 
-/// Makes a layer that judges each request by the policy that `source` has in force when the request arrives.
+/// Creates a [`GuardLayer`] that judges each request by the policy that is in force when the
+/// request arrives.
 ///
 /// For crates that compile policies. [`GuardLayer::new`] takes a single inspector.
 pub fn guard_layer(source: impl PolicySource + 'static) -> GuardLayer {
@@ -111,8 +112,8 @@ impl GuardLayer {
         self
     }
 
-    /// Sets the [`Clock`]. Layers that share a table of bans need the same one; the default is one
-    /// [`SystemClock`] for all.
+    /// Sets the [`Clock`]. Layers that share a table of bans need the same clock. The default is
+    /// [`SystemClock`], whose instances share one origin.
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.engine.clock = clock;
         self
@@ -130,7 +131,7 @@ impl GuardLayer {
         self
     }
 
-    /// Registers the WebSockets and event streams that pass, and ends them when `enforcer` decides so.
+    /// Registers the WebSockets and event streams that pass, so that `enforcer` can close them.
     #[cfg(feature = "websocket")]
     pub fn with_session_enforcer(mut self, enforcer: Arc<crate::SessionEnforcer>) -> Self {
         self.engine.enforcer = Some(enforcer);

@@ -1,22 +1,22 @@
-//! The head room: judges the head of each request and enforces the verdict.
+//! The enforcing service: judges the head of each request and enforces the verdict.
 //!
-//! A request reaches the service when
-//! 1. the server in front says who its peer is;
+//! A request reaches the inner service if
+//! 1. the connection source finds the peer address;
 //! 2. no inspector panics, or the policy's `on_fault` lets such requests pass;
 //! 3. the verdict is not an enforced denial.
 //!
-//! Every verdict but a pass becomes an event. After the exchange, denied or not, the inspectors
-//! learn how it ended.
+//! Every verdict except `Pass` becomes an event. After the exchange, denied or not, the inspectors
+//! receive its outcome.
 //!
-//! An answer that is a stream of events is held on to: it ends where its client is banned, or its
-//! path refused.
+//! A response that is a stream of events is registered as a session: it ends if its client is
+//! banned or its path is denied.
 //!
-//! A request that reaches it stays HTTP or becomes a WebSocket: what else it offers in `Upgrade`,
-//! `h2c` among it, is taken off.
+//! A request that reaches the service stays HTTP or becomes a WebSocket: other offers in `Upgrade`,
+//! such as `h2c`, are removed.
 //!
-//! Whatever the reply, a denial that ends says so in `Retry-After`, one of an upgrade closes the
-//! connection, and one of a gRPC call is said as gRPC does. Limits that are shown stand in every
-//! answer.
+//! Whatever the reply, a temporary denial carries `Retry-After`, a denied upgrade closes the
+//! connection, and a denied gRPC call is answered in gRPC's format. Limits that the policy shows
+//! are in the headers of every response.
 
 pub(crate) mod engine;
 mod event_stream;

@@ -1,8 +1,8 @@
-//! What a request offers to become.
+//! The protocols that a request offers to upgrade to.
 //!
-//! curl and Java offer `h2c` with honest requests, and a server may ignore it (RFC 9110, 7.8). One
-//! that takes it speaks HTTP/2 from then on, past whoever judges HTTP/1.1, so nobody behind the wall
-//! is told of the offer.
+//! curl and Java offer `h2c` in regular requests, and a server may ignore the offer (RFC 9110,
+//! 7.8). A server that accepts it switches to HTTP/2, which the layer does not see. Therefore the
+//! offer does not reach the service.
 
 use gabion_core::{MessageKinds, Mode, SessionLimits, Upgrade, tokens};
 use http::{
@@ -15,15 +15,15 @@ use crate::protocol::remove_upgrade;
 /// The settings that come with an offer of `h2c` (RFC 7540, 3.2.1).
 const SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 
-/// Whether there may be an offer.
+/// Returns `true` if the headers may contain an upgrade offer.
 pub(super) fn has_upgrade_offer(headers: &HeaderMap) -> bool {
     headers.contains_key(UPGRADE) || headers.contains_key(SETTINGS)
 }
 
-/// Takes off every offer but that of a WebSocket.
+/// Removes every upgrade offer except that of a WebSocket.
 ///
-/// Half a handshake is left as it is: it is refused, unless the policy only observes and the service
-/// is to see what was sent.
+/// An incomplete handshake is left unchanged: it is denied, unless the policy is in observe mode,
+/// in which the service must see the request as sent.
 pub(super) fn strip<B>(request: &mut Request<B>, upgrade: Upgrade) {
     request.headers_mut().remove(SETTINGS);
     match upgrade {
@@ -41,8 +41,8 @@ pub(super) fn strip<B>(request: &mut Request<B>, upgrade: Upgrade) {
     }
 }
 
-/// Takes off what a handshake offers beyond `limits`: where messages are read, every extension whose
-/// bits could not be; and subprotocols that are not named, unless it is `observed` only.
+/// Removes the parts of a handshake that `limits` do not allow: if messages are inspected,
+/// extensions that make frames unreadable; and subprotocols that are not listed, unless `observed`.
 pub(super) fn restrict_handshake(headers: &mut HeaderMap, limits: &SessionLimits, observed: bool) {
     if limits.message_kinds != MessageKinds::None {
         retain(headers, &SEC_WEBSOCKET_EXTENSIONS, |extension| {
@@ -59,7 +59,7 @@ pub(super) fn restrict_handshake(headers: &mut HeaderMap, limits: &SessionLimits
     }
 }
 
-/// Takes `names` off `Connection`.
+/// Removes `names` from `Connection`.
 fn remove_from_connection(headers: &mut HeaderMap, names: &[HeaderName]) {
     let is_equal =
         |token: &[u8], name: &HeaderName| token.eq_ignore_ascii_case(name.as_str().as_bytes());
@@ -68,7 +68,8 @@ fn remove_from_connection(headers: &mut HeaderMap, names: &[HeaderName]) {
     });
 }
 
-/// Keeps the items of a list header that are `keep`, on one line, or takes it off.
+/// Keeps the items of a list header for which `keep` returns `true`, on one line. Removes an empty
+/// header.
 fn retain(headers: &mut HeaderMap, name: &HeaderName, keep: impl Fn(&[u8]) -> bool) {
     let kept: Vec<_> = tokens(headers, name).filter(|item| keep(item)).collect();
     match HeaderValue::from_bytes(&kept.join(&b", "[..])) {
@@ -81,7 +82,7 @@ fn retain(headers: &mut HeaderMap, name: &HeaderName, keep: impl Fn(&[u8]) -> bo
 mod tests {
     use super::*;
 
-    /// What is left of `offered` under `limits`, line by line.
+    /// The lines of header `name` that remain of `offered` under `limits`.
     fn kept(name: &HeaderName, offered: &[&'static str], limits: &SessionLimits) -> Vec<String> {
         let lines = offered.iter().map(|line| HeaderValue::from_static(line));
         let mut headers: HeaderMap = lines.map(|line| (name.clone(), line)).collect();
@@ -91,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn extensions_that_could_not_be_read_are_not_offered() {
+    fn unreadable_extensions_are_not_offered_if_messages_are_inspected() {
         let offered = [
             "permessage-deflate; server_max_window_bits=10, x-webkit-deflate-frame",
             "Permessage-Deflate, bbf-usp-protocol; eid=\"a,b\"",
@@ -115,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn subprotocols_that_are_not_named_are_not_offered_unless_that_only_observes() {
+    fn unlisted_subprotocols_are_not_offered_except_in_observe_mode() {
         let offered = ["v12.stomp, MQTT", "mqtt"];
         let limits = |listed: &[&str], mode| SessionLimits {
             subprotocols: listed.iter().map(|name| (*name).into()).collect(),

@@ -1,4 +1,4 @@
-//! Saying something that holds for every request, but not at every request.
+//! A limit for events about a condition that affects every request.
 
 use std::sync::{
     Arc,
@@ -7,15 +7,16 @@ use std::sync::{
 
 use gabion_core::Now;
 
-/// Once a minute.
+/// Returns `true` from [`Self::is_due`] at most once a minute. Clones share their state.
 #[derive(Clone, Debug, Default)]
 pub(super) struct OncePerMinute {
-    /// The minute, by the monotonic clock and from 1, in which it was said last.
+    /// The minute of the last `true`, counted from 1 by the monotonic clock.
     last_minute: Arc<AtomicU64>,
 }
 
 impl OncePerMinute {
-    /// Whether it is time to say it; only one of those who ask at once is told so.
+    /// Returns `true` if nothing was due in the current minute yet. Of concurrent callers, one gets
+    /// `true`.
     pub(super) fn is_due(&self, now: Now) -> bool {
         let minute = now.mono().as_secs() / 60 + 1;
         self.last_minute.fetch_max(minute, Ordering::Relaxed) < minute

@@ -1,4 +1,4 @@
-//! The seat of a socket, from the handshake to its answer.
+//! The session permit of a WebSocket, from the handshake request to the response.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::{
 };
 
 impl Engine {
-    /// A seat for whoever asks for a WebSocket.
+    /// Reserves a permit for a WebSocket handshake. Returns a denial if too many sessions are open.
     pub(super) fn permit(
         &self,
         facts: &Facts<'_>,
@@ -41,8 +41,8 @@ impl Engine {
         }
     }
 
-    /// Gives a handshake's seat to the stream that the service will have; or an answer where that
-    /// fails, so that no socket opens unwatched.
+    /// Hands the permit to the upgraded stream that the service will receive. Returns a response if
+    /// that fails, so that no WebSocket opens without supervision.
     pub(super) fn tap<B>(
         &self,
         request: &mut Request<B>,
@@ -65,8 +65,8 @@ impl Engine {
         })
     }
 
-    /// Tells a session how the service answered: 101 opens it (RFC 6455, 4.2.2), and 2xx to a CONNECT
-    /// (RFC 8441, 5). Any other answer frees its seat.
+    /// Opens the session if the service accepted the handshake, with 101 (RFC 6455, 4.2.2) or, for
+    /// a CONNECT, with 2xx (RFC 8441, 5). Any other response releases the permit.
     pub(super) fn open_or_release(
         &self,
         exchange: &Exchange,
@@ -77,7 +77,8 @@ impl Engine {
             return;
         };
         if status == StatusCode::SWITCHING_PROTOCOLS || status.is_success() {
-            // What came into force between the judgment and the seat has found no session to end.
+            // A ban or policy of the time between judgment and registration was not applied to this
+            // session.
             enforcer.on_handshake_response(session, headers);
         } else {
             enforcer.sessions().release(session);

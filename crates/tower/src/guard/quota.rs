@@ -1,4 +1,4 @@
-//! What is left of limits, and when it is worth trying again, in the headers of an answer.
+//! Response headers about rate limits.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -14,11 +14,11 @@ const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const REMAINING: HeaderName = HeaderName::from_static("ratelimit");
 
 /// Adds `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10) for the limits
-/// that are shown, beside what the service says of its own.
+/// that the policy shows, in addition to those that the service sets itself.
 ///
 /// # Cost
 ///
-/// None where no limit is shown.
+/// None if no limit is shown.
 pub(super) fn add_rate_limit(state: &RequestState, headers: &mut HeaderMap) {
     if state.quotas().next().is_none() {
         return;
@@ -28,7 +28,7 @@ pub(super) fn add_rate_limit(state: &RequestState, headers: &mut HeaderMap) {
     for quota in state.quotas() {
         let (rule, limit, window) = (&quota.rule, quota.limit, seconds(quota.window));
         let (remaining, reset) = (quota.remaining, seconds(quota.reset));
-        // Writing into a `String` does not fail, and a rule's name needs no escaping.
+        // Writing to a `String` does not fail, and rule ids need no escaping.
         let _ = write!(policy, "{separator}\"{rule}\";q={limit};w={window}");
         let _ = write!(available, "{separator}\"{rule}\";r={remaining};t={reset}");
         separator = ", ";
@@ -40,11 +40,11 @@ pub(super) fn add_rate_limit(state: &RequestState, headers: &mut HeaderMap) {
     }
 }
 
-/// Says when it is worth trying again, whatever reply was chosen.
+/// Adds `Retry-After` to the response, whatever the reply.
 ///
-/// A 429 may be read by a page of any origin, as long as it sends no credentials: a script cannot wait
-/// for what it may not see, and there is nothing in it but the status and the time. A reply that sets
-/// `Access-Control-Allow-Origin` decides alone.
+/// A page of any origin may read a 429, as long as the request carries no credentials: a script
+/// cannot wait for a time that it cannot read, and the response contains only the status and that
+/// time. A reply that sets `Access-Control-Allow-Origin` keeps its own value.
 pub(super) fn add_retry_after(denial: &Denial, facts: &Facts<'_>, headers: &mut HeaderMap) {
     let Some(wait) = denial.retry_after else {
         return;
@@ -60,7 +60,7 @@ pub(super) fn add_retry_after(denial: &Denial, facts: &Facts<'_>, headers: &mut 
     }
 }
 
-/// Whole seconds, never too few.
+/// Rounds up to whole seconds.
 const fn seconds(time: Duration) -> u64 {
     let partial = if time.subsec_nanos() > 0 { 1 } else { 0 };
     time.as_secs().saturating_add(partial)

@@ -1,4 +1,4 @@
-//! The one service that enforces.
+//! The only service that enforces verdicts.
 
 use std::{
     fmt,
@@ -18,7 +18,10 @@ use super::{
 };
 use crate::GuardBody;
 
-/// A guarded service, made by [`crate::GuardLayer`].
+/// A guarded service, made by [`GuardLayer`](crate::GuardLayer). Its responses have a
+/// [`GuardBody`], and its future is a [`ResponseFuture`](crate::ResponseFuture).
+///
+/// It is `Clone` if the inner service is. `poll_ready` and errors are the inner service's.
 #[derive(Clone)]
 pub struct GuardService<S> {
     inner: S,
@@ -30,7 +33,7 @@ impl<S> GuardService<S> {
         Self { inner, engine }
     }
 
-    /// The service behind the wall.
+    /// Returns the inner service.
     pub const fn inner(&self) -> &S {
         &self.inner
     }

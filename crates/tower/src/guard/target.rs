@@ -1,4 +1,4 @@
-//! The target that the service behind is given.
+//! The request target that the service receives.
 
 use std::ptr;
 
@@ -7,9 +7,10 @@ use http::{Request, Uri, uri::PathAndQuery};
 
 use crate::ConnectionSource;
 
-/// Gives `request` the spelling of its path that the policy asks for.
+/// Rewrites the path of `request` into the form that the policy forwards.
 ///
-/// A target that a router has cut stays as it is: what is left of it is not what was judged.
+/// A target from which a router has stripped a prefix stays unchanged: the rest is not the path
+/// that was judged.
 pub(super) fn rewrite_target<B>(
     request: &mut Request<B>,
     forward: Forward,
@@ -27,7 +28,8 @@ pub(super) fn rewrite_target<B>(
     }
 }
 
-/// `uri` in its canonical spelling; `None` where that is how it is spelled, or it has none.
+/// Returns `uri` with its canonical path, or `None` if the path is canonical already or there is
+/// none.
 fn canonical(uri: &Uri) -> Option<Uri> {
     let raw = uri.path().as_bytes();
     let canonical_path = PathViews::new(raw).canonical();

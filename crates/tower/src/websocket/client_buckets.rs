@@ -1,4 +1,4 @@
-//! What a client may send over all its sessions on a route.
+//! Token buckets of a client, shared by all its sessions on a route.
 
 use std::{
     sync::{
@@ -10,29 +10,29 @@ use std::{
 
 use gabion_core::SessionLimits;
 
-/// What is left of a client's budgets, shared by its sessions that are open: who has none open begins
-/// anew.
+/// The token buckets of a client for messages and payload bytes. Its open sessions on a route share
+/// them; after the last one is closed, the next session gets full buckets.
 pub(super) struct ClientBuckets {
     pub(super) messages: TokenBucket,
     pub(super) bytes: TokenBucket,
 }
 
-/// So many in a second, and at once.
+/// A token-bucket rate: `per_second`, with a burst of the same size. Unlimited if `None`.
 ///
-/// It knows when all that was taken will have come back (GCRA), so that one number is all there is to
-/// change.
+/// It stores only the time at which the bucket is full again (GCRA), so one atomic number holds its
+/// state.
 pub(super) struct TokenBucket {
     per_second: Option<u64>,
-    /// Nanoseconds, monotonic.
+    /// Monotonic nanoseconds.
     full_at: AtomicU64,
 }
 
 const SECOND: u64 = 1_000_000_000;
 
-// === impl Allowance ===
+// === impl ClientBuckets ===
 
 impl ClientBuckets {
-    /// What `limits` allow; nothing where they ask for nothing.
+    /// Creates the buckets that `limits` define, or `None` if they define no rate per client.
     pub(super) fn new(limits: &SessionLimits) -> Option<Self> {
         let (messages, bytes) = (limits.client_messages, limits.client_bytes);
         (messages.is_some() || bytes.is_some()).then(|| Self {
@@ -41,14 +41,14 @@ impl ClientBuckets {
         })
     }
 
-    /// Whether it is what `limits` allow.
+    /// Returns `true` if the buckets have the rates that `limits` define.
     pub(super) fn matches(self: &Arc<Self>, limits: &SessionLimits) -> bool {
         (self.messages.per_second, self.bytes.per_second)
             == (limits.client_messages, limits.client_bytes)
     }
 }
 
-// === impl Meter ===
+// === impl TokenBucket ===
 
 impl TokenBucket {
     const fn new(per_second: Option<u64>) -> Self {
@@ -59,7 +59,7 @@ impl TokenBucket {
         }
     }
 
-    /// Takes so many, or none where there are not enough. There always are without a rate.
+    /// Takes `amount` tokens if available, and none otherwise. Always succeeds when unlimited.
     pub(super) fn take(&self, amount: u64, now: Duration) -> bool {
         let Some(per_second) = self.per_second else {
             return true;
@@ -81,25 +81,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn meter_lets_pass_a_seconds_worth_at_once_and_then_its_rate() {
-        let meter = TokenBucket::new(Some(5));
+    fn bucket_allows_a_burst_of_one_second_and_then_its_rate() {
+        let bucket = TokenBucket::new(Some(5));
         let at = |millis: u64| Duration::from_millis(1_000_000 + millis);
-        let taken = |millis| (0..100).filter(|_| meter.take(1, at(millis))).count();
+        let taken = |millis| (0..100).filter(|_| bucket.take(1, at(millis))).count();
         assert_eq!(taken(0), 5);
         assert_eq!(taken(199), 0);
         assert_eq!(taken(200), 1);
         assert_eq!(taken(1_000), 4);
-        assert_eq!(taken(60_000), 5, "no more than a second's worth gathers");
+        assert_eq!(taken(60_000), 5, "the burst is at most one second's tokens");
     }
 
     #[test]
-    fn meter_is_spent_alike_in_pieces_and_at_once() {
+    fn bucket_charges_the_same_in_pieces_and_at_once() {
         let (pieces, whole) = (TokenBucket::new(Some(1_000)), TokenBucket::new(Some(1_000)));
         assert!((0..900).all(|_| pieces.take(1, Duration::ZERO)));
         assert!(whole.take(900, Duration::ZERO));
-        for meter in [&pieces, &whole] {
-            assert!(!meter.take(101, Duration::ZERO));
-            assert!(meter.take(100, Duration::ZERO));
+        for bucket in [&pieces, &whole] {
+            assert!(!bucket.take(101, Duration::ZERO));
+            assert!(bucket.take(100, Duration::ZERO));
         }
         assert!(TokenBucket::new(None).take(u64::MAX, Duration::ZERO));
     }

@@ -1,4 +1,4 @@
-//! Ending a session from outside.
+//! The close of a session by the enforcer.
 
 use std::{
     io,
@@ -16,20 +16,21 @@ use hyper::rt::{Sleep, Write as _};
 
 use super::{SessionPermit, Sessions, outgoing::FramePosition, session_io::SessionIo};
 
-/// The close of a session: its frame, then the end of the stream, then some time for the client to
-/// hang up, since a socket that is dropped while bytes arrive takes along what it has not delivered.
+/// The steps of closing a session: the close frame, the shutdown of the stream, and a wait for the
+/// client to disconnect. Without the wait, bytes that still arrive would reset the connection, and
+/// the client would lose the bytes that it has not read yet.
 pub(super) struct Closing {
     frame: ControlFrame,
     sent: usize,
     stage: CloseStage,
-    /// When the step at hand must be done.
+    /// The deadline of the current step.
     until: Duration,
     sleep: Option<Pin<Box<dyn Sleep>>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum CloseStage {
-    /// Nothing that is sent would be read.
+    /// No close frame is sent, because the client would not read it.
     Cut,
     Boundary,
     Frame,
@@ -38,8 +39,8 @@ enum CloseStage {
     HangUp,
 }
 
-/// How long the service may take to end the frame at hand, and how long the client may take to read
-/// the close and to hang up.
+/// The time for the service to finish its current frame, and for the client to read the close frame
+/// and disconnect.
 const STEP_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Closing {
@@ -51,7 +52,7 @@ impl Closing {
             CloseStage::Boundary
         };
         Self {
-            // Who is refused is told that he is, and not by what.
+            // The close frame carries a code and no reason: the client does not learn the rule.
             frame: encode::close(code, "", None),
             sent: 0,
             stage,
@@ -60,7 +61,7 @@ impl Closing {
         }
     }
 
-    /// Ready when nothing is left to be done, or its time is up.
+    /// Ready when all steps are done, or at the deadline.
     pub(super) fn poll(&mut self, session_io: &mut SessionIo, permit: &SessionPermit) -> Poll<()> {
         if permit.sessions().now() >= self.until {
             return Poll::Ready(());

@@ -1,4 +1,4 @@
-//! Why a socket did not stay open, in words.
+//! Diagnoses of WebSockets that did not stay open.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -14,7 +14,7 @@ use super::{
 };
 
 impl Sessions {
-    /// Says what was wrong with a session.
+    /// Records a diagnosis of a session.
     fn diagnose(
         &self,
         session: &Session,
@@ -22,7 +22,8 @@ impl Sessions {
         seen: impl Into<Cow<'static, str>>,
     ) {
         let (at, path) = (self.wall(), session.path.as_bytes());
-        // What cuts in front is a peer's doing, and the rest a client's.
+        // A hop in front affects all clients behind the peer; the other diagnoses are about one
+        // client.
         let addr = match diagnosis {
             Diagnosis::CutInFront | Diagnosis::PingTooRare => session.peer(),
             _ => session.client.addr(),
@@ -31,27 +32,28 @@ impl Sessions {
         self.record(&Event::Diagnosis(event));
     }
 
-    /// A session was ended for `close_reason`.
+    /// Diagnoses a session that was closed for `close_reason`.
     pub(super) fn diagnose_close_reason(&self, session: &Session, close_reason: &CloseReason) {
         match close_reason {
             CloseReason::NoPong => {
-                self.diagnose(
-                    session,
-                    Diagnosis::NoPong,
-                    "two pings, and not a byte since",
-                );
+                self.diagnose(session, Diagnosis::NoPong, "no byte received after 2 pings");
             }
             CloseReason::Restart => self.diagnose(session, Diagnosis::Drained, "closed with 1012"),
             CloseReason::Violated {
                 rule, code: 1009, ..
             } => {
-                self.diagnose(session, Diagnosis::TooBig, format!("rule {rule}"));
+                self.diagnose(
+                    session,
+                    Diagnosis::TooBig,
+                    format!("closed with 1009 by rule {rule}"),
+                );
             }
             _ => {}
         }
     }
 
-    /// One side has closed a session by itself.
+    /// Diagnoses a session that one side closed with a close frame, unless its code is 1000 or
+    /// 1001.
     pub(super) fn diagnose_close(&self, session: &Session, side: &str, code: Option<CloseCode>) {
         let usual = [CloseCode::NORMAL, CloseCode::GOING_AWAY];
         let Some(code) = code.filter(|code| !usual.contains(code)) else {
@@ -62,27 +64,29 @@ impl Sessions {
         } else {
             Diagnosis::Closed
         };
-        let seen = format!("the {side} closed it with {code}: {}", code.meaning());
+        let seen = format!("the {side} closed with {code}: {}", code.meaning());
         self.diagnose(session, diagnosis, seen);
     }
 
-    /// Something cuts silent sockets.
+    /// Diagnoses an idle timeout of a hop in front.
     fn diagnose_cut(&self, session: &Session, detected: DetectedTimeout, service_pings: bool) {
-        let (silence, cuts) = (detected.idle.as_secs_f32(), detected.cuts);
+        let (idle, cuts) = (detected.idle.as_secs_f32(), detected.cuts);
         let seen = format!(
-            "{cuts} of the last {} sockets from there ended after {silence:.1} s of silence without a \
-             close: {}",
+            "{cuts} of the last {} WebSockets from this peer ended without a close frame after \
+             {idle:.1} s without traffic{}",
             IdleTimeouts::LATEST,
             known_timeout(detected.idle)
         );
         self.diagnose(session, Diagnosis::CutInFront, seen);
-        let every = session.limits().and_then(|limits| limits.ping);
+        let ping = session.limits().and_then(|limits| limits.ping);
         let too_long =
-            every.filter(|every| *every >= detected.idle || is_similar(*every, detected.idle));
+            ping.filter(|ping| *ping >= detected.idle || is_similar(*ping, detected.idle));
         let seen = match too_long {
-            Some(every) => format!("pings after {every:?}, and the end after {silence:.1} s"),
+            Some(ping) => {
+                format!("[upgrade] ping is {ping:?}, and the WebSocket was cut after {idle:.1} s")
+            }
             None if service_pings => {
-                format!("the service's own pings, and the end after {silence:.1} s")
+                format!("the service sends pings, and the WebSocket was cut after {idle:.1} s")
             }
             None => return,
         };
@@ -91,7 +95,8 @@ impl Sessions {
 }
 
 impl SessionIo {
-    /// The client's half has ended, or the stream has failed. Learns of it where neither side said why.
+    /// Records that the client's half ended or the stream failed. If neither side sent a close
+    /// frame, the idle time before the end counts toward [`IdleTimeouts`].
     pub(super) fn record_end(&mut self, permit: &SessionPermit) {
         let Some(incoming) = &mut self.incoming else {
             return;
@@ -106,18 +111,16 @@ impl SessionIo {
         incoming.mark_ended();
         if is_unexplained {
             let now = sessions.now();
-            let silence = now.saturating_sub(self.idle_since(now));
-            if let Some(detected) = sessions
-                .idle_timeouts
-                .record_cut(session.peer(), silence, now)
-            {
+            let idle = now.saturating_sub(self.idle_since(now));
+            if let Some(detected) = sessions.idle_timeouts.record_cut(session.peer(), idle, now) {
                 sessions.diagnose_cut(session, detected, self.outgoing.service_pings());
             }
         }
     }
 
-    /// Since when neither side has sent anything. A ping that nobody answered, and that the end came
-    /// soon after, was sent into a socket that was cut already.
+    /// Returns the time since which neither side has sent a byte. A ping without an answer, closer
+    /// to the end of the connection than to the last byte, does not count: it was sent into a
+    /// connection that was already cut.
     fn idle_since(&self, now: Duration) -> Duration {
         let received = self.incoming.as_ref().map_or(now, Incoming::last_received);
         let last_byte = received.max(self.outgoing.last_sent());

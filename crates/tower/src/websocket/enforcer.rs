@@ -1,4 +1,4 @@
-//! Judging what open sessions do, and whether they may stay open.
+//! Enforcement of the policy in open sessions.
 
 use std::{fmt, sync::Arc};
 
@@ -16,13 +16,78 @@ use crate::{
     guard::engine::{catch_panic, record_offense},
 };
 
-/// Holds sessions to the policy in force: those of a client are judged anew when it is banned, all
-/// when another policy comes into force, and each when it opens, for what came meanwhile. Messages are
-/// judged as they come, where the terms of their session have them read.
+/// Enforces the current policy in open [`Sessions`].
 ///
-/// What is judged is what was kept of the handshake, its client and its path
-/// ([`Inspect::recheck`](gabion_core::Inspect::recheck)): who is allowed stays, and where a rule only
-/// observes, nobody is ended. A client stays who it was, whatever proxies the new policy trusts.
+/// A session is rechecked when its client is banned, when the policy is replaced, and when it
+/// opens, for changes since its handshake was judged. Messages are judged as they arrive, if the
+/// [`SessionLimits`](gabion_core::SessionLimits) of the session select them.
+///
+/// A recheck judges the parts of the handshake that are kept: the client and the path
+/// ([`Inspect::recheck`](gabion_core::Inspect::recheck)). A session that the policy allows stays
+/// open, and a rule in observe mode closes none. The client stays as resolved at the handshake,
+/// whatever proxies a new policy trusts.
+///
+/// Pass it to [`GuardLayer::with_session_enforcer`](crate::GuardLayer::with_session_enforcer),
+/// which registers sessions, and subscribe it to [`ChangeListeners`](gabion_core::ChangeListeners).
+///
+/// # Examples
+///
+/// Two clients receive server-sent events; one of them is banned:
+///
+/// ```
+/// # use std::{convert::Infallible, sync::{Arc, Mutex}};
+/// # use bytes::Bytes;
+/// # use gabion_core::{ClientRules, Denial, Facts, Inspect, PeerAddr, RequestState, Snapshot, Verdict};
+/// # use http::{Request, Response};
+/// # use http_body_util::{BodyExt, Full};
+/// # use ipnet::IpNet;
+/// # use tower::{Layer, ServiceExt, service_fn};
+/// use gabion_core::ChangeListener;
+/// use gabion_tower::{ObserveOverride, SessionEnforcer, Sessions, SystemClock, guard_layer};
+///
+/// # struct BanList(Mutex<Vec<IpNet>>);
+/// # impl Inspect for BanList {
+/// #     fn name(&self) -> &'static str {
+/// #         "bans"
+/// #     }
+/// #     fn inspect(&self, facts: &Facts<'_>, _: &mut RequestState) -> Verdict {
+/// #         match self.0.lock().unwrap().contains(&facts.client.network()) {
+/// #             true => Denial::forbidden("bans", "client is banned").into(),
+/// #             false => Verdict::Pass,
+/// #         }
+/// #     }
+/// #     fn recheck(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
+/// #         self.inspect(facts, state)
+/// #     }
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let bans = Arc::new(BanList(Mutex::default()));
+/// # let policy = Arc::new(Snapshot::new(ClientRules::default(), bans.clone()));
+/// # let clock = Arc::new(SystemClock::new());
+/// # let service = service_fn(|_: Request<()>| async {
+/// #     let response = Response::builder().header("content-type", "text/event-stream");
+/// #     Ok::<_, Infallible>(response.body(Full::<Bytes>::from("data: 1\n\n")).unwrap())
+/// # });
+/// # let get = |client: &str| {
+/// #     let peer = PeerAddr::new((client.parse::<std::net::IpAddr>().unwrap(), 4711).into());
+/// #     Request::get("/events").extension(peer).body(()).unwrap()
+/// # };
+/// let (sessions, observe) = (Sessions::new(clock.clone()), ObserveOverride::default());
+/// let enforcer = Arc::new(SessionEnforcer::new(sessions, policy.clone(), clock, observe));
+/// let guarded = guard_layer(policy).with_session_enforcer(enforcer.clone()).layer(service);
+///
+/// let mut first = guarded.clone().oneshot(get("203.0.113.9")).await?.into_body();
+/// let mut second = guarded.oneshot(get("198.51.100.7")).await?.into_body();
+/// assert_eq!(enforcer.sessions().len(), 2);
+///
+/// # bans.0.lock().unwrap().push("203.0.113.9/32".parse()?);
+/// enforcer.on_ban("203.0.113.9/32".parse()?);
+/// assert!(first.frame().await.is_none(), "the stream of the banned client ends");
+/// assert!(second.frame().await.is_some());
+/// # Ok(())
+/// # }
+/// ```
 pub struct SessionEnforcer {
     sessions: Arc<Sessions>,
     source: Box<dyn PolicySource>,
@@ -31,12 +96,13 @@ pub struct SessionEnforcer {
     observe_override: ObserveOverride,
 }
 
-// === impl Keeper ===
+// === impl SessionEnforcer ===
 
 impl SessionEnforcer {
-    /// Judges `sessions` by what `source` has in force, and ends none while `observe_override` is held.
+    /// Creates an enforcer that judges `sessions` by the current policy of `source`, and closes
+    /// none while `observe_override` is active.
     ///
-    /// It has to be told of bans and policies ([`ChangeListener`]).
+    /// The caller subscribes it to bans and policy changes ([`ChangeListener`]).
     pub fn new(
         sessions: Sessions,
         source: impl PolicySource + 'static,
@@ -52,19 +118,20 @@ impl SessionEnforcer {
         }
     }
 
-    /// Keeps bans in `bans`. Without it a rule that bans for a message only ends the session.
+    /// Records offenses with `bans`. If unset, a message that a rule would ban for only closes the
+    /// session.
     pub fn with_bans(mut self, bans: Arc<dyn OffenseRecorder>) -> Self {
         self.bans = Some(bans);
         self
     }
 
-    /// The sessions.
+    /// Returns the open sessions.
     pub const fn sessions(&self) -> &Arc<Sessions> {
         &self.sessions
     }
 
-    /// A seat for the session that `facts` ask for under `policy`; where it is `capped`, within the
-    /// caps of its terms.
+    /// Reserves a permit for the WebSocket that `facts` request under `policy`. If `capped`, the
+    /// caps of its route apply.
     pub(crate) fn reserve(
         self: &Arc<Self>,
         facts: &Facts<'_>,
@@ -78,7 +145,8 @@ impl SessionEnforcer {
         Ok(SessionPermit::new(session, Arc::clone(self)))
     }
 
-    /// A seat for a stream; none where no more fit, since it is never refused for that.
+    /// Reserves a permit for an event stream, or returns `None` if the table is full: a stream is
+    /// never denied for that reason.
     pub(crate) fn permit_stream(
         self: &Arc<Self>,
         client: ClientIp,
@@ -89,8 +157,8 @@ impl SessionEnforcer {
         Some(SessionPermit::new(session, Arc::clone(self)))
     }
 
-    /// The handshake of a session was answered. It is ended where the policy in force refuses it by
-    /// now, or where its messages are to be read and cannot be.
+    /// Closes the session if its messages must be inspected and cannot be, or if the current policy
+    /// denies it.
     pub(crate) fn on_handshake_response(&self, session: &Session, headers: &HeaderMap) {
         if let Some(close_reason) = session.on_handshake_response(headers) {
             self.end(session, close_reason, session.message_mode());
@@ -98,7 +166,7 @@ impl SessionEnforcer {
         self.recheck(session);
     }
 
-    /// Ends a session that the policy in force refuses.
+    /// Closes a session that the current policy denies.
     pub(crate) fn recheck(&self, session: &Session) {
         if self.is_overridden() {
             return;
@@ -113,8 +181,8 @@ impl SessionEnforcer {
         }
     }
 
-    /// Ends a session, or only tells of it where that does not act, or while a truce is held. Whether
-    /// it ends.
+    /// Closes a session. In observe mode, or while the override is active, only records an event.
+    /// Returns `true` if the session is closed.
     pub(super) fn end(&self, session: &Session, close_reason: CloseReason, mode: Mode) -> bool {
         let is_enforced = self.is_enforced(mode);
         if is_enforced {
@@ -125,12 +193,13 @@ impl SessionEnforcer {
         is_enforced
     }
 
-    /// Whether what acts in this mode acts now.
+    /// Returns `true` if `mode` is enforced and the override is not active.
     pub(super) fn is_enforced(&self, mode: Mode) -> bool {
         mode == Mode::Enforce && !self.is_overridden()
     }
 
-    /// Judges a message by the policy in force. Whether it may pass; else its session ends.
+    /// Judges a message by the current policy. Returns `true` if it passes; otherwise the session
+    /// is closed.
     pub(super) fn allows_message(
         &self,
         session: &Session,
@@ -160,18 +229,18 @@ impl SessionEnforcer {
         if let Some(message_denial) = enforced {
             return !self.deny_message(session, &message, message_denial);
         }
-        if let Err(message) = judged {
+        if let Err(panic) = judged {
             self.sessions
-                .report_fault(session, policy.generation, message);
+                .report_fault(session, policy.generation, panic);
             if policy.on_fault == OnFault::Refuse {
-                let close_reason = CloseReason::Uninspectable("an inspector panicked over one");
+                let close_reason = CloseReason::Uninspectable("an inspector panicked");
                 return !self.end(session, close_reason, Mode::Enforce);
             }
         }
         true
     }
 
-    /// Acts on an objection. Whether the session ends.
+    /// Acts on the denial of a message. Returns `true` if the session is closed.
     fn deny_message(
         &self,
         session: &Session,
@@ -203,13 +272,13 @@ impl SessionEnforcer {
         }
     }
 
-    /// Whether nothing is acted upon for a while.
+    /// Returns `true` while the observe override is active.
     pub(super) fn is_overridden(&self) -> bool {
         !self.observe_override.remaining(self.clock.now()).is_zero()
     }
 }
 
-/// An end because of what a rule has against a message.
+/// Returns the close reason for a denied message.
 fn message_close_reason(message: &MessageFacts<'_>, message_denial: &MessageDenial) -> CloseReason {
     CloseReason::MessageDenied {
         rule: message_denial.rule.clone(),

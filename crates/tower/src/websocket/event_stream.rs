@@ -1,4 +1,4 @@
-//! An answer that goes on for as long as its client listens.
+//! Sessions of responses that are streams of events.
 
 use std::task::{Context, Poll};
 
@@ -6,8 +6,8 @@ use gabion_core::{CloseReason, Mode};
 
 use super::{SessionPermit, session_timer::SessionTimer};
 
-/// The hold on an answer that is a stream of events: it ends where a WebSocket would. There are no
-/// frames in it, so its end is the end of the body.
+/// The session of a response that is a stream of events. It ends when a WebSocket would be closed.
+/// There are no frames, so the response body ends without a close message.
 pub(crate) struct EventStream {
     permit: SessionPermit,
     timer: SessionTimer,
@@ -19,10 +19,10 @@ impl EventStream {
         Self { permit, timer }
     }
 
-    /// Ready once the stream is to end.
+    /// Ready once the stream must end.
     pub(crate) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let session = self.permit.session();
-        // Before the session is looked at, so that an ending in between is not missed.
+        // Registered before the session is checked, so that no close in between is missed.
         session.reader.register(cx.waker());
         if let Some(time) = session.ends_at()
             && self.timer.poll(time, &self.permit).is_ready()

@@ -1,4 +1,4 @@
-//! Learning after how much silence something in front cuts sockets.
+//! Detection of idle timeouts of hops in front.
 
 use std::{
     collections::BTreeMap,
@@ -7,57 +7,60 @@ use std::{
     time::Duration,
 };
 
-/// The sockets that ended without a close frame, by the peer that they came from: whoever gives up
-/// what is silent does so after the same time, again and again.
+/// The idle times of WebSockets that ended without a close frame, by peer. A hop with an idle
+/// timeout cuts all its idle connections after the same time.
 ///
 /// # Cost
 ///
-/// A lock, when a socket ends like that. At most [`Self::PEERS`] peers are remembered, at some 200
-/// bytes each.
+/// A lock when a WebSocket ends without a close frame. At most [`Self::PEERS`] peers are kept, at
+/// about 200 bytes each.
 #[derive(Default)]
 pub(super) struct IdleTimeouts(Mutex<BTreeMap<IpAddr, Peer>>);
 
 #[derive(Default)]
 struct Peer {
-    /// How long the latest were silent, the newest last.
+    /// The idle times of the latest cuts, the newest last.
     cuts: Vec<Duration>,
-    /// When the latest ended.
+    /// The time of the latest cut.
     at: Duration,
-    /// What was told, and when.
+    /// The idle time that was last reported, and the time of the report.
     reported: Option<(Duration, Duration)>,
 }
 
-/// A time that somebody gives up after.
+/// An idle timeout that was detected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct DetectedTimeout {
     pub(super) idle: Duration,
-    /// How many of the latest ended after it.
+    /// The number of the latest cuts that share this idle time.
     pub(super) cuts: usize,
 }
 
-// === impl Silences ===
+// === impl IdleTimeouts ===
 
 impl IdleTimeouts {
-    /// How many peers are remembered; the one that was quiet for longest gives way.
+    /// The maximum number of peers. The one with the oldest cut is removed for a new one.
     pub(super) const PEERS: usize = 1024;
 
-    /// How many cuts of a peer are remembered. None of them came after a longer silence.
+    /// The number of cuts kept per peer. A timeout is reported only if no kept cut has a longer
+    /// idle time.
     const KEPT: usize = 8;
 
-    /// Of so many latest, so many came after the same silence.
+    /// `ALIKE` of the `LATEST` cuts must share one idle time before it is reported.
     pub(super) const LATEST: usize = 4;
     const ALIKE: usize = 3;
 
-    /// Nobody gives up so soon.
+    /// The shortest idle time that counts. No hop has a shorter timeout.
     const MIN_IDLE: Duration = Duration::from_millis(500);
 
-    /// Sockets that end together end for another reason, such as a client that was stopped.
+    /// WebSockets that end within this time of each other have another cause, such as a client that
+    /// was stopped.
     const SIMULTANEOUS: Duration = Duration::from_millis(250);
 
-    /// How often the same is told.
+    /// The interval after which the same idle time is reported again.
     const REPORT_INTERVAL: Duration = Duration::from_hours(1);
 
-    /// A socket from `peer` ended now, after so much silence. What there is to tell.
+    /// Records that a WebSocket from `peer` was cut now, after `idle`. Returns a timeout to report,
+    /// if any.
     pub(super) fn record_cut(
         &self,
         peer: IpAddr,
@@ -103,7 +106,8 @@ impl Peer {
         Some(detected)
     }
 
-    /// The silence that several of the latest came after, and none after a longer one.
+    /// Returns the idle time that `ALIKE` of the `LATEST` cuts share, if no kept cut has a longer
+    /// one.
     fn detect(&self, idle: Duration) -> Option<DetectedTimeout> {
         let latest = self.cuts.iter().rev().take(IdleTimeouts::LATEST);
         let cuts = latest.filter(|cut| is_similar(**cut, idle)).count();
@@ -113,32 +117,33 @@ impl Peer {
     }
 }
 
-/// Whether two silences are one: timers of others are as exact as that.
+/// Returns `true` if two idle times come from one timer: they differ by at most 5 %, with
+/// a tolerance of at least 150 ms and at most 2 s.
 pub(super) fn is_similar(one: Duration, other: Duration) -> bool {
     let slack = (one / 20).clamp(Duration::from_millis(150), Duration::from_secs(2));
     one.abs_diff(other) <= slack
 }
 
-/// Who gives up after so long.
-pub(super) fn known_timeout(idle: Duration) -> &'static str {
-    const KNOWN_TIMEOUTS: [(u64, &str); 8] = [
-        (30, "the timeout of Google's load balancers"),
-        (
-            50,
-            "what HAProxy's examples wait (timeout client, timeout tunnel)",
-        ),
-        (55, "what Heroku's router waits"),
-        (60, "what nginx waits (proxy_read_timeout), and AWS ALB"),
-        (100, "what Cloudflare waits"),
-        (240, "what Azure's load balancers wait"),
-        (300, "what Envoy waits (stream_idle_timeout)"),
-        (350, "what AWS NLB and NAT gateways wait"),
-    ];
-    let near = |(secs, _): &&(u64, &str)| is_similar(Duration::from_secs(*secs), idle);
-    KNOWN_TIMEOUTS.iter().find(near).map_or(
-        "a timeout of no hop that is known for it",
-        |(_, known_timeout)| known_timeout,
-    )
+/// Known default idle timeouts, in seconds.
+const KNOWN_TIMEOUTS: [(u64, &str); 8] = [
+    (30, "the Google Cloud load balancer"),
+    (50, "HAProxy (timeouts in its examples)"),
+    (55, "the Heroku router"),
+    (60, "nginx (proxy_read_timeout) and AWS ALB"),
+    (100, "Cloudflare"),
+    (240, "Azure load balancers"),
+    (300, "Envoy (stream_idle_timeout)"),
+    (350, "AWS NLB and AWS NAT gateways"),
+];
+
+/// Returns the end of a sentence about `idle` that names the products with this default, or an
+/// empty string if none is known.
+pub(super) fn known_timeout(idle: Duration) -> String {
+    let is_near = |(secs, _): &&(u64, &str)| is_similar(Duration::from_secs(*secs), idle);
+    match KNOWN_TIMEOUTS.iter().find(is_near) {
+        Some((secs, product)) => format!("; {secs} s is the default of {product}"),
+        None => String::new(),
+    }
 }
 
 #[cfg(test)]
@@ -151,7 +156,7 @@ mod tests {
         Duration::from_millis(millis)
     }
 
-    /// Learns of cuts after these silences, each a minute after the other.
+    /// Records cuts after these idle times, a minute apart.
     fn record_cut(idle_timeouts: &[u64]) -> Vec<Option<u64>> {
         let table = IdleTimeouts::default();
         let cuts = idle_timeouts.iter().zip(1..);
@@ -163,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn third_cut_after_the_same_silence_is_told_once() {
+    fn third_cut_after_the_same_idle_time_is_reported_once() {
         assert_eq!(
             record_cut(&[60_000, 60_010, 59_990, 60_000]),
             [None, None, Some(59_990), None]
@@ -179,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn another_time_is_told_and_the_same_an_hour_later() {
+    fn another_idle_time_is_reported_and_the_same_again_after_an_hour() {
         let mut cuts = vec![60_000; 3];
         cuts.extend([100_000; 3]);
         assert_eq!(
@@ -191,26 +196,26 @@ mod tests {
     }
 
     #[test]
-    fn cuts_at_any_time_are_not_told() {
+    fn cuts_after_random_idle_times_are_not_reported() {
         let any = [
             60_000, 7_000, 61_000, 240_000, 13_000, 900, 33_000, 62_000, 61_500, 4_000,
         ];
         assert_eq!(record_cut(&any).iter().flatten().count(), 0);
-        // Who was silent for longer and lived proves that nobody cuts sooner.
+        // A connection that survived a longer idle time proves that no hop has a shorter timeout.
         let shorter = [300_000, 60_000, 60_000, 60_000, 60_000];
         assert_eq!(record_cut(&shorter).iter().flatten().count(), 0);
         assert_eq!(record_cut(&[400; 8]).iter().flatten().count(), 0);
     }
 
     #[test]
-    fn sockets_that_end_together_are_one() {
+    fn simultaneous_cuts_count_once() {
         let table = IdleTimeouts::default();
         let at = |nth: u64| table.record_cut(PEER, millis(9_000), millis(100_000 + nth * 10));
         assert!((0..50).all(|nth| at(nth).is_none()));
     }
 
     #[test]
-    fn table_holds_so_many_peers() {
+    fn table_of_peers_is_bounded() {
         let table = IdleTimeouts::default();
         let many = u32::try_from(3 * IdleTimeouts::PEERS).unwrap();
         for nth in 0..many {
@@ -229,9 +234,9 @@ mod tests {
     }
 
     #[test]
-    fn owners_are_known_by_their_time() {
+    fn products_are_known_by_their_default_timeout() {
         assert!(known_timeout(millis(60_010)).contains("nginx"));
         assert!(known_timeout(millis(351_000)).contains("NLB"));
-        assert!(known_timeout(millis(1_000)).contains("no hop that is known"));
+        assert_eq!(known_timeout(millis(1_000)), "");
     }
 }

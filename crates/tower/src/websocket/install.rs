@@ -1,4 +1,4 @@
-//! Putting a tap between the server and the service.
+//! Installation of a tap between the server and the service.
 
 use std::{
     cell::Cell,
@@ -17,11 +17,15 @@ use hyper::{
 use super::{SessionPermit, tap::Tap};
 use crate::GuardBody;
 
-/// How often the canned connection may have to be polled; once is enough for hyper 1.12.
+const INCOMPATIBLE: &str = "WebSocket handshake answered with 503: hyper did not complete the upgrade of \
+     gabion's internal connection; use a hyper version that this gabion version supports (1.12)";
+
+/// The maximum number of polls of the internal connection. hyper 1.12 needs one.
 const POLLS: usize = 8;
 
-/// Puts a tap in the place of what the server left in `extensions`, or says that it could not.
-/// Where the server left nothing, nothing is done.
+/// Replaces the `OnUpgrade` that the server left in `extensions` by that of a tap. Does nothing if
+/// there is none. Returns a message for the operator if hyper does not complete the internal
+/// upgrade.
 pub(crate) fn install(
     extensions: &mut Extensions,
     permit: SessionPermit,
@@ -30,13 +34,13 @@ pub(crate) fn install(
         return Ok(());
     };
     let session = permit.session().clone();
-    let made = serve_canned(Tap::new(real, permit)).ok_or("hyper upgrades no more as it did")?;
+    let made = serve_canned(Tap::new(real, permit)).ok_or(INCOMPATIBLE)?;
     session.set_installed();
     extensions.insert(made);
     Ok(())
 }
 
-/// Has hyper serve the canned request, whose answer is an upgrade.
+/// Lets hyper serve the internal request, which is answered with an upgrade.
 fn serve_canned(tap: Tap) -> Option<OnUpgrade> {
     let made = Cell::new(None);
     let service = service_fn(|mut request: Request<Incoming>| {

@@ -1,49 +1,47 @@
-//! The upgrade room: keeps a hand on WebSockets from their handshake to their end.
+//! Supervision of WebSockets and event streams, from the handshake to the end.
 //!
-//! A handshake that passes gets a seat among the [`Sessions`], and the service is given a stream
-//! through which what it sends and is sent passes as it came. From outside the session can be ended:
-//! its client gets a close frame where one frame ends and before the next begins, or none where that
-//! does not come within a second; the service sees the stream end.
+//! A handshake that passes gets a permit in the table of [`Sessions`], and the service gets a
+//! stream that passes bytes in both directions unchanged. The [`SessionEnforcer`] can close the
+//! session: the client gets a close frame at the next frame boundary of the service, or none if
+//! there is no boundary within a second; the service reads the end of the stream.
 //!
-//! What the client sends is held to the [`SessionLimits`](gabion_core::SessionLimits) of its route: budgets, and rules
-//! about messages. Where a rule acts, a message waits, as it came, until it is judged; control frames
-//! between its fragments overtake it. A client that is silent is pinged, between two frames of the
-//! service's, and the service hears nothing of the answer. One that answers no pings, or takes nothing of
-//! what the service has for it, is cut.
+//! The [`SessionLimits`](gabion_core::SessionLimits) of the route limit the traffic of the client:
+//! rates, sizes, and rules about messages. If a rule about messages is enforced, a message is held
+//! unchanged until it is judged; control frames between its fragments are forwarded first. An idle
+//! client is pinged between two frames of the service, and the service does not receive the pong. A
+//! client that answers no ping, or reads no bytes that the service sends, is disconnected.
 //!
-//! Where messages are read, the handshake offers the service no extension whose bits could not be: none,
-//! or permessage-deflate alone where messages are inflated.
+//! If messages are inspected, the handshake offers the service no extension that makes frames
+//! unreadable: none, or only permessage-deflate if messages are inflated.
 //!
-//! How a layer comes to stand inside the stream: hyper leaves an `OnUpgrade` in the request, which
-//! nobody else can make. So a small HTTP/1.1 connection of hyper's own is served over an IO of ours
-//! that plays a canned upgrade request and swallows the answer. The `OnUpgrade` of that request
-//! yields our IO, which from then on is the real stream. It is done within the call: no task is
-//! spawned, then or later. Work is done by whoever polls the stream.
+//! The tap is installed in hyper's upgrade mechanism. hyper leaves an `OnUpgrade` in the request,
+//! and only hyper can create one. So a small internal HTTP/1.1 connection is served by hyper over
+//! an IO type that supplies a fixed upgrade request and discards the response. The `OnUpgrade` of
+//! that request yields this IO type, which from then on forwards to the real stream. All of this
+//! happens within the call: no task is spawned, then or later. Work is done when the service polls
+//! the stream.
 //!
-//! An answer that is a stream of events has a seat too, and is ended likewise: its body ends.
+//! A response that is a stream of events gets a permit too. When its session is closed, its body
+//! ends.
 //!
 //! # Limits
 //!
-//! The service's `OnUpgrade` is ready before its answer is sent; what it reads and writes until then
-//! waits. Where the upgrade fails, the first of these says so.
-//!
-//! A service that neither reads nor writes is cut off when it next does; until then no byte passes
-//! either way. One that reads, as all do that want to see a client leave, is cut off at once. Likewise
-//! pings are sent while the service reads or writes, and only where there is a timer: whoever keeps house
-//! ends sessions, and pings nobody.
-//!
-//! Whether a client takes what the service has for it is seen as the system tells of room in its buffer:
-//! Linux once a third of it is free, which is a megabyte where the connection was fast before.
-//!
-//! A limit that only observes and finds something reads no further in that session. Where a rule about
-//! messages acts, nothing may hide behind that: what breaks the protocol or the size of a message ends
-//! the session then, whatever the mode of the limits, and their rates are not watched where they only
-//! observe.
-//!
-//! Budgets of a client over all its sockets last as long as one of them is open: who closes all begins
-//! anew, with a handshake.
-//!
-//! A handshake without an `OnUpgrade`, by a server that is not hyper, gets no seat.
+//! - The service's `OnUpgrade` is ready before its response is sent; reads and writes wait until
+//!   then. If the upgrade fails, the first read or write returns the error.
+//! - A service that neither reads nor writes is cut off at its next read or write; until then no
+//!   byte passes in either direction. A service that reads, as every service does that detects
+//!   disconnects, is cut off at once. Likewise pings are sent while the service reads or writes,
+//!   and only if there is a timer: [`Sessions::maintain`] closes sessions but sends no pings.
+//! - A client that does not read is detected by the free space that the operating system reports
+//!   for the send buffer. Linux reports it once a third of the buffer is free, which is a megabyte
+//!   on a connection that was fast before.
+//! - After a violation of a limit in observe mode, the session is not inspected any further. If a
+//!   rule about messages is enforced, that would open a way around it: then a protocol violation or
+//!   an oversized message closes the session, whatever the mode of the limits, and rates in observe
+//!   mode are not checked.
+//! - The token buckets of a client over all its WebSockets last while one of them is open. A client
+//!   that closes all gets full buckets, at the cost of a handshake.
+//! - A handshake without an `OnUpgrade`, from a server other than hyper, is not supervised.
 
 mod client_buckets;
 mod closing;

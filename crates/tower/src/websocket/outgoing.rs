@@ -1,4 +1,4 @@
-//! What the service sends.
+//! The bytes that the service sends.
 
 use std::{
     io::{self, IoSlice},
@@ -13,18 +13,19 @@ use hyper::{rt::Write as _, upgrade::Upgraded};
 
 use super::{Session, SessionPermit};
 
-/// What the service sends. It is not judged; it is followed, so as to know where a frame of ours may
-/// stand.
+/// Observes the frames that the service sends, to find the boundaries at which a control frame can
+/// be injected. The frames are not judged.
 pub(super) struct Outgoing {
     observer: Observer,
     state: State,
-    /// A frame of ours that stands between two of the service's, which wait for its last byte.
+    /// A control frame that is being sent between two frames of the service. The service's next
+    /// frame waits for its last byte.
     injected: Option<Box<InjectedFrame>>,
-    /// Since when the client has taken nothing of what the service has for it.
+    /// The time since which the client has accepted no bytes, although there were some for it.
     blocked_since: Option<Duration>,
-    /// When the service has sent something last.
+    /// The time at which the service last sent a byte.
     last_sent: Duration,
-    /// It pings by itself.
+    /// `true` once the service has sent a ping.
     service_pings: bool,
 }
 
@@ -36,20 +37,20 @@ struct InjectedFrame {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Observed,
-    /// What was sent are no frames that the observer knows.
+    /// The service sent bytes that are not valid frames.
     Unparsable,
-    /// It has sent its close, or has shut its half down.
+    /// The service has sent its close frame, or has shut down its half.
     Ended,
 }
 
-/// Where the service is in what it sends.
+/// The position in the bytes that the service sends.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum FramePosition {
     /// Between two frames.
     Boundary,
-    /// So many bytes at least are missing to the end of a frame.
+    /// Within a frame, at least this number of bytes before its end.
     Inside(usize),
-    /// Behind its last frame.
+    /// After the last frame.
     Ended,
     Unknown,
 }
@@ -79,13 +80,13 @@ impl Outgoing {
         }
     }
 
-    /// Puts a frame of ours behind the last whole one of the service's, unless one is on its way.
+    /// Schedules `frame` for the current boundary, unless another injected frame is being sent.
     pub(super) fn inject(&mut self, frame: ControlFrame) {
         let injected = || Box::new(InjectedFrame { frame, sent: 0 });
         self.injected.get_or_insert_with(injected);
     }
 
-    /// Sends what is left of our frame; ready once there is none.
+    /// Sends the rest of the injected frame. Ready once there is none.
     pub(super) fn poll_injected(
         &mut self,
         stream: &mut Upgraded,
@@ -109,22 +110,23 @@ impl Outgoing {
         polled
     }
 
-    /// The client took nothing now. Since when it has not.
+    /// Records that the client accepted no bytes now. Returns the time since which it has not.
     pub(super) fn mark_blocked(&mut self, now: Duration) -> Duration {
         *self.blocked_since.get_or_insert(now)
     }
 
-    /// Since when the client has taken nothing, where there was something for it.
+    /// Returns the time since which the client has accepted no bytes, although there were some for
+    /// it.
     pub(super) const fn blocked_since(&self) -> Option<Duration> {
         self.blocked_since
     }
 
-    /// The client took something. Whether it had not before.
+    /// Records that the client accepted bytes. Returns `true` if it had not before.
     pub(super) const fn unblock(&mut self) -> bool {
         self.blocked_since.take().is_some()
     }
 
-    /// The first `count` bytes of `bufs` are on their way.
+    /// Observes the first `count` bytes of `bufs`, which were sent.
     pub(super) fn observe(
         &mut self,
         bufs: &[IoSlice<'_>],
@@ -154,17 +156,17 @@ impl Outgoing {
         }
     }
 
-    /// The service has shut its half down.
+    /// Records that the service has shut down its half.
     pub(super) const fn set_ended(&mut self) {
         self.state = State::Ended;
     }
 
-    /// When the service has sent something last.
+    /// Returns the time at which the service last sent a byte.
     pub(super) const fn last_sent(&self) -> Duration {
         self.last_sent
     }
 
-    /// Whether the service pings by itself.
+    /// Returns `true` if the service has sent a ping.
     pub(super) const fn service_pings(&self) -> bool {
         self.service_pings
     }
@@ -177,7 +179,7 @@ impl Outgoing {
             (State::Observed, Some(missing)) => {
                 FramePosition::Inside(usize::try_from(missing).unwrap_or(usize::MAX))
             }
-            // Inside of a head at least one byte is missing.
+            // Within a frame header at least one byte is missing.
             (State::Observed, None) => FramePosition::Inside(1),
         }
     }

@@ -1,4 +1,4 @@
-//! One session, as those outside of its stream see it.
+//! The shared state of one session.
 
 use std::{
     net::IpAddr,
@@ -19,36 +19,40 @@ use http::{HeaderMap, HeaderValue, header::SEC_WEBSOCKET_EXTENSIONS};
 
 use super::{SessionEnforcer, Sessions, client_buckets::ClientBuckets};
 
-/// What is known of a session, and how to reach whoever polls its stream.
+/// The state of a session, shared by its stream, the table of sessions and the enforcer, with the
+/// wakers of the tasks that poll the stream.
 pub(crate) struct Session {
     pub(super) id: SessionId,
     pub(super) kind: SessionKind,
     pub(super) client: ClientIp,
-    /// The path that was judged. A copy: a part of the request's target would keep all of its head.
+    /// The judged path. A copy, since a slice of the request's target would keep the whole head in
+    /// memory.
     pub(super) path: Box<str>,
     pub(super) generation: u64,
     pub(super) limits: Option<Arc<SessionLimits>>,
-    /// What its client may send over all its sessions here.
+    /// The token buckets that it shares with the other sessions of its client on the route.
     pub(super) client_buckets: Option<Arc<ClientBuckets>>,
-    /// The other end of its connection.
+    /// The address of the other end of the connection.
     peer: Option<IpAddr>,
     installed: AtomicBool,
-    /// The policy allows its client or its path, so that no message is judged.
+    /// `true` if the policy allows the client or the path, so that messages are not judged.
     skips_message_rules: AtomicBool,
-    /// None where the service granted what nobody here can read.
+    /// `None` inside if the service accepted an extension whose frames cannot be parsed.
     negotiated: OnceLock<Option<Negotiated>>,
     close_reason: OnceLock<Box<CloseReason>>,
-    /// When the server wants it to be gone: monotonic.
+    /// The time, monotonic, at which a drain closes the session.
     end_at: OnceLock<Duration>,
     pub(super) reader: AtomicWaker,
     pub(super) writer: AtomicWaker,
 }
 
-/// The end of a session whose service granted what nobody here can read.
-pub(super) const UNOFFERED_EXTENSION: CloseReason =
-    CloseReason::Uninspectable("the service granted an extension that was taken off the offer");
+/// The close reason of a session whose service accepted an extension whose frames cannot be parsed.
+pub(super) const UNOFFERED_EXTENSION: CloseReason = CloseReason::Uninspectable(
+    "the service accepted a WebSocket extension that was removed from the handshake",
+);
 
-/// A session's place among the others, which is free again when this is dropped.
+/// A place in the table of sessions, released on drop. Held until the upgraded stream takes it
+/// over.
 pub(crate) struct SessionPermit {
     session: Arc<Session>,
     enforcer: Arc<SessionEnforcer>,
@@ -83,13 +87,13 @@ impl Session {
         }
     }
 
-    /// Holds it to these.
+    /// Sets the limits.
     pub(super) fn with_limits(self, limits: Option<&Arc<SessionLimits>>) -> Self {
         let limits = limits.cloned();
         Self { limits, ..self }
     }
 
-    /// Has it share this with others.
+    /// Sets the token buckets that the session shares with others.
     pub(super) fn with_client_buckets(self, client_buckets: Option<Arc<ClientBuckets>>) -> Self {
         Self {
             client_buckets,
@@ -97,18 +101,19 @@ impl Session {
         }
     }
 
-    /// Says where it comes from.
+    /// Sets the address of the other end of the connection.
     pub(super) fn with_peer(self, peer: IpAddr) -> Self {
         let peer = Some(peer);
         Self { peer, ..self }
     }
 
-    /// Where it comes from, as far as that is known.
+    /// Returns the address of the other end of the connection, or the client's if unknown.
     pub(super) fn peer(&self) -> IpAddr {
         self.peer.unwrap_or_else(|| self.client.addr())
     }
 
-    /// The canned part is over: what passes from now on is the client's and the service's.
+    /// Records that the internal upgrade is complete: from now on, bytes are the client's and the
+    /// service's.
     pub(super) fn set_installed(&self) {
         self.installed.store(true, Ordering::Release);
     }
@@ -117,50 +122,50 @@ impl Session {
         self.installed.load(Ordering::Acquire)
     }
 
-    /// The route that it is counted on: a socket's.
+    /// Returns the route that the session counts for; `None` for event streams.
     pub(super) fn route(&self) -> Option<&str> {
         let limits = self.limits.as_ref();
         let socket = self.kind == SessionKind::WebSocket;
         socket.then(|| limits.map_or("", |limits| &*limits.route))
     }
 
-    /// What it is held to, to be handed on.
+    /// Returns a shared handle of the limits, for the extensions of the request.
     pub(crate) fn shared_limits(&self) -> Option<Arc<SessionLimits>> {
         self.limits.clone()
     }
 
-    /// What it is held to.
+    /// Returns the limits.
     pub(crate) fn limits(&self) -> Option<&SessionLimits> {
         self.limits.as_deref()
     }
 
-    /// Its messages are not judged, whatever its terms.
+    /// Exempts the session's messages from judgment, whatever its limits.
     pub(crate) fn skip_message_rules(&self) {
         self.skips_message_rules.store(true, Ordering::Release);
     }
 
-    /// Which of its messages are read and judged.
+    /// Returns the kinds of messages that are judged.
     pub(super) fn message_kinds(&self) -> MessageKinds {
         let limits = self.limits.as_ref();
         let judged = limits.filter(|_| !self.skips_message_rules.load(Ordering::Acquire));
         judged.map_or(MessageKinds::None, |limits| limits.message_kinds)
     }
 
-    /// Whether some rule acts upon its messages.
+    /// Returns [`Mode::Enforce`] if a rule about messages is enforced.
     pub(super) fn message_mode(&self) -> Mode {
         let holds = self.limits.as_ref().is_some_and(|limits| limits.holds);
         if holds { Mode::Enforce } else { Mode::Observe }
     }
 
-    /// Takes note of the answer to the handshake, which is there before the stream opens. It is to end
-    /// where its messages are to be read and cannot be.
+    /// Records the extensions in the handshake response, which arrives before the stream opens.
+    /// Returns a close reason if messages must be inspected and cannot be.
     pub(super) fn on_handshake_response(&self, headers: &HeaderMap) -> Option<CloseReason> {
         let lines = headers.get_all(SEC_WEBSOCKET_EXTENSIONS);
         let lines = lines.iter().map(HeaderValue::as_bytes);
         let accepted = Negotiated::from_header(lines).ok();
         let message_kinds = self.message_kinds() != MessageKinds::None;
         let inflates = self.limits.as_ref().is_some_and(|limits| limits.inflates);
-        // What was taken off the offer is granted nonetheless.
+        // A service may accept an extension although it was removed from the offer.
         let readable = accepted.filter(|accepted| inflates || accepted.deflate().is_none());
         let negotiated = if message_kinds { readable } else { accepted };
         let _ = self.negotiated.set(negotiated);
@@ -168,17 +173,18 @@ impl Session {
         is_uninspectable.then_some(UNOFFERED_EXTENSION)
     }
 
-    /// What the handshake agreed on; of an extension that is not known, no bit is known either.
+    /// Returns the negotiated extensions, or none if an extension is unknown, whose bits are
+    /// unknown too.
     pub(super) fn negotiated(&self) -> Negotiated {
         self.try_negotiated().unwrap_or_default()
     }
 
-    /// The same; none where nobody here can read what was granted.
+    /// Returns the negotiated extensions, or `None` if frames cannot be parsed.
     pub(super) fn try_negotiated(&self) -> Option<Negotiated> {
         self.negotiated.get().copied().flatten()
     }
 
-    /// Ends it; the first reason counts. Whether this was it.
+    /// Closes the session. The first reason counts. Returns `true` if this was the first.
     pub(super) fn end(&self, close_reason: CloseReason) -> bool {
         let is_first = self.close_reason.set(Box::new(close_reason)).is_ok();
         if is_first {
@@ -191,30 +197,30 @@ impl Session {
         self.close_reason.get().map(AsRef::as_ref)
     }
 
-    /// Ends it at this time.
+    /// Closes the session at `time`, unless a time is already set.
     pub(super) fn end_at(&self, time: Duration) {
         if self.end_at.set(time).is_ok() {
             self.wake_both();
         }
     }
 
-    /// When it is to end by itself.
+    /// Returns the time at which the session closes by itself.
     pub(super) fn ends_at(&self) -> Option<Duration> {
         self.end_at.get().copied()
     }
 
-    /// Whether there is something to be done about its end.
+    /// Returns `true` if the session is being closed, or must be by `now`.
     pub(super) fn is_due(&self, now: Duration) -> bool {
         self.close_reason().is_some() || self.ends_at().is_some_and(|time| time <= now)
     }
 
-    /// Has whoever waits at either half look again.
+    /// Wakes the tasks that wait for the read half and the write half.
     pub(super) fn wake_both(&self) {
         self.reader.wake();
         self.writer.wake();
     }
 
-    /// Polls something on behalf of both, the reader and the writer: either goes on with it.
+    /// Polls with a waker that wakes the reader and the writer, so that either continues.
     pub(super) fn with_both_wakers<T>(
         self: &Arc<Self>,
         poll: impl FnOnce(&mut Context<'_>) -> T,
@@ -233,7 +239,7 @@ impl Wake for Session {
     }
 }
 
-// === impl Seat ===
+// === impl SessionPermit ===
 
 impl SessionPermit {
     pub(super) const fn new(session: Arc<Session>, enforcer: Arc<SessionEnforcer>) -> Self {
@@ -252,14 +258,14 @@ impl SessionPermit {
         self.enforcer.sessions()
     }
 
-    /// Whether the session is ended for what its terms ask.
+    /// Returns the mode of the session's limits.
     pub(super) fn mode(&self) -> Mode {
         self.session
             .limits()
             .map_or(Mode::Observe, |limits| limits.mode)
     }
 
-    /// What keeps the socket open, where its terms ask for that and there is a timer.
+    /// Creates the keep-alive timer, if the limits define one and the table has a timer.
     pub(super) fn keep_alive(&self) -> Option<KeepAlive> {
         let sessions = self.sessions();
         let every = self

@@ -1,4 +1,4 @@
-//! The stream once it is open.
+//! The open stream of a session.
 
 use std::{
     io::{self, IoSlice},
@@ -22,19 +22,19 @@ use super::{
     session_timer::SessionTimer,
 };
 
-/// What passes, as it came, and where frames end in it.
+/// The stream between client and service, with the frame boundaries of both directions.
 pub(super) struct SessionIo {
     pub(super) stream: Upgraded,
     pub(super) outgoing: Outgoing,
-    /// What the client sends, where it is held to anything.
+    /// The inspection of the client's bytes. `None` without limits.
     pub(super) incoming: Option<Incoming>,
     pub(super) timer: SessionTimer,
-    /// When we have pinged the client last.
+    /// The time of the last ping that was injected.
     pub(super) last_ping: Option<Duration>,
     closing: Option<Box<Closing>>,
 }
 
-// === impl Watched ===
+// === impl SessionIo ===
 
 impl SessionIo {
     pub(super) fn new(stream: Upgraded, permit: &SessionPermit) -> Self {
@@ -49,7 +49,7 @@ impl SessionIo {
         }
     }
 
-    /// Ready once the session was ended from outside and all was done about it.
+    /// Ready once the session was closed and all steps of closing are done.
     pub(super) fn poll_end(&mut self, permit: &SessionPermit) -> Poll<()> {
         let session = permit.session();
         if let Some(time) = session.ends_at()
@@ -122,7 +122,7 @@ impl SessionIo {
         }
     }
 
-    /// The frame at hand may be finished, and no other begun.
+    /// Lets the service finish its current frame, but start no other.
     fn poll_last_frame(
         &mut self,
         cx: &mut Context<'_>,
@@ -160,12 +160,12 @@ impl SessionIo {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 
-    /// Sends what is left of a frame of ours.
+    /// Sends the rest of an injected frame.
     pub(super) fn poll_injected(&mut self, permit: &SessionPermit) -> Poll<io::Result<()>> {
         self.outgoing.poll_injected(&mut self.stream, permit)
     }
 
-    /// Reads what the client sends and lets it fall; ready when it sends no more.
+    /// Reads and discards the client's bytes. Ready at the end of the stream.
     pub(super) fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             let mut space = [MaybeUninit::uninit(); 4096];

@@ -1,4 +1,4 @@
-//! Waiting for a time.
+//! A timer for one deadline of a session.
 
 use std::{
     pin::Pin,
@@ -10,7 +10,7 @@ use hyper::rt::Sleep;
 
 use super::SessionPermit;
 
-/// Rouses a session when it is time.
+/// Wakes a session at a deadline.
 #[derive(Default)]
 pub(super) struct SessionTimer(Option<Armed>);
 
@@ -19,12 +19,12 @@ struct Armed {
     sleep: Pin<Box<dyn Sleep>>,
 }
 
-/// A timer that rounds down must not make us look too early, again and again.
+/// Added to each sleep, since a timer that rounds down would wake too early again and again.
 const ROUNDING: Duration = Duration::from_millis(1);
 
 impl SessionTimer {
-    /// Ready from `time` on. An alarm that is set for an earlier time stays: it goes off first, and is
-    /// set anew. Without a timer nobody is roused.
+    /// Ready from `time` on. A sleep that was started for an earlier deadline is kept, and a new
+    /// one is started after it. Without a timer no task is woken.
     pub(super) fn poll(&mut self, time: Duration, permit: &SessionPermit) -> Poll<()> {
         loop {
             let now = permit.sessions().now();

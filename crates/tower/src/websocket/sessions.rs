@@ -1,4 +1,4 @@
-//! Every session that is open.
+//! The table of open sessions.
 
 use std::{
     collections::BTreeMap,
@@ -24,18 +24,67 @@ use ipnet::IpNet;
 use super::{Session, client_buckets::ClientBuckets, idle_timeouts::IdleTimeouts};
 use crate::Clock;
 
-/// The open sessions of one guard, at most so many, by client.
+/// A bounded table of the open sessions of one guard, by client.
+///
+/// A [`SessionEnforcer`](crate::SessionEnforcer) owns it and closes sessions; the
+/// [`GuardLayer`](crate::GuardLayer) registers them.
+///
+/// # Examples
+///
+/// A handshake passes, and is denied by a table without room:
+///
+/// ```
+/// # use std::{convert::Infallible, sync::Arc};
+/// # use bytes::Bytes;
+/// # use gabion_core::{ClientRules, Facts, Inspect, PeerAddr, RequestState, Snapshot, Verdict};
+/// # use http::{Request, Response};
+/// # use http_body_util::Full;
+/// # use tower::{Layer, ServiceExt, service_fn};
+/// use gabion_tower::{ObserveOverride, SessionEnforcer, Sessions, SystemClock, guard_layer};
+///
+/// # struct PassAll;
+/// # impl Inspect for PassAll {
+/// #     fn name(&self) -> &'static str {
+/// #         "pass"
+/// #     }
+/// #     fn inspect(&self, _: &Facts<'_>, _: &mut RequestState) -> Verdict {
+/// #         Verdict::Pass
+/// #     }
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let clock = Arc::new(SystemClock::new());
+/// # let policy = Arc::new(Snapshot::new(ClientRules::default(), Arc::new(PassAll)));
+/// # let peer = PeerAddr::new(([203, 0, 113, 9], 4711).into());
+/// for (capacity, status) in [(1, 200), (0, 503)] {
+///     let sessions = Sessions::new(clock.clone()).with_capacity(capacity);
+/// #     let observe = ObserveOverride::default();
+///     let enforcer = SessionEnforcer::new(sessions, policy.clone(), clock.clone(), observe);
+///     let layer = guard_layer(policy.clone()).with_session_enforcer(Arc::new(enforcer));
+/// #     let service = service_fn(|_: Request<()>| async {
+/// #         Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
+/// #     });
+///     let handshake = Request::get("/")
+///         .header("connection", "upgrade")
+///         .header("upgrade", "websocket")
+///         .extension(peer)
+///         .body(())?;
+///     assert_eq!(layer.layer(service).oneshot(handshake).await?.status(), status);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Cost
 ///
-/// A lock of one of [`Self::SHARDS`], and of the count, when a session opens and when it ends; of
-/// the former when its client is looked for; none for what passes through it. A session takes about
-/// 1 KiB, of which this table holds about 300 bytes and its path.
+/// Two locks when a session opens and when it ends: one of the [`Self::SHARDS`], and that of the
+/// counts. One lock of a shard when the sessions of a client are looked up, and none for bytes that
+/// pass. A session takes about 1 KiB, of which this table holds about 300 bytes and the path.
 pub struct Sessions {
     shards: Vec<Mutex<Shard>>,
     hasher: RandomState,
     open: AtomicUsize,
-    /// How many are open on each route. Changed together with `open`.
+    /// The number of open sessions per route. Changed together with `open`.
     routes: Mutex<BTreeMap<Box<str>, usize>>,
     opened: AtomicU64,
     capacity: usize,
@@ -50,19 +99,19 @@ type Shard = BTreeMap<(IpNet, SessionId), Arc<Session>>;
 // === impl Sessions ===
 
 impl Sessions {
-    /// The rule that refuses a client a socket more: 429.
+    /// The rule that denies a client a further WebSocket on a route, with 429.
     pub const PER_CLIENT: RuleId = RuleId::builtin("upgrade/sockets-per-client");
 
-    /// The rule that refuses anybody a socket more: 503.
+    /// The rule that denies all clients a further WebSocket, on a route or in the table, with 503.
     pub const IN_ALL: RuleId = RuleId::builtin("upgrade/sockets");
 
-    /// How many locks share the load.
+    /// The number of shards, each with its own lock.
     pub const SHARDS: usize = 32;
 
-    /// How many sessions are open at most unless another capacity is asked for.
+    /// The default capacity, in sessions.
     pub const CAPACITY: usize = 1 << 20;
 
-    /// A table that reads the time from `clock`.
+    /// Creates an empty table that reads the time from `clock`.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             shards: (0..Self::SHARDS).map(|_| Mutex::default()).collect(),
@@ -78,36 +127,38 @@ impl Sessions {
         }
     }
 
-    /// Sets how many sessions are open at most; a handshake beyond them is answered 503.
+    /// Sets the maximum number of open sessions. A handshake beyond it is answered with 503. The
+    /// default is [`Self::CAPACITY`].
     pub fn with_capacity(self, capacity: usize) -> Self {
         Self { capacity, ..self }
     }
 
-    /// Tells `sink` of each session that is ended.
+    /// Sends an event to `sink` for each session that is closed. If unset, events are dropped.
     pub fn with_sink(mut self, sink: Arc<dyn Sink>) -> Self {
         self.sink = Some(sink);
         self
     }
 
-    /// Waits by `timer` for what does not come: the end of a frame, a client that hangs up. Without it
-    /// a session whose time is up ends when somebody next reads or writes, and nobody is pinged.
+    /// Sets the timer that wakes sessions at their deadlines: for the end of a frame, a client that
+    /// does not disconnect, a ping. If unset, deadlines are checked at the next read or write of
+    /// the service and in [`Self::maintain`], and no pings are sent.
     pub fn with_timer(mut self, timer: Arc<dyn Timer + Send + Sync>) -> Self {
         self.timer = Some(timer);
         self
     }
 
-    /// How many are open, or asked for: WebSockets, and answers that are streams of events.
+    /// Returns the number of sessions that are open or being opened: WebSockets and event streams.
     pub fn len(&self) -> usize {
         self.open.load(Ordering::Relaxed)
     }
 
-    /// Whether none is.
+    /// Returns `true` if no session is open.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The session that `facts` ask for; where it is `capped`, within the caps of `limits`. It is to be
-    /// released.
+    /// Registers the session that `facts` request. If `capped`, the caps of `limits` apply. The
+    /// caller releases it.
     pub(super) fn open(
         &self,
         facts: &Facts<'_>,
@@ -143,7 +194,7 @@ impl Sessions {
         Ok(session)
     }
 
-    /// A stream; none where no more fit. It is to be released.
+    /// Registers an event stream, or returns `None` if the table is full. The caller releases it.
     pub(super) fn open_stream(
         &self,
         client: ClientIp,
@@ -164,7 +215,7 @@ impl Sessions {
         SessionId::new(self.opened.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Counts a session in, within the cap of `limits` and of this table.
+    /// Adds a session to the counts, within the cap of `limits` and the capacity of the table.
     fn count_opened(
         &self,
         route: Option<&str>,
@@ -189,7 +240,7 @@ impl Sessions {
         Ok(())
     }
 
-    /// Counts a session out.
+    /// Removes a session from the counts.
     fn count_closed(&self, route: Option<&str>) {
         let mut routes = lock(&self.routes);
         self.open.fetch_sub(1, Ordering::Relaxed);
@@ -197,14 +248,14 @@ impl Sessions {
             && let Some(open) = routes.get_mut(route)
         {
             *open -= 1;
-            // A route that a policy no longer has is forgotten with its last session.
+            // The entry of a route that the policy no longer has is removed with its last session.
             if *open == 0 {
                 routes.remove(route);
             }
         }
     }
 
-    /// The seat is free again.
+    /// Removes a session from the table.
     pub(crate) fn release(&self, session: &Session) {
         let network = session.client.network();
         if self.shard(network).remove(&(network, session.id)).is_some() {
@@ -212,14 +263,14 @@ impl Sessions {
         }
     }
 
-    /// The open sessions of `client`.
+    /// Returns the open sessions of `client`.
     pub(super) fn for_client(&self, client: IpNet) -> Vec<Arc<Session>> {
         let shard = self.shard(client);
         let of_client = shard.range(client_keys(client));
         of_client.map(|(_, session)| session.clone()).collect()
     }
 
-    /// The open sessions that are `is_selected`, a shard at a time.
+    /// Returns the open sessions for which `is_selected` returns `true`, one shard at a time.
     pub(super) fn filtered(
         &self,
         is_selected: impl Fn(&Session) -> bool,
@@ -231,9 +282,9 @@ impl Sessions {
         })
     }
 
-    /// Ends every session that is open now within `over`, each at a time of its own, so that the
-    /// clients do not all come back at once: 1012, "restart". Without a timer whoever keeps house
-    /// ends them.
+    /// Closes all sessions that are open now with 1012 ("service restart"), spread evenly over
+    /// `over`, so that the clients do not reconnect all at once. Without a timer,
+    /// [`Self::maintain`] closes them.
     pub fn drain(&self, over: Duration) {
         let now = self.now();
         for session in self.filtered(|_| true) {
@@ -243,7 +294,8 @@ impl Sessions {
         }
     }
 
-    /// Has sessions whose time is up look at it, where no timer does. To be called about once a second.
+    /// Wakes the sessions whose deadline has passed, for tables without a timer. Call it about once
+    /// a second.
     pub fn maintain(&self) {
         let now = self.now();
         self.filtered(|session| session.is_due(now))
@@ -266,12 +318,13 @@ impl Sessions {
         self.timer.is_some()
     }
 
-    /// Bytes that nobody can guess, by which the answers to a session's pings are known.
+    /// Returns unpredictable bytes that identify the pongs to a session's pings.
     pub(super) fn tag(&self, session: &Session) -> [u8; 8] {
         self.hasher.hash_one(("ping", session.id)).to_be_bytes()
     }
 
-    /// Tells of a session that ends for `close_reason`, or would.
+    /// Records the event of a session that is closed for `close_reason`, or in observe mode would
+    /// have been.
     pub(super) fn report(&self, session: &Session, close_reason: &CloseReason, mode: Mode) {
         let event = SessionEvent::new(
             self.clock.now().wall(),
@@ -285,7 +338,7 @@ impl Sessions {
         self.record(&Event::Session(event.with_mode(mode)));
     }
 
-    /// Tells of a panic over whether a session, or a message of it, may go on.
+    /// Records the event of a panic during the judgment of a session or of a message.
     pub(super) fn report_fault(&self, session: &Session, generation: u64, message: String) {
         let (at, client) = (self.clock.now().wall(), session.client);
         let event = FaultEvent::new(at, client, generation, message);
@@ -305,12 +358,13 @@ impl Sessions {
     }
 }
 
-/// The keys of a client.
+/// Returns the range of keys of a client.
 fn client_keys(client: IpNet) -> RangeInclusive<(IpNet, SessionId)> {
     (client, SessionId::new(0))..=(client, SessionId::new(u64::MAX))
 }
 
-/// What `client` may send under `limits`: it shares that with its other sessions on the route.
+/// Returns the token buckets of `client` under `limits`, shared with its other sessions on the
+/// route.
 fn client_buckets(
     shard: &Shard,
     client: IpNet,
@@ -324,18 +378,19 @@ fn client_buckets(
     Some(found.map_or_else(|| Arc::new(fresh), Arc::clone))
 }
 
-/// The refusal of a socket beyond `max`.
+/// Creates the denial of a WebSocket beyond `max`.
 fn over_capacity(rule: RuleId, mode: Mode, max: usize) -> Box<Denial> {
     let status = if rule == Sessions::PER_CLIENT {
         StatusCode::TOO_MANY_REQUESTS
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    let why = Reason::Other(format!("{max} sockets are open already").into());
+    let why = Reason::Other(format!("{max} WebSockets are already open").into());
     Box::new(Denial::new(Cause::new(rule, why), status).with_mode(mode))
 }
 
-/// Nothing panics while a table is locked but an allocation, and then its map is whole.
+/// A poisoned lock is usable: only an allocation can panic while it is held, and the map is intact
+/// then.
 fn lock<T>(table: &Mutex<T>) -> MutexGuard<'_, T> {
     table.lock().unwrap_or_else(PoisonError::into_inner)
 }

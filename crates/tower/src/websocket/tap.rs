@@ -1,4 +1,4 @@
-//! The IO that the service's stream is made of.
+//! The IO type behind the service's upgraded stream.
 
 use std::{
     future::Future as _,
@@ -14,7 +14,8 @@ use hyper::{
 
 use super::{SessionPermit, session_io::SessionIo};
 
-/// Plays a request, swallows the answer, and then is the stream between client and service.
+/// Supplies the internal upgrade request, discards its response, and then forwards between client
+/// and service.
 pub(super) struct Tap {
     stage: Stage,
     permit: SessionPermit,
@@ -22,15 +23,15 @@ pub(super) struct Tap {
 
 #[expect(
     clippy::large_enum_variant,
-    reason = "it is open for nearly all of its life"
+    reason = "the largest variant is the usual one"
 )]
 enum Stage {
-    /// What is left of the canned request, which hyper reads.
+    /// The rest of the internal request, which hyper reads.
     Canned {
         request: &'static [u8],
         real: OnUpgrade,
     },
-    /// The server will hand the stream over once its answer is on the way.
+    /// The server hands over the stream once it has sent its response.
     Promised(OnUpgrade),
     Open(SessionIo),
     Over,
@@ -46,7 +47,7 @@ impl Tap {
         Self { stage, permit }
     }
 
-    /// Whether hyper still serves the canned request.
+    /// Returns `true` while hyper serves the internal request.
     fn is_canned(&mut self) -> bool {
         if let Stage::Canned { real, .. } = &self.stage
             && self.permit.session().is_installed()
@@ -56,7 +57,7 @@ impl Tap {
         matches!(self.stage, Stage::Canned { .. })
     }
 
-    /// The stream, once there is one; none once it is over.
+    /// Ready with the open stream, or with `None` once it has ended.
     fn poll_open(&mut self) -> Poll<io::Result<Option<(&mut SessionIo, &SessionPermit)>>> {
         let Self { stage, permit } = self;
         if let Stage::Promised(real) = stage {
@@ -73,7 +74,7 @@ impl Tap {
             && session_io.poll_end(permit).is_ready()
         {
             *stage = Stage::Over;
-            // Whoever waits at the other half has nothing to wait for.
+            // The other half waits for bytes that will not come.
             permit.session().wake_both();
         }
         Poll::Ready(Ok(match stage {
@@ -98,14 +99,14 @@ impl Read for Tap {
             let (now, later) = request.split_at(most);
             *request = later;
             buf.put_slice(now);
-            // An empty read would be the end; there is none.
+            // A read of zero bytes means the end of the stream, which has not ended.
             return if now.is_empty() {
                 Poll::Pending
             } else {
                 Poll::Ready(Ok(()))
             };
         }
-        // Registered before the session is looked at, so that an ending in between is not missed.
+        // Registered before the session is checked, so that no close in between is missed.
         tap.permit.session().reader.register(cx.waker());
         match ready!(tap.poll_open())? {
             Some((session_io, permit)) => session_io.poll_read(cx, buf, permit),

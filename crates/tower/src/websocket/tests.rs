@@ -10,7 +10,7 @@ use http::StatusCode;
 use super::{Session, SessionEnforcer, SessionPermit, Sessions};
 use crate::{ObserveOverride, SystemClock};
 
-/// Refuses whoever is under `/closed`, in this mode, when it is asked again.
+/// Denies `/closed` at a recheck, in this mode.
 struct Closed(Mode);
 
 impl Inspect for Closed {
@@ -18,14 +18,14 @@ impl Inspect for Closed {
         "closed"
     }
 
-    fn inspect(&self, _facts: &Facts<'_>, _trace: &mut RequestState) -> Verdict {
+    fn inspect(&self, _facts: &Facts<'_>, _state: &mut RequestState) -> Verdict {
         Verdict::Pass
     }
 
-    fn recheck(&self, facts: &Facts<'_>, _trace: &mut RequestState) -> Verdict {
+    fn recheck(&self, facts: &Facts<'_>, _state: &mut RequestState) -> Verdict {
         assert_eq!(facts.client.addr().to_string(), "203.0.113.9");
         if facts.path.raw() == b"/closed" {
-            return Denial::forbidden("closed", "by now")
+            return Denial::forbidden("closed", "closed")
                 .with_mode(self.0)
                 .into();
         }
@@ -52,7 +52,7 @@ fn enforcer(sessions: Sessions, policy: &Snapshot) -> Arc<SessionEnforcer> {
 }
 
 #[test]
-fn session_that_an_inspector_refuses_is_ended_unless_it_observes() {
+fn session_is_closed_if_a_recheck_denies_it_in_enforce_mode() {
     for mode in [Mode::Enforce, Mode::Observe] {
         let policy = policy(mode);
         let enforcer = enforcer(sessions(), &policy);
@@ -70,7 +70,7 @@ fn session_that_an_inspector_refuses_is_ended_unless_it_observes() {
 }
 
 #[test]
-fn table_holds_no_more_than_its_capacity() {
+fn handshake_beyond_the_capacity_is_denied() {
     let policy = policy(Mode::Enforce);
     let enforcer = enforcer(sessions().with_capacity(2), &policy);
     let open = |client| {
@@ -90,7 +90,7 @@ fn table_holds_no_more_than_its_capacity() {
 }
 
 #[test]
-fn routes_are_counted_apart() {
+fn caps_of_routes_are_independent() {
     let route = |route: &str| {
         let caps = SessionLimits {
             route: route.into(),
@@ -112,12 +112,12 @@ fn routes_are_counted_apart() {
     };
     let stream = enforcer.permit_stream(client_at("203.0.113.9"), "/", 0);
     let first = open("203.0.113.9", chat).unwrap();
-    let refused = |permit: Result<SessionPermit, RuleId>| permit.err().unwrap();
+    let denying_rule = |permit: Result<SessionPermit, RuleId>| permit.err().unwrap();
     let twice = open("203.0.113.9", chat);
-    assert_eq!(refused(twice), Sessions::PER_CLIENT);
+    assert_eq!(denying_rule(twice), Sessions::PER_CLIENT);
     let _elsewhere = open("203.0.113.9", feed).unwrap();
     let _another = open("192.0.2.1", chat).unwrap();
-    assert_eq!(refused(open("192.0.2.2", chat)), Sessions::IN_ALL);
+    assert_eq!(denying_rule(open("192.0.2.2", chat)), Sessions::IN_ALL);
     drop(first);
     drop(stream);
     assert!(open("192.0.2.2", chat).is_ok());

@@ -1,4 +1,4 @@
-//! What is to be done in time: pings, and an end to what does not move.
+//! The deadlines of a session: pings, incomplete messages, and clients that do not read.
 
 use std::{io, task::Poll, time::Duration};
 
@@ -8,7 +8,7 @@ use gabion_frames::KeepAliveAction;
 use super::{SessionPermit, outgoing::FramePosition, session_io::SessionIo};
 
 impl SessionIo {
-    /// Does what is due, and sees to it that what will be due is done in time.
+    /// Acts on each deadline that has passed, and sets the timer for the next one.
     pub(super) fn run_timers(&mut self, permit: &SessionPermit) {
         while permit.session().close_reason().is_none() {
             let now = permit.sessions().now();
@@ -34,8 +34,8 @@ impl SessionIo {
         self.incoming.as_mut()?.deadline(now, permit)
     }
 
-    /// Pings a client that was silent for too long, and ends a session whose client is gone. When to
-    /// look again; none where a byte will say so.
+    /// Pings an idle client, and closes the session of a client that is gone. Returns the time of
+    /// the next check, or `None` if the next byte triggers it.
     fn run_keep_alive(&mut self, now: Duration, permit: &SessionPermit) -> Option<Duration> {
         let incoming = self.incoming.as_mut()?;
         if !matches!(incoming.due(now)?, KeepAliveAction::Wait(_)) {
@@ -48,7 +48,7 @@ impl SessionIo {
                     self.outgoing.inject(incoming.ping(now)?);
                     self.last_ping = Some(now);
                 }
-                // It is put where the frame ends.
+                // The ping is injected at the end of the frame.
                 FramePosition::Inside(_) => return None,
                 FramePosition::Ended | FramePosition::Unknown => incoming.stop_pings(),
             },
@@ -62,7 +62,7 @@ impl SessionIo {
                 incoming.record_activity(now);
             }
         }
-        // Where the stream fails, the next read or write says so.
+        // If the stream has failed, the next read or write returns the error.
         let _ = self.poll_injected(permit);
         match self.incoming.as_ref()?.due(now)? {
             KeepAliveAction::Wait(time) => Some(time),
@@ -70,13 +70,13 @@ impl SessionIo {
         }
     }
 
-    /// When a client that takes nothing is given up.
+    /// Returns the time at which the session of a client that reads nothing is closed.
     fn write_stall_deadline(&self, permit: &SessionPermit) -> Option<Duration> {
         let limit = permit.session().limits()?.write_stall?;
         Some(self.outgoing.blocked_since()?.saturating_add(limit))
     }
 
-    /// The client takes nothing of what the service has for it.
+    /// Handles a write of which the client accepts no byte now.
     pub(super) fn on_write_blocked(&mut self, permit: &SessionPermit) -> Poll<io::Result<usize>> {
         let now = permit.sessions().now();
         self.outgoing.mark_blocked(now);
@@ -94,7 +94,8 @@ impl SessionIo {
         Poll::Pending
     }
 
-    /// The client takes it. A ping that waited for a frame to end may be put now.
+    /// Handles a write of which the client accepted bytes. A ping that waits for a frame boundary
+    /// may be injected.
     pub(super) fn on_write_progress(&mut self, permit: &SessionPermit) {
         let was_blocked = self.outgoing.unblock();
         let Some(incoming) = &mut self.incoming else {

@@ -1,4 +1,4 @@
-//! Reading along with a client, and judging what it says.
+//! Inspection of the client's frames and messages.
 
 use std::{mem, sync::Arc, time::Duration};
 
@@ -11,22 +11,24 @@ use gabion_frames::{
 use super::{limits, meter::BucketMeter, queue::Output};
 use crate::websocket::{SessionPermit, session::UNOFFERED_EXTENSION};
 
-/// Lets pass what keeps to the terms, as it came; what is to be judged, once it was.
+/// Passes bytes that are within the limits, unchanged. Messages that must be judged pass after
+/// judgment.
 pub(super) struct FrameInspector {
     observer: Observer,
     mode: Mode,
-    /// Whether messages wait until they are judged.
+    /// `true` if messages are held until they are judged.
     holds: bool,
-    /// What was found and not acted upon. What came after it could not be read.
+    /// A finding that was not enforced. The bytes after it cannot be parsed.
     observed_violation: Option<Box<CloseReason>>,
-    /// The message that waits, as it came: no longer than a message may be.
+    /// The held message, as received: at most the size limit of a message.
     held_message: Vec<u8>,
-    /// A pong as far as it has come; it may be an answer to us.
+    /// The received part of a pong, which may answer an injected ping.
     held_pong: Vec<u8>,
     keep_alive: Option<KeepAlive>,
     meter: BucketMeter,
     last_received: Duration,
-    /// Nothing more is to come that would say why the client ends: it has said so, or was not asked.
+    /// `true` if no further frame can explain the end of the session: the close frame was received,
+    /// or the end was recorded already.
     is_ended: bool,
 }
 
@@ -64,7 +66,7 @@ impl FrameInspector {
         }
     }
 
-    /// Looks at what has come.
+    /// Inspects received bytes and passes them to `output`.
     pub(super) fn inspect(
         &mut self,
         bytes: &[u8],
@@ -88,7 +90,7 @@ impl FrameInspector {
         }
     }
 
-    /// Takes a step into `rest`. Whether there may be another.
+    /// Processes one observation of `rest`. Returns `true` if another may follow.
     fn step(
         &mut self,
         rest: &mut &[u8],
@@ -100,7 +102,8 @@ impl FrameInspector {
         self.meter.begin(&self.observer);
         let before = *rest;
         let seen = self.observer.watch(rest, now);
-        // The step that broke a rule is not handed out; whoever goes on unread passes it on.
+        // The bytes of a violation are not consumed: if the session continues uninspected, they
+        // pass.
         let Some(step) = seen.inspect_err(|_| *rest = before)? else {
             return Ok(false);
         };
@@ -148,14 +151,14 @@ impl FrameInspector {
         Ok(true)
     }
 
-    /// Whether a pong may be an answer to us, or began when it might have been.
+    /// Returns `true` if a pong may answer an injected ping, or if a held one has begun.
     const fn holds_pongs(&self) -> bool {
         self.keep_alive.is_some() || !self.held_pong.is_empty()
     }
 
-    /// Whether the session goes on after this, unread.
+    /// Returns `true` if the session continues after the violation, uninspected.
     fn continues_after(&mut self, violation: Violation, permit: &SessionPermit) -> bool {
-        // The socket is ending by itself.
+        // The client's close frame ends the session anyway.
         if violation.kind() == Kind::AfterClose {
             return false;
         }
@@ -169,13 +172,14 @@ impl FrameInspector {
             .end(permit.session(), close_reason.clone(), self.mode);
         if !ends {
             self.observed_violation = Some(Box::new(close_reason));
-            // The answer would not be known.
+            // A pong could not be recognized any more.
             self.keep_alive = None;
         }
         !ends
     }
 
-    /// Whether what was found still need not be acted upon: a truce that it was found in may be over.
+    /// Returns `true` if the bytes after a finding may pass. A finding from the time of an observe
+    /// override is enforced once the override has ended.
     fn may_pass_uninspected(&self, permit: &SessionPermit) -> bool {
         let Some(close_reason) = self.observed_violation.as_ref().filter(|_| self.holds) else {
             return true;
@@ -187,7 +191,7 @@ impl FrameInspector {
         observes
     }
 
-    /// When the message at hand must be whole.
+    /// Returns the time by which the current message must be complete.
     pub(super) fn deadline(&self) -> Option<Duration> {
         let deadline = self
             .observer
@@ -196,49 +200,49 @@ impl FrameInspector {
         Some(deadline.saturating_add(Duration::from_nanos(1)))
     }
 
-    /// Finds out a message that does not come to its end.
+    /// Checks for a message that is not complete in time.
     pub(super) fn check_deadline(&mut self, now: Duration, permit: &SessionPermit) {
         if let Err(violation) = self.observer.overdue(now) {
             self.continues_after(violation, permit);
         }
     }
 
-    /// What is to be done to keep the socket open; nothing where it is not ours to do.
+    /// Returns the next keep-alive action, or `None` without a keep-alive.
     pub(super) fn due(&self, now: Duration) -> Option<KeepAliveAction> {
         self.keep_alive.map(|keep_alive| keep_alive.due(now))
     }
 
-    /// The ping that is due, sent now.
+    /// Returns the ping that is due, to be sent now.
     pub(super) fn ping(&mut self, now: Duration) -> Option<ControlFrame> {
         self.keep_alive
             .as_mut()
             .map(|keep_alive| keep_alive.ping(now, None))
     }
 
-    /// The client is there, by another sign than what it sends.
+    /// Records a sign of life from the client other than received bytes.
     pub(super) fn record_activity(&mut self, now: Duration) {
         if let Some(keep_alive) = &mut self.keep_alive {
             keep_alive.received(now);
         }
     }
 
-    /// Pings no more.
+    /// Stops pings.
     pub(super) const fn stop_pings(&mut self) {
         self.keep_alive = None;
     }
 
-    /// The client has ended.
+    /// Records that the client has ended.
     pub(super) const fn mark_ended(&mut self) {
         self.keep_alive = None;
         self.is_ended = true;
     }
 
-    /// Whether frames can come that would say why the client ends.
+    /// Returns `true` if further frames can explain the end of the session.
     pub(super) const fn expects_close_frame(&self) -> bool {
         !self.is_ended && self.observed_violation.is_none()
     }
 
-    /// When the client was heard last.
+    /// Returns the time at which the client's last byte was received.
     pub(super) const fn last_received(&self) -> Duration {
         self.last_received
     }

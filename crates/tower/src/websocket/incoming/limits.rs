@@ -1,9 +1,9 @@
-//! The limits that terms ask for.
+//! Limits of the frame parser, derived from session limits.
 
 use gabion_core::SessionLimits;
 use gabion_frames::{Limits, Rate};
 
-/// What a message may cost while it is read.
+/// The size limits, which bound the memory of inspection.
 fn size_limits(session_limits: &SessionLimits) -> Limits {
     Limits::new()
         .with_max_frame(session_limits.max_message)
@@ -11,8 +11,7 @@ fn size_limits(session_limits: &SessionLimits) -> Limits {
         .with_max_fragments(session_limits.max_fragments)
 }
 
-/// What a client may send at all. Those who are never limited may send as many messages as they
-/// like, no larger than others.
+/// The limits of a client. The rates do not apply to exempt clients; the sizes do.
 pub(super) fn for_client(session_limits: &SessionLimits, exempt: bool) -> Limits {
     let mut limits = size_limits(session_limits).with_message_time(session_limits.message_time);
     let rate = |limit: Option<u64>| {
@@ -32,8 +31,9 @@ pub(super) fn for_client(session_limits: &SessionLimits, exempt: bool) -> Limits
     limits
 }
 
-/// What a client may send where the limits only observe and rules for messages act: an observer that
-/// has found one thing finds no other, so what need not end the session must not be looked for.
+/// The limits if session limits are in observe mode and rules about messages are enforced. The
+/// parser stops at the first violation, so violations that need not close the session must not be
+/// looked for.
 pub(super) fn for_inspection(session_limits: &SessionLimits) -> Limits {
     size_limits(session_limits).with_message_time(std::time::Duration::MAX)
 }

@@ -1,4 +1,4 @@
-//! What a client's session takes off the budgets that it shares with others.
+//! Charges of a session to its client's token buckets.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,14 +7,14 @@ use gabion_frames::{CloseCode, Observation, Observer, Opcode, Seen};
 
 use crate::websocket::{SessionPermit, client_buckets::ClientBuckets};
 
-/// Pays for messages as they begin, and for bytes of payload as they come.
+/// Takes a token per message when it begins, and a token per payload byte as it arrives.
 pub(super) struct BucketMeter {
     client_buckets: Option<Arc<ClientBuckets>>,
-    /// The bytes at hand are payload.
+    /// `true` if the current bytes are payload.
     payload: bool,
-    /// Where the frame at hand begins.
+    /// The offset of the current frame.
     frame: u64,
-    /// It was told that there was not enough, and not acted upon.
+    /// `true` once an exceeded limit was reported and not enforced.
     reported: bool,
 }
 
@@ -31,7 +31,7 @@ impl BucketMeter {
         }
     }
 
-    /// The next step is about to be taken.
+    /// Prepares the charge of the next observation.
     pub(super) fn begin(&mut self, observer: &Observer) {
         let missing = observer.boundary();
         self.payload = missing.is_some_and(|missing| missing > 0);
@@ -40,7 +40,7 @@ impl BucketMeter {
         }
     }
 
-    /// Pays for a step. Whether it may pass; else the session ends.
+    /// Charges an observation. Returns `true` if it may pass; otherwise the session is closed.
     pub(super) fn charge(
         &mut self,
         step: &Observation<'_, '_>,

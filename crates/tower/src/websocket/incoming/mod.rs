@@ -1,4 +1,4 @@
-//! What the client sends, held to the terms of its policy.
+//! The bytes that the client sends, inspected under the session's limits.
 
 mod inspector;
 mod limits;
@@ -24,15 +24,15 @@ use queue::{Output, Queue};
 
 use super::SessionPermit;
 
-/// Gives the service what may pass.
+/// Reads from the client and passes the bytes that may pass to the service.
 pub(super) struct Incoming {
     inspector: FrameInspector,
     queue: Queue,
-    /// The client's half has.
+    /// `true` once the client has ended its half.
     ended: bool,
 }
 
-/// How much is read at once. It lies on the stack, so that a session that waits holds no buffer.
+/// The size of a read. The buffer is on the stack, so that an idle session holds none.
 const READ_SIZE: usize = 8192;
 
 impl Incoming {
@@ -44,7 +44,8 @@ impl Incoming {
         }
     }
 
-    /// Nothing more is read once the session is to end, and what has passed by then is handed out.
+    /// Reads until bytes pass. Once the session is being closed, nothing more is read, and only
+    /// approved bytes are handed out.
     pub(super) fn poll_read(
         &mut self,
         stream: &mut Upgraded,
@@ -67,14 +68,14 @@ impl Incoming {
             }
             let mut output = Output::new(Some(&mut buf), &mut self.queue);
             self.inspector.inspect(read.filled(), &mut output, permit);
-            if output.has_output() {
+            if output.is_used() {
                 return Poll::Ready(Ok(()));
             }
         }
         Poll::Pending
     }
 
-    /// Looks whether something has come that the service has not asked for.
+    /// Checks for received bytes that the service has not requested.
     pub(super) fn read_ahead(
         &mut self,
         stream: &mut Upgraded,
@@ -82,7 +83,7 @@ impl Incoming {
         permit: &SessionPermit,
     ) {
         if !self.queue.is_empty() {
-            // It is the service that waits.
+            // The service does not read; the client may be alive.
             return self.inspector.record_activity(now);
         }
         let mut space = [MaybeUninit::uninit(); READ_SIZE];
@@ -97,52 +98,53 @@ impl Incoming {
                 self.inspector.inspect(read.filled(), &mut output, permit);
                 permit.session().reader.wake();
             }
-            // The service reads of it by itself.
+            // The service's next read returns the end or the error.
             Poll::Ready(_) => self.stop_pings(),
         }
     }
 
-    /// Whether the client has ended its half.
+    /// Returns `true` if the client has ended its half.
     pub(super) const fn has_ended(&self) -> bool {
         self.ended
     }
 
-    /// Whether frames can come that would say why.
+    /// Returns `true` if further frames can explain the end of the session.
     pub(super) const fn expects_close_frame(&self) -> bool {
         self.inspector.expects_close_frame()
     }
 
-    /// When the client was heard last.
+    /// Returns the time at which the client's last byte was received.
     pub(super) const fn last_received(&self) -> Duration {
         self.inspector.last_received()
     }
 
-    /// The client has ended, or the service has, so that there is nobody to keep the socket open for.
+    /// Stops pings, since the client or the service has ended.
     pub(super) const fn stop_pings(&mut self) {
         self.inspector.stop_pings();
     }
 
-    /// The client has ended, and need not be asked why again.
+    /// Records that the client has ended, so that its end is diagnosed once.
     pub(super) const fn mark_ended(&mut self) {
         self.inspector.mark_ended();
     }
 
-    /// What is to be done to keep the socket open.
+    /// Returns the next keep-alive action.
     pub(super) fn due(&self, now: Duration) -> Option<KeepAliveAction> {
         self.inspector.due(now)
     }
 
-    /// The ping that is due, sent now.
+    /// Returns the ping that is due, to be sent now.
     pub(super) fn ping(&mut self, now: Duration) -> Option<ControlFrame> {
         self.inspector.ping(now)
     }
 
-    /// The client is there, by another sign than what it sends.
+    /// Records a sign of life from the client other than received bytes.
     pub(super) fn record_activity(&mut self, now: Duration) {
         self.inspector.record_activity(now);
     }
 
-    /// When the message at hand must be whole. Finds out one that is not.
+    /// Returns the time by which the current message must be complete. Closes the session if it has
+    /// passed.
     pub(super) fn deadline(&mut self, now: Duration, permit: &SessionPermit) -> Option<Duration> {
         if self.inspector.deadline()? <= now {
             self.inspector.check_deadline(now, permit);

@@ -1,22 +1,23 @@
-//! What may pass and finds no room with the reader.
+//! Approved bytes waiting for reader buffer space.
 
 use std::mem;
 
 use hyper::rt::ReadBufCursor;
 
-/// Bytes that wait for the service to read on. While there are any, no more is taken from the client.
+/// Approved bytes that wait for the service to read. While there are any, nothing is read from the
+/// client.
 #[derive(Default)]
 pub(super) struct Queue {
     bytes: Vec<u8>,
-    /// How many of them have gone.
+    /// The number of these bytes that were handed out.
     written: usize,
 }
 
-/// Where to: the reader, as far as it has room, and the queue.
+/// The destination of approved bytes: the reader's buffer while it has room, then the queue.
 pub(super) struct Output<'w, 'b> {
     reader: Option<&'w mut ReadBufCursor<'b>>,
     queue: &'w mut Queue,
-    has_output: bool,
+    is_used: bool,
 }
 
 // === impl Queue ===
@@ -26,7 +27,7 @@ impl Queue {
         self.bytes.is_empty()
     }
 
-    /// Gives the reader what it has room for.
+    /// Moves bytes to the reader's buffer, as many as it has room for.
     pub(super) fn write_to(&mut self, reader: &mut ReadBufCursor<'_>) {
         let waiting = &self.bytes[self.written..];
         let max_len = waiting.len().min(reader.remaining());
@@ -38,24 +39,24 @@ impl Queue {
     }
 }
 
-// === impl Way ===
+// === impl Output ===
 
 impl<'w, 'b> Output<'w, 'b> {
     pub(super) const fn new(
         reader: Option<&'w mut ReadBufCursor<'b>>,
         queue: &'w mut Queue,
     ) -> Self {
-        let has_output = false;
+        let is_used = false;
         Self {
             reader,
             queue,
-            has_output,
+            is_used,
         }
     }
 
-    /// Lets bytes pass.
+    /// Passes approved bytes.
     pub(super) fn pass(&mut self, mut bytes: &[u8]) {
-        self.has_output |= !bytes.is_empty();
+        self.is_used |= !bytes.is_empty();
         if let Some(reader) = &mut self.reader
             && self.queue.is_empty()
         {
@@ -66,8 +67,8 @@ impl<'w, 'b> Output<'w, 'b> {
         self.queue.bytes.extend_from_slice(bytes);
     }
 
-    /// Whether anything has passed.
-    pub(super) const fn has_output(&self) -> bool {
-        self.has_output
+    /// Returns `true` if any bytes have passed.
+    pub(super) const fn is_used(&self) -> bool {
+        self.is_used
     }
 }
