@@ -128,7 +128,7 @@ fn nothing_that_an_allowed_client_does_bans_it() {
         assert_eq!(wall.banned(), [""; 0], "{ask:?}");
     }
     let words = wall.send(get("/missing").from("203.0.113.7")).words();
-    let why = "203.0.113.7/32 not banned (rule grudge): the policy allows what it did";
+    let why = "203.0.113.7/32 not banned (rule grudge): a rule allowed the request";
     assert_eq!(words[1], why);
     let stranger = get("/missing").from("198.51.100.7");
     assert_eq!(wall.send(stranger).bans(), [BanChange::Placed]);

@@ -82,7 +82,7 @@ async fn offer_is_taken_off_where_messages_are_read_and_not_inflated() {
         house.told(),
         [
             "203.0.113.9 session 0 on /granting closed with 1011: messages cannot be inspected: the \
-          service granted an extension that was taken off the offer"
+          service accepted a WebSocket extension that was removed from the handshake"
         ]
     );
     let (mut stream, head) = house.open_with("/open", CLIENT, DEFLATE).await;

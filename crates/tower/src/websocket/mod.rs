@@ -9,7 +9,8 @@
 //! rates, sizes, and rules about messages. If a rule about messages is enforced, a message is held
 //! unchanged until it is judged; control frames between its fragments are forwarded first. An idle
 //! client is pinged between two frames of the service, and the service does not receive the pong. A
-//! client that answers no ping, or reads no bytes that the service sends, is disconnected.
+//! client that answers no ping, or reads no bytes that the service sends, is
+//! disconnected without a close frame.
 //!
 //! If messages are inspected, the handshake offers the service no extension that makes frames
 //! unreadable: none, or only permessage-deflate if messages are inflated.
@@ -36,9 +37,9 @@
 //!   for the send buffer. Linux reports it once a third of the buffer is free, which is a megabyte
 //!   on a connection that was fast before.
 //! - After a violation of a limit in observe mode, the session is not inspected any further. If a
-//!   rule about messages is enforced, that would open a way around it: then a protocol violation or
-//!   an oversized message closes the session, whatever the mode of the limits, and rates in observe
-//!   mode are not checked.
+//!   rule about messages is enforced, a client could use this to bypass the rule. Therefore a
+//!   protocol violation or an oversized message then closes the session, whatever the mode of the
+//!   limits, and rates in observe mode are not checked.
 //! - The token buckets of a client over all its WebSockets last while one of them is open. A client
 //!   that closes all gets full buckets, at the cost of a handshake.
 //! - A handshake without an `OnUpgrade`, from a server other than hyper, is not supervised.

@@ -37,7 +37,8 @@ pub(crate) struct Session {
     installed: AtomicBool,
     /// `true` if the policy allows the client or the path, so that messages are not judged.
     skips_message_rules: AtomicBool,
-    /// `None` inside if the service accepted an extension whose frames cannot be parsed.
+    /// Unset before the handshake response; then `None` if the service accepted an extension whose
+    /// frames cannot be parsed.
     negotiated: OnceLock<Option<Negotiated>>,
     close_reason: OnceLock<Box<CloseReason>>,
     /// The time, monotonic, at which a drain closes the session.

@@ -77,9 +77,10 @@ use crate::Clock;
 ///
 /// # Cost
 ///
-/// Two locks when a session opens and when it ends: one of the [`Self::SHARDS`], and that of the
-/// counts. One lock of a shard when the sessions of a client are looked up, and none for bytes that
-/// pass. A session takes about 1 KiB, of which this table holds about 300 bytes and the path.
+/// Two locks when a session opens and when it ends: that of one of the [`Self::SHARDS`] shards, and
+/// that of the counts. One lock of a shard when the sessions of a client are looked up, and none for
+/// bytes that pass. A session takes about 1 KiB, of which this table holds about 300 bytes and the
+/// path.
 pub struct Sessions {
     shards: Vec<Mutex<Shard>>,
     hasher: RandomState,
