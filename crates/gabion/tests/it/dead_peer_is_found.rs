@@ -50,7 +50,9 @@ async fn client_that_answers_no_pings_is_cut() {
         "203.0.113.9 session 0 on /ws cut: the client does not answer pings"
     );
     assert!(
-        diagnosis.starts_with("D04: the peer does not answer pings (203.0.113.9, /ws): two pings"),
+        diagnosis.starts_with(
+            "D04: the peer does not answer pings (203.0.113.9, /ws): no byte received after 2 pings"
+        ),
         "{diagnosis}"
     );
 }

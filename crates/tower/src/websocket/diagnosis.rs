@@ -42,11 +42,7 @@ impl Sessions {
             CloseReason::Violated {
                 rule, code: 1009, ..
             } => {
-                self.diagnose(
-                    session,
-                    Diagnosis::TooBig,
-                    format!("closed with 1009 by rule {rule}"),
-                );
+                self.diagnose(session, Diagnosis::TooBig, format!("rule {rule}"));
             }
             _ => {}
         }
