@@ -118,7 +118,7 @@ where
 impl Reply for BriefReply {
     fn reply(&self, denial: &Denial, facts: &Facts<'_>) -> Response<Bytes> {
         let mut response = plain(denial.status);
-        let json = wants_json(facts.headers);
+        let json = accepts_json(facts.headers);
         *response.body_mut() = body_text(denial, facts, json).into();
         if json {
             let json = HeaderValue::from_static("application/json");
@@ -177,7 +177,7 @@ fn websocket_url(denial: &Denial, facts: &Facts<'_>) -> Option<String> {
 }
 
 /// Returns `true` if `Accept` lists JSON and no `text/*` type.
-fn wants_json(headers: &HeaderMap) -> bool {
+fn accepts_json(headers: &HeaderMap) -> bool {
     let kinds = tokens(headers, &ACCEPT).map(|range| {
         let kind = range.split(|&byte| byte == b';').next();
         kind.unwrap_or_default().trim_ascii()

@@ -63,7 +63,7 @@ impl Engine {
         let path = exchange.stream_path.as_deref().unwrap_or(UNKNOWN_PATH);
         let (client, generation) = (*exchange.client(), exchange.generation());
         let permit = enforcer.permit_stream(client, path, generation)?;
-        // A ban or policy of the time since the judgment was applied to registered sessions only.
+        // A ban or policy change since the judgment reached registered sessions only.
         enforcer.recheck(permit.session());
         Some(EventStream::new(permit))
     }

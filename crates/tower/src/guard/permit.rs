@@ -77,8 +77,7 @@ impl Engine {
             return;
         };
         if status == StatusCode::SWITCHING_PROTOCOLS || status.is_success() {
-            // A ban or policy of the time between judgment and registration was not applied to this
-            // session.
+            // A ban or policy change between judgment and registration did not reach this session.
             enforcer.on_handshake_response(session, headers);
         } else {
             enforcer.sessions().release(session);

@@ -34,7 +34,7 @@ enum Stage {
     /// The server hands over the stream once it has sent its response.
     Promised(OnUpgrade),
     Open(SessionIo),
-    Over,
+    Ended,
 }
 
 const REQUEST: &[u8] =
@@ -65,7 +65,7 @@ impl Tap {
             match ready!(session.with_both_wakers(|cx| Pin::new(real).poll(cx))) {
                 Ok(stream) => *stage = Stage::Open(SessionIo::new(stream, permit)),
                 Err(error) => {
-                    *stage = Stage::Over;
+                    *stage = Stage::Ended;
                     return Poll::Ready(Err(io::Error::other(error)));
                 }
             }
@@ -73,7 +73,7 @@ impl Tap {
         if let Stage::Open(session_io) = stage
             && session_io.poll_end(permit).is_ready()
         {
-            *stage = Stage::Over;
+            *stage = Stage::Ended;
             // The other half waits for bytes that will not come.
             permit.session().wake_both();
         }

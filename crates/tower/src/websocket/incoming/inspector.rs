@@ -219,7 +219,7 @@ impl FrameInspector {
             .map(|keep_alive| keep_alive.ping(now, None))
     }
 
-    /// Records a sign of life from the client other than received bytes.
+    /// Records that the client is alive, which resets the keep-alive timer.
     pub(super) fn record_activity(&mut self, now: Duration) {
         if let Some(keep_alive) = &mut self.keep_alive {
             keep_alive.received(now);

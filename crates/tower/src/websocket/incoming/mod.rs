@@ -138,7 +138,7 @@ impl Incoming {
         self.inspector.ping(now)
     }
 
-    /// Records a sign of life from the client other than received bytes.
+    /// Records that the client is alive, by another sign than received bytes.
     pub(super) fn record_activity(&mut self, now: Duration) {
         self.inspector.record_activity(now);
     }
