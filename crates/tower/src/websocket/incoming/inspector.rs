@@ -35,24 +35,25 @@ pub(super) struct FrameInspector {
 impl FrameInspector {
     pub(super) fn new(limits: &SessionLimits, permit: &SessionPermit) -> Self {
         let session = permit.session();
-        let depth = match session.message_kinds() {
+        let decoding = match session.message_kinds() {
             MessageKinds::None => MessageDecoding::None,
             MessageKinds::Text => MessageDecoding::Text,
             MessageKinds::All => MessageDecoding::All,
         };
-        let holds = limits.holds && depth != MessageDecoding::None;
+        let holds = limits.holds && decoding != MessageDecoding::None;
         let frame_limits = if holds && limits.mode == Mode::Observe {
             limits::for_inspection(limits)
         } else {
             limits::for_client(limits, session.client.exempt().is_some())
         };
-        let is_uninspectable = depth != MessageDecoding::None && session.try_negotiated().is_none();
+        let is_uninspectable =
+            decoding != MessageDecoding::None && session.try_negotiated().is_none();
         Self {
             observer: Observer::new(
                 Role::Client,
                 Arc::new(frame_limits),
                 session.negotiated(),
-                depth,
+                decoding,
             ),
             mode: if holds { Mode::Enforce } else { limits.mode },
             holds,
