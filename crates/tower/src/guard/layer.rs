@@ -132,6 +132,7 @@ impl GuardLayer {
     }
 
     /// Registers the WebSockets and event streams that pass, so that `enforcer` can close them.
+    #[doc(hidden)]
     #[cfg(feature = "websocket")]
     pub fn with_session_enforcer(mut self, enforcer: Arc<crate::SessionEnforcer>) -> Self {
         self.engine.enforcer = Some(enforcer);
