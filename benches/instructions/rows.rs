@@ -118,7 +118,7 @@ impl Row {
 
 /// A browser's request with `X-Forwarded-For`, which counts if the peer is a trusted proxy.
 fn browser(path: &str) -> OwnedHead {
-    OwnedHead::of(requests::page(path).body(()).unwrap())
+    OwnedHead::from_request(requests::page(path).body(()).unwrap())
         .header("x-forwarded-for", reference::CLIENT)
 }
 

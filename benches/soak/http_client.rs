@@ -2,14 +2,14 @@
 
 use std::net::SocketAddr;
 
-use gabion_testkit::{Answer, Wire};
+use gabion_testkit::{RawConnection, RawResponse};
 
 use crate::traffic::forwarded;
 
 /// Sends one request after the other, on one connection until a side closes it.
 pub(crate) struct HttpClient {
     addr: SocketAddr,
-    wire: Option<Wire>,
+    wire: Option<RawConnection>,
 }
 
 // === impl HttpClient ===
@@ -25,7 +25,11 @@ impl HttpClient {
     }
 
     /// Sends a GET for `target` on behalf of `client`.
-    pub(crate) async fn get(&mut self, target: &str, client: [u8; 4]) -> Result<Answer, String> {
+    pub(crate) async fn get(
+        &mut self,
+        target: &str,
+        client: [u8; 4],
+    ) -> Result<RawResponse, String> {
         let forwarded = forwarded(client);
         let head = format!("GET {target} HTTP/1.1\r\nHost: app.example\r\n{forwarded}\r\n");
         self.send("GET", target, head.into_bytes()).await
@@ -37,7 +41,7 @@ impl HttpClient {
         target: &str,
         client: [u8; 4],
         body: &[u8],
-    ) -> Result<Answer, String> {
+    ) -> Result<RawResponse, String> {
         let (length, forwarded) = (body.len(), forwarded(client));
         let mut request = format!(
             "POST {target} HTTP/1.1\r\nHost: app.example\r\nContent-Length: {length}\r\n\
@@ -54,7 +58,7 @@ impl HttpClient {
         status: u16,
         target: &str,
         client: [u8; 4],
-    ) -> Result<Answer, String> {
+    ) -> Result<RawResponse, String> {
         let answer = self.get(target, client).await?;
         if answer.status != status {
             let got = answer.status.as_u16();
@@ -70,13 +74,13 @@ impl HttpClient {
         method: &str,
         target: &str,
         request: Vec<u8>,
-    ) -> Result<Answer, String> {
+    ) -> Result<RawResponse, String> {
         let mut wire = match self.wire.take() {
             Some(wire) => wire,
-            None => Wire::connect(self.addr).await,
+            None => RawConnection::connect(self.addr).await,
         };
         wire.send(&request).await;
-        let answer = wire.answer(method).await;
+        let answer = wire.response(method).await;
         let answer = answer.ok_or_else(|| format!("{method} {target}: incomplete response"))?;
         let connection = answer.headers.get("connection");
         if connection.is_none_or(|value| value != "close") {

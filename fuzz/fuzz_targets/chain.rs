@@ -3,4 +3,4 @@
 
 use gabion_testkit::laws;
 
-libfuzzer_sys::fuzz_target!(|ask: laws::Ask<'_>| laws::chain(&ask));
+libfuzzer_sys::fuzz_target!(|input: laws::ChainInput<'_>| laws::chain(&input));

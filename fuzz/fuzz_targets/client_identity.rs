@@ -3,4 +3,4 @@
 
 use gabion_testkit::laws;
 
-libfuzzer_sys::fuzz_target!(|claim: laws::Claim<'_>| laws::client_identity(&claim));
+libfuzzer_sys::fuzz_target!(|input: laws::ClientInput<'_>| laws::client_identity(&input));

@@ -3,4 +3,4 @@
 
 use gabion_testkit::laws;
 
-libfuzzer_sys::fuzz_target!(|plan: laws::Plan| laws::limits(&plan));
+libfuzzer_sys::fuzz_target!(|input: laws::LimitInput| laws::limits(&input));

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, net::SocketAddr};
 
-use gabion_testkit::Wire;
+use gabion_testkit::RawConnection;
 use tokio::task::JoinSet;
 
 use crate::traffic::{forwarded, new_address};
@@ -20,7 +20,7 @@ pub(crate) async fn fill_tables(addr: SocketAddr, clients: usize) {
     let mut tasks = JoinSet::new();
     for _ in 0..CONNECTIONS {
         tasks.spawn(async move {
-            let mut wire = Wire::connect(addr).await;
+            let mut wire = RawConnection::connect(addr).await;
             for _ in 0..clients.div_ceil(CONNECTIONS * DEPTH) {
                 let mut requests = String::new();
                 for _ in 0..DEPTH {
@@ -32,7 +32,7 @@ pub(crate) async fn fill_tables(addr: SocketAddr, clients: usize) {
                 }
                 wire.send(requests.as_bytes()).await;
                 for (_, expected) in [REQUESTS; DEPTH].concat() {
-                    let answer = wire.answer("GET").await.expect("an answer");
+                    let answer = wire.response("GET").await.expect("an answer");
                     assert_eq!(answer.status, expected, "{}", answer.text());
                 }
             }

@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
-use gabion_testkit::Wire;
+use gabion_testkit::RawConnection;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -99,11 +99,11 @@ impl StalledBodies {
 
 impl Client for StalledBodies {
     async fn run(&mut self) -> Result<(), String> {
-        let mut wire = Wire::connect(self.addr).await;
+        let mut wire = RawConnection::connect(self.addr).await;
         let start = Instant::now();
         wire.send(&upload(new_address(), 100)).await;
         wire.send(b"x").await;
-        let answer = timeout(STALL + SLACK, wire.answer("POST")).await;
+        let answer = timeout(STALL + SLACK, wire.response("POST")).await;
         match answer {
             Ok(Some(answer)) if answer.status == 408 => Ok(()),
             Ok(Some(answer)) => Err(format!("status {} for a stalled body", answer.status)),
@@ -137,7 +137,7 @@ impl SlowBodies {
 
 impl Client for SlowBodies {
     async fn run(&mut self) -> Result<(), String> {
-        let mut wire = Wire::connect(self.addr).await;
+        let mut wire = RawConnection::connect(self.addr).await;
         let sent = body(20, self.index as u64);
         wire.send(&upload(returning_address(self.index), sent.len()))
             .await;
@@ -145,7 +145,7 @@ impl Client for SlowBodies {
             sleep(Duration::from_millis(250)).await;
             wire.send(byte).await;
         }
-        match wire.answer("POST").await {
+        match wire.response("POST").await {
             Some(answer) if answer.status == 200 && answer.body == sent => Ok(()),
             Some(answer) => Err(format!("status {} for a slow body", answer.status)),
             None => Err("closed during a slow body".to_owned()),

@@ -50,7 +50,7 @@ fn flood_of_one_client_is_limited_and_reported_in_one_line() {
         "three of one client, one of the other"
     );
     sink.record(&event("203.0.113.9", 8));
-    let words = recorder.take_words();
+    let words = recorder.take_texts();
     assert_eq!(
         words[0],
         "log limit: 47 events not shown, 47 of them from 203.0.113.9/32"
@@ -69,7 +69,7 @@ fn many_clients_share_a_budget() {
     }
     assert_eq!(recorder.take().len(), 10);
     sink.flush(std::time::UNIX_EPOCH + Duration::from_secs(8));
-    assert_eq!(recorder.take_words(), ["log limit: 19990 events not shown"]);
+    assert_eq!(recorder.take_texts(), ["log limit: 19990 events not shown"]);
     sink.flush(std::time::UNIX_EPOCH + Duration::from_secs(9));
     assert!(recorder.take().is_empty(), "reported once");
 }

@@ -1,4 +1,4 @@
-//! The server behind a guard.
+//! An upstream server that records requests.
 
 use std::{
     convert::Infallible,
@@ -12,28 +12,28 @@ use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use http_body_util::{BodyExt as _, Full};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{handshake::derive_accept_key, protocol::Role},
 };
 
-/// A server on loopback that remembers the head of each request that reached it, and answers
-/// 200 `ok`, or with the status that the request's `x-answer` asks for. A WebSocket handshake on any
-/// path opens an echo. It ends when it is dropped; echoes end with their sockets.
+use crate::LoopbackServer;
+
+/// An HTTP/1.1 server on loopback that records the head of each request and answers 200 `ok`, or the
+/// status in the request header `x-answer`. A WebSocket handshake on any path opens an echo. Dropping
+/// it ends its connections, except open WebSockets.
 #[derive(Debug)]
 pub struct Backend {
-    addr: SocketAddr,
-    seen: Arc<Mutex<Vec<Seen>>>,
-    accepting: JoinHandle<()>,
+    server: LoopbackServer,
+    received: Arc<Mutex<Vec<ReceivedRequest>>>,
 }
 
-/// What reached the server.
+/// The head of a request that reached a [`Backend`].
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub struct ReceivedRequest {
     /// The method.
     pub method: Method,
-    /// The target, as it stood in the request line.
+    /// The target as in the request line.
     pub target: String,
     /// The version.
     pub version: Version,
@@ -42,58 +42,41 @@ pub struct Seen {
 }
 
 impl Backend {
-    /// Starts it on the runtime of the caller.
-    ///
-    /// # Panics
-    ///
-    /// Where loopback has no port left.
+    /// Starts the server on the runtime of the caller.
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let addr = listener.local_addr().unwrap();
-        let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
-        let accepting = tokio::spawn(accept(listener, Arc::clone(&seen)));
+        let received: Arc<Mutex<Vec<_>>> = Arc::default();
+        let kept = Arc::clone(&received);
+        let serve = move |stream| {
+            let kept = Arc::clone(&kept);
+            let service = service_fn(move |request| answer(request, Arc::clone(&kept)));
+            let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+            async { drop(connection.with_upgrades().await) }
+        };
         Self {
-            addr,
-            seen,
-            accepting,
+            server: LoopbackServer::start(serve).await,
+            received,
         }
     }
 
-    /// Where it listens.
+    /// The listening address.
     pub const fn addr(&self) -> SocketAddr {
-        self.addr
+        self.server.addr()
     }
 
-    /// Where it listens, as an upstream is named.
+    /// The listening address as an upstream URL.
     pub fn url(&self) -> String {
-        format!("http://{}", self.addr)
+        self.server.url()
     }
 
-    /// What reached it since it was last asked.
-    pub fn take(&self) -> Vec<Seen> {
-        std::mem::take(&mut *self.seen.lock().unwrap())
-    }
-}
-
-impl Drop for Backend {
-    fn drop(&mut self) {
-        self.accepting.abort();
-    }
-}
-
-async fn accept(listener: TcpListener, seen: Arc<Mutex<Vec<Seen>>>) {
-    while let Ok((socket, _)) = listener.accept().await {
-        let seen = Arc::clone(&seen);
-        let _ = socket.set_nodelay(true);
-        let service = service_fn(move |request| answer(request, Arc::clone(&seen)));
-        let connection = http1::Builder::new().serve_connection(TokioIo::new(socket), service);
-        tokio::spawn(connection.with_upgrades());
+    /// Removes and returns the requests received so far.
+    pub fn take(&self) -> Vec<ReceivedRequest> {
+        std::mem::take(&mut *self.received.lock().unwrap())
     }
 }
 
 async fn answer(
     mut request: Request<Incoming>,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    received: Arc<Mutex<Vec<ReceivedRequest>>>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let key = request.headers().get("sec-websocket-key").cloned();
     let status = request
@@ -101,7 +84,7 @@ async fn answer(
         .get("x-answer")
         .and_then(|status| StatusCode::from_bytes(status.as_bytes()).ok())
         .unwrap_or(StatusCode::OK);
-    seen.lock().unwrap().push(Seen {
+    received.lock().unwrap().push(ReceivedRequest {
         method: request.method().clone(),
         target: request.uri().to_string(),
         version: request.version(),
@@ -118,7 +101,7 @@ async fn answer(
         headers.insert("sec-websocket-accept", accept.parse().unwrap());
         return Ok(response);
     }
-    // A body that is left unread would end the connection.
+    // An unread body would close the connection.
     let _ = request.into_body().collect().await;
     *response.status_mut() = status;
     if status != StatusCode::NOT_MODIFIED {
@@ -127,7 +110,7 @@ async fn answer(
     Ok(response)
 }
 
-/// Sends each message back.
+/// Echoes text and binary messages.
 async fn echo(upgraded: OnUpgrade) {
     let Ok(io) = upgraded.await else { return };
     let mut socket = WebSocketStream::from_raw_socket(TokioIo::new(io), Role::Server, None).await;

@@ -1,4 +1,4 @@
-//! A clock that a test winds.
+//! A clock that tests advance.
 
 use std::{
     sync::Mutex,
@@ -8,14 +8,14 @@ use std::{
 use gabion_core::Now;
 use gabion_tower::Clock;
 
-/// Stands still until it is moved.
+/// A [`Clock`] that starts at the Unix epoch and stands still between calls of [`Self::advance`].
 #[derive(Debug, Default)]
 pub struct ManualClock {
     mono: Mutex<Duration>,
 }
 
 impl ManualClock {
-    /// Moves on.
+    /// Moves both the monotonic and the wall clock forward.
     pub fn advance(&self, by: Duration) {
         *self.mono.lock().unwrap() += by;
     }

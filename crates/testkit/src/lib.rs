@@ -1,39 +1,89 @@
-//! What gabion's tests share: requests, a manual clock, a recorder of events, vectors, and the
-//! rules for skipping.
+//! Shared test support for the gabion crates: request builders, a manual clock, an event recorder,
+//! vector tables, and skip rules.
 //!
-//! A test that needs data or a program that is not here says so and is skipped, unless
-//! `GABION_REQUIRE_SERVERS` is set, as it is in CI: then a missing program fails it.
+//! With the feature `servers`, also servers and clients on loopback:
+//!
+//! | type | role |
+//! |---|---|
+//! | [`Backend`] | HTTP/1.1 server that records requests and answers 200; handshakes open an echo |
+//! | [`EchoServer`] | axum server behind a [`GuardLayer`](gabion_tower::GuardLayer), with WebSocket routes |
+//! | [`ProxyServer`] | `gabion-proxy` in front of an upstream |
+//! | [`RawServer`] | upstream whose test reads and writes each connection itself |
+//! | [`RouterServer`] | any axum router |
+//! | [`LoopbackServer`] | the accept loop under most of these |
+//! | [`IdleTimeoutRelay`] | TCP relay that cuts idle connections, like a load balancer |
+//! | [`RawConnection`], [`RawHttp2`], [`RawWebSocket`] | clients that send bytes, fields and frames as given |
+//! | [`Http2Client`] | HTTP/2 client that can open WebSockets (RFC 8441) |
+//!
+//! With the feature `laws`, also properties that hold for every input ([`laws`]).
+//!
+//! A test that needs a program or data file that is not installed prints `SKIPPED` and passes,
+//! unless `GABION_REQUIRE_SERVERS` is set, as in CI: then a missing program fails it.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::missing_panics_doc,
-    reason = "a test that cannot go on should say so and stop"
+    reason = "test support fails by panicking"
 )]
 
 #[cfg(feature = "servers")]
 mod backend;
 mod clock;
+#[cfg(feature = "servers")]
+mod echo_server;
+#[cfg(feature = "servers")]
+mod http2_client;
+mod in_process;
 #[cfg(feature = "laws")]
 pub mod laws;
+#[cfg(feature = "servers")]
+mod loopback;
+mod poll;
+#[cfg(feature = "servers")]
+mod proxy_server;
+#[cfg(feature = "servers")]
+mod raw_connection;
+#[cfg(feature = "servers")]
+mod raw_http2;
+#[cfg(feature = "servers")]
+mod raw_server;
+#[cfg(feature = "servers")]
+mod raw_websocket;
 mod recorder;
+#[cfg(feature = "servers")]
+mod relay;
 mod request;
 mod skip;
+mod temp_folder;
 mod vectors;
-#[cfg(feature = "servers")]
-mod wire;
-#[cfg(feature = "servers")]
-mod wire2;
 
 #[cfg(feature = "servers")]
-pub use backend::{Backend, Seen};
+pub use backend::{Backend, ReceivedRequest};
 pub use clock::ManualClock;
+#[cfg(feature = "servers")]
+pub use echo_server::{EchoServer, WebSocket};
+#[cfg(feature = "servers")]
+pub use http2_client::{Http2Client, http2_sender};
+pub use in_process::{InProcess, TestRequest, TestResponse};
+#[cfg(feature = "servers")]
+pub use loopback::{LoopbackServer, RouterServer};
+pub use poll::eventually;
+#[cfg(feature = "servers")]
+pub use proxy_server::ProxyServer;
+#[cfg(feature = "servers")]
+pub use raw_connection::{RawConnection, RawResponse};
+#[cfg(feature = "servers")]
+pub use raw_http2::{Http2Outcome, RawHttp2};
+#[cfg(feature = "servers")]
+pub use raw_server::RawServer;
+#[cfg(feature = "servers")]
+pub use raw_websocket::{Frame, RawWebSocket, frame};
 pub use recorder::Recorder;
+#[cfg(feature = "servers")]
+pub use relay::IdleTimeoutRelay;
 pub use request::{OwnedHead, client_at, peer};
 pub use skip::{installed, program, shared};
+pub use temp_folder::TempFolder;
 pub use vectors::{rows, unescape};
-#[cfg(feature = "servers")]
-pub use wire::{Answer, Wire};
-#[cfg(feature = "servers")]
-pub use wire2::{Fate2, Wire2};

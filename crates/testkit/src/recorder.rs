@@ -1,23 +1,23 @@
-//! A sink that remembers.
+//! An event sink that keeps events.
 
 use std::sync::Mutex;
 
 use gabion_core::{Event, Sink};
 
-/// Keeps every event, to be asked about.
+/// A [`Sink`] that keeps every event in memory.
 #[derive(Debug, Default)]
 pub struct Recorder {
     events: Mutex<Vec<Event>>,
 }
 
 impl Recorder {
-    /// What happened since it was last asked.
+    /// Removes and returns the events recorded so far.
     pub fn take(&self) -> Vec<Event> {
         std::mem::take(&mut *self.events.lock().unwrap())
     }
 
-    /// The same, each in the words that a person reads.
-    pub fn take_words(&self) -> Vec<String> {
+    /// Like [`Self::take`], with each event as text.
+    pub fn take_texts(&self) -> Vec<String> {
         self.take().iter().map(ToString::to_string).collect()
     }
 }

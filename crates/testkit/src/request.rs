@@ -1,4 +1,4 @@
-//! Requests made by hand.
+//! Request heads for inspectors.
 
 use std::{
     net::IpAddr,
@@ -8,7 +8,8 @@ use std::{
 use gabion_core::{ClientIp, ClientRules, Facts, Framing, Head, Now, PeerAddr, Scheme};
 use http::{HeaderMap, HeaderName, Method, Request, Uri, Version, header::HOST};
 
-/// A head that owns its parts, for inspectors that are asked without a service around them.
+/// A request head that owns its parts, and the peer and time of its [`Facts`]. For tests that call an
+/// inspector without a service.
 #[derive(Clone, Debug)]
 pub struct OwnedHead {
     method: Method,
@@ -21,19 +22,19 @@ pub struct OwnedHead {
     now: Now,
 }
 
-/// A peer with this address.
+/// A peer with this address and port 4711.
 pub fn peer(addr: &str) -> PeerAddr {
     let addr: IpAddr = addr.parse().unwrap();
     PeerAddr::new((addr, 4711).into())
 }
 
-/// The client that a peer without proxies is.
+/// The client of a request from this peer without trusted proxies.
 pub fn client_at(addr: &str) -> ClientIp {
     ClientRules::default().resolve(peer(addr), &HeaderMap::new())
 }
 
 impl OwnedHead {
-    /// `GET target` on HTTP/1.1 for `localhost`, from 203.0.113.9, at the beginning of time.
+    /// `GET target` on HTTP/1.1 for `localhost`, from 203.0.113.9, at the Unix epoch.
     pub fn get(target: &str) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert(HOST, "localhost".parse().unwrap());
@@ -49,8 +50,8 @@ impl OwnedHead {
         }
     }
 
-    /// The head of `request`, from 203.0.113.9, at the beginning of time.
-    pub fn of<B>(request: Request<B>) -> Self {
+    /// The head of `request`, from 203.0.113.9, at the Unix epoch.
+    pub fn from_request<B>(request: Request<B>) -> Self {
         let (parts, _) = request.into_parts();
         Self {
             method: parts.method,
@@ -63,38 +64,38 @@ impl OwnedHead {
         }
     }
 
-    /// From another address.
+    /// Sets the peer address.
     pub fn from(self, addr: &str) -> Self {
         let peer = peer(addr);
         Self { peer, ..self }
     }
 
-    /// With another method.
+    /// Sets the method.
     pub fn method(self, method: &str) -> Self {
         let method = method.parse().unwrap();
         Self { method, ..self }
     }
 
-    /// For another host.
+    /// Sets `Host`.
     pub fn host(mut self, host: &str) -> Self {
         self.headers.insert(HOST, host.parse().unwrap());
         self
     }
 
-    /// With one more header.
+    /// Adds a header.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         let name: HeaderName = name.parse().unwrap();
         self.headers.append(name, value.parse().unwrap());
         self
     }
 
-    /// At another time.
+    /// Sets the time since the Unix epoch.
     pub fn at(self, mono: Duration) -> Self {
         let now = Now::new(mono, UNIX_EPOCH + mono);
         Self { now, ..self }
     }
 
-    /// The facts of it.
+    /// The facts of this request under these client rules.
     pub fn facts(&self, rules: &ClientRules) -> Facts<'_> {
         let head = Head {
             method: &self.method,

@@ -1,27 +1,27 @@
-//! Tables of cases.
+//! Test vectors as tab-separated tables.
 
-/// The rows of a tab-separated table with a head line, `#` lines above it left out.
+/// The rows of a tab-separated table with a header line. Lines that begin with `#` are skipped.
 ///
 /// # Panics
 ///
-/// Where there is no row, or a row has another number of fields than the head: a test over such a
-/// table would prove nothing.
+/// If the table has no row, so that no test passes without a case, or if a row has a different number
+/// of fields than the header.
 pub fn rows(table: &str) -> Vec<Vec<&str>> {
     let mut lines = table.lines().filter(|line| !line.starts_with('#'));
-    let width = lines.next().expect("a head line").split('\t').count();
+    let width = lines.next().expect("a header line").split('\t').count();
     let rows: Vec<Vec<_>> = lines.map(|line| line.split('\t').collect()).collect();
-    assert!(!rows.is_empty(), "no case in the table");
+    assert!(!rows.is_empty(), "the table has no rows");
     for row in &rows {
         assert_eq!(row.len(), width, "fields of {row:?}");
     }
     rows
 }
 
-/// The bytes of a text in which `\xNN` stands for one byte.
+/// Decodes `\xNN` escapes: each stands for one byte.
 ///
 /// # Panics
 ///
-/// Where `\x` is not followed by two hexadecimal digits.
+/// If `\x` is not followed by two hexadecimal digits.
 pub fn unescape(text: &str) -> Vec<u8> {
     let mut parts = text.split("\\x");
     let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();

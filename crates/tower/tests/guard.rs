@@ -1,4 +1,4 @@
-//! The wall around any service: what passes, what is answered, what is told.
+//! The guard around any service: passes, responses and events.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
 
@@ -17,16 +17,16 @@ use gabion_core::{
     Offense, OffenseRecorder, OnFault, Outcome, Reason, RequestEventKind, RequestState, RuleId,
     Snapshot, Verdict,
 };
-use gabion_testkit::{ManualClock, Recorder, peer};
+use gabion_testkit::{ManualClock, Recorder, TestRequest, peer};
 use gabion_tower::{GuardLayer, guard_layer};
 use http::{Request, Response, StatusCode, header::CONNECTION};
 use http_body_util::{BodyExt, Full};
 use tower::{Layer, Service, ServiceExt};
 
-/// Says what its paths ask for.
-struct Obeys;
+/// Returns the verdict that the path names.
+struct ByPath;
 
-impl Inspect for Obeys {
+impl Inspect for ByPath {
     fn name(&self) -> &'static str {
         "obeys"
     }
@@ -56,17 +56,17 @@ fn minute() -> Offense {
     Offense::certain(RuleId::builtin("obeys"), Duration::from_mins(1))
 }
 
-struct NoRoom;
+struct FullTable;
 
-impl OffenseRecorder for NoRoom {
+impl OffenseRecorder for FullTable {
     fn record_offense(&self, _: &ClientIp, _: &Offense, _: Now) -> BanOutcome {
         let evicted = Some("198.51.100.1/32".parse().unwrap());
         BanOutcome::Banned { evicted }
     }
 }
 
-/// A service that is not `Clone`, whose error is its own, and that counts.
-struct Counts {
+/// A counting service that is not `Clone` and has its own error type.
+struct Counting {
     ready: Rc<Cell<u32>>,
     calls: Rc<Cell<u32>>,
     status: StatusCode,
@@ -75,7 +75,7 @@ struct Counts {
 #[derive(Debug, PartialEq)]
 struct OwnError;
 
-impl Service<Request<()>> for Counts {
+impl Service<Request<()>> for Counting {
     type Response = Response<Full<Bytes>>;
     type Error = OwnError;
     type Future = Ready<Result<Self::Response, OwnError>>;
@@ -99,26 +99,26 @@ impl Service<Request<()>> for Counts {
     }
 }
 
-struct Wall {
+struct Guarded {
     layer: GuardLayer,
-    told: Arc<Recorder>,
+    events: Arc<Recorder>,
     calls: Rc<Cell<u32>>,
     ready: Rc<Cell<u32>>,
     status: StatusCode,
 }
 
-impl Wall {
+impl Guarded {
     fn new() -> Self {
-        Self::by(GuardLayer::new(Obeys, ClientRules::default()))
+        Self::with_layer(GuardLayer::new(ByPath, ClientRules::default()))
     }
 
-    fn by(layer: GuardLayer) -> Self {
-        let told = Arc::new(Recorder::default());
+    fn with_layer(layer: GuardLayer) -> Self {
+        let events = Arc::new(Recorder::default());
         Self {
             layer: layer
-                .with_sink(told.clone())
+                .with_sink(events.clone())
                 .with_clock(Arc::new(ManualClock::default())),
-            told,
+            events,
             calls: Rc::default(),
             ready: Rc::default(),
             status: StatusCode::OK,
@@ -138,7 +138,7 @@ impl Wall {
         &self,
         request: Request<()>,
     ) -> Result<Response<gabion_tower::GuardBody<Full<Bytes>>>, OwnError> {
-        let service = self.layer.layer(Counts {
+        let service = self.layer.layer(Counting {
             ready: self.ready.clone(),
             calls: self.calls.clone(),
             status: self.status,
@@ -148,83 +148,80 @@ impl Wall {
 }
 
 fn get(path: &str) -> Request<()> {
-    Request::get(path)
-        .header("host", "a")
-        .extension(peer("203.0.113.9"))
-        .body(())
-        .unwrap()
+    TestRequest::get(path).0
 }
 
 #[expect(
     clippy::unnecessary_wraps,
-    reason = "compared with what a service answers"
+    reason = "compared with the result of a service"
 )]
 fn inner() -> Result<(u16, String), OwnError> {
     Ok((200, "inner".to_owned()))
 }
 
 #[tokio::test]
-async fn pass_reaches_the_service_unchanged_and_untold() {
-    let wall = Wall::new();
-    assert_eq!(wall.send(get("/")).await, inner());
-    assert_eq!((wall.calls.get(), wall.ready.get()), (1, 1));
-    assert!(wall.told.take().is_empty());
+async fn pass_reaches_the_service_unchanged_without_an_event() {
+    let guarded = Guarded::new();
+    assert_eq!(guarded.send(get("/")).await, inner());
+    assert_eq!((guarded.calls.get(), guarded.ready.get()), (1, 1));
+    assert!(guarded.events.take().is_empty());
 }
 
 #[tokio::test]
-async fn denial_is_answered_in_the_service_s_place_and_told() {
-    let wall = Wall::new();
-    let (status, words) = wall.send(get("/deny")).await.unwrap();
+async fn denial_is_answered_instead_of_the_service_and_is_an_event() {
+    let guarded = Guarded::new();
+    let (status, texts) = guarded.send(get("/deny")).await.unwrap();
     assert_eq!(status, 403);
-    assert!(words.starts_with("Forbidden\nevent "), "{words}");
-    assert_eq!(wall.calls.get(), 0);
-    let words = "203.0.113.9 GET /deny denied (403): rule obeys: asked for it: `/deny`";
-    assert_eq!(wall.told.take_words(), [words]);
+    assert!(texts.starts_with("Forbidden\nevent "), "{texts}");
+    assert_eq!(guarded.calls.get(), 0);
+    let texts = "203.0.113.9 GET /deny denied (403): rule obeys: asked for it: `/deny`";
+    assert_eq!(guarded.events.take_texts(), [texts]);
 }
 
 #[tokio::test]
-async fn observed_denials_are_told_and_pass() {
-    let wall = Wall::new();
+async fn observed_denials_are_events_and_pass() {
+    let guarded = Guarded::new();
     for path in ["/would", "/noted"] {
-        assert_eq!(wall.send(get(path)).await, inner());
-        let words = wall.told.take_words();
-        assert_eq!(words.len(), 1, "{words:?}");
+        assert_eq!(guarded.send(get(path)).await, inner());
+        let texts = guarded.events.take_texts();
+        assert_eq!(texts.len(), 1, "{texts:?}");
         assert!(
-            words[0].contains("would have been denied (403)"),
-            "{words:?}"
+            texts[0].contains("would have been denied (403)"),
+            "{texts:?}"
         );
     }
 }
 
 #[tokio::test]
-async fn allow_is_told_and_passes() {
-    let wall = Wall::new();
-    assert_eq!(wall.send(get("/allow")).await, inner());
+async fn allow_is_an_event_and_passes() {
+    let guarded = Guarded::new();
+    assert_eq!(guarded.send(get("/allow")).await, inner());
     assert!(
-        matches!(&wall.told.take()[..], [Event::Request(event)] if matches!(event.kind, RequestEventKind::Allowed(_)))
+        matches!(&guarded.events.take()[..], [Event::Request(event)] if matches!(event.kind, RequestEventKind::Allowed(_)))
     );
 }
 
 #[tokio::test]
-async fn error_of_the_service_is_its_own() {
-    assert_eq!(Wall::new().send(get("/error")).await, Err(OwnError));
+async fn error_of_the_service_is_unchanged() {
+    assert_eq!(Guarded::new().send(get("/error")).await, Err(OwnError));
 }
 
 #[tokio::test]
-async fn panic_is_contained_and_answered_by_on_fault() {
+async fn panic_is_contained_and_handled_by_on_fault() {
     for (on_fault, answer) in [
         (OnFault::Refuse, Ok((503, "Service Unavailable".to_owned()))),
         (OnFault::Pass, inner()),
     ] {
-        let policy = Snapshot::new(ClientRules::default(), Arc::new(Obeys)).with_on_fault(on_fault);
-        let wall = Wall::by(guard_layer(Arc::new(policy)));
-        assert_eq!(wall.send(get("/panic")).await, answer);
+        let policy =
+            Snapshot::new(ClientRules::default(), Arc::new(ByPath)).with_on_fault(on_fault);
+        let guarded = Guarded::with_layer(guard_layer(Arc::new(policy)));
+        assert_eq!(guarded.send(get("/panic")).await, answer);
         assert_eq!(
-            wall.told.take_words(),
+            guarded.events.take_texts(),
             ["203.0.113.9 GET /panic panic while handling the request: at the disco"]
         );
         assert_eq!(
-            wall.send(get("/")).await,
+            guarded.send(get("/")).await,
             inner(),
             "the next request is served"
         );
@@ -232,16 +229,16 @@ async fn panic_is_contained_and_answered_by_on_fault() {
 }
 
 #[tokio::test]
-async fn missing_peer_is_refused_and_the_fix_named() {
-    let wall = Wall::new();
+async fn missing_peer_is_refused_with_a_fix() {
+    let guarded = Guarded::new();
     let request = Request::get("/").body(()).unwrap();
-    assert_eq!(wall.send(request).await.unwrap().0, 503);
-    assert!(matches!(&wall.told.take()[..], [Event::Setup(fix)] if fix.contains("PeerAddr")));
+    assert_eq!(guarded.send(request).await.unwrap().0, 503);
+    assert!(matches!(&guarded.events.take()[..], [Event::Setup(fix)] if fix.contains("PeerAddr")));
 }
 
 #[tokio::test]
 async fn refused_upgrade_closes_its_connection() {
-    let wall = Wall::new();
+    let guarded = Guarded::new();
     let upgrade = |path| {
         let mut request = get(path);
         request
@@ -252,9 +249,9 @@ async fn refused_upgrade_closes_its_connection() {
             .insert("connection", "upgrade".parse().unwrap());
         request
     };
-    let refused = wall.response(upgrade("/deny")).await.unwrap();
+    let refused = guarded.response(upgrade("/deny")).await.unwrap();
     assert_eq!(refused.headers()[CONNECTION], "close");
-    let refused = wall.response(get("/deny")).await.unwrap();
+    let refused = guarded.response(get("/deny")).await.unwrap();
     assert_eq!(
         refused.headers().get(CONNECTION),
         None,
@@ -264,78 +261,78 @@ async fn refused_upgrade_closes_its_connection() {
 
 #[tokio::test]
 async fn reply_is_replaceable() {
-    let layer = GuardLayer::new(Obeys, ClientRules::default());
-    let wall = Wall::by(layer.with_reply(|denial: &Denial, facts: &Facts<'_>| {
-        let words = format!("{} {}", facts.client, denial.cause.rule);
+    let layer = GuardLayer::new(ByPath, ClientRules::default());
+    let guarded = Guarded::with_layer(layer.with_reply(|denial: &Denial, facts: &Facts<'_>| {
+        let texts = format!("{} {}", facts.client, denial.cause.rule);
         Response::builder()
             .status(404)
-            .body(Bytes::from(words))
+            .body(Bytes::from(texts))
             .unwrap()
     }));
     assert_eq!(
-        wall.send(get("/deny")).await,
+        guarded.send(get("/deny")).await,
         Ok((404, "203.0.113.9 obeys".to_owned()))
     );
 }
 
 #[tokio::test]
-async fn client_is_handed_over_on_request_only() {
+async fn client_extension_is_opt_in() {
     let handed = |layer: GuardLayer| async move {
-        let response = Wall::by(layer).response(get("/")).await.unwrap();
+        let response = Guarded::with_layer(layer).response(get("/")).await.unwrap();
         *response.extensions().get::<Option<ClientIp>>().unwrap()
     };
-    let layer = GuardLayer::new(Obeys, ClientRules::default());
+    let layer = GuardLayer::new(ByPath, ClientRules::default());
     assert_eq!(handed(layer.clone()).await, None);
     let client = handed(layer.insert_client_extension()).await.unwrap();
     assert_eq!(client.to_string(), "203.0.113.9");
 }
 
 #[tokio::test]
-async fn offense_bans_and_a_full_table_says_who_gave_way() {
-    let changes = |wall: &Wall| {
+async fn offense_bans_and_a_full_table_reports_the_eviction() {
+    let changes = |guarded: &Guarded| {
         let of = |event| match event {
             Event::Ban(event) => Some(event.change),
             _ => None,
         };
-        wall.told
+        guarded
+            .events
             .take()
             .into_iter()
             .filter_map(of)
             .collect::<Vec<_>>()
     };
     let gone = BanChange::Evicted("198.51.100.1/32".parse().unwrap());
-    let mut wall =
-        Wall::by(GuardLayer::new(Obeys, ClientRules::default()).with_bans(Arc::new(NoRoom)));
-    wall.send(get("/ban")).await.unwrap();
-    assert_eq!(changes(&wall), std::slice::from_ref(&gone));
-    wall.status = StatusCode::NOT_FOUND;
-    wall.send(get("/")).await.unwrap();
-    assert_eq!(
-        changes(&wall),
-        [gone],
-        "an offense that was learned from the answer"
+    let mut guarded = Guarded::with_layer(
+        GuardLayer::new(ByPath, ClientRules::default()).with_bans(Arc::new(FullTable)),
     );
+    guarded.send(get("/ban")).await.unwrap();
+    assert_eq!(changes(&guarded), std::slice::from_ref(&gone));
+    guarded.status = StatusCode::NOT_FOUND;
+    guarded.send(get("/")).await.unwrap();
+    assert_eq!(changes(&guarded), [gone], "an offense from `on_response`");
 }
 
 #[tokio::test]
-async fn who_is_exempt_is_never_banned() {
-    let wall = Wall::by(GuardLayer::new(Obeys, ClientRules::default()).with_bans(Arc::new(NoRoom)));
+async fn exempt_client_is_never_banned() {
+    let guarded = Guarded::with_layer(
+        GuardLayer::new(ByPath, ClientRules::default()).with_bans(Arc::new(FullTable)),
+    );
     for addr in ["127.0.0.1", "10.0.0.1", "::1", "fd00::1"] {
         let mut request = get("/ban");
         request.extensions_mut().insert(peer(addr));
         assert_eq!(
-            wall.send(request).await.unwrap().0,
+            guarded.send(request).await.unwrap().0,
             403,
-            "denied all the same"
+            "denied but not banned"
         );
-        let words = wall.told.take_words();
-        assert!(words[1].contains("not banned (rule obeys)"), "{words:?}");
+        let texts = guarded.events.take_texts();
+        assert!(texts[1].contains("not banned (rule obeys)"), "{texts:?}");
     }
 }
 
 #[tokio::test]
-async fn client_is_told_the_event_and_nothing_more() {
-    let wall = Wall::new();
+async fn denial_body_has_the_event_id_and_no_rule() {
+    let guarded = Guarded::new();
     for (accept, kind) in [
         ("*/*", "text/plain; charset=utf-8"),
         ("text/html,application/json", "text/plain; charset=utf-8"),
@@ -346,13 +343,13 @@ async fn client_is_told_the_event_and_nothing_more() {
         request
             .headers_mut()
             .insert("accept", accept.parse().unwrap());
-        let response = wall.response(request).await.unwrap();
+        let response = guarded.response(request).await.unwrap();
         assert_eq!(response.headers()["content-type"], kind, "{accept}");
         let denial = response.extensions().get::<Denial>().unwrap();
         let event = denial.event.unwrap().to_string();
-        let told = wall.told.take();
-        assert!(matches!(&told[..], [Event::Request(told)]
-            if matches!(&told.kind, RequestEventKind::Denied(told) if told.event == denial.event)));
+        let events = guarded.events.take();
+        assert!(matches!(&events[..], [Event::Request(events)]
+            if matches!(&events.kind, RequestEventKind::Denied(events) if events.event == denial.event)));
         let body = response.into_body().collect().await.unwrap().to_bytes();
         assert!(body.len() < 300);
         let body = String::from_utf8(body.to_vec()).unwrap();
@@ -362,29 +359,29 @@ async fn client_is_told_the_event_and_nothing_more() {
 }
 
 #[tokio::test]
-async fn truce_makes_everything_observe_and_ends() {
+async fn observe_override_observes_everything_and_ends() {
     let clock = Arc::new(ManualClock::default());
     let observe_override = gabion_tower::ObserveOverride::default();
-    let layer = GuardLayer::new(Obeys, ClientRules::default()).with_bans(Arc::new(NoRoom));
-    let mut wall = Wall::by(layer.with_observe_override(observe_override.clone()));
-    wall.layer = wall.layer.with_clock(clock.clone());
+    let layer = GuardLayer::new(ByPath, ClientRules::default()).with_bans(Arc::new(FullTable));
+    let mut guarded = Guarded::with_layer(layer.with_observe_override(observe_override.clone()));
+    guarded.layer = guarded.layer.with_clock(clock.clone());
     observe_override.start(gabion_tower::Clock::now(&*clock), Duration::from_mins(10));
-    assert_eq!(wall.send(get("/ban")).await, inner());
-    let words = wall.told.take_words();
-    assert_eq!(words.len(), 1, "told, and no ban: {words:?}");
+    assert_eq!(guarded.send(get("/ban")).await, inner());
+    let texts = guarded.events.take_texts();
+    assert_eq!(texts.len(), 1, "an event and no ban: {texts:?}");
     assert!(
-        words[0].contains("would have been denied (403)"),
-        "{words:?}"
+        texts[0].contains("would have been denied (403)"),
+        "{texts:?}"
     );
     clock.advance(Duration::from_mins(10));
-    assert_eq!(wall.send(get("/ban")).await.unwrap().0, 403);
+    assert_eq!(guarded.send(get("/ban")).await.unwrap().0, 403);
 }
 
 #[tokio::test]
-async fn untrusted_balancer_is_told_once_a_minute_with_the_line_to_add() {
+async fn untrusted_balancer_is_reported_once_per_minute_with_the_line_to_add() {
     let clock = Arc::new(ManualClock::default());
-    let mut wall = Wall::new();
-    wall.layer = wall.layer.with_clock(clock.clone());
+    let mut guarded = Guarded::new();
+    guarded.layer = guarded.layer.with_clock(clock.clone());
     let behind = || {
         let mut request = get("/");
         request.extensions_mut().insert(peer("10.0.3.7"));
@@ -394,15 +391,15 @@ async fn untrusted_balancer_is_told_once_a_minute_with_the_line_to_add() {
         request
     };
     for _ in 0..3 {
-        wall.send(behind()).await.unwrap();
+        guarded.send(behind()).await.unwrap();
     }
-    let words = wall.told.take_words();
-    assert_eq!(words.len(), 1, "{words:?}");
+    let texts = guarded.events.take_texts();
+    assert_eq!(texts.len(), 1, "{texts:?}");
     assert!(
-        words[0].contains("trusted_proxies = [\"10.0.3.7\"]"),
-        "{words:?}"
+        texts[0].contains("trusted_proxies = [\"10.0.3.7\"]"),
+        "{texts:?}"
     );
     clock.advance(Duration::from_mins(1));
-    wall.send(behind()).await.unwrap();
-    assert_eq!(wall.told.take().len(), 1);
+    guarded.send(behind()).await.unwrap();
+    assert_eq!(guarded.events.take().len(), 1);
 }

@@ -1,4 +1,4 @@
-//! What is said of limits: how much is left, and when it is worth trying again.
+//! Response headers of limits: the remaining budget, and the time to retry.
 #![allow(
     clippy::unwrap_used,
     reason = "a test that cannot go on should say so and stop"
@@ -19,7 +19,7 @@ use tower::{Layer, ServiceExt, service_fn};
 
 type Answer = Response<GuardBody<Full<Bytes>>>;
 
-/// An enforced limit for each client.
+/// An enforced limit per client.
 fn rule(id: &str, rate: &str) -> LimitRule {
     LimitRule::new(id, rate.parse().unwrap()).mode(Mode::Enforce)
 }
@@ -57,7 +57,7 @@ fn header<'a>(answer: &'a Answer, name: &str) -> Vec<&'a str> {
 }
 
 #[tokio::test]
-async fn what_is_left_stands_in_every_answer() {
+async fn remaining_budget_is_in_every_response() {
     let layer = layer(&[
         shown("short", "2/s"),
         shown("long", "100/6m"),
@@ -75,7 +75,7 @@ async fn what_is_left_stands_in_every_answer() {
         assert_eq!(
             header(&answer, "ratelimit"),
             [own, left],
-            "beside the service's"
+            "next to the header of the service"
         );
         assert!(header(&answer, "retry-after").is_empty());
     }
@@ -90,7 +90,7 @@ async fn what_is_left_stands_in_every_answer() {
     assert_eq!(
         header(&answer, "ratelimit"),
         [left.as_str()],
-        "both say the same"
+        "both have the same time"
     );
 }
 
@@ -105,7 +105,7 @@ async fn nothing_is_disclosed_unless_a_limit_is_shown() {
 }
 
 #[tokio::test]
-async fn retry_after_stands_in_everybody_s_own_reply() {
+async fn retry_after_is_in_custom_replies() {
     let reply = |_: &Denial, _: &Facts<'_>| Response::new(Bytes::from("come back later"));
     let layer = layer(&[rule("x", "1/m")]).with_reply(reply);
     send(&layer, get()).await;
@@ -118,14 +118,14 @@ async fn retry_after_stands_in_everybody_s_own_reply() {
 }
 
 #[tokio::test]
-async fn a_page_of_another_origin_can_read_when_to_come_back() {
+async fn page_of_another_origin_can_read_retry_after() {
     let limit = [rule("x", "1/m")];
     let from_page = || get().header("origin", "https://app.example");
     let open = layer(&limit);
     let passed = send(&open, from_page()).await;
     assert!(
         header(&passed, "access-control-allow-origin").is_empty(),
-        "the service's affair"
+        "left to the service"
     );
     let answer = send(&open, from_page()).await;
     assert_eq!(header(&answer, "access-control-allow-origin"), ["*"]);
@@ -153,7 +153,7 @@ async fn a_page_of_another_origin_can_read_when_to_come_back() {
 }
 
 #[tokio::test]
-async fn grpc_is_told_in_its_own_words() {
+async fn grpc_gets_a_grpc_status() {
     for (kind, grpc) in [
         ("application/grpc", true),
         ("application/grpc+proto", true),

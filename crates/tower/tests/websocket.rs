@@ -1,4 +1,4 @@
-//! What a request offers to become, and how a refusal of it is said.
+//! Upgrade offers, and the response to a refused one.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,22 +14,22 @@ use gabion_core::{
     RuleId, Snapshot, Upgrade, Verdict,
 };
 use gabion_inspect::ProtocolRules;
-use gabion_testkit::peer;
+use gabion_testkit::TestRequest;
 use gabion_tower::{GuardLayer, guard_layer};
 use http::{HeaderMap, Request, Response, Version};
 use http_body_util::Full;
 use tower::{Layer, ServiceExt, service_fn};
 
-/// Passes in every way there is, by the path.
-struct Lets;
+/// Passes every request, in the way that the path names.
+struct PassesByPath;
 
-impl Inspect for Lets {
+impl Inspect for PassesByPath {
     fn name(&self) -> &'static str {
         "lets"
     }
 
     fn inspect(&self, facts: &Facts<'_>, _trace: &mut RequestState) -> Verdict {
-        assert_ne!(facts.upgrade, Upgrade::None, "it is judged as it was sent");
+        assert_ne!(facts.upgrade, Upgrade::None, "judged as sent");
         match facts.path.raw() {
             b"/allow" => Verdict::Allow(Cause::new(RuleId::builtin("lets"), Reason::Prefix)),
             b"/would" => Denial::forbidden("lets", "not")
@@ -42,15 +42,14 @@ impl Inspect for Lets {
 }
 
 fn get(target: &str, lines: &[(&'static str, &'static str)]) -> Request<()> {
-    let ask = Request::get(target).extension(peer("203.0.113.9"));
-    let ask = ask.header("host", "a");
-    let ask = lines
-        .iter()
-        .fold(ask, |ask, line| ask.header(line.0, line.1));
-    ask.body(()).unwrap()
+    let request = TestRequest::get(target);
+    let lines = lines.iter();
+    lines
+        .fold(request, |request, line| request.header(line.0, line.1))
+        .0
 }
 
-/// What the service behind `layer` is told; nothing where it is not asked.
+/// The headers that reach the service behind `layer`; empty if none do.
 async fn reaches(layer: &GuardLayer, request: Request<()>) -> HeaderMap {
     let inner = service_fn(|request: Request<()>| async move {
         let mut response = Response::new(Full::<Bytes>::default());
@@ -61,7 +60,8 @@ async fn reaches(layer: &GuardLayer, request: Request<()>) -> HeaderMap {
     answer.unwrap().headers().clone()
 }
 
-/// The answer to a request that ProtocolRules refuses, told by a reply that says nothing by itself.
+/// The response to a request that [`ProtocolRules`] refuse, with a reply that adds no headers for
+/// it.
 async fn refused(request: Request<()>) -> Response<()> {
     let layer = GuardLayer::new(ProtocolRules::default(), ClientRules::default());
     let layer = layer.with_reply(|denial: &Denial, _: &Facts<'_>| {
@@ -77,7 +77,7 @@ async fn refused(request: Request<()>) -> Response<()> {
     answer
 }
 
-fn said<'h>(headers: &'h HeaderMap, name: &str) -> Vec<&'h str> {
+fn values<'h>(headers: &'h HeaderMap, name: &str) -> Vec<&'h str> {
     let all = headers.get_all(name).iter();
     all.map(|value| value.to_str().unwrap()).collect()
 }
@@ -89,57 +89,57 @@ const H2C: [(&str, &str); 3] = [
 ];
 
 #[tokio::test]
-async fn offer_of_h2c_reaches_nobody() {
-    let policy = Snapshot::new(ClientRules::default(), Arc::new(Lets));
+async fn h2c_offer_does_not_reach_the_service() {
+    let policy = Snapshot::new(ClientRules::default(), Arc::new(PassesByPath));
     let layer = guard_layer(Arc::new(policy.with_on_fault(OnFault::Pass)));
     for path in ["/", "/allow", "/would", "/panic"] {
-        let told = reaches(&layer, get(path, &H2C)).await;
-        assert_eq!(told.keys().collect::<Vec<_>>(), ["host"], "{path}");
+        let received = reaches(&layer, get(path, &H2C)).await;
+        assert_eq!(received.keys().collect::<Vec<_>>(), ["host"], "{path}");
     }
 }
 
 #[tokio::test]
-async fn what_else_is_nominated_stays_so() {
-    let layer = GuardLayer::new(Lets, ClientRules::default());
+async fn other_connection_options_stay() {
+    let layer = GuardLayer::new(PassesByPath, ClientRules::default());
     let lines = [
         ("connection", "keep-alive, upgrade"),
         ("connection", "X-Hop,HTTP2-Settings"),
         ("upgrade", "h2c, TLS/1.3"),
     ];
-    let told = reaches(&layer, get("/", &lines)).await;
-    assert_eq!(said(&told, "connection"), ["keep-alive, X-Hop"]);
-    assert_eq!(said(&told, "upgrade"), [""; 0]);
+    let received = reaches(&layer, get("/", &lines)).await;
+    assert_eq!(values(&received, "connection"), ["keep-alive, X-Hop"]);
+    assert_eq!(values(&received, "upgrade"), [""; 0]);
 }
 
 #[tokio::test]
-async fn offer_of_a_websocket_stays_alone() {
-    let layer = GuardLayer::new(Lets, ClientRules::default());
+async fn only_the_websocket_offer_stays() {
+    let layer = GuardLayer::new(PassesByPath, ClientRules::default());
     let key = ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
     let plain = [
         ("connection", "keep-alive, Upgrade"),
         ("upgrade", "websocket"),
         key,
     ];
-    let told = reaches(&layer, get("/", &plain)).await;
-    assert_eq!(said(&told, "upgrade"), ["websocket"]);
-    assert_eq!(said(&told, "connection"), ["keep-alive, Upgrade"]);
-    assert_eq!(said(&told, key.0), [key.1]);
+    let received = reaches(&layer, get("/", &plain)).await;
+    assert_eq!(values(&received, "upgrade"), ["websocket"]);
+    assert_eq!(values(&received, "connection"), ["keep-alive, Upgrade"]);
+    assert_eq!(values(&received, key.0), [key.1]);
     let either = [H2C[0], ("upgrade", "WebSocket, h2c"), H2C[2]];
-    let told = reaches(&layer, get("/", &either)).await;
-    assert_eq!(said(&told, "upgrade"), ["websocket"]);
-    assert_eq!(said(&told, "connection"), ["Upgrade"]);
-    assert_eq!(said(&told, "http2-settings"), [""; 0]);
+    let received = reaches(&layer, get("/", &either)).await;
+    assert_eq!(values(&received, "upgrade"), ["websocket"]);
+    assert_eq!(values(&received, "connection"), ["Upgrade"]);
+    assert_eq!(values(&received, "http2-settings"), [""; 0]);
 }
 
 #[tokio::test]
-async fn half_a_handshake_that_passes_is_seen_as_it_was_sent() {
-    let layer = GuardLayer::new(Lets, ClientRules::default());
-    let told = reaches(&layer, get("/", &[("upgrade", "websocket")])).await;
-    assert_eq!(said(&told, "upgrade"), ["websocket"]);
+async fn incomplete_handshake_that_passes_is_unchanged() {
+    let layer = GuardLayer::new(PassesByPath, ClientRules::default());
+    let received = reaches(&layer, get("/", &[("upgrade", "websocket")])).await;
+    assert_eq!(values(&received, "upgrade"), ["websocket"]);
 }
 
 #[tokio::test]
-async fn wrong_version_is_told_the_right_one_whatever_the_reply() {
+async fn wrong_version_gets_the_supported_one_with_any_reply() {
     let lines = [
         ("connection", "upgrade"),
         ("upgrade", "websocket"),
@@ -148,23 +148,27 @@ async fn wrong_version_is_told_the_right_one_whatever_the_reply() {
     ];
     let answer = refused(get("/", &lines)).await;
     assert_eq!(answer.status(), 426);
-    assert_eq!(said(answer.headers(), "sec-websocket-version"), ["13"]);
-    assert_eq!(said(answer.headers(), "upgrade"), ["websocket"]);
-    assert_eq!(said(answer.headers(), "connection"), ["close, upgrade"]);
+    assert_eq!(values(answer.headers(), "sec-websocket-version"), ["13"]);
+    assert_eq!(values(answer.headers(), "upgrade"), ["websocket"]);
+    assert_eq!(values(answer.headers(), "connection"), ["close, upgrade"]);
 }
 
 #[tokio::test]
-async fn refused_method_is_told_the_others_whatever_the_reply() {
+async fn refused_method_gets_the_allowed_ones_with_any_reply() {
     let mut request = get("/", &[]);
     *request.method_mut() = "TRACE".parse().unwrap();
     let answer = refused(request).await;
     let all = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
-    assert_eq!(said(answer.headers(), "allow"), [all]);
-    assert_eq!(said(answer.headers(), "connection"), [""; 0], "it goes on");
+    assert_eq!(values(answer.headers(), "allow"), [all]);
+    assert_eq!(
+        values(answer.headers(), "connection"),
+        [""; 0],
+        "it goes on"
+    );
 }
 
 #[tokio::test]
-async fn what_the_accept_loop_saw_is_judged_and_ends_the_connection() {
+async fn framing_seen_by_the_accept_loop_is_judged_and_ends_the_connection() {
     let with = |framing: Framing| {
         let mut request = get("/", &[("transfer-encoding", "chunked")]);
         request.extensions_mut().insert(framing);
@@ -173,18 +177,22 @@ async fn what_the_accept_loop_saw_is_judged_and_ends_the_connection() {
     for framing in [Framing::Both, Framing::Unknown] {
         let answer = refused(with(framing)).await;
         assert_eq!(answer.status(), 400);
-        assert_eq!(said(answer.headers(), "connection"), ["close"]);
+        assert_eq!(values(answer.headers(), "connection"), ["close"]);
     }
     let layer = GuardLayer::new(ProtocolRules::default(), ClientRules::default());
-    let told = reaches(&layer, with(Framing::AsShown)).await;
-    assert_eq!(said(&told, "transfer-encoding"), ["chunked"], "it passes");
+    let received = reaches(&layer, with(Framing::AsShown)).await;
+    assert_eq!(
+        values(&received, "transfer-encoding"),
+        ["chunked"],
+        "it passes"
+    );
 }
 
 #[tokio::test]
-async fn http2_is_told_nothing_of_connections() {
+async fn http2_response_has_no_connection_header() {
     let mut request = get("http://a/", &[("transfer-encoding", "chunked")]);
     *request.version_mut() = Version::HTTP_2;
     let answer = refused(request).await;
     assert_eq!(answer.status(), 400);
-    assert_eq!(said(answer.headers(), "connection"), [""; 0]);
+    assert_eq!(values(answer.headers(), "connection"), [""; 0]);
 }

@@ -79,7 +79,7 @@ proptest! {
         (decoding, negotiated) in settings(),
         cut in 1_usize..20,
     ) {
-        laws::frames_of(&frames.concat(), Role::Server, decoding, negotiated, cut);
+        laws::frames_with(&frames.concat(), Role::Server, decoding, negotiated, cut);
     }
 
     #[test]
@@ -88,7 +88,7 @@ proptest! {
         (decoding, negotiated) in settings(),
         cut in 1_usize..20,
     ) {
-        laws::frames_of(&frames.concat(), Role::Client, decoding, negotiated, cut);
+        laws::frames_with(&frames.concat(), Role::Client, decoding, negotiated, cut);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Who is allowed is neither banned nor denied, and who only claims to be is.
+//! An allowed client is neither banned nor denied. A client that only claims an allowed address is.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use gabion::{
     inspect::{Outcome, RuleId},
 };
 
-use crate::support::in_process::{Wall, get};
+use crate::support::in_process::{ban, banned, build_guarded, get, guarded};
 
 const POLICY: &str = r#"
     version = 1
@@ -26,10 +26,10 @@ const POLICY: &str = r#"
     then = "ban 10m"
 "#;
 
-/// Bans whoever asks for what is not there.
-struct Grudge;
+/// Bans the client of every 404 response.
+struct BanOn404;
 
-impl Inspect for Grudge {
+impl Inspect for BanOn404 {
     fn name(&self) -> &'static str {
         "grudge"
     }
@@ -46,7 +46,7 @@ impl Inspect for Grudge {
 
 #[test]
 fn allowed_network_passes_a_ban_list_a_timed_ban_and_a_deny_rule() {
-    let wall = Wall::of(POLICY);
+    let server = guarded(POLICY);
     for (client, target, verdict) in [
         ("203.0.113.7", "/", "200 allow/network"),
         ("203.0.113.99", "/", "403 ban/list"),
@@ -54,7 +54,7 @@ fn allowed_network_passes_a_ban_list_a_timed_ban_and_a_deny_rule() {
         ("198.51.100.7", "/.env", "403 dotfiles"),
     ] {
         assert_eq!(
-            wall.verdict(get(target).from(client)),
+            server.verdict(get(target).from(client)),
             verdict,
             "{client} {target}"
         );
@@ -63,18 +63,18 @@ fn allowed_network_passes_a_ban_list_a_timed_ban_and_a_deny_rule() {
         ("203.0.113.8", "200 allow/network"),
         ("198.51.100.8", "403 ban/timed"),
     ] {
-        wall.ban(client);
-        assert_eq!(wall.verdict(get("/").from(client)), verdict, "{client}");
+        ban(&server, client);
+        assert_eq!(server.verdict(get("/").from(client)), verdict, "{client}");
     }
     assert!(
-        !wall.banned().contains(&"203.0.113.7/32".to_owned()),
-        "what passed banned nobody"
+        !banned(&server).contains(&"203.0.113.7/32".to_owned()),
+        "passed requests ban no client"
     );
 }
 
 #[test]
-fn allowed_path_passes_and_no_other_reading_of_it() {
-    let wall = Wall::of(POLICY);
+fn allowed_path_passes_in_one_spelling_only() {
+    let server = guarded(POLICY);
     for (target, verdict) in [
         ("/.well-known/acme-challenge/token", "200 allow/path"),
         ("/.well-known/acme-challenge", "200 allow/path"),
@@ -86,16 +86,16 @@ fn allowed_path_passes_and_no_other_reading_of_it() {
         ("/.well-known/acme-challenge/..%255cx", "403 ban/list"),
         ("/.well-known%00/acme-challenge/", "403 ban/list"),
     ] {
-        let ask = get(target).from("203.0.113.99");
-        assert_eq!(wall.verdict(ask), verdict, "{target}");
+        let request = get(target).from("203.0.113.99");
+        assert_eq!(server.verdict(request), verdict, "{target}");
     }
 }
 
 #[test]
-fn malformed_head_is_refused_whoever_sends_it() {
-    let wall = Wall::of(POLICY);
+fn malformed_head_is_refused_from_allowed_clients() {
+    let server = guarded(POLICY);
     let friend = |target| get(target).from("203.0.113.7");
-    for (ask, verdict) in [
+    for (request, verdict) in [
         (friend("/%00"), "400 path/nul"),
         (friend("/../x"), "400 path/above-root"),
         (friend("/x%zz"), "400 path/escape"),
@@ -104,14 +104,19 @@ fn malformed_head_is_refused_whoever_sends_it() {
         (friend("/.well-known/acme-challenge/%00"), "400 path/nul"),
         (friend("/x%20y"), "200 allow/network"),
     ] {
-        assert_eq!(wall.verdict(ask.clone()), verdict, "{:?}", ask.0.uri());
+        assert_eq!(
+            server.verdict(request.clone()),
+            verdict,
+            "{:?}",
+            request.0.uri()
+        );
     }
 }
 
 #[test]
-fn nothing_that_an_allowed_client_does_bans_it() {
-    let wall = Wall::built(|guard| guard.add_rule(Grudge).with_policy(POLICY, "policy.toml"));
-    for (ask, verdict) in [
+fn allowed_client_is_never_banned() {
+    let server = build_guarded(|guard| guard.add_rule(BanOn404).with_policy(POLICY, "policy.toml"));
+    for (request, verdict) in [
         (get("/.env%00").from("203.0.113.7"), "400 path/nul"),
         (
             get("/.env").from("203.0.113.7").without_host(),
@@ -123,29 +128,36 @@ fn nothing_that_an_allowed_client_does_bans_it() {
             "200 allow/path",
         ),
     ] {
-        let answer = wall.send(ask.clone());
-        assert_eq!(answer.verdict(), verdict, "{ask:?}");
-        assert_eq!(wall.banned(), [""; 0], "{ask:?}");
+        let answer = server.send(request.clone());
+        assert_eq!(answer.verdict(), verdict, "{request:?}");
+        assert_eq!(banned(&server), [""; 0], "{request:?}");
     }
-    let words = wall.send(get("/missing").from("203.0.113.7")).words();
+    let words = server
+        .send(get("/missing").from("203.0.113.7"))
+        .event_texts();
     let why = "203.0.113.7/32 not banned (rule grudge): a rule allowed the request";
     assert_eq!(words[1], why);
     let stranger = get("/missing").from("198.51.100.7");
-    assert_eq!(wall.send(stranger).bans(), [BanChange::Placed]);
+    assert_eq!(server.send(stranger).bans(), [BanChange::Placed]);
 }
 
 #[test]
-fn private_address_out_of_a_header_is_never_allowed() {
-    let wall = Wall::of(POLICY);
-    let behind = |hop: &str| get("/.env").from("10.0.0.1").xff(hop);
-    for (ask, verdict) in [
-        (behind("203.0.113.7"), "200 allow/network"),
-        (behind("127.0.0.1"), "403 dotfiles"),
-        (behind("192.168.0.7"), "403 dotfiles"),
-        (behind("::ffff:127.0.0.1"), "403 dotfiles"),
+fn private_address_from_a_header_is_never_allowed() {
+    let server = guarded(POLICY);
+    let backend = |relay: &str| get("/.env").from("10.0.0.1").xff(relay);
+    for (request, verdict) in [
+        (backend("203.0.113.7"), "200 allow/network"),
+        (backend("127.0.0.1"), "403 dotfiles"),
+        (backend("192.168.0.7"), "403 dotfiles"),
+        (backend("::ffff:127.0.0.1"), "403 dotfiles"),
         (get("/.env").from("192.168.0.7"), "200 allow/network"),
         (get("/.env").from("127.0.0.1"), "200 allow/network"),
     ] {
-        assert_eq!(wall.verdict(ask.clone()), verdict, "{:?}", ask.0.headers());
+        assert_eq!(
+            server.verdict(request.clone()),
+            verdict,
+            "{:?}",
+            request.0.headers()
+        );
     }
 }

@@ -1,13 +1,13 @@
-//! What stands in one room only stands nowhere else, and no test is left out.
+//! Architecture rules: some code is allowed in one crate or module only, and no test is disabled.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-/// A file of this workspace.
+/// A source file of this workspace.
 struct PolicySource {
-    /// From the top of the workspace, with slashes.
+    /// The path from the root of the workspace, with slashes.
     path: String,
     text: String,
 }
@@ -36,17 +36,17 @@ fn sources(folder: &str, ending: &str) -> Vec<PolicySource> {
     found
 }
 
-/// The sources that ship: not tests, nor what is made for tests.
+/// The sources that ship: neither tests nor test support.
 fn shipped() -> Vec<PolicySource> {
     let mut all = sources("crates", ".rs");
     all.retain(|source| {
         let is_test = source.path.ends_with("/tests.rs") || source.path.contains("/tests/");
         !is_test && !source.path.starts_with("crates/testkit/")
     });
-    for room in [
+    for folder in [
         "core", "inspect", "tower", "policy", "proxy", "sinks", "gabion",
     ] {
-        let under = format!("crates/{room}/src/");
+        let under = format!("crates/{folder}/src/");
         assert!(
             all.iter().any(|source| source.path.starts_with(&under)),
             "nothing {under}"
@@ -67,7 +67,7 @@ impl PolicySource {
         Self { path, text }
     }
 
-    /// The lines of code before the unit tests, each with its place.
+    /// The lines of code before the unit tests, each with its file and line number.
     fn code(&self) -> impl Iterator<Item = (String, &str)> {
         let lines = self.text.lines().enumerate();
         let code = lines.take_while(|(_, line)| *line != "#[cfg(test)]" && *line != "mod tests {");
@@ -76,17 +76,17 @@ impl PolicySource {
     }
 }
 
-/// Where code of `sources` is found by `is_it`.
+/// The locations in `sources` of the lines that match `is_it`.
 fn places(sources: &[PolicySource], is_it: impl Fn(&str) -> bool) -> Vec<String> {
     let code = sources.iter().flat_map(PolicySource::code);
     code.filter(|(_, line)| is_it(line))
-        .map(|(place, _)| place)
+        .map(|(setup, _)| setup)
         .collect()
 }
 
-/// Fails unless what is found, and something is, stands under `rooms`.
+/// Fails if a matching line is outside `folders`, or if there is none.
 #[track_caller]
-fn stands_only_in(rooms: &[&str], is_it: impl Fn(&str) -> bool) {
+fn assert_only_in(folders: &[&str], is_it: impl Fn(&str) -> bool) {
     let found = places(&shipped(), is_it);
     assert!(
         !found.is_empty(),
@@ -94,9 +94,9 @@ fn stands_only_in(rooms: &[&str], is_it: impl Fn(&str) -> bool) {
     );
     let strays: Vec<_> = found
         .iter()
-        .filter(|place| !rooms.iter().any(|room| place.starts_with(room)))
+        .filter(|setup| !folders.iter().any(|folder| setup.starts_with(folder)))
         .collect();
-    assert!(strays.is_empty(), "outside {rooms:?}: {strays:#?}");
+    assert!(strays.is_empty(), "outside {folders:?}: {strays:#?}");
 }
 
 fn holds(line: &str, words: &[&str]) -> bool {
@@ -104,22 +104,22 @@ fn holds(line: &str, words: &[&str]) -> bool {
 }
 
 #[test]
-fn services_stand_in_tower_and_proxy_only() {
-    stands_only_in(&["crates/tower/src/", "crates/proxy/src/"], |line| {
+fn services_are_implemented_in_tower_and_proxy_only() {
+    assert_only_in(&["crates/tower/src/", "crates/proxy/src/"], |line| {
         line.split_once(" for ")
             .is_some_and(|(of, _)| of.contains("Service<"))
     });
 }
 
 #[test]
-fn swapped_pointers_stand_in_policy_only() {
-    stands_only_in(&["crates/policy/src/"], |line| {
+fn arc_swap_is_used_in_policy_only() {
+    assert_only_in(&["crates/policy/src/"], |line| {
         holds(line, &["ArcSwap", "arc_swap"])
     });
 }
 
 #[test]
-fn escapes_are_decoded_in_the_path_room_only() {
+fn percent_decoding_is_in_the_path_module_only() {
     let decoders = [
         "to_digit(16)",
         "from_str_radix",
@@ -127,21 +127,21 @@ fn escapes_are_decoded_in_the_path_room_only() {
         "percent_encoding",
         "urlencoding",
     ];
-    stands_only_in(&["crates/core/src/path/"], |line| holds(line, &decoders));
+    assert_only_in(&["crates/core/src/path/"], |line| holds(line, &decoders));
 }
 
 #[test]
 fn clocks_are_read_in_one_file() {
     let clocks = ["Instant::now", "SystemTime::now", ".elapsed()"];
     let budget = "crates/policy/src/budget.rs";
-    stands_only_in(
+    assert_only_in(
         &["crates/tower/src/clock.rs", budget, "crates/proxy/src/"],
         |line| holds(line, &clocks),
     );
 }
 
 #[test]
-fn core_and_inspect_do_no_io_and_know_no_runtime() {
+fn core_and_inspect_use_no_io_and_no_runtime() {
     let worldly = [
         "tokio",
         "tracing",
@@ -156,21 +156,21 @@ fn core_and_inspect_do_no_io_and_know_no_runtime() {
         "println!",
         "Instant",
     ];
-    for room in ["crates/core/src", "crates/frames/src", "crates/inspect/src"] {
-        let mut sources = sources(room, ".rs");
+    for folder in ["crates/core/src", "crates/frames/src", "crates/inspect/src"] {
+        let mut sources = sources(folder, ".rs");
         let is_test = |path: &str| path.ends_with("/tests.rs") || path.contains("/tests/");
         sources.retain(|source| !is_test(&source.path));
-        // governor calls so what its clocks tell; ours tells the time of the request.
-        let told = "type Instant = Duration;";
+        // The clocks of governor have a `now`; ours returns the time of the request.
+        let alias = "type Instant = Duration;";
         let found = places(&sources, |line| {
-            holds(line, &worldly) && !line.contains(told)
+            holds(line, &worldly) && !line.contains(alias)
         });
         assert!(found.is_empty(), "{found:#?}");
     }
 }
 
 #[test]
-fn nothing_is_unsafe() {
+fn no_unsafe_code() {
     let is_unsafe = |line: &str| {
         let mut words = line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
         words.any(|word| word == concat!("un", "safe"))
@@ -187,7 +187,7 @@ fn nothing_is_unsafe() {
 }
 
 #[test]
-fn no_test_is_left_out() {
+fn no_test_is_disabled() {
     let ignored = [
         concat!("#[", "ignore"),
         concat!("```", "ignore"),
@@ -205,7 +205,7 @@ fn no_test_is_left_out() {
 }
 
 #[test]
-fn files_fit_into_a_head() {
+fn files_are_short() {
     for source in sources("crates", ".rs") {
         let lines = source.text.lines().count();
         assert!(lines <= 600, "{} has {lines} lines", source.path);

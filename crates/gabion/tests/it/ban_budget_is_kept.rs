@@ -1,11 +1,11 @@
-//! Rules ban no more clients than the policy has budget for; beyond it they deny, and say so once a
-//! minute.
+//! Rules ban no more clients than the ban budget of the policy. Beyond it they deny, and report
+//! once a minute.
 
 use std::time::Duration;
 
 use gabion::event::BanChange;
 
-use crate::support::in_process::{Wall, get};
+use crate::support::in_process::{InProcess, banned, get, guarded};
 
 const POLICY: &str = r#"
     version = 1
@@ -23,12 +23,12 @@ fn policy(minute: u32, percent: u8) -> String {
     policy.replace("PERCENT", &percent.to_string())
 }
 
-/// What so many proven scanners lead to, one after another.
+/// The ban changes caused by these clients, each of which sends one request that bans.
 #[track_caller]
-fn scanners(wall: &Wall, numbers: std::ops::Range<u32>) -> Vec<Vec<BanChange>> {
+fn scanners(server: &InProcess, numbers: std::ops::Range<u32>) -> Vec<Vec<BanChange>> {
     let scan = |number: u32| {
         let client = format!("198.51.{}.{}", number / 256, number % 256);
-        let answer = wall.send(get("/.env").method("PUT").from(&client));
+        let answer = server.send(get("/.env").method("PUT").from(&client));
         assert_eq!(answer.verdict(), "403 dotfiles", "{client}");
         answer.bans()
     };
@@ -36,58 +36,61 @@ fn scanners(wall: &Wall, numbers: std::ops::Range<u32>) -> Vec<Vec<BanChange>> {
 }
 
 #[test]
-fn bans_beyond_the_minutes_budget_are_withheld_and_told_once() {
-    let wall = Wall::of(&policy(5, 100));
+fn bans_beyond_the_budget_per_minute_are_withheld_and_reported_once() {
+    let server = guarded(&policy(5, 100));
     for minute in 0..3 {
         let first = minute * 20;
-        let changes = scanners(&wall, first..first + 10);
+        let changes = scanners(&server, first..first + 10);
         assert_eq!(changes[..5], vec![vec![BanChange::Placed]; 5]);
         match &changes[5][..] {
             [BanChange::Withheld(why)] => assert!(why.contains("most_per_minute"), "{why}"),
             other => panic!("{other:?}"),
         }
         assert_eq!(changes[6..], vec![vec![]; 4], "and then no more");
-        assert_eq!(wall.banned().len(), 5 * (minute as usize + 1));
-        wall.clock.advance(Duration::from_mins(1));
+        assert_eq!(banned(&server).len(), 5 * (minute as usize + 1));
+        server.clock.advance(Duration::from_mins(1));
     }
-    let standing = wall.send(get("/").from("198.51.0.0"));
-    assert_eq!(
-        standing.verdict(),
-        "403 ban/timed",
-        "who is banned stays so"
-    );
+    let standing = server.send(get("/").from("198.51.0.0"));
+    assert_eq!(standing.verdict(), "403 ban/timed", "earlier bans stay");
 }
 
 #[test]
-fn no_more_than_a_share_of_the_clients_is_banned() {
-    let wall = Wall::of(&policy(10_000, 10));
+fn banned_share_of_the_clients_is_bounded() {
+    let server = guarded(&policy(10_000, 10));
     for number in 0..400_u32 {
         let client = format!("192.0.{}.{}", 2 + number / 250, number % 250);
-        assert_eq!(wall.verdict(get("/").from(&client)), "200");
+        assert_eq!(server.verdict(get("/").from(&client)), "200");
     }
-    scanners(&wall, 0..200);
-    let banned = wall.banned().len();
+    scanners(&server, 0..200);
+    let banned = banned(&server).len();
     assert!((38..=62).contains(&banned), "{banned} of about 600");
 }
 
 #[test]
-fn few_clients_have_no_share() {
-    let wall = Wall::of(&policy(10_000, 1));
-    scanners(&wall, 0..40);
-    assert_eq!(wall.banned().len(), 40);
+fn share_does_not_apply_to_few_clients() {
+    let server = guarded(&policy(10_000, 1));
+    scanners(&server, 0..40);
+    assert_eq!(banned(&server).len(), 40);
 }
 
 #[test]
-fn new_policy_brings_its_own_budget() {
-    let wall = Wall::of(&policy(1, 100));
-    scanners(&wall, 0..3);
-    assert_eq!(wall.banned().len(), 1);
-    wall.guard
+fn reload_applies_the_new_budget() {
+    let server = guarded(&policy(1, 100));
+    scanners(&server, 0..3);
+    assert_eq!(banned(&server).len(), 1);
+    server
+        .guard
         .policy_handle()
         .replace(&policy(100, 100))
         .unwrap();
-    wall.told.take();
-    scanners(&wall, 3..6);
-    assert_eq!(wall.banned().len(), 4);
-    assert!(wall.guard.policy_handle().replace(&policy(1, 101)).is_err());
+    server.events.take();
+    scanners(&server, 3..6);
+    assert_eq!(banned(&server).len(), 4);
+    assert!(
+        server
+            .guard
+            .policy_handle()
+            .replace(&policy(1, 101))
+            .is_err()
+    );
 }

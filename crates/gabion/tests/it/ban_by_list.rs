@@ -1,8 +1,9 @@
-//! Clients on a list are refused, and the denial says which line of which list.
+//! Clients on a ban list are refused, and the denial names the list and the line.
 
 use gabion::{Event, event::RequestEventKind, inspect::Reason};
+use gabion_testkit::TempFolder;
 
-use crate::support::in_process::{Folder, Wall, get};
+use crate::support::in_process::{InProcess, build_guarded, get, guarded};
 
 const POLICY: &str = r#"
     version = 1
@@ -13,17 +14,20 @@ const POLICY: &str = r#"
 const DROP: &str = "# worst first\n192.0.2.0/24\n\n198.51.100.128/25 ; a part of a banned one\n";
 const WORST: &str = "192.0.2.66\t12\r\n2001:db8:bad:1::/64\n";
 
-fn wall() -> (Wall, Folder) {
-    let folder = Folder::new("ban_by_list");
+fn server() -> (InProcess, TempFolder) {
+    let folder = TempFolder::new("ban_by_list");
     folder.write("drop.netset", DROP);
     folder.write("feeds/worst.txt", WORST);
     let policy = folder.write("policy.toml", POLICY);
-    (Wall::built(|guard| guard.with_policy_file(policy)), folder)
+    (
+        build_guarded(|guard| guard.with_policy_file(policy)),
+        folder,
+    )
 }
 
 #[test]
 fn longest_network_names_its_list_and_line() {
-    let (wall, _folder) = wall();
+    let (server, _folder) = server();
     for (client, network, list, line) in [
         ("198.51.100.1", "198.51.100.0/24", "ban.networks", 1),
         ("198.51.100.255", "198.51.100.128/25", "drop.netset", 4),
@@ -38,7 +42,7 @@ fn longest_network_names_its_list_and_line() {
             2,
         ),
     ] {
-        let answer = wall.send(get("/").from(client));
+        let answer = server.send(get("/").from(client));
         assert_eq!(answer.verdict(), "403 ban/list", "{client}");
         let reason = Reason::Listed {
             network: network.parse().unwrap(),
@@ -48,7 +52,7 @@ fn longest_network_names_its_list_and_line() {
         match &answer.events[..] {
             [Event::Request(event)] => match &event.kind {
                 RequestEventKind::Denied(denial) => {
-                    assert_eq!(denial.cause.reason, reason, "{client}")
+                    assert_eq!(denial.cause.reason, reason, "{client}");
                 }
                 what => panic!("{client}: {what}"),
             },
@@ -59,7 +63,7 @@ fn longest_network_names_its_list_and_line() {
 
 #[test]
 fn neighbors_of_listed_networks_pass() {
-    let (wall, _folder) = wall();
+    let (server, _folder) = server();
     for client in [
         "198.51.99.255",
         "198.51.101.0",
@@ -69,13 +73,13 @@ fn neighbors_of_listed_networks_pass() {
         "2001:db8:bae::1",
         "::1",
     ] {
-        assert_eq!(wall.verdict(get("/").from(client)), "200", "{client}");
+        assert_eq!(server.verdict(get("/").from(client)), "200", "{client}");
     }
 }
 
 #[test]
 fn client_behind_a_proxy_is_looked_up_and_not_the_proxy() {
-    let wall = Wall::of(
+    let server = guarded(
         r#"
         version = 1
         [client]
@@ -84,7 +88,7 @@ fn client_behind_a_proxy_is_looked_up_and_not_the_proxy() {
         networks = ["198.51.100.0/24"]
         "#,
     );
-    let behind = |hop: &str| get("/").from("10.0.0.1").xff(hop);
-    assert_eq!(wall.verdict(behind("198.51.100.7")), "403 ban/list");
-    assert_eq!(wall.verdict(behind("198.51.100.7, 203.0.113.9")), "200");
+    let backend = |relay: &str| get("/").from("10.0.0.1").xff(relay);
+    assert_eq!(server.verdict(backend("198.51.100.7")), "403 ban/list");
+    assert_eq!(server.verdict(backend("198.51.100.7, 203.0.113.9")), "200");
 }

@@ -1,4 +1,4 @@
-//! A ban ends its client's open sockets within a second, and nobody else's.
+//! A ban closes the open WebSockets of its client within a second, and no others.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,18 +24,18 @@ use tokio_tungstenite::{
 };
 
 use crate::support::{
-    house::{House, TRUSTING},
-    sockets::builder,
+    echo::{GuardedEcho, TRUSTING, echo_behind},
+    guarded_proxy::builder,
 };
 
 const BANNED: &str = "203.0.113.9";
 
-async fn house(policy: &str) -> (House, Arc<Recorder>) {
+async fn server(policy: &str) -> (GuardedEcho, Arc<Recorder>) {
     let events = Arc::new(Recorder::default());
     let guard = builder(events.clone())
         .with_policy(policy, "policy")
         .unwrap();
-    (House::around(guard).await, events)
+    (echo_behind(guard).await, events)
 }
 
 fn ban(guard: &Guard, client: &str) {
@@ -45,7 +45,7 @@ fn ban(guard: &Guard, client: &str) {
     bans.record_offense(&client_at(client), &offense, now);
 }
 
-/// The code that the socket is closed with; none where it is cut.
+/// The close code of the socket; `None` if it was cut without a close frame.
 async fn code<S>(socket: &mut WebSocketStream<S>) -> Option<CloseCode>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -69,7 +69,7 @@ where
     matches!(back, Ok(Some(Ok(back))) if back == Message::text(text))
 }
 
-/// The sessions that were ended, each as the rule that ended it.
+/// The ended sessions, each as the rule that ended it.
 fn endings(events: &Recorder) -> Vec<String> {
     let rule = |event: &Event| match event {
         Event::Session(event) if event.mode == Mode::Enforce => Some(match &event.ending {
@@ -83,22 +83,22 @@ fn endings(events: &Recorder) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hundred_of_a_thousand_close_and_the_others_echo() {
-    let (house, events) = house(TRUSTING).await;
+    let (server, events) = server(TRUSTING).await;
     let mut theirs = Vec::new();
     let mut others = Vec::new();
     for nth in 0..1_000 {
         if nth % 10 == 0 {
-            theirs.push(house.open("/ws", BANNED).await.unwrap());
+            theirs.push(server.open("/ws", BANNED).await.unwrap());
         } else {
             let client = format!("198.51.{}.{}", 100 + nth / 250, nth % 250);
-            others.push(house.open("/ws", &client).await.unwrap());
+            others.push(server.open("/ws", &client).await.unwrap());
         }
     }
     assert!(echoes(&mut theirs[0], "before").await);
-    assert_eq!(house.guard().sessions().len(), 1_000);
+    assert_eq!(server.guard().sessions().len(), 1_000);
 
     let began = Instant::now();
-    ban(house.guard(), BANNED);
+    ban(server.guard(), BANNED);
     let codes = join_all(theirs.iter_mut().map(code)).await;
     let took = began.elapsed();
     println!("100 of 1,000 sockets closed {took:?} after the ban");
@@ -112,46 +112,46 @@ async fn hundred_of_a_thousand_close_and_the_others_echo() {
     assert!(alive.iter().all(|echoed| *echoed));
     assert_eq!(endings(&events), vec!["ban/timed"; 100]);
     assert_eq!(
-        house.open("/ws", BANNED).await.err(),
+        server.open("/ws", BANNED).await.err(),
         Some(StatusCode::FORBIDDEN)
     );
 
     drop(theirs);
     drop(others);
     let empty = async {
-        while !house.guard().sessions().is_empty() {
+        while !server.guard().sessions().is_empty() {
             tokio::task::yield_now().await;
         }
     };
     timeout(Duration::from_secs(5), empty)
         .await
-        .expect("every seat is free again");
+        .expect("every place is free again");
 }
 
 #[tokio::test]
-async fn who_is_allowed_stays() {
-    let (house, events) = house(&format!("{TRUSTING}[allow]\nnetworks = ['{BANNED}']\n")).await;
-    let mut socket = house.open("/ws", BANNED).await.unwrap();
-    ban(house.guard(), BANNED);
+async fn allowed_client_keeps_its_sockets() {
+    let (server, events) = server(&format!("{TRUSTING}[allow]\nnetworks = ['{BANNED}']\n")).await;
+    let mut socket = server.open("/ws", BANNED).await.unwrap();
+    ban(server.guard(), BANNED);
     assert!(echoes(&mut socket, "still here").await);
     assert_eq!(endings(&events), [""; 0]);
 }
 
 #[tokio::test]
-async fn nobody_is_closed_where_the_policy_observes_or_a_truce_is_held() {
-    let (house, _) = house(&TRUSTING.replace("[client]", "mode = 'observe'\n[client]")).await;
-    let mut socket = house.open("/ws", BANNED).await.unwrap();
-    ban(house.guard(), BANNED);
+async fn no_socket_is_closed_in_observe_mode_or_under_the_observe_override() {
+    let (server, _) = server(&TRUSTING.replace("[client]", "mode = 'observe'\n[client]")).await;
+    let mut socket = server.open("/ws", BANNED).await.unwrap();
+    ban(server.guard(), BANNED);
     assert!(echoes(&mut socket, "observed").await);
 
-    let (house, _) = self::house(TRUSTING).await;
-    let mut socket = house.open("/ws", BANNED).await.unwrap();
-    house.guard().observe_for(Duration::from_mins(1));
-    ban(house.guard(), BANNED);
-    assert!(echoes(&mut socket, "in a truce").await);
+    let (server, _) = self::server(TRUSTING).await;
+    let mut socket = server.open("/ws", BANNED).await.unwrap();
+    server.guard().observe_for(Duration::from_mins(1));
+    ban(server.guard(), BANNED);
+    assert!(echoes(&mut socket, "under the observe override").await);
 }
 
-/// All that comes after `begin`, in the time that a session has to end.
+/// The bytes after `begin`, up to the end of the connection, and the time until then.
 async fn rest(mut stream: impl AsyncRead + Unpin, begin: &[u8]) -> (Vec<u8>, Duration) {
     let since = Instant::now();
     let mut rest = Vec::new();
@@ -162,29 +162,29 @@ async fn rest(mut stream: impl AsyncRead + Unpin, begin: &[u8]) -> (Vec<u8>, Dur
 }
 
 #[tokio::test]
-async fn close_stands_where_a_frame_has_ended() {
-    let (house, _) = house(TRUSTING).await;
-    let mut stream = house.open_raw("/halting", BANNED).await;
+async fn close_frame_is_sent_between_frames() {
+    let (server, _) = server(TRUSTING).await;
+    let mut stream = server.open_raw("/halting", BANNED).await;
     let mut half = [0; 4];
     stream.read_exact(&mut half).await.unwrap();
-    ban(house.guard(), BANNED);
+    ban(server.guard(), BANNED);
     let (rest, took) = rest(stream, b"cd").await;
     assert_eq!(rest, b"\x88\x02\x03\xf0", "{}", rest.escape_ascii());
     assert!(took < Duration::from_secs(2), "{took:?}");
 }
 
 #[tokio::test]
-async fn socket_is_cut_where_no_frame_ends_or_there_are_none() {
-    let (house, events) = house(TRUSTING).await;
-    let mut stuck = house.open_raw("/stuck", BANNED).await;
+async fn socket_is_cut_within_a_frame_or_without_frames() {
+    let (server, events) = server(TRUSTING).await;
+    let mut stuck = server.open_raw("/stuck", BANNED).await;
     let mut half = [0; 4];
     stuck.read_exact(&mut half).await.unwrap();
-    let mut noise = house.open_raw("/raw", BANNED).await;
+    let mut noise = server.open_raw("/raw", BANNED).await;
     noise.write_all(b"no frame").await.unwrap();
     let mut echo = [0; 8];
     noise.read_exact(&mut echo).await.unwrap();
 
-    ban(house.guard(), BANNED);
+    ban(server.guard(), BANNED);
     let ((from_stuck, took), (from_noise, _)) = tokio::join!(rest(stuck, b""), rest(noise, b""));
     assert_eq!(
         (from_stuck, from_noise),
@@ -199,13 +199,13 @@ async fn socket_is_cut_where_no_frame_ends_or_there_are_none() {
 }
 
 #[tokio::test]
-async fn sockets_over_http2_close_alike() {
-    let (house, _) = house(TRUSTING).await;
-    let theirs = house.open_http2("/ws", BANNED).await;
+async fn sockets_over_http2_close_in_the_same_way() {
+    let (server, _) = server(TRUSTING).await;
+    let theirs = server.open_http2("/ws", BANNED).await;
     let mut theirs = WebSocketStream::from_raw_socket(theirs, Role::Client, None).await;
-    let other = house.open_http2("/ws", "198.51.100.7").await;
+    let other = server.open_http2("/ws", "198.51.100.7").await;
     let mut other = WebSocketStream::from_raw_socket(other, Role::Client, None).await;
-    ban(house.guard(), BANNED);
+    ban(server.guard(), BANNED);
     assert_eq!(code(&mut theirs).await, Some(CloseCode::Policy));
     assert!(echoes(&mut other, "another client").await);
 }

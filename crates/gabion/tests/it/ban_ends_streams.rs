@@ -1,8 +1,7 @@
-//! A ban ends the event streams of its client within a second, and nobody else's; so does a policy
-//! that refuses their path, and a drain.
+//! A ban ends the event streams of its client within a second, and no others. A policy that denies
+//! their path and a drain also end them.
 
 use std::{
-    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -24,39 +23,35 @@ use gabion::{
     ban::{Offense, OffenseRecorder as _},
     inspect::{Clock as _, RuleId, SystemClock},
 };
-use gabion_testkit::{Recorder, client_at};
+use gabion_testkit::{Recorder, RouterServer, client_at};
 use http::header::CONTENT_TYPE;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
-    task::JoinHandle,
+    net::TcpStream,
     time::{Instant, interval, timeout},
 };
 
-use crate::support::{house::TRUSTING, sockets::builder};
+use crate::support::{echo::TRUSTING, guarded_proxy::builder};
 
 const BANNED: &str = "203.0.113.9";
 const OTHER: &str = "198.51.100.7";
 
-/// A service that streams, its guard, and how many streams it has under way.
-struct Station {
+/// A guarded service that streams, and the number of its open streams.
+struct StreamServer {
     guard: Guard,
-    addr: SocketAddr,
     open: Arc<AtomicUsize>,
     events: Arc<Recorder>,
-    serving: JoinHandle<()>,
+    server: RouterServer,
 }
 
-/// One of the streams, counted.
-struct Counted(Arc<AtomicUsize>);
+/// Counts an open stream until it is dropped.
+struct OpenStream(Arc<AtomicUsize>);
 
-impl Station {
+impl StreamServer {
     async fn with(policy: &str) -> Self {
         let events = Arc::new(Recorder::default());
         let guard = builder(events.clone());
         let guard = guard.with_policy(policy, "policy").unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let addr = listener.local_addr().unwrap();
         let open = Arc::new(AtomicUsize::new(0));
         let app = Router::new()
             .route("/events", any(endless))
@@ -64,21 +59,19 @@ impl Station {
             .route("/silent", any(silent))
             .route("/bytes", any(bytes))
             .with_state(open.clone())
-            .layer(guard.layer())
-            .into_make_service_with_connect_info::<SocketAddr>();
-        let serving = tokio::spawn(async { axum::serve(listener, app).await.unwrap() });
+            .layer(guard.layer());
+        let server = RouterServer::start(app).await;
         Self {
             guard,
-            addr,
             open,
             events,
-            serving,
+            server,
         }
     }
 
-    /// The answer to `client`'s request, once it has begun to flow.
-    async fn listen(&self, request: &str, client: &str) -> TcpStream {
-        let mut stream = TcpStream::connect(self.addr).await.unwrap();
+    /// Sends `request` as `client`, and returns the connection after the first bytes of the stream.
+    async fn open_stream(&self, request: &str, client: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(self.server.addr()).await.unwrap();
         let head = format!(
             "{request} HTTP/1.1\r\nhost: localhost\r\nx-forwarded-for: {client}\r\n\
              connection: close\r\ncontent-length: 0\r\naccept: text/event-stream\r\n\r\n"
@@ -102,7 +95,7 @@ impl Station {
         bans.record_offense(&client_at(client), &offense, SystemClock::new().now());
     }
 
-    fn told(&self) -> Vec<String> {
+    fn session_events(&self) -> Vec<String> {
         let words = |event: &Event| match event {
             Event::Session(event) => Some(event.to_string()),
             _ => None,
@@ -111,13 +104,7 @@ impl Station {
     }
 }
 
-impl Drop for Station {
-    fn drop(&mut self) {
-        self.serving.abort();
-    }
-}
-
-impl Drop for Counted {
+impl Drop for OpenStream {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }
@@ -133,14 +120,14 @@ async fn bytes(open: Open) -> Response {
     ticks(open, "application/octet-stream", usize::MAX)
 }
 
-/// One tick, and then nothing for ever.
+/// Sends one event, and then nothing.
 async fn silent(open: Open) -> Response {
     ticks(open, "text/event-stream", 1)
 }
 
 fn ticks(State(open): Open, kind: &'static str, count: usize) -> Response {
     open.fetch_add(1, Ordering::SeqCst);
-    let clock = (interval(Duration::from_millis(20)), Counted(open), count);
+    let clock = (interval(Duration::from_millis(20)), OpenStream(open), count);
     let ticks = stream::unfold(clock, |(mut clock, counted, left)| async move {
         if left == 0 {
             pending::<()>().await;
@@ -156,7 +143,7 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|window| window == part)
 }
 
-/// What came until the end of the stream, and how long that took.
+/// The bytes up to the end of the stream, and the time until then.
 async fn rest(stream: &mut TcpStream) -> (Vec<u8>, Duration) {
     let (began, mut read) = (Instant::now(), Vec::new());
     let whole = timeout(Duration::from_secs(5), stream.read_to_end(&mut read));
@@ -164,28 +151,28 @@ async fn rest(stream: &mut TcpStream) -> (Vec<u8>, Duration) {
     (read, began.elapsed())
 }
 
-/// Whether more comes.
+/// Returns `true` if more bytes arrive within a second.
 async fn flows(stream: &mut TcpStream) -> bool {
     let mut read = [0; 4096];
-    // What was on its way before is not what is asked for.
+    // Discards bytes that were sent earlier.
     let _ = stream.try_read(&mut read);
     let more = timeout(Duration::from_secs(1), stream.read(&mut read)).await;
     matches!(more, Ok(Ok(1..)))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn streams_of_the_banned_end_and_others_flow() {
-    let station = Station::with(TRUSTING).await;
+async fn streams_of_a_banned_client_end_and_others_continue() {
+    let server = StreamServer::with(TRUSTING).await;
     let mut theirs = [
-        station.listen("GET /events", BANNED).await,
-        station.listen("POST /news", BANNED).await,
-        station.listen("GET /silent", BANNED).await,
+        server.open_stream("GET /events", BANNED).await,
+        server.open_stream("POST /news", BANNED).await,
+        server.open_stream("GET /silent", BANNED).await,
     ];
-    let mut download = station.listen("GET /bytes", BANNED).await;
-    let mut other = station.listen("GET /events", OTHER).await;
-    assert_eq!(station.guard.sessions().len(), 4);
+    let mut download = server.open_stream("GET /bytes", BANNED).await;
+    let mut other = server.open_stream("GET /events", OTHER).await;
+    assert_eq!(server.guard.sessions().len(), 4);
 
-    station.ban(BANNED);
+    server.ban(BANNED);
     for stream in &mut theirs {
         let (read, took) = rest(stream).await;
         assert!(took < Duration::from_secs(1), "{took:?}");
@@ -193,46 +180,46 @@ async fn streams_of_the_banned_end_and_others_flow() {
     }
     assert!(flows(&mut other).await);
     assert!(flows(&mut download).await, "an answer with an end in sight");
-    assert_eq!(station.open.load(Ordering::SeqCst), 2, "the service knows");
-    assert_eq!(station.guard.sessions().len(), 1);
-    let mut told = station.told();
-    told.sort();
+    assert_eq!(server.open.load(Ordering::SeqCst), 2, "the service knows");
+    assert_eq!(server.guard.sessions().len(), 1);
+    let mut texts = server.session_events();
+    texts.sort();
     let expected = [
         "203.0.113.9 session 0 on /events ended: rule ban/timed",
         "203.0.113.9 session 1 on /news ended: rule ban/timed",
         "203.0.113.9 session 2 on /silent ended: rule ban/timed",
     ];
-    let pairs = told.iter().zip(expected);
-    assert_eq!(told.len(), expected.len());
+    let pairs = texts.iter().zip(expected);
+    assert_eq!(texts.len(), expected.len());
     assert!(
         pairs
             .into_iter()
-            .all(|(told, expected)| told.starts_with(expected)),
-        "{told:?}"
+            .all(|(text, expected)| text.starts_with(expected)),
+        "{texts:?}"
     );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn policy_that_refuses_the_path_ends_the_stream() {
-    let station = Station::with(TRUSTING).await;
-    let mut refused = station.listen("GET /news", OTHER).await;
-    let mut allowed = station.listen("GET /events", OTHER).await;
+async fn policy_that_denies_the_path_ends_the_stream() {
+    let server = StreamServer::with(TRUSTING).await;
+    let mut refused = server.open_stream("GET /news", OTHER).await;
+    let mut allowed = server.open_stream("GET /events", OTHER).await;
     let stricter = format!("{TRUSTING}[[deny]]\nid = 'news'\nprefix = '/news'\n");
-    station.guard.policy_handle().replace(&stricter).unwrap();
+    server.guard.policy_handle().replace(&stricter).unwrap();
     assert!(rest(&mut refused).await.1 < Duration::from_secs(1));
     assert!(flows(&mut allowed).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn drain_ends_streams_in_its_time() {
-    let station = Station::with(TRUSTING).await;
+async fn drain_ends_streams_within_its_time() {
+    let server = StreamServer::with(TRUSTING).await;
     let mut streams = Vec::new();
     for _ in 0..8 {
-        streams.push(station.listen("GET /events", OTHER).await);
+        streams.push(server.open_stream("GET /events", OTHER).await);
     }
-    station.guard.drain(Duration::from_secs(1));
+    server.guard.drain(Duration::from_secs(1));
     for stream in &mut streams {
         rest(stream).await;
     }
-    assert!(station.guard.sessions().is_empty());
+    assert!(server.guard.sessions().is_empty());
 }

@@ -1,5 +1,5 @@
-//! What honest clients ask for reaches the server behind the guard's shipped packs. The few
-//! exceptions stand in `testdata/benign_refused.tsv`, each with its reason.
+//! Honest requests reach the server behind the guard's packs. The few exceptions are in
+//! `testdata/benign_refused.tsv`, each with its reason.
 
 use std::{collections::BTreeMap, fmt::Write as _, fs, sync::Arc};
 
@@ -7,21 +7,21 @@ use gabion::{
     Guard,
     policy::{Document, Pack},
 };
-use gabion_testkit::{Backend, Recorder, Wire, rows, shared};
+use gabion_testkit::{Backend, RawConnection, Recorder, rows, shared};
 use serde_json::Value;
 
-use crate::support::sockets::{Front, builder, fitting, rule_of, with_packs};
+use crate::support::guarded_proxy::{GuardedProxy, builder, fitting, rule_of, with_packs};
 
 const EXPECTED: &str = include_str!("../../testdata/benign_refused.tsv");
 
-/// A request to be sent byte by byte.
-struct Ask {
+/// A request to be sent as bytes.
+struct TestRequest {
     method: String,
     target: String,
     bytes: Vec<u8>,
 }
 
-/// What the guard said of one target, and whether it was right to.
+/// A target that the guard refused, and if that is expected.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Refusal {
     target: String,
@@ -36,7 +36,7 @@ fn fitted(events: &Arc<Recorder>) -> Guard {
         .unwrap()
 }
 
-/// The same, for a server that runs PHP.
+/// The policy for a server that runs PHP.
 fn with_php(events: &Arc<Recorder>) -> Guard {
     let document = taking_webdav(with_packs(fitting().filter(|pack| *pack != Pack::NoPhp)));
     builder(events.clone())
@@ -44,7 +44,7 @@ fn with_php(events: &Arc<Recorder>) -> Guard {
         .unwrap()
 }
 
-/// The same for a server that is also asked by calendars and for shares, as Nextcloud is.
+/// The same policy with the `WebDAV` methods for a server such as Nextcloud.
 fn taking_webdav(mut document: Document) -> Document {
     let theirs = "PROPFIND PROPPATCH MKCOL MKCALENDAR MOVE COPY LOCK UNLOCK REPORT SEARCH";
     let usual = document.protocol.methods.iter().map(String::as_str);
@@ -53,14 +53,14 @@ fn taking_webdav(mut document: Document) -> Document {
 }
 
 #[tokio::test]
-async fn plain_urls_pass() {
+async fn well_formed_urls_pass() {
     let Some((plain, tricky)) = urls() else {
         return;
     };
     for guard in [fitted, with_php] {
         assert_eq!(refused("plain URLs", guard, &plain).await, []);
     }
-    // What is not plain is not refused by a rule for what it asks, but for how it is written.
+    // Malformed paths are refused for their encoding, not by a deny rule.
     let refused = refused("URLs with broken escapes", fitted, &tricky).await;
     assert_eq!(refused.len(), tricky.len(), "{refused:?}");
     assert!(
@@ -72,39 +72,39 @@ async fn plain_urls_pass() {
 
 #[tokio::test]
 async fn access_log_passes() {
-    let Some(asks) = access_log() else { return };
-    let seen = refused("access log", fitted, &asks).await;
+    let Some(requests) = access_log() else { return };
+    let seen = refused("access log", fitted, &requests).await;
     assert_eq!(seen, expected("log", |_| true));
-    let seen = refused("access log, PHP allowed", with_php, &asks).await;
+    let seen = refused("access log, PHP allowed", with_php, &requests).await;
     assert_eq!(seen, expected("log", |rule| !rule.starts_with("no-php/")));
 }
 
 #[tokio::test]
 async fn nextcloud_passes() {
-    let Some(asks) = nextcloud() else { return };
-    let seen = refused("Nextcloud, PHP allowed", with_php, &asks).await;
+    let Some(requests) = nextcloud() else { return };
+    let seen = refused("Nextcloud, PHP allowed", with_php, &requests).await;
     assert_eq!(seen, expected("nextcloud", |_| true));
-    let (doubled, asks): (Vec<_>, Vec<_>) = asks.into_iter().partition(has_two_hosts);
-    let without_php: Vec<_> = asks
+    let (doubled, requests): (Vec<_>, Vec<_>) = requests.into_iter().partition(has_two_hosts);
+    let without_php: Vec<_> = requests
         .into_iter()
-        .filter(|ask| !ask.target.contains(".php"))
+        .filter(|request| !request.target.contains(".php"))
         .collect();
     let seen = refused("Nextcloud beside its PHP", fitted, &without_php).await;
     assert_eq!(seen, []);
     let mended = doubled
         .iter()
-        .map(|twice| ask(&twice.method, &twice.target, "", ""));
+        .map(|twice| request(&twice.method, &twice.target, "", ""));
     let mended: Vec<_> = mended.collect();
     let seen = refused("Nextcloud, two Hosts made one", with_php, &mended).await;
     assert_eq!(seen, []);
 }
 
-fn has_two_hosts(ask: &Ask) -> bool {
-    let head = String::from_utf8_lossy(&ask.bytes).to_ascii_lowercase();
+fn has_two_hosts(request: &TestRequest) -> bool {
+    let head = String::from_utf8_lossy(&request.bytes).to_ascii_lowercase();
     head.matches("\r\nhost: ").count() == 2
 }
 
-/// The refusals that are right.
+/// The expected refusals.
 fn expected(corpus: &str, counts: impl Fn(&str) -> bool) -> Vec<Refusal> {
     let rows = rows(EXPECTED).into_iter();
     let rows = rows.filter(|row| row[0] == corpus && counts(row[2]));
@@ -118,76 +118,77 @@ fn expected(corpus: &str, counts: impl Fn(&str) -> bool) -> Vec<Refusal> {
     expected
 }
 
-/// Sends everything through a guard on one connection, and checks that each request either reached
-/// the server as it was sent or was refused by a rule that said so.
+/// Sends every request through a guard on one connection. Checks that each reached the server as
+/// sent, or was refused with an event that names the rule.
 async fn refused(
     name: &str,
     guard: impl Fn(&Arc<Recorder>) -> Guard,
-    asks: &[Ask],
+    requests: &[TestRequest],
 ) -> Vec<Refusal> {
-    assert!(!asks.is_empty(), "{name}: nothing to send");
-    let behind = Backend::start().await;
+    assert!(!requests.is_empty(), "{name}: nothing to send");
+    let backend = Backend::start().await;
     let events = Arc::new(Recorder::default());
-    let front = Front::before(&behind, guard(&events));
-    let mut wire = front.connect().await;
+    let proxy = GuardedProxy::start(&backend.url(), guard(&events));
+    let mut connection = proxy.connect().await;
     let mut refused = BTreeMap::new();
     let mut passed = 0;
-    for ask in asks {
-        wire.send(&ask.bytes).await;
-        let Some(answer) = wire.answer(&ask.method).await else {
-            panic!("{} {}: no answer", ask.method, ask.target);
+    for request in requests {
+        connection.send(&request.bytes).await;
+        let Some(answer) = connection.response(&request.method).await else {
+            panic!("{} {}: no answer", request.method, request.target);
         };
-        let (told, seen) = (events.take(), behind.take());
-        match (&*told, &*seen) {
+        let (denials, seen) = (events.take(), backend.take());
+        match (&*denials, &*seen) {
             ([], [seen]) => {
                 assert_eq!(
                     (seen.method.as_str(), &*seen.target),
-                    (&*ask.method, &*ask.target)
+                    (&*request.method, &*request.target)
                 );
-                assert_eq!(answer.status, 200, "{}", ask.target);
+                assert_eq!(answer.status, 200, "{}", request.target);
                 passed += 1;
             }
             ([event], []) => {
                 let rule = rule_of(event).expect("a denial").to_owned();
                 assert!(matches!(answer.status.as_u16(), 400 | 403 | 404));
-                let target = ask.target.clone();
+                let target = request.target.clone();
                 *refused.entry(Refusal { target, rule }).or_insert(0) += 1;
             }
-            other => panic!("{} {}: {other:?}", ask.method, ask.target),
+            other => panic!("{} {}: {other:?}", request.method, request.target),
         }
         if answer
             .headers
             .get("connection")
             .is_some_and(|token| token == "close")
         {
-            wire = Wire::connect(front.addr()).await;
+            connection = RawConnection::connect(proxy.addr()).await;
         }
     }
-    println!("{name}: {passed} of {} reached the server", asks.len());
+    println!("{name}: {passed} of {} reached the server", requests.len());
     for (Refusal { target, rule }, times) in &refused {
         println!("  refused {times} times by {rule}: {target}");
     }
     refused.into_keys().collect()
 }
 
-/// What a browser asks for with each URL that the web-platform tests let it parse: those that are
-/// plain, and those that are not.
+/// The requests of a browser for each URL that the web-platform tests accept: well-formed ones and
+/// others.
 ///
-/// Plain: every `%` begins an escape, and decoded the path is UTF-8 without control characters.
-fn urls() -> Option<(Vec<Ask>, Vec<Ask>)> {
+/// In a well-formed path, every `%` begins an escape, and the decoded path is UTF-8 without control
+/// characters.
+fn urls() -> Option<(Vec<TestRequest>, Vec<TestRequest>)> {
     let records = records("data/path-normalisation/wpt_urltestdata.ndjson")?;
     let targets = records
         .iter()
         .filter(|record| ["http:", "https:"].contains(&text(record, "protocol")))
         .map(|record| (text(record, "pathname"), text(record, "search")));
     let (plain, tricky): (Vec<_>, Vec<_>) = targets.partition(|(path, _)| is_plain(path));
-    let asks = |targets: Vec<(&str, &str)>| {
+    let requests = |targets: Vec<(&str, &str)>| {
         let targets = targets.into_iter();
         targets
-            .map(|(path, query)| ask("GET", &format!("{path}{query}"), "", ""))
+            .map(|(path, query)| request("GET", &format!("{path}{query}"), "", ""))
             .collect()
     };
-    Some((asks(plain), asks(tricky)))
+    Some((requests(plain), requests(tricky)))
 }
 
 fn is_plain(path: &str) -> bool {
@@ -207,26 +208,26 @@ fn is_plain(path: &str) -> bool {
     String::from_utf8(bytes).is_ok_and(|path| !path.contains(|char: char| char.is_ascii_control()))
 }
 
-fn access_log() -> Option<Vec<Ask>> {
+fn access_log() -> Option<Vec<TestRequest>> {
     let log = shared("data/logs/elastic_apache_combined.log")?;
     let log = read(&log);
     let lines = log.lines().map(|line| {
-        let request = line.split('"').nth(1).expect("a request line");
-        let mut words = request.split(' ');
+        let line = line.split('"').nth(1).expect("a request line");
+        let mut words = line.split(' ');
         let (method, target) = (words.next().unwrap(), words.next().unwrap());
         let length = if method == "POST" {
             "Content-Length: 0\r\n"
         } else {
             ""
         };
-        ask(method, target, length, "")
+        request(method, target, length, "")
     });
     Some(lines.collect())
 }
 
-fn nextcloud() -> Option<Vec<Ask>> {
+fn nextcloud() -> Option<Vec<TestRequest>> {
     let records = records("data/requests/crs_plugin_nextcloud.ndjson")?;
-    let asks = records.iter().map(|record| {
+    let requests = records.iter().map(|record| {
         let mut body = record["body"].as_str().unwrap_or_default().to_owned();
         let mut lines = String::new();
         let mut stated = false;
@@ -236,7 +237,7 @@ fn nextcloud() -> Option<Vec<Ask>> {
                 .map_or_else(|| value.to_string(), ToOwned::to_owned);
             if name.eq_ignore_ascii_case("content-length") {
                 stated = true;
-                // The corpus states other lengths than its bodies have.
+                // The corpus states lengths that differ from those of its bodies.
                 let length = value.parse().unwrap();
                 body = format!("{body:length$}");
                 body.truncate(length);
@@ -248,18 +249,18 @@ fn nextcloud() -> Option<Vec<Ask>> {
         if !stated && !body.is_empty() {
             write!(lines, "Content-Length: {}\r\n", body.len()).unwrap();
         }
-        ask(text(record, "method"), text(record, "uri"), &lines, &body)
+        request(text(record, "method"), text(record, "uri"), &lines, &body)
     });
-    Some(asks.collect())
+    Some(requests.collect())
 }
 
-fn ask(method: &str, target: &str, lines: &str, body: &str) -> Ask {
+fn request(method: &str, target: &str, lines: &str, body: &str) -> TestRequest {
     let host = if lines.contains("host: cloud.example.com") {
         ""
     } else {
         "Host: localhost\r\n"
     };
-    Ask {
+    TestRequest {
         method: method.to_owned(),
         target: target.to_owned(),
         bytes: format!("{method} {target} HTTP/1.1\r\n{host}{lines}\r\n{body}").into_bytes(),

@@ -1,5 +1,6 @@
-//! Judging a clean request allocates nothing, however large the policy is.
+//! Judging a clean request allocates nothing, regardless of the size of the policy.
 
+use gabion_testkit::{TempFolder, TestRequest};
 use std::{
     convert::Infallible,
     fmt::Write as _,
@@ -14,12 +15,12 @@ use http::{Request, Response};
 use http_body_util::Empty;
 use tower::{Layer, Service};
 
-use crate::support::in_process::{Ask, Folder, Wall, get};
+use crate::support::in_process::{InProcess, ban, build_guarded, get};
 
-/// A service whose own answers cost nothing.
-struct Weightless;
+/// A service that allocates nothing for its responses.
+struct EmptyResponses;
 
-impl Service<Request<()>> for Weightless {
+impl Service<Request<()>> for EmptyResponses {
     type Response = Response<Empty<Bytes>>;
     type Error = Infallible;
     type Future = Ready<Result<Self::Response, Infallible>>;
@@ -34,7 +35,7 @@ impl Service<Request<()>> for Weightless {
     }
 }
 
-/// Thousands of rules of every kind, ten thousand banned networks, proxies to walk past.
+/// Thousands of rules of every kind, ten thousand banned networks, and trusted proxies.
 fn policy() -> String {
     let mut policy = String::from(
         r#"
@@ -85,15 +86,18 @@ fn networks() -> String {
     (0..5_000).map(listed).collect()
 }
 
-fn wall() -> (Wall, Folder) {
-    let folder = Folder::new("clean_request");
+fn server() -> (InProcess, TempFolder) {
+    let folder = TempFolder::new("clean_request");
     folder.write("drop.netset", &networks());
     let policy = folder.write("policy.toml", &policy());
-    (Wall::built(|guard| guard.with_policy_file(policy)), folder)
+    (
+        build_guarded(|guard| guard.with_policy_file(policy)),
+        folder,
+    )
 }
 
-/// What a browser sends, through two proxies.
-fn browser(target: &str) -> Ask {
+/// A browser's request through two proxies.
+fn browser(target: &str) -> TestRequest {
     let agent = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0";
     [
         ("user-agent", agent),
@@ -113,19 +117,23 @@ fn browser(target: &str) -> Ask {
         ("x-forwarded-for", "172.31.4.4"),
     ]
     .into_iter()
-    .fold(get(target).from("10.0.0.1"), |ask, (name, value)| {
-        ask.header(name, value)
+    .fold(get(target).from("10.0.0.1"), |request, (name, value)| {
+        request.header(name, value)
     })
 }
 
-/// How often a request makes somebody allocate, from `poll_ready` to the head of the answer.
-fn allocations(service: &mut GuardService<Weightless>, ask: Ask, status: u16) -> u64 {
+/// The number of allocations of a request, from `poll_ready` to the head of the response.
+fn allocations(
+    service: &mut GuardService<EmptyResponses>,
+    request: TestRequest,
+    status: u16,
+) -> u64 {
     let mut cx = Context::from_waker(Waker::noop());
     let mut answer = None;
     let counted = allocation_counter::measure(|| {
         let ready = Service::<Request<()>>::poll_ready(service, &mut cx);
         assert_eq!(ready, Poll::Ready(Ok(())));
-        let response = pin!(service.call(ask.0));
+        let response = pin!(service.call(request.0));
         if let Poll::Ready(Ok(response)) = response.poll(&mut cx) {
             answer = Some(response.status());
         }
@@ -134,22 +142,26 @@ fn allocations(service: &mut GuardService<Weightless>, ask: Ask, status: u16) ->
     counted.count_total
 }
 
-/// The same, once all that is made on first use has been made.
+/// The same number after everything that is allocated on first use.
 #[track_caller]
-fn settled(service: &mut GuardService<Weightless>, ask: &Ask, status: u16) -> u64 {
+fn warm_allocations(
+    service: &mut GuardService<EmptyResponses>,
+    request: &TestRequest,
+    status: u16,
+) -> u64 {
     for _ in 0..8 {
-        allocations(service, ask.clone(), status);
+        allocations(service, request.clone(), status);
     }
-    allocations(service, ask.clone(), status)
+    allocations(service, request.clone(), status)
 }
 
 #[test]
 fn clean_request_allocates_nothing() {
-    let (wall, _folder) = wall();
-    wall.ban("198.51.100.7");
-    let mut service = wall.guard.layer().layer(Weightless);
+    let (server, _folder) = server();
+    ban(&server, "198.51.100.7");
+    let mut service = server.guard.layer().layer(EmptyResponses);
     let direct = |addr| get("/a").from(addr);
-    for ask in [
+    for request in [
         browser("/"),
         browser("/wp-content/themes/dark/style.css?ver=6.5"),
         browser("/index.php/apps/files/ajax/list.js"),
@@ -163,15 +175,19 @@ fn clean_request_allocates_nothing() {
             .method("POST")
             .header("content-length", "5"),
     ] {
-        assert_eq!(settled(&mut service, &ask, 200), 0, "{ask:?}");
+        assert_eq!(
+            warm_allocations(&mut service, &request, 200),
+            0,
+            "{request:?}"
+        );
     }
-    assert_eq!(wall.told.take().len(), 0, "all of them are clean");
+    assert_eq!(server.events.take().len(), 0, "all of them are clean");
 }
 
 #[test]
-fn unseen_path_allocates_nothing_once_the_expressions_are_warm() {
-    let (wall, _folder) = wall();
-    let mut service = wall.guard.layer().layer(Weightless);
+fn new_path_allocates_nothing_with_warm_expressions() {
+    let (server, _folder) = server();
+    let mut service = server.guard.layer().layer(EmptyResponses);
     let page = |n: u32| browser(&format!("/wp-content/uploads/2024/image-{n}.jpeg"));
     for n in 0..1_000 {
         allocations(&mut service, page(n), 200);
@@ -183,18 +199,18 @@ fn unseen_path_allocates_nothing_once_the_expressions_are_warm() {
 }
 
 #[test]
-fn odd_path_and_denial_allocate_a_bounded_few() {
-    let (wall, _folder) = wall();
-    let mut service = wall.guard.layer().layer(Weightless);
+fn encoded_path_and_denial_allocate_a_bounded_number() {
+    let (server, _folder) = server();
+    let mut service = server.guard.layer().layer(EmptyResponses);
     for (target, status, most) in [
         ("/caf%C3%A9/men%C3%BC", 200, 10),
         ("/a;v=1/b%20c", 200, 10),
         ("/x/name10.cfg", 403, 12),
         ("/..%255c..%252f%2e", 400, 26),
     ] {
-        let few = settled(&mut service, &browser(target), status);
+        let few = warm_allocations(&mut service, &browser(target), status);
         println!("{target}: {few}");
         assert!((1..=most).contains(&few), "{target}: {few} allocations");
-        wall.told.take();
+        server.events.take();
     }
 }

@@ -1,8 +1,9 @@
-//! A header names the client only where a trusted proxy wrote it, and nobody hides behind one.
+//! A header names the client only if a trusted proxy wrote it.
 
 use gabion::{Event, event::BanChange};
+use gabion_testkit::TestRequest;
 
-use crate::support::in_process::{Ask, Wall, get};
+use crate::support::in_process::{InProcess, ban, banned, get, guarded};
 
 const POLICY: &str = r#"
     version = 1
@@ -15,20 +16,20 @@ const POLICY: &str = r#"
     then = "ban 10m"
 "#;
 
-fn wall(header: &str) -> Wall {
-    Wall::of(&POLICY.replace("HEADER", header))
+fn server(header: &str) -> InProcess {
+    guarded(&POLICY.replace("HEADER", header))
 }
 
-/// Whom the wall holds responsible for a probe.
-fn responsible(wall: &Wall, ask: Ask) -> String {
-    match wall.send(ask).events.first() {
+/// The client that a denied request is attributed to.
+fn responsible(server: &InProcess, request: TestRequest) -> String {
+    match server.send(request).events.first() {
         Some(Event::Request(event)) => event.client.to_string(),
         other => panic!("no denial: {other:?}"),
     }
 }
 
 #[test]
-fn x_forwarded_for_counts_from_the_right_and_from_trusted_peers_only() {
+fn x_forwarded_for_is_read_from_the_right_and_from_trusted_peers_only() {
     for (peer, lines, client) in [
         ("198.51.100.1", &["203.0.113.9"][..], "198.51.100.1"),
         ("198.51.100.1", &["203.0.113.9, 10.0.0.1"], "198.51.100.1"),
@@ -52,10 +53,10 @@ fn x_forwarded_for_counts_from_the_right_and_from_trusted_peers_only() {
         ("10.0.0.1", &[""], "10.0.0.1"),
         ("10.0.0.1", &[], "10.0.0.1"),
     ] {
-        let ask = get("/probe").from(peer).header("forwarded", "for=6.6.6.6");
-        let ask = lines.iter().copied().fold(ask, Ask::xff);
+        let request = get("/probe").from(peer).header("forwarded", "for=6.6.6.6");
+        let request = lines.iter().copied().fold(request, TestRequest::xff);
         assert_eq!(
-            responsible(&wall("x-forwarded-for"), ask),
+            responsible(&server("x-forwarded-for"), request),
             client,
             "{peer} {lines:?}"
         );
@@ -63,7 +64,7 @@ fn x_forwarded_for_counts_from_the_right_and_from_trusted_peers_only() {
 }
 
 #[test]
-fn forwarded_counts_where_the_policy_says_so() {
+fn forwarded_is_read_if_the_policy_names_it() {
     for (peer, line, client) in [
         ("198.51.100.1", "for=203.0.113.9", "198.51.100.1"),
         ("10.0.0.1", "for=203.0.113.9;proto=https", "203.0.113.9"),
@@ -74,12 +75,12 @@ fn forwarded_counts_where_the_policy_says_so() {
         ),
         ("10.0.0.1", "for=_hidden", "10.0.0.1"),
     ] {
-        let ask = get("/probe")
+        let request = get("/probe")
             .from(peer)
             .xff("6.6.6.6")
             .header("forwarded", line);
         assert_eq!(
-            responsible(&wall("forwarded"), ask),
+            responsible(&server("forwarded"), request),
             client,
             "{peer} {line}"
         );
@@ -87,53 +88,53 @@ fn forwarded_counts_where_the_policy_says_so() {
 }
 
 #[test]
-fn nobody_gets_another_banned() {
-    let wall = wall("x-forwarded-for");
-    wall.send(
+fn forged_header_bans_no_other_client() {
+    let server = server("x-forwarded-for");
+    server.send(
         get("/probe")
             .method("PUT")
             .from("198.51.100.1")
             .xff("203.0.113.9"),
     );
-    wall.send(
+    server.send(
         get("/probe")
             .method("PUT")
             .from("10.0.0.1")
             .xff("203.0.113.9, 198.51.100.2"),
     );
-    assert_eq!(wall.banned(), ["198.51.100.1/32", "198.51.100.2/32"]);
-    assert_eq!(wall.verdict("/"), "200", "203.0.113.9 was only spoken of");
+    assert_eq!(banned(&server), ["198.51.100.1/32", "198.51.100.2/32"]);
+    assert_eq!(server.verdict("/"), "200", "203.0.113.9 was only spoken of");
 }
 
 #[test]
-fn nobody_slips_past_a_ban() {
-    let wall = wall("x-forwarded-for");
-    wall.ban("198.51.100.1");
-    let behind = |line: &str| get("/").from("10.0.0.1").xff(line);
+fn forged_header_does_not_evade_a_ban() {
+    let server = server("x-forwarded-for");
+    ban(&server, "198.51.100.1");
+    let backend = |line: &str| get("/").from("10.0.0.1").xff(line);
     let direct = get("/").from("198.51.100.1");
-    for (ask, verdict) in [
+    for (request, verdict) in [
         (direct.clone(), "403 ban/timed"),
         (direct.clone().xff("203.0.113.9"), "403 ban/timed"),
         (direct.clone().xff("127.0.0.1"), "403 ban/timed"),
         (direct.from("::ffff:198.51.100.1"), "403 ban/timed"),
-        (behind("198.51.100.1"), "403 ban/timed"),
-        (behind("203.0.113.9, 198.51.100.1"), "403 ban/timed"),
+        (backend("198.51.100.1"), "403 ban/timed"),
+        (backend("203.0.113.9, 198.51.100.1"), "403 ban/timed"),
         (
-            behind("127.0.0.1, 198.51.100.1, 172.31.0.9"),
+            backend("127.0.0.1, 198.51.100.1, 172.31.0.9"),
             "403 ban/timed",
         ),
-        (behind("203.0.113.9").xff("198.51.100.1"), "403 ban/timed"),
-        (behind("198.51.100.1, 203.0.113.9"), "200"),
-        (behind("203.0.113.9"), "200"),
+        (backend("203.0.113.9").xff("198.51.100.1"), "403 ban/timed"),
+        (backend("198.51.100.1, 203.0.113.9"), "200"),
+        (backend("203.0.113.9"), "200"),
     ] {
-        assert_eq!(wall.verdict(ask.clone()), verdict, "{ask:?}");
+        assert_eq!(server.verdict(request.clone()), verdict, "{request:?}");
     }
 }
 
 #[test]
-fn unreadable_header_denies_and_never_bans_the_proxy() {
-    let wall = wall("x-forwarded-for");
-    let answer = wall.send(get("/probe").from("10.0.0.1").xff("unknown"));
+fn unreadable_header_is_denied_and_never_bans_the_proxy() {
+    let server = server("x-forwarded-for");
+    let answer = server.send(get("/probe").from("10.0.0.1").xff("unknown"));
     assert_eq!(answer.verdict(), "403 probe");
     assert_eq!(
         answer.bans(),

@@ -1,29 +1,26 @@
-//! A client's budget is one over all its sockets on a route, and another's is its own.
+//! A client has one message budget for all its sockets on a route, separate from other clients.
 
 use gabion::{Mode, inspect::ProtocolRules};
 use gabion_core::SessionLimits;
+use gabion_testkit::{EchoServer, RawWebSocket, frame};
 use tokio::time::{Duration, sleep};
 
-use crate::support::{
-    frames::{BEGIN, ByHand, END, TEXT, frame},
-    house::House,
-    session_limits::{Held, house},
-};
+use crate::support::echo::{SessionParts, echo_with_limits};
 
 const ONE: &str = "203.0.113.9";
 const OTHER: &str = "198.51.100.7";
 const CLOSED: (u8, &[u8]) = (0x88, b"\x03\xf0");
 
-async fn open(house: &House<Held>, client: &str) -> ByHand {
-    ByHand::new(house.open_raw("/ws", client).await)
+async fn open(server: &EchoServer<SessionParts>, client: &str) -> RawWebSocket {
+    RawWebSocket::new(server.open_raw("/ws", client).await)
 }
 
-/// Sends a text; whether it comes back.
-async fn echoes(socket: &mut ByHand, text: &[u8]) -> bool {
-    socket.send(&frame(TEXT, text)).await;
+/// Sends a text, and returns `true` if it is echoed.
+async fn echoes(socket: &mut RawWebSocket, text: &[u8]) -> bool {
+    socket.send(&frame(RawWebSocket::TEXT, text)).await;
     let back = socket.next().await.expect("an echo or a close");
     assert!(back.1 == text || (back.0, &*back.1) == CLOSED, "{back:?}");
-    back.0 == TEXT
+    back.0 == RawWebSocket::TEXT
 }
 
 fn messages(mode: Mode) -> SessionLimits {
@@ -36,29 +33,29 @@ fn messages(mode: Mode) -> SessionLimits {
 
 #[tokio::test]
 async fn messages_of_all_sockets_count() {
-    let house = house(messages(Mode::Enforce), ProtocolRules::default()).await;
+    let server = echo_with_limits(messages(Mode::Enforce), ProtocolRules::default()).await;
     let mut sockets = [
-        open(&house, ONE).await,
-        open(&house, ONE).await,
-        open(&house, ONE).await,
+        open(&server, ONE).await,
+        open(&server, ONE).await,
+        open(&server, ONE).await,
     ];
     for socket in &mut sockets {
         assert!(echoes(socket, b"one").await && echoes(socket, b"two").await);
     }
     assert!(!echoes(&mut sockets[1], b"the seventh").await);
     assert_eq!(
-        house.told(),
+        server.guard().event_texts(),
         [
             "203.0.113.9 session 1 on /ws closed with 1008: rule rate/client-messages (in the frame at \
           byte 18)"
         ]
     );
-    let mut other = open(&house, OTHER).await;
+    let mut other = open(&server, OTHER).await;
     assert!(echoes(&mut other, b"another client").await);
-    // It comes back in time, to the sockets that are left.
+    // The budget refills, for the remaining sockets.
     sleep(Duration::from_millis(400)).await;
     assert!(echoes(&mut sockets[0], b"later").await);
-    let mut later = open(&house, ONE).await;
+    let mut later = open(&server, ONE).await;
     assert!(echoes(&mut later, b"later").await);
 }
 
@@ -70,28 +67,32 @@ async fn bytes_of_all_sockets_count_and_fragments_are_one_message() {
         mode: Mode::Enforce,
         ..SessionLimits::default()
     };
-    let house = house(session_limits, ProtocolRules::default()).await;
-    let (mut first, mut second) = (open(&house, ONE).await, open(&house, ONE).await);
-    for first_byte in [BEGIN, 0, 0, END] {
+    let server = echo_with_limits(session_limits, ProtocolRules::default()).await;
+    let (mut first, mut second) = (open(&server, ONE).await, open(&server, ONE).await);
+    for first_byte in [RawWebSocket::FIRST, 0, 0, RawWebSocket::LAST] {
         first.send(&frame(first_byte, &[b'a'; 200])).await;
     }
-    assert_eq!(first.next().await, Some((TEXT, vec![b'a'; 800])));
+    assert_eq!(
+        first.next().await,
+        Some((RawWebSocket::TEXT, vec![b'a'; 800]))
+    );
     assert!(!echoes(&mut second, &[b'b'; 600]).await);
-    assert!(house.told()[0].contains("rule rate/client-bytes"));
+    assert!(server.guard().event_texts()[0].contains("rule rate/client-bytes"));
     assert!(echoes(&mut first, &[b'c'; 10]).await);
 }
 
 #[tokio::test]
-async fn budget_that_only_observes_is_told_once_for_each_socket() {
-    let house = house(messages(Mode::Observe), ProtocolRules::default()).await;
-    let (mut first, mut second) = (open(&house, ONE).await, open(&house, ONE).await);
+async fn budget_in_observe_mode_is_reported_once_per_socket() {
+    let server = echo_with_limits(messages(Mode::Observe), ProtocolRules::default()).await;
+    let (mut first, mut second) = (open(&server, ONE).await, open(&server, ONE).await);
     for _ in 0..10 {
         assert!(echoes(&mut first, b"now").await && echoes(&mut second, b"now").await);
     }
-    let told = house.told();
-    assert_eq!(told.len(), 2, "{told:?}");
+    let texts = server.guard().event_texts();
+    assert_eq!(texts.len(), 2, "{texts:?}");
     assert!(
-        told.iter()
-            .all(|said| said.contains("would have been closed with 1008: rule rate/client-"))
+        texts
+            .iter()
+            .all(|text| text.contains("would have been closed with 1008: rule rate/client-"))
     );
 }

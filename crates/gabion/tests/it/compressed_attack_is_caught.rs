@@ -1,5 +1,7 @@
-//! Compression hides nothing: where messages are read it is declined, or what is compressed is inflated.
+//! Compression hides no message from the rules: it is declined, or compressed messages are
+//! inflated.
 
+use gabion_testkit::{RawWebSocket, frame};
 use std::time::Duration;
 
 use gabion::{
@@ -13,16 +15,13 @@ use tokio::{
     time::timeout,
 };
 
-use crate::support::{
-    frames::{COMPRESSED, Deflater, TEXT, frame},
-    session_limits::house,
-};
+use crate::support::{deflate::Deflater, echo::echo_with_limits};
 
 const CLIENT: &str = "203.0.113.9";
 const DEFLATE: &str = "sec-websocket-extensions: x-other; permessage-deflate=1, \
                        permessage-deflate; client_max_window_bits\r\n";
 
-/// Objects to a message that is nothing but the word.
+/// Denies a message that consists of the word.
 struct NoWord;
 
 impl Inspect for NoWord {
@@ -55,7 +54,7 @@ fn reading(inflates: bool) -> SessionLimits {
     }
 }
 
-/// What a client gets until its socket ends.
+/// The bytes that a client receives until its socket ends.
 async fn rest(mut stream: TcpStream) -> Vec<u8> {
     let mut rest = Vec::new();
     let read = timeout(Duration::from_secs(5), stream.read_to_end(&mut rest)).await;
@@ -63,7 +62,7 @@ async fn rest(mut stream: TcpStream) -> Vec<u8> {
     rest
 }
 
-/// What of an offer has reached the service.
+/// The extension offers that reached the service.
 fn offered(head: &str) -> Vec<&str> {
     let lines = head.lines();
     lines
@@ -72,47 +71,50 @@ fn offered(head: &str) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn offer_is_taken_off_where_messages_are_read_and_not_inflated() {
-    let house = house(reading(false), NoWord).await;
-    let (stream, head) = house.open_with("/granting", CLIENT, DEFLATE).await;
+async fn offer_is_removed_if_messages_are_read_and_not_inflated() {
+    let server = echo_with_limits(reading(false), NoWord).await;
+    let (stream, head) = server.open_with("/granting", CLIENT, DEFLATE).await;
     assert_eq!(offered(&head), [""; 0]);
-    // The service grants what was not offered to it, so that nobody could read what comes.
+    // The service accepts an extension that was not offered to it; its messages could not be read.
     assert_eq!(rest(stream).await, b"\x88\x02\x03\xf3");
     assert_eq!(
-        house.told(),
+        server.guard().event_texts(),
         [
             "203.0.113.9 session 0 on /granting closed with 1011: messages cannot be inspected: the \
           service accepted a WebSocket extension that was removed from the handshake"
         ]
     );
-    let (mut stream, head) = house.open_with("/open", CLIENT, DEFLATE).await;
+    let (mut stream, head) = server.open_with("/open", CLIENT, DEFLATE).await;
     assert!(!head.contains("permessage"), "{head}");
-    stream.write_all(&frame(COMPRESSED, b"?")).await.unwrap();
+    stream
+        .write_all(&frame(RawWebSocket::COMPRESSED, b"?"))
+        .await
+        .unwrap();
     assert_eq!(rest(stream).await, b"\x88\x02\x03\xea");
-    assert_eq!(house.heard(), b"");
+    assert_eq!(server.received(), b"");
 }
 
 #[tokio::test]
-async fn offer_stays_where_nothing_is_read() {
+async fn offer_stays_if_messages_are_not_read() {
     let session_limits = SessionLimits {
         message_kinds: MessageKinds::None,
         ..reading(false)
     };
-    let house = house(session_limits, NoWord).await;
-    let (mut stream, head) = house.open_with("/granting", CLIENT, DEFLATE).await;
+    let server = echo_with_limits(session_limits, NoWord).await;
+    let (mut stream, head) = server.open_with("/granting", CLIENT, DEFLATE).await;
     assert_eq!(
         offered(&head),
         ["x-other; permessage-deflate=1, permessage-deflate; client_max_window_bits"]
     );
-    let compressed = frame(COMPRESSED, &Deflater::new().message(b"hello"));
+    let compressed = frame(RawWebSocket::COMPRESSED, &Deflater::new().message(b"hello"));
     stream.write_all(&compressed).await.unwrap();
-    assert_eq!(house.hears(compressed.len()).await, compressed);
+    assert_eq!(server.wait_for_received(compressed.len()).await, compressed);
 }
 
 #[tokio::test]
-async fn word_that_stands_in_an_earlier_message_is_read() {
-    let house = house(reading(true), NoWord).await;
-    let (mut stream, head) = house.open_with("/granting", CLIENT, DEFLATE).await;
+async fn word_from_an_earlier_message_is_found() {
+    let server = echo_with_limits(reading(true), NoWord).await;
+    let (mut stream, head) = server.open_with("/granting", CLIENT, DEFLATE).await;
     assert_eq!(
         offered(&head),
         ["permessage-deflate; client_max_window_bits"]
@@ -121,48 +123,51 @@ async fn word_that_stands_in_an_earlier_message_is_read() {
     let mut deflater = Deflater::new();
     let story = b"and he said: attack at dawn, all of you! And they did.";
     let honest = [
-        frame(COMPRESSED, &deflater.message(story)),
-        frame(TEXT, b"not compressed"),
+        frame(RawWebSocket::COMPRESSED, &deflater.message(story)),
+        frame(RawWebSocket::TEXT, b"not compressed"),
         frame(
-            COMPRESSED,
+            RawWebSocket::COMPRESSED,
             &deflater.message(b"and he said: attack at dawn"),
         ),
     ]
     .concat();
     stream.write_all(&honest).await.unwrap();
-    assert_eq!(house.hears(honest.len()).await, honest);
+    assert_eq!(server.wait_for_received(honest.len()).await, honest);
 
     let word = deflater.message(b"attack at dawn, all of you");
     assert!(word.len() < 10, "it is a reference to what was sent before");
-    stream.write_all(&frame(COMPRESSED, &word)).await.unwrap();
+    stream
+        .write_all(&frame(RawWebSocket::COMPRESSED, &word))
+        .await
+        .unwrap();
     assert_eq!(rest(stream).await, b"\x88\x02\x03\xf0");
-    house.empties().await;
-    assert_eq!(house.heard(), honest);
-    let told = house.told();
+    server.guard().wait_until_closed().await;
+    assert_eq!(server.received(), honest);
+    let texts = server.guard().event_texts();
     assert!(
-        told.len() == 1 && told[0].contains("rule no-word"),
-        "{told:?}"
+        texts.len() == 1 && texts[0].contains("rule no-word"),
+        "{texts:?}"
     );
 }
 
 #[tokio::test]
-async fn message_that_inflates_too_far_ends_before_it_is_whole() {
-    let house = house(reading(true), NoWord).await;
+async fn message_that_inflates_beyond_the_limit_ends_the_socket() {
+    let server = echo_with_limits(reading(true), NoWord).await;
     for (text, code) in [
         (vec![b'a'; 60 << 10], None),
         (vec![b'a'; (64 << 10) + 1], Some(1009_u16)),
         (vec![b'a'; 10 << 20], Some(1009)),
     ] {
-        let (mut stream, _) = house.open_with("/granting", CLIENT, DEFLATE).await;
-        let bomb = frame(COMPRESSED, &Deflater::new().message(&text));
-        let before = house.heard().len();
+        let (mut stream, _) = server.open_with("/granting", CLIENT, DEFLATE).await;
+        let bomb = frame(RawWebSocket::COMPRESSED, &Deflater::new().message(&text));
+        let before = server.received().len();
         stream.write_all(&bomb).await.unwrap();
         match code {
-            None => drop(house.hears(before + bomb.len()).await),
+            None => drop(server.wait_for_received(before + bomb.len()).await),
             Some(code) => {
                 let close = rest(stream).await;
                 assert_eq!(close, [&[0x88, 2], &code.to_be_bytes()[..]].concat());
-                assert_eq!(house.heard().len(), before);
+                assert_eq!(server.received().len(), before);
             }
         }
     }

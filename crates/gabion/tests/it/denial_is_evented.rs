@@ -1,5 +1,7 @@
-//! Each verdict but a pass is told, with all that a person needs and nothing that forges a log.
+//! Each verdict except a pass is an event with every relevant detail, and escaped so that it cannot
+//! forge log lines.
 
+use gabion_testkit::TestResponse;
 use std::time::{Duration, UNIX_EPOCH};
 
 use gabion::{
@@ -8,7 +10,7 @@ use gabion::{
     inspect::Reason,
 };
 
-use crate::support::in_process::{Answer, Wall, get};
+use crate::support::in_process::{get, guarded};
 
 const POLICY: &str = r#"
     version = 1
@@ -26,9 +28,9 @@ const POLICY: &str = r#"
     mode = "observe"
 "#;
 
-/// The one event of an answer.
+/// The only event of a response.
 #[track_caller]
-fn only(answer: Answer) -> RequestEvent {
+fn only(answer: TestResponse) -> RequestEvent {
     match <[Event; 1]>::try_from(answer.events) {
         Ok([Event::Request(event)]) => event,
         other => panic!("not one event about a request: {other:?}"),
@@ -36,16 +38,16 @@ fn only(answer: Answer) -> RequestEvent {
 }
 
 #[test]
-fn denial_tells_who_what_why_where_and_when() {
-    let wall = Wall::of(POLICY);
-    wall.guard.policy_handle().replace(POLICY).unwrap();
-    wall.told.take();
-    wall.clock.advance(Duration::from_secs(90));
-    let ask = get("/a/%2Eenv?x=1")
+fn denial_has_client_request_reason_view_and_time() {
+    let server = guarded(POLICY);
+    server.guard.policy_handle().replace(POLICY).unwrap();
+    server.events.take();
+    server.clock.advance(Duration::from_secs(90));
+    let request = get("/a/%2Eenv?x=1")
         .method("POST")
         .from("10.0.0.1")
         .xff("203.0.113.9");
-    let event = only(wall.send(ask));
+    let event = only(server.send(request));
 
     assert_eq!(event.at, UNIX_EPOCH + Duration::from_secs(90));
     assert_eq!(event.client.to_string(), "203.0.113.9");
@@ -70,8 +72,8 @@ fn denial_tells_who_what_why_where_and_when() {
 }
 
 #[test]
-fn observed_denial_is_told_as_such() {
-    let event = only(Wall::of(POLICY).send("/dump.sql"));
+fn observed_denial_is_marked_in_its_event() {
+    let event = only(guarded(POLICY).send("/dump.sql"));
     assert!(
         matches!(&event.kind, RequestEventKind::Denied(denial) if denial.mode == Mode::Observe)
     );
@@ -82,18 +84,18 @@ fn observed_denial_is_told_as_such() {
 }
 
 #[test]
-fn allow_is_told_and_a_pass_is_not() {
-    let wall = Wall::of(POLICY);
-    let event = only(wall.send(get("/.env").from("192.0.2.7")));
+fn allow_is_an_event_and_a_pass_is_not() {
+    let server = guarded(POLICY);
+    let event = only(server.send(get("/.env").from("192.0.2.7")));
     assert!(
         matches!(&event.kind, RequestEventKind::Allowed(cause) if cause.rule == *"allow/network")
     );
-    assert_eq!(wall.send("/environment").words(), [""; 0]);
+    assert_eq!(server.send("/environment").event_texts(), [""; 0]);
 }
 
 #[test]
-fn attack_strings_are_told_escaped() {
-    let wall = Wall::of(POLICY);
+fn attack_strings_are_escaped() {
+    let server = guarded(POLICY);
     for (target, shown) in [
         ("/%1b[2J/.env", r"%1b[2J"),
         ("/.env/\"x\\", r"/\x22x\x5c"),
@@ -101,19 +103,19 @@ fn attack_strings_are_told_escaped() {
         ("/%0d%0aFORGED%20203.0.113.1/.env", "%0d%0aFORGED"),
         ("/x%e2%80%ae%0a%2esql", r"/x\xe2\x80\xae\x0a.sql"),
     ] {
-        let told = wall.send(target).words().join("; ");
+        let texts = server.send(target).event_texts().join("; ");
         assert!(
-            told.bytes().all(|byte| matches!(byte, b' '..=b'~')),
-            "{target}: {told:?}"
+            texts.bytes().all(|byte| matches!(byte, b' '..=b'~')),
+            "{target}: {texts:?}"
         );
-        assert!(told.contains(shown), "{target}: {told:?}");
+        assert!(texts.contains(shown), "{target}: {texts:?}");
     }
 }
 
 #[test]
-fn long_targets_are_cut() {
-    let event = only(Wall::of(POLICY).send(&*format!("/.env/{}", "x".repeat(5000))));
+fn long_targets_are_truncated() {
+    let event = only(guarded(POLICY).send(&*format!("/.env/{}", "x".repeat(5000))));
     assert_eq!(event.target.len(), RequestEvent::MAX_TARGET);
-    let event = only(Wall::of(POLICY).send(&*format!("/{}.sql", "y".repeat(5000))));
+    let event = only(guarded(POLICY).send(&*format!("/{}.sql", "y".repeat(5000))));
     assert!(event.to_string().ends_with("y…` (path as sent)"), "{event}");
 }

@@ -1,6 +1,6 @@
-//! A rule matches a path however it is written, and a path of two readings is refused.
+//! A rule matches a path in every spelling, and an ambiguous path is refused.
 
-use crate::support::in_process::{Wall, get};
+use crate::support::in_process::{ban, get, guarded};
 
 const POLICY: &str = r#"
     version = 1
@@ -23,8 +23,8 @@ const POLICY: &str = r#"
 "#;
 
 #[test]
-fn every_kind_of_rule_sees_through_every_trick() {
-    let wall = Wall::of(POLICY);
+fn every_kind_of_rule_matches_every_spelling() {
+    let server = guarded(POLICY);
     for (target, verdict) in [
         ("/server-status", "403 status"),
         ("/Server-Status/", "403 status"),
@@ -66,15 +66,15 @@ fn every_kind_of_rule_sees_through_every_trick() {
         ("/backup%2fa.sql", "403 dumps"),
         ("/backup/a.sql.txt", "200"),
     ] {
-        assert_eq!(wall.verdict(target), verdict, "{target}");
+        assert_eq!(server.verdict(target), verdict, "{target}");
     }
 }
 
 #[test]
-fn malformed_head_is_refused_and_named() {
-    let wall = Wall::of(POLICY);
+fn malformed_head_is_refused_with_its_rule() {
+    let server = guarded(POLICY);
     let connect = || get("http://a/").method("CONNECT");
-    for (ask, verdict) in [
+    for (request, verdict) in [
         (get("/x%00"), "400 path/nul"),
         (get("/x%1b"), "400 path/escaped-control"),
         (get("/x%"), "400 path/escape"),
@@ -95,13 +95,13 @@ fn malformed_head_is_refused_and_named() {
         (get("/a%20b/../c"), "200"),
         (get("http://a/").http2().without_host(), "200"),
     ] {
-        assert_eq!(wall.verdict(ask.clone()), verdict, "{ask:?}");
+        assert_eq!(server.verdict(request.clone()), verdict, "{request:?}");
     }
 }
 
 #[test]
-fn rule_that_matches_a_malformed_head_is_named_instead() {
-    let wall = Wall::of(POLICY);
+fn rule_that_matches_a_malformed_head_is_reported_instead() {
+    let server = guarded(POLICY);
     for (target, verdict) in [
         ("/.env%00.css", "403 dotfiles"),
         ("/index.php%00.css", "404 php"),
@@ -110,8 +110,8 @@ fn rule_that_matches_a_malformed_head_is_named_instead() {
         ("/%zz/.git/config", "403 dotfiles"),
         ("/%zz/git/config", "400 path/escape"),
     ] {
-        assert_eq!(wall.verdict(target), verdict, "{target}");
+        assert_eq!(server.verdict(target), verdict, "{target}");
     }
-    wall.ban("203.0.113.9");
-    assert_eq!(wall.verdict("/x%00"), "403 ban/timed");
+    ban(&server, "203.0.113.9");
+    assert_eq!(server.verdict("/x%00"), "403 ban/timed");
 }

@@ -1,6 +1,7 @@
-//! A request for a host that is not here is refused; a balancer's health check is not.
+//! A request for an unknown host is refused with 421. A load balancer's health check is not.
 
-use crate::support::in_process::{Ask, Wall, get};
+use crate::support::in_process::{get, guarded};
+use gabion_testkit::TestRequest;
 
 const POLICY: &str = r#"
     version = 1
@@ -14,13 +15,13 @@ const POLICY: &str = r#"
     verdict = "pass"
 "#;
 
-fn asking(host: &str, target: &str) -> Ask {
+fn with_host(host: &str, target: &str) -> TestRequest {
     get(target).without_host().header("host", host)
 }
 
 #[test]
-fn only_hosts_that_are_here_are_served() {
-    let wall = Wall::of(POLICY);
+fn only_listed_hosts_are_served() {
+    let server = guarded(POLICY);
     for (host, verdict) in [
         ("app.example", "200"),
         ("App.Example:8443", "200"),
@@ -28,24 +29,24 @@ fn only_hosts_that_are_here_are_served() {
         ("203.0.113.7", "421 host/foreign"),
         ("app.example.evil.example", "421 host/foreign"),
     ] {
-        assert_eq!(wall.verdict(asking(host, "/")), verdict, "{host}");
+        assert_eq!(server.verdict(with_host(host, "/")), verdict, "{host}");
     }
 }
 
 #[test]
-fn health_check_is_served_by_any_name_and_nobody_behind_the_balancer_is() {
-    let wall = Wall::of(POLICY);
-    let check = |from: &str| asking("10.0.3.7:8080", "/health").from(from);
-    assert_eq!(wall.verdict(check("10.0.0.1")), "200");
-    assert_eq!(wall.verdict(check("203.0.113.9")), "421 host/foreign");
-    let behind = check("10.0.0.1").xff("203.0.113.9");
-    assert_eq!(wall.verdict(behind), "421 host/foreign");
+fn health_check_is_served_for_any_host_and_clients_behind_the_balancer_are_not() {
+    let server = guarded(POLICY);
+    let check = |from: &str| with_host("10.0.3.7:8080", "/health").from(from);
+    assert_eq!(server.verdict(check("10.0.0.1")), "200");
+    assert_eq!(server.verdict(check("203.0.113.9")), "421 host/foreign");
+    let backend = check("10.0.0.1").xff("203.0.113.9");
+    assert_eq!(server.verdict(backend), "421 host/foreign");
 }
 
 #[test]
-fn hosts_are_observed_where_the_document_observes() {
+fn hosts_are_observed_if_the_document_is_in_observe_mode() {
     let observing = POLICY.replace("version = 1", "version = 1\nmode = \"observe\"");
-    let answer = Wall::of(&observing).send(asking("evil.example", "/"));
+    let answer = guarded(&observing).send(with_host("evil.example", "/"));
     assert_eq!(answer.verdict(), "200");
-    assert!(answer.words()[0].contains("would have been denied (421): rule host/foreign"));
+    assert!(answer.event_texts()[0].contains("would have been denied (421): rule host/foreign"));
 }

@@ -1,4 +1,4 @@
-//! The server behind is given the path as it was sent, or its one spelling: never a mix.
+//! The upstream receives the path as sent, or its canonical form, and never a mix.
 
 use std::{convert::Infallible, sync::Mutex};
 
@@ -10,8 +10,8 @@ use tower::{Layer as _, ServiceExt as _, service_fn};
 
 const CANONICAL: &str = "version = 1\n[server]\nforward = 'canonical'\n";
 
-/// What a service behind a guard by `policy` is asked, in place of `target`.
-async fn asked(policy: &str, target: &str) -> String {
+/// The target that a service behind a guard with `policy` receives for `target`.
+async fn requested(policy: &str, target: &str) -> String {
     let guard = Guard::from_policy(policy).unwrap();
     let seen = Mutex::new(String::new());
     let service = service_fn(|request: Request<()>| {
@@ -26,36 +26,36 @@ async fn asked(policy: &str, target: &str) -> String {
 }
 
 #[tokio::test]
-async fn canonical_where_the_policy_says_so() {
+async fn canonical_if_the_policy_requires_it() {
     for (sent, spelled) in [
         ("/a/b?x=%2e%2e//", "/a/b?x=%2e%2e//"),
         ("/%61/%2e%2e/b//c/%7ed?x=%61", "/b/c/~d?x=%61"),
         ("/%ed%95%9c;a=%2f/.", "/%ED%95%9C;a=%2F/"),
         ("http://localhost/%61?q", "http://localhost/a?q"),
     ] {
-        assert_eq!(asked(CANONICAL, sent).await, spelled, "{sent}");
+        assert_eq!(requested(CANONICAL, sent).await, spelled, "{sent}");
     }
 }
 
 #[tokio::test]
-async fn as_sent_where_it_says_nothing() {
+async fn as_sent_by_default() {
     for sent in ["/%61/%2e%2e/b//c", "/%ed%95%9c;a=%2f/."] {
-        assert_eq!(asked("version = 1", sent).await, sent);
+        assert_eq!(requested("version = 1", sent).await, sent);
     }
 }
 
 #[tokio::test]
-async fn malformed_path_that_is_only_observed_stays_as_it_was_sent() {
+async fn malformed_path_in_observe_mode_stays_as_sent() {
     let observing = format!("mode = 'observe'\n{CANONICAL}");
     for sent in ["/%61/%zz", "/%61/../..", "/%61%00"] {
-        assert_eq!(asked(&observing, sent).await, sent);
+        assert_eq!(requested(&observing, sent).await, sent);
     }
 }
 
-/// A router has cut the target: what is left is not what was judged.
+/// A router removed a prefix: the remaining target is not the one that was judged.
 #[cfg(feature = "axum")]
 #[tokio::test]
-async fn target_cut_by_a_router_stays_as_it_was_sent() {
+async fn target_stripped_by_a_router_stays_as_received() {
     use axum::{Router, body::Body, extract::connect_info::MockConnectInfo, routing::get};
     let guard = Guard::from_policy(CANONICAL).unwrap();
     let tell = |request: Request<Body>| async move { request.uri().to_string() };

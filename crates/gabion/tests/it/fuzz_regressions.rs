@@ -1,14 +1,14 @@
-//! What fuzzing starts from, and what it ever found, keeps to the laws.
+//! The seeds and past findings of the fuzz targets satisfy the laws.
 
 use std::{fs, path::Path};
 
-use gabion_testkit::laws::{Law, TARGETS};
+use gabion_testkit::{laws::Law, laws::TARGETS};
 
 fn fuzz() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz"))
 }
 
-/// The names in a folder, in order.
+/// The sorted names in a folder.
 fn names(folder: &Path) -> Vec<String> {
     let entries =
         fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
@@ -20,7 +20,7 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// Holds every input of a folder to `law`; says how many there were.
+/// Runs `law` on every input of a folder, and returns the number of inputs.
 #[expect(clippy::disallowed_methods, reason = "a test reads its inputs")]
 fn replay(folder: &Path, law: Law) -> usize {
     let inputs: Vec<_> = names(folder)
@@ -29,7 +29,7 @@ fn replay(folder: &Path, law: Law) -> usize {
         .collect();
     for name in &inputs {
         let input = fs::read(folder.join(name)).unwrap();
-        // Shown if the law is broken.
+        // The test harness shows this output if the law fails.
         println!("{name}: {}", input.escape_ascii());
         law(&input);
     }
@@ -37,7 +37,7 @@ fn replay(folder: &Path, law: Law) -> usize {
 }
 
 #[test]
-fn seeds_and_regressions_keep_to_the_laws() {
+fn seeds_and_regressions_satisfy_the_laws() {
     for (target, law) in TARGETS {
         let seeds = replay(&fuzz().join("seeds").join(target), law);
         assert!(seeds > 0, "{target} has no seed");

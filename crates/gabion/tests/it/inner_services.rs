@@ -1,4 +1,4 @@
-//! A guard stands before any service: axum, hyper, tonic, one's own.
+//! A guard wraps any service: axum, hyper, tonic, or a service of one's own.
 
 use std::{
     convert::Infallible,
@@ -15,15 +15,11 @@ use gabion::{
     Guard,
     inspect::{GuardBody, GuardService},
 };
-use gabion_testkit::Recorder;
+use gabion_testkit::{LoopbackServer, RawConnection, Recorder};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::Incoming;
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
-};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn, util::BoxCloneService};
 
 use crate::support::in_process::get;
@@ -38,37 +34,24 @@ const POLICY: &str = r#"
 type BoxError = Box<dyn Error + Send + Sync>;
 
 fn guard() -> (Guard, Arc<Recorder>) {
-    let told = Arc::new(Recorder::default());
+    let events = Arc::new(Recorder::default());
     let guard = Guard::builder()
-        .with_sink(told.clone())
+        .with_sink(events.clone())
         .with_policy(POLICY, "policy.toml");
-    (guard.unwrap(), told)
+    (guard.unwrap(), events)
 }
 
-/// The status of one answer over a connection of its own.
+/// The status of one response on a new connection.
 async fn status(addr: SocketAddr, target: &str) -> u16 {
-    let mut stream = TcpStream::connect(addr).await.unwrap();
-    let request = format!("GET {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    answer
-        .split(' ')
-        .nth(1)
-        .and_then(|status| status.parse().ok())
-        .expect(&answer)
-}
-
-async fn listen() -> (TcpListener, SocketAddr) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let addr = listener.local_addr().unwrap();
-    (listener, addr)
+    let response = RawConnection::connect(addr).await.get(target, "").await;
+    response.expect("a response").status.as_u16()
 }
 
 #[cfg(feature = "axum")]
 mod axum {
     use ::axum::{Router, body::Body, extract::connect_info::MockConnectInfo, routing};
-    use gabion_testkit::peer;
+    use gabion_testkit::{RouterServer, peer};
+    use tokio::net::TcpListener;
 
     use super::*;
 
@@ -76,7 +59,7 @@ mod axum {
         "ok"
     }
 
-    fn from_outside() -> MockConnectInfo<SocketAddr> {
+    fn mock_peer() -> MockConnectInfo<SocketAddr> {
         MockConnectInfo(peer("203.0.113.9").socket())
     }
 
@@ -107,44 +90,44 @@ mod axum {
     ];
 
     #[tokio::test]
-    async fn router_wears_the_layer() {
-        let (guard, _told) = guard();
+    async fn router_has_the_layer() {
+        let (guard, _events) = guard();
         let app = Router::new()
             .fallback(ok)
             .layer(guard.layer())
-            .layer(from_outside());
+            .layer(mock_peer());
         assert_eq!(statuses(&app, TARGETS).await, [403, 403, 403, 200, 200]);
     }
 
     #[tokio::test]
     async fn nested_router_is_judged_by_the_path_as_sent() {
-        let (guard, told) = guard();
+        let (guard, events) = guard();
         let api = Router::new().fallback(ok).layer(guard.layer());
         let deeper = Router::new().nest("/admin", Router::new().route("/x", routing::get(ok)));
         let deeper = Router::new().nest("/api", deeper.layer(guard.layer()));
         let app = Router::new()
             .nest("/api", api)
             .fallback(ok)
-            .layer(from_outside());
+            .layer(mock_peer());
         assert_eq!(statuses(&app, TARGETS).await, [403, 403, 403, 200, 200]);
-        let words = told.take_words();
+        let words = events.take_texts();
         assert!(
             words[0].contains("GET /api/admin denied (403)"),
             "{words:?}"
         );
         assert_eq!(
-            statuses(&deeper.layer(from_outside()), ["/api/admin/x"]).await,
+            statuses(&deeper.layer(mock_peer()), ["/api/admin/x"]).await,
             [403]
         );
     }
 
     #[tokio::test]
-    async fn one_route_wears_the_layer() {
-        let (guard, _told) = guard();
+    async fn one_route_has_the_layer() {
+        let (guard, _events) = guard();
         let app = Router::new()
             .route("/api/admin/{user}", routing::get(ok).layer(guard.layer()))
             .route("/api/admin", routing::get(ok))
-            .layer(from_outside());
+            .layer(mock_peer());
         assert_eq!(
             statuses(&app, ["/api/admin/1", "/api/admin"]).await,
             [403, 200]
@@ -152,27 +135,25 @@ mod axum {
     }
 
     #[tokio::test]
-    async fn served_router_learns_its_peers_or_says_how() {
-        let (guard, told) = guard();
+    async fn served_router_needs_connect_info() {
+        let (guard, events) = guard();
         let app = Router::new().fallback(ok).layer(guard.layer());
-        let (listener, with_peers) = listen().await;
-        let service = app
-            .clone()
-            .into_make_service_with_connect_info::<SocketAddr>();
-        tokio::spawn(::axum::serve(listener, service).into_future());
+        let server = RouterServer::start(app.clone()).await;
+        let with_peers = server.addr();
         assert_eq!(status(with_peers, "/api/admin").await, 403);
         assert_eq!(status(with_peers, "/api").await, 200);
-        assert_eq!(told.take().len(), 1);
+        assert_eq!(events.take().len(), 1);
 
-        let (listener, without) = listen().await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let without = listener.local_addr().unwrap();
         tokio::spawn(::axum::serve(listener, app).into_future());
         assert_eq!(status(without, "/api").await, 503);
-        let words = told.take_words();
+        let words = events.take_texts();
         let fix = "into_make_service_with_connect_info::<SocketAddr>()";
         assert!(words.len() == 1 && words[0].contains(fix), "{words:?}");
     }
 
-    /// A guarded router has a name, to be kept in one's own types.
+    /// A guarded router in a named field.
     struct Site {
         service: GuardService<Router>,
     }
@@ -183,42 +164,42 @@ mod axum {
     }
 
     #[tokio::test]
-    async fn guarded_router_has_a_name() {
+    async fn guarded_router_has_a_nameable_type() {
         let site = site(&guard().0, Router::new().fallback(ok));
         let app = Router::new()
             .fallback_service(site.service)
-            .layer(from_outside());
+            .layer(mock_peer());
         assert_eq!(statuses(&app, TARGETS).await, [403, 403, 403, 200, 200]);
     }
 }
 
 #[tokio::test]
-async fn hyper_connection_wears_the_layer() {
-    let (guard, told) = guard();
+async fn hyper_connection_has_the_layer() {
+    let (guard, events) = guard();
     let inner = service_fn(|request: Request<Incoming>| async {
         Ok::<_, hyper::Error>(Response::new(Full::from(
             request.into_body().collect().await?.to_bytes(),
         )))
     });
-    let (listener, addr) = listen().await;
     let guarded = guard.layer().layer(inner);
-    tokio::spawn(async move {
-        while let Ok((stream, from)) = listener.accept().await {
-            let service = guarded
-                .clone()
-                .map_request(move |mut request: Request<Incoming>| {
-                    request.extensions_mut().insert(gabion::PeerAddr::new(from));
-                    request
-                });
-            let http = hyper::server::conn::http1::Builder::new();
-            let served =
-                http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
-            tokio::spawn(served);
-        }
+    let server = LoopbackServer::start(move |stream| {
+        let peer = gabion::PeerAddr::new(stream.peer_addr().unwrap());
+        let service = guarded
+            .clone()
+            .map_request(move |mut request: Request<Incoming>| {
+                request.extensions_mut().insert(peer);
+                request
+            });
+        let http = hyper::server::conn::http1::Builder::new();
+        let connection =
+            http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+        async { drop(connection.await) }
     });
+    let server = server.await;
+    let addr = server.addr();
     assert_eq!(status(addr, "/api/admin").await, 403);
     assert_eq!(status(addr, "/api").await, 200);
-    let words = told.take_words();
+    let words = events.take_texts();
     assert_eq!(words.len(), 1, "{words:?}");
     assert!(
         words[0].starts_with("127.0.0.1 GET /api/admin"),
@@ -226,7 +207,7 @@ async fn hyper_connection_wears_the_layer() {
     );
 }
 
-/// A gRPC service written by hand.
+/// A gRPC service without generated code.
 #[derive(Clone)]
 struct Echo;
 
@@ -250,8 +231,8 @@ impl Service<Request<tonic::body::Body>> for Echo {
 }
 
 #[tokio::test]
-async fn tonic_routes_wear_the_layer() {
-    let (guard, _told) = guard();
+async fn tonic_routes_have_the_layer() {
+    let (guard, _events) = guard();
     let routes = tonic::service::Routes::new(Echo).prepare();
     let guarded: GuardService<tonic::service::Routes> = guard.layer().layer(routes);
     for (target, expected) in [
@@ -268,12 +249,12 @@ async fn tonic_routes_wear_the_layer() {
     }
 }
 
-/// Neither `Clone` nor infallible, and it must be found ready before it is called.
-struct Odd {
+/// Neither `Clone` nor infallible, and must be ready before each call.
+struct NotClone {
     is_ready: bool,
 }
 
-impl Service<Request<()>> for Odd {
+impl Service<Request<()>> for NotClone {
     type Response = Response<Full<Bytes>>;
     type Error = BoxError;
     type Future = Ready<Result<Self::Response, BoxError>>;
@@ -295,15 +276,15 @@ impl Service<Request<()>> for Odd {
     }
 }
 
-/// A wall around a service, by its name.
-fn walled(guard: &Guard) -> GuardService<Odd> {
-    guard.layer().layer(Odd { is_ready: false })
+/// A guarded service as a named type.
+fn guarded_service(guard: &Guard) -> GuardService<NotClone> {
+    guard.layer().layer(NotClone { is_ready: false })
 }
 
 #[test]
 fn service_need_not_be_clone_and_keeps_its_boxed_error() {
-    let (guard, _told) = guard();
-    let mut guarded = walled(&guard);
+    let (guard, _events) = guard();
+    let mut guarded = guarded_service(&guard);
     for (target, expected) in [
         ("/", Ok(200)),
         ("/api/admin", Ok(403)),
@@ -328,8 +309,8 @@ fn service_need_not_be_clone_and_keeps_its_boxed_error() {
 }
 
 #[test]
-fn guarded_service_is_boxed_like_any_other() {
-    let (guard, _told) = guard();
+fn guarded_service_can_be_boxed() {
+    let (guard, _events) = guard();
     let inner = service_fn(|_: Request<()>| ready(Ok(Response::new(Full::from("inner")))));
     let inner: BoxCloneService<Request<()>, Response<Full<Bytes>>, BoxError> =
         BoxCloneService::new(inner);

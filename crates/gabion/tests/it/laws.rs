@@ -1,12 +1,11 @@
-//! What fuzzing asks holds here too, for what is near to its seeds: each is cut, pasted and torn
-//! in a few places.
+//! The laws of the fuzz targets also hold for mutations of the seeds.
 
 use std::fs;
 
 use gabion_testkit::laws::TARGETS;
 use proptest::{collection::vec, prelude::*, sample::Index, test_runner::Config};
 
-/// What a stranger or a slip puts into an input, whatever it is an input of.
+/// Fragments inserted into an input, regardless of its format.
 const SCRAPS: [&[u8]; 46] = [
     b"",
     b"\n",
@@ -56,7 +55,8 @@ const SCRAPS: [&[u8]; 46] = [
     b"transfer-encoding: chunked\r\n",
 ];
 
-/// Where an edit is, whether it is at the beginning of a line, how much it cuts, what it puts there.
+/// Position of an edit, if it is at the beginning of a line, number of bytes removed, and bytes
+/// inserted.
 type Edit = (Index, bool, usize, Vec<u8>);
 
 fn edits() -> impl Strategy<Value = Vec<Edit>> {
@@ -88,9 +88,9 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
     files.iter().map(|file| fs::read(file).unwrap()).collect()
 }
 
-/// Asks the law of `target` of so many inputs.
+/// Runs the law of `target` on this number of inputs.
 #[track_caller]
-fn holds_near_seeds(target: &str, cases: u32) {
+fn assert_near_seeds(target: &str, cases: u32) {
     let (_, law) = TARGETS.iter().find(|(name, _)| *name == target).unwrap();
     let seeds = seeds(target);
     proptest!(Config { cases, failure_persistence: None, ..Config::default() }, |(seed: Index, edits in edits())| {
@@ -100,13 +100,13 @@ fn holds_near_seeds(target: &str, cases: u32) {
 
 macro_rules! laws {
     ($($target:ident: $cases:literal;)*) => {
-        /// The laws that are asked here.
+        /// The laws tested here.
         const ASKED: &[&str] = &[$(stringify!($target)),*];
 
         $(
             #[test]
             fn $target() {
-                holds_near_seeds(stringify!($target), $cases);
+                assert_near_seeds(stringify!($target), $cases);
             }
         )*
     };
@@ -125,6 +125,6 @@ laws! {
 }
 
 #[test]
-fn every_law_is_asked() {
+fn every_law_is_tested() {
     assert_eq!(ASKED, TARGETS.map(|(target, _)| target));
 }

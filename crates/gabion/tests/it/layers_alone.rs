@@ -1,4 +1,4 @@
-//! Each watchman is a layer by itself; stacked by hand, layers judge apart.
+//! Each inspector is a layer by itself. Layers stacked by hand judge separately.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -11,12 +11,12 @@ use gabion::{
     deny::{Action, Deny, DenyRule},
     inspect::{AllowConfig, Ban, Clock, Config as _, Context, ProtocolRules, State, SystemClock},
 };
-use gabion_testkit::{ManualClock, Recorder};
+use gabion_testkit::{ManualClock, Recorder, TestRequest};
 use http::{Request, Response};
 use http_body_util::Full;
 use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 
-use crate::support::in_process::{self, Ask, get};
+use crate::support::in_process::{InProcess, get};
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -42,19 +42,19 @@ fn ban(table: &Arc<BanTable>) -> Ban {
         .unwrap()
 }
 
-/// The service that each stack stands before.
+/// The service behind each stack.
 fn service()
 -> impl Service<Request<()>, Response = Response<Full<Bytes>>, Error = Infallible, Future: Send> + Clone
 {
-    service_fn(|request: Request<()>| async move { Ok(in_process::inner(&request)) })
+    service_fn(|request: Request<()>| async move { Ok(InProcess::inner(&request)) })
 }
 
-/// The statuses that a stack answers with, one request after the other.
-fn statuses<S, B, const N: usize>(guarded: &S, asks: [Ask; N]) -> [u16; N]
+/// The statuses of a sequence of requests.
+fn statuses<S, B, const N: usize>(guarded: &S, requests: [TestRequest; N]) -> [u16; N]
 where
     S: Service<Request<()>, Response = Response<B>, Error = Infallible> + Clone,
 {
-    asks.map(|Ask(request)| {
+    requests.map(|TestRequest(request)| {
         let Ok(response) = guarded.clone().oneshot(request).now_or_never().unwrap();
         response.status().as_u16()
     })
@@ -62,16 +62,16 @@ where
 
 #[test]
 fn deny_alone() {
-    let told = Arc::new(Recorder::default());
-    let layer = GuardLayer::new(deny(Action::Ban(None)), clients()).with_sink(told.clone());
+    let events = Arc::new(Recorder::default());
+    let layer = GuardLayer::new(deny(Action::Ban(None)), clients()).with_sink(events.clone());
     let guarded = ServiceBuilder::new().layer(layer).service(service());
-    let asks = [get("/.env"), get("/%2eenv"), get("/env"), get("/%00")];
+    let requests = [get("/.env"), get("/%2eenv"), get("/env"), get("/%00")];
     assert_eq!(
-        statuses(&guarded, asks),
+        statuses(&guarded, requests),
         [403, 403, 200, 200],
         "without a table it only refuses"
     );
-    assert_eq!(told.take().len(), 2);
+    assert_eq!(events.take().len(), 2);
 }
 
 #[test]
@@ -79,16 +79,16 @@ fn ban_alone_with_its_table() {
     let table = Arc::new(BanTable::new(8));
     let layer = GuardLayer::new(ban(&table), clients());
     let guarded = ServiceBuilder::new().layer(layer).service(service());
-    let asks = [get("/").from("198.51.100.7"), get("/.env")];
-    assert_eq!(statuses(&guarded, asks), [403, 200]);
+    let requests = [get("/").from("198.51.100.7"), get("/.env")];
+    assert_eq!(statuses(&guarded, requests), [403, 200]);
 }
 
 #[test]
 fn protocol_rules_alone() {
     let layer = GuardLayer::new(ProtocolRules::default(), clients());
     let guarded = ServiceBuilder::new().layer(layer).service(service());
-    let asks = [get("/%00"), get("/").without_host(), get("/.env")];
-    assert_eq!(statuses(&guarded, asks), [400, 400, 200]);
+    let requests = [get("/%00"), get("/").without_host(), get("/.env")];
+    assert_eq!(statuses(&guarded, requests), [400, 400, 200]);
 }
 
 #[test]
@@ -102,14 +102,14 @@ fn two_layers_share_a_table_of_bans() {
         .layer(outer)
         .layer(inner)
         .service(service());
-    let asks = [get("/"), get("/.env"), get("/"), get("/").from("192.0.2.1")];
-    assert_eq!(statuses(&guarded, asks), [200, 403, 403, 200]);
+    let requests = [get("/"), get("/.env"), get("/"), get("/").from("192.0.2.1")];
+    assert_eq!(statuses(&guarded, requests), [200, 403, 403, 200]);
     clock.advance(HOUR);
     assert_eq!(statuses(&guarded, [get("/")]), [200]);
 }
 
 #[test]
-fn what_one_layer_allows_the_next_still_judges() {
+fn allow_of_one_layer_does_not_skip_the_next() {
     let networks = vec!["198.51.100.7".parse().unwrap()];
     let mut config = AllowConfig::default();
     config.networks = networks;
@@ -126,7 +126,7 @@ fn what_one_layer_allows_the_next_still_judges() {
 }
 
 #[test]
-fn clocks_of_layers_made_apart_agree() {
+fn layers_share_the_default_clock() {
     let first = SystemClock::new();
     while first.now().mono() < Duration::from_millis(2) {}
     let before = first.now().mono();

@@ -1,9 +1,10 @@
-//! Each client has its own budget, and nobody makes more of one: by no header, cookie or address.
+//! Each client has its own budget. No header, cookie or second address enlarges it.
 
-use crate::support::in_process::{Ask, Wall, get};
+use crate::support::in_process::{InProcess, get, guarded};
+use gabion_testkit::TestRequest;
 
-fn wall(rule: &str) -> Wall {
-    Wall::of(&format!(
+fn server(rule: &str) -> InProcess {
+    guarded(&format!(
         r#"
         version = 1
         [client]
@@ -17,62 +18,68 @@ fn wall(rule: &str) -> Wall {
     ))
 }
 
-/// How many of 200 requests pass; `ask` makes each.
-fn passed(wall: &Wall, ask: impl Fn(usize) -> Ask) -> usize {
+/// The number of 200 requests made by `request` that pass.
+fn passed(server: &InProcess, request: impl Fn(usize) -> TestRequest) -> usize {
     (0..200)
-        .filter(|&n| wall.send(ask(n)).status == 200)
+        .filter(|&n| server.send(request(n)).status == 200)
         .count()
 }
 
-/// A different client each time.
+/// A different client for each number.
 fn client(n: usize) -> String {
     format!("198.51.100.{n}")
 }
 
-fn behind(chain: &str) -> Ask {
+fn backend(chain: &str) -> TestRequest {
     get("/").from("10.0.0.1").xff(chain)
 }
 
 #[test]
 fn clients_behind_a_balancer_have_a_budget_each() {
-    let wall = wall("");
-    assert_eq!(passed(&wall, |n| behind(&client(n))), 200);
+    let server = server("");
+    assert_eq!(passed(&server, |n| backend(&client(n))), 200);
     for n in [0, 100, 199] {
-        assert_eq!(passed(&wall, |_| behind(&client(n))), 4, "one is used");
+        assert_eq!(passed(&server, |_| backend(&client(n))), 4, "one is used");
     }
 }
 
 #[test]
-fn forged_chain_makes_no_other_client() {
+fn forged_chain_does_not_change_the_client() {
     for forged in [
         |n| get("/").xff(&client(n)),
         |n| get("/").header("forwarded", &format!("for={}", client(n))),
         |n| get("/").header("x-real-ip", &client(n)),
-        |n| behind(&format!("{}, 203.0.113.9", client(n))),
-        |n| behind(&client(n)).xff("203.0.113.9"),
+        |n| backend(&format!("{}, 203.0.113.9", client(n))),
+        |n| backend(&client(n)).xff("203.0.113.9"),
         |n| get("/").from(&format!("2001:db8::{n:x}")),
-    ] as [fn(usize) -> Ask; 6]
+    ] as [fn(usize) -> TestRequest; 6]
     {
-        assert_eq!(passed(&wall(""), forged), 5, "{:?}", forged(7));
+        assert_eq!(passed(&server(""), forged), 5, "{:?}", forged(7));
     }
 }
 
 #[test]
 fn balancer_itself_is_not_limited() {
-    assert_eq!(passed(&wall(""), |_| get("/health").from("10.0.0.1")), 200);
+    assert_eq!(
+        passed(&server(""), |_| get("/health").from("10.0.0.1")),
+        200
+    );
 }
 
 #[test]
-fn invented_token_is_held_to_the_ceiling_of_its_address() {
+fn invented_tokens_share_the_ceiling_of_their_address() {
     let token = |n: usize| get("/").header("authorization", &format!("Bearer {n}"));
     let cookie = |n: usize| get("/").header("cookie", &format!("a=b; sid={n}"));
     let path = |n: usize| get(&format!("/{n}"));
-    let by = |key: &str| wall(&format!("key = \"{key}\""));
+    let by = |key: &str| server(&format!("key = \"{key}\""));
     assert_eq!(passed(&by("header:authorization"), token), 50);
     assert_eq!(passed(&by("cookie:sid"), cookie), 50);
     assert_eq!(passed(&by("path"), path), 50);
     assert_eq!(
-        passed(&wall("key = ['client', 'cookie:sid']\nceiling = 2"), cookie),
+        passed(
+            &server("key = ['client', 'cookie:sid']\nceiling = 2"),
+            cookie
+        ),
         10
     );
     assert_eq!(
@@ -83,39 +90,39 @@ fn invented_token_is_held_to_the_ceiling_of_its_address() {
 }
 
 #[test]
-fn token_has_one_budget_wherever_it_is_used() {
-    let wall = wall("key = 'header:authorization'");
-    let ask = |n: usize| {
+fn token_has_one_budget_for_all_addresses() {
+    let server = server("key = 'header:authorization'");
+    let request = |n: usize| {
         get("/")
             .from(&client(n))
             .header("authorization", "Bearer stolen")
     };
-    assert_eq!(passed(&wall, ask), 5);
+    assert_eq!(passed(&server, request), 5);
 }
 
 #[test]
-fn many_addresses_of_one_network_are_held_by_its_prefix() {
-    let by = wall("key = 'prefix'");
+fn addresses_of_one_network_share_a_budget() {
+    let by = server("key = 'prefix'");
     assert_eq!(passed(&by, |n| get("/").from(&client(n))), 5);
     assert_eq!(
         passed(&by, |n| get("/").from(&format!("2001:db8:7:{n:x}::1"))),
         5
     );
     assert_eq!(
-        passed(&wall("key = 'global'"), |n| get("/").from(&client(n))),
+        passed(&server("key = 'global'"), |n| get("/").from(&client(n))),
         5
     );
 }
 
 #[test]
-fn preflight_is_free_and_not_without_end() {
-    let wall = wall("");
+fn preflight_requests_have_their_own_limit() {
+    let server = server("");
     let preflight = |_| {
-        let ask = get("/")
+        let request = get("/")
             .method("OPTIONS")
             .header("origin", "https://app.example");
-        ask.header("access-control-request-method", "DELETE")
+        request.header("access-control-request-method", "DELETE")
     };
-    assert_eq!(passed(&wall, preflight), 50);
-    assert_eq!(passed(&wall, |_| get("/").method("DELETE")), 5);
+    assert_eq!(passed(&server, preflight), 50);
+    assert_eq!(passed(&server, |_| get("/").method("DELETE")), 5);
 }

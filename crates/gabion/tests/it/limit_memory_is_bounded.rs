@@ -1,4 +1,5 @@
-//! Ten million clients take no more memory than a table has, and free nobody who is held.
+//! Ten million clients use no more memory than the table has, and release no client that is limited
+//! or banned.
 
 use std::{net::Ipv4Addr, ops::Range, thread};
 
@@ -11,11 +12,11 @@ use gabion::{
 use gabion_testkit::OwnedHead;
 use http::HeaderMap;
 
-use crate::support::in_process::{Wall, get};
+use crate::support::in_process::{ban, build_guarded, get};
 
 const CLIENTS: u32 = 10_000_000;
 
-/// How many strangers come between two requests of somebody who is held.
+/// The number of new clients between two requests of a limited client.
 const BETWEEN: u32 = 10_000;
 
 const POLICY: &str = r#"
@@ -26,26 +27,26 @@ const POLICY: &str = r#"
     mode = "enforce"
 "#;
 
-/// The strangers meet the limit alone, on two threads, so that ten million of them take seconds.
-/// Whoever is held meets the whole wall, which counts in the same table.
+/// New clients call the limit alone, on two threads, so that ten million take seconds. The limited
+/// client sends requests through the whole guard, which counts in the same table.
 #[test]
-fn ten_million_clients_fit_and_free_nobody() {
+fn ten_million_clients_fit_and_release_no_limited_client() {
     let state = State::default();
     let rule = LimitRule::new("x", "1/h".parse().unwrap()).mode(Mode::Enforce);
     let limit = [rule].compile(&Context::new(&state)).unwrap();
     let with_state = |guard: GuardBuilder| guard.with_state(state.clone());
-    let wall = Wall::built(|guard| with_state(guard).with_policy(POLICY, "policy.toml"));
-    wall.ban("198.51.100.7");
-    assert_eq!(wall.verdict("/"), "200");
+    let server = build_guarded(|guard| with_state(guard).with_policy(POLICY, "policy.toml"));
+    ban(&server, "198.51.100.7");
+    assert_eq!(server.verdict("/"), "200");
 
     let half = CLIENTS / 2;
     thread::scope(|threads| {
-        threads.spawn(|| strangers(&limit, 0..half, |_| {}));
-        strangers(&limit, half..CLIENTS, |n| {
+        threads.spawn(|| new_clients(&limit, 0..half, |_| {}));
+        new_clients(&limit, half..CLIENTS, |n| {
             if n % BETWEEN == 0 {
-                assert_eq!(wall.verdict("/"), "429 x", "after {n}");
+                assert_eq!(server.verdict("/"), "429 x", "after {n}");
                 let banned = get("/").from("198.51.100.7");
-                assert_eq!(wall.verdict(banned), "403 ban/timed", "after {n}");
+                assert_eq!(server.verdict(banned), "403 ban/timed", "after {n}");
             }
         });
     });
@@ -54,8 +55,8 @@ fn ten_million_clients_fit_and_free_nobody() {
     assert!(table.memory() <= 7 << 20, "{} bytes", table.memory());
 }
 
-/// Has each stranger ask for the first time.
-fn strangers(limit: &Limit, numbers: Range<u32>, mut after: impl FnMut(u32)) {
+/// Sends the first request of each client.
+fn new_clients(limit: &Limit, numbers: Range<u32>, mut after: impl FnMut(u32)) {
     let (head, clients, none) = (
         OwnedHead::get("/"),
         ClientRules::default(),

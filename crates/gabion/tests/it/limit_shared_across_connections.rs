@@ -1,12 +1,12 @@
-//! A limit is one limit, however many connections, clones and routes ask: the state of tower's own
-//! `RateLimitLayer` lives in each connection's clone (tower issue 764, axum issue 2634).
+//! A limit has one state for all connections, clones and routes. The state of tower's own
+//! `RateLimitLayer` is in each connection's clone (tower issue 764, axum issue 2634).
 
 use std::net::SocketAddr;
 
 use axum::{Router, routing::get};
 use gabion::Guard;
-use gabion_testkit::Wire;
-use tokio::{net::TcpListener, task::JoinSet};
+use gabion_testkit::{RawConnection, RouterServer};
+use tokio::task::JoinSet;
 
 const POLICY: &str = r#"
     version = 1
@@ -21,31 +21,27 @@ const POLICY: &str = r#"
 const CONNECTIONS: usize = 100;
 const EACH: usize = 5;
 
-/// Serves a router whose routes are guarded apart, by one guard, as axum serves.
-async fn serve() -> SocketAddr {
+/// Serves a router with separate layers of one guard on its routes, as axum serves.
+async fn serve() -> RouterServer {
     let guard = Guard::from_policy(POLICY).unwrap();
     let api = Router::new().route("/", get(|| async { "api" }));
     let app = Router::new()
         .route("/", get(|| async { "root" }).layer(guard.layer()))
         .nest("/api", api.layer(guard.clone().layer()));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let addr = listener.local_addr().unwrap();
-    let app = app.into_make_service_with_connect_info::<SocketAddr>();
-    tokio::spawn(async { axum::serve(listener, app).await });
-    addr
+    RouterServer::start(app).await
 }
 
-/// How many of the requests of all connections at once are answered 200, and how many 429.
-async fn asked(addr: SocketAddr, client: &'static str) -> [usize; 2] {
+/// The number of 200 and of 429 responses on all connections.
+async fn count_responses(addr: SocketAddr, client: &'static str) -> [usize; 2] {
     let mut connections = JoinSet::new();
     for n in 0..CONNECTIONS {
         connections.spawn(async move {
-            let mut wire = Wire::connect(addr).await;
+            let mut connection = RawConnection::connect(addr).await;
             let mut counts = [0, 0];
             for each in 0..EACH {
                 let target = if (n + each) % 2 == 0 { "/" } else { "/api" };
                 let line = format!("X-Forwarded-For: {client}\r\n");
-                let answer = wire.get(target, &line).await.unwrap();
+                let answer = connection.get(target, &line).await.unwrap();
                 match answer.status.as_u16() {
                     200 => counts[0] += 1,
                     429 => counts[1] += 1,
@@ -63,9 +59,10 @@ async fn asked(addr: SocketAddr, client: &'static str) -> [usize; 2] {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn twenty_of_five_hundred_at_once_pass() {
-    let addr = serve().await;
+    let server = serve().await;
+    let addr = server.addr();
     let all = CONNECTIONS * EACH;
-    assert_eq!(asked(addr, "203.0.113.9").await, [20, all - 20]);
-    assert_eq!(asked(addr, "203.0.113.9").await, [0, all]);
-    assert_eq!(asked(addr, "203.0.113.10").await, [20, all - 20]);
+    assert_eq!(count_responses(addr, "203.0.113.9").await, [20, all - 20]);
+    assert_eq!(count_responses(addr, "203.0.113.9").await, [0, all]);
+    assert_eq!(count_responses(addr, "203.0.113.10").await, [20, all - 20]);
 }

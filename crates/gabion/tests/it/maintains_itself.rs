@@ -6,7 +6,7 @@ use gabion::{Guard, GuardBuilder};
 use gabion_testkit::ManualClock;
 use hyper_util::rt::TokioTimer;
 
-/// Whether an expired ban is dropped within `within`, without a call to maintain.
+/// Returns `true` if an expired ban is removed within `within` without a call of `maintain`.
 fn drops_expired_bans(builder: GuardBuilder, within: Duration) -> bool {
     let guard = builder.with_policy("version = 1\n", "policy").unwrap();
     guard.ban(

@@ -1,4 +1,5 @@
-//! A message that a rule refuses never reaches the service, however it is cut, and ends its socket.
+//! A message that a rule denies never reaches the service in any fragmentation, and ends its
+//! socket.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,7 +8,7 @@ use gabion::{
     inspect::{MessageDenial, MessageDenials, MessageFacts, OnFault, RuleId},
 };
 use gabion_core::{Facts, MessageKinds, Offense, SessionLimits};
-use gabion_testkit::Recorder;
+use gabion_testkit::{RawWebSocket, Recorder, frame};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -15,16 +16,14 @@ use tokio::{
 };
 
 use crate::support::{
-    frames::{AMID, BEGIN, ByHand, END, PING, PONG, TEXT, frame},
-    house::{House, TRUSTING},
-    session_limits::{house, house_with},
-    sockets::builder,
+    echo::{TRUSTING, echo_behind, echo_with_limits, echo_with_limits_on_fault},
+    guarded_proxy::builder,
 };
 
 const CLIENT: &str = "203.0.113.9";
 const SECRET: &[u8] = b"the secret word";
 
-/// Objects to the secret word, in this mode, and bans for it.
+/// Denies messages with the secret word, in this mode, and bans for it.
 struct NoSecrets(Mode);
 
 impl Inspect for NoSecrets {
@@ -48,7 +47,7 @@ impl Inspect for NoSecrets {
     }
 }
 
-/// Reads text; where a rule acts, messages wait.
+/// Reads text messages; if a rule enforces, messages wait for its verdict.
 fn reading(mode: Mode) -> SessionLimits {
     SessionLimits {
         message_kinds: MessageKinds::Text,
@@ -59,18 +58,18 @@ fn reading(mode: Mode) -> SessionLimits {
     }
 }
 
-/// The secret over three fragments, with a ping and a pong between them.
-fn cut() -> Vec<Vec<u8>> {
+/// The secret in three fragments, with a ping and a pong between them.
+fn fragments() -> Vec<Vec<u8>> {
     vec![
-        frame(BEGIN, b"this is the sec"),
-        frame(PING, b"are you there?"),
-        frame(AMID, b"ret wo"),
-        frame(PONG, b""),
-        frame(END, b"rd"),
+        frame(RawWebSocket::FIRST, b"this is the sec"),
+        frame(RawWebSocket::PING, b"are you there?"),
+        frame(RawWebSocket::CONTINUATION, b"ret wo"),
+        frame(RawWebSocket::PONG, b""),
+        frame(RawWebSocket::LAST, b"rd"),
     ]
 }
 
-/// What a client gets until its socket ends.
+/// The bytes that a client receives until its socket ends.
 async fn rest(mut stream: TcpStream) -> Vec<u8> {
     let mut rest = Vec::new();
     let read = timeout(Duration::from_secs(5), stream.read_to_end(&mut rest)).await;
@@ -82,23 +81,27 @@ const CLOSED: &[u8] = b"\x88\x02\x03\xf0";
 
 #[tokio::test]
 async fn secret_in_fragments_never_reaches_the_service() {
-    let house = house(reading(Mode::Enforce), NoSecrets(Mode::Enforce)).await;
-    let mut stream = house.open_raw("/open", CLIENT).await;
-    let honest = [frame(TEXT, b"hello"), frame(0x82, SECRET)].concat();
+    let server = echo_with_limits(reading(Mode::Enforce), NoSecrets(Mode::Enforce)).await;
+    let mut stream = server.open_raw("/open", CLIENT).await;
+    let honest = [frame(RawWebSocket::TEXT, b"hello"), frame(0x82, SECRET)].concat();
     stream.write_all(&honest).await.unwrap();
-    house.hears(honest.len()).await;
+    server.wait_for_received(honest.len()).await;
 
-    let cut = cut();
-    for part in &cut {
+    let fragments = fragments();
+    for part in &fragments {
         stream.write_all(part).await.unwrap();
     }
     assert_eq!(rest(stream).await, CLOSED);
-    house.empties().await;
-    // A ping and a pong are no part of the message, and overtake it. Binary is not read here.
-    assert_eq!(house.heard(), [&*honest, &cut[1], &cut[3]].concat());
-    let told = house.told();
-    let [ban, end] = &*told else {
-        panic!("{told:?}")
+    server.guard().wait_until_closed().await;
+    // A ping and a pong are not part of the message and overtake it. Binary messages are not read
+    // here.
+    assert_eq!(
+        server.received(),
+        [&*honest, &fragments[1], &fragments[3]].concat()
+    );
+    let texts = server.guard().event_texts();
+    let [ban, end] = &*texts else {
+        panic!("{texts:?}")
     };
     assert_eq!(ban, "203.0.113.9/32 banned for 60 s by rule no-secrets");
     let (words, hash) = end.split_at(end.find("hash ").unwrap());
@@ -108,43 +111,50 @@ async fn secret_in_fragments_never_reaches_the_service() {
          of 23 bytes at byte 32, "
     );
     assert_eq!(hash.len(), "hash 0123456789abcdef)".len(), "{hash}");
-    assert!(!told.concat().contains("secret wo"), "what it said is told");
-    let banned = house.before().bans.list(gabion::inspect::Clock::now(
+    assert!(
+        !texts.concat().contains("secret wo"),
+        "the panic message is in the event"
+    );
+    let banned = server.guard().bans.list(gabion::inspect::Clock::now(
         &gabion::inspect::SystemClock::new(),
     ));
     assert_eq!(banned.len(), 1);
 }
 
 #[tokio::test]
-async fn secret_that_comes_byte_by_byte_is_no_other() {
-    let house = house(reading(Mode::Enforce), NoSecrets(Mode::Enforce)).await;
-    let mut stream = house.open_raw("/open", CLIENT).await;
-    for byte in cut().concat() {
-        // The socket may be closed before the last.
+async fn secret_is_found_byte_by_byte() {
+    let server = echo_with_limits(reading(Mode::Enforce), NoSecrets(Mode::Enforce)).await;
+    let mut stream = server.open_raw("/open", CLIENT).await;
+    for byte in fragments().concat() {
+        // The socket may close before the last byte.
         let _ = stream.write_all(&[byte]).await;
         tokio::task::yield_now().await;
     }
     assert_eq!(rest(stream).await, CLOSED);
-    house.empties().await;
+    server.guard().wait_until_closed().await;
     assert_eq!(
-        house.heard(),
-        [frame(PING, b"are you there?"), frame(PONG, b"")].concat()
+        server.received(),
+        [
+            frame(RawWebSocket::PING, b"are you there?"),
+            frame(RawWebSocket::PONG, b"")
+        ]
+        .concat()
     );
 }
 
 #[tokio::test]
-async fn what_is_honest_passes_as_it_was_sent() {
-    let house = house(reading(Mode::Enforce), NoSecrets(Mode::Enforce)).await;
-    let mut stream = house.open_raw("/raw", CLIENT).await;
+async fn honest_messages_pass_as_sent() {
+    let server = echo_with_limits(reading(Mode::Enforce), NoSecrets(Mode::Enforce)).await;
+    let mut stream = server.open_raw("/raw", CLIENT).await;
     let long = "the sec ret word ".repeat(200);
     let honest = [
-        frame(TEXT, b""),
-        frame(TEXT, long.as_bytes()),
-        frame(BEGIN, b"in "),
-        frame(AMID, b""),
-        frame(END, "frägments".as_bytes()),
+        frame(RawWebSocket::TEXT, b""),
+        frame(RawWebSocket::TEXT, long.as_bytes()),
+        frame(RawWebSocket::FIRST, b"in "),
+        frame(RawWebSocket::CONTINUATION, b""),
+        frame(RawWebSocket::LAST, "frägments".as_bytes()),
         frame(0x82, &[7; 4096]),
-        frame(TEXT, b"the last"),
+        frame(RawWebSocket::TEXT, b"the last"),
     ]
     .concat();
     let mut back = vec![0; honest.len()];
@@ -156,18 +166,20 @@ async fn what_is_honest_passes_as_it_was_sent() {
         read.unwrap().unwrap();
         assert!(back == honest, "some byte is another");
     }
-    assert_eq!(house.told(), [""; 0]);
+    assert_eq!(server.guard().event_texts(), [""; 0]);
 }
 
 #[tokio::test]
-async fn others_of_the_client_and_other_clients_are_not_touched_until_it_is_banned() {
-    let house = house(reading(Mode::Enforce), NoSecrets(Mode::Enforce)).await;
-    let mut bad = house.open_raw("/open", CLIENT).await;
-    let theirs = house.open_raw("/raw", CLIENT).await;
-    let mut other = house.open_raw("/raw", "198.51.100.7").await;
-    bad.write_all(&frame(TEXT, SECRET)).await.unwrap();
+async fn other_sockets_stay_open_until_the_ban() {
+    let server = echo_with_limits(reading(Mode::Enforce), NoSecrets(Mode::Enforce)).await;
+    let mut bad = server.open_raw("/open", CLIENT).await;
+    let theirs = server.open_raw("/raw", CLIENT).await;
+    let mut other = server.open_raw("/raw", "198.51.100.7").await;
+    bad.write_all(&frame(RawWebSocket::TEXT, SECRET))
+        .await
+        .unwrap();
     assert_eq!(rest(bad).await, CLOSED);
-    let hello = frame(TEXT, b"hello");
+    let hello = frame(RawWebSocket::TEXT, b"hello");
     let mut back = vec![0; hello.len()];
     other.write_all(&hello).await.unwrap();
     other.read_exact(&mut back).await.unwrap();
@@ -176,55 +188,67 @@ async fn others_of_the_client_and_other_clients_are_not_touched_until_it_is_bann
 }
 
 #[tokio::test]
-async fn secret_is_only_told_where_the_rule_observes() {
-    let house = house(reading(Mode::Observe), NoSecrets(Mode::Observe)).await;
-    let mut stream = house.open_raw("/open", CLIENT).await;
-    let sent = [cut().concat(), frame(TEXT, b"and on")].concat();
+async fn secret_is_only_reported_in_observe_mode() {
+    let server = echo_with_limits(reading(Mode::Observe), NoSecrets(Mode::Observe)).await;
+    let mut stream = server.open_raw("/open", CLIENT).await;
+    let sent = [fragments().concat(), frame(RawWebSocket::TEXT, b"and on")].concat();
     stream.write_all(&sent).await.unwrap();
-    assert_eq!(house.hears(sent.len()).await, sent);
-    let told = house.told();
-    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(server.wait_for_received(sent.len()).await, sent);
+    let texts = server.guard().event_texts();
+    assert_eq!(texts.len(), 1, "{texts:?}");
     assert!(
-        told[0].contains("/open would have been closed with 1008: rule no-secrets"),
-        "{told:?}"
+        texts[0].contains("/open would have been closed with 1008: rule no-secrets"),
+        "{texts:?}"
     );
 }
 
 #[tokio::test]
-async fn secret_is_only_told_during_a_truce_and_acted_upon_after_it() {
-    let house = house(reading(Mode::Enforce), NoSecrets(Mode::Enforce)).await;
-    let mut stream = house.open_raw("/open", CLIENT).await;
+async fn secret_is_only_reported_under_the_observe_override_and_enforced_after_it() {
+    let server = echo_with_limits(reading(Mode::Enforce), NoSecrets(Mode::Enforce)).await;
+    let mut stream = server.open_raw("/open", CLIENT).await;
     let now = || gabion::inspect::Clock::now(&gabion::inspect::SystemClock::new());
-    house
-        .before()
+    server
+        .guard()
         .observe_override
         .start(now(), Duration::from_mins(1));
-    // What breaks the protocol blinds; a truce lets that pass too.
-    let sent = [cut().concat(), frame(TEXT, b"hello"), frame(0x83, b"?")].concat();
+    // A protocol error stops the observation; the observe override lets that pass too.
+    let sent = [
+        fragments().concat(),
+        frame(RawWebSocket::TEXT, b"hello"),
+        frame(0x83, b"?"),
+    ]
+    .concat();
     stream.write_all(&sent).await.unwrap();
-    house.hears(sent.len()).await;
-    let told = house.told();
+    server.wait_for_received(sent.len()).await;
+    let texts = server.guard().event_texts();
     assert!(
-        told.len() == 2 && told.iter().all(|said| said.contains("would have been")),
-        "{told:?}"
+        texts.len() == 2 && texts.iter().all(|text| text.contains("would have been")),
+        "{texts:?}"
     );
-    assert!(house.before().bans.list(now()).is_empty());
+    assert!(server.guard().bans.list(now()).is_empty());
 
-    house.before().observe_override.start(now(), Duration::ZERO);
-    stream.write_all(&frame(TEXT, SECRET)).await.unwrap();
+    server.guard().observe_override.start(now(), Duration::ZERO);
+    stream
+        .write_all(&frame(RawWebSocket::TEXT, SECRET))
+        .await
+        .unwrap();
     assert_eq!(rest(stream).await, b"\x88\x02\x03\xea");
-    house.empties().await;
+    server.guard().wait_until_closed().await;
     assert_eq!(
-        house.heard().len(),
+        server.received().len(),
         sent.len(),
         "what cannot be read passed unread"
     );
 }
 
 #[tokio::test]
-async fn panic_over_a_message_is_told_and_ends_its_socket_as_on_fault_says() {
-    let hello = [frame(TEXT, b"panic"), frame(TEXT, b"hello")].concat();
-    let passing = house_with(
+async fn panic_in_a_message_rule_is_reported_and_handled_by_on_fault() {
+    let hello = [
+        frame(RawWebSocket::TEXT, b"panic"),
+        frame(RawWebSocket::TEXT, b"hello"),
+    ]
+    .concat();
+    let passing = echo_with_limits_on_fault(
         reading(Mode::Enforce),
         NoSecrets(Mode::Enforce),
         OnFault::Pass,
@@ -232,70 +256,81 @@ async fn panic_over_a_message_is_told_and_ends_its_socket_as_on_fault_says() {
     .await;
     let mut stream = passing.open_raw("/open", CLIENT).await;
     stream.write_all(&hello).await.unwrap();
-    assert_eq!(passing.hears(hello.len()).await, hello);
+    assert_eq!(passing.wait_for_received(hello.len()).await, hello);
     assert_eq!(
-        passing.told(),
+        passing.guard().event_texts(),
         ["203.0.113.9 panic in an inspector: a rule is broken"]
     );
 
-    let house = house(reading(Mode::Enforce), NoSecrets(Mode::Enforce)).await;
-    let mut stream = house.open_raw("/open", CLIENT).await;
+    let server = echo_with_limits(reading(Mode::Enforce), NoSecrets(Mode::Enforce)).await;
+    let mut stream = server.open_raw("/open", CLIENT).await;
     stream.write_all(&hello).await.unwrap();
     assert_eq!(rest(stream).await, b"\x88\x02\x03\xf3");
-    house.empties().await;
-    assert_eq!(house.heard(), b"");
-    assert_eq!(house.told().len(), 2);
+    server.guard().wait_until_closed().await;
+    assert_eq!(server.received(), b"");
+    assert_eq!(server.guard().event_texts().len(), 2);
 }
 
 #[tokio::test]
-async fn limits_that_only_observe_let_nobody_past_a_rule_that_acts() {
+async fn limits_in_observe_mode_do_not_bypass_an_enforced_rule() {
     let session_limits = SessionLimits {
         mode: Mode::Observe,
         messages: Some(1),
         ..reading(Mode::Enforce)
     };
-    let house = house(session_limits, NoSecrets(Mode::Enforce)).await;
-    let mut many = house.open_raw("/open", CLIENT).await;
-    let honest = frame(TEXT, b"hello").repeat(5);
+    let server = echo_with_limits(session_limits, NoSecrets(Mode::Enforce)).await;
+    let mut many = server.open_raw("/open", CLIENT).await;
+    let honest = frame(RawWebSocket::TEXT, b"hello").repeat(5);
     many.write_all(&honest).await.unwrap();
-    house.hears(honest.len()).await;
-    many.write_all(&frame(TEXT, SECRET)).await.unwrap();
+    server.wait_for_received(honest.len()).await;
+    many.write_all(&frame(RawWebSocket::TEXT, SECRET))
+        .await
+        .unwrap();
     assert_eq!(rest(many).await, CLOSED);
 
-    let mut broken = house.open_raw("/open", "198.51.100.7").await;
+    let mut broken = server.open_raw("/open", "198.51.100.7").await;
     broken.write_all(&frame(0x83, b"?")).await.unwrap();
     assert_eq!(
         rest(broken).await,
         b"\x88\x02\x03\xea",
         "what cannot be read would hide all else"
     );
-    assert_eq!(house.heard(), honest);
+    assert_eq!(server.received(), honest);
 }
 
 #[tokio::test]
-async fn message_that_waits_holds_no_more_than_it_may() {
+async fn waiting_message_is_bounded() {
     let session_limits = SessionLimits {
         max_fragments: 4,
         message_time: Duration::from_millis(300),
         ..reading(Mode::Enforce)
     };
-    let house = house(session_limits, NoSecrets(Mode::Enforce)).await;
+    let server = echo_with_limits(session_limits, NoSecrets(Mode::Enforce)).await;
     let closed_by = async |parts: &[Vec<u8>]| {
-        let mut stream = house.open_raw("/open", CLIENT).await;
+        let mut stream = server.open_raw("/open", CLIENT).await;
         for part in parts {
             let _ = stream.write_all(part).await;
         }
         let close = rest(stream).await;
         u16::from_be_bytes([close[2], close[3]])
     };
-    assert_eq!(closed_by(&[frame(BEGIN, &[b'a'; 4097])]).await, 1009);
-    let large = [frame(BEGIN, &[b'a'; 2048]), frame(END, &[b'a'; 2049])];
+    assert_eq!(
+        closed_by(&[frame(RawWebSocket::FIRST, &[b'a'; 4097])]).await,
+        1009
+    );
+    let large = [
+        frame(RawWebSocket::FIRST, &[b'a'; 2048]),
+        frame(RawWebSocket::LAST, &[b'a'; 2049]),
+    ];
     assert_eq!(closed_by(&large).await, 1009);
-    let mut many = vec![frame(BEGIN, b"")];
-    many.extend(vec![frame(AMID, b""); 4]);
+    let mut many = vec![frame(RawWebSocket::FIRST, b"")];
+    many.extend(vec![frame(RawWebSocket::CONTINUATION, b""); 4]);
     assert_eq!(closed_by(&many).await, 1008);
-    assert_eq!(closed_by(&[frame(BEGIN, b"and then")]).await, 1008);
-    assert_eq!(house.heard(), b"");
+    assert_eq!(
+        closed_by(&[frame(RawWebSocket::FIRST, b"and then")]).await,
+        1008
+    );
+    assert_eq!(server.received(), b"");
 }
 
 #[tokio::test]
@@ -303,18 +338,24 @@ async fn message_is_judged_by_the_policy_in_force() {
     let policy = |word| format!("{TRUSTING}[[message]]\nid = 'word'\ncontains = '{word}'\n");
     let guard = builder(Arc::new(Recorder::default()));
     let guard = guard.with_policy(&policy("attack"), "policy").unwrap();
-    let house = House::around(guard).await;
-    let mut socket = ByHand::new(house.open_raw("/ws", CLIENT).await);
+    let server = echo_behind(guard).await;
+    let mut socket = RawWebSocket::new(server.open_raw("/ws", CLIENT).await);
     let mut echoes = async |text: &[u8]| {
-        socket.send(&frame(TEXT, text)).await;
+        socket.send(&frame(RawWebSocket::TEXT, text)).await;
         socket.next().await.unwrap()
     };
-    assert_eq!(echoes(b"defend").await, (TEXT, b"defend".to_vec()));
-    house
+    assert_eq!(
+        echoes(b"defend").await,
+        (RawWebSocket::TEXT, b"defend".to_vec())
+    );
+    server
         .guard()
         .policy_handle()
         .replace(&policy("defend"))
         .unwrap();
-    assert_eq!(echoes(b"attack").await, (TEXT, b"attack".to_vec()));
+    assert_eq!(
+        echoes(b"attack").await,
+        (RawWebSocket::TEXT, b"attack".to_vec())
+    );
     assert_eq!(echoes(b"defend").await, (0x88, b"\x03\xf0".to_vec()));
 }

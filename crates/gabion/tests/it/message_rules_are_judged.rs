@@ -1,5 +1,4 @@
-//! What `[[message]]` rules object to, and what they let by: judged by the whole chain, as a socket
-//! would have it judged.
+//! Messages that `[[message]]` rules deny and let pass, judged by the whole chain as on a socket.
 
 use std::sync::Arc;
 
@@ -70,8 +69,8 @@ fn message_denials(snapshot: &Snapshot, from: &str, path: &str, payload: &[u8]) 
     message_denials
 }
 
-/// What is said: `pass`, `injection`, or `(trial) injection` where one only observes.
-fn said(snapshot: &Snapshot, from: &str, path: &str, payload: &[u8]) -> String {
+/// The verdict: `pass`, `injection`, or `(trial) injection` in observe mode.
+fn verdict(snapshot: &Snapshot, from: &str, path: &str, payload: &[u8]) -> String {
     let (observed, enforced) = message_denials(snapshot, from, path, payload).into_parts();
     let observed = observed.iter().map(|one| format!("({})", one.rule));
     let enforced = enforced.map(|one| one.rule.to_string());
@@ -86,7 +85,7 @@ fn said(snapshot: &Snapshot, from: &str, path: &str, payload: &[u8]) -> String {
 const CLIENT: &str = "203.0.113.9";
 
 #[test]
-fn attacks_are_objected_to_and_honest_messages_are_not() {
+fn attacks_are_denied_and_honest_messages_pass() {
     let snapshot = snapshot(POLICY);
     let deep = "[".repeat(17);
     let vast = "a".repeat(4097);
@@ -105,32 +104,38 @@ fn attacks_are_objected_to_and_honest_messages_are_not() {
         ("/chat", &vast[1..], "pass"),
         ("/chat", "", "pass"),
     ] {
-        let found = said(&snapshot, CLIENT, path, payload.as_bytes());
+        let found = verdict(&snapshot, CLIENT, path, payload.as_bytes());
         assert_eq!(found, expected, "{path}: {payload:.40}");
     }
 }
 
 #[test]
-fn who_is_allowed_is_not_judged() {
+fn allowed_clients_are_not_judged() {
     let snapshot = snapshot(POLICY);
     let attack = b"${jndi:ldap://x}";
-    assert_eq!(said(&snapshot, "192.0.2.7", "/chat", attack), "pass");
-    assert_eq!(said(&snapshot, "192.0.2.8", "/chat", attack), "injection");
+    assert_eq!(verdict(&snapshot, "192.0.2.7", "/chat", attack), "pass");
+    assert_eq!(
+        verdict(&snapshot, "192.0.2.8", "/chat", attack),
+        "injection"
+    );
     let vast = [b'a'; 5000];
-    assert_eq!(said(&snapshot, CLIENT, "/metrics", &vast), "pass");
-    assert_eq!(said(&snapshot, CLIENT, "/metrics/..;/chat", &vast), "vast");
+    assert_eq!(verdict(&snapshot, CLIENT, "/metrics", &vast), "pass");
+    assert_eq!(
+        verdict(&snapshot, CLIENT, "/metrics/..;/chat", &vast),
+        "vast"
+    );
 }
 
 #[test]
-fn document_that_observes_only_tells() {
+fn document_in_observe_mode_only_reports() {
     let observed = POLICY.replace("version = 1", "version = 1\nmode = \"observe\"");
     let snapshot = snapshot(&observed);
-    let said = said(&snapshot, CLIENT, "/chat", b"${jndi:ldap://x}");
-    assert_eq!(said, "(injection)");
+    let verdict = verdict(&snapshot, CLIENT, "/chat", b"${jndi:ldap://x}");
+    assert_eq!(verdict, "(injection)");
 }
 
 #[test]
-fn message_is_proof_where_the_pages_are_named() {
+fn message_is_evidence_if_origins_are_listed() {
     let offense = |policy: &str| {
         let found = message_denials(&snapshot(policy), CLIENT, "/chat", b"${jndi:")
             .into_parts()
@@ -142,10 +147,10 @@ fn message_is_proof_where_the_pages_are_named() {
     assert!(matches!(offense(&anyone), Attribution::Forgeable { .. }));
 }
 
-/// A rule of one's own that objects to shouting.
-struct Quiet;
+/// A custom rule that denies messages in capital letters.
+struct NoShouting;
 
-impl Inspect for Quiet {
+impl Inspect for NoShouting {
     fn name(&self) -> &'static str {
         "quiet"
     }
@@ -162,29 +167,29 @@ impl Inspect for Quiet {
 }
 
 #[test]
-fn own_rule_is_asked_before_those_of_the_document() {
+fn custom_rule_runs_before_the_rules_of_the_document() {
     let built = |policy: &str| {
         let options = PolicyOptions::new(Arc::new(Recorder::default()));
-        compiled(policy, options.add_rule(Arc::new(Quiet)))
+        compiled(policy, options.add_rule(Arc::new(NoShouting)))
     };
     let enforced = built(POLICY);
-    assert_eq!(said(&enforced, CLIENT, "/chat", b"${jndi: !!!"), "quiet");
-    assert_eq!(said(&enforced, CLIENT, "/chat", b"${jndi:"), "injection");
-    assert_eq!(said(&enforced, "192.0.2.7", "/chat", b"!!!"), "pass");
+    assert_eq!(verdict(&enforced, CLIENT, "/chat", b"${jndi: !!!"), "quiet");
+    assert_eq!(verdict(&enforced, CLIENT, "/chat", b"${jndi:"), "injection");
+    assert_eq!(verdict(&enforced, "192.0.2.7", "/chat", b"!!!"), "pass");
     let observed = built(&POLICY.replace("version = 1", "version = 1\nmode = \"observe\""));
-    assert_eq!(said(&observed, CLIENT, "/chat", b"!!!"), "(quiet)");
+    assert_eq!(verdict(&observed, CLIENT, "/chat", b"!!!"), "(quiet)");
 }
 
 #[test]
 fn clean_message_allocates_nothing() {
     let snapshot = snapshot(POLICY);
     let client = client_at(CLIENT);
-    let text = br#"{"type":"message","room":[1,2,[3]],"text":"how are you? \"fine\" <b>"}"#;
+    let verdict = br#"{"type":"message","room":[1,2,[3]],"text":"how are you? \"fine\" <b>"}"#;
     let message = MessageFacts {
         client: &client,
         path: "/chat/room-7",
         is_text: true,
-        payload: text,
+        payload: verdict,
         offset: 0,
         now: gabion::inspect::Now::new(std::time::Duration::ZERO, std::time::UNIX_EPOCH),
     };
@@ -196,7 +201,7 @@ fn clean_message_allocates_nothing() {
         assert!(!message_denials.are_final());
         counted.count_total
     };
-    // What the expressions make on first use.
+    // The buffers of the regular expressions are allocated on first use.
     for _ in 0..8 {
         judge();
     }

@@ -1,6 +1,6 @@
-//! What observes tells what it would do, and does nothing.
+//! A rule in observe mode reports the denial and does not enforce it.
 
-use crate::support::in_process::{Wall, get, probe};
+use crate::support::in_process::{ban, banned, get, guarded, probe};
 
 const POLICY: &str = r#"
     version = 1
@@ -18,10 +18,10 @@ const POLICY: &str = r#"
 "#;
 
 #[test]
-fn document_that_observes_refuses_nothing_by_rule_ban_or_head() {
-    let wall = Wall::of(POLICY);
-    wall.ban("192.0.2.1");
-    for (ask, rule) in [
+fn document_in_observe_mode_refuses_nothing() {
+    let server = guarded(POLICY);
+    ban(&server, "192.0.2.1");
+    for (request, rule) in [
         (get("/.env"), "dotfiles"),
         (get("/").from("198.51.100.7"), "ban/list"),
         (get("/").from("192.0.2.1"), "ban/timed"),
@@ -29,43 +29,43 @@ fn document_that_observes_refuses_nothing_by_rule_ban_or_head() {
         (get("/").without_host(), "host/missing"),
         (get("a:80").method("CONNECT"), "connect/tunnel"),
     ] {
-        let answer = wall.send(ask.clone());
-        let words = answer.words();
-        assert_eq!(answer.verdict(), "200", "{ask:?}");
+        let answer = server.send(request.clone());
+        let words = answer.event_texts();
+        assert_eq!(answer.verdict(), "200", "{request:?}");
         assert_eq!(words.len(), 1, "{words:?}");
         assert!(words[0].contains("would have been denied (4"), "{words:?}");
         assert!(words[0].contains(&format!("rule {rule}: ")), "{words:?}");
     }
     assert_eq!(
-        wall.send("/").words(),
+        server.send("/").event_texts(),
         [""; 0],
-        "nothing is told of what passes"
+        "a pass is not an event"
     );
 }
 
 #[test]
-fn rule_may_act_in_a_document_that_observes() {
-    let wall = Wall::of(POLICY);
-    assert_eq!(wall.verdict("/admin"), "403 admin");
-    let answer = wall.send(get("/admin/.env%00").from("198.51.100.7"));
+fn rule_may_enforce_in_a_document_in_observe_mode() {
+    let server = guarded(POLICY);
+    assert_eq!(server.verdict("/admin"), "403 admin");
+    let answer = server.send(get("/admin/.env%00").from("198.51.100.7"));
     assert_eq!(
         answer.verdict(),
         "403 admin",
         "what observes hides nothing that acts"
     );
-    let told = answer.words();
+    let texts = answer.event_texts();
     for rule in ["path/nul", "ban/list", "admin"] {
         let by = format!("rule {rule}: ");
         assert!(
-            told.iter().any(|words| words.contains(&by)),
-            "{rule}: {told:?}"
+            texts.iter().any(|words| words.contains(&by)),
+            "{rule}: {texts:?}"
         );
     }
 }
 
 #[test]
-fn rule_may_observe_in_a_document_that_acts() {
-    let wall = Wall::of(
+fn rule_may_observe_in_a_document_in_enforce_mode() {
+    let server = guarded(
         r#"
         version = 1
         [[deny]]
@@ -82,22 +82,22 @@ fn rule_may_observe_in_a_document_that_acts() {
         ("/a/x.php", "403 php"),
         ("/x.php", "403 php"),
     ] {
-        assert_eq!(wall.verdict(target), verdict, "{target}");
+        assert_eq!(server.verdict(target), verdict, "{target}");
     }
 }
 
 #[test]
-fn ban_that_observes_is_not_placed() {
-    let wall = Wall::of(POLICY);
-    let answer = wall.send(probe("/.env"));
-    assert_eq!((answer.bans().len(), wall.banned().len()), (0, 0));
+fn ban_in_observe_mode_is_not_placed() {
+    let server = guarded(POLICY);
+    let answer = server.send(probe("/.env"));
+    assert_eq!((answer.bans().len(), banned(&server).len()), (0, 0));
     let acting = POLICY.replace("mode = \"observe\"", "");
-    wall.guard.policy_handle().replace(&acting).unwrap();
+    server.guard.policy_handle().replace(&acting).unwrap();
     assert_eq!(
-        wall.verdict("/"),
+        server.verdict("/"),
         "200",
         "nothing was held back for the day it acts"
     );
-    assert_eq!(wall.verdict(probe("/.env")), "403 dotfiles");
-    assert_eq!(wall.verdict("/"), "403 ban/timed");
+    assert_eq!(server.verdict(probe("/.env")), "403 dotfiles");
+    assert_eq!(server.verdict("/"), "403 ban/timed");
 }

@@ -1,5 +1,5 @@
-//! What the packs catch of requests that they were not written from. Prints; asserts only what
-//! would be a fault of the measurement. `crates/policy/packs/README.md` keeps the figures.
+//! Measures the packs on requests that they were not written from. Prints the figures; asserts only
+//! against faults of the measurement. `crates/policy/packs/README.md` has the figures.
 
 use std::{collections::BTreeMap, fs};
 
@@ -13,7 +13,7 @@ use gabion::{
 use gabion_testkit::{OwnedHead, shared};
 use serde_json::Value;
 
-use crate::support::sockets::fitting;
+use crate::support::guarded_proxy::fitting;
 
 fn deny(packs: impl IntoIterator<Item = Pack>) -> Deny {
     let rules: Vec<DenyRule> = packs
@@ -83,7 +83,7 @@ fn refuses(deny: &Deny, agent: &str) -> bool {
         .refuses()
 }
 
-/// Prints how many targets are refused; hands back the paths of the others.
+/// Prints the number of refused targets, and returns the paths of the others.
 fn caught<'t>(name: &str, deny: &Deny, targets: &'t [String]) -> Vec<&'t str> {
     let paths = targets.iter().map(|target| {
         let end = target.find(['?', '#']).unwrap_or(target.len());

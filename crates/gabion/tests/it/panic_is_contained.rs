@@ -1,14 +1,15 @@
-//! A panic of a rule or a reply costs one request at most, and is told.
+//! A panic of a rule or a reply costs at most one request, and is reported.
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use gabion::{Denial, Facts, Inspect, RequestState, Verdict, ban::Offense, inspect::Outcome};
+use gabion_testkit::TestRequest;
 use http::{Request, Response};
 use tower::{Layer, ServiceExt, service_fn};
 
-use crate::support::in_process::{self, Ask, Wall, get};
+use crate::support::in_process::{InProcess, build_guarded, get};
 
-/// Panics where its header says so.
+/// Panics if the request has its header.
 struct Trap;
 
 impl Inspect for Trap {
@@ -24,10 +25,10 @@ impl Inspect for Trap {
     }
 }
 
-/// Panics over what was not found.
-struct SoreLoser;
+/// Panics in `on_response` for a 404 response.
+struct PanicsOn404;
 
-impl Inspect for SoreLoser {
+impl Inspect for PanicsOn404 {
     fn name(&self) -> &'static str {
         "sore-loser"
     }
@@ -54,42 +55,46 @@ const POLICY: &str = r#"
     names = [".env"]
 "#;
 
-fn wall(on_fault: &str, rule: impl Inspect + 'static) -> Wall {
+fn server(on_fault: &str, rule: impl Inspect + 'static) -> InProcess {
     let policy = POLICY.replace("ON_FAULT", on_fault);
-    Wall::built(|guard| guard.add_rule(rule).with_policy(&policy, "policy.toml"))
+    build_guarded(|guard| guard.add_rule(rule).with_policy(&policy, "policy.toml"))
 }
 
-fn trapped(words: &str) -> Ask {
+fn trapped(words: &str) -> TestRequest {
     get("/").header("x-trap", words)
 }
 
 #[test]
-fn panic_while_judging_is_answered_as_on_fault_says_and_told() {
+fn panic_while_judging_is_handled_by_on_fault_and_reported() {
     for (on_fault, verdict) in [("refuse", "503"), ("pass", "200")] {
-        let wall = wall(on_fault, Trap);
-        let answer = wall.send(trapped("a header"));
+        let server = server(on_fault, Trap);
+        let answer = server.send(trapped("a header"));
         assert_eq!(answer.verdict(), verdict);
         let words = "203.0.113.9 GET / panic while handling the request: trapped by a header";
-        assert_eq!(answer.words(), [words]);
-        assert_eq!(wall.verdict("/"), "200", "the next request");
-        assert_eq!(wall.verdict("/.env"), "403 dotfiles", "the rules behind it");
+        assert_eq!(answer.event_texts(), [words]);
+        assert_eq!(server.verdict("/"), "200", "the next request");
+        assert_eq!(
+            server.verdict("/.env"),
+            "403 dotfiles",
+            "the rules behind it"
+        );
     }
 }
 
 #[test]
-fn words_of_a_panic_are_told_escaped() {
-    let answer = wall("refuse", Trap).send(trapped("a \"quote\"\tand \\"));
-    let told = answer.words();
+fn panic_message_is_escaped() {
+    let answer = server("refuse", Trap).send(trapped("a \"quote\"\tand \\"));
+    let texts = answer.event_texts();
     assert!(
-        told[0].ends_with(r"trapped by a \x22quote\x22\x09and \x5c"),
-        "{told:?}"
+        texts[0].ends_with(r"trapped by a \x22quote\x22\x09and \x5c"),
+        "{texts:?}"
     );
 }
 
 #[test]
-fn panic_while_learning_leaves_the_answer_and_is_told() {
-    let wall = wall("refuse", SoreLoser);
-    for (target, verdict, told) in [
+fn panic_in_on_response_keeps_the_response_and_is_reported() {
+    let server = server("refuse", PanicsOn404);
+    for (target, verdict, texts) in [
         ("/", "200", &[][..]),
         (
             "/missing",
@@ -98,35 +103,35 @@ fn panic_while_learning_leaves_the_answer_and_is_told() {
         ),
         ("/", "200", &[]),
     ] {
-        let answer = wall.send(target);
+        let answer = server.send(target);
         assert_eq!(answer.verdict(), verdict, "{target}");
-        assert_eq!(answer.words(), told, "{target}");
+        assert_eq!(answer.event_texts(), texts, "{target}");
     }
-    let denied = wall.send("/.env");
+    let denied = server.send("/.env");
     assert_eq!(
         denied.verdict(),
         "403 dotfiles",
         "a denial is learned from too"
     );
-    let told = denied.words();
-    assert_eq!(told[1], r"203.0.113.9 panic in an inspector: lost:\x0a403");
+    let texts = denied.event_texts();
+    assert_eq!(texts[1], r"203.0.113.9 panic in an inspector: lost:\x0a403");
 }
 
 #[test]
-fn panic_of_a_reply_refuses_in_plain_words_and_is_told() {
-    let wall = wall("refuse", Trap);
-    let moody = |_: &Denial, _: &Facts<'_>| -> Response<Bytes> { panic!("not today") };
-    let layer = wall.guard.layer().with_reply(moody);
+fn panic_of_a_reply_refuses_with_the_default_text_and_is_reported() {
+    let server = server("refuse", Trap);
+    let panicking = |_: &Denial, _: &Facts<'_>| -> Response<Bytes> { panic!("not today") };
+    let layer = server.guard.layer().with_reply(panicking);
     let service = service_fn(|request: Request<()>| {
-        let response = in_process::inner(&request);
+        let response = InProcess::inner(&request);
         async move { Ok::<_, std::convert::Infallible>(response) }
     });
     let response = layer.layer(service).oneshot(get("/.env").0).now_or_never();
     let Ok(response) = response.unwrap();
     assert_eq!(response.status(), 403);
-    let told = wall.told.take_words();
-    let [fault, denial] = &told[..] else {
-        panic!("{told:?}");
+    let texts = server.events.take_texts();
+    let [fault, denial] = &texts[..] else {
+        panic!("{texts:?}");
     };
     assert!(
         fault.ends_with("panic while handling the request: not today"),

@@ -1,4 +1,4 @@
-//! A client that is silent is pinged: hops keep its socket open, its service hears nothing of it, no
+//! An idle client is pinged: proxies keep its socket open, its service receives none of it, and no
 //! frame is broken.
 
 use std::{
@@ -15,7 +15,7 @@ use gabion::{
     inspect::{OnFault, ProtocolRules},
 };
 use gabion_core::SessionLimits;
-use gabion_testkit::peer;
+use gabion_testkit::{EchoServer, IdleTimeoutRelay, RawWebSocket, frame, peer};
 use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
 use hyper::{body::Incoming, server::conn::http1};
@@ -28,12 +28,7 @@ use tokio::{
 };
 use tower::{Layer as _, Service, ServiceExt as _, service_fn};
 
-use crate::support::{
-    frames::{ByHand, PING, PONG, TEXT, frame},
-    hop::Hop,
-    house::House,
-    session_limits::{Held, house, layer},
-};
+use crate::support::echo::{SessionParts, echo_with_limits, layer_with_limits};
 
 const CLIENT: &str = "203.0.113.9";
 const HANDSHAKE: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\n\
@@ -48,95 +43,99 @@ fn session_limits(ping: Duration) -> SessionLimits {
     }
 }
 
-/// A house that pings after so many milliseconds.
-async fn pinging(millis: u64) -> House<Held> {
-    house(
+/// An echo server with this ping interval in milliseconds.
+async fn pinging(millis: u64) -> EchoServer<SessionParts> {
+    echo_with_limits(
         session_limits(Duration::from_millis(millis)),
         ProtocolRules::default(),
     )
     .await
 }
 
-/// A socket on `path`.
-async fn open(house: &House<Held>, path: &str) -> ByHand {
-    ByHand::new(house.open_raw(path, CLIENT).await)
+/// Opens a socket on `path`.
+async fn open(server: &EchoServer<SessionParts>, path: &str) -> RawWebSocket {
+    RawWebSocket::new(server.open_raw(path, CLIENT).await)
 }
 
 #[tokio::test]
-async fn silent_socket_survives_a_hop_that_gives_up_what_is_silent() {
+async fn idle_socket_survives_a_proxy_with_an_idle_timeout() {
     let patience = Duration::from_millis(300);
-    let silent = house(SessionLimits::default(), ProtocolRules::default()).await;
-    let hop = Hop::before(silent.addr(), patience).await;
-    let silent = silent.through(&hop);
-    let (cut, _) = open(&silent, "/open").await.stays_open().await;
-    assert!(cut < patience * 3, "the hop does not cut: {cut:?}");
+    let silent = echo_with_limits(SessionLimits::default(), ProtocolRules::default()).await;
+    let relay = IdleTimeoutRelay::start(silent.addr(), patience).await;
+    let silent = silent.through(&relay);
+    let (cut, _) = open(&silent, "/open").await.read_to_end().await;
+    assert!(cut < patience * 3, "the relay does not cut: {cut:?}");
 
     let pinging = pinging(100).await;
-    let hop = Hop::before(pinging.addr(), patience).await;
-    let pinging = pinging.through(&hop);
+    let relay = IdleTimeoutRelay::start(pinging.addr(), patience).await;
+    let pinging = pinging.through(&relay);
     let mut socket = open(&pinging, "/open").await;
-    let (others, pings) = socket.answers(patience * 5).await;
+    let (others, pings) = socket.answer_pings(patience * 5).await;
     assert_eq!(others, []);
     assert!((8..=16).contains(&pings), "{pings} pings in 1.5 s");
-    // The service hears what is meant for it, and no answer to a ping that was not its own.
+    // The service receives its own messages, and no answer to a ping that it did not send.
     let own = [
-        frame(PONG, b"unasked"),
-        frame(TEXT, b"hello"),
-        frame(PONG, b""),
+        frame(RawWebSocket::PONG, b"unasked"),
+        frame(RawWebSocket::TEXT, b"hello"),
+        frame(RawWebSocket::PONG, b""),
     ]
     .concat();
     socket.send(&own).await;
-    assert_eq!(pinging.hears(own.len()).await, own);
-    assert_eq!(pinging.told(), [""; 0]);
+    assert_eq!(pinging.wait_for_received(own.len()).await, own);
+    assert_eq!(pinging.guard().event_texts(), [""; 0]);
 }
 
 #[tokio::test]
-async fn pong_that_comes_in_pieces_is_swallowed_whole() {
-    let house = pinging(100).await;
-    let mut socket = open(&house, "/open").await;
+async fn fragmented_pong_is_removed() {
+    let server = pinging(100).await;
+    let mut socket = open(&server, "/open").await;
     let (first, tag) = socket.next().await.unwrap();
-    assert_eq!((first, tag.len()), (PING, 8));
-    for byte in frame(PONG, &tag) {
+    assert_eq!((first, tag.len()), (RawWebSocket::PING, 8));
+    for byte in frame(RawWebSocket::PONG, &tag) {
         socket.send(&[byte]).await;
         sleep(Duration::from_millis(2)).await;
     }
-    let almost = [frame(PONG, &tag[..7]), frame(TEXT, b"hello")].concat();
+    let almost = [
+        frame(RawWebSocket::PONG, &tag[..7]),
+        frame(RawWebSocket::TEXT, b"hello"),
+    ]
+    .concat();
     socket.send(&almost).await;
-    assert_eq!(house.hears(almost.len()).await, almost);
+    assert_eq!(server.wait_for_received(almost.len()).await, almost);
 }
 
 #[tokio::test]
-async fn client_that_speaks_is_not_pinged() {
-    let house = pinging(300).await;
-    let mut socket = open(&house, "/open").await;
+async fn active_client_is_not_pinged() {
+    let server = pinging(300).await;
+    let mut socket = open(&server, "/open").await;
     for _ in 0..12 {
-        socket.send(&frame(TEXT, b"hello")).await;
+        socket.send(&frame(RawWebSocket::TEXT, b"hello")).await;
         sleep(Duration::from_millis(50)).await;
     }
-    let (others, pings) = socket.answers(Duration::from_millis(20)).await;
+    let (others, pings) = socket.answer_pings(Duration::from_millis(20)).await;
     assert_eq!((others, pings), (vec![], 0));
 }
 
 #[tokio::test]
-async fn ping_stands_between_frames_and_between_fragments() {
-    let house = pinging(50).await;
-    // The service pauses within a frame, for ever.
-    let mut stuck = house.open_raw("/stuck", CLIENT).await;
+async fn ping_is_sent_between_frames_and_between_fragments() {
+    let server = pinging(50).await;
+    // The service stops within a frame.
+    let mut stuck = server.open_raw("/stuck", CLIENT).await;
     let mut half = Vec::new();
     let more = timeout(Duration::from_millis(300), stuck.read_to_end(&mut half)).await;
     assert!(more.is_err(), "it was cut, or ended");
     assert_eq!(half, b"\x81\x04ab");
 
     // The service pauses within a message.
-    let mut socket = open(&house, "/fragments").await;
-    let (others, pings) = socket.answers(Duration::from_millis(250)).await;
+    let mut socket = open(&server, "/fragments").await;
+    let (others, pings) = socket.answer_pings(Duration::from_millis(250)).await;
     assert_eq!(others, [(0x01, b"ab".to_vec())]);
     assert!(pings >= 2, "{pings}");
-    let (others, _) = socket.answers(Duration::from_millis(200)).await;
+    let (others, _) = socket.answer_pings(Duration::from_millis(200)).await;
     assert_eq!(others, [(0x80, b"cd".to_vec())]);
 }
 
-/// Sends a frame, and after a while another.
+/// Sends a frame, and another after a pause.
 async fn twice(mut request: Request<Incoming>) -> Result<Response<Empty<Bytes>>, Infallible> {
     let upgrade = hyper::upgrade::on(&mut request);
     tokio::spawn(async {
@@ -153,7 +152,7 @@ async fn twice(mut request: Request<Incoming>) -> Result<Response<Empty<Bytes>>,
     Ok(response)
 }
 
-/// Counts how often it is woken until something comes.
+/// Counts the wakeups until bytes arrive.
 async fn woken(mut request: Request<Incoming>) -> Result<Response<Empty<Bytes>>, Infallible> {
     let upgrade = hyper::upgrade::on(&mut request);
     tokio::spawn(async {
@@ -171,8 +170,8 @@ async fn woken(mut request: Request<Incoming>) -> Result<Response<Empty<Bytes>>,
 
 static WOKEN: AtomicUsize = AtomicUsize::new(0);
 
-/// A socket to `service`, which pings after 100 ms, through a pipe with so much room.
-async fn piped<S>(service: S, room: usize) -> (DuplexStream, Held)
+/// A socket to `service` that is pinged after 100 ms, over a pipe with a buffer of `room` bytes.
+async fn piped<S>(service: S, room: usize) -> (DuplexStream, SessionParts)
 where
     S: Service<Request<Incoming>, Response = Response<Empty<Bytes>>, Error = Infallible>
         + Clone
@@ -181,7 +180,8 @@ where
     S::Future: Send,
 {
     let session_limits = session_limits(Duration::from_millis(100));
-    let (layer, held) = layer(session_limits, ProtocolRules::default(), OnFault::Refuse);
+    let (layer, held) =
+        layer_with_limits(session_limits, ProtocolRules::default(), OnFault::Refuse);
     let service = layer.layer(service);
     let service = service.map_request(|mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer(CLIENT));
@@ -200,8 +200,8 @@ where
 }
 
 #[tokio::test]
-async fn ping_of_which_half_has_gone_is_sent_before_all_else() {
-    // A pipe that has room for a frame and for six bytes of the ping after it.
+async fn partly_sent_ping_is_completed_first() {
+    // The buffer of the pipe holds a frame and six bytes of the ping after it.
     let (mut client, _held) = piped(service_fn(twice), 12).await;
     sleep(Duration::from_millis(200)).await;
     let mut came = [0; 22];
@@ -212,12 +212,15 @@ async fn ping_of_which_half_has_gone_is_sent_before_all_else() {
 }
 
 #[tokio::test]
-async fn service_is_woken_for_a_ping_and_its_answer_and_for_nothing_else() {
+async fn service_is_woken_only_for_a_ping_and_its_answer() {
     let (mut client, _held) = piped(service_fn(woken), 1024).await;
     for _ in 0..10 {
         let mut ping = [0; 10];
         client.read_exact(&mut ping).await.unwrap();
-        client.write_all(&frame(PONG, &ping[2..])).await.unwrap();
+        client
+            .write_all(&frame(RawWebSocket::PONG, &ping[2..]))
+            .await
+            .unwrap();
     }
     let woken = WOKEN.load(Ordering::Relaxed);
     println!("a service is woken {woken} times for ten pings");
@@ -225,16 +228,19 @@ async fn service_is_woken_for_a_ping_and_its_answer_and_for_nothing_else() {
 }
 
 #[tokio::test]
-async fn socket_over_http2_is_pinged_alike() {
-    let house = pinging(50).await;
-    let mut stream = house.open_http2("/open", CLIENT).await;
+async fn socket_over_http2_is_pinged() {
+    let server = pinging(50).await;
+    let mut stream = server.open_http2("/open", CLIENT).await;
     let mut ping = [0; 10];
     timeout(Duration::from_secs(5), stream.read_exact(&mut ping))
         .await
         .unwrap()
         .unwrap();
-    assert_eq!(ping[..2], [PING, 8]);
-    let answer = [frame(PONG, &ping[2..]), frame(TEXT, b"hello")];
+    assert_eq!(ping[..2], [RawWebSocket::PING, 8]);
+    let answer = [
+        frame(RawWebSocket::PONG, &ping[2..]),
+        frame(RawWebSocket::TEXT, b"hello"),
+    ];
     stream.write_all(&answer.concat()).await.unwrap();
-    assert_eq!(house.hears(answer[1].len()).await, answer[1]);
+    assert_eq!(server.wait_for_received(answer[1].len()).await, answer[1]);
 }

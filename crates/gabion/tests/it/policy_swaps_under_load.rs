@@ -1,12 +1,11 @@
-//! A thousand swaps at full load, and some through the file: every response is that of one whole
-//! policy, of the one in force when its request came, and nothing fails.
+//! A thousand policy swaps at full load, and some through the file. Every response is that of one
+//! whole policy, of the one in force when its request arrived, and none fails.
 //!
-//! Two policies contradict each other in every part that they have: how the client is found, who is
-//! banned, what is allowed, what is denied. Each of [`KINDS`] is a request whose answer rests on two
-//! of these parts, so that the answer of each whole policy differs from that of every mixture.
+//! Two policies contradict each other in every section: client, bans, allows and denials. Each of
+//! [`KINDS`] is a request whose response depends on two of these sections, so that the response of
+//! each whole policy differs from that of every mixture.
 
 use std::{
-    fs,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
@@ -17,14 +16,11 @@ use std::{
 use futures_util::{SinkExt as _, StreamExt as _};
 use gabion::{Event, Sink, event::PolicyEvent};
 use gabion_core::PolicySource as _;
-use gabion_testkit::{Backend, Wire};
+use gabion_testkit::{Backend, RawConnection, TempFolder};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_tungstenite::{connect_async, tungstenite::Message};
 
-use crate::support::{
-    in_process::Folder,
-    sockets::{Front, builder, rule_of},
-};
+use crate::support::guarded_proxy::{GuardedProxy, builder, rule_of};
 
 const SWAPS: u64 = 1_000;
 const FILE_SWAPS: u64 = 20;
@@ -77,24 +73,24 @@ prefix = '/client'
 then = '404'
 ";
 
-/// Targets, and how policies A and B answer them: what a mixture would answer.
+/// Targets and the responses of policies A and B. The comments have the response of a mixture.
 const KINDS: [(&str, u16, u16); 5] = [
-    // Rule a-both, or rule b-both; 200 if neither is there.
+    // Rule a-both or rule b-both; 200 if neither is there.
     ("/both/1.x", 403, 404),
-    // A finds the client 203.0.113.1, whom only B bans; B finds 203.0.113.2, whom only A bans: 403
-    // if the one's client met the other's bans.
+    // A finds the client 203.0.113.1, which only B bans; B finds 203.0.113.2, which only A bans.
+    // 403 if the client of one met the bans of the other.
     ("/client", 200, 404),
-    // A allows what its rule a-gate would answer with 404.
+    // A allows the target that its rule a-gate would answer with 404.
     ("/gate/1", 200, 403),
-    // One rule, there or not.
+    // One rule, present or absent.
     ("/a", 403, 200),
     ("/b", 200, 403),
 ];
 
-/// Both headers, each naming the client that the other policy's ban list does not hold.
+/// Both headers, each with the client that the other policy's ban list does not have.
 const CLIENTS: &str = "X-Forwarded-For: 203.0.113.1\r\nForwarded: for=203.0.113.2\r\n";
 
-/// Generations: of which it is certain that they are in force, and that they may be.
+/// The generation that is certainly in force, and the one that may be.
 #[derive(Default)]
 struct Clock {
     begun: AtomicU64,
@@ -102,26 +98,26 @@ struct Clock {
     over: AtomicBool,
 }
 
-/// Counts events, and keeps those that no whole policy can have caused.
+/// Counts events, and keeps those that no whole policy can cause.
 #[derive(Default)]
-struct Ear {
+struct SwapSink {
     verdicts: [AtomicU64; 2],
     wrong: Mutex<Vec<String>>,
     refused_policies: Mutex<Vec<String>>,
 }
 
-/// What a connection saw.
+/// The results of one connection.
 #[derive(Default)]
 struct Seen {
-    /// Answers that only A, or only B, can have given.
+    /// Responses that only A, or only B, can give.
     by: [u64; 2],
-    /// Those of them that an event tells of.
-    told: [u64; 2],
-    /// Requests during which no swap was under way, so that their policy was known.
+    /// Those of them that have an event.
+    events: [u64; 2],
+    /// Requests during which no swap was in progress, so that their policy was known.
     known: u64,
 }
 
-impl Sink for Ear {
+impl Sink for SwapSink {
     fn record(&self, event: &Event) {
         if let Event::Policy(PolicyEvent::Kept { why, .. }) = event {
             self.refused_policies.lock().unwrap().push(why.to_string());
@@ -149,35 +145,35 @@ impl Sink for Ear {
 
 #[tokio::test]
 async fn every_response_is_that_of_one_whole_policy() {
-    let behind = Arc::new(Backend::start().await);
-    let folder = Folder::new("policy_swaps_under_load");
+    let backend = Arc::new(Backend::start().await);
+    let folder = TempFolder::new("policy_swaps_under_load");
     let file = folder.write("policy.toml", A);
-    let ear = Arc::new(Ear::default());
-    let guard = builder(ear.clone()).with_policy_file(&file).unwrap();
-    let front = Front::before(&behind, guard);
+    let sink = Arc::new(SwapSink::default());
+    let guard = builder(sink.clone()).with_policy_file(&file).unwrap();
+    let proxy = GuardedProxy::start(&backend.url(), guard);
     let clock = Arc::new(Clock::default());
 
     let load: Vec<_> = (0..CONNECTIONS)
-        .map(|_| tokio::spawn(ask(front.addr(), Arc::clone(&clock))))
+        .map(|_| tokio::spawn(request(proxy.addr(), Arc::clone(&clock))))
         .collect();
     let sockets: Vec<_> = (0..SOCKETS)
-        .map(|nth| tokio::spawn(echo(front.addr(), nth, Arc::clone(&clock))))
+        .map(|nth| tokio::spawn(echo(proxy.addr(), nth, Arc::clone(&clock))))
         .collect();
-    let forget = tokio::spawn(forget(Arc::clone(&behind), Arc::clone(&clock)));
+    let forget = tokio::spawn(forget(Arc::clone(&backend), Arc::clone(&clock)));
 
     let begun = Instant::now();
-    swap_in_memory(&front, &clock).await;
+    swap_in_memory(&proxy, &clock).await;
     let in_memory = begun.elapsed();
     let begun = Instant::now();
-    swap_through_the_file(&front, &clock, &folder).await;
+    swap_through_the_file(&proxy, &clock, &folder).await;
     let through_the_file = begun.elapsed();
     clock.over.store(true, SeqCst);
 
-    let (mut by, mut told, mut known) = ([0, 0], [0, 0], 0);
+    let (mut by, mut expected, mut known) = ([0, 0], [0, 0], 0);
     for load in load {
         let seen: Seen = load.await.unwrap();
         by = [by[0] + seen.by[0], by[1] + seen.by[1]];
-        told = [told[0] + seen.told[0], told[1] + seen.told[1]];
+        expected = [expected[0] + seen.events[0], expected[1] + seen.events[1]];
         known += seen.known;
     }
     let mut echoes = 0;
@@ -185,7 +181,7 @@ async fn every_response_is_that_of_one_whole_policy() {
         echoes += socket.await.unwrap();
     }
     forget.await.unwrap();
-    let events = [ear.verdicts[0].load(SeqCst), ear.verdicts[1].load(SeqCst)];
+    let events = [sink.verdicts[0].load(SeqCst), sink.verdicts[1].load(SeqCst)];
     println!(
         "{SWAPS} swaps in {:.1} s and {FILE_SWAPS} through the file in {:.1} s: {} requests, {} by policy A, \
          {} by policy B, {known} of them with no swap under way, 0 failed, 0 by a mixture; \
@@ -198,19 +194,19 @@ async fn every_response_is_that_of_one_whole_policy() {
         events[0],
         events[1],
     );
-    assert_eq!(events, told, "each verdict but a pass is told once");
-    assert_eq!(*ear.wrong.lock().unwrap(), [""; 0]);
-    assert_eq!(*ear.refused_policies.lock().unwrap(), [""; 0]);
+    assert_eq!(events, expected, "each verdict except a pass is one event");
+    assert_eq!(*sink.wrong.lock().unwrap(), [""; 0]);
+    assert_eq!(*sink.refused_policies.lock().unwrap(), [""; 0]);
     assert!(
         by.iter().all(|&count| count > 1_000) && known > 1_000,
-        "there was no load"
+        "too few requests"
     );
     assert!(
         echoes > 100 * u64::try_from(SOCKETS).unwrap(),
         "the WebSockets idled"
     );
     assert_eq!(
-        front.guard().policy_handle().current().generation,
+        proxy.guard().policy_handle().current().generation,
         SWAPS + FILE_SWAPS
     );
 }
@@ -220,16 +216,19 @@ fn in_force_at(generation: u64) -> &'static str {
     if generation.is_multiple_of(2) { A } else { B }
 }
 
-/// Swaps at an even pace: over a minute if `GABION_FULL` is set, else over six seconds.
-#[expect(clippy::disallowed_methods, reason = "tests are told how long to take")]
-async fn swap_in_memory(front: &Front, clock: &Clock) {
+/// Swaps at a steady rate: over a minute if `GABION_FULL` is set, otherwise over six seconds.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the environment sets the duration of the test"
+)]
+async fn swap_in_memory(proxy: &GuardedProxy, clock: &Clock) {
     let full = std::env::var_os("GABION_FULL").is_some();
     let pause = Duration::from_millis(if full { 60 } else { 6 });
     let begun = Instant::now();
     for generation in 1..=SWAPS {
         clock.begun.store(generation, SeqCst);
         let document = in_force_at(generation);
-        let live = front.guard().policy_handle().clone();
+        let live = proxy.guard().policy_handle().clone();
         let swap = tokio::task::spawn_blocking(move || live.replace(document));
         let replaced = swap.await.unwrap().unwrap();
         assert_eq!(replaced.generation, generation);
@@ -239,19 +238,18 @@ async fn swap_in_memory(front: &Front, clock: &Clock) {
     }
 }
 
-/// Writes the file by turns in place and by renaming another one over it.
-async fn swap_through_the_file(front: &Front, clock: &Clock, folder: &Folder) {
-    let _watch = front.guard().watch().unwrap();
+/// Alternates between writing the file in place and renaming another file over it.
+async fn swap_through_the_file(proxy: &GuardedProxy, clock: &Clock, folder: &TempFolder) {
+    let _watch = proxy.guard().watch().unwrap();
     for generation in SWAPS + 1..=SWAPS + FILE_SWAPS {
         clock.begun.store(generation, SeqCst);
         let document = in_force_at(generation);
         if generation % 4 < 2 {
             folder.write("policy.toml", document);
         } else {
-            let draft = folder.write("draft.toml", document);
-            fs::rename(&draft, draft.with_file_name("policy.toml")).unwrap();
+            folder.replace("policy.toml", document);
         }
-        let live = front.guard().policy_handle();
+        let live = proxy.guard().policy_handle();
         let taken = async {
             while live.current().generation < generation {
                 sleep(Duration::from_millis(5)).await;
@@ -265,16 +263,16 @@ async fn swap_through_the_file(front: &Front, clock: &Clock, folder: &Folder) {
     }
 }
 
-/// Asks for one target after the other on one connection, until it is over.
-async fn ask(addr: std::net::SocketAddr, clock: Arc<Clock>) -> Seen {
-    let mut wire = Wire::connect(addr).await;
+/// Requests one target after another on one connection, until the end of the test.
+async fn request(addr: std::net::SocketAddr, clock: Arc<Clock>) -> Seen {
+    let mut connection = RawConnection::connect(addr).await;
     let mut seen = Seen::default();
     for &(target, by_a, by_b) in KINDS.iter().cycle() {
         if clock.over.load(SeqCst) {
             break;
         }
         let earliest = clock.done.load(SeqCst);
-        let answer = wire.get(target, CLIENTS).await;
+        let answer = connection.get(target, CLIENTS).await;
         let latest = clock.begun.load(SeqCst);
         let status = answer
             .unwrap_or_else(|| panic!("{target}: no answer"))
@@ -291,13 +289,13 @@ async fn ask(addr: std::net::SocketAddr, clock: Arc<Clock>) -> Seen {
         }
         let side = usize::from(status == by_b);
         seen.by[side] += 1;
-        // Whatever is refused, and what A allows.
-        seen.told[side] += u64::from(status != 200 || target == "/gate/1");
+        // Refused requests, and those that A allows.
+        seen.events[side] += u64::from(status != 200 || target == "/gate/1");
     }
     seen
 }
 
-/// Sends messages through one WebSocket and gets each back, until it is over; then closes it.
+/// Echoes messages through one WebSocket until the end of the test, then closes it.
 async fn echo(addr: std::net::SocketAddr, nth: usize, clock: Arc<Clock>) -> u64 {
     let (mut socket, _) = connect_async(format!("ws://{addr}/ws/{nth}"))
         .await
@@ -322,10 +320,10 @@ async fn echo(addr: std::net::SocketAddr, nth: usize, clock: Arc<Clock>) -> u64 
     echoes
 }
 
-/// Keeps what the server remembers small.
-async fn forget(behind: Arc<Backend>, clock: Arc<Clock>) {
+/// Empties the record of the backend, to bound its memory.
+async fn forget(backend: Arc<Backend>, clock: Arc<Clock>) {
     while !clock.over.load(SeqCst) {
-        behind.take();
+        backend.take();
         sleep(Duration::from_millis(100)).await;
     }
 }

@@ -1,4 +1,4 @@
-//! Nobody who stands for many others is banned as a client, whatever comes from there.
+//! An address that many clients share (this host, proxies, private networks) is never banned.
 
 use gabion::{
     Facts, Inspect, RequestState, Verdict,
@@ -7,7 +7,7 @@ use gabion::{
     inspect::{Outcome, RuleId},
 };
 
-use crate::support::in_process::{Wall, get, probe};
+use crate::support::in_process::{InProcess, banned, build_guarded, get, guarded, probe};
 
 const POLICY: &str = r#"
     version = 1
@@ -20,7 +20,7 @@ const POLICY: &str = r#"
     then = "ban 10m"
 "#;
 
-/// Whose ban is withheld, and a word of why.
+/// Clients whose ban is withheld, and the reason in the event.
 const THIS_HOST: [(&str, &str); 4] = [
     ("127.0.0.1", "this host"),
     ("127.8.8.8", "this host"),
@@ -51,25 +51,25 @@ fn policy(private: bool) -> String {
 }
 
 #[track_caller]
-fn is_denied_and_not_banned(wall: &Wall, client: &str, why: &str) {
-    let answer = wall.send(probe("/.env").from(client));
+fn assert_denied_and_not_banned(server: &InProcess, client: &str, why: &str) {
+    let answer = server.send(probe("/.env").from(client));
     assert_eq!(answer.verdict(), "403 dotfiles", "{client}");
     match &answer.bans()[..] {
-        [BanChange::Withheld(said)] => assert!(said.contains(why), "{client}: {said}"),
+        [BanChange::Withheld(text)] => assert!(text.contains(why), "{client}: {text}"),
         bans => panic!("{client}: {bans:?}"),
     }
-    assert_eq!(wall.verdict(get("/").from(client)), "200", "{client}");
+    assert_eq!(server.verdict(get("/").from(client)), "200", "{client}");
 }
 
 #[track_caller]
-fn is_banned(wall: &Wall, client: &str) {
+fn assert_banned(server: &InProcess, client: &str) {
     assert_eq!(
-        wall.send(probe("/.env").from(client)).bans(),
+        server.send(probe("/.env").from(client)).bans(),
         [BanChange::Placed],
         "{client}"
     );
     assert_eq!(
-        wall.verdict(get("/").from(client)),
+        server.verdict(get("/").from(client)),
         "403 ban/timed",
         "{client}"
     );
@@ -77,45 +77,45 @@ fn is_banned(wall: &Wall, client: &str) {
 
 #[test]
 fn this_host_proxies_and_private_addresses_are_denied_and_not_banned() {
-    let wall = Wall::of(&policy(false));
+    let server = guarded(&policy(false));
     for (client, why) in THIS_HOST.into_iter().chain(PROXIES).chain(PRIVATE) {
-        is_denied_and_not_banned(&wall, client, why);
+        assert_denied_and_not_banned(&server, client, why);
     }
-    assert_eq!(wall.banned(), [""; 0]);
+    assert_eq!(banned(&server), [""; 0]);
     for client in PUBLIC {
-        is_banned(&wall, client);
+        assert_banned(&server, client);
     }
 }
 
 #[test]
-fn policy_may_say_that_its_clients_are_private() {
-    let wall = Wall::of(&policy(true));
+fn policy_may_declare_that_clients_are_private() {
+    let server = guarded(&policy(true));
     for (client, why) in THIS_HOST.into_iter().chain(PROXIES) {
-        is_denied_and_not_banned(&wall, client, why);
+        assert_denied_and_not_banned(&server, client, why);
     }
     for (client, _) in PRIVATE {
-        is_banned(&wall, client);
+        assert_banned(&server, client);
     }
 }
 
 #[test]
-fn private_address_out_of_a_header_is_not_banned_either() {
-    let wall = Wall::of(&policy(false));
-    for hop in ["192.168.1.1", "127.0.0.1", "::1", "10.9.9.9"] {
-        let answer = wall.send(probe("/.env").from("10.0.0.1").xff(hop));
+fn private_address_from_a_header_is_not_banned() {
+    let server = guarded(&policy(false));
+    for relay in ["192.168.1.1", "127.0.0.1", "::1", "10.9.9.9"] {
+        let answer = server.send(probe("/.env").from("10.0.0.1").xff(relay));
         assert!(
             matches!(answer.bans()[..], [BanChange::Withheld(_)]),
-            "{hop}: {answer:?}"
+            "{relay}: {answer:?}"
         );
     }
-    assert_eq!(wall.banned(), [""; 0]);
+    assert_eq!(banned(&server), [""; 0]);
 }
 
 #[test]
-fn what_is_learned_bans_no_private_address_either() {
-    struct Grudge;
+fn on_response_bans_no_private_address() {
+    struct BanOn404;
 
-    impl Inspect for Grudge {
+    impl Inspect for BanOn404 {
         fn name(&self) -> &'static str {
             "grudge"
         }
@@ -132,12 +132,16 @@ fn what_is_learned_bans_no_private_address_either() {
         }
     }
 
-    let wall = Wall::built(|guard| guard.add_rule(Grudge).with_policy(&policy(false), "policy"));
+    let server = build_guarded(|guard| {
+        guard
+            .add_rule(BanOn404)
+            .with_policy(&policy(false), "policy")
+    });
     for (client, why) in THIS_HOST.into_iter().chain(PROXIES).chain(PRIVATE) {
-        match &wall.send(get("/").from(client)).bans()[..] {
-            [BanChange::Withheld(said)] => assert!(said.contains(why), "{client}: {said}"),
+        match &server.send(get("/").from(client)).bans()[..] {
+            [BanChange::Withheld(text)] => assert!(text.contains(why), "{client}: {text}"),
             bans => panic!("{client}: {bans:?}"),
         }
     }
-    assert_eq!(wall.send("/").bans(), [BanChange::Placed]);
+    assert_eq!(server.send("/").bans(), [BanChange::Placed]);
 }

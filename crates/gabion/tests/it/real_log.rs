@@ -1,5 +1,5 @@
-//! A real access log over sockets, through a balancer that is trusted: every request is answered,
-//! who probes is refused under his own name, and nobody else is.
+//! A real access log over sockets, through a trusted balancer. Every request is answered, a probing
+//! client is refused under its own address, and no other client is.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -13,27 +13,28 @@ use gabion::{
     event::{BanChange, RequestEvent},
     policy::Pack,
 };
-use gabion_testkit::{Backend, Recorder, Wire};
+use gabion_testkit::{Backend, RawConnection, Recorder};
 use tokio::time::Instant;
 
 use crate::support::{
-    log::{self, Logged, decoded},
-    sockets::{Front, builder, rule_of, with_packs},
+    access_log::{self, Logged, decoded},
+    guarded_proxy::{GuardedProxy, builder, rule_of, with_packs},
 };
 
-/// How many connections the balancer keeps.
+/// The number of connections from the balancer.
 const CONNECTIONS: usize = 4;
 
-/// How many different paths are proof that the client itself probes.
+/// The number of different paths that are evidence of a probing client.
 const PROOF: usize = 3;
 
-/// What came of one line.
+/// The outcome of one line.
 struct Outcome {
     line: usize,
     status: u16,
 }
 
-/// The built-in policy for what runs no PHP, with the balancer's network and `own` rules in it.
+/// The built-in policy for a server without PHP, with the network of the balancer and the rules
+/// `own`.
 fn policy(own: Vec<DenyRule>) -> String {
     let mut document = with_packs([Pack::Never, Pack::NoPhp, Pack::NoWordpress]);
     document.client.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
@@ -41,7 +42,7 @@ fn policy(own: Vec<DenyRule>) -> String {
     document.to_string()
 }
 
-/// The rules of two packs and one of one's own, each with a ban.
+/// The rules of two packs and a custom one, each with a ban.
 fn ban_for_probes() -> Vec<DenyRule> {
     let packs = [Pack::NoPhp, Pack::NoWordpress].into_iter();
     let rules = packs.flat_map(|pack| pack.rules().iter().cloned());
@@ -51,17 +52,19 @@ fn ban_for_probes() -> Vec<DenyRule> {
 }
 
 #[tokio::test]
-async fn refuses_who_probes_and_nobody_else() {
-    let Some(log) = log::lines() else { return };
+async fn only_probing_clients_are_refused() {
+    let Some(log) = access_log::lines() else {
+        return;
+    };
     let events = Arc::new(Recorder::default());
     let (outcomes, guard) = replay("as it is", &log, &policy(Vec::new()), &events).await;
-    let told = denials(&events.take());
+    let denied = denials(&events.take());
     let expected = |logged: &Logged| status_for(&logged.target).unwrap_or(logged.status);
     for Outcome { line, status } in &outcomes {
         assert_eq!(*status, expected(&log[*line]), "line {}", line + 1);
     }
     assert_eq!(
-        told,
+        denied,
         tally(
             log.iter()
                 .filter(|logged| status_for(&logged.target).is_some())
@@ -71,13 +74,15 @@ async fn refuses_who_probes_and_nobody_else() {
 }
 
 #[tokio::test]
-async fn bans_who_probes_three_paths_and_nobody_else() {
-    let Some(log) = log::lines() else { return };
+async fn only_clients_that_probe_three_paths_are_banned() {
+    let Some(log) = access_log::lines() else {
+        return;
+    };
     let events = Arc::new(Recorder::default());
     let (outcomes, guard) = replay("with bans", &log, &policy(ban_for_probes()), &events).await;
     let taken = events.take();
 
-    // The lines of one client keep their order, so all of them after its third path are refused.
+    // The lines of one client keep their order, so all lines after its third path are refused.
     let mut probed = HashMap::<_, BTreeSet<_>>::new();
     let mut refused = Vec::new();
     let mut expected = Vec::new();
@@ -121,12 +126,12 @@ async fn replay(
     policy: &str,
     events: &Arc<Recorder>,
 ) -> (Vec<Outcome>, Guard) {
-    let behind = Backend::start().await;
+    let backend = Backend::start().await;
     let guard = builder(events.clone()).with_policy(policy, name).unwrap();
-    let front = Front::before(&behind, guard.clone());
+    let proxy = GuardedProxy::start(&backend.url(), guard.clone());
     let begun = Instant::now();
     let shards: Vec<_> = (0..CONNECTIONS)
-        .map(|shard| tokio::spawn(replay_shard(front.addr(), Arc::clone(log), shard)))
+        .map(|shard| tokio::spawn(replay_shard(proxy.addr(), Arc::clone(log), shard)))
         .collect();
     let mut outcomes = Vec::new();
     for shard in shards {
@@ -134,9 +139,9 @@ async fn replay(
     }
     let secs = begun.elapsed().as_secs_f32();
     assert_eq!(outcomes.len(), log.len(), "every request is answered");
-    let seen = behind.take();
+    let seen = backend.take();
     let refused = log.len() - seen.len();
-    // What passed came to the server as it was logged, and named the client.
+    // Passed requests reached the server as logged, with the client's address.
     let mut passed: HashMap<_, i64> = HashMap::new();
     for seen in &seen {
         let hops = seen.headers["x-forwarded-for"].to_str().unwrap();
@@ -177,7 +182,7 @@ async fn replay_shard(
     log: Arc<Vec<Logged>>,
     shard: usize,
 ) -> Vec<Outcome> {
-    let mut wire = Wire::connect(addr).await;
+    let mut connection = RawConnection::connect(addr).await;
     let mut outcomes = Vec::new();
     let shard_of = |client: &IpAddr| match client {
         IpAddr::V4(addr) => usize::from(addr.octets()[3]),
@@ -196,22 +201,22 @@ async fn replay_shard(
             agent,
             ..
         } = logged;
-        let said = |name, value: &str| match value {
+        let text = |name, value: &str| match value {
             "-" => String::new(),
             value => format!("{name}: {value}\r\n"),
         };
-        let (agent, referer) = (said("User-Agent", agent), said("Referer", referer));
+        let (agent, referer) = (text("User-Agent", agent), text("Referer", referer));
         let length = match &**method {
             "POST" => "Content-Length: 0\r\n",
             _ => "",
         };
-        // The server answers as it did then: see `Backend`.
+        // The server answers with the logged status: see `Backend`.
         let request = format!(
             "{method} {target} HTTP/1.1\r\nHost: semicomplete.com\r\nX-Forwarded-For: {client}\r\n\
              {agent}{referer}{length}X-Answer: {status}\r\n\r\n"
         );
-        wire.send(request.as_bytes()).await;
-        let answer = wire.answer(method).await;
+        connection.send(request.as_bytes()).await;
+        let answer = connection.response(method).await;
         let status = answer
             .unwrap_or_else(|| panic!("line {}: no answer", line + 1))
             .status
@@ -221,8 +226,8 @@ async fn replay_shard(
     outcomes
 }
 
-/// How the built-in policy answers a target: told apart from its engine, by reading the path once
-/// as a person would.
+/// The response of the built-in policy to a target, computed without its engine by reading the path
+/// once as a person would.
 fn status_for(target: &str) -> Option<u16> {
     let path = target.split('?').next().unwrap_or_default();
     let (path, sound) = decoded(path);
@@ -235,7 +240,7 @@ fn status_for(target: &str) -> Option<u16> {
     }
 }
 
-/// Whether the rules that ban refuse it.
+/// Returns `true` if the banning rules refuse the target.
 fn bans(target: &str) -> bool {
     let path = decoded(target.split('?').next().unwrap_or_default()).0;
     is_wordpress(target) || is_of_php(&path) || path.split('/').nth(1) == Some("administrator")
@@ -267,7 +272,7 @@ fn is_wordpress(target: &str) -> bool {
         .any(|segment| names.contains(&segment))
 }
 
-/// How often each client was refused for which target, as the events say.
+/// The number of refusals by client and target, from the events.
 fn denials(events: &[Event]) -> HashMap<(IpAddr, String), usize> {
     let mut tally = HashMap::new();
     for event in events {
@@ -285,7 +290,7 @@ fn denials(events: &[Event]) -> HashMap<(IpAddr, String), usize> {
     tally
 }
 
-/// The same, as the log says.
+/// The number of refusals by client and target, from the log.
 fn tally<'l>(refused: impl Iterator<Item = &'l Logged>) -> HashMap<(IpAddr, String), usize> {
     let mut tally = HashMap::new();
     for logged in refused {

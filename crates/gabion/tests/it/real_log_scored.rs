@@ -1,5 +1,5 @@
-//! The real log against labels that were set by hand: who is caught, who is hit wrongly, and that
-//! nobody behind a shared address loses access because somebody beside them is banned.
+//! The real log against labels set by hand: the clients caught, the false positives, and the
+//! clients behind a shared address that must keep access when another one of them is banned.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -16,13 +16,13 @@ use http::{Request, Response, StatusCode};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
 use crate::support::{
-    log::{self, Logged},
-    sockets::{DEFAULT, builder, fitting, with_packs},
+    access_log::{self, Logged},
+    guarded_proxy::{DEFAULT, builder, fitting, with_packs},
 };
 
 const LABELS: &str = include_str!("../../testdata/real_log_labels.tsv");
 
-/// How often the requests of each client were refused, and how often because of a ban.
+/// The number of refused requests of each client, and of those refused by a ban.
 #[derive(Default)]
 struct Score {
     denied: BTreeMap<IpAddr, Vec<String>>,
@@ -30,7 +30,7 @@ struct Score {
     bans: usize,
 }
 
-/// What a person said of a client.
+/// The label of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Label {
     Scanner,
@@ -38,7 +38,7 @@ enum Label {
     Unclear,
 }
 
-/// The same, and each of its refusals would ban.
+/// The default policy in which each refusal bans.
 fn banning() -> String {
     let mut document = with_packs(fitting());
     let rules = document.deny_rules().into_iter();
@@ -46,36 +46,41 @@ fn banning() -> String {
     document.to_string()
 }
 
-/// What `guard init --behind spring` writes.
+/// The policy that `guard init --backend spring` writes.
 fn spring() -> String {
     with_packs(fitting()).to_string()
 }
 
 #[test]
 fn recall_and_false_positives_against_labels() {
-    let Some(log) = log::lines() else { return };
+    let Some(log) = access_log::lines() else {
+        return;
+    };
     let labels = labels();
     for (name, policy) in [("--behind spring", spring()), ("default", DEFAULT.into())] {
         let score = replay(&log, &policy, |client| client);
         for (client, targets) in &score.denied {
             assert!(
                 labels.contains_key(client),
-                "{name}: nobody judged {client}: {targets:?}"
+                "{name}: no label for {client}: {targets:?}"
             );
         }
         report(name, &labels, &score);
         assert_eq!(hit(&labels, &score, Label::Benign), wrongly_hit(name));
     }
-    // Each pack that fits catches all that it is for: who asked for what this server never had.
+    // Each fitting pack catches all clients it is for: those that requested software this server
+    // never had.
     let score = replay(&log, &spring(), |client| client);
     let caught = hit(&labels, &score, Label::Scanner).len();
-    let all = of(&labels, Label::Scanner).len();
+    let all = with_label(&labels, Label::Scanner).len();
     assert!(caught * 100 >= all * 95, "{caught} of {all}");
 }
 
 #[test]
-fn nobody_behind_a_shared_address_is_banned_with_a_scanner() {
-    let Some(log) = log::lines() else { return };
+fn no_client_behind_a_shared_address_is_banned_with_a_scanner() {
+    let Some(log) = access_log::lines() else {
+        return;
+    };
     let labels = labels();
     let mut clients: Vec<_> = Vec::new();
     let mut seen = BTreeSet::new();
@@ -84,8 +89,8 @@ fn nobody_behind_a_shared_address_is_banned_with_a_scanner() {
             .map(|logged| logged.client)
             .filter(|client| seen.insert(*client)),
     );
-    // Where every refusal bans, so do three probes of one neighbor on an address that is too quiet
-    // at that hour to be in good standing: once in this log.
+    // If every refusal bans, so do three probes of one neighbor on an address with too little
+    // traffic at that hour for good standing: once in this log.
     let policies = [
         ("--behind spring", spring(), [0, 0]),
         ("default", DEFAULT.into(), [0, 0]),
@@ -105,7 +110,7 @@ fn nobody_behind_a_shared_address_is_banned_with_a_scanner() {
             })
             .collect();
         let score = replay(&log, policy, |client| shared[&client]);
-        let scanners = of(&labels, Label::Scanner);
+        let scanners = with_label(&labels, Label::Scanner);
         let hurt: BTreeMap<_, _> = score
             .by_ban
             .iter()
@@ -123,7 +128,7 @@ fn nobody_behind_a_shared_address_is_banned_with_a_scanner() {
     }
 }
 
-/// The benign clients that a policy is known to refuse something, as the labels explain.
+/// The benign clients that a policy is known to refuse, as the labels explain.
 fn wrongly_hit(policy: &str) -> BTreeSet<IpAddr> {
     let rows = rows(LABELS).into_iter();
     let rows = rows.filter(|row| row[1] == "benign" && row[2].split(", ").any(|hit| hit == policy));
@@ -138,13 +143,13 @@ fn report(name: &str, labels: &BTreeMap<IpAddr, Label>, score: &Score) {
         println!(
             "  {} of {} labeled {label:?} are refused something, {requests} requests",
             hit.len(),
-            of(labels, label).len()
+            with_label(labels, label).len()
         );
         for client in hit.iter().filter(|_| label != Label::Scanner) {
             println!("    {client}: {}", score.denied[client].join(" "));
         }
         if label == Label::Scanner {
-            let missed = of(labels, label);
+            let missed = with_label(labels, label);
             let missed: Vec<_> = missed.difference(&hit).map(ToString::to_string).collect();
             println!("    missed: {}", missed.join(", "));
         }
@@ -152,13 +157,13 @@ fn report(name: &str, labels: &BTreeMap<IpAddr, Label>, score: &Score) {
     println!("  {} bans", score.bans);
 }
 
-fn of(labels: &BTreeMap<IpAddr, Label>, label: Label) -> BTreeSet<IpAddr> {
+fn with_label(labels: &BTreeMap<IpAddr, Label>, label: Label) -> BTreeSet<IpAddr> {
     let labeled = labels.iter().filter(|(_, given)| **given == label);
     labeled.map(|(client, _)| *client).collect()
 }
 
 fn hit(labels: &BTreeMap<IpAddr, Label>, score: &Score, label: Label) -> BTreeSet<IpAddr> {
-    let labeled = of(labels, label).into_iter();
+    let labeled = with_label(labels, label).into_iter();
     labeled
         .filter(|client| score.denied.contains_key(client))
         .collect()
@@ -176,14 +181,14 @@ fn labels() -> BTreeMap<IpAddr, Label> {
         .collect()
 }
 
-/// Sends the log through a guard at the time of its lines, each client from the address that it
-/// has in `seen_as`.
+/// Sends the log through a guard at the time of its lines, each client from its address in
+/// `seen_as`.
 fn replay(log: &[Logged], policy: &str, seen_as: impl Fn(IpAddr) -> IpAddr) -> Score {
-    let (clock, told) = (
+    let (clock, events) = (
         Arc::new(ManualClock::default()),
         Arc::new(Recorder::default()),
     );
-    let guard = builder(told.clone()).with_clock(clock.clone());
+    let guard = builder(events.clone()).with_clock(clock.clone());
     let guard = guard.with_policy(policy, "policy.toml").unwrap();
     let mut score = Score::default();
     let mut now = Duration::ZERO;
@@ -191,14 +196,14 @@ fn replay(log: &[Logged], policy: &str, seen_as: impl Fn(IpAddr) -> IpAddr) -> S
         clock.advance(logged.at.saturating_sub(now));
         now = now.max(logged.at);
         send(&guard, logged, seen_as(logged.client));
-        score.count(logged, &told.take());
+        score.count(logged, &events.take());
     }
     score
 }
 
 fn send(guard: &Guard, logged: &Logged, from: IpAddr) {
     let status = StatusCode::from_u16(logged.status).unwrap();
-    // The server answers as it did then.
+    // The server answers with the logged status.
     let service = service_fn(|_: Request<()>| async {
         let mut response = Response::new(http_body_util::Full::from(""));
         *response.status_mut() = status;
@@ -214,9 +219,9 @@ fn request(logged: &Logged, from: IpAddr) -> Request<()> {
         .method(&*logged.method)
         .uri(&logged.target)
         .header("host", "semicomplete.com");
-    let said = [("user-agent", &logged.agent), ("referer", &logged.referer)];
-    let said = said.into_iter().filter(|(_, value)| *value != "-");
-    let head = said.fold(head, |head, (name, value)| head.header(name, value));
+    let text = [("user-agent", &logged.agent), ("referer", &logged.referer)];
+    let text = text.into_iter().filter(|(_, value)| *value != "-");
+    let head = text.fold(head, |head, (name, value)| head.header(name, value));
     head.extension(peer(&from.to_string())).body(()).unwrap()
 }
 

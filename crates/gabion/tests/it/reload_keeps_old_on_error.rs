@@ -1,11 +1,12 @@
-//! A policy that is not whole never comes into force: the old one judges on, and it is said why.
+//! An invalid policy never comes into force: the old one stays, and the error names the cause.
 
+use gabion_testkit::TempFolder;
 use std::{fs, path::PathBuf};
 
 use gabion::{Event, event::PolicyEvent};
 use gabion_core::PolicySource;
 
-use crate::support::in_process::{Folder, Wall, get};
+use crate::support::in_process::{InProcess, build_guarded, get};
 
 const POLICY: &str = r#"version = 1
 [client]
@@ -28,34 +29,34 @@ request = "/.env"
 verdict = "deny"
 "#;
 
-struct Site {
-    wall: Wall,
-    folder: Folder,
+struct GuardWithFile {
+    server: InProcess,
+    folder: TempFolder,
     policy: PathBuf,
 }
 
-fn site(test: &str) -> Site {
-    let folder = Folder::new(test);
+fn guarded(test: &str) -> GuardWithFile {
+    let folder = TempFolder::new(test);
     folder.write(
         "drop.netset",
         "198.51.100.0/24\n198.51.101.0/24\n198.51.103.0/24\n",
     );
     let policy = folder.write("policy.toml", POLICY);
-    let wall = Wall::built(|guard| guard.with_policy_file(&policy));
-    Site {
-        wall,
+    let server = build_guarded(|guard| guard.with_policy_file(&policy));
+    GuardWithFile {
+        server,
         folder,
-        policy,
+        policy: policy.into(),
     }
 }
 
-impl Site {
-    /// Reloads, which must fail, and says why.
+impl GuardWithFile {
+    /// Reloads, which must fail, and returns the error.
     #[track_caller]
     fn refused(&self) -> String {
-        let before = self.wall.guard.policy_handle().current().generation;
-        let error = self.wall.guard.policy_handle().reload().unwrap_err();
-        let why = match &self.wall.told.take()[..] {
+        let before = self.server.guard.policy_handle().current().generation;
+        let error = self.server.guard.policy_handle().reload().unwrap_err();
+        let why = match &self.server.events.take()[..] {
             [Event::Policy(PolicyEvent::Kept { generation, why })] => {
                 assert_eq!(*generation, before);
                 why.to_string()
@@ -63,14 +64,17 @@ impl Site {
             events => panic!("{events:?}"),
         };
         assert_eq!(why, error.to_string());
-        assert_eq!(self.wall.guard.policy_handle().current().generation, before);
-        self.judges_as_before();
+        assert_eq!(
+            self.server.guard.policy_handle().current().generation,
+            before
+        );
+        self.assert_unchanged();
         why
     }
 
     #[track_caller]
-    fn judges_as_before(&self) {
-        for (ask, verdict) in [
+    fn assert_unchanged(&self) {
+        for (request, verdict) in [
             (get("/.env"), "403 dotfiles"),
             (get("/x.php"), "403 php"),
             (get("/").from("198.51.100.7"), "403 ban/list"),
@@ -81,14 +85,14 @@ impl Site {
             ),
             (get("/"), "200"),
         ] {
-            assert_eq!(self.wall.verdict(ask.clone()), verdict, "{ask:?}");
+            assert_eq!(self.server.verdict(request.clone()), verdict, "{request:?}");
         }
     }
 }
 
 #[test]
 fn bad_document_is_refused_with_its_line() {
-    let site = site("bad_document");
+    let guarded = guarded("bad_document");
     let edit = |from: &str, to: &str| POLICY.replacen(from, to, 1);
     for (document, line, why) in [
         (edit("[ban]", "[ban"), 6, "expected"),
@@ -127,55 +131,63 @@ fn bad_document_is_refused_with_its_line() {
         ),
         (String::new(), 1, "missing key `version`"),
     ] {
-        site.folder.write("policy.toml", &document);
-        let told = site.refused();
-        let place = format!("policy.toml:{line}:");
+        guarded.folder.write("policy.toml", &document);
+        let error = guarded.refused();
+        let position = format!("policy.toml:{line}:");
         assert!(
-            told.contains(&place) && told.contains(why),
-            "{place} {why}\n{told}"
+            error.contains(&position) && error.contains(why),
+            "{position} {why}\n{error}"
         );
     }
 }
 
 #[test]
 fn missing_or_bad_list_is_refused_with_its_line() {
-    let site = site("bad_list");
-    site.folder
+    let guarded = guarded("bad_list");
+    guarded
+        .folder
         .write("drop.netset", "198.51.100.0/24\n198.51.101.0-9\n");
-    let told = site.refused();
-    assert!(told.contains("policy.toml:7:10"), "{told}");
+    let error = guarded.refused();
+    assert!(error.contains("policy.toml:7:10"), "{error}");
     assert!(
-        told.contains("drop.netset:2:1: invalid network `198.51.101.0-9`"),
-        "{told}"
+        error.contains("drop.netset:2:1: invalid network `198.51.101.0-9`"),
+        "{error}"
     );
 
-    site.folder.write("drop.netset", "198.51.100.0/24\n");
-    let told = site.refused();
+    guarded.folder.write("drop.netset", "198.51.100.0/24\n");
+    let error = guarded.refused();
     assert!(
-        told.contains("this edit removes 2 of 3 networks from [ban]"),
-        "{told}"
+        error.contains("this edit removes 2 of 3 networks from [ban]"),
+        "{error}"
     );
 
-    fs::remove_file(site.policy.with_file_name("drop.netset")).unwrap();
-    let told = site.refused();
-    assert!(told.contains("policy.toml:7:10"), "{told}");
-    assert!(told.contains("cannot read list `drop.netset`: "), "{told}");
+    fs::remove_file(guarded.policy.with_file_name("drop.netset")).unwrap();
+    let error = guarded.refused();
+    assert!(error.contains("policy.toml:7:10"), "{error}");
+    assert!(
+        error.contains("cannot read list `drop.netset`: "),
+        "{error}"
+    );
 
-    fs::remove_file(&site.policy).unwrap();
-    assert!(site.refused().contains("cannot read the document: "));
+    fs::remove_file(&guarded.policy).unwrap();
+    assert!(guarded.refused().contains("cannot read the document: "));
 }
 
 #[test]
 fn good_policy_follows_a_bad_one() {
-    let site = site("good_after_bad");
-    site.folder.write("policy.toml", "version = 2");
-    site.refused();
-    site.folder
+    let guarded = guarded("good_after_bad");
+    guarded.folder.write("policy.toml", "version = 2");
+    guarded.refused();
+    guarded
+        .folder
         .write("policy.toml", &POLICY.replace("/admin", "/root"));
-    let replaced = site.wall.guard.policy_handle().reload().unwrap();
+    let replaced = guarded.server.guard.policy_handle().reload().unwrap();
     assert_eq!((replaced.generation, replaced.rules), (1, 3));
-    assert_eq!(site.wall.told.take_words(), ["policy 1 in force, 3 rules"]);
-    assert_eq!(site.wall.verdict("/root"), "403 admin");
-    assert_eq!(site.wall.verdict("/admin"), "200");
-    site.judges_as_before();
+    assert_eq!(
+        guarded.server.events.take_texts(),
+        ["policy 1 in force, 3 rules"]
+    );
+    assert_eq!(guarded.server.verdict("/root"), "403 admin");
+    assert_eq!(guarded.server.verdict("/admin"), "200");
+    guarded.assert_unchanged();
 }

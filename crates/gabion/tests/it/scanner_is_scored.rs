@@ -1,5 +1,6 @@
-//! Who behaves like a scanner is banned, for reasons that are kept; nobody else is.
+//! A client that behaves like a scanner is banned, with recorded reasons. Other clients are not.
 
+use gabion_testkit::TestRequest;
 use std::{convert::Infallible, time::Duration};
 
 use futures_util::FutureExt as _;
@@ -8,7 +9,7 @@ use http::{Request, Response};
 use http_body_util::Full;
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
-use crate::support::in_process::{Ask, Wall, get};
+use crate::support::in_process::{InProcess, get, guarded};
 
 const POLICY: &str = r#"
     version = 1
@@ -26,30 +27,30 @@ const POLICY: &str = r#"
 
 const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0";
 
-/// What a browser sends.
-fn browser(target: &str) -> Ask {
-    let ask = get(target).header("user-agent", BROWSER);
-    ask.header("accept", "*/*")
+/// A browser's request.
+fn browser(target: &str) -> TestRequest {
+    let request = get(target).header("user-agent", BROWSER);
+    request.header("accept", "*/*")
 }
 
-fn agent(target: &str, agent: &str) -> Ask {
+fn agent(target: &str, agent: &str) -> TestRequest {
     get(target)
         .header("user-agent", agent)
         .header("accept", "*/*")
 }
 
 /// Sends one request to a service that answers with `status`.
-fn send(wall: &Wall, ask: Ask, status: u16) -> Vec<BanChange> {
+fn send(server: &InProcess, request: TestRequest, status: u16) -> Vec<BanChange> {
     let answer = Response::builder().status(status);
     let answer = answer.body(Full::<bytes::Bytes>::default()).unwrap();
     let service = service_fn(move |_: Request<()>| {
         let answer = answer.clone();
         async move { Ok::<_, Infallible>(answer) }
     });
-    let guarded = wall.guard.layer().layer(service);
-    let Ok(_) = guarded.oneshot(ask.0).now_or_never().unwrap();
-    let bans = wall
-        .told
+    let guarded = server.guard.layer().layer(service);
+    let Ok(_) = guarded.oneshot(request.0).now_or_never().unwrap();
+    let bans = server
+        .events
         .take()
         .into_iter()
         .filter_map(|event| match event {
@@ -59,19 +60,23 @@ fn send(wall: &Wall, ask: Ask, status: u16) -> Vec<BanChange> {
     bans.collect()
 }
 
-fn reasons(wall: &Wall) -> Option<Signals> {
-    let scores = wall.guard.policy_handle().state().scores();
-    scores.reasons("203.0.113.9/32".parse().unwrap(), wall.clock.now())
+fn reasons(server: &InProcess) -> Option<Signals> {
+    let scores = server.guard.policy_handle().state().scores();
+    scores.reasons("203.0.113.9/32".parse().unwrap(), server.clock.now())
 }
 
-/// How many such requests ban, if fewer than fifty do.
-fn until_banned(wall: &Wall, ask: impl Fn(usize) -> Ask, status: u16) -> Option<usize> {
-    (1..50).find(|&number| send(wall, ask(number), status).contains(&BanChange::Placed))
+/// The number of requests until the ban; `None` if fifty do not ban.
+fn until_banned(
+    server: &InProcess,
+    request: impl Fn(usize) -> TestRequest,
+    status: u16,
+) -> Option<usize> {
+    (1..50).find(|&number| send(server, request(number), status).contains(&BanChange::Placed))
 }
 
 #[test]
 fn each_signal_bans_by_itself_when_it_is_repeated() {
-    type Row = (&'static str, fn(usize) -> Ask, u16, usize);
+    type Row = (&'static str, fn(usize) -> TestRequest, u16, usize);
     let rows: [Row; 7] = [
         ("probe", |n| browser(&format!("/{n}/.git/config")), 404, 5),
         ("denied", |n| browser(&format!("/{n}.php")), 404, 6),
@@ -81,41 +86,44 @@ fn each_signal_bans_by_itself_when_it_is_repeated() {
         ("method", |_| browser("/").method("TRACK"), 404, 4),
         ("refused", |_| browser("/login").method("PUT"), 401, 30),
     ];
-    for (signal, ask, status, banned_at) in rows {
-        let wall = Wall::of(POLICY);
-        let at = until_banned(&wall, ask, status);
-        let told = reasons(&wall).unwrap();
-        assert!(told.names().any(|name| name == signal), "{signal}: {told}");
-        assert_eq!(at, Some(banned_at), "{signal}: {told}");
+    for (signal, request, status, banned_at) in rows {
+        let server = guarded(POLICY);
+        let at = until_banned(&server, request, status);
+        let signals = reasons(&server).unwrap();
+        assert!(
+            signals.names().any(|name| name == signal),
+            "{signal}: {signals}"
+        );
+        assert_eq!(at, Some(banned_at), "{signal}: {signals}");
     }
 }
 
 #[test]
-fn paths_that_are_not_there_ban_from_the_third_on() {
-    let wall = Wall::of(POLICY);
-    let at = until_banned(&wall, |n| browser(&format!("/admin{n}")), 404);
+fn missing_paths_count_from_the_third_on() {
+    let server = guarded(POLICY);
+    let at = until_banned(&server, |n| browser(&format!("/admin{n}")), 404);
     assert_eq!(at, Some(7), "at the third over the score");
     assert_eq!(
-        reasons(&wall).unwrap().names().collect::<Vec<_>>(),
+        reasons(&server).unwrap().names().collect::<Vec<_>>(),
         ["missing"]
     );
 }
 
 #[test]
-fn a_share_of_what_is_not_there_is_no_scan() {
-    let wall = Wall::of(POLICY);
+fn small_share_of_missing_paths_is_not_a_scan() {
+    let server = guarded(POLICY);
     for number in 0..40 {
         for (target, status) in [("/a", 200), ("/b", 200), ("/c", 304), ("/gone", 404)] {
-            let changes = send(&wall, browser(&format!("{target}{number}")), status);
+            let changes = send(&server, browser(&format!("{target}{number}")), status);
             assert_eq!(changes, []);
         }
     }
-    assert!(reasons(&wall).unwrap().names().next().is_none());
+    assert!(reasons(&server).unwrap().names().next().is_none());
 }
 
 #[test]
-fn what_honest_clients_do_is_not_scored() {
-    type Row = (&'static str, fn(usize) -> Ask, u16);
+fn honest_requests_are_not_scored() {
+    type Row = (&'static str, fn(usize) -> TestRequest, u16);
     let rows: [Row; 12] = [
         ("reads", |n| browser(&format!("/page/{n}")), 200),
         ("webhook", |_| agent("/hook", "Go-http-client/1.1"), 200),
@@ -131,7 +139,7 @@ fn what_honest_clients_do_is_not_scored() {
         ("ended session", |n| browser(&format!("/api/{n}")), 401),
         ("calendar", |_| browser("/dav").method("PROPFIND"), 207),
         (
-            "socket behind a hop that drops its half",
+            "socket behind a proxy that drops its half",
             |_| browser("/ws").header("upgrade", "websocket"),
             200,
         ),
@@ -142,58 +150,62 @@ fn what_honest_clients_do_is_not_scored() {
         ),
         ("typing errors", |_| browser("/login").method("POST"), 200),
     ];
-    for (what, ask, status) in rows {
-        let wall = Wall::of(POLICY);
-        assert_eq!(until_banned(&wall, ask, status), None, "{what}");
-        let told = reasons(&wall).unwrap();
-        assert!(told.score() < 1.0, "{what}: {told}");
+    for (what, request, status) in rows {
+        let server = guarded(POLICY);
+        assert_eq!(until_banned(&server, request, status), None, "{what}");
+        let signals = reasons(&server).unwrap();
+        assert!(signals.score() < 1.0, "{what}: {signals}");
     }
 }
 
 #[test]
 fn score_halves_with_time() {
-    let wall = Wall::of(POLICY);
+    let server = guarded(POLICY);
     for (passed, score) in [(0, 60.0), (10, 90.0), (20, 82.5)] {
-        wall.clock.advance(Duration::from_mins(passed));
-        assert_eq!(send(&wall, agent("/", "Nikto"), 200), []);
-        assert!((reasons(&wall).unwrap().score() - score).abs() < 0.1);
+        server.clock.advance(Duration::from_mins(passed));
+        assert_eq!(send(&server, agent("/", "Nikto"), 200), []);
+        assert!((reasons(&server).unwrap().score() - score).abs() < 0.1);
     }
-    assert_eq!(send(&wall, agent("/", "Nikto"), 200), [BanChange::Placed]);
+    assert_eq!(send(&server, agent("/", "Nikto"), 200), [BanChange::Placed]);
 }
 
 #[test]
-fn page_makes_nobody_a_scanner() {
-    let wall = Wall::of(POLICY);
+fn requests_caused_by_a_page_are_not_scored() {
+    let server = guarded(POLICY);
     let image = |n| browser(&format!("/{n}/.env")).header("sec-fetch-site", "cross-site");
-    assert_eq!(until_banned(&wall, image, 404), None);
-    assert!(reasons(&wall).is_none());
+    assert_eq!(until_banned(&server, image, 404), None);
+    assert!(reasons(&server).is_none());
     let same = |_| browser("/.env");
-    assert_eq!(until_banned(&wall, same, 404), None, "one path");
+    assert_eq!(until_banned(&server, same, 404), None, "one path");
 }
 
 #[test]
 fn exempt_and_allowed_clients_are_not_scored() {
     let allow = "[allow]\nnetworks = ['203.0.113.9']\n";
-    let wall = Wall::of(&format!("{POLICY}\n{allow}"));
+    let server = guarded(&format!("{POLICY}\n{allow}"));
     let scan = |_| agent("/.env", "sqlmap");
-    assert_eq!(until_banned(&wall, scan, 404), None);
-    assert!(reasons(&wall).is_none());
-    let wall = Wall::of(POLICY);
+    assert_eq!(until_banned(&server, scan, 404), None);
+    assert!(reasons(&server).is_none());
+    let server = guarded(POLICY);
     let inside = |_| agent("/.env", "sqlmap").from("127.0.0.1");
-    assert_eq!(until_banned(&wall, inside, 404), None);
+    assert_eq!(until_banned(&server, inside, 404), None);
 }
 
 #[test]
-fn scores_outlive_a_reload_and_weights_are_the_policys() {
-    let wall = Wall::of(POLICY);
-    send(&wall, agent("/", "Nikto"), 200);
+fn scores_survive_a_reload_that_changes_weights() {
+    let server = guarded(POLICY);
+    send(&server, agent("/", "Nikto"), 200);
     let weights = "[scan.weights]\nscanner = 39\n";
-    wall.guard.replace(&format!("{POLICY}\n{weights}")).unwrap();
-    wall.told.take();
-    assert_eq!(send(&wall, agent("/", "Nikto"), 200), [], "60 and 39");
-    assert_eq!(send(&wall, agent("/", "Nikto"), 200), [BanChange::Placed]);
+    server
+        .guard
+        .policy_handle()
+        .replace(&format!("{POLICY}\n{weights}"))
+        .unwrap();
+    server.events.take();
+    assert_eq!(send(&server, agent("/", "Nikto"), 200), [], "60 and 39");
+    assert_eq!(send(&server, agent("/", "Nikto"), 200), [BanChange::Placed]);
     let unknown = format!("{POLICY}\n[scan.weights]\nscaner = 1\n");
-    let error = wall.guard.policy_handle().replace(&unknown).unwrap_err();
+    let error = server.guard.policy_handle().replace(&unknown).unwrap_err();
     assert!(
         error.to_string().contains("not the name of a signal"),
         "{error}"
@@ -201,11 +213,11 @@ fn scores_outlive_a_reload_and_weights_are_the_policys() {
 }
 
 #[test]
-fn observed_scan_tells_and_bans_nobody() {
+fn scan_in_observe_mode_only_reports() {
     let policy = POLICY.replace("ban_at = 100", "ban_at = 100\nmode = 'observe'");
-    let wall = Wall::of(&policy);
-    send(&wall, agent("/", "Nikto"), 200);
-    let changes = send(&wall, agent("/", "Nikto"), 200);
+    let server = guarded(&policy);
+    send(&server, agent("/", "Nikto"), 200);
+    let changes = send(&server, agent("/", "Nikto"), 200);
     assert_eq!(changes, [BanChange::Observed]);
-    assert_eq!(wall.verdict("/"), "200");
+    assert_eq!(server.verdict("/"), "200");
 }

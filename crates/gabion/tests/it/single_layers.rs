@@ -159,7 +159,7 @@ fn inner_layer_takes_the_client_of_the_outermost_also_where_headers_are_rewritte
     assert_eq!(send(&by_client, forwarded("203.0.113.1", "/")), 200);
     assert_eq!(send(&by_client, forwarded("203.0.113.1", "/")), 429);
     assert_eq!(send(&by_client, forwarded("203.0.113.2", "/")), 200);
-    // The header is read anew: it is another than the outer layer saw.
+    // The header is read again: it differs from the one that the outer layer read.
     let by_tenant = ServiceBuilder::new()
         .layer(outer)
         .layer(hide)
@@ -202,7 +202,7 @@ async fn nested_router_is_judged_by_the_target_as_sent() {
         .nest("/api", api)
         .layer(outer.trusted_proxies(["10.0.0.0/8"]).unwrap())
         .layer(MockConnectInfo(SocketAddr::from((PROXY, 4711))));
-    let ask = async |path: &str, client: &str| {
+    let request = async |path: &str, client: &str| {
         let request = Request::get(path).header("x-forwarded-for", client);
         let response = app.clone().oneshot(request.body(Body::empty()).unwrap());
         let response = response.await.unwrap();
@@ -210,12 +210,12 @@ async fn nested_router_is_judged_by_the_target_as_sent() {
         let body = response.into_body().collect().await.unwrap().to_bytes();
         (status, String::from_utf8(body.to_vec()).unwrap())
     };
-    assert_eq!(ask("/api/internal/x", "203.0.113.1").await.0, 403);
+    assert_eq!(request("/api/internal/x", "203.0.113.1").await.0, 403);
     let extracted = "203.0.113.1".to_owned();
-    assert_eq!(ask("/api/x", "203.0.113.1").await, (200, extracted));
-    assert_eq!(ask("/api/x", "203.0.113.1").await.0, 200);
-    assert_eq!(ask("/api/x", "203.0.113.1").await.0, 429);
-    assert_eq!(ask("/api/x", "203.0.113.2").await.0, 200);
+    assert_eq!(request("/api/x", "203.0.113.1").await, (200, extracted));
+    assert_eq!(request("/api/x", "203.0.113.1").await.0, 200);
+    assert_eq!(request("/api/x", "203.0.113.1").await.0, 429);
+    assert_eq!(request("/api/x", "203.0.113.2").await.0, 200);
 }
 
 #[test]
@@ -227,7 +227,7 @@ fn exchange_counts_once_toward_standing_however_many_layers_see_it() {
         .layer(deny.ban(&bans, Duration::from_mins(10)))
         .layer(ScanLayer::new(&bans))
         .service(ok());
-    // Ten answers are good standing, in which links that a page could hold ban nobody. Six are not.
+    // Ten responses make good standing, in which requests that a page could cause do not ban. Six do not.
     for _ in 0..6 {
         assert_eq!(send(&service, from(CLIENT, "/")), 200);
     }

@@ -1,6 +1,7 @@
-//! A client that takes nothing of what its service has for it is cut; one that takes little by little, or
-//! has nothing to take, is not.
+//! A client that reads nothing while its service sends is cut. One that reads slowly, or has
+//! nothing to read, is not.
 
+use gabion_testkit::EchoServer;
 use std::time::Duration;
 
 use gabion::{Mode, inspect::ProtocolRules};
@@ -10,30 +11,27 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use crate::support::{
-    house::House,
-    session_limits::{Held, house},
-};
+use crate::support::echo::{SessionParts, echo_with_limits};
 
 const CLIENT: &str = "203.0.113.9";
 const STALL: Duration = Duration::from_millis(400);
 
-async fn held(mode: Mode) -> House<Held> {
+async fn server_with(mode: Mode) -> EchoServer<SessionParts> {
     let session_limits = SessionLimits {
         write_stall: Some(STALL),
         mode,
         ..SessionLimits::default()
     };
-    house(session_limits, ProtocolRules::default()).await
+    echo_with_limits(session_limits, ProtocolRules::default()).await
 }
 
 #[tokio::test]
-async fn client_that_takes_nothing_is_cut() {
-    let house = held(Mode::Enforce).await;
+async fn client_that_reads_nothing_is_cut() {
+    let server = server_with(Mode::Enforce).await;
     let began = Instant::now();
-    let stream = house.open_raw("/pouring", CLIENT).await;
-    let idle = house.open_raw("/open", CLIENT).await;
-    let sessions = house.before().enforcer.sessions();
+    let stream = server.open_raw("/pouring", CLIENT).await;
+    let idle = server.open_raw("/open", CLIENT).await;
+    let sessions = server.guard().enforcer.sessions();
     while sessions.len() > 1 {
         sleep(Duration::from_millis(5)).await;
         assert!(began.elapsed() < Duration::from_secs(15), "it is not cut");
@@ -41,41 +39,45 @@ async fn client_that_takes_nothing_is_cut() {
     let took = began.elapsed();
     assert!(took >= STALL, "{took:?}");
     assert_eq!(
-        house.told(),
+        server.guard().event_texts(),
         [
             "203.0.113.9 session 0 on /pouring cut: the client does not read what the server \
           sends"
         ]
     );
     sleep(STALL * 2).await;
-    assert_eq!(sessions.len(), 1, "who has nothing to take is not slow");
+    assert_eq!(
+        sessions.len(),
+        1,
+        "a client without data to read is not slow"
+    );
     drop((stream, idle));
 }
 
 #[tokio::test]
-async fn client_that_takes_little_by_little_stays() {
-    let house = held(Mode::Enforce).await;
-    let mut stream = house.open_raw("/pouring", CLIENT).await;
-    // The system tells of room once a third of what it keeps for the service has gone.
+async fn client_that_reads_slowly_stays() {
+    let server = server_with(Mode::Enforce).await;
+    let mut stream = server.open_raw("/pouring", CLIENT).await;
+    // The kernel reports room once a third of its buffer for the service is free.
     let mut some = vec![0; 1 << 20];
     for _ in 0..12 {
         sleep(STALL / 4).await;
         stream.read_exact(&mut some).await.unwrap();
     }
-    assert_eq!(house.told(), [""; 0]);
+    assert_eq!(server.guard().event_texts(), [""; 0]);
 }
 
 #[tokio::test]
-async fn slow_client_is_only_told_where_the_terms_observe() {
-    let house = held(Mode::Observe).await;
-    let mut stream = house.open_raw("/pouring", CLIENT).await;
+async fn slow_client_is_only_reported_in_observe_mode() {
+    let server = server_with(Mode::Observe).await;
+    let mut stream = server.open_raw("/pouring", CLIENT).await;
     sleep(STALL * 2).await;
-    let told = house.told();
+    let texts = server.guard().event_texts();
     assert!(
-        !told.is_empty() && told[0].contains("would have been cut"),
-        "{told:?}"
+        !texts.is_empty() && texts[0].contains("would have been cut"),
+        "{texts:?}"
     );
     let mut some = vec![0; 16 << 20];
     stream.read_exact(&mut some).await.unwrap();
-    assert_eq!(house.before().enforcer.sessions().len(), 1);
+    assert_eq!(server.guard().enforcer.sessions().len(), 1);
 }

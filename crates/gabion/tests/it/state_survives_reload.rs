@@ -1,4 +1,5 @@
-//! A new policy judges new requests: bans stand, and what has begun ends as it began.
+//! A new policy judges new requests. Bans stay, and a request in progress ends under its old
+//! policy.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -15,7 +16,7 @@ use http_body_util::Empty;
 use tokio::sync::Notify;
 use tower::{Layer, ServiceExt, service_fn};
 
-use crate::support::in_process::{Wall, get, probe};
+use crate::support::in_process::{build_guarded, get, guarded, probe};
 
 const OLD: &str = r#"
     version = 1
@@ -35,43 +36,43 @@ const NEW: &str = r#"
 "#;
 
 #[test]
-fn timed_ban_stands_under_every_policy_that_follows() {
-    let wall = Wall::of(OLD);
-    wall.send(probe("/old"));
+fn timed_ban_survives_every_reload() {
+    let server = guarded(OLD);
+    server.send(probe("/old"));
     for (policy, elsewhere) in [(NEW, "/new"), (OLD, "/old")] {
-        wall.guard.policy_handle().replace(policy).unwrap();
-        wall.told.take();
-        assert_eq!(wall.verdict("/"), "403 ban/timed");
+        server.guard.policy_handle().replace(policy).unwrap();
+        server.events.take();
+        assert_eq!(server.verdict("/"), "403 ban/timed");
         assert_ne!(
-            wall.verdict(probe(elsewhere).from("198.51.100.7")),
+            server.verdict(probe(elsewhere).from("198.51.100.7")),
             "200",
             "and it is in force"
         );
-        wall.guard.bans().unban("198.51.100.7".parse().unwrap());
-        wall.clock.advance(Duration::from_mins(4));
+        server.guard.bans().unban("198.51.100.7".parse().unwrap());
+        server.clock.advance(Duration::from_mins(4));
     }
-    wall.clock.advance(Duration::from_mins(2));
-    assert_eq!(wall.verdict("/"), "200", "it ends when it would have");
+    server.clock.advance(Duration::from_mins(2));
+    assert_eq!(server.verdict("/"), "200", "it ends when it would have");
 }
 
 #[test]
-fn generation_counts_policies_and_stands_in_events() {
-    let wall = Wall::of(OLD);
+fn generation_counts_policies_and_is_in_events() {
+    let server = guarded(OLD);
     for (generation, policy, target) in [(1, NEW, "/new"), (2, OLD, "/old"), (3, OLD, "/old")] {
-        let replaced = wall.guard.policy_handle().replace(policy).unwrap();
+        let replaced = server.guard.policy_handle().replace(policy).unwrap();
         assert_eq!(replaced.generation, generation);
         let words = format!("policy {generation} in force, 1 rules");
-        assert_eq!(wall.told.take_words(), [words]);
+        assert_eq!(server.events.take_texts(), [words]);
         let client = format!("198.51.100.{generation}");
-        match wall.send(get(target).from(&client)).events.first() {
+        match server.send(get(target).from(&client)).events.first() {
             Some(Event::Request(event)) => assert_eq!(event.generation, generation),
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(wall.guard.policy_handle().current().generation, 3);
+    assert_eq!(server.guard.policy_handle().current().generation, 3);
 }
 
-/// Bans whoever asked for what is not there.
+/// Bans the client of every 404 response.
 struct NotFound;
 
 impl Inspect for NotFound {
@@ -90,15 +91,15 @@ impl Inspect for NotFound {
 }
 
 #[test]
-fn request_ends_under_the_policy_that_it_began_with() {
-    let wall = Wall::built(|guard| guard.add_rule(NotFound).with_policy(OLD, "policy.toml"));
+fn request_ends_under_the_policy_it_began_with() {
+    let server = build_guarded(|guard| guard.add_rule(NotFound).with_policy(OLD, "policy.toml"));
     let answers = Notify::new();
     let slow = service_fn(|_: Request<()>| async {
         answers.notified().await;
         let response = Response::builder().status(404);
         Ok::<_, Infallible>(response.body(Empty::<Bytes>::new()).unwrap())
     });
-    let guarded = wall.guard.layer().layer(slow);
+    let guarded = server.guard.layer().layer(slow);
     let private = || probe("/new").from("192.168.1.1");
 
     let mut begun = Box::pin(guarded.oneshot(private().0));
@@ -106,8 +107,8 @@ fn request_ends_under_the_policy_that_it_began_with() {
         begun.as_mut().now_or_never().is_none(),
         "the service has not answered yet"
     );
-    wall.guard.policy_handle().replace(NEW).unwrap();
-    wall.told.take();
+    server.guard.policy_handle().replace(NEW).unwrap();
+    server.events.take();
     answers.notify_one();
     let Ok(response) = begun.now_or_never().expect("the service has answered");
     assert_eq!(
@@ -115,20 +116,20 @@ fn request_ends_under_the_policy_that_it_began_with() {
         404,
         "the old policy lets it ask for /new"
     );
-    let told = wall.told.take_words();
+    let texts = server.events.take_texts();
     let why = "192.168.1.1/32 not banned (rule not-found): the client has a private address";
     assert!(
-        told.len() == 1 && told[0].starts_with(why),
-        "the old policy exempts it: {told:?}"
+        texts.len() == 1 && texts[0].starts_with(why),
+        "the old policy exempts it: {texts:?}"
     );
 
-    let denied = wall.send(private());
+    let denied = server.send(private());
     assert_eq!(
         (denied.verdict().as_str(), denied.bans().len()),
         ("403 new", 1)
     );
     assert_eq!(
-        wall.verdict(private()),
+        server.verdict(private()),
         "403 ban/timed",
         "the new policy does not"
     );

@@ -1,4 +1,4 @@
-//! What passes through a watched socket passes as it came, both ways, whatever it is.
+//! Bytes through an observed WebSocket pass unchanged, in both directions.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,17 +13,20 @@ use tokio::{
     time::timeout,
 };
 
-use crate::support::{house::House, sockets::builder};
+use crate::support::{
+    echo::{GuardedEcho, echo_behind},
+    guarded_proxy::builder,
+};
 
-/// A megabyte and a bit of bytes that are no frames at all: only where a policy asks for it is
-/// anything made of them.
+/// A little more than a megabyte without valid frames. They are parsed only if a policy requires
+/// it.
 fn noise() -> Vec<u8> {
     let mut runner = TestRunner::deterministic();
     let bytes = proptest::collection::vec(any::<u8>(), 1_100_000);
     bytes.new_tree(&mut runner).unwrap().current()
 }
 
-/// Masked frames of every form that a head can have, fragments and pings among them.
+/// Masked frames with every form of head, among them fragments and pings.
 fn frames() -> Vec<u8> {
     let (noise, mut frames) = (noise(), Vec::new());
     let key = [0x5a, 0, 0xff, 7];
@@ -43,18 +46,18 @@ fn frames() -> Vec<u8> {
     frames
 }
 
-async fn house(policy: &str) -> House {
+async fn server(policy: &str) -> GuardedEcho {
     let events = Arc::new(Recorder::default());
     let guard = builder(events).with_policy(policy, "policy").unwrap();
-    House::around(guard).await
+    echo_behind(guard).await
 }
 
 const PLAIN: &str = "version = 1";
 const TERMS: &str = "version = 1\n[upgrade]\nmax_message = '1MiB'\n";
 
-/// Sends it, ends this half, and reads what comes back to the end: the service's half is open
-/// until it has sent all.
-async fn comes_back<S: AsyncRead + AsyncWrite + Unpin>(stream: S, sent: Vec<u8>) {
+/// Sends the bytes, closes the sending direction, and reads the echo to its end: the sending
+/// direction of the service stays open until it has sent everything.
+async fn assert_echoed<S: AsyncRead + AsyncWrite + Unpin>(stream: S, sent: Vec<u8>) {
     let (mut read, mut write) = tokio::io::split(stream);
     let mut back = Vec::new();
     let sending = async {
@@ -69,24 +72,24 @@ async fn comes_back<S: AsyncRead + AsyncWrite + Unpin>(stream: S, sent: Vec<u8>)
 
 #[tokio::test]
 async fn noise_over_http1() {
-    let house = house(PLAIN).await;
-    comes_back(house.open_raw("/raw", "203.0.113.9").await, noise()).await;
+    let server = server(PLAIN).await;
+    assert_echoed(server.open_raw("/raw", "203.0.113.9").await, noise()).await;
 }
 
 #[tokio::test]
 async fn noise_over_http2() {
-    let house = house(PLAIN).await;
-    comes_back(house.open_http2("/raw", "203.0.113.9").await, noise()).await;
+    let server = server(PLAIN).await;
+    assert_echoed(server.open_http2("/raw", "203.0.113.9").await, noise()).await;
 }
 
 #[tokio::test]
-async fn frames_that_are_watched_over_http1() {
-    let house = house(TERMS).await;
-    comes_back(house.open_raw("/raw", "203.0.113.9").await, frames()).await;
+async fn observed_frames_over_http1() {
+    let server = server(TERMS).await;
+    assert_echoed(server.open_raw("/raw", "203.0.113.9").await, frames()).await;
 }
 
 #[tokio::test]
-async fn frames_that_are_watched_over_http2() {
-    let house = house(TERMS).await;
-    comes_back(house.open_http2("/raw", "203.0.113.9").await, frames()).await;
+async fn observed_frames_over_http2() {
+    let server = server(TERMS).await;
+    assert_echoed(server.open_http2("/raw", "203.0.113.9").await, frames()).await;
 }

@@ -1,18 +1,16 @@
-//! An open WebSocket lives on under every later policy, until one denies its path: that ends it.
+//! An open WebSocket survives every reload until a policy denies its path, which closes it.
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use gabion::Event;
 use gabion_proxy::Protocols;
-use gabion_testkit::{Backend, Recorder};
-use http_body_util::Empty;
-use hyper::{Method, Request, StatusCode, client::conn::http2::SendRequest, ext::Protocol};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use gabion_testkit::{Backend, Http2Client, Recorder};
+use http::{Method, StatusCode};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
     time::timeout,
 };
 use tokio_tungstenite::{
@@ -23,19 +21,22 @@ use tokio_tungstenite::{
     },
 };
 
-use crate::support::sockets::{Front, builder};
+use crate::support::guarded_proxy::{GuardedProxy, builder};
 
 const OPEN: &str = "version = 1\n";
 const OTHER: &str = "version = 1\n[[deny]]\nid = 'other'\nprefix = '/other'\n";
 const CLOSED: &str = "version = 1\n[[deny]]\nid = 'no-sockets'\nprefix = '/ws'\n";
 
-fn front(behind: &Backend, protocols: Protocols) -> (Front, Arc<Recorder>) {
+fn proxy(backend: &Backend, protocols: Protocols) -> (GuardedProxy, Arc<Recorder>) {
     let events = Arc::new(Recorder::default());
     let guard = builder(events.clone()).with_policy(OPEN, "policy").unwrap();
-    (Front::speaking(protocols, &behind.url(), guard), events)
+    (
+        GuardedProxy::with_protocols(protocols, &backend.url(), guard),
+        events,
+    )
 }
 
-/// The policy by which the nth echo is made.
+/// The policy before the nth echo.
 fn nth(nth: usize) -> &'static str {
     [OTHER, OPEN][nth % 2]
 }
@@ -49,7 +50,7 @@ async fn echoes<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut WebSocketStream<
     );
 }
 
-async fn closes<S: AsyncRead + AsyncWrite + Unpin>(mut socket: WebSocketStream<S>) {
+async fn close<S: AsyncRead + AsyncWrite + Unpin>(mut socket: WebSocketStream<S>) {
     socket.close(None).await.unwrap();
     let last = timeout(Duration::from_secs(15), socket.next())
         .await
@@ -57,8 +58,8 @@ async fn closes<S: AsyncRead + AsyncWrite + Unpin>(mut socket: WebSocketStream<S
     assert!(matches!(last, Some(Ok(Message::Close(_)))), "{last:?}");
 }
 
-/// It is closed as the policy says, and that is told.
-async fn is_ended<S: AsyncRead + AsyncWrite + Unpin>(
+/// The socket is closed with 1008, and an event has the reason.
+async fn assert_ended<S: AsyncRead + AsyncWrite + Unpin>(
     mut socket: WebSocketStream<S>,
     events: &Recorder,
 ) {
@@ -67,8 +68,8 @@ async fn is_ended<S: AsyncRead + AsyncWrite + Unpin>(
         panic!("{last:?}");
     };
     assert_eq!(close.code, CloseCode::Policy);
-    let told = events.take();
-    let ended = told.iter().find_map(|event| match event {
+    let sessions = events.take();
+    let ended = sessions.iter().find_map(|event| match event {
         Event::Session(event) => Some(event.ending.to_string()),
         _ => None,
     });
@@ -78,20 +79,20 @@ async fn is_ended<S: AsyncRead + AsyncWrite + Unpin>(
 
 #[tokio::test]
 async fn over_http1() {
-    let behind = Backend::start().await;
-    let (front, events) = front(&behind, Protocols::Http1);
-    let url = format!("ws://{}/ws", front.addr());
+    let backend = Backend::start().await;
+    let (proxy, events) = proxy(&backend, Protocols::Http1);
+    let url = format!("ws://{}/ws", proxy.addr());
     let (mut socket, _) = connect_async(&url).await.unwrap();
     for swap in 0..20 {
-        front.guard().policy_handle().replace(nth(swap)).unwrap();
+        proxy.guard().policy_handle().replace(nth(swap)).unwrap();
         echoes(&mut socket, &format!("after swap {swap}")).await;
         let (mut another, _) = connect_async(&url).await.unwrap();
         echoes(&mut another, "another").await;
-        closes(another).await;
+        close(another).await;
     }
     events.take();
-    front.guard().policy_handle().replace(CLOSED).unwrap();
-    is_ended(socket, &events).await;
+    proxy.guard().policy_handle().replace(CLOSED).unwrap();
+    assert_ended(socket, &events).await;
     let Err(Error::Http(refusal)) = connect_async(&url).await else {
         panic!("a socket on a path that is denied");
     };
@@ -100,53 +101,31 @@ async fn over_http1() {
 
 #[tokio::test]
 async fn over_http2() {
-    let behind = Backend::start().await;
-    let (front, events) = front(&behind, Protocols::Http1AndPriorKnowledge);
-    let stream = TcpStream::connect(front.addr()).await.unwrap();
-    let io = TokioIo::new(stream);
-    let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), io);
-    let (mut sender, connection) = handshake.await.unwrap();
-    tokio::spawn(connection);
-    // Extended CONNECT may be sent once the server's settings have come.
-    let warm = Request::get(format!("http://{}/", front.addr()))
-        .body(Empty::new())
-        .unwrap();
-    assert_eq!(
-        sender.send_request(warm).await.unwrap().status(),
-        StatusCode::OK
-    );
+    let backend = Backend::start().await;
+    let (proxy, events) = proxy(&backend, Protocols::Http1AndPriorKnowledge);
+    let mut client = Http2Client::connect(proxy.addr()).await;
+    // Extended CONNECT needs the server's settings, which arrive with a first response.
+    let first = client.send(Method::GET, "/", &[]).await;
+    assert_eq!(first.status(), StatusCode::OK);
 
-    let mut socket = open_http2(&front, &mut sender).await.unwrap();
+    let mut socket = open_http2(&mut client).await.unwrap();
     for swap in 0..20 {
-        front.guard().policy_handle().replace(nth(swap)).unwrap();
+        proxy.guard().policy_handle().replace(nth(swap)).unwrap();
         echoes(&mut socket, &format!("after swap {swap}")).await;
-        let mut another = open_http2(&front, &mut sender).await.unwrap();
+        let mut another = open_http2(&mut client).await.unwrap();
         echoes(&mut another, "another").await;
-        closes(another).await;
+        close(another).await;
     }
     events.take();
-    front.guard().policy_handle().replace(CLOSED).unwrap();
-    is_ended(socket, &events).await;
-    let another = open_http2(&front, &mut sender).await;
+    proxy.guard().policy_handle().replace(CLOSED).unwrap();
+    assert_ended(socket, &events).await;
+    let another = open_http2(&mut client).await;
     assert_eq!(another.unwrap_err(), StatusCode::FORBIDDEN);
 }
 
-/// Opens a WebSocket on a stream of an HTTP/2 connection (RFC 8441).
 async fn open_http2(
-    front: &Front,
-    sender: &mut SendRequest<Empty<Bytes>>,
-) -> Result<WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>, StatusCode> {
-    let request = Request::builder()
-        .method(Method::CONNECT)
-        .uri(format!("http://{}/ws", front.addr()))
-        .extension(Protocol::from_static("websocket"))
-        .header("sec-websocket-version", "13")
-        .body(Empty::new())
-        .unwrap();
-    let response = sender.send_request(request).await.unwrap();
-    if response.status() != StatusCode::OK {
-        return Err(response.status());
-    }
-    let io = TokioIo::new(hyper::upgrade::on(response).await.unwrap());
+    client: &mut Http2Client,
+) -> Result<WebSocketStream<TokioIo<Upgraded>>, StatusCode> {
+    let io = client.open_websocket("/ws", &[]).await?;
     Ok(WebSocketStream::from_raw_socket(io, Role::Client, None).await)
 }

@@ -288,7 +288,7 @@ fn plain_http_on_a_websocket_only_path_gets_426() {
     let headers = |version| {
         let mut request = http::Request::get("/chat").body(()).unwrap();
         *request.version_mut() = version;
-        let Verdict::Deny(denial) = judge(&handshake, &OwnedHead::of(request)) else {
+        let Verdict::Deny(denial) = judge(&handshake, &OwnedHead::from_request(request)) else {
             panic!("{version:?} passes");
         };
         assert_eq!(denial.status, StatusCode::UPGRADE_REQUIRED);

@@ -1,5 +1,6 @@
 //! Closing of connections whose peer the policy denies.
 
+use gabion_testkit::{ProxyServer, RawConnection, RawServer, http2_sender};
 use std::{
     collections::BTreeSet,
     net::IpAddr,
@@ -14,11 +15,7 @@ use gabion_proxy::{Connections, ServeOptions};
 use http::Request;
 use tokio::time::{sleep, timeout};
 
-use crate::{
-    http2::empty,
-    support::{Backend, Front, Setup, Wire},
-    websocket,
-};
+use crate::{http2::empty, support::Setup, websocket};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
@@ -60,27 +57,27 @@ fn connections(deny_list: &DenyOnRecheck, client: ClientRules) -> Connections {
     Connections::new(policy, || Now::new(SECOND, SystemTime::UNIX_EPOCH))
 }
 
-fn before(backend: &Backend, connections: &Arc<Connections>, setup: Setup) -> Front {
+fn before(backend: &RawServer, connections: &Arc<Connections>, setup: Setup) -> ProxyServer {
     let serve = setup.serve.with_connections(Arc::clone(connections));
     Setup { serve, ..setup }.before(&backend.url())
 }
 
 /// Opens a connection and exchanges one request.
-async fn open_connection(front: &Front, backend: &Backend, from: &str) -> Wire {
-    let mut client = Wire::connect_from(from, front.addr).await;
+async fn open_connection(front: &ProxyServer, backend: &RawServer, from: &str) -> RawConnection {
+    let mut client = RawConnection::connect_from(from, front.addr()).await;
     client.send(GET).await;
     drop(backend.answer(OK).await);
     client.until("ok").await;
     client
 }
 
-async fn assert_still_served(client: &mut Wire, backend: &Backend) {
+async fn assert_still_served(client: &mut RawConnection, backend: &RawServer) {
     client.send(GET).await;
     drop(backend.answer(OK).await);
     client.until("ok").await;
 }
 
-async fn assert_closed_at_once(client: &mut Wire) {
+async fn assert_closed_at_once(client: &mut RawConnection) {
     let rest = timeout(SECOND, client.end())
         .await
         .expect("still open after a second");
@@ -92,9 +89,9 @@ async fn idle_connections_of_a_banned_client_are_closed() {
     for setup in [Setup::default(), Setup::with_http2()] {
         let deny_list = DenyOnRecheck::default();
         let connections = Arc::new(connections(&deny_list, ClientRules::default()));
-        let backend = Backend::bind().await;
+        let backend = RawServer::bind().await;
         let front = before(&backend, &connections, setup);
-        let mut silent = Wire::connect_from(DENIED, front.addr).await;
+        let mut silent = RawConnection::connect_from(DENIED, front.addr()).await;
         let mut idle = open_connection(&front, &backend, DENIED).await;
         let mut other = open_connection(&front, &backend, OTHER).await;
         assert_eq!(connections.len(), 3);
@@ -111,10 +108,10 @@ async fn idle_connections_of_a_banned_client_are_closed() {
 async fn idle_http2_connection_is_closed() {
     let deny_list = DenyOnRecheck::default();
     let connections = Arc::new(connections(&deny_list, ClientRules::default()));
-    let backend = Backend::bind().await;
+    let backend = RawServer::bind().await;
     let front = before(&backend, &connections, Setup::with_http2());
-    let wire = Wire::connect_from(DENIED, front.addr).await;
-    let mut client = Front::speak_http2(wire).await;
+    let wire = RawConnection::connect_from(DENIED, front.addr()).await;
+    let mut client = http2_sender(wire.into_stream()).await;
     let get = Request::get("http://a/").body(empty()).unwrap();
     let (answer, _) = tokio::join!(client.send_request(get), backend.answer(OK));
     drop(answer.unwrap());
@@ -134,9 +131,9 @@ async fn idle_http2_connection_is_closed() {
 async fn response_in_progress_is_finished() {
     let deny_list = DenyOnRecheck::default();
     let connections = Arc::new(connections(&deny_list, ClientRules::default()));
-    let backend = Backend::bind().await;
+    let backend = RawServer::bind().await;
     let front = before(&backend, &connections, Setup::default());
-    let mut client = Wire::connect_from(DENIED, front.addr).await;
+    let mut client = RawConnection::connect_from(DENIED, front.addr()).await;
     client.send(GET).await;
     let mut upstream = backend.accept().await;
     upstream.head().await;
@@ -151,12 +148,12 @@ async fn response_in_progress_is_finished() {
 async fn endless_response_is_cut() {
     let deny_list = DenyOnRecheck::default();
     let connections = Arc::new(connections(&deny_list, ClientRules::default()));
-    let backend = Backend::bind().await;
+    let backend = RawServer::bind().await;
     let front = before(&backend, &connections, Setup::default());
     let stream = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n";
     let mut clients = Vec::new();
     for from in [DENIED, OTHER] {
-        let mut client = Wire::connect_from(from, front.addr).await;
+        let mut client = RawConnection::connect_from(from, front.addr()).await;
         client.send(GET).await;
         let (upstream, _) = backend.answer(stream).await;
         client.until("hi\r\n").await;
@@ -178,7 +175,7 @@ async fn allowed_trusted_and_failing_peers_stay() {
     let deny_list = DenyOnRecheck::default();
     let trusted = ClientRules::default().with_trusted([OTHER.parse::<IpAddr>().unwrap().into()]);
     let connections = Arc::new(connections(&deny_list, trusted.unwrap()));
-    let backend = Backend::bind().await;
+    let backend = RawServer::bind().await;
     let front = before(&backend, &connections, Setup::default());
     let mut allowed = open_connection(&front, &backend, "127.0.0.4").await;
     let mut balancer = open_connection(&front, &backend, OTHER).await;
@@ -198,7 +195,7 @@ async fn allowed_trusted_and_failing_peers_stay() {
 async fn policy_change_closes_denied_peers() {
     let deny_list = DenyOnRecheck::default();
     let connections = Arc::new(connections(&deny_list, ClientRules::default()));
-    let backend = Backend::bind().await;
+    let backend = RawServer::bind().await;
     let front = before(&backend, &connections, Setup::default());
     let mut denied = open_connection(&front, &backend, DENIED).await;
     let mut other = open_connection(&front, &backend, OTHER).await;
@@ -215,7 +212,7 @@ async fn capacity_limits_the_registered_connections() {
     let deny_list = DenyOnRecheck::default();
     let connections = connections(&deny_list, ClientRules::default()).with_capacity(1);
     let connections = Arc::new(connections);
-    let backend = Backend::bind().await;
+    let backend = RawServer::bind().await;
     let front = before(&backend, &connections, Setup::default());
     let mut first = open_connection(&front, &backend, DENIED).await;
     let mut second = open_connection(&front, &backend, DENIED).await;
@@ -233,7 +230,7 @@ async fn capacity_limits_the_registered_connections() {
 async fn upgraded_connection_is_not_closed() {
     let deny_list = DenyOnRecheck::default();
     let connections = Arc::new(connections(&deny_list, ClientRules::default()));
-    let backend = Backend::bind().await;
+    let backend = RawServer::bind().await;
     let front = before(&backend, &connections, Setup::default());
     let (mut client, mut upstream) = websocket::open(&backend, &front).await;
     deny_list.add("127.0.0.1");

@@ -4,14 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use gabion_core::{Diagnosis, Event};
 use gabion_proxy::{ProxyOptions, ServeOptions};
-use gabion_testkit::Recorder;
+use gabion_testkit::{RawServer, Recorder};
 use http::{HeaderName, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::ext::Protocol;
 
 use crate::{
     http2::empty,
-    support::{Backend, Front, Setup},
+    support::{Setup, connect_http2, proxy_before},
     websocket::{self, HANDSHAKE, SWITCHING},
 };
 
@@ -71,7 +71,7 @@ async fn rejection_by_the_upstream_is_diagnosed_and_forwarded_unchanged() {
         ("304 Not Modified", Diagnosis::Refused),
     ] {
         let (recorder, setup) = recording(ProxyOptions::default());
-        let backend = Backend::bind().await;
+        let backend = RawServer::bind().await;
         let front = setup.before(&backend.url());
         let mut client = front.connect().await;
         client.send(HANDSHAKE).await;
@@ -91,7 +91,7 @@ async fn rejection_by_the_upstream_is_diagnosed_and_forwarded_unchanged() {
 #[tokio::test]
 async fn diagnosis_contains_client_path_observation_and_advice() {
     let (recorder, setup) = recording(ProxyOptions::default());
-    let backend = Backend::bind().await;
+    let backend = RawServer::bind().await;
     let front = setup.before(&backend.url());
     let mut client = front.connect().await;
     client.send(HANDSHAKE).await;
@@ -99,7 +99,7 @@ async fn diagnosis_contains_client_path_observation_and_advice() {
         .answer("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
         .await;
     client.head().await;
-    let [words] = &recorder.take_words()[..] else {
+    let [words] = &recorder.take_texts()[..] else {
         panic!("not one event")
     };
     for part in [
@@ -114,7 +114,7 @@ async fn diagnosis_contains_client_path_observation_and_advice() {
 #[tokio::test]
 async fn success_and_plain_requests_are_not_diagnosed() {
     let (recorder, setup) = recording(ProxyOptions::default());
-    let backend = Backend::bind().await;
+    let backend = RawServer::bind().await;
     let front = setup.before(&backend.url());
     let _open = websocket::open(&backend, &front).await;
     let mut client = front.connect().await;
@@ -138,7 +138,7 @@ async fn invalid_101_response_is_diagnosed_in_the_response_body() {
         ("Protocol: chat", "Extensions: permessage-deflate"),
     ] {
         let (recorder, setup) = recording(ProxyOptions::default());
-        let backend = Backend::bind().await;
+        let backend = RawServer::bind().await;
         let front = setup.before(&backend.url());
         let mut client = front.connect().await;
         client.send(HANDSHAKE).await;
@@ -159,9 +159,9 @@ async fn invalid_101_response_is_diagnosed_in_the_response_body() {
 #[tokio::test]
 async fn page_instead_of_a_websocket_over_http2_is_diagnosed() {
     let (recorder, setup) = recording(ProxyOptions::default());
-    let backend = Backend::bind().await;
+    let backend = RawServer::bind().await;
     let front = setup.before(&backend.url());
-    let mut sender = front.connect_http2().await;
+    let mut sender = connect_http2(&front).await;
     let page = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 0\r\n\r\n";
     let get = Request::get("http://a/").body(empty()).unwrap();
     let (warm, (mut kept, _)) = tokio::join!(sender.send_request(get), backend.answer(page));
@@ -200,7 +200,7 @@ async fn http2_only_upstream_is_diagnosed() {
     for (handshake, expected) in [(HANDSHAKE, 1), (GET, 0)] {
         for is_early in [true, false] {
             let (recorder, setup) = recording(ProxyOptions::default());
-            let backend = Backend::bind().await;
+            let backend = RawServer::bind().await;
             let front = setup.before(&backend.url());
             let mut client = front.connect().await;
             client.send(handshake).await;
@@ -208,7 +208,7 @@ async fn http2_only_upstream_is_diagnosed() {
             if !is_early {
                 upstream.head().await;
             }
-            upstream.send_bytes(SETTINGS).await;
+            upstream.send(SETTINGS).await;
             let head = client.head().await;
             assert!(head.starts_with("HTTP/1.1 502 "), "{head}");
             client
@@ -232,13 +232,13 @@ async fn other_invalid_upstream_bytes_are_not_diagnosed_as_http2() {
         b"\x15\x03\x01\0\x02\x02\x46",
     ] {
         let (recorder, setup) = recording(ProxyOptions::default());
-        let backend = Backend::bind().await;
+        let backend = RawServer::bind().await;
         let front = setup.before(&backend.url());
         let mut client = front.connect().await;
         client.send(HANDSHAKE).await;
         let mut upstream = backend.accept().await;
         upstream.head().await;
-        upstream.send_bytes(nonsense).await;
+        upstream.send(nonsense).await;
         drop(upstream);
         let answer = client.end().await;
         assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
@@ -257,7 +257,7 @@ async fn tls_on_a_plain_port_is_diagnosed() {
     }
     .before("http://127.0.0.1:1");
     let mut client = front.connect().await;
-    client.send_bytes(b"\x16\x03\x01\x02\0").await;
+    client.send(b"\x16\x03\x01\x02\0").await;
     client.head().await;
     let seen = "TLS was sent to a port that accepts plain HTTP only".to_owned();
     assert_eq!(diagnosed(&recorder), [(Diagnosis::NoHandshake, seen)]);
@@ -270,7 +270,7 @@ async fn tls_on_a_plain_port_is_diagnosed() {
 #[tokio::test]
 async fn handshake_during_a_drain_is_503_with_retry_after() {
     let (recorder, setup) = recording(ProxyOptions::default());
-    let backend = Backend::bind().await;
+    let backend = RawServer::bind().await;
     let front = setup.before(&backend.url());
     let (begin, rest) = HANDSHAKE.split_at(30);
     let [mut socket, mut page] = [front.connect().await, front.connect().await];
@@ -304,8 +304,8 @@ async fn handshake_during_a_drain_is_503_with_retry_after() {
 
 #[tokio::test]
 async fn proxy_without_a_sink_forwards_rejections() {
-    let backend = Backend::bind().await;
-    let front = Front::before(&backend);
+    let backend = RawServer::bind().await;
+    let front = proxy_before(&backend);
     let mut client = front.connect().await;
     client.send(HANDSHAKE).await;
     backend

@@ -1,12 +1,13 @@
 //! Draining of an accept loop.
 
+use gabion_testkit::{RawConnection, RawServer};
 use std::{num::NonZeroUsize, time::Duration};
 
 use gabion_proxy::{Drained, Proxy, ProxyOptions, ServeOptions, Upstream, Workers, workers};
 use tokio::time::{sleep, timeout};
 
 use crate::{
-    support::{Backend, Front, Setup, Wire},
+    support::{Setup, proxy_before},
     websocket,
 };
 
@@ -17,9 +18,9 @@ const SHORT: Duration = Duration::from_millis(200);
 
 #[tokio::test]
 async fn drain_waits_for_a_request_in_progress() {
-    let backend = Backend::bind().await;
-    let front = Front::before(&backend);
-    let addr = front.addr;
+    let backend = RawServer::bind().await;
+    let front = proxy_before(&backend);
+    let addr = front.addr();
     let mut client = front.connect().await;
     client.send(GET).await;
     let mut upstream = backend.accept().await;
@@ -44,7 +45,7 @@ async fn drain_waits_for_a_request_in_progress() {
 
 #[tokio::test]
 async fn idle_connections_do_not_delay_a_drain() {
-    let backend = Backend::bind().await;
+    let backend = RawServer::bind().await;
     for setup in [Setup::default(), Setup::with_http2()] {
         let front = setup.before(&backend.url());
         let mut silent = front.connect().await;
@@ -64,8 +65,8 @@ async fn idle_connections_do_not_delay_a_drain() {
 
 #[tokio::test]
 async fn connections_beyond_the_grace_period_are_closed_and_counted() {
-    let backend = Backend::bind().await;
-    let front = Front::before(&backend);
+    let backend = RawServer::bind().await;
+    let front = proxy_before(&backend);
     let (mut socket, mut upstream_socket) = websocket::open(&backend, &front).await;
     let mut client = front.connect().await;
     client.send(GET).await;
@@ -85,8 +86,8 @@ async fn connections_beyond_the_grace_period_are_closed_and_counted() {
 
 #[tokio::test]
 async fn tunnel_that_ends_within_the_grace_period_is_not_counted() {
-    let backend = Backend::bind().await;
-    let front = Front::before(&backend);
+    let backend = RawServer::bind().await;
+    let front = proxy_before(&backend);
     let (mut client, mut upstream) = websocket::open(&backend, &front).await;
     let drained = front.stop(LONG);
     sleep(SHORT).await;
@@ -115,7 +116,7 @@ async fn silent_connection_times_out() {
     }
 }
 
-fn two_workers(backend: &Backend) -> Workers {
+fn two_workers(backend: &RawServer) -> Workers {
     let upstream: Upstream = backend.url().parse().unwrap();
     workers(
         NonZeroUsize::new(2).unwrap(),
@@ -128,9 +129,9 @@ fn two_workers(backend: &Backend) -> Workers {
 
 #[tokio::test]
 async fn dropping_workers_closes_their_connections() {
-    let backend = Backend::bind().await;
+    let backend = RawServer::bind().await;
     let workers = two_workers(&backend);
-    let mut client = Wire::connect(workers.local_addr()).await;
+    let mut client = RawConnection::connect(workers.local_addr()).await;
     client.send(GET).await;
     let mut upstream = backend.accept().await;
     upstream.head().await;
@@ -140,10 +141,10 @@ async fn dropping_workers_closes_their_connections() {
 
 #[tokio::test]
 async fn workers_share_a_port_and_end_together() {
-    let backend = Backend::bind().await;
+    let backend = RawServer::bind().await;
     let workers = two_workers(&backend);
     for _ in 0..8 {
-        let mut client = Wire::connect(workers.local_addr()).await;
+        let mut client = RawConnection::connect(workers.local_addr()).await;
         client
             .send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
             .await;
@@ -154,7 +155,7 @@ async fn workers_share_a_port_and_end_together() {
         );
         client.until("ok").await;
     }
-    let mut client = Wire::connect(workers.local_addr()).await;
+    let mut client = RawConnection::connect(workers.local_addr()).await;
     client.send(GET).await;
     let mut upstream = backend.accept().await;
     upstream.head().await;

@@ -5,12 +5,12 @@ use std::{sync::Arc, time::Duration};
 use gabion_core::Diagnosis;
 use gabion_proxy::ProxyOptions;
 use gabion_sinks::Tracing;
-use gabion_testkit::Recorder;
+use gabion_testkit::{ProxyServer, RawConnection, RawServer, Recorder};
 use tokio::time::{advance, pause, resume, sleep};
 
 use crate::{
     diagnosis::{diagnosed, recording},
-    support::{Backend, Front, Setup, Wire, logged},
+    support::{Setup, logged},
     websocket,
 };
 
@@ -35,7 +35,7 @@ async fn pass(time: Duration) {
 }
 
 /// Opens a socket that the upstream drops after this idle time.
-async fn cut_after(idle: Duration, backend: &Backend, front: &Front) {
+async fn cut_after(idle: Duration, backend: &RawServer, front: &ProxyServer) {
     let (mut client, upstream) = websocket::open(backend, front).await;
     pass(idle).await;
     drop(upstream);
@@ -50,7 +50,7 @@ async fn assert_no_diagnosis(recorder: &Recorder) {
 #[tokio::test]
 async fn idle_timeout_is_diagnosed_after_three_cuts() {
     let (recorder, setup) = recording(without_pings());
-    let backend = Backend::bind().await;
+    let backend = RawServer::bind().await;
     // Two workers share what they detect.
     let worker = || Setup {
         proxy: setup.proxy.clone(),
@@ -77,7 +77,7 @@ async fn idle_timeout_is_diagnosed_after_three_cuts() {
 #[tokio::test]
 async fn other_ends_are_not_diagnosed_as_idle_timeouts() {
     let (recorder, setup) = recording(without_pings());
-    let backend = Backend::bind().await;
+    let backend = RawServer::bind().await;
     let front = setup.before(&backend.url());
     for secs in [20, 40, 90, 130] {
         cut_after(Duration::from_secs(secs), &backend, &front).await;
@@ -93,7 +93,7 @@ async fn other_ends_are_not_diagnosed_as_idle_timeouts() {
     for _ in 0..3 {
         let (mut client, mut upstream) = websocket::open(&backend, &front).await;
         pass(MINUTE * 5).await;
-        client.send_bytes(BYE).await;
+        client.send(BYE).await;
         upstream.bytes::<6>().await;
         drop(upstream);
         client.end().await;
@@ -104,7 +104,7 @@ async fn other_ends_are_not_diagnosed_as_idle_timeouts() {
 #[tokio::test]
 async fn unanswered_pings_are_diagnosed() {
     let (recorder, setup) = recording(ProxyOptions::default().with_ping(Some(SHORT)));
-    let backend = Backend::bind().await;
+    let backend = RawServer::bind().await;
     let front = setup.before(&backend.url());
     let (mut client, _upstream) = websocket::open(&backend, &front).await;
     client.bytes::<4>().await;
@@ -115,7 +115,7 @@ async fn unanswered_pings_are_diagnosed() {
 #[tokio::test]
 async fn close_by_the_upstream_is_diagnosed_with_its_status() {
     let (recorder, setup) = recording(without_pings());
-    let backend = Backend::bind().await;
+    let backend = RawServer::bind().await;
     let front = setup.before(&backend.url());
     for (code, words) in [
         (&b"\x88\x02\x03\xe8"[..], "1000: normal closure"),
@@ -128,7 +128,7 @@ async fn close_by_the_upstream_is_diagnosed_with_its_status() {
         (b"\x88\x00", "1005: closed without a code"),
     ] {
         let (mut client, mut upstream) = websocket::open(&backend, &front).await;
-        upstream.send_bytes(code).await;
+        upstream.send(code).await;
         drop(upstream);
         client.end().await;
         let seen = format!("the upstream closed with {words}");
@@ -136,16 +136,16 @@ async fn close_by_the_upstream_is_diagnosed_with_its_status() {
     }
     // A reply to the client's close frame is not diagnosed.
     let (mut client, mut upstream) = websocket::open(&backend, &front).await;
-    client.send_bytes(BYE).await;
+    client.send(BYE).await;
     upstream.bytes::<6>().await;
-    upstream.send_bytes(b"\x88\x00").await;
+    upstream.send(b"\x88\x00").await;
     drop(upstream);
     client.end().await;
     // A reply to the client's end is not diagnosed either.
     let (mut client, mut upstream) = websocket::open(&backend, &front).await;
     client.half_close().await;
     upstream.end().await;
-    upstream.send_bytes(b"\x88\x00").await;
+    upstream.send(b"\x88\x00").await;
     client.bytes::<2>().await;
     assert_no_diagnosis(&recorder).await;
 }
@@ -156,10 +156,10 @@ async fn rejection_is_logged_as_a_warning_and_a_close_is_not() {
         proxy: without_pings().with_sink(Arc::new(Tracing)),
         ..Setup::default()
     };
-    let backend = Backend::bind().await;
+    let backend = RawServer::bind().await;
     let front = setup.before(&backend.url());
     let (mut client, mut upstream) = websocket::open(&backend, &front).await;
-    upstream.send_bytes(b"\x88\x02\x03\xf0").await;
+    upstream.send(b"\x88\x02\x03\xf0").await;
     drop(upstream);
     client.end().await;
     let mut refused = front.connect().await;
@@ -177,7 +177,11 @@ async fn rejection_is_logged_as_a_warning_and_a_close_is_not() {
 }
 
 /// Opens a socket and ends one side; returns the open end and the ended one.
-async fn half_open(backend: &Backend, front: &Front, by_client: bool) -> (Wire, Wire) {
+async fn half_open(
+    backend: &RawServer,
+    front: &ProxyServer,
+    by_client: bool,
+) -> (RawConnection, RawConnection) {
     let (mut client, mut upstream) = websocket::open(backend, front).await;
     if by_client {
         client.half_close().await;
@@ -203,7 +207,7 @@ async fn half_open_socket_is_diagnosed_once_after_an_idle_minute() {
         ),
     ] {
         let (recorder, setup) = recording(ProxyOptions::default());
-        let backend = Backend::bind().await;
+        let backend = RawServer::bind().await;
         let front = setup.before(&backend.url());
         let (mut left, mut ended) = half_open(&backend, &front, by_client).await;
         pass(MINUTE / 2).await;
@@ -226,7 +230,7 @@ async fn half_open_socket_is_diagnosed_once_after_an_idle_minute() {
 #[tokio::test]
 async fn idle_socket_stays_open() {
     let (recorder, setup) = recording(without_pings());
-    let backend = Backend::bind().await;
+    let backend = RawServer::bind().await;
     let front = setup.before(&backend.url());
     let (mut client, mut upstream) = websocket::open(&backend, &front).await;
     pass(MINUTE * 60).await;
@@ -238,15 +242,15 @@ async fn idle_socket_stays_open() {
 #[tokio::test]
 async fn missing_first_message_is_diagnosed() {
     let (recorder, setup) = recording(without_pings());
-    let backend = Backend::bind().await;
+    let backend = RawServer::bind().await;
     let front = setup.before(&backend.url());
     for has_answered in [false, true] {
         let (mut client, mut upstream) = websocket::open(&backend, &front).await;
         pass(MINUTE / 2).await;
-        client.send_bytes(HELLO).await;
+        client.send(HELLO).await;
         upstream.bytes::<11>().await;
         if has_answered {
-            upstream.send_bytes(b"\x81\x02hi").await;
+            upstream.send(b"\x81\x02hi").await;
             client.bytes::<4>().await;
         }
         pass(MINUTE / 2).await;

@@ -1,10 +1,11 @@
 //! Upstream failures: status codes, response texts and log lines.
 
+use gabion_testkit::RawServer;
 use std::time::Duration;
 
 use gabion_proxy::ProxyOptions;
 
-use crate::support::{Backend, Front, Setup, logged};
+use crate::support::{Setup, logged, proxy_before};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -17,8 +18,8 @@ fn with_short_timeout() -> Setup {
 
 #[tokio::test]
 async fn refused_connection_is_502() {
-    let backend = Backend::bind().await;
-    let front = Front::before(&backend);
+    let backend = RawServer::bind().await;
+    let front = proxy_before(&backend);
     drop(backend);
     let mut client = front.connect().await;
     client.send(GET).await;
@@ -35,8 +36,8 @@ async fn refused_connection_is_502() {
 
 #[tokio::test]
 async fn failure_is_logged_on_one_line_with_every_source() {
-    let backend = Backend::bind().await;
-    let front = Front::before(&backend);
+    let backend = RawServer::bind().await;
+    let front = proxy_before(&backend);
     let url = backend.url();
     drop(backend);
     let mut client = front.connect().await;
@@ -88,8 +89,8 @@ async fn forbidden_upstream_address_is_502() {
 #[tokio::test]
 async fn broken_response_is_502() {
     for answer in ["", "HTTP/1.1 20", "nonsense\r\n\r\n"] {
-        let backend = Backend::bind().await;
-        let front = Front::before(&backend);
+        let backend = RawServer::bind().await;
+        let front = proxy_before(&backend);
         let mut client = front.connect().await;
         client.send(GET).await;
         drop(backend.answer(answer).await);
@@ -123,7 +124,7 @@ async fn connection_not_accepted_in_time_is_504() {
 
 #[tokio::test]
 async fn silent_upstream_is_504() {
-    let backend = Backend::bind().await;
+    let backend = RawServer::bind().await;
     let front = with_short_timeout().before(&backend.url());
     let mut client = front.connect().await;
     client.send(GET).await;
@@ -139,7 +140,7 @@ async fn silent_upstream_is_504() {
 
 #[tokio::test]
 async fn slow_upload_does_not_time_out() {
-    let backend = Backend::bind().await;
+    let backend = RawServer::bind().await;
     let front = with_short_timeout().before(&backend.url());
     let mut client = front.connect().await;
     client
@@ -157,7 +158,7 @@ async fn slow_upload_does_not_time_out() {
 
 #[tokio::test]
 async fn stalled_upload_is_408() {
-    let backend = Backend::bind().await;
+    let backend = RawServer::bind().await;
     let front = with_short_timeout().before(&backend.url());
     let mut client = front.connect().await;
     client
@@ -174,7 +175,7 @@ async fn stalled_upload_is_408() {
 
 #[tokio::test]
 async fn slow_body_after_the_head_is_not_timed() {
-    let backend = Backend::bind().await;
+    let backend = RawServer::bind().await;
     let front = with_short_timeout().before(&backend.url());
     let mut client = front.connect().await;
     client.send(GET).await;
@@ -189,8 +190,8 @@ async fn slow_body_after_the_head_is_not_timed() {
 
 #[tokio::test]
 async fn unrequested_101_is_502() {
-    let backend = Backend::bind().await;
-    let front = Front::before(&backend);
+    let backend = RawServer::bind().await;
+    let front = proxy_before(&backend);
     let mut client = front.connect().await;
     client.send(GET).await;
     let switch = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\n\
@@ -207,8 +208,8 @@ async fn unrequested_101_is_502() {
 
 #[tokio::test]
 async fn informational_responses_are_not_forwarded() {
-    let backend = Backend::bind().await;
-    let front = Front::before(&backend);
+    let backend = RawServer::bind().await;
+    let front = proxy_before(&backend);
     let mut client = front.connect().await;
     client.send(GET).await;
     let early = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n\

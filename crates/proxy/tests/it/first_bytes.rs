@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use gabion_testkit::{rows, unescape};
+use gabion_testkit::{RawServer, rows, unescape};
 
-use crate::support::{Backend, Front, Setup};
+use crate::support::{Setup, proxy_before};
 
 const SHORT: Duration = Duration::from_millis(200);
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -20,7 +20,7 @@ async fn protocol_is_detected_from_the_first_bytes() {
         for setup in [Setup::default(), Setup::with_http2()] {
             let front = setup.before("http://127.0.0.1:1");
             let mut client = front.connect().await;
-            client.send_bytes(&unescape(first)).await;
+            client.send(&unescape(first)).await;
             client.half_close().await;
             let answer = client.end().await;
             let words = answer
@@ -43,14 +43,14 @@ async fn error_reaches_the_client_of_a_long_tls_hello() {
     let mut client = front.connect().await;
     let mut hello = b"\x16\x03\x01".to_vec();
     hello.resize(1800, 0);
-    client.send_bytes(&hello).await;
+    client.send(&hello).await;
     client.half_close().await;
     assert!(client.end().await.contains("W13"));
 }
 
 #[tokio::test]
 async fn request_in_pieces_is_served() {
-    let backend = Backend::bind().await;
+    let backend = RawServer::bind().await;
     for setup in [Setup::default(), Setup::with_http2()] {
         let front = setup.before(&backend.url());
         let mut client = front.connect().await;
@@ -95,8 +95,8 @@ async fn incomplete_first_bytes_time_out() {
 
 #[tokio::test]
 async fn silent_connection_stays_open_within_the_timeout() {
-    let backend = Backend::bind().await;
-    let front = Front::before(&backend);
+    let backend = RawServer::bind().await;
+    let front = proxy_before(&backend);
     let mut client = front.connect().await;
     client.quiet(SHORT * 2).await;
     client.send(GET).await;

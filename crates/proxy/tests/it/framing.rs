@@ -1,10 +1,11 @@
 //! The framing extension that the accept loop adds to requests.
 
 use gabion_core::Framing;
+use gabion_testkit::{ProxyServer, RawServer};
 use http::{HeaderValue, Request};
 use hyper::body::Incoming;
 
-use crate::support::{Backend, Front, Setup};
+use crate::support::{Setup, connect_http2};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 const BODY: &str = "2\r\nhi\r\n0\r\n\r\n";
@@ -17,7 +18,7 @@ fn expose_framing(request: &mut Request<Incoming>) {
     }
 }
 
-fn front(backend: &Backend, setup: Setup) -> Front {
+fn front(backend: &RawServer, setup: Setup) -> ProxyServer {
     let setup = Setup {
         tweak: expose_framing,
         ..setup
@@ -33,7 +34,7 @@ async fn length_beside_transfer_encoding_is_marked_in_either_order() {
         "transfer-encoding: chunked\nCONTENT-LENGTH: nonsense\n",
     ] {
         for setup in [Setup::default(), Setup::with_http2()] {
-            let backend = Backend::bind().await;
+            let backend = RawServer::bind().await;
             let front = front(&backend, setup);
             let mut client = front.connect().await;
             let first = "POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi";
@@ -51,7 +52,7 @@ async fn length_beside_transfer_encoding_is_marked_in_either_order() {
 
 #[tokio::test]
 async fn unambiguous_framing_is_not_marked() {
-    let backend = Backend::bind().await;
+    let backend = RawServer::bind().await;
     let front = front(&backend, Setup::default());
     let mut client = front.connect().await;
     let chunked = format!("Transfer-Encoding: chunked\r\n\r\n{BODY}");
@@ -80,11 +81,11 @@ async fn unambiguous_framing_is_not_marked() {
 
 #[tokio::test]
 async fn http2_request_is_not_marked() {
-    let backend = Backend::bind().await;
+    let backend = RawServer::bind().await;
     let front = front(&backend, Setup::with_http2());
-    let mut sender = front.connect_http2().await;
+    let mut sender = connect_http2(&front).await;
     for _ in 0..4 {
-        let request = Request::get(format!("http://{}/", front.addr));
+        let request = Request::get(format!("http://{}/", front.addr()));
         let request = request.body(crate::http2::empty()).unwrap();
         let (response, (_, head)) = tokio::join!(sender.send_request(request), backend.answer(OK));
         assert!(!head.contains("x-framing"), "{head}");

@@ -1,5 +1,6 @@
 //! HTTP/2 in, HTTP/1.1 out.
 
+use gabion_testkit::{ProxyServer, RawConnection, RawServer};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,7 +17,7 @@ use tokio_tungstenite::{
     tungstenite::{Message, protocol::Role},
 };
 
-use crate::support::{Backend, Front, Setup, Wire};
+use crate::support::{Setup, connect_http2, proxy_before};
 
 type Outgoing = BoxBody<Bytes, std::io::Error>;
 
@@ -26,13 +27,13 @@ pub(crate) fn empty() -> Outgoing {
     Empty::new().map_err(|never| match never {}).boxed()
 }
 
-fn connect(protocol: Option<&'static str>, front: &Front) -> Request<Outgoing> {
+fn connect(protocol: Option<&'static str>, front: &ProxyServer) -> Request<Outgoing> {
     let mut request = Request::builder().method(Method::CONNECT);
     request = match protocol {
         Some(protocol) => request
-            .uri(format!("http://{}/ws?q", front.addr))
+            .uri(format!("http://{}/ws?q", front.addr()))
             .extension(Protocol::from_static(protocol)),
-        None => request.uri(front.addr.to_string()),
+        None => request.uri(front.addr().to_string()),
     };
     request
         .header("sec-websocket-version", "13")
@@ -43,15 +44,15 @@ fn connect(protocol: Option<&'static str>, front: &Front) -> Request<Outgoing> {
 /// Starts a proxy and answers one request on a connection, so that the client knows that extended
 /// CONNECT is enabled. Also returns the backend's end.
 async fn start_http2(
-    backend: &Backend,
+    backend: &RawServer,
 ) -> (
-    Front,
+    ProxyServer,
     hyper::client::conn::http2::SendRequest<Outgoing>,
-    Wire,
+    RawConnection,
 ) {
     let front = Setup::with_http2().before(&backend.url());
-    let mut sender = front.connect_http2().await;
-    let request = Request::get(format!("http://{}/", front.addr))
+    let mut sender = connect_http2(&front).await;
+    let request = Request::get(format!("http://{}/", front.addr()))
         .body(empty())
         .unwrap();
     let (response, (wire, _)) = tokio::join!(sender.send_request(request), backend.answer(OK));
@@ -69,12 +70,12 @@ async fn start_http2(
 }
 
 /// Reads the upgrade request and accepts it.
-async fn accept(upstream: &mut Wire) -> String {
+async fn accept(upstream: &mut RawConnection) -> String {
     accept_and(upstream, "").await
 }
 
 /// Like `accept`, with more lines in the response.
-async fn accept_and(upstream: &mut Wire, lines: &str) -> String {
+async fn accept_and(upstream: &mut RawConnection, lines: &str) -> String {
     let head = upstream.head().await;
     let key = head
         .lines()
@@ -99,9 +100,9 @@ fn accept_for(key: &str) -> String {
 
 #[tokio::test]
 async fn http2_head_is_rewritten_for_http1() {
-    let backend = Backend::bind().await;
+    let backend = RawServer::bind().await;
     let front = Setup::with_http2().before(&backend.url());
-    let mut sender = front.connect_http2().await;
+    let mut sender = connect_http2(&front).await;
     let request = Request::get("http://shop.example/a?b")
         .header("cookie", "a=1")
         .header("cookie", "b=2; c=3")
@@ -119,16 +120,16 @@ async fn http2_head_is_rewritten_for_http1() {
 
 #[tokio::test]
 async fn trailers_are_forwarded_in_both_directions() {
-    let backend = Backend::bind().await;
+    let backend = RawServer::bind().await;
     let front = Setup::with_http2().before(&backend.url());
-    let mut sender = front.connect_http2().await;
+    let mut sender = connect_http2(&front).await;
     let trailers =
         HeaderMap::from_iter([("x-sum".parse().unwrap(), HeaderValue::from_static("up"))]);
     let body = Full::new(Bytes::from_static(b"hi"))
         .with_trailers(std::future::ready(Some(Ok(trailers))))
         .map_err(|never| match never {})
         .boxed();
-    let request = Request::post(format!("http://{}/", front.addr))
+    let request = Request::post(format!("http://{}/", front.addr()))
         .header("trailer", "x-sum")
         .body(body)
         .unwrap();
@@ -150,11 +151,11 @@ async fn trailers_are_forwarded_in_both_directions() {
 #[tokio::test]
 async fn upload_of_a_reset_stream_is_not_ended_cleanly() {
     for length in [None, Some("9")] {
-        let backend = Backend::bind().await;
+        let backend = RawServer::bind().await;
         let front = Setup::with_http2().before(&backend.url());
-        let mut sender = front.connect_http2().await;
+        let mut sender = connect_http2(&front).await;
         let (body, release) = broken_after(b"first");
-        let mut request = Request::post(format!("http://{}/", front.addr));
+        let mut request = Request::post(format!("http://{}/", front.addr()));
         if let Some(length) = length {
             request = request.header("content-length", length);
         }
@@ -186,7 +187,7 @@ fn broken_after(data: &'static [u8]) -> (Outgoing, tokio::sync::oneshot::Sender<
 
 #[tokio::test]
 async fn websocket_opens_by_extended_connect() {
-    let backend = Backend::bind().await;
+    let backend = RawServer::bind().await;
     let (front, mut sender, mut upstream) = start_http2(&backend).await;
     let handshake = sender.send_request(connect(Some("websocket"), &front));
     let (response, head) = tokio::join!(handshake, accept(&mut upstream));
@@ -212,13 +213,13 @@ async fn websocket_opens_by_extended_connect() {
     let mut seen = [0; 4];
     client.read_exact(&mut seen).await.unwrap();
     assert_eq!(&seen, b"pong");
-    assert_eq!(front.tunnels.open(), 1);
+    assert_eq!(front.tunnels().open(), 1);
     client.shutdown().await.unwrap();
     assert_eq!(upstream.end().await, "");
 }
 
 /// Echoes with tungstenite, and returns the number of pings it got.
-async fn echo(backend: Backend) -> usize {
+async fn echo(backend: RawServer) -> usize {
     let mut first = backend.accept().await;
     first.head().await;
     first.send(OK).await;
@@ -239,15 +240,15 @@ async fn echo(backend: Backend) -> usize {
 #[tokio::test]
 async fn http2_client_exchanges_messages_with_an_http1_server_and_gets_no_pings() {
     let every = Duration::from_millis(100);
-    let backend = Backend::bind().await;
+    let backend = RawServer::bind().await;
     let setup = Setup {
         proxy: ProxyOptions::default().with_ping(Some(every)),
         ..Setup::with_http2()
     };
     let front = setup.before(&backend.url());
     let echo = tokio::spawn(echo(backend));
-    let mut sender = front.connect_http2().await;
-    let get = Request::get(format!("http://{}/", front.addr)).body(empty());
+    let mut sender = connect_http2(&front).await;
+    let get = Request::get(format!("http://{}/", front.addr())).body(empty());
     sender.send_request(get.unwrap()).await.unwrap();
     let handshake = connect(Some("websocket"), &front);
     let response = sender.send_request(handshake).await.unwrap();
@@ -269,7 +270,7 @@ async fn http2_client_exchanges_messages_with_an_http1_server_and_gets_no_pings(
 
 #[tokio::test]
 async fn success_without_a_websocket_is_502() {
-    let backend = Backend::bind().await;
+    let backend = RawServer::bind().await;
     let (front, mut sender, mut upstream) = start_http2(&backend).await;
     let handshake = sender.send_request(connect(Some("websocket"), &front));
     let answer = async {
@@ -286,7 +287,7 @@ async fn selection_that_was_not_offered_is_502() {
         "sec-websocket-protocol: chat\r\n",
         "sec-websocket-extensions: permessage-deflate\r\n",
     ] {
-        let backend = Backend::bind().await;
+        let backend = RawServer::bind().await;
         let (front, mut sender, mut upstream) = start_http2(&backend).await;
         let handshake = sender.send_request(connect(Some("websocket"), &front));
         let (response, _) = tokio::join!(handshake, accept_and(&mut upstream, lines));
@@ -296,13 +297,13 @@ async fn selection_that_was_not_offered_is_502() {
             "{lines}"
         );
         assert_eq!(upstream.end().await, "", "the connection is still in use");
-        assert_eq!(front.tunnels.open(), 0);
+        assert_eq!(front.tunnels().open(), 0);
     }
 }
 
 #[tokio::test]
 async fn other_tunnels_are_refused() {
-    let backend = Backend::bind().await;
+    let backend = RawServer::bind().await;
     let (front, mut sender, _upstream) = start_http2(&backend).await;
     for protocol in [None, Some("connect-udp")] {
         let response = sender
@@ -319,8 +320,8 @@ async fn other_tunnels_are_refused() {
 
 #[tokio::test]
 async fn prior_knowledge_is_off_by_default() {
-    let backend = Backend::bind().await;
-    let front = Front::before(&backend);
+    let backend = RawServer::bind().await;
+    let front = proxy_before(&backend);
     let mut client = front.connect().await;
     client.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
     let answer = client.end().await;

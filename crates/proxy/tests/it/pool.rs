@@ -1,5 +1,6 @@
 //! Reuse of upstream connections.
 
+use gabion_testkit::{RawConnection, RawServer};
 use std::time::Duration;
 
 use gabion_proxy::ProxyOptions;
@@ -8,7 +9,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::support::{Backend, Front, PATIENCE, Setup, Wire};
+use crate::support::{PATIENCE, Setup, proxy_before};
 
 const IDLE: Duration = Duration::from_millis(300);
 
@@ -21,13 +22,13 @@ fn with_short_idle_time() -> Setup {
     }
 }
 
-async fn get(client: &mut Wire, path: &str) {
+async fn get(client: &mut RawConnection, path: &str) {
     let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
     client.send(&request).await;
 }
 
 /// Sends a request that must arrive on the kept connection `upstream`.
-async fn reuse(client: &mut Wire, upstream: &mut Wire) {
+async fn reuse(client: &mut RawConnection, upstream: &mut RawConnection) {
     get(client, "/again").await;
     let head = upstream.head().await;
     assert!(head.starts_with("GET /again "), "{head}");
@@ -51,8 +52,8 @@ async fn connection_is_kept_after_every_kind_of_response_end() {
             "\r\n\r\n",
         ),
     ] {
-        let backend = Backend::bind().await;
-        let front = Front::before(&backend);
+        let backend = RawServer::bind().await;
+        let front = proxy_before(&backend);
         let mut client = front.connect().await;
         get(&mut client, "/first").await;
         let (mut upstream, _) = backend.answer(answer).await;
@@ -63,8 +64,8 @@ async fn connection_is_kept_after_every_kind_of_response_end() {
 
 #[tokio::test]
 async fn connection_is_kept_for_the_next_client() {
-    let backend = Backend::bind().await;
-    let front = Front::before(&backend);
+    let backend = RawServer::bind().await;
+    let front = proxy_before(&backend);
     let mut client = front.connect().await;
     get(&mut client, "/first").await;
     let (mut upstream, _) = backend.answer(OK).await;
@@ -75,8 +76,8 @@ async fn connection_is_kept_for_the_next_client() {
 
 #[tokio::test]
 async fn two_concurrent_exchanges_keep_two_connections() {
-    let backend = Backend::bind().await;
-    let front = Front::before(&backend);
+    let backend = RawServer::bind().await;
+    let front = proxy_before(&backend);
     let [mut one, mut other] = [front.connect().await, front.connect().await];
     get(&mut one, "/one").await;
     let mut first = backend.accept().await;
@@ -96,7 +97,7 @@ async fn two_concurrent_exchanges_keep_two_connections() {
 
 #[tokio::test]
 async fn idle_connection_is_closed() {
-    let backend = Backend::bind().await;
+    let backend = RawServer::bind().await;
     let front = with_short_idle_time().before(&backend.url());
     let mut client = front.connect().await;
     get(&mut client, "/first").await;
@@ -116,8 +117,8 @@ async fn idle_connection_is_closed() {
 
 #[tokio::test]
 async fn connection_closed_by_the_upstream_is_not_used() {
-    let backend = Backend::bind().await;
-    let front = Front::before(&backend);
+    let backend = RawServer::bind().await;
+    let front = proxy_before(&backend);
     let mut client = front.connect().await;
     for parting in [
         "",
@@ -140,8 +141,8 @@ async fn connection_closed_by_the_upstream_is_not_used() {
 
 #[tokio::test]
 async fn unfinished_response_closes_its_connection() {
-    let backend = Backend::bind().await;
-    let front = Front::before(&backend);
+    let backend = RawServer::bind().await;
+    let front = proxy_before(&backend);
     let mut client = front.connect().await;
     get(&mut client, "/long").await;
     let begun = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nbegun";
@@ -154,8 +155,8 @@ async fn unfinished_response_closes_its_connection() {
 /// The upload has to be driven without polls of a response body.
 #[tokio::test]
 async fn upload_continues_after_its_response() {
-    let backend = Backend::bind().await;
-    let front = Front::before(&backend);
+    let backend = RawServer::bind().await;
+    let front = proxy_before(&backend);
     let mut client = front.connect().await;
     let begun = "POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nbegun";
     client.send(begun).await;
@@ -172,8 +173,8 @@ async fn upload_continues_after_its_response() {
 #[tokio::test]
 async fn upload_continues_while_its_response_is_not_read() {
     const MANY: usize = 32 << 20;
-    let backend = Backend::bind().await;
-    let front = Front::before(&backend);
+    let backend = RawServer::bind().await;
+    let front = proxy_before(&backend);
     let mut client = front.connect().await;
     let begun = format!("POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: {MANY}\r\n\r\n");
     client.send(&begun).await;
@@ -187,7 +188,7 @@ async fn upload_continues_while_its_response_is_not_read() {
         let mut body = (&mut reader).take(MANY as u64);
         copy(&mut body, &mut sink()).await
     });
-    let sent = timeout(PATIENCE, client.send_bytes(&vec![b'x'; MANY])).await;
+    let sent = timeout(PATIENCE, client.send(&vec![b'x'; MANY])).await;
     sent.expect("the upload stalls");
     assert_eq!(receiving.await.unwrap().unwrap(), MANY as u64);
     assert!(

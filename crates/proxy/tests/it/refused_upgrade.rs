@@ -1,12 +1,13 @@
 //! A refused upgrade ends its connection: the bytes after it are not parsed as a request.
 
-use crate::support::{Backend, Front};
+use crate::support::proxy_before;
+use gabion_testkit::{ProxyServer, RawServer};
 
 const SMUGGLED: &str = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
 /// Fails unless the next request that the backend gets is one sent now.
-async fn assert_backend_got_nothing(backend: &Backend, front: &Front) {
+async fn assert_backend_got_nothing(backend: &RawServer, front: &ProxyServer) {
     let mut next = front.connect().await;
     next.send("GET /next HTTP/1.1\r\nHost: a\r\n\r\n").await;
     let (_, first) = backend.answer(OK).await;
@@ -20,8 +21,8 @@ async fn bytes_after_an_upgrade_refused_by_the_proxy_are_no_request() {
         "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\n\r\n",
     ] {
-        let backend = Backend::bind().await;
-        let front = Front::before(&backend);
+        let backend = RawServer::bind().await;
+        let front = proxy_before(&backend);
         let mut client = front.connect().await;
         client.send(&format!("{request}{SMUGGLED}")).await;
         let answer = client.end().await;
@@ -39,8 +40,8 @@ async fn bytes_after_an_upgrade_refused_by_the_upstream_are_no_request() {
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
         "Upgrade: websocket\r\n",
     ] {
-        let backend = Backend::bind().await;
-        let front = Front::before(&backend);
+        let backend = RawServer::bind().await;
+        let front = proxy_before(&backend);
         let mut client = front.connect().await;
         client
             .send(&format!(
@@ -59,8 +60,8 @@ async fn bytes_after_an_upgrade_refused_by_the_upstream_are_no_request() {
 
 #[tokio::test]
 async fn h2c_offer_keeps_the_connection() {
-    let backend = Backend::bind().await;
-    let front = Front::before(&backend);
+    let backend = RawServer::bind().await;
+    let front = proxy_before(&backend);
     let mut client = front.connect().await;
     let request =
         "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n";

@@ -1,16 +1,17 @@
 //! The request head that the upstream gets.
 
 use gabion_core::{ClientRules, PeerAddr};
+use gabion_testkit::RawServer;
 use http::Request;
 use hyper::body::Incoming;
 
-use crate::support::{Backend, Front, Setup};
+use crate::support::{Setup, proxy_before};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
 /// Sends `request` through a proxy and returns the head that the backend gets.
 async fn forwarded_head(setup: Setup, request: &str) -> String {
-    let backend = Backend::bind().await;
+    let backend = RawServer::bind().await;
     let front = setup.before(&backend.url());
     let mut client = front.connect().await;
     client.send(request).await;
@@ -21,7 +22,7 @@ async fn forwarded_head(setup: Setup, request: &str) -> String {
 
 /// Sends `request`, which must not be forwarded, and returns the status line.
 async fn rejected_status(setup: Setup, request: &str) -> String {
-    let backend = Backend::bind().await;
+    let backend = RawServer::bind().await;
     let front = setup.before(&backend.url());
     let mut client = front.connect().await;
     client.send(request).await;
@@ -76,7 +77,7 @@ async fn target_and_host_are_unchanged() {
 
 #[tokio::test]
 async fn authority_does_not_select_the_upstream() {
-    let elsewhere = Backend::bind().await;
+    let elsewhere = RawServer::bind().await;
     let target = format!("http://me@{}/x", elsewhere.addr());
     let head = forwarded_head(
         Setup::default(),
@@ -209,8 +210,8 @@ async fn framing_follows_the_body() {
 
 #[tokio::test]
 async fn expect_header_is_answered_by_the_proxy() {
-    let backend = Backend::bind().await;
-    let front = Front::before(&backend);
+    let backend = RawServer::bind().await;
+    let front = proxy_before(&backend);
     let mut client = front.connect().await;
     let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n";
     client.send(head).await;

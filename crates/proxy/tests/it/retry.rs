@@ -1,16 +1,17 @@
 //! Retries: a request on a connection that the server closes is sent again if that is safe.
 
+use gabion_testkit::{ProxyServer, RawConnection, RawServer};
 use std::time::Duration;
 
-use crate::support::{Backend, Front, Wire};
+use crate::support::proxy_before;
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 const WEBSOCKET: &str = "Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
 /// Answers one request, so that its upstream connection is kept for the next.
-async fn open_connection(backend: &Backend) -> (Front, Wire, Wire) {
-    let front = Front::before(backend);
+async fn open_connection(backend: &RawServer) -> (ProxyServer, RawConnection, RawConnection) {
+    let front = proxy_before(backend);
     let mut client = front.connect().await;
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
     let (upstream, _) = backend.answer(OK).await;
@@ -19,8 +20,8 @@ async fn open_connection(backend: &Backend) -> (Front, Wire, Wire) {
 }
 
 /// Sends `request` on a kept connection, which the server closes after sending `response`.
-async fn close_after(request: &str, response: &str) -> (Backend, Front, Wire) {
-    let backend = Backend::bind().await;
+async fn close_after(request: &str, response: &str) -> (RawServer, ProxyServer, RawConnection) {
+    let backend = RawServer::bind().await;
     let (front, mut client, mut upstream) = open_connection(&backend).await;
     client.send(request).await;
     upstream.until("\r\n\r\n").await;
@@ -85,8 +86,8 @@ async fn request_is_retried_once() {
 /// A request that crashes a server must not be sent to the next kept connection.
 #[tokio::test]
 async fn retry_uses_a_new_connection() {
-    let backend = Backend::bind().await;
-    let front = Front::before(&backend);
+    let backend = RawServer::bind().await;
+    let front = proxy_before(&backend);
     let [mut one, mut other] = [front.connect().await, front.connect().await];
     let request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
     one.send(request).await;

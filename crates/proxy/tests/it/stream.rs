@@ -1,13 +1,14 @@
 //! Streaming of bodies and trailers; an incomplete body is never ended cleanly.
 
-use crate::support::{Backend, Front};
+use crate::support::proxy_before;
+use gabion_testkit::RawServer;
 
 const UPLOAD: &str = "POST /up HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n";
 
 #[tokio::test]
 async fn response_is_streamed() {
-    let backend = Backend::bind().await;
-    let front = Front::before(&backend);
+    let backend = RawServer::bind().await;
+    let front = proxy_before(&backend);
     let mut client = front.connect().await;
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
     let begun = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nconnection: close, x-hop\r\n\
@@ -23,8 +24,8 @@ async fn response_is_streamed() {
 
 #[tokio::test]
 async fn upload_is_streamed() {
-    let backend = Backend::bind().await;
-    let front = Front::before(&backend);
+    let backend = RawServer::bind().await;
+    let front = proxy_before(&backend);
     let mut client = front.connect().await;
     client.send(&format!("{UPLOAD}\r\n5\r\nfirst\r\n")).await;
     let mut upstream = backend.accept().await;
@@ -41,8 +42,8 @@ async fn upload_is_streamed() {
 
 #[tokio::test]
 async fn trailers_are_forwarded_in_both_directions() {
-    let backend = Backend::bind().await;
-    let front = Front::before(&backend);
+    let backend = RawServer::bind().await;
+    let front = proxy_before(&backend);
     let mut client = front.connect().await;
     let request = "TE: trailers\r\nTrailer: x-sum\r\n\r\n2\r\nhi\r\n0\r\nx-sum: up\r\n\r\n";
     client.send(&format!("{UPLOAD}{request}")).await;
@@ -58,8 +59,8 @@ async fn trailers_are_forwarded_in_both_directions() {
 
 #[tokio::test]
 async fn head_only_fields_are_removed_from_trailers() {
-    let backend = Backend::bind().await;
-    let front = Front::before(&backend);
+    let backend = RawServer::bind().await;
+    let front = proxy_before(&backend);
     let mut client = front.connect().await;
     let lines = "content-length: 9\r\nhost: b\r\nauthorization: Basic eDp5\r\ncookie: a=1\r\n\
                  transfer-encoding: chunked\r\nx_forwarded_for: 6.6.6.6\r\n";
@@ -89,8 +90,8 @@ async fn head_only_fields_are_removed_from_trailers() {
 #[tokio::test]
 async fn broken_upload_is_not_ended_cleanly() {
     for breaks in ["0x4\r\nlast\r\n0\r\n\r\n", "zz\r\n"] {
-        let backend = Backend::bind().await;
-        let front = Front::before(&backend);
+        let backend = RawServer::bind().await;
+        let front = proxy_before(&backend);
         let mut client = front.connect().await;
         client.send(&format!("{UPLOAD}\r\n5\r\nfirst\r\n")).await;
         let mut upstream = backend.accept().await;
@@ -110,8 +111,8 @@ async fn broken_upload_is_not_ended_cleanly() {
 
 #[tokio::test]
 async fn upload_of_a_disconnected_client_is_not_ended_cleanly() {
-    let backend = Backend::bind().await;
-    let front = Front::before(&backend);
+    let backend = RawServer::bind().await;
+    let front = proxy_before(&backend);
     let mut client = front.connect().await;
     client.send(&format!("{UPLOAD}\r\n5\r\nfirst\r\n")).await;
     let mut upstream = backend.accept().await;
@@ -122,8 +123,8 @@ async fn upload_of_a_disconnected_client_is_not_ended_cleanly() {
 
 #[tokio::test]
 async fn upload_shorter_than_its_length_is_not_ended_cleanly() {
-    let backend = Backend::bind().await;
-    let front = Front::before(&backend);
+    let backend = RawServer::bind().await;
+    let front = proxy_before(&backend);
     let mut client = front.connect().await;
     client
         .send("POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nfirst")
@@ -141,8 +142,8 @@ async fn upload_shorter_than_its_length_is_not_ended_cleanly() {
 
 #[tokio::test]
 async fn upload_broken_during_its_response_ends_both() {
-    let backend = Backend::bind().await;
-    let front = Front::before(&backend);
+    let backend = RawServer::bind().await;
+    let front = proxy_before(&backend);
     let mut client = front.connect().await;
     client.send(&format!("{UPLOAD}\r\n5\r\nfirst\r\n")).await;
     let mut upstream = backend.accept().await;
@@ -162,8 +163,8 @@ async fn upload_broken_during_its_response_ends_both() {
 
 #[tokio::test]
 async fn exchange_ends_when_the_client_disconnects() {
-    let backend = Backend::bind().await;
-    let front = Front::before(&backend);
+    let backend = RawServer::bind().await;
+    let front = proxy_before(&backend);
     let mut client = front.connect().await;
     client.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").await;
     let mut upstream = backend.accept().await;
@@ -174,8 +175,8 @@ async fn exchange_ends_when_the_client_disconnects() {
 
 #[tokio::test]
 async fn truncated_response_is_not_ended_cleanly() {
-    let backend = Backend::bind().await;
-    let front = Front::before(&backend);
+    let backend = RawServer::bind().await;
+    let front = proxy_before(&backend);
     let mut client = front.connect().await;
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
     let begun = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n";
@@ -187,8 +188,8 @@ async fn truncated_response_is_not_ended_cleanly() {
 
 #[tokio::test]
 async fn head_response_keeps_its_length() {
-    let backend = Backend::bind().await;
-    let front = Front::before(&backend);
+    let backend = RawServer::bind().await;
+    let front = proxy_before(&backend);
     let mut client = front.connect().await;
     client.send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n").await;
     backend
@@ -200,8 +201,8 @@ async fn head_response_keeps_its_length() {
 
 #[tokio::test]
 async fn http10_response_keeps_the_client_connection() {
-    let backend = Backend::bind().await;
-    let front = Front::before(&backend);
+    let backend = RawServer::bind().await;
+    let front = proxy_before(&backend);
     let mut client = front.connect().await;
     for body in ["one", "two"] {
         client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;

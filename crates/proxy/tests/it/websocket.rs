@@ -1,10 +1,11 @@
 //! WebSockets over HTTP/1.1: the handshake on both sides, and the tunnel.
 
+use gabion_testkit::{ProxyServer, RawConnection, RawServer};
 use std::{pin::pin, time::Duration};
 
 use tokio::time::timeout;
 
-use crate::support::{Backend, Front, Wire, logged};
+use crate::support::{logged, proxy_before};
 
 /// A handshake with the key of RFC 6455, 1.3, and its response.
 pub(crate) const HANDSHAKE: &str = "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\n\
@@ -15,7 +16,10 @@ pub(crate) const SWITCHING: &str = "HTTP/1.1 101 Switching Protocols\r\nConnecti
     Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
 /// Opens a WebSocket; returns the client's and the server's end.
-pub(crate) async fn open(backend: &Backend, front: &Front) -> (Wire, Wire) {
+pub(crate) async fn open(
+    backend: &RawServer,
+    front: &ProxyServer,
+) -> (RawConnection, RawConnection) {
     let mut client = front.connect().await;
     client.send(HANDSHAKE).await;
     let (upstream, head) = backend.answer(SWITCHING).await;
@@ -51,10 +55,10 @@ pub(crate) async fn open(backend: &Backend, front: &Front) -> (Wire, Wire) {
 
 #[tokio::test]
 async fn bytes_pass_in_both_directions() {
-    let backend = Backend::bind().await;
-    let front = Front::before(&backend);
+    let backend = RawServer::bind().await;
+    let front = proxy_before(&backend);
     let (mut client, mut upstream) = open(&backend, &front).await;
-    assert_eq!(front.tunnels.open(), 1);
+    assert_eq!(front.tunnels().open(), 1);
     for round in ["one", "two"] {
         client.send(round).await;
         upstream.until(round).await;
@@ -70,8 +74,8 @@ async fn bytes_pass_in_both_directions() {
 async fn slow_reader_stalls_the_writer_and_gets_every_byte() {
     /// More than the socket buffers of the system hold.
     const LONG: usize = 64 << 20;
-    let backend = Backend::bind().await;
-    let front = Front::before(&backend);
+    let backend = RawServer::bind().await;
+    let front = proxy_before(&backend);
     let (mut client, mut upstream) = open(&backend, &front).await;
     let mut long = "x".repeat(LONG);
     long.push_str("end");
@@ -79,7 +83,7 @@ async fn slow_reader_stalls_the_writer_and_gets_every_byte() {
         let mut sending = pin!(client.send(&long));
         let stalled = timeout(Duration::from_secs(1), sending.as_mut()).await;
         assert!(stalled.is_err(), "unread bytes are buffered");
-        let ((), seen) = tokio::join!(sending, upstream.drop_until("end"));
+        let ((), seen) = tokio::join!(sending, upstream.discard_until("end"));
         assert_eq!(seen, long.len());
     }
     upstream.send("and back").await;
@@ -88,8 +92,8 @@ async fn slow_reader_stalls_the_writer_and_gets_every_byte() {
 
 #[tokio::test]
 async fn half_closed_socket_passes_the_other_direction() {
-    let backend = Backend::bind().await;
-    let front = Front::before(&backend);
+    let backend = RawServer::bind().await;
+    let front = proxy_before(&backend);
     let (mut client, mut upstream) = open(&backend, &front).await;
     client.send("bye").await;
     client.half_close().await;
@@ -98,7 +102,7 @@ async fn half_closed_socket_passes_the_other_direction() {
     client.until("bye too").await;
     drop(upstream);
     assert_eq!(client.end().await, "");
-    while front.tunnels.open() > 0 {
+    while front.tunnels().open() > 0 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -119,8 +123,8 @@ async fn invalid_101_response_is_502() {
         ("Protocol: chat", "Protocol: chat, chat"),
         ("Protocol: chat", "Extensions: permessage-deflate"),
     ] {
-        let backend = Backend::bind().await;
-        let front = Front::before(&backend);
+        let backend = RawServer::bind().await;
+        let front = proxy_before(&backend);
         let mut client = front.connect().await;
         client.send(HANDSHAKE).await;
         let (mut upstream, _) = backend.answer(&SWITCHING.replace(right, wrong)).await;
@@ -130,14 +134,14 @@ async fn invalid_101_response_is_502() {
             "{wrong}: {head}"
         );
         assert_eq!(upstream.end().await, "");
-        assert_eq!(front.tunnels.open(), 0);
+        assert_eq!(front.tunnels().open(), 0);
     }
 }
 
 #[tokio::test]
 async fn rejected_subprotocol_is_logged() {
-    let backend = Backend::bind().await;
-    let front = Front::before(&backend);
+    let backend = RawServer::bind().await;
+    let front = proxy_before(&backend);
     let mut client = front.connect().await;
     client.send(HANDSHAKE).await;
     backend
@@ -156,8 +160,8 @@ async fn rejected_subprotocol_is_logged() {
 
 #[tokio::test]
 async fn offered_extension_may_be_accepted() {
-    let backend = Backend::bind().await;
-    let front = Front::before(&backend);
+    let backend = RawServer::bind().await;
+    let front = proxy_before(&backend);
     let mut client = front.connect().await;
     let offer = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n";
     client
@@ -174,8 +178,8 @@ async fn offered_extension_may_be_accepted() {
 
 #[tokio::test]
 async fn rejection_is_forwarded_and_ends_the_connection() {
-    let backend = Backend::bind().await;
-    let front = Front::before(&backend);
+    let backend = RawServer::bind().await;
+    let front = proxy_before(&backend);
     let mut client = front.connect().await;
     client.send(HANDSHAKE).await;
     client
@@ -201,8 +205,8 @@ async fn incomplete_handshake_is_forwarded_as_plain_http() {
         ("Upgrade: WebSocket", "Upgrade: h2c"),
         ("GET /ws", "POST /ws"),
     ] {
-        let backend = Backend::bind().await;
-        let front = Front::before(&backend);
+        let backend = RawServer::bind().await;
+        let front = proxy_before(&backend);
         let mut client = front.connect().await;
         client.send(&HANDSHAKE.replace(whole, half)).await;
         let (_, head) = backend.answer(SWITCHING).await;
@@ -223,8 +227,8 @@ async fn handshake_without_its_key_or_with_a_body_is_400() {
         ("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", ""),
         ("Host: a\r\n", "Host: a\r\nContent-Length: 3\r\n"),
     ] {
-        let backend = Backend::bind().await;
-        let front = Front::before(&backend);
+        let backend = RawServer::bind().await;
+        let front = proxy_before(&backend);
         let mut client = front.connect().await;
         client.send(&HANDSHAKE.replace(right, wrong)).await;
         assert!(

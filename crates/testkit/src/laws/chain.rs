@@ -17,7 +17,7 @@ use crate::{OwnedHead, Recorder};
 /// A policy, additional deny rules, and a request.
 #[derive(Arbitrary, Clone, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "an input, read from bytes")]
-pub struct Ask<'i> {
+pub struct ChainInput<'i> {
     /// The index of the policy in `POLICIES`, modulo its length.
     pub policy: u8,
     /// The index of the peer address in `PEERS`, modulo its length.
@@ -114,14 +114,14 @@ type Judged = (Verdict, Vec<Denial>);
 /// # Panics
 ///
 /// Panics if a law is broken.
-pub fn chain(ask: &Ask<'_>) {
-    let (rules, bytes) = split(ask.text);
-    let Some(head) = head::of(bytes) else {
+pub fn chain(input: &ChainInput<'_>) {
+    let (rules, bytes) = split(input.text);
+    let Some(head) = head::owned(bytes) else {
         return;
     };
-    let peer = PEERS[usize::from(ask.peer) % PEERS.len()];
+    let peer = PEERS[usize::from(input.peer) % PEERS.len()];
     let head = head.from(peer);
-    let base = POLICIES[usize::from(ask.policy) % POLICIES.len()];
+    let base = POLICIES[usize::from(input.policy) % POLICIES.len()];
     let base = Document::parse(base, "base.toml").expect("the constant policy is valid");
     let before = judge(&base, &head);
     assert_eq!(judge(&base, &head), before, "1: judged again");

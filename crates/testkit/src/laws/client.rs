@@ -12,7 +12,7 @@ use super::head;
 /// A peer, client rules, and header lines that claim a client address.
 #[derive(Arbitrary, Clone, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "an input, read from bytes")]
-pub struct Claim<'i> {
+pub struct ClientInput<'i> {
     /// The address of the peer.
     pub peer: IpAddr,
     /// `true` if the peer is a trusted proxy.
@@ -61,7 +61,7 @@ const FORGED: [&str; 6] = [
     "\\\"\\",
 ];
 
-/// Checks that client resolution does not panic for any claim, and that
+/// Checks that client resolution does not panic for any input, and that
 /// 1. headers of an untrusted peer change nothing: the client is the peer, and for a public peer all of its
 ///    properties are those without headers;
 /// 2. a client that can be banned is neither a trusted proxy nor this host, and not private unless clients
@@ -72,12 +72,12 @@ const FORGED: [&str; 6] = [
 /// # Panics
 ///
 /// Panics if a law is broken.
-pub fn client_identity(claim: &Claim<'_>) {
-    let Some(headers) = head::read_headers(&[claim.lines, b"\r\n"].concat()) else {
+pub fn client_identity(input: &ClientInput<'_>) {
+    let Some(headers) = head::read_headers(&[input.lines, b"\r\n"].concat()) else {
         return;
     };
-    let peer = PeerAddr::new(SocketAddr::new(claim.peer, 4711));
-    let (rules, trusted) = rules(claim, peer.addr());
+    let peer = PeerAddr::new(SocketAddr::new(input.peer, 4711));
+    let (rules, trusted) = rules(input, peer.addr());
     let client = rules.resolve(peer, &headers);
     let is_trusted = holds(&trusted, peer.addr());
     assert_eq!(client.via_trusted(), is_trusted, "1");
@@ -95,35 +95,35 @@ pub fn client_identity(claim: &Claim<'_>) {
     let addr = client.addr();
     if client.exempt().is_none() {
         assert_eq!(addr, addr.to_canonical(), "2");
-        let is_private = !claim.private && holds(&nets(&PRIVATE), addr);
+        let is_private = !input.private && holds(&nets(&PRIVATE), addr);
         let is_ours = holds(&trusted, addr) || holds(&nets(&THIS_HOST), addr);
         assert!(!is_private && !is_ours, "2: {addr} could be banned");
     }
 
-    let header = HEADERS[usize::from(claim.header) % HEADERS.len()];
+    let header = HEADERS[usize::from(input.header) % HEADERS.len()];
     if client.is_forwarded() {
         let lines = headers.get_all(header.name()).iter();
         let is_named = lines.flat_map(addresses).any(|named| named == addr);
         assert!(is_named, "3: {addr} is not in the header");
     }
     let is_list = matches!(header, ForwardedBy::XForwardedFor | ForwardedBy::Forwarded);
-    if is_list && claim.hops == 0 && client.is_forwarded() && !holds(&trusted, addr) {
+    if is_list && input.hops == 0 && client.is_forwarded() && !holds(&trusted, addr) {
         ignores_forged_entries(client, header, &headers, |headers| {
             rules.resolve(peer, headers)
         });
     }
 }
 
-fn rules(claim: &Claim<'_>, peer: IpAddr) -> (ClientRules, Vec<IpNet>) {
+fn rules(input: &ClientInput<'_>, peer: IpAddr) -> (ClientRules, Vec<IpNet>) {
     let mut trusted = nets(&PROXIES);
-    trusted.extend(claim.is_trusted.then(|| IpNet::from(peer)));
-    let header = HEADERS[usize::from(claim.header) % HEADERS.len()];
+    trusted.extend(input.is_trusted.then(|| IpNet::from(peer)));
+    let header = HEADERS[usize::from(input.header) % HEADERS.len()];
     let rules = ClientRules::default()
         .with_trusted(trusted.iter().copied())
         .expect("no network here is the whole space")
         .with_header(header)
-        .with_private_clients(claim.private);
-    match claim.hops.try_into() {
+        .with_private_clients(input.private);
+    match input.hops.try_into() {
         Ok(hops) => (rules.with_hops(hops), trusted),
         Err(_) => (rules, trusted),
     }

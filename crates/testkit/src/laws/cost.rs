@@ -62,8 +62,8 @@ pub fn weigh(bytes: &[u8], runs: u32) -> Option<Weight> {
     let clean = clean(bytes.len(), request.uri().path().len());
     Some(Weight {
         bytes: bytes.len(),
-        nanos: fastest(OwnedHead::of(request), runs),
-        clean: fastest(OwnedHead::of(clean), runs),
+        nanos: fastest(OwnedHead::from_request(request), runs),
+        clean: fastest(OwnedHead::from_request(clean), runs),
     })
 }
 

@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::{
     protocol::{self, WebSocketConfig},
 };
 
-/// Checks [`frames_of`], with parameters from the first two bytes of `input`.
+/// Checks [`frames_with`], with parameters from the first two bytes of `input`.
 ///
 /// # Panics
 ///
@@ -39,7 +39,7 @@ pub fn frames(input: &[u8]) {
         _ => b"",
     };
     let negotiated = Negotiated::from_header([extensions]).expect("legal extensions");
-    frames_of(sent, role, decoding, negotiated, usize::from(*cut).max(1));
+    frames_with(sent, role, decoding, negotiated, usize::from(*cut).max(1));
 }
 
 /// Checks that an [`Observer`] does not panic for any bytes, and that
@@ -55,7 +55,7 @@ pub fn frames(input: &[u8]) {
 /// # Panics
 ///
 /// Panics if a law is broken.
-pub fn frames_of(
+pub fn frames_with(
     sent: &[u8],
     role: Role,
     decoding: MessageDecoding,

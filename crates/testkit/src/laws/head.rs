@@ -54,8 +54,8 @@ pub(super) fn write(request: &Request<()>) -> Vec<u8> {
 }
 
 /// Parses a head into an [`OwnedHead`] for inspectors.
-pub(super) fn of(bytes: &[u8]) -> Option<OwnedHead> {
-    read(bytes).map(OwnedHead::of)
+pub(super) fn owned(bytes: &[u8]) -> Option<OwnedHead> {
+    read(bytes).map(OwnedHead::from_request)
 }
 
 fn headers(lines: &[Header<'_>]) -> Option<HeaderMap> {

@@ -16,7 +16,7 @@ use crate::OwnedHead;
 /// A rate limit, and a series of requests.
 #[derive(Arbitrary, Clone, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "an input, read from bytes")]
-pub struct Plan {
+pub struct LimitInput {
     /// The number of requests per period.
     pub count: u8,
     /// The period, in milliseconds.
@@ -26,13 +26,13 @@ pub struct Plan {
     /// The cost of one request; reduced to at most the burst.
     pub cost: u8,
     /// The requests, in order.
-    pub steps: Vec<Step>,
+    pub steps: Vec<TimedRequest>,
 }
 
 /// One request.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "an input, read from bytes")]
-pub struct Step {
+pub struct TimedRequest {
     /// The index of the client in `CLIENTS`, modulo its length.
     pub client: u8,
     /// The time since the request before: quarters of the time in which one request grows back.
@@ -66,8 +66,8 @@ struct Bucket {
 /// # Panics
 ///
 /// Panics if a law is broken.
-pub fn limits(plan: &Plan) {
-    let (rule, interval) = rule(plan);
+pub fn limits(input: &LimitInput) {
+    let (rule, interval) = rule(input);
     let cost = u128::from(rule.cost.get());
     let burst = u128::from(rule.burst.map_or(1, u32::from));
     let table = Arc::new(LimitTable::new(64));
@@ -77,7 +77,7 @@ pub fn limits(plan: &Plan) {
     let (full, price) = (interval * burst, interval * cost);
     let mut buckets = [Bucket { left: full, at: 0 }; CLIENTS.len()];
     let mut now = 0;
-    for (index, step) in plan.steps.iter().enumerate() {
+    for (index, step) in input.steps.iter().enumerate() {
         now += interval * u128::from(step.quarters) / 4 + u128::from(step.nanos);
         let (addr, index_of_bucket) = CLIENTS[usize::from(step.client) % CLIENTS.len()];
         let bucket = &mut buckets[index_of_bucket];
@@ -112,15 +112,15 @@ pub fn limits(plan: &Plan) {
     }
 }
 
-/// Builds the limit of the plan. Returns it with the nanoseconds in which one token grows back.
-fn rule(plan: &Plan) -> (LimitRule, u128) {
-    let count = u32::from(plan.count.max(1));
-    let per = u64::from(plan.per.max(1));
+/// Builds the limit of the input. Returns it with the nanoseconds in which one token grows back.
+fn rule(input: &LimitInput) -> (LimitRule, u128) {
+    let count = u32::from(input.count.max(1));
+    let per = u64::from(input.per.max(1));
     let rate = format!("{count}/{per}ms")
         .parse()
         .expect("a rate within its bounds");
-    let burst = NonZeroU32::from(plan.burst.try_into().unwrap_or(NonZeroU8::MIN));
-    let cost = 1 + u32::from(plan.cost) % burst;
+    let burst = NonZeroU32::from(input.burst.try_into().unwrap_or(NonZeroU8::MIN));
+    let cost = 1 + u32::from(input.cost) % burst;
     let rule = LimitRule::new("x", rate)
         .burst(burst)
         .cost(cost.try_into().expect("one at least"))
@@ -141,5 +141,9 @@ fn explain(limit: &Limit, facts: &Facts<'_>) -> Verdict {
 }
 
 fn nanos(nanos: u128) -> Duration {
-    Duration::from_nanos(nanos.try_into().expect("a plan takes less than 500 years"))
+    Duration::from_nanos(
+        nanos
+            .try_into()
+            .expect("an input takes less than 500 years"),
+    )
 }

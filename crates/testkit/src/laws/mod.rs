@@ -17,11 +17,11 @@ mod policy;
 mod protocol;
 mod target;
 
-pub use chain::{Ask, chain};
-pub use client::{Claim, client_identity};
+pub use chain::{ChainInput, chain};
+pub use client::{ClientInput, client_identity};
 pub use cost::{Weight, cost, weigh};
-pub use frames::{frames, frames_of};
-pub use limit::{Plan, Step, limits};
+pub use frames::{frames, frames_with};
+pub use limit::{LimitInput, TimedRequest, limits};
 pub use list::list_files;
 pub use path::path_views;
 pub use policy::policy_document;

@@ -34,7 +34,7 @@ pub fn protocol_heads(bytes: &[u8]) {
 }
 
 fn judge(request: &Request<()>) -> Verdict {
-    let head = OwnedHead::of(request.clone());
+    let head = OwnedHead::from_request(request.clone());
     let facts = head.facts(&ClientRules::default());
     ProtocolRules::new(Mode::Enforce).inspect(&facts, &mut RequestState::new(&facts))
 }

@@ -7,15 +7,15 @@ pub type Law = fn(&[u8]);
 
 /// Each fuzz target with its law. Input that is too short to decode satisfies every law.
 pub const TARGETS: [(&str, Law); 9] = [
-    ("chain", |bytes| read(bytes, |ask| super::chain(&ask))),
+    ("chain", |bytes| read(bytes, |input| super::chain(&input))),
     ("client_identity", |bytes| {
-        read(bytes, |claim| super::client_identity(&claim));
+        read(bytes, |input| super::client_identity(&input));
     }),
     ("cost", |bytes| {
         super::cost(bytes);
     }),
     ("frames", super::frames),
-    ("limits", |bytes| read(bytes, |plan| super::limits(&plan))),
+    ("limits", |bytes| read(bytes, |input| super::limits(&input))),
     ("list_files", |bytes| read(bytes, super::list_files)),
     ("path_views", super::path_views),
     ("policy_document", |bytes| {

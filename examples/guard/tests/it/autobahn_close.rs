@@ -1,6 +1,7 @@
 //! Invalid close frames, from section 7 of the Autobahn suite, under a policy that does not enforce
 //! message limits.
 
+use gabion_testkit::TempFolder;
 use std::time::Duration;
 
 use tokio::{
@@ -9,7 +10,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::support::{Folder, Guard};
+use crate::support::Guard;
 
 const HANDSHAKE: &str = "GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n\
     Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
@@ -34,9 +35,9 @@ async fn reply_to(guard: &Guard, payload: &[u8]) -> Vec<u8> {
 
 #[tokio::test]
 async fn invalid_close_frame_reaches_the_server_unchanged() {
-    let folder = Folder::new("close-frames");
+    let folder = TempFolder::new("close-frames");
     // The policy of the demo has limits for its WebSocket, and so enforces valid close frames.
-    let policy = folder.write("policy.toml", "version = 1\n");
+    let policy = folder.replace("policy.toml", "version = 1\n");
     let guard = Guard::start(&["--policy", &policy]).await;
     let protocol_error = 1002u16.to_be_bytes();
     for payload in [

@@ -1,10 +1,11 @@
 //! The commands `check`, `init` and `explain`, and invalid options.
 
-use crate::support::{Folder, guard, text};
+use crate::support::{guard, text};
+use gabion_testkit::TempFolder;
 
 #[test]
 fn policy_written_by_init_passes_check() {
-    let folder = Folder::new("init");
+    let folder = TempFolder::new("init");
     let policy = folder.file("policy.toml");
     let init = guard(["init", &policy]);
     assert!(init.status.success());
@@ -46,7 +47,7 @@ const SERVERS: &[(&str, &str, &str)] = &[
 
 #[test]
 fn init_enforces_the_packs_that_fit_the_server() {
-    let folder = Folder::new("behind");
+    let folder = TempFolder::new("behind");
     for (at, (server, valid, probe)) in SERVERS.iter().enumerate() {
         let policy = folder.file(&format!("{server}-{at}.toml"));
         let init = guard(["init", &policy, "--behind", server]);
@@ -68,9 +69,9 @@ fn init_enforces_the_packs_that_fit_the_server() {
 
 #[test]
 fn check_reports_every_error_with_its_position() {
-    let folder = Folder::new("check");
+    let folder = TempFolder::new("check");
     let document = "version = 1\nmod = 'enforce'\n\n[[deny]]\nid = 'php'\nextensions = ['p/hp']\n";
-    let policy = folder.write("policy.toml", document);
+    let policy = folder.replace("policy.toml", document);
     let check = guard(["check", &policy]);
     assert_eq!(check.status.code(), Some(1));
     assert_eq!(text(&check.stdout), "");
@@ -86,9 +87,9 @@ fn check_reports_every_error_with_its_position() {
 
 #[test]
 fn check_fails_if_an_expect_test_fails() {
-    let folder = Folder::new("case");
+    let folder = TempFolder::new("case");
     let document = "version = 1\n[[expect]]\nrequest = 'GET /.env'\nverdict = 'deny'\n";
-    let policy = folder.write("policy.toml", document);
+    let policy = folder.replace("policy.toml", document);
     let check = guard(["check", &policy]);
     assert_eq!(check.status.code(), Some(1));
     assert!(
@@ -113,7 +114,7 @@ fn missing_policy_file_is_reported_by_name() {
 
 #[test]
 fn explain_prints_every_step() {
-    let folder = Folder::new("explain");
+    let folder = TempFolder::new("explain");
     let policy = folder.file("policy.toml");
     guard(["init", &policy, "--behind", "spring"]);
     let explain = guard([

@@ -1,6 +1,7 @@
 //! The demo: the guard without `--upstream` protects a server of its own.
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use gabion_testkit::TempFolder;
 use tokio_tungstenite::{connect_async, tungstenite::Message};
 
 use crate::support::Guard;
@@ -89,8 +90,8 @@ async fn forwarded_client_is_banned_and_limited_and_a_loopback_client_is_not() {
 
 #[tokio::test]
 async fn policy_file_replaces_the_rules_of_the_demo() {
-    let folder = crate::support::Folder::new("demo-policy");
-    let policy = folder.write("policy.toml", "version = 1\n");
+    let folder = TempFolder::new("demo-policy");
+    let policy = folder.replace("policy.toml", "version = 1\n");
     let guard = Guard::start(&["--policy", &policy]).await;
     assert!(!guard.stdout().contains("ban-me"), "{}", guard.stdout());
     assert_eq!(guard.status("/ban-me/1").await, 404);

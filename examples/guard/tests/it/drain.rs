@@ -3,15 +3,11 @@
 use std::{process::Command, time::Duration};
 
 use futures_util::{StreamExt as _, future::join_all};
-use gabion_testkit::Wire;
-use tokio::{
-    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
-    net::{TcpListener, TcpStream},
-    time::Instant,
-};
+use gabion_testkit::{RawConnection, RawServer, TempFolder, eventually};
+use tokio::time::Instant;
 use tokio_tungstenite::{connect_async, tungstenite::Message};
 
-use crate::support::{Folder, Guard, text, until};
+use crate::support::{Guard, text};
 
 /// Sends SIGTERM right after the first line of the start text.
 const STOP_AT_ONCE: &str = r#"
@@ -23,47 +19,25 @@ kill -TERM $!
 wait $!
 "#;
 
-/// A server whose responses the test writes by hand.
-struct Slow(TcpListener);
-
-impl Slow {
-    async fn start() -> (Self, String) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        (Self(listener), url)
-    }
-
-    /// Accepts a connection and reads the head of a request.
-    async fn accept_request(&self) -> BufReader<TcpStream> {
-        let (socket, _) = self.0.accept().await.unwrap();
-        let mut socket = BufReader::new(socket);
-        let mut line = String::new();
-        while line != "\r\n" {
-            line.clear();
-            socket.read_line(&mut line).await.unwrap();
-        }
-        socket
-    }
-}
-
 #[tokio::test]
 async fn open_request_is_finished_and_new_connections_are_refused() {
     for signal in ["INT", "TERM"] {
-        let (slow, url) = Slow::start().await;
+        let slow = RawServer::bind().await;
+        let url = slow.url();
         let mut guard = Guard::start(&["--upstream", &url]).await;
         let mut wire = guard.connect().await;
         wire.send(b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
             .await;
-        let mut upstream = slow.accept_request().await;
+        let mut upstream = slow.accept().await;
+        upstream.head().await;
         guard.signal(signal);
         guard.logged(["no new connections"]).await;
-        let refused = until(|| std::net::TcpStream::connect(guard.addr()).err());
+        let refused = eventually(|| std::net::TcpStream::connect(guard.addr()).err());
         assert!(refused.await.is_some(), "it still accepts connections");
         upstream
-            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow")
-            .await
-            .unwrap();
-        let response = wire.answer("GET").await.expect("the delayed response");
+            .send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow")
+            .await;
+        let response = wire.response("GET").await.expect("the delayed response");
         assert_eq!((response.status.as_u16(), &*response.text()), (200, "slow"));
         assert!(guard.wait_for_exit().await.success());
         guard.logged(["stopped; all connections finished"]).await;
@@ -72,18 +46,20 @@ async fn open_request_is_finished_and_new_connections_are_refused() {
 
 #[tokio::test]
 async fn request_longer_than_the_grace_period_is_cut_and_counted() {
-    let (slow, url) = Slow::start().await;
+    let slow = RawServer::bind().await;
+    let url = slow.url();
     let mut guard = Guard::start(&["--upstream", &url, "--grace", "1"]).await;
-    let mut wire = Wire::connect(guard.addr()).await;
+    let mut wire = RawConnection::connect(guard.addr()).await;
     wire.send(b"GET /never HTTP/1.1\r\nHost: localhost\r\n\r\n")
         .await;
-    let _upstream = slow.accept_request().await;
+    let mut upstream = slow.accept().await;
+    upstream.head().await;
     guard.signal("INT");
     assert!(guard.wait_for_exit().await.success());
     guard
         .logged(["stopped; closed 1 connection and 0 WebSockets"])
         .await;
-    assert!(wire.answer("GET").await.is_none());
+    assert!(wire.response("GET").await.is_none());
 }
 
 #[tokio::test]
@@ -117,7 +93,7 @@ async fn websockets_are_closed_with_1012_spread_over_half_the_grace_period() {
 
 #[test]
 fn sigterm_right_after_the_start_drains() {
-    let folder = Folder::new("at-once");
+    let folder = TempFolder::new("at-once");
     for nth in 0..20 {
         let mut at_once = Command::new("timeout");
         at_once.args([
@@ -146,7 +122,7 @@ async fn idle_connection_does_not_delay_the_shutdown() {
     guard.signal("INT");
     assert!(guard.wait_for_exit().await.success());
     assert!(
-        until(|| guard
+        eventually(|| guard
             .log()
             .contains("all connections finished")
             .then_some(()))

@@ -10,16 +10,15 @@ use std::{
     },
 };
 
-use gabion_testkit::{Backend, program};
+use gabion_testkit::{Backend, LoopbackServer, TempFolder, program};
 use tokio::{
     io::{
         AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, copy_bidirectional,
     },
-    net::{TcpListener, TcpStream},
-    task::JoinSet,
+    net::TcpStream,
 };
 
-use crate::support::{Folder, Guard, dump_dom};
+use crate::support::{Guard, dump_dom};
 
 const POLICY: &str = r#"
     version = 1
@@ -38,18 +37,12 @@ const VIEWER: &str = "203.0.113.9";
 const IMAGES: usize = 50;
 
 /// A load balancer that adds the address of the viewer; one request per connection.
-async fn balancer(guard: SocketAddr, requests: Arc<AtomicUsize>) -> (SocketAddr, JoinSet<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let addr = listener.local_addr().unwrap();
-    let mut tasks = JoinSet::new();
-    tasks.spawn(async move {
-        let mut connections = JoinSet::new();
-        while let Ok((browser, _)) = listener.accept().await {
-            requests.fetch_add(1, Ordering::Relaxed);
-            connections.spawn(forward(browser, guard));
-        }
-    });
-    (addr, tasks)
+async fn balancer(guard: SocketAddr, requests: Arc<AtomicUsize>) -> LoopbackServer {
+    let count_and_forward = move |browser| {
+        requests.fetch_add(1, Ordering::Relaxed);
+        forward(browser, guard)
+    };
+    LoopbackServer::start(count_and_forward).await
 }
 
 async fn forward(browser: TcpStream, guard: SocketAddr) {
@@ -74,7 +67,7 @@ async fn forward(browser: TcpStream, guard: SocketAddr) {
 }
 
 /// A page on another origin.
-async fn hostile(victim: SocketAddr, policy: &'static str) -> (SocketAddr, JoinSet<()>) {
+async fn hostile(victim: SocketAddr, policy: &'static str) -> LoopbackServer {
     let mut page = format!("<meta name=referrer content={policy}><p id=state>begun</p>");
     for image in 0..IMAGES {
         write!(page, "<img src=\"http://{victim}/{image}/.env?x={image}\">").unwrap();
@@ -85,17 +78,16 @@ async fn hostile(victim: SocketAddr, policy: &'static str) -> (SocketAddr, JoinS
          Connection: close\r\n\r\n{page}",
         page.len()
     );
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let addr = listener.local_addr().unwrap();
-    let mut tasks = JoinSet::new();
-    tasks.spawn(async move {
-        while let Ok((mut socket, _)) = listener.accept().await {
+    let answer = Arc::new(answer);
+    let serve = move |mut socket: TcpStream| {
+        let answer = Arc::clone(&answer);
+        async move {
             // One read gets the whole request head.
             let _ = socket.read(&mut [0; 4096]).await;
             let _ = socket.write_all(answer.as_bytes()).await;
         }
-    });
-    (addr, tasks)
+    };
+    LoopbackServer::start(serve).await
 }
 
 /// Sends a GET as the viewer and returns the status.
@@ -110,17 +102,17 @@ async fn visitor_of_a_page_with_fifty_hostile_images_is_not_banned() {
     let Some(chromium) = program("chromium") else {
         return;
     };
-    let folder = Folder::new("hostile-policy");
-    let policy = folder.write("policy.toml", POLICY);
+    let folder = TempFolder::new("hostile-policy");
+    let policy = folder.replace("policy.toml", POLICY);
     let behind = Backend::start().await;
     // Another site, then another origin of the same site.
     for (host, referrer) in [("localhost", "unsafe-url"), ("127.0.0.1", "no-referrer")] {
         let args = ["--upstream", &behind.url(), "--policy", &policy];
         let guard = Guard::start(&args).await;
         let requests = Arc::new(AtomicUsize::new(0));
-        let (victim, _balancer) = balancer(guard.addr(), requests.clone()).await;
-        let (page, _site) = hostile(victim, referrer).await;
-        let shown = dump_dom(&chromium, format!("http://{host}:{}/", page.port())).await;
+        let victim = balancer(guard.addr(), requests.clone()).await;
+        let page = hostile(victim.addr(), referrer).await;
+        let shown = dump_dom(&chromium, format!("http://{host}:{}/", page.addr().port())).await;
         assert!(shown.contains("all requested"), "{shown}");
 
         assert!(

@@ -3,13 +3,13 @@
 use std::{net::SocketAddr, time::Duration};
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use gabion_testkit::{Backend, program};
+use gabion_testkit::{Backend, TempFolder, program};
 use tokio::{join, time::timeout};
 use tokio_tungstenite::{connect_async, tungstenite::Message};
 
 use crate::{
     nginx::{Nginx, PASSES_UPGRADES},
-    support::{Folder, Guard},
+    support::Guard,
 };
 
 /// The idle timeout of the short tests. The default of nginx is 60 s.
@@ -24,7 +24,7 @@ struct Chain {
     guard: Guard,
     _nginx: Nginx,
     _behind: Backend,
-    _policy: Folder,
+    _policy: TempFolder,
 }
 
 #[tokio::test]
@@ -88,8 +88,8 @@ async fn both(test: &str, timer: &str, upgrade: &str) -> Option<(Chain, Chain)> 
     let nginx = program("nginx")?;
     let lines = format!("{PASSES_UPGRADES}{timer}");
     let policy = |name: &str| {
-        let folder = Folder::new(&format!("idle-{test}-{name}"));
-        let file = folder.write(
+        let folder = TempFolder::new(&format!("idle-{test}-{name}"));
+        let file = folder.replace(
             "policy.toml",
             &format!("version = 1\n[upgrade]\n{upgrade}\n"),
         );

@@ -1,12 +1,11 @@
 //! Starts a real nginx for one test.
 
+use gabion_testkit::{TempFolder, eventually};
 use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     path::Path,
     process::{Child, Command, Stdio},
 };
-
-use crate::support::{Folder, until};
 
 const CONF: &str = r"
 daemon off;
@@ -43,7 +42,7 @@ pub(crate) const PASSES_UPGRADES: &str = r#"
 pub(crate) struct Nginx {
     child: Child,
     addr: SocketAddr,
-    _folder: Folder,
+    _folder: TempFolder,
 }
 
 // === impl Nginx ===
@@ -51,7 +50,7 @@ pub(crate) struct Nginx {
 impl Nginx {
     /// Starts nginx in front of `upstream`, with these lines in its location.
     pub(crate) async fn start(nginx: &Path, name: &str, upstream: SocketAddr, lines: &str) -> Self {
-        let folder = Folder::new(&format!("nginx-{name}"));
+        let folder = TempFolder::new(&format!("nginx-{name}"));
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = free.local_addr().unwrap();
         drop(free);
@@ -59,13 +58,13 @@ impl Nginx {
             .replace("{listen}", &addr.to_string())
             .replace("{upstream}", &upstream.to_string())
             .replace("{lines}", lines);
-        folder.write("nginx.conf", &conf);
+        folder.replace("nginx.conf", &conf);
         let mut command = Command::new(nginx);
         let prefix = format!("{}/", folder.path().display());
         command.args(["-e", "stderr", "-p", &prefix, "-c", "nginx.conf"]);
         command.stdin(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().unwrap();
-        let listens = until(|| TcpStream::connect(addr).ok()).await;
+        let listens = eventually(|| TcpStream::connect(addr).ok()).await;
         assert!(listens.is_some(), "nginx does not start: {conf}");
         Self {
             child,

@@ -1,16 +1,17 @@
 //! Reloads of the policy while the guard runs.
 
+use gabion_testkit::TempFolder;
 use std::fmt::Write as _;
 
-use crate::support::{Folder, Guard};
+use crate::support::Guard;
 
 const FIRST: &str = "version = 1\n[[deny]]\nid = 'first'\nexact = '/first'\n";
 const SECOND: &str = "version = 1\n[[deny]]\nid = 'second'\nexact = '/second'\n";
 
 #[tokio::test]
 async fn valid_edit_takes_effect_and_an_invalid_one_does_not() {
-    let folder = Folder::new("edit");
-    let policy = folder.write("policy.toml", FIRST);
+    let folder = TempFolder::new("edit");
+    let policy = folder.replace("policy.toml", FIRST);
     let guard = Guard::start(&["--policy", &policy]).await;
     assert!(
         guard
@@ -22,14 +23,14 @@ async fn valid_edit_takes_effect_and_an_invalid_one_does_not() {
         (403, 404)
     );
 
-    folder.write("policy.toml", SECOND);
+    folder.replace("policy.toml", SECOND);
     guard.logged(["policy 1 in force, 1 rules"]).await;
     assert_eq!(
         (guard.status("/first").await, guard.status("/second").await),
         (404, 403)
     );
 
-    folder.write(
+    folder.replace(
         "policy.toml",
         "version = 1\n[[deny]]\nid = 'third'\nexakt = '/third'\n",
     );
@@ -41,7 +42,7 @@ async fn valid_edit_takes_effect_and_an_invalid_one_does_not() {
         (404, 403)
     );
 
-    folder.write("policy.toml", FIRST);
+    folder.replace("policy.toml", FIRST);
     guard.logged(["policy 2 in force, 1 rules"]).await;
     assert_eq!(
         (guard.status("/first").await, guard.status("/second").await),
@@ -51,8 +52,8 @@ async fn valid_edit_takes_effect_and_an_invalid_one_does_not() {
 
 #[tokio::test]
 async fn sighup_reloads_the_policy_even_if_it_is_unchanged() {
-    let folder = Folder::new("hangup");
-    let policy = folder.write("policy.toml", FIRST);
+    let folder = TempFolder::new("hangup");
+    let policy = folder.replace("policy.toml", FIRST);
     let guard = Guard::start(&["--policy", &policy]).await;
     guard.signal("HUP");
     guard.logged(["policy 1 in force, 1 rules"]).await;
@@ -65,15 +66,15 @@ async fn sighup_reloads_the_policy_even_if_it_is_unchanged() {
 
 #[tokio::test]
 async fn policy_that_loses_most_rules_requires_accept_shrink() {
-    let folder = Folder::new("shrink");
+    let folder = TempFolder::new("shrink");
     let mut full = "version = 1\n".to_owned();
     for nth in 0..4 {
         write!(full, "[[deny]]\nid = 'r{nth}'\nexact = '/r{nth}'\n").unwrap();
     }
-    let policy = folder.write("policy.toml", &full);
+    let policy = folder.replace("policy.toml", &full);
     let guard = Guard::start(&["--policy", &policy]).await;
     let accepting = Guard::start(&["--policy", &policy, "--accept-shrink"]).await;
-    folder.write("policy.toml", FIRST);
+    folder.replace("policy.toml", FIRST);
     guard.logged(["policy 0 stays in force"]).await;
     assert_eq!(guard.status("/r3").await, 403);
     accepting.logged(["policy 1 in force, 1 rules"]).await;
@@ -82,8 +83,8 @@ async fn policy_that_loses_most_rules_requires_accept_shrink() {
 
 #[tokio::test]
 async fn sigusr1_makes_every_rule_observe_within_a_second() {
-    let folder = Folder::new("sigusr1");
-    let policy = folder.write("policy.toml", FIRST);
+    let folder = TempFolder::new("sigusr1");
+    let policy = folder.replace("policy.toml", FIRST);
     let guard = Guard::start(&["--policy", &policy]).await;
     assert_eq!(guard.status("/first").await, 403);
     let limit = std::time::Duration::from_secs(1);

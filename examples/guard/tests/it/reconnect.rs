@@ -1,7 +1,6 @@
 //! The reconnect snippet of the guide, in a real browser.
 
 use std::{
-    net::SocketAddr,
     path::Path,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
@@ -9,11 +8,10 @@ use std::{
 };
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use gabion_testkit::program;
+use gabion_testkit::{LoopbackServer, TempFolder, eventually, program};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
-    net::{TcpListener, TcpStream},
-    task::JoinSet,
+    net::TcpStream,
     time::sleep,
 };
 use tokio_tungstenite::{
@@ -25,7 +23,7 @@ use tokio_tungstenite::{
     },
 };
 
-use crate::support::{Folder, Guard, until};
+use crate::support::Guard;
 
 const SOCKETS: usize = 25;
 
@@ -56,9 +54,8 @@ for (const way of {ways}) {
 
 /// A server of one page, and the reports of the page.
 struct Site {
-    addr: SocketAddr,
+    server: LoopbackServer,
     reports: Arc<Mutex<Vec<String>>>,
-    _tasks: JoinSet<()>,
 }
 
 /// A guard that replaces another on the same address. Dropping it kills the process.
@@ -67,7 +64,7 @@ struct Successor(Child);
 /// A browser. Dropping it ends the process.
 struct Browser {
     child: Child,
-    _profile: Folder,
+    _profile: TempFolder,
 }
 
 #[tokio::test]
@@ -130,12 +127,12 @@ async fn reconnect_depends_on_the_close_code() {
     let Some(chromium) = program("chromium") else {
         return;
     };
-    let (closer, opens, _tasks) = closer().await;
+    let (closer, opens) = closer().await;
     let ways: Vec<_> = WAYS.iter().map(|(way, _)| format!("{way:?}")).collect();
     let page = CLOSES
         .replace("{snippet}", &snippet())
         .replace("{ways}", &format!("[{}]", ways.join(",")))
-        .replace("{closer}", &closer.to_string());
+        .replace("{closer}", &closer.addr().to_string());
     let site = Site::start(page).await;
     let _browser = Browser::open(&chromium, &site, "codes");
     let count = |way: &str| {
@@ -146,7 +143,7 @@ async fn reconnect_depends_on_the_close_code() {
             .filter(|opened| *opened == way)
             .count()
     };
-    let all = until(|| WAYS.iter().all(|(way, _)| count(way) > 0).then_some(()));
+    let all = eventually(|| WAYS.iter().all(|(way, _)| count(way) > 0).then_some(()));
     all.await.expect("every WebSocket is opened");
     sleep(WINDOW).await;
     for (way, times) in WAYS {
@@ -160,19 +157,11 @@ async fn reconnect_depends_on_the_close_code() {
 }
 
 /// A server that closes each WebSocket in the way that its path names, and records the paths.
-async fn closer() -> (SocketAddr, Arc<Mutex<Vec<String>>>, JoinSet<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let addr = listener.local_addr().unwrap();
+async fn closer() -> (LoopbackServer, Arc<Mutex<Vec<String>>>) {
     let opens: Arc<Mutex<Vec<String>>> = Arc::default();
-    let kept = Arc::clone(&opens);
-    let mut tasks = JoinSet::new();
-    tasks.spawn(async move {
-        let mut sockets = JoinSet::new();
-        while let Ok((socket, _)) = listener.accept().await {
-            sockets.spawn(close(socket, Arc::clone(&opens)));
-        }
-    });
-    (addr, kept, tasks)
+    let recorded = Arc::clone(&opens);
+    let server = LoopbackServer::start(move |socket| close(socket, Arc::clone(&recorded)));
+    (server.await, opens)
 }
 
 async fn close(socket: TcpStream, opens: Arc<Mutex<Vec<String>>>) {
@@ -213,22 +202,11 @@ fn snippet() -> String {
 
 impl Site {
     async fn start(page: String) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let addr = listener.local_addr().unwrap();
         let reports: Arc<Mutex<Vec<String>>> = Arc::default();
         let (page, list) = (Arc::new(page), Arc::clone(&reports));
-        let mut tasks = JoinSet::new();
-        tasks.spawn(async move {
-            let mut visits = JoinSet::new();
-            while let Ok((socket, _)) = listener.accept().await {
-                visits.spawn(answer(socket, Arc::clone(&page), Arc::clone(&list)));
-            }
-        });
-        Self {
-            addr,
-            reports,
-            _tasks: tasks,
-        }
+        let serve = move |socket| answer(socket, Arc::clone(&page), Arc::clone(&list));
+        let server = LoopbackServer::start(serve).await;
+        Self { server, reports }
     }
 
     /// Waits for `count` reports that match `is_wanted`, and returns them.
@@ -242,7 +220,7 @@ impl Site {
             let matching: Vec<_> = reports.iter().filter(&is_wanted).cloned().collect();
             (matching.len() >= count).then_some(matching)
         };
-        let reports = until(enough).await;
+        let reports = eventually(enough).await;
         reports.unwrap_or_else(|| panic!("only {:?}", self.reports.lock().unwrap()))
     }
 }
@@ -294,7 +272,7 @@ impl Drop for Successor {
 impl Browser {
     /// Opens the site in real time, with a new profile.
     fn open(chromium: &Path, site: &Site, name: &str) -> Self {
-        let profile = Folder::new(&format!("reconnect-{name}"));
+        let profile = TempFolder::new(&format!("reconnect-{name}"));
         let mut command_line = Command::new("timeout");
         command_line.arg("60").arg(chromium).args([
             "--headless",
@@ -309,7 +287,7 @@ impl Browser {
             "--remote-debugging-port=0",
         ]);
         command_line.arg(format!("--user-data-dir={}", profile.path().display()));
-        command_line.arg(format!("http://{}/", site.addr));
+        command_line.arg(format!("http://{}/", site.server.addr()));
         command_line
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -1,24 +1,18 @@
 //! Starts the binary and reads its output.
 
 use std::{
-    fs,
     io::{BufRead as _, BufReader, Read},
     net::SocketAddr,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, ExitStatus, Output, Stdio},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU32, Ordering},
     },
     thread,
-    time::Duration,
 };
 
-use gabion_testkit::Wire;
-use tokio::time::{sleep, timeout};
-
-/// The timeout of every wait.
-const DEADLINE: Duration = Duration::from_secs(15);
+use gabion_testkit::{RawConnection, TempFolder, eventually};
 
 /// A running guard. Dropping it kills the process.
 pub(crate) struct Guard {
@@ -27,9 +21,6 @@ pub(crate) struct Guard {
     log: Arc<Mutex<String>>,
     addr: SocketAddr,
 }
-
-/// A temporary folder, removed when it is dropped.
-pub(crate) struct Folder(PathBuf);
 
 /// Runs the guard with these arguments until it exits.
 pub(crate) fn guard<const N: usize>(args: [&str; N]) -> Output {
@@ -52,7 +43,7 @@ fn command() -> Command {
 pub(crate) async fn dump_dom(chromium: &Path, url: String) -> String {
     static VISITS: AtomicU32 = AtomicU32::new(0);
     let visit = VISITS.fetch_add(1, Ordering::Relaxed);
-    let profile = Folder::new(&format!("chromium-{visit}"));
+    let profile = TempFolder::new(&format!("chromium-{visit}"));
     let mut command_line = Command::new("timeout");
     command_line.arg("60").arg(chromium).stdin(Stdio::null());
     command_line.args([
@@ -93,7 +84,7 @@ impl Guard {
             log,
             addr,
         };
-        let start_text = until(|| {
+        let start_text = eventually(|| {
             let stdout = guard.stdout();
             stdout.contains("Press Ctrl-C to stop.").then_some(stdout)
         });
@@ -112,8 +103,8 @@ impl Guard {
         self.addr
     }
 
-    pub(crate) async fn connect(&self) -> Wire {
-        Wire::connect(self.addr).await
+    pub(crate) async fn connect(&self) -> RawConnection {
+        RawConnection::connect(self.addr).await
     }
 
     /// Sends a GET on a new connection and returns the status.
@@ -134,7 +125,7 @@ impl Guard {
 
     /// Waits for a log line that contains all of `words` and returns it.
     pub(crate) async fn logged<const N: usize>(&self, words: [&str; N]) -> String {
-        let line = until(|| {
+        let line = eventually(|| {
             let log = self.log();
             let mut lines = log.lines();
             let found = lines.find(|line| words.iter().all(|word| line.contains(word)));
@@ -158,7 +149,7 @@ impl Guard {
 
     /// Waits for the process to exit.
     pub(crate) async fn wait_for_exit(&mut self) -> ExitStatus {
-        let status = until(|| self.child.try_wait().unwrap()).await;
+        let status = eventually(|| self.child.try_wait().unwrap()).await;
         status.unwrap_or_else(|| panic!("it still runs:\n{}", self.log()))
     }
 }
@@ -182,57 +173,4 @@ fn collect_lines(from: impl Read + Send + 'static) -> Arc<Mutex<String>> {
         }
     });
     text
-}
-
-/// Polls `condition` until it returns a value; `None` after [`DEADLINE`].
-pub(crate) async fn until<T>(mut condition: impl FnMut() -> Option<T>) -> Option<T> {
-    let waiting = async {
-        loop {
-            if let Some(value) = condition() {
-                return value;
-            }
-            sleep(Duration::from_millis(10)).await;
-        }
-    };
-    timeout(DEADLINE, waiting).await.ok()
-}
-
-// === impl Folder ===
-
-impl Folder {
-    /// Creates an empty folder for the test of that name.
-    pub(crate) fn new(test: &str) -> Self {
-        let unique = format!("{test}-{}", std::process::id());
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(unique);
-        fs::create_dir_all(&folder).unwrap();
-        Self(folder)
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
-    }
-
-    /// Returns the path of a file in the folder.
-    pub(crate) fn file(&self, name: &str) -> String {
-        self.0.join(name).display().to_string()
-    }
-
-    /// Writes a file as editors do: to a temporary file, which is then renamed.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the test writes a file that the guard reads"
-    )]
-    pub(crate) fn write(&self, name: &str, text: &str) -> String {
-        let (draft, file) = (self.0.join("draft"), self.0.join(name));
-        fs::write(&draft, text).unwrap();
-        fs::rename(&draft, &file).unwrap();
-        file.display().to_string()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // A leftover stays in the temporary folder of cargo.
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }

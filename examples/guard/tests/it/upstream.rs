@@ -1,15 +1,12 @@
 //! The server behind the guard: always the one in `--upstream`.
 
-use gabion_testkit::Backend;
-use tokio::net::TcpListener;
+use gabion_testkit::{Backend, RawServer};
 
 use crate::support::Guard;
 
 #[tokio::test]
 async fn closed_upstream_gives_502_and_the_log_has_the_reason() {
-    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", gone.local_addr().unwrap());
-    drop(gone);
+    let url = RawServer::bind().await.url();
     let guard = Guard::start(&["--upstream", &url]).await;
     let response = guard.connect().await.get("/x?y", "").await.unwrap();
     assert_eq!(response.status, 502);
@@ -35,8 +32,8 @@ async fn closed_upstream_gives_502_and_the_log_has_the_reason() {
 
 #[tokio::test]
 async fn silent_upstream_gives_504_and_the_log_has_the_reason() {
-    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", silent.local_addr().unwrap());
+    let silent = RawServer::bind().await;
+    let url = silent.url();
     let guard = Guard::start(&["--upstream", &url, "--timeout", "1"]).await;
     assert_eq!(guard.status("/").await, 504);
     guard
@@ -57,7 +54,7 @@ async fn request_cannot_select_the_upstream() {
     let absolute =
         format!("GET http://{elsewhere}/absolute?q HTTP/1.1\r\nHost: {elsewhere}\r\n\r\n");
     wire.send(absolute.as_bytes()).await;
-    assert_eq!(wire.answer("GET").await.unwrap().status, 200);
+    assert_eq!(wire.response("GET").await.unwrap().status, 200);
     let seen = behind.take();
     assert_eq!(seen.len(), 1);
     assert_eq!(seen[0].target, "/absolute?q");
@@ -65,7 +62,7 @@ async fn request_cannot_select_the_upstream() {
 
     wire.send(format!("GET /host HTTP/1.1\r\nHost: {elsewhere}\r\n\r\n").as_bytes())
         .await;
-    assert_eq!(wire.answer("GET").await.unwrap().status, 200);
+    assert_eq!(wire.response("GET").await.unwrap().status, 200);
     assert_eq!(behind.take()[0].target, "/host");
 
     for (request, status) in [
@@ -85,7 +82,7 @@ async fn request_cannot_select_the_upstream() {
         let mut wire = guard.connect().await;
         wire.send(request.as_bytes()).await;
         assert_eq!(
-            wire.answer("CONNECT").await.unwrap().status,
+            wire.response("CONNECT").await.unwrap().status,
             status,
             "{request}"
         );

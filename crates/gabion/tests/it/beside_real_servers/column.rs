@@ -1,15 +1,15 @@
-//! What the rules mean to deny.
+//! The paths that the rules deny.
 
 use crate::path_vectors::columns::{LITERAL, TYPED};
 
-/// Ways to write the same two rules: no PHP, and nothing under `/public`.
+/// Three ways to write the same two rules: no PHP, and nothing under `/public`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Column {
     /// As nginx users write them.
     Literal,
-    /// The same, and guard is told what stands behind.
+    /// As nginx users write them, with the kind of the upstream server in the policy.
     LiteralBehind,
-    /// As gabion offers them.
+    /// With the typed conditions of gabion.
     Typed,
 }
 
@@ -24,7 +24,7 @@ impl Column {
         }
     }
 
-    /// The server of nginx's configuration that has these rules.
+    /// The `server` block of the nginx configuration that has these rules.
     pub(super) const fn nginx(self) -> &'static str {
         match self {
             Self::Literal | Self::LiteralBehind => "literal",
@@ -40,7 +40,7 @@ impl Column {
         }
     }
 
-    /// Whether the rules mean to deny what Tomcat calls `path`.
+    /// Returns `true` if the rules deny the path that Tomcat reads as `path`.
     pub(super) fn denies(self, path: &[u8]) -> bool {
         match self {
             Self::Literal | Self::LiteralBehind => {
@@ -55,10 +55,10 @@ impl Column {
         }
     }
 
-    /// Whether the rules let `target` pass whatever Tomcat makes of it.
+    /// Returns `true` if the rules let `target` pass regardless of Tomcat's reading.
     ///
-    /// What is left of a dot segment at the end is a slash (RFC 3986, 5.2.4), before which `\.php$`
-    /// does not match; Tomcat drops that slash. The literal column of the vectors lets these pass.
+    /// A dot segment at the end leaves a slash (RFC 3986, 5.2.4), before which `\.php$` does not
+    /// match; Tomcat drops that slash. The literal column of the vectors lets these pass.
     pub(super) fn lets_pass(self, target: &str) -> bool {
         let path = target.split(['?', '#']).next().unwrap_or_default();
         let last = path.rsplit('/').next().unwrap_or_default();

@@ -1,33 +1,34 @@
-//! How many of a family of targets got where.
+//! Counts of the outcomes of a family of targets.
 
 use std::fmt;
 
 use super::{
-    fate::{By, Fate},
+    outcome::{By, Outcome},
+    routes::{ColumnRoutes, Route},
     vectors::Family,
-    ways::{Way, Ways},
 };
 
-/// How many of a family got where.
+/// Counts of the outcomes of one family.
 #[derive(Debug, Default)]
 pub(super) struct Figures {
     sent: usize,
-    /// Those that reach what the rules deny, if nobody stands before Tomcat.
+    /// Targets that reach a denied path in Tomcat without a server in front.
     pub(super) denied: usize,
-    /// Those that still reach it past nginx.
+    /// Targets that still reach it behind nginx.
     past_nginx: usize,
-    /// Those that still reach it past guard, with or without nginx.
+    /// Targets that still reach it behind guard, with or without nginx.
     pub(super) past_guard: usize,
-    /// Those that still reach it past nginx behind a guard without rules that is told what it guards.
-    past_told: usize,
-    /// Those that guard refuses although they would reach something else.
+    /// Targets that still reach it behind nginx and a guard that has no rules but the kind of the
+    /// upstream server.
+    past_kind_and_nginx: usize,
+    /// Targets that guard refuses although Tomcat maps them to another path.
     refused_too: usize,
-    /// What must not be.
+    /// Outcomes that must not occur.
     pub(super) wrong: Vec<String>,
 }
 
 impl Figures {
-    /// What [`Self::row`] gives.
+    /// The columns of [`Self::row`].
     pub(super) const COLUMNS: [&str; 7] = [
         "targets",
         "sent",
@@ -38,32 +39,36 @@ impl Figures {
         "others that guard refuses",
     ];
 
-    /// Sends each target on every way past a column's rules.
-    pub(super) async fn of(family: &Family, alone: &Way, ways: &Ways) -> Self {
-        let column = ways.column;
+    /// Sends each target on every route past the rules of a column.
+    pub(super) async fn measure(
+        family: &Family,
+        alone: &Route,
+        column_routes: &ColumnRoutes,
+    ) -> Self {
+        let column = column_routes.column;
         let mut figures = Self::default();
         for target in &family.vectors {
-            let tomcat = alone.ask(target).await;
-            let nginx = ways.nginx.ask(target).await;
+            let tomcat = alone.request(target).await;
+            let nginx = column_routes.nginx.request(target).await;
             let (mut is_past, mut is_refused) = (false, false);
-            for way in ways.guarded() {
-                let fate = way.ask(target).await;
-                let is_wrong = fate.is_denied(column) && !column.lets_pass(target);
-                if is_wrong || fate.is_other_target(&tomcat) {
-                    let wrong = format!("{}, {target}: {fate:?}, alone {tomcat:?}", way.name);
+            for route in column_routes.guarded() {
+                let outcome = route.request(target).await;
+                let is_wrong = outcome.is_denied(column) && !column.lets_pass(target);
+                if is_wrong || outcome.is_other_target(&tomcat) {
+                    let wrong = format!("{}, {target}: {outcome:?}, alone {tomcat:?}", route.name);
                     figures.wrong.push(wrong);
                 }
-                is_past |= fate.is_denied(column);
-                let by = fate.refusal().map(|(by, _)| by);
+                is_past |= outcome.is_denied(column);
+                let by = outcome.refusal().map(|(by, _)| by);
                 is_refused |= matches!(by, Some(By::Guard | By::Hyper));
             }
-            let told = ways.told_before_nginx.ask(target).await;
-            let is_other = matches!(tomcat, Fate::Reached(_)) && !tomcat.is_denied(column);
+            let behind_kind = column_routes.kind_before_nginx.request(target).await;
+            let is_other = matches!(tomcat, Outcome::Reached(_)) && !tomcat.is_denied(column);
             figures.sent += 1;
             figures.denied += usize::from(tomcat.is_denied(column));
             figures.past_nginx += usize::from(nginx.is_denied(column));
             figures.past_guard += usize::from(is_past);
-            figures.past_told += usize::from(told.is_denied(column));
+            figures.past_kind_and_nginx += usize::from(behind_kind.is_denied(column));
             figures.refused_too += usize::from(is_other && is_refused);
         }
         figures
@@ -76,7 +81,7 @@ impl Figures {
             self.denied,
             self.past_nginx,
             self.past_guard,
-            self.past_told,
+            self.past_kind_and_nginx,
             self.refused_too,
         ];
         let counts = counts.iter().map(ToString::to_string);
@@ -91,13 +96,13 @@ impl fmt::Display for Figures {
             denied,
             past_nginx,
             past_guard,
-            past_told,
+            past_kind_and_nginx,
             refused_too,
             ..
         } = self;
         write!(f, "{denied} of {sent} reach what is denied; ")?;
         write!(f, "nginx passes {past_nginx}, guard {past_guard}, ")?;
-        write!(f, "`behind` and nginx {past_told}; ")?;
+        write!(f, "`behind` and nginx {past_kind_and_nginx}; ")?;
         write!(f, "guard refuses {refused_too} that reach something else")
     }
 }

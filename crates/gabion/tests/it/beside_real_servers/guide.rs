@@ -1,4 +1,4 @@
-//! The tables of the guide, held to what is measured.
+//! Compares the tables of the guide with the measurement.
 
 use std::{
     env, fmt, fs,
@@ -6,22 +6,22 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// A table as Markdown writes it.
+/// A Markdown table.
 pub(super) struct Table {
     lines: Vec<String>,
 }
 
-/// Fails unless the guide holds `table` under `name`; with `GABION_WRITE_GUIDE` set, writes it there.
+/// Fails unless the guide has `table` under `name`. With `GABION_WRITE_GUIDE` set, writes it there.
 ///
 /// # Panics
 ///
-/// Where the guide has no place for it.
+/// If the guide has no section for it.
 #[expect(
     clippy::disallowed_methods,
     reason = "a test reads and writes the guide"
 )]
-pub(super) fn holds(name: &str, table: &Table) {
-    // Two tests may write at once.
+pub(super) fn assert_in_guide(name: &str, table: &Table) {
+    // Two tests may write at the same time.
     static ONE: Mutex<()> = Mutex::new(());
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("guide/paths.md");
@@ -65,7 +65,7 @@ impl Table {
         self.lines.push(format!("| {} |", cells.join(" | ")));
     }
 
-    /// How many rows it has.
+    /// The number of rows.
     pub(super) const fn len(&self) -> usize {
         self.lines.len() - 2
     }

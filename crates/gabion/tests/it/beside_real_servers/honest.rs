@@ -1,38 +1,38 @@
-//! What honest clients ask for arrives at Tomcat past guard as it does without.
+//! Honest targets arrive at Tomcat in the same form with and without guard.
 
 use gabion_testkit::rows;
 
 use super::{
-    fate::Fate,
-    ways::{Ground, Way, Ways},
+    outcome::Outcome,
+    routes::{ColumnRoutes, Route, Routes},
 };
-use crate::support::sockets::{fitting, with_packs};
+use crate::support::guarded_proxy::{fitting, with_packs};
 
 const HONEST: &str = include_str!("../../../testdata/beside_real_servers/honest.tsv");
 
 #[tokio::test]
 async fn honest_targets_arrive_as_sent() {
-    let Some(ground) = Ground::start().await else {
+    let Some(routes) = Routes::start().await else {
         return;
     };
     let shipped = with_packs(fitting()).to_string();
-    let shipped = Way::past_guard("every fitting pack", &shipped, &ground.alone);
-    // What a guard refuses for the sake of the server behind, `path_vectors` holds to its reasons.
-    let [literal, _, typed] = &ground.columns;
-    let guarded = [literal, typed].into_iter().flat_map(Ways::guarded);
-    let ways: Vec<_> = guarded.chain([&shipped]).collect();
+    let shipped = Route::past_guard("every fitting pack", &shipped, &routes.alone);
+    // `path_vectors` covers the refusals for the kind of the upstream server.
+    let [literal, _, typed] = &routes.columns;
+    let guarded = [literal, typed].into_iter().flat_map(ColumnRoutes::guarded);
+    let column_routes: Vec<_> = guarded.chain([&shipped]).collect();
     let (mut arrived, mut wrong) = (0, Vec::new());
     for row in rows(HONEST) {
-        let sent = ground.alone.ask(row[1]).await;
+        let sent = routes.alone.request(row[1]).await;
         assert!(
-            matches!(&sent, Fate::Reached(echo) if row[1].ends_with(&echo.target())),
+            matches!(&sent, Outcome::Reached(echo) if row[1].ends_with(&echo.target())),
             "{}: {sent:?}",
             row[1]
         );
-        for way in &ways {
-            match way.ask(row[1]).await {
-                fate if fate == sent => arrived += 1,
-                fate => wrong.push(format!("{}, {}: {fate:?}", way.name, row[1])),
+        for route in &column_routes {
+            match route.request(row[1]).await {
+                outcome if outcome == sent => arrived += 1,
+                outcome => wrong.push(format!("{}, {}: {outcome:?}", route.name, row[1])),
             }
         }
     }
@@ -40,7 +40,7 @@ async fn honest_targets_arrive_as_sent() {
         "beside real servers: {arrived} of {} honest requests arrive as sent, {} targets on {} ways",
         arrived + wrong.len(),
         rows(HONEST).len(),
-        ways.len()
+        column_routes.len()
     );
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -1,29 +1,29 @@
-//! Beside nginx and in front of Tomcat: what guard lets pass reaches nothing in Tomcat that the
-//! rules deny, by Tomcat's own reading of the target, and what is honest arrives as it was sent.
+//! guard next to nginx and in front of Tomcat. A target that guard lets pass reaches no denied path
+//! in Tomcat's own reading, and honest targets arrive as sent.
 //!
-//! What is measured here stands in the guide (`guide/paths.md`), and is held to it. Where servers
-//! or guard have changed, `GABION_WRITE_GUIDE=1` writes the guide's tables anew.
+//! The results are in the guide (`guide/paths.md`), and these tests compare them. After a change of
+//! a server or of guard, `GABION_WRITE_GUIDE=1` writes the tables of the guide again.
 
 mod column;
 mod differences;
-mod fate;
 mod figures;
 mod guide;
 mod honest;
 mod nginx;
+mod outcome;
+mod routes;
 mod server;
 mod tomcat;
 mod vectors;
-mod ways;
 
 use column::Column;
 use figures::Figures;
 use guide::Table;
-use ways::Ground;
+use routes::Routes;
 
 #[tokio::test]
 async fn nothing_denied_is_reached() {
-    let Some(ground) = Ground::start().await else {
+    let Some(routes) = Routes::start().await else {
         return;
     };
     let mut families = vec![vectors::measured()];
@@ -31,12 +31,12 @@ async fn nothing_denied_is_reached() {
     let others = vectors::nomore403();
     let is_whole = others.is_some();
     families.extend(others);
-    for ways in &ground.columns {
-        let name = ways.column.name();
+    for column_routes in &routes.columns {
+        let name = column_routes.column.name();
         let mut table = Table::new(&Figures::COLUMNS);
         let (mut past_guard, mut wrong) = (0, Vec::new());
         for family in &families {
-            let figures = Figures::of(family, &ground.alone, ways).await;
+            let figures = Figures::measure(family, &routes.alone, column_routes).await;
             println!(
                 "beside real servers, {name} rules, {}: {figures}",
                 family.name
@@ -52,10 +52,11 @@ async fn nothing_denied_is_reached() {
             wrong.len(),
             wrong.join("\n")
         );
-        // What is let pass knowingly is still let pass: else nothing is to be known.
-        assert_eq!(past_guard > 0, ways.column == Column::Literal);
+        // The paths that the literal column lets pass on purpose must still pass, or the
+        // measurement is wrong.
+        assert_eq!(past_guard > 0, column_routes.column == Column::Literal);
         if is_whole {
-            guide::holds(&format!("figures, {name}"), &table);
+            guide::assert_in_guide(&format!("figures, {name}"), &table);
         }
     }
 }

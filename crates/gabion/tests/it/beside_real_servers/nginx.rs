@@ -2,10 +2,9 @@
 
 use std::net::{SocketAddr, TcpListener};
 
-use gabion_testkit::program;
+use gabion_testkit::{TempFolder, program};
 
 use super::server::Server;
-use crate::support::in_process::Folder;
 
 const CONF: &str = include_str!("../../../testdata/beside_real_servers/nginx/nginx.conf");
 const FILES: [(&str, &str); 4] = [
@@ -21,29 +20,30 @@ const FILES: [(&str, &str); 4] = [
     ("files/private/secret.txt", "secret"),
 ];
 
-/// An nginx on loopback, with a server for each set of rules and each mistake.
+/// An nginx on loopback, with one `server` block for each set of rules and each mistake.
 pub(super) struct Nginx {
     _server: Server,
     listening: Vec<(String, SocketAddr)>,
 }
 
 impl Nginx {
-    /// Starts it in front of `behind`; `None`, aloud, where it is not installed.
-    pub(super) async fn start(behind: SocketAddr) -> Option<Self> {
+    /// Starts nginx in front of `backend`. If it is not installed, prints `SKIPPED` and returns
+    /// `None`.
+    pub(super) async fn start(backend: SocketAddr) -> Option<Self> {
         let nginx = program("nginx")?;
-        let folder = Folder::new("nginx");
+        let folder = TempFolder::new("nginx");
         for (name, text) in FILES {
             folder.write(name, text);
         }
         let listening = listening();
-        let mut conf = CONF.replace("{behind}", &behind.to_string());
+        let mut conf = CONF.replace("{backend}", &backend.to_string());
         for (name, addr) in &listening {
             conf = conf.replace(&format!("{{{name}}}"), &addr.to_string());
         }
         folder.write("nginx.conf", &conf);
         let prefix = format!("{}/", folder.path().display());
         let args = ["-e", "stderr", "-p", &prefix, "-c", "nginx.conf"];
-        // Said once it listens.
+        // nginx logs this once it listens.
         let ready = "getrlimit(RLIMIT_NOFILE)";
         let server = Server::start(folder, &nginx, &args, ready).await?;
         Some(Self {
@@ -52,7 +52,7 @@ impl Nginx {
         })
     }
 
-    /// Where the server listens that the configuration calls `name`.
+    /// The listening address of the `server` block `name`.
     #[track_caller]
     pub(super) fn addr(&self, name: &str) -> SocketAddr {
         let mut listening = self.listening.iter();
@@ -61,11 +61,11 @@ impl Nginx {
     }
 }
 
-/// A free address for each server of the configuration.
+/// A free address for each `server` block.
 fn listening() -> Vec<(String, SocketAddr)> {
     let lines = CONF.lines();
     let names = lines.filter_map(|line| line.trim().strip_prefix("listen {")?.strip_suffix("};"));
-    // Held together, so that no two are the same.
+    // All listeners are open at the same time, so that no two addresses are equal.
     let sockets: Vec<_> = names
         .map(|name| (name, TcpListener::bind("127.0.0.1:0").unwrap()))
         .collect();

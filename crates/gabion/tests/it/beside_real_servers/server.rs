@@ -1,4 +1,4 @@
-//! Servers that others wrote, each started for one test and ended with it.
+//! A third-party server, started for one test.
 
 use std::{
     fs,
@@ -7,25 +7,27 @@ use std::{
     time::Duration,
 };
 
-use gabion_testkit::program;
+use gabion_testkit::{TempFolder, program};
 
-use crate::support::in_process::Folder;
+/// The number of checks for the start of a server, 50 ms apart.
+const CHECKS: usize = 1200;
 
-/// How often a server that starts is looked at, 50 ms apart.
-const LOOKS: usize = 1200;
-
-/// A running server, with all its files in a folder of its own.
+/// A running server, with its files in a temporary folder.
 pub(super) struct Server {
     child: Child,
-    folder: Folder,
+    folder: TempFolder,
 }
 
 impl Server {
-    /// Runs `program` in `folder`, and returns once it has said `ready`. It ends with this, or with
-    /// the thread that started it; `None`, aloud, where what sees to that is not installed.
-    #[expect(clippy::disallowed_methods, reason = "a test keeps what a server says")]
+    /// Runs `server` in `folder`, and returns after its log contains `ready`. The server ends with
+    /// this value, or with the thread that started it. If `setpriv`, which ensures that, is not
+    /// installed, prints `SKIPPED` and returns `None`.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test writes the log of its server"
+    )]
     pub(super) async fn start(
-        folder: Folder,
+        folder: TempFolder,
         server: &Path,
         args: &[&str],
         ready: &str,
@@ -38,7 +40,7 @@ impl Server {
         command.stdout(log.try_clone().unwrap()).stderr(log);
         let child = command.spawn().unwrap();
         let mut running = Self { child, folder };
-        for _ in 0..LOOKS {
+        for _ in 0..CHECKS {
             if running.log().contains(ready) {
                 return Some(running);
             }
@@ -49,8 +51,11 @@ impl Server {
         panic!("{} does not start:\n{}", server.display(), running.log());
     }
 
-    /// What it has said.
-    #[expect(clippy::disallowed_methods, reason = "a test reads what a server says")]
+    /// The log so far.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test reads the log of its server"
+    )]
     pub(super) fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap()
     }

@@ -1,11 +1,10 @@
-//! A Tomcat whose one servlet answers with what it was asked for.
+//! A Tomcat with one servlet, which answers with the request as Tomcat reads it.
 
 use std::net::SocketAddr;
 
-use gabion_testkit::{installed, program, unescape};
+use gabion_testkit::{TempFolder, installed, program, unescape};
 
 use super::server::Server;
-use crate::support::in_process::Folder;
 
 const FILES: [(&str, &str); 3] = [
     (
@@ -28,12 +27,12 @@ pub(super) struct Tomcat {
     addr: SocketAddr,
 }
 
-/// What Tomcat was asked for, in its own reading; text as `unescape` reads it.
+/// A request as Tomcat reads it, escaped for `unescape`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Echo {
     pub(super) method: String,
     pub(super) uri: String,
-    /// What Tomcat maps to a servlet: decoded, without parameters, without dot segments.
+    /// The path that Tomcat maps to a servlet: decoded, without parameters and dot segments.
     pub(super) path: String,
     pub(super) query: Option<String>,
     pub(super) host: Option<String>,
@@ -42,11 +41,11 @@ pub(super) struct Echo {
 // === impl Tomcat ===
 
 impl Tomcat {
-    /// Starts it; `None`, aloud, where it or Java is not installed.
+    /// Starts Tomcat. If it or Java is not installed, prints `SKIPPED` and returns `None`.
     pub(super) async fn start() -> Option<Self> {
         let java = program("java")?;
         let home = installed("/usr/share/tomcat10")?;
-        let folder = Folder::new("tomcat");
+        let folder = TempFolder::new("tomcat");
         for (name, text) in FILES {
             folder.write(name, text);
         }
@@ -76,7 +75,7 @@ impl Tomcat {
         })
     }
 
-    /// Where it listens.
+    /// The listening address.
     pub(super) const fn addr(&self) -> SocketAddr {
         self.addr
     }
@@ -85,9 +84,9 @@ impl Tomcat {
 // === impl Echo ===
 
 impl Echo {
-    /// Reads an answer of the servlet, and how many it has given.
+    /// Parses a response of the servlet. Also returns the number of its responses so far.
     pub(super) fn read(text: &str) -> (Self, usize) {
-        // What has no value has no space after its name either.
+        // A name without a value has no space after it.
         let fact = |name: &str| {
             let mut lines = text.lines();
             let line = lines.find_map(|line| line.strip_prefix(name));
@@ -106,7 +105,7 @@ impl Echo {
         (echo, certain("count").parse().unwrap())
     }
 
-    /// The target, as Tomcat was sent it.
+    /// The target that Tomcat received.
     pub(super) fn target(&self) -> String {
         let query = self.query.iter().map(|query| format!("?{query}"));
         self.uri.clone() + &query.collect::<String>()

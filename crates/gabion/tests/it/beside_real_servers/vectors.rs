@@ -1,4 +1,4 @@
-//! Targets that mean a denied path in some reading; text as `unescape` reads it.
+//! Targets that are a denied path in some reading, escaped for `unescape`.
 
 use std::{collections::BTreeSet, fs};
 
@@ -9,10 +9,10 @@ use crate::path_vectors::columns::VECTORS;
 
 const MUTATIONS: &str = include_str!("../../../testdata/beside_real_servers/mutations.tsv");
 
-/// What each mutation starts from: a path under the denied prefix, and one with the denied extension.
+/// The seeds of every mutation: a path under the denied prefix, and one with the denied extension.
 const SEEDS: [&str; 2] = ["/public/secret", "/index.php"];
 
-/// A family of vectors, and how its table of figures calls it.
+/// A family of vectors and its name in the table of figures.
 pub(super) struct Family {
     pub(super) name: &'static str,
     pub(super) vectors: BTreeSet<String>,
@@ -20,34 +20,36 @@ pub(super) struct Family {
 
 /// The vectors that the deny rules are written against.
 pub(super) fn measured() -> Family {
-    Family::of("`deny.tsv`", &rows(VECTORS), |row| [row[2].to_owned()])
+    Family::mutate_seeds("`deny.tsv`", &rows(VECTORS), |row| [row[2].to_owned()])
 }
 
 /// Each family of mutations, and pairs of them.
 pub(super) fn mutated() -> Vec<Family> {
     let [slashes, segments, ends, beginnings] =
         ["slash", "segment", "end", "beginning"].map(mutations);
-    let by_slash = Family::of("other slashes", &SEEDS, |seed| at_slashes(seed, &slashes));
-    // Whole products would be tens of thousands that differ in nothing new.
-    let with_parameters = Family::of("other slashes, and parameters", &by_slash.vectors, |path| {
-        at_segments(path, &segments[..1])
-    });
-    let with_beginnings = Family::of("other slashes, and beginnings", &by_slash.vectors, |path| {
-        put(path, [(0, 0)], &beginnings[..3])
-    });
-    let with_ends = Family::of("parameters, and endings", &SEEDS, |seed| {
+    let by_slash = Family::mutate_seeds("other slashes", &SEEDS, |seed| at_slashes(seed, &slashes));
+    // The full product would have tens of thousands of targets without new cases.
+    let with_parameters =
+        Family::mutate_seeds("other slashes, and parameters", &by_slash.vectors, |path| {
+            at_segments(path, &segments[..1])
+        });
+    let with_beginnings =
+        Family::mutate_seeds("other slashes, and beginnings", &by_slash.vectors, |path| {
+            put(path, [(0, 0)], &beginnings[..3])
+        });
+    let with_ends = Family::mutate_seeds("parameters, and endings", &SEEDS, |seed| {
         let paths = at_segments(seed, &segments[..3]).into_iter();
         paths
             .flat_map(|path| at_end(&path, &ends))
             .collect::<Vec<_>>()
     });
     vec![
-        Family::of("other bytes", &SEEDS, |seed| other_bytes(seed)),
-        Family::of("beginnings", &SEEDS, |seed| {
+        Family::mutate_seeds("other bytes", &SEEDS, |seed| other_bytes(seed)),
+        Family::mutate_seeds("beginnings", &SEEDS, |seed| {
             put(seed, [(0, 0)], &beginnings)
         }),
-        Family::of("endings", &SEEDS, |seed| at_end(seed, &ends)),
-        Family::of("parameters", &SEEDS, |seed| at_segments(seed, &segments)),
+        Family::mutate_seeds("endings", &SEEDS, |seed| at_end(seed, &ends)),
+        Family::mutate_seeds("parameters", &SEEDS, |seed| at_segments(seed, &segments)),
         with_ends,
         by_slash,
         with_parameters,
@@ -55,18 +57,19 @@ pub(super) fn mutated() -> Vec<Family> {
     ]
 }
 
-/// What may stand at `place`.
-fn mutations(place: &str) -> Vec<&str> {
+/// The mutations of the table for this position.
+fn mutations(position: &str) -> Vec<&str> {
     let rows = rows(MUTATIONS).into_iter();
     let texts: Vec<_> = rows
-        .filter(|row| row[0] == place)
+        .filter(|row| row[0] == position)
         .map(|row| row[1])
         .collect();
-    assert!(!texts.is_empty(), "nothing for a {place}");
+    assert!(!texts.is_empty(), "nothing for a {position}");
     texts
 }
 
-/// What nomore403 puts into and behind a path; `None`, aloud, where its list is not there.
+/// The payloads of nomore403 within and after a path. If its list is missing, prints `SKIPPED` and
+/// returns `None`.
 #[expect(clippy::disallowed_methods, reason = "a test reads its data")]
 pub(super) fn nomore403() -> Option<Family> {
     let text = fs::read_to_string(shared("data/path-normalisation/nomore403.ndjson")?).unwrap();
@@ -88,14 +91,14 @@ pub(super) fn nomore403() -> Option<Family> {
         }
         vectors
     };
-    Some(Family::of("nomore403", &SEEDS, at))
+    Some(Family::mutate_seeds("nomore403", &SEEDS, at))
 }
 
 // === impl Family ===
 
 impl Family {
-    /// What `mutate` makes of each of `seeds`.
-    fn of<'s, S: 's, V: IntoIterator<Item = String>>(
+    /// Applies `mutate` to each of `seeds`.
+    fn mutate_seeds<'s, S: 's, V: IntoIterator<Item = String>>(
         name: &'static str,
         seeds: impl IntoIterator<Item = &'s S>,
         mutate: impl Fn(&'s S) -> V,
@@ -112,19 +115,19 @@ fn at_slashes(path: &str, with: &[&str]) -> Vec<String> {
     put(path, slashes.map(|at| (at, at + 1)), with)
 }
 
-/// `path` with something behind one of its segments.
+/// `path` with an addition after one of its segments.
 fn at_segments(path: &str, with: &[&str]) -> Vec<String> {
     let slashes = path.match_indices('/').map(|(at, _)| at);
     let ends = slashes.skip(1).chain([path.len()]);
     put(path, ends.map(|at| (at, at)), with)
 }
 
-/// `path` with something behind it.
+/// `path` with an addition at its end.
 fn at_end(path: &str, with: &[&str]) -> Vec<String> {
     put(path, [(path.len(), path.len())], with)
 }
 
-/// `path` with one of the ranges of it replaced.
+/// `path` with one of these ranges replaced.
 fn put(path: &str, ranges: impl IntoIterator<Item = (usize, usize)>, with: &[&str]) -> Vec<String> {
     let all = ranges.into_iter().flat_map(|(from, to)| {
         let (before, after) = (&path[..from], &path[to..]);
@@ -134,7 +137,7 @@ fn put(path: &str, ranges: impl IntoIterator<Item = (usize, usize)>, with: &[&st
     all.collect()
 }
 
-/// `path` with one byte after the first written in another way.
+/// `path` with one byte after the first in another encoding.
 fn other_bytes(path: &str) -> Vec<String> {
     let bytes = path.bytes().enumerate().skip(1);
     let others = bytes.flat_map(|(at, byte)| {

@@ -1,11 +1,12 @@
-//! Hop-by-hop abuse (Davison, "Abusing HTTP hop-by-hop request headers", 2020): `Connection` names a
-//! header that the server relies on, and the proxy drops it.
+//! Hop-by-hop abuse (Davison, "Abusing HTTP hop-by-hop request headers", 2020): `Connection` names
+//! a header that the upstream relies on, and the proxy drops it.
 //!
-//! Who asks, for what, and from where is told to the server whatever `Connection` says.
+//! Headers with the client's identity, host and target reach the upstream regardless of
+//! `Connection`.
 
-use super::stage::{OK, Stage};
+use super::exchange::{Exchange, OK};
 
-/// What a trusted balancer sends for its client.
+/// The headers that a trusted balancer sends for its client.
 const KEPT: [&str; 10] = [
     "authorization: Basic eDp5",
     "content-type: text/plain",
@@ -27,11 +28,11 @@ const REQUEST: &str = "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Basic eDp5\r\
 const TRUSTING: &str = "version = 1\n[client]\ntrusted_proxies = ['127.0.0.0/8']\n";
 
 async fn seen(policy: &str, connection: &str) -> String {
-    let stage = Stage::with(policy).await;
-    let mut client = stage
+    let exchange = Exchange::with_policy(policy).await;
+    let mut client = exchange
         .client(&format!("{REQUEST}Connection: {connection}\r\n\r\n"))
         .await;
-    let (_server, head) = stage.answer(OK).await;
+    let (_server, head) = exchange.answer(OK).await;
     client.until("ok").await;
     head
 }
@@ -52,7 +53,7 @@ async fn nominated_headers_arrive() {
 }
 
 #[tokio::test]
-async fn stranger_hides_no_address_of_its_own() {
+async fn untrusted_client_cannot_hide_its_address() {
     let head = seen("version = 1\n", "close, X-Forwarded-For, X-Real-IP").await;
     assert!(
         head.contains("\r\nx-forwarded-for: 127.0.0.1\r\n"),
@@ -62,7 +63,7 @@ async fn stranger_hides_no_address_of_its_own() {
 }
 
 #[tokio::test]
-async fn header_of_one_hop_stays_behind() {
+async fn hop_by_hop_header_is_dropped() {
     let head = seen(TRUSTING, "X-Hop, keep-alive").await;
     assert!(!head.contains("x-hop"), "{head}");
 }

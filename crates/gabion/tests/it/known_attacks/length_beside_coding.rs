@@ -1,13 +1,13 @@
 //! CL.TE and TE.CL (Linhart et al., "HTTP Request Smuggling", 2005; Kettle, "HTTP Desync Attacks",
-//! 2019): a head names its length twice, and two hops read one each.
+//! 2019): a head has both `Content-Length` and `Transfer-Encoding`, and two hops read one each.
 //!
-//! It is refused though hyper shows one of the two only, and nothing of it, or after it, reaches the
-//! server.
+//! The request is refused although hyper shows only one of the two. Neither it nor the bytes after
+//! it reach the upstream.
 
 use gabion_proxy::Protocols;
 
-use super::stage::{GET, OK, SMUGGLED, Stage, answers};
-use crate::support::sockets::DEFAULT;
+use super::exchange::{Exchange, GET, OK, SMUGGLED, answers};
+use crate::support::guarded_proxy::DEFAULT;
 
 const LINES: [&str; 5] = [
     "Content-Length: 6\r\nTransfer-Encoding: chunked\r\n",
@@ -21,14 +21,14 @@ const LINES: [&str; 5] = [
 async fn first_request_of_both_lengths_is_refused() {
     for protocols in [Protocols::Http1, Protocols::Http1AndPriorKnowledge] {
         for lines in LINES {
-            let stage = Stage::speaking(protocols, DEFAULT).await;
+            let exchange = Exchange::with_protocols(protocols, DEFAULT).await;
             let head = format!("POST / HTTP/1.1\r\nHost: a\r\n{lines}\r\n0\r\n\r\n");
-            let mut client = stage.client(&format!("{head}{SMUGGLED}")).await;
+            let mut client = exchange.client(&format!("{head}{SMUGGLED}")).await;
             let answer = client.end().await;
             assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
             assert_eq!(answers(&answer), 1, "{answer}");
-            assert_eq!(stage.rules(), ["framing/both"], "{lines}");
-            stage.is_untouched().await;
+            assert_eq!(exchange.rules(), ["framing/both"], "{lines}");
+            exchange.assert_untouched().await;
         }
     }
 }
@@ -46,32 +46,36 @@ async fn second_request_of_both_lengths_is_refused() {
             .to_owned(),
     ];
     for (before, lines) in befores.iter().flat_map(|b| LINES.map(|lines| (b, lines))) {
-        let stage = Stage::set().await;
+        let exchange = Exchange::start().await;
         let second = format!("POST /2 HTTP/1.1\r\nHost: a\r\n{lines}\r\n0\r\n\r\n");
-        let mut client = stage.client(&format!("{before}{second}{SMUGGLED}")).await;
-        let (mut server, head) = stage.answer(OK).await;
+        let mut client = exchange
+            .client(&format!("{before}{second}{SMUGGLED}"))
+            .await;
+        let (mut server, head) = exchange.answer(OK).await;
         assert!(head.contains(" /honest "), "{head}");
         let answer = client.end().await;
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
         assert!(answer.contains("okHTTP/1.1 400 "), "{answer}");
         assert_eq!(answers(&answer), 2, "{answer}");
-        assert_eq!(stage.rules(), ["framing/both"], "{before}");
+        assert_eq!(exchange.rules(), ["framing/both"], "{before}");
         let rest = server.soon().await;
         assert!(
             !rest.contains("POST /2") && !rest.contains("/smuggled"),
             "{rest}"
         );
-        stage.is_untouched_but_for(&mut server).await;
+        exchange.assert_untouched_except(&mut server).await;
     }
 }
 
 #[tokio::test]
-async fn requests_of_one_length_pass_one_after_another() {
-    let stage = Stage::set().await;
+async fn requests_with_one_length_pass_in_sequence() {
+    let exchange = Exchange::start().await;
     let sized = "POST /honest HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n0\r\n\r\n";
     let coded = "POST /honest HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
-    let mut client = stage.client(&format!("{sized}{coded}{sized}{GET}")).await;
-    let mut server = stage.accept().await;
+    let mut client = exchange
+        .client(&format!("{sized}{coded}{sized}{GET}"))
+        .await;
+    let mut server = exchange.accept().await;
     for _ in 0..4 {
         let head = server.head().await;
         assert!(head.contains(" /honest "), "{head}");
@@ -81,5 +85,5 @@ async fn requests_of_one_length_pass_one_after_another() {
         server.send(OK).await;
         client.until("ok").await;
     }
-    assert!(stage.rules().is_empty());
+    assert!(exchange.rules().is_empty());
 }

@@ -1,9 +1,9 @@
-//! h2c smuggling (Bishop Fox, 2020): a proxy passes on an offer of `h2c`, the server takes it, and what
-//! follows is a tunnel in which nobody judges.
+//! h2c smuggling (Bishop Fox, 2020): a proxy forwards an offer of `h2c`, the upstream accepts it,
+//! and the rest of the connection is a tunnel without inspection.
 //!
-//! The server is not told of the offer; where it switches all the same, that is 502.
+//! The upstream does not receive the offer. If it switches anyway, the response is 502.
 
-use super::stage::{GET, OK, Stage};
+use super::exchange::{Exchange, GET, OK};
 
 const PREFACE: &str = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const SWITCH: &str =
@@ -20,13 +20,13 @@ fn offers() -> [String; 4] {
 }
 
 #[tokio::test]
-async fn server_is_told_of_no_offer_and_switches_for_nobody() {
+async fn offer_is_removed_and_a_switch_is_502() {
     for offer in offers() {
-        let stage = Stage::set().await;
-        let mut client = stage
+        let exchange = Exchange::start().await;
+        let mut client = exchange
             .client(&format!("GET / HTTP/1.1\r\nHost: a\r\n{offer}\r\n"))
             .await;
-        let (mut server, head) = stage.answer(SWITCH).await;
+        let (mut server, head) = exchange.answer(SWITCH).await;
         let head = head.to_ascii_lowercase();
         for word in ["upgrade", "h2c", "http2-settings", "connection"] {
             assert!(!head.contains(word), "{word} in {head}");
@@ -38,18 +38,18 @@ async fn server_is_told_of_no_offer_and_switches_for_nobody() {
 }
 
 #[tokio::test]
-async fn client_that_offers_is_answered_and_stays() {
+async fn client_with_an_offer_is_answered_over_http1() {
     for offer in offers() {
-        let stage = Stage::set().await;
-        let mut client = stage
+        let exchange = Exchange::start().await;
+        let mut client = exchange
             .client(&format!("GET / HTTP/1.1\r\nHost: a\r\n{offer}\r\n"))
             .await;
-        let (mut server, _) = stage.answer(OK).await;
+        let (mut server, _) = exchange.answer(OK).await;
         client.until("ok").await;
         client.send(GET).await;
         assert!(server.head().await.starts_with("GET /honest "));
         server.send(OK).await;
         client.until("ok").await;
-        assert!(stage.rules().is_empty());
+        assert!(exchange.rules().is_empty());
     }
 }

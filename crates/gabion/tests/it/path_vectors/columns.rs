@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use gabion_proxy::Protocols;
-use gabion_testkit::{Answer, Recorder, rows, unescape};
+use gabion_testkit::{RawResponse, Recorder, rows, unescape};
 
-use super::{raw::Raw, request_line};
-use crate::support::sockets::{Front, builder, rule_of};
+use super::{raw::RequestLines, request_line};
+use crate::support::guarded_proxy::{GuardedProxy, builder, rule_of};
 
 pub(crate) const VECTORS: &str = include_str!("../../../../inspect/testdata/deny.tsv");
 
-/// As nginx users write them: see `columns` in `crates/inspect/src/deny/tests.rs`.
+/// As nginx users write the rules: see `columns` in `crates/inspect/src/deny/tests.rs`.
 pub(crate) const LITERAL: &str = r"
 version = 1
 [[deny]]
@@ -21,7 +21,7 @@ id = 'pub'
 regex = '^/public/'
 ";
 
-/// As gabion offers them.
+/// With the typed conditions of gabion.
 pub(crate) const TYPED: &str = "
 version = 1
 [[deny]]
@@ -32,14 +32,14 @@ id = 'pub'
 prefix = '/public'
 ";
 
-/// What must become of a row.
+/// The expected outcome of a row.
 #[derive(Debug, PartialEq)]
-enum Fate {
-    /// hyper refuses the bytes; no one else has seen them.
+enum Outcome {
+    /// hyper refuses the bytes before the guard receives them.
     Hyper,
-    /// A rule refuses.
+    /// A rule refuses the request.
     Refused(u16, String),
-    /// The server behind sees exactly this.
+    /// The upstream receives exactly this line.
     Reached(Vec<u8>),
 }
 
@@ -56,38 +56,38 @@ async fn typed_column() {
 }
 
 async fn column(name: &str, at: usize, policy: &str, is_canonical: bool) {
-    let behind = Raw::start().await;
+    let backend = RequestLines::start().await;
     let events = Arc::new(Recorder::default());
     let forward = if is_canonical { "canonical" } else { "as-sent" };
     let policy = format!("{policy}[server]\nforward = '{forward}'\n");
     let guard = builder(events.clone()).with_policy(&policy, name).unwrap();
-    let front = Front::speaking(Protocols::Http1, &behind.url, guard);
+    let proxy = GuardedProxy::with_protocols(Protocols::Http1, &backend.url(), guard);
     let rows = rows(VECTORS);
     assert_eq!(rows.len(), 181, "the vectors are not all here");
     let mut wrong = Vec::new();
     let (mut refused, mut reached, mut by_hyper) = (0, 0, 0);
     for row in &rows {
         let target = unescape(row[2]);
-        let mut wire = front.connect().await;
+        let mut connection = proxy.connect().await;
         let request = [b"GET ", &*target, b" HTTP/1.1\r\nHost: localhost\r\n\r\n"].concat();
-        wire.send(&request).await;
-        let answer = wire.answer("GET").await;
+        connection.send(&request).await;
+        let answer = connection.response("GET").await;
         let rules: Vec<_> = events
             .take()
             .iter()
             .map(|event| rule_of(event).map(ToOwned::to_owned))
             .collect();
-        let seen = behind.take();
-        let fate = fate(row, at, || request_line(&target, is_canonical));
-        match fate {
-            Fate::Hyper => by_hyper += 1,
-            Fate::Refused(..) => refused += 1,
-            Fate::Reached(_) => reached += 1,
+        let seen = backend.take();
+        let outcome = outcome(row, at, || request_line(&target, is_canonical));
+        match outcome {
+            Outcome::Hyper => by_hyper += 1,
+            Outcome::Refused(..) => refused += 1,
+            Outcome::Reached(_) => reached += 1,
         }
-        if !came_true(&fate, answer.as_ref(), &rules, &seen) {
+        if !matches_row(&outcome, answer.as_ref(), &rules, &seen) {
             let status = answer.map(|answer| answer.status);
             wrong.push(format!(
-                "row {} {}: {fate:?}, but {status:?} {rules:?} {seen:?}",
+                "row {} {}: {outcome:?}, but {status:?} {rules:?} {seen:?}",
                 row[0], row[2]
             ));
         }
@@ -100,35 +100,35 @@ async fn column(name: &str, at: usize, policy: &str, is_canonical: bool) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-fn fate(row: &[&str], at: usize, line: impl FnOnce() -> Vec<u8>) -> Fate {
+fn outcome(row: &[&str], at: usize, line: impl FnOnce() -> Vec<u8>) -> Outcome {
     if row[5] == "400" {
-        return Fate::Hyper;
+        return Outcome::Hyper;
     }
     match row[at] {
-        "pass" => Fate::Reached(line()),
-        rule @ ("php" | "pub") => Fate::Refused(403, rule.to_owned()),
-        "400 badform" => Fate::Refused(400, "path/form".to_owned()),
-        "400 badpct" => Fate::Refused(400, "path/escape".to_owned()),
-        "400 badutf8" => Fate::Refused(400, "path/utf8".to_owned()),
-        "400 ctl" => Fate::Refused(400, "path/control".to_owned()),
-        "400 decctl" => Fate::Refused(400, "path/escaped-control".to_owned()),
+        "pass" => Outcome::Reached(line()),
+        rule @ ("php" | "pub") => Outcome::Refused(403, rule.to_owned()),
+        "400 badform" => Outcome::Refused(400, "path/form".to_owned()),
+        "400 badpct" => Outcome::Refused(400, "path/escape".to_owned()),
+        "400 badutf8" => Outcome::Refused(400, "path/utf8".to_owned()),
+        "400 ctl" => Outcome::Refused(400, "path/control".to_owned()),
+        "400 decctl" => Outcome::Refused(400, "path/escaped-control".to_owned()),
         other => panic!("row {}: what is {other}?", row[0]),
     }
 }
 
-fn came_true(
-    fate: &Fate,
-    answer: Option<&Answer>,
+fn matches_row(
+    outcome: &Outcome,
+    answer: Option<&RawResponse>,
     rules: &[Option<String>],
     seen: &[Vec<u8>],
 ) -> bool {
     let Some(answer) = answer else { return false };
     let status = answer.status.as_u16();
-    match fate {
-        Fate::Hyper => status == 400 && rules.is_empty() && seen.is_empty(),
-        Fate::Refused(with, by) => {
+    match outcome {
+        Outcome::Hyper => status == 400 && rules.is_empty() && seen.is_empty(),
+        Outcome::Refused(with, by) => {
             status == *with && rules == [Some(by.clone())] && seen.is_empty()
         }
-        Fate::Reached(line) => status == 200 && rules.is_empty() && seen == [line.clone()],
+        Outcome::Reached(line) => status == 200 && rules.is_empty() && seen == [line.clone()],
     }
 }

@@ -1,21 +1,21 @@
-//! What honest clients ask for.
+//! Honest targets.
 
 use std::sync::Arc;
 
 use gabion_proxy::Protocols;
 use gabion_testkit::{Recorder, rows, unescape};
 
-use super::{raw::Raw, request_line};
-use crate::support::sockets::{Front, builder, rule_of};
+use super::{raw::RequestLines, request_line};
+use crate::support::guarded_proxy::{GuardedProxy, builder, rule_of};
 
 const HONEST: &str = include_str!("../../../../inspect/testdata/honest.tsv");
 
-/// No kind, then every one.
+/// No kind, then every kind.
 const KINDS: [&str; 7] = ["", "generic", "tomcat", "spring", "php", "node", "nginx"];
 
 #[tokio::test]
-async fn honest_targets_reach_every_kind_of_server_but_for_a_reason() {
-    let behind = Raw::start().await;
+async fn honest_targets_reach_every_kind_of_server_except_for_listed_reasons() {
+    let backend = RequestLines::start().await;
     let long = format!("/{}%ED%95%9C", "a-long_name.with~all/".repeat(180));
     let mut targets: Vec<_> = rows(HONEST)
         .iter()
@@ -25,24 +25,25 @@ async fn honest_targets_reach_every_kind_of_server_but_for_a_reason() {
     let mut wrong = Vec::new();
     for kind in KINDS {
         let events = Arc::new(Recorder::default());
-        let said = format!("behind = '{kind}'");
+        let text = format!("behind = '{kind}'");
         let policy = format!(
             "version = 1\npacks = ['never']\n[server]\n{}",
-            if kind.is_empty() { "" } else { &said }
+            if kind.is_empty() { "" } else { &text }
         );
         let guard = builder(events.clone()).with_policy(&policy, kind).unwrap();
-        let front = Front::speaking(Protocols::Http1, &behind.url, guard);
+        let proxy = GuardedProxy::with_protocols(Protocols::Http1, &backend.url(), guard);
         let mut passed = 0;
         for (target, refused) in &targets {
-            let mut wire = front.connect().await;
-            wire.send(&[b"GET ", &**target, b" HTTP/1.1\r\nHost: localhost\r\n\r\n"].concat())
+            let mut connection = proxy.connect().await;
+            connection
+                .send(&[b"GET ", &**target, b" HTTP/1.1\r\nHost: localhost\r\n\r\n"].concat())
                 .await;
-            let status = wire.answer("GET").await.map(|answer| answer.status);
-            let told = events.take();
-            let rule = told.iter().find_map(rule_of);
-            let seen = behind.take();
-            let reason = refused.split(", ").find_map(|who| {
-                let (by, rule) = who.split_once(' ')?;
+            let status = connection.response("GET").await.map(|answer| answer.status);
+            let denials = events.take();
+            let rule = denials.iter().find_map(rule_of);
+            let seen = backend.take();
+            let reason = refused.split(", ").find_map(|listed| {
+                let (by, rule) = listed.split_once(' ')?;
                 (by == kind).then_some(rule)
             });
             let right = match reason {

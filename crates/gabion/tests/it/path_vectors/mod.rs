@@ -1,5 +1,5 @@
-//! Request targets as bytes over sockets: what a rule denies never reaches the server behind, what
-//! passes reaches it once and as it was judged, and honest targets are served whatever stands behind.
+//! Request targets as bytes over sockets. A denied target never reaches the upstream, a passed one
+//! reaches it once and as judged, and honest targets are served for every kind of upstream.
 
 pub(crate) mod columns;
 mod honest;
@@ -7,7 +7,8 @@ mod raw;
 
 use gabion::inspect::PathViews;
 
-/// The line that a server must be sent for `target`, with its path as sent or in its one spelling.
+/// The request line that the upstream must receive for `target`, with its path as sent or
+/// canonical.
 fn request_line(target: &[u8], is_canonical: bool) -> Vec<u8> {
     let origin = origin_form(target);
     let end = origin.iter().position(|&byte| byte == b'?');
@@ -20,8 +21,8 @@ fn request_line(target: &[u8], is_canonical: bool) -> Vec<u8> {
     [b"GET ", &*spelled, query, b" HTTP/1.1"].concat()
 }
 
-/// The target without scheme and authority, cut at its fragment, `/` where there is no path, and
-/// every other byte as it came.
+/// The target without scheme, authority and fragment, `/` if it has no path, and every other byte
+/// as sent.
 fn origin_form(target: &[u8]) -> Vec<u8> {
     let end = target.iter().position(|&byte| byte == b'#');
     let target = &target[..end.unwrap_or(target.len())];

@@ -1,52 +1,55 @@
-//! A server that remembers request lines byte by byte.
+//! An upstream that records request lines byte by byte.
 
 use std::sync::{Arc, Mutex};
 
+use gabion_testkit::LoopbackServer;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
 };
 
 type Lines = Arc<Mutex<Vec<Vec<u8>>>>;
 
-pub(super) struct Raw {
-    pub(super) url: String,
+pub(super) struct RequestLines {
+    server: LoopbackServer,
     lines: Lines,
 }
 
-impl Raw {
+impl RequestLines {
     pub(super) async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
         let lines = Lines::default();
-        let seen = Arc::clone(&lines);
-        tokio::spawn(async move {
-            while let Ok((socket, _)) = listener.accept().await {
-                tokio::spawn(answer(socket, Arc::clone(&seen)));
-            }
-        });
-        Self { url, lines }
+        let recorded = Arc::clone(&lines);
+        let server = LoopbackServer::start(move |stream| answer(stream, Arc::clone(&recorded)));
+        Self {
+            server: server.await,
+            lines,
+        }
     }
 
-    /// The request lines since this was last asked.
+    pub(super) fn url(&self) -> String {
+        self.server.url()
+    }
+
+    /// Removes and returns the request lines recorded so far.
     pub(super) fn take(&self) -> Vec<Vec<u8>> {
         std::mem::take(&mut *self.lines.lock().unwrap())
     }
 }
 
-/// Takes a line after an empty one for a request's first: no request here has a body.
-async fn answer(socket: TcpStream, seen: Lines) {
-    let mut socket = BufReader::new(socket);
+/// Takes the line after an empty line for a request line: the requests of these tests have no body.
+async fn answer(stream: TcpStream, recorded: Lines) {
+    let mut stream = BufReader::new(stream);
     let mut line = Vec::new();
-    let mut first = true;
-    while socket.read_until(b'\n', &mut line).await.unwrap_or(0) > 0 {
-        if std::mem::take(&mut first) {
-            seen.lock().unwrap().push(line.trim_ascii_end().to_vec());
+    let mut is_first = true;
+    while stream.read_until(b'\n', &mut line).await.unwrap_or(0) > 0 {
+        if std::mem::take(&mut is_first) {
+            let request_line = line.trim_ascii_end().to_vec();
+            recorded.lock().unwrap().push(request_line);
         }
         if line == b"\r\n" {
-            first = true;
+            is_first = true;
             let ok = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-            let _ = socket.write_all(ok).await;
+            let _ = stream.write_all(ok).await;
         }
         line.clear();
     }

@@ -1,6 +1,6 @@
-//! Heads as bytes over sockets: what two servers would read differently is refused, by a rule that
-//! says so or by hyper before it; what honest clients send passes, and the server behind sees it as
-//! one well-formed request. After each the connection is in step, or it has ended.
+//! Request heads as bytes over sockets. A head that two servers would read differently is refused,
+//! by a named rule or by hyper. An honest head passes, and the upstream receives one well-formed
+//! request. After each, the connection is in step or closed.
 
 mod http1;
 mod http2;
@@ -11,17 +11,17 @@ use std::{fmt, sync::Arc};
 use gabion_proxy::Protocols;
 use gabion_testkit::Recorder;
 
-use crate::support::sockets::{Front, builder, rule_of};
+use crate::support::guarded_proxy::{GuardedProxy, builder, rule_of};
 use strict::{Seen, Strict};
 
-/// A guard that judges by the head alone, and a server that takes it at its word.
-struct Place {
-    front: Front,
+/// A guard with protocol rules only, and a strict upstream.
+struct Setup {
+    proxy: GuardedProxy,
     events: Arc<Recorder>,
-    behind: Strict,
+    backend: Strict,
 }
 
-/// Who decided, and how often.
+/// Counts of the rows by the component that decided.
 #[derive(Clone, Copy, Default)]
 struct Tally {
     rows: usize,
@@ -31,31 +31,31 @@ struct Tally {
     by_hyper: usize,
 }
 
-/// What became of one row.
+/// The outcome of one row.
 #[derive(Debug, PartialEq, Eq)]
-struct Fate {
-    /// The status of the answer, or what came in its place.
+struct Outcome {
+    /// The status of the response, or `closed`, `reset` or `ended`.
     answer: String,
-    /// The rule that refused, `hyper` where it did, or `pass`.
+    /// The rule that refused, `hyper`, or `pass`.
     by: String,
-    /// What the server behind saw.
+    /// The bytes that reached the upstream.
     seen: Vec<Seen>,
-    /// Whether the connection went on to serve the next request.
+    /// `true` if the connection served the next request.
     goes_on: bool,
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_row_comes_true() {
+async fn every_row_has_its_outcome() {
     let mut wrong = Vec::new();
-    let one = http1::rows(&Place::speaking(Protocols::Http1).await, &mut wrong).await;
-    let two = Place::speaking(Protocols::Http1AndPriorKnowledge).await;
+    let one = http1::rows(&Setup::with_protocols(Protocols::Http1).await, &mut wrong).await;
+    let two = Setup::with_protocols(Protocols::Http1AndPriorKnowledge).await;
     let two = http2::rows(&two, &mut wrong).await;
     println!("protocol table: HTTP/1.1 {one}, HTTP/2 {two}");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// `\r\n` as `unescape` reads it, and `<<3 x>>` as `xxx`.
-fn spelled_out(text: &str) -> String {
+/// Expands `\r\n` for `unescape`, and `<<3 x>>` to `xxx`.
+fn expand(text: &str) -> String {
     let mut parts = text.split("<<");
     let mut whole = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -67,22 +67,22 @@ fn spelled_out(text: &str) -> String {
     whole.replace("\\r\\n", "\\x0d\\x0a")
 }
 
-// === impl Place ===
+// === impl Setup ===
 
-impl Place {
-    async fn speaking(protocols: Protocols) -> Self {
-        let behind = Strict::start().await;
+impl Setup {
+    async fn with_protocols(protocols: Protocols) -> Self {
+        let backend = Strict::start().await;
         let events = Arc::new(Recorder::default());
         let guard = builder(events.clone()).with_policy("version = 1\n", "protocol alone");
-        let front = Front::speaking(protocols, &behind.url, guard.unwrap());
+        let proxy = GuardedProxy::with_protocols(protocols, &backend.url(), guard.unwrap());
         Self {
-            front,
+            proxy,
             events,
-            behind,
+            backend,
         }
     }
 
-    /// Who decided on the request that was just sent.
+    /// The component that decided on the last request.
     fn by(&self, answer: &str) -> String {
         let events = self.events.take();
         let rules: Vec<_> = events.iter().filter_map(rule_of).collect();

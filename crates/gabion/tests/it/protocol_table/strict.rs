@@ -1,62 +1,66 @@
-//! A server that takes every byte at its word: whatever is not one well-formed request of HTTP/1.1
-//! after the other is told, with what is wrong with it.
+//! A strict upstream: it records every byte sequence that is not a well-formed HTTP/1.1 request,
+//! and the fault.
 
 use std::sync::{Arc, Mutex};
 
+use gabion_testkit::LoopbackServer;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
 };
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 pub(super) struct Strict {
-    pub(super) url: String,
+    server: LoopbackServer,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
-/// What came over a connection. A request that broke off before its end is none.
+/// An input from a connection. A truncated request is not recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Seen {
-    /// A whole request, by its line.
+    /// A whole request, as its request line.
     Whole(String),
-    /// What is no request, and why.
+    /// A malformed request, as its fault.
     Bad(String),
 }
 
-/// Why a request ends where it should not.
-enum Wrong {
+/// The reason that a request ends early.
+enum Fault {
     Cut,
     Bad(String),
 }
 
-/// A head, its names in small letters.
+/// A head with lower-case names.
 struct Head {
     line: String,
     headers: Vec<(String, String)>,
 }
 
-type Parsed<T> = Result<T, Wrong>;
+type Parsed<T> = Result<T, Fault>;
 
 impl Strict {
     pub(super) async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
         let seen = Arc::<Mutex<Vec<Seen>>>::default();
-        let told = Arc::clone(&seen);
-        tokio::spawn(async move {
-            while let Ok((socket, _)) = listener.accept().await {
-                tokio::spawn(serve(BufReader::new(socket), Arc::clone(&told)));
-            }
+        let recorded = Arc::clone(&seen);
+        let server = LoopbackServer::start(move |stream| {
+            serve(BufReader::new(stream), Arc::clone(&recorded))
         });
-        Self { url, seen }
+        Self {
+            server: server.await,
+            seen,
+        }
     }
 
-    /// What came since it was last taken.
+    pub(super) fn url(&self) -> String {
+        self.server.url()
+    }
+
+    /// The inputs recorded so far.
     pub(super) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
 
-    /// The same, which is then forgotten.
+    /// Removes and returns the inputs recorded so far.
     pub(super) fn take(&self) -> Vec<Seen> {
         std::mem::take(&mut *self.seen.lock().unwrap())
     }
@@ -66,8 +70,8 @@ async fn serve(mut socket: BufReader<TcpStream>, seen: Arc<Mutex<Vec<Seen>>>) {
     loop {
         let head = match request(&mut socket).await {
             Ok(Some(head)) => head,
-            Ok(None) | Err(Wrong::Cut) => return,
-            Err(Wrong::Bad(why)) => return seen.lock().unwrap().push(Seen::Bad(why)),
+            Ok(None) | Err(Fault::Cut) => return,
+            Err(Fault::Bad(why)) => return seen.lock().unwrap().push(Seen::Bad(why)),
         };
         let answer = answer(&head);
         let switched = answer.starts_with("HTTP/1.1 101");
@@ -78,7 +82,7 @@ async fn serve(mut socket: BufReader<TcpStream>, seen: Arc<Mutex<Vec<Seen>>>) {
     }
 }
 
-/// Reads one request to its end; nothing where the connection ends before it.
+/// Reads one whole request; `None` if the connection ends before it.
 async fn request(socket: &mut BufReader<TcpStream>) -> Parsed<Option<Head>> {
     if socket.fill_buf().await.is_ok_and(<[u8]>::is_empty) {
         return Ok(None);
@@ -145,15 +149,15 @@ async fn chunks(socket: &mut BufReader<TcpStream>) -> Parsed<()> {
 async fn bytes(socket: &mut BufReader<TcpStream>, count: usize) -> Parsed<Vec<u8>> {
     let mut bytes = vec![0; count];
     let whole = socket.read_exact(&mut bytes).await;
-    whole.map(|_| bytes).map_err(|_| Wrong::Cut)
+    whole.map(|_| bytes).map_err(|_| Fault::Cut)
 }
 
-/// A line without its end, which is CR LF, and the only one in it.
+/// A line without its end, which must be CR LF and the only one in it.
 async fn line(socket: &mut BufReader<TcpStream>) -> Parsed<String> {
     let mut line = Vec::new();
     let read = socket.read_until(b'\n', &mut line).await;
     if read.is_err() || !line.ends_with(b"\n") {
-        return Err(Wrong::Cut);
+        return Err(Fault::Cut);
     }
     let text = String::from_utf8_lossy(&line).into_owned();
     let Some(text) = text.strip_suffix("\r\n") else {
@@ -191,14 +195,14 @@ fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(plain)
 }
 
-fn bad(what: &str, found: &str) -> Wrong {
-    Wrong::Bad(format!("{what} {found:?}"))
+fn bad(what: &str, found: &str) -> Fault {
+    Fault::Bad(format!("{what} {found:?}"))
 }
 
 // === impl Head ===
 
 impl Head {
-    /// How long the body is; `None` where it comes in chunks.
+    /// The length of the body; `None` for chunks.
     fn framing(&self) -> Parsed<Option<usize>> {
         if self.all("host").count() != 1 {
             return Err(bad(
@@ -206,9 +210,9 @@ impl Head {
                 &self.all("host").count().to_string(),
             ));
         }
-        for hop in ["http2-settings", "te", "expect"] {
-            if let Some(value) = self.all(hop).find(|value| *value != "trailers") {
-                return Err(bad(hop, value));
+        for relay in ["http2-settings", "te", "expect"] {
+            if let Some(value) = self.all(relay).find(|value| *value != "trailers") {
+                return Err(bad(relay, value));
             }
         }
         if let Some(other) = self.all("upgrade").find(|token| *token != "websocket") {

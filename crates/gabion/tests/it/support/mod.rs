@@ -1,9 +1,7 @@
-//! What the promises share.
+//! Shared helpers: adapters from [`gabion::Guard`] to the servers of `gabion-testkit`.
 
-pub(crate) mod frames;
-pub(crate) mod hop;
-pub(crate) mod house;
+pub(crate) mod access_log;
+pub(crate) mod deflate;
+pub(crate) mod echo;
+pub(crate) mod guarded_proxy;
 pub(crate) mod in_process;
-pub(crate) mod log;
-pub(crate) mod session_limits;
-pub(crate) mod sockets;

@@ -1,10 +1,11 @@
 use gabion::event::Diagnosis;
+use gabion_testkit::TempFolder;
 
 use super::{
     examine,
     mock_server::{Behavior, MockResponse, MockServer, response, response_with},
 };
-use crate::support::{Folder, Guard};
+use crate::support::Guard;
 
 /// A status, words of its meaning, and a line of the advice.
 const REFUSALS: &[(u16, &str, &str)] = &[
@@ -233,9 +234,9 @@ async fn denial_of_a_guard_in_front_is_reported_with_its_event_id() {
 
 #[tokio::test]
 async fn foreign_origin_reported_by_a_guard_is_diagnosed() {
-    let folder = Folder::new("doctor-origin");
+    let folder = TempFolder::new("doctor-origin");
     let policy = "version = 1\n[upgrade]\norigins = ['https://app.example']\n";
-    let policy = folder.write("policy.toml", policy);
+    let policy = folder.replace("policy.toml", policy);
     let guard = Guard::start(&["--policy", &policy]).await;
     let url = format!("ws://{}/ws", guard.addr());
     let examination = examine(&[&url, "--origin", "https://evil.example"]).await;

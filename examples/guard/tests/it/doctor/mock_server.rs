@@ -1,12 +1,12 @@
 //! A server with scripted responses, with or without TLS.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use gabion_testkit::LoopbackServer;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader},
-    net::{TcpListener, TcpStream},
-    task::JoinSet,
+    net::TcpStream,
     time::{sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
@@ -20,10 +20,7 @@ use tokio_tungstenite::{
 };
 
 /// A server on a free port of 127.0.0.1. Dropping it stops it.
-pub(super) struct MockServer {
-    addr: SocketAddr,
-    _tasks: JoinSet<()>,
-}
+pub(super) struct MockServer(LoopbackServer);
 
 /// The head of a request.
 pub(super) struct MockRequest(String);
@@ -84,28 +81,16 @@ impl MockServer {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let addr = listener.local_addr().unwrap();
-        let mut tasks = JoinSet::new();
-        tasks.spawn(async move {
-            let mut sockets = JoinSet::new();
-            while let Ok((socket, _)) = listener.accept().await {
-                sockets.spawn(serve(socket));
-            }
-        });
-        Self {
-            addr,
-            _tasks: tasks,
-        }
+        Self(LoopbackServer::start(serve).await)
     }
 
     pub(super) const fn port(&self) -> u16 {
-        self.addr.port()
+        self.0.addr().port()
     }
 
     /// Returns the URL of `/ws` with this scheme.
     pub(super) fn url(&self, scheme: &str) -> String {
-        format!("{scheme}://localhost:{}/ws", self.addr.port())
+        format!("{scheme}://localhost:{}/ws", self.port())
     }
 }
 

@@ -1,3 +1,4 @@
+use gabion_testkit::TempFolder;
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
@@ -7,7 +8,7 @@ use tokio_rustls::{
     rustls::{ServerConfig, pki_types::CertificateDer},
 };
 
-use crate::support::{Folder, Guard};
+use crate::support::Guard;
 
 use super::{
     examine, examine_trusting,
@@ -17,7 +18,7 @@ use super::{
 /// A certificate authority that the doctor can be set to trust.
 struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
-    _folder: Folder,
+    _folder: TempFolder,
     file: String,
 }
 
@@ -27,8 +28,8 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
         let issuer = CertifiedIssuer::self_signed(params, key).unwrap();
-        let folder = Folder::new(test);
-        let file = folder.write("authority.pem", &issuer.pem());
+        let folder = TempFolder::new(test);
+        let file = folder.replace("authority.pem", &issuer.pem());
         Self {
             issuer,
             _folder: folder,

@@ -1,14 +1,15 @@
-//! Response splitting and queue poisoning (Klein, "Divide and Conquer", 2004; Kettle, 2021): a server
-//! answers one request twice, and the second answer goes to whoever asks next on that connection.
+//! Response splitting and queue poisoning (Klein, "Divide and Conquer", 2004; Kettle, 2021): an
+//! upstream answers one request twice, and the second response goes to the next client on that
+//! connection.
 //!
-//! A second answer is nobody's: the connection it came on ends.
+//! The guard forwards no second response; it closes the upstream connection.
 
-use super::stage::{GET, OK, Stage};
+use super::exchange::{Exchange, GET, OK};
 
 const STOLEN: &str = "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nstolen";
 const HONEST: &str = "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nhonest";
 
-/// Requests, the answers to each that hold two, and how the first of these ends at the client.
+/// Requests, responses that hold two, and the end of the first of these at the client.
 const SPLIT: [(&str, &str, &str); 5] = [
     (GET, OK, "ok"),
     (GET, "HTTP/1.1 204 No Content\r\n\r\n", "\r\n\r\n"),
@@ -30,15 +31,15 @@ const SPLIT: [(&str, &str, &str); 5] = [
 ];
 
 #[tokio::test]
-async fn second_answer_answers_nobody() {
+async fn second_response_is_discarded() {
     for (request, first, end) in SPLIT {
-        let stage = Stage::set().await;
-        let mut client = stage.client(request).await;
-        let (mut server, _) = stage.answer(&format!("{first}{STOLEN}")).await;
+        let exchange = Exchange::start().await;
+        let mut client = exchange.client(request).await;
+        let (mut server, _) = exchange.answer(&format!("{first}{STOLEN}")).await;
         client.until(end).await;
-        // The same connection, so that it is the same worker and its pool.
+        // The same client connection, so that the same worker and pool are used.
         client.send(GET).await;
-        let (_other, head) = stage.answer(HONEST).await;
+        let (_other, head) = exchange.answer(HONEST).await;
         assert!(head.starts_with("GET /honest "), "{head}");
         let seen = client.until("honest").await;
         assert!(!seen.contains("stolen"), "{seen}");
@@ -47,24 +48,24 @@ async fn second_answer_answers_nobody() {
 }
 
 #[tokio::test]
-async fn answer_before_any_request_answers_nobody() {
-    let stage = Stage::set().await;
-    let mut client = stage.client(GET).await;
-    let (mut server, _) = stage.answer(OK).await;
+async fn unsolicited_response_is_discarded() {
+    let exchange = Exchange::start().await;
+    let mut client = exchange.client(GET).await;
+    let (mut server, _) = exchange.answer(OK).await;
     client.until("ok").await;
     server.send(STOLEN).await;
     assert_eq!(server.end().await, "");
     client.send(GET).await;
-    stage.answer(HONEST).await;
+    exchange.answer(HONEST).await;
     let seen = client.until("honest").await;
     assert!(!seen.contains("stolen"), "{seen}");
 }
 
 #[tokio::test]
-async fn one_answer_each_keeps_the_connection() {
-    let stage = Stage::set().await;
-    let mut client = stage.client(GET).await;
-    let (mut server, _) = stage.answer(OK).await;
+async fn one_response_per_request_keeps_the_connection() {
+    let exchange = Exchange::start().await;
+    let mut client = exchange.client(GET).await;
+    let (mut server, _) = exchange.answer(OK).await;
     client.until("ok").await;
     for _ in 0..3 {
         client.send(GET).await;

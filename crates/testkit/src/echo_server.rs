@@ -1,4 +1,4 @@
-//! A guarded axum server on loopback, whose sockets echo.
+//! A guarded axum server with WebSocket routes.
 
 use std::{
     net::SocketAddr,
@@ -15,132 +15,140 @@ use axum::{
     response::Response,
     routing::any,
 };
-use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
-use gabion::{Guard, GuardLayer};
+use gabion_tower::GuardLayer;
 use http::{HeaderValue, Method, StatusCode, header::SEC_WEBSOCKET_EXTENSIONS};
-use http_body_util::Empty;
-use hyper::{ext::Protocol, upgrade::Upgraded};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, copy, split},
-    net::{TcpListener, TcpSocket, TcpStream},
-    task::JoinHandle,
-    time::sleep,
+    net::{TcpSocket, TcpStream},
+    time::{sleep, timeout},
 };
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async,
     tungstenite::{Error, client::IntoClientRequest as _},
 };
 
-use super::hop::Hop;
+use crate::{Http2Client, IdleTimeoutRelay, RouterServer};
 
-/// Echoes messages on `/ws` and below, by axum's own WebSockets, and bytes on `/raw`; `/halting` and
-/// `/stuck` leave half a frame for a while, and for ever; `/heard` says
-/// nothing, and listens, as does `/open`, which leaves its half open; `/granting` grants compression,
-/// whoever asks; `/pouring` sends for as long as it is listened to, `/fragments` a message with a
-/// pause in it, and `/talking` words without ever listening. It believes
-/// loopback in who its clients are. Ends when it is dropped; sockets end with their clients.
-pub(crate) struct House<G = Guard> {
+/// An axum server behind a [`GuardLayer`]. Its routes do the following with an open WebSocket:
+///
+/// | route | behavior |
+/// |---|---|
+/// | `/ws`, `/ws/...` | echoes messages, by axum's WebSockets |
+/// | `/raw` | echoes bytes |
+/// | `/open` | records bytes and sends nothing |
+/// | `/half-closed` | closes its sending direction, then records bytes |
+/// | `/granting` | records bytes; its handshake accepts compression even if none was offered, and lists the offers in `x-offered` |
+/// | `/halting` | sends half a frame, and the rest after 300 ms |
+/// | `/stuck` | sends half a frame and never the rest |
+/// | `/fragments` | sends half a message, and the rest after 300 ms; records bytes |
+/// | `/talking` | sends a text every 30 ms and never reads |
+/// | `/pouring` | sends as fast as the client reads |
+/// | `/refusing` | answers 403 and keeps the upgrade for a minute |
+///
+/// Clients name their address in `X-Forwarded-For`; a policy must trust loopback. Dropping the server
+/// ends its accept loop; open sockets stay until their clients close.
+#[derive(Debug)]
+pub struct EchoServer<G> {
     guard: G,
     addr: SocketAddr,
-    heard: Heard,
-    serving: JoinHandle<()>,
+    received: Received,
+    _server: RouterServer,
 }
 
-/// What a service has read.
-type Heard = Arc<Mutex<Vec<u8>>>;
+/// The bytes that a route recorded.
+type Received = Arc<Mutex<Vec<u8>>>;
 
-pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+/// The client end of a WebSocket.
+pub type WebSocket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// What makes loopback speak for its clients.
-pub(crate) const TRUSTING: &str = "version = 1\n[client]\ntrusted_proxies = ['127.0.0.0/8']\n";
+// === impl EchoServer ===
 
-impl House {
-    pub(crate) async fn around(guard: Guard) -> Self {
-        Self::behind(guard.layer(), guard).await
-    }
-
-    pub(crate) const fn guard(&self) -> &Guard {
-        &self.guard
-    }
-}
-
-impl<G> House<G> {
-    /// Behind a layer, and whatever lives as long.
-    pub(crate) async fn behind(layer: GuardLayer, guard: G) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let addr = listener.local_addr().unwrap();
-        let heard = Heard::default();
-        let app = Router::new()
+impl<G> EchoServer<G> {
+    /// Starts the server behind `layer`. It keeps `guard` for the test.
+    pub async fn start(layer: GuardLayer, guard: G) -> Self {
+        let received = Received::default();
+        let router = Router::new()
             .route("/ws", any(messages))
             .route("/ws/{*more}", any(messages))
             .route("/raw", any(raw))
             .route("/halting", any(halting))
             .route("/stuck", any(stuck))
             .route("/refusing", any(refusing))
-            .route("/heard", any(listening))
+            .route("/half-closed", any(half_closed))
             .route("/open", any(open))
             .route("/granting", any(granting))
             .route("/pouring", any(pouring))
             .route("/fragments", any(fragments))
             .route("/talking", any(talking))
-            .with_state(heard.clone())
-            .layer(layer)
-            .into_make_service_with_connect_info::<SocketAddr>();
-        let serving = tokio::spawn(async { axum::serve(listener, app).await.unwrap() });
+            .with_state(received.clone())
+            .layer(layer);
+        let server = RouterServer::start(router).await;
         Self {
             guard,
-            addr,
-            heard,
-            serving,
+            addr: server.addr(),
+            received,
+            _server: server,
         }
     }
 
-    /// Has clients reach it through another port.
-    pub(crate) fn through(mut self, hop: &Hop) -> Self {
-        self.addr = hop.addr();
+    /// Makes clients connect through `relay`.
+    pub fn through(mut self, relay: &IdleTimeoutRelay) -> Self {
+        self.addr = relay.addr();
         self
     }
 
-    /// Where clients reach it.
-    pub(crate) const fn addr(&self) -> SocketAddr {
+    /// The address that clients connect to.
+    pub const fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// What stands before it.
-    pub(crate) const fn before(&self) -> &G {
+    /// The value given to [`Self::start`].
+    pub const fn guard(&self) -> &G {
         &self.guard
     }
 
-    /// What the service has read on `/heard`, `/open` and `/granting`.
-    pub(crate) fn heard(&self) -> Vec<u8> {
-        self.heard.lock().unwrap().clone()
+    /// The bytes recorded by all routes so far.
+    pub fn received(&self) -> Vec<u8> {
+        self.received.lock().unwrap().clone()
     }
 
-    /// A socket of `client`'s whose bytes are sent and read by hand.
-    pub(crate) async fn open_raw(&self, path: &str, client: &str) -> TcpStream {
+    /// Waits until `len` bytes are recorded, and returns them.
+    ///
+    /// # Panics
+    ///
+    /// If fewer arrive in 5 seconds.
+    pub async fn wait_for_received(&self, len: usize) -> Vec<u8> {
+        let wait = async {
+            while self.received().len() < len {
+                sleep(Duration::from_millis(2)).await;
+            }
+        };
+        let arrived = timeout(Duration::from_secs(5), wait).await.is_ok();
+        assert!(arrived, "{}", self.received().escape_ascii());
+        self.received()
+    }
+
+    /// Opens a WebSocket whose client sends and reads bytes.
+    pub async fn open_raw(&self, path: &str, client: &str) -> TcpStream {
         self.open_with(path, client, "").await.0
     }
 
-    /// The same with further lines in its handshake, and the head of the answer.
-    pub(crate) async fn open_with(
-        &self,
-        path: &str,
-        client: &str,
-        lines: &str,
-    ) -> (TcpStream, String) {
+    /// Like [`Self::open_raw`] with more header lines in the handshake. Also returns the response head.
+    pub async fn open_with(&self, path: &str, client: &str, lines: &str) -> (TcpStream, String) {
         let socket = TcpSocket::new_v4().unwrap();
-        // What the system keeps for a client that does not read is then the same each time.
+        // Fixes the number of bytes that the kernel buffers for a client that does not read.
         socket.set_recv_buffer_size(64 << 10).unwrap();
         let mut stream = socket.connect(self.addr).await.unwrap();
-        let ask = format!(
+        let handshake = format!(
             "GET {path} HTTP/1.1\r\nhost: {}\r\nx-forwarded-for: {client}\r\n\
              connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
              sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n{lines}\r\n",
             self.addr
         );
-        stream.write_all(ask.as_bytes()).await.unwrap();
+        stream.write_all(handshake.as_bytes()).await.unwrap();
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             head.push(stream.read_u8().await.unwrap());
@@ -153,32 +161,16 @@ impl<G> House<G> {
         (stream, String::from_utf8(head).unwrap())
     }
 
-    /// The same on a stream of HTTP/2 (RFC 8441).
-    pub(crate) async fn open_http2(&self, path: &str, client: &str) -> TokioIo<Upgraded> {
-        let stream = TokioIo::new(TcpStream::connect(self.addr).await.unwrap());
-        let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream);
-        let (mut sender, connection) = handshake.await.unwrap();
-        tokio::spawn(connection);
-        let to = |method| {
-            let request = hyper::Request::builder().method(method);
-            request.uri(format!("http://{}{path}", self.addr))
-        };
-        // Extended CONNECT may be sent once the server's settings have come.
-        let warm = to(Method::GET).body(Empty::<Bytes>::new()).unwrap();
-        sender.send_request(warm).await.unwrap();
-        let ask = to(Method::CONNECT)
-            .extension(Protocol::from_static("websocket"))
-            .header("sec-websocket-version", "13")
-            .header("x-forwarded-for", client)
-            .body(Empty::new())
-            .unwrap();
-        let answer = sender.send_request(ask).await.unwrap();
-        assert_eq!(answer.status(), StatusCode::OK);
-        TokioIo::new(hyper::upgrade::on(answer).await.unwrap())
+    /// Opens a WebSocket on an HTTP/2 stream (RFC 8441) whose client sends and reads bytes.
+    pub async fn open_http2(&self, path: &str, client: &str) -> TokioIo<Upgraded> {
+        let mut http2 = Http2Client::connect(self.addr).await;
+        http2.send(Method::GET, path, &[]).await;
+        let headers = [("x-forwarded-for", client)];
+        http2.open_websocket(path, &headers).await.unwrap()
     }
 
-    /// A socket of `client`'s, or the status that it was refused with.
-    pub(crate) async fn open(&self, path: &str, client: &str) -> Result<Socket, StatusCode> {
+    /// Opens a WebSocket, or returns the status of the refusal.
+    pub async fn open(&self, path: &str, client: &str) -> Result<WebSocket, StatusCode> {
         let url = format!("ws://{}{path}", self.addr);
         let mut request = url.into_client_request().unwrap();
         let client = HeaderValue::from_str(client).unwrap();
@@ -191,17 +183,13 @@ impl<G> House<G> {
     }
 }
 
-impl<G> Drop for House<G> {
-    fn drop(&mut self) {
-        self.serving.abort();
-    }
-}
+// === the routes ===
 
 async fn messages(upgrade: WebSocketUpgrade) -> Response {
     upgrade.read_buffer_size(4096).on_upgrade(|socket| async {
         let (mut send, mut receive) = socket.split();
         while let Some(Ok(message)) = receive.next().await {
-            // Pings are answered unasked.
+            // axum answers pings by itself.
             let data = matches!(message, Message::Text(_) | Message::Binary(_));
             if data && send.send(message).await.is_err() {
                 return;
@@ -218,7 +206,6 @@ async fn raw(request: Request) -> Response {
     })
 }
 
-/// Sends half a frame, and after a while the rest and another.
 async fn halting(request: Request) -> Response {
     upgraded(request, |mut stream| async move {
         stream.write_all(b"\x81\x04ab").await.unwrap();
@@ -227,34 +214,30 @@ async fn halting(request: Request) -> Response {
     })
 }
 
-/// Refuses, and forgets to let go.
 async fn refusing(mut request: Request) -> StatusCode {
-    let kept = hyper::upgrade::on(&mut request);
+    let upgrade = hyper::upgrade::on(&mut request);
     tokio::spawn(async {
-        let _kept = kept;
+        let _upgrade = upgrade;
         sleep(Duration::from_mins(1)).await;
     });
     StatusCode::FORBIDDEN
 }
 
-/// Ends its half at once, and then listens.
-async fn listening(State(heard): State<Heard>, request: Request) -> Response {
+async fn half_closed(State(received): State<Received>, request: Request) -> Response {
     upgraded(request, |mut stream| async move {
         stream.shutdown().await.unwrap();
-        note(stream, heard).await;
+        record(stream, received).await;
     })
 }
 
-/// Listens, and says nothing.
-async fn open(State(heard): State<Heard>, request: Request) -> Response {
-    upgraded(request, |stream| note(stream, heard))
+async fn open(State(received): State<Received>, request: Request) -> Response {
+    upgraded(request, |stream| record(stream, received))
 }
 
-/// Grants compression, and says what was offered to it.
-async fn granting(State(heard): State<Heard>, request: Request) -> Response {
+async fn granting(State(received): State<Received>, request: Request) -> Response {
     let offered = request.headers().get_all(SEC_WEBSOCKET_EXTENSIONS).iter();
     let offered: Vec<_> = offered.cloned().collect();
-    let mut response = upgraded(request, |stream| note(stream, heard));
+    let mut response = upgraded(request, |stream| record(stream, received));
     let deflate = HeaderValue::from_static("permessage-deflate");
     let headers = response.headers_mut();
     headers.insert(SEC_WEBSOCKET_EXTENSIONS, deflate);
@@ -264,7 +247,6 @@ async fn granting(State(heard): State<Heard>, request: Request) -> Response {
     response
 }
 
-/// Sends for as long as it is listened to.
 async fn pouring(request: Request) -> Response {
     upgraded(request, |mut stream| async move {
         let frame = [&b"\x82\x7e\x10\x00"[..], &[7; 0x1000]].concat();
@@ -272,20 +254,18 @@ async fn pouring(request: Request) -> Response {
     })
 }
 
-/// Sends the first half of a message, and after a while the other.
-async fn fragments(State(heard): State<Heard>, request: Request) -> Response {
+async fn fragments(State(received): State<Received>, request: Request) -> Response {
     upgraded(request, |stream| async move {
         let (read, mut write) = split(stream);
-        let speaking = async {
+        let sending = async {
             write.write_all(b"\x01\x02ab").await.unwrap();
             sleep(Duration::from_millis(300)).await;
             write.write_all(b"\x80\x02cd").await.unwrap();
         };
-        tokio::join!(speaking, note(read, heard));
+        tokio::join!(sending, record(read, received));
     })
 }
 
-/// Sends a word now and then, and never listens.
 async fn talking(request: Request) -> Response {
     upgraded(request, |mut stream| async move {
         while stream.write_all(b"\x81\x02so").await.is_ok() {
@@ -294,14 +274,13 @@ async fn talking(request: Request) -> Response {
     })
 }
 
-async fn note(mut stream: impl AsyncRead + Unpin, heard: Heard) {
+async fn record(mut stream: impl AsyncRead + Unpin, received: Received) {
     let mut read = [0; 1024];
     while let Ok(len @ 1..) = stream.read(&mut read).await {
-        heard.lock().unwrap().extend(&read[..len]);
+        received.lock().unwrap().extend(&read[..len]);
     }
 }
 
-/// Sends half a frame, and then listens.
 async fn stuck(request: Request) -> Response {
     upgraded(request, |stream| async {
         let (mut read, mut write) = split(stream);
@@ -310,6 +289,7 @@ async fn stuck(request: Request) -> Response {
     })
 }
 
+/// Accepts the handshake and runs `with` on the stream; answers 200 to a request without one.
 fn upgraded<F>(
     mut request: Request,
     with: impl FnOnce(TokioIo<Upgraded>) -> F + Send + 'static,

@@ -1,24 +1,24 @@
-//! CL.0 (Kettle, "Browser-Powered Desync Attacks", 2022): a server that takes no body with GET, HEAD
-//! or OPTIONS reads it as the next request, and answers twice.
+//! CL.0 (Kettle, "Browser-Powered Desync Attacks", 2022): an upstream that expects no body with
+//! GET, HEAD or OPTIONS reads it as the next request, and answers twice.
 //!
-//! The body stays framed, and a second answer is nobody's: the connection it came on ends.
+//! The body stays framed. The guard discards a second response and closes its connection.
 
-use super::stage::{GET, OK, SMUGGLED, Stage};
+use super::exchange::{Exchange, GET, OK, SMUGGLED};
 
 const STOLEN: &str = "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nstolen";
 
 #[tokio::test]
-async fn second_answer_is_nobodys() {
+async fn second_response_is_discarded() {
     for (method, first) in [
         ("GET", OK),
         ("OPTIONS", OK),
         ("HEAD", "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"),
     ] {
-        let stage = Stage::set().await;
+        let exchange = Exchange::start().await;
         let length = SMUGGLED.len();
         let head = format!("{method} / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
-        let mut client = stage.client(&format!("{head}{SMUGGLED}")).await;
-        let mut server = stage.accept().await;
+        let mut client = exchange.client(&format!("{head}{SMUGGLED}")).await;
+        let mut server = exchange.accept().await;
         let head = server.head().await;
         assert!(
             head.contains(&format!("\r\ncontent-length: {length}\r\n")),
@@ -28,7 +28,7 @@ async fn second_answer_is_nobodys() {
         server.send(&format!("{first}{STOLEN}")).await;
         client.head().await;
         client.send(GET).await;
-        let (_server, head) = stage.answer(OK).await;
+        let (_server, head) = exchange.answer(OK).await;
         assert!(head.starts_with("GET /honest "), "{head}");
         let rest = client
             .until(if method == "HEAD" {
@@ -44,10 +44,10 @@ async fn second_answer_is_nobodys() {
 
 #[tokio::test]
 async fn honest_query_with_a_body_is_answered() {
-    let stage = Stage::set().await;
+    let exchange = Exchange::start().await;
     let query = "GET /_search HTTP/1.1\r\nHost: a\r\nContent-Length: 13\r\n\r\n{\"query\": {}}";
-    let mut client = stage.client(query).await;
-    let (mut server, _) = stage.answer(OK).await;
+    let mut client = exchange.client(query).await;
+    let (mut server, _) = exchange.answer(OK).await;
     server.until("{\"query\": {}}").await;
     client.until("ok").await;
     client.send(GET).await;

@@ -1,5 +1,6 @@
-//! A rule of one's own takes ten lines, is asked between `ban` and `deny`, and outlives policies.
+//! A custom rule takes ten lines, runs between `ban` and `deny`, and stays across reloads.
 
+use gabion_testkit::TestRequest;
 use std::{
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
@@ -13,7 +14,7 @@ use gabion::{
 };
 use http::StatusCode;
 
-use crate::support::in_process::{Ask, Wall, get};
+use crate::support::in_process::{ban, banned, build_guarded, get};
 
 struct NoDebugging;
 
@@ -30,10 +31,10 @@ impl Inspect for NoDebugging {
     }
 }
 
-/// Bans whoever asks for the third thing that is not there; counts for everybody together.
-struct Patience(AtomicU32);
+/// Bans the client of the third 404 response; counts all clients together.
+struct ThirdMissing(AtomicU32);
 
-impl Inspect for Patience {
+impl Inspect for ThirdMissing {
     fn name(&self) -> &'static str {
         "patience"
     }
@@ -59,19 +60,19 @@ const POLICY: &str = r#"
     then = "404"
 "#;
 
-fn debugging(target: &str) -> Ask {
+fn debugging(target: &str) -> TestRequest {
     get(target).header("x-debug", "1")
 }
 
 #[test]
-fn own_rule_is_asked_after_allow_and_ban_and_before_deny() {
-    let wall = Wall::built(|guard| {
+fn custom_rule_runs_after_allow_and_ban_and_before_deny() {
+    let server = build_guarded(|guard| {
         guard
             .add_rule(NoDebugging)
             .with_policy(POLICY, "policy.toml")
     });
-    wall.ban("198.51.100.7");
-    for (ask, verdict) in [
+    ban(&server, "198.51.100.7");
+    for (request, verdict) in [
         (debugging("/"), "403 no-debugging"),
         (debugging("/.env"), "403 no-debugging"),
         (debugging("/%00"), "400 path/nul"),
@@ -80,59 +81,59 @@ fn own_rule_is_asked_after_allow_and_ban_and_before_deny() {
         (get("/.env"), "404 dotfiles"),
         (get("/"), "200"),
     ] {
-        assert_eq!(wall.verdict(ask.clone()), verdict, "{ask:?}");
+        assert_eq!(server.verdict(request.clone()), verdict, "{request:?}");
     }
 }
 
 #[test]
-fn own_rule_stays_when_the_policy_is_replaced() {
-    let wall = Wall::built(|guard| {
+fn custom_rule_stays_when_the_policy_is_replaced() {
+    let server = build_guarded(|guard| {
         guard
             .add_rule(NoDebugging)
             .with_policy(POLICY, "policy.toml")
     });
     for policy in [POLICY.replace(".env", ".git"), POLICY.to_owned()] {
-        wall.guard.policy_handle().replace(&policy).unwrap();
-        wall.told.take();
-        assert_eq!(wall.verdict(debugging("/")), "403 no-debugging");
-        assert_eq!(wall.verdict("/"), "200");
+        server.guard.policy_handle().replace(&policy).unwrap();
+        server.events.take();
+        assert_eq!(server.verdict(debugging("/")), "403 no-debugging");
+        assert_eq!(server.verdict("/"), "200");
     }
 }
 
 #[test]
-fn what_an_own_rule_learns_bans() {
-    let patience = Patience(AtomicU32::new(0));
-    let wall = Wall::built(|guard| guard.add_rule(patience).with_policy(POLICY, "policy.toml"));
+fn custom_rule_bans_in_on_response() {
+    let patience = ThirdMissing(AtomicU32::new(0));
+    let server = build_guarded(|guard| guard.add_rule(patience).with_policy(POLICY, "policy.toml"));
     for target in ["/missing/a", "/.env", "/", "/missing/b"] {
-        assert_eq!(wall.send(target).bans(), [], "{target}");
+        assert_eq!(server.send(target).bans(), [], "{target}");
     }
-    let third = wall.send("/missing/c");
+    let third = server.send("/missing/c");
     assert_eq!((third.status, third.bans()), (404, vec![BanChange::Placed]));
-    let answer = wall.send("/");
+    let answer = server.send("/");
     assert_eq!(answer.verdict(), "403 ban/timed");
-    let words = answer.words();
+    let words = answer.event_texts();
     assert!(
         words[0].ends_with("rule ban/timed: banned by rule patience for another 60 s"),
         "{words:?}"
     );
-    assert_eq!(wall.verdict(get("/").from("198.51.100.7")), "200");
+    assert_eq!(server.verdict(get("/").from("198.51.100.7")), "200");
 }
 
 #[test]
-fn own_rule_under_a_policy_that_observes_does_nothing() {
+fn custom_rule_does_nothing_in_observe_mode() {
     let observing = POLICY.replace("version = 1", "version = 1\nmode = \"observe\"");
-    let wall = Wall::built(|guard| {
+    let server = build_guarded(|guard| {
         guard
             .add_rule(NoDebugging)
-            .add_rule(Patience(AtomicU32::new(2)))
+            .add_rule(ThirdMissing(AtomicU32::new(2)))
             .with_policy(&observing, "policy.toml")
     });
-    let answer = wall.send(debugging("/"));
+    let answer = server.send(debugging("/"));
     assert_eq!(answer.verdict(), "200");
-    assert!(answer.words()[0].contains("would have been denied (403): rule no-debugging"));
-    assert_eq!(wall.send("/missing/a").status, 404);
+    assert!(answer.event_texts()[0].contains("would have been denied (403): rule no-debugging"));
+    assert_eq!(server.send("/missing/a").status, 404);
     assert!(
-        wall.banned().is_empty(),
-        "nobody is banned for what is only observed"
+        banned(&server).is_empty(),
+        "a denial in observe mode does not ban"
     );
 }

@@ -1,5 +1,4 @@
-//! A socket that speaks HTTP/2 and sends header fields as they are: a client library would refuse most
-//! of them.
+//! An HTTP/2 client that sends header fields as given. A client library would reject most of them.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -10,17 +9,17 @@ use tokio::{
     time::timeout,
 };
 
-/// How long a server may keep a test waiting.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// Time limit for the outcome of a request.
+const LIMIT: Duration = Duration::from_secs(15);
 
-/// RFC 9113, 3.4.
+/// The connection preface (RFC 9113, 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// `SETTINGS_HEADER_TABLE_SIZE` of 0 (RFC 9113, 6.5.2): answers come without a table of fields to be
-/// kept.
+/// `SETTINGS_HEADER_TABLE_SIZE` of 0 (RFC 9113, 6.5.2): the server then sends no dynamic table entries,
+/// and this client needs no table.
 const NO_TABLE: &[u8] = &[0, 1, 0, 0, 0, 0];
 
-// Types and flags of frames (RFC 9113, 6).
+// Frame types and flags (RFC 9113, 6).
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
@@ -31,20 +30,20 @@ const ACK: u8 = 1;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
-/// A client's end of an HTTP/2 connection.
+/// The client end of an HTTP/2 connection.
 #[derive(Debug)]
-pub struct Wire2 {
+pub struct RawHttp2 {
     stream: TcpStream,
     next: u32,
 }
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "all that a server can do")]
-pub enum Fate2 {
-    /// It was answered.
+#[expect(clippy::exhaustive_enums, reason = "a server has no fourth option")]
+pub enum Http2Outcome {
+    /// A response with this status.
     Answered(StatusCode),
-    /// Its stream was reset, with this error.
+    /// The stream was reset with this error code.
     Reset(u32),
     /// The connection ended.
     Ended,
@@ -57,29 +56,29 @@ struct Frame {
     payload: Vec<u8>,
 }
 
-impl Wire2 {
-    /// Connects, by prior knowledge.
-    ///
-    /// # Panics
-    ///
-    /// Where nobody listens on `addr`.
+impl RawHttp2 {
+    /// Connects with prior knowledge.
     pub async fn connect(addr: SocketAddr) -> Self {
         let stream = TcpStream::connect(addr).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        let mut wire = Self { stream, next: 1 };
-        let _ = wire.stream.write_all(PREFACE).await;
-        wire.send(SETTINGS, 0, 0, NO_TABLE).await;
-        wire
+        let mut client = Self { stream, next: 1 };
+        let _ = client.stream.write_all(PREFACE).await;
+        client.send(SETTINGS, 0, 0, NO_TABLE).await;
+        client
     }
 
-    /// Sends a request of these fields, and of `body` where there is one, and waits for what becomes of
-    /// it. Without a body the request ends with its head, unless it is a CONNECT.
+    /// Sends a request with these header fields and `body`, and waits for its outcome. Without a body, the
+    /// request ends with its head unless it is a CONNECT.
     ///
     /// # Panics
     ///
-    /// Where nothing becomes of it in 15 seconds, what comes is not HTTP/2, or the fields do not fit
-    /// into a frame.
-    pub async fn ask(&mut self, fields: &[(Vec<u8>, Vec<u8>)], body: Option<&[u8]>) -> Fate2 {
+    /// If there is no outcome in 15 seconds, the response is not HTTP/2, or the fields exceed one frame
+    /// of 16,384 bytes.
+    pub async fn request(
+        &mut self,
+        fields: &[(Vec<u8>, Vec<u8>)],
+        body: Option<&[u8]>,
+    ) -> Http2Outcome {
         let stream = self.next;
         self.next += 2;
         let is_connect = fields.iter().any(|(_, value)| value == b"CONNECT");
@@ -93,35 +92,35 @@ impl Wire2 {
         if let Some(body) = body {
             self.send(DATA, END_STREAM, stream, body).await;
         }
-        let fate = timeout(PATIENCE, self.fate_of(stream)).await;
-        fate.expect("an answer in 15 s")
+        let outcome = timeout(LIMIT, self.outcome(stream)).await;
+        outcome.expect("an outcome in 15 s")
     }
 
-    async fn fate_of(&mut self, stream: u32) -> Fate2 {
+    async fn outcome(&mut self, stream: u32) -> Http2Outcome {
         while let Some(frame) = self.read().await {
             match (frame.kind, frame.stream) {
-                (HEADERS, of) if of == stream => {
+                (HEADERS, id) if id == stream => {
                     let status = status(&frame.payload);
                     if !status.is_informational() {
-                        return Fate2::Answered(status);
+                        return Http2Outcome::Answered(status);
                     }
                 }
-                (RST_STREAM, of) if of == stream => {
+                (RST_STREAM, id) if id == stream => {
                     let error = frame.payload.as_slice().try_into().expect("four bytes");
-                    return Fate2::Reset(u32::from_be_bytes(error));
+                    return Http2Outcome::Reset(u32::from_be_bytes(error));
                 }
                 (SETTINGS, _) if frame.flags & ACK == 0 => self.send(SETTINGS, ACK, 0, &[]).await,
                 (PING, _) if frame.flags & ACK == 0 => {
                     self.send(PING, ACK, 0, &frame.payload).await;
                 }
-                (GOAWAY, _) => return Fate2::Ended,
+                (GOAWAY, _) => return Http2Outcome::Ended,
                 _ => {}
             }
         }
-        Fate2::Ended
+        Http2Outcome::Ended
     }
 
-    /// A server that has closed shows in what becomes of the request.
+    /// Sends a frame. Errors are ignored: a closed connection shows in the outcome.
     async fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
         let length = u32::try_from(payload.len()).unwrap();
         assert!(length <= 16_384, "one frame (RFC 9113, 4.2)");
@@ -148,7 +147,7 @@ impl Wire2 {
     }
 }
 
-/// Each field as a literal that nobody remembers (RFC 7541, 6.2.2).
+/// Encodes each field as a literal without indexing (RFC 7541, 6.2.2).
 fn encode(fields: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
     let mut block = Vec::new();
     for (name, value) in fields {
@@ -161,7 +160,7 @@ fn encode(fields: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
     block
 }
 
-/// An integer with a prefix of seven bits (RFC 7541, 5.1).
+/// Appends an integer with a seven-bit prefix (RFC 7541, 5.1).
 fn length(length: usize, block: &mut Vec<u8>) {
     let Some(mut rest) = length.checked_sub(0x7f) else {
         return block.push(u8::try_from(length).unwrap());
@@ -174,8 +173,8 @@ fn length(length: usize, block: &mut Vec<u8>) {
     block.push(u8::try_from(rest).unwrap());
 }
 
-/// The status, which is the first field of an answer (RFC 9113, 8.3). Without a table it is one of
-/// those that HPACK knows, or a literal (RFC 7541, 6 and appendix A).
+/// The status, the first field of a response (RFC 9113, 8.3). Without a dynamic table it is an entry of
+/// the static table or a literal (RFC 7541, 6 and appendix A).
 fn status(block: &[u8]) -> StatusCode {
     const KNOWN: [u16; 7] = [200, 204, 206, 304, 400, 404, 500];
     let is_resize = |byte: &u8| byte & 0xe0 == 0x20;
@@ -189,13 +188,13 @@ fn status(block: &[u8]) -> StatusCode {
         [0x08 | 0x18 | 0x48, coded, rest @ ..] if coded & 0x80 != 0 => {
             three_digits(&rest[..usize::from(coded & 0x7f)])
         }
-        other => panic!("an answer begins with its status, not with {other:?}"),
+        other => panic!("a response begins with its status, not with {other:?}"),
     };
     StatusCode::from_u16(code).unwrap()
 }
 
-/// Undoes the Huffman code of three digits (RFC 7541, appendix B): five bits for `0` to `2`, six for
-/// the others.
+/// Decodes three Huffman-coded digits (RFC 7541, appendix B): five bits for `0` to `2`, six for the
+/// others.
 fn three_digits(coded: &[u8]) -> u16 {
     let bits = coded
         .iter()
@@ -216,8 +215,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn statuses_are_read_in_every_form() {
-        // `:status: 302`, plain and as in RFC 7541, C.6.1; and what h2 sends after a new size.
+    fn status_is_decoded_in_every_form() {
+        // `:status: 302`, plain and as in RFC 7541, C.6.1, and as h2 sends it after a table size update.
         let blocks: [(&[u8], u16); 5] = [
             (&[0x88], 200),
             (&[0x20, 0x8c], 400),
@@ -231,14 +230,14 @@ mod tests {
     }
 
     #[test]
-    fn lengths_are_written_as_in_rfc_7541() {
-        let written = |number| {
+    fn length_is_encoded_as_in_rfc_7541() {
+        let encoded = |number| {
             let mut block = Vec::new();
             length(number, &mut block);
             block
         };
-        assert_eq!(written(10), [10]);
-        assert_eq!(written(127), [0x7f, 0]);
-        assert_eq!(written(1337), [0x7f, 0b1011_1010, 9]);
+        assert_eq!(encoded(10), [10]);
+        assert_eq!(encoded(127), [0x7f, 0]);
+        assert_eq!(encoded(1337), [0x7f, 0b1011_1010, 9]);
     }
 }

@@ -1,13 +1,13 @@
-//! Whoever asks for a WebSocket in vain is told what is wrong: by its code in the answer, and with
-//! what to change in the log. Who asks rightly is told nothing.
+//! A failed WebSocket handshake is diagnosed: the response has the code, and the log has the change
+//! to make. A correct handshake has no diagnosis.
 
 use std::{net::SocketAddr, sync::Arc};
 
 use gabion::{Event, Guard, event::Diagnosis};
 use gabion_proxy::Protocols;
-use gabion_testkit::{Answer, Backend, Fate2, Recorder, Wire, Wire2};
+use gabion_testkit::{Backend, Http2Outcome, RawConnection, RawHttp2, RawResponse, Recorder};
 
-use crate::support::sockets::{Front, builder};
+use crate::support::guarded_proxy::{GuardedProxy, builder};
 
 const POLICY: &str = "version = 1
     [client]
@@ -28,56 +28,58 @@ const POLICY: &str = "version = 1
     only = true
 ";
 
-struct Place {
-    behind: Backend,
-    front: Front,
+struct Setup {
+    backend: Backend,
+    proxy: GuardedProxy,
     events: Arc<Recorder>,
 }
 
-impl Place {
-    async fn of(policy: &str) -> Self {
-        let behind = Backend::start().await;
+impl Setup {
+    async fn start(policy: &str) -> Self {
+        let backend = Backend::start().await;
         let events = Arc::new(Recorder::default());
         let guard = builder(events.clone()).with_policy(policy, "policy.toml");
         let guard = guard.unwrap_or_else(|error| panic!("{error}"));
-        let front = Front::speaking(Protocols::Http1AndPriorKnowledge, &behind.url(), guard);
+        let proxy =
+            GuardedProxy::with_protocols(Protocols::Http1AndPriorKnowledge, &backend.url(), guard);
         Self {
-            behind,
-            front,
+            backend,
+            proxy,
             events,
         }
     }
 
     fn addr(&self) -> SocketAddr {
-        self.front.addr()
+        self.proxy.addr()
     }
 
     fn guard(&self) -> &Guard {
-        self.front.guard()
+        self.proxy.guard()
     }
 
-    /// Sends a GET of these lines, on HTTP/1.1 unless the target says otherwise.
-    async fn get(&self, target: &str, lines: &str) -> Answer {
+    /// Sends a GET with these header lines, on HTTP/1.1 unless the target has a version.
+    async fn get(&self, target: &str, lines: &str) -> RawResponse {
         let version = if target.contains(' ') {
             ""
         } else {
             " HTTP/1.1"
         };
         let head = format!("GET {target}{version}\r\nhost: a.example\r\n{lines}\r\n");
-        let mut wire = Wire::connect(self.addr()).await;
-        wire.send(head.as_bytes()).await;
-        wire.answer("GET").await.expect("an answer")
+        let mut connection = RawConnection::connect(self.addr()).await;
+        connection.send(head.as_bytes()).await;
+        connection.response("GET").await.expect("an answer")
     }
 
-    /// The diagnoses that were told since last asked, as the log has them.
-    fn told(&self) -> Vec<String> {
+    /// The diagnosis events so far, as in the log.
+    fn diagnoses(&self) -> Vec<String> {
         let made = |event: &Event| match event {
             Event::Diagnosis(_) => true,
             Event::Request(event) => event.to_string().contains("; W"),
             _ => false,
         };
-        let told = self.events.take();
-        told.iter()
+        let texts = self.events.take();
+        texts
+            .iter()
             .filter(|event| made(event))
             .map(ToString::to_string)
             .collect()
@@ -94,8 +96,8 @@ fn handshake() -> String {
 }
 
 #[tokio::test]
-async fn each_code_is_said_in_the_answer_and_its_advice_in_the_log() {
-    let place = Place::of(POLICY).await;
+async fn each_code_is_in_the_response_and_its_advice_in_the_log() {
+    let setup = Setup::start(POLICY).await;
     let handshake = handshake();
     for (target, lines, status, diagnosis, advice) in [
         (
@@ -169,34 +171,34 @@ async fn each_code_is_said_in_the_answer_and_its_advice_in_the_log() {
             "rule ban/list",
         ),
     ] {
-        let answer = place.get(target, &lines).await;
+        let answer = setup.get(target, &lines).await;
         assert_eq!(answer.status, status, "{target}: {lines}");
-        let said = answer.text();
-        assert!(said.contains(&diagnosis.to_string()), "{diagnosis}: {said}");
-        let told = place.told();
-        assert_eq!(told.len(), 1, "{diagnosis}: {told:?}");
-        assert!(told[0].contains(&diagnosis.to_string()), "{}", told[0]);
-        assert!(told[0].contains(diagnosis.advice()), "{}", told[0]);
-        assert!(told[0].contains(advice), "{advice}: {}", told[0]);
+        let text = answer.text();
+        assert!(text.contains(&diagnosis.to_string()), "{diagnosis}: {text}");
+        let texts = setup.diagnoses();
+        assert_eq!(texts.len(), 1, "{diagnosis}: {texts:?}");
+        assert!(texts[0].contains(&diagnosis.to_string()), "{}", texts[0]);
+        assert!(texts[0].contains(diagnosis.advice()), "{}", texts[0]);
+        assert!(texts[0].contains(advice), "{advice}: {}", texts[0]);
         assert!(
-            place.behind.take().is_empty(),
+            setup.backend.take().is_empty(),
             "{diagnosis}: nothing passes"
         );
 
-        let json = place
+        let json = setup
             .get(target, &format!("{lines}accept: application/json\r\n"))
             .await;
         let expected = format!(r#""diagnosis":"{diagnosis}""#);
         assert!(json.text().contains(&expected), "{}", json.text());
-        place.told();
+        setup.diagnoses();
     }
-    let counted = place.guard().diagnosis_counters().to_string();
+    let counted = setup.guard().diagnosis_counters().to_string();
     assert_eq!(counted, "W01 2, W02 2, W03 4, W04 2, W05 4, W06 2, W14 4");
 }
 
 #[tokio::test]
-async fn who_asks_rightly_is_told_nothing() {
-    let place = Place::of(POLICY).await;
+async fn correct_handshake_has_no_diagnosis() {
+    let setup = Setup::start(POLICY).await;
     let handshake = handshake();
     for (target, lines, status) in [
         ("/only", handshake.clone(), 101),
@@ -220,17 +222,17 @@ async fn who_asks_rightly_is_told_nothing() {
         ("/x", "x-answer: 426\r\n".into(), 426),
         ("/.env", String::new(), 403),
     ] {
-        let answer = place.get(target, &lines).await;
+        let answer = setup.get(target, &lines).await;
         assert_eq!(answer.status, status, "{target}: {lines}");
         assert!(!answer.text().contains('W'), "{}", answer.text());
-        assert_eq!(place.told(), [""; 0], "{target}: {lines}");
+        assert_eq!(setup.diagnoses(), [""; 0], "{target}: {lines}");
     }
-    assert_eq!(place.guard().diagnosis_counters().to_string(), "");
+    assert_eq!(setup.guard().diagnosis_counters().to_string(), "");
 }
 
 #[tokio::test]
-async fn codes_are_told_on_http2() {
-    let place = Place::of(POLICY).await;
+async fn codes_are_reported_on_http2() {
+    let setup = Setup::start(POLICY).await;
     let connect = &[
         (":method", "CONNECT"),
         (":protocol", "websocket"),
@@ -283,22 +285,25 @@ async fn codes_are_told_on_http2() {
         let fields: Vec<_> = fields
             .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()))
             .collect();
-        let fate = Wire2::connect(place.addr()).await.ask(&fields, None).await;
+        let outcome = RawHttp2::connect(setup.addr())
+            .await
+            .request(&fields, None)
+            .await;
         assert_eq!(
-            fate,
-            Fate2::Answered(status.try_into().unwrap()),
+            outcome,
+            Http2Outcome::Answered(status.try_into().unwrap()),
             "{code} {path}"
         );
-        let told = place.told();
-        assert_eq!(told.len(), usize::from(!code.is_empty()), "{told:?}");
-        assert!(told.iter().all(|told| told.contains(code)), "{told:?}");
+        let texts = setup.diagnoses();
+        assert_eq!(texts.len(), usize::from(!code.is_empty()), "{texts:?}");
+        assert!(texts.iter().all(|text| text.contains(code)), "{texts:?}");
     }
 }
 
 #[tokio::test]
-async fn plain_get_is_told_which_address_to_use() {
-    let place = Place::of(POLICY).await;
-    for (path, lines, said) in [
+async fn plain_get_response_has_the_address_to_use() {
+    let setup = Setup::start(POLICY).await;
+    for (path, lines, text) in [
         ("/only", "", "\nuse ws://a.example/only\n"),
         (
             "/only",
@@ -318,57 +323,57 @@ async fn plain_get_is_told_which_address_to_use() {
             r#""use":"ws://a.example/only/\\x22b","event":""#,
         ),
     ] {
-        let answer = place.get(path, lines).await;
+        let answer = setup.get(path, lines).await;
         assert_eq!(answer.status, 426, "{path}: {}", answer.text());
         assert_eq!(answer.headers["upgrade"], "websocket");
         assert_eq!(answer.headers["connection"], "Upgrade");
         assert_eq!(answer.headers["sec-websocket-version"], "13");
-        let text = answer.text();
+        let body = answer.text();
         if lines.contains("json") {
-            let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+            let json: serde_json::Value = serde_json::from_str(&body).unwrap();
             assert_eq!(json["use"], "ws://a.example/only/\\x22b");
         }
-        assert!(text.contains(said), "{said}: {text}");
-        assert!(!text.contains("secret"), "{text}");
+        assert!(body.contains(text), "{body}: {text}");
+        assert!(!body.contains("secret"), "{body}");
     }
     let long = format!("/only/{}", "\"".repeat(5000));
-    let answer = place.get(&long, "").await;
+    let answer = setup.get(&long, "").await;
     assert_eq!(answer.status, 426);
     assert!(answer.body.len() < 1024, "{}", answer.text());
 
-    let strangers = Place::of(&POLICY.replace("trusted_proxies = ['127.0.0.0/8']", "")).await;
+    let strangers = Setup::start(&POLICY.replace("trusted_proxies = ['127.0.0.0/8']", "")).await;
     let answer = strangers.get("/only", "x-forwarded-proto: https\r\n").await;
     assert!(
         answer.text().contains("use ws://"),
-        "a stranger says nothing of TLS"
+        "an untrusted peer cannot claim TLS"
     );
 }
 
 #[tokio::test]
-async fn plain_get_on_a_path_where_sockets_were_opened_is_told() {
-    let place = Place::of(POLICY).await;
+async fn plain_get_on_a_path_with_opened_sockets_is_diagnosed() {
+    let setup = Setup::start(POLICY).await;
     let refused = "x-answer: 400\r\nx-forwarded-for: 203.0.113.9\r\n";
-    assert_eq!(place.get("/ws", refused).await.status, 400);
-    assert_eq!(place.told(), [""; 0], "nobody knows yet");
-    assert_eq!(place.get("/ws", &handshake()).await.status, 101);
-    let answer = place.get("/ws", refused).await;
+    assert_eq!(setup.get("/ws", refused).await.status, 400);
+    assert_eq!(setup.diagnoses(), [""; 0], "no handshake on this path yet");
+    assert_eq!(setup.get("/ws", &handshake()).await.status, 101);
+    let answer = setup.get("/ws", refused).await;
     assert_eq!((answer.status.as_u16(), &*answer.text()), (400, "ok"));
-    let told = place.told();
-    assert_eq!(told.len(), 1, "{told:?}");
-    assert!(told[0].starts_with("W01: "), "{}", told[0]);
-    assert!(told[0].contains("(203.0.113.9, /ws): "), "{}", told[0]);
+    let texts = setup.diagnoses();
+    assert_eq!(texts.len(), 1, "{texts:?}");
+    assert!(texts[0].starts_with("W01: "), "{}", texts[0]);
+    assert!(texts[0].contains("(203.0.113.9, /ws): "), "{}", texts[0]);
     assert!(
-        told[0].ends_with(Diagnosis::PlainGet.advice()),
+        texts[0].ends_with(Diagnosis::PlainGet.advice()),
         "{}",
-        told[0]
+        texts[0]
     );
     for (path, lines) in [
         ("/ws", ""),
         ("/ws", "x-answer: 404\r\n"),
         ("/other", refused),
     ] {
-        place.get(path, lines).await;
-        assert_eq!(place.told(), [""; 0], "{path} {lines}");
+        setup.get(path, lines).await;
+        assert_eq!(setup.diagnoses(), [""; 0], "{path} {lines}");
     }
-    assert_eq!(place.guard().diagnosis_counters().to_string(), "W01 1");
+    assert_eq!(setup.guard().diagnosis_counters().to_string(), "W01 1");
 }

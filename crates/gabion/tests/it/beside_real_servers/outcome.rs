@@ -1,44 +1,44 @@
-//! What became of a request.
+//! The outcome of a request.
 
-use gabion_testkit::Answer;
+use gabion_testkit::RawResponse;
 
 use super::{column::Column, tomcat::Echo};
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
-    /// Tomcat's servlet answered it.
+pub(super) enum Outcome {
+    /// The servlet of Tomcat answered.
     Reached(Echo),
-    /// nginx answered it with a file.
+    /// nginx answered with a file.
     Served(String),
-    /// It was refused, with this status and, where one did it, by this rule.
+    /// The request was refused with this status and, if a rule refused it, this rule.
     Refused(By, String),
 }
 
-/// Who refused.
+/// The component that refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum By {
     Guard,
-    /// The parser before guard.
+    /// The HTTP parser in front of guard.
     Hyper,
     Nginx,
     Tomcat,
 }
 
-// === impl Fate ===
+// === impl Outcome ===
 
-impl Fate {
-    /// Whether it reached what the rules mean to deny.
+impl Outcome {
+    /// Returns `true` if the request reached a path that the rules deny.
     pub(super) fn is_denied(&self, column: Column) -> bool {
         matches!(self, Self::Reached(echo) if column.denies(&echo.path()))
     }
 
-    /// Whether Tomcat was sent another target than here, where it answered both.
+    /// Returns `true` if Tomcat answered both requests and received different targets.
     pub(super) fn is_other_target(&self, here: &Self) -> bool {
         matches!((self, here), (Self::Reached(there), Self::Reached(here)) if there.target() != here.target())
     }
 
-    /// Who said no, and in which words; `None` where nobody did.
+    /// The component that refused and its reason; `None` if the request was not refused.
     pub(super) fn refusal(&self) -> Option<(By, &str)> {
         match self {
             Self::Refused(by, words) => Some((*by, words)),
@@ -46,7 +46,7 @@ impl Fate {
         }
     }
 
-    /// Tomcat's reading of the path, or what came instead of it.
+    /// Tomcat's reading of the path, or the response in its place.
     pub(super) fn reading(&self) -> String {
         match self {
             Self::Reached(echo) => format!("`{}`", echo.path),
@@ -59,11 +59,11 @@ impl Fate {
 // === impl By ===
 
 impl By {
-    /// Who refused, or answered in Tomcat's stead; `None` where it is Tomcat's servlet.
-    pub(super) fn of(answer: &Answer, told: bool) -> Option<Self> {
+    /// The component that refused or answered instead of Tomcat; `None` if the servlet answered.
+    pub(super) fn from_response(answer: &RawResponse, has_event: bool) -> Option<Self> {
         let header = |name: &str| answer.headers.get(name).map(http::HeaderValue::as_bytes);
         let is_nginx = header("server").is_some_and(|name| name.starts_with(b"nginx"));
-        if told {
+        if has_event {
             return Some(Self::Guard);
         }
         if is_nginx && header("passed-on").is_none() {

@@ -1,4 +1,4 @@
-//! What a watched socket costs in memory while nothing is sent on it.
+//! The memory of an idle observed WebSocket.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -15,17 +15,17 @@ use tokio::{
 };
 use tower::{Layer as _, Service, ServiceExt as _, service_fn};
 
-use crate::support::sockets::builder;
+use crate::support::guarded_proxy::builder;
 
 const SOCKETS: u64 = 100;
 const POLICY: &str = "version = 1\n[upgrade]\nsockets_per_client = 1000\nmessages = '50/s'\n\
                       client_messages = '100000/s'\nping = '25s'\n";
-/// Has messages read and inflated.
+/// A policy that reads and inflates messages.
 const RULE: &str = "compression = 'inflate'\n[[message]]\nid = 'a'\ncontains = 'attack'\n";
 const HANDSHAKE: &[u8] = b"GET /ws HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\n\
     upgrade: websocket\r\nsec-websocket-version: 13\r\n\
     sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
-/// A masked text, `hi`, whose key is zeros.
+/// The masked text `hi` with a key of zeros.
 const HI: &[u8] = b"\x81\x82\0\0\0\0hi";
 
 async fn echo(mut request: Request<Incoming>) -> Result<Response<Empty<Bytes>>, Infallible> {
@@ -39,8 +39,8 @@ async fn echo(mut request: Request<Incoming>) -> Result<Response<Empty<Bytes>>, 
     Ok(response)
 }
 
-/// A socket to `service` that has been used once. The server masks its echo, which is wrong of it,
-/// and loses nothing.
+/// A socket to `service` that was used once. The server masks its echo, which violates RFC 6455 and
+/// does no harm here.
 async fn open<S, B>(service: S) -> DuplexStream
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
@@ -71,7 +71,7 @@ where
     client
 }
 
-/// How many bytes are held for each of many open sockets.
+/// The number of bytes per open socket.
 fn held<S, B>(service: &S) -> u64
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
@@ -82,7 +82,7 @@ where
     B: http_body_util::BodyExt<Data = Bytes, Error = Infallible> + Send + 'static,
 {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    // What is made on first use.
+    // Allocations on first use are not counted.
     let _first = runtime.block_on(open(service.clone()));
     let mut sockets = Vec::with_capacity(100);
     let counted = allocation_counter::measure(|| {
@@ -96,7 +96,7 @@ where
 }
 
 #[test]
-fn at_most_two_kib_are_added() {
+fn at_most_two_kib_per_session() {
     let bare = held(&service_fn(echo));
     for policy in [POLICY.to_owned(), [POLICY, RULE].concat()] {
         let guard = builder(Arc::new(Recorder::default()));

@@ -1,54 +1,62 @@
-//! A house whose sockets are held to terms made by hand.
+//! Echo servers behind a guard, and behind session limits without a policy document.
 
 use std::{sync::Arc, time::Duration};
 
 use gabion::{
-    GuardLayer, Inspect,
+    Guard, GuardLayer, Inspect,
     ban::BanTable,
     client::{AutoSource, ClientRules},
     inspect::{ObserveOverride, OnFault, SystemClock},
 };
 use gabion_core::Snapshot;
 use gabion_core::{RouteLimits, SessionLimits};
-use gabion_testkit::Recorder;
+use gabion_testkit::{EchoServer, Recorder};
 use gabion_tower::{SessionEnforcer, Sessions, guard_layer};
 use hyper_util::rt::TokioTimer;
 use tokio::time::{sleep, timeout};
 
-use super::house::House;
-
-/// What stands before such a house.
-pub(crate) struct Held {
+/// The parts of a layer with session limits.
+pub(crate) struct SessionParts {
     pub(crate) enforcer: Arc<SessionEnforcer>,
     pub(crate) bans: Arc<BanTable>,
     pub(crate) observe_override: ObserveOverride,
-    pub(crate) told: Arc<Recorder>,
+    pub(crate) events: Arc<Recorder>,
 }
 
-/// A house whose sockets are held to `session_limits`, and whose messages are judged by `rule`.
-pub(crate) async fn house(
+/// The beginning of a policy that trusts `X-Forwarded-For` from loopback.
+pub(crate) const TRUSTING: &str = "version = 1\n[client]\ntrusted_proxies = ['127.0.0.0/8']\n";
+
+pub(crate) type GuardedEcho = EchoServer<Guard>;
+
+/// An echo server behind `guard`.
+pub(crate) async fn echo_behind(guard: Guard) -> GuardedEcho {
+    EchoServer::start(guard.layer(), guard).await
+}
+
+/// An echo server with these session limits, whose messages `rule` inspects.
+pub(crate) async fn echo_with_limits(
     session_limits: SessionLimits,
     rule: impl Inspect + 'static,
-) -> House<Held> {
-    house_with(session_limits, rule, OnFault::Refuse).await
+) -> EchoServer<SessionParts> {
+    echo_with_limits_on_fault(session_limits, rule, OnFault::Refuse).await
 }
 
-/// The same, and what becomes of what `rule` panics over.
-pub(crate) async fn house_with(
+/// Like [`echo_with_limits`]; `on_fault` decides when `rule` panics.
+pub(crate) async fn echo_with_limits_on_fault(
     session_limits: SessionLimits,
     rule: impl Inspect + 'static,
     on_fault: OnFault,
-) -> House<Held> {
-    let (layer, held) = layer(session_limits, rule, on_fault);
-    House::behind(layer.with_connection_source(AutoSource), held).await
+) -> EchoServer<SessionParts> {
+    let (layer, parts) = layer_with_limits(session_limits, rule, on_fault);
+    EchoServer::start(layer.with_connection_source(AutoSource), parts).await
 }
 
-/// The layer alone, for a server that says who its peers are.
-pub(crate) fn layer(
+/// The layer alone, for a server that inserts the peer address itself.
+pub(crate) fn layer_with_limits(
     session_limits: SessionLimits,
     rule: impl Inspect + 'static,
     on_fault: OnFault,
-) -> (GuardLayer, Held) {
+) -> (GuardLayer, SessionParts) {
     let clients = ClientRules::default()
         .with_trusted(["127.0.0.0/8".parse().unwrap()])
         .unwrap();
@@ -57,48 +65,40 @@ pub(crate) fn layer(
         .with_route_limits(RouteLimits::new(Some(Arc::new(session_limits))));
     let policy = Arc::new(policy);
     let (clock, observe_override) = (Arc::new(SystemClock::new()), ObserveOverride::default());
-    let (told, bans) = (Arc::new(Recorder::default()), Arc::new(BanTable::new(8)));
+    let (events, bans) = (Arc::new(Recorder::default()), Arc::new(BanTable::new(8)));
     let sessions = Sessions::new(clock.clone())
-        .with_sink(told.clone())
+        .with_sink(events.clone())
         .with_timer(Arc::new(TokioTimer::new()));
     let enforcer = SessionEnforcer::new(sessions, policy.clone(), clock, observe_override.clone());
     let enforcer = Arc::new(enforcer.with_bans(bans.clone()));
     let layer = guard_layer(policy)
         .with_bans(bans.clone())
         .with_observe_override(observe_override.clone())
-        .with_sink(told.clone())
+        .with_sink(events.clone())
         .with_session_enforcer(enforcer.clone());
-    let held = Held {
+    let parts = SessionParts {
         enforcer,
         bans,
         observe_override,
-        told,
+        events,
     };
-    (layer, held)
+    (layer, parts)
 }
 
-impl House<Held> {
-    /// What was told, in words, since it was last asked.
-    pub(crate) fn told(&self) -> Vec<String> {
-        self.before().told.take_words()
-    }
-
-    /// Waits until the service has heard so much, and gives it.
-    pub(crate) async fn hears(&self, len: usize) -> Vec<u8> {
-        let wait = async {
-            while self.heard().len() < len {
-                sleep(Duration::from_millis(2)).await;
-            }
-        };
-        let came = timeout(Duration::from_secs(5), wait).await.is_ok();
-        assert!(came, "{}", self.heard().escape_ascii());
-        self.heard()
+impl SessionParts {
+    /// Removes and returns the text of the events so far.
+    pub(crate) fn event_texts(&self) -> Vec<String> {
+        self.events.take_texts()
     }
 
     /// Waits until every session has ended.
-    pub(crate) async fn empties(&self) {
+    ///
+    /// # Panics
+    ///
+    /// If one is open after 5 seconds.
+    pub(crate) async fn wait_until_closed(&self) {
         let wait = async {
-            while !self.before().enforcer.sessions().is_empty() {
+            while !self.enforcer.sessions().is_empty() {
                 sleep(Duration::from_millis(2)).await;
             }
         };

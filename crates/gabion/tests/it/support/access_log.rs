@@ -4,10 +4,10 @@ use std::{fs, net::IpAddr, sync::Arc, time::Duration};
 
 use gabion_testkit::shared;
 
-/// One line of it.
+/// One line of the log.
 pub(crate) struct Logged {
     pub(crate) client: IpAddr,
-    /// When, since the month began.
+    /// The time since the beginning of the month.
     pub(crate) at: Duration,
     pub(crate) method: String,
     pub(crate) target: String,
@@ -43,7 +43,7 @@ fn logged(line: &str) -> Logged {
     }
 }
 
-/// The path decoded once, in lower case, and whether it is text.
+/// The path decoded once and in lower case, and `true` if it is UTF-8 without control characters.
 pub(crate) fn decoded(path: &str) -> (String, bool) {
     let mut parts = path.split('%');
     let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
@@ -57,7 +57,7 @@ pub(crate) fn decoded(path: &str) -> (String, bool) {
     (text, sound)
 }
 
-/// `[17/May/2015:10:05:03`: the log is of one month.
+/// Parses `[17/May/2015:10:05:03`. The log covers one month.
 fn at(stamp: &str) -> Duration {
     let (date, time) = stamp[1..].split_once(':').unwrap();
     assert!(date.ends_with("/May/2015"), "{stamp}");
