@@ -1,5 +1,10 @@
 //! A guard with a timer maintains itself.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "it waits for a thread, by the system's clock"
+)]
+
 use std::time::{Duration, Instant};
 
 use gabion::{Guard, GuardBuilder};

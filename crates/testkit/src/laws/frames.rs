@@ -147,7 +147,7 @@ fn agrees_with_tungstenite(sent: &[u8], role: Role, (seen, violation): &Observed
     let (theirs, refused) = tungstenite(&completed, role);
     match violation.map(|violation| violation.kind()) {
         Some(kind) if is_lenient(kind) => {
-            assert!(theirs.starts_with(seen), "4: {theirs:?} {seen:?}")
+            assert!(theirs.starts_with(seen), "4: {theirs:?} {seen:?}");
         }
         Some(kind) => {
             assert!(
