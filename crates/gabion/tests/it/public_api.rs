@@ -184,7 +184,7 @@ fn every_type_of_a_public_signature_is_exported() {
         for item in items(text).filter(|item| exported.contains(item.subject)) {
             let is_hidden = |signature: &String| {
                 let hidden = |name: &&str| signature.contains(&format!("fn {name}("));
-                HIDDEN.iter().any(|name| hidden(name))
+                HIDDEN.iter().any(hidden)
             };
             for signature in item.signatures().into_iter().filter(|one| !is_hidden(one)) {
                 seen += 1;
