@@ -19,7 +19,7 @@ use std::{convert::Infallible, fs, net::SocketAddr, time::Duration};
 
 use axum::{body::Body, extract::ConnectInfo};
 use futures_util::FutureExt as _;
-use gabion::{Guard, GuardLayer};
+use gabion::{Guard, GuardLayer, PeerAddr};
 use gabion_benches::{Comparison, PolicyFiles, Timing, is_test, reference, requests};
 use governor::{clock::QuantaInstant, middleware::NoOpMiddleware};
 use http::{Request, Response, StatusCode, header::COOKIE};
@@ -107,6 +107,12 @@ fn add_clean_requests(table: &mut Table<'_>) -> usize {
     let layers = layers.service(service_fn(answer));
     table.add_service("four layers of tower-http", StatusCode::OK, layers);
 
+    // axum's extractor needs the client in an extension, which is an allocation.
+    let peer = SocketAddr::new(reference::CLIENT.parse().unwrap(), 4711);
+    let in_axum = page().extension(ConnectInfo(peer)).body(()).unwrap();
+    table.add_request("a clean request, in an axum server", in_axum);
+    table.add_service("gabion", StatusCode::OK, guard.layer(service_fn(answer)));
+
     let page = page().header("x-forwarded-for", reference::CLIENT);
     table.add_request(
         "a clean request, through a balancer",
@@ -162,6 +168,7 @@ fn limit<K: KeyExtractor>(
 
 fn from(peer: &str, page: http::request::Builder) -> Request<()> {
     let peer = SocketAddr::new(peer.parse().unwrap(), 4711);
+    let page = page.extension(PeerAddr::new(peer));
     page.extension(ConnectInfo(peer)).body(()).unwrap()
 }
 

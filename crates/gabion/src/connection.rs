@@ -21,8 +21,12 @@ use tonic::transport::server::TcpConnectInfo;
 ///
 /// In this order: [`PeerAddr`]; with feature `axum`, `ConnectInfo<SocketAddr>` and
 /// `MockConnectInfo<SocketAddr>`; with feature `tonic`, `TcpConnectInfo`. With feature `axum` the target is
-/// read from `OriginalUri`, which `Router::nest` inserts when it strips a prefix, and requests that come from
-/// an axum server carry the [`ClientIp`](gabion_core::ClientIp) on, for its extractor.
+/// read from `OriginalUri`, which `Router::nest` inserts when it strips a prefix, and a request whose peer is
+/// axum's carries the [`ClientIp`](gabion_core::ClientIp) on, for its extractor.
+///
+/// # Cost
+///
+/// The [`ClientIp`](gabion_core::ClientIp) of axum's requests takes one allocation. Nothing else does.
 #[derive(Clone, Copy, Debug, Default)]
 #[expect(clippy::exhaustive_structs, reason = "it has no configuration")]
 pub struct AutoSource;
@@ -53,7 +57,7 @@ impl ConnectionSource for AutoSource {
 
     #[cfg(feature = "axum")]
     fn inserts_client(&self, extensions: &Extensions) -> bool {
-        axum_peer(extensions).is_some()
+        extensions.get::<PeerAddr>().is_none() && axum_peer(extensions).is_some()
     }
 
     #[cfg(feature = "axum")]
