@@ -145,7 +145,6 @@ impl Engine {
         }
         let judged = catch_panic(|| exchange.policy.chain.inspect(&facts, state))
             .map(|verdict| self.observe_override.apply(verdict, facts.now));
-        exchange.state.keep_target(&facts);
         for denial in exchange.state.observed() {
             let denied = || RequestEventKind::Denied(denial.clone());
             self.report_request(&facts, &exchange.policy, denied);
@@ -222,6 +221,7 @@ impl Engine {
             Ok(permit) => exchange.permit = permit,
             Err(denial) => return self.deny(facts, &exchange, *denial),
         }
+        exchange.state.keep_target(facts);
         if exchange.leaves_resolution {
             let is_counted = exchange.state.is_counted() || self.bans.is_some();
             exchange.resolution = Some(Arc::new(facts.resolution().with_counted(is_counted)));
