@@ -6,8 +6,8 @@ use http::{
 };
 
 use crate::{
-    Attribution, ClientIp, ClientRules, Framing, Now, PathViews, PeerAddr, Scheme, Upgrade,
-    path::Derived,
+    Attribution, ClientIp, ClientRules, Escaped, Framing, Now, PathViews, PeerAddr, Scheme,
+    Upgrade, path::Derived,
 };
 
 /// The browser's statement of the relation between the requesting page and the target (Fetch
@@ -264,6 +264,25 @@ impl<'r> Facts<'r> {
             let (name, value) = pair.split_at(pair.iter().position(|&byte| byte == b'=')?);
             Some((name, value.strip_prefix(b"=")?))
         })
+    }
+
+    /// The WebSocket URL of this request's target: the client's scheme, the requested host, the path. `None`
+    /// without a host, or if it is longer than 100 bytes.
+    ///
+    /// Bytes of the client are [`Escaped`], so that the URL can be shown in text and logs. A path of more than
+    /// 100 bytes is cut.
+    pub fn websocket_url(&self) -> Option<String> {
+        const MAX_PART: usize = 100;
+        let header = || self.headers.get(HOST).map(HeaderValue::as_bytes);
+        let host = self.uri.authority().map(|name| name.as_str().as_bytes());
+        let host = host.or_else(header).filter(|host| host.len() <= MAX_PART)?;
+        let path = self.path.raw();
+        let (path, ellipsis) = match path.split_at_checked(MAX_PART) {
+            Some((head, [_, ..])) => (head, ".."),
+            _ => (path, ""),
+        };
+        let (scheme, host, path) = (self.scheme.websocket_prefix(), Escaped(host), Escaped(path));
+        Some(format!("{scheme}{host}{path}{ellipsis}"))
     }
 
     /// Returns `true` if the browser reports that a page of another origin caused the request.

@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use bytes::Bytes;
-use gabion_core::{Denial, Diagnosis, Escaped, Facts, tokens};
+use gabion_core::{Denial, Diagnosis, Facts, tokens};
 use http::{
     HeaderMap, HeaderValue, Response, StatusCode,
-    header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HOST},
+    header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE},
 };
 
 /// Turns a [`Denial`] into the response to the client. Implemented for closures.
@@ -138,7 +138,9 @@ fn body_text(denial: &Denial, facts: &Facts<'_>, json: bool) -> String {
         let separator = if json { r#"","diagnosis":""# } else { "\n" };
         let _ = write!(text, "{separator}{diagnosis}");
     }
-    if let Some(url) = websocket_url(denial, facts) {
+    if denial.diagnosis == Some(Diagnosis::PlainGet)
+        && let Some(url) = facts.websocket_url()
+    {
         let separator = if json { r#"","use":""# } else { "\nuse " };
         // JSON requires an escaped backslash.
         let url = url.replace('\\', if json { r"\\" } else { r"\" });
@@ -150,30 +152,6 @@ fn body_text(denial: &Denial, facts: &Facts<'_>, json: bool) -> String {
     }
     text.push_str(if json { "\"}" } else { "\n" });
     text
-}
-
-/// Returns the WebSocket URL that the client should have used, with its own bytes escaped. A path
-/// of more than [`MAX_PART`] bytes is truncated.
-fn websocket_url(denial: &Denial, facts: &Facts<'_>) -> Option<String> {
-    if denial.diagnosis != Some(Diagnosis::PlainGet) {
-        return None;
-    }
-    let host_header = || facts.headers.get(HOST).map(HeaderValue::as_bytes);
-    let host = facts.uri.authority().map(|name| name.as_str().as_bytes());
-    let host = host
-        .or_else(host_header)
-        .filter(|host| host.len() <= MAX_PART)?;
-    let path = facts.path.raw();
-    let (path, ellipsis) = match path.split_at_checked(MAX_PART) {
-        Some((head, [_, ..])) => (head, ".."),
-        _ => (path, ""),
-    };
-    let (scheme, host, path) = (
-        facts.scheme.websocket_prefix(),
-        Escaped(host),
-        Escaped(path),
-    );
-    Some(format!("{scheme}{host}{path}{ellipsis}"))
 }
 
 /// Returns `true` if `Accept` lists JSON and no `text/*` type.
@@ -199,9 +177,6 @@ fn accepts_json(headers: &HeaderMap) -> bool {
 }
 
 const REFUSED: &str = "Refused";
-
-/// The maximum number of bytes of the host, and of the path, that are repeated in a response.
-const MAX_PART: usize = 100;
 
 /// Creates a plain-text response whose body is the reason phrase of the status.
 pub(crate) fn plain(status: StatusCode) -> Response<Bytes> {

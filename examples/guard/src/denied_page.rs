@@ -8,13 +8,12 @@ use std::fmt::Write as _;
 use axum::body::Bytes;
 use gabion::{
     event::Diagnosis,
-    inspect::{BriefReply, Denial, Escaped, Facts, Reply},
+    inspect::{BriefReply, Denial, Facts, Reply},
 };
 use http::{
     HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
     header::{
-        ACCEPT, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, REFERRER_POLICY,
-        X_CONTENT_TYPE_OPTIONS,
+        ACCEPT, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
     },
 };
 
@@ -23,9 +22,6 @@ const TEMPLATE: &str = include_str!("denied.html");
 /// Allows the page's own style, by its hash (CSP Level 3, 6.7.3.3), and nothing else.
 const POLICY: &str = "default-src 'none'; style-src 'sha256-BF28rbuq/0Sg+U4UsY8eIgiMrpDJZHueXOMCWrpoicA='; base-uri 'none'; \
                       form-action 'none'; frame-ancestors 'none'";
-
-/// The longest host and the longest path that are repeated in the page, in bytes.
-const MAX_PART: usize = 100;
 
 /// A [`Reply`] with an HTML page where `Accept` prefers HTML, as browsers do; otherwise
 /// [`BriefReply`].
@@ -88,7 +84,7 @@ fn page(denial: &Denial, facts: &Facts<'_>) -> String {
         detail("Diagnosis", &diagnosis.to_string());
     }
     if denial.diagnosis == Some(Diagnosis::PlainGet)
-        && let Some(address) = websocket_address(facts)
+        && let Some(address) = facts.websocket_url()
     {
         detail("Address", &address);
     }
@@ -126,25 +122,6 @@ const fn sentence(status: StatusCode) -> &'static str {
              id below to the operator of this site."
         }
     }
-}
-
-/// The WebSocket address of the requested path. Bytes other than plain ASCII are escaped, and a long
-/// path is cut.
-fn websocket_address(facts: &Facts<'_>) -> Option<String> {
-    let header = || facts.headers.get(HOST).map(HeaderValue::as_bytes);
-    let host = facts.uri.authority().map(|host| host.as_str().as_bytes());
-    let host = host.or_else(header).filter(|host| host.len() <= MAX_PART)?;
-    let path = facts.path.raw();
-    let (path, more) = match path.split_at_checked(MAX_PART) {
-        Some((head, [_, ..])) => (head, ".."),
-        _ => (path, ""),
-    };
-    let (scheme, host, path) = (
-        facts.scheme.websocket_prefix(),
-        Escaped(host),
-        Escaped(path),
-    );
-    Some(format!("{scheme}{host}{path}{more}"))
 }
 
 /// Escapes text for an HTML element or a quoted attribute.
