@@ -114,7 +114,6 @@ pub mod websocket;
 pub use ban::{BanLayer, Bans};
 pub use client::{ClientIp, PeerAddr};
 pub use deny::DenyLayer;
-pub use event::{Event, Sink};
 #[cfg(feature = "policy")]
 pub use guard::{Guard, GuardBuilder};
 pub use inspect::{Denial, Facts, GuardLayer, Inspect, Mode, RequestState, Verdict};

@@ -1,6 +1,9 @@
 //! Clients on a ban list are refused, and the denial names the list and the line.
 
-use gabion::{Event, event::RequestEventKind, inspect::Reason};
+use gabion::{
+    event::{Event, RequestEventKind},
+    inspect::Reason,
+};
 use gabion_testkit::TempFolder;
 
 use crate::support::in_process::{InProcess, build_guarded, get, guarded};

@@ -4,8 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::{SinkExt as _, StreamExt as _, future::join_all};
 use gabion::{
-    Event, Guard, Mode,
+    Guard, Mode,
     ban::{Offense, OffenseRecorder as _},
+    event::Event,
     inspect::{Clock as _, RuleId, SystemClock},
     websocket::CloseReason,
 };

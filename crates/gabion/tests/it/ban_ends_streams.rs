@@ -19,8 +19,9 @@ use axum::{
 use bytes::Bytes;
 use futures_util::{future::pending, stream};
 use gabion::{
-    Event, Guard,
+    Guard,
     ban::{Offense, OffenseRecorder as _},
+    event::Event,
     inspect::{Clock as _, RuleId, SystemClock},
 };
 use gabion_testkit::{Recorder, RouterServer, client_at};

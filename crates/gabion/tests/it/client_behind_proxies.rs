@@ -1,6 +1,6 @@
 //! A header names the client only if a trusted proxy wrote it.
 
-use gabion::{Event, event::BanChange};
+use gabion::event::{BanChange, Event};
 use gabion_testkit::TestRequest;
 
 use crate::support::in_process::{InProcess, ban, banned, get, guarded};

@@ -5,8 +5,8 @@ use gabion_testkit::TestResponse;
 use std::time::{Duration, UNIX_EPOCH};
 
 use gabion::{
-    Event, Mode,
-    event::{RequestEvent, RequestEventKind},
+    Mode,
+    event::{Event, RequestEvent, RequestEventKind},
     inspect::Reason,
 };
 

@@ -3,7 +3,10 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use gabion::{Event, Guard, event::Diagnosis};
+use gabion::{
+    Guard,
+    event::{Diagnosis, Event},
+};
 use gabion_proxy::Protocols;
 use gabion_testkit::{Backend, Http2Outcome, RawConnection, RawHttp2, RawResponse, Recorder};
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use gabion::Event;
+use gabion::event::Event;
 use gabion_testkit::{Http2Outcome, RawConnection, RawHttp2, Recorder};
 
 use crate::support::{

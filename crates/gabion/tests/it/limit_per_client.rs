@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gabion::{Event, event::RequestEventKind};
+use gabion::event::{Event, RequestEventKind};
 
 use crate::support::in_process::{InProcess, get, guarded};
 

@@ -3,9 +3,9 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use gabion::{
-    Event, Guard,
+    Guard,
     ban::{BanOutcome, Bans},
-    event::BanChange,
+    event::{BanChange, Event},
     policy::SampleRequest,
 };
 use gabion_testkit::Recorder;

@@ -14,7 +14,7 @@ use std::{
 };
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use gabion::{Event, Sink, event::PolicyEvent};
+use gabion::event::{Event, PolicyEvent, Sink};
 use gabion_core::PolicySource as _;
 use gabion_testkit::{Backend, RawConnection, TempFolder};
 use tokio::time::{Instant, sleep, timeout};

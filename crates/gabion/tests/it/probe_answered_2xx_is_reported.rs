@@ -5,7 +5,7 @@ use gabion_testkit::TestRequest;
 use std::convert::Infallible;
 
 use futures_util::FutureExt as _;
-use gabion::Event;
+use gabion::event::Event;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use tower::{Layer as _, ServiceExt as _, service_fn};

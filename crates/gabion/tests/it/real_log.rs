@@ -8,9 +8,9 @@ use std::{
 };
 
 use gabion::{
-    Event, Guard,
+    Guard,
     deny::{Action, DenyRule},
-    event::{BanChange, RequestEvent},
+    event::{BanChange, Event, RequestEvent},
     policy::Pack,
 };
 use gabion_testkit::{Backend, RawConnection, Recorder};

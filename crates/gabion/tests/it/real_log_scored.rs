@@ -10,7 +10,12 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
-use gabion::{Event, Guard, deny::Action, event::RequestEventKind, inspect::Reason};
+use gabion::{
+    Guard,
+    deny::Action,
+    event::{Event, RequestEventKind},
+    inspect::Reason,
+};
 use gabion_testkit::{ManualClock, Recorder, peer, rows};
 use http::{Request, Response, StatusCode};
 use tower::{Layer as _, ServiceExt as _, service_fn};

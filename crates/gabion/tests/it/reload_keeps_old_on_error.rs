@@ -3,7 +3,7 @@
 use gabion_testkit::TempFolder;
 use std::{fs, path::PathBuf};
 
-use gabion::{Event, event::PolicyEvent};
+use gabion::event::{Event, PolicyEvent};
 use gabion_core::PolicySource;
 
 use crate::support::in_process::{InProcess, build_guarded, get};

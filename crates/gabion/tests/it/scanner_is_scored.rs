@@ -4,7 +4,11 @@ use gabion_testkit::TestRequest;
 use std::{convert::Infallible, time::Duration};
 
 use futures_util::FutureExt as _;
-use gabion::{Event, event::BanChange, inspect::Clock as _, scan::Signals};
+use gabion::{
+    event::{BanChange, Event},
+    inspect::Clock as _,
+    scan::Signals,
+};
 use http::{Request, Response};
 use http_body_util::Full;
 use tower::{Layer as _, ServiceExt as _, service_fn};

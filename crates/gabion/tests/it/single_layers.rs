@@ -6,8 +6,9 @@ use axum::{Router, body::Body, extract::connect_info::MockConnectInfo, routing::
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use gabion::{
-    BanLayer, Bans, ClientIp, DenyLayer, Event, LimitLayer, Mode, PeerAddr, ScanLayer, Sink,
-    client::MissingClientIp, event::RequestEventKind,
+    BanLayer, Bans, ClientIp, DenyLayer, LimitLayer, Mode, PeerAddr, ScanLayer,
+    client::MissingClientIp,
+    event::{Event, RequestEventKind, Sink},
 };
 use gabion_testkit::Recorder;
 use http::{HeaderValue, Request, Response, StatusCode, Uri, header::HOST};

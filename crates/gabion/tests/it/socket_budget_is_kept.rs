@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{SinkExt as _, StreamExt as _, future::join_all};
-use gabion::Event;
+use gabion::event::Event;
 use gabion_testkit::{Recorder, WebSocket};
 use http::StatusCode;
 use tokio::{

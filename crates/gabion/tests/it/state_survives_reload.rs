@@ -6,8 +6,9 @@ use std::{convert::Infallible, time::Duration};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use gabion::{
-    Event, Facts, Inspect, RequestState, Verdict,
+    Facts, Inspect, RequestState, Verdict,
     ban::Offense,
+    event::Event,
     inspect::{Outcome, RuleId},
 };
 use gabion_core::PolicySource;

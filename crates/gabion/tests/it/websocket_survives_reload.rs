@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use gabion::Event;
+use gabion::event::Event;
 use gabion_proxy::Protocols;
 use gabion_testkit::{Backend, Http2Client, Recorder};
 use http::{Method, StatusCode};

@@ -2,7 +2,7 @@
 
 use std::{future::pending, sync::Arc};
 
-use gabion::Event;
+use gabion::event::Event;
 use gabion_proxy::Protocols;
 use gabion_testkit::{RawConnection, RawServer, Recorder};
 use tokio::select;

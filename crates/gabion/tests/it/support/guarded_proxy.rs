@@ -3,8 +3,8 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use gabion::{
-    Event, Guard, GuardBuilder, Sink,
-    event::RequestEventKind,
+    Guard, GuardBuilder,
+    event::{Event, RequestEventKind, Sink},
     policy::{Document, Pack},
 };
 use gabion_proxy::{Protocols, ServeOptions};
