@@ -165,7 +165,7 @@ impl Bans {
     ///
     /// Copies the table of bans.
     pub fn unban(&self, client: IpAddr) -> bool {
-        let table = self.arbiter.table();
+        let (table, client) = (self.arbiter.table(), client.to_canonical());
         let bans = table.list(self.clock.now()).into_iter();
         let covering = bans.filter(|(network, _)| network.contains(&client));
         covering.fold(false, |lifted, (network, _)| table.unban(network) || lifted)

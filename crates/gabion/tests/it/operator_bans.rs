@@ -50,7 +50,10 @@ fn banned_client_is_refused_until_it_is_unbanned() {
     assert_eq!(event.change, BanChange::Placed);
     assert_eq!(event.offense.reason.as_deref(), Some("too many forms"));
 
-    assert!(guard.unban(addr("203.0.113.9")));
+    assert!(
+        guard.unban(addr("::ffff:203.0.113.9")),
+        "the same address, mapped"
+    );
     assert!(!is_refused(&guard, "203.0.113.9"));
     assert!(
         !guard.unban(addr("203.0.113.9")),
