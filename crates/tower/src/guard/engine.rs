@@ -9,21 +9,17 @@ use std::{
 
 use bytes::Bytes;
 use gabion_core::{
-    BanChange, BanEvent, BanOutcome, ClientIp, Denial, Diagnosis, Event, Facts, FaultEvent,
-    Forward, Head, Mode, Now, Offense, OffenseRecorder, OnFault, Outcome, PeerAddr, PolicySource,
-    ProbeHitEvent, RequestEvent, RequestEventKind, RequestState, Resolution, SessionLimits, Sink,
-    Snapshot, Upgrade, Verdict,
+    BanChange, BanEvent, BanOutcome, ClientIp, Denial, Diagnosis, Event, Facts, FaultEvent, Head,
+    Mode, Now, Offense, OffenseRecorder, OnFault, Outcome, PeerAddr, PolicySource, ProbeHitEvent,
+    RequestEvent, RequestEventKind, RequestState, Resolution, Sink, Snapshot, Upgrade, Verdict,
 };
-use http::{Extensions, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 
 use super::{
-    event_stream, grpc, ids::EventIds, offer, once_per_minute::OncePerMinute, quota,
-    required_headers,
+    event_stream, exchange::Exchange, grpc, ids::EventIds, offer, once_per_minute::OncePerMinute,
+    quota, required_headers, sharing::Sharing,
 };
-use crate::{
-    Clock, ConnectionSource, ObserveOverride, Reply, reply,
-    websocket::{Session, SessionEnforcer, SessionPermit},
-};
+use crate::{Clock, ConnectionSource, ObserveOverride, Reply, reply, websocket::SessionEnforcer};
 
 /// The configuration and state that all clones of a guarded service share.
 #[derive(Clone)]
@@ -42,18 +38,6 @@ pub(crate) struct Engine {
     pub(super) insert_client_extension: bool,
 }
 
-/// The sharing of a request's [`Resolution`] between stacked layers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Sharing {
-    /// Resolves each request and leaves no resolution for inner layers.
-    #[default]
-    None,
-    /// Reuses the resolution of an outer layer, or leaves its own for inner ones.
-    Outer,
-    /// Resolves by its own client rules and leaves the result for inner layers.
-    OwnClients,
-}
-
 /// The result of [`Engine::judge`].
 #[expect(clippy::large_enum_variant, reason = "short-lived, on the stack")]
 pub(super) enum Decision {
@@ -63,59 +47,6 @@ pub(super) enum Decision {
     Unjudged,
     /// The layer responds itself.
     Respond(Response<Bytes>),
-}
-
-/// One request-response exchange, and the policy that applies to it from head to end.
-pub(super) struct Exchange {
-    policy: Arc<Snapshot>,
-    state: RequestState,
-    /// `true` if a rule allowed the request. Then no offense in this exchange becomes a ban.
-    pub(super) allowed: bool,
-    /// The permit of a WebSocket handshake, until the upgraded stream takes it over.
-    pub(super) permit: Option<SessionPermit>,
-    pub(super) session: Option<Arc<Session>>,
-    /// The path, if the request accepts server-sent events.
-    pub(super) stream_path: Option<Box<str>>,
-    leaves_resolution: bool,
-    /// The resolution for inner layers.
-    pub(super) resolution: Option<Arc<Resolution>>,
-}
-
-impl Exchange {
-    const fn new(policy: Arc<Snapshot>, state: RequestState) -> Self {
-        Self {
-            policy,
-            state,
-            allowed: false,
-            permit: None,
-            session: None,
-            stream_path: None,
-            leaves_resolution: false,
-            resolution: None,
-        }
-    }
-
-    pub(super) const fn state(&self) -> &RequestState {
-        &self.state
-    }
-
-    pub(super) fn client(&self) -> &ClientIp {
-        self.state.client()
-    }
-
-    /// Returns the limits of the WebSocket that the request opens.
-    pub(super) fn session_limits(&self) -> Option<Arc<SessionLimits>> {
-        self.session.as_ref()?.shared_limits()
-    }
-
-    pub(super) fn generation(&self) -> u64 {
-        self.policy.generation
-    }
-
-    /// Returns the form of the path that the service receives.
-    pub(super) fn forward(&self) -> Forward {
-        self.policy.forward
-    }
 }
 
 impl Engine {
@@ -129,9 +60,10 @@ impl Engine {
             }
             return Decision::Respond(self.missing_peer_response());
         };
-        let outer = self.outer_resolution(extensions);
+        let outer = self.sharing.outer_resolution(extensions);
         let reused = self.reuse(request, peer, outer);
-        let leaves_resolution = self.leaves_resolution(outer, reused.is_some());
+        let leaves_resolution =
+            (self.sharing).leaves_resolution(outer, reused.is_some(), self.bans.is_some());
         let facts = reused.unwrap_or_else(|| {
             let (head, now) = (self.head(request), self.clock.now());
             Facts::resolve(head, peer, &policy.client, now)
@@ -176,12 +108,6 @@ impl Engine {
         }
     }
 
-    /// Returns the resolution that an outer layer left, if this layer shares.
-    fn outer_resolution<'r>(&self, extensions: &'r Extensions) -> Option<&'r Resolution> {
-        let shared = (self.sharing != Sharing::None).then(|| extensions.get::<Arc<Resolution>>());
-        shared.flatten().map(AsRef::as_ref)
-    }
-
     /// Returns facts with the resolution of an outer layer, if it still applies to `request`.
     fn reuse<'r, B>(
         &self,
@@ -191,12 +117,6 @@ impl Engine {
     ) -> Option<Facts<'r>> {
         let outer = outer.filter(|_| self.sharing == Sharing::Outer)?;
         Facts::reuse(self.head(request), peer, outer, self.clock.now())
-    }
-
-    /// Returns `true` if inner layers need another resolution than the one in the extensions.
-    fn leaves_resolution(&self, outer: Option<&Resolution>, is_reused: bool) -> bool {
-        let counts = self.bans.is_some() && !outer.is_some_and(Resolution::is_counted);
-        self.sharing != Sharing::None && (!is_reused || counts)
     }
 
     /// Returns `true` if the client must be inserted into the extensions of `request`.

@@ -6,7 +6,7 @@ use http::{
     header::{ACCEPT, CONTENT_TYPE},
 };
 
-use super::engine::{Engine, Exchange};
+use super::{engine::Engine, exchange::Exchange};
 use crate::websocket::EventStream;
 
 /// The media type that a browser's `EventSource` accepts and receives (HTML, 9.2).

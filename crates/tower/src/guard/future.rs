@@ -12,10 +12,7 @@ use http::Response;
 use http_body::Body;
 use pin_project_lite::pin_project;
 
-use super::{
-    engine::{Engine, Exchange},
-    quota,
-};
+use super::{engine::Engine, exchange::Exchange, quota};
 use crate::GuardBody;
 
 pin_project! {

@@ -6,10 +6,8 @@ use gabion_core::{ClientRules, Inspect, OffenseRecorder, PolicySource, Sink, Sna
 use tower_layer::Layer;
 
 use super::{
-    engine::{Engine, Sharing},
-    ids::EventIds,
-    once_per_minute::OncePerMinute,
-    service::GuardService,
+    engine::Engine, ids::EventIds, once_per_minute::OncePerMinute, service::GuardService,
+    sharing::Sharing,
 };
 use crate::{
     BriefReply, Clock, ConnectionSource, ExtensionsSource, ObserveOverride, Reply, SystemClock,

@@ -20,6 +20,7 @@
 
 pub(crate) mod engine;
 mod event_stream;
+mod exchange;
 mod future;
 mod grpc;
 mod ids;
@@ -30,6 +31,7 @@ mod permit;
 mod quota;
 mod required_headers;
 mod service;
+mod sharing;
 mod target;
 
 pub use future::ResponseFuture;

@@ -6,10 +6,7 @@ use bytes::Bytes;
 use gabion_core::{Denial, Event, Facts, Mode, RequestEventKind, Snapshot, Upgrade, Verdict};
 use http::{HeaderMap, Request, Response, StatusCode};
 
-use super::{
-    engine::{Engine, Exchange},
-    offer,
-};
+use super::{engine::Engine, exchange::Exchange, offer};
 use crate::{
     reply,
     websocket::{self, SessionPermit},
