@@ -72,6 +72,9 @@ fn request(event: &RequestEvent) {
                 Mode::Enforce => "denied",
                 Mode::Observe => "would have been denied",
             };
+            let answered = event.answered.map(|status| status.as_u16());
+            let answer = answered.map(|status| format!("; the server answered {status}"));
+            let answer = answer.unwrap_or_default();
             info!(
                 target: "gabion",
                 client = %event.client,
@@ -83,11 +86,12 @@ fn request(event: &RequestEvent) {
                 view,
                 mode = %denial.mode,
                 status,
+                answered,
                 diagnosis,
                 advice = denial.diagnosis.map(Diagnosis::advice),
                 policy = event.generation,
                 event = denial.event.map(tracing::field::display),
-                "{result} ({status})"
+                "{result} ({status}){answer}"
             );
         }
         RequestEventKind::Fault(words) => error!(

@@ -4,10 +4,10 @@
 
 use std::{
     cell::Cell,
-    future::{Ready, ready},
+    future::{Future as _, Ready, pending, ready},
     rc::Rc,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -21,7 +21,7 @@ use gabion_testkit::{ManualClock, Recorder, TestRequest, peer};
 use gabion_tower::{GuardLayer, guard_layer};
 use http::{Request, Response, StatusCode, header::CONNECTION};
 use http_body_util::{BodyExt, Full};
-use tower::{Layer, Service, ServiceExt};
+use tower::{Layer, Service, ServiceExt, service_fn};
 
 /// Returns the verdict that the path names.
 struct ByPath;
@@ -49,6 +49,21 @@ impl Inspect for ByPath {
 
     fn on_response(&self, _trace: &RequestState, outcome: &Outcome<'_>) -> Option<Offense> {
         (outcome.status == StatusCode::NOT_FOUND).then(minute)
+    }
+}
+
+/// Observes one denial, then returns another.
+struct ObservedThenDenied;
+
+impl Inspect for ObservedThenDenied {
+    fn name(&self) -> &'static str {
+        "both"
+    }
+
+    fn inspect(&self, _facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
+        let denial = Denial::forbidden("both", "denied twice");
+        state.observe(denial.clone().with_mode(Mode::Observe));
+        denial.into()
     }
 }
 
@@ -189,7 +204,40 @@ async fn observed_denials_are_events_and_pass() {
             texts[0].contains("would have been denied (403)"),
             "{texts:?}"
         );
+        assert!(texts[0].ends_with("; the server answered 200"), "{texts:?}");
     }
+}
+
+#[tokio::test]
+async fn observed_denial_is_reported_also_if_the_service_never_answers() {
+    let guarded = Guarded::new();
+    let service = guarded.layer.layer(service_fn(|_: Request<()>| {
+        pending::<Result<Response<Full<Bytes>>, OwnError>>()
+    }));
+    let mut response = Box::pin(service.oneshot(get("/would")));
+    let polled = response
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()));
+    assert!(polled.is_pending());
+    assert!(
+        guarded.events.take().is_empty(),
+        "the response is not known"
+    );
+    // The client hangs up.
+    drop(response);
+    let texts = guarded.events.take_texts();
+    assert_eq!(texts.len(), 1, "{texts:?}");
+    assert!(texts[0].contains("would have been denied (403)") && !texts[0].contains("answered"));
+}
+
+#[tokio::test]
+async fn observed_denial_is_reported_without_an_answer_where_another_rule_denies() {
+    let guarded = Guarded::with_layer(GuardLayer::new(ObservedThenDenied, ClientRules::default()));
+    assert_eq!(guarded.send(get("/")).await.unwrap().0, 403);
+    let texts = guarded.events.take_texts();
+    assert_eq!(texts.len(), 2, "{texts:?}");
+    assert!(texts[0].contains("would have been denied") && !texts[0].contains("answered"));
+    assert!(texts[1].contains(" denied (403)"), "{texts:?}");
 }
 
 #[tokio::test]

@@ -25,6 +25,9 @@ pub struct RequestEvent {
     pub generation: u64,
     /// The kind of event.
     pub kind: RequestEventKind,
+    /// The status with which the service answered a request that a rule in observe mode would have denied.
+    /// `None` for other events, and if the exchange ended without a response of the service.
+    pub answered: Option<StatusCode>,
 }
 
 /// The kinds of [`RequestEvent`].
@@ -91,7 +94,13 @@ impl RequestEvent {
             target: Self::bounded(facts.target()),
             generation,
             kind,
+            answered: None,
         }
+    }
+
+    /// Sets the status with which the service answered.
+    pub fn with_answered(self, answered: Option<StatusCode>) -> Self {
+        Self { answered, ..self }
     }
 
     /// The first [`Self::MAX_TARGET`] bytes of a target.
@@ -110,7 +119,11 @@ impl fmt::Display for RequestEvent {
             self.method,
             Escaped(&self.target),
             self.kind
-        )
+        )?;
+        match self.answered {
+            Some(status) => write!(f, "; the server answered {}", status.as_u16()),
+            None => Ok(()),
+        }
     }
 }
 

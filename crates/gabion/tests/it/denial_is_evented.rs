@@ -79,7 +79,7 @@ fn observed_denial_is_marked_in_its_event() {
     );
     assert_eq!(
         event.to_string(),
-        "203.0.113.9 GET /dump.sql would have been denied (404): rule dumps: path matches a regex of the rule: `/dump.sql` (path as sent)"
+        "203.0.113.9 GET /dump.sql would have been denied (404): rule dumps: path matches a regex of the rule: `/dump.sql` (path as sent); the server answered 200"
     );
 }
 
@@ -117,5 +117,5 @@ fn long_targets_are_truncated() {
     let event = only(guarded(POLICY).send(&*format!("/.env/{}", "x".repeat(5000))));
     assert_eq!(event.target.len(), RequestEvent::MAX_TARGET);
     let event = only(guarded(POLICY).send(&*format!("/{}.sql", "y".repeat(5000))));
-    assert!(event.to_string().ends_with("y…` (path as sent)"), "{event}");
+    assert!(event.to_string().contains("y…` (path as sent)"), "{event}");
 }

@@ -77,9 +77,8 @@ impl Engine {
         }
         let judged = catch_panic(|| exchange.policy.chain.inspect(&facts, state))
             .map(|verdict| self.observe_override.apply(verdict, facts.now));
-        for denial in exchange.state.observed() {
-            let denied = || RequestEventKind::Denied(denial.clone());
-            self.report_request(&facts, &exchange.policy, denied);
+        for denial in exchange.state.observed().to_vec() {
+            self.observe(&facts, &mut exchange, denial);
         }
         self.decide(&facts, exchange, judged)
     }
@@ -101,10 +100,19 @@ impl Engine {
                 self.pass(facts, exchange)
             }
             Ok(Verdict::Deny(denial)) if denial.mode == Mode::Observe => {
-                self.report_request(facts, policy, || RequestEventKind::Denied(denial));
+                self.observe(facts, &mut exchange, denial);
                 self.pass(facts, exchange)
             }
-            Ok(Verdict::Deny(denial)) => self.deny(facts, &exchange, denial),
+            Ok(Verdict::Deny(denial)) => self.deny(facts, exchange, denial),
+        }
+    }
+
+    /// Keeps a denial that does not take effect, to report it with the response.
+    pub(super) fn observe(&self, facts: &Facts<'_>, exchange: &mut Exchange, denial: Denial) {
+        if let Some(sink) = &self.sink {
+            let kind = RequestEventKind::Denied(denial);
+            let event = RequestEvent::new(facts, exchange.generation(), kind);
+            exchange.observed.push(sink, event);
         }
     }
 
@@ -137,9 +145,9 @@ impl Engine {
 
     /// Lets a request pass. A WebSocket handshake needs a permit.
     fn pass(&self, facts: &Facts<'_>, mut exchange: Exchange) -> Decision {
-        match self.permit(facts, &exchange.policy) {
+        match self.permit(facts, &mut exchange) {
             Ok(permit) => exchange.permit = permit,
-            Err(denial) => return self.deny(facts, &exchange, *denial),
+            Err(denial) => return self.deny(facts, exchange, *denial),
         }
         exchange.state.keep_target(facts);
         if exchange.leaves_resolution {
@@ -152,7 +160,8 @@ impl Engine {
         Decision::Pass(exchange)
     }
 
-    fn deny(&self, facts: &Facts<'_>, exchange: &Exchange, mut denial: Denial) -> Decision {
+    fn deny(&self, facts: &Facts<'_>, mut exchange: Exchange, mut denial: Denial) -> Decision {
+        exchange.observed.report(None);
         denial.event = Some(self.ids.next());
         if facts.upgrade == Upgrade::WebSocket {
             denial.diagnosis.get_or_insert(Diagnosis::Denied);
@@ -160,7 +169,7 @@ impl Engine {
         let mut response = self.denial_response(facts, &exchange.policy, &denial);
         quota::add_rate_limit(&exchange.state, response.headers_mut());
         let outcome = Outcome::new(response.status(), Some(&denial), Duration::ZERO);
-        self.process_outcome(exchange, outcome);
+        self.process_outcome(&exchange, outcome);
         grpc::translate(&mut response, &denial, facts);
         Decision::Respond(response)
     }
@@ -188,7 +197,13 @@ impl Engine {
     }
 
     /// Passes the status and the body length of the service's response to the inspectors.
-    pub(super) fn on_response(&self, exchange: &Exchange, status: StatusCode, length: Option<u64>) {
+    pub(super) fn on_response(
+        &self,
+        exchange: &mut Exchange,
+        status: StatusCode,
+        length: Option<u64>,
+    ) {
+        exchange.observed.report(Some(status));
         self.process_outcome(
             exchange,
             Outcome::new(status, None, Duration::ZERO).with_length(length),

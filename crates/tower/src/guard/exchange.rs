@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use gabion_core::{ClientIp, Forward, RequestState, Resolution, SessionLimits, Snapshot};
 
+use super::observed::ObservedDenials;
 use crate::websocket::{Session, SessionPermit};
 
 /// One request-response exchange, and the policy that applies to it from head to end.
@@ -12,6 +13,8 @@ pub(super) struct Exchange {
     pub(super) state: RequestState,
     /// `true` if a rule allowed the request. Then no offense in this exchange becomes a ban.
     pub(super) allowed: bool,
+    /// Reported when the response is known.
+    pub(super) observed: ObservedDenials,
     /// The permit of a WebSocket handshake, until the upgraded stream takes it over.
     pub(super) permit: Option<SessionPermit>,
     pub(super) session: Option<Arc<Session>>,
@@ -24,11 +27,12 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    pub(super) const fn new(policy: Arc<Snapshot>, state: RequestState) -> Self {
+    pub(super) fn new(policy: Arc<Snapshot>, state: RequestState) -> Self {
         Self {
             policy,
             state,
             allowed: false,
+            observed: ObservedDenials::default(),
             permit: None,
             session: None,
             stream_path: None,

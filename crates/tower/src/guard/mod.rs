@@ -25,6 +25,7 @@ mod future;
 mod grpc;
 mod ids;
 mod layer;
+mod observed;
 mod offer;
 mod once_per_minute;
 mod permit;

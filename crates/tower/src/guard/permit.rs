@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use gabion_core::{Denial, Event, Facts, Mode, RequestEventKind, Snapshot, Upgrade, Verdict};
+use gabion_core::{Denial, Event, Facts, Mode, Upgrade, Verdict};
 use http::{HeaderMap, Request, Response, StatusCode};
 
 use super::{engine::Engine, exchange::Exchange, offer};
@@ -17,20 +17,21 @@ impl Engine {
     pub(super) fn permit(
         &self,
         facts: &Facts<'_>,
-        policy: &Snapshot,
+        exchange: &mut Exchange,
     ) -> Result<Option<SessionPermit>, Box<Denial>> {
         let enforcer = self.enforcer.as_ref();
         let Some(enforcer) = enforcer.filter(|_| facts.upgrade == Upgrade::WebSocket) else {
             return Ok(None);
         };
-        let reserve = |capped| enforcer.reserve(facts, policy, capped);
+        let policy = Arc::clone(&exchange.policy);
+        let reserve = |capped| enforcer.reserve(facts, &policy, capped);
         let denied = match reserve(true) {
             Ok(permit) => return Ok(Some(permit)),
             Err(denied) => self.observe_override.apply((*denied).into(), facts.now),
         };
         match denied {
             Verdict::Deny(denied) if denied.mode == Mode::Observe => {
-                self.report_request(facts, policy, || RequestEventKind::Denied(denied));
+                self.observe(facts, exchange, denied);
                 reserve(false).map(Some)
             }
             Verdict::Deny(denied) => Err(Box::new(denied)),
