@@ -63,18 +63,15 @@ fn request(event: &RequestEvent) {
     match &event.kind {
         RequestEventKind::Denied(denial) => {
             let cause = &denial.cause;
-            // Strings, unlike `Display` values, are quoted by text formatters.
-            let reason = cause.summary().to_string();
-            let view = cause.view.map(|view| view.to_string());
-            let diagnosis = denial.diagnosis.map(|diagnosis| diagnosis.to_string());
             let status = denial.status.as_u16();
             let result = match denial.mode {
                 Mode::Enforce => "denied",
                 Mode::Observe => "would have been denied",
             };
             let answered = event.answered.map(|status| status.as_u16());
-            let answer = answered.map(|status| format!("; the server answered {status}"));
-            let answer = answer.unwrap_or_default();
+            let answer = |status| format!("; the server answered {status}");
+            // The macro evaluates its fields only where a subscriber is interested. Strings, unlike
+            // `Display` values, are quoted by text formatters.
             info!(
                 target: "gabion",
                 client = %event.client,
@@ -82,16 +79,17 @@ fn request(event: &RequestEvent) {
                 method = %event.method,
                 %target,
                 rule = %cause.rule,
-                reason,
-                view,
+                reason = cause.summary().to_string(),
+                view = cause.view.map(|view| view.to_string()),
                 mode = %denial.mode,
                 status,
                 answered,
-                diagnosis,
+                diagnosis = denial.diagnosis.map(|diagnosis| diagnosis.to_string()),
                 advice = denial.diagnosis.map(Diagnosis::advice),
                 policy = event.generation,
                 event = denial.event.map(tracing::field::display),
-                "{result} ({status}){answer}"
+                "{result} ({status}){}",
+                answered.map(answer).unwrap_or_default()
             );
         }
         RequestEventKind::Fault(words) => error!(
