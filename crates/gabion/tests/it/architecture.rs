@@ -6,7 +6,7 @@ use std::{
 };
 
 /// A source file of this workspace.
-struct PolicySource {
+struct SourceFile {
     /// The path from the root of the workspace, with slashes.
     path: String,
     text: String,
@@ -14,7 +14,7 @@ struct PolicySource {
 
 /// Reads every file under `folder` whose name ends in `ending`.
 #[track_caller]
-fn sources(folder: &str, ending: &str) -> Vec<PolicySource> {
+fn sources(folder: &str, ending: &str) -> Vec<SourceFile> {
     let top = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
     let (mut folders, mut found) = (vec![top.join(folder)], Vec::new());
     while let Some(folder) = folders.pop() {
@@ -24,7 +24,7 @@ fn sources(folder: &str, ending: &str) -> Vec<PolicySource> {
             if path.is_dir() && !path.ends_with("target") {
                 folders.push(path);
             } else if path.to_string_lossy().ends_with(ending) {
-                found.push(PolicySource::read(top, &path));
+                found.push(SourceFile::read(top, &path));
             }
         }
     }
@@ -37,7 +37,7 @@ fn sources(folder: &str, ending: &str) -> Vec<PolicySource> {
 }
 
 /// The sources that ship: neither tests nor test support.
-fn shipped() -> Vec<PolicySource> {
+fn shipped() -> Vec<SourceFile> {
     let mut all = sources("crates", ".rs");
     all.retain(|source| {
         let is_test = source.path.ends_with("/tests.rs") || source.path.contains("/tests/");
@@ -55,7 +55,7 @@ fn shipped() -> Vec<PolicySource> {
     all
 }
 
-impl PolicySource {
+impl SourceFile {
     #[expect(clippy::disallowed_methods, reason = "a test reads the sources")]
     fn read(top: &Path, file: &PathBuf) -> Self {
         let path = file
@@ -76,30 +76,30 @@ impl PolicySource {
     }
 }
 
-/// The locations in `sources` of the lines that match `is_it`.
-fn places(sources: &[PolicySource], is_it: impl Fn(&str) -> bool) -> Vec<String> {
-    let code = sources.iter().flat_map(PolicySource::code);
-    code.filter(|(_, line)| is_it(line))
-        .map(|(setup, _)| setup)
+/// The locations in `sources` of the lines that match `matches`.
+fn places(sources: &[SourceFile], matches: impl Fn(&str) -> bool) -> Vec<String> {
+    let code = sources.iter().flat_map(SourceFile::code);
+    code.filter(|(_, line)| matches(line))
+        .map(|(place, _)| place)
         .collect()
 }
 
 /// Fails if a matching line is outside `folders`, or if there is none.
 #[track_caller]
-fn assert_only_in(folders: &[&str], is_it: impl Fn(&str) -> bool) {
-    let found = places(&shipped(), is_it);
+fn assert_only_in(folders: &[&str], matches: impl Fn(&str) -> bool) {
+    let found = places(&shipped(), matches);
     assert!(
         !found.is_empty(),
-        "found nowhere: what is looked for has another name now"
+        "found nowhere: the pattern has another name now"
     );
-    let strays: Vec<_> = found
+    let outside: Vec<_> = found
         .iter()
-        .filter(|setup| !folders.iter().any(|folder| setup.starts_with(folder)))
+        .filter(|place| !folders.iter().any(|folder| place.starts_with(folder)))
         .collect();
-    assert!(strays.is_empty(), "outside {folders:?}: {strays:#?}");
+    assert!(outside.is_empty(), "outside {folders:?}: {outside:#?}");
 }
 
-fn holds(line: &str, words: &[&str]) -> bool {
+fn contains_any(line: &str, words: &[&str]) -> bool {
     words.iter().any(|word| line.contains(word))
 }
 
@@ -114,7 +114,18 @@ fn services_are_implemented_in_tower_and_proxy_only() {
 #[test]
 fn arc_swap_is_used_in_policy_only() {
     assert_only_in(&["crates/policy/src/"], |line| {
-        holds(line, &["ArcSwap", "arc_swap"])
+        contains_any(line, &["ArcSwap", "arc_swap"])
+    });
+}
+
+#[test]
+fn concrete_inspectors_are_compiled_by_policy_and_the_four_layers_only() {
+    let facade = ["ban", "deny", "layer", "limit", "scan"]
+        .map(|file| format!("crates/gabion/src/{file}.rs"));
+    let mut allowed = vec!["crates/inspect/src/", "crates/policy/src/"];
+    allowed.extend(facade.iter().map(String::as_str));
+    assert_only_in(&allowed, |line| {
+        line.contains(".compile(&") || line.contains(".compile(context")
     });
 }
 
@@ -127,7 +138,9 @@ fn percent_decoding_is_in_the_path_module_only() {
         "percent_encoding",
         "urlencoding",
     ];
-    assert_only_in(&["crates/core/src/path/"], |line| holds(line, &decoders));
+    assert_only_in(&["crates/core/src/path/"], |line| {
+        contains_any(line, &decoders)
+    });
 }
 
 #[test]
@@ -136,13 +149,13 @@ fn clocks_are_read_in_one_file() {
     let budget = "crates/policy/src/budget.rs";
     assert_only_in(
         &["crates/tower/src/clock.rs", budget, "crates/proxy/src/"],
-        |line| holds(line, &clocks),
+        |line| contains_any(line, &clocks),
     );
 }
 
 #[test]
 fn core_and_inspect_use_no_io_and_no_runtime() {
-    let worldly = [
+    let forbidden = [
         "tokio",
         "tracing",
         "hyper",
@@ -163,7 +176,7 @@ fn core_and_inspect_use_no_io_and_no_runtime() {
         // The clocks of governor have a `now`; ours returns the time of the request.
         let alias = "type Instant = Duration;";
         let found = places(&sources, |line| {
-            holds(line, &worldly) && !line.contains(alias)
+            contains_any(line, &forbidden) && !line.contains(alias)
         });
         assert!(found.is_empty(), "{found:#?}");
     }
@@ -200,7 +213,9 @@ fn no_test_is_disabled() {
         let numbered = source.text.lines().zip(1..);
         numbered.map(|(line, number): (_, u32)| (format!("{}:{number}", source.path), line))
     });
-    let found: Vec<_> = lines.filter(|(_, line)| holds(line, &ignored)).collect();
+    let found: Vec<_> = lines
+        .filter(|(_, line)| contains_any(line, &ignored))
+        .collect();
     assert!(found.is_empty(), "{found:#?}");
 }
 
