@@ -10,7 +10,7 @@ use gabion::{
     client::MissingClientIp,
     event::{Event, RequestEventKind, Sink},
 };
-use gabion_testkit::Recorder;
+use gabion_testkit::{ManualClock, Recorder};
 use http::{HeaderValue, Request, Response, StatusCode, Uri, header::HOST};
 use http_body_util::{BodyExt as _, Full};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt as _, service_fn, util::MapRequestLayer};
@@ -221,7 +221,8 @@ async fn nested_router_is_judged_by_the_target_as_sent() {
 
 #[test]
 fn exchange_counts_once_toward_standing_however_many_layers_see_it() {
-    let bans = Bans::new();
+    // Standing decays with time, so time stands still.
+    let bans = Bans::new().with_clock(Arc::new(ManualClock::default()));
     let deny = DenyLayer::new().names([".env", ".git", ".aws"]).unwrap();
     let service = ServiceBuilder::new()
         .layer(BanLayer::new(&bans))
