@@ -36,10 +36,19 @@ fn expired_bans_are_dropped_where_a_timer_is_given() {
 #[test]
 fn guard_with_another_clock_is_left_alone() {
     let clock = std::sync::Arc::new(ManualClock::default());
-    let by_hand = Guard::builder()
-        .with_timer(TokioTimer::new())
-        .with_clock(clock);
-    assert!(!drops_expired_bans(by_hand, Duration::from_millis(1_500)));
+    let builder = Guard::builder().with_timer(TokioTimer::new());
+    let guard = builder.with_clock(clock.clone());
+    let guard = guard.with_policy("version = 1\n", "policy").unwrap();
+    guard.ban(
+        "203.0.113.9".parse().unwrap(),
+        Duration::from_secs(1),
+        "test",
+    );
+    clock.advance(Duration::from_secs(2));
+    std::thread::sleep(Duration::from_millis(1_500));
+    assert_eq!(guard.bans().len(), 1);
+    guard.maintain();
+    assert!(guard.bans().is_empty());
 }
 
 #[test]
