@@ -20,7 +20,7 @@ pub(super) struct Exchange {
     pub(super) session: Option<Arc<Session>>,
     /// The path, if the request accepts server-sent events.
     pub(super) stream_path: Option<Box<str>>,
-    /// Whether the request gets a resolution for inner layers if it passes.
+    /// Set if the request needs a resolution for inner layers when it passes.
     pub(super) leaves_resolution: bool,
     /// The resolution for inner layers.
     pub(super) resolution: Option<Arc<Resolution>>,
