@@ -30,6 +30,7 @@ use gabion::{
     ClientIp, Inspect as _, Mode, PeerAddr, RequestState, Verdict,
     ban::{BanTable, List, Offense, OffenseRecorder as _},
     client::ClientRules,
+    inspect::InspectMessage as _,
     inspect::{Config as _, Context, MessageDenials, MessageFacts, Now, RuleId, State},
     limit::{LimitRule, LimitTable},
     policy::MessageRule,
@@ -311,7 +312,7 @@ fn messages(len: usize) -> Points {
             };
             let passed = (0..lookups() / 16).filter(|_| {
                 let mut denials = MessageDenials::default();
-                rules.message(&message, &mut denials);
+                rules.inspect_message(&message, &mut denials);
                 !denials.are_final()
             });
             passed.count()

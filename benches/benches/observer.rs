@@ -16,7 +16,7 @@ use std::{
 };
 
 use gabion::{
-    Inspect as _,
+    inspect::InspectMessage as _,
     inspect::{MessageDenials, MessageFacts, Now},
 };
 use gabion_benches::{
@@ -86,7 +86,7 @@ fn compare(len: usize) {
                 now: Now::new(Duration::ZERO, UNIX_EPOCH),
             };
             let mut denials = MessageDenials::default();
-            rules.message(&message, &mut denials);
+            rules.inspect_message(&message, &mut denials);
             assert!(!denials.are_final(), "no rule matches the message");
             payload.len()
         })

@@ -9,7 +9,8 @@ use std::{
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use gabion::{
-    Guard, Inspect as _,
+    Guard,
+    inspect::InspectMessage as _,
     inspect::{MessageDenials, MessageFacts, Now},
 };
 use gabion_benches::{
@@ -107,7 +108,7 @@ pub(crate) fn text(operations: usize) {
                 now: Now::new(now, UNIX_EPOCH),
             };
             let mut denials = MessageDenials::default();
-            rules.message(&message, &mut denials);
+            rules.inspect_message(&message, &mut denials);
             !denials.are_final()
         },
     );

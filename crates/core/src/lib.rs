@@ -67,7 +67,10 @@ pub use event::{
 pub use evidence::{Escaped, Evidence};
 pub use facts::{Facts, Head, Resolution};
 pub use framing::Framing;
-pub use inspect::{Explanation, ExplanationStep, Inspect, Outcome, RequestState, Ticket};
+pub use inspect::{
+    Explanation, ExplanationStep, Findings, Inspect, InspectMessage, Needs, Outcome, RequestState,
+    Slot, Slots,
+};
 pub use message::{MessageDenial, MessageDenials, MessageEvidence, MessageFacts};
 pub use now::Now;
 pub use offense::{Attribution, BanOutcome, Offense, OffenseRecorder};

@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt};
 use crate::{ClientIp, Mode, Now, Offense, RuleId, fnv};
 
 /// A complete message that a client sent in an open session, unmasked and inflated. Judged by
-/// [`Inspect::message`](crate::Inspect::message).
+/// [`InspectMessage`](crate::InspectMessage).
 #[derive(Clone, Copy, Debug)]
 #[expect(
     clippy::exhaustive_structs,

@@ -2,11 +2,9 @@
 
 use std::{fmt, sync::Arc};
 
-use http::{HeaderMap, Method, Uri, Version};
-
 use crate::{
-    Cause, ClientIp, ClientRules, Facts, Framing, Head, Inspect, Mode, Now, PeerAddr, RequestState,
-    RouteLimits, Scheme, Verdict,
+    Cause, ClientIp, ClientRules, Inspect, InspectMessage, Needs, Now, PathViews, RouteLimits,
+    Verdict,
 };
 
 /// One compiled policy. Taken once per request and kept to its end, so that a request is never
@@ -16,7 +14,10 @@ use crate::{
 ///
 /// ```
 /// use std::sync::Arc;
-/// use gabion_core::{ClientRules, Denial, Facts, Inspect, PolicySource, RequestState, Snapshot, Verdict};
+/// use gabion_core::{
+///     ClientIp, ClientRules, Denial, Facts, Inspect, Now, PathViews, PolicySource, RequestState,
+///     Snapshot, Verdict,
+/// };
 ///
 /// struct NoAdmin;
 ///
@@ -26,17 +27,23 @@ use crate::{
 ///     }
 ///
 ///     fn inspect(&self, facts: &Facts<'_>, _state: &mut RequestState) -> Verdict {
-///         match facts.path.raw() {
+///         self.judge(&facts.path)
+///     }
+///
+///     fn recheck(&self, _client: &ClientIp, path: &PathViews<'_>, _now: Now) -> Verdict {
+///         self.judge(path)
+///     }
+/// }
+///
+/// impl NoAdmin {
+///     fn judge(&self, path: &PathViews<'_>) -> Verdict {
+///         match path.raw() {
 ///             b"/admin" => Denial::forbidden("no-admin", "path is internal").into(),
 ///             _ => Verdict::Pass,
 ///         }
 ///     }
-///
-///     fn recheck(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
-///         self.inspect(facts, state)
-///     }
 /// }
-/// # use gabion_core::{Now, PeerAddr};
+/// # use gabion_core::PeerAddr;
 /// # use std::time::{Duration, UNIX_EPOCH};
 /// # let peer = PeerAddr::new(([203, 0, 113, 9], 4000).into());
 /// # let client = ClientRules::default().resolve(peer, &http::HeaderMap::new());
@@ -46,9 +53,9 @@ use crate::{
 /// let source = Arc::new(policy);
 /// let current = source.current();
 /// assert_eq!(current.generation, 7);
-/// assert_eq!(current.recheck(client, "/chat", now), None);
+/// assert_eq!(current.recheck(&client, "/chat", now), None);
 /// assert_eq!(
-///     current.recheck(client, "/admin", now).unwrap().to_string(),
+///     current.recheck(&client, "/admin", now).unwrap().to_string(),
 ///     "rule no-admin: path is internal"
 /// );
 /// ```
@@ -59,6 +66,10 @@ pub struct Snapshot {
     pub client: ClientRules,
     /// The inspectors.
     pub chain: Arc<dyn Inspect>,
+    /// The calls that the inspectors use.
+    pub needs: Needs,
+    /// The inspector of WebSocket messages.
+    pub messages: Option<Arc<dyn InspectMessage>>,
     /// The handling of requests that cannot be judged.
     pub on_fault: OnFault,
     /// The form of the path that the service receives.
@@ -108,12 +119,20 @@ impl Snapshot {
     pub fn new(client: ClientRules, chain: Arc<dyn Inspect>) -> Self {
         Self {
             client,
+            needs: chain.needs(),
             chain,
+            messages: None,
             on_fault: OnFault::default(),
             forward: Forward::default(),
             routes: RouteLimits::default(),
             generation: 0,
         }
+    }
+
+    /// Judges WebSocket messages with `messages`.
+    pub fn with_messages(self, messages: Arc<dyn InspectMessage>) -> Self {
+        let messages = Some(messages);
+        Self { messages, ..self }
     }
 
     /// Sets the handling of requests that cannot be judged. Default: [`OnFault::Refuse`].
@@ -134,24 +153,13 @@ impl Snapshot {
     /// Returns the cause if this policy denies a `client` with an open session on `path`, which it
     /// or an earlier policy let in ([`Inspect::recheck`]). An allowed client is not denied, and a
     /// rule in observe mode denies no client.
-    pub fn recheck(&self, client: ClientIp, path: &str, now: Now) -> Option<Cause> {
-        // A path that was judged once parses again.
-        let uri = Uri::try_from(path).ok()?;
-        let headers = HeaderMap::new();
-        let head = Head {
-            method: &Method::GET,
-            uri: &uri,
-            version: Version::HTTP_11,
-            headers: &headers,
-            protocol: None,
-            framing: Framing::default(),
-            scheme: Scheme::default(),
-        };
-        let peer = PeerAddr::new((client.addr(), 0).into());
-        let mut facts = Facts::resolve(head, peer, &self.client, now);
-        facts.client = client;
-        match self.chain.recheck(&facts, &mut RequestState::new(&facts)) {
-            Verdict::Deny(denial) if denial.mode == Mode::Enforce => Some(denial.cause),
+    pub fn recheck(&self, client: &ClientIp, path: &str, now: Now) -> Option<Cause> {
+        if !self.needs.contains(Needs::RECHECKS) {
+            return None;
+        }
+        let path = PathViews::new(path.as_bytes());
+        match self.chain.recheck(client, &path, now) {
+            Verdict::Deny(denial) if !denial.is_observed() => Some(denial.cause),
             _ => None,
         }
     }
@@ -167,6 +175,8 @@ impl fmt::Debug for Snapshot {
         f.debug_struct("Snapshot")
             .field("client", &self.client)
             .field("chain", &self.chain.name())
+            .field("needs", &self.needs)
+            .field("messages", &self.messages.is_some())
             .field("on_fault", &self.on_fault)
             .field("forward", &self.forward)
             .field("routes", &self.routes)

@@ -20,9 +20,9 @@ pub enum Verdict {
     /// The inspector does not object.
     Pass,
     /// The request is allowed, whatever later inspectors would return.
-    Allow(Cause),
+    Allow(Box<Cause>),
     /// The request is denied.
-    Deny(Denial),
+    Deny(Box<Denial>),
 }
 
 /// A denied request: the cause, the response, and whether the denial is enforced.
@@ -135,10 +135,15 @@ struct Summary<'c>(&'c Cause);
 // === impl Verdict ===
 
 impl Verdict {
+    /// Allows the request for `cause`.
+    pub fn allow(cause: Cause) -> Self {
+        Self::Allow(Box::new(cause))
+    }
+
     /// Returns `true` if this verdict, once returned, denies the request: a denial in
     /// [`Mode::Enforce`].
     pub fn refuses(&self) -> bool {
-        matches!(self, Self::Deny(denial) if denial.mode == Mode::Enforce)
+        matches!(self, Self::Deny(denial) if !denial.is_observed())
     }
 }
 
@@ -180,6 +185,11 @@ impl Denial {
         Self { mode, ..self }
     }
 
+    /// Returns `true` if the denial is only recorded as an event ([`Mode::Observe`]).
+    pub fn is_observed(&self) -> bool {
+        self.mode == Mode::Observe
+    }
+
     /// Adds a ban.
     pub fn with_offense(self, offense: Offense) -> Self {
         Self {
@@ -217,7 +227,7 @@ impl Denial {
 
 impl From<Denial> for Verdict {
     fn from(denial: Denial) -> Self {
-        Self::Deny(denial)
+        Self::Deny(Box::new(denial))
     }
 }
 

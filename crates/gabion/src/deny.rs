@@ -7,7 +7,7 @@ use gabion_inspect::{Config as _, ConfigErrors, Period};
 
 use crate::{
     ban::Bans,
-    layer::{Compiled, LayerError, Rules, SingleLayer, WithBans, context},
+    layer::{Compiled, LayerError, Rules, SingleLayer, context, with_bans},
 };
 
 pub use gabion_inspect::{Action, ActionError, Deny, DenyRule};
@@ -170,7 +170,7 @@ impl Rules for DenyRules {
         let deny = [self.rule.clone()].compile(&context(mode, None))?;
         Ok(Compiled {
             inspector: match &self.bans {
-                Some(bans) => Arc::new(WithBans::new(bans, mode, deny)?),
+                Some(bans) => with_bans(bans, mode, deny)?,
                 None => Arc::new(deny),
             },
             bans: self.bans.clone(),

@@ -5,15 +5,16 @@
 //! [`Config::compile`].
 
 pub use gabion_core::{
-    Cause, Denial, Escaped, Evidence, Explanation, ExplanationStep, Facts, Framing, Head, Inspect,
-    Malformed, MessageDenial, MessageDenials, MessageEvidence, MessageFacts, MessageKinds, Mode,
-    Now, OnFault, Outcome, PathViews, Reason, RequestState, Resolution, RuleId, RuleIdError,
-    Ticket, Transformations, Upgrade, Verdict, View,
+    Cause, Denial, Escaped, Evidence, Explanation, ExplanationStep, Facts, Findings, Framing, Head,
+    Inspect, InspectMessage, Malformed, MessageDenial, MessageDenials, MessageEvidence,
+    MessageFacts, MessageKinds, Mode, Needs, Now, OnFault, Outcome, PathViews, Reason,
+    RequestState, Resolution, RuleId, RuleIdError, Slot, Slots, Transformations, Upgrade, Verdict,
+    View,
 };
 pub use gabion_inspect::{
     Allow, AllowConfig, Ban, Config, ConfigError, ConfigErrors, ConfigPath, Context, Handshake,
     HostAllowlist, KnownWebSocketPaths, Messages, OneOrMany, PlainHttpHint, Problem, ProtocolRules,
-    ServerQuirks, State,
+    Sequence, ServerQuirks, State,
 };
 pub use gabion_tower::{
     BriefReply, Clock, GuardBody, GuardLayer, GuardService, ObserveOverride, Reply, ResponseFuture,

@@ -5,12 +5,10 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use gabion_core::{
-    Cause, ClientRules, Denial, DiagnosisEvent, Facts, Inspect, Mode, Offense, Outcome,
-    RequestState, Sink, Snapshot, TooWide, Verdict,
-};
+use gabion_core::{ClientRules, Denial, Facts, Inspect, Mode, Sink, Snapshot, TooWide};
 use gabion_inspect::{
-    Ban, BanConfig, Config as _, ConfigErrors, Context, ListError, Network, NetworkError, State,
+    BanConfig, Config as _, ConfigErrors, Context, ListError, Network, NetworkError, Sequence,
+    State,
 };
 use gabion_tower::{Clock, GuardLayer, GuardService, Reply, guard_layer};
 use http::Response;
@@ -110,15 +108,6 @@ pub struct Compiled {
     pub(crate) inspector: Arc<dyn Inspect>,
     /// Set if the rules place bans.
     pub(crate) bans: Option<Bans>,
-}
-
-/// Refuses clients under a timed ban, then judges with another inspector.
-///
-/// A layer that places bans refuses the clients that it has banned, also without a
-/// [`BanLayer`](crate::BanLayer) around it, and counts answers toward the standing of clients.
-pub(crate) struct WithBans<I> {
-    ban: Ban,
-    inner: I,
 }
 
 struct SharedReply(Arc<dyn Reply>);
@@ -296,54 +285,20 @@ pub(crate) fn context(mode: Mode, bans: Option<&Bans>) -> Context {
     Context::new(&state).with_mode(mode)
 }
 
-// === impl WithBans ===
-
-impl<I: Inspect> WithBans<I> {
-    pub(crate) fn new(bans: &Bans, mode: Mode, inner: I) -> Result<Self, ConfigErrors> {
-        let ban = BanConfig::default().compile(&context(mode, Some(bans)))?;
-        Ok(Self { ban, inner })
-    }
-
-    fn judge(
-        &self,
-        facts: &Facts<'_>,
-        state: &mut RequestState,
-        judge: impl FnOnce(&I, &Facts<'_>, &mut RequestState) -> Verdict,
-    ) -> Verdict {
-        match self.ban.inspect(facts, state) {
-            Verdict::Deny(denial) if denial.mode == Mode::Observe => state.observe(denial),
-            Verdict::Pass => {}
-            decided => return decided,
-        }
-        judge(&self.inner, facts, state)
-    }
-}
-
-impl<I: Inspect> Inspect for WithBans<I> {
-    fn name(&self) -> &'static str {
-        self.inner.name()
-    }
-
-    fn inspect(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
-        self.judge(facts, state, I::inspect)
-    }
-
-    fn recheck(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
-        self.judge(facts, state, I::recheck)
-    }
-
-    fn on_response(&self, state: &RequestState, outcome: &Outcome<'_>) -> Option<Offense> {
-        self.ban.on_response(state, outcome);
-        self.inner.on_response(state, outcome)
-    }
-
-    fn diagnose(&self, state: &RequestState, outcome: &Outcome<'_>) -> Option<DiagnosisEvent> {
-        self.inner.diagnose(state, outcome)
-    }
-
-    fn probe_hit(&self, state: &RequestState, outcome: &Outcome<'_>) -> Option<Cause> {
-        self.inner.probe_hit(state, outcome)
-    }
+/// Refuses clients under a timed ban, then judges with `inspector`.
+///
+/// A layer that places bans refuses the clients that it has banned, also without a
+/// [`BanLayer`](crate::BanLayer) around it, and counts responses toward the standing of clients.
+pub(crate) fn with_bans(
+    bans: &Bans,
+    mode: Mode,
+    inspector: impl Inspect + 'static,
+) -> Result<Arc<dyn Inspect>, ConfigErrors> {
+    let ban = BanConfig::default().compile(&context(mode, Some(bans)))?;
+    let mut sequence = Sequence::new(inspector.name());
+    sequence.add(Arc::new(ban), Mode::Enforce);
+    sequence.add(Arc::new(inspector), Mode::Enforce);
+    Ok(Arc::new(sequence))
 }
 
 // === impl SharedReply ===

@@ -7,7 +7,7 @@ use gabion_inspect::{Config as _, ConfigErrors, Context, Period, State};
 
 use crate::{
     ban::Bans,
-    layer::{Compiled, LayerError, Rules, SingleLayer, WithBans},
+    layer::{Compiled, LayerError, Rules, SingleLayer, with_bans},
 };
 
 pub use gabion_inspect::{Scan, ScanConfig, Scores, Signals};
@@ -118,7 +118,7 @@ impl Rules for ScanRules {
         let state = State::scratch().with_scores(Arc::clone(&self.scores));
         let scan = self.config.compile(&Context::new(&state).with_mode(mode))?;
         Ok(Compiled {
-            inspector: Arc::new(WithBans::new(&self.bans, mode, scan)?),
+            inspector: with_bans(&self.bans, mode, scan)?,
             bans: Some(self.bans.clone()),
         })
     }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use gabion_core::Mode;
+use gabion_core::{Mode, Slot, Slots};
 
 use crate::{ConfigErrors, List, State};
 
@@ -48,6 +48,7 @@ pub struct Context {
     ban_for: Duration,
     lists: Arc<[List]>,
     state: State,
+    slots: Arc<Slots>,
 }
 
 impl Context {
@@ -61,6 +62,7 @@ impl Context {
             ban_for: Self::BAN_FOR,
             lists: Arc::default(),
             state: state.clone(),
+            slots: Arc::default(),
         }
     }
 
@@ -82,9 +84,14 @@ impl Context {
         Self { lists, ..self }
     }
 
-    /// Shares another `state`.
+    /// Compiles another policy, which shares another `state`.
     pub fn with_state(self, state: State) -> Self {
-        Self { state, ..self }
+        let slots = Arc::default();
+        Self {
+            state,
+            slots,
+            ..self
+        }
     }
 
     /// The mode of rules that do not set their own.
@@ -100,6 +107,12 @@ impl Context {
     /// The content of ban list files.
     pub fn lists(&self) -> &[List] {
         &self.lists
+    }
+
+    /// Assigns the next slot in the [`RequestState`](gabion_core::RequestState) of the policy's
+    /// requests.
+    pub(crate) fn assign_slot(&self) -> Slot {
+        self.slots.assign()
     }
 
     /// The tables that inspectors write while they run.

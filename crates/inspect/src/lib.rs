@@ -62,6 +62,7 @@ mod network;
 mod protocol;
 mod quirks;
 mod scan;
+mod sequence;
 mod state;
 mod upgrade;
 
@@ -83,6 +84,7 @@ pub use message::{MessageAction, MessageActionError, MessageRule, Messages};
 pub use protocol::{HttpVersion, ProtocolConfig, ProtocolRules};
 pub use quirks::{ServerKind, ServerQuirks};
 pub use scan::{Scan, ScanConfig, Scores, Signals};
+pub use sequence::Sequence;
 pub use state::State;
 pub use upgrade::{
     CompiledUpgrade, Compression, Handshake, KnownWebSocketPaths, Ping, PingError, PlainHttpHint,

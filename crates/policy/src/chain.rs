@@ -14,16 +14,18 @@
 //! A denial in observe mode is recorded, and judgment continues, so that it never hides an enforced
 //! one.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use gabion_core::{
-    Cause, DiagnosisEvent, Explanation, Facts, Inspect, MessageDenials, MessageFacts, Mode,
-    Offense, Outcome, PathViews, RequestState, Verdict,
+    ClientIp, Explanation, Facts, Findings, Inspect, InspectMessage, MessageDenials, MessageFacts,
+    MessageKinds, Mode, Needs, Now, Outcome, PathViews, RequestState, Verdict,
 };
 use gabion_inspect::{
-    Allow, Ban, Deny, Handshake, HostAllowlist, Messages, PlainHttpHint, ProtocolRules,
-    ServerQuirks,
+    Allow, Ban, Deny, Handshake, HostAllowlist, Limit, Messages, PlainHttpHint, ProtocolRules,
+    Scan, Sequence, ServerQuirks,
 };
+
+use crate::options::CustomRules;
 
 /// A compiled policy: all inspectors of one [`Document`](crate::Document), in order.
 ///
@@ -31,71 +33,101 @@ use gabion_inspect::{
 /// stores it in a [`Snapshot`](gabion_core::Snapshot), whose `chain` field is this type as an
 /// [`Inspect`].
 pub struct Chain {
+    /// `protocol` and `quirks`.
+    head: Sequence,
+    /// The inspectors of a well-formed request.
+    rest: Sequence,
+    allow: Arc<Allow>,
+    ban: Arc<Ban>,
+    deny: Arc<Deny>,
+    plain_http_hint: PlainHttpHint,
+}
+
+/// The inspectors of a policy, compiled from its sections.
+pub(crate) struct Inspectors {
     pub(crate) protocol: ProtocolRules,
     pub(crate) quirks: ServerQuirks,
-    pub(crate) allow: Allow,
+    pub(crate) allow: Arc<Allow>,
     pub(crate) ban: Ban,
     pub(crate) hosts: HostAllowlist,
-    /// The user's own rules.
-    pub(crate) custom: Vec<Arc<dyn Inspect>>,
+    pub(crate) custom: CustomRules,
+    /// The mode of the user's own rules.
+    pub(crate) mode: Mode,
     pub(crate) deny: Deny,
     /// `None` if the document has no `[upgrade]` section.
     pub(crate) handshake: Option<Handshake>,
-    /// Judges WebSocket messages only.
-    pub(crate) messages: Messages,
-    /// Sees responses only.
+    pub(crate) limit: Limit,
+    pub(crate) scan: Option<Scan>,
     pub(crate) plain_http_hint: PlainHttpHint,
-    /// Limits, then scans.
-    pub(crate) counting: Vec<Arc<dyn Inspect>>,
+}
+
+/// The message inspectors of a policy: the user's own, then the `[[message]]` rules.
+pub(crate) struct MessageChain {
+    pub(crate) allow: Arc<Allow>,
+    pub(crate) custom: CustomRules,
+    /// The mode of the user's own rules.
+    pub(crate) mode: Mode,
+    pub(crate) messages: Messages,
 }
 
 // === impl Chain ===
 
 impl Chain {
-    /// Runs the inspectors in order; `inspect` calls one of them.
-    fn run(
+    pub(crate) fn new(inspectors: Inspectors) -> Self {
+        let enforced = |sequence: &mut Sequence, inspector: Arc<dyn Inspect>| {
+            sequence.add(inspector, Mode::Enforce);
+        };
+        let mut head = Sequence::new("head");
+        enforced(&mut head, Arc::new(inspectors.protocol));
+        enforced(&mut head, Arc::new(inspectors.quirks));
+        let (ban, deny) = (Arc::new(inspectors.ban), Arc::new(inspectors.deny));
+        let mut rest = Sequence::new("rest");
+        enforced(&mut rest, inspectors.allow.clone());
+        enforced(&mut rest, ban.clone());
+        enforced(&mut rest, Arc::new(inspectors.hosts));
+        for rule in inspectors.custom.requests {
+            rest.add(rule, inspectors.mode);
+        }
+        enforced(&mut rest, deny.clone());
+        if let Some(handshake) = inspectors.handshake {
+            enforced(&mut rest, Arc::new(handshake));
+        }
+        if !inspectors.limit.is_empty() {
+            enforced(&mut rest, Arc::new(inspectors.limit));
+        }
+        if let Some(scan) = inspectors.scan {
+            enforced(&mut rest, Arc::new(scan));
+        }
+        Self {
+            head,
+            rest,
+            allow: inspectors.allow,
+            ban,
+            deny,
+            plain_http_hint: inspectors.plain_http_hint,
+        }
+    }
+
+    /// Judges a malformed request, whose denial is `malformed`.
+    ///
+    /// If a ban or a deny rule refuses it too, that denial is returned, because it shows the intent
+    /// of the request; but not for an allowed client, because no rule bans one.
+    fn judge_malformed(
         &self,
+        malformed: Verdict,
         state: &mut RequestState,
         mut inspect: impl FnMut(&dyn Inspect, &mut RequestState) -> Verdict,
     ) -> Verdict {
-        let mut judge = |inspector: &dyn Inspect| match inspect(inspector, state) {
-            Verdict::Deny(denial) if denial.mode == Mode::Observe => {
-                state.observe(denial);
-                Verdict::Pass
-            }
-            verdict => verdict,
+        let mut judge = |inspector: &dyn Inspect| {
+            let verdict = inspect(inspector, state);
+            state.observe_or_decide(verdict)
         };
-
-        let malformed = match judge(&self.protocol) {
-            Verdict::Pass => judge(&self.quirks),
-            refused => refused,
-        };
-        if malformed.refuses() {
-            if let Verdict::Allow(_) = judge(&self.allow) {
-                return malformed;
-            }
-            let verdicts = [judge(&self.ban), judge(&self.deny)];
-            return verdicts
-                .into_iter()
-                .find(Verdict::refuses)
-                .unwrap_or(malformed);
+        if let Verdict::Allow(_) = judge(&*self.allow) {
+            return malformed;
         }
-        let mut verdicts = self.after_protocol().map(judge);
-        let decided = verdicts.find(|verdict| !matches!(verdict, Verdict::Pass));
-        decided.unwrap_or(Verdict::Pass)
-    }
-
-    /// The inspectors of a well-formed request, in order.
-    fn after_protocol(&self) -> impl Iterator<Item = &dyn Inspect> {
-        let before: [&dyn Inspect; 3] = [&self.allow, &self.ban, &self.hosts];
-        let custom = self.custom.iter().map(|rule| -> &dyn Inspect { &**rule });
-        let deny: [&dyn Inspect; 1] = [&self.deny];
-        let handshake = self.handshake.iter();
-        let handshake = handshake.map(|inspector| -> &dyn Inspect { inspector });
-        let counting = self.counting.iter();
-        let counting = counting.map(|inspector| -> &dyn Inspect { &**inspector });
-        let before = before.into_iter().chain(custom).chain(deny);
-        before.chain(handshake).chain(counting)
+        let verdicts = [judge(&*self.ban), judge(&*self.deny)];
+        let refused = verdicts.into_iter().find(Verdict::refuses);
+        refused.unwrap_or(malformed)
     }
 }
 
@@ -104,49 +136,26 @@ impl Inspect for Chain {
         "chain"
     }
 
+    fn needs(&self) -> Needs {
+        self.head.needs() | self.rest.needs() | self.plain_http_hint.needs()
+    }
+
     fn inspect(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
-        self.run(state, |inspector, state| inspector.inspect(facts, state))
-    }
-
-    fn recheck(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
-        self.run(state, |inspector, state| inspector.recheck(facts, state))
-    }
-
-    /// Calls each inspector until one adds an enforced denial. Messages of an allowed client, or on
-    /// an allowed path, are not judged.
-    fn message(&self, message: &MessageFacts<'_>, denials: &mut MessageDenials) {
-        let path = PathViews::new(message.path.as_bytes());
-        if self.allow.allows(message.client, &path) {
-            return;
-        }
-        let messages: [&dyn Inspect; 1] = [&self.messages];
-        for inspector in self.after_protocol().chain(messages) {
-            if denials.are_final() {
-                return;
-            }
-            inspector.message(message, denials);
+        match self.head.inspect(facts, state) {
+            Verdict::Pass => self.rest.inspect(facts, state),
+            malformed => self.judge_malformed(malformed, state, |inspector, state| {
+                inspector.inspect(facts, state)
+            }),
         }
     }
 
-    /// Calls every inspector; the first offense found is returned.
-    fn on_response(&self, state: &RequestState, outcome: &Outcome<'_>) -> Option<Offense> {
-        self.plain_http_hint.on_response(state, outcome);
-        let offenses = self
-            .after_protocol()
-            .map(|inspector| inspector.on_response(state, outcome));
-        offenses.fold(None, Option::or)
+    fn recheck(&self, client: &ClientIp, path: &PathViews<'_>, now: Now) -> Verdict {
+        self.rest.recheck(client, path, now)
     }
 
-    fn diagnose(&self, state: &RequestState, outcome: &Outcome<'_>) -> Option<DiagnosisEvent> {
-        let diagnosis = self
-            .after_protocol()
-            .find_map(|inspector| inspector.diagnose(state, outcome));
-        diagnosis.or_else(|| self.plain_http_hint.diagnose(state, outcome))
-    }
-
-    fn probe_hit(&self, state: &RequestState, outcome: &Outcome<'_>) -> Option<Cause> {
-        self.after_protocol()
-            .find_map(|inspector| inspector.probe_hit(state, outcome))
+    fn on_response(&self, state: &RequestState, outcome: &Outcome<'_>, findings: &mut Findings) {
+        self.rest.on_response(state, outcome, findings);
+        self.plain_http_hint.on_response(state, outcome, findings);
     }
 
     fn explain(
@@ -155,15 +164,62 @@ impl Inspect for Chain {
         state: &mut RequestState,
         steps: &mut Explanation,
     ) -> Verdict {
-        self.run(state, |inspector, state| {
-            inspector.explain(facts, state, steps)
-        })
+        match self.head.explain(facts, state, steps) {
+            Verdict::Pass => self.rest.explain(facts, state, steps),
+            malformed => self.judge_malformed(malformed, state, |inspector, state| {
+                inspector.explain(facts, state, steps)
+            }),
+        }
     }
 }
 
-impl std::fmt::Debug for Chain {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let names: Vec<_> = self.after_protocol().map(Inspect::name).collect();
-        f.debug_tuple("Chain").field(&names).finish()
+impl fmt::Debug for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Chain")
+            .field(&self.head)
+            .field(&self.rest)
+            .finish()
+    }
+}
+
+// === impl MessageChain ===
+
+impl InspectMessage for MessageChain {
+    fn message_kinds(&self) -> MessageKinds {
+        let custom = self.custom.message_kinds();
+        custom.max(self.messages.message_kinds())
+    }
+
+    /// Judges until a rule adds an enforced denial. Messages of an allowed client, or on an allowed
+    /// path, are not judged.
+    fn inspect_message(&self, message: &MessageFacts<'_>, denials: &mut MessageDenials) {
+        let path = PathViews::new(message.path.as_bytes());
+        if self.allow.allows(message.client, &path) {
+            return;
+        }
+        for rule in &self.custom.messages {
+            match self.mode {
+                Mode::Enforce => rule.inspect_message(message, denials),
+                Mode::Observe => observe_message(&**rule, message, denials),
+            }
+            if denials.are_final() {
+                return;
+            }
+        }
+        self.messages.inspect_message(message, denials);
+    }
+}
+
+/// Judges a message with `rule`, and adds its denials as observed ones.
+fn observe_message(
+    rule: &dyn InspectMessage,
+    message: &MessageFacts<'_>,
+    denials: &mut MessageDenials,
+) {
+    let mut own = MessageDenials::default();
+    rule.inspect_message(message, &mut own);
+    let (observed, enforced) = own.into_parts();
+    for denial in observed.into_iter().chain(enforced) {
+        denials.add(denial.with_mode(Mode::Observe));
     }
 }

@@ -5,6 +5,7 @@ use std::{fmt, path::Path};
 use crate::{
     Diagnostic, PolicyError, PolicyOptions, State,
     compile::{CompileInput, LoadedDocument},
+    options::CustomRules,
 };
 
 /// A summary of a valid document, returned by [`check`].
@@ -60,7 +61,7 @@ pub fn check(text: &str, name: &str, base: Option<&Path>) -> Result<Report, Poli
     let loaded = LoadedDocument::read(text, name, base, PolicyOptions::BUDGET);
     let compiled = loaded.compile(&CompileInput {
         state: &state,
-        custom: &[],
+        custom: &CustomRules::default(),
         previous: None,
     })?;
     let document = &compiled.document;

@@ -6,18 +6,19 @@ use std::{
     time::Duration,
 };
 
-use gabion_core::{Inspect, Mode, Snapshot};
+use gabion_core::{Mode, Snapshot};
 use gabion_inspect::{Config as _, Context, PlainHttpHint};
 
 use crate::{
     Chain, Diagnostic, Document, PolicyError, State,
     budget::{self, CompileBudget},
+    chain::{Inspectors, MessageChain},
     expect,
     files::{self, ListFile},
     inventory::PolicyInventory,
     issue::Issue,
     list_check,
-    observe_only::ObserveOnly,
+    options::CustomRules,
     packs,
     read::ParsedDocument,
     warn, websocket,
@@ -35,7 +36,7 @@ pub(crate) struct LoadedDocument<'t> {
 /// The inputs of a compilation, apart from the document.
 pub(crate) struct CompileInput<'s> {
     pub(crate) state: &'s State,
-    pub(crate) custom: &'s [Arc<dyn Inspect>],
+    pub(crate) custom: &'s CustomRules,
     /// The policy in force, if the new one must not lose too much of it.
     pub(crate) previous: Option<&'s PolicyInventory>,
 }
@@ -129,10 +130,11 @@ impl<'t> LoadedDocument<'t> {
         let scratch = context
             .with_state(State::scratch())
             .with_mode(Mode::Enforce);
-        let issues = match compile_sections(&self.parsed.document, &scratch, &[]) {
-            Ok(snapshot) => expect::failures(tests, &requests, &snapshot, &self.budget),
-            Err(issues) => issues,
-        };
+        let issues =
+            match compile_sections(&self.parsed.document, &scratch, &CustomRules::default()) {
+                Ok(snapshot) => expect::failures(tests, &requests, &snapshot, &self.budget),
+                Err(issues) => issues,
+            };
         self.parsed.report(issues);
     }
 }
@@ -141,7 +143,7 @@ impl<'t> LoadedDocument<'t> {
 fn compile_sections(
     document: &Document,
     context: &Context,
-    custom: &[Arc<dyn Inspect>],
+    custom: &CustomRules,
 ) -> Result<Snapshot, Vec<Issue>> {
     let mut issues = Vec::new();
     let client = collect(document.client.compile(), &mut issues);
@@ -171,27 +173,29 @@ fn compile_sections(
     if !issues.is_empty() {
         return Err(issues);
     }
-    let limit = (!limit.is_empty()).then(|| -> Arc<dyn Inspect> { Arc::new(limit) });
-    let scan = scan.map(|scan| -> Arc<dyn Inspect> { Arc::new(scan) });
-    let counting = limit.into_iter().chain(scan).collect();
-    let custom = custom.iter().cloned().map(|rule| match context.mode() {
-        Mode::Enforce => rule,
-        Mode::Observe => Arc::new(ObserveOnly(rule)),
-    });
-    let chain = Chain {
+    let allow = Arc::new(allow);
+    let messages = MessageChain {
+        allow: Arc::clone(&allow),
+        custom: custom.clone(),
+        mode: context.mode(),
+        messages: websocket.messages,
+    };
+    let chain = Chain::new(Inspectors {
         protocol,
         quirks,
         allow,
         ban,
         hosts,
-        custom: custom.collect(),
+        custom: custom.clone(),
+        mode: context.mode(),
         deny,
         handshake: websocket.handshake,
-        messages: websocket.messages,
+        limit,
+        scan,
         plain_http_hint: PlainHttpHint::new(Arc::clone(context.state().websocket_paths())),
-        counting,
-    };
+    });
     Ok(Snapshot::new(client, Arc::new(chain))
+        .with_messages(Arc::new(messages))
         .with_on_fault(document.on_fault)
         .with_forward(document.server.forward)
         .with_route_limits(websocket.routes))

@@ -66,7 +66,6 @@ mod handle;
 mod inventory;
 mod issue;
 mod list_check;
-mod observe_only;
 mod options;
 mod packs;
 mod read;

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use gabion_core::{Inspect, Sink};
+use gabion_core::{Inspect, InspectMessage, MessageKinds, Sink};
 
 use crate::{ShrinkGuard, State};
 
@@ -57,9 +57,16 @@ use crate::{ShrinkGuard, State};
 pub struct PolicyOptions {
     pub(crate) sink: Arc<dyn Sink>,
     pub(crate) state: State,
-    pub(crate) custom: Vec<Arc<dyn Inspect>>,
+    pub(crate) custom: CustomRules,
     pub(crate) shrink: ShrinkGuard,
     pub(crate) budget: Duration,
+}
+
+/// The user's own rules, in the order in which they were added.
+#[derive(Clone, Default)]
+pub(crate) struct CustomRules {
+    pub(crate) requests: Vec<Arc<dyn Inspect>>,
+    pub(crate) messages: Vec<Arc<dyn InspectMessage>>,
 }
 
 impl PolicyOptions {
@@ -71,7 +78,7 @@ impl PolicyOptions {
         Self {
             sink,
             state: State::default(),
-            custom: Vec::new(),
+            custom: CustomRules::default(),
             shrink: ShrinkGuard::default(),
             budget: Self::BUDGET,
         }
@@ -84,7 +91,13 @@ impl PolicyOptions {
 
     /// Adds a rule of the user's own, which judges after `ban` and `hosts`, and before `deny`.
     pub fn add_rule(mut self, rule: Arc<dyn Inspect>) -> Self {
-        self.custom.push(rule);
+        self.custom.requests.push(rule);
+        self
+    }
+
+    /// Adds a rule of the user's own about WebSocket messages, which judges before `[[message]]`.
+    pub fn add_message_rule(mut self, rule: Arc<dyn InspectMessage>) -> Self {
+        self.custom.messages.push(rule);
         self
     }
 
@@ -100,9 +113,18 @@ impl PolicyOptions {
     }
 }
 
+impl CustomRules {
+    /// The kinds of messages that the rules judge.
+    pub(crate) fn message_kinds(&self) -> MessageKinds {
+        let kinds = self.messages.iter().map(|rule| rule.message_kinds());
+        kinds.max().unwrap_or_default()
+    }
+}
+
 impl fmt::Debug for PolicyOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let custom: Vec<_> = self.custom.iter().map(|rule| rule.name()).collect();
+        let custom = self.custom.requests.iter();
+        let custom: Vec<_> = custom.map(|rule| rule.name()).collect();
         f.debug_struct("PolicyOptions")
             .field("state", &self.state)
             .field("custom", &custom)

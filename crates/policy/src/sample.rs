@@ -163,7 +163,9 @@ impl SampleRequest {
             offset: 0,
             now,
         };
-        snapshot.chain.message(&message, &mut denials);
+        if let Some(messages) = &snapshot.messages {
+            messages.inspect_message(&message, &mut denials);
+        }
         denials.into_parts().1
     }
 

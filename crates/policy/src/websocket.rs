@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use gabion_core::{Inspect, RouteLimits, SessionLimits};
+use gabion_core::{RouteLimits, SessionLimits};
 use gabion_inspect::{
     Config as _, ConfigErrors, Context, Handshake, Messages, Ping, UpgradeConfig,
 };
 
-use crate::Document;
+use crate::{Document, options::CustomRules};
 
 /// The inspectors of handshakes and messages, and the session limits of each route.
 pub(crate) struct CompiledWebSocket {
@@ -24,7 +24,7 @@ pub(crate) struct CompiledWebSocket {
 pub(crate) fn compile(
     document: &Document,
     context: &Context,
-    custom: &[Arc<dyn Inspect>],
+    custom: &CustomRules,
 ) -> Result<CompiledWebSocket, ConfigErrors> {
     let upgrade = document.upgrade.as_ref();
     let origins_are_known = upgrade.is_some_and(UpgradeConfig::names_origins);
@@ -32,10 +32,7 @@ pub(crate) fn compile(
         .message
         .compile(context)?
         .with_known_pages(origins_are_known);
-    let custom_kinds = custom.iter().map(|rule| rule.message_kinds());
-    let messages = custom_kinds.fold(messages, |messages, kinds| {
-        messages.with_other(kinds, context.mode())
-    });
+    let messages = messages.with_other(custom.message_kinds(), context.mode());
     if upgrade.is_none() && messages.read_nothing() {
         return Ok(CompiledWebSocket {
             handshake: None,

@@ -13,9 +13,9 @@ use std::{
 
 use bytes::Bytes;
 use gabion_core::{
-    BanChange, BanOutcome, Cause, ClientIp, ClientRules, Denial, Event, Facts, Inspect, Mode, Now,
-    Offense, OffenseRecorder, OnFault, Outcome, Reason, RequestEventKind, RequestState, RuleId,
-    Snapshot, Verdict,
+    BanChange, BanOutcome, Cause, ClientIp, ClientRules, Denial, Event, Facts, Findings, Inspect,
+    Mode, Now, Offense, OffenseRecorder, OnFault, Outcome, Reason, RequestEventKind, RequestState,
+    RuleId, Snapshot, Verdict,
 };
 use gabion_testkit::{ManualClock, Recorder, TestRequest, peer};
 use gabion_tower::{GuardLayer, guard_layer};
@@ -40,15 +40,17 @@ impl Inspect for ByPath {
                 state.observe(denial.with_mode(Mode::Observe));
                 Verdict::Pass
             }
-            b"/allow" => Verdict::Allow(Cause::new(RuleId::builtin("obeys"), Reason::Prefix)),
+            b"/allow" => Verdict::allow(Cause::new(RuleId::builtin("obeys"), Reason::Prefix)),
             b"/ban" => denial.with_offense(minute()).into(),
             b"/panic" => panic!("at the disco"),
             _ => Verdict::Pass,
         }
     }
 
-    fn on_response(&self, _trace: &RequestState, outcome: &Outcome<'_>) -> Option<Offense> {
-        (outcome.status == StatusCode::NOT_FOUND).then(minute)
+    fn on_response(&self, _: &RequestState, outcome: &Outcome<'_>, findings: &mut Findings) {
+        if outcome.status == StatusCode::NOT_FOUND {
+            findings.report_offense(minute());
+        }
     }
 }
 

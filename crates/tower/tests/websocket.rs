@@ -31,7 +31,7 @@ impl Inspect for PassesByPath {
     fn inspect(&self, facts: &Facts<'_>, _trace: &mut RequestState) -> Verdict {
         assert_ne!(facts.upgrade, Upgrade::None, "judged as sent");
         match facts.path.raw() {
-            b"/allow" => Verdict::Allow(Cause::new(RuleId::builtin("lets"), Reason::Prefix)),
+            b"/allow" => Verdict::allow(Cause::new(RuleId::builtin("lets"), Reason::Prefix)),
             b"/would" => Denial::forbidden("lets", "not")
                 .with_mode(Mode::Observe)
                 .into(),

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use gabion_core::{Event, Inspect, Sink};
+use gabion_core::{Event, Inspect, InspectMessage, Sink};
 use gabion_inspect::State;
 use gabion_policy::{PolicyError, PolicyHandle, PolicyOptions, ShrinkGuard};
 use gabion_tower::{Clock, ObserveOverride, SystemClock};
@@ -50,6 +50,7 @@ pub struct GuardBuilder {
     #[cfg(feature = "websocket")]
     timer: Option<SharedTimer>,
     custom: Vec<Arc<dyn Inspect>>,
+    custom_messages: Vec<Arc<dyn InspectMessage>>,
     shrink: ShrinkGuard,
     budget: Duration,
 }
@@ -63,6 +64,7 @@ impl GuardBuilder {
             #[cfg(feature = "websocket")]
             timer: default_timer(),
             custom: Vec::new(),
+            custom_messages: Vec::new(),
             shrink: ShrinkGuard::default(),
             budget: PolicyOptions::BUDGET,
         }
@@ -98,6 +100,12 @@ impl GuardBuilder {
     /// Adds a custom rule. It judges after `[ban]` and before `[[deny]]`, under every policy.
     pub fn add_rule(mut self, rule: impl Inspect + 'static) -> Self {
         self.custom.push(Arc::new(rule));
+        self
+    }
+
+    /// Adds a custom rule about WebSocket messages. It judges before `[[message]]`, under every policy.
+    pub fn add_message_rule(mut self, rule: impl InspectMessage + 'static) -> Self {
+        self.custom_messages.push(Arc::new(rule));
         self
     }
 
@@ -142,6 +150,10 @@ impl GuardBuilder {
             .custom
             .into_iter()
             .fold(options, PolicyOptions::add_rule);
+        let options = self
+            .custom_messages
+            .into_iter()
+            .fold(options, PolicyOptions::add_message_rule);
         let (policy, observe_override) = (open(options)?, ObserveOverride::default());
         #[cfg(feature = "websocket")]
         let is_maintained = self.timer.is_some() && self.clock.is_none();

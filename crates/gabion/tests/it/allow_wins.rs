@@ -6,7 +6,7 @@ use gabion::{
     Facts, Inspect, RequestState, Verdict,
     ban::Offense,
     event::BanChange,
-    inspect::{Outcome, RuleId},
+    inspect::{Findings, Outcome, RuleId},
 };
 
 use crate::support::in_process::{ban, banned, build_guarded, get, guarded};
@@ -38,9 +38,11 @@ impl Inspect for BanOn404 {
         Verdict::Pass
     }
 
-    fn on_response(&self, _trace: &RequestState, outcome: &Outcome<'_>) -> Option<Offense> {
-        (outcome.status == 404)
-            .then(|| Offense::certain(RuleId::builtin("grudge"), Duration::from_mins(1)))
+    fn on_response(&self, _: &RequestState, outcome: &Outcome<'_>, findings: &mut Findings) {
+        if outcome.status == 404 {
+            let rule = RuleId::builtin("grudge");
+            findings.report_offense(Offense::certain(rule, Duration::from_mins(1)));
+        }
     }
 }
 

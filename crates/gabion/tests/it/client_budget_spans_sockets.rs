@@ -1,6 +1,6 @@
 //! A client has one message budget for all its sockets on a route, separate from other clients.
 
-use gabion::{Mode, inspect::ProtocolRules};
+use gabion::{Mode, inspect::Messages};
 use gabion_core::SessionLimits;
 use gabion_testkit::{EchoServer, RawWebSocket, frame};
 use tokio::time::{Duration, sleep};
@@ -33,7 +33,7 @@ fn messages(mode: Mode) -> SessionLimits {
 
 #[tokio::test]
 async fn messages_of_all_sockets_count() {
-    let server = echo_with_limits(messages(Mode::Enforce), ProtocolRules::default()).await;
+    let server = echo_with_limits(messages(Mode::Enforce), Messages::default()).await;
     let mut sockets = [
         open(&server, ONE).await,
         open(&server, ONE).await,
@@ -67,7 +67,7 @@ async fn bytes_of_all_sockets_count_and_fragments_are_one_message() {
         mode: Mode::Enforce,
         ..SessionLimits::default()
     };
-    let server = echo_with_limits(session_limits, ProtocolRules::default()).await;
+    let server = echo_with_limits(session_limits, Messages::default()).await;
     let (mut first, mut second) = (open(&server, ONE).await, open(&server, ONE).await);
     for first_byte in [RawWebSocket::FIRST, 0, 0, RawWebSocket::LAST] {
         first.send(&frame(first_byte, &[b'a'; 200])).await;
@@ -83,7 +83,7 @@ async fn bytes_of_all_sockets_count_and_fragments_are_one_message() {
 
 #[tokio::test]
 async fn budget_in_observe_mode_is_reported_once_per_socket() {
-    let server = echo_with_limits(messages(Mode::Observe), ProtocolRules::default()).await;
+    let server = echo_with_limits(messages(Mode::Observe), Messages::default()).await;
     let (mut first, mut second) = (open(&server, ONE).await, open(&server, ONE).await);
     for _ in 0..10 {
         assert!(echoes(&mut first, b"now").await && echoes(&mut second, b"now").await);

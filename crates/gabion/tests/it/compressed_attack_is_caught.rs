@@ -5,10 +5,10 @@ use gabion_testkit::{RawWebSocket, frame};
 use std::time::Duration;
 
 use gabion::{
-    Inspect, Mode, RequestState, Verdict,
+    Mode,
     inspect::{MessageDenial, MessageDenials, MessageFacts, RuleId},
 };
-use gabion_core::{Facts, MessageKinds, SessionLimits};
+use gabion_core::{InspectMessage, MessageKinds, SessionLimits};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -24,16 +24,12 @@ const DEFLATE: &str = "sec-websocket-extensions: x-other; permessage-deflate=1, 
 /// Denies a message that consists of the word.
 struct NoWord;
 
-impl Inspect for NoWord {
-    fn name(&self) -> &'static str {
-        "no-word"
+impl InspectMessage for NoWord {
+    fn message_kinds(&self) -> MessageKinds {
+        MessageKinds::Text
     }
 
-    fn inspect(&self, _facts: &Facts<'_>, _trace: &mut RequestState) -> Verdict {
-        Verdict::Pass
-    }
-
-    fn message(&self, message: &MessageFacts<'_>, message_denials: &mut MessageDenials) {
+    fn inspect_message(&self, message: &MessageFacts<'_>, message_denials: &mut MessageDenials) {
         if message.payload == b"attack at dawn, all of you" {
             message_denials.add(MessageDenial::new(
                 RuleId::builtin("no-word"),

@@ -10,7 +10,7 @@ use gabion::{
     Denial, Facts, Inspect, RequestState, Verdict,
     ban::Offense,
     event::BanChange,
-    inspect::{Outcome, RuleId},
+    inspect::{Findings, Outcome, RuleId},
 };
 use http::StatusCode;
 
@@ -43,10 +43,12 @@ impl Inspect for ThirdMissing {
         Verdict::Pass
     }
 
-    fn on_response(&self, _trace: &RequestState, outcome: &Outcome<'_>) -> Option<Offense> {
+    fn on_response(&self, _: &RequestState, outcome: &Outcome<'_>, findings: &mut Findings) {
         let missed = outcome.status == StatusCode::NOT_FOUND && outcome.denial.is_none();
-        let third = missed && self.0.fetch_add(1, Ordering::Relaxed) == 2;
-        third.then(|| Offense::certain(RuleId::builtin("patience"), Duration::from_mins(1)))
+        if missed && self.0.fetch_add(1, Ordering::Relaxed) == 2 {
+            let rule = RuleId::builtin("patience");
+            findings.report_offense(Offense::certain(rule, Duration::from_mins(1)));
+        }
     }
 }
 
@@ -136,4 +138,35 @@ fn custom_rule_does_nothing_in_observe_mode() {
         banned(&server).is_empty(),
         "a denial in observe mode does not ban"
     );
+}
+
+/// Keeps values in the state of a request, and reads them in the response.
+struct Keeps;
+
+impl Inspect for Keeps {
+    fn name(&self) -> &'static str {
+        "keeps"
+    }
+
+    fn inspect(&self, _facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
+        for number in 0..100_u32 {
+            state.extensions_mut().insert([number; 64]);
+        }
+        Verdict::Pass
+    }
+
+    fn on_response(&self, state: &RequestState, _: &Outcome<'_>, _: &mut Findings) {
+        let kept = state.extensions().and_then(|all| all.get::<[u32; 64]>());
+        assert_eq!(kept, Some(&[99; 64]));
+    }
+}
+
+#[test]
+fn state_of_a_custom_rule_does_not_disable_a_limit_on_responses() {
+    let limited = format!(
+        "{POLICY}\n[[limit]]\nid = \"misses\"\nrate = \"1/h\"\nstatuses = [404]\nmode = \"enforce\""
+    );
+    let server = build_guarded(|guard| guard.add_rule(Keeps).with_policy(&limited, "policy.toml"));
+    assert_eq!(server.send("/missing/a").status, 404);
+    assert_eq!(server.verdict("/missing/b"), "429 misses");
 }

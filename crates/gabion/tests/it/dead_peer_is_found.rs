@@ -4,7 +4,7 @@
 use gabion_testkit::{EchoServer, RawWebSocket, frame};
 use std::time::Duration;
 
-use gabion::{Mode, inspect::ProtocolRules};
+use gabion::{Mode, inspect::Messages};
 use gabion_core::SessionLimits;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -19,7 +19,7 @@ async fn pinging(mode: Mode) -> EchoServer<SessionParts> {
         mode,
         ..SessionLimits::default()
     };
-    echo_with_limits(session_limits, ProtocolRules::default()).await
+    echo_with_limits(session_limits, Messages::default()).await
 }
 
 async fn open(server: &EchoServer<SessionParts>, path: &str) -> RawWebSocket {

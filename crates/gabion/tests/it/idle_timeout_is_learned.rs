@@ -4,7 +4,7 @@
 use gabion_testkit::{EchoServer, IdleTimeoutRelay, RawWebSocket, frame};
 use std::time::Duration;
 
-use gabion::{Mode, inspect::ProtocolRules};
+use gabion::{Mode, inspect::Messages};
 use gabion_core::SessionLimits;
 use tokio::{io::AsyncWriteExt as _, time::sleep};
 
@@ -19,7 +19,7 @@ async fn server_with(ping: Option<Duration>) -> EchoServer<SessionParts> {
         mode: Mode::Enforce,
         ..SessionLimits::default()
     };
-    echo_with_limits(session_limits, ProtocolRules::default()).await
+    echo_with_limits(session_limits, Messages::default()).await
 }
 
 /// Opens sockets through a relay with an idle timeout, one after another, until all are closed.
@@ -126,7 +126,7 @@ async fn drain_and_message_limit_are_diagnosed() {
         mode: Mode::Enforce,
         ..SessionLimits::default()
     };
-    let server = echo_with_limits(session_limits, ProtocolRules::default()).await;
+    let server = echo_with_limits(session_limits, Messages::default()).await;
     let mut large = RawWebSocket::new(server.open_raw("/open", CLIENT).await);
     large.send(&frame(RawWebSocket::TEXT, b"hello")).await;
     large.read_to_end().await;

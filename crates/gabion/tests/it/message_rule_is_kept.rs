@@ -4,10 +4,10 @@
 use std::{sync::Arc, time::Duration};
 
 use gabion::{
-    Inspect, Mode, RequestState, Verdict,
+    Mode,
     inspect::{MessageDenial, MessageDenials, MessageFacts, OnFault, RuleId},
 };
-use gabion_core::{Facts, MessageKinds, Offense, SessionLimits};
+use gabion_core::{InspectMessage, MessageKinds, Offense, SessionLimits};
 use gabion_testkit::{RawWebSocket, Recorder, frame};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -26,16 +26,12 @@ const SECRET: &[u8] = b"the secret word";
 /// Denies messages with the secret word, in this mode, and bans for it.
 struct NoSecrets(Mode);
 
-impl Inspect for NoSecrets {
-    fn name(&self) -> &'static str {
-        "no-secrets"
+impl InspectMessage for NoSecrets {
+    fn message_kinds(&self) -> MessageKinds {
+        MessageKinds::Text
     }
 
-    fn inspect(&self, _facts: &Facts<'_>, _trace: &mut RequestState) -> Verdict {
-        Verdict::Pass
-    }
-
-    fn message(&self, message: &MessageFacts<'_>, message_denials: &mut MessageDenials) {
+    fn inspect_message(&self, message: &MessageFacts<'_>, message_denials: &mut MessageDenials) {
         let found = |word: &[u8]| message.payload.windows(word.len()).any(|here| here == word);
         assert!(!found(b"panic"), "a rule is broken");
         if found(SECRET) {

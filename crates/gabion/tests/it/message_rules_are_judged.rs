@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use gabion::{
-    Facts, Inspect, RequestState, Verdict,
     ban::Attribution,
     inspect::{MessageDenial, MessageDenials, MessageFacts, RuleId},
 };
-use gabion_core::{PolicySource as _, Snapshot};
+use gabion_core::{InspectMessage, MessageKinds, PolicySource as _, Snapshot};
 use gabion_policy::PolicyHandle;
 use gabion_policy::PolicyOptions;
 use gabion_testkit::{Recorder, client_at};
@@ -65,7 +64,8 @@ fn message_denials(snapshot: &Snapshot, from: &str, path: &str, payload: &[u8]) 
         offset: 0,
         now: gabion::inspect::Now::new(std::time::Duration::ZERO, std::time::UNIX_EPOCH),
     };
-    snapshot.chain.message(&message, &mut message_denials);
+    let messages = snapshot.messages.as_ref().unwrap();
+    messages.inspect_message(&message, &mut message_denials);
     message_denials
 }
 
@@ -150,16 +150,12 @@ fn message_is_evidence_if_origins_are_listed() {
 /// A custom rule that denies messages in capital letters.
 struct NoShouting;
 
-impl Inspect for NoShouting {
-    fn name(&self) -> &'static str {
-        "quiet"
+impl InspectMessage for NoShouting {
+    fn message_kinds(&self) -> MessageKinds {
+        MessageKinds::Text
     }
 
-    fn inspect(&self, _facts: &Facts<'_>, _trace: &mut RequestState) -> Verdict {
-        Verdict::Pass
-    }
-
-    fn message(&self, message: &MessageFacts<'_>, message_denials: &mut MessageDenials) {
+    fn inspect_message(&self, message: &MessageFacts<'_>, message_denials: &mut MessageDenials) {
         if message.payload.ends_with(b"!!!") {
             message_denials.add(MessageDenial::new(RuleId::builtin("quiet"), "shouting"));
         }
@@ -170,7 +166,7 @@ impl Inspect for NoShouting {
 fn custom_rule_runs_before_the_rules_of_the_document() {
     let built = |policy: &str| {
         let options = PolicyOptions::new(Arc::new(Recorder::default()));
-        compiled(policy, options.add_rule(Arc::new(NoShouting)))
+        compiled(policy, options.add_message_rule(Arc::new(NoShouting)))
     };
     let enforced = built(POLICY);
     assert_eq!(verdict(&enforced, CLIENT, "/chat", b"${jndi: !!!"), "quiet");
@@ -196,7 +192,8 @@ fn clean_message_allocates_nothing() {
     let judge = || {
         let mut message_denials = MessageDenials::default();
         let counted = allocation_counter::measure(|| {
-            snapshot.chain.message(&message, &mut message_denials);
+            let messages = snapshot.messages.as_ref().unwrap();
+            messages.inspect_message(&message, &mut message_denials);
         });
         assert!(!message_denials.are_final());
         counted.count_total

@@ -2,7 +2,10 @@
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use gabion::{Denial, Facts, Inspect, RequestState, Verdict, ban::Offense, inspect::Outcome};
+use gabion::{
+    Denial, Facts, Inspect, RequestState, Verdict,
+    inspect::{Findings, Outcome},
+};
 use gabion_testkit::TestRequest;
 use http::{Request, Response};
 use tower::{Layer, ServiceExt, service_fn};
@@ -37,13 +40,12 @@ impl Inspect for PanicsOn404 {
         Verdict::Pass
     }
 
-    fn on_response(&self, _trace: &RequestState, outcome: &Outcome<'_>) -> Option<Offense> {
+    fn on_response(&self, _: &RequestState, outcome: &Outcome<'_>, _: &mut Findings) {
         assert!(
             outcome.status.is_success(),
             "lost:\n{}",
             outcome.status.as_u16()
         );
-        None
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use gabion::{
     Mode,
-    inspect::{OnFault, ProtocolRules},
+    inspect::{Messages, OnFault},
 };
 use gabion_core::SessionLimits;
 use gabion_testkit::{EchoServer, IdleTimeoutRelay, RawWebSocket, frame, peer};
@@ -47,7 +47,7 @@ fn session_limits(ping: Duration) -> SessionLimits {
 async fn pinging(millis: u64) -> EchoServer<SessionParts> {
     echo_with_limits(
         session_limits(Duration::from_millis(millis)),
-        ProtocolRules::default(),
+        Messages::default(),
     )
     .await
 }
@@ -60,7 +60,7 @@ async fn open(server: &EchoServer<SessionParts>, path: &str) -> RawWebSocket {
 #[tokio::test]
 async fn idle_socket_survives_a_proxy_with_an_idle_timeout() {
     let patience = Duration::from_millis(300);
-    let silent = echo_with_limits(SessionLimits::default(), ProtocolRules::default()).await;
+    let silent = echo_with_limits(SessionLimits::default(), Messages::default()).await;
     let relay = IdleTimeoutRelay::start(silent.addr(), patience).await;
     let silent = silent.through(&relay);
     let (cut, _) = open(&silent, "/open").await.read_to_end().await;
@@ -180,8 +180,7 @@ where
     S::Future: Send,
 {
     let session_limits = session_limits(Duration::from_millis(100));
-    let (layer, held) =
-        layer_with_limits(session_limits, ProtocolRules::default(), OnFault::Refuse);
+    let (layer, held) = layer_with_limits(session_limits, Messages::default(), OnFault::Refuse);
     let service = layer.layer(service);
     let service = service.map_request(|mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer(CLIENT));

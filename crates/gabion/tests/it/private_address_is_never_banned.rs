@@ -4,7 +4,7 @@ use gabion::{
     Facts, Inspect, RequestState, Verdict,
     ban::Offense,
     event::BanChange,
-    inspect::{Outcome, RuleId},
+    inspect::{Findings, Outcome, RuleId},
 };
 
 use crate::support::in_process::{InProcess, banned, build_guarded, get, guarded, probe};
@@ -124,11 +124,9 @@ fn on_response_bans_no_private_address() {
             Verdict::Pass
         }
 
-        fn on_response(&self, _trace: &RequestState, _outcome: &Outcome<'_>) -> Option<Offense> {
-            Some(Offense::certain(
-                RuleId::builtin("grudge"),
-                std::time::Duration::from_mins(1),
-            ))
+        fn on_response(&self, _: &RequestState, _: &Outcome<'_>, findings: &mut Findings) {
+            let minute = std::time::Duration::from_mins(1);
+            findings.report_offense(Offense::certain(RuleId::builtin("grudge"), minute));
         }
     }
 

@@ -4,7 +4,7 @@
 use gabion_testkit::{EchoServer, RawWebSocket, frame};
 use std::time::Duration;
 
-use gabion::{Mode, inspect::ProtocolRules};
+use gabion::{Mode, inspect::Messages};
 use gabion_core::SessionLimits;
 use tokio::time::{Instant, sleep};
 
@@ -20,7 +20,7 @@ async fn server_with_limits() -> EchoServer<SessionParts> {
         mode: Mode::Enforce,
         ..SessionLimits::default()
     };
-    echo_with_limits(session_limits, ProtocolRules::default()).await
+    echo_with_limits(session_limits, Messages::default()).await
 }
 
 #[tokio::test]

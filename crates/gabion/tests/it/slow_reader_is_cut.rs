@@ -4,7 +4,7 @@
 use gabion_testkit::EchoServer;
 use std::time::Duration;
 
-use gabion::{Mode, inspect::ProtocolRules};
+use gabion::{Mode, inspect::Messages};
 use gabion_core::SessionLimits;
 use tokio::{
     io::AsyncReadExt as _,
@@ -22,7 +22,7 @@ async fn server_with(mode: Mode) -> EchoServer<SessionParts> {
         mode,
         ..SessionLimits::default()
     };
-    echo_with_limits(session_limits, ProtocolRules::default()).await
+    echo_with_limits(session_limits, Messages::default()).await
 }
 
 #[tokio::test]

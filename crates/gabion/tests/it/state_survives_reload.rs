@@ -9,7 +9,7 @@ use gabion::{
     Facts, Inspect, RequestState, Verdict,
     ban::Offense,
     event::Event,
-    inspect::{Outcome, RuleId},
+    inspect::{Findings, Outcome, RuleId},
 };
 use gabion_core::PolicySource;
 use http::{Request, Response, StatusCode};
@@ -85,9 +85,11 @@ impl Inspect for NotFound {
         Verdict::Pass
     }
 
-    fn on_response(&self, _trace: &RequestState, outcome: &Outcome<'_>) -> Option<Offense> {
-        (outcome.status == StatusCode::NOT_FOUND)
-            .then(|| Offense::certain(RuleId::builtin("not-found"), Duration::from_mins(1)))
+    fn on_response(&self, _: &RequestState, outcome: &Outcome<'_>, findings: &mut Findings) {
+        if outcome.status == StatusCode::NOT_FOUND {
+            let rule = RuleId::builtin("not-found");
+            findings.report_offense(Offense::certain(rule, Duration::from_mins(1)));
+        }
     }
 }
 

@@ -11,8 +11,8 @@ mod config;
 mod tests;
 
 use gabion_core::{
-    Cause, ClientIp, Facts, Inspect, PathViews, Reason, RequestState, RuleId, Transformations,
-    Verdict,
+    Cause, ClientIp, Facts, Inspect, Needs, Now, PathViews, Reason, RequestState, RuleId,
+    Transformations, Verdict,
 };
 use ipnet::IpNet;
 
@@ -89,9 +89,14 @@ impl Allow {
         self.find_network(client).is_some() || self.find_path(path).is_some()
     }
 
-    fn by_network(&self, facts: &Facts<'_>) -> Option<Cause> {
-        let network = self.find_network(&facts.client)?;
-        let reason = format!("{} is in {network}", facts.client.addr());
+    fn judge(&self, client: &ClientIp, path: &PathViews<'_>) -> Verdict {
+        let cause = self.by_network(client).or_else(|| self.by_path(path));
+        cause.map_or(Verdict::Pass, Verdict::allow)
+    }
+
+    fn by_network(&self, client: &ClientIp) -> Option<Cause> {
+        let network = self.find_network(client)?;
+        let reason = format!("{} is in {network}", client.addr());
         Some(Cause::new(BY_NETWORK, Reason::Other(reason.into())))
     }
 
@@ -101,8 +106,8 @@ impl Allow {
         network.filter(|_| client.may_be_allowed())
     }
 
-    fn by_path(&self, facts: &Facts<'_>) -> Option<Cause> {
-        let path = self.find_path(&facts.path)?;
+    fn by_path(&self, path: &PathViews<'_>) -> Option<Cause> {
+        let path = self.find_path(path)?;
         let cause = Cause::in_path(BY_PATH, Reason::Prefix, path, Transformations::AS_SENT);
         Some(cause)
     }
@@ -134,13 +139,17 @@ impl Inspect for Allow {
         "allow"
     }
 
-    fn inspect(&self, facts: &Facts<'_>, _state: &mut RequestState) -> Verdict {
-        let cause = self.by_network(facts).or_else(|| self.by_path(facts));
-        cause.map_or(Verdict::Pass, Verdict::Allow)
+    fn needs(&self) -> Needs {
+        let is_empty = self.networks.is_empty() && self.paths.is_empty();
+        (Needs::REQUESTS | Needs::RECHECKS).only_if(!is_empty)
     }
 
-    fn recheck(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
-        self.inspect(facts, state)
+    fn inspect(&self, facts: &Facts<'_>, _state: &mut RequestState) -> Verdict {
+        self.judge(&facts.client, &facts.path)
+    }
+
+    fn recheck(&self, client: &ClientIp, path: &PathViews<'_>, _now: Now) -> Verdict {
+        self.judge(client, path)
     }
 }
 

@@ -24,7 +24,8 @@ mod tests;
 use std::{iter, sync::Arc};
 
 use gabion_core::{
-    Cause, Denial, Facts, Inspect, Mode, Offense, Outcome, Reason, RequestState, RuleId, Verdict,
+    Cause, ClientIp, Denial, Facts, Findings, Inspect, Mode, Needs, Now, Outcome, PathViews,
+    Reason, RequestState, RuleId, Verdict,
 };
 use http::StatusCode;
 
@@ -93,6 +94,16 @@ impl Ban {
         self.listed.len()
     }
 
+    fn judge(&self, client: &ClientIp, now: Now) -> Verdict {
+        if let Some(listed) = self.listed.find(client.addr()) {
+            return self.deny(Self::LIST, listed.into());
+        }
+        match self.arbiter.table().active(client, now) {
+            Some(ActiveBan { by, left, .. }) => self.deny(Self::TIMED, Reason::Banned { by, left }),
+            None => Verdict::Pass,
+        }
+    }
+
     fn deny(&self, rule: RuleId, reason: Reason) -> Verdict {
         Denial::new(Cause::new(rule, reason), StatusCode::FORBIDDEN)
             .with_mode(self.mode)
@@ -131,23 +142,20 @@ impl Inspect for Ban {
         "ban"
     }
 
+    fn needs(&self) -> Needs {
+        Needs::REQUESTS | Needs::RECHECKS | Needs::RESPONSES
+    }
+
     fn inspect(&self, facts: &Facts<'_>, _state: &mut RequestState) -> Verdict {
-        if let Some(listed) = self.listed.find(facts.client.addr()) {
-            return self.deny(Self::LIST, listed.into());
-        }
-        match self.arbiter.table().active(&facts.client, facts.now) {
-            Some(ActiveBan { by, left, .. }) => self.deny(Self::TIMED, Reason::Banned { by, left }),
-            None => Verdict::Pass,
-        }
+        self.judge(&facts.client, facts.now)
     }
 
-    fn recheck(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
-        self.inspect(facts, state)
+    fn recheck(&self, client: &ClientIp, _path: &PathViews<'_>, now: Now) -> Verdict {
+        self.judge(client, now)
     }
 
-    fn on_response(&self, state: &RequestState, outcome: &Outcome<'_>) -> Option<Offense> {
+    fn on_response(&self, state: &RequestState, outcome: &Outcome<'_>, _: &mut Findings) {
         self.arbiter.record(state, outcome);
-        None
     }
 }
 

@@ -36,7 +36,8 @@ mod tests;
 use std::time::Duration;
 
 use gabion_core::{
-    Cause, Denial, Facts, Inspect, Mode, Offense, Reason, RequestState, RuleId, Verdict, View,
+    Attribution, Cause, ClientIp, Denial, Facts, Inspect, Mode, Needs, Now, Offense, PathViews,
+    Reason, RequestState, RuleId, Verdict, View,
 };
 use http::{StatusCode, header::USER_AGENT};
 
@@ -106,10 +107,11 @@ impl Deny {
 
     /// Returns the denial of the first enforced rule that matches `path`.
     pub fn judges(&self, path: &[u8]) -> Option<Denial> {
-        let views = gabion_core::PathViews::new(path);
-        views
-            .iter()
-            .find_map(|view| self.find(&self.enforced, view))
+        self.find_path(&self.enforced, &PathViews::new(path))
+    }
+
+    fn find_path(&self, matcher: &Matcher, path: &PathViews<'_>) -> Option<Denial> {
+        path.iter().find_map(|view| self.find(matcher, view))
     }
 
     fn find(&self, matcher: &Matcher, view: View<'_>) -> Option<Denial> {
@@ -141,9 +143,7 @@ impl Deny {
     }
 
     fn find_any(&self, matcher: &Matcher, facts: &Facts<'_>) -> Option<Denial> {
-        let mut views = facts.path.iter();
-        views
-            .find_map(|view| self.find(matcher, view))
+        self.find_path(matcher, &facts.path)
             .or_else(|| self.find_agent(matcher, facts))
     }
 }
@@ -165,9 +165,13 @@ impl Inspect for Deny {
         "deny"
     }
 
+    fn needs(&self) -> Needs {
+        (Needs::REQUESTS | Needs::RECHECKS).only_if(!self.is_empty())
+    }
+
     fn inspect(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
         if let Some(denial) = self.find_any(&self.enforced, facts) {
-            return with_attribution(denial, facts).into();
+            return with_attribution(denial, state.attribution()).into();
         }
         if let Some(denial) = self.find_any(&self.observed, facts) {
             state.observe(denial);
@@ -175,16 +179,18 @@ impl Inspect for Deny {
         Verdict::Pass
     }
 
-    fn recheck(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
-        self.inspect(facts, state)
+    /// Denies by the path alone: the user agent is not kept.
+    fn recheck(&self, _client: &ClientIp, path: &PathViews<'_>, _now: Now) -> Verdict {
+        let denial = self.find_path(&self.enforced, path);
+        denial.map_or(Verdict::Pass, Into::into)
     }
 }
 
 /// Sets the attribution of the offense. A page can cause its visitors to send most requests that
 /// match a rule.
-fn with_attribution(mut denial: Denial, facts: &Facts<'_>) -> Denial {
+const fn with_attribution(mut denial: Denial, attribution: Attribution) -> Denial {
     if let Some(offense) = &mut denial.offense {
-        offense.attribution = facts.attribution();
+        offense.attribution = attribution;
     }
     denial
 }

@@ -15,7 +15,9 @@ mod tests;
 
 use std::collections::HashSet;
 
-use gabion_core::{Cause, Denial, Facts, Inspect, Mode, Reason, RequestState, RuleId, Verdict};
+use gabion_core::{
+    Cause, Denial, Facts, Inspect, Mode, Needs, Reason, RequestState, RuleId, Verdict,
+};
 use http::{
     StatusCode,
     header::{HOST, USER_AGENT},
@@ -123,6 +125,10 @@ impl HostAllowlist {
         self.names.contains(&*name) || parent.is_some_and(|parent| self.parents.contains(parent))
     }
 
+    fn accepts_all(&self) -> bool {
+        self.names.is_empty() && self.parents.is_empty()
+    }
+
     fn is_health_check(&self, facts: &Facts<'_>) -> bool {
         let direct = facts.client.via_trusted() && !facts.client.is_forwarded();
         let path = facts.path.raw();
@@ -156,10 +162,13 @@ impl Inspect for HostAllowlist {
         "hosts"
     }
 
+    fn needs(&self) -> Needs {
+        Needs::REQUESTS.only_if(!self.accepts_all())
+    }
+
     fn inspect(&self, facts: &Facts<'_>, _state: &mut RequestState) -> Verdict {
         let host = requested_host(facts);
-        let accepts_all = self.names.is_empty() && self.parents.is_empty();
-        if accepts_all || self.contains(without_port(host)) || self.is_health_check(facts) {
+        if self.accepts_all() || self.contains(without_port(host)) || self.is_health_check(facts) {
             return Verdict::Pass;
         }
         let why = "host not in [server] hosts";

@@ -7,12 +7,12 @@ use std::{
     time::Duration,
 };
 
-use gabion_core::{Mode, RequestState, RuleId};
+use gabion_core::{Mode, RuleId};
 use http::{Method, StatusCode};
 
-use super::{Limit, LimitRule, LimitTable, Rule, gcra::Gcra, key::Key, scope::Scope};
+use super::{Limit, LimitRule, Rule, gcra::Gcra, key::Key, scope::Scope};
 use crate::{
-    ConfigError, ConfigErrors, ConfigPath, HostAllowlist, Problem, ServerConfig,
+    ConfigError, ConfigErrors, ConfigPath, Context, HostAllowlist, Problem, ServerConfig,
     config::rule_compiler::{self, RuleCompiler, invalid_value},
     deny::canonical_path,
 };
@@ -29,21 +29,16 @@ const MAX_CEILING: u32 = 100;
 /// The longest time in which a quota may refill.
 const MAX_WINDOW: Duration = Duration::from_hours(366 * 24);
 
-pub(super) fn compile(rules: &[LimitRule], table: Arc<LimitTable>) -> Result<Limit, ConfigErrors> {
-    let too_many = |what, found, most| {
+pub(super) fn compile(rules: &[LimitRule], context: &Context) -> Result<Limit, ConfigErrors> {
+    let found = rules.len();
+    if found > MAX_RULES {
+        let (what, most) = ("rules", MAX_RULES);
         let problem = Problem::TooMany { what, found, most };
-        Err(ConfigPath::new("limit", "").error(problem).into())
-    };
-    if rules.len() > MAX_RULES {
-        return too_many("rules", rules.len(), MAX_RULES);
+        return Err(ConfigPath::new("limit", "").error(problem).into());
     }
-    let with_statuses = rules.iter().filter(|rule| !rule.statuses.is_empty());
-    let (found, most) = (with_statuses.count(), RequestState::MAX_TICKETS);
-    if found > most {
-        return too_many("limits with `statuses`", found, most);
-    }
+    let table = Arc::clone(context.state().limits());
     let compile_rule =
-        |rule_compiler: &mut RuleCompiler<'_, LimitRule>| rule_compiler.rule(table.seed());
+        |rule_compiler: &mut RuleCompiler<'_, LimitRule>| rule_compiler.rule(table.seed(), context);
     let rules = rule_compiler::compile("limit", rules, |rule| &rule.id, compile_rule)?;
     if !rules.is_empty() {
         table.allocate();
@@ -52,7 +47,7 @@ pub(super) fn compile(rules: &[LimitRule], table: Arc<LimitTable>) -> Result<Lim
 }
 
 impl RuleCompiler<'_, LimitRule> {
-    fn rule(&mut self, seed: &RandomState) -> Option<Rule> {
+    fn rule(&mut self, seed: &RandomState, context: &Context) -> Option<Rule> {
         let rule = self.rule;
         let id = RuleId::new(&rule.id).map_err(|error| self.report("id", error));
         let keys = self.parse_each("key", &rule.key, |text| {
@@ -79,6 +74,7 @@ impl RuleCompiler<'_, LimitRule> {
             ceiling,
             cost: rule.cost,
             show: rule.show,
+            slot: (!rule.statuses.is_empty()).then(|| context.assign_slot()),
         })
     }
 

@@ -48,8 +48,8 @@ use std::{
 };
 
 use gabion_core::{
-    Cause, ClientIp, Denial, Explanation, Facts, Inspect, Mode, Offense, Outcome, Quota, Reason,
-    RequestState, RuleId, Ticket, Verdict,
+    Cause, ClientIp, Denial, Explanation, Facts, Findings, Inspect, Mode, Needs, Outcome, Quota,
+    Reason, RequestState, RuleId, Slot, Verdict,
 };
 use http::StatusCode;
 
@@ -110,6 +110,8 @@ struct Rule {
     ceiling: Gcra,
     cost: NonZeroU32,
     show: bool,
+    /// Set if the limit counts responses: the key of the request, zero if the limit does not apply.
+    slot: Option<Slot>,
 }
 
 impl Config for [LimitRule] {
@@ -120,10 +122,9 @@ impl Config for [LimitRule] {
     ///
     /// # Errors
     ///
-    /// Every entry that cannot be compiled; more than 256 rules; more rules with `statuses` than
-    /// [`RequestState`] has room for.
+    /// Every entry that cannot be compiled; more than 256 rules.
     fn compile(&self, context: &Context) -> Result<Limit, ConfigErrors> {
-        compile::compile(self, Arc::clone(context.state().limits()))
+        compile::compile(self, context)
     }
 }
 
@@ -144,11 +145,9 @@ impl Limit {
         if facts.client.exempt().is_some() {
             return Verdict::Pass;
         }
-        for (index, rule) in (0..).zip(&self.rules) {
-            if !rule.scope.applies_to(facts) {
-                continue;
-            }
-            match self.check_rule(index, rule, facts, state, check) {
+        let rules = self.rules.iter();
+        for rule in rules.filter(|rule| rule.scope.applies_to(facts)) {
+            match self.check_rule(rule, facts, state, check) {
                 Some(denial) if denial.mode == Mode::Enforce => return denial.into(),
                 Some(denial) => state.observe(denial),
                 None => {}
@@ -160,14 +159,16 @@ impl Limit {
     /// Counts one request for one rule and returns the denial if it exceeds the limit.
     fn check_rule(
         &self,
-        index: u32,
         rule: &Rule,
         facts: &Facts<'_>,
         state: &mut RequestState,
         check: Check,
     ) -> Option<Denial> {
-        let counts_responses = rule.scope.counts_responses();
-        let check = if counts_responses { Check::Peek } else { check };
+        let check = if rule.slot.is_some() {
+            Check::Peek
+        } else {
+            check
+        };
         let preflight = scope::is_preflight(facts);
         if !preflight {
             let key = self.key(rule, facts);
@@ -178,13 +179,8 @@ impl Limit {
             if let Err(wait) = left {
                 return Some(rule.denial(rule.quota, &rule.by, wait));
             }
-            if counts_responses {
-                // There is room: compilation bounds the number of such limits by that of tickets.
-                state.leave(Ticket {
-                    of: self.name(),
-                    rule: index,
-                    key,
-                });
+            if let Some(slot) = rule.slot {
+                state.set_slot(slot, key);
             }
         }
         if !preflight && !rule.is_client_chosen {
@@ -213,13 +209,14 @@ impl Limit {
         })
     }
 
+    /// Returns the key of a request in the table, which is not zero.
     fn key(&self, rule: &Rule, facts: &Facts<'_>) -> u64 {
         let mut hasher = self.table.seed().build_hasher();
         hasher.write_u64(rule.hash);
         for key in &rule.keys {
             key.hash_part(facts, &mut hasher);
         }
-        hasher.finish()
+        hasher.finish().max(1)
     }
 
     fn ceiling_key(&self, rule: &Rule, client: &ClientIp) -> u64 {
@@ -235,32 +232,36 @@ impl Inspect for Limit {
         "limit"
     }
 
+    fn needs(&self) -> Needs {
+        let counts_responses = self.rules.iter().any(|rule| rule.slot.is_some());
+        Needs::REQUESTS.only_if(!self.is_empty())
+            | (Needs::RESPONSES | Needs::ELAPSED).only_if(counts_responses)
+    }
+
     fn inspect(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
         self.judge(facts, state, Check::Take)
     }
 
-    fn on_response(&self, state: &RequestState, outcome: &Outcome<'_>) -> Option<Offense> {
+    fn on_response(&self, state: &RequestState, outcome: &Outcome<'_>, _: &mut Findings) {
         if outcome.denial.is_some() {
-            return None;
+            return;
         }
         let now = state.now().mono().saturating_add(outcome.elapsed);
-        for ticket in state.tickets(self.name()) {
-            let index = usize::try_from(ticket.rule).unwrap_or(usize::MAX);
-            let rule = self.rules.get(index);
-            let Some(rule) = rule.filter(|rule| rule.scope.statuses.contains(&outcome.status))
-            else {
+        let rules = self.rules.iter();
+        for rule in rules.filter(|rule| rule.scope.statuses.contains(&outcome.status)) {
+            let key = rule.slot.map_or(0, |slot| state.slot(slot));
+            if key == 0 {
                 continue;
-            };
+            }
             // If nothing is left, concurrent requests have used it.
             let take = |key, quota| {
                 let _ = self.table.check(key, quota, rule.cost, now, Check::Take);
             };
-            take(ticket.key, rule.quota);
+            take(key, rule.quota);
             if rule.is_client_chosen {
                 take(self.ceiling_key(rule, state.client()), rule.ceiling);
             }
         }
-        None
     }
 
     /// Judges without taking anything from a quota.

@@ -26,11 +26,6 @@ impl Scope {
         method && self.matches_host(facts) && self.matches_path(facts)
     }
 
-    /// Returns `true` if the limit counts responses rather than requests.
-    pub(super) const fn counts_responses(&self) -> bool {
-        !self.statuses.is_empty()
-    }
-
     fn matches_host(&self, facts: &Facts<'_>) -> bool {
         let requested = || hosts::without_port(hosts::requested_host(facts));
         self.hosts

@@ -29,8 +29,8 @@ use std::{borrow::Cow, time::Duration};
 
 use aho_corasick::AhoCorasick;
 use gabion_core::{
-    Attribution, Facts, Inspect, MessageDenial, MessageDenials, MessageFacts, MessageKinds, Mode,
-    Offense, PathViews, RequestState, RuleId, Verdict,
+    Attribution, InspectMessage, MessageDenial, MessageDenials, MessageFacts, MessageKinds, Mode,
+    Offense, PathViews, RuleId,
 };
 use regex_automata::meta::Regex;
 
@@ -45,7 +45,7 @@ pub use config::{MessageAction, MessageActionError, MessageRule};
 ///
 /// ```
 /// # use std::time::{Duration, UNIX_EPOCH};
-/// use gabion_core::{Inspect, MessageDenials, MessageFacts, Now};
+/// use gabion_core::{InspectMessage, MessageDenials, MessageFacts, Now};
 /// use gabion_inspect::{Config, Context, MessageRule, State};
 /// # let client = gabion_testkit::client_at("203.0.113.9");
 ///
@@ -61,7 +61,7 @@ pub use config::{MessageAction, MessageActionError, MessageRule};
 ///         offset: 0,
 ///         now: Now::new(Duration::ZERO, UNIX_EPOCH),
 ///     };
-///     messages.message(&message, &mut denials);
+///     messages.inspect_message(&message, &mut denials);
 ///     denials.into_parts().1
 /// };
 /// assert!(judge("hello").is_none());
@@ -112,7 +112,7 @@ impl Config for [MessageRule] {
 
 impl Messages {
     /// Adds the message kinds that another inspector needs on all paths
-    /// ([`Inspect::message_kinds`]), and its mode.
+    /// ([`InspectMessage::message_kinds`]), and its mode.
     pub fn with_other(mut self, message_kinds: MessageKinds, mode: Mode) -> Self {
         let acts = message_kinds != MessageKinds::None && mode == Mode::Enforce;
         self.other_kinds = (
@@ -150,7 +150,11 @@ impl Messages {
 
     /// Returns the message kinds needed on WebSockets below `route` but below none of the routes
     /// `before`, and whether a rule enforces there.
-    pub(crate) fn message_kinds(&self, route: &[u8], before: &[Box<[u8]>]) -> (MessageKinds, bool) {
+    pub(crate) fn message_kinds_on(
+        &self,
+        route: &[u8],
+        before: &[Box<[u8]>],
+    ) -> (MessageKinds, bool) {
         let applies = |path: &[u8]| {
             let in_earlier_route = || before.iter().any(|before| is_below(path, before));
             is_below(route, path) || is_below(path, route) && !in_earlier_route()
@@ -166,17 +170,13 @@ impl Messages {
     }
 }
 
-impl Inspect for Messages {
-    fn name(&self) -> &'static str {
-        "message"
+impl InspectMessage for Messages {
+    fn message_kinds(&self) -> MessageKinds {
+        let kinds = self.rules.iter().map(Rule::message_kinds);
+        kinds.fold(self.other_kinds.0, MessageKinds::max)
     }
 
-    /// Passes every request: the rules apply to messages only.
-    fn inspect(&self, _facts: &Facts<'_>, _state: &mut RequestState) -> Verdict {
-        Verdict::Pass
-    }
-
-    fn message(&self, message: &MessageFacts<'_>, denials: &mut MessageDenials) {
+    fn inspect_message(&self, message: &MessageFacts<'_>, denials: &mut MessageDenials) {
         let path = PathViews::new(message.path.as_bytes());
         let rules = self
             .rules

@@ -37,7 +37,7 @@ fn matching_rules(
     message: &MessageFacts<'_>,
 ) -> (Vec<String>, Option<String>) {
     let mut denials = MessageDenials::default();
-    messages.message(message, &mut denials);
+    messages.inspect_message(message, &mut denials);
     let (observed, enforced) = denials.into_parts();
     let rule = |one: &MessageDenial| one.rule.to_string();
     (
@@ -150,7 +150,7 @@ fn rules_apply_to_their_kinds() {
         } else {
             MessageKinds::Text
         };
-        assert_eq!(messages.message_kinds(b"", &[]), (all, true), "{kinds}");
+        assert_eq!(messages.message_kinds_on(b"", &[]), (all, true), "{kinds}");
     }
 }
 
@@ -177,7 +177,7 @@ fn offense_is_certain_only_if_no_foreign_page_can_send_messages() {
     let offense = |known, payload: &[u8]| {
         let messages = messages(toml).with_known_pages(known);
         let mut denials = MessageDenials::default();
-        messages.message(
+        messages.inspect_message(
             &message(&client_at("203.0.113.9"), "/chat", payload),
             &mut denials,
         );
@@ -221,7 +221,7 @@ fn reason_contains_no_part_of_the_message() {
     ] {
         let mut denials = MessageDenials::default();
         let client = client_at("203.0.113.9");
-        messages.message(&message(&client, "/", payload.as_bytes()), &mut denials);
+        messages.inspect_message(&message(&client, "/", payload.as_bytes()), &mut denials);
         let denial = denials.into_parts().1.expect("a denial");
         assert!(!denial.why.contains("secret"), "{denial:?}");
         assert!(!denial.why.is_empty());
@@ -261,16 +261,16 @@ fn message_kinds_are_needed_where_a_rule_applies() {
         ("['/chat', '/x']", "", &["/chat"], text),
         ("[]", "", &["/chat"], text),
     ] {
-        let found = rule(paths, "").message_kinds(route.as_bytes(), &before(earlier));
+        let found = rule(paths, "").message_kinds_on(route.as_bytes(), &before(earlier));
         assert_eq!(found, expected, "{paths} on {route} after {earlier:?}");
     }
     let observed = rule("[]", "mode='observe'");
     assert_eq!(
-        observed.message_kinds(b"", &[]),
+        observed.message_kinds_on(b"", &[]),
         (MessageKinds::Text, false)
     );
-    assert_eq!(rule("[]", "kinds='binary'").message_kinds(b"", &[]), all);
-    assert_eq!(Messages::default().message_kinds(b"", &[]), none);
+    assert_eq!(rule("[]", "kinds='binary'").message_kinds_on(b"", &[]), all);
+    assert_eq!(Messages::default().message_kinds_on(b"", &[]), none);
 }
 
 #[test]

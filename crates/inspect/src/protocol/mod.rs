@@ -30,7 +30,7 @@ mod target;
 mod tests;
 
 use gabion_core::{
-    Cause, Denial, Facts, Inspect, Mode, Reason, RequestState, RuleId, Upgrade, Verdict,
+    Cause, Denial, Facts, Inspect, Mode, Needs, Reason, RequestState, RuleId, Upgrade, Verdict,
 };
 use http::{HeaderValue, Method, StatusCode, Version, header::ALLOW};
 
@@ -170,6 +170,10 @@ impl Default for ProtocolRules {
 impl Inspect for ProtocolRules {
     fn name(&self) -> &'static str {
         "protocol"
+    }
+
+    fn needs(&self) -> Needs {
+        Needs::REQUESTS
     }
 
     /// Denies by the first violation. Version, method and the number of headers are checked first,

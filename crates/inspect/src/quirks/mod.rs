@@ -26,7 +26,8 @@ mod kind;
 mod tests;
 
 use gabion_core::{
-    Cause, Denial, Facts, Inspect, Mode, Reason, RequestState, RuleId, Transformations, Verdict,
+    Cause, Denial, Facts, Inspect, Mode, Needs, Reason, RequestState, RuleId, Transformations,
+    Verdict,
 };
 use http::StatusCode;
 
@@ -86,6 +87,10 @@ impl ServerQuirks {
 impl Inspect for ServerQuirks {
     fn name(&self) -> &'static str {
         "quirks"
+    }
+
+    fn needs(&self) -> Needs {
+        Needs::REQUESTS.only_if(self.kind.is_some())
     }
 
     fn inspect(&self, facts: &Facts<'_>, _state: &mut RequestState) -> Verdict {

@@ -10,7 +10,7 @@
 //! clients that are exempt ([`gabion_core::ClientIp::exempt`]), allowed or already banned.
 //!
 //! This inspector denies nothing. It reports a probe that the service answers with 2xx or 5xx
-//! ([`Inspect::probe_hit`]), unless the service gives that response to any path ([`Scores`]).
+//! ([`Findings::probe_hit`]), unless the service gives that response to any path ([`Scores`]).
 //!
 //! # Limits
 //!
@@ -28,8 +28,8 @@ mod uniform_responses;
 use std::{fmt, sync::Arc, time::Duration};
 
 use gabion_core::{
-    Attribution, Cause, Facts, Inspect, Mode, Now, Offense, Outcome, Reason, RequestState, RuleId,
-    Verdict,
+    Attribution, Cause, Facts, Findings, Inspect, Mode, Needs, Now, Offense, Outcome, Reason,
+    RequestState, RuleId, Slot, Verdict,
 };
 use ipnet::IpNet;
 
@@ -57,7 +57,7 @@ pub use score::Signals;
 /// ```
 /// use std::time::Duration;
 ///
-/// use gabion_core::{ClientRules, Inspect, Outcome, RequestState};
+/// use gabion_core::{ClientRules, Findings, Inspect, Outcome, RequestState};
 /// use gabion_inspect::{Config, Context, ScanConfig, State};
 /// # use gabion_testkit::OwnedHead;
 ///
@@ -67,7 +67,9 @@ pub use score::Signals;
 ///     let mut state = RequestState::new(&facts);
 ///     scan.inspect(&facts, &mut state);
 ///     let outcome = Outcome::new(http::StatusCode::NOT_FOUND, None, Duration::ZERO);
-///     scan.on_response(&state, &outcome)
+///     let mut findings = Findings::default();
+///     scan.on_response(&state, &outcome, &mut findings);
+///     findings.offense
 /// };
 /// let browser = OwnedHead::get("/old-page").header("user-agent", "Firefox").header("accept", "*/*");
 /// assert!(offense(browser).is_none());
@@ -83,6 +85,8 @@ pub struct Scan {
     ban_for: Duration,
     mode: Mode,
     scores: Arc<Scores>,
+    /// The signals of the request's head, as bits.
+    signals: Slot,
 }
 
 /// The scores of clients, and the responses that the service gives to any path. Shared by all
@@ -108,11 +112,11 @@ impl Scan {
     pub const RULE: RuleId = RuleId::builtin("scan");
 
     /// Returns `true` if the exchange is scored.
-    fn is_scored(state: &RequestState, outcome: &Outcome<'_>) -> bool {
+    fn is_scored(state: &RequestState, signals: u64, outcome: &Outcome<'_>) -> bool {
         let is_ban = |rule: &RuleId| *rule == Ban::LIST || *rule == Ban::TIMED;
         let is_scored = match outcome.denial {
             Some(denial) => !is_ban(&denial.cause.rule),
-            None => state.signals() & signal::JUDGED != 0,
+            None => signals & signal::JUDGED != 0,
         };
         is_scored
             && state.client().exempt().is_none()
@@ -143,6 +147,7 @@ impl Config for ScanConfig {
                 .map_or_else(|| context.ban_for(), |period| period.0),
             mode: self.mode.unwrap_or_else(|| context.mode()),
             scores: Arc::clone(context.state().scores()),
+            signals: context.assign_slot(),
         })
     }
 }
@@ -150,6 +155,10 @@ impl Config for ScanConfig {
 impl Inspect for Scan {
     fn name(&self) -> &'static str {
         "scan"
+    }
+
+    fn needs(&self) -> Needs {
+        Needs::REQUESTS | Needs::RESPONSES
     }
 
     fn inspect(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
@@ -166,24 +175,39 @@ impl Inspect for Scan {
         if let Some(cause) = features.probe {
             state.mark_probe(cause);
         }
-        state.set_signals(bits);
+        state.set_slot(self.signals, bits);
         Verdict::Pass
     }
 
-    fn on_response(&self, state: &RequestState, outcome: &Outcome<'_>) -> Option<Offense> {
-        self.scores.uniform_responses.record(state, outcome);
-        if !Self::is_scored(state, outcome) {
-            return None;
+    fn on_response(&self, state: &RequestState, outcome: &Outcome<'_>, findings: &mut Findings) {
+        let signals = state.slot(self.signals);
+        self.scores
+            .uniform_responses
+            .record(state, signals, outcome);
+        if Self::is_scored(state, signals, outcome)
+            && let Some(offense) = self.score(state, signals, outcome)
+        {
+            findings.report_offense(offense);
         }
+        if let Some(cause) = self.probe_hit(state, outcome) {
+            findings.report_probe_hit(cause);
+        }
+    }
+}
+
+impl Scan {
+    /// Adds the exchange to the score of its client. Returns the offense that it makes, if any.
+    fn score(&self, state: &RequestState, signals: u64, outcome: &Outcome<'_>) -> Option<Offense> {
         let client = Network(state.client().network());
-        let attribution = self
-            .scores
-            .clients
-            .update(client, |score| score.add(&self.scoring, state, outcome))?;
+        let attribution = self.scores.clients.update(client, |score| {
+            score.add(&self.scoring, state, signals, outcome)
+        })?;
         let offense = Offense::certain(Self::RULE, self.ban_for);
         Some(offense.with_attribution(attribution).with_mode(self.mode))
     }
 
+    /// Returns the cause of a probe that the service answered with 2xx or 5xx, as it does not answer
+    /// any path.
     fn probe_hit(&self, state: &RequestState, outcome: &Outcome<'_>) -> Option<Cause> {
         let found = outcome.status.is_success() || outcome.status.is_server_error();
         if !found || outcome.denial.is_some() {

@@ -25,7 +25,7 @@ pub(super) struct ClientScore {
     /// The total score, and the part of it from exchanges that no page can cause.
     score: f32,
     certain: f32,
-    seen: u32,
+    seen: u64,
     history: History,
 }
 
@@ -45,7 +45,7 @@ pub(super) struct History {
 /// The signals of an exchange.
 #[derive(Default)]
 struct Detected {
-    bits: u32,
+    bits: u64,
     weight: f32,
     /// `true` if one of them is a signal that no page can cause.
     certain: bool,
@@ -56,7 +56,7 @@ struct Detected {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Signals {
     score: f32,
-    bits: u32,
+    bits: u64,
 }
 
 // === impl Scoring ===
@@ -87,7 +87,7 @@ impl Scoring {
         for (at, (signal, weight)) in signal::ALL.iter().zip(self.weights).enumerate() {
             let bit = 1 << at;
             let (is_seen, certain) = match signal.detector {
-                Detector::Head { certain, .. } => (exchange.state.signals() & bit != 0, certain),
+                Detector::Head { certain, .. } => (exchange.signals & bit != 0, certain),
                 Detector::Response(matches) => (matches(exchange), false),
             };
             if is_seen {
@@ -109,12 +109,14 @@ impl ClientScore {
         &mut self,
         scoring: &Scoring,
         state: &RequestState,
+        signals: u64,
         outcome: &Outcome<'_>,
     ) -> Option<Attribution> {
         self.apply_decay(scoring, state.now().mono());
-        let is_new = self.history.record(state, outcome);
+        let is_new = self.history.record(state, signals, outcome);
         let detected = scoring.detect(&Exchange {
             state,
+            signals,
             outcome,
             history: &self.history,
             is_new,
@@ -159,7 +161,7 @@ impl ClientScore {
 
 impl History {
     /// Counts an exchange. Returns `true` if it added to `missing` or `refused`.
-    fn record(&mut self, state: &RequestState, outcome: &Outcome<'_>) -> bool {
+    fn record(&mut self, state: &RequestState, signals: u64, outcome: &Outcome<'_>) -> bool {
         self.requests += 1.0;
         if outcome.denial.is_some() {
             return false;
@@ -169,7 +171,7 @@ impl History {
             return true;
         }
         let bit = 1 << (state.path_hash() % 128);
-        let new = signal::missing::is_missing(state, outcome) && self.paths & bit == 0;
+        let new = signal::missing::is_missing(signals, outcome) && self.paths & bit == 0;
         if new {
             self.paths |= bit;
             self.missing += 1.0;

@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-use gabion_core::{Attribution, ClientRules, Inspect, Outcome, RequestState};
+use gabion_core::{Attribution, ClientRules, Findings, Inspect, Outcome, RequestState};
 use gabion_testkit::OwnedHead;
 use http::StatusCode;
 
@@ -105,7 +105,10 @@ fn scores_are_bounded_and_keep_frequent_clients() {
         let facts = head.facts(&rules);
         let mut state = RequestState::new(&facts);
         scan.inspect(&facts, &mut state);
-        scan.on_response(&state, &Outcome::new(StatusCode::OK, None, Duration::ZERO))
+        let outcome = Outcome::new(StatusCode::OK, None, Duration::ZERO);
+        let mut findings = Findings::default();
+        scan.on_response(&state, &outcome, &mut findings);
+        findings.offense
     };
     for number in 0..10_000_u32 {
         let [.., high, low] = number.to_be_bytes();

@@ -26,9 +26,9 @@ impl UniformResponses {
 
     /// Records a response. Assets are skipped, since many have the same length; responses of
     /// unknown length are recorded for probes only.
-    pub(super) fn record(&self, state: &RequestState, outcome: &Outcome<'_>) {
+    pub(super) fn record(&self, state: &RequestState, signals: u64, outcome: &Outcome<'_>) {
         let is_probe = state.probe().is_some() || !state.observed().is_empty();
-        let is_comparable = outcome.length.is_some() && state.signals() & signal::ASSET == 0;
+        let is_comparable = outcome.length.is_some() && signals & signal::ASSET == 0;
         let may_hit = outcome.status.is_success() || outcome.status.is_server_error();
         let is_from_service_to_get = *state.method() == Method::GET && outcome.denial.is_none();
         if may_hit

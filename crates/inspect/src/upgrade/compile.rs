@@ -97,7 +97,7 @@ impl CompiledUpgrade {
     /// kinds that `messages` need on it.
     pub fn into_parts(self, messages: &Messages) -> (Handshake, RouteLimits) {
         let with_kinds = |limits: SessionLimits, path: &[u8], before: &[Box<[u8]>]| {
-            let (message_kinds, holds) = messages.message_kinds(path, before);
+            let (message_kinds, holds) = messages.message_kinds_on(path, before);
             Arc::new(SessionLimits {
                 message_kinds,
                 holds,

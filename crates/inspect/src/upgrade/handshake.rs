@@ -1,8 +1,8 @@
 //! Validates WebSocket handshakes.
 
 use gabion_core::{
-    Cause, Denial, Diagnosis, Escaped, Explanation, Facts, Inspect, Mode, Reason, RequestState,
-    RuleId, Upgrade, Verdict, tokens,
+    Cause, Denial, Diagnosis, Escaped, Explanation, Facts, Inspect, Mode, Needs, Reason,
+    RequestState, RuleId, Upgrade, Verdict, tokens,
 };
 use http::{
     HeaderName, HeaderValue, Method, StatusCode, Version,
@@ -143,13 +143,12 @@ impl Inspect for Handshake {
         "handshake"
     }
 
-    fn inspect(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
-        self.judge(facts, |limit| limit.inspect(facts, state))
+    fn needs(&self) -> Needs {
+        Needs::REQUESTS
     }
 
-    /// Passes: of a handshake only the path is known later, and no rule here denies by path alone.
-    fn recheck(&self, _facts: &Facts<'_>, _state: &mut RequestState) -> Verdict {
-        Verdict::Pass
+    fn inspect(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
+        self.judge(facts, |limit| limit.inspect(facts, state))
     }
 
     /// Judges without counting the handshake.

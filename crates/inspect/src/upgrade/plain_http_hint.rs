@@ -6,7 +6,8 @@ use std::{
 };
 
 use gabion_core::{
-    Diagnosis, DiagnosisEvent, Facts, Inspect, Offense, Outcome, RequestState, Upgrade, Verdict,
+    Diagnosis, DiagnosisEvent, Facts, Findings, Inspect, Needs, Outcome, RequestState, Upgrade,
+    Verdict,
 };
 use http::{Method, StatusCode};
 
@@ -28,7 +29,7 @@ pub struct KnownWebSocketPaths(Mutex<VecDeque<(u64, Box<[u8]>)>>);
 /// ```
 /// use std::{sync::Arc, time::Duration};
 ///
-/// use gabion_core::{ClientRules, Inspect, Outcome, RequestState};
+/// use gabion_core::{ClientRules, Findings, Inspect, Outcome, RequestState};
 /// use gabion_inspect::{KnownWebSocketPaths, PlainHttpHint};
 /// # use gabion_testkit::OwnedHead;
 ///
@@ -37,8 +38,9 @@ pub struct KnownWebSocketPaths(Mutex<VecDeque<(u64, Box<[u8]>)>>);
 ///     let facts = head.facts(&ClientRules::default());
 ///     let state = RequestState::new(&facts);
 ///     let outcome = Outcome::new(status.try_into().unwrap(), None, Duration::ZERO);
-///     hint.on_response(&state, &outcome);
-///     hint.diagnose(&state, &outcome)
+///     let mut findings = Findings::default();
+///     hint.on_response(&state, &outcome, &mut findings);
+///     findings.diagnosis
 /// };
 /// let get = OwnedHead::get("/ws");
 /// assert!(diagnose(&get, 400).is_none(), "no WebSocket was opened on this path");
@@ -93,22 +95,33 @@ impl Inspect for PlainHttpHint {
         "plain-http-hint"
     }
 
+    fn needs(&self) -> Needs {
+        Needs::RESPONSES
+    }
+
     fn inspect(&self, _facts: &Facts<'_>, _state: &mut RequestState) -> Verdict {
         Verdict::Pass
     }
 
-    fn on_response(&self, state: &RequestState, outcome: &Outcome<'_>) -> Option<Offense> {
+    fn on_response(&self, state: &RequestState, outcome: &Outcome<'_>, findings: &mut Findings) {
         // A successful handshake: 101 (RFC 6455, section 4.2.2), or 2xx to CONNECT (RFC 8441, section 5).
         let status = outcome.status;
         let http2 = *state.method() == Method::CONNECT && status.is_success();
-        if let Some(path) = state.socket()
+        if state.upgrade() == Upgrade::WebSocket
             && (status == StatusCode::SWITCHING_PROTOCOLS || http2)
         {
-            self.0.record(state.path_hash(), path);
+            let target = state.target().unwrap_or_default();
+            let path = target.split(|&byte| byte == b'?').next();
+            self.0.record(state.path_hash(), path.unwrap_or_default());
         }
-        None
+        if let Some(diagnosis) = self.diagnose(state, outcome) {
+            findings.report_diagnosis(diagnosis);
+        }
     }
+}
 
+impl PlainHttpHint {
+    /// Diagnoses a plain GET that the service rejects on a known WebSocket path.
     fn diagnose(&self, state: &RequestState, outcome: &Outcome<'_>) -> Option<DiagnosisEvent> {
         let rejections = [StatusCode::BAD_REQUEST, StatusCode::UPGRADE_REQUIRED];
         let plain = *state.method() == Method::GET && state.upgrade() == Upgrade::None;
@@ -150,9 +163,9 @@ mod tests {
         let facts = head.facts(&ClientRules::default());
         let state = RequestState::new(&facts);
         let outcome = Outcome::new(status.try_into().unwrap(), None, Duration::ZERO);
-        assert_eq!(hint.on_response(&state, &outcome), None);
-        hint.diagnose(&state, &outcome)
-            .map(|event| event.to_string())
+        let mut findings = Findings::default();
+        hint.on_response(&state, &outcome, &mut findings);
+        findings.diagnosis.map(|event| event.to_string())
     }
 
     #[test]
@@ -191,10 +204,9 @@ mod tests {
         let facts = head.facts(&ClientRules::default());
         let denial = Denial::forbidden("x", "y");
         let outcome = Outcome::new(StatusCode::BAD_REQUEST, Some(&denial), Duration::ZERO);
-        assert!(
-            hint.diagnose(&RequestState::new(&facts), &outcome)
-                .is_none()
-        );
+        let mut findings = Findings::default();
+        hint.on_response(&RequestState::new(&facts), &outcome, &mut findings);
+        assert!(findings.diagnosis.is_none());
     }
 
     #[test]

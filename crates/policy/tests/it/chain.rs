@@ -9,8 +9,8 @@ use std::{
 };
 
 use gabion_core::{
-    Cause, Denial, Facts, Inspect, Mode, Now, Offense, Outcome, PolicySource as _, Reason,
-    RequestState, RuleId, Verdict,
+    Cause, Denial, Facts, Findings, Inspect, Mode, Now, Offense, Outcome, PolicySource as _,
+    Reason, RequestState, RuleId, Verdict,
 };
 use gabion_policy::{Explained, PolicyHandle, PolicyOptions, SampleRequest, explain};
 use http::StatusCode;
@@ -50,11 +50,11 @@ impl Inspect for FixedVerdict {
         self.verdict.clone()
     }
 
-    fn on_response(&self, _: &RequestState, _: &Outcome<'_>) -> Option<Offense> {
+    fn on_response(&self, _: &RequestState, _: &Outcome<'_>, findings: &mut Findings) {
         self.responses.fetch_add(1, Ordering::Relaxed);
         let rule = RuleId::builtin("own");
         let ban_for = Duration::from_secs(7);
-        Some(Offense::certain(rule, ban_for))
+        findings.report_offense(Offense::certain(rule, ban_for));
     }
 }
 
@@ -207,7 +207,7 @@ fn document_in_observe_mode_refuses_nothing() {
 #[test]
 fn own_rule_can_allow_a_request() {
     let cause = Cause::new(RuleId::builtin("own"), Reason::Other("mine".into()));
-    let policy = compile(POLICY, &[FixedVerdict::new(Verdict::Allow(cause))]);
+    let policy = compile(POLICY, &[FixedVerdict::new(Verdict::allow(cause))]);
     assert!(matches!(
         judge(&policy, "/index.php", OTHER).verdict,
         Verdict::Allow(_)
@@ -235,12 +235,11 @@ fn every_inspector_sees_the_response_and_the_first_offense_is_returned() {
     let peer = gabion_core::PeerAddr::new("192.0.2.1:1".parse().unwrap());
     let facts = Facts::resolve(head, peer, &policy.current().client, NOW);
     let outcome = Outcome::new(StatusCode::NOT_FOUND, None, Duration::ZERO);
-    let offense = policy
-        .current()
-        .chain
-        .on_response(&RequestState::new(&facts), &outcome);
+    let mut findings = Findings::default();
+    let chain = &policy.current().chain;
+    chain.on_response(&RequestState::new(&facts), &outcome, &mut findings);
     assert_eq!(
-        offense.map(|offense| offense.ban_for),
+        findings.offense.map(|offense| offense.ban_for),
         Some(Duration::from_secs(7))
     );
     for rule in rule {

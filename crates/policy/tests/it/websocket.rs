@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use gabion_core::{
-    Facts, Inspect, MessageKinds, Mode, PathViews, PolicySource, RequestState, SessionLimits,
-    Verdict,
+    InspectMessage, MessageDenials, MessageFacts, MessageKinds, Mode, PathViews, PolicySource,
+    SessionLimits,
 };
 use gabion_policy::{Document, PolicyError, PolicyHandle, PolicyOptions, ShrinkGuard, check};
 
@@ -265,25 +265,19 @@ verdict = 'pass'
 /// An own rule that reads messages of one kind.
 struct Reader(MessageKinds);
 
-impl Inspect for Reader {
-    fn name(&self) -> &'static str {
-        "reader"
-    }
-
-    fn inspect(&self, _facts: &Facts<'_>, _trace: &mut RequestState) -> Verdict {
-        Verdict::Pass
-    }
-
+impl InspectMessage for Reader {
     fn message_kinds(&self) -> MessageKinds {
         self.0
     }
+
+    fn inspect_message(&self, _: &MessageFacts<'_>, _: &mut MessageDenials) {}
 }
 
 #[test]
 fn messages_are_read_if_an_own_rule_reads_them() {
     let session_limits = |text: &str, message_kinds: MessageKinds| {
         let options = PolicyOptions::new(Arc::new(EventLog::default()))
-            .add_rule(Arc::new(Reader(message_kinds)));
+            .add_message_rule(Arc::new(Reader(message_kinds)));
         let text = format!("version = 1\n{text}");
         let policy = PolicyHandle::from_document(&text, "policy.toml", options).unwrap();
         let routes = &policy.current().routes;

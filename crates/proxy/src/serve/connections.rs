@@ -43,7 +43,8 @@ use tracing::debug;
 /// };
 ///
 /// use gabion_core::{
-///     ChangeListener, ClientRules, Denial, Facts, Inspect, Now, RequestState, Snapshot, Verdict,
+///     ChangeListener, ClientIp, ClientRules, Denial, Facts, Inspect, Now, PathViews, RequestState,
+///     Snapshot, Verdict,
 /// };
 /// use gabion_proxy::{Connections, Proxy, ProxyOptions, ServeOptions, Upstream, workers};
 ///
@@ -59,7 +60,7 @@ use tracing::debug;
 ///         Verdict::Pass
 ///     }
 ///
-///     fn recheck(&self, _facts: &Facts<'_>, _state: &mut RequestState) -> Verdict {
+///     fn recheck(&self, _client: &ClientIp, _path: &PathViews<'_>, _now: Now) -> Verdict {
 ///         match self.0.load(Ordering::Relaxed) {
 ///             true => Denial::forbidden("deny", "example").into(),
 ///             false => Verdict::Pass,
@@ -186,7 +187,7 @@ impl Connections {
         let is_denied = |peer: IpAddr| {
             let peer = PeerAddr::new((peer, 0).into());
             let client = policy.client.resolve(peer, &HeaderMap::new());
-            !client.via_trusted() && policy.recheck(client, "/", now).is_some()
+            !client.via_trusted() && policy.recheck(&client, "/", now).is_some()
         };
         for shard in &self.shards {
             let matching: Vec<_> = {

@@ -9,7 +9,8 @@ use std::{
 };
 
 use gabion_core::{
-    ChangeListener as _, ClientRules, Denial, Facts, Inspect, Now, RequestState, Snapshot, Verdict,
+    ChangeListener as _, ClientIp, ClientRules, Denial, Facts, Inspect, Now, PathViews,
+    RequestState, Snapshot, Verdict,
 };
 use gabion_proxy::{Connections, ServeOptions};
 use http::Request;
@@ -42,8 +43,8 @@ impl Inspect for DenyOnRecheck {
         Verdict::Pass
     }
 
-    fn recheck(&self, facts: &Facts<'_>, _state: &mut RequestState) -> Verdict {
-        let addr = facts.client.addr();
+    fn recheck(&self, client: &ClientIp, _path: &PathViews<'_>, _now: Now) -> Verdict {
+        let addr = client.addr();
         assert_ne!(addr.to_string(), "127.0.0.99");
         if self.0.lock().unwrap().contains(&addr) {
             return Denial::forbidden("deny-on-recheck", "test").into();

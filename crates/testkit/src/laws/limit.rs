@@ -93,7 +93,7 @@ pub fn limits(input: &LimitInput) {
         let Verdict::Deny(denial) = verdict else {
             assert!(bucket.left >= price, "1: request {index} passed");
             bucket.left -= price;
-            let remaining = state.quotas().next().map(|quota| quota.remaining.into());
+            let remaining = state.quotas().first().map(|quota| quota.remaining.into());
             assert_eq!(
                 remaining,
                 Some(bucket.left / interval),

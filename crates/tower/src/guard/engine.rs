@@ -9,9 +9,10 @@ use std::{
 
 use bytes::Bytes;
 use gabion_core::{
-    BanChange, BanEvent, BanOutcome, ClientIp, Denial, Diagnosis, Event, Facts, FaultEvent, Head,
-    Mode, Now, Offense, OffenseRecorder, OnFault, Outcome, PeerAddr, PolicySource, ProbeHitEvent,
-    RequestEvent, RequestEventKind, RequestState, Resolution, Sink, Snapshot, Upgrade, Verdict,
+    BanChange, BanEvent, BanOutcome, ClientIp, Denial, Diagnosis, Event, Facts, FaultEvent,
+    Findings, Head, Mode, Needs, Now, Offense, OffenseRecorder, OnFault, Outcome, PeerAddr,
+    PolicySource, ProbeHitEvent, RequestEvent, RequestEventKind, RequestState, Resolution, Sink,
+    Snapshot, Upgrade, Verdict,
 };
 use http::{Request, Response, StatusCode};
 
@@ -39,7 +40,6 @@ pub(crate) struct Engine {
 }
 
 /// The result of [`Engine::judge`].
-#[expect(clippy::large_enum_variant, reason = "short-lived, on the stack")]
 pub(super) enum Decision {
     /// The inner service responds. Its response is passed to the inspectors.
     Pass(Exchange),
@@ -95,15 +95,15 @@ impl Engine {
             Err(message) => self.fault(facts, policy, message),
             Ok(Verdict::Pass) => self.pass(facts, exchange),
             Ok(Verdict::Allow(cause)) => {
-                self.report_request(facts, policy, || RequestEventKind::Allowed(cause));
+                self.report_request(facts, policy, || RequestEventKind::Allowed(*cause));
                 exchange.allowed = true;
                 self.pass(facts, exchange)
             }
-            Ok(Verdict::Deny(denial)) if denial.mode == Mode::Observe => {
-                self.observe(facts, &mut exchange, denial);
+            Ok(Verdict::Deny(denial)) if denial.is_observed() => {
+                self.observe(facts, &mut exchange, *denial);
                 self.pass(facts, exchange)
             }
-            Ok(Verdict::Deny(denial)) => self.deny(facts, exchange, denial),
+            Ok(Verdict::Deny(denial)) => self.deny(facts, exchange, *denial),
         }
     }
 
@@ -211,47 +211,42 @@ impl Engine {
     }
 
     fn process_outcome(&self, exchange: &Exchange, mut outcome: Outcome<'_>) {
-        let Exchange {
-            policy,
-            state,
-            allowed,
-            ..
-        } = exchange;
-        let client = *state.client();
-        let now = self.clock.now();
-        outcome.elapsed = now.mono().saturating_sub(state.now().mono());
-        let on_response = || {
-            (
-                policy.chain.on_response(state, &outcome),
-                policy.chain.diagnose(state, &outcome),
-                policy.chain.probe_hit(state, &outcome),
-            )
+        let Exchange { policy, state, .. } = exchange;
+        if !policy.needs.contains(Needs::RESPONSES) {
+            return;
+        }
+        if policy.needs.contains(Needs::ELAPSED) {
+            outcome.elapsed = (self.clock.now().mono()).saturating_sub(state.now().mono());
+        }
+        let mut findings = Findings::default();
+        let on_response = || policy.chain.on_response(state, &outcome, &mut findings);
+        if let Err(message) = catch_panic(on_response) {
+            let (at, generation) = (self.clock.now().wall(), policy.generation);
+            let event = FaultEvent::new(at, *state.client(), generation, message);
+            return self.report(|| Event::Fault(event));
+        }
+        self.act_on(exchange, findings, outcome.status);
+    }
+
+    /// Reports the findings about an exchange, and records the offense.
+    fn act_on(&self, exchange: &Exchange, findings: Findings, status: StatusCode) {
+        let (state, client) = (&exchange.state, *exchange.client());
+        if let Some(event) = findings.diagnosis {
+            self.report(|| Event::Diagnosis(event));
+        }
+        if let Some(cause) = findings.probe_hit {
+            let at = self.clock.now().wall();
+            self.report(|| Event::ProbeHit(ProbeHitEvent::new(at, state, cause, status)));
+        }
+        let Some(offense) = findings.offense else {
+            return;
         };
-        let processed = catch_panic(on_response).map(|(offense, diagnosis, probe_hit)| {
-            if let Some(event) = diagnosis {
-                self.report(|| Event::Diagnosis(event));
-            }
-            if let Some(cause) = probe_hit {
-                let event = ProbeHitEvent::new(now.wall(), state, cause, outcome.status);
-                self.report(|| Event::ProbeHit(event));
-            }
-            offense
-        });
-        match processed {
-            Ok(None) => {}
-            Ok(Some(offense)) if *allowed && self.bans.is_some() => {
-                let change = BanChange::Withheld("a rule allowed the request");
-                self.report(|| Event::Ban(BanEvent::new(now.wall(), client, offense, change)));
-            }
-            Ok(Some(offense)) => self.record_offense(client, offense, now),
-            Err(message) => self.report(|| {
-                Event::Fault(FaultEvent::new(
-                    now.wall(),
-                    client,
-                    policy.generation,
-                    message,
-                ))
-            }),
+        let now = self.clock.now();
+        if exchange.allowed && self.bans.is_some() {
+            let change = BanChange::Withheld("a rule allowed the request");
+            self.report(|| Event::Ban(BanEvent::new(now.wall(), client, offense, change)));
+        } else {
+            self.record_offense(client, offense, now);
         }
     }
 

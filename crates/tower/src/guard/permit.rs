@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use gabion_core::{Denial, Event, Facts, Mode, Upgrade, Verdict};
+use gabion_core::{Denial, Event, Facts, Upgrade, Verdict};
 use http::{HeaderMap, Request, Response, StatusCode};
 
 use super::{engine::Engine, exchange::Exchange, offer};
@@ -30,11 +30,11 @@ impl Engine {
             Err(denied) => self.observe_override.apply((*denied).into(), facts.now),
         };
         match denied {
-            Verdict::Deny(denied) if denied.mode == Mode::Observe => {
-                self.observe(facts, exchange, denied);
+            Verdict::Deny(denied) if denied.is_observed() => {
+                self.observe(facts, exchange, *denied);
                 reserve(false).map(Some)
             }
-            Verdict::Deny(denied) => Err(Box::new(denied)),
+            Verdict::Deny(denied) => Err(denied),
             Verdict::Pass | Verdict::Allow(_) => Ok(None),
         }
     }

@@ -20,7 +20,7 @@ const REMAINING: HeaderName = HeaderName::from_static("ratelimit");
 ///
 /// None if no limit is shown.
 pub(super) fn add_rate_limit(state: &RequestState, headers: &mut HeaderMap) {
-    if state.quotas().next().is_none() {
+    if state.quotas().is_empty() {
         return;
     }
     let (mut policy, mut available) = (String::new(), String::new());

@@ -37,7 +37,10 @@ use crate::{
 /// ```
 /// # use std::{convert::Infallible, sync::{Arc, Mutex}};
 /// # use bytes::Bytes;
-/// # use gabion_core::{ClientRules, Denial, Facts, Inspect, PeerAddr, RequestState, Snapshot, Verdict};
+/// # use gabion_core::{
+/// #     ClientIp, ClientRules, Denial, Facts, Inspect, Now, PathViews, PeerAddr, RequestState,
+/// #     Snapshot, Verdict,
+/// # };
 /// # use http::{Request, Response};
 /// # use http_body_util::{BodyExt, Full};
 /// # use ipnet::IpNet;
@@ -51,13 +54,13 @@ use crate::{
 /// #         "bans"
 /// #     }
 /// #     fn inspect(&self, facts: &Facts<'_>, _: &mut RequestState) -> Verdict {
-/// #         match self.0.lock().unwrap().contains(&facts.client.network()) {
+/// #         self.recheck(&facts.client, &facts.path, facts.now)
+/// #     }
+/// #     fn recheck(&self, client: &ClientIp, _: &PathViews<'_>, _: Now) -> Verdict {
+/// #         match self.0.lock().unwrap().contains(&client.network()) {
 /// #             true => Denial::forbidden("bans", "client is banned").into(),
 /// #             false => Verdict::Pass,
 /// #         }
-/// #     }
-/// #     fn recheck(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
-/// #         self.inspect(facts, state)
 /// #     }
 /// # }
 /// # #[tokio::main(flavor = "current_thread")]
@@ -172,7 +175,7 @@ impl SessionEnforcer {
             return;
         }
         let (policy, now) = (self.source.current(), self.clock.now());
-        match catch_panic(|| policy.recheck(session.client, &session.path, now)) {
+        match catch_panic(|| policy.recheck(&session.client, &session.path, now)) {
             Ok(Some(cause)) => drop(session.end(CloseReason::Refused(cause))),
             Ok(None) => {}
             Err(message) => self
@@ -217,7 +220,10 @@ impl SessionEnforcer {
             now,
         };
         let mut message_denials = MessageDenials::default();
-        let judged = catch_panic(|| policy.chain.message(&message, &mut message_denials));
+        let Some(messages) = &policy.messages else {
+            return true;
+        };
+        let judged = catch_panic(|| messages.inspect_message(&message, &mut message_denials));
         let (observed, enforced) = message_denials.into_parts();
         for message_denial in observed {
             self.end(

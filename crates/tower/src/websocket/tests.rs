@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use gabion_core::{
-    ChangeListener as _, ClientRules, Denial, Facts, Inspect, Mode, RequestState, RouteLimits,
-    RuleId, SessionLimits, Snapshot, Verdict,
+    ChangeListener as _, ClientIp, ClientRules, Denial, Facts, Inspect, Mode, Now, PathViews,
+    RequestState, RouteLimits, RuleId, SessionLimits, Snapshot, Verdict,
 };
 use gabion_testkit::{OwnedHead, client_at};
 use http::StatusCode;
@@ -22,9 +22,9 @@ impl Inspect for Closed {
         Verdict::Pass
     }
 
-    fn recheck(&self, facts: &Facts<'_>, _state: &mut RequestState) -> Verdict {
-        assert_eq!(facts.client.addr().to_string(), "203.0.113.9");
-        if facts.path.raw() == b"/closed" {
+    fn recheck(&self, client: &ClientIp, path: &PathViews<'_>, _now: Now) -> Verdict {
+        assert_eq!(client.addr().to_string(), "203.0.113.9");
+        if path.raw() == b"/closed" {
             return Denial::forbidden("closed", "closed")
                 .with_mode(self.0)
                 .into();

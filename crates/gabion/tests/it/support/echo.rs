@@ -3,10 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use gabion::{
-    Guard, GuardLayer, Inspect,
+    Guard, GuardLayer,
     ban::BanTable,
     client::{AutoSource, ClientRules},
-    inspect::{ObserveOverride, OnFault, SystemClock},
+    inspect::{InspectMessage, ObserveOverride, OnFault, ProtocolRules, SystemClock},
 };
 use gabion_core::Snapshot;
 use gabion_core::{RouteLimits, SessionLimits};
@@ -36,7 +36,7 @@ pub(crate) async fn echo_behind(guard: Guard) -> GuardedEcho {
 /// An echo server with these session limits, whose messages `rule` inspects.
 pub(crate) async fn echo_with_limits(
     session_limits: SessionLimits,
-    rule: impl Inspect + 'static,
+    rule: impl InspectMessage + 'static,
 ) -> EchoServer<SessionParts> {
     echo_with_limits_on_fault(session_limits, rule, OnFault::Refuse).await
 }
@@ -44,7 +44,7 @@ pub(crate) async fn echo_with_limits(
 /// Like [`echo_with_limits`]; `on_fault` decides when `rule` panics.
 pub(crate) async fn echo_with_limits_on_fault(
     session_limits: SessionLimits,
-    rule: impl Inspect + 'static,
+    rule: impl InspectMessage + 'static,
     on_fault: OnFault,
 ) -> EchoServer<SessionParts> {
     let (layer, parts) = layer_with_limits(session_limits, rule, on_fault);
@@ -54,13 +54,14 @@ pub(crate) async fn echo_with_limits_on_fault(
 /// The layer alone, for a server that inserts the peer address itself.
 pub(crate) fn layer_with_limits(
     session_limits: SessionLimits,
-    rule: impl Inspect + 'static,
+    rule: impl InspectMessage + 'static,
     on_fault: OnFault,
 ) -> (GuardLayer, SessionParts) {
     let clients = ClientRules::default()
         .with_trusted(["127.0.0.0/8".parse().unwrap()])
         .unwrap();
-    let policy = Snapshot::new(clients, Arc::new(rule))
+    let policy = Snapshot::new(clients, Arc::new(ProtocolRules::default()))
+        .with_messages(Arc::new(rule))
         .with_on_fault(on_fault)
         .with_route_limits(RouteLimits::new(Some(Arc::new(session_limits))));
     let policy = Arc::new(policy);

@@ -1,5 +1,6 @@
 use super::*;
 use crate::State;
+use gabion_core::Findings;
 
 #[test]
 fn limit_counts_matching_requests_in_any_spelling() {
@@ -93,7 +94,7 @@ fn responses_count_with_statuses() {
             denial,
             Duration::ZERO,
         );
-        limit.on_response(&state, &outcome);
+        limit.on_response(&state, &outcome, &mut Findings::default());
         verdict == Verdict::Pass
     };
     for (status, ours, passes) in [
@@ -162,8 +163,7 @@ fn observe_mode_is_the_default_and_judgment_continues() {
 fn quota_is_shown_if_configured() {
     for (part, shown) in [("show = true", true), ("", false)] {
         let limit = limit(&format!("rate = '10/s'\n{part}"));
-        let quotas =
-            |head: &OwnedHead| judged(&limit, head).1.quotas().cloned().collect::<Vec<_>>();
+        let quotas = |head: &OwnedHead| judged(&limit, head).1.quotas().to_vec();
         let quota = Quota {
             rule: RuleId::new("x").unwrap(),
             limit: 10,

@@ -51,7 +51,7 @@ fn page() -> OwnedHead {
 
 fn denial(limit: &Limit, head: &OwnedHead) -> Denial {
     match judged(limit, head).0 {
-        Verdict::Deny(denial) => denial,
+        Verdict::Deny(denial) => *denial,
         other => panic!("{other}"),
     }
 }

@@ -4,7 +4,7 @@
 //! Assets ([`super::asset`]) do not count, and neither do 401 and 403, which an application returns
 //! for every path after its session has ended.
 
-use gabion_core::{Outcome, RequestState};
+use gabion_core::Outcome;
 use http::StatusCode;
 
 use super::{ASSET, Detector, Signal, Trigger};
@@ -16,7 +16,7 @@ pub(crate) const SIGNAL: Signal = Signal {
     detector: Detector::Response(|exchange| {
         let history = exchange.history;
         let are_many = history.missing > PATHS - 0.5 && history.missing * 2.0 >= history.requests;
-        exchange.is_new && are_many && is_missing(exchange.state, exchange.outcome)
+        exchange.is_new && are_many && is_missing(exchange.signals, exchange.outcome)
     }),
 };
 
@@ -24,7 +24,7 @@ pub(crate) const SIGNAL: Signal = Signal {
 const PATHS: f32 = 3.0;
 
 /// Returns `true` if the response means that the path does not exist.
-pub(crate) fn is_missing(state: &RequestState, outcome: &Outcome<'_>) -> bool {
+pub(crate) fn is_missing(signals: u64, outcome: &Outcome<'_>) -> bool {
     let status = matches!(
         outcome.status,
         StatusCode::NOT_FOUND
@@ -32,5 +32,5 @@ pub(crate) fn is_missing(state: &RequestState, outcome: &Outcome<'_>) -> bool {
             | StatusCode::BAD_REQUEST
             | StatusCode::METHOD_NOT_ALLOWED
     );
-    status && outcome.denial.is_none() && state.signals() & ASSET == 0
+    status && outcome.denial.is_none() && signals & ASSET == 0
 }

@@ -70,6 +70,8 @@ struct Agents {
 /// An exchange, and the recent behavior of its client.
 pub(super) struct Exchange<'a> {
     pub(super) state: &'a RequestState,
+    /// The signals of the head, as bits.
+    pub(super) signals: u64,
     pub(super) outcome: &'a Outcome<'a>,
     /// Includes this exchange.
     pub(super) history: &'a History,
@@ -77,10 +79,10 @@ pub(super) struct Exchange<'a> {
     pub(super) is_new: bool,
 }
 
-/// A bit of [`RequestState::signals`]: the head was judged.
-pub(super) const JUDGED: u32 = 1 << 31;
-/// A bit of [`RequestState::signals`]: the path is an asset.
-pub(super) const ASSET: u32 = 1 << 30;
+/// The bit of the signals of a head that was judged.
+pub(super) const JUDGED: u64 = 1 << 63;
+/// The bit of the signals of a head whose path is an asset.
+pub(super) const ASSET: u64 = 1 << 62;
 
 pub(super) const ALL: [Signal; 11] = [
     probe::SIGNAL,
