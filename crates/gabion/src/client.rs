@@ -3,6 +3,6 @@
 #[cfg(feature = "axum")]
 pub use gabion_core::MissingClientIp;
 pub use gabion_core::{ClientIp, ClientRules, ForwardedBy, PeerAddr, Protected, Scheme, TooWide};
-pub use gabion_tower::{ConnectionSource, ExtensionsSource};
+pub use gabion_tower::{Connection, ConnectionSource, ExtensionsSource};
 
 pub use crate::connection::AutoSource;

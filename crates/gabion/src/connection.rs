@@ -8,18 +8,17 @@ use axum::extract::{
     OriginalUri,
     connect_info::{ConnectInfo, MockConnectInfo},
 };
+#[cfg(any(feature = "axum", feature = "tonic"))]
 use gabion_core::PeerAddr;
-use gabion_tower::ConnectionSource;
+use gabion_tower::{Connection, ConnectionSource};
 use http::Extensions;
-#[cfg(feature = "axum")]
-use http::Uri;
 #[cfg(feature = "tonic")]
 use tonic::transport::server::TcpConnectInfo;
 
 /// The [`ConnectionSource`] of [`Guard`](crate::Guard) and of the four layers: reads the peer address from
 /// whichever extension the server has inserted.
 ///
-/// In this order: [`PeerAddr`]; with feature `axum`, `ConnectInfo<SocketAddr>` and
+/// In this order: [`PeerAddr`](gabion_core::PeerAddr); with feature `axum`, `ConnectInfo<SocketAddr>` and
 /// `MockConnectInfo<SocketAddr>`; with feature `tonic`, `TcpConnectInfo`. With feature `axum` the target is
 /// read from `OriginalUri`, which `Router::nest` inserts when it strips a prefix, and a request whose peer is
 /// axum's carries the [`ClientIp`](gabion_core::ClientIp) on, for its extractor.
@@ -32,16 +31,27 @@ use tonic::transport::server::TcpConnectInfo;
 pub struct AutoSource;
 
 impl ConnectionSource for AutoSource {
-    fn peer(&self, extensions: &Extensions) -> Option<PeerAddr> {
+    fn connection<'r>(&self, extensions: &'r Extensions) -> Option<Connection<'r>> {
         let peer = extensions.get().copied();
         #[cfg(feature = "axum")]
-        let peer = peer.or_else(|| axum_peer(extensions).map(PeerAddr::new));
+        let (peer, is_axums) = match peer {
+            None => {
+                let peer = axum_peer(extensions).map(PeerAddr::new);
+                (peer, peer.is_some())
+            }
+            peer => (peer, false),
+        };
         #[cfg(feature = "tonic")]
         let peer = peer.or_else(|| {
             let info: &TcpConnectInfo = extensions.get()?;
             info.remote_addr().map(PeerAddr::new)
         });
-        peer
+        let connection = Connection::new(peer?, extensions);
+        #[cfg(feature = "axum")]
+        let connection = connection
+            .with_target(extensions.get().map(|OriginalUri(original)| original))
+            .with_client_inserted(is_axums);
+        Some(connection)
     }
 
     fn missing_peer_help(&self) -> &'static str {
@@ -53,18 +63,6 @@ impl ConnectionSource for AutoSource {
             "no peer address: insert gabion's `PeerAddr` into the extensions of each request; for an axum or \
              tonic server enable gabion's feature of that name"
         }
-    }
-
-    #[cfg(feature = "axum")]
-    fn inserts_client(&self, extensions: &Extensions) -> bool {
-        extensions.get::<PeerAddr>().is_none() && axum_peer(extensions).is_some()
-    }
-
-    #[cfg(feature = "axum")]
-    fn target<'r>(&self, extensions: &'r Extensions, uri: &'r Uri) -> &'r Uri {
-        extensions
-            .get()
-            .map_or(uri, |OriginalUri(original)| original)
     }
 }
 

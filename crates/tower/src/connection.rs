@@ -6,6 +6,26 @@ use gabion_core::{Framing, PeerAddr, Scheme};
 
 use crate::protocol;
 
+/// The data of a request's connection that is not in the head. Returned by a [`ConnectionSource`].
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Connection<'r> {
+    /// The address of the other end of the connection.
+    pub peer: PeerAddr,
+    /// The target as the client sent it, if a router in front of the layer has stripped a prefix
+    /// from that of the request.
+    pub target: Option<&'r Uri>,
+    /// The `:protocol` of an extended CONNECT (RFC 8441).
+    pub protocol: Option<&'r str>,
+    /// Message framing that the headers no longer show.
+    pub framing: Framing,
+    /// The scheme of the connection.
+    pub scheme: Scheme,
+    /// `true` if the inner service may extract the [`ClientIp`](gabion_core::ClientIp), so that it
+    /// must be inserted into the extensions of the request.
+    pub inserts_client: bool,
+}
+
 /// Extracts the data of a connection that is not in the head of a request, such as the peer
 /// address, from the request's extensions.
 ///
@@ -23,7 +43,7 @@ use crate::protocol;
 /// # use http::{Extensions, Request, Response};
 /// # use http_body_util::Full;
 /// # use tower::{Layer, ServiceExt, service_fn};
-/// use gabion_tower::{ConnectionSource, GuardLayer};
+/// use gabion_tower::{Connection, ConnectionSource, GuardLayer};
 ///
 /// #[derive(Clone)]
 /// struct RemoteAddr(SocketAddr);
@@ -31,8 +51,9 @@ use crate::protocol;
 /// struct RemoteAddrSource;
 ///
 /// impl ConnectionSource for RemoteAddrSource {
-///     fn peer(&self, extensions: &Extensions) -> Option<PeerAddr> {
-///         extensions.get().map(|RemoteAddr(addr)| PeerAddr::new(*addr))
+///     fn connection<'r>(&self, extensions: &'r Extensions) -> Option<Connection<'r>> {
+///         let RemoteAddr(addr) = extensions.get()?;
+///         Some(Connection::new(PeerAddr::new(*addr), extensions))
 ///     }
 ///
 ///     fn missing_peer_help(&self) -> &'static str {
@@ -66,47 +87,14 @@ use crate::protocol;
 /// # }
 /// ```
 pub trait ConnectionSource: Send + Sync {
-    /// Returns the address of the other end of the connection. A request without one is answered
-    /// with 503.
-    fn peer(&self, extensions: &Extensions) -> Option<PeerAddr>;
+    /// Returns the data of the connection, or `None` if the address of its other end is unknown. Such
+    /// a request is answered with 503. Called once per request.
+    fn connection<'r>(&self, extensions: &'r Extensions) -> Option<Connection<'r>>;
 
     /// Returns a message for the developer of the server about a missing peer address: the cause
     /// and the change to make. It is recorded as an event at most once a minute and, in debug
     /// builds, sent as the body of the response.
     fn missing_peer_help(&self) -> &'static str;
-
-    /// Returns `true` if the inner service may extract the [`ClientIp`](gabion_core::ClientIp), so
-    /// that it must be inserted into the extensions of the request. The default is `false`.
-    fn inserts_client(&self, extensions: &Extensions) -> bool {
-        let _ = extensions;
-        false
-    }
-
-    /// Returns the target as the client sent it, if a router in front of the layer has stripped a
-    /// prefix from `uri`. The default is `uri`.
-    fn target<'r>(&self, extensions: &'r Extensions, uri: &'r Uri) -> &'r Uri {
-        let _ = extensions;
-        uri
-    }
-
-    /// Returns the `:protocol` of an extended CONNECT (RFC 8441). The default reads the extension
-    /// that hyper inserts; without feature `websocket` it returns `None`.
-    fn protocol<'r>(&self, extensions: &'r Extensions) -> Option<&'r str> {
-        protocol::protocol(extensions)
-    }
-
-    /// Returns the message framing as far as the headers do not show it. The default reads the
-    /// [`Framing`] that an accept loop inserted, and otherwise assumes that the headers show all of
-    /// it.
-    fn framing(&self, extensions: &Extensions) -> Framing {
-        extensions.get().copied().unwrap_or_default()
-    }
-
-    /// Returns the scheme of the connection. The default reads the [`Scheme`] that an accept loop
-    /// inserted, and otherwise assumes a connection without TLS.
-    fn scheme(&self, extensions: &Extensions) -> Scheme {
-        extensions.get().copied().unwrap_or_default()
-    }
 }
 
 /// The default [`ConnectionSource`], for a hyper server whose accept loop inserts a [`PeerAddr`]
@@ -115,9 +103,44 @@ pub trait ConnectionSource: Send + Sync {
 #[expect(clippy::exhaustive_structs, reason = "it has no configuration")]
 pub struct ExtensionsSource;
 
+// === impl Connection ===
+
+impl<'r> Connection<'r> {
+    /// Creates the data of a connection from `peer`, with what is in the extensions of the request:
+    /// the `:protocol` that hyper inserts (with feature `websocket`), and the [`Framing`] and
+    /// [`Scheme`] that an accept loop inserted. Without them, the headers show the whole framing, and
+    /// the connection has no TLS.
+    pub fn new(peer: PeerAddr, extensions: &'r Extensions) -> Self {
+        Self {
+            peer,
+            target: None,
+            protocol: protocol::protocol(extensions),
+            framing: extensions.get().copied().unwrap_or_default(),
+            scheme: extensions.get().copied().unwrap_or_default(),
+            inserts_client: false,
+        }
+    }
+
+    /// Sets the target as the client sent it.
+    pub fn with_target(self, target: Option<&'r Uri>) -> Self {
+        Self { target, ..self }
+    }
+
+    /// Sets whether the client is inserted into the extensions of the request.
+    pub fn with_client_inserted(self, inserts_client: bool) -> Self {
+        Self {
+            inserts_client,
+            ..self
+        }
+    }
+}
+
+// === impl ExtensionsSource ===
+
 impl ConnectionSource for ExtensionsSource {
-    fn peer(&self, extensions: &Extensions) -> Option<PeerAddr> {
-        extensions.get().copied()
+    fn connection<'r>(&self, extensions: &'r Extensions) -> Option<Connection<'r>> {
+        let peer = extensions.get().copied()?;
+        Some(Connection::new(peer, extensions))
     }
 
     fn missing_peer_help(&self) -> &'static str {

@@ -16,10 +16,10 @@
 //! | [`GuardLayer`], [`GuardService`], [`ResponseFuture`], [`GuardBody`] | the layer and its tower parts |
 //! | [`guard_layer`] | a layer over a [`PolicySource`](gabion_core::PolicySource) that may be replaced |
 //! | [`Reply`], [`BriefReply`] | responses to denied requests |
-//! | [`ConnectionSource`], [`ExtensionsSource`] | the peer address of a request |
+//! | [`ConnectionSource`], [`ExtensionsSource`], [`Connection`] | the connection of a request |
 //! | [`Clock`], [`SystemClock`] | the time |
 //! | [`ObserveOverride`] | a temporary switch to observe mode |
-//! | `SessionEnforcer`, `Sessions` | open WebSockets and event streams (feature `websocket`) |
+//! | `Sessions` | open WebSockets and event streams (feature `websocket`) |
 //!
 //! # Examples
 //!
@@ -64,10 +64,16 @@
 mod body;
 mod clock;
 mod connection;
+mod engine;
 mod guard;
 mod observe_override;
 mod protocol;
 mod reply;
+#[cfg(feature = "websocket")]
+mod session;
+#[cfg(not(feature = "websocket"))]
+#[path = "session_without.rs"]
+mod session;
 #[cfg(feature = "websocket")]
 mod websocket;
 #[cfg(not(feature = "websocket"))]
@@ -76,9 +82,9 @@ mod websocket;
 
 pub use body::GuardBody;
 pub use clock::{Clock, SystemClock};
-pub use connection::{ConnectionSource, ExtensionsSource};
+pub use connection::{Connection, ConnectionSource, ExtensionsSource};
 pub use guard::{GuardLayer, GuardService, ResponseFuture, guard_layer};
 pub use observe_override::ObserveOverride;
 pub use reply::{BriefReply, Reply};
 #[cfg(feature = "websocket")]
-pub use websocket::{SessionEnforcer, Sessions};
+pub use session::Sessions;

@@ -14,8 +14,8 @@ use gabion_core::{Mode, Now, Verdict};
 /// whatever the policy: an emergency switch for a rule that denies real users. Denials are reported
 /// as events, and the requests pass. Clones share the same period.
 ///
-/// Set it with [`GuardLayer::with_observe_override`](crate::GuardLayer::with_observe_override); a
-/// `SessionEnforcer` takes it in its constructor. The [`Clock`](crate::Clock) of the layers must be
+/// Set it with [`GuardLayer::with_observe_override`](crate::GuardLayer::with_observe_override). The
+/// [`Clock`](crate::Clock) of the layers must be
 /// the clock of the `now` that is passed to [`ObserveOverride::start`].
 ///
 /// # Examples

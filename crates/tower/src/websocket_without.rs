@@ -1,23 +1,19 @@
-//! Uninhabited stand-ins for the session types, used without feature `websocket`: the enum
-//! `Sessions` has no variant, so no session exists.
+//! Stand-ins for the supervision of sessions, used without feature `websocket`: no session exists.
 
 use std::{
+    convert::Infallible,
     sync::Arc,
     task::{Context, Poll},
 };
 
-use gabion_core::{ClientIp, Denial, Facts, SessionLimits, Snapshot};
+use gabion_core::{ClientIp, Denial, Facts, Snapshot};
 use http::{Extensions, HeaderMap};
 
-pub(crate) enum Sessions {}
+use crate::{engine::Engine, session::Session};
 
-pub(crate) struct SessionEnforcer(Sessions);
+pub(crate) struct SessionPermit(Infallible);
 
-pub(crate) struct SessionPermit(Sessions);
-
-pub(crate) struct Session(Sessions);
-
-pub(crate) struct EventStream(Sessions);
+pub(crate) struct EventStream(Infallible);
 
 #[expect(
     clippy::needless_pass_by_value,
@@ -30,45 +26,33 @@ pub(crate) fn install(
     match permit.0 {}
 }
 
-impl SessionEnforcer {
-    pub(crate) const fn sessions(&self) -> &Arc<Sessions> {
-        match self.0 {}
-    }
+#[expect(clippy::unused_self, reason = "same signatures as with sessions")]
+impl Engine {
+    pub(crate) fn recheck(&self, _session: &Session) {}
 
-    pub(crate) fn reserve(
-        self: &Arc<Self>,
-        _facts: &Facts<'_>,
-        _policy: &Snapshot,
-        _capped: bool,
-    ) -> Result<SessionPermit, Box<Denial>> {
-        match self.0 {}
-    }
-
-    pub(crate) fn permit_stream(
-        self: &Arc<Self>,
-        _client: ClientIp,
-        _path: &str,
-        _generation: u64,
-    ) -> Option<SessionPermit> {
-        match self.0 {}
-    }
-
-    pub(crate) fn recheck(&self, _session: &Session) {
-        match self.0 {}
-    }
-
-    pub(crate) fn on_handshake_response(&self, _session: &Session, _headers: &HeaderMap) {
-        match self.0 {}
-    }
-}
-
-impl Sessions {
-    pub(crate) fn release(&self, _session: &Session) {
-        match *self {}
-    }
+    pub(crate) fn on_handshake_response(&self, _session: &Session, _headers: &HeaderMap) {}
 }
 
 impl SessionPermit {
+    #[expect(clippy::unnecessary_wraps, reason = "same signature as with sessions")]
+    pub(crate) fn reserve(
+        _engine: &Arc<Engine>,
+        _facts: &Facts<'_>,
+        _policy: &Snapshot,
+        _capped: bool,
+    ) -> Result<Option<Self>, Box<Denial>> {
+        Ok(None)
+    }
+
+    pub(crate) fn for_stream(
+        _engine: &Arc<Engine>,
+        _client: ClientIp,
+        _path: &str,
+        _generation: u64,
+    ) -> Option<Self> {
+        None
+    }
+
     pub(crate) const fn session(&self) -> &Arc<Session> {
         match self.0 {}
     }
@@ -84,20 +68,6 @@ impl EventStream {
     }
 
     pub(crate) fn poll_end(&mut self, _cx: &mut Context<'_>) -> Poll<()> {
-        match self.0 {}
-    }
-}
-
-impl Session {
-    pub(crate) fn shared_limits(&self) -> Option<Arc<SessionLimits>> {
-        match self.0 {}
-    }
-
-    pub(crate) fn limits(&self) -> Option<&SessionLimits> {
-        match self.0 {}
-    }
-
-    pub(crate) fn skip_message_rules(&self) {
         match self.0 {}
     }
 }

@@ -10,12 +10,12 @@ use std::{
 use gabion_core::{Event, Inspect, InspectMessage, Sink};
 use gabion_inspect::State;
 use gabion_policy::{PolicyError, PolicyHandle, PolicyOptions, ShrinkGuard};
-use gabion_tower::{Clock, ObserveOverride, SystemClock};
 #[cfg(feature = "websocket")]
-use gabion_tower::{SessionEnforcer, Sessions};
+use gabion_tower::Sessions;
+use gabion_tower::{Clock, ObserveOverride, SystemClock, guard_layer};
 
 use super::{Guard, Inner, counting::CountingSink, maintenance::Maintenance};
-use crate::{ban::Bans, sink};
+use crate::{ban::Bans, connection::AutoSource, sink};
 
 const UNMAINTAINED: &str =
     "cannot start the thread for periodic maintenance: call `Guard::maintain` about once a second";
@@ -161,17 +161,20 @@ impl GuardBuilder {
         let is_maintained = false;
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
         let arbiter = policy.state().arbiter().clone();
+        let layer = guard_layer(policy.clone())
+            .with_connection_source(AutoSource)
+            .with_bans(arbiter.clone())
+            .with_sink(sink.clone())
+            .with_clock(clock.clone())
+            .with_observe_override(observe_override.clone());
         #[cfg(feature = "websocket")]
-        let enforcer = {
-            let sessions = Sessions::new(clock.clone()).with_sink(sink.clone());
-            let sessions = match self.timer {
-                Some(timer) => sessions.with_timer(timer),
-                None => sessions,
-            };
-            let (policy, overriding) = (policy.clone(), observe_override.clone());
-            let enforcer = SessionEnforcer::new(sessions, policy, clock.clone(), overriding);
-            Arc::new(enforcer.with_bans(arbiter.clone()))
-        };
+        let sessions = Arc::new(match self.timer {
+            Some(timer) => Sessions::new().with_timer(timer),
+            None => Sessions::new(),
+        });
+        #[cfg(feature = "websocket")]
+        let layer = layer.with_sessions(Arc::clone(&sessions));
+        let layer = Arc::new(layer);
         let guard = Guard(Arc::new_cyclic(|guard| {
             let maintenance = is_maintained.then(|| Maintenance::spawn(guard.clone()));
             let maintenance = maintenance.transpose().unwrap_or_else(|_| {
@@ -183,14 +186,15 @@ impl GuardBuilder {
                 policy,
                 sink,
                 observe_override,
+                layer,
                 #[cfg(feature = "websocket")]
-                enforcer,
+                sessions,
                 is_overridden: AtomicBool::new(false),
                 _maintenance: maintenance,
             }
         }));
         #[cfg(feature = "websocket")]
-        guard.subscribe(&guard.0.enforcer);
+        guard.subscribe(&guard.0.layer);
         Ok(guard)
     }
 }

@@ -22,14 +22,11 @@ use gabion_policy::{
     Diagnostic, Document, Explained, PolicyError, PolicyHandle, Replaced, SampleRequest, Watch,
     WatchOptions, explain,
 };
-use gabion_tower::{GuardLayer, ObserveOverride, guard_layer};
 #[cfg(feature = "websocket")]
-use gabion_tower::{SessionEnforcer, Sessions};
+use gabion_tower::Sessions;
+use gabion_tower::{GuardLayer, ObserveOverride};
 
-use crate::{
-    ban::{self, Bans},
-    connection::AutoSource,
-};
+use crate::ban::{self, Bans};
 
 pub use builder::GuardBuilder;
 use counting::CountingSink;
@@ -66,8 +63,9 @@ struct Inner {
     bans: Bans,
     sink: Arc<CountingSink>,
     observe_override: ObserveOverride,
+    layer: Arc<GuardLayer>,
     #[cfg(feature = "websocket")]
-    enforcer: Arc<SessionEnforcer>,
+    sessions: Arc<Sessions>,
     /// Set while an observe override is in force, until its end was reported.
     is_overridden: AtomicBool,
     _maintenance: Option<Maintenance>,
@@ -92,24 +90,9 @@ impl Guard {
 
     /// Makes a layer for a service, a router or one route. Layers of one guard share all state.
     ///
-    /// The peer address is found by [`AutoSource`]; without one a request is answered with 503.
+    /// The peer address is found by [`AutoSource`](crate::client::AutoSource); without one a request is answered with 503.
     pub fn layer(&self) -> GuardLayer {
-        let Inner {
-            policy,
-            bans,
-            sink,
-            observe_override,
-            ..
-        } = &*self.0;
-        let layer = guard_layer(policy.clone())
-            .with_connection_source(AutoSource)
-            .with_bans(bans.arbiter().clone())
-            .with_sink(sink.clone())
-            .with_clock(bans.clock().clone())
-            .with_observe_override(observe_override.clone());
-        #[cfg(feature = "websocket")]
-        let layer = layer.with_session_enforcer(Arc::clone(&self.0.enforcer));
-        layer
+        GuardLayer::clone(&self.0.layer)
     }
 
     /// Puts the policy in `text` in force for every request from now on.
@@ -213,14 +196,14 @@ impl Guard {
     /// The open WebSockets and event streams.
     #[cfg(feature = "websocket")]
     pub fn sessions(&self) -> &Arc<Sessions> {
-        self.0.enforcer.sessions()
+        &self.0.sessions
     }
 
     /// Ends every open WebSocket within `over`, each at its own random time, with close code 1012 (service
     /// restart). New ones are not refused.
     #[cfg(feature = "websocket")]
     pub fn drain(&self, over: Duration) {
-        self.sessions().drain(over);
+        self.sessions().drain(self.now(), over);
     }
 
     /// The number of WebSockets that did not open or stay open, by diagnosis.
@@ -276,7 +259,7 @@ impl Inner {
         let now = self.bans.clock().now();
         self.bans.maintain();
         #[cfg(feature = "websocket")]
-        self.enforcer.sessions().maintain();
+        self.sessions.maintain(now);
         self.policy.maintain();
         self.sink.flush(now.wall());
         let is_over = self.observe_override.remaining(now).is_zero();

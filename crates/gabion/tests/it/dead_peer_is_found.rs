@@ -41,7 +41,7 @@ async fn client_that_answers_no_pings_is_cut() {
         "without a close frame, which the client would not read"
     );
     assert_eq!(others, [], "a client that answers stays");
-    assert_eq!(server.guard().enforcer.sessions().len(), 1);
+    assert_eq!(server.guard().sessions.len(), 1);
     let texts = server.guard().event_texts();
     let [cut, diagnosis] = &*texts else {
         panic!("{texts:?}")

@@ -4,7 +4,10 @@
 use gabion_testkit::{EchoServer, IdleTimeoutRelay, RawWebSocket, frame};
 use std::time::Duration;
 
-use gabion::{Mode, inspect::Messages};
+use gabion::{
+    Mode,
+    inspect::{Clock as _, Messages, SystemClock},
+};
 use gabion_core::SessionLimits;
 use tokio::{io::AsyncWriteExt as _, time::sleep};
 
@@ -131,7 +134,10 @@ async fn drain_and_message_limit_are_diagnosed() {
     large.send(&frame(RawWebSocket::TEXT, b"hello")).await;
     large.read_to_end().await;
     let mut drained = RawWebSocket::new(server.open_raw("/open", CLIENT).await);
-    server.guard().enforcer.sessions().drain(Duration::ZERO);
+    server
+        .guard()
+        .sessions
+        .drain(SystemClock::new().now(), Duration::ZERO);
     drained.read_to_end().await;
     let texts = server.guard().event_texts();
     let made: Vec<_> = texts.iter().filter(|text| text.starts_with('D')).collect();

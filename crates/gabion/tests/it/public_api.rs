@@ -16,7 +16,7 @@ const FOREIGN: &str = "Arc AsRef AsyncFn Authority Body Bytes Debug Default Dura
     BTreeMap BTreeSet ExactSizeIterator Mutex NonZeroU16 NonZeroUsize Range Receiver Sized Display FromStr Ipv4Addr Ipv6Addr";
 
 /// Items that are public for the other crates of gabion, and hidden from the facade's docs.
-const HIDDEN: [&str; 3] = ["policy_handle", "with_session_enforcer", "guard_layer"];
+const HIDDEN: [&str; 2] = ["policy_handle", "guard_layer"];
 
 /// The modules of the facade.
 const MODULES: [&str; 9] = [

@@ -6,8 +6,13 @@ use http::{
     header::{ACCEPT, CONTENT_TYPE},
 };
 
-use super::{engine::Engine, exchange::Exchange};
-use crate::websocket::EventStream;
+use std::sync::Arc;
+
+use super::exchange::Exchange;
+use crate::{
+    engine::Engine,
+    websocket::{EventStream, SessionPermit},
+};
 
 /// The media type that a browser's `EventSource` accepts and receives (HTML, 9.2).
 const EVENT_STREAM: &[u8] = b"text/event-stream";
@@ -55,16 +60,18 @@ fn is_media_type(found: &[u8], media_type: &[u8]) -> bool {
 impl Engine {
     /// Registers a response that is a stream of events, so that it ends when its client is banned.
     pub(super) fn event_stream(
-        &self,
+        self: &Arc<Self>,
         exchange: &Exchange,
         headers: &HeaderMap,
     ) -> Option<EventStream> {
-        let enforcer = self.enforcer.as_ref().filter(|_| is_stream(headers))?;
+        if self.sessions.is_none() || !is_stream(headers) {
+            return None;
+        }
         let path = exchange.stream_path.as_deref().unwrap_or(UNKNOWN_PATH);
-        let (client, generation) = (*exchange.client(), exchange.generation());
-        let permit = enforcer.permit_stream(client, path, generation)?;
+        let (client, generation) = (*exchange.state.client(), exchange.policy.generation);
+        let permit = SessionPermit::for_stream(self, client, path, generation)?;
         // A ban or policy change since the judgment reached registered sessions only.
-        enforcer.recheck(permit.session());
+        self.recheck(permit.session());
         Some(EventStream::new(permit))
     }
 }

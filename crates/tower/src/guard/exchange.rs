@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use gabion_core::{ClientIp, Forward, RequestState, Resolution, SessionLimits, Snapshot};
+use gabion_core::{RequestState, Resolution, Snapshot, Upgrade};
 
 use super::observed::ObservedDenials;
-use crate::websocket::{Session, SessionPermit};
+use crate::{session::Session, websocket::SessionPermit};
 
 /// One request-response exchange, and the policy that applies to it from head to end.
 pub(super) struct Exchange {
     pub(super) policy: Arc<Snapshot>,
     pub(super) state: RequestState,
     /// `true` if a rule allowed the request. Then no offense in this exchange becomes a ban.
-    pub(super) allowed: bool,
+    pub(super) is_allowed: bool,
     /// Reported when the response is known.
     pub(super) observed: ObservedDenials,
     /// The permit of a WebSocket handshake, until the upgraded stream takes it over.
@@ -20,10 +20,22 @@ pub(super) struct Exchange {
     pub(super) session: Option<Arc<Session>>,
     /// The path, if the request accepts server-sent events.
     pub(super) stream_path: Option<Box<str>>,
-    /// Set if the request needs a resolution for inner layers when it passes.
+    /// `true` if the request needs a resolution for inner layers when it passes.
     pub(super) leaves_resolution: bool,
     /// The resolution for inner layers.
     pub(super) resolution: Option<Arc<Resolution>>,
+    pub(super) changes: RequestChanges,
+}
+
+/// The changes to a request before the inner service receives it.
+#[derive(Clone, Copy, Default)]
+pub(super) struct RequestChanges {
+    /// `true` if the client is inserted into the extensions.
+    pub(super) inserts_client: bool,
+    /// `true` if the path is rewritten into its canonical form.
+    pub(super) makes_canonical: bool,
+    /// The upgrade, if the headers may contain an offer that must not reach the service.
+    pub(super) upgrade_offer: Option<Upgrade>,
 }
 
 impl Exchange {
@@ -31,35 +43,14 @@ impl Exchange {
         Self {
             policy,
             state,
-            allowed: false,
+            is_allowed: false,
             observed: ObservedDenials::default(),
             permit: None,
             session: None,
             stream_path: None,
             leaves_resolution: false,
             resolution: None,
+            changes: RequestChanges::default(),
         }
-    }
-
-    pub(super) const fn state(&self) -> &RequestState {
-        &self.state
-    }
-
-    pub(super) fn client(&self) -> &ClientIp {
-        self.state.client()
-    }
-
-    /// Returns the limits of the WebSocket that the request opens.
-    pub(super) fn session_limits(&self) -> Option<Arc<SessionLimits>> {
-        self.session.as_ref()?.shared_limits()
-    }
-
-    pub(super) fn generation(&self) -> u64 {
-        self.policy.generation
-    }
-
-    /// Returns the form of the path that the service receives.
-    pub(super) fn forward(&self) -> Forward {
-        self.policy.forward
     }
 }

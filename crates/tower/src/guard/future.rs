@@ -12,8 +12,8 @@ use http::Response;
 use http_body::Body;
 use pin_project_lite::pin_project;
 
-use super::{engine::Engine, exchange::Exchange, quota};
-use crate::GuardBody;
+use super::{exchange::Exchange, quota};
+use crate::{GuardBody, engine::Engine};
 
 pin_project! {
     /// The future returned by [`GuardService`](crate::GuardService): resolves to the inner
@@ -83,7 +83,7 @@ where
                     engine.on_response(&mut exchange, response.status(), length);
                     event_stream = engine.event_stream(&exchange, response.headers());
                     if !response.status().is_informational() {
-                        quota::add_rate_limit(exchange.state(), response.headers_mut());
+                        quota::add_rate_limit(&exchange.state, response.headers_mut());
                     }
                 }
                 Poll::Ready(Ok(response.map(|body| match event_stream {

@@ -2,15 +2,17 @@
 
 use std::{fmt, sync::Arc};
 
+#[cfg(feature = "websocket")]
+use gabion_core::ChangeListener;
 use gabion_core::{ClientRules, Inspect, OffenseRecorder, PolicySource, Sink, Snapshot};
+#[cfg(feature = "websocket")]
+use ipnet::IpNet;
 use tower_layer::Layer;
 
-use super::{
-    engine::Engine, ids::EventIds, once_per_minute::OncePerMinute, service::GuardService,
-    sharing::Sharing,
-};
+use super::service::GuardService;
 use crate::{
-    BriefReply, Clock, ConnectionSource, ExtensionsSource, ObserveOverride, Reply, SystemClock,
+    Clock, ConnectionSource, ObserveOverride, Reply,
+    engine::{Engine, Sharing},
 };
 
 /// A [`Layer`] that judges the head of each request with an inspector and answers denied requests itself.
@@ -59,7 +61,7 @@ use crate::{
 /// ```
 #[derive(Clone)]
 pub struct GuardLayer {
-    engine: Engine,
+    engine: Arc<Engine>,
 }
 
 /// Creates a [`GuardLayer`] that judges each request by the policy that is in force when the
@@ -68,20 +70,7 @@ pub struct GuardLayer {
 /// For crates that compile policies. [`GuardLayer::new`] takes a single inspector.
 pub fn guard_layer(source: impl PolicySource + 'static) -> GuardLayer {
     GuardLayer {
-        engine: Engine {
-            source: Arc::new(source),
-            bans: None,
-            sink: None,
-            reply: Arc::new(BriefReply),
-            clock: Arc::new(SystemClock::new()),
-            connection: Arc::new(ExtensionsSource),
-            observe_override: ObserveOverride::default(),
-            ids: EventIds::default(),
-            setup: OncePerMinute::default(),
-            enforcer: None,
-            sharing: Sharing::default(),
-            insert_client_extension: false,
-        },
+        engine: Arc::new(Engine::new(Arc::new(source))),
     }
 }
 
@@ -92,49 +81,109 @@ impl GuardLayer {
     }
 
     /// Records offenses with `bans`. If unset, an offense is denied and bans nothing.
-    pub fn with_bans(mut self, bans: Arc<dyn OffenseRecorder>) -> Self {
-        self.engine.bans = Some(bans);
-        self
+    pub fn with_bans(self, bans: Arc<dyn OffenseRecorder>) -> Self {
+        self.with(|engine| engine.bans = Some(bans))
     }
 
     /// Sends events to `sink`. If unset, events are dropped.
-    pub fn with_sink(mut self, sink: Arc<dyn Sink>) -> Self {
-        self.engine.sink = Some(sink);
-        self
+    pub fn with_sink(self, sink: Arc<dyn Sink>) -> Self {
+        self.with(|engine| engine.sink = Some(sink))
     }
 
-    /// Sets the [`Reply`] that turns denials into responses. The default is [`BriefReply`], which also
+    /// Sets the [`Reply`] that turns denials into responses. The default is [`BriefReply`](crate::BriefReply), which also
     /// stands in for a reply that panics.
-    pub fn with_reply(mut self, reply: impl Reply + 'static) -> Self {
-        self.engine.reply = Arc::new(reply);
-        self
+    pub fn with_reply(self, reply: impl Reply + 'static) -> Self {
+        self.with(|engine| engine.reply = Arc::new(reply))
     }
 
     /// Sets the [`Clock`]. Layers that share a table of bans need the same clock. The default is
-    /// [`SystemClock`], whose instances share one origin.
-    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.engine.clock = clock;
-        self
+    /// [`SystemClock`](crate::SystemClock), whose instances share one origin.
+    pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
+        self.with(|engine| engine.clock = clock)
     }
 
-    /// Sets the [`ConnectionSource`] that finds the peer address. The default is [`ExtensionsSource`].
-    pub fn with_connection_source(mut self, source: impl ConnectionSource + 'static) -> Self {
-        self.engine.connection = Arc::new(source);
-        self
+    /// Sets the [`ConnectionSource`] that finds the peer address. The default is [`ExtensionsSource`](crate::ExtensionsSource).
+    pub fn with_connection_source(self, source: impl ConnectionSource + 'static) -> Self {
+        self.with(|engine| engine.connection = Arc::new(source))
     }
 
     /// Sets the [`ObserveOverride`] that turns every denial into an observed one while it lasts.
-    pub fn with_observe_override(mut self, observe_override: ObserveOverride) -> Self {
-        self.engine.observe_override = observe_override;
-        self
+    pub fn with_observe_override(self, observe_override: ObserveOverride) -> Self {
+        self.with(|engine| engine.observe_override = observe_override)
     }
 
-    /// Registers the WebSockets and event streams that pass, so that `enforcer` can close them.
-    #[doc(hidden)]
+    /// Registers the WebSockets and event streams that pass in `sessions`, limits the traffic of
+    /// WebSockets by the [`SessionLimits`](gabion_core::SessionLimits) of their route, and judges
+    /// their messages.
+    ///
+    /// The layer is a [`ChangeListener`]: subscribed to bans and policy changes
+    /// ([`ChangeListeners`](gabion_core::ChangeListeners)), it closes the open sessions that the
+    /// policy denies. A recheck judges the client and the path
+    /// ([`Inspect::recheck`](gabion_core::Inspect::recheck)).
+    ///
+    /// # Examples
+    ///
+    /// Two clients receive server-sent events; one of them is banned:
+    ///
+    /// ```
+    /// # use std::{convert::Infallible, sync::{Arc, Mutex}};
+    /// # use bytes::Bytes;
+    /// # use gabion_core::{
+    /// #     ClientIp, ClientRules, Denial, Facts, Inspect, Now, PathViews, PeerAddr, RequestState,
+    /// #     Snapshot, Verdict,
+    /// # };
+    /// # use http::{Request, Response};
+    /// # use http_body_util::{BodyExt, Full};
+    /// # use ipnet::IpNet;
+    /// # use tower::{Layer, ServiceExt, service_fn};
+    /// use gabion_core::ChangeListener;
+    /// use gabion_tower::{Sessions, guard_layer};
+    ///
+    /// # struct BanList(Mutex<Vec<IpNet>>);
+    /// # impl Inspect for BanList {
+    /// #     fn name(&self) -> &'static str {
+    /// #         "bans"
+    /// #     }
+    /// #     fn inspect(&self, facts: &Facts<'_>, _: &mut RequestState) -> Verdict {
+    /// #         self.recheck(&facts.client, &facts.path, facts.now)
+    /// #     }
+    /// #     fn recheck(&self, client: &ClientIp, _: &PathViews<'_>, _: Now) -> Verdict {
+    /// #         match self.0.lock().unwrap().contains(&client.network()) {
+    /// #             true => Denial::forbidden("bans", "client is banned").into(),
+    /// #             false => Verdict::Pass,
+    /// #         }
+    /// #     }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let bans = Arc::new(BanList(Mutex::default()));
+    /// # let policy = Arc::new(Snapshot::new(ClientRules::default(), bans.clone()));
+    /// # let service = service_fn(|_: Request<()>| async {
+    /// #     let response = Response::builder().header("content-type", "text/event-stream");
+    /// #     Ok::<_, Infallible>(response.body(Full::<Bytes>::from("data: 1\n\n")).unwrap())
+    /// # });
+    /// # let get = |client: &str| {
+    /// #     let peer = PeerAddr::new((client.parse::<std::net::IpAddr>().unwrap(), 4711).into());
+    /// #     Request::get("/events").extension(peer).body(()).unwrap()
+    /// # };
+    /// let sessions = Arc::new(Sessions::new());
+    /// let layer = guard_layer(policy).with_sessions(sessions.clone());
+    /// let guarded = layer.layer(service);
+    ///
+    /// let mut first = guarded.clone().oneshot(get("203.0.113.9")).await?.into_body();
+    /// let mut second = guarded.oneshot(get("198.51.100.7")).await?.into_body();
+    /// assert_eq!(sessions.len(), 2);
+    ///
+    /// # bans.0.lock().unwrap().push("203.0.113.9/32".parse()?);
+    /// layer.on_ban("203.0.113.9/32".parse()?);
+    /// assert!(first.frame().await.is_none(), "the stream of the banned client ends");
+    /// assert!(second.frame().await.is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[cfg(feature = "websocket")]
-    pub fn with_session_enforcer(mut self, enforcer: Arc<crate::SessionEnforcer>) -> Self {
-        self.engine.enforcer = Some(enforcer);
-        self
+    pub fn with_sessions(self, sessions: Arc<crate::Sessions>) -> Self {
+        self.with(|engine| engine.sessions = Some(sessions))
     }
 
     /// Shares one resolution of the client and the path views with other layers around the same service
@@ -145,13 +194,13 @@ impl GuardLayer {
     /// # Cost
     ///
     /// An allocation per request in the layer that resolves.
-    pub fn with_shared_resolution(mut self, own_clients: bool) -> Self {
-        self.engine.sharing = if own_clients {
+    pub fn with_shared_resolution(self, own_clients: bool) -> Self {
+        let sharing = if own_clients {
             Sharing::OwnClients
         } else {
             Sharing::Outer
         };
-        self
+        self.with(|engine| engine.sharing = sharing)
     }
 
     /// Inserts the [`ClientIp`](gabion_core::ClientIp) into the extensions of each request that passes; for
@@ -160,8 +209,12 @@ impl GuardLayer {
     /// # Cost
     ///
     /// An allocation per request.
-    pub fn insert_client_extension(mut self) -> Self {
-        self.engine.insert_client_extension = true;
+    pub fn insert_client_extension(self) -> Self {
+        self.with(|engine| engine.inserts_client = true)
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Engine)) -> Self {
+        change(Arc::make_mut(&mut self.engine));
         self
     }
 }
@@ -170,7 +223,19 @@ impl<S> Layer<S> for GuardLayer {
     type Service = GuardService<S>;
 
     fn layer(&self, inner: S) -> GuardService<S> {
-        GuardService::new(inner, Arc::new(self.engine.clone()))
+        GuardService::new(inner, Arc::clone(&self.engine))
+    }
+}
+
+/// Rechecks the open sessions of the layer ([`GuardLayer::with_sessions`]).
+#[cfg(feature = "websocket")]
+impl ChangeListener for GuardLayer {
+    fn on_ban(&self, client: IpNet) {
+        self.engine.recheck_client(client);
+    }
+
+    fn on_policy_replaced(&self) {
+        self.engine.recheck_all();
     }
 }
 

@@ -18,21 +18,20 @@
 //! connection, and a denied gRPC call is answered in gRPC's format. Limits that the policy shows
 //! are in the headers of every response.
 
-pub(crate) mod engine;
+mod denial;
 mod event_stream;
 mod exchange;
 mod future;
 mod grpc;
-mod ids;
+mod judgment;
 mod layer;
 mod observed;
 mod offer;
-mod once_per_minute;
+mod outcome;
 mod permit;
 mod quota;
 mod required_headers;
 mod service;
-mod sharing;
 mod target;
 
 pub use future::ResponseFuture;

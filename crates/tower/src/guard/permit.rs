@@ -6,8 +6,9 @@ use bytes::Bytes;
 use gabion_core::{Denial, Event, Facts, Upgrade, Verdict};
 use http::{HeaderMap, Request, Response, StatusCode};
 
-use super::{engine::Engine, exchange::Exchange, offer};
+use super::{exchange::Exchange, offer};
 use crate::{
+    engine::Engine,
     reply,
     websocket::{self, SessionPermit},
 };
@@ -15,24 +16,23 @@ use crate::{
 impl Engine {
     /// Reserves a permit for a WebSocket handshake. Returns a denial if too many sessions are open.
     pub(super) fn permit(
-        &self,
+        self: &Arc<Self>,
         facts: &Facts<'_>,
         exchange: &mut Exchange,
     ) -> Result<Option<SessionPermit>, Box<Denial>> {
-        let enforcer = self.enforcer.as_ref();
-        let Some(enforcer) = enforcer.filter(|_| facts.upgrade == Upgrade::WebSocket) else {
+        if facts.upgrade != Upgrade::WebSocket {
             return Ok(None);
-        };
+        }
         let policy = Arc::clone(&exchange.policy);
-        let reserve = |capped| enforcer.reserve(facts, &policy, capped);
+        let reserve = |capped| SessionPermit::reserve(self, facts, &policy, capped);
         let denied = match reserve(true) {
-            Ok(permit) => return Ok(Some(permit)),
+            Ok(permit) => return Ok(permit),
             Err(denied) => self.observe_override.apply((*denied).into(), facts.now),
         };
         match denied {
             Verdict::Deny(denied) if denied.is_observed() => {
                 self.observe(facts, exchange, *denied);
-                reserve(false).map(Some)
+                reserve(false)
             }
             Verdict::Deny(denied) => Err(denied),
             Verdict::Pass | Verdict::Allow(_) => Ok(None),
@@ -50,10 +50,10 @@ impl Engine {
             return Ok(());
         };
         let session = Arc::clone(permit.session());
-        if exchange.allowed {
+        if exchange.is_allowed {
             session.skip_message_rules();
         } else if let Some(limits) = session.limits() {
-            let observes = !self.observe_override.remaining(self.clock.now()).is_zero();
+            let observes = self.is_overridden(self.clock.now());
             offer::restrict_handshake(request.headers_mut(), limits, observes);
         }
         exchange.session = Some(session);
@@ -71,14 +71,14 @@ impl Engine {
         status: StatusCode,
         headers: &HeaderMap,
     ) {
-        let (Some(enforcer), Some(session)) = (&self.enforcer, &exchange.session) else {
+        let (Some(sessions), Some(session)) = (&self.sessions, &exchange.session) else {
             return;
         };
         if status == StatusCode::SWITCHING_PROTOCOLS || status.is_success() {
             // A ban or policy change between judgment and registration did not reach this session.
-            enforcer.on_handshake_response(session, headers);
+            self.on_handshake_response(session, headers);
         } else {
-            enforcer.sessions().release(session);
+            sessions.release(session);
         }
     }
 }

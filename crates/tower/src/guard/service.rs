@@ -11,12 +11,8 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use super::{
-    engine::{Decision, Engine},
-    future::ResponseFuture,
-    target,
-};
-use crate::GuardBody;
+use super::{future::ResponseFuture, judgment::Decision, offer, target};
+use crate::{GuardBody, engine::Engine};
 
 /// A guarded service, made by [`GuardLayer`](crate::GuardLayer). Its responses have a
 /// [`GuardBody`], and its future is a [`ResponseFuture`](crate::ResponseFuture).
@@ -61,20 +57,28 @@ where
                 if let Some(resolution) = exchange.resolution.take() {
                     request.extensions_mut().insert(resolution);
                 }
-                if self.engine.inserts_client(&request) {
-                    let client = *exchange.client();
-                    request.extensions_mut().insert(client);
-                    if let Some(limits) = exchange.session_limits() {
-                        request.extensions_mut().insert(limits);
+                if exchange.changes.inserts_client {
+                    let session = exchange.session.as_ref();
+                    let limits = session.and_then(|session| session.shared_limits());
+                    let extensions = request.extensions_mut();
+                    extensions.insert(*exchange.state.client());
+                    if let Some(limits) = limits {
+                        extensions.insert(limits);
                     }
                 }
-                self.engine.strip_upgrade_offers(&mut request);
-                target::rewrite_target(&mut request, exchange.forward(), &*self.engine.connection);
+                if let Some(upgrade) = exchange.changes.upgrade_offer {
+                    offer::strip(&mut request, upgrade);
+                }
+                if exchange.changes.makes_canonical {
+                    target::make_canonical(&mut request);
+                }
                 let inner = self.inner.call(request);
                 ResponseFuture::passed(inner, self.engine.clone(), exchange)
             }
-            Decision::Unjudged => {
-                self.engine.strip_upgrade_offers(&mut request);
+            Decision::Unjudged(upgrade_offer) => {
+                if let Some(upgrade) = upgrade_offer {
+                    offer::strip(&mut request, upgrade);
+                }
                 ResponseFuture::unjudged(self.inner.call(request))
             }
             Decision::Respond(response) => ResponseFuture::respond(response),

@@ -1,29 +1,11 @@
 //! The request target that the service receives.
 
-use std::ptr;
-
-use gabion_core::{Forward, PathViews};
+use gabion_core::PathViews;
 use http::{Request, Uri, uri::PathAndQuery};
 
-use crate::ConnectionSource;
-
-/// Rewrites the path of `request` into the form that the policy forwards.
-///
-/// A target from which a router has stripped a prefix stays unchanged: the rest is not the path
-/// that was judged.
-pub(super) fn rewrite_target<B>(
-    request: &mut Request<B>,
-    forward: Forward,
-    connection: &dyn ConnectionSource,
-) {
-    let is_uncut = ptr::eq(
-        connection.target(request.extensions(), request.uri()),
-        request.uri(),
-    );
-    if forward == Forward::Canonical
-        && is_uncut
-        && let Some(uri) = canonical(request.uri())
-    {
+/// Rewrites the path of `request` into its canonical form.
+pub(super) fn make_canonical<B>(request: &mut Request<B>) {
+    if let Some(uri) = canonical(request.uri()) {
         *request.uri_mut() = uri;
     }
 }

@@ -1,4 +1,4 @@
-//! The close of a session by the enforcer.
+//! The close of a session by the engine.
 
 use std::{
     io,
@@ -14,7 +14,7 @@ use gabion_frames::{
 };
 use hyper::rt::{Sleep, Write as _};
 
-use super::{SessionPermit, Sessions, outgoing::FramePosition, session_io::SessionIo};
+use super::{SessionPermit, outgoing::FramePosition, session_io::SessionIo};
 
 /// The steps of closing a session: the close frame, the shutdown of the stream, and a wait for the
 /// client to disconnect. Without the wait, bytes that still arrive would reset the connection, and
@@ -44,7 +44,7 @@ enum CloseStage {
 const STEP_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Closing {
-    pub(super) fn new(close_reason: &CloseReason, sessions: &Sessions) -> Self {
+    pub(super) fn new(close_reason: &CloseReason, permit: &SessionPermit) -> Self {
         let code = CloseCode::new(close_reason.code());
         let stage = if close_reason.is_abrupt() {
             CloseStage::Cut
@@ -56,14 +56,14 @@ impl Closing {
             frame: encode::close(code, "", None),
             sent: 0,
             stage,
-            until: sessions.now().saturating_add(STEP_TIMEOUT),
-            sleep: sessions.sleep(STEP_TIMEOUT),
+            until: permit.now().saturating_add(STEP_TIMEOUT),
+            sleep: permit.sessions().sleep(STEP_TIMEOUT),
         }
     }
 
     /// Ready when all steps are done, or at the deadline.
     pub(super) fn poll(&mut self, session_io: &mut SessionIo, permit: &SessionPermit) -> Poll<()> {
-        if permit.sessions().now() >= self.until {
+        if permit.now() >= self.until {
             return Poll::Ready(());
         }
         match self.poll_steps(session_io, permit) {
@@ -94,7 +94,7 @@ impl Closing {
                             FramePosition::Inside(_) => return Poll::Pending,
                             FramePosition::Unknown => return Poll::Ready(Ok(())),
                         };
-                        self.until = permit.sessions().now().saturating_add(STEP_TIMEOUT);
+                        self.until = permit.now().saturating_add(STEP_TIMEOUT);
                         self.sleep = permit.sessions().sleep(STEP_TIMEOUT);
                     }
                     CloseStage::Frame => {

@@ -5,22 +5,13 @@ use std::{borrow::Cow, time::Duration};
 use gabion_core::{CloseReason, Diagnosis, DiagnosisEvent, Event};
 use gabion_frames::CloseCode;
 
-use super::{
-    Session, SessionPermit, Sessions,
-    idle_timeouts::{DetectedTimeout, IdleTimeouts, is_similar, known_timeout},
-    incoming::Incoming,
-    outgoing::FramePosition,
-    session_io::SessionIo,
-};
+use super::{SessionPermit, incoming::Incoming, outgoing::FramePosition, session_io::SessionIo};
+use crate::session::{DetectedTimeout, IdleTimeouts, is_similar, known_timeout};
 
-impl Sessions {
+impl SessionPermit {
     /// Records a diagnosis of a session.
-    fn diagnose(
-        &self,
-        session: &Session,
-        diagnosis: Diagnosis,
-        seen: impl Into<Cow<'static, str>>,
-    ) {
+    fn diagnose(&self, diagnosis: Diagnosis, seen: impl Into<Cow<'static, str>>) {
+        let session = self.session();
         let (at, path) = (self.wall(), session.path.as_bytes());
         // A hop in front affects all clients behind the peer; the other diagnoses are about one
         // client.
@@ -29,20 +20,20 @@ impl Sessions {
             _ => session.client.addr(),
         };
         let event = DiagnosisEvent::new(at, diagnosis, addr, path, seen);
-        self.record(&Event::Diagnosis(event));
+        self.engine().report(|| Event::Diagnosis(event));
     }
 
     /// Diagnoses a session that was closed for `close_reason`.
-    pub(super) fn diagnose_close_reason(&self, session: &Session, close_reason: &CloseReason) {
+    pub(super) fn diagnose_close_reason(&self, close_reason: &CloseReason) {
         match close_reason {
             CloseReason::NoPong => {
-                self.diagnose(session, Diagnosis::NoPong, "no byte received after 2 pings");
+                self.diagnose(Diagnosis::NoPong, "no byte received after 2 pings");
             }
-            CloseReason::Restart => self.diagnose(session, Diagnosis::Drained, "closed with 1012"),
+            CloseReason::Restart => self.diagnose(Diagnosis::Drained, "closed with 1012"),
             CloseReason::Violated {
                 rule, code: 1009, ..
             } => {
-                self.diagnose(session, Diagnosis::TooBig, format!("rule {rule}"));
+                self.diagnose(Diagnosis::TooBig, format!("rule {rule}"));
             }
             _ => {}
         }
@@ -50,7 +41,7 @@ impl Sessions {
 
     /// Diagnoses a session that one side closed with a close frame, unless its code is 1000 or
     /// 1001.
-    pub(super) fn diagnose_close(&self, session: &Session, side: &str, code: Option<CloseCode>) {
+    pub(super) fn diagnose_close(&self, side: &str, code: Option<CloseCode>) {
         let usual = [CloseCode::NORMAL, CloseCode::GOING_AWAY];
         let Some(code) = code.filter(|code| !usual.contains(code)) else {
             return;
@@ -61,11 +52,11 @@ impl Sessions {
             Diagnosis::Closed
         };
         let seen = format!("the {side} closed with {code}: {}", code.meaning());
-        self.diagnose(session, diagnosis, seen);
+        self.diagnose(diagnosis, seen);
     }
 
     /// Diagnoses an idle timeout of a hop in front.
-    fn diagnose_cut(&self, session: &Session, detected: DetectedTimeout, service_pings: bool) {
+    fn diagnose_cut(&self, detected: DetectedTimeout, service_pings: bool) {
         let (idle, cuts) = (detected.idle.as_secs_f32(), detected.cuts);
         let seen = format!(
             "{cuts} of the last {} WebSockets from this peer ended without a close frame after \
@@ -73,8 +64,8 @@ impl Sessions {
             IdleTimeouts::LATEST,
             known_timeout(detected.idle)
         );
-        self.diagnose(session, Diagnosis::CutInFront, seen);
-        let ping = session.limits().and_then(|limits| limits.ping);
+        self.diagnose(Diagnosis::CutInFront, seen);
+        let ping = self.session().limits().and_then(|limits| limits.ping);
         let too_long =
             ping.filter(|ping| *ping >= detected.idle || is_similar(*ping, detected.idle));
         let seen = match too_long {
@@ -86,7 +77,7 @@ impl Sessions {
             }
             None => return,
         };
-        self.diagnose(session, Diagnosis::PingTooRare, seen);
+        self.diagnose(Diagnosis::PingTooRare, seen);
     }
 }
 
@@ -106,10 +97,10 @@ impl SessionIo {
             && session.close_reason().is_none();
         incoming.mark_ended();
         if is_unexplained {
-            let now = sessions.now();
+            let now = permit.now();
             let idle = now.saturating_sub(self.idle_since(now));
             if let Some(detected) = sessions.idle_timeouts.record_cut(session.peer(), idle, now) {
-                sessions.diagnose_cut(session, detected, self.outgoing.service_pings());
+                permit.diagnose_cut(detected, self.outgoing.service_pings());
             }
         }
     }

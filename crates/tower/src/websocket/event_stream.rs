@@ -33,8 +33,8 @@ impl EventStream {
             return Poll::Pending;
         };
         self.permit
-            .sessions()
-            .report(session, close_reason, Mode::Enforce);
+            .engine()
+            .report_session(session, close_reason, Mode::Enforce);
         Poll::Ready(())
     }
 }

@@ -8,14 +8,12 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use bytes::Bytes;
 use http::{Extensions, Request, Response, StatusCode};
 use hyper::{
     body::Incoming, server::conn::http1, service::service_fn, upgrade, upgrade::OnUpgrade,
 };
 
 use super::{SessionPermit, tap::Tap};
-use crate::GuardBody;
 
 const INCOMPATIBLE: &str = "WebSocket handshake answered with 503: hyper did not complete the upgrade of \
      gabion's internal connection; use a hyper version that this gabion version supports (1.12)";
@@ -45,7 +43,7 @@ fn serve_canned(tap: Tap) -> Option<OnUpgrade> {
     let made = Cell::new(None);
     let service = service_fn(|mut request: Request<Incoming>| {
         made.set(Some(upgrade::on(&mut request)));
-        let mut response = Response::new(GuardBody::<Incoming>::denial(Bytes::new()));
+        let mut response = Response::new(String::new());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         ready(Ok::<_, Infallible>(response))
     });

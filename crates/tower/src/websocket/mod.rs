@@ -1,8 +1,7 @@
 //! Supervision of WebSockets and event streams, from the handshake to the end.
 //!
-//! A handshake that passes gets a permit in the table of [`Sessions`], and the service gets a
-//! stream that passes bytes in both directions unchanged. The [`SessionEnforcer`] can close the
-//! session: the client gets a close frame at the next frame boundary of the service, or none if
+//! A handshake that passes gets a permit in the table of [`Sessions`](crate::Sessions), and the service gets a
+//! stream that passes bytes in both directions unchanged. The engine can close the session: the client gets a close frame at the next frame boundary of the service, or none if
 //! there is no boundary within a second; the service reads the end of the stream.
 //!
 //! The [`SessionLimits`](gabion_core::SessionLimits) of the route limit the traffic of the client:
@@ -32,7 +31,7 @@
 //! - A service that neither reads nor writes is cut off at its next read or write; until then no
 //!   byte passes in either direction. A service that reads, as every service does that detects
 //!   disconnects, is cut off at once. Likewise pings are sent while the service reads or writes,
-//!   and only if there is a timer: [`Sessions::maintain`] closes sessions but sends no pings.
+//!   and only if there is a timer: [`Sessions::maintain`](crate::Sessions::maintain) closes sessions but sends no pings.
 //! - A client that does not read is detected by the free space that the operating system reports
 //!   for the send buffer. Linux reports it once a third of the buffer is free, which is a megabyte
 //!   on a connection that was fast before.
@@ -44,26 +43,21 @@
 //!   that closes all gets full buckets, at the cost of a handshake.
 //! - A handshake without an `OnUpgrade`, from a server other than hyper, is not supervised.
 
-mod client_buckets;
 mod closing;
 mod diagnosis;
-mod enforcer;
+mod enforcement;
 mod event_stream;
-mod idle_timeouts;
 mod incoming;
 mod install;
 mod outgoing;
-mod session;
+mod permit;
 mod session_io;
 mod session_timer;
-mod sessions;
 mod tap;
 #[cfg(test)]
 mod tests;
 mod timers;
 
-pub use enforcer::SessionEnforcer;
 pub(crate) use event_stream::EventStream;
 pub(crate) use install::install;
-pub(crate) use session::{Session, SessionPermit};
-pub use sessions::Sessions;
+pub(crate) use permit::SessionPermit;

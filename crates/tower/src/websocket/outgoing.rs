@@ -11,7 +11,8 @@ use std::{
 use gabion_frames::{Limits, MessageDecoding, Observer, Role, Seen, encode::ControlFrame};
 use hyper::{rt::Write as _, upgrade::Upgraded};
 
-use super::{Session, SessionPermit};
+use super::SessionPermit;
+use crate::session::Session;
 
 /// Observes the frames that the service sends, to find the boundaries at which a control frame can
 /// be injected. The frames are not judged.
@@ -133,7 +134,7 @@ impl Outgoing {
         mut count: usize,
         permit: &SessionPermit,
     ) {
-        let now = permit.sessions().now();
+        let now = permit.now();
         self.last_sent = now;
         for buf in bufs {
             let mut bytes = &buf[..buf.len().min(count)];
@@ -143,8 +144,7 @@ impl Outgoing {
                     Ok(None) => break,
                     Ok(Some(step)) => match step.seen {
                         Some(Seen::Close { code, .. }) => {
-                            let session = permit.session();
-                            permit.sessions().diagnose_close(session, "service", code);
+                            permit.diagnose_close("service", code);
                             self.state = State::Ended;
                         }
                         Some(Seen::Ping(_)) => self.service_pings = true,

@@ -53,7 +53,7 @@ impl SessionIo {
     pub(super) fn poll_end(&mut self, permit: &SessionPermit) -> Poll<()> {
         let session = permit.session();
         if let Some(time) = session.ends_at()
-            && time <= permit.sessions().now()
+            && time <= permit.now()
         {
             session.end(CloseReason::Restart);
         }
@@ -62,12 +62,10 @@ impl SessionIo {
         };
         let mut closing = self.closing.take().unwrap_or_else(|| {
             permit
-                .sessions()
-                .report(session, close_reason, Mode::Enforce);
-            permit
-                .sessions()
-                .diagnose_close_reason(session, close_reason);
-            Box::new(Closing::new(close_reason, permit.sessions()))
+                .engine()
+                .report_session(session, close_reason, Mode::Enforce);
+            permit.diagnose_close_reason(close_reason);
+            Box::new(Closing::new(close_reason, permit))
         });
         let done = closing.poll(self, permit);
         self.closing = Some(closing);

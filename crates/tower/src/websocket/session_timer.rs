@@ -27,7 +27,7 @@ impl SessionTimer {
     /// one is started after it. Without a timer no task is woken.
     pub(super) fn poll(&mut self, time: Duration, permit: &SessionPermit) -> Poll<()> {
         loop {
-            let now = permit.sessions().now();
+            let now = permit.now();
             if now >= time {
                 self.0 = None;
                 return Poll::Ready(());

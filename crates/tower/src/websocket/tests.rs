@@ -1,14 +1,17 @@
 use std::sync::Arc;
 
 use gabion_core::{
-    ChangeListener as _, ClientIp, ClientRules, Denial, Facts, Inspect, Mode, Now, PathViews,
-    RequestState, RouteLimits, RuleId, SessionLimits, Snapshot, Verdict,
+    ClientIp, ClientRules, Denial, Facts, Inspect, Mode, Now, PathViews, RequestState, RouteLimits,
+    RuleId, SessionLimits, Snapshot, Verdict,
 };
 use gabion_testkit::{OwnedHead, client_at};
 use http::StatusCode;
 
-use super::{Session, SessionEnforcer, SessionPermit, Sessions};
-use crate::{ObserveOverride, SystemClock};
+use super::SessionPermit;
+use crate::{
+    engine::Engine,
+    session::{Session, Sessions},
+};
 
 /// Denies `/closed` at a recheck, in this mode.
 struct Closed(Mode);
@@ -33,37 +36,36 @@ impl Inspect for Closed {
     }
 }
 
-fn sessions() -> Sessions {
-    Sessions::new(Arc::new(SystemClock::new()))
-}
-
 fn policy(mode: Mode) -> Snapshot {
     Snapshot::new(ClientRules::default(), Arc::new(Closed(mode)))
 }
 
-fn enforcer(sessions: Sessions, policy: &Snapshot) -> Arc<SessionEnforcer> {
-    let (policy, clock) = (Arc::new(policy.clone()), Arc::new(SystemClock::new()));
-    Arc::new(SessionEnforcer::new(
-        sessions,
-        policy,
-        clock,
-        ObserveOverride::default(),
-    ))
+fn engine(sessions: Sessions, policy: &Snapshot) -> Arc<Engine> {
+    let mut engine = Engine::new(Arc::new(Arc::new(policy.clone())));
+    engine.sessions = Some(Arc::new(sessions));
+    Arc::new(engine)
+}
+
+/// Opens a WebSocket for a request.
+fn open(
+    engine: &Arc<Engine>,
+    head: &OwnedHead,
+    policy: &Snapshot,
+) -> Result<SessionPermit, Box<Denial>> {
+    let facts = head.facts(&policy.client);
+    let permit = SessionPermit::reserve(engine, &facts, policy, true);
+    permit.map(|permit| permit.expect("sessions are supervised"))
 }
 
 #[test]
 fn session_is_closed_if_a_recheck_denies_it_in_enforce_mode() {
     for mode in [Mode::Enforce, Mode::Observe] {
         let policy = policy(mode);
-        let enforcer = enforcer(sessions(), &policy);
-        let open = |path| {
-            let head = OwnedHead::get(path);
-            let facts = head.facts(&policy.client);
-            enforcer.reserve(&facts, &policy, true).unwrap()
-        };
+        let engine = engine(Sessions::new(), &policy);
+        let open = |path| open(&engine, &OwnedHead::get(path), &policy).unwrap();
         let (closed, other) = (open("/closed"), open("/open"));
         let ended = |session: &Session| session.close_reason().is_some();
-        enforcer.on_policy_replaced();
+        engine.recheck_all();
         assert_eq!(ended(closed.session()), mode == Mode::Enforce);
         assert!(!ended(other.session()));
     }
@@ -72,11 +74,8 @@ fn session_is_closed_if_a_recheck_denies_it_in_enforce_mode() {
 #[test]
 fn handshake_beyond_the_capacity_is_denied() {
     let policy = policy(Mode::Enforce);
-    let enforcer = enforcer(sessions().with_capacity(2), &policy);
-    let open = |client| {
-        let head = OwnedHead::get("/").from(client);
-        enforcer.reserve(&head.facts(&policy.client), &policy, true)
-    };
+    let engine = engine(Sessions::new().with_capacity(2), &policy);
+    let open = |client| open(&engine, &OwnedHead::get("/").from(client), &policy);
     let first = open("203.0.113.9").unwrap();
     let _second = open("198.51.100.7").unwrap();
     for client in ["203.0.113.9", "192.0.2.1"] {
@@ -84,7 +83,7 @@ fn handshake_beyond_the_capacity_is_denied() {
         assert_eq!(full.status, StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(full.mode, Mode::Enforce);
     }
-    assert_eq!(enforcer.sessions().len(), 2);
+    assert_eq!(engine.sessions.as_ref().unwrap().len(), 2);
     drop(first);
     assert!(open("192.0.2.1").is_ok());
 }
@@ -104,13 +103,12 @@ fn caps_of_routes_are_independent() {
     let (chat, feed) = ("/", "/feed");
     let routes = RouteLimits::new(Some(route(""))).with(feed.as_bytes(), route("feed"));
     let policy = policy(Mode::Enforce).with_route_limits(routes);
-    let enforcer = enforcer(sessions(), &policy);
+    let engine = engine(Sessions::new(), &policy);
     let open = |client, path| {
-        let head = OwnedHead::get(path).from(client);
-        let permit = enforcer.reserve(&head.facts(&policy.client), &policy, true);
+        let permit = open(&engine, &OwnedHead::get(path).from(client), &policy);
         permit.map_err(|denial| denial.cause.rule)
     };
-    let stream = enforcer.permit_stream(client_at("203.0.113.9"), "/", 0);
+    let stream = SessionPermit::for_stream(&engine, client_at("203.0.113.9"), "/", 0);
     let first = open("203.0.113.9", chat).unwrap();
     let denying_rule = |permit: Result<SessionPermit, RuleId>| permit.err().unwrap();
     let twice = open("203.0.113.9", chat);

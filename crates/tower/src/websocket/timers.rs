@@ -11,7 +11,7 @@ impl SessionIo {
     /// Acts on each deadline that has passed, and sets the timer for the next one.
     pub(super) fn run_timers(&mut self, permit: &SessionPermit) {
         while permit.session().close_reason().is_none() {
-            let now = permit.sessions().now();
+            let now = permit.now();
             let times = [
                 permit.session().ends_at(),
                 self.message_deadline(now, permit),
@@ -54,8 +54,8 @@ impl SessionIo {
             },
             KeepAliveAction::Gone => {
                 if permit
-                    .enforcer()
-                    .end(permit.session(), CloseReason::NoPong, permit.mode())
+                    .engine()
+                    .end_session(permit.session(), CloseReason::NoPong, permit.mode())
                 {
                     return None;
                 }
@@ -78,14 +78,16 @@ impl SessionIo {
 
     /// Handles a write of which the client accepts no byte now.
     pub(super) fn on_write_blocked(&mut self, permit: &SessionPermit) -> Poll<io::Result<usize>> {
-        let now = permit.sessions().now();
+        let now = permit.now();
         self.outgoing.mark_blocked(now);
         if self
             .write_stall_deadline(permit)
             .is_some_and(|time| time <= now)
-            && !permit
-                .enforcer()
-                .end(permit.session(), CloseReason::WriteStall, permit.mode())
+            && !permit.engine().end_session(
+                permit.session(),
+                CloseReason::WriteStall,
+                permit.mode(),
+            )
         {
             self.outgoing.unblock();
             self.outgoing.mark_blocked(now);
@@ -101,7 +103,7 @@ impl SessionIo {
         let Some(incoming) = &mut self.incoming else {
             return;
         };
-        let now = permit.sessions().now();
+        let now = permit.now();
         if was_blocked {
             incoming.record_activity(now);
         }

@@ -6,18 +6,18 @@ use gabion::{
     Guard, GuardLayer,
     ban::BanTable,
     client::{AutoSource, ClientRules},
-    inspect::{InspectMessage, ObserveOverride, OnFault, ProtocolRules, SystemClock},
+    inspect::{InspectMessage, ObserveOverride, OnFault, ProtocolRules},
 };
 use gabion_core::Snapshot;
 use gabion_core::{RouteLimits, SessionLimits};
 use gabion_testkit::{EchoServer, Recorder};
-use gabion_tower::{SessionEnforcer, Sessions, guard_layer};
+use gabion_tower::{Sessions, guard_layer};
 use hyper_util::rt::TokioTimer;
 use tokio::time::{sleep, timeout};
 
 /// The parts of a layer with session limits.
 pub(crate) struct SessionParts {
-    pub(crate) enforcer: Arc<SessionEnforcer>,
+    pub(crate) sessions: Arc<Sessions>,
     pub(crate) bans: Arc<BanTable>,
     pub(crate) observe_override: ObserveOverride,
     pub(crate) events: Arc<Recorder>,
@@ -65,20 +65,16 @@ pub(crate) fn layer_with_limits(
         .with_on_fault(on_fault)
         .with_route_limits(RouteLimits::new(Some(Arc::new(session_limits))));
     let policy = Arc::new(policy);
-    let (clock, observe_override) = (Arc::new(SystemClock::new()), ObserveOverride::default());
+    let observe_override = ObserveOverride::default();
     let (events, bans) = (Arc::new(Recorder::default()), Arc::new(BanTable::new(8)));
-    let sessions = Sessions::new(clock.clone())
-        .with_sink(events.clone())
-        .with_timer(Arc::new(TokioTimer::new()));
-    let enforcer = SessionEnforcer::new(sessions, policy.clone(), clock, observe_override.clone());
-    let enforcer = Arc::new(enforcer.with_bans(bans.clone()));
+    let sessions = Arc::new(Sessions::new().with_timer(Arc::new(TokioTimer::new())));
     let layer = guard_layer(policy)
         .with_bans(bans.clone())
         .with_observe_override(observe_override.clone())
         .with_sink(events.clone())
-        .with_session_enforcer(enforcer.clone());
+        .with_sessions(sessions.clone());
     let parts = SessionParts {
-        enforcer,
+        sessions,
         bans,
         observe_override,
         events,
@@ -99,7 +95,7 @@ impl SessionParts {
     /// If one is open after 5 seconds.
     pub(crate) async fn wait_until_closed(&self) {
         let wait = async {
-            while !self.enforcer.sessions().is_empty() {
+            while !self.sessions.is_empty() {
                 sleep(Duration::from_millis(2)).await;
             }
         };

@@ -9,7 +9,7 @@ use gabion_frames::{
 };
 
 use super::{limits, meter::BucketMeter, queue::Output};
-use crate::websocket::{SessionPermit, session::UNOFFERED_EXTENSION};
+use crate::{session::UNOFFERED_EXTENSION, websocket::SessionPermit};
 
 /// Passes bytes that are within the limits, unchanged. Messages that must be judged pass after
 /// judgment.
@@ -62,7 +62,7 @@ impl FrameInspector {
             held_pong: Vec::new(),
             keep_alive: permit.keep_alive().filter(|_| !is_uninspectable),
             meter: BucketMeter::new(session.client_buckets.clone()),
-            last_received: permit.sessions().now(),
+            last_received: permit.now(),
             is_ended: false,
         }
     }
@@ -74,7 +74,7 @@ impl FrameInspector {
         output: &mut Output<'_, '_>,
         permit: &SessionPermit,
     ) {
-        let now = permit.sessions().now();
+        let now = permit.now();
         self.last_received = now;
         self.record_activity(now);
         let mut rest = bytes;
@@ -118,9 +118,9 @@ impl FrameInspector {
                 offset,
             }) => {
                 let is_text = kind == MessageKind::Text;
-                let (enforcer, session) = (permit.enforcer(), permit.session());
+                let (engine, session) = (permit.engine(), permit.session());
                 let held_message = mem::take(&mut self.held_message);
-                if !enforcer.allows_message(session, is_text, payload, offset) {
+                if !engine.allows_message(session, is_text, payload, offset) {
                     return Ok(false);
                 }
                 output.pass(&held_message);
@@ -137,8 +137,7 @@ impl FrameInspector {
                 }
             }
             Some(Seen::Close { code, .. }) => {
-                let session = permit.session();
-                permit.sessions().diagnose_close(session, "client", code);
+                permit.diagnose_close("client", code);
                 self.keep_alive = None;
                 self.is_ended = true;
                 output.pass(step.bytes);
@@ -169,8 +168,8 @@ impl FrameInspector {
             offset: violation.offset(),
         };
         let ends = permit
-            .enforcer()
-            .end(permit.session(), close_reason.clone(), self.mode);
+            .engine()
+            .end_session(permit.session(), close_reason.clone(), self.mode);
         if !ends {
             self.observed_violation = Some(Box::new(close_reason));
             // A pong could not be recognized any more.
@@ -185,7 +184,8 @@ impl FrameInspector {
         let Some(close_reason) = self.observed_violation.as_ref().filter(|_| self.holds) else {
             return true;
         };
-        let observes = permit.enforcer().is_overridden();
+        let engine = permit.engine();
+        let observes = engine.is_overridden(engine.clock.now());
         if !observes {
             permit.session().end((**close_reason).clone());
         }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use gabion_core::{CloseReason, RuleId};
 use gabion_frames::{CloseCode, Observation, Observer, Opcode, Seen};
 
-use crate::websocket::{SessionPermit, client_buckets::ClientBuckets};
+use crate::{session::ClientBuckets, websocket::SessionPermit};
 
 /// Takes a token per message when it begins, and a token per payload byte as it arrives.
 pub(super) struct BucketMeter {
@@ -62,14 +62,14 @@ impl BucketMeter {
         } else {
             return true;
         };
-        let (enforcer, mode) = (permit.enforcer(), permit.mode());
-        if self.reported && !enforcer.is_enforced(mode) {
+        let (engine, mode) = (permit.engine(), permit.mode());
+        if self.reported && !engine.is_enforced(mode) {
             return true;
         }
         self.reported = true;
         let code = CloseCode::POLICY.value();
         let offset = self.frame;
-        !enforcer.end(
+        !engine.end_session(
             permit.session(),
             CloseReason::Violated { rule, code, offset },
             mode,

@@ -7,7 +7,7 @@ use http::Extensions;
 
 /// The sharing of a request's [`Resolution`] between stacked layers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Sharing {
+pub(crate) enum Sharing {
     /// Resolves each request and leaves no resolution for inner layers.
     #[default]
     None,
@@ -19,14 +19,14 @@ pub(super) enum Sharing {
 
 impl Sharing {
     /// Returns the resolution that an outer layer left, if this layer shares.
-    pub(super) fn outer_resolution(self, extensions: &Extensions) -> Option<&Resolution> {
+    pub(crate) fn outer_resolution(self, extensions: &Extensions) -> Option<&Resolution> {
         let shared = (self != Self::None).then(|| extensions.get::<Arc<Resolution>>());
         shared.flatten().map(AsRef::as_ref)
     }
 
     /// Returns `true` if inner layers need another resolution than that of `outer`: a new one, or one that
     /// marks the exchange as counted by this layer.
-    pub(super) fn leaves_resolution(
+    pub(crate) fn leaves_resolution(
         self,
         outer: Option<&Resolution>,
         is_reused: bool,

@@ -10,24 +10,23 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use gabion_core::{
-    Cause, ClientIp, CloseReason, Denial, Event, Facts, FaultEvent, Mode, Reason, RuleId,
-    SessionEvent, SessionId, SessionKind, SessionLimits, Sink,
+    Cause, ClientIp, Denial, Facts, Mode, Now, Reason, RuleId, SessionId, SessionKind,
+    SessionLimits,
 };
 use http::StatusCode;
 use hyper::rt::{Sleep, Timer};
 use ipnet::IpNet;
 
 use super::{Session, client_buckets::ClientBuckets, idle_timeouts::IdleTimeouts};
-use crate::Clock;
 
 /// A bounded table of the open sessions of one guard, by client.
 ///
-/// A [`SessionEnforcer`](crate::SessionEnforcer) owns it and closes sessions; the
-/// [`GuardLayer`](crate::GuardLayer) registers them.
+/// A [`GuardLayer`](crate::GuardLayer) registers sessions in it and closes those that the policy
+/// denies ([`GuardLayer::with_sessions`](crate::GuardLayer::with_sessions)).
 ///
 /// # Examples
 ///
@@ -40,7 +39,7 @@ use crate::Clock;
 /// # use http::{Request, Response};
 /// # use http_body_util::Full;
 /// # use tower::{Layer, ServiceExt, service_fn};
-/// use gabion_tower::{ObserveOverride, SessionEnforcer, Sessions, SystemClock, guard_layer};
+/// use gabion_tower::{Sessions, guard_layer};
 ///
 /// # struct PassAll;
 /// # impl Inspect for PassAll {
@@ -53,14 +52,11 @@ use crate::Clock;
 /// # }
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let clock = Arc::new(SystemClock::new());
 /// # let policy = Arc::new(Snapshot::new(ClientRules::default(), Arc::new(PassAll)));
 /// # let peer = PeerAddr::new(([203, 0, 113, 9], 4711).into());
 /// for (capacity, status) in [(1, 200), (0, 503)] {
-///     let sessions = Sessions::new(clock.clone()).with_capacity(capacity);
-/// #     let observe = ObserveOverride::default();
-///     let enforcer = SessionEnforcer::new(sessions, policy.clone(), clock.clone(), observe);
-///     let layer = guard_layer(policy.clone()).with_session_enforcer(Arc::new(enforcer));
+///     let sessions = Arc::new(Sessions::new().with_capacity(capacity));
+///     let layer = guard_layer(policy.clone()).with_sessions(sessions);
 /// #     let service = service_fn(|_: Request<()>| async {
 /// #         Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
 /// #     });
@@ -89,9 +85,7 @@ pub struct Sessions {
     routes: Mutex<BTreeMap<Box<str>, usize>>,
     opened: AtomicU64,
     capacity: usize,
-    clock: Arc<dyn Clock>,
-    sink: Option<Arc<dyn Sink>>,
-    pub(super) idle_timeouts: IdleTimeouts,
+    pub(crate) idle_timeouts: IdleTimeouts,
     timer: Option<Arc<dyn Timer + Send + Sync>>,
 }
 
@@ -112,8 +106,8 @@ impl Sessions {
     /// The default capacity, in sessions.
     pub const CAPACITY: usize = 1 << 20;
 
-    /// Creates an empty table that reads the time from `clock`.
-    pub fn new(clock: Arc<dyn Clock>) -> Self {
+    /// Creates an empty table.
+    pub fn new() -> Self {
         Self {
             shards: (0..Self::SHARDS).map(|_| Mutex::default()).collect(),
             hasher: RandomState::new(),
@@ -121,8 +115,6 @@ impl Sessions {
             routes: Mutex::default(),
             opened: AtomicU64::new(0),
             capacity: Self::CAPACITY,
-            clock,
-            sink: None,
             idle_timeouts: IdleTimeouts::default(),
             timer: None,
         }
@@ -132,12 +124,6 @@ impl Sessions {
     /// default is [`Self::CAPACITY`].
     pub fn with_capacity(self, capacity: usize) -> Self {
         Self { capacity, ..self }
-    }
-
-    /// Sends an event to `sink` for each session that is closed. If unset, events are dropped.
-    pub fn with_sink(mut self, sink: Arc<dyn Sink>) -> Self {
-        self.sink = Some(sink);
-        self
     }
 
     /// Sets the timer that wakes sessions at their deadlines: for the end of a frame, a client that
@@ -160,7 +146,7 @@ impl Sessions {
 
     /// Registers the session that `facts` request. If `capped`, the caps of `limits` apply. The
     /// caller releases it.
-    pub(super) fn open(
+    pub(crate) fn open(
         &self,
         facts: &Facts<'_>,
         generation: u64,
@@ -196,7 +182,7 @@ impl Sessions {
     }
 
     /// Registers an event stream, or returns `None` if the table is full. The caller releases it.
-    pub(super) fn open_stream(
+    pub(crate) fn open_stream(
         &self,
         client: ClientIp,
         path: &str,
@@ -265,14 +251,14 @@ impl Sessions {
     }
 
     /// Returns the open sessions of `client`.
-    pub(super) fn for_client(&self, client: IpNet) -> Vec<Arc<Session>> {
+    pub(crate) fn for_client(&self, client: IpNet) -> Vec<Arc<Session>> {
         let shard = self.shard(client);
         let of_client = shard.range(client_keys(client));
         of_client.map(|(_, session)| session.clone()).collect()
     }
 
     /// Returns the open sessions for which `is_selected` returns `true`, one shard at a time.
-    pub(super) fn filtered(
+    pub(crate) fn filtered(
         &self,
         is_selected: impl Fn(&Session) -> bool,
     ) -> impl Iterator<Item = Arc<Session>> {
@@ -283,73 +269,35 @@ impl Sessions {
         })
     }
 
-    /// Closes all sessions that are open now with 1012 ("service restart"), spread evenly over
+    /// Closes all sessions that are open at `now` with 1012 ("service restart"), spread evenly over
     /// `over`, so that the clients do not reconnect all at once. Without a timer,
     /// [`Self::maintain`] closes them.
-    pub fn drain(&self, over: Duration) {
-        let now = self.now();
+    pub fn drain(&self, now: Now, over: Duration) {
         for session in self.filtered(|_| true) {
             let [part, ..] = self.hasher.hash_one(session.id).to_be_bytes();
             let after = over.saturating_mul(u32::from(part)) / u32::from(u8::MAX);
-            session.end_at(now.saturating_add(after));
+            session.end_at(now.mono().saturating_add(after));
         }
     }
 
-    /// Wakes the sessions whose deadline has passed, for tables without a timer. Call it about once
-    /// a second.
-    pub fn maintain(&self) {
-        let now = self.now();
-        self.filtered(|session| session.is_due(now))
+    /// Wakes the sessions whose deadline has passed at `now`, for tables without a timer. Call it
+    /// about once a second.
+    pub fn maintain(&self, now: Now) {
+        self.filtered(|session| session.is_due(now.mono()))
             .for_each(|session| session.wake_both());
     }
 
-    pub(super) fn now(&self) -> Duration {
-        self.clock.now().mono()
-    }
-
-    pub(super) fn wall(&self) -> SystemTime {
-        self.clock.now().wall()
-    }
-
-    pub(super) fn sleep(&self, time: Duration) -> Option<Pin<Box<dyn Sleep>>> {
+    pub(crate) fn sleep(&self, time: Duration) -> Option<Pin<Box<dyn Sleep>>> {
         Some(self.timer.as_ref()?.sleep(time))
     }
 
-    pub(super) const fn has_timer(&self) -> bool {
+    pub(crate) const fn has_timer(&self) -> bool {
         self.timer.is_some()
     }
 
     /// Returns unpredictable bytes that identify the pongs to a session's pings.
-    pub(super) fn tag(&self, session: &Session) -> [u8; 8] {
+    pub(crate) fn tag(&self, session: &Session) -> [u8; 8] {
         self.hasher.hash_one(("ping", session.id)).to_be_bytes()
-    }
-
-    /// Records the event of a session that is closed for `close_reason`, or in observe mode would
-    /// have been.
-    pub(super) fn report(&self, session: &Session, close_reason: &CloseReason, mode: Mode) {
-        let event = SessionEvent::new(
-            self.clock.now().wall(),
-            session.id,
-            session.kind,
-            session.client,
-            session.path.as_bytes(),
-            session.generation,
-            close_reason.clone(),
-        );
-        self.record(&Event::Session(event.with_mode(mode)));
-    }
-
-    /// Records the event of a panic during the judgment of a session or of a message.
-    pub(super) fn report_fault(&self, session: &Session, generation: u64, message: String) {
-        let (at, client) = (self.clock.now().wall(), session.client);
-        let event = FaultEvent::new(at, client, generation, message);
-        self.record(&Event::Fault(event));
-    }
-
-    pub(super) fn record(&self, event: &Event) {
-        if let Some(sink) = &self.sink {
-            sink.record(event);
-        }
     }
 
     fn shard(&self, client: IpNet) -> MutexGuard<'_, Shard> {
@@ -394,6 +342,12 @@ fn over_capacity(rule: RuleId, mode: Mode, max: usize) -> Box<Denial> {
 /// then.
 fn lock<T>(table: &Mutex<T>) -> MutexGuard<'_, T> {
     table.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl fmt::Debug for Sessions {

@@ -14,24 +14,24 @@ use atomic_waker::AtomicWaker;
 use gabion_core::{
     ClientIp, CloseReason, MessageKinds, Mode, SessionId, SessionKind, SessionLimits,
 };
-use gabion_frames::{KeepAlive, Negotiated};
+use gabion_frames::Negotiated;
 use http::{HeaderMap, HeaderValue, header::SEC_WEBSOCKET_EXTENSIONS};
 
-use super::{SessionEnforcer, Sessions, client_buckets::ClientBuckets};
+use super::client_buckets::ClientBuckets;
 
-/// The state of a session, shared by its stream, the table of sessions and the enforcer, with the
+/// The state of a session, shared by its stream, the table of sessions and the engine, with the
 /// wakers of the tasks that poll the stream.
 pub(crate) struct Session {
-    pub(super) id: SessionId,
-    pub(super) kind: SessionKind,
-    pub(super) client: ClientIp,
+    pub(crate) id: SessionId,
+    pub(crate) kind: SessionKind,
+    pub(crate) client: ClientIp,
     /// The judged path. A copy, since a slice of the request's target would keep the whole head in
     /// memory.
-    pub(super) path: Box<str>,
-    pub(super) generation: u64,
-    pub(super) limits: Option<Arc<SessionLimits>>,
+    pub(crate) path: Box<str>,
+    pub(crate) generation: u64,
+    pub(crate) limits: Option<Arc<SessionLimits>>,
     /// The token buckets that it shares with the other sessions of its client on the route.
-    pub(super) client_buckets: Option<Arc<ClientBuckets>>,
+    pub(crate) client_buckets: Option<Arc<ClientBuckets>>,
     /// The address of the other end of the connection.
     peer: Option<IpAddr>,
     installed: AtomicBool,
@@ -43,26 +43,19 @@ pub(crate) struct Session {
     close_reason: OnceLock<Box<CloseReason>>,
     /// The time, monotonic, at which a drain closes the session.
     end_at: OnceLock<Duration>,
-    pub(super) reader: AtomicWaker,
-    pub(super) writer: AtomicWaker,
+    pub(crate) reader: AtomicWaker,
+    pub(crate) writer: AtomicWaker,
 }
 
 /// The close reason of a session whose service accepted an extension whose frames cannot be parsed.
-pub(super) const UNOFFERED_EXTENSION: CloseReason = CloseReason::Uninspectable(
+pub(crate) const UNOFFERED_EXTENSION: CloseReason = CloseReason::Uninspectable(
     "the service accepted a WebSocket extension that was removed from the handshake",
 );
-
-/// A place in the table of sessions, released on drop. Held until the upgraded stream takes it
-/// over.
-pub(crate) struct SessionPermit {
-    session: Arc<Session>,
-    enforcer: Arc<SessionEnforcer>,
-}
 
 // === impl Session ===
 
 impl Session {
-    pub(super) fn new(
+    pub(crate) fn new(
         id: SessionId,
         kind: SessionKind,
         client: ClientIp,
@@ -89,13 +82,13 @@ impl Session {
     }
 
     /// Sets the limits.
-    pub(super) fn with_limits(self, limits: Option<&Arc<SessionLimits>>) -> Self {
+    pub(crate) fn with_limits(self, limits: Option<&Arc<SessionLimits>>) -> Self {
         let limits = limits.cloned();
         Self { limits, ..self }
     }
 
     /// Sets the token buckets that the session shares with others.
-    pub(super) fn with_client_buckets(self, client_buckets: Option<Arc<ClientBuckets>>) -> Self {
+    pub(crate) fn with_client_buckets(self, client_buckets: Option<Arc<ClientBuckets>>) -> Self {
         Self {
             client_buckets,
             ..self
@@ -103,28 +96,28 @@ impl Session {
     }
 
     /// Sets the address of the other end of the connection.
-    pub(super) fn with_peer(self, peer: IpAddr) -> Self {
+    pub(crate) fn with_peer(self, peer: IpAddr) -> Self {
         let peer = Some(peer);
         Self { peer, ..self }
     }
 
     /// Returns the address of the other end of the connection, or the client's if unknown.
-    pub(super) fn peer(&self) -> IpAddr {
+    pub(crate) fn peer(&self) -> IpAddr {
         self.peer.unwrap_or_else(|| self.client.addr())
     }
 
     /// Records that the internal upgrade is complete: from now on, bytes are the client's and the
     /// service's.
-    pub(super) fn set_installed(&self) {
+    pub(crate) fn set_installed(&self) {
         self.installed.store(true, Ordering::Release);
     }
 
-    pub(super) fn is_installed(&self) -> bool {
+    pub(crate) fn is_installed(&self) -> bool {
         self.installed.load(Ordering::Acquire)
     }
 
     /// Returns the route that the session counts for; `None` for event streams.
-    pub(super) fn route(&self) -> Option<&str> {
+    pub(crate) fn route(&self) -> Option<&str> {
         let limits = self.limits.as_ref();
         let socket = self.kind == SessionKind::WebSocket;
         socket.then(|| limits.map_or("", |limits| &*limits.route))
@@ -146,21 +139,21 @@ impl Session {
     }
 
     /// Returns the kinds of messages that are judged.
-    pub(super) fn message_kinds(&self) -> MessageKinds {
+    pub(crate) fn message_kinds(&self) -> MessageKinds {
         let limits = self.limits.as_ref();
         let judged = limits.filter(|_| !self.skips_message_rules.load(Ordering::Acquire));
         judged.map_or(MessageKinds::None, |limits| limits.message_kinds)
     }
 
     /// Returns [`Mode::Enforce`] if a rule about messages is enforced.
-    pub(super) fn message_mode(&self) -> Mode {
+    pub(crate) fn message_mode(&self) -> Mode {
         let holds = self.limits.as_ref().is_some_and(|limits| limits.holds);
         if holds { Mode::Enforce } else { Mode::Observe }
     }
 
     /// Records the extensions in the handshake response, which arrives before the stream opens.
     /// Returns a close reason if messages must be inspected and cannot be.
-    pub(super) fn on_handshake_response(&self, headers: &HeaderMap) -> Option<CloseReason> {
+    pub(crate) fn on_handshake_response(&self, headers: &HeaderMap) -> Option<CloseReason> {
         let lines = headers.get_all(SEC_WEBSOCKET_EXTENSIONS);
         let lines = lines.iter().map(HeaderValue::as_bytes);
         let accepted = Negotiated::from_header(lines).ok();
@@ -176,17 +169,17 @@ impl Session {
 
     /// Returns the negotiated extensions, or none if an extension is unknown, whose bits are
     /// unknown too.
-    pub(super) fn negotiated(&self) -> Negotiated {
+    pub(crate) fn negotiated(&self) -> Negotiated {
         self.try_negotiated().unwrap_or_default()
     }
 
     /// Returns the negotiated extensions, or `None` if frames cannot be parsed.
-    pub(super) fn try_negotiated(&self) -> Option<Negotiated> {
+    pub(crate) fn try_negotiated(&self) -> Option<Negotiated> {
         self.negotiated.get().copied().flatten()
     }
 
     /// Closes the session. The first reason counts. Returns `true` if this was the first.
-    pub(super) fn end(&self, close_reason: CloseReason) -> bool {
+    pub(crate) fn end(&self, close_reason: CloseReason) -> bool {
         let is_first = self.close_reason.set(Box::new(close_reason)).is_ok();
         if is_first {
             self.wake_both();
@@ -194,35 +187,35 @@ impl Session {
         is_first
     }
 
-    pub(super) fn close_reason(&self) -> Option<&CloseReason> {
+    pub(crate) fn close_reason(&self) -> Option<&CloseReason> {
         self.close_reason.get().map(AsRef::as_ref)
     }
 
     /// Closes the session at `time`, unless a time is already set.
-    pub(super) fn end_at(&self, time: Duration) {
+    pub(crate) fn end_at(&self, time: Duration) {
         if self.end_at.set(time).is_ok() {
             self.wake_both();
         }
     }
 
     /// Returns the time at which the session closes by itself.
-    pub(super) fn ends_at(&self) -> Option<Duration> {
+    pub(crate) fn ends_at(&self) -> Option<Duration> {
         self.end_at.get().copied()
     }
 
     /// Returns `true` if the session is being closed, or must be by `now`.
-    pub(super) fn is_due(&self, now: Duration) -> bool {
+    pub(crate) fn is_due(&self, now: Duration) -> bool {
         self.close_reason().is_some() || self.ends_at().is_some_and(|time| time <= now)
     }
 
     /// Wakes the tasks that wait for the read half and the write half.
-    pub(super) fn wake_both(&self) {
+    pub(crate) fn wake_both(&self) {
         self.reader.wake();
         self.writer.wake();
     }
 
     /// Polls with a waker that wakes the reader and the writer, so that either continues.
-    pub(super) fn with_both_wakers<T>(
+    pub(crate) fn with_both_wakers<T>(
         self: &Arc<Self>,
         poll: impl FnOnce(&mut Context<'_>) -> T,
     ) -> T {
@@ -237,50 +230,5 @@ impl Wake for Session {
 
     fn wake_by_ref(self: &Arc<Self>) {
         self.wake_both();
-    }
-}
-
-// === impl SessionPermit ===
-
-impl SessionPermit {
-    pub(super) const fn new(session: Arc<Session>, enforcer: Arc<SessionEnforcer>) -> Self {
-        Self { session, enforcer }
-    }
-
-    pub(crate) const fn session(&self) -> &Arc<Session> {
-        &self.session
-    }
-
-    pub(super) fn enforcer(&self) -> &SessionEnforcer {
-        &self.enforcer
-    }
-
-    pub(super) fn sessions(&self) -> &Sessions {
-        self.enforcer.sessions()
-    }
-
-    /// Returns the mode of the session's limits.
-    pub(super) fn mode(&self) -> Mode {
-        self.session
-            .limits()
-            .map_or(Mode::Observe, |limits| limits.mode)
-    }
-
-    /// Creates the keep-alive timer, if the limits define one and the table has a timer.
-    pub(super) fn keep_alive(&self) -> Option<KeepAlive> {
-        let sessions = self.sessions();
-        let every = self
-            .session
-            .limits()?
-            .ping
-            .filter(|_| sessions.has_timer())?;
-        let tag = sessions.tag(&self.session);
-        Some(KeepAlive::new(every, tag, sessions.now()))
-    }
-}
-
-impl Drop for SessionPermit {
-    fn drop(&mut self) {
-        self.sessions().release(&self.session);
     }
 }

@@ -15,7 +15,7 @@ use std::{
 /// A lock when a WebSocket ends without a close frame. At most [`Self::PEERS`] peers are kept, at
 /// about 200 bytes each.
 #[derive(Default)]
-pub(super) struct IdleTimeouts(Mutex<BTreeMap<IpAddr, Peer>>);
+pub(crate) struct IdleTimeouts(Mutex<BTreeMap<IpAddr, Peer>>);
 
 #[derive(Default)]
 struct Peer {
@@ -29,24 +29,24 @@ struct Peer {
 
 /// An idle timeout that was detected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct DetectedTimeout {
-    pub(super) idle: Duration,
+pub(crate) struct DetectedTimeout {
+    pub(crate) idle: Duration,
     /// The number of the latest cuts that share this idle time.
-    pub(super) cuts: usize,
+    pub(crate) cuts: usize,
 }
 
 // === impl IdleTimeouts ===
 
 impl IdleTimeouts {
     /// The maximum number of peers. The one with the oldest cut is removed for a new one.
-    pub(super) const PEERS: usize = 1024;
+    pub(crate) const PEERS: usize = 1024;
 
     /// The number of cuts kept per peer. A timeout is reported only if no kept cut has a longer
     /// idle time.
     const KEPT: usize = 8;
 
     /// `ALIKE` of the `LATEST` cuts must share one idle time before it is reported.
-    pub(super) const LATEST: usize = 4;
+    pub(crate) const LATEST: usize = 4;
     const ALIKE: usize = 3;
 
     /// The shortest idle time that counts. No hop has a shorter timeout.
@@ -61,7 +61,7 @@ impl IdleTimeouts {
 
     /// Records that a WebSocket from `peer` was cut now, after `idle`. Returns a timeout to report,
     /// if any.
-    pub(super) fn record_cut(
+    pub(crate) fn record_cut(
         &self,
         peer: IpAddr,
         idle: Duration,
@@ -119,7 +119,7 @@ impl Peer {
 
 /// Returns `true` if two idle times come from one timer: they differ by at most 5 %, with
 /// a tolerance of at least 150 ms and at most 2 s.
-pub(super) fn is_similar(one: Duration, other: Duration) -> bool {
+pub(crate) fn is_similar(one: Duration, other: Duration) -> bool {
     let slack = (one / 20).clamp(Duration::from_millis(150), Duration::from_secs(2));
     one.abs_diff(other) <= slack
 }
@@ -138,7 +138,7 @@ const KNOWN_TIMEOUTS: [(u64, &str); 8] = [
 
 /// Returns the end of a sentence about `idle` that names the products with this default, or an
 /// empty string if none is known.
-pub(super) fn known_timeout(idle: Duration) -> String {
+pub(crate) fn known_timeout(idle: Duration) -> String {
     let is_near = |(secs, _): &&(u64, &str)| is_similar(Duration::from_secs(*secs), idle);
     match KNOWN_TIMEOUTS.iter().find(is_near) {
         Some((secs, product)) => format!("; {secs} s is the default of {product}"),

@@ -12,16 +12,16 @@ use gabion_core::SessionLimits;
 
 /// The token buckets of a client for messages and payload bytes. Its open sessions on a route share
 /// them; after the last one is closed, the next session gets full buckets.
-pub(super) struct ClientBuckets {
-    pub(super) messages: TokenBucket,
-    pub(super) bytes: TokenBucket,
+pub(crate) struct ClientBuckets {
+    pub(crate) messages: TokenBucket,
+    pub(crate) bytes: TokenBucket,
 }
 
 /// A token-bucket rate: `per_second`, with a burst of the same size. Unlimited if `None`.
 ///
 /// It stores only the time at which the bucket is full again (GCRA), so one atomic number holds its
 /// state.
-pub(super) struct TokenBucket {
+pub(crate) struct TokenBucket {
     per_second: Option<u64>,
     /// Monotonic nanoseconds.
     full_at: AtomicU64,
@@ -33,7 +33,7 @@ const SECOND: u64 = 1_000_000_000;
 
 impl ClientBuckets {
     /// Creates the buckets that `limits` define, or `None` if they define no rate per client.
-    pub(super) fn new(limits: &SessionLimits) -> Option<Self> {
+    pub(crate) fn new(limits: &SessionLimits) -> Option<Self> {
         let (messages, bytes) = (limits.client_messages, limits.client_bytes);
         (messages.is_some() || bytes.is_some()).then(|| Self {
             messages: TokenBucket::new(messages),
@@ -42,7 +42,7 @@ impl ClientBuckets {
     }
 
     /// Returns `true` if the buckets have the rates that `limits` define.
-    pub(super) fn matches(self: &Arc<Self>, limits: &SessionLimits) -> bool {
+    pub(crate) fn matches(self: &Arc<Self>, limits: &SessionLimits) -> bool {
         (self.messages.per_second, self.bytes.per_second)
             == (limits.client_messages, limits.client_bytes)
     }
@@ -60,7 +60,7 @@ impl TokenBucket {
     }
 
     /// Takes `amount` tokens if available, and none otherwise. Always succeeds when unlimited.
-    pub(super) fn take(&self, amount: u64, now: Duration) -> bool {
+    pub(crate) fn take(&self, amount: u64, now: Duration) -> bool {
         let Some(per_second) = self.per_second else {
             return true;
         };

@@ -9,7 +9,7 @@ use gabion_core::Now;
 
 /// Returns `true` from [`Self::is_due`] at most once a minute. Clones share their state.
 #[derive(Clone, Debug, Default)]
-pub(super) struct OncePerMinute {
+pub(crate) struct OncePerMinute {
     /// The minute of the last `true`, counted from 1 by the monotonic clock.
     last_minute: Arc<AtomicU64>,
 }
@@ -17,7 +17,7 @@ pub(super) struct OncePerMinute {
 impl OncePerMinute {
     /// Returns `true` if nothing was due in the current minute yet. Of concurrent callers, one gets
     /// `true`.
-    pub(super) fn is_due(&self, now: Now) -> bool {
+    pub(crate) fn is_due(&self, now: Now) -> bool {
         let minute = now.mono().as_secs() / 60 + 1;
         self.last_minute.fetch_max(minute, Ordering::Relaxed) < minute
     }

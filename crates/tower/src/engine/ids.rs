@@ -12,13 +12,13 @@ use gabion_core::EventId;
 
 /// Generates an unpredictable id per denial: a keyed hash of a counter.
 #[derive(Clone, Debug, Default)]
-pub(super) struct EventIds {
+pub(crate) struct EventIds {
     count: Arc<AtomicU64>,
     key: RandomState,
 }
 
 impl EventIds {
-    pub(super) fn next(&self) -> EventId {
+    pub(crate) fn next(&self) -> EventId {
         let count = self.count.fetch_add(1, Ordering::Relaxed);
         EventId::new(self.key.hash_one(count))
     }

@@ -1,0 +1,68 @@
+//! Responses of the layer itself.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use gabion_core::{Denial, Diagnosis, Event, Facts, Outcome, RequestEventKind, Snapshot, Upgrade};
+use http::{Response, StatusCode};
+
+use super::{exchange::Exchange, grpc, quota, required_headers};
+use crate::{
+    engine::{Engine, catch_panic},
+    reply,
+};
+
+impl Engine {
+    /// Denies a request: reports it, records the offense, and creates the response.
+    pub(super) fn deny(
+        &self,
+        facts: &Facts<'_>,
+        mut exchange: Exchange,
+        mut denial: Denial,
+    ) -> Response<Bytes> {
+        exchange.observed.report(None);
+        denial.event = Some(self.ids.next());
+        if facts.upgrade == Upgrade::WebSocket {
+            denial.diagnosis.get_or_insert(Diagnosis::Denied);
+        }
+        let mut response = self.denial_response(facts, &exchange.policy, &denial);
+        quota::add_rate_limit(&exchange.state, response.headers_mut());
+        let outcome = Outcome::new(response.status(), Some(&denial), Duration::ZERO);
+        self.process_outcome(&exchange, outcome);
+        grpc::translate(&mut response, &denial, facts);
+        response
+    }
+
+    fn denial_response(
+        &self,
+        facts: &Facts<'_>,
+        policy: &Snapshot,
+        denial: &Denial,
+    ) -> Response<Bytes> {
+        let mut response =
+            catch_panic(|| self.reply.reply(denial, facts)).unwrap_or_else(|message| {
+                self.report_request(facts, policy, || RequestEventKind::Fault(message));
+                reply::plain(denial.status)
+            });
+        required_headers::add(denial, facts, response.headers_mut());
+        quota::add_retry_after(denial, facts, response.headers_mut());
+        response.extensions_mut().insert(denial.clone());
+        self.report_request(facts, policy, || RequestEventKind::Denied(denial.clone()));
+        if let Some(offense) = denial.offense.clone() {
+            self.record_offense(facts.client, offense, facts.now);
+        }
+        response
+    }
+
+    /// Reports a request whose peer address is unknown, and creates the response. In debug builds
+    /// the body holds the fix.
+    pub(super) fn missing_peer_response(&self) -> Response<Bytes> {
+        let help = self.connection.missing_peer_help();
+        self.report_setup(self.clock.now(), || Event::Setup(help));
+        let mut response = reply::plain(StatusCode::SERVICE_UNAVAILABLE);
+        if cfg!(debug_assertions) {
+            *response.body_mut() = Bytes::from_static(help.as_bytes());
+        }
+        response
+    }
+}

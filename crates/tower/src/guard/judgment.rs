@@ -1,0 +1,159 @@
+//! Judgment of one request, and enforcement of the verdict.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use gabion_core::{
+    Denial, Event, Facts, Forward, Head, OnFault, RequestEvent, RequestEventKind, RequestState,
+    Resolution, Snapshot, Upgrade, Verdict,
+};
+use http::{Request, Response, StatusCode};
+
+use super::{
+    event_stream,
+    exchange::{Exchange, RequestChanges},
+    offer,
+};
+use crate::{
+    Connection,
+    engine::{Engine, Sharing, catch_panic},
+    reply,
+};
+
+/// The result of [`Engine::judge`].
+pub(super) enum Decision {
+    /// The inner service responds. Its response is passed to the inspectors.
+    Pass(Exchange),
+    /// Judgment failed, and the policy lets such requests pass, with the upgrade offers that may
+    /// stay.
+    Unjudged(Option<Upgrade>),
+    /// The layer responds itself.
+    Respond(Response<Bytes>),
+}
+
+impl Engine {
+    /// Judges one request by the current policy, reports the verdict and acts on it.
+    pub(super) fn judge<B>(self: &Arc<Self>, request: &Request<B>) -> Decision {
+        let extensions = request.extensions();
+        let Some(connection) = self.connection.connection(extensions) else {
+            return Decision::Respond(self.missing_peer_response());
+        };
+        let policy = self.source.current();
+        let outer = self.sharing.outer_resolution(extensions);
+        let reused = self.reuse(request, &connection, outer);
+        let leaves_resolution =
+            (self.sharing).leaves_resolution(outer, reused.is_some(), self.bans.is_some());
+        let facts = reused.unwrap_or_else(|| {
+            let (head, now) = (head(request, &connection), self.clock.now());
+            Facts::resolve(head, connection.peer, &policy.client, now)
+        });
+        let mut exchange = Exchange::new(policy, RequestState::new(&facts));
+        exchange.leaves_resolution = leaves_resolution;
+        exchange.changes = RequestChanges {
+            inserts_client: self.inserts_client || connection.inserts_client,
+            // Without its prefix, the target is not the one that was judged.
+            makes_canonical: exchange.policy.forward == Forward::Canonical
+                && connection.target.is_none(),
+            upgrade_offer: offer::has_upgrade_offer(request.headers()).then_some(facts.upgrade),
+        };
+        let is_counted = outer.is_some_and(Resolution::is_counted);
+        exchange.state.set_counted(is_counted);
+        if facts.client.is_unclear() {
+            self.report_setup(facts.now, || Event::UntrustedProxy(facts.peer.addr()));
+        }
+        self.inspect(&facts, exchange)
+    }
+
+    /// Judges `facts` with the inspectors of the policy, and acts on the verdict, or on a panic.
+    fn inspect(self: &Arc<Self>, facts: &Facts<'_>, mut exchange: Exchange) -> Decision {
+        let Exchange { policy, state, .. } = &mut exchange;
+        let judged = catch_panic(|| policy.chain.inspect(facts, state));
+        for denial in exchange.state.observed().to_vec() {
+            self.observe(facts, &mut exchange, denial);
+        }
+        match judged.map(|verdict| self.observe_override.apply(verdict, facts.now)) {
+            Err(message) => self.fault(facts, &exchange, message),
+            Ok(Verdict::Pass) => self.pass(facts, exchange),
+            Ok(Verdict::Allow(cause)) => {
+                self.report_request(facts, &exchange.policy, || {
+                    RequestEventKind::Allowed(*cause)
+                });
+                exchange.is_allowed = true;
+                self.pass(facts, exchange)
+            }
+            Ok(Verdict::Deny(denial)) if denial.is_observed() => {
+                self.observe(facts, &mut exchange, *denial);
+                self.pass(facts, exchange)
+            }
+            Ok(Verdict::Deny(denial)) => Decision::Respond(self.deny(facts, exchange, *denial)),
+        }
+    }
+
+    /// Keeps a denial that does not take effect, to report it with the response.
+    pub(super) fn observe(&self, facts: &Facts<'_>, exchange: &mut Exchange, denial: Denial) {
+        if let Some(sink) = &self.sink {
+            let kind = RequestEventKind::Denied(denial);
+            let event = RequestEvent::new(facts, exchange.policy.generation, kind);
+            exchange.observed.push(sink, event);
+        }
+    }
+
+    /// Returns facts with the resolution of an outer layer, if it still applies to `request`.
+    fn reuse<'r, B>(
+        &self,
+        request: &'r Request<B>,
+        connection: &Connection<'r>,
+        outer: Option<&Resolution>,
+    ) -> Option<Facts<'r>> {
+        let outer = outer.filter(|_| self.sharing == Sharing::Outer)?;
+        let head = head(request, connection);
+        Facts::reuse(head, connection.peer, outer, self.clock.now())
+    }
+
+    /// Lets a request pass. A WebSocket handshake needs a permit.
+    fn pass(self: &Arc<Self>, facts: &Facts<'_>, mut exchange: Exchange) -> Decision {
+        match self.permit(facts, &mut exchange) {
+            Ok(permit) => exchange.permit = permit,
+            Err(denial) => return Decision::Respond(self.deny(facts, exchange, *denial)),
+        }
+        exchange.state.keep_target(facts);
+        if exchange.leaves_resolution {
+            let is_counted = exchange.state.is_counted() || self.bans.is_some();
+            exchange.resolution = Some(Arc::new(facts.resolution().with_counted(is_counted)));
+        }
+        if self.sessions.is_some() && event_stream::is_accepted(facts.headers) {
+            exchange.stream_path = Some(facts.uri.path().into());
+        }
+        Decision::Pass(exchange)
+    }
+
+    fn fault(&self, facts: &Facts<'_>, exchange: &Exchange, message: String) -> Decision {
+        let policy = &exchange.policy;
+        self.report_request(facts, policy, || RequestEventKind::Fault(message));
+        match policy.on_fault {
+            OnFault::Pass => Decision::Unjudged(exchange.changes.upgrade_offer),
+            OnFault::Refuse => Decision::Respond(reply::plain(StatusCode::SERVICE_UNAVAILABLE)),
+        }
+    }
+
+    pub(super) fn report_request(
+        &self,
+        facts: &Facts<'_>,
+        policy: &Snapshot,
+        kind: impl FnOnce() -> RequestEventKind,
+    ) {
+        self.report(|| Event::Request(RequestEvent::new(facts, policy.generation, kind())));
+    }
+}
+
+fn head<'r, B>(request: &'r Request<B>, connection: &Connection<'r>) -> Head<'r> {
+    Head {
+        method: request.method(),
+        uri: connection.target.unwrap_or_else(|| request.uri()),
+        version: request.version(),
+        headers: request.headers(),
+        protocol: connection.protocol,
+        framing: connection.framing,
+        scheme: connection.scheme,
+    }
+}

@@ -1,0 +1,67 @@
+//! The outcome of an exchange, and the findings of the inspectors about it.
+
+use std::time::Duration;
+
+use gabion_core::{
+    BanChange, BanEvent, Event, FaultEvent, Findings, Needs, Outcome, ProbeHitEvent,
+};
+use http::StatusCode;
+
+use super::exchange::Exchange;
+use crate::engine::{Engine, catch_panic};
+
+impl Engine {
+    /// Passes the status and the body length of the service's response to the inspectors.
+    pub(super) fn on_response(
+        &self,
+        exchange: &mut Exchange,
+        status: StatusCode,
+        length: Option<u64>,
+    ) {
+        exchange.observed.report(Some(status));
+        let outcome = Outcome::new(status, None, Duration::ZERO).with_length(length);
+        self.process_outcome(exchange, outcome);
+    }
+
+    /// Passes an outcome to the inspectors that need it, and acts on their findings.
+    pub(super) fn process_outcome(&self, exchange: &Exchange, mut outcome: Outcome<'_>) {
+        let Exchange { policy, state, .. } = exchange;
+        if !policy.needs.contains(Needs::RESPONSES) {
+            return;
+        }
+        if policy.needs.contains(Needs::ELAPSED) {
+            outcome.elapsed = (self.clock.now().mono()).saturating_sub(state.now().mono());
+        }
+        let mut findings = Findings::default();
+        let on_response = || policy.chain.on_response(state, &outcome, &mut findings);
+        match catch_panic(on_response) {
+            Ok(()) => self.act_on(exchange, findings, outcome.status),
+            Err(message) => {
+                let (at, generation) = (self.clock.now().wall(), policy.generation);
+                let event = FaultEvent::new(at, *state.client(), generation, message);
+                self.report(|| Event::Fault(event));
+            }
+        }
+    }
+
+    /// Reports the findings about an exchange, and records the offense.
+    fn act_on(&self, exchange: &Exchange, findings: Findings, status: StatusCode) {
+        if let Some(event) = findings.diagnosis {
+            self.report(|| Event::Diagnosis(event));
+        }
+        if let Some(cause) = findings.probe_hit {
+            let (at, state) = (self.clock.now().wall(), &exchange.state);
+            self.report(|| Event::ProbeHit(ProbeHitEvent::new(at, state, cause, status)));
+        }
+        let Some(offense) = findings.offense else {
+            return;
+        };
+        let (client, now) = (*exchange.state.client(), self.clock.now());
+        if exchange.is_allowed && self.bans.is_some() {
+            let change = BanChange::Withheld("a rule allowed the request");
+            self.report(|| Event::Ban(BanEvent::new(now.wall(), client, offense, change)));
+        } else {
+            self.record_offense(client, offense, now);
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Open sessions: WebSockets and event streams, in a bounded table by client.
+
+mod client_buckets;
+mod idle_timeouts;
+mod state;
+mod table;
+
+pub(crate) use client_buckets::ClientBuckets;
+pub(crate) use idle_timeouts::{DetectedTimeout, IdleTimeouts, is_similar, known_timeout};
+pub(crate) use state::{Session, UNOFFERED_EXTENSION};
+pub use table::Sessions;
