@@ -7,6 +7,9 @@
 //! a violation, the observer returns only that violation, since the position of the next frame is
 //! unknown.
 //!
+//! For the time between frames there are [`KeepAlive`] pings, and [`IdleTimeouts`], which detects
+//! the timer of a hop that cuts idle connections.
+//!
 //! This crate does no IO, reads no clock and logs nothing: time is passed in as the duration since
 //! some start, as in `gabion_core::Now::mono`. With the feature `deflate` it depends on
 //! `miniz_oxide` (safe Rust) to decode messages compressed by permessage-deflate (RFC 7692); it
@@ -60,6 +63,7 @@ mod close;
 mod control;
 pub mod encode;
 mod head;
+mod idle;
 #[cfg(feature = "deflate")]
 mod inflate;
 #[cfg(not(feature = "deflate"))]
@@ -76,6 +80,7 @@ mod violation;
 
 pub use close::CloseCode;
 pub use head::{Opcode, Role};
+pub use idle::{IdleTimeout, IdleTimeouts, KnownTimer};
 pub use keepalive::{KeepAlive, KeepAliveAction};
 pub use limits::{Limits, Rate};
 pub use message::{MessageDecoding, MessageKind};
