@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use gabion_core::Sink;
 
-use crate::{diagnosis_sink::DiagnosisSink, tunnel::IdleTimeouts};
+use crate::{diagnosis_sink::DiagnosisSink, tunnel::UpstreamIdleTimeouts};
 
 /// Timeouts, pings and the event sink of a [`Proxy`](super::Proxy).
 ///
@@ -65,7 +65,7 @@ pub struct ProxyOptions {
     pub(super) pool_idle: Duration,
     pub(super) ping: Option<Duration>,
     pub(super) diagnosis_sink: DiagnosisSink,
-    pub(super) idle_timeouts: Arc<IdleTimeouts>,
+    pub(super) idle_timeouts: Arc<UpstreamIdleTimeouts>,
 }
 
 // === impl ProxyOptions ===

@@ -227,9 +227,7 @@ impl BidirectionalCopy {
                 code,
                 sent_message: self.download.frames.has_sent_message(),
             };
-            if let Some((diagnosis, observation)) =
-                ended.diagnose(&self.context.idle_timeouts, Instant::now())
-            {
+            if let Some((diagnosis, observation)) = ended.diagnose(&self.context.idle_timeouts) {
                 self.report(diagnosis, observation);
             }
         }

@@ -12,7 +12,7 @@
 //!
 //! The end of the upstream's side is reported as a diagnosis: with its close code, as a missing
 //! first message, or as an idle timeout once several sockets ended after the same idle time
-//! ([`IdleTimeouts`]).
+//! ([`UpstreamIdleTimeouts`]).
 
 mod bidirectional_copy;
 mod deadline_timer;
@@ -30,7 +30,7 @@ use tokio::try_join;
 use tracing::debug;
 
 use bidirectional_copy::BidirectionalCopy;
-pub(crate) use idle_timeouts::IdleTimeouts;
+pub(crate) use idle_timeouts::UpstreamIdleTimeouts;
 
 use crate::diagnosis_sink::{DiagnosisSink, Requester};
 
@@ -38,7 +38,7 @@ use crate::diagnosis_sink::{DiagnosisSink, Requester};
 #[derive(Debug)]
 pub(crate) struct TunnelContext {
     limits: Arc<Limits>,
-    idle_timeouts: Arc<IdleTimeouts>,
+    idle_timeouts: Arc<UpstreamIdleTimeouts>,
     diagnosis_sink: DiagnosisSink,
 }
 
@@ -55,7 +55,10 @@ pub(crate) struct TunnelConfig {
 // === impl TunnelContext ===
 
 impl TunnelContext {
-    pub(crate) fn new(idle_timeouts: Arc<IdleTimeouts>, diagnosis_sink: DiagnosisSink) -> Self {
+    pub(crate) fn new(
+        idle_timeouts: Arc<UpstreamIdleTimeouts>,
+        diagnosis_sink: DiagnosisSink,
+    ) -> Self {
         Self {
             limits: Arc::new(frame_tracker::unlimited()),
             idle_timeouts,

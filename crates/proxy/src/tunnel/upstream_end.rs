@@ -4,9 +4,8 @@ use std::{borrow::Cow, time::Duration};
 
 use gabion_core::Diagnosis;
 use gabion_frames::CloseCode;
-use tokio::time::Instant;
 
-use super::idle_timeouts::IdleTimeouts;
+use super::idle_timeouts::UpstreamIdleTimeouts;
 
 /// Observations of an upstream that ended a socket first.
 #[derive(Clone, Copy, Debug)]
@@ -27,12 +26,11 @@ impl UpstreamEnd {
     /// Spring's limit for a first message (`setTimeToFirstMessage`), and its tolerance.
     const FIRST_MESSAGE: (Duration, Duration) = (Duration::from_mins(1), Duration::from_secs(3));
 
-    /// Returns the diagnosis and the observation. An idle cut is reported only once it proves a
-    /// timeout.
+    /// Returns the diagnosis of an end at this moment, and the observation. An idle cut is reported
+    /// only once it shows a timeout.
     pub(super) fn diagnose(
         &self,
-        idle_timeouts: &IdleTimeouts,
-        now: Instant,
+        idle_timeouts: &UpstreamIdleTimeouts,
     ) -> Option<(Diagnosis, Cow<'static, str>)> {
         if self.awaited_first_message() {
             let observation = format!(
@@ -45,7 +43,7 @@ impl UpstreamEnd {
             let observation = format!("the upstream closed with {code}: {}", code.meaning());
             return Some((Diagnosis::Closed, observation.into()));
         }
-        let timeout = idle_timeouts.record(self.idle, now)?;
+        let timeout = idle_timeouts.record_cut(self.idle)?;
         Some((Diagnosis::CutBehind, timeout.to_string().into()))
     }
 
@@ -80,7 +78,7 @@ mod tests {
                 code: code.map(CloseCode::new),
                 sent_message,
             };
-            let diagnosed = ended.diagnose(&IdleTimeouts::default(), Instant::now());
+            let diagnosed = ended.diagnose(&UpstreamIdleTimeouts::default());
             let code = diagnosed.map_or("-", |(diagnosis, _)| diagnosis.code());
             assert_eq!(code, expected, "{ended:?}");
         }

@@ -65,7 +65,7 @@ async fn idle_timeout_is_diagnosed_after_three_cuts() {
     let [(Diagnosis::CutBehind, seen)] = &diagnoses[..] else {
         panic!("{diagnoses:?}")
     };
-    let words = "3 sockets ended without a close frame after 60.";
+    let words = "3 of the last 3 WebSockets without a close frame ended after 60.";
     assert!(
         seen.starts_with(words) && seen.contains("nginx (proxy_read_timeout)"),
         "{seen}"

@@ -6,6 +6,5 @@ mod state;
 mod table;
 
 pub(crate) use client_buckets::ClientBuckets;
-pub(crate) use idle_timeouts::{DetectedTimeout, IdleTimeouts, is_similar, known_timeout};
 pub(crate) use state::{Session, UNOFFERED_EXTENSION};
 pub use table::Sessions;

@@ -21,7 +21,7 @@ use http::StatusCode;
 use hyper::rt::{Sleep, Timer};
 use ipnet::IpNet;
 
-use super::{Session, client_buckets::ClientBuckets, idle_timeouts::IdleTimeouts};
+use super::{Session, client_buckets::ClientBuckets, idle_timeouts::PeerIdleTimeouts};
 
 /// A bounded table of the open sessions of one guard, by client.
 ///
@@ -85,7 +85,7 @@ pub struct Sessions {
     routes: Mutex<BTreeMap<Box<str>, usize>>,
     opened: AtomicU64,
     capacity: usize,
-    pub(crate) idle_timeouts: IdleTimeouts,
+    pub(crate) idle_timeouts: PeerIdleTimeouts,
     timer: Option<Arc<dyn Timer + Send + Sync>>,
 }
 
@@ -115,7 +115,7 @@ impl Sessions {
             routes: Mutex::default(),
             opened: AtomicU64::new(0),
             capacity: Self::CAPACITY,
-            idle_timeouts: IdleTimeouts::default(),
+            idle_timeouts: PeerIdleTimeouts::default(),
             timer: None,
         }
     }

@@ -3,10 +3,9 @@
 use std::{borrow::Cow, time::Duration};
 
 use gabion_core::{CloseReason, Diagnosis, DiagnosisEvent, Event};
-use gabion_frames::CloseCode;
+use gabion_frames::{CloseCode, IdleTimeout};
 
 use super::{SessionPermit, incoming::Incoming, outgoing::FramePosition, session_io::SessionIo};
-use crate::session::{DetectedTimeout, IdleTimeouts, is_similar, known_timeout};
 
 impl SessionPermit {
     /// Records a diagnosis of a session.
@@ -56,19 +55,11 @@ impl SessionPermit {
     }
 
     /// Diagnoses an idle timeout of a hop in front.
-    fn diagnose_cut(&self, detected: DetectedTimeout, service_pings: bool) {
-        let (idle, cuts) = (detected.idle.as_secs_f32(), detected.cuts);
-        let seen = format!(
-            "{cuts} of the last {} WebSockets from this peer ended without a close frame after \
-             {idle:.1} s without traffic{}",
-            IdleTimeouts::LATEST,
-            known_timeout(detected.idle)
-        );
-        self.diagnose(Diagnosis::CutInFront, seen);
+    fn diagnose_cut(&self, timeout: IdleTimeout, service_pings: bool) {
+        self.diagnose(Diagnosis::CutInFront, timeout.to_string());
+        let idle = timeout.idle().as_secs_f32();
         let ping = self.session().limits().and_then(|limits| limits.ping);
-        let too_long =
-            ping.filter(|ping| *ping >= detected.idle || is_similar(*ping, detected.idle));
-        let seen = match too_long {
+        let seen = match ping.filter(|ping| timeout.expires_within(*ping)) {
             Some(ping) => {
                 format!("[upgrade] ping is {ping:?}, and the WebSocket was cut after {idle:.1} s")
             }
@@ -83,7 +74,7 @@ impl SessionPermit {
 
 impl SessionIo {
     /// Records that the client's half ended or the stream failed. If neither side sent a close
-    /// frame, the idle time before the end counts toward [`IdleTimeouts`].
+    /// frame, the idle time before the end counts toward an [`IdleTimeout`].
     pub(super) fn record_end(&mut self, permit: &SessionPermit) {
         let Some(incoming) = &mut self.incoming else {
             return;
@@ -99,8 +90,8 @@ impl SessionIo {
         if is_unexplained {
             let now = permit.now();
             let idle = now.saturating_sub(self.idle_since(now));
-            if let Some(detected) = sessions.idle_timeouts.record_cut(session.peer(), idle, now) {
-                permit.diagnose_cut(detected, self.outgoing.service_pings());
+            if let Some(timeout) = sessions.idle_timeouts.record_cut(session.peer(), idle, now) {
+                permit.diagnose_cut(timeout, self.outgoing.service_pings());
             }
         }
     }
