@@ -58,7 +58,7 @@ mod verdict;
 
 #[cfg(feature = "axum")]
 pub use client::MissingClientIp;
-pub use client::{ClientIp, ClientRules, ForwardedBy, PeerAddr, Protected, Scheme, TooWide};
+pub use client::{ClientIp, ClientRules, ForwardedHeader, PeerAddr, Protected, Scheme, TooWide};
 pub use diagnosis::{Diagnosis, DiagnosisCounters};
 pub use event::{
     BanChange, BanEvent, DiagnosisEvent, Event, FaultEvent, PolicyEvent, ProbeHitEvent,

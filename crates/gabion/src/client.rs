@@ -2,7 +2,9 @@
 
 #[cfg(feature = "axum")]
 pub use gabion_core::MissingClientIp;
-pub use gabion_core::{ClientIp, ClientRules, ForwardedBy, PeerAddr, Protected, Scheme, TooWide};
+pub use gabion_core::{
+    ClientIp, ClientRules, ForwardedHeader, PeerAddr, Protected, Scheme, TooWide,
+};
 pub use gabion_tower::{Connection, ConnectionSource, ExtensionsSource};
 
 pub use crate::connection::AutoSource;

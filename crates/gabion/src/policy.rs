@@ -13,7 +13,6 @@ pub use gabion_inspect::{
 };
 #[cfg(feature = "policy")]
 pub use gabion_policy::{
-    ClientSection, Diagnostic, Document, Expect, Expected, Explained, ForwardedHeader, Pack,
-    PolicyError, Replaced, Report, SampleRequest, SampleRequestError, Severity, ShrinkGuard, Watch,
-    WatchOptions, check,
+    ClientSection, Diagnostic, Document, Expect, Expected, Explained, Pack, PolicyError, Replaced,
+    Report, SampleRequest, SampleRequestError, Severity, ShrinkGuard, Watch, WatchOptions, check,
 };

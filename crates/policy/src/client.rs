@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU8;
 
-use gabion_core::{ClientRules, ForwardedBy};
+use gabion_core::{ClientRules, ForwardedHeader};
 use gabion_inspect::{ConfigPath, Network};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
@@ -15,7 +15,8 @@ use crate::issue::Issue;
 /// # Examples
 ///
 /// ```
-/// use gabion_policy::{ClientSection, Document, ForwardedHeader, check};
+/// use gabion_core::ForwardedHeader;
+/// use gabion_policy::{ClientSection, Document, check};
 ///
 /// let mut client = ClientSection::default();
 /// client.trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()];
@@ -35,6 +36,7 @@ pub struct ClientSection {
     /// The networks of proxies whose forwarding header is trusted, such as the load balancer's.
     pub trusted_proxies: Vec<Network>,
     /// The header in which a trusted proxy names its client.
+    #[serde(with = "header_name")]
     pub header: ForwardedHeader,
     /// The position of the client in the header's list, counted from the right end, from 1. If
     /// unset, the client is the first address from the right that is not a trusted proxy.
@@ -49,27 +51,6 @@ pub struct ClientSection {
     pub private: bool,
 }
 
-/// A header in which a trusted proxy names the client of a request
-/// ([`ClientSection::header`]).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum ForwardedHeader {
-    /// `X-Forwarded-For: client, hop`
-    #[default]
-    XForwardedFor,
-    /// `Forwarded: for=client, for=hop` (RFC 7239)
-    Forwarded,
-    /// `CF-Connecting-IP: client`
-    CfConnectingIp,
-    /// `True-Client-IP: client`
-    TrueClientIp,
-    /// `X-Real-IP: client`
-    XRealIp,
-    /// `CloudFront-Viewer-Address: client:port`
-    CloudfrontViewerAddress,
-}
-
 // === impl ClientSection ===
 
 impl ClientSection {
@@ -78,7 +59,7 @@ impl ClientSection {
 
     pub(crate) fn compile(&self) -> Result<ClientRules, Vec<Issue>> {
         let mut rules = ClientRules::default()
-            .with_header(self.header.into())
+            .with_header(self.header)
             .with_ipv6_prefix(self.ipv6_prefix)
             .with_private_clients(self.private);
         if let Some(hops) = self.hops {
@@ -112,19 +93,6 @@ impl Default for ClientSection {
     }
 }
 
-impl From<ForwardedHeader> for ForwardedBy {
-    fn from(header: ForwardedHeader) -> Self {
-        match header {
-            ForwardedHeader::XForwardedFor => Self::XForwardedFor,
-            ForwardedHeader::Forwarded => Self::Forwarded,
-            ForwardedHeader::CfConnectingIp => Self::CfConnectingIp,
-            ForwardedHeader::TrueClientIp => Self::TrueClientIp,
-            ForwardedHeader::XRealIp => Self::XRealIp,
-            ForwardedHeader::CloudfrontViewerAddress => Self::CloudFrontViewerAddress,
-        }
-    }
-}
-
 fn client_bits<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u8, D::Error> {
     match u8::deserialize(deserializer)? {
         bits @ ClientSection::MIN_BITS..=128 => Ok(bits),
@@ -132,5 +100,38 @@ fn client_bits<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u8, D::Erro
             "invalid prefix length {other}: write {} to 128",
             ClientSection::MIN_BITS
         ))),
+    }
+}
+
+/// Serde support for a [`ForwardedHeader`], written as its name. `gabion-core` does not depend on
+/// serde.
+mod header_name {
+    use std::{borrow::Cow, sync::LazyLock};
+
+    use gabion_core::ForwardedHeader;
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    static NAMES: LazyLock<[&str; ForwardedHeader::ALL.len()]> =
+        LazyLock::new(|| ForwardedHeader::ALL.map(ForwardedHeader::name));
+
+    pub(super) fn deserialize<'de, D>(deserializer: D) -> Result<ForwardedHeader, D::Error>
+    where
+        D: Deserializer<'de>,
+    {
+        let name = Cow::<str>::deserialize(deserializer)?;
+        let mut all = ForwardedHeader::ALL.into_iter();
+        all.find(|header| header.name() == name)
+            .ok_or_else(|| de::Error::unknown_variant(&name, &*NAMES))
+    }
+
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "the signature that serde requires"
+    )]
+    pub(super) fn serialize<S>(header: &ForwardedHeader, serializer: S) -> Result<S::Ok, S::Error>
+    where
+        S: Serializer,
+    {
+        serializer.serialize_str(header.name())
     }
 }

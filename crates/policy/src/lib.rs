@@ -77,7 +77,7 @@ mod websocket;
 
 pub use chain::Chain;
 pub use check::{Report, check};
-pub use client::{ClientSection, ForwardedHeader};
+pub use client::ClientSection;
 pub use diagnostic::{Diagnostic, PolicyError, Severity};
 pub use document::Document;
 pub use expect::{Expect, Expected};

@@ -2,20 +2,14 @@
 
 use std::net::IpAddr;
 
-use http::{HeaderMap, HeaderName, HeaderValue, header::FORWARDED};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::node;
-
-const CF_CONNECTING_IP: HeaderName = HeaderName::from_static("cf-connecting-ip");
-const CLOUDFRONT_VIEWER_ADDRESS: HeaderName = HeaderName::from_static("cloudfront-viewer-address");
-const TRUE_CLIENT_IP: HeaderName = HeaderName::from_static("true-client-ip");
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
 /// The header in which trusted proxies name the previous hop. Default: `X-Forwarded-For`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum ForwardedBy {
+pub enum ForwardedHeader {
     /// `X-Forwarded-For: client, hop, hop`
     #[default]
     XForwardedFor,
@@ -31,8 +25,9 @@ pub enum ForwardedBy {
     CloudFrontViewerAddress,
 }
 
-impl ForwardedBy {
-    const ALL: [Self; 6] = [
+impl ForwardedHeader {
+    /// All headers.
+    pub const ALL: [Self; 6] = [
         Self::XForwardedFor,
         Self::Forwarded,
         Self::CfConnectingIp,
@@ -41,7 +36,7 @@ impl ForwardedBy {
         Self::CloudFrontViewerAddress,
     ];
 
-    /// The header's name, in lower case.
+    /// The header's name, in lower case. Policy documents use the same names.
     pub const fn name(self) -> &'static str {
         match self {
             Self::XForwardedFor => "x-forwarded-for",
@@ -56,12 +51,14 @@ impl ForwardedBy {
     /// The name as a constant, so that a lookup parses nothing.
     const fn header(self) -> HeaderName {
         match self {
-            Self::XForwardedFor => X_FORWARDED_FOR,
-            Self::Forwarded => FORWARDED,
-            Self::CfConnectingIp => CF_CONNECTING_IP,
-            Self::TrueClientIp => TRUE_CLIENT_IP,
-            Self::XRealIp => X_REAL_IP,
-            Self::CloudFrontViewerAddress => CLOUDFRONT_VIEWER_ADDRESS,
+            Self::XForwardedFor => const { HeaderName::from_static(Self::XForwardedFor.name()) },
+            Self::Forwarded => const { HeaderName::from_static(Self::Forwarded.name()) },
+            Self::CfConnectingIp => const { HeaderName::from_static(Self::CfConnectingIp.name()) },
+            Self::TrueClientIp => const { HeaderName::from_static(Self::TrueClientIp.name()) },
+            Self::XRealIp => const { HeaderName::from_static(Self::XRealIp.name()) },
+            Self::CloudFrontViewerAddress => {
+                const { HeaderName::from_static(Self::CloudFrontViewerAddress.name()) }
+            }
         }
     }
 
@@ -109,7 +106,7 @@ mod tests {
 
     #[test]
     fn header_constant_equals_name() {
-        for header in ForwardedBy::ALL {
+        for header in ForwardedHeader::ALL {
             assert_eq!(header.header(), header.name());
         }
     }

@@ -24,7 +24,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 #[cfg(feature = "axum")]
 pub use extract::MissingClientIp;
-pub use header::ForwardedBy;
+pub use header::ForwardedHeader;
 pub use rules::{ClientRules, Protected, TooWide};
 pub use scheme::Scheme;
 

@@ -5,7 +5,7 @@ use std::{fmt, net::IpAddr, num::NonZeroU8};
 use http::HeaderMap;
 use ipnet::IpNet;
 
-use super::{ClientIp, ForwardedBy, PeerAddr, scope};
+use super::{ClientIp, ForwardedHeader, PeerAddr, scope};
 
 /// The rules that resolve a peer and its headers to a [`ClientIp`].
 ///
@@ -31,7 +31,7 @@ use super::{ClientIp, ForwardedBy, PeerAddr, scope};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientRules {
     trusted: Vec<IpNet>,
-    header: ForwardedBy,
+    header: ForwardedHeader,
     hops: Option<NonZeroU8>,
     ipv6_prefix: u8,
     private_clients: bool,
@@ -67,7 +67,7 @@ impl Default for ClientRules {
     fn default() -> Self {
         Self {
             trusted: Vec::new(),
-            header: ForwardedBy::default(),
+            header: ForwardedHeader::default(),
             hops: None,
             ipv6_prefix: 64,
             private_clients: false,
@@ -99,7 +99,7 @@ impl ClientRules {
     }
 
     /// Sets the header that hops are read from.
-    pub fn with_header(self, header: ForwardedBy) -> Self {
+    pub fn with_header(self, header: ForwardedHeader) -> Self {
         Self { header, ..self }
     }
 
@@ -148,7 +148,7 @@ impl ClientRules {
         let hop = hop.map(|(_, addr)| addr);
         let addr = hop.unwrap_or_else(|| peer.addr());
         let untrusted_forwarder =
-            !via_trusted && scope::is_inside(addr) && ForwardedBy::any_in(headers);
+            !via_trusted && scope::is_inside(addr) && ForwardedHeader::any_in(headers);
         ClientIp {
             addr,
             ipv6_prefix: self.ipv6_prefix,
@@ -205,7 +205,7 @@ impl ClientRules {
     }
 
     /// The header that hops are read from.
-    pub(super) const fn header(&self) -> ForwardedBy {
+    pub(super) const fn header(&self) -> ForwardedHeader {
         self.header
     }
 

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName, header::FORWARDED};
 
-use super::{ClientRules, ForwardedBy, node};
+use super::{ClientRules, ForwardedHeader, node};
 
 /// The scheme of the client's connection, as far as a trusted source reports it.
 ///
@@ -60,7 +60,7 @@ impl ClientRules {
     /// or one for each hop.
     pub(crate) fn scheme(&self, headers: &HeaderMap) -> Option<Scheme> {
         let (name, read) = match self.header() {
-            ForwardedBy::Forwarded => (FORWARDED, proto as fn(&[u8]) -> _),
+            ForwardedHeader::Forwarded => (FORWARDED, proto as fn(&[u8]) -> _),
             _ => (BY_PROTO, Scheme::parse as fn(&[u8]) -> _),
         };
         let words = || {

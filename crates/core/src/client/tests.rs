@@ -4,7 +4,7 @@ use super::*;
 
 const TRUSTED: [&str; 3] = ["10.0.0.0/8", "172.31.0.0/16", "fd00::/8"];
 
-fn rules(header: ForwardedBy) -> ClientRules {
+fn rules(header: ForwardedHeader) -> ClientRules {
     ClientRules::default()
         .with_trusted(TRUSTED.map(|net| net.parse().unwrap()))
         .unwrap()
@@ -12,7 +12,7 @@ fn rules(header: ForwardedBy) -> ClientRules {
 }
 
 #[track_caller]
-fn resolve(header: ForwardedBy, peer: &str, lines: &[&str]) -> String {
+fn resolve(header: ForwardedHeader, peer: &str, lines: &[&str]) -> String {
     let name = header.name();
     let mut headers = HeaderMap::new();
     for line in lines {
@@ -54,7 +54,7 @@ fn x_forwarded_for_is_walked_from_the_right() {
         ("10.0.0.1", &["10.0.0.9, 172.31.4.4"], "10.0.0.9"),
     ] {
         assert_eq!(
-            resolve(ForwardedBy::XForwardedFor, peer, lines),
+            resolve(ForwardedHeader::XForwardedFor, peer, lines),
             client,
             "{peer} {lines:?}"
         );
@@ -86,7 +86,7 @@ fn forwarded_is_walked_from_the_right() {
         (&["by=6.6.6.6"], "10.0.0.1"),
     ] {
         assert_eq!(
-            resolve(ForwardedBy::Forwarded, "10.0.0.1", lines),
+            resolve(ForwardedHeader::Forwarded, "10.0.0.1", lines),
             client,
             "{lines:?}"
         );
@@ -95,7 +95,7 @@ fn forwarded_is_walked_from_the_right() {
 
 #[test]
 fn single_address_header_is_read_if_it_is_not_repeated() {
-    use ForwardedBy::{CfConnectingIp, CloudFrontViewerAddress, TrueClientIp, XRealIp};
+    use ForwardedHeader::{CfConnectingIp, CloudFrontViewerAddress, TrueClientIp, XRealIp};
     for (header, lines, client) in [
         (CfConnectingIp, &["203.0.113.9"][..], "203.0.113.9"),
         (TrueClientIp, &[" 2001:db8::7 "], "2001:db8::7"),
@@ -136,7 +136,7 @@ fn hops_are_counted_from_the_right_whether_trusted_or_not() {
     let client = |hops: u8, line: &'static str| {
         let mut headers = HeaderMap::new();
         headers.insert("x-forwarded-for", HeaderValue::from_static(line));
-        let rules = rules(ForwardedBy::XForwardedFor).with_hops(hops.try_into().unwrap());
+        let rules = rules(ForwardedHeader::XForwardedFor).with_hops(hops.try_into().unwrap());
         let peer = PeerAddr::new(([10, 0, 0, 1], 4000).into());
         rules.resolve(peer, &headers).addr().to_string()
     };
@@ -155,7 +155,7 @@ fn untrusted_private_peer_with_forwarding_headers_is_unclear_and_exempt() {
         if let Some(header) = header {
             headers.insert(header, HeaderValue::from_static("203.0.113.9"));
         }
-        let rules = rules(ForwardedBy::XForwardedFor).with_private_clients(true);
+        let rules = rules(ForwardedHeader::XForwardedFor).with_private_clients(true);
         let peer = PeerAddr::new(SocketAddr::new(peer.parse().unwrap(), 4000));
         let client = rules.resolve(peer, &headers);
         assert!(!client.is_unclear() || client.exempt().is_some());
@@ -178,7 +178,7 @@ fn untrusted_private_peer_with_forwarding_headers_is_unclear_and_exempt() {
 fn long_chain_ends_the_walk() {
     let chain = format!("203.0.113.9{}", ", 10.1.1.1".repeat(ClientRules::MAX_HOPS));
     assert_eq!(
-        resolve(ForwardedBy::XForwardedFor, "10.0.0.1", &[&chain]),
+        resolve(ForwardedHeader::XForwardedFor, "10.0.0.1", &[&chain]),
         "10.1.1.1"
     );
 }
@@ -195,7 +195,7 @@ fn whole_address_space_is_never_trusted() {
 
 #[test]
 fn proxies_and_private_addresses_are_never_banned() {
-    let rules = rules(ForwardedBy::XForwardedFor);
+    let rules = rules(ForwardedHeader::XForwardedFor);
     for addr in [
         "127.0.0.1",
         "::1",
@@ -237,7 +237,7 @@ fn ipv6_client_is_its_network() {
 
 #[test]
 fn private_address_from_a_header_is_never_allowed() {
-    let rules = rules(ForwardedBy::XForwardedFor);
+    let rules = rules(ForwardedHeader::XForwardedFor);
     let may_be_allowed = |peer: &str, hop: &'static str| {
         let mut headers = HeaderMap::new();
         headers.insert("x-forwarded-for", HeaderValue::from_static(hop));
@@ -256,7 +256,7 @@ fn private_address_from_a_header_is_never_allowed() {
 
 #[test]
 fn network_is_protected_if_any_address_is() {
-    let rules = rules(ForwardedBy::XForwardedFor);
+    let rules = rules(ForwardedHeader::XForwardedFor);
     let found = |rules: &ClientRules, network: &str| rules.protects(network.parse().unwrap());
     for (network, expected) in [
         ("10.0.0.0/7", Some(Protected::TrustedProxy)),
@@ -305,8 +305,8 @@ fn partly_public_network_is_not_inside() {
 
 #[test]
 fn scheme_is_reported_by_the_hop_that_names_the_client() {
-    let by_list = rules(ForwardedBy::XForwardedFor);
-    let by_element = rules(ForwardedBy::Forwarded);
+    let by_list = rules(ForwardedHeader::XForwardedFor);
+    let by_element = rules(ForwardedHeader::Forwarded);
     let found = |rules: &ClientRules, lines: &[(&'static str, &'static str)]| {
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
@@ -358,7 +358,7 @@ fn scheme_is_reported_by_the_hop_that_names_the_client() {
 
 #[test]
 fn untrusted_peer_cannot_set_the_scheme() {
-    let rules = rules(ForwardedBy::XForwardedFor);
+    let rules = rules(ForwardedHeader::XForwardedFor);
     let (uri, mut headers) = (http::Uri::from_static("/"), HeaderMap::new());
     headers.insert("x-forwarded-proto", HeaderValue::from_static("https"));
     let scheme = |peer: &str, scheme| {

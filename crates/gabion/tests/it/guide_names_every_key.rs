@@ -2,6 +2,8 @@
 
 use std::{fs, path::Path};
 
+use gabion::client::ForwardedHeader;
+
 /// A page, and a table of the document that the page is about.
 const PAGES: [(&str, &str); 13] = [
     ("allow", "[allow]"),
@@ -39,6 +41,18 @@ fn every_key_has_a_row_in_its_page() {
                 "guide/policy/{page}.md has no row for `{key}`"
             );
         }
+    }
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test reads the guide")]
+fn every_forwarding_header_is_in_the_page_of_the_client() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("guide/policy/client.md");
+    let text = fs::read_to_string(page).unwrap();
+    let row = text.lines().find(|line| line.starts_with("| `header` |"));
+    let row = row.expect("a row for `header`");
+    for header in ForwardedHeader::ALL.map(ForwardedHeader::name) {
+        assert!(row.contains(&format!("`\"{header}\"`")), "{header}: {row}");
     }
 }
 

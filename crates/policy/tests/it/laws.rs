@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use gabion_core::{Mode, OnFault};
+use gabion_core::{ForwardedHeader, Mode, OnFault};
 use gabion_inspect::{Action, ByteSize, DenyRule, Period, ProtocolConfig};
-use gabion_policy::{ClientSection, Document, Expect, Expected, ForwardedHeader, check};
+use gabion_policy::{ClientSection, Document, Expect, Expected, check};
 use proptest::{
     collection::{btree_map, vec},
     option,
@@ -116,19 +116,17 @@ fn valid_document_is_accepted() {
 fn documents() -> impl Strategy<Value = Document> {
     let mode = || option::of(select(&[Mode::Enforce, Mode::Observe][..]));
     let client = (
-        any::<bool>(),
+        select(&ForwardedHeader::ALL[..]),
         32_u8..=128,
         any::<bool>(),
         vec(networks(), 0..3),
     );
-    let client = client.prop_map(|(forwarded, bits, private, trusted)| {
+    let client = client.prop_map(|(header, bits, private, trusted)| {
         let mut client = ClientSection::default();
         client.trusted_proxies = trusted;
         client.ipv6_prefix = bits;
         client.private = private;
-        if forwarded {
-            client.header = ForwardedHeader::Forwarded;
-        }
+        client.header = header;
         client
     });
     let lists = (

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use arbitrary::Arbitrary;
-use gabion_core::{ClientIp, ClientRules, ForwardedBy, PeerAddr};
+use gabion_core::{ClientIp, ClientRules, ForwardedHeader, PeerAddr};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
 
@@ -17,7 +17,7 @@ pub struct ClientInput<'i> {
     pub peer: IpAddr,
     /// `true` if the peer is a trusted proxy.
     pub is_trusted: bool,
-    /// The index of the forwarding header in `HEADERS`, modulo its length.
+    /// The index of the forwarding header in [`ForwardedHeader::ALL`], modulo its length.
     pub header: u8,
     /// The number of trusted hops; unset if 0.
     pub hops: u8,
@@ -26,15 +26,6 @@ pub struct ClientInput<'i> {
     /// Header lines, each with its line end.
     pub lines: &'i [u8],
 }
-
-const HEADERS: [ForwardedBy; 6] = [
-    ForwardedBy::XForwardedFor,
-    ForwardedBy::Forwarded,
-    ForwardedBy::CfConnectingIp,
-    ForwardedBy::TrueClientIp,
-    ForwardedBy::XRealIp,
-    ForwardedBy::CloudFrontViewerAddress,
-];
 
 /// Trusted proxies, in addition to a trusted peer.
 const PROXIES: [&str; 3] = ["10.0.0.0/8", "192.0.2.0/24", "2001:db8:f::/48"];
@@ -100,13 +91,16 @@ pub fn client_identity(input: &ClientInput<'_>) {
         assert!(!is_private && !is_ours, "2: {addr} could be banned");
     }
 
-    let header = HEADERS[usize::from(input.header) % HEADERS.len()];
+    let header = ForwardedHeader::ALL[usize::from(input.header) % ForwardedHeader::ALL.len()];
     if client.is_forwarded() {
         let lines = headers.get_all(header.name()).iter();
         let is_named = lines.flat_map(addresses).any(|named| named == addr);
         assert!(is_named, "3: {addr} is not in the header");
     }
-    let is_list = matches!(header, ForwardedBy::XForwardedFor | ForwardedBy::Forwarded);
+    let is_list = matches!(
+        header,
+        ForwardedHeader::XForwardedFor | ForwardedHeader::Forwarded
+    );
     if is_list && input.hops == 0 && client.is_forwarded() && !holds(&trusted, addr) {
         ignores_forged_entries(client, header, &headers, |headers| {
             rules.resolve(peer, headers)
@@ -117,7 +111,7 @@ pub fn client_identity(input: &ClientInput<'_>) {
 fn rules(input: &ClientInput<'_>, peer: IpAddr) -> (ClientRules, Vec<IpNet>) {
     let mut trusted = nets(&PROXIES);
     trusted.extend(input.is_trusted.then(|| IpNet::from(peer)));
-    let header = HEADERS[usize::from(input.header) % HEADERS.len()];
+    let header = ForwardedHeader::ALL[usize::from(input.header) % ForwardedHeader::ALL.len()];
     let rules = ClientRules::default()
         .with_trusted(trusted.iter().copied())
         .expect("no network here is the whole space")
@@ -133,7 +127,7 @@ fn rules(input: &ClientInput<'_>, peer: IpAddr) -> (ClientRules, Vec<IpNet>) {
 /// if a proxy left a quote open.
 fn ignores_forged_entries(
     client: ClientIp,
-    header: ForwardedBy,
+    header: ForwardedHeader,
     headers: &HeaderMap,
     resolve: impl Fn(&HeaderMap) -> ClientIp,
 ) {
