@@ -1,7 +1,7 @@
 //! Refuses ban lists that cover allowed or protected addresses, both inline lists and files.
 
-use gabion_core::{ClientRules, Protected};
-use gabion_inspect::{ConfigError, ConfigPath, List, ListCheck, ListRejection, Network, Problem};
+use gabion_core::{ClientRules, Escaped, Protected};
+use gabion_inspect::{ConfigPath, List, ListCheck, ListRejection, Network};
 
 use crate::{Document, issue::Issue};
 
@@ -26,23 +26,11 @@ fn problems(
     list: &List,
     path_of_line: impl Fn(u32) -> ConfigPath,
 ) -> Vec<Issue> {
+    let name = Escaped(list.name().as_bytes());
     let found = list_check.problems(list).into_iter();
-    let issues = found.map(|(line, why)| {
-        let help = help(&why);
-        let problem = Problem::ListRejection {
-            list: list.name().to_string(),
-            line,
-            why,
-        };
-        let place = path_of_line(line);
-        Issue {
-            help: help.map(Into::into),
-            ..ConfigError {
-                path: place,
-                problem,
-            }
-            .into()
-        }
+    let issues = found.map(|(line, why)| Issue {
+        help: help(&why).map(Into::into),
+        ..Issue::new(path_of_line(line), format!("{name}:{line}: {why}"))
     });
     issues.collect()
 }

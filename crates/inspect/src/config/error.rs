@@ -5,8 +5,6 @@ use std::{error::Error, fmt, ops::Deref, vec};
 use gabion_core::{Escaped, RuleIdError};
 use ipnet::IpNet;
 
-use crate::ListRejection;
-
 /// An entry that cannot be compiled, part of [`ConfigErrors`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{path}: {problem}")]
@@ -139,16 +137,18 @@ pub enum Problem {
     /// [`BanConfig::files`](crate::BanConfig::files) does not name.
     #[error("list `{}` was loaded but is not in `files`", Escaped(.0.as_bytes()))]
     UnnamedList(String),
-    /// A ban list that fails its [`ListCheck`](crate::ListCheck).
-    #[error("{}:{line}: {why}", Escaped(.list.as_bytes()))]
-    ListRejection {
-        /// The name of the list.
-        list: String,
-        /// The line of the network, from 1.
-        line: u32,
-        /// The reason.
-        why: ListRejection,
-    },
+}
+
+// === impl Problem ===
+
+impl Problem {
+    /// Returns an error if `found` exceeds `most`. `what` is the kind of item, in plural.
+    pub(crate) fn at_most(what: &'static str, found: usize, most: usize) -> Result<(), Self> {
+        if found > most {
+            return Err(Self::TooMany { what, found, most });
+        }
+        Ok(())
+    }
 }
 
 // === impl ConfigErrors ===

@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 
-use super::{ParseError, json};
+use super::{error::ParseError, json};
 
 #[derive(Deserialize)]
 struct Ranges<'t> {

@@ -1,45 +1,22 @@
-//! Shared parts of the JSON formats: detection of the format, and positions of entries.
+//! Shared parts of the JSON formats: positions of entries and of errors.
 //!
 //! Networks are slices of the text, from which their positions follow. A network written with JSON
 //! escapes is therefore an error; none needs escapes.
 
 use gabion_core::Evidence;
-use serde::{Deserialize, de::IgnoredAny};
-use serde_json::{Deserializer, Error};
+use serde::Deserialize;
+use serde_json::Error;
 
-use super::{Entries, ListProblem, ParseError, Position, aws, drop, google, network};
-
-/// The keys in the first object that identify the format.
-#[derive(Deserialize)]
-struct Keys {
-    prefixes: Option<IgnoredAny>,
-    ipv6_prefixes: Option<IgnoredAny>,
-    cidr: Option<IgnoredAny>,
-}
+use super::{
+    entries::Entries,
+    error::{ListProblem, ParseError, Position},
+};
 
 /// A position that moves forward through a text.
 struct Cursor<'t> {
     rest: &'t str,
     line: usize,
     column: usize,
-}
-
-pub(super) fn read(text: &str) -> Result<Entries, ParseError> {
-    let Some(keys) = Deserializer::from_str(text).into_iter::<Keys>().next() else {
-        return Ok(Entries::default());
-    };
-    let networks = match keys.map_err(|error| self::error(text, 0, &error))? {
-        Keys { cidr: Some(_), .. } => drop::networks(text),
-        Keys {
-            ipv6_prefixes: Some(_),
-            ..
-        } => aws::networks(text),
-        Keys {
-            prefixes: Some(_), ..
-        } => google::networks(text),
-        _ => Err(Position::new(0, 0).error(ListProblem::UnknownJson)),
-    };
-    collect(text, networks?)
 }
 
 /// Parses the single object of `text`.
@@ -60,15 +37,14 @@ pub(super) fn error(text: &str, above: usize, error: &Error) -> ParseError {
     at.error(ListProblem::Json(Evidence::new(message.as_bytes())))
 }
 
-/// Parses `networks`, which are slices of `text`, and adds them with their lines.
-fn collect(text: &str, mut networks: Vec<&str>) -> Result<Entries, ParseError> {
+/// Parses `networks`, which are slices of `text`, with their lines.
+pub(super) fn entries(text: &str, mut networks: Vec<&str>) -> Result<Entries, ParseError> {
     networks.sort_unstable_by_key(|part| part.as_ptr());
     let mut entries = Entries::default();
     let mut cursor = Cursor::new(text);
     for part in networks {
         let at = cursor.advance_to(part);
-        let network = network(part).map_err(|problem| at.error(problem))?;
-        entries.push(network, at)?;
+        entries.parse(part, at)?;
     }
     Ok(entries)
 }

@@ -5,7 +5,10 @@ use std::net::IpAddr;
 use gabion_core::Evidence;
 use ipnet::{IpSubnets, Ipv4Subnets, Ipv6Subnets};
 
-use super::{Entries, ListProblem, ParseError, Position, network};
+use super::{
+    entries::Entries,
+    error::{ListProblem, ParseError, Position},
+};
 
 pub(super) fn read(text: &str) -> Result<Entries, ParseError> {
     let mut entries = Entries::default();
@@ -34,8 +37,7 @@ pub(super) fn read(text: &str) -> Result<Entries, ParseError> {
 /// Adds a network, an address, or each of the networks that make up a range.
 fn push(entries: &mut Entries, text: &str, at: Position) -> Result<(), ParseError> {
     let Some((first, last)) = ends(text) else {
-        let network = network(text).map_err(|problem| at.error(problem))?;
-        return entries.push(network, at);
+        return entries.parse(text, at);
     };
     let Some(mut range) = subnets(first, last) else {
         return Err(at.error(ListProblem::Range(Evidence::new(text.as_bytes()))));

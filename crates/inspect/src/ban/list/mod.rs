@@ -6,18 +6,18 @@
 
 mod aws;
 mod drop;
+mod entries;
 mod error;
 mod google;
 mod json;
 mod lines;
+mod publisher;
 
 use std::sync::Arc;
 
-use gabion_core::Evidence;
 use ipnet::IpNet;
 
-use self::error::{ParseError, Position, ordinal};
-use crate::{Network, NetworkError};
+use self::error::ordinal;
 
 pub use error::{ListError, ListProblem};
 
@@ -32,10 +32,6 @@ pub struct List {
     // Invariant: no parsed network covers a whole address space.
     networks: Vec<(IpNet, u32)>,
 }
-
-/// The networks parsed so far.
-#[derive(Default)]
-struct Entries(Vec<(IpNet, u32)>);
 
 // === impl List ===
 
@@ -75,12 +71,15 @@ impl List {
         let name: Arc<str> = name.into();
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let read = if text.trim_ascii_start().starts_with('{') {
-            json::read(text)
+            publisher::read(text)
         } else {
             lines::read(text)
         };
         match read {
-            Ok(Entries(networks)) => Ok(Self { name, networks }),
+            Ok(entries) => Ok(Self {
+                name,
+                networks: entries.into_networks(),
+            }),
             Err(error) => Err(error.into_list_error(&name)),
         }
     }
@@ -91,7 +90,7 @@ impl List {
         Self::numbered(name, networks.map(|(index, net)| (net, ordinal(index))))
     }
 
-    /// Creates a list of networks with line numbers.
+    /// Creates a list of networks with line numbers, in line order.
     pub(super) fn numbered(name: &str, networks: impl IntoIterator<Item = (IpNet, u32)>) -> Self {
         Self {
             name: name.into(),
@@ -109,6 +108,11 @@ impl List {
         self.networks.iter().copied()
     }
 
+    /// Returns the line of the last network; 0 if there is none.
+    pub(super) fn lines(&self) -> u32 {
+        self.networks().last().map_or(0, |(_, line)| line)
+    }
+
     /// Returns the number of networks, counting duplicates.
     pub fn len(&self) -> usize {
         self.networks.len()
@@ -118,26 +122,4 @@ impl List {
     pub fn is_empty(&self) -> bool {
         self.networks.is_empty()
     }
-}
-
-// === impl Entries ===
-
-impl Entries {
-    fn push(&mut self, network: IpNet, at: Position) -> Result<(), ParseError> {
-        if network.prefix_len() == 0 {
-            return Err(at.error(ListProblem::WholeSpace(network)));
-        }
-        if self.0.len() == List::MAX_ENTRIES {
-            return Err(at.error(ListProblem::TooMany));
-        }
-        self.0.push((network, at.line));
-        Ok(())
-    }
-}
-
-fn network(text: &str) -> Result<IpNet, ListProblem> {
-    text.parse().map(Network::net).map_err(|error| match error {
-        NetworkError::Syntax(_) => ListProblem::Syntax(Evidence::new(text.as_bytes())),
-        other => ListProblem::Network(other),
-    })
 }

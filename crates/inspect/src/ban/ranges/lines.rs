@@ -1,8 +1,7 @@
 //! Line numbers over several lists.
 
-use std::{borrow::Borrow, sync::Arc};
+use std::sync::Arc;
 
-use super::{super::List, at_most};
 use crate::Problem;
 
 /// The offset of each list in one numbering of all lines, from 1.
@@ -19,15 +18,17 @@ impl Lines {
     /// The largest total number of lines.
     const MAX: usize = u32::MAX as usize;
 
-    pub(super) fn new<L: Borrow<List>>(lists: &[L]) -> Result<Self, Problem> {
+    /// Numbers the lines of `lists`: their names and line counts, in order.
+    pub(super) fn new<'l>(
+        lists: impl Iterator<Item = (&'l Arc<str>, u32)>,
+    ) -> Result<Self, Problem> {
         let mut before = 0_u32;
-        let mut offsets = Vec::with_capacity(lists.len());
-        for list in lists.iter().map(Borrow::borrow) {
-            offsets.push((before, Arc::clone(list.name())));
-            let lines = list.networks().map(|(_, line)| line).max().unwrap_or(0);
-            let found = before as usize + lines as usize;
-            at_most("lines", found, Self::MAX)?;
-            before += lines;
+        let mut offsets = Vec::new();
+        for (name, count) in lists {
+            offsets.push((before, Arc::clone(name)));
+            let found = before as usize + count as usize;
+            Problem::at_most("lines", found, Self::MAX)?;
+            before += count;
         }
         Ok(Self {
             lists: offsets.into(),

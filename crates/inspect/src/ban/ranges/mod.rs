@@ -2,6 +2,7 @@
 
 mod bits;
 mod lines;
+mod range;
 mod sorted;
 mod sweep;
 
@@ -15,11 +16,7 @@ use std::{
 use gabion_core::Reason;
 use ipnet::IpNet;
 
-use self::{
-    lines::Lines,
-    sorted::Sorted,
-    sweep::{Range, sort},
-};
+use self::{lines::Lines, range::Range, sorted::Sorted, sweep::sort};
 use super::List;
 use crate::Problem;
 
@@ -91,9 +88,10 @@ impl IpRanges {
     /// One sort and one pass. Needs twice the memory of the result while it runs.
     pub fn build<L: Borrow<List>>(lists: &[L]) -> Result<Self, Problem> {
         let found = lists.iter().map(|list| list.borrow().len()).sum();
-        at_most("lists", lists.len(), Self::MAX_LISTS)?;
-        at_most("networks", found, Self::MAX_NETWORKS)?;
-        let lines = Lines::new(lists)?;
+        Problem::at_most("lists", lists.len(), Self::MAX_LISTS)?;
+        Problem::at_most("networks", found, Self::MAX_NETWORKS)?;
+        let named = lists.iter().map(Borrow::borrow);
+        let lines = Lines::new(named.map(|list| (list.name(), list.lines())))?;
         let (mut v4, mut subnets, mut hosts) = (Vec::new(), Vec::new(), Vec::new());
         for (list, before) in lists.iter().zip(lines.before()) {
             for (network, line) in list.borrow().networks() {
@@ -197,13 +195,6 @@ impl fmt::Debug for IpRanges {
 
 fn leading_half(addr: Ipv6Addr) -> u64 {
     u64::try_from(addr.to_bits() >> 64).unwrap_or(u64::MAX)
-}
-
-fn at_most(what: &'static str, found: usize, most: usize) -> Result<(), Problem> {
-    if found > most {
-        return Err(Problem::TooMany { what, found, most });
-    }
-    Ok(())
 }
 
 // === impl Listed ===

@@ -1,6 +1,6 @@
 //! Networks of one address family as sorted ranges that do not overlap.
 
-use super::{bits::Bits, sweep::Range};
+use super::{bits::Bits, range::Range};
 
 /// Sorted ranges of one address family, each with the position of its network.
 ///
