@@ -1,18 +1,11 @@
 //! Resolved properties of a request, as inspectors see them.
 
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Uri, Version,
-    header::{COOKIE, HOST, ORIGIN, REFERER},
-};
+use http::{HeaderMap, Method, Uri, Version};
 
 use crate::{
-    Attribution, ClientIp, ClientRules, Escaped, Framing, Now, PathViews, PeerAddr, Scheme,
-    Upgrade, path::Derived,
+    Attribution, ClientIp, ClientRules, Escaped, Framing, HeaderIndex, KnownHeader, Now, PathViews,
+    PeerAddr, Scheme, Upgrade, path::Derived,
 };
-
-/// The browser's statement of the relation between the requesting page and the target (Fetch
-/// Metadata, 2.3).
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// The head of a request, borrowed from the server's own types. Input of [`Facts::resolve`].
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +70,8 @@ pub struct Facts<'r> {
     pub version: Version,
     /// The headers.
     pub headers: &'r HeaderMap,
+    /// The headers that most inspectors look up.
+    pub index: HeaderIndex<'r>,
     /// The forms in which servers may interpret the path.
     pub path: PathViews<'r>,
     /// The protocol upgrade that the request offers.
@@ -159,8 +154,9 @@ impl<'r> Facts<'r> {
     ///
     /// No allocation for a plain path (see [`PathViews`]).
     pub fn resolve(head: Head<'r>, peer: PeerAddr, rules: &ClientRules, now: Now) -> Self {
-        let client = rules.resolve(peer, head.headers);
-        let forwarded = client.via_trusted().then(|| rules.scheme(head.headers));
+        let index = HeaderIndex::new(head.headers);
+        let client = rules.resolve_indexed(peer, &index);
+        let forwarded = client.via_trusted().then(|| rules.scheme(&index));
         Self {
             client,
             peer,
@@ -168,8 +164,9 @@ impl<'r> Facts<'r> {
             uri: head.uri,
             version: head.version,
             headers: head.headers,
+            index,
             path: PathViews::new(head.uri.path().as_bytes()),
-            upgrade: Upgrade::detect(&head),
+            upgrade: Upgrade::detect_indexed(&head, &index),
             framing: head.framing,
             scheme: forwarded.flatten().unwrap_or(head.scheme),
             now,
@@ -191,6 +188,7 @@ impl<'r> Facts<'r> {
         let same = resolution.peer == peer
             && resolution.method == *head.method
             && resolution.uri == *head.uri;
+        let index = HeaderIndex::new(head.headers);
         same.then(|| Self {
             client: resolution.client,
             peer,
@@ -198,8 +196,9 @@ impl<'r> Facts<'r> {
             uri: head.uri,
             version: head.version,
             headers: head.headers,
+            index,
             path: PathViews::restore(head.uri.path().as_bytes(), resolution.path.clone()),
-            upgrade: Upgrade::detect(&head),
+            upgrade: Upgrade::detect_indexed(&head, &index),
             framing: head.framing,
             scheme: resolution.scheme,
             now,
@@ -257,8 +256,8 @@ impl<'r> Facts<'r> {
     /// its own line (RFC 9113, 8.2.3). Whitespace around a pair is removed (RFC 6265, 5.4); a part
     /// without `=` is skipped.
     pub fn cookies(&self) -> impl Iterator<Item = (&'r [u8], &'r [u8])> {
-        let lines = self.headers.get_all(COOKIE).iter();
-        let pairs = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b';'));
+        let lines = self.index.lines(KnownHeader::Cookie);
+        let pairs = lines.flat_map(|line| line.split(|&byte| byte == b';'));
         pairs.filter_map(|pair| {
             let pair = pair.trim_ascii();
             let (name, value) = pair.split_at(pair.iter().position(|&byte| byte == b'=')?);
@@ -273,9 +272,7 @@ impl<'r> Facts<'r> {
     /// 100 bytes is cut.
     pub fn websocket_url(&self) -> Option<String> {
         const MAX_PART: usize = 100;
-        let header = || self.headers.get(HOST).map(HeaderValue::as_bytes);
-        let host = self.uri.authority().map(|name| name.as_str().as_bytes());
-        let host = host.or_else(header).filter(|host| host.len() <= MAX_PART)?;
+        let host = self.host().filter(|host| host.len() <= MAX_PART)?;
         let path = self.path.raw();
         let (path, ellipsis) = match path.split_at_checked(MAX_PART) {
             Some((head, [_, ..])) => (head, ".."),
@@ -285,22 +282,23 @@ impl<'r> Facts<'r> {
         Some(format!("{scheme}{host}{path}{ellipsis}"))
     }
 
+    /// The requested host with its port: that of the target, or else of the first `Host` header.
+    pub fn host(&self) -> Option<&'r [u8]> {
+        let authority = self.uri.authority().map(|name| name.as_str().as_bytes());
+        authority.or_else(|| Some(self.index.first(KnownHeader::Host)?.as_bytes()))
+    }
+
     /// Returns `true` if the browser reports that a page of another origin caused the request.
     fn is_cross_site(&self) -> bool {
-        let values = |name: HeaderName| {
-            let mut lines = self.headers.get_all(name).iter().map(HeaderValue::as_bytes);
-            lines.next().map(|first| (first, lines))
-        };
-        if let Some((first, mut more)) = values(SEC_FETCH_SITE) {
+        if self.index.contains(KnownHeader::SecFetchSite) {
             let foreign = |site: &[u8]| matches!(site, b"cross-site" | b"same-site");
-            return foreign(first) || more.any(foreign);
+            return self.index.lines(KnownHeader::SecFetchSite).any(foreign);
         }
-        let authority = self.uri.authority().map(|name| name.as_str().as_bytes());
-        let host = authority.or_else(|| values(HOST).map(|(host, _)| host));
+        let pages = [KnownHeader::Origin, KnownHeader::Referer];
+        let page = pages.into_iter().find(|page| self.index.contains(*page));
+        let host = self.host();
         let foreign = |page: &[u8]| Some(host_of(page)) != host;
-        values(ORIGIN)
-            .or_else(|| values(REFERER))
-            .is_some_and(|(first, mut more)| foreign(first) || more.any(foreign))
+        page.is_some_and(|page| self.index.lines(page).any(foreign))
     }
 }
 

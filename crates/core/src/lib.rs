@@ -43,6 +43,7 @@ mod evidence;
 mod facts;
 mod fnv;
 mod framing;
+mod headers;
 mod inspect;
 mod message;
 mod now;
@@ -67,6 +68,7 @@ pub use event::{
 pub use evidence::{Escaped, Evidence};
 pub use facts::{Facts, Head, Resolution};
 pub use framing::Framing;
+pub use headers::{HeaderIndex, KnownHeader};
 pub use inspect::{
     Explanation, ExplanationStep, Findings, Inspect, InspectMessage, Needs, Outcome, RequestState,
     Slot, Slots,

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    hash::{Hash, RandomState},
+    hash::{BuildHasher, Hash, RandomState},
     time::Duration,
 };
 
@@ -14,12 +14,17 @@ use quick_cache::{
 /// A concurrent map of at most `capacity` entries, by `quick_cache`. A full map evicts keys seen
 /// once before keys seen repeatedly.
 ///
-/// The hash is seeded per process, since clients choose the keys.
-pub(crate) struct BoundedMap<K, V>(Cache<K, V, UnitWeighter, RandomState>);
+/// Clients choose the keys, so the hash must be seeded: by the default hasher, or in the key.
+pub(crate) struct BoundedMap<K, V, S = RandomState>(Cache<K, V, UnitWeighter, S>);
 
 // === impl BoundedMap ===
 
-impl<K: Copy + Eq + Hash, V: Clone + Default> BoundedMap<K, V> {
+impl<K, V, S> BoundedMap<K, V, S>
+where
+    K: Copy + Eq + Hash,
+    V: Clone + Default,
+    S: BuildHasher + Clone + Default,
+{
     /// Creates a map of at most `capacity` entries, at least 1.
     pub(crate) fn new(capacity: usize) -> Self {
         let capacity = capacity.max(1);
@@ -29,7 +34,7 @@ impl<K: Copy + Eq + Hash, V: Clone + Default> BoundedMap<K, V> {
             capacity,
             weight,
             UnitWeighter,
-            RandomState::new(),
+            S::default(),
             lifecycle,
         ))
     }
@@ -66,7 +71,7 @@ impl<K: Copy + Eq + Hash, V: Clone + Default> BoundedMap<K, V> {
     }
 }
 
-impl<K, V> fmt::Debug for BoundedMap<K, V> {
+impl<K, V, S> fmt::Debug for BoundedMap<K, V, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BoundedMap").finish_non_exhaustive()
     }

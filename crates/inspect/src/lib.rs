@@ -51,6 +51,7 @@
 mod allow;
 mod ban;
 mod bounded_map;
+mod client_key;
 mod config;
 mod context;
 mod deny;
@@ -58,7 +59,6 @@ mod expression;
 mod hosts;
 mod limit;
 mod message;
-mod network;
 mod protocol;
 mod quirks;
 mod scan;

@@ -2,9 +2,8 @@
 
 use std::net::IpAddr;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
-
 use super::node;
+use crate::{HeaderIndex, KnownHeader};
 
 /// The header in which trusted proxies name the previous hop. Default: `X-Forwarded-For`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,55 +37,43 @@ impl ForwardedHeader {
 
     /// The header's name, in lower case. Policy documents use the same names.
     pub const fn name(self) -> &'static str {
+        self.known().name()
+    }
+
+    pub(super) const fn known(self) -> KnownHeader {
         match self {
-            Self::XForwardedFor => "x-forwarded-for",
-            Self::Forwarded => "forwarded",
-            Self::CfConnectingIp => "cf-connecting-ip",
-            Self::TrueClientIp => "true-client-ip",
-            Self::XRealIp => "x-real-ip",
-            Self::CloudFrontViewerAddress => "cloudfront-viewer-address",
+            Self::XForwardedFor => KnownHeader::XForwardedFor,
+            Self::Forwarded => KnownHeader::Forwarded,
+            Self::CfConnectingIp => KnownHeader::CfConnectingIp,
+            Self::TrueClientIp => KnownHeader::TrueClientIp,
+            Self::XRealIp => KnownHeader::XRealIp,
+            Self::CloudFrontViewerAddress => KnownHeader::CloudFrontViewerAddress,
         }
     }
 
-    /// The name as a constant, so that a lookup parses nothing.
-    const fn header(self) -> HeaderName {
-        match self {
-            Self::XForwardedFor => const { HeaderName::from_static(Self::XForwardedFor.name()) },
-            Self::Forwarded => const { HeaderName::from_static(Self::Forwarded.name()) },
-            Self::CfConnectingIp => const { HeaderName::from_static(Self::CfConnectingIp.name()) },
-            Self::TrueClientIp => const { HeaderName::from_static(Self::TrueClientIp.name()) },
-            Self::XRealIp => const { HeaderName::from_static(Self::XRealIp.name()) },
-            Self::CloudFrontViewerAddress => {
-                const { HeaderName::from_static(Self::CloudFrontViewerAddress.name()) }
-            }
-        }
-    }
-
-    /// Returns `true` if `headers` contain any forwarding header.
-    pub(super) fn any_in(headers: &HeaderMap) -> bool {
+    /// Returns `true` if the request has any forwarding header.
+    pub(super) fn any_in(headers: &HeaderIndex<'_>) -> bool {
         Self::ALL
             .iter()
-            .any(|header| headers.contains_key(header.header()))
+            .any(|header| headers.contains(header.known()))
     }
 
     /// The hops in the header, nearest first; `None` for a hop that cannot be parsed.
     pub(super) fn hops<'h>(
         self,
-        headers: &'h HeaderMap,
+        headers: &HeaderIndex<'h>,
     ) -> impl Iterator<Item = Option<IpAddr>> + use<'h> {
         let read = match self {
             Self::XForwardedFor => Some(node::parse as fn(&[u8]) -> _),
             Self::Forwarded => Some(node::parse_forwarded as fn(&[u8]) -> _),
             _ => None,
         };
-        let all = headers.get_all(self.header());
-        let elements = |line: &'h HeaderValue| node::rsplit_elements(line.as_bytes());
-        let list = read.map(|read| all.iter().rev().flat_map(elements).map(read));
+        let lines = headers.lines(self.known()).rev();
+        let list = read.map(|read| lines.flat_map(node::rsplit_elements).map(read));
         // A repeated single-address header means that something other than the proxy wrote one of
         // the lines.
-        let mut lines = all.iter();
-        let one = lines.next().filter(|_| read.is_none());
-        let alone = lines.next().is_none();
+        let one = headers.first(self.known()).filter(|_| read.is_none());
+        let alone = !headers.is_repeated(self.known());
         let one = one.map(move |line| self.one(line.as_bytes()).filter(|_| alone));
         list.into_iter().flatten().chain(one)
     }
@@ -96,18 +83,6 @@ impl ForwardedHeader {
         match self {
             Self::CloudFrontViewerAddress => node::parse_with_port(line.trim_ascii()),
             _ => node::parse(line.trim_ascii()),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn header_constant_equals_name() {
-        for header in ForwardedHeader::ALL {
-            assert_eq!(header.header(), header.name());
         }
     }
 }

@@ -8,6 +8,7 @@
 #[cfg(feature = "axum")]
 mod extract;
 mod header;
+mod key;
 mod node;
 mod rules;
 mod scheme;
@@ -43,6 +44,7 @@ pub struct ClientIp {
     via_trusted: bool,
     forwarded: bool,
     exempt: Option<&'static str>,
+    key: u64,
 }
 
 // === impl PeerAddr ===
@@ -73,6 +75,26 @@ impl From<SocketAddr> for PeerAddr {
 // === impl ClientIp ===
 
 impl ClientIp {
+    /// Creates a client. An IPv6 client counts by its first `ipv6_prefix` bits.
+    fn new(
+        addr: IpAddr,
+        ipv6_prefix: u8,
+        via_trusted: bool,
+        forwarded: bool,
+        exempt: Option<&'static str>,
+    ) -> Self {
+        let mut client = Self {
+            addr,
+            ipv6_prefix,
+            via_trusted,
+            forwarded,
+            exempt,
+            key: 0,
+        };
+        client.key = Self::key_of(client.network());
+        client
+    }
+
     /// The address.
     pub const fn addr(&self) -> IpAddr {
         self.addr
@@ -88,6 +110,17 @@ impl ClientIp {
                 Err(_) => Ipv6Net::from(addr).into(),
             },
         }
+    }
+
+    /// A hash of [`Self::network`] for tables by client: keyed by a secret of the process, so that no
+    /// client can choose a colliding one, and computed once per request.
+    pub const fn key(&self) -> u64 {
+        self.key
+    }
+
+    /// The [`Self::key`] of the client whose network is `network`.
+    pub fn key_of(network: IpNet) -> u64 {
+        key::hash(network)
     }
 
     /// Returns `true` if the peer is a trusted proxy, so that its forwarding headers (scheme, host,

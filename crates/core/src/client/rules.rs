@@ -6,6 +6,7 @@ use http::HeaderMap;
 use ipnet::IpNet;
 
 use super::{ClientIp, ForwardedHeader, PeerAddr, scope};
+use crate::HeaderIndex;
 
 /// The rules that resolve a peer and its headers to a [`ClientIp`].
 ///
@@ -143,23 +144,24 @@ impl ClientRules {
     /// 3. else, if an unparsable entry, the end of the list or [`Self::MAX_HOPS`] ends the walk,
     ///    the last hop that was read, or the peer.
     pub fn resolve(&self, peer: PeerAddr, headers: &HeaderMap) -> ClientIp {
+        self.resolve_indexed(peer, &HeaderIndex::new(headers))
+    }
+
+    /// [`Self::resolve`] with indexed headers.
+    pub(crate) fn resolve_indexed(&self, peer: PeerAddr, headers: &HeaderIndex<'_>) -> ClientIp {
         let via_trusted = self.trusts(peer.addr());
         let hop = via_trusted.then(|| self.walk(headers)).flatten();
         let hop = hop.map(|(_, addr)| addr);
         let addr = hop.unwrap_or_else(|| peer.addr());
-        let untrusted_forwarder =
-            !via_trusted && scope::is_inside(addr) && ForwardedHeader::any_in(headers);
-        ClientIp {
-            addr,
-            ipv6_prefix: self.ipv6_prefix,
-            via_trusted,
-            forwarded: hop.is_some(),
-            exempt: if untrusted_forwarder {
-                Some(UNTRUSTED_FORWARDER)
-            } else {
-                self.exempts(addr)
-            },
-        }
+        let is_untrusted_peer = !via_trusted;
+        let exempt = if is_untrusted_peer {
+            let forwards = scope::is_inside(addr) && ForwardedHeader::any_in(headers);
+            let forwards = forwards.then_some(UNTRUSTED_FORWARDER);
+            forwards.or_else(|| self.exempts_untrusted(addr))
+        } else {
+            self.exempts(addr)
+        };
+        ClientIp::new(addr, self.ipv6_prefix, via_trusted, hop.is_some(), exempt)
     }
 
     /// The reason why `addr` is never banned as a client; `None` if it may be.
@@ -168,7 +170,14 @@ impl ClientRules {
     pub fn exempts(&self, addr: IpAddr) -> Option<&'static str> {
         if self.trusts(addr) {
             Some("the client is a trusted proxy")
-        } else if scope::is_this_host(addr) {
+        } else {
+            self.exempts_untrusted(addr)
+        }
+    }
+
+    /// [`Self::exempts`] for an address that is not trusted.
+    fn exempts_untrusted(&self, addr: IpAddr) -> Option<&'static str> {
+        if scope::is_this_host(addr) {
             Some("the client is this host")
         } else if !self.private_clients && scope::is_private(addr) {
             Some(
@@ -210,12 +219,12 @@ impl ClientRules {
     }
 
     /// The number of hops between the peer and the hop that names the client.
-    pub(super) fn depth(&self, headers: &HeaderMap) -> usize {
+    pub(super) fn depth(&self, headers: &HeaderIndex<'_>) -> usize {
         self.walk(headers).map_or(0, |(depth, _)| depth)
     }
 
     /// The hop that resolution ends at, with the number of hops nearer to the peer.
-    fn walk(&self, headers: &HeaderMap) -> Option<(usize, IpAddr)> {
+    fn walk(&self, headers: &HeaderIndex<'_>) -> Option<(usize, IpAddr)> {
         let hops = self.header.hops(headers).enumerate();
         if let Some(count) = self.hops {
             let counted = hops.take(count.get().into());

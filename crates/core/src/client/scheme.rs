@@ -1,8 +1,7 @@
 //! The scheme of the client's connection.
 
-use http::{HeaderMap, HeaderName, header::FORWARDED};
-
 use super::{ClientRules, ForwardedHeader, node};
+use crate::{HeaderIndex, KnownHeader};
 
 /// The scheme of the client's connection, as far as a trusted source reports it.
 ///
@@ -16,8 +15,6 @@ pub enum Scheme {
     /// With TLS.
     Secure,
 }
-
-const BY_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 // === impl Scheme ===
 
@@ -58,15 +55,15 @@ impl ClientRules {
     /// The scheme between the client and the hop that names it, from the headers of a trusted peer:
     /// `Forwarded` if hops are read from it, else `X-Forwarded-Proto`, which has one value in all
     /// or one for each hop.
-    pub(crate) fn scheme(&self, headers: &HeaderMap) -> Option<Scheme> {
-        let (name, read) = match self.header() {
-            ForwardedHeader::Forwarded => (FORWARDED, proto as fn(&[u8]) -> _),
-            _ => (BY_PROTO, Scheme::parse as fn(&[u8]) -> _),
+    pub(crate) fn scheme(&self, headers: &HeaderIndex<'_>) -> Option<Scheme> {
+        let (header, read) = match self.header() {
+            ForwardedHeader::Forwarded => (KnownHeader::Forwarded, proto as fn(&[u8]) -> _),
+            _ => (
+                KnownHeader::XForwardedProto,
+                Scheme::parse as fn(&[u8]) -> _,
+            ),
         };
-        let words = || {
-            let lines = headers.get_all(&name).iter().rev();
-            lines.flat_map(|line| node::rsplit_elements(line.as_bytes()))
-        };
+        let words = || headers.lines(header).rev().flat_map(node::rsplit_elements);
         let several = words().nth(1).is_some();
         let depth = if several { self.depth(headers) } else { 0 };
         words().take(depth.saturating_add(1)).last().and_then(read)

@@ -312,7 +312,7 @@ fn scheme_is_reported_by_the_hop_that_names_the_client() {
         for (name, value) in lines {
             headers.append(*name, HeaderValue::from_static(value));
         }
-        rules.scheme(&headers)
+        rules.scheme(&crate::HeaderIndex::new(&headers))
     };
     let (plain, secure) = (Some(Scheme::Plain), Some(Scheme::Secure));
     let (proto, client) = ("x-forwarded-proto", "x-forwarded-for");

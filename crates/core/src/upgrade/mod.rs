@@ -3,12 +3,9 @@
 #[cfg(test)]
 mod tests;
 
-use http::{
-    HeaderMap, HeaderName, Method, Version,
-    header::{CONNECTION, UPGRADE},
-};
+use http::{Method, Version};
 
-use crate::{Head, tokens};
+use crate::{Head, HeaderIndex, KnownHeader};
 
 /// The protocol upgrade that a request offers for its connection or stream.
 ///
@@ -58,6 +55,11 @@ pub enum Upgrade {
 impl Upgrade {
     /// Detects the upgrade that a head offers.
     pub fn detect(head: &Head<'_>) -> Self {
+        Self::detect_indexed(head, &HeaderIndex::new(head.headers))
+    }
+
+    /// [`Self::detect`] with indexed headers.
+    pub(crate) fn detect_indexed(head: &Head<'_>, headers: &HeaderIndex<'_>) -> Self {
         if *head.method == Method::CONNECT {
             return match head.protocol {
                 None => Self::Tunnel,
@@ -65,19 +67,18 @@ impl Upgrade {
                 Some(_) => Self::OtherProtocol,
             };
         }
-        if !head.headers.contains_key(UPGRADE) {
+        let lists = |header, token: &[u8]| {
+            let mut tokens = headers.tokens(header);
+            tokens.any(|item| item.eq_ignore_ascii_case(token))
+        };
+        if !headers.contains(KnownHeader::Upgrade) {
             Self::None
-        } else if !lists(head.headers, &UPGRADE, "websocket") {
+        } else if !lists(KnownHeader::Upgrade, b"websocket") {
             Self::Other
-        } else if head.version == Version::HTTP_11 && lists(head.headers, &CONNECTION, "upgrade") {
+        } else if head.version == Version::HTTP_11 && lists(KnownHeader::Connection, b"upgrade") {
             Self::WebSocket
         } else {
             Self::Incomplete
         }
     }
-}
-
-/// Returns `true` if any line of a list header contains `token`, ignoring ASCII case.
-fn lists(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
-    tokens(headers, name).any(|item| item.eq_ignore_ascii_case(token.as_bytes()))
 }

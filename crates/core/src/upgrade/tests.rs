@@ -1,5 +1,7 @@
 use http::{HeaderValue, Uri};
 
+use http::{HeaderMap, HeaderName};
+
 use super::*;
 
 #[track_caller]

@@ -2,13 +2,8 @@
 
 use std::{
     fmt,
-    hash::{BuildHasher, RandomState},
     sync::atomic::{AtomicU32, AtomicU64, Ordering},
 };
-
-use ipnet::IpNet;
-
-use crate::network::Network;
 
 /// Counts distinct clients by linear counting (Whang et al., 1990): each client sets one bit of a
 /// bitmap, and the number of unset bits gives the estimate. Two bitmaps alternate between spans of
@@ -18,7 +13,6 @@ use crate::network::Network;
 /// 700,000. Takes 16 KiB.
 #[derive(Default)]
 pub(super) struct Activity {
-    seed: RandomState,
     even: Span,
     odd: Span,
 }
@@ -32,16 +26,17 @@ struct Span {
 const BITS: u16 = u16::MAX;
 
 impl Activity {
-    /// Records that `client` is active in the span with this number. Lock-free; when several
+    /// Records that the client with this key ([`gabion_core::ClientIp::key`]) is active in the span
+    /// with this number. Lock-free; when several
     /// threads begin a span at the same time, a few clients may not be counted.
-    pub(super) fn record(&self, client: IpNet, number: u64) {
+    pub(super) fn record(&self, client: u64, number: u64) {
         let span = self.span(number);
         if span.number.load(Ordering::Relaxed) != number
             && span.number.swap(number, Ordering::AcqRel) != number
         {
             span.clear();
         }
-        let [low, high, ..] = self.seed.hash_one(Network(client)).to_le_bytes();
+        let [low, high, ..] = client.to_le_bytes();
         span.set(u16::from_le_bytes([low, high]));
     }
 

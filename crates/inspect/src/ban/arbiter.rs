@@ -24,12 +24,11 @@ use gabion_core::{
     Attribution, BanOutcome, ClientIp, Now, Offense, OffenseRecorder, Outcome, RequestState,
 };
 use http::StatusCode;
-use ipnet::IpNet;
 
 use super::{BanConfig, BanTable, budget::BanBudget};
 use crate::{
     bounded_map::{BoundedMap, decay},
-    network::Network,
+    client_key::{BuildKeyHasher, ClientKey},
 };
 
 /// Decides which [`Offense`]s become bans in its [`BanTable`]. Shared by all threads and kept
@@ -71,8 +70,8 @@ use crate::{
 /// ```
 pub struct BanArbiter {
     table: Arc<BanTable>,
-    suspects: BoundedMap<Network, Suspect>,
-    standing: BoundedMap<Network, Standing>,
+    suspects: BoundedMap<ClientKey, Suspect, BuildKeyHasher>,
+    standing: BoundedMap<ClientKey, Standing, BuildKeyHasher>,
     budget: BanBudget,
 }
 
@@ -130,8 +129,8 @@ impl BanArbiter {
         if state.client().exempt().is_some() || state.is_counted() {
             return;
         }
-        let (client, now) = (state.client().network(), state.now());
-        self.budget.count_client(client, now);
+        let (client, now) = (state.client(), state.now());
+        self.budget.count_client(client.key(), now);
         let matched_a_rule = outcome.denial.is_some() || !state.observed().is_empty();
         let successes = match outcome.status {
             // Stays above the threshold for one half-life.
@@ -140,23 +139,23 @@ impl BanArbiter {
             _ => return,
         };
         if !matched_a_rule && state.probe().is_none() {
-            self.standing.update(Network(client), |standing| {
+            self.standing.update(client.into(), |standing| {
                 standing.successes = standing.successes_at(now) + successes;
                 standing.at = now.mono();
             });
         }
     }
 
-    fn is_in_good_standing(&self, client: IpNet, now: Now) -> bool {
-        let standing = self.standing.get(Network(client));
+    fn is_in_good_standing(&self, client: ClientKey, now: Now) -> bool {
+        let standing = self.standing.get(client);
         standing.is_some_and(|standing| standing.successes_at(now) >= f32::from(Self::GOOD))
     }
 
     /// Returns the number of different paths for which `client` is under suspicion, including
     /// `path`.
-    fn suspect(&self, client: IpNet, path: u64, now: Now) -> usize {
+    fn suspect(&self, client: ClientKey, path: u64, now: Now) -> usize {
         self.suspects
-            .update(Network(client), |suspect| suspect.add(path, now))
+            .update(client, |suspect| suspect.add(path, now))
     }
 
     fn ban_within_budget(&self, client: &ClientIp, offense: &Offense, now: Now) -> BanOutcome {
@@ -173,18 +172,18 @@ impl BanArbiter {
 
 impl OffenseRecorder for BanArbiter {
     fn record_offense(&self, client: &ClientIp, offense: &Offense, now: Now) -> BanOutcome {
-        let network = client.network();
+        let key = ClientKey::from(client);
         match offense.attribution {
             Attribution::Certain => self.ban_within_budget(client, offense, now),
             Attribution::CrossSite => {
                 BanOutcome::Withheld("a page of another origin caused the request")
             }
-            Attribution::Forgeable { .. } if self.is_in_good_standing(network, now) => {
+            Attribution::Forgeable { .. } if self.is_in_good_standing(key, now) => {
                 BanOutcome::Withheld(
                     "the client is in good standing, and a page could have caused the request",
                 )
             }
-            Attribution::Forgeable { path } => match self.suspect(network, path, now) {
+            Attribution::Forgeable { path } => match self.suspect(key, path, now) {
                 Self::PATHS.. => self.ban_within_budget(client, offense, now),
                 paths => BanOutcome::Suspected {
                     paths: u32::try_from(paths).unwrap_or(u32::MAX),

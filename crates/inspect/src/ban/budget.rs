@@ -12,7 +12,6 @@ use std::{
 };
 
 use gabion_core::Now;
-use ipnet::IpNet;
 
 use super::{BanConfig, activity::Activity};
 
@@ -61,8 +60,8 @@ impl BanBudget {
             .store(config.most_percent.into(), Ordering::Relaxed);
     }
 
-    /// Counts `client` as active.
-    pub(super) fn count_client(&self, client: IpNet, now: Now) {
+    /// Counts the client with this key ([`gabion_core::ClientIp::key`]) as active.
+    pub(super) fn count_client(&self, client: u64, now: Now) {
         self.activity.record(client, span(now));
     }
 

@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeSet,
     fmt,
-    hash::RandomState,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
@@ -13,8 +12,10 @@ use gabion_core::{
 };
 use ipnet::IpNet;
 
+use crate::client_key::{BuildKeyHasher, ClientKey};
+
 #[expect(clippy::disallowed_types, reason = "`BanTable` bounds its size")]
-type Map = papaya::HashMap<IpNet, Entry, RandomState>;
+type Map = papaya::HashMap<ClientKey, Entry, BuildKeyHasher>;
 
 /// A bounded table of timed bans, shared by all threads and kept across policy reloads.
 ///
@@ -106,7 +107,7 @@ impl BanTable {
 
     /// Returns the ban of `client` in force at `now`.
     pub fn active(&self, client: &ClientIp, now: Now) -> Option<ActiveBan> {
-        self.bans.pin().get(&client.network())?.active(now)
+        self.bans.pin().get(&ClientKey::from(client))?.active(now)
     }
 
     /// Removes the ban of a client, given as [`ClientIp::network`] or as [`Self::list`] returns it.
@@ -114,7 +115,7 @@ impl BanTable {
     pub fn unban(&self, network: IpNet) -> bool {
         let mut ends = self.ends();
         let bans = self.bans.pin();
-        match bans.remove(&network) {
+        match bans.remove(&ClientKey::from(network)) {
             Some(entry) => ends.remove(&(entry.until, network)),
             None => false,
         }
@@ -134,7 +135,7 @@ impl BanTable {
                 match ends.first() {
                     Some(&(until, network)) if until <= now.mono() => {
                         ends.pop_first();
-                        self.bans.pin().remove(&network);
+                        self.bans.pin().remove(&ClientKey::from(network));
                         dropped += 1;
                     }
                     _ => return dropped,
@@ -152,7 +153,7 @@ impl BanTable {
         let bans = self.bans.pin();
         let active = bans
             .iter()
-            .filter_map(|(&network, entry)| Some((network, entry.active(now)?)));
+            .filter_map(|(client, entry)| Some((client.network(), entry.active(now)?)));
         let mut list: Vec<_> = active.collect();
         list.sort_unstable_by_key(|(network, ban)| (ban.left, *network));
         list
@@ -174,29 +175,29 @@ impl BanTable {
         self.capacity
     }
 
-    fn insert(&self, network: IpNet, offense: &Offense, now: Now) -> BanOutcome {
+    fn insert(&self, client: ClientKey, offense: &Offense, now: Now) -> BanOutcome {
         let (by, reason) = (offense.rule.clone(), offense.reason.clone());
         let until = now.mono().saturating_add(offense.ban_for);
         let mut ends = self.ends();
         let bans = self.bans.pin();
         let mut outcome = BanOutcome::Banned { evicted: None };
-        if let Some(entry) = bans.get(&network) {
+        if let Some(entry) = bans.get(&client) {
             if entry.until > now.mono() {
                 outcome = BanOutcome::AlreadyBanned;
             }
             if entry.until >= until {
                 return outcome;
             }
-            ends.remove(&(entry.until, network));
+            ends.remove(&(entry.until, client.network()));
         } else if ends.len() >= self.capacity
             && let Some((end, first)) = ends.pop_first()
         {
-            bans.remove(&first);
+            bans.remove(&ClientKey::from(first));
             let evicted = (end > now.mono()).then_some(first);
             outcome = BanOutcome::Banned { evicted };
         }
-        ends.insert((until, network));
-        bans.insert(network, Entry { by, reason, until });
+        ends.insert((until, client.network()));
+        bans.insert(client, Entry { by, reason, until });
         outcome
     }
 
@@ -210,7 +211,7 @@ impl BanTable {
 impl OffenseRecorder for BanTable {
     fn record_offense(&self, client: &ClientIp, offense: &Offense, now: Now) -> BanOutcome {
         let network = client.network();
-        let outcome = self.insert(network, offense, now);
+        let outcome = self.insert(client.into(), offense, now);
         if let BanOutcome::Banned { .. } = outcome {
             self.listeners.notify(|listener| listener.on_ban(network));
         }

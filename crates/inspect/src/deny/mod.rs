@@ -36,10 +36,10 @@ mod tests;
 use std::time::Duration;
 
 use gabion_core::{
-    Attribution, Cause, ClientIp, Denial, Facts, Inspect, Mode, Needs, Now, Offense, PathViews,
-    Reason, RequestState, RuleId, Verdict, View,
+    Attribution, Cause, ClientIp, Denial, Facts, Inspect, KnownHeader, Mode, Needs, Now, Offense,
+    PathViews, Reason, RequestState, RuleId, Verdict, View,
 };
-use http::{StatusCode, header::USER_AGENT};
+use http::StatusCode;
 
 use crate::{Config, ConfigErrors, Context};
 use matcher::Matcher;
@@ -130,8 +130,8 @@ impl Deny {
         if matcher.agents.is_empty() {
             return None;
         }
-        let mut agents = facts.headers.get_all(USER_AGENT).iter();
-        let (rule, bytes) = agents.find_map(|agent| matcher.agents.find(agent.as_bytes()))?;
+        let mut agents = facts.index.lines(KnownHeader::UserAgent);
+        let (rule, bytes) = agents.find_map(|agent| matcher.agents.find(agent))?;
         let rule = self.rules.get(rule)?;
         let denial = rule.denial(Cause::new(rule.id.clone(), Reason::Agent));
         Some(denial.with_evidence(bytes))

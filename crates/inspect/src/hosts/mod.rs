@@ -16,12 +16,9 @@ mod tests;
 use std::collections::HashSet;
 
 use gabion_core::{
-    Cause, Denial, Facts, Inspect, Mode, Needs, Reason, RequestState, RuleId, Verdict,
+    Cause, Denial, Facts, Inspect, KnownHeader, Mode, Needs, Reason, RequestState, RuleId, Verdict,
 };
-use http::{
-    StatusCode,
-    header::{HOST, USER_AGENT},
-};
+use http::StatusCode;
 
 use crate::{Config, ConfigErrors, ConfigPath, Context, Problem, ServerQuirks};
 
@@ -133,8 +130,8 @@ impl HostAllowlist {
         let direct = facts.client.via_trusted() && !facts.client.is_forwarded();
         let path = facts.path.raw();
         let agent = facts
-            .headers
-            .get(USER_AGENT)
+            .index
+            .first(KnownHeader::UserAgent)
             .map_or(&b""[..], |agent| agent.as_bytes());
         let has_path = |known: &String| known.as_bytes() == path;
         let has_agent = |known: &String| agent.starts_with(known.as_bytes());
@@ -180,15 +177,9 @@ impl Inspect for HostAllowlist {
     }
 }
 
-/// Returns the requested host: that of the target, or else of the `Host` header.
-pub(crate) fn requested_host<'f>(facts: &'f Facts<'_>) -> &'f [u8] {
-    match facts.uri.authority() {
-        Some(authority) => authority.as_str().as_bytes(),
-        None => facts
-            .headers
-            .get(HOST)
-            .map_or(&b""[..], |host| host.as_bytes()),
-    }
+/// Returns the requested host, or an empty one.
+pub(crate) fn requested_host<'f>(facts: &Facts<'f>) -> &'f [u8] {
+    facts.host().unwrap_or_default()
 }
 
 /// Removes the port, a trailing dot, and the brackets of an IPv6 address.

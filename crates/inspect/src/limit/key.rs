@@ -9,7 +9,7 @@ use std::{
 use gabion_core::{ClientIp, Facts};
 use http::{HeaderName, HeaderValue};
 
-use crate::{deny, hosts, network::Network};
+use crate::{deny, hosts};
 
 /// A part of the key by which a limit counts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -91,7 +91,7 @@ impl FromStr for Key {
 
 /// Hashes the network by which limits count a client.
 pub(super) fn hash_client(client: &ClientIp, to: &mut impl Hasher) {
-    Network(client.network()).hash(to);
+    to.write_u64(client.key());
 }
 
 /// Hashes a single value. Without a value, or with several, hashes the client: requests without a

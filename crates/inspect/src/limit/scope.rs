@@ -1,10 +1,7 @@
 //! The requests to which a limit applies.
 
-use gabion_core::{Facts, View};
-use http::{
-    Method, StatusCode,
-    header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN},
-};
+use gabion_core::{Facts, KnownHeader, View};
+use http::{Method, StatusCode};
 
 use crate::{HostAllowlist, deny::Paths, hosts};
 
@@ -42,6 +39,6 @@ impl Scope {
 /// Returns `true` for a CORS preflight request (Fetch, section 4.8).
 pub(super) fn is_preflight(facts: &Facts<'_>) -> bool {
     *facts.method == Method::OPTIONS
-        && facts.headers.contains_key(ORIGIN)
-        && facts.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+        && facts.index.contains(KnownHeader::Origin)
+        && (facts.index).contains(KnownHeader::AccessControlRequestMethod)
 }

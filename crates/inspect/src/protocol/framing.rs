@@ -1,10 +1,7 @@
 //! Checks of the message framing.
 
-use gabion_core::{Denial, Facts, Framing};
-use http::{
-    HeaderName, HeaderValue, StatusCode, Version,
-    header::{CONNECTION, CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING},
-};
+use gabion_core::{Denial, Facts, Framing, KnownHeader};
+use http::{HeaderValue, StatusCode, Version, header::CONNECTION};
 
 use super::{deny, deny_400};
 
@@ -41,8 +38,8 @@ fn observed(facts: &Facts<'_>) -> Option<Denial> {
 /// Denies a request with both headers. A server may reject it, and a proxy must otherwise repair it
 /// (RFC 9112, section 6.1).
 fn both(facts: &Facts<'_>) -> Option<Denial> {
-    let length = facts.headers.get(CONTENT_LENGTH)?;
-    let both = facts.headers.contains_key(TRANSFER_ENCODING);
+    let length = facts.index.first(KnownHeader::ContentLength)?;
+    let both = facts.index.contains(KnownHeader::TransferEncoding);
     both.then(|| deny_400("framing/both", BOTH, length.as_bytes()))
 }
 
@@ -54,7 +51,7 @@ const BOTH: &str = "both Content-Length and Transfer-Encoding";
 /// Another coding before `chunked` is not implemented (501). If `chunked` is not last or is
 /// repeated, servers disagree on the end of the body (400).
 fn coding(facts: &Facts<'_>) -> Option<Denial> {
-    let mut lines = values(facts, &TRANSFER_ENCODING);
+    let mut lines = facts.index.lines(KnownHeader::TransferEncoding);
     let line = lines.next()?;
     if facts.version != Version::HTTP_11 {
         let why = "Transfer-Encoding in an HTTP version without it";
@@ -64,11 +61,12 @@ fn coding(facts: &Facts<'_>) -> Option<Denial> {
         return None;
     }
     let codings = || {
-        let all = values(facts, &TRANSFER_ENCODING).flat_map(|line| line.split(|&b| b == b','));
+        let lines = facts.index.lines(KnownHeader::TransferEncoding);
+        let all = lines.flat_map(|line| line.split(|&b| b == b','));
         all.map(<[u8]>::trim_ascii)
     };
     let chunked = |coding: &&[u8]| coding.eq_ignore_ascii_case(b"chunked");
-    let is_last = codings().last().is_some_and(|last| chunked(&last));
+    let is_last = codings().next_back().is_some_and(|last| chunked(&last));
     let is_single = codings().filter(chunked).count() == 1;
     let other = codings().find(|coding| !chunked(coding) && !coding.is_empty());
     match other {
@@ -87,7 +85,7 @@ fn coding(facts: &Facts<'_>) -> Option<Denial> {
 /// Denies anything but one `Content-Length` of digits (RFC 9110, section 8.6), even if a server
 /// would merge equal ones.
 fn length(facts: &Facts<'_>) -> Option<Denial> {
-    let mut lines = values(facts, &CONTENT_LENGTH);
+    let mut lines = facts.index.lines(KnownHeader::ContentLength);
     let line = lines.next()?;
     if let Some(second) = lines.next() {
         let why = "more than one Content-Length header";
@@ -99,15 +97,8 @@ fn length(facts: &Facts<'_>) -> Option<Denial> {
 
 /// Denies expectations other than `100-continue` (RFC 9110, section 10.1.1).
 fn expectation(facts: &Facts<'_>) -> Option<Denial> {
-    let other = values(facts, &EXPECT).find(|line| !line.eq_ignore_ascii_case(b"100-continue"))?;
+    let mut lines = facts.index.lines(KnownHeader::Expect);
+    let other = lines.find(|line| !line.eq_ignore_ascii_case(b"100-continue"))?;
     let why = "unsupported expectation";
     Some(deny("expect/unknown", why, StatusCode::EXPECTATION_FAILED).with_evidence(other))
-}
-
-fn values<'f>(facts: &'f Facts<'_>, name: &HeaderName) -> impl Iterator<Item = &'f [u8]> {
-    facts
-        .headers
-        .get_all(name)
-        .iter()
-        .map(HeaderValue::as_bytes)
 }

@@ -1,12 +1,9 @@
 //! Checks of requests that leave HTTP.
 
-use gabion_core::{Denial, Diagnosis, Facts, Upgrade};
+use gabion_core::{Denial, Diagnosis, Facts, KnownHeader, Upgrade};
 use http::{
-    HeaderName, HeaderValue, Method, StatusCode, Version,
-    header::{
-        ALLOW, CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION,
-        TRANSFER_ENCODING, UPGRADE,
-    },
+    HeaderValue, Method, StatusCode, Version,
+    header::{ALLOW, SEC_WEBSOCKET_VERSION, UPGRADE},
 };
 
 use super::{deny, deny_400};
@@ -48,7 +45,10 @@ pub(super) fn check(facts: &Facts<'_>) -> Option<Denial> {
 /// Denies `Upgrade: websocket` without `Connection: upgrade`, or in an HTTP version without
 /// upgrades.
 fn incomplete(facts: &Facts<'_>) -> Denial {
-    let connection = facts.headers.get(CONNECTION).map(HeaderValue::as_bytes);
+    let connection = facts
+        .index
+        .first(KnownHeader::Connection)
+        .map(HeaderValue::as_bytes);
     let why = "Upgrade: websocket without Connection: upgrade on HTTP/1.1";
     deny_400("upgrade/incomplete", why, connection.unwrap_or_default())
         .with_diagnosis(hop(facts, Diagnosis::NotNominated))
@@ -57,8 +57,8 @@ fn incomplete(facts: &Facts<'_>) -> Denial {
 /// Denies a handshake without `Upgrade`. No client sends one, and the service would answer with a
 /// page.
 fn stripped(facts: &Facts<'_>) -> Option<Denial> {
-    let key = only(facts, &SEC_WEBSOCKET_KEY).filter(|key| is_key(key))?;
-    let is_version_13 = only(facts, &SEC_WEBSOCKET_VERSION) == Some(b"13");
+    let key = only(facts, KnownHeader::SecWebSocketKey).filter(|key| is_key(key))?;
+    let is_version_13 = only(facts, KnownHeader::SecWebSocketVersion) == Some(b"13");
     (is_version_13 && *facts.method == Method::GET).then(|| {
         let why = "Sec-WebSocket-Key and Sec-WebSocket-Version without Upgrade: websocket";
         deny_400("upgrade/stripped", why, key).with_diagnosis(hop(facts, Diagnosis::HopStripped))
@@ -87,9 +87,9 @@ fn method(facts: &Facts<'_>) -> Option<Denial> {
 
 /// Denies a body, which a server could read as frames, or frames as a body.
 fn body(facts: &Facts<'_>) -> Option<Denial> {
-    let length = facts.headers.get(CONTENT_LENGTH);
+    let length = facts.index.first(KnownHeader::ContentLength);
     let length = length.filter(|length| length.as_bytes().iter().any(|&digit| digit != b'0'));
-    let body = length.or_else(|| facts.headers.get(TRANSFER_ENCODING))?;
+    let body = length.or_else(|| facts.index.first(KnownHeader::TransferEncoding))?;
     let why = "WebSocket handshake with a body";
     Some(deny_400("upgrade/body", why, body.as_bytes()))
 }
@@ -97,7 +97,7 @@ fn body(facts: &Facts<'_>) -> Option<Denial> {
 /// Denies versions other than 13. The response has the supported version (RFC 6455, section 4.4).
 /// HTTP/2 has the same header (RFC 8441, section 5), but no `Upgrade`.
 fn version(facts: &Facts<'_>) -> Option<Denial> {
-    let found = match only(facts, &SEC_WEBSOCKET_VERSION) {
+    let found = match only(facts, KnownHeader::SecWebSocketVersion) {
         Some(b"13") => return None,
         found => found.unwrap_or_default(),
     };
@@ -119,7 +119,7 @@ fn key(facts: &Facts<'_>) -> Option<Denial> {
     if facts.version != Version::HTTP_11 {
         return None;
     }
-    let found = only(facts, &SEC_WEBSOCKET_KEY).unwrap_or_default();
+    let found = only(facts, KnownHeader::SecWebSocketKey).unwrap_or_default();
     let why = "Sec-WebSocket-Key is not 16 bytes in base64";
     let denial = || deny_400("upgrade/key", why, found).with_diagnosis(Diagnosis::BadHandshake);
     (!is_key(found)).then(denial)
@@ -132,8 +132,6 @@ fn is_key(text: &[u8]) -> bool {
 }
 
 /// Returns the value of a header that occurs exactly once.
-fn only<'f>(facts: &'f Facts<'_>, name: &HeaderName) -> Option<&'f [u8]> {
-    let mut lines = facts.headers.get_all(name).iter();
-    let line = lines.next().map(HeaderValue::as_bytes);
-    line.filter(|_| lines.next().is_none())
+fn only<'f>(facts: &Facts<'f>, header: KnownHeader) -> Option<&'f [u8]> {
+    facts.index.single(header).map(HeaderValue::as_bytes)
 }

@@ -2,8 +2,8 @@
 
 use std::str;
 
-use gabion_core::{Denial, Facts};
-use http::{HeaderMap, HeaderName, StatusCode, Version, header::COOKIE};
+use gabion_core::{Denial, Facts, KnownHeader};
+use http::{HeaderMap, HeaderName, StatusCode, Version};
 
 use super::{deny, deny_400};
 
@@ -40,15 +40,13 @@ pub(super) fn size(facts: &Facts<'_>, most: usize, most_bytes: usize) -> Option<
     let too_large = |id, why| Some(deny(id, why, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE));
     let mut found = facts.headers.len();
     if found > most && facts.version >= Version::HTTP_2 {
-        let cookies = facts.headers.get_all(COOKIE).iter().count();
+        let cookies = facts.index.lines(KnownHeader::Cookie).count();
         found = found.saturating_sub(cookies.saturating_sub(1));
     }
     if found > most {
         return too_large("header/many", "too many headers");
     }
-    let lines = facts.headers.iter();
-    let sizes = lines.map(|(name, value)| name.as_str().len().saturating_add(value.len()));
-    if sizes.fold(0, usize::saturating_add) > most_bytes {
+    if facts.index.bytes() > most_bytes {
         return too_large("header/large", "headers too large");
     }
     None
@@ -60,6 +58,9 @@ pub(super) fn size(facts: &Facts<'_>, most: usize, most_bytes: usize) -> Option<
 /// reaches an application as `X-Forwarded-For` does, without passing the checks of the proxies in
 /// front. Other names with `_` pass: programs do use headers such as `my_header`.
 pub(super) fn names(facts: &Facts<'_>) -> Option<Denial> {
+    if !facts.index.has_underscore() {
+        return None;
+    }
     let mut names = facts.headers.keys().map(HeaderName::as_str);
     let name = names.find(|name| name.contains('_') && imitates(name, facts.headers))?;
     let why = "header name with _ that some servers treat as another header";

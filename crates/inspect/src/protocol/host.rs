@@ -2,8 +2,8 @@
 
 use std::{net::Ipv6Addr, str};
 
-use gabion_core::{Denial, Facts};
-use http::{HeaderValue, StatusCode, Version, header::HOST};
+use gabion_core::{Denial, Facts, KnownHeader};
+use http::{StatusCode, Version};
 
 use super::{deny, deny_400};
 
@@ -31,11 +31,7 @@ pub(super) fn check(facts: &Facts<'_>) -> Option<Denial> {
         Some((_, authority)) => authority,
         None => None,
     };
-    let mut hosts = facts
-        .headers
-        .get_all(HOST)
-        .iter()
-        .map(HeaderValue::as_bytes);
+    let mut hosts = facts.index.lines(KnownHeader::Host);
     let Some(host) = hosts.next() else {
         let has_authority = facts.version >= Version::HTTP_2 && target.is_some();
         let missing = !has_authority && facts.version > Version::HTTP_10;

@@ -34,8 +34,9 @@ use gabion_core::{
 use ipnet::IpNet;
 
 use crate::{
-    Ban, Config, ConfigErrors, ConfigPath, Context, Problem, bounded_map::BoundedMap,
-    network::Network,
+    Ban, Config, ConfigErrors, ConfigPath, Context, Problem,
+    bounded_map::BoundedMap,
+    client_key::{BuildKeyHasher, ClientKey},
 };
 use score::{ClientScore, Scoring};
 use signal::{Detector, RequestFeatures};
@@ -101,7 +102,7 @@ pub struct Scan {
 /// Of more clients than the capacity, those seen least often are dropped. An entry takes about 120
 /// bytes.
 pub struct Scores {
-    clients: BoundedMap<Network, ClientScore>,
+    clients: BoundedMap<ClientKey, ClientScore, BuildKeyHasher>,
     uniform_responses: UniformResponses,
 }
 
@@ -198,7 +199,7 @@ impl Inspect for Scan {
 impl Scan {
     /// Adds the exchange to the score of its client. Returns the offense that it makes, if any.
     fn score(&self, state: &RequestState, signals: u64, outcome: &Outcome<'_>) -> Option<Offense> {
-        let client = Network(state.client().network());
+        let client = ClientKey::from(state.client());
         let attribution = self.scores.clients.update(client, |score| {
             score.add(&self.scoring, state, signals, outcome)
         })?;
@@ -239,7 +240,7 @@ impl Scores {
     /// Returns the score of a client as of its last change, with every signal since the score was
     /// last below 1. Returns `None` for an unknown client, or if the last change was after `now`.
     pub fn reasons(&self, client: IpNet, now: Now) -> Option<Signals> {
-        let score = self.clients.get(Network(client))?;
+        let score = self.clients.get(client.into())?;
         (score.at <= now.mono()).then(|| score.signals())
     }
 }

@@ -1,12 +1,12 @@
 //! Validates WebSocket handshakes.
 
 use gabion_core::{
-    Cause, Denial, Diagnosis, Escaped, Explanation, Facts, Inspect, Mode, Needs, Reason,
-    RequestState, RuleId, Upgrade, Verdict, tokens,
+    Cause, Denial, Diagnosis, Escaped, Explanation, Facts, Inspect, KnownHeader, Mode, Needs,
+    Reason, RequestState, RuleId, Upgrade, Verdict,
 };
 use http::{
     HeaderName, HeaderValue, Method, StatusCode, Version,
-    header::{CONNECTION, ORIGIN, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE},
+    header::{CONNECTION, SEC_WEBSOCKET_VERSION, UPGRADE},
 };
 
 use super::origin::Origins;
@@ -169,11 +169,7 @@ impl Inspect for Handshake {
 
 impl RouteRules {
     fn check_origin(&self, facts: &Facts<'_>) -> Option<Denial> {
-        let mut origins = facts
-            .headers
-            .get_all(ORIGIN)
-            .iter()
-            .map(HeaderValue::as_bytes);
+        let mut origins = facts.index.lines(KnownHeader::Origin);
         let foreign = origins.find(|origin| self.origins.is_foreign(facts, origin))?;
         let why = match self.origins.line_that_allows(facts, foreign) {
             Some(line) => format!(
@@ -193,7 +189,10 @@ impl RouteRules {
     /// Denies a handshake without an allowed subprotocol. A browser closes a connection on which
     /// the server selects none of its subprotocols (RFC 6455, section 4.2.2, item 5.5).
     fn check_subprotocol(&self, facts: &Facts<'_>) -> Option<Denial> {
-        let mut offers = tokens(facts.headers, &SEC_WEBSOCKET_PROTOCOL).peekable();
+        let mut offers = facts
+            .index
+            .tokens(KnownHeader::SecWebSocketProtocol)
+            .peekable();
         let first = *offers.peek()?;
         let known = |offer: &[u8]| {
             self.subprotocols

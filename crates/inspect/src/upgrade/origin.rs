@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
-use gabion_core::Facts;
-use http::header::{AUTHORIZATION, COOKIE};
+use gabion_core::{Facts, KnownHeader};
+use http::header::AUTHORIZATION;
 
 use crate::{
     OneOrMany,
@@ -36,10 +36,11 @@ impl Origins {
             let origin = origin.to_ascii_lowercase();
             return !self.0.contains(&*origin);
         }
-        let has = |name| facts.headers.contains_key(name);
         let host = host_in(origin).unwrap_or_default();
         let is_same_host = host.eq_ignore_ascii_case(without_port(requested_host(facts)));
-        (has(COOKIE) || has(AUTHORIZATION)) && !is_same_host
+        let has_credentials =
+            facts.index.contains(KnownHeader::Cookie) || facts.headers.contains_key(AUTHORIZATION);
+        has_credentials && !is_same_host
     }
 
     /// Returns the line of the policy that would allow `origin`: its key, the current value, and

@@ -1,10 +1,7 @@
 //! Responses that are streams of events.
 
-use gabion_core::tokens;
-use http::{
-    HeaderMap,
-    header::{ACCEPT, CONTENT_TYPE},
-};
+use gabion_core::{HeaderIndex, KnownHeader};
+use http::{HeaderMap, header::CONTENT_TYPE};
 
 use std::sync::Arc;
 
@@ -29,11 +26,11 @@ const STREAM_TYPES: [&[u8]; 3] = [
 const UNKNOWN_PATH: &str = "/";
 
 /// Returns `true` if the request accepts server-sent events.
-pub(super) fn is_accepted(headers: &HeaderMap) -> bool {
+pub(super) fn is_accepted(headers: &HeaderIndex<'_>) -> bool {
     // The search for a dash is cheaper than parsing, and most requests accept no type with a dash.
-    let mut lines = headers.get_all(ACCEPT).iter();
-    lines.any(|line| line.as_bytes().contains(&b'-'))
-        && tokens(headers, &ACCEPT).any(|range| is_media_type(range, EVENT_STREAM))
+    let mut lines = headers.lines(KnownHeader::Accept);
+    lines.any(|line| line.contains(&b'-'))
+        && (headers.tokens(KnownHeader::Accept)).any(|range| is_media_type(range, EVENT_STREAM))
 }
 
 /// Returns `true` if the response is a stream of events.
@@ -78,7 +75,7 @@ impl Engine {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderName, HeaderValue};
+    use http::{HeaderName, HeaderValue, header::ACCEPT};
 
     use super::*;
 
@@ -116,7 +113,9 @@ mod tests {
             ("application/json, text/event-stream;q=0.5", true),
             ("*/*", false),
         ] {
-            assert_eq!(is_accepted(&headers(ACCEPT, accept)), events, "{accept}");
+            let headers = headers(ACCEPT, accept);
+            let found = is_accepted(&HeaderIndex::new(&headers));
+            assert_eq!(found, events, "{accept}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Denials of gRPC calls: status 200, with the error in gRPC's own headers.
 
 use bytes::Bytes;
-use gabion_core::{Denial, Facts};
+use gabion_core::{Denial, Facts, KnownHeader};
 use http::{
     HeaderName, HeaderValue, Response, StatusCode,
     header::{CONTENT_LENGTH, CONTENT_TYPE},
@@ -14,7 +14,7 @@ const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 /// which a gRPC client reads the status of its call. A reply that sets `grpc-status` itself is left
 /// unchanged.
 pub(super) fn translate(response: &mut Response<Bytes>, denial: &Denial, facts: &Facts<'_>) {
-    let requested = facts.headers.get(CONTENT_TYPE);
+    let requested = facts.index.first(KnownHeader::ContentType);
     let Some(kind) = requested.filter(|kind| is_grpc(kind)) else {
         return;
     };

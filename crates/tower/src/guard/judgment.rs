@@ -54,7 +54,7 @@ impl Engine {
             // Without its prefix, the target is not the one that was judged.
             makes_canonical: exchange.policy.forward == Forward::Canonical
                 && connection.target.is_none(),
-            upgrade_offer: offer::has_upgrade_offer(request.headers()).then_some(facts.upgrade),
+            upgrade_offer: offer::has_upgrade_offer(&facts.index).then_some(facts.upgrade),
         };
         let is_counted = outer.is_some_and(Resolution::is_counted);
         exchange.state.set_counted(is_counted);
@@ -121,7 +121,7 @@ impl Engine {
             let is_counted = exchange.state.is_counted() || self.bans.is_some();
             exchange.resolution = Some(Arc::new(facts.resolution().with_counted(is_counted)));
         }
-        if self.sessions.is_some() && event_stream::is_accepted(facts.headers) {
+        if self.sessions.is_some() && event_stream::is_accepted(&facts.index) {
             exchange.stream_path = Some(facts.uri.path().into());
         }
         Decision::Pass(exchange)

@@ -4,7 +4,7 @@
 //! 7.8). A server that accepts it switches to HTTP/2, which the layer does not see. Therefore the
 //! offer does not reach the service.
 
-use gabion_core::{MessageKinds, Mode, SessionLimits, Upgrade, tokens};
+use gabion_core::{HeaderIndex, KnownHeader, MessageKinds, Mode, SessionLimits, Upgrade, tokens};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request,
     header::{CONNECTION, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL, UPGRADE},
@@ -16,8 +16,8 @@ use crate::protocol::remove_upgrade;
 const SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 
 /// Returns `true` if the headers may contain an upgrade offer.
-pub(super) fn has_upgrade_offer(headers: &HeaderMap) -> bool {
-    headers.contains_key(UPGRADE) || headers.contains_key(SETTINGS)
+pub(super) fn has_upgrade_offer(headers: &HeaderIndex<'_>) -> bool {
+    headers.contains(KnownHeader::Upgrade) || headers.contains(KnownHeader::Http2Settings)
 }
 
 /// Removes every upgrade offer except that of a WebSocket.

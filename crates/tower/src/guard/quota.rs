@@ -2,12 +2,10 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use gabion_core::{Denial, Facts, RequestState};
+use gabion_core::{Denial, Facts, KnownHeader, RequestState};
 use http::{
     HeaderMap, HeaderName, HeaderValue, StatusCode,
-    header::{
-        ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, Entry, ORIGIN, RETRY_AFTER,
-    },
+    header::{ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, Entry, RETRY_AFTER},
 };
 
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -50,7 +48,8 @@ pub(super) fn add_retry_after(denial: &Denial, facts: &Facts<'_>, headers: &mut 
         return;
     };
     headers.insert(RETRY_AFTER, HeaderValue::from(seconds(wait)));
-    if denial.status != StatusCode::TOO_MANY_REQUESTS || !facts.headers.contains_key(ORIGIN) {
+    if denial.status != StatusCode::TOO_MANY_REQUESTS || !facts.index.contains(KnownHeader::Origin)
+    {
         return;
     }
     if let Entry::Vacant(vacant) = headers.entry(ACCESS_CONTROL_ALLOW_ORIGIN) {

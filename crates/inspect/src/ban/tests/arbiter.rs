@@ -1,7 +1,8 @@
 use std::{sync::Arc, time::Duration};
 
 use gabion_core::{
-    Attribution, BanOutcome, ClientRules, Offense, OffenseRecorder, Outcome, RequestState, RuleId,
+    Attribution, BanOutcome, ClientIp, ClientRules, Offense, OffenseRecorder, Outcome,
+    RequestState, RuleId,
 };
 use gabion_testkit::OwnedHead;
 use http::StatusCode;
@@ -115,7 +116,8 @@ fn active_clients_are_estimated_by_span() {
         let activity = Activity::default();
         for number in scattered(clients) {
             for _ in 0..2 {
-                activity.record(std::net::IpAddr::from(number.to_be_bytes()).into(), 7);
+                let addr = std::net::IpAddr::from(number.to_be_bytes());
+                activity.record(ClientIp::key_of(addr.into()), 7);
             }
         }
         let estimate = activity.estimate(7);

@@ -3,8 +3,6 @@
 
 use std::net::IpAddr;
 
-use http::{header::HOST, uri::Authority};
-
 use super::{Detector, Signal, Trigger};
 
 pub(super) const SIGNAL: Signal = Signal {
@@ -15,15 +13,18 @@ pub(super) const SIGNAL: Signal = Signal {
         certain: false,
         matches: |features| {
             let facts = features.facts;
-            let authority = facts.uri.authority().map(Authority::as_str);
-            let host = || facts.headers.get(HOST)?.to_str().ok();
-            authority.or_else(host).is_some_and(is_address)
+            facts.host().is_some_and(is_address)
         },
     },
 };
 
-fn is_address(host: &str) -> bool {
-    let may_be = host.starts_with('[') || host.starts_with(|first: char| first.is_ascii_digit());
-    let name = host.split_once(':').map_or(host, |(name, _port)| name);
-    may_be && (host.starts_with('[') || name.parse::<IpAddr>().is_ok())
+fn is_address(host: &[u8]) -> bool {
+    match host.first() {
+        Some(b'[') => true,
+        Some(b'0'..=b'9') => {
+            let name = host.split(|&byte| byte == b':').next().unwrap_or_default();
+            str::from_utf8(name).is_ok_and(|name| name.parse::<IpAddr>().is_ok())
+        }
+        _ => false,
+    }
 }

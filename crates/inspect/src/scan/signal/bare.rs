@@ -1,10 +1,8 @@
 //! A request without `User-Agent` or `Accept`, which browsers always send. Some monitors and feed
 //! readers omit them, too, so the signal counts only together with another.
 
-use http::{
-    HeaderValue,
-    header::{ACCEPT, USER_AGENT},
-};
+use gabion_core::KnownHeader;
+use http::HeaderValue;
 
 use super::{Detector, Signal, Trigger};
 
@@ -15,10 +13,10 @@ pub(super) const SIGNAL: Signal = Signal {
     detector: Detector::Head {
         certain: false,
         matches: |features| {
-            let facts = features.facts;
-            let agent = facts.headers.get(USER_AGENT);
+            let headers = &features.facts.index;
+            let agent = headers.first(KnownHeader::UserAgent);
             let is_missing = agent.is_none_or(HeaderValue::is_empty);
-            is_missing || !facts.headers.contains_key(ACCEPT)
+            is_missing || !headers.contains(KnownHeader::Accept)
         },
     },
 };

@@ -16,8 +16,7 @@ mod scanner;
 use std::sync::LazyLock;
 
 use aho_corasick::AhoCorasick;
-use gabion_core::{Cause, Facts, Outcome, RequestState};
-use http::header::USER_AGENT;
+use gabion_core::{Cause, Facts, KnownHeader, Outcome, RequestState};
 
 use super::score::History;
 
@@ -125,8 +124,8 @@ impl Agents {
         let Some(automaton) = AGENTS.as_ref() else {
             return agents;
         };
-        for agent in facts.headers.get_all(USER_AGENT) {
-            for found in automaton.find_iter(agent.as_bytes()) {
+        for agent in facts.index.lines(KnownHeader::UserAgent) {
+            for found in automaton.find_iter(agent) {
                 if found.pattern().as_usize() < scanner::NAMES.len() {
                     agents.scanner = true;
                 } else {
