@@ -13,7 +13,7 @@ use crate::{
     Chain, Diagnostic, Document, PolicyError, State,
     budget::{self, CompileBudget},
     chain::{Inspectors, MessageChain},
-    expect,
+    expect_runner,
     files::{self, ListFile},
     inventory::PolicyInventory,
     issue::Issue,
@@ -58,7 +58,8 @@ impl<'t> LoadedDocument<'t> {
         let budget = CompileBudget::start(limit);
         let mut parsed = ParsedDocument::read(text, name);
         parsed.report(budget::oversize(&parsed.document));
-        parsed.report(packs::duplicates(&parsed.document));
+        let Document { packs, observe, .. } = &parsed.document;
+        parsed.report(packs::duplicates(packs, observe));
         let named = parsed.document.ban.files.iter().take(budget::LISTS);
         let lists = files::lists(named, base);
         Self {
@@ -122,7 +123,7 @@ impl<'t> LoadedDocument<'t> {
     /// Runs the `[[expect]]` tests on a second compilation: with scratch state, in enforce mode.
     fn run_expectations(&mut self, context: Context) {
         let tests = &self.parsed.document.expect;
-        let requests = match expect::requests(&self.parsed.document) {
+        let requests = match expect_runner::requests(&self.parsed.document) {
             Ok(requests) if requests.is_empty() || !self.parsed.is_valid() => return,
             Ok(requests) => requests,
             Err(issues) => return self.parsed.report(issues),
@@ -132,7 +133,7 @@ impl<'t> LoadedDocument<'t> {
             .with_mode(Mode::Enforce);
         let issues =
             match compile_sections(&self.parsed.document, &scratch, &CustomRules::default()) {
-                Ok(snapshot) => expect::failures(tests, &requests, &snapshot, &self.budget),
+                Ok(snapshot) => expect_runner::failures(tests, &requests, &snapshot, &self.budget),
                 Err(issues) => issues,
             };
         self.parsed.report(issues);

@@ -3,7 +3,7 @@
 //! A key is added here together with the code that enforces it. A key without effect would be
 //! accepted and then silently ignored.
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 use gabion_core::{Mode, OnFault};
 use gabion_inspect::{
@@ -12,7 +12,7 @@ use gabion_inspect::{
 };
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use crate::{ClientSection, Expect, Pack, PolicyError, packs, read::ParsedDocument};
+use crate::{ClientSection, Expect, Pack};
 
 /// A policy document as plain data, one field for each section.
 ///
@@ -106,27 +106,25 @@ impl Document {
     /// The version of the format that this release reads.
     pub const VERSION: u32 = 1;
 
-    /// Parses a document without compiling it. Keys and value types are checked; the rules are not
-    /// (see [`check`](crate::check)). `name` is the file name in errors.
-    ///
-    /// # Errors
-    ///
-    /// Every syntax error, unknown key and invalid value of `text`, each with its position.
-    pub fn parse(text: &str, name: &str) -> Result<Self, PolicyError> {
-        let parsed = ParsedDocument::read(text, name);
-        if parsed.is_valid() {
-            Ok(parsed.document)
-        } else {
-            Err(parsed.into_error())
-        }
-    }
-
     /// The deny rules of this document: its own, then those of its [packs](Pack).
     ///
     /// Its own come first, so that for the same kind of key (`names`, `prefix`, ...) a rule written
     /// for this server decides if both match. An own rule with the id of a pack's rule replaces it.
     pub fn deny_rules(&self) -> Vec<DenyRule> {
-        packs::rules(self)
+        let mut ids: HashSet<_> = self.deny.iter().map(|rule| rule.id.as_str()).collect();
+        let enforced = self.packs.iter().map(|pack| (pack, None));
+        let observed = self.observe.iter();
+        let observed = observed.map(|pack| (pack, Some(Mode::Observe)));
+        let packs = enforced.chain(observed);
+        let shipped =
+            packs.flat_map(|(pack, mode)| pack.rules().iter().map(move |rule| (rule, mode)));
+        let not_replaced = shipped.filter(|(rule, _)| ids.insert(&rule.id));
+        let shipped = not_replaced.map(|(rule, mode)| {
+            let mut rule = rule.clone();
+            rule.mode = mode;
+            rule
+        });
+        self.deny.iter().cloned().chain(shipped).collect()
     }
 
     /// The mode of rules that do not set their own.

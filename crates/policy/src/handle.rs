@@ -1,7 +1,7 @@
 //! The current policy and its atomic replacement.
 
 use std::{
-    fmt, io,
+    fmt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use gabion_core::{ChangeListener, ChangeListeners, Event, PolicyEvent, PolicySource, Snapshot};
 
 use crate::{
-    Diagnostic, Document, PolicyError, PolicyOptions, ShrinkGuard, State, Watch, WatchOptions,
+    Diagnostic, Document, PolicyError, PolicyOptions, ShrinkGuard, State,
     compile::{CompileInput, LoadedDocument},
     diagnostic::SourceText,
     files,
@@ -184,15 +184,6 @@ impl PolicyHandle {
         let outcome = self.0.reread(&mut self.0.reload_state());
         self.0.notify(&outcome);
         outcome
-    }
-
-    /// Watches the files of the policy, and reloads it when one changes, until the returned handle is dropped.
-    ///
-    /// # Errors
-    ///
-    /// If the policy did not come from a file, or the operating system refuses another file watch or thread.
-    pub fn watch(&self, options: WatchOptions) -> io::Result<Watch> {
-        Watch::spawn(self.clone(), options)
     }
 
     /// Registers a listener whose [`ChangeListener::on_policy_replaced`] is called after each

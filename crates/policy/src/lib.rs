@@ -61,6 +61,7 @@ mod compile;
 mod diagnostic;
 mod document;
 mod expect;
+mod expect_runner;
 mod files;
 mod handle;
 mod inventory;

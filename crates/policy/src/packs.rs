@@ -5,16 +5,16 @@
 
 use std::{collections::HashSet, sync::LazyLock};
 
-use gabion_core::Mode;
 use gabion_inspect::{ConfigPath, DenyRule};
 use serde::{Deserialize, Serialize};
 
-use crate::{Document, issue::Issue};
+use crate::issue::Issue;
 
 /// A pack of shipped deny rules, selected by the kind of server that it fits.
 ///
-/// A document enables packs by name in [`Document::packs`] and [`Document::observe`];
-/// [`Document::deny_rules`] lists the resulting rules.
+/// A document enables packs by name in [`Document::packs`](crate::Document::packs) and
+/// [`Document::observe`](crate::Document::observe);
+/// [`Document::deny_rules`](crate::Document::deny_rules) lists the resulting rules.
 ///
 /// # Examples
 ///
@@ -71,28 +71,9 @@ fn parse(text: &str) -> Vec<DenyRule> {
     file.deny
 }
 
-/// The rules of [`Document::deny_rules`].
-pub(crate) fn rules(document: &Document) -> Vec<DenyRule> {
-    let mut ids: HashSet<_> = document.deny.iter().map(|rule| rule.id.as_str()).collect();
-    let enforced = document.packs.iter().map(|pack| (pack, None));
-    let observed = document
-        .observe
-        .iter()
-        .map(|pack| (pack, Some(Mode::Observe)));
-    let packs = enforced.chain(observed);
-    let shipped = packs.flat_map(|(pack, mode)| pack.rules().iter().map(move |rule| (rule, mode)));
-    let not_replaced = shipped.filter(|(rule, _)| ids.insert(&rule.id));
-    let shipped = not_replaced.map(|(rule, mode)| {
-        let mut rule = rule.clone();
-        rule.mode = mode;
-        rule
-    });
-    document.deny.iter().cloned().chain(shipped).collect()
-}
-
-/// An issue for each pack that `document` lists more than once.
-pub(crate) fn duplicates(document: &Document) -> Vec<Issue> {
-    let keys = [("packs", &document.packs), ("observe", &document.observe)];
+/// An issue for each pack that is listed more than once under the keys `packs` and `observe`.
+pub(crate) fn duplicates(packs: &[Pack], observe: &[Pack]) -> Vec<Issue> {
+    let keys = [("packs", packs), ("observe", observe)];
     let listed = keys.into_iter().flat_map(|(key, packs)| {
         let packs = packs.iter().enumerate();
         packs.map(move |(index, pack)| (ConfigPath::new(key, "").entry(index), pack))

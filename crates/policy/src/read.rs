@@ -34,6 +34,27 @@ pub(crate) struct ParsedDocument<'t> {
     has_syntax_errors: bool,
 }
 
+// === impl Document ===
+
+impl Document {
+    /// Parses a document without compiling it. Keys and value types are checked; the rules are not
+    /// (see [`check`](crate::check)). `name` is the file name in errors.
+    ///
+    /// # Errors
+    ///
+    /// Every syntax error, unknown key and invalid value of `text`, each with its position.
+    pub fn parse(text: &str, name: &str) -> Result<Self, PolicyError> {
+        let parsed = ParsedDocument::read(text, name);
+        if parsed.is_valid() {
+            Ok(parsed.document)
+        } else {
+            Err(parsed.into_error())
+        }
+    }
+}
+
+// === impl ParsedDocument ===
+
 impl<'t> ParsedDocument<'t> {
     /// The maximum number of errors reported for one document.
     const MAX_ERRORS: usize = 64;

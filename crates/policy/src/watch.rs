@@ -121,6 +121,19 @@ const MAX_QUIET_PERIODS: u32 = 20;
 /// The maximum number of symlinks followed from one file, so that a cycle ends.
 const MAX_LINKS: usize = 16;
 
+// === impl PolicyHandle ===
+
+impl PolicyHandle {
+    /// Watches the files of the policy, and reloads it when one changes, until the returned handle is dropped.
+    ///
+    /// # Errors
+    ///
+    /// If the policy did not come from a file, or the operating system refuses another file watch or thread.
+    pub fn watch(&self, options: WatchOptions) -> io::Result<Watch> {
+        Watch::spawn(self.clone(), options)
+    }
+}
+
 // === impl Watch ===
 
 impl Watch {
