@@ -84,6 +84,6 @@ pub use session::{
     SessionKind, SessionLimits,
 };
 pub use source::{Forward, OnFault, PolicySource, Snapshot};
-pub use tokens::tokens;
+pub use tokens::{has_token, tokens};
 pub use upgrade::Upgrade;
 pub use verdict::{Cause, Denial, EventId, Reason, Verdict};

@@ -20,3 +20,19 @@ pub fn tokens<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<It
     let trimmed = elements.map(<[u8]>::trim_ascii);
     trimmed.filter(|token| !token.is_empty())
 }
+
+/// Returns `true` if a list header has the element `token`, ignoring ASCII case.
+///
+/// # Examples
+///
+/// ```
+/// use http::{HeaderMap, header::CONNECTION};
+///
+/// let mut headers = HeaderMap::new();
+/// headers.insert(CONNECTION, "keep-alive, Upgrade".parse().unwrap());
+/// assert!(gabion_core::has_token(&headers, &CONNECTION, "upgrade"));
+/// assert!(!gabion_core::has_token(&headers, &CONNECTION, "up"));
+/// ```
+pub fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    tokens(headers, name).any(|item| item.eq_ignore_ascii_case(token.as_bytes()))
+}

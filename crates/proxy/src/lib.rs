@@ -76,6 +76,7 @@ mod diagnosis_sink;
 mod forbidden;
 mod forward;
 mod serve;
+mod tcp;
 mod tunnel;
 mod tunnels;
 mod upstream;

@@ -1,14 +1,11 @@
-//! Errors that the proxy answers itself, and their responses.
+//! Errors that the proxy answers itself.
 
 use std::{error::Error, fmt, io, time::Duration};
 
 use gabion_core::{Diagnosis, Escaped, Evidence};
-use http::{
-    HeaderValue, Response, StatusCode,
-    header::{CONTENT_TYPE, RETRY_AFTER},
-};
+use http::StatusCode;
 
-use super::{body::ProxyBody, upstream_io::is_only_http2};
+use super::upstream_io::is_only_http2;
 use crate::forbidden::ForbiddenAddress;
 
 type Source = Box<dyn Error + Send + Sync>;
@@ -192,29 +189,12 @@ impl Failure {
         error.into()
     }
 
-    fn status(&self) -> StatusCode {
+    /// Returns the status of the response.
+    pub(super) fn status(&self) -> StatusCode {
         match self {
             Self::Request(error) => error.status(),
             Self::Upstream(error) => error.status(),
         }
-    }
-
-    /// Returns the response: the status, the error text without its sources, and the diagnosis.
-    pub(super) fn to_response(&self) -> Response<ProxyBody> {
-        let status = self.status();
-        let mut text = format!("{status}: {self}\n");
-        if let Some(diagnosis) = self.diagnosis() {
-            text = format!("{text}{diagnosis}\n");
-        }
-        let mut response = Response::new(ProxyBody::text(text));
-        *response.status_mut() = status;
-        let headers = response.headers_mut();
-        let plain = HeaderValue::from_static("text/plain; charset=utf-8");
-        headers.insert(CONTENT_TYPE, plain);
-        if let Self::Request(RequestError::Draining) = self {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-        }
-        response
     }
 
     /// Displays the error with every source, down to the operating system's.

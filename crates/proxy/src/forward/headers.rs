@@ -1,6 +1,6 @@
 //! Hop-by-hop headers, and headers that differ between HTTP versions.
 
-use gabion_core::tokens;
+use gabion_core::{has_token, tokens};
 use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{
@@ -35,7 +35,7 @@ const PROTECTED_PREFIXES: [&str; 3] = ["content-", "sec-websocket-", "x-forwarde
 pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     let hop_by_hop = headers.keys().filter(|name| is_hop_by_hop(name));
     let mut removed: Vec<_> = hop_by_hop.cloned().collect();
-    let trailers = removed.contains(&TE) && list_contains(headers, &TE, "trailers");
+    let trailers = removed.contains(&TE) && has_token(headers, &TE, "trailers");
     if removed.contains(&CONNECTION) {
         let nominated = tokens(headers, &CONNECTION)
             .filter_map(|token| HeaderName::from_bytes(token).ok())
@@ -68,11 +68,6 @@ fn is_hop_by_hop(name: &HeaderName) -> bool {
             | "transfer-encoding"
             | "upgrade"
     )
-}
-
-/// Returns `true` if a list header contains `token`, ignoring case.
-pub(crate) fn list_contains(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
-    tokens(headers, name).any(|item| item.eq_ignore_ascii_case(token.as_bytes()))
 }
 
 /// Joins all lines of a header into one.

@@ -22,6 +22,7 @@ mod options;
 mod pool;
 mod request;
 mod resolve;
+mod response;
 mod retry;
 mod service;
 mod trailers;
@@ -32,6 +33,5 @@ mod websocket;
 
 pub use body::ProxyBody;
 pub use error::{RequestError, UpstreamError};
-pub(crate) use headers::list_contains;
 pub use options::ProxyOptions;
 pub use service::{Proxy, ProxyFuture};

@@ -27,7 +27,7 @@ use super::{
     upstream_connection::UpstreamConnection,
     upstream_io::UpstreamIo,
 };
-use crate::{Upstream, serve::KEEP_ALIVE_PROBES};
+use crate::{Upstream, tcp::KEEP_ALIVE_PROBES};
 
 /// The idle connections to one upstream.
 ///

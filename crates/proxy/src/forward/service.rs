@@ -12,8 +12,8 @@ use std::{
 use gabion_core::{Escaped, PeerAddr, SessionLimits};
 use gabion_frames::Negotiated;
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
-    header::SEC_WEBSOCKET_EXTENSIONS, response,
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri,
+    header::SEC_WEBSOCKET_EXTENSIONS,
 };
 use http_body::Body as _;
 use hyper::{
@@ -28,10 +28,10 @@ use super::{
     body::ProxyBody,
     download::Download,
     error::{Failure, RequestError, UpstreamError},
-    headers::strip_hop_by_hop,
     options::ProxyOptions,
     pool::Pool,
     request::rewrite_head,
+    response::rewrite_response_head,
     upload::{Progress, Upload},
     upstream_connection::UpstreamConnection,
     websocket::{Handshake, HandshakeResponse, diagnose_rejection, is_handshake},
@@ -187,7 +187,7 @@ impl Inner {
             }
             None => {
                 let (mut head, body) = response.into_parts();
-                prepare_response_head(&mut head);
+                rewrite_response_head(&mut head);
                 let body = self.download(body, connection, !progress.is_over());
                 Ok(Response::from_parts(head, body))
             }
@@ -234,7 +234,7 @@ impl Inner {
         let upstream = upgrade::on(&mut response);
         let (mut head, body) = response.into_parts();
         let outcome = handshake.check_response(&head)?;
-        prepare_response_head(&mut head);
+        rewrite_response_head(&mut head);
         let body = match outcome {
             HandshakeResponse::Accepted => {
                 handshake.write_response(&mut head);
@@ -270,13 +270,6 @@ impl Inner {
 fn negotiated(headers: &HeaderMap) -> Option<Negotiated> {
     let lines = headers.get_all(SEC_WEBSOCKET_EXTENSIONS);
     Negotiated::from_header(lines.iter().map(HeaderValue::as_bytes)).ok()
-}
-
-fn prepare_response_head(head: &mut response::Parts) {
-    strip_hop_by_hop(&mut head.headers);
-    // The upstream's version applies to its own hop: an HTTP/1.0 response must not end the client's
-    // connection.
-    head.version = Version::HTTP_11;
 }
 
 // === impl ProxyFuture ===

@@ -5,7 +5,7 @@
 //! key.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use gabion_core::Diagnosis;
+use gabion_core::{Diagnosis, has_token};
 use http::{
     HeaderMap, HeaderValue, Method, Request, StatusCode, Version,
     header::{
@@ -20,7 +20,6 @@ use sha1::{Digest, Sha1};
 use super::{
     error::{RequestError, UpstreamError},
     handshake_offer::HandshakeOffer,
-    headers::list_contains,
 };
 
 /// A handshake that a client requested.
@@ -115,11 +114,11 @@ impl Handshake {
             }
             _ => return Ok(HandshakeResponse::Rejected),
         }
-        if !list_contains(&response.headers, &UPGRADE, "websocket") {
+        if !has_token(&response.headers, &UPGRADE, "websocket") {
             return Err(UpstreamError::WrongProtocol);
         }
         // RFC 6455, 4.1 requires it.
-        if !list_contains(&response.headers, &CONNECTION, "upgrade") {
+        if !has_token(&response.headers, &CONNECTION, "upgrade") {
             return Err(UpstreamError::WrongConnection);
         }
         self.offer.check_response(&response.headers)?;
@@ -149,8 +148,8 @@ pub(super) fn is_handshake<B>(request: &Request<B>) -> bool {
     let headers = request.headers();
     let by_upgrade = request.method() == Method::GET
         && request.version() == Version::HTTP_11
-        && list_contains(headers, &CONNECTION, "upgrade")
-        && list_contains(headers, &UPGRADE, "websocket");
+        && has_token(headers, &CONNECTION, "upgrade")
+        && has_token(headers, &UPGRADE, "websocket");
     by_upgrade || request.method() == Method::CONNECT
 }
 

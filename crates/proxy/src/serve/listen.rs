@@ -3,17 +3,14 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener},
-    time::Duration,
 };
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
+use crate::tcp::KEEP_ALIVE_PROBES;
+
 /// The most connections that wait to be accepted.
 const BACKLOG: i32 = 1024;
-
-/// The idle time after which the operating system probes a TCP connection. Nothing else ends a
-/// tunnel whose client disappeared.
-pub(crate) const KEEP_ALIVE_PROBES: Duration = Duration::from_mins(1);
 
 /// Listens on `addr` with `SO_REUSEPORT`: several sockets of one user may share an address, and the
 /// system spreads connections over them.

@@ -19,7 +19,6 @@ mod workers;
 pub use accept::{Drained, serve};
 pub use connection::HttpService;
 pub use connections::Connections;
-pub(crate) use listen::KEEP_ALIVE_PROBES;
 pub use listen::listen;
 pub use options::{Protocols, ServeOptions};
 pub use workers::{Workers, workers};

@@ -10,14 +10,12 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use gabion_core::tokens;
+use gabion_core::{has_token, tokens};
 use http::{
     HeaderValue, Method, Request, Response, StatusCode, Version,
     header::{CONNECTION, UPGRADE},
 };
 use pin_project_lite::pin_project;
-
-use crate::forward::list_contains;
 
 /// A request to leave HTTP/1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +83,7 @@ where
         let this = self.project();
         let mut response = ready!(this.response.poll(cx))?;
         let keeps_open = this.upgrade.is_granted(response.status());
-        if !keeps_open && !list_contains(response.headers(), &CONNECTION, "close") {
+        if !keeps_open && !has_token(response.headers(), &CONNECTION, "close") {
             let close = HeaderValue::from_static("close");
             response.headers_mut().append(CONNECTION, close);
         }
