@@ -68,7 +68,7 @@ impl Config for UpgradeConfig {
             let config_path = ConfigPath::new("upgrade.route", "").rule(index);
             let path = route.path(config_path, &mut known);
             let path = path.map_err(|found| errors.extend(found));
-            let config = route.with_defaults(self);
+            let config = self.for_route(route);
             let compiled = Compiler::new(&config, &route.path, config_path, mode).compile(context);
             let compiled = compiled.map_err(|found| errors.extend(found));
             if let (Ok(path), Ok(compiled)) = (path, compiled) {

@@ -1,11 +1,11 @@
 //! The `[upgrade]` section.
 
-use std::{fmt, num::NonZeroU32, str::FromStr, time::Duration};
+use std::{num::NonZeroU32, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::RouteConfig;
-use crate::{ByteRate, ByteSize, OneOrMany, Period, Rate, config::serde_as_text};
+use super::{Compression, Ping, RouteConfig};
+use crate::{ByteRate, ByteSize, OneOrMany, Period, Rate};
 
 /// The `[upgrade]` section: rules for WebSocket handshakes, and limits of open WebSockets. Compiles
 /// to [`CompiledUpgrade`](crate::CompiledUpgrade).
@@ -83,44 +83,6 @@ pub struct UpgradeConfig {
     pub routes: Vec<RouteConfig>,
 }
 
-/// The idle time after which a client is pinged: a [`Period`], or never (`"off"`).
-///
-/// # Examples
-///
-/// ```
-/// use gabion_inspect::Ping;
-///
-/// assert_eq!("off".parse(), Ok(Ping(None)));
-/// assert_eq!("25s".parse(), Ok(Ping::default()));
-/// assert!("never".parse::<Ping>().is_err());
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_structs, reason = "a newtype of an optional period")]
-pub struct Ping(
-    /// The idle time, or `None` for never.
-    pub Option<Period>,
-);
-
-/// The error of a text that is not a [`Ping`].
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("invalid ping `{}`: write a duration such as `25s`, or `off`", gabion_core::Escaped(.0.as_bytes()))]
-pub struct PingError(pub(super) String);
-
-/// The handling of an offer to compress messages that a [`MessageRule`](crate::MessageRule) must
-/// read ([`UpgradeConfig::compression`]).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-#[expect(clippy::exhaustive_enums, reason = "an offer is declined or accepted")]
-pub enum Compression {
-    /// Removes the offer from the handshake, so that messages are not compressed.
-    #[default]
-    Decline,
-    /// Accepts the offer and inflates messages to read them.
-    Inflate,
-}
-
-serde_as_text!(Ping, "a duration such as \"25s\", or \"off\"");
-
 impl Default for UpgradeConfig {
     fn default() -> Self {
         Self {
@@ -159,41 +121,30 @@ impl UpgradeConfig {
         let mut own = routes.filter_map(|route| route.origins.as_ref());
         !self.origins.is_empty() && !own.any(|origins| origins.is_empty())
     }
-}
 
-// === impl Ping ===
-
-impl Ping {
-    /// The default: half the shortest idle timeout of common load balancers, so that one ping may
-    /// be lost.
-    pub const DEFAULT: Duration = Duration::from_secs(25);
-    /// The shortest supported idle time.
-    pub const SHORTEST: Duration = Duration::from_millis(100);
-}
-
-impl Default for Ping {
-    fn default() -> Self {
-        Self(Some(Period(Self::DEFAULT)))
-    }
-}
-
-impl FromStr for Ping {
-    type Err = PingError;
-
-    fn from_str(text: &str) -> Result<Self, PingError> {
-        if text == "off" {
-            return Ok(Self(None));
-        }
-        let period = text.parse().map(|period| Self(Some(period)));
-        period.map_err(|_| PingError(text.to_owned()))
-    }
-}
-
-impl fmt::Display for Ping {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(period) => period.fmt(f),
-            None => f.write_str("off"),
+    /// Returns the section for `route`, without routes: the keys of the route, and those of this
+    /// section that it omits.
+    pub(super) fn for_route(&self, route: &RouteConfig) -> Self {
+        let list =
+            |own: &Option<OneOrMany>, default: &OneOrMany| own.as_ref().unwrap_or(default).clone();
+        Self {
+            origins: list(&route.origins, &self.origins),
+            subprotocols: list(&route.subprotocols, &self.subprotocols),
+            handshakes: route.handshakes.or(self.handshakes),
+            sockets_per_client: route.sockets_per_client.or(self.sockets_per_client),
+            sockets: route.sockets.or(self.sockets),
+            max_message: route.max_message.unwrap_or(self.max_message),
+            max_fragments: route.max_fragments.unwrap_or(self.max_fragments),
+            message_time: route.message_time.unwrap_or(self.message_time),
+            messages: route.messages.or(self.messages),
+            bytes: route.bytes.or(self.bytes),
+            controls: route.controls.or(self.controls),
+            client_messages: route.client_messages.or(self.client_messages),
+            client_bytes: route.client_bytes.or(self.client_bytes),
+            write_stall: route.write_stall.unwrap_or(self.write_stall),
+            ping: route.ping.unwrap_or(self.ping),
+            compression: route.compression.unwrap_or(self.compression),
+            routes: Vec::new(),
         }
     }
 }

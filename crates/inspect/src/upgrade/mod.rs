@@ -16,9 +16,11 @@
 //! protocol to upgrade to (RFC 9110, section 15.5.22).
 
 mod compile;
+mod compression;
 mod config;
 mod handshake;
 mod origin;
+mod ping;
 mod plain_http_hint;
 mod route;
 #[cfg(test)]
@@ -27,7 +29,9 @@ mod tests;
 use handshake::RouteRules;
 
 pub use compile::CompiledUpgrade;
-pub use config::{Compression, Ping, PingError, UpgradeConfig};
+pub use compression::Compression;
+pub use config::UpgradeConfig;
 pub use handshake::Handshake;
+pub use ping::{Ping, PingError};
 pub use plain_http_hint::{KnownWebSocketPaths, PlainHttpHint};
 pub use route::RouteConfig;
