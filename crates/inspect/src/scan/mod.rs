@@ -19,31 +19,27 @@
 //! [`Limit`](crate::Limit) bounds their number.
 
 mod config;
-mod score;
+mod exchange;
+mod scores;
+mod scoring;
 mod signal;
 #[cfg(test)]
 mod tests;
 mod uniform_responses;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use gabion_core::{
-    Attribution, Cause, Facts, Findings, Inspect, Mode, Needs, Now, Offense, Outcome, Reason,
+    Attribution, Cause, Facts, Findings, Inspect, Mode, Needs, Offense, Outcome, Reason,
     RequestState, RuleId, Slot, Verdict,
 };
-use ipnet::IpNet;
 
-use crate::{
-    Ban, Config, ConfigErrors, ConfigPath, Context, Problem,
-    bounded_map::BoundedMap,
-    client_key::{BuildKeyHasher, ClientKey},
-};
-use score::{ClientScore, Scoring};
+use crate::{Ban, Config, ConfigErrors, ConfigPath, Context, Problem, client_key::ClientKey};
+use scoring::Scoring;
 use signal::{Detector, RequestFeatures};
-use uniform_responses::UniformResponses;
 
 pub use config::ScanConfig;
-pub use score::Signals;
+pub use scores::{Scores, Signals};
 
 /// Scores clients that behave like scanners. Compiled from [`ScanConfig`]; its state is in
 /// [`Scores`].
@@ -90,22 +86,6 @@ pub struct Scan {
     signals: Slot,
 }
 
-/// The scores of clients, and the responses that the service gives to any path. Shared by all
-/// threads and kept across policy reloads as part of [`State`](crate::State).
-///
-/// Some services answer every path alike: a single-page application, or an error page with status
-/// 200. A response with the same status and length as those to three different paths is therefore
-/// not a probe hit. If the length is unknown, only responses to probes are compared.
-///
-/// # Capacity
-///
-/// Of more clients than the capacity, those seen least often are dropped. An entry takes about 120
-/// bytes.
-pub struct Scores {
-    clients: BoundedMap<ClientKey, ClientScore, BuildKeyHasher>,
-    uniform_responses: UniformResponses,
-}
-
 // === impl Scan ===
 
 impl Scan {
@@ -117,7 +97,7 @@ impl Scan {
         let is_ban = |rule: &RuleId| *rule == Ban::LIST || *rule == Ban::TIMED;
         let is_scored = match outcome.denial {
             Some(denial) => !is_ban(&denial.cause.rule),
-            None => signals & signal::JUDGED != 0,
+            None => signals & exchange::JUDGED != 0,
         };
         is_scored
             && state.client().exempt().is_none()
@@ -164,14 +144,14 @@ impl Inspect for Scan {
 
     fn inspect(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
         let features = RequestFeatures::new(facts);
-        let mut bits = signal::JUDGED;
+        let mut bits = exchange::JUDGED;
         for (at, signal) in signal::ALL.iter().enumerate() {
             if matches!(signal.detector, Detector::Head { matches, .. } if matches(&features)) {
                 bits |= 1 << at;
             }
         }
         if signal::asset::is_asset(facts) {
-            bits |= signal::ASSET;
+            bits |= exchange::ASSET;
         }
         if let Some(cause) = features.probe {
             state.mark_probe(cause);
@@ -223,32 +203,5 @@ impl Scan {
             .find(path);
         let cause = observed.or_else(|| state.probe())?;
         (!self.scores.uniform_responses.is_uniform(outcome)).then(|| cause.clone())
-    }
-}
-
-// === impl Scores ===
-
-impl Scores {
-    /// Creates scores for at most `clients` clients.
-    pub fn new(clients: usize) -> Self {
-        Self {
-            clients: BoundedMap::new(clients),
-            uniform_responses: UniformResponses::new(),
-        }
-    }
-
-    /// Returns the score of a client as of its last change, with every signal since the score was
-    /// last below 1. Returns `None` for an unknown client, or if the last change was after `now`.
-    pub fn reasons(&self, client: IpNet, now: Now) -> Option<Signals> {
-        let score = self.clients.get(client.into())?;
-        (score.at <= now.mono()).then(|| score.signals())
-    }
-}
-
-impl fmt::Debug for Scores {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scores")
-            .field("clients", &self.clients.len())
-            .finish_non_exhaustive()
     }
 }

@@ -1,12 +1,14 @@
-//! The score of a client.
+//! The effect of an exchange on the score of its client.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use gabion_core::{Attribution, Outcome, RequestState};
 
 use super::{
     ScanConfig,
-    signal::{self, Detector, Exchange, Trigger},
+    exchange::{Exchange, History},
+    scores::ClientScore,
+    signal::{self, Detector, Trigger},
 };
 use crate::bounded_map::decay;
 
@@ -18,30 +20,6 @@ pub(super) struct Scoring {
     weights: [f32; signal::ALL.len()],
 }
 
-/// The score of a client, and the signals that contributed to it.
-#[derive(Clone, Debug, Default)]
-pub(super) struct ClientScore {
-    pub(super) at: Duration,
-    /// The total score, and the part of it from exchanges that no page can cause.
-    score: f32,
-    certain: f32,
-    seen: u64,
-    history: History,
-}
-
-/// The recent behavior of a client. Counts decay with the score.
-#[derive(Clone, Debug, Default)]
-pub(super) struct History {
-    /// The number of requests.
-    pub(super) requests: f32,
-    /// The number of different missing paths.
-    pub(super) missing: f32,
-    /// The number of modifying requests answered with 401 or 403.
-    pub(super) refused: f32,
-    /// A bit per missing path. Two paths with the same bit count once.
-    paths: u128,
-}
-
 /// The signals of an exchange.
 #[derive(Default)]
 struct Detected {
@@ -49,14 +27,6 @@ struct Detected {
     weight: f32,
     /// `true` if one of them is a signal that no page can cause.
     certain: bool,
-}
-
-/// A score and the names of the signals that contributed to it, from
-/// [`Scores::reasons`](super::Scores::reasons).
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Signals {
-    score: f32,
-    bits: u64,
 }
 
 // === impl Scoring ===
@@ -133,13 +103,6 @@ impl ClientScore {
         (self.score >= scoring.ban_at).then_some(Attribution::Forgeable { path })
     }
 
-    pub(super) const fn signals(&self) -> Signals {
-        Signals {
-            score: self.score,
-            bits: self.seen,
-        }
-    }
-
     fn apply_decay(&mut self, scoring: &Scoring, now: Duration) {
         let left = decay(now.saturating_sub(self.at), scoring.half_life);
         self.at = self.at.max(now);
@@ -177,27 +140,5 @@ impl History {
             self.missing += 1.0;
         }
         new
-    }
-}
-
-// === impl Signals ===
-
-impl Signals {
-    /// Returns the score.
-    pub const fn score(self) -> f32 {
-        self.score
-    }
-
-    /// Returns the names of the signals.
-    pub fn names(self) -> impl Iterator<Item = &'static str> {
-        let all = signal::ALL.iter().enumerate();
-        all.filter_map(move |(at, signal)| (self.bits & (1 << at) != 0).then_some(signal.name))
-    }
-}
-
-impl fmt::Display for Signals {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.0}:", self.score)?;
-        self.names().try_for_each(|name| write!(f, " {name}"))
     }
 }

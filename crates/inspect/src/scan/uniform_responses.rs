@@ -3,7 +3,7 @@
 use gabion_core::{Outcome, RequestState};
 use http::Method;
 
-use super::signal;
+use super::exchange;
 use crate::bounded_map::BoundedMap;
 
 /// The paths that had each shape of response.
@@ -28,7 +28,7 @@ impl UniformResponses {
     /// unknown length are recorded for probes only.
     pub(super) fn record(&self, state: &RequestState, signals: u64, outcome: &Outcome<'_>) {
         let is_probe = state.probe().is_some() || !state.observed().is_empty();
-        let is_comparable = outcome.length.is_some() && signals & signal::ASSET == 0;
+        let is_comparable = outcome.length.is_some() && signals & exchange::ASSET == 0;
         let may_hit = outcome.status.is_success() || outcome.status.is_server_error();
         let is_from_service_to_get = *state.method() == Method::GET && outcome.denial.is_none();
         if may_hit

@@ -7,7 +7,7 @@
 use gabion_core::Outcome;
 use http::StatusCode;
 
-use super::{ASSET, Detector, Signal, Trigger};
+use super::{super::exchange::ASSET, Detector, Signal, Trigger};
 
 pub(crate) const SIGNAL: Signal = Signal {
     name: "missing",

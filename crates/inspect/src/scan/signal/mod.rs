@@ -13,12 +13,12 @@ pub(super) mod probe;
 pub(super) mod refused;
 mod scanner;
 
-use std::sync::LazyLock;
+use std::{fmt, sync::LazyLock};
 
 use aho_corasick::AhoCorasick;
-use gabion_core::{Cause, Facts, KnownHeader, Outcome, RequestState};
+use gabion_core::{Cause, Facts, KnownHeader};
 
-use super::score::History;
+use super::{exchange::Exchange, scores::Signals};
 
 /// A signal.
 pub(super) struct Signal {
@@ -65,23 +65,6 @@ struct Agents {
     scanner: bool,
     library: bool,
 }
-
-/// An exchange, and the recent behavior of its client.
-pub(super) struct Exchange<'a> {
-    pub(super) state: &'a RequestState,
-    /// The signals of the head, as bits.
-    pub(super) signals: u64,
-    pub(super) outcome: &'a Outcome<'a>,
-    /// Includes this exchange.
-    pub(super) history: &'a History,
-    /// `true` if this exchange added to `missing` or `refused`.
-    pub(super) is_new: bool,
-}
-
-/// The bit of the signals of a head that was judged.
-pub(super) const JUDGED: u64 = 1 << 63;
-/// The bit of the signals of a head whose path is an asset.
-pub(super) const ASSET: u64 = 1 << 62;
 
 pub(super) const ALL: [Signal; 11] = [
     probe::SIGNAL,
@@ -134,5 +117,22 @@ impl Agents {
             }
         }
         agents
+    }
+}
+
+// === impl Signals ===
+
+impl Signals {
+    /// Returns the names of the signals.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        let all = ALL.iter().enumerate();
+        all.filter_map(move |(at, signal)| (self.bits & (1 << at) != 0).then_some(signal.name))
+    }
+}
+
+impl fmt::Display for Signals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.0}:", self.score())?;
+        self.names().try_for_each(|name| write!(f, " {name}"))
     }
 }
