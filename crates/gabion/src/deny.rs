@@ -6,7 +6,7 @@ use gabion_core::Mode;
 use gabion_inspect::{Config as _, ConfigErrors, Period};
 
 use crate::{
-    ban::Bans,
+    bans::Bans,
     layer::{Compiled, LayerError, Rules, SingleLayer, context, with_bans},
 };
 

@@ -14,7 +14,7 @@ use gabion_tower::{Clock, GuardLayer, GuardService, Reply, guard_layer};
 use http::Response;
 use tower_layer::Layer;
 
-use crate::{ban::Bans, connection::AutoSource, sink};
+use crate::{bans::Bans, connection::AutoSource, sink};
 
 /// A tower layer of one concern, without a policy document. Used by its aliases
 /// [`BanLayer`](crate::BanLayer), [`DenyLayer`](crate::DenyLayer), [`LimitLayer`](crate::LimitLayer) and

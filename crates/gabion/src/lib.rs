@@ -92,6 +92,7 @@
 //! | `axum` | no | peer and target from axum's extensions; [`ClientIp`] is an extractor |
 //! | `tonic` | no | peer from tonic's `TcpConnectInfo` |
 
+mod bans;
 mod connection;
 mod layer;
 mod sink;

@@ -15,7 +15,7 @@ use gabion_tower::Sessions;
 use gabion_tower::{Clock, ObserveOverride, SystemClock, guard_layer};
 
 use super::{Guard, Inner, counting::CountingSink, maintenance::Maintenance};
-use crate::{ban::Bans, connection::AutoSource, sink};
+use crate::{bans::Bans, connection::AutoSource, sink};
 
 const UNMAINTAINED: &str =
     "cannot start the thread for periodic maintenance: call `Guard::maintain` about once a second";

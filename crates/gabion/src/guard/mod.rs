@@ -26,7 +26,7 @@ use gabion_policy::{
 use gabion_tower::Sessions;
 use gabion_tower::{GuardLayer, ObserveOverride};
 
-use crate::ban::{self, Bans};
+use crate::bans::{self, Bans};
 
 pub use builder::GuardBuilder;
 use counting::CountingSink;
@@ -166,7 +166,7 @@ impl Guard {
         duration: Duration,
         reason: impl Into<Arc<str>>,
     ) -> BanOutcome {
-        let client = ban::resolve(client, &self.0.policy.current().client);
+        let client = bans::resolve(client, &self.0.policy.current().client);
         let reason = reason.into();
         let outcome = self.0.bans.place(&client, duration, Arc::clone(&reason));
         let change = match &outcome {
