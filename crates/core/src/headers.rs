@@ -1,6 +1,6 @@
 //! The headers that inspectors look up, found in one pass.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, header::ValueIter};
 
 /// Declares the known headers with their names, so that neither can be forgotten.
 macro_rules! known_headers {
@@ -20,15 +20,6 @@ macro_rules! known_headers {
             pub const fn name(self) -> &'static str {
                 match self {
                     $(Self::$variant => $name,)+
-                }
-            }
-
-            /// The header with this name, in lower case.
-            #[inline]
-            fn from_name(name: &str) -> Option<Self> {
-                match name {
-                    $($name => Some(Self::$variant),)+
-                    _ => None,
                 }
             }
 
@@ -128,13 +119,63 @@ pub struct HeaderIndex<'r> {
     has_underscore: bool,
 }
 
+/// The lines of a header, from [`HeaderIndex::lines`].
+#[derive(Debug)]
+pub struct HeaderLines<'r>(Lines<'r>);
+
+#[derive(Debug)]
+enum Lines<'r> {
+    Single(Option<&'r HeaderValue>),
+    Several(ValueIter<'r, HeaderValue>),
+}
+
 // === impl KnownHeader ===
 
 impl KnownHeader {
+    /// The number of places in [`BY_PLACE`], a power of two.
+    const PLACES: usize = 64;
+
+    /// A perfect hash of the known names, by length, first and last byte.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "the last byte of a name that is not empty"
+    )]
+    const fn place(name: &[u8]) -> usize {
+        match name {
+            [] => 0,
+            [first, ..] => {
+                let (first, last) = (*first as usize, name[name.len() - 1] as usize);
+                (name.len() * 4 + first * 41 + last) % Self::PLACES
+            }
+        }
+    }
+
+    /// The header with this name, in lower case.
+    fn from_name(name: &str) -> Option<Self> {
+        let (known_name, known) = BY_PLACE.get(Self::place(name.as_bytes()))?;
+        known.filter(|_| *known_name == name)
+    }
+
     const fn bit(self) -> u32 {
         1 << self as u32
     }
 }
+
+/// The known headers by the [`KnownHeader::place`] of their names. The table does not compile if two
+/// names have the same place.
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+static BY_PLACE: [(&str, Option<KnownHeader>); KnownHeader::PLACES] = {
+    let mut table = [("", None); KnownHeader::PLACES];
+    let mut at = 0;
+    while at < KnownHeader::ALL.len() {
+        let known = KnownHeader::ALL[at];
+        let place = KnownHeader::place(known.name().as_bytes());
+        assert!(table[place].1.is_none(), "change the factors in `place`");
+        table[place] = (known.name(), Some(known));
+        at += 1;
+    }
+    table
+};
 
 // === impl HeaderIndex ===
 
@@ -192,15 +233,12 @@ impl<'r> HeaderIndex<'r> {
     }
 
     /// The lines of a header, in order.
-    pub fn lines(
-        &self,
-        header: KnownHeader,
-    ) -> impl DoubleEndedIterator<Item = &'r [u8]> + use<'r> {
-        let repeated = self.is_repeated(header);
-        let single = self.first(header).filter(|_| !repeated);
-        let several = repeated.then(|| self.headers.get_all(header.header()).iter());
-        let lines = single.into_iter().chain(several.into_iter().flatten());
-        lines.map(HeaderValue::as_bytes)
+    pub fn lines(&self, header: KnownHeader) -> HeaderLines<'r> {
+        HeaderLines(if self.is_repeated(header) {
+            Lines::Several(self.headers.get_all(header.header()).iter())
+        } else {
+            Lines::Single(self.first(header))
+        })
     }
 
     /// The elements of a list header, as [`tokens`](crate::tokens) returns them.
@@ -220,6 +258,30 @@ impl<'r> HeaderIndex<'r> {
     /// Returns `true` if the name of a header contains `_`.
     pub const fn has_underscore(&self) -> bool {
         self.has_underscore
+    }
+}
+
+// === impl HeaderLines ===
+
+impl<'r> Iterator for HeaderLines<'r> {
+    type Item = &'r [u8];
+
+    fn next(&mut self) -> Option<&'r [u8]> {
+        let line = match &mut self.0 {
+            Lines::Single(line) => line.take(),
+            Lines::Several(lines) => lines.next(),
+        };
+        line.map(HeaderValue::as_bytes)
+    }
+}
+
+impl DoubleEndedIterator for HeaderLines<'_> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        let line = match &mut self.0 {
+            Lines::Single(line) => line.take(),
+            Lines::Several(lines) => lines.next_back(),
+        };
+        line.map(HeaderValue::as_bytes)
     }
 }
 

@@ -68,7 +68,7 @@ pub use event::{
 pub use evidence::{Escaped, Evidence};
 pub use facts::{Facts, Head, Resolution};
 pub use framing::Framing;
-pub use headers::{HeaderIndex, KnownHeader};
+pub use headers::{HeaderIndex, HeaderLines, KnownHeader};
 pub use inspect::{
     Explanation, ExplanationStep, Findings, Inspect, InspectMessage, Needs, Outcome, RequestState,
     Slot, Slots,

@@ -106,9 +106,28 @@ impl<'h> Authority<'h> {
 }
 
 fn is_name(host: &[u8]) -> bool {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=".contains(byte);
-    !host.is_empty() && host.iter().all(plain)
+    let is_in_name = |byte: &u8| IN_NAMES.get(usize::from(*byte)) == Some(&true);
+    !host.is_empty() && host.iter().all(is_in_name)
 }
+
+/// The bytes of host names: unreserved characters and sub-delimiters, without `,` (RFC 3986, section
+/// 3.2.2).
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+static IN_NAMES: [bool; 256] = {
+    let plain = b"-._~!$&'()*+;=";
+    let mut table = [false; 256];
+    let mut at = 0;
+    while at < plain.len() {
+        table[plain[at] as usize] = true;
+        at += 1;
+    }
+    let mut byte = 0;
+    while byte < 128_u8 {
+        table[byte as usize] |= byte.is_ascii_alphanumeric();
+        byte += 1;
+    }
+    table
+};
 
 /// Returns `true` for an IPv6 address in brackets.
 fn is_address(host: &[u8]) -> bool {

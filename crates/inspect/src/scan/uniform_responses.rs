@@ -1,5 +1,7 @@
 //! Detection of responses that a service gives to any path.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use gabion_core::{Outcome, RequestState};
 use http::Method;
 
@@ -8,7 +10,15 @@ use crate::bounded_map::BoundedMap;
 
 /// The paths that had each shape of response.
 #[derive(Debug)]
-pub(super) struct UniformResponses(BoundedMap<Shape, Paths>);
+pub(super) struct UniformResponses {
+    paths: BoundedMap<Shape, Paths>,
+    uniform: UniformShapes,
+}
+
+/// Shapes that were found to be uniform, for lookups without a lock: one per place. A shape stays
+/// uniform until another takes its place, after which `paths` decides again.
+#[derive(Debug)]
+struct UniformShapes(Box<[AtomicU64]>);
 
 /// The status and the length of a response.
 type Shape = (u16, Option<u64>);
@@ -21,7 +31,10 @@ const CAPACITY: usize = 4096;
 
 impl UniformResponses {
     pub(super) fn new() -> Self {
-        Self(BoundedMap::new(CAPACITY))
+        Self {
+            paths: BoundedMap::new(CAPACITY),
+            uniform: UniformShapes::new(),
+        }
     }
 
     /// Records a response. Assets are skipped, since many have the same length; responses of
@@ -37,7 +50,7 @@ impl UniformResponses {
             && !self.is_uniform(outcome)
         {
             let path = Some(state.path_hash());
-            self.0.update(shape(outcome), |paths| {
+            self.paths.update(shape(outcome), |paths| {
                 if !paths.contains(&path)
                     && let Some(free) = paths.iter_mut().find(|slot| slot.is_none())
                 {
@@ -49,9 +62,56 @@ impl UniformResponses {
 
     /// Returns `true` if three different paths had a response of this shape.
     pub(super) fn is_uniform(&self, outcome: &Outcome<'_>) -> bool {
-        let paths = self.0.get(shape(outcome)).unwrap_or_default();
-        paths.iter().all(Option::is_some)
+        let shape = shape(outcome);
+        if self.uniform.contains(shape) {
+            return true;
+        }
+        let paths = self.paths.get(shape).unwrap_or_default();
+        let is_uniform = paths.iter().all(Option::is_some);
+        if is_uniform {
+            self.uniform.insert(shape);
+        }
+        is_uniform
     }
+}
+
+// === impl UniformShapes ===
+
+impl UniformShapes {
+    const PLACES: usize = 256;
+
+    /// The number of bits of a length that is kept. A longer response is not.
+    const LENGTH_BITS: u32 = 48;
+
+    fn new() -> Self {
+        Self((0..Self::PLACES).map(|_| AtomicU64::new(0)).collect())
+    }
+
+    fn contains(&self, shape: Shape) -> bool {
+        let found = |word| self.place(word).map(|place| place.load(Ordering::Relaxed));
+        word(shape).is_some_and(|word| found(word) == Some(word))
+    }
+
+    fn insert(&self, shape: Shape) {
+        if let Some(word) = word(shape)
+            && let Some(place) = self.place(word)
+        {
+            place.store(word, Ordering::Relaxed);
+        }
+    }
+
+    fn place(&self, word: u64) -> Option<&AtomicU64> {
+        // Fibonacci hashing. A collision costs a lookup in `paths`, so it needs no secret.
+        let at = word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56;
+        self.0.get(usize::try_from(at).ok()?)
+    }
+}
+
+/// Packs a shape into one word that is not zero. `None` if the length is too large for it.
+fn word((status, length): Shape) -> Option<u64> {
+    let length = length.map_or(Some(0), |length| length.checked_add(1))?;
+    let fits = length >> UniformShapes::LENGTH_BITS == 0;
+    fits.then(|| u64::from(status) << UniformShapes::LENGTH_BITS | length)
 }
 
 fn shape(outcome: &Outcome<'_>) -> Shape {

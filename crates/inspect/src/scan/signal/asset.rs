@@ -11,37 +11,52 @@ const NAMES: [&[u8]; 5] = [
     b"sitemap.xml",
 ];
 
-const EXTENSIONS: [&[u8]; 19] = [
-    b"avif",
-    b"css",
-    b"gif",
-    b"ico",
-    b"jpeg",
-    b"jpg",
-    b"js",
-    b"map",
-    b"mjs",
-    b"mp3",
-    b"mp4",
-    b"png",
-    b"svg",
-    b"ttf",
-    b"webm",
-    b"webmanifest",
-    b"webp",
-    b"woff",
-    b"woff2",
-];
+/// The longest extension, in bytes.
+const MAX_EXTENSION: usize = 11;
 
 /// Returns `true` if the path is that of an asset.
 pub(crate) fn is_asset(facts: &Facts<'_>) -> bool {
     let path = facts.path.raw();
-    let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
-    let mut parts = name.rsplit(|&byte| byte == b'.');
-    let extension = parts.next().filter(|part| part.len() < name.len());
-    let same = |known: &&[u8], part: &[u8]| known.eq_ignore_ascii_case(part);
+    let after_last = |text: &'_ [u8], byte| {
+        let at = text.iter().rposition(|&found| found == byte)?;
+        at.checked_add(1)
+    };
+    let name = after_last(path, b'/').and_then(|start| path.get(start..));
+    let name = name.unwrap_or(path);
+    let extension = after_last(name, b'.').and_then(|start| name.get(start..));
     path.starts_with(b"/.well-known/")
         || name.starts_with(b"apple-touch-icon")
-        || NAMES.iter().any(|known| same(known, name))
-        || extension.is_some_and(|part| EXTENSIONS.iter().any(|known| same(known, part)))
+        || extension.is_some_and(is_extension)
+        || NAMES.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
+fn is_extension(extension: &[u8]) -> bool {
+    let mut lowered = [0; MAX_EXTENSION];
+    let Some(lowered) = lowered.get_mut(..extension.len()) else {
+        return false;
+    };
+    lowered.copy_from_slice(extension);
+    lowered.make_ascii_lowercase();
+    matches!(
+        &*lowered,
+        b"avif"
+            | b"css"
+            | b"gif"
+            | b"ico"
+            | b"jpeg"
+            | b"jpg"
+            | b"js"
+            | b"map"
+            | b"mjs"
+            | b"mp3"
+            | b"mp4"
+            | b"png"
+            | b"svg"
+            | b"ttf"
+            | b"webm"
+            | b"webmanifest"
+            | b"webp"
+            | b"woff"
+            | b"woff2"
+    )
 }

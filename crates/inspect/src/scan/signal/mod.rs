@@ -1,6 +1,7 @@
 //! The signals of scanners: one file each, listed in order of output.
 
 mod address;
+mod agents;
 pub(super) mod asset;
 mod bare;
 mod denied;
@@ -13,12 +14,12 @@ pub(super) mod probe;
 pub(super) mod refused;
 mod scanner;
 
-use std::{fmt, sync::LazyLock};
+use std::fmt;
 
-use aho_corasick::AhoCorasick;
-use gabion_core::{Cause, Facts, KnownHeader};
+use gabion_core::{Cause, Facts};
 
 use super::{exchange::Exchange, scores::Signals};
+use agents::Agents;
 
 /// A signal.
 pub(super) struct Signal {
@@ -59,13 +60,6 @@ pub(super) struct RequestFeatures<'f> {
     agents: Agents,
 }
 
-/// The kinds of tools that the `User-Agent` names.
-#[derive(Default)]
-struct Agents {
-    scanner: bool,
-    library: bool,
-}
-
 pub(super) const ALL: [Signal; 11] = [
     probe::SIGNAL,
     denied::SIGNAL,
@@ -80,13 +74,6 @@ pub(super) const ALL: [Signal; 11] = [
     refused::SIGNAL,
 ];
 
-/// The names of scanners, followed by those of libraries, in one case-insensitive automaton.
-static AGENTS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
-    let mut builder = AhoCorasick::builder();
-    let names = scanner::NAMES.iter().chain(&library::NAMES);
-    builder.ascii_case_insensitive(true).build(names).ok()
-});
-
 // === impl RequestFeatures ===
 
 impl<'f> RequestFeatures<'f> {
@@ -96,27 +83,6 @@ impl<'f> RequestFeatures<'f> {
             probe: probe::cause(facts),
             agents: Agents::new(facts),
         }
-    }
-}
-
-// === impl Agents ===
-
-impl Agents {
-    fn new(facts: &Facts<'_>) -> Self {
-        let mut agents = Self::default();
-        let Some(automaton) = AGENTS.as_ref() else {
-            return agents;
-        };
-        for agent in facts.index.lines(KnownHeader::UserAgent) {
-            for found in automaton.find_iter(agent) {
-                if found.pattern().as_usize() < scanner::NAMES.len() {
-                    agents.scanner = true;
-                } else {
-                    agents.library = true;
-                }
-            }
-        }
-        agents
     }
 }
 
