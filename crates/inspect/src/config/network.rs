@@ -10,7 +10,7 @@ use super::serde_as_text;
 /// [`BanConfig`](crate::BanConfig).
 ///
 /// An IPv4-mapped IPv6 network (`::ffff:0:0/96`) becomes the IPv4 network, as client addresses do
-/// before a lookup.
+/// before a lookup. Numbers have no leading zeros, since some programs read such numbers as octal.
 ///
 /// # Examples
 ///
@@ -61,12 +61,7 @@ impl FromStr for Network {
     type Err = NetworkError;
 
     fn from_str(text: &str) -> Result<Self, NetworkError> {
-        if let Ok(addr) = text.parse::<IpAddr>() {
-            return Ok(Self(addr.to_canonical().into()));
-        }
-        let net: IpNet = text
-            .parse()
-            .map_err(|_| NetworkError::Syntax(text.to_owned()))?;
+        let net = parse(text).ok_or_else(|| NetworkError::Syntax(text.to_owned()))?;
         if net.trunc() != net {
             return Err(NetworkError::HostBits(net, net.trunc(), net.addr()));
         }
@@ -82,6 +77,23 @@ impl fmt::Display for Network {
             self.0.fmt(f)
         }
     }
+}
+
+/// Parses an address or a network, which may have host bits set.
+fn parse(text: &str) -> Option<IpNet> {
+    // From the end, since the prefix length is shorter than the address.
+    let slash = text.bytes().rposition(|byte| byte == b'/');
+    let Some((addr, bits)) = slash.and_then(|slash| text.split_at_checked(slash)) else {
+        return text.parse::<IpAddr>().ok().map(IpNet::from);
+    };
+    let addr = addr.parse().ok()?;
+    let bits = match bits.as_bytes() {
+        [b'/', b'0'] => 0,
+        // `u8` parses signs and leading zeros, too.
+        [b'/', b'1'..=b'9', ..] => bits.get(1..)?.parse().ok()?,
+        _ => return None,
+    };
+    IpNet::new(addr, bits).ok()
 }
 
 /// Converts an IPv4-mapped IPv6 network to IPv4, as client addresses are before a lookup.

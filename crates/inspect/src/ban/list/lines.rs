@@ -12,30 +12,52 @@ use super::{
 
 pub(super) fn read(text: &str) -> Result<Entries, ParseError> {
     let mut entries = Entries::default();
-    for (index, line) in text.lines().enumerate() {
-        // Only blanks or an ASCII entry precede the column, so that bytes and characters agree.
-        let at = |column| Position::new(index, column);
-        let (entry, _comment) = line.split_once(['#', ';']).unwrap_or((line, ""));
-        let entry = entry.trim_ascii_end();
-        let field = entry.trim_ascii_start();
-        if field.is_empty() {
-            continue;
-        }
-        let start = at(entry.len() - field.len());
-        let blank = |c: char| c.is_ascii_whitespace();
-        let (first, count) = field.split_once(blank).unwrap_or((field, ""));
-        push(&mut entries, first, start)?;
-        let count = count.trim_ascii_start();
-        if !count.bytes().all(|byte| byte.is_ascii_digit()) {
-            let problem = ListProblem::Trailing(Evidence::new(count.as_bytes()));
-            return Err(at(entry.len() - count.len()).error(problem));
-        }
+    let (mut index, mut rest) = (0, text);
+    while !rest.is_empty() {
+        let (line, next) = split_before(rest, |byte| byte == b'\n');
+        read_line(&mut entries, index, line)?;
+        index += 1;
+        rest = next.get(1..).unwrap_or_default();
     }
     Ok(entries)
 }
 
+fn read_line(entries: &mut Entries, index: usize, line: &str) -> Result<(), ParseError> {
+    // Only blanks or an ASCII entry precede the column, so that bytes and characters agree.
+    let at = |rest: &str| Position::new(index, line.len() - rest.len());
+    let entry = line.trim_ascii_start();
+    let (networks, rest) = split_before(entry, |byte| is_blank(byte) || is_comment(byte));
+    if networks.is_empty() {
+        return Ok(());
+    }
+    add(entries, networks, at(entry))?;
+    let rest = rest.trim_ascii_start();
+    let (count, _comment) = split_before(rest, is_comment);
+    let count = count.trim_ascii_end();
+    if !count.bytes().all(|byte| byte.is_ascii_digit()) {
+        let problem = ListProblem::Trailing(Evidence::new(count.as_bytes()));
+        return Err(at(rest).error(problem));
+    }
+    Ok(())
+}
+
+/// Splits before the first byte for which `is_end` returns `true`; it must be ASCII.
+fn split_before(text: &str, is_end: impl Fn(u8) -> bool) -> (&str, &str) {
+    let end = text.bytes().position(is_end);
+    end.and_then(|end| text.split_at_checked(end))
+        .unwrap_or((text, ""))
+}
+
+const fn is_blank(byte: u8) -> bool {
+    byte.is_ascii_whitespace()
+}
+
+const fn is_comment(byte: u8) -> bool {
+    matches!(byte, b'#' | b';')
+}
+
 /// Adds a network, an address, or each of the networks that make up a range.
-fn push(entries: &mut Entries, text: &str, at: Position) -> Result<(), ParseError> {
+fn add(entries: &mut Entries, text: &str, at: Position) -> Result<(), ParseError> {
     let Some((first, last)) = ends(text) else {
         return entries.parse(text, at);
     };
@@ -46,7 +68,8 @@ fn push(entries: &mut Entries, text: &str, at: Position) -> Result<(), ParseErro
 }
 
 fn ends(text: &str) -> Option<(IpAddr, IpAddr)> {
-    let (first, last) = text.split_once('-')?;
+    let (first, rest) = split_before(text, |byte| byte == b'-');
+    let last = rest.strip_prefix('-')?;
     let addr = |text: &str| text.parse().ok().map(|addr: IpAddr| addr.to_canonical());
     Some((addr(first)?, addr(last)?))
 }

@@ -45,6 +45,10 @@ fn lines_parse_with_their_numbers() {
             ],
         ),
         ("::ffff:192.0.2.1-192.0.2.1", &[("192.0.2.1/32", 1)]),
+        (
+            "192.0.2.1#a\r\n192.0.2.2;b\r",
+            &[("192.0.2.1/32", 1), ("192.0.2.2/32", 2)],
+        ),
     ] {
         let expected: Vec<_> = expected
             .iter()
@@ -85,6 +89,15 @@ fn invalid_line_is_an_error_with_its_position() {
             "f:1:1: network `192.0.2.1/24` has host bits set",
         ),
         ("192.0.2.0/33", "f:1:1: invalid network `192.0.2.0/33`"),
+        ("2001:db8::/129", "f:1:1: invalid network `2001:db8::/129`"),
+        ("192.0.2.0/", "f:1:1: invalid network `192.0.2.0/`"),
+        ("192.0.2.0/+24", "f:1:1: invalid network `192.0.2.0/+24`"),
+        ("192.0.2.0/024", "f:1:1: invalid network `192.0.2.0/024`"),
+        (
+            "192.0.2.0/24/24",
+            "f:1:1: invalid network `192.0.2.0/24/24`",
+        ),
+        ("192.000.2.0/24", "f:1:1: invalid network `192.000.2.0/24`"),
         (
             "192.0.2.1\n 0.0.0.0/0",
             "f:2:2: `0.0.0.0/0` covers the whole address space",
