@@ -2,7 +2,11 @@
 //!
 //! A wrong ban is worse than a missed one.
 
-use std::collections::BTreeSet;
+use std::{
+    array,
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 use gabion_core::{ClientRules, Protected};
 use ipnet::IpNet;
@@ -77,6 +81,15 @@ pub struct ListCheck<'r> {
     clients: &'r ClientRules,
     safe: BTreeSet<IpNet>,
     most: AddressShare,
+    special: LeadingBytes,
+}
+
+/// The leading bytes of special addresses: allowed, protected or private ones. Few networks of a
+/// list share one of them, and the others need no comparison with each special network.
+#[derive(Debug)]
+struct LeadingBytes {
+    v4: [bool; 256],
+    v6: [bool; 256],
 }
 
 // === impl ListCheck ===
@@ -89,10 +102,18 @@ impl<'r> ListCheck<'r> {
         safe: impl IntoIterator<Item = IpNet>,
         most: AddressShare,
     ) -> Self {
+        let safe = safe.into_iter().collect();
+        let without_rules = ClientRules::default();
+        let special = LeadingBytes::new(|network| {
+            clients.protects(network).is_some()
+                || without_rules.protects(network).is_some()
+                || safe_within(&safe, network).is_some()
+        });
         Self {
             clients,
-            safe: safe.into_iter().collect(),
+            safe,
             most,
+            special,
         }
     }
 
@@ -100,10 +121,12 @@ impl<'r> ListCheck<'r> {
     ///
     /// # Cost
     ///
-    /// Sorts the networks, looks each up in the allowlist, and compares it with each trusted proxy.
+    /// Looks up each network that shares its leading byte with an allowed, a protected or a private
+    /// network in the allowlist, and compares it with each trusted proxy. Sorts the networks if the
+    /// sum of their sizes is over the maximum share.
     pub fn problems(&self, list: &List) -> Vec<(u32, ListRejection)> {
         let covers = |(network, line)| {
-            let safe = self.safe_within(network)?;
+            let safe = safe_within(&self.safe, network)?;
             Some((line, ListRejection::CoversAllowed { network, safe }))
         };
         let hits = |(network, line)| {
@@ -111,32 +134,59 @@ impl<'r> ListCheck<'r> {
             Some((line, ListRejection::HitsProtected { network, protected }))
         };
         let too_wide = |coverage: Coverage| {
-            let most = self.most;
-            let (widest, line) = coverage.widest.filter(|_| coverage.exceeds(most))?;
-            let coverage = coverage.to_string();
-            Some((
-                line,
-                ListRejection::TooWide {
-                    coverage,
-                    most,
-                    widest,
-                },
-            ))
+            let (widest, line) = coverage.widest?;
+            let rejection = ListRejection::TooWide {
+                coverage: coverage.to_string(),
+                most: self.most,
+                widest,
+            };
+            Some((line, rejection))
         };
-        let covers = list.networks().find_map(covers);
-        let hits = list.networks().find_map(hits);
+        let may_be_special = |(network, _): &(IpNet, u32)| self.special.may_overlap(*network);
+        let is_public =
+            |entry: &(IpNet, u32)| !may_be_special(entry) || !ClientRules::is_inside(entry.0);
+        let special = list.networks().filter(may_be_special);
+        let covers = special.clone().find_map(covers);
+        let hits = special.clone().find_map(hits);
+        let over = Coverage::over(self.most, list.networks().filter(is_public));
         let found = covers.into_iter().chain(hits);
-        found
-            .chain(Coverage::new(list).into_iter().filter_map(too_wide))
-            .collect()
+        found.chain(over.filter_map(too_wide)).collect()
+    }
+}
+
+/// Returns a network of the allowlist `safe` that lies in `network`.
+///
+/// Networks are ordered by address, then wider ones first, so that the first one from `network` on
+/// lies in it if any does.
+fn safe_within(safe: &BTreeSet<IpNet>, network: IpNet) -> Option<IpNet> {
+    let next = safe.range(network..).next().copied();
+    next.filter(|safe| network.contains(safe))
+}
+
+// === impl LeadingBytes ===
+
+impl LeadingBytes {
+    /// Collects the bytes for which `is_special` returns `true`, given the network of each.
+    fn new(is_special: impl Fn(IpNet) -> bool) -> Self {
+        let holds = |addr: IpAddr| IpNet::new(addr, 8).is_ok_and(&is_special);
+        let byte = |index| u8::try_from(index).unwrap_or(u8::MAX);
+        let v4 = |index| Ipv4Addr::new(byte(index), 0, 0, 0).into();
+        let v6 = |index| Ipv6Addr::from_bits(u128::from(byte(index)) << 120).into();
+        Self {
+            v4: array::from_fn(|index| holds(v4(index))),
+            v6: array::from_fn(|index| holds(v6(index))),
+        }
     }
 
-    /// Returns a network of the allowlist that lies in `network`.
-    ///
-    /// Networks are ordered by address, then wider ones first, so that the first one from `network`
-    /// on lies in it if any does.
-    fn safe_within(&self, network: IpNet) -> Option<IpNet> {
-        let next = self.safe.range(network..).next().copied();
-        next.filter(|safe| network.contains(safe))
+    /// Returns `false` if `network` shares no address with a special network.
+    fn may_overlap(&self, network: IpNet) -> bool {
+        let (special, leading) = match network.addr() {
+            IpAddr::V4(addr) => (&self.v4, addr.octets()[0]),
+            IpAddr::V6(addr) => (&self.v6, addr.octets()[0]),
+        };
+        network.prefix_len() < 8
+            || special
+                .get(usize::from(leading))
+                .is_none_or(|special| *special)
     }
 }

@@ -2,13 +2,11 @@
 
 use std::{fmt, str::FromStr};
 
-use gabion_core::ClientRules;
 use ipnet::IpNet;
 
-use super::List;
 use crate::config::serde_as_text;
 
-/// A share of the addresses in use, from 1 to 100 percent: `"5%"`. Bounds a [`List`] in
+/// A share of the addresses in use, from 1 to 100 percent: `"5%"`. Bounds a [`List`](crate::List) in
 /// [`BanConfig::max_share`](crate::BanConfig::max_share).
 ///
 /// # Examples
@@ -30,13 +28,13 @@ pub struct AddressShare(u8);
 #[error("invalid share `{}`: write `1%` to `100%`", gabion_core::Escaped(.0.as_bytes()))]
 pub struct AddressShareError(String);
 
-/// The addresses of one family that a list covers.
+/// The addresses of one family that networks cover.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Coverage {
     family: &'static str,
     covered: u128,
     of: u128,
-    /// The widest network of the family, with its line.
+    /// The widest network of the family, with its line; the first one by address if several are.
     pub(super) widest: Option<(IpNet, u32)>,
 }
 
@@ -86,39 +84,48 @@ impl Coverage {
         }
     }
 
-    /// Computes the public addresses of `list` in IPv4 and in IPv6, counting each address once.
-    /// Private space is not counted.
-    pub(super) fn new(list: &List) -> [Self; 2] {
-        let mut families = [Self::IPV4, Self::IPV6];
-        let public = |(network, _): &(IpNet, u32)| !ClientRules::is_inside(*network);
-        let mut networks: Vec<_> = list.networks().filter(public).collect();
-        networks.sort_unstable();
-        let mut counted: Option<IpNet> = None;
+    /// Returns the address families of which `networks` cover more than `most`, counting each
+    /// address once.
+    ///
+    /// # Cost
+    ///
+    /// Sorts the networks only if the sum of their sizes is larger than `most`.
+    pub(super) fn over(
+        most: AddressShare,
+        networks: impl Iterator<Item = (IpNet, u32)> + Clone,
+    ) -> impl Iterator<Item = Self> {
+        let exceeds = move |family: &Self| family.covered > family.of / 100 * u128::from(most.0);
+        let at_most = Self::sums(networks.clone());
+        let exact = at_most.iter().any(exceeds).then(|| {
+            let mut networks: Vec<_> = networks.collect();
+            networks.sort_unstable();
+            networks.dedup_by(|(network, _), (counted, _)| counted.contains(&*network));
+            Self::sums(networks.into_iter())
+        });
+        exact.into_iter().flatten().filter(exceeds)
+    }
+
+    /// Adds up the sizes of networks by address family.
+    fn sums(networks: impl Iterator<Item = (IpNet, u32)>) -> [Self; 2] {
+        let [mut ipv4, mut ipv6] = [Self::IPV4, Self::IPV6];
         for (network, line) in networks {
-            if counted.is_some_and(|wider| wider.contains(&network)) {
-                continue;
-            }
-            counted = Some(network);
-            let [of_v4, of_v6] = &mut families;
             match network {
-                IpNet::V4(_) => of_v4.add(network, line),
-                IpNet::V6(_) => of_v6.add(network, line),
+                IpNet::V4(_) => ipv4.add(network, line),
+                IpNet::V6(_) => ipv6.add(network, line),
             }
         }
-        families
+        [ipv4, ipv6]
     }
 
-    pub(super) fn exceeds(&self, most: AddressShare) -> bool {
-        self.covered > self.of / 100 * u128::from(most.0)
-    }
-
-    /// Adds a network that does not overlap those added before.
     fn add(&mut self, network: IpNet, line: u32) {
         let host_bits = network.max_prefix_len() - network.prefix_len();
         let size = 1_u128.checked_shl(host_bits.into()).unwrap_or(u128::MAX);
         self.covered = self.covered.saturating_add(size);
-        let wider = |(widest, _): (IpNet, u32)| network.prefix_len() < widest.prefix_len();
-        if self.widest.is_none_or(wider) {
+        let order = |(network, line): (IpNet, u32)| (network.prefix_len(), network, line);
+        if self
+            .widest
+            .is_none_or(|widest| order((network, line)) < order(widest))
+        {
             self.widest = Some((network, line));
         }
     }

@@ -104,7 +104,7 @@ impl List {
     }
 
     /// Returns the networks with their line numbers, in line order.
-    pub fn networks(&self) -> impl ExactSizeIterator<Item = (IpNet, u32)> {
+    pub fn networks(&self) -> impl ExactSizeIterator<Item = (IpNet, u32)> + Clone {
         self.networks.iter().copied()
     }
 

@@ -1,14 +1,21 @@
 use gabion_core::ClientRules;
+use ipnet::IpNet;
+use proptest::{collection::vec, prelude::*, sample::select};
 
+use super::{v4, v6};
 use crate::{AddressShare, List, ListCheck};
 
+const SAFE: [&str; 3] = ["203.0.113.7/32", "198.51.100.0/24", "2001:db8::/48"];
+
 fn problems(clients: &ClientRules, most: &str, text: &str) -> Vec<(u32, String)> {
-    let safe = ["203.0.113.7/32", "198.51.100.0/24", "2001:db8::/48"];
-    let most: AddressShare = most.parse().unwrap();
-    let check = ListCheck::new(clients, safe.map(|net| net.parse().unwrap()), most);
-    let found = check.problems(&List::parse("f", text).unwrap());
-    let problems = found.into_iter().map(|(line, why)| (line, why.to_string()));
-    problems.collect()
+    check(clients, most, &List::parse("f", text).unwrap())
+}
+
+fn check(clients: &ClientRules, most: &str, list: &List) -> Vec<(u32, String)> {
+    let safe = SAFE.map(|net| net.parse().unwrap());
+    let check = ListCheck::new(clients, safe, most.parse().unwrap());
+    let found = check.problems(list).into_iter();
+    found.map(|(line, why)| (line, why.to_string())).collect()
 }
 
 fn clients() -> ClientRules {
@@ -112,5 +119,80 @@ fn share_parses_and_prints() {
     }
     for text in ["", "5", "0%", "101%", "-1%", "1.5%", "%", "5 %%"] {
         assert!(text.parse::<AddressShare>().is_err(), "{text}");
+    }
+}
+
+/// The lines of the problems of `list`, found by comparing each network with each other one.
+fn lines_by_comparison(clients: &ClientRules, most: u128, list: &List) -> Vec<u32> {
+    let safe = SAFE.map(|net| net.parse::<IpNet>().unwrap());
+    let first = |is_wrong: &dyn Fn(IpNet) -> bool| {
+        let mut networks = list.networks();
+        networks.find_map(|(network, line)| is_wrong(network).then_some(line))
+    };
+    let covers = first(&|network| safe.iter().any(|safe| network.contains(safe)));
+    let hits = first(&|network| clients.protects(network).is_some());
+
+    let too_wide = |is_v4: bool, of: u128| {
+        let family = |(network, _): &(IpNet, u32)| matches!(network, IpNet::V4(_)) == is_v4;
+        let public = |(network, _): &(IpNet, u32)| !ClientRules::is_inside(*network);
+        let networks: Vec<_> = list.networks().filter(family).filter(public).collect();
+        let counted = networks.iter().enumerate().filter(|(index, (network, _))| {
+            let mut others = networks.iter().enumerate();
+            // Of equal networks, the first is counted.
+            !others.any(|(other, (wider, _))| {
+                wider.contains(network) && (wider != network || other < *index)
+            })
+        });
+        let size = |net: &IpNet| 1_u128 << (net.max_prefix_len() - net.prefix_len());
+        let covered: u128 = counted.map(|(_, (network, _))| size(network)).sum();
+        let widest = networks
+            .iter()
+            .min_by_key(|(net, line)| (net.prefix_len(), *net, *line));
+        (covered > of / 100 * most).then(|| widest.unwrap().1)
+    };
+    let wide = [too_wide(true, 1 << 32), too_wide(false, 1 << 119)];
+    [covers, hits].into_iter().chain(wide).flatten().collect()
+}
+
+fn near_special() -> impl Strategy<Value = IpNet> {
+    let v4_points = [
+        0,
+        0x0a00_0000,
+        0x7f00_0001,
+        0x6440_0000,
+        0xcb00_7107,
+        0xc633_6400,
+        0x0800_0000,
+    ];
+    let v6_points = [
+        0,
+        1,
+        0xfc << 120,
+        0xfe80 << 112,
+        0x2001_0db8 << 96,
+        0x26 << 120,
+    ];
+    let v4s = (select(v4_points.to_vec()), 0..32_u32, 1..=32_u8);
+    let v6s = (select(v6_points.to_vec()), 0..128_u32, 1..=128_u8);
+    prop_oneof![
+        v4s.prop_map(|(near, flipped, bits)| v4(near ^ 1 << flipped, bits)),
+        v6s.prop_map(|(near, flipped, bits)| v6(near ^ 1 << flipped, bits)),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn problems_are_those_found_by_comparison(
+        networks in vec(near_special(), 0..12),
+        trusted in vec(near_special(), 0..3),
+        private in any::<bool>(),
+        most in 1..=100_u8,
+    ) {
+        let clients = ClientRules::default().with_trusted(trusted).unwrap();
+        let clients = clients.with_private_clients(private);
+        let list = List::inline("f", networks);
+        let found = check(&clients, &format!("{most}%"), &list);
+        let lines: Vec<_> = found.into_iter().map(|(line, _)| line).collect();
+        prop_assert_eq!(lines, lines_by_comparison(&clients, most.into(), &list));
     }
 }
