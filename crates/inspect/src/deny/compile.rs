@@ -46,7 +46,7 @@ pub(super) fn compile(rules: &[DenyRule], context: &Context) -> Result<Deny, Con
     }
 
     let mut compiler = Compiler::default();
-    let mut ids = HashSet::new();
+    let mut ids = HashSet::with_capacity(rules.len());
     let mut compiled_rules = Vec::with_capacity(rules.len());
     for (index, rule) in rules.iter().enumerate() {
         compiled_rules.extend(compiler.rule(index, rule, context, &mut ids));

@@ -31,8 +31,13 @@ struct Hash(u64);
 /// Converts a path to the form in which rules store it: lower case, canonical names, no trailing
 /// slash.
 pub(super) fn fold_path(path: &[u8]) -> Box<[u8]> {
-    let plain = segments(path).flat_map(|segment| [b"/", name::canonical(segment)]);
-    plain.flatten().map(u8::to_ascii_lowercase).collect()
+    let mut folded = Vec::with_capacity(path.len());
+    for segment in segments(path) {
+        folded.push(b'/');
+        folded.extend_from_slice(name::canonical(segment));
+    }
+    folded.make_ascii_lowercase();
+    folded.into()
 }
 
 // === impl Names ===
