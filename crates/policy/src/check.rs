@@ -66,7 +66,7 @@ pub fn check(text: &str, name: &str, base: Option<&Path>) -> Result<Report, Poli
     })?;
     let document = &compiled.document;
     Ok(Report {
-        deny: document.deny_rules().len(),
+        deny: compiled.deny_rules,
         banned: compiled.inventory.banned(),
         allowed: document.allow.networks.len() + document.allow.paths.len(),
         expected: document.expect.len(),

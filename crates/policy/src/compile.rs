@@ -7,10 +7,10 @@ use std::{
 };
 
 use gabion_core::{Mode, Snapshot};
-use gabion_inspect::{Config as _, Context, PlainHttpHint};
+use gabion_inspect::{Config as _, Context, DenyRule, PlainHttpHint};
 
 use crate::{
-    Chain, Diagnostic, Document, PolicyError, State,
+    Chain, Diagnostic, Document, PolicyError, SampleRequest, State,
     budget::{self, CompileBudget},
     chain::{Inspectors, MessageChain},
     expect_runner,
@@ -20,14 +20,16 @@ use crate::{
     list_check,
     options::CustomRules,
     packs,
-    read::ParsedDocument,
+    read::DocumentErrors,
     warn, websocket,
 };
 
 /// A parsed document and the text of its lists, read at one time.
 #[derive(Debug)]
 pub(crate) struct LoadedDocument<'t> {
-    parsed: ParsedDocument<'t>,
+    /// The part of the document that could be read.
+    document: Document,
+    errors: DocumentErrors<'t>,
     lists: Vec<ListFile>,
     digest: u64,
     budget: CompileBudget,
@@ -46,6 +48,8 @@ pub(crate) struct CompileInput<'s> {
 pub(crate) struct CompiledPolicy {
     pub(crate) snapshot: Snapshot,
     pub(crate) document: Document,
+    /// The number of deny rules, those of packs included.
+    pub(crate) deny_rules: usize,
     pub(crate) inventory: PolicyInventory,
     pub(crate) warnings: Vec<Diagnostic>,
 }
@@ -56,15 +60,15 @@ impl<'t> LoadedDocument<'t> {
     /// Parses `text`, whose file name in errors is `name`, and reads its lists relative to `base`.
     pub(crate) fn read(text: &'t str, name: &'t str, base: Option<&Path>, limit: Duration) -> Self {
         let budget = CompileBudget::start(limit);
-        let mut parsed = ParsedDocument::read(text, name);
-        parsed.report(budget::oversize(&parsed.document));
-        let Document { packs, observe, .. } = &parsed.document;
-        parsed.report(packs::duplicates(packs, observe));
-        let named = parsed.document.ban.files.iter().take(budget::LISTS);
+        let (document, mut errors) = DocumentErrors::read(text, name);
+        errors.report(budget::oversize(&document));
+        errors.report(packs::duplicates(&document.packs, &document.observe));
+        let named = document.ban.files.iter().take(budget::LISTS);
         let lists = files::lists(named, base);
         Self {
             digest: files::digest(text, &lists),
-            parsed,
+            document,
+            errors,
             lists,
             budget,
         }
@@ -85,64 +89,75 @@ impl<'t> LoadedDocument<'t> {
     /// Checks of the document as a whole (entries lost since the previous policy, failing tests) run
     /// only if there are no errors so far, because their result would be wrong for a document that
     /// was read in part.
-    pub(crate) fn compile(
-        mut self,
-        input: &CompileInput<'_>,
-    ) -> Result<CompiledPolicy, PolicyError> {
-        let (lists, list_errors) = files::parse(&self.lists);
-        self.parsed.report(list_errors);
-        if let Some(timeout) = self.budget.timeout_issue("reading the policy") {
-            self.parsed.report([timeout]);
-            return Err(self.parsed.into_error());
+    pub(crate) fn compile(self, input: &CompileInput<'_>) -> Result<CompiledPolicy, PolicyError> {
+        let Self {
+            document,
+            mut errors,
+            lists,
+            budget,
+            ..
+        } = self;
+        let (lists, list_errors) = files::parse(&lists);
+        errors.report(list_errors);
+        if let Some(timeout) = budget.timeout_issue("reading the policy") {
+            errors.report([timeout]);
+            return Err(errors.into_error());
         }
-        let inventory = PolicyInventory::new(&self.parsed.document, &lists);
-        if let Some(previous) = input.previous.filter(|_| self.parsed.is_valid()) {
-            self.parsed.report(previous.losses(&inventory));
+        let deny = document.all_deny_rules();
+        let inventory = PolicyInventory::new(&document, &deny, &lists);
+        if let Some(previous) = input.previous.filter(|_| errors.is_empty()) {
+            errors.report(previous.losses(&inventory));
         }
-        let document = &self.parsed.document;
         let context = Context::new(input.state)
             .with_mode(document.mode())
             .with_ban_for(document.ban.first.0)
             .with_lists(lists);
-        let snapshot = compile_sections(document, &context, input.custom);
-        let snapshot = snapshot.map_err(|issues| self.parsed.report(issues));
-        self.parsed
-            .report(self.budget.timeout_issue("compiling the policy"));
-        self.run_expectations(context);
+        let snapshot = compile_sections(&document, &deny, &context, input.custom);
+        let snapshot = snapshot.map_err(|issues| errors.report(issues));
+        errors.report(budget.timeout_issue("compiling the policy"));
+        match expect_runner::requests(&document) {
+            Ok(requests) if errors.is_empty() && !requests.is_empty() => {
+                errors.report(failed_tests(&document, &deny, context, &requests, &budget));
+            }
+            Ok(_) => {}
+            Err(issues) => errors.report(issues),
+        }
+        let deny_rules = deny.len();
+        drop(deny);
         match snapshot {
-            Ok(snapshot) if self.parsed.is_valid() => Ok(CompiledPolicy {
+            Ok(snapshot) if errors.is_empty() => Ok(CompiledPolicy {
                 snapshot,
-                warnings: warn::warnings(&self.parsed),
-                document: self.parsed.document,
+                warnings: errors.warnings(warn::issues(&document)),
+                document,
+                deny_rules,
                 inventory,
             }),
-            _ => Err(self.parsed.into_error()),
+            _ => Err(errors.into_error()),
         }
     }
+}
 
-    /// Runs the `[[expect]]` tests on a second compilation: with scratch state, in enforce mode.
-    fn run_expectations(&mut self, context: Context) {
-        let tests = &self.parsed.document.expect;
-        let requests = match expect_runner::requests(&self.parsed.document) {
-            Ok(requests) if requests.is_empty() || !self.parsed.is_valid() => return,
-            Ok(requests) => requests,
-            Err(issues) => return self.parsed.report(issues),
-        };
-        let scratch = context
-            .with_state(State::scratch())
-            .with_mode(Mode::Enforce);
-        let issues =
-            match compile_sections(&self.parsed.document, &scratch, &CustomRules::default()) {
-                Ok(snapshot) => expect_runner::failures(tests, &requests, &snapshot, &self.budget),
-                Err(issues) => issues,
-            };
-        self.parsed.report(issues);
+/// Runs the `[[expect]]` tests on a second compilation: with scratch state, in enforce mode.
+fn failed_tests(
+    document: &Document,
+    deny: &[DenyRule],
+    context: Context,
+    requests: &[SampleRequest],
+    budget: &CompileBudget,
+) -> Vec<Issue> {
+    let scratch = context
+        .with_state(State::scratch())
+        .with_mode(Mode::Enforce);
+    match compile_sections(document, deny, &scratch, &CustomRules::default()) {
+        Ok(snapshot) => expect_runner::failures(&document.expect, requests, &snapshot, budget),
+        Err(issues) => issues,
     }
 }
 
 /// Compiles every section. On failure returns the issues of all of them.
 fn compile_sections(
     document: &Document,
+    deny: &[DenyRule],
     context: &Context,
     custom: &CustomRules,
 ) -> Result<Snapshot, Vec<Issue>> {
@@ -155,7 +170,7 @@ fn compile_sections(
         issues.extend(list_check::check(document, client, context.lists()));
     }
     let ban = collect(document.ban.compile(context), &mut issues);
-    let deny = collect(document.deny_rules().compile(context), &mut issues);
+    let deny = collect(deny.compile(context), &mut issues);
     let limit = collect(document.limit.compile(context), &mut issues);
     let scan = document.scan.as_ref().map(|scan| scan.compile(context));
     let scan = collect(scan.transpose(), &mut issues);

@@ -3,7 +3,7 @@
 //! A key is added here together with the code that enforces it. A key without effect would be
 //! accepted and then silently ignored.
 
-use std::{collections::HashSet, fmt};
+use std::{borrow::Cow, collections::HashSet, fmt};
 
 use gabion_core::{Mode, OnFault};
 use gabion_inspect::{
@@ -111,6 +111,14 @@ impl Document {
     /// Its own come first, so that for the same kind of key (`names`, `prefix`, ...) a rule written
     /// for this server decides if both match. An own rule with the id of a pack's rule replaces it.
     pub fn deny_rules(&self) -> Vec<DenyRule> {
+        self.all_deny_rules().into_owned()
+    }
+
+    /// [`Self::deny_rules`], without a copy if there are no packs.
+    pub(crate) fn all_deny_rules(&self) -> Cow<'_, [DenyRule]> {
+        if self.packs.is_empty() && self.observe.is_empty() {
+            return self.deny.as_slice().into();
+        }
         let mut ids: HashSet<_> = self.deny.iter().map(|rule| rule.id.as_str()).collect();
         let enforced = self.packs.iter().map(|pack| (pack, None));
         let observed = self.observe.iter();

@@ -291,7 +291,7 @@ impl Inner {
         })?;
         let replaced = Replaced {
             generation: self.current.load().generation + 1,
-            rules: compiled.document.deny_rules().len(),
+            rules: compiled.deny_rules,
         };
         let snapshot = compiled.snapshot.with_generation(replaced.generation);
         let arbiter = self.options.state.arbiter();

@@ -12,7 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gabion_core::Escaped;
-use gabion_inspect::{ConfigPath, List};
+use gabion_inspect::{ConfigPath, DenyRule, List};
 
 use crate::{Document, issue::Issue};
 
@@ -54,12 +54,11 @@ pub enum ShrinkGuard {
     Accept,
 }
 
-/// The entries of a policy, to compare with those of the next one. Names are stored as they are
-/// shown in messages.
+/// The entries of a policy, to compare with those of the next one.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PolicyInventory {
-    deny: BTreeSet<String>,
-    messages: BTreeSet<String>,
+    deny: Vec<String>,
+    messages: Vec<String>,
     banned: usize,
     /// The number of networks of each ban list file, by its name.
     lists: BTreeMap<String, usize>,
@@ -80,8 +79,8 @@ const MAX_CHANGE_COUNT: usize = 100;
 // === impl PolicyInventory ===
 
 impl PolicyInventory {
-    /// Collects the entries of `document` and its `lists`.
-    pub(crate) fn new(document: &Document, lists: &[List]) -> Self {
+    /// Collects the entries of `document`, its `deny` rules with those of packs, and its `lists`.
+    pub(crate) fn new(document: &Document, deny: &[DenyRule], lists: &[List]) -> Self {
         let networks = document.allow.networks.iter().map(ToString::to_string);
         let listed: usize = lists.iter().map(List::len).sum();
         let lengths = lists
@@ -89,15 +88,11 @@ impl PolicyInventory {
             .map(|list| (list.name().to_string(), list.len()));
         Self {
             lists: lengths.collect(),
-            deny: document
-                .deny_rules()
-                .into_iter()
-                .map(|rule| format!("`{}`", rule.id))
-                .collect(),
+            deny: deny.iter().map(|rule| rule.id.clone()).collect(),
             messages: document
                 .message
                 .iter()
-                .map(|rule| format!("`{}`", rule.id))
+                .map(|rule| rule.id.clone())
                 .collect(),
             banned: document.ban.networks.len().saturating_add(listed),
             allowed: networks
@@ -137,7 +132,7 @@ impl PolicyInventory {
         ] {
             if loses_most(old.len(), new.len()) {
                 let count = old.len() - new.len();
-                let names = removed_names(old, new);
+                let names = removed_names(&quoted(old), &quoted(new));
                 add(
                     section,
                     format!("{count} of {} {kind} ({names})", old.len()),
@@ -184,6 +179,10 @@ const fn changes_too_much(old: usize, new: usize) -> bool {
 
 const fn loses_most(old: usize, new: usize) -> bool {
     new < old.div_ceil(2)
+}
+
+fn quoted(ids: &[String]) -> BTreeSet<String> {
+    ids.iter().map(|id| format!("`{id}`")).collect()
 }
 
 /// Lists the first [`MAX_NAMED`] names that are in `old` and not in `new`.

@@ -19,13 +19,11 @@ use crate::{
     toml_tree::{PathSegment, TomlTree},
 };
 
-/// A document that was read as far as possible, with the errors found so far.
+/// The errors of a document that was read as far as possible.
 #[derive(Debug)]
-pub(crate) struct ParsedDocument<'t> {
-    /// The valid part of the document; the default if none could be read.
-    pub(crate) document: Document,
+pub(crate) struct DocumentErrors<'t> {
     source: SourceText<'t>,
-    /// The source of `document`, without the parts that could not be read.
+    /// The parsed text without the parts that could not be read, to locate errors.
     tree: TomlTree<'t>,
     errors: Vec<Diagnostic>,
     /// The header spans of the rules from which a part was removed.
@@ -44,44 +42,45 @@ impl Document {
     ///
     /// Every syntax error, unknown key and invalid value of `text`, each with its position.
     pub fn parse(text: &str, name: &str) -> Result<Self, PolicyError> {
-        let parsed = ParsedDocument::read(text, name);
-        if parsed.is_valid() {
-            Ok(parsed.document)
+        let (document, errors) = DocumentErrors::read(text, name);
+        if errors.is_empty() {
+            Ok(document)
         } else {
-            Err(parsed.into_error())
+            Err(errors.into_error())
         }
     }
 }
 
-// === impl ParsedDocument ===
+// === impl DocumentErrors ===
 
-impl<'t> ParsedDocument<'t> {
+impl<'t> DocumentErrors<'t> {
     /// The maximum number of errors reported for one document.
     const MAX_ERRORS: usize = 64;
 
-    /// Reads `text`, whose file name in errors is `name`.
-    pub(crate) fn read(text: &'t str, name: &'t str) -> Self {
+    /// Reads `text`, whose file name in errors is `name`. Returns the valid part of the document; the
+    /// default if none could be read.
+    pub(crate) fn read(text: &'t str, name: &'t str) -> (Document, Self) {
         let source = SourceText { name, text };
         if text.len() as u64 > budget::DOCUMENT_BYTES {
             let limit = budget::DOCUMENT_BYTES;
             let message = format!("the document is larger than the limit of {limit} bytes");
-            let mut parsed = Self::parse(SourceText { name, text: "" });
-            parsed.errors.push(source.error(0..0, &message));
-            return parsed;
+            let mut errors = Self::parse(SourceText { name, text: "" });
+            errors.errors.push(source.error(0..0, &message));
+            return (Document::default(), errors);
         }
-        let mut parsed = Self::parse(source);
-        parsed.document = loop {
-            match parsed.tree.deserialize() {
+        let mut errors = Self::parse(source);
+        let document = loop {
+            match errors.tree.deserialize() {
                 Ok(document) => break document,
-                Err(error) if parsed.report_and_remove(&error) => {}
+                Err(error) if errors.report_and_remove(&error) => {}
                 Err(_) => break Document::default(),
             }
         };
-        parsed
+        (document, errors)
     }
 
     /// Returns `true` if there are no errors so far.
-    pub(crate) fn is_valid(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.errors.is_empty()
     }
 
@@ -102,11 +101,14 @@ impl<'t> ParsedDocument<'t> {
         }
     }
 
-    /// Locates an issue as a warning.
-    pub(crate) fn warning(&self, issue: Issue) -> Diagnostic {
-        let span = self.tree.locate(&issue.path);
-        let warning = self.source.warning(span, &issue.message);
-        warning.with_help(issue.help)
+    /// Locates issues as warnings.
+    pub(crate) fn warnings(&self, issues: Vec<Issue>) -> Vec<Diagnostic> {
+        let warnings = issues.into_iter().map(|issue| {
+            let span = self.tree.locate(&issue.path);
+            let warning = self.source.warning(span, &issue.message);
+            warning.with_help(issue.help)
+        });
+        warnings.collect()
     }
 
     /// The error with everything reported so far.
@@ -116,17 +118,16 @@ impl<'t> ParsedDocument<'t> {
 
     /// Parses the text, and removes the parts with syntax errors.
     fn parse(source: SourceText<'t>) -> Self {
-        let (tree, errors) = TomlTree::parse(source.text);
-        let mut parsed = Self {
-            document: Document::default(),
+        let (tree, syntax_errors) = TomlTree::parse(source.text);
+        let mut errors = Self {
             source,
             tree,
             errors: Vec::new(),
             damaged: Vec::new(),
-            has_syntax_errors: !errors.is_empty(),
+            has_syntax_errors: !syntax_errors.is_empty(),
         };
-        parsed.report_syntax_errors(&errors);
-        parsed
+        errors.report_syntax_errors(&syntax_errors);
+        errors
     }
 
     /// Reports the syntax errors and removes the parts that they are in. An unclosed bracket is

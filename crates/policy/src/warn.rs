@@ -3,18 +3,18 @@
 use gabion_core::{ClientRules, Mode};
 use gabion_inspect::{ConfigPath, MessageAction, MessageRule, UpgradeConfig};
 
-use crate::{Diagnostic, issue::Issue, read::ParsedDocument};
+use crate::{Document, issue::Issue};
 
 /// The warnings about a valid document.
-pub(crate) fn warnings(parsed: &ParsedDocument<'_>) -> Vec<Diagnostic> {
+pub(crate) fn issues(document: &Document) -> Vec<Issue> {
     let mut issues = Vec::new();
-    if parsed.document.mode == Some(Mode::Observe) {
+    if document.mode == Some(Mode::Observe) {
         let message = "observe mode: rules without their own `mode` only log and refuse nothing";
         issues.push(Issue::new(ConfigPath::new("mode", ""), message));
     }
-    let upgrade = parsed.document.upgrade.as_ref();
+    let upgrade = document.upgrade.as_ref();
     let bans = |rule: &MessageRule| matches!(rule.then, MessageAction::Ban(_));
-    let banning = parsed.document.message.iter().position(bans);
+    let banning = document.message.iter().position(bans);
     if let Some(index) = banning.filter(|_| !upgrade.is_some_and(UpgradeConfig::names_origins)) {
         let message = "this rule cannot ban by itself: any page could make its visitors send such a \
                        message, so it counts as forgeable";
@@ -23,7 +23,7 @@ pub(crate) fn warnings(parsed: &ParsedDocument<'_>) -> Vec<Diagnostic> {
             "list the origins of the pages that may open WebSockets in `origins` in [upgrade]";
         issues.push(Issue::new(path, message).with_help(help));
     }
-    for (index, network) in parsed.document.client.trusted_proxies.iter().enumerate() {
+    for (index, network) in document.client.trusted_proxies.iter().enumerate() {
         if !ClientRules::is_inside(network.net()) {
             let message = format!(
                 "trusted proxy {network} includes public addresses: a sender there can claim any \
@@ -35,7 +35,4 @@ pub(crate) fn warnings(parsed: &ParsedDocument<'_>) -> Vec<Diagnostic> {
         }
     }
     issues
-        .into_iter()
-        .map(|issue| parsed.warning(issue))
-        .collect()
 }
