@@ -1,10 +1,6 @@
 //! Compiles a document and its lists to a [`Snapshot`].
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{iter, path::Path, sync::Arc, time::Duration};
 
 use gabion_core::{Mode, Snapshot};
 use gabion_inspect::{Config as _, Context, DenyRule, PlainHttpHint};
@@ -17,6 +13,7 @@ use crate::{
     files::{self, ListFile},
     inventory::PolicyInventory,
     issue::Issue,
+    known_file::KnownFile,
     list_check,
     options::CustomRules,
     packs,
@@ -31,7 +28,6 @@ pub(crate) struct LoadedDocument<'t> {
     document: Document,
     errors: DocumentErrors<'t>,
     lists: Vec<ListFile>,
-    digest: u64,
     budget: CompileBudget,
 }
 
@@ -66,7 +62,6 @@ impl<'t> LoadedDocument<'t> {
         let named = document.ban.files.iter().take(budget::LISTS);
         let lists = files::lists(named, base);
         Self {
-            digest: files::digest(text, &lists),
             document,
             errors,
             lists,
@@ -74,14 +69,13 @@ impl<'t> LoadedDocument<'t> {
         }
     }
 
-    /// A hash of the content of the document and its lists.
-    pub(crate) const fn digest(&self) -> u64 {
-        self.digest
-    }
-
-    /// The paths of the lists.
-    pub(crate) fn lists(&self) -> Vec<PathBuf> {
-        self.lists.iter().map(|list| list.path.clone()).collect()
+    /// The files that a reload reads: that of the document, then those of its lists. Empty if the
+    /// document is not from a file.
+    pub(crate) fn files(&self, document: Option<KnownFile>) -> Arc<[KnownFile]> {
+        let lists = self.lists.iter().filter_map(|list| list.file.clone());
+        document.map_or_else(Arc::default, |document| {
+            iter::once(document).chain(lists).collect()
+        })
     }
 
     /// Compiles the document and runs its `[[expect]]` tests. On failure returns every error found.
@@ -95,7 +89,6 @@ impl<'t> LoadedDocument<'t> {
             mut errors,
             lists,
             budget,
-            ..
         } = self;
         let (lists, list_errors) = files::parse(&lists);
         errors.report(list_errors);

@@ -1,38 +1,46 @@
 //! Reads the files of a policy: the document and its lists.
 
-use std::{
-    fs,
-    hash::{DefaultHasher, Hash, Hasher},
-    io::{self, Read},
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use gabion_core::Escaped;
 use gabion_inspect::{ConfigPath, List};
 
-use crate::{PolicyError, budget, diagnostic::SourceText, issue::Issue};
+use crate::{
+    PolicyError, budget,
+    diagnostic::SourceText,
+    issue::Issue,
+    known_file::{KnownFile, SizeLimit},
+};
 
 /// The text of a list file, or the error that occurred.
 #[derive(Debug)]
 pub(crate) struct ListFile {
     name: String,
-    pub(crate) path: PathBuf,
+    /// The file, if its path can be resolved.
+    pub(crate) file: Option<KnownFile>,
     text: Result<String, String>,
 }
 
 /// Reads a document; `name` is its file name in errors.
-pub(crate) fn document(path: &Path, name: &str) -> Result<String, PolicyError> {
+pub(crate) fn document(path: &Path, name: &str) -> (KnownFile, Result<String, PolicyError>) {
+    let limit = SizeLimit {
+        bytes: budget::DOCUMENT_BYTES,
+        name: "the limit for a document",
+    };
+    let (file, bytes) = KnownFile::read(path.to_owned(), limit);
     let empty = SourceText { name, text: "" };
-    let limit = budget::DOCUMENT_BYTES;
-    let bytes = read(path, limit, "the limit for a document")
-        .map_err(|error| empty.file_error(&format!("cannot read the document: {error}")))?;
-    String::from_utf8(bytes).map_err(|error| {
-        let start = error.utf8_error().valid_up_to();
-        let text = String::from_utf8_lossy(error.as_bytes());
-        let source = SourceText { name, text: &text };
-        let message = "invalid UTF-8 in the document";
-        PolicyError::new(vec![source.error(start..start + 1, message)])
-    })
+    let bytes =
+        bytes.map_err(|error| empty.file_error(&format!("cannot read the document: {error}")));
+    let text = bytes.and_then(|bytes| {
+        String::from_utf8(bytes).map_err(|error| {
+            let start = error.utf8_error().valid_up_to();
+            let text = String::from_utf8_lossy(error.as_bytes());
+            let source = SourceText { name, text: &text };
+            let message = "invalid UTF-8 in the document";
+            PolicyError::new(vec![source.error(start..start + 1, message)])
+        })
+    });
+    (file, text)
 }
 
 /// Reads the lists of a document, relative to the document's directory `base`.
@@ -42,22 +50,10 @@ pub(crate) fn lists<'n>(
 ) -> Vec<ListFile> {
     let mut remaining = budget::LIST_BYTES;
     let files = names.map(|name| {
-        let path = base.map_or_else(|| PathBuf::from(name), |base| base.join(name));
-        let text = if path.is_relative() && base.is_none() {
-            Err(
-                "its path must be absolute, because the policy was not loaded from a file"
-                    .to_owned(),
-            )
-        } else {
-            read_list(&path, remaining)
-        };
-        let length = text.as_ref().map_or(0, |text| text.len() as u64);
+        let list = ListFile::read(name, base, remaining);
+        let length = list.text.as_ref().map_or(0, |text| text.len() as u64);
         remaining = remaining.saturating_sub(length);
-        ListFile {
-            name: name.clone(),
-            path,
-            text,
-        }
+        list
     });
     files.collect()
 }
@@ -86,43 +82,36 @@ pub(crate) fn parse(files: &[ListFile]) -> (Vec<List>, Vec<Issue>) {
     (lists, issues)
 }
 
-/// A hash of the content of a document and its lists, to detect changes.
-pub(crate) fn digest(document: &str, lists: &[ListFile]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    document.hash(&mut hasher);
-    for list in lists {
-        list.name.hash(&mut hasher);
-        list.text.hash(&mut hasher);
-    }
-    hasher.finish()
-}
+// === impl ListFile ===
 
-fn read_list(path: &Path, limit: u64) -> Result<String, String> {
-    let bytes = read(path, limit, "what remains of the limit for all lists");
-    let bytes = bytes.map_err(|error| error.to_string())?;
-    String::from_utf8(bytes).map_err(|error| {
-        let offset = error.utf8_error().valid_up_to();
-        format!("invalid UTF-8 at byte {offset}")
-    })
-}
-
-/// Reads a regular file of at most `limit` bytes, described by `limit_name` in the error. Pipes and
-/// devices are refused, because reading them can block or never end.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the only function that reads a policy's files"
-)]
-fn read(path: &Path, limit: u64, limit_name: &str) -> io::Result<Vec<u8>> {
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("not a regular file"));
+impl ListFile {
+    fn read(name: &str, base: Option<&Path>, remaining: u64) -> Self {
+        let path = base.map_or_else(|| PathBuf::from(name), |base| base.join(name));
+        let name = name.to_owned();
+        if path.is_relative() && base.is_none() {
+            let error = "its path must be absolute, because the policy was not loaded from a file";
+            return Self {
+                name,
+                file: None,
+                text: Err(error.to_owned()),
+            };
+        }
+        let limit = SizeLimit {
+            bytes: remaining,
+            name: "what remains of the limit for all lists",
+        };
+        let (file, bytes) = KnownFile::read(path, limit);
+        let bytes = bytes.map_err(|error| error.to_string());
+        let text = bytes.and_then(|bytes| {
+            String::from_utf8(bytes).map_err(|error| {
+                let offset = error.utf8_error().valid_up_to();
+                format!("invalid UTF-8 at byte {offset}")
+            })
+        });
+        Self {
+            name,
+            file: Some(file),
+            text,
+        }
     }
-    let mut bytes = Vec::new();
-    let file = fs::File::open(path)?;
-    file.take(limit + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > limit {
-        return Err(io::Error::other(format!(
-            "larger than {limit} bytes, {limit_name}"
-        )));
-    }
-    Ok(bytes)
 }

@@ -15,6 +15,7 @@ use crate::{
     diagnostic::SourceText,
     files,
     inventory::PolicyInventory,
+    known_file::KnownFile,
 };
 
 /// A shared handle to the current policy, with atomic replacement. Clones share the policy.
@@ -86,11 +87,10 @@ struct ReloadState {
     document: Arc<Document>,
     warnings: Vec<Diagnostic>,
     inventory: PolicyInventory,
-    lists: Vec<PathBuf>,
-    /// The digest of the files that were last read, valid or not.
-    last_read: u64,
-    /// The digest of the files that last came into force.
-    in_force: u64,
+    /// The files that were last read, valid or not: the document, then its lists.
+    last_read: Arc<[KnownFile]>,
+    /// The files that last came into force.
+    in_force: Arc<[KnownFile]>,
     /// Previous policies that may still judge a request.
     previous: Vec<Arc<Snapshot>>,
 }
@@ -109,8 +109,8 @@ impl PolicyHandle {
             name: path.display().to_string(),
             path: Some(path),
         };
-        let text = source.text()?;
-        Self::compile(&text, source, options)
+        let (file, text) = source.read();
+        Self::compile(&text?, file, source, options)
     }
 
     /// Compiles a document that is not a file. `name` is its file name in errors.
@@ -125,17 +125,17 @@ impl PolicyHandle {
         options: PolicyOptions,
     ) -> Result<Self, PolicyError> {
         let name = name.to_owned();
-        Self::compile(text, DocumentSource { name, path: None }, options)
+        Self::compile(text, None, DocumentSource { name, path: None }, options)
     }
 
     fn compile(
         text: &str,
+        file: Option<KnownFile>,
         source: DocumentSource,
         options: PolicyOptions,
     ) -> Result<Self, PolicyError> {
         let loaded = source.load(text, &options);
-        let digest = loaded.digest();
-        let lists = loaded.lists();
+        let files = loaded.files(file);
         let compiled = loaded.compile(&CompileInput {
             state: &options.state,
             custom: &options.custom,
@@ -146,9 +146,8 @@ impl PolicyHandle {
             document: Arc::new(compiled.document),
             warnings: compiled.warnings,
             inventory: compiled.inventory,
-            lists,
-            last_read: digest,
-            in_force: digest,
+            last_read: Arc::clone(&files),
+            in_force: files,
             previous: Vec::new(),
         };
         Ok(Self(Arc::new(Inner {
@@ -219,23 +218,27 @@ impl PolicyHandle {
 
     /// Returns `true` if the content of the files is neither what was last read nor what is in force.
     pub(crate) fn files_changed(&self) -> bool {
-        let found = match self.0.source.text() {
-            Ok(text) => self.0.source.load(&text, &self.0.options).digest(),
-            Err(error) => digest(&error),
-        };
-        let mut reload_state = self.0.reload_state();
-        let changed = found != reload_state.last_read && found != reload_state.in_force;
-        if !changed {
-            reload_state.last_read = found;
+        let reload_state = self.0.reload_state();
+        let last_read = Arc::clone(&reload_state.last_read);
+        let in_force = Arc::clone(&reload_state.in_force);
+        // Not held while files are read.
+        drop(reload_state);
+        let are_unchanged = |files: &[KnownFile]| files.iter().all(KnownFile::is_unchanged);
+        if are_unchanged(&last_read) {
+            return false;
         }
-        changed
+        let is_restored = last_read != in_force && are_unchanged(&in_force);
+        if is_restored {
+            self.0.reload_state().last_read = in_force;
+        }
+        !is_restored
     }
 
     /// The document's path, then the paths of the lists that it named when it was last read. Empty if
     /// the policy was not loaded from a file.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
-        let lists = self.0.reload_state().lists.clone();
-        self.0.source.path.iter().cloned().chain(lists).collect()
+        let files = Arc::clone(&self.0.reload_state().last_read);
+        files.iter().map(|file| file.path().to_owned()).collect()
     }
 }
 
@@ -266,15 +269,13 @@ impl Inner {
     }
 
     fn reread(&self, reload_state: &mut ReloadState) -> Result<Replaced, PolicyError> {
-        let text = self
-            .source
-            .text()
-            .inspect_err(|error| reload_state.last_read = digest(error))?;
+        let (file, text) = self.source.read();
+        reload_state.last_read = file.iter().cloned().collect();
+        let text = text?;
         let loaded = self.source.load(&text, &self.options);
-        reload_state.last_read = loaded.digest();
-        reload_state.lists = loaded.lists();
+        reload_state.last_read = loaded.files(file);
         let replaced = self.put_in_force(reload_state, loaded)?;
-        reload_state.in_force = reload_state.last_read;
+        reload_state.in_force = Arc::clone(&reload_state.last_read);
         Ok(replaced)
     }
 
@@ -339,23 +340,22 @@ impl ReloadState {
 // === impl DocumentSource ===
 
 impl DocumentSource {
-    fn text(&self) -> Result<String, PolicyError> {
-        match &self.path {
-            Some(path) => files::document(path, &self.name),
-            None => Err(SourceText {
-                name: &self.name,
-                text: "",
-            }
-            .file_error("cannot reload: the policy was not loaded from a file")),
+    /// Reads the document.
+    fn read(&self) -> (Option<KnownFile>, Result<String, PolicyError>) {
+        if let Some(path) = &self.path {
+            let (file, text) = files::document(path, &self.name);
+            return (Some(file), text);
         }
+        let source = SourceText {
+            name: &self.name,
+            text: "",
+        };
+        let message = "cannot reload: the policy was not loaded from a file";
+        (None, Err(source.file_error(message)))
     }
 
     fn load<'t>(&'t self, text: &'t str, options: &PolicyOptions) -> LoadedDocument<'t> {
         let base = self.path.as_deref().and_then(Path::parent);
         LoadedDocument::read(text, &self.name, base, options.budget)
     }
-}
-
-fn digest(error: &PolicyError) -> u64 {
-    files::digest(&error.to_string(), &[])
 }

@@ -66,6 +66,7 @@ mod files;
 mod handle;
 mod inventory;
 mod issue;
+mod known_file;
 mod list_check;
 mod options;
 mod packs;

@@ -260,6 +260,87 @@ fn missing_list_is_loaded_when_it_appears() {
     watched.expect_outcomes(&[(false, 0), (true, 1)]);
 }
 
+/// The policy of [`policy`] with a list.
+fn policy_with_list(rule: &str, list: &str) -> String {
+    format!("{}[ban]\nfiles = '{list}'\n", policy(&[rule]))
+}
+
+/// Watches a policy with the list `drop`, and reads its files all the time.
+fn poll_policy_with_list(list: &str) -> WatchedPolicy {
+    let scratch = ScratchDir::new();
+    scratch.write("drop", list);
+    let path = scratch.write("policy.toml", policy_with_list("a", "drop"));
+    WatchedPolicy::open(scratch, path, QUIET / 4)
+}
+
+impl WatchedPolicy {
+    /// Replaces a file at once, so that no poll reads a part of it.
+    fn swap(&self, name: &str, content: impl AsRef<[u8]>) {
+        self.scratch.write("next", content);
+        self.scratch.rename("next", name);
+    }
+}
+
+#[test]
+fn polling_does_not_reload_unchanged_files_of_any_size() {
+    let line = "198.51.100.0/24 # the same network again\n";
+    let watched = poll_policy_with_list(&line.repeat(10_000));
+    watched.expect_outcomes(&[]);
+    watched.swap("drop", line.repeat(10_000) + " ");
+    watched.expect_outcomes(&[(true, 1)]);
+}
+
+#[test]
+fn invalid_list_is_reported_once_and_again_after_a_valid_one() {
+    let watched = poll_policy_with_list("198.51.100.0/24\n");
+    watched.swap("drop", "lan\n");
+    watched.expect_outcomes(&[(false, 0)]);
+    watched.swap("drop", "198.51.100.0/24\n");
+    watched.expect_outcomes(&[(false, 0)]);
+    watched.swap("drop", "lan\n");
+    watched.expect_outcomes(&[(false, 0), (false, 0)]);
+}
+
+#[test]
+fn restored_document_is_not_reloaded_and_its_list_is_watched_again() {
+    let watched = poll_policy_with_list("198.51.100.0/24\n");
+    watched.swap("policy.toml", policy_with_list("b", "missing"));
+    watched.expect_outcomes(&[(false, 0)]);
+    watched.swap("policy.toml", policy_with_list("a", "drop"));
+    watched.expect_outcomes(&[(false, 0)]);
+    watched.swap("drop", "203.0.113.0/24\n");
+    watched.expect_outcomes(&[(false, 0), (true, 1)]);
+}
+
+#[test]
+fn document_restored_with_another_list_content_is_reloaded() {
+    let watched = poll_policy_with_list("198.51.100.0/24\n");
+    watched.swap("policy.toml", "version = 2\n");
+    watched.expect_outcomes(&[(false, 0)]);
+    watched.swap("drop", "203.0.113.0/24\n");
+    watched.expect_outcomes(&[(false, 0)]);
+    watched.swap("policy.toml", policy_with_list("a", "drop"));
+    watched.expect_outcomes(&[(false, 0), (true, 1)]);
+}
+
+#[test]
+fn unreadable_file_is_reported_once() {
+    for (name, content) in [
+        ("policy.toml", vec![b'#'; (4 << 20) + 1]),
+        ("policy.toml", b"version = 1\n# caf\xe9\n".to_vec()),
+        ("drop", b"# caf\xe9\n".to_vec()),
+    ] {
+        let watched = poll_policy_with_list("198.51.100.0/24\n");
+        watched.swap(name, content);
+        watched.expect_outcomes(&[(false, 0)]);
+    }
+    for name in ["policy.toml", "drop"] {
+        let watched = poll_policy_with_list("198.51.100.0/24\n");
+        watched.scratch.remove(name);
+        watched.expect_outcomes(&[(false, 0)]);
+    }
+}
+
 #[test]
 fn reload_now_reloads_unchanged_files() {
     let watched = WatchedPolicy::new();
@@ -277,11 +358,18 @@ fn dropped_watch_stops() {
 
 #[test]
 fn policy_without_a_file_cannot_be_watched() {
-    let options = PolicyOptions::new(Arc::new(EventLog::default()));
-    let policy = PolicyHandle::from_document("version = 1", "policy.toml", options).unwrap();
-    let error = policy.watch(WatchOptions::default()).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "cannot watch a policy that was not loaded from a file"
-    );
+    let scratch = ScratchDir::new();
+    let list = scratch.write("drop", "198.51.100.0/24\n");
+    for text in [
+        "version = 1".to_owned(),
+        policy_with_list("a", list.to_str().unwrap()),
+    ] {
+        let options = PolicyOptions::new(Arc::new(EventLog::default()));
+        let policy = PolicyHandle::from_document(&text, "policy.toml", options).unwrap();
+        let error = policy.watch(WatchOptions::default()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "cannot watch a policy that was not loaded from a file"
+        );
+    }
 }
