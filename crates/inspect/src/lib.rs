@@ -37,14 +37,15 @@
 //!   `regex` does not offer.
 //! - `papaya` holds timed bans: they are read on every request, and its reads take no lock.
 //! - `quick_cache` holds per-client state: it is bounded, and a scan does not evict entries in use.
+//! - `governor` decides whether a request is within its rate.
 //! - `humantime` parses durations.
 //! - `serde_json` parses the lists that cloud providers and Spamhaus publish as JSON, into typed
 //!   structs, at most 128 levels deep.
 //! - `ipnet` provides the network type.
 //!
-//! A [`LimitTable`] is implemented here: the stores of `governor` grow with their keys until they
-//! are cleaned, and a check among a million keys takes nearly twice the time (`benches`, `--bench
-//! limit`).
+//! The state of `governor`'s decisions is in a [`LimitTable`], since its own stores grow with their
+//! keys until they are cleaned, and a check among a million keys takes nearly twice the time
+//! (`benches`, `--bench limit`).
 
 #![warn(clippy::indexing_slicing)]
 

@@ -1,6 +1,6 @@
 //! Errors of compiling a policy, each with the path of the entry in the document.
 
-use std::{error::Error, fmt, ops::Deref, vec};
+use std::{error::Error, fmt, num::NonZeroU32, ops::Deref, vec};
 
 use gabion_core::{Escaped, RuleIdError};
 use ipnet::IpNet;
@@ -125,6 +125,14 @@ pub enum Problem {
         found: String,
         /// The reason, or the valid values.
         why: &'static str,
+    },
+    /// A limit whose burst takes more than 366 days to refill.
+    #[error("rule `{}` takes more than 366 days to refill its burst of {burst}", Escaped(.rule.as_bytes()))]
+    Refill {
+        /// The rule id.
+        rule: String,
+        /// The burst.
+        burst: NonZeroU32,
     },
     /// A network of prefix length 0, which covers every client.
     #[error("`{0}` covers the whole address space")]

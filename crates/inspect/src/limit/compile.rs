@@ -4,13 +4,18 @@ use std::{
     hash::{BuildHasher as _, RandomState},
     num::NonZeroU32,
     sync::Arc,
-    time::Duration,
 };
 
 use gabion_core::{Mode, RuleId};
 use http::{Method, StatusCode};
 
-use super::{Limit, LimitRule, Rule, gcra::Gcra, key::Key, scope::Scope};
+use super::{
+    Limit, LimitRule,
+    gcra::Gcra,
+    key::Key,
+    rule::{Rule, RuleQuota},
+    scope::Scope,
+};
 use crate::{
     ConfigError, ConfigErrors, ConfigPath, Context, HostAllowlist, Problem, ServerConfig,
     config::rule_compiler::{self, RuleCompiler, invalid_value},
@@ -25,9 +30,6 @@ const MAX_BURST: u32 = 1_000_000;
 
 /// The largest ceiling.
 const MAX_CEILING: u32 = 100;
-
-/// The longest time in which a quota may refill.
-const MAX_WINDOW: Duration = Duration::from_hours(366 * 24);
 
 pub(super) fn compile(rules: &[LimitRule], context: &Context) -> Result<Limit, ConfigErrors> {
     let found = rules.len();
@@ -59,19 +61,23 @@ impl RuleCompiler<'_, LimitRule> {
         }
         let scope = self.scope();
         let quotas = self.quotas();
-        let [quota, ceiling] = quotas?;
+        let (quota, ceiling) = quotas?;
         Some(Rule {
             id: id.ok()?,
             mode: rule.mode.unwrap_or(Mode::Observe),
             scope,
-            by: rule.key.join(" + ").into(),
-            by_address: "address".into(),
-            hash: seed.hash_one((&rule.id, &keys)),
-            ceiling_hash: seed.hash_one((&rule.id, "ceiling")),
             is_client_chosen: keys.iter().any(Key::is_client_chosen),
+            quota: RuleQuota {
+                hash: seed.hash_one((&rule.id, &keys)),
+                by: rule.key.join(" + ").into(),
+                gcra: quota,
+            },
+            ceiling: RuleQuota {
+                hash: seed.hash_one((&rule.id, "ceiling")),
+                by: "address".into(),
+                gcra: ceiling,
+            },
             keys,
-            quota,
-            ceiling,
             cost: rule.cost,
             show: rule.show,
             slot: (!rule.statuses.is_empty()).then(|| context.assign_slot()),
@@ -135,7 +141,7 @@ impl RuleCompiler<'_, LimitRule> {
     }
 
     /// Compiles the quota of the rule, and its ceiling per address.
-    fn quotas(&mut self) -> Option<[Gcra; 2]> {
+    fn quotas(&mut self) -> Option<(Gcra, Gcra)> {
         let LimitRule {
             rate,
             ceiling,
@@ -143,7 +149,6 @@ impl RuleCompiler<'_, LimitRule> {
             ..
         } = *self.rule;
         let burst = self.rule.burst.unwrap_or_else(|| rate.count());
-        let window = rate.interval().saturating_mul(burst.get());
         let mut fits = true;
         let mut require = |holds: bool, key, found: NonZeroU32, why| {
             if !holds {
@@ -156,12 +161,6 @@ impl RuleCompiler<'_, LimitRule> {
             "burst",
             burst,
             "at most 1000000 is supported",
-        );
-        require(
-            window <= MAX_WINDOW,
-            "burst",
-            burst,
-            "takes over a year to refill at this rate",
         );
         require(
             cost <= burst,
@@ -179,7 +178,12 @@ impl RuleCompiler<'_, LimitRule> {
             return None;
         }
         let higher = burst.saturating_mul(ceiling);
-        let quota = Gcra::new(burst, rate.interval())?;
-        Some([quota, Gcra::new(higher, rate.interval() / ceiling.get())?])
+        let ceiling = Gcra::new(higher, rate.interval() / ceiling.get());
+        let quotas = Gcra::new(burst, rate.interval()).zip(ceiling);
+        if quotas.is_none() {
+            let rule = self.rule.id.clone();
+            self.report("burst", Problem::Refill { rule, burst });
+        }
+        quotas
     }
 }

@@ -1,90 +1,136 @@
-//! The generic cell rate algorithm (GCRA).
+//! The generic cell rate algorithm (GCRA), by `governor`.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{cell::Cell, num::NonZeroU32, time::Duration};
 
-/// A rate with a burst, in whole nanoseconds.
+use governor::{
+    InsufficientCapacity, Quota, RateLimiter,
+    clock::Clock,
+    middleware::{StateInformationMiddleware, StateSnapshot},
+    nanos::Nanos,
+    state::{NotKeyed, StateStore},
+};
+
+/// A rate with a burst.
 ///
 /// The state per key is one number, the theoretical arrival time (TAT): the time at which the quota
-/// is full again. The used part of the quota refills one unit per interval until then.
+/// is full again, in monotonic nanoseconds. [`LimitTable`](super::LimitTable) keeps it, so that it
+/// survives a reload with another quota.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Gcra {
-    burst: NonZeroU32,
-    /// The time in which one unit refills, in nanoseconds.
-    interval: u64,
+    quota: Quota,
+    /// The time in which an empty quota refills, in nanoseconds.
+    window: u64,
 }
 
-/// The quota left after a check, as the `RateLimit` header reports it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct QuotaLeft {
-    pub(super) remaining: u32,
-    pub(super) reset: Duration,
-}
+/// The limiter of one decision. It lives on the stack.
+type Limiter = RateLimiter<NotKeyed, Tat, TimeOfCheck, StateInformationMiddleware>;
+
+/// The TAT of one key, before and after a decision.
+struct Tat(Cell<Nanos>);
+
+/// The time of one decision. A limiter measures times from the first reading of its clock, which
+/// is therefore zero.
+struct TimeOfCheck(Cell<Nanos>);
+
+const START: Nanos = Nanos::new(0);
+
+// `governor` adds up to two windows to the time of a check, without a check for overflow. The time is at
+// most 2^63 - 1 (`nanos`).
+const _: () = assert!(Gcra::MAX_WINDOW.as_nanos() <= 1 << 62);
 
 // === impl Gcra ===
 
 impl Gcra {
+    /// The longest window.
+    pub(super) const MAX_WINDOW: Duration = Duration::from_hours(366 * 24);
+
     /// Creates a rate of one unit per `interval` with a burst of `burst`. Returns `None` if
-    /// `interval` is zero.
+    /// `interval` is zero, or if an empty quota would take more than [`Self::MAX_WINDOW`] to refill.
     pub(super) fn new(burst: NonZeroU32, interval: Duration) -> Option<Self> {
-        let interval = nanos(interval);
-        (interval > 0).then_some(Self { burst, interval })
+        let window = interval.checked_mul(burst.get())?;
+        let quota = Quota::with_period(interval)?.allow_burst(burst);
+        (window <= Self::MAX_WINDOW).then(|| Self {
+            quota,
+            window: nanos(window),
+        })
     }
 
-    pub(super) const fn limit(self) -> NonZeroU32 {
-        self.burst
+    pub(super) const fn limit(&self) -> NonZeroU32 {
+        self.quota.burst_size()
     }
 
     /// Returns the time in which an empty quota refills.
-    pub(super) const fn window(self) -> Duration {
-        Duration::from_nanos(self.intervals(self.burst.get()))
+    pub(super) const fn window(&self) -> Duration {
+        Duration::from_nanos(self.window)
     }
 
     /// Limits a stored TAT to the latest that this rate can produce at `now`. A later TAT was
     /// stored under a policy with a slower rate, which no longer applies.
-    pub(super) fn limit_tat(self, tat: u64, now: u64) -> u64 {
-        tat.min(self.empty_tat(now))
+    pub(super) fn limit_tat(&self, tat: u64, now: u64) -> u64 {
+        tat.min(now.saturating_add(self.window))
     }
 
     /// Takes `cost` units at `now` from a quota whose TAT is `tat`.
     ///
-    /// Returns the part of the quota that is left, as the time in which it refills, and the new
-    /// TAT; or the time until `cost` units are available.
+    /// Returns the state of the quota and the new TAT, or the time until `cost` units are
+    /// available.
+    #[inline]
     pub(super) fn take(
-        self,
+        &self,
         cost: NonZeroU32,
         tat: u64,
         now: u64,
-    ) -> Result<(Duration, u64), Duration> {
-        let next = tat.max(now).saturating_add(self.intervals(cost.get()));
-        let latest = self.empty_tat(now);
-        match latest.checked_sub(next) {
-            Some(left) => Ok((Duration::from_nanos(left), next)),
-            None => Err(Duration::from_nanos(next.saturating_sub(latest))),
+    ) -> Result<(StateSnapshot, u64), Duration> {
+        let clock = TimeOfCheck(Cell::new(START));
+        let limiter = Limiter::new(self.quota, Tat(Cell::new(tat.into())), clock);
+        limiter.clock().0.set(now.into());
+        match limiter.check_n(cost) {
+            Ok(Ok(state)) => Ok((state, limiter.into_state_store().0.get().into())),
+            Ok(Err(until)) => Err(until.wait_time_from(now.into())),
+            // A cost above the burst is never available.
+            Err(InsufficientCapacity(_)) => Err(Duration::MAX),
         }
     }
 
-    /// Returns the TAT of a quota that is used up at `now`.
-    const fn empty_tat(self, now: u64) -> u64 {
-        now.saturating_add(self.intervals(self.burst.get()))
-    }
-
-    /// Returns the quota that refills in `time`.
-    pub(super) fn quota_left(self, time: Duration) -> QuotaLeft {
-        let refilled = nanos(time).checked_div(self.interval).unwrap_or_default();
-        let remaining = u32::try_from(refilled).unwrap_or(u32::MAX);
-        let used = self.burst.get().saturating_sub(remaining);
-        QuotaLeft {
+    /// Returns the number of units left after a check, and the time in which the others refill.
+    pub(super) fn left(&self, state: &StateSnapshot) -> (u32, Duration) {
+        let remaining = state.remaining_burst_capacity();
+        let used = self.limit().get().saturating_sub(remaining);
+        (
             remaining,
-            reset: Duration::from_nanos(self.intervals(used)),
-        }
-    }
-
-    const fn intervals(self, count: u32) -> u64 {
-        self.interval.saturating_mul(count as u64)
+            self.quota.replenish_interval().saturating_mul(used),
+        )
     }
 }
 
-/// Converts to whole nanoseconds. A `u64` holds more than five centuries.
+// === impl Tat ===
+
+impl StateStore for Tat {
+    type Key = NotKeyed;
+
+    fn measure_and_replace<T, F, E>(&self, _key: &NotKeyed, decide: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        let (state, next) = decide(Some(self.0.get()))?;
+        self.0.set(next);
+        Ok(state)
+    }
+}
+
+// === impl TimeOfCheck ===
+
+impl Clock for TimeOfCheck {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        self.0.get()
+    }
+}
+
+/// Converts to whole nanoseconds, at most 2^63 - 1 (292 years).
 pub(super) fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+    i64::try_from(time.as_nanos())
+        .unwrap_or(i64::MAX)
+        .unsigned_abs()
 }

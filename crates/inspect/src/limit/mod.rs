@@ -28,13 +28,14 @@
 //! # Cost
 //!
 //! Per limit that applies to a request: one keyed hash and one lookup, or two of each with a
-//! ceiling. No allocation for a known key.
+//! ceiling. No allocation.
 
 mod compile;
 mod config;
 mod gcra;
 mod key;
 mod rate;
+mod rule;
 mod scope;
 mod table;
 #[cfg(test)]
@@ -48,15 +49,13 @@ use std::{
 };
 
 use gabion_core::{
-    Cause, ClientIp, Denial, Explanation, Facts, Findings, Inspect, Mode, Needs, Outcome, Quota,
-    Reason, RequestState, RuleId, Slot, Verdict,
+    ClientIp, Explanation, Facts, Findings, Inspect, Mode, Needs, Outcome, RequestState, Verdict,
 };
-use http::StatusCode;
+use governor::middleware::StateSnapshot;
 
 use crate::{Config, ConfigErrors, Context};
-use gcra::{Gcra, QuotaLeft};
-use key::Key;
-use scope::Scope;
+use gcra::{Gcra, nanos};
+use rule::{Exceeded, Rule, RuleQuota};
 use table::Check;
 
 pub use config::LimitRule;
@@ -92,28 +91,6 @@ pub struct Limit {
     table: Arc<LimitTable>,
 }
 
-#[derive(Debug)]
-struct Rule {
-    id: RuleId,
-    mode: Mode,
-    scope: Scope,
-    keys: Vec<Key>,
-    /// Hashes of the rule id with its keys, and of the rule id with its ceiling, computed once.
-    hash: u64,
-    ceiling_hash: u64,
-    /// The keys as shown in denials, and the key of the ceiling.
-    by: Arc<str>,
-    by_address: Arc<str>,
-    /// `true` if the client chooses the value of a key.
-    is_client_chosen: bool,
-    quota: Gcra,
-    ceiling: Gcra,
-    cost: NonZeroU32,
-    show: bool,
-    /// Set if the limit counts responses: the key of the request, zero if the limit does not apply.
-    slot: Option<Slot>,
-}
-
 impl Config for [LimitRule] {
     type Output = Limit;
 
@@ -147,72 +124,77 @@ impl Limit {
         }
         let rules = self.rules.iter();
         for rule in rules.filter(|rule| rule.scope.applies_to(facts)) {
-            match self.check_rule(rule, facts, state, check) {
-                Some(denial) if denial.mode == Mode::Enforce => return denial.into(),
-                Some(denial) => state.observe(denial),
-                None => {}
+            if let Err(exceeded) = self.check_rule(rule, facts, state, check) {
+                match rule.exceeded(exceeded, state) {
+                    Verdict::Pass => {}
+                    verdict => return verdict,
+                }
             }
         }
         Verdict::Pass
     }
 
-    /// Counts one request for one rule and returns the denial if it exceeds the limit.
-    fn check_rule(
+    /// Counts one request for one rule. Returns the quota that it exceeds.
+    fn check_rule<'r>(
         &self,
-        rule: &Rule,
+        rule: &'r Rule,
         facts: &Facts<'_>,
         state: &mut RequestState,
         check: Check,
-    ) -> Option<Denial> {
+    ) -> Result<(), Exceeded<'r>> {
+        let is_preflight = scope::is_preflight(facts);
         let check = if rule.slot.is_some() {
             Check::Peek
         } else {
             check
         };
-        let preflight = scope::is_preflight(facts);
-        if !preflight {
+        let now = nanos(facts.now.mono());
+        if !is_preflight {
             let key = self.key(rule, facts);
-            let left = self.check_key(key, rule.quota, rule.cost, facts.now.mono(), check);
+            let checked = self.check(key, &rule.quota.gcra, rule.cost, now, check);
             if rule.show && rule.mode == Mode::Enforce {
-                state.show_quota(rule.quota(left));
+                rule.show_quota(&checked, state);
             }
-            if let Err(wait) = left {
-                return Some(rule.denial(rule.quota, &rule.by, wait));
+            if let Err(wait) = checked {
+                let quota = &rule.quota;
+                return Err(Exceeded { quota, wait });
             }
             if let Some(slot) = rule.slot {
                 state.set_slot(slot, key);
             }
         }
-        if !preflight && !rule.is_client_chosen {
-            return None;
+        if !is_preflight && !rule.is_client_chosen {
+            return Ok(());
         }
+        let quota = &rule.ceiling;
         let key = self.ceiling_key(rule, &facts.client);
-        let left = self.check_key(key, rule.ceiling, rule.cost, facts.now.mono(), check);
-        left.err()
-            .map(|wait| rule.denial(rule.ceiling, &rule.by_address, wait))
+        match self.check(key, &quota.gcra, rule.cost, now, check) {
+            Ok(_) => Ok(()),
+            Err(wait) => Err(Exceeded { quota, wait }),
+        }
     }
 
-    /// Checks one key. Returns what is left, or the time to wait: at least until there is enough,
-    /// with jitter so that clients do not all retry at the same moment.
-    fn check_key(
+    /// Checks one key. Returns the state of its quota, or the time to wait: at least until there is
+    /// enough, with jitter so that clients do not all retry at the same moment.
+    #[inline]
+    fn check(
         &self,
         key: u64,
-        quota: Gcra,
+        gcra: &Gcra,
         cost: NonZeroU32,
-        now: Duration,
+        now: u64,
         check: Check,
-    ) -> Result<Duration, Duration> {
-        let left = self.table.check(key, quota, cost, now, check);
-        left.map_err(|wait| {
-            let random = self.table.seed().hash_one((key, now));
-            jitter(wait, random)
-        })
+    ) -> Result<StateSnapshot, Duration> {
+        match self.table.check(key, gcra, cost, now, check) {
+            Ok(state) => Ok(state),
+            Err(wait) => Err(self.add_jitter(wait, key, now)),
+        }
     }
 
     /// Returns the key of a request in the table, which is not zero.
     fn key(&self, rule: &Rule, facts: &Facts<'_>) -> u64 {
         let mut hasher = self.table.seed().build_hasher();
-        hasher.write_u64(rule.hash);
+        hasher.write_u64(rule.quota.hash);
         for key in &rule.keys {
             key.hash_part(facts, &mut hasher);
         }
@@ -221,9 +203,14 @@ impl Limit {
 
     fn ceiling_key(&self, rule: &Rule, client: &ClientIp) -> u64 {
         let mut hasher = self.table.seed().build_hasher();
-        hasher.write_u64(rule.ceiling_hash);
+        hasher.write_u64(rule.ceiling.hash);
         key::hash_client(client, &mut hasher);
         hasher.finish()
+    }
+
+    #[cold]
+    fn add_jitter(&self, wait: Duration, key: u64, now: u64) -> Duration {
+        jitter(wait, self.table.seed().hash_one((key, now)))
     }
 }
 
@@ -246,7 +233,7 @@ impl Inspect for Limit {
         if outcome.denial.is_some() {
             return;
         }
-        let now = state.now().mono().saturating_add(outcome.elapsed);
+        let now = nanos(state.now().mono().saturating_add(outcome.elapsed));
         let rules = self.rules.iter();
         for rule in rules.filter(|rule| rule.scope.statuses.contains(&outcome.status)) {
             let key = rule.slot.map_or(0, |slot| state.slot(slot));
@@ -254,12 +241,13 @@ impl Inspect for Limit {
                 continue;
             }
             // If nothing is left, concurrent requests have used it.
-            let take = |key, quota| {
-                let _ = self.table.check(key, quota, rule.cost, now, Check::Take);
+            let take = |key, quota: &RuleQuota| {
+                let table = &self.table;
+                let _ = table.check(key, &quota.gcra, rule.cost, now, Check::Take);
             };
-            take(key, rule.quota);
+            take(key, &rule.quota);
             if rule.is_client_chosen {
-                take(self.ceiling_key(rule, state.client()), rule.ceiling);
+                take(self.ceiling_key(rule, state.client()), &rule.ceiling);
             }
         }
     }
@@ -274,38 +262,6 @@ impl Inspect for Limit {
         let verdict = self.judge(facts, state, Check::Peek);
         steps.note(self.name(), &verdict);
         verdict
-    }
-}
-
-// === impl Rule ===
-
-impl Rule {
-    fn denial(&self, quota: Gcra, by: &Arc<str>, wait: Duration) -> Denial {
-        let reason = Reason::OverLimit {
-            limit: quota.limit().get(),
-            window: quota.window(),
-            by: by.clone(),
-        };
-        Denial::new(
-            Cause::new(self.id.clone(), reason),
-            StatusCode::TOO_MANY_REQUESTS,
-        )
-        .with_mode(self.mode)
-        .with_retry_after(wait)
-    }
-
-    fn quota(&self, left: Result<Duration, Duration>) -> Quota {
-        let (remaining, reset) = match left.map(|left| self.quota.quota_left(left)) {
-            Ok(QuotaLeft { remaining, reset }) => (remaining, reset),
-            Err(wait) => (0, wait),
-        };
-        Quota {
-            rule: self.id.clone(),
-            limit: self.quota.limit().get(),
-            window: self.quota.window(),
-            remaining,
-            reset,
-        }
     }
 }
 

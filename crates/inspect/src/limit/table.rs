@@ -8,7 +8,9 @@ use std::{
     time::Duration,
 };
 
-use super::gcra::{Gcra, nanos};
+use governor::middleware::StateSnapshot;
+
+use super::gcra::Gcra;
 
 /// The state of all [`Limit`](crate::Limit)s. Created once as part of [`State`](crate::State) and
 /// shared by every policy, so that a reload does not refill any quota.
@@ -124,38 +126,36 @@ impl LimitTable {
         &self.seed
     }
 
-    /// Checks whether the quota of `key` has `cost` units left at `now`, and returns what is left
-    /// as [`Gcra::take`] does, or the time until there are enough.
+    /// Checks whether the quota of `key` has `cost` units left at `now`, in monotonic nanoseconds.
+    /// Returns the state of the quota after the check, or the time until there are enough.
+    #[inline]
     pub(super) fn check(
         &self,
         key: u64,
-        rate: Gcra,
+        gcra: &Gcra,
         cost: NonZeroU32,
-        now: Duration,
+        now: u64,
         check: Check,
-    ) -> Result<Duration, Duration> {
-        let now = nanos(now);
+    ) -> Result<StateSnapshot, Duration> {
         let Some((set, tag)) = self.locate(key) else {
-            return rate.take(cost, 0, now).map(|(left, _)| left);
+            return gcra.take(cost, 0, now).map(|(state, _)| state);
         };
         let mut slots = set.slots();
         let known = slots.find(tag);
-        let tat = known.and_then(|at| slots.tats.get(at));
-        let tat = tat.map_or(0, |&tat| rate.limit_tat(tat, now));
-        let taken = rate.take(cost, tat, now);
-        let next = taken.as_ref().ok().filter(|_| check == Check::Take);
-        match (known, next) {
-            (Some(at), next) => {
-                slots.set(at, tag, next.map_or(tat, |(_, next)| *next));
-                slots.move_forward(at);
-            }
-            (None, Some((_, next))) => {
-                let at = slots.evictable();
-                slots.set(at, tag, *next);
-            }
-            (None, None) => {}
+        let tat = known.and_then(|at| slots.tats.get(at).copied());
+        let tat = gcra.limit_tat(tat.unwrap_or_default(), now);
+        let taken = gcra.take(cost, tat, now);
+        let next = match &taken {
+            Ok((_, next)) if check == Check::Take => *next,
+            _ => tat,
+        };
+        match known {
+            Some(at) => slots.move_forward(at, next),
+            // Zero: the key is unknown and nothing was taken.
+            None if next > 0 => slots.replace_least(tag, next),
+            None => {}
         }
-        taken.map(|(left, _)| left)
+        taken.map(|(state, _)| state)
     }
 
     /// Returns the set and the tag of `key`: the upper half of the hash selects the set, the lower
@@ -205,22 +205,27 @@ impl Slots {
         self.tags.iter().position(|&known| known == tag)
     }
 
-    /// Returns the slot whose eviction loses the least.
-    fn evictable(&self) -> usize {
+    /// Replaces the key whose eviction loses the least.
+    fn replace_least(&mut self, tag: u32, tat: u64) {
         let slots = self.tats.iter().enumerate().rev();
-        slots.min_by_key(|(_, tat)| **tat).map_or(0, |(at, _)| at)
+        let least = slots.min_by_key(|(_, tat)| **tat);
+        self.set(least.map_or(0, |(at, _)| at), tag, tat);
+    }
+
+    /// Sets the TAT of a known key and moves it forward by one slot.
+    fn move_forward(&mut self, at: usize, tat: u64) {
+        if let Some(slot) = self.tats.get_mut(at) {
+            *slot = tat;
+        }
+        if let Some(before) = at.checked_sub(1) {
+            self.tags.swap(at, before);
+            self.tats.swap(at, before);
+        }
     }
 
     fn set(&mut self, at: usize, tag: u32, tat: u64) {
         if let (Some(slot_tag), Some(slot_tat)) = (self.tags.get_mut(at), self.tats.get_mut(at)) {
             (*slot_tag, *slot_tat) = (tag, tat);
-        }
-    }
-
-    fn move_forward(&mut self, at: usize) {
-        if let Some(before) = at.checked_sub(1) {
-            self.tags.swap(at, before);
-            self.tats.swap(at, before);
         }
     }
 }

@@ -1,4 +1,6 @@
+mod budget;
 mod counting;
+mod decisions;
 mod key;
 mod rate;
 mod table;
@@ -6,8 +8,9 @@ mod table;
 use crate::State;
 use std::time::Duration;
 
-use gabion_core::ClientRules;
+use gabion_core::{ClientRules, Denial, Quota, RuleId};
 use gabion_testkit::OwnedHead;
+use http::StatusCode;
 
 use super::*;
 
@@ -92,4 +95,30 @@ fn errors_have_the_path_of_the_entry() {
         "limit[4].statuses[1]",
     ];
     assert_eq!(paths, expected, "{errors}");
+}
+
+#[test]
+fn quota_that_refills_too_slowly_is_refused() {
+    let compile = |toml: &str| {
+        let context = Context::new(&State::scratch());
+        [rule(toml)]
+            .compile(&context)
+            .map_err(|errors| errors.to_string())
+    };
+    for (toml, error) in [
+        ("rate = '1/d'\nburst = 366", None),
+        (
+            "rate = '1/d'\nburst = 367",
+            Some("limit[0].burst: rule `x` takes more than 366 days to refill its burst of 367"),
+        ),
+        // Over 2^62 ns: the arithmetic of governor would overflow.
+        (
+            "rate = '1/31d'\nburst = 1000000",
+            Some(
+                "limit[0].burst: rule `x` takes more than 366 days to refill its burst of 1000000",
+            ),
+        ),
+    ] {
+        assert_eq!(compile(toml).err().as_deref(), error, "{toml}");
+    }
 }

@@ -70,3 +70,34 @@ fn concurrent_checks_count_each_request_once() {
     });
     assert_eq!(passed, 500);
 }
+
+#[test]
+fn check_does_not_allocate() {
+    let keys = [
+        "'client'",
+        "'prefix'",
+        "'global'",
+        "'header:x-key'",
+        "'cookie:sid'",
+        "'path'",
+        "'host'",
+        "['client', 'path:1']",
+    ];
+    for key in keys {
+        let limit = limit(&format!("rate = '2/m'\nkey = {key}\npaths = ['/a']"));
+        let head = OwnedHead::get("/a/b")
+            .header("x-key", "k")
+            .header("cookie", "sid=x");
+        let rules = ClientRules::default();
+        let facts = head.facts(&rules);
+        let mut state = RequestState::new(&facts);
+        for request in ["first", "known client"] {
+            let mut verdict = Verdict::Pass;
+            let counted =
+                allocation_counter::measure(|| verdict = limit.inspect(&facts, &mut state));
+            assert_eq!(verdict, Verdict::Pass, "{key}");
+            assert_eq!(counted.count_total, 0, "{key}: {request}");
+        }
+        assert!(limit.inspect(&facts, &mut state).refuses(), "{key}");
+    }
+}

@@ -1,0 +1,91 @@
+//! A compiled limit.
+
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
+
+use gabion_core::{Cause, Denial, Mode, Quota, Reason, RequestState, RuleId, Slot, Verdict};
+use governor::middleware::StateSnapshot;
+use http::StatusCode;
+
+use super::{gcra::Gcra, key::Key, scope::Scope};
+
+#[derive(Debug)]
+pub(super) struct Rule {
+    pub(super) id: RuleId,
+    pub(super) mode: Mode,
+    pub(super) scope: Scope,
+    pub(super) keys: Vec<Key>,
+    /// `true` if the client chooses the value of a key.
+    pub(super) is_client_chosen: bool,
+    /// The quota of each key.
+    pub(super) quota: RuleQuota,
+    /// The quota of each address.
+    pub(super) ceiling: RuleQuota,
+    pub(super) cost: NonZeroU32,
+    pub(super) show: bool,
+    /// Set if the limit counts responses: the key of the request, zero if the limit does not apply.
+    pub(super) slot: Option<Slot>,
+}
+
+/// One of the two quotas of a rule.
+#[derive(Debug)]
+pub(super) struct RuleQuota {
+    /// The secret hash of the rule id with the keys, or with the ceiling.
+    pub(super) hash: u64,
+    /// The keys, as shown in denials.
+    pub(super) by: Arc<str>,
+    pub(super) gcra: Gcra,
+}
+
+/// A quota with too few units left, and the time after which a retry can succeed.
+pub(super) struct Exceeded<'r> {
+    pub(super) quota: &'r RuleQuota,
+    pub(super) wait: Duration,
+}
+
+impl Rule {
+    /// Denies a request that exceeds a quota. In observe mode, records the denial.
+    #[cold]
+    pub(super) fn exceeded(&self, exceeded: Exceeded<'_>, state: &mut RequestState) -> Verdict {
+        let denial = self.denial(exceeded);
+        if denial.mode == Mode::Enforce {
+            return denial.into();
+        }
+        state.observe(denial);
+        Verdict::Pass
+    }
+
+    fn denial(&self, Exceeded { quota, wait }: Exceeded<'_>) -> Denial {
+        let reason = Reason::OverLimit {
+            limit: quota.gcra.limit().get(),
+            window: quota.gcra.window(),
+            by: Arc::clone(&quota.by),
+        };
+        Denial::new(
+            Cause::new(self.id.clone(), reason),
+            StatusCode::TOO_MANY_REQUESTS,
+        )
+        .with_mode(self.mode)
+        .with_retry_after(wait)
+    }
+
+    /// Shows the quota after a check, or with a time to wait, in the `RateLimit` headers.
+    #[inline(never)]
+    pub(super) fn show_quota(
+        &self,
+        checked: &Result<StateSnapshot, Duration>,
+        state: &mut RequestState,
+    ) {
+        let gcra = &self.quota.gcra;
+        let (remaining, reset) = match checked {
+            Ok(quota) => gcra.left(quota),
+            Err(wait) => (0, *wait),
+        };
+        state.show_quota(Quota {
+            rule: self.id.clone(),
+            limit: gcra.limit().get(),
+            window: gcra.window(),
+            remaining,
+            reset,
+        });
+    }
+}
