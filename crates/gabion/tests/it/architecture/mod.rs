@@ -1,4 +1,9 @@
-//! Architecture rules: some code is allowed in one crate or module only, and no test is disabled.
+//! Architecture rules: some code is allowed in one crate or module only, modules form no circle, and no
+//! test is disabled.
+
+mod lexer;
+mod modules;
+mod rust_source;
 
 use std::{
     fs,
