@@ -3,32 +3,9 @@
 use http::{HeaderMap, Method, Uri, Version};
 
 use crate::{
-    Attribution, ClientIp, ClientRules, Escaped, Framing, HeaderIndex, KnownHeader, Now, PathViews,
-    PeerAddr, Scheme, Upgrade, path::Derived,
+    Attribution, ClientIp, ClientRules, Escaped, Framing, Head, HeaderIndex, KnownHeader, Now,
+    PathViews, PeerAddr, Scheme, Upgrade, path::Derived,
 };
-
-/// The head of a request, borrowed from the server's own types. Input of [`Facts::resolve`].
-#[derive(Clone, Copy, Debug)]
-#[expect(
-    clippy::exhaustive_structs,
-    reason = "built by every adapter, and by tests"
-)]
-pub struct Head<'r> {
-    /// The method.
-    pub method: &'r Method,
-    /// The target as the client sent it, before any router removed a prefix.
-    pub uri: &'r Uri,
-    /// The protocol version.
-    pub version: Version,
-    /// The headers.
-    pub headers: &'r HeaderMap,
-    /// The `:protocol` of an extended CONNECT (RFC 8441).
-    pub protocol: Option<&'r str>,
-    /// Message framing that the headers no longer show.
-    pub framing: Framing,
-    /// The scheme of the peer's connection.
-    pub scheme: Scheme,
-}
 
 /// Properties of a request, resolved once and then used by every [`Inspect`](crate::Inspect).
 ///
@@ -148,6 +125,9 @@ impl Resolution {
 }
 
 impl<'r> Facts<'r> {
+    /// The maximum length of [`Self::kept_target`].
+    pub(crate) const MAX_KEPT_TARGET: usize = 512;
+
     /// Resolves the facts of one request.
     ///
     /// # Cost
@@ -250,6 +230,13 @@ impl<'r> Facts<'r> {
             Some(target) => target.as_str().as_bytes(),
             None => self.path.raw(),
         }
+    }
+
+    /// The first [`Self::MAX_KEPT_TARGET`] bytes of the target, for an event.
+    pub(crate) fn kept_target(&self) -> Box<[u8]> {
+        let target = self.target();
+        let end = target.len().min(Self::MAX_KEPT_TARGET);
+        target.get(..end).unwrap_or_default().into()
     }
 
     /// The cookies, as pairs of name and value, from all `Cookie` lines: HTTP/2 may send each in

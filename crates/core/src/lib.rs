@@ -43,6 +43,7 @@ mod evidence;
 mod facts;
 mod fnv;
 mod framing;
+mod head;
 mod headers;
 mod inspect;
 mod message;
@@ -66,8 +67,9 @@ pub use event::{
     RequestEvent, RequestEventKind, SessionEvent, Sink, Suppressed,
 };
 pub use evidence::{Escaped, Evidence};
-pub use facts::{Facts, Head, Resolution};
+pub use facts::{Facts, Resolution};
 pub use framing::Framing;
+pub use head::Head;
 pub use headers::{HeaderIndex, HeaderLines, KnownHeader};
 pub use inspect::{
     Explanation, ExplanationStep, Findings, Inspect, InspectMessage, Needs, Outcome, RequestState,

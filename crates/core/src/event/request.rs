@@ -82,7 +82,7 @@ pub struct ProbeHitEvent {
 
 impl RequestEvent {
     /// The maximum number of bytes of the request target that are kept.
-    pub const MAX_TARGET: usize = 512;
+    pub const MAX_TARGET: usize = Facts::MAX_KEPT_TARGET;
 
     /// Creates an event about the request behind `facts`.
     pub fn new(facts: &Facts<'_>, generation: u64, kind: RequestEventKind) -> Self {
@@ -91,7 +91,7 @@ impl RequestEvent {
             client: facts.client,
             peer: facts.peer.addr(),
             method: facts.method.clone(),
-            target: Self::bounded(facts.target()),
+            target: facts.kept_target(),
             generation,
             kind,
             answered: None,
@@ -101,12 +101,6 @@ impl RequestEvent {
     /// Sets the status with which the service answered.
     pub fn with_answered(self, answered: Option<StatusCode>) -> Self {
         Self { answered, ..self }
-    }
-
-    /// The first [`Self::MAX_TARGET`] bytes of a target.
-    pub(crate) fn bounded(target: &[u8]) -> Box<[u8]> {
-        let end = target.len().min(Self::MAX_TARGET);
-        target.get(..end).unwrap_or_default().into()
     }
 }
 

@@ -4,9 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::{Extensions, Method};
 
-use crate::{
-    Attribution, Cause, ClientIp, Denial, Facts, Now, Quota, RequestEvent, Upgrade, Verdict,
-};
+use crate::{Attribution, Cause, ClientIp, Denial, Facts, Now, Quota, Upgrade, Verdict};
 
 /// The state of a request between its judgment and its response: what is known of the request, what
 /// inspectors concluded, and what they keep for themselves.
@@ -90,7 +88,7 @@ impl RequestState {
             rare: None,
         };
         if facts.upgrade == Upgrade::WebSocket {
-            state.rare_mut().target = Some(RequestEvent::bounded(facts.target()));
+            state.rare_mut().target = Some(facts.kept_target());
         }
         state
     }
@@ -185,11 +183,12 @@ impl RequestState {
         if let Some(rare) = &mut self.rare
             && (rare.probe.is_some() || !rare.observed.is_empty())
         {
-            rare.target = Some(RequestEvent::bounded(facts.target()));
+            rare.target = Some(facts.kept_target());
         }
     }
 
-    /// The request's target, at most [`RequestEvent::MAX_TARGET`] bytes, if it was kept.
+    /// The request's target, at most
+    /// [`RequestEvent::MAX_TARGET`](crate::RequestEvent::MAX_TARGET) bytes, if it was kept.
     pub fn target(&self) -> Option<&[u8]> {
         self.rare.as_ref()?.target.as_deref()
     }
