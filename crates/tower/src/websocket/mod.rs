@@ -43,7 +43,6 @@
 //!   that closes all gets full buckets, at the cost of a handshake.
 //! - A handshake without an `OnUpgrade`, from a server other than hyper, is not supervised.
 
-mod closing;
 mod diagnosis;
 mod enforcement;
 mod event_stream;

@@ -11,10 +11,6 @@ use super::{
     sources,
 };
 
-/// Uses that close a circle: a module, and the one that it uses. This list must become empty; an
-/// entry that closes no circle any more fails the test.
-const KNOWN: &[(&str, &str)] = &[("tower::websocket::closing", "tower::websocket::session_io")];
-
 /// The modules of all crates, by their paths, which begin with the folder of the crate.
 #[derive(Debug, Default)]
 struct Modules {
@@ -56,21 +52,8 @@ type Circle = Vec<ModulePath>;
 #[test]
 fn modules_form_no_circle() {
     let uses = Uses::of_all_crates();
-    let known: Vec<_> = KNOWN
-        .iter()
-        .map(|(from, to)| (path(from), path(to)))
-        .collect();
-    let circles = uses.without(&known).circles();
+    let circles = uses.circles();
     assert!(circles.is_empty(), "{}", uses.describe(&circles));
-    for (index, (from, to)) in KNOWN.iter().enumerate() {
-        let mut others = known.clone();
-        others.remove(index);
-        let is_needed = !uses.without(&others).circles().is_empty();
-        assert!(
-            is_needed,
-            "{from} -> {to} closes no circle: remove it from `KNOWN`"
-        );
-    }
 }
 
 fn path(text: &str) -> ModulePath {
@@ -228,15 +211,6 @@ impl Uses {
             }
         }
         found
-    }
-
-    fn without(&self, known: &[(ModulePath, ModulePath)]) -> Self {
-        let mut kept = self.0.clone();
-        for (user, target) in known {
-            kept.get_mut(user)
-                .and_then(|targets| targets.remove(target));
-        }
-        Self(kept)
     }
 
     /// The shortest circle through each module.

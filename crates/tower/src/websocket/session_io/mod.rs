@@ -1,5 +1,7 @@
 //! The open stream of a session.
 
+mod closing;
+
 use std::{
     io::{self, IoSlice},
     mem::MaybeUninit,
@@ -16,11 +18,11 @@ use hyper::{
 
 use super::{
     SessionPermit,
-    closing::Closing,
     incoming::Incoming,
     outgoing::{FramePosition, Outgoing},
     session_timer::SessionTimer,
 };
+use closing::Closing;
 
 /// The stream between client and service, with the frame boundaries of both directions.
 pub(super) struct SessionIo {

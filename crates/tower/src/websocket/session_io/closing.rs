@@ -14,7 +14,8 @@ use gabion_frames::{
 };
 use hyper::rt::{Sleep, Write as _};
 
-use super::{SessionPermit, outgoing::FramePosition, session_io::SessionIo};
+use super::SessionIo;
+use crate::websocket::{SessionPermit, outgoing::FramePosition};
 
 /// The steps of closing a session: the close frame, the shutdown of the stream, and a wait for the
 /// client to disconnect. Without the wait, bytes that still arrive would reset the connection, and
