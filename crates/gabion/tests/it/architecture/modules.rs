@@ -56,10 +56,6 @@ fn modules_form_no_circle() {
     assert!(circles.is_empty(), "{}", uses.describe(&circles));
 }
 
-fn path(text: &str) -> ModulePath {
-    text.split("::").map(str::to_owned).collect()
-}
-
 fn child(path: &[String], name: &str) -> ModulePath {
     [path, &[name.to_owned()]].concat()
 }
