@@ -25,7 +25,8 @@ pub struct KnownTimer {
 ///
 /// A timer cuts after the same idle time whenever it cuts. A timeout is reported if
 /// 1. three of the last eight cuts share its idle time;
-/// 2. of the last four cuts, at most one shares its idle time with fewer than two others;
+/// 2. of the last four cuts, at most one has another idle time that it does not share with two
+///    others;
 /// 3. no such cut had a longer idle time, which would show that nothing cuts after the shorter one.
 ///
 /// Two idle times are the same if they differ by at most 10 %, where that is between 150 ms and
@@ -309,6 +310,7 @@ mod tests {
         assert_eq!(reported_each_minute(&[60.0, 60.01]), []);
         assert_eq!(reported_each_minute(&[60.0, 60.01, 59.99, 60.0]), [59.99]);
         assert_eq!(reported_each_minute(&[1.0, 1.1, 1.05]), [1.05]);
+        assert_eq!(reported_each_minute(&[61.9, 58.1, 60.0]), [60.0]);
         assert_eq!(reported_each_minute(&[60.0; 70]), [60.0; 2]);
     }
 
