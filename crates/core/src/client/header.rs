@@ -1,6 +1,6 @@
 //! Headers in which proxies name the client.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, ops::ControlFlow};
 
 use super::node;
 use crate::{HeaderIndex, KnownHeader};
@@ -58,24 +58,33 @@ impl ForwardedHeader {
             .any(|header| headers.contains(header.known()))
     }
 
-    /// The hops in the header, nearest first; `None` for a hop that cannot be parsed.
-    pub(super) fn hops<'h>(
+    /// Calls `visit` for each hop in the header, nearest first, until it breaks: with the address, or
+    /// `None` for a hop that cannot be parsed.
+    pub(super) fn visit_hops<B>(
         self,
-        headers: &HeaderIndex<'h>,
-    ) -> impl Iterator<Item = Option<IpAddr>> + use<'h> {
-        let read = match self {
-            Self::XForwardedFor => Some(node::parse as fn(&[u8]) -> _),
-            Self::Forwarded => Some(node::parse_forwarded as fn(&[u8]) -> _),
-            _ => None,
+        headers: &HeaderIndex<'_>,
+        mut visit: impl FnMut(Option<IpAddr>) -> ControlFlow<B>,
+    ) -> Option<B> {
+        let parse = match self {
+            Self::XForwardedFor => node::parse,
+            Self::Forwarded => node::parse_forwarded,
+            // A repeated single-address header means that something other than the proxy wrote one
+            // of the lines.
+            _ => {
+                let first = headers.first(self.known())?;
+                let single = headers.single(self.known()).is_some();
+                let hop = self.one(first.as_bytes()).filter(|_| single);
+                return visit(hop).break_value();
+            }
         };
-        let lines = headers.lines(self.known()).rev();
-        let list = read.map(|read| lines.flat_map(node::rsplit_elements).map(read));
-        // A repeated single-address header means that something other than the proxy wrote one of
-        // the lines.
-        let one = headers.first(self.known()).filter(|_| read.is_none());
-        let alone = !headers.is_repeated(self.known());
-        let one = one.map(move |line| self.one(line.as_bytes()).filter(|_| alone));
-        list.into_iter().flatten().chain(one)
+        for line in headers.lines(self.known()).rev() {
+            for element in node::rsplit_elements(line) {
+                if let ControlFlow::Break(value) = visit(parse(element)) {
+                    return Some(value);
+                }
+            }
+        }
+        None
     }
 
     /// Parses a single-address header. A list is not accepted.

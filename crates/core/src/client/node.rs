@@ -2,7 +2,7 @@
 
 use std::{
     iter,
-    net::{IpAddr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     str,
 };
 
@@ -26,6 +26,11 @@ pub(super) fn rsplit_elements(line: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 fn last_comma(line: &[u8]) -> Option<usize> {
+    // Most lines have one element.
+    let is_separator = |found: u8, byte: &u8| found | u8::from(matches!(byte, b',' | b'"'));
+    if line.iter().fold(0, is_separator) == 0 {
+        return None;
+    }
     let mut quoted = false;
     for (at, &byte) in line.iter().enumerate().rev() {
         match byte {
@@ -45,6 +50,37 @@ fn is_escaped(line: &[u8], at: usize) -> bool {
 
 /// Parses one hop of `X-Forwarded-For`: an address, with or without port, brackets or quotes.
 pub(super) fn parse(hop: &[u8]) -> Option<IpAddr> {
+    parse_ipv4(hop).map(IpAddr::V4).or_else(|| parse_any(hop))
+}
+
+/// Parses an IPv4 address, the form of most hops, as the standard library does, which takes three
+/// times as many instructions.
+fn parse_ipv4(hop: &[u8]) -> Option<Ipv4Addr> {
+    const LONGEST: usize = "255.255.255.255".len();
+    if hop.len() > LONGEST {
+        return None;
+    }
+    let (mut addr, mut octet, mut digits, mut dots) = (0_u32, 0_u32, 0, 0);
+    for &byte in hop {
+        match byte {
+            // A zero at the beginning could mean an octal number.
+            b'0'..=b'9' if digits == 0 || octet > 0 => {
+                octet = octet * 10 + u32::from(byte - b'0');
+                digits += 1;
+            }
+            b'.' if digits > 0 && octet < 256 => {
+                addr = addr << 8 | octet;
+                (octet, digits) = (0, 0);
+                dots += 1;
+            }
+            _ => return None,
+        }
+    }
+    let is_whole = dots == 3 && digits > 0 && octet < 256;
+    is_whole.then(|| Ipv4Addr::from(addr << 8 | octet))
+}
+
+fn parse_any(hop: &[u8]) -> Option<IpAddr> {
     let hop = match hop {
         [b'"', inner @ .., b'"'] => inner,
         bare => bare,
@@ -83,4 +119,23 @@ pub(super) fn parse_forwarded(element: &[u8]) -> Option<IpAddr> {
             name.eq_ignore_ascii_case(b"for=").then_some(value)
         })
         .and_then(parse)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{prop_assert_eq, proptest};
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn ipv4_is_parsed_as_by_the_standard_library(text in r"[0-9]{0,4}(\.[0-9]{0,4}){2,4}[.: ]?") {
+            prop_assert_eq!(parse_ipv4(text.as_bytes()), text.parse().ok());
+        }
+
+        #[test]
+        fn address_is_parsed_as_by_the_standard_library(addr: Ipv4Addr) {
+            prop_assert_eq!(parse_ipv4(addr.to_string().as_bytes()), Some(addr));
+        }
+    }
 }

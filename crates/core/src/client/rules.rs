@@ -1,6 +1,6 @@
 //! Resolution from the peer to the client.
 
-use std::{fmt, net::IpAddr, num::NonZeroU8};
+use std::{fmt, net::IpAddr, num::NonZeroU8, ops::ControlFlow};
 
 use http::HeaderMap;
 use ipnet::IpNet;
@@ -153,13 +153,12 @@ impl ClientRules {
         let hop = via_trusted.then(|| self.walk(headers)).flatten();
         let hop = hop.map(|(_, addr)| addr);
         let addr = hop.unwrap_or_else(|| peer.addr());
-        let is_untrusted_peer = !via_trusted;
-        let exempt = if is_untrusted_peer {
-            let forwards = scope::is_inside(addr) && ForwardedHeader::any_in(headers);
-            let forwards = forwards.then_some(UNTRUSTED_FORWARDER);
-            forwards.or_else(|| self.exempts_untrusted(addr))
-        } else {
+        let exempt = if via_trusted {
             self.exempts(addr)
+        } else if scope::is_inside(addr) && ForwardedHeader::any_in(headers) {
+            Some(UNTRUSTED_FORWARDER)
+        } else {
+            self.exempts_untrusted(addr)
         };
         ClientIp::new(addr, self.ipv6_prefix, via_trusted, hop.is_some(), exempt)
     }
@@ -225,21 +224,20 @@ impl ClientRules {
 
     /// The hop that resolution ends at, with the number of hops nearer to the peer.
     fn walk(&self, headers: &HeaderIndex<'_>) -> Option<(usize, IpAddr)> {
-        let hops = self.header.hops(headers).enumerate();
-        if let Some(count) = self.hops {
-            let counted = hops.take(count.get().into());
-            return counted.map_while(|(depth, hop)| Some((depth, hop?))).last();
-        }
-        let mut last = None;
-        for (depth, hop) in hops.take(Self::MAX_HOPS) {
+        let counted = self.hops.map(|count| usize::from(count.get()));
+        let most = counted.unwrap_or(Self::MAX_HOPS);
+        let (mut depth, mut last) = (0, None);
+        self.header.visit_hops(headers, |hop| {
             let Some(addr) = hop else {
-                return last;
+                return ControlFlow::Break(());
             };
             last = Some((depth, addr));
-            if !self.trusts(addr) {
-                return last;
+            depth += 1;
+            if depth == most || counted.is_none() && !self.trusts(addr) {
+                return ControlFlow::Break(());
             }
-        }
+            ControlFlow::Continue(())
+        });
         last
     }
 }

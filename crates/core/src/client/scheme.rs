@@ -63,6 +63,7 @@ impl ClientRules {
                 Scheme::parse as fn(&[u8]) -> _,
             ),
         };
+        headers.first(header)?;
         let words = || headers.lines(header).rev().flat_map(node::rsplit_elements);
         let several = words().nth(1).is_some();
         let depth = if several { self.depth(headers) } else { 0 };

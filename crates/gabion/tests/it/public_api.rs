@@ -9,7 +9,7 @@ use std::{
 };
 
 /// Types of the standard library and of crates that are part of the public API, and type parameters.
-const FOREIGN: &str = "Arc AsRef AsyncFn Authority Body Bytes Debug Default Duration Error Extensions Fn FnMut \
+const FOREIGN: &str = "Arc AsRef AsyncFn Authority Body Bytes Clone Debug Default Duration Error Extensions Fn FnMut \
     FnOnce Formatter Future HeaderMap HeaderName HeaderValue Infallible Instant Into IntoIterator IpAddr IpNet \
     Item Iterator Layer Method NonZeroU8 NonZeroU32 Option Output Path PathBuf Pin Poll Request Response Result Self \
     Service Some SocketAddr StatusCode String SystemTime Timer Uri Vec Version Weak Cow Box Send Sync Context \

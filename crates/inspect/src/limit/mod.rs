@@ -55,6 +55,7 @@ use governor::middleware::StateSnapshot;
 
 use crate::{Config, ConfigErrors, Context};
 use gcra::{Gcra, nanos};
+use key::Key;
 use rule::{Exceeded, Rule, RuleQuota};
 use table::Check;
 
@@ -167,7 +168,7 @@ impl Limit {
             return Ok(());
         }
         let quota = &rule.ceiling;
-        let key = self.ceiling_key(rule, &facts.client);
+        let key = Self::ceiling_key(rule, &facts.client);
         match self.check(key, &quota.gcra, rule.cost, now, check) {
             Ok(_) => Ok(()),
             Err(wait) => Err(Exceeded { quota, wait }),
@@ -193,6 +194,11 @@ impl Limit {
 
     /// Returns the key of a request in the table, which is not zero.
     fn key(&self, rule: &Rule, facts: &Facts<'_>) -> u64 {
+        match &*rule.keys {
+            [Key::Client] => return client_key(rule.quota.hash, &facts.client),
+            [Key::Global] => return rule.quota.hash.max(1),
+            _ => {}
+        }
         let mut hasher = self.table.seed().build_hasher();
         hasher.write_u64(rule.quota.hash);
         for key in &rule.keys {
@@ -201,11 +207,8 @@ impl Limit {
         hasher.finish().max(1)
     }
 
-    fn ceiling_key(&self, rule: &Rule, client: &ClientIp) -> u64 {
-        let mut hasher = self.table.seed().build_hasher();
-        hasher.write_u64(rule.ceiling.hash);
-        key::hash_client(client, &mut hasher);
-        hasher.finish()
+    fn ceiling_key(rule: &Rule, client: &ClientIp) -> u64 {
+        client_key(rule.ceiling.hash, client)
     }
 
     #[cold]
@@ -247,7 +250,7 @@ impl Inspect for Limit {
             };
             take(key, &rule.quota);
             if rule.is_client_chosen {
-                take(self.ceiling_key(rule, state.client()), &rule.ceiling);
+                take(Self::ceiling_key(rule, state.client()), &rule.ceiling);
             }
         }
     }
@@ -262,6 +265,15 @@ impl Inspect for Limit {
         let verdict = self.judge(facts, state, Check::Peek);
         steps.note(self.name(), &verdict);
         verdict
+    }
+}
+
+/// Combines the hash of a rule with that of a client. Both are keyed with secrets, so that no client
+/// can choose colliding keys.
+const fn client_key(rule: u64, client: &ClientIp) -> u64 {
+    match rule ^ client.key() {
+        0 => 1,
+        key => key,
     }
 }
 
