@@ -26,9 +26,11 @@ pub(super) fn rsplit_elements(line: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 fn last_comma(line: &[u8]) -> Option<usize> {
-    // Most lines have one element.
+    // Most lines are one address. Longer ones are not read twice: for each element of a list that
+    // would take quadratic time.
+    const LONGEST_ADDRESS: usize = 45;
     let is_separator = |found: u8, byte: &u8| found | u8::from(matches!(byte, b',' | b'"'));
-    if line.iter().fold(0, is_separator) == 0 {
+    if line.len() <= LONGEST_ADDRESS && line.iter().fold(0, is_separator) == 0 {
         return None;
     }
     let mut quoted = false;
