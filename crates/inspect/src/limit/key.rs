@@ -90,7 +90,7 @@ impl FromStr for Key {
 }
 
 /// Hashes the network by which limits count a client.
-pub(super) fn hash_client(client: &ClientIp, to: &mut impl Hasher) {
+fn hash_client(client: &ClientIp, to: &mut impl Hasher) {
     to.write_u64(client.key());
 }
 

@@ -27,8 +27,8 @@
 //!
 //! # Cost
 //!
-//! Per limit that applies to a request: one keyed hash and one lookup, or two of each with a
-//! ceiling. No allocation.
+//! Per limit that applies to a request: one lookup, or two with a ceiling, and one keyed hash if its key
+//! is neither the client nor `global`. No allocation.
 
 mod compile;
 mod config;
@@ -49,7 +49,7 @@ use std::{
 };
 
 use gabion_core::{
-    ClientIp, Explanation, Facts, Findings, Inspect, Mode, Needs, Outcome, RequestState, Verdict,
+    Explanation, Facts, Findings, Inspect, Mode, Needs, Outcome, RequestState, Verdict,
 };
 use governor::middleware::StateSnapshot;
 
@@ -168,7 +168,7 @@ impl Limit {
             return Ok(());
         }
         let quota = &rule.ceiling;
-        let key = Self::ceiling_key(rule, &facts.client);
+        let key = quota.client_key(&facts.client);
         match self.check(key, &quota.gcra, rule.cost, now, check) {
             Ok(_) => Ok(()),
             Err(wait) => Err(Exceeded { quota, wait }),
@@ -193,22 +193,25 @@ impl Limit {
     }
 
     /// Returns the key of a request in the table, which is not zero.
+    #[inline]
     fn key(&self, rule: &Rule, facts: &Facts<'_>) -> u64 {
-        match &*rule.keys {
-            [Key::Client] => return client_key(rule.quota.hash, &facts.client),
-            [Key::Global] => return rule.quota.hash.max(1),
-            _ => {}
-        }
-        let mut hasher = self.table.seed().build_hasher();
-        hasher.write_u64(rule.quota.hash);
-        for key in &rule.keys {
-            key.hash_part(facts, &mut hasher);
-        }
-        hasher.finish().max(1)
+        let key = match &*rule.keys {
+            [Key::Client] => rule.quota.client_key(&facts.client),
+            [Key::Global] => rule.quota.hash,
+            keys => self.hash_keys(rule.quota.hash, keys, facts),
+        };
+        key.max(1)
     }
 
-    fn ceiling_key(rule: &Rule, client: &ClientIp) -> u64 {
-        client_key(rule.ceiling.hash, client)
+    // Not inlined: most limits count by client.
+    #[inline(never)]
+    fn hash_keys(&self, rule: u64, keys: &[Key], facts: &Facts<'_>) -> u64 {
+        let mut hasher = self.table.seed().build_hasher();
+        hasher.write_u64(rule);
+        for key in keys {
+            key.hash_part(facts, &mut hasher);
+        }
+        hasher.finish()
     }
 
     #[cold]
@@ -250,7 +253,7 @@ impl Inspect for Limit {
             };
             take(key, &rule.quota);
             if rule.is_client_chosen {
-                take(Self::ceiling_key(rule, state.client()), &rule.ceiling);
+                take(rule.ceiling.client_key(state.client()), &rule.ceiling);
             }
         }
     }
@@ -265,15 +268,6 @@ impl Inspect for Limit {
         let verdict = self.judge(facts, state, Check::Peek);
         steps.note(self.name(), &verdict);
         verdict
-    }
-}
-
-/// Combines the hash of a rule with that of a client. Both are keyed with secrets, so that no client
-/// can choose colliding keys.
-const fn client_key(rule: u64, client: &ClientIp) -> u64 {
-    match rule ^ client.key() {
-        0 => 1,
-        key => key,
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
-use gabion_core::{Cause, Denial, Mode, Quota, Reason, RequestState, RuleId, Slot, Verdict};
+use gabion_core::{
+    Cause, ClientIp, Denial, Mode, Quota, Reason, RequestState, RuleId, Slot, Verdict,
+};
 use governor::middleware::StateSnapshot;
 use http::StatusCode;
 
@@ -41,6 +43,8 @@ pub(super) struct Exceeded<'r> {
     pub(super) quota: &'r RuleQuota,
     pub(super) wait: Duration,
 }
+
+// === impl Rule ===
 
 impl Rule {
     /// Denies a request that exceeds a quota. In observe mode, records the denial.
@@ -87,5 +91,15 @@ impl Rule {
             remaining,
             reset,
         });
+    }
+}
+
+// === impl RuleQuota ===
+
+impl RuleQuota {
+    /// Returns the key of a client. Both hashes are secret, so that clients can neither choose nor
+    /// find two pairs of quota and client with the same key.
+    pub(super) const fn client_key(&self, client: &ClientIp) -> u64 {
+        self.hash ^ client.key()
     }
 }

@@ -18,7 +18,20 @@ pub(super) struct Scope {
 
 impl Scope {
     /// Returns `true` if the limit applies to a request, regardless of its response.
+    #[inline]
     pub(super) fn applies_to(&self, facts: &Facts<'_>) -> bool {
+        self.is_unconditional() || self.matches(facts)
+    }
+
+    /// Returns `true` if the limit applies to every request.
+    #[inline]
+    fn is_unconditional(&self) -> bool {
+        self.methods.is_empty() && self.hosts.is_none() && self.paths.is_empty()
+    }
+
+    // Not inlined: most limits have no conditions.
+    #[inline(never)]
+    fn matches(&self, facts: &Facts<'_>) -> bool {
         let method = self.methods.is_empty() || self.methods.contains(facts.method);
         method && self.matches_host(facts) && self.matches_path(facts)
     }
