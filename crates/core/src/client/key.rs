@@ -23,9 +23,48 @@ pub(super) fn hash(network: IpNet) -> u64 {
             hasher.write_u64(V4 | bits << 8 | u64::from(network.prefix_len()));
         }
         IpNet::V6(network) => {
-            hasher.write_u64(V6 | u64::from(network.prefix_len()));
-            hasher.write_u128(network.addr().into());
+            let addr = u128::from(network.addr());
+            let tag = V6 | u64::from(network.prefix_len());
+            if network.prefix_len() <= 64 {
+                // The lower half of the address is zero.
+                hasher.write_u128(addr | u128::from(tag));
+            } else {
+                hasher.write_u64(tag);
+                hasher.write_u128(addr);
+            }
         }
     }
     hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn different_networks_have_different_hashes() {
+        let networks = [
+            "203.0.113.9/32",
+            "203.0.113.8/32",
+            "203.0.113.0/24",
+            "203.0.113.0/25",
+            "::/0",
+            "::203.0.113.9/128",
+            "2001:db8::/32",
+            "2001:db8::/48",
+            "2001:db8::/64",
+            "2001:db8::/65",
+            "2001:db8::/128",
+            "2001:db8:0:1::/64",
+            "2001:db8::1/128",
+            "2001:db8::1:0/112",
+        ];
+        let hashes = networks
+            .iter()
+            .map(|network| hash(network.parse().unwrap()));
+        let hashes: HashSet<_> = hashes.collect();
+        assert_eq!(hashes.len(), networks.len());
+    }
 }
