@@ -35,6 +35,7 @@
 //!
 //! - `regex-automata` matches expressions, with a memory bound for many patterns at once that
 //!   `regex` does not offer.
+//! - `memchr` finds the ends of long strings in JSON.
 //! - `papaya` holds timed bans: they are read on every request, and its reads take no lock.
 //! - `quick_cache` holds per-client state: it is bounded, and a scan does not evict entries in use.
 //! - `governor` decides whether a request is within its rate.

@@ -1,4 +1,9 @@
-//! The nesting depth of JSON, in one pass.
+//! The nesting depth of JSON.
+//!
+//! Most messages are not read to their end: after a few values, the brackets in the rest are
+//! counted, many bytes at a time, and there are too few of them.
+
+use memchr::memchr2;
 
 /// An incremental JSON reader (RFC 8259) that tracks the nesting depth.
 ///
@@ -7,163 +12,183 @@
 /// reader has descended that deep. Several values may follow one another, as in JSON lines, or as a
 /// packet number and its content (`42["event"]`).
 #[derive(Debug)]
-pub(super) struct Depth {
+struct Reader<'t> {
+    text: &'t [u8],
+    /// The position after the last byte read.
+    at: usize,
     /// The kind of each open bracket, the outermost in the lowest bit: set for an object.
-    objects: [u64; Self::MAX.div_ceil(64) as usize],
+    objects: [u64; MAX.div_ceil(64) as usize],
     open: u32,
-    expects: Expected,
+    /// The largest number of brackets that were open at once.
+    depth: u32,
+    /// The depth beyond which the reader stops.
+    max: u32,
 }
 
-/// The tokens that may come next, except blanks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Expected {
-    Value,
-    /// A value, or the end of an array that has just begun.
-    Element,
-    Key,
-    /// A key, or the end of an object that has just begun.
-    Member,
-    Colon,
-    /// A comma, or the end of the innermost array or object.
-    Next,
+/// The largest depth that can be tracked.
+const MAX: u32 = 1024;
+
+/// The number of values after which the brackets in the rest are counted.
+const FEW: usize = 8;
+
+/// The number of bytes of a string after which its end is searched many bytes at a time. Most
+/// strings are shorter, and such a search takes some time to begin.
+const SHORT: usize = 16;
+
+/// Returns the nesting depth of `text` if it is larger than `min`. A depth larger than `max` is
+/// returned as `max` and 1. Both are at most [`MAX`].
+pub(super) fn beyond(text: &[u8], min: u32, max: u32) -> Option<u32> {
+    let mut reader = Reader::new(text, max);
+    let mut values = 0_usize;
+    while reader.value().is_some() {
+        values += 1;
+        if values == FEW && reader.open.saturating_add(reader.openings()) <= min {
+            break;
+        }
+    }
+    Some(reader.depth).filter(|depth| *depth > min)
 }
 
-impl Depth {
-    /// The largest depth that can be tracked.
-    pub(super) const MAX: u32 = 1024;
+// === impl Reader ===
 
-    /// Returns `true` if `text` is nested deeper than `most`.
-    pub(super) fn is_beyond(text: &[u8], most: u32) -> bool {
-        let mut depth = Self {
-            objects: [0; Self::MAX.div_ceil(64) as usize],
+impl<'t> Reader<'t> {
+    const fn new(text: &'t [u8], max: u32) -> Self {
+        Self {
+            text,
+            at: 0,
+            objects: [0; MAX.div_ceil(64) as usize],
             open: 0,
-            expects: Expected::Value,
-        };
-        let mut rest = text;
-        while let Some((&byte, after)) = rest.split_first() {
-            let left = match byte {
-                b' ' | b'\t' | b'\r' | b'\n' => Some(after),
-                b'{' | b'[' => depth.open(byte == b'{').then_some(after),
-                b'}' | b']' => depth.close(byte == b'}').then_some(after),
-                b',' => depth.comma().then_some(after),
-                b':' => depth.colon().then_some(after),
-                b'"' => depth.string().then(|| after_string(after)).flatten(),
-                _ => depth.scalar().then(|| after_scalar(rest)).flatten(),
-            };
-            if depth.open > most.min(Self::MAX) {
-                return true;
+            depth: 0,
+            max,
+        }
+    }
+
+    /// Reads the rest of a value, or its beginning, up to the next value in it. Returns `None` at
+    /// the end, at a byte that is not valid, and beyond the maximum depth.
+    #[inline]
+    fn value(&mut self) -> Option<()> {
+        match self.next()? {
+            b'"' => self.string()?,
+            b'{' => {
+                self.open(true)?;
+                match self.next()? {
+                    b'"' => return self.key(),
+                    b'}' => self.open -= 1,
+                    _ => return None,
+                }
             }
-            let Some(left) = left else {
-                return false;
-            };
-            rest = left;
+            b'[' => {
+                self.open(false)?;
+                if self.next()? != b']' {
+                    self.at -= 1;
+                    return Some(());
+                }
+                self.open -= 1;
+            }
+            _ => self.scalar()?,
         }
-        false
+        self.end_of_value()
     }
 
-    /// Returns `true` if a value is allowed here, and moves on to what follows it.
-    fn scalar(&mut self) -> bool {
-        let is_valid = matches!(self.expects, Expected::Value | Expected::Element);
-        self.expects = self.after_value();
-        is_valid
+    /// Reads what follows a complete value, up to the next value.
+    #[inline]
+    fn end_of_value(&mut self) -> Option<()> {
+        while let Some(is_object) = self.is_object() {
+            match (self.next()?, is_object) {
+                (b',', false) => return Some(()),
+                (b',', true) => return (self.next()? == b'"').then(|| self.key())?,
+                (b'}', true) | (b']', false) => self.open -= 1,
+                _ => return None,
+            }
+        }
+        Some(())
     }
 
-    fn string(&mut self) -> bool {
-        if matches!(self.expects, Expected::Key | Expected::Member) {
-            self.expects = Expected::Colon;
-            return true;
-        }
-        self.scalar()
+    /// Reads a key after its opening quote, and the colon.
+    #[inline]
+    fn key(&mut self) -> Option<()> {
+        self.string()?;
+        (self.next()? == b':').then_some(())
     }
 
-    fn open(&mut self, object: bool) -> bool {
-        if !self.scalar() {
-            return false;
+    /// Reads a string after its opening quote.
+    #[inline]
+    fn string(&mut self) -> Option<()> {
+        loop {
+            for _ in 0..SHORT {
+                match self.text.get(self.at)? {
+                    b'"' => {
+                        self.at += 1;
+                        return Some(());
+                    }
+                    b'\\' => self.at += 2,
+                    _ => self.at += 1,
+                }
+            }
+            self.at += memchr2(b'"', b'\\', self.text.get(self.at..)?)?;
         }
+    }
+
+    /// Reads a number, `true`, `false` or `null` after its first byte.
+    #[inline]
+    fn scalar(&mut self) -> Option<()> {
+        let start = self.at - 1;
+        let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
+        while self.text.get(self.at).is_some_and(is_letter) {
+            self.at += 1;
+        }
+        let word = self.text.get(start..self.at)?;
+        let digits = word.strip_prefix(b"-").unwrap_or(word);
+        let is_number = digits.first()?.is_ascii_digit();
+        (is_number || matches!(word, b"true" | b"false" | b"null")).then_some(())
+    }
+
+    /// Reads the next byte that is not blank.
+    #[inline]
+    fn next(&mut self) -> Option<u8> {
+        loop {
+            let byte = *self.text.get(self.at)?;
+            self.at += 1;
+            if !matches!(byte, b' ' | b'\t' | b'\r' | b'\n') {
+                return Some(byte);
+            }
+        }
+    }
+
+    /// Adds an open bracket. Returns `None` beyond the maximum depth.
+    #[inline]
+    fn open(&mut self, object: bool) -> Option<()> {
         let (word, bit) = (self.open / 64, self.open % 64);
         if let Some(word) = self.objects.get_mut(word as usize) {
             *word = *word & !(1 << bit) | u64::from(object) << bit;
         }
-        self.open = self.open.saturating_add(1);
-        self.expects = if object {
-            Expected::Member
-        } else {
-            Expected::Element
-        };
-        true
-    }
-
-    fn close(&mut self, object: bool) -> bool {
-        let just_opened = if object {
-            Expected::Member
-        } else {
-            Expected::Element
-        };
-        let may_close = self.expects == just_opened || self.expects == Expected::Next;
-        let is_valid = may_close && self.is_object() == Some(object);
-        self.open = self.open.saturating_sub(1);
-        self.expects = self.after_value();
-        is_valid
-    }
-
-    fn comma(&mut self) -> bool {
-        let is_valid = self.expects == Expected::Next;
-        self.expects = match self.is_object() {
-            Some(true) => Expected::Key,
-            _ => Expected::Value,
-        };
-        is_valid
-    }
-
-    fn colon(&mut self) -> bool {
-        let is_valid = self.expects == Expected::Colon;
-        self.expects = Expected::Value;
-        is_valid
+        self.open += 1;
+        self.depth = self.depth.max(self.open);
+        (self.depth <= self.max).then_some(())
     }
 
     /// Returns `true` if the innermost open bracket is that of an object, or `None` if none is
     /// open.
+    #[inline]
     fn is_object(&self) -> Option<bool> {
         let at = self.open.checked_sub(1)?;
         let word = self.objects.get((at / 64) as usize)?;
         Some(word >> (at % 64) & 1 == 1)
     }
 
-    const fn after_value(&self) -> Expected {
-        if self.open == 0 {
-            Expected::Value
-        } else {
-            Expected::Next
-        }
+    /// Returns the number of brackets in the rest that look as if they opened an object or an
+    /// array, in strings, too: at least as many as do.
+    fn openings(&self) -> u32 {
+        // `[` and `{` differ in this bit only. A sum of bytes is computed for many at a time.
+        let is_opening = |byte: &u8| u8::from(byte | 0x20 == b'{');
+        let chunks = self
+            .text
+            .get(self.at..)
+            .unwrap_or_default()
+            .chunks(u8::MAX.into());
+        let counts = chunks.map(|chunk| chunk.iter().map(is_opening).sum::<u8>());
+        counts.fold(0, |all: u32, count| all.saturating_add(count.into()))
     }
-}
-
-/// Returns the text after a string whose opening quote was read, or `None` if it is not closed.
-fn after_string(text: &[u8]) -> Option<&[u8]> {
-    let mut rest = text;
-    loop {
-        let end = rest.iter().position(|&byte| matches!(byte, b'"' | b'\\'))?;
-        let skip = if rest.get(end) == Some(&b'"') { 1 } else { 2 };
-        let after = rest.get(end.saturating_add(skip)..)?;
-        if skip == 1 {
-            return Some(after);
-        }
-        rest = after;
-    }
-}
-
-/// Returns the text after a number, `true`, `false` or `null`, or `None` if there is none.
-fn after_scalar(text: &[u8]) -> Option<&[u8]> {
-    let letter = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
-    let end = text.iter().position(|byte| !letter(byte));
-    let (word, after) = text.split_at_checked(end.unwrap_or(text.len()))?;
-    let number = word
-        .strip_prefix(b"-")
-        .unwrap_or(word)
-        .first()?
-        .is_ascii_digit();
-    let known = number || matches!(word, b"true" | b"false" | b"null");
-    known.then_some(after)
 }
 
 #[cfg(test)]
@@ -171,8 +196,7 @@ mod tests {
     use super::*;
 
     fn depth(text: &str) -> u32 {
-        let deeper = |most: &u32| !Depth::is_beyond(text.as_bytes(), *most);
-        (0..=Depth::MAX).find(deeper).expect("a depth")
+        beyond(text.as_bytes(), 0, MAX).unwrap_or_default()
     }
 
     #[test]
@@ -240,7 +264,28 @@ mod tests {
         ] {
             assert_eq!(depth(text), expected, "{text}");
         }
-        assert!(Depth::is_beyond("[".repeat(100_000).as_bytes(), 1000));
-        assert!(Depth::is_beyond("{\"\":".repeat(100_000).as_bytes(), 1000));
+        assert!(beyond("[".repeat(100_000).as_bytes(), 1000, 1000).is_some());
+        assert!(beyond("{\"\":".repeat(100_000).as_bytes(), 1000, 1000).is_some());
+    }
+
+    #[test]
+    fn limits_do_not_change_the_depth() {
+        for (text, expected) in [
+            ("[[[1,2,3,4,5,6,7,8,9,10]]]", 3),
+            ("[1,2,3,4,5,6,7,8,9,[[10]],[]]", 3),
+            (r#"[1,2,3,4,5,6,7,8,"[[[[[[",[],9]"#, 2),
+            (r#"["a string of more than 16 bytes [\\\"[[[[",[1]]"#, 2),
+            (r#"{"a":1,"b":2,"c":3,"d":4,"e":5,"f":{"g":[[]]}}"#, 4),
+            ("1 2 3 4 5 6 7 8 9 [[[[[", 5),
+        ] {
+            assert_eq!(depth(text), expected, "{text}");
+            for min in 0..6 {
+                for max in min..6 {
+                    let expected = Some(expected.min(max + 1)).filter(|depth| *depth > min);
+                    let found = beyond(text.as_bytes(), min, max);
+                    assert_eq!(found, expected, "{text} {min} {max}");
+                }
+            }
+        }
     }
 }

@@ -35,7 +35,6 @@ use gabion_core::{
 use regex_automata::meta::Regex;
 
 use crate::{ByteSize, Config, ConfigErrors, Context};
-use depth::Depth;
 
 pub use config::{MessageAction, MessageActionError, MessageRule};
 
@@ -245,7 +244,7 @@ impl Rule {
         }
         let most = self
             .json_depth
-            .filter(|most| Depth::is_beyond(payload, *most))?;
+            .filter(|most| depth::beyond(payload, *most, *most).is_some())?;
         Some(format!("message is JSON nested deeper than {most} levels").into())
     }
 
