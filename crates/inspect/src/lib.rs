@@ -35,7 +35,8 @@
 //!
 //! - `regex-automata` matches expressions, with a memory bound for many patterns at once that
 //!   `regex` does not offer.
-//! - `memchr` finds the ends of long strings in JSON.
+//! - `aho-corasick` finds the literals of all message rules in one pass, `memchr` the places to
+//!   begin, and `regex-syntax` the literals that an expression requires.
 //! - `papaya` holds timed bans: they are read on every request, and its reads take no lock.
 //! - `quick_cache` holds per-client state: it is bounded, and a scan does not evict entries in use.
 //! - `governor` decides whether a request is within its rate.

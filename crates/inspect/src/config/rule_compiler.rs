@@ -50,11 +50,11 @@ pub(crate) fn invalid_value(found: &str, why: &'static str) -> Problem {
 
 impl<R> RuleCompiler<'_, R> {
     /// Parses each entry of a list and reports those that fail.
-    pub(crate) fn parse_each<T>(
+    pub(crate) fn parse_each<'t, T>(
         &mut self,
         key: &'static str,
-        texts: &OneOrMany,
-        parse: impl Fn(&str) -> Result<T, Problem>,
+        texts: &'t OneOrMany,
+        parse: impl Fn(&'t str) -> Result<T, Problem>,
     ) -> Vec<T> {
         let mut parsed = Vec::with_capacity(texts.len());
         for (entry, text) in texts.iter().enumerate() {

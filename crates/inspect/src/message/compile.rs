@@ -1,27 +1,63 @@
 //! Compilation of `[[message]]` rules.
 
-use aho_corasick::AhoCorasick;
+use std::cell::Cell;
+
 use gabion_core::RuleId;
 use regex_automata::meta::Regex;
 
-use super::{MessageAction, MessageRule, Rule};
+use super::{
+    Kinds, MessageAction, MessageRule, Rule,
+    literals::{Literal, LiteralSet},
+    matcher::{Condition, Matcher, RuleSet},
+    required,
+};
 use crate::{
     ConfigErrors, ConfigPath, Context, Problem,
     config::rule_compiler::{self, RuleCompiler, invalid_value},
     deny::canonical_path,
-    expression,
+    expression::{self, Checked},
 };
 
-/// The largest number of rules. Each makes its own passes over a message.
-const MAX_RULES: usize = 256;
+/// The largest number of rules.
+const MAX_RULES: usize = 1_000;
 
 /// The largest number of literals and expressions over all rules.
 const MAX_PARTS: usize = 10_000;
 
+/// The largest size of all literals, in bytes. Their automaton takes up to 20 times as much.
+const MAX_LITERAL_BYTES: usize = 1 << 20;
+
+/// The largest size of all compiled expressions, in bytes.
+const MAX_EXPRESSION_BYTES: usize = 64 << 20;
+
 /// The largest `json_depth`.
 const MAX_DEPTH: u16 = 1000;
 
-pub(super) fn compile(rules: &[MessageRule], context: &Context) -> Result<Vec<Rule>, ConfigErrors> {
+const _: () = assert!(
+    MAX_RULES <= RuleSet::CAPACITY,
+    "each rule has an index in a set"
+);
+
+/// A rule, and its conditions that are searched together with those of other rules.
+struct Compiled<'r> {
+    rule: Rule,
+    literals: Vec<Literal<Condition>>,
+    /// The expressions that require no literal.
+    unfiltered: Vec<Checked<'r>>,
+}
+
+/// The total size of a part of all rules compiled so far, in bytes.
+#[derive(Debug)]
+struct Size {
+    what: &'static str,
+    found: Cell<usize>,
+    most: usize,
+}
+
+pub(super) fn compile(
+    rules: &[MessageRule],
+    context: &Context,
+) -> Result<(Vec<Rule>, Matcher), ConfigErrors> {
     let parts = rules
         .iter()
         .map(|rule| rule.contains.len() + rule.matches.len());
@@ -34,16 +70,94 @@ pub(super) fn compile(rules: &[MessageRule], context: &Context) -> Result<Vec<Ru
             return Err(ConfigPath::new("message", "").error(problem).into());
         }
     }
-    rule_compiler::compile(
+    let literals = Size::new("bytes of literals", MAX_LITERAL_BYTES);
+    let expressions = Size::new("bytes of compiled expressions", MAX_EXPRESSION_BYTES);
+    let compiled = rule_compiler::compile(
         "message",
         rules,
         |rule| &rule.id,
-        |rule_compiler| rule_compiler.rule(context),
-    )
+        |rule_compiler| rule_compiler.rule(context, &literals, &expressions),
+    )?;
+    let matcher = Matcher::build(&compiled);
+    let matcher = matcher.map_err(|problem| ConfigPath::new("message", "").error(problem))?;
+    Ok((
+        compiled.into_iter().map(|compiled| compiled.rule).collect(),
+        matcher,
+    ))
 }
 
-impl RuleCompiler<'_, MessageRule> {
-    fn rule(&mut self, context: &Context) -> Option<Rule> {
+// === impl Matcher ===
+
+impl Matcher {
+    fn build(compiled: &[Compiled<'_>]) -> Result<Self, Problem> {
+        let rules = || compiled.iter().map(|compiled| &compiled.rule);
+        let literals = compiled.iter().enumerate().flat_map(|(index, compiled)| {
+            let literals = compiled.literals.iter().cloned();
+            literals.map(move |literal| literal.map(|condition| (index, condition)))
+        });
+        let literals = LiteralSet::build(literals).map_err(|error| Problem::Regex {
+            pattern: "all literals together".into(),
+            why: error.to_string(),
+        })?;
+        let unfiltered = compiled.iter().enumerate().flat_map(|(index, compiled)| {
+            compiled
+                .unfiltered
+                .iter()
+                .map(move |expression| (index, *expression))
+        });
+        let (indexes, expressions): (Vec<_>, Vec<_>) = unfiltered.unzip();
+        let mut indexes = indexes.into_iter();
+        let unfiltered = expression::groups(&expressions)?.into_iter();
+        let depths = || rules().filter_map(|rule| rule.json_depth);
+        Ok(Self {
+            kinds: rules().fold(Kinds::default(), |kinds, rule| kinds.union(rule.kinds)),
+            literals,
+            unfiltered: unfiltered
+                .map(|(regex, count)| (regex, indexes.by_ref().take(count).collect()))
+                .collect(),
+            longer_than: rules()
+                .filter_map(|rule| rule.longer_than)
+                .map(|size| size.0)
+                .min(),
+            json_depth: depths().min().zip(depths().max()),
+        })
+    }
+}
+
+// === impl Size ===
+
+impl Size {
+    const fn new(what: &'static str, most: usize) -> Self {
+        let found = Cell::new(0);
+        Self { what, found, most }
+    }
+
+    /// Adds `bytes`. Returns an error if they are the first that exceed the largest size.
+    fn add(&self, bytes: usize) -> Result<(), Problem> {
+        let found = self.found.get().saturating_add(bytes);
+        let is_first = !self.is_exceeded();
+        self.found.set(found);
+        let (what, most) = (self.what, self.most);
+        if is_first && found > most {
+            return Err(Problem::TooMany { what, found, most });
+        }
+        Ok(())
+    }
+
+    const fn is_exceeded(&self) -> bool {
+        self.found.get() > self.most
+    }
+}
+
+// === impl RuleCompiler ===
+
+impl<'r> RuleCompiler<'r, MessageRule> {
+    fn rule(
+        &mut self,
+        context: &Context,
+        literals: &Size,
+        expressions: &Size,
+    ) -> Option<Compiled<'r>> {
         let rule = self.rule;
         let id = RuleId::new(&rule.id).map_err(|error| self.report("id", error));
         let has_content_condition = !rule.contains.is_empty() || !rule.matches.is_empty();
@@ -52,8 +166,12 @@ impl RuleCompiler<'_, MessageRule> {
             let rule = rule.id.clone();
             self.report("", Problem::NothingToMatch { rule, parts });
         }
-        let (texts, binaries) = self.kinds();
-        Some(Rule {
+        let kinds = self.kinds();
+        let paths = self.paths();
+        let mut literals = self.literals(literals);
+        let checked = self.parse_each("matches", &rule.matches, expression::check);
+        let unfiltered = self.unfiltered(&checked, &mut literals);
+        let rule = Rule {
             mode: rule.mode.unwrap_or_else(|| context.mode()),
             ban_for: match rule.then {
                 MessageAction::Close => None,
@@ -61,18 +179,21 @@ impl RuleCompiler<'_, MessageRule> {
                     Some(period.map_or_else(|| context.ban_for(), |period| period.0))
                 }
             },
-            paths: self.paths(),
-            texts,
-            binaries,
-            literals: self.literals(),
-            regex: self.regex(),
+            paths,
+            kinds,
+            expressions: self.expressions(&checked, expressions),
             longer_than: rule.longer_than,
             json_depth: self.json_depth(),
             id: id.ok()?,
+        };
+        Some(Compiled {
+            rule,
+            literals,
+            unfiltered,
         })
     }
 
-    fn kinds(&mut self) -> (bool, bool) {
+    fn kinds(&mut self) -> Kinds {
         let kinds = &self.rule.kinds;
         self.parse_each("kinds", kinds, |kind| match kind {
             "text" | "binary" => Ok(()),
@@ -82,7 +203,10 @@ impl RuleCompiler<'_, MessageRule> {
             self.report("kinds", invalid_value("[]", "name at least one kind"));
         }
         let has = |kind| kinds.iter().any(|name| name == kind);
-        (has("text"), has("binary"))
+        Kinds {
+            texts: has("text"),
+            binaries: has("binary"),
+        }
     }
 
     fn paths(&mut self) -> Vec<Box<[u8]>> {
@@ -91,38 +215,60 @@ impl RuleCompiler<'_, MessageRule> {
         paths.into_iter().chain(everywhere).collect()
     }
 
-    fn literals(&mut self) -> Option<AhoCorasick> {
-        let literals = &self.rule.contains;
-        let valid = self.parse_each("contains", literals, |literal| match literal {
+    fn literals(&mut self, size: &Size) -> Vec<Literal<Condition>> {
+        let rule = self.rule;
+        let literals = self.parse_each("contains", &rule.contains, |literal| match literal {
             "" => Err(invalid_value("", "an empty string matches every message")),
-            _ => Ok(()),
+            _ => Ok(Literal {
+                text: literal.as_bytes().into(),
+                ignore_case: rule.ignore_case,
+                target: Condition::Contains,
+            }),
         });
-        if literals.is_empty() || valid.len() < literals.len() {
-            return None;
+        let bytes = rule.contains.iter().map(String::len).sum();
+        if let Err(problem) = size.add(bytes) {
+            self.report("contains", problem);
         }
-        let automaton = AhoCorasick::builder()
-            .ascii_case_insensitive(self.rule.ignore_case)
-            .build(literals.iter());
-        // Literals have no syntax, so that only their total size can be an error.
-        let automaton = automaton.map_err(|error| Problem::Regex {
-            pattern: "all `contains` together".into(),
-            why: error.to_string(),
-        });
-        automaton
-            .map_err(|problem| self.report("contains", problem))
-            .ok()
+        literals
     }
 
-    fn regex(&mut self) -> Option<Regex> {
-        let patterns = &self.rule.matches;
-        let valid = self.parse_each("matches", patterns, expression::check);
-        if patterns.is_empty() || valid.len() < patterns.len() {
-            return None;
+    /// Adds the literals that expressions require, and returns the expressions that require none.
+    fn unfiltered(
+        &mut self,
+        checked: &[Checked<'r>],
+        literals: &mut Vec<Literal<Condition>>,
+    ) -> Vec<Checked<'r>> {
+        let mut unfiltered = Vec::new();
+        for expression in checked {
+            match required::literals(expression.pattern) {
+                Ok(Some(required)) => literals.extend(required.into_iter().map(|text| Literal {
+                    text,
+                    ignore_case: true,
+                    target: Condition::Matches,
+                })),
+                Ok(None) => unfiltered.push(*expression),
+                Err(problem) => self.report("matches", problem),
+            }
         }
-        let regex = expression::all(patterns, "expressions");
-        regex
-            .map_err(|problem| self.report("matches", problem))
-            .ok()
+        unfiltered
+    }
+
+    fn expressions(&mut self, checked: &[Checked<'_>], size: &Size) -> Vec<Regex> {
+        let compiled = if size.is_exceeded() {
+            Ok(Vec::new())
+        } else {
+            expression::groups(checked)
+        };
+        let compiled = compiled.and_then(|compiled| {
+            size.add(compiled.iter().map(|(regex, _)| regex.memory_usage()).sum())?;
+            Ok(compiled)
+        });
+        let compiled = compiled.map_err(|problem| self.report("matches", problem));
+        compiled
+            .into_iter()
+            .flatten()
+            .map(|(regex, _)| regex)
+            .collect()
     }
 
     fn json_depth(&mut self) -> Option<u32> {

@@ -15,19 +15,23 @@
 //!
 //! # Cost
 //!
-//! Per rule for the message: one pass for all literals, one for all expressions, and one for the
-//! depth, each in linear time. No allocation for a message that passes on a path in canonical form
-//! (see [`PathViews`]).
+//! A message is searched once for all rules, in linear time: for the literals of `contains` and
+//! those that regular expressions require, for expressions that require none, and for the depth.
+//! Only rules for which something was found are judged one by one, and only then an expression
+//! with a required literal runs. No allocation for a message in which nothing is found.
 
 mod compile;
 mod config;
 mod depth;
+mod filter;
+mod literals;
+mod matcher;
+mod required;
 #[cfg(test)]
 mod tests;
 
 use std::{borrow::Cow, time::Duration};
 
-use aho_corasick::AhoCorasick;
 use gabion_core::{
     Attribution, InspectMessage, MessageDenial, MessageDenials, MessageFacts, MessageKinds, Mode,
     Offense, PathViews, RuleId,
@@ -35,6 +39,7 @@ use gabion_core::{
 use regex_automata::meta::Regex;
 
 use crate::{ByteSize, Config, ConfigErrors, Context};
+use matcher::{Candidates, Matcher};
 
 pub use config::{MessageAction, MessageActionError, MessageRule};
 
@@ -70,6 +75,7 @@ pub use config::{MessageAction, MessageActionError, MessageRule};
 #[derive(Debug, Default)]
 pub struct Messages {
     rules: Vec<Rule>,
+    matcher: Matcher,
     /// `true` if only pages of configured origins can have opened a WebSocket.
     origins_are_known: bool,
     /// The message kinds that other inspectors need on all paths, and whether one of them enforces.
@@ -83,12 +89,18 @@ struct Rule {
     ban_for: Option<Duration>,
     /// The empty path is an ancestor of every path.
     paths: Vec<Box<[u8]>>,
-    texts: bool,
-    binaries: bool,
-    literals: Option<AhoCorasick>,
-    regex: Option<Regex>,
+    kinds: Kinds,
+    /// All expressions of the rule, several in each automaton.
+    expressions: Vec<Regex>,
     longer_than: Option<ByteSize>,
     json_depth: Option<u32>,
+}
+
+/// Kinds of messages.
+#[derive(Clone, Copy, Debug, Default)]
+struct Kinds {
+    texts: bool,
+    binaries: bool,
 }
 
 impl Config for [MessageRule] {
@@ -96,11 +108,14 @@ impl Config for [MessageRule] {
 
     /// # Errors
     ///
-    /// Every entry that cannot be compiled; more than 256 rules, or more than 10,000 literals and
-    /// expressions.
+    /// Every entry that cannot be compiled; more than 1,000 rules, or more than 10,000 literals and
+    /// expressions; the rule with which all literals need more than 1 MiB, or all compiled
+    /// expressions more than 64 MiB.
     fn compile(&self, context: &Context) -> Result<Messages, ConfigErrors> {
+        let (rules, matcher) = compile::compile(self, context)?;
         Ok(Messages {
-            rules: compile::compile(self, context)?,
+            rules,
+            matcher,
             origins_are_known: false,
             other_kinds: (MessageKinds::None, false),
         })
@@ -164,34 +179,43 @@ impl Messages {
             .filter(|rule| rule.paths.iter().any(|path| applies(path)));
         rules.fold(self.other_kinds, |(message_kinds, enforces), rule| {
             let acts = rule.mode == Mode::Enforce;
-            (message_kinds.max(rule.message_kinds()), enforces || acts)
+            (
+                message_kinds.max(rule.kinds.message_kinds()),
+                enforces || acts,
+            )
         })
     }
 }
 
 impl InspectMessage for Messages {
     fn message_kinds(&self) -> MessageKinds {
-        let kinds = self.rules.iter().map(Rule::message_kinds);
+        let kinds = self.rules.iter().map(|rule| rule.kinds.message_kinds());
         kinds.fold(self.other_kinds.0, MessageKinds::max)
     }
 
     fn inspect_message(&self, message: &MessageFacts<'_>, denials: &mut MessageDenials) {
+        if denials.are_final() {
+            return;
+        }
+        let Some(candidates) = self.matcher.search(message) else {
+            return;
+        };
         let path = PathViews::new(message.path.as_bytes());
-        let rules = self
-            .rules
-            .iter()
-            .filter(|rule| rule.applies_to(message, &path));
-        for rule in rules {
+        for (index, rule) in self.rules.iter().enumerate() {
+            if !candidates.contain(index, rule) || !rule.applies_to(message, &path) {
+                continue;
+            }
+            let Some(reason) = rule.find_match(index, message.payload, &candidates) else {
+                continue;
+            };
+            let attribution = if self.origins_are_known {
+                Attribution::Certain
+            } else {
+                Attribution::Forgeable { path: path.hash() }
+            };
+            denials.add(rule.denial(reason, attribution));
             if denials.are_final() {
                 return;
-            }
-            if let Some(reason) = rule.find_match(message.payload) {
-                let attribution = if self.origins_are_known {
-                    Attribution::Certain
-                } else {
-                    Attribution::Forgeable { path: path.hash() }
-                };
-                denials.add(rule.denial(reason, attribution));
             }
         }
     }
@@ -206,45 +230,29 @@ fn is_below(path: &[u8], prefix: &[u8]) -> bool {
 // === impl Rule ===
 
 impl Rule {
-    const fn message_kinds(&self) -> MessageKinds {
-        if self.binaries {
-            MessageKinds::All
-        } else {
-            MessageKinds::Text
-        }
-    }
-
     fn applies_to(&self, message: &MessageFacts<'_>, path: &PathViews<'_>) -> bool {
-        let kind = if message.is_text {
-            self.texts
-        } else {
-            self.binaries
-        };
         let below = |prefix: &[u8]| path.iter().any(|view| view.lies_below(prefix));
-        kind && self.paths.iter().any(|prefix| below(prefix))
+        self.kinds.contain(message) && self.paths.iter().any(|prefix| below(prefix))
     }
 
     /// Returns the reason of the first condition that matches, cheapest first.
-    fn find_match(&self, payload: &[u8]) -> Option<Cow<'static, str>> {
-        if let Some(most) = self
-            .longer_than
-            .filter(|most| payload.len() as u64 > most.0)
-        {
+    fn find_match(
+        &self,
+        index: usize,
+        payload: &[u8],
+        candidates: &Candidates,
+    ) -> Option<Cow<'static, str>> {
+        if let Some(most) = self.longer_than.filter(|most| candidates.len > most.0) {
             return Some(format!("message is longer than {most}").into());
         }
-        if self
-            .literals
-            .as_ref()
-            .is_some_and(|all| all.is_match(payload))
-        {
+        if candidates.literals.contains(index) {
             return Some("message contains a string of `contains`".into());
         }
-        if self.regex.as_ref().is_some_and(|all| all.is_match(payload)) {
+        let may_match = candidates.expressions.contains(index);
+        if may_match && self.expressions.iter().any(|regex| regex.is_match(payload)) {
             return Some("message matches a regular expression".into());
         }
-        let most = self
-            .json_depth
-            .filter(|most| depth::beyond(payload, *most, *most).is_some())?;
+        let most = self.json_depth.filter(|most| candidates.depth > *most)?;
         Some(format!("message is JSON nested deeper than {most} levels").into())
     }
 
@@ -255,5 +263,32 @@ impl Rule {
         };
         let offense = Offense::certain(self.id.clone(), ban_for);
         denial.with_offense(offense.with_attribution(attribution).with_mode(self.mode))
+    }
+}
+
+// === impl Kinds ===
+
+impl Kinds {
+    const fn contain(self, message: &MessageFacts<'_>) -> bool {
+        if message.is_text {
+            self.texts
+        } else {
+            self.binaries
+        }
+    }
+
+    const fn union(self, other: Self) -> Self {
+        Self {
+            texts: self.texts || other.texts,
+            binaries: self.binaries || other.binaries,
+        }
+    }
+
+    const fn message_kinds(self) -> MessageKinds {
+        if self.binaries {
+            MessageKinds::All
+        } else {
+            MessageKinds::Text
+        }
     }
 }

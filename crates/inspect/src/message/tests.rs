@@ -301,9 +301,59 @@ fn errors_have_the_path_of_the_entry() {
     assert!(error.to_string().contains("once compiled"), "{error}");
 
     let rule = |n| MessageRule::new(format!("r{n}")).contains(["x"]);
-    let many: Vec<_> = (0..257).map(rule).collect();
+    let many: Vec<_> = (0..1001).map(rule).collect();
     let errors = many.compile(&Context::new(&State::scratch())).unwrap_err();
     assert_eq!(errors[0].path, ConfigPath::new("message", ""));
+}
+
+#[test]
+fn a_thousand_rules_compile_and_each_matches() {
+    let rules: Vec<_> = (0..1000)
+        .map(|n| match n % 4 {
+            0 => MessageRule::new(format!("r{n}")).contains([format!("literal-{n};")]),
+            1 => MessageRule::new(format!("r{n}")).matches([format!(r"(?i)\bword{n}\b")]),
+            2 => MessageRule::new(format!("r{n}")).matches([format!("[a-c]{{{}}}", n + 1)]),
+            _ => MessageRule::new(format!("r{n}")).contains([format!("#{n};")]),
+        })
+        .collect();
+    let messages = rules.compile(&Context::new(&State::scratch())).unwrap();
+    assert_eq!(messages.len(), 1000);
+    for n in [0, 1, 3, 4, 5, 500, 501, 996, 997, 999] {
+        let payload = format!("an introduction, literal-{n}; WORD{n} and #{n};");
+        assert_eq!(
+            text(&messages, "/", payload.as_bytes()),
+            Some(format!("r{n}"))
+        );
+    }
+    assert_eq!(text(&messages, "/", b"abc").as_deref(), Some("r2"));
+    assert_eq!(text(&messages, "/", b"ab literal word #"), None);
+}
+
+#[test]
+fn rule_that_exceeds_the_total_size_is_named() {
+    let rule = |n| MessageRule::new(format!("r{n}"));
+    let errors = |rules: &[MessageRule]| {
+        let compiled = rules.compile(&Context::new(&State::scratch()));
+        let errors = compiled.map(|messages| messages.len()).unwrap_err();
+        errors.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let literals: Vec<_> = (0..5)
+        .map(|n| rule(n).contains([n.to_string().repeat(300 << 10)]))
+        .collect();
+    assert_eq!(
+        errors(&literals),
+        ["message[3].contains: too many bytes of literals: 1228800, at most 1048576 are supported"]
+    );
+    let expressions: Vec<_> = (0..80).map(|n| rule(n).matches([r"\w{18}"])).collect();
+    let errors = errors(&expressions);
+    let [error] = &errors[..] else {
+        panic!("{errors:?}");
+    };
+    // Each takes about a MiB.
+    let what = "].matches: too many bytes of compiled expressions: ";
+    let (path, size) = error.split_once(what).unwrap();
+    assert!(path.starts_with("message[6"), "{error}");
+    assert!(size.ends_with("at most 67108864 are supported"), "{error}");
 }
 
 #[test]
