@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use bytes::Bytes;
-use gabion_core::{Denial, Diagnosis, Facts, tokens};
+use gabion_core::{Denial, Diagnosis, Facts, HeaderIndex, KnownHeader};
 use http::{
-    HeaderMap, HeaderValue, Response, StatusCode,
-    header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE},
+    HeaderValue, Response, StatusCode,
+    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE},
 };
 
 /// Turns a [`Denial`] into the response to the client. Implemented for closures.
@@ -118,7 +118,7 @@ where
 impl Reply for BriefReply {
     fn reply(&self, denial: &Denial, facts: &Facts<'_>) -> Response<Bytes> {
         let mut response = plain(denial.status);
-        let json = accepts_json(facts.headers);
+        let json = accepts_json(&facts.index);
         *response.body_mut() = body_text(denial, facts, json).into();
         if json {
             let json = HeaderValue::from_static("application/json");
@@ -155,8 +155,8 @@ fn body_text(denial: &Denial, facts: &Facts<'_>, json: bool) -> String {
 }
 
 /// Returns `true` if `Accept` lists JSON and no `text/*` type.
-fn accepts_json(headers: &HeaderMap) -> bool {
-    let kinds = tokens(headers, &ACCEPT).map(|range| {
+fn accepts_json(headers: &HeaderIndex<'_>) -> bool {
+    let kinds = headers.tokens(KnownHeader::Accept).map(|range| {
         let kind = range.split(|&byte| byte == b';').next();
         kind.unwrap_or_default().trim_ascii()
     });

@@ -25,33 +25,28 @@ impl Engine {
         if facts.upgrade == Upgrade::WebSocket {
             denial.diagnosis.get_or_insert(Diagnosis::Denied);
         }
-        let mut response = self.denial_response(facts, &exchange.policy, &denial);
+        let mut response = self.reply(facts, &exchange.policy, &denial);
+        required_headers::add(&denial, facts, response.headers_mut());
+        quota::add_retry_after(&denial, facts, response.headers_mut());
         quota::add_rate_limit(&exchange.state, response.headers_mut());
-        let outcome = Outcome::new(response.status(), Some(&denial), Duration::ZERO);
-        self.process_outcome(&exchange, outcome);
-        grpc::translate(&mut response, &denial, facts);
-        response
-    }
-
-    fn denial_response(
-        &self,
-        facts: &Facts<'_>,
-        policy: &Snapshot,
-        denial: &Denial,
-    ) -> Response<Bytes> {
-        let mut response =
-            catch_panic(|| self.reply.reply(denial, facts)).unwrap_or_else(|message| {
-                self.report_request(facts, policy, || RequestEventKind::Fault(message));
-                reply::plain(denial.status)
-            });
-        required_headers::add(denial, facts, response.headers_mut());
-        quota::add_retry_after(denial, facts, response.headers_mut());
-        response.extensions_mut().insert(denial.clone());
-        self.report_request(facts, policy, || RequestEventKind::Denied(denial.clone()));
+        let kind = || RequestEventKind::Denied(denial.clone());
+        self.report_request(facts, &exchange.policy, kind);
         if let Some(offense) = denial.offense.clone() {
             self.record_offense(facts.client, offense, facts.now);
         }
+        let outcome = Outcome::new(response.status(), Some(&denial), Duration::ZERO);
+        self.process_outcome(&exchange, outcome);
+        grpc::translate(&mut response, &denial, facts);
+        response.extensions_mut().insert(denial);
         response
+    }
+
+    /// Creates the response to a denial, without the headers that are due whatever the reply.
+    fn reply(&self, facts: &Facts<'_>, policy: &Snapshot, denial: &Denial) -> Response<Bytes> {
+        catch_panic(|| self.reply.reply(denial, facts)).unwrap_or_else(|message| {
+            self.report_request(facts, policy, || RequestEventKind::Fault(message));
+            reply::plain(denial.status)
+        })
     }
 
     /// Reports a request whose peer address is unknown, and creates the response. In debug builds
