@@ -140,6 +140,34 @@ def plans():
         yield limit + step(2, 0) * 8 + step(3, 0) * 8 + step(1, 255) + step(2, 3, 255) + step(2, 0, 1)
 
 
+def message_inputs():
+    """Encodes inputs of `messages`: a path, whether it is a text, rules, an empty line, a message."""
+    rules = [
+        b"contains=${jndi:\tcontains={{constructor\tignore_case\ncontains=DROP TABLE\tban",
+        b"matches=(?i)<script[\\s>/]\tobserve\nmatches=(?i)\\bunion\\s+select\\b\ndepth=8",
+        b"contains=evil\tpath=/admin\ncontains=EVIL\tall\tobserve\nmatches=e(vil|VIL)+$\tbinary\nlonger=40",
+        b"matches=[0-9]{4}-[0-9]{2}\tobserve\nmatches=a.*b|c+d\nmatches=\\d\tpath=/chat/1",
+        b"contains=a\tobserve\ncontains=ab\tobserve\ncontains=abcdef\ndepth=2\tobserve\ndepth=4",
+        "matches=(?i)kiss\tobserve\nmatches=(?i-u:\\xe9)x\ncontains=\u00e9t\u00e9".encode(),
+    ]
+    payloads = [
+        b'{"user":"${JNDI:ldap","text":"x; DROP TABLE users"}',
+        b"{{Constructor <ScRiPt src=x> 1 UNION  SELECT 2",
+        b'42["event",[[[[[[[[1]]]]]]]]]',
+        b'{"text":"[[[[\\"[[[[","n":[1,-2.5e3,true,null,{"a":[{"b":[]}]}]}',
+        b"evil EVIL evilEVILevil",
+        b"2026-11-22 abcdefabcabaabbccdd",
+        # By the rules of Unicode, this begins with `kiss` in another case.
+        "\u212ai\u017fs \u00c9T\u00c9".encode() + b"\xe9x",
+        b"<$$$$${${jndi<<<<<script{{constr",
+        b"a" * 60 + b"b",
+        b"",
+    ]
+    for number, rule in enumerate(rules):
+        for other, payload in enumerate(payloads):
+            yield bytes([number + other, 1 if other % 4 else number % 2]) + rule + b"\n\n" + payload
+
+
 def expensive_heads():
     yield from every(2, (head(target) for target in targets()))
     yield from every(2, requests())
@@ -154,4 +182,5 @@ write("client_identity", claims())
 write("cost", expensive_heads())
 write("limits", plans())
 write("list_files", lists())
+write("messages", message_inputs())
 write("protocol_heads", raw() + list(framings()) + [head(target) for target in every(8, targets())])

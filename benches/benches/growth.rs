@@ -7,7 +7,8 @@
 //! 1. the number of deny rules does not affect the time of a path: [`MAX_FLAT`];
 //! 2. lookups of networks and clients take a few more steps in larger sets, and their data moves from the
 //!    nearest cache to memory: [`MAX_CACHE_MISS`];
-//! 3. message rules have no limit: each rule reads the message separately.
+//! 3. message rules are searched together, but a search for more literals reads more of the message:
+//!    [`MAX_MESSAGE`].
 
 #![allow(
     missing_docs,
@@ -58,6 +59,9 @@ const LOOKUPS: usize = 1 << 17;
 
 /// The maximum ratio to the smallest set for lookups that do not depend on the size.
 const MAX_FLAT: f64 = 1.5;
+
+/// The maximum ratio of 100 message rules to one of the same kind.
+const MAX_MESSAGE: f64 = 3.0;
 
 /// The maximum ratio for lookups that miss the nearest cache in large sets. A linear search would take
 /// 1,000 times as long.
@@ -115,13 +119,19 @@ fn main() {
         &denied,
     );
     check(&denied, MAX_FLAT);
-    let text = [("64 bytes", messages(64)), ("1 KiB", messages(1 << 10))];
+    let text = [
+        ("64 bytes", messages(64, literal)),
+        ("1 KiB", messages(1 << 10, literal)),
+        ("1 KiB, words", messages(1 << 10, word)),
+        ("1 KiB, expressions", messages(1 << 10, expression)),
+    ];
     draw(
         "messages",
         "Judging a message by number of message rules",
         "rules",
         &text,
     );
+    check(&text, MAX_MESSAGE);
 }
 
 /// Measures sets of increasing size, each ten times the one before.
@@ -293,12 +303,11 @@ fn deny(path: PathKind) -> Points {
     })
 }
 
-fn messages(len: usize) -> Points {
+/// Judges a message of `len` bytes by rules that do not match it.
+fn messages(len: usize, rule: fn(usize) -> MessageRule) -> Points {
     let (text, client) = (websocket::chat(len), client_at(reference::CLIENT));
     let (text, client) = (&text, &client);
     grow((1, 100), |count| {
-        let rule =
-            |nth| MessageRule::new(format!("rule-{nth}")).contains([format!("${{jndi:{nth}")]);
         let rules: Vec<_> = (0..count).map(rule).collect();
         let rules = rules.compile(&Context::new(&State::scratch())).unwrap();
         Box::new(move || {
@@ -318,4 +327,28 @@ fn messages(len: usize) -> Points {
             passed.count()
         })
     })
+}
+
+/// A rule for a literal whose first byte is rare.
+fn literal(nth: usize) -> MessageRule {
+    MessageRule::new(format!("rule-{nth}")).contains([format!("${{jndi:{nth}")])
+}
+
+fn word(nth: usize) -> MessageRule {
+    MessageRule::new(format!("rule-{nth}")).contains([nonsense(nth)])
+}
+
+fn expression(nth: usize) -> MessageRule {
+    let pattern = format!(r"(?i)\b{}\s+\d+\b", nonsense(nth));
+    MessageRule::new(format!("rule-{nth}")).matches([pattern])
+}
+
+/// Returns one of a hundred words that no language has.
+fn nonsense(nth: usize) -> String {
+    const SYLLABLES: [&str; 10] = [
+        "ba", "ke", "lin", "mor", "nu", "ras", "se", "tif", "vo", "zun",
+    ];
+    [nth / 10, nth, 7]
+        .map(|at| SYLLABLES[at % SYLLABLES.len()])
+        .concat()
 }

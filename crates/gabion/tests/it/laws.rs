@@ -119,6 +119,7 @@ laws! {
     frames: 2000;
     limits: 2000;
     list_files: 10_000;
+    messages: 2000;
     path_views: 4000;
     policy_document: 1000;
     protocol_heads: 20_000;

@@ -6,7 +6,7 @@ use arbitrary::{Arbitrary, Unstructured};
 pub type Law = fn(&[u8]);
 
 /// Each fuzz target with its law. Input that is too short to decode satisfies every law.
-pub const TARGETS: [(&str, Law); 9] = [
+pub const TARGETS: [(&str, Law); 10] = [
     ("chain", |bytes| read(bytes, |input| super::chain(&input))),
     ("client_identity", |bytes| {
         read(bytes, |input| super::client_identity(&input));
@@ -17,6 +17,9 @@ pub const TARGETS: [(&str, Law); 9] = [
     ("frames", super::frames),
     ("limits", |bytes| read(bytes, |input| super::limits(&input))),
     ("list_files", |bytes| read(bytes, super::list_files)),
+    ("messages", |bytes| {
+        read(bytes, |input| super::messages(&input));
+    }),
     ("path_views", super::path_views),
     ("policy_document", |bytes| {
         read(bytes, super::policy_document);
