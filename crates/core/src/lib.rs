@@ -41,8 +41,8 @@ mod diagnosis;
 mod event;
 mod evidence;
 mod facts;
-mod fnv;
 mod framing;
+mod hash;
 mod head;
 mod headers;
 mod inspect;
@@ -78,7 +78,10 @@ pub use inspect::{
 pub use message::{MessageDenial, MessageDenials, MessageEvidence, MessageFacts};
 pub use now::Now;
 pub use offense::{Attribution, BanOutcome, Offense, OffenseRecorder};
-pub use path::{Malformed, PathViews, Transformations, View};
+pub use path::{
+    Malformed, NameFilter, PathClasses, PathPrefixes, PathViews, Segment, Segments,
+    Transformations, View,
+};
 pub use quota::Quota;
 pub use rule::{Mode, RuleId, RuleIdError};
 pub use session::{

@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::transform;
+use super::{
+    layout::Layout,
+    transform::{self, UNRESOLVED},
+};
 
 /// Returns the canonical form of `path`, which all servers interpret alike (RFC 3986, 6.2.2):
 /// unreserved characters are unescaped, other bytes are escaped in upper case, and slashes and dot
@@ -10,7 +13,7 @@ use super::transform;
 ///
 /// An escaped slash stays escaped, and `;parameters` stay: both are part of the resource's name.
 pub(super) fn canonical(path: &[u8]) -> Cow<'_, [u8]> {
-    if path.iter().copied().all(is_plain) && transform::is_resolved(path) {
+    if path.iter().copied().all(is_plain) && Layout::new(path).lacks(UNRESOLVED) {
         return Cow::Borrowed(path);
     }
     let mut decoded = Vec::with_capacity(path.len());

@@ -2,7 +2,7 @@
 
 use std::{fmt, str};
 
-use super::transform;
+use super::{PathClasses, View, transform};
 
 /// The reason why two servers would interpret a path differently, or why none should accept it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,23 +27,24 @@ pub enum Malformed {
 }
 
 impl Malformed {
-    /// Returns the first error visible in the path itself. [`Self::AboveRoot`] and
-    /// [`Self::Tangled`] are found while views are derived.
-    pub(super) fn detect(path: &[u8], decoded: &[u8]) -> Option<Self> {
-        if path.first() != Some(&b'/') {
-            return Some(Self::Form);
+    /// Returns the first error visible in the path as sent or in its decoded form.
+    /// [`Self::Form`], [`Self::AboveRoot`] and [`Self::Tangled`] are found elsewhere.
+    pub(super) fn detect(sent: View<'_>, decoded: View<'_>) -> Option<Self> {
+        let control = |bytes: &[u8]| bytes.iter().copied().find(u8::is_ascii_control);
+        if sent.classes().intersects(PathClasses::CONTROL) {
+            return control(sent.path).map(Self::Control);
         }
-        if let Some(&control) = path.iter().find(|byte| byte.is_ascii_control()) {
-            return Some(Self::Control(control));
-        }
-        if transform::has_bad_escape(path) {
+        if sent.classes().intersects(PathClasses::PERCENT) && transform::has_bad_escape(sent.path) {
             return Some(Self::Escape);
         }
-        match decoded.iter().find(|byte| byte.is_ascii_control()) {
-            Some(0) => Some(Self::Nul),
-            Some(&control) => Some(Self::EscapedControl(control)),
-            None => str::from_utf8(decoded).is_err().then_some(Self::Utf8),
+        if decoded.classes().intersects(PathClasses::CONTROL) {
+            return control(decoded.path).map(|byte| match byte {
+                0 => Self::Nul,
+                _ => Self::EscapedControl(byte),
+            });
         }
+        let may_be_binary = decoded.classes().intersects(PathClasses::NON_ASCII);
+        (may_be_binary && str::from_utf8(decoded.path).is_err()).then_some(Self::Utf8)
     }
 
     /// The name of the check, as used in rule ids and events.

@@ -15,15 +15,29 @@
 //! was measured folds them.
 
 mod canonical;
+mod classes;
+mod layout;
 mod malformed;
+mod name;
+mod name_filter;
+mod prefixes;
+mod segment;
 #[cfg(test)]
 mod tests;
 mod transform;
 mod views;
+mod words;
 
 use std::fmt;
 
+use layout::Layout;
+use transform::{DECODE, TRANSFORMATIONS};
+
+pub use classes::PathClasses;
 pub use malformed::Malformed;
+pub use name_filter::NameFilter;
+pub use prefixes::PathPrefixes;
+pub use segment::{Segment, Segments};
 pub(crate) use views::Derived;
 pub use views::PathViews;
 
@@ -35,6 +49,7 @@ pub struct View<'v> {
     pub path: &'v [u8],
     /// The transformations that produced this form.
     pub transformations: Transformations,
+    layout: &'v Layout,
 }
 
 /// The set of transformations that produced a [`View`], without their order.
@@ -44,27 +59,24 @@ pub struct Transformations {
     applied: u8,
 }
 
-/// A transformation that servers apply to paths.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Transformation {
-    Decode,
-    DecodeUnreserved,
-    CutParams,
-    BackslashAsSlash,
-    CutAtNul,
-    Resolve,
-}
-
 // === impl View ===
 
-impl View<'_> {
-    /// Returns `true` if the path is `prefix` or below it: the rest is empty, or begins a new
-    /// segment or the parameters of the last one. ASCII case is ignored, as some servers ignore it.
-    pub fn lies_below(&self, prefix: &[u8]) -> bool {
-        let split = self.path.split_at_checked(prefix.len());
-        split.is_some_and(|(head, rest)| {
-            head.eq_ignore_ascii_case(prefix) && matches!(rest.first(), None | Some(b'/' | b';'))
-        })
+impl<'v> View<'v> {
+    /// The classes of bytes and segments in this form.
+    pub const fn classes(&self) -> PathClasses {
+        self.layout.classes()
+    }
+
+    /// The segments that are not empty, in order.
+    #[inline]
+    pub const fn segments(&self) -> Segments<'v> {
+        self.layout.segments(self.path)
+    }
+
+    /// Returns `true` if the path is `prefix` or below it, byte for byte. To compare paths as the most
+    /// tolerant servers do, use [`PathPrefixes`].
+    pub fn is_below(&self, prefix: &[u8]) -> bool {
+        matches!(self.path.strip_prefix(prefix), Some([] | [b'/', ..]))
     }
 }
 
@@ -82,13 +94,19 @@ impl Transformations {
         self.decoded
     }
 
-    /// The set with one more transformation; `None` if escapes were decoded
+    /// Escapes were decoded once, and nothing else was done.
+    const DECODED_ONCE: Self = Self {
+        decoded: 1,
+        applied: 0,
+    };
+
+    /// The set with one more of the [`TRANSFORMATIONS`]; `None` if escapes were decoded
     /// [`PathViews::MAX_DECODES`] times already.
-    const fn with(mut self, transformation: Transformation) -> Option<Self> {
-        match transformation {
-            Transformation::Decode if self.decoded == PathViews::MAX_DECODES => return None,
-            Transformation::Decode => self.decoded += 1,
-            other => self.applied |= other.bit(),
+    const fn with(mut self, index: usize) -> Option<Self> {
+        match index {
+            DECODE if self.decoded == PathViews::MAX_DECODES => return None,
+            DECODE => self.decoded += 1,
+            other => self.applied |= 1 << other,
         }
         Some(self)
     }
@@ -102,58 +120,16 @@ impl fmt::Display for Transformations {
             2 => Some("decoded twice"),
             _ => Some("decoded three times"),
         };
-        let applied = Transformation::ALL
-            .into_iter()
-            .filter(|transformation| self.applied & transformation.bit() != 0);
+        let applied = TRANSFORMATIONS
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| self.applied & 1 << index != 0)
+            .map(|(_, transformation)| transformation.description);
         let mut between = "";
-        for description in decoded
-            .into_iter()
-            .chain(applied.map(Transformation::description))
-        {
+        for description in decoded.into_iter().chain(applied) {
             write!(f, "{between}{description}")?;
             between = ", ";
         }
         f.write_str(if between.is_empty() { "as sent" } else { "" })
-    }
-}
-
-// === impl Transformation ===
-
-impl Transformation {
-    const ALL: [Self; 6] = [
-        Self::Decode,
-        Self::DecodeUnreserved,
-        Self::CutParams,
-        Self::BackslashAsSlash,
-        Self::CutAtNul,
-        Self::Resolve,
-    ];
-
-    const fn bit(self) -> u8 {
-        1 << self as u8
-    }
-
-    const fn description(self) -> &'static str {
-        match self {
-            Self::Decode => "decoded",
-            Self::DecodeUnreserved => "unreserved characters decoded",
-            Self::CutParams => ";parameters removed",
-            Self::BackslashAsSlash => "\\ read as /",
-            Self::CutAtNul => "cut at NUL",
-            Self::Resolve => "slashes and dot segments resolved",
-        }
-    }
-
-    /// Appends the result to `out`. Returns `true` if dot segments went above the root.
-    fn run(self, path: &[u8], out: &mut Vec<u8>) -> bool {
-        match self {
-            Self::Decode => transform::decode(path, out),
-            Self::DecodeUnreserved => transform::decode_unreserved(path, out),
-            Self::CutParams => transform::cut_params(path, out),
-            Self::BackslashAsSlash => transform::backslash_as_slash(path, out),
-            Self::CutAtNul => transform::cut_at_nul(path, out),
-            Self::Resolve => return transform::resolve(path, out),
-        }
-        false
     }
 }

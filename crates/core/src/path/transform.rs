@@ -1,4 +1,73 @@
-//! Path transformations. Each appends its result to a buffer.
+//! The transformations that servers apply to paths.
+
+use super::{PathClasses, words};
+
+/// One way in which some servers change a path before they use it.
+pub(super) struct Transformation {
+    /// The description in events.
+    pub(super) description: &'static str,
+    /// A path with none of these classes stays as it is.
+    pub(super) triggers: PathClasses,
+    /// Appends the result to a buffer.
+    pub(super) run: fn(&[u8], &mut Vec<u8>),
+}
+
+/// The transformations, in the order in which they are applied. A set of
+/// [`Transformations`](super::Transformations) refers to them by index.
+///
+/// Those that come first are applied to the path as sent within any cap: the first leads to a view,
+/// and the second shows whether the path is malformed.
+pub(super) const TRANSFORMATIONS: [Transformation; 6] = [
+    Transformation {
+        description: "slashes and dot segments resolved",
+        triggers: UNRESOLVED,
+        run: resolve,
+    },
+    Transformation {
+        description: "decoded",
+        triggers: PathClasses::PERCENT,
+        run: decode,
+    },
+    Transformation {
+        description: "unreserved characters decoded",
+        triggers: PathClasses::PERCENT,
+        run: decode_unreserved,
+    },
+    Transformation {
+        description: ";parameters removed",
+        triggers: PathClasses::SEMICOLON,
+        run: cut_params,
+    },
+    Transformation {
+        description: "\\ read as /",
+        triggers: PathClasses::BACKSLASH,
+        run: backslash_as_slash,
+    },
+    Transformation {
+        description: "cut at NUL",
+        triggers: PathClasses::NUL,
+        run: cut_at_nul,
+    },
+];
+
+/// The classes of a path that any transformation changes.
+pub(super) const TRIGGERS: PathClasses = {
+    let mut triggers = PathClasses::NONE;
+    let mut rest = TRANSFORMATIONS.as_slice();
+    while let [transformation, tail @ ..] = rest {
+        triggers = triggers.union(transformation.triggers);
+        rest = tail;
+    }
+    triggers
+};
+
+/// The index of the transformation that servers apply several times.
+pub(super) const DECODE: usize = 1;
+
+/// The classes of a path in which slashes or dot segments are not resolved.
+pub(super) const UNRESOLVED: PathClasses = PathClasses::UNROOTED
+    .union(PathClasses::EMPTY_SEGMENT)
+    .union(PathClasses::DOT_SEGMENT);
 
 /// Replaces each `%XX` by its byte; an invalid escape stays.
 pub(super) fn decode(path: &[u8], out: &mut Vec<u8>) {
@@ -12,18 +81,26 @@ pub(super) fn decode_unreserved(path: &[u8], out: &mut Vec<u8>) {
 
 fn decode_where(decodes: impl Fn(u8) -> bool, path: &[u8], out: &mut Vec<u8>) {
     let mut rest = path;
-    while let [first, tail @ ..] = rest {
-        match (first, escape(tail)) {
-            (b'%', Some((byte, after))) if decodes(byte) => {
+    while let Some((before, tail)) = split_at(rest, b'%') {
+        out.extend_from_slice(before);
+        rest = match escape(tail) {
+            Some((byte, after)) if decodes(byte) => {
                 out.push(byte);
-                rest = after;
+                after
             }
-            (plain, _) => {
-                out.push(*plain);
-                rest = tail;
+            _ => {
+                out.push(b'%');
+                tail
             }
-        }
+        };
     }
+    out.extend_from_slice(rest);
+}
+
+/// Returns the bytes before and after the first `byte`.
+fn split_at(bytes: &[u8], byte: u8) -> Option<(&[u8], &[u8])> {
+    let (before, rest) = bytes.split_at_checked(words::find(bytes, byte)?)?;
+    Some((before, rest.get(1..)?))
 }
 
 /// Returns `true` for characters that never need an escape in a URL (RFC 3986, 2.3).
@@ -49,22 +126,18 @@ pub(super) fn escape(tail: &[u8]) -> Option<(u8, &[u8])> {
 }
 
 /// Removes the part of each segment from its first `;` on.
-pub(super) fn cut_params(path: &[u8], out: &mut Vec<u8>) {
-    let mut cutting = false;
-    for &byte in path {
-        match byte {
-            b'/' => cutting = false,
-            b';' => cutting = true,
-            _ => {}
-        }
-        if !cutting {
-            out.push(byte);
-        }
+fn cut_params(path: &[u8], out: &mut Vec<u8>) {
+    let mut rest = path;
+    while let Some((kept, params)) = split_at(rest, b';') {
+        out.extend_from_slice(kept);
+        let end = params.iter().position(|&byte| byte == b'/');
+        rest = end.and_then(|end| params.get(end..)).unwrap_or_default();
     }
+    out.extend_from_slice(rest);
 }
 
 /// Replaces `\` by `/`.
-pub(super) fn backslash_as_slash(path: &[u8], out: &mut Vec<u8>) {
+fn backslash_as_slash(path: &[u8], out: &mut Vec<u8>) {
     out.extend(
         path.iter()
             .map(|&byte| if byte == b'\\' { b'/' } else { byte }),
@@ -72,42 +145,33 @@ pub(super) fn backslash_as_slash(path: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Cuts the path at its first NUL.
-pub(super) fn cut_at_nul(path: &[u8], out: &mut Vec<u8>) {
-    out.extend(path.iter().take_while(|&&byte| byte != 0));
+fn cut_at_nul(path: &[u8], out: &mut Vec<u8>) {
+    let kept = path.split(|&byte| byte == 0).next();
+    out.extend_from_slice(kept.unwrap_or_default());
 }
 
-/// Merges slashes and resolves `.` and `..`. Returns `true` if `..` went above the root.
-pub(super) fn resolve(path: &[u8], out: &mut Vec<u8>) -> bool {
+/// Merges slashes and resolves `.` and `..`. A `..` at the root is removed. The path must begin with
+/// `/`.
+pub(super) fn resolve(path: &[u8], out: &mut Vec<u8>) {
     let base = out.len();
-    let mut above_root = false;
-    let mut open = false;
-    for segment in path.split(|&byte| byte == b'/') {
-        open = true;
-        match segment {
-            b"" | b"." => {}
-            b".." => match out.iter().skip(base).rposition(|&byte| byte == b'/') {
-                Some(slash) => out.truncate(base.saturating_add(slash)),
-                None => above_root = true,
-            },
-            name => {
-                out.push(b'/');
-                out.extend_from_slice(name);
-                open = false;
-            }
+    // The segments not yet copied, with the slash before each: from `start` to `end`.
+    let (mut start, mut end) = (0_usize, 0_usize);
+    let mut is_open = true;
+    for segment in path.split(|&byte| byte == b'/').skip(1) {
+        let after = end.saturating_add(segment.len()).saturating_add(1);
+        is_open = matches!(segment, b"" | b"." | b"..");
+        if is_open {
+            out.extend_from_slice(path.get(start..end).unwrap_or_default());
+            start = after;
         }
+        if segment == b".." {
+            let slash = out.iter().skip(base).rposition(|&byte| byte == b'/');
+            out.truncate(base.saturating_add(slash.unwrap_or(0)));
+        }
+        end = after;
     }
-    if open {
+    out.extend_from_slice(path.get(start..end).unwrap_or_default());
+    if is_open {
         out.push(b'/');
     }
-    above_root
-}
-
-/// Returns `true` if [`resolve`] would not change the path.
-pub(super) fn is_resolved(path: &[u8]) -> bool {
-    let Some((b'/', rest)) = path.split_first() else {
-        return false;
-    };
-    let mut segments = rest.split(|&byte| byte == b'/').rev();
-    let last = segments.next().unwrap_or_default();
-    last != b"." && last != b".." && segments.all(|s| !matches!(s, b"" | b"." | b".."))
 }

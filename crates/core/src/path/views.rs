@@ -2,14 +2,19 @@
 
 use std::borrow::Cow;
 
-use super::{Malformed, Transformation, Transformations, View, canonical, transform};
-use crate::fnv;
+use super::{
+    Malformed, PathClasses, Transformations, View, canonical,
+    layout::Layout,
+    transform::{TRANSFORMATIONS, TRIGGERS, UNRESOLVED},
+};
+use crate::hash;
 
 /// The [`View`]s of one path: the forms in which servers may interpret it.
 ///
-/// A path of plain characters has one view, the path itself, and costs no allocation and no copy.
-/// The forms of any other path are stored in one buffer; they are capped ([`Self::MAX_FORMS`],
-/// [`Self::MAX_BYTES`]), and a path that exceeds a cap is [`Malformed::Tangled`].
+/// A path of plain characters has one view, the path itself, and costs one pass over its bytes: no
+/// allocation and no copy. The forms of any other path are stored in one buffer; they are capped
+/// ([`Self::MAX_FORMS`], [`Self::MAX_BYTES`]), and a path that exceeds a cap is
+/// [`Malformed::Tangled`].
 ///
 /// # Examples
 ///
@@ -29,38 +34,63 @@ pub struct PathViews<'r> {
     derived: Derived,
 }
 
-/// The views of one path apart from the path itself: empty, and free to clone, for a plain path.
-#[derive(Clone, Debug, Default)]
+/// The part of [`PathViews`] that does not borrow the path: free to clone for a plain path.
+#[derive(Clone, Debug)]
 pub(crate) struct Derived {
-    buffer: Vec<u8>,
-    forms: Vec<Span>,
+    /// The layout and the hash of the path as sent.
+    layout: Layout,
+    hash: u64,
     malformed: Option<Malformed>,
+    /// `None` if the path as sent is the only form.
+    forms: Option<Box<Forms>>,
 }
 
-/// The position of one form in the buffer.
+/// All forms of a path, the path as sent first.
+#[derive(Clone, Debug, Default)]
+struct Forms {
+    spans: Vec<Span>,
+    /// The bytes of all forms.
+    bytes: Vec<u8>,
+    /// `true` if there are more forms than are kept.
+    is_incomplete: bool,
+}
+
+/// The classes of a path that is malformed or has several forms.
+const NOT_PLAIN: PathClasses = TRIGGERS
+    .union(PathClasses::CONTROL)
+    .union(PathClasses::NON_ASCII);
+
+/// One form: the bytes from `start` to `end`.
 #[derive(Clone, Copy, Debug)]
 struct Span {
     start: usize,
     end: usize,
     transformations: Transformations,
-    is_view: bool,
+    layout: Layout,
 }
 
 impl<'r> PathViews<'r> {
-    /// The maximum number of forms kept of one path.
-    pub const MAX_FORMS: usize = 32;
+    /// The maximum number of forms of one path. In 17,000 public paths of requests, scanners and
+    /// attacks, none has more than 7.
+    pub const MAX_FORMS: usize = 16;
 
-    /// The maximum number of bytes of all forms of one path, beyond the path and its decoded form.
-    pub const MAX_BYTES: usize = 64 * 1024;
+    /// The maximum number of bytes of all forms of one path, beyond the path, its resolved form and its
+    /// decoded form.
+    pub const MAX_BYTES: usize = 16 * 1024;
 
     /// The maximum number of times that escapes are decoded.
     pub const MAX_DECODES: u8 = 3;
 
     /// Derives the views of `path`: the path of a request target, without its query.
     pub fn new(path: &'r [u8]) -> Self {
-        let derived = Derived::default();
+        let derived = Derived {
+            layout: Layout::new(path),
+            hash: hash::stable(path),
+            malformed: None,
+            forms: None,
+        };
         let mut views = Self { raw: path, derived };
-        if !is_plain(path) {
+        if views.classes().intersects(NOT_PLAIN) {
             views.derive();
         }
         views
@@ -81,31 +111,34 @@ impl<'r> PathViews<'r> {
         self.raw
     }
 
-    /// A hash of the path as sent (FNV-1a): stable for the same path, not secret.
-    pub fn hash(&self) -> u64 {
-        fnv::hash(self.raw)
+    /// The classes of bytes and segments in the path as sent.
+    pub const fn classes(&self) -> PathClasses {
+        self.derived.layout.classes()
+    }
+
+    /// A hash of the path as sent: stable for the same path, not secret.
+    pub const fn hash(&self) -> u64 {
+        self.derived.hash
     }
 
     /// Returns `true` if a browser would send the path unchanged: it begins with `/`, and contains
     /// neither dot segments, escaped or not, nor bytes that a browser escapes or replaces (WHATWG
     /// URL, path state and path percent-encode set).
     pub fn could_be_link(&self) -> bool {
+        const CHANGED: PathClasses = PathClasses::UNROOTED
+            .union(PathClasses::DOT_SEGMENT)
+            .union(PathClasses::CONTROL)
+            .union(PathClasses::BLANK)
+            .union(PathClasses::NON_ASCII)
+            .union(PathClasses::BACKSLASH)
+            .union(PathClasses::ESCAPED_BY_BROWSERS);
         let is_dot_segment = |segment: &[u8]| {
-            let forms: [&[u8]; 6] = [b".", b"..", b"%2e", b".%2e", b"%2e.", b"%2e%2e"];
+            let forms: [&[u8]; 4] = [b"%2e", b".%2e", b"%2e.", b"%2e%2e"];
             forms.iter().any(|dots| segment.eq_ignore_ascii_case(dots))
         };
-        // Few paths have a segment with a leading dot or escape, or a byte that browsers change, so
-        // one pass over the bytes settles most paths.
-        let (mut before, mut may_have_dots, mut is_rewritten) = (0, false, false);
-        for &byte in self.raw {
-            may_have_dots |= before == b'/' && matches!(byte, b'.' | b'%');
-            is_rewritten |= !matches!(byte, b'!'..=b'~')
-                || matches!(byte, b'"' | b'\\' | b'<' | b'>' | b'^' | b'`' | b'{' | b'}');
-            before = byte;
-        }
-        self.raw.first() == Some(&b'/')
-            && !is_rewritten
-            && !(may_have_dots && self.raw.split(|&byte| byte == b'/').any(is_dot_segment))
+        self.derived.layout.lacks(CHANGED)
+            && (self.derived.layout.lacks(PathClasses::PERCENT)
+                || !self.raw.split(|&byte| byte == b'/').any(is_dot_segment))
     }
 
     /// The reason why the path has no single interpretation; `None` if it has one. A malformed path
@@ -113,6 +146,13 @@ impl<'r> PathViews<'r> {
     /// ([`Malformed::Form`]).
     pub const fn malformed(&self) -> Option<Malformed> {
         self.derived.malformed
+    }
+
+    /// Returns `true` if the path has more forms than are kept, so that it may have any view. It is
+    /// then [`Malformed::Tangled`], unless it has another error, too.
+    pub fn is_incomplete(&self) -> bool {
+        let forms = self.derived.forms.as_ref();
+        forms.is_some_and(|forms| forms.is_incomplete)
     }
 
     /// Returns the canonical form, which all servers interpret alike (RFC 3986, 6.2.2): unreserved
@@ -135,88 +175,112 @@ impl<'r> PathViews<'r> {
 
     /// Iterates over the views, the one nearest to the path as sent first.
     pub fn iter(&self) -> impl Iterator<Item = View<'_>> {
-        let plain = self.derived.forms.is_empty().then_some(View {
+        let single = self.derived.forms.is_none().then(|| self.as_sent());
+        let several = self.derived.forms.iter().flat_map(|forms| forms.iter());
+        let all = single.into_iter().chain(several);
+        all.filter(|view| view.layout.lacks(UNRESOLVED))
+    }
+
+    const fn as_sent(&self) -> View<'_> {
+        View {
             path: self.raw,
             transformations: Transformations::AS_SENT,
-        });
-        let views = self.derived.forms.iter().filter(|span| span.is_view);
-        plain.into_iter().chain(views.map(|span| View {
-            path: self.bytes(span),
-            transformations: span.transformations,
-        }))
+            layout: &self.derived.layout,
+        }
     }
 
-    /// Applies each transformation to each form until no new form results.
+    /// Derives the forms and finds the error of a path that is not plain.
+    #[cold]
     fn derive(&mut self) {
-        self.push(self.raw, Transformations::AS_SENT);
-        let mut decoded = Vec::new();
-        transform::decode(self.raw, &mut decoded);
-        self.derived.malformed = Malformed::detect(self.raw, &decoded);
-        if self.derived.malformed == Some(Malformed::Form) {
+        if self.classes().intersects(PathClasses::UNROOTED) {
+            self.derived.malformed = Some(Malformed::Form);
             return;
         }
-
-        let mut scratch = Vec::new();
-        let room = self
-            .raw
-            .len()
-            .saturating_mul(2)
-            .saturating_add(Self::MAX_BYTES);
-        let mut next = 0;
-        while let Some(&from) = self.derived.forms.get(next) {
-            next += 1;
-            for transformation in Transformation::ALL {
-                self.apply(transformation, from, &mut scratch);
-            }
-            if self.derived.forms.len() > Self::MAX_FORMS || self.derived.buffer.len() > room {
-                self.derived.malformed.get_or_insert(Malformed::Tangled);
-                return;
-            }
+        if self.classes().intersects(TRIGGERS) {
+            self.derived.forms = Some(Box::new(Forms::derive(self.as_sent())));
         }
-    }
-
-    /// Applies one transformation to one form, and keeps the result if it is new.
-    fn apply(&mut self, transformation: Transformation, from: Span, scratch: &mut Vec<u8>) {
-        let Some(transformations) = from.transformations.with(transformation) else {
-            return;
-        };
-        scratch.clear();
-        let above_root = transformation.run(self.bytes(&from), scratch);
-        if above_root {
-            self.derived.malformed.get_or_insert(Malformed::AboveRoot);
-        }
-        if !self
-            .derived
-            .forms
-            .iter()
-            .any(|known| self.bytes(known) == scratch)
-        {
-            self.push(scratch, transformations);
-        }
-    }
-
-    fn push(&mut self, bytes: &[u8], transformations: Transformations) {
-        let start = self.derived.buffer.len();
-        self.derived.buffer.extend_from_slice(bytes);
-        self.derived.forms.push(Span {
-            start,
-            end: self.derived.buffer.len(),
-            transformations,
-            is_view: transform::is_resolved(bytes),
-        });
-    }
-
-    fn bytes(&self, span: &Span) -> &[u8] {
-        self.derived
-            .buffer
-            .get(span.start..span.end)
-            .unwrap_or_default()
+        self.derived.malformed = find_error(self.as_sent(), self.derived.forms.as_deref());
     }
 }
 
-/// Returns `true` if every server takes the path as it is: printable ASCII without `%`, `;` and
-/// `\`, and without empty or dot segments.
-fn is_plain(path: &[u8]) -> bool {
-    let plain = |&byte: &u8| matches!(byte, b'!'..=b'~') && !matches!(byte, b'%' | b';' | b'\\');
-    path.iter().all(plain) && transform::is_resolved(path)
+// === impl Forms ===
+
+impl Forms {
+    /// Applies each transformation to each form until no new form results, or a cap is reached.
+    fn derive(sent: View<'_>) -> Self {
+        let first = sent.path.len().saturating_mul(3);
+        let most_bytes = first.saturating_add(PathViews::MAX_BYTES);
+        let mut all = Self {
+            spans: Vec::with_capacity(4),
+            bytes: Vec::with_capacity(first),
+            is_incomplete: false,
+        };
+        all.push(sent);
+        let mut scratch = Vec::with_capacity(sent.path.len());
+        let mut next = 0;
+        while let Some(&from) = all.spans.get(next) {
+            next = next.saturating_add(1);
+            for (index, transformation) in TRANSFORMATIONS.iter().enumerate() {
+                if from.layout.lacks(transformation.triggers) {
+                    continue;
+                }
+                let Some(transformations) = from.transformations.with(index) else {
+                    continue;
+                };
+                scratch.clear();
+                (transformation.run)(all.bytes(&from), &mut scratch);
+                if all.spans.iter().any(|span| all.bytes(span) == scratch) {
+                    continue;
+                }
+                let bytes = all.bytes.len().saturating_add(scratch.len());
+                if all.spans.len() == PathViews::MAX_FORMS || bytes > most_bytes {
+                    all.is_incomplete = true;
+                    return all;
+                }
+                all.push(View {
+                    path: &scratch,
+                    transformations,
+                    layout: &Layout::new(&scratch),
+                });
+            }
+        }
+        all
+    }
+
+    fn push(&mut self, form: View<'_>) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(form.path);
+        self.spans.push(Span {
+            start,
+            end: self.bytes.len(),
+            transformations: form.transformations,
+            layout: *form.layout,
+        });
+    }
+
+    fn iter(&self) -> impl Iterator<Item = View<'_>> {
+        self.spans.iter().map(|span| View {
+            path: self.bytes(span),
+            transformations: span.transformations,
+            layout: &span.layout,
+        })
+    }
+
+    fn bytes(&self, span: &Span) -> &[u8] {
+        self.bytes.get(span.start..span.end).unwrap_or_default()
+    }
+}
+
+/// Returns the error of the path `sent`, of which `forms` are the forms if it has several.
+fn find_error(sent: View<'_>, forms: Option<&Forms>) -> Option<Malformed> {
+    let decoded_once = |view: &View<'_>| view.transformations == Transformations::DECODED_ONCE;
+    let decoded = forms.and_then(|forms| forms.iter().find(decoded_once));
+    Malformed::detect(sent, decoded.unwrap_or(sent)).or_else(|| {
+        let goes_above = |view: View<'_>| view.classes().intersects(PathClasses::ABOVE_ROOT);
+        if forms?.iter().any(goes_above) {
+            Some(Malformed::AboveRoot)
+        } else {
+            forms?.is_incomplete.then_some(Malformed::Tangled)
+        }
+    })
 }

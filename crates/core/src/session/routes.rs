@@ -2,15 +2,14 @@
 
 use std::{cmp::Reverse, sync::Arc};
 
-use crate::{PathViews, SessionLimits};
+use crate::{PathPrefixes, PathViews, SessionLimits};
 
 /// [`SessionLimits`] by the path of the handshake.
 ///
-/// A path belongs to a route if a view of it is below the route's prefix
-/// ([`View::lies_below`](crate::View::lies_below)); of several routes the first applies. If two
-/// views belong to different routes, the stricter limits apply: those that hold messages until they
-/// are judged, or else those that inspect more kinds of messages. So a different spelling of a path
-/// never avoids a rule.
+/// A path belongs to a route if a view of it lies below the route's prefix ([`PathPrefixes`]); of
+/// several routes the first applies. If two views belong to different routes, or not all views are
+/// known, the strictest of the limits apply: those that hold messages until they are judged, or else
+/// those that inspect more kinds of messages. So a different spelling of a path never avoids a rule.
 ///
 /// # Examples
 ///
@@ -26,44 +25,39 @@ use crate::{PathViews, SessionLimits};
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RouteLimits {
-    routes: Vec<(Box<[u8]>, Arc<SessionLimits>)>,
+    /// The prefix of each route, with its index.
+    prefixes: PathPrefixes,
+    routes: Vec<Arc<SessionLimits>>,
     rest: Option<Arc<SessionLimits>>,
 }
 
 impl RouteLimits {
     /// Applies `rest` to all paths. With `None`, sessions are not limited.
-    pub const fn new(rest: Option<Arc<SessionLimits>>) -> Self {
-        let routes = Vec::new();
-        Self { routes, rest }
+    pub fn new(rest: Option<Arc<SessionLimits>>) -> Self {
+        Self {
+            rest,
+            ..Self::default()
+        }
     }
 
-    /// Adds a route below `prefix`, which has no slash at its end.
-    pub fn with(
-        mut self,
-        prefix: impl Into<Box<[u8]>>,
-        session_limits: Arc<SessionLimits>,
-    ) -> Self {
-        self.routes.push((prefix.into(), session_limits));
+    /// Adds a route below `prefix`.
+    pub fn with(mut self, prefix: impl AsRef<[u8]>, session_limits: Arc<SessionLimits>) -> Self {
+        self.prefixes.add(prefix.as_ref(), self.routes.len());
+        self.routes.push(session_limits);
         self
     }
 
     /// The limits of a session on `path`.
     pub fn for_path(&self, path: &PathViews<'_>) -> Option<&Arc<SessionLimits>> {
-        let routes = path.iter().map(|view| {
-            let mut below = self.routes.iter().enumerate();
-            let route = below.find(|(_, (prefix, _))| view.lies_below(prefix));
-            route.map_or(
-                (usize::MAX, self.rest.as_ref()),
-                |(at, (_, session_limits))| (at, Some(session_limits)),
-            )
-        });
-        let strictness = |session_limits: Option<&Arc<SessionLimits>>| {
-            session_limits
-                .map(|session_limits| (session_limits.holds, session_limits.message_kinds))
-        };
-        let chosen =
-            routes.min_by_key(|&(at, session_limits)| (Reverse(strictness(session_limits)), at));
-        chosen.and_then(|(_, session_limits)| session_limits)
+        let first = |view| self.prefixes.containing(view).min().unwrap_or(usize::MAX);
+        let known = path.iter().map(first);
+        let unknown = path.is_incomplete().then_some(0..=self.routes.len());
+        let limits = |route| (route, self.routes.get(route).or(self.rest.as_ref()));
+        let strictness = |limits: &Arc<SessionLimits>| (limits.holds, limits.message_kinds);
+        let candidates = known.chain(unknown.into_iter().flatten()).map(limits);
+        let strictest =
+            candidates.min_by_key(|&(route, limits)| (Reverse(limits.map(strictness)), route));
+        strictest.and_then(|(_, limits)| limits)
     }
 }
 
@@ -89,6 +83,7 @@ mod tests {
             ("/%63hat/x", "chat"),
             ("/CHAT", "chat"),
             ("/chat;v=1", "chat"),
+            ("/chat./x", "chat"),
             ("/x/../chat", "chat"),
             ("/chatter", "rest"),
             ("/x/chat", "rest"),

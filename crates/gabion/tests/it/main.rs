@@ -70,6 +70,7 @@ mod single_layers;
 mod slow_frame_and_control_flood_are_closed;
 mod slow_reader_is_cut;
 mod socket_budget_is_kept;
+mod spellings_are_judged_alike;
 mod state_survives_reload;
 mod support;
 mod upgraded_bytes_are_untouched;

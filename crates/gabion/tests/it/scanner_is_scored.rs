@@ -105,7 +105,7 @@ fn each_signal_bans_by_itself_when_it_is_repeated() {
 #[test]
 fn missing_paths_count_from_the_third_on() {
     let server = guarded(POLICY);
-    let at = until_banned(&server, |n| browser(&format!("/admin{n}")), 404);
+    let at = until_banned(&server, |n| browser(&format!("/missing{n}")), 404);
     assert_eq!(at, Some(7), "at the third over the score");
     assert_eq!(
         reasons(&server).unwrap().names().collect::<Vec<_>>(),

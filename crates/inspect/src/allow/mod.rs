@@ -3,8 +3,10 @@
 //! A request is allowed if
 //! 1. its client address is in an allowed network, unless it is a private address from a header
 //!    ([`gabion_core::ClientIp::may_be_allowed`]); or
-//! 2. its path is well-formed and lies below an allowed path in *every* view, so that no server
-//!    resolves it to another path.
+//! 2. its path is well-formed and lies below an allowed path, byte for byte, in *every* view, so that
+//!    no server resolves it to another path. Rules that restrict a path match in *any* view and
+//!    compare names tolerantly ([`gabion_core::PathPrefixes`]): a path in doubt is not allowed, but
+//!    denied, limited and judged.
 
 mod config;
 #[cfg(test)]
@@ -114,7 +116,7 @@ impl Allow {
 
     fn find_path(&self, views: &PathViews<'_>) -> Option<&[u8]> {
         let mut paths = self.paths.iter().map(AsRef::as_ref);
-        let allowed = |path: &&[u8]| views.iter().all(|view| is_under(view.path, path));
+        let allowed = |path: &&[u8]| views.iter().all(|view| view.is_below(path));
         if views.malformed().is_some() {
             return None;
         }
@@ -151,11 +153,6 @@ impl Inspect for Allow {
     fn recheck(&self, client: &ClientIp, path: &PathViews<'_>, _now: Now) -> Verdict {
         self.judge(client, path)
     }
-}
-
-/// Returns `true` if `path` is `prefix` or lies below it.
-fn is_under(path: &[u8], prefix: &[u8]) -> bool {
-    matches!(path.strip_prefix(prefix), Some([] | [b'/', ..]))
 }
 
 fn path(text: &str) -> Result<&[u8], Problem> {

@@ -2,12 +2,10 @@
 
 use std::collections::HashSet;
 
-use gabion_core::{Mode, PathViews, RuleId};
+use gabion_core::{Mode, PathPrefixes, PathViews, RuleId};
 use http::StatusCode;
 
-use super::{
-    Action, Deny, DenyRule, Rule, agent::Agents, matcher::Matcher, name::MAX_LEN, table::fold_path,
-};
+use super::{Action, Deny, DenyRule, Rule, agent::Agents, matcher::Matcher};
 use crate::{ConfigError, ConfigErrors, ConfigPath, Context, OneOrMany, Problem, expression};
 
 /// The largest number of rules.
@@ -16,6 +14,9 @@ const MAX_RULES: usize = 50_000;
 /// The largest number of expressions. With more, a combined search takes too much memory per
 /// request.
 const MAX_REGEX: usize = 1_000;
+
+/// The largest length of a name, prefix or path in a rule, in bytes.
+const MAX_LEN: usize = 512;
 
 /// The rules compiled so far, and the errors.
 #[derive(Default)]
@@ -131,11 +132,11 @@ impl Compiler {
             };
         let matcher = &mut target.matcher;
         for_each("exact", &rule.exact, &mut |text| {
-            matcher.exact.add(path(text)?, index);
+            matcher.exact.add(&path(text)?, index);
             Ok(())
         });
         for_each("prefix", &rule.prefix, &mut |text| {
-            matcher.prefix.add(path(text)?, index);
+            matcher.prefix.add(&path(text)?, index);
             Ok(())
         });
         for_each("names", &rule.names, &mut |text| {
@@ -166,6 +167,7 @@ impl Compiler {
 impl RulesOfMode {
     fn finish(self) -> Result<Matcher, ConfigErrors> {
         let mut matcher = self.matcher;
+        matcher.close_gate();
         matcher.agents.finish().map_err(|error| {
             ConfigPath::new("deny", "").error(Problem::Regex {
                 pattern: "all `agents` together".into(),
@@ -200,7 +202,7 @@ pub(crate) fn path(text: &str) -> Result<Box<[u8]>, Problem> {
     if text.len() > MAX_LEN {
         return Err(invalid("longer than 512 bytes"));
     }
-    Ok(fold_path(text.as_bytes()))
+    Ok(PathPrefixes::fold(text.as_bytes()))
 }
 
 fn name(text: &str) -> Result<&[u8], Problem> {

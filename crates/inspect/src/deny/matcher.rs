@@ -1,23 +1,21 @@
 //! Search for the rule that matches a view.
 
-use gabion_core::Reason;
+use gabion_core::{NameFilter, PathPrefixes, Reason, Segment, View};
 use regex_automata::{Input, PatternSet, meta::Regex};
 
-use super::{
-    agent::Agents,
-    name,
-    table::{Names, Paths},
-};
+use super::{agent::Agents, names::Names};
 
 /// The conditions of many rules, by kind. Each key maps to the index of the first rule that
 /// contains it.
 #[derive(Debug, Default)]
 pub(super) struct Matcher {
-    pub(super) exact: Paths,
-    pub(super) prefix: Paths,
+    pub(super) exact: PathPrefixes,
+    pub(super) prefix: PathPrefixes,
     pub(super) names: Names,
     /// Extensions without the dot.
     pub(super) extensions: Names,
+    /// The names, the extensions, and the first segments of the paths.
+    gate: NameFilter,
     /// All expressions in one automaton, and the rule of each.
     pub(super) regex: Option<(Regex, Vec<usize>)>,
     /// Substrings of the user agent, which are not searched in the path.
@@ -32,48 +30,73 @@ pub(super) struct Found<'v> {
 }
 
 impl Matcher {
-    /// Returns the first match, by the cheapest kind of condition first.
-    pub(super) fn find<'v>(&self, view: &'v [u8]) -> Option<Found<'v>> {
-        self.find_segment(view)
-            .or_else(|| self.find_path(view))
-            .or_else(|| self.find_regex(view))
+    /// Closes the gate to all that no condition names. Call it after the last condition is added.
+    pub(super) fn close_gate(&mut self) {
+        for filter in [
+            self.names.filter(),
+            self.extensions.filter(),
+            self.exact.first_segments(),
+            self.prefix.first_segments(),
+        ] {
+            self.gate.merge(filter);
+        }
     }
 
-    fn find_segment<'v>(&self, view: &'v [u8]) -> Option<Found<'v>> {
+    /// Returns `true` if there is a condition on the path.
+    pub(super) const fn reads_path(&self) -> bool {
+        !self.gate.is_empty() || self.regex.is_some()
+    }
+
+    /// Returns the first match, by the cheapest kind of condition first.
+    pub(super) fn find<'v>(&self, view: View<'v>) -> Option<Found<'v>> {
+        let listed = self.may_match(view).then(|| self.find_listed(view));
+        listed.flatten().or_else(|| self.find_regex(view.path))
+    }
+
+    /// Returns `false` if certainly no condition but an expression matches `view`.
+    #[inline]
+    fn may_match(&self, view: View<'_>) -> bool {
+        // The root has no segment, and may be an exact path.
+        self.gate.may_contain_any(view) || view.path == b"/"
+    }
+
+    /// Returns the first match of a condition other than an expression.
+    #[cold]
+    fn find_listed<'v>(&self, view: View<'v>) -> Option<Found<'v>> {
+        self.find_segment(view).or_else(|| self.find_path(view))
+    }
+
+    fn find_segment<'v>(&self, view: View<'v>) -> Option<Found<'v>> {
         if self.names.is_empty() && self.extensions.is_empty() {
             return None;
         }
-        let segments = view.split(|&byte| byte == b'/').filter(|s| !s.is_empty());
-        segments.into_iter().find_map(|segment| {
-            let (rule, reason) =
-                name::interpretations(segment).find_map(|name| self.find_name(name))?;
+        view.segments().find_map(|segment| {
+            let mut names = segment.interpretations();
+            let (rule, reason) = names.find_map(|name| self.find_name(name))?;
             Some(Found {
                 rule,
                 reason,
-                bytes: segment,
+                bytes: segment.bytes(),
             })
         })
     }
 
-    fn find_name(&self, name: &[u8]) -> Option<(usize, Reason)> {
-        if let Some(rule) = self.names.find(name) {
+    fn find_name(&self, name: Segment<'_>) -> Option<(usize, Reason)> {
+        if let Some(rule) = self.names.find(name.bytes()) {
             return Some((rule, Reason::Name));
         }
-        if self.extensions.is_empty() {
-            return None;
-        }
-        let rule = self.extensions.find(name::extension(name)?)?;
+        let rule = self.extensions.find(name.extension()?)?;
         Some((rule, Reason::Extension))
     }
 
-    fn find_path<'v>(&self, view: &'v [u8]) -> Option<Found<'v>> {
-        let prefix = || Some((self.prefix.find_ancestor(view)?, Reason::Prefix));
-        let exact = || Some((self.exact.find_exact(view)?, Reason::ExactPath));
+    fn find_path<'v>(&self, view: View<'v>) -> Option<Found<'v>> {
+        let prefix = || Some((self.prefix.containing(view).next()?, Reason::Prefix));
+        let exact = || Some((self.exact.equal(view)?, Reason::ExactPath));
         let (rule, reason) = prefix().or_else(exact)?;
         Some(Found {
             rule,
             reason,
-            bytes: view,
+            bytes: view.path,
         })
     }
 

@@ -1,7 +1,9 @@
 //! Path and user-agent rules.
 //!
 //! A request passes if no view of its path ([`gabion_core::PathViews`]) matches an enforced rule. A
-//! match in any view denies: the request may reach a server that resolves the path that way.
+//! match in any view denies: the request may reach a server that resolves the path that way. A path
+//! with more views than are derived ([`gabion_core::PathViews::is_incomplete`]) does not pass either:
+//! any of them may match.
 //!
 //! The typed conditions of a rule (`exact`, `prefix`, `names`, `extensions`) compare names as file
 //! systems and servers do: case, `;parameters`, and the suffixes that Windows ignores (dots,
@@ -27,17 +29,15 @@ mod agent;
 mod compile;
 mod config;
 mod matcher;
-mod name;
-mod name_filter;
-mod table;
+mod names;
 #[cfg(test)]
 mod tests;
 
 use std::time::Duration;
 
 use gabion_core::{
-    Attribution, Cause, ClientIp, Denial, Facts, Inspect, KnownHeader, Mode, Needs, Now, Offense,
-    PathViews, Reason, RequestState, RuleId, Verdict, View,
+    Attribution, Cause, ClientIp, Denial, Facts, Inspect, KnownHeader, Malformed, Mode, Needs, Now,
+    Offense, PathViews, Reason, RequestState, RuleId, Transformations, Verdict, View,
 };
 use http::StatusCode;
 
@@ -46,8 +46,6 @@ use matcher::Matcher;
 
 pub(crate) use compile::path as canonical_path;
 pub use config::{Action, ActionError, DenyRule};
-pub(crate) use name::canonical as canonical_name;
-pub(crate) use table::Paths;
 
 /// Denies requests by path or user agent. Compiled from [`DenyRule`]s; immutable.
 ///
@@ -107,15 +105,24 @@ impl Deny {
 
     /// Returns the denial of the first enforced rule that matches `path`.
     pub fn judges(&self, path: &[u8]) -> Option<Denial> {
-        self.find_path(&self.enforced, &PathViews::new(path))
+        self.find_path(&self.enforced, &PathViews::new(path), Mode::Enforce)
     }
 
-    fn find_path(&self, matcher: &Matcher, path: &PathViews<'_>) -> Option<Denial> {
-        path.iter().find_map(|view| self.find(matcher, view))
+    /// Returns the denial of the first rule in `mode` that matches a view of `path`, or may match one
+    /// that is not known.
+    fn find_path(&self, matcher: &Matcher, path: &PathViews<'_>, mode: Mode) -> Option<Denial> {
+        if !matcher.reads_path() {
+            return None;
+        }
+        let known = path.iter().find_map(|view| self.find(matcher, view));
+        known.or_else(|| {
+            let is_incomplete = path.is_incomplete();
+            is_incomplete.then(|| deny_incomplete(path).with_mode(mode))
+        })
     }
 
     fn find(&self, matcher: &Matcher, view: View<'_>) -> Option<Denial> {
-        let found = matcher.find(view.path)?;
+        let found = matcher.find(view)?;
         let rule = self.rules.get(found.rule)?;
         let cause = Cause::in_path(
             rule.id.clone(),
@@ -137,13 +144,14 @@ impl Deny {
         Some(denial.with_evidence(bytes))
     }
 
-    /// Returns the denial of the first enforced rule that matches a request.
-    pub(crate) fn find_denial(&self, facts: &Facts<'_>) -> Option<Denial> {
-        self.find_any(&self.enforced, facts)
+    /// Returns the denial of the first enforced rule that matches a known view of the path.
+    pub(crate) fn find_known(&self, path: &PathViews<'_>) -> Option<Denial> {
+        path.iter().find_map(|view| self.find(&self.enforced, view))
     }
 
-    fn find_any(&self, matcher: &Matcher, facts: &Facts<'_>) -> Option<Denial> {
-        self.find_path(matcher, &facts.path)
+    /// Returns the denial of the first rule in `mode` that matches a request.
+    fn find_any(&self, matcher: &Matcher, facts: &Facts<'_>, mode: Mode) -> Option<Denial> {
+        self.find_path(matcher, &facts.path, mode)
             .or_else(|| self.find_agent(matcher, facts))
     }
 }
@@ -170,10 +178,10 @@ impl Inspect for Deny {
     }
 
     fn inspect(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
-        if let Some(denial) = self.find_any(&self.enforced, facts) {
+        if let Some(denial) = self.find_any(&self.enforced, facts, Mode::Enforce) {
             return with_attribution(denial, state.attribution()).into();
         }
-        if let Some(denial) = self.find_any(&self.observed, facts) {
+        if let Some(denial) = self.find_any(&self.observed, facts, Mode::Observe) {
             state.observe(denial);
         }
         Verdict::Pass
@@ -181,9 +189,18 @@ impl Inspect for Deny {
 
     /// Denies by the path alone: the user agent is not kept.
     fn recheck(&self, _client: &ClientIp, path: &PathViews<'_>, _now: Now) -> Verdict {
-        let denial = self.find_path(&self.enforced, path);
+        let denial = self.find_path(&self.enforced, path, Mode::Enforce);
         denial.map_or(Verdict::Pass, Into::into)
     }
+}
+
+/// Denies a path with views that are not known.
+fn deny_incomplete(path: &PathViews<'_>) -> Denial {
+    let malformed = Malformed::Tangled;
+    let rule = RuleId::builtin(malformed.id());
+    let reason = Reason::Malformed(malformed);
+    let cause = Cause::in_path(rule, reason, path.raw(), Transformations::AS_SENT);
+    Denial::new(cause, StatusCode::BAD_REQUEST)
 }
 
 /// Sets the attribution of the offense. A page can cause its visitors to send most requests that

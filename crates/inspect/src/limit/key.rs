@@ -9,7 +9,7 @@ use std::{
 use gabion_core::{ClientIp, Facts};
 use http::{HeaderName, HeaderValue};
 
-use crate::{deny, hosts};
+use crate::hosts;
 
 /// A part of the key by which a limit counts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -124,10 +124,9 @@ fn hash_network(addr: IpAddr, to: &mut impl Hasher) {
 /// Hashes the path in its last view, so that percent-encoding does not select another quota.
 fn hash_path(facts: &Facts<'_>, segments: usize, to: &mut impl Hasher) {
     let view = facts.path.iter().last();
-    let path = view.map_or(&b""[..], |view| view.path);
-    let all = path.split(|&byte| byte == b'/').filter(|s| !s.is_empty());
+    let all = view.into_iter().flat_map(|view| view.segments());
     for segment in all.take(segments) {
-        hash_folded(deny::canonical_name(segment), to);
+        hash_folded(segment.canonical_name(), to);
     }
 }
 

@@ -1,16 +1,16 @@
 //! The requests to which a limit applies.
 
-use gabion_core::{Facts, KnownHeader, View};
+use gabion_core::{Facts, KnownHeader, PathPrefixes};
 use http::{Method, StatusCode};
 
-use crate::{HostAllowlist, deny::Paths, hosts};
+use crate::{HostAllowlist, hosts};
 
 /// The conditions of a limit. An empty condition matches every request.
 #[derive(Debug)]
 pub(super) struct Scope {
     pub(super) methods: Vec<Method>,
     /// Path prefixes.
-    pub(super) paths: Paths,
+    pub(super) paths: PathPrefixes,
     pub(super) hosts: Option<HostAllowlist>,
     /// If not empty, requests count when they are answered with one of these.
     pub(super) statuses: Vec<StatusCode>,
@@ -44,8 +44,7 @@ impl Scope {
     }
 
     fn matches_path(&self, facts: &Facts<'_>) -> bool {
-        let is_below = |view: View<'_>| self.paths.find_ancestor(view.path).is_some();
-        self.paths.is_empty() || facts.path.iter().any(is_below)
+        self.paths.is_empty() || self.paths.contain_any(&facts.path)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use gabion_core::RuleId;
+use gabion_core::{PathPrefixes, RuleId};
 use regex_automata::meta::Regex;
 
 use super::{
@@ -209,8 +209,9 @@ impl<'r> RuleCompiler<'r, MessageRule> {
         }
     }
 
-    fn paths(&mut self) -> Vec<Box<[u8]>> {
+    fn paths(&mut self) -> PathPrefixes {
         let paths = self.parse_each("paths", &self.rule.paths, canonical_path);
+        // The empty path contains every path.
         let everywhere = self.rule.paths.is_empty().then(Box::default);
         paths.into_iter().chain(everywhere).collect()
     }

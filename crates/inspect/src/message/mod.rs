@@ -34,7 +34,7 @@ use std::{borrow::Cow, time::Duration};
 
 use gabion_core::{
     Attribution, InspectMessage, MessageDenial, MessageDenials, MessageFacts, MessageKinds, Mode,
-    Offense, PathViews, RuleId,
+    Offense, PathPrefixes, PathViews, RuleId,
 };
 use regex_automata::meta::Regex;
 
@@ -87,8 +87,7 @@ struct Rule {
     id: RuleId,
     mode: Mode,
     ban_for: Option<Duration>,
-    /// The empty path is an ancestor of every path.
-    paths: Vec<Box<[u8]>>,
+    paths: PathPrefixes,
     kinds: Kinds,
     /// All expressions of the rule, several in each automaton.
     expressions: Vec<Regex>,
@@ -176,7 +175,7 @@ impl Messages {
         let rules = self
             .rules
             .iter()
-            .filter(|rule| rule.paths.iter().any(|path| applies(path)));
+            .filter(|rule| rule.paths.iter().any(&applies));
         rules.fold(self.other_kinds, |(message_kinds, enforces), rule| {
             let acts = rule.mode == Mode::Enforce;
             (
@@ -221,8 +220,7 @@ impl InspectMessage for Messages {
     }
 }
 
-/// Returns `true` if `path` is `prefix` or lies below it, both in the form of
-/// [`canonical_path`](crate::deny::canonical_path).
+/// Returns `true` if `path` is `prefix` or lies below it, both in the form of [`PathPrefixes::fold`].
 fn is_below(path: &[u8], prefix: &[u8]) -> bool {
     matches!(path.strip_prefix(prefix), Some([] | [b'/', ..]))
 }
@@ -231,8 +229,7 @@ fn is_below(path: &[u8], prefix: &[u8]) -> bool {
 
 impl Rule {
     fn applies_to(&self, message: &MessageFacts<'_>, path: &PathViews<'_>) -> bool {
-        let below = |prefix: &[u8]| path.iter().any(|view| view.lies_below(prefix));
-        self.kinds.contain(message) && self.paths.iter().any(|prefix| below(prefix))
+        self.kinds.contain(message) && self.paths.contain_any(path)
     }
 
     /// Returns the reason of the first condition that matches, cheapest first.

@@ -1,5 +1,7 @@
 //! The path spellings that one kind of server resolves differently from most servers.
 
+use gabion_core::PathClasses;
+
 use super::ServerKind::{self, Generic, Nginx, Node, Php, Spring, Tomcat};
 
 /// A spelling, the kinds of server that resolve it differently, and the reason.
@@ -7,6 +9,8 @@ pub(super) struct Check {
     pub(super) id: &'static str,
     pub(super) why: &'static str,
     pub(super) kinds: &'static [ServerKind],
+    /// A path with none of these classes does not match.
+    pub(super) triggers: PathClasses,
     pub(super) matches: fn(&[u8]) -> bool,
 }
 
@@ -19,6 +23,7 @@ pub(super) const CHECKS: [Check; 10] = [
         id: "path/dot-params",
         why: "dot segment with ;parameters, which servlet containers resolve and other servers do not",
         kinds: &ServerKind::ALL,
+        triggers: PathClasses::SEMICOLON,
         matches: has_dot_params,
     },
     Check {
@@ -27,12 +32,14 @@ pub(super) const CHECKS: [Check; 10] = [
         // (WHATWG URL, path state), treat it as a slash.
         why: "backslash, which some servers treat as a slash",
         kinds: &[Generic, Tomcat, Spring, Php, Node],
+        triggers: PathClasses::BACKSLASH.union(PathClasses::PERCENT),
         matches: |path| path.contains(&b'\\') || has_escape(path, *b"5c"),
     },
     Check {
         id: "path/params",
         why: "path parameters, which servlet containers remove before mapping and other servers do not",
         kinds: &[Tomcat, Spring],
+        triggers: PathClasses::SEMICOLON.union(PathClasses::PERCENT),
         matches: |path| has_params(path) || has_escape(path, *b"3b"),
     },
     Check {
@@ -40,12 +47,14 @@ pub(super) const CHECKS: [Check; 10] = [
         // nginx decodes it to match a location, and forwards it decoded if `proxy_pass` has a path.
         why: "encoded slash, which servlet containers reject and nginx decodes",
         kinds: &[Tomcat, Spring, Nginx],
+        triggers: PathClasses::PERCENT,
         matches: |path| has_escape(path, *b"2f"),
     },
     Check {
         id: "path/encoded-percent",
         why: "encoded percent sign, which decodes to another escape and which Spring rejects",
         kinds: &[Spring],
+        triggers: PathClasses::PERCENT,
         matches: |path| has_escape(path, *b"25"),
     },
     Check {
@@ -53,18 +62,21 @@ pub(super) const CHECKS: [Check; 10] = [
         // In `new URL("//host/path", base)`, a path that begins with `//` names a host (WHATWG URL).
         why: "path that begins with //, which the URL parser of Node.js treats as a host",
         kinds: &[Node],
+        triggers: PathClasses::EMPTY_SEGMENT,
         matches: |path| path.starts_with(b"//"),
     },
     Check {
         id: "path/double-slash",
         why: "empty segment, which some servers remove and Spring rejects",
         kinds: &[Spring],
+        triggers: PathClasses::EMPTY_SEGMENT,
         matches: |path| path.windows(2).any(|two| two == b"//"),
     },
     Check {
         id: "path/dot-segments",
         why: "dot segment or encoded dot, which browsers resolve and Spring rejects",
         kinds: &[Spring],
+        triggers: PathClasses::PERCENT.union(PathClasses::DOT_SEGMENT),
         matches: |path| has_escape(path, *b"2e") || segments(path).any(is_dots),
     },
     Check {
@@ -72,6 +84,7 @@ pub(super) const CHECKS: [Check; 10] = [
         // `/index.php/.` is `/index.php/` (RFC 3986, section 5.2.4), but `/index.php` to Tomcat.
         why: "dot segment at the end, which Tomcat removes together with the slash before it",
         kinds: &[Tomcat],
+        triggers: PathClasses::PERCENT.union(PathClasses::DOT_SEGMENT),
         matches: has_dots_at_end,
     },
     Check {
@@ -79,6 +92,7 @@ pub(super) const CHECKS: [Check; 10] = [
         // `location /static { alias /srv/static/; }` serves `/srv/static/../x` for `/static../x`.
         why: "directory name that ends in .., which escapes an nginx alias without a trailing slash",
         kinds: &[Nginx],
+        triggers: PathClasses::TRAILING_DOT,
         matches: has_dots_after_name,
     },
 ];

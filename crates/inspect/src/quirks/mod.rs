@@ -26,8 +26,8 @@ mod kind;
 mod tests;
 
 use gabion_core::{
-    Cause, Denial, Facts, Inspect, Mode, Needs, Reason, RequestState, RuleId, Transformations,
-    Verdict,
+    Cause, Denial, Facts, Inspect, Mode, Needs, PathViews, Reason, RequestState, RuleId,
+    Transformations, Verdict,
 };
 use http::StatusCode;
 
@@ -40,7 +40,8 @@ pub use kind::ServerKind;
 ///
 /// # Cost
 ///
-/// A few passes over the path.
+/// One comparison per check, and one pass over the path for each check of which the path has a class
+/// of bytes ([`gabion_core::PathClasses`]).
 ///
 /// # Examples
 ///
@@ -70,14 +71,17 @@ impl ServerQuirks {
         Self { kind, mode }
     }
 
-    fn find_denial(self, path: &[u8]) -> Option<Denial> {
+    fn find_denial(self, path: &PathViews<'_>) -> Option<Denial> {
         let kind = self.kind?;
-        let mut checks = CHECKS.iter().filter(|check| check.kinds.contains(&kind));
-        let found = checks.find(|check| (check.matches)(path))?;
+        let found = CHECKS.iter().find(|check| {
+            path.classes().intersects(check.triggers)
+                && check.kinds.contains(&kind)
+                && (check.matches)(path.raw())
+        })?;
         let cause = Cause::in_path(
             RuleId::builtin(found.id),
             Reason::Other(found.why.into()),
-            path,
+            path.raw(),
             Transformations::AS_SENT,
         );
         Some(Denial::new(cause, StatusCode::BAD_REQUEST).with_mode(self.mode))
@@ -94,7 +98,7 @@ impl Inspect for ServerQuirks {
     }
 
     fn inspect(&self, facts: &Facts<'_>, _state: &mut RequestState) -> Verdict {
-        let found = self.find_denial(facts.path.raw());
+        let found = self.find_denial(&facts.path);
         found.map_or(Verdict::Pass, Verdict::from)
     }
 }

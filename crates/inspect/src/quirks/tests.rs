@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 use ServerKind::{Generic, Nginx, Node, Php, Spring, Tomcat};
@@ -5,7 +7,8 @@ use ServerKind::{Generic, Nginx, Node, Php, Spring, Tomcat};
 /// Returns the kinds of server for which `path` is denied, with the rules.
 fn denied(path: &str) -> Vec<(ServerKind, String)> {
     let by = |kind| {
-        let denial = ServerQuirks::new(Some(kind), Mode::Enforce).find_denial(path.as_bytes())?;
+        let denial = ServerQuirks::new(Some(kind), Mode::Enforce)
+            .find_denial(&PathViews::new(path.as_bytes()))?;
         Some((kind, denial.cause.rule.as_str().to_owned()))
     };
     ServerKind::ALL.into_iter().filter_map(by).collect()
@@ -49,6 +52,18 @@ fn each_kind_has_its_denied_spellings() {
     }
 }
 
+proptest! {
+    #[test]
+    fn path_without_the_triggers_of_a_check_does_not_match_it(path in "/([%2f5bce./;\\\\a]|;jsessionid=|\\.\\.){0,12}") {
+        let classes = PathViews::new(path.as_bytes()).classes();
+        for check in &CHECKS {
+            if (check.matches)(path.as_bytes()) {
+                prop_assert!(classes.intersects(check.triggers), "{}: {path}", check.id);
+            }
+        }
+    }
+}
+
 #[test]
 fn without_a_kind_nothing_is_denied() {
     let any = ServerQuirks::default();
@@ -61,7 +76,10 @@ fn without_a_kind_nothing_is_denied() {
         "//a",
         "/static../x",
     ] {
-        assert!(any.find_denial(path.as_bytes()).is_none(), "{path}");
+        assert!(
+            any.find_denial(&PathViews::new(path.as_bytes())).is_none(),
+            "{path}"
+        );
     }
 }
 
@@ -74,9 +92,8 @@ fn measured_rejections_of_spring_are_denied() {
     for row in rows.iter().filter(|row| row[4].ends_with("; rej")) {
         let target = http::Uri::try_from(gabion_testkit::unescape(row[2])).unwrap();
         let path = target.path().as_bytes();
-        if spring.find_denial(path).is_some()
-            || gabion_core::PathViews::new(path).malformed().is_some()
-        {
+        let path = PathViews::new(path);
+        if spring.find_denial(&path).is_some() || path.malformed().is_some() {
             refused += 1;
         } else {
             left.push(row[2]);

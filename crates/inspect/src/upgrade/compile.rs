@@ -74,7 +74,7 @@ impl Config for UpgradeConfig {
             if let (Ok(path), Ok(compiled)) = (path, compiled) {
                 let only = route.only;
                 handshake.add(
-                    path.clone(),
+                    &path,
                     RouteRules {
                         only,
                         ..compiled.route_rules

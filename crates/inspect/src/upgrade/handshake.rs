@@ -2,7 +2,7 @@
 
 use gabion_core::{
     Cause, Denial, Diagnosis, Escaped, Explanation, Facts, Inspect, KnownHeader, Mode, Needs,
-    Reason, RequestState, RuleId, Upgrade, Verdict,
+    PathPrefixes, Reason, RequestState, RuleId, Upgrade, Verdict, View,
 };
 use http::{
     HeaderName, HeaderValue, Method, StatusCode, Version,
@@ -17,7 +17,7 @@ use crate::Limit;
 ///
 /// # Cost
 ///
-/// For other requests, one comparison, and one of the path with each WebSocket-only route. A
+/// For other requests, one comparison, and one lookup of the path among WebSocket-only routes. A
 /// handshake allocates its origin.
 ///
 /// # Examples
@@ -43,7 +43,11 @@ use crate::Limit;
 /// ```
 #[derive(Debug)]
 pub struct Handshake {
-    routes: Vec<(Box<[u8]>, RouteRules)>,
+    /// The prefix of each route, with its index.
+    prefixes: PathPrefixes,
+    routes: Vec<RouteRules>,
+    /// The prefixes of the WebSocket-only routes.
+    only: PathPrefixes,
     rest: RouteRules,
     mode: Mode,
 }
@@ -70,25 +74,35 @@ impl Handshake {
     /// The id of the rule that limits handshakes. A route with its own rate appends its path.
     pub const HANDSHAKES: &str = "upgrade/handshakes";
 
-    pub(super) const fn new(rest: RouteRules, mode: Mode) -> Self {
-        let routes = Vec::new();
-        Self { routes, rest, mode }
+    pub(super) fn new(rest: RouteRules, mode: Mode) -> Self {
+        Self {
+            prefixes: PathPrefixes::default(),
+            routes: Vec::new(),
+            only: PathPrefixes::default(),
+            rest,
+            mode,
+        }
     }
 
-    pub(super) fn add(&mut self, path: Box<[u8]>, route_rules: RouteRules) {
-        self.routes.push((path, route_rules));
+    pub(super) fn add(&mut self, path: &[u8], route_rules: RouteRules) {
+        let index = self.routes.len();
+        self.prefixes.add(path, index);
+        if route_rules.only {
+            self.only.add(path, index);
+        }
+        self.routes.push(route_rules);
     }
 
-    /// Returns the rules that apply to `facts`: of one route, unless views of the path lie in
-    /// several.
+    /// Returns the rules that apply to `facts`: those of one route, unless views of the path lie in
+    /// several or are not known.
     fn rules_for(&self, facts: &Facts<'_>) -> impl Iterator<Item = &RouteRules> {
-        let route_of = |view: gabion_core::View<'_>| {
-            let mut routes = self.routes.iter();
-            routes.position(|(path, _)| view.lies_below(path))
+        let route_of = |view: View<'_>| self.prefixes.containing(view).min();
+        let applies = move |index| {
+            let is_known = facts.path.iter().any(|view| route_of(view) == index);
+            is_known || facts.path.is_incomplete()
         };
-        let applies = move |index| facts.path.iter().any(|view| route_of(view) == index);
         let routes = self.routes.iter().enumerate();
-        let routes = routes.map(|(index, (_, route_rules))| (Some(index), route_rules));
+        let routes = routes.map(|(index, route_rules)| (Some(index), route_rules));
         let all = routes.chain([(None, &self.rest)]);
         all.filter_map(move |(index, route_rules)| applies(index).then_some(route_rules))
     }
@@ -114,12 +128,7 @@ impl Handshake {
     /// Denies plain HTTP on a WebSocket-only path (RFC 9110, section 15.5.22). On HTTP/1.1 the
     /// response has an `Upgrade` header, which HTTP/2 forbids (RFC 9113, section 8.2.2).
     fn check_plain(&self, facts: &Facts<'_>) -> Option<Denial> {
-        let mut only = self
-            .routes
-            .iter()
-            .filter(|(_, route_rules)| route_rules.only);
-        let below = |path: &[u8]| facts.path.iter().any(|view| view.lies_below(path));
-        if *facts.method != Method::GET || !only.any(|(path, _)| below(path)) {
+        if *facts.method != Method::GET || !self.only.contain_any(&facts.path) {
             return None;
         }
         let why = "plain HTTP request to a WebSocket-only path";

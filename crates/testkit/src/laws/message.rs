@@ -8,7 +8,7 @@ use std::{
 use arbitrary::Arbitrary;
 use gabion_core::{
     Attribution, InspectMessage as _, MessageDenial, MessageDenials, MessageFacts, Mode, Now,
-    Offense, PathViews, RuleId,
+    Offense, PathPrefixes, PathViews, RuleId,
 };
 use gabion_inspect::{ByteSize, Config as _, Context, MessageAction, MessageRule, Messages, State};
 use regex_automata::{meta::Regex, util::syntax};
@@ -88,8 +88,8 @@ fn agrees(
 fn judge(rule: &MessageRule, message: &MessageFacts<'_>) -> Option<MessageDenial> {
     let path = PathViews::new(message.path.as_bytes());
     let kind = if message.is_text { "text" } else { "binary" };
-    let lies_below = |prefix: &String| path.iter().any(|view| view.lies_below(prefix.as_bytes()));
-    let applies = rule.paths.is_empty() || rule.paths.iter().any(lies_below);
+    let prefixes: PathPrefixes = rule.paths.iter().collect();
+    let applies = rule.paths.is_empty() || prefixes.contain_any(&path);
     if !applies || !rule.kinds.iter().any(|name| name == kind) {
         return None;
     }

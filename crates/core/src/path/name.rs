@@ -1,10 +1,7 @@
-//! Comparison of names in a path.
+//! Names in a path, as servers and file systems compare them.
 
-/// The largest length of a name, prefix or path in a rule, in bytes.
-pub(super) const MAX_LEN: usize = 512;
-
-/// Returns the names that a segment may stand for: the entire segment, and the parts between the
-/// characters at which some server or file system ends a name.
+/// Returns the names that a segment may stand for: the entire segment without its parameters, and
+/// the parts between the characters at which some server or file system ends a name.
 pub(super) fn interpretations(segment: &[u8]) -> impl Iterator<Item = &[u8]> {
     let has_end = may_end_early(segment);
     let name = if has_end {
@@ -20,7 +17,7 @@ pub(super) fn interpretations(segment: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// Returns the name without the suffixes that servers and file systems ignore, or the entire
 /// segment if nothing else is left.
-pub(crate) fn canonical(segment: &[u8]) -> &[u8] {
+pub(super) fn canonical(segment: &[u8]) -> &[u8] {
     let name = if may_end_early(segment) {
         before_stream(before_params(segment))
     } else {
@@ -32,10 +29,10 @@ pub(crate) fn canonical(segment: &[u8]) -> &[u8] {
     }
 }
 
-/// Returns the part after the last dot of a name.
-pub(super) fn extension(name: &[u8]) -> Option<&[u8]> {
-    let dot = name.iter().rposition(|&byte| byte == b'.')?;
-    name.get(dot.saturating_add(1)..)
+/// Returns `true` if a segment stands for one name only, which is the entire segment.
+#[cold]
+pub(super) fn is_single(segment: &[u8]) -> bool {
+    !may_end_early(segment) && trim_end(segment).len() == segment.len()
 }
 
 fn before_params(segment: &[u8]) -> &[u8] {

@@ -1,0 +1,56 @@
+//! Bytes, eight at a time, as one number.
+
+/// The number of bytes of a word.
+pub(super) const WORD: usize = 8;
+
+/// The highest bit of each byte.
+pub(super) const HIGH_BITS: u64 = repeat(0x80);
+
+/// Returns a word of eight times the same byte.
+pub(super) const fn repeat(byte: u8) -> u64 {
+    byte as u64 * 0x0101_0101_0101_0101
+}
+
+/// Returns the word that ends with the last byte of `bytes`: `rest`, the fewer than eight bytes after
+/// their last whole word, with letters after them.
+#[inline]
+pub(super) fn last_word(bytes: &[u8], rest: &[u8]) -> u64 {
+    const PADDING: u8 = b'a';
+    if let Some(word) = bytes.last_chunk() {
+        let missing = (WORD - rest.len()) * 8;
+        return u64::from_le_bytes(*word) >> missing | repeat(PADDING) << (rest.len() * 8);
+    }
+    let mut word = [PADDING; WORD];
+    word.iter_mut().zip(rest).for_each(|(to, byte)| *to = *byte);
+    u64::from_le_bytes(word)
+}
+
+/// Sets the highest bit of each byte of `word` that is zero, and clears all others.
+pub(super) const fn zeros(word: u64) -> u64 {
+    let low_bits = (word & !HIGH_BITS).wrapping_add(!HIGH_BITS);
+    !(low_bits | word) & HIGH_BITS
+}
+
+/// Sets the highest bit of each byte that is from `least` to `most`. The highest bit of each byte of
+/// `word` must be clear.
+pub(super) const fn in_range(word: u64, least: u8, most: u8) -> u64 {
+    let from_least = word.wrapping_add(repeat(0x80 - least));
+    let above_most = word.wrapping_add(repeat(0x7f - most));
+    from_least & !above_most
+}
+
+/// Returns the position of the first `byte` in `bytes`.
+#[inline]
+pub(super) fn find(bytes: &[u8], byte: u8) -> Option<usize> {
+    let (words, rest) = bytes.as_chunks();
+    let mut at = 0_usize;
+    for word in words {
+        let found = zeros(u64::from_le_bytes(*word) ^ repeat(byte));
+        if found != 0 {
+            return Some(at.wrapping_add(found.trailing_zeros() as usize / 8));
+        }
+        at = at.wrapping_add(WORD);
+    }
+    let found = rest.iter().position(|&other| other == byte)?;
+    Some(at.wrapping_add(found))
+}

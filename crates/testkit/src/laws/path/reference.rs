@@ -1,0 +1,189 @@
+//! The derivation of path views without any shortcut: the reference for [`PathViews`].
+
+use gabion_core::{Malformed, PathViews};
+
+/// The forms of a path, derived by running every transformation on every form.
+pub(super) struct Reference {
+    /// Each form with the description of the transformations that produced it.
+    forms: Vec<(Vec<u8>, Applied)>,
+    pub(super) malformed: Option<Malformed>,
+    pub(super) is_incomplete: bool,
+}
+
+/// The number of times that escapes were decoded, and the other transformations by index.
+#[derive(Clone, Default)]
+struct Applied {
+    decoded: u8,
+    others: [bool; 6],
+}
+
+/// A transformation with its description, in the order of [`PathViews`].
+type Transformation = (&'static str, fn(&[u8]) -> Vec<u8>);
+
+const TRANSFORMATIONS: [Transformation; 6] = [
+    ("slashes and dot segments resolved", |path| resolve(path).0),
+    ("decoded", |path| decode(path, |_| true)),
+    ("unreserved characters decoded", |path| {
+        decode(path, |byte| {
+            byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
+        })
+    }),
+    (";parameters removed", cut_params),
+    ("\\ read as /", |path| {
+        let read = |byte: &u8| if *byte == b'\\' { b'/' } else { *byte };
+        path.iter().map(read).collect()
+    }),
+    ("cut at NUL", |path| {
+        path.iter().copied().take_while(|byte| *byte != 0).collect()
+    }),
+];
+
+impl Reference {
+    pub(super) fn new(path: &[u8]) -> Self {
+        let mut reference = Self {
+            forms: vec![(path.to_vec(), Applied::default())],
+            malformed: None,
+            is_incomplete: false,
+        };
+        if path.first() == Some(&b'/') {
+            reference.derive(3 * path.len() + PathViews::MAX_BYTES);
+        }
+        reference.malformed = reference.error(path);
+        reference
+    }
+
+    /// The resolved forms, each with the description of its transformations.
+    pub(super) fn views(&self) -> impl Iterator<Item = (&[u8], String)> {
+        let resolved = self
+            .forms
+            .iter()
+            .filter(|(form, _)| resolve(form).0 == *form);
+        resolved.map(|(form, applied)| (&**form, applied.describe()))
+    }
+
+    fn derive(&mut self, most_bytes: usize) {
+        let mut next = 0;
+        while let Some((form, applied)) = self.forms.get(next).cloned() {
+            next += 1;
+            for (index, (_, run)) in TRANSFORMATIONS.iter().enumerate() {
+                let Some(applied) = applied.with(index) else {
+                    continue;
+                };
+                let result = run(&form);
+                if self.forms.iter().any(|(known, _)| *known == result) {
+                    continue;
+                }
+                let bytes: usize = self.forms.iter().map(|(known, _)| known.len()).sum();
+                if self.forms.len() == PathViews::MAX_FORMS || bytes + result.len() > most_bytes {
+                    self.is_incomplete = true;
+                    return;
+                }
+                self.forms.push((result, applied));
+            }
+        }
+    }
+
+    fn error(&self, path: &[u8]) -> Option<Malformed> {
+        let decoded = decode(path, |_| true);
+        let control = |bytes: &[u8]| bytes.iter().copied().find(u8::is_ascii_control);
+        if path.first() != Some(&b'/') {
+            Some(Malformed::Form)
+        } else if let Some(byte) = control(path) {
+            Some(Malformed::Control(byte))
+        } else if (0..path.len()).any(|at| path[at] == b'%' && escape(&path[at..]).is_none()) {
+            Some(Malformed::Escape)
+        } else if let Some(byte) = control(&decoded) {
+            Some(match byte {
+                0 => Malformed::Nul,
+                _ => Malformed::EscapedControl(byte),
+            })
+        } else if str::from_utf8(&decoded).is_err() {
+            Some(Malformed::Utf8)
+        } else if self.forms.iter().any(|(form, _)| resolve(form).1) {
+            Some(Malformed::AboveRoot)
+        } else {
+            self.is_incomplete.then_some(Malformed::Tangled)
+        }
+    }
+}
+
+impl Applied {
+    fn with(&self, index: usize) -> Option<Self> {
+        let mut applied = self.clone();
+        if index == 1 {
+            applied.decoded += 1;
+        } else {
+            applied.others[index] = true;
+        }
+        (applied.decoded <= PathViews::MAX_DECODES).then_some(applied)
+    }
+
+    fn describe(&self) -> String {
+        let times = ["", "decoded", "decoded twice", "decoded three times"];
+        let decoded = times[usize::from(self.decoded)];
+        let others = TRANSFORMATIONS
+            .iter()
+            .zip(self.others)
+            .filter(|(_, applied)| *applied);
+        let all: Vec<_> = std::iter::once(decoded)
+            .chain(others.map(|((description, _), _)| *description))
+            .filter(|description| !description.is_empty())
+            .collect();
+        if all.is_empty() {
+            "as sent".into()
+        } else {
+            all.join(", ")
+        }
+    }
+}
+
+/// Replaces each `%XX` that stands for a byte for which `decodes` returns `true`.
+fn decode(path: &[u8], decodes: impl Fn(u8) -> bool) -> Vec<u8> {
+    let (mut out, mut at) = (Vec::new(), 0);
+    while at < path.len() {
+        if let Some(byte) = escape(&path[at..]).filter(|byte| decodes(*byte)) {
+            out.push(byte);
+            at += 3;
+        } else {
+            out.push(path[at]);
+            at += 1;
+        }
+    }
+    out
+}
+
+/// Returns the byte for which an escape at the beginning of `bytes` stands.
+fn escape(bytes: &[u8]) -> Option<u8> {
+    let [b'%', high, low, ..] = bytes else {
+        return None;
+    };
+    let digit = |byte: &u8| char::from(*byte).to_digit(16);
+    u8::try_from(digit(high)? * 16 + digit(low)?).ok()
+}
+
+fn cut_params(path: &[u8]) -> Vec<u8> {
+    let segments = path.split(|byte| *byte == b'/');
+    let names = segments.map(|segment| segment.split(|byte| *byte == b';').next());
+    let names: Vec<_> = names.map(Option::unwrap_or_default).collect();
+    names.join(&b'/')
+}
+
+/// Merges slashes and resolves dot segments. The flag is `true` if they went above the root.
+fn resolve(path: &[u8]) -> (Vec<u8>, bool) {
+    let (mut names, mut is_above_root): (Vec<&[u8]>, bool) = (Vec::new(), false);
+    let segments: Vec<_> = path.split(|byte| *byte == b'/').collect();
+    for segment in &segments {
+        match *segment {
+            b"" | b"." => {}
+            b".." => is_above_root |= names.pop().is_none(),
+            name => names.push(name),
+        }
+    }
+    let ends_in_directory = matches!(segments.last(), Some(&(b"" | b"." | b"..")) | None);
+    if names.is_empty() || ends_in_directory {
+        names.push(b"");
+    }
+    let mut out = vec![b'/'];
+    out.extend(names.join(&b'/'));
+    (out, is_above_root)
+}
