@@ -2,6 +2,8 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header::ValueIter};
 
+use crate::words;
+
 /// Declares the known headers with their names, so that neither can be forgotten.
 macro_rules! known_headers {
     ($($(#[$doc:meta])* $variant:ident = $name:literal,)+) => {
@@ -197,7 +199,7 @@ impl<'r> HeaderIndex<'r> {
             match KnownHeader::from_name(name) {
                 Some(known) => index.add(known, value),
                 // No known name contains an underscore.
-                None => index.has_underscore |= has_underscore(name),
+                None => index.has_underscore |= words::contains(name.as_bytes(), b'_'),
             }
         }
         index
@@ -282,21 +284,6 @@ impl DoubleEndedIterator for HeaderLines<'_> {
             Lines::Several(lines) => lines.next_back(),
         };
         line.map(HeaderValue::as_bytes)
-    }
-}
-
-/// Compares eight bytes at a time, since most names are longer than that and shorter than a vector
-/// (Mycroft's test for a zero byte).
-fn has_underscore(name: &str) -> bool {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    let has = |word: &[u8; 8]| {
-        let zero_if_found = u64::from_le_bytes(*word) ^ (ONES * u64::from(b'_'));
-        zero_if_found.wrapping_sub(ONES) & !zero_if_found & (ONES << 7) != 0
-    };
-    let name = name.as_bytes();
-    match name.last_chunk() {
-        Some(last) => name.as_chunks().0.iter().any(has) || has(last),
-        None => name.contains(&b'_'),
     }
 }
 

@@ -57,6 +57,7 @@ mod source;
 mod tokens;
 mod upgrade;
 mod verdict;
+mod words;
 
 #[cfg(feature = "axum")]
 pub use client::MissingClientIp;

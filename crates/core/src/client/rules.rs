@@ -59,6 +59,18 @@ pub enum Protected {
     Private,
 }
 
+/// A hop that a forwarding header names.
+#[derive(Clone, Copy)]
+struct Hop {
+    /// The number of hops nearer to the peer.
+    depth: usize,
+    addr: IpAddr,
+    is_trusted: bool,
+}
+
+/// The exemption of a trusted proxy.
+const TRUSTED: &str = "the client is a trusted proxy";
+
 /// The exemption of a private peer that sends forwarding headers without being trusted.
 pub(super) const UNTRUSTED_FORWARDER: &str =
     "the client sends forwarding headers and is not a trusted proxy";
@@ -151,10 +163,12 @@ impl ClientRules {
     pub(crate) fn resolve_indexed(&self, peer: PeerAddr, headers: &HeaderIndex<'_>) -> ClientIp {
         let via_trusted = self.trusts(peer.addr());
         let hop = via_trusted.then(|| self.walk(headers)).flatten();
-        let hop = hop.map(|(_, addr)| addr);
-        let addr = hop.unwrap_or_else(|| peer.addr());
-        let exempt = if via_trusted {
-            self.exempts(addr)
+        let addr = hop.map_or_else(|| peer.addr(), |hop| hop.addr);
+        let is_trusted = hop.map_or(via_trusted, |hop| hop.is_trusted);
+        let exempt = if is_trusted {
+            Some(TRUSTED)
+        } else if via_trusted {
+            self.exempts_untrusted(addr)
         } else if scope::is_inside(addr) && ForwardedHeader::any_in(headers) {
             Some(UNTRUSTED_FORWARDER)
         } else {
@@ -168,7 +182,7 @@ impl ClientRules {
     /// A ban of a proxy, of a private address or of this host would ban everything behind it.
     pub fn exempts(&self, addr: IpAddr) -> Option<&'static str> {
         if self.trusts(addr) {
-            Some("the client is a trusted proxy")
+            Some(TRUSTED)
         } else {
             self.exempts_untrusted(addr)
         }
@@ -219,21 +233,26 @@ impl ClientRules {
 
     /// The number of hops between the peer and the hop that names the client.
     pub(super) fn depth(&self, headers: &HeaderIndex<'_>) -> usize {
-        self.walk(headers).map_or(0, |(depth, _)| depth)
+        self.walk(headers).map_or(0, |hop| hop.depth)
     }
 
-    /// The hop that resolution ends at, with the number of hops nearer to the peer.
-    fn walk(&self, headers: &HeaderIndex<'_>) -> Option<(usize, IpAddr)> {
+    /// The hop that resolution ends at.
+    fn walk(&self, headers: &HeaderIndex<'_>) -> Option<Hop> {
         let counted = self.hops.map(|count| usize::from(count.get()));
         let most = counted.unwrap_or(Self::MAX_HOPS);
         let (mut depth, mut last) = (0, None);
-        self.header.visit_hops(headers, |hop| {
-            let Some(addr) = hop else {
+        self.header.visit_hops(headers, |addr| {
+            let Some(addr) = addr else {
                 return ControlFlow::Break(());
             };
-            last = Some((depth, addr));
+            let is_trusted = self.trusts(addr);
+            last = Some(Hop {
+                depth,
+                addr,
+                is_trusted,
+            });
             depth += 1;
-            if depth == most || counted.is_none() && !self.trusts(addr) {
+            if depth == most || counted.is_none() && !is_trusted {
                 return ControlFlow::Break(());
             }
             ControlFlow::Continue(())

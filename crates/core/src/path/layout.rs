@@ -1,10 +1,7 @@
 //! One pass over the bytes of a path.
 
-use super::{
-    PathClasses,
-    segment::Segments,
-    words::{self, HIGH_BITS, WORD},
-};
+use super::PathClasses;
+use crate::words::{self, HIGH_BITS, WORD};
 
 /// The classes that occur in a path, and the positions of the slashes and dots in its first 64 bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,10 +54,8 @@ impl Layout {
         !self.classes.intersects(classes)
     }
 
-    /// The segments of `path`, of which this is the layout.
-    #[inline]
-    pub(super) const fn segments<'v>(&self, path: &'v [u8]) -> Segments<'v> {
-        Segments::new(path, self.first, self.classes)
+    pub(super) const fn marks(&self) -> Marks {
+        self.first
     }
 
     /// Adds the classes of a block, and returns its marks. The marks of the block before it show what

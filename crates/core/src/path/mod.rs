@@ -26,7 +26,6 @@ mod segment;
 mod tests;
 mod transform;
 mod views;
-mod words;
 
 use std::fmt;
 
@@ -70,7 +69,7 @@ impl<'v> View<'v> {
     /// The segments that are not empty, in order.
     #[inline]
     pub const fn segments(&self) -> Segments<'v> {
-        self.layout.segments(self.path)
+        Segments::new(self.path, self.layout.marks(), self.layout.classes())
     }
 
     /// Returns `true` if the path is `prefix` or below it, byte for byte. To compare paths as the most

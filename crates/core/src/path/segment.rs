@@ -3,8 +3,9 @@
 use super::{
     PathClasses,
     layout::{Layout, Marks},
-    name, words,
+    name,
 };
+use crate::words;
 
 /// A segment of a path that is not empty: the bytes between two slashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! The transformations that servers apply to paths.
 
-use super::{PathClasses, words};
+use super::PathClasses;
+use crate::words;
 
 /// One way in which some servers change a path before they use it.
 pub(super) struct Transformation {

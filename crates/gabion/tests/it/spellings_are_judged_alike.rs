@@ -119,7 +119,8 @@ fn message_rules() {
             offset: 0,
             now: Now::new(std::time::Duration::ZERO, std::time::UNIX_EPOCH),
         };
-        snapshot.chain.message(&message, &mut denials);
+        let messages = snapshot.messages.as_ref().unwrap();
+        messages.inspect_message(&message, &mut denials);
         denials.into_parts().1.is_some()
     });
 }

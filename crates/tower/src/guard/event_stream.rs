@@ -29,11 +29,7 @@ const UNKNOWN_PATH: &str = "/";
 pub(super) fn is_accepted(headers: &HeaderIndex<'_>) -> bool {
     // The search for a dash is cheaper than parsing, and most requests accept no type with a dash.
     let mut lines = headers.lines(KnownHeader::Accept);
-    let may_be_stream = |line: &[u8]| {
-        let found = |found: u8, byte: &u8| found | u8::from(*byte == b'-');
-        line.iter().fold(0, found) != 0
-    };
-    lines.any(may_be_stream)
+    lines.any(|line| line.contains(&b'-'))
         && (headers.tokens(KnownHeader::Accept)).any(|range| is_media_type(range, EVENT_STREAM))
 }
 

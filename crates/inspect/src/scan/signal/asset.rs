@@ -17,13 +17,9 @@ const MAX_EXTENSION: usize = 11;
 /// Returns `true` if the path is that of an asset.
 pub(crate) fn is_asset(facts: &Facts<'_>) -> bool {
     let path = facts.path.raw();
-    let after_last = |text: &'_ [u8], byte| {
-        let at = text.iter().rposition(|&found| found == byte)?;
-        at.checked_add(1)
-    };
-    let name = after_last(path, b'/').and_then(|start| path.get(start..));
-    let name = name.unwrap_or(path);
-    let extension = after_last(name, b'.').and_then(|start| name.get(start..));
+    let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+    let dot = name.iter().rposition(|&byte| byte == b'.');
+    let extension = dot.and_then(|dot| name.get(dot.checked_add(1)?..));
     path.starts_with(b"/.well-known/")
         || name.starts_with(b"apple-touch-icon")
         || extension.is_some_and(is_extension)

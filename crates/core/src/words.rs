@@ -1,20 +1,20 @@
 //! Bytes, eight at a time, as one number.
 
 /// The number of bytes of a word.
-pub(super) const WORD: usize = 8;
+pub(crate) const WORD: usize = 8;
 
 /// The highest bit of each byte.
-pub(super) const HIGH_BITS: u64 = repeat(0x80);
+pub(crate) const HIGH_BITS: u64 = repeat(0x80);
 
 /// Returns a word of eight times the same byte.
-pub(super) const fn repeat(byte: u8) -> u64 {
+pub(crate) const fn repeat(byte: u8) -> u64 {
     byte as u64 * 0x0101_0101_0101_0101
 }
 
 /// Returns the word that ends with the last byte of `bytes`: `rest`, the fewer than eight bytes after
 /// their last whole word, with letters after them.
 #[inline]
-pub(super) fn last_word(bytes: &[u8], rest: &[u8]) -> u64 {
+pub(crate) fn last_word(bytes: &[u8], rest: &[u8]) -> u64 {
     const PADDING: u8 = b'a';
     if let Some(word) = bytes.last_chunk() {
         let missing = (WORD - rest.len()) * 8;
@@ -26,14 +26,14 @@ pub(super) fn last_word(bytes: &[u8], rest: &[u8]) -> u64 {
 }
 
 /// Sets the highest bit of each byte of `word` that is zero, and clears all others.
-pub(super) const fn zeros(word: u64) -> u64 {
+pub(crate) const fn zeros(word: u64) -> u64 {
     let low_bits = (word & !HIGH_BITS).wrapping_add(!HIGH_BITS);
     !(low_bits | word) & HIGH_BITS
 }
 
 /// Sets the highest bit of each byte that is from `least` to `most`. The highest bit of each byte of
 /// `word` must be clear.
-pub(super) const fn in_range(word: u64, least: u8, most: u8) -> u64 {
+pub(crate) const fn in_range(word: u64, least: u8, most: u8) -> u64 {
     let from_least = word.wrapping_add(repeat(0x80 - least));
     let above_most = word.wrapping_add(repeat(0x7f - most));
     from_least & !above_most
@@ -41,7 +41,7 @@ pub(super) const fn in_range(word: u64, least: u8, most: u8) -> u64 {
 
 /// Returns the position of the first `byte` in `bytes`.
 #[inline]
-pub(super) fn find(bytes: &[u8], byte: u8) -> Option<usize> {
+pub(crate) fn find(bytes: &[u8], byte: u8) -> Option<usize> {
     let (words, rest) = bytes.as_chunks();
     let mut at = 0_usize;
     for word in words {
@@ -53,4 +53,14 @@ pub(super) fn find(bytes: &[u8], byte: u8) -> Option<usize> {
     }
     let found = rest.iter().position(|&other| other == byte)?;
     Some(at.wrapping_add(found))
+}
+
+/// Returns `true` if `bytes` contain `byte`.
+#[inline]
+pub(crate) fn contains(bytes: &[u8], byte: u8) -> bool {
+    let contains = |word: &[u8; WORD]| zeros(u64::from_le_bytes(*word) ^ repeat(byte)) != 0;
+    match bytes.last_chunk() {
+        Some(last) => bytes.as_chunks().0.iter().any(contains) || contains(last),
+        None => bytes.contains(&byte),
+    }
 }
