@@ -112,6 +112,8 @@ impl Chart {
     fn draw_curves(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (first, last) = self.decades();
         let (step, count) = self.steps();
+        let columns = (1..=KINDS).zip(&self.curves).last();
+        let columns = columns.map_or(1.0, |(count, _)| f64::from(count));
         for (nth, (name, points)) in (0..KINDS).cycle().zip(&self.curves) {
             let class = format!("curve c{nth}");
             write!(f, "<polyline class=\"{class}\" points=\"")?;
@@ -121,7 +123,7 @@ impl Chart {
                 write!(f, "{x:.1},{y:.1} ")?;
             }
             writeln!(f, "\"/>")?;
-            let x = LEFT + (RIGHT - LEFT) * f64::from(nth) / f64::from(KINDS);
+            let x = LEFT + (RIGHT - LEFT) * f64::from(nth) / columns;
             line(f, &class, (x, 52.0), (x + 26.0, 52.0))?;
             text(f, (x + 32.0, 56.0), "start", "", name)?;
         }

@@ -6,6 +6,7 @@
 mod chart;
 mod comparison;
 pub mod networks;
+mod order;
 mod policy_files;
 pub mod process;
 pub mod reference;
@@ -17,6 +18,7 @@ pub mod websocket;
 
 pub use chart::Chart;
 pub use comparison::{Comparison, Timing};
+pub use order::Order;
 pub use policy_files::PolicyFiles;
 pub use rng::Rng;
 pub use temp_dir::TempDir;

@@ -1,14 +1,16 @@
-//! The time of lookups by the size of the set, as curves: `growth/*.svg`.
+//! The time of judgments and lookups by the size of their input, as curves: `growth/*.svg`.
 //!
 //! `cargo bench -p gabion-benches --bench growth`
 //!
-//! A point is the time of one lookup, relative to the smallest set. The bench fails if the largest set of
-//! a gabion curve exceeds its limit:
-//! 1. the number of deny rules does not affect the time of a path: [`MAX_FLAT`];
+//! A point is the time of one judgment or lookup, relative to the smallest size. Each curve is labeled with
+//! its order of growth. The bench fails if a gabion curve grows faster than its [`Bound`]:
+//! 1. the number of deny rules does not affect the time of a path: [`Bound::Flat`];
 //! 2. lookups of networks and clients take a few more steps in larger sets, and their data moves from the
-//!    nearest cache to memory: [`MAX_CACHE_MISS`];
-//! 3. message rules are searched together, but a search for more literals reads more of the message:
-//!    [`MAX_MESSAGE`].
+//!    nearest cache to memory: [`Bound::CacheMiss`];
+//! 3. the judgment of a request grows at most evenly with the bytes of its path and the number of its
+//!    headers: [`Bound::Linear`];
+//! 4. message rules are searched together, but a search for more literals reads more of the message:
+//!    100 take at most three times as long as one.
 
 #![allow(
     missing_docs,
@@ -19,25 +21,25 @@
     reason = "a bench may panic, and needs only the digits that it draws"
 )]
 
+mod clients;
+mod requests;
+
 use std::{
     fs, iter,
-    net::{IpAddr, Ipv4Addr},
-    num::NonZeroU32,
-    sync::Arc,
     time::{Duration, UNIX_EPOCH},
 };
 
+use clients::client;
 use gabion::{
-    ClientIp, Inspect as _, Mode, PeerAddr, RequestState, Verdict,
+    Inspect as _, RequestState, Verdict,
     ban::{BanTable, List, Offense, OffenseRecorder as _},
     client::ClientRules,
     inspect::InspectMessage as _,
     inspect::{Config as _, Context, MessageDenials, MessageFacts, Now, RuleId, State},
-    limit::{LimitRule, LimitTable},
     policy::MessageRule,
 };
 use gabion_benches::{
-    Chart, Comparison, Rng, is_test,
+    Chart, Comparison, Order, Rng, is_test,
     networks::{AddressSpace, within},
     reference,
     requests::PathKind,
@@ -45,11 +47,6 @@ use gabion_benches::{
 };
 use gabion_inspect::IpRanges;
 use gabion_testkit::{OwnedHead, client_at};
-use governor::{
-    Quota, RateLimiter, clock::FakeRelativeClock, middleware::NoOpMiddleware, nanos::Nanos,
-    state::keyed::DashMapStateStore,
-};
-use http::HeaderMap;
 
 /// The number of rounds.
 const ROUNDS: usize = 15;
@@ -57,19 +54,24 @@ const ROUNDS: usize = 15;
 /// Lookups per round. For networks and bans, half of them are in the set.
 const LOOKUPS: usize = 1 << 17;
 
-/// The maximum ratio to the smallest set for lookups that do not depend on the size.
-const MAX_FLAT: f64 = 1.5;
-
-/// The maximum ratio of 100 message rules to one of the same kind.
-const MAX_MESSAGE: f64 = 3.0;
-
-/// The maximum ratio for lookups that miss the nearest cache in large sets. A linear search would take
-/// 1,000 times as long.
-const MAX_CACHE_MISS: f64 = 32.0;
+/// The fastest permitted growth of a curve.
+#[derive(Clone, Copy, Debug)]
+enum Bound {
+    /// The time does not depend on the size: O(1).
+    Flat,
+    /// Lookups in sets that outgrow the nearest cache: O(log n). The largest takes at most 32 times as long
+    /// as the smallest; a linear search would take 1,000 times as long or longer. A model of the curve
+    /// cannot distinguish a few more steps from slower memory.
+    CacheMiss,
+    /// O(n). From the middle to the largest size, the time grows at most twice as much as the size.
+    Linear,
+    /// The largest size takes at most this multiple of the smallest one's time.
+    Times(f64),
+}
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/growth");
 
-/// Points of a curve: the size of the set, and the ratio of the lookup time to that of the smallest set.
+/// Points of a curve: the size, and the ratio of the time to that of the smallest size.
 type Points = Vec<(f64, f64)>;
 
 /// Does all lookups of a round and returns how many found something.
@@ -79,112 +81,90 @@ type Work<'l> = Box<dyn FnMut() -> usize + 'l>;
 const NOW: Now = Now::new(Duration::ZERO, UNIX_EPOCH);
 
 fn main() {
-    let many = (1_000, 1_000_000);
+    let many = decades(1_000, 1_000_000);
     let networks = [
-        ("IPv4", networks(AddressSpace::V4, many)),
-        ("IPv6", networks(AddressSpace::V6, many)),
+        ("IPv4", networks(AddressSpace::V4, &many)),
+        ("IPv6", networks(AddressSpace::V6, &many)),
     ];
-    draw(
-        "networks",
-        "Lookup of an address by number of banned networks",
-        "networks",
-        &networks,
-    );
-    check(&networks, MAX_CACHE_MISS);
-    let banned = [("gabion", bans(many))];
-    draw(
-        "bans",
-        "Lookup of a client by number of temporary bans",
-        "banned clients",
-        &banned,
-    );
-    check(&banned, MAX_CACHE_MISS);
-    let limited = [("gabion", limit(many)), ("governor", governor(many))];
-    draw(
-        "clients",
-        "Check of a rate limit by number of its clients",
-        "clients",
-        &limited,
-    );
-    check(&limited[..1], MAX_CACHE_MISS);
+    let title = "Lookup of an address by number of banned networks";
+    draw("networks", title, "networks", Bound::CacheMiss, &networks);
+    let banned = [("gabion", bans(&many))];
+    let title = "Lookup of a client by number of temporary bans";
+    draw("bans", title, "banned clients", Bound::CacheMiss, &banned);
+    let many = decades(1_000, 10_000_000);
+    let limited = [
+        ("gabion", clients::limit(&many)),
+        ("governor", clients::governor(&many)),
+    ];
+    let title = "Check of a rate limit by number of its clients";
+    draw("clients", title, "clients", Bound::CacheMiss, &limited);
     let denied = [
         ("plain path", deny(PathKind::Plain)),
         ("obfuscated path", deny(PathKind::Hostile)),
         ("denied path", deny(PathKind::Denied)),
     ];
-    draw(
-        "rules",
-        "Judging a path by number of deny rules",
-        "rules",
-        &denied,
-    );
-    check(&denied, MAX_FLAT);
+    let title = "Judging a path by number of deny rules";
+    draw("rules", title, "rules", Bound::Flat, &denied);
     let text = [
         ("64 bytes", messages(64, literal)),
         ("1 KiB", messages(1 << 10, literal)),
         ("1 KiB, words", messages(1 << 10, word)),
         ("1 KiB, expressions", messages(1 << 10, expression)),
     ];
-    draw(
-        "messages",
-        "Judging a message by number of message rules",
-        "rules",
-        &text,
-    );
-    check(&text, MAX_MESSAGE);
+    let title = "Judging a message by number of message rules";
+    draw("messages", title, "rules", Bound::Times(3.0), &text);
+    let paths = requests::by_path_length();
+    let title = "Judging a request by the length of its path";
+    draw("path", title, "bytes", Bound::Linear, &paths);
+    let headers = [("gabion", requests::by_headers())];
+    let title = "Judging a request by number of its headers";
+    draw("headers", title, "headers", Bound::Linear, &headers);
 }
 
-/// Measures sets of increasing size, each ten times the one before.
-fn grow<'l>((from, to): (usize, usize), work: impl Fn(usize) -> Work<'l>) -> Points {
-    let counts = iter::successors(Some(from), |count| Some(count * 10));
-    let to = if is_test() { from * 10 } else { to };
-    let counts: Vec<_> = counts.take_while(|count| *count <= to).collect();
+/// The sizes from `from` to `to`, each ten times the one before.
+fn decades(from: usize, to: usize) -> Vec<usize> {
+    let sizes = iter::successors(Some(from), |size| Some(size * 10));
+    sizes.take_while(|size| *size <= to).collect()
+}
+
+/// Measures sizes of increasing order. A smoke test measures the two smallest.
+fn grow<'l>(sizes: &[usize], work: impl Fn(usize) -> Work<'l>) -> Points {
+    let sizes = if is_test() { &sizes[..2] } else { sizes };
     let mut comparison = Comparison::new();
-    for &count in &counts {
-        comparison.add(&count.to_string(), work(count));
+    for &size in sizes {
+        comparison.add(&size.to_string(), work(size));
     }
     let timings = comparison.run(if is_test() { 1 } else { ROUNDS }, lookups());
     let ratios = timings.iter().map(|timing| timing.ratio);
-    counts
-        .iter()
-        .map(|count| *count as f64)
-        .zip(ratios)
-        .collect()
+    sizes.iter().map(|size| *size as f64).zip(ratios).collect()
 }
 
 fn lookups() -> usize {
     if is_test() { 64 } else { LOOKUPS }
 }
 
-/// Prints the curves and writes them to `growth/NAME.svg`.
-fn draw(name: &str, title: &str, x: &str, curves: &[(&str, Points)]) {
+/// Prints the curves, writes them to `growth/NAME.svg`, and asserts the bound of those of gabion.
+fn draw(name: &str, title: &str, x: &str, bound: Bound, curves: &[(&str, Points)]) {
     println!("{title}");
     let mut chart = Chart::new(title, x, "ratio to the smallest");
     for (curve, points) in curves {
-        for (count, ratio) in points {
-            println!("  {curve:<16}{count:>9}{ratio:>9.2}");
+        let label = format!("{curve}: {}", bound.order(points));
+        for (size, ratio) in points {
+            println!("  {label:<28}{size:>9}{ratio:>9.2}");
         }
-        chart = chart.add(*curve, points.iter().copied());
+        chart = chart.add(label, points.iter().copied());
     }
-    if !is_test() {
-        fs::create_dir_all(FOLDER).unwrap();
-        fs::write(format!("{FOLDER}/{name}.svg"), chart.to_string()).unwrap();
+    if is_test() {
+        return;
     }
+    for (curve, points) in curves.iter().filter(|(curve, _)| *curve != "governor") {
+        assert!(bound.permits(points), "{curve}: faster than {bound:?}");
+    }
+    fs::create_dir_all(FOLDER).unwrap();
+    fs::write(format!("{FOLDER}/{name}.svg"), chart.to_string()).unwrap();
 }
 
-/// Asserts that the last point of each curve is at most `most`.
-fn check(curves: &[(&str, Points)], most: f64) {
-    for (curve, points) in curves {
-        let (count, ratio) = *points.last().unwrap();
-        let is_within = is_test() || ratio <= most;
-        assert!(
-            is_within,
-            "{curve}: {ratio:.2} times the smallest set at {count}, at most {most} expected"
-        );
-    }
-}
-
-fn networks(space: AddressSpace, counts: (usize, usize)) -> Points {
+fn networks(space: AddressSpace, counts: &[usize]) -> Points {
     grow(counts, |count| {
         let mut rng = Rng::new(1);
         let networks = space.networks(count, &mut rng);
@@ -210,7 +190,7 @@ fn networks(space: AddressSpace, counts: (usize, usize)) -> Points {
 }
 
 /// Lookups of bans. Half of the clients are banned.
-fn bans(counts: (usize, usize)) -> Points {
+fn bans(counts: &[usize]) -> Points {
     grow(counts, |count| {
         let table = BanTable::new(count);
         let offense = Offense::certain(RuleId::builtin("by-hand"), Duration::from_hours(1));
@@ -229,69 +209,13 @@ fn bans(counts: (usize, usize)) -> Points {
     })
 }
 
-fn limit(counts: (usize, usize)) -> Points {
-    let (head, rules) = (OwnedHead::get("/"), ClientRules::default());
-    let facts = || head.facts(&rules);
-    let facts = &facts;
-    grow(counts, |count| {
-        let table = Arc::new(LimitTable::new(count));
-        let rule = LimitRule::new("per-client", "1000000/s".parse().unwrap());
-        let limit = [rule.mode(Mode::Enforce)]
-            .compile(&Context::new(&State::scratch().with_limits(table)))
-            .unwrap();
-        let clients = clients(count);
-        Box::new(move || {
-            let mut facts = facts();
-            let mut state = RequestState::new(&facts);
-            let passed = clients.iter().filter(|client| {
-                facts.client = **client;
-                limit.inspect(&facts, &mut state) == Verdict::Pass
-            });
-            passed.count()
-        })
-    })
-}
-
-fn governor(counts: (usize, usize)) -> Points {
-    grow(counts, |count| {
-        let quota = Quota::per_second(NonZeroU32::new(1_000_000).unwrap());
-        let store = DashMapStateStore::<IpAddr>::default();
-        let limiter: RateLimiter<_, _, _, NoOpMiddleware<Nanos>> =
-            RateLimiter::new(quota, store, FakeRelativeClock::default());
-        for number in 0..count {
-            let _ = limiter.check_key(&client(number).addr());
-        }
-        let clients = clients(count);
-        Box::new(move || {
-            let passed = clients
-                .iter()
-                .filter(|client| limiter.check_key(&client.addr()).is_ok());
-            passed.count()
-        })
-    })
-}
-
-/// Generates the clients of a round, in random order, out of `count` clients.
-fn clients(count: usize) -> Vec<ClientIp> {
-    let mut rng = Rng::new(2);
-    (0..lookups()).map(|_| client(rng.below(count))).collect()
-}
-
-/// Returns the client with this number. Addresses are scrambled.
-fn client(number: usize) -> ClientIp {
-    // An odd multiplier maps each number to a different address.
-    let mixed = (number as u32).wrapping_mul(0x9e37_79b1) & 0xff_ffff;
-    let addr = IpAddr::from(Ipv4Addr::from_bits(0x2c00_0000 | mixed));
-    ClientRules::default().resolve(PeerAddr::new((addr, 4711).into()), &HeaderMap::new())
-}
-
 fn deny(path: PathKind) -> Points {
     let mut rng = Rng::new(1);
     let heads = (0..1 << 12).map(|_| OwnedHead::get(&path.generate(&mut rng)));
     let (heads, clients) = (heads.collect::<Vec<_>>(), ClientRules::default());
     let facts: Vec<_> = heads.iter().map(|head| head.facts(&clients)).collect();
     let facts = &facts;
-    grow((10, 10_000), |count| {
+    grow(&decades(10, 10_000), |count| {
         let rules = rules::deny(count);
         let deny = rules.compile(&Context::new(&State::scratch())).unwrap();
         Box::new(move || {
@@ -307,7 +231,7 @@ fn deny(path: PathKind) -> Points {
 fn messages(len: usize, rule: fn(usize) -> MessageRule) -> Points {
     let (text, client) = (websocket::chat(len), client_at(reference::CLIENT));
     let (text, client) = (&text, &client);
-    grow((1, 100), |count| {
+    grow(&decades(1, 100), |count| {
         let rules: Vec<_> = (0..count).map(rule).collect();
         let rules = rules.compile(&Context::new(&State::scratch())).unwrap();
         Box::new(move || {
@@ -351,4 +275,32 @@ fn nonsense(nth: usize) -> String {
     [nth / 10, nth, 7]
         .map(|at| SYLLABLES[at % SYLLABLES.len()])
         .concat()
+}
+
+// === impl Bound ===
+
+impl Bound {
+    /// The order of growth of a curve.
+    fn order(self, points: &Points) -> Order {
+        match (self, Order::fit(points)) {
+            (Self::CacheMiss, order) if self.permits(points) => order.min(Order::Logarithmic),
+            (_, order) => order,
+        }
+    }
+
+    fn permits(self, points: &Points) -> bool {
+        let order = Order::fit(points);
+        let (Some(last), Some(middle)) = (points.last(), points.get(points.len() / 2)) else {
+            return true;
+        };
+        match self {
+            Self::Flat => order == Order::Constant,
+            Self::CacheMiss => last.1 <= 32.0,
+            Self::Linear => {
+                let (size, time) = (last.0 / middle.0, last.1 / middle.1);
+                order <= Order::Linear && time <= 2.0 * size
+            }
+            Self::Times(most) => last.1 <= most,
+        }
+    }
 }
