@@ -90,6 +90,9 @@ fn add_clean_requests(table: &mut Table<'_>) -> usize {
     table.add_request("a clean request", from(reference::CLIENT, page()));
     let guard = guard(|policy| policy);
     let passed = table.add_service("gabion", StatusCode::OK, guard.layer(service_fn(answer)));
+    let empty = Guard::from_policy("version = 1").unwrap().layer();
+    let empty = empty.layer(service_fn(answer));
+    table.add_service("gabion, an empty policy", StatusCode::OK, empty);
     let plain = limit(NEVER_REACHED, PeerIpKeyExtractor).finish();
     let plain = GovernorLayer::new(plain.unwrap()).layer(service_fn(answer));
     table.add_service("tower_governor", StatusCode::OK, plain);

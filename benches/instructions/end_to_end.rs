@@ -9,7 +9,8 @@ use std::{
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use gabion::{
-    Guard,
+    BanLayer, DenyLayer, Guard, LimitLayer, ScanLayer,
+    ban::Bans,
     inspect::InspectMessage as _,
     inspect::{MessageDenials, MessageFacts, Now},
 };
@@ -39,6 +40,49 @@ pub(crate) fn chain(operations: usize, path: PathKind) {
     let guard = guard(&files, Arc::clone(&clock));
     let service = guard.layer().layer(service_fn(answer));
     serve(operations, path, &clock, service);
+}
+
+/// A tower layer of one concern.
+#[derive(Clone, Copy)]
+pub(crate) enum SingleLayer {
+    /// A guard whose policy has no rules.
+    Empty,
+    Ban,
+    Deny,
+    Limit,
+    Scan,
+}
+
+/// The bare service behind one layer, for a client that the peer forwards.
+pub(crate) fn layer(operations: usize, layer: SingleLayer) {
+    let clock = Arc::new(ManualClock::default());
+    let (bans, trusted) = (Bans::new(), ["127.0.0.0/8"]);
+    let layer = match layer {
+        SingleLayer::Empty => {
+            let policy = "version = 1\n[client]\ntrusted_proxies = ['127.0.0.0/8']";
+            let guard = Guard::builder().with_clock(clock.clone());
+            guard.with_policy(policy, "empty").unwrap().layer()
+        }
+        SingleLayer::Ban => {
+            let layer = BanLayer::new(&bans).networks(["198.51.100.0/24"]).unwrap();
+            layer.trusted_proxies(trusted).unwrap().build().unwrap()
+        }
+        SingleLayer::Deny => {
+            let layer = DenyLayer::new().extensions(["php"]).names([".env", ".git"]);
+            let layer = layer.unwrap().trusted_proxies(trusted).unwrap();
+            layer.build().unwrap()
+        }
+        SingleLayer::Limit => {
+            let layer = LimitLayer::per_client("1000000/s".parse().unwrap());
+            layer.trusted_proxies(trusted).unwrap().build().unwrap()
+        }
+        SingleLayer::Scan => {
+            let layer = ScanLayer::new(&bans).trusted_proxies(trusted).unwrap();
+            layer.build().unwrap()
+        }
+    };
+    let service = layer.with_clock(clock.clone()).layer(service_fn(answer));
+    serve(operations, PathKind::Plain, &clock, service);
 }
 
 async fn answer(_: Request<()>) -> Result<Response<Empty<Bytes>>, Infallible> {

@@ -22,7 +22,7 @@ use gabion_testkit::OwnedHead;
 
 use crate::{
     callgrind::count,
-    end_to_end::{bare, chain, ping, reload, text},
+    end_to_end::{SingleLayer, bare, chain, layer, ping, reload, text},
 };
 
 /// A named hot path.
@@ -41,12 +41,13 @@ enum Workload {
     Scan(PathKind),
     Bare,
     Chain(PathKind),
+    Layer(SingleLayer),
     Text,
     Ping,
     Reload,
 }
 
-pub(crate) static ROWS: [Row; 20] = [
+pub(crate) static ROWS: [Row; 25] = [
     Row("client: known peer", Workload::Client("203.0.113.9")),
     Row("client: behind a proxy", Workload::Client("127.0.0.1")),
     Row("path: plain", Workload::Views(PathKind::Plain)),
@@ -76,6 +77,11 @@ pub(crate) static ROWS: [Row; 20] = [
     Row("chain: bare service", Workload::Bare),
     Row("chain: clean request", Workload::Chain(PathKind::Plain)),
     Row("chain: denied probe", Workload::Chain(PathKind::Denied)),
+    Row("layer: empty policy", Workload::Layer(SingleLayer::Empty)),
+    Row("layer: ban", Workload::Layer(SingleLayer::Ban)),
+    Row("layer: deny", Workload::Layer(SingleLayer::Deny)),
+    Row("layer: limit", Workload::Layer(SingleLayer::Limit)),
+    Row("layer: scan", Workload::Layer(SingleLayer::Scan)),
     Row("message: text of 1 KiB", Workload::Text),
     Row("message: ping", Workload::Ping),
     Row("policy: reload", Workload::Reload),
@@ -107,6 +113,7 @@ impl Row {
             Workload::Scan(path) => scan(operations, path),
             Workload::Bare => bare(operations),
             Workload::Chain(path) => chain(operations, path),
+            Workload::Layer(single) => layer(operations, single),
             Workload::Text => text(operations),
             Workload::Ping => ping(operations),
             Workload::Reload => reload(operations),
