@@ -8,6 +8,7 @@
 //! | [`custom_rule`] | a rule written in Rust |
 //! | [`paths`] | differences between servers in how they read a path, measured with nginx and Tomcat |
 //! | [`websockets`] | WebSockets behind proxies: timeouts, pings, reconnects, diagnosis codes |
+//! | [`life_of_a_request`] | the path of a request through the code, file by file |
 //! | [`stability`] | public API, supported Rust versions, versions of the policy format |
 //! | [`glossary`] | terms |
 
@@ -20,6 +21,8 @@
 pub mod custom_rule {}
 #[doc = include_str!("../guide/glossary.md")]
 pub mod glossary {}
+#[doc = include_str!("../guide/life_of_a_request.md")]
+pub mod life_of_a_request {}
 #[doc = include_str!("../guide/load_balancer.md")]
 pub mod load_balancer {}
 #[doc = include_str!("../guide/paths.md")]

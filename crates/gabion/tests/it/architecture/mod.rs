@@ -108,6 +108,27 @@ fn contains_any(line: &str, words: &[&str]) -> bool {
     words.iter().any(|word| line.contains(word))
 }
 
+/// The guide walks the files of a request's path, so each must exist.
+#[test]
+fn life_of_a_request_names_existing_files() {
+    let page = include_str!("../../../guide/life_of_a_request.md");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let (mut folder, mut found) = (String::new(), 0);
+    for name in page.split('`').skip(1).step_by(2) {
+        let file = match name.rsplit_once('/') {
+            _ if !name.ends_with(".rs") => continue,
+            Some((parent, _)) => {
+                folder = parent.to_owned();
+                name.to_owned()
+            }
+            None => format!("{folder}/{name}"),
+        };
+        assert!(root.join(&file).is_file(), "{file} does not exist");
+        found += 1;
+    }
+    assert!(found > 25, "only {found} files were found");
+}
+
 #[test]
 fn services_are_implemented_in_tower_and_proxy_only() {
     assert_only_in(&["crates/tower/src/", "crates/proxy/src/"], |line| {
