@@ -44,10 +44,8 @@ impl PathClasses {
     pub const DOT_SEGMENT: Self = Self(1 << 10);
     /// An empty segment before the last one, as in `//`.
     pub const EMPTY_SEGMENT: Self = Self(1 << 11);
-    /// A segment `..` that goes above the root.
-    pub const ABOVE_ROOT: Self = Self(1 << 12);
     /// No `/` at the beginning.
-    pub const UNROOTED: Self = Self(1 << 13);
+    pub const UNROOTED: Self = Self(1 << 12);
 
     /// The set of the classes in either set.
     pub const fn union(self, other: Self) -> Self {

@@ -3,7 +3,7 @@
 use super::PathClasses;
 use crate::words::{self, HIGH_BITS, WORD};
 
-/// The classes that occur in a path, and the positions of the slashes and dots in its first 64 bytes.
+/// The classes that occur in a path, and the marks of its first block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Layout {
     classes: PathClasses,
@@ -20,27 +20,21 @@ pub(super) struct Marks {
 // === impl Layout ===
 
 impl Layout {
-    /// The number of bytes whose slashes and dots are known.
-    pub(super) const BLOCK: usize = 64;
-
     /// Passes over `path` once, eight bytes at a time.
     #[inline]
     pub(super) fn new(path: &[u8]) -> Self {
         let mut layout = Self::default();
         if path.first() != Some(&b'/') {
-            layout.classes = PathClasses::UNROOTED;
+            layout.add(PathClasses::UNROOTED);
         }
-        let (first, rest) = path.split_at_checked(Self::BLOCK).unwrap_or((path, b""));
-        layout.first = layout.add(first, Marks::default());
+        let (first, rest) = path.split_at_checked(Marks::BLOCK).unwrap_or((path, b""));
+        layout.first = layout.block(first, Marks::BEFORE_PATH);
         let mut marks = layout.first;
-        for block in rest.chunks(Self::BLOCK) {
-            marks = layout.add(block, marks);
+        for block in rest.chunks(Marks::BLOCK) {
+            marks = layout.block(block, marks);
         }
-        if path.last() == Some(&b'.') {
-            layout.classes = layout.classes.union(PathClasses::TRAILING_DOT);
-        }
-        if layout.classes.intersects(PathClasses::TRAILING_DOT) {
-            layout.classes = layout.classes.union(dot_segments(path));
+        if let [.., b'.'] = path {
+            layout.add_last_dots(path);
         }
         layout
     }
@@ -58,64 +52,83 @@ impl Layout {
         self.first
     }
 
-    /// Adds the classes of a block, and returns its marks. The marks of the block before it show what
-    /// its first byte follows.
+    /// Adds the classes of a block, which follows a block with the marks `before`. Returns its marks.
     #[inline]
-    fn add(&mut self, block: &[u8], before: Marks) -> Marks {
-        let (mut classes, mut marks) = (self.classes, Marks::default());
-        let mut add = |word| {
+    fn block(&mut self, block: &[u8], before: Marks) -> Marks {
+        let mut classes = self.classes;
+        let marks = Marks::new(block, |word| {
             if !is_plain(word) {
                 let each = word.to_le_bytes().into_iter().map(PathClasses::of);
                 classes = each.fold(classes, PathClasses::union);
             }
-            marks.push(word);
-        };
-        let (words, rest) = block.as_chunks();
-        for word in words {
-            add(u64::from_le_bytes(*word));
-        }
-        if !rest.is_empty() {
-            add(words::last_word(block, rest));
-        }
-        let words = words.len().saturating_add(usize::from(!rest.is_empty()));
-        let marks = marks.aligned(words);
-        let slashes_before = marks.slashes << 1 | before.slashes >> 63;
-        let dots_before = marks.dots << 1 | before.dots >> 63;
-        if marks.slashes & slashes_before != 0 {
-            classes = classes.union(PathClasses::EMPTY_SEGMENT);
-        }
-        if marks.slashes & dots_before != 0 {
-            classes = classes.union(PathClasses::TRAILING_DOT);
-        }
+        });
         self.classes = classes;
+        let slash = |back: u32| shifted(marks.slashes, before.slashes, back);
+        let dot = |back: u32| shifted(marks.dots, before.dots, back);
+        let after_slash = if before == Marks::BEFORE_PATH {
+            slash(1) & !1
+        } else {
+            slash(1)
+        };
+        if marks.slashes & after_slash != 0 {
+            self.add(PathClasses::EMPTY_SEGMENT);
+        }
+        if marks.slashes & dot(1) != 0 {
+            self.add(PathClasses::TRAILING_DOT);
+            if marks.slashes & dot(1) & (slash(2) | dot(2) & slash(3)) != 0 {
+                self.add(PathClasses::DOT_SEGMENT);
+            }
+        }
         marks
     }
-}
 
-/// Returns the classes of the dot segments of a path. Linear in its length.
-#[cold]
-fn dot_segments(path: &[u8]) -> PathClasses {
-    let (mut classes, mut depth) = (PathClasses::NONE, 0_usize);
-    for segment in path.split(|&byte| byte == b'/') {
-        match segment {
-            b"" => {}
-            b"." => classes = classes.union(PathClasses::DOT_SEGMENT),
-            b".." => {
-                classes = classes.union(PathClasses::DOT_SEGMENT);
-                if depth == 0 {
-                    classes = classes.union(PathClasses::ABOVE_ROOT);
-                }
-                depth = depth.saturating_sub(1);
-            }
-            _ => depth = depth.saturating_add(1),
+    /// Adds the classes of the last segment, which ends with a dot.
+    #[cold]
+    fn add_last_dots(&mut self, path: &[u8]) {
+        self.add(PathClasses::TRAILING_DOT);
+        let last = path.rsplit(|&byte| byte == b'/').next();
+        if let Some(b"." | b"..") = last {
+            self.add(PathClasses::DOT_SEGMENT);
         }
     }
-    classes
+
+    const fn add(&mut self, classes: PathClasses) {
+        self.classes = self.classes.union(classes);
+    }
 }
 
 // === impl Marks ===
 
 impl Marks {
+    /// The largest number of bytes in a block.
+    pub(super) const BLOCK: usize = 64;
+
+    /// A segment begins at the beginning of a path, as after a slash.
+    const BEFORE_PATH: Self = Self {
+        slashes: 1 << 63,
+        dots: 0,
+    };
+
+    /// Marks a block, and calls `see` with each of its words. Letters fill up the last word.
+    #[inline]
+    pub(super) fn new(block: &[u8], mut see: impl FnMut(u64)) -> Self {
+        let mut marks = Self::default();
+        let (words, rest) = block.as_chunks();
+        for word in words {
+            let word = u64::from_le_bytes(*word);
+            see(word);
+            marks.push(word);
+        }
+        let mut count = words.len();
+        if !rest.is_empty() {
+            let word = words::last_word(block, rest);
+            see(word);
+            marks.push(word);
+            count = count.saturating_add(1);
+        }
+        marks.aligned(count)
+    }
+
     /// Adds the marks of eight bytes at the upper end, and moves the others down.
     #[inline]
     const fn push(&mut self, word: u64) {
@@ -138,7 +151,10 @@ impl Marks {
     }
 }
 
-// === words ===
+/// Returns the marks of the bytes that are `back` bytes before each byte of a block.
+const fn shifted(marks: u64, before: u64, back: u32) -> u64 {
+    marks << back | before >> (u64::BITS - back)
+}
 
 /// Returns `true` if all eight bytes are letters, digits, `-`, `.` or `/`, which have no class.
 const fn is_plain(word: u64) -> bool {

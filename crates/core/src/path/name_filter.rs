@@ -1,6 +1,6 @@
 //! A prefilter for lookups of names.
 
-use super::View;
+use super::{Segment, View};
 
 /// A set of names, reduced to their first bytes, last bytes and lengths. ASCII case is ignored.
 ///
@@ -96,16 +96,18 @@ impl NameFilter {
         }
     }
 
-    /// Returns `false` if certainly neither a segment of `view` nor its extension is in the set.
+    /// Returns `false` if the set certainly contains no name that a segment of `view` stands for, and no
+    /// extension of such a name.
     #[inline]
     pub fn may_contain_any(&self, view: View<'_>) -> bool {
         match &self.0 {
             Accepted::None => false,
             Accepted::Names(lengths) => view.segments().any(|segment| {
-                let extension = segment.extension();
-                !segment.is_canonical()
-                    || lengths.contain(segment.bytes())
-                    || extension.is_some_and(|extension| lengths.contain(extension))
+                if segment.is_canonical() {
+                    lengths.contain_name_or_extension(segment)
+                } else {
+                    lengths.contain_interpretation(segment)
+                }
             }),
             Accepted::All => true,
         }
@@ -129,6 +131,19 @@ impl NameFilter {
 // === impl Lengths ===
 
 impl Lengths {
+    #[inline]
+    fn contain_name_or_extension(&self, name: Segment<'_>) -> bool {
+        let extension = name.extension();
+        self.contain(name.bytes()) || extension.is_some_and(|extension| self.contain(extension))
+    }
+
+    #[cold]
+    fn contain_interpretation(&self, segment: Segment<'_>) -> bool {
+        let mut names = segment.interpretations();
+        self.contain(segment.canonical_name())
+            || names.any(|name| self.contain_name_or_extension(name))
+    }
+
     #[inline]
     fn contain(&self, name: &[u8]) -> bool {
         let of_first = self.by_first_byte.get(index(name.first().copied()));

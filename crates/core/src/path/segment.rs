@@ -1,11 +1,6 @@
 //! The segments of a path, and the names that they stand for.
 
-use super::{
-    PathClasses,
-    layout::{Layout, Marks},
-    name,
-};
-use crate::words;
+use super::{PathClasses, layout::Marks, name};
 
 /// A segment of a path that is not empty: the bytes between two slashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +18,9 @@ pub struct Segments<'v> {
     path: &'v [u8],
     /// The beginning of the next segment.
     start: usize,
-    /// The slashes and dots from there on, among the first bytes.
+    /// The beginning of the block that is marked.
+    block: usize,
+    /// The slashes and dots of the block from the next segment on.
     marks: Marks,
     are_canonical: bool,
 }
@@ -94,60 +91,59 @@ impl<'v> Segments<'v> {
         .union(PathClasses::CONTROL)
         .union(PathClasses::NON_ASCII);
 
+    /// The segments of `path`. Its first block has these marks.
     #[inline]
     pub(super) const fn new(path: &'v [u8], marks: Marks, classes: PathClasses) -> Self {
         Self {
             path,
             start: 0,
+            block: 0,
             marks,
             are_canonical: !classes.intersects(Self::NOT_CANONICAL),
         }
     }
 
-    /// The end of the segment that begins at `start`: the next slash or the end of the path.
+    /// Passes the next slash or the end of the path. Returns its position, and that of the last dot
+    /// before it, if there is one.
     #[inline]
-    fn end(&mut self) -> usize {
-        let slashes = self.marks.slashes;
-        if slashes != 0 {
-            self.marks.slashes = slashes & slashes.wrapping_sub(1);
-            slashes.trailing_zeros() as usize
-        } else if self.path.len() <= Layout::BLOCK {
+    fn pass_segment(&mut self) -> (usize, Option<usize>) {
+        let mut last_dot = None;
+        while self.marks.slashes == 0 && self.block_end() < self.path.len() {
+            last_dot = self.last_dot(u64::MAX).or(last_dot);
+            self.block = self.block_end();
+            self.marks = mark(self.path, self.block);
+        }
+        let slash = self.marks.slashes & self.marks.slashes.wrapping_neg();
+        // All bits without a slash.
+        let bits_before = slash.wrapping_sub(1);
+        let last = self.last_dot(bits_before).or(last_dot);
+        self.marks.slashes ^= slash;
+        self.marks.dots &= !bits_before;
+        let end = if slash == 0 {
             self.path.len()
         } else {
-            self.find_end()
-        }
+            self.block.wrapping_add(slash.trailing_zeros() as usize)
+        };
+        (end, last)
     }
 
-    /// The position of the last dot of the segment; its end if it has none.
+    /// Returns the position of the last dot among these bits of the marks.
     #[inline]
-    fn last_dot(&mut self, start: usize, end: usize) -> usize {
-        if end > Layout::BLOCK {
-            return self.find_last_dot(start, end);
-        }
-        let mut last = end;
-        loop {
-            let dot = self.marks.dots.trailing_zeros() as usize;
-            if dot >= end {
-                return last;
-            }
-            self.marks.dots &= self.marks.dots.wrapping_sub(1);
-            last = dot;
-        }
+    fn last_dot(&self, bits: u64) -> Option<usize> {
+        let bit = (self.marks.dots & bits).checked_ilog2()?;
+        Some(self.block.wrapping_add(bit as usize))
     }
 
-    #[cold]
-    fn find_end(&self) -> usize {
-        let rest = self.path.get(self.start..).unwrap_or_default();
-        let slash = words::find(rest, b'/');
-        slash.map_or(self.path.len(), |slash| self.start.saturating_add(slash))
+    const fn block_end(&self) -> usize {
+        self.block.wrapping_add(Marks::BLOCK)
     }
+}
 
-    #[cold]
-    fn find_last_dot(&self, start: usize, end: usize) -> usize {
-        let bytes = self.path.get(start..end).unwrap_or_default();
-        let dot = bytes.iter().rposition(|&byte| byte == b'.');
-        dot.map_or(end, |dot| start.saturating_add(dot))
-    }
+/// Marks the block of `path` that begins at `start`.
+#[cold]
+fn mark(path: &[u8], start: usize) -> Marks {
+    let rest = path.get(start..).unwrap_or_default();
+    Marks::new(rest.get(..Marks::BLOCK).unwrap_or(rest), |_| ())
 }
 
 impl<'v> Iterator for Segments<'v> {
@@ -161,14 +157,13 @@ impl<'v> Iterator for Segments<'v> {
     fn next(&mut self) -> Option<Segment<'v>> {
         while self.start < self.path.len() {
             let start = self.start;
-            let end = self.end();
+            let (end, dot) = self.pass_segment();
             self.start = end.saturating_add(1);
             if start < end {
-                let dot = self.last_dot(start, end);
                 let bytes = self.path.get(start..end)?;
                 return Some(Segment {
                     bytes,
-                    dot: dot.saturating_sub(start),
+                    dot: dot.unwrap_or(end).wrapping_sub(start),
                     is_canonical: self.are_canonical || name::is_single(bytes),
                 });
             }

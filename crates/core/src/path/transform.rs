@@ -9,8 +9,8 @@ pub(super) struct Transformation {
     pub(super) description: &'static str,
     /// A path with none of these classes stays as it is.
     pub(super) triggers: PathClasses,
-    /// Appends the result to a buffer.
-    pub(super) run: fn(&[u8], &mut Vec<u8>),
+    /// Appends the result to a buffer. Returns `true` if dot segments went above the root.
+    pub(super) run: fn(&[u8], &mut Vec<u8>) -> bool,
 }
 
 /// The transformations, in the order in which they are applied. A set of
@@ -27,27 +27,42 @@ pub(super) const TRANSFORMATIONS: [Transformation; 6] = [
     Transformation {
         description: "decoded",
         triggers: PathClasses::PERCENT,
-        run: decode,
+        run: |path, out| {
+            decode(path, out);
+            false
+        },
     },
     Transformation {
         description: "unreserved characters decoded",
         triggers: PathClasses::PERCENT,
-        run: decode_unreserved,
+        run: |path, out| {
+            decode_unreserved(path, out);
+            false
+        },
     },
     Transformation {
         description: ";parameters removed",
         triggers: PathClasses::SEMICOLON,
-        run: cut_params,
+        run: |path, out| {
+            cut_params(path, out);
+            false
+        },
     },
     Transformation {
         description: "\\ read as /",
         triggers: PathClasses::BACKSLASH,
-        run: backslash_as_slash,
+        run: |path, out| {
+            backslash_as_slash(path, out);
+            false
+        },
     },
     Transformation {
         description: "cut at NUL",
         triggers: PathClasses::NUL,
-        run: cut_at_nul,
+        run: |path, out| {
+            cut_at_nul(path, out);
+            false
+        },
     },
 ];
 
@@ -151,13 +166,13 @@ fn cut_at_nul(path: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(kept.unwrap_or_default());
 }
 
-/// Merges slashes and resolves `.` and `..`. A `..` at the root is removed. The path must begin with
-/// `/`.
-pub(super) fn resolve(path: &[u8], out: &mut Vec<u8>) {
+/// Merges slashes and resolves `.` and `..` of a path that begins with `/`. Returns `true` if a `..` was
+/// at the root; it is removed.
+pub(super) fn resolve(path: &[u8], out: &mut Vec<u8>) -> bool {
     let base = out.len();
     // The segments not yet copied, with the slash before each: from `start` to `end`.
     let (mut start, mut end) = (0_usize, 0_usize);
-    let mut is_open = true;
+    let (mut is_open, mut is_above_root) = (true, false);
     for segment in path.split(|&byte| byte == b'/').skip(1) {
         let after = end.saturating_add(segment.len()).saturating_add(1);
         is_open = matches!(segment, b"" | b"." | b"..");
@@ -167,6 +182,7 @@ pub(super) fn resolve(path: &[u8], out: &mut Vec<u8>) {
         }
         if segment == b".." {
             let slash = out.iter().skip(base).rposition(|&byte| byte == b'/');
+            is_above_root |= slash.is_none();
             out.truncate(base.saturating_add(slash.unwrap_or(0)));
         }
         end = after;
@@ -175,4 +191,5 @@ pub(super) fn resolve(path: &[u8], out: &mut Vec<u8>) {
     if is_open {
         out.push(b'/');
     }
+    is_above_root
 }

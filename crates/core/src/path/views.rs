@@ -1,6 +1,6 @@
 //! Derivation of all views of one path.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, slice};
 
 use super::{
     Malformed, PathClasses, Transformations, View, canonical,
@@ -53,6 +53,8 @@ struct Forms {
     bytes: Vec<u8>,
     /// `true` if there are more forms than are kept.
     is_incomplete: bool,
+    /// `true` if dot segments go above the root in some form.
+    is_above_root: bool,
 }
 
 /// The classes of a path that is malformed or has several forms.
@@ -69,14 +71,23 @@ struct Span {
     layout: Layout,
 }
 
+/// An iterator over the views.
+struct Views<'v> {
+    /// The form of a path that has only one.
+    only_form: Option<View<'v>>,
+    /// The bytes of several forms, and their spans.
+    bytes: &'v [u8],
+    spans: slice::Iter<'v, Span>,
+}
+
 impl<'r> PathViews<'r> {
     /// The maximum number of forms of one path. In 17,000 public paths of requests, scanners and
     /// attacks, none has more than 7.
-    pub const MAX_FORMS: usize = 16;
+    pub const MAX_FORMS: usize = 12;
 
     /// The maximum number of bytes of all forms of one path, beyond the path, its resolved form and its
     /// decoded form.
-    pub const MAX_BYTES: usize = 16 * 1024;
+    pub const MAX_BYTES: usize = 8 * 1024;
 
     /// The maximum number of times that escapes are decoded.
     pub const MAX_DECODES: u8 = 3;
@@ -175,10 +186,13 @@ impl<'r> PathViews<'r> {
 
     /// Iterates over the views, the one nearest to the path as sent first.
     pub fn iter(&self) -> impl Iterator<Item = View<'_>> {
-        let single = self.derived.forms.is_none().then(|| self.as_sent());
-        let several = self.derived.forms.iter().flat_map(|forms| forms.iter());
-        let all = single.into_iter().chain(several);
-        all.filter(|view| view.layout.lacks(UNRESOLVED))
+        let forms = self.derived.forms.as_deref();
+        let only_form = forms.is_none().then(|| self.as_sent());
+        Views {
+            only_form: only_form.filter(|view| view.layout.lacks(UNRESOLVED)),
+            bytes: forms.map_or(b"", |forms| &forms.bytes),
+            spans: forms.map_or(&[][..], |forms| &forms.spans).iter(),
+        }
     }
 
     const fn as_sent(&self) -> View<'_> {
@@ -214,6 +228,7 @@ impl Forms {
             spans: Vec::with_capacity(4),
             bytes: Vec::with_capacity(first),
             is_incomplete: false,
+            is_above_root: false,
         };
         all.push(sent);
         let mut scratch = Vec::with_capacity(sent.path.len());
@@ -228,7 +243,7 @@ impl Forms {
                     continue;
                 };
                 scratch.clear();
-                (transformation.run)(all.bytes(&from), &mut scratch);
+                all.is_above_root |= (transformation.run)(all.bytes(&from), &mut scratch);
                 if all.spans.iter().any(|span| all.bytes(span) == scratch) {
                     continue;
                 }
@@ -259,15 +274,39 @@ impl Forms {
     }
 
     fn iter(&self) -> impl Iterator<Item = View<'_>> {
-        self.spans.iter().map(|span| View {
-            path: self.bytes(span),
-            transformations: span.transformations,
-            layout: &span.layout,
-        })
+        self.spans.iter().map(|span| span.form(&self.bytes))
     }
 
     fn bytes(&self, span: &Span) -> &[u8] {
         self.bytes.get(span.start..span.end).unwrap_or_default()
+    }
+}
+
+// === impl Span ===
+
+impl Span {
+    /// The form, from the bytes of all forms.
+    #[inline]
+    fn form<'v>(&'v self, bytes: &'v [u8]) -> View<'v> {
+        View {
+            path: bytes.get(self.start..self.end).unwrap_or_default(),
+            transformations: self.transformations,
+            layout: &self.layout,
+        }
+    }
+}
+
+// === impl Views ===
+
+impl<'v> Iterator for Views<'v> {
+    type Item = View<'v>;
+
+    #[inline]
+    fn next(&mut self) -> Option<View<'v>> {
+        let bytes = self.bytes;
+        let resolved = |span: &&Span| span.layout.lacks(UNRESOLVED);
+        let derived = || self.spans.find(resolved).map(|span| span.form(bytes));
+        self.only_form.take().or_else(derived)
     }
 }
 
@@ -276,11 +315,11 @@ fn find_error(sent: View<'_>, forms: Option<&Forms>) -> Option<Malformed> {
     let decoded_once = |view: &View<'_>| view.transformations == Transformations::DECODED_ONCE;
     let decoded = forms.and_then(|forms| forms.iter().find(decoded_once));
     Malformed::detect(sent, decoded.unwrap_or(sent)).or_else(|| {
-        let goes_above = |view: View<'_>| view.classes().intersects(PathClasses::ABOVE_ROOT);
-        if forms?.iter().any(goes_above) {
+        let forms = forms?;
+        if forms.is_above_root {
             Some(Malformed::AboveRoot)
         } else {
-            forms?.is_incomplete.then_some(Malformed::Tangled)
+            forms.is_incomplete.then_some(Malformed::Tangled)
         }
     })
 }

@@ -71,8 +71,12 @@ impl Matcher {
             return None;
         }
         view.segments().find_map(|segment| {
-            let mut names = segment.interpretations();
-            let (rule, reason) = names.find_map(|name| self.find_name(name))?;
+            let (rule, reason) = if segment.is_canonical() {
+                self.find_name(segment)?
+            } else {
+                let mut names = segment.interpretations();
+                names.find_map(|name| self.find_name(name))?
+            };
             Some(Found {
                 rule,
                 reason,

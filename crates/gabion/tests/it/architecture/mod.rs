@@ -116,7 +116,12 @@ fn life_of_a_request_names_existing_files() {
     let (mut folder, mut found) = (String::new(), 0);
     for name in page.split('`').skip(1).step_by(2) {
         let file = match name.rsplit_once('/') {
-            _ if !name.ends_with(".rs") => continue,
+            _ if Path::new(name)
+                .extension()
+                .is_none_or(|found| found != "rs") =>
+            {
+                continue;
+            }
             Some((parent, _)) => {
                 folder = parent.to_owned();
                 name.to_owned()

@@ -123,20 +123,10 @@ fn classes(path: &[u8]) -> PathClasses {
         [.., b'.'] => PathClasses::TRAILING_DOT,
         _ => PathClasses::NONE,
     };
-    let mut depth = 0_usize;
-    let mut classes = path
-        .iter()
-        .map(of_byte)
+    let of_bytes = path.iter().map(of_byte);
+    let mut classes = of_bytes
+        .chain(segments_of(path).map(of_segment))
         .fold(PathClasses::NONE, PathClasses::union);
-    for segment in segments_of(path) {
-        classes = classes.union(of_segment(segment));
-        match segment {
-            b"." => {}
-            b".." if depth == 0 => classes = classes.union(PathClasses::ABOVE_ROOT),
-            b".." => depth -= 1,
-            _ => depth += 1,
-        }
-    }
     if path.windows(2).any(|two| two == b"//") {
         classes = classes.union(PathClasses::EMPTY_SEGMENT);
     }

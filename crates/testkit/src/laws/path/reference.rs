@@ -8,6 +8,7 @@ pub(super) struct Reference {
     forms: Vec<(Vec<u8>, Applied)>,
     pub(super) malformed: Option<Malformed>,
     pub(super) is_incomplete: bool,
+    is_above_root: bool,
 }
 
 /// The number of times that escapes were decoded, and the other transformations by index.
@@ -44,6 +45,7 @@ impl Reference {
             forms: vec![(path.to_vec(), Applied::default())],
             malformed: None,
             is_incomplete: false,
+            is_above_root: false,
         };
         if path.first() == Some(&b'/') {
             reference.derive(3 * path.len() + PathViews::MAX_BYTES);
@@ -69,6 +71,7 @@ impl Reference {
                 let Some(applied) = applied.with(index) else {
                     continue;
                 };
+                self.is_above_root |= resolve(&form).1;
                 let result = run(&form);
                 if self.forms.iter().any(|(known, _)| *known == result) {
                     continue;
@@ -99,7 +102,7 @@ impl Reference {
             })
         } else if str::from_utf8(&decoded).is_err() {
             Some(Malformed::Utf8)
-        } else if self.forms.iter().any(|(form, _)| resolve(form).1) {
+        } else if self.is_above_root {
             Some(Malformed::AboveRoot)
         } else {
             self.is_incomplete.then_some(Malformed::Tangled)
