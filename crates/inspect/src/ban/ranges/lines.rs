@@ -46,6 +46,7 @@ impl Lines {
     }
 
     /// Returns the list and the line of a position.
+    #[inline]
     pub(super) fn at(&self, position: u32) -> Option<(&Arc<str>, u32)> {
         let after = self.lists.partition_point(|(before, _)| *before < position);
         let (before, name) = self.lists.get(after.checked_sub(1)?)?;

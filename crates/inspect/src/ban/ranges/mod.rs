@@ -3,20 +3,21 @@
 mod bits;
 mod lines;
 mod range;
+mod records;
 mod sorted;
 mod sweep;
 
 use std::{
     borrow::Borrow,
     fmt,
-    net::{IpAddr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::Arc,
 };
 
 use gabion_core::Reason;
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use self::{lines::Lines, range::Range, sorted::Sorted, sweep::sort};
+use self::{bits::Bits as _, lines::Lines, range::Range, sorted::Sorted, sweep::sort};
 use super::List;
 use crate::Problem;
 
@@ -147,18 +148,39 @@ impl IpRanges {
 
     /// Returns the longest network that contains `addr`. An IPv4-mapped IPv6 address is looked up
     /// as IPv4.
+    #[inline]
     pub fn find(&self, addr: IpAddr) -> Option<Listed<'_>> {
-        let addr = addr.to_canonical();
-        let (bits, position) = match addr {
-            IpAddr::V4(addr) => self.v4.find(addr.to_bits()),
-            IpAddr::V6(addr) => {
-                let hosts = self.hosts.as_ref();
-                let host = hosts.and_then(|hosts| hosts.find(addr.to_bits()));
-                host.or_else(|| self.subnets.find(leading_half(addr)))
-            }
-        }?;
+        match addr.to_canonical() {
+            IpAddr::V4(addr) => self.find_v4(addr),
+            IpAddr::V6(addr) => self.find_v6(addr),
+        }
+    }
+
+    #[inline]
+    fn find_v4(&self, addr: Ipv4Addr) -> Option<Listed<'_>> {
+        let (bits, position, contains) = self.v4.nearest(addr.to_bits())?;
+        let start = Ipv4Addr::from_bits(addr.to_bits().first(bits));
+        let listed = self.listed(Ipv4Net::new(start, bits).ok()?.into(), position)?;
+        contains.then_some(listed)
+    }
+
+    #[inline]
+    fn find_v6(&self, addr: Ipv6Addr) -> Option<Listed<'_>> {
+        let hosts = self.hosts.as_ref();
+        let host = hosts.and_then(|hosts| hosts.nearest(addr.to_bits()));
+        let host = host.filter(|(_, _, contains)| *contains);
+        let (bits, position, contains) = match host {
+            Some(host) => host,
+            None => self.subnets.nearest(leading_half(addr))?,
+        };
+        let start = Ipv6Addr::from_bits(addr.to_bits().first(bits));
+        let listed = self.listed(Ipv6Net::new(start, bits).ok()?.into(), position)?;
+        contains.then_some(listed)
+    }
+
+    #[inline]
+    fn listed(&self, network: IpNet, position: u32) -> Option<Listed<'_>> {
         let (list, line) = self.lines.at(position)?;
-        let network = IpNet::new(addr, bits).ok()?.trunc();
         Some(Listed {
             network,
             list,

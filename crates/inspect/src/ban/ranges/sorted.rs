@@ -1,23 +1,25 @@
 //! Networks of one address family as sorted ranges that do not overlap.
 
-use super::{bits::Bits, range::Range};
+use super::{
+    bits::Bits,
+    range::Range,
+    records::{Records, RecordsBuilder},
+};
 
 /// Sorted ranges of one address family, each with the position of its network.
 ///
 /// A network that contains another one becomes two or more ranges, so that a lookup is one binary
 /// search and never a walk through nested networks. The search is short: the leading bits of an
-/// address, its head, select the few ranges that can contain it, a window. A miss reads one pair of
-/// heads and the keys of one window, usually one cache line; positions are read for hits only.
+/// address, its head, select the few ranges that can contain it, a window. A lookup reads a pair of
+/// heads and a window, each usually within one cache line.
 pub(super) struct Sorted<A> {
     head_bits: u32,
-    // Invariant: `heads[h]` is the number of keys whose heads are below `h`.
+    // Invariant: `heads[h]` is the number of ranges whose heads are below `h`.
     heads: Box<[u32]>,
-    // For each range, the bits after the head of its first address, and the prefix length of its
-    // network. Invariant: ascending within a window. A range ends at the end of its network or at the
-    // next key, whichever is first, and never extends into another window, so no end is stored.
-    keys: Box<[A]>,
-    // Invariant: as long as `keys`.
-    positions: Box<[u32]>,
+    // The ranges. The key of each is the bits after the head of its first address, and the prefix
+    // length of its network. A range ends at the end of its network or at the next key, whichever is
+    // first, and never extends into another window, so no end is stored.
+    ranges: Records<A>,
     networks: usize,
 }
 
@@ -25,8 +27,7 @@ pub(super) struct Sorted<A> {
 pub(super) struct SortedBuilder<A> {
     head_bits: u32,
     heads: Vec<u32>,
-    keys: Vec<A>,
-    positions: Vec<u32>,
+    ranges: RecordsBuilder<A>,
     latest: Option<Range<A>>,
     networks: usize,
 }
@@ -37,30 +38,18 @@ impl<A: Bits> Sorted<A> {
     /// Returns `true` if a network contains `addr`.
     #[inline]
     pub(super) fn holds(&self, addr: A) -> bool {
-        self.search(addr).is_some()
+        self.nearest(addr).is_some_and(|(_, _, contains)| contains)
     }
 
-    /// Returns the prefix length and the position of the longest network that contains `addr`.
     #[inline]
-    pub(super) fn find(&self, addr: A) -> Option<(u8, u32)> {
-        let (at, bits) = self.search(addr)?;
-        Some((bits, *self.positions.get(at)?))
-    }
-
-    /// Returns the index of the range that contains `addr`, and the prefix length of its network.
-    #[inline]
-    fn search(&self, addr: A) -> Option<(usize, u8)> {
+    pub(super) fn nearest(&self, addr: A) -> Option<(u8, u32, bool)> {
         let heads = self.heads.get(addr.head(self.head_bits)..)?;
         let &[from, to] = heads.first_chunk()?;
-        let window = self.keys.get(from as usize..to as usize)?;
         let target = addr.last_key(self.head_bits);
-        let at = window
-            .partition_point(|&key| key <= target)
-            .checked_sub(1)?;
-        let key = *window.get(at)?;
+        let (key, position) = self.ranges.search(from as usize..to as usize, target)?;
         let bits = key.length();
-        let inside = key.shares(target, self.head_bits, bits);
-        inside.then_some((from as usize + at, bits))
+        let contains = (key <= target) & key.shares(target, bits);
+        Some((bits, position, contains))
     }
 
     /// Returns the number of networks.
@@ -70,7 +59,7 @@ impl<A: Bits> Sorted<A> {
 
     /// Returns the size in bytes.
     pub(super) fn memory(&self) -> usize {
-        size_of_val(&*self.heads) + size_of_val(&*self.keys) + size_of_val(&*self.positions)
+        size_of_val(&*self.heads) + self.ranges.memory()
     }
 }
 
@@ -84,15 +73,17 @@ impl<A: Bits> SortedBuilder<A> {
     /// nearer caches of a processor.
     const MAX_HEAD_BITS: u32 = 18;
 
-    /// Creates a builder for the ranges of `networks` different networks.
-    pub(super) fn with_capacity(networks: usize) -> Self {
+    /// Creates a builder for the ranges of `networks` different networks, with positions up to
+    /// `last_position`.
+    pub(super) fn new(networks: usize, last_position: u32) -> Self {
         let heads = (networks / Self::PER_HEAD).max(1).next_power_of_two();
         let head_bits = heads.ilog2().clamp(A::LENGTH_BITS, Self::MAX_HEAD_BITS);
+        let key_bits = A::BITS - head_bits + A::LENGTH_BITS;
+        let position_bits = u32::BITS - last_position.leading_zeros();
         Self {
             head_bits,
             heads: Vec::with_capacity((1 << head_bits) + 1),
-            keys: Vec::with_capacity(networks),
-            positions: Vec::with_capacity(networks),
+            ranges: RecordsBuilder::with_capacity(networks, key_bits, position_bits),
             latest: None,
             networks,
         }
@@ -105,11 +96,9 @@ impl<A: Bits> SortedBuilder<A> {
             .latest
             .is_some_and(|latest| latest.start == range.start)
         {
-            self.keys.pop();
-            self.positions.pop();
+            self.ranges.pop();
         }
-        self.keys.push(range.start.key(self.head_bits, range.bits));
-        self.positions.push(range.position);
+        self.add(range.start, range);
         self.latest = Some(range);
     }
 
@@ -120,8 +109,7 @@ impl<A: Bits> SortedBuilder<A> {
         Sorted {
             head_bits: self.head_bits,
             heads: self.heads.into(),
-            keys: self.keys.into(),
-            positions: self.positions.into(),
+            ranges: self.ranges.finish(),
             networks: self.networks,
         }
     }
@@ -134,13 +122,18 @@ impl<A: Bits> SortedBuilder<A> {
             self.heads.push(self.count());
             let Some(latest) = self.latest else { continue };
             if start <= latest.start.last(latest.bits) && next != Some(start) {
-                self.keys.push(start.key(self.head_bits, latest.bits));
-                self.positions.push(latest.position);
+                self.add(start, latest);
             }
         }
     }
 
+    /// Adds the part of `range` from `start`.
+    fn add(&mut self, start: A, range: Range<A>) {
+        let key = start.key(self.head_bits, range.bits);
+        self.ranges.push(key, range.position);
+    }
+
     fn count(&self) -> u32 {
-        u32::try_from(self.keys.len()).unwrap_or(u32::MAX)
+        u32::try_from(self.ranges.len()).unwrap_or(u32::MAX)
     }
 }

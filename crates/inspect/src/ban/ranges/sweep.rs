@@ -17,9 +17,11 @@ struct Sweep<A> {
 pub(super) fn sort<A: Bits>(mut networks: Vec<Range<A>>) -> Sorted<A> {
     networks.sort_unstable();
     networks.dedup_by_key(|network| (network.start, network.bits));
+    let positions = networks.iter().map(|network| network.position);
+    let last_position = positions.max().unwrap_or(0);
     let mut sweep = Sweep {
         open: Vec::new(),
-        ranges: SortedBuilder::with_capacity(networks.len()),
+        ranges: SortedBuilder::new(networks.len(), last_position),
     };
     for &network in &networks {
         sweep.leave_until(Some(network.start));

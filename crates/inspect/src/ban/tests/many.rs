@@ -17,7 +17,9 @@ fn a_million_networks_fit_into_tens_of_megabytes() {
     let ranges = IpRanges::build(&lists).unwrap();
 
     assert_eq!(ranges.len(), 2_000_000);
-    assert_eq!(ranges.memory(), 8_000_000 + 12_000_000 + 2 * HEADS);
+    // 9 bytes each, on average: a record is as wide as its numbers.
+    let most = 8_000_000 + 12_000_000 + 2 * HEADS;
+    assert!(ranges.memory() <= most, "{}", ranges.memory());
     for (line, number) in (1..).zip(scattered(count + 1000)).skip(999_000) {
         let expected = (line <= count).then_some(line);
         let host = Ipv4Addr::from_bits(number);
