@@ -6,6 +6,7 @@
 //! configuration with equal rules (`nginx -t`; it gets the prefixes as exact paths, since its `map` does
 //! not match prefixes). Then the latency of requests through the guard is measured, without and with
 //! reloads. The longest latencies come from the scheduler of the machine; reloads must not increase them.
+//! At the end, the list grows to 1,000,000 networks.
 
 #![allow(
     missing_docs,
@@ -33,6 +34,9 @@ use gabion_benches::{PolicyFiles, is_test, reference, requests};
 use gabion_testkit::{peer, program};
 use http::{Request, Response, StatusCode};
 use tower::{Layer as _, Service as _, service_fn};
+
+/// The networks of the large list.
+const MANY_NETWORKS: usize = 1_000_000;
 
 /// The number of reloads.
 const RELOADS: usize = 50;
@@ -115,6 +119,22 @@ fn main() {
         latency < gabion_times / 10,
         "a request in 1,000 takes {latency:?} while a policy loads in {gabion_times:?}"
     );
+
+    many_networks(&files, reloads.div_ceil(5));
+}
+
+/// Measures reloads with a list of [`MANY_NETWORKS`].
+fn many_networks(files: &PolicyFiles, reloads: usize) {
+    let list = reference::list(MANY_NETWORKS);
+    fs::write(files.folder().join("networks.netset"), list).unwrap();
+    // The list covers more of IPv4 than the default permits.
+    let policy = reference::policy("networks.netset");
+    let policy = policy.replace("[ban]\n", "[ban]\nmax_share = '100%'\n");
+    fs::write(files.policy(), policy).unwrap();
+    let guard = Guard::builder().with_policy_file(files.policy()).unwrap();
+    let times = (0..reloads).map(|_| timed(|| reload(&guard)));
+    let time = millis(median(times.collect()));
+    println!("\ngabion, {MANY_NETWORKS} networks: {time:.1} ms");
 }
 
 /// Writes an nginx configuration with equal rules. Returns the paths of nginx and of the configuration.
@@ -125,7 +145,7 @@ fn nginx_with_equal_rules(files: &PolicyFiles, nginx: PathBuf) -> (PathBuf, Path
         let lines: BTreeSet<_> = keys.map(|key| key + " 1;\n").collect();
         fs::write(folder.join(name), String::from_iter(lines)).unwrap();
     };
-    let (list, paths) = (reference::list(), reference::paths());
+    let (list, paths) = (reference::list(reference::NETWORKS), reference::paths());
     map("networks.geo", &mut list.lines().map(str::to_owned));
     map(
         "paths.map",

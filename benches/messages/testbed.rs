@@ -100,7 +100,7 @@ impl Testbed {
     pub(crate) fn start() -> Self {
         let folder = TempDir::new("messages");
         let policy = reference::policy("networks.netset");
-        folder.write("networks.netset", &reference::list());
+        folder.write("networks.netset", &reference::list(reference::NETWORKS));
         folder.write("policy.toml", &policy);
         folder.write("message-rules.toml", &format!("{policy}{MESSAGES}"));
         let addr = free_port();

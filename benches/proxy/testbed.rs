@@ -160,7 +160,7 @@ impl Testbed {
 
     /// Writes the rules of the reference policy in the format of each proxy.
     fn write_rules(&self) {
-        let list = reference::list();
+        let list = reference::list(reference::NETWORKS);
         let write = |name: &str, text: &str| self.folder.write(name, text);
         let lines = |line: fn(&str) -> String| list.lines().map(line).collect::<String>();
         write("networks.netset", &list);

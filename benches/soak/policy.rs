@@ -54,7 +54,7 @@ impl Files {
         let policy = reference::policy(list).replace("[ban]\n", BANS) + MORE;
         assert!(policy.contains(BANS), "the reference policy has changed");
         let files = Self { folder, policy };
-        files.put(list, &reference::list());
+        files.put(list, &reference::list(reference::NETWORKS));
         files.put("policy.toml", &files.good(0));
         files
     }

@@ -30,7 +30,10 @@ impl PolicyFiles {
         let folder = env::temp_dir().join(format!("gabion-bench-{}-{nth}", process::id()));
         fs::create_dir_all(&folder)?;
         let files = Self { folder };
-        fs::write(files.folder.join("networks.netset"), reference::list())?;
+        fs::write(
+            files.folder.join("networks.netset"),
+            reference::list(reference::NETWORKS),
+        )?;
         fs::write(files.policy(), reference::policy("networks.netset"))?;
         Ok(files)
     }

@@ -86,9 +86,9 @@ extensions = ["php"]
     text
 }
 
-/// The text of the list of [`networks()`], one network a line.
-pub fn list() -> String {
-    let networks = networks(NETWORKS).into_iter();
+/// The text of a list of `count` [`networks()`], one network a line.
+pub fn list(count: usize) -> String {
+    let networks = networks(count).into_iter();
     let lines = networks.map(|(address, length)| format!("{address}/{length}\n"));
     lines.collect()
 }
