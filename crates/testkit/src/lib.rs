@@ -15,7 +15,7 @@
 //! | [`RawConnection`], [`RawHttp2`], [`RawWebSocket`] | clients that send bytes, fields and frames as given |
 //! | [`Http2Client`] | HTTP/2 client that can open WebSockets (RFC 8441) |
 //!
-//! With the feature `laws`, also properties that hold for every input ([`laws`]).
+//! With the feature `laws`, also properties that hold for every input (the module `laws`).
 //!
 //! A test that needs a program or data file that is not installed prints `SKIPPED` and passes,
 //! unless `GABION_REQUIRE_SERVERS` is set, as in CI: then a missing program fails it.
