@@ -5,15 +5,15 @@
 //!
 //! | type | role |
 //! |---|---|
-//! | [`Backend`] | HTTP/1.1 server that records requests and answers 200; handshakes open an echo |
-//! | [`EchoServer`] | axum server behind a [`GuardLayer`](gabion_tower::GuardLayer), with WebSocket routes |
-//! | [`ProxyServer`] | `gabion-proxy` in front of an upstream |
-//! | [`RawServer`] | upstream whose test reads and writes each connection itself |
-//! | [`RouterServer`] | any axum router |
-//! | [`LoopbackServer`] | the accept loop under most of these |
-//! | [`IdleTimeoutRelay`] | TCP relay that cuts idle connections, like a load balancer |
-//! | [`RawConnection`], [`RawHttp2`], [`RawWebSocket`] | clients that send bytes, fields and frames as given |
-//! | [`Http2Client`] | HTTP/2 client that can open WebSockets (RFC 8441) |
+//! | `Backend` | HTTP/1.1 server that records requests and answers 200; handshakes open an echo |
+//! | `EchoServer` | axum server behind a `GuardLayer`, with WebSocket routes |
+//! | `ProxyServer` | `gabion-proxy` in front of an upstream |
+//! | `RawServer` | upstream whose test reads and writes each connection itself |
+//! | `RouterServer` | any axum router |
+//! | `LoopbackServer` | the accept loop under most of these |
+//! | `IdleTimeoutRelay` | TCP relay that cuts idle connections, like a load balancer |
+//! | `RawConnection`, `RawHttp2`, `RawWebSocket` | clients that send bytes, fields and frames as given |
+//! | `Http2Client` | HTTP/2 client that can open WebSockets (RFC 8441) |
 //!
 //! With the feature `laws`, also properties that hold for every input (the module `laws`).
 //!
