@@ -136,6 +136,20 @@ fn each_header_cookie_path_or_host_has_its_own_quota() {
 }
 
 #[test]
+fn each_limit_has_its_own_quota() {
+    for key in ["client", "prefix", "global", "path", "host", "header:x-key"] {
+        let rule = |id| {
+            let rate = "3/h".parse().unwrap();
+            LimitRule::new(id, rate).key([key]).mode(Mode::Enforce)
+        };
+        let state = State::scratch().with_limits(LimitTable::new(100));
+        let limits = [rule("one"), rule("other")].compile(&Context::new(&state));
+        let head = page().header("x-key", "a");
+        assert_eq!(passed(&limits.unwrap(), 9, |_| head.clone()), 3, "{key}");
+    }
+}
+
+#[test]
 fn combined_keys_count_together() {
     let limit = limit("rate = \"1/m\"\nkey = [\"client\", \"path:1\"]");
     let may_request = |addr, path| passes(&limit, &OwnedHead::get(path).from(addr));
