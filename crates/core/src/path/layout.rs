@@ -103,10 +103,11 @@ impl Marks {
     /// The largest number of bytes in a block.
     pub(super) const BLOCK: usize = 64;
 
-    /// A segment begins at the beginning of a path, as after a slash.
+    /// A segment begins at the beginning of a path, as after a slash. No block has these marks: its first
+    /// byte is not both a slash and a dot.
     const BEFORE_PATH: Self = Self {
-        slashes: 1 << 63,
-        dots: 0,
+        slashes: 1 << 63 | 1,
+        dots: 1,
     };
 
     /// Marks a block, and calls `see` with each of its words. Letters fill up the last word.

@@ -61,6 +61,24 @@ fn each_bypass_has_its_view() {
     }
 }
 
+/// Paths are read in blocks of 64 bytes: what must be resolved may begin in one and end in the next.
+#[test]
+fn long_paths_are_resolved_at_each_position() {
+    for length in 0..=3 * layout::Marks::BLOCK {
+        let name = "a".repeat(length);
+        for (path, view) in [
+            (format!("/{name}//b"), format!("/{name}/b")),
+            (format!("/{name}/./b"), format!("/{name}/b")),
+            (format!("/{name}/x/../b"), format!("/{name}/b")),
+            (format!("/{name}/."), format!("/{name}/")),
+            (format!("/{name}/x/.."), format!("/{name}/")),
+        ] {
+            let resolved = if length == 0 { &view[1..] } else { &view };
+            assert_eq!(views(path.as_bytes()), [resolved], "{path}");
+        }
+    }
+}
+
 #[test]
 fn four_decodes_are_not_a_view() {
     assert!(!views(b"/%2525252561").contains(&"/a".to_owned()));
