@@ -24,14 +24,12 @@ macro_rules! known_headers {
                     $(Self::$variant => $name,)+
                 }
             }
-
-            /// The name as a constant, so that a lookup parses nothing.
-            const fn header(self) -> HeaderName {
-                match self {
-                    $(Self::$variant => const { HeaderName::from_static($name) },)+
-                }
-            }
         }
+
+        /// The names of [`KnownHeader::ALL`], parsed.
+        static NAMES: [HeaderName; KnownHeader::ALL.len()] = [
+            $(HeaderName::from_static($name),)+
+        ];
     };
 }
 
@@ -152,10 +150,11 @@ impl KnownHeader {
         }
     }
 
-    /// The header with this name, in lower case.
-    fn from_name(name: &str) -> Option<Self> {
-        let (known_name, known) = BY_PLACE.get(Self::place(name.as_bytes()))?;
-        known.filter(|_| *known_name == name)
+    /// The header with this name, of which `text` is the text.
+    #[inline]
+    fn from_name(name: &HeaderName, text: &str) -> Option<Self> {
+        let known = (*BY_PLACE.get(Self::place(text.as_bytes()))?)?;
+        (NAMES.get(known as usize)? == name).then_some(known)
     }
 
     const fn bit(self) -> u32 {
@@ -166,14 +165,14 @@ impl KnownHeader {
 /// The known headers by the [`KnownHeader::place`] of their names. The table does not compile if two
 /// names have the same place.
 #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
-static BY_PLACE: [(&str, Option<KnownHeader>); KnownHeader::PLACES] = {
-    let mut table = [("", None); KnownHeader::PLACES];
+static BY_PLACE: [Option<KnownHeader>; KnownHeader::PLACES] = {
+    let mut table = [None; KnownHeader::PLACES];
     let mut at = 0;
     while at < KnownHeader::ALL.len() {
         let known = KnownHeader::ALL[at];
         let place = KnownHeader::place(known.name().as_bytes());
-        assert!(table[place].1.is_none(), "change the factors in `place`");
-        table[place] = (known.name(), Some(known));
+        assert!(table[place].is_none(), "change the factors in `place`");
+        table[place] = Some(known);
         at += 1;
     }
     table
@@ -191,17 +190,19 @@ impl<'r> HeaderIndex<'r> {
             bytes: 0,
             has_underscore: false,
         };
+        let (mut bytes, mut has_underscore) = (0_usize, false);
         for (name, value) in headers {
-            let name = name.as_str();
-            index.bytes = (index.bytes)
-                .saturating_add(name.len())
-                .saturating_add(value.len());
-            match KnownHeader::from_name(name) {
+            let text = name.as_str();
+            // The bytes are in memory, so that their number does not overflow.
+            bytes = bytes.wrapping_add(text.len()).wrapping_add(value.len());
+            match KnownHeader::from_name(name, text) {
                 Some(known) => index.add(known, value),
                 // No known name contains an underscore.
-                None => index.has_underscore |= words::contains(name.as_bytes(), b'_'),
+                None => has_underscore |= words::contains(text.as_bytes(), b'_'),
             }
         }
+        index.bytes = bytes;
+        index.has_underscore = has_underscore;
         index
     }
 
@@ -215,35 +216,46 @@ impl<'r> HeaderIndex<'r> {
     }
 
     /// The first line of a header.
+    #[inline]
     pub fn first(&self, header: KnownHeader) -> Option<&'r HeaderValue> {
         self.first.get(header as usize).copied().flatten()
     }
 
     /// Returns `true` if the request has the header.
+    #[inline]
     pub fn contains(&self, header: KnownHeader) -> bool {
         self.first(header).is_some()
     }
 
     /// Returns `true` if the header has several lines.
+    #[inline]
     pub const fn is_repeated(&self, header: KnownHeader) -> bool {
         self.repeated & header.bit() != 0
     }
 
     /// The value of a header that has exactly one line.
+    #[inline]
     pub fn single(&self, header: KnownHeader) -> Option<&'r HeaderValue> {
         self.first(header).filter(|_| !self.is_repeated(header))
     }
 
     /// The lines of a header, in order.
+    #[inline]
     pub fn lines(&self, header: KnownHeader) -> HeaderLines<'r> {
         HeaderLines(if self.is_repeated(header) {
-            Lines::Several(self.headers.get_all(header.header()).iter())
+            self.several_lines(header)
         } else {
             Lines::Single(self.first(header))
         })
     }
 
+    #[cold]
+    fn several_lines(&self, header: KnownHeader) -> Lines<'r> {
+        Lines::Several(self.headers.get_all(header.name()).iter())
+    }
+
     /// The elements of a list header, as [`tokens`](crate::tokens) returns them.
+    #[inline]
     pub fn tokens(&self, header: KnownHeader) -> impl Iterator<Item = &'r [u8]> + use<'r> {
         let elements = self
             .lines(header)
@@ -268,6 +280,7 @@ impl<'r> HeaderIndex<'r> {
 impl<'r> Iterator for HeaderLines<'r> {
     type Item = &'r [u8];
 
+    #[inline]
     fn next(&mut self) -> Option<&'r [u8]> {
         let line = match &mut self.0 {
             Lines::Single(line) => line.take(),
@@ -296,14 +309,14 @@ mod tests {
         for (at, &known) in KnownHeader::ALL.iter().enumerate() {
             let mut headers = HeaderMap::new();
             headers.insert("x-a", HeaderValue::from_static("a"));
-            headers.insert(known.header(), HeaderValue::from_static("first"));
+            headers.insert(known.name(), HeaderValue::from_static("first"));
             let index = HeaderIndex::new(&headers);
             assert_eq!(index.single(known).unwrap(), "first");
             assert!(index.lines(known).eq([b"first"]));
             assert_eq!(index.first.iter().flatten().count(), 1, "{known:?}");
             assert_eq!(known as usize, at);
             assert!(!index.has_underscore());
-            headers.append(known.header(), HeaderValue::from_static("second"));
+            headers.append(known.name(), HeaderValue::from_static("second"));
             let index = HeaderIndex::new(&headers);
             assert_eq!(
                 (index.single(known), index.is_repeated(known)),

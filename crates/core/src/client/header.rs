@@ -78,10 +78,14 @@ impl ForwardedHeader {
             }
         };
         for line in headers.lines(self.known()).rev() {
-            for element in node::rsplit_elements(line) {
-                if let ControlFlow::Break(value) = visit(parse(element)) {
-                    return Some(value);
-                }
+            // Most lines are one address, which need not be searched for commas.
+            let only = (self == Self::XForwardedFor).then(|| node::parse_ipv4(line));
+            let visited = match only.flatten() {
+                Some(addr) => visit(Some(addr.into())),
+                None => node::rsplit_elements(line).try_for_each(|hop| visit(parse(hop))),
+            };
+            if let ControlFlow::Break(value) = visited {
+                return Some(value);
             }
         }
         None

@@ -57,29 +57,35 @@ pub(super) fn parse(hop: &[u8]) -> Option<IpAddr> {
 
 /// Parses an IPv4 address, the form of most hops, as the standard library does, which takes three
 /// times as many instructions.
-fn parse_ipv4(hop: &[u8]) -> Option<Ipv4Addr> {
-    const LONGEST: usize = "255.255.255.255".len();
-    if hop.len() > LONGEST {
-        return None;
-    }
-    let (mut addr, mut octet, mut digits, mut dots) = (0_u32, 0_u32, 0, 0);
-    for &byte in hop {
-        match byte {
-            // A zero at the beginning could mean an octal number.
-            b'0'..=b'9' if octet < 256 && (digits == 0 || octet > 0) => {
-                octet = octet * 10 + u32::from(byte - b'0');
-                digits += 1;
-            }
-            b'.' if digits > 0 && octet < 256 => {
-                addr = addr << 8 | octet;
-                (octet, digits) = (0, 0);
-                dots += 1;
-            }
-            _ => return None,
+pub(super) fn parse_ipv4(hop: &[u8]) -> Option<Ipv4Addr> {
+    let (mut addr, mut rest) = (0_u32, hop);
+    for octet in 0..4 {
+        if octet > 0 {
+            rest = rest.strip_prefix(b".")?;
         }
+        let (octet, after) = parse_octet(rest)?;
+        addr = addr << 8 | octet;
+        rest = after;
     }
-    let is_whole = dots == 3 && digits > 0 && octet < 256;
-    is_whole.then(|| Ipv4Addr::from(addr << 8 | octet))
+    rest.is_empty().then(|| Ipv4Addr::from(addr))
+}
+
+/// Parses the digits that `text` begins with: at most 255, and without a zero at the beginning, which could
+/// mean an octal number. Returns the text after them.
+#[inline]
+fn parse_octet(text: &[u8]) -> Option<(u32, &[u8])> {
+    let digit = |at: usize| {
+        let digit = text.get(at)?.wrapping_sub(b'0');
+        (digit < 10).then(|| u32::from(digit))
+    };
+    let first = digit(0)?;
+    let (octet, digits) = match (digit(1), digit(2)) {
+        (None, _) => (first, 1),
+        (Some(second), None) => (first * 10 + second, 2),
+        (Some(second), Some(third)) => (first * 100 + second * 10 + third, 3),
+    };
+    let is_valid = octet < 256 && (first > 0 || digits == 1);
+    is_valid.then_some((octet, text.get(digits..)?))
 }
 
 fn parse_any(hop: &[u8]) -> Option<IpAddr> {

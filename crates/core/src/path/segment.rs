@@ -28,7 +28,26 @@ pub struct Segments<'v> {
 // === impl Segment ===
 
 impl<'v> Segment<'v> {
+    /// The bytes after the last slash of a path, which may be empty. The first block of the path has these
+    /// marks.
+    #[inline]
+    pub(super) fn last(path: &'v [u8], marks: Marks, classes: PathClasses) -> Self {
+        let after_slash = if path.len() <= Marks::BLOCK {
+            marks.slashes.checked_ilog2().map(|slash| slash as usize)
+        } else {
+            path.iter().rposition(|&byte| byte == b'/')
+        };
+        let start = after_slash.map_or(0, |slash| slash.saturating_add(1));
+        let bytes = path.get(start..).unwrap_or_default();
+        let is_canonical = !classes.intersects(Segments::NOT_CANONICAL) || name::is_single(bytes);
+        Self {
+            is_canonical,
+            ..Self::interpretation(bytes)
+        }
+    }
+
     /// One of the names that a segment stands for.
+    #[inline]
     fn interpretation(bytes: &'v [u8]) -> Self {
         let dot = bytes.iter().rposition(|&byte| byte == b'.');
         Self {
@@ -100,6 +119,16 @@ impl<'v> Segments<'v> {
             block: 0,
             marks,
             are_canonical: !classes.intersects(Self::NOT_CANONICAL),
+        }
+    }
+
+    /// Returns the marks of the path if it is one block and all its segments are canonical names.
+    #[inline]
+    pub(super) const fn marks_if_simple(&self) -> Option<Marks> {
+        if self.are_canonical && self.path.len() < Marks::BLOCK {
+            Some(self.marks)
+        } else {
+            None
         }
     }
 

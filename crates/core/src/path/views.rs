@@ -3,7 +3,7 @@
 use std::{borrow::Cow, slice};
 
 use super::{
-    Malformed, PathClasses, Transformations, View, canonical,
+    Malformed, PathClasses, Segment, Transformations, View, canonical,
     layout::Layout,
     transform::{TRANSFORMATIONS, TRIGGERS, UNRESOLVED},
 };
@@ -125,6 +125,13 @@ impl<'r> PathViews<'r> {
     /// The classes of bytes and segments in the path as sent.
     pub const fn classes(&self) -> PathClasses {
         self.derived.layout.classes()
+    }
+
+    /// The bytes after the last slash of the path as sent: the name of a file, or empty.
+    #[inline]
+    pub fn last_segment(&self) -> Segment<'r> {
+        let layout = &self.derived.layout;
+        Segment::last(self.raw, layout.marks(), layout.classes())
     }
 
     /// A hash of the path as sent: stable for the same path, not secret.
