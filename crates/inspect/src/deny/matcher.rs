@@ -1,6 +1,6 @@
 //! Search for the rule that matches a view.
 
-use gabion_core::{NameFilter, PathPrefixes, Reason, Segment, View};
+use gabion_core::{NameFilter, PathPrefixes, PathViews, Reason, Segment, View};
 use regex_automata::{Input, PatternSet, meta::Regex};
 
 use super::{agent::Agents, names::Names};
@@ -42,20 +42,23 @@ impl Matcher {
         }
     }
 
-    /// Returns `true` if there is a condition on the path.
-    pub(super) const fn reads_path(&self) -> bool {
-        !self.gate.is_empty() || self.regex.is_some()
+    /// Returns `false` if certainly no condition matches `path`, in any view.
+    #[inline]
+    pub(super) fn may_match(&self, path: &PathViews<'_>) -> bool {
+        let is_listed = |view| self.may_be_listed(view);
+        self.regex.is_some()
+            || !self.gate.is_empty() && (path.is_incomplete() || path.iter().any(is_listed))
     }
 
     /// Returns the first match, by the cheapest kind of condition first.
     pub(super) fn find<'v>(&self, view: View<'v>) -> Option<Found<'v>> {
-        let listed = self.may_match(view).then(|| self.find_listed(view));
+        let listed = self.may_be_listed(view).then(|| self.find_listed(view));
         listed.flatten().or_else(|| self.find_regex(view.path))
     }
 
     /// Returns `false` if certainly no condition but an expression matches `view`.
     #[inline]
-    fn may_match(&self, view: View<'_>) -> bool {
+    fn may_be_listed(&self, view: View<'_>) -> bool {
         // The root has no segment, and may be an exact path.
         self.gate.may_contain_any(view) || view.path == b"/"
     }

@@ -110,15 +110,20 @@ impl Deny {
 
     /// Returns the denial of the first rule in `mode` that matches a view of `path`, or may match one
     /// that is not known.
+    #[inline]
     fn find_path(&self, matcher: &Matcher, path: &PathViews<'_>, mode: Mode) -> Option<Denial> {
-        if !matcher.reads_path() {
+        if !matcher.may_match(path) {
             return None;
         }
-        let known = path.iter().find_map(|view| self.find(matcher, view));
-        known.or_else(|| {
+        self.find_in_views(matcher, path).or_else(|| {
             let is_incomplete = path.is_incomplete();
             is_incomplete.then(|| deny_incomplete(path).with_mode(mode))
         })
+    }
+
+    #[inline(never)]
+    fn find_in_views(&self, matcher: &Matcher, path: &PathViews<'_>) -> Option<Denial> {
+        path.iter().find_map(|view| self.find(matcher, view))
     }
 
     fn find(&self, matcher: &Matcher, view: View<'_>) -> Option<Denial> {
@@ -133,10 +138,16 @@ impl Deny {
         Some(rule.denial(cause))
     }
 
+    #[inline]
     fn find_agent(&self, matcher: &Matcher, facts: &Facts<'_>) -> Option<Denial> {
         if matcher.agents.is_empty() {
             return None;
         }
+        self.find_in_agents(matcher, facts)
+    }
+
+    #[inline(never)]
+    fn find_in_agents(&self, matcher: &Matcher, facts: &Facts<'_>) -> Option<Denial> {
         let mut agents = facts.index.lines(KnownHeader::UserAgent);
         let (rule, bytes) = agents.find_map(|agent| matcher.agents.find(agent))?;
         let rule = self.rules.get(rule)?;
@@ -146,10 +157,12 @@ impl Deny {
 
     /// Returns the denial of the first enforced rule that matches a known view of the path.
     pub(crate) fn find_known(&self, path: &PathViews<'_>) -> Option<Denial> {
-        path.iter().find_map(|view| self.find(&self.enforced, view))
+        let may_match = self.enforced.may_match(path);
+        may_match.then(|| self.find_in_views(&self.enforced, path))?
     }
 
     /// Returns the denial of the first rule in `mode` that matches a request.
+    #[inline]
     fn find_any(&self, matcher: &Matcher, facts: &Facts<'_>, mode: Mode) -> Option<Denial> {
         self.find_path(matcher, &facts.path, mode)
             .or_else(|| self.find_agent(matcher, facts))

@@ -74,23 +74,13 @@ impl<'h> Authority<'h> {
     /// contains are errors: percent-encoding, which some servers decode, and `,`, with which a
     /// proxy may join two headers.
     fn parse(text: &'h [u8]) -> Option<Self> {
-        let end = match text.strip_prefix(b"[") {
-            Some(inner) => inner
-                .iter()
-                .position(|&byte| byte == b']')?
-                .checked_add(2)?,
-            None => text
-                .iter()
-                .position(|&byte| byte == b':')
-                .unwrap_or(text.len()),
-        };
-        let (host, port) = text.split_at_checked(end)?;
+        let (host, port) = text.split_at_checked(host_len(text)?)?;
         let port = match port.split_first() {
             None | Some((b':', [])) => None,
             Some((b':', digits)) => Some(number(digits)?),
             Some(_) => return None,
         };
-        (is_name(host) || is_address(host)).then_some(Self { host, port })
+        Some(Self { host, port })
     }
 
     /// Returns `true` if both are the same origin under `scheme` (RFC 9110, section 4.2.3).
@@ -105,9 +95,16 @@ impl<'h> Authority<'h> {
     }
 }
 
-fn is_name(host: &[u8]) -> bool {
-    let is_in_name = |byte: &u8| IN_NAMES.get(usize::from(*byte)) == Some(&true);
-    !host.is_empty() && host.iter().all(is_in_name)
+/// Returns the length of the host at the beginning of `text`: a name, or an IPv6 address in brackets.
+fn host_len(text: &[u8]) -> Option<usize> {
+    if let Some(inner) = text.strip_prefix(b"[") {
+        let len = inner.iter().position(|&byte| byte == b']')?;
+        let address = str::from_utf8(inner.get(..len)?).ok()?;
+        return address.parse::<Ipv6Addr>().is_ok().then_some(len + 2);
+    }
+    let is_in_name = |byte: u8| IN_NAMES.get(usize::from(byte)) == Some(&true);
+    let end = text.iter().position(|&byte| !is_in_name(byte));
+    Some(end.unwrap_or(text.len())).filter(|&len| len > 0)
 }
 
 /// The bytes of host names: unreserved characters and sub-delimiters, without `,` (RFC 3986, section
@@ -128,15 +125,6 @@ static IN_NAMES: [bool; 256] = {
     }
     table
 };
-
-/// Returns `true` for an IPv6 address in brackets.
-fn is_address(host: &[u8]) -> bool {
-    let inner = host
-        .strip_prefix(b"[")
-        .and_then(|host| host.strip_suffix(b"]"));
-    let text = inner.and_then(|inner| str::from_utf8(inner).ok());
-    text.is_some_and(|text| text.parse::<Ipv6Addr>().is_ok())
-}
 
 /// Parses a port. `str::parse` alone would accept a sign.
 fn number(digits: &[u8]) -> Option<u16> {

@@ -70,13 +70,21 @@ fn every_signal_has_a_unique_name_and_a_bit() {
 
 #[test]
 fn assets_are_recognized() {
+    let long = "/long".repeat(20);
     for (path, expected) in [
         ("/favicon.ico", true),
         ("/apple-touch-icon-120x120-precomposed", true),
         ("/.well-known/security.txt", true),
         ("/img/Logo.PNG", true),
         ("/app.min.js.map", true),
+        ("/site.webmanifest", true),
+        ("/Sitemap.xml", true),
+        (&format!("{long}/a.woff2"), true),
+        (&format!("{long}/a.html"), false),
         ("/png", false),
+        ("/.js/a", false),
+        ("/a.jsx", false),
+        ("/a.webmanifests", false),
         ("/favicon.ico/x", false),
         ("/admin", false),
         ("/backup.zip", false),

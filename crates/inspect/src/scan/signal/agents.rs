@@ -1,6 +1,6 @@
 //! The tools that a `User-Agent` names.
 
-use std::sync::LazyLock;
+use std::{cell::RefCell, sync::LazyLock};
 
 use aho_corasick::{AhoCorasick, packed};
 use gabion_core::{Facts, KnownHeader};
@@ -21,8 +21,19 @@ struct Names {
     any: Option<packed::Searcher>,
 }
 
-/// The longest line that is searched vectorized, in bytes.
-const MAX_LOWERED: usize = 256;
+/// The longest line that is searched vectorized or kept in [`Recent`], in bytes.
+const MAX_LINE: usize = 256;
+
+/// Lines that were searched on this thread, each with its result: most requests come from few agents.
+/// A line replaces another one that has the same place.
+struct Recent(Box<[(Line, Agents)]>);
+
+/// The bytes of a line, and their number.
+type Line = ([u8; MAX_LINE], usize);
+
+thread_local! {
+    static RECENT: RefCell<Recent> = RefCell::new(Recent::new());
+}
 
 static NAMES: LazyLock<Option<Names>> = LazyLock::new(|| {
     let names = || scanner::NAMES.iter().chain(&library::NAMES);
@@ -37,25 +48,63 @@ static NAMES: LazyLock<Option<Names>> = LazyLock::new(|| {
 impl Agents {
     pub(super) fn new(facts: &Facts<'_>) -> Self {
         let mut agents = Self::default();
-        let Some(names) = NAMES.as_ref() else {
-            return agents;
-        };
         for line in facts.index.lines(KnownHeader::UserAgent) {
-            if names.may_occur_in(line) {
-                agents.add(names, line);
-            }
+            let in_line = RECENT.with_borrow_mut(|recent| recent.find_or(line, Self::in_line));
+            agents.scanner |= in_line.scanner;
+            agents.library |= in_line.library;
         }
         agents
     }
 
-    fn add(&mut self, names: &Names, line: &[u8]) {
-        for found in names.automaton.find_iter(line) {
-            if found.pattern().as_usize() < scanner::NAMES.len() {
-                self.scanner = true;
-            } else {
-                self.library = true;
+    fn in_line(line: &[u8]) -> Self {
+        let mut agents = Self::default();
+        if let Some(names) = NAMES.as_ref().filter(|names| names.may_occur_in(line)) {
+            for found in names.automaton.find_iter(line) {
+                if found.pattern().as_usize() < scanner::NAMES.len() {
+                    agents.scanner = true;
+                } else {
+                    agents.library = true;
+                }
             }
         }
+        agents
+    }
+}
+
+// === impl Recent ===
+
+impl Recent {
+    /// The number of lines, a power of two.
+    const LINES: usize = 64;
+
+    fn new() -> Self {
+        let empty = (([0; MAX_LINE], 0), Agents::default());
+        Self(vec![empty; Self::LINES].into())
+    }
+
+    /// Returns the result for `line`, by `search` unless it is known.
+    fn find_or(&mut self, line: &[u8], search: impl FnOnce(&[u8]) -> Agents) -> Agents {
+        let place = self.0.get_mut(Self::place(line));
+        let Some(((bytes, len), agents)) = place.filter(|_| line.len() <= MAX_LINE) else {
+            return search(line);
+        };
+        if bytes.get(..*len) != Some(line)
+            && let Some(kept) = bytes.get_mut(..line.len())
+        {
+            kept.copy_from_slice(line);
+            (*len, *agents) = (line.len(), search(line));
+        }
+        *agents
+    }
+
+    /// The place of a line. Clients that choose lines with the same place only make searches necessary.
+    fn place(line: &[u8]) -> usize {
+        let (words, rest) = line.as_chunks();
+        let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let words = words.iter().map(|word| u64::from_le_bytes(*word));
+        let rest = rest.iter().map(|byte| u64::from(*byte));
+        let hash = words.chain(rest).fold(0, mix);
+        usize::try_from(hash >> 32).unwrap_or_default() % Self::LINES
     }
 }
 
@@ -64,7 +113,7 @@ impl Agents {
 impl Names {
     /// Returns `false` if no name occurs in `line`. Most lines are a browser's, with none.
     fn may_occur_in(&self, line: &[u8]) -> bool {
-        let mut lowered = [0; MAX_LOWERED];
+        let mut lowered = [0; MAX_LINE];
         let (Some(any), Some(lowered)) = (&self.any, lowered.get_mut(..line.len())) else {
             return true;
         };
@@ -106,6 +155,18 @@ mod tests {
 
     proptest! {
         #[test]
+        fn known_lines_have_the_result_of_a_search(
+            lines in vec(vec(piece(), 0..3), 1..8),
+            order in vec(any::<proptest::sample::Index>(), 1..40),
+        ) {
+            let mut recent = Recent::new();
+            for index in order {
+                let line = index.get(&lines).concat();
+                prop_assert_eq!(recent.find_or(&line, Agents::in_line), Agents::in_line(&line));
+            }
+        }
+
+        #[test]
         fn vectorized_search_skips_no_line_with_a_name(pieces in vec(piece(), 0..6)) {
             let line = pieces.concat();
             let names = NAMES.as_ref().unwrap();
@@ -113,7 +174,7 @@ mod tests {
                 names.may_occur_in(&line) && names.automaton.is_match(&line),
                 names.automaton.is_match(&line)
             );
-            if line.len() <= MAX_LOWERED && names.any.is_some() {
+            if line.len() <= MAX_LINE && names.any.is_some() {
                 prop_assert_eq!(names.may_occur_in(&line), names.automaton.is_match(&line));
             }
         }
