@@ -17,7 +17,7 @@ impl Engine {
     pub(super) fn deny(
         &self,
         facts: &Facts<'_>,
-        mut exchange: Exchange,
+        exchange: &mut Exchange,
         mut denial: Denial,
     ) -> Response<Bytes> {
         exchange.observed.report(None);
@@ -35,7 +35,7 @@ impl Engine {
             self.record_offense(facts.client, offense, facts.now);
         }
         let outcome = Outcome::new(response.status(), Some(&denial), Duration::ZERO);
-        self.process_outcome(&exchange, outcome);
+        self.process_outcome(exchange, outcome);
         grpc::translate(&mut response, &denial, facts);
         response.extensions_mut().insert(denial);
         response

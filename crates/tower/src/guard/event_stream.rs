@@ -29,7 +29,7 @@ const UNKNOWN_PATH: &str = "/";
 pub(super) fn is_accepted(headers: &HeaderIndex<'_>) -> bool {
     // The search for a dash is cheaper than parsing, and most requests accept no type with a dash.
     let mut lines = headers.lines(KnownHeader::Accept);
-    lines.any(|line| line.contains(&b'-'))
+    lines.any(|line| memchr::memchr(b'-', line).is_some())
         && (headers.tokens(KnownHeader::Accept)).any(|range| is_media_type(range, EVENT_STREAM))
 }
 

@@ -77,11 +77,11 @@ where
             StateProjection::Inner { inner, exchange } => {
                 let mut response = ready!(inner.poll(cx))?;
                 let mut event_stream = None;
-                if let Some((engine, mut exchange)) = exchange.take() {
-                    engine.open_or_release(&exchange, response.status(), response.headers());
+                if let Some((engine, exchange)) = exchange {
+                    engine.open_or_release(exchange, response.status(), response.headers());
                     let length = response.body().size_hint().exact();
-                    engine.on_response(&mut exchange, response.status(), length);
-                    event_stream = engine.event_stream(&exchange, response.headers());
+                    engine.on_response(exchange, response.status(), length);
+                    event_stream = engine.event_stream(exchange, response.headers());
                     if !response.status().is_informational() {
                         quota::add_rate_limit(&exchange.state, response.headers_mut());
                     }

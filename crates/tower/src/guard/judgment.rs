@@ -1,6 +1,6 @@
 //! Judgment of one request, and enforcement of the verdict.
 
-use std::sync::Arc;
+use std::{ops::ControlFlow, sync::Arc};
 
 use bytes::Bytes;
 use gabion_core::{
@@ -61,18 +61,28 @@ impl Engine {
         if facts.client.is_unclear() {
             self.report_setup(facts.now, || Event::UntrustedProxy(facts.peer.addr()));
         }
-        self.inspect(&facts, exchange)
+        match self.inspect(&facts, &mut exchange) {
+            ControlFlow::Continue(()) => Decision::Pass(exchange),
+            ControlFlow::Break(decision) => decision,
+        }
     }
 
-    /// Judges `facts` with the inspectors of the policy, and acts on the verdict, or on a panic.
-    fn inspect(self: &Arc<Self>, facts: &Facts<'_>, mut exchange: Exchange) -> Decision {
-        let Exchange { policy, state, .. } = &mut exchange;
+    /// Judges `facts` with the inspectors of the policy, and acts on the verdict, or on a panic. Breaks
+    /// with the decision if the request does not pass.
+    fn inspect(
+        self: &Arc<Self>,
+        facts: &Facts<'_>,
+        exchange: &mut Exchange,
+    ) -> ControlFlow<Decision> {
+        let Exchange { policy, state, .. } = exchange;
         let judged = catch_panic(|| policy.chain.inspect(facts, state));
-        for denial in exchange.state.observed().to_vec() {
-            self.observe(facts, &mut exchange, denial);
+        if !exchange.state.observed().is_empty() {
+            for denial in exchange.state.observed().to_vec() {
+                self.observe(facts, exchange, denial);
+            }
         }
         match judged.map(|verdict| self.observe_override.apply(verdict, facts.now)) {
-            Err(message) => self.fault(facts, &exchange, message),
+            Err(message) => ControlFlow::Break(self.fault(facts, exchange, message)),
             Ok(Verdict::Pass) => self.pass(facts, exchange),
             Ok(Verdict::Allow(cause)) => {
                 self.report_request(facts, &exchange.policy, || {
@@ -82,10 +92,12 @@ impl Engine {
                 self.pass(facts, exchange)
             }
             Ok(Verdict::Deny(denial)) if denial.is_observed() => {
-                self.observe(facts, &mut exchange, *denial);
+                self.observe(facts, exchange, *denial);
                 self.pass(facts, exchange)
             }
-            Ok(Verdict::Deny(denial)) => Decision::Respond(self.deny(facts, exchange, *denial)),
+            Ok(Verdict::Deny(denial)) => {
+                ControlFlow::Break(Decision::Respond(self.deny(facts, exchange, *denial)))
+            }
         }
     }
 
@@ -111,10 +123,13 @@ impl Engine {
     }
 
     /// Lets a request pass. A WebSocket handshake needs a permit.
-    fn pass(self: &Arc<Self>, facts: &Facts<'_>, mut exchange: Exchange) -> Decision {
-        match self.permit(facts, &mut exchange) {
+    fn pass(self: &Arc<Self>, facts: &Facts<'_>, exchange: &mut Exchange) -> ControlFlow<Decision> {
+        match self.permit(facts, exchange) {
             Ok(permit) => exchange.permit = permit,
-            Err(denial) => return Decision::Respond(self.deny(facts, exchange, *denial)),
+            Err(denial) => {
+                let response = self.deny(facts, exchange, *denial);
+                return ControlFlow::Break(Decision::Respond(response));
+            }
         }
         exchange.state.keep_target(facts);
         if exchange.leaves_resolution {
@@ -124,7 +139,7 @@ impl Engine {
         if self.sessions.is_some() && event_stream::is_accepted(&facts.index) {
             exchange.stream_path = Some(facts.uri.path().into());
         }
-        Decision::Pass(exchange)
+        ControlFlow::Continue(())
     }
 
     fn fault(&self, facts: &Facts<'_>, exchange: &Exchange, message: String) -> Decision {

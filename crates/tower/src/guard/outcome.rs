@@ -35,7 +35,7 @@ impl Engine {
         let mut findings = Findings::default();
         let on_response = || policy.chain.on_response(state, &outcome, &mut findings);
         match catch_panic(on_response) {
-            Ok(()) => self.act_on(exchange, findings, outcome.status),
+            Ok(()) => self.act_on(exchange, &mut findings, outcome.status),
             Err(message) => {
                 let (at, generation) = (self.clock.now().wall(), policy.generation);
                 let event = FaultEvent::new(at, *state.client(), generation, message);
@@ -45,15 +45,15 @@ impl Engine {
     }
 
     /// Reports the findings about an exchange, and records the offense.
-    fn act_on(&self, exchange: &Exchange, findings: Findings, status: StatusCode) {
-        if let Some(event) = findings.diagnosis {
+    fn act_on(&self, exchange: &Exchange, findings: &mut Findings, status: StatusCode) {
+        if let Some(event) = findings.diagnosis.take() {
             self.report(|| Event::Diagnosis(event));
         }
-        if let Some(cause) = findings.probe_hit {
+        if let Some(cause) = findings.probe_hit.take() {
             let (at, state) = (self.clock.now().wall(), &exchange.state);
             self.report(|| Event::ProbeHit(ProbeHitEvent::new(at, state, cause, status)));
         }
-        let Some(offense) = findings.offense else {
+        let Some(offense) = findings.offense.take() else {
             return;
         };
         let (client, now) = (*exchange.state.client(), self.clock.now());
