@@ -133,6 +133,7 @@ impl<'r> Facts<'r> {
     /// # Cost
     ///
     /// No allocation for a plain path (see [`PathViews`]).
+    #[inline]
     pub fn resolve(head: Head<'r>, peer: PeerAddr, rules: &ClientRules, now: Now) -> Self {
         let index = HeaderIndex::new(head.headers);
         let client = rules.resolve_indexed(peer, &index);

@@ -182,6 +182,7 @@ static BY_PLACE: [Option<KnownHeader>; KnownHeader::PLACES] = {
 
 impl<'r> HeaderIndex<'r> {
     /// Indexes `headers`.
+    #[inline]
     pub fn new(headers: &'r HeaderMap) -> Self {
         let mut index = Self {
             headers,

@@ -44,10 +44,10 @@ where
         let entry = self
             .0
             .entry(&key, None, |_, entry| EntryAction::Retain(change(entry)));
-        let mut value = V::default();
         match entry {
             EntryResult::Retained(result) => result,
             EntryResult::Vacant(slot) => {
+                let mut value = V::default();
                 let result = change(&mut value);
                 // If the slot was evicted in the meantime, the entry is lost with it.
                 let _ = slot.insert(value);
@@ -55,7 +55,7 @@ where
             }
             // `update` returns neither of the first two actions and sets no timeout.
             EntryResult::Removed(..) | EntryResult::Replaced(..) | EntryResult::Timeout => {
-                change(&mut value)
+                change(&mut V::default())
             }
         }
     }

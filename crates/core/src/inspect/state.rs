@@ -75,6 +75,7 @@ impl RequestState {
     pub const MAX_QUOTAS: usize = 4;
 
     /// Keeps the parts of `facts` that are needed after the response. Every slot is zero.
+    #[inline]
     pub fn new(facts: &Facts<'_>) -> Self {
         let mut state = Self {
             client: facts.client,

@@ -32,12 +32,12 @@ impl<'v> Segment<'v> {
     /// marks.
     #[inline]
     pub(super) fn last(path: &'v [u8], marks: Marks, classes: PathClasses) -> Self {
-        let after_slash = if path.len() <= Marks::BLOCK {
+        let slash = if path.len() <= Marks::BLOCK {
             marks.slashes.checked_ilog2().map(|slash| slash as usize)
         } else {
             path.iter().rposition(|&byte| byte == b'/')
         };
-        let start = after_slash.map_or(0, |slash| slash.saturating_add(1));
+        let start = slash.map_or(0, |slash| slash.saturating_add(1));
         let bytes = path.get(start..).unwrap_or_default();
         let is_canonical = !classes.intersects(Segments::NOT_CANONICAL) || name::is_single(bytes);
         Self {

@@ -194,7 +194,9 @@ impl Inspect for Deny {
         if let Some(denial) = self.find_any(&self.enforced, facts, Mode::Enforce) {
             return with_attribution(denial, state.attribution()).into();
         }
-        if let Some(denial) = self.find_any(&self.observed, facts, Mode::Observe) {
+        if !self.observed.is_empty()
+            && let Some(denial) = self.find_any(&self.observed, facts, Mode::Observe)
+        {
             state.observe(denial);
         }
         Verdict::Pass

@@ -99,11 +99,12 @@ impl Recent {
 
     /// The place of a line. Clients that choose lines with the same place only make searches necessary.
     fn place(line: &[u8]) -> usize {
-        let (words, rest) = line.as_chunks();
-        let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let words = words.iter().map(|word| u64::from_le_bytes(*word));
-        let rest = rest.iter().map(|byte| u64::from(*byte));
-        let hash = words.chain(rest).fold(0, mix);
+        let mix = |hash: u64, word: &[u8; 8]| {
+            let word = u64::from_le_bytes(*word);
+            (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        };
+        let words = line.as_chunks().0.iter().chain(line.last_chunk());
+        let hash = words.fold(0, mix);
         usize::try_from(hash >> 32).unwrap_or_default() % Self::LINES
     }
 }

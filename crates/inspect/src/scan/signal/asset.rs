@@ -44,11 +44,11 @@ pub(crate) fn is_asset(facts: &Facts<'_>) -> bool {
 
 fn is_extension(extension: &[u8]) -> bool {
     let mut bytes = [0; 8];
-    let Some(lowered) = bytes.get_mut(..extension.len()) else {
+    let Some(start) = bytes.get_mut(..extension.len()) else {
         return extension.eq_ignore_ascii_case(b"webmanifest");
     };
-    lowered.copy_from_slice(extension);
-    lowered.make_ascii_lowercase();
+    start.copy_from_slice(extension);
+    bytes.make_ascii_lowercase();
     EXTENSIONS.contains(&u64::from_le_bytes(bytes))
 }
 

@@ -77,6 +77,7 @@ pub(super) const ALL: [Signal; 11] = [
 // === impl RequestFeatures ===
 
 impl<'f> RequestFeatures<'f> {
+    #[inline]
     pub(super) fn new(facts: &'f Facts<'f>) -> Self {
         Self {
             facts,
