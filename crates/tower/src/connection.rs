@@ -4,8 +4,6 @@ use http::{Extensions, Uri};
 
 use gabion_core::{Framing, PeerAddr, Scheme};
 
-use crate::protocol;
-
 /// The data of a request's connection that is not in the head. Returned by a [`ConnectionSource`].
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
@@ -15,8 +13,6 @@ pub struct Connection<'r> {
     /// The target as the client sent it, if a router in front of the layer has stripped a prefix
     /// from that of the request.
     pub target: Option<&'r Uri>,
-    /// The `:protocol` of an extended CONNECT (RFC 8441).
-    pub protocol: Option<&'r str>,
     /// Message framing that the headers no longer show.
     pub framing: Framing,
     /// The scheme of the connection.
@@ -114,7 +110,6 @@ impl<'r> Connection<'r> {
         Self {
             peer,
             target: None,
-            protocol: protocol::protocol(extensions),
             framing: extensions.get().copied().unwrap_or_default(),
             scheme: extensions.get().copied().unwrap_or_default(),
             inserts_client: false,

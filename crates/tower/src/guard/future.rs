@@ -29,11 +29,17 @@ pin_project! {
 pin_project! {
     #[project = StateProjection]
     enum State<F> {
-        Inner {
+        // The inspectors process the response.
+        Judged {
             #[pin]
             inner: F,
-            // The exchange whose response the inspectors process. `None` if judgment failed.
-            exchange: Option<(Arc<Engine>, Exchange)>,
+            engine: Arc<Engine>,
+            exchange: Exchange,
+        },
+        // Judgment failed.
+        Unjudged {
+            #[pin]
+            inner: F,
         },
         Respond {
             response: Option<Response<Bytes>>,
@@ -43,14 +49,17 @@ pin_project! {
 
 impl<F> ResponseFuture<F> {
     pub(super) const fn passed(inner: F, engine: Arc<Engine>, exchange: Exchange) -> Self {
-        let exchange = Some((engine, exchange));
-        let state = State::Inner { inner, exchange };
-        Self { state }
+        Self {
+            state: State::Judged {
+                inner,
+                engine,
+                exchange,
+            },
+        }
     }
 
     pub(super) const fn unjudged(inner: F) -> Self {
-        let exchange = None;
-        let state = State::Inner { inner, exchange };
+        let state = State::Unjudged { inner };
         Self { state }
     }
 
@@ -74,22 +83,27 @@ where
     )]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
-            StateProjection::Inner { inner, exchange } => {
+            StateProjection::Judged {
+                inner,
+                engine,
+                exchange,
+            } => {
                 let mut response = ready!(inner.poll(cx))?;
-                let mut event_stream = None;
-                if let Some((engine, exchange)) = exchange {
-                    engine.open_or_release(exchange, response.status(), response.headers());
-                    let length = response.body().size_hint().exact();
-                    engine.on_response(exchange, response.status(), length);
-                    event_stream = engine.event_stream(exchange, response.headers());
-                    if !response.status().is_informational() {
-                        quota::add_rate_limit(&exchange.state, response.headers_mut());
-                    }
+                engine.open_or_release(exchange, response.status(), response.headers());
+                let length = response.body().size_hint().exact();
+                engine.on_response(exchange, response.status(), length);
+                let event_stream = engine.event_stream(exchange, response.headers());
+                if !response.status().is_informational() {
+                    quota::add_rate_limit(&exchange.state, response.headers_mut());
                 }
                 Poll::Ready(Ok(response.map(|body| match event_stream {
                     Some(event_stream) => GuardBody::event_stream(body, event_stream),
                     None => GuardBody::inner(body),
                 })))
+            }
+            StateProjection::Unjudged { inner } => {
+                let response = ready!(inner.poll(cx))?;
+                Poll::Ready(Ok(response.map(GuardBody::inner)))
             }
             StateProjection::Respond { response } => {
                 let response = response.take().expect("polled after completion");

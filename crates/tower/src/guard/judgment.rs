@@ -7,7 +7,7 @@ use gabion_core::{
     Denial, Event, Facts, Forward, Head, OnFault, RequestEvent, RequestEventKind, RequestState,
     Resolution, Snapshot, Upgrade, Verdict,
 };
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 
 use super::{
     event_stream,
@@ -17,6 +17,7 @@ use super::{
 use crate::{
     Connection,
     engine::{Engine, Sharing, catch_panic},
+    protocol::protocol,
     reply,
 };
 
@@ -167,7 +168,10 @@ fn head<'r, B>(request: &'r Request<B>, connection: &Connection<'r>) -> Head<'r>
         uri: connection.target.unwrap_or_else(|| request.uri()),
         version: request.version(),
         headers: request.headers(),
-        protocol: connection.protocol,
+        // The extension is looked up only where it has a meaning.
+        protocol: (*request.method() == Method::CONNECT)
+            .then(|| protocol(request.extensions()))
+            .flatten(),
         framing: connection.framing,
         scheme: connection.scheme,
     }

@@ -22,9 +22,20 @@ impl ObservedDenials {
     }
 
     /// Reports the events, with the status of the service's response.
+    #[inline]
     pub(super) fn report(&mut self, answered: Option<StatusCode>) {
-        let Some(sink) = &self.sink else { return };
-        for event in self.events.drain(..) {
+        if let Some(sink) = &self.sink {
+            Self::report_to(sink, &mut self.events, answered);
+        }
+    }
+
+    #[cold]
+    fn report_to(
+        sink: &Arc<dyn Sink>,
+        events: &mut Vec<RequestEvent>,
+        answered: Option<StatusCode>,
+    ) {
+        for event in events.drain(..) {
             sink.record(&Event::Request(event.with_answered(answered)));
         }
     }

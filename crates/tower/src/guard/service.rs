@@ -11,7 +11,7 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use super::{future::ResponseFuture, judgment::Decision, offer, target};
+use super::{exchange::Exchange, future::ResponseFuture, judgment::Decision, offer, target};
 use crate::{GuardBody, engine::Engine};
 
 /// A guarded service, made by [`GuardLayer`](crate::GuardLayer). Its responses have a
@@ -49,29 +49,14 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        match self.engine.judge(&request) {
-            Decision::Pass(mut exchange) => {
-                if let Err(response) = self.engine.tap(&mut request, &mut exchange) {
-                    return ResponseFuture::respond(*response);
-                }
-                if let Some(resolution) = exchange.resolution.take() {
-                    request.extensions_mut().insert(resolution);
-                }
-                if exchange.changes.inserts_client {
-                    let session = exchange.session.as_ref();
-                    let limits = session.and_then(|session| session.shared_limits());
-                    let extensions = request.extensions_mut();
-                    extensions.insert(*exchange.state.client());
-                    if let Some(limits) = limits {
-                        extensions.insert(limits);
-                    }
-                }
-                if let Some(upgrade) = exchange.changes.upgrade_offer {
-                    offer::strip(&mut request, upgrade);
-                }
-                if exchange.changes.makes_canonical {
-                    target::make_canonical(&mut request);
-                }
+        let mut decision = self.engine.judge(&request);
+        if let Decision::Pass(exchange) = &mut decision
+            && let Err(response) = self.engine.prepare(&mut request, exchange)
+        {
+            return ResponseFuture::respond(*response);
+        }
+        match decision {
+            Decision::Pass(exchange) => {
                 let inner = self.inner.call(request);
                 ResponseFuture::passed(inner, self.engine.clone(), exchange)
             }
@@ -83,6 +68,37 @@ where
             }
             Decision::Respond(response) => ResponseFuture::respond(response),
         }
+    }
+}
+
+impl Engine {
+    /// Changes a request that passes, before the inner service receives it. Returns a response if a WebSocket
+    /// handshake cannot be supervised.
+    fn prepare<B>(
+        &self,
+        request: &mut Request<B>,
+        exchange: &mut Exchange,
+    ) -> Result<(), Box<Response<Bytes>>> {
+        self.tap(request, exchange)?;
+        if let Some(resolution) = exchange.resolution.take() {
+            request.extensions_mut().insert(resolution);
+        }
+        if exchange.changes.inserts_client {
+            let session = exchange.session.as_ref();
+            let limits = session.and_then(|session| session.shared_limits());
+            let extensions = request.extensions_mut();
+            extensions.insert(*exchange.state.client());
+            if let Some(limits) = limits {
+                extensions.insert(limits);
+            }
+        }
+        if let Some(upgrade) = exchange.changes.upgrade_offer {
+            offer::strip(request, upgrade);
+        }
+        if exchange.changes.makes_canonical {
+            target::make_canonical(request);
+        }
+        Ok(())
     }
 }
 
