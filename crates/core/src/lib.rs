@@ -61,7 +61,10 @@ mod words;
 
 #[cfg(feature = "axum")]
 pub use client::MissingClientIp;
-pub use client::{ClientIp, ClientRules, ForwardedHeader, PeerAddr, Protected, Scheme, TooWide};
+pub use client::{
+    BuildClientKeyHasher, ClientIp, ClientKey, ClientKeyHasher, ClientRules, ForwardedHeader,
+    PeerAddr, Protected, Scheme, TooWide,
+};
 pub use diagnosis::{Diagnosis, DiagnosisCounters};
 pub use event::{
     BanChange, BanEvent, DiagnosisEvent, Event, FaultEvent, PolicyEvent, ProbeHitEvent,

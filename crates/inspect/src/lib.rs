@@ -54,7 +54,6 @@
 mod allow;
 mod ban;
 mod bounded_map;
-mod client_key;
 mod config;
 mod context;
 mod deny;

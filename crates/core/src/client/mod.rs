@@ -13,6 +13,7 @@ mod node;
 mod rules;
 mod scheme;
 mod scope;
+mod table_key;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +29,7 @@ pub use extract::MissingClientIp;
 pub use header::ForwardedHeader;
 pub use rules::{ClientRules, Protected, TooWide};
 pub use scheme::Scheme;
+pub use table_key::{BuildClientKeyHasher, ClientKey, ClientKeyHasher};
 
 /// The remote address of the accepted socket.
 ///

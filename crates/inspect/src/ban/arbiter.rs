@@ -21,15 +21,13 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use gabion_core::{
-    Attribution, BanOutcome, ClientIp, Now, Offense, OffenseRecorder, Outcome, RequestState,
+    Attribution, BanOutcome, BuildClientKeyHasher, ClientIp, ClientKey, Now, Offense,
+    OffenseRecorder, Outcome, RequestState,
 };
 use http::StatusCode;
 
 use super::{BanConfig, BanTable, budget::BanBudget};
-use crate::{
-    bounded_map::{BoundedMap, decay},
-    client_key::{BuildKeyHasher, ClientKey},
-};
+use crate::bounded_map::{BoundedMap, decay};
 
 /// Decides which [`Offense`]s become bans in its [`BanTable`]. Shared by all threads and kept
 /// across policy reloads as part of [`State`](crate::State).
@@ -70,8 +68,8 @@ use crate::{
 /// ```
 pub struct BanArbiter {
     table: Arc<BanTable>,
-    suspects: BoundedMap<ClientKey, Suspect, BuildKeyHasher>,
-    standing: BoundedMap<ClientKey, Standing, BuildKeyHasher>,
+    suspects: BoundedMap<ClientKey, Suspect, BuildClientKeyHasher>,
+    standing: BoundedMap<ClientKey, Standing, BuildClientKeyHasher>,
     budget: BanBudget,
 }
 

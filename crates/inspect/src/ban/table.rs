@@ -8,14 +8,13 @@ use std::{
 };
 
 use gabion_core::{
-    BanOutcome, ChangeListener, ChangeListeners, ClientIp, Now, Offense, OffenseRecorder, RuleId,
+    BanOutcome, BuildClientKeyHasher, ChangeListener, ChangeListeners, ClientIp, ClientKey, Now,
+    Offense, OffenseRecorder, RuleId,
 };
 use ipnet::IpNet;
 
-use crate::client_key::{BuildKeyHasher, ClientKey};
-
 #[expect(clippy::disallowed_types, reason = "`BanTable` bounds its size")]
-type Map = papaya::HashMap<ClientKey, Entry, BuildKeyHasher>;
+type Map = papaya::HashMap<ClientKey, Entry, BuildClientKeyHasher>;
 
 /// A bounded table of timed bans, shared by all threads and kept across policy reloads.
 ///

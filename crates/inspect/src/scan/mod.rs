@@ -30,11 +30,11 @@ mod uniform_responses;
 use std::{sync::Arc, time::Duration};
 
 use gabion_core::{
-    Attribution, Cause, Facts, Findings, Inspect, Mode, Needs, Offense, Outcome, Reason,
+    Attribution, Cause, ClientKey, Facts, Findings, Inspect, Mode, Needs, Offense, Outcome, Reason,
     RequestState, RuleId, Slot, Verdict,
 };
 
-use crate::{Ban, Config, ConfigErrors, ConfigPath, Context, Problem, client_key::ClientKey};
+use crate::{Ban, Config, ConfigErrors, ConfigPath, Context, Problem};
 use scoring::Scoring;
 use signal::{Detector, RequestFeatures};
 

@@ -2,14 +2,11 @@
 
 use std::{fmt, time::Duration};
 
-use gabion_core::Now;
+use gabion_core::{BuildClientKeyHasher, ClientKey, Now};
 use ipnet::IpNet;
 
 use super::{exchange::History, uniform_responses::UniformResponses};
-use crate::{
-    bounded_map::BoundedMap,
-    client_key::{BuildKeyHasher, ClientKey},
-};
+use crate::bounded_map::BoundedMap;
 
 /// The scores of clients, and the responses that the service gives to any path. Shared by all
 /// threads and kept across policy reloads as part of [`State`](crate::State).
@@ -23,7 +20,7 @@ use crate::{
 /// Of more clients than the capacity, those seen least often are dropped. An entry takes about 120
 /// bytes.
 pub struct Scores {
-    pub(super) clients: BoundedMap<ClientKey, ClientScore, BuildKeyHasher>,
+    pub(super) clients: BoundedMap<ClientKey, ClientScore, BuildClientKeyHasher>,
     pub(super) uniform_responses: UniformResponses,
 }
 

@@ -2,28 +2,43 @@
 
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
-use gabion_core::ClientIp;
 use ipnet::IpNet;
 
+use super::ClientIp;
+
 /// A client as a table key: its network, with the keyed hash of it that every table shares
-/// ([`ClientIp::key`]). Hashed with [`BuildKeyHasher`].
+/// ([`ClientIp::key`]). Hashed with [`BuildClientKeyHasher`].
+///
+/// # Examples
+///
+/// ```
+/// use std::collections::HashMap;
+/// use gabion_core::{BuildClientKeyHasher, ClientKey};
+/// # let peer = gabion_core::PeerAddr::new(([203, 0, 113, 9], 4000).into());
+/// # let client = gabion_core::ClientRules::default().resolve(peer, &http::HeaderMap::new());
+///
+/// let mut requests: HashMap<ClientKey, u64, BuildClientKeyHasher> = HashMap::default();
+/// *requests.entry(ClientKey::from(&client)).or_default() += 1;
+/// assert_eq!(requests[&ClientKey::from(client.network())], 1);
+/// ```
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ClientKey {
+pub struct ClientKey {
     network: IpNet,
     hash: u64,
 }
 
 /// The hasher of tables by [`ClientKey`], which uses the hash in the key.
-pub(crate) type BuildKeyHasher = BuildHasherDefault<KeyHasher>;
+pub type BuildClientKeyHasher = BuildHasherDefault<ClientKeyHasher>;
 
-/// See [`BuildKeyHasher`].
+/// See [`BuildClientKeyHasher`].
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct KeyHasher(u64);
+pub struct ClientKeyHasher(u64);
 
 // === impl ClientKey ===
 
 impl ClientKey {
-    pub(crate) const fn network(self) -> IpNet {
+    /// The network of the client ([`ClientIp::network`]).
+    pub const fn network(self) -> IpNet {
         self.network
     }
 }
@@ -58,9 +73,9 @@ impl Hash for ClientKey {
     }
 }
 
-// === impl KeyHasher ===
+// === impl ClientKeyHasher ===
 
-impl Hasher for KeyHasher {
+impl Hasher for ClientKeyHasher {
     fn write(&mut self, bytes: &[u8]) {
         for &byte in bytes {
             self.0 = self.0.rotate_left(8) ^ u64::from(byte);
