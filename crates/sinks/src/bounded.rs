@@ -6,7 +6,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use gabion_core::{Event, Sink, Suppressed};
+use gabion_core::{BuildClientKeyHasher, ClientKey, Event, Sink, Suppressed};
 use ipnet::IpNet;
 
 /// A sink that limits the events passed to another [`Sink`]: per client and second, and per second
@@ -62,7 +62,7 @@ struct Window {
     second: u64,
     passed: u32,
     suppressed: u64,
-    clients: HashMap<IpNet, u64>,
+    clients: HashMap<ClientKey, u64, BuildClientKeyHasher>,
 }
 
 impl Default for EventBudget {
@@ -102,11 +102,11 @@ impl<S: Sink> Bounded<S> {
 impl<S: Sink> Sink for Bounded<S> {
     fn record(&self, event: &Event) {
         let (at, client) = match event {
-            Event::Request(event) => (Some(event.at), Some(event.client.network())),
-            Event::Ban(event) => (Some(event.at), Some(event.client.network())),
-            Event::Fault(event) => (Some(event.at), Some(event.client.network())),
-            Event::Session(event) => (Some(event.at), Some(event.client.network())),
-            Event::Diagnosis(event) => (Some(event.at), Some(event.client.into())),
+            Event::Request(event) => (Some(event.at), Some(ClientKey::from(&event.client))),
+            Event::Ban(event) => (Some(event.at), Some(ClientKey::from(&event.client))),
+            Event::Fault(event) => (Some(event.at), Some(ClientKey::from(&event.client))),
+            Event::Session(event) => (Some(event.at), Some(ClientKey::from(&event.client))),
+            Event::Diagnosis(event) => (Some(event.at), Some(IpNet::from(event.client).into())),
             Event::Setup(_) => (None, None),
             _ => return self.inner.record(event),
         };
@@ -138,22 +138,20 @@ impl Window {
         if second <= self.second {
             return None;
         }
-        let before = std::mem::take(self);
-        self.second = second;
-        let over = |(client, events): (&IpNet, &u64)| {
+        let over = |(client, events): (&ClientKey, &u64)| {
             let over = events.saturating_sub(budget.per_client.into());
-            (over > 0).then_some((*client, over))
+            (over > 0).then_some((client.network(), over))
         };
-        let most = before
-            .clients
-            .iter()
-            .filter_map(over)
-            .max_by_key(|&(_, over)| over);
-        let events = before.suppressed;
-        (events > 0).then_some(Suppressed { events, most })
+        let suppressed = (self.suppressed > 0).then(|| Suppressed {
+            events: self.suppressed,
+            most: (self.clients.iter().filter_map(over)).max_by_key(|&(_, over)| over),
+        });
+        self.clients.clear();
+        (self.second, self.passed, self.suppressed) = (second, 0, 0);
+        suppressed
     }
 
-    fn admit(&mut self, client: Option<IpNet>, budget: EventBudget) -> bool {
+    fn admit(&mut self, client: Option<ClientKey>, budget: EventBudget) -> bool {
         let within = match client {
             Some(client) if self.has_room_for(&client) => {
                 let events = self.clients.entry(client).or_default();
@@ -171,7 +169,7 @@ impl Window {
         passes
     }
 
-    fn has_room_for(&self, client: &IpNet) -> bool {
+    fn has_room_for(&self, client: &ClientKey) -> bool {
         let full = self.clients.len() >= Bounded::<crate::Tracing>::MAX_CLIENTS;
         !full || self.clients.contains_key(client)
     }
