@@ -166,6 +166,11 @@ impl<'r> PathViews<'r> {
         self.derived.malformed
     }
 
+    /// Returns `true` if the path as sent is the only form, so that deriving the views again allocates nothing.
+    pub const fn has_one_form(&self) -> bool {
+        self.derived.forms.is_none()
+    }
+
     /// Returns `true` if the path has more forms than are kept, so that it may have any view. It is
     /// then [`Malformed::Tangled`], unless it has another error, too.
     pub fn is_incomplete(&self) -> bool {

@@ -22,7 +22,7 @@ use crate::{
 use ids::EventIds;
 use once_per_minute::OncePerMinute;
 
-pub(crate) use sharing::Sharing;
+pub(crate) use sharing::{Sharing, is_repeatable};
 
 /// The configuration and shared state of a guarded service, used for the heads of requests
 /// (`guard`) and for open sessions (`websocket`).

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     Connection,
-    engine::{Engine, Sharing, catch_panic},
+    engine::{Engine, Sharing, catch_panic, is_repeatable},
     protocol::protocol,
     reply,
 };
@@ -42,12 +42,15 @@ impl Engine {
         let policy = self.source.current();
         let outer = self.sharing.outer_resolution(extensions);
         let reused = self.reuse(request, &connection, outer);
-        let leaves_resolution =
-            (self.sharing).leaves_resolution(outer, reused.is_some(), self.bans.is_some());
+        let is_reused = reused.is_some();
         let facts = reused.unwrap_or_else(|| {
             let (head, now) = (head(request, &connection), self.clock.now());
             Facts::resolve(head, connection.peer, &policy.client, now)
         });
+        let leaves_resolution =
+            (self.sharing).leaves_resolution(outer, self.bans.is_some(), || {
+                is_reused || is_repeatable(&facts, &policy.client)
+            });
         let mut exchange = Exchange::new(policy, RequestState::new(&facts));
         exchange.leaves_resolution = leaves_resolution;
         exchange.changes = RequestChanges {
