@@ -199,6 +199,8 @@ impl RequestState {
     pub fn show_quota(&mut self, quota: Quota) {
         let quotas = &mut self.rare_mut().quotas;
         if quotas.len() < Self::MAX_QUOTAS {
+            // Most policies show one limit at most.
+            quotas.reserve_exact(1);
             quotas.push(quota);
         }
     }
@@ -206,6 +208,13 @@ impl RequestState {
     /// The quotas to report.
     pub fn quotas(&self) -> &[Quota] {
         self.rare.as_ref().map_or(&[], |rare| &rare.quotas)
+    }
+
+    /// Returns the quotas to report, and keeps none.
+    pub fn take_quotas(&mut self) -> Vec<Quota> {
+        let rare = self.rare.as_mut();
+        rare.map(|rare| std::mem::take(&mut rare.quotas))
+            .unwrap_or_default()
     }
 
     /// Records a denial in observe mode.

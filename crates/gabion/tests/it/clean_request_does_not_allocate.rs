@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use gabion::inspect::GuardService;
+use gabion::{LimitLayer, inspect::GuardService};
 use http::{Request, Response};
 use http_body_util::Empty;
 use tower::{Layer, Service};
@@ -182,6 +182,17 @@ fn clean_request_allocates_nothing() {
         );
     }
     assert_eq!(server.events.take().len(), 0, "all of them are clean");
+}
+
+#[test]
+fn single_layer_allocates_nothing_but_the_headers_that_it_shows() {
+    let limit = LimitLayer::per_client("1000000/s".parse().unwrap());
+    let request = get("/a").from("203.0.113.9");
+    let mut service = limit.clone().layer(EmptyResponses);
+    assert_eq!(warm_allocations(&mut service, &request, 200), 0);
+    // The rare state of the request, its quota, two header values, and the two tables of a header map.
+    let mut shown = limit.show().layer(EmptyResponses);
+    assert_eq!(warm_allocations(&mut shown, &request, 200), 6);
 }
 
 #[test]

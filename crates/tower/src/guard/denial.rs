@@ -28,7 +28,7 @@ impl Engine {
         let mut response = self.reply(facts, &exchange.policy, &denial);
         required_headers::add(&denial, facts, response.headers_mut());
         quota::add_retry_after(&denial, facts, response.headers_mut());
-        quota::add_rate_limit(&exchange.state, response.headers_mut());
+        quota::add_rate_limit(exchange.state.quotas(), response.headers_mut());
         let kind = || RequestEventKind::Denied(denial.clone());
         self.report_request(facts, &exchange.policy, kind);
         if let Some(offense) = denial.offense.clone() {

@@ -8,12 +8,13 @@ use std::{
 };
 
 use bytes::Bytes;
+use gabion_core::Quota;
 use http::Response;
 use http_body::Body;
 use pin_project_lite::pin_project;
 
 use super::{exchange::Exchange, quota};
-use crate::{GuardBody, engine::Engine};
+use crate::{GuardBody, engine::Engine, websocket::EventStream};
 
 pin_project! {
     /// The future returned by [`GuardService`](crate::GuardService): resolves to the inner
@@ -29,17 +30,10 @@ pin_project! {
 pin_project! {
     #[project = StateProjection]
     enum State<F> {
-        // The inspectors process the response.
-        Judged {
+        Inner {
             #[pin]
             inner: F,
-            engine: Arc<Engine>,
-            exchange: Exchange,
-        },
-        // Judgment failed.
-        Unjudged {
-            #[pin]
-            inner: F,
+            on_response: OnResponse,
         },
         Respond {
             response: Option<Response<Bytes>>,
@@ -47,19 +41,37 @@ pin_project! {
     }
 }
 
+/// The next step when the inner service responds.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a box would be an allocation per request"
+)]
+enum OnResponse {
+    /// The inspectors process it.
+    Process(Arc<Engine>, Exchange),
+    /// It shows these quotas, and is unchanged otherwise.
+    Show(Vec<Quota>),
+    Nothing,
+}
+
 impl<F> ResponseFuture<F> {
-    pub(super) const fn passed(inner: F, engine: Arc<Engine>, exchange: Exchange) -> Self {
-        Self {
-            state: State::Judged {
-                inner,
-                engine,
-                exchange,
-            },
-        }
+    /// A response that the inspectors process.
+    pub(super) const fn processed(inner: F, engine: Arc<Engine>, exchange: Exchange) -> Self {
+        let on_response = OnResponse::Process(engine, exchange);
+        let state = State::Inner { inner, on_response };
+        Self { state }
     }
 
-    pub(super) const fn unjudged(inner: F) -> Self {
-        let state = State::Unjudged { inner };
+    /// A response that shows `quotas`, and is unchanged otherwise.
+    pub(super) const fn showing(inner: F, quotas: Vec<Quota>) -> Self {
+        let on_response = OnResponse::Show(quotas);
+        let state = State::Inner { inner, on_response };
+        Self { state }
+    }
+
+    pub(super) const fn unchanged(inner: F) -> Self {
+        let on_response = OnResponse::Nothing;
+        let state = State::Inner { inner, on_response };
         Self { state }
     }
 
@@ -83,27 +95,13 @@ where
     )]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
-            StateProjection::Judged {
-                inner,
-                engine,
-                exchange,
-            } => {
+            StateProjection::Inner { inner, on_response } => {
                 let mut response = ready!(inner.poll(cx))?;
-                engine.open_or_release(exchange, response.status(), response.headers());
-                let length = response.body().size_hint().exact();
-                engine.on_response(exchange, response.status(), length);
-                let event_stream = engine.event_stream(exchange, response.headers());
-                if !response.status().is_informational() {
-                    quota::add_rate_limit(&exchange.state, response.headers_mut());
-                }
+                let event_stream = on_response.run(&mut response);
                 Poll::Ready(Ok(response.map(|body| match event_stream {
                     Some(event_stream) => GuardBody::event_stream(body, event_stream),
                     None => GuardBody::inner(body),
                 })))
-            }
-            StateProjection::Unjudged { inner } => {
-                let response = ready!(inner.poll(cx))?;
-                Poll::Ready(Ok(response.map(GuardBody::inner)))
             }
             StateProjection::Respond { response } => {
                 let response = response.take().expect("polled after completion");
@@ -116,5 +114,34 @@ where
 impl<F> std::fmt::Debug for ResponseFuture<F> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}
+
+// === impl OnResponse ===
+
+impl OnResponse {
+    /// Returns the event stream that the response is, if any.
+    fn run<B: Body>(&mut self, response: &mut Response<B>) -> Option<EventStream> {
+        match self {
+            Self::Nothing => None,
+            Self::Show(quotas) => {
+                show(quotas, response);
+                None
+            }
+            Self::Process(engine, exchange) => {
+                engine.open_or_release(exchange, response.status(), response.headers());
+                let length = response.body().size_hint().exact();
+                engine.on_response(exchange, response.status(), length);
+                let event_stream = engine.event_stream(exchange, response.headers());
+                show(exchange.state.quotas(), response);
+                event_stream
+            }
+        }
+    }
+}
+
+fn show<B>(quotas: &[Quota], response: &mut Response<B>) {
+    if !response.status().is_informational() {
+        quota::add_rate_limit(quotas, response.headers_mut());
     }
 }

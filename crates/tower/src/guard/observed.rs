@@ -21,6 +21,10 @@ impl ObservedDenials {
         self.events.push(event);
     }
 
+    pub(super) const fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
     /// Reports the events, with the status of the service's response.
     #[inline]
     pub(super) fn report(&mut self, answered: Option<StatusCode>) {

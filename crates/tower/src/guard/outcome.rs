@@ -11,6 +11,13 @@ use super::exchange::Exchange;
 use crate::engine::{Engine, catch_panic};
 
 impl Engine {
+    /// Returns `true` if the response to a request that passed is inspected or reported.
+    pub(super) fn needs_response(&self, exchange: &Exchange) -> bool {
+        exchange.policy.needs.contains(Needs::RESPONSES)
+            || self.sessions.is_some()
+            || !exchange.observed.is_empty()
+    }
+
     /// Passes the status and the body length of the service's response to the inspectors.
     pub(super) fn on_response(
         &self,

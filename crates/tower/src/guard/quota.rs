@@ -1,8 +1,8 @@
 //! Response headers about rate limits.
 
-use std::{fmt::Write as _, time::Duration};
+use std::time::Duration;
 
-use gabion_core::{Denial, Facts, KnownHeader, RequestState};
+use gabion_core::{Denial, Facts, KnownHeader, Quota, RequestState, RuleId};
 use http::{
     HeaderMap, HeaderName, HeaderValue, StatusCode,
     header::{ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, Entry, RETRY_AFTER},
@@ -11,28 +11,37 @@ use http::{
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const REMAINING: HeaderName = HeaderName::from_static("ratelimit");
 
+/// A header value in the making: a list of strings, each with two integer parameters (RFC 9651).
+struct List {
+    bytes: [u8; Self::CAPACITY],
+    len: usize,
+}
+
+/// A number in decimal digits.
+struct Decimal {
+    digits: [u8; Self::MAX_LEN],
+    start: usize,
+}
+
 /// Adds `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10) for the limits
 /// that the policy shows, in addition to those that the service sets itself.
 ///
 /// # Cost
 ///
-/// None if no limit is shown.
-pub(super) fn add_rate_limit(state: &RequestState, headers: &mut HeaderMap) {
-    if state.quotas().is_empty() {
+/// None if no limit is shown, else one allocation for each of the two values.
+pub(super) fn add_rate_limit(quotas: &[Quota], headers: &mut HeaderMap) {
+    if quotas.is_empty() {
         return;
     }
-    let (mut policy, mut available) = (String::new(), String::new());
-    let mut separator = "";
-    for quota in state.quotas() {
-        let (rule, limit, window) = (&quota.rule, quota.limit, seconds(quota.window));
-        let (remaining, reset) = (quota.remaining, seconds(quota.reset));
-        // Writing to a `String` does not fail, and rule ids need no escaping.
-        let _ = write!(policy, "{separator}\"{rule}\";q={limit};w={window}");
-        let _ = write!(available, "{separator}\"{rule}\";r={remaining};t={reset}");
-        separator = ", ";
+    let (mut policy, mut available) = (List::new(), List::new());
+    for quota in quotas {
+        let (limit, window) = (quota.limit.into(), seconds(quota.window));
+        policy.add(&quota.rule, [(b";q=", limit), (b";w=", window)]);
+        let (remaining, reset) = (quota.remaining.into(), seconds(quota.reset));
+        available.add(&quota.rule, [(b";r=", remaining), (b";t=", reset)]);
     }
-    for (name, value) in [(POLICY, policy), (REMAINING, available)] {
-        if let Some(value) = HeaderValue::try_from(value).ok().filter(|v| !v.is_empty()) {
+    for (name, list) in [(POLICY, policy), (REMAINING, available)] {
+        if let Some(value) = list.value() {
             headers.append(name, value);
         }
     }
@@ -47,7 +56,9 @@ pub(super) fn add_retry_after(denial: &Denial, facts: &Facts<'_>, headers: &mut 
     let Some(wait) = denial.retry_after else {
         return;
     };
-    headers.insert(RETRY_AFTER, HeaderValue::from(seconds(wait)));
+    if let Some(seconds) = Decimal::new(seconds(wait)).value() {
+        headers.insert(RETRY_AFTER, seconds);
+    }
     if denial.status != StatusCode::TOO_MANY_REQUESTS || !facts.index.contains(KnownHeader::Origin)
     {
         return;
@@ -63,4 +74,112 @@ pub(super) fn add_retry_after(denial: &Denial, facts: &Facts<'_>, headers: &mut 
 const fn seconds(time: Duration) -> u64 {
     let partial = if time.subsec_nanos() > 0 { 1 } else { 0 };
     time.as_secs().saturating_add(partial)
+}
+
+// === impl List ===
+
+impl List {
+    /// The length of a string with its quotes, and of two parameters.
+    const MAX_ENTRY: usize = 2 + RuleId::MAX_LEN + 2 * (3 + Decimal::MAX_LEN);
+
+    const CAPACITY: usize = RequestState::MAX_QUOTAS * (Self::MAX_ENTRY + 2);
+
+    const fn new() -> Self {
+        Self {
+            bytes: [0; Self::CAPACITY],
+            len: 0,
+        }
+    }
+
+    /// Adds an entry. Rule ids need no escaping.
+    fn add(&mut self, rule: &RuleId, parameters: [(&[u8; 3], u64); 2]) {
+        let id = rule.as_str().as_bytes();
+        let separator: &[u8] = if self.len == 0 { b"\"" } else { b", \"" };
+        self.push(separator);
+        self.push(id.get(..RuleId::MAX_LEN).unwrap_or(id));
+        self.push(b"\"");
+        for (name, number) in parameters {
+            self.push(name);
+            self.push(Decimal::new(number).as_bytes());
+        }
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        let end = self.len + bytes.len();
+        if let Some(free) = self.bytes.get_mut(self.len..end) {
+            free.copy_from_slice(bytes);
+            self.len = end;
+        }
+    }
+
+    fn value(&self) -> Option<HeaderValue> {
+        HeaderValue::from_bytes(self.bytes.get(..self.len)?).ok()
+    }
+}
+
+// === impl Decimal ===
+
+impl Decimal {
+    /// The digits of `u64::MAX`.
+    const MAX_LEN: usize = 20;
+
+    fn new(mut number: u64) -> Self {
+        let (mut digits, mut start) = ([b'0'; Self::MAX_LEN], Self::MAX_LEN);
+        for digit in digits.iter_mut().rev() {
+            let [units, ..] = (number % 10).to_le_bytes();
+            *digit |= units;
+            number /= 10;
+            start -= 1;
+            if number == 0 {
+                break;
+            }
+        }
+        Self { digits, start }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        self.digits.get(self.start..).unwrap_or_default()
+    }
+
+    fn value(&self) -> Option<HeaderValue> {
+        HeaderValue::from_bytes(self.as_bytes()).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(quotas: &[Quota]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        add_rate_limit(quotas, &mut headers);
+        headers
+    }
+
+    #[test]
+    fn longest_values_fit() {
+        let rule = RuleId::new(&"r".repeat(RuleId::MAX_LEN)).unwrap();
+        let quota = Quota {
+            limit: u32::MAX,
+            window: Duration::MAX,
+            remaining: u32::MAX,
+            reset: Duration::MAX,
+            rule: rule.clone(),
+        };
+        let headers = list(&vec![quota; RequestState::MAX_QUOTAS]);
+        let entries = |limit, window| {
+            let entry = format!("\"{rule}\";{limit}={};{window}={}", u32::MAX, u64::MAX);
+            vec![entry; RequestState::MAX_QUOTAS].join(", ")
+        };
+        assert_eq!(headers[POLICY], entries("q", "w"));
+        assert_eq!(headers[REMAINING], entries("r", "t"));
+    }
+
+    #[test]
+    fn numbers_are_written_as_they_are_displayed() {
+        for number in [0, 1, 9, 10, 19, 100, 1_234_567_890, u64::MAX] {
+            let written = Decimal::new(number).value().unwrap();
+            assert_eq!(written, number.to_string());
+        }
+    }
 }

@@ -56,15 +56,18 @@ where
             return ResponseFuture::respond(*response);
         }
         match decision {
-            Decision::Pass(exchange) => {
+            Decision::Pass(mut exchange) => {
                 let inner = self.inner.call(request);
-                ResponseFuture::passed(inner, self.engine.clone(), exchange)
+                if self.engine.needs_response(&exchange) {
+                    return ResponseFuture::processed(inner, self.engine.clone(), exchange);
+                }
+                ResponseFuture::showing(inner, exchange.state.take_quotas())
             }
             Decision::Unjudged(upgrade_offer) => {
                 if let Some(upgrade) = upgrade_offer {
                     offer::strip(&mut request, upgrade);
                 }
-                ResponseFuture::unjudged(self.inner.call(request))
+                ResponseFuture::unchanged(self.inner.call(request))
             }
             Decision::Respond(response) => ResponseFuture::respond(response),
         }
