@@ -252,6 +252,40 @@ impl EventId {
     pub const fn new(id: u64) -> Self {
         Self(id)
     }
+
+    /// The id as 16 hexadecimal digits in lower case, as it is displayed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gabion_core::EventId;
+    ///
+    /// let id = EventId::new(0x2a_c0de);
+    /// assert_eq!(id.digits(), *b"00000000002ac0de");
+    /// assert_eq!(id.to_string(), "00000000002ac0de");
+    /// ```
+    pub fn digits(self) -> [u8; 16] {
+        let [high, low] = [self.0 >> 32, self.0 & u64::from(u32::MAX)].map(hex_digits);
+        let mut digits = [0; 16];
+        for (digit, byte) in digits.iter_mut().zip(high.into_iter().chain(low)) {
+            *digit = byte;
+        }
+        digits
+    }
+}
+
+/// The eight hexadecimal digits of the lower half of `number`, computed at once.
+const fn hex_digits(number: u64) -> [u8; 8] {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    // Spreads the four bits of each digit to a byte.
+    let halves = (number | number << 16) & 0x0000_ffff_0000_ffff;
+    let bytes = (halves | halves << 8) & 0x00ff_00ff_00ff_00ff;
+    let digits = (bytes | bytes << 4) & (ONES * 0xf);
+    // 10 to 15 reach 16 with 6 more.
+    let letters = digits.wrapping_add(ONES * 6) >> 4 & ONES;
+    let gap = letters.wrapping_mul((b'a' - b'9' - 1) as u64);
+    let zeros = ONES * b'0' as u64;
+    digits.wrapping_add(zeros).wrapping_add(gap).to_be_bytes()
 }
 
 impl fmt::Display for EventId {

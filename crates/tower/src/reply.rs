@@ -1,9 +1,7 @@
 //! Responses to denied requests.
 
-use std::fmt::Write as _;
-
 use bytes::Bytes;
-use gabion_core::{Denial, Diagnosis, Facts, HeaderIndex, KnownHeader};
+use gabion_core::{Denial, Diagnosis, EventId, Facts, HeaderIndex, KnownHeader};
 use http::{
     HeaderValue, Response, StatusCode,
     header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE},
@@ -119,7 +117,7 @@ impl Reply for BriefReply {
     fn reply(&self, denial: &Denial, facts: &Facts<'_>) -> Response<Bytes> {
         let mut response = plain(denial.status);
         let json = accepts_json(&facts.index);
-        *response.body_mut() = body_text(denial, facts, json).into();
+        *response.body_mut() = body(denial, facts, json).into();
         if json {
             let json = HeaderValue::from_static("application/json");
             response.headers_mut().insert(CONTENT_TYPE, json);
@@ -128,46 +126,60 @@ impl Reply for BriefReply {
     }
 }
 
-fn body_text(denial: &Denial, facts: &Facts<'_>, json: bool) -> String {
-    let mut text = String::with_capacity(192);
+/// Returns the body in one allocation, unless it has a diagnosis.
+fn body(denial: &Denial, facts: &Facts<'_>, json: bool) -> Vec<u8> {
+    let [start, before_event, end] = if json {
+        [r#"{"error":""#, r#"","event":""#, "\"}"]
+    } else {
+        ["", "\nevent ", "\n"]
+    };
     let status = denial.status.canonical_reason().unwrap_or(REFUSED);
-    let prefix = if json { r#"{"error":""# } else { "" };
-    // Writing to a string does not fail.
-    let _ = write!(text, "{prefix}{status}");
-    if let Some(diagnosis) = denial.diagnosis {
-        let separator = if json { r#"","diagnosis":""# } else { "\n" };
-        let _ = write!(text, "{separator}{diagnosis}");
-    }
-    if denial.diagnosis == Some(Diagnosis::PlainGet)
+    let diagnosis = (denial.diagnosis).map(|diagnosis| diagnosis_text(diagnosis, facts, json));
+    let diagnosis = diagnosis.unwrap_or_default();
+    let digits = denial.event.map(EventId::digits);
+    let (before_event, event) = match &digits {
+        Some(digits) => (before_event, &digits[..]),
+        None => ("", &[][..]),
+    };
+    [
+        start.as_bytes(),
+        status.as_bytes(),
+        diagnosis.as_bytes(),
+        before_event.as_bytes(),
+        event,
+        end.as_bytes(),
+    ]
+    .concat()
+}
+
+/// Returns the part of the body about a failed WebSocket handshake.
+fn diagnosis_text(diagnosis: Diagnosis, facts: &Facts<'_>, json: bool) -> String {
+    let separator = if json { r#"","diagnosis":""# } else { "\n" };
+    let mut text = format!("{separator}{diagnosis}");
+    if diagnosis == Diagnosis::PlainGet
         && let Some(url) = facts.websocket_url()
     {
         let separator = if json { r#"","use":""# } else { "\nuse " };
         // JSON requires an escaped backslash.
         let url = url.replace('\\', if json { r"\\" } else { r"\" });
-        let _ = write!(text, "{separator}{url}");
+        text.push_str(separator);
+        text.push_str(&url);
     }
-    if let Some(event) = denial.event {
-        let separator = if json { r#"","event":""# } else { "\nevent " };
-        let _ = write!(text, "{separator}{event}");
-    }
-    text.push_str(if json { "\"}" } else { "\n" });
     text
 }
 
 /// Returns `true` if `Accept` lists JSON and no `text/*` type.
 fn accepts_json(headers: &HeaderIndex<'_>) -> bool {
-    let kinds = headers.tokens(KnownHeader::Accept).map(|range| {
-        let kind = range.split(|&byte| byte == b';').next();
-        kind.unwrap_or_default().trim_ascii()
-    });
     let mut json = false;
-    for kind in kinds {
-        let text = kind
+    for range in headers.tokens(KnownHeader::Accept) {
+        let text = range
             .get(..5)
             .is_some_and(|head| head.eq_ignore_ascii_case(b"text/"));
         if text {
             return false;
         }
+        let kind = range.split(|&byte| byte == b';').next();
+        let kind = kind.unwrap_or_default().trim_ascii();
         let start = kind.len().saturating_sub(4);
         json |= kind
             .get(start..)

@@ -40,9 +40,12 @@ pub(super) fn translate(response: &mut Response<Bytes>, denial: &Denial, facts: 
 /// Returns `true` for `application/grpc`, `application/grpc+proto`, `application/grpc-web` and the
 /// like.
 fn is_grpc(kind: &HeaderValue) -> bool {
-    let kind = kind.as_bytes().to_ascii_lowercase();
-    kind.strip_prefix(b"application/grpc")
-        .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b'-' | b';' | b' ')))
+    let name = b"application/grpc";
+    let Some((kind, rest)) = kind.as_bytes().split_at_checked(name.len()) else {
+        return false;
+    };
+    kind.eq_ignore_ascii_case(name)
+        && matches!(rest.first(), None | Some(b'+' | b'-' | b';' | b' '))
 }
 
 /// Maps a status to a gRPC status code (gRPC's doc/http-grpc-status-mapping.md). 429 differs: it

@@ -42,7 +42,7 @@ impl Engine {
         let mut findings = Findings::default();
         let on_response = || policy.chain.on_response(state, &outcome, &mut findings);
         match catch_panic(on_response) {
-            Ok(()) => self.act_on(exchange, &mut findings, outcome.status),
+            Ok(()) => self.act_on(exchange, &mut findings, &outcome),
             Err(message) => {
                 let (at, generation) = (self.clock.now().wall(), policy.generation);
                 let event = FaultEvent::new(at, *state.client(), generation, message);
@@ -52,18 +52,23 @@ impl Engine {
     }
 
     /// Reports the findings about an exchange, and records the offense.
-    fn act_on(&self, exchange: &Exchange, findings: &mut Findings, status: StatusCode) {
+    fn act_on(&self, exchange: &Exchange, findings: &mut Findings, outcome: &Outcome<'_>) {
         if let Some(event) = findings.diagnosis.take() {
             self.report(|| Event::Diagnosis(event));
         }
         if let Some(cause) = findings.probe_hit.take() {
             let (at, state) = (self.clock.now().wall(), &exchange.state);
-            self.report(|| Event::ProbeHit(ProbeHitEvent::new(at, state, cause, status)));
+            self.report(|| Event::ProbeHit(ProbeHitEvent::new(at, state, cause, outcome.status)));
         }
         let Some(offense) = findings.offense.take() else {
             return;
         };
-        let (client, now) = (*exchange.state.client(), self.clock.now());
+        let client = *exchange.state.client();
+        let now = match outcome.denial {
+            // It took no time since the judgment.
+            Some(_) => exchange.state.now(),
+            None => self.clock.now(),
+        };
         if exchange.is_allowed && self.bans.is_some() {
             let change = BanChange::Withheld("a rule allowed the request");
             self.report(|| Event::Ban(BanEvent::new(now.wall(), client, offense, change)));
