@@ -33,7 +33,7 @@ fn event(from: &str, second: u64) -> Event {
     Event::Request(RequestEvent::new(
         &facts,
         1,
-        RequestEventKind::Denied(denial),
+        RequestEventKind::Denied(denial.into()),
     ))
 }
 

@@ -37,7 +37,7 @@ pub enum RequestEventKind {
     /// An allow rule let the request through.
     Allowed(Cause),
     /// A rule denied the request, or would have: see [`Denial::mode`].
-    Denied(Denial),
+    Denied(Box<Denial>),
     /// A panic, with its message: in an inspector, so that the policy's `on_fault` decided, or in a
     /// reply, so that a plain denial was sent. Print the message escaped: it may contain bytes from
     /// a client.

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use gabion_core::{Denial, Diagnosis, Event, Facts, Outcome, RequestEventKind, Snapshot, Upgrade};
+use gabion_core::{
+    Denial, Diagnosis, Event, Facts, Outcome, RequestEvent, RequestEventKind, Snapshot, Upgrade,
+};
 use http::{Response, StatusCode};
 
 use super::{exchange::Exchange, grpc, quota, required_headers};
@@ -18,7 +20,7 @@ impl Engine {
         &self,
         facts: &Facts<'_>,
         exchange: &mut Exchange,
-        mut denial: Denial,
+        mut denial: Box<Denial>,
     ) -> Response<Bytes> {
         exchange.observed.report(None);
         denial.event = Some(self.ids.next());
@@ -29,16 +31,38 @@ impl Engine {
         required_headers::add(&denial, facts, response.headers_mut());
         quota::add_retry_after(&denial, facts, response.headers_mut());
         quota::add_rate_limit(exchange.state.quotas(), response.headers_mut());
-        let kind = || RequestEventKind::Denied(denial.clone());
-        self.report_request(facts, &exchange.policy, kind);
+        let denial = self.report_denial(facts, &exchange.policy, denial);
         if let Some(offense) = denial.offense.clone() {
             self.record_offense(facts.client, offense, facts.now);
         }
         let outcome = Outcome::new(response.status(), Some(&denial), Duration::ZERO);
         self.process_outcome(exchange, outcome);
         grpc::translate(&mut response, &denial, facts);
-        response.extensions_mut().insert(denial);
+        response.extensions_mut().insert(*denial);
         response
+    }
+
+    /// Reports a denial. Takes it and returns it, so that the event needs no copy.
+    fn report_denial(
+        &self,
+        facts: &Facts<'_>,
+        policy: &Snapshot,
+        denial: Box<Denial>,
+    ) -> Box<Denial> {
+        let Some(sink) = &self.sink else {
+            return denial;
+        };
+        let kind = RequestEventKind::Denied(denial);
+        let event = Event::Request(RequestEvent::new(facts, policy.generation, kind));
+        sink.record(&event);
+        let Event::Request(RequestEvent {
+            kind: RequestEventKind::Denied(denial),
+            ..
+        }) = event
+        else {
+            unreachable!("the event is that of the denial")
+        };
+        denial
     }
 
     /// Creates the response to a denial, without the headers that are due whatever the reply.

@@ -82,7 +82,7 @@ impl Engine {
         let judged = catch_panic(|| policy.chain.inspect(facts, state));
         if !exchange.state.observed().is_empty() {
             for denial in exchange.state.observed().to_vec() {
-                self.observe(facts, exchange, denial);
+                self.observe(facts, exchange, denial.into());
             }
         }
         match judged.map(|verdict| self.observe_override.apply(verdict, facts.now)) {
@@ -96,17 +96,17 @@ impl Engine {
                 self.pass(facts, exchange)
             }
             Ok(Verdict::Deny(denial)) if denial.is_observed() => {
-                self.observe(facts, exchange, *denial);
+                self.observe(facts, exchange, denial);
                 self.pass(facts, exchange)
             }
             Ok(Verdict::Deny(denial)) => {
-                ControlFlow::Break(Decision::Respond(self.deny(facts, exchange, *denial)))
+                ControlFlow::Break(Decision::Respond(self.deny(facts, exchange, denial)))
             }
         }
     }
 
     /// Keeps a denial that does not take effect, to report it with the response.
-    pub(super) fn observe(&self, facts: &Facts<'_>, exchange: &mut Exchange, denial: Denial) {
+    pub(super) fn observe(&self, facts: &Facts<'_>, exchange: &mut Exchange, denial: Box<Denial>) {
         if let Some(sink) = &self.sink {
             let kind = RequestEventKind::Denied(denial);
             let event = RequestEvent::new(facts, exchange.policy.generation, kind);
@@ -131,7 +131,7 @@ impl Engine {
         match self.permit(facts, exchange) {
             Ok(permit) => exchange.permit = permit,
             Err(denial) => {
-                let response = self.deny(facts, exchange, *denial);
+                let response = self.deny(facts, exchange, denial);
                 return ControlFlow::Break(Decision::Respond(response));
             }
         }

@@ -27,11 +27,13 @@ impl Engine {
         let reserve = |capped| SessionPermit::reserve(self, facts, &policy, capped);
         let denied = match reserve(true) {
             Ok(permit) => return Ok(permit),
-            Err(denied) => self.observe_override.apply((*denied).into(), facts.now),
+            Err(denied) => self
+                .observe_override
+                .apply(Verdict::Deny(denied), facts.now),
         };
         match denied {
             Verdict::Deny(denied) if denied.is_observed() => {
-                self.observe(facts, exchange, *denied);
+                self.observe(facts, exchange, denied);
                 reserve(false)
             }
             Verdict::Deny(denied) => Err(denied),
