@@ -173,9 +173,12 @@ impl Lengths {
 
     #[cold]
     fn contain_interpretation(&self, segment: Segment<'_>) -> bool {
-        let mut names = segment.interpretations();
+        for name in segment.interpretations() {
+            if self.contain_name_or_extension(name) {
+                return true;
+            }
+        }
         self.contain(segment.canonical_name())
-            || names.any(|name| self.contain_name_or_extension(name))
     }
 
     #[inline]

@@ -141,9 +141,12 @@ impl PathPrefixes {
     /// Returns `false` if `view` certainly neither equals a prefix nor lies below one.
     #[inline]
     fn may_contain(&self, view: View<'_>) -> bool {
+        if self.is_empty() {
+            return false;
+        }
         let first = view.segments().next();
         let may_begin = |name| self.first_segments.may_contain(name);
-        !self.is_empty() && first.is_none_or(|first| may_begin(first.canonical_name()))
+        first.is_none_or(|first| may_begin(first.canonical_name()))
     }
 
     fn find_containing<'p>(&'p self, view: View<'p>) -> impl Iterator<Item = usize> + 'p {

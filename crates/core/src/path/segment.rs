@@ -39,21 +39,11 @@ impl<'v> Segment<'v> {
         };
         let start = slash.map_or(0, |slash| slash.saturating_add(1));
         let bytes = path.get(start..).unwrap_or_default();
-        let is_canonical = !classes.intersects(Segments::NOT_CANONICAL) || name::is_single(bytes);
-        Self {
-            is_canonical,
-            ..Self::interpretation(bytes)
-        }
-    }
-
-    /// One of the names that a segment stands for.
-    #[inline]
-    fn interpretation(bytes: &'v [u8]) -> Self {
         let dot = bytes.iter().rposition(|&byte| byte == b'.');
         Self {
             bytes,
             dot: dot.unwrap_or(bytes.len()),
-            is_canonical: true,
+            is_canonical: !classes.intersects(Segments::NOT_CANONICAL) || name::is_single(bytes),
         }
     }
 
@@ -92,10 +82,12 @@ impl<'v> Segment<'v> {
     /// dots and blanks at its end.
     #[inline]
     pub fn interpretations(self) -> impl Iterator<Item = Self> {
-        let several = (!self.is_canonical)
-            .then(|| name::interpretations(self.bytes).map(Self::interpretation));
-        let single = self.is_canonical.then_some(self);
-        single.into_iter().chain(several.into_iter().flatten())
+        let names = name::Interpretations::new(self.bytes, self.dot);
+        names.map(|(bytes, dot)| Self {
+            bytes,
+            dot,
+            is_canonical: true,
+        })
     }
 }
 
@@ -198,5 +190,48 @@ impl<'v> Iterator for Segments<'v> {
             }
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{prelude::*, sample::select};
+
+    use super::*;
+
+    /// The names in `segment`, derived with the standard library.
+    fn names(segment: &[u8]) -> Vec<&[u8]> {
+        let name = segment.split(|&byte| byte == b';').next().unwrap();
+        let parts: Vec<_> = name.split(|byte| b":?#".contains(byte)).collect();
+        let parts = if parts.len() > 1 { parts } else { Vec::new() };
+        let trim = |name: &[u8]| {
+            let mut end = name.len();
+            while end > 0 && b". \t\r\n".contains(&name[end - 1])
+                || name[..end].ends_with(b"\xc2\xa0")
+            {
+                end -= if name[end - 1] == 0xa0 { 2 } else { 1 };
+            }
+            end
+        };
+        let all = std::iter::once(name).chain(parts);
+        all.map(|name| &name[..trim(name)]).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn interpretations_are_the_names_with_their_extensions(
+            pieces in prop::collection::vec(select(&["a", "b.c", ".", "..", ":", "::$", "?", "#", ";", " ", "\u{a0}"][..]), 1..9)
+        ) {
+            let segment = pieces.concat();
+            let segment = segment.as_bytes();
+            let mut segments = Segments::new(segment, Marks::new(segment, |_| ()), Segments::NOT_CANONICAL);
+            let found: Vec<_> = segments.next().unwrap().interpretations().collect();
+            let names = names(segment);
+            prop_assert_eq!(found.iter().map(Segment::bytes).collect::<Vec<_>>(), names.clone());
+            for (found, name) in found.iter().zip(names) {
+                let dot = name.iter().rposition(|&byte| byte == b'.');
+                prop_assert_eq!(found.extension(), dot.map(|dot| &name[dot + 1..]));
+            }
+        }
     }
 }
