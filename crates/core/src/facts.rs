@@ -285,13 +285,40 @@ impl<'r> Facts<'r> {
         let pages = [KnownHeader::Origin, KnownHeader::Referer];
         let page = pages.into_iter().find(|page| self.index.contains(*page));
         let host = self.host();
-        let foreign = |page: &[u8]| Some(host_of(page)) != host;
+        let foreign = |page: &[u8]| !host.is_some_and(|host| is_at(page, host));
         page.is_some_and(|page| self.index.lines(page).any(foreign))
     }
 }
 
-/// The host and port of a URL; empty for a text that is not a URL, such as the origin `null`.
-fn host_of(url: &[u8]) -> &[u8] {
-    let mut parts = url.splitn(4, |&byte| byte == b'/');
-    parts.nth(2).unwrap_or_default()
+/// Returns `true` if `url` names this host and port. A text that is not a URL, such as the origin `null`,
+/// names none. Only as much of a long URL is read as decides.
+fn is_at(url: &[u8], host: &[u8]) -> bool {
+    /// The longest scheme with its slashes.
+    const MAX_SCHEME: usize = 64;
+    let scheme = url.get(..MAX_SCHEME).unwrap_or(url);
+    let mut slashes = (1..).zip(scheme).filter(|(_, byte)| **byte == b'/');
+    let authority = slashes.nth(1).and_then(|(after, _)| url.get(after..));
+    let rest = authority.and_then(|authority| authority.strip_prefix(host));
+    matches!(rest, Some([] | [b'/', ..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn url_is_at_its_whole_host_only() {
+        for (url, is) in [
+            ("https://a.example", true),
+            ("https://a.example/page/", true),
+            ("https://a.example:8443/", false),
+            ("https://a.example.test/", false),
+            ("https://test/a.example", false),
+            ("a.example", false),
+            ("null", false),
+            ("", false),
+        ] {
+            assert_eq!(is_at(url.as_bytes(), b"a.example"), is, "{url}");
+        }
+    }
 }
