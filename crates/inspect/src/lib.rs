@@ -51,6 +51,7 @@
 
 #![warn(clippy::indexing_slicing)]
 
+mod agent;
 mod allow;
 mod ban;
 mod bounded_map;

@@ -2,12 +2,16 @@
 
 use aho_corasick::{AhoCorasick, MatchKind};
 
+use crate::agent::Gate;
+
 /// Substrings of user agents, and the rule of each.
 #[derive(Debug, Default)]
 pub(super) struct Agents {
     parts: Vec<String>,
     rule_of: Vec<usize>,
     automaton: Option<AhoCorasick>,
+    /// `None` if there are too many substrings.
+    gate: Option<Gate>,
 }
 
 impl Agents {
@@ -22,6 +26,7 @@ impl Agents {
     /// Builds the automaton. Only the total size of the substrings can make it fail.
     pub(super) fn finish(&mut self) -> Result<(), aho_corasick::BuildError> {
         if !self.parts.is_empty() {
+            self.gate = Gate::new(self.parts.iter().map(String::as_str));
             let mut builder = AhoCorasick::builder();
             let builder = builder.ascii_case_insensitive(true);
             let builder = builder.match_kind(MatchKind::LeftmostFirst);
@@ -36,6 +41,9 @@ impl Agents {
 
     /// Returns the rule of the first substring in `agent`, and the matching bytes.
     pub(super) fn find<'a>(&self, agent: &'a [u8]) -> Option<(usize, &'a [u8])> {
+        if self.gate.as_ref().is_some_and(|gate| !gate.may_open(agent)) {
+            return None;
+        }
         let found = self.automaton.as_ref()?.find(agent)?;
         let rule = self.rule_of.get(found.pattern().as_usize())?;
         Some((*rule, agent.get(found.range())?))

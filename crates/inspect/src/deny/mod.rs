@@ -36,8 +36,8 @@ mod tests;
 use std::time::Duration;
 
 use gabion_core::{
-    Attribution, Cause, ClientIp, Denial, Facts, Inspect, KnownHeader, Malformed, Mode, Needs, Now,
-    Offense, PathViews, Reason, RequestState, RuleId, Transformations, Verdict, View,
+    Attribution, Cause, ClientIp, Denial, Facts, Inspect, Malformed, Mode, Needs, Now, Offense,
+    PathViews, Reason, RequestState, RuleId, Transformations, Verdict, View,
 };
 use http::StatusCode;
 
@@ -148,7 +148,7 @@ impl Deny {
 
     #[inline(never)]
     fn find_in_agents(&self, matcher: &Matcher, facts: &Facts<'_>) -> Option<Denial> {
-        let mut agents = facts.index.lines(KnownHeader::UserAgent);
+        let mut agents = crate::agent::lines(facts);
         let (rule, bytes) = agents.find_map(|agent| matcher.agents.find(agent))?;
         let rule = self.rules.get(rule)?;
         let denial = rule.denial(Cause::new(rule.id.clone(), Reason::Agent));

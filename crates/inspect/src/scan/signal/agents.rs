@@ -2,10 +2,11 @@
 
 use std::{cell::RefCell, sync::LazyLock};
 
-use aho_corasick::{AhoCorasick, packed};
-use gabion_core::{Facts, KnownHeader};
+use aho_corasick::AhoCorasick;
+use gabion_core::Facts;
 
 use super::{library, scanner};
+use crate::agent::{self, Gate};
 
 /// The kinds of tools that the `User-Agent` names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,11 +18,11 @@ pub(super) struct Agents {
 /// The names of scanners, followed by those of libraries.
 struct Names {
     automaton: AhoCorasick,
-    /// A vectorized search for any name in lower case. `None` if the processor has no vectors.
-    any: Option<packed::Searcher>,
+    /// `None` if the processor has no vectors.
+    gate: Option<Gate>,
 }
 
-/// The longest line that is searched vectorized or kept in [`Recent`], in bytes.
+/// The longest line that [`Recent`] keeps, in bytes.
 const MAX_LINE: usize = 256;
 
 /// Lines that were searched on this thread, each with its result: most requests come from few agents.
@@ -39,8 +40,8 @@ static NAMES: LazyLock<Option<Names>> = LazyLock::new(|| {
     let names = || scanner::NAMES.iter().chain(&library::NAMES);
     let mut builder = AhoCorasick::builder();
     let automaton = builder.ascii_case_insensitive(true).build(names()).ok()?;
-    let any = packed::Searcher::new(names());
-    Some(Names { automaton, any })
+    let gate = Gate::new(names().copied());
+    Some(Names { automaton, gate })
 });
 
 // === impl Agents ===
@@ -48,7 +49,7 @@ static NAMES: LazyLock<Option<Names>> = LazyLock::new(|| {
 impl Agents {
     pub(super) fn new(facts: &Facts<'_>) -> Self {
         let mut agents = Self::default();
-        for line in facts.index.lines(KnownHeader::UserAgent) {
+        for line in agent::lines(facts) {
             let in_line = RECENT.with_borrow_mut(|recent| recent.find_or(line, Self::in_line));
             agents.scanner |= in_line.scanner;
             agents.library |= in_line.library;
@@ -58,13 +59,18 @@ impl Agents {
 
     fn in_line(line: &[u8]) -> Self {
         let mut agents = Self::default();
-        if let Some(names) = NAMES.as_ref().filter(|names| names.may_occur_in(line)) {
-            for found in names.automaton.find_iter(line) {
-                if found.pattern().as_usize() < scanner::NAMES.len() {
-                    agents.scanner = true;
-                } else {
-                    agents.library = true;
-                }
+        let may_open = |names: &&Names| names.gate.as_ref().is_none_or(|gate| gate.may_open(line));
+        let Some(names) = NAMES.as_ref().filter(may_open) else {
+            return agents;
+        };
+        for found in names.automaton.find_iter(line) {
+            if found.pattern().as_usize() < scanner::NAMES.len() {
+                agents.scanner = true;
+            } else {
+                agents.library = true;
+            }
+            if agents.scanner && agents.library {
+                break;
             }
         }
         agents
@@ -109,21 +115,6 @@ impl Recent {
     }
 }
 
-// === impl Names ===
-
-impl Names {
-    /// Returns `false` if no name occurs in `line`. Most lines are a browser's, with none.
-    fn may_occur_in(&self, line: &[u8]) -> bool {
-        let mut lowered = [0; MAX_LINE];
-        let (Some(any), Some(lowered)) = (&self.any, lowered.get_mut(..line.len())) else {
-            return true;
-        };
-        lowered.copy_from_slice(line);
-        lowered.make_ascii_lowercase();
-        any.find(lowered).is_some()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::{
@@ -164,19 +155,6 @@ mod tests {
             for index in order {
                 let line = index.get(&lines).concat();
                 prop_assert_eq!(recent.find_or(&line, Agents::in_line), Agents::in_line(&line));
-            }
-        }
-
-        #[test]
-        fn vectorized_search_skips_no_line_with_a_name(pieces in vec(piece(), 0..6)) {
-            let line = pieces.concat();
-            let names = NAMES.as_ref().unwrap();
-            prop_assert_eq!(
-                names.may_occur_in(&line) && names.automaton.is_match(&line),
-                names.automaton.is_match(&line)
-            );
-            if line.len() <= MAX_LINE && names.any.is_some() {
-                prop_assert_eq!(names.may_occur_in(&line), names.automaton.is_match(&line));
             }
         }
     }
