@@ -70,7 +70,9 @@ pub(super) fn names(facts: &Facts<'_>) -> Option<Denial> {
 fn imitates(name: &str, headers: &HeaderMap) -> bool {
     let mut buffer = [0; MAX_INLINE];
     let Some(dashed) = buffer.get_mut(..name.len()) else {
-        return headers.contains_key(name.replace('_', "-"));
+        let mut others = headers.keys().map(HeaderName::as_str);
+        let is_like = |other: &str| other.len() == name.len() && other != name;
+        return others.any(is_like) && headers.contains_key(name.replace('_', "-"));
     };
     dashed.copy_from_slice(name.as_bytes());
     for byte in dashed.iter_mut().filter(|byte| **byte == b'_') {

@@ -70,10 +70,16 @@ pub(super) fn check(facts: &Facts<'_>) -> Option<Denial> {
 // === impl Authority ===
 
 impl<'h> Authority<'h> {
+    /// The length of the longest host name (RFC 3986, section 3.2.2) with a port, in bytes.
+    const MAX_LEN: usize = 255 + ":65535".len();
+
     /// Parses a host with an optional port. Characters that RFC 3986 allows but no host name
     /// contains are errors: percent-encoding, which some servers decode, and `,`, with which a
-    /// proxy may join two headers.
+    /// proxy may join two headers. Text that exceeds [`Self::MAX_LEN`] is one, too.
     fn parse(text: &'h [u8]) -> Option<Self> {
+        if text.len() > Self::MAX_LEN {
+            return None;
+        }
         let (host, port) = text.split_at_checked(host_len(text)?)?;
         let port = match port.split_first() {
             None | Some((b':', [])) => None,

@@ -1,6 +1,8 @@
 //! Checks of the request target.
 
-use gabion_core::{Cause, Denial, Facts, Malformed, Reason, RuleId, Transformations};
+use gabion_core::{
+    Cause, Denial, Facts, Malformed, PathClasses, PathViews, Reason, RuleId, Transformations,
+};
 use http::{Method, StatusCode};
 
 use super::deny_400;
@@ -21,9 +23,15 @@ pub(super) fn authority(facts: &Facts<'_>) -> Option<Denial> {
     })
 }
 
-/// Denies malformed paths. `OPTIONS *` has no path (RFC 9112, section 3.2.4).
+/// The largest number of bytes in a view at which some server ends a name. Each adds names that rules have
+/// to compare. In 37,000 public paths of requests and scanners, none has more than 11.
+const MAX_NAME_ENDS: usize = 32;
+
+/// Denies malformed paths, and those that stand for too many names. `OPTIONS *` has no path (RFC 9112, section 3.2.4).
 pub(super) fn path(facts: &Facts<'_>) -> Option<Denial> {
-    let malformed = facts.path.malformed()?;
+    let malformed = facts.path.malformed();
+    let malformed =
+        malformed.or_else(|| has_many_names(&facts.path).then_some(Malformed::Tangled))?;
     if facts.path.raw() == b"*" && facts.method == Method::OPTIONS {
         return None;
     }
@@ -43,4 +51,12 @@ pub(super) fn path(facts: &Facts<'_>) -> Option<Denial> {
         Transformations::AS_SENT,
     );
     Some(Denial::new(cause, StatusCode::BAD_REQUEST))
+}
+
+fn has_many_names(path: &PathViews<'_>) -> bool {
+    const ENDS: PathClasses = PathClasses::SEMICOLON.union(PathClasses::NAME_END);
+    let ends = |byte: &&u8| matches!(byte, b';' | b':' | b'?' | b'#');
+    path.iter().any(|view| {
+        view.classes().intersects(ENDS) && view.path.iter().filter(ends).count() > MAX_NAME_ENDS
+    })
 }

@@ -296,3 +296,39 @@ fn malformed_head_in_observe_mode_is_not_denied() {
     assert!(!verdict.refuses());
     assert_eq!(text(&verdict), "400 host/missing");
 }
+
+/// Returns the verdict on `GET path`.
+fn judge_path(path: &str) -> String {
+    let (uri, headers) = (path.parse().unwrap(), host());
+    text(&judge(&ProtocolRules::default(), get(&uri, &headers)))
+}
+
+#[test]
+fn path_with_many_names_is_tangled() {
+    let with = |ends: &str, count| judge_path(&format!("/a{}", ends.repeat(count)));
+    for ends in [":", ";", "%3a", "%253b"] {
+        assert_eq!(with(ends, 32), "pass", "{ends}");
+        assert_eq!(with(ends, 33), "400 path/tangled", "{ends}");
+    }
+}
+
+#[test]
+fn host_longer_than_any_name_is_malformed() {
+    let with = |length| {
+        let line = format!("host: {}:65535", "a".repeat(length));
+        judge_headers(&ProtocolRules::default(), &headers(&line))
+    };
+    assert_eq!(with(255), "pass");
+    assert_eq!(with(256), "400 host/malformed");
+}
+
+#[test]
+fn long_name_that_imitates_another_is_denied() {
+    let (dashed, like) = ("x-".repeat(60), "x_".repeat(60));
+    let with = |name: &str, other: &str| {
+        let lines = format!("host: a | {name}a: 1 | {other}a: 1");
+        judge_headers(&ProtocolRules::default(), &headers(&lines))
+    };
+    assert_eq!(with(&dashed, &like), "400 header/underscore");
+    assert_eq!(with(&like, &"y-".repeat(60)), "pass");
+}
