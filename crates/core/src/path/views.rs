@@ -87,7 +87,7 @@ impl<'r> PathViews<'r> {
 
     /// The maximum number of bytes of all forms of one path, beyond the path, its resolved form and its
     /// decoded form.
-    pub const MAX_BYTES: usize = 8 * 1024;
+    pub const MAX_BYTES: usize = 1024;
 
     /// The maximum number of times that escapes are decoded.
     pub const MAX_DECODES: u8 = 3;
