@@ -15,7 +15,9 @@ use gabion::{
     inspect::{MessageDenials, MessageFacts, Now},
 };
 use gabion_benches::{
-    PolicyFiles, Rng, reference,
+    PolicyFiles, Rng,
+    callgrind::count,
+    reference,
     requests::{self, PathKind},
     websocket::{self, PING, TEXT},
 };
@@ -24,8 +26,6 @@ use gabion_testkit::{ManualClock, client_at, peer};
 use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
 use tower::{Layer as _, Service, service_fn};
-
-use crate::callgrind::count;
 
 /// The bare service, which does nothing.
 pub(crate) fn bare(operations: usize) {

@@ -20,21 +20,22 @@
 )]
 
 mod baseline;
-mod callgrind;
 mod end_to_end;
 mod rows;
 
 use std::{env, process::ExitCode};
 
 use baseline::{Baseline, Measured};
-use callgrind::Callgrind;
-use gabion_benches::is_test;
+use gabion_benches::{callgrind::Callgrind, is_test};
 use rows::{ROWS, Row};
+
+/// The option that makes this program run one row, by its name.
+const ROW: &str = "--row";
 
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
     if let [flag, name] = &args[..]
-        && flag == callgrind::ROW
+        && flag == ROW
     {
         Row::named(name).expect("a row").run();
         return ExitCode::SUCCESS;
@@ -69,7 +70,7 @@ fn main() -> ExitCode {
 fn measure(callgrind: &Callgrind, times: usize) -> Vec<Measured> {
     println!("{:<36}{:>14}{:>10}", "", "instructions", "spread");
     let measure = |row: &Row| {
-        let mut counts: Vec<_> = (0..times.max(1)).map(|_| callgrind.count(row)).collect();
+        let mut counts: Vec<_> = (0..times.max(1)).map(|_| row.count(callgrind)).collect();
         counts.sort_by(f64::total_cmp);
         let (least, most) = (counts[0], counts[counts.len() - 1]);
         let median = counts[counts.len() / 2];

@@ -13,6 +13,7 @@ use gabion::{
 };
 use gabion_benches::{
     Rng,
+    callgrind::{Callgrind, count},
     networks::{AddressSpace, within},
     reference,
     requests::{self, PathKind},
@@ -21,7 +22,7 @@ use gabion_inspect::IpRanges;
 use gabion_testkit::OwnedHead;
 
 use crate::{
-    callgrind::count,
+    ROW,
     end_to_end::{SingleLayer, bare, chain, layer, ping, reload, text},
 };
 
@@ -100,6 +101,14 @@ impl Row {
             Workload::Reload => 1,
             _ => 1_000,
         }
+    }
+
+    /// Counts the instructions of the row, per operation.
+    pub(crate) fn count(&self, callgrind: &Callgrind) -> f64 {
+        let [count] = callgrind.counts([ROW, self.0])[..] else {
+            panic!("{}: not one count", self.0);
+        };
+        count / self.operations() as f64
     }
 
     pub(crate) fn run(&self) {

@@ -3,6 +3,7 @@
 //! `README.md` lists each bench with its command and its results. The benches are in `benches/`,
 //! `instructions/`, `proxy/`, `messages/`, `sockets/`, `ban/` and `soak/`.
 
+pub mod callgrind;
 mod chart;
 mod comparison;
 pub mod networks;

@@ -24,6 +24,7 @@ mod client_budget_spans_sockets;
 mod client_by_other_headers;
 mod compressed_attack_is_caught;
 mod cookie_is_read_whole;
+mod costly_heads;
 mod custom_rule;
 mod dead_peer_is_found;
 mod denial_is_evented;

@@ -10,7 +10,10 @@ use std::{
 use gabion_core::{PolicySource as _, RequestState, Snapshot};
 use gabion_inspect::ServerKind;
 use gabion_policy::{Document, Pack, PolicyHandle, PolicyOptions, State};
-use http::{Request, Uri, header::COOKIE};
+use http::{
+    Request, Uri,
+    header::{COOKIE, HOST},
+};
 
 use super::head;
 use crate::{OwnedHead, Recorder};
@@ -59,7 +62,7 @@ pub fn cost(bytes: &[u8]) -> Option<Weight> {
 /// Measures a head, as the fastest of `runs`. Returns `None` if `bytes` are not a request head.
 pub fn weigh(bytes: &[u8], runs: u32) -> Option<Weight> {
     let request = head::read(bytes)?;
-    let clean = clean(bytes.len(), request.uri().path().len());
+    let clean = clean_head(&request, bytes.len());
     Some(Weight {
         bytes: bytes.len(),
         nanos: fastest(OwnedHead::from_request(request), runs),
@@ -67,18 +70,30 @@ pub fn weigh(bytes: &[u8], runs: u32) -> Option<Weight> {
     })
 }
 
-/// Builds a clean head of `bytes` bytes: a plain path of `path` bytes, the rest a cookie.
-fn clean(bytes: usize, path: usize) -> Request<()> {
-    let path: String = "/articles".chars().cycle().take(path.max(1)).collect();
-    let cookie = "x".repeat(bytes.saturating_sub(path.len()));
-    let request = Request::get(path.parse::<Uri>().expect("plain words"));
-    let request = request.header("host", "localhost").header(COOKIE, cookie);
-    request.body(()).expect("plain words")
+/// Builds the clean counterpart of `request`, which takes `bytes` bytes: the same path, in which letters
+/// replace all bytes but those of plain names and the slashes between them; and as many header lines, the
+/// last of them a cookie that takes the rest.
+pub fn clean_head(request: &Request<()>, bytes: usize) -> Request<()> {
+    let mut path = String::from("/");
+    for byte in request.uri().path().bytes().skip(1) {
+        let is_plain = byte.is_ascii_alphanumeric() || byte == b'/' && !path.ends_with('/');
+        path.push(if is_plain { byte.into() } else { 'x' });
+    }
+    let mut clean = Request::get(path.parse::<Uri>().expect("plain words"));
+    clean = clean.header(HOST, "localhost");
+    for nth in 2..request.headers().len() {
+        clean = clean.header(format!("x-app-{nth}"), "1");
+    }
+    let mut clean = clean.body(()).expect("plain words");
+    let rest = bytes.saturating_sub(head::write(&clean).len() + "cookie: \r\n".len());
+    let cookie = "x".repeat(rest).parse().expect("a plain word");
+    clean.headers_mut().insert(COOKIE, cookie);
+    clean
 }
 
 /// Returns the fastest run of the slowest policy, in nanoseconds.
 fn fastest(head: OwnedHead, runs: u32) -> u64 {
-    let head = head.from("10.0.0.1");
+    let head = head.from("127.0.0.1");
     let slowest = POLICIES.iter().map(|policy| {
         let times = (0..runs).map(|_| judge(policy, &head));
         times.min().unwrap_or_default()
@@ -96,24 +111,33 @@ fn judge(policy: &Snapshot, head: &OwnedHead) -> u64 {
     began.elapsed().as_nanos().try_into().unwrap_or(u64::MAX)
 }
 
-static POLICIES: LazyLock<[Arc<Snapshot>; 2]> = LazyLock::new(|| {
+static POLICIES: LazyLock<[Arc<Snapshot>; 2]> =
+    LazyLock::new(|| policies().map(|policy| compile(&policy)));
+
+/// The policies of the law, as `guard init` writes them: for an unknown server and for Spring, with every
+/// pack. They trust proxies in 127.0.0.0/8.
+pub fn policies() -> [String; 2] {
     let for_spring = |pack: &Pack| *pack != Pack::Leftovers;
     [
-        compile(None, |pack| *pack == Pack::Never),
-        compile(Some(ServerKind::Spring), for_spring),
+        policy(None, |pack| *pack == Pack::Never),
+        policy(Some(ServerKind::Spring), for_spring),
     ]
-});
+}
 
-/// Compiles a policy as `guard init` writes it. Packs for which `enforces` is `false` are in observe mode.
-fn compile(behind: Option<ServerKind>, enforces: impl Fn(&Pack) -> bool) -> Arc<Snapshot> {
-    let base = "version = 1\n[client]\ntrusted_proxies = ['10.0.0.0/8']\n\
+/// Writes a policy. Packs for which `enforces` is `false` are in observe mode.
+fn policy(behind: Option<ServerKind>, enforces: impl Fn(&Pack) -> bool) -> String {
+    let base = "version = 1\n[client]\ntrusted_proxies = ['127.0.0.0/8']\n\
         [allow]\npaths = ['/.well-known/acme-challenge/']\n[scan]\nmode = 'observe'";
     let mut document = Document::parse(base, "base.toml").expect("the constant policy is valid");
     (document.packs, document.observe) = Pack::ALL.into_iter().partition(enforces);
     document.server.behind = behind;
+    document.to_string()
+}
+
+fn compile(policy: &str) -> Arc<Snapshot> {
     let options =
         PolicyOptions::new(Arc::new(Recorder::default())).with_state(State::with_capacity(4));
-    let policy = PolicyHandle::from_document(&document.to_string(), "policy.toml", options);
+    let policy = PolicyHandle::from_document(policy, "policy.toml", options);
     policy.unwrap_or_else(|error| panic!("{error}")).current()
 }
 

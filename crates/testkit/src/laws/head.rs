@@ -14,7 +14,7 @@ const MAX_HEADERS: usize = 100;
 
 /// Parses a head as hyper 1.12 does on HTTP/1 (`proto/h1/role.rs`): the bytes, then the types of `http`,
 /// then the framing. Returns `None` for an incomplete head and for one that hyper rejects.
-pub(super) fn read(bytes: &[u8]) -> Option<Request<()>> {
+pub fn read(bytes: &[u8]) -> Option<Request<()>> {
     let mut room = [EMPTY_HEADER; MAX_HEADERS];
     let mut head = httparse::Request::new(&mut room);
     let Ok(Status::Complete(_)) = head.parse(bytes) else {

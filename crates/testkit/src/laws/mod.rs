@@ -21,8 +21,9 @@ mod target;
 
 pub use chain::{ChainInput, chain};
 pub use client::{ClientInput, client_identity};
-pub use cost::{Weight, cost, weigh};
+pub use cost::{Weight, clean_head, cost, policies, weigh};
 pub use frames::{frames, frames_with};
+pub use head::read as read_head;
 pub use limit::{LimitInput, TimedRequest, limits};
 pub use list::list_files;
 pub use message::{MessageInput, messages};
