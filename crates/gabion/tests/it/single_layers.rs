@@ -117,11 +117,13 @@ fn observing_layer_denies_nothing() {
     let deny = DenyLayer::new().names([".env"]).unwrap();
     let observed = deny.mode(Mode::Observe).sink(events.clone()).layer(ok());
     assert_eq!(send(&observed, from(CLIENT, "/.env")), 200);
-    let [event] = &events.take()[..] else {
+    let [Event::Request(event)] = &events.take()[..] else {
         panic!("one event")
     };
-    assert!(matches!(event, Event::Request(event)
-        if matches!(&event.kind, RequestEventKind::Denied(denial) if denial.mode == Mode::Observe)));
+    assert!(
+        matches!(&event.kind, RequestEventKind::Denied(denial) if denial.mode == Mode::Observe)
+    );
+    assert_eq!(event.answered, Some(StatusCode::OK));
 }
 
 #[test]

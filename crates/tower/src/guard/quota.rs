@@ -11,18 +11,6 @@ use http::{
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const REMAINING: HeaderName = HeaderName::from_static("ratelimit");
 
-/// A header value in the making: a list of strings, each with two integer parameters (RFC 9651).
-struct List {
-    bytes: [u8; Self::CAPACITY],
-    len: usize,
-}
-
-/// A number in decimal digits.
-struct Decimal {
-    digits: [u8; Self::MAX_LEN],
-    start: usize,
-}
-
 /// Adds `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10) for the limits
 /// that the policy shows, in addition to those that the service sets itself.
 ///
@@ -74,6 +62,18 @@ pub(super) fn add_retry_after(denial: &Denial, facts: &Facts<'_>, headers: &mut 
 const fn seconds(time: Duration) -> u64 {
     let partial = if time.subsec_nanos() > 0 { 1 } else { 0 };
     time.as_secs().saturating_add(partial)
+}
+
+/// A header value in the making: a list of strings, each with two integer parameters (RFC 9651).
+struct List {
+    bytes: [u8; Self::CAPACITY],
+    len: usize,
+}
+
+/// A number in decimal digits.
+struct Decimal {
+    digits: [u8; Self::MAX_LEN],
+    start: usize,
 }
 
 // === impl List ===

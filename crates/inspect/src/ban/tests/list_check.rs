@@ -144,7 +144,9 @@ fn lines_by_comparison(clients: &ClientRules, most: u128, list: &List) -> Vec<u3
             })
         });
         let size = |net: &IpNet| 1_u128 << (net.max_prefix_len() - net.prefix_len());
-        let covered: u128 = counted.map(|(_, (network, _))| size(network)).sum();
+        let sizes = counted.map(|(_, (network, _))| size(network));
+        // Both halves of the address space are one more than the largest number.
+        let covered = sizes.fold(0, u128::saturating_add);
         let widest = networks
             .iter()
             .min_by_key(|(net, line)| (net.prefix_len(), *net, *line));
