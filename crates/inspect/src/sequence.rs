@@ -93,12 +93,12 @@ impl Inspect for Sequence {
 
     fn inspect(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
         for step in &self.on_request {
-            let verdict = step.inspector.inspect(facts, state);
-            if !matches!(verdict, Verdict::Pass) {
-                let verdict = state.observe_or_decide(step.in_mode(verdict));
-                if !matches!(verdict, Verdict::Pass) {
-                    return verdict;
-                }
+            match step.inspector.inspect(facts, state) {
+                Verdict::Pass => {}
+                verdict => match state.observe_or_decide(step.in_mode(verdict)) {
+                    Verdict::Pass => {}
+                    decided => return decided,
+                },
             }
         }
         Verdict::Pass

@@ -210,11 +210,9 @@ impl RequestState {
         self.rare.as_ref().map_or(&[], |rare| &rare.quotas)
     }
 
-    /// Returns the quotas to report, and keeps none.
-    pub fn take_quotas(&mut self) -> Vec<Quota> {
-        let rare = self.rare.as_mut();
-        rare.map(|rare| std::mem::take(&mut rare.quotas))
-            .unwrap_or_default()
+    /// Returns the [`Self::quotas`], without the rest of the state.
+    pub fn into_quotas(self) -> Vec<Quota> {
+        self.rare.map(|rare| rare.quotas).unwrap_or_default()
     }
 
     /// Records a denial in observe mode.

@@ -42,11 +42,6 @@ impl Matcher {
         }
     }
 
-    /// Returns `true` if there is no condition.
-    pub(super) const fn is_empty(&self) -> bool {
-        self.gate.is_empty() && self.regex.is_none() && self.agents.is_empty()
-    }
-
     /// Returns `false` if certainly no condition matches `path`, in any view.
     #[inline]
     pub(super) fn may_match(&self, path: &PathViews<'_>) -> bool {

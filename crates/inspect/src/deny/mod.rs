@@ -138,16 +138,10 @@ impl Deny {
         Some(rule.denial(cause))
     }
 
-    #[inline]
     fn find_agent(&self, matcher: &Matcher, facts: &Facts<'_>) -> Option<Denial> {
         if matcher.agents.is_empty() {
             return None;
         }
-        self.find_in_agents(matcher, facts)
-    }
-
-    #[inline(never)]
-    fn find_in_agents(&self, matcher: &Matcher, facts: &Facts<'_>) -> Option<Denial> {
         let mut agents = crate::agent::lines(facts);
         let (rule, bytes) = agents.find_map(|agent| matcher.agents.find(agent))?;
         let rule = self.rules.get(rule)?;
@@ -162,7 +156,7 @@ impl Deny {
     }
 
     /// Returns the denial of the first rule in `mode` that matches a request.
-    #[inline]
+    #[inline(never)]
     fn find_any(&self, matcher: &Matcher, facts: &Facts<'_>, mode: Mode) -> Option<Denial> {
         self.find_path(matcher, &facts.path, mode)
             .or_else(|| self.find_agent(matcher, facts))
@@ -191,10 +185,15 @@ impl Inspect for Deny {
     }
 
     fn inspect(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
-        if let Some(denial) = self.find_any(&self.enforced, facts, Mode::Enforce) {
+        // Most requests match no rule: then no denial is built.
+        let may_match =
+            |matcher: &Matcher| matcher.may_match(&facts.path) || !matcher.agents.is_empty();
+        if may_match(&self.enforced)
+            && let Some(denial) = self.find_any(&self.enforced, facts, Mode::Enforce)
+        {
             return with_attribution(denial, state.attribution()).into();
         }
-        if !self.observed.is_empty()
+        if may_match(&self.observed)
             && let Some(denial) = self.find_any(&self.observed, facts, Mode::Observe)
         {
             state.observe(denial);

@@ -123,9 +123,10 @@ impl Limit {
         if facts.client.exempt().is_some() {
             return Verdict::Pass;
         }
+        let now = nanos(facts.now.mono());
         let rules = self.rules.iter();
         for rule in rules.filter(|rule| rule.scope.applies_to(facts)) {
-            if let Err(exceeded) = self.check_rule(rule, facts, state, check) {
+            if let Err(exceeded) = self.check_rule(rule, facts, now, state, check) {
                 match rule.exceeded(exceeded, state) {
                     Verdict::Pass => {}
                     verdict => return verdict,
@@ -135,11 +136,13 @@ impl Limit {
         Verdict::Pass
     }
 
-    /// Counts one request for one rule. Returns the quota that it exceeds.
+    /// Counts one request for one rule, at `now` in monotonic nanoseconds. Returns the quota that it
+    /// exceeds.
     fn check_rule<'r>(
         &self,
         rule: &'r Rule,
         facts: &Facts<'_>,
+        now: u64,
         state: &mut RequestState,
         check: Check,
     ) -> Result<(), Exceeded<'r>> {
@@ -149,7 +152,6 @@ impl Limit {
         } else {
             check
         };
-        let now = nanos(facts.now.mono());
         if !is_preflight {
             let key = self.key(rule, facts);
             let checked = self.check(key, &rule.quota.gcra, rule.cost, now, check);

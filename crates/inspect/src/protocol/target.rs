@@ -27,7 +27,8 @@ pub(super) fn authority(facts: &Facts<'_>) -> Option<Denial> {
 /// to compare. In 37,000 public paths of requests and scanners, none has more than 11.
 const MAX_NAME_ENDS: usize = 32;
 
-/// Denies malformed paths, and those that stand for too many names. `OPTIONS *` has no path (RFC 9112, section 3.2.4).
+/// Denies malformed paths, and those that stand for too many names. `OPTIONS *` has no path (RFC 9112,
+/// section 3.2.4).
 pub(super) fn path(facts: &Facts<'_>) -> Option<Denial> {
     let malformed = facts.path.malformed();
     let malformed =
@@ -55,6 +56,10 @@ pub(super) fn path(facts: &Facts<'_>) -> Option<Denial> {
 
 fn has_many_names(path: &PathViews<'_>) -> bool {
     const ENDS: PathClasses = PathClasses::SEMICOLON.union(PathClasses::NAME_END);
+    const MAY_END: PathClasses = ENDS.union(PathClasses::PERCENT);
+    if !path.classes().intersects(MAY_END) {
+        return false;
+    }
     let ends = |byte: &&u8| matches!(byte, b';' | b':' | b'?' | b'#');
     path.iter().any(|view| {
         view.classes().intersects(ENDS) && view.path.iter().filter(ends).count() > MAX_NAME_ENDS

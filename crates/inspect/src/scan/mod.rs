@@ -143,7 +143,8 @@ impl Inspect for Scan {
     }
 
     fn inspect(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
-        let features = RequestFeatures::new(facts);
+        let probe = signal::probe::cause(facts);
+        let features = RequestFeatures::new(facts, probe.is_some());
         let mut bits = exchange::JUDGED;
         for (at, signal) in signal::ALL.iter().enumerate() {
             if matches!(signal.detector, Detector::Head { matches, .. } if matches(&features)) {
@@ -153,7 +154,7 @@ impl Inspect for Scan {
         if signal::asset::is_asset(facts) {
             bits |= exchange::ASSET;
         }
-        if let Some(cause) = features.probe {
+        if let Some(cause) = probe {
             state.mark_probe(cause);
         }
         state.set_slot(self.signals, bits);

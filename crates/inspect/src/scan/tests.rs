@@ -12,7 +12,7 @@ use crate::{Scan, ScanConfig, Scores};
 fn signals(head: &OwnedHead) -> Vec<&'static str> {
     let rules = ClientRules::default();
     let facts = head.facts(&rules);
-    let features = RequestFeatures::new(&facts);
+    let features = RequestFeatures::new(&facts, signal::probe::cause(&facts).is_some());
     let matches = |signal: &signal::Signal| matches!(signal.detector, Detector::Head { matches, .. } if matches(&features));
     let all = signal::ALL.iter().filter(|signal| matches(signal));
     all.map(|signal| signal.name).collect()

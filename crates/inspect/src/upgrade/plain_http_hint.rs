@@ -105,11 +105,11 @@ impl Inspect for PlainHttpHint {
 
     fn on_response(&self, state: &RequestState, outcome: &Outcome<'_>, findings: &mut Findings) {
         // A successful handshake: 101 (RFC 6455, section 4.2.2), or 2xx to CONNECT (RFC 8441, section 5).
-        let status = outcome.status;
-        let http2 = *state.method() == Method::CONNECT && status.is_success();
-        if state.upgrade() == Upgrade::WebSocket
-            && (status == StatusCode::SWITCHING_PROTOCOLS || http2)
-        {
+        let is_accepted = |status: StatusCode| {
+            status == StatusCode::SWITCHING_PROTOCOLS
+                || status.is_success() && *state.method() == Method::CONNECT
+        };
+        if state.upgrade() == Upgrade::WebSocket && is_accepted(outcome.status) {
             let target = state.target().unwrap_or_default();
             let path = target.split(|&byte| byte == b'?').next();
             self.0.record(state.path_hash(), path.unwrap_or_default());
@@ -124,8 +124,11 @@ impl PlainHttpHint {
     /// Diagnoses a plain GET that the service rejects on a known WebSocket path.
     fn diagnose(&self, state: &RequestState, outcome: &Outcome<'_>) -> Option<DiagnosisEvent> {
         let rejections = [StatusCode::BAD_REQUEST, StatusCode::UPGRADE_REQUIRED];
-        let plain = *state.method() == Method::GET && state.upgrade() == Upgrade::None;
-        if !plain || outcome.denial.is_some() || !rejections.contains(&outcome.status) {
+        if !rejections.contains(&outcome.status) || outcome.denial.is_some() {
+            return None;
+        }
+        let is_plain = *state.method() == Method::GET && state.upgrade() == Upgrade::None;
+        if !is_plain {
             return None;
         }
         let path = self.0.find(state.path_hash())?;

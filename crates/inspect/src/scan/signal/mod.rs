@@ -16,7 +16,7 @@ mod scanner;
 
 use std::fmt;
 
-use gabion_core::{Cause, Facts};
+use gabion_core::Facts;
 
 use super::{exchange::Exchange, scores::Signals};
 use agents::Agents;
@@ -55,8 +55,8 @@ pub(super) enum Detector {
 /// The facts of a request, and features that several signals use.
 pub(super) struct RequestFeatures<'f> {
     pub(super) facts: &'f Facts<'f>,
-    /// The reason why the request is a probe, if it is one.
-    pub(super) probe: Option<Cause>,
+    /// `true` if the path is a [`probe`].
+    pub(super) is_probe: bool,
     agents: Agents,
 }
 
@@ -78,10 +78,10 @@ pub(super) const ALL: [Signal; 11] = [
 
 impl<'f> RequestFeatures<'f> {
     #[inline]
-    pub(super) fn new(facts: &'f Facts<'f>) -> Self {
+    pub(super) fn new(facts: &'f Facts<'f>, is_probe: bool) -> Self {
         Self {
             facts,
-            probe: probe::cause(facts),
+            is_probe,
             agents: Agents::new(facts),
         }
     }

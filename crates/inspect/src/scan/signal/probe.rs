@@ -17,7 +17,7 @@ pub(crate) const SIGNAL: Signal = Signal {
     trigger: Trigger::Alone,
     detector: Detector::Head {
         certain: false,
-        matches: |features| features.probe.is_some(),
+        matches: |features| features.is_probe,
     },
 };
 
