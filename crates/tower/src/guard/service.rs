@@ -56,12 +56,13 @@ where
             return ResponseFuture::respond(*response);
         }
         match decision {
-            Decision::Pass(mut exchange) => {
+            Decision::Pass(exchange) if self.engine.needs_response(&exchange) => {
                 let inner = self.inner.call(request);
-                if self.engine.needs_response(&exchange) {
-                    return ResponseFuture::processed(inner, self.engine.clone(), exchange);
-                }
-                ResponseFuture::showing(inner, exchange.state.take_quotas())
+                ResponseFuture::processed(inner, self.engine.clone(), exchange)
+            }
+            Decision::Pass(exchange) => {
+                let inner = self.inner.call(request);
+                ResponseFuture::showing(inner, exchange.state.into_quotas())
             }
             Decision::Unjudged(upgrade_offer) => {
                 if let Some(upgrade) = upgrade_offer {
