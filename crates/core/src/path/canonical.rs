@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 
-use super::{
-    layout::Layout,
-    transform::{self, UNRESOLVED},
-};
+use super::{PathClasses, layout::Layout, transform};
+
+/// The classes of a path in which slashes or dot segments are not resolved.
+const UNRESOLVED: PathClasses = PathClasses::UNROOTED
+    .union(PathClasses::EMPTY_SEGMENT)
+    .union(PathClasses::DOT_SEGMENT);
 
 /// Returns the canonical form of `path`, which all servers interpret alike (RFC 3986, 6.2.2):
 /// unreserved characters are unescaped, other bytes are escaped in upper case, and slashes and dot
@@ -36,8 +38,10 @@ pub(super) fn canonical(path: &[u8]) -> Cow<'_, [u8]> {
             }
         }
     }
-    let mut resolved = Vec::with_capacity(escaped.len());
-    transform::resolve(&escaped, &mut resolved);
+    let mut merged = Vec::with_capacity(escaped.len());
+    transform::merge_slashes(&escaped, &mut merged);
+    let mut resolved = Vec::with_capacity(merged.len());
+    transform::resolve_dots(&merged, &mut resolved);
     Cow::Owned(resolved)
 }
 

@@ -46,6 +46,8 @@ impl PathClasses {
     pub const EMPTY_SEGMENT: Self = Self(1 << 11);
     /// No `/` at the beginning.
     pub const UNROOTED: Self = Self(1 << 12);
+    /// `?` or `#`, which end the path of a URL. It is a [name end](Self::NAME_END), too.
+    pub const PATH_END: Self = Self(1 << 13);
 
     /// The set of the classes in either set.
     pub const fn union(self, other: Self) -> Self {
@@ -84,7 +86,8 @@ const fn classify(byte: u8) -> PathClasses {
         b'%' => PathClasses::PERCENT,
         b';' => PathClasses::SEMICOLON,
         b'\\' => PathClasses::BACKSLASH,
-        b':' | b'?' | b'#' => PathClasses::NAME_END,
+        b':' => PathClasses::NAME_END,
+        b'?' | b'#' => PathClasses::PATH_END.union(PathClasses::NAME_END),
         b'"' | b'<' | b'>' | b'^' | b'`' | b'{' | b'}' => PathClasses::ESCAPED_BY_BROWSERS,
         _ => PathClasses::NONE,
     }

@@ -5,11 +5,19 @@
 //! bypasses rules that check only one form. So a path is judged in every form that some server is
 //! known to use.
 //!
-//! The forms of a path are the closure of six transformations, in any order: decode `%XX` (up to
+//! The views of a path are the closure of eight transformations, in any order: decode `%XX` (up to
 //! three times), decode only unreserved characters (`%2e` to a dot, as browsers and RFC 3986, 6.2.2
-//! do), remove `;parameters` from each segment, treat `\` as `/`, cut at NUL, and merge slashes and
-//! resolve dot segments (RFC 3986, 5.2.4). A view is a form in which slashes and dot segments are
-//! resolved, since every server resolves those that it recognizes.
+//! do), merge slashes, resolve dot segments (RFC 3986, 5.2.4), remove `;parameters` from each segment,
+//! treat `\` as `/` and then resolve dot segments, cut at `?` or `#`, and cut at NUL.
+//!
+//! The path as sent is a view: many routers neither merge slashes nor resolve dot segments, so that
+//! `/foo/../bar` is below `/foo`. nginx with `merge_slashes off` and the URL parsers of browsers and
+//! Node.js resolve dot segments, but do not merge slashes: `/foo//../bar` is `/foo/bar`. A path is cut
+//! at a decoded `?` if a proxy decodes it and then writes it into the next request, as nginx does with
+//! `proxy_pass http://server$uri`.
+//!
+//! A rule that restricts its requests applies if any view matches, and one that allows them if all
+//! views match.
 //!
 //! Look-alike characters (full-width letters, U+2215 for a slash) are not folded: no server that
 //! was measured folds them.
@@ -40,11 +48,12 @@ pub use segment::{Segment, Segments};
 pub(crate) use views::Derived;
 pub use views::PathViews;
 
-/// One form of a path, with the transformations that produced it.
+/// One form of a path, with the transformations that produced it. Slashes may be repeated, and dot
+/// segments unresolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct View<'v> {
-    /// The bytes, with a leading `/` unless the path is malformed.
+    /// The bytes, with a leading `/`.
     pub path: &'v [u8],
     /// The transformations that produced this form.
     pub transformations: Transformations,

@@ -29,10 +29,12 @@ pub(super) fn canonical(segment: &[u8]) -> &[u8] {
     }
 }
 
-/// Returns `true` if a segment stands for one name only, which is the entire segment.
+/// Returns `true` if a segment stands for one name only, which is the entire segment. A dot segment
+/// does: nothing would be left without its dots.
 #[cold]
 pub(super) fn is_single(segment: &[u8]) -> bool {
-    !may_end_early(segment) && trim_end(segment).len() == segment.len()
+    let length = trim_end(segment).len();
+    !may_end_early(segment) && (length == 0 || length == segment.len())
 }
 
 // === impl Interpretations ===
@@ -96,10 +98,14 @@ fn before_params(segment: &[u8]) -> &[u8] {
     end.and_then(|end| segment.get(..end)).unwrap_or(segment)
 }
 
-/// Removes the NTFS stream name.
+/// Removes the name and type of an NTFS stream: `name:stream:$TYPE`, in which the stream may be empty.
+/// A directory has its entries in `:$I30:$INDEX_ALLOCATION`.
 fn before_stream(name: &[u8]) -> &[u8] {
-    let stream = name.windows(3).position(|window| window == b"::$");
-    stream.and_then(|at| name.get(..at)).unwrap_or(name)
+    let mut parts = name.splitn(3, |&byte| byte == b':');
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(before), Some(_stream), Some([b'$', ..])) => before,
+        _ => name,
+    }
 }
 
 /// Returns `true` if some server or file system may end the name before the end of the segment.

@@ -59,7 +59,7 @@ impl<'v> Segment<'v> {
     }
 
     /// The name without the suffixes that servers and file systems ignore: `;parameters`, dots and
-    /// blanks, and NTFS streams as in `::$DATA`. The entire segment if nothing else is left.
+    /// blanks, and NTFS streams such as `::$DATA` and `:$I30:$INDEX_ALLOCATION`. The entire segment if nothing else is left.
     ///
     /// Two segments name the same file or route if their canonical names differ in ASCII case only.
     #[inline]

@@ -16,14 +16,9 @@ pub(super) struct Transformation {
 /// The transformations, in the order in which they are applied. A set of
 /// [`Transformations`](super::Transformations) refers to them by index.
 ///
-/// Those that come first are applied to the path as sent within any cap: the first leads to a view,
-/// and the second shows whether the path is malformed.
-pub(super) const TRANSFORMATIONS: [Transformation; 6] = [
-    Transformation {
-        description: "slashes and dot segments resolved",
-        triggers: UNRESOLVED,
-        run: resolve,
-    },
+/// The first three are applied to the path as sent within any cap: they show whether the path is
+/// malformed.
+pub(super) const TRANSFORMATIONS: [Transformation; 8] = [
     Transformation {
         description: "decoded",
         triggers: PathClasses::PERCENT,
@@ -31,6 +26,19 @@ pub(super) const TRANSFORMATIONS: [Transformation; 6] = [
             decode(path, out);
             false
         },
+    },
+    Transformation {
+        description: "slashes merged",
+        triggers: PathClasses::EMPTY_SEGMENT,
+        run: |path, out| {
+            merge_slashes(path, out);
+            false
+        },
+    },
+    Transformation {
+        description: "dot segments resolved",
+        triggers: PathClasses::DOT_SEGMENT,
+        run: resolve_dots,
     },
     Transformation {
         description: "unreserved characters decoded",
@@ -51,8 +59,13 @@ pub(super) const TRANSFORMATIONS: [Transformation; 6] = [
     Transformation {
         description: "\\ read as /",
         triggers: PathClasses::BACKSLASH,
+        run: backslash_as_slash,
+    },
+    Transformation {
+        description: "cut at ? or #",
+        triggers: PathClasses::PATH_END,
         run: |path, out| {
-            backslash_as_slash(path, out);
+            cut_at(|byte| matches!(byte, b'?' | b'#'), path, out);
             false
         },
     },
@@ -60,7 +73,7 @@ pub(super) const TRANSFORMATIONS: [Transformation; 6] = [
         description: "cut at NUL",
         triggers: PathClasses::NUL,
         run: |path, out| {
-            cut_at_nul(path, out);
+            cut_at(|byte| byte == 0, path, out);
             false
         },
     },
@@ -78,12 +91,7 @@ pub(super) const TRIGGERS: PathClasses = {
 };
 
 /// The index of the transformation that servers apply several times.
-pub(super) const DECODE: usize = 1;
-
-/// The classes of a path in which slashes or dot segments are not resolved.
-pub(super) const UNRESOLVED: PathClasses = PathClasses::UNROOTED
-    .union(PathClasses::EMPTY_SEGMENT)
-    .union(PathClasses::DOT_SEGMENT);
+pub(super) const DECODE: usize = 0;
 
 /// Replaces each `%XX` by its byte; an invalid escape stays.
 pub(super) fn decode(path: &[u8], out: &mut Vec<u8>) {
@@ -152,31 +160,47 @@ fn cut_params(path: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(rest);
 }
 
-/// Replaces `\` by `/`.
-fn backslash_as_slash(path: &[u8], out: &mut Vec<u8>) {
-    out.extend(
-        path.iter()
-            .map(|&byte| if byte == b'\\' { b'/' } else { byte }),
-    );
+/// Replaces `\` by `/`, and resolves dot segments, as all servers do that read `\` as `/`: those on
+/// Windows, and those that parse the path as a browser does (WHATWG URL, path state). Returns `true`
+/// if a `..` was at the root.
+fn backslash_as_slash(path: &[u8], out: &mut Vec<u8>) -> bool {
+    let replaced: Vec<_> = path
+        .iter()
+        .map(|&byte| if byte == b'\\' { b'/' } else { byte })
+        .collect();
+    resolve_dots(&replaced, out)
 }
 
-/// Cuts the path at its first NUL.
-fn cut_at_nul(path: &[u8], out: &mut Vec<u8>) {
-    let kept = path.split(|&byte| byte == 0).next();
+/// Cuts the path at the first byte for which `ends` returns `true`.
+fn cut_at(ends: impl Fn(u8) -> bool, path: &[u8], out: &mut Vec<u8>) {
+    let kept = path.split(|&byte| ends(byte)).next();
     out.extend_from_slice(kept.unwrap_or_default());
 }
 
-/// Merges slashes and resolves `.` and `..` of a path that begins with `/`. Returns `true` if a `..` was
+/// Replaces each run of slashes by one slash.
+pub(super) fn merge_slashes(path: &[u8], out: &mut Vec<u8>) {
+    // The bytes not yet copied: from `start` on.
+    let mut start = 0_usize;
+    for (at, two) in path.array_windows().enumerate() {
+        if two == b"//" {
+            out.extend_from_slice(path.get(start..at).unwrap_or_default());
+            start = at.saturating_add(1);
+        }
+    }
+    out.extend_from_slice(path.get(start..).unwrap_or_default());
+}
+
+/// Resolves `.` and `..` of a path that begins with `/` (RFC 3986, 5.2.4). Returns `true` if a `..` was
 /// at the root; it is removed.
-pub(super) fn resolve(path: &[u8], out: &mut Vec<u8>) -> bool {
+pub(super) fn resolve_dots(path: &[u8], out: &mut Vec<u8>) -> bool {
     let base = out.len();
     // The segments not yet copied, with the slash before each: from `start` to `end`.
     let (mut start, mut end) = (0_usize, 0_usize);
-    let (mut is_open, mut is_above_root) = (true, false);
+    let (mut is_dots, mut is_above_root) = (false, false);
     for segment in path.split(|&byte| byte == b'/').skip(1) {
         let after = end.saturating_add(segment.len()).saturating_add(1);
-        is_open = matches!(segment, b"" | b"." | b"..");
-        if is_open {
+        is_dots = matches!(segment, b"." | b"..");
+        if is_dots {
             out.extend_from_slice(path.get(start..end).unwrap_or_default());
             start = after;
         }
@@ -188,7 +212,7 @@ pub(super) fn resolve(path: &[u8], out: &mut Vec<u8>) -> bool {
         end = after;
     }
     out.extend_from_slice(path.get(start..end).unwrap_or_default());
-    if is_open {
+    if is_dots {
         out.push(b'/');
     }
     is_above_root

@@ -6,7 +6,7 @@ use gabion_testkit::laws::TARGETS;
 use proptest::{collection::vec, prelude::*, sample::Index, test_runner::Config};
 
 /// Fragments inserted into an input, regardless of its format.
-const SCRAPS: [&[u8]; 46] = [
+const SCRAPS: [&[u8]; 50] = [
     b"",
     b"\n",
     b"\r\n",
@@ -33,6 +33,10 @@ const SCRAPS: [&[u8]; 46] = [
     b"%2e",
     b"%2f",
     b"%25",
+    b"%3f",
+    b"%23",
+    b"//../",
+    b":$I30:$INDEX_ALLOCATION",
     b"%00",
     b"%",
     b"%c0%ae",

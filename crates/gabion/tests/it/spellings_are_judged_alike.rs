@@ -10,16 +10,28 @@ use gabion_testkit::{Recorder, client_at};
 use crate::support::in_process::{get, guarded};
 
 /// Spellings of paths; whether rules for `/chat` apply to each, and whether `/chat` in `[allow]` does.
-const SPELLINGS: [(&str, bool, bool); 39] = [
+const SPELLINGS: [(&str, bool, bool); 53] = [
     ("/chat", true, true),
     ("/chat/", true, true),
     ("/chat/room", true, true),
     ("/chat/%72oom", true, true),
     ("/chat/room;v=1", true, true),
-    // Every server resolves these, so that the path as sent is no view.
-    ("//chat", true, true),
-    ("/x/../chat", true, true),
-    ("/./chat/.", true, true),
+    ("/chat//room", true, true),
+    ("/chat/room/../x", true, true),
+    ("/chat/room%3fx", true, true),
+    // Some routers neither merge slashes nor resolve dot segments.
+    ("//chat", true, false),
+    ("/x/../chat", true, false),
+    ("/./chat/.", true, false),
+    ("/chat/..", true, false),
+    ("/chat/../x", true, false),
+    // Some servers resolve dot segments, but do not merge slashes.
+    ("/chat//../room", true, false),
+    // Some proxies decode a path before they write it into the next request.
+    ("/chat%3f", true, false),
+    ("/chat%3Fv=1", true, false),
+    ("/chat%253fv=1", true, false),
+    ("/chat%23v=1", true, false),
     ("/CHAT", true, false),
     ("/Chat/room", true, false),
     ("/%63hat", true, false),
@@ -37,6 +49,7 @@ const SPELLINGS: [(&str, bool, bool); 39] = [
     ("/chat%3bv=1", true, false),
     ("/chat::$DATA", true, false),
     ("/chat::$INDEX_ALLOCATION/room", true, false),
+    ("/chat:$I30:$INDEX_ALLOCATION/room", true, false),
     ("/chat%2froom", true, false),
     ("/x/%2e%2e/chat", true, false),
     ("/x/..;/chat", true, false),
@@ -49,7 +62,10 @@ const SPELLINGS: [(&str, bool, bool); 39] = [
     ("/.chat", false, false),
     ("/ch.at", false, false),
     ("/x/chat", false, false),
-    ("/chat/../x", false, false),
+    ("/chatter%3f", false, false),
+    ("/chatter/../x", false, false),
+    ("/chat:room", false, false),
+    ("/x%3f/chat", false, false),
     ("/", false, false),
 ];
 
@@ -72,7 +88,8 @@ fn deny_rules() {
     check("prefix", |path| server.verdict(get(path)) == "403 chat");
     let server = guarded("version = 1\n[[deny]]\nid = 'chat'\nexact = '/chat'");
     for (path, applies, _) in SPELLINGS {
-        let is_below = path.ends_with("oom") || path.ends_with("/room;v=1") || path.ends_with("/x");
+        let ends = ["oom", "/room;v=1", "/room%3fx", "/x", "/.."];
+        let is_below = ends.iter().any(|end| path.ends_with(end));
         let is_denied = server.verdict(get(path)) == "403 chat";
         assert_eq!(is_denied, applies && !is_below, "exact: {path}");
     }

@@ -46,8 +46,9 @@ pub use config::AllowConfig;
 ///     allow.inspect(&facts, &mut RequestState::new(&facts))
 /// };
 /// assert!(matches!(judge("/.well-known/acme-challenge/x"), Verdict::Allow(_)));
-/// // Encoded dot segments lead elsewhere in some view, so other inspectors judge the request.
-/// assert_eq!(judge("/.well-known/%2e%2e/admin"), Verdict::Pass);
+/// // Dot segments lead elsewhere in some view, so other inspectors judge the request.
+/// assert_eq!(judge("/.well-known/../admin"), Verdict::Pass);
+/// assert_eq!(judge("/admin/../.well-known"), Verdict::Pass);
 /// # Ok::<(), gabion_inspect::ConfigErrors>(())
 /// ```
 #[derive(Debug)]

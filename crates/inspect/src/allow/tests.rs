@@ -51,6 +51,11 @@ fn path_is_allowed_only_in_every_view() {
     check("198.51.100.1", None, &format!("{acme}/%74oken"), rule);
     check("198.51.100.1", None, &format!("{acme}s/token"), None);
     check("198.51.100.1", None, &format!("{acme}/../../.env"), None);
+    check("198.51.100.1", None, &format!("/.env/../{acme}/x"), None);
+    check("198.51.100.1", None, &format!("{acme}//x"), rule);
+    check("198.51.100.1", None, &format!("{acme}//../x"), None);
+    check("198.51.100.1", None, &format!("{acme}/x%3f"), rule);
+    check("198.51.100.1", None, &format!("{acme}%3fx"), None);
     check(
         "198.51.100.1",
         None,

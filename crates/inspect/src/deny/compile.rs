@@ -196,7 +196,7 @@ pub(crate) fn path(text: &str) -> Result<Box<[u8]>, Problem> {
     let views = PathViews::new(text.as_bytes());
     if views.malformed().is_some() || views.iter().any(|view| view.path != text.as_bytes()) {
         return Err(invalid(
-            "write it in canonical form, without escapes, `;` parameters, `\\`, `//` or dot segments",
+            "write it in canonical form, without escapes, `;` parameters, `\\`, `?`, `#`, `//` or dot segments",
         ));
     }
     if text.len() > MAX_LEN {

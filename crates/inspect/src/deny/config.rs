@@ -11,7 +11,7 @@ use crate::{OneOrMany, Period, config::serde_as_text};
 /// [`Deny`](crate::Deny).
 ///
 /// All path conditions except `regex` ignore ASCII case, `;parameters`, and the suffixes that file
-/// systems ignore: dots, blanks and `::$DATA`.
+/// systems ignore: dots, blanks and NTFS streams.
 ///
 /// # Examples
 ///

@@ -7,7 +7,7 @@
 //!
 //! The typed conditions of a rule (`exact`, `prefix`, `names`, `extensions`) compare names as file
 //! systems and servers do: case, `;parameters`, and the suffixes that Windows ignores (dots,
-//! blanks, `::$DATA`) do not make a different name. Names and extensions match on any segment,
+//! blanks, NTFS streams) do not make a different name. Names and extensions match on any segment,
 //! since a server passes the segments after a script name to the script as its path info.
 //!
 //! The `agents` of a rule match the `User-Agent` header only, and are evaluated after the path. The
@@ -15,9 +15,8 @@
 //!
 //! # Limits
 //!
-//! `.php.bak` does not match `.php`. `/public/../secret` does not match the prefix `/public`; with
-//! an encoded dot segment (`/public/%2e%2e/secret`) it does, in the view of a server that does not
-//! decode it first.
+//! `.php.bak` does not match `.php`. `/public/../secret` matches the prefix `/public`, in the view of a
+//! router that resolves no dot segments, even if the guarded server resolves them.
 //!
 //! # Cost
 //!

@@ -6,7 +6,7 @@ use std::{
     str::FromStr,
 };
 
-use gabion_core::{ClientIp, Facts};
+use gabion_core::{ClientIp, Facts, PathClasses, View};
 use http::{HeaderName, HeaderValue};
 
 use crate::hosts;
@@ -122,8 +122,16 @@ fn hash_network(addr: IpAddr, to: &mut impl Hasher) {
 }
 
 /// Hashes the path in its last view, so that percent-encoding does not select another quota.
+///
+/// A path with both a `?` and dot segments, which no browser sends, is hashed without its segments:
+/// `/x?/../login` is `/login` for one server and `/x` for another, and the client chooses `x`.
 fn hash_path(facts: &Facts<'_>, segments: usize, to: &mut impl Hasher) {
+    let is_ambiguous = |view: View<'_>| {
+        let has = |class| view.classes().intersects(class);
+        has(PathClasses::PATH_END) && has(PathClasses::DOT_SEGMENT)
+    };
     let view = facts.path.iter().last();
+    let view = view.filter(|_| !facts.path.iter().any(is_ambiguous));
     let all = view.into_iter().flat_map(|view| view.segments());
     for segment in all.take(segments) {
         hash_folded(segment.canonical_name(), to);

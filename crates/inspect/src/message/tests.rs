@@ -108,6 +108,10 @@ fn rules_apply_to_their_paths_in_any_view() {
         "/%63hat",
         "/a/..;/chat",
         "/chat;v=1",
+        "/chat.",
+        "/chat/../x",
+        "/chat%3fv=1",
+        "/chat:$I30:$INDEX_ALLOCATION/x",
         "/admin/ws",
     ] {
         assert_eq!(

@@ -119,6 +119,18 @@ fn each_header_cookie_path_or_host_has_its_own_quota() {
             false,
         ),
         (
+            "path",
+            OwnedHead::get("/a"),
+            OwnedHead::get("/a%3fx=1"),
+            false,
+        ),
+        (
+            "path",
+            OwnedHead::get("/x%3f/../a"),
+            OwnedHead::get("/y%3f/../a"),
+            false,
+        ),
+        (
             "host",
             page().host("a.example"),
             page().host("b.example"),

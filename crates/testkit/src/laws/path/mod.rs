@@ -1,6 +1,7 @@
 //! Laws of path views.
 
 mod reference;
+mod servers;
 
 use std::sync::LazyLock;
 
@@ -11,14 +12,16 @@ use reference::Reference;
 
 /// Checks that deriving the views of any bytes does not panic, and that
 /// 1. there is a view unless the bytes are not a path ([`Malformed::Form`]);
-/// 2. each view begins with `/` and has no empty and no dot segments;
+/// 2. each view begins with `/`, and the first is the path as sent;
 /// 3. the number of views and their total size are bounded;
 /// 4. without percent-encoding in the path, the views of a view are views of the path;
 /// 5. the canonical form of a well-formed path is equal to its own canonical form and well-formed, or
 ///    tangled: it may have more forms than the path, as its escapes are decoded once already;
 /// 6. a rule that does not match a path does not match its canonical form, unless that is tangled;
 /// 7. views, error and completeness are those of a derivation without shortcuts, and the classes and
-///    segments of each view are those that its bytes show.
+///    segments of each view are those that its bytes show;
+/// 8. the path that any modeled server reads, alone or behind any modeled proxy, is a view of a
+///    well-formed path, apart from escapes of unreserved characters.
 ///
 /// # Panics
 ///
@@ -33,25 +36,15 @@ pub fn path_views(path: &[u8]) {
     for view in views.iter() {
         count += 1;
         bytes += view.path.len();
-        let rest = view
-            .path
-            .strip_prefix(b"/")
-            .expect("2: a view begins with /");
-        let mut segments: Vec<_> = rest.split(|&byte| byte == b'/').collect();
-        let last = segments.pop().unwrap_or_default();
         assert!(
-            last != b"." && last != b"..",
-            "2: {}",
-            view.path.escape_ascii()
-        );
-        let dots = |segment: &&[u8]| matches!(*segment, b"" | b"." | b"..");
-        assert!(
-            !segments.iter().any(dots),
+            view.path.starts_with(b"/"),
             "2: {}",
             view.path.escape_ascii()
         );
     }
-    let most = PathViews::MAX_FORMS;
+    let first = views.iter().next();
+    assert!(first.is_none_or(|view| view.path == path), "2");
+    let most = PathViews::MAX_VIEWS;
     assert!(count <= most, "3: {count} views");
     assert!(
         bytes <= 3 * path.len() + PathViews::MAX_BYTES,
@@ -69,6 +62,7 @@ pub fn path_views(path: &[u8]) {
     }
 
     if malformed.is_none() {
+        contain_all_readings(&views);
         let canonical = views.canonical();
         let again = PathViews::new(&canonical);
         let shown = canonical.escape_ascii();
@@ -112,6 +106,22 @@ fn equals_reference(views: &PathViews<'_>) {
     }
 }
 
+/// Checks law 8.
+fn contain_all_readings(views: &PathViews<'_>) {
+    let known: Vec<_> = views
+        .iter()
+        .map(|view| reference::decode_unreserved(view.path))
+        .collect();
+    for (server, reading) in servers::readings(views.raw()) {
+        assert!(
+            known.contains(&reference::decode_unreserved(&reading)),
+            "8: {} of {} is not a view: {server}",
+            reading.escape_ascii(),
+            views.raw().escape_ascii()
+        );
+    }
+}
+
 /// The classes of each byte and segment of `path`.
 fn classes(path: &[u8]) -> PathClasses {
     let of_byte = |byte: &u8| match byte {
@@ -120,7 +130,8 @@ fn classes(path: &[u8]) -> PathClasses {
         b'%' => PathClasses::PERCENT,
         b';' => PathClasses::SEMICOLON,
         b'\\' => PathClasses::BACKSLASH,
-        b':' | b'?' | b'#' => PathClasses::NAME_END,
+        b':' => PathClasses::NAME_END,
+        b'?' | b'#' => PathClasses::NAME_END.union(PathClasses::PATH_END),
         b'"' | b'<' | b'>' | b'^' | b'`' | b'{' | b'}' => PathClasses::ESCAPED_BY_BROWSERS,
         byte if byte.is_ascii_control() => PathClasses::CONTROL,
         byte if !byte.is_ascii() => PathClasses::NON_ASCII,

@@ -15,27 +15,29 @@ pub(super) struct Reference {
 #[derive(Clone, Default)]
 struct Applied {
     decoded: u8,
-    others: [bool; 6],
+    others: [bool; 8],
 }
 
-/// A transformation with its description, in the order of [`PathViews`].
-type Transformation = (&'static str, fn(&[u8]) -> Vec<u8>);
+/// A transformation with its description, in the order of [`PathViews`]. The flag is `true` if dot
+/// segments went above the root.
+type Transformation = (&'static str, fn(&[u8]) -> (Vec<u8>, bool));
 
-const TRANSFORMATIONS: [Transformation; 6] = [
-    ("slashes and dot segments resolved", |path| resolve(path).0),
-    ("decoded", |path| decode(path, |_| true)),
+const TRANSFORMATIONS: [Transformation; 8] = [
+    ("decoded", |path| (decode(path), false)),
+    ("slashes merged", |path| (merge_slashes(path), false)),
+    ("dot segments resolved", resolve_dots),
     ("unreserved characters decoded", |path| {
-        decode(path, |byte| {
-            byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
-        })
+        (decode_unreserved(path), false)
     }),
-    (";parameters removed", cut_params),
+    (";parameters removed", |path| (cut_params(path), false)),
     ("\\ read as /", |path| {
-        let read = |byte: &u8| if *byte == b'\\' { b'/' } else { *byte };
-        path.iter().map(read).collect()
+        resolve_dots(&backslash_as_slash(path))
     }),
+    ("cut at ? or #", |path| (cut_at_query(path), false)),
     ("cut at NUL", |path| {
-        path.iter().copied().take_while(|byte| *byte != 0).collect()
+        let is_kept = |byte: &u8| *byte != 0;
+        let kept = path.iter().copied().take_while(is_kept);
+        (kept.collect(), false)
     }),
 ];
 
@@ -54,13 +56,11 @@ impl Reference {
         reference
     }
 
-    /// The resolved forms, each with the description of its transformations.
+    /// The forms, each with the description of its transformations; none if the path does not begin
+    /// with `/`.
     pub(super) fn views(&self) -> impl Iterator<Item = (&[u8], String)> {
-        let resolved = self
-            .forms
-            .iter()
-            .filter(|(form, _)| resolve(form).0 == *form);
-        resolved.map(|(form, applied)| (&**form, applied.describe()))
+        let forms = self.forms.iter().filter(|(form, _)| form.starts_with(b"/"));
+        forms.map(|(form, applied)| (&**form, applied.describe()))
     }
 
     fn derive(&mut self, most_bytes: usize) {
@@ -71,13 +71,13 @@ impl Reference {
                 let Some(applied) = applied.with(index) else {
                     continue;
                 };
-                self.is_above_root |= resolve(&form).1;
-                let result = run(&form);
+                let (result, is_above_root) = run(&form);
+                self.is_above_root |= is_above_root;
                 if self.forms.iter().any(|(known, _)| *known == result) {
                     continue;
                 }
                 let bytes: usize = self.forms.iter().map(|(known, _)| known.len()).sum();
-                if self.forms.len() == PathViews::MAX_FORMS || bytes + result.len() > most_bytes {
+                if self.forms.len() == PathViews::MAX_VIEWS || bytes + result.len() > most_bytes {
                     self.is_incomplete = true;
                     return;
                 }
@@ -87,7 +87,7 @@ impl Reference {
     }
 
     fn error(&self, path: &[u8]) -> Option<Malformed> {
-        let decoded = decode(path, |_| true);
+        let decoded = decode(path);
         let control = |bytes: &[u8]| bytes.iter().copied().find(u8::is_ascii_control);
         if path.first() != Some(&b'/') {
             Some(Malformed::Form)
@@ -113,7 +113,7 @@ impl Reference {
 impl Applied {
     fn with(&self, index: usize) -> Option<Self> {
         let mut applied = self.clone();
-        if index == 1 {
+        if index == 0 {
             applied.decoded += 1;
         } else {
             applied.others[index] = true;
@@ -140,8 +140,20 @@ impl Applied {
     }
 }
 
+/// Replaces each `%XX`.
+pub(super) fn decode(path: &[u8]) -> Vec<u8> {
+    decode_where(path, |_| true)
+}
+
+/// Replaces each `%XX` that stands for an unreserved character.
+pub(super) fn decode_unreserved(path: &[u8]) -> Vec<u8> {
+    decode_where(path, |byte| {
+        byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
+    })
+}
+
 /// Replaces each `%XX` that stands for a byte for which `decodes` returns `true`.
-fn decode(path: &[u8], decodes: impl Fn(u8) -> bool) -> Vec<u8> {
+fn decode_where(path: &[u8], decodes: impl Fn(u8) -> bool) -> Vec<u8> {
     let (mut out, mut at) = (Vec::new(), 0);
     while at < path.len() {
         if let Some(byte) = escape(&path[at..]).filter(|byte| decodes(*byte)) {
@@ -164,27 +176,48 @@ fn escape(bytes: &[u8]) -> Option<u8> {
     u8::try_from(digit(high)? * 16 + digit(low)?).ok()
 }
 
-fn cut_params(path: &[u8]) -> Vec<u8> {
+/// Removes the parameters of each segment.
+pub(super) fn cut_params(path: &[u8]) -> Vec<u8> {
     let segments = path.split(|byte| *byte == b'/');
     let names = segments.map(|segment| segment.split(|byte| *byte == b';').next());
     let names: Vec<_> = names.map(Option::unwrap_or_default).collect();
     names.join(&b'/')
 }
 
-/// Merges slashes and resolves dot segments. The flag is `true` if they went above the root.
-fn resolve(path: &[u8]) -> (Vec<u8>, bool) {
+pub(super) fn backslash_as_slash(path: &[u8]) -> Vec<u8> {
+    let read = |byte: &u8| if *byte == b'\\' { b'/' } else { *byte };
+    path.iter().map(read).collect()
+}
+
+pub(super) fn cut_at_query(path: &[u8]) -> Vec<u8> {
+    let is_kept = |byte: &u8| !b"?#".contains(byte);
+    path.iter().copied().take_while(is_kept).collect()
+}
+
+/// Removes all slashes after a slash.
+pub(super) fn merge_slashes(path: &[u8]) -> Vec<u8> {
+    let mut merged = path.to_vec();
+    merged.dedup_by(|byte, before| (*byte, *before) == (b'/', b'/'));
+    merged
+}
+
+/// Resolves dot segments (RFC 3986, 5.2.4); an empty segment is a segment. The flag is `true` if they
+/// went above the root.
+pub(super) fn resolve_dots(path: &[u8]) -> (Vec<u8>, bool) {
     let (mut names, mut is_above_root): (Vec<&[u8]>, bool) = (Vec::new(), false);
-    let segments: Vec<_> = path.split(|byte| *byte == b'/').collect();
-    for segment in &segments {
-        match *segment {
-            b"" | b"." => {}
+    let mut segments = path.split(|byte| *byte == b'/').skip(1).peekable();
+    while let Some(segment) = segments.next() {
+        match segment {
+            b"." => {}
             b".." => is_above_root |= names.pop().is_none(),
-            name => names.push(name),
+            name => {
+                names.push(name);
+                continue;
+            }
         }
-    }
-    let ends_in_directory = matches!(segments.last(), Some(&(b"" | b"." | b"..")) | None);
-    if names.is_empty() || ends_in_directory {
-        names.push(b"");
+        if segments.peek().is_none() {
+            names.push(b"");
+        }
     }
     let mut out = vec![b'/'];
     out.extend(names.join(&b'/'));
