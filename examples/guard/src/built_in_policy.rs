@@ -121,10 +121,10 @@ impl UpstreamServer {
             Self::Spring => ServerKind::Spring,
             Self::Php | Self::Wordpress => ServerKind::Php,
             Self::Node => ServerKind::Node,
+            Self::Axum => ServerKind::Axum,
+            Self::Python => ServerKind::Python,
             Self::Nginx => ServerKind::Nginx,
-            Self::Axum | Self::Dotnet | Self::Python | Self::Rails | Self::Static => {
-                ServerKind::Generic
-            }
+            Self::Dotnet | Self::Rails | Self::Static => ServerKind::Generic,
         }
     }
 }

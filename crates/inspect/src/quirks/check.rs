@@ -1,8 +1,8 @@
 //! The path spellings that one kind of server resolves differently from most servers.
 
-use gabion_core::PathClasses;
+use gabion_core::{PathClasses, PathViews};
 
-use super::ServerKind::{self, Generic, Nginx, Node, Php, Spring, Tomcat};
+use super::ServerKind::{self, Axum, Express, Generic, Nginx, Node, Php, Python, Spring, Tomcat};
 
 /// A spelling, the kinds of server that resolve it differently, and the reason.
 pub(super) struct Check {
@@ -11,36 +11,36 @@ pub(super) struct Check {
     pub(super) kinds: &'static [ServerKind],
     /// A path with none of these classes does not match.
     pub(super) triggers: PathClasses,
-    pub(super) matches: fn(&[u8]) -> bool,
+    pub(super) matches: fn(&PathViews<'_>) -> bool,
 }
 
 /// The checks in order of evaluation, the clearest evidence of an attack first.
 ///
-/// Measured on nginx 1.22.1, Tomcat 10.1.60 and Spring Security's `StrictHttpFirewall`. For PHP and
-/// Node.js, see the source in each check.
-pub(super) const CHECKS: [Check; 10] = [
+/// Measured on nginx 1.22.1, Tomcat 10.1.60 and Spring Security's `StrictHttpFirewall`. For the other
+/// kinds, see the source in each check.
+pub(super) const CHECKS: [Check; 11] = [
     Check {
         id: "path/dot-params",
         why: "dot segment with ;parameters, which servlet containers resolve and other servers do not",
         kinds: &ServerKind::ALL,
         triggers: PathClasses::SEMICOLON,
-        matches: has_dot_params,
+        matches: |path| has_dot_params(path.raw()),
     },
     Check {
         id: "path/backslash",
         // Tomcat and Spring answer 400. Windows, and the URL parser of browsers and Node.js
         // (WHATWG URL, path state), treat it as a slash.
         why: "backslash, which some servers treat as a slash",
-        kinds: &[Generic, Tomcat, Spring, Php, Node],
+        kinds: &[Generic, Tomcat, Spring, Php, Node, Express, Axum, Python],
         triggers: PathClasses::BACKSLASH.union(PathClasses::PERCENT),
-        matches: |path| path.contains(&b'\\') || has_escape(path, *b"5c"),
+        matches: |path| path.raw().contains(&b'\\') || has_escape(path.raw(), *b"5c"),
     },
     Check {
         id: "path/params",
         why: "path parameters, which servlet containers remove before mapping and other servers do not",
         kinds: &[Tomcat, Spring],
         triggers: PathClasses::SEMICOLON.union(PathClasses::PERCENT),
-        matches: |path| has_params(path) || has_escape(path, *b"3b"),
+        matches: |path| has_params(path.raw()) || has_escape(path.raw(), *b"3b"),
     },
     Check {
         id: "path/encoded-slash",
@@ -48,14 +48,14 @@ pub(super) const CHECKS: [Check; 10] = [
         why: "encoded slash, which servlet containers reject and nginx decodes",
         kinds: &[Tomcat, Spring, Nginx],
         triggers: PathClasses::PERCENT,
-        matches: |path| has_escape(path, *b"2f"),
+        matches: |path| has_escape(path.raw(), *b"2f"),
     },
     Check {
         id: "path/encoded-percent",
         why: "encoded percent sign, which decodes to another escape and which Spring rejects",
         kinds: &[Spring],
         triggers: PathClasses::PERCENT,
-        matches: |path| has_escape(path, *b"25"),
+        matches: |path| has_escape(path.raw(), *b"25"),
     },
     Check {
         id: "path/leading-slashes",
@@ -63,21 +63,34 @@ pub(super) const CHECKS: [Check; 10] = [
         why: "path that begins with //, which the URL parser of Node.js treats as a host",
         kinds: &[Node],
         triggers: PathClasses::EMPTY_SEGMENT,
-        matches: |path| path.starts_with(b"//"),
+        matches: |path| path.raw().starts_with(b"//"),
     },
     Check {
         id: "path/double-slash",
         why: "empty segment, which some servers remove and Spring rejects",
         kinds: &[Spring],
         triggers: PathClasses::EMPTY_SEGMENT,
-        matches: |path| path.windows(2).any(|two| two == b"//"),
+        matches: |path| path.raw().windows(2).any(|two| two == b"//"),
     },
     Check {
         id: "path/dot-segments",
         why: "dot segment or encoded dot, which browsers resolve and Spring rejects",
         kinds: &[Spring],
         triggers: PathClasses::PERCENT.union(PathClasses::DOT_SEGMENT),
-        matches: |path| has_escape(path, *b"2e") || segments(path).any(is_dots),
+        matches: |path| has_escape(path.raw(), *b"2e") || segments(path.raw()).any(is_dots),
+    },
+    Check {
+        id: "path/unresolved-dots",
+        // `/foo/../bar` reaches axum's `nest("/foo")`, Express's `app.use("/foo")`, Flask's
+        // `<path:x>`, and whatever Node.js selects by `url.parse`. Browsers resolve dot segments,
+        // escaped ones included, before they send a path (WHATWG URL, path state).
+        why: "dot segment, which browsers resolve and the router of the server does not",
+        kinds: &[Node, Express, Axum, Python],
+        triggers: PathClasses::PERCENT
+            .union(PathClasses::DOT_SEGMENT)
+            .union(PathClasses::SEMICOLON)
+            .union(PathClasses::BACKSLASH),
+        matches: has_dots_decoded_once,
     },
     Check {
         id: "path/dots-at-end",
@@ -85,7 +98,7 @@ pub(super) const CHECKS: [Check; 10] = [
         why: "dot segment at the end, which Tomcat removes together with the slash before it",
         kinds: &[Tomcat],
         triggers: PathClasses::PERCENT.union(PathClasses::DOT_SEGMENT),
-        matches: has_dots_at_end,
+        matches: |path| has_dots_at_end(path.raw()),
     },
     Check {
         id: "path/dots-after-name",
@@ -93,7 +106,7 @@ pub(super) const CHECKS: [Check; 10] = [
         why: "directory name that ends in .., which escapes an nginx alias without a trailing slash",
         kinds: &[Nginx],
         triggers: PathClasses::TRAILING_DOT,
-        matches: has_dots_after_name,
+        matches: |path| has_dots_after_name(path.raw()),
     },
 ];
 
@@ -126,6 +139,15 @@ fn without_session(path: &[u8]) -> &[u8] {
         Some(id) if !id.is_empty() && id.iter().all(is_id) => before,
         _ => path,
     }
+}
+
+/// Returns `true` if there is a dot segment after at most one decoding: such a server decodes the
+/// path or its parts once.
+fn has_dots_decoded_once(path: &PathViews<'_>) -> bool {
+    path.iter().any(|view| {
+        let has_dots = view.classes().intersects(PathClasses::DOT_SEGMENT);
+        has_dots && view.transformations.decoded() <= 1
+    })
 }
 
 /// Returns `true` if the last segment is a dot segment, encoded or not.

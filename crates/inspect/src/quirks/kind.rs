@@ -19,20 +19,29 @@ pub enum ServerKind {
     Spring,
     /// PHP with Apache, nginx or its own server.
     Php,
-    /// Node.js.
+    /// Node.js. Use [`Express`](Self::Express) for Express, which does not use `new URL`.
     Node,
+    /// Express on Node.js.
+    Express,
+    /// axum or another Rust server whose router takes the path as sent.
+    Axum,
+    /// Django, Flask or `FastAPI`, whose routers take the decoded path.
+    Python,
     /// nginx, for files or as another proxy.
     Nginx,
 }
 
 impl ServerKind {
     /// All kinds.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 9] = [
         Self::Generic,
         Self::Tomcat,
         Self::Spring,
         Self::Php,
         Self::Node,
+        Self::Express,
+        Self::Axum,
+        Self::Python,
         Self::Nginx,
     ];
 }
@@ -46,6 +55,9 @@ impl fmt::Display for ServerKind {
             Self::Spring => "spring",
             Self::Php => "php",
             Self::Node => "node",
+            Self::Express => "express",
+            Self::Axum => "axum",
+            Self::Python => "python",
             Self::Nginx => "nginx",
         })
     }

@@ -4,18 +4,19 @@
 //! guarded server may have its own rules (security constraints, `location` blocks), which such
 //! spellings evade. The kind of server selects the denied spellings:
 //!
-//! | spelling | generic | tomcat | spring | php | node | nginx |
-//! |---|---|---|---|---|---|---|
-//! | `/..;/`: `path/dot-params` | 400 | 400 | 400 | 400 | 400 | 400 |
-//! | `\`, `%5c`: `path/backslash` | 400 | 400 | 400 | 400 | 400 | |
-//! | `;`, `%3b`, but a final `;jsessionid=`: `path/params` | | 400 | 400 | | | |
-//! | `%2f`: `path/encoded-slash` | | 400 | 400 | | | 400 |
-//! | `%25`: `path/encoded-percent` | | | 400 | | | |
-//! | `//` at the beginning: `path/leading-slashes` | | | | | 400 | |
-//! | `//` anywhere: `path/double-slash` | | | 400 | | | |
-//! | `/a/../b`, `%2e`: `path/dot-segments` | | | 400 | | | |
-//! | `/a/.`, `/a/..` at the end: `path/dots-at-end` | | 400 | | | | |
-//! | `/static../x`: `path/dots-after-name` | | | | | | 400 |
+//! | spelling | generic | tomcat | spring | php | node | express | axum | python | nginx |
+//! |---|---|---|---|---|---|---|---|---|---|
+//! | `/..;/`: `path/dot-params` | 400 | 400 | 400 | 400 | 400 | 400 | 400 | 400 | 400 |
+//! | `\`, `%5c`: `path/backslash` | 400 | 400 | 400 | 400 | 400 | 400 | 400 | 400 | |
+//! | `;`, `%3b`, but a final `;jsessionid=`: `path/params` | | 400 | 400 | | | | | | |
+//! | `%2f`: `path/encoded-slash` | | 400 | 400 | | | | | | 400 |
+//! | `%25`: `path/encoded-percent` | | | 400 | | | | | | |
+//! | `//` at the beginning: `path/leading-slashes` | | | | | 400 | | | | |
+//! | `//` anywhere: `path/double-slash` | | | 400 | | | | | | |
+//! | `/a/../b`, `%2e`: `path/dot-segments` | | | 400 | | | | | | |
+//! | `/a/../b`, `/a/%2e%2e/b`: `path/unresolved-dots` | | | | | 400 | 400 | 400 | 400 | |
+//! | `/a/.`, `/a/..` at the end: `path/dots-at-end` | | 400 | | | | | | | |
+//! | `/static../x`: `path/dots-after-name` | | | | | | | | | 400 |
 //!
 //! If no kind of server is configured, no spelling is denied. The list of checks gives the reason
 //! for each spelling.
@@ -76,7 +77,7 @@ impl ServerQuirks {
         let found = CHECKS.iter().find(|check| {
             path.classes().intersects(check.triggers)
                 && check.kinds.contains(&kind)
-                && (check.matches)(path.raw())
+                && (check.matches)(path)
         })?;
         let cause = Cause::in_path(
             RuleId::builtin(found.id),

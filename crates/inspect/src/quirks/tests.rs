@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-use ServerKind::{Generic, Nginx, Node, Php, Spring, Tomcat};
+use ServerKind::{Axum, Express, Generic, Nginx, Node, Php, Python, Spring, Tomcat};
 
 /// Returns the kinds of server for which `path` is denied, with the rules.
 fn denied(path: &str) -> Vec<(ServerKind, String)> {
@@ -14,6 +14,9 @@ fn denied(path: &str) -> Vec<(ServerKind, String)> {
     ServerKind::ALL.into_iter().filter_map(by).collect()
 }
 
+/// The kinds whose routers resolve no dot segments.
+const UNRESOLVING: &[ServerKind] = &[Node, Express, Axum, Python];
+
 #[test]
 fn each_kind_has_its_denied_spellings() {
     for (path, rule, by) in [
@@ -22,12 +25,12 @@ fn each_kind_has_its_denied_spellings() {
         (
             "/a\\b",
             "path/backslash",
-            &[Generic, Tomcat, Spring, Php, Node],
+            &[Generic, Tomcat, Spring, Php, Node, Express, Axum, Python],
         ),
         (
             "/a%5Cb",
             "path/backslash",
-            &[Generic, Tomcat, Spring, Php, Node],
+            &[Generic, Tomcat, Spring, Php, Node, Express, Axum, Python],
         ),
         ("/public;a=b/x", "path/params", &[Tomcat, Spring]),
         ("/x%3By", "path/params", &[Tomcat, Spring]),
@@ -40,6 +43,14 @@ fn each_kind_has_its_denied_spellings() {
         ("/a//b", "path/double-slash", &[Spring]),
         ("/x/../y", "path/dot-segments", &[Spring]),
         ("/x%2Ey", "path/dot-segments", &[Spring]),
+        ("/x/../y", "path/unresolved-dots", UNRESOLVING),
+        ("/x/./y", "path/unresolved-dots", UNRESOLVING),
+        ("/x/..", "path/unresolved-dots", UNRESOLVING),
+        ("/x/%2e%2E/y", "path/unresolved-dots", UNRESOLVING),
+        ("/x/..%2fy", "path/unresolved-dots", UNRESOLVING),
+        ("/x%2f../y", "path/unresolved-dots", UNRESOLVING),
+        ("/x/%252e%252e/y", "path/unresolved-dots", &[]),
+        ("/x/.../y%2ez", "path/unresolved-dots", &[]),
         ("/index.php/.", "path/dots-at-end", &[Tomcat]),
         ("/index.php/x/.%2E", "path/dots-at-end", &[Tomcat]),
         ("/static../x", "path/dots-after-name", &[Nginx]),
@@ -55,10 +66,10 @@ fn each_kind_has_its_denied_spellings() {
 proptest! {
     #[test]
     fn path_without_the_triggers_of_a_check_does_not_match_it(path in "/([%2f5bce./;\\\\a]|;jsessionid=|\\.\\.){0,12}") {
-        let classes = PathViews::new(path.as_bytes()).classes();
+        let views = PathViews::new(path.as_bytes());
         for check in &CHECKS {
-            if (check.matches)(path.as_bytes()) {
-                prop_assert!(classes.intersects(check.triggers), "{}: {path}", check.id);
+            if (check.matches)(&views) {
+                prop_assert!(views.classes().intersects(check.triggers), "{}: {path}", check.id);
             }
         }
     }

@@ -11,7 +11,9 @@ use crate::support::guarded_proxy::{GuardedProxy, builder, rule_of};
 const HONEST: &str = include_str!("../../../../inspect/testdata/honest.tsv");
 
 /// No kind, then every kind.
-const KINDS: [&str; 7] = ["", "generic", "tomcat", "spring", "php", "node", "nginx"];
+const KINDS: [&str; 10] = [
+    "", "generic", "tomcat", "spring", "php", "node", "express", "axum", "python", "nginx",
+];
 
 #[tokio::test]
 async fn honest_targets_reach_every_kind_of_server_except_for_listed_reasons() {
