@@ -37,8 +37,8 @@ pub struct PathViews<'r> {
 /// The part of [`PathViews`] that does not borrow the path: free to clone for a plain path.
 #[derive(Clone, Debug)]
 pub(crate) struct Derived {
-    /// The layout and the hash of the path as sent.
-    layout: Layout,
+    /// The path as sent, and its hash.
+    sent: Span,
     hash: u64,
     malformed: Option<Malformed>,
     /// `None` if the path as sent is the only form.
@@ -72,15 +72,6 @@ struct Span {
     layout: Layout,
 }
 
-/// An iterator over the views.
-struct Views<'v> {
-    /// The form of a path that has only one.
-    only_form: Option<View<'v>>,
-    /// The bytes of several forms, and their spans.
-    bytes: &'v [u8],
-    spans: slice::Iter<'v, Span>,
-}
-
 impl<'r> PathViews<'r> {
     /// The maximum number of views of one path. In 31,000 public paths of requests and scanners, none
     /// has more than 8.
@@ -96,7 +87,12 @@ impl<'r> PathViews<'r> {
     /// Derives the views of `path`: the path of a request target, without its query.
     pub fn new(path: &'r [u8]) -> Self {
         let derived = Derived {
-            layout: Layout::new(path),
+            sent: Span {
+                start: 0,
+                end: path.len(),
+                transformations: Transformations::AS_SENT,
+                layout: Layout::new(path),
+            },
             hash: hash::stable(path),
             malformed: None,
             forms: None,
@@ -125,7 +121,7 @@ impl<'r> PathViews<'r> {
 
     /// The classes of bytes and segments in the path as sent.
     pub const fn classes(&self) -> PathClasses {
-        self.derived.layout.classes()
+        self.derived.sent.layout.classes()
     }
 
     /// The bytes after the last slash of the path as sent: the name of a file, or empty.
@@ -155,8 +151,8 @@ impl<'r> PathViews<'r> {
             let forms: [&[u8]; 4] = [b"%2e", b".%2e", b"%2e.", b"%2e%2e"];
             forms.iter().any(|dots| segment.eq_ignore_ascii_case(dots))
         };
-        self.derived.layout.lacks(CHANGED)
-            && (self.derived.layout.lacks(PathClasses::PERCENT)
+        self.derived.sent.layout.lacks(CHANGED)
+            && (self.derived.sent.layout.lacks(PathClasses::PERCENT)
                 || !self.raw.split(|&byte| byte == b'/').any(is_dot_segment))
     }
 
@@ -199,21 +195,17 @@ impl<'r> PathViews<'r> {
 
     /// Iterates over the views, the path as sent first. There is none if it does not begin with `/`.
     pub fn iter(&self) -> impl Iterator<Item = View<'_>> {
-        let forms = self.derived.forms.as_deref();
-        let only_form = forms.is_none().then(|| self.as_sent());
-        Views {
-            only_form: only_form.filter(|view| view.layout.lacks(PathClasses::UNROOTED)),
-            bytes: forms.map_or(b"", |forms| &forms.bytes),
-            spans: forms.map_or(&[][..], |forms| &forms.spans).iter(),
-        }
+        let sent = &self.derived.sent;
+        let (bytes, spans) = match self.derived.forms.as_deref() {
+            Some(forms) => (&*forms.bytes, &*forms.spans),
+            None if sent.layout.lacks(PathClasses::UNROOTED) => (self.raw, slice::from_ref(sent)),
+            None => (self.raw, &[][..]),
+        };
+        spans.iter().map(|span| span.form(bytes))
     }
 
-    const fn as_sent(&self) -> View<'_> {
-        View {
-            path: self.raw,
-            transformations: Transformations::AS_SENT,
-            layout: &self.derived.layout,
-        }
+    fn as_sent(&self) -> View<'_> {
+        self.derived.sent.form(self.raw)
     }
 
     /// Derives the forms and finds the error of a path that is not plain.
@@ -306,19 +298,6 @@ impl Span {
             transformations: self.transformations,
             layout: &self.layout,
         }
-    }
-}
-
-// === impl Views ===
-
-impl<'v> Iterator for Views<'v> {
-    type Item = View<'v>;
-
-    #[inline]
-    fn next(&mut self) -> Option<View<'v>> {
-        let bytes = self.bytes;
-        let derived = || self.spans.next().map(|span| span.form(bytes));
-        self.only_form.take().or_else(derived)
     }
 }
 
