@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use gabion_testkit::laws::TARGETS;
+use gabion_testkit::laws::{TARGETS, path_views as path_views_law};
 use proptest::{collection::vec, prelude::*, sample::Index, test_runner::Config};
 
 /// Fragments inserted into an input, regardless of its format.
@@ -99,6 +99,26 @@ fn assert_near_seeds(target: &str, cases: u32) {
     let seeds = seeds(target);
     proptest!(Config { cases, failure_persistence: None, ..Config::default() }, |(seed: Index, edits in edits())| {
         law(&edited(seed.get(&seeds).clone(), edits));
+    });
+}
+
+/// Fragments of paths that servers interpret differently.
+const PATH_FRAGMENTS: [&str; 20] = [
+    "/", "//", "/../", "//../", "..", ".", "%2e", "%2f", "%3f", "%23", "?", ";", "\\", "%5c",
+    "%25", "a", "public", ".env", "%61", ".php",
+];
+
+/// Edits of seeds seldom combine these fragments.
+#[test]
+fn path_views_of_fragments() {
+    let fragments = prop::sample::select(&PATH_FRAGMENTS[..]);
+    let config = Config {
+        cases: 4000,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    proptest!(config, |(fragments in vec(fragments, 0..7))| {
+        path_views_law(format!("/a/b{}", fragments.concat()).as_bytes());
     });
 }
 
