@@ -127,7 +127,7 @@ impl<'r> PathViews<'r> {
     /// The bytes after the last slash of the path as sent: the name of a file, or empty.
     #[inline]
     pub fn last_segment(&self) -> Segment<'r> {
-        let layout = &self.derived.layout;
+        let layout = &self.derived.sent.layout;
         Segment::last(self.raw, layout.marks(), layout.classes())
     }
 
