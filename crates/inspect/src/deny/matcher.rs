@@ -45,9 +45,10 @@ impl Matcher {
     /// Returns `false` if certainly no condition matches `path`, in any view.
     #[inline]
     pub(super) fn may_match(&self, path: &PathViews<'_>) -> bool {
-        let is_listed = |view| self.may_be_listed(view);
-        self.regex.is_some()
-            || !self.gate.is_empty() && (path.is_incomplete() || path.iter().any(is_listed))
+        // The views of any other path are tested one by one, just before each is searched.
+        let may_be_listed =
+            || !path.has_one_form() || path.iter().any(|view| self.may_be_listed(view));
+        self.regex.is_some() || !self.gate.is_empty() && may_be_listed()
     }
 
     /// Returns the first match, by the cheapest kind of condition first.
