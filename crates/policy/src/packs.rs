@@ -48,6 +48,8 @@ pub enum Pack {
     NoCgi,
     /// For a server whose Java administration consoles are not public.
     NoJavaAdmin,
+    /// For a server without Java pages.
+    NoJsp,
     /// For a server that does not run PHP.
     NoPhp,
     /// For a server that does not run `WordPress`.
@@ -89,7 +91,7 @@ pub(crate) fn duplicates(packs: &[Pack], observe: &[Pack]) -> Vec<Issue> {
 
 impl Pack {
     /// All packs of this release.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Never,
         Self::Scanners,
         Self::Devices,
@@ -97,6 +99,7 @@ impl Pack {
         Self::NoAsp,
         Self::NoCgi,
         Self::NoJavaAdmin,
+        Self::NoJsp,
         Self::NoPhp,
         Self::NoWordpress,
     ];
@@ -118,6 +121,7 @@ impl Pack {
             Self::NoAsp => "no-asp",
             Self::NoCgi => "no-cgi",
             Self::NoJavaAdmin => "no-java-admin",
+            Self::NoJsp => "no-jsp",
             Self::NoPhp => "no-php",
             Self::NoWordpress => "no-wordpress",
         }
@@ -132,6 +136,7 @@ impl Pack {
             Self::NoAsp => include_str!("../packs/no-asp.toml"),
             Self::NoCgi => include_str!("../packs/no-cgi.toml"),
             Self::NoJavaAdmin => include_str!("../packs/no-java-admin.toml"),
+            Self::NoJsp => include_str!("../packs/no-jsp.toml"),
             Self::NoPhp => include_str!("../packs/no-php.toml"),
             Self::NoWordpress => include_str!("../packs/no-wordpress.toml"),
         }

@@ -106,6 +106,7 @@ impl UpstreamServer {
     fn packs(self) -> Vec<Pack> {
         let conflicts: &[Pack] = match self {
             Self::Dotnet => &[Pack::NoAsp],
+            Self::Tomcat | Self::Spring => &[Pack::NoJsp],
             Self::Php => &[Pack::NoPhp],
             Self::Wordpress => &[Pack::NoPhp, Pack::NoWordpress],
             _ => &[],

@@ -75,6 +75,37 @@ fn expect_test_can_name_a_rule_of_a_pack() {
     assert_valid(&format!("{head}{}", tests.concat()));
 }
 
+/// Each path that a pack refused wrongly, beside the probe that it resembles.
+#[test]
+fn probes_are_denied_and_their_honest_look_alikes_pass() {
+    let names: Vec<_> = Pack::ALL.map(Pack::name).into();
+    let deny = |path, rule| expect_test(&format!("GET {path}"), "deny", rule);
+    let pass = |path| expect_test(&format!("GET {path}"), "pass", "");
+    let tests = [
+        deny("/wp-content/x.js", "no-wordpress/folders"),
+        deny("/blog/wp-includes/x", "no-wordpress/folders"),
+        pass("/cdn/site.example/wp-content/uploads/a.jpg"),
+        deny("/x/y/wp-admin/", "no-wordpress/paths"),
+        deny("/vendor/phpunit/src", "no-php/phpunit"),
+        pass("/packages/phpunit"),
+        deny("/script", "no-java-admin/script"),
+        pass("/script/app.js"),
+        deny("/a.cgi", "no-cgi/scripts"),
+        pass("/logos/example.pl/logo.png"),
+        deny("/login.jsp", "no-jsp/scripts"),
+        deny("/index.action", "no-jsp/scripts"),
+        pass("/do/action"),
+        deny("/wp-config.php.bk", "leftovers/copies"),
+        deny("/config.php~", "leftovers/copies"),
+        deny("/backup.zip", "leftovers/archives"),
+        pass("/downloads/release-1.2.zip"),
+    ];
+    assert_valid(&format!(
+        "version = 1\npacks = {names:?}\n{}",
+        tests.concat()
+    ));
+}
+
 #[test]
 fn own_rule_replaces_a_pack_rule_of_the_same_id() {
     let own = "[[deny]]\nid = 'never/env'\nnames = '.secret'\nthen = '404'\n";

@@ -117,7 +117,7 @@ static POLICIES: LazyLock<[Arc<Snapshot>; 2]> =
 /// The policies of the law, as `guard init` writes them: for an unknown server and for Spring, with every
 /// pack. They trust proxies in 127.0.0.0/8.
 pub fn policies() -> [String; 2] {
-    let for_spring = |pack: &Pack| *pack != Pack::Leftovers;
+    let for_spring = |pack: &Pack| !matches!(pack, Pack::Leftovers | Pack::NoJsp);
     [
         policy(None, |pack| *pack == Pack::Never),
         policy(Some(ServerKind::Spring), for_spring),

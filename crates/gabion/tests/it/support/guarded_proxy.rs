@@ -31,7 +31,7 @@ pub(crate) fn with_packs(packs: impl IntoIterator<Item = Pack>) -> Document {
 /// The packs that `guard init` may enforce.
 pub(crate) fn fitting() -> impl Iterator<Item = Pack> {
     let packs = Pack::ALL.into_iter();
-    packs.filter(|pack| *pack != Pack::Leftovers)
+    packs.filter(|pack| !matches!(pack, Pack::Leftovers | Pack::NoJsp))
 }
 
 /// A builder with this sink whose policies may shrink by any amount.
