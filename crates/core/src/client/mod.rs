@@ -7,6 +7,7 @@
 
 #[cfg(feature = "axum")]
 mod extract;
+mod forwarded;
 mod header;
 mod key;
 mod node;

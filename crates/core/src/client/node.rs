@@ -6,6 +6,8 @@ use std::{
     str,
 };
 
+use super::forwarded;
+
 /// Splits a list header at its commas, last element first, respecting quoted strings and the
 /// escapes in them (RFC 9110, 5.6.4).
 ///
@@ -93,6 +95,11 @@ fn parse_any(hop: &[u8]) -> Option<IpAddr> {
         [b'"', inner @ .., b'"'] => inner,
         bare => bare,
     };
+    parse_unquoted(hop)
+}
+
+/// Parses an address, with or without port or brackets.
+fn parse_unquoted(hop: &[u8]) -> Option<IpAddr> {
     let hop = str::from_utf8(hop).ok()?;
     let socket = || Some(hop.parse::<SocketAddr>().ok()?.ip().to_canonical());
     parse_bare(hop).or_else(socket)
@@ -120,13 +127,7 @@ pub(super) fn parse_with_port(hop: &[u8]) -> Option<IpAddr> {
 /// Parses one element of `Forwarded` (RFC 7239, 4): the address of its `for` pair. `unknown` and
 /// obfuscated identifiers yield `None`.
 pub(super) fn parse_forwarded(element: &[u8]) -> Option<IpAddr> {
-    let mut pairs = element.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
-    pairs
-        .find_map(|pair| {
-            let (name, value) = pair.split_at_checked(4)?;
-            name.eq_ignore_ascii_case(b"for=").then_some(value)
-        })
-        .and_then(parse)
+    forwarded::parse_value(element, "for", parse_unquoted)
 }
 
 #[cfg(test)]

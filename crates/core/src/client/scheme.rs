@@ -1,6 +1,6 @@
 //! The scheme of the client's connection.
 
-use super::{ClientRules, ForwardedHeader, node};
+use super::{ClientRules, ForwardedHeader, forwarded, node};
 use crate::{HeaderIndex, KnownHeader};
 
 /// The scheme of the client's connection, as far as a trusted source reports it.
@@ -73,10 +73,5 @@ impl ClientRules {
 
 /// Parses the `proto` pair of one element of `Forwarded` (RFC 7239, 5.4).
 fn proto(element: &[u8]) -> Option<Scheme> {
-    let mut pairs = element.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
-    pairs.find_map(|pair| {
-        let (name, value) = pair.split_at_checked(6)?;
-        let is_proto = name.eq_ignore_ascii_case(b"proto=");
-        is_proto.then(|| Scheme::parse(value)).flatten()
-    })
+    forwarded::parse_value(element, "proto", Scheme::parse)
 }

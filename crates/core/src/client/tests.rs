@@ -81,6 +81,34 @@ fn forwarded_is_walked_from_the_right() {
             &[r#"for=6.6.6.6, for=203.0.113.9;host="a\\""#],
             "203.0.113.9",
         ),
+        (
+            &[r#"proto=http;host="a;for=9.9.9.9;b";for=203.0.113.5"#],
+            "203.0.113.5",
+        ),
+        (
+            &[r#"host="a\";for=9.9.9.9;b=\"";for=203.0.113.5"#],
+            "203.0.113.5",
+        ),
+        (&[r#"host="a\\";for=203.0.113.5"#], "203.0.113.5"),
+        (&[r#"for="203\.0.113\.\5""#], "203.0.113.5"),
+        (&[r#"for="\[2001:db8::7\]:80""#], "2001:db8::7"),
+        (&["; for=203.0.113.5 ;;by=10.0.0.1;"], "203.0.113.5"),
+        (&[r#"for=203.0.113.5;secret="""#], "203.0.113.5"),
+        // Malformed: a proxy wrote the host without quotes or without escapes.
+        (&["host=a;for=9.9.9.9;for=203.0.113.5"], "10.0.0.1"),
+        (
+            &[r#"host="a";for=9.9.9.9;b="";for=203.0.113.5"#],
+            "10.0.0.1",
+        ),
+        (
+            &[r#"for=9.9.9.9;x="a, for=203.0.113.5;host="b"#],
+            "10.0.0.1",
+        ),
+        (&[r#"for=203.0.113.5;host="b"#], "10.0.0.1"),
+        (&[r#"for=203.0.113.5;host=a"b"c"#], "10.0.0.1"),
+        (&[r#"for=203.0.113.5;host="b"c"#], "10.0.0.1"),
+        (&[r#"host="b"for=203.0.113.5"#], "10.0.0.1"),
+        (&[r#"for="\"203.0.113.5\"""#], "10.0.0.1"),
         (&["for=_hidden"], "10.0.0.1"),
         (&["for=unknown"], "10.0.0.1"),
         (&["by=6.6.6.6"], "10.0.0.1"),
@@ -349,6 +377,12 @@ fn scheme_is_reported_by_the_hop_that_names_the_client() {
             secure,
         ),
         ("proto=https;for=1.1.1.1, for=203.0.113.9;proto=http", plain),
+        (
+            r#"host="a;proto=https;b";proto=http;for=203.0.113.9"#,
+            plain,
+        ),
+        (r#"for=203.0.113.9;proto="h\ttp\s""#, secure),
+        ("for=203.0.113.9;host=a;proto=https;proto=http", None),
         ("for=203.0.113.9", None),
     ] {
         assert_eq!(found(&by_element, &[("forwarded", line)]), scheme, "{line}");
