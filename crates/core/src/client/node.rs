@@ -9,13 +9,14 @@ use std::{
 use super::forwarded;
 
 /// Splits a list header at its commas, last element first, respecting quoted strings and the
-/// escapes in them (RFC 9110, 5.6.4).
+/// escapes in them (RFC 9110, 5.6.4). Empty elements are left out: proxies that join lists write
+/// some, and they stand for no hop (RFC 9110, 5.6.1.2).
 ///
 /// The nearest hop wrote the right end, so parsing starts there: a quote that a client leaves open
 /// at the left end cannot swallow it.
 pub(super) fn rsplit_elements(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(line);
-    iter::from_fn(move || {
+    let elements = iter::from_fn(move || {
         let line = rest?;
         let Some(comma) = last_comma(line) else {
             rest = None;
@@ -24,7 +25,8 @@ pub(super) fn rsplit_elements(line: &[u8]) -> impl Iterator<Item = &[u8]> {
         let (before, element) = line.split_at_checked(comma)?;
         rest = Some(before);
         element.get(1..).map(<[u8]>::trim_ascii)
-    })
+    });
+    elements.filter(|element| !element.is_empty())
 }
 
 fn last_comma(line: &[u8]) -> Option<usize> {

@@ -50,7 +50,11 @@ fn x_forwarded_for_is_walked_from_the_right() {
         ("fd00::1", &["203.0.113.9"], "203.0.113.9"),
         ("10.0.0.1", &["6.6.6.6, invalid, 172.31.4.4"], "172.31.4.4"),
         ("10.0.0.1", &["6.6.6.6, unknown"], "10.0.0.1"),
-        ("10.0.0.1", &["6.6.6.6,"], "10.0.0.1"),
+        ("10.0.0.1", &["203.0.113.9,"], "203.0.113.9"),
+        ("10.0.0.1", &["6.6.6.6, 203.0.113.9, ,"], "203.0.113.9"),
+        ("10.0.0.1", &["203.0.113.9,,172.31.4.4"], "203.0.113.9"),
+        ("10.0.0.1", &["203.0.113.9", ""], "203.0.113.9"),
+        ("10.0.0.1", &["203.0.113.9", " , "], "203.0.113.9"),
         ("10.0.0.1", &["10.0.0.9, 172.31.4.4"], "10.0.0.9"),
     ] {
         assert_eq!(
@@ -72,6 +76,8 @@ fn forwarded_is_walked_from_the_right() {
             "2001:db8::7",
         ),
         (&["for=6.6.6.6", "for=203.0.113.9"], "203.0.113.9"),
+        (&["for=203.0.113.9, ,"], "203.0.113.9"),
+        (&["for=203.0.113.9", ""], "203.0.113.9"),
         (&["for=\", for=203.0.113.9"], "203.0.113.9"),
         (
             &[r#"for=6.6.6.6, for=203.0.113.9;host="a\"b""#],
@@ -172,6 +178,9 @@ fn hops_are_counted_from_the_right_whether_trusted_or_not() {
     assert_eq!(client(1, line), "198.51.100.2");
     assert_eq!(client(2, line), "203.0.113.9");
     assert_eq!(client(9, line), "6.6.6.6");
+    let line = "6.6.6.6, ,203.0.113.9,, 198.51.100.2, ,";
+    assert_eq!(client(1, line), "198.51.100.2");
+    assert_eq!(client(2, line), "203.0.113.9");
     assert_eq!(client(2, "6.6.6.6, invalid, 198.51.100.2"), "198.51.100.2");
     assert_eq!(client(1, "invalid"), "10.0.0.1");
 }
@@ -357,6 +366,14 @@ fn scheme_is_reported_by_the_hop_that_names_the_client() {
             &[(proto, "https"), (proto, "http"), (client, "203.0.113.9")],
             plain,
         ),
+        (
+            &[
+                (proto, "https, ,http,"),
+                (client, "203.0.113.9,, 10.0.0.2,"),
+            ],
+            secure,
+        ),
+        (&[(proto, "https"), (proto, "")], secure),
         // One value for each of two trusted hops, and one value for both.
         (
             &[(proto, "https, http"), (client, "203.0.113.9, 10.0.0.2")],
