@@ -155,6 +155,6 @@ pub trait OffenseRecorder: Send + Sync {
     /// Bans `client` from `now` on for [`Offense::ban_for`].
     ///
     /// The caller checks first that the client may be banned at all
-    /// ([`crate::ClientRules::exempts`]).
+    /// ([`ClientIp::exempt_from_bans`]).
     fn record_offense(&self, client: &ClientIp, offense: &Offense, now: Now) -> BanOutcome;
 }

@@ -100,7 +100,7 @@ impl Bans {
         duration: Duration,
         reason: impl Into<Arc<str>>,
     ) -> BanOutcome {
-        if let Some(why) = client.exempt() {
+        if let Some(why) = client.exempt_from_bans() {
             return BanOutcome::Withheld(why);
         }
         let offense = Offense::certain(Self::OPERATOR, duration).with_reason(reason);

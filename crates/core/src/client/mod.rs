@@ -44,10 +44,24 @@ pub struct PeerAddr(SocketAddr);
 pub struct ClientIp {
     addr: IpAddr,
     ipv6_prefix: u8,
-    via_trusted: bool,
-    forwarded: bool,
+    origin: Origin,
     exempt: Option<&'static str>,
     key: u64,
+}
+
+/// The source of a client's address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Origin {
+    /// The socket; the peer is not a trusted proxy.
+    Peer,
+    /// The socket of a private or loopback peer that is not trusted and sends forwarding headers.
+    UntrustedForwarder,
+    /// The socket of a trusted proxy that sends a request of its own.
+    TrustedProxy,
+    /// The forwarding header of a trusted proxy.
+    Header,
+    /// The hop nearest to a client that the forwarding header does not name.
+    Unknown,
 }
 
 // === impl PeerAddr ===
@@ -79,18 +93,11 @@ impl From<SocketAddr> for PeerAddr {
 
 impl ClientIp {
     /// Creates a client. An IPv6 client counts by its first `ipv6_prefix` bits.
-    fn new(
-        addr: IpAddr,
-        ipv6_prefix: u8,
-        via_trusted: bool,
-        forwarded: bool,
-        exempt: Option<&'static str>,
-    ) -> Self {
+    fn new(addr: IpAddr, ipv6_prefix: u8, origin: Origin, exempt: Option<&'static str>) -> Self {
         let mut client = Self {
             addr,
             ipv6_prefix,
-            via_trusted,
-            forwarded,
+            origin,
             exempt,
             key: 0,
         };
@@ -98,7 +105,8 @@ impl ClientIp {
         client
     }
 
-    /// The address.
+    /// The address. For a client that its proxies do not name ([`Self::is_unknown`]) it is that of the
+    /// nearest known hop.
     pub const fn addr(&self) -> IpAddr {
         self.addr
     }
@@ -129,30 +137,56 @@ impl ClientIp {
     /// Returns `true` if the peer is a trusted proxy, so that its forwarding headers (scheme, host,
     /// earlier hops) may be passed on.
     pub const fn via_trusted(&self) -> bool {
-        self.via_trusted
+        matches!(
+            self.origin,
+            Origin::TrustedProxy | Origin::Header | Origin::Unknown
+        )
     }
 
     /// Returns `true` if the address may match an allow list. A private or loopback address from a
-    /// header may not: no client on the internet has one, so it is forged.
+    /// header may not: no client on the internet has one, so it is forged. Nor may the address of a
+    /// proxy that does not name its client.
     pub fn may_be_allowed(&self) -> bool {
-        !self.forwarded || !scope::is_inside(self.addr)
+        match self.origin {
+            Origin::Peer | Origin::UntrustedForwarder | Origin::TrustedProxy => true,
+            Origin::Header => !scope::is_inside(self.addr),
+            Origin::Unknown => false,
+        }
     }
 
-    /// Returns `true` if the address comes from a forwarding header, not from the socket.
+    /// Returns `true` if a trusted proxy sends the request for another client: one that it names in the
+    /// forwarding header, or an unknown one ([`Self::is_unknown`]).
     pub const fn is_forwarded(&self) -> bool {
-        self.forwarded
+        matches!(self.origin, Origin::Header | Origin::Unknown)
+    }
+
+    /// Returns `true` if a trusted proxy sends a forwarding header from which the client cannot be read,
+    /// such as `X-Forwarded-For: unknown`. All such clients behind one proxy share its address as key:
+    /// they are limited together, and never banned.
+    pub const fn is_unknown(&self) -> bool {
+        matches!(self.origin, Origin::Unknown)
     }
 
     /// The reason why this client is never banned, limited or scored ([`ClientRules::exempts`]);
-    /// `None` if it may be.
+    /// `None` if it may be limited.
     pub const fn exempt(&self) -> Option<&'static str> {
         self.exempt
     }
 
+    /// The reason why this client is never banned or scored; `None` if it may be. Besides exempt
+    /// clients ([`Self::exempt`]), unknown ones ([`Self::is_unknown`]) are not: a ban would hit all
+    /// clients behind the proxy.
+    pub const fn exempt_from_bans(&self) -> Option<&'static str> {
+        match self.origin {
+            Origin::Unknown => Some(rules::UNKNOWN),
+            _ => self.exempt,
+        }
+    }
+
     /// Returns `true` if a private or loopback peer that is not trusted sends forwarding headers.
     /// Most likely it is a load balancer missing from the policy; all its clients count as one.
-    pub fn is_unclear(&self) -> bool {
-        self.exempt == Some(rules::UNTRUSTED_FORWARDER)
+    pub const fn is_unclear(&self) -> bool {
+        matches!(self.origin, Origin::UntrustedForwarder)
     }
 }
 

@@ -5,7 +5,7 @@ use std::{fmt, net::IpAddr, num::NonZeroU8, ops::ControlFlow};
 use http::HeaderMap;
 use ipnet::IpNet;
 
-use super::{ClientIp, ForwardedHeader, PeerAddr, scope};
+use super::{ClientIp, ForwardedHeader, Origin, PeerAddr, scope};
 use crate::HeaderIndex;
 
 /// The rules that resolve a peer and its headers to a [`ClientIp`].
@@ -68,12 +68,25 @@ struct Hop {
     is_trusted: bool,
 }
 
+/// The end of the walk over a forwarding header.
+#[derive(Clone, Copy)]
+enum WalkEnd {
+    /// The request has no such header.
+    NoHeader,
+    /// The hop that is the client.
+    Client(Hop),
+    /// A hop that is not named, after `depth` others, with the last of these.
+    Unknown { depth: usize, behind: Option<Hop> },
+}
+
 /// The exemption of a trusted proxy.
 const TRUSTED: &str = "the client is a trusted proxy";
 
 /// The exemption of a private peer that sends forwarding headers without being trusted.
-pub(super) const UNTRUSTED_FORWARDER: &str =
-    "the client sends forwarding headers and is not a trusted proxy";
+const UNTRUSTED_FORWARDER: &str = "the client sends forwarding headers and is not a trusted proxy";
+
+/// The exemption from bans of a client that its proxy does not name.
+pub(super) const UNKNOWN: &str = "the client is unknown: the forwarding header does not name it";
 
 impl Default for ClientRules {
     /// Trusts no proxy: the peer is the client. An IPv6 client is its /64.
@@ -89,8 +102,8 @@ impl Default for ClientRules {
 }
 
 impl ClientRules {
-    /// The maximum number of hops read from a header. A longer chain ends the walk at the last hop
-    /// read.
+    /// The maximum number of trusted hops read from a header. The client behind a longer chain is
+    /// unknown.
     pub const MAX_HOPS: usize = 32;
 
     /// Trusts peers and hops in `networks` to name the previous hop.
@@ -151,30 +164,38 @@ impl ClientRules {
     ///
     /// A request's client is:
     /// 1. the peer, unless the peer is trusted;
-    /// 2. else the rightmost address in the header that is not trusted, or the entry at the
-    ///    configured number of hops; all lines of the header are read as one list;
-    /// 3. else, if an unparsable entry, the end of the list or [`Self::MAX_HOPS`] ends the walk,
-    ///    the last hop that was read, or the peer.
+    /// 2. else the peer, if it does not send the header;
+    /// 3. else the rightmost address in the header that is not trusted, or the entry at the
+    ///    configured number of hops; all lines of the header are read as one list, without its empty
+    ///    entries; if all addresses are trusted, the leftmost one;
+    /// 4. else, if the header has no entries, or if an entry without a valid address or
+    ///    [`Self::MAX_HOPS`] ends the walk, an unknown client ([`ClientIp::is_unknown`]) with the
+    ///    address of the last hop that was read, or of the peer.
     pub fn resolve(&self, peer: PeerAddr, headers: &HeaderMap) -> ClientIp {
         self.resolve_indexed(peer, &HeaderIndex::new(headers))
     }
 
     /// [`Self::resolve`] with indexed headers.
     pub(crate) fn resolve_indexed(&self, peer: PeerAddr, headers: &HeaderIndex<'_>) -> ClientIp {
-        let via_trusted = self.trusts(peer.addr());
-        let hop = via_trusted.then(|| self.walk(headers)).flatten();
-        let addr = hop.map_or_else(|| peer.addr(), |hop| hop.addr);
-        let is_trusted = hop.map_or(via_trusted, |hop| hop.is_trusted);
-        let exempt = if is_trusted {
-            Some(TRUSTED)
-        } else if via_trusted {
-            self.exempts_untrusted(addr)
-        } else if scope::is_inside(addr) && ForwardedHeader::any_in(headers) {
-            Some(UNTRUSTED_FORWARDER)
+        let peer = peer.addr();
+        let (addr, origin, exempt) = if self.trusts(peer) {
+            match self.walk(headers) {
+                WalkEnd::NoHeader => (peer, Origin::TrustedProxy, Some(TRUSTED)),
+                WalkEnd::Client(hop) if hop.is_trusted => (hop.addr, Origin::Header, Some(TRUSTED)),
+                WalkEnd::Client(hop) => {
+                    (hop.addr, Origin::Header, self.exempts_untrusted(hop.addr))
+                }
+                WalkEnd::Unknown { behind, .. } => {
+                    let nearest = behind.map_or(peer, |hop| hop.addr);
+                    (nearest, Origin::Unknown, None)
+                }
+            }
+        } else if scope::is_inside(peer) && ForwardedHeader::any_in(headers) {
+            (peer, Origin::UntrustedForwarder, Some(UNTRUSTED_FORWARDER))
         } else {
-            self.exempts_untrusted(addr)
+            (peer, Origin::Peer, self.exempts_untrusted(peer))
         };
-        ClientIp::new(addr, self.ipv6_prefix, via_trusted, hop.is_some(), exempt)
+        ClientIp::new(addr, self.ipv6_prefix, origin, exempt)
     }
 
     /// The reason why `addr` is never banned as a client; `None` if it may be.
@@ -233,31 +254,44 @@ impl ClientRules {
 
     /// The number of hops between the peer and the hop that names the client.
     pub(super) fn depth(&self, headers: &HeaderIndex<'_>) -> usize {
-        self.walk(headers).map_or(0, |hop| hop.depth)
+        match self.walk(headers) {
+            WalkEnd::NoHeader => 0,
+            WalkEnd::Client(hop) => hop.depth,
+            WalkEnd::Unknown { depth, .. } => depth,
+        }
     }
 
-    /// The hop that resolution ends at.
-    fn walk(&self, headers: &HeaderIndex<'_>) -> Option<Hop> {
+    /// Walks over the header to the hop that resolution ends at.
+    fn walk(&self, headers: &HeaderIndex<'_>) -> WalkEnd {
         let counted = self.hops.map(|count| usize::from(count.get()));
-        let most = counted.unwrap_or(Self::MAX_HOPS);
         let (mut depth, mut last) = (0, None);
-        self.header.visit_hops(headers, |addr| {
-            let Some(addr) = addr else {
-                return ControlFlow::Break(());
+        let end = self.header.visit_hops(headers, |addr| {
+            let is_cut = counted.is_none() && depth == Self::MAX_HOPS;
+            let Some(addr) = addr.filter(|_| !is_cut) else {
+                let behind = last;
+                return ControlFlow::Break(WalkEnd::Unknown { depth, behind });
             };
             let is_trusted = self.trusts(addr);
-            last = Some(Hop {
+            let hop = Hop {
                 depth,
                 addr,
                 is_trusted,
-            });
+            };
             depth += 1;
-            if depth == most || counted.is_none() && !is_trusted {
-                return ControlFlow::Break(());
+            if counted.map_or(!is_trusted, |count| depth == count) {
+                return ControlFlow::Break(WalkEnd::Client(hop));
             }
+            last = Some(hop);
             ControlFlow::Continue(())
         });
-        last
+        end.unwrap_or_else(|| match last {
+            Some(hop) => WalkEnd::Client(hop),
+            None if headers.contains(self.header.known()) => WalkEnd::Unknown {
+                depth,
+                behind: None,
+            },
+            None => WalkEnd::NoHeader,
+        })
     }
 }
 

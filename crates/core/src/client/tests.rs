@@ -1,3 +1,5 @@
+use std::num::NonZeroU8;
+
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::*;
@@ -162,6 +164,51 @@ fn single_address_header_is_read_if_it_is_not_repeated() {
             "{header:?} {lines:?}"
         );
         assert_eq!(resolve(header, "198.51.100.1", lines), "198.51.100.1");
+    }
+}
+
+#[test]
+fn client_that_its_proxy_does_not_name_is_limited_and_not_banned() {
+    use ForwardedHeader::{Forwarded, XForwardedFor, XRealIp};
+    let long = format!("203.0.113.9{}", ", 10.1.1.1".repeat(ClientRules::MAX_HOPS));
+    let resolve = |rules: ClientRules, lines: &[&str]| {
+        let name = HeaderName::from_static(rules.header().name());
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(&name, line.parse().unwrap());
+        }
+        rules.resolve(PeerAddr::new(([10, 0, 0, 1], 4000).into()), &headers)
+    };
+    let counted = rules(XForwardedFor).with_hops(NonZeroU8::new(2).unwrap());
+    for (rules, lines, addr) in [
+        (rules(XForwardedFor), &["unknown"][..], "10.0.0.1"),
+        (rules(XForwardedFor), &["6.6.6.6, unknown"], "10.0.0.1"),
+        (rules(XForwardedFor), &["unknown, 172.31.4.4"], "172.31.4.4"),
+        (rules(XForwardedFor), &[&long], "10.1.1.1"),
+        (rules(XForwardedFor), &[""], "10.0.0.1"),
+        (rules(XForwardedFor), &[" , ,", ","], "10.0.0.1"),
+        (counted, &["x, 198.51.100.2"], "198.51.100.2"),
+        (rules(Forwarded), &["for=unknown"], "10.0.0.1"),
+        (rules(Forwarded), &["for=_hidden, for=10.0.0.2"], "10.0.0.2"),
+        (rules(Forwarded), &["proto=https"], "10.0.0.1"),
+        (rules(XRealIp), &["unknown"], "10.0.0.1"),
+        (rules(XRealIp), &[""], "10.0.0.1"),
+        (rules(XRealIp), &["6.6.6.6", "203.0.113.9"], "10.0.0.1"),
+    ] {
+        let client = resolve(rules, lines);
+        assert_eq!(client.addr().to_string(), addr, "{lines:?}");
+        assert!(client.is_unknown() && client.is_forwarded(), "{lines:?}");
+        assert!(client.via_trusted() && !client.is_unclear(), "{lines:?}");
+        assert!(!client.may_be_allowed(), "{lines:?}");
+        assert_eq!(client.exempt(), None, "{lines:?}");
+        assert!(client.exempt_from_bans().is_some(), "{lines:?}");
+    }
+    for lines in [&[][..], &["10.0.0.2"], &["203.0.113.9"]] {
+        let client = resolve(rules(XForwardedFor), lines);
+        assert!(!client.is_unknown() && client.may_be_allowed() || lines == ["10.0.0.2"]);
+        assert_eq!(client.exempt(), client.exempt_from_bans(), "{lines:?}");
+        assert_eq!(client.exempt().is_some(), lines != ["203.0.113.9"]);
+        assert_eq!(client.is_forwarded(), !lines.is_empty());
     }
 }
 
@@ -393,6 +440,7 @@ fn scheme_is_reported_by_the_hop_that_names_the_client() {
             "for=203.0.113.9;proto=https, for=10.0.0.2;proto=http",
             secure,
         ),
+        ("for=unknown;proto=https, for=10.0.0.2;proto=http", secure),
         ("proto=https;for=1.1.1.1, for=203.0.113.9;proto=http", plain),
         (
             r#"host="a;proto=https;b";proto=http;for=203.0.113.9"#,

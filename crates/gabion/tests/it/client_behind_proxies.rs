@@ -50,6 +50,9 @@ fn x_forwarded_for_is_read_from_the_right_and_from_trusted_peers_only() {
         ("10.0.0.1", &["::ffff:203.0.113.9"], "203.0.113.9"),
         ("10.0.0.1", &["6.6.6.6, what, 172.31.4.4"], "172.31.4.4"),
         ("10.0.0.1", &["203.0.113.9, \"; drop"], "10.0.0.1"),
+        ("10.0.0.1", &["203.0.113.9,"], "203.0.113.9"),
+        ("10.0.0.1", &["6.6.6.6, , 203.0.113.9"], "203.0.113.9"),
+        ("10.0.0.1", &["203.0.113.9", ""], "203.0.113.9"),
         ("10.0.0.1", &[""], "10.0.0.1"),
         ("10.0.0.1", &[], "10.0.0.1"),
     ] {
@@ -73,6 +76,17 @@ fn forwarded_is_read_if_the_policy_names_it() {
             "for=6.6.6.6, for=\"[2001:db8::7]:80\", for=10.1.1.1",
             "2001:db8::7",
         ),
+        (
+            "10.0.0.1",
+            r#"proto=http;host="a;for=9.9.9.9;b";for=203.0.113.5"#,
+            "203.0.113.5",
+        ),
+        (
+            "10.0.0.1",
+            r#"for=6.6.6.6, host="a\";for=9.9.9.9, b";for=203.0.113.5"#,
+            "203.0.113.5",
+        ),
+        ("10.0.0.1", "for=203.0.113.5,", "203.0.113.5"),
         ("10.0.0.1", "for=_hidden", "10.0.0.1"),
     ] {
         let request = get("/probe")
@@ -134,10 +148,19 @@ fn forged_header_does_not_evade_a_ban() {
 #[test]
 fn unreadable_header_is_denied_and_never_bans_the_proxy() {
     let server = server("x-forwarded-for");
-    let answer = server.send(get("/probe").from("10.0.0.1").xff("unknown"));
-    assert_eq!(answer.verdict(), "403 probe");
-    assert_eq!(
-        answer.bans(),
-        [BanChange::Withheld("the client is a trusted proxy")]
-    );
+    for line in [
+        "unknown",
+        "",
+        ",",
+        "203.0.113.9, unknown",
+        "unknown, 10.0.0.2",
+    ] {
+        let answer = server.send(get("/probe").method("PUT").from("10.0.0.1").xff(line));
+        assert_eq!(answer.verdict(), "403 probe", "{line:?}");
+        match &answer.bans()[..] {
+            [BanChange::Withheld(why)] => assert!(why.contains("unknown"), "{line:?}: {why}"),
+            bans => panic!("{line:?}: {bans:?}"),
+        }
+    }
+    assert_eq!(banned(&server), [""; 0]);
 }

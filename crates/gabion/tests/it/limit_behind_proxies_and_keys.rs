@@ -67,6 +67,31 @@ fn balancer_itself_is_not_limited() {
 }
 
 #[test]
+fn clients_that_the_balancer_does_not_name_share_a_budget() {
+    for chain in [
+        |_| "unknown".to_owned(),
+        |n| format!("{}, unknown", client(n)),
+        |_| String::new(),
+        |_| ", ,".to_owned(),
+    ] as [fn(usize) -> String; 4]
+    {
+        let server = server("");
+        assert_eq!(passed(&server, |n| backend(&chain(n))), 5, "{}", chain(7));
+        assert_eq!(passed(&server, |_| get("/health").from("10.0.0.1")), 200);
+    }
+    for empty in [
+        |n| backend(&format!("{},", client(n))),
+        |n| backend(&format!("{}, , 10.0.0.2", client(n))),
+        |n| backend(&client(n)).xff(""),
+    ] as [fn(usize) -> TestRequest; 3]
+    {
+        let server = server("");
+        assert_eq!(passed(&server, empty), 200, "a budget each");
+        assert_eq!(passed(&server, |_| empty(7)), 4, "{:?}", empty(7));
+    }
+}
+
+#[test]
 fn invented_tokens_share_the_ceiling_of_their_address() {
     let token = |n: usize| get("/").header("authorization", &format!("Bearer {n}"));
     let cookie = |n: usize| get("/").header("cookie", &format!("a=b; sid={n}"));

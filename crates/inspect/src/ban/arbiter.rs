@@ -124,7 +124,7 @@ impl BanArbiter {
 
     /// Updates the standing of a client at the end of an exchange.
     pub fn record(&self, state: &RequestState, outcome: &Outcome<'_>) {
-        if state.client().exempt().is_some() || state.is_counted() {
+        if state.client().exempt_from_bans().is_some() || state.is_counted() {
             return;
         }
         let (client, now) = (state.client(), state.now());

@@ -72,6 +72,12 @@ fn health_checks_pass_with_any_host_only_from_the_proxy_itself() {
         .from("10.0.0.1")
         .header("x-forwarded-for", "203.0.113.9");
     assert!(denies(&hosts, &behind), "a client behind the balancer");
+    for line in ["unknown", "", "6.6.6.6, unknown"] {
+        let unknown = check("/health")
+            .from("10.0.0.1")
+            .header("x-forwarded-for", line);
+        assert!(denies(&hosts, &unknown), "an unknown client: {line:?}");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@
 //! 2. otherwise [`Attribution::Forgeable`], so that a ban takes three different paths.
 //!
 //! Requests that a page of another origin caused are not scored, and neither are requests of
-//! clients that are exempt ([`gabion_core::ClientIp::exempt`]), allowed or already banned.
+//! clients that are never banned ([`gabion_core::ClientIp::exempt_from_bans`]), allowed or already banned.
 //!
 //! This inspector denies nothing. It reports a probe that the service answers with 2xx or 5xx
 //! ([`Findings::probe_hit`]), unless the service gives that response to any path ([`Scores`]).
@@ -100,7 +100,7 @@ impl Scan {
             None => signals & exchange::JUDGED != 0,
         };
         is_scored
-            && state.client().exempt().is_none()
+            && state.client().exempt_from_bans().is_none()
             && state.attribution() != Attribution::CrossSite
     }
 }

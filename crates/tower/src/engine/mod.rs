@@ -101,7 +101,7 @@ impl Engine {
         now: Now,
     ) -> Option<BanChange> {
         let overridden = (self.is_overridden(now)).then_some("the observe override is active");
-        if let Some(why) = client.exempt().or(overridden) {
+        if let Some(why) = client.exempt_from_bans().or(overridden) {
             return Some(BanChange::Withheld(why));
         }
         if offense.mode == Mode::Observe {
