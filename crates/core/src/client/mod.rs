@@ -174,12 +174,13 @@ impl ClientIp {
     }
 
     /// The reason why this client is never banned or scored; `None` if it may be. Besides exempt
-    /// clients ([`Self::exempt`]), unknown ones ([`Self::is_unknown`]) are not: a ban would hit all
-    /// clients behind the proxy.
+    /// clients ([`Self::exempt`]), unknown ([`Self::is_unknown`]) and unclear ones
+    /// ([`Self::is_unclear`]) are not: a ban would hit all clients behind the proxy.
     pub const fn exempt_from_bans(&self) -> Option<&'static str> {
         match self.origin {
             Origin::Unknown => Some(rules::UNKNOWN),
-            _ => self.exempt,
+            Origin::UntrustedForwarder => Some(rules::UNTRUSTED_FORWARDER),
+            Origin::Peer | Origin::TrustedProxy | Origin::Header => self.exempt,
         }
     }
 

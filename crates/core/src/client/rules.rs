@@ -82,8 +82,9 @@ enum WalkEnd {
 /// The exemption of a trusted proxy.
 const TRUSTED: &str = "the client is a trusted proxy";
 
-/// The exemption of a private peer that sends forwarding headers without being trusted.
-const UNTRUSTED_FORWARDER: &str = "the client sends forwarding headers and is not a trusted proxy";
+/// The exemption from bans of a private peer that sends forwarding headers without being trusted.
+pub(super) const UNTRUSTED_FORWARDER: &str =
+    "the client sends forwarding headers and is not a trusted proxy";
 
 /// The exemption from bans of a client that its proxy does not name.
 pub(super) const UNKNOWN: &str = "the client is unknown: the forwarding header does not name it";
@@ -190,10 +191,14 @@ impl ClientRules {
                     (nearest, Origin::Unknown, None)
                 }
             }
-        } else if scope::is_inside(peer) && ForwardedHeader::any_in(headers) {
-            (peer, Origin::UntrustedForwarder, Some(UNTRUSTED_FORWARDER))
         } else {
-            (peer, Origin::Peer, self.exempts_untrusted(peer))
+            let is_unclear = scope::is_inside(peer) && ForwardedHeader::any_in(headers);
+            let origin = if is_unclear {
+                Origin::UntrustedForwarder
+            } else {
+                Origin::Peer
+            };
+            (peer, origin, self.exempts_untrusted(peer))
         };
         ClientIp::new(addr, self.ipv6_prefix, origin, exempt)
     }

@@ -233,29 +233,42 @@ fn hops_are_counted_from_the_right_whether_trusted_or_not() {
 }
 
 #[test]
-fn untrusted_private_peer_with_forwarding_headers_is_unclear_and_exempt() {
-    let unclear = |peer: &str, header: Option<&'static str>| {
+fn untrusted_private_peer_with_forwarding_headers_is_unclear_and_not_banned() {
+    let resolve = |private: bool, peer: &str, header: Option<&'static str>| {
         let mut headers = HeaderMap::new();
         if let Some(header) = header {
             headers.insert(header, HeaderValue::from_static("203.0.113.9"));
         }
-        let rules = rules(ForwardedHeader::XForwardedFor).with_private_clients(true);
+        let rules = rules(ForwardedHeader::XForwardedFor).with_private_clients(private);
         let peer = PeerAddr::new(SocketAddr::new(peer.parse().unwrap(), 4000));
-        let client = rules.resolve(peer, &headers);
-        assert!(!client.is_unclear() || client.exempt().is_some());
-        client.is_unclear()
+        rules.resolve(peer, &headers)
     };
-    assert!(unclear("192.168.0.9", Some("x-forwarded-for")));
-    assert!(unclear("192.168.0.9", Some("x-real-ip")));
-    assert!(!unclear("192.168.0.9", None));
-    assert!(
-        !unclear("10.0.0.1", Some("x-forwarded-for")),
-        "it is trusted"
-    );
-    assert!(
-        !unclear("198.51.100.1", Some("x-forwarded-for")),
-        "anyone may write it"
-    );
+    for private in [false, true] {
+        for (peer, header, is_unclear) in [
+            ("192.168.0.9", Some("x-forwarded-for"), true),
+            ("192.168.0.9", Some("x-real-ip"), true),
+            ("127.0.0.1", Some("x-real-ip"), true),
+            ("192.168.0.9", None, false),
+            // A trusted proxy.
+            ("10.0.0.1", Some("x-forwarded-for"), false),
+            // Anyone may write the header.
+            ("198.51.100.1", Some("x-forwarded-for"), false),
+        ] {
+            let client = resolve(private, peer, header);
+            assert_eq!(client.is_unclear(), is_unclear, "{peer} {header:?}");
+            if is_unclear {
+                let without_header = resolve(private, peer, None);
+                assert_eq!(
+                    client.exempt().is_some(),
+                    without_header.exempt().is_some(),
+                    "{peer}: the header changes no limit"
+                );
+                assert!(client.exempt_from_bans().is_some(), "{peer}");
+            }
+        }
+        let peer = resolve(private, "192.168.0.9", Some("forwarded"));
+        assert_eq!(peer.exempt().is_some(), !private, "limited as any client");
+    }
 }
 
 #[test]

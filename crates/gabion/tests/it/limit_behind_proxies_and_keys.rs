@@ -92,6 +92,31 @@ fn clients_that_the_balancer_does_not_name_share_a_budget() {
 }
 
 #[test]
+fn forwarding_header_does_not_exempt_a_private_client() {
+    let server = guarded(
+        r#"
+        version = 1
+        [client]
+        private = true
+        [[limit]]
+        id = "x"
+        rate = "3/m"
+        mode = "enforce"
+        "#,
+    );
+    let request = |n: usize| {
+        let request = get("/").from("192.168.0.9");
+        match n % 4 {
+            0 => request,
+            1 => request.xff(&client(n)),
+            2 => request.header("x-real-ip", &client(n)),
+            _ => request.header("forwarded", "for=unknown"),
+        }
+    };
+    assert_eq!(passed(&server, request), 3);
+}
+
+#[test]
 fn invented_tokens_share_the_ceiling_of_their_address() {
     let token = |n: usize| get("/").header("authorization", &format!("Bearer {n}"));
     let cookie = |n: usize| get("/").header("cookie", &format!("a=b; sid={n}"));

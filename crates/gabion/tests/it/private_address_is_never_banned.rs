@@ -99,6 +99,17 @@ fn policy_may_declare_that_clients_are_private() {
 }
 
 #[test]
+fn private_peer_that_forwards_is_not_banned_though_clients_are_private() {
+    let server = guarded(&policy(true));
+    let answer = server.send(probe("/.env").from("192.168.1.1").xff("203.0.113.9"));
+    match &answer.bans()[..] {
+        [BanChange::Withheld(why)] => assert!(why.contains("forwarding headers"), "{why}"),
+        bans => panic!("{bans:?}"),
+    }
+    assert_eq!(banned(&server), [""; 0]);
+}
+
+#[test]
 fn private_address_from_a_header_is_not_banned() {
     let server = guarded(&policy(false));
     for relay in ["192.168.1.1", "127.0.0.1", "::1", "10.9.9.9"] {
