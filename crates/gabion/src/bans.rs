@@ -83,7 +83,8 @@ impl Bans {
 
     /// Bans `client` for `duration`, at once and beyond the ban budget. Of two bans the later end counts.
     ///
-    /// An IPv6 address is banned with its /64. Loopback and private addresses are not banned
+    /// An IPv6 address is banned with its /64, or by the public IPv4 address that it embeds
+    /// ([`ClientRules::resolve`]). Loopback and private addresses are not banned
     /// ([`BanOutcome::Withheld`]).
     pub fn ban(
         &self,
@@ -114,7 +115,8 @@ impl Bans {
     ///
     /// Copies the table of bans.
     pub fn unban(&self, client: IpAddr) -> bool {
-        let (table, client) = (self.arbiter.table(), client.to_canonical());
+        let table = self.arbiter.table();
+        let client = resolve(client, &ClientRules::default()).addr();
         let bans = table.list(self.clock.now()).into_iter();
         let covering = bans.filter(|(network, _)| network.contains(&client));
         covering.fold(false, |lifted, (network, _)| table.unban(network) || lifted)

@@ -3,8 +3,10 @@
 //! The peer is the other end of the socket. Behind a load balancer the peer is the balancer, and
 //! the client's address is in a header, which any client can write. So a header counts only if the
 //! peer is a trusted proxy. Its list is walked from the right, past trusted proxies, to the first
-//! address that is not one.
+//! address that is not one. If an entry on the way is no address, the client is unknown: it is limited
+//! by the address of the proxy, and never banned.
 
+mod embedded;
 #[cfg(feature = "axum")]
 mod extract;
 mod forwarded;
@@ -45,6 +47,7 @@ pub struct ClientIp {
     addr: IpAddr,
     ipv6_prefix: u8,
     origin: Origin,
+    is_converted: bool,
     exempt: Option<&'static str>,
     key: u64,
 }
@@ -98,11 +101,20 @@ impl ClientIp {
             addr,
             ipv6_prefix,
             origin,
+            is_converted: false,
             exempt,
             key: 0,
         };
         client.key = Self::key_of(client.network());
         client
+    }
+
+    /// Marks the address as embedded in the IPv6 address that the peer or a proxy named.
+    const fn converted(self) -> Self {
+        Self {
+            is_converted: true,
+            ..self
+        }
     }
 
     /// The address. For a client that its proxies do not name ([`Self::is_unknown`]) it is that of the
@@ -112,7 +124,8 @@ impl ClientIp {
     }
 
     /// The network that counts as one client: the address itself for IPv4; for IPv6 the network of
-    /// the configured prefix length, since one IPv6 host usually has a whole network.
+    /// the configured prefix length, since one IPv6 host usually has a whole network. An address in
+    /// `64:ff9b::/96`, `::/96` and `2001::/32`, where many hosts share one, is its own network.
     pub fn network(&self) -> IpNet {
         match self.addr {
             IpAddr::V4(addr) => Ipv4Net::from(addr).into(),
@@ -144,9 +157,12 @@ impl ClientIp {
     }
 
     /// Returns `true` if the address may match an allow list. A private or loopback address from a
-    /// header may not: no client on the internet has one, so it is forged. Nor may the address of a
-    /// proxy that does not name its client.
+    /// header may not: no client on the internet has one, so it is forged. Nor may an IPv4 address that
+    /// was embedded in an IPv6 address, or the address of a proxy that does not name its client.
     pub fn may_be_allowed(&self) -> bool {
+        if self.is_converted {
+            return false;
+        }
         match self.origin {
             Origin::Peer | Origin::UntrustedForwarder | Origin::TrustedProxy => true,
             Origin::Header => !scope::is_inside(self.addr),

@@ -1,11 +1,16 @@
 //! Resolution from the peer to the client.
 
-use std::{fmt, net::IpAddr, num::NonZeroU8, ops::ControlFlow};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv6Addr},
+    num::NonZeroU8,
+    ops::ControlFlow,
+};
 
 use http::HeaderMap;
 use ipnet::IpNet;
 
-use super::{ClientIp, ForwardedHeader, Origin, PeerAddr, scope};
+use super::{ClientIp, ForwardedHeader, Origin, PeerAddr, embedded::Embedded, scope};
 use crate::HeaderIndex;
 
 /// The rules that resolve a peer and its headers to a [`ClientIp`].
@@ -163,6 +168,9 @@ impl ClientRules {
 
     /// Resolves the client behind `peer`.
     ///
+    /// An IPv6 address that embeds a public IPv4 address (NAT64 `64:ff9b::/96`, IPv4-compatible `::/96`,
+    /// 6to4 `2002::/16`, Teredo `2001::/32`) counts as that address, but is neither trusted nor allowed.
+    ///
     /// A request's client is:
     /// 1. the peer, unless the peer is trusted;
     /// 2. else the peer, if it does not send the header;
@@ -200,7 +208,37 @@ impl ClientRules {
             };
             (peer, origin, self.exempts_untrusted(peer))
         };
-        ClientIp::new(addr, self.ipv6_prefix, origin, exempt)
+        match addr {
+            IpAddr::V6(addr) => self.ipv6_client(addr, origin, exempt),
+            IpAddr::V4(_) => ClientIp::new(addr, self.ipv6_prefix, origin, exempt),
+        }
+    }
+
+    /// A client with an IPv6 address. If it embeds the IPv4 address of a host on the internet, that is
+    /// the client: a ban of the /64 could hit everyone behind the same NAT64 gateway.
+    ///
+    /// A proxy, a private host and this host are never reached by such an address, so that it does not
+    /// become one of theirs. The client then is that one IPv6 address, if others share its /64.
+    fn ipv6_client(
+        &self,
+        addr: Ipv6Addr,
+        origin: Origin,
+        exempt: Option<&'static str>,
+    ) -> ClientIp {
+        let embedded = Embedded::find(addr);
+        let public = embedded.as_ref().map(|embedded| embedded.addr);
+        let public = public.filter(|&addr| scope::is_public(addr) && !self.trusts(addr.into()));
+        let is_client = exempt.is_none() && origin != Origin::Unknown;
+        if let Some(public) = public.filter(|_| is_client) {
+            return ClientIp::new(public.into(), self.ipv6_prefix, origin, None).converted();
+        }
+        let shares_network = embedded.is_some_and(|embedded| embedded.shares_network);
+        let prefix = if shares_network {
+            128
+        } else {
+            self.ipv6_prefix
+        };
+        ClientIp::new(addr.into(), prefix, origin, exempt)
     }
 
     /// The reason why `addr` is never banned as a client; `None` if it may be.

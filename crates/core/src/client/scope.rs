@@ -31,6 +31,13 @@ pub(super) fn is_inside(addr: IpAddr) -> bool {
     is_this_host(addr) || is_private(addr)
 }
 
+/// Returns `true` for addresses that a host on the internet can have: not reserved (RFC 6890), not
+/// multicast, and not [inside](is_inside).
+pub(super) fn is_public(addr: Ipv4Addr) -> bool {
+    let [first, ..] = addr.octets();
+    (1..224).contains(&first) && !is_inside(addr.into())
+}
+
 /// Private (RFC 1918), shared (RFC 6598), link-local and unique-local space.
 pub(super) fn is_private(addr: IpAddr) -> bool {
     match addr {

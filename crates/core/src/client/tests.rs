@@ -332,6 +332,83 @@ fn ipv6_client_is_its_network() {
     assert_eq!(network(128), "2001:db8:1:2:3::4/128");
 }
 
+/// The client of a peer, or of the only entry in the header of a trusted one.
+fn clients_of(rules: &ClientRules, addr: &str) -> [ClientIp; 2] {
+    let peer = |addr: &str| PeerAddr::new(SocketAddr::new(addr.parse().unwrap(), 4000));
+    let mut headers = HeaderMap::new();
+    let direct = rules.resolve(peer(addr), &headers);
+    headers.insert("x-forwarded-for", addr.parse().unwrap());
+    [direct, rules.resolve(peer("10.0.0.1"), &headers)]
+}
+
+#[test]
+fn client_with_a_converted_address_is_its_ipv4_address() {
+    let rules = rules(ForwardedHeader::XForwardedFor);
+    let [native, _] = clients_of(&rules, "203.0.113.9");
+    for addr in [
+        "64:ff9b::203.0.113.9",
+        "::203.0.113.9",
+        "2002:cb00:7109::1",
+        "2002:cb00:7109:7:1:2:3:4",
+        "2001:0:c000:201:8000:f227:34ff:8ef6",
+    ] {
+        for client in clients_of(&rules, addr) {
+            assert_eq!(client.addr(), native.addr(), "{addr}");
+            assert_eq!(client.network().to_string(), "203.0.113.9/32", "{addr}");
+            assert_eq!(client.key(), native.key(), "{addr}");
+            assert_eq!((client.exempt(), client.exempt_from_bans()), (None, None));
+            assert!(!client.may_be_allowed(), "{addr}");
+        }
+    }
+}
+
+#[test]
+fn converted_address_is_never_that_of_a_proxy_or_private_host() {
+    let trusted = ["10.0.0.0/8", "192.0.2.0/24"].map(|net| net.parse().unwrap());
+    let rules = ClientRules::default().with_trusted(trusted).unwrap();
+    for (addr, network) in [
+        ("64:ff9b::127.0.0.1", "64:ff9b::7f00:1/128"),
+        ("64:ff9b::10.0.0.1", "64:ff9b::a00:1/128"),
+        ("64:ff9b::192.168.0.1", "64:ff9b::c0a8:1/128"),
+        ("64:ff9b::192.0.2.1", "64:ff9b::c000:201/128"),
+        ("64:ff9b::0.0.0.0", "64:ff9b::/128"),
+        ("64:ff9b::255.255.255.255", "64:ff9b::ffff:ffff/128"),
+        ("64:ff9b::224.0.0.1", "64:ff9b::e000:1/128"),
+        ("::127.0.0.1", "::7f00:1/128"),
+        ("::2", "::2/128"),
+        ("2002:a00:1::1", "2002:a00:1::/64"),
+        ("2002:7f00:1:2::1", "2002:7f00:1:2::/64"),
+        ("2002:c000:201::1", "2002:c000:201::/64"),
+        ("2001:0:1:2:3:4:f5ff:fffe", "2001:0:1:2:3:4:f5ff:fffe/128"),
+    ] {
+        for client in clients_of(&rules, addr) {
+            assert_eq!(client.network().to_string(), network, "{addr}");
+            assert_eq!((client.exempt(), client.exempt_from_bans()), (None, None));
+            assert_eq!(client.addr(), addr.parse::<IpAddr>().unwrap());
+        }
+        let [direct, _] = clients_of(&rules, addr);
+        assert!(!direct.via_trusted(), "{addr}");
+    }
+    for addr in ["::1", "::"] {
+        let [direct, _] = clients_of(&rules, addr);
+        assert_eq!(direct.exempt(), Some("the client is this host"), "{addr}");
+    }
+    for addr in ["64:ff9b:1::203.0.113.9", "2001:db8::203.0.113.9"] {
+        let [direct, _] = clients_of(&rules, addr);
+        assert!(direct.addr().is_ipv6() && direct.may_be_allowed(), "{addr}");
+    }
+    // A proxy whose own address is converted is trusted if its IPv6 network is.
+    let nat64 = ClientRules::default().with_trusted(["64:ff9b::/96".parse().unwrap()]);
+    let nat64 = nat64.unwrap();
+    let [proxy, _] = clients_of(&nat64, "64:ff9b::203.0.113.9");
+    assert!(proxy.via_trusted() && proxy.exempt().is_some());
+    assert!(proxy.addr().is_ipv6(), "{proxy}");
+    let mut headers = HeaderMap::new();
+    headers.insert("x-forwarded-for", HeaderValue::from_static("unknown"));
+    let unknown = nat64.resolve(PeerAddr::new((proxy.addr(), 4000).into()), &headers);
+    assert_eq!(unknown.network(), proxy.network());
+}
+
 #[test]
 fn private_address_from_a_header_is_never_allowed() {
     let rules = rules(ForwardedHeader::XForwardedFor);

@@ -146,6 +146,61 @@ fn forged_header_does_not_evade_a_ban() {
 }
 
 #[test]
+fn ban_of_a_converted_address_hits_its_ipv4_address_only() {
+    let server = server("x-forwarded-for");
+    for (offender, same_host, other) in [
+        (
+            "64:ff9b::203.0.113.1",
+            "203.0.113.1",
+            "64:ff9b::203.0.113.2",
+        ),
+        ("::203.0.113.3", "64:ff9b::203.0.113.3", "::203.0.113.4"),
+        (
+            "2002:cb00:7105::1",
+            "2002:cb00:7105:7::2",
+            "2002:cb00:7106::1",
+        ),
+        (
+            "2001:0:c000:201:8000:f227:34ff:8ef8",
+            "203.0.113.7",
+            "2001:0:c000:201:8000:f227:34ff:8ef7",
+        ),
+        ("203.0.113.9", "2002:cb00:7109::1", "203.0.113.10"),
+        (
+            "64:ff9b::10.0.0.9",
+            "64:ff9b::10.0.0.9",
+            "64:ff9b::10.0.0.8",
+        ),
+    ] {
+        let answer = server.send(get("/probe").method("PUT").from(offender));
+        assert_eq!(answer.bans(), [BanChange::Placed], "{offender}");
+        for (client, verdict) in [(same_host, "403 ban/timed"), (other, "200")] {
+            assert_eq!(server.verdict(get("/").from(client)), verdict, "{client}");
+            let behind = get("/").from("10.0.0.1").xff(client);
+            assert_eq!(server.verdict(behind), verdict, "{client} behind a proxy");
+        }
+    }
+}
+
+#[test]
+fn converted_address_is_not_allowed() {
+    let server = guarded(&POLICY.replace("HEADER", "x-forwarded-for").replace(
+        "[[deny]]",
+        "[allow]\nnetworks = [\"203.0.113.0/24\"]\n[[deny]]",
+    ));
+    for (client, verdict) in [
+        ("203.0.113.9", "200 allow/network"),
+        ("64:ff9b::203.0.113.9", "403 probe"),
+        ("2002:cb00:7109::1", "403 probe"),
+    ] {
+        let verdict_of = |request: TestRequest| server.send(request).verdict();
+        assert_eq!(verdict_of(get("/probe").from(client)), verdict, "{client}");
+        let behind = get("/probe").from("10.0.0.1").xff(client);
+        assert_eq!(verdict_of(behind), verdict, "{client} behind a proxy");
+    }
+}
+
+#[test]
 fn unreadable_header_is_denied_and_never_bans_the_proxy() {
     let server = server("x-forwarded-for");
     for line in [
