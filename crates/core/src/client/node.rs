@@ -129,7 +129,17 @@ pub(super) fn parse_with_port(hop: &[u8]) -> Option<IpAddr> {
 /// Parses one element of `Forwarded` (RFC 7239, 4): the address of its `for` pair. `unknown` and
 /// obfuscated identifiers yield `None`.
 pub(super) fn parse_forwarded(element: &[u8]) -> Option<IpAddr> {
-    forwarded::parse_value(element, "for", parse_unquoted)
+    forwarded::parse_value(element, "for", |node| {
+        parse_unquoted(node).or_else(|| parse_with_hidden_port(node))
+    })
+}
+
+/// Parses an address with an obfuscated port, such as `203.0.113.9:_p` (RFC 7239, 6.3).
+fn parse_with_hidden_port(node: &[u8]) -> Option<IpAddr> {
+    let (addr, port) = str::from_utf8(node).ok()?.rsplit_once(":_")?;
+    let may_occur = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    let is_port = !port.is_empty() && port.bytes().all(may_occur);
+    parse_bare(addr).filter(|_| is_port)
 }
 
 #[cfg(test)]
