@@ -82,6 +82,12 @@ def claims():
         yield claim(peer, 1, 4, 0, 0, b"x-real-ip: 203.0.113.7", b"x-real-ip: 203.0.113.8")
         yield claim(peer, 1, 5, 0, 0, b"cloudfront-viewer-address: 203.0.113.7:46532")
         yield claim(peer, 1, 5, 0, 0, b"cloudfront-viewer-address: 2001:db8::7:46532")
+    for peer in ([192, 168, 0, 9], [203, 0, 113, 9]):
+        yield claim(peer, 0, 0, 0, 1, xff + b"203.0.113.7")
+        yield claim(peer, 1, 0, 2, 0, xff + b"203.0.113.7, ,198.51.100.1,", xff)
+        yield claim(peer, 1, 0, 0, 0, xff + b"64:ff9b::203.0.113.7, 10.0.0.2")
+        yield claim(peer, 1, 0, 0, 0, xff + b"2001:0:c000:201:8000:f227:34ff:8ef8")
+        yield claim(peer, 1, 1, 0, 0, rb'forwarded: host="a\";for=9.9.9.9, b";for="203.0.113.7";proto=http')
 
 
 def framings():

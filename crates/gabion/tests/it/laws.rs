@@ -2,11 +2,13 @@
 
 use std::fs;
 
-use gabion_testkit::laws::{TARGETS, path_views as path_views_law};
+use gabion_testkit::laws::{
+    ClientInput, TARGETS, client_identity as client_identity_law, path_views as path_views_law,
+};
 use proptest::{collection::vec, prelude::*, sample::Index, test_runner::Config};
 
 /// Fragments inserted into an input, regardless of its format.
-const SCRAPS: [&[u8]; 50] = [
+const SCRAPS: [&[u8]; 54] = [
     b"",
     b"\n",
     b"\r\n",
@@ -52,6 +54,10 @@ const SCRAPS: [&[u8]; 50] = [
     b"10.0.0.1",
     b"203.0.113.7",
     b"::ffff:10.0.0.1",
+    b"64:ff9b::203.0.113.7",
+    b"unknown",
+    b", ,",
+    b";host=\"a;for=9.9.9.9\"",
     b"/0",
     b"-",
     b"host: b\r\n",
@@ -119,6 +125,65 @@ fn path_views_of_fragments() {
     };
     proptest!(config, |(fragments in vec(fragments, 0..7))| {
         path_views_law(format!("/a/b{}", fragments.concat()).as_bytes());
+    });
+}
+
+/// Fragments of forwarding headers, with line ends.
+const HOP_FRAGMENTS: [&str; 24] = [
+    ",",
+    ", ",
+    ";",
+    "\"",
+    "\\",
+    " ",
+    "for=",
+    "For=\"",
+    "proto=http",
+    "host=\"a",
+    "host=a",
+    "203.0.113.7",
+    "10.0.0.2",
+    "127.0.0.1",
+    "unknown",
+    "_x",
+    "[2001:db8::7]:80",
+    "64:ff9b::203.0.113.7",
+    "64:ff9b::10.0.0.2",
+    "::203.0.113.7",
+    "2002:cb00:7107::1",
+    "2001:0:c000:201:8000:f227:34ff:8ef8",
+    "\r\nx-forwarded-for: ",
+    "\r\nforwarded: ",
+];
+
+/// Edits of seeds seldom combine these fragments.
+#[test]
+fn client_identity_of_fragments() {
+    let config = Config {
+        cases: 30_000,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let peers = prop_oneof![
+        any::<std::net::IpAddr>(),
+        Just("192.168.0.9".parse().unwrap()),
+        Just("203.0.113.9".parse().unwrap()),
+        Just("64:ff9b::203.0.113.9".parse().unwrap()),
+    ];
+    let fragments = vec(prop::sample::select(&HOP_FRAGMENTS[..]), 0..9);
+    let numbers = (prop::bool::weighted(0.8), 0..2_u8, 0..4_u8, any::<bool>());
+    proptest!(config, |(peer in peers, (is_trusted, header, hops, private) in numbers, fragments in fragments)| {
+        let name = ["x-forwarded-for", "forwarded"][usize::from(header)];
+        let lines = format!("{name}: {}\r\n", fragments.concat());
+        let hops = hops.saturating_sub(1);
+        client_identity_law(&ClientInput {
+            peer,
+            is_trusted,
+            header,
+            hops,
+            private,
+            lines: lines.as_bytes(),
+        });
     });
 }
 
