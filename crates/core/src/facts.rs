@@ -3,8 +3,8 @@
 use http::{HeaderMap, Method, Uri, Version};
 
 use crate::{
-    Attribution, ClientIp, ClientRules, Escaped, Framing, Head, HeaderIndex, KnownHeader, Now,
-    PathViews, PeerAddr, Scheme, Upgrade, path::Derived,
+    ClientIp, ClientRules, Escaped, Framing, Head, HeaderIndex, KnownHeader, Now, PathViews,
+    PeerAddr, Scheme, Upgrade, path::Derived,
 };
 
 /// Properties of a request, resolved once and then used by every [`Inspect`](crate::Inspect).
@@ -200,31 +200,6 @@ impl<'r> Facts<'r> {
         }
     }
 
-    /// Returns the degree to which the request can be held against the client, or could have been
-    /// caused by any page that the client visits.
-    ///
-    /// A page can cause GET, HEAD and POST requests to any host, with any path that a URL can
-    /// contain (Fetch, 2.2.1: methods that need no preflight). It cannot cause other methods, nor
-    /// an upgrade to anything but a WebSocket, nor a path that browsers rewrite before they send
-    /// it: with dot segments, backslashes or bytes that browsers escape (WHATWG URL, path state).
-    ///
-    /// A browser reports when the page is of another origin: in `Sec-Fetch-Site` if the connection
-    /// is trustworthy (TLS, loopback), else in `Origin` or `Referer`, unless the page suppresses
-    /// those. A client that is not a browser can send these headers too; its requests are then
-    /// denied but do not count toward a ban.
-    pub fn attribution(&self) -> Attribution {
-        let simple = matches!(*self.method, Method::GET | Method::HEAD | Method::POST);
-        let upgrade = matches!(self.upgrade, Upgrade::None | Upgrade::WebSocket);
-        if !simple || !upgrade || !self.path.could_be_link() {
-            return Attribution::Certain;
-        }
-        if self.is_cross_site() {
-            return Attribution::CrossSite;
-        }
-        let path = self.path.hash();
-        Attribution::Forgeable { path }
-    }
-
     /// The path and query as sent.
     pub fn target(&self) -> &[u8] {
         match self.uri.path_and_query() {
@@ -274,51 +249,5 @@ impl<'r> Facts<'r> {
     pub fn host(&self) -> Option<&'r [u8]> {
         let authority = self.uri.authority().map(|name| name.as_str().as_bytes());
         authority.or_else(|| Some(self.index.first(KnownHeader::Host)?.as_bytes()))
-    }
-
-    /// Returns `true` if the browser reports that a page of another origin caused the request.
-    fn is_cross_site(&self) -> bool {
-        if self.index.contains(KnownHeader::SecFetchSite) {
-            let foreign = |site: &[u8]| matches!(site, b"cross-site" | b"same-site");
-            return self.index.lines(KnownHeader::SecFetchSite).any(foreign);
-        }
-        let pages = [KnownHeader::Origin, KnownHeader::Referer];
-        let page = pages.into_iter().find(|page| self.index.contains(*page));
-        let host = self.host();
-        let foreign = |page: &[u8]| !host.is_some_and(|host| is_at(page, host));
-        page.is_some_and(|page| self.index.lines(page).any(foreign))
-    }
-}
-
-/// Returns `true` if `url` names this host and port. A text that is not a URL, such as the origin `null`,
-/// names none. Only as much of a long URL is read as decides.
-fn is_at(url: &[u8], host: &[u8]) -> bool {
-    /// The longest scheme with its slashes.
-    const MAX_SCHEME: usize = 64;
-    let scheme = url.get(..MAX_SCHEME).unwrap_or(url);
-    let mut slashes = (1..).zip(scheme).filter(|(_, byte)| **byte == b'/');
-    let authority = slashes.nth(1).and_then(|(after, _)| url.get(after..));
-    let rest = authority.and_then(|authority| authority.strip_prefix(host));
-    matches!(rest, Some([] | [b'/', ..]))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn url_is_at_its_whole_host_only() {
-        for (url, is) in [
-            ("https://a.example", true),
-            ("https://a.example/page/", true),
-            ("https://a.example:8443/", false),
-            ("https://a.example.test/", false),
-            ("https://test/a.example", false),
-            ("a.example", false),
-            ("null", false),
-            ("", false),
-        ] {
-            assert_eq!(is_at(url.as_bytes(), b"a.example"), is, "{url}");
-        }
     }
 }

@@ -36,6 +36,7 @@
 
 #![warn(clippy::indexing_slicing)]
 
+mod attribution;
 mod client;
 mod diagnosis;
 mod event;
@@ -59,6 +60,7 @@ mod upgrade;
 mod verdict;
 mod words;
 
+pub use attribution::Attribution;
 #[cfg(feature = "axum")]
 pub use client::MissingClientIp;
 pub use client::{
@@ -81,7 +83,7 @@ pub use inspect::{
 };
 pub use message::{MessageDenial, MessageDenials, MessageEvidence, MessageFacts};
 pub use now::Now;
-pub use offense::{Attribution, BanOutcome, Offense, OffenseRecorder};
+pub use offense::{BanOutcome, Offense, OffenseRecorder};
 pub use path::{
     Malformed, NameFilter, PathClasses, PathPrefixes, PathViews, Segment, Segments,
     Transformations, View,

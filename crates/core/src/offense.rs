@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use ipnet::IpNet;
 
-use crate::{ClientIp, Mode, Now, RuleId};
+use crate::{Attribution, ClientIp, Mode, Now, RuleId};
 
 /// A ban request: the rule that a client broke, the length of the ban, and how certain it is that
 /// the client is responsible.
@@ -36,27 +36,6 @@ pub struct Offense {
     /// The reason given by an operator who placed the ban; `None` for rules, since their denial
     /// contains the reason.
     pub reason: Option<Arc<str>>,
-}
-
-/// The degree to which a request can be held against the client that sent it. See
-/// [`Facts::attribution`](crate::Facts::attribution).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(
-    clippy::exhaustive_enums,
-    reason = "certain, possible with others, or never"
-)]
-pub enum Attribution {
-    /// Only the client itself can have sent the request: no web page can make a browser send it.
-    Certain,
-    /// Any page that the client visits could have made its browser send the request: by a link, an
-    /// image or a form. One such request is not enough for a ban; several with different paths are.
-    Forgeable {
-        /// A hash of the path, to count different paths.
-        path: u64,
-    },
-    /// By the browser's own headers, a page of another origin caused the request. Never counts
-    /// toward a ban.
-    CrossSite,
 }
 
 /// The result of [`OffenseRecorder::record_offense`].
