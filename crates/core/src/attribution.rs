@@ -29,26 +29,34 @@ impl Facts<'_> {
     /// Returns the degree to which the request can be held against the client, or could have been
     /// caused by any page that the client visits.
     ///
-    /// A page can cause GET, HEAD and POST requests to any host, with any path that a URL can
-    /// contain (Fetch, 2.2.1: methods that need no preflight). It cannot cause other methods, nor
-    /// an upgrade to anything but a WebSocket, nor a path that browsers rewrite before they send
-    /// it: with dot segments, backslashes or bytes that browsers escape (WHATWG URL, path state).
+    /// What the browser reports comes first, for any method and path: that a page of another origin
+    /// caused the request, in `Sec-Fetch-Site` if the connection is trustworthy (TLS, loopback), else
+    /// in `Origin` or `Referer`, unless the page suppresses those; or that the request is a CORS
+    /// preflight, which only such pages cause (Fetch, 4.8). A client that is not a browser can send
+    /// these headers too; its requests are then denied but do not count toward a ban.
     ///
-    /// A browser reports when the page is of another origin: in `Sec-Fetch-Site` if the connection
-    /// is trustworthy (TLS, loopback), else in `Origin` or `Referer`, unless the page suppresses
-    /// those. A client that is not a browser can send these headers too; its requests are then
-    /// denied but do not count toward a ban.
+    /// Without such a report, a page can cause GET, HEAD and POST requests to any host, with any
+    /// path that a URL can contain (Fetch, 2.2.1: methods that need no preflight). It cannot cause
+    /// other methods, nor an upgrade to anything but a WebSocket, nor a path that browsers rewrite
+    /// before they send it: with dot segments, backslashes or bytes that browsers escape (WHATWG
+    /// URL, path state).
     pub fn attribution(&self) -> Attribution {
+        if self.is_cross_site() || self.is_preflight() {
+            return Attribution::CrossSite;
+        }
         let simple = matches!(*self.method, Method::GET | Method::HEAD | Method::POST);
         let upgrade = matches!(self.upgrade, Upgrade::None | Upgrade::WebSocket);
         if !simple || !upgrade || !self.path.could_be_link() {
             return Attribution::Certain;
         }
-        if self.is_cross_site() {
-            return Attribution::CrossSite;
-        }
         let path = self.path.hash();
         Attribution::Forgeable { path }
+    }
+
+    /// Returns `true` if a browser asks in advance if a page of another origin may send a request.
+    fn is_preflight(&self) -> bool {
+        *self.method == Method::OPTIONS
+            && self.index.contains(KnownHeader::AccessControlRequestMethod)
     }
 
     /// Returns `true` if the browser reports that a page of another origin caused the request.
