@@ -20,8 +20,8 @@ pub enum Attribution {
         /// A hash of the path, to count different paths.
         path: u64,
     },
-    /// By the browser's own headers, a page of another origin caused the request. Never counts
-    /// toward a ban.
+    /// By the browser's own headers, a page of another origin caused the request or may have caused
+    /// it. Never counts toward a ban.
     CrossSite,
 }
 
@@ -31,9 +31,11 @@ impl Facts<'_> {
     ///
     /// What the browser reports comes first, for any method and path: that a page of another origin
     /// caused the request, in `Sec-Fetch-Site` if the connection is trustworthy (TLS, loopback), else
-    /// in `Origin` or `Referer`, unless the page suppresses those; or that the request is a CORS
-    /// preflight, which only such pages cause (Fetch, 4.8). A client that is not a browser can send
-    /// these headers too; its requests are then denied but do not count toward a ban.
+    /// in `Origin` or `Referer`, unless the page suppresses those; that the request is a CORS
+    /// preflight, which only such pages cause (Fetch, 4.8); or that the browser loads a page in
+    /// advance (`Sec-Purpose`), which a page can cause without a report of its site. A client that
+    /// is not a browser can send these headers too; its requests are then denied but do not count
+    /// toward a ban.
     ///
     /// Without such a report, a page can cause GET, HEAD and POST requests to any host, with any
     /// path that a URL can contain (Fetch, 2.2.1: methods that need no preflight). It cannot cause
@@ -41,7 +43,7 @@ impl Facts<'_> {
     /// before they send it: with dot segments, backslashes or bytes that browsers escape (WHATWG
     /// URL, path state).
     pub fn attribution(&self) -> Attribution {
-        if self.is_cross_site() || self.is_preflight() {
+        if self.is_cross_site() || self.is_prefetch() || self.is_preflight() {
             return Attribution::CrossSite;
         }
         let simple = matches!(*self.method, Method::GET | Method::HEAD | Method::POST);
@@ -51,6 +53,12 @@ impl Facts<'_> {
         }
         let path = self.path.hash();
         Attribution::Forgeable { path }
+    }
+
+    /// Returns `true` if the browser loads a page in advance: by a prefetch or a prerender.
+    fn is_prefetch(&self) -> bool {
+        let mut purposes = self.index.lines(KnownHeader::SecPurpose);
+        purposes.any(|purpose| purpose.trim_ascii_start().starts_with(b"prefetch"))
     }
 
     /// Returns `true` if a browser asks in advance if a page of another origin may send a request.

@@ -64,6 +64,8 @@ known_headers! {
     Referer = "referer",
     /// `Sec-Fetch-Site` (Fetch Metadata, 2.3)
     SecFetchSite = "sec-fetch-site",
+    /// `Sec-Purpose` (Fetch, 3.9)
+    SecPurpose = "sec-purpose",
     /// `Sec-WebSocket-Key` (RFC 6455, 11.3.1)
     SecWebSocketKey = "sec-websocket-key",
     /// `Sec-WebSocket-Protocol` (RFC 6455, 11.3.4)
@@ -145,7 +147,7 @@ impl KnownHeader {
             [] => 0,
             [first, ..] => {
                 let (first, last) = (*first as usize, name[name.len() - 1] as usize);
-                (name.len() * 4 + first * 41 + last) % Self::PLACES
+                (name.len() * 7 + first * 57 + last) % Self::PLACES
             }
         }
     }

@@ -150,7 +150,17 @@ fn request_from_the_own_page_or_from_none_is_suspicious() {
 #[test]
 fn report_of_the_browser_precedes_method_and_path() {
     type Modify = fn(TestRequest) -> TestRequest;
-    let requests: [(&str, Modify); 4] = [
+    let requests: [(&str, Modify); 6] = [
+        ("prefetch", |request| {
+            request
+                .header("sec-fetch-site", "none")
+                .header("sec-purpose", "prefetch")
+        }),
+        ("prerender", |request| {
+            request
+                .header("sec-fetch-site", "none")
+                .header("sec-purpose", "prefetch;prerender")
+        }),
         ("a request that a preflight admitted", |request| {
             request.method("PUT").header("sec-fetch-site", "cross-site")
         }),
