@@ -36,6 +36,7 @@ mod fuzz_regressions;
 mod guide_examples_compile;
 mod guide_names_every_key;
 mod handshake_policy;
+mod hostile_page_bans_no_visitor;
 mod idle_timeout_is_learned;
 mod inner_services;
 mod known_attacks;
