@@ -38,21 +38,36 @@ impl Facts<'_> {
     /// toward a ban.
     ///
     /// Without such a report, a page can cause GET, HEAD and POST requests to any host, with any
-    /// path that a URL can contain (Fetch, 2.2.1: methods that need no preflight). It cannot cause
-    /// other methods, nor an upgrade to anything but a WebSocket, nor a path that browsers rewrite
-    /// before they send it: with dot segments, backslashes or bytes that browsers escape (WHATWG
-    /// URL, path state).
+    /// path that a URL can contain (Fetch, 2.2.1: methods that need no preflight), and open
+    /// WebSockets, of whose handshake a proxy may remove a part. It cannot cause other methods or
+    /// upgrades, nor a path that browsers rewrite before they send it: with dot segments,
+    /// backslashes or bytes that browsers escape (WHATWG URL, path state).
     pub fn attribution(&self) -> Attribution {
         if self.is_cross_site() || self.is_prefetch() || self.is_preflight() {
             return Attribution::CrossSite;
         }
-        let simple = matches!(*self.method, Method::GET | Method::HEAD | Method::POST);
-        let upgrade = matches!(self.upgrade, Upgrade::None | Upgrade::WebSocket);
-        if !simple || !upgrade || !self.path.could_be_link() {
+        if !self.has_method_of_pages() || !self.has_upgrade_of_pages() || !self.path.could_be_link()
+        {
             return Attribution::Certain;
         }
         let path = self.path.hash();
         Attribution::Forgeable { path }
+    }
+
+    /// Returns `true` if a page can cause a request with this method. CONNECT opens a WebSocket over
+    /// HTTP/2 (RFC 8441).
+    fn has_method_of_pages(&self) -> bool {
+        matches!(*self.method, Method::GET | Method::HEAD | Method::POST)
+            || self.upgrade == Upgrade::WebSocket
+    }
+
+    /// Returns `true` if a page can cause a request with this upgrade. A proxy that speaks HTTP/1.0 or
+    /// drops `Connection` makes the handshake of a WebSocket incomplete.
+    const fn has_upgrade_of_pages(&self) -> bool {
+        matches!(
+            self.upgrade,
+            Upgrade::None | Upgrade::WebSocket | Upgrade::Incomplete
+        )
     }
 
     /// Returns `true` if the browser loads a page in advance: by a prefetch or a prerender.
@@ -95,7 +110,112 @@ fn is_at(url: &[u8], host: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use http::{HeaderMap, HeaderName, Uri, Version};
+
     use super::*;
+    use crate::{ClientRules, Framing, Head, Now, PeerAddr, Scheme};
+
+    /// A request without a report of the browser.
+    struct Sent {
+        method: &'static str,
+        target: &'static [u8],
+        version: Version,
+        protocol: Option<&'static str>,
+        headers: &'static [(&'static str, &'static str)],
+        peer: [u8; 4],
+    }
+
+    const SENT: Sent = Sent {
+        method: "GET",
+        target: b"/.env",
+        version: Version::HTTP_11,
+        protocol: None,
+        headers: &[],
+        peer: [203, 0, 113, 9],
+    };
+
+    const UPGRADE: (&str, &str) = ("upgrade", "websocket");
+
+    /// Returns `true` if only the client itself can have caused the request.
+    fn is_certain(sent: &Sent) -> bool {
+        let (method, uri) = (sent.method.parse().unwrap(), Uri::try_from(sent.target));
+        let name = |name: &str| -> HeaderName { name.parse().unwrap() };
+        let headers: HeaderMap = sent
+            .headers
+            .iter()
+            .map(|(header, value)| (name(header), value.parse().unwrap()))
+            .collect();
+        let head = Head {
+            method: &method,
+            uri: &uri.unwrap(),
+            version: sent.version,
+            headers: &headers,
+            protocol: sent.protocol,
+            framing: Framing::AsShown,
+            scheme: Scheme::Plain,
+        };
+        let trusted = ["10.0.0.0/8".parse().unwrap()];
+        let rules = ClientRules::default().with_trusted(trusted).unwrap();
+        let peer = PeerAddr::new((sent.peer, 4711).into());
+        let facts = Facts::resolve(head, peer, &rules, Now::new(Duration::ZERO, UNIX_EPOCH));
+        facts.attribution() == Attribution::Certain
+    }
+
+    #[test]
+    fn page_can_open_a_websocket_over_any_hop() {
+        let connect = Sent {
+            method: "CONNECT",
+            version: Version::HTTP_2,
+            ..SENT
+        };
+        for (what, sent, certain) in [
+            (
+                "a proxy drops `Connection`",
+                Sent {
+                    headers: &[UPGRADE],
+                    ..SENT
+                },
+                false,
+            ),
+            (
+                "a proxy speaks HTTP/1.0",
+                Sent {
+                    headers: &[UPGRADE, ("connection", "upgrade")],
+                    version: Version::HTTP_10,
+                    ..SENT
+                },
+                false,
+            ),
+            (
+                "WebSocket over HTTP/2",
+                Sent {
+                    protocol: Some("websocket"),
+                    ..connect
+                },
+                false,
+            ),
+            (
+                "other protocol over HTTP/2",
+                Sent {
+                    protocol: Some("connect-udp"),
+                    ..connect
+                },
+                true,
+            ),
+            (
+                "h2c",
+                Sent {
+                    headers: &[("upgrade", "h2c"), ("connection", "upgrade")],
+                    ..SENT
+                },
+                true,
+            ),
+        ] {
+            assert_eq!(is_certain(&sent), certain, "{what}");
+        }
+    }
 
     #[test]
     fn url_is_at_its_whole_host_only() {
