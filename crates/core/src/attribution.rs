@@ -1,6 +1,6 @@
 //! The degree to which a request can be held against its client.
 
-use http::Method;
+use http::{Method, header::VIA};
 
 use crate::{Facts, KnownHeader, Upgrade};
 
@@ -39,35 +39,58 @@ impl Facts<'_> {
     ///
     /// Without such a report, a page can cause GET, HEAD and POST requests to any host, with any
     /// path that a URL can contain (Fetch, 2.2.1: methods that need no preflight), and open
-    /// WebSockets, of whose handshake a proxy may remove a part. It cannot cause other methods or
-    /// upgrades, nor a path that browsers rewrite before they send it: with dot segments,
-    /// backslashes or bytes that browsers escape (WHATWG URL, path state).
+    /// WebSockets, of whose handshake a proxy may remove a part. A document can make a file manager
+    /// send OPTIONS and PROPFIND. Neither can cause other methods.
+    ///
+    /// A browser sends no other upgrade, and no path that it rewrites: with dot segments, backslashes
+    /// or bytes that browsers escape (WHATWG URL, path state). But a proxy may offer an upgrade of
+    /// its own, and decode what the browser escaped. So these are evidence only from a peer that is
+    /// not a proxy.
     pub fn attribution(&self) -> Attribution {
         if self.is_cross_site() || self.is_prefetch() || self.is_preflight() {
             return Attribution::CrossSite;
         }
-        if !self.has_method_of_pages() || !self.has_upgrade_of_pages() || !self.path.could_be_link()
-        {
+        if !self.has_method_of_pages() || !self.has_form_of_browsers() && !self.is_via_proxy() {
             return Attribution::Certain;
         }
         let path = self.path.hash();
         Attribution::Forgeable { path }
     }
 
-    /// Returns `true` if a page can cause a request with this method. CONNECT opens a WebSocket over
-    /// HTTP/2 (RFC 8441).
+    /// Returns `true` if a page or a document can cause a request with this method. CONNECT opens a
+    /// WebSocket over HTTP/2 (RFC 8441).
     fn has_method_of_pages(&self) -> bool {
         matches!(*self.method, Method::GET | Method::HEAD | Method::POST)
+            || matches!(self.method.as_str(), "OPTIONS" | "PROPFIND")
             || self.upgrade == Upgrade::WebSocket
     }
 
-    /// Returns `true` if a page can cause a request with this upgrade. A proxy that speaks HTTP/1.0 or
+    /// Returns `true` if a browser sends such an upgrade and path. A proxy that speaks HTTP/1.0 or
     /// drops `Connection` makes the handshake of a WebSocket incomplete.
-    const fn has_upgrade_of_pages(&self) -> bool {
-        matches!(
+    fn has_form_of_browsers(&self) -> bool {
+        let upgrade = matches!(
             self.upgrade,
             Upgrade::None | Upgrade::WebSocket | Upgrade::Incomplete
-        )
+        );
+        upgrade && self.path.could_be_link()
+    }
+
+    /// Returns `true` if the peer is a trusted proxy, or sends the headers of a proxy.
+    #[cold]
+    fn is_via_proxy(&self) -> bool {
+        const BY_PROXIES: [KnownHeader; 7] = [
+            KnownHeader::CfConnectingIp,
+            KnownHeader::CloudFrontViewerAddress,
+            KnownHeader::Forwarded,
+            KnownHeader::TrueClientIp,
+            KnownHeader::XForwardedFor,
+            KnownHeader::XForwardedProto,
+            KnownHeader::XRealIp,
+        ];
+        self.client.via_trusted()
+            || self.client.is_forwarded()
+            || BY_PROXIES.iter().any(|header| self.index.contains(*header))
+            || self.headers.contains_key(VIA)
     }
 
     /// Returns `true` if the browser loads a page in advance: by a prefetch or a prerender.
@@ -117,13 +140,15 @@ mod tests {
     use super::*;
     use crate::{ClientRules, Framing, Head, Now, PeerAddr, Scheme};
 
+    type Headers = &'static [(&'static str, &'static str)];
+
     /// A request without a report of the browser.
     struct Sent {
         method: &'static str,
         target: &'static [u8],
         version: Version,
         protocol: Option<&'static str>,
-        headers: &'static [(&'static str, &'static str)],
+        headers: Headers,
         peer: [u8; 4],
     }
 
@@ -214,6 +239,74 @@ mod tests {
             ),
         ] {
             assert_eq!(is_certain(&sent), certain, "{what}");
+        }
+    }
+
+    #[test]
+    fn form_that_browsers_do_not_send_is_evidence_without_a_proxy_only() {
+        let proxies: [(Headers, [u8; 4]); 4] = [
+            (&[("x-forwarded-for", "203.0.113.9")], [10, 0, 0, 7]),
+            (&[], [10, 0, 0, 7]),
+            (&[("x-forwarded-for", "203.0.113.9")], [198, 51, 100, 7]),
+            (&[("via", "1.1 cache")], [198, 51, 100, 7]),
+        ];
+        let targets: [&[u8]; 7] = [
+            b"/x{/.env",
+            b"/x\\/.env",
+            b"/x\"/.env",
+            b"/caf\xc3\xa9/.env",
+            b"/a/../.env",
+            b"/a/%2e%2e/.env",
+            b"/./.env",
+        ];
+        for target in targets {
+            let sent = Sent { target, ..SENT };
+            let shown = target.escape_ascii();
+            assert!(is_certain(&sent), "{shown} from the peer itself");
+            for (headers, peer) in proxies {
+                let sent = Sent {
+                    target,
+                    headers,
+                    peer,
+                    ..SENT
+                };
+                assert!(!is_certain(&sent), "{shown} via {peer:?} {headers:?}");
+            }
+        }
+        let caret = Sent {
+            target: b"/x^/.env",
+            ..SENT
+        };
+        assert!(!is_certain(&caret), "older browsers send it raw");
+        let h2c = Sent {
+            headers: &[("upgrade", "h2c"), ("via", "1.1 gateway")],
+            ..SENT
+        };
+        assert!(!is_certain(&h2c), "an HTTP client that offers it by itself");
+    }
+
+    #[test]
+    fn method_is_evidence_through_any_proxy_unless_documents_cause_it() {
+        for (method, certain) in [
+            ("GET", false),
+            ("HEAD", false),
+            ("POST", false),
+            ("OPTIONS", false),
+            ("PROPFIND", false),
+            ("PUT", true),
+            ("DELETE", true),
+            ("TRACE", true),
+            ("MKCOL", true),
+        ] {
+            let direct = Sent { method, ..SENT };
+            assert_eq!(is_certain(&direct), certain, "{method}");
+            let behind = Sent {
+                method,
+                headers: &[("x-forwarded-for", "203.0.113.9")],
+                peer: [10, 0, 0, 7],
+                ..SENT
+            };
+            assert_eq!(is_certain(&behind), certain, "{method} behind a proxy");
         }
     }
 

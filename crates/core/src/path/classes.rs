@@ -35,8 +35,8 @@ impl PathClasses {
     pub const NON_ASCII: Self = Self(1 << 6);
     /// One of `:`, `?` and `#`, at which some servers and file systems end a name.
     pub const NAME_END: Self = Self(1 << 7);
-    /// One of `"<>^{}` and the backtick, which browsers escape in a path (WHATWG URL, path
-    /// percent-encode set).
+    /// One of `"<>{}` and the backtick, which browsers escape in a path (WHATWG URL, path
+    /// percent-encode set). `^` is not: browsers before 2024 send it unchanged.
     pub const ESCAPED_BY_BROWSERS: Self = Self(1 << 8);
     /// A segment that ends with a dot, which may be a [dot segment](Self::DOT_SEGMENT).
     pub const TRAILING_DOT: Self = Self(1 << 9);
@@ -88,7 +88,7 @@ const fn classify(byte: u8) -> PathClasses {
         b'\\' => PathClasses::BACKSLASH,
         b':' => PathClasses::NAME_END,
         b'?' | b'#' => PathClasses::PATH_END.union(PathClasses::NAME_END),
-        b'"' | b'<' | b'>' | b'^' | b'`' | b'{' | b'}' => PathClasses::ESCAPED_BY_BROWSERS,
+        b'"' | b'<' | b'>' | b'`' | b'{' | b'}' => PathClasses::ESCAPED_BY_BROWSERS,
         _ => PathClasses::NONE,
     }
 }

@@ -253,7 +253,7 @@ fn links_are_paths_that_browsers_send_unchanged() {
         "/...",
         "/a/%2e%70",
         "/caf%C3%A9",
-        "/a;b=c|d'[]",
+        "/a;b=c|d'[]^",
     ] {
         assert!(PathViews::new(path.as_bytes()).could_be_link(), "{path}");
     }
@@ -274,7 +274,6 @@ fn links_are_paths_that_browsers_send_unchanged() {
         "/a\"b",
         "/a<b",
         "/a>b",
-        "/a^b",
         "/a`b",
         "/a{b",
         "/a}b",

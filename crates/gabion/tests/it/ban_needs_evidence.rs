@@ -98,7 +98,7 @@ fn suspicion_is_counted_per_client() {
 fn request_that_no_page_can_cause_bans_at_once() {
     let requests: [(&str, TestRequest); 6] = [
         ("method", get("/.env").method("PUT")),
-        ("method of its own", get("/.env").method("PROPFIND")),
+        ("method of file uploads", get("/.env").method("DELETE")),
         ("dots", get("/x/../.env")),
         ("escaped dots", get("/x/%2e%2E/.env")),
         ("backslash", get("/x\\.env")),
@@ -113,6 +113,21 @@ fn request_that_no_page_can_cause_bans_at_once() {
         let server = guarded(POLICY);
         assert_eq!(server.send(request).bans(), [BanChange::Placed], "{what}");
         assert_eq!(server.verdict("/"), "403 ban/timed", "{what}");
+    }
+}
+
+#[test]
+fn bytes_that_a_proxy_may_have_decoded_do_not_ban_at_once() {
+    let policy = format!("{POLICY}\n[client]\ntrusted_proxies = ['10.0.0.0/8']\n");
+    for target in ["/x{/.env", "/x\\.env", "/x/../.env", "/x/%2e%2e/.env"] {
+        let server = guarded(&policy);
+        let request = get(target).from("10.0.0.7").xff("203.0.113.9");
+        let suspected = BanChange::Suspected {
+            paths: 1,
+            needed: 3,
+        };
+        assert_eq!(server.send(request).bans(), [suspected], "{target}");
+        assert_eq!(server.verdict("/"), "200", "{target}");
     }
 }
 

@@ -132,7 +132,7 @@ fn classes(path: &[u8]) -> PathClasses {
         b'\\' => PathClasses::BACKSLASH,
         b':' => PathClasses::NAME_END,
         b'?' | b'#' => PathClasses::NAME_END.union(PathClasses::PATH_END),
-        b'"' | b'<' | b'>' | b'^' | b'`' | b'{' | b'}' => PathClasses::ESCAPED_BY_BROWSERS,
+        b'"' | b'<' | b'>' | b'`' | b'{' | b'}' => PathClasses::ESCAPED_BY_BROWSERS,
         byte if byte.is_ascii_control() => PathClasses::CONTROL,
         byte if !byte.is_ascii() => PathClasses::NON_ASCII,
         _ => PathClasses::NONE,
