@@ -6,8 +6,9 @@
 //! 1. [`Attribution::Certain`] if exchanges that no page can cause reach `ban_at` by themselves;
 //! 2. otherwise [`Attribution::Forgeable`], so that a ban takes three different paths.
 //!
-//! Requests that a page of another origin caused are not scored, and neither are requests of
-//! clients that are never banned ([`gabion_core::ClientIp::exempt_from_bans`]), allowed or already banned.
+//! Requests that a page of another origin caused are not scored, and neither are requests with a
+//! method that the policy or the service does not offer, nor requests of clients that are never banned
+//! ([`gabion_core::ClientIp::exempt_from_bans`]), allowed or already banned.
 //!
 //! This inspector denies nothing. It reports a probe that the service answers with 2xx or 5xx
 //! ([`Findings::probe_hit`]), unless the service gives that response to any path ([`Scores`]).
@@ -34,7 +35,7 @@ use gabion_core::{
     RequestState, RuleId, Slot, Verdict,
 };
 
-use crate::{Ban, Config, ConfigErrors, ConfigPath, Context, Problem};
+use crate::{Ban, Config, ConfigErrors, ConfigPath, Context, Problem, protocol::NOT_SCORED};
 use scoring::Scoring;
 use signal::{Detector, RequestFeatures};
 
@@ -96,8 +97,13 @@ impl Scan {
     fn is_scored(state: &RequestState, signals: u64, outcome: &Outcome<'_>) -> bool {
         let is_ban = |rule: &RuleId| *rule == Ban::LIST || *rule == Ban::TIMED;
         let is_scored = match outcome.denial {
-            Some(denial) => !is_ban(&denial.cause.rule),
-            None => signals & exchange::JUDGED != 0,
+            Some(denial) => {
+                let rule = &denial.cause.rule;
+                !is_ban(rule) && !NOT_SCORED.contains(&rule.as_str())
+            }
+            None => {
+                signals & exchange::JUDGED != 0 && !signal::method::is_not_offered(state, outcome)
+            }
         };
         is_scored
             && state.client().exempt_from_bans().is_none()

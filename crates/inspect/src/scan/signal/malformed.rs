@@ -5,7 +5,6 @@ use gabion_core::Reason;
 use http::StatusCode;
 
 use super::{Detector, Signal, Trigger};
-use crate::protocol::NOT_SCORED;
 
 pub(super) const SIGNAL: Signal = Signal {
     name: "malformed",
@@ -14,15 +13,13 @@ pub(super) const SIGNAL: Signal = Signal {
     detector: Detector::Response(|exchange| {
         exchange.outcome.denial.is_some_and(|denial| {
             let malformed = matches!(denial.cause.reason, Reason::Malformed(_));
-            let is_not_scored = NOT_SCORED.contains(&denial.cause.rule.as_str());
-            malformed
-                || !is_not_scored
-                    && matches!(
-                        denial.status,
-                        StatusCode::BAD_REQUEST
-                            | StatusCode::METHOD_NOT_ALLOWED
-                            | StatusCode::NOT_IMPLEMENTED
-                    )
+            let status = matches!(
+                denial.status,
+                StatusCode::BAD_REQUEST
+                    | StatusCode::METHOD_NOT_ALLOWED
+                    | StatusCode::NOT_IMPLEMENTED
+            );
+            malformed || status
         })
     }),
 };

@@ -8,7 +8,7 @@ mod denied;
 mod foreign;
 mod library;
 mod malformed;
-mod method;
+pub(super) mod method;
 pub(super) mod missing;
 pub(super) mod probe;
 pub(super) mod refused;
