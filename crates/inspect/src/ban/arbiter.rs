@@ -10,7 +10,8 @@
 //! 3. [`Attribution::CrossSite`], a request that a page of another origin caused, never bans.
 //!
 //! No offense bans once the ban budget is used up ([`BanConfig::most_per_minute`] and
-//! [`BanConfig::most_percent`]).
+//! [`BanConfig::most_percent`]). Certain offenses have a larger budget of their own, so that forgeable
+//! ones do not use it up, and no network can use up either.
 //!
 //! # Limits
 //!
@@ -26,7 +27,10 @@ use gabion_core::{
 };
 use http::StatusCode;
 
-use super::{BanConfig, BanTable, budget::BanBudget};
+use super::{
+    BanConfig, BanTable,
+    budget::{BanBudget, Claim},
+};
 use crate::bounded_map::{BoundedMap, decay};
 
 /// Decides which [`Offense`]s become bans in its [`BanTable`]. Shared by all threads and kept
@@ -149,6 +153,12 @@ impl BanArbiter {
         standing.is_some_and(|standing| standing.successes_at(now) >= f32::from(Self::GOOD))
     }
 
+    /// Returns `true` if the service answered the client with success within the last hour.
+    fn is_served(&self, client: ClientKey, now: Now) -> bool {
+        let standing = self.standing.get(client);
+        standing.is_some_and(|standing| standing.successes_at(now) >= 0.5)
+    }
+
     /// Returns the number of different paths for which `client` is under suspicion, including
     /// `path`.
     fn suspect(&self, client: ClientKey, path: u64, now: Now) -> usize {
@@ -158,7 +168,12 @@ impl BanArbiter {
 
     fn ban_within_budget(&self, client: &ClientIp, offense: &Offense, now: Now) -> BanOutcome {
         if self.table.active(client, now).is_none() {
-            match self.budget.take(now) {
+            let claim = Claim {
+                client: client.network(),
+                is_certain: offense.attribution == Attribution::Certain,
+                is_served: self.is_served(client.into(), now),
+            };
+            match self.budget.take(claim, now) {
                 Ok(()) => {}
                 Err(Some(reason)) => return BanOutcome::Withheld(reason),
                 Err(None) => return BanOutcome::OverBudget,

@@ -34,11 +34,13 @@ pub struct BanConfig {
     pub max_share: AddressShare,
     /// The duration of bans by rules that do not set their own. Default: 10 minutes.
     pub first: Period,
-    /// The largest number of clients that rules may ban within a minute. Clients over it are denied
-    /// but not banned, and an event reports it. Default: 60.
+    /// The largest number of clients that rules may ban within a minute for offenses that a page could
+    /// have caused; ten times as many for offenses that only the client itself can have caused.
+    /// Clients over it are denied but not banned, and an event reports it. Default: 60.
     pub most_per_minute: u32,
     /// The largest percentage of active clients that rules may ban within ten minutes, once 50
-    /// clients are active. Default: 20.
+    /// clients are active. Clients that the service has not answered with success lately count only
+    /// for offenses that a page could have caused. Default: 20.
     #[serde(deserialize_with = "percent")]
     pub most_percent: u8,
 }

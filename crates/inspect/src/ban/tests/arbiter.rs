@@ -7,10 +7,13 @@ use gabion_core::{
 use gabion_testkit::OwnedHead;
 use http::StatusCode;
 
-use super::{addr, at, client, scattered};
+use super::{addr, at, client, scattered, v4, v6};
 use crate::{
     BanArbiter, BanConfig, BanTable,
-    ban::{activity::Activity, budget::BanBudget},
+    ban::{
+        activity::Activity,
+        budget::{BanBudget, Claim},
+    },
 };
 
 fn arbiter(clients: usize) -> BanArbiter {
@@ -141,10 +144,45 @@ fn ban_budget_is_per_minute_and_reported_once() {
         most_per_minute: 2,
         ..BanConfig::default()
     });
+    let claim = |is_certain| Claim {
+        client: v4(u32::from(is_certain) << 8, 32),
+        is_certain,
+        is_served: false,
+    };
     for minute in 0..3 {
-        let take = || budget.take(at(minute * 60_000));
-        assert_eq!((take(), take()), (Ok(()), Ok(())));
-        assert!(matches!(take(), Err(Some(_))));
-        assert_eq!((take(), take()), (Err(None), Err(None)));
+        let take = |is_certain| budget.take(claim(is_certain), at(minute * 60_000));
+        assert_eq!((take(false), take(false)), (Ok(()), Ok(())));
+        assert!(matches!(take(false), Err(Some(_))));
+        assert_eq!((take(false), take(false)), (Err(None), Err(None)));
+        assert_eq!(take(true), Ok(()), "a budget of its own");
+    }
+}
+
+#[test]
+fn ban_budget_of_a_network_ends_after_ten_minutes() {
+    for (inside, outside) in [
+        (v4(0xcb00_7109, 32), v4(0xcb00_7209, 32)),
+        (
+            v6(0x2001_0db8_0001_0002 << 64, 64),
+            v6(0x2001_0db8_0002_0002 << 64, 64),
+        ),
+        (
+            v6(0x2001_0db8_0001_0000 << 64, 44),
+            v6(0x2001_0db8_0010_0000 << 64, 44),
+        ),
+    ] {
+        let budget = BanBudget::default();
+        let take = |client, is_certain, secs: u64| {
+            let claim = Claim {
+                client,
+                is_certain,
+                is_served: false,
+            };
+            budget.take(claim, at(secs * 1000)).is_ok()
+        };
+        let taken = (0..50).filter(|number| take(inside, number % 2 == 0, 0));
+        assert_eq!(taken.count(), 16, "{inside}");
+        assert!(!take(inside, true, 599) && take(outside, true, 599));
+        assert!(take(inside, true, 600));
     }
 }
