@@ -1,13 +1,11 @@
-//! A page that tries to get its visitor banned with fifty images, each from a path whose rule bans.
-//! A visitor in Chromium is not banned.
+//! A page that tries to get its visitor banned: with fifty images from paths whose rule bans, and with
+//! the requests that least look like those of a page. The hop in between drops `Connection` and decodes
+//! paths. A visitor in Chromium is not banned.
 
 use std::{
     fmt::Write as _,
     net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex},
 };
 
 use gabion_testkit::{Backend, LoopbackServer, TempFolder, program};
@@ -36,16 +34,48 @@ const VIEWER: &str = "203.0.113.9";
 
 const IMAGES: usize = 50;
 
+/// Markup and script that make a browser send requests to `SITE`.
+const TRICKS: &str = r#"
+    <img src="http://SITE/brace%7B/.env"><img src="http://SITE/slash%5C/.env">
+    <img src="http://SITE/caret%5E/.env"><img src="http://SITE/dots%2F..%2F.env">
+    <script>
+        fetch("http://SITE/put/.env", {method: "PUT"}).catch(() => 0);
+        fetch("http://SITE/header/.env", {headers: {"X-Custom": "1"}}).catch(() => 0);
+        const json = new Blob(["{}"], {type: "application/json"});
+        navigator.sendBeacon("http://SITE/beacon/.env", json);
+        new WebSocket("ws://SITE/socket/.env");
+    </script>
+"#;
+
+/// The request lines of [`TRICKS`], after the hop.
+const SENT: [&str; 8] = [
+    "GET /brace{/.env ",
+    "GET /slash\\/.env ",
+    "GET /caret^/.env ",
+    "GET /dots/../.env ",
+    "OPTIONS /put/.env ",
+    "OPTIONS /header/.env ",
+    "OPTIONS /beacon/.env ",
+    "GET /socket/.env ",
+];
+
+/// The request lines that the load balancer forwards.
+type Lines = Arc<Mutex<Vec<String>>>;
+
 /// A load balancer that adds the address of the viewer; one request per connection.
-async fn balancer(guard: SocketAddr, requests: Arc<AtomicUsize>) -> LoopbackServer {
-    let count_and_forward = move |browser| {
-        requests.fetch_add(1, Ordering::Relaxed);
-        forward(browser, guard)
-    };
-    LoopbackServer::start(count_and_forward).await
+async fn balancer(guard: SocketAddr, lines: Lines) -> LoopbackServer {
+    let keep_and_forward = move |browser| forward(browser, guard, lines.clone());
+    LoopbackServer::start(keep_and_forward).await
 }
 
-async fn forward(browser: TcpStream, guard: SocketAddr) {
+/// Decodes the escapes in [`TRICKS`], as a proxy that passes on the path it matched.
+fn decode(line: &str) -> String {
+    let escapes = [("%7B", "{"), ("%5C", "\\"), ("%5E", "^"), ("%2F", "/")];
+    let decode = |line: String, (escape, byte)| line.replace(escape, byte);
+    escapes.into_iter().fold(line.to_owned(), decode)
+}
+
+async fn forward(browser: TcpStream, guard: SocketAddr, lines: Lines) {
     let mut browser = BufReader::new(browser);
     let (mut line, mut head) = (String::new(), String::new());
     while browser
@@ -58,8 +88,11 @@ async fn forward(browser: TcpStream, guard: SocketAddr) {
         }
         line.clear();
     }
+    let (line, headers) = head.split_once("\r\n").unwrap_or_default();
+    let line = decode(line);
+    lines.lock().unwrap().push(line.clone());
     let mut server = TcpStream::connect(guard).await.unwrap();
-    let head = format!("{head}X-Forwarded-For: {VIEWER}\r\nConnection: close\r\n\r\n");
+    let head = format!("{line}\r\n{headers}X-Forwarded-For: {VIEWER}\r\nConnection: close\r\n\r\n");
     if server.write_all(head.as_bytes()).await.is_ok() {
         // Either side may close first.
         let _ = copy_bidirectional(&mut browser, &mut server).await;
@@ -72,6 +105,7 @@ async fn hostile(victim: SocketAddr, policy: &'static str) -> LoopbackServer {
     for image in 0..IMAGES {
         write!(page, "<img src=\"http://{victim}/{image}/.env?x={image}\">").unwrap();
     }
+    page += &TRICKS.replace("SITE", &victim.to_string());
     page += "<script>onload = () => state.textContent = 'all requested'</script>";
     let answer = format!(
         "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\n\
@@ -98,7 +132,7 @@ async fn viewer_gets(guard: &Guard, target: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn visitor_of_a_page_with_fifty_hostile_images_is_not_banned() {
+async fn visitor_of_a_hostile_page_is_not_banned() {
     let Some(chromium) = program("chromium") else {
         return;
     };
@@ -109,16 +143,19 @@ async fn visitor_of_a_page_with_fifty_hostile_images_is_not_banned() {
     for (host, referrer) in [("localhost", "unsafe-url"), ("127.0.0.1", "no-referrer")] {
         let args = ["--upstream", &behind.url(), "--policy", &policy];
         let guard = Guard::start(&args).await;
-        let requests = Arc::new(AtomicUsize::new(0));
-        let victim = balancer(guard.addr(), requests.clone()).await;
+        let lines = Lines::default();
+        let victim = balancer(guard.addr(), lines.clone()).await;
         let page = hostile(victim.addr(), referrer).await;
         let shown = dump_dom(&chromium, format!("http://{host}:{}/", page.addr().port())).await;
         assert!(shown.contains("all requested"), "{shown}");
 
-        assert!(
-            requests.load(Ordering::Relaxed) >= IMAGES,
-            "only {requests:?} requests"
-        );
+        let sent = lines.lock().unwrap().clone();
+        let images = sent.iter().filter(|line| line.contains("/.env?x="));
+        assert!(images.count() >= IMAGES, "{sent:?}");
+        for trick in SENT {
+            let is_sent = sent.iter().any(|line| line.starts_with(trick));
+            assert!(is_sent, "{trick}: {sent:?}");
+        }
         let forwarded = behind.take();
         let probes = forwarded.iter().filter(|seen| seen.target.contains(".env"));
         assert_eq!(probes.count(), 0, "every probe is denied");
