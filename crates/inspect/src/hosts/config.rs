@@ -3,6 +3,7 @@
 use gabion_core::Forward;
 use serde::{Deserialize, Serialize};
 
+use super::name::HostName;
 use crate::{OneOrMany, ServerKind};
 
 /// The `[server]` section: the guarded server. Compiles to [`HostAllowlist`](crate::HostAllowlist)
@@ -18,8 +19,8 @@ use crate::{OneOrMany, ServerKind};
 /// assert_eq!(config.behind, Some(ServerKind::Tomcat));
 /// assert!(config.compile(&context).is_ok());
 ///
-/// let config: ServerConfig = toml::from_str("hosts = 'app.example:8080'")?;
-/// assert!(config.compile(&context).is_err(), "a port is not part of a host");
+/// let config: ServerConfig = toml::from_str("hosts = 'https://app.example'")?;
+/// assert!(config.compile(&context).is_err(), "a URL is not a host");
 /// # Ok::<(), toml::de::Error>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -32,8 +33,8 @@ pub struct ServerConfig {
     /// The form of paths that are passed to the server: `"as-sent"` or `"canonical"`.
     #[serde(with = "ForwardText")]
     pub forward: Forward,
-    /// The host names of the server, such as `"app.example"` or `"*.app.example"`. If empty, all
-    /// are accepted.
+    /// The host names of the server, such as `"app.example"` or `"*.app.example"`. Case, a trailing
+    /// dot, a port and the spelling of an IPv6 address do not matter. If empty, all are accepted.
     #[serde(skip_serializing_if = "is_empty")]
     pub hosts: OneOrMany,
     /// Paths of health checks, which may use any host.
@@ -53,13 +54,10 @@ enum ForwardText {
 }
 
 impl ServerConfig {
-    /// Returns a host name of the server for sample requests: the first that is configured.
+    /// Returns the `Host` header of sample requests: the first host that is configured.
     pub fn a_host(&self) -> Option<String> {
-        let first = self.hosts.first()?;
-        Some(match first.strip_prefix("*.") {
-            Some(parent) => format!("www.{parent}"),
-            None => first.clone(),
-        })
+        let host = HostName::parse(self.hosts.first()?);
+        Some(host.ok()?.to_header())
     }
 }
 

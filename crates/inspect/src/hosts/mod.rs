@@ -3,17 +3,18 @@
 //! Scanners sweep address ranges without knowing host names: most requests for a bare address, or
 //! for an unrelated host name, come from scans. A request passes if
 //! 1. no host is configured; or
-//! 2. its host, without port and case, is configured; or
+//! 2. its host, without port, case and trailing dot, is configured; or
 //! 3. it is a health check: it comes directly from a trusted proxy, on behalf of no client, and its
 //!    path or user agent is configured for health checks.
 //!
 //! Other requests are denied with 421 (RFC 9110, section 15.5.20).
 
 mod config;
+mod name;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashSet;
+use std::{collections::HashSet, net::Ipv6Addr, str};
 
 use gabion_core::{
     Cause, Denial, Facts, Inspect, KnownHeader, Mode, Needs, Reason, RequestState, RuleId, Verdict,
@@ -21,6 +22,8 @@ use gabion_core::{
 use http::StatusCode;
 
 use crate::{Config, ConfigErrors, ConfigPath, Context, Problem, ServerQuirks};
+
+use name::{HostName, MAX_NAME};
 
 pub use config::ServerConfig;
 
@@ -56,13 +59,11 @@ pub struct HostAllowlist {
     names: HashSet<Box<[u8]>>,
     /// The parent domains of wildcards, without `*.`.
     parents: HashSet<Box<[u8]>>,
+    addresses: HashSet<Ipv6Addr>,
     health_paths: Vec<String>,
     health_agents: Vec<String>,
     mode: Mode,
 }
-
-/// The longest host name (RFC 1035, section 2.3.4), in bytes.
-const MAX_NAME: usize = 253;
 
 impl HostAllowlist {
     /// The id of the rule that denies.
@@ -72,24 +73,20 @@ impl HostAllowlist {
         let mut hosts = Self {
             names: HashSet::new(),
             parents: HashSet::new(),
+            addresses: HashSet::new(),
             health_paths: config.health_paths.to_vec(),
             health_agents: config.health_agents.to_vec(),
             mode,
         };
         let mut errors = Vec::new();
         for (entry, host) in config.hosts.iter().enumerate() {
-            let (set, name) = match host.strip_prefix("*.") {
-                Some(parent) => (&mut hosts.parents, parent),
-                None => (&mut hosts.names, host.as_str()),
-            };
-            match lookup_name(name) {
-                Some(name) => drop(set.insert(name)),
-                None => errors.push(ConfigPath::new("server", "hosts").entry(entry).error(
-                    Problem::Name {
-                        name: host.clone(),
-                        why: "write a host name or an address without port, or `*.` and a host name",
-                    },
-                )),
+            match HostName::parse(host) {
+                Ok(host) => hosts.add(host),
+                Err(why) => {
+                    let name = host.clone();
+                    let path = ConfigPath::new("server", "hosts").entry(entry);
+                    errors.push(path.error(Problem::Name { name, why }));
+                }
             }
         }
         for (entry, path) in config.health_paths.iter().enumerate() {
@@ -109,6 +106,14 @@ impl HostAllowlist {
         Ok(hosts)
     }
 
+    fn add(&mut self, host: HostName) {
+        match host {
+            HostName::Exact(name) => self.names.insert(name.into_bytes().into()),
+            HostName::Wildcard(parent) => self.parents.insert(parent.into_bytes().into()),
+            HostName::Address(address) => self.addresses.insert(address),
+        };
+    }
+
     /// Returns `true` if `host`, given without its port, is configured.
     pub(crate) fn contains(&self, host: &[u8]) -> bool {
         let mut folded = [0; MAX_NAME];
@@ -119,11 +124,18 @@ impl HostAllowlist {
         name.make_ascii_lowercase();
         let parent = name.iter().position(|&byte| byte == b'.');
         let parent = parent.and_then(|dot| name.get(dot.saturating_add(1)..));
-        self.names.contains(&*name) || parent.is_some_and(|parent| self.parents.contains(parent))
+        self.names.contains(&*name)
+            || parent.is_some_and(|parent| self.parents.contains(parent))
+            || self.contains_address(name)
+    }
+
+    fn contains_address(&self, host: &[u8]) -> bool {
+        let address = || str::from_utf8(host).ok()?.parse().ok();
+        !self.addresses.is_empty() && address().is_some_and(|host| self.addresses.contains(&host))
     }
 
     fn accepts_all(&self) -> bool {
-        self.names.is_empty() && self.parents.is_empty()
+        self.names.is_empty() && self.parents.is_empty() && self.addresses.is_empty()
     }
 
     fn is_health_check(&self, facts: &Facts<'_>) -> bool {
@@ -189,12 +201,4 @@ pub(crate) fn without_port(host: &[u8]) -> &[u8] {
     }
     let name = host.split(|&byte| byte == b':').next().unwrap_or_default();
     name.strip_suffix(b".").unwrap_or(name)
-}
-
-/// Returns a host name in the form used for lookups, or `None` if it is not a host name.
-fn lookup_name(name: &str) -> Option<Box<[u8]>> {
-    let is_address = name.parse::<std::net::IpAddr>().is_ok();
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-    let is_name = !name.is_empty() && name.len() <= MAX_NAME && name.bytes().all(plain);
-    (is_address || is_name).then(|| name.to_ascii_lowercase().into_bytes().into())
 }

@@ -48,6 +48,132 @@ fn configured_hosts_pass_in_any_case_and_port() {
 }
 
 #[test]
+fn every_spelling_of_a_configured_host_accepts_every_spelling_of_a_requested_one() {
+    for (entries, requested) in [
+        (
+            &[
+                "app.example",
+                "App.Example",
+                "app.example.",
+                "app.example:443",
+                "APP.EXAMPLE.:80",
+            ][..],
+            &[
+                "app.example",
+                "APP.example",
+                "app.example.",
+                "app.example.:8443",
+                "app.example:",
+            ][..],
+        ),
+        (
+            &["*.app.example", "*.App.Example.", "*.app.example.:443"],
+            &["v1.app.example", "V1.APP.example.", "v1.app.example:8443"],
+        ),
+        (
+            &["192.0.2.7", "192.0.2.7:443"],
+            &["192.0.2.7", "192.0.2.7:8080", "192.0.2.7."],
+        ),
+        (
+            &[
+                "2001:db8::a",
+                "2001:DB8::A",
+                "2001:0db8:0:0:0:0:0:000a",
+                "[2001:db8::a]",
+                "[2001:db8::0:A]:443",
+                "2001:db8::0.0.0.10",
+            ],
+            &[
+                "[2001:db8::a]",
+                "[2001:DB8:0::A]",
+                "[2001:db8:0:0:0:0:0:a]:8080",
+                "[2001:db8::0.0.0.10]",
+            ],
+        ),
+    ] {
+        for entry in entries {
+            let hosts = hosts(&[entry]);
+            for host in requested {
+                let head = OwnedHead::get("/").host(host);
+                assert!(!denies(&hosts, &head), "{host} by {entry}");
+            }
+            for other in [
+                "other.example",
+                "[2001:db8::b]",
+                "192.0.2.8",
+                "app.example.other",
+            ] {
+                let head = OwnedHead::get("/").host(other);
+                assert!(denies(&hosts, &head), "{other} by {entry}");
+            }
+        }
+    }
+}
+
+#[test]
+fn sample_requests_use_a_host_that_passes() {
+    for entry in [
+        "App.Example.",
+        "*.app.example",
+        "2001:DB8::A",
+        "[::1]:80",
+        "192.0.2.7:80",
+    ] {
+        let config = ServerConfig {
+            hosts: [entry].into_iter().collect(),
+            ..ServerConfig::default()
+        };
+        let head = OwnedHead::get("/").host(&config.a_host().unwrap());
+        assert!(!denies(&hosts(&[entry]), &head), "{entry}");
+        let protocol = crate::ProtocolRules::default();
+        let facts = head.facts(&ClientRules::default());
+        let verdict = protocol.inspect(&facts, &mut RequestState::new(&facts));
+        assert_eq!(verdict, Verdict::Pass, "{entry}");
+    }
+}
+
+#[test]
+fn hosts_that_no_request_can_have_are_errors() {
+    let long = "a".repeat(254);
+    let entries = [
+        "",
+        ".",
+        "..",
+        "*",
+        "*.",
+        "*.*.example",
+        "a.*.example",
+        "a b",
+        "a..example",
+        ".example",
+        "https://app.example",
+        "app.example/",
+        "app:x",
+        "app:80:81",
+        "app:",
+        "app:+80",
+        "app:65536",
+        "[::1",
+        "[app.example]",
+        "*.[::1]",
+        "fe80::1%eth0",
+        "münchen.example",
+        &long,
+    ];
+    for entry in entries {
+        let config = ServerConfig {
+            hosts: [entry].into_iter().collect(),
+            ..ServerConfig::default()
+        };
+        assert!(
+            config.compile(&Context::new(&State::scratch())).is_err(),
+            "{entry}"
+        );
+        assert_eq!(config.a_host(), None, "{entry}");
+    }
+}
+
+#[test]
 fn without_hosts_all_pass() {
     assert!(!denies(&hosts(&[]), &OwnedHead::get("/").host("anything")));
 }
@@ -83,7 +209,7 @@ fn health_checks_pass_with_any_host_only_from_the_proxy_itself() {
 #[test]
 fn errors_have_the_path_of_the_entry() {
     let config = ServerConfig {
-        hosts: ["ok.example", "a b", "https://x", "app:80"]
+        hosts: ["ok.example", "a b", "https://x", "app:x"]
             .into_iter()
             .collect(),
         health_paths: ["health"].into_iter().collect(),
