@@ -95,10 +95,11 @@ fn length(facts: &Facts<'_>) -> Option<Denial> {
     (!digits).then(|| deny_400("framing/length", "Content-Length is not a number", line))
 }
 
-/// Denies expectations other than `100-continue` (RFC 9110, section 10.1.1).
+/// Denies expectations other than `100-continue` (RFC 9110, section 10.1.1). `Expect` is a list,
+/// which may repeat an element and have empty ones (RFC 9110, section 5.6.1.2).
 fn expectation(facts: &Facts<'_>) -> Option<Denial> {
-    let mut lines = facts.index.lines(KnownHeader::Expect);
-    let other = lines.find(|line| !line.eq_ignore_ascii_case(b"100-continue"))?;
+    let mut expectations = facts.index.tokens(KnownHeader::Expect);
+    let other = expectations.find(|other| !other.eq_ignore_ascii_case(b"100-continue"))?;
     let why = "unsupported expectation";
     Some(deny("expect/unknown", why, StatusCode::EXPECTATION_FAILED).with_evidence(other))
 }
