@@ -118,7 +118,7 @@ pub struct HeaderIndex<'r> {
     /// A bit for each known header that has several lines.
     repeated: u32,
     bytes: usize,
-    has_underscore: bool,
+    has_irregular_name: bool,
 }
 
 /// The lines of a header, from [`HeaderIndex::lines`].
@@ -191,21 +191,24 @@ impl<'r> HeaderIndex<'r> {
             first: [None; KnownHeader::ALL.len()],
             repeated: 0,
             bytes: 0,
-            has_underscore: false,
+            has_irregular_name: false,
         };
-        let (mut bytes, mut has_underscore) = (0_usize, false);
+        let (mut bytes, mut has_irregular_name) = (0_usize, false);
         for (name, value) in headers {
             let text = name.as_str();
             // The bytes are in memory, so that their number does not overflow.
             bytes = bytes.wrapping_add(text.len()).wrapping_add(value.len());
             match KnownHeader::from_name(name, text) {
                 Some(known) => index.add(known, value),
-                // No known name contains an underscore.
-                None => has_underscore |= words::contains(text.as_bytes(), b'_'),
+                // No known name is irregular.
+                None => {
+                    has_irregular_name |=
+                        words::may_be_irregular(text.as_bytes()) && is_irregular_name(text);
+                }
             }
         }
         index.bytes = bytes;
-        index.has_underscore = has_underscore;
+        index.has_irregular_name = has_irregular_name;
         index
     }
 
@@ -272,10 +275,17 @@ impl<'r> HeaderIndex<'r> {
         self.bytes
     }
 
-    /// Returns `true` if the name of a header contains `_`.
-    pub const fn has_underscore(&self) -> bool {
-        self.has_underscore
+    /// Returns `true` if [`is_irregular_name`] for the name of a header.
+    pub const fn has_irregular_name(&self) -> bool {
+        self.has_irregular_name
     }
+}
+
+/// Returns `true` if a header name has a character other than letters, digits and `-`, or several
+/// `-` in a row. Some servers replace or merge these, and read another name.
+pub fn is_irregular_name(name: &str) -> bool {
+    let is_regular = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    !name.bytes().all(is_regular) || name.contains("--")
 }
 
 // === impl HeaderLines ===
@@ -305,6 +315,8 @@ impl DoubleEndedIterator for HeaderLines<'_> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -318,7 +330,8 @@ mod tests {
             assert!(index.lines(known).eq([b"first"]));
             assert_eq!(index.first.iter().flatten().count(), 1, "{known:?}");
             assert_eq!(known as usize, at);
-            assert!(!index.has_underscore());
+            assert!(!index.has_irregular_name());
+            assert!(!is_irregular_name(known.name()));
             headers.append(known.name(), HeaderValue::from_static("second"));
             let index = HeaderIndex::new(&headers);
             assert_eq!(
@@ -331,19 +344,33 @@ mod tests {
         }
     }
 
+    fn index_finds_irregular(name: &str) -> bool {
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            HeaderName::from_bytes(name.as_bytes()).unwrap(),
+            HeaderValue::from_static("a"),
+        );
+        HeaderIndex::new(&headers).has_irregular_name()
+    }
+
     #[test]
-    fn underscore_is_found_at_any_position() {
-        for name in [
-            "_",
-            "a_",
-            "_a",
-            "x-forwarded_for",
-            "a-long-header-name-with_one",
-            "content_length",
-        ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(name, HeaderValue::from_static("a"));
-            assert!(HeaderIndex::new(&headers).has_underscore(), "{name}");
+    fn irregular_names_are_found_at_any_position() {
+        for part in ["_", ".", "--", "|", "~", "`", "^", "!", "#", "-_", "1."] {
+            for before in 0..20 {
+                for after in 0..10 {
+                    let name = format!("{}{part}{}", "a".repeat(before), "z".repeat(after));
+                    assert!(index_finds_irregular(&name), "{name}");
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn irregular_names_are_those_of_a_search_byte_by_byte(
+            name in "([a-z]{1,9}|[0-9]|-|[!#$%&'*+.^_`|~]){1,6}",
+        ) {
+            prop_assert_eq!(index_finds_irregular(&name), is_irregular_name(&name));
         }
     }
 }

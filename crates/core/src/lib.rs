@@ -76,7 +76,7 @@ pub use evidence::{Escaped, Evidence};
 pub use facts::{Facts, Resolution};
 pub use framing::Framing;
 pub use head::Head;
-pub use headers::{HeaderIndex, HeaderLines, KnownHeader};
+pub use headers::{HeaderIndex, HeaderLines, KnownHeader, is_irregular_name};
 pub use inspect::{
     Explanation, ExplanationStep, Findings, Inspect, InspectMessage, Needs, Outcome, RequestState,
     Slot, Slots,

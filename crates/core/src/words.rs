@@ -64,3 +64,24 @@ pub(crate) fn contains(bytes: &[u8], byte: u8) -> bool {
         None => bytes.contains(&byte),
     }
 }
+
+/// Returns `false` if a header name, which has no capitals (see [`http::HeaderName`]), consists of letters
+/// and single `-`. Otherwise it may be irregular.
+#[inline]
+pub(crate) fn may_be_irregular(name: &[u8]) -> bool {
+    let (mut found, mut before) = (0_u64, 0_u64);
+    let mut add = |word: u64| {
+        let others = HIGH_BITS & !in_range(word, b'a', b'z');
+        let not_dashes = (word ^ repeat(b'-')).wrapping_add(!HIGH_BITS);
+        found |= others & (not_dashes | others << 8 | before >> 56);
+        before = others;
+    };
+    let (words, rest) = name.as_chunks();
+    for word in words {
+        add(u64::from_le_bytes(*word));
+    }
+    if !rest.is_empty() {
+        add(last_word(name, rest));
+    }
+    found != 0
+}

@@ -2,7 +2,7 @@
 
 use std::str;
 
-use gabion_core::{Denial, Facts, KnownHeader};
+use gabion_core::{Denial, Facts, KnownHeader, is_irregular_name};
 use http::{HeaderMap, HeaderName, StatusCode, Version};
 
 use super::{deny, deny_400};
@@ -52,38 +52,50 @@ pub(super) fn size(facts: &Facts<'_>, most: usize, most_bytes: usize) -> Option<
     None
 }
 
-/// Denies a header name with `_` that imitates another header.
+/// Denies an irregular header name that imitates another header.
 ///
 /// CGI and its successors (RFC 3875, section 4.1.18) convert `-` to `_`, so that `x_forwarded_for`
 /// reaches an application as `X-Forwarded-For` does, without passing the checks of the proxies in
-/// front. Other names with `_` pass: programs do use headers such as `my_header`.
+/// front. Some convert every other character, too, or merge what they converted. Other irregular
+/// names pass: programs do use headers such as `my_header` and `my.header`.
 pub(super) fn names(facts: &Facts<'_>) -> Option<Denial> {
-    if !facts.index.has_underscore() {
+    if !facts.index.has_irregular_name() {
         return None;
     }
     let mut names = facts.headers.keys().map(HeaderName::as_str);
-    let name = names.find(|name| name.contains('_') && imitates(name, facts.headers))?;
-    let why = "header name with _ that some servers treat as another header";
+    let name = names.find(|name| is_irregular_name(name) && imitates(name, facts.headers))?;
+    let why = "header name that some servers treat as another header";
     Some(deny_400("header/underscore", why, name.as_bytes()))
 }
 
 fn imitates(name: &str, headers: &HeaderMap) -> bool {
-    let mut buffer = [0; MAX_INLINE];
-    let Some(dashed) = buffer.get_mut(..name.len()) else {
-        let mut others = headers.keys().map(HeaderName::as_str);
-        let is_like = |other: &str| other.len() == name.len() && other != name;
-        return others.any(is_like) && headers.contains_key(name.replace('_', "-"));
-    };
-    dashed.copy_from_slice(name.as_bytes());
-    for byte in dashed.iter_mut().filter(|byte| **byte == b'_') {
-        *byte = b'-';
+    let mut inline = [0; MAX_INLINE];
+    let mut len = 0_usize;
+    for byte in folded(name) {
+        let Some(place) = inline.get_mut(len) else {
+            let folded: String = folded(name).map(char::from).collect();
+            return headers.contains_key(folded);
+        };
+        *place = byte;
+        len = len.saturating_add(1);
     }
-    let Ok(dashed) = str::from_utf8(dashed) else {
-        return true;
-    };
-    SENSITIVE.contains(&dashed)
-        || SENSITIVE_PREFIXES
-            .iter()
-            .any(|prefix| dashed.starts_with(prefix))
-        || headers.contains_key(dashed)
+    let folded = inline.get(..len).and_then(|text| str::from_utf8(text).ok());
+    folded.is_none_or(|folded| {
+        SENSITIVE.contains(&folded)
+            || SENSITIVE_PREFIXES
+                .iter()
+                .any(|prefix| folded.starts_with(prefix))
+            || headers.contains_key(folded)
+    })
+}
+
+/// Replaces each run of characters other than letters and digits by one `-`.
+fn folded(name: &str) -> impl Iterator<Item = u8> {
+    let mut is_after_dash = false;
+    name.bytes().filter_map(move |byte| {
+        let is_dash = !byte.is_ascii_alphanumeric();
+        let is_repeated = is_dash && is_after_dash;
+        is_after_dash = is_dash;
+        (!is_repeated).then_some(if is_dash { b'-' } else { byte })
+    })
 }

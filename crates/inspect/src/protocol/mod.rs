@@ -13,7 +13,7 @@
 //!    section 3.2; RFC 9113, section 8.3.1);
 //! 6. its path begins with `/` and has no control bytes, invalid escapes, `%00`, invalid UTF-8, or
 //!    dot segments above the root ([`gabion_core::Malformed`]); `OPTIONS *` has no path and passes;
-//! 7. no header name imitates another one by `_`;
+//! 7. no header name imitates another one by `_`, other symbols or repeated `-`;
 //! 8. a WebSocket handshake conforms to RFC 6455, section 4.1, and no hop in front removed a part
 //!    of it.
 //!
