@@ -5,7 +5,8 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use gabion_core::{Mode, RouteLimits, RuleId, SessionLimits};
 
 use super::{
-    Compression, Handshake, Ping, RouteConfig, RouteRules, UpgradeConfig, origin::Origins,
+    Compression, Handshake, Ping, RouteConfig, RouteRules, UpgradeConfig,
+    origin::{Origin, Origins},
 };
 use crate::{
     ByteRate, Config, ConfigError, ConfigErrors, ConfigPath, Context, Limit, LimitRule, Messages,
@@ -156,8 +157,8 @@ impl<'c> Compiler<'c> {
     fn compile(mut self, context: &Context) -> Result<CompiledRoute, ConfigErrors> {
         let origins = Origins::new(&self.config.origins);
         self.check_each("origins", &self.config.origins, |origin| {
-            let why = "write an origin such as `https://app.example`";
-            (!Origins::is_origin(origin.as_bytes())).then_some(why)
+            let why = "write an origin such as `https://app.example` or `capacitor://localhost`";
+            Origin::parse(origin.as_bytes()).is_none().then_some(why)
         });
         self.check_each("subprotocols", &self.config.subprotocols, |name| {
             let why = "write a subprotocol name of letters, digits and `-._`";

@@ -4,7 +4,7 @@ use std::{num::NonZeroU32, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Compression, Ping, RouteConfig};
+use super::{Compression, Ping, RouteConfig, origin::Origin};
 use crate::{ByteRate, ByteSize, OneOrMany, Period, Rate};
 
 /// The `[upgrade]` section: rules for WebSocket handshakes, and limits of open WebSockets. Compiles
@@ -23,7 +23,8 @@ use crate::{ByteRate, ByteSize, OneOrMany, Period, Rate};
 /// let errors = config.compile(&context).unwrap_err();
 /// assert_eq!(
 ///     errors[0].to_string(),
-///     "upgrade.origins[0]: invalid value `app.example`: write an origin such as `https://app.example`",
+///     "upgrade.origins[0]: invalid value `app.example`: write an origin such as \
+///      `https://app.example` or `capacitor://localhost`",
 /// );
 /// # Ok::<(), toml::de::Error>(())
 /// ```
@@ -31,7 +32,8 @@ use crate::{ByteRate, ByteSize, OneOrMany, Period, Rate};
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct UpgradeConfig {
-    /// Origins whose pages may open WebSockets, such as `"https://app.example"`. If empty, only
+    /// Origins whose pages may open WebSockets, such as `"https://app.example"`, and those of apps and
+    /// extensions, such as `"capacitor://localhost"`, `"file://"` or `"null"`. If empty, only
     /// pages of the requested host may, as far as the handshake has cookies or credentials.
     #[serde(skip_serializing_if = "is_empty")]
     pub origins: OneOrMany,
@@ -115,11 +117,13 @@ fn is_empty(strings: &OneOrMany) -> bool {
 
 impl UpgradeConfig {
     /// Returns `true` if origins are configured for every path, so that pages of other origins
-    /// cannot open WebSockets.
+    /// cannot open WebSockets. The origin `null`, which any page can have, is not one that does this.
     pub fn names_origins(&self) -> bool {
+        let is_null = |origin: &String| origin.eq_ignore_ascii_case(Origin::NULL);
+        let names = |origins: &OneOrMany| !origins.is_empty() && !origins.iter().any(is_null);
         let routes = self.routes.iter();
         let mut own = routes.filter_map(|route| route.origins.as_ref());
-        !self.origins.is_empty() && !own.any(|origins| origins.is_empty())
+        names(&self.origins) && own.all(names)
     }
 
     /// Returns the section for `route`, without routes: the keys of the route, and those of this

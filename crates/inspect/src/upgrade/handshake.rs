@@ -180,12 +180,12 @@ impl RouteRules {
     fn check_origin(&self, facts: &Facts<'_>) -> Option<Denial> {
         let mut origins = facts.index.lines(KnownHeader::Origin);
         let foreign = origins.find(|origin| self.origins.is_foreign(facts, origin))?;
-        let why = match self.origins.line_that_allows(facts, foreign) {
-            Some(line) => format!(
-                "cross-origin WebSocket from {}; to allow this origin, set in [upgrade]: {line}",
+        let why = match self.origins.advice(facts, foreign) {
+            Some(advice) => format!(
+                "cross-origin WebSocket from {}; to allow this origin, {advice}",
                 Escaped(foreign)
             ),
-            None => "cross-origin WebSocket from an origin that cannot be allowed".into(),
+            None => "cross-origin WebSocket from a malformed origin".into(),
         };
         let denial = deny(Handshake::ORIGIN, why, StatusCode::FORBIDDEN);
         Some(
