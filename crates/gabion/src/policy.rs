@@ -8,8 +8,9 @@ pub use gabion_inspect::{
     Action, ActionError, AddressShare, AddressShareError, AllowConfig, BanConfig, ByteRate,
     ByteRateError, ByteSize, ByteSizeError, CompiledUpgrade, Compression, ConfigError,
     ConfigErrors, ConfigPath, DenyRule, HttpVersion, LimitRule, MessageAction, MessageActionError,
-    MessageRule, OneOrMany, Period, PeriodError, Ping, PingError, Problem, ProtocolConfig, Rate,
-    RateError, RouteConfig, ScanConfig, ServerConfig, ServerKind, State, UpgradeConfig,
+    MessageRule, OneOrMany, Period, PeriodError, Ping, PingError, Problem, ProtocolConfig,
+    ProtocolException, ProtocolRule, ProtocolRuleError, Rate, RateError, RouteConfig, ScanConfig,
+    ServerConfig, ServerKind, State, UpgradeConfig,
 };
 #[cfg(feature = "policy")]
 pub use gabion_policy::{

@@ -84,7 +84,9 @@ pub use deny::{Action, ActionError, Deny, DenyRule};
 pub use hosts::{HostAllowlist, ServerConfig};
 pub use limit::{Limit, LimitRule, LimitTable, Rate, RateError};
 pub use message::{MessageAction, MessageActionError, MessageRule, Messages};
-pub use protocol::{HttpVersion, ProtocolConfig, ProtocolRules};
+pub use protocol::{
+    HttpVersion, ProtocolConfig, ProtocolException, ProtocolRule, ProtocolRuleError, ProtocolRules,
+};
 pub use quirks::{ServerKind, ServerQuirks};
 pub use scan::{Scan, ScanConfig, Scores, Signals};
 pub use sequence::Sequence;

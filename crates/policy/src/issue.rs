@@ -55,8 +55,13 @@ impl Issue {
 
 impl From<ConfigError> for Issue {
     fn from(error: ConfigError) -> Self {
+        let is_missing = match &error.problem {
+            Problem::NothingToMatch { .. } => true,
+            Problem::Value { found, .. } => found == "[]",
+            _ => false,
+        };
         Self {
-            is_missing: matches!(error.problem, Problem::NothingToMatch { .. }),
+            is_missing,
             ..Self::new(error.path, error.problem.to_string())
         }
     }

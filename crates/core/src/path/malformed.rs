@@ -27,22 +27,48 @@ pub enum Malformed {
 }
 
 impl Malformed {
-    /// Returns the first error visible in the path as sent or in its decoded form.
+    /// Iterates over the errors visible in the path as sent or in its decoded form.
     /// [`Self::Form`], [`Self::AboveRoot`] and [`Self::Tangled`] are found elsewhere.
-    pub(super) fn detect(sent: View<'_>, decoded: View<'_>) -> Option<Self> {
-        let control = |bytes: &[u8]| bytes.iter().copied().find(u8::is_ascii_control);
-        if sent.classes().intersects(PathClasses::CONTROL) {
-            return control(sent.path).map(Self::Control);
+    pub(super) fn detect<'v>(
+        sent: View<'v>,
+        decoded: View<'v>,
+    ) -> impl Iterator<Item = Self> + use<'v> {
+        let checks: [fn(View<'_>, View<'_>) -> Option<Self>; 5] = [
+            Self::control,
+            Self::escape,
+            Self::nul,
+            Self::escaped_control,
+            Self::utf8,
+        ];
+        checks
+            .into_iter()
+            .filter_map(move |check| check(sent, decoded))
+    }
+
+    fn control(sent: View<'_>, _: View<'_>) -> Option<Self> {
+        if !sent.classes().intersects(PathClasses::CONTROL) {
+            return None;
         }
-        if sent.classes().intersects(PathClasses::PERCENT) && transform::has_bad_escape(sent.path) {
-            return Some(Self::Escape);
-        }
-        if decoded.classes().intersects(PathClasses::CONTROL) {
-            return control(decoded.path).map(|byte| match byte {
-                0 => Self::Nul,
-                _ => Self::EscapedControl(byte),
-            });
-        }
+        let mut bytes = sent.path.iter().copied();
+        bytes.find(u8::is_ascii_control).map(Self::Control)
+    }
+
+    fn escape(sent: View<'_>, _: View<'_>) -> Option<Self> {
+        let has_escapes = sent.classes().intersects(PathClasses::PERCENT);
+        (has_escapes && transform::has_bad_escape(sent.path)).then_some(Self::Escape)
+    }
+
+    fn nul(sent: View<'_>, decoded: View<'_>) -> Option<Self> {
+        let mut controls = escaped_controls(sent, decoded)?;
+        controls.any(|byte| byte == 0).then_some(Self::Nul)
+    }
+
+    fn escaped_control(sent: View<'_>, decoded: View<'_>) -> Option<Self> {
+        let mut controls = escaped_controls(sent, decoded)?;
+        controls.find(|byte| *byte != 0).map(Self::EscapedControl)
+    }
+
+    fn utf8(_: View<'_>, decoded: View<'_>) -> Option<Self> {
         let may_be_binary = decoded.classes().intersects(PathClasses::NON_ASCII);
         (may_be_binary && str::from_utf8(decoded.path).is_err()).then_some(Self::Utf8)
     }
@@ -77,4 +103,20 @@ impl fmt::Display for Malformed {
             Self::Tangled => f.write_str("the path has too many nested escapes or separators"),
         }
     }
+}
+
+/// Returns the control bytes that are escaped in `sent`, or `None` if there is none.
+fn escaped_controls<'v>(
+    sent: View<'v>,
+    decoded: View<'v>,
+) -> Option<impl Iterator<Item = u8> + use<'v>> {
+    let hex = |digit: u8| char::from(digit).to_digit(16);
+    let byte = move |escape: &[u8]| match escape {
+        [b'%', high, low] => u8::try_from(hex(*high)? << 4 | hex(*low)?).ok(),
+        _ => None,
+    };
+    let bytes = sent.path.windows(3).filter_map(byte);
+    let controls = bytes.filter(u8::is_ascii_control);
+    let has_controls = decoded.classes().intersects(PathClasses::CONTROL);
+    has_controls.then_some(controls)
 }

@@ -130,6 +130,32 @@ fn malformed_paths_give_their_reason() {
 }
 
 #[test]
+fn every_error_of_a_path_is_found_beside_others() {
+    use Malformed::{AboveRoot, Control, Escape, EscapedControl, Form, Nul, Tangled, Utf8};
+    let tangled = format!("/{}%ff", "%2525;a=1%2e%5c//../x/".repeat(40));
+    for (path, errors) in [
+        (&b"/a"[..], &[][..]),
+        (b"a%ff", &[Form]),
+        (b"/\x01", &[Control(1)]),
+        (b"/%01", &[EscapedControl(1)]),
+        (b"/\x01%02", &[Control(1), EscapedControl(2)]),
+        (b"/%01%00", &[Nul, EscapedControl(1)]),
+        (b"/%7F%zz", &[Escape, EscapedControl(0x7f)]),
+        (b"/%ff/../..", &[Utf8, AboveRoot]),
+        (b"/%00%ff/../..", &[Nul, Utf8, AboveRoot]),
+        (b"/%%00", &[Escape, Nul]),
+    ] {
+        let views = PathViews::new(path);
+        assert_eq!(views.errors().collect::<Vec<_>>(), errors, "{path:?}");
+        assert_eq!(views.malformed(), errors.first().copied(), "{path:?}");
+    }
+    let views = PathViews::new(tangled.as_bytes());
+    let errors: Vec<_> = views.errors().collect();
+    assert_eq!(errors.first(), Some(&Utf8));
+    assert_eq!(errors.contains(&Tangled), views.is_incomplete());
+}
+
+#[test]
 fn legitimate_paths_are_not_malformed() {
     for path in [
         "/%ED%95%9C%EA%B5%AD%EC%96%B4/%20",

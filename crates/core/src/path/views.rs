@@ -163,6 +163,23 @@ impl<'r> PathViews<'r> {
         self.derived.malformed
     }
 
+    /// Iterates over all reasons why the path has no single interpretation, [`Self::malformed`] first.
+    ///
+    /// # Cost
+    ///
+    /// Several passes over the path. No allocation.
+    pub fn errors(&self) -> impl Iterator<Item = Malformed> + '_ {
+        let form = self
+            .derived
+            .malformed
+            .filter(|error| *error == Malformed::Form);
+        let others = match self.derived.malformed {
+            None | Some(Malformed::Form) => None,
+            Some(_) => Some(find_errors(self.as_sent(), self.derived.forms.as_deref())),
+        };
+        form.into_iter().chain(others.into_iter().flatten())
+    }
+
     /// Returns `true` if the path as sent is the only form, so that deriving the views again allocates nothing.
     pub const fn has_one_form(&self) -> bool {
         self.derived.forms.is_none()
@@ -218,7 +235,8 @@ impl<'r> PathViews<'r> {
         if self.classes().intersects(TRIGGERS) {
             self.derived.forms = Some(Box::new(Forms::derive(self.as_sent())));
         }
-        self.derived.malformed = find_error(self.as_sent(), self.derived.forms.as_deref());
+        let error = find_errors(self.as_sent(), self.derived.forms.as_deref()).next();
+        self.derived.malformed = error;
     }
 }
 
@@ -301,16 +319,16 @@ impl Span {
     }
 }
 
-/// Returns the error of the path `sent`, of which `forms` are the forms if it has several.
-fn find_error(sent: View<'_>, forms: Option<&Forms>) -> Option<Malformed> {
+/// Iterates over the errors of the path `sent`, of which `forms` are the forms if it has several.
+fn find_errors<'v>(
+    sent: View<'v>,
+    forms: Option<&'v Forms>,
+) -> impl Iterator<Item = Malformed> + use<'v> {
     let decoded_once = |view: &View<'_>| view.transformations == Transformations::DECODED_ONCE;
     let decoded = forms.and_then(|forms| forms.iter().find(decoded_once));
-    Malformed::detect(sent, decoded.unwrap_or(sent)).or_else(|| {
-        let forms = forms?;
-        if forms.is_above_root {
-            Some(Malformed::AboveRoot)
-        } else {
-            forms.is_incomplete.then_some(Malformed::Tangled)
-        }
-    })
+    let above_root = forms.filter(|forms| forms.is_above_root);
+    let tangled = forms.filter(|forms| forms.is_incomplete);
+    Malformed::detect(sent, decoded.unwrap_or(sent))
+        .chain(above_root.map(|_| Malformed::AboveRoot))
+        .chain(tangled.map(|_| Malformed::Tangled))
 }

@@ -2,10 +2,10 @@
 
 use std::{fs, path::Path};
 
-use gabion::client::ForwardedHeader;
+use gabion::{client::ForwardedHeader, policy::ProtocolRule};
 
 /// A page, and a table of the document that the page is about.
-const PAGES: [(&str, &str); 13] = [
+const PAGES: [(&str, &str); 14] = [
     ("allow", "[allow]"),
     ("ban", "[ban]"),
     ("client", "[client]"),
@@ -15,6 +15,7 @@ const PAGES: [(&str, &str); 13] = [
     ("limit", "[[limit]]\nid = 'a'\nrate = '1/s'"),
     ("message", "[[message]]\nid = 'a'"),
     ("protocol", "[protocol]"),
+    ("protocol", "[[protocol.except]]\npaths = '/a'"),
     ("scan", "[scan]"),
     ("server", "[server]"),
     ("upgrade", "[upgrade]"),
@@ -53,6 +54,16 @@ fn every_forwarding_header_is_in_the_page_of_the_client() {
     let row = row.expect("a row for `header`");
     for header in ForwardedHeader::ALL.map(ForwardedHeader::name) {
         assert!(row.contains(&format!("`\"{header}\"`")), "{header}: {row}");
+    }
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test reads the guide")]
+fn every_protocol_rule_is_in_its_page() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("guide/policy/protocol.md");
+    let text = fs::read_to_string(page).unwrap();
+    for rule in ProtocolRule::all() {
+        assert!(text.contains(&format!("`{rule}`")), "{rule}");
     }
 }
 

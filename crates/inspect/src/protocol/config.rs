@@ -5,9 +5,11 @@ use std::num::NonZeroU32;
 use http::Version;
 use serde::{Deserialize, Serialize};
 
+use super::ProtocolRule;
 use crate::{ByteSize, OneOrMany};
 
-/// The `[protocol]` section: the allowed methods, HTTP versions, and header sizes. Compiles to
+/// The `[protocol]` section: the allowed methods, HTTP versions, and header sizes, and the rules that
+/// do not deny. Compiles to
 /// [`ProtocolRules`](crate::ProtocolRules).
 ///
 /// An HTTP server in front may have lower limits of its own, and answers requests over them before
@@ -45,6 +47,31 @@ pub struct ProtocolConfig {
     pub max_headers: NonZeroU32,
     /// The largest total size of header names and values. Default: 32 KiB.
     pub max_header_bytes: ByteSize,
+    /// Rules that only log the requests that they would deny.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub observe: Vec<ProtocolRule>,
+    /// Rules that are not checked; those for which [`ProtocolRule::may_be_off`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub off: Vec<ProtocolRule>,
+    /// More rules that do not deny, on some paths.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub except: Vec<ProtocolException>,
+}
+
+/// A `[[protocol.except]]` table: rules that do not deny requests for some paths.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct ProtocolException {
+    /// The paths, with everything below them. A request must lie below one of them in every view of
+    /// its path.
+    pub paths: OneOrMany,
+    /// Rules that only log the requests that they would deny.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub observe: Vec<ProtocolRule>,
+    /// Rules that are not checked; those for which [`ProtocolRule::may_be_off`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub off: Vec<ProtocolRule>,
 }
 
 /// An HTTP version in [`ProtocolConfig::versions`].
@@ -73,6 +100,9 @@ impl Default for ProtocolConfig {
             versions: vec![HttpVersion::Http10, HttpVersion::Http11, HttpVersion::Http2],
             max_headers: NonZeroU32::new(100).unwrap_or(NonZeroU32::MIN),
             max_header_bytes: ByteSize(32 * 1024),
+            observe: Vec::new(),
+            off: Vec::new(),
+            except: Vec::new(),
         }
     }
 }

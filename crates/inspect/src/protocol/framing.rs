@@ -3,22 +3,25 @@
 use gabion_core::{Denial, Facts, Framing, KnownHeader};
 use http::{HeaderValue, StatusCode, Version, header::CONNECTION};
 
-use super::{deny, deny_400};
+use super::{deny, deny_400, rules::RuleSet};
 
 /// Denies a request whose body another server would end elsewhere, and unknown expectations.
 ///
 /// Nothing after such a head on its connection can be trusted, so the response closes the
 /// connection (RFC 9112, section 6.1).
-pub(super) fn check(facts: &Facts<'_>) -> Option<Denial> {
-    let ambiguous = observed(facts)
-        .or_else(|| both(facts))
-        .or_else(|| coding(facts))
-        .or_else(|| length(facts));
+pub(super) fn check(facts: &Facts<'_>, skipped: RuleSet) -> Option<Denial> {
+    let unless_skipped = |denial| skipped.unless_in(denial);
+    let ambiguous = (observed(facts).and_then(unless_skipped))
+        .or_else(|| both(facts).and_then(unless_skipped))
+        .or_else(|| version(facts).and_then(unless_skipped))
+        .or_else(|| coding(facts).and_then(unless_skipped))
+        .or_else(|| doubled(facts).and_then(unless_skipped))
+        .or_else(|| length(facts).and_then(unless_skipped));
     match ambiguous {
         Some(denial) if facts.version <= Version::HTTP_11 => {
             Some(denial.with_header(CONNECTION, HeaderValue::from_static("close")))
         }
-        None => expectation(facts),
+        None => expectation(facts).and_then(unless_skipped),
         ambiguous => ambiguous,
     }
 }
@@ -45,18 +48,22 @@ fn both(facts: &Facts<'_>) -> Option<Denial> {
 
 const BOTH: &str = "both Content-Length and Transfer-Encoding";
 
-/// Denies transfer codings other than a single `chunked` on HTTP/1.1 (RFC 9112, sections 6.1 and
-/// 6.3).
+/// Denies transfer codings on other versions than HTTP/1.1 (RFC 9112, section 6.1).
+fn version(facts: &Facts<'_>) -> Option<Denial> {
+    let line = facts.index.first(KnownHeader::TransferEncoding)?;
+    (facts.version != Version::HTTP_11).then(|| {
+        let why = "Transfer-Encoding in an HTTP version without it";
+        deny_400("framing/version", why, line.as_bytes())
+    })
+}
+
+/// Denies transfer codings other than a single `chunked` (RFC 9112, sections 6.1 and 6.3).
 ///
 /// Another coding before `chunked` is not implemented (501). If `chunked` is not last or is
 /// repeated, servers disagree on the end of the body (400).
 fn coding(facts: &Facts<'_>) -> Option<Denial> {
     let mut lines = facts.index.lines(KnownHeader::TransferEncoding);
     let line = lines.next()?;
-    if facts.version != Version::HTTP_11 {
-        let why = "Transfer-Encoding in an HTTP version without it";
-        return Some(deny_400("framing/version", why, line));
-    }
     if lines.next().is_none() && line.eq_ignore_ascii_case(b"chunked") {
         return None;
     }
@@ -82,17 +89,22 @@ fn coding(facts: &Facts<'_>) -> Option<Denial> {
     }
 }
 
-/// Denies anything but one `Content-Length` of digits (RFC 9110, section 8.6), even if a server
-/// would merge equal ones.
+/// Denies several `Content-Length` (RFC 9110, section 8.6), even if a server would merge equal ones.
+fn doubled(facts: &Facts<'_>) -> Option<Denial> {
+    let second = facts.index.lines(KnownHeader::ContentLength).nth(1)?;
+    let why = "more than one Content-Length header";
+    Some(deny_400("framing/doubled", why, second))
+}
+
+/// Denies a `Content-Length` that is not digits (RFC 9110, section 8.6).
 fn length(facts: &Facts<'_>) -> Option<Denial> {
     let mut lines = facts.index.lines(KnownHeader::ContentLength);
-    let line = lines.next()?;
-    if let Some(second) = lines.next() {
-        let why = "more than one Content-Length header";
-        return Some(deny_400("framing/doubled", why, second));
-    }
-    let digits = !line.is_empty() && line.iter().all(u8::is_ascii_digit);
-    (!digits).then(|| deny_400("framing/length", "Content-Length is not a number", line))
+    let line = lines.find(|line| line.is_empty() || !line.iter().all(u8::is_ascii_digit))?;
+    Some(deny_400(
+        "framing/length",
+        "Content-Length is not a number",
+        line,
+    ))
 }
 
 /// Denies expectations other than `100-continue` (RFC 9110, section 10.1.1). `Expect` is a list,

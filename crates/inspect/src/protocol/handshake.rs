@@ -6,7 +6,7 @@ use http::{
     header::{ALLOW, SEC_WEBSOCKET_VERSION, UPGRADE},
 };
 
-use super::{deny, deny_400};
+use super::{deny, deny_400, rules::RuleSet};
 
 /// Denies CONNECT for anything but a WebSocket (RFC 9110, section 9.3.6; RFC 8441, section 4).
 pub(super) fn tunnel(facts: &Facts<'_>) -> Option<Denial> {
@@ -30,14 +30,15 @@ pub(super) fn tunnel(facts: &Facts<'_>) -> Option<Denial> {
 /// Denies an incomplete handshake, and one that the guarded server would answer differently from
 /// what the hops in front expect. The data after it would be WebSocket frames to one and requests
 /// to the other.
-pub(super) fn check(facts: &Facts<'_>) -> Option<Denial> {
+pub(super) fn check(facts: &Facts<'_>, skipped: RuleSet) -> Option<Denial> {
+    let unless_skipped = |denial| skipped.unless_in(denial);
     match facts.upgrade {
-        Upgrade::Incomplete => Some(incomplete(facts)),
-        Upgrade::None => stripped(facts),
-        Upgrade::WebSocket => method(facts)
-            .or_else(|| body(facts))
-            .or_else(|| version(facts))
-            .or_else(|| key(facts)),
+        Upgrade::Incomplete => unless_skipped(incomplete(facts)),
+        Upgrade::None => stripped(facts).and_then(unless_skipped),
+        Upgrade::WebSocket => (method(facts).and_then(unless_skipped))
+            .or_else(|| body(facts).and_then(unless_skipped))
+            .or_else(|| version(facts).and_then(unless_skipped))
+            .or_else(|| key(facts).and_then(unless_skipped)),
         _ => None,
     }
 }

@@ -35,21 +35,24 @@ const SENSITIVE_PREFIXES: [&str; 4] = ["proxy-", "x-forwarded-", "x-original-", 
 /// The longest name that is looked up without an allocation.
 const MAX_INLINE: usize = 64;
 
-/// Denies more or larger headers than are allowed (RFC 6585, section 5).
-pub(super) fn size(facts: &Facts<'_>, most: usize, most_bytes: usize) -> Option<Denial> {
-    let too_large = |id, why| Some(deny(id, why, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE));
+/// Denies more headers than are allowed (RFC 6585, section 5).
+pub(super) fn count(facts: &Facts<'_>, most: usize) -> Option<Denial> {
     let mut found = facts.headers.len();
     if found > most && facts.version >= Version::HTTP_2 {
         let cookies = facts.index.lines(KnownHeader::Cookie).count();
         found = found.saturating_sub(cookies.saturating_sub(1));
     }
-    if found > most {
-        return too_large("header/many", "too many headers");
-    }
-    if facts.index.bytes() > most_bytes {
-        return too_large("header/large", "headers too large");
-    }
-    None
+    (found > most).then(|| too_large("header/many", "too many headers"))
+}
+
+/// Denies larger headers than are allowed (RFC 6585, section 5).
+pub(super) fn size(facts: &Facts<'_>, most: usize) -> Option<Denial> {
+    let is_larger = facts.index.bytes() > most;
+    is_larger.then(|| too_large("header/large", "headers too large"))
+}
+
+fn too_large(id: &'static str, why: &'static str) -> Denial {
+    deny(id, why, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
 }
 
 /// Denies an irregular header name that imitates another header.

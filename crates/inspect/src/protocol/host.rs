@@ -5,7 +5,7 @@ use std::{net::Ipv6Addr, str};
 use gabion_core::{Denial, Facts, KnownHeader};
 use http::{StatusCode, Version};
 
-use super::{deny, deny_400};
+use super::{deny, deny_400, rules::RuleSet};
 
 /// A host with its port (RFC 3986, sections 3.2.2 and 3.2.3).
 #[derive(Clone, Copy, Debug)]
@@ -16,55 +16,58 @@ struct Authority<'h> {
 
 /// Denies a request without exactly one host (RFC 9112, section 3.2; RFC 9113, section 8.3.1).
 /// Routers use the host of the target, and applications use the `Host` header.
-pub(super) fn check(facts: &Facts<'_>) -> Option<Denial> {
+pub(super) fn check(facts: &Facts<'_>, skipped: RuleSet) -> Option<Denial> {
+    let unless_skipped = |denial| skipped.unless_in(denial);
     // Without a scheme the target is in authority form, which is denied elsewhere.
     let target = facts
         .uri
         .authority()
         .filter(|_| facts.uri.scheme().is_some());
     let target = target.map(|name| name.as_str().as_bytes());
-    let target = match target.map(|target| (target, Authority::parse(target))) {
-        Some((target, None)) => {
-            let why = "malformed host in the request target";
-            return Some(deny_400("host/malformed", why, target));
-        }
-        Some((_, authority)) => authority,
-        None => None,
-    };
     let mut hosts = facts.index.lines(KnownHeader::Host);
     let Some(host) = hosts.next() else {
-        let has_authority = facts.version >= Version::HTTP_2 && target.is_some();
-        let missing = !has_authority && facts.version > Version::HTTP_10;
-        return missing.then(|| {
-            deny(
-                "host/missing",
-                "missing Host header",
-                StatusCode::BAD_REQUEST,
-            )
-        });
+        return (target.and_then(malformed_target).and_then(unless_skipped))
+            .or_else(|| missing(facts, target.is_some()).and_then(unless_skipped));
     };
-    if let Some(second) = hosts.next() {
-        return Some(deny_400(
-            "host/doubled",
-            "more than one Host header",
-            second,
-        ));
-    }
+    (target.and_then(malformed_target).and_then(unless_skipped))
+        .or_else(|| unless_skipped(doubled(hosts.next()?)))
+        .or_else(|| malformed(host).and_then(unless_skipped))
+        .or_else(|| differs(facts, target?, host).and_then(unless_skipped))
+}
+
+fn malformed_target(target: &[u8]) -> Option<Denial> {
+    let why = "malformed host in the request target";
+    let is_malformed = Authority::parse(target).is_none();
+    is_malformed.then(|| deny_400("host/malformed", why, target))
+}
+
+fn missing(facts: &Facts<'_>, has_target: bool) -> Option<Denial> {
+    let has_authority = facts.version >= Version::HTTP_2 && has_target;
+    let is_missing = !has_authority && facts.version > Version::HTTP_10;
+    let why = "missing Host header";
+    is_missing.then(|| deny("host/missing", why, StatusCode::BAD_REQUEST))
+}
+
+fn doubled(second: &[u8]) -> Denial {
+    deny_400("host/doubled", "more than one Host header", second)
+}
+
+fn malformed(host: &[u8]) -> Option<Denial> {
     if host.is_empty() {
         return Some(deny_400("host/empty", "empty Host header", host));
     }
-    let Some(header) = Authority::parse(host) else {
-        return Some(deny_400("host/malformed", "malformed Host header", host));
-    };
+    let is_malformed = Authority::parse(host).is_none();
+    is_malformed.then(|| deny_400("host/malformed", "malformed Host header", host))
+}
+
+/// Denies a `Host` header that is not the host of the target. One of both that is malformed is not
+/// compared.
+fn differs(facts: &Facts<'_>, target: &[u8], host: &[u8]) -> Option<Denial> {
+    let (in_target, in_header) = (Authority::parse(target)?, Authority::parse(host)?);
     let scheme = facts.uri.scheme_str().unwrap_or_default();
-    let differs = target.is_some_and(|target| !target.is_same_origin(header, scheme));
-    differs.then(|| {
-        deny_400(
-            "host/differs",
-            "Host header differs from the host of the request target",
-            host,
-        )
-    })
+    let why = "Host header differs from the host of the request target";
+    let is_same = in_target.is_same_origin(in_header, scheme);
+    (!is_same).then(|| deny_400("host/differs", why, host))
 }
 
 // === impl Authority ===

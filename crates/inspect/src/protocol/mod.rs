@@ -21,10 +21,12 @@
 //! WebSocket, such as `h2c`, pass; the enforcing service removes the offer from the request.
 
 mod config;
+mod exemptions;
 mod framing;
 mod handshake;
 mod headers;
 mod host;
+mod rules;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -36,7 +38,11 @@ use http::{HeaderValue, Method, StatusCode, Version, header::ALLOW};
 
 use crate::{Config, ConfigErrors, ConfigPath, Context, Problem};
 
-pub use config::{HttpVersion, ProtocolConfig};
+use exemptions::Exemptions;
+use rules::RuleSet;
+
+pub use config::{HttpVersion, ProtocolConfig, ProtocolException};
+pub use rules::{ProtocolRule, ProtocolRuleError};
 
 /// Denies malformed heads. Compiled from [`ProtocolConfig`]; immutable.
 ///
@@ -73,6 +79,7 @@ pub struct ProtocolRules {
     versions: Box<[Version]>,
     max_headers: usize,
     max_header_bytes: usize,
+    exemptions: Exemptions,
     mode: Mode,
 }
 
@@ -98,7 +105,7 @@ impl ProtocolRules {
     }
 
     /// Compiles `config`, skipping invalid entries.
-    fn from_config(config: &ProtocolConfig, mode: Mode) -> Self {
+    fn from_config(config: &ProtocolConfig, exemptions: Exemptions, mode: Mode) -> Self {
         let method = |name: &String| Method::from_bytes(name.as_bytes()).ok();
         let allow = HeaderValue::try_from(config.methods.join(", "));
         let versions = config.versions.iter().map(|version| version.version());
@@ -109,8 +116,45 @@ impl ProtocolRules {
             versions: versions.collect(),
             max_headers: usize::try_from(config.max_headers.get()).unwrap_or(usize::MAX),
             max_header_bytes: size.unwrap_or(usize::MAX),
+            exemptions,
             mode,
         }
+    }
+
+    /// Returns the first violation of a rule that is not in `skipped`. Version, method and the number of
+    /// headers are checked first, since they bound the cost of the other checks.
+    fn first_violation(&self, facts: &Facts<'_>, skipped: RuleSet) -> Option<Denial> {
+        let unless_skipped = |denial| skipped.unless_in(denial);
+        (self.check_version(facts).and_then(unless_skipped))
+            .or_else(|| headers::count(facts, self.max_headers).and_then(unless_skipped))
+            .or_else(|| headers::size(facts, self.max_header_bytes).and_then(unless_skipped))
+            .or_else(|| handshake::tunnel(facts).and_then(unless_skipped))
+            .or_else(|| self.check_method(facts).and_then(unless_skipped))
+            .or_else(|| framing::check(facts, skipped))
+            .or_else(|| target::userinfo(facts).and_then(unless_skipped))
+            .or_else(|| target::scheme(facts).and_then(unless_skipped))
+            .or_else(|| host::check(facts, skipped))
+            .or_else(|| target::path(facts, skipped))
+            .or_else(|| headers::names(facts).and_then(unless_skipped))
+            .or_else(|| handshake::check(facts, skipped))
+    }
+
+    /// Denies by the first violation of a rule that is neither off nor observed for the request, and
+    /// records those of observed rules before it.
+    #[cold]
+    fn inspect_exempt(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
+        let exempt = self.exemptions.for_request(facts);
+        let mut skipped = exempt.off;
+        while let Some(denial) = self.first_violation(facts, skipped) {
+            match denial.cause.rule.as_str().parse() {
+                Ok(rule) if exempt.observed.contains(rule) => {
+                    state.observe(denial.with_mode(Mode::Observe));
+                    skipped.insert(rule);
+                }
+                _ => return denial.with_mode(self.mode).into(),
+            }
+        }
+        Verdict::Pass
     }
 
     fn check_version(&self, facts: &Facts<'_>) -> Option<Denial> {
@@ -138,7 +182,8 @@ impl Config for ProtocolConfig {
 
     /// # Errors
     ///
-    /// Methods that are not tokens in capital letters, CONNECT, and empty lists.
+    /// Methods that are not tokens in capital letters, CONNECT, and empty lists; rules that cannot be
+    /// off; exceptions without rules or with invalid paths, and more than 256 of them.
     fn compile(&self, context: &Context) -> Result<ProtocolRules, ConfigErrors> {
         let mut errors = Vec::new();
         for (entry, method) in self.methods.iter().enumerate() {
@@ -156,14 +201,16 @@ impl Config for ProtocolConfig {
             let (found, why) = ("[]".to_owned(), "an empty list would deny every request");
             errors.push(ConfigPath::new("protocol", key).error(Problem::Value { found, why }));
         }
+        let exemptions = Exemptions::from_config(self, &mut errors);
         ConfigErrors::check(errors)?;
-        Ok(ProtocolRules::from_config(self, context.mode()))
+        Ok(ProtocolRules::from_config(self, exemptions, context.mode()))
     }
 }
 
 impl Default for ProtocolRules {
     fn default() -> Self {
-        Self::from_config(&ProtocolConfig::default(), Mode::Enforce)
+        let (config, exemptions) = (ProtocolConfig::default(), Exemptions::default());
+        Self::from_config(&config, exemptions, Mode::Enforce)
     }
 }
 
@@ -176,21 +223,12 @@ impl Inspect for ProtocolRules {
         Needs::REQUESTS
     }
 
-    /// Denies by the first violation. Version, method and the number of headers are checked first,
-    /// since they bound the cost of the other checks.
-    fn inspect(&self, facts: &Facts<'_>, _state: &mut RequestState) -> Verdict {
-        let found = self
-            .check_version(facts)
-            .or_else(|| headers::size(facts, self.max_headers, self.max_header_bytes))
-            .or_else(|| handshake::tunnel(facts))
-            .or_else(|| self.check_method(facts))
-            .or_else(|| framing::check(facts))
-            .or_else(|| target::authority(facts))
-            .or_else(|| host::check(facts))
-            .or_else(|| target::path(facts))
-            .or_else(|| headers::names(facts))
-            .or_else(|| handshake::check(facts));
-        found.map_or(Verdict::Pass, |denial| denial.with_mode(self.mode).into())
+    fn inspect(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
+        match self.first_violation(facts, RuleSet::NONE) {
+            None => Verdict::Pass,
+            Some(denial) if self.exemptions.is_empty() => denial.with_mode(self.mode).into(),
+            Some(_) => self.inspect_exempt(facts, state),
+        }
     }
 }
 

@@ -5,16 +5,20 @@ use gabion_core::{
 };
 use http::{Method, StatusCode};
 
-use super::deny_400;
+use super::{deny_400, rules::RuleSet};
 
-/// Denies targets with user information (RFC 9110, section 4.2.4) or with a scheme other than HTTP
-/// (RFC 9110, section 4.2; on HTTP/2, RFC 9113, section 8.3.1).
-pub(super) fn authority(facts: &Facts<'_>) -> Option<Denial> {
+/// Denies targets with user information (RFC 9110, section 4.2.4).
+pub(super) fn userinfo(facts: &Facts<'_>) -> Option<Denial> {
     let authority = facts.uri.authority()?.as_str();
-    if authority.contains('@') {
+    authority.contains('@').then(|| {
         let why = "user information in the request target";
-        return Some(deny_400("target/userinfo", why, authority.as_bytes()));
-    }
+        deny_400("target/userinfo", why, authority.as_bytes())
+    })
+}
+
+/// Denies targets with a scheme other than HTTP (RFC 9110, section 4.2; on HTTP/2, RFC 9113, section
+/// 8.3.1).
+pub(super) fn scheme(facts: &Facts<'_>) -> Option<Denial> {
     let scheme = facts.uri.scheme_str()?;
     let known = ["http", "https"];
     (!known.iter().any(|known| scheme.eq_ignore_ascii_case(known))).then(|| {
@@ -29,10 +33,15 @@ const MAX_NAME_ENDS: usize = 32;
 
 /// Denies malformed paths, and those that stand for too many names. `OPTIONS *` has no path (RFC 9112,
 /// section 3.2.4).
-pub(super) fn path(facts: &Facts<'_>) -> Option<Denial> {
-    let malformed = facts.path.malformed();
-    let malformed =
-        malformed.or_else(|| has_many_names(&facts.path).then_some(Malformed::Tangled))?;
+pub(super) fn path(facts: &Facts<'_>, skipped: RuleSet) -> Option<Denial> {
+    let is_kept = |error: &Malformed| !skipped.contains_id(error.id());
+    let malformed = match facts.path.malformed() {
+        Some(first) if is_kept(&first) => Some(first),
+        Some(_) => facts.path.errors().find(is_kept),
+        None => None,
+    };
+    let tangled = || has_many_names(&facts.path).then_some(Malformed::Tangled);
+    let malformed = malformed.or_else(|| tangled().filter(is_kept))?;
     if facts.path.raw() == b"*" && facts.method == Method::OPTIONS {
         return None;
     }

@@ -241,6 +241,7 @@ fn limits_are_configurable() {
         versions: vec![HttpVersion::Http11, HttpVersion::Http3],
         max_headers: 2.try_into().unwrap(),
         max_header_bytes: ByteSize(20),
+        ..ProtocolConfig::default()
     };
     let protocol = config.compile(&Context::new(&State::scratch())).unwrap();
     let (uri, host) = (Uri::from_static("/"), host());
@@ -295,6 +296,225 @@ fn malformed_head_in_observe_mode_is_not_denied() {
     let verdict = judge(&ProtocolRules::new(Mode::Observe), get(&uri, &none));
     assert!(!verdict.refuses());
     assert_eq!(text(&verdict), "400 host/missing");
+}
+
+fn compile(toml: &str) -> Result<ProtocolRules, ConfigErrors> {
+    let config: ProtocolConfig = toml::from_str(toml).unwrap();
+    config.compile(&Context::new(&State::scratch()))
+}
+
+/// Returns the verdict on `GET path`, and the rules that observed it.
+fn judge_observing(protocol: &ProtocolRules, path: &str) -> (String, Vec<String>) {
+    let (uri, headers) = (path.parse().unwrap(), host());
+    let peer = PeerAddr::new(([203, 0, 113, 9], 4000).into());
+    let now = Now::new(std::time::Duration::ZERO, std::time::UNIX_EPOCH);
+    let facts = Facts::resolve(get(&uri, &headers), peer, &ClientRules::default(), now);
+    let mut state = RequestState::new(&facts);
+    let verdict = text(&protocol.inspect(&facts, &mut state));
+    let observed = state.observed().iter();
+    let observed = observed.map(|denial| denial.cause.rule.to_string());
+    (verdict, observed.collect())
+}
+
+#[test]
+fn every_vector_that_a_rule_denies_passes_it_where_it_is_off_or_observed() {
+    let mut seen = RuleSet::NONE;
+    for row in rows(HEADS) {
+        let Some((_, id)) = row[5].split_once(' ') else {
+            continue;
+        };
+        let rule: ProtocolRule = id.parse().expect("a known rule");
+        seen.insert(rule);
+        let version = match row[2] {
+            "1.0" => Version::HTTP_10,
+            "1.1" => Version::HTTP_11,
+            "2" => Version::HTTP_2,
+            _ => Version::HTTP_3,
+        };
+        let (method, uri) = (row[0].parse().unwrap(), row[1].parse().unwrap());
+        let headers = headers(row[3]);
+        let head = || Head {
+            method: &method,
+            version,
+            protocol: Some(row[4]).filter(|protocol| *protocol != "-"),
+            ..get(&uri, &headers)
+        };
+        let observing = compile(&format!("observe = ['{id}']")).unwrap();
+        let verdict = text(&judge(&observing, head()));
+        assert!(!verdict.ends_with(id), "{row:?}: {verdict}");
+        let off = compile(&format!("off = ['{id}']"));
+        match off {
+            Ok(off) => assert_eq!(text(&judge(&off, head())), verdict, "{row:?}"),
+            Err(_) => assert!(!rule.may_be_off(), "{row:?}"),
+        }
+        let all = ProtocolRule::all().map(|rule| format!("'{rule}', "));
+        let all = compile(&format!("observe = [{}]", all.collect::<String>())).unwrap();
+        assert_eq!(text(&judge(&all, head())), "pass", "{row:?}");
+    }
+    let unseen: Vec<_> = ProtocolRule::all()
+        .filter(|rule| !seen.contains(*rule))
+        .collect();
+    let unseen: Vec<_> = unseen.iter().map(|rule| rule.id()).collect();
+    // These need a head that the http crate does not build, or a size.
+    let known = [
+        "header/many",
+        "header/large",
+        "framing/unknown",
+        "path/control",
+        "path/tangled",
+    ];
+    assert_eq!(unseen, known);
+}
+
+#[test]
+fn rule_that_is_off_hides_no_other() {
+    let off = compile("off = ['path/utf8', 'host/doubled']").unwrap();
+    let observing = compile("observe = ['path/utf8', 'path/nul']").unwrap();
+    for (path, with_off, with_observed, observed) in [
+        ("/caf%E9", "pass", "pass", &["path/utf8"][..]),
+        ("/%93%fa%96%7b", "pass", "pass", &["path/utf8"]),
+        ("/caf%C3%A9", "pass", "pass", &[]),
+        (
+            "/caf%E9%00",
+            "400 path/nul",
+            "pass",
+            &["path/nul", "path/utf8"],
+        ),
+        (
+            "/caf%E9%01",
+            "400 path/escaped-control",
+            "400 path/escaped-control",
+            &[],
+        ),
+        ("/caf%E9%zz", "400 path/escape", "400 path/escape", &[]),
+        (
+            "/caf%E9/../..",
+            "400 path/above-root",
+            "400 path/above-root",
+            &["path/utf8"],
+        ),
+        (
+            "/caf%E9/;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;",
+            "400 path/tangled",
+            "400 path/tangled",
+            &["path/utf8"],
+        ),
+    ] {
+        assert_eq!(
+            judge_observing(&off, path),
+            (with_off.into(), vec![]),
+            "{path}"
+        );
+        let (verdict, found) = judge_observing(&observing, path);
+        assert_eq!(
+            (&*verdict, &found[..]),
+            (
+                with_observed,
+                &observed.iter().map(ToString::to_string).collect::<Vec<_>>()[..]
+            ),
+            "{path}"
+        );
+    }
+    let judge = |lines| judge_headers(&off, &headers(lines));
+    assert_eq!(judge("host: a | host: b"), "pass");
+    assert_eq!(judge("host: a/b | host: b"), "400 host/malformed");
+    assert_eq!(
+        judge("host: a | host: b | x_real_ip: c"),
+        "400 header/underscore"
+    );
+    let observing =
+        compile("observe = ['framing/both', 'framing/version', 'framing/doubled']").unwrap();
+    let judge = |lines| judge_headers(&observing, &headers(lines));
+    assert_eq!(
+        judge("host: a | content-length: 1 | transfer-encoding: chunked"),
+        "pass"
+    );
+    assert_eq!(
+        judge("host: a | content-length: 1 | transfer-encoding: gzip"),
+        "400 framing/chunked"
+    );
+    assert_eq!(
+        judge("host: a | content-length: 1 | content-length: 1"),
+        "pass"
+    );
+    assert_eq!(
+        judge("host: a | content-length: 1 | content-length: x"),
+        "400 framing/length"
+    );
+}
+
+#[test]
+fn exception_applies_to_paths_that_lie_below_it_in_every_view() {
+    let rules = compile(
+        "[[except]]
+        paths = ['/legacy', '/old/files']
+        off = ['path/utf8']
+
+        [[except]]
+        paths = ['/legacy/watched']
+        observe = ['path/escape']",
+    )
+    .unwrap();
+    for (path, verdict, observed) in [
+        ("/legacy/caf%E9", "pass", &[][..]),
+        ("/legacy/%93%fa/%96%7b", "pass", &[]),
+        ("/old/files/caf%E9", "pass", &[]),
+        ("/old/caf%E9", "400 path/utf8", &[]),
+        ("/caf%E9", "400 path/utf8", &[]),
+        ("/caf%E9/legacy", "400 path/utf8", &[]),
+        ("/legacy%E9", "400 path/utf8", &[]),
+        ("/legacyx/caf%E9", "400 path/utf8", &[]),
+        ("/legacy/../caf%E9", "400 path/utf8", &[]),
+        ("/legacy/..%2fcaf%E9", "400 path/utf8", &[]),
+        ("/legacy/%252e%252e/caf%E9", "400 path/utf8", &[]),
+        ("/x/..;/legacy/caf%E9", "400 path/utf8", &[]),
+        ("/legacy/a%zz", "400 path/escape", &[]),
+        ("/legacy/watched/a%zz", "pass", &["path/escape"]),
+        ("/legacy/watched/a%zz%E9", "pass", &["path/escape"]),
+        ("/legacy/watched/a%zz%00", "400 path/nul", &["path/escape"]),
+    ] {
+        let (found, by) = judge_observing(&rules, path);
+        assert_eq!(
+            (&*found, by.len()),
+            (verdict, observed.len()),
+            "{path}: {by:?}"
+        );
+        assert!(by.iter().eq(observed), "{path}: {by:?}");
+    }
+    let default = ProtocolRules::default();
+    assert_eq!(
+        judge_observing(&default, "/legacy/caf%E9").0,
+        "400 path/utf8"
+    );
+}
+
+#[test]
+fn exemptions_that_are_invalid_are_errors_with_their_paths() {
+    let errors = |toml: &str| {
+        let errors = compile(toml).unwrap_err();
+        let paths = errors.iter().map(|error| error.path.to_string());
+        paths.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        errors(
+            "observe = ['path/utf8']\noff = ['path/escape', 'framing/both', 'path/utf8', 'connect/tunnel']"
+        ),
+        ["protocol.off[1]", "protocol.off[2]", "protocol.off[3]"]
+    );
+    assert_eq!(
+        errors(
+            "[[except]]\npaths = ['/a']\n[[except]]\noff = ['path/utf8']\n\
+             [[except]]\npaths = ['/ok', 'a']\nobserve = ['path/utf8']\noff = ['framing/length']"
+        ),
+        [
+            "protocol.except[0]",
+            "protocol.except[1].paths",
+            "protocol.except[2].off[0]",
+            "protocol.except[2].paths[1]",
+        ]
+    );
+    let many = "[[except]]\npaths = '/a'\noff = ['path/utf8']\n".repeat(257);
+    assert_eq!(errors(&many), ["protocol.except"]);
 }
 
 /// Returns the verdict on `GET path`.

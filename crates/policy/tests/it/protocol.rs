@@ -111,3 +111,62 @@ fn printed_section_parses_to_the_same_section() {
     );
     assert!(written.contains("versions = [\"1.1\", \"2\"]"), "{written}");
 }
+
+#[test]
+fn rules_can_be_observed_or_off_in_general_and_by_path() {
+    let off = "version = 1\n[protocol]\noff = ['path/utf8']\n";
+    assert_eq!(
+        denying_rule("version = 1\n", "GET /caf%E9").as_deref(),
+        Some("path/utf8")
+    );
+    assert_eq!(denying_rule(off, "GET /caf%E9"), None);
+    assert_eq!(
+        denying_rule(off, "GET /caf%E9%00").as_deref(),
+        Some("path/nul")
+    );
+    let with_deny = format!("{off}[[deny]]\nid = 'env'\nnames = '.env'\n");
+    assert_eq!(
+        denying_rule(&with_deny, "GET /caf%E9/%2eenv").as_deref(),
+        Some("env")
+    );
+    let by_path = "version = 1\n[[protocol.except]]\npaths = '/legacy'\nobserve = ['path/utf8']\n";
+    assert_eq!(denying_rule(by_path, "GET /legacy/%93%fa"), None);
+    assert_eq!(
+        denying_rule(by_path, "GET /new/%93%fa").as_deref(),
+        Some("path/utf8")
+    );
+    let written = Document::parse(by_path, "policy.toml").unwrap().to_string();
+    assert_eq!(
+        Document::parse(&written, "again").unwrap(),
+        Document::parse(by_path, "policy.toml").unwrap()
+    );
+}
+
+#[test]
+fn unknown_rule_is_an_error_with_the_nearest_known_one() {
+    let text = "version = 1\n[protocol]\noff = ['path/utf-8']\nobserve = ['framing/both', 'x']\n\
+        [[protocol.except]]\npaths = '/a'\noff = ['path/escap', 'framing/both']\n";
+    let error = compile(text).unwrap_err();
+    let diagnostics = error.diagnostics().iter();
+    let found: Vec<_> = diagnostics
+        .map(|diagnostic| (diagnostic.line(), diagnostic.message().to_owned()))
+        .collect();
+    let unknown =
+        |word: &str, known: &str| format!("unknown value `{word}`; did you mean `{known}`?");
+    assert_eq!(found[0], (3, unknown("path/utf-8", "path/utf8")), "{error}");
+    assert_eq!(found[1], (4, "unknown value `x`".to_owned()), "{error}");
+    assert_eq!(
+        found[2],
+        (7, unknown("path/escap", "path/escape")),
+        "{error}"
+    );
+    let help = error.diagnostics()[1].help().unwrap();
+    assert!(help.contains("`header/underscore`"), "{help}");
+    let framing = "version = 1\n[protocol]\noff = ['framing/both']\n";
+    let error = compile(framing).unwrap_err();
+    let message = error.diagnostics()[0].message();
+    assert!(
+        message.contains("can be observed, but not switched off"),
+        "{message}"
+    );
+}
