@@ -141,6 +141,37 @@ mod tests {
         }
     }
 
+    /// Returns [`GENERIC`] with the commented keys of `[server]` in force, behind a balancer.
+    fn with_hosts() -> String {
+        let lines = GENERIC.lines().map(|line| match line.strip_prefix("# ") {
+            Some(key) if key.starts_with("hosts =") || key.starts_with("health_") => key,
+            _ => line,
+        });
+        let text = lines.collect::<Vec<_>>().join("\n");
+        text.replace(NO_PROXIES, "trusted_proxies = [\"10.0.0.0/8\"]")
+    }
+
+    #[test]
+    fn health_checks_by_address_pass_once_the_commented_keys_are_in_force() {
+        let cases = [
+            ("/health", "user-agent = \"any\"", "pass"),
+            ("/", "user-agent = \"ELB-HealthChecker/2.0\"", "pass"),
+            ("/", "user-agent = \"GoogleHC/1.0\"", "pass"),
+            ("/", "user-agent = \"kube-probe/1.30\"", "pass"),
+            ("/", "user-agent = \"any\"", "deny"),
+            ("/health", "x-forwarded-for = \"203.0.113.9\"", "deny"),
+        ];
+        let cases = cases.map(|(path, header, verdict)| {
+            format!(
+                "\n[[expect]]\nrequest = \"GET {path}\"\nfrom = \"10.0.0.1\"\nverdict = \"{verdict}\"\n\
+                 headers = {{ host = \"10.0.3.7:8080\", {header} }}\n"
+            )
+        });
+        let text = with_hosts();
+        assert_eq!(text.matches("\nhealth_").count(), 2, "{text}");
+        gabion::policy::check(&(text + &cases.concat()), "the policy", None).unwrap();
+    }
+
     #[test]
     fn demo_policy_passes_its_own_tests() {
         gabion::policy::check(&for_demo(), "the demo policy", None).unwrap();

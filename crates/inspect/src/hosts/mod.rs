@@ -14,7 +14,7 @@ mod name;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashSet, net::Ipv6Addr, str};
+use std::{borrow::Cow, collections::HashSet, net::Ipv6Addr, str};
 
 use gabion_core::{
     Cause, Denial, Facts, Inspect, KnownHeader, Mode, Needs, Reason, RequestState, RuleId, Verdict,
@@ -139,7 +139,6 @@ impl HostAllowlist {
     }
 
     fn is_health_check(&self, facts: &Facts<'_>) -> bool {
-        let direct = facts.client.via_trusted() && !facts.client.is_forwarded();
         let path = facts.path.raw();
         let agent = facts
             .index
@@ -147,8 +146,32 @@ impl HostAllowlist {
             .map_or(&b""[..], |agent| agent.as_bytes());
         let has_path = |known: &String| known.as_bytes() == path;
         let has_agent = |known: &String| agent.starts_with(known.as_bytes());
-        direct
+        is_from_proxy_itself(facts)
             && (self.health_paths.iter().any(has_path) || self.health_agents.iter().any(has_agent))
+    }
+}
+
+/// Returns `true` if a trusted proxy sends the request on behalf of no client.
+fn is_from_proxy_itself(facts: &Facts<'_>) -> bool {
+    facts.client.via_trusted() && !facts.client.is_forwarded()
+}
+
+/// Returns the reason of a denial. For a request that may be a health check, it has the line of the
+/// policy that would let it pass.
+fn reason(facts: &Facts<'_>) -> Cow<'static, str> {
+    /// The longest path in a reason.
+    const MAX_PATH: usize = 64;
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(byte);
+    let path = str::from_utf8(facts.path.raw()).ok();
+    let path =
+        path.filter(|path| path.len() <= MAX_PATH && path.bytes().all(|byte| is_plain(&byte)));
+    match path.filter(|_| is_from_proxy_itself(facts)) {
+        Some(path) => format!(
+            "host not in [server] hosts; if this is a health check of a load balancer, set in \
+             [server]: health_paths = [\"{path}\"]"
+        )
+        .into(),
+        None => "host not in [server] hosts".into(),
     }
 }
 
@@ -180,8 +203,7 @@ impl Inspect for HostAllowlist {
         if self.accepts_all() || self.contains(without_port(host)) || self.is_health_check(facts) {
             return Verdict::Pass;
         }
-        let why = "host not in [server] hosts";
-        let cause = Cause::new(Self::FOREIGN, Reason::Other(why.into()));
+        let cause = Cause::new(Self::FOREIGN, Reason::Other(reason(facts)));
         Denial::new(cause, StatusCode::MISDIRECTED_REQUEST)
             .with_evidence(host)
             .with_mode(self.mode)

@@ -227,3 +227,35 @@ fn errors_have_the_path_of_the_entry() {
     ];
     assert_eq!(paths, expected);
 }
+
+#[test]
+fn denial_of_a_possible_health_check_names_the_line_that_lets_it_pass() {
+    let proxies = ["10.0.0.0/8".parse().unwrap()];
+    let rules = ClientRules::default().with_trusted(proxies).unwrap();
+    let why = |head: &OwnedHead| {
+        let facts = head.facts(&rules);
+        let hosts = hosts(&["app.example"]);
+        hosts
+            .inspect(&facts, &mut RequestState::new(&facts))
+            .to_string()
+    };
+    let check = |path: &str| OwnedHead::get(path).host("10.0.3.7:8080").from("10.0.0.1");
+    let verdict = why(&check("/healthz"));
+    let (_, line) = verdict.split_once("set in [server]: ").expect("a line");
+    let (line, _) = line.split_once(']').unwrap();
+    let config: ServerConfig =
+        toml::from_str(&format!("hosts = ['app.example']\n{line}]")).unwrap();
+    let (changed, _) = config.compile(&Context::new(&State::scratch())).unwrap();
+    assert!(!denies(&changed, &check("/healthz")));
+    assert!(denies(&changed, &check("/other")));
+    for head in [
+        check("/healthz").from("203.0.113.9"),
+        check("/healthz").header("x-forwarded-for", "203.0.113.9"),
+        check("/a%22]b"),
+        check(&format!("/{}", "a".repeat(100))),
+    ] {
+        let verdict = why(&head);
+        assert!(verdict.contains("host not in [server] hosts"), "{verdict}");
+        assert!(!verdict.contains("health"), "{verdict}");
+    }
+}
