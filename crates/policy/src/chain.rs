@@ -49,13 +49,12 @@ pub(crate) struct Inspectors {
     pub(crate) quirks: ServerQuirks,
     pub(crate) allow: Arc<Allow>,
     pub(crate) ban: Ban,
-    pub(crate) hosts: HostAllowlist,
+    pub(crate) hosts: Arc<HostAllowlist>,
     pub(crate) custom: CustomRules,
     /// The mode of the user's own rules.
     pub(crate) mode: Mode,
     pub(crate) deny: Deny,
-    /// `None` if the document has no `[upgrade]` section.
-    pub(crate) handshake: Option<Handshake>,
+    pub(crate) handshake: Handshake,
     pub(crate) limit: Limit,
     pub(crate) scan: Option<Scan>,
     pub(crate) plain_http_hint: PlainHttpHint,
@@ -84,14 +83,12 @@ impl Chain {
         let mut rest = Sequence::new("rest");
         enforced(&mut rest, inspectors.allow.clone());
         enforced(&mut rest, ban.clone());
-        enforced(&mut rest, Arc::new(inspectors.hosts));
+        enforced(&mut rest, inspectors.hosts);
         for rule in inspectors.custom.requests {
             rest.add(rule, inspectors.mode);
         }
         enforced(&mut rest, deny.clone());
-        if let Some(handshake) = inspectors.handshake {
-            enforced(&mut rest, Arc::new(handshake));
-        }
+        enforced(&mut rest, Arc::new(inspectors.handshake));
         if !inspectors.limit.is_empty() {
             enforced(&mut rest, Arc::new(inspectors.limit));
         }

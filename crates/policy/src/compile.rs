@@ -167,7 +167,8 @@ fn compile_sections(
     let limit = collect(document.limit.compile(context), &mut issues);
     let scan = document.scan.as_ref().map(|scan| scan.compile(context));
     let scan = collect(scan.transpose(), &mut issues);
-    let websocket = collect(websocket::compile(document, context, custom), &mut issues);
+    let websocket = websocket::compile(document, context, custom);
+    let websocket = collect(websocket, &mut issues);
     let (Some(client), Some((hosts, quirks)), Some(protocol), Some(allow)) =
         (client, server, protocol, allow)
     else {
@@ -182,7 +183,7 @@ fn compile_sections(
     if !issues.is_empty() {
         return Err(issues);
     }
-    let allow = Arc::new(allow);
+    let (allow, hosts) = (Arc::new(allow), Arc::new(hosts));
     let messages = MessageChain {
         allow: Arc::clone(&allow),
         custom: custom.clone(),
@@ -194,11 +195,11 @@ fn compile_sections(
         quirks,
         allow,
         ban,
+        handshake: websocket.handshake.with_hosts(Arc::clone(&hosts)),
         hosts,
         custom: custom.clone(),
         mode: context.mode(),
         deny,
-        handshake: websocket.handshake,
         limit,
         scan,
         plain_http_hint: PlainHttpHint::new(Arc::clone(context.state().websocket_paths())),

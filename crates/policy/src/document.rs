@@ -82,7 +82,7 @@ pub struct Document {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scan: Option<ScanConfig>,
     /// WebSocket handshake rules and session limits. If unset, WebSockets are only
-    /// kept open with pings, without limits.
+    /// kept open with pings, without limits, and handshakes from pages of other hosts are logged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upgrade: Option<UpgradeConfig>,
     /// Rules that refuse WebSocket messages.

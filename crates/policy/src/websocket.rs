@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gabion_core::{RouteLimits, SessionLimits};
+use gabion_core::{Mode, RouteLimits, SessionLimits};
 use gabion_inspect::{
     Config as _, ConfigErrors, Context, Handshake, Messages, Ping, UpgradeConfig,
 };
@@ -11,16 +11,16 @@ use crate::{Document, options::CustomRules};
 
 /// The inspectors of handshakes and messages, and the session limits of each route.
 pub(crate) struct CompiledWebSocket {
-    pub(crate) handshake: Option<Handshake>,
+    pub(crate) handshake: Handshake,
     pub(crate) messages: Messages,
     pub(crate) routes: RouteLimits,
 }
 
 /// Compiles the WebSocket sections of `document`.
 ///
-/// Without any, WebSockets are kept open with pings and have no limits. With `[[message]]` rules or
-/// own rules that read messages, but no `[upgrade]`, sessions get the default limits of `[upgrade]`,
-/// and any page may open them.
+/// Without `[upgrade]`, handshakes that its default would deny are only observed. Without any section,
+/// WebSockets are kept open with pings and have no limits. With `[[message]]` rules or own rules that
+/// read messages, but no `[upgrade]`, sessions get the default limits of `[upgrade]`.
 pub(crate) fn compile(
     document: &Document,
     context: &Context,
@@ -33,20 +33,24 @@ pub(crate) fn compile(
         .compile(context)?
         .with_known_pages(origins_are_known);
     let messages = messages.with_other(custom.message_kinds(), context.mode());
-    if upgrade.is_none() && messages.read_nothing() {
+    let Some(upgrade) = upgrade else {
+        let default = UpgradeConfig::default();
+        let observed = default.compile(&context.clone().with_mode(Mode::Observe))?;
+        let (handshake, _) = observed.into_parts(&messages);
+        let routes = if messages.read_nothing() {
+            RouteLimits::new(Some(Arc::new(pings_only())))
+        } else {
+            default.compile(context)?.into_parts(&messages).1
+        };
         return Ok(CompiledWebSocket {
-            handshake: None,
+            handshake,
             messages,
-            routes: RouteLimits::new(Some(Arc::new(pings_only()))),
+            routes,
         });
-    }
-    let compiled = match upgrade {
-        Some(upgrade) => upgrade.compile(context)?,
-        None => UpgradeConfig::default().compile(context)?,
     };
-    let (handshake, routes) = compiled.into_parts(&messages);
+    let (handshake, routes) = upgrade.compile(context)?.into_parts(&messages);
     Ok(CompiledWebSocket {
-        handshake: upgrade.map(|_| handshake),
+        handshake,
         messages,
         routes,
     })

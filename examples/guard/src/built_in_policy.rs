@@ -173,6 +173,25 @@ mod tests {
     }
 
     #[test]
+    fn handshake_of_a_foreign_page_with_cookies_is_refused_by_every_built_in_policy() {
+        let handshake = |origin: &str, verdict: &str| {
+            format!(
+                "\n[[expect]]\nrequest = \"GET /socket\"\nverdict = \"{verdict}\"\n\
+                 headers = {{ host = \"app.example\", cookie = \"a=1\", origin = \"{origin}\", \
+                 upgrade = \"websocket\", connection = \"Upgrade\", sec-websocket-version = \"13\", \
+                 sec-websocket-key = \"dGhlIHNhbXBsZSBub25jZQ==\" }}\n"
+            )
+        };
+        let servers = UpstreamServer::value_variants().iter().copied().map(Some);
+        for server in servers.chain([None]) {
+            let mut text = for_server(server);
+            text += &handshake("https://app.example", "pass");
+            text += &handshake("https://evil.example", "deny");
+            gabion::policy::check(&text, "the policy", None).unwrap();
+        }
+    }
+
+    #[test]
     fn demo_policy_passes_its_own_tests() {
         gabion::policy::check(&for_demo(), "the demo policy", None).unwrap();
     }

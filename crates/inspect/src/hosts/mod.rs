@@ -106,6 +106,13 @@ impl HostAllowlist {
         Ok(hosts)
     }
 
+    /// Returns the names without wildcards, sorted.
+    pub(crate) fn names(&self) -> Vec<&[u8]> {
+        let mut names: Vec<_> = self.names.iter().map(AsRef::as_ref).collect();
+        names.sort_unstable();
+        names
+    }
+
     fn add(&mut self, host: HostName) {
         match host {
             HostName::Exact(name) => self.names.insert(name.into_bytes().into()),

@@ -34,7 +34,9 @@ use crate::{ByteRate, ByteSize, OneOrMany, Period, Rate};
 pub struct UpgradeConfig {
     /// Origins whose pages may open WebSockets, such as `"https://app.example"`, and those of apps and
     /// extensions, such as `"capacitor://localhost"`, `"file://"` or `"null"`. If empty, only
-    /// pages of the requested host may, as far as the handshake has cookies or credentials.
+    /// pages of the server itself may, as far as the handshake has cookies or credentials: of the
+    /// requested host, of a host that a trusted proxy forwards in `X-Forwarded-Host`, and of the
+    /// names of the server ([`Handshake::with_hosts`](crate::Handshake::with_hosts)).
     #[serde(skip_serializing_if = "is_empty")]
     pub origins: OneOrMany,
     /// Allowed subprotocols. If empty, all are allowed. A handshake that offers only others is

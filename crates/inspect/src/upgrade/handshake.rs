@@ -1,5 +1,7 @@
 //! Validates WebSocket handshakes.
 
+use std::sync::Arc;
+
 use gabion_core::{
     Cause, Denial, Diagnosis, Escaped, Explanation, Facts, Inspect, KnownHeader, Mode, Needs,
     PathPrefixes, Reason, RequestState, RuleId, Upgrade, Verdict, View,
@@ -10,7 +12,7 @@ use http::{
 };
 
 use super::origin::Origins;
-use crate::Limit;
+use crate::{HostAllowlist, Limit};
 
 /// Denies WebSocket handshakes. Compiled from [`UpgradeConfig`](crate::UpgradeConfig) as a part of
 /// [`CompiledUpgrade`](crate::CompiledUpgrade); immutable.
@@ -49,6 +51,8 @@ pub struct Handshake {
     /// The prefixes of the WebSocket-only routes.
     only: PathPrefixes,
     rest: RouteRules,
+    /// The names of the server.
+    hosts: Option<Arc<HostAllowlist>>,
     mode: Mode,
 }
 
@@ -80,8 +84,16 @@ impl Handshake {
             routes: Vec::new(),
             only: PathPrefixes::default(),
             rest,
+            hosts: None,
             mode,
         }
+    }
+
+    /// Sets the names of the server, whose pages may open WebSockets where no origins are configured.
+    #[must_use]
+    pub fn with_hosts(self, hosts: Arc<HostAllowlist>) -> Self {
+        let hosts = Some(hosts);
+        Self { hosts, ..self }
     }
 
     pub(super) fn add(&mut self, path: &[u8], route_rules: RouteRules) {
@@ -111,7 +123,7 @@ impl Handshake {
         let found = match facts.upgrade {
             Upgrade::WebSocket => self.rules_for(facts).find_map(|route_rules| {
                 let denial = route_rules
-                    .check_origin(facts)
+                    .check_origin(facts, self.hosts.as_deref())
                     .or_else(|| route_rules.check_subprotocol(facts));
                 match denial {
                     Some(denial) => Some(denial.with_mode(self.mode).into()),
@@ -177,10 +189,10 @@ impl Inspect for Handshake {
 // === impl RouteRules ===
 
 impl RouteRules {
-    fn check_origin(&self, facts: &Facts<'_>) -> Option<Denial> {
+    fn check_origin(&self, facts: &Facts<'_>, hosts: Option<&HostAllowlist>) -> Option<Denial> {
         let mut origins = facts.index.lines(KnownHeader::Origin);
-        let foreign = origins.find(|origin| self.origins.is_foreign(facts, origin))?;
-        let why = match self.origins.advice(facts, foreign) {
+        let foreign = origins.find(|origin| self.origins.is_foreign(facts, hosts, origin))?;
+        let why = match self.origins.advice(facts, hosts, foreign) {
             Some(advice) => format!(
                 "cross-origin WebSocket from {}; to allow this origin, {advice}",
                 Escaped(foreign)

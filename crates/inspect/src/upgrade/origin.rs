@@ -1,16 +1,16 @@
 //! Origins whose pages may open WebSockets.
 
-use std::{collections::BTreeSet, fmt::Write as _, net::Ipv6Addr, str};
+use std::{collections::BTreeSet, fmt::Write as _, iter, net::Ipv6Addr, str};
 
 use gabion_core::{Facts, KnownHeader};
-use http::header::AUTHORIZATION;
+use http::{HeaderName, header::AUTHORIZATION};
 
 use crate::{
-    OneOrMany,
+    HostAllowlist, OneOrMany,
     hosts::{requested_host, without_port},
 };
 
-/// The allowed origins. If empty, the requested host is allowed.
+/// The allowed origins. If empty, those of the server itself are allowed.
 #[derive(Debug)]
 pub(super) struct Origins(BTreeSet<Origin>);
 
@@ -20,7 +20,7 @@ pub(super) struct Origins(BTreeSet<Origin>);
 /// Besides origins of the web, these are `null`, which stands for every page without an origin of its
 /// own, and the origins of apps and extensions: a scheme and, for some schemes, a name, such as
 /// `capacitor://localhost`, `ionic://` and `app://.`.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Origin(String);
 
 impl Origins {
@@ -33,30 +33,41 @@ impl Origins {
         Self(configured.iter().filter_map(parse).collect())
     }
 
-    /// Returns `true` if a page of `origin` may not open the requested WebSocket.
-    pub(super) fn is_foreign(&self, facts: &Facts<'_>, origin: &[u8]) -> bool {
+    /// Returns `true` if a page of `origin` may not open the requested WebSocket on a server with the
+    /// names `hosts`.
+    pub(super) fn is_foreign(
+        &self,
+        facts: &Facts<'_>,
+        hosts: Option<&HostAllowlist>,
+        origin: &[u8],
+    ) -> bool {
         let origin = Origin::parse(origin);
         if !self.0.is_empty() {
             return !origin.is_some_and(|origin| self.0.contains(&origin));
         }
         let has_credentials =
             facts.index.contains(KnownHeader::Cookie) || facts.headers.contains_key(AUTHORIZATION);
-        has_credentials && !origin.is_some_and(|origin| origin.has_host(requested_host(facts)))
+        has_credentials && !origin.is_some_and(|origin| origin.is_own(facts, hosts))
     }
 
     /// Returns the change of the policy that would allow `origin`, or `None` if it is not an origin.
     ///
-    /// If no origins are configured, pages of the requested host are allowed, so the change includes
-    /// its origin.
-    pub(super) fn advice(&self, facts: &Facts<'_>, origin: &[u8]) -> Option<String> {
+    /// If no origins are configured, pages of the server itself are allowed, so the change includes their
+    /// origins.
+    pub(super) fn advice(
+        &self,
+        facts: &Facts<'_>,
+        hosts: Option<&HostAllowlist>,
+        origin: &[u8],
+    ) -> Option<String> {
         let Origin(origin) = Origin::parse(origin)?;
         let mut advice = if self.0.len() > Self::MAX_LISTED {
             format!("add to origins in [upgrade]: \"{origin}\"")
         } else {
-            let own = [facts.scheme.http_prefix().as_bytes(), requested_host(facts)].concat();
-            let own = self.0.is_empty().then(|| Origin::parse(&own)).flatten();
+            let own = self.0.is_empty().then(|| own_origins(facts, hosts));
+            let own = own.into_iter().flatten();
             let mut line = String::from("set in [upgrade]: origins = [");
-            for Origin(known) in own.iter().chain(&self.0) {
+            for Origin(known) in own.chain(self.0.iter().cloned()) {
                 let _ = write!(line, "\"{known}\", ");
             }
             format!("{line}\"{origin}\"]")
@@ -67,6 +78,29 @@ impl Origins {
         Some(advice)
     }
 }
+
+/// Returns origins of the server itself, at most [`Origins::MAX_LISTED`]: of the requested host, of the
+/// host that a trusted proxy forwards, and of the names in `hosts`.
+fn own_origins(facts: &Facts<'_>, hosts: Option<&HostAllowlist>) -> Vec<Origin> {
+    let names = hosts.map(HostAllowlist::names).unwrap_or_default();
+    let all = iter::once(requested_host(facts)).chain(forwarded_hosts(facts));
+    let mut own: Vec<Origin> = Vec::new();
+    for host in all.chain(names).take(Origins::MAX_LISTED) {
+        let origin = Origin::parse(&[facts.scheme.http_prefix().as_bytes(), host].concat());
+        own.extend(origin.filter(|origin| !own.contains(origin)));
+    }
+    own
+}
+
+/// Returns the hosts that clients requested from a trusted proxy in front.
+fn forwarded_hosts<'f>(facts: &Facts<'f>) -> impl Iterator<Item = &'f [u8]> {
+    let lines = facts.headers.get_all(FORWARDED_HOST).iter();
+    let lines = lines.filter(|_| facts.client.via_trusted());
+    let hosts = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
+    hosts.map(<[u8]>::trim_ascii)
+}
+
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 // === impl Origin ===
 
@@ -105,20 +139,33 @@ impl Origin {
         }))
     }
 
-    /// Returns `true` if the origin is of the web and has the host of `authority`, on any port.
-    fn has_host(&self, authority: &[u8]) -> bool {
-        let own = self
-            .0
-            .split_once("://")
-            .filter(|(scheme, _)| default_port(scheme).is_some());
-        let host = str::from_utf8(authority).ok().and_then(split_port);
-        let host = host.and_then(|(host, _)| canonical_host(&host.to_ascii_lowercase()));
-        host.is_some_and(|host| {
-            own.is_some_and(|(_, own)| {
-                without_port(own.as_bytes()) == without_port(host.as_bytes())
-            })
+    /// Returns `true` if the origin is of the server itself, on any port: of the requested host, of a host
+    /// that a trusted proxy forwards, or of a name in `hosts`. If a proxy in front replaces the host and
+    /// forwards none, the browser itself reports that the page is of the requested origin, which no page
+    /// can forge.
+    fn is_own(&self, facts: &Facts<'_>, hosts: Option<&HostAllowlist>) -> bool {
+        let site = facts.index.single(KnownHeader::SecFetchSite);
+        self.host().is_some_and(|host| {
+            is_same_host(host, requested_host(facts))
+                || forwarded_hosts(facts).any(|forwarded| is_same_host(host, forwarded))
+                || hosts.is_some_and(|hosts| hosts.contains(host))
+                || site.is_some_and(|site| site == "same-origin")
         })
     }
+
+    /// Returns the host of an origin of the web, without port and brackets.
+    fn host(&self) -> Option<&[u8]> {
+        let (scheme, authority) = self.0.split_once("://")?;
+        default_port(scheme).map(|_| without_port(authority.as_bytes()))
+    }
+}
+
+/// Returns `true` if `host`, in canonical form, is the host of `authority`.
+fn is_same_host(host: &[u8], authority: &[u8]) -> bool {
+    let other = without_port(authority);
+    let address = |text| str::from_utf8(text).ok()?.parse::<Ipv6Addr>().ok();
+    host.eq_ignore_ascii_case(other)
+        || address(host).is_some_and(|host| address(other) == Some(host))
 }
 
 /// Returns the default port of a scheme whose origins have a host.

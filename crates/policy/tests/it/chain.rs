@@ -106,7 +106,16 @@ fn clean_request_runs_every_inspector_in_order() {
     assert_eq!(explained.verdict, Verdict::Pass);
     assert_eq!(
         inspectors(&explained),
-        ["protocol", "quirks", "allow", "ban", "hosts", "own", "deny"]
+        [
+            "protocol",
+            "quirks",
+            "allow",
+            "ban",
+            "hosts",
+            "own",
+            "deny",
+            "handshake"
+        ]
     );
 }
 

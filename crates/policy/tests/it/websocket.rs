@@ -3,10 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use gabion_core::{
-    InspectMessage, MessageDenials, MessageFacts, MessageKinds, Mode, PathViews, PolicySource,
+    InspectMessage, MessageDenials, MessageFacts, MessageKinds, Mode, Now, PathViews, PolicySource,
     SessionLimits,
 };
-use gabion_policy::{Document, PolicyError, PolicyHandle, PolicyOptions, ShrinkGuard, check};
+use gabion_policy::{
+    Document, PolicyError, PolicyHandle, PolicyOptions, SampleRequest, ShrinkGuard, check, explain,
+};
 
 use crate::handle::EventLog;
 
@@ -53,6 +55,48 @@ fn section_has_default_limits() {
     );
 }
 
+#[test]
+fn cross_origin_handshake_is_observed_without_a_section_and_refused_with_one() {
+    let judge = |text: &str, origin: &str| {
+        let sample = SampleRequest::new("GET /ws").unwrap();
+        let headers = [
+            ("host", "app.example"),
+            ("connection", "upgrade"),
+            ("upgrade", "websocket"),
+            ("sec-websocket-version", "13"),
+            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+            ("cookie", "a=1"),
+            ("origin", origin),
+        ];
+        let sample = headers.iter().fold(sample, |sample, (name, value)| {
+            sample.with_header(name, value).unwrap()
+        });
+        let now = Now::new(Duration::ZERO, std::time::UNIX_EPOCH);
+        let explained = explain(&compile(text).unwrap().current(), &sample, now);
+        let observed = explained.observed.iter();
+        let observed: Vec<_> = observed
+            .map(|denial| denial.cause.rule.to_string())
+            .collect();
+        (explained.verdict.refuses(), observed.concat())
+    };
+    let none = (false, String::new());
+    let hosts = "[server]\nhosts = ['app.example', 'www.example']\n";
+    let with_hosts = format!("[upgrade]\n{hosts}");
+    for text in ["", "[upgrade]\n", RULE, hosts, &with_hosts] {
+        assert_eq!(judge(text, "https://app.example"), none, "{text}");
+        let is_enforced = text.contains("[upgrade]");
+        let observed = if is_enforced { "" } else { "upgrade/origin" };
+        let expected = (is_enforced, observed.to_owned());
+        assert_eq!(judge(text, "https://evil.example"), expected, "{text}");
+        let of_server = if text.contains("hosts") {
+            none.clone()
+        } else {
+            expected
+        };
+        assert_eq!(judge(text, "https://www.example"), of_server, "{text}");
+    }
+}
+
 const RULE: &str = "[[message]]\nid = 'evil'\npaths = '/chat'\ncontains = 'evil'\n";
 
 #[test]
@@ -66,7 +110,7 @@ fn message_rules_alone_bring_the_default_limits() {
         (session_limits.max_message, session_limits.mode),
         (1 << 20, Mode::Enforce)
     );
-    // Only the [upgrade] section checks the origin of a handshake.
+    // Only the [upgrade] section refuses a handshake for its origin.
     let case = "[[expect]]\nrequest = '/chat'\nverdict = 'pass'\nheaders = { connection = 'upgrade', \
                 upgrade = 'websocket', sec-websocket-version = '13', cookie = 'a=b', \
                 sec-websocket-key = 'dGhlIHNhbXBsZSBub25jZQ==', origin = 'https://other' }\n";

@@ -7,7 +7,7 @@ use super::exchange::{ACCEPT, Exchange, HANDSHAKE, OK, SMUGGLED, answers};
 
 #[tokio::test]
 async fn early_data_waits_for_the_switch() {
-    let exchange = Exchange::start().await;
+    let exchange = Exchange::without_frame_rules().await;
     let mut client = exchange.client(&format!("{HANDSHAKE}early")).await;
     let mut server = exchange.accept().await;
     server.head().await;

@@ -44,6 +44,11 @@ impl Exchange {
         Self::with_policy(DEFAULT).await
     }
 
+    /// With a policy that judges handshakes, and not the frames after them.
+    pub(super) async fn without_frame_rules() -> Self {
+        Self::with_policy("version = 1\n").await
+    }
+
     /// With the built-in policy in observe mode.
     pub(super) async fn observing() -> Self {
         Self::with_policy(&DEFAULT.replace("mode = \"enforce\" ", "mode = \"observe\" ")).await

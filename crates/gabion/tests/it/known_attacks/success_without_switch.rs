@@ -52,7 +52,7 @@ const GONE: &str = "HTTP/1.1 410 Gone\r\nconnection: close\r\ncontent-length: 0\
 
 #[tokio::test]
 async fn switch_opens() {
-    let exchange = Exchange::start().await;
+    let exchange = Exchange::without_frame_rules().await;
     let mut client = exchange.client(HANDSHAKE).await;
     let (mut server, _) = exchange.answer(ACCEPT).await;
     assert!(client.head().await.starts_with("HTTP/1.1 101 "));

@@ -46,7 +46,7 @@ async fn refusal_by_the_upstream_ends_the_connection() {
 
 #[tokio::test]
 async fn supported_version_opens() {
-    let exchange = Exchange::start().await;
+    let exchange = Exchange::without_frame_rules().await;
     let mut client = exchange.client(HANDSHAKE).await;
     let (mut server, _) = exchange.answer(ACCEPT).await;
     assert!(client.head().await.starts_with("HTTP/1.1 101 "));
