@@ -135,7 +135,7 @@ impl PathPrefixes {
     /// known ([`PathViews::is_incomplete`]) may lie below any prefix.
     pub fn contain_any(&self, path: &PathViews<'_>) -> bool {
         let contain = |view: View<'_>| self.containing(view).next().is_some();
-        path.iter().any(contain) || path.is_incomplete() && !self.is_empty()
+        !self.is_empty() && (path.is_incomplete() || path.iter().any(contain))
     }
 
     /// Returns `false` if `view` certainly neither equals a prefix nor lies below one.
