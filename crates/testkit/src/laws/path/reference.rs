@@ -95,11 +95,10 @@ impl Reference {
             Some(Malformed::Control(byte))
         } else if (0..path.len()).any(|at| path[at] == b'%' && escape(&path[at..]).is_none()) {
             Some(Malformed::Escape)
+        } else if decoded.contains(&0) {
+            Some(Malformed::Nul)
         } else if let Some(byte) = control(&decoded) {
-            Some(match byte {
-                0 => Malformed::Nul,
-                _ => Malformed::EscapedControl(byte),
-            })
+            Some(Malformed::EscapedControl(byte))
         } else if str::from_utf8(&decoded).is_err() {
             Some(Malformed::Utf8)
         } else if self.is_above_root {
