@@ -53,11 +53,11 @@ pub(crate) struct Stats {
 const PRINTED: u64 = 10;
 
 /// Returns an address that no client has used before: a public address that the reference policy does not
-/// ban.
+/// ban. Addresses in a row are in different /24, since only a few bans are placed in each.
 pub(crate) fn new_address() -> [u8; 4] {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let nth = NEXT.fetch_add(1, Ordering::Relaxed) % (1 << 23);
-    let [_, b, c, d] = nth.to_be_bytes();
+    let [_, b, c, d] = (nth.reverse_bits() >> 9).to_be_bytes();
     [100, 128 | b, c, d]
 }
 
