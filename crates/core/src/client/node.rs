@@ -150,7 +150,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn ipv4_is_parsed_as_by_the_standard_library(text in r"[0-9]{0,15}(\.[0-9]{0,4}){0,4}[.: ]?") {
+        fn ipv4_is_parsed_as_by_the_standard_library(text in r"([0-2]{0,4}|[0-9]{0,15})(\.[0-2]{0,4}){0,4}[.: ]?") {
             prop_assert_eq!(parse_ipv4(text.as_bytes()), text.parse().ok());
         }
 

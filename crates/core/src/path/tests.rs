@@ -212,6 +212,9 @@ fn nested_bypasses_are_malformed_and_bounded() {
     assert!(views.malformed().is_some());
     assert!(views.is_incomplete());
     assert!(views.iter().count() <= PathViews::MAX_VIEWS);
+    let prefixes: PathPrefixes = ["/elsewhere"].into_iter().collect();
+    assert!(prefixes.contain_any(&views), "it may have any view");
+    assert!(!PathPrefixes::default().contain_any(&views));
 }
 
 /// Fragments of escapes and separators.

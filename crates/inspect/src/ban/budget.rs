@@ -219,6 +219,7 @@ impl Limit {
                 "`most_percent` in [ban] is reached: too many of the active clients would be banned"
             }
             Self::PerNetwork => {
+                // The number is [`MOST_PER_NETWORK`].
                 "16 clients of one /24 or /48 are banned: no more bans in that network within ten \
                  minutes"
             }

@@ -9,8 +9,7 @@ use super::ProtocolRule;
 use crate::{ByteSize, OneOrMany};
 
 /// The `[protocol]` section: the allowed methods, HTTP versions, and header sizes, and the rules that
-/// do not deny. Compiles to
-/// [`ProtocolRules`](crate::ProtocolRules).
+/// do not deny. Compiles to [`ProtocolRules`](crate::ProtocolRules).
 ///
 /// An HTTP server in front may have lower limits of its own, and answers requests over them before
 /// any rule runs. guard accepts heads of at most 100 headers and 64 KiB.

@@ -37,12 +37,16 @@ thread_local! {
 }
 
 static NAMES: LazyLock<Option<Names>> = LazyLock::new(|| {
-    let names = || scanner::NAMES.iter().chain(&library::NAMES);
     let mut builder = AhoCorasick::builder();
     let automaton = builder.ascii_case_insensitive(true).build(names()).ok()?;
-    let gate = Gate::new(names().copied());
+    let gate = Gate::new(names());
     Some(Names { automaton, gate })
 });
+
+/// The names of scanners, then those of libraries.
+fn names() -> impl Iterator<Item = &'static str> {
+    scanner::NAMES.into_iter().chain(library::NAMES)
+}
 
 // === impl Agents ===
 
@@ -117,39 +121,16 @@ impl Recent {
 
 #[cfg(test)]
 mod tests {
-    use proptest::{
-        collection::vec,
-        prelude::{Just, Strategy, any},
-        prop_assert_eq, prop_oneof, proptest,
-    };
+    use proptest::{collection::vec, prelude::any, prop_assert_eq, proptest, sample::Index};
 
     use super::*;
-
-    fn piece() -> impl Strategy<Value = Vec<u8>> {
-        let names: Vec<&str> = (scanner::NAMES.iter().chain(&library::NAMES))
-            .copied()
-            .collect();
-        let name = (proptest::sample::select(names), any::<bool>()).prop_map(|(name, upper)| {
-            let text = if upper {
-                name.to_ascii_uppercase()
-            } else {
-                name.to_owned()
-            };
-            text.into_bytes()
-        });
-        prop_oneof![
-            name.clone(),
-            name.prop_map(|name| name[1..].to_vec()),
-            vec(any::<u8>(), 0..60),
-            Just(b"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36".to_vec()),
-        ]
-    }
+    use crate::agent::tests::piece;
 
     proptest! {
         #[test]
         fn known_lines_have_the_result_of_a_search(
-            lines in vec(vec(piece(), 0..3), 1..8),
-            order in vec(any::<proptest::sample::Index>(), 1..40),
+            lines in vec(vec(piece(names().collect()), 0..3), 1..8),
+            order in vec(any::<Index>(), 1..40),
         ) {
             let mut recent = Recent::new();
             for index in order {
