@@ -55,7 +55,8 @@
 //! # Dependencies
 //!
 //! `tower-layer`, `tower-service`, `http-body` and `bytes` are the interface; `pin-project-lite`
-//! projects futures without `unsafe`. Feature `websocket` (default) adds hyper, whose request
+//! projects futures without `unsafe`. `memchr` searches the `Accept` header, and `itoa` writes the numbers of
+//! rate limits; `http` depends on `itoa` already. Feature `websocket` (default) adds hyper, whose request
 //! extensions are the only source of the protocol of an extended CONNECT and the only way to take
 //! over a connection; `gabion-frames`, which parses the frames of upgraded connections; and
 //! `atomic-waker`, which wakes a session without a lock. Without this feature every CONNECT counts
