@@ -307,19 +307,19 @@ fn is_closed(line: &[u8]) -> bool {
     quotes % 2 == 0
 }
 
-/// Returns every address that occurs in a line, with or without a port.
-fn addresses(line: &HeaderValue) -> impl Iterator<Item = IpAddr> {
+/// Returns every address that occurs in a line, with or without a port, and with escapes of a quoted string
+/// removed (RFC 9110, 5.6.4).
+fn addresses(line: &HeaderValue) -> Vec<IpAddr> {
     let is_part = |byte: &u8| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':');
-    let words = line.as_bytes().split(move |byte| !is_part(byte));
+    let bytes = line.as_bytes().iter().copied();
+    let unescaped: Vec<_> = bytes.filter(|&byte| byte != b'\\').collect();
+    let words = unescaped.split(|byte| !is_part(byte));
     let words = words.filter_map(|word| str::from_utf8(word).ok());
-    words.flat_map(|word| {
+    let named = words.flat_map(|word| {
         let bare = word.rsplit_once(':').map_or(word, |(bare, _port)| bare);
-        let named = [word.parse(), bare.parse::<IpAddr>()];
-        named
-            .into_iter()
-            .flatten()
-            .map(|addr: IpAddr| addr.to_canonical())
-    })
+        [word.parse(), bare.parse::<IpAddr>()]
+    });
+    named.flatten().map(|addr| addr.to_canonical()).collect()
 }
 
 fn holds(networks: &[IpNet], addr: IpAddr) -> bool {
