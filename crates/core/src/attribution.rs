@@ -57,6 +57,17 @@ impl Facts<'_> {
         Attribution::Forgeable { path }
     }
 
+    /// Returns `true` if the browser reports that a page of this origin, or a person, caused the request.
+    /// A client that is not a browser can send such a report, too.
+    pub fn is_same_site(&self) -> bool {
+        let reports = [
+            KnownHeader::SecFetchSite,
+            KnownHeader::Origin,
+            KnownHeader::Referer,
+        ];
+        reports.iter().any(|report| self.index.contains(*report)) && !self.is_cross_site()
+    }
+
     /// Returns `true` if a page or a document can cause a request with this method. CONNECT opens a
     /// WebSocket over HTTP/2 (RFC 8441).
     fn has_method_of_pages(&self) -> bool {

@@ -1,7 +1,10 @@
 //! A hash that is equal across processes and machines: not keyed, not secret.
 
-/// Hashes `bytes`, eight at a time, by folded multiplication.
-pub(crate) fn stable(bytes: &[u8]) -> u64 {
+/// Hashes `bytes`, eight at a time, by folded multiplication: equal in every process and on every
+/// machine, not keyed, not secret.
+///
+/// For sets in which a client that forces a collision only deceives itself.
+pub fn stable_hash(bytes: &[u8]) -> u64 {
     let start = SEED ^ u64::try_from(bytes.len()).unwrap_or(u64::MAX);
     let (words, rest) = bytes.as_chunks();
     let hash = words.iter().fold(start, |hash, word| fold(hash, *word));

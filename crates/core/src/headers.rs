@@ -36,6 +36,8 @@ macro_rules! known_headers {
 known_headers! {
     /// `Accept` (RFC 9110, 12.5.1)
     Accept = "accept",
+    /// `Accept-Language` (RFC 9110, 12.5.4)
+    AcceptLanguage = "accept-language",
     /// `Access-Control-Request-Method` (Fetch, 3.3.2)
     AccessControlRequestMethod = "access-control-request-method",
     /// `CF-Connecting-IP`, set by Cloudflare
@@ -147,7 +149,7 @@ impl KnownHeader {
             [] => 0,
             [first, ..] => {
                 let (first, last) = (*first as usize, name[name.len() - 1] as usize);
-                (name.len() * 7 + first * 57 + last) % Self::PLACES
+                (name.len() * 45 + first * 19 + last) % Self::PLACES
             }
         }
     }

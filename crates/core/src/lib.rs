@@ -75,6 +75,7 @@ pub use event::{
 pub use evidence::{Escaped, Evidence};
 pub use facts::{Facts, Resolution};
 pub use framing::Framing;
+pub use hash::stable_hash;
 pub use head::Head;
 pub use headers::{HeaderIndex, HeaderLines, KnownHeader, is_irregular_name};
 pub use inspect::{
@@ -86,7 +87,7 @@ pub use now::Now;
 pub use offense::{BanOutcome, Offense, OffenseRecorder};
 pub use path::{
     Malformed, NameFilter, PathClasses, PathPrefixes, PathViews, Segment, Segments,
-    Transformations, View,
+    Transformations, View, query_text,
 };
 pub use quota::Quota;
 pub use rule::{Mode, RuleId, RuleIdError};

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use crate::{ClientIp, Mode, Now, Offense, RuleId, hash};
+use crate::{ClientIp, Mode, Now, Offense, RuleId, stable_hash};
 
 /// A complete message that a client sent in an open session, unmasked and inflated. Judged by
 /// [`InspectMessage`](crate::InspectMessage).
@@ -78,7 +78,7 @@ impl MessageFacts<'_> {
     /// A hash of the message (FNV-1a, 64 bits), to find the same message in other logs. It is not
     /// secret: it confirms a correct guess of the message.
     pub fn hash(&self) -> u64 {
-        hash::stable(self.payload)
+        stable_hash(self.payload)
     }
 
     /// The data about the message that events contain.

@@ -33,8 +33,8 @@ pub struct Offense {
     pub attribution: Attribution,
     /// The mode: the offense bans, or only produces an event.
     pub mode: Mode,
-    /// The reason given by an operator who placed the ban; `None` for rules, since their denial
-    /// contains the reason.
+    /// The reason: that of an operator who placed the ban, or the signals of a scan. `None` for other
+    /// rules, since their denial contains the reason.
     pub reason: Option<Arc<str>>,
 }
 

@@ -62,6 +62,7 @@ mod expression;
 mod hosts;
 mod limit;
 mod message;
+mod page;
 mod protocol;
 mod quirks;
 mod scan;

@@ -4,7 +4,7 @@ use std::{convert::Infallible, future::ready, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use gabion_core::{BanChange, Event, Mode, RequestEventKind};
+use gabion_core::{BanChange, Event, Mode, RequestEventKind, stable_hash};
 use gabion_tower::GuardLayer;
 use http::{HeaderName, Request, Response, StatusCode, Version, header::HOST};
 use http_body_util::Full;
@@ -55,9 +55,12 @@ impl<G> InProcess<G> {
         }
     }
 
-    /// The guarded service: answers 200, or 404 under `/missing`.
+    /// The guarded service: answers 200, or 404 under `/missing`, with a body whose length depends on the
+    /// path.
     pub fn inner(request: &Request<()>) -> Response<Full<Bytes>> {
-        let mut response = Response::new(Full::from("inner"));
+        let path = stable_hash(request.uri().path().as_bytes());
+        let length = usize::from(u16::try_from(path % 1000).unwrap_or_default());
+        let mut response = Response::new(Full::from("x".repeat(length)));
         if request.uri().path().starts_with("/missing") {
             *response.status_mut() = StatusCode::NOT_FOUND;
         }

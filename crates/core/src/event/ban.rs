@@ -76,6 +76,9 @@ impl fmt::Display for BanEvent {
             placed => {
                 let secs = self.offense.ban_for.as_secs();
                 write!(f, "{client} banned for {secs} s by rule {rule}")?;
+                if let Some(reason) = &self.offense.reason {
+                    write!(f, " ({reason})")?;
+                }
                 match placed {
                     BanChange::Evicted(gone) => {
                         write!(

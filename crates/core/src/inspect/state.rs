@@ -26,6 +26,7 @@ pub struct RequestState {
     attribution: Attribution,
     upgrade: Upgrade,
     is_counted: bool,
+    is_suspicious: bool,
     slots: [u64; Slot::INLINE],
     rare: Option<Box<Rare>>,
 }
@@ -85,6 +86,7 @@ impl RequestState {
             attribution: facts.attribution(),
             upgrade: facts.upgrade,
             is_counted: false,
+            is_suspicious: false,
             slots: [0; Slot::INLINE],
             rare: None,
         };
@@ -135,6 +137,17 @@ impl RequestState {
         self.is_counted = is_counted;
     }
 
+    /// Returns `true` if the request is one that scanners send. Its response does not improve the
+    /// standing of the client.
+    pub const fn is_suspicious(&self) -> bool {
+        self.is_suspicious
+    }
+
+    /// Marks the request as one that scanners send.
+    pub const fn mark_suspicious(&mut self) {
+        self.is_suspicious = true;
+    }
+
     /// The number in `slot`: zero until it is set.
     pub fn slot(&self, slot: Slot) -> u64 {
         let beyond = || self.rare.as_ref()?.slots.get(slot.beyond_inline()?);
@@ -169,6 +182,7 @@ impl RequestState {
 
     /// Marks the request as a probe: a request that only a vulnerability scanner makes.
     pub fn mark_probe(&mut self, cause: Cause) {
+        self.mark_suspicious();
         self.rare_mut().probe = Some(cause);
     }
 

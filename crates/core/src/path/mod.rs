@@ -29,6 +29,7 @@ mod malformed;
 mod name;
 mod name_filter;
 mod prefixes;
+mod query;
 mod segment;
 #[cfg(test)]
 mod tests;
@@ -44,6 +45,7 @@ pub use classes::PathClasses;
 pub use malformed::Malformed;
 pub use name_filter::NameFilter;
 pub use prefixes::PathPrefixes;
+pub use query::query_text;
 pub use segment::{Segment, Segments};
 pub(crate) use views::Derived;
 pub use views::PathViews;

@@ -7,7 +7,7 @@ use super::{
     layout::Layout,
     transform::{TRANSFORMATIONS, TRIGGERS},
 };
-use crate::hash;
+use crate::stable_hash;
 
 /// The [`View`]s of one path: the forms in which servers may interpret it.
 ///
@@ -93,7 +93,7 @@ impl<'r> PathViews<'r> {
                 transformations: Transformations::AS_SENT,
                 layout: Layout::new(path),
             },
-            hash: hash::stable(path),
+            hash: stable_hash(path),
             malformed: None,
             forms: None,
         };

@@ -42,18 +42,18 @@ fn assert_never_banned(server: &InProcess, modify: impl Fn(TestRequest) -> TestR
 }
 
 #[test]
-fn one_path_never_bans() {
+fn repeated_path_bans_at_the_seventeenth_request() {
     let server = guarded(POLICY);
-    for _ in 0..50 {
+    for number in 0..16 {
+        let paths = if number < 8 { 1 } else { 2 };
         assert_eq!(
             assert_denied_only(&server, probe(0)),
-            [BanChange::Suspected {
-                paths: 1,
-                needed: 3
-            }]
+            [BanChange::Suspected { paths, needed: 3 }]
         );
+        assert_eq!(server.verdict(get("/").method("POST")), "200");
     }
-    assert_eq!(server.verdict("/"), "200");
+    assert_eq!(assert_denied_only(&server, probe(0)), [BanChange::Placed]);
+    assert_eq!(server.verdict("/"), "403 ban/timed");
 }
 
 #[test]
@@ -205,8 +205,8 @@ fn report_of_the_browser_precedes_method_and_path() {
 #[test]
 fn client_in_good_standing_is_denied_only() {
     let server = guarded(POLICY);
-    for _ in 0..10 {
-        assert_eq!(server.verdict("/"), "200");
+    for page in 0..20 {
+        assert_eq!(server.verdict(&*format!("/page{page}")), "200");
     }
     assert_never_banned(&server, |request| request);
     for number in 0..3 {
@@ -238,12 +238,20 @@ fn good_standing_counts_served_responses_and_fades() {
     for _ in 0..15 {
         server.send("/");
     }
+    let one_page = assert_denied_only(&server, probe(3));
+    assert!(matches!(
+        one_page[..],
+        [BanChange::Suspected { paths: 2, .. }]
+    ));
+    for page in 0..20 {
+        server.send(&*format!("/page{page}"));
+    }
     let changes = assert_denied_only(&server, probe(1));
     assert!(
         matches!(changes[..], [BanChange::Withheld(_)]),
         "{changes:?}"
     );
-    server.clock.advance(Duration::from_hours(1));
+    server.clock.advance(Duration::from_hours(4));
     assert_eq!(
         assert_denied_only(&server, probe(2)),
         [BanChange::Suspected {

@@ -9,6 +9,7 @@
 
 mod allow_wins;
 mod architecture;
+mod attacks_on_parameters;
 mod ban_budget_is_kept;
 mod ban_by_list;
 mod ban_closes_sockets;
@@ -18,6 +19,7 @@ mod ban_list_is_checked;
 mod ban_needs_evidence;
 mod benign_paths_pass;
 mod beside_real_servers;
+mod claimed_cross_site;
 mod clean_request_does_not_allocate;
 mod client_behind_proxies;
 mod client_budget_spans_sockets;
@@ -50,6 +52,7 @@ mod limit_survives_reload;
 mod maintains_itself;
 mod message_rule_is_kept;
 mod message_rules_are_judged;
+mod missing_pages;
 mod observe_mode_never_denies;
 mod observe_override_observes_everything;
 mod operator_bans;

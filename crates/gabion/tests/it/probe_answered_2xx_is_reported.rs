@@ -17,8 +17,8 @@ const POLICY: &str = r#"
     [scan]
     mode = "observe"
     [[deny]]
-    id = "backups"
-    extensions = ["sql"]
+    id = "never/own"
+    names = ["own-secret"]
     mode = "observe"
     [[deny]]
     id = "php"
@@ -55,11 +55,43 @@ fn response_to_a_known_probe_or_an_observed_rule_is_reported() {
         ]
     );
     assert_eq!(probe_hits(&server, "/.git/config", 500, "oops").len(), 1);
-    let hits = probe_hits(&server, "/dump.sql", 206, "insert");
+    let hits = probe_hits(&server, "/x/own-secret", 206, "insert");
     assert!(
-        hits[0].contains("the server answered 206 to a probe: GET /dump.sql; rule backups: "),
+        hits[0].contains("the server answered 206 to a probe: GET /x/own-secret; rule never/own: "),
         "{hits:?}"
     );
+}
+
+#[test]
+fn file_left_by_accident_is_reported() {
+    for target in [
+        "/.env.azure",
+        "/config.json.old",
+        "/.htaccess",
+        "/a/.npmrc",
+        "/index.php~",
+        "/dump.sql",
+        "/backup.zip",
+        "/page.html.tar.gz",
+        "/x/%2edockercfg",
+    ] {
+        let hits = probe_hits(&guarded(POLICY), target, 200, "SECRET=1");
+        assert_eq!(hits.len(), 1, "{target}");
+    }
+    for target in [
+        "/.well-known/security.txt",
+        "/.well-known",
+        "/releases/app-1.2.zip",
+        "/data.tar.gz",
+        "/.netlify/functions/x",
+        "/wp-login.php",
+        "/readme.old.html",
+    ] {
+        let hits = probe_hits(&guarded(POLICY), target, 200, "page");
+        assert_eq!(hits, [""; 0], "{target}");
+    }
+    let upload = get("/dav/.file").method("PUT");
+    assert_eq!(probe_hits(&guarded(POLICY), upload, 201, ""), [""; 0]);
 }
 
 #[test]
@@ -70,6 +102,9 @@ fn probe_that_finds_nothing_is_not_reported() {
         ("/.env", 302),
         ("/.env", 403),
         ("/dump.sql", 404),
+        ("/.env", 502),
+        ("/.env", 503),
+        ("/.env", 504),
         ("/x.php", 200),
         ("/", 200),
         ("/", 500),

@@ -5,7 +5,9 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     convert::Infallible,
     net::{IpAddr, Ipv4Addr},
+    pin::Pin,
     sync::Arc,
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -18,6 +20,7 @@ use gabion::{
 };
 use gabion_testkit::{ManualClock, Recorder, peer, rows};
 use http::{Request, Response, StatusCode};
+use hyper::body::{Body, Frame, SizeHint};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
 use crate::support::{
@@ -208,15 +211,34 @@ fn replay(log: &[Logged], policy: &str, seen_as: impl Fn(IpAddr) -> IpAddr) -> S
 
 fn send(guard: &Guard, logged: &Logged, from: IpAddr) {
     let status = StatusCode::from_u16(logged.status).unwrap();
-    // The server answers with the logged status.
+    // The server answers with the logged status and length.
     let service = service_fn(|_: Request<()>| async {
-        let mut response = Response::new(http_body_util::Full::from(""));
+        let mut response = Response::new(OfLength(logged.length));
         *response.status_mut() = status;
         Ok::<_, Infallible>(response)
     });
     let guarded = guard.layer().layer(service);
     let answer = guarded.oneshot(request(logged, from)).now_or_never();
     let Ok(_) = answer.expect("nothing in the way waits");
+}
+
+/// A body of which only the length is read.
+struct OfLength(u64);
+
+impl Body for OfLength {
+    type Data = bytes::Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Infallible>>> {
+        Poll::Ready(None)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0)
+    }
 }
 
 fn request(logged: &Logged, from: IpAddr) -> Request<()> {

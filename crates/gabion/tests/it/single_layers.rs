@@ -103,6 +103,7 @@ fn each_layer_enforces_and_reports_by_default() {
         "/c99.php",
         "/HNAP1",
         "/boaform/x",
+        "/.aws/credentials",
     ] {
         send(&scanned, from(CLIENT, path));
     }
@@ -231,9 +232,9 @@ fn exchange_counts_once_toward_standing_however_many_layers_see_it() {
         .layer(deny.ban(&bans, Duration::from_mins(10)))
         .layer(ScanLayer::new(&bans))
         .service(ok());
-    // Ten responses make good standing, in which requests that a page could cause do not ban. Six do not.
-    for _ in 0..6 {
-        assert_eq!(send(&service, from(CLIENT, "/")), 200);
+    // Ten pages make good standing, in which requests that a page could cause do not ban. Six do not.
+    for page in 0..6 {
+        assert_eq!(send(&service, from(CLIENT, &format!("/{page}"))), 200);
     }
     for path in ["/.env", "/.git", "/.aws"] {
         assert_eq!(send(&service, from(CLIENT, path)), 403);
@@ -242,8 +243,8 @@ fn exchange_counts_once_toward_standing_however_many_layers_see_it() {
     assert_eq!(send(&service, from(CLIENT, "/")), 403);
 
     let regular = [203, 0, 113, 10];
-    for _ in 0..10 {
-        assert_eq!(send(&service, from(regular, "/")), 200);
+    for page in 0..20 {
+        assert_eq!(send(&service, from(regular, &format!("/{page}"))), 200);
     }
     for path in ["/.env", "/.git", "/.aws"] {
         assert_eq!(send(&service, from(regular, path)), 403);

@@ -4,8 +4,9 @@
 //! [`Attribution`] of an offense decides:
 //! 1. [`Attribution::Certain`], a request that only the client itself can have caused, bans.
 //! 2. [`Attribution::Forgeable`], a request that a page can have caused, bans on the third
-//!    different path within [`BanArbiter::MEMORY`], unless the client is in good standing. Good
-//!    standing takes [`BanArbiter::GOOD`] recent successful responses, or one opened WebSocket, to
+//!    different path within [`BanArbiter::MEMORY`], unless the client is in good standing. A path that is
+//!    repeated [`BanArbiter::REPEATS`] times counts as another one. Good standing takes
+//!    [`BanArbiter::GOOD`] recent successful responses that differ, or one opened WebSocket, to
 //!    requests that matched no rule.
 //! 3. [`Attribution::CrossSite`], a request that a page of another origin caused, never bans.
 //!
@@ -15,9 +16,9 @@
 //!
 //! # Limits
 //!
-//! Clients that share an address share its standing and its bans. A client that sends enough
-//! harmless requests gains good standing, too. An opened WebSocket counts for one hour, whether or
-//! not it stays open.
+//! Clients that share an address share its standing and its bans. A client that requests enough
+//! different pages gains good standing, too. Responses differ by status and length, or by path if the
+//! length is unknown or short ([`MIN_PAGE`]). An opened WebSocket counts for two to four hours, whether or not it stays open.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -31,7 +32,7 @@ use super::{
     BanConfig, BanTable,
     budget::{BanBudget, Claim},
 };
-use crate::bounded_map::{BoundedMap, decay};
+use crate::{bounded_map::BoundedMap, page::MIN_PAGE};
 
 /// Decides which [`Offense`]s become bans in its [`BanTable`]. Shared by all threads and kept
 /// across policy reloads as part of [`State`](crate::State).
@@ -81,14 +82,17 @@ pub struct BanArbiter {
 #[derive(Clone, Debug, Default)]
 struct Suspect {
     paths: [Option<u64>; BanArbiter::PATHS],
+    repeats: u32,
     last: Duration,
 }
 
-/// The successful responses to a client, decayed to the time of the last one.
+/// The different successful responses to a client: one bit for each, of the current and the preceding
+/// period.
 #[derive(Clone, Debug, Default)]
 struct Standing {
-    successes: f32,
-    at: Duration,
+    current: u64,
+    previous: u64,
+    period: u64,
 }
 
 // === impl BanArbiter ===
@@ -100,11 +104,14 @@ impl BanArbiter {
     /// The time after the last suspicious path in which earlier paths count.
     pub const MEMORY: Duration = Duration::from_mins(10);
 
-    /// The half-life of good standing.
-    pub const HALF_LIFE: Duration = Duration::from_hours(1);
+    /// The number of repetitions of suspicious paths that count as another path.
+    pub const REPEATS: u32 = 8;
 
-    /// The number of recent successful responses for good standing.
-    pub const GOOD: u8 = 10;
+    /// The period of good standing: a response counts in its period and the next.
+    pub const PERIOD: Duration = Duration::from_hours(2);
+
+    /// The number of recent successful responses that differ, for good standing.
+    pub const GOOD: u32 = 10;
 
     /// Creates an arbiter that bans in `table` and remembers at most `clients` clients.
     pub fn new(table: Arc<BanTable>, clients: usize) -> Self {
@@ -134,29 +141,28 @@ impl BanArbiter {
         let (client, now) = (state.client(), state.now());
         self.budget.count_client(client.key(), now);
         let matched_a_rule = outcome.denial.is_some() || !state.observed().is_empty();
-        let successes = match outcome.status {
-            // Stays above the threshold for one half-life.
-            StatusCode::SWITCHING_PROTOCOLS => f32::from(Self::GOOD) * 2.0,
-            status if status.is_success() => 1.0,
+        if matched_a_rule || state.is_suspicious() {
+            return;
+        }
+        let responses = match outcome.status {
+            // As many as good standing takes.
+            StatusCode::SWITCHING_PROTOCOLS => (1 << Self::GOOD) - 1,
+            status if status.is_success() => 1 << (shape(state, outcome) % 64),
             _ => return,
         };
-        if !matched_a_rule && state.probe().is_none() {
-            self.standing.update(client.into(), |standing| {
-                standing.successes = standing.successes_at(now) + successes;
-                standing.at = now.mono();
-            });
-        }
+        self.standing
+            .update(client.into(), |standing| standing.add(responses, now));
     }
 
     fn is_in_good_standing(&self, client: ClientKey, now: Now) -> bool {
         let standing = self.standing.get(client);
-        standing.is_some_and(|standing| standing.successes_at(now) >= f32::from(Self::GOOD))
+        standing.is_some_and(|standing| standing.at(now).count_ones() >= Self::GOOD)
     }
 
-    /// Returns `true` if the service answered the client with success within the last hour.
+    /// Returns `true` if the service lately answered the client with success.
     fn is_served(&self, client: ClientKey, now: Now) -> bool {
         let standing = self.standing.get(client);
-        standing.is_some_and(|standing| standing.successes_at(now) >= 0.5)
+        standing.is_some_and(|standing| standing.at(now) != 0)
     }
 
     /// Returns the number of different paths for which `client` is under suspicion, including
@@ -225,20 +231,53 @@ impl Suspect {
             *self = Self::default();
         }
         self.last = now.mono();
-        if !self.paths.contains(&Some(path))
-            && let Some(free) = self.paths.iter_mut().find(|slot| slot.is_none())
-        {
+        if self.paths.contains(&Some(path)) {
+            self.repeats = self.repeats.saturating_add(1);
+        } else if let Some(free) = self.paths.iter_mut().find(|slot| slot.is_none()) {
             *free = Some(path);
         }
-        self.paths.iter().flatten().count()
+        let paths = self.paths.iter().flatten().count();
+        let repeated = usize::try_from(self.repeats / BanArbiter::REPEATS).unwrap_or(usize::MAX);
+        paths.saturating_add(repeated)
     }
 }
 
 // === impl Standing ===
 
 impl Standing {
-    /// Returns the decayed count at `now`.
-    fn successes_at(&self, now: Now) -> f32 {
-        self.successes * decay(now.mono().saturating_sub(self.at), BanArbiter::HALF_LIFE)
+    fn add(&mut self, responses: u64, now: Now) {
+        let (current, previous) = self.periods(now);
+        *self = Self {
+            current: current | responses,
+            previous,
+            period: period(now),
+        };
     }
+
+    /// Returns the bits of the current and the preceding period.
+    fn at(&self, now: Now) -> u64 {
+        let (current, previous) = self.periods(now);
+        current | previous
+    }
+
+    fn periods(&self, now: Now) -> (u64, u64) {
+        match period(now).saturating_sub(self.period) {
+            0 => (self.current, self.previous),
+            1 => (0, self.current),
+            _ => (0, 0),
+        }
+    }
+}
+
+fn period(now: Now) -> u64 {
+    now.mono().as_secs() / BanArbiter::PERIOD.as_secs()
+}
+
+/// A hash of the status and the length of a response, or of the path if the response is no page.
+fn shape(state: &RequestState, outcome: &Outcome<'_>) -> u64 {
+    let length = outcome.length.filter(|length| *length >= MIN_PAGE);
+    let size = length.unwrap_or_else(|| state.path_hash());
+    let mixed =
+        (size ^ u64::from(outcome.status.as_u16()) << 48).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed >> 32
 }

@@ -4,26 +4,39 @@
 //! weight to the score of the client, which decays with a half-life. From a score of `ban_at`, a
 //! request with a signal is an offense:
 //! 1. [`Attribution::Certain`] if exchanges that no page can cause reach `ban_at` by themselves;
-//! 2. otherwise [`Attribution::Forgeable`], so that a ban takes three different paths.
+//! 2. otherwise [`Attribution::Forgeable`], so that a ban takes three different targets.
 //!
-//! Requests that a page of another origin caused are not scored, and neither are requests with a
-//! method that the policy or the service does not offer, nor requests of clients that are never banned
-//! ([`gabion_core::ClientIp::exempt_from_bans`]), allowed or already banned.
+//! Requests that a page of another origin caused, by the report of the browser, are scored and are no
+//! offense: a client can make that report, too. While a score is `ban_at` or more, requests with such a
+//! report, and requests for pages that the service did not serve lately to any client, are denied with
+//! 429 ([`Scan::RESTRICTED`]). So the visitor of a hostile page keeps the pages of the service, and a
+//! scanner that imitates a visitor gets no other. The same holds for clients in good standing
+//! ([`BanArbiter`](crate::BanArbiter)), which are not banned.
 //!
-//! This inspector denies nothing. It reports a probe that the service answers with 2xx or 5xx
-//! ([`Findings::probe_hit`]), unless the service gives that response to any path ([`Scores`]).
+//! Requests with a method that the policy or the service does not offer are not scored, and neither are
+//! those of clients that are never banned ([`gabion_core::ClientIp::exempt_from_bans`]), allowed or
+//! already banned.
+//!
+//! A probe that the service answers with success or an error of its own is reported
+//! ([`Findings::probe_hit`]), unless the service gives that response to any path ([`Scores`]). Gateway
+//! errors (502, 503, 504) are no answers of the service.
 //!
 //! # Limits
 //!
 //! A request that an earlier inspector denies matches signals by its denial, not by its head.
 //! Repeated attempts to log in are requests for one path: they raise the score, but only a
-//! [`Limit`](crate::Limit) bounds their number.
+//! [`Limit`](crate::Limit) bounds their number. A service that redirects every unknown path, or answers
+//! each with another length or none, hides missing pages.
 
 mod config;
+mod distinct;
 mod exchange;
+mod health;
+mod known_pages;
 mod scores;
 mod scoring;
 mod signal;
+mod target;
 #[cfg(test)]
 mod tests;
 mod uniform_responses;
@@ -31,13 +44,19 @@ mod uniform_responses;
 use std::{sync::Arc, time::Duration};
 
 use gabion_core::{
-    Attribution, Cause, ClientKey, Facts, Findings, Inspect, Mode, Needs, Offense, Outcome, Reason,
-    RequestState, RuleId, Slot, Verdict,
+    Attribution, Cause, ClientKey, Denial, Facts, Findings, Inspect, Mode, Needs, Offense, Outcome,
+    Reason, RequestState, RuleId, Slot, Verdict,
 };
+use http::{Method, StatusCode};
 
-use crate::{Ban, Config, ConfigErrors, ConfigPath, Context, Problem, protocol::NOT_SCORED};
+use crate::{
+    Ban, Config, ConfigErrors, ConfigPath, Context, Problem, page::MIN_PAGE, protocol::NOT_SCORED,
+};
+use exchange::Answer;
+use scores::ClientScore;
 use scoring::Scoring;
 use signal::{Detector, RequestFeatures};
+use target::Target;
 
 pub use config::ScanConfig;
 pub use scores::{Scores, Signals};
@@ -47,8 +66,8 @@ pub use scores::{Scores, Signals};
 ///
 /// # Cost
 ///
-/// Two passes over the user agent, one lookup per segment of each view of the path, and two sharded
-/// locks per exchange. No allocation for a known client.
+/// A pass over the user agent, the path and the query, one lookup per segment of each view of the path,
+/// and one sharded lock per exchange. No allocation for a known client.
 ///
 /// # Examples
 ///
@@ -73,7 +92,7 @@ pub use scores::{Scores, Signals};
 /// assert!(offense(browser).is_none());
 ///
 /// // The signals `scanner` (60), `probe` (35) and `bare` (10) reach a score of 100.
-/// let scanner = OwnedHead::get("/.env").header("user-agent", "sqlmap/1.8");
+/// let scanner = OwnedHead::get("/.env").header("user-agent", "Mozilla/5.0 sqlmap/1.8");
 /// assert_eq!(offense(scanner).unwrap().rule.as_str(), "scan");
 /// # Ok::<(), gabion_inspect::ConfigErrors>(())
 /// ```
@@ -85,6 +104,8 @@ pub struct Scan {
     scores: Arc<Scores>,
     /// The signals of the request's head, as bits.
     signals: Slot,
+    /// The keys of the request's target.
+    target: Slot,
 }
 
 // === impl Scan ===
@@ -93,21 +114,25 @@ impl Scan {
     /// The id of the rule that bans.
     pub const RULE: RuleId = RuleId::builtin("scan");
 
+    /// The id of the rule that denies requests for unknown pages while the score of the client is high.
+    pub const RESTRICTED: RuleId = RuleId::builtin("scan/restricted");
+
+    /// The names of deny rules whose matches are probes wherever they are served.
+    const PROBES: &str = "never/";
+
     /// Returns `true` if the exchange is scored.
     fn is_scored(state: &RequestState, signals: u64, outcome: &Outcome<'_>) -> bool {
-        let is_ban = |rule: &RuleId| *rule == Ban::LIST || *rule == Ban::TIMED;
+        let is_own = |rule: &RuleId| [Ban::LIST, Ban::TIMED, Self::RESTRICTED].contains(rule);
         let is_scored = match outcome.denial {
             Some(denial) => {
                 let rule = &denial.cause.rule;
-                !is_ban(rule) && !NOT_SCORED.contains(&rule.as_str())
+                !is_own(rule) && !NOT_SCORED.contains(&rule.as_str())
             }
             None => {
                 signals & exchange::JUDGED != 0 && !signal::method::is_not_offered(state, outcome)
             }
         };
-        is_scored
-            && state.client().exempt_from_bans().is_none()
-            && state.attribution() != Attribution::CrossSite
+        is_scored && state.client().exempt_from_bans().is_none()
     }
 }
 
@@ -135,6 +160,7 @@ impl Config for ScanConfig {
             mode: self.mode.unwrap_or_else(|| context.mode()),
             scores: Arc::clone(context.state().scores()),
             signals: context.assign_slot(),
+            target: context.assign_slot(),
         })
     }
 }
@@ -157,23 +183,36 @@ impl Inspect for Scan {
                 bits |= 1 << at;
             }
         }
+        if bits & signal::ALONE != 0 {
+            state.mark_suspicious();
+        }
+        if bits & signal::COMBINED != 0 {
+            bits |= exchange::TOOL;
+        }
+        if features.is_named() {
+            bits |= exchange::NAMED;
+        }
         if signal::asset::is_asset(facts) {
             bits |= exchange::ASSET;
         }
-        if let Some(cause) = probe {
+        if let Some(cause) = probe.or_else(|| signal::leftover::cause(facts)) {
             state.mark_probe(cause);
         }
+        let target = Target::new(facts);
         state.set_slot(self.signals, bits);
+        state.set_slot(self.target, target.packed());
+        if self.scores.may_be_high(facts.now) {
+            return self.restrict(facts, state, target);
+        }
         Verdict::Pass
     }
 
     fn on_response(&self, state: &RequestState, outcome: &Outcome<'_>, findings: &mut Findings) {
         let signals = state.slot(self.signals);
-        self.scores
-            .uniform_responses
-            .record(state, signals, outcome);
+        let target = Target::unpack(state.slot(self.target));
+        let answer = self.answer(state, (signals, target), outcome);
         if Self::is_scored(state, signals, outcome)
-            && let Some(offense) = self.score(state, signals, outcome)
+            && let Some(offense) = self.score(state, (signals, target), (outcome, answer))
         {
             findings.report_offense(offense);
         }
@@ -184,30 +223,150 @@ impl Inspect for Scan {
 }
 
 impl Scan {
-    /// Adds the exchange to the score of its client. Returns the offense that it makes, if any.
-    fn score(&self, state: &RequestState, signals: u64, outcome: &Outcome<'_>) -> Option<Offense> {
-        let client = ClientKey::from(state.client());
-        let attribution = self.scores.clients.update(client, |score| {
-            score.add(&self.scoring, state, signals, outcome)
-        })?;
-        let offense = Offense::certain(Self::RULE, self.ban_for);
-        Some(offense.with_attribution(attribution).with_mode(self.mode))
+    /// Denies some requests of a client whose score is high:
+    /// 1. those of which the browser reports that a page of another origin caused them;
+    /// 2. those for pages that are not known, unless only requests of the first kind raised the score, and
+    ///    the browser reports that a page of this origin, or a person, caused it.
+    #[cold]
+    fn restrict(&self, facts: &Facts<'_>, state: &RequestState, target: Target) -> Verdict {
+        if state.client().exempt_from_bans().is_some() {
+            return Verdict::Pass;
+        }
+        let Some(mut score) = self.scores.clients.get(state.client().into()) else {
+            return Verdict::Pass;
+        };
+        score.apply_decay(&self.scoring, state.now());
+        let Some(wait) = score.high_for(&self.scoring) else {
+            return Verdict::Pass;
+        };
+        let is_known = || {
+            facts.path.raw() == b"/"
+                || signal::asset::is_asset(facts)
+                || self.scores.known_pages.contains(target.page())
+        };
+        let offense = score.offense(&self.scoring, state, target);
+        let reason = if state.attribution() == Attribution::CrossSite {
+            "the client scans for pages, and its browser reports that a page of another origin caused \
+             the request"
+        } else if !is_known() && (offense.is_some() || !facts.is_same_site()) {
+            "the client scans for pages, and this page is not known"
+        } else {
+            return Verdict::Pass;
+        };
+        let cause = Cause::new(Self::RESTRICTED, Reason::Other(reason.into()));
+        let offense = offense.filter(|_| state.attribution() != Attribution::CrossSite);
+        let offense = offense.map(|attribution| self.offense(&score, attribution));
+        let denial = Denial::new(cause, StatusCode::TOO_MANY_REQUESTS)
+            .with_retry_after(wait.max(Duration::from_secs(1)))
+            .with_mode(self.mode);
+        Denial { offense, ..denial }.into()
     }
 
-    /// Returns the cause of a probe that the service answered with 2xx or 5xx, as it does not answer
-    /// any path.
+    /// Records what a response shows of the service, and returns its meaning.
+    fn answer(
+        &self,
+        state: &RequestState,
+        (signals, target): (u64, Target),
+        outcome: &Outcome<'_>,
+    ) -> Answer {
+        if signals & exchange::JUDGED == 0 {
+            return Answer::Other;
+        }
+        let Scores {
+            uniform_responses,
+            known_pages,
+            health,
+            ..
+        } = &*self.scores;
+        let (client, now) = (state.client().key(), state.now());
+        let is_known = known_pages.contains(target.page());
+        if !is_known || state.is_suspicious() {
+            uniform_responses.record(state, target, signals, outcome);
+        }
+        match Answer::by_status(state, signals, outcome) {
+            Answer::Served if is_known => {
+                health.record_success(client, now);
+                Answer::Served
+            }
+            Answer::Served => {
+                health.record_success(client, now);
+                let is_page = matches!(*state.method(), Method::GET | Method::HEAD)
+                    && signals & exchange::ASSET == 0
+                    && outcome.length.is_some_and(|length| length >= MIN_PAGE);
+                if is_page && uniform_responses.is_uniform(outcome) {
+                    let shape = uniform_responses::hash(outcome);
+                    return Answer::CatchAll { shape };
+                }
+                if !state.is_suspicious() {
+                    known_pages.insert(target.page());
+                }
+                Answer::Served
+            }
+            Answer::Missing if is_known => Answer::Other,
+            Answer::Error => {
+                health.record_error(client, now);
+                let is_own = is_known && health.serves_others(client, now);
+                if is_own { Answer::Error } else { Answer::Other }
+            }
+            answer => answer,
+        }
+    }
+
+    /// Adds the exchange to the score of its client. Returns the offense that it makes, if any.
+    fn score(
+        &self,
+        state: &RequestState,
+        request: (u64, Target),
+        (outcome, answer): (&Outcome<'_>, Answer),
+    ) -> Option<Offense> {
+        let client = ClientKey::from(state.client());
+        let (offense, high_for, is_honest) = self.scores.clients.update(client, |score| {
+            let attribution = score.add(&self.scoring, state, request, (outcome, answer));
+            (
+                attribution.map(|attribution| self.offense(score, attribution)),
+                score.high_for(&self.scoring),
+                score.is_honest(),
+            )
+        });
+        if let Some(wait) = high_for {
+            self.scores
+                .set_high(state.now().mono().saturating_add(wait));
+        }
+        if matches!(answer, Answer::CatchAll { .. }) && is_honest {
+            self.scores.known_pages.insert(request.1.page());
+        }
+        offense
+    }
+
+    /// Returns an offense whose reason names the signals.
+    fn offense(&self, score: &ClientScore, attribution: Attribution) -> Offense {
+        Offense::certain(Self::RULE, self.ban_for)
+            .with_attribution(attribution)
+            .with_mode(self.mode)
+            .with_reason(score.signals().to_string())
+    }
+
+    /// Returns the cause of a probe that the service answered with success or an error of its own, as it
+    /// does not answer any path.
     fn probe_hit(&self, state: &RequestState, outcome: &Outcome<'_>) -> Option<Cause> {
+        let is_gateway_error = matches!(
+            outcome.status,
+            StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
+        );
         let found = outcome.status.is_success() || outcome.status.is_server_error();
-        if !found || outcome.denial.is_some() {
+        if !found || is_gateway_error || outcome.denial.is_some() {
             return None;
         }
-        let path =
-            |cause: &&Cause| cause.view.is_some() && !matches!(cause.reason, Reason::Malformed(_));
+        let is_probe = |cause: &&Cause| {
+            cause.view.is_some()
+                && !matches!(cause.reason, Reason::Malformed(_))
+                && cause.rule.as_str().starts_with(Self::PROBES)
+        };
         let observed = state
             .observed()
             .iter()
             .map(|denial| &denial.cause)
-            .find(path);
+            .find(is_probe);
         let cause = observed.or_else(|| state.probe())?;
         (!self.scores.uniform_responses.is_uniform(outcome)).then(|| cause.clone())
     }

@@ -1,27 +1,39 @@
 //! The scores of all clients.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use gabion_core::{BuildClientKeyHasher, ClientKey, Now};
 use ipnet::IpNet;
 
-use super::{exchange::History, uniform_responses::UniformResponses};
+use super::{
+    exchange::History, health::Health, known_pages::KnownPages, uniform_responses::UniformResponses,
+};
 use crate::bounded_map::BoundedMap;
 
-/// The scores of clients, and the responses that the service gives to any path. Shared by all
-/// threads and kept across policy reloads as part of [`State`](crate::State).
+/// The scores of clients, and what the responses of the service show: the pages that it has, and the
+/// responses that it gives to any path. Shared by all threads and kept across policy reloads as part of
+/// [`State`](crate::State).
 ///
 /// Some services answer every path alike: a single-page application, or an error page with status
-/// 200. A response with the same status and length as those to three different paths is therefore
-/// not a probe hit. If the length is unknown, only responses to probes are compared.
+/// 200. A response with the same status and length as those to three different pages is therefore
+/// not a probe hit, and shows that the page is missing. If the length is unknown, only responses to
+/// probes are compared.
 ///
 /// # Capacity
 ///
-/// Of more clients than the capacity, those seen least often are dropped. An entry takes about 120
+/// Of more clients than the capacity, those seen least often are dropped. An entry takes about 250
 /// bytes.
 pub struct Scores {
     pub(super) clients: BoundedMap<ClientKey, ClientScore, BuildClientKeyHasher>,
     pub(super) uniform_responses: UniformResponses,
+    pub(super) known_pages: KnownPages,
+    pub(super) health: Health,
+    /// The second, by the monotonic clock, until which some client has a high score.
+    high_until: AtomicU64,
 }
 
 /// A score and the names of the signals that contributed to it, from
@@ -36,8 +48,11 @@ pub struct Signals {
 #[derive(Clone, Debug, Default)]
 pub(super) struct ClientScore {
     pub(super) at: Duration,
-    /// The total score, and the part of it from exchanges that no page can cause.
-    pub(super) score: f32,
+    /// The score.
+    pub(super) total: f32,
+    /// The part from exchanges that no page of another origin caused, by the browser's report.
+    pub(super) own: f32,
+    /// The part from exchanges that no page can cause.
     pub(super) certain: f32,
     pub(super) seen: u64,
     pub(super) history: History,
@@ -51,6 +66,9 @@ impl Scores {
         Self {
             clients: BoundedMap::new(clients),
             uniform_responses: UniformResponses::new(),
+            known_pages: KnownPages::new(),
+            health: Health::default(),
+            high_until: AtomicU64::new(0),
         }
     }
 
@@ -59,6 +77,17 @@ impl Scores {
     pub fn reasons(&self, client: IpNet, now: Now) -> Option<Signals> {
         let score = self.clients.get(client.into())?;
         (score.at <= now.mono()).then(|| score.signals())
+    }
+
+    /// Returns `false` if certainly no client has a high score.
+    pub(super) fn may_be_high(&self, now: Now) -> bool {
+        now.mono().as_secs() <= self.high_until.load(Ordering::Relaxed)
+    }
+
+    /// Records that a client has a high score until `until`.
+    pub(super) fn set_high(&self, until: Duration) {
+        self.high_until
+            .fetch_max(until.as_secs(), Ordering::Relaxed);
     }
 }
 
@@ -84,7 +113,7 @@ impl Signals {
 impl ClientScore {
     pub(super) const fn signals(&self) -> Signals {
         Signals {
-            score: self.score,
+            score: self.total,
             bits: self.seen,
         }
     }

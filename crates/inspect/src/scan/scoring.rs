@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use gabion_core::{Attribution, Outcome, RequestState};
+use gabion_core::{Attribution, Now, Outcome, RequestState};
 
 use super::{
     ScanConfig,
-    exchange::{Exchange, History},
+    exchange::{Answer, Exchange},
     scores::ClientScore,
     signal::{self, Detector, Trigger},
+    target::Target,
 };
 use crate::bounded_map::decay;
 
@@ -32,6 +33,10 @@ struct Detected {
 // === impl Scoring ===
 
 impl Scoring {
+    /// A score is at most so many times the threshold, so that a high one ends one half-life after the last
+    /// exchange with a signal.
+    const MAX: f32 = 2.0;
+
     pub(super) fn new(config: &ScanConfig) -> Self {
         let weight = |signal: &signal::Signal| {
             let configured = config.weights.get(signal.name).copied();
@@ -69,76 +74,92 @@ impl Scoring {
         }
         (counts && detected.weight > 0.0).then_some(detected)
     }
+
+    /// Returns the time until a score falls below the threshold. `None` if it is below.
+    fn high_for(&self, score: f32) -> Option<Duration> {
+        let half_lives = || (score / self.ban_at).log2();
+        (score >= self.ban_at).then(|| self.half_life.mul_f32(half_lives()))
+    }
+
+    /// The number of half-lives until `now`.
+    fn period(&self, now: Now) -> u32 {
+        let length = self.half_life.as_secs().max(1);
+        u32::try_from(now.mono().as_secs() / length).unwrap_or(u32::MAX)
+    }
 }
 
 // === impl ClientScore ===
 
 impl ClientScore {
+    /// The number of served pages, and of missing ones, with which the pages of a client are trusted.
+    const HONEST: (u32, u32) = (3, 8);
+
     /// Adds the signals of an exchange. Returns the attribution if they make it an offense.
     pub(super) fn add(
         &mut self,
         scoring: &Scoring,
         state: &RequestState,
-        signals: u64,
-        outcome: &Outcome<'_>,
+        (signals, target): (u64, Target),
+        (outcome, answer): (&Outcome<'_>, Answer),
     ) -> Option<Attribution> {
-        self.apply_decay(scoring, state.now().mono());
-        let is_new = self.history.record(state, signals, outcome);
+        self.apply_decay(scoring, state.now());
+        let is_new = self.history.record(target, signals, answer);
         let detected = scoring.detect(&Exchange {
             state,
             signals,
             outcome,
+            answer,
             history: &self.history,
             is_new,
         })?;
         self.seen |= detected.bits;
-        self.score += detected.weight;
-        if detected.certain || state.attribution() == Attribution::Certain {
-            self.certain += detected.weight;
+        let most = scoring.ban_at * Scoring::MAX;
+        let add = |score: &mut f32| *score = (*score + detected.weight).min(most);
+        add(&mut self.total);
+        if state.attribution() == Attribution::CrossSite {
+            return None;
         }
+        add(&mut self.own);
+        if detected.certain || state.attribution() == Attribution::Certain {
+            add(&mut self.certain);
+        }
+        self.offense(scoring, state, target)
+    }
+
+    /// Returns the attribution of an offense, if the score is that of a scanner.
+    pub(super) fn offense(
+        &self,
+        scoring: &Scoring,
+        state: &RequestState,
+        target: Target,
+    ) -> Option<Attribution> {
         if self.certain >= scoring.ban_at {
             return Some(Attribution::Certain);
         }
-        let path = state.path_hash();
-        (self.score >= scoring.ban_at).then_some(Attribution::Forgeable { path })
+        let path = state.path_hash() ^ u64::from(target.query());
+        (self.own >= scoring.ban_at).then_some(Attribution::Forgeable { path })
     }
 
-    fn apply_decay(&mut self, scoring: &Scoring, now: Duration) {
-        let left = decay(now.saturating_sub(self.at), scoring.half_life);
-        self.at = self.at.max(now);
-        self.score *= left;
+    /// Returns the time until the total falls below the threshold. `None` if it is below.
+    pub(super) fn high_for(&self, scoring: &Scoring) -> Option<Duration> {
+        scoring.high_for(self.total)
+    }
+
+    /// Returns `true` if the client behaves as people do, so that the pages it requests exist.
+    pub(super) const fn is_honest(&self) -> bool {
+        let (served, missing) = Self::HONEST;
+        self.history.served.bits() >= served && self.history.missing.bits() < missing
+    }
+
+    pub(super) fn apply_decay(&mut self, scoring: &Scoring, now: Now) {
+        let left = decay(now.mono().saturating_sub(self.at), scoring.half_life);
+        self.at = self.at.max(now.mono());
+        self.total *= left;
+        self.own *= left;
         self.certain *= left;
-        self.history.requests *= left;
-        self.history.missing *= left;
-        self.history.refused *= left;
-        if self.score < 1.0 {
+        self.history.decay(left, scoring.period(now));
+        if self.total < 1.0 {
             self.seen = 0;
         }
-        if self.history.missing < 0.5 {
-            self.history.paths = 0;
-        }
-    }
-}
-
-// === impl History ===
-
-impl History {
-    /// Counts an exchange. Returns `true` if it added to `missing` or `refused`.
-    fn record(&mut self, state: &RequestState, signals: u64, outcome: &Outcome<'_>) -> bool {
-        self.requests += 1.0;
-        if outcome.denial.is_some() {
-            return false;
-        }
-        if signal::refused::is_refused(state, outcome) {
-            self.refused += 1.0;
-            return true;
-        }
-        let bit = 1 << (state.path_hash() % 128);
-        let new = signal::missing::is_missing(signals, outcome) && self.paths & bit == 0;
-        if new {
-            self.paths |= bit;
-            self.missing += 1.0;
-        }
-        new
     }
 }

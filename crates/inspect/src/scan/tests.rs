@@ -21,7 +21,7 @@ fn signals(head: &OwnedHead) -> Vec<&'static str> {
 fn browser(target: &str) -> OwnedHead {
     let agent = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0";
     let head = OwnedHead::get(target).header("user-agent", agent);
-    head.header("accept", "*/*")
+    head.header("accept", "*/*").header("accept-language", "en")
 }
 
 fn agent(agent: &str) -> OwnedHead {
@@ -41,15 +41,26 @@ fn signals_are_detected_in_heads() {
             agent("sqlmap/1.8#stable (https://sqlmap.org)"),
             &["scanner"],
         ),
-        (agent("Mozilla/5.0 NUCLEI"), &["scanner"]),
+        (agent("Mozilla/5.0 NUCLEI"), &["scanner", "bare"]),
         (
-            agent("Mozilla/5.0").header("user-agent", "nuclei"),
+            agent("app/5.0").header("user-agent", "nuclei"),
             &["scanner"],
         ),
         (agent("curl/8.5.0"), &["library"]),
         (agent("Go-http-client/2.0"), &["library"]),
         (OwnedHead::get("/"), &["bare"]),
-        (OwnedHead::get("/").header("user-agent", "x"), &["bare"]),
+        (OwnedHead::get("/").header("user-agent", "feed reader"), &[]),
+        (agent("Mozilla/5.0 (X11) Firefox/128.0"), &["bare"]),
+        (agent("Mozilla/5.0 (compatible; Ezooms/1.0)"), &[]),
+        (agent("Mozilla/4.0 (compatible; MSIE 6.0)"), &["bare"]),
+        (
+            agent("Mozilla/5.0 (compatible; Googlebot/2.1; +http://x)"),
+            &[],
+        ),
+        (browser("/find?q=1%27+or+%271%27=%271"), &["injection"]),
+        (browser("/find?q=how+to+select"), &[]),
+        (browser("/.env.azure"), &["probe"]),
+        (browser("/config.json.old"), &[]),
         (browser("/").host("192.0.2.1:8080"), &["address"]),
         (browser("/").host("[2001:db8::1]:443"), &["address"]),
         (browser("/").host("1and1.example"), &[]),
@@ -65,7 +76,7 @@ fn every_signal_has_a_unique_name_and_a_bit() {
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), signal::ALL.len());
-    assert!(signal::ALL.len() < 30, "two bits are reserved");
+    assert!(signal::ALL.len() < 30, "three bits are reserved");
 }
 
 #[test]

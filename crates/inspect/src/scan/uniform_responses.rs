@@ -5,26 +5,26 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use gabion_core::{Outcome, RequestState};
 use http::Method;
 
-use super::exchange;
+use super::{exchange, target::Target};
 use crate::bounded_map::BoundedMap;
 
-/// The paths that had each shape of response.
+/// The pages that had each shape of response.
 #[derive(Debug)]
 pub(super) struct UniformResponses {
-    paths: BoundedMap<Shape, Paths>,
+    pages: BoundedMap<Shape, Pages>,
     uniform: UniformShapes,
 }
 
 /// Shapes that were found to be uniform, for lookups without a lock: one per place. A shape stays
-/// uniform until another takes its place, after which `paths` decides again.
+/// uniform until another takes its place, after which `pages` decides again.
 #[derive(Debug)]
 struct UniformShapes(Box<[AtomicU64]>);
 
 /// The status and the length of a response.
 type Shape = (u16, Option<u64>);
 
-/// The first three different paths with that shape.
-type Paths = [Option<u64>; 3];
+/// The first three different pages with that shape, or paths of probes.
+type Pages = [Option<u64>; 3];
 
 /// The largest number of shapes.
 const CAPACITY: usize = 4096;
@@ -32,14 +32,20 @@ const CAPACITY: usize = 4096;
 impl UniformResponses {
     pub(super) fn new() -> Self {
         Self {
-            paths: BoundedMap::new(CAPACITY),
+            pages: BoundedMap::new(CAPACITY),
             uniform: UniformShapes::new(),
         }
     }
 
-    /// Records a response. Assets are skipped, since many have the same length; responses of
-    /// unknown length are recorded for probes only.
-    pub(super) fn record(&self, state: &RequestState, signals: u64, outcome: &Outcome<'_>) {
+    /// Records a response to a GET request. Assets are skipped, since many have the same length;
+    /// responses of unknown length are recorded for probes only.
+    pub(super) fn record(
+        &self,
+        state: &RequestState,
+        target: Target,
+        signals: u64,
+        outcome: &Outcome<'_>,
+    ) {
         let is_probe = state.probe().is_some() || !state.observed().is_empty();
         let is_comparable = outcome.length.is_some() && signals & exchange::ASSET == 0;
         let may_hit = outcome.status.is_success() || outcome.status.is_server_error();
@@ -49,25 +55,29 @@ impl UniformResponses {
             && (is_comparable || is_probe)
             && !self.is_uniform(outcome)
         {
-            let path = Some(state.path_hash());
-            self.paths.update(shape(outcome), |paths| {
-                if !paths.contains(&path)
-                    && let Some(free) = paths.iter_mut().find(|slot| slot.is_none())
+            let page = Some(if is_probe {
+                state.path_hash()
+            } else {
+                target.page().into()
+            });
+            self.pages.update(shape(outcome), |pages| {
+                if !pages.contains(&page)
+                    && let Some(free) = pages.iter_mut().find(|slot| slot.is_none())
                 {
-                    *free = path;
+                    *free = page;
                 }
             });
         }
     }
 
-    /// Returns `true` if three different paths had a response of this shape.
+    /// Returns `true` if three different pages had a response of this shape.
     pub(super) fn is_uniform(&self, outcome: &Outcome<'_>) -> bool {
         let shape = shape(outcome);
         if self.uniform.contains(shape) {
             return true;
         }
-        let paths = self.paths.get(shape).unwrap_or_default();
-        let is_uniform = paths.iter().all(Option::is_some);
+        let pages = self.pages.get(shape).unwrap_or_default();
+        let is_uniform = pages.iter().all(Option::is_some);
         if is_uniform {
             self.uniform.insert(shape);
         }
@@ -101,7 +111,7 @@ impl UniformShapes {
     }
 
     fn place(&self, word: u64) -> Option<&AtomicU64> {
-        // Fibonacci hashing. A collision costs a lookup in `paths`, so it needs no secret.
+        // Fibonacci hashing. A collision costs a lookup in `pages`, so it needs no secret.
         let at = word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56;
         self.0.get(usize::try_from(at).ok()?)
     }
@@ -112,6 +122,12 @@ fn word((status, length): Shape) -> Option<u64> {
     let length = length.map_or(Some(0), |length| length.checked_add(1))?;
     let fits = length >> UniformShapes::LENGTH_BITS == 0;
     fits.then(|| u64::from(status) << UniformShapes::LENGTH_BITS | length)
+}
+
+/// Returns a hash of the shape of a response.
+pub(super) fn hash(outcome: &Outcome<'_>) -> u32 {
+    let word = word(shape(outcome)).unwrap_or_default();
+    (word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
 }
 
 fn shape(outcome: &Outcome<'_>) -> Shape {

@@ -12,6 +12,8 @@ pub(crate) struct Logged {
     pub(crate) method: String,
     pub(crate) target: String,
     pub(crate) status: u16,
+    /// The length of the response body.
+    pub(crate) length: u64,
     pub(crate) referer: String,
     pub(crate) agent: String,
 }
@@ -38,6 +40,8 @@ fn logged(line: &str) -> Logged {
         method: word(request, 0),
         target: word(request, 1),
         status: word(status, 1).parse().unwrap(),
+        // The length of a response without a body is `-`.
+        length: word(status, 2).parse().unwrap_or_default(),
         referer: referer.to_owned(),
         agent: agent.trim_end_matches('"').to_owned(),
     }

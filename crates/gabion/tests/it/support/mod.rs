@@ -5,3 +5,4 @@ pub(crate) mod deflate;
 pub(crate) mod echo;
 pub(crate) mod guarded_proxy;
 pub(crate) mod in_process;
+pub(crate) mod site;

@@ -66,7 +66,7 @@ fn attribution_decides_the_outcome() {
 }
 
 #[test]
-fn opened_websocket_gives_good_standing_for_an_hour() {
+fn opened_websocket_gives_good_standing_for_two_periods() {
     let arbiter = arbiter(10);
     let head = OwnedHead::get("/ws");
     let facts = head.facts(&ClientRules::default());
@@ -86,7 +86,8 @@ fn opened_websocket_gives_good_standing_for_an_hour() {
     );
     arbiter.record(&state, &outcome(StatusCode::SWITCHING_PROTOCOLS));
     assert!(matches!(ban(3599), BanOutcome::Withheld(_)));
-    assert!(matches!(ban(3700), BanOutcome::Suspected { .. }));
+    assert!(matches!(ban(14_399), BanOutcome::Withheld(_)));
+    assert!(matches!(ban(14_400), BanOutcome::Suspected { .. }));
 }
 
 #[test]
@@ -96,21 +97,69 @@ fn flood_of_suspects_is_bounded_and_keeps_frequent_clients() {
         let offense = offense(Attribution::Forgeable { path });
         arbiter.record_offense(&client(addr), &offense, at(0))
     };
-    for number in scattered(10_000) {
+    let mut outcomes = Vec::new();
+    for (index, number) in (0..).zip(scattered(10_000)) {
         suspect(std::net::Ipv4Addr::from_bits(number).into(), 1);
-        suspect(addr("203.0.113.9"), 1);
+        if index % 50 == 0 {
+            outcomes.push(suspect(addr("203.0.113.9"), 1));
+        }
     }
     assert!(
         format!("{arbiter:?}").contains("suspects: 100"),
         "{arbiter:?}"
     );
-    assert_eq!(
-        suspect(addr("203.0.113.9"), 2),
-        BanOutcome::Suspected {
-            paths: 2,
-            needed: 3
-        }
-    );
+    let banned = outcomes
+        .iter()
+        .position(|outcome| matches!(outcome, BanOutcome::Banned { .. }));
+    assert_eq!(banned, Some(16), "{outcomes:?}");
+}
+
+#[test]
+fn repeated_path_counts_as_another_at_every_eighth_repetition() {
+    let arbiter = arbiter(10);
+    let offense = offense(Attribution::Forgeable { path: 1 });
+    let outcomes =
+        (0..17).map(|_| arbiter.record_offense(&client(addr("203.0.113.9")), &offense, at(0)));
+    let paths = outcomes.map(|outcome| match outcome {
+        BanOutcome::Suspected { paths, .. } => paths,
+        BanOutcome::Banned { .. } => 3,
+        other => panic!("{other:?}"),
+    });
+    let expected = [[1; 8], [2; 8]].concat();
+    assert_eq!(paths.collect::<Vec<_>>(), [&expected[..], &[3]].concat());
+}
+
+#[test]
+fn good_standing_takes_responses_that_differ() {
+    let arbiter = arbiter(10);
+    let rules = ClientRules::default();
+    let served = |length: Option<u64>, path: &str| {
+        let head = OwnedHead::get(path);
+        let facts = head.facts(&rules);
+        let outcome = Outcome::new(StatusCode::OK, None, Duration::ZERO).with_length(length);
+        arbiter.record(&RequestState::new(&facts), &outcome);
+    };
+    let is_good = || {
+        let offense = offense(Attribution::Forgeable { path: 1 });
+        let client = OwnedHead::get("/").facts(&rules).client;
+        matches!(
+            arbiter.record_offense(&client, &offense, at(0)),
+            BanOutcome::Withheld(_)
+        )
+    };
+    for number in 0..100 {
+        served(Some(1234), &format!("/{number}"));
+        served(None, "/stream");
+    }
+    assert!(!is_good(), "one page for every path, and one path");
+    for number in 0..7 {
+        served(Some(100 + number), "/api");
+    }
+    assert!(!is_good(), "nine responses");
+    for number in 0..6 {
+        served(None, &format!("/{number}"));
+    }
+    assert!(is_good());
 }
 
 #[test]

@@ -8,11 +8,13 @@ use gabion_core::Facts;
 use super::{library, scanner};
 use crate::agent::{self, Gate};
 
-/// The kinds of tools that the `User-Agent` names.
+/// The kinds of clients that the `User-Agent` names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Agents {
     pub(super) scanner: bool,
     pub(super) library: bool,
+    /// A browser. Programs that declare themselves, such as crawlers, are none.
+    pub(super) browser: bool,
 }
 
 /// The names of scanners, followed by those of libraries.
@@ -57,12 +59,16 @@ impl Agents {
             let in_line = RECENT.with_borrow_mut(|recent| recent.find_or(line, Self::in_line));
             agents.scanner |= in_line.scanner;
             agents.library |= in_line.library;
+            agents.browser |= in_line.browser;
         }
         agents
     }
 
     fn in_line(line: &[u8]) -> Self {
-        let mut agents = Self::default();
+        let mut agents = Self {
+            browser: is_browser(line),
+            ..Self::default()
+        };
         let may_open = |names: &&Names| names.gate.as_ref().is_none_or(|gate| gate.may_open(line));
         let Some(names) = NAMES.as_ref().filter(may_open) else {
             return agents;
@@ -79,6 +85,21 @@ impl Agents {
         }
         agents
     }
+}
+
+/// Returns `true` if the line is one of a browser. Crawlers have the beginning of one, too, and then their
+/// name or an address.
+fn is_browser(line: &[u8]) -> bool {
+    const OTHERS: [&[u8]; 4] = [b"bot", b"crawl", b"spider", b"http"];
+    const COMPATIBLE: &[u8] = b"(compatible; ";
+    let is_in = |name: &[u8]| {
+        let mut windows = line.windows(name.len());
+        windows.any(|window| window.eq_ignore_ascii_case(name))
+    };
+    let begins = |name: &[u8]| line.starts_with(name);
+    // Internet Explorer is the only browser that is `compatible`.
+    let is_other = is_in(COMPATIBLE) && !is_in(b"(compatible; MSIE ");
+    (begins(b"Mozilla/") || begins(b"Opera/")) && !is_other && !OTHERS.into_iter().any(is_in)
 }
 
 // === impl Recent ===

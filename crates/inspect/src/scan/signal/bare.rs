@@ -1,5 +1,6 @@
-//! A request without `User-Agent` or `Accept`, which browsers always send. Some monitors and feed
-//! readers omit them, too, so the signal counts only together with another.
+//! A request without `User-Agent`, or with that of a browser but without `Accept` or `Accept-Language`,
+//! which browsers always send. Some monitors and feed readers do so, too, so the signal counts only
+//! together with another.
 
 use gabion_core::KnownHeader;
 use http::HeaderValue;
@@ -15,8 +16,9 @@ pub(super) const SIGNAL: Signal = Signal {
         matches: |features| {
             let headers = &features.facts.index;
             let agent = headers.first(KnownHeader::UserAgent);
-            let is_missing = agent.is_none_or(HeaderValue::is_empty);
-            is_missing || !headers.contains(KnownHeader::Accept)
+            let has_all = headers.contains(KnownHeader::Accept)
+                && headers.contains(KnownHeader::AcceptLanguage);
+            agent.is_none_or(HeaderValue::is_empty) || features.agents.browser && !has_all
         },
     },
 };

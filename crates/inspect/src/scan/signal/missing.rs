@@ -1,36 +1,45 @@
-//! Missing paths: at least three different ones, and at least half of all requests of the client.
-//! In 10,000 lines of a public log, the signal matches five scanners and no other client.
+//! Requests for many different pages that the service does not have: it answers 404 or 410; or it answers
+//! with the page that it returns for any path, a program requests it, and the client loads no assets.
+//!
+//! Honest clients request a few: a crawler that visits moved pages, a checker of links, a client that
+//! looks up ids. So the signal begins with a number of pages, within one to two half-lives of the score: more for programs
+//! that name themselves, as crawlers do. And
+//! 1. another id in a path does not make another page;
+//! 2. of a folder in which the client was served a page, and of the queries of such a page, at most
+//!    four count;
+//! 3. pages that the service served lately to any client do not count;
+//! 4. the client was served at most eight times as many different pages: an address that many people
+//!    share requests both.
 //!
 //! Assets ([`super::asset`]) do not count, and neither do 401 and 403, which an application returns
 //! for every path after its session has ended.
 
-use gabion_core::Outcome;
-use http::StatusCode;
+use super::{Detector, Signal, Trigger};
+use crate::scan::exchange::{Answer, Exchange, NAMED, TOOL};
 
-use super::{super::exchange::ASSET, Detector, Signal, Trigger};
-
-pub(crate) const SIGNAL: Signal = Signal {
+pub(super) const SIGNAL: Signal = Signal {
     name: "missing",
-    weight: 40,
+    weight: 15,
     trigger: Trigger::Alone,
     detector: Detector::Response(|exchange| {
+        let is_missing = matches!(exchange.answer, Answer::Missing | Answer::CatchAll { .. });
         let history = exchange.history;
-        let are_many = history.missing > PATHS - 0.5 && history.missing * 2.0 >= history.requests;
-        exchange.is_new && are_many && is_missing(exchange.signals, exchange.outcome)
+        exchange.is_new
+            && is_missing
+            && history.missing.bits() >= pages(exchange)
+            && history.missing.estimate() * SERVED >= history.served.estimate()
     }),
 };
 
-/// Half a path is subtracted for decay between the requests.
-const PATHS: f32 = 3.0;
-
-/// Returns `true` if the response means that the path does not exist.
-pub(crate) fn is_missing(signals: u64, outcome: &Outcome<'_>) -> bool {
-    let status = matches!(
-        outcome.status,
-        StatusCode::NOT_FOUND
-            | StatusCode::GONE
-            | StatusCode::BAD_REQUEST
-            | StatusCode::METHOD_NOT_ALLOWED
-    );
-    status && outcome.denial.is_none() && signals & ASSET == 0
+/// Returns the number of pages with which the signal begins.
+const fn pages(exchange: &Exchange<'_>) -> u32 {
+    match exchange.signals & (NAMED | TOOL) {
+        0 | TOOL => 11,
+        NAMED => 18,
+        // A library, which sends `User-Agent` by default.
+        _ => 14,
+    }
 }
+
+/// The number of served pages for each missing one with which the signal ends.
+const SERVED: f32 = 8.0;

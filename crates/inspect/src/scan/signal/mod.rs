@@ -5,18 +5,21 @@ mod agents;
 pub(super) mod asset;
 mod bare;
 mod denied;
+mod error;
 mod foreign;
+mod injection;
+pub(super) mod leftover;
 mod library;
 mod malformed;
 pub(super) mod method;
-pub(super) mod missing;
+mod missing;
 pub(super) mod probe;
 pub(super) mod refused;
 mod scanner;
 
 use std::fmt;
 
-use gabion_core::Facts;
+use gabion_core::{Facts, KnownHeader};
 
 use super::{exchange::Exchange, scores::Signals};
 use agents::Agents;
@@ -60,7 +63,7 @@ pub(super) struct RequestFeatures<'f> {
     agents: Agents,
 }
 
-pub(super) const ALL: [Signal; 11] = [
+pub(super) const ALL: [Signal; 13] = [
     probe::SIGNAL,
     denied::SIGNAL,
     malformed::SIGNAL,
@@ -70,9 +73,31 @@ pub(super) const ALL: [Signal; 11] = [
     address::SIGNAL,
     foreign::SIGNAL,
     method::SIGNAL,
+    injection::SIGNAL,
     missing::SIGNAL,
+    error::SIGNAL,
     refused::SIGNAL,
 ];
+
+/// The bits of the signals in heads that count by themselves.
+pub(super) const ALONE: u64 = head_bits(true);
+
+/// The bits of the signals in heads that count only together with another: those of programs.
+pub(super) const COMBINED: u64 = head_bits(false);
+
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+const fn head_bits(alone: bool) -> u64 {
+    let (mut bits, mut at) = (0, 0);
+    while at < ALL.len() {
+        let signal = &ALL[at];
+        let is_alone = matches!(signal.trigger, Trigger::Alone);
+        if is_alone == alone && matches!(signal.detector, Detector::Head { .. }) {
+            bits |= 1 << at;
+        }
+        at += 1;
+    }
+    bits
+}
 
 // === impl RequestFeatures ===
 
@@ -84,6 +109,13 @@ impl<'f> RequestFeatures<'f> {
             is_probe,
             agents: Agents::new(facts),
         }
+    }
+
+    /// Returns `true` if the `User-Agent` is that of a program: of a library, or with a name of its own.
+    pub(super) fn is_named(&self) -> bool {
+        let agent = self.facts.index.first(KnownHeader::UserAgent);
+        let is_disguised = self.agents.browser || self.agents.scanner;
+        !is_disguised && agent.is_some_and(|agent| !agent.is_empty())
     }
 }
 

@@ -1,14 +1,14 @@
 //! A path that no honest client requests from any server: secrets and version-control directories
 //! deployed by accident, web shells, and management interfaces of routers and cameras.
 //!
-//! The list contains only names that no application serves, since any response to them is reported
-//! as a probe hit.
+//! The list contains only names that no application serves. A response that serves one is reported as
+//! a probe hit.
 
 use std::sync::LazyLock;
 
-use gabion_core::{Cause, Facts};
+use gabion_core::{Cause, Facts, RuleId};
 
-use super::{Detector, Signal, Trigger};
+use super::{Detector, Signal, Trigger, leftover};
 use crate::{Config as _, Context, Deny, DenyRule, State};
 
 pub(crate) const SIGNAL: Signal = Signal {
@@ -21,12 +21,10 @@ pub(crate) const SIGNAL: Signal = Signal {
     },
 };
 
-const NAMES: [&str; 25] = [
+const RULE: RuleId = RuleId::builtin("scan/probe");
+
+const NAMES: [&str; 21] = [
     ".env",
-    ".env.bak",
-    ".env.local",
-    ".env.prod",
-    ".env.production",
     ".git",
     ".svn",
     ".hg",
@@ -59,12 +57,13 @@ const PREFIXES: [&str; 6] = [
 ];
 
 static PROBES: LazyLock<Option<Deny>> = LazyLock::new(|| {
-    let rule = DenyRule::new("scan/probe").names(NAMES).prefix(PREFIXES);
+    let rule = DenyRule::new(RULE.as_str()).names(NAMES).prefix(PREFIXES);
     [rule].compile(&Context::new(&State::scratch())).ok()
 });
 
 /// Returns the reason why the request is a probe.
 pub(crate) fn cause(facts: &Facts<'_>) -> Option<Cause> {
-    let denial = PROBES.as_ref()?.find_known(&facts.path)?;
-    Some(denial.cause)
+    let named = PROBES.as_ref()?.find_known(&facts.path);
+    let named = named.map(|denial| denial.cause);
+    named.or_else(|| leftover::settings(facts, &RULE))
 }
