@@ -13,7 +13,7 @@ use std::{
 
 use futures_util::FutureExt as _;
 use gabion::{
-    Guard,
+    Guard, Mode,
     deny::Action,
     event::{Event, RequestEventKind},
     inspect::Reason,
@@ -59,13 +59,24 @@ fn spring() -> String {
     with_packs(fitting()).to_string()
 }
 
+/// The same, with scans enforced.
+fn scanning() -> String {
+    let mut document = with_packs(fitting());
+    document.scan.get_or_insert_default().mode = Some(Mode::Enforce);
+    document.to_string()
+}
+
 #[test]
 fn recall_and_false_positives_against_labels() {
     let Some(log) = access_log::lines() else {
         return;
     };
     let labels = labels();
-    for (name, policy) in [("--behind spring", spring()), ("default", DEFAULT.into())] {
+    for (name, policy) in [
+        ("--behind spring", spring()),
+        ("--behind spring, scans enforced", scanning()),
+        ("default", DEFAULT.into()),
+    ] {
         let score = replay(&log, &policy, |client| client);
         for (client, targets) in &score.denied {
             assert!(
@@ -74,7 +85,8 @@ fn recall_and_false_positives_against_labels() {
             );
         }
         report(name, &labels, &score);
-        assert_eq!(hit(&labels, &score, Label::Benign), wrongly_hit(name));
+        let policy = name.split(',').next().unwrap();
+        assert_eq!(hit(&labels, &score, Label::Benign), wrongly_hit(policy));
     }
     // Each fitting pack catches all clients it is for: those that requested software this server
     // never had.
@@ -97,10 +109,11 @@ fn no_client_behind_a_shared_address_is_banned_with_a_scanner() {
             .map(|logged| logged.client)
             .filter(|client| seen.insert(*client)),
     );
-    // If every refusal bans, so do three probes of one neighbor on an address with too little
+    // If every refusal bans or scans are enforced, so do three probes of one neighbor on an address with too little
     // traffic at that hour for good standing: once in this log.
     let policies = [
         ("--behind spring", spring(), [0, 0]),
+        ("--behind spring, scans enforced", scanning(), [1, 0]),
         ("default", DEFAULT.into(), [0, 0]),
         ("then = \"ban\" everywhere", banning(), [1, 0]),
     ];
