@@ -16,14 +16,12 @@ KNOWN_ITEMS = range(1, 101)
 database = sqlite3.connect(":memory:", check_same_thread=False)
 # sqlmap delays a statement by making it create a gigabyte; this app reports an error instead.
 database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 1_000_000)
-database.executescript(
-    f"""
+database.executescript(f"""
     CREATE TABLE products (kind TEXT, name TEXT, price TEXT);
     CREATE TABLE users (id INTEGER, name TEXT, hash TEXT);
     INSERT INTO products VALUES ('shoe', 'red shoe', '10'), ('shoe', 'blue shoe', '12'), ('hat', 'straw hat', '7');
     INSERT INTO users VALUES (1, 'alice', '{HASH}'), (2, 'bob', '{HASH[::-1]}');
-    """
-)
+    """)
 lock = threading.Lock()
 
 
@@ -45,7 +43,9 @@ class App(BaseHTTPRequestHandler):
         elif first == "api":
             self.api(rest)
         else:
-            self.reply(200, f"<h1>{first}</h1><form method=post action=/login><input name=user></form>")
+            self.reply(
+                200, f"<h1>{first}</h1><form method=post action=/login><input name=user></form>"
+            )
 
     do_HEAD = do_GET
 

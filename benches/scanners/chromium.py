@@ -10,8 +10,15 @@ import site_files
 
 # No name resolves, so nothing leaves the machine.
 OPTIONS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--no-proxy-server", "--remote-debugging-pipe",
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-proxy-server",
+    "--remote-debugging-pipe",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
 PAGES = 30
@@ -28,14 +35,20 @@ class Chromium:
         shell = f'exec chromium "$@" 3<&{read_commands} 4>&{write_events}'
         profile = f"--user-data-dir={folder / 'profile'}"
         self.process = subprocess.Popen(
-            ["sh", "-c", shell, "chromium", *OPTIONS, profile, "about:blank"], pass_fds=(read_commands, write_events),
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+            ["sh", "-c", shell, "chromium", *OPTIONS, profile, "about:blank"],
+            pass_fds=(read_commands, write_events),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )
         os.close(read_commands)
         os.close(write_events)
         self.buffer, self.count, self.session = b"", 0, None
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)[
+            "sessionId"
+        ]
         self.call("Page.enable")
 
     def message(self):

@@ -10,6 +10,7 @@ import site_files
 from tools import CHROME, PAGE_HEADERS, run_tool
 
 HOST = "app.example"
+VISITOR = "203.0.113.7"
 GOOGLEBOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
 
 # Addresses of a former version of the site, which links and search engines still have.
@@ -51,7 +52,12 @@ class Browser(Session):
         self.loaded = set()
 
     def visit(self, path, **headers):
-        self.send(path, **PAGE_HEADERS | {"Sec-Fetch-Site": "same-origin", "Referer": f"http://{HOST}/"} | headers)
+        self.send(
+            path,
+            **PAGE_HEADERS
+            | {"Sec-Fetch-Site": "same-origin", "Referer": f"http://{HOST}/"}
+            | headers,
+        )
         for asset in site_files.ASSETS + ["/favicon.ico"]:
             if asset not in self.loaded:
                 self.loaded.add(asset)
@@ -59,22 +65,32 @@ class Browser(Session):
 
     def asset(self, path, kind="image"):
         headers = {"Accept": "image/avif,image/webp,*/*;q=0.8", "Referer": f"http://{HOST}/"}
-        self.send(path, **PAGE_HEADERS | headers | {"Sec-Fetch-Dest": kind, "Sec-Fetch-Mode": "no-cors"})
+        self.send(
+            path, **PAGE_HEADERS | headers | {"Sec-Fetch-Dest": kind, "Sec-Fetch-Mode": "no-cors"}
+        )
 
     def fetch(self, path, method="GET", body=None, **headers):
-        own = {"Accept": "application/json", "Referer": f"http://{HOST}/", "Content-Type": "application/json"}
-        fetch = {"Sec-Fetch-Dest": "empty", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin"}
+        own = {
+            "Accept": "application/json",
+            "Referer": f"http://{HOST}/",
+            "Content-Type": "application/json",
+        }
+        fetch = {
+            "Sec-Fetch-Dest": "empty",
+            "Sec-Fetch-Mode": "cors",
+            "Sec-Fetch-Site": "same-origin",
+        }
         language = {"Accept-Language": PAGE_HEADERS["Accept-Language"]}
         self.send(path, method, body, **own | fetch | language | headers)
 
 
 def warm_up(measurement):
     """Another visitor: the guard has seen the site before."""
-    visitor = Browser(measurement.front, measurement.visitor)
+    browser = Browser(measurement.front_port, VISITOR)
     for path in site_files.PAGES[:12]:
-        visitor.visit(path)
-    visitor.send("/search?q=hat")
-    visitor.fetch("/api/feed")
+        browser.visit(path)
+    browser.send("/search?q=hat")
+    browser.fetch("/api/feed")
 
 
 def visitor(measurement):
@@ -106,12 +122,16 @@ def old_tab(measurement):
 
 def wget(measurement):
     """Mirrors the site."""
-    run_tool(["wget", "-r", "-l", "3", "-q", "-P", str(measurement.folder), measurement.url], measurement)
+    run_tool(
+        ["wget", "-r", "-l", "3", "-q", "-P", str(measurement.folder), measurement.url], measurement
+    )
 
 
 def api_client(measurement):
     """Looks up 100 ids, half of which do not exist."""
-    client = Session(measurement.port, "python-requests/2.32.3", **{"Accept-Encoding": "gzip, deflate"})
+    client = Session(
+        measurement.port, "python-requests/2.32.3", **{"Accept-Encoding": "gzip, deflate"}
+    )
     for number in range(1, 101):
         client.send(f"/api/items/{number * 997 % 200 + 1}")
 
@@ -125,7 +145,9 @@ def api_lookups(measurement):
 
 def sync(measurement):
     """An app's sync: alternates between an item that was deleted and one that exists."""
-    client = Session(measurement.port, "ShopApp/3.1 (iPhone; iOS 18.1)", **{"Accept-Language": "en-US"})
+    client = Session(
+        measurement.port, "ShopApp/3.1 (iPhone; iOS 18.1)", **{"Accept-Language": "en-US"}
+    )
     for number in range(1, 21):
         client.send(f"/api/items/{200 + number}")
         client.send(f"/api/items/{number}")
@@ -150,12 +172,12 @@ def recrawl(measurement):
 
 
 def link_checker(measurement):
-    """Checks the links of a page by HEAD; a third of them are dead."""
-    client = Session(measurement.port, "LinkChecker/10.2 (+https://linkchecker.github.io/linkchecker/)")
-    for number, path in enumerate(site_files.PAGES[:20]):
-        client.send(path, "HEAD")
-        if number % 2 == 0:
-            client.send(MOVED[number], "HEAD")
+    """Checks the links of a page by HEAD; half of them are dead."""
+    agent = "LinkChecker/10.2 (+https://linkchecker.github.io/linkchecker/)"
+    client = Session(measurement.port, agent)
+    for moved, page in zip(MOVED[:12], site_files.PAGES):
+        client.send(moved, "HEAD")
+        client.send(page, "HEAD")
 
 
 def feed_reader(measurement):
@@ -164,6 +186,31 @@ def feed_reader(measurement):
     for _ in range(40):
         client.send("/blog/feed.xml")
         client.send("/blog")
+
+
+def office(measurement):
+    """Twelve visitors behind one address, who follow three dead links each."""
+    browsers = [Browser(measurement.port) for _ in range(12)]
+    for turn in range(10):
+        for number, browser in enumerate(browsers):
+            browser.visit(site_files.PAGES[(number * 3 + turn) % len(site_files.PAGES)])
+            if turn % 3 == 2:
+                browser.visit(f"/intranet/{number}/page-{turn}")
+
+
+def outage(measurement):
+    """Visits the site while it answers everyone with 503 for a time, and loads pages again."""
+    browser = Browser(measurement.port)
+    for is_outage in (False, True, False):
+        if is_outage:
+            measurement.set_outage(True)
+            warm_up(measurement)
+        for path in site_files.PAGES[:25]:
+            browser.visit(path)
+        if is_outage:
+            for number in range(1, 10):
+                browser.fetch(f"/api/items/{number}")
+            measurement.set_outage(False)
 
 
 def deep_links(measurement):
@@ -190,9 +237,20 @@ def editor(measurement):
     form = {"Content-Type": "application/x-www-form-urlencoded", "Origin": f"http://{HOST}"}
     browser.send("/login", "POST", "user=a&password=correct", **PAGE_HEADERS | form)
     for words in (
-        "select+from", "select+*+from+users+where+id%3D1", "how+to+union+select+two+tables", "drop+table+if+exists",
-        "order+by+1", "it%27s+a+null+and+1%3D1", "%3Cscript%3E+tag+in+html", "onclick%3D+handler", "insert+into+values",
-        "what+does+%27+or+%271%27%3D%271+mean", "xp_cmdshell", "sleep(5)+in+mysql", "alert(1)", "information_schema",
+        "select+from",
+        "select+*+from+users+where+id%3D1",
+        "how+to+union+select+two+tables",
+        "drop+table+if+exists",
+        "order+by+1",
+        "it%27s+a+null+and+1%3D1",
+        "%3Cscript%3E+tag+in+html",
+        "onclick%3D+handler",
+        "insert+into+values",
+        "what+does+%27+or+%271%27%3D%271+mean",
+        "xp_cmdshell",
+        "sleep(5)+in+mysql",
+        "alert(1)",
+        "information_schema",
     ):
         browser.visit(f"/forum/search?q={words}")
         browser.visit(f"/editor/post?id=12&action=edit&title={words}")
@@ -202,9 +260,16 @@ def editor(measurement):
 def preflights(measurement):
     """A script on another origin: OPTIONS before each request, as CORS demands."""
     browser = Browser(measurement.port)
-    cross = {"Origin": "https://shop.example", "Referer": "https://shop.example/", "Sec-Fetch-Site": "cross-site"}
+    cross = {
+        "Origin": "https://shop.example",
+        "Referer": "https://shop.example/",
+        "Sec-Fetch-Site": "cross-site",
+    }
     for number in range(1, 31):
-        wanted = {"Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "content-type"}
+        wanted = {
+            "Access-Control-Request-Method": "PUT",
+            "Access-Control-Request-Headers": "content-type",
+        }
         browser.fetch(f"/api/items/{number}", "OPTIONS", **cross | wanted)
         browser.fetch(f"/api/items/{number}", "PUT", '{"count": 1}', **cross)
 
@@ -217,6 +282,7 @@ class Client:
     run: Callable
     variants: tuple = ("404", "SPA")
     program: str | None = None
+    needs_words = False
 
 
 CLIENTS = [
@@ -231,6 +297,8 @@ CLIENTS = [
     Client("search engine, moved first", recrawl),
     Client("link checker", link_checker),
     Client("feed reader", feed_reader),
+    Client("office", office),
+    Client("outage", outage),
     Client("SPA, deep links", deep_links, ("SPA",)),
     Client("SPA, only deep links", deep_links_only, ("SPA",)),
     Client("editor", editor),

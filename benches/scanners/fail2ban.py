@@ -5,8 +5,9 @@ for each request: this takes effect at once, without a firewall and without a re
 """
 
 import shutil
-import subprocess
 import time
+
+import processes
 
 FILTERS = "/etc/fail2ban/filter.d"
 
@@ -59,7 +60,6 @@ class Fail2ban:
                 return fail2ban
             time.sleep(0.05)
         print("SKIPPED: fail2ban does not start")
-        fail2ban.close()
         return None
 
     def __init__(self, folder):
@@ -69,13 +69,11 @@ class Fail2ban:
         (folder / "action.d").mkdir()
         (folder / "filter.d").symlink_to(FILTERS)
         self.access_log.touch()
-        for file, text in (("fail2ban.conf", SERVER), ("jail.conf", JAIL), ("action.d/file.conf", ACTION)):
-            for name, value in (("FOLDER", folder), ("ACCESS", self.access_log), ("BANNED", self.banned)):
+        names = {"FOLDER": folder, "ACCESS": self.access_log, "BANNED": self.banned}
+        files = {"fail2ban.conf": SERVER, "jail.conf": JAIL, "action.d/file.conf": ACTION}
+        for file, text in files.items():
+            for name, value in names.items():
                 text = text.replace(name, str(value))
             (folder / file).write_text(text)
-        command = ["fail2ban-server", "-c", folder, "-s", folder / "socket", "-p", folder / "pid", "-f", "-x", "start"]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    def close(self):
-        self.process.terminate()
-        self.process.wait(20)
+        options = ["-c", folder, "-s", folder / "socket", "-p", folder / "pid"]
+        processes.start(["fail2ban-server", *options, "-f", "-x", "start"])

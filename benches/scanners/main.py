@@ -8,7 +8,9 @@ the rows that take long. The demo app answers an unknown path with 404, or, as a
 page. Everything is on loopback.
 """
 
+import atexit
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -23,34 +25,36 @@ from testbed import COLUMNS, Testbed
 def main(guard, *selection):
     selection = list(selection)
     quick = "quick" in selection
-    columns = [column for column in COLUMNS if column in selection] or (["c"] if quick else list(COLUMNS))
+    columns = [column for column in COLUMNS if column in selection] or (
+        ["c"] if quick else list(COLUMNS)
+    )
     names = [word for word in selection if word not in COLUMNS and word != "quick"]
     versions = tools.versions()
     print("versions:", ", ".join(f"{name} {version}" for name, version in versions.items()))
     if "nginx" not in versions:
         sys.exit("nginx is needed as the hop and for the app")
 
-    def is_selected(row):
-        if row.program and row.program not in versions:
-            return False
-        return any(name in row.name for name in names) if names else not (quick and row.program in tools.SLOW)
-
+    # Ends the servers and deletes the folder, as Ctrl-C does.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder = Path(tempfile.mkdtemp(prefix="gabion-scanners-"))
+    atexit.register(shutil.rmtree, folder)
     testbed = Testbed(Path(guard).resolve(), folder, columns)
-    scanners = [row for row in tools.SCANNERS if is_selected(row)]
     if not testbed.words:
-        print("SKIPPED: all rows with a word list; install the package dirb")
-        scanners = [row for row in scanners if row.program in ("nmap", "sqlmap", "whatweb")]
+        print("SKIPPED: rows with a word list; install the package dirb")
+
+    def is_selected(row):
+        if row.needs_words and not testbed.words or row.program and row.program not in versions:
+            return False
+        is_named = any(name in row.name for name in names)
+        return is_named if names else not (quick and row.program in tools.SLOW)
+
     began = time.monotonic()
-    try:
-        for title, rows, format_cell in (
-            ("scanner", scanners, Cell.of_scanner),
-            ("honest client", [row for row in clients.CLIENTS if is_selected(row)], Cell.of_client),
-        ):
-            print_table(title, testbed.columns, measure(testbed, rows), format_cell)
-    finally:
-        testbed.close()
-        shutil.rmtree(folder)
+    for title, rows, format_cell in (
+        ("scanner", tools.SCANNERS, Cell.of_scanner),
+        ("honest client", clients.CLIENTS, Cell.of_client),
+    ):
+        rows = [row for row in rows if is_selected(row)]
+        print_table(title, testbed.columns, measure(testbed, rows), format_cell)
     print(f"\n{time.monotonic() - began:.0f} s")
 
 

@@ -43,7 +43,9 @@ def write(folder):
     for path in ASSETS + ["/favicon.ico"]:
         file = folder / path[1:]
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(SCRIPT if path.endswith(".js") else "" if path.endswith(".css") else "<svg/>")
+        file.write_text(
+            SCRIPT if path.endswith(".js") else "" if path.endswith(".css") else "<svg/>"
+        )
     (folder / "robots.txt").write_text("User-agent: *\nDisallow: /account\n")
     for path in SECRETS:
         (folder / path[1:]).write_text(f"<p>internal: {path}\n")

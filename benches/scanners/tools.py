@@ -8,9 +8,7 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 
-CHROME = (
-    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36"
-)
+CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36"
 # What Chromium sends for a page that the user asks for, beside its agent.
 PAGE_HEADERS = {
     "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
@@ -26,7 +24,7 @@ PAGE_HEADERS = {
 }
 
 # A tool that takes longer is killed; the requests it sent until then count.
-TIMEOUT = 60
+TIMEOUT = 30
 
 # A slow tool that is refused so many times in a row is killed as well.
 REFUSALS = 200
@@ -48,9 +46,13 @@ class Scanner:
     variants: tuple = ("404", "SPA")
 
     @property
+    def needs_words(self):
+        return self.program in ("dirb", "ffuf", "gobuster")
+
+    @property
     def name(self):
-        agent = self.variation or ("browser's agent" if self.agent else "default agent")
-        return f"{self.program}, {agent}"
+        own = "browser's agent" if self.agent else "default agent"
+        return f"{self.program}, {self.variation or own}"
 
     def run(self, measurement):
         run_tool(COMMANDS[self.program](self, measurement), measurement)
@@ -63,7 +65,13 @@ def run_tool(command, measurement):
     home = os.environ | {"HOME": str(folder), "http_proxy": "", "no_proxy": "*"}
     with open(folder / "tool.out", "w") as output:
         process = subprocess.Popen(
-            command, cwd=folder, env=home, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            command,
+            cwd=folder,
+            env=home,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
         )
         deadline = time.monotonic() + TIMEOUT
         try:
@@ -83,62 +91,79 @@ def run_tool(command, measurement):
 
 
 def headers(option, scanner):
-    return [part for name, value in scanner.headers.items() for part in (option, f"{name}: {value}")]
+    lines = [f"{name}: {value}" for name, value in scanner.headers.items()]
+    return [part for line in lines for part in (option, line)]
+
+
+def agent(option, scanner):
+    return [option, scanner.agent] if scanner.agent else []
 
 
 def ffuf(scanner, measurement):
-    agent = ["-H", f"User-Agent: {scanner.agent}"] if scanner.agent else []
-    return [
-        "ffuf", "-s", "-w", measurement.words_folder / scanner.words, "-u", f"{measurement.url}/FUZZ",
-        *agent, *headers("-H", scanner), *scanner.options,
-    ]
+    words = measurement.testbed.folder / scanner.words
+    command = f"ffuf -s -w {words} -u {measurement.url}/FUZZ".split()
+    own_agent = ["-H", f"User-Agent: {scanner.agent}"] if scanner.agent else []
+    return [*command, *own_agent, *headers("-H", scanner), *scanner.options]
 
 
 def gobuster(scanner, measurement):
-    agent = ["-a", scanner.agent] if scanner.agent else []
+    words = measurement.testbed.folder / scanner.words
+    command = f"gobuster dir -q -z -w {words} -u {measurement.url}".split()
     # It refuses to scan an app that answers 200 to anything unless that answer is excluded.
-    status = ["--exclude-length", measurement.page_length] if measurement.page_length else []
-    return [
-        "gobuster", "dir", "-q", "-z", "-w", measurement.words_folder / scanner.words, "-u", measurement.url,
-        *status, *agent, *headers("-H", scanner),
-    ]
+    length = measurement.page_length()
+    excluded = ["--exclude-length", length] if length else []
+    return [*command, *excluded, *agent("-a", scanner), *headers("-H", scanner)]
 
 
 def dirb(scanner, measurement):
-    agent = ["-a", scanner.agent] if scanner.agent else []
-    return [
-        "dirb", measurement.url, measurement.words_folder / scanner.words, "-S", "-r", "-w",
-        *agent, *headers("-H", scanner),
-    ]
+    words = measurement.testbed.folder / scanner.words
+    command = f"dirb {measurement.url} {words} -S -r -w".split()
+    return [*command, *agent("-a", scanner), *headers("-H", scanner)]
 
 
 def nmap(scanner, measurement):
     # Scripts for HTTP run on ports with this name.
-    (measurement.folder / "nmap-services").write_text(f"http {measurement.port}/tcp 1.0\n")
-    agent = ["--script-args", f"http.useragent={scanner.agent}"] if scanner.agent else []
-    return [
-        "nmap", "-n", "-Pn", "-sT", "-p", measurement.port, "--datadir", measurement.folder, "--script", NMAP_SCRIPTS,
-        "--script-timeout", "40s", "--host-timeout", "100s", *agent, "127.0.0.1",
-    ]
+    port = measurement.port
+    (measurement.folder / "nmap-services").write_text(f"http {port}/tcp 1.0\n")
+    command = f"nmap -n -Pn -sT -p {port} --datadir {measurement.folder} 127.0.0.1".split()
+    limits = f"--script-timeout {TIMEOUT}s --host-timeout {TIMEOUT}s".split()
+    own_agent = ["--script-args", f"http.useragent={scanner.agent}"] if scanner.agent else []
+    return [*command, "--script", NMAP_SCRIPTS, *limits, *own_agent]
 
 
 def sqlmap(scanner, measurement):
-    agent = ["--user-agent", scanner.agent] if scanner.agent else []
-    extra = "\\n".join(f"{name}: {value}" for name, value in scanner.headers.items())
-    return [
-        "sqlmap", "-u", f"{measurement.url}/search?q=shoe", "--batch", "--dump", "-T", "users", "--flush-session",
-        "--disable-coloring", "--output-dir", measurement.folder / "sqlmap", *agent,
-        *(["--headers", extra] if extra else []), *scanner.options,
-    ]
+    command = f"sqlmap -u {measurement.url}/search?q=shoe --batch --dump -T users".split()
+    output = f"--flush-session --disable-coloring --output-dir {measurement.folder}/sqlmap".split()
+    lines = "\\n".join(f"{name}: {value}" for name, value in scanner.headers.items())
+    own_headers = ["--headers", lines] if lines else []
+    return [*command, *output, *agent("--user-agent", scanner), *own_headers, *scanner.options]
 
 
 def whatweb(scanner, measurement):
-    agent = ["-U", scanner.agent] if scanner.agent else []
-    return ["whatweb", "-a", "4", "--color", "never", *agent, *headers("-H", scanner), measurement.url]
+    command = f"whatweb -a 4 --color never {measurement.url}".split()
+    return [*command, *agent("-U", scanner), *headers("-H", scanner)]
 
 
 COMMANDS = {
-    "dirb": dirb, "ffuf": ffuf, "gobuster": gobuster, "nmap": nmap, "sqlmap": sqlmap, "whatweb": whatweb,
+    "dirb": dirb,
+    "ffuf": ffuf,
+    "gobuster": gobuster,
+    "nmap": nmap,
+    "sqlmap": sqlmap,
+    "whatweb": whatweb,
+}
+
+VERSIONS = {
+    "dirb": "",
+    "ffuf": "-V",
+    "gobuster": "version",
+    "nmap": "--version",
+    "sqlmap": "--version",
+    "whatweb": "--version",
+    "wget": "--version",
+    "chromium": "--version",
+    "nginx": "-v",
+    "fail2ban-server": "--version",
 }
 
 BROWSER = {"agent": CHROME, "headers": PAGE_HEADERS}
@@ -153,6 +178,7 @@ SCANNERS = [
     Scanner("ffuf", "12 pages first", **BROWSER, words="pages-first", options=("-t", "1")),
     Scanner("ffuf", "two pages per word", **BROWSER, words="interleaved", options=("-t", "10")),
     Scanner("ffuf", "shuffled list", **BROWSER, words="shuffled"),
+    Scanner("ffuf", "session cookie", CHROME, PAGE_HEADERS | {"Cookie": "session=8d1f"}),
     Scanner("ffuf", "by HEAD", **BROWSER, options=("-X", "HEAD")),
     Scanner("sqlmap", "browser's headers", **BROWSER),
     Scanner("sqlmap", "cross-site", CHROME, PAGE_HEADERS | {"Sec-Fetch-Site": "cross-site"}),
@@ -164,17 +190,13 @@ SCANNERS = [
 def versions():
     """Returns the installed tools with their versions, and prints a note for each that is missing."""
     found = {}
-    for program, option in (
-        ("dirb", None), ("ffuf", "-V"), ("gobuster", "version"), ("nmap", "--version"), ("sqlmap", "--version"),
-        ("whatweb", "--version"), ("wget", "--version"), ("chromium", "--version"), ("nginx", "-v"),
-        ("fail2ban-server", "--version"),
-    ):
+    for program, option in VERSIONS.items():
         if not shutil.which(program):
             print(f"SKIPPED: {program}; install the package {program.removesuffix('-server')}")
             continue
-        command = [program, *([option] if option else [])]
-        text = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60)
-        lines = (text.stdout + text.stderr).split("\n")
-        number = next((word for line in lines for word in line.split() if re.search(r"\d\.\d", word)), "?")
+        command = [program, option]
+        output = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        words = (output.stdout + output.stderr).split()
+        number = next((word for word in words if re.search(r"\d\.\d", word)), "?")
         found[program] = number.strip("v(),").removeprefix("nginx/")
     return found
