@@ -19,7 +19,8 @@ database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 1_000_000)
 database.executescript(f"""
     CREATE TABLE products (kind TEXT, name TEXT, price TEXT);
     CREATE TABLE users (id INTEGER, name TEXT, hash TEXT);
-    INSERT INTO products VALUES ('shoe', 'red shoe', '10'), ('shoe', 'blue shoe', '12'), ('hat', 'straw hat', '7');
+    INSERT INTO products VALUES
+        ('shoe', 'red shoe', '10'), ('shoe', 'blue shoe', '12'), ('hat', 'straw hat', '7');
     INSERT INTO users VALUES (1, 'alice', '{HASH}'), (2, 'bob', '{HASH[::-1]}');
     """)
 lock = threading.Lock()

@@ -1,11 +1,11 @@
 """Real scanners through guard, and honest clients beside them; nginx with fail2ban in the same run.
 
-    main.py GUARD [quick | COLUMN... | ROW...]
+    main.py GUARD [quick] [COLUMN...] [ROW...]
 
 COLUMN is `a` (the built-in policy), `b` (`guard init --behind node`), `c` (as b, `[scan]` enforced), `d`
-(spring, `[scan]` enforced) or `fail2ban`. ROW is a part of the name of a row. `quick` is column c without
-the rows that take long. The demo app answers an unknown path with 404, or, as a single-page app, with its
-page. Everything is on loopback.
+(spring, `[scan]` enforced) or `fail2ban`. ROW is a part of the name of a row. `quick` is column c, unless
+others are given, without the slow rows (nmap, whatweb). The demo app answers an unknown path with 404,
+or, as a single-page app, with its page. Everything is on loopback.
 """
 
 import atexit

@@ -51,7 +51,11 @@ http {
     add_header X-App $mark always;
     if (-f FOLDER/outage) { return 503; }
     SECRETS
-    location ~ ^/(api/|search$|login$|account$|forum|editor) { proxy_pass http://dynamic; add_header X-Dynamic yes; }
+    # app.py marks its own responses.
+    location ~ ^/(api/|search$|login$|account$|forum|editor) {
+      proxy_pass http://dynamic;
+      add_header X-Dynamic yes;
+    }
     UNKNOWN
   }
 }
