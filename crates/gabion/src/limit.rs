@@ -1,14 +1,19 @@
 //! Rate limits: the [`LimitLayer`].
 
-use std::{num::NonZeroU32, sync::Arc};
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use gabion_core::Mode;
-use gabion_inspect::{Config as _, ConfigErrors, Context, State};
+use gabion_inspect::{Config as _, ConfigErrors, Context, Period, State};
 
-use crate::layer::{Compiled, LayerError, Rules, SingleLayer};
+use crate::{
+    bans::Bans,
+    layer::{Compiled, LayerError, Rules, SingleLayer, with_bans},
+};
 
 pub use gabion_core::Quota;
-pub use gabion_inspect::{Limit, LimitRule, LimitTable, Rate, RateError};
+pub use gabion_inspect::{
+    Limit, LimitAction, LimitActionError, LimitRule, LimitTable, Rate, RateError,
+};
 
 /// Limits the rate of requests with GCRA, and answers 429 with `Retry-After` beyond it.
 ///
@@ -54,6 +59,7 @@ pub type LimitLayer = SingleLayer<LimitRules>;
 pub struct LimitRules {
     rule: LimitRule,
     table: Arc<LimitTable>,
+    bans: Option<Bans>,
 }
 
 impl LimitLayer {
@@ -63,6 +69,7 @@ impl LimitLayer {
         Self::from_rules(LimitRules {
             rule: LimitRule::new("limit", rate),
             table: Arc::new(LimitTable::new(LimitTable::CAPACITY)),
+            bans: None,
         })
     }
 
@@ -129,6 +136,21 @@ impl LimitLayer {
         self.with_rule(LimitRule::show)
     }
 
+    /// Also bans a client in `bans` for `duration` once the requests that are held against it alone exceed
+    /// the rate ([`LimitAction`]), and refuses clients banned in `bans`. Without this, the layer has no bans.
+    ///
+    /// # Errors
+    ///
+    /// A layer that counts by another key than `"client"`.
+    pub fn ban(self, bans: &Bans, duration: Duration) -> Result<Self, LayerError> {
+        self.with_rules(|rules| LimitRules {
+            rule: rules.rule.then(LimitAction::Ban(Some(Period(duration)))),
+            bans: Some(bans.clone()),
+            ..rules
+        })
+        .checked()
+    }
+
     /// Sets the number of buckets, 32 bytes each. The default is [`LimitTable::CAPACITY`].
     pub fn capacity(self, capacity: usize) -> Self {
         self.with_rules(|rules| LimitRules {
@@ -149,9 +171,13 @@ impl Rules for LimitRules {
     fn compile(&self, mode: Mode) -> Result<Compiled, ConfigErrors> {
         let rule = self.rule.clone().mode(mode);
         let state = State::scratch().with_limits(Arc::clone(&self.table));
+        let limit = [rule].compile(&Context::new(&state))?;
         Ok(Compiled {
-            inspector: Arc::new([rule].compile(&Context::new(&state))?),
-            bans: None,
+            inspector: match &self.bans {
+                Some(bans) => with_bans(bans, mode, limit)?,
+                None => Arc::new(limit),
+            },
+            bans: self.bans.clone(),
         })
     }
 }

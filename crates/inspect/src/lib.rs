@@ -83,7 +83,7 @@ pub use config::{
 pub use context::{Config, Context};
 pub use deny::{Action, ActionError, Deny, DenyRule};
 pub use hosts::{HostAllowlist, ServerConfig};
-pub use limit::{Limit, LimitRule, LimitTable, Rate, RateError};
+pub use limit::{Limit, LimitAction, LimitActionError, LimitRule, LimitTable, Rate, RateError};
 pub use message::{MessageAction, MessageActionError, MessageRule, Messages};
 pub use protocol::{
     HttpVersion, ProtocolConfig, ProtocolException, ProtocolRule, ProtocolRuleError, ProtocolRules,

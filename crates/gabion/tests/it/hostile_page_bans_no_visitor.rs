@@ -1,6 +1,8 @@
 //! A page that makes its visitor's browser send every request that could look like a scan. The
 //! visitor keeps access, whatever hops are in between; a scanner that sends the same is banned.
 
+use std::time::Duration;
+
 use gabion::event::BanChange;
 use gabion_testkit::{TestRequest, peer, rows, unescape};
 use http::{HeaderName, HeaderValue, Request, Uri, Version};
@@ -19,6 +21,17 @@ const POLICY: &str = r#"
     id = "dotfiles"
     names = [".env"]
     then = "ban 1h"
+"#;
+
+const LIMIT: &str = r#"
+    version = 1
+    [client]
+    trusted_proxies = ["10.0.0.0/8"]
+    [[limit]]
+    id = "all"
+    rate = "5/m"
+    then = "ban 10m"
+    mode = "enforce"
 "#;
 
 const VISITOR: &str = "203.0.113.9";
@@ -160,5 +173,27 @@ fn visitor_behind_nginx_with_http10_keeps_access() {
 fn scanner_with_the_same_targets_is_banned() {
     for hop in ["direct", "plain", "uri", "http10"] {
         assert_scanner_is_banned(hop);
+    }
+}
+
+#[test]
+fn visitor_is_limited_and_not_banned_by_a_limit() {
+    for hop in ["direct", "plain", "uri", "http10"] {
+        let server = guarded(LIMIT);
+        let tricks = tricks(hop);
+        for round in 0..50 {
+            for trick in &tricks {
+                let response = server.send(trick.by_browser(round));
+                assert_eq!(
+                    response.bans(),
+                    [],
+                    "{} over {hop}, round {round}",
+                    trick.name
+                );
+            }
+        }
+        assert_eq!(home(&server, hop), "429 all", "over {hop}");
+        server.clock.advance(Duration::from_mins(1));
+        assert_eq!(home(&server, hop), "200", "over {hop}");
     }
 }

@@ -44,6 +44,7 @@ mod inner_services;
 mod known_attacks;
 mod laws;
 mod layers_alone;
+mod limit_bans;
 mod limit_behind_proxies_and_keys;
 mod limit_memory_is_bounded;
 mod limit_per_client;

@@ -10,10 +10,10 @@ use gabion_core::{Mode, RuleId};
 use http::{Method, StatusCode};
 
 use super::{
-    Limit, LimitRule,
+    Limit, LimitAction, LimitRule,
     gcra::Gcra,
     key::Key,
-    rule::{Rule, RuleQuota},
+    rule::{LimitBan, Rule, RuleQuota},
     scope::Scope,
 };
 use crate::{
@@ -59,9 +59,25 @@ impl RuleCompiler<'_, LimitRule> {
             let why = "name at least one part, or `global` for one quota for all clients";
             self.report("key", invalid_value("[]", why));
         }
+        let bans_others = keys.iter().any(|key| *key != Key::Client);
+        if bans_others && matches!(rule.then, LimitAction::Ban(_)) {
+            let why = "a limit with `then = \"ban\"` counts by `client` alone";
+            self.report("key", invalid_value(&rule.key.join(" + "), why));
+        }
         let scope = self.scope();
         let quotas = self.quotas();
         let (quota, ceiling) = quotas?;
+        let counts_responses = !rule.statuses.is_empty();
+        let assign_slot = || counts_responses.then(|| context.assign_slot());
+        let ban = |ban_for| LimitBan {
+            ban_for,
+            quota: RuleQuota {
+                hash: seed.hash_one((&rule.id, "attributable")),
+                by: "client".into(),
+                gcra: quota,
+            },
+            slot: assign_slot(),
+        };
         Some(Rule {
             id: id.ok()?,
             mode: rule.mode.unwrap_or(Mode::Observe),
@@ -80,7 +96,12 @@ impl RuleCompiler<'_, LimitRule> {
             keys,
             cost: rule.cost,
             show: rule.show,
-            slot: (!rule.statuses.is_empty()).then(|| context.assign_slot()),
+            slot: assign_slot(),
+            ban: match rule.then {
+                LimitAction::Refuse => None,
+                LimitAction::Ban(None) => Some(ban(context.ban_for())),
+                LimitAction::Ban(Some(period)) => Some(ban(period.0)),
+            },
         })
     }
 

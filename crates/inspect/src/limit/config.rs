@@ -1,12 +1,12 @@
 //! The `[[limit]]` section.
 
-use std::num::NonZeroU32;
+use std::{fmt, num::NonZeroU32, str::FromStr};
 
 use gabion_core::Mode;
 use serde::{Deserialize, Serialize};
 
 use super::Rate;
-use crate::OneOrMany;
+use crate::{OneOrMany, Period, config::serde_as_text};
 
 /// A `[[limit]]` rule: requests that match all of its conditions count against a [`Rate`] per key.
 /// Omitted conditions match every request. Compiles to [`Limit`](crate::Limit).
@@ -64,6 +64,9 @@ pub struct LimitRule {
     /// since it helps developers of clients and password guessers alike.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub show: bool,
+    /// The action on a request over the limit. Default: [`LimitAction::Refuse`].
+    #[serde(default, skip_serializing_if = "is_refuse")]
+    pub then: LimitAction,
     /// The mode. Default: [`Mode::Observe`], regardless of the mode of the document, since suitable
     /// figures have to be observed first.
     #[serde(
@@ -73,6 +76,85 @@ pub struct LimitRule {
     )]
     pub mode: Option<Mode>,
 }
+
+/// The action of a [`LimitRule`]: `"429"`, `"ban"`, or `"ban 1h"`.
+///
+/// # Bans
+///
+/// A limit bans only by the key `client`, and only for requests that no page can have made a browser
+/// send. These are counted apart, with the same rate and burst: a ban is placed with a 429 once they alone
+/// exceed the limit. A page with any number of images bans none of its visitors.
+///
+/// Counted toward the ban, whether answered or denied:
+/// 1. a request with [`Attribution::Certain`](gabion_core::Attribution::Certain), such as PUT or DELETE;
+/// 2. a POST, unless its browser reports that a page of another origin caused it, or a CDN withheld that
+///    report;
+/// 3. a GET or HEAD whose `User-Agent` names a program other than a browser, without any header by which
+///    a browser reports its language or a page.
+///
+/// A GET or HEAD for an image, style sheet, script, font or recording, by its extension, is never counted.
+///
+/// # Examples
+///
+/// ```
+/// use gabion_inspect::LimitAction;
+///
+/// assert_eq!("429".parse(), Ok(LimitAction::Refuse));
+/// assert_eq!("ban 1h".parse::<LimitAction>().unwrap().to_string(), "ban 1h");
+///
+/// let error = "403".parse::<LimitAction>().unwrap_err();
+/// assert_eq!(error.to_string(), "invalid action `403`: write `429`, `ban` or `ban 1h`");
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LimitAction {
+    /// Denies with 429.
+    #[default]
+    Refuse,
+    /// Denies with 429, and bans the client for the given time, or for
+    /// [`BanConfig::first`](crate::BanConfig::first), once requests that are held against it exceed the
+    /// limit.
+    Ban(Option<Period>),
+}
+
+/// The error of a text that is not a [`LimitAction`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("invalid action `{}`: write `429`, `ban` or `ban 1h`", gabion_core::Escaped(.0.as_bytes()))]
+pub struct LimitActionError(String);
+
+serde_as_text!(LimitAction, "\"429\", \"ban\" or \"ban 1h\"");
+
+fn is_refuse(action: &LimitAction) -> bool {
+    *action == LimitAction::Refuse
+}
+
+// === impl LimitAction ===
+
+impl FromStr for LimitAction {
+    type Err = LimitActionError;
+
+    fn from_str(text: &str) -> Result<Self, LimitActionError> {
+        match (text, text.strip_prefix("ban ")) {
+            ("429", _) => Some(Self::Refuse),
+            ("ban", _) => Some(Self::Ban(None)),
+            (_, Some(period)) => period.parse().ok().map(|period| Self::Ban(Some(period))),
+            _ => None,
+        }
+        .ok_or_else(|| LimitActionError(text.to_owned()))
+    }
+}
+
+impl fmt::Display for LimitAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refuse => f.write_str("429"),
+            Self::Ban(None) => f.write_str("ban"),
+            Self::Ban(Some(period)) => write!(f, "ban {period}"),
+        }
+    }
+}
+
+// === impl LimitRule ===
 
 impl LimitRule {
     /// Creates a limit per client for every request, in observe mode.
@@ -89,6 +171,7 @@ impl LimitRule {
             hosts: OneOrMany::default(),
             statuses: Vec::new(),
             show: false,
+            then: LimitAction::default(),
             mode: None,
         }
     }
@@ -126,6 +209,11 @@ impl LimitRule {
     pub fn show(self) -> Self {
         let show = true;
         Self { show, ..self }
+    }
+
+    /// Sets the action.
+    pub fn then(self, then: LimitAction) -> Self {
+        Self { then, ..self }
     }
 
     /// Sets the mode.

@@ -20,6 +20,12 @@
 //! A limit with `statuses` takes its cost when the service has answered with one of them, and
 //! denies requests once nothing is left. Concurrent requests can exceed it by their number.
 //!
+//! # Bans
+//!
+//! A limit with `then = "ban"` counts the requests that are held against their client a second time, in a
+//! quota of their own, whether they pass or not. See [`LimitAction`]. If a request exceeds both quotas, its
+//! denial has an [`Offense`](gabion_core::Offense).
+//!
 //! # Preflights
 //!
 //! A CORS preflight costs nothing, since a page cannot wait between the preflight and its request.
@@ -28,8 +34,10 @@
 //! # Cost
 //!
 //! Per limit that applies to a request: one lookup, or two with a ceiling, and one keyed hash if its key
-//! is neither the client nor `global`. No allocation.
+//! is neither the client nor `global`. One more lookup for a request that is held against its client, if the
+//! limit bans. No allocation.
 
+mod attributable;
 mod compile;
 mod config;
 mod gcra;
@@ -56,10 +64,10 @@ use governor::middleware::StateSnapshot;
 use crate::{Config, ConfigErrors, Context};
 use gcra::{Gcra, nanos};
 use key::Key;
-use rule::{Exceeded, Rule, RuleQuota};
+use rule::{Exceeded, LimitBan, Responsibility, Rule, RuleQuota};
 use table::Check;
 
-pub use config::LimitRule;
+pub use config::{LimitAction, LimitActionError, LimitRule};
 pub use rate::{Rate, RateError};
 pub use table::LimitTable;
 
@@ -126,8 +134,12 @@ impl Limit {
         let now = nanos(facts.now.mono());
         let rules = self.rules.iter();
         for rule in rules.filter(|rule| rule.scope.applies_to(facts)) {
+            let ban = rule.ban.as_ref();
+            let responsibility = ban.map_or(Responsibility::Shared, |ban| {
+                self.count_for_ban(rule, ban, facts, now, state, check)
+            });
             if let Err(exceeded) = self.check_rule(rule, facts, now, state, check) {
-                match rule.exceeded(exceeded, state) {
+                match rule.exceeded(exceeded, responsibility, state) {
                     Verdict::Pass => {}
                     verdict => return verdict,
                 }
@@ -174,6 +186,34 @@ impl Limit {
         match self.check(key, &quota.gcra, rule.cost, now, check) {
             Ok(_) => Ok(()),
             Err(wait) => Err(Exceeded { quota, wait }),
+        }
+    }
+
+    /// Counts one request toward the ban of its client, if it is held against it. It counts also if the
+    /// rule then denies it: images of a page may have used up the quota of all requests.
+    // Not inlined: most limits do not ban.
+    #[inline(never)]
+    fn count_for_ban(
+        &self,
+        rule: &Rule,
+        ban: &LimitBan,
+        facts: &Facts<'_>,
+        now: u64,
+        state: &mut RequestState,
+        check: Check,
+    ) -> Responsibility {
+        if !attributable::is_attributable(facts, state.attribution()) {
+            return Responsibility::Shared;
+        }
+        let mut check = check;
+        if let Some(slot) = ban.slot {
+            state.set_slot(slot, 1);
+            check = Check::Peek;
+        }
+        let key = ban.quota.client_key(&facts.client);
+        match (self.table).check(key, &ban.quota.gcra, rule.cost, now, check) {
+            Ok(_) => Responsibility::Shared,
+            Err(_) => Responsibility::Sole,
         }
     }
 
@@ -256,6 +296,11 @@ impl Inspect for Limit {
             take(key, &rule.quota);
             if rule.is_client_chosen {
                 take(rule.ceiling.client_key(state.client()), &rule.ceiling);
+            }
+            if let Some(ban) = &rule.ban
+                && ban.slot.is_some_and(|slot| state.slot(slot) > 0)
+            {
+                take(ban.quota.client_key(state.client()), &ban.quota);
             }
         }
     }

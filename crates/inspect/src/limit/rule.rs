@@ -3,7 +3,7 @@
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use gabion_core::{
-    Cause, ClientIp, Denial, Mode, Quota, Reason, RequestState, RuleId, Slot, Verdict,
+    Cause, ClientIp, Denial, Mode, Offense, Quota, Reason, RequestState, RuleId, Slot, Verdict,
 };
 use governor::middleware::StateSnapshot;
 use http::StatusCode;
@@ -26,9 +26,20 @@ pub(super) struct Rule {
     pub(super) show: bool,
     /// Set if the limit counts responses: the key of the request, zero if the limit does not apply.
     pub(super) slot: Option<Slot>,
+    pub(super) ban: Option<LimitBan>,
 }
 
-/// One of the two quotas of a rule.
+/// The ban of a rule.
+#[derive(Debug)]
+pub(super) struct LimitBan {
+    pub(super) ban_for: Duration,
+    /// The quota of each client for the requests that are held against it.
+    pub(super) quota: RuleQuota,
+    /// Set if the limit counts responses: one if the request is held against its client, else zero.
+    pub(super) slot: Option<Slot>,
+}
+
+/// One of the quotas of a rule.
 #[derive(Debug)]
 pub(super) struct RuleQuota {
     /// The secret hash of the rule id with the keys, or with the ceiling.
@@ -44,13 +55,34 @@ pub(super) struct Exceeded<'r> {
     pub(super) wait: Duration,
 }
 
+/// The share of a client in the requests over a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Responsibility {
+    /// The requests that are held against the client are within the limit, or the limit does not ban.
+    Shared,
+    /// The requests that are held against the client exceed the limit by themselves.
+    Sole,
+}
+
 // === impl Rule ===
 
 impl Rule {
     /// Denies a request that exceeds a quota. In observe mode, records the denial.
     #[cold]
-    pub(super) fn exceeded(&self, exceeded: Exceeded<'_>, state: &mut RequestState) -> Verdict {
-        let denial = self.denial(exceeded);
+    pub(super) fn exceeded(
+        &self,
+        exceeded: Exceeded<'_>,
+        responsibility: Responsibility,
+        state: &mut RequestState,
+    ) -> Verdict {
+        let mut denial = self.denial(exceeded);
+        if let Some(ban) = &self.ban
+            && responsibility == Responsibility::Sole
+        {
+            // A retry before the end of the ban would be denied again.
+            denial.retry_after = denial.retry_after.max(Some(ban.ban_for));
+            denial.offense = Some(Offense::certain(self.id.clone(), ban.ban_for));
+        }
         if denial.mode == Mode::Enforce {
             return denial.into();
         }

@@ -130,12 +130,17 @@ rates = '1/s'
 #[test]
 fn printed_limits_parse_to_the_same_limits() {
     let text = "version = 1\n[[limit]]\nid = 'x'\nkey = ['client', 'path:1']\nrate = '3/10m'\n\
-        burst = 9\nstatuses = [401]\nmode = 'enforce'\nshow = true\n";
+        burst = 9\nstatuses = [401]\nmode = 'enforce'\nshow = true\n\
+        [[limit]]\nid = 'y'\nrate = '1/s'\nthen = 'ban 1h 30m'\n";
     let document = Document::parse(text, "policy.toml").unwrap();
     let again = Document::parse(&document.to_string(), "again").unwrap();
     assert_eq!(document, again);
+    let printed = document.to_string();
+    for line in ["rate = \"3/10m\"", "then = \"ban 1h 30m\""] {
+        assert_eq!(printed.matches(line).count(), 1, "{document}");
+    }
     assert!(
-        document.to_string().contains("rate = \"3/10m\""),
-        "{document}"
+        !printed.contains("then = \"429\""),
+        "the default: {document}"
     );
 }

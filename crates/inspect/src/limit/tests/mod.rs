@@ -1,3 +1,4 @@
+mod ban;
 mod budget;
 mod counting;
 mod decisions;
