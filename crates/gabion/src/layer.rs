@@ -46,7 +46,7 @@ use crate::{bans::Bans, connection::AutoSource, sink};
 /// let service = ServiceBuilder::new()
 ///     .layer(BanLayer::new(&bans).networks(["198.51.100.0/24"])?)
 ///     .layer(DenyLayer::new().extensions(["php"]).names([".env", ".git"])?)
-///     .layer(LimitLayer::per_client("50/s".parse()?).burst(200))
+///     .layer(LimitLayer::per_client("50/s".parse()?).burst(2_000))
 ///     .layer(ScanLayer::new(&bans))
 ///     .service(service_fn(|_: Request<()>| async {
 ///         Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))

@@ -30,7 +30,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 .extensions(["php"])
                 .names([".env", ".git"])?,
         )
-        .layer(LimitLayer::per_client("50/s".parse()?).burst(200))
+        .layer(LimitLayer::per_client("50/s".parse()?).burst(2_000))
         .layer(ScanLayer::new(&bans))
         .service(service_fn(hello));
 

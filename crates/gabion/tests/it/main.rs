@@ -79,5 +79,6 @@ mod socket_budget_is_kept;
 mod spellings_are_judged_alike;
 mod state_survives_reload;
 mod support;
+mod template_limit;
 mod upgraded_bytes_are_untouched;
 mod websocket_survives_reload;
