@@ -5,16 +5,18 @@
 //! bypasses rules that check only one form. So a path is judged in every form that some server is
 //! known to use.
 //!
-//! The views of a path are the closure of eight transformations, in any order: decode `%XX` (up to
+//! The views of a path are the closure of nine transformations, in any order: decode `%XX` (up to
 //! three times), decode only unreserved characters (`%2e` to a dot, as browsers and RFC 3986, 6.2.2
 //! do), merge slashes, resolve dot segments (RFC 3986, 5.2.4), remove `;parameters` from each segment,
-//! treat `\` as `/` and then resolve dot segments, cut at `?` or `#`, and cut at NUL.
+//! treat `\` as `/` and then resolve dot segments, cut at `?` or `#`, cut at NUL, and remove the host
+//! after a leading `//`.
 //!
 //! The path as sent is a view: many routers neither merge slashes nor resolve dot segments, so that
 //! `/foo/../bar` is below `/foo`. nginx with `merge_slashes off` and the URL parsers of browsers and
-//! Node.js resolve dot segments, but do not merge slashes: `/foo//../bar` is `/foo/bar`. A path is cut
-//! at a decoded `?` if a proxy decodes it and then writes it into the next request, as nginx does with
-//! `proxy_pass http://server$uri`.
+//! Node.js resolve dot segments, but do not merge slashes: `/foo//../bar` is `/foo/bar`. The latter
+//! read `//foo/bar` as the path `/bar` of the host `foo`. A path is cut at a decoded `?` if a proxy
+//! decodes it and then writes it into the next request, as nginx does with `proxy_pass
+//! http://server$uri`.
 //!
 //! A rule that restricts its requests applies if any view matches, and one that allows them if all
 //! views match.
@@ -39,7 +41,7 @@ mod views;
 use std::fmt;
 
 use layout::Layout;
-use transform::{DECODE, TRANSFORMATIONS};
+use transform::{CUT_HOST, DECODE, TRANSFORMATIONS};
 
 pub use classes::PathClasses;
 pub use malformed::Malformed;
@@ -66,7 +68,7 @@ pub struct View<'v> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Transformations {
     decoded: u8,
-    applied: u8,
+    applied: u16,
 }
 
 // === impl View ===
@@ -102,6 +104,11 @@ impl Transformations {
     /// The number of times that escapes were decoded.
     pub const fn decoded(self) -> u8 {
         self.decoded
+    }
+
+    /// Returns `true` if the host after a leading `//` was removed, which few servers do.
+    pub const fn cuts_host(self) -> bool {
+        self.applied & 1 << CUT_HOST != 0
     }
 
     /// Escapes were decoded once, and nothing else was done.

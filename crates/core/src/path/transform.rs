@@ -18,7 +18,7 @@ pub(super) struct Transformation {
 ///
 /// The first three are applied to the path as sent within any cap: they show whether the path is
 /// malformed.
-pub(super) const TRANSFORMATIONS: [Transformation; 8] = [
+pub(super) const TRANSFORMATIONS: [Transformation; 9] = [
     Transformation {
         description: "decoded",
         triggers: PathClasses::PERCENT,
@@ -77,6 +77,14 @@ pub(super) const TRANSFORMATIONS: [Transformation; 8] = [
             false
         },
     },
+    Transformation {
+        description: "host after // removed",
+        triggers: PathClasses::EMPTY_SEGMENT,
+        run: |path, out| {
+            cut_host(path, out);
+            false
+        },
+    },
 ];
 
 /// The classes of a path that any transformation changes.
@@ -92,6 +100,9 @@ pub(super) const TRIGGERS: PathClasses = {
 
 /// The index of the transformation that servers apply several times.
 pub(super) const DECODE: usize = 0;
+
+/// The index of the transformation that removes a host.
+pub(super) const CUT_HOST: usize = 8;
 
 /// Replaces each `%XX` by its byte; an invalid escape stays.
 pub(super) fn decode(path: &[u8], out: &mut Vec<u8>) {
@@ -169,6 +180,20 @@ fn backslash_as_slash(path: &[u8], out: &mut Vec<u8>) -> bool {
         .map(|&byte| if byte == b'\\' { b'/' } else { byte })
         .collect();
     resolve_dots(&replaced, out)
+}
+
+/// Removes the first segment of a path that begins with `//`, which is a host to `new URL(path, base)`
+/// (WHATWG URL, special authority ignore slashes state).
+fn cut_host(path: &[u8], out: &mut Vec<u8>) {
+    if !path.starts_with(b"//") {
+        return out.extend_from_slice(path);
+    }
+    let is_slash = |byte: &u8| *byte == b'/';
+    let host = path.iter().position(|byte| !is_slash(byte));
+    let from_host = host.and_then(|start| path.get(start..)).unwrap_or_default();
+    let end = from_host.iter().position(is_slash);
+    let after = end.and_then(|end| from_host.get(end..));
+    out.extend_from_slice(after.unwrap_or(b"/"));
 }
 
 /// Cuts the path at the first byte for which `ends` returns `true`.

@@ -121,7 +121,8 @@ fn hash_network(addr: IpAddr, to: &mut impl Hasher) {
     }
 }
 
-/// Hashes the path in its last view, so that percent-encoding does not select another quota.
+/// Hashes the path in its last view, so that percent-encoding does not select another quota. A view
+/// without a host is left out, so that `//a/b` counts as `/a/b`.
 ///
 /// A path with both a `?` and dot segments, which no browser sends, is hashed without its segments:
 /// `/x?/../login` is `/login` for one server and `/x` for another, and the client chooses `x`.
@@ -130,7 +131,10 @@ fn hash_path(facts: &Facts<'_>, segments: usize, to: &mut impl Hasher) {
         let has = |class| view.classes().intersects(class);
         has(PathClasses::PATH_END) && has(PathClasses::DOT_SEGMENT)
     };
-    let view = facts.path.iter().last();
+    let views = facts.path.iter();
+    let view = views
+        .filter(|view| !view.transformations.cuts_host())
+        .last();
     let view = view.filter(|_| !facts.path.iter().any(is_ambiguous));
     let all = view.into_iter().flat_map(|view| view.segments());
     for segment in all.take(segments) {

@@ -18,7 +18,7 @@ pub(super) struct Check {
 ///
 /// Measured on nginx 1.22.1, Tomcat 10.1.60 and Spring Security's `StrictHttpFirewall`. For the other
 /// kinds, see the source in each check.
-pub(super) const CHECKS: [Check; 11] = [
+pub(super) const CHECKS: [Check; 12] = [
     Check {
         id: "path/dot-params",
         why: "dot segment with ;parameters, which servlet containers resolve and other servers do not",
@@ -44,11 +44,21 @@ pub(super) const CHECKS: [Check; 11] = [
     },
     Check {
         id: "path/encoded-slash",
-        // nginx decodes it to match a location, and forwards it decoded if `proxy_pass` has a path.
-        why: "encoded slash, which servlet containers reject and nginx decodes",
-        kinds: &[Tomcat, Spring, Nginx],
+        why: "encoded slash, which servlet containers reject",
+        kinds: &[Tomcat, Spring],
         triggers: PathClasses::PERCENT,
         matches: |path| has_escape(path.raw(), *b"2f"),
+    },
+    Check {
+        id: "path/encoded-slash",
+        // For `/a%2F..%2Fb`, nginx matches the location of `/b`, and forwards the path as sent if
+        // `proxy_pass` has none: the next server may route it by `/a`. An encoded slash beside names is
+        // one name or two, below the same location: object keys, OCSP requests, and URLs inside a path
+        // have it.
+        why: "encoded slash beside a dot segment, which nginx resolves and the next server may not",
+        kinds: &[Nginx],
+        triggers: PathClasses::PERCENT,
+        matches: |path| has_escape(path.raw(), *b"2f") && has_dots_decoded_once(path),
     },
     Check {
         id: "path/encoded-percent",
@@ -59,11 +69,13 @@ pub(super) const CHECKS: [Check; 11] = [
     },
     Check {
         id: "path/leading-slashes",
-        // In `new URL("//host/path", base)`, a path that begins with `//` names a host (WHATWG URL).
-        why: "path that begins with //, which the URL parser of Node.js treats as a host",
+        // In `new URL("//host/path", base)`, a path that begins with `//` names a host (WHATWG URL). The
+        // path without the host is a view, so rules match it. With an invalid host, `new URL` throws,
+        // and a server that does not catch the exception ends.
+        why: "path that begins with // and no valid host, for which the URL parser of Node.js throws",
         kinds: &[Node],
         triggers: PathClasses::EMPTY_SEGMENT,
-        matches: |path| path.raw().starts_with(b"//"),
+        matches: |path| path.raw().starts_with(b"//") && !has_valid_host(path.raw()),
     },
     Check {
         id: "path/double-slash",
@@ -172,6 +184,26 @@ fn has_escape(path: &[u8], digits: [u8; 2]) -> bool {
             .get(..2)
             .is_some_and(|found| found.eq_ignore_ascii_case(&digits))
     })
+}
+
+/// Returns `true` if `new URL` certainly accepts the first segment as a host (WHATWG URL, host parser):
+/// letters, digits, `-`, `_` and dots, but neither an encoded name nor more than a short number.
+fn has_valid_host(path: &[u8]) -> bool {
+    let Some(host) = segments(path).find(|segment| !segment.is_empty()) else {
+        return false;
+    };
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
+    let is_number = |label: &[u8]| {
+        let is_decimal = !label.is_empty() && label.iter().all(u8::is_ascii_digit);
+        is_decimal || label.to_ascii_lowercase().starts_with(b"0x")
+    };
+    let is_encoded = |label: &[u8]| label.to_ascii_lowercase().starts_with(b"xn--");
+    let mut labels = host.split(|&byte| byte == b'.');
+    if labels.clone().any(is_number) {
+        // A host whose last label is a number is an IPv4 address.
+        return host.len() <= 9 && host.iter().all(u8::is_ascii_digit) && !host.starts_with(b"0");
+    }
+    host.iter().all(is_plain) && !labels.any(is_encoded)
 }
 
 fn segments(path: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {

@@ -9,9 +9,10 @@
 //! | `/..;/`: `path/dot-params` | 400 | 400 | 400 | 400 | 400 | 400 | 400 | 400 | 400 |
 //! | `\`, `%5c`: `path/backslash` | 400 | 400 | 400 | 400 | 400 | 400 | 400 | 400 | |
 //! | `;`, `%3b`, but a final `;jsessionid=`: `path/params` | | 400 | 400 | | | | | | |
-//! | `%2f`: `path/encoded-slash` | | 400 | 400 | | | | | | 400 |
+//! | `%2f`: `path/encoded-slash` | | 400 | 400 | | | | | | |
+//! | `%2f` beside a dot segment: `path/encoded-slash` | | 400 | 400 | | | | | | 400 |
 //! | `%25`: `path/encoded-percent` | | | 400 | | | | | | |
-//! | `//` at the beginning: `path/leading-slashes` | | | | | 400 | | | | |
+//! | `//` and no valid host: `path/leading-slashes` | | | | | 400 | | | | |
 //! | `//` anywhere: `path/double-slash` | | | 400 | | | | | | |
 //! | `/a/../b`, `%2e`: `path/dot-segments` | | | 400 | | | | | | |
 //! | `/a/../b`, `/a/%2e%2e/b`: `path/unresolved-dots` | | | | | 400 | 400 | 400 | 400 | |

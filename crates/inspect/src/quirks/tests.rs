@@ -37,9 +37,24 @@ fn each_kind_has_its_denied_spellings() {
         ("/x;jsessionid=1F/y", "path/params", &[Tomcat, Spring]),
         ("/x;a;jsessionid=1F", "path/params", &[Tomcat, Spring]),
         ("/x;jsessionid=", "path/params", &[Tomcat, Spring]),
-        ("/a%2fb", "path/encoded-slash", &[Tomcat, Spring, Nginx]),
+        ("/a%2fb", "path/encoded-slash", &[Tomcat, Spring]),
+        ("/a%2f%2fb%2f", "path/encoded-slash", &[Tomcat, Spring]),
+        (
+            "/a%2F..%2Fb",
+            "path/encoded-slash",
+            &[Tomcat, Spring, Nginx],
+        ),
+        ("/a%2f../b", "path/encoded-slash", &[Tomcat, Spring, Nginx]),
+        (
+            "/a/%2e%2e%2fb",
+            "path/encoded-slash",
+            &[Tomcat, Spring, Nginx],
+        ),
+        ("/a/.%2fb", "path/encoded-slash", &[Tomcat, Spring, Nginx]),
         ("/100%25", "path/encoded-percent", &[Spring]),
-        ("//host/x", "path/leading-slashes", &[Node]),
+        ("//assets/app.js", "path/leading-slashes", &[]),
+        ("//", "path/leading-slashes", &[Node]),
+        ("//a:b/x", "path/leading-slashes", &[Node]),
         ("/a//b", "path/double-slash", &[Spring]),
         ("/x/../y", "path/dot-segments", &[Spring]),
         ("/x%2Ey", "path/dot-segments", &[Spring]),
@@ -75,6 +90,44 @@ proptest! {
     }
 }
 
+/// Measured on Node.js 20.20.2: `new URL(path, "http://b.example")`.
+#[test]
+fn leading_slashes_are_denied_if_the_url_parser_of_node_may_throw() {
+    let throws = [
+        "//",
+        "///",
+        "//a:b/c",
+        "//a%20b/c",
+        "//1.2.3.4.5/x",
+        "//99999999999/x",
+        "//v1.99/x",
+        "//08/x",
+        "//xn--/x",
+        "//[x]/c",
+        "//a.0X/c",
+        "//a.1.",
+    ];
+    let accepts = [
+        "//a/b",
+        "///a/b",
+        "//a",
+        "//2024/06/x",
+        "//_next/x",
+        "//a_b-c/x",
+        "//a.js",
+        "//.env",
+        "//-a/b",
+        "//v1.9a/x",
+        "//a./x",
+    ];
+    // Accepted as well, but not by a rule as short.
+    let others = ["//@scope/name", "//a:80/c", "//caf%C3%A9/x", "//1.2.3/x"];
+    let node = |path: &&str| denied(path).iter().any(|(kind, _)| *kind == Node);
+    assert_eq!(throws.iter().find(|path| !node(path)), None);
+    assert_eq!(accepts.iter().find(|path| node(path)), None);
+    assert_eq!(others.iter().find(|path| !node(path)), None);
+}
+
 #[test]
 fn without_a_kind_nothing_is_denied() {
     let any = ServerQuirks::default();
@@ -84,7 +137,7 @@ fn without_a_kind_nothing_is_denied() {
         "/a;b",
         "/a%2fb",
         "/100%25",
-        "//a",
+        "//",
         "/static../x",
     ] {
         assert!(

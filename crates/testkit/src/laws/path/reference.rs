@@ -15,14 +15,14 @@ pub(super) struct Reference {
 #[derive(Clone, Default)]
 struct Applied {
     decoded: u8,
-    others: [bool; 8],
+    others: [bool; 9],
 }
 
 /// A transformation with its description, in the order of [`PathViews`]. The flag is `true` if dot
 /// segments went above the root.
 type Transformation = (&'static str, fn(&[u8]) -> (Vec<u8>, bool));
 
-const TRANSFORMATIONS: [Transformation; 8] = [
+const TRANSFORMATIONS: [Transformation; 9] = [
     ("decoded", |path| (decode(path), false)),
     ("slashes merged", |path| (merge_slashes(path), false)),
     ("dot segments resolved", resolve_dots),
@@ -39,6 +39,7 @@ const TRANSFORMATIONS: [Transformation; 8] = [
         let kept = path.iter().copied().take_while(is_kept);
         (kept.collect(), false)
     }),
+    ("host after // removed", |path| (cut_host(path), false)),
 ];
 
 impl Reference {
@@ -186,6 +187,18 @@ pub(super) fn cut_params(path: &[u8]) -> Vec<u8> {
 pub(super) fn backslash_as_slash(path: &[u8]) -> Vec<u8> {
     let read = |byte: &u8| if *byte == b'\\' { b'/' } else { *byte };
     path.iter().map(read).collect()
+}
+
+/// Removes the host of a path that begins with two slashes, or more.
+pub(super) fn cut_host(path: &[u8]) -> Vec<u8> {
+    match path {
+        [b'/', b'/', rest @ ..] => {
+            let mut rest = rest.iter().copied().skip_while(|byte| *byte == b'/');
+            let after_host = rest.by_ref().skip_while(|byte| *byte != b'/').skip(1);
+            [b'/'].into_iter().chain(after_host).collect()
+        }
+        path => path.to_vec(),
+    }
 }
 
 pub(super) fn cut_at_query(path: &[u8]) -> Vec<u8> {

@@ -1,8 +1,8 @@
 //! The ways in which servers and proxies interpret a path.
 
 use super::reference::{
-    backslash_as_slash, cut_at_query, cut_params, decode, decode_unreserved, merge_slashes,
-    resolve_dots,
+    backslash_as_slash, cut_at_query, cut_host, cut_params, decode, decode_unreserved,
+    merge_slashes, resolve_dots,
 };
 
 /// A server or proxy with the path that it reads in a path.
@@ -49,6 +49,6 @@ pub(super) fn readings(path: &[u8]) -> impl Iterator<Item = (String, Vec<u8>)> {
 
 /// The path in `new URL` of Node.js and of browsers, apart from escapes (WHATWG URL, path state).
 fn new_url(path: &[u8]) -> Vec<u8> {
-    let path = backslash_as_slash(&cut_at_query(path));
+    let path = cut_host(&backslash_as_slash(&cut_at_query(path)));
     resolve_dots(&decode_unreserved(&path)).0
 }
