@@ -40,7 +40,7 @@ mod views;
 
 use std::fmt;
 
-use layout::Layout;
+use layout::{Layout, Marks};
 use transform::{CUT_HOST, DECODE, TRANSFORMATIONS};
 
 pub use classes::PathClasses;
@@ -83,6 +83,16 @@ impl<'v> View<'v> {
     #[inline]
     pub const fn segments(&self) -> Segments<'v> {
         Segments::new(self.path, self.layout.marks(), self.layout.classes())
+    }
+
+    /// Returns `false` if certainly no segment stands for a name that begins with a dot.
+    #[inline]
+    pub fn may_have_hidden_names(&self) -> bool {
+        let Marks { slashes, dots } = self.layout.marks();
+        let is_longer = self.path.len() >= Marks::BLOCK;
+        slashes & dots >> 1 != 0
+            || !self.layout.lacks(PathClasses::NAME_END)
+            || is_longer && self.path.windows(2).any(|two| two == b"/.")
     }
 
     /// Returns `true` if the path is `prefix` or below it, byte for byte. To compare paths as the most

@@ -89,7 +89,7 @@ fn each_bypass_has_its_view() {
 /// Paths are read in blocks of 64 bytes: what must be resolved may begin in one and end in the next.
 #[test]
 fn long_paths_are_resolved_at_each_position() {
-    for length in 1..=3 * layout::Marks::BLOCK {
+    for length in 1..=3 * Marks::BLOCK {
         let name = "a".repeat(length);
         for (path, view) in [
             (format!("/{name}//b"), format!("/{name}/b")),

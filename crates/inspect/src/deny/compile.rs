@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use gabion_core::{Mode, PathPrefixes, PathViews, RuleId};
 use http::StatusCode;
 
-use super::{Action, Deny, DenyRule, Rule, agent::Agents, matcher::Matcher};
+use super::{Action, Deny, DenyRule, Rule, agent::Agents, hidden::HiddenNames, matcher::Matcher};
 use crate::{ConfigError, ConfigErrors, ConfigPath, Context, OneOrMany, Problem, expression};
 
 /// The largest number of rules.
@@ -140,12 +140,26 @@ impl Compiler {
             Ok(())
         });
         for_each("names", &rule.names, &mut |text| {
-            matcher.names.add(name(text)?, index);
+            let bytes = name(text)?;
+            match HiddenNames::stem(text) {
+                Some(stem) => matcher.hidden.add(stem, index),
+                None if text.contains('*') => {
+                    let why = "`*` stands only at the end of a hidden name, as in `.env.*`";
+                    let name = text.to_owned();
+                    return Err(Problem::Name { name, why });
+                }
+                None => matcher.names.add(bytes, index),
+            }
             Ok(())
         });
         for_each("extensions", &rule.extensions, &mut |text| {
             let bare = text.strip_prefix('.').unwrap_or(text);
-            matcher.extensions.add(name(bare)?, index);
+            let extensions = if rule.in_urls {
+                &mut matcher.extensions
+            } else {
+                &mut matcher.own_extensions
+            };
+            extensions.add(name(bare)?, index);
             Ok(())
         });
         for_each("agents", &rule.agents, &mut |text| {

@@ -36,12 +36,17 @@ pub struct DenyRule {
     /// Paths with everything below them, by segment: `/public` does not match `/publicity`.
     #[serde(default, skip_serializing_if = "is_empty")]
     pub prefix: OneOrMany,
-    /// Names of files or directories, on any segment.
+    /// Names of files or directories, on any segment. `.env.*` stands for `.env` with any extension but
+    /// that of a page (`htm`, `html`, `md`, `mdx`).
     #[serde(default, skip_serializing_if = "is_empty")]
     pub names: OneOrMany,
     /// Extensions without the dot, on any segment.
     #[serde(default, skip_serializing_if = "is_empty")]
     pub extensions: OneOrMany,
+    /// Whether extensions match in a URL inside the path, such as `/proxy/https://example.com/a.php`, which
+    /// names a file of another server. Default: `true`.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub in_urls: bool,
     /// Regular expressions, searched in each view. Case-sensitive unless they begin with `(?i)`.
     #[serde(default, skip_serializing_if = "is_empty")]
     pub regex: OneOrMany,
@@ -100,6 +105,18 @@ fn is_empty(strings: &OneOrMany) -> bool {
     strings.is_empty()
 }
 
+const fn yes() -> bool {
+    true
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serde calls"
+)]
+const fn is_yes(value: &bool) -> bool {
+    *value
+}
+
 impl FromStr for Action {
     type Err = ActionError;
 
@@ -138,6 +155,7 @@ impl DenyRule {
             prefix: OneOrMany::default(),
             names: OneOrMany::default(),
             extensions: OneOrMany::default(),
+            in_urls: true,
             regex: OneOrMany::default(),
             agents: OneOrMany::default(),
             then: Action::default(),
@@ -167,6 +185,12 @@ impl DenyRule {
     pub fn extensions<S: Into<String>>(self, extensions: impl IntoIterator<Item = S>) -> Self {
         let extensions = extensions.into_iter().collect();
         Self { extensions, ..self }
+    }
+
+    /// Excludes extensions in a URL inside the path: sets [`Self::in_urls`] to `false`.
+    pub fn except_in_urls(self) -> Self {
+        let in_urls = false;
+        Self { in_urls, ..self }
     }
 
     /// Sets the regular expressions to search for.

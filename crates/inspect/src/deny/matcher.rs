@@ -3,7 +3,7 @@
 use gabion_core::{NameFilter, PathPrefixes, PathViews, Reason, Segment, View};
 use regex_automata::{Input, PatternSet, meta::Regex};
 
-use super::{agent::Agents, names::Names};
+use super::{agent::Agents, embedded_url, hidden::HiddenNames, names::Names};
 
 /// The conditions of many rules, by kind. Each key maps to the index of the first rule that
 /// contains it.
@@ -12,9 +12,12 @@ pub(super) struct Matcher {
     pub(super) exact: PathPrefixes,
     pub(super) prefix: PathPrefixes,
     pub(super) names: Names,
+    pub(super) hidden: HiddenNames,
     /// Extensions without the dot.
     pub(super) extensions: Names,
-    /// The names, the extensions, and the first segments of the paths.
+    /// Extensions that do not match in a URL inside the path.
+    pub(super) own_extensions: Names,
+    /// The names other than hidden ones with any extension, the extensions, and the first segments of the paths.
     gate: NameFilter,
     /// All expressions in one automaton, and the rule of each.
     pub(super) regex: Option<(Regex, Vec<usize>)>,
@@ -35,6 +38,7 @@ impl Matcher {
         for filter in [
             self.names.filter(),
             self.extensions.filter(),
+            self.own_extensions.filter(),
             self.exact.first_segments(),
             self.prefix.first_segments(),
         ] {
@@ -48,7 +52,8 @@ impl Matcher {
         // The views of any other path are tested one by one, just before each is searched.
         let may_be_listed =
             || !path.has_one_form() || path.iter().any(|view| self.may_be_listed(view));
-        self.regex.is_some() || !self.gate.is_empty() && may_be_listed()
+        let is_empty = self.gate.is_empty() && self.hidden.is_empty();
+        self.regex.is_some() || !is_empty && may_be_listed()
     }
 
     /// Returns the first match, by the cheapest kind of condition first.
@@ -61,7 +66,8 @@ impl Matcher {
     #[inline]
     fn may_be_listed(&self, view: View<'_>) -> bool {
         // The root has no segment, and may be an exact path.
-        self.gate.may_contain_any(view) || view.path == b"/"
+        let may_be_hidden = || !self.hidden.is_empty() && view.may_have_hidden_names();
+        self.gate.may_contain_any(view) || view.path == b"/" || may_be_hidden()
     }
 
     /// Returns the first match of a condition other than an expression.
@@ -71,15 +77,15 @@ impl Matcher {
     }
 
     fn find_segment<'v>(&self, view: View<'v>) -> Option<Found<'v>> {
-        if self.names.is_empty() && self.extensions.is_empty() {
-            return None;
-        }
+        let mut is_own = true;
         view.segments().find_map(|segment| {
+            is_own = is_own
+                && (self.own_extensions.is_empty() || !embedded_url::begins_in(segment.bytes()));
             let (rule, reason) = if segment.is_canonical() {
-                self.find_name(segment)?
+                self.find_name(segment, is_own)?
             } else {
                 let mut names = segment.interpretations();
-                names.find_map(|name| self.find_name(name))?
+                names.find_map(|name| self.find_name(name, is_own))?
             };
             Some(Found {
                 rule,
@@ -89,11 +95,22 @@ impl Matcher {
         })
     }
 
-    fn find_name(&self, name: Segment<'_>) -> Option<(usize, Reason)> {
-        if let Some(rule) = self.names.find(name.bytes()) {
+    /// Returns the rule that matches a name, which `is_own` unless it is in a URL inside the path.
+    fn find_name(&self, name: Segment<'_>, is_own: bool) -> Option<(usize, Reason)> {
+        let named = self.names.find(name.bytes());
+        if let Some(rule) = named.or_else(|| self.hidden.find(name.bytes())) {
             return Some((rule, Reason::Name));
         }
-        let rule = self.extensions.find(name.extension()?)?;
+        let extension = name.extension()?;
+        let own = is_own
+            .then(|| self.own_extensions.find(extension))
+            .flatten();
+        let rule = self
+            .extensions
+            .find(extension)
+            .into_iter()
+            .chain(own)
+            .min()?;
         Some((rule, Reason::Extension))
     }
 

@@ -27,6 +27,8 @@
 mod agent;
 mod compile;
 mod config;
+mod embedded_url;
+mod hidden;
 mod matcher;
 mod names;
 #[cfg(test)]

@@ -42,6 +42,83 @@ fn extension_matches_on_any_segment() {
 }
 
 #[test]
+fn hidden_name_matches_with_any_extension_but_that_of_a_page() {
+    let deny = compile(&[DenyRule::new("env").names([".env.*"])]);
+    let long = format!("/{}/.env.x", "a".repeat(200));
+    for path in [
+        "/.env.azure",
+        "/app/.ENV.staging",
+        "/.env.local.bak",
+        "/.env.52.90",
+        "/%2eenv%2eqa",
+        "/x/.env.ci;a=b/y",
+        "/x:.env.ci",
+        &long,
+        &long[137..],
+        &long[138..],
+        &long[139..],
+    ] {
+        let path = format!("/{}", path.trim_start_matches('/'));
+        check(&deny, &path, Some("env"));
+    }
+    for path in [
+        "/.env",
+        "/.env.",
+        "/environment",
+        "/.environment.x",
+        "/.envs.x",
+        "/env.azure",
+        "/x.env.azure",
+        "/.well-known/security.txt",
+        "/docs/.env.md",
+        "/docs/.env.production.HTML",
+    ] {
+        check(&deny, path, None);
+    }
+    for name in ["*.bak", ".*", "env.*", ".env*", ".a.*.*", "..*"] {
+        let errors = [DenyRule::new("x").names([name])].compile(&context());
+        let error = errors.map(drop).unwrap_err().to_string();
+        assert!(error.contains("as in `.env.*`"), "{name}: {error}");
+    }
+}
+
+#[test]
+fn extension_in_a_url_inside_the_path_matches_on_request_only() {
+    let rule = DenyRule::new("asp").extensions(["asp", "aspx"]);
+    let own = compile(&[rule.clone().except_in_urls()]);
+    let any = compile(&[rule]);
+    for path in [
+        "/wayback/http://old.example/page.asp",
+        "/web/2015/http:/old.example/page.asp",
+        "/proxy/https%3A/example.com/a.aspx",
+        "/proxy/https%3A%2F%2Fexample.com%2Fa.aspx",
+        "/proxy/https%253A%252F%252Fexample.com%252Fa.aspx",
+        "/fetch/u_HTTPS://example.com/a.aspx/x.png",
+    ] {
+        check(&own, path, None);
+        check(&any, path, Some("asp"));
+    }
+    for path in [
+        "/page.asp",
+        "/page.asp/http://old.example/x",
+        "/http://old.example/../../page.asp",
+        "/http%3A/..%2fpage.asp",
+        "/https/page.asp",
+        "/nohttp:/page.asp",
+        "/x/httpd:/page.asp",
+        "//http/page.asp",
+    ] {
+        check(&own, path, Some("asp"));
+    }
+    let both = compile(&[
+        DenyRule::new("own").extensions(["php"]).except_in_urls(),
+        DenyRule::new("any").extensions(["php"]),
+    ]);
+    check(&both, "/a.php", Some("own"));
+    check(&both, "/http://a.example/a.php", Some("any"));
+}
+
+#[test]
 fn prefix_matches_by_segment() {
     let deny = compile(&[DenyRule::new("public").prefix(["/public/"])]);
     for path in [

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use gabion_core::{Mode, RuleId};
+use gabion_core::{Mode, RuleId, Slot};
 use http::{Method, StatusCode};
 
 use super::{
@@ -59,25 +59,10 @@ impl RuleCompiler<'_, LimitRule> {
             let why = "name at least one part, or `global` for one quota for all clients";
             self.report("key", invalid_value("[]", why));
         }
-        let bans_others = keys.iter().any(|key| *key != Key::Client);
-        if bans_others && matches!(rule.then, LimitAction::Ban(_)) {
-            let why = "a limit with `then = \"ban\"` counts by `client` alone";
-            self.report("key", invalid_value(&rule.key.join(" + "), why));
-        }
         let scope = self.scope();
         let quotas = self.quotas();
         let (quota, ceiling) = quotas?;
-        let counts_responses = !rule.statuses.is_empty();
-        let assign_slot = || counts_responses.then(|| context.assign_slot());
-        let ban = |ban_for| LimitBan {
-            ban_for,
-            quota: RuleQuota {
-                hash: seed.hash_one((&rule.id, "attributable")),
-                by: "client".into(),
-                gcra: quota,
-            },
-            slot: assign_slot(),
-        };
+        let ban = self.ban(&keys, quota, seed, context);
         Some(Rule {
             id: id.ok()?,
             mode: rule.mode.unwrap_or(Mode::Observe),
@@ -96,13 +81,42 @@ impl RuleCompiler<'_, LimitRule> {
             keys,
             cost: rule.cost,
             show: rule.show,
-            slot: assign_slot(),
-            ban: match rule.then {
-                LimitAction::Refuse => None,
-                LimitAction::Ban(None) => Some(ban(context.ban_for())),
-                LimitAction::Ban(Some(period)) => Some(ban(period.0)),
-            },
+            slot: self.slot(context),
+            ban,
         })
+    }
+
+    /// Compiles the ban of the rule, with `quota` for the requests that are held against their client.
+    fn ban(
+        &mut self,
+        keys: &[Key],
+        quota: Gcra,
+        seed: &RandomState,
+        context: &Context,
+    ) -> Option<LimitBan> {
+        let ban_for = match self.rule.then {
+            LimitAction::Refuse => return None,
+            LimitAction::Ban(period) => period.map_or_else(|| context.ban_for(), |period| period.0),
+        };
+        if keys.iter().any(|key| *key != Key::Client) {
+            let why = "a limit with `then = \"ban\"` counts by `client` alone";
+            self.report("key", invalid_value(&self.rule.key.join(" + "), why));
+        }
+        Some(LimitBan {
+            ban_for,
+            quota: RuleQuota {
+                hash: seed.hash_one((&self.rule.id, "attributable")),
+                by: "client".into(),
+                gcra: quota,
+            },
+            slot: self.slot(context),
+        })
+    }
+
+    /// Assigns a slot if the limit counts responses.
+    fn slot(&self, context: &Context) -> Option<Slot> {
+        let counts_responses = !self.rule.statuses.is_empty();
+        counts_responses.then(|| context.assign_slot())
     }
 
     fn scope(&mut self) -> Scope {

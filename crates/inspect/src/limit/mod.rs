@@ -41,6 +41,7 @@ mod attributable;
 mod compile;
 mod config;
 mod gcra;
+mod judge;
 mod key;
 mod rate;
 mod rule;
@@ -49,22 +50,13 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    hash::{BuildHasher, Hasher},
-    num::NonZeroU32,
-    sync::Arc,
-    time::Duration,
-};
+use std::sync::Arc;
 
-use gabion_core::{
-    Explanation, Facts, Findings, Inspect, Mode, Needs, Outcome, RequestState, Verdict,
-};
-use governor::middleware::StateSnapshot;
+use gabion_core::{Explanation, Facts, Findings, Inspect, Needs, Outcome, RequestState, Verdict};
 
 use crate::{Config, ConfigErrors, Context};
-use gcra::{Gcra, nanos};
-use key::Key;
-use rule::{Exceeded, LimitBan, Responsibility, Rule, RuleQuota};
+use gcra::nanos;
+use rule::{Rule, RuleQuota};
 use table::Check;
 
 pub use config::{LimitAction, LimitActionError, LimitRule};
@@ -126,140 +118,6 @@ impl Limit {
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()
     }
-
-    fn judge(&self, facts: &Facts<'_>, state: &mut RequestState, check: Check) -> Verdict {
-        if facts.client.exempt().is_some() {
-            return Verdict::Pass;
-        }
-        let now = nanos(facts.now.mono());
-        let rules = self.rules.iter();
-        for rule in rules.filter(|rule| rule.scope.applies_to(facts)) {
-            let ban = rule.ban.as_ref();
-            let responsibility = ban.map_or(Responsibility::Shared, |ban| {
-                self.count_for_ban(rule, ban, facts, now, state, check)
-            });
-            if let Err(exceeded) = self.check_rule(rule, facts, now, state, check) {
-                match rule.exceeded(exceeded, responsibility, state) {
-                    Verdict::Pass => {}
-                    verdict => return verdict,
-                }
-            }
-        }
-        Verdict::Pass
-    }
-
-    /// Counts one request for one rule, at `now` in monotonic nanoseconds. Returns the quota that it
-    /// exceeds.
-    fn check_rule<'r>(
-        &self,
-        rule: &'r Rule,
-        facts: &Facts<'_>,
-        now: u64,
-        state: &mut RequestState,
-        check: Check,
-    ) -> Result<(), Exceeded<'r>> {
-        let is_preflight = scope::is_preflight(facts);
-        let check = if rule.slot.is_some() {
-            Check::Peek
-        } else {
-            check
-        };
-        if !is_preflight {
-            let key = self.key(rule, facts);
-            let checked = self.check(key, &rule.quota.gcra, rule.cost, now, check);
-            if rule.show && rule.mode == Mode::Enforce {
-                rule.show_quota(&checked, state);
-            }
-            if let Err(wait) = checked {
-                let quota = &rule.quota;
-                return Err(Exceeded { quota, wait });
-            }
-            if let Some(slot) = rule.slot {
-                state.set_slot(slot, key);
-            }
-        }
-        if !is_preflight && !rule.is_client_chosen {
-            return Ok(());
-        }
-        let quota = &rule.ceiling;
-        let key = quota.client_key(&facts.client);
-        match self.check(key, &quota.gcra, rule.cost, now, check) {
-            Ok(_) => Ok(()),
-            Err(wait) => Err(Exceeded { quota, wait }),
-        }
-    }
-
-    /// Counts one request toward the ban of its client, if it is held against it. It counts also if the
-    /// rule then denies it: images of a page may have used up the quota of all requests.
-    // Not inlined: most limits do not ban.
-    #[inline(never)]
-    fn count_for_ban(
-        &self,
-        rule: &Rule,
-        ban: &LimitBan,
-        facts: &Facts<'_>,
-        now: u64,
-        state: &mut RequestState,
-        check: Check,
-    ) -> Responsibility {
-        if !attributable::is_attributable(facts, state.attribution()) {
-            return Responsibility::Shared;
-        }
-        let mut check = check;
-        if let Some(slot) = ban.slot {
-            state.set_slot(slot, 1);
-            check = Check::Peek;
-        }
-        let key = ban.quota.client_key(&facts.client);
-        match (self.table).check(key, &ban.quota.gcra, rule.cost, now, check) {
-            Ok(_) => Responsibility::Shared,
-            Err(_) => Responsibility::Sole,
-        }
-    }
-
-    /// Checks one key. Returns the state of its quota, or the time to wait: at least until there is
-    /// enough, with jitter so that clients do not all retry at the same moment.
-    #[inline]
-    fn check(
-        &self,
-        key: u64,
-        gcra: &Gcra,
-        cost: NonZeroU32,
-        now: u64,
-        check: Check,
-    ) -> Result<StateSnapshot, Duration> {
-        match self.table.check(key, gcra, cost, now, check) {
-            Ok(state) => Ok(state),
-            Err(wait) => Err(self.add_jitter(wait, key, now)),
-        }
-    }
-
-    /// Returns the key of a request in the table, which is not zero.
-    #[inline]
-    fn key(&self, rule: &Rule, facts: &Facts<'_>) -> u64 {
-        let key = match &*rule.keys {
-            [Key::Client] => rule.quota.client_key(&facts.client),
-            [Key::Global] => rule.quota.hash,
-            keys => self.hash_keys(rule.quota.hash, keys, facts),
-        };
-        key.max(1)
-    }
-
-    // Not inlined: most limits count by client.
-    #[inline(never)]
-    fn hash_keys(&self, rule: u64, keys: &[Key], facts: &Facts<'_>) -> u64 {
-        let mut hasher = self.table.seed().build_hasher();
-        hasher.write_u64(rule);
-        for key in keys {
-            key.hash_part(facts, &mut hasher);
-        }
-        hasher.finish()
-    }
-
-    #[cold]
-    fn add_jitter(&self, wait: Duration, key: u64, now: u64) -> Duration {
-        jitter(wait, self.table.seed().hash_one((key, now)))
-    }
 }
 
 impl Inspect for Limit {
@@ -316,12 +174,4 @@ impl Inspect for Limit {
         steps.note(self.name(), &verdict);
         verdict
     }
-}
-
-/// Adds a random part of up to a quarter of `wait`, limited to between 1 second and 1 minute.
-/// `random` selects the part.
-fn jitter(wait: Duration, random: u64) -> Duration {
-    let most = (wait / 4).clamp(Duration::from_secs(1), Duration::from_mins(1));
-    let share = (most.as_nanos() * u128::from(random)) >> 64;
-    wait.saturating_add(Duration::from_nanos(u64::try_from(share).unwrap_or(0)))
 }

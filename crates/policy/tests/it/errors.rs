@@ -89,7 +89,7 @@ error: unknown key `prefx`; did you mean `prefix`?
 5 | prefx = \"/php\"
   | ^^^^^
   |
-  = help: known keys: `id`, `exact`, `prefix`, `names`, `extensions`, `regex`, `agents`, `then`, `mode`";
+  = help: known keys: `id`, `exact`, `prefix`, `names`, `extensions`, `in_urls`, `regex`, `agents`, `then`, `mode`";
     assert_eq!(refuse(text).to_string(), rendered);
     assert!(refuse(text).in_color().contains("\x1b["));
 }

@@ -1,5 +1,3 @@
-use std::num::NonZeroU32;
-
 use gabion_core::{Attribution, Findings};
 
 use super::*;

@@ -7,13 +7,13 @@ mod rate;
 mod table;
 
 use crate::State;
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
-use gabion_core::{ClientRules, Denial, Quota, RuleId};
+use gabion_core::{ClientRules, Denial, Mode, Quota, RuleId};
 use gabion_testkit::OwnedHead;
 use http::StatusCode;
 
-use super::*;
+use super::{gcra::Gcra, *};
 
 const SECOND: Duration = Duration::from_secs(1);
 
