@@ -9,6 +9,12 @@ const GENERIC: &str = include_str!("default.toml");
 /// The line of [`GENERIC`] that is replaced by the kind of the server.
 const NO_KIND: &str = "# behind = \"generic\"";
 
+/// The lines of [`GENERIC`] that a policy for a known server lacks.
+const UNKNOWN_KIND: &str = "\
+# The kind of your server is unknown, so most packs only log: a request for /index.php passes. For a server without
+# PHP, move \"no-php\" to `packs`, and so on; or write this file again with `guard init --behind SERVER`.
+";
+
 /// The line of [`GENERIC`] that is replaced by the demo's trusted proxies.
 const NO_PROXIES: &str = "trusted_proxies = []";
 
@@ -83,6 +89,7 @@ pub(crate) fn for_demo() -> String {
 fn with_packs(packs: &[Pack], observe: &[Pack]) -> String {
     let names = |packs: &[Pack]| packs.iter().map(|pack| pack.name()).collect::<Vec<_>>();
     let mut text: String = GENERIC
+        .replace(UNKNOWN_KIND, "")
         .lines()
         .map(|line| match line.split(' ').next() {
             Some("packs") => format!("packs = {:?}\n", names(packs)),
@@ -136,7 +143,7 @@ mod tests {
 
     #[test]
     fn every_placeholder_stands_in_the_generic_policy_once() {
-        for line in [NO_KIND, NO_PROXIES] {
+        for line in [NO_KIND, NO_PROXIES, UNKNOWN_KIND] {
             assert_eq!(GENERIC.matches(&format!("\n{line}")).count(), 1, "{line}");
         }
     }

@@ -69,7 +69,7 @@ pub(crate) enum Command {
         #[arg(default_value = "policy.toml")]
         policy: PathBuf,
         /// Kind of server behind the guard: the rule packs that fit it are enforced; without this
-        /// option, rules that could refuse real users only log
+        /// option, the command asks at a terminal, or rules that could refuse real users only log
         #[arg(long, value_enum, value_name = "SERVER")]
         behind: Option<UpstreamServer>,
     },

@@ -1,13 +1,10 @@
 //! The commands that work on a policy without starting the proxy.
 
-use std::{error::Error, fs::OpenOptions, io::Write, path::Path};
+use std::{error::Error, path::Path};
 
 use gabion::{Guard, policy::SampleRequest};
 
-use crate::{
-    built_in_policy::{self, UpstreamServer},
-    cli::ExplainArgs,
-};
+use crate::cli::ExplainArgs;
 
 /// Checks a policy and prints a summary of it. Returns the diagnostics as an error if it is invalid.
 #[expect(
@@ -19,20 +16,6 @@ pub(crate) fn check(policy: &Path) -> Result<(), Box<dyn Error>> {
     let text = std::fs::read_to_string(policy).map_err(|error| format!("{name}: {error}"))?;
     let report = gabion::policy::check(&text, &name, policy.parent())?;
     println!("{name}: {report}");
-    Ok(())
-}
-
-/// Writes the built-in policy for `server` to a new file. Fails if the file exists.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the command writes the file named on the command line"
-)]
-pub(crate) fn init(policy: &Path, server: Option<UpstreamServer>) -> Result<(), Box<dyn Error>> {
-    let name = policy.display();
-    let file = OpenOptions::new().write(true).create_new(true).open(policy);
-    let mut file = file.map_err(|error| format!("{name}: {error}"))?;
-    file.write_all(built_in_policy::for_server(server).as_bytes())?;
-    println!("wrote {name}; edit it, then run: guard --policy {name}");
     Ok(())
 }
 

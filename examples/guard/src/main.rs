@@ -8,6 +8,7 @@ mod demo;
 mod denied_page;
 mod doctor;
 mod document;
+mod init;
 mod run;
 
 use std::process::ExitCode;
@@ -24,7 +25,7 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         None => run::run(&cli.run),
         Some(Command::Check { policy }) => document::check(&policy),
-        Some(Command::Init { policy, behind }) => document::init(&policy, behind),
+        Some(Command::Init { policy, behind }) => init::init(&policy, behind),
         Some(Command::Explain(args)) => document::explain(&args),
         Some(Command::Doctor(args)) => doctor::run(&args),
     };

@@ -3,6 +3,14 @@
 use crate::support::{guard, text};
 use gabion_testkit::TempFolder;
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test reads what the command wrote"
+)]
+fn read(file: &str) -> String {
+    std::fs::read_to_string(file).unwrap()
+}
+
 #[test]
 fn policy_written_by_init_passes_check() {
     let folder = TempFolder::new("init");
@@ -22,6 +30,13 @@ fn policy_written_by_init_passes_check() {
             "{policy}: {rules} deny rules, 0 banned networks, 1 allowed entries; 3 of 3 [[expect]] tests pass\n"
         )
     );
+    let written = read(&policy);
+    for told in [text(&init.stdout), written] {
+        assert!(told.contains("a request for /index.php passes"), "{told}");
+        assert!(told.contains("--behind "), "{told}");
+    }
+    let explain = guard(["explain", &policy, "GET /index.php"]);
+    assert!(text(&explain.stdout).contains("verdict  pass"));
     // An existing file is not overwritten.
     let again = guard(["init", &policy]);
     assert_eq!(again.status.code(), Some(1));
@@ -31,10 +46,22 @@ fn policy_written_by_init_passes_check() {
 /// A kind of server, a request that it serves, and a probe that it does not.
 const SERVERS: &[(&str, &str, &str)] = &[
     ("axum", "GET /api", "GET /index.php"),
+    (
+        "axum",
+        "GET /proxy/https://example.com/a.php",
+        "GET /.env.azure",
+    ),
     ("dotnet", "GET /default.aspx", "GET /index.php"),
     ("nginx", "GET /wiki/etc..", "GET /static../private"),
+    ("nginx", "GET /ocsp/MFAwTjBM%2Fa%3D", "GET /a%2F..%2Fb"),
+    (
+        "nginx",
+        "GET /proxy/https%3A%2F%2Fexample.com%2Fa",
+        "GET /.env.azure",
+    ),
     ("node", "GET /api", "GET /cgi-bin/luci"),
-    ("node", "GET /@scope%2fname", "GET //host/x"),
+    ("node", "GET /@scope%2fname", "GET //"),
+    ("node", "GET //assets/app.js", "GET //host/wp-admin/"),
     ("php", "GET /index.php", "GET /wp-login.php"),
     ("python", "GET /admin/", "GET /owa/auth"),
     ("rails", "GET /users/1.json", "GET /wp-admin/"),
@@ -52,6 +79,10 @@ fn init_enforces_the_packs_that_fit_the_server() {
         let policy = folder.file(&format!("{server}-{at}.toml"));
         let init = guard(["init", &policy, "--behind", server]);
         assert!(init.status.success(), "{}", text(&init.stderr));
+        let written = read(&policy);
+        for told in [text(&init.stdout), written] {
+            assert!(!told.contains("unknown"), "{server}: {told}");
+        }
         let check = guard(["check", &policy]);
         assert!(check.status.success(), "{}", text(&check.stderr));
         for (request, verdict) in [(valid, "pass"), (probe, "denied"), (&"GET /.env", "denied")] {
