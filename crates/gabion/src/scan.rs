@@ -40,7 +40,7 @@ pub use gabion_inspect::{Scan, ScanConfig, Scores, Signals};
 ///     let request = Request::get(path).header("host", "localhost").extension(peer);
 ///     service.clone().oneshot(request.body(()).unwrap()).await.unwrap().status()
 /// };
-/// let probes = ["/wp-login.php", "/phpinfo.php", "/c99.php", "/HNAP1", "/boaform/admin"];
+/// let probes = ["/phpinfo.php", "/c99.php", "/HNAP1", "/boaform/admin", "/.aws/credentials"];
 /// for path in probes {
 ///     get(path, [203, 0, 113, 9]).await;
 /// }

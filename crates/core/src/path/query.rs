@@ -17,8 +17,8 @@ use super::transform::escape;
 /// ```
 /// use gabion_core::query_text;
 ///
-/// let text = query_text(b"q=1%27+OR/**/%2527a", &mut [0; 64]);
-/// assert_eq!(text, b"q=1' or 'a");
+/// let mut buffer = [0; 64];
+/// assert_eq!(query_text(b"q=1%27+OR/**/%2527a", &mut buffer), b"q=1' or 'a");
 /// ```
 pub fn query_text<'b, const N: usize>(query: &[u8], buffer: &'b mut [u8; N]) -> &'b [u8] {
     let mut once = [0; N];

@@ -275,7 +275,7 @@ impl Score {
                     let RequestEventKind::Denied(denial) = &event.kind else {
                         continue;
                     };
-                    if denial.mode == gabion::Mode::Observe {
+                    if denial.mode == Mode::Observe {
                         continue;
                     }
                     let target = logged.target.clone();
