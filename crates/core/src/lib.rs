@@ -70,7 +70,8 @@ pub use client::{
 pub use diagnosis::{Diagnosis, DiagnosisCounters};
 pub use event::{
     BanChange, BanEvent, DiagnosisEvent, Event, FaultEvent, PolicyEvent, ProbeHitEvent,
-    RequestEvent, RequestEventKind, SessionEvent, Sink, Suppressed,
+    RequestEvent, RequestEventKind, SessionEvent, Sink, Suppressed, UnparsableEvent,
+    UnparsablePart,
 };
 pub use evidence::{Escaped, Evidence};
 pub use facts::{Facts, Resolution};

@@ -3,7 +3,7 @@
 pub use gabion_core::{
     BanChange, BanEvent, CloseReason, Diagnosis, DiagnosisCounters, DiagnosisEvent, Event, EventId,
     FaultEvent, PolicyEvent, ProbeHitEvent, RequestEvent, RequestEventKind, SessionEvent,
-    SessionId, SessionKind, Sink, Suppressed,
+    SessionId, SessionKind, Sink, Suppressed, UnparsableEvent, UnparsablePart,
 };
 #[cfg(feature = "tracing")]
 pub use gabion_sinks::{Bounded, Channel, EventBudget, Tracing};

@@ -72,7 +72,7 @@
 //!   same three, and a frame codec that a tunnel does not use.
 //! - `gabion-frames` finds the frame boundaries in a tunnel, where a ping may be inserted.
 
-mod diagnosis_sink;
+mod event_sink;
 mod forbidden;
 mod forward;
 mod serve;

@@ -107,6 +107,7 @@ impl<S: Sink> Sink for Bounded<S> {
             Event::Fault(event) => (Some(event.at), Some(ClientKey::from(&event.client))),
             Event::Session(event) => (Some(event.at), Some(ClientKey::from(&event.client))),
             Event::Diagnosis(event) => (Some(event.at), Some(IpNet::from(event.client).into())),
+            Event::Unparsable(event) => (Some(event.at), Some(IpNet::from(event.peer).into())),
             Event::Setup(_) => (None, None),
             _ => return self.inner.record(event),
         };

@@ -2,12 +2,13 @@
 
 use gabion_core::{
     Diagnosis, Escaped, Event, Mode, PolicyEvent, RequestEvent, RequestEventKind, Sink,
+    UnparsableEvent,
 };
 use tracing::{debug, error, info, warn};
 
 /// A sink that sends events to `tracing`, with the target `gabion`.
 ///
-/// Levels: a denial is `info`, since denials are common on an open port; a ban is `warn`; an event
+/// Levels: a denial or a refused connection is `info`, since both are common on an open port; a ban is `warn`; an event
 /// that needs an operator (a panic, a rejected policy, a setup error) is `error`. A close frame
 /// from one side with a reason is `debug`.
 ///
@@ -49,6 +50,7 @@ impl Sink for Tracing {
                 policy = event.generation,
                 "panic in an inspector"
             ),
+            Event::Unparsable(event) => unparsable(event),
             Event::Setup(_) | Event::UntrustedProxy(_) => error!(target: "gabion", "{event}"),
             Event::Diagnosis(event) if event.diagnosis == Diagnosis::Closed => {
                 debug!(target: "gabion", "{event}");
@@ -109,4 +111,18 @@ fn request(event: &RequestEvent) {
             "{kind}"
         ),
     }
+}
+
+fn unparsable(event: &UnparsableEvent) {
+    let status = event.part.status().map(|status| status.as_u16());
+    let answer = status.map_or_else(|| "closed".to_owned(), |status| status.to_string());
+    info!(
+        target: "gabion",
+        peer = %event.peer,
+        rule = %event.part.id(),
+        reason = event.part.to_string(),
+        line = Escaped(&event.line).to_string(),
+        status,
+        "refused ({answer}): not a request"
+    );
 }

@@ -5,6 +5,7 @@ mod diagnosis;
 mod policy;
 mod request;
 mod session;
+mod unparsable;
 
 use std::{fmt, net::IpAddr, time::SystemTime};
 
@@ -15,6 +16,7 @@ pub use diagnosis::DiagnosisEvent;
 pub use policy::PolicyEvent;
 pub use request::{FaultEvent, ProbeHitEvent, RequestEvent, RequestEventKind};
 pub use session::SessionEvent;
+pub use unparsable::{UnparsableEvent, UnparsablePart};
 
 /// A destination for events.
 ///
@@ -88,6 +90,8 @@ pub enum Event {
     Session(SessionEvent),
     /// The reason why a WebSocket did not open or did not stay open.
     Diagnosis(DiagnosisEvent),
+    /// A connection that the HTTP parser ended, because the next bytes are not a request.
+    Unparsable(UnparsableEvent),
     /// A setup error, with its fix: requests are refused until it is corrected.
     Setup(&'static str),
     /// Events that a sink dropped because of its rate limit.
@@ -116,6 +120,7 @@ impl fmt::Display for Event {
             Self::ProbeHit(event) => event.fmt(f),
             Self::Session(event) => event.fmt(f),
             Self::Diagnosis(event) => event.fmt(f),
+            Self::Unparsable(event) => event.fmt(f),
             Self::UntrustedProxy(peer) => write!(
                 f,
                 "{peer} sends forwarding headers but is not a trusted proxy: all its clients count \

@@ -80,5 +80,6 @@ mod spellings_are_judged_alike;
 mod state_survives_reload;
 mod support;
 mod template_limit;
+mod unparsable_request_is_evented;
 mod upgraded_bytes_are_untouched;
 mod websocket_survives_reload;

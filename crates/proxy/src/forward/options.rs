@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use gabion_core::Sink;
 
-use crate::{diagnosis_sink::DiagnosisSink, tunnel::UpstreamIdleTimeouts};
+use crate::{event_sink::EventSink, tunnel::UpstreamIdleTimeouts};
 
 /// Timeouts, pings and the event sink of a [`Proxy`](super::Proxy).
 ///
@@ -64,7 +64,7 @@ pub struct ProxyOptions {
     pub(super) head_timeout: Duration,
     pub(super) pool_idle: Duration,
     pub(super) ping: Option<Duration>,
-    pub(super) diagnosis_sink: DiagnosisSink,
+    pub(super) event_sink: EventSink,
     pub(super) idle_timeouts: Arc<UpstreamIdleTimeouts>,
 }
 
@@ -80,7 +80,7 @@ impl Default for ProxyOptions {
             pool_idle: Duration::from_secs(4),
             // Less than half of the 60 s that most hops default to, so that one ping may be lost.
             ping: Some(Duration::from_secs(25)),
-            diagnosis_sink: DiagnosisSink::default(),
+            event_sink: EventSink::default(),
             idle_timeouts: Arc::default(),
         }
     }
@@ -123,10 +123,7 @@ impl ProxyOptions {
     /// Sets the destination for diagnoses of WebSockets that do not open or do not stay open
     /// ([`Event::Diagnosis`](gabion_core::Event::Diagnosis)). If unset, they are dropped.
     pub fn with_sink(self, sink: Arc<dyn Sink>) -> Self {
-        let diagnosis_sink = DiagnosisSink::new(sink);
-        Self {
-            diagnosis_sink,
-            ..self
-        }
+        let event_sink = EventSink::new(sink);
+        Self { event_sink, ..self }
     }
 }

@@ -38,7 +38,7 @@ use super::{
 };
 use crate::{
     Tunnels, Upstream,
-    diagnosis_sink::{DiagnosisSink, Requester},
+    event_sink::{EventSink, Requester},
     tunnel::{TunnelConfig, TunnelContext, tunnel},
 };
 
@@ -83,7 +83,7 @@ struct Inner {
     tunnels: Tunnels,
     ping: Option<Duration>,
     tunnel_context: Arc<TunnelContext>,
-    diagnosis_sink: DiagnosisSink,
+    event_sink: EventSink,
 }
 
 /// The future of a [`Proxy`]'s response.
@@ -115,9 +115,9 @@ impl Proxy {
             ping: options.ping,
             tunnel_context: Arc::new(TunnelContext::new(
                 Arc::clone(&options.idle_timeouts),
-                options.diagnosis_sink.clone(),
+                options.event_sink.clone(),
             )),
-            diagnosis_sink: options.diagnosis_sink.clone(),
+            event_sink: options.event_sink.clone(),
         }))
     }
 }
@@ -152,8 +152,8 @@ impl Inner {
                     info, response.status().as_u16(), failure.error_chain(), self.upstream,
                 );
                 if let (Some(diagnosis), Some(requester)) = (failure.diagnosis(), &info.requester) {
-                    self.diagnosis_sink
-                        .record(diagnosis, requester, failure.to_string());
+                    self.event_sink
+                        .record_diagnosis(diagnosis, requester, failure.to_string());
                 }
                 response
             }
@@ -256,8 +256,11 @@ impl Inner {
             HandshakeResponse::Rejected => {
                 if let Some(requester) = &info.requester {
                     let observation = format!("the upstream answered {}", head.status.as_u16());
-                    self.diagnosis_sink
-                        .record(diagnose_rejection(&head), requester, observation);
+                    self.event_sink.record_diagnosis(
+                        diagnose_rejection(&head),
+                        requester,
+                        observation,
+                    );
                 }
                 self.download(body, connection, false)
             }

@@ -2,7 +2,6 @@
 
 use std::{
     error::Error,
-    fmt,
     future::pending,
     pin::{Pin, pin},
     sync::Arc,
@@ -34,9 +33,10 @@ use super::{
     detect::{DetectedProtocol, refuse_tls},
     framing::{FramingQueue, TrackedSocket},
     options::{HttpBuilders, ServeOptions},
+    refusal::unparsable_part,
     upgrade::{UpgradeRequest, UpgradeResponseFuture},
 };
-use crate::diagnosis_sink::{DiagnosisSink, Requester};
+use crate::event_sink::{EventSink, Requester};
 
 /// A tower service that can serve connections: any cloneable service whose future, error and body
 /// are `Send`.
@@ -78,7 +78,7 @@ pub(super) struct ConnectionHandler {
     builders: Arc<HttpBuilders>,
     header_timeout: Duration,
     connections: Option<Arc<Connections>>,
-    diagnosis_sink: DiagnosisSink,
+    event_sink: EventSink,
     stopping: CancellationToken,
 }
 
@@ -117,7 +117,7 @@ impl ConnectionHandler {
             builders: Arc::new(HttpBuilders::new(options)),
             header_timeout: options.header_timeout,
             connections: options.connections.clone(),
-            diagnosis_sink: options.diagnosis_sink.clone(),
+            event_sink: options.event_sink.clone(),
             stopping: CancellationToken::new(),
         }
     }
@@ -154,7 +154,7 @@ impl ConnectionHandler {
             // Boxed, so that a plain connection's future does not reserve space for it.
             DetectedProtocol::Tls => {
                 let requester = Requester::from_peer(peer);
-                self.diagnosis_sink.record(
+                self.event_sink.record_diagnosis(
                     Diagnosis::NoHandshake,
                     &requester,
                     "TLS was sent to a port that accepts plain HTTP only",
@@ -171,19 +171,26 @@ impl ConnectionHandler {
         let service = ConnectionService {
             service: TowerToHyperService::new(service),
             peer,
-            framing_queue,
+            framing_queue: Arc::clone(&framing_queue),
         };
-        if let Some(http2) = http2 {
+        let ended = if let Some(http2) = http2 {
             let connection = http2.serve_connection(io, service);
             lifetime
                 .serve(connection, http2::Connection::graceful_shutdown)
-                .await;
+                .await
         } else {
             let connection = self.builders.http1.serve_connection(io, service);
             let connection = connection.with_upgrades();
             lifetime
                 .serve(connection, http1::UpgradeableConnection::graceful_shutdown)
-                .await;
+                .await
+        };
+        if let Err(error) = ended {
+            debug!(target: "gabion::proxy", %error, "connection failed");
+            if let Some(part) = unparsable_part(&error) {
+                let line = framing_queue.refused_line();
+                self.event_sink.record_unparsable(peer, part, &line);
+            }
         }
     }
 }
@@ -211,13 +218,12 @@ impl ConnectionLifetime<'_> {
 
     /// Serves `connection` to its end. After its lifetime has ended, it shuts down gracefully
     /// within the linger time.
-    async fn serve<C, E>(&self, connection: C, shut_down: fn(Pin<&mut C>))
+    async fn serve<C>(&self, connection: C, shut_down: fn(Pin<&mut C>)) -> hyper::Result<()>
     where
-        C: Future<Output = Result<(), E>>,
-        E: fmt::Display,
+        C: Future<Output = hyper::Result<()>>,
     {
         let mut connection = pin!(connection);
-        let ended = select! {
+        select! {
             ended = connection.as_mut() => ended,
             () = self.ended() => {
                 shut_down(connection.as_mut());
@@ -226,9 +232,6 @@ impl ConnectionLifetime<'_> {
                     () = self.linger_elapsed() => Ok(()),
                 }
             }
-        };
-        if let Err(error) = ended {
-            debug!(target: "gabion::proxy", %error, "connection failed");
         }
     }
 }

@@ -13,6 +13,7 @@ mod detect;
 mod framing;
 mod listen;
 mod options;
+mod refusal;
 mod upgrade;
 mod workers;
 

@@ -7,7 +7,7 @@ use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::Connections;
-use crate::diagnosis_sink::DiagnosisSink;
+use crate::event_sink::EventSink;
 
 /// A request with more headers is answered 431.
 const MAX_HEADERS: usize = 100;
@@ -61,7 +61,7 @@ pub struct ServeOptions {
     pub(super) protocols: Protocols,
     pub(super) header_timeout: Duration,
     pub(super) connections: Option<Arc<Connections>>,
-    pub(super) diagnosis_sink: DiagnosisSink,
+    pub(super) event_sink: EventSink,
 }
 
 /// The protocols that an accept loop supports.
@@ -91,7 +91,7 @@ impl Default for ServeOptions {
             protocols: Protocols::default(),
             header_timeout: Duration::from_secs(75),
             connections: None,
-            diagnosis_sink: DiagnosisSink::default(),
+            event_sink: EventSink::default(),
         }
     }
 }
@@ -112,14 +112,12 @@ impl ServeOptions {
         }
     }
 
-    /// Sets the destination for diagnoses of TLS on this plain-text port
-    /// ([`Event::Diagnosis`](gabion_core::Event::Diagnosis)). If unset, they are dropped.
+    /// Sets the destination for events about connections that no layer sees: TLS on this plain-text
+    /// port ([`Event::Diagnosis`](gabion_core::Event::Diagnosis)), and bytes that hyper refuses
+    /// ([`Event::Unparsable`](gabion_core::Event::Unparsable)). If unset, they are dropped.
     pub fn with_sink(self, sink: Arc<dyn Sink>) -> Self {
-        let diagnosis_sink = DiagnosisSink::new(sink);
-        Self {
-            diagnosis_sink,
-            ..self
-        }
+        let event_sink = EventSink::new(sink);
+        Self { event_sink, ..self }
     }
 
     /// Sets the time for a complete request head since the last exchange, and for protocol

@@ -25,7 +25,7 @@ use super::{
     pings,
     upstream_end::UpstreamEnd,
 };
-use crate::diagnosis_sink::Requester;
+use crate::event_sink::Requester;
 
 /// A copy in both directions between client and upstream, with pings to the upstream and diagnoses
 /// of its end.
@@ -236,8 +236,8 @@ impl BidirectionalCopy {
     fn report(&self, diagnosis: Diagnosis, observation: impl Into<Cow<'static, str>>) {
         if let Some(requester) = &self.requester {
             self.context
-                .diagnosis_sink
-                .record(diagnosis, requester, observation);
+                .event_sink
+                .record_diagnosis(diagnosis, requester, observation);
         }
     }
 

@@ -32,14 +32,14 @@ use tracing::debug;
 use bidirectional_copy::BidirectionalCopy;
 pub(crate) use idle_timeouts::UpstreamIdleTimeouts;
 
-use crate::diagnosis_sink::{DiagnosisSink, Requester};
+use crate::event_sink::{EventSink, Requester};
 
 /// State that all tunnels of one proxy share.
 #[derive(Debug)]
 pub(crate) struct TunnelContext {
     limits: Arc<Limits>,
     idle_timeouts: Arc<UpstreamIdleTimeouts>,
-    diagnosis_sink: DiagnosisSink,
+    event_sink: EventSink,
 }
 
 /// Settings of one tunnel.
@@ -55,14 +55,11 @@ pub(crate) struct TunnelConfig {
 // === impl TunnelContext ===
 
 impl TunnelContext {
-    pub(crate) fn new(
-        idle_timeouts: Arc<UpstreamIdleTimeouts>,
-        diagnosis_sink: DiagnosisSink,
-    ) -> Self {
+    pub(crate) fn new(idle_timeouts: Arc<UpstreamIdleTimeouts>, event_sink: EventSink) -> Self {
         Self {
             limits: Arc::new(frame_tracker::unlimited()),
             idle_timeouts,
-            diagnosis_sink,
+            event_sink,
         }
     }
 }

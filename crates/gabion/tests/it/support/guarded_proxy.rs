@@ -41,13 +41,14 @@ pub(crate) fn builder(sink: Arc<impl Sink + 'static>) -> GuardBuilder {
         .with_shrink_guard(gabion::policy::ShrinkGuard::Accept)
 }
 
-/// The rule of a denial; `None` for other events.
+/// The rule of a denial or of a refusal by hyper; `None` for other events.
 pub(crate) fn rule_of(event: &Event) -> Option<&str> {
     match event {
         Event::Request(event) => match &event.kind {
             RequestEventKind::Denied(denial) => Some(denial.cause.rule.as_str()),
             _ => None,
         },
+        Event::Unparsable(event) => Some(event.part.id()),
         _ => None,
     }
 }
@@ -61,7 +62,9 @@ impl GuardedProxy {
     /// A guard in front of the server at `url` that accepts `protocols`.
     pub(crate) fn with_protocols(protocols: Protocols, url: &str, guard: Guard) -> Self {
         let layer = guard.layer().insert_client_extension();
-        let options = ServeOptions::default().with_protocols(protocols);
+        let options = ServeOptions::default()
+            .with_protocols(protocols)
+            .with_sink(guard.sink());
         let server = ProxyServer::with_workers(url, &options, move |proxy| layer.layer(proxy));
         Self { guard, server }
     }

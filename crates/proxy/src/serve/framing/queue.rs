@@ -1,8 +1,13 @@
 //! The queue of framings between the tracker and the service.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::{
+    Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+};
 
 use gabion_core::Framing;
+
+use super::RequestLine;
 
 /// The framings of one connection's heads that the service has not taken yet, in order.
 ///
@@ -14,6 +19,10 @@ pub(in crate::serve) struct FramingQueue {
     plain: AtomicUsize,
     has_both: AtomicBool,
     stopped: AtomicBool,
+    /// The number of requests that the service took.
+    taken: AtomicUsize,
+    /// Locked once per head, and by one task only.
+    line: Mutex<RequestLine>,
 }
 
 // === impl FramingQueue ===
@@ -29,6 +38,7 @@ impl FramingQueue {
 
     /// Takes the framing of the next request. After one other than `AsShown`, nothing is tracked.
     pub(in crate::serve) fn pop(&self) -> Framing {
+        self.taken.store(self.taken.load(Relaxed) + 1, Relaxed);
         let plain = self.plain.load(Relaxed);
         if self.is_stopped() {
             Framing::Unknown
@@ -48,6 +58,16 @@ impl FramingQueue {
     /// Stops tracking: the connection speaks another protocol.
     pub(in crate::serve) fn stop(&self) {
         self.stopped.store(true, Relaxed);
+    }
+
+    /// The first line of the head that follows the requests taken so far, as far as it was read. Empty if
+    /// another head was read after it.
+    pub(in crate::serve) fn refused_line(&self) -> Vec<u8> {
+        self.line().of_head(self.taken.load(Relaxed)).to_vec()
+    }
+
+    pub(super) fn line(&self) -> MutexGuard<'_, RequestLine> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn is_stopped(&self) -> bool {

@@ -68,7 +68,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for TrackedSocket<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
+        match ready!(Pin::new(&mut self.socket).poll_shutdown(cx)) {
+            // The client was faster. As an error, it would replace the one that hyper ends with.
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Poll::Ready(Ok(())),
+            ended => Poll::Ready(ended),
+        }
     }
 
     fn is_write_vectored(&self) -> bool {

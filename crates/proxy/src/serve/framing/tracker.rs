@@ -1,6 +1,6 @@
 //! A state machine that follows HTTP/1 input from one request head to the next, in step with hyper.
 //!
-//! It stores no bytes: of a head it keeps which of the two headers were present, and a length. It
+//! Of a head it keeps the first line, which of the two headers were present, and a length. It
 //! follows the grammar that hyper accepts (httparse for heads, `proto/h1/decode.rs` for chunks): a
 //! line of a head ends with LF or CRLF, one of a chunked body with CRLF only.
 
@@ -20,6 +20,10 @@ pub(super) struct FramingTracker {
     queue: Arc<FramingQueue>,
     state: State,
     head: LengthHeaders,
+    /// The number of heads that have begun.
+    begun: usize,
+    /// `true` if the end of the latest head's first line was not read yet.
+    in_first_line: bool,
 }
 
 /// The meaning of the next byte.
@@ -74,6 +78,8 @@ impl FramingTracker {
             queue,
             state: State::BeforeHead,
             head: LengthHeaders::default(),
+            begun: 0,
+            in_first_line: false,
         }
     }
 
@@ -81,6 +87,8 @@ impl FramingTracker {
     pub(super) fn scan(&mut self, mut bytes: &[u8]) {
         if self.queue.is_stopped() {
             self.state = State::Lost;
+        } else if self.in_first_line {
+            self.in_first_line = self.queue.line().append(bytes);
         }
         while !bytes.is_empty() && !matches!(self.state, State::Lost) {
             let seen = match self.state {
@@ -90,11 +98,20 @@ impl FramingTracker {
                 State::Body(left) => self.skip(left, State::Body, State::BeforeHead, bytes),
                 State::Chunk(left) => self.skip(left, State::Chunk, State::Size(0), bytes),
                 _ => {
+                    self.note_first_line(bytes);
                     self.state = self.next_state(bytes[0]);
                     1
                 }
             };
             bytes = &bytes[seen..];
+        }
+    }
+
+    /// Keeps the first line if a head begins with `bytes`.
+    fn note_first_line(&mut self, bytes: &[u8]) {
+        if matches!(self.state, State::BeforeHead) && !matches!(bytes[0], b'\r' | b'\n') {
+            self.in_first_line = self.queue.line().restart(self.begun, bytes);
+            self.begun += 1;
         }
     }
 

@@ -1,13 +1,16 @@
-//! Diagnoses of WebSockets that do not open or do not stay open, as events.
+//! Events of the proxy: diagnoses of WebSockets that do not open or do not stay open, and connections
+//! that hyper refused.
 
 use std::{borrow::Cow, fmt, net::IpAddr, sync::Arc, time::SystemTime};
 
-use gabion_core::{ClientIp, Diagnosis, DiagnosisEvent, Event, PeerAddr, Sink};
+use gabion_core::{
+    ClientIp, Diagnosis, DiagnosisEvent, Event, PeerAddr, Sink, UnparsableEvent, UnparsablePart,
+};
 use http::Request;
 
-/// Optional destination for diagnosis events. If unset, they are dropped.
+/// Optional destination for events. If unset, they are dropped.
 #[derive(Clone, Default)]
-pub(crate) struct DiagnosisSink(Option<Arc<dyn Sink>>);
+pub(crate) struct EventSink(Option<Arc<dyn Sink>>);
 
 /// The client and path of a WebSocket, as a diagnosis event names them.
 #[derive(Clone, Debug)]
@@ -16,28 +19,23 @@ pub(crate) struct Requester {
     path: Box<[u8]>,
 }
 
-// === impl DiagnosisSink ===
+// === impl EventSink ===
 
-impl DiagnosisSink {
+impl EventSink {
     pub(crate) fn new(sink: Arc<dyn Sink>) -> Self {
         Self(Some(sink))
     }
 
     /// Records a diagnosis of `requester`'s WebSocket, with the observation that led to it.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a diagnosis event carries the wall-clock time"
-    )]
-    pub(crate) fn record(
+    pub(crate) fn record_diagnosis(
         &self,
         diagnosis: Diagnosis,
         requester: &Requester,
         observation: impl Into<Cow<'static, str>>,
     ) {
         let Some(sink) = &self.0 else { return };
-        let now = SystemTime::now();
         let event = DiagnosisEvent::new(
-            now,
+            wall_clock(),
             diagnosis,
             requester.client,
             &requester.path,
@@ -45,12 +43,27 @@ impl DiagnosisSink {
         );
         sink.record(&Event::Diagnosis(event));
     }
+
+    /// Records that hyper refused a request of `peer` that begins with `line`.
+    pub(crate) fn record_unparsable(&self, peer: PeerAddr, part: UnparsablePart, line: &[u8]) {
+        let Some(sink) = &self.0 else { return };
+        let event = UnparsableEvent::new(wall_clock(), peer.addr(), part, line);
+        sink.record(&Event::Unparsable(event));
+    }
 }
 
-impl fmt::Debug for DiagnosisSink {
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an event carries the wall-clock time"
+)]
+fn wall_clock() -> SystemTime {
+    SystemTime::now()
+}
+
+impl fmt::Debug for EventSink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let is_set = self.0.is_some();
-        f.debug_struct("DiagnosisSink")
+        f.debug_struct("EventSink")
             .field("is_set", &is_set)
             .finish()
     }
