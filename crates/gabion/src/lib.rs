@@ -76,6 +76,9 @@
 //! Loopback and private addresses are exempt from limits and bans, so a first try with curl from the same
 //! machine shows only denials by path: see [`guide::single_layers`] for how to try the rest.
 //!
+//! hyper answers a request that it cannot parse before any tower layer, so that a layer neither judges nor
+//! reports it: see [`guide::policy::protocol`] for these requests, and for the accept loop that reports them.
+//!
 //! # Modules
 //!
 //! A module per concern holds its types: [`ban`], [`client`], [`deny`], [`event`], [`limit`], [`policy`],

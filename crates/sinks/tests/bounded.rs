@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use gabion_core::{ClientRules, Denial, Event, RequestEvent, RequestEventKind, Sink};
+use gabion_core::{
+    ClientRules, Denial, Event, RequestEvent, RequestEventKind, Sink, UnparsableEvent,
+    UnparsablePart,
+};
 use gabion_sinks::{Bounded, EventBudget};
 use gabion_testkit::{OwnedHead, Recorder};
 
@@ -56,6 +59,24 @@ fn flood_of_one_client_is_limited_and_reported_in_one_line() {
         "log limit: 47 events not shown, 47 of them from 203.0.113.9/32"
     );
     assert_eq!(words.len(), 2);
+}
+
+#[test]
+fn flood_of_unparsable_requests_is_limited_by_peer() {
+    let (sink, recorder) = bounded();
+    let at = std::time::UNIX_EPOCH + Duration::from_secs(7);
+    let event = |peer: [u8; 4]| {
+        let event = UnparsableEvent::new(at, peer.into(), UnparsablePart::Target, b"GET /<");
+        Event::Unparsable(event)
+    };
+    for _ in 0..50 {
+        sink.record(&event([203, 0, 113, 9]));
+    }
+    sink.record(&event([198, 51, 100, 1]));
+    assert_eq!(recorder.take().len(), 4);
+    sink.flush(at + Duration::from_secs(1));
+    let text = "log limit: 47 events not shown, 47 of them from 203.0.113.9/32";
+    assert_eq!(recorder.take_texts(), [text]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use gabion::{client::ForwardedHeader, policy::ProtocolRule};
+use gabion::{client::ForwardedHeader, event::UnparsablePart, policy::ProtocolRule};
 
 /// A page, and a table of the document that the page is about.
 const PAGES: [(&str, &str); 14] = [
@@ -64,6 +64,12 @@ fn every_protocol_rule_is_in_its_page() {
     let text = fs::read_to_string(page).unwrap();
     for rule in ProtocolRule::all() {
         assert!(text.contains(&format!("`{rule}`")), "{rule}");
+    }
+    for part in UnparsablePart::ALL {
+        let status = part.status().map(|status| status.as_str().to_owned());
+        let status = status.as_deref().unwrap_or("none");
+        let row = format!("\n| `{}` | {status} | ", part.id());
+        assert!(text.contains(&row), "{row}");
     }
 }
 

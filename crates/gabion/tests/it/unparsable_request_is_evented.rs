@@ -196,6 +196,10 @@ async fn every_part_is_evented_with_its_rule_and_status() {
             assert_eq!(String::from_utf8_lossy(&event.line), line, "{shown:?}");
         }
     }
+    // hyper refuses it at the first byte, and the rest of the line arrived with it.
+    let early = "\x01 /a/path/beyond/the/bytes/that/detect/the/protocol";
+    let (_, event) = setup.refused(early.as_bytes()).await;
+    assert_eq!(&*event.line, early.as_bytes());
     let long = format!("GET /{} HTTP/9\r\n\r\n", "x".repeat(300));
     let (_, event) = setup.refused(long.as_bytes()).await;
     assert_eq!(event.line.len(), UnparsableEvent::MAX_LINE);

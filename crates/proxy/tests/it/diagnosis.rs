@@ -264,7 +264,8 @@ async fn tls_on_a_plain_port_is_diagnosed() {
     let mut plain = front.connect().await;
     plain.send("no HTTP\r\n\r\n").await;
     plain.end().await;
-    assert_eq!(diagnosed(&recorder), []);
+    let mut others = recorder.take().into_iter();
+    assert!(!others.any(|event| matches!(event, Event::Diagnosis(_))));
 }
 
 #[tokio::test]

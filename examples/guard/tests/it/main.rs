@@ -20,4 +20,5 @@ mod nginx;
 mod policy;
 mod reconnect;
 mod support;
+mod unparsable;
 mod upstream;

@@ -45,7 +45,6 @@ async fn send(setup: &Setup, bytes: &[u8]) -> Outcome {
     };
     let answer = last(&mut connection, method).await;
     let answer = answer.unwrap_or_else(|| "closed".to_owned());
-    let by = setup.by(&answer);
     let switched = answer == "101";
     if !switched {
         connection.send(NEXT.as_bytes()).await;
@@ -56,6 +55,7 @@ async fn send(setup: &Setup, bytes: &[u8]) -> Outcome {
         let seen = setup.backend.seen();
         goes_on = seen.contains(&Seen::Whole("GET /next HTTP/1.1".to_owned()));
     }
+    let by = setup.by(&answer, goes_on).await;
     let mut seen = setup.backend.take();
     seen.retain(|seen| *seen != Seen::Whole("GET /next HTTP/1.1".to_owned()));
     Outcome {

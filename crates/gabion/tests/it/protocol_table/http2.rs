@@ -49,14 +49,15 @@ async fn send(setup: &Setup, fields: &[(Vec<u8>, Vec<u8>)], body: Option<&[u8]>)
         Http2Outcome::Reset(_) => "reset".to_owned(),
         Http2Outcome::Ended => "ended".to_owned(),
     };
-    let by = setup.by(&answer);
     let next = connection.request(&self::fields(NEXT), None).await;
+    let goes_on = matches!(next, Http2Outcome::Answered(status) if status == 200);
+    let by = setup.by(&answer, goes_on).await;
     let mut seen = setup.backend.take();
     seen.retain(|seen| *seen != Seen::Whole("GET /next HTTP/1.1".to_owned()));
     Outcome {
         answer,
         by,
         seen,
-        goes_on: matches!(next, Http2Outcome::Answered(status) if status == 200),
+        goes_on,
     }
 }

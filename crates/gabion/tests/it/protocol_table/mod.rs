@@ -1,18 +1,23 @@
-//! Request heads as bytes over sockets. A head that two servers would read differently is refused,
-//! by a named rule or by hyper. An honest head passes, and the upstream receives one well-formed
+//! Request heads as bytes over sockets. A head that two servers would read differently is refused by a
+//! named rule. hyper refuses chunks, and single streams of HTTP/2, without one. An honest head passes, and the upstream receives one well-formed
 //! request. After each, the connection is in step or closed.
 
 mod http1;
 mod http2;
 mod strict;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
+use gabion::event::Event;
 use gabion_proxy::Protocols;
-use gabion_testkit::Recorder;
+use gabion_testkit::{Recorder, eventually};
+use tokio::time::timeout;
 
 use crate::support::guarded_proxy::{GuardedProxy, builder, rule_of};
 use strict::{Seen, Strict};
+
+/// The time in which the event about a refused request comes.
+const SOON: Duration = Duration::from_millis(100);
 
 /// A guard with protocol rules only, and a strict upstream.
 struct Setup {
@@ -67,6 +72,14 @@ fn expand(text: &str) -> String {
     whole.replace("\\r\\n", "\\x0d\\x0a")
 }
 
+/// The rule of a denial, or of a refusal by hyper.
+fn rule_or_part(event: &Event) -> Option<&str> {
+    match event {
+        Event::Unparsable(event) => Some(event.part.id()),
+        event => rule_of(event),
+    }
+}
+
 // === impl Setup ===
 
 impl Setup {
@@ -82,12 +95,16 @@ impl Setup {
         }
     }
 
-    /// The component that decided on the last request.
-    fn by(&self, answer: &str) -> String {
-        let events = self.events.take();
-        let rules: Vec<_> = events.iter().filter_map(rule_of).collect();
+    /// The component that decided on the last requests. Without a refusal, the connection goes on.
+    async fn by(&self, answer: &str, goes_on: bool) -> String {
+        let is_served = answer == "200" || answer == "101";
+        let is_done = is_served && goes_on;
+        let events = || Some(self.events.take()).filter(|events| is_done || !events.is_empty());
+        let events = timeout(SOON, eventually(events)).await;
+        let events = events.ok().flatten().unwrap_or_default();
+        let rules: Vec<_> = events.iter().filter_map(rule_or_part).collect();
         match &rules[..] {
-            [] if answer == "200" || answer == "101" => "pass".to_owned(),
+            [] if is_served => "pass".to_owned(),
             [] => "hyper".to_owned(),
             rules => rules.join(", "),
         }

@@ -41,14 +41,13 @@ pub(crate) fn builder(sink: Arc<impl Sink + 'static>) -> GuardBuilder {
         .with_shrink_guard(gabion::policy::ShrinkGuard::Accept)
 }
 
-/// The rule of a denial or of a refusal by hyper; `None` for other events.
+/// The rule of a denial; `None` for other events.
 pub(crate) fn rule_of(event: &Event) -> Option<&str> {
     match event {
         Event::Request(event) => match &event.kind {
             RequestEventKind::Denied(denial) => Some(denial.cause.rule.as_str()),
             _ => None,
         },
-        Event::Unparsable(event) => Some(event.part.id()),
         _ => None,
     }
 }

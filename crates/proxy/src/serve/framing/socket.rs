@@ -48,6 +48,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for TrackedSocket<S> {
             let mut now = mem::take(&mut self.first_bytes);
             self.first_bytes = now.split_off(now.len().min(buf.remaining()));
             buf.put_slice(&now);
+            if self.first_bytes.is_empty() {
+                // The rest usually arrived with them. After an error, the next read is the end.
+                let _ = Pin::new(&mut self.socket).poll_read(cx, buf);
+            }
         }
         self.tracker.scan(&buf.filled()[before..]);
         Poll::Ready(Ok(()))
@@ -68,11 +72,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for TrackedSocket<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match ready!(Pin::new(&mut self.socket).poll_shutdown(cx)) {
-            // The client was faster. As an error, it would replace the one that hyper ends with.
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => Poll::Ready(Ok(())),
-            ended => Poll::Ready(ended),
-        }
+        Pin::new(&mut self.socket).poll_shutdown(cx)
     }
 
     fn is_write_vectored(&self) -> bool {
