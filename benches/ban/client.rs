@@ -45,7 +45,7 @@ impl Client {
             self.stream.get_mut(),
             "GET {path} HTTP/1.1\r\nHost: app.example\r\nX-Forwarded-For: {}\r\n\
              User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\n\
-             Accept: text/html,*/*;q=0.8\r\nAccept-Language: en-US,en;q=0.5\r\n\r\n",
+             Accept: text/html,*/*;q=0.8\r\n\r\n",
             self.addr
         );
         sent.expect("the request is sent");

@@ -1,8 +1,11 @@
 //! The degree to which a request can be held against its client.
 
-use http::{Method, header::VIA};
+use http::{
+    Method,
+    header::{ACCEPT_ENCODING, ACCEPT_LANGUAGE, VIA},
+};
 
-use crate::{Facts, KnownHeader, Upgrade};
+use crate::{Facts, KnownHeader, Scheme, Upgrade, has_token};
 
 /// The degree to which a request can be held against the client that sent it. See
 /// [`Facts::attribution`](crate::Facts::attribution).
@@ -42,6 +45,9 @@ impl Facts<'_> {
     /// WebSockets, of whose handshake a proxy may remove a part. A document can make a file manager
     /// send OPTIONS and PROPFIND. Neither can cause other methods.
     ///
+    /// Over plain HTTP, browsers do not report the site, and a page can suppress its `Origin` and `Referer`
+    /// for GET and HEAD. Such a request with the headers of a browser therefore does not count either.
+    ///
     /// A browser sends no other upgrade, and no path that it rewrites: with dot segments, backslashes
     /// or bytes that browsers escape (WHATWG URL, path state). But a proxy may offer an upgrade of
     /// its own, and decode what the browser escaped. So these are evidence only from a peer that is
@@ -52,6 +58,9 @@ impl Facts<'_> {
         }
         if !self.has_method_of_pages() || !self.has_form_of_browsers() && !self.is_via_proxy() {
             return Attribution::Certain;
+        }
+        if self.could_be_unreported() {
+            return Attribution::CrossSite;
         }
         let path = self.path.hash();
         Attribution::Forgeable { path }
@@ -104,6 +113,23 @@ impl Facts<'_> {
             || self.headers.contains_key(VIA)
     }
 
+    /// Returns `true` if a browser may have sent the request over plain HTTP for a page that suppresses
+    /// its URL. Every browser sends `Accept-Language`; few tools do. A hop may change `Accept-Encoding`.
+    fn could_be_unreported(&self) -> bool {
+        const REPORTS: [KnownHeader; 3] = [
+            KnownHeader::SecFetchSite,
+            KnownHeader::Origin,
+            KnownHeader::Referer,
+        ];
+        self.scheme == Scheme::Plain
+            && matches!(*self.method, Method::GET | Method::HEAD)
+            && !REPORTS.iter().any(|header| self.index.contains(*header))
+            && (self.index.lines(KnownHeader::UserAgent))
+                .any(|name| name.starts_with(b"Mozilla/5.0 ("))
+            && self.headers.contains_key(ACCEPT_LANGUAGE)
+            && (has_token(self.headers, &ACCEPT_ENCODING, "deflate") || self.is_via_proxy())
+    }
+
     /// Returns `true` if the browser loads a page in advance: by a prefetch or a prerender.
     fn is_prefetch(&self) -> bool {
         let mut purposes = self.index.lines(KnownHeader::SecPurpose);
@@ -149,7 +175,7 @@ mod tests {
     use http::{HeaderMap, HeaderName, Uri, Version};
 
     use super::*;
-    use crate::{ClientRules, Framing, Head, Now, PeerAddr, Scheme};
+    use crate::{ClientRules, Framing, Head, Now, PeerAddr};
 
     type Headers = &'static [(&'static str, &'static str)];
 
@@ -176,6 +202,10 @@ mod tests {
 
     /// Returns `true` if only the client itself can have caused the request.
     fn is_certain(sent: &Sent) -> bool {
+        attribution(sent) == Attribution::Certain
+    }
+
+    fn attribution(sent: &Sent) -> Attribution {
         let (method, uri) = (sent.method.parse().unwrap(), Uri::try_from(sent.target));
         let name = |name: &str| -> HeaderName { name.parse().unwrap() };
         let headers: HeaderMap = sent
@@ -196,7 +226,7 @@ mod tests {
         let rules = ClientRules::default().with_trusted(trusted).unwrap();
         let peer = PeerAddr::new((sent.peer, 4711).into());
         let facts = Facts::resolve(head, peer, &rules, Now::new(Duration::ZERO, UNIX_EPOCH));
-        facts.attribution() == Attribution::Certain
+        facts.attribution()
     }
 
     #[test]
@@ -250,6 +280,78 @@ mod tests {
             ),
         ] {
             assert_eq!(is_certain(&sent), certain, "{what}");
+        }
+    }
+
+    #[test]
+    fn browser_without_a_report_is_not_held_responsible_over_plain_http() {
+        const BROWSER: Headers = &[
+            (
+                "user-agent",
+                "Mozilla/5.0 (X11; Linux x86_64) Chrome/156.0.0.0",
+            ),
+            ("accept-language", "en-US,en;q=0.9"),
+            ("accept-encoding", "gzip, deflate"),
+        ];
+        let with = |more: &[(&'static str, &'static str)]| -> Headers {
+            Box::leak([BROWSER, more].concat().into_boxed_slice())
+        };
+        let secure = [
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-for", "203.0.113.9"),
+        ];
+        let proxied = [("x-forwarded-for", "203.0.113.9")];
+        for (what, method, headers, peer, counts) in [
+            ("browser", "GET", BROWSER, SENT.peer, false),
+            ("browser", "HEAD", BROWSER, SENT.peer, false),
+            ("Origin is always sent", "POST", BROWSER, SENT.peer, true),
+            (
+                "TLS: the site would be reported",
+                "GET",
+                with(&secure),
+                [10, 0, 0, 7],
+                true,
+            ),
+            ("no language", "GET", &BROWSER[..1], SENT.peer, true),
+            (
+                "no language",
+                "GET",
+                const { &[BROWSER[0], BROWSER[2]] },
+                SENT.peer,
+                true,
+            ),
+            ("a tool", "GET", &BROWSER[1..], SENT.peer, true),
+            ("only gzip", "GET", &BROWSER[..2], SENT.peer, true),
+            (
+                "a hop changed the coding",
+                "GET",
+                with(&proxied),
+                [10, 0, 0, 7],
+                false,
+            ),
+            (
+                "reported: by the address bar",
+                "GET",
+                with(&[("sec-fetch-site", "none")]),
+                SENT.peer,
+                true,
+            ),
+            (
+                "a page of the site",
+                "GET",
+                with(&[("host", "a"), ("referer", "http://a/")]),
+                SENT.peer,
+                true,
+            ),
+        ] {
+            let sent = Sent {
+                method,
+                headers,
+                peer,
+                ..SENT
+            };
+            let forgeable = matches!(attribution(&sent), Attribution::Forgeable { .. });
+            assert_eq!(forgeable, counts, "{method}: {what}");
         }
     }
 

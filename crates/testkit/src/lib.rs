@@ -11,6 +11,7 @@
 //! | `RawServer` | upstream whose test reads and writes each connection itself |
 //! | `RouterServer` | any axum router |
 //! | `LoopbackServer` | the accept loop under most of these |
+//! | `Nginx` | a real nginx in front of one server |
 //! | `IdleTimeoutRelay` | TCP relay that cuts idle connections, like a load balancer |
 //! | `RawConnection`, `RawHttp2`, `RawWebSocket` | clients that send bytes, fields and frames as given |
 //! | `Http2Client` | HTTP/2 client that can open WebSockets (RFC 8441) |
@@ -30,6 +31,8 @@
 
 #[cfg(feature = "servers")]
 mod backend;
+#[cfg(feature = "servers")]
+mod chromium;
 mod clock;
 #[cfg(feature = "servers")]
 mod echo_server;
@@ -40,6 +43,8 @@ mod in_process;
 pub mod laws;
 #[cfg(feature = "servers")]
 mod loopback;
+#[cfg(feature = "servers")]
+mod nginx;
 mod poll;
 #[cfg(feature = "servers")]
 mod proxy_server;
@@ -61,6 +66,8 @@ mod vectors;
 
 #[cfg(feature = "servers")]
 pub use backend::{Backend, ReceivedRequest};
+#[cfg(feature = "servers")]
+pub use chromium::dump_dom;
 pub use clock::ManualClock;
 #[cfg(feature = "servers")]
 pub use echo_server::{EchoServer, WebSocket};
@@ -69,6 +76,8 @@ pub use http2_client::{Http2Client, http2_sender};
 pub use in_process::{InProcess, TestRequest, TestResponse};
 #[cfg(feature = "servers")]
 pub use loopback::{LoopbackServer, RouterServer};
+#[cfg(feature = "servers")]
+pub use nginx::{Nginx, PASSES_UPGRADES};
 pub use poll::eventually;
 #[cfg(feature = "servers")]
 pub use proxy_server::ProxyServer;

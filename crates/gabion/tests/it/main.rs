@@ -39,6 +39,7 @@ mod guide_examples_compile;
 mod guide_names_every_key;
 mod handshake_policy;
 mod hostile_page_bans_no_visitor;
+mod hostile_page_in_chromium;
 mod idle_timeout_is_learned;
 mod inner_services;
 mod known_attacks;

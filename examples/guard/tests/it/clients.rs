@@ -5,9 +5,9 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use gabion_testkit::{Backend, program};
+use gabion_testkit::{Backend, dump_dom, program};
 
-use crate::support::{Guard, dump_dom, text};
+use crate::support::{Guard, text};
 
 const SPEAK: &str = r"
 import asyncio, sys, websockets

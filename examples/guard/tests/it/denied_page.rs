@@ -1,8 +1,8 @@
 //! The response to a denied request: an HTML page for browsers, text or JSON for other clients.
 
-use gabion_testkit::program;
+use gabion_testkit::{dump_dom, program};
 
-use crate::support::{Guard, dump_dom};
+use crate::support::Guard;
 
 const BROWSER: &str = "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n";
 

@@ -3,14 +3,11 @@
 use std::{net::SocketAddr, time::Duration};
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use gabion_testkit::{Backend, TempFolder, program};
+use gabion_testkit::{Backend, Nginx, PASSES_UPGRADES, TempFolder, program};
 use tokio::{join, time::timeout};
 use tokio_tungstenite::{connect_async, tungstenite::Message};
 
-use crate::{
-    nginx::{Nginx, PASSES_UPGRADES},
-    support::Guard,
-};
+use crate::support::Guard;
 
 /// The idle timeout of the short tests. The default of nginx is 60 s.
 const TIMER: &str = "proxy_read_timeout 3s;";

@@ -3,16 +3,12 @@
 use std::{
     io::{BufRead as _, BufReader, Read},
     net::SocketAddr,
-    path::Path,
     process::{Child, Command, ExitStatus, Output, Stdio},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::{Arc, Mutex},
     thread,
 };
 
-use gabion_testkit::{RawConnection, TempFolder, eventually};
+use gabion_testkit::{RawConnection, eventually};
 
 /// A running guard. Dropping it kills the process.
 pub(crate) struct Guard {
@@ -36,31 +32,6 @@ fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_guard"));
     command.env_remove("RUST_LOG").stdin(Stdio::null());
     command
-}
-
-/// Returns the DOM of the page at `url` after 5 s of virtual time in headless Chromium, with a new
-/// profile.
-pub(crate) async fn dump_dom(chromium: &Path, url: String) -> String {
-    static VISITS: AtomicU32 = AtomicU32::new(0);
-    let visit = VISITS.fetch_add(1, Ordering::Relaxed);
-    let profile = TempFolder::new(&format!("chromium-{visit}"));
-    let mut command_line = Command::new("timeout");
-    command_line.arg("60").arg(chromium).stdin(Stdio::null());
-    command_line.args([
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--no-proxy-server",
-        "--virtual-time-budget=5000",
-    ]);
-    command_line.arg(format!("--user-data-dir={}", profile.path().display()));
-    command_line.args(["--dump-dom", &url]);
-    let run = tokio::task::spawn_blocking(move || command_line.output().unwrap());
-    text(&run.await.unwrap().stdout)
 }
 
 // === impl Guard ===

@@ -60,11 +60,22 @@ impl GuardedProxy {
 
     /// A guard in front of the server at `url` that accepts `protocols`.
     pub(crate) fn with_protocols(protocols: Protocols, url: &str, guard: Guard) -> Self {
+        Self::with_options(
+            &ServeOptions::default().with_protocols(protocols),
+            url,
+            guard,
+        )
+    }
+
+    /// Like [`Self::with_protocols`], with the events of the accept loop.
+    pub(crate) fn with_refusals(protocols: Protocols, url: &str, guard: Guard) -> Self {
+        let options = ServeOptions::default().with_protocols(protocols);
+        Self::with_options(&options.with_sink(guard.sink()), url, guard)
+    }
+
+    fn with_options(options: &ServeOptions, url: &str, guard: Guard) -> Self {
         let layer = guard.layer().insert_client_extension();
-        let options = ServeOptions::default()
-            .with_protocols(protocols)
-            .with_sink(guard.sink());
-        let server = ProxyServer::with_workers(url, &options, move |proxy| layer.layer(proxy));
+        let server = ProxyServer::with_workers(url, options, move |proxy| layer.layer(proxy));
         Self { guard, server }
     }
 

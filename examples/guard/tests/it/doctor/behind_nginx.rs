@@ -1,12 +1,9 @@
 //! Common mistakes in the configuration of nginx, each with a real nginx in front of the guard.
 
-use gabion_testkit::program;
+use gabion_testkit::{Nginx, PASSES_UPGRADES, program};
 
 use super::examine;
-use crate::{
-    nginx::{Nginx, PASSES_UPGRADES},
-    support::Guard,
-};
+use crate::support::Guard;
 
 /// Lines of a location, the expected code, and a line of the expected advice. By default nginx before
 /// 1.29.7 speaks HTTP/1.0 to the server behind it.

@@ -1,11 +1,12 @@
-//! Starts a real nginx for one test.
+//! A real nginx in front of one server.
 
-use gabion_testkit::{TempFolder, eventually};
 use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     path::Path,
     process::{Child, Command, Stdio},
 };
+
+use crate::{TempFolder, eventually};
 
 const CONF: &str = r"
 daemon off;
@@ -23,7 +24,7 @@ http {
     server {
         listen {listen};
         location / {
-            proxy_pass http://{upstream};
+            proxy_pass http://{upstream}{target};
             {lines}
         }
     }
@@ -31,7 +32,7 @@ http {
 ";
 
 /// The lines of a location that forwards WebSocket handshakes.
-pub(crate) const PASSES_UPGRADES: &str = r#"
+pub const PASSES_UPGRADES: &str = r#"
             proxy_http_version 1.1;
             proxy_set_header Upgrade $http_upgrade;
             proxy_set_header Connection "upgrade";
@@ -39,7 +40,8 @@ pub(crate) const PASSES_UPGRADES: &str = r#"
 "#;
 
 /// A running nginx. Dropping it kills the process.
-pub(crate) struct Nginx {
+#[derive(Debug)]
+pub struct Nginx {
     child: Child,
     addr: SocketAddr,
     _folder: TempFolder,
@@ -49,7 +51,18 @@ pub(crate) struct Nginx {
 
 impl Nginx {
     /// Starts nginx in front of `upstream`, with these lines in its location.
-    pub(crate) async fn start(nginx: &Path, name: &str, upstream: SocketAddr, lines: &str) -> Self {
+    pub async fn start(nginx: &Path, name: &str, upstream: SocketAddr, lines: &str) -> Self {
+        Self::with_target(nginx, name, upstream, "", lines).await
+    }
+
+    /// Like [`Self::start`], with a target of `proxy_pass` such as `$uri`.
+    pub async fn with_target(
+        nginx: &Path,
+        name: &str,
+        upstream: SocketAddr,
+        target: &str,
+        lines: &str,
+    ) -> Self {
         let folder = TempFolder::new(&format!("nginx-{name}"));
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = free.local_addr().unwrap();
@@ -57,6 +70,7 @@ impl Nginx {
         let conf = CONF
             .replace("{listen}", &addr.to_string())
             .replace("{upstream}", &upstream.to_string())
+            .replace("{target}", target)
             .replace("{lines}", lines);
         folder.replace("nginx.conf", &conf);
         let mut command = Command::new(nginx);
@@ -73,7 +87,8 @@ impl Nginx {
         }
     }
 
-    pub(crate) const fn addr(&self) -> SocketAddr {
+    /// The listening address.
+    pub const fn addr(&self) -> SocketAddr {
         self.addr
     }
 }
