@@ -2,7 +2,7 @@
 
 use http::{
     Method,
-    header::{ACCEPT_ENCODING, ACCEPT_LANGUAGE, VIA},
+    header::{ACCEPT_ENCODING, VIA},
 };
 
 use crate::{Facts, KnownHeader, Scheme, Upgrade, has_token};
@@ -53,7 +53,7 @@ impl Facts<'_> {
     /// its own, and decode what the browser escaped. So these are evidence only from a peer that is
     /// not a proxy.
     pub fn attribution(&self) -> Attribution {
-        if self.is_cross_site() || self.is_prefetch() || self.is_preflight() {
+        if self.reports_cross_site() {
             return Attribution::CrossSite;
         }
         if !self.has_method_of_pages() || !self.has_form_of_browsers() && !self.is_via_proxy() {
@@ -66,9 +66,15 @@ impl Facts<'_> {
         Attribution::Forgeable { path }
     }
 
+    /// Returns `true` if the browser reports that a page of another origin caused the request, or may have
+    /// caused it in advance. A client that is not a browser can send such a report, too.
+    pub fn reports_cross_site(&self) -> bool {
+        self.is_cross_site() || self.is_prefetch() || self.is_preflight()
+    }
+
     /// Returns `true` if the browser reports that a page of this origin, or a person, caused the request.
     /// A client that is not a browser can send such a report, too.
-    pub fn is_same_site(&self) -> bool {
+    pub fn reports_same_site(&self) -> bool {
         let reports = [
             KnownHeader::SecFetchSite,
             KnownHeader::Origin,
@@ -126,7 +132,7 @@ impl Facts<'_> {
             && !REPORTS.iter().any(|header| self.index.contains(*header))
             && (self.index.lines(KnownHeader::UserAgent))
                 .any(|name| name.starts_with(b"Mozilla/5.0 ("))
-            && self.headers.contains_key(ACCEPT_LANGUAGE)
+            && self.index.contains(KnownHeader::AcceptLanguage)
             && (has_token(self.headers, &ACCEPT_ENCODING, "deflate") || self.is_via_proxy())
     }
 

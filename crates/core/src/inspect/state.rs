@@ -149,6 +149,7 @@ impl RequestState {
     }
 
     /// The number in `slot`: zero until it is set.
+    #[inline]
     pub fn slot(&self, slot: Slot) -> u64 {
         let beyond = || self.rare.as_ref()?.slots.get(slot.beyond_inline()?);
         let found = self.slots.get(slot.0).or_else(beyond);
@@ -156,6 +157,7 @@ impl RequestState {
     }
 
     /// Sets the number in `slot`.
+    #[inline]
     pub fn set_slot(&mut self, slot: Slot, number: u64) {
         if let Some(kept) = self.slots.get_mut(slot.0) {
             *kept = number;

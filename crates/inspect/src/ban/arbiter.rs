@@ -20,7 +20,14 @@
 //! different pages gains good standing, too. Responses differ by status and length, or by path if the
 //! length is unknown or short ([`MIN_PAGE`]). An opened WebSocket counts for two to four hours, whether or not it stays open.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use gabion_core::{
     Attribution, BanOutcome, BuildClientKeyHasher, ClientIp, ClientKey, Now, Offense,
@@ -45,7 +52,7 @@ use crate::{bounded_map::BoundedMap, page::MIN_PAGE};
 /// # Cost
 ///
 /// [`Self::record`] runs once per exchange: for a known client it allocates nothing and takes one
-/// sharded lock.
+/// sharded lock, and for most clients in good standing none.
 ///
 /// # Examples
 ///
@@ -75,6 +82,7 @@ pub struct BanArbiter {
     table: Arc<BanTable>,
     suspects: BoundedMap<ClientKey, Suspect, BuildClientKeyHasher>,
     standing: BoundedMap<ClientKey, Standing, BuildClientKeyHasher>,
+    settled: Settled,
     budget: BanBudget,
 }
 
@@ -94,6 +102,10 @@ struct Standing {
     previous: u64,
     period: u64,
 }
+
+/// Clients whose responses in the current period make good standing, so that no further one needs a lock:
+/// one in each place.
+struct Settled(Box<[AtomicU64]>);
 
 // === impl BanArbiter ===
 
@@ -119,6 +131,7 @@ impl BanArbiter {
             table,
             suspects: BoundedMap::new(clients),
             standing: BoundedMap::new(clients),
+            settled: Settled::new(),
             budget: BanBudget::default(),
         }
     }
@@ -150,8 +163,15 @@ impl BanArbiter {
             status if status.is_success() => 1 << (shape(state, outcome) % 64),
             _ => return,
         };
-        self.standing
+        if self.settled.contains(client, now) {
+            return;
+        }
+        let is_good = self
+            .standing
             .update(client.into(), |standing| standing.add(responses, now));
+        if is_good {
+            self.settled.insert(client, now);
+        }
     }
 
     fn is_in_good_standing(&self, client: ClientKey, now: Now) -> bool {
@@ -245,13 +265,15 @@ impl Suspect {
 // === impl Standing ===
 
 impl Standing {
-    fn add(&mut self, responses: u64, now: Now) {
+    /// Adds the bits of responses. Returns `true` if those of the current period make good standing.
+    fn add(&mut self, responses: u64, now: Now) -> bool {
         let (current, previous) = self.periods(now);
         *self = Self {
             current: current | responses,
             previous,
             period: period(now),
         };
+        self.current.count_ones() >= BanArbiter::GOOD
     }
 
     /// Returns the bits of the current and the preceding period.
@@ -266,6 +288,40 @@ impl Standing {
             1 => (0, self.current),
             _ => (0, 0),
         }
+    }
+}
+
+// === impl Settled ===
+
+impl Settled {
+    /// The number of places, a power of two.
+    const PLACES: usize = 4096;
+
+    fn new() -> Self {
+        Self((0..Self::PLACES).map(|_| AtomicU64::new(0)).collect())
+    }
+
+    fn contains(&self, client: &ClientIp, now: Now) -> bool {
+        let word = Self::word(client, now);
+        let place = self.place(word);
+        place.is_some_and(|place| place.load(Ordering::Relaxed) == word)
+    }
+
+    fn insert(&self, client: &ClientIp, now: Now) {
+        let word = Self::word(client, now);
+        if let Some(place) = self.place(word) {
+            place.store(word, Ordering::Relaxed);
+        }
+    }
+
+    /// The key of a client in a period, which is not that of an empty place.
+    fn word(client: &ClientIp, now: Now) -> u64 {
+        client.key().rotate_left(32) ^ period(now).wrapping_add(1)
+    }
+
+    fn place(&self, word: u64) -> Option<&AtomicU64> {
+        let at = usize::try_from(word >> 48).unwrap_or_default() % Self::PLACES;
+        self.0.get(at)
     }
 }
 

@@ -75,6 +75,8 @@ pub(super) const TOOL: u64 = 1 << 61;
 /// The bit of the signals of a head whose `User-Agent` is that of a program with a name of its own, such
 /// as a crawler.
 pub(super) const NAMED: u64 = 1 << 60;
+/// The bit of the signals of a head whose query looks like an attack.
+pub(super) const INJECTION: u64 = 1 << 59;
 
 // === impl Answer ===
 
@@ -154,7 +156,7 @@ impl History {
     }
 
     /// Returns `true` if the client requests the assets of pages, as browsers do.
-    fn loads_assets(&self) -> bool {
+    pub(super) fn loads_assets(&self) -> bool {
         let missing = f32::from(u16::try_from(self.missing.bits()).unwrap_or(u16::MAX));
         self.assets * Self::PAGES_PER_ASSET > missing + Self::PAGES_PER_ASSET
     }

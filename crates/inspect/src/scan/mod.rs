@@ -175,7 +175,8 @@ impl Inspect for Scan {
     }
 
     fn inspect(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
-        let probe = signal::probe::cause(facts);
+        let last = facts.path.last_segment();
+        let probe = signal::probe::cause(facts, last);
         let features = RequestFeatures::new(facts, probe.is_some());
         let mut bits = exchange::JUDGED;
         for (at, signal) in signal::ALL.iter().enumerate() {
@@ -183,7 +184,10 @@ impl Inspect for Scan {
                 bits |= 1 << at;
             }
         }
-        if bits & signal::ALONE != 0 {
+        if signal::injection::is_injection(facts) {
+            bits |= exchange::INJECTION;
+        }
+        if bits & (signal::ALONE | exchange::INJECTION) != 0 {
             state.mark_suspicious();
         }
         if bits & signal::COMBINED != 0 {
@@ -192,13 +196,13 @@ impl Inspect for Scan {
         if features.is_named() {
             bits |= exchange::NAMED;
         }
-        if signal::asset::is_asset(facts) {
+        if signal::asset::is_asset(facts, last) {
             bits |= exchange::ASSET;
         }
-        if let Some(cause) = probe.or_else(|| signal::leftover::cause(facts)) {
+        if let Some(cause) = probe.or_else(|| signal::leftover::cause(facts, last)) {
             state.mark_probe(cause);
         }
-        let target = Target::new(facts);
+        let target = Target::new(facts, last);
         state.set_slot(self.signals, bits);
         state.set_slot(self.target, target.packed());
         if self.scores.may_be_high(facts.now) {
@@ -241,14 +245,14 @@ impl Scan {
         };
         let is_known = || {
             facts.path.raw() == b"/"
-                || signal::asset::is_asset(facts)
+                || signal::asset::is_asset(facts, facts.path.last_segment())
                 || self.scores.known_pages.contains(target.page())
         };
         let offense = score.offense(&self.scoring, state, target);
-        let reason = if state.attribution() == Attribution::CrossSite {
+        let reason = if facts.reports_cross_site() {
             "the client scans for pages, and its browser reports that a page of another origin caused \
              the request"
-        } else if !is_known() && (offense.is_some() || !facts.is_same_site()) {
+        } else if !is_known() && (offense.is_some() || !facts.reports_same_site()) {
             "the client scans for pages, and this page is not known"
         } else {
             return Verdict::Pass;

@@ -81,13 +81,13 @@ impl Scores {
 
     /// Returns `false` if certainly no client has a high score.
     pub(super) fn may_be_high(&self, now: Now) -> bool {
-        now.mono().as_secs() <= self.high_until.load(Ordering::Relaxed)
+        now.mono().as_secs() < self.high_until.load(Ordering::Relaxed)
     }
 
     /// Records that a client has a high score until `until`.
     pub(super) fn set_high(&self, until: Duration) {
-        self.high_until
-            .fetch_max(until.as_secs(), Ordering::Relaxed);
+        let end = until.as_secs().saturating_add(1);
+        self.high_until.fetch_max(end, Ordering::Relaxed);
     }
 }
 

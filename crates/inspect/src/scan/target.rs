@@ -1,6 +1,6 @@
 //! Keys of request targets, by which different ones are counted.
 
-use gabion_core::{Facts, stable_hash};
+use gabion_core::{Facts, Segment, stable_hash};
 
 /// The keys of a request target. Segments that are ids stand for any id, so that `/users/17` and
 /// `/users/18` are one page. Keys are hashes: in rare cases, two targets share them.
@@ -19,27 +19,27 @@ impl Target {
     const NO_QUERY: u16 = 0;
 
     #[expect(clippy::cast_possible_truncation, reason = "some bits of a hash")]
-    pub(super) fn new(facts: &Facts<'_>) -> Self {
-        let (path, name) = (facts.path.raw(), facts.path.last_segment().bytes());
-        let end = path.len().saturating_sub(name.len());
-        let folder = match path.get(..end) {
-            None | Some([] | [_]) => 0,
-            Some(folder) => without_ids(folder),
+    pub(super) fn new(facts: &Facts<'_>, last: Segment<'_>) -> Self {
+        let (path, name) = (facts.path.raw(), last.bytes());
+        let folder = path.get(..path.len().saturating_sub(name.len()));
+        let folder = folder.filter(|folder| folder.len() > 1);
+        let hash = if facts.path.any_segment(starts_with_id) {
+            without_ids
+        } else {
+            stable_hash
         };
-        let page = without_ids(name) ^ folder.rotate_left(32);
-        let query = facts.uri.query().unwrap_or_default();
-        let query = match query {
-            "" => Self::NO_QUERY,
-            query => stable_hash(query.as_bytes()) as u16 | 1,
-        };
+        let folder = folder.map_or(0, hash);
+        let query = facts.uri.query().filter(|query| !query.is_empty());
         Self {
-            page: page as u32,
+            page: (hash(name) ^ folder.rotate_left(32)) as u32,
             folder: if folder == 0 {
                 Self::ROOT
             } else {
                 folder as u16 | 1
             },
-            query,
+            query: query.map_or(Self::NO_QUERY, |query| {
+                stable_hash(query.as_bytes()) as u16 | 1
+            }),
         }
     }
 
@@ -85,25 +85,36 @@ impl Target {
 }
 
 /// Hashes segments, without those that are ids.
+#[cold]
 fn without_ids(segments: &[u8]) -> u64 {
-    if !segments.iter().any(u8::is_ascii_digit) {
-        return stable_hash(segments);
-    }
-    let others = segments
-        .split(|&byte| byte == b'/')
-        .map(|segment| if is_id(segment) { &[] } else { segment });
+    let others = segments.split(|&byte| byte == b'/').map(|segment| {
+        if starts_with_id(segment) {
+            &[]
+        } else {
+            segment
+        }
+    });
     others.fold(0, |hash, segment| {
         hash.rotate_left(5) ^ stable_hash(segment)
     })
 }
 
-/// Returns `true` for numbers, and for hexadecimal numbers and UUIDs of at least eight characters.
-fn is_id(segment: &[u8]) -> bool {
+/// Returns `true` if the segment before the next slash is a number, or a hexadecimal number or UUID of at
+/// least eight characters.
+#[inline]
+fn starts_with_id(path: &[u8]) -> bool {
     const MIN_HEX: usize = 8;
-    let is_hex = |byte: &u8| byte.is_ascii_hexdigit() || *byte == b'-';
-    let has_digit = || segment.iter().any(u8::is_ascii_digit);
-    !segment.is_empty() && segment.iter().all(u8::is_ascii_digit)
-        || segment.len() >= MIN_HEX && segment.iter().all(is_hex) && has_digit()
+    let (mut len, mut digits) = (0_usize, 0_usize);
+    for byte in path {
+        match byte {
+            b'/' => break,
+            b'0'..=b'9' => digits = digits.wrapping_add(1),
+            b'a'..=b'f' | b'A'..=b'F' | b'-' => {}
+            _ => return false,
+        }
+        len = len.wrapping_add(1);
+    }
+    digits > 0 && (digits == len || len >= MIN_HEX)
 }
 
 #[cfg(test)]
@@ -115,7 +126,9 @@ mod tests {
 
     fn target(target: &str) -> Target {
         let head = OwnedHead::get(target);
-        Target::new(&head.facts(&ClientRules::default()))
+        let rules = ClientRules::default();
+        let facts = head.facts(&rules);
+        Target::new(&facts, facts.path.last_segment())
     }
 
     #[test]

@@ -130,6 +130,34 @@ fn repeated_path_counts_as_another_at_every_eighth_repetition() {
 }
 
 #[test]
+fn good_standing_ends_two_periods_after_its_last_responses() {
+    let arbiter = arbiter(10);
+    let rules = ClientRules::default();
+    let serve = |from: u64, hours: u64| {
+        for length in from..from + 10 {
+            let head = OwnedHead::get("/").at(Duration::from_hours(hours));
+            let outcome = Outcome::new(StatusCode::OK, None, Duration::ZERO);
+            let outcome = outcome.with_length(Some(100 + length * 37));
+            arbiter.record(&RequestState::new(&head.facts(&rules)), &outcome);
+        }
+    };
+    let is_good = |hours: u64| {
+        let offense = offense(Attribution::Forgeable { path: hours });
+        let client = OwnedHead::get("/").facts(&rules).client;
+        let outcome = arbiter.record_offense(&client, &offense, at(hours * 3_600_000));
+        matches!(outcome, BanOutcome::Withheld(_))
+    };
+    serve(0, 0);
+    serve(20, 0);
+    assert!(is_good(0) && is_good(3));
+    // A client that goes on to be served stays in good standing.
+    serve(0, 3);
+    serve(20, 3);
+    assert!(is_good(4) && is_good(5));
+    assert!(!is_good(6));
+}
+
+#[test]
 fn good_standing_takes_responses_that_differ() {
     let arbiter = arbiter(10);
     let rules = ClientRules::default();

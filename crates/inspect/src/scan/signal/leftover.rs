@@ -2,16 +2,32 @@
 //! and databases. The names do not score, since downloads have some of them, too; a response that serves
 //! one is reported as a probe hit.
 
-use gabion_core::{Cause, Facts, Reason, RuleId};
+use gabion_core::{Cause, Facts, Reason, RuleId, Segment};
 use http::Method;
+
+use super::short_name::{lowercase_number, number};
 
 const RULE: RuleId = RuleId::builtin("scan/leftover");
 
 /// Extensions of copies that editors and administrators make of a file.
-const COPIES: [&[u8]; 7] = [b"bak", b"bk", b"old", b"orig", b"save", b"swp", b"sql"];
+const COPIES: [u64; 7] = [
+    number(b"bak"),
+    number(b"bk"),
+    number(b"old"),
+    number(b"orig"),
+    number(b"save"),
+    number(b"swp"),
+    number(b"sql"),
+];
 
 /// Extensions of archives, which are downloads as well: reported after the name of a page or a site only.
-const ARCHIVES: [&[u8]; 5] = [b"zip", b"tgz", b"gz", b"rar", b"7z"];
+const ARCHIVES: [u64; 5] = [
+    number(b"zip"),
+    number(b"tgz"),
+    number(b"gz"),
+    number(b"rar"),
+    number(b"7z"),
+];
 
 const PAGES: [&[u8]; 14] = [
     b"php", b"html", b"htm", b"asp", b"aspx", b"jsp", b"py", b"rb", b"json", b"xml", b"yml",
@@ -37,18 +53,27 @@ const SITES: [&[u8]; 16] = [
     b"wwwroot",
 ];
 
-/// Returns the reason why the request reads such a file.
-pub(crate) fn cause(facts: &Facts<'_>) -> Option<Cause> {
-    let may_be = is_leftover(facts.path.last_segment().bytes()) || !facts.path.has_one_form();
+/// Returns the reason why the request reads such a file. `last` is the last segment of the path.
+pub(crate) fn cause(facts: &Facts<'_>, last: Segment<'_>) -> Option<Cause> {
+    let is_by_ending = || match last.bytes() {
+        [b'.', ..] | [.., b'~'] => true,
+        _ => last.extension().is_some_and(is_of_leftovers),
+    };
+    let may_be = !facts.path.has_one_form() || is_by_ending();
     let reads = *facts.method == Method::GET;
-    (reads && may_be).then(|| in_views(facts, &RULE, is_leftover))?
+    (may_be && reads).then(|| in_views(facts, &RULE, is_leftover))?
 }
 
 /// Returns the reason why the request is for the settings of one environment, such as
-/// `.env.production`, which is a probe by `rule`.
-pub(super) fn settings(facts: &Facts<'_>, rule: &RuleId) -> Option<Cause> {
-    let may_be = is_settings(facts.path.last_segment().bytes()) || !facts.path.has_one_form();
+/// `.env.production`, which is a probe by `rule`. `last` is the last segment of the path.
+pub(super) fn settings(facts: &Facts<'_>, last: Segment<'_>, rule: &RuleId) -> Option<Cause> {
+    let may_be = !facts.path.has_one_form() || last.bytes().first() == Some(&b'.');
     may_be.then(|| in_views(facts, rule, is_settings))?
+}
+
+fn is_of_leftovers(extension: &[u8]) -> bool {
+    let extension = lowercase_number(extension);
+    COPIES.contains(&extension) || ARCHIVES.contains(&extension)
 }
 
 #[cold]
@@ -72,7 +97,8 @@ fn is_leftover(name: &[u8]) -> bool {
         [b'.', ..] => !name.eq_ignore_ascii_case(b".well-known"),
         [.., b'~'] => true,
         _ => split(name).is_some_and(|(stem, extension)| {
-            is_one_of(extension, &COPIES) || is_one_of(extension, &ARCHIVES) && is_of_site(stem)
+            let extension = lowercase_number(extension);
+            COPIES.contains(&extension) || ARCHIVES.contains(&extension) && is_of_site(stem)
         }),
     }
 }

@@ -7,7 +7,7 @@ mod bare;
 mod denied;
 mod error;
 mod foreign;
-mod injection;
+pub(super) mod injection;
 pub(super) mod leftover;
 mod library;
 mod malformed;
@@ -16,6 +16,7 @@ mod missing;
 pub(super) mod probe;
 pub(super) mod refused;
 mod scanner;
+mod short_name;
 
 use std::fmt;
 

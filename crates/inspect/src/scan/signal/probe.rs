@@ -6,7 +6,7 @@
 
 use std::sync::LazyLock;
 
-use gabion_core::{Cause, Facts, RuleId};
+use gabion_core::{Cause, Facts, RuleId, Segment};
 
 use super::{Detector, Signal, Trigger, leftover};
 use crate::{Config as _, Context, Deny, DenyRule, State};
@@ -61,9 +61,9 @@ static PROBES: LazyLock<Option<Deny>> = LazyLock::new(|| {
     [rule].compile(&Context::new(&State::scratch())).ok()
 });
 
-/// Returns the reason why the request is a probe.
-pub(crate) fn cause(facts: &Facts<'_>) -> Option<Cause> {
+/// Returns the reason why the request is a probe. `last` is the last segment of the path.
+pub(crate) fn cause(facts: &Facts<'_>, last: Segment<'_>) -> Option<Cause> {
     let named = PROBES.as_ref()?.find_known(&facts.path);
     let named = named.map(|denial| denial.cause);
-    named.or_else(|| leftover::settings(facts, &RULE))
+    named.or_else(|| leftover::settings(facts, last, &RULE))
 }
