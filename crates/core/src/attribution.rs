@@ -133,7 +133,9 @@ impl Facts<'_> {
             && (self.index.lines(KnownHeader::UserAgent))
                 .any(|name| name.starts_with(b"Mozilla/5.0 ("))
             && self.index.contains(KnownHeader::AcceptLanguage)
-            && (has_token(self.headers, &ACCEPT_ENCODING, "deflate") || self.is_via_proxy())
+            && (self.client.via_trusted()
+                || has_token(self.headers, &ACCEPT_ENCODING, "deflate")
+                || self.is_via_proxy())
     }
 
     /// Returns `true` if the browser loads a page in advance: by a prefetch or a prerender.

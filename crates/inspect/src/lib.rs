@@ -61,6 +61,7 @@ mod deny;
 mod expression;
 mod hosts;
 mod limit;
+mod lossy_set;
 mod message;
 mod page;
 mod protocol;

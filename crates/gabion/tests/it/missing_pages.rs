@@ -64,6 +64,11 @@ fn search_reaches_twenty_pages_at_most() {
         assert!(reached <= MOST, "{what}: {reached}");
         assert!(found.has_ban(), "{what}");
     }
+    let found = Site::new(POLICY, application);
+    let words = guesses().chain(guesses().map(|guess| format!("{guess}-1")));
+    let reached = found.reached(words.map(|guess| browser(&guess)));
+    assert!(reached < 70, "browser, single page: {reached}");
+    assert!(found.has_ban(), "browser, single page");
     for (what, client) in &clients[1..] {
         let found = Site::new(POLICY, application);
         let reached = found.reached(guesses().map(|guess| client(&guess)));
@@ -172,6 +177,8 @@ fn pages_that_others_were_served_are_not_missing() {
 fn people_and_crawlers_open_any_page_of_a_single_page_application() {
     let person = guesses().map(|page| browser(&page));
     assert_honest("person", &Site::new(POLICY, application), person);
+    let tickets = (0..300).map(|at| browser(&format!("/tickets/SHOP-{at}")));
+    assert_honest("support", &Site::new(POLICY, application), tickets);
     let crawler = "Mozilla/5.0 (compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm)";
     let pages = guesses().map(|page| program(&page, crawler));
     assert_honest("crawler", &Site::new(POLICY, application), pages);

@@ -20,14 +20,7 @@
 //! different pages gains good standing, too. Responses differ by status and length, or by path if the
 //! length is unknown or short ([`MIN_PAGE`]). An opened WebSocket counts for two to four hours, whether or not it stays open.
 
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use gabion_core::{
     Attribution, BanOutcome, BuildClientKeyHasher, ClientIp, ClientKey, Now, Offense,
@@ -39,7 +32,7 @@ use super::{
     BanConfig, BanTable,
     budget::{BanBudget, Claim},
 };
-use crate::{bounded_map::BoundedMap, page::MIN_PAGE};
+use crate::{bounded_map::BoundedMap, lossy_set::LossySet, page::MIN_PAGE};
 
 /// Decides which [`Offense`]s become bans in its [`BanTable`]. Shared by all threads and kept
 /// across policy reloads as part of [`State`](crate::State).
@@ -82,7 +75,8 @@ pub struct BanArbiter {
     table: Arc<BanTable>,
     suspects: BoundedMap<ClientKey, Suspect, BuildClientKeyHasher>,
     standing: BoundedMap<ClientKey, Standing, BuildClientKeyHasher>,
-    settled: Settled,
+    /// Clients whose responses in the current period make good standing: no further one needs a lock.
+    settled: LossySet,
     budget: BanBudget,
 }
 
@@ -103,10 +97,6 @@ struct Standing {
     period: u64,
 }
 
-/// Clients whose responses in the current period make good standing, so that no further one needs a lock:
-/// one in each place.
-struct Settled(Box<[AtomicU64]>);
-
 // === impl BanArbiter ===
 
 impl BanArbiter {
@@ -125,13 +115,16 @@ impl BanArbiter {
     /// The number of recent successful responses that differ, for good standing.
     pub const GOOD: u32 = 10;
 
+    /// The number of clients that are known to be in good standing.
+    const SETTLED: usize = 4096;
+
     /// Creates an arbiter that bans in `table` and remembers at most `clients` clients.
     pub fn new(table: Arc<BanTable>, clients: usize) -> Self {
         Self {
             table,
             suspects: BoundedMap::new(clients),
             standing: BoundedMap::new(clients),
-            settled: Settled::new(),
+            settled: LossySet::new(Self::SETTLED),
             budget: BanBudget::default(),
         }
     }
@@ -163,14 +156,14 @@ impl BanArbiter {
             status if status.is_success() => 1 << (shape(state, outcome) % 64),
             _ => return,
         };
-        if self.settled.contains(client, now) {
+        if self.settled.contains(settled(client, now)) {
             return;
         }
         let is_good = self
             .standing
             .update(client.into(), |standing| standing.add(responses, now));
         if is_good {
-            self.settled.insert(client, now);
+            self.settled.insert(settled(client, now));
         }
     }
 
@@ -291,38 +284,9 @@ impl Standing {
     }
 }
 
-// === impl Settled ===
-
-impl Settled {
-    /// The number of places, a power of two.
-    const PLACES: usize = 4096;
-
-    fn new() -> Self {
-        Self((0..Self::PLACES).map(|_| AtomicU64::new(0)).collect())
-    }
-
-    fn contains(&self, client: &ClientIp, now: Now) -> bool {
-        let word = Self::word(client, now);
-        let place = self.place(word);
-        place.is_some_and(|place| place.load(Ordering::Relaxed) == word)
-    }
-
-    fn insert(&self, client: &ClientIp, now: Now) {
-        let word = Self::word(client, now);
-        if let Some(place) = self.place(word) {
-            place.store(word, Ordering::Relaxed);
-        }
-    }
-
-    /// The key of a client in a period, which is not that of an empty place.
-    fn word(client: &ClientIp, now: Now) -> u64 {
-        client.key().rotate_left(32) ^ period(now).wrapping_add(1)
-    }
-
-    fn place(&self, word: u64) -> Option<&AtomicU64> {
-        let at = usize::try_from(word >> 48).unwrap_or_default() % Self::PLACES;
-        self.0.get(at)
-    }
+/// The number of a client in a period.
+fn settled(client: &ClientIp, now: Now) -> u64 {
+    client.key().rotate_left(32) ^ period(now)
 }
 
 fn period(now: Now) -> u64 {

@@ -53,8 +53,10 @@ pub(super) struct History {
     pub(super) refused: f32,
     /// The number of assets that the client was served. Decays with the score.
     assets: f32,
-    /// The response that the client gets to most of its requests, of those to any path.
-    catch_all: MostFrequent,
+    /// The pages to which the service gave the response that it gives to any path.
+    pub(super) catch_all: Distinct,
+    /// The most frequent such response.
+    catch_all_shape: MostFrequent,
     /// The period of the sets, counted in half-lives.
     period: u32,
 }
@@ -142,9 +144,10 @@ impl History {
                 self.served.insert(target.page())
             }
             Answer::Missing => self.missing.insert(self.missing_key(target)),
-            // A person in a single-page application opens its pages, and a crawler all of them.
-            Answer::CatchAll { shape } if signals & TOOL != 0 && !self.loads_assets() => {
-                self.catch_all.add(shape) && self.missing.insert(self.missing_key(target))
+            // A crawler opens all pages of a single-page application.
+            Answer::CatchAll { shape } if signals & (NAMED | TOOL) != NAMED => {
+                let is_counted = self.catch_all_shape.add(shape) && !self.loads_assets();
+                is_counted && self.catch_all.insert(Self::item(target))
             }
             Answer::Error => self.errors.insert(target.key()),
             Answer::Refused => {
@@ -157,16 +160,26 @@ impl History {
 
     /// Returns `true` if the client requests the assets of pages, as browsers do.
     pub(super) fn loads_assets(&self) -> bool {
-        let missing = f32::from(u16::try_from(self.missing.bits()).unwrap_or(u16::MAX));
-        self.assets * Self::PAGES_PER_ASSET > missing + Self::PAGES_PER_ASSET
+        let pages = self.missing.bits().max(self.catch_all.bits());
+        let pages = f32::from(u16::try_from(pages).unwrap_or(u16::MAX));
+        self.assets * Self::PAGES_PER_ASSET > pages + Self::PAGES_PER_ASSET
     }
 
     fn missing_key(&self, target: Target) -> u32 {
+        let collection = target.collection();
+        let is_served = |collection| self.collections.contains(collection);
+        if collection.is_some_and(is_served) {
+            Self::item(target)
+        } else {
+            target.key()
+        }
+    }
+
+    /// Returns a key of a page, of which a collection has few.
+    fn item(target: Target) -> u32 {
         match target.collection() {
-            Some(collection) if self.collections.contains(collection) => {
-                collection.wrapping_add(target.key() % Self::ITEMS)
-            }
-            _ => target.key(),
+            Some(collection) => collection.wrapping_add(target.key() % Self::ITEMS),
+            None => target.key(),
         }
     }
 
@@ -181,6 +194,7 @@ impl History {
                 &mut self.served,
                 &mut self.collections,
                 &mut self.missing,
+                &mut self.catch_all,
                 &mut self.errors,
             ];
             for set in sets {

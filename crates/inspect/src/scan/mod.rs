@@ -32,7 +32,6 @@ mod config;
 mod distinct;
 mod exchange;
 mod health;
-mod known_pages;
 mod scores;
 mod scoring;
 mod signal;
@@ -246,7 +245,7 @@ impl Scan {
         let is_known = || {
             facts.path.raw() == b"/"
                 || signal::asset::is_asset(facts, facts.path.last_segment())
-                || self.scores.known_pages.contains(target.page())
+                || self.scores.known_pages.contains(target.page().into())
         };
         let offense = score.offense(&self.scoring, state, target);
         let reason = if facts.reports_cross_site() {
@@ -283,7 +282,7 @@ impl Scan {
             ..
         } = &*self.scores;
         let (client, now) = (state.client().key(), state.now());
-        let is_known = known_pages.contains(target.page());
+        let is_known = known_pages.contains(target.page().into());
         if !is_known || state.is_suspicious() {
             uniform_responses.record(state, target, signals, outcome);
         }
@@ -302,7 +301,7 @@ impl Scan {
                     return Answer::CatchAll { shape };
                 }
                 if !state.is_suspicious() {
-                    known_pages.insert(target.page());
+                    known_pages.insert(target.page().into());
                 }
                 Answer::Served
             }
@@ -337,7 +336,7 @@ impl Scan {
                 .set_high(state.now().mono().saturating_add(wait));
         }
         if matches!(answer, Answer::CatchAll { .. }) && is_honest {
-            self.scores.known_pages.insert(request.1.page());
+            self.scores.known_pages.insert(request.1.page().into());
         }
         offense
     }

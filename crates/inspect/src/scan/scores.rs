@@ -9,10 +9,8 @@ use std::{
 use gabion_core::{BuildClientKeyHasher, ClientKey, Now};
 use ipnet::IpNet;
 
-use super::{
-    exchange::History, health::Health, known_pages::KnownPages, uniform_responses::UniformResponses,
-};
-use crate::bounded_map::BoundedMap;
+use super::{exchange::History, health::Health, uniform_responses::UniformResponses};
+use crate::{bounded_map::BoundedMap, lossy_set::LossySet};
 
 /// The scores of clients, and what the responses of the service show: the pages that it has, and the
 /// responses that it gives to any path. Shared by all threads and kept across policy reloads as part of
@@ -25,12 +23,13 @@ use crate::bounded_map::BoundedMap;
 ///
 /// # Capacity
 ///
-/// Of more clients than the capacity, those seen least often are dropped. An entry takes about 250
+/// Of more clients than the capacity, those seen least often are dropped. An entry takes about 300
 /// bytes.
 pub struct Scores {
     pub(super) clients: BoundedMap<ClientKey, ClientScore, BuildClientKeyHasher>,
     pub(super) uniform_responses: UniformResponses,
-    pub(super) known_pages: KnownPages,
+    /// The pages ([`Target::page`](super::target::Target::page)) that the service served lately.
+    pub(super) known_pages: LossySet,
     pub(super) health: Health,
     /// The second, by the monotonic clock, until which some client has a high score.
     high_until: AtomicU64,
@@ -61,12 +60,15 @@ pub(super) struct ClientScore {
 // === impl Scores ===
 
 impl Scores {
+    /// The number of pages that are known.
+    const PAGES: usize = 1 << 14;
+
     /// Creates scores for at most `clients` clients.
     pub fn new(clients: usize) -> Self {
         Self {
             clients: BoundedMap::new(clients),
             uniform_responses: UniformResponses::new(),
-            known_pages: KnownPages::new(),
+            known_pages: LossySet::new(Self::PAGES),
             health: Health::default(),
             high_until: AtomicU64::new(0),
         }

@@ -6,7 +6,7 @@ use gabion_core::{Attribution, Now, Outcome, RequestState};
 
 use super::{
     ScanConfig,
-    exchange::{Answer, Exchange},
+    exchange::{self, Answer, Exchange},
     scores::ClientScore,
     signal::{self, Detector, Trigger},
     target::Target,
@@ -104,6 +104,10 @@ impl ClientScore {
     ) -> Option<Attribution> {
         self.apply_decay(scoring, state.now());
         let is_new = self.history.record(target, signals, answer);
+        // Of the signals in responses, only `injection` is in that of a page that was served.
+        if answer == Answer::Served && signals & (signal::ALONE | exchange::INJECTION) == 0 {
+            return None;
+        }
         let detected = scoring.detect(&Exchange {
             state,
             signals,
@@ -148,7 +152,9 @@ impl ClientScore {
     /// Returns `true` if the client behaves as people do, so that the pages it requests exist.
     pub(super) const fn is_honest(&self) -> bool {
         let (served, missing) = Self::HONEST;
-        self.history.served.bits() >= served && self.history.missing.bits() < missing
+        let history = &self.history;
+        let others = history.missing.bits() + history.catch_all.bits();
+        history.served.bits() >= served && others < missing
     }
 
     pub(super) fn apply_decay(&mut self, scoring: &Scoring, now: Now) {

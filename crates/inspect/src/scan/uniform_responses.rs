@@ -1,24 +1,19 @@
 //! Detection of responses that a service gives to any path.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use gabion_core::{Outcome, RequestState};
 use http::Method;
 
 use super::{exchange, target::Target};
-use crate::bounded_map::BoundedMap;
+use crate::{bounded_map::BoundedMap, lossy_set::LossySet};
 
 /// The pages that had each shape of response.
 #[derive(Debug)]
 pub(super) struct UniformResponses {
     pages: BoundedMap<Shape, Pages>,
-    uniform: UniformShapes,
+    /// The numbers of shapes that were found to be uniform, for lookups without a lock. `pages` decides on
+    /// those that were forgotten.
+    uniform: LossySet,
 }
-
-/// Shapes that were found to be uniform, for lookups without a lock: one per place. A shape stays
-/// uniform until another takes its place, after which `pages` decides again.
-#[derive(Debug)]
-struct UniformShapes(Box<[AtomicU64]>);
 
 /// The status and the length of a response.
 type Shape = (u16, Option<u64>);
@@ -33,7 +28,7 @@ impl UniformResponses {
     pub(super) fn new() -> Self {
         Self {
             pages: BoundedMap::new(CAPACITY),
-            uniform: UniformShapes::new(),
+            uniform: LossySet::new(256),
         }
     }
 
@@ -73,61 +68,32 @@ impl UniformResponses {
     /// Returns `true` if three different pages had a response of this shape.
     pub(super) fn is_uniform(&self, outcome: &Outcome<'_>) -> bool {
         let shape = shape(outcome);
-        if self.uniform.contains(shape) {
+        let number = number(shape);
+        if number.is_some_and(|number| self.uniform.contains(number)) {
             return true;
         }
         let pages = self.pages.get(shape).unwrap_or_default();
         let is_uniform = pages.iter().all(Option::is_some);
-        if is_uniform {
-            self.uniform.insert(shape);
+        if is_uniform && let Some(number) = number {
+            self.uniform.insert(number);
         }
         is_uniform
     }
 }
 
-// === impl UniformShapes ===
-
-impl UniformShapes {
-    const PLACES: usize = 256;
-
-    /// The number of bits of a length that is kept. A longer response is not.
-    const LENGTH_BITS: u32 = 48;
-
-    fn new() -> Self {
-        Self((0..Self::PLACES).map(|_| AtomicU64::new(0)).collect())
-    }
-
-    fn contains(&self, shape: Shape) -> bool {
-        let found = |word| self.place(word).map(|place| place.load(Ordering::Relaxed));
-        word(shape).is_some_and(|word| found(word) == Some(word))
-    }
-
-    fn insert(&self, shape: Shape) {
-        if let Some(word) = word(shape)
-            && let Some(place) = self.place(word)
-        {
-            place.store(word, Ordering::Relaxed);
-        }
-    }
-
-    fn place(&self, word: u64) -> Option<&AtomicU64> {
-        // Fibonacci hashing. A collision costs a lookup in `pages`, so it needs no secret.
-        let at = word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56;
-        self.0.get(usize::try_from(at).ok()?)
-    }
-}
-
-/// Packs a shape into one word that is not zero. `None` if the length is too large for it.
-fn word((status, length): Shape) -> Option<u64> {
+/// Packs a shape into one number that is not zero. `None` if the length is too large for it.
+fn number((status, length): Shape) -> Option<u64> {
+    /// The number of bits of a length.
+    const BITS: u32 = 48;
     let length = length.map_or(Some(0), |length| length.checked_add(1))?;
-    let fits = length >> UniformShapes::LENGTH_BITS == 0;
-    fits.then(|| u64::from(status) << UniformShapes::LENGTH_BITS | length)
+    let fits = length >> BITS == 0;
+    fits.then(|| u64::from(status) << BITS | length)
 }
 
 /// Returns a hash of the shape of a response.
 pub(super) fn hash(outcome: &Outcome<'_>) -> u32 {
-    let word = word(shape(outcome)).unwrap_or_default();
-    (word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
+    let number = number(shape(outcome)).unwrap_or_default();
+    (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
 }
 
 fn shape(outcome: &Outcome<'_>) -> Shape {
