@@ -80,6 +80,18 @@ fn searches_about_sql_are_served() {
     assert!(!found.has_ban());
 }
 
+#[test]
+fn person_who_writes_about_sql_is_served() {
+    let found = Site::new(POLICY, site);
+    for asset in ["/app.js", "/style.css", "/logo.png", "/font.woff2"] {
+        found.send(browser(asset));
+    }
+    for target in injections() {
+        assert_eq!(found.send(browser(&target)).status, 200, "{target}");
+    }
+    assert!(!found.has_ban());
+}
+
 /// Errors at forty targets of one page.
 fn failing() -> impl Iterator<Item = TestRequest> {
     (0..40).map(|n| disguised(&format!("/find?q=fail{n}%27")))

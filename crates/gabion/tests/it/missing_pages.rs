@@ -88,6 +88,12 @@ fn real_pages_before_or_between_the_guesses_do_not_help() {
     assert_eq!(found.send(disguised("/page3")).status, 200);
 
     let found = Site::new(POLICY, site);
+    let claims = |target: &str| disguised(target).header("sec-fetch-site", "same-origin");
+    found.reached((0..12).map(|page| claims(&format!("/page{page}"))));
+    let reached = found.reached(guesses().map(|guess| claims(&guess)));
+    assert!(reached <= MOST, "with claims of the same site: {reached}");
+
+    let found = Site::new(POLICY, site);
     let between = guesses().zip(0..).flat_map(|(guess, at)| {
         let real = [2 * at, 2 * at + 1].map(|page| disguised(&format!("/page{page}")));
         real.into_iter().chain([disguised(&guess)])
@@ -191,4 +197,19 @@ fn people_and_crawlers_open_any_page_of_a_single_page_application() {
         &Site::new(POLICY, application),
         pages,
     );
+}
+
+/// Small answers, of which many have the same length.
+fn small_answers(target: &str) -> (u16, String) {
+    let (_, page) = page(target);
+    (200, "x".repeat(30 + page.len() % 20))
+}
+
+#[test]
+fn program_that_gets_small_answers_is_not_stopped() {
+    let library = |target: String| program(&target, "python-requests/2.32");
+    let words = guesses().chain(guesses().map(|guess| format!("{guess}-1")));
+    let targets: Vec<_> = words.map(|word| format!("{word}/state")).collect();
+    let twice = targets.iter().chain(&targets).cloned().map(library);
+    assert_honest("library", &Site::new(POLICY, small_answers), twice);
 }

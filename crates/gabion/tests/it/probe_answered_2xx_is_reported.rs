@@ -21,6 +21,10 @@ const POLICY: &str = r#"
     names = ["own-secret"]
     mode = "observe"
     [[deny]]
+    id = "wordpress"
+    prefix = ["/wp-admin"]
+    mode = "observe"
+    [[deny]]
     id = "php"
     extensions = ["php"]
 "#;
@@ -103,6 +107,7 @@ fn probe_that_finds_nothing_is_not_reported() {
         ("/.env", 403),
         ("/dump.sql", 404),
         ("/.env", 502),
+        ("/wp-admin/users", 200),
         ("/.env", 503),
         ("/.env", 504),
         ("/x.php", 200),

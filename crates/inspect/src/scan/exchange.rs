@@ -105,7 +105,10 @@ impl Answer {
 // === impl MostFrequent ===
 
 impl MostFrequent {
-    /// Adds a number. Returns `true` if it is the most frequent one.
+    /// The lead of the most frequent number that shows more than chance.
+    const LEAD: u8 = 3;
+
+    /// Adds a number. Returns `true` if it is the most frequent one, with a lead.
     const fn add(&mut self, number: u32) -> bool {
         if self.votes == 0 {
             self.number = number;
@@ -116,7 +119,7 @@ impl MostFrequent {
         } else {
             self.votes.saturating_sub(1)
         };
-        is_most_frequent
+        is_most_frequent && self.votes >= Self::LEAD
     }
 }
 
