@@ -34,12 +34,13 @@ fn after_probes(count: u32) -> Site {
 #[test]
 fn scanner_that_claims_in_each_request_reaches_nothing_more() {
     let found = Site::new(POLICY, site);
+    found.send(browser("/shop").from("198.51.100.7"));
     let claims = |from: u32| (from..from + 60).map(|at| cross_site(&format!("/{at}/.git/config")));
     let reached = found.reached(claims(0));
     assert_eq!(reached, 3, "100 points");
     assert_eq!(found.reached(claims(100)), 0);
     let refused = found.send(cross_site("/shop"));
-    assert_eq!(refused.status, 429);
+    assert_eq!(refused.status, 429, "a page that is known");
     let wait = refused.retry_after.unwrap();
     assert!((1..=600).contains(&wait), "{wait}");
     assert!(!found.has_ban());
@@ -77,6 +78,18 @@ fn refusals_end_after_a_half_life() {
     assert_eq!(found.send(cross_site("/shop")).status, 429);
     found.server.clock.advance(Duration::from_secs(2));
     assert_eq!(found.send(cross_site("/shop")).status, 200);
+}
+
+#[test]
+fn many_probes_do_not_prolong_the_refusals() {
+    let policy = format!("{POLICY}[[deny]]\nid = 'php'\nextensions = ['php']\n");
+    let found = Site::new(&policy, site);
+    for number in 0..400 {
+        let denied = found.send(cross_site(&format!("/{number}.php")));
+        assert_eq!(denied.status, 403);
+    }
+    let wait = found.send(cross_site("/shop")).retry_after.unwrap();
+    assert!(wait <= 600, "{wait}");
 }
 
 #[test]

@@ -323,19 +323,20 @@ impl Scan {
         (outcome, answer): (&Outcome<'_>, Answer),
     ) -> Option<Offense> {
         let client = ClientKey::from(state.client());
-        let (offense, high_for, is_honest) = self.scores.clients.update(client, |score| {
+        let is_catch_all = matches!(answer, Answer::CatchAll { .. });
+        let (offense, high_for, shows_page) = self.scores.clients.update(client, |score| {
             let attribution = score.add(&self.scoring, state, request, (outcome, answer));
             (
                 attribution.map(|attribution| self.offense(score, attribution)),
                 score.high_for(&self.scoring),
-                score.is_honest(),
+                is_catch_all && score.is_honest(),
             )
         });
         if let Some(wait) = high_for {
             self.scores
                 .set_high(state.now().mono().saturating_add(wait));
         }
-        if matches!(answer, Answer::CatchAll { .. }) && is_honest {
+        if shows_page {
             self.scores.known_pages.insert(request.1.page().into());
         }
         offense
