@@ -53,6 +53,7 @@
 
 mod agent;
 mod allow;
+mod asset_extension;
 mod ban;
 mod bounded_map;
 mod config;
@@ -68,6 +69,7 @@ mod protocol;
 mod quirks;
 mod scan;
 mod sequence;
+mod short_name;
 mod state;
 mod upgrade;
 

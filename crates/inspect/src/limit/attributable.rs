@@ -1,14 +1,9 @@
 //! The requests that a limit holds against their client, so that they can ban it.
 
 use gabion_core::{Attribution, Facts, KnownHeader};
-use http::{Method, header::ACCEPT_LANGUAGE};
+use http::Method;
 
-/// The extensions of files that pages make browsers load.
-const ASSETS: [&[u8]; 24] = [
-    b"avif", b"bmp", b"css", b"gif", b"ico", b"jpeg", b"jpg", b"js", b"jxl", b"m4s", b"mjs",
-    b"mp3", b"mp4", b"ogg", b"otf", b"png", b"svg", b"ts", b"ttf", b"vtt", b"webm", b"webp",
-    b"woff", b"woff2",
-];
+use crate::asset_extension::is_asset_extension;
 
 /// The beginnings of the agents of browsers. Every browser in use that loads images names `Mozilla`.
 const BROWSERS: [&[u8]; 2] = [b"Mozilla/", b"Opera/"];
@@ -53,7 +48,7 @@ fn is_by_tool(facts: &Facts<'_>) -> bool {
         && agents.all(names_tool)
         && !is_agent_replaced(facts)
         && !has_report(facts)
-        && !facts.headers.contains_key(ACCEPT_LANGUAGE)
+        && !facts.index.contains(KnownHeader::AcceptLanguage)
 }
 
 /// Returns `true` if a browser reports which page caused the request, or that none did.
@@ -76,8 +71,5 @@ fn is_agent_replaced(facts: &Facts<'_>) -> bool {
 /// Returns `true` if the path ends in the extension of an asset.
 fn is_asset(facts: &Facts<'_>) -> bool {
     let extension = facts.path.last_segment().extension();
-    extension.is_some_and(|extension| {
-        let mut assets = ASSETS.iter();
-        assets.any(|asset| asset.eq_ignore_ascii_case(extension))
-    })
+    extension.is_some_and(is_asset_extension)
 }

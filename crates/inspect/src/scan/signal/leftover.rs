@@ -5,7 +5,7 @@
 use gabion_core::{Cause, Facts, Reason, RuleId, Segment};
 use http::Method;
 
-use super::short_name::{lowercase_number, number};
+use crate::short_name::{lowercase_number, number};
 
 const RULE: RuleId = RuleId::builtin("scan/leftover");
 

@@ -16,7 +16,6 @@ mod missing;
 pub(super) mod probe;
 pub(super) mod refused;
 mod scanner;
-mod short_name;
 
 use std::fmt;
 

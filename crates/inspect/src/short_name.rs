@@ -2,7 +2,7 @@
 
 /// Returns a name in lower case, of at most eight bytes, as a number.
 #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
-pub(super) const fn number(name: &[u8]) -> u64 {
+pub(crate) const fn number(name: &[u8]) -> u64 {
     let mut bytes = [0; 8];
     let mut at = 0;
     while at < name.len() {
@@ -13,7 +13,7 @@ pub(super) const fn number(name: &[u8]) -> u64 {
 }
 
 /// Returns the number of a name, in lower case. Zero if it is longer than eight bytes.
-pub(super) fn lowercase_number(name: &[u8]) -> u64 {
+pub(crate) fn lowercase_number(name: &[u8]) -> u64 {
     let mut bytes = [0; 8];
     if let Some(start) = bytes.get_mut(..name.len()) {
         start.copy_from_slice(name);
