@@ -33,7 +33,9 @@ const LABELS: &str = include_str!("../../testdata/real_log_labels.tsv");
 /// The number of refused requests of each client, and of those refused by a ban.
 #[derive(Default)]
 struct Score {
+    sent: BTreeMap<IpAddr, usize>,
     denied: BTreeMap<IpAddr, Vec<String>>,
+    denied_first: BTreeSet<IpAddr>,
     by_ban: BTreeMap<IpAddr, usize>,
     bans: usize,
 }
@@ -175,7 +177,41 @@ fn report(name: &str, labels: &BTreeMap<IpAddr, Label>, score: &Score) {
             println!("    missed: {}", missed.join(", "));
         }
     }
+    for half in 0..2 {
+        report_half(half, labels, score);
+    }
     println!("  {} bans", score.bans);
+}
+
+/// Reports the labeled scanners of one half of all clients, with 95 % confidence intervals.
+fn report_half(half: u8, labels: &BTreeMap<IpAddr, Label>, score: &Score) {
+    let is_in_half =
+        |client: &IpAddr| matches!(client, IpAddr::V4(addr) if addr.octets()[3] % 2 == half);
+    let mut scanners = with_label(labels, Label::Scanner);
+    scanners.retain(is_in_half);
+    let first = scanners.intersection(&score.denied_first).count();
+    let sent: usize = scanners.iter().map(|client| score.sent[client]).sum();
+    let denied = scanners
+        .iter()
+        .filter_map(|client| score.denied.get(client));
+    let denied: usize = denied.map(Vec::len).sum();
+    println!(
+        "  half {half}: {} scanners are refused at their first request, {} of their requests",
+        share(first, scanners.len()),
+        share(denied, sent)
+    );
+}
+
+/// Formats a share with its Wilson interval.
+fn share(part: usize, all: usize) -> String {
+    let number = |count: usize| f64::from(u32::try_from(count).unwrap());
+    let (part, all) = (number(part), number(all));
+    let (p, z) = (part / all, 1.96_f64);
+    let middle = p + z * z / (2.0 * all);
+    let reach = z * (p * (1.0 - p) / all + z * z / (4.0 * all * all)).sqrt();
+    let [low, high] =
+        [middle - reach, middle + reach].map(|bound| bound / (1.0 + z * z / all) * 100.0);
+    format!("{part} of {all} ({:.0} to {high:.0} %)", low.max(0.0))
 }
 
 fn with_label(labels: &BTreeMap<IpAddr, Label>, label: Label) -> BTreeSet<IpAddr> {
@@ -269,6 +305,9 @@ fn request(logged: &Logged, from: IpAddr) -> Request<()> {
 
 impl Score {
     fn count(&mut self, logged: &Logged, events: &[Event]) {
+        let sent = self.sent.entry(logged.client).or_default();
+        *sent += 1;
+        let is_first = *sent == 1;
         for event in events {
             match event {
                 Event::Request(event) => {
@@ -277,6 +316,9 @@ impl Score {
                     };
                     if denial.mode == Mode::Observe {
                         continue;
+                    }
+                    if is_first {
+                        self.denied_first.insert(logged.client);
                     }
                     let target = logged.target.clone();
                     self.denied.entry(logged.client).or_default().push(target);
