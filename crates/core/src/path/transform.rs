@@ -79,7 +79,7 @@ pub(super) const TRANSFORMATIONS: [Transformation; 9] = [
     },
     Transformation {
         description: "host after // removed",
-        triggers: PathClasses::EMPTY_SEGMENT,
+        triggers: PathClasses::EMPTY_SEGMENT.union(PathClasses::BACKSLASH),
         run: |path, out| {
             cut_host(path, out);
             false
@@ -183,17 +183,21 @@ fn backslash_as_slash(path: &[u8], out: &mut Vec<u8>) -> bool {
 }
 
 /// Removes the first segment of a path that begins with `//`, which is a host to `new URL(path, base)`
-/// (WHATWG URL, special authority ignore slashes state).
+/// (WHATWG URL, special authority ignore slashes state). Backslashes are slashes there.
 fn cut_host(path: &[u8], out: &mut Vec<u8>) {
-    if !path.starts_with(b"//") {
+    let is_slash = |byte: &u8| matches!(byte, b'/' | b'\\');
+    let [b'/', second, ..] = path else {
+        return out.extend_from_slice(path);
+    };
+    if !is_slash(second) {
         return out.extend_from_slice(path);
     }
-    let is_slash = |byte: &u8| *byte == b'/';
     let host = path.iter().position(|byte| !is_slash(byte));
     let from_host = host.and_then(|start| path.get(start..)).unwrap_or_default();
     let end = from_host.iter().position(is_slash);
-    let after = end.and_then(|end| from_host.get(end..));
-    out.extend_from_slice(after.unwrap_or(b"/"));
+    let after = end.and_then(|end| from_host.get(end.saturating_add(1)..));
+    out.push(b'/');
+    out.extend_from_slice(after.unwrap_or_default());
 }
 
 /// Cuts the path at the first byte for which `ends` returns `true`.

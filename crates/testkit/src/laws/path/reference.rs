@@ -189,12 +189,13 @@ pub(super) fn backslash_as_slash(path: &[u8]) -> Vec<u8> {
     path.iter().map(read).collect()
 }
 
-/// Removes the host of a path that begins with two slashes, or more.
+/// Removes the host of a path that begins with two slashes, or more, in either direction.
 pub(super) fn cut_host(path: &[u8]) -> Vec<u8> {
+    let is_slash = |byte: &u8| b"/\\".contains(byte);
     match path {
-        [b'/', b'/', rest @ ..] => {
-            let mut rest = rest.iter().copied().skip_while(|byte| *byte == b'/');
-            let after_host = rest.by_ref().skip_while(|byte| *byte != b'/').skip(1);
+        [b'/', b'/' | b'\\', rest @ ..] => {
+            let mut rest = rest.iter().copied().skip_while(is_slash);
+            let after_host = rest.by_ref().skip_while(|byte| !is_slash(byte)).skip(1);
             [b'/'].into_iter().chain(after_host).collect()
         }
         path => path.to_vec(),
