@@ -230,9 +230,14 @@ impl Scan {
     /// 1. those of which the browser reports that a page of another origin caused them;
     /// 2. those for pages that are not known, unless only requests of the first kind raised the score, and
     ///    the browser reports that a page of this origin, or a person, caused it.
-    #[cold]
     fn restrict(&self, facts: &Facts<'_>, state: &RequestState, target: Target) -> Verdict {
-        if state.client().exempt_from_bans().is_some() {
+        let is_cross_site = facts.reports_cross_site();
+        let is_known = || {
+            facts.path.raw() == b"/"
+                || signal::asset::is_asset(facts, facts.path.last_segment())
+                || self.scores.known_pages.contains(target.page().into())
+        };
+        if !is_cross_site && is_known() || state.client().exempt_from_bans().is_some() {
             return Verdict::Pass;
         }
         let Some(mut score) = self.scores.clients.get(state.client().into()) else {
@@ -242,16 +247,11 @@ impl Scan {
         let Some(wait) = score.high_for(&self.scoring) else {
             return Verdict::Pass;
         };
-        let is_known = || {
-            facts.path.raw() == b"/"
-                || signal::asset::is_asset(facts, facts.path.last_segment())
-                || self.scores.known_pages.contains(target.page().into())
-        };
         let offense = score.offense(&self.scoring, state, target);
-        let reason = if facts.reports_cross_site() {
+        let reason = if is_cross_site {
             "the client scans for pages, and its browser reports that a page of another origin caused \
              the request"
-        } else if !is_known() && (offense.is_some() || !facts.reports_same_site()) {
+        } else if offense.is_some() || !facts.reports_same_site() {
             "the client scans for pages, and this page is not known"
         } else {
             return Verdict::Pass;
