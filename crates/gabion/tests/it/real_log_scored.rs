@@ -34,6 +34,8 @@ const LABELS: &str = include_str!("../../testdata/real_log_labels.tsv");
 #[derive(Default)]
 struct Score {
     sent: BTreeMap<IpAddr, usize>,
+    /// The number of requests that the server answered with 4xx, and of those that were refused.
+    failed: BTreeMap<IpAddr, [usize; 2]>,
     denied: BTreeMap<IpAddr, Vec<String>>,
     denied_first: BTreeSet<IpAddr>,
     by_ban: BTreeMap<IpAddr, usize>,
@@ -190,13 +192,14 @@ fn report_half(half: u8, labels: &BTreeMap<IpAddr, Label>, score: &Score) {
     let mut scanners = with_label(labels, Label::Scanner);
     scanners.retain(is_in_half);
     let first = scanners.intersection(&score.denied_first).count();
-    let sent: usize = scanners.iter().map(|client| score.sent[client]).sum();
-    let denied = scanners
+    let failed = scanners
         .iter()
-        .filter_map(|client| score.denied.get(client));
-    let denied: usize = denied.map(Vec::len).sum();
+        .filter_map(|client| score.failed.get(client));
+    let [sent, denied] = failed.fold([0, 0], |[sent, denied], [more_sent, more_denied]| {
+        [sent + more_sent, denied + more_denied]
+    });
     println!(
-        "  half {half}: {} scanners are refused at their first request, {} of their requests",
+        "  half {half}: {} scanners are refused at their first request, {} of their requests that failed",
         share(first, scanners.len()),
         share(denied, sent)
     );
@@ -308,6 +311,10 @@ impl Score {
         let sent = self.sent.entry(logged.client).or_default();
         *sent += 1;
         let is_first = *sent == 1;
+        let has_failed = (400..500).contains(&logged.status);
+        if has_failed {
+            self.failed.entry(logged.client).or_default()[0] += 1;
+        }
         for event in events {
             match event {
                 Event::Request(event) => {
@@ -316,6 +323,9 @@ impl Score {
                     };
                     if denial.mode == Mode::Observe {
                         continue;
+                    }
+                    if has_failed {
+                        self.failed.entry(logged.client).or_default()[1] += 1;
                     }
                     if is_first {
                         self.denied_first.insert(logged.client);
