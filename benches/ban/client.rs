@@ -31,7 +31,7 @@ impl Client {
     pub(crate) fn probe(&mut self, pages: Range<usize>) -> SystemTime {
         let mut answered = SystemTime::now();
         for nth in pages {
-            let status = self.get(&format!("/phpmyadmin/{nth}"));
+            let status = self.get(&format!("/phpmyadmin/{nth}/.git/config"));
             answered = SystemTime::now();
             assert_eq!(status, 404);
             thread::sleep(PROBE_INTERVAL);

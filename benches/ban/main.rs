@@ -9,7 +9,8 @@
 //! moment at which fail2ban runs its ban action, and the number of probes that nginx answers meanwhile.
 //! The action only writes a timestamp: a firewall would add time, and a buffered log much more.
 //!
-//! A visitor who requests nine missing pages must not be banned by either.
+//! guard refuses the next probe, so that its time is not measured. A visitor who sends nine probes must not be
+//! banned by either.
 
 #![allow(
     clippy::disallowed_methods,
@@ -110,12 +111,16 @@ fn by_fail2ban(fail2ban: &Fail2ban, testbed: &Testbed) -> Banned {
     }
 }
 
-/// Asserts that guard denies the request after the tenth probe, and none before.
+/// Asserts that guard refuses the probe after the tenth, and none before, and then bans the scanner.
 fn by_guard(nth: u8, guard: &Running) -> Banned {
     let mut visitor = Client::new(guard.addr, [198, 51, 100, nth].into());
     let mut scanner = Client::new(guard.addr, [203, 0, 113, nth].into());
     visitor.probe(0..PROBES - 1);
     scanner.probe(0..PROBES);
+    for nth in PROBES..PROBES + 2 {
+        let status = scanner.get(&format!("/phpmyadmin/{nth}/.git/config"));
+        assert_eq!(status, 429, "the probe is refused");
+    }
     assert_eq!(scanner.get("/"), 403, "the scanner is banned");
     assert_eq!(visitor.get("/"), 200, "the visitor is not banned");
     Banned {

@@ -32,19 +32,18 @@ http {
 }
 ";
 
-/// A policy that bans after ten requests for missing pages. The first two score nothing, the next six
-/// score 72 points of the 70 that are required; since a page could make a browser send such requests,
-/// suspicious requests for three different paths are required in addition. The half-life of points equals
-/// fail2ban's `findtime`.
+/// A policy that refuses the probes of a client after ten, and bans it with the third refusal: since a page
+/// could make a browser send such requests, suspicious requests for three different paths are required. The
+/// half-life of points equals fail2ban's `findtime`; ten probes score almost 70 points.
 const POLICY: &str = "version = 1
 [client]
 trusted_proxies = ['127.0.0.0/8']
 [ban]
 first = '10m'
 [scan]
-ban_at = 70
+ban_at = 69
 half_life = '10m'
-weights = { missing = 12 }
+weights = { probe = 7, missing = 0, bare = 0 }
 ";
 
 // === impl Testbed ===
