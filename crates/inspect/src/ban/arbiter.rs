@@ -18,7 +18,8 @@
 //!
 //! Clients that share an address share its standing and its bans. A client that requests enough
 //! different pages gains good standing, too. Responses differ by status and length, or by path if the
-//! length is unknown or short ([`MIN_PAGE`]). An opened WebSocket counts for two to four hours, whether or not it stays open.
+//! length is unknown or short ([`MIN_PAGE`]). An opened WebSocket counts for two to four hours, whether or
+//! not it stays open.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -156,20 +157,26 @@ impl BanArbiter {
             status if status.is_success() => 1 << (shape(state, outcome) % 64),
             _ => return,
         };
-        if self.settled.contains(settled(client, now)) {
+        let settled = settled(client, period(now));
+        if self.settled.contains(settled) {
             return;
         }
         let is_good = self
             .standing
             .update(client.into(), |standing| standing.add(responses, now));
         if is_good {
-            self.settled.insert(settled(client, now));
+            self.settled.insert(settled);
         }
     }
 
-    fn is_in_good_standing(&self, client: ClientKey, now: Now) -> bool {
-        let standing = self.standing.get(client);
-        standing.is_some_and(|standing| standing.at(now).count_ones() >= Self::GOOD)
+    fn is_in_good_standing(&self, client: &ClientIp, now: Now) -> bool {
+        // `standing` may have dropped a settled client, which it sees no more.
+        let is_settled = |period| self.settled.contains(settled(client, period));
+        let last = period(now);
+        let standing = || self.standing.get(client.into());
+        is_settled(last)
+            || last.checked_sub(1).is_some_and(is_settled)
+            || standing().is_some_and(|standing| standing.at(now).count_ones() >= Self::GOOD)
     }
 
     /// Returns `true` if the service lately answered the client with success.
@@ -210,7 +217,7 @@ impl OffenseRecorder for BanArbiter {
             Attribution::CrossSite => {
                 BanOutcome::Withheld("a page of another origin caused the request")
             }
-            Attribution::Forgeable { .. } if self.is_in_good_standing(key, now) => {
+            Attribution::Forgeable { .. } if self.is_in_good_standing(client, now) => {
                 BanOutcome::Withheld(
                     "the client is in good standing, and a page could have caused the request",
                 )
@@ -285,8 +292,8 @@ impl Standing {
 }
 
 /// The number of a client in a period.
-fn settled(client: &ClientIp, now: Now) -> u64 {
-    client.key().rotate_left(32) ^ period(now)
+fn settled(client: &ClientIp, period: u64) -> u64 {
+    client.key().rotate_left(32) ^ period
 }
 
 fn period(now: Now) -> u64 {

@@ -43,7 +43,7 @@ pub struct DenyRule {
     /// Extensions without the dot, on any segment.
     #[serde(default, skip_serializing_if = "is_empty")]
     pub extensions: OneOrMany,
-    /// Whether extensions match in a URL inside the path, such as `/proxy/https://example.com/a.php`, which
+    /// Matches extensions in a URL inside the path, too, such as `/proxy/https://example.com/a.php`, which
     /// names a file of another server. Default: `true`.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub in_urls: bool,

@@ -158,6 +158,27 @@ fn good_standing_ends_two_periods_after_its_last_responses() {
 }
 
 #[test]
+fn flood_of_served_clients_drops_no_client_in_good_standing() {
+    let arbiter = arbiter(100);
+    let rules = ClientRules::default();
+    let serve = |from: &str, path: &str| {
+        let head = OwnedHead::get(path).from(from);
+        let outcome = Outcome::new(StatusCode::OK, None, Duration::ZERO);
+        arbiter.record(&RequestState::new(&head.facts(&rules)), &outcome);
+    };
+    for number in 0..30 {
+        serve("203.0.113.9", &format!("/{number}"));
+    }
+    for number in scattered(10_000) {
+        serve(&std::net::Ipv4Addr::from_bits(number).to_string(), "/a");
+        serve(&std::net::Ipv4Addr::from_bits(number).to_string(), "/b");
+    }
+    let offense = offense(Attribution::Forgeable { path: 1 });
+    let outcome = arbiter.record_offense(&client(addr("203.0.113.9")), &offense, at(0));
+    assert!(matches!(outcome, BanOutcome::Withheld(_)), "{outcome:?}");
+}
+
+#[test]
 fn good_standing_takes_responses_that_differ() {
     let arbiter = arbiter(10);
     let rules = ClientRules::default();
