@@ -75,12 +75,17 @@ impl Facts<'_> {
     /// Returns `true` if the browser reports that a page of this origin, or a person, caused the request.
     /// A client that is not a browser can send such a report, too.
     pub fn reports_same_site(&self) -> bool {
-        let reports = [
+        self.has_site_report() && !self.is_cross_site()
+    }
+
+    /// Returns `true` if the browser reports which page caused the request, or that none did.
+    pub fn has_site_report(&self) -> bool {
+        const REPORTS: [KnownHeader; 3] = [
             KnownHeader::SecFetchSite,
             KnownHeader::Origin,
             KnownHeader::Referer,
         ];
-        reports.iter().any(|report| self.index.contains(*report)) && !self.is_cross_site()
+        REPORTS.iter().any(|report| self.index.contains(*report))
     }
 
     /// Returns `true` if a page or a document can cause a request with this method. CONNECT opens a
@@ -122,14 +127,9 @@ impl Facts<'_> {
     /// Returns `true` if a browser may have sent the request over plain HTTP for a page that suppresses
     /// its URL. Every browser sends `Accept-Language`; few tools do. A hop may change `Accept-Encoding`.
     fn could_be_unreported(&self) -> bool {
-        const REPORTS: [KnownHeader; 3] = [
-            KnownHeader::SecFetchSite,
-            KnownHeader::Origin,
-            KnownHeader::Referer,
-        ];
         self.scheme == Scheme::Plain
             && matches!(*self.method, Method::GET | Method::HEAD)
-            && !REPORTS.iter().any(|header| self.index.contains(*header))
+            && !self.has_site_report()
             && (self.index.lines(KnownHeader::UserAgent))
                 .any(|name| name.starts_with(b"Mozilla/5.0 ("))
             && self.index.contains(KnownHeader::AcceptLanguage)

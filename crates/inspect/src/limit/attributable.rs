@@ -31,7 +31,7 @@ pub(super) fn is_attributable(facts: &Facts<'_>, attribution: Attribution) -> bo
     };
     match *facts.method {
         Method::GET | Method::HEAD => (is_certain || is_by_tool(facts)) && !is_asset(facts),
-        Method::POST => is_certain || has_report(facts) || !is_agent_replaced(facts),
+        Method::POST => is_certain || facts.has_site_report() || !is_agent_replaced(facts),
         _ => is_certain,
     }
 }
@@ -47,19 +47,8 @@ fn is_by_tool(facts: &Facts<'_>) -> bool {
     facts.index.contains(KnownHeader::UserAgent)
         && agents.all(names_tool)
         && !is_agent_replaced(facts)
-        && !has_report(facts)
+        && !facts.has_site_report()
         && !facts.index.contains(KnownHeader::AcceptLanguage)
-}
-
-/// Returns `true` if a browser reports which page caused the request, or that none did.
-fn has_report(facts: &Facts<'_>) -> bool {
-    [
-        KnownHeader::SecFetchSite,
-        KnownHeader::Origin,
-        KnownHeader::Referer,
-    ]
-    .into_iter()
-    .any(|report| facts.index.contains(report))
 }
 
 /// Returns `true` if a CDN replaced the `User-Agent`, and thus may have removed a report.
