@@ -108,3 +108,20 @@ fn observed_scan_refuses_nothing() {
     let claims = (0..60).map(|at| cross_site(&format!("/{at}/.env")));
     assert_eq!(found.reached(claims), 60);
 }
+
+#[test]
+fn refusal_names_the_score_and_its_signals() {
+    let found = after_probes(3);
+    let events = |request: TestRequest| {
+        let response = found.server.send(request);
+        let events = response.events.iter().map(ToString::to_string);
+        events.collect::<Vec<_>>().join("\n")
+    };
+    let refused = events(cross_site("/shop"));
+    let reason =
+        "the client scans (105: probe), and its browser reports that a page of another origin";
+    assert!(refused.contains(reason), "{refused}");
+    let refused = events(browser("/unknown"));
+    let reason = "the client scans (105: probe), and the service did not serve this page lately";
+    assert!(refused.contains(reason), "{refused}");
+}

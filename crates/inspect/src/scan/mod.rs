@@ -248,14 +248,14 @@ impl Scan {
             return Verdict::Pass;
         };
         let offense = score.offense(&self.scoring, state, target);
-        let reason = if is_cross_site {
-            "the client scans for pages, and its browser reports that a page of another origin caused \
-             the request"
+        let why = if is_cross_site {
+            "its browser reports that a page of another origin caused the request"
         } else if offense.is_some() || !facts.reports_same_site() {
-            "the client scans for pages, and this page is not known"
+            "the service did not serve this page lately"
         } else {
             return Verdict::Pass;
         };
+        let reason = format!("the client scans ({}), and {why}", score.signals());
         let cause = Cause::new(Self::RESTRICTED, Reason::Other(reason.into()));
         let offense = offense.filter(|_| state.attribution() != Attribution::CrossSite);
         let offense = offense.map(|attribution| self.offense(&score, attribution));
