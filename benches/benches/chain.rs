@@ -154,7 +154,7 @@ fn add_refused_requests(table: &mut Table<'_>) -> usize {
 
 /// Builds the layer of a guard with the reference policy, edited by `change`.
 fn guard(change: impl FnOnce(String) -> String) -> GuardLayer {
-    let files = PolicyFiles::new().unwrap();
+    let files = PolicyFiles::new().unwrap().without_bans().unwrap();
     let policy = change(fs::read_to_string(files.policy()).unwrap());
     fs::write(files.policy(), policy).unwrap();
     let guard = Guard::builder().with_policy_file(files.policy());

@@ -35,7 +35,7 @@ pub(crate) fn bare(operations: usize) {
 
 /// The bare service behind a guard.
 pub(crate) fn chain(operations: usize, path: PathKind) {
-    let files = PolicyFiles::new().unwrap();
+    let files = PolicyFiles::new().unwrap().without_bans().unwrap();
     let clock = Arc::new(ManualClock::default());
     let guard = guard(&files, Arc::clone(&clock));
     let service = guard.layer().layer(service_fn(answer));

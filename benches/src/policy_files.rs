@@ -22,7 +22,7 @@ impl PolicyFiles {
     ///
     /// # Errors
     ///
-    /// Returns the error of the file system if a file cannot be files.
+    /// Returns the error of the file system if a file cannot be written.
     #[expect(clippy::disallowed_methods, reason = "a bench writes its policy")]
     pub fn new() -> io::Result<Self> {
         static NTH: AtomicUsize = AtomicUsize::new(0);
@@ -36,6 +36,20 @@ impl PolicyFiles {
         )?;
         fs::write(files.policy(), reference::policy("networks.netset"))?;
         Ok(files)
+    }
+
+    /// Turns bans by rules off, so that repeated probes are judged as the first one is: a client with a ban
+    /// is denied at less cost.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of the file system if the policy cannot be changed.
+    #[expect(clippy::disallowed_methods, reason = "a bench writes its policy")]
+    pub fn without_bans(self) -> io::Result<Self> {
+        let policy = fs::read_to_string(self.policy())?;
+        let policy = policy.replace("[ban]\n", "[ban]\nmost_per_minute = 0\n");
+        fs::write(self.policy(), policy)?;
+        Ok(self)
     }
 
     /// The path of the folder.
