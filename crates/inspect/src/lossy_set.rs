@@ -35,6 +35,14 @@ impl LossySet {
         }
     }
 
+    /// Forgets all numbers, as others that take their places could make it do.
+    #[cfg(test)]
+    pub(crate) fn clear(&self) {
+        for place in &self.0 {
+            place.store(0, Ordering::Relaxed);
+        }
+    }
+
     #[inline]
     fn place(&self, number: u64) -> Option<&AtomicU64> {
         // Fibonacci hashing.

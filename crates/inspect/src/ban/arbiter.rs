@@ -46,7 +46,7 @@ use crate::{bounded_map::BoundedMap, lossy_set::LossySet, page::MIN_PAGE};
 /// # Cost
 ///
 /// [`Self::record`] runs once per exchange: for a known client it allocates nothing and takes one
-/// sharded lock, and for most clients in good standing none.
+/// sharded lock; for most clients in good standing, and for responses that are like earlier ones, none.
 ///
 /// # Examples
 ///
@@ -78,6 +78,8 @@ pub struct BanArbiter {
     standing: BoundedMap<ClientKey, Standing, BuildClientKeyHasher>,
     /// Clients whose responses in the current period make good standing: no further one needs a lock.
     settled: LossySet,
+    /// Responses that `standing` has counted in the current period: another one changes nothing.
+    pub(super) counted: LossySet,
     budget: BanBudget,
 }
 
@@ -119,6 +121,9 @@ impl BanArbiter {
     /// The number of clients that are known to be in good standing.
     const SETTLED: usize = 4096;
 
+    /// The number of responses that are known to be counted.
+    const COUNTED: usize = 4096;
+
     /// Creates an arbiter that bans in `table` and remembers at most `clients` clients.
     pub fn new(table: Arc<BanTable>, clients: usize) -> Self {
         Self {
@@ -126,6 +131,7 @@ impl BanArbiter {
             suspects: BoundedMap::new(clients),
             standing: BoundedMap::new(clients),
             settled: LossySet::new(Self::SETTLED),
+            counted: LossySet::new(Self::COUNTED),
             budget: BanBudget::default(),
         }
     }
@@ -151,19 +157,21 @@ impl BanArbiter {
         if matched_a_rule || state.is_suspicious() {
             return;
         }
-        let responses = match outcome.status {
+        let responses: u64 = match outcome.status {
             // As many as good standing takes.
             StatusCode::SWITCHING_PROTOCOLS => (1 << Self::GOOD) - 1,
             status if status.is_success() => 1 << (shape(state, outcome) % 64),
             _ => return,
         };
         let settled = settled(client, period(now));
-        if self.settled.contains(settled) {
+        let counted = settled ^ responses.wrapping_mul(MULTIPLIER);
+        if self.settled.contains(settled) || self.counted.contains(counted) {
             return;
         }
         let is_good = self
             .standing
             .update(client.into(), |standing| standing.add(responses, now));
+        self.counted.insert(counted);
         if is_good {
             self.settled.insert(settled);
         }
@@ -291,6 +299,9 @@ impl Standing {
     }
 }
 
+/// Mixes the bits of a number (Fibonacci hashing).
+const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
+
 /// The number of a client in a period.
 fn settled(client: &ClientIp, period: u64) -> u64 {
     client.key().rotate_left(32) ^ period
@@ -304,7 +315,6 @@ fn period(now: Now) -> u64 {
 fn shape(state: &RequestState, outcome: &Outcome<'_>) -> u64 {
     let length = outcome.length.filter(|length| *length >= MIN_PAGE);
     let size = length.unwrap_or_else(|| state.path_hash());
-    let mixed =
-        (size ^ u64::from(outcome.status.as_u16()) << 48).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mixed = (size ^ u64::from(outcome.status.as_u16()) << 48).wrapping_mul(MULTIPLIER);
     mixed >> 32
 }

@@ -3,7 +3,7 @@
 use gabion_core::{Outcome, RequestState};
 use http::{Method, StatusCode};
 
-use super::{distinct::Distinct, target::Target};
+use super::{distinct::Distinct, signal, target::Target};
 
 /// An exchange, and the recent behavior of its client.
 pub(super) struct Exchange<'a> {
@@ -79,6 +79,9 @@ pub(super) const TOOL: u64 = 1 << 61;
 pub(super) const NAMED: u64 = 1 << 60;
 /// The bit of the signals of a head whose query looks like an attack.
 pub(super) const INJECTION: u64 = 1 << 59;
+/// The bits of signals that count although the page was served. Of the signals in responses, only
+/// `injection` does.
+pub(super) const COUNTS_WHEN_SERVED: u64 = signal::ALONE | INJECTION;
 
 // === impl Answer ===
 

@@ -66,7 +66,8 @@ pub use scores::{Scores, Signals};
 /// # Cost
 ///
 /// A pass over the user agent, the path and the query, one lookup per segment of each view of the path,
-/// and one sharded lock per exchange. No allocation for a known client.
+/// and one sharded lock per exchange, none for a page that the client was served lately. No allocation for a
+/// known client.
 ///
 /// # Examples
 ///
@@ -322,6 +323,13 @@ impl Scan {
         request: (u64, Target),
         (outcome, answer): (&Outcome<'_>, Answer),
     ) -> Option<Offense> {
+        let (signals, target) = request;
+        let visit = (answer == Answer::Served
+            && signals & (exchange::ASSET | exchange::COUNTS_WHEN_SERVED) == 0)
+            .then(|| scores::visit(state.client(), target, self.scoring.period(state.now())));
+        if visit.is_some_and(|visit| self.scores.visits.contains(visit)) {
+            return None;
+        }
         let client = ClientKey::from(state.client());
         let is_catch_all = matches!(answer, Answer::CatchAll { .. });
         let (offense, high_for, shows_page) = self.scores.clients.update(client, |score| {
@@ -337,7 +345,10 @@ impl Scan {
                 .set_high(state.now().mono().saturating_add(wait));
         }
         if shows_page {
-            self.scores.known_pages.insert(request.1.page().into());
+            self.scores.known_pages.insert(target.page().into());
+        }
+        if let Some(visit) = visit {
+            self.scores.visits.insert(visit);
         }
         offense
     }

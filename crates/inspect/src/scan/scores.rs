@@ -6,10 +6,12 @@ use std::{
     time::Duration,
 };
 
-use gabion_core::{BuildClientKeyHasher, ClientKey, Now};
+use gabion_core::{BuildClientKeyHasher, ClientIp, ClientKey, Now};
 use ipnet::IpNet;
 
-use super::{exchange::History, health::Health, uniform_responses::UniformResponses};
+use super::{
+    exchange::History, health::Health, target::Target, uniform_responses::UniformResponses,
+};
 use crate::{bounded_map::BoundedMap, lossy_set::LossySet};
 
 /// The scores of clients, and what the responses of the service show: the pages that it has, and the
@@ -23,14 +25,17 @@ use crate::{bounded_map::BoundedMap, lossy_set::LossySet};
 ///
 /// # Capacity
 ///
-/// Of more clients than the capacity, those seen least often are dropped. An entry takes about 300
-/// bytes.
+/// Of more clients than the capacity, those seen least often are dropped; repeated visits of a page do not
+/// count. An entry takes about 300 bytes.
 pub struct Scores {
     pub(super) clients: BoundedMap<ClientKey, ClientScore, BuildClientKeyHasher>,
     pub(super) uniform_responses: UniformResponses,
-    /// The pages ([`Target::page`](super::target::Target::page)) that the service served lately.
+    /// The pages ([`Target::page`]) that the service served lately.
     pub(super) known_pages: LossySet,
     pub(super) health: Health,
+    /// Visits that are in the history of their client, so that another one changes nothing. Saves the lock of
+    /// `clients`.
+    pub(super) visits: LossySet,
     /// The second, by the monotonic clock, until which some client has a high score.
     high_until: AtomicU64,
 }
@@ -63,6 +68,9 @@ impl Scores {
     /// The number of pages that are known.
     const PAGES: usize = 1 << 14;
 
+    /// The number of visits that are known to be in a history.
+    const VISITS: usize = 1 << 14;
+
     /// Creates scores for at most `clients` clients.
     pub fn new(clients: usize) -> Self {
         Self {
@@ -70,6 +78,7 @@ impl Scores {
             uniform_responses: UniformResponses::new(),
             known_pages: LossySet::new(Self::PAGES),
             health: Health::default(),
+            visits: LossySet::new(Self::VISITS),
             high_until: AtomicU64::new(0),
         }
     }
@@ -108,6 +117,11 @@ impl Signals {
     pub const fn score(self) -> f32 {
         self.score
     }
+}
+
+/// The number of a client's visit of a page that the service served, in one period of its history.
+pub(super) fn visit(client: &ClientIp, target: Target, period: u32) -> u64 {
+    client.key() ^ target.packed() ^ u64::from(period).rotate_left(16)
 }
 
 // === impl ClientScore ===

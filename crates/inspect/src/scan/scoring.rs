@@ -82,7 +82,7 @@ impl Scoring {
     }
 
     /// The number of half-lives until `now`.
-    fn period(&self, now: Now) -> u32 {
+    pub(super) fn period(&self, now: Now) -> u32 {
         let length = self.half_life.as_secs().max(1);
         u32::try_from(now.mono().as_secs() / length).unwrap_or(u32::MAX)
     }
@@ -104,8 +104,7 @@ impl ClientScore {
     ) -> Option<Attribution> {
         self.apply_decay(scoring, state.now());
         let is_new = self.history.record(target, signals, answer);
-        // Of the signals in responses, only `injection` is in that of a page that was served.
-        if answer == Answer::Served && signals & (signal::ALONE | exchange::INJECTION) == 0 {
+        if answer == Answer::Served && signals & exchange::COUNTS_WHEN_SERVED == 0 {
             return None;
         }
         let detected = scoring.detect(&Exchange {

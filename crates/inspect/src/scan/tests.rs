@@ -1,8 +1,12 @@
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
 
-use gabion_core::{Attribution, ClientRules, Findings, Inspect, Outcome, RequestState};
-use gabion_testkit::OwnedHead;
+use gabion_core::{Attribution, ClientRules, Findings, Inspect, Now, Outcome, RequestState};
+use gabion_testkit::{OwnedHead, client_at};
 use http::StatusCode;
+use proptest::prelude::*;
 
 use super::signal::{self, Detector, RequestFeatures};
 use crate::{Config as _, Context, State};
@@ -139,4 +143,78 @@ fn scores_are_bounded_and_keep_frequent_clients() {
     let offense = scan_from("203.0.113.9").expect("a frequent client is not evicted");
     assert_eq!(offense.attribution, Attribution::Certain);
     assert_eq!((offense.rule, offense.ban_for), (Scan::RULE, ban_for));
+}
+
+/// An exchange: the client, the target, the status and the length of the response, and the minutes since the
+/// exchange before.
+type Step = (u8, &'static str, u16, Option<u64>, u64);
+
+fn step() -> impl Strategy<Value = Step> {
+    let target = prop::sample::select(vec![
+        "/",
+        "/a",
+        "/a?q=1",
+        "/b/c",
+        "/b/d",
+        "/users/17",
+        "/users/18",
+        "/app.css",
+        "/.env",
+        "/old",
+        "/x?q='--",
+    ]);
+    let status = prop::sample::select(vec![200, 200, 200, 304, 404, 500, 302]);
+    let length = prop::sample::select(vec![None, Some(10), Some(900), Some(901), Some(902)]);
+    (
+        0..3_u8,
+        target,
+        status,
+        length,
+        prop::sample::select(vec![0, 0, 0, 1, 20]),
+    )
+}
+
+/// Returns the offenses of a history, and the scores at its end. `before_each` runs before each exchange.
+fn play(history: &[Step], before_each: impl Fn(&Scores)) -> (Vec<String>, Vec<f32>) {
+    let scores = Arc::new(Scores::new(100));
+    let state = State::scratch().with_scores(Arc::clone(&scores));
+    let scan = ScanConfig::default()
+        .compile(&Context::new(&state))
+        .unwrap();
+    let rules = ClientRules::default();
+    let mut now = Duration::ZERO;
+    let mut offenses = Vec::new();
+    for &(client, target, status, length, minutes) in history {
+        now += Duration::from_mins(minutes);
+        before_each(&scores);
+        let head = browser(target).from(&format!("203.0.113.{client}")).at(now);
+        let facts = head.facts(&rules);
+        let mut state = RequestState::new(&facts);
+        scan.inspect(&facts, &mut state);
+        let status = StatusCode::from_u16(status).unwrap();
+        let outcome = Outcome::new(status, None, Duration::ZERO).with_length(length);
+        let mut findings = Findings::default();
+        scan.on_response(&state, &outcome, &mut findings);
+        offenses.push(format!("{:?}", findings.offense));
+    }
+    let end = Now::new(now, UNIX_EPOCH);
+    let score = |client| {
+        let client = client_at(&format!("203.0.113.{client}"));
+        let mut score = scores.clients.get((&client).into()).unwrap_or_default();
+        score.apply_decay(&scan.scoring, end);
+        [score.total, score.history.served.estimate()]
+    };
+    (offenses, (0..3).flat_map(score).collect())
+}
+
+proptest! {
+    #[test]
+    fn visits_that_take_no_lock_change_no_verdict(history in prop::collection::vec(step(), 0..120)) {
+        let (fast, fast_scores) = play(&history, |_| {});
+        let (slow, slow_scores) = play(&history, |scores| scores.visits.clear());
+        prop_assert_eq!(fast, slow);
+        for (fast, slow) in fast_scores.iter().zip(&slow_scores) {
+            prop_assert!((fast - slow).abs() < 0.01, "{fast_scores:?} {slow_scores:?}");
+        }
+    }
 }

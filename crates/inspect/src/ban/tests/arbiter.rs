@@ -6,6 +6,7 @@ use gabion_core::{
 };
 use gabion_testkit::OwnedHead;
 use http::StatusCode;
+use proptest::prelude::*;
 
 use super::{addr, at, client, scattered, v4, v6};
 use crate::{
@@ -176,6 +177,33 @@ fn flood_of_served_clients_drops_no_client_in_good_standing() {
     let offense = offense(Attribution::Forgeable { path: 1 });
     let outcome = arbiter.record_offense(&client(addr("203.0.113.9")), &offense, at(0));
     assert!(matches!(outcome, BanOutcome::Withheld(_)), "{outcome:?}");
+}
+
+proptest! {
+    #[test]
+    fn responses_that_take_no_lock_change_no_standing(
+        history in prop::collection::vec((0..2_u64, 0..14_u64, prop::sample::select(vec![0, 0, 0, 0, 0, 1])), 0..80),
+    ) {
+        let play = |before_each: &dyn Fn(&BanArbiter)| {
+            let (arbiter, rules) = (arbiter(10), ClientRules::default());
+            let mut hours = 0;
+            let play = |&(client, length, passed): &(u64, u64, u64)| {
+                hours += passed;
+                before_each(&arbiter);
+                let head = OwnedHead::get("/").at(Duration::from_hours(hours));
+                let head = head.from(&format!("203.0.113.{client}"));
+                let outcome = Outcome::new(StatusCode::OK, None, Duration::ZERO);
+                let outcome = outcome.with_length(Some(100 + length * 37));
+                let state = RequestState::new(&head.facts(&rules));
+                arbiter.record(&state, &outcome);
+                let page = offense(Attribution::Forgeable { path: 1 });
+                let outcome = arbiter.record_offense(state.client(), &page, state.now());
+                matches!(outcome, BanOutcome::Withheld(_))
+            };
+            history.iter().map(play).collect::<Vec<_>>()
+        };
+        prop_assert_eq!(play(&|_| {}), play(&|arbiter| arbiter.counted.clear()));
+    }
 }
 
 #[test]
