@@ -33,6 +33,12 @@ pub struct AutoSource;
 impl ConnectionSource for AutoSource {
     fn connection<'r>(&self, extensions: &'r Extensions) -> Option<Connection<'r>> {
         let peer = extensions.get().copied();
+        // Most requests have no other extension.
+        if let Some(peer) = peer
+            && extensions.len() == 1
+        {
+            return Some(Connection::plain(peer));
+        }
         #[cfg(feature = "axum")]
         let (peer, is_axums) = match peer {
             None => {

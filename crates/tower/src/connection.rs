@@ -108,10 +108,19 @@ impl<'r> Connection<'r> {
     /// the connection has no TLS.
     pub fn new(peer: PeerAddr, extensions: &'r Extensions) -> Self {
         Self {
-            peer,
-            target: None,
             framing: extensions.get().copied().unwrap_or_default(),
             scheme: extensions.get().copied().unwrap_or_default(),
+            ..Self::plain(peer)
+        }
+    }
+
+    /// Creates the data of a connection without TLS from `peer`, whose headers show the whole framing.
+    pub const fn plain(peer: PeerAddr) -> Self {
+        Self {
+            peer,
+            target: None,
+            framing: Framing::AsShown,
+            scheme: Scheme::Plain,
             inserts_client: false,
         }
     }
@@ -135,7 +144,11 @@ impl<'r> Connection<'r> {
 impl ConnectionSource for ExtensionsSource {
     fn connection<'r>(&self, extensions: &'r Extensions) -> Option<Connection<'r>> {
         let peer = extensions.get().copied()?;
-        Some(Connection::new(peer, extensions))
+        // Most requests have no other extension.
+        Some(match extensions.len() {
+            1 => Connection::plain(peer),
+            _ => Connection::new(peer, extensions),
+        })
     }
 
     fn missing_peer_help(&self) -> &'static str {

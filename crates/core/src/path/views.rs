@@ -3,8 +3,8 @@
 use std::{borrow::Cow, slice};
 
 use super::{
-    Malformed, PathClasses, Segment, Transformations, View, canonical,
-    layout::{Layout, Marks},
+    Malformed, PathClasses, Segment, Segments, Transformations, View, canonical,
+    layout::Layout,
     transform::{TRANSFORMATIONS, TRIGGERS},
 };
 use crate::stable_hash;
@@ -131,26 +131,11 @@ impl<'r> PathViews<'r> {
         Segment::last(self.raw, layout.marks(), layout.classes())
     }
 
-    /// Returns `true` if a segment of the path as sent matches. `matches` gets the path after each slash, up to
-    /// its end, and decides on the part before the next slash.
-    ///
-    /// # Cost
-    ///
-    /// A few instructions per segment, for a path of at most 64 bytes.
+    /// Iterates over the segments of the path as sent.
     #[inline]
-    pub fn any_segment(&self, matches: impl Fn(&[u8]) -> bool) -> bool {
+    pub const fn raw_segments(&self) -> Segments<'r> {
         let layout = &self.derived.sent.layout;
-        let after = |slash: usize| self.raw.get(slash.saturating_add(1)..);
-        let mut slashes = layout.marks().slashes;
-        while slashes != 0 {
-            if after(slashes.trailing_zeros() as usize).is_some_and(&matches) {
-                return true;
-            }
-            slashes &= slashes.wrapping_sub(1);
-        }
-        let rest = self.raw.get(Marks::BLOCK..).unwrap_or_default();
-        let mut slashes = rest.iter().enumerate().filter(|(_, byte)| **byte == b'/');
-        slashes.any(|(at, _)| after(at.saturating_add(Marks::BLOCK)).is_some_and(&matches))
+        Segments::new(self.raw, layout.marks(), layout.classes())
     }
 
     /// A hash of the path as sent: stable for the same path, not secret.

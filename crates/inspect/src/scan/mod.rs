@@ -202,7 +202,7 @@ impl Inspect for Scan {
         if let Some(cause) = probe.or_else(|| signal::leftover::cause(facts, last)) {
             state.mark_probe(cause);
         }
-        let target = Target::new(facts, last);
+        let target = Target::new(facts);
         state.set_slot(self.signals, bits);
         state.set_slot(self.target, target.packed());
         if self.scores.may_be_high(facts.now) {

@@ -1,14 +1,14 @@
 //! Keys of request targets, by which different ones are counted.
 
-use gabion_core::{Facts, Segment, stable_hash};
+use gabion_core::{Facts, stable_hash};
 
 /// The keys of a request target. Segments that are ids stand for any id, so that `/users/17` and
-/// `/users/18` are one page. Keys are hashes: in rare cases, two targets share them.
+/// `/users/18` are one page; empty segments do not count. Keys are hashes: in rare cases, two targets share them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Target {
     /// The path.
     page: u32,
-    /// The path up to its last slash. [`Self::ROOT`] if it has one segment only.
+    /// The path without its last segment. [`Self::ROOT`] if it has one segment only.
     folder: u16,
     /// The query as it was sent. [`Self::NO_QUERY`] if it is empty.
     query: u16,
@@ -19,23 +19,19 @@ impl Target {
     const NO_QUERY: u16 = 0;
 
     #[expect(clippy::cast_possible_truncation, reason = "some bits of a hash")]
-    pub(super) fn new(facts: &Facts<'_>, last: Segment<'_>) -> Self {
-        let (path, name) = (facts.path.raw(), last.bytes());
-        let folder = path.get(..path.len().saturating_sub(name.len()));
-        let folder = folder.filter(|folder| folder.len() > 1);
-        let hash = if facts.path.any_segment(starts_with_id) {
-            without_ids
-        } else {
-            stable_hash
-        };
-        let folder = folder.map_or(0, hash);
+    pub(super) fn new(facts: &Facts<'_>) -> Self {
+        let (mut folder, mut page) = (0, 0);
+        for segment in facts.path.raw_segments() {
+            folder = page;
+            page = append(page, segment.bytes());
+        }
         let query = facts.uri.query().filter(|query| !query.is_empty());
         Self {
-            page: (hash(name) ^ folder.rotate_left(32)) as u32,
+            page: (page >> 32) as u32,
             folder: if folder == 0 {
                 Self::ROOT
             } else {
-                folder as u16 | 1
+                (folder >> 32) as u16 | 1
             },
             query: query.map_or(Self::NO_QUERY, |query| {
                 stable_hash(query.as_bytes()) as u16 | 1
@@ -84,37 +80,32 @@ impl Target {
     }
 }
 
-/// Hashes segments, without those that are ids.
-#[cold]
-fn without_ids(segments: &[u8]) -> u64 {
-    let others = segments.split(|&byte| byte == b'/').map(|segment| {
-        if starts_with_id(segment) {
-            &[]
-        } else {
-            segment
-        }
-    });
-    others.fold(0, |hash, segment| {
-        hash.rotate_left(5) ^ stable_hash(segment)
-    })
+/// Returns the hash of a path that consists of one with the hash `path`, and `segment`.
+#[inline]
+fn append(path: u64, segment: &[u8]) -> u64 {
+    const ID: u64 = 1;
+    let segment = if is_id(segment) {
+        ID
+    } else {
+        stable_hash(segment)
+    };
+    (path.rotate_left(32) ^ segment).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
-/// Returns `true` if the segment before the next slash is a number, or a hexadecimal number or UUID of at
-/// least eight characters.
+/// Returns `true` if the segment is a number, or a hexadecimal number or UUID of at least eight characters.
 #[inline]
-fn starts_with_id(path: &[u8]) -> bool {
+fn is_id(segment: &[u8]) -> bool {
     const MIN_HEX: usize = 8;
-    let (mut len, mut digits) = (0_usize, 0_usize);
-    for byte in path {
+    let mut has_digit = false;
+    let mut has_other = false;
+    for byte in segment {
         match byte {
-            b'/' => break,
-            b'0'..=b'9' => digits = digits.wrapping_add(1),
-            b'a'..=b'f' | b'A'..=b'F' | b'-' => {}
+            b'0'..=b'9' => has_digit = true,
+            b'a'..=b'f' | b'A'..=b'F' | b'-' => has_other = true,
             _ => return false,
         }
-        len = len.wrapping_add(1);
     }
-    digits > 0 && (digits == len || len >= MIN_HEX)
+    has_digit && (!has_other || segment.len() >= MIN_HEX)
 }
 
 #[cfg(test)]
@@ -128,7 +119,7 @@ mod tests {
         let head = OwnedHead::get(target);
         let rules = ClientRules::default();
         let facts = head.facts(&rules);
-        Target::new(&facts, facts.path.last_segment())
+        Target::new(&facts)
     }
 
     #[test]
@@ -148,6 +139,8 @@ mod tests {
             ("/o/3f2a9c4d-11e2", "/o/0b7d1c9e-27aa", true),
             ("/o/deadbeef", "/o/cafebabe", false),
             ("/17/x", "/x/17", false),
+            ("/a/b", "/b/a", false),
+            ("/users/", "/users", true),
         ] {
             assert_eq!(target(one) == target(other), same, "{one} {other}");
             assert_eq!(
