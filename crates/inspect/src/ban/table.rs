@@ -3,7 +3,10 @@
 use std::{
     collections::BTreeSet,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -58,6 +61,8 @@ pub struct BanTable {
     // Invariant: holds the end and the key of every entry of `bans`, which is written only under
     // this lock.
     ends: Mutex<Ends>,
+    /// The second, by the monotonic clock, until which some ban may be in force.
+    last_end: AtomicU64,
     capacity: usize,
     listeners: ChangeListeners,
 }
@@ -94,6 +99,7 @@ impl BanTable {
         Self {
             bans: Map::default(),
             ends: Mutex::default(),
+            last_end: AtomicU64::new(0),
             capacity: capacity.max(1),
             listeners: ChangeListeners::default(),
         }
@@ -106,6 +112,9 @@ impl BanTable {
 
     /// Returns the ban of `client` in force at `now`.
     pub fn active(&self, client: &ClientIp, now: Now) -> Option<ActiveBan> {
+        if now.mono().as_secs() >= self.last_end.load(Ordering::Relaxed) {
+            return None;
+        }
         self.bans.pin().get(&ClientKey::from(client))?.active(now)
     }
 
@@ -195,6 +204,8 @@ impl BanTable {
             let evicted = (end > now.mono()).then_some(first);
             outcome = BanOutcome::Banned { evicted };
         }
+        let last_end = until.as_secs().saturating_add(1);
+        self.last_end.fetch_max(last_end, Ordering::Relaxed);
         ends.insert((until, client.network()));
         bans.insert(client, Entry { by, reason, until });
         outcome
