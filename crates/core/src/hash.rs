@@ -1,20 +1,29 @@
 //! A hash that is equal across processes and machines: not keyed, not secret.
 
+use crate::words;
+
 /// Hashes `bytes`, eight at a time, by folded multiplication: equal in every process and on every
 /// machine, not keyed, not secret.
 ///
 /// For sets in which a client that forces a collision only deceives itself.
+#[inline]
 pub fn stable_hash(bytes: &[u8]) -> u64 {
-    let start = SEED ^ u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-    let (words, rest) = bytes.as_chunks();
-    let hash = words.iter().fold(start, |hash, word| fold(hash, *word));
+    append_stable_hash(SEED, bytes)
+}
+
+/// Returns the [`stable_hash`] of a list, from that of all but its last item, `hash`, and that item. The list
+/// is not that of the concatenated items.
+#[inline]
+pub fn append_stable_hash(hash: u64, item: &[u8]) -> u64 {
+    let start = hash ^ u64::try_from(item.len()).unwrap_or(u64::MAX);
+    let (words, rest) = item.as_chunks();
+    let hash = words
+        .iter()
+        .fold(start, |hash, word| fold(hash, u64::from_le_bytes(*word)));
     // The last eight bytes contain the rest of all but the shortest.
-    let last = bytes.last_chunk().copied().unwrap_or_else(|| {
-        let mut word = [0; 8];
-        word.iter_mut().zip(rest).for_each(|(to, byte)| *to = *byte);
-        word
-    });
-    fold(fold(hash, last), [0; 8])
+    let last = item.last_chunk();
+    let last = last.map_or_else(|| words::short(rest), |word| u64::from_le_bytes(*word));
+    fold(fold(hash, last), 0)
 }
 
 /// The basis of FNV-1a, and the golden ratio: constants with bits of no pattern.
@@ -24,7 +33,8 @@ const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
 /// Multiplies to 128 bits and combines both halves, so that each bit of the input changes bits of
 /// all positions.
 #[expect(clippy::cast_possible_truncation, reason = "each half is taken")]
-fn fold(hash: u64, word: [u8; 8]) -> u64 {
-    let product = u128::from(hash ^ u64::from_le_bytes(word)).wrapping_mul(FACTOR.into());
+#[inline]
+const fn fold(hash: u64, word: u64) -> u64 {
+    let product = (hash ^ word) as u128 * FACTOR as u128;
     product as u64 ^ (product >> 64) as u64
 }

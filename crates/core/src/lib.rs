@@ -76,7 +76,7 @@ pub use event::{
 pub use evidence::{Escaped, Evidence};
 pub use facts::{Facts, Resolution};
 pub use framing::Framing;
-pub use hash::stable_hash;
+pub use hash::{append_stable_hash, stable_hash};
 pub use head::Head;
 pub use headers::{HeaderIndex, HeaderLines, KnownHeader, is_irregular_name};
 pub use inspect::{

@@ -20,9 +20,19 @@ pub(crate) fn last_word(bytes: &[u8], rest: &[u8]) -> u64 {
         let missing = (WORD - rest.len()) * 8;
         return u64::from_le_bytes(*word) >> missing | repeat(PADDING) << (rest.len() * 8);
     }
-    let mut word = [PADDING; WORD];
-    word.iter_mut().zip(rest).for_each(|(to, byte)| *to = *byte);
-    u64::from_le_bytes(word)
+    short(rest) | repeat(PADDING) << (rest.len() * 8)
+}
+
+/// Returns fewer than eight bytes as a word, with zeros after them.
+#[inline]
+pub(crate) fn short(bytes: &[u8]) -> u64 {
+    let number = |half: &[u8; WORD / 2]| u64::from(u32::from_le_bytes(*half));
+    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        // Where they overlap, they have the same bytes.
+        return number(first) | number(last) << ((bytes.len() - WORD / 2) * 8);
+    }
+    let byte = |at: usize| bytes.get(at).map_or(0, |byte| u64::from(*byte) << (at * 8));
+    byte(0) | byte(1) | byte(2)
 }
 
 /// Sets the highest bit of each byte of `word` that is zero, and clears all others.

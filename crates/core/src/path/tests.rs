@@ -344,3 +344,30 @@ fn raw_segments_are_those_between_slashes() {
         assert!(segments.eq(expected.map(str::as_bytes)), "{path}");
     }
 }
+
+#[test]
+fn any_segment_gets_the_path_after_each_slash() {
+    for path in [
+        "/",
+        "/a",
+        "/a/b/",
+        "//a",
+        &"/segment".repeat(7),
+        &"/segment".repeat(8),
+        &"/segment".repeat(20),
+        &format!("/{}/x", "a".repeat(100)),
+    ] {
+        let views = PathViews::new(path.as_bytes());
+        let found = std::cell::RefCell::new(Vec::new());
+        let none = views.any_segment(|rest| {
+            found.borrow_mut().push(rest.to_vec());
+            false
+        });
+        let slashes = path.match_indices('/');
+        let expected = slashes.map(|(at, _)| path.as_bytes()[at + 1..].to_vec());
+        assert!(!none, "{path}");
+        assert_eq!(found.into_inner(), expected.collect::<Vec<_>>(), "{path}");
+        let last = path.rsplit('/').next().unwrap().as_bytes();
+        assert!(views.any_segment(|rest| rest == last), "{path}");
+    }
+}

@@ -4,7 +4,7 @@ use std::{borrow::Cow, slice};
 
 use super::{
     Malformed, PathClasses, Segment, Segments, Transformations, View, canonical,
-    layout::Layout,
+    layout::{Layout, Marks},
     transform::{TRANSFORMATIONS, TRIGGERS},
 };
 use crate::stable_hash;
@@ -129,6 +129,28 @@ impl<'r> PathViews<'r> {
     pub fn last_segment(&self) -> Segment<'r> {
         let layout = &self.derived.sent.layout;
         Segment::last(self.raw, layout.marks(), layout.classes())
+    }
+
+    /// Returns `true` if a segment of the path as sent matches. `matches` gets the path after each slash, up to
+    /// its end, and decides on the part before the next slash.
+    ///
+    /// # Cost
+    ///
+    /// A few instructions per segment, for a path of at most 64 bytes.
+    #[inline]
+    pub fn any_segment(&self, matches: impl Fn(&[u8]) -> bool) -> bool {
+        let layout = &self.derived.sent.layout;
+        let after = |slash: usize| self.raw.get(slash.saturating_add(1)..);
+        let mut slashes = layout.marks().slashes;
+        while slashes != 0 {
+            if after(slashes.trailing_zeros() as usize).is_some_and(&matches) {
+                return true;
+            }
+            slashes &= slashes.wrapping_sub(1);
+        }
+        let rest = self.raw.get(Marks::BLOCK..).unwrap_or_default();
+        let mut slashes = rest.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+        slashes.any(|(at, _)| after(at.saturating_add(Marks::BLOCK)).is_some_and(&matches))
     }
 
     /// Iterates over the segments of the path as sent.

@@ -1,9 +1,9 @@
 //! Keys of request targets, by which different ones are counted.
 
-use gabion_core::{Facts, stable_hash};
+use gabion_core::{Facts, Segment, append_stable_hash, stable_hash};
 
 /// The keys of a request target. Segments that are ids stand for any id, so that `/users/17` and
-/// `/users/18` are one page; empty segments do not count. Keys are hashes: in rare cases, two targets share them.
+/// `/users/18` are one page. Keys are hashes: in rare cases, two targets share them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Target {
     /// The path.
@@ -19,19 +19,22 @@ impl Target {
     const NO_QUERY: u16 = 0;
 
     #[expect(clippy::cast_possible_truncation, reason = "some bits of a hash")]
-    pub(super) fn new(facts: &Facts<'_>) -> Self {
-        let (mut folder, mut page) = (0, 0);
-        for segment in facts.path.raw_segments() {
-            folder = page;
-            page = append(page, segment.bytes());
-        }
+    pub(super) fn new(facts: &Facts<'_>, last: Segment<'_>) -> Self {
+        let (page, folder) = if facts.path.any_segment(starts_with_id) {
+            without_ids(facts)
+        } else {
+            let path = facts.path.raw();
+            let folder = path.get(..path.len().saturating_sub(last.bytes().len()));
+            let folder = folder.filter(|folder| folder.len() > 1);
+            (facts.path.hash(), folder.map_or(0, stable_hash))
+        };
         let query = facts.uri.query().filter(|query| !query.is_empty());
         Self {
-            page: (page >> 32) as u32,
+            page: page as u32,
             folder: if folder == 0 {
                 Self::ROOT
             } else {
-                (folder >> 32) as u16 | 1
+                folder as u16 | 1
             },
             query: query.map_or(Self::NO_QUERY, |query| {
                 stable_hash(query.as_bytes()) as u16 | 1
@@ -80,32 +83,33 @@ impl Target {
     }
 }
 
-/// Returns the hash of a path that consists of one with the hash `path`, and `segment`.
-#[inline]
-fn append(path: u64, segment: &[u8]) -> u64 {
-    const ID: u64 = 1;
-    let segment = if is_id(segment) {
-        ID
-    } else {
-        stable_hash(segment)
-    };
-    (path.rotate_left(32) ^ segment).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+/// Returns the hashes of a path, and of the path without its last segment, in which all ids are alike.
+fn without_ids(facts: &Facts<'_>) -> (u64, u64) {
+    let (mut folder, mut path) = (0, 0);
+    for segment in facts.path.raw_segments() {
+        let name = segment.bytes();
+        folder = path;
+        path = append_stable_hash(path, if starts_with_id(name) { b"0" } else { name });
+    }
+    (path, folder)
 }
 
-/// Returns `true` if the segment is a number, or a hexadecimal number or UUID of at least eight characters.
+/// Returns `true` if the segment before the next slash is a number, or a hexadecimal number or UUID of at
+/// least eight characters.
 #[inline]
-fn is_id(segment: &[u8]) -> bool {
+fn starts_with_id(path: &[u8]) -> bool {
     const MIN_HEX: usize = 8;
-    let mut has_digit = false;
-    let mut has_other = false;
-    for byte in segment {
+    let (mut len, mut digits) = (0_usize, 0_usize);
+    for byte in path {
         match byte {
-            b'0'..=b'9' => has_digit = true,
-            b'a'..=b'f' | b'A'..=b'F' | b'-' => has_other = true,
+            b'/' => break,
+            b'0'..=b'9' => digits = digits.wrapping_add(1),
+            b'a'..=b'f' | b'A'..=b'F' | b'-' => {}
             _ => return false,
         }
+        len = len.wrapping_add(1);
     }
-    has_digit && (!has_other || segment.len() >= MIN_HEX)
+    digits > 0 && (digits == len || len >= MIN_HEX)
 }
 
 #[cfg(test)]
@@ -119,7 +123,7 @@ mod tests {
         let head = OwnedHead::get(target);
         let rules = ClientRules::default();
         let facts = head.facts(&rules);
-        Target::new(&facts)
+        Target::new(&facts, facts.path.last_segment())
     }
 
     #[test]
@@ -140,7 +144,6 @@ mod tests {
             ("/o/deadbeef", "/o/cafebabe", false),
             ("/17/x", "/x/17", false),
             ("/a/b", "/b/a", false),
-            ("/users/", "/users", true),
         ] {
             assert_eq!(target(one) == target(other), same, "{one} {other}");
             assert_eq!(
