@@ -1,27 +1,40 @@
 //! Counts of different targets.
 
 /// A set of targets of the current and the preceding period, of which the number is estimated: by
-/// linear counting (Whang et al., 1990) with one bit per target.
+/// linear counting (Whang et al., 1990) with one bit per target, of 128 bits in each block.
 ///
-/// With 16 targets, 15 bits are set on average. An estimate is at most about 620.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Distinct {
-    current: u128,
-    previous: u128,
+/// Of 16 targets, one shares its bit with another on average; with two blocks, every other time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Distinct<const BLOCKS: usize = 1> {
+    current: [u128; BLOCKS],
+    previous: [u128; BLOCKS],
 }
 
-impl Distinct {
+impl<const BLOCKS: usize> Default for Distinct<BLOCKS> {
+    fn default() -> Self {
+        Self {
+            current: [0; BLOCKS],
+            previous: [0; BLOCKS],
+        }
+    }
+}
+
+impl<const BLOCKS: usize> Distinct<BLOCKS> {
     /// Adds the target with this key. Returns `true` if its bit was not set.
     pub(super) fn insert(&mut self, key: u32) -> bool {
-        let bit = Self::bit(key);
-        let is_new = (self.current | self.previous) & bit == 0;
-        self.current |= bit;
+        let is_new = !self.contains(key);
+        let (block, bit) = Self::bit(key);
+        if let Some(current) = self.current.get_mut(block) {
+            *current |= bit;
+        }
         is_new
     }
 
     /// Returns `true` if the bit of the target is set.
     pub(super) fn contains(&self, key: u32) -> bool {
-        (self.current | self.previous) & Self::bit(key) != 0
+        let (block, bit) = Self::bit(key);
+        let mut periods = [self.current.get(block), self.previous.get(block)].into_iter();
+        periods.any(|bits| bits.is_some_and(|bits| bits & bit != 0))
     }
 
     /// Starts a new period, `periods` after the current one.
@@ -30,28 +43,31 @@ impl Distinct {
             0 => {}
             1 => {
                 self.previous = self.current;
-                self.current = 0;
+                self.current = [0; BLOCKS];
             }
             _ => *self = Self::default(),
         }
     }
 
     /// The number of bits: at most the number of targets.
-    pub(super) const fn bits(&self) -> u32 {
-        (self.current | self.previous).count_ones()
+    pub(super) fn bits(&self) -> u32 {
+        let blocks = self.current.iter().zip(&self.previous);
+        blocks.map(|(one, other)| (one | other).count_ones()).sum()
     }
 
     /// The estimated number of targets.
+    #[expect(clippy::cast_precision_loss, reason = "some hundreds of bits")]
     pub(super) fn estimate(&self) -> f32 {
-        let all = 128.0;
-        let unset = u16::try_from((self.current | self.previous).count_zeros()).unwrap_or(0);
-        let unset = f32::from(unset.max(1));
-        -all * (unset / all).ln()
+        let all = (BLOCKS * 128) as f32;
+        let unset = all - self.bits() as f32;
+        -all * (unset.max(1.0) / all).ln()
     }
 
-    /// Of a hash, the bits are multiplied, since keys of one folder may be successive.
-    const fn bit(key: u32) -> u128 {
-        1 << (key.wrapping_mul(0x9e37_79b1) >> 25)
+    /// The block of the target, and its bit. Of a hash, the bits are multiplied, since keys of one folder may be
+    /// successive.
+    const fn bit(key: u32) -> (usize, u128) {
+        let mixed = key.wrapping_mul(0x9e37_79b1);
+        ((mixed >> 16) as usize % BLOCKS, 1 << (mixed >> 25))
     }
 }
 
@@ -61,7 +77,11 @@ mod tests {
 
     #[test]
     fn estimate_is_near_and_bits_never_exceed_the_number() {
-        let mut distinct = Distinct::default();
+        check_estimates(Distinct::<1>::default());
+        check_estimates(Distinct::<2>::default());
+    }
+
+    fn check_estimates<const BLOCKS: usize>(mut distinct: Distinct<BLOCKS>) {
         let mut key = 1_u32;
         for number in 1_u16..=200 {
             key = key.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -77,7 +97,7 @@ mod tests {
 
     #[test]
     fn targets_count_for_two_periods() {
-        let mut distinct = Distinct::default();
+        let mut distinct = Distinct::<1>::default();
         assert!(distinct.insert(7));
         assert!(!distinct.insert(7));
         distinct.advance(1);

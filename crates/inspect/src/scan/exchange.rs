@@ -3,7 +3,7 @@
 use gabion_core::{Outcome, RequestState};
 use http::{Method, StatusCode};
 
-use super::{distinct::Distinct, signal, target::Target};
+use super::{distinct::Distinct, target::Target};
 
 /// An exchange, and the recent behavior of its client.
 pub(super) struct Exchange<'a> {
@@ -46,7 +46,7 @@ pub(super) struct History {
     /// The collections ([`Target::collection`]) of the pages that the client was served.
     collections: Distinct,
     /// The missing pages.
-    pub(super) missing: Distinct,
+    pub(super) missing: Distinct<2>,
     /// The targets at which the service failed.
     pub(super) errors: Distinct,
     /// The number of modifying requests answered with 401 or 403. Decays with the score.
@@ -54,7 +54,7 @@ pub(super) struct History {
     /// The number of assets that the client was served. Decays with the score.
     assets: f32,
     /// The pages to which the service gave the response that it gives to any path.
-    pub(super) catch_all: Distinct,
+    pub(super) catch_all: Distinct<2>,
     /// The most frequent such response.
     catch_all_shape: MostFrequent,
     /// The period of the sets, counted in half-lives.
@@ -79,9 +79,6 @@ pub(super) const TOOL: u64 = 1 << 61;
 pub(super) const NAMED: u64 = 1 << 60;
 /// The bit of the signals of a head whose query looks like an attack.
 pub(super) const INJECTION: u64 = 1 << 59;
-/// The bits of signals that count although the page was served. Of the signals in responses, only
-/// `injection` does.
-pub(super) const COUNTS_WHEN_SERVED: u64 = signal::ALONE | INJECTION;
 
 // === impl Answer ===
 
@@ -196,16 +193,11 @@ impl History {
         let periods = period.saturating_sub(self.period);
         if periods > 0 {
             self.period = period;
-            let sets = [
-                &mut self.served,
-                &mut self.collections,
-                &mut self.missing,
-                &mut self.catch_all,
-                &mut self.errors,
-            ];
-            for set in sets {
-                set.advance(periods);
-            }
+            self.served.advance(periods);
+            self.collections.advance(periods);
+            self.missing.advance(periods);
+            self.catch_all.advance(periods);
+            self.errors.advance(periods);
         }
     }
 }

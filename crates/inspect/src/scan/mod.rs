@@ -202,7 +202,7 @@ impl Inspect for Scan {
         if let Some(cause) = probe.or_else(|| signal::leftover::cause(facts, last)) {
             state.mark_probe(cause);
         }
-        let target = Target::new(facts);
+        let target = Target::new(facts, last);
         state.set_slot(self.signals, bits);
         state.set_slot(self.target, target.packed());
         if self.scores.may_be_high(facts.now) {
@@ -325,7 +325,7 @@ impl Scan {
     ) -> Option<Offense> {
         let (signals, target) = request;
         let visit = (answer == Answer::Served
-            && signals & (exchange::ASSET | exchange::COUNTS_WHEN_SERVED) == 0)
+            && signals & (exchange::ASSET | scoring::COUNTS_WHEN_SERVED) == 0)
             .then(|| scores::visit(state.client(), target, self.scoring.period(state.now())));
         if visit.is_some_and(|visit| self.scores.visits.contains(visit)) {
             return None;

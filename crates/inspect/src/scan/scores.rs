@@ -26,7 +26,7 @@ use crate::{bounded_map::BoundedMap, lossy_set::LossySet};
 /// # Capacity
 ///
 /// Of more clients than the capacity, those seen least often are dropped; repeated visits of a page do not
-/// count. An entry takes about 300 bytes.
+/// count. An entry takes about 370 bytes.
 pub struct Scores {
     pub(super) clients: BoundedMap<ClientKey, ClientScore, BuildClientKeyHasher>,
     pub(super) uniform_responses: UniformResponses,

@@ -21,6 +21,10 @@ pub(super) struct Scoring {
     weights: [f32; signal::ALL.len()],
 }
 
+/// The bits of signals that count although the page was served. Of the signals in responses, only
+/// `injection` does.
+pub(super) const COUNTS_WHEN_SERVED: u64 = signal::ALONE | exchange::INJECTION;
+
 /// The signals of an exchange.
 #[derive(Default)]
 struct Detected {
@@ -104,7 +108,7 @@ impl ClientScore {
     ) -> Option<Attribution> {
         self.apply_decay(scoring, state.now());
         let is_new = self.history.record(target, signals, answer);
-        if answer == Answer::Served && signals & exchange::COUNTS_WHEN_SERVED == 0 {
+        if answer == Answer::Served && signals & COUNTS_WHEN_SERVED == 0 {
             return None;
         }
         let detected = scoring.detect(&Exchange {
@@ -149,7 +153,7 @@ impl ClientScore {
     }
 
     /// Returns `true` if the client behaves as people do, so that the pages it requests exist.
-    pub(super) const fn is_honest(&self) -> bool {
+    pub(super) fn is_honest(&self) -> bool {
         let (served, missing) = Self::HONEST;
         let history = &self.history;
         let others = history.missing.bits() + history.catch_all.bits();

@@ -35,7 +35,7 @@ pub(super) const SIGNAL: Signal = Signal {
 
 /// Returns the pages that are missing in the way of this one, and the number of pages with which the signal
 /// begins.
-const fn pages<'e>(exchange: &Exchange<'e>) -> Option<(&'e Distinct, u32)> {
+const fn pages<'e>(exchange: &Exchange<'e>) -> Option<(&'e Distinct<2>, u32)> {
     let history = exchange.history;
     let (pages, browser) = match exchange.answer {
         Answer::Missing => (&history.missing, 11),
