@@ -37,6 +37,9 @@ pub(crate) struct RunArgs {
     /// Number of worker threads; without this option, one per core
     #[arg(long, value_name = "N")]
     pub(crate) workers: Option<NonZeroUsize>,
+    /// Share the address with other guards of the same user: the system spreads connections over them
+    #[arg(long)]
+    pub(crate) share_port: bool,
     /// Accept HTTP/2 with prior knowledge as well as HTTP/1.1, for example from a load balancer
     #[arg(long)]
     pub(crate) h2: bool,

@@ -98,7 +98,7 @@ fn guard(args: &RunArgs) -> Result<Guard, Box<dyn Error>> {
 }
 
 /// Starts the workers, each with its own listener, runtime and pool of upstream connections.
-fn serve(args: &RunArgs, guard: &Guard, upstream: &Upstream) -> io::Result<Workers> {
+fn serve(args: &RunArgs, guard: &Guard, upstream: &Upstream) -> Result<Workers, Box<dyn Error>> {
     let cores = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let protocols = if args.h2 {
         Protocols::Http1AndPriorKnowledge
@@ -111,6 +111,7 @@ fn serve(args: &RunArgs, guard: &Guard, upstream: &Upstream) -> io::Result<Worke
     guard.subscribe(&connections);
     let serve = ServeOptions::default()
         .with_protocols(protocols)
+        .with_shared_port(args.share_port)
         .with_connections(connections)
         .with_sink(guard.sink());
     let proxy = ProxyOptions::default()
@@ -127,6 +128,16 @@ fn serve(args: &RunArgs, guard: &Guard, upstream: &Upstream) -> io::Result<Worke
         &serve,
         move |tunnels| layer.layer(Proxy::new(upstream.clone(), &proxy, tunnels.clone())),
     )
+    .map_err(|error| listen_error(args.listen, &error).into())
+}
+
+fn listen_error(addr: SocketAddr, error: &io::Error) -> String {
+    let advice = if error.kind() == io::ErrorKind::AddrInUse {
+        "; if that is another guard, `--share-port` shares the address with it"
+    } else {
+        ""
+    };
+    format!("cannot listen on {addr}: {error}{advice}")
 }
 
 /// Prints where the proxy listens, what it protects, and commands to try.

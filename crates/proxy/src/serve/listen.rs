@@ -26,13 +26,29 @@ const BACKLOG: i32 = 1024;
 /// # }
 /// ```
 pub fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
+    let socket = unbound(addr)?;
     socket.set_reuse_port(true)?;
-    socket.set_nonblocking(true)?;
     socket.bind(&addr.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
+}
+
+/// Listens on `addr` like [`listen`], unless another socket does: the system would give it some of the
+/// connections without a sign.
+pub(super) fn listen_first(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = unbound(addr)?;
+    // Only a socket that was bound without `SO_REUSEPORT` is certainly the first.
+    socket.bind(&addr.into())?;
+    socket.set_reuse_port(true)?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn unbound(addr: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
 }
 
 /// Sets keep-alive probes and `TCP_NODELAY` on an accepted socket.

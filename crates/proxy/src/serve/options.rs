@@ -62,6 +62,7 @@ pub struct ServeOptions {
     pub(super) header_timeout: Duration,
     pub(super) connections: Option<Arc<Connections>>,
     pub(super) event_sink: EventSink,
+    pub(super) shares_port: bool,
 }
 
 /// The protocols that an accept loop supports.
@@ -92,6 +93,7 @@ impl Default for ServeOptions {
             header_timeout: Duration::from_secs(75),
             connections: None,
             event_sink: EventSink::default(),
+            shares_port: false,
         }
     }
 }
@@ -118,6 +120,16 @@ impl ServeOptions {
     pub fn with_sink(self, sink: Arc<dyn Sink>) -> Self {
         let event_sink = EventSink::new(sink);
         Self { event_sink, ..self }
+    }
+
+    /// Sets whether [`workers`](crate::workers) may listen on an address on which workers of another process
+    /// of the same user listen. The system then spreads connections over all of them. By default they fail to
+    /// start.
+    pub fn with_shared_port(self, shares_port: bool) -> Self {
+        Self {
+            shares_port,
+            ..self
+        }
     }
 
     /// Sets the time for a complete request head since the last exchange, and for protocol

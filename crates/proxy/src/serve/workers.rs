@@ -19,7 +19,7 @@ use tracing::error;
 use super::{
     accept::{Drained, serve},
     connection::HttpService,
-    listen::listen,
+    listen::{listen, listen_first},
     options::ServeOptions,
 };
 use crate::Tunnels;
@@ -40,7 +40,8 @@ pub struct Workers {
 /// # Errors
 ///
 /// Returns the system's error if the address, a thread or a runtime is not available. No thread is
-/// left running then.
+/// left running then. An address on which another process listens is not available, unless
+/// [`ServeOptions::with_shared_port`].
 ///
 /// # Examples
 ///
@@ -61,10 +62,11 @@ pub struct Workers {
 /// };
 ///
 /// let workers = start("127.0.0.1:0")?;
+/// assert!(start(&workers.local_addr().to_string()).is_err());
 /// assert!(TcpStream::connect(workers.local_addr()).is_ok());
 /// assert_eq!(workers.shutdown(Duration::from_secs(1)), Drained::default());
 ///
-/// // An address of another machine is an error.
+/// // An address of another machine is an error, and so is one on which others listen.
 /// assert!(start("192.0.2.1:0").is_err());
 /// # Ok(())
 /// # }
@@ -79,7 +81,11 @@ where
     S: HttpService,
     F: Fn(&Tunnels) -> S + Send + Sync + 'static,
 {
-    let first = listen(addr)?;
+    let first = if options.shares_port {
+        listen(addr)?
+    } else {
+        listen_first(addr)?
+    };
     let local_addr = first.local_addr()?;
     let rest = (1..count.get()).map(|_| listen(local_addr));
     let listeners: Vec<_> = std::iter::once(Ok(first))

@@ -39,22 +39,12 @@ fn command() -> Command {
 impl Guard {
     /// Starts the guard on a free port and waits until it listens.
     pub(crate) async fn start(args: &[&str]) -> Self {
-        let mut child = command()
-            .args(["--listen", "127.0.0.1:0"])
-            .args(args)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let stdout = collect_lines(child.stdout.take().unwrap());
-        let log = collect_lines(child.stderr.take().unwrap());
-        let addr = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut guard = Self {
-            child,
-            stdout,
-            log,
-            addr,
-        };
+        Self::start_on("127.0.0.1:0", args).await
+    }
+
+    /// Starts the guard on `addr` and waits until it listens.
+    pub(crate) async fn start_on(addr: &str, args: &[&str]) -> Self {
+        let mut guard = Self::spawn(addr, args);
         let start_text = eventually(|| {
             let stdout = guard.stdout();
             stdout.contains("Press Ctrl-C to stop.").then_some(stdout)
@@ -68,6 +58,25 @@ impl Guard {
             .expect("the listening address");
         guard.addr = url.parse().unwrap();
         guard
+    }
+
+    /// Starts the guard on `addr`.
+    pub(crate) fn spawn(addr: &str, args: &[&str]) -> Self {
+        let mut child = command()
+            .args(["--listen", addr])
+            .args(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = collect_lines(child.stdout.take().unwrap());
+        let log = collect_lines(child.stderr.take().unwrap());
+        Self {
+            child,
+            stdout,
+            log,
+            addr: addr.parse().unwrap(),
+        }
     }
 
     pub(crate) const fn addr(&self) -> SocketAddr {
