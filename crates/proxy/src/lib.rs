@@ -67,11 +67,13 @@
 //! - `memchr` finds line ends, and `itoa` writes addresses. `http` depends on both already.
 //! - `tokio-util` counts and cancels tasks (`TaskTracker`, `CancellationToken`).
 //! - `socket2` sets `SO_REUSEPORT` before a socket is bound, and TCP keep-alive probes.
+//! - `rlimit` raises the limit of open files, which takes `unsafe` code.
 //! - `sha1`, `base64` and `getrandom` serve the WebSocket handshake (RFC 6455, 4.2.2). Their
 //!   versions are those of axum, so that each is built once. A WebSocket library would bring these
 //!   same three, and a frame codec that a tunnel does not use.
 //! - `gabion-frames` finds the frame boundaries in a tunnel, where a ping may be inserted.
 
+mod descriptors;
 mod event_sink;
 mod forbidden;
 mod forward;
@@ -82,6 +84,7 @@ mod tunnels;
 mod upstream;
 mod vectored;
 
+pub use descriptors::raise_descriptor_limit;
 pub use forbidden::ForbiddenAddress;
 pub use forward::{Proxy, ProxyBody, ProxyFuture, ProxyOptions, RequestError, UpstreamError};
 pub use serve::{

@@ -40,6 +40,16 @@ pub(crate) struct RunArgs {
     /// Share the address with other guards of the same user: the system spreads connections over them
     #[arg(long)]
     pub(crate) share_port: bool,
+    /// Largest number of open connections; without this option, as many as the limit of open files allows
+    #[arg(long, value_name = "N")]
+    pub(crate) max_connections: Option<NonZeroUsize>,
+    #[arg(
+        long,
+        value_name = "N",
+        help = "Largest number of open connections of one client, other than trusted proxies; without this \
+                option, a quarter of all, at most 4096"
+    )]
+    pub(crate) max_connections_per_client: Option<NonZeroUsize>,
     /// Accept HTTP/2 with prior knowledge as well as HTTP/1.1, for example from a load balancer
     #[arg(long)]
     pub(crate) h2: bool,

@@ -15,7 +15,8 @@ use gabion::{
     policy::{ShrinkGuard, Watch},
 };
 use gabion_proxy::{
-    Connections, Protocols, Proxy, ProxyOptions, ServeOptions, Upstream, Workers, workers,
+    Connections, Protocols, Proxy, ProxyOptions, ServeOptions, Upstream, Workers,
+    raise_descriptor_limit, workers,
 };
 use hyper_util::rt::TokioTimer;
 use tokio::{
@@ -23,7 +24,7 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
 };
 use tower_layer::Layer;
-use tracing::info;
+use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
 use crate::{built_in_policy, cli::RunArgs, demo, denied_page::DeniedPage};
@@ -107,7 +108,8 @@ fn serve(args: &RunArgs, guard: &Guard, upstream: &Upstream) -> Result<Workers, 
     };
     let live = guard.policy_handle().clone();
     let clock = guard.clone();
-    let connections = Arc::new(Connections::new(live, move || clock.now()));
+    let connections = limited(args, Connections::new(live, move || clock.now()));
+    let connections = Arc::new(connections);
     guard.subscribe(&connections);
     let serve = ServeOptions::default()
         .with_protocols(protocols)
@@ -129,6 +131,24 @@ fn serve(args: &RunArgs, guard: &Guard, upstream: &Upstream) -> Result<Workers, 
         move |tunnels| layer.layer(Proxy::new(upstream.clone(), &proxy, tunnels.clone())),
     )
     .map_err(|error| listen_error(args.listen, &error).into())
+}
+
+/// Limits the number of connections by the options, or else by the limit of open files, after raising it.
+fn limited(args: &RunArgs, connections: Connections) -> Connections {
+    let mut connections = match raise_descriptor_limit() {
+        Ok(descriptors) => connections.with_descriptors(descriptors),
+        Err(error) => {
+            warn!("cannot raise the limit of open files: {error}");
+            connections
+        }
+    };
+    if let Some(total) = args.max_connections {
+        connections = connections.with_capacity(total.get());
+    }
+    if let Some(per_client) = args.max_connections_per_client {
+        connections = connections.with_capacity_per_client(per_client.get());
+    }
+    connections
 }
 
 fn listen_error(addr: SocketAddr, error: &io::Error) -> String {

@@ -135,9 +135,13 @@ impl ConnectionHandler {
         service: S,
     ) {
         let known = self.connections.as_ref();
+        let admission = match known.map(|connections| connections.admit(peer)).transpose() {
+            Ok(admission) => admission,
+            Err(refused) => return debug!(target: "gabion::proxy", ?refused, "connection refused"),
+        };
         let lifetime = ConnectionLifetime {
             stopping: &self.stopping,
-            slot: known.and_then(|connections| connections.register(peer, &self.stopping)),
+            slot: known.map(|connections| connections.register(peer, &self.stopping)),
         };
         // hyper does not apply its header timeout before it has detected the version.
         let protocol = DetectedProtocol::detect(&mut socket, self.builders.http2.is_some());
@@ -167,6 +171,7 @@ impl ConnectionHandler {
             first_bytes,
             socket,
             Arc::clone(&framing_queue),
+            admission,
         ));
         let service = ConnectionService {
             service: TowerToHyperService::new(service),

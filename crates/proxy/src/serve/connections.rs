@@ -1,13 +1,14 @@
-//! A registry of served connections, which closes those whose peer the policy denies.
+//! A registry of served connections, which limits their number and closes those whose peer the policy
+//! denies.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -18,17 +19,24 @@ use ipnet::IpNet;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-/// Closes connections whose peer the current policy denies: after a ban, and after a policy change
+use super::admission::{Admission, ConnectionLimits, OpenConnections, Refused};
+
+/// Limits the number of open connections, and closes connections whose peer the current policy denies: after a ban, and after a policy change
 /// ([`ChangeListener`]).
 ///
 /// An idle connection closes at once. One with a request in progress closes after its response, or
 /// after [`Self::LINGER`] at the latest. A trusted proxy, which carries other clients' requests, is
 /// never closed. Connections that left HTTP/1 are closed by the layers that guard them.
 ///
+/// A connection beyond the capacity, or beyond that of its client, is closed unread. If the capacity is
+/// reached, the oldest connection ends, too, as if its peer were denied: so idle connections do not keep
+/// others out. The last sixteenth of the capacity is for clients that are exempt from bans, such as trusted
+/// proxies, whose connections do not count for a client.
+///
 /// # Cost
 ///
-/// One of [`Self::SHARDS`] locks when a connection opens and when it closes, and one table entry
-/// per open connection, up to a capacity ([`Self::with_capacity`]).
+/// Two of [`Self::SHARDS`] locks when a connection opens and when it closes, and two table entries
+/// per open connection.
 ///
 /// # Examples
 ///
@@ -101,12 +109,19 @@ pub struct Connections {
     now: Box<dyn Fn() -> Now + Send + Sync>,
     shards: Vec<Mutex<Shard>>,
     next_id: AtomicU64,
-    open: AtomicUsize,
-    capacity: usize,
+    next_ended: AtomicU64,
+    open: Arc<OpenConnections>,
+    limits: ConnectionLimits,
 }
 
-/// The connections of a shard by peer and id, with the token that ends each.
-type Shard = BTreeMap<(IpAddr, u64), CancellationToken>;
+/// The connections of a shard that are not upgraded.
+#[derive(Debug, Default)]
+struct Shard {
+    /// By peer and id, with the token that ends each.
+    by_peer: BTreeMap<(IpAddr, u64), CancellationToken>,
+    /// By id, the oldest first, without those that were ended to make room.
+    by_age: BTreeSet<(u64, IpAddr)>,
+}
 
 /// A connection's entry in the registry, removed on drop.
 #[derive(Debug)]
@@ -129,6 +144,9 @@ impl Connections {
     /// The default capacity: 1,048,576 connections.
     pub const CAPACITY: usize = 1 << 20;
 
+    /// The default capacity for the connections of one client: 4,096.
+    pub const CAPACITY_PER_CLIENT: usize = 1 << 12;
+
     /// Creates a registry that rechecks peers against the current policy of `source`. `now` must be
     /// the clock that bans are recorded with.
     pub fn new(
@@ -140,45 +158,96 @@ impl Connections {
             now: Box::new(now),
             shards: (0..Self::SHARDS).map(|_| Mutex::default()).collect(),
             next_id: AtomicU64::new(0),
-            open: AtomicUsize::new(0),
-            capacity: Self::CAPACITY,
+            next_ended: AtomicU64::new(0),
+            open: Arc::default(),
+            limits: ConnectionLimits {
+                total: Self::CAPACITY,
+                per_client: Self::CAPACITY_PER_CLIENT,
+            },
         }
     }
 
-    /// Sets the most connections that are registered. Further ones are served, and never closed by
-    /// this registry.
-    pub fn with_capacity(self, capacity: usize) -> Self {
-        Self { capacity, ..self }
+    /// Sets the largest number of open connections.
+    pub fn with_capacity(mut self, capacity: usize) -> Self {
+        self.limits.total = capacity;
+        self
     }
 
-    /// Returns the number of registered connections.
+    /// Sets the largest number of open connections of one client.
+    pub fn with_capacity_per_client(mut self, capacity: usize) -> Self {
+        self.limits.per_client = capacity;
+        self
+    }
+
+    /// Sets both capacities for a process that can open so many `descriptors`
+    /// ([`raise_descriptor_limit`](crate::raise_descriptor_limit)): each connection has one for itself and one
+    /// for its connection to the upstream, beside 64 for other uses. A client has at most a quarter of the
+    /// connections.
+    pub fn with_descriptors(self, descriptors: u64) -> Self {
+        const OTHERS: u64 = 64;
+        let total = descriptors.saturating_sub(OTHERS) / 2;
+        let total = usize::try_from(total).unwrap_or(usize::MAX).max(1);
+        let per_client = (total / 4).clamp(1, Self::CAPACITY_PER_CLIENT);
+        self.with_capacity(total.min(Self::CAPACITY))
+            .with_capacity_per_client(per_client)
+    }
+
+    /// Returns the number of open connections, with those that were upgraded.
     pub fn len(&self) -> usize {
-        self.open.load(Ordering::Relaxed)
+        self.open.total()
     }
 
-    /// Returns `true` if no connection is registered.
+    /// Returns `true` if no connection is open.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Registers a connection, whose token is canceled with `stopping` too; `None` at capacity.
+    /// Admits a connection from `peer`. If too many are open, the oldest one ends.
+    pub(super) fn admit(&self, peer: PeerAddr) -> Result<Admission, Refused> {
+        let client = self
+            .source
+            .current()
+            .client
+            .resolve(peer, &HeaderMap::new());
+        let admitted = self.open.admit(client, self.limits);
+        if let Err(Refused::Total) = admitted {
+            self.end_oldest();
+        }
+        admitted
+    }
+
+    /// Ends the oldest connection of the first shard that has one, from another shard on each time.
+    fn end_oldest(&self) {
+        let start = self.next_ended.fetch_add(1, Ordering::Relaxed);
+        for id in start..start.saturating_add(Self::SHARDS as u64) {
+            let mut shard = self.shard(id);
+            if let Some((id, peer)) = shard.by_age.pop_first() {
+                if let Some(shutdown) = shard.by_peer.get(&(peer, id)) {
+                    shutdown.cancel();
+                }
+                return;
+            }
+        }
+    }
+
+    /// Registers a connection, whose token is canceled with `stopping` too.
     pub(super) fn register(
         self: &Arc<Self>,
         peer: PeerAddr,
         stopping: &CancellationToken,
-    ) -> Option<ConnectionSlot> {
-        let order = Ordering::Relaxed;
-        let next = |open| (open < self.capacity).then_some(open + 1);
-        self.open.fetch_update(order, order, next).ok()?;
+    ) -> ConnectionSlot {
         let slot = ConnectionSlot {
             connections: Arc::clone(self),
             peer: peer.addr(),
-            id: self.next_id.fetch_add(1, order),
+            id: self.next_id.fetch_add(1, Ordering::Relaxed),
             shutdown: stopping.child_token(),
         };
         let shutdown = slot.shutdown.clone();
-        self.shard(slot.id).insert((slot.peer, slot.id), shutdown);
-        Some(slot)
+        let mut shard = self.shard(slot.id);
+        shard.by_peer.insert((slot.peer, slot.id), shutdown);
+        shard.by_age.insert((slot.id, slot.peer));
+        drop(shard);
+        slot
     }
 
     /// Closes the connections of the denied peers in this address range.
@@ -192,7 +261,7 @@ impl Connections {
         for shard in &self.shards {
             let matching: Vec<_> = {
                 let shard = locked(shard);
-                let matching = shard.range((from, 0)..=(to, u64::MAX));
+                let matching = shard.by_peer.range((from, 0)..=(to, u64::MAX));
                 matching
                     .map(|(key, shutdown)| (key.0, shutdown.clone()))
                     .collect()
@@ -241,7 +310,7 @@ impl fmt::Debug for Connections {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connections")
             .field("len", &self.len())
-            .field("capacity", &self.capacity)
+            .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
 }
@@ -257,9 +326,8 @@ impl ConnectionSlot {
 
 impl Drop for ConnectionSlot {
     fn drop(&mut self) {
-        self.connections
-            .shard(self.id)
-            .remove(&(self.peer, self.id));
-        self.connections.open.fetch_sub(1, Ordering::Relaxed);
+        let mut shard = self.connections.shard(self.id);
+        shard.by_peer.remove(&(self.peer, self.id));
+        shard.by_age.remove(&(self.id, self.peer));
     }
 }

@@ -7,6 +7,7 @@
 //! connection until the other side, or a keep-alive probe, ends it.
 
 mod accept;
+mod admission;
 mod connection;
 mod connections;
 mod detect;

@@ -1,6 +1,6 @@
 //! Closing of connections whose peer the policy denies.
 
-use gabion_testkit::{ProxyServer, RawConnection, RawServer, http2_sender};
+use gabion_testkit::{ProxyServer, RawConnection, RawServer, eventually, http2_sender};
 use std::{
     collections::BTreeSet,
     net::IpAddr,
@@ -209,22 +209,44 @@ async fn policy_change_closes_denied_peers() {
 }
 
 #[tokio::test]
-async fn capacity_limits_the_registered_connections() {
-    let deny_list = DenyOnRecheck::default();
-    let connections = connections(&deny_list, ClientRules::default()).with_capacity(1);
-    let connections = Arc::new(connections);
+async fn connection_beyond_the_capacity_is_refused_and_the_oldest_makes_room() {
+    let connections = connections(&DenyOnRecheck::default(), ClientRules::default());
+    let connections = Arc::new(connections.with_capacity(2));
     let backend = RawServer::bind().await;
     let front = before(&backend, &connections, Setup::default());
-    let mut first = open_connection(&front, &backend, DENIED).await;
-    let mut second = open_connection(&front, &backend, DENIED).await;
+    let mut oldest = open_connection(&front, &backend, DENIED).await;
+    let mut busy = RawConnection::connect_from(OTHER, front.addr()).await;
+    busy.send(GET).await;
+    let mut upstream = backend.accept().await;
+    upstream.head().await;
+    let mut refused = RawConnection::connect_from(OTHER, front.addr()).await;
+    assert_closed_at_once(&mut refused).await;
+    assert_closed_at_once(&mut oldest).await;
+    let _idle = open_connection(&front, &backend, OTHER).await;
+    let mut refused = RawConnection::connect_from(OTHER, front.addr()).await;
+    assert_closed_at_once(&mut refused).await;
+    // The oldest is that with a request in progress.
+    upstream.send(OK).await;
+    busy.until("ok").await;
+}
+
+#[tokio::test]
+async fn upgraded_connection_counts_until_it_ends() {
+    let connections = connections(&DenyOnRecheck::default(), ClientRules::default());
+    let connections = Arc::new(connections.with_capacity(1));
+    let backend = RawServer::bind().await;
+    let front = before(&backend, &connections, Setup::default());
+    let tunnel = websocket::open(&backend, &front).await;
     assert_eq!(connections.len(), 1);
-    deny_list.add(DENIED);
-    connections.on_policy_replaced();
-    assert_closed_at_once(&mut first).await;
-    assert_still_served(&mut second, &backend).await;
-    let mut third = open_connection(&front, &backend, DENIED).await;
-    connections.on_policy_replaced();
-    assert_closed_at_once(&mut third).await;
+    let mut refused = RawConnection::connect_from(OTHER, front.addr()).await;
+    assert_closed_at_once(&mut refused).await;
+    drop(tunnel);
+    assert!(
+        eventually(|| connections.is_empty().then_some(()))
+            .await
+            .is_some()
+    );
+    open_connection(&front, &backend, OTHER).await;
 }
 
 #[tokio::test]
@@ -239,7 +261,7 @@ async fn upgraded_connection_is_not_closed() {
     client.quiet(SECOND / 4).await;
     client.send("still here").await;
     upstream.until("still here").await;
-    assert!(connections.is_empty());
+    assert_eq!(connections.len(), 1);
 }
 
 #[test]

@@ -1,4 +1,9 @@
-//! The address that the guard listens on.
+//! The address that the guard listens on, and the number of its connections.
+
+use std::time::Duration;
+
+use gabion_testkit::RawServer;
+use tokio::time::timeout;
 
 use crate::support::Guard;
 
@@ -9,14 +14,68 @@ async fn second_guard_on_an_address_is_refused_unless_it_shares_the_port() {
 
     let mut second = Guard::spawn(&addr, &[]);
     assert!(!second.wait_for_exit().await.success());
-    let error = second.log();
-    let expected = format!("cannot listen on {addr}: Address already in use");
-    assert!(
-        error.contains(&expected) && error.contains("--share-port"),
-        "{error}"
-    );
+    let in_use = format!("cannot listen on {addr}: Address already in use");
+    second.logged([&in_use, "--share-port"]).await;
 
     let sharing = Guard::start_on(&addr, &["--share-port"]).await;
     assert_eq!(sharing.addr(), first.addr());
     assert_eq!(first.status("/").await, 200);
+}
+
+const DESCRIPTORS: u32 = 256;
+
+#[tokio::test]
+async fn idle_connections_do_not_keep_others_out() {
+    let guard = Guard::start_with_descriptors(DESCRIPTORS, &[]).await;
+    let mut idle = Vec::new();
+    for _ in 0..300 {
+        idle.push(guard.connect().await);
+    }
+    // A connection that is not admitted is closed unread, and an idle one makes room for the next.
+    let served = async {
+        loop {
+            if let Some(response) = guard.connect().await.get("/", "").await {
+                return response.status.as_u16();
+            }
+        }
+    };
+    assert_eq!(timeout(Duration::from_secs(5), served).await, Ok(200));
+}
+
+#[tokio::test]
+async fn every_request_that_is_admitted_has_a_descriptor_for_the_upstream() {
+    let upstream = RawServer::bind().await;
+    let guard = Guard::start_with_descriptors(DESCRIPTORS, &["--upstream", &upstream.url()]).await;
+    let mut clients = Vec::new();
+    for _ in 0..200 {
+        let mut client = guard.connect().await;
+        client
+            .send("GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            .await;
+        clients.push(client);
+    }
+    let mut requests = Vec::new();
+    while let Ok(request) = timeout(Duration::from_millis(500), upstream.accept()).await {
+        requests.push(request);
+    }
+    for request in &mut requests {
+        request.head().await;
+        request
+            .send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            .await;
+    }
+    let mut served = 0;
+    for mut client in clients {
+        let response = client.response("GET").await;
+        // Others are closed, or end before their request was read, to make room.
+        let status = response.map(|response| response.status.as_u16());
+        assert!(
+            matches!(status, None | Some(200)),
+            "{status:?}\n{}",
+            guard.log()
+        );
+        served += usize::from(status.is_some());
+    }
+    assert_eq!(served, requests.len());
+    assert!(served >= 80, "{served}");
 }

@@ -44,25 +44,44 @@ impl Guard {
 
     /// Starts the guard on `addr` and waits until it listens.
     pub(crate) async fn start_on(addr: &str, args: &[&str]) -> Self {
-        let mut guard = Self::spawn(addr, args);
+        Self::spawn(addr, args).listening().await
+    }
+
+    /// Waits until the guard listens.
+    async fn listening(mut self) -> Self {
         let start_text = eventually(|| {
-            let stdout = guard.stdout();
+            let stdout = self.stdout();
             stdout.contains("Press Ctrl-C to stop.").then_some(stdout)
         });
         let start_text = start_text
             .await
-            .unwrap_or_else(|| panic!("no start text: {}", guard.log()));
+            .unwrap_or_else(|| panic!("no start text: {}", self.log()));
         let first = start_text.lines().next().unwrap();
         let url = first
             .strip_prefix("guard listens on http://")
             .expect("the listening address");
-        guard.addr = url.parse().unwrap();
-        guard
+        self.addr = url.parse().unwrap();
+        self
     }
 
     /// Starts the guard on `addr`.
     pub(crate) fn spawn(addr: &str, args: &[&str]) -> Self {
-        let mut child = command()
+        Self::spawn_by(command(), addr, args)
+    }
+
+    /// Starts the guard on a free port, with a limit of open files, and waits until it listens.
+    pub(crate) async fn start_with_descriptors(count: u32, args: &[&str]) -> Self {
+        let mut command = Command::new("sh");
+        let limited = format!("ulimit -n {count} && exec \"$0\" \"$@\"");
+        command.args(["-c", &limited, env!("CARGO_BIN_EXE_guard")]);
+        command.env_remove("RUST_LOG").stdin(Stdio::null());
+        Self::spawn_by(command, "127.0.0.1:0", args)
+            .listening()
+            .await
+    }
+
+    fn spawn_by(mut command: Command, addr: &str, args: &[&str]) -> Self {
+        let mut child = command
             .args(["--listen", addr])
             .args(args)
             .stdout(Stdio::piped())

@@ -11,7 +11,10 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{FramingQueue, FramingTracker};
-use crate::vectored::{CoalesceBuffer, coalesce};
+use crate::{
+    serve::admission::Admission,
+    vectored::{CoalesceBuffer, coalesce},
+};
 
 /// A socket that passes what is read from it to a [`FramingTracker`].
 #[derive(Debug)]
@@ -20,17 +23,25 @@ pub(in crate::serve) struct TrackedSocket<S> {
     first_bytes: Vec<u8>,
     socket: S,
     tracker: FramingTracker,
+    /// Dropped with the socket, also after an upgrade.
+    _admission: Option<Admission>,
 }
 
 // === impl TrackedSocket ===
 
 impl<S> TrackedSocket<S> {
-    pub(in crate::serve) fn new(first_bytes: Vec<u8>, socket: S, queue: Arc<FramingQueue>) -> Self {
+    pub(in crate::serve) fn new(
+        first_bytes: Vec<u8>,
+        socket: S,
+        queue: Arc<FramingQueue>,
+        admission: Option<Admission>,
+    ) -> Self {
         let tracker = FramingTracker::new(queue);
         Self {
             first_bytes,
             socket,
             tracker,
+            _admission: admission,
         }
     }
 }
