@@ -56,6 +56,9 @@ pub(crate) struct RunArgs {
     /// Time until the server must have sent the head of its response; after that, the guard answers 504
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub(crate) timeout: Duration,
+    /// Longest time in which a client may take no bytes of its response; after that, the connection is closed
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub(crate) send_timeout: Duration,
     /// Time for open requests to finish after Ctrl-C or SIGTERM; WebSockets are closed with 1012
     /// (service restart) within half of it
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]

@@ -114,6 +114,7 @@ fn serve(args: &RunArgs, guard: &Guard, upstream: &Upstream) -> Result<Workers, 
     let serve = ServeOptions::default()
         .with_protocols(protocols)
         .with_shared_port(args.share_port)
+        .with_send_timeout(args.send_timeout)
         .with_connections(connections)
         .with_sink(guard.sink());
     let proxy = ProxyOptions::default()

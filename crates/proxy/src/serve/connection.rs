@@ -77,6 +77,7 @@ pub trait HttpService:
 pub(super) struct ConnectionHandler {
     builders: Arc<HttpBuilders>,
     header_timeout: Duration,
+    send_timeout: Duration,
     connections: Option<Arc<Connections>>,
     event_sink: EventSink,
     stopping: CancellationToken,
@@ -116,6 +117,7 @@ impl ConnectionHandler {
         Self {
             builders: Arc::new(HttpBuilders::new(options)),
             header_timeout: options.header_timeout,
+            send_timeout: options.send_timeout,
             connections: options.connections.clone(),
             event_sink: options.event_sink.clone(),
             stopping: CancellationToken::new(),
@@ -167,12 +169,10 @@ impl ConnectionHandler {
             }
         };
         let framing_queue = Arc::<FramingQueue>::default();
-        let io = TokioIo::new(TrackedSocket::new(
-            first_bytes,
-            socket,
-            Arc::clone(&framing_queue),
-            admission,
-        ));
+        let socket = TrackedSocket::new(first_bytes, socket, Arc::clone(&framing_queue))
+            .with_admission(admission)
+            .with_send_timeout(self.send_timeout);
+        let io = TokioIo::new(socket);
         let service = ConnectionService {
             service: TowerToHyperService::new(service),
             peer,
@@ -269,6 +269,6 @@ where
         if framing != Framing::AsShown {
             extensions.insert(framing);
         }
-        UpgradeResponseFuture::new(self.service.call(request), upgrade)
+        UpgradeResponseFuture::new(self.service.call(request), upgrade, &self.framing_queue)
     }
 }

@@ -3,8 +3,8 @@
 //! A service must be `Send` even though each worker has a single-threaded runtime: an upgraded
 //! connection requires it, and a loop without a `LocalSet` runs on any runtime.
 //!
-//! The deadlines here apply to request heads and to protocol detection. A stalled body holds its
-//! connection until the other side, or a keep-alive probe, ends it.
+//! The deadlines here apply to request heads, to protocol detection, and to clients that take no bytes of
+//! their response. A stalled upload holds its connection until the other side, or a keep-alive probe, ends it.
 
 mod accept;
 mod admission;
@@ -15,6 +15,7 @@ mod framing;
 mod listen;
 mod options;
 mod refusal;
+mod stall;
 mod upgrade;
 mod workers;
 

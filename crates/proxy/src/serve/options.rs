@@ -60,6 +60,7 @@ const HTTP2_PING: Duration = Duration::from_secs(20);
 pub struct ServeOptions {
     pub(super) protocols: Protocols,
     pub(super) header_timeout: Duration,
+    pub(super) send_timeout: Duration,
     pub(super) connections: Option<Arc<Connections>>,
     pub(super) event_sink: EventSink,
     pub(super) shares_port: bool,
@@ -91,6 +92,7 @@ impl Default for ServeOptions {
         Self {
             protocols: Protocols::default(),
             header_timeout: Duration::from_secs(75),
+            send_timeout: Duration::from_mins(1),
             connections: None,
             event_sink: EventSink::default(),
             shares_port: false,
@@ -143,6 +145,21 @@ impl ServeOptions {
     pub fn with_header_timeout(self, header_timeout: Duration) -> Self {
         Self {
             header_timeout,
+            ..self
+        }
+    }
+
+    /// Sets the longest time in which a client may take no bytes of a response: 60 s by default, as in nginx.
+    /// Beyond it the connection is closed. It does not apply while there is nothing to send, as in an idle
+    /// stream of events, and to upgraded connections.
+    ///
+    /// # Limits
+    ///
+    /// An HTTP/2 client can stop single streams by flow control: their responses wait until the connection
+    /// ends.
+    pub fn with_send_timeout(self, send_timeout: Duration) -> Self {
+        Self {
+            send_timeout,
             ..self
         }
     }

@@ -7,6 +7,7 @@
 
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -17,6 +18,8 @@ use http::{
 };
 use pin_project_lite::pin_project;
 
+use super::framing::FramingQueue;
+
 /// A request to leave HTTP/1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum UpgradeRequest {
@@ -26,12 +29,14 @@ pub(super) enum UpgradeRequest {
 }
 
 pin_project! {
-    /// The response future of a request, which adds `Connection: close` to a refused upgrade.
+    /// The response future of a request, which adds `Connection: close` to a refused upgrade, and reports a
+    /// granted one to the connection.
     #[derive(Debug)]
     pub(super) struct UpgradeResponseFuture<F> {
         #[pin]
         response: F,
         upgrade: UpgradeRequest,
+        queue: Option<Arc<FramingQueue>>,
     }
 }
 
@@ -68,8 +73,13 @@ impl UpgradeRequest {
 // === impl UpgradeResponseFuture ===
 
 impl<F> UpgradeResponseFuture<F> {
-    pub(super) fn new(response: F, upgrade: UpgradeRequest) -> Self {
-        Self { response, upgrade }
+    pub(super) fn new(response: F, upgrade: UpgradeRequest, queue: &Arc<FramingQueue>) -> Self {
+        let queue = (upgrade != UpgradeRequest::None).then(|| Arc::clone(queue));
+        Self {
+            response,
+            upgrade,
+            queue,
+        }
     }
 }
 
@@ -83,6 +93,9 @@ where
         let this = self.project();
         let mut response = ready!(this.response.poll(cx))?;
         let keeps_open = this.upgrade.is_granted(response.status());
+        if let Some(queue) = this.queue.take().filter(|_| keeps_open) {
+            queue.set_upgraded();
+        }
         if !keeps_open && !has_token(response.headers(), &CONNECTION, "close") {
             let close = HeaderValue::from_static("close");
             response.headers_mut().append(CONNECTION, close);

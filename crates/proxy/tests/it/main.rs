@@ -20,6 +20,7 @@ mod pool;
 mod refused_upgrade;
 mod request;
 mod retry;
+mod stall;
 mod stream;
 mod support;
 mod websocket;

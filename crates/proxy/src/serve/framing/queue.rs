@@ -19,6 +19,7 @@ pub(in crate::serve) struct FramingQueue {
     plain: AtomicUsize,
     has_both: AtomicBool,
     stopped: AtomicBool,
+    upgraded: AtomicBool,
     /// The number of requests that the service took.
     taken: AtomicUsize,
     /// Locked once per head, and by one task only.
@@ -58,6 +59,15 @@ impl FramingQueue {
     /// Stops tracking: the connection speaks another protocol.
     pub(in crate::serve) fn stop(&self) {
         self.stopped.store(true, Relaxed);
+    }
+
+    /// Records that the connection left HTTP.
+    pub(in crate::serve) fn set_upgraded(&self) {
+        self.upgraded.store(true, Relaxed);
+    }
+
+    pub(super) fn is_upgraded(&self) -> bool {
+        self.upgraded.load(Relaxed)
     }
 
     /// The first line of the head that follows the requests taken so far, as far as it was read. Empty if

@@ -6,23 +6,27 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{FramingQueue, FramingTracker};
 use crate::{
-    serve::admission::Admission,
+    serve::{admission::Admission, stall::SendStall},
     vectored::{CoalesceBuffer, coalesce},
 };
 
-/// A socket that passes what is read from it to a [`FramingTracker`].
+/// A socket that passes what is read from it to a [`FramingTracker`], and fails if it takes no bytes for too
+/// long while the connection speaks HTTP.
 #[derive(Debug)]
 pub(in crate::serve) struct TrackedSocket<S> {
     /// Bytes that were read from the socket during protocol detection.
     first_bytes: Vec<u8>,
     socket: S,
     tracker: FramingTracker,
+    queue: Arc<FramingQueue>,
+    send_stall: Option<SendStall>,
     /// Dropped with the socket, also after an upgrade.
     _admission: Option<Admission>,
 }
@@ -30,18 +34,41 @@ pub(in crate::serve) struct TrackedSocket<S> {
 // === impl TrackedSocket ===
 
 impl<S> TrackedSocket<S> {
-    pub(in crate::serve) fn new(
-        first_bytes: Vec<u8>,
-        socket: S,
-        queue: Arc<FramingQueue>,
-        admission: Option<Admission>,
-    ) -> Self {
-        let tracker = FramingTracker::new(queue);
+    pub(in crate::serve) fn new(first_bytes: Vec<u8>, socket: S, queue: Arc<FramingQueue>) -> Self {
         Self {
             first_bytes,
             socket,
-            tracker,
+            tracker: FramingTracker::new(Arc::clone(&queue)),
+            queue,
+            send_stall: None,
+            _admission: None,
+        }
+    }
+
+    /// Keeps the place of the connection until the socket is dropped.
+    pub(in crate::serve) fn with_admission(self, admission: Option<Admission>) -> Self {
+        Self {
             _admission: admission,
+            ..self
+        }
+    }
+
+    /// Sets the longest time in which the socket may take no bytes.
+    pub(in crate::serve) fn with_send_timeout(self, limit: Duration) -> Self {
+        let send_stall = Some(SendStall::new(limit));
+        Self { send_stall, ..self }
+    }
+
+    /// Passes on the result of a write or flush, unless it stalls. An upgraded connection has deadlines of its
+    /// own.
+    fn check_stall<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        result: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        match &mut self.send_stall {
+            Some(stall) if !self.queue.is_upgraded() => stall.check(cx, result),
+            _ => result,
         }
     }
 }
@@ -75,11 +102,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for TrackedSocket<S> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.socket).poll_write(cx, bytes);
+        self.check_stall(cx, written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(cx)
+        let flushed = Pin::new(&mut self.socket).poll_flush(cx);
+        self.check_stall(cx, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -95,9 +124,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for TrackedSocket<S> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match coalesce(slices, &mut [0; size_of::<CoalesceBuffer>()]) {
+        let written = match coalesce(slices, &mut [0; size_of::<CoalesceBuffer>()]) {
             Some(whole) => Pin::new(&mut self.socket).poll_write(cx, whole),
             None => Pin::new(&mut self.socket).poll_write_vectored(cx, slices),
-        }
+        };
+        self.check_stall(cx, written)
     }
 }

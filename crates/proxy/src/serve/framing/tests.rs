@@ -30,12 +30,7 @@ fn serve(pieces: &[&[u8]]) -> Served {
         let requests = Mutex::new(Vec::new());
         let (client, server) = tokio::io::duplex(1 << 20);
         let queue = Arc::<FramingQueue>::default();
-        let io = TokioIo::new(TrackedSocket::new(
-            Vec::new(),
-            server,
-            Arc::clone(&queue),
-            None,
-        ));
+        let io = TokioIo::new(TrackedSocket::new(Vec::new(), server, Arc::clone(&queue)));
         let service = service_fn(|request: Request<Incoming>| {
             let framing = queue.pop();
             requests

@@ -1,0 +1,103 @@
+//! Clients that take no bytes of their response.
+
+use std::time::Duration;
+
+use gabion_testkit::{ProxyServer, RawConnection, RawServer, http2_sender};
+use http::Request;
+use tokio::{
+    io::AsyncReadExt as _,
+    time::{Instant, sleep, timeout},
+};
+
+use crate::{
+    http2::empty,
+    support::{PATIENCE, Setup},
+    websocket,
+};
+
+const SEND_TIMEOUT: Duration = Duration::from_millis(400);
+const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+const ENDLESS: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+
+fn front(backend: &RawServer, setup: Setup) -> ProxyServer {
+    let serve = setup.serve.with_send_timeout(SEND_TIMEOUT);
+    Setup { serve, ..setup }.before(&backend.url())
+}
+
+/// Sends chunks until the connection is closed, or takes none for `patience`. Returns the time since the last
+/// one was taken.
+async fn send_until_closed(upstream: RawConnection, patience: Duration) -> Option<Duration> {
+    use tokio::io::AsyncWriteExt as _;
+    let mut stream = upstream.into_stream();
+    let chunk = format!("4000\r\n{}\r\n", "x".repeat(0x4000));
+    let mut last = Instant::now();
+    loop {
+        match timeout(patience, stream.write_all(chunk.as_bytes())).await {
+            Ok(Ok(())) => last = Instant::now(),
+            Ok(Err(_)) => return Some(last.elapsed()),
+            Err(_) => return None,
+        }
+    }
+}
+
+#[tokio::test]
+async fn client_that_takes_no_bytes_is_cut_after_the_send_timeout() {
+    for setup in [Setup::default(), Setup::with_http2()] {
+        let backend = RawServer::bind().await;
+        let front = front(&backend, setup);
+        let mut client = front.connect().await;
+        client.send(GET).await;
+        let (upstream, _) = backend.answer(ENDLESS).await;
+        let stalled = send_until_closed(upstream, PATIENCE).await;
+        let stalled = stalled.expect("the stalled client is cut");
+        assert!(stalled >= SEND_TIMEOUT / 2, "{stalled:?}");
+    }
+}
+
+#[tokio::test]
+async fn flow_control_of_an_http2_stream_is_no_stall_of_the_socket() {
+    let backend = RawServer::bind().await;
+    let front = front(&backend, Setup::with_http2());
+    let wire = RawConnection::connect(front.addr()).await;
+    let mut client = http2_sender(wire.into_stream()).await;
+    let get = Request::get("http://a/").body(empty()).unwrap();
+    let (answer, (upstream, _)) = tokio::join!(client.send_request(get), backend.answer(ENDLESS));
+    // The window of the stream fills up, and the client takes what comes.
+    let held = send_until_closed(upstream, 2 * SEND_TIMEOUT).await;
+    assert_eq!(held, None);
+    drop(answer);
+}
+
+#[tokio::test]
+async fn slow_reader_and_idle_stream_are_not_cut() {
+    let backend = RawServer::bind().await;
+    let front = front(&backend, Setup::default());
+    let mut slow = front.connect().await;
+    slow.send(GET).await;
+    let (upstream, _) = backend.answer(ENDLESS).await;
+    let sending = tokio::spawn(send_until_closed(upstream, PATIENCE));
+    let mut idle = front.connect().await;
+    idle.send(GET).await;
+    let (mut events, _) = backend.answer(ENDLESS).await;
+    let mut slow = slow.into_stream();
+    let mut bytes = vec![0; 1 << 20];
+    let end = Instant::now() + 4 * SEND_TIMEOUT;
+    while Instant::now() < end {
+        sleep(SEND_TIMEOUT / 4).await;
+        assert_ne!(slow.read(&mut bytes).await.unwrap(), 0);
+    }
+    events.send("5\r\nlater\r\n").await;
+    idle.until("later").await;
+    assert!(!sending.is_finished());
+    sending.abort();
+}
+
+#[tokio::test]
+async fn upgraded_connection_is_not_cut() {
+    let backend = RawServer::bind().await;
+    let front = front(&backend, Setup::default());
+    let (mut client, upstream) = websocket::open(&backend, &front).await;
+    let held = send_until_closed(upstream, 3 * SEND_TIMEOUT).await;
+    assert_eq!(held, None, "a WebSocket has deadlines of its own");
+    client.until("4000").await;
+}
