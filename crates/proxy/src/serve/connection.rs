@@ -29,6 +29,7 @@ use tracing::debug;
 
 use super::{
     Connections,
+    activity::{Activity, ProgressBody, ProgressFuture},
     connections::ConnectionSlot,
     detect::{DetectedProtocol, refuse_tls},
     framing::{FramingQueue, TrackedSocket},
@@ -96,6 +97,8 @@ struct ConnectionService<S> {
     service: TowerToHyperService<S>,
     peer: PeerAddr,
     framing_queue: Arc<FramingQueue>,
+    /// Only that of HTTP/2 is tracked.
+    activity: Option<Arc<Activity>>,
 }
 
 // === impl HttpService ===
@@ -173,22 +176,24 @@ impl ConnectionHandler {
             .with_admission(admission)
             .with_send_timeout(self.send_timeout);
         let io = TokioIo::new(socket);
+        let activity = http2.map(|_| Arc::new(Activity::new()));
         let service = ConnectionService {
             service: TowerToHyperService::new(service),
             peer,
             framing_queue: Arc::clone(&framing_queue),
+            activity: activity.clone(),
         };
-        let ended = if let Some(http2) = http2 {
+        let ended = if let Some((http2, activity)) = http2.zip(activity) {
             let connection = http2.serve_connection(io, service);
+            let idle = activity.idle_for(self.header_timeout);
             lifetime
-                .serve(connection, http2::Connection::graceful_shutdown)
+                .serve(connection, http2::Connection::graceful_shutdown, idle)
                 .await
         } else {
             let connection = self.builders.http1.serve_connection(io, service);
             let connection = connection.with_upgrades();
-            lifetime
-                .serve(connection, http1::UpgradeableConnection::graceful_shutdown)
-                .await
+            let shut_down = http1::UpgradeableConnection::graceful_shutdown;
+            lifetime.serve(connection, shut_down, pending()).await
         };
         if let Err(error) = ended {
             debug!(target: "gabion::proxy", %error, "connection failed");
@@ -222,8 +227,13 @@ impl ConnectionLifetime<'_> {
     }
 
     /// Serves `connection` to its end. After its lifetime has ended, it shuts down gracefully
-    /// within the linger time.
-    async fn serve<C>(&self, connection: C, shut_down: fn(Pin<&mut C>)) -> hyper::Result<()>
+    /// within the linger time; when it is `idle`, as soon as its client has seen that.
+    async fn serve<C>(
+        &self,
+        connection: C,
+        shut_down: fn(Pin<&mut C>),
+        idle: impl Future<Output = ()>,
+    ) -> hyper::Result<()>
     where
         C: Future<Output = hyper::Result<()>>,
     {
@@ -236,6 +246,10 @@ impl ConnectionLifetime<'_> {
                     ended = connection => ended,
                     () = self.linger_elapsed() => Ok(()),
                 }
+            }
+            () = idle => {
+                shut_down(connection.as_mut());
+                connection.await
             }
         }
     }
@@ -257,9 +271,10 @@ impl<S, B> hyper::service::Service<Request<Incoming>> for ConnectionService<S>
 where
     S: tower_service::Service<Request<Incoming>, Response = Response<B>> + Clone,
 {
-    type Response = S::Response;
+    type Response = Response<ProgressBody<B>>;
     type Error = S::Error;
-    type Future = UpgradeResponseFuture<TowerToHyperServiceFuture<S, Request<Incoming>>>;
+    type Future =
+        ProgressFuture<UpgradeResponseFuture<TowerToHyperServiceFuture<S, Request<Incoming>>>>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let framing = self.framing(request.version());
@@ -269,6 +284,10 @@ where
         if framing != Framing::AsShown {
             extensions.insert(framing);
         }
-        UpgradeResponseFuture::new(self.service.call(request), upgrade, &self.framing_queue)
+        let in_progress = self.activity.as_ref();
+        let in_progress = in_progress.map(|activity| activity.begin(request.method()));
+        let response = self.service.call(request);
+        let response = UpgradeResponseFuture::new(response, upgrade, &self.framing_queue);
+        ProgressFuture::new(response, in_progress)
     }
 }

@@ -7,6 +7,7 @@
 //! their response. A stalled upload holds its connection until the other side, or a keep-alive probe, ends it.
 
 mod accept;
+mod activity;
 mod admission;
 mod connection;
 mod connections;

@@ -135,7 +135,8 @@ impl ServeOptions {
     }
 
     /// Sets the time for a complete request head since the last exchange, and for protocol
-    /// detection on a new connection: 75 s by default. Beyond it the connection is closed.
+    /// detection on a new connection: 75 s by default. Beyond it the connection is closed, even if an
+    /// HTTP/2 client answers pings; not if it opened a tunnel.
     ///
     /// # Deployment
     ///

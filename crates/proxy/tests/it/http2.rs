@@ -1,6 +1,6 @@
 //! HTTP/2 in, HTTP/1.1 out.
 
-use gabion_testkit::{ProxyServer, RawConnection, RawServer};
+use gabion_testkit::{ProxyServer, RawConnection, RawServer, eventually};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,7 +11,10 @@ use http_body::Frame;
 use http_body_util::{BodyExt, Empty, Full, StreamBody, combinators::BoxBody};
 use hyper::ext::Protocol;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::sleep,
+};
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{Message, protocol::Role},
@@ -50,7 +53,18 @@ async fn start_http2(
     hyper::client::conn::http2::SendRequest<Outgoing>,
     RawConnection,
 ) {
-    let front = Setup::with_http2().before(&backend.url());
+    start(Setup::with_http2(), backend).await
+}
+
+async fn start(
+    setup: Setup,
+    backend: &RawServer,
+) -> (
+    ProxyServer,
+    hyper::client::conn::http2::SendRequest<Outgoing>,
+    RawConnection,
+) {
+    let front = setup.before(&backend.url());
     let mut sender = connect_http2(&front).await;
     let request = Request::get(format!("http://{}/", front.addr()))
         .body(empty())
@@ -257,7 +271,7 @@ async fn http2_client_exchanges_messages_with_an_http1_server_and_gets_no_pings(
     let mut client = WebSocketStream::from_raw_socket(stream, Role::Client, None).await;
     for text in ["one", "two", "three"] {
         // Longer than the ping interval.
-        tokio::time::sleep(every * 3 / 2).await;
+        sleep(every * 3 / 2).await;
         client.send(Message::text(text)).await.unwrap();
         assert_eq!(client.next().await.unwrap().unwrap(), Message::text(text));
     }
@@ -329,4 +343,45 @@ async fn prior_knowledge_is_off_by_default() {
         answer.starts_with("HTTP/1.1 400 ") || answer.is_empty(),
         "{answer}"
     );
+}
+
+const IDLE_TIMEOUT: Duration = Duration::from_millis(300);
+
+/// A setup that closes an idle connection after [`IDLE_TIMEOUT`].
+fn closing_idle() -> Setup {
+    let setup = Setup::with_http2();
+    let serve = setup.serve.with_header_timeout(IDLE_TIMEOUT);
+    Setup { serve, ..setup }
+}
+
+#[tokio::test]
+async fn idle_connection_is_closed_though_it_answers_pings() {
+    let backend = RawServer::bind().await;
+    let (_front, mut client, mut upstream) = start(closing_idle(), &backend).await;
+    let get = Request::get("http://a/").body(empty()).unwrap();
+    let stream = async {
+        upstream.head().await;
+        let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+        upstream.send(head).await;
+    };
+    let (answer, ()) = tokio::join!(client.send_request(get), stream);
+    sleep(3 * IDLE_TIMEOUT).await;
+    assert!(!client.is_closed(), "a response is in progress");
+    upstream.send("2\r\nok\r\n0\r\n\r\n").await;
+    let body = answer.unwrap().into_body().collect().await.unwrap();
+    assert_eq!(body.to_bytes(), "ok");
+    assert!(!client.is_closed());
+    let closed = eventually(|| client.is_closed().then_some(())).await;
+    assert!(closed.is_some(), "still open");
+}
+
+#[tokio::test]
+async fn connection_with_a_tunnel_is_not_idle() {
+    let backend = RawServer::bind().await;
+    let (front, mut client, mut upstream) = start(closing_idle(), &backend).await;
+    let handshake = client.send_request(connect(Some("websocket"), &front));
+    let (answer, _) = tokio::join!(handshake, accept(&mut upstream));
+    assert_eq!(answer.unwrap().status(), StatusCode::OK);
+    sleep(3 * IDLE_TIMEOUT).await;
+    assert!(!client.is_closed());
 }
