@@ -8,7 +8,7 @@ use tokio::{
     select,
     time::{sleep, timeout},
 };
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::{
     connection::{ConnectionHandler, HttpService},
@@ -93,8 +93,16 @@ pub async fn serve<S: HttpService>(
             grace = stop.as_mut() => break grace,
             accepted = accept(&listener) => accepted,
         };
-        if let Some((socket, peer)) = accepted {
-            connections.spawn(handler.clone().handle(socket, peer, service.clone()));
+        let Some((socket, peer)) = accepted else {
+            continue;
+        };
+        // Before the next one is accepted: a refused socket must not hold a descriptor.
+        match handler.admit(peer) {
+            Ok(admission) => {
+                let handler = handler.clone();
+                connections.spawn(handler.handle(socket, peer, admission, service.clone()));
+            }
+            Err(refused) => debug!(target: "gabion::proxy", ?refused, "connection refused"),
         }
     };
     drop(listener);

@@ -30,6 +30,7 @@ use tracing::debug;
 use super::{
     Connections,
     activity::{Activity, ProgressBody, ProgressFuture},
+    admission::{Admission, Refused},
     connections::ConnectionSlot,
     detect::{DetectedProtocol, refuse_tls},
     framing::{FramingQueue, TrackedSocket},
@@ -132,18 +133,21 @@ impl ConnectionHandler {
         self.stopping.cancel();
     }
 
+    /// Admits a connection, if their number is limited.
+    pub(super) fn admit(&self, peer: PeerAddr) -> Result<Option<Admission>, Refused> {
+        let known = self.connections.as_ref();
+        known.map(|connections| connections.admit(peer)).transpose()
+    }
+
     /// Serves one connection to its end, or to its upgrade.
     pub(super) async fn handle<S: HttpService>(
         self,
         mut socket: TcpStream,
         peer: PeerAddr,
+        admission: Option<Admission>,
         service: S,
     ) {
         let known = self.connections.as_ref();
-        let admission = match known.map(|connections| connections.admit(peer)).transpose() {
-            Ok(admission) => admission,
-            Err(refused) => return debug!(target: "gabion::proxy", ?refused, "connection refused"),
-        };
         let lifetime = ConnectionLifetime {
             stopping: &self.stopping,
             slot: known.map(|connections| connections.register(peer, &self.stopping)),
