@@ -71,6 +71,8 @@ mod public_api;
 mod real_log;
 mod real_log_scored;
 mod reload_keeps_old_on_error;
+mod requests_arrive_unchanged;
+mod responses_arrive_unchanged;
 mod scanner_is_scored;
 mod session_memory_is_small;
 mod single_layers;

@@ -82,6 +82,9 @@ pub enum UpstreamError {
     /// The upstream switched protocols without an upgrade request.
     #[error("the upstream switched protocols without an upgrade request")]
     UnexpectedSwitch,
+    /// The response has a transfer coding other than `chunked`, which no request asks for.
+    #[error("the upstream's response has the transfer coding \"{0}\", which was not requested")]
+    UnknownCoding(Evidence),
     /// The upstream's `Sec-WebSocket-Accept` does not match the key.
     #[error("the upstream's Sec-WebSocket-Accept does not match the handshake's key")]
     WrongAccept,
@@ -144,6 +147,7 @@ impl UpstreamError {
             | Self::NotSwitched(..)
             | Self::OnlyHttp2(_)
             | Self::UnexpectedSwitch
+            | Self::UnknownCoding(_)
             | Self::WrongAccept
             | Self::WrongConnection
             | Self::WrongExtension(_)

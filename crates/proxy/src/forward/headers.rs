@@ -33,20 +33,31 @@ const PROTECTED_PREFIXES: [&str; 3] = ["content-", "sec-websocket-", "x-forwarde
 ///
 /// One comparison per header name; no allocation if there is nothing to remove.
 pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    let names = hop_by_hop_names(headers);
+    let trailers = names.contains(&TE) && has_token(headers, &TE, "trailers");
+    remove_all(headers, names);
+    if trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+}
+
+/// Returns the names of the hop-by-hop headers, and those that `Connection` names.
+pub(super) fn hop_by_hop_names(headers: &HeaderMap) -> Vec<HeaderName> {
     let hop_by_hop = headers.keys().filter(|name| is_hop_by_hop(name));
-    let mut removed: Vec<_> = hop_by_hop.cloned().collect();
-    let trailers = removed.contains(&TE) && has_token(headers, &TE, "trailers");
-    if removed.contains(&CONNECTION) {
+    let mut names: Vec<_> = hop_by_hop.cloned().collect();
+    if names.contains(&CONNECTION) {
         let nominated = tokens(headers, &CONNECTION)
             .filter_map(|token| HeaderName::from_bytes(token).ok())
             .filter(|name| headers.contains_key(name) && !is_protected(name));
-        removed.extend(nominated);
+        names.extend(nominated);
     }
-    for name in removed {
+    names
+}
+
+/// Removes the headers with these names.
+pub(super) fn remove_all(headers: &mut HeaderMap, names: Vec<HeaderName>) {
+    for name in names {
         headers.remove(name);
-    }
-    if trailers {
-        headers.insert(TE, HeaderValue::from_static("trailers"));
     }
 }
 

@@ -5,7 +5,7 @@ use http::{
     HeaderValue, Version,
     header::{COOKIE, EXPECT, HOST},
     request::Parts,
-    uri::Authority,
+    uri::{Authority, PathAndQuery},
 };
 
 use super::{
@@ -44,11 +44,20 @@ pub(super) fn rewrite_head(
         headers.extend(host.ok().map(|host| (HOST, host)));
     }
     set_framing(headers, length);
-    let path = parts.uri.path_and_query().cloned();
-    parts.uri = path.ok_or(RequestError::NoPath)?.into();
+    let target = parts.uri.path_and_query().cloned();
+    parts.uri = with_path(target.ok_or(RequestError::NoPath)?).into();
     parts.version = Version::HTTP_11;
     parts.extensions.clear();
     Ok(())
+}
+
+/// Replaces the empty path of a target such as `http://a#b` by `/` (RFC 9112, 3.2.1).
+fn with_path(target: PathAndQuery) -> PathAndQuery {
+    if target.as_str() == "/" {
+        // An empty path is displayed as `/`, but written as nothing by hyper.
+        return PathAndQuery::from_static("/");
+    }
+    target
 }
 
 /// Leaves one Host: the target's authority if it has one (RFC 9112, 3.2.2; RFC 9113, 8.3.1).

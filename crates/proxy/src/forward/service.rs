@@ -12,7 +12,7 @@ use std::{
 use gabion_core::{Escaped, PeerAddr, SessionLimits};
 use gabion_frames::Negotiated;
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri,
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
     header::SEC_WEBSOCKET_EXTENSIONS,
 };
 use http_body::Body as _;
@@ -94,6 +94,7 @@ pub struct ProxyFuture(Pin<Box<dyn Future<Output = Response<ProxyBody>> + Send>>
 struct RequestInfo {
     method: Method,
     uri: Uri,
+    version: Version,
     peer: Option<PeerAddr>,
     /// Set if the request is a WebSocket handshake.
     requester: Option<Requester>,
@@ -187,7 +188,7 @@ impl Inner {
             }
             None => {
                 let (mut head, body) = response.into_parts();
-                rewrite_response_head(&mut head);
+                rewrite_response_head(&mut head, info.version)?;
                 let body = self.download(body, connection, !progress.is_over());
                 Ok(Response::from_parts(head, body))
             }
@@ -234,7 +235,7 @@ impl Inner {
         let upstream = upgrade::on(&mut response);
         let (mut head, body) = response.into_parts();
         let outcome = handshake.check_response(&head)?;
-        rewrite_response_head(&mut head);
+        rewrite_response_head(&mut head, info.version)?;
         let body = match outcome {
             HandshakeResponse::Accepted => {
                 handshake.write_response(&mut head);
@@ -298,6 +299,7 @@ impl RequestInfo {
         Self {
             method: request.method().clone(),
             uri: request.uri().clone(),
+            version: request.version(),
             peer: request.extensions().get().copied(),
             requester: is_handshake(request)
                 .then(|| Requester::from_request(request))
