@@ -64,13 +64,13 @@ pub use attribution::Attribution;
 #[cfg(feature = "axum")]
 pub use client::MissingClientIp;
 pub use client::{
-    BuildClientKeyHasher, ClientIp, ClientKey, ClientKeyHasher, ClientRules, ForwardedHeader,
-    PeerAddr, Protected, Scheme, TooWide,
+    BuildClientKeyHasher, Claim, ClaimSet, ClientIp, ClientKey, ClientKeyHasher, ClientRules,
+    ForwardedHeader, PeerAddr, Protected, Scheme, TooWide, folded,
 };
 pub use diagnosis::{Diagnosis, DiagnosisCounters};
 pub use event::{
-    BanChange, BanEvent, DiagnosisEvent, Event, FaultEvent, PolicyEvent, ProbeHitEvent,
-    RequestEvent, RequestEventKind, SessionEvent, Sink, Suppressed, UnparsableEvent,
+    BanChange, BanEvent, ClaimRemovedEvent, DiagnosisEvent, Event, FaultEvent, PolicyEvent,
+    ProbeHitEvent, RequestEvent, RequestEventKind, SessionEvent, Sink, Suppressed, UnparsableEvent,
     UnparsablePart,
 };
 pub use evidence::{Escaped, Evidence};

@@ -20,6 +20,7 @@ mod ban_needs_evidence;
 mod benign_paths_pass;
 mod beside_real_servers;
 mod claimed_cross_site;
+mod claims_of_clients_are_removed;
 mod clean_request_does_not_allocate;
 mod client_behind_proxies;
 mod client_budget_spans_sockets;

@@ -14,7 +14,8 @@
 //! 6. its path begins with `/` and has no control bytes, invalid escapes, `%00`, invalid UTF-8, or
 //!    dot segments above the root ([`gabion_core::Malformed`]); `OPTIONS *` has no path and passes;
 //! 7. no header name imitates another one by `_`, other symbols or repeated `-`;
-//! 8. a WebSocket handshake conforms to RFC 6455, section 4.1, and no hop in front removed a part
+//! 8. no header overrides the target, unless a trusted proxy writes it;
+//! 9. a WebSocket handshake conforms to RFC 6455, section 4.1, and no hop in front removed a part
 //!    of it.
 //!
 //! Methods are case-sensitive: `get` is not GET (RFC 9110, section 9.1). Upgrades other than
@@ -30,6 +31,8 @@ mod rules;
 mod target;
 #[cfg(test)]
 mod tests;
+
+use std::borrow::Cow;
 
 use gabion_core::{
     Cause, Denial, Facts, Inspect, Mode, Needs, Reason, RequestState, RuleId, Upgrade, Verdict,
@@ -136,6 +139,7 @@ impl ProtocolRules {
             .or_else(|| host::check(facts, skipped))
             .or_else(|| target::path(facts, skipped))
             .or_else(|| headers::names(facts).and_then(unless_skipped))
+            .or_else(|| headers::overrides(facts).and_then(unless_skipped))
             .or_else(|| handshake::check(facts, skipped))
     }
 
@@ -245,12 +249,12 @@ fn method_error(method: &str) -> Option<&'static str> {
 }
 
 /// Creates a denial by a rule of this inspector.
-fn deny(id: &'static str, why: &'static str, status: StatusCode) -> Denial {
+fn deny(id: &'static str, why: impl Into<Cow<'static, str>>, status: StatusCode) -> Denial {
     let cause = Cause::new(RuleId::builtin(id), Reason::Other(why.into()));
     Denial::new(cause, status)
 }
 
 /// Creates a denial with 400, as for most rules.
-fn deny_400(id: &'static str, why: &'static str, evidence: &[u8]) -> Denial {
+fn deny_400(id: &'static str, why: impl Into<Cow<'static, str>>, evidence: &[u8]) -> Denial {
     deny(id, why, StatusCode::BAD_REQUEST).with_evidence(evidence)
 }

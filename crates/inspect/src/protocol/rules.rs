@@ -6,7 +6,7 @@ use gabion_core::Denial;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// The ids of the rules, in the order of the guide.
-const IDS: [&str; 36] = [
+const IDS: [&str; 37] = [
     "version/unlisted",
     "header/many",
     "header/large",
@@ -37,6 +37,7 @@ const IDS: [&str; 36] = [
     "path/above-root",
     "path/tangled",
     "header/underscore",
+    "header/override",
     "upgrade/incomplete",
     "upgrade/stripped",
     "upgrade/method",

@@ -1,31 +1,31 @@
 //! Hop-by-hop headers, and headers that differ between HTTP versions.
 
-use gabion_core::{has_token, tokens};
+use gabion_core::{Claim, has_token, tokens};
 use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{
-        AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, FORWARDED, HOST, ORIGIN, SET_COOKIE, TE,
-        TRAILER, TRANSFER_ENCODING, VIA,
+        AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, HOST, ORIGIN, SET_COOKIE, TE, TRAILER,
+        TRANSFER_ENCODING, VIA,
     },
 };
 
 /// Kept even if `Connection` names them: removing one would let a client hide the sender, the
 /// target or the origin of a request (Davison, "Abusing HTTP hop-by-hop request headers", 2020).
-const PROTECTED: [HeaderName; 10] = [
+///
+/// So are the [`Claim`]s that are left, which a trusted proxy wrote.
+const PROTECTED: [HeaderName; 8] = [
     AUTHORIZATION,
     COOKIE,
-    FORWARDED,
     HOST,
     ORIGIN,
     SET_COOKIE,
     TE,
     TRAILER,
     VIA,
-    HeaderName::from_static("x-real-ip"),
 ];
 
 /// Name prefixes that are kept likewise.
-const PROTECTED_PREFIXES: [&str; 3] = ["content-", "sec-websocket-", "x-forwarded-"];
+const PROTECTED_PREFIXES: [&str; 2] = ["content-", "sec-websocket-"];
 
 /// Removes the hop-by-hop headers, and those that `Connection` names.
 ///
@@ -116,6 +116,7 @@ pub(super) fn set_framing(headers: &mut HeaderMap, length: Option<u64>) {
 
 fn is_protected(name: &HeaderName) -> bool {
     PROTECTED.contains(name)
+        || Claim::of(name.as_str()).is_some()
         || PROTECTED_PREFIXES
             .iter()
             .any(|prefix| name.as_str().starts_with(prefix))
@@ -172,6 +173,7 @@ mod tests {
             "forwarded",
             "host",
             "origin",
+            "remote-user",
             "sec-websocket-key",
             "via",
             "x-forwarded-for",

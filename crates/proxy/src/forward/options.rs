@@ -4,12 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use gabion_core::Sink;
 
+use super::claims::RemovedClaims;
 use crate::{event_sink::EventSink, tunnel::UpstreamIdleTimeouts};
 
 /// Timeouts, pings and the event sink of a [`Proxy`](super::Proxy).
 ///
 /// Proxies that are made with clones of one value share the idle timeouts that they detect on the
-/// upstream's side.
+/// upstream's side, and the record of the claims that they reported.
 ///
 /// ```
 /// # use std::{
@@ -66,6 +67,7 @@ pub struct ProxyOptions {
     pub(super) ping: Option<Duration>,
     pub(super) event_sink: EventSink,
     pub(super) idle_timeouts: Arc<UpstreamIdleTimeouts>,
+    pub(super) removed_claims: Arc<RemovedClaims>,
 }
 
 // === impl ProxyOptions ===
@@ -82,6 +84,7 @@ impl Default for ProxyOptions {
             ping: Some(Duration::from_secs(25)),
             event_sink: EventSink::default(),
             idle_timeouts: Arc::default(),
+            removed_claims: Arc::default(),
         }
     }
 }
@@ -121,7 +124,9 @@ impl ProxyOptions {
     }
 
     /// Sets the destination for diagnoses of WebSockets that do not open or do not stay open
-    /// ([`Event::Diagnosis`](gabion_core::Event::Diagnosis)). If unset, they are dropped.
+    /// ([`Event::Diagnosis`](gabion_core::Event::Diagnosis)), and for the first removal of each header
+    /// that only a trusted proxy may write
+    /// ([`Event::ClaimRemoved`](gabion_core::Event::ClaimRemoved)). If unset, they are dropped.
     pub fn with_sink(self, sink: Arc<dyn Sink>) -> Self {
         let event_sink = EventSink::new(sink);
         Self { event_sink, ..self }

@@ -2,7 +2,7 @@
 
 use gabion_core::{ClientIp, PeerAddr};
 use http::{
-    HeaderValue, Version,
+    HeaderMap, HeaderValue, Version,
     header::{COOKIE, EXPECT, HOST},
     request::Parts,
     uri::{Authority, PathAndQuery},
@@ -15,11 +15,13 @@ use super::{
 };
 use crate::Upstream;
 
-/// Rewrites a head for `upstream`. `length` is the body's length, if known.
+/// Rewrites a head for `upstream`. `length` is the body's length, if known. `remove_claims` removes
+/// the headers that the peer may not write.
 pub(super) fn rewrite_head(
     parts: &mut Parts,
     length: Option<u64>,
     upstream: &Upstream,
+    remove_claims: impl FnOnce(&mut HeaderMap, PeerAddr, Option<&ClientIp>),
 ) -> Result<(), RequestError> {
     let peer = *parts
         .extensions
@@ -37,7 +39,8 @@ pub(super) fn rewrite_head(
     // upstream side reads the body, and does not wait for the upstream's. A forwarded Expect would
     // announce a pause that does not occur.
     headers.remove(EXPECT);
-    forwarded::set_sender_headers(headers, peer, client);
+    remove_claims(headers, peer, client.as_ref());
+    forwarded::set_sender_headers(headers, peer);
     if !headers.contains_key(HOST) {
         // HTTP/1.0 has no Host; HTTP/1.1 requires one (RFC 9112, 3.2).
         let host = HeaderValue::from_str(upstream.authority());

@@ -26,6 +26,7 @@ use tracing::warn;
 
 use super::{
     body::ProxyBody,
+    claims::RemovedClaims,
     download::Download,
     error::{Failure, RequestError, UpstreamError},
     options::ProxyOptions,
@@ -84,6 +85,7 @@ struct Inner {
     ping: Option<Duration>,
     tunnel_context: Arc<TunnelContext>,
     event_sink: EventSink,
+    removed_claims: Arc<RemovedClaims>,
 }
 
 /// The future of a [`Proxy`]'s response.
@@ -119,6 +121,7 @@ impl Proxy {
                 options.event_sink.clone(),
             )),
             event_sink: options.event_sink.clone(),
+            removed_claims: Arc::clone(&options.removed_claims),
         }))
     }
 }
@@ -172,7 +175,16 @@ impl Inner {
         }
         let upgraded = handshake.is_some().then(|| upgrade::on(&mut request));
         let (mut parts, body) = request.into_parts();
-        rewrite_head(&mut parts, body.size_hint().exact(), &self.upstream)?;
+        let length = body.size_hint().exact();
+        rewrite_head(
+            &mut parts,
+            length,
+            &self.upstream,
+            |headers, peer, client| {
+                self.removed_claims
+                    .remove_from(headers, peer, client, &self.event_sink);
+            },
+        )?;
         if let Some(handshake) = &handshake {
             handshake.write_request(&mut parts);
         }

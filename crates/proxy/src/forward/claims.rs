@@ -1,0 +1,61 @@
+//! Removal of headers that only a trusted proxy may write.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use gabion_core::{Claim, ClaimSet, ClientIp, PeerAddr, is_irregular_name};
+use http::{HeaderMap, HeaderName};
+
+use crate::event_sink::EventSink;
+
+/// The claims that were removed so far, each reported once for trusted and once for other peers.
+#[derive(Debug, Default)]
+pub(super) struct RemovedClaims {
+    of_trusted: AtomicU64,
+    of_others: AtomicU64,
+}
+
+// === impl RemovedClaims ===
+
+impl RemovedClaims {
+    /// Removes each [`Claim`] that `client`'s peer may not write, and reports the first removal of
+    /// each.
+    ///
+    /// One of a trusted proxy stays if the policy lists it. A spelling such as `X_Real_IP` never does:
+    /// no layer checked it, and CGI and WSGI servers read it as the real header.
+    ///
+    /// # Cost
+    ///
+    /// One [`Claim::of`] per header name; no allocation if there is nothing to remove.
+    pub(super) fn remove_from(
+        &self,
+        headers: &mut HeaderMap,
+        peer: PeerAddr,
+        client: Option<&ClientIp>,
+        event_sink: &EventSink,
+    ) {
+        let trusted = client.map_or(ClaimSet::EMPTY, ClientIp::trusted_claims);
+        let untrusted = |name: &HeaderName| {
+            let claim = Claim::of(name.as_str())?;
+            let is_trusted = trusted.contains(claim) && !is_irregular_name(name.as_str());
+            (!is_trusted).then(|| (name.clone(), claim))
+        };
+        let removed: Vec<_> = headers.keys().filter_map(untrusted).collect();
+        for (name, claim) in removed {
+            headers.remove(&name);
+            if self.is_first(claim, client.is_some_and(ClientIp::via_trusted)) {
+                event_sink.record_removed_claim(peer, client, name.as_str(), claim);
+            }
+        }
+    }
+
+    fn is_first(&self, claim: Claim, is_trusted: bool) -> bool {
+        let reported = if is_trusted {
+            &self.of_trusted
+        } else {
+            &self.of_others
+        };
+        let bit = 1 << claim as u64;
+        reported.load(Ordering::Relaxed) & bit == 0
+            && reported.fetch_or(bit, Ordering::Relaxed) & bit == 0
+    }
+}
