@@ -37,6 +37,7 @@
 #![warn(clippy::indexing_slicing)]
 
 mod attribution;
+mod body_limit;
 mod client;
 mod diagnosis;
 mod event;
@@ -61,6 +62,7 @@ mod verdict;
 mod words;
 
 pub use attribution::Attribution;
+pub use body_limit::BodyLimit;
 #[cfg(feature = "axum")]
 pub use client::MissingClientIp;
 pub use client::{

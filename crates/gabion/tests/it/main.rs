@@ -19,6 +19,7 @@ mod ban_list_is_checked;
 mod ban_needs_evidence;
 mod benign_paths_pass;
 mod beside_real_servers;
+mod body_limit_is_kept;
 mod claimed_cross_site;
 mod claims_of_clients_are_removed;
 mod clean_request_does_not_allocate;

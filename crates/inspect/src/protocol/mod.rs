@@ -7,7 +7,8 @@
 //! 2. it does not open a tunnel: CONNECT must have `:protocol = websocket` (RFC 8441);
 //! 3. the end of its body is unambiguous: it has `Transfer-Encoding: chunked`, or one
 //!    `Content-Length` of digits, or neither (RFC 9112, section 6), and no expectation other than
-//!    `100-continue` (RFC 9110, section 10.1.1; 417);
+//!    `100-continue` (RFC 9110, section 10.1.1; 417), and it announces no larger body than allowed
+//!    (413);
 //! 4. its target has no user information (RFC 9110, section 4.2.4) and an HTTP scheme;
 //! 5. it has exactly one well-formed host, and `Host` equals the host of the target (RFC 9112,
 //!    section 3.2; RFC 9113, section 8.3.1);
@@ -21,6 +22,7 @@
 //! Methods are case-sensitive: `get` is not GET (RFC 9110, section 9.1). Upgrades other than
 //! WebSocket, such as `h2c`, pass; the enforcing service removes the offer from the request.
 
+mod body;
 mod config;
 mod exemptions;
 mod framing;
@@ -35,7 +37,8 @@ mod tests;
 use std::borrow::Cow;
 
 use gabion_core::{
-    Cause, Denial, Facts, Inspect, Mode, Needs, Reason, RequestState, RuleId, Upgrade, Verdict,
+    BodyLimit, Cause, Denial, Facts, Inspect, Mode, Needs, Reason, RequestState, RuleId, Upgrade,
+    Verdict,
 };
 use http::{HeaderValue, Method, StatusCode, Version, header::ALLOW};
 
@@ -82,14 +85,16 @@ pub struct ProtocolRules {
     versions: Box<[Version]>,
     max_headers: usize,
     max_header_bytes: usize,
+    max_body: Option<u64>,
     exemptions: Exemptions,
     mode: Mode,
 }
 
-/// The rules that honest clients may violate, so that a violation is not scored: a method of
-/// another server, a misspelled header name, and a handshake of which a hop in front removed a
+/// The rules that honest clients may violate, so that a violation is not scored: a large upload, a
+/// method of another server, a misspelled header name, and a handshake of which a hop in front removed a
 /// part.
-pub(crate) const NOT_SCORED: [&str; 4] = [
+pub(crate) const NOT_SCORED: [&str; 5] = [
+    "body/large",
     "header/underscore",
     "method/unlisted",
     "upgrade/incomplete",
@@ -119,6 +124,7 @@ impl ProtocolRules {
             versions: versions.collect(),
             max_headers: usize::try_from(config.max_headers.get()).unwrap_or(usize::MAX),
             max_header_bytes: size.unwrap_or(usize::MAX),
+            max_body: config.max_body.map(|size| size.0),
             exemptions,
             mode,
         }
@@ -134,6 +140,7 @@ impl ProtocolRules {
             .or_else(|| handshake::tunnel(facts).and_then(unless_skipped))
             .or_else(|| self.check_method(facts).and_then(unless_skipped))
             .or_else(|| framing::check(facts, skipped))
+            .or_else(|| self.check_body(facts).and_then(unless_skipped))
             .or_else(|| target::userinfo(facts).and_then(unless_skipped))
             .or_else(|| target::scheme(facts).and_then(unless_skipped))
             .or_else(|| host::check(facts, skipped))
@@ -168,6 +175,21 @@ impl ProtocolRules {
             let version = format!("{:?}", facts.version);
             deny("version/unlisted", why, status).with_evidence(version.as_bytes())
         })
+    }
+
+    fn check_body(&self, facts: &Facts<'_>) -> Option<Denial> {
+        body::announced(facts, self.max_body?)
+    }
+
+    /// Limits a body of unknown length, unless the rule is off or observed for the request.
+    fn limit_body(&self, facts: &Facts<'_>, state: &mut RequestState) {
+        let Some(most) = self.max_body else { return };
+        if self.mode == Mode::Enforce && body::is_streamed(facts) {
+            let exempt = self.exemptions.for_request(facts);
+            if !exempt.off.union(exempt.observed).contains_id("body/large") {
+                state.limit_body(BodyLimit::new(most));
+            }
+        }
     }
 
     fn check_method(&self, facts: &Facts<'_>) -> Option<Denial> {
@@ -228,6 +250,7 @@ impl Inspect for ProtocolRules {
     }
 
     fn inspect(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
+        self.limit_body(facts, state);
         match self.first_violation(facts, RuleSet::NONE) {
             None => Verdict::Pass,
             Some(denial) if self.exemptions.is_empty() => denial.with_mode(self.mode).into(),

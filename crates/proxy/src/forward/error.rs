@@ -2,10 +2,10 @@
 
 use std::{error::Error, fmt, io, time::Duration};
 
-use gabion_core::{Diagnosis, Escaped, Evidence};
+use gabion_core::{BodyLimit, Diagnosis, Escaped, Evidence};
 use http::StatusCode;
 
-use super::upstream_io::is_only_http2;
+use super::{upload::UploadError, upstream_io::is_only_http2};
 use crate::forbidden::ForbiddenAddress;
 
 type Source = Box<dyn Error + Send + Sync>;
@@ -17,6 +17,9 @@ pub enum RequestError {
     /// The request body ended early, or its framing is invalid.
     #[error("the request body ended early or is badly framed")]
     BodyBroken(#[source] Source),
+    /// The request body is larger than its limit, and did not announce its length.
+    #[error("the request body has more than {0}, the limit of max_body in [protocol]")]
+    BodyTooLarge(BodyLimit),
     /// No data of the request body arrived within this time.
     #[error("no data of the request body arrived for {} s", .0.as_secs())]
     BodyStalled(Duration),
@@ -127,6 +130,7 @@ impl RequestError {
             | Self::ManyHosts
             | Self::NoPath => StatusCode::BAD_REQUEST,
             Self::BodyStalled(_) => StatusCode::REQUEST_TIMEOUT,
+            Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
             Self::NoPeer | Self::NoRandom(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Protocol(_) | Self::Tunnel => StatusCode::NOT_IMPLEMENTED,
@@ -211,6 +215,8 @@ impl From<hyper::Error> for Failure {
     fn from(error: hyper::Error) -> Self {
         if sources(&error).any(is_only_http2) {
             UpstreamError::OnlyHttp2(error.into()).into()
+        } else if let Some(limit) = sources(&error).find_map(exceeded_limit) {
+            RequestError::BodyTooLarge(limit).into()
         } else if error.is_user() {
             // hyper reports a failed request body as a user error; here the body is the client's.
             RequestError::BodyBroken(error.into()).into()
@@ -223,6 +229,14 @@ impl From<hyper::Error> for Failure {
 fn is_timeout(error: &(dyn Error + 'static)) -> bool {
     let error: Option<&io::Error> = error.downcast_ref();
     error.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
+}
+
+/// Returns the limit that an upload exceeded.
+fn exceeded_limit(error: &(dyn Error + 'static)) -> Option<BodyLimit> {
+    match error.downcast_ref() {
+        Some(UploadError::TooLarge(limit)) => Some(*limit),
+        _ => None,
+    }
 }
 
 fn sources(error: &dyn Error) -> impl Iterator<Item = &(dyn Error + 'static)> {

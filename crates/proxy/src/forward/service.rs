@@ -176,6 +176,7 @@ impl Inner {
         let upgraded = handshake.is_some().then(|| upgrade::on(&mut request));
         let (mut parts, body) = request.into_parts();
         let length = body.size_hint().exact();
+        let limit = parts.extensions.get().copied();
         rewrite_head(
             &mut parts,
             length,
@@ -188,7 +189,7 @@ impl Inner {
         if let Some(handshake) = &handshake {
             handshake.write_request(&mut parts);
         }
-        let (body, progress) = Upload::new(body);
+        let (body, progress) = Upload::new(body, limit);
         let request = Request::from_parts(parts, body);
         let (response, connection) = self.send(request, &progress).await?;
         match handshake.zip(upgraded) {
