@@ -75,6 +75,7 @@
 mod event_sink;
 mod forbidden;
 mod forward;
+mod header_case;
 mod serve;
 mod tcp;
 mod tunnel;
@@ -84,6 +85,7 @@ mod vectored;
 
 pub use forbidden::ForbiddenAddress;
 pub use forward::{Proxy, ProxyBody, ProxyFuture, ProxyOptions, RequestError, UpstreamError};
+pub use header_case::HeaderCase;
 pub use serve::{
     Connections, Drained, HttpService, Protocols, ServeOptions, Workers, listen, serve, workers,
 };

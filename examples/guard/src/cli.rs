@@ -40,6 +40,10 @@ pub(crate) struct RunArgs {
     /// Accept HTTP/2 with prior knowledge as well as HTTP/1.1, for example from a load balancer
     #[arg(long)]
     pub(crate) h2: bool,
+    /// Forward header names in the case in which they were sent, for programs that compare it; without
+    /// this option, in lower case
+    #[arg(long)]
+    pub(crate) keep_header_case: bool,
     /// Time until the server must have sent the head of its response; after that, the guard answers 504
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub(crate) timeout: Duration,

@@ -15,7 +15,8 @@ use gabion::{
     policy::{ShrinkGuard, Watch},
 };
 use gabion_proxy::{
-    Connections, Protocols, Proxy, ProxyOptions, ServeOptions, Upstream, Workers, workers,
+    Connections, HeaderCase, Protocols, Proxy, ProxyOptions, ServeOptions, Upstream, Workers,
+    workers,
 };
 use hyper_util::rt::TokioTimer;
 use tokio::{
@@ -105,16 +106,23 @@ fn serve(args: &RunArgs, guard: &Guard, upstream: &Upstream) -> io::Result<Worke
     } else {
         Protocols::Http1
     };
+    let header_case = if args.keep_header_case {
+        HeaderCase::AsReceived
+    } else {
+        HeaderCase::Lower
+    };
     let live = guard.policy_handle().clone();
     let clock = guard.clone();
     let connections = Arc::new(Connections::new(live, move || clock.now()));
     guard.subscribe(&connections);
     let serve = ServeOptions::default()
         .with_protocols(protocols)
+        .with_header_case(header_case)
         .with_connections(connections)
         .with_sink(guard.sink());
     let proxy = ProxyOptions::default()
         .with_head_timeout(args.timeout)
+        .with_header_case(header_case)
         .with_sink(guard.sink());
     let upstream = upstream.clone();
     let layer = guard

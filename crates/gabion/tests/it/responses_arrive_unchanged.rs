@@ -126,6 +126,19 @@ async fn body_until_the_end_of_the_connection_arrives_whole() {
     }
 }
 
+/// hyper cannot send informational responses, and drops them.
+#[tokio::test(flavor = "multi_thread")]
+async fn response_after_informational_ones_arrives() {
+    let setup = Setup::start().await;
+    let response = "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n\
+                    HTTP/1.1 200 OK\r\nx-end: 1\r\ncontent-length: 2\r\n\r\nok";
+    for received in setup.both("GET", response).await {
+        assert_eq!((received.status, &received.body[..]), (200, &b"ok"[..]));
+        assert_eq!(received.headers["x-end"], "1");
+        assert!(!received.headers.contains_key("link"), "{received:?}");
+    }
+}
+
 /// Without its name, the client would take the coded bytes for the content.
 #[tokio::test(flavor = "multi_thread")]
 async fn unknown_transfer_coding_is_refused_with_its_name() {
@@ -136,6 +149,30 @@ async fn unknown_transfer_coding_is_refused_with_its_name() {
             assert_eq!(received.status, 502, "{coding}");
             let text = String::from_utf8_lossy(&received.body).into_owned();
             assert!(text.contains("transfer coding \""), "{coding}: {text}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn response_head_of_the_limit_arrives_and_a_larger_one_is_refused_by_name() {
+    let setup = Setup::start().await;
+    let response = |count: usize| {
+        let lines: Vec<_> = (1..count).map(|n| format!("x-{n}: {n}\r\n")).collect();
+        let lines = lines.concat();
+        format!("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n{lines}\r\nok")
+    };
+    for received in setup.both("GET", &response(100)).await {
+        assert_eq!((received.status, &received.body[..]), (200, &b"ok"[..]));
+        for n in 1..100 {
+            assert_eq!(received.headers[format!("x-{n}")], n.to_string());
+        }
+    }
+    let large = response(2).replace("x-1: 1", &format!("x-1: {}", "1".repeat(1 << 20)));
+    for response in [response(101), large] {
+        for received in setup.both("GET", &response).await {
+            assert_eq!(received.status, 502);
+            let text = String::from_utf8_lossy(&received.body).into_owned();
+            assert!(text.contains("more than 100 headers"), "{text}");
         }
     }
 }

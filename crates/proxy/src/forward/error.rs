@@ -72,6 +72,12 @@ pub enum UpstreamError {
     /// The upstream's name resolves only to addresses that are never an upstream.
     #[error("the upstream's name resolves only to forbidden addresses")]
     Forbidden(#[source] ForbiddenAddress),
+    /// The response head is larger than the proxy reads. hyper reads up to 100 headers without an
+    /// allocation; a higher limit costs two for each response.
+    #[error(
+        "the upstream's response has more than 100 headers, or its head is larger than 400 KiB"
+    )]
+    HeadTooLarge(#[source] Source),
     /// The upstream answered a WebSocket handshake with a success status that opens no WebSocket;
     /// with the diagnosis.
     #[error("the upstream answered a WebSocket handshake with {0}, not 101")]
@@ -148,6 +154,7 @@ impl UpstreamError {
             Self::Broken(_)
             | Self::Connect(_)
             | Self::Forbidden(_)
+            | Self::HeadTooLarge(_)
             | Self::NotSwitched(..)
             | Self::OnlyHttp2(_)
             | Self::UnexpectedSwitch
@@ -220,6 +227,8 @@ impl From<hyper::Error> for Failure {
         } else if error.is_user() {
             // hyper reports a failed request body as a user error; here the body is the client's.
             RequestError::BodyBroken(error.into()).into()
+        } else if error.is_parse_too_large() {
+            UpstreamError::HeadTooLarge(error.into()).into()
         } else {
             UpstreamError::Broken(error.into()).into()
         }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use gabion_core::Sink;
 
 use super::claims::RemovedClaims;
-use crate::{event_sink::EventSink, tunnel::UpstreamIdleTimeouts};
+use crate::{HeaderCase, event_sink::EventSink, tunnel::UpstreamIdleTimeouts};
 
 /// Timeouts, pings and the event sink of a [`Proxy`](super::Proxy).
 ///
@@ -65,6 +65,7 @@ pub struct ProxyOptions {
     pub(super) head_timeout: Duration,
     pub(super) pool_idle: Duration,
     pub(super) ping: Option<Duration>,
+    pub(super) header_case: HeaderCase,
     pub(super) event_sink: EventSink,
     pub(super) idle_timeouts: Arc<UpstreamIdleTimeouts>,
     pub(super) removed_claims: Arc<RemovedClaims>,
@@ -82,6 +83,7 @@ impl Default for ProxyOptions {
             pool_idle: Duration::from_secs(4),
             // Less than half of the 60 s that most hops default to, so that one ping may be lost.
             ping: Some(Duration::from_secs(25)),
+            header_case: HeaderCase::default(),
             event_sink: EventSink::default(),
             idle_timeouts: Arc::default(),
             removed_claims: Arc::default(),
@@ -121,6 +123,14 @@ impl ProxyOptions {
     /// precedence.
     pub fn with_ping(self, ping: Option<Duration>) -> Self {
         Self { ping, ..self }
+    }
+
+    /// Sets the case of header names in requests: lower case by default.
+    pub fn with_header_case(self, header_case: HeaderCase) -> Self {
+        Self {
+            header_case,
+            ..self
+        }
     }
 
     /// Sets the destination for diagnoses of WebSockets that do not open or do not stay open

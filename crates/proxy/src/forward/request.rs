@@ -1,8 +1,8 @@
 //! Rewrites a request head for the upstream.
 
-use gabion_core::{ClientIp, PeerAddr};
+use gabion_core::PeerAddr;
 use http::{
-    HeaderMap, HeaderValue, Version,
+    HeaderValue, Version,
     header::{COOKIE, EXPECT, HOST},
     request::Parts,
     uri::{Authority, PathAndQuery},
@@ -15,19 +15,14 @@ use super::{
 };
 use crate::Upstream;
 
-/// Rewrites a head for `upstream`. `length` is the body's length, if known. `remove_claims` removes
-/// the headers that the peer may not write.
+/// Rewrites a head by `peer` for `upstream`. `length` is the body's length, if known. The claims that
+/// the peer may not write must have been removed.
 pub(super) fn rewrite_head(
     parts: &mut Parts,
+    peer: PeerAddr,
     length: Option<u64>,
     upstream: &Upstream,
-    remove_claims: impl FnOnce(&mut HeaderMap, PeerAddr, Option<&ClientIp>),
 ) -> Result<(), RequestError> {
-    let peer = *parts
-        .extensions
-        .get::<PeerAddr>()
-        .ok_or(RequestError::NoPeer)?;
-    let client = parts.extensions.get::<ClientIp>().copied();
     normalize_host(parts)?;
     let headers = &mut parts.headers;
     strip_hop_by_hop(headers);
@@ -39,7 +34,6 @@ pub(super) fn rewrite_head(
     // upstream side reads the body, and does not wait for the upstream's. A forwarded Expect would
     // announce a pause that does not occur.
     headers.remove(EXPECT);
-    remove_claims(headers, peer, client.as_ref());
     forwarded::set_sender_headers(headers, peer);
     if !headers.contains_key(HOST) {
         // HTTP/1.0 has no Host; HTTP/1.1 requires one (RFC 9112, 3.2).
@@ -50,7 +44,6 @@ pub(super) fn rewrite_head(
     let target = parts.uri.path_and_query().cloned();
     parts.uri = with_path(target.ok_or(RequestError::NoPath)?).into();
     parts.version = Version::HTTP_11;
-    parts.extensions.clear();
     Ok(())
 }
 

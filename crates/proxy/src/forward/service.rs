@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use gabion_core::{Escaped, PeerAddr, SessionLimits};
+use gabion_core::{BodyLimit, ClientIp, Escaped, PeerAddr, SessionLimits};
 use gabion_frames::Negotiated;
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
@@ -38,7 +38,7 @@ use super::{
     websocket::{Handshake, HandshakeResponse, diagnose_rejection, is_handshake},
 };
 use crate::{
-    Tunnels, Upstream,
+    HeaderCase, Tunnels, Upstream,
     event_sink::{EventSink, Requester},
     tunnel::{TunnelConfig, TunnelContext, tunnel},
 };
@@ -84,6 +84,7 @@ struct Inner {
     tunnels: Tunnels,
     ping: Option<Duration>,
     tunnel_context: Arc<TunnelContext>,
+    header_case: HeaderCase,
     event_sink: EventSink,
     removed_claims: Arc<RemovedClaims>,
 }
@@ -120,6 +121,7 @@ impl Proxy {
                 Arc::clone(&options.idle_timeouts),
                 options.event_sink.clone(),
             )),
+            header_case: options.header_case,
             event_sink: options.event_sink.clone(),
             removed_claims: Arc::clone(&options.removed_claims),
         }))
@@ -176,16 +178,20 @@ impl Inner {
         let upgraded = handshake.is_some().then(|| upgrade::on(&mut request));
         let (mut parts, body) = request.into_parts();
         let length = body.size_hint().exact();
-        let limit = parts.extensions.get().copied();
-        rewrite_head(
-            &mut parts,
-            length,
-            &self.upstream,
-            |headers, peer, client| {
-                self.removed_claims
-                    .remove_from(headers, peer, client, &self.event_sink);
-            },
-        )?;
+        let peer: PeerAddr = *parts.extensions.get().ok_or(RequestError::NoPeer)?;
+        let client: Option<ClientIp> = parts.extensions.get().copied();
+        let limit: Option<BodyLimit> = parts.extensions.get().copied();
+        self.removed_claims.remove_from(
+            &mut parts.headers,
+            peer,
+            client.as_ref(),
+            &self.event_sink,
+        );
+        rewrite_head(&mut parts, peer, length, &self.upstream)?;
+        if !self.header_case.is_kept() {
+            // hyper keeps the case of the names in a type of its own, which stays only with all others.
+            parts.extensions.clear();
+        }
         if let Some(handshake) = &handshake {
             handshake.write_request(&mut parts);
         }
