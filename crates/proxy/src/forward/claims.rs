@@ -34,10 +34,12 @@ impl RemovedClaims {
         event_sink: &EventSink,
     ) {
         let trusted = client.map_or(ClaimSet::EMPTY, ClientIp::trusted_claims);
-        let untrusted = |name: &HeaderName| {
-            let claim = Claim::of(name.as_str())?;
-            let is_trusted = trusted.contains(claim) && !is_irregular_name(name.as_str());
-            (!is_trusted).then(|| (name.clone(), claim))
+        let untrusted = |header: &HeaderName| {
+            let name = header.as_str();
+            let claim = Claim::of(name)?;
+            let is_trusted =
+                trusted.contains(claim) && (name == claim.name() || !is_irregular_name(name));
+            (!is_trusted).then(|| (header.clone(), claim))
         };
         let removed: Vec<_> = headers.keys().filter_map(untrusted).collect();
         for (name, claim) in removed {
