@@ -180,8 +180,11 @@ impl ClientIp {
         if self.via_trusted() {
             return format!("trusted_headers = {}", self.trusted_claims.with(claim));
         }
-        let (peer, claims) = (peer.addr(), Claim::USUAL.with(claim));
-        format!("trusted_proxies = [\"{peer}\"], trusted_headers = {claims}")
+        let proxies = format!("trusted_proxies = [\"{}\"]", peer.addr());
+        if Claim::USUAL.contains(claim) {
+            return proxies;
+        }
+        format!("{proxies}, trusted_headers = {}", Claim::USUAL.with(claim))
     }
 
     /// Returns `true` if the address may match an allow list. A private or loopback address from a

@@ -112,6 +112,10 @@ mod tests {
                  [client]: trusted_proxies = [\"203.0.113.9\"], trusted_headers = [\"remote-*\", {usual}]"
             )
         );
+        assert!(
+            text([203, 0, 113, 9], "x-forwarded-for")
+                .ends_with("set in [client]: trusted_proxies = [\"203.0.113.9\"]")
+        );
         let long = format!("x_ssl_client_{}", "a".repeat(100));
         let expected = format!(
             "removed the header \"{}\" of a request by 10.0.0.7: its client may have written it",

@@ -112,6 +112,28 @@ async fn length_beside_a_transfer_coding_is_dropped() {
     }
 }
 
+/// Some HTTP/2 clients refuse a repeated length.
+#[tokio::test(flavor = "multi_thread")]
+async fn repeated_length_arrives_once() {
+    let setup = Setup::start().await;
+    for lengths in [
+        "content-length: 11",
+        "content-length: 11\r\ncontent-length: 11",
+        "content-length: 11, 11",
+        "content-length: 11,11\r\ncontent-length: 11",
+    ] {
+        let response = format!("HTTP/1.1 200 OK\r\n{lengths}\r\n\r\nhello world");
+        for received in setup.both("GET", &response).await {
+            let lengths = received.headers.get_all("content-length").iter();
+            let lengths: Vec<_> = lengths.map(|length| length.to_str().unwrap()).collect();
+            assert_eq!(
+                (&*lengths, &received.body[..]),
+                (&["11"][..], &b"hello world"[..])
+            );
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn body_until_the_end_of_the_connection_arrives_whole() {
     let setup = Setup::start().await;

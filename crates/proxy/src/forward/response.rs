@@ -29,6 +29,8 @@ pub(super) fn rewrite_response_head(
         check_coding(headers)?;
         // The coding overrides the length, which is that of another body (RFC 9112, 6.3).
         names.push(CONTENT_LENGTH);
+    } else {
+        merge_lengths(headers);
     }
     // A 426 must name the protocols that the server requires (RFC 9110, 15.5.22).
     let requires_upgrade = head.status == StatusCode::UPGRADE_REQUIRED
@@ -46,6 +48,21 @@ pub(super) fn rewrite_response_head(
     // connection.
     head.version = Version::HTTP_11;
     Ok(())
+}
+
+/// Leaves one of several equal lengths (RFC 9110, 8.6); hyper refuses those that differ.
+fn merge_lengths(headers: &mut HeaderMap) {
+    let mut lines = headers.get_all(CONTENT_LENGTH).iter();
+    let Some(line) = lines.next().map(HeaderValue::as_bytes) else {
+        return;
+    };
+    let length = line.split(|&byte| byte == b',').next().unwrap_or_default();
+    if lines.next().is_none() && length.len() == line.len() {
+        return;
+    }
+    if let Ok(length) = HeaderValue::from_bytes(length.trim_ascii()) {
+        headers.insert(CONTENT_LENGTH, length);
+    }
 }
 
 /// Accepts what hyper decodes: at most one `chunked`, and `identity`, which RFC 2616 had.
