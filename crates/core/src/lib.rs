@@ -67,7 +67,7 @@ pub use body_limit::BodyLimit;
 pub use client::MissingClientIp;
 pub use client::{
     BuildClientKeyHasher, Claim, ClaimSet, ClientIp, ClientKey, ClientKeyHasher, ClientRules,
-    ForwardedHeader, PeerAddr, Protected, Scheme, TooWide, folded,
+    ForwardedHeader, PeerAddr, Protected, Scheme, TooWide, folded_name,
 };
 pub use diagnosis::{Diagnosis, DiagnosisCounters};
 pub use event::{

@@ -188,7 +188,7 @@ impl Claim {
     fn find_folded(name: &str) -> Option<Self> {
         let mut buffer = [0; MAX_NAME];
         let mut len = 0_usize;
-        for (place, byte) in buffer.iter_mut().zip(folded(name)) {
+        for (place, byte) in buffer.iter_mut().zip(folded_name(name)) {
             *place = byte;
             len = len.saturating_add(1);
         }
@@ -252,7 +252,7 @@ fn continues(name: &str, stem: &str) -> bool {
 
 /// The bytes of a header name with one `-` for each run of characters other than letters and digits.
 /// Some servers replace or merge these, and read another name.
-pub fn folded(name: &str) -> impl Iterator<Item = u8> {
+pub fn folded_name(name: &str) -> impl Iterator<Item = u8> {
     let mut is_after_dash = false;
     name.bytes().filter_map(move |byte| {
         let is_dash = !byte.is_ascii_alphanumeric();

@@ -28,7 +28,7 @@ use std::{
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-pub use claim::{Claim, ClaimSet, folded};
+pub use claim::{Claim, ClaimSet, folded_name};
 #[cfg(feature = "axum")]
 pub use extract::MissingClientIp;
 pub use header::ForwardedHeader;

@@ -224,7 +224,11 @@ async fn header_that_names_the_client_arrives_without_a_list() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn first_removal_is_an_event_with_the_setting_that_keeps_the_header() {
-    let setup = Setup::start(TRUSTING).await;
+    let setup = Setup::start(&format!("{TRUSTING}{FORWARDING_ALL}")).await;
+    setup.forwarded("X_Real_IP: 203.0.113.9\r\n").await;
+    let disguised = setup.removals();
+    assert_eq!(disguised.len(), 1, "{disguised:?}");
+    assert!(!disguised[0].contains("set in"), "{disguised:?}");
     for _ in 0..3 {
         let lines = "X-Real-IP: 203.0.113.9\r\nX-Forwarded-Uri: /a\r\n";
         let headers = setup.forwarded(lines).await;

@@ -2,7 +2,7 @@
 
 use std::str;
 
-use gabion_core::{Claim, Denial, Facts, KnownHeader, folded, is_irregular_name};
+use gabion_core::{Claim, Denial, Facts, KnownHeader, folded_name, is_irregular_name};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
 
 use super::{deny, deny_400};
@@ -70,9 +70,9 @@ pub(super) fn names(facts: &Facts<'_>) -> Option<Denial> {
 fn imitates(name: &str, headers: &HeaderMap) -> bool {
     let mut inline = [0; MAX_INLINE];
     let mut len = 0_usize;
-    for byte in folded(name) {
+    for byte in folded_name(name) {
         let Some(place) = inline.get_mut(len) else {
-            let folded: String = folded(name).map(char::from).collect();
+            let folded: String = folded_name(name).map(char::from).collect();
             return headers.contains_key(folded);
         };
         *place = byte;

@@ -7,11 +7,13 @@ use http::{HeaderMap, HeaderName};
 
 use crate::event_sink::EventSink;
 
-/// The claims that were removed so far, each reported once for trusted and once for other peers.
+/// The claims that were removed so far. The first removal of each is reported: of each spelling that
+/// the policy could list, for trusted and for other peers, and of each that it could not.
 #[derive(Debug, Default)]
 pub(super) struct RemovedClaims {
     of_trusted: AtomicU64,
     of_others: AtomicU64,
+    disguised: AtomicU64,
 }
 
 // === impl RemovedClaims ===
@@ -44,20 +46,23 @@ impl RemovedClaims {
         let removed: Vec<_> = headers.keys().filter_map(untrusted).collect();
         for (name, claim) in removed {
             headers.remove(&name);
-            if self.is_first(claim, client.is_some_and(ClientIp::via_trusted)) {
+            let reported = if is_irregular_name(name.as_str()) {
+                &self.disguised
+            } else if client.is_some_and(ClientIp::via_trusted) {
+                &self.of_trusted
+            } else {
+                &self.of_others
+            };
+            if is_first(reported, claim) {
                 event_sink.record_removed_claim(peer, client, name.as_str(), claim);
             }
         }
     }
+}
 
-    fn is_first(&self, claim: Claim, is_trusted: bool) -> bool {
-        let reported = if is_trusted {
-            &self.of_trusted
-        } else {
-            &self.of_others
-        };
-        let bit = 1 << claim as u64;
-        reported.load(Ordering::Relaxed) & bit == 0
-            && reported.fetch_or(bit, Ordering::Relaxed) & bit == 0
-    }
+/// Adds `claim` to the set `reported`; `false` if it is in it.
+fn is_first(reported: &AtomicU64, claim: Claim) -> bool {
+    let bit = 1 << claim as u64;
+    reported.load(Ordering::Relaxed) & bit == 0
+        && reported.fetch_or(bit, Ordering::Relaxed) & bit == 0
 }

@@ -17,12 +17,12 @@ pub enum RequestError {
     /// The request body ended early, or its framing is invalid.
     #[error("the request body ended early or is badly framed")]
     BodyBroken(#[source] Source),
-    /// The request body is larger than its limit, and did not announce its length.
-    #[error("the request body has more than {0}, the limit of max_body in [protocol]")]
-    BodyTooLarge(BodyLimit),
     /// No data of the request body arrived within this time.
     #[error("no data of the request body arrived for {} s", .0.as_secs())]
     BodyStalled(Duration),
+    /// The request body is larger than its limit, and did not announce its length.
+    #[error("the request body has more than {0}, the limit of max_body in [protocol]")]
+    BodyTooLarge(BodyLimit),
     /// The request is a WebSocket handshake, and the server is shutting down.
     #[error("the server is shutting down and opens no new WebSockets")]
     Draining,

@@ -7,9 +7,9 @@
 //! 3. it is not a CONNECT, except for a WebSocket (RFC 8441).
 //!
 //! The forwarded request is written from the parsed parts: hop-by-hop headers and the claims of
-//! untrusted peers are removed, the sender's headers are set, the framing follows the actual body, and fields that belong in the
-//! head are removed from trailers. Informational responses (102, 103) are not forwarded: hyper's server
-//! cannot send them.
+//! untrusted peers are removed, the sender's headers are set, the framing follows the actual body,
+//! and fields that belong in the head are removed from trailers. Informational responses (102, 103)
+//! are not forwarded: hyper's server cannot send them.
 
 mod body;
 mod claims;

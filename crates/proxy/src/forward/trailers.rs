@@ -4,7 +4,7 @@
 //! name its sender or grant access do not belong in trailers (RFC 9110, 6.5.1), and some servers
 //! read them as if they were in the head.
 
-use gabion_core::{Claim, folded};
+use gabion_core::{Claim, folded_name};
 use http::{HeaderMap, HeaderName};
 
 /// Removed from trailers, like every [`Claim`], in each spelling that CGI servers read alike.
@@ -51,7 +51,7 @@ pub(super) fn strip_trailers(trailers: &mut HeaderMap) {
 }
 
 fn is_head_only(name: &HeaderName) -> bool {
-    let name: String = folded(name.as_str()).map(char::from).collect();
+    let name: String = folded_name(name.as_str()).map(char::from).collect();
     Claim::of(&name).is_some()
         || HEAD_ONLY.contains(&name.as_str())
         || HEAD_ONLY_PREFIXES
