@@ -86,8 +86,12 @@ known_headers! {
     XForwardedFor = "x-forwarded-for",
     /// `X-Forwarded-Proto`
     XForwardedProto = "x-forwarded-proto",
+    /// `X-Original-URL`, set by IIS
+    XOriginalUrl = "x-original-url",
     /// `X-Real-IP`, commonly set in nginx
     XRealIp = "x-real-ip",
+    /// `X-Rewrite-URL`, set by `ISAPI_Rewrite`
+    XRewriteUrl = "x-rewrite-url",
 }
 
 /// The headers of one request that inspectors look up, found in one pass over all of them.
@@ -137,7 +141,7 @@ enum Lines<'r> {
 
 impl KnownHeader {
     /// The number of places in [`BY_PLACE`], a power of two.
-    const PLACES: usize = 64;
+    const PLACES: usize = 128;
 
     /// A perfect hash of the known names, by length, first and last byte.
     #[expect(
@@ -149,7 +153,7 @@ impl KnownHeader {
             [] => 0,
             [first, ..] => {
                 let (first, last) = (*first as usize, name[name.len() - 1] as usize);
-                (name.len() * 45 + first * 19 + last) % Self::PLACES
+                (name.len() * 5 + first * 40 + last) % Self::PLACES
             }
         }
     }

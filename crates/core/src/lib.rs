@@ -37,6 +37,7 @@
 #![warn(clippy::indexing_slicing)]
 
 mod attribution;
+mod body_limit;
 mod client;
 mod diagnosis;
 mod event;
@@ -61,16 +62,17 @@ mod verdict;
 mod words;
 
 pub use attribution::Attribution;
+pub use body_limit::BodyLimit;
 #[cfg(feature = "axum")]
 pub use client::MissingClientIp;
 pub use client::{
-    BuildClientKeyHasher, ClientIp, ClientKey, ClientKeyHasher, ClientRules, ForwardedHeader,
-    PeerAddr, Protected, Scheme, TooWide,
+    BuildClientKeyHasher, Claim, ClaimSet, ClientIp, ClientKey, ClientKeyHasher, ClientRules,
+    ForwardedHeader, PeerAddr, Protected, Scheme, TooWide, folded_name,
 };
 pub use diagnosis::{Diagnosis, DiagnosisCounters};
 pub use event::{
-    BanChange, BanEvent, DiagnosisEvent, Event, FaultEvent, PolicyEvent, ProbeHitEvent,
-    RequestEvent, RequestEventKind, SessionEvent, Sink, Suppressed, UnparsableEvent,
+    BanChange, BanEvent, ClaimRemovedEvent, DiagnosisEvent, Event, FaultEvent, PolicyEvent,
+    ProbeHitEvent, RequestEvent, RequestEventKind, SessionEvent, Sink, Suppressed, UnparsableEvent,
     UnparsablePart,
 };
 pub use evidence::{Escaped, Evidence};

@@ -3,7 +3,7 @@
 #[cfg(feature = "axum")]
 pub use gabion_core::MissingClientIp;
 pub use gabion_core::{
-    ClientIp, ClientRules, ForwardedHeader, PeerAddr, Protected, Scheme, TooWide,
+    Claim, ClaimSet, ClientIp, ClientRules, ForwardedHeader, PeerAddr, Protected, Scheme, TooWide,
 };
 pub use gabion_tower::{Connection, ConnectionSource, ExtensionsSource};
 

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU8;
 
-use gabion_core::{ClientRules, ForwardedHeader};
+use gabion_core::{Claim, ClientRules, ForwardedHeader};
 use gabion_inspect::{ConfigPath, Network};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
@@ -38,6 +38,10 @@ pub struct ClientSection {
     /// The header in which a trusted proxy names its client.
     #[serde(with = "header_name")]
     pub header: ForwardedHeader,
+    /// The headers that trusted proxies write over those of their clients, besides `header`. Others of
+    /// the [`Claim`]s are removed when a request is forwarded: most proxies pass on those of a client.
+    #[serde(with = "claim_names")]
+    pub trusted_headers: Vec<Claim>,
     /// The position of the client in the header's list, counted from the right end, from 1. If
     /// unset, the client is the first address from the right that is not a trusted proxy.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -60,6 +64,7 @@ impl ClientSection {
     pub(crate) fn compile(&self) -> Result<ClientRules, Vec<Issue>> {
         let mut rules = ClientRules::default()
             .with_header(self.header)
+            .with_trusted_headers(self.trusted_headers.iter().copied())
             .with_ipv6_prefix(self.ipv6_prefix)
             .with_private_clients(self.private);
         if let Some(hops) = self.hops {
@@ -86,6 +91,7 @@ impl Default for ClientSection {
         Self {
             trusted_proxies: Vec::new(),
             header: ForwardedHeader::default(),
+            trusted_headers: Claim::USUAL.iter().collect(),
             hops: None,
             ipv6_prefix: 64,
             private: false,
@@ -133,5 +139,64 @@ mod header_name {
         S: Serializer,
     {
         serializer.serialize_str(header.name())
+    }
+}
+
+/// Serde support for [`Claim`]s, written as their names.
+mod claim_names {
+    use std::{fmt, sync::LazyLock};
+
+    use gabion_core::Claim;
+    use serde::{
+        Deserialize, Deserializer, Serializer,
+        de::{self, Visitor},
+    };
+
+    static NAMES: LazyLock<Vec<&str>> =
+        LazyLock::new(|| Claim::ALL.iter().map(|claim| claim.name()).collect());
+
+    /// One claim, so that an error is located at its entry.
+    struct Entry(Claim);
+
+    struct Name;
+
+    impl Visitor<'_> for Name {
+        type Value = Entry;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("the name of a header, such as `x-real-ip`")
+        }
+
+        fn visit_str<E: de::Error>(self, name: &str) -> Result<Entry, E> {
+            match Claim::of(&name.to_ascii_lowercase()) {
+                Some(claim) if claim.name() == name => Ok(Entry(claim)),
+                Some(claim) => Err(E::custom(format_args!(
+                    "invalid header `{name}`: write `{}`",
+                    claim.name()
+                ))),
+                None => Err(E::unknown_variant(name, &NAMES)),
+            }
+        }
+    }
+
+    impl<'de> Deserialize<'de> for Entry {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            deserializer.deserialize_str(Name)
+        }
+    }
+
+    pub(super) fn deserialize<'de, D>(deserializer: D) -> Result<Vec<Claim>, D::Error>
+    where
+        D: Deserializer<'de>,
+    {
+        let entries = Vec::<Entry>::deserialize(deserializer)?;
+        Ok(entries.into_iter().map(|Entry(claim)| claim).collect())
+    }
+
+    pub(super) fn serialize<S>(claims: &[Claim], serializer: S) -> Result<S::Ok, S::Error>
+    where
+        S: Serializer,
+    {
+        serializer.collect_seq(claims.iter().map(|claim| claim.name()))
     }
 }

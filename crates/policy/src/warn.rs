@@ -1,6 +1,6 @@
 //! Warnings about valid settings that possibly do not do what was intended.
 
-use gabion_core::{ClientRules, Mode};
+use gabion_core::{Claim, ClaimSet, ClientRules, Mode};
 use gabion_inspect::{ConfigPath, MessageAction, MessageRule, UpgradeConfig};
 
 use crate::{Document, issue::Issue};
@@ -22,6 +22,13 @@ pub(crate) fn issues(document: &Document) -> Vec<Issue> {
         let help =
             "list the origins of the pages that may open WebSockets in `origins` in [upgrade]";
         issues.push(Issue::new(path, message).with_help(help));
+    }
+    let client = &document.client;
+    let trusted_headers: ClaimSet = client.trusted_headers.iter().copied().collect();
+    if client.trusted_proxies.is_empty() && trusted_headers != Claim::USUAL {
+        let message = "no effect without `trusted_proxies`: headers of other peers are not trusted";
+        let path = ConfigPath::new("client", "trusted_headers");
+        issues.push(Issue::new(path, message));
     }
     for (index, network) in document.client.trusted_proxies.iter().enumerate() {
         if !ClientRules::is_inside(network.net()) {

@@ -1,10 +1,11 @@
-//! Events of the proxy: diagnoses of WebSockets that do not open or do not stay open, and connections
-//! that hyper refused.
+//! Events of the proxy: diagnoses of WebSockets that do not open or do not stay open, connections that
+//! hyper refused, and removed claims.
 
 use std::{borrow::Cow, fmt, net::IpAddr, sync::Arc, time::SystemTime};
 
 use gabion_core::{
-    ClientIp, Diagnosis, DiagnosisEvent, Event, PeerAddr, Sink, UnparsableEvent, UnparsablePart,
+    Claim, ClaimRemovedEvent, ClientIp, Diagnosis, DiagnosisEvent, Event, PeerAddr, Sink,
+    UnparsableEvent, UnparsablePart,
 };
 use http::Request;
 
@@ -42,6 +43,19 @@ impl EventSink {
             observation,
         );
         sink.record(&Event::Diagnosis(event));
+    }
+
+    /// Records the removal of a header that `peer` may not write.
+    pub(crate) fn record_removed_claim(
+        &self,
+        peer: PeerAddr,
+        client: Option<&ClientIp>,
+        header: &str,
+        claim: Claim,
+    ) {
+        let Some(sink) = &self.0 else { return };
+        let event = ClaimRemovedEvent::new(wall_clock(), peer, client, header, claim);
+        sink.record(&Event::ClaimRemoved(event));
     }
 
     /// Records that hyper refused a request of `peer` that begins with `line`.

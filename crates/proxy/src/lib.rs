@@ -77,6 +77,7 @@ mod descriptors;
 mod event_sink;
 mod forbidden;
 mod forward;
+mod header_case;
 mod serve;
 mod tcp;
 mod tunnel;
@@ -87,6 +88,7 @@ mod vectored;
 pub use descriptors::raise_descriptor_limit;
 pub use forbidden::ForbiddenAddress;
 pub use forward::{Proxy, ProxyBody, ProxyFuture, ProxyOptions, RequestError, UpstreamError};
+pub use header_case::HeaderCase;
 pub use serve::{
     Connections, Drained, HttpService, Protocols, ServeOptions, Workers, listen, serve, workers,
 };

@@ -77,11 +77,12 @@ impl ProxyServer {
     /// Forwards requests to `url`, on two worker threads.
     pub fn with_workers<S: HttpService>(
         url: &str,
+        proxy: &ProxyOptions,
         options: &ServeOptions,
         wrap: impl Fn(Proxy) -> S + Send + Sync + 'static,
     ) -> Self {
         let upstream: Upstream = url.parse().unwrap();
-        let proxy = ProxyOptions::default();
+        let proxy = proxy.clone();
         let count = NonZeroUsize::new(2).unwrap();
         let addr = "127.0.0.1:0".parse().unwrap();
         let workers = workers(count, addr, options, move |tunnels| {

@@ -24,6 +24,10 @@ pub(crate) struct Cli {
 
 /// Options of the proxy.
 #[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of the command line"
+)]
 pub(crate) struct RunArgs {
     /// Server to protect, as http://HOST:PORT; without this option, a built-in demo
     #[arg(long, value_name = "URL")]
@@ -53,6 +57,10 @@ pub(crate) struct RunArgs {
     /// Accept HTTP/2 with prior knowledge as well as HTTP/1.1, for example from a load balancer
     #[arg(long)]
     pub(crate) h2: bool,
+    /// Forward header names in the case in which they were sent, for programs that compare it; without
+    /// this option, in lower case
+    #[arg(long)]
+    pub(crate) keep_header_case: bool,
     /// Time until the server must have sent the head of its response; after that, the guard answers 504
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub(crate) timeout: Duration,

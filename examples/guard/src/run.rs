@@ -15,7 +15,7 @@ use gabion::{
     policy::{ShrinkGuard, Watch},
 };
 use gabion_proxy::{
-    Connections, Protocols, Proxy, ProxyOptions, ServeOptions, Upstream, Workers,
+    Connections, HeaderCase, Protocols, Proxy, ProxyOptions, ServeOptions, Upstream, Workers,
     raise_descriptor_limit, workers,
 };
 use hyper_util::rt::TokioTimer;
@@ -106,6 +106,11 @@ fn serve(args: &RunArgs, guard: &Guard, upstream: &Upstream) -> Result<Workers, 
     } else {
         Protocols::Http1
     };
+    let header_case = if args.keep_header_case {
+        HeaderCase::AsReceived
+    } else {
+        HeaderCase::Lower
+    };
     let live = guard.policy_handle().clone();
     let clock = guard.clone();
     let connections = limited(args, Connections::new(live, move || clock.now()));
@@ -115,10 +120,12 @@ fn serve(args: &RunArgs, guard: &Guard, upstream: &Upstream) -> Result<Workers, 
         .with_protocols(protocols)
         .with_shared_port(args.share_port)
         .with_send_timeout(args.send_timeout)
+        .with_header_case(header_case)
         .with_connections(connections)
         .with_sink(guard.sink());
     let proxy = ProxyOptions::default()
         .with_head_timeout(args.timeout)
+        .with_header_case(header_case)
         .with_sink(guard.sink());
     let upstream = upstream.clone();
     let layer = guard

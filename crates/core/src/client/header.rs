@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, ops::ControlFlow};
 
-use super::node;
+use super::{Claim, node};
 use crate::{HeaderIndex, KnownHeader};
 
 /// The header in which trusted proxies name the previous hop. Default: `X-Forwarded-For`.
@@ -48,6 +48,17 @@ impl ForwardedHeader {
             Self::TrueClientIp => KnownHeader::TrueClientIp,
             Self::XRealIp => KnownHeader::XRealIp,
             Self::CloudFrontViewerAddress => KnownHeader::CloudFrontViewerAddress,
+        }
+    }
+
+    pub(super) const fn claim(self) -> Claim {
+        match self {
+            Self::XForwardedFor => Claim::XForwardedFor,
+            Self::Forwarded => Claim::Forwarded,
+            Self::CfConnectingIp => Claim::CfConnectingIp,
+            Self::TrueClientIp => Claim::TrueClientIp,
+            Self::XRealIp => Claim::XRealIp,
+            Self::CloudFrontViewerAddress => Claim::CloudFrontViewerAddress,
         }
     }
 

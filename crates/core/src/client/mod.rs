@@ -6,6 +6,7 @@
 //! address that is not one. If an entry on the way is no address, the client is unknown: it is limited
 //! by the address of the proxy, and never banned.
 
+mod claim;
 mod embedded;
 #[cfg(feature = "axum")]
 mod extract;
@@ -27,6 +28,7 @@ use std::{
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
+pub use claim::{Claim, ClaimSet, folded_name};
 #[cfg(feature = "axum")]
 pub use extract::MissingClientIp;
 pub use header::ForwardedHeader;
@@ -49,6 +51,8 @@ pub struct ClientIp {
     origin: Origin,
     is_converted: bool,
     exempt: Option<&'static str>,
+    /// The claims that the peer may write.
+    trusted_claims: ClaimSet,
     key: u64,
 }
 
@@ -103,6 +107,7 @@ impl ClientIp {
             origin,
             is_converted: false,
             exempt,
+            trusted_claims: ClaimSet::EMPTY,
             key: 0,
         };
         client.key = Self::key_of(client.network());
@@ -115,6 +120,14 @@ impl ClientIp {
             is_converted: true,
             ..self
         }
+    }
+
+    /// Lets the peer write these claims, if it is a trusted proxy.
+    const fn trusting(mut self, claims: ClaimSet) -> Self {
+        if self.via_trusted() {
+            self.trusted_claims = claims;
+        }
+        self
     }
 
     /// The address. For a client that its proxies do not name ([`Self::is_unknown`]) it is that of the
@@ -147,13 +160,31 @@ impl ClientIp {
         key::hash(network)
     }
 
-    /// Returns `true` if the peer is a trusted proxy, so that its forwarding headers (scheme, host,
-    /// earlier hops) may be passed on.
+    /// Returns `true` if the peer is a trusted proxy.
     pub const fn via_trusted(&self) -> bool {
         matches!(
             self.origin,
             Origin::TrustedProxy | Origin::Header | Origin::Unknown
         )
+    }
+
+    /// The claims that the peer may write, because it is a trusted proxy that overwrites those of its
+    /// clients ([`ClientRules::with_trusted_headers`]). Empty for any other peer.
+    pub const fn trusted_claims(&self) -> ClaimSet {
+        self.trusted_claims
+    }
+
+    /// The lines of the section `[client]` of a policy with which `claim` by `peer` is believed.
+    #[cold]
+    pub fn trust_advice(&self, peer: PeerAddr, claim: Claim) -> String {
+        if self.via_trusted() {
+            return format!("trusted_headers = {}", self.trusted_claims.with(claim));
+        }
+        let proxies = format!("trusted_proxies = [\"{}\"]", peer.addr());
+        if Claim::USUAL.contains(claim) {
+            return proxies;
+        }
+        format!("{proxies}, trusted_headers = {}", Claim::USUAL.with(claim))
     }
 
     /// Returns `true` if the address may match an allow list. A private or loopback address from a

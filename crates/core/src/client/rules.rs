@@ -10,7 +10,9 @@ use std::{
 use http::HeaderMap;
 use ipnet::IpNet;
 
-use super::{ClientIp, ForwardedHeader, Origin, PeerAddr, embedded::Embedded, scope};
+use super::{
+    Claim, ClaimSet, ClientIp, ForwardedHeader, Origin, PeerAddr, embedded::Embedded, scope,
+};
 use crate::HeaderIndex;
 
 /// The rules that resolve a peer and its headers to a [`ClientIp`].
@@ -38,6 +40,7 @@ use crate::HeaderIndex;
 pub struct ClientRules {
     trusted: Vec<IpNet>,
     header: ForwardedHeader,
+    trusted_headers: ClaimSet,
     hops: Option<NonZeroU8>,
     ipv6_prefix: u8,
     private_clients: bool,
@@ -100,6 +103,7 @@ impl Default for ClientRules {
         Self {
             trusted: Vec::new(),
             header: ForwardedHeader::default(),
+            trusted_headers: Claim::USUAL,
             hops: None,
             ipv6_prefix: 64,
             private_clients: false,
@@ -133,6 +137,17 @@ impl ClientRules {
     /// Sets the header that hops are read from.
     pub fn with_header(self, header: ForwardedHeader) -> Self {
         Self { header, ..self }
+    }
+
+    /// Sets the claims that trusted proxies write over those of their clients, besides
+    /// [`Self::with_header`]. Default: [`Claim::USUAL`]. Other claims may be a client's own, which the
+    /// proxy passed on.
+    pub fn with_trusted_headers(self, claims: impl IntoIterator<Item = Claim>) -> Self {
+        let trusted_headers = claims.into_iter().collect();
+        Self {
+            trusted_headers,
+            ..self
+        }
     }
 
     /// Takes the client from a fixed position: `hops` entries from the right end of the list,
@@ -208,10 +223,11 @@ impl ClientRules {
             };
             (peer, origin, self.exempts_untrusted(peer))
         };
-        match addr {
+        let client = match addr {
             IpAddr::V6(addr) => self.ipv6_client(addr, origin, exempt),
             IpAddr::V4(_) => ClientIp::new(addr, self.ipv6_prefix, origin, exempt),
-        }
+        };
+        client.trusting(self.trusted_claims())
     }
 
     /// A client with an IPv6 address. If it embeds the IPv4 address of a host on the internet, that is
@@ -288,6 +304,11 @@ impl ClientRules {
 
     fn trusts(&self, addr: IpAddr) -> bool {
         self.trusted.iter().any(|network| network.contains(&addr))
+    }
+
+    /// The claims that a trusted proxy may write.
+    pub(super) const fn trusted_claims(&self) -> ClaimSet {
+        self.trusted_headers.with(self.header.claim())
     }
 
     /// The header that hops are read from.

@@ -1,6 +1,6 @@
 //! The scheme of the client's connection.
 
-use super::{ClientRules, ForwardedHeader, forwarded, node};
+use super::{Claim, ClientRules, ForwardedHeader, forwarded, node};
 use crate::{HeaderIndex, KnownHeader};
 
 /// The scheme of the client's connection, as far as a trusted source reports it.
@@ -54,10 +54,11 @@ impl Scheme {
 impl ClientRules {
     /// The scheme between the client and the hop that names it, from the headers of a trusted peer:
     /// `Forwarded` if hops are read from it, else `X-Forwarded-Proto`, which has one value in all
-    /// or one for each hop.
+    /// or one for each hop, unless the peer does not write it.
     pub(crate) fn scheme(&self, headers: &HeaderIndex<'_>) -> Option<Scheme> {
         let (header, read) = match self.header() {
             ForwardedHeader::Forwarded => (KnownHeader::Forwarded, proto as fn(&[u8]) -> _),
+            _ if !self.trusted_claims().contains(Claim::XForwardedProto) => return None,
             _ => (
                 KnownHeader::XForwardedProto,
                 Scheme::parse as fn(&[u8]) -> _,

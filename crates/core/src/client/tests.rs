@@ -526,6 +526,8 @@ fn scheme_is_reported_by_the_hop_that_names_the_client() {
         ),
     ] {
         assert_eq!(found(&by_list, lines), scheme, "{lines:?}");
+        let unlisted = by_list.clone().with_trusted_headers([]);
+        assert_eq!(found(&unlisted, lines), None, "{lines:?}");
     }
     for (line, scheme) in [
         ("for=203.0.113.9;proto=https", secure),

@@ -1,6 +1,7 @@
 //! Events: the record of verdicts, bans, sessions and policy changes.
 
 mod ban;
+mod claim;
 mod diagnosis;
 mod policy;
 mod request;
@@ -12,6 +13,7 @@ use std::{fmt, net::IpAddr, time::SystemTime};
 use ipnet::IpNet;
 
 pub use ban::{BanChange, BanEvent};
+pub use claim::ClaimRemovedEvent;
 pub use diagnosis::DiagnosisEvent;
 pub use policy::PolicyEvent;
 pub use request::{FaultEvent, ProbeHitEvent, RequestEvent, RequestEventKind};
@@ -90,6 +92,8 @@ pub enum Event {
     Session(SessionEvent),
     /// The reason why a WebSocket did not open or did not stay open.
     Diagnosis(DiagnosisEvent),
+    /// A header that only a trusted proxy may write, removed from a request for the first time.
+    ClaimRemoved(ClaimRemovedEvent),
     /// A connection that the HTTP parser ended, because the next bytes are not a request.
     Unparsable(UnparsableEvent),
     /// A setup error, with its fix: requests are refused until it is corrected.
@@ -120,6 +124,7 @@ impl fmt::Display for Event {
             Self::ProbeHit(event) => event.fmt(f),
             Self::Session(event) => event.fmt(f),
             Self::Diagnosis(event) => event.fmt(f),
+            Self::ClaimRemoved(event) => event.fmt(f),
             Self::Unparsable(event) => event.fmt(f),
             Self::UntrustedProxy(peer) => write!(
                 f,

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::{Extensions, Method};
 
-use crate::{Attribution, Cause, ClientIp, Denial, Facts, Now, Quota, Upgrade, Verdict};
+use crate::{Attribution, BodyLimit, Cause, ClientIp, Denial, Facts, Now, Quota, Upgrade, Verdict};
 
 /// The state of a request between its judgment and its response: what is known of the request, what
 /// inspectors concluded, and what they keep for themselves.
@@ -36,6 +36,7 @@ pub struct RequestState {
 struct Rare {
     target: Option<Box<[u8]>>,
     probe: Option<Cause>,
+    body_limit: Option<BodyLimit>,
     observed: Vec<Denial>,
     quotas: Vec<Quota>,
     extensions: Extensions,
@@ -229,6 +230,17 @@ impl RequestState {
     /// Returns the [`Self::quotas`], without the rest of the state.
     pub fn into_quotas(self) -> Vec<Quota> {
         self.rare.map(|rare| rare.quotas).unwrap_or_default()
+    }
+
+    /// Limits the body of a request that does not announce its length. The lowest limit applies.
+    pub fn limit_body(&mut self, limit: BodyLimit) {
+        let kept = &mut self.rare_mut().body_limit;
+        *kept = Some(kept.map_or(limit, |other| other.min(limit)));
+    }
+
+    /// The limit of the body, if it is limited.
+    pub fn body_limit(&self) -> Option<BodyLimit> {
+        self.rare.as_ref()?.body_limit
     }
 
     /// Records a denial in observe mode.

@@ -2,7 +2,11 @@
 
 use std::{fs, path::Path};
 
-use gabion::{client::ForwardedHeader, event::UnparsablePart, policy::ProtocolRule};
+use gabion::{
+    client::{Claim, ForwardedHeader},
+    event::UnparsablePart,
+    policy::ProtocolRule,
+};
 
 /// A page, and a table of the document that the page is about.
 const PAGES: [(&str, &str); 14] = [
@@ -43,6 +47,21 @@ fn every_key_has_a_row_in_its_page() {
             );
         }
     }
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test reads the guide")]
+fn every_claim_is_in_the_page_of_the_client() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("guide/policy/client.md");
+    let text = fs::read_to_string(page).unwrap();
+    let (_, section) = text.split_once("# Claims: ").unwrap();
+    let (section, _) = section.split_once("\n# ").unwrap();
+    for claim in Claim::ALL {
+        let count = section.matches(&format!("`{}`", claim.name())).count();
+        assert!(count > 0, "{claim:?}");
+    }
+    let default = Claim::USUAL.to_string();
+    assert!(text.contains(&format!("| `{default}` |")), "{default}");
 }
 
 #[test]

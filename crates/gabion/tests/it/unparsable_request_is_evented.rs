@@ -39,7 +39,7 @@ impl Setup {
             .with_policy("version = 1\n[scan]\n", "scan")
             .unwrap();
         Self {
-            proxy: GuardedProxy::with_refusals(protocols, &backend.url(), guard),
+            proxy: GuardedProxy::with_proxy_events(protocols, &backend.url(), guard),
             events,
             backend,
         }

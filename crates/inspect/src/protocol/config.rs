@@ -46,6 +46,10 @@ pub struct ProtocolConfig {
     pub max_headers: NonZeroU32,
     /// The largest total size of header names and values. Default: 32 KiB.
     pub max_header_bytes: ByteSize,
+    /// The largest request body. One that announces more is denied (413), and one of unknown length is
+    /// cut there by the proxy ([`gabion_core::BodyLimit`]). If unset, bodies are not limited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_body: Option<ByteSize>,
     /// Rules that only log the requests that they would deny.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub observe: Vec<ProtocolRule>,
@@ -99,6 +103,7 @@ impl Default for ProtocolConfig {
             versions: vec![HttpVersion::Http10, HttpVersion::Http11, HttpVersion::Http2],
             max_headers: NonZeroU32::new(100).unwrap_or(NonZeroU32::MIN),
             max_header_bytes: ByteSize(32 * 1024),
+            max_body: None,
             observe: Vec::new(),
             off: Vec::new(),
             except: Vec::new(),

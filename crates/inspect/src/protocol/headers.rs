@@ -2,35 +2,31 @@
 
 use std::str;
 
-use gabion_core::{Denial, Facts, KnownHeader, is_irregular_name};
-use http::{HeaderMap, HeaderName, StatusCode, Version};
+use gabion_core::{Claim, Denial, Facts, KnownHeader, folded_name, is_irregular_name};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
 
 use super::{deny, deny_400};
 
-/// Names of headers that servers act on, or trust a proxy for.
+/// Names of headers that servers act on, besides [`Claim`]s.
 ///
 /// `content-type` and `user-agent` are not in the list: scripts misspell them, and an attacker
 /// gains nothing by it. If the correct header is also present, they are denied like any other.
-const SENSITIVE: [&str; 15] = [
+const SENSITIVE: [&str; 8] = [
     "authorization",
-    "cf-connecting-ip",
     "connection",
     "content-length",
     "cookie",
-    "fastly-client-ip",
-    "forwarded",
     "host",
-    "remote-user",
     "transfer-encoding",
-    "true-client-ip",
     "upgrade",
-    "x-client-ip",
     "x-http-method-override",
-    "x-real-ip",
 ];
 
-/// Prefixes of such names.
-const SENSITIVE_PREFIXES: [&str; 4] = ["proxy-", "x-forwarded-", "x-original-", "x-rewrite-"];
+/// The prefix of such names.
+const SENSITIVE_PREFIX: &str = "proxy-";
+
+/// The headers that override the target.
+const OVERRIDES: [KnownHeader; 2] = [KnownHeader::XOriginalUrl, KnownHeader::XRewriteUrl];
 
 /// The longest name that is looked up without an allocation.
 const MAX_INLINE: usize = 64;
@@ -74,9 +70,9 @@ pub(super) fn names(facts: &Facts<'_>) -> Option<Denial> {
 fn imitates(name: &str, headers: &HeaderMap) -> bool {
     let mut inline = [0; MAX_INLINE];
     let mut len = 0_usize;
-    for byte in folded(name) {
+    for byte in folded_name(name) {
         let Some(place) = inline.get_mut(len) else {
-            let folded: String = folded(name).map(char::from).collect();
+            let folded: String = folded_name(name).map(char::from).collect();
             return headers.contains_key(folded);
         };
         *place = byte;
@@ -85,20 +81,31 @@ fn imitates(name: &str, headers: &HeaderMap) -> bool {
     let folded = inline.get(..len).and_then(|text| str::from_utf8(text).ok());
     folded.is_none_or(|folded| {
         SENSITIVE.contains(&folded)
-            || SENSITIVE_PREFIXES
-                .iter()
-                .any(|prefix| folded.starts_with(prefix))
+            || folded.starts_with(SENSITIVE_PREFIX)
+            || Claim::of(folded).is_some()
             || headers.contains_key(folded)
     })
 }
 
-/// Replaces each run of characters other than letters and digits by one `-`.
-fn folded(name: &str) -> impl Iterator<Item = u8> {
-    let mut is_after_dash = false;
-    name.bytes().filter_map(move |byte| {
-        let is_dash = !byte.is_ascii_alphanumeric();
-        let is_repeated = is_dash && is_after_dash;
-        is_after_dash = is_dash;
-        (!is_repeated).then_some(if is_dash { b'-' } else { byte })
-    })
+/// Denies a header that overrides the target ([`Claim::is_url_override`]), unless a trusted proxy
+/// writes it.
+pub(super) fn overrides(facts: &Facts<'_>) -> Option<Denial> {
+    let present = OVERRIDES
+        .into_iter()
+        .find(|&header| facts.index.contains(header))?;
+    override_denial(facts, present)
+}
+
+#[cold]
+fn override_denial(facts: &Facts<'_>, header: KnownHeader) -> Option<Denial> {
+    let claim = Claim::of(header.name())?;
+    if facts.client.trusted_claims().contains(claim) {
+        return None;
+    }
+    let why = format!(
+        "header that some servers take the path from; if your proxy writes it, set in [client]: {}",
+        facts.client.trust_advice(facts.peer, claim),
+    );
+    let value = facts.index.first(header).map(HeaderValue::as_bytes);
+    Some(deny_400("header/override", why, value.unwrap_or_default()))
 }

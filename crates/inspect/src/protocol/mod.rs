@@ -7,19 +7,22 @@
 //! 2. it does not open a tunnel: CONNECT must have `:protocol = websocket` (RFC 8441);
 //! 3. the end of its body is unambiguous: it has `Transfer-Encoding: chunked`, or one
 //!    `Content-Length` of digits, or neither (RFC 9112, section 6), and no expectation other than
-//!    `100-continue` (RFC 9110, section 10.1.1; 417);
+//!    `100-continue` (RFC 9110, section 10.1.1; 417), and it announces no larger body than allowed
+//!    (413);
 //! 4. its target has no user information (RFC 9110, section 4.2.4) and an HTTP scheme;
 //! 5. it has exactly one well-formed host, and `Host` equals the host of the target (RFC 9112,
 //!    section 3.2; RFC 9113, section 8.3.1);
 //! 6. its path begins with `/` and has no control bytes, invalid escapes, `%00`, invalid UTF-8, or
 //!    dot segments above the root ([`gabion_core::Malformed`]); `OPTIONS *` has no path and passes;
 //! 7. no header name imitates another one by `_`, other symbols or repeated `-`;
-//! 8. a WebSocket handshake conforms to RFC 6455, section 4.1, and no hop in front removed a part
+//! 8. no header overrides the target, unless a trusted proxy writes it;
+//! 9. a WebSocket handshake conforms to RFC 6455, section 4.1, and no hop in front removed a part
 //!    of it.
 //!
 //! Methods are case-sensitive: `get` is not GET (RFC 9110, section 9.1). Upgrades other than
 //! WebSocket, such as `h2c`, pass; the enforcing service removes the offer from the request.
 
+mod body;
 mod config;
 mod exemptions;
 mod framing;
@@ -31,8 +34,11 @@ mod target;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
+
 use gabion_core::{
-    Cause, Denial, Facts, Inspect, Mode, Needs, Reason, RequestState, RuleId, Upgrade, Verdict,
+    BodyLimit, Cause, Denial, Facts, Inspect, Mode, Needs, Reason, RequestState, RuleId, Upgrade,
+    Verdict,
 };
 use http::{HeaderValue, Method, StatusCode, Version, header::ALLOW};
 
@@ -79,14 +85,16 @@ pub struct ProtocolRules {
     versions: Box<[Version]>,
     max_headers: usize,
     max_header_bytes: usize,
+    max_body: Option<u64>,
     exemptions: Exemptions,
     mode: Mode,
 }
 
-/// The rules that honest clients may violate, so that a violation is not scored: a method of
-/// another server, a misspelled header name, and a handshake of which a hop in front removed a
+/// The rules that honest clients may violate, so that a violation is not scored: a large upload, a
+/// method of another server, a misspelled header name, and a handshake of which a hop in front removed a
 /// part.
-pub(crate) const NOT_SCORED: [&str; 4] = [
+pub(crate) const NOT_SCORED: [&str; 5] = [
+    "body/large",
     "header/underscore",
     "method/unlisted",
     "upgrade/incomplete",
@@ -116,6 +124,7 @@ impl ProtocolRules {
             versions: versions.collect(),
             max_headers: usize::try_from(config.max_headers.get()).unwrap_or(usize::MAX),
             max_header_bytes: size.unwrap_or(usize::MAX),
+            max_body: config.max_body.map(|size| size.0),
             exemptions,
             mode,
         }
@@ -131,11 +140,13 @@ impl ProtocolRules {
             .or_else(|| handshake::tunnel(facts).and_then(unless_skipped))
             .or_else(|| self.check_method(facts).and_then(unless_skipped))
             .or_else(|| framing::check(facts, skipped))
+            .or_else(|| self.check_body(facts).and_then(unless_skipped))
             .or_else(|| target::userinfo(facts).and_then(unless_skipped))
             .or_else(|| target::scheme(facts).and_then(unless_skipped))
             .or_else(|| host::check(facts, skipped))
             .or_else(|| target::path(facts, skipped))
             .or_else(|| headers::names(facts).and_then(unless_skipped))
+            .or_else(|| headers::overrides(facts).and_then(unless_skipped))
             .or_else(|| handshake::check(facts, skipped))
     }
 
@@ -164,6 +175,21 @@ impl ProtocolRules {
             let version = format!("{:?}", facts.version);
             deny("version/unlisted", why, status).with_evidence(version.as_bytes())
         })
+    }
+
+    fn check_body(&self, facts: &Facts<'_>) -> Option<Denial> {
+        body::announced(facts, self.max_body?)
+    }
+
+    /// Limits a body of unknown length, unless the rule is off or observed for the request.
+    fn limit_body(&self, facts: &Facts<'_>, state: &mut RequestState) {
+        let Some(most) = self.max_body else { return };
+        if self.mode == Mode::Enforce && body::is_streamed(facts) {
+            let exempt = self.exemptions.for_request(facts);
+            if !exempt.off.union(exempt.observed).contains_id("body/large") {
+                state.limit_body(BodyLimit::new(most));
+            }
+        }
     }
 
     fn check_method(&self, facts: &Facts<'_>) -> Option<Denial> {
@@ -224,6 +250,7 @@ impl Inspect for ProtocolRules {
     }
 
     fn inspect(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
+        self.limit_body(facts, state);
         match self.first_violation(facts, RuleSet::NONE) {
             None => Verdict::Pass,
             Some(denial) if self.exemptions.is_empty() => denial.with_mode(self.mode).into(),
@@ -245,12 +272,12 @@ fn method_error(method: &str) -> Option<&'static str> {
 }
 
 /// Creates a denial by a rule of this inspector.
-fn deny(id: &'static str, why: &'static str, status: StatusCode) -> Denial {
+fn deny(id: &'static str, why: impl Into<Cow<'static, str>>, status: StatusCode) -> Denial {
     let cause = Cause::new(RuleId::builtin(id), Reason::Other(why.into()));
     Denial::new(cause, status)
 }
 
 /// Creates a denial with 400, as for most rules.
-fn deny_400(id: &'static str, why: &'static str, evidence: &[u8]) -> Denial {
+fn deny_400(id: &'static str, why: impl Into<Cow<'static, str>>, evidence: &[u8]) -> Denial {
     deny(id, why, StatusCode::BAD_REQUEST).with_evidence(evidence)
 }

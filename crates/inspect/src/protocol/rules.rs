@@ -6,7 +6,7 @@ use gabion_core::Denial;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// The ids of the rules, in the order of the guide.
-const IDS: [&str; 36] = [
+const IDS: [&str; 38] = [
     "version/unlisted",
     "header/many",
     "header/large",
@@ -20,6 +20,7 @@ const IDS: [&str; 36] = [
     "framing/chunked",
     "framing/doubled",
     "framing/length",
+    "body/large",
     "expect/unknown",
     "target/userinfo",
     "target/scheme",
@@ -37,6 +38,7 @@ const IDS: [&str; 36] = [
     "path/above-root",
     "path/tangled",
     "header/underscore",
+    "header/override",
     "upgrade/incomplete",
     "upgrade/stripped",
     "upgrade/method",

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt::Write as _, iter, net::Ipv6Addr, str};
 
-use gabion_core::{Facts, KnownHeader};
+use gabion_core::{Claim, Facts, KnownHeader};
 use http::{HeaderName, header::AUTHORIZATION};
 
 use crate::{
@@ -94,8 +94,9 @@ fn own_origins(facts: &Facts<'_>, hosts: Option<&HostAllowlist>) -> Vec<Origin> 
 
 /// Returns the hosts that clients requested from a trusted proxy in front.
 fn forwarded_hosts<'f>(facts: &Facts<'f>) -> impl Iterator<Item = &'f [u8]> {
+    let trusted = facts.client.trusted_claims();
     let lines = facts.headers.get_all(FORWARDED_HOST).iter();
-    let lines = lines.filter(|_| facts.client.via_trusted());
+    let lines = lines.filter(move |_| trusted.contains(Claim::XForwardedHost));
     let hosts = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
     hosts.map(<[u8]>::trim_ascii)
 }

@@ -140,6 +140,14 @@ fn misspelled_word_gets_a_suggestion() {
             "version = 1\n[client]\nheader = 'x-forward-for'",
             Some("x-forwarded-for"),
         ),
+        (
+            "version = 1\n[client]\ntrusted_headers = ['x-reel-ip']",
+            Some("x-real-ip"),
+        ),
+        (
+            "version = 1\n[client]\ntrusted_headers = ['x-request-identity']",
+            None,
+        ),
         ("version = 1\nelephant = 1", None),
     ] {
         let all = diagnostics(text);
@@ -217,6 +225,18 @@ const BAD_VALUES: &[(&str, usize, usize, &str)] = &[
         3,
         15,
         "invalid prefix length 129",
+    ),
+    (
+        "version = 1\n[client]\ntrusted_headers = ['x-real-ip', 'X-Client-IP']",
+        3,
+        33,
+        "invalid header `X-Client-IP`: write `x-client-ip`",
+    ),
+    (
+        "version = 1\n[client]\ntrusted_headers = ['x-forwarded-uri']",
+        3,
+        20,
+        "invalid header `x-forwarded-uri`: write `x-forwarded-*`",
     ),
     (
         "version = 1\n[client]\nprivate = 'yes'",

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gabion_core::{ForwardedHeader, Mode, OnFault};
+use gabion_core::{Claim, ForwardedHeader, Mode, OnFault};
 use gabion_inspect::{Action, ByteSize, DenyRule, Period, ProtocolConfig};
 use gabion_policy::{ClientSection, Document, Expect, Expected, check};
 use proptest::{
@@ -120,13 +120,15 @@ fn documents() -> impl Strategy<Value = Document> {
         32_u8..=128,
         any::<bool>(),
         vec(networks(), 0..3),
+        vec(select(Claim::ALL), 0..4),
     );
-    let client = client.prop_map(|(header, bits, private, trusted)| {
+    let client = client.prop_map(|(header, bits, private, trusted, claims)| {
         let mut client = ClientSection::default();
         client.trusted_proxies = trusted;
         client.ipv6_prefix = bits;
         client.private = private;
         client.header = header;
+        client.trusted_headers = claims;
         client
     });
     let lists = (

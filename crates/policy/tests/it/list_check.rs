@@ -150,3 +150,23 @@ fn public_trusted_proxy_gets_a_warning() {
         assert_eq!(warned, public, "{network}");
     }
 }
+
+#[test]
+fn trusted_headers_without_a_trusted_proxy_get_a_warning() {
+    for (client, useless) in [
+        ("trusted_headers = ['x-real-ip']", true),
+        ("trusted_headers = []", true),
+        (
+            "trusted_headers = ['x-real-ip']\ntrusted_proxies = ['10.0.0.1']",
+            false,
+        ),
+        ("", false),
+    ] {
+        let text = format!("version = 1\n[client]\n{client}\n");
+        let warned = check(&text, "policy.toml", None).unwrap().warnings;
+        let warned = warned
+            .iter()
+            .any(|warning| warning.message().contains("no effect"));
+        assert_eq!(warned, useless, "{client}");
+    }
+}

@@ -2,10 +2,10 @@
 
 use std::{error::Error, fmt, io, time::Duration};
 
-use gabion_core::{Diagnosis, Escaped, Evidence};
+use gabion_core::{BodyLimit, Diagnosis, Escaped, Evidence};
 use http::StatusCode;
 
-use super::upstream_io::is_only_http2;
+use super::{upload::UploadError, upstream_io::is_only_http2};
 use crate::forbidden::ForbiddenAddress;
 
 type Source = Box<dyn Error + Send + Sync>;
@@ -20,6 +20,9 @@ pub enum RequestError {
     /// No data of the request body arrived within this time.
     #[error("no data of the request body arrived for {} s", .0.as_secs())]
     BodyStalled(Duration),
+    /// The request body is larger than its limit, and did not announce its length.
+    #[error("the request body has more than {0}, the limit of max_body in [protocol]")]
+    BodyTooLarge(BodyLimit),
     /// The request is a WebSocket handshake, and the server is shutting down.
     #[error("the server is shutting down and opens no new WebSockets")]
     Draining,
@@ -69,6 +72,12 @@ pub enum UpstreamError {
     /// The upstream's name resolves only to addresses that are never an upstream.
     #[error("the upstream's name resolves only to forbidden addresses")]
     Forbidden(#[source] ForbiddenAddress),
+    /// The response head is larger than the proxy reads. hyper reads up to 100 headers without an
+    /// allocation; a higher limit costs two for each response.
+    #[error(
+        "the upstream's response has more than 100 headers, or its head is larger than 400 KiB"
+    )]
+    HeadTooLarge(#[source] Source),
     /// The upstream answered a WebSocket handshake with a success status that opens no WebSocket;
     /// with the diagnosis.
     #[error("the upstream answered a WebSocket handshake with {0}, not 101")]
@@ -82,6 +91,9 @@ pub enum UpstreamError {
     /// The upstream switched protocols without an upgrade request.
     #[error("the upstream switched protocols without an upgrade request")]
     UnexpectedSwitch,
+    /// The response has a transfer coding other than `chunked`, which no request asks for.
+    #[error("the upstream's response has the transfer coding \"{0}\", which was not requested")]
+    UnknownCoding(Evidence),
     /// The upstream's `Sec-WebSocket-Accept` does not match the key.
     #[error("the upstream's Sec-WebSocket-Accept does not match the handshake's key")]
     WrongAccept,
@@ -124,6 +136,7 @@ impl RequestError {
             | Self::ManyHosts
             | Self::NoPath => StatusCode::BAD_REQUEST,
             Self::BodyStalled(_) => StatusCode::REQUEST_TIMEOUT,
+            Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
             Self::NoPeer | Self::NoRandom(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Protocol(_) | Self::Tunnel => StatusCode::NOT_IMPLEMENTED,
@@ -141,9 +154,11 @@ impl UpstreamError {
             Self::Broken(_)
             | Self::Connect(_)
             | Self::Forbidden(_)
+            | Self::HeadTooLarge(_)
             | Self::NotSwitched(..)
             | Self::OnlyHttp2(_)
             | Self::UnexpectedSwitch
+            | Self::UnknownCoding(_)
             | Self::WrongAccept
             | Self::WrongConnection
             | Self::WrongExtension(_)
@@ -207,9 +222,13 @@ impl From<hyper::Error> for Failure {
     fn from(error: hyper::Error) -> Self {
         if sources(&error).any(is_only_http2) {
             UpstreamError::OnlyHttp2(error.into()).into()
+        } else if let Some(limit) = sources(&error).find_map(exceeded_limit) {
+            RequestError::BodyTooLarge(limit).into()
         } else if error.is_user() {
             // hyper reports a failed request body as a user error; here the body is the client's.
             RequestError::BodyBroken(error.into()).into()
+        } else if error.is_parse_too_large() {
+            UpstreamError::HeadTooLarge(error.into()).into()
         } else {
             UpstreamError::Broken(error.into()).into()
         }
@@ -219,6 +238,14 @@ impl From<hyper::Error> for Failure {
 fn is_timeout(error: &(dyn Error + 'static)) -> bool {
     let error: Option<&io::Error> = error.downcast_ref();
     error.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
+}
+
+/// Returns the limit that an upload exceeded.
+fn exceeded_limit(error: &(dyn Error + 'static)) -> Option<BodyLimit> {
+    match error.downcast_ref() {
+        Some(UploadError::TooLarge(limit)) => Some(*limit),
+        _ => None,
+    }
 }
 
 fn sources(error: &dyn Error) -> impl Iterator<Item = &(dyn Error + 'static)> {

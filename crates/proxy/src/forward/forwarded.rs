@@ -1,28 +1,17 @@
 //! The headers that name the sender of a request to the upstream.
-//!
-//! Any client can send these headers, so those of an untrusted peer are removed. Those of a trusted
-//! peer are kept: it must overwrite or remove each of them that its own clients could send.
 
 use std::{io::Write as _, net::IpAddr};
 
 use bytes::Bytes;
-use gabion_core::{ClientIp, PeerAddr};
+use gabion_core::PeerAddr;
 use http::{HeaderMap, HeaderName, HeaderValue, header::HOST};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// Name prefixes of the headers that describe the sender.
-const SENDER_HEADERS: [&str; 3] = ["forwarded", "x-forwarded-", "x-real-ip"];
-
-/// Sets the sender's headers: appends to those of a trusted peer, replaces those of any other.
-pub(super) fn set_sender_headers(
-    headers: &mut HeaderMap,
-    peer: PeerAddr,
-    client: Option<ClientIp>,
-) {
-    remove_sender_headers(headers, client.is_some_and(|client| client.via_trusted()));
+/// Sets the sender's headers: appends to those that are left, which a trusted proxy wrote.
+pub(super) fn set_sender_headers(headers: &mut HeaderMap, peer: PeerAddr) {
     if let Ok(forwarded_for) = HeaderValue::from_maybe_shared(forwarded_for(headers, peer.addr())) {
         headers.insert(FORWARDED_FOR, forwarded_for);
     }
@@ -61,30 +50,4 @@ fn forwarded_for(headers: &HeaderMap, peer: IpAddr) -> Bytes {
         }
     }
     forwarded_for.into()
-}
-
-/// Removes headers that describe the sender. Those of a trusted peer stay, except spellings such as
-/// `X_Forwarded_For`: no layer checked those, and CGI and WSGI servers read them as the real
-/// header.
-fn remove_sender_headers(headers: &mut HeaderMap, trusted: bool) {
-    let untrusted: Vec<_> = headers
-        .keys()
-        .filter(|name| is_sender_header(name) && (!trusted || name.as_str().contains('_')))
-        .cloned()
-        .collect();
-    for name in untrusted {
-        headers.remove(name);
-    }
-}
-
-fn is_sender_header(name: &HeaderName) -> bool {
-    let name = name.as_str().as_bytes();
-    if !matches!(name.first(), Some(b'f' | b'x')) {
-        return false;
-    }
-    let same =
-        |(&byte, &expected): (&u8, &u8)| byte == expected || (byte, expected) == (b'_', b'-');
-    SENDER_HEADERS
-        .iter()
-        .any(|prefix| name.len() >= prefix.len() && name.iter().zip(prefix.as_bytes()).all(same))
 }

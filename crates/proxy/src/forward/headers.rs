@@ -1,31 +1,31 @@
 //! Hop-by-hop headers, and headers that differ between HTTP versions.
 
-use gabion_core::{has_token, tokens};
+use gabion_core::{Claim, has_token, tokens};
 use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{
-        AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, FORWARDED, HOST, ORIGIN, SET_COOKIE, TE,
-        TRAILER, TRANSFER_ENCODING, VIA,
+        AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, HOST, ORIGIN, SET_COOKIE, TE, TRAILER,
+        TRANSFER_ENCODING, VIA,
     },
 };
 
 /// Kept even if `Connection` names them: removing one would let a client hide the sender, the
 /// target or the origin of a request (Davison, "Abusing HTTP hop-by-hop request headers", 2020).
-const PROTECTED: [HeaderName; 10] = [
+///
+/// So are the [`Claim`]s that are left, which a trusted proxy wrote.
+const PROTECTED: [HeaderName; 8] = [
     AUTHORIZATION,
     COOKIE,
-    FORWARDED,
     HOST,
     ORIGIN,
     SET_COOKIE,
     TE,
     TRAILER,
     VIA,
-    HeaderName::from_static("x-real-ip"),
 ];
 
 /// Name prefixes that are kept likewise.
-const PROTECTED_PREFIXES: [&str; 3] = ["content-", "sec-websocket-", "x-forwarded-"];
+const PROTECTED_PREFIXES: [&str; 2] = ["content-", "sec-websocket-"];
 
 /// Removes the hop-by-hop headers, and those that `Connection` names.
 ///
@@ -33,20 +33,31 @@ const PROTECTED_PREFIXES: [&str; 3] = ["content-", "sec-websocket-", "x-forwarde
 ///
 /// One comparison per header name; no allocation if there is nothing to remove.
 pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    let names = hop_by_hop_names(headers);
+    let trailers = names.contains(&TE) && has_token(headers, &TE, "trailers");
+    remove_all(headers, names);
+    if trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+}
+
+/// Returns the names of the hop-by-hop headers, and those that `Connection` names.
+pub(super) fn hop_by_hop_names(headers: &HeaderMap) -> Vec<HeaderName> {
     let hop_by_hop = headers.keys().filter(|name| is_hop_by_hop(name));
-    let mut removed: Vec<_> = hop_by_hop.cloned().collect();
-    let trailers = removed.contains(&TE) && has_token(headers, &TE, "trailers");
-    if removed.contains(&CONNECTION) {
+    let mut names: Vec<_> = hop_by_hop.cloned().collect();
+    if names.contains(&CONNECTION) {
         let nominated = tokens(headers, &CONNECTION)
             .filter_map(|token| HeaderName::from_bytes(token).ok())
             .filter(|name| headers.contains_key(name) && !is_protected(name));
-        removed.extend(nominated);
+        names.extend(nominated);
     }
-    for name in removed {
+    names
+}
+
+/// Removes the headers with these names.
+pub(super) fn remove_all(headers: &mut HeaderMap, names: Vec<HeaderName>) {
+    for name in names {
         headers.remove(name);
-    }
-    if trailers {
-        headers.insert(TE, HeaderValue::from_static("trailers"));
     }
 }
 
@@ -105,6 +116,7 @@ pub(super) fn set_framing(headers: &mut HeaderMap, length: Option<u64>) {
 
 fn is_protected(name: &HeaderName) -> bool {
     PROTECTED.contains(name)
+        || Claim::of(name.as_str()).is_some()
         || PROTECTED_PREFIXES
             .iter()
             .any(|prefix| name.as_str().starts_with(prefix))
@@ -161,6 +173,7 @@ mod tests {
             "forwarded",
             "host",
             "origin",
+            "remote-user",
             "sec-websocket-key",
             "via",
             "x-forwarded-for",

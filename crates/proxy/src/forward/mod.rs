@@ -6,12 +6,13 @@
 //! 2. its target has a path and it names at most one host;
 //! 3. it is not a CONNECT, except for a WebSocket (RFC 8441).
 //!
-//! The forwarded request is written from the parsed parts: hop-by-hop headers are removed, the
-//! sender's headers are set, the framing follows the actual body, and fields that belong in the
-//! head are removed from trailers. Informational responses (103) are not forwarded: hyper's client
-//! does not expose them.
+//! The forwarded request is written from the parsed parts: hop-by-hop headers and the claims of
+//! untrusted peers are removed, the sender's headers are set, the framing follows the actual body,
+//! and fields that belong in the head are removed from trailers. Informational responses (102, 103)
+//! are not forwarded: hyper's server cannot send them.
 
 mod body;
+mod claims;
 mod download;
 mod driver_waker;
 mod error;

@@ -4,12 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use gabion_core::Sink;
 
-use crate::{event_sink::EventSink, tunnel::UpstreamIdleTimeouts};
+use super::claims::RemovedClaims;
+use crate::{HeaderCase, event_sink::EventSink, tunnel::UpstreamIdleTimeouts};
 
 /// Timeouts, pings and the event sink of a [`Proxy`](super::Proxy).
 ///
 /// Proxies that are made with clones of one value share the idle timeouts that they detect on the
-/// upstream's side.
+/// upstream's side, and the record of the claims that they reported.
 ///
 /// ```
 /// # use std::{
@@ -64,8 +65,10 @@ pub struct ProxyOptions {
     pub(super) head_timeout: Duration,
     pub(super) pool_idle: Duration,
     pub(super) ping: Option<Duration>,
+    pub(super) header_case: HeaderCase,
     pub(super) event_sink: EventSink,
     pub(super) idle_timeouts: Arc<UpstreamIdleTimeouts>,
+    pub(super) removed_claims: Arc<RemovedClaims>,
 }
 
 // === impl ProxyOptions ===
@@ -80,8 +83,10 @@ impl Default for ProxyOptions {
             pool_idle: Duration::from_secs(4),
             // Less than half of the 60 s that most hops default to, so that one ping may be lost.
             ping: Some(Duration::from_secs(25)),
+            header_case: HeaderCase::default(),
             event_sink: EventSink::default(),
             idle_timeouts: Arc::default(),
+            removed_claims: Arc::default(),
         }
     }
 }
@@ -120,8 +125,18 @@ impl ProxyOptions {
         Self { ping, ..self }
     }
 
+    /// Sets the case of header names in requests: lower case by default.
+    pub fn with_header_case(self, header_case: HeaderCase) -> Self {
+        Self {
+            header_case,
+            ..self
+        }
+    }
+
     /// Sets the destination for diagnoses of WebSockets that do not open or do not stay open
-    /// ([`Event::Diagnosis`](gabion_core::Event::Diagnosis)). If unset, they are dropped.
+    /// ([`Event::Diagnosis`](gabion_core::Event::Diagnosis)), and for the first removal of each header
+    /// that only a trusted proxy may write
+    /// ([`Event::ClaimRemoved`](gabion_core::Event::ClaimRemoved)). If unset, they are dropped.
     pub fn with_sink(self, sink: Arc<dyn Sink>) -> Self {
         let event_sink = EventSink::new(sink);
         Self { event_sink, ..self }

@@ -27,7 +27,7 @@ use super::{
     upstream_connection::UpstreamConnection,
     upstream_io::UpstreamIo,
 };
-use crate::{Upstream, tcp::KEEP_ALIVE_PROBES};
+use crate::{HeaderCase, Upstream, tcp::KEEP_ALIVE_PROBES};
 
 /// The idle connections to one upstream.
 ///
@@ -37,6 +37,7 @@ pub(super) struct Pool {
     target: Uri,
     /// The time after which an idle connection is closed.
     idle_timeout: Duration,
+    header_case: HeaderCase,
     idle: Mutex<Idle>,
 }
 
@@ -62,6 +63,7 @@ impl Pool {
             connector,
             target: upstream.uri().clone(),
             idle_timeout: options.pool_idle,
+            header_case: options.header_case,
             idle: Mutex::default(),
         }
     }
@@ -90,7 +92,12 @@ impl Pool {
             };
             break;
         }
-        let mut connection = connect(self.connector.clone(), self.target.clone()).await?;
+        let mut connection = connect(
+            self.connector.clone(),
+            self.target.clone(),
+            self.header_case,
+        )
+        .await?;
         let response = connection.send(request).await;
         let response = response.map_err(TrySendError::into_error)?;
         Ok((response, connection))
@@ -163,6 +170,7 @@ async fn sweep(pool: Weak<Pool>) {
 pub(super) async fn connect<C, S>(
     mut connector: C,
     target: Uri,
+    header_case: HeaderCase,
 ) -> Result<UpstreamConnection, Failure>
 where
     C: Service<Uri, Response = S, Error: Into<Box<dyn Error + Send + Sync>>>,
@@ -173,7 +181,7 @@ where
         .await
         .map_err(connect_failed)?;
     let stream = connector.call(target).await.map_err(connect_failed)?;
-    Ok(UpstreamConnection::new(UpstreamIo::new(stream)).await?)
+    Ok(UpstreamConnection::new(UpstreamIo::new(stream), header_case).await?)
 }
 
 impl fmt::Debug for Pool {

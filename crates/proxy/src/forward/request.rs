@@ -1,11 +1,11 @@
 //! Rewrites a request head for the upstream.
 
-use gabion_core::{ClientIp, PeerAddr};
+use gabion_core::PeerAddr;
 use http::{
     HeaderValue, Version,
     header::{COOKIE, EXPECT, HOST},
     request::Parts,
-    uri::Authority,
+    uri::{Authority, PathAndQuery},
 };
 
 use super::{
@@ -15,17 +15,14 @@ use super::{
 };
 use crate::Upstream;
 
-/// Rewrites a head for `upstream`. `length` is the body's length, if known.
+/// Rewrites a head by `peer` for `upstream`. `length` is the body's length, if known. The claims that
+/// the peer may not write must have been removed.
 pub(super) fn rewrite_head(
     parts: &mut Parts,
+    peer: PeerAddr,
     length: Option<u64>,
     upstream: &Upstream,
 ) -> Result<(), RequestError> {
-    let peer = *parts
-        .extensions
-        .get::<PeerAddr>()
-        .ok_or(RequestError::NoPeer)?;
-    let client = parts.extensions.get::<ClientIp>().copied();
     normalize_host(parts)?;
     let headers = &mut parts.headers;
     strip_hop_by_hop(headers);
@@ -37,18 +34,26 @@ pub(super) fn rewrite_head(
     // upstream side reads the body, and does not wait for the upstream's. A forwarded Expect would
     // announce a pause that does not occur.
     headers.remove(EXPECT);
-    forwarded::set_sender_headers(headers, peer, client);
+    forwarded::set_sender_headers(headers, peer);
     if !headers.contains_key(HOST) {
         // HTTP/1.0 has no Host; HTTP/1.1 requires one (RFC 9112, 3.2).
         let host = HeaderValue::from_str(upstream.authority());
         headers.extend(host.ok().map(|host| (HOST, host)));
     }
     set_framing(headers, length);
-    let path = parts.uri.path_and_query().cloned();
-    parts.uri = path.ok_or(RequestError::NoPath)?.into();
+    let target = parts.uri.path_and_query().cloned();
+    parts.uri = with_path(target.ok_or(RequestError::NoPath)?).into();
     parts.version = Version::HTTP_11;
-    parts.extensions.clear();
     Ok(())
+}
+
+/// Replaces the empty path of a target such as `http://a#b` by `/` (RFC 9112, 3.2.1).
+fn with_path(target: PathAndQuery) -> PathAndQuery {
+    if target.as_str() == "/" {
+        // An empty path is displayed as `/`, but written as nothing by hyper.
+        return PathAndQuery::from_static("/");
+    }
+    target
 }
 
 /// Leaves one Host: the target's authority if it has one (RFC 9112, 3.2.2; RFC 9113, 8.3.1).

@@ -87,10 +87,13 @@ mod tests {
     use tokio::{net::TcpListener, time::timeout};
 
     use super::*;
-    use crate::forward::{
-        error::{Failure, UpstreamError},
-        pool::connect,
-        upstream_connection::UpstreamConnection,
+    use crate::{
+        HeaderCase,
+        forward::{
+            error::{Failure, UpstreamError},
+            pool::connect,
+            upstream_connection::UpstreamConnection,
+        },
     };
 
     /// Resolves every name to these addresses. Connecting to a multicast address fails locally, so
@@ -122,7 +125,7 @@ mod tests {
     ) -> Result<UpstreamConnection, Failure> {
         let connector = HttpConnector::new_with_resolver(Resolver(FixedResolver(addrs)));
         let target: Uri = format!("http://app.example:{port}/").parse().unwrap();
-        connect(connector, target).await
+        connect(connector, target, HeaderCase::Lower).await
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
 //! Retries of requests on a fresh connection.
 
-use http::{HeaderMap, Method, Request, Uri};
+use http::{Extensions, HeaderMap, Method, Request, Uri};
 use http_body::Body as _;
 
 use super::upload::Upload;
@@ -15,6 +15,8 @@ pub(super) struct RetryableRequest {
     method: Method,
     uri: Uri,
     headers: HeaderMap,
+    /// The case of the names, if it is kept.
+    extensions: Extensions,
 }
 
 impl RetryableRequest {
@@ -25,6 +27,7 @@ impl RetryableRequest {
             method: request.method().clone(),
             uri: request.uri().clone(),
             headers: request.headers().clone(),
+            extensions: request.extensions().clone(),
         })
     }
 
@@ -34,6 +37,7 @@ impl RetryableRequest {
         *request.method_mut() = self.method;
         *request.uri_mut() = self.uri;
         *request.headers_mut() = self.headers;
+        *request.extensions_mut() = self.extensions;
         request
     }
 }

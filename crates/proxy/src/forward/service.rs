@@ -9,10 +9,10 @@ use std::{
     time::Duration,
 };
 
-use gabion_core::{Escaped, PeerAddr, SessionLimits};
+use gabion_core::{BodyLimit, ClientIp, Escaped, PeerAddr, SessionLimits};
 use gabion_frames::Negotiated;
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri,
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
     header::SEC_WEBSOCKET_EXTENSIONS,
 };
 use http_body::Body as _;
@@ -26,6 +26,7 @@ use tracing::warn;
 
 use super::{
     body::ProxyBody,
+    claims::RemovedClaims,
     download::Download,
     error::{Failure, RequestError, UpstreamError},
     options::ProxyOptions,
@@ -37,7 +38,7 @@ use super::{
     websocket::{Handshake, HandshakeResponse, diagnose_rejection, is_handshake},
 };
 use crate::{
-    Tunnels, Upstream,
+    HeaderCase, Tunnels, Upstream,
     event_sink::{EventSink, Requester},
     tunnel::{TunnelConfig, TunnelContext, tunnel},
 };
@@ -83,7 +84,9 @@ struct Inner {
     tunnels: Tunnels,
     ping: Option<Duration>,
     tunnel_context: Arc<TunnelContext>,
+    header_case: HeaderCase,
     event_sink: EventSink,
+    removed_claims: Arc<RemovedClaims>,
 }
 
 /// The future of a [`Proxy`]'s response.
@@ -94,6 +97,7 @@ pub struct ProxyFuture(Pin<Box<dyn Future<Output = Response<ProxyBody>> + Send>>
 struct RequestInfo {
     method: Method,
     uri: Uri,
+    version: Version,
     peer: Option<PeerAddr>,
     /// Set if the request is a WebSocket handshake.
     requester: Option<Requester>,
@@ -117,7 +121,9 @@ impl Proxy {
                 Arc::clone(&options.idle_timeouts),
                 options.event_sink.clone(),
             )),
+            header_case: options.header_case,
             event_sink: options.event_sink.clone(),
+            removed_claims: Arc::clone(&options.removed_claims),
         }))
     }
 }
@@ -171,11 +177,25 @@ impl Inner {
         }
         let upgraded = handshake.is_some().then(|| upgrade::on(&mut request));
         let (mut parts, body) = request.into_parts();
-        rewrite_head(&mut parts, body.size_hint().exact(), &self.upstream)?;
+        let length = body.size_hint().exact();
+        let peer: PeerAddr = *parts.extensions.get().ok_or(RequestError::NoPeer)?;
+        let client: Option<ClientIp> = parts.extensions.get().copied();
+        let limit: Option<BodyLimit> = parts.extensions.get().copied();
+        self.removed_claims.remove_from(
+            &mut parts.headers,
+            peer,
+            client.as_ref(),
+            &self.event_sink,
+        );
+        rewrite_head(&mut parts, peer, length, &self.upstream)?;
+        if !self.header_case.is_kept() {
+            // hyper keeps the case of the names in a type of its own, which stays only with all others.
+            parts.extensions.clear();
+        }
         if let Some(handshake) = &handshake {
             handshake.write_request(&mut parts);
         }
-        let (body, progress) = Upload::new(body);
+        let (body, progress) = Upload::new(body, limit);
         let request = Request::from_parts(parts, body);
         let (response, connection) = self.send(request, &progress).await?;
         match handshake.zip(upgraded) {
@@ -187,7 +207,7 @@ impl Inner {
             }
             None => {
                 let (mut head, body) = response.into_parts();
-                rewrite_response_head(&mut head);
+                rewrite_response_head(&mut head, info.version)?;
                 let body = self.download(body, connection, !progress.is_over());
                 Ok(Response::from_parts(head, body))
             }
@@ -234,7 +254,7 @@ impl Inner {
         let upstream = upgrade::on(&mut response);
         let (mut head, body) = response.into_parts();
         let outcome = handshake.check_response(&head)?;
-        rewrite_response_head(&mut head);
+        rewrite_response_head(&mut head, info.version)?;
         let body = match outcome {
             HandshakeResponse::Accepted => {
                 handshake.write_response(&mut head);
@@ -298,6 +318,7 @@ impl RequestInfo {
         Self {
             method: request.method().clone(),
             uri: request.uri().clone(),
+            version: request.version(),
             peer: request.extensions().get().copied(),
             requester: is_handshake(request)
                 .then(|| Requester::from_request(request))

@@ -4,10 +4,11 @@
 //! name its sender or grant access do not belong in trailers (RFC 9110, 6.5.1), and some servers
 //! read them as if they were in the head.
 
+use gabion_core::{Claim, folded_name};
 use http::{HeaderMap, HeaderName};
 
-/// Removed from trailers, also when spelled with `_` for `-`.
-const HEAD_ONLY: [&str; 26] = [
+/// Removed from trailers, like every [`Claim`], in each spelling that CGI servers read alike.
+const HEAD_ONLY: [&str; 24] = [
     "authorization",
     "cache-control",
     "connection",
@@ -17,7 +18,6 @@ const HEAD_ONLY: [&str; 26] = [
     "content-type",
     "cookie",
     "expect",
-    "forwarded",
     "host",
     "http2-settings",
     "keep-alive",
@@ -33,11 +33,10 @@ const HEAD_ONLY: [&str; 26] = [
     "upgrade",
     "via",
     "www-authenticate",
-    "x-real-ip",
 ];
 
 /// Name prefixes that are removed likewise.
-const HEAD_ONLY_PREFIXES: [&str; 5] = ["if-", "proxy-", "sec-", "x-forwarded-", "x-http-method"];
+const HEAD_ONLY_PREFIXES: [&str; 4] = ["if-", "proxy-", "sec-", "x-http-method"];
 
 /// Removes the fields that belong in a head.
 pub(super) fn strip_trailers(trailers: &mut HeaderMap) {
@@ -52,8 +51,9 @@ pub(super) fn strip_trailers(trailers: &mut HeaderMap) {
 }
 
 fn is_head_only(name: &HeaderName) -> bool {
-    let name = name.as_str().replace('_', "-");
-    HEAD_ONLY.contains(&name.as_str())
+    let name: String = folded_name(name.as_str()).map(char::from).collect();
+    Claim::of(&name).is_some()
+        || HEAD_ONLY.contains(&name.as_str())
         || HEAD_ONLY_PREFIXES
             .iter()
             .any(|prefix| name.starts_with(prefix))
@@ -78,6 +78,9 @@ mod tests {
             ("transfer-encoding", false),
             ("x-forwarded-for", false),
             ("x_forwarded_for", false),
+            ("content.length", false),
+            ("remote+user", false),
+            ("x-original-url", false),
             ("content-digest", true),
             ("etag", true),
             ("grpc-message", true),

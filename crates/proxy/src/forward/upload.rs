@@ -1,6 +1,8 @@
 //! The request body on its way to the upstream.
 
 use std::{
+    error::Error,
+    fmt,
     pin::Pin,
     sync::{
         Arc,
@@ -10,6 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use gabion_core::BodyLimit;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
@@ -21,7 +24,17 @@ use super::trailers::strip_trailers;
 #[derive(Debug)]
 pub(super) struct Upload {
     body: Option<Incoming>,
+    /// The number of bytes that may still follow, with the limit.
+    left: Option<(u64, BodyLimit)>,
     progress: Arc<Progress>,
+}
+
+/// The reason why an upload fails.
+#[derive(Debug)]
+pub(super) enum UploadError {
+    /// The client's body ended early, or its framing is invalid.
+    Broken(hyper::Error),
+    TooLarge(BodyLimit),
 }
 
 /// The progress of an upload, which separates a slow client from a silent upstream.
@@ -35,10 +48,12 @@ pub(super) struct Progress {
 // === impl Upload ===
 
 impl Upload {
-    pub(super) fn new(body: Incoming) -> (Self, Arc<Progress>) {
+    /// Wraps the body of a request, which fails beyond `limit`.
+    pub(super) fn new(body: Incoming, limit: Option<BodyLimit>) -> (Self, Arc<Progress>) {
         let progress = Arc::<Progress>::default();
         let upload = Self {
             body: Some(body),
+            left: limit.map(|limit| (limit.bytes(), limit)),
             progress: Arc::clone(&progress),
         };
         (upload, progress)
@@ -49,27 +64,40 @@ impl Upload {
         let progress = Arc::default();
         Self {
             body: None,
+            left: None,
             progress,
         }
+    }
+
+    /// Removes head-only trailers from a frame, and counts its data toward the limit.
+    fn check(
+        &mut self,
+        frame: Result<Frame<Bytes>, hyper::Error>,
+    ) -> Result<Frame<Bytes>, UploadError> {
+        let mut frame = frame.map_err(UploadError::Broken)?;
+        frame.trailers_mut().map(strip_trailers);
+        if let (Some((left, limit)), Some(data)) = (&mut self.left, frame.data_ref()) {
+            let rest = left.checked_sub(data.len() as u64);
+            *left = rest.ok_or(UploadError::TooLarge(*limit))?;
+        }
+        Ok(frame)
     }
 }
 
 impl Body for Upload {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = UploadError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
         let this = self.get_mut();
         let Some(body) = &mut this.body else {
             return Poll::Ready(None);
         };
-        let mut polled = Pin::new(body).poll_frame(cx);
-        if let Poll::Ready(Some(Ok(frame))) = &mut polled {
-            frame.trailers_mut().map(strip_trailers);
-        }
+        let polled = Pin::new(body).poll_frame(cx);
+        let polled = polled.map(|frame| frame.map(|frame| this.check(frame)));
         this.progress
             .awaits_client
             .store(polled.is_pending(), Relaxed);
@@ -92,6 +120,26 @@ impl Body for Upload {
 impl Drop for Upload {
     fn drop(&mut self) {
         self.progress.is_over.store(true, Relaxed);
+    }
+}
+
+// === impl UploadError ===
+
+impl fmt::Display for UploadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Broken(error) => error.fmt(f),
+            Self::TooLarge(limit) => write!(f, "more than {limit}"),
+        }
+    }
+}
+
+impl Error for UploadError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Broken(error) => error.source(),
+            Self::TooLarge(_) => None,
+        }
     }
 }
 

@@ -23,6 +23,7 @@ use super::{
     driver_waker::{DriverWaker, noop_context},
     upload::Upload,
 };
+use crate::HeaderCase;
 
 /// A connection to the upstream that carries one exchange after another.
 ///
@@ -50,11 +51,13 @@ const MAX_ROUNDS: usize = 2;
 
 impl UpstreamConnection {
     /// Performs the HTTP/1.1 client setup on `stream`.
-    pub(super) async fn new<S>(stream: S) -> hyper::Result<Self>
+    pub(super) async fn new<S>(stream: S, header_case: HeaderCase) -> hyper::Result<Self>
     where
         S: Read + Write + Unpin + Send + 'static,
     {
-        let (requests, connection) = http1::handshake(stream).await?;
+        let mut builder = http1::Builder::new();
+        builder.preserve_header_case(header_case.is_kept());
+        let (requests, connection) = builder.handshake(stream).await?;
         let driver_waker = Arc::<DriverWaker>::default();
         Ok(Self {
             requests,

@@ -7,10 +7,7 @@ use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::Connections;
-use crate::event_sink::EventSink;
-
-/// A request with more headers is answered 431.
-const MAX_HEADERS: usize = 100;
+use crate::{HeaderCase, event_sink::EventSink};
 
 /// An HTTP/1.1 head that is not complete after this many bytes is answered 431 (hyper checks after
 /// each read, so slightly more may pass). Bodies are read in chunks of at most this size.
@@ -61,6 +58,7 @@ pub struct ServeOptions {
     pub(super) protocols: Protocols,
     pub(super) header_timeout: Duration,
     pub(super) send_timeout: Duration,
+    pub(super) header_case: HeaderCase,
     pub(super) connections: Option<Arc<Connections>>,
     pub(super) event_sink: EventSink,
     pub(super) shares_port: bool,
@@ -93,6 +91,7 @@ impl Default for ServeOptions {
             protocols: Protocols::default(),
             header_timeout: Duration::from_secs(75),
             send_timeout: Duration::from_mins(1),
+            header_case: HeaderCase::default(),
             connections: None,
             event_sink: EventSink::default(),
             shares_port: false,
@@ -104,6 +103,14 @@ impl ServeOptions {
     /// Sets the supported protocols: HTTP/1 only by default.
     pub fn with_protocols(self, protocols: Protocols) -> Self {
         Self { protocols, ..self }
+    }
+
+    /// Sets the case of header names in HTTP/1 responses: lower case by default.
+    pub fn with_header_case(self, header_case: HeaderCase) -> Self {
+        Self {
+            header_case,
+            ..self
+        }
     }
 
     /// Sets the registry that closes connections whose peer is denied. If unset, a connection
@@ -180,12 +187,14 @@ impl HttpBuilders {
     }
 }
 
+/// A request with more than 100 headers, hyper's default, is answered 431. To set the limit, even to
+/// that number, costs 1,700 instructions per request.
 fn http1(options: &ServeOptions) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(options.header_timeout)
-        .max_headers(MAX_HEADERS)
+        .preserve_header_case(options.header_case.is_kept())
         .max_buf_size(MAX_BUFFER);
     builder
 }

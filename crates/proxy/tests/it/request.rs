@@ -1,6 +1,6 @@
 //! The request head that the upstream gets.
 
-use gabion_core::{ClientRules, PeerAddr};
+use gabion_core::{Claim, ClientRules, PeerAddr};
 use gabion_testkit::RawServer;
 use http::Request;
 use hyper::body::Incoming;
@@ -42,11 +42,14 @@ fn lines<'h>(head: &'h str, name: &str) -> Vec<&'h str> {
         .collect()
 }
 
-fn trust_loopback(request: &mut Request<Incoming>) {
-    let rules = ClientRules::default()
+fn trusting_loopback() -> ClientRules {
+    ClientRules::default()
         .with_trusted(["127.0.0.0/8".parse().unwrap()])
-        .unwrap();
-    resolve(request, &rules);
+        .unwrap()
+}
+
+fn trust_loopback(request: &mut Request<Incoming>) {
+    resolve(request, &trusting_loopback());
 }
 
 fn trust_no_proxy(request: &mut Request<Incoming>) {
@@ -156,7 +159,11 @@ async fn sender_headers_of_an_untrusted_peer_are_removed() {
 #[tokio::test]
 async fn sender_headers_of_a_trusted_peer_are_extended() {
     let setup = Setup {
-        tweak: trust_loopback,
+        tweak: |request| {
+            let rules = trusting_loopback();
+            let listed = Claim::USUAL.with(Claim::Forwarded).with(Claim::XRealIp);
+            resolve(request, &rules.with_trusted_headers(listed.iter()));
+        },
         ..Setup::default()
     };
     let head = forwarded_head(setup, SENDER_HEADERS).await;
@@ -169,6 +176,20 @@ async fn sender_headers_of_a_trusted_peer_are_extended() {
     assert_eq!(lines(&head, "forwarded"), ["for=203.0.113.9"]);
     assert_eq!(lines(&head, "x-real-ip"), ["203.0.113.9"]);
     assert!(lines(&head, "x_forwarded_for").is_empty());
+}
+
+#[tokio::test]
+async fn sender_headers_that_a_trusted_peer_may_pass_on_are_removed() {
+    let setup = Setup {
+        tweak: trust_loopback,
+        ..Setup::default()
+    };
+    let head = forwarded_head(setup, SENDER_HEADERS).await;
+    assert_eq!(lines(&head, "x-forwarded-proto"), ["https"]);
+    assert_eq!(lines(&head, "x-forwarded-port"), ["443"]);
+    for name in ["forwarded", "x-real-ip", "x_forwarded_for"] {
+        assert!(lines(&head, name).is_empty(), "{name}: {head}");
+    }
 }
 
 #[tokio::test]

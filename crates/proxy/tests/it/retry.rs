@@ -1,9 +1,10 @@
 //! Retries: a request on a connection that the server closes is sent again if that is safe.
 
+use gabion_proxy::{HeaderCase, ProxyOptions, ServeOptions};
 use gabion_testkit::{ProxyServer, RawConnection, RawServer};
 use std::time::Duration;
 
-use crate::support::proxy_before;
+use crate::support::{Setup, proxy_before};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 const WEBSOCKET: &str = "Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
@@ -41,6 +42,28 @@ async fn safe_request_is_retried_with_its_head() {
         assert!(head.contains("x-b: c\r\n"), "{head}");
         assert!(client.head().await.starts_with("HTTP/1.1 200 "), "{method}");
     }
+}
+
+#[tokio::test]
+async fn retried_request_keeps_the_case_of_its_names() {
+    let backend = RawServer::bind().await;
+    let setup = Setup {
+        proxy: ProxyOptions::default().with_header_case(HeaderCase::AsReceived),
+        serve: ServeOptions::default().with_header_case(HeaderCase::AsReceived),
+        ..Setup::default()
+    };
+    let front = setup.before(&backend.url());
+    let mut client = front.connect().await;
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let (mut upstream, _) = backend.answer(OK).await;
+    client.head().await;
+    client
+        .send("GET / HTTP/1.1\r\nHost: a\r\nX-MiXed: c\r\n\r\n")
+        .await;
+    upstream.head().await;
+    drop(upstream);
+    let (_upstream, head) = backend.answer(OK).await;
+    assert!(head.contains("\r\nX-MiXed: c\r\n"), "{head}");
 }
 
 #[tokio::test]

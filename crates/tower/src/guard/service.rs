@@ -96,6 +96,11 @@ impl Engine {
                 extensions.insert(limits);
             }
         }
+        if let Some(limit) = exchange.state.body_limit()
+            && !self.is_overridden(exchange.state.now())
+        {
+            request.extensions_mut().insert(limit);
+        }
         if let Some(upgrade) = exchange.changes.upgrade_offer {
             offer::strip(request, upgrade);
         }

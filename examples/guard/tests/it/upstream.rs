@@ -104,3 +104,51 @@ async fn upstream_receives_the_client_address() {
     assert_eq!(headers["x-forwarded-host"], "localhost");
     assert!(!headers.contains_key("forwarded") && !headers.contains_key("x-real-ip"));
 }
+
+#[tokio::test]
+async fn header_names_keep_their_case_on_request() {
+    const RESPONSE: &str =
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-MiXed: 1\r\nx-mixed: 2\r\n\r\nok";
+    for (option, request, response) in [
+        (
+            &["--keep-header-case"][..],
+            [
+                "Host: localhost",
+                "X-MiXed: 1",
+                "X-mixed: 2",
+                "x-forwarded-proto: http",
+            ],
+            ["X-MiXed: 1", "x-mixed: 2", "Content-Length: 2"],
+        ),
+        (
+            &[],
+            [
+                "host: localhost",
+                "x-mixed: 1",
+                "x-mixed: 2",
+                "x-forwarded-proto: http",
+            ],
+            ["x-mixed: 1", "x-mixed: 2", "content-length: 2"],
+        ),
+    ] {
+        let server = RawServer::bind().await;
+        let url = server.url();
+        let guard = Guard::start(&[&["--upstream", &url], option].concat()).await;
+        let mut client = guard.connect().await;
+        let lines = "X-MiXed: 1\r\nX-Real-IP: 1.1.1.1\r\nX-mixed: 2";
+        client
+            .send(format!(
+                "GET / HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n\r\n"
+            ))
+            .await;
+        let (_connection, head) = server.answer(RESPONSE).await;
+        for line in request {
+            assert!(head.contains(&format!("\r\n{line}\r\n")), "{line}: {head}");
+        }
+        assert!(!head.to_ascii_lowercase().contains("x-real-ip"), "{head}");
+        let head = client.head().await;
+        for line in response {
+            assert!(head.contains(&format!("\r\n{line}\r\n")), "{line}: {head}");
+        }
+    }
+}

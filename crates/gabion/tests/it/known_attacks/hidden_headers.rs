@@ -25,7 +25,8 @@ const REQUEST: &str = "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Basic eDp5\r\
     X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Host: a\r\nX-Forwarded-Proto: https\r\n\
     X-Real-IP: 203.0.113.9\r\nX-Hop: 1\r\n";
 
-const TRUSTING: &str = "version = 1\n[client]\ntrusted_proxies = ['127.0.0.0/8']\n";
+const TRUSTING: &str = "version = 1\n[client]\ntrusted_proxies = ['127.0.0.0/8']\n\
+    trusted_headers = ['forwarded', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip']\n";
 
 async fn seen(policy: &str, connection: &str) -> String {
     let exchange = Exchange::with_policy(policy).await;

@@ -87,7 +87,7 @@ impl Setup {
         let backend = Strict::start().await;
         let events = Arc::new(Recorder::default());
         let guard = builder(events.clone()).with_policy("version = 1\n", "protocol alone");
-        let proxy = GuardedProxy::with_refusals(protocols, &backend.url(), guard.unwrap());
+        let proxy = GuardedProxy::with_proxy_events(protocols, &backend.url(), guard.unwrap());
         Self {
             proxy,
             events,

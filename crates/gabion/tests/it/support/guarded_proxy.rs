@@ -7,7 +7,7 @@ use gabion::{
     event::{Event, RequestEventKind, Sink},
     policy::{Document, Pack},
 };
-use gabion_proxy::{Protocols, ServeOptions};
+use gabion_proxy::{Protocols, ProxyOptions, ServeOptions};
 use gabion_testkit::{ProxyServer, RawConnection};
 use tower::Layer as _;
 
@@ -60,22 +60,22 @@ impl GuardedProxy {
 
     /// A guard in front of the server at `url` that accepts `protocols`.
     pub(crate) fn with_protocols(protocols: Protocols, url: &str, guard: Guard) -> Self {
-        Self::with_options(
-            &ServeOptions::default().with_protocols(protocols),
-            url,
-            guard,
-        )
-    }
-
-    /// Like [`Self::with_protocols`], with the events of the accept loop.
-    pub(crate) fn with_refusals(protocols: Protocols, url: &str, guard: Guard) -> Self {
         let options = ServeOptions::default().with_protocols(protocols);
-        Self::with_options(&options.with_sink(guard.sink()), url, guard)
+        Self::with_options(&ProxyOptions::default(), &options, url, guard)
     }
 
-    fn with_options(options: &ServeOptions, url: &str, guard: Guard) -> Self {
+    /// Like [`Self::with_protocols`], with the events of the proxy and its accept loop.
+    pub(crate) fn with_proxy_events(protocols: Protocols, url: &str, guard: Guard) -> Self {
+        let options = ServeOptions::default().with_protocols(protocols);
+        let options = options.with_sink(guard.sink());
+        let proxy = ProxyOptions::default().with_sink(guard.sink());
+        Self::with_options(&proxy, &options, url, guard)
+    }
+
+    fn with_options(proxy: &ProxyOptions, serve: &ServeOptions, url: &str, guard: Guard) -> Self {
         let layer = guard.layer().insert_client_extension();
-        let server = ProxyServer::with_workers(url, options, move |proxy| layer.layer(proxy));
+        let wrap = move |proxy| layer.layer(proxy);
+        let server = ProxyServer::with_workers(url, proxy, serve, wrap);
         Self { guard, server }
     }
 

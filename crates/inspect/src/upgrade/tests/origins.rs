@@ -73,6 +73,12 @@ fn without_configured_origins_pages_of_the_server_itself_pass_by_any_of_its_name
             is_denied,
             "{peer} {more:?} {origin}: {verdict}"
         );
+        if more.is_some_and(|(name, _)| name == "x-forwarded-host") {
+            let unlisted = rules.clone().with_trusted_headers([]);
+            let facts = head.facts(&unlisted);
+            let verdict = handshake.inspect(&facts, &mut RequestState::new(&facts));
+            assert!(verdict.refuses(), "the proxy may have passed it on");
+        }
         if is_denied && origin == "https://evil.example" {
             let line = r#"origins = ["http://upstream:3000", "http://www.example", "http://app.example", "https://evil.example"]"#;
             assert!(verdict.to_string().contains(line), "{verdict}");
