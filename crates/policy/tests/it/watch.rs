@@ -13,8 +13,8 @@ use crate::{
 const QUIET: Duration = Duration::from_millis(100);
 /// Longer than any expected event takes.
 const LONG: Duration = Duration::from_secs(10);
-/// Longer than an unexpected event would take.
-const SHORT: Duration = Duration::from_millis(400);
+/// The time in which an unexpected event would come, in quiet times.
+const SHORT: u32 = 4;
 
 fn policy(rules: &[&str]) -> String {
     let rules = rules
@@ -29,27 +29,38 @@ struct WatchedPolicy {
     policy: PolicyHandle,
     events: Arc<EventLog>,
     watch: Watch,
+    quiet: Duration,
 }
 
 impl WatchedPolicy {
     fn new() -> Self {
+        Self::with_quiet(QUIET)
+    }
+
+    /// With a quiet time that is much longer than the pauses between writes, also on a busy machine.
+    fn with_quiet(quiet: Duration) -> Self {
         let scratch = ScratchDir::new();
         let path = scratch.write("policy.toml", policy(&["a"]));
-        Self::open(scratch, path, LONG * 6)
+        Self::open_with(scratch, path, (quiet, LONG * 6))
     }
 
     fn open(scratch: ScratchDir, path: PathBuf, poll: Duration) -> Self {
+        Self::open_with(scratch, path, (QUIET, poll))
+    }
+
+    fn open_with(scratch: ScratchDir, path: PathBuf, (quiet, poll): (Duration, Duration)) -> Self {
         let events = Arc::new(EventLog::default());
         let policy = PolicyHandle::open(path, PolicyOptions::new(events.clone())).unwrap();
-        let options = WatchOptions::default().with_quiet(QUIET).with_poll(poll);
+        let options = WatchOptions::default().with_quiet(quiet).with_poll(poll);
         let watch = policy.watch(options).unwrap();
         // The thread reads the files once at start; changes by the test come later.
-        assert_eq!(events.wait(1, QUIET * 3), []);
+        assert_eq!(events.wait(1, quiet * 3), []);
         Self {
             scratch,
             policy,
             events,
             watch,
+            quiet,
         }
     }
 
@@ -61,7 +72,10 @@ impl WatchedPolicy {
     #[track_caller]
     fn expect_outcomes(&self, events: &[(bool, u64)]) {
         self.events.wait(events.len(), LONG);
-        assert_eq!(self.events.wait(events.len() + 1, SHORT), events);
+        assert_eq!(
+            self.events.wait(events.len() + 1, self.quiet * SHORT),
+            events
+        );
     }
 }
 
@@ -89,7 +103,7 @@ fn file_replaced_by_rename_is_reloaded_each_time() {
 
 #[test]
 fn file_written_in_two_chunks_is_reloaded_once() {
-    let watched = WatchedPolicy::new();
+    let watched = WatchedPolicy::with_quiet(QUIET * 6);
     let text = policy(&["b", "c", "d"]);
     let (head, tail) = text.split_at(text.find("[[deny]]\nid = 'd'").unwrap());
     watched.scratch.write("policy.toml", head);
@@ -101,7 +115,7 @@ fn file_written_in_two_chunks_is_reloaded_once() {
 
 #[test]
 fn file_written_in_small_pieces_is_reloaded_once() {
-    let watched = WatchedPolicy::new();
+    let watched = WatchedPolicy::with_quiet(QUIET * 6);
     watched.scratch.write("policy.toml", "");
     for bit in policy(&["b", "c", "d"]).as_bytes().chunks(2) {
         watched
@@ -353,7 +367,7 @@ fn dropped_watch_stops() {
     let watched = WatchedPolicy::new();
     drop(watched.watch);
     watched.scratch.write("policy.toml", policy(&["b"]));
-    assert_eq!(watched.events.wait(1, SHORT), []);
+    assert_eq!(watched.events.wait(1, QUIET * SHORT), []);
 }
 
 #[test]
