@@ -314,10 +314,7 @@ impl Inner {
                 generation: *generation,
                 rules: *rules,
             },
-            Err(error) => PolicyEvent::Kept {
-                generation: self.current.load().generation,
-                why: error.to_string().into(),
-            },
+            Err(error) => PolicyEvent::kept(self.current.load().generation, &error.to_string()),
         };
         self.options.sink.record(&Event::Policy(event));
         if outcome.is_ok() {

@@ -1,17 +1,27 @@
 //! A flood of events is reduced to a bounded number of records.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use gabion_core::{
-    ClientRules, Denial, Event, RequestEvent, RequestEventKind, Sink, UnparsableEvent,
-    UnparsablePart,
+    BanChange, BanEvent, Cause, ClientIp, ClientRules, CloseReason, Denial, Diagnosis,
+    DiagnosisEvent, Event, EventClass, FaultEvent, Offense, PolicyEvent, ProbeHitEvent,
+    ProxyFailureEvent, Reason, RequestEvent, RequestEventKind, RequestState, RuleId, SessionEvent,
+    SessionId, SessionKind, Sink, Suppressed, UnparsableEvent, UnparsablePart,
 };
 use gabion_sinks::{Bounded, EventBudget};
 use gabion_testkit::{OwnedHead, Recorder};
+use http::StatusCode;
 
 const BUDGET: EventBudget = EventBudget {
     per_client: 3,
     total: 10,
+    bytes_per_client: 2_000,
+    total_bytes: 6_000,
 };
 
 struct ToRecorder(Arc<Recorder>);
@@ -64,7 +74,7 @@ fn flood_of_one_client_is_limited_and_reported_in_one_line() {
 #[test]
 fn flood_of_unparsable_requests_is_limited_by_peer() {
     let (sink, recorder) = bounded();
-    let at = std::time::UNIX_EPOCH + Duration::from_secs(7);
+    let at = UNIX_EPOCH + Duration::from_secs(7);
     let event = |peer: [u8; 4]| {
         let event = UnparsableEvent::new(at, peer.into(), UnparsablePart::Target, b"GET /<");
         Event::Unparsable(event)
@@ -89,8 +99,182 @@ fn many_clients_share_a_budget() {
         ));
     }
     assert_eq!(recorder.take().len(), 10);
-    sink.flush(std::time::UNIX_EPOCH + Duration::from_secs(8));
+    sink.flush(UNIX_EPOCH + Duration::from_secs(8));
     assert_eq!(recorder.take_texts(), ["log limit: 19990 events not shown"]);
-    sink.flush(std::time::UNIX_EPOCH + Duration::from_secs(9));
+    sink.flush(UNIX_EPOCH + Duration::from_secs(9));
     assert!(recorder.take().is_empty(), "reported once");
+}
+
+#[test]
+fn no_number_of_denials_hides_an_event_of_another_class() {
+    let (sink, recorder) = bounded();
+    // A scanner that is fast, and 150 other clients that use up the total.
+    for _ in 0..50 {
+        sink.record(&event("203.0.113.9", 7));
+    }
+    for n in 0..150 {
+        sink.record(&event(&format!("198.51.100.{n}"), 7));
+    }
+    assert_eq!(recorder.take().len(), 10);
+    let others: Vec<_> = largest_events()
+        .into_iter()
+        .filter(|event| event.class() != EventClass::Traffic)
+        .collect();
+    for event in &others {
+        sink.record(event);
+    }
+    let passed = recorder.take_texts();
+    let classes: HashSet<_> = others.iter().map(Event::class).collect();
+    assert_eq!(classes.len(), EventClass::ALL.len() - 1, "each is tried");
+    for class in classes {
+        let mut events = others.iter().filter(|event| event.class() == class);
+        let is_shown = events.any(|event| passed.contains(&event.to_string()));
+        assert!(is_shown, "{class:?} is hidden");
+    }
+}
+
+#[test]
+fn every_event_is_bounded_in_number_and_bytes() {
+    for event in largest_events() {
+        let (sink, recorder) = bounded();
+        for _ in 0..10_000 {
+            sink.record(&event);
+        }
+        let passed = recorder.take_texts();
+        let most = if event.client().is_some() {
+            BUDGET.per_client
+        } else {
+            BUDGET.total
+        };
+        let most = usize::try_from(most).unwrap();
+        assert!(
+            (1..=most).contains(&passed.len()),
+            "{}: {event}",
+            passed.len()
+        );
+        let budget = BUDGET.bytes_per_client.max(BUDGET.total_bytes);
+        let budget = usize::try_from(budget).unwrap();
+        let bytes: usize = passed.iter().map(String::len).sum();
+        let one = event.to_string().len();
+        assert!(bytes < budget + one, "{bytes}: {event}");
+        let max = if matches!(event, Event::Policy(_)) {
+            17_000
+        } else {
+            4_500
+        };
+        assert!(one < max, "{one} bytes: {event}");
+    }
+}
+
+#[test]
+fn bytes_of_one_client_and_of_all_clients_are_limited() {
+    let (sink, recorder) = bounded();
+    let long = |client: u8| {
+        let at = UNIX_EPOCH + Duration::from_secs(7);
+        let client = IpAddr::from([203, 0, 113, client]);
+        let part = UnparsablePart::Target;
+        Event::Unparsable(UnparsableEvent::new(at, client, part, &[0xff; 300]))
+    };
+    let one = long(1).to_string().len();
+    assert!((1_000..2_000).contains(&one));
+    for _ in 0..3 {
+        sink.record(&long(1));
+    }
+    assert_eq!(recorder.take().len(), 2, "the second exceeds 2,000 bytes");
+    for client in 2..20 {
+        sink.record(&long(client));
+    }
+    let passed = 2 + recorder.take().len();
+    assert_eq!(passed, 6_000_usize.div_ceil(one));
+    sink.flush(UNIX_EPOCH + Duration::from_secs(8));
+    let text = format!(
+        "log limit: {} events not shown, 1 of them from 203.0.113.1/32",
+        21 - passed
+    );
+    assert_eq!(recorder.take_texts(), [text]);
+}
+
+/// At least one event of each kind, with the largest values that a client or an error can give it.
+#[expect(clippy::too_many_lines, reason = "a list")]
+fn largest_events() -> Vec<Event> {
+    let at = UNIX_EPOCH + Duration::from_secs(7);
+    let long = "\x1b\u{202e}".repeat(50_000);
+    let target = format!("/{}", "%1b".repeat(20_000));
+    let head = OwnedHead::get(&target)
+        .method(&"M".repeat(50_000))
+        .from("203.0.113.9")
+        .at(Duration::from_secs(7));
+    let facts = head.facts(&ClientRules::default());
+    let client: ClientIp = facts.client;
+    let addr = client.addr();
+    let denial = || Denial::forbidden("rule", "why").with_evidence(long.as_bytes());
+    let cause = || Cause {
+        evidence: denial().cause.evidence,
+        ..Cause::new(RuleId::builtin("rule"), Reason::Name)
+    };
+    let request = |kind| Event::Request(RequestEvent::new(&facts, 1, kind));
+    let offense = Offense::certain(RuleId::builtin("rule"), Duration::from_secs(60));
+    let ban = |change| {
+        let offense = offense.clone().with_reason(&*long);
+        Event::Ban(BanEvent::new(at, client, offense, change))
+    };
+    let network = client.network();
+    let mut state = RequestState::new(&facts);
+    state.keep_target(&facts);
+    vec![
+        request(RequestEventKind::Allowed(cause())),
+        request(RequestEventKind::Denied(denial().into())),
+        request(RequestEventKind::Fault(long.clone())),
+        ban(BanChange::Placed),
+        ban(BanChange::Evicted(network)),
+        ban(BanChange::Withheld("why")),
+        ban(BanChange::Observed),
+        ban(BanChange::Suspected {
+            paths: 1,
+            needed: 3,
+        }),
+        Event::Policy(PolicyEvent::kept(1, &long)),
+        Event::Policy(PolicyEvent::Replaced {
+            generation: 1,
+            rules: 1,
+        }),
+        Event::Fault(FaultEvent::new(at, client, 1, long.clone())),
+        Event::UntrustedProxy(addr),
+        Event::ProbeHit(ProbeHitEvent::new(at, &state, cause(), StatusCode::OK)),
+        Event::Session(SessionEvent::new(
+            at,
+            SessionId::new(1),
+            SessionKind::WebSocket,
+            client,
+            long.as_bytes(),
+            1,
+            CloseReason::Refused(cause()),
+        )),
+        Event::Diagnosis(DiagnosisEvent::new(
+            at,
+            Diagnosis::Refused,
+            addr,
+            long.as_bytes(),
+            long.clone(),
+        )),
+        Event::Unparsable(UnparsableEvent::new(
+            at,
+            addr,
+            UnparsablePart::Target,
+            long.as_bytes(),
+        )),
+        Event::ProxyFailure(ProxyFailureEvent::new(
+            at,
+            Some(addr),
+            (facts.method, facts.target()),
+            StatusCode::BAD_GATEWAY,
+            &long,
+            &long,
+        )),
+        Event::Setup("set a sink"),
+        Event::Suppressed(Suppressed {
+            events: 1,
+            most: Some((network, 1)),
+        }),
+    ]
 }

@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use super::cut;
+
 /// A change, or a rejected change, of the policy.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -17,7 +19,8 @@ pub enum PolicyEvent {
     Kept {
         /// The generation of the policy that stays in force.
         generation: u64,
-        /// All errors of the rejected document.
+        /// The errors of the rejected document, at most [`PolicyEvent::MAX_WHY`] bytes
+        /// ([`PolicyEvent::kept`]).
         why: Arc<str>,
     },
     /// An operator suspended enforcement for a time, or resumed it.
@@ -28,6 +31,21 @@ pub enum PolicyEvent {
 }
 
 // === impl PolicyEvent ===
+
+impl PolicyEvent {
+    /// The maximum number of bytes of errors that are kept.
+    pub const MAX_WHY: usize = 16 * 1024;
+
+    /// Creates an event about a document that was rejected for the errors `why`.
+    pub fn kept(generation: u64, why: &str) -> Self {
+        let start = cut(why, Self::MAX_WHY);
+        let why = match why.len() - start.len() {
+            0 => why.into(),
+            more => format!("{start}… ({more} more bytes; see `guard check`)").into(),
+        };
+        Self::Kept { generation, why }
+    }
+}
 
 impl fmt::Display for PolicyEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
