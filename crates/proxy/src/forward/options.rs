@@ -120,8 +120,10 @@ impl ProxyOptions {
         Self { ping, ..self }
     }
 
-    /// Sets the destination for diagnoses of WebSockets that do not open or do not stay open
-    /// ([`Event::Diagnosis`](gabion_core::Event::Diagnosis)). If unset, they are dropped.
+    /// Sets the destination for requests that are not forwarded
+    /// ([`Event::ProxyFailure`](gabion_core::Event::ProxyFailure)), and for diagnoses of WebSockets that
+    /// do not open or do not stay open ([`Event::Diagnosis`](gabion_core::Event::Diagnosis)). If unset,
+    /// they are dropped.
     pub fn with_sink(self, sink: Arc<dyn Sink>) -> Self {
         let event_sink = EventSink::new(sink);
         Self { event_sink, ..self }

@@ -3,13 +3,14 @@
 use std::{
     convert::Infallible,
     fmt,
+    net::IpAddr,
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
-use gabion_core::{Escaped, PeerAddr, SessionLimits};
+use gabion_core::SessionLimits;
 use gabion_frames::Negotiated;
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri,
@@ -22,7 +23,6 @@ use hyper::{
 };
 use tokio::time::timeout;
 use tower_service::Service;
-use tracing::warn;
 
 use super::{
     body::ProxyBody,
@@ -38,7 +38,7 @@ use super::{
 };
 use crate::{
     Tunnels, Upstream,
-    event_sink::{EventSink, Requester},
+    event_sink::{EventSink, Requester, client_addr},
     tunnel::{TunnelConfig, TunnelContext, tunnel},
 };
 
@@ -50,7 +50,9 @@ use crate::{
 /// opens.
 ///
 /// The service never fails. An error becomes a response ([`RequestError`], [`UpstreamError`]), and
-/// one warning in the log with every source of the error.
+/// one event with every source of the error
+/// ([`Event::ProxyFailure`](gabion_core::Event::ProxyFailure)), if a sink is set
+/// ([`ProxyOptions::with_sink`]).
 ///
 /// # Cancellation
 ///
@@ -94,7 +96,7 @@ pub struct ProxyFuture(Pin<Box<dyn Future<Output = Response<ProxyBody>> + Send>>
 struct RequestInfo {
     method: Method,
     uri: Uri,
-    peer: Option<PeerAddr>,
+    client: Option<IpAddr>,
     /// Set if the request is a WebSocket handshake.
     requester: Option<Requester>,
     /// Limits that a policy in front set for this session.
@@ -146,10 +148,12 @@ impl Inner {
             Ok(response) => response,
             Err(failure) => {
                 let response = failure.to_response();
-                warn!(
-                    target: "gabion::proxy",
-                    "{} answered {}: {}; upstream {}",
-                    info, response.status().as_u16(), failure.error_chain(), self.upstream,
+                self.event_sink.record_failure(
+                    info.client,
+                    (&info.method, info.target()),
+                    response.status(),
+                    &failure.error_chain(),
+                    &self.upstream,
                 );
                 if let (Some(diagnosis), Some(requester)) = (failure.diagnosis(), &info.requester) {
                     self.event_sink
@@ -298,25 +302,17 @@ impl RequestInfo {
         Self {
             method: request.method().clone(),
             uri: request.uri().clone(),
-            peer: request.extensions().get().copied(),
+            client: client_addr(request.extensions()),
             requester: is_handshake(request)
                 .then(|| Requester::from_request(request))
                 .flatten(),
             session_limits: request.extensions().get().cloned(),
         }
     }
-}
 
-impl fmt::Display for RequestInfo {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let target = self
-            .uri
-            .path_and_query()
-            .map_or("", |target| target.as_str());
-        write!(f, "{} \"{}\"", self.method, Escaped(target.as_bytes()))?;
-        match self.peer {
-            Some(peer) => write!(f, " from {}", peer.socket()),
-            None => Ok(()),
-        }
+    /// Path and query as sent.
+    fn target(&self) -> &[u8] {
+        let target = self.uri.path_and_query();
+        target.map_or(&b""[..], |target| target.as_str().as_bytes())
     }
 }
