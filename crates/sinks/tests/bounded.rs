@@ -195,7 +195,6 @@ fn bytes_of_one_client_and_of_all_clients_are_limited() {
 }
 
 /// At least one event of each kind, with the largest values that a client or an error can give it.
-#[expect(clippy::too_many_lines, reason = "a list")]
 fn largest_events() -> Vec<Event> {
     let at = UNIX_EPOCH + Duration::from_secs(7);
     let long = "\x1b\u{202e}".repeat(50_000);
@@ -213,7 +212,7 @@ fn largest_events() -> Vec<Event> {
         ..Cause::new(RuleId::builtin("rule"), Reason::Name)
     };
     let request = |kind| Event::Request(RequestEvent::new(&facts, 1, kind));
-    let offense = Offense::certain(RuleId::builtin("rule"), Duration::from_secs(60));
+    let offense = Offense::certain(RuleId::builtin("rule"), Duration::from_mins(1));
     let ban = |change| {
         let offense = offense.clone().with_reason(&*long);
         Event::Ban(BanEvent::new(at, client, offense, change))
