@@ -9,9 +9,14 @@ mod denied_page;
 mod doctor;
 mod document;
 mod init;
+mod log;
 mod run;
+mod start_text;
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
 use clap::Parser;
 use cli::{Cli, Command};
@@ -32,7 +37,8 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            // Without a reader, the status remains.
+            let _ = writeln!(io::stderr(), "{error}");
             ExitCode::FAILURE
         }
     }

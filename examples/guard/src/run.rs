@@ -1,14 +1,6 @@
 //! The proxy: start, signals and shutdown.
 
-use std::{
-    error::Error,
-    io::{self, IsTerminal},
-    net::SocketAddr,
-    num::NonZeroUsize,
-    sync::Arc,
-    thread,
-    time::Duration,
-};
+use std::{error::Error, io, num::NonZeroUsize, sync::Arc, thread, time::Duration};
 
 use gabion::{
     Guard, GuardBuilder,
@@ -24,9 +16,8 @@ use tokio::{
 };
 use tower_layer::Layer;
 use tracing::info;
-use tracing_subscriber::EnvFilter;
 
-use crate::{built_in_policy, cli::RunArgs, demo, denied_page::DeniedPage};
+use crate::{built_in_policy, cli::RunArgs, demo, denied_page::DeniedPage, log, start_text};
 
 /// The Unix signals that the process handles.
 struct Signals {
@@ -41,13 +32,7 @@ const OBSERVE_TIME: Duration = Duration::from_mins(10);
 
 /// Runs the proxy until SIGINT or SIGTERM, then drains it.
 pub(crate) fn run(args: &RunArgs) -> Result<(), Box<dyn Error>> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(io::stderr().is_terminal())
-        .with_writer(io::stderr)
-        .init();
-
+    let _log = log::init()?;
     let guard = guard(args)?;
     let watch = args.policy.as_ref().map(|_| guard.watch()).transpose()?;
     let upstream = match &args.upstream {
@@ -60,7 +45,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Box<dyn Error>> {
     // Before the first connection: a signal without a handler ends the process without a drain.
     let signals = runtime.block_on(async { Signals::register() })?;
     let workers = serve(args, &guard, &upstream)?;
-    print_start_text(args, &upstream, workers.local_addr());
+    start_text::print(args, &upstream, workers.local_addr());
 
     let signal = runtime.block_on(handle_signals(&guard, watch.as_ref(), signals));
     info!(
@@ -127,58 +112,6 @@ fn serve(args: &RunArgs, guard: &Guard, upstream: &Upstream) -> io::Result<Worke
         &serve,
         move |tunnels| layer.layer(Proxy::new(upstream.clone(), &proxy, tunnels.clone())),
     )
-}
-
-/// Prints where the proxy listens, what it protects, and commands to try.
-fn print_start_text(args: &RunArgs, upstream: &Upstream, addr: SocketAddr) {
-    let is_demo = args.upstream.is_none();
-    println!("guard listens on http://{addr}");
-    if is_demo {
-        println!("  upstream   {upstream}, the built-in demo: a page, JSON, a WebSocket echo");
-        println!("  WebSocket  ws://{addr}{}", demo::WEBSOCKET_PATH);
-    } else {
-        println!("  upstream   {upstream}");
-    }
-    match &args.policy {
-        Some(policy) => println!(
-            "  policy     {}, reloaded when it changes",
-            policy.display()
-        ),
-        None => println!("  policy     built in; `guard init` writes it to a file to edit"),
-    }
-    println!("Try:");
-    if is_demo {
-        println!("  open http://{addr}/ in a browser");
-    } else {
-        println!("  curl -i http://{addr}/               the response of your server");
-    }
-    println!("  curl -i http://{addr}/.env           denied (403); the log names the rule");
-    let encoded = if is_demo {
-        "index.ph%70"
-    } else {
-        "%2egit/HEAD"
-    };
-    println!(
-        "  curl -i http://{addr}/{encoded}    denied as well: every spelling of a path is checked"
-    );
-    if is_demo && args.policy.is_none() {
-        print_demo_text(addr);
-    }
-    println!("Press Ctrl-C to stop.");
-}
-
-/// Prints commands that show the rules of the demo's own policy.
-fn print_demo_text(addr: SocketAddr) {
-    let path = demo::WEBSOCKET_PATH;
-    println!("  curl -i http://{addr}{path}             426 with the WebSocket address");
-    println!(
-        "Loopback and private clients are exempt from bans and limits. The demo policy trusts\n\
-         X-Forwarded-For from this machine, so that curl can act as another client:"
-    );
-    let get = "curl -i -H 'X-Forwarded-For: 203.0.113";
-    println!("  {get}.7' 'http://{addr}/ban-me/[1-3]'        ban for 1 minute");
-    println!("  {get}.7' http://{addr}/                      denied (403)");
-    println!("  {get}.8' 'http://{addr}/api/status?[1-4]'    429 after 3 requests");
 }
 
 /// Handles signals until SIGINT or SIGTERM; returns its name. SIGHUP reloads the policy;

@@ -16,7 +16,7 @@ async fn valid_edit_takes_effect_and_an_invalid_one_does_not() {
     assert!(
         guard
             .stdout()
-            .contains(&format!("{policy}, reloaded when it changes"))
+            .contains(&format!("{policy}, reloaded when it changes or on SIGHUP"))
     );
     assert_eq!(
         (guard.status("/first").await, guard.status("/second").await),

@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead as _, BufReader, Read},
     net::SocketAddr,
-    process::{Child, Command, ExitStatus, Output, Stdio},
+    process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio},
     sync::{Arc, Mutex},
     thread,
 };
@@ -15,6 +15,8 @@ pub(crate) struct Guard {
     child: Child,
     stdout: Arc<Mutex<String>>,
     log: Arc<Mutex<String>>,
+    /// The standard error while nobody reads it.
+    unread: Option<ChildStderr>,
     addr: SocketAddr,
 }
 
@@ -39,35 +41,57 @@ fn command() -> Command {
 impl Guard {
     /// Starts the guard on a free port and waits until it listens.
     pub(crate) async fn start(args: &[&str]) -> Self {
-        let mut child = command()
+        let mut guard = Self::spawn(command().args(args));
+        guard.read_log();
+        guard.listening().await
+    }
+
+    /// Like [`Self::start`], with a log that is not read before [`Self::read_log`].
+    pub(crate) async fn start_unread(args: &[&str]) -> Self {
+        let guard = Self::spawn(command().args(args));
+        guard.listening().await
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        let mut child = command
             .args(["--listen", "127.0.0.1:0"])
-            .args(args)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let stdout = collect_lines(child.stdout.take().unwrap());
-        let log = collect_lines(child.stderr.take().unwrap());
-        let addr = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut guard = Self {
+        Self {
+            stdout: collect_lines(child.stdout.take().unwrap()),
+            log: Arc::default(),
+            unread: child.stderr.take(),
+            addr: SocketAddr::from(([127, 0, 0, 1], 0)),
             child,
-            stdout,
-            log,
-            addr,
-        };
+        }
+    }
+
+    async fn listening(mut self) -> Self {
         let start_text = eventually(|| {
-            let stdout = guard.stdout();
+            let stdout = self.stdout();
             stdout.contains("Press Ctrl-C to stop.").then_some(stdout)
         });
         let start_text = start_text
             .await
-            .unwrap_or_else(|| panic!("no start text: {}", guard.log()));
+            .unwrap_or_else(|| panic!("no start text: {}", self.log()));
         let first = start_text.lines().next().unwrap();
         let url = first
             .strip_prefix("guard listens on http://")
             .expect("the listening address");
-        guard.addr = url.parse().unwrap();
-        guard
+        self.addr = url.parse().unwrap();
+        self
+    }
+
+    /// Begins to read the standard error.
+    pub(crate) fn read_log(&mut self) {
+        self.log = collect_lines(self.unread.take().unwrap());
+    }
+
+    /// Closes the standard error without reading it.
+    pub(crate) fn close_log(&mut self) {
+        self.unread = None;
     }
 
     pub(crate) const fn addr(&self) -> SocketAddr {
