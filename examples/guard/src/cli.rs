@@ -47,6 +47,10 @@ pub(crate) struct RunArgs {
     /// (service restart) within half of it
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub(crate) grace: Duration,
+    /// Show the values of queries in the log, which may be passwords and tokens; without this option,
+    /// `…` is written for each
+    #[arg(long)]
+    pub(crate) log_query_values: bool,
     #[arg(
         long,
         help = "Accept a changed policy even if it removes most rules, an [allow] entry or a trusted proxy, \

@@ -4,6 +4,7 @@ use std::{error::Error, io, num::NonZeroUsize, sync::Arc, thread, time::Duration
 
 use gabion::{
     Guard, GuardBuilder,
+    event::{Bounded, EventBudget, Tracing},
     policy::{ShrinkGuard, Watch},
 };
 use gabion_proxy::{
@@ -69,7 +70,9 @@ fn guard(args: &RunArgs) -> Result<Guard, Box<dyn Error>> {
     } else {
         ShrinkGuard::Refuse
     };
+    let log = Tracing::default().with_query_values(args.log_query_values);
     let builder: GuardBuilder = Guard::builder()
+        .with_sink(Arc::new(Bounded::new(log, EventBudget::default())))
         .with_shrink_guard(shrink)
         .with_timer(TokioTimer::new());
     let Some(policy) = &args.policy else {

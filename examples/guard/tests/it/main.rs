@@ -15,6 +15,7 @@ mod denied_page;
 mod doctor;
 mod drain;
 mod idle_behind_nginx;
+mod log_bounds;
 mod log_reader;
 mod policy;
 mod reconnect;
