@@ -12,9 +12,15 @@ use gabion_proxy::Upstream;
 
 use crate::{built_in_policy::UpstreamServer, doctor::DoctorArgs};
 
+const SIGNALS: &str = "\
+Signals of the proxy:
+  SIGHUP           Read the policy and its lists again, as after a change of a file
+  SIGUSR1          Let every rule only observe for 10 minutes; sent again, enforce the rules at once
+  SIGINT, SIGTERM  Accept no new connections, finish open requests (--grace), and stop";
+
 /// Reverse proxy with a web-application firewall: denies attack probes and logs the reason
 #[derive(Debug, Parser)]
-#[command(version, args_conflicts_with_subcommands = true)]
+#[command(version, args_conflicts_with_subcommands = true, after_help = SIGNALS)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) run: RunArgs,

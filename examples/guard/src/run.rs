@@ -118,7 +118,7 @@ fn serve(args: &RunArgs, guard: &Guard, upstream: &Upstream) -> io::Result<Worke
 }
 
 /// Handles signals until SIGINT or SIGTERM; returns its name. SIGHUP reloads the policy;
-/// after SIGUSR1 every rule only observes for [`OBSERVE_TIME`].
+/// after SIGUSR1 every rule only observes for [`OBSERVE_TIME`], or until the next SIGUSR1.
 async fn handle_signals(
     guard: &Guard,
     watch: Option<&Watch>,
@@ -129,13 +129,28 @@ async fn handle_signals(
             _ = signals.interrupt.recv() => return "SIGINT",
             _ = signals.terminate.recv() => return "SIGTERM",
             _ = signals.hangup.recv() => reload(watch),
-            _ = signals.user1.recv() => guard.observe_for(OBSERVE_TIME),
+            _ = signals.user1.recv() => toggle_observe(guard),
         }
+    }
+}
+
+fn toggle_observe(guard: &Guard) {
+    if guard.observes_for().is_zero() {
+        info!(
+            "received SIGUSR1: every rule only observes for {} s; send SIGUSR1 again to enforce the \
+             rules at once",
+            OBSERVE_TIME.as_secs()
+        );
+        guard.observe_for(OBSERVE_TIME);
+    } else {
+        info!("received SIGUSR1 again: the rules are enforced from now on");
+        guard.observe_for(Duration::ZERO);
     }
 }
 
 fn reload(watch: Option<&Watch>) {
     if let Some(watch) = watch {
+        info!("received SIGHUP: the policy and its lists are read again");
         watch.reload_now();
     } else {
         info!("received SIGHUP: nothing to reload, the built-in policy is not a file");

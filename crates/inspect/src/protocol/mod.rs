@@ -151,10 +151,16 @@ impl ProtocolRules {
                     state.observe(denial.with_mode(Mode::Observe));
                     skipped.insert(rule);
                 }
-                _ => return denial.with_mode(self.mode).into(),
+                _ => return self.denied(denial, facts),
             }
         }
         Verdict::Pass
+    }
+
+    fn denied(&self, denial: Denial, facts: &Facts<'_>) -> Verdict {
+        framing::close_if_ambiguous(denial, facts)
+            .with_mode(self.mode)
+            .into()
     }
 
     fn check_version(&self, facts: &Facts<'_>) -> Option<Denial> {
@@ -226,7 +232,7 @@ impl Inspect for ProtocolRules {
     fn inspect(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
         match self.first_violation(facts, RuleSet::NONE) {
             None => Verdict::Pass,
-            Some(denial) if self.exemptions.is_empty() => denial.with_mode(self.mode).into(),
+            Some(denial) if self.exemptions.is_empty() => self.denied(denial, facts),
             Some(_) => self.inspect_exempt(facts, state),
         }
     }

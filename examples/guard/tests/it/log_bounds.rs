@@ -30,11 +30,11 @@ async fn client_that_causes_failures_of_the_proxy_writes_a_bounded_log() {
         client.head().await;
     }
     guard.logged(["log limit: ", "127.0.0.1"]).await;
-    let log = guard.log();
-    assert!(log.contains("answered 502 by the proxy"), "{log}");
+    let written = guard.log();
+    assert!(written.contains("answered 502 by the proxy"), "{written}");
     // 15 MB arrived; 5 lines of at most 1.6 KB are written per second.
-    assert!(log.len() < 100_000, "{} bytes", log.len());
-    assert!(log.lines().all(|line| line.len() < 3_000), "{log}");
+    assert!(written.len() < 100_000, "{} bytes", written.len());
+    assert!(written.lines().all(|line| line.len() < 3_000), "{written}");
 }
 
 #[tokio::test]

@@ -1,9 +1,9 @@
 //! Reloads of the policy while the guard runs.
 
-use gabion_testkit::TempFolder;
+use gabion_testkit::{TempFolder, eventually};
 use std::fmt::Write as _;
 
-use crate::support::Guard;
+use crate::support::{Guard, guard, text};
 
 const FIRST: &str = "version = 1\n[[deny]]\nid = 'first'\nexact = '/first'\n";
 const SECOND: &str = "version = 1\n[[deny]]\nid = 'second'\nexact = '/second'\n";
@@ -56,6 +56,7 @@ async fn sighup_reloads_the_policy_even_if_it_is_unchanged() {
     let policy = folder.replace("policy.toml", FIRST);
     let guard = Guard::start(&["--policy", &policy]).await;
     guard.signal("HUP");
+    guard.logged(["received SIGHUP", "read again"]).await;
     guard.logged(["policy 1 in force, 1 rules"]).await;
     assert_eq!(guard.status("/first").await, 403);
     let built_in = Guard::start(&[]).await;
@@ -99,4 +100,36 @@ async fn sigusr1_makes_every_rule_observe_within_a_second() {
         "the response of the server"
     );
     guard.logged(["would have been denied", "rule=first"]).await;
+}
+
+#[tokio::test]
+async fn second_sigusr1_enforces_at_once_and_the_log_explains_it() {
+    let folder = TempFolder::new("sigusr1-again");
+    let policy = folder.replace("policy.toml", FIRST);
+    let guard = Guard::start(&["--policy", &policy]).await;
+    guard.signal("USR1");
+    guard
+        .logged([
+            "SIGUSR1",
+            "observes for 600 s",
+            "send SIGUSR1 again to enforce",
+        ])
+        .await;
+    assert_eq!(guard.status("/first").await, 404);
+    guard.signal("USR1");
+    guard.logged(["SIGUSR1", "enforced from now on"]).await;
+    guard.logged(["rules are enforced again"]).await;
+    assert_eq!(guard.status("/first").await, 403);
+    guard.signal("USR1");
+    let observes = || (guard.log().matches("NOTHING IS ENFORCED").count() == 2).then_some(());
+    eventually(observes).await.expect("observing again");
+    assert_eq!(guard.status("/first").await, 404);
+}
+
+#[test]
+fn help_explains_the_signals() {
+    let help = text(&guard(["--help"]).stdout);
+    for words in ["SIGHUP", "SIGUSR1", "sent again, enforce", "SIGTERM"] {
+        assert!(help.contains(words), "{words}: {help}");
+    }
 }
