@@ -217,6 +217,7 @@ impl PolicyHandle {
     }
 
     /// Returns `true` if the content of the files is neither what was last read nor what is in force.
+    /// Records an event if it is what is in force, after a rejected content.
     pub(crate) fn files_changed(&self) -> bool {
         let reload_state = self.0.reload_state();
         let last_read = Arc::clone(&reload_state.last_read);
@@ -230,6 +231,9 @@ impl PolicyHandle {
         let is_restored = last_read != in_force && are_unchanged(&in_force);
         if is_restored {
             self.0.reload_state().last_read = in_force;
+            let generation = self.0.current.load().generation;
+            let event = PolicyEvent::Restored { generation };
+            self.0.options.sink.record(&Event::Policy(event));
         }
         !is_restored
     }

@@ -23,6 +23,11 @@ pub enum PolicyEvent {
         /// ([`PolicyEvent::kept`]).
         why: Arc<str>,
     },
+    /// The files of the policy have the content again that is in force, after a rejected one.
+    Restored {
+        /// The generation of the policy in force.
+        generation: u64,
+    },
     /// An operator suspended enforcement for a time, or resumed it.
     ObserveOverride {
         /// The remaining time; zero if enforcement resumes.
@@ -59,6 +64,11 @@ impl fmt::Display for PolicyEvent {
                     "new policy rejected; policy {generation} stays in force: {why}"
                 )
             }
+            Self::Restored { generation } => write!(
+                f,
+                "the files of the policy are valid again: they are those of policy {generation}, which is \
+                 in force"
+            ),
             Self::ObserveOverride { left } if left.is_zero() => {
                 f.write_str("rules are enforced again")
             }

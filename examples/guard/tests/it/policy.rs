@@ -51,6 +51,21 @@ async fn valid_edit_takes_effect_and_an_invalid_one_does_not() {
 }
 
 #[tokio::test]
+async fn restored_text_is_logged_after_a_broken_one() {
+    let folder = TempFolder::new("restored");
+    let policy = folder.replace("policy.toml", FIRST);
+    let guard = Guard::start(&["--policy", &policy]).await;
+    folder.replace("policy.toml", "version = 1\n[[deny]]\nid = 'fi");
+    guard.logged(["ERROR", "policy 0 stays in force"]).await;
+    folder.replace("policy.toml", FIRST);
+    guard
+        .logged(["INFO", "valid again", "policy 0, which is in force"])
+        .await;
+    assert!(!guard.log().lines().last().unwrap().contains("ERROR"));
+    assert_eq!(guard.status("/first").await, 403);
+}
+
+#[tokio::test]
 async fn sighup_reloads_the_policy_even_if_it_is_unchanged() {
     let folder = TempFolder::new("hangup");
     let policy = folder.replace("policy.toml", FIRST);
