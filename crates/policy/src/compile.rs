@@ -6,7 +6,7 @@ use gabion_core::{Mode, Snapshot};
 use gabion_inspect::{Config as _, Context, DenyRule, PlainHttpHint};
 
 use crate::{
-    Chain, Diagnostic, Document, PolicyError, SampleRequest, State,
+    Chain, Diagnostic, Document, PolicyError, SampleRequest, Severity, State,
     budget::{self, CompileBudget},
     chain::{Inspectors, MessageChain},
     expect_runner,
@@ -35,8 +35,9 @@ pub(crate) struct LoadedDocument<'t> {
 pub(crate) struct CompileInput<'s> {
     pub(crate) state: &'s State,
     pub(crate) custom: &'s CustomRules,
-    /// The policy in force, if the new one must not lose too much of it.
-    pub(crate) previous: Option<&'s PolicyInventory>,
+    /// The policy in force, if the new one must not lose too much of it: a loss is an error or a
+    /// warning.
+    pub(crate) previous: Option<(&'s PolicyInventory, Severity)>,
 }
 
 /// The result of a successful compilation.
@@ -98,8 +99,13 @@ impl<'t> LoadedDocument<'t> {
         }
         let deny = document.all_deny_rules();
         let inventory = PolicyInventory::new(&document, &deny, &lists);
-        if let Some(previous) = input.previous.filter(|_| errors.is_empty()) {
-            errors.report(previous.losses(&inventory));
+        let mut warnings = Vec::new();
+        if let Some((previous, severity)) = input.previous.filter(|_| errors.is_empty()) {
+            let losses = previous.losses(&inventory);
+            match severity {
+                Severity::Error => errors.report(losses),
+                Severity::Warning => warnings.extend(losses),
+            }
         }
         let context = Context::new(input.state)
             .with_mode(document.mode())
@@ -120,7 +126,10 @@ impl<'t> LoadedDocument<'t> {
         match snapshot {
             Ok(snapshot) if errors.is_empty() => Ok(CompiledPolicy {
                 snapshot,
-                warnings: errors.warnings(warn::issues(&document)),
+                warnings: {
+                    warnings.extend(warn::issues(&document));
+                    errors.warnings(warnings)
+                },
                 document,
                 deny_rules,
                 inventory,

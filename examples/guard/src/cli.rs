@@ -16,6 +16,7 @@ const SIGNALS: &str = "\
 Signals of the proxy:
   SIGHUP           Read the policy and its lists again, as after a change of a file
   SIGUSR1          Let every rule only observe for 10 minutes; sent again, enforce the rules at once
+  SIGUSR2          Like SIGHUP, and accept what the new policy removes, as --accept-shrink does
   SIGINT, SIGTERM  Accept no new connections, finish open requests (--grace), and stop";
 
 /// Reverse proxy with a web-application firewall: denies attack probes and logs the reason
@@ -72,6 +73,9 @@ pub(crate) enum Command {
     Check {
         /// Policy file
         policy: PathBuf,
+        /// Warn of what a guard that runs with this policy would refuse to lose in a reload
+        #[arg(long, value_name = "FILE")]
+        replaces: Option<PathBuf>,
     },
     /// Write the built-in policy to a new file, as a starting point
     Init {

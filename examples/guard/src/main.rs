@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
         None => run::run(&cli.run),
-        Some(Command::Check { policy }) => document::check(&policy),
+        Some(Command::Check { policy, replaces }) => document::check(&policy, replaces.as_deref()),
         Some(Command::Init { policy, behind }) => init::init(&policy, behind),
         Some(Command::Explain(args)) => document::explain(&args),
         Some(Command::Doctor(args)) => doctor::run(&args),

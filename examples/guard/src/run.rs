@@ -26,6 +26,7 @@ struct Signals {
     interrupt: Signal,
     terminate: Signal,
     user1: Signal,
+    user2: Signal,
 }
 
 /// The time after SIGUSR1 in which every rule only observes.
@@ -117,7 +118,8 @@ fn serve(args: &RunArgs, guard: &Guard, upstream: &Upstream) -> io::Result<Worke
     )
 }
 
-/// Handles signals until SIGINT or SIGTERM; returns its name. SIGHUP reloads the policy;
+/// Handles signals until SIGINT or SIGTERM; returns its name. SIGHUP reloads the policy, and
+/// SIGUSR2 accepts what it removes;
 /// after SIGUSR1 every rule only observes for [`OBSERVE_TIME`], or until the next SIGUSR1.
 async fn handle_signals(
     guard: &Guard,
@@ -128,7 +130,8 @@ async fn handle_signals(
         select! {
             _ = signals.interrupt.recv() => return "SIGINT",
             _ = signals.terminate.recv() => return "SIGTERM",
-            _ = signals.hangup.recv() => reload(watch),
+            _ = signals.hangup.recv() => reload(watch, ShrinkGuard::Refuse),
+            _ = signals.user2.recv() => reload(watch, ShrinkGuard::Accept),
             _ = signals.user1.recv() => toggle_observe(guard),
         }
     }
@@ -148,12 +151,17 @@ fn toggle_observe(guard: &Guard) {
     }
 }
 
-fn reload(watch: Option<&Watch>) {
-    if let Some(watch) = watch {
+fn reload(watch: Option<&Watch>, shrink: ShrinkGuard) {
+    let Some(watch) = watch else {
+        info!("nothing to reload: the built-in policy is not a file");
+        return;
+    };
+    if shrink == ShrinkGuard::Accept {
+        info!("received SIGUSR2: the policy is read again, and what it removes is accepted");
+        watch.reload_now_accepting_shrink();
+    } else {
         info!("received SIGHUP: the policy and its lists are read again");
         watch.reload_now();
-    } else {
-        info!("received SIGHUP: nothing to reload, the built-in policy is not a file");
     }
 }
 
@@ -167,6 +175,7 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             user1: signal(SignalKind::user_defined1())?,
+            user2: signal(SignalKind::user_defined2())?,
         })
     }
 }

@@ -65,7 +65,7 @@ fn removed_entries_are_refused_and_named() {
         let error = replace(ShrinkGuard::Refuse, &text).expect_err(removed);
         assert!(
             error.contains(&format!(
-                "this edit removes {removed}; to accept it, start guard with --accept-shrink\n"
+                "this edit removes {removed}; to accept it, send SIGUSR2 to guard or start it with --accept-shrink\n"
             )),
             "{error}"
         );

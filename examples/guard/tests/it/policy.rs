@@ -98,6 +98,41 @@ async fn policy_that_loses_most_rules_requires_accept_shrink() {
 }
 
 #[tokio::test]
+async fn allow_is_removed_live_by_sigusr2_and_check_warns_of_it() {
+    let folder = TempFolder::new("remove-allow");
+    let old = format!("{FIRST}[allow]\nnetworks = ['203.0.113.63', '127.0.0.0/8']\n");
+    let policy = folder.replace("policy.toml", &old);
+    let guard = Guard::start(&["--policy", &policy]).await;
+    assert_eq!(guard.status("/first").await, 404, "the client is allowed");
+
+    let new = format!("{FIRST}[allow]\nnetworks = ['203.0.113.63']\n");
+    folder.replace("policy.toml", &new);
+    let removed = "this edit removes 127.0.0.0/8 from [allow]; to accept it, send SIGUSR2";
+    guard.logged([removed]).await;
+    assert_eq!(guard.status("/first").await, 404);
+    let old = folder.replace("old.toml", &old);
+    let checked = super::support::guard(["check", &policy, "--replaces", &old]);
+    assert!(checked.status.success());
+    let checked = text(&checked.stdout);
+    assert!(
+        checked.contains("warning: ") && checked.contains(removed),
+        "{checked}"
+    );
+    let alone = text(&super::support::guard(["check", &policy]).stdout);
+    assert!(!alone.contains("warning: "), "{alone}");
+
+    guard.signal("USR2");
+    guard
+        .logged(["SIGUSR2", "what it removes is accepted"])
+        .await;
+    guard.logged(["policy 1 in force"]).await;
+    assert_eq!(guard.status("/first").await, 403);
+    // It was accepted once.
+    folder.replace("policy.toml", FIRST);
+    guard.logged(["removes 203.0.113.63 from [allow]"]).await;
+}
+
+#[tokio::test]
 async fn sigusr1_makes_every_rule_observe_within_a_second() {
     let folder = TempFolder::new("sigusr1");
     let policy = folder.replace("policy.toml", FIRST);
@@ -144,7 +179,13 @@ async fn second_sigusr1_enforces_at_once_and_the_log_explains_it() {
 #[test]
 fn help_explains_the_signals() {
     let help = text(&guard(["--help"]).stdout);
-    for words in ["SIGHUP", "SIGUSR1", "sent again, enforce", "SIGTERM"] {
+    for words in [
+        "SIGHUP",
+        "SIGUSR1",
+        "sent again, enforce",
+        "SIGUSR2",
+        "SIGTERM",
+    ] {
         assert!(help.contains(words), "{words}: {help}");
     }
 }
