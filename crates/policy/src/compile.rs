@@ -91,7 +91,7 @@ impl<'t> LoadedDocument<'t> {
             lists,
             budget,
         } = self;
-        let (lists, list_errors) = files::parse(&lists);
+        let (lists, list_errors, mut warnings) = files::parse(&lists);
         errors.report(list_errors);
         if let Some(timeout) = budget.timeout_issue("reading the policy") {
             errors.report([timeout]);
@@ -99,7 +99,6 @@ impl<'t> LoadedDocument<'t> {
         }
         let deny = document.all_deny_rules();
         let inventory = PolicyInventory::new(&document, &deny, &lists);
-        let mut warnings = Vec::new();
         if let Some((previous, severity)) = input.previous.filter(|_| errors.is_empty()) {
             let losses = previous.losses(&inventory);
             match severity {

@@ -341,7 +341,13 @@ impl Inner {
             Err(error) => PolicyEvent::kept(self.current.load().generation, &error.to_string()),
         };
         self.options.sink.record(&Event::Policy(event));
-        if outcome.is_ok() {
+        if let Ok(Replaced { generation, .. }) = outcome {
+            let warnings = self.reload_state().warnings.clone();
+            if !warnings.is_empty() {
+                let why: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+                let event = PolicyEvent::warned(*generation, &why.join("\n"));
+                self.options.sink.record(&Event::Policy(event));
+            }
             self.listeners
                 .notify(|listener| listener.on_policy_replaced());
         }

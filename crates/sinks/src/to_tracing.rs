@@ -166,7 +166,9 @@ impl Sink for Tracing {
             Event::Policy(event @ PolicyEvent::Kept { .. }) => {
                 error!(target: "gabion", "{event}");
             }
-            Event::Policy(event @ PolicyEvent::ObserveOverride { .. }) => {
+            Event::Policy(
+                event @ (PolicyEvent::ObserveOverride { .. } | PolicyEvent::Warned { .. }),
+            ) => {
                 warn!(target: "gabion", "{event}");
             }
             Event::Policy(event) => info!(target: "gabion", "{event}"),

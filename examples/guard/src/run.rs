@@ -16,7 +16,7 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
 };
 use tower_layer::Layer;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::{built_in_policy, cli::RunArgs, demo, denied_page::DeniedPage, log, start_text};
 
@@ -36,6 +36,9 @@ const OBSERVE_TIME: Duration = Duration::from_mins(10);
 pub(crate) fn run(args: &RunArgs) -> Result<(), Box<dyn Error>> {
     let _log = log::init()?;
     let guard = guard(args)?;
+    for warning in guard.warnings() {
+        warn!("{warning}");
+    }
     let watch = args.policy.as_ref().map(|_| guard.watch()).transpose()?;
     let upstream = match &args.upstream {
         Some(upstream) => upstream.clone(),

@@ -23,6 +23,14 @@ pub enum PolicyEvent {
         /// ([`PolicyEvent::kept`]).
         why: Arc<str>,
     },
+    /// The new policy in force has settings that are valid but possibly not intended, or lists with
+    /// unreadable lines that are skipped.
+    Warned {
+        /// The generation of the policy.
+        generation: u64,
+        /// The warnings, at most [`PolicyEvent::MAX_WHY`] bytes ([`PolicyEvent::warned`]).
+        why: Arc<str>,
+    },
     /// The files of the policy have the content again that is in force, after a rejected one.
     Restored {
         /// The generation of the policy in force.
@@ -43,12 +51,14 @@ impl PolicyEvent {
 
     /// Creates an event about a document that was rejected for the errors `why`.
     pub fn kept(generation: u64, why: &str) -> Self {
-        let start = cut(why, Self::MAX_WHY);
-        let why = match why.len() - start.len() {
-            0 => why.into(),
-            more => format!("{start}… ({more} more bytes; see `guard check`)").into(),
-        };
+        let why = kept_why(why);
         Self::Kept { generation, why }
+    }
+
+    /// Creates an event about the warnings `why` of a policy in force.
+    pub fn warned(generation: u64, why: &str) -> Self {
+        let why = kept_why(why);
+        Self::Warned { generation, why }
     }
 }
 
@@ -63,6 +73,9 @@ impl fmt::Display for PolicyEvent {
                     f,
                     "new policy rejected; policy {generation} stays in force: {why}"
                 )
+            }
+            Self::Warned { generation, why } => {
+                write!(f, "policy {generation} has warnings: {why}")
             }
             Self::Restored { generation } => write!(
                 f,
@@ -80,5 +93,14 @@ impl fmt::Display for PolicyEvent {
                 )
             }
         }
+    }
+}
+
+/// The start of errors or warnings, of at most [`PolicyEvent::MAX_WHY`] bytes.
+fn kept_why(why: &str) -> Arc<str> {
+    let start = cut(why, PolicyEvent::MAX_WHY);
+    match why.len() - start.len() {
+        0 => why.into(),
+        more => format!("{start}… ({more} more bytes; see `guard check`)").into(),
     }
 }

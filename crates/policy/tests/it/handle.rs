@@ -36,11 +36,12 @@ impl EventLog {
     /// restored, `false` for a refused one; and the generation in force.
     pub(crate) fn outcomes(&self) -> Vec<(bool, u64)> {
         let events = self.events.lock().unwrap();
-        let short = events.iter().map(|event| match event {
+        let short = events.iter().filter_map(|event| match event {
             PolicyEvent::Replaced { generation, .. } | PolicyEvent::Restored { generation } => {
-                (true, *generation)
+                Some((true, *generation))
             }
-            PolicyEvent::Kept { generation, .. } => (false, *generation),
+            PolicyEvent::Kept { generation, .. } => Some((false, *generation)),
+            PolicyEvent::Warned { .. } => None,
             other => panic!("{other:?}"),
         });
         short.collect()

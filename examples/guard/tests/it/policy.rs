@@ -189,3 +189,31 @@ fn help_explains_the_signals() {
         assert!(help.contains(words), "{words}: {help}");
     }
 }
+
+#[tokio::test]
+async fn unreadable_line_of_a_list_is_named_and_skipped_if_the_list_sets_it() {
+    let folder = TempFolder::new("skip-line");
+    let lines = "192.0.2.0/24\n198.51.100.0/24 # caf\u{e9}\nnot an address\n203.0.113.0/24\n";
+    folder.replace("list", lines);
+    let strict = "version = 1\n[ban]\nfiles = ['list']\n";
+    let policy = folder.replace("policy.toml", strict);
+    let refused = guard(["check", &policy]);
+    assert!(!refused.status.success());
+    let refused = text(&refused.stderr);
+    for words in ["list:3:1: invalid network `not`", "on_error = \"skip\""] {
+        assert!(refused.contains(words), "{refused}");
+    }
+
+    let lenient = "version = 1\n[ban]\nfiles = [{ file = 'list', on_error = 'skip' }]\n";
+    folder.replace("policy.toml", lenient);
+    let named = "unreadable lines skipped (1): list:3:1: invalid network `not`";
+    let checked = text(&guard(["check", &policy]).stdout);
+    assert!(checked.contains(named), "{checked}");
+    assert!(checked.contains("3 banned networks"), "{checked}");
+    let guard = Guard::start(&["--policy", &policy]).await;
+    guard.logged(["WARN"]).await;
+    guard.logged([named]).await;
+    folder.replace("list", &lines.replace("not an", "no"));
+    guard.logged(["policy 1 has warnings: "]).await;
+    guard.logged(["list:3:1: invalid network `no`"]).await;
+}
