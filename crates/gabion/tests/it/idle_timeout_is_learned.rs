@@ -72,6 +72,21 @@ async fn ping_interval_above_the_idle_timeout_is_reported() {
 }
 
 #[tokio::test]
+async fn clients_that_drop_sockets_after_a_fixed_short_time_are_not_reported() {
+    // With pings more rare than that, so that an idle timeout would also be D03.
+    let server = server_with(Some(IDLE_TIMEOUT * 2)).await;
+    let lives = (0..8).map(async |nth| {
+        sleep(Duration::from_millis(300) * nth).await;
+        let stream = server.open_raw("/open", CLIENT).await;
+        sleep(Duration::from_millis(600)).await;
+        drop(stream);
+    });
+    futures_util::future::join_all(lives).await;
+    server.guard().wait_until_closed().await;
+    assert_eq!(server.guard().event_texts(), [""; 0]);
+}
+
+#[tokio::test]
 async fn clients_that_leave_at_arbitrary_times_are_not_reported() {
     let server = server_with(None).await;
     for after in [600, 1_400, 900, 2_000, 1_100, 650, 1_700] {
