@@ -70,6 +70,7 @@ mod protocol_upgrade;
 mod public_api;
 mod real_log;
 mod real_log_scored;
+mod refused_framing_closes;
 mod reload_keeps_old_on_error;
 mod scanner_is_scored;
 mod session_memory_is_small;
