@@ -90,6 +90,21 @@ fn flood_of_unparsable_requests_is_limited_by_peer() {
 }
 
 #[test]
+fn addresses_of_one_ipv6_network_are_one_client() {
+    let (sink, recorder) = bounded();
+    let at = UNIX_EPOCH + Duration::from_secs(7);
+    for n in 0..50_u16 {
+        let peer = IpAddr::from([0x2001, 0xdb8, 0, 1, 0, 0, 0, n]);
+        let event = UnparsableEvent::new(at, peer, UnparsablePart::Target, b"GET /<");
+        sink.record(&Event::Unparsable(event));
+    }
+    assert_eq!(recorder.take().len(), 3);
+    sink.flush(at + Duration::from_secs(1));
+    let text = "log limit: 47 events not shown, 47 of them from 2001:db8:0:1::/64";
+    assert_eq!(recorder.take_texts(), [text]);
+}
+
+#[test]
 fn many_clients_share_a_budget() {
     let (sink, recorder) = bounded();
     for n in 0..20_000_u32 {

@@ -1,6 +1,6 @@
 //! Classes of events, for budgets.
 
-use std::time::SystemTime;
+use std::{net::IpAddr, time::SystemTime};
 
 use ipnet::IpNet;
 
@@ -95,7 +95,9 @@ impl Event {
         }
     }
 
-    /// The network of the client that caused the event, or of the peer if no request was read.
+    /// The network of the client that caused the event, or of the peer if no request was read. An IPv6
+    /// address of which the policy's prefix is not known counts by its /64, which one client can use as a
+    /// whole.
     pub fn client(&self) -> Option<IpNet> {
         match self {
             Self::Request(event) => Some(event.client.network()),
@@ -103,11 +105,20 @@ impl Event {
             Self::Fault(event) => Some(event.client.network()),
             Self::ProbeHit(event) => Some(event.client.network()),
             Self::Session(event) => Some(event.client.network()),
-            Self::Diagnosis(event) => Some(event.client.into()),
-            Self::Unparsable(event) => Some(event.peer.into()),
-            Self::ProxyFailure(event) => event.client.map(IpNet::from),
-            Self::UntrustedProxy(peer) => Some((*peer).into()),
+            Self::Diagnosis(event) => Some(network(event.client)),
+            Self::Unparsable(event) => Some(network(event.peer)),
+            Self::ProxyFailure(event) => event.client.map(network),
+            Self::UntrustedProxy(peer) => Some(network(*peer)),
             Self::Policy(_) | Self::Setup(_) | Self::Suppressed(_) => None,
         }
+    }
+}
+
+fn network(addr: IpAddr) -> IpNet {
+    const PREFIX: u8 = 64;
+    let network = IpNet::from(addr);
+    match addr {
+        IpAddr::V6(_) => IpNet::new(addr, PREFIX).map_or(network, |network| network.trunc()),
+        IpAddr::V4(_) => network,
     }
 }
