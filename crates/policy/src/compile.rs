@@ -99,13 +99,8 @@ impl<'t> LoadedDocument<'t> {
         }
         let deny = document.all_deny_rules();
         let inventory = PolicyInventory::new(&document, &deny, &lists);
-        if let Some((previous, severity)) = input.previous.filter(|_| errors.is_empty()) {
-            let losses = previous.losses(&inventory);
-            match severity {
-                Severity::Error => errors.report(losses),
-                Severity::Warning => warnings.extend(losses),
-            }
-        }
+        let previous = input.previous.filter(|_| errors.is_empty());
+        let losses = previous.map(|(previous, severity)| (previous.losses(&inventory), severity));
         let context = Context::new(input.state)
             .with_mode(document.mode())
             .with_ban_for(document.ban.first.0)
@@ -119,6 +114,12 @@ impl<'t> LoadedDocument<'t> {
             }
             Ok(_) => {}
             Err(issues) => errors.report(issues),
+        }
+        // After the tests, which they do not affect.
+        match losses {
+            Some((losses, Severity::Error)) => errors.report(losses),
+            Some((losses, Severity::Warning)) => warnings.extend(losses),
+            None => {}
         }
         let deny_rules = deny.len();
         drop(deny);

@@ -80,6 +80,21 @@ fn all_losses_are_reported_at_once() {
 }
 
 #[test]
+fn loss_hides_no_failing_test_and_no_other_error() {
+    let text = OLD.replace("networks = ['192.0.2.1']", "");
+    let failing = "[[expect]]\nrequest = '/a'\nverdict = 'pass'\n";
+    let error = replace(ShrinkGuard::Refuse, &format!("{text}{failing}")).unwrap_err();
+    for words in ["this edit removes 192.0.2.1", "[[expect]] test failed"] {
+        assert!(error.contains(words), "{words}: {error}");
+    }
+    let invalid = "[[deny]]\nid = 'd'\nregex = '('\n";
+    let error = replace(ShrinkGuard::Refuse, &format!("{text}{invalid}")).unwrap_err();
+    for words in ["this edit removes 192.0.2.1", "unclosed group"] {
+        assert!(error.contains(words), "{words}: {error}");
+    }
+}
+
+#[test]
 fn smaller_change_is_accepted() {
     for (from, to) in [
         ("[[deny]]\nid = 'c'\nnames = 'c'\n", ""),
