@@ -1,5 +1,7 @@
 //! A flood of events is reduced to a bounded number of records.
 
+mod events;
+
 use std::{
     collections::HashSet,
     net::IpAddr,
@@ -8,14 +10,13 @@ use std::{
 };
 
 use gabion_core::{
-    BanChange, BanEvent, Cause, ClientIp, ClientRules, CloseReason, Denial, Diagnosis,
-    DiagnosisEvent, Event, EventClass, FaultEvent, Offense, PolicyEvent, ProbeHitEvent,
-    ProxyFailureEvent, Reason, RequestEvent, RequestEventKind, RequestState, RuleId, SessionEvent,
-    SessionId, SessionKind, Sink, Suppressed, UnparsableEvent, UnparsablePart,
+    ClientRules, Denial, Event, EventClass, RequestEvent, RequestEventKind, Sink, UnparsableEvent,
+    UnparsablePart,
 };
 use gabion_sinks::{Bounded, EventBudget};
 use gabion_testkit::{OwnedHead, Recorder};
-use http::StatusCode;
+
+use crate::events::{Written, every_event};
 
 const BUDGET: EventBudget = EventBudget {
     per_client: 3,
@@ -23,6 +24,15 @@ const BUDGET: EventBudget = EventBudget {
     bytes_per_client: 2_000,
     total_bytes: 6_000,
 };
+
+/// More than any field keeps of what a client writes.
+fn largest() -> Written {
+    Written {
+        method: "M".repeat(50_000),
+        target: format!("/{}", "%1b".repeat(20_000)),
+        text: "\x1b\u{202e}".repeat(50_000),
+    }
+}
 
 struct ToRecorder(Arc<Recorder>);
 
@@ -131,7 +141,7 @@ fn no_number_of_denials_hides_an_event_of_another_class() {
         sink.record(&event(&format!("198.51.100.{n}"), 7));
     }
     assert_eq!(recorder.take().len(), 10);
-    let others: Vec<_> = largest_events()
+    let others: Vec<_> = every_event(&largest())
         .into_iter()
         .filter(|event| event.class() != EventClass::Traffic)
         .collect();
@@ -150,7 +160,7 @@ fn no_number_of_denials_hides_an_event_of_another_class() {
 
 #[test]
 fn every_event_is_bounded_in_number_and_bytes() {
-    for event in largest_events() {
+    for event in every_event(&largest()) {
         let (sink, recorder) = bounded();
         for _ in 0..10_000 {
             sink.record(&event);
@@ -207,88 +217,4 @@ fn bytes_of_one_client_and_of_all_clients_are_limited() {
         21 - passed
     );
     assert_eq!(recorder.take_texts(), [text]);
-}
-
-/// At least one event of each kind, with the largest values that a client or an error can give it.
-fn largest_events() -> Vec<Event> {
-    let at = UNIX_EPOCH + Duration::from_secs(7);
-    let long = "\x1b\u{202e}".repeat(50_000);
-    let target = format!("/{}", "%1b".repeat(20_000));
-    let head = OwnedHead::get(&target)
-        .method(&"M".repeat(50_000))
-        .from("203.0.113.9")
-        .at(Duration::from_secs(7));
-    let facts = head.facts(&ClientRules::default());
-    let client: ClientIp = facts.client;
-    let addr = client.addr();
-    let denial = || Denial::forbidden("rule", "why").with_evidence(long.as_bytes());
-    let cause = || Cause {
-        evidence: denial().cause.evidence,
-        ..Cause::new(RuleId::builtin("rule"), Reason::Name)
-    };
-    let request = |kind| Event::Request(RequestEvent::new(&facts, 1, kind));
-    let offense = Offense::certain(RuleId::builtin("rule"), Duration::from_mins(1));
-    let ban = |change| {
-        let offense = offense.clone().with_reason(&*long);
-        Event::Ban(BanEvent::new(at, client, offense, change))
-    };
-    let network = client.network();
-    let mut state = RequestState::new(&facts);
-    state.keep_target(&facts);
-    vec![
-        request(RequestEventKind::Allowed(cause())),
-        request(RequestEventKind::Denied(denial().into())),
-        request(RequestEventKind::Fault(long.clone())),
-        ban(BanChange::Placed),
-        ban(BanChange::Evicted(network)),
-        ban(BanChange::Withheld("why")),
-        ban(BanChange::Observed),
-        ban(BanChange::Suspected {
-            paths: 1,
-            needed: 3,
-        }),
-        Event::Policy(PolicyEvent::kept(1, &long)),
-        Event::Policy(PolicyEvent::Replaced {
-            generation: 1,
-            rules: 1,
-        }),
-        Event::Fault(FaultEvent::new(at, client, 1, long.clone())),
-        Event::UntrustedProxy(addr),
-        Event::ProbeHit(ProbeHitEvent::new(at, &state, cause(), StatusCode::OK)),
-        Event::Session(SessionEvent::new(
-            at,
-            SessionId::new(1),
-            SessionKind::WebSocket,
-            client,
-            long.as_bytes(),
-            1,
-            CloseReason::Refused(cause()),
-        )),
-        Event::Diagnosis(DiagnosisEvent::new(
-            at,
-            Diagnosis::Refused,
-            addr,
-            long.as_bytes(),
-            long.clone(),
-        )),
-        Event::Unparsable(UnparsableEvent::new(
-            at,
-            addr,
-            UnparsablePart::Target,
-            long.as_bytes(),
-        )),
-        Event::ProxyFailure(ProxyFailureEvent::new(
-            at,
-            Some(addr),
-            (facts.method, facts.target()),
-            StatusCode::BAD_GATEWAY,
-            &long,
-            &long,
-        )),
-        Event::Setup("set a sink"),
-        Event::Suppressed(Suppressed {
-            events: 1,
-            most: Some((network, 1)),
-        }),
-    ]
 }
