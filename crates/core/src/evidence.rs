@@ -18,6 +18,26 @@ pub struct Escaped<'a>(
     pub &'a [u8],
 );
 
+/// Displays a request target, or the first line of a request, with `…` for each value of the query,
+/// for the fragment, and for userinfo; the rest like [`Escaped`].
+///
+/// Such values can be passwords, tokens and personal data, which must not reach a log. A parameter
+/// without `=` is a value. The bytes that a rule matched are kept in [`Evidence`].
+///
+/// ```
+/// use gabion_core::Redacted;
+///
+/// let target = b"/reset?token=5ecret&lang=";
+/// assert_eq!(Redacted(target).to_string(), "/reset?token=…&lang=");
+/// let line = b"GET http://me:pa55@a.example/?5ecret HTTP/1.1";
+/// assert_eq!(Redacted(line).to_string(), "GET http://…@a.example/?… HTTP/1.1");
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Redacted<'a>(
+    /// The bytes to display.
+    pub &'a [u8],
+);
+
 /// The bytes that a rule matched: the first [`Evidence::MAX_LEN`] of them, stored inline without an
 /// allocation.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -39,6 +59,65 @@ impl fmt::Display for Escaped<'_> {
         }
         Ok(())
     }
+}
+
+// === impl Redacted ===
+
+impl fmt::Display for Redacted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (target, version) = split_version(self.0);
+        let query = target.iter().position(|byte| matches!(byte, b'?' | b'#'));
+        let (path, query) = target.split_at(query.unwrap_or(target.len()));
+        write_path(f, path)?;
+        if let Some((mark, pairs)) = query.split_first() {
+            f.write_char(char::from(*mark))?;
+            write_pairs(f, pairs)?;
+        }
+        write!(f, "{}", Escaped(version))
+    }
+}
+
+/// Splits off the ` HTTP/1.1` at the end of a request line.
+fn split_version(line: &[u8]) -> (&[u8], &[u8]) {
+    const VERSION: usize = b" HTTP/1.1".len();
+    match line.split_at_checked(line.len().saturating_sub(VERSION)) {
+        Some((target, version)) if version.starts_with(b" HTTP/") => (target, version),
+        _ => (line, b""),
+    }
+}
+
+/// Writes a path, or a URL without its query, with `…` for userinfo: what is between `//` and an `@`
+/// in the same segment.
+fn write_path(f: &mut fmt::Formatter<'_>, path: &[u8]) -> fmt::Result {
+    let mut after_empty_segment = false;
+    for (nth, segment) in path.split(|&byte| byte == b'/').enumerate() {
+        f.write_str(if nth == 0 { "" } else { "/" })?;
+        let at = segment.iter().rposition(|&byte| byte == b'@');
+        match at.and_then(|at| segment.split_at_checked(at)) {
+            Some((userinfo, host)) if after_empty_segment && !userinfo.is_empty() => {
+                write!(f, "…{}", Escaped(host))
+            }
+            _ => write!(f, "{}", Escaped(segment)),
+        }?;
+        after_empty_segment = nth > 0 && segment.is_empty();
+    }
+    Ok(())
+}
+
+/// Writes the names of a query's parameters, with `…` for each value that is not empty.
+fn write_pairs(f: &mut fmt::Formatter<'_>, pairs: &[u8]) -> fmt::Result {
+    for (nth, pair) in pairs.split(|&byte| byte == b'&').enumerate() {
+        f.write_str(if nth == 0 { "" } else { "&" })?;
+        // The end of the name, with its `=`.
+        let value = pair
+            .iter()
+            .position(|&byte| byte == b'=')
+            .map_or(0, |at| at + 1);
+        let (name, value) = pair.split_at(value);
+        write!(f, "{}", Escaped(name))?;
+        f.write_str(if value.is_empty() { "" } else { "…" })?;
+    }
+    Ok(())
 }
 
 // === impl Evidence ===
@@ -86,5 +165,36 @@ impl fmt::Display for Evidence {
 impl fmt::Debug for Evidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "\"{self}\"")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_the_query_and_userinfo_are_redacted() {
+        for (target, expected) in [
+            ("/", "/"),
+            ("/a?", "/a?"),
+            ("/a?b=&c", "/a?b=&…"),
+            ("/a?b=1&c=2=3?d=4;e=5#f", "/a?b=…&c=…"),
+            ("/a?&&b=c", "/a?&&b=…"),
+            ("/a#token=x", "/a#token=…"),
+            ("/@me/x@y", "/@me/x@y"),
+            ("//me:pa55@host/x", "//…@host/x"),
+            ("//@host", "//@host"),
+            ("/to/http://me:p@55@host:1/?x", "/to/http://…@host:1/?…"),
+            ("/a?b=\"c", "/a?b=…"),
+            ("/a?b\"=c", "/a?b\\x22=…"),
+            ("GET /a?b=c d=e HTTP/1.1", "GET /a?b=… HTTP/1.1"),
+            ("GET /a?b=c HTTP/secret", "GET /a?b=…"),
+        ] {
+            assert_eq!(
+                Redacted(target.as_bytes()).to_string(),
+                expected,
+                "{target}"
+            );
+        }
     }
 }

@@ -71,11 +71,11 @@ pub use client::{
 };
 pub use diagnosis::{Diagnosis, DiagnosisCounters};
 pub use event::{
-    BanChange, BanEvent, ClaimRemovedEvent, DiagnosisEvent, Event, FaultEvent, PolicyEvent,
-    ProbeHitEvent, RequestEvent, RequestEventKind, SessionEvent, Sink, Suppressed, UnparsableEvent,
-    UnparsablePart,
+    BanChange, BanEvent, ClaimRemovedEvent, DiagnosisEvent, Event, EventClass, FaultEvent,
+    PolicyEvent, ProbeHitEvent, ProxyFailureEvent, RequestEvent, RequestEventKind, SessionEvent,
+    Sink, Suppressed, UnparsableEvent, UnparsablePart,
 };
-pub use evidence::{Escaped, Evidence};
+pub use evidence::{Escaped, Evidence, Redacted};
 pub use facts::{Facts, Resolution};
 pub use framing::Framing;
 pub use hash::{append_stable_hash, stable_hash};

@@ -313,7 +313,7 @@ impl Cause {
         }
     }
 
-    /// The reason with the matched bytes, escaped: `path contains .env`.
+    /// The reason with the matched bytes, escaped and quoted.
     pub const fn summary(&self) -> impl fmt::Display {
         Summary(self)
     }
@@ -344,8 +344,8 @@ impl fmt::Display for Summary<'_> {
         let (reason, evidence) = (&self.0.reason, &self.0.evidence);
         match reason {
             _ if evidence.is_empty() => reason.fmt(f),
-            Reason::ExactPath => write!(f, "path is {evidence}"),
-            Reason::Name => write!(f, "path contains {evidence}"),
+            Reason::ExactPath => write!(f, "path is `{evidence}`"),
+            Reason::Name => write!(f, "path contains `{evidence}`"),
             Reason::Agent => write!(f, "User-Agent contains `{evidence}`"),
             _ => write!(f, "{reason}: `{evidence}`"),
         }

@@ -12,8 +12,8 @@ pub use gabion_core::{
     Attribution, BanChange, BanEvent, BanOutcome, ChangeListener, Offense, OffenseRecorder,
 };
 pub use gabion_inspect::{
-    ActiveBan, AddressShare, AddressShareError, BanArbiter, BanConfig, BanTable, List, ListError,
-    ListProblem, ListRejection, Network, NetworkError,
+    ActiveBan, AddressShare, AddressShareError, BanArbiter, BanConfig, BanFile, BanFiles, BanTable,
+    List, ListError, ListProblem, ListRejection, Network, NetworkError, OnListError,
 };
 
 /// Refuses clients whose address is on a list, or that are banned, with 403.
@@ -95,7 +95,8 @@ impl BanLayer {
     pub fn list(self, list: List) -> Result<Self, LayerError> {
         self.with_rules(|mut rules| {
             let names = rules.config.files.iter().cloned();
-            rules.config.files = names.chain([list.name().to_string()]).collect();
+            let name = BanFile::from(list.name().to_string());
+            rules.config.files = names.chain([name]).collect();
             rules.lists.push(list);
             rules
         })

@@ -2,9 +2,9 @@
 
 pub use gabion_core::{
     BanChange, BanEvent, ClaimRemovedEvent, CloseReason, Diagnosis, DiagnosisCounters,
-    DiagnosisEvent, Event, EventId, FaultEvent, PolicyEvent, ProbeHitEvent, RequestEvent,
-    RequestEventKind, SessionEvent, SessionId, SessionKind, Sink, Suppressed, UnparsableEvent,
-    UnparsablePart,
+    DiagnosisEvent, Event, EventClass, EventId, FaultEvent, PolicyEvent, ProbeHitEvent,
+    ProxyFailureEvent, Redacted, RequestEvent, RequestEventKind, SessionEvent, SessionId,
+    SessionKind, Sink, Suppressed, UnparsableEvent, UnparsablePart,
 };
 #[cfg(feature = "tracing")]
 pub use gabion_sinks::{Bounded, Channel, EventBudget, Tracing};

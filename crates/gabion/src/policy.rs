@@ -16,4 +16,5 @@ pub use gabion_inspect::{
 pub use gabion_policy::{
     ClientSection, Diagnostic, Document, Expect, Expected, Explained, Pack, PolicyError, Replaced,
     Report, SampleRequest, SampleRequestError, Severity, ShrinkGuard, Watch, WatchOptions, check,
+    check_replacement,
 };

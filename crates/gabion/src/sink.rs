@@ -17,7 +17,7 @@ pub(crate) fn shared() -> Option<Arc<dyn Sink>> {
     use gabion_sinks::{Bounded, EventBudget, Tracing};
 
     static SHARED: LazyLock<Arc<Bounded<Tracing>>> =
-        LazyLock::new(|| Arc::new(Bounded::new(Tracing, EventBudget::default())));
+        LazyLock::new(|| Arc::new(Bounded::new(Tracing::default(), EventBudget::default())));
     Some(SHARED.clone())
 }
 

@@ -75,8 +75,9 @@ mod upgrade;
 
 pub use allow::{Allow, AllowConfig};
 pub use ban::{
-    ActiveBan, AddressShare, AddressShareError, Ban, BanArbiter, BanConfig, BanTable, IpRanges,
-    List, ListCheck, ListError, ListProblem, ListRejection, Listed,
+    ActiveBan, AddressShare, AddressShareError, Ban, BanArbiter, BanConfig, BanFile, BanFiles,
+    BanTable, IpRanges, List, ListCheck, ListError, ListProblem, ListRejection, Listed,
+    OnListError,
 };
 pub use config::serde_mode;
 pub use config::{

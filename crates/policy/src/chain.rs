@@ -17,13 +17,14 @@
 use std::{fmt, sync::Arc};
 
 use gabion_core::{
-    ClientIp, Explanation, Facts, Findings, Inspect, InspectMessage, MessageDenials, MessageFacts,
-    MessageKinds, Mode, Needs, Now, Outcome, PathViews, RequestState, Verdict,
+    ClientIp, Denial, Explanation, Facts, Findings, Inspect, InspectMessage, MessageDenials,
+    MessageFacts, MessageKinds, Mode, Needs, Now, Outcome, PathViews, RequestState, Verdict,
 };
 use gabion_inspect::{
     Allow, Ban, Deny, Handshake, HostAllowlist, Limit, Messages, PlainHttpHint, ProtocolRules,
     Scan, Sequence, ServerQuirks,
 };
+use http::header::CONNECTION;
 
 use crate::options::CustomRules;
 
@@ -123,9 +124,23 @@ impl Chain {
             return malformed;
         }
         let verdicts = [judge(&*self.ban), judge(&*self.deny)];
-        let refused = verdicts.into_iter().find(Verdict::refuses);
-        refused.unwrap_or(malformed)
+        match (verdicts.into_iter().find(Verdict::refuses), malformed) {
+            (Some(Verdict::Deny(denial)), Verdict::Deny(malformed)) => {
+                close_as(*denial, &malformed).into()
+            }
+            (refused, malformed) => refused.unwrap_or(malformed),
+        }
     }
+}
+
+/// Adds to `denial` the `Connection: close` of `malformed`, whose place it takes: the bytes after an
+/// ambiguous end of a body cannot be trusted.
+fn close_as(denial: Denial, malformed: &Denial) -> Denial {
+    let headers = malformed.headers.iter();
+    let close = headers.filter(|(name, _)| *name == CONNECTION);
+    close.fold(denial, |denial, (name, value)| {
+        denial.with_header(name.clone(), value.clone())
+    })
 }
 
 impl Inspect for Chain {

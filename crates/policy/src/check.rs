@@ -3,8 +3,9 @@
 use std::{fmt, path::Path};
 
 use crate::{
-    Diagnostic, PolicyError, PolicyOptions, State,
-    compile::{CompileInput, LoadedDocument},
+    Diagnostic, PolicyError, PolicyOptions, Severity, State,
+    compile::{CompileInput, CompiledPolicy, LoadedDocument},
+    inventory::PolicyInventory,
     options::CustomRules,
 };
 
@@ -57,21 +58,64 @@ pub struct Report {
 /// # Ok::<(), gabion_policy::PolicyError>(())
 /// ```
 pub fn check(text: &str, name: &str, base: Option<&Path>) -> Result<Report, PolicyError> {
-    let state = State::with_capacity(1);
+    compile(text, name, base, None).map(Report::new)
+}
+
+/// Like [`check`], with a warning for each loss of entries since the document `previous`, as a running
+/// guard would refuse it ([`ShrinkGuard`](crate::ShrinkGuard)).
+///
+/// The lists of both are resolved against `base`.
+///
+/// # Errors
+///
+/// Every error of the document; if it has none, those of `previous`.
+///
+/// # Examples
+///
+/// ```
+/// let previous = ("version = 1\nallow.networks = ['203.0.113.63']\n", "old.toml");
+/// let report = gabion_policy::check_replacement("version = 1\n", "new.toml", None, previous)?;
+/// assert!(report.warnings[0].message().starts_with("this edit removes 203.0.113.63 from [allow]"));
+/// # Ok::<(), gabion_policy::PolicyError>(())
+/// ```
+pub fn check_replacement(
+    text: &str,
+    name: &str,
+    base: Option<&Path>,
+    (previous, previous_name): (&str, &str),
+) -> Result<Report, PolicyError> {
+    compile(text, name, base, None)?;
+    let previous = compile(previous, previous_name, base, None)?.inventory;
+    compile(text, name, base, Some((&previous, Severity::Warning))).map(Report::new)
+}
+
+fn compile(
+    text: &str,
+    name: &str,
+    base: Option<&Path>,
+    previous: Option<(&PolicyInventory, Severity)>,
+) -> Result<CompiledPolicy, PolicyError> {
     let loaded = LoadedDocument::read(text, name, base, PolicyOptions::BUDGET);
-    let compiled = loaded.compile(&CompileInput {
-        state: &state,
+    loaded.compile(&CompileInput {
+        state: &State::with_capacity(1),
         custom: &CustomRules::default(),
-        previous: None,
-    })?;
-    let document = &compiled.document;
-    Ok(Report {
-        deny: compiled.deny_rules,
-        banned: compiled.inventory.banned(),
-        allowed: document.allow.networks.len() + document.allow.paths.len(),
-        expected: document.expect.len(),
-        warnings: compiled.warnings,
+        previous,
     })
+}
+
+// === impl Report ===
+
+impl Report {
+    fn new(compiled: CompiledPolicy) -> Self {
+        let document = &compiled.document;
+        Self {
+            deny: compiled.deny_rules,
+            banned: compiled.inventory.banned(),
+            allowed: document.allow.networks.len() + document.allow.paths.len(),
+            expected: document.expect.len(),
+            warnings: compiled.warnings,
+        }
+    }
 }
 
 impl fmt::Display for Report {

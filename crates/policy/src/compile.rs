@@ -6,7 +6,7 @@ use gabion_core::{Mode, Snapshot};
 use gabion_inspect::{Config as _, Context, DenyRule, PlainHttpHint};
 
 use crate::{
-    Chain, Diagnostic, Document, PolicyError, SampleRequest, State,
+    Chain, Diagnostic, Document, PolicyError, SampleRequest, Severity, State,
     budget::{self, CompileBudget},
     chain::{Inspectors, MessageChain},
     expect_runner,
@@ -35,8 +35,9 @@ pub(crate) struct LoadedDocument<'t> {
 pub(crate) struct CompileInput<'s> {
     pub(crate) state: &'s State,
     pub(crate) custom: &'s CustomRules,
-    /// The policy in force, if the new one must not lose too much of it.
-    pub(crate) previous: Option<&'s PolicyInventory>,
+    /// The policy in force, if the new one must not lose too much of it: a loss is an error or a
+    /// warning.
+    pub(crate) previous: Option<(&'s PolicyInventory, Severity)>,
 }
 
 /// The result of a successful compilation.
@@ -90,7 +91,7 @@ impl<'t> LoadedDocument<'t> {
             lists,
             budget,
         } = self;
-        let (lists, list_errors) = files::parse(&lists);
+        let (lists, list_errors, mut warnings) = files::parse(&lists);
         errors.report(list_errors);
         if let Some(timeout) = budget.timeout_issue("reading the policy") {
             errors.report([timeout]);
@@ -98,9 +99,8 @@ impl<'t> LoadedDocument<'t> {
         }
         let deny = document.all_deny_rules();
         let inventory = PolicyInventory::new(&document, &deny, &lists);
-        if let Some(previous) = input.previous.filter(|_| errors.is_empty()) {
-            errors.report(previous.losses(&inventory));
-        }
+        let previous = input.previous.filter(|_| errors.is_empty());
+        let losses = previous.map(|(previous, severity)| (previous.losses(&inventory), severity));
         let context = Context::new(input.state)
             .with_mode(document.mode())
             .with_ban_for(document.ban.first.0)
@@ -115,12 +115,21 @@ impl<'t> LoadedDocument<'t> {
             Ok(_) => {}
             Err(issues) => errors.report(issues),
         }
+        // After the tests, which they do not affect.
+        match losses {
+            Some((losses, Severity::Error)) => errors.report(losses),
+            Some((losses, Severity::Warning)) => warnings.extend(losses),
+            None => {}
+        }
         let deny_rules = deny.len();
         drop(deny);
         match snapshot {
             Ok(snapshot) if errors.is_empty() => Ok(CompiledPolicy {
                 snapshot,
-                warnings: errors.warnings(warn::issues(&document)),
+                warnings: {
+                    warnings.extend(warn::issues(&document));
+                    errors.warnings(warnings)
+                },
                 document,
                 deny_rules,
                 inventory,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use gabion_core::Escaped;
-use gabion_inspect::{ConfigPath, List};
+use gabion_inspect::{BanFile, ConfigPath, List, OnListError};
 
 use crate::{
     PolicyError, budget,
@@ -16,10 +16,13 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct ListFile {
     name: String,
+    on_error: OnListError,
     /// The file, if its path can be resolved.
     pub(crate) file: Option<KnownFile>,
     text: Result<String, String>,
 }
+
+const SKIP_HELP: &str = "`{ file = \"NAME\", on_error = \"skip\" }` skips the unreadable lines of a list, with a warning";
 
 /// Reads a document; `name` is its file name in errors.
 pub(crate) fn document(path: &Path, name: &str) -> (KnownFile, Result<String, PolicyError>) {
@@ -45,12 +48,12 @@ pub(crate) fn document(path: &Path, name: &str) -> (KnownFile, Result<String, Po
 
 /// Reads the lists of a document, relative to the document's directory `base`.
 pub(crate) fn lists<'n>(
-    names: impl Iterator<Item = &'n String>,
+    named: impl Iterator<Item = &'n BanFile>,
     base: Option<&Path>,
 ) -> Vec<ListFile> {
     let mut remaining = budget::LIST_BYTES;
-    let files = names.map(|name| {
-        let list = ListFile::read(name, base, remaining);
+    let files = named.map(|named| {
+        let list = ListFile::read(named, base, remaining);
         let length = list.text.as_ref().map_or(0, |text| text.len() as u64);
         remaining = remaining.saturating_sub(length);
         list
@@ -58,40 +61,72 @@ pub(crate) fn lists<'n>(
     files.collect()
 }
 
-/// Parses the lists. An invalid one becomes an empty list, so that the others keep their index.
-pub(crate) fn parse(files: &[ListFile]) -> (Vec<List>, Vec<Issue>) {
+/// Parses the lists. An invalid one becomes an empty list, so that the others keep their index. Returns
+/// the errors, and warnings of skipped lines.
+pub(crate) fn parse(files: &[ListFile]) -> (Vec<List>, Vec<Issue>, Vec<Issue>) {
     let mut lists = Vec::with_capacity(files.len());
-    let mut issues = Vec::new();
+    let (mut errors, mut warnings) = (Vec::new(), Vec::new());
     for (index, file) in files.iter().enumerate() {
-        let parsed = match &file.text {
-            Ok(text) => List::parse(&file.name, text).map_err(|error| error.to_string()),
-            Err(error) => {
-                let name = Escaped(file.name.as_bytes());
-                Err(format!("cannot read list `{name}`: {error}"))
+        let path = ConfigPath::new("ban", "files").entry(index);
+        match file.parse() {
+            Ok((list, skipped)) => {
+                lists.push(list);
+                warnings.extend(skipped.map(|message| Issue::new(path, message)));
             }
-        };
-        match parsed {
-            Ok(list) => lists.push(list),
             Err(message) => {
-                let path = ConfigPath::new("ban", "files").entry(index);
-                issues.push(Issue::new(path, message));
+                let mut error = Issue::new(path, message);
+                error.help = file.text.is_ok().then(|| SKIP_HELP.into());
+                errors.push(error);
                 lists.extend(List::parse(&file.name, ""));
             }
         }
     }
-    (lists, issues)
+    (lists, errors, warnings)
 }
 
 // === impl ListFile ===
 
 impl ListFile {
-    fn read(name: &str, base: Option<&Path>, remaining: u64) -> Self {
-        let path = base.map_or_else(|| PathBuf::from(name), |base| base.join(name));
-        let name = name.to_owned();
+    /// The maximum number of skipped lines that a warning names.
+    const MAX_NAMED: usize = 8;
+
+    /// Parses the list. Returns a warning if lines were skipped, or the error.
+    fn parse(&self) -> Result<(List, Option<String>), String> {
+        let text = self.text.as_ref().map_err(|error| {
+            let name = Escaped(self.name.as_bytes());
+            format!("cannot read list `{name}`: {error}")
+        })?;
+        let parsed = match self.on_error {
+            OnListError::Skip => List::parse_lossy(&self.name, text),
+            _ => List::parse(&self.name, text).map(|list| (list, Vec::new())),
+        };
+        let (list, skipped) = parsed.map_err(|error| error.to_string())?;
+        let named = skipped
+            .iter()
+            .take(Self::MAX_NAMED)
+            .map(ToString::to_string);
+        let named = named.collect::<Vec<_>>().join("; ");
+        let rest = if skipped.len() > Self::MAX_NAMED {
+            "; …"
+        } else {
+            ""
+        };
+        let warning = format!(
+            "unreadable lines skipped ({}): {named}{rest}",
+            skipped.len()
+        );
+        let warning = (!skipped.is_empty()).then_some(warning);
+        Ok((list, warning))
+    }
+
+    fn read(named: &BanFile, base: Option<&Path>, remaining: u64) -> Self {
+        let (name, on_error) = (named.file.clone(), named.on_error);
+        let path = base.map_or_else(|| PathBuf::from(&name), |base| base.join(&name));
         if path.is_relative() && base.is_none() {
             let error = "its path must be absolute, because the policy was not loaded from a file";
             return Self {
                 name,
+                on_error,
                 file: None,
                 text: Err(error.to_owned()),
             };
@@ -102,14 +137,22 @@ impl ListFile {
         };
         let (file, bytes) = KnownFile::read(path, limit);
         let bytes = bytes.map_err(|error| error.to_string());
-        let text = bytes.and_then(|bytes| {
-            String::from_utf8(bytes).map_err(|error| {
-                let offset = error.utf8_error().valid_up_to();
-                format!("invalid UTF-8 at byte {offset}")
-            })
+        let text = bytes.and_then(|bytes| match String::from_utf8(bytes) {
+            Ok(text) => Ok(text),
+            // The replacement characters are in comments, or make their lines unreadable.
+            Err(error) if on_error == OnListError::Skip => {
+                Ok(String::from_utf8_lossy(error.as_bytes()).into_owned())
+            }
+            Err(error) => {
+                let valid = error.utf8_error().valid_up_to();
+                let before = error.as_bytes().get(..valid).unwrap_or_default();
+                let line = before.split(|&byte| byte == b'\n').count();
+                Err(format!("invalid UTF-8 in line {line}"))
+            }
         });
         Self {
             name,
+            on_error,
             file: Some(file),
             text,
         }

@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use gabion_core::{ChangeListener, ChangeListeners, Event, PolicyEvent, PolicySource, Snapshot};
 
 use crate::{
-    Diagnostic, Document, PolicyError, PolicyOptions, ShrinkGuard, State,
+    Diagnostic, Document, PolicyError, PolicyOptions, Severity, ShrinkGuard, State,
     compile::{CompileInput, LoadedDocument},
     diagnostic::SourceText,
     files,
@@ -168,7 +168,8 @@ impl PolicyHandle {
     pub fn replace(&self, text: &str) -> Result<Replaced, PolicyError> {
         let mut reload_state = self.0.reload_state();
         let loaded = self.0.source.load(text, &self.0.options);
-        let outcome = self.0.put_in_force(&mut reload_state, loaded);
+        let shrink = self.0.options.shrink;
+        let outcome = self.0.put_in_force(&mut reload_state, loaded, shrink);
         drop(reload_state);
         self.0.notify(&outcome);
         outcome
@@ -180,7 +181,21 @@ impl PolicyHandle {
     ///
     /// As [`PolicyHandle::replace`]; and an error if the policy was not loaded from a file.
     pub fn reload(&self) -> Result<Replaced, PolicyError> {
-        let outcome = self.0.reread(&mut self.0.reload_state());
+        self.reload_with(self.0.options.shrink)
+    }
+
+    /// Like [`PolicyHandle::reload`], and accepts entries that the new document removes
+    /// ([`ShrinkGuard::Accept`]), once. guard calls this on SIGUSR2.
+    ///
+    /// # Errors
+    ///
+    /// As [`PolicyHandle::reload`], except for removed entries.
+    pub fn reload_accepting_shrink(&self) -> Result<Replaced, PolicyError> {
+        self.reload_with(ShrinkGuard::Accept)
+    }
+
+    fn reload_with(&self, shrink: ShrinkGuard) -> Result<Replaced, PolicyError> {
+        let outcome = self.0.reread(&mut self.0.reload_state(), shrink);
         self.0.notify(&outcome);
         outcome
     }
@@ -217,6 +232,7 @@ impl PolicyHandle {
     }
 
     /// Returns `true` if the content of the files is neither what was last read nor what is in force.
+    /// Records an event if it is what is in force, after a rejected content.
     pub(crate) fn files_changed(&self) -> bool {
         let reload_state = self.0.reload_state();
         let last_read = Arc::clone(&reload_state.last_read);
@@ -230,6 +246,9 @@ impl PolicyHandle {
         let is_restored = last_read != in_force && are_unchanged(&in_force);
         if is_restored {
             self.0.reload_state().last_read = in_force;
+            let generation = self.0.current.load().generation;
+            let event = PolicyEvent::Restored { generation };
+            self.0.options.sink.record(&Event::Policy(event));
         }
         !is_restored
     }
@@ -268,13 +287,17 @@ impl Inner {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn reread(&self, reload_state: &mut ReloadState) -> Result<Replaced, PolicyError> {
+    fn reread(
+        &self,
+        reload_state: &mut ReloadState,
+        shrink: ShrinkGuard,
+    ) -> Result<Replaced, PolicyError> {
         let (file, text) = self.source.read();
         reload_state.last_read = file.iter().cloned().collect();
         let text = text?;
         let loaded = self.source.load(&text, &self.options);
         reload_state.last_read = loaded.files(file);
-        let replaced = self.put_in_force(reload_state, loaded)?;
+        let replaced = self.put_in_force(reload_state, loaded, shrink)?;
         reload_state.in_force = Arc::clone(&reload_state.last_read);
         Ok(replaced)
     }
@@ -283,12 +306,13 @@ impl Inner {
         &self,
         reload_state: &mut ReloadState,
         loaded: LoadedDocument<'_>,
+        shrink: ShrinkGuard,
     ) -> Result<Replaced, PolicyError> {
-        let guarded = self.options.shrink == ShrinkGuard::Refuse;
+        let guarded = shrink == ShrinkGuard::Refuse;
         let compiled = loaded.compile(&CompileInput {
             state: &self.options.state,
             custom: &self.options.custom,
-            previous: guarded.then_some(&reload_state.inventory),
+            previous: guarded.then_some((&reload_state.inventory, Severity::Error)),
         })?;
         let replaced = Replaced {
             generation: self.current.load().generation + 1,
@@ -314,13 +338,16 @@ impl Inner {
                 generation: *generation,
                 rules: *rules,
             },
-            Err(error) => PolicyEvent::Kept {
-                generation: self.current.load().generation,
-                why: error.to_string().into(),
-            },
+            Err(error) => PolicyEvent::kept(self.current.load().generation, &error.to_string()),
         };
         self.options.sink.record(&Event::Policy(event));
-        if outcome.is_ok() {
+        if let Ok(Replaced { generation, .. }) = outcome {
+            let warnings = self.reload_state().warnings.clone();
+            if !warnings.is_empty() {
+                let why: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+                let event = PolicyEvent::warned(*generation, &why.join("\n"));
+                self.options.sink.record(&Event::Policy(event));
+            }
             self.listeners
                 .notify(|listener| listener.on_policy_replaced());
         }

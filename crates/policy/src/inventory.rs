@@ -40,7 +40,8 @@ use crate::{Document, issue::Issue};
 /// };
 /// assert_eq!(
 ///     replace(ShrinkGuard::Refuse).unwrap_err().diagnostics()[0].message(),
-///     "this edit removes 203.0.113.63 from [allow]; to accept it, start guard with --accept-shrink",
+///     "this edit removes 203.0.113.63 from [allow]; to accept it, send SIGUSR2 to guard or \
+///      start it with --accept-shrink",
 /// );
 /// assert!(replace(ShrinkGuard::Accept).is_ok());
 /// ```
@@ -66,9 +67,9 @@ pub(crate) struct PolicyInventory {
     trusted: BTreeSet<String>,
 }
 
-const ACCEPT: &str = "to accept it, start guard with --accept-shrink";
+const ACCEPT: &str = "to accept it, send SIGUSR2 to guard or start it with --accept-shrink";
 const HELP: &str = "a truncated or emptied file looks the same; a program that embeds gabion accepts it \
-                    with `ShrinkGuard::Accept`";
+                    with `reload_accepting_shrink` or `ShrinkGuard::Accept`";
 /// The maximum number of removed entries that a message names.
 const MAX_NAMED: usize = 8;
 /// The percentage by which a ban list may change.

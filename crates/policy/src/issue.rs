@@ -19,8 +19,8 @@ pub(crate) struct Issue {
 pub(crate) struct SerdeIssue<'s> {
     pub(crate) message: String,
     pub(crate) help: Option<String>,
-    /// `true` if a required key is missing, as opposed to an unexpected key or value.
-    pub(crate) is_missing: bool,
+    /// The required key that is missing; `None` for an unexpected key or value.
+    pub(crate) missing: Option<&'s str>,
     /// The known word that was most likely intended.
     pub(crate) suggestion: Option<&'s str>,
 }
@@ -88,7 +88,7 @@ impl<'s> SerdeIssue<'s> {
         }
         let mut issue = Self::new(message.trim_end().to_owned());
         if let Some(key) = message.strip_prefix("missing field ") {
-            issue.is_missing = true;
+            issue.missing = Some(key.trim_matches('`'));
             issue.message = format!("missing key {key}");
             issue.help =
                 (key == "`version`").then(|| "start the document with `version = 1`".into());
@@ -122,7 +122,7 @@ impl<'s> SerdeIssue<'s> {
         Self {
             message,
             help: None,
-            is_missing: false,
+            missing: None,
             suggestion: None,
         }
     }

@@ -78,7 +78,7 @@ mod watch;
 mod websocket;
 
 pub use chain::Chain;
-pub use check::{Report, check};
+pub use check::{Report, check, check_replacement};
 pub use client::ClientSection;
 pub use diagnostic::{Diagnostic, PolicyError, Severity};
 pub use document::Document;

@@ -2,7 +2,8 @@
 //!
 //! Serde defines the shape of a document, and stops at the first error. The key or value at which it
 //! stops is therefore reported and removed from the parsed tree, and the rest is deserialized again,
-//! until it succeeds. Errors that only follow from a removal are not reported.
+//! until it succeeds. A required key that is missing is set to a placeholder. Errors that only follow
+//! from a removal are not reported.
 
 use std::ops::Range;
 
@@ -28,9 +29,23 @@ pub(crate) struct DocumentErrors<'t> {
     errors: Vec<Diagnostic>,
     /// The header spans of the rules from which a part was removed.
     damaged: Vec<Range<usize>>,
+    /// The removed keys, or the known keys that were most likely intended, with the spans of the
+    /// tables that they were in.
+    removed: Vec<(Range<usize>, String)>,
+    /// The number of placeholders.
+    placeholders: u32,
     /// `true` if the text has syntax errors, so that a missing key may be in the unreadable part.
     has_syntax_errors: bool,
 }
+
+/// The required keys, with values that cause no error; `#` stands for a number that makes an id unique.
+const PLACEHOLDERS: [(&str, &str); 5] = [
+    ("id", "unread-#"),
+    ("path", "/unread-#"),
+    ("rate", "10/m"),
+    ("request", "/"),
+    ("verdict", "pass"),
+];
 
 // === impl Document ===
 
@@ -124,6 +139,8 @@ impl<'t> DocumentErrors<'t> {
             tree,
             errors: Vec::new(),
             damaged: Vec::new(),
+            removed: Vec::new(),
+            placeholders: 0,
             has_syntax_errors: !syntax_errors.is_empty(),
         };
         errors.report_syntax_errors(&syntax_errors);
@@ -165,15 +182,40 @@ impl<'t> DocumentErrors<'t> {
         let span = error.span().unwrap_or_default();
         let path = self.tree.innermost(&span);
         let issue = SerdeIssue::parse(error.message(), &path, &self.tree);
-        if !(issue.is_missing && self.may_be_unread(&span)) {
+        let follows = |key: &str| {
+            let mut removed = self.removed.iter();
+            self.has_syntax_errors || removed.any(|(table, name)| *table == span && name == key)
+        };
+        if !issue.missing.is_some_and(follows) {
             let error = self.source.error(span, &issue.message);
             self.errors.push(error.with_help(issue.help));
         }
-        match path.as_slice() {
-            [] => issue.is_missing && self.set_version(),
-            [_] if issue.suggestion == Some("version") => self.remove(&path) && self.set_version(),
-            path => self.remove(path),
+        match (path.as_slice(), issue.missing) {
+            ([], missing) => missing.is_some() && self.set_version(),
+            ([_], _) if issue.suggestion == Some("version") => {
+                self.remove(&path) && self.set_version()
+            }
+            (path, Some(missing)) => self.set_placeholder(path, missing) || self.remove(path),
+            ([table @ .., PathSegment::Key(key)], None) => {
+                let table = self.tree.get(table).map(Spanned::span).unwrap_or_default();
+                let key = issue.suggestion.unwrap_or(key).to_owned();
+                self.removed.push((table, key));
+                self.remove(&path)
+            }
+            (path, None) => self.remove(path),
         }
+    }
+
+    /// Sets the required `key` of the table at `path`, so that the rest of it can be read. Returns
+    /// `false` if the key is not known.
+    fn set_placeholder(&mut self, path: &[PathSegment], key: &str) -> bool {
+        let placeholder = PLACEHOLDERS.iter().find(|(name, _)| *name == key);
+        let Some(&(key, text)) = placeholder else {
+            return false;
+        };
+        self.placeholders += 1;
+        let text = text.replace('#', &self.placeholders.to_string());
+        self.tree.set_text(path, key, text)
     }
 
     /// Returns `true` if a key that is missing from the table with this header may have been removed,

@@ -125,6 +125,24 @@ impl<'t> TomlTree<'t> {
             table.insert(Spanned::new(value.span(), key.into()), value);
         }
     }
+
+    /// Sets `key` of the table at `path` to a string without a place in the text. Returns `true` if
+    /// there is such a table.
+    pub(crate) fn set_text(
+        &mut self,
+        path: &[PathSegment],
+        key: &'static str,
+        text: String,
+    ) -> bool {
+        let mut steps = path.iter();
+        let node = steps.try_fold(&mut self.root, |node, step| child_mut(node.get_mut(), step));
+        let Some(DeValue::Table(table)) = node.map(Spanned::get_mut) else {
+            return false;
+        };
+        let value = Spanned::new(0..0, DeValue::String(text.into()));
+        table.insert(Spanned::new(0..0, key.into()), value);
+        true
+    }
 }
 
 fn child<'d, 't>(node: &'d DeValue<'t>, step: &PathSegment) -> Option<&'d Spanned<DeValue<'t>>> {

@@ -102,6 +102,8 @@ struct Waker {
 #[derive(Debug, Default)]
 struct Requests {
     reload: AtomicBool,
+    /// The next reload accepts removed entries.
+    accept_shrink: AtomicBool,
     stop: AtomicBool,
 }
 
@@ -179,6 +181,14 @@ impl Watch {
         self.waker.requests.reload.store(true, Ordering::Release);
         self.waker.wake();
     }
+
+    /// Like [`Watch::reload_now`], and accepts entries that the new document removes. guard calls this
+    /// on SIGUSR2.
+    pub fn reload_now_accepting_shrink(&self) {
+        let accept_shrink = &self.waker.requests.accept_shrink;
+        accept_shrink.store(true, Ordering::Release);
+        self.reload_now();
+    }
 }
 
 impl Drop for Watch {
@@ -238,8 +248,11 @@ impl WatchThread {
             if requests.stop.load(Ordering::Acquire) {
                 return;
             }
-            if requests.reload.swap(false, Ordering::AcqRel) || self.policy.files_changed() {
-                // The handle records both outcomes to its sink.
+            let is_requested = requests.reload.swap(false, Ordering::AcqRel);
+            // The handle records both outcomes to its sink.
+            if requests.accept_shrink.swap(false, Ordering::AcqRel) {
+                let _ = self.policy.reload_accepting_shrink();
+            } else if is_requested || self.policy.files_changed() {
                 let _ = self.policy.reload();
             }
             // A directory that cannot be watched is still polled; the next iteration tries again.

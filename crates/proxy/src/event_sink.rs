@@ -1,13 +1,15 @@
-//! Events of the proxy: diagnoses of WebSockets that do not open or do not stay open, connections that
-//! hyper refused, and removed claims.
+//! Events of the proxy: diagnoses of WebSockets that do not open or do not stay open, requests that
+//! were not forwarded, connections that hyper refused, and removed claims.
 
 use std::{borrow::Cow, fmt, net::IpAddr, sync::Arc, time::SystemTime};
 
 use gabion_core::{
-    Claim, ClaimRemovedEvent, ClientIp, Diagnosis, DiagnosisEvent, Event, PeerAddr, Sink,
-    UnparsableEvent, UnparsablePart,
+    Claim, ClaimRemovedEvent, ClientIp, Diagnosis, DiagnosisEvent, Event, PeerAddr,
+    ProxyFailureEvent, Sink, UnparsableEvent, UnparsablePart,
 };
-use http::Request;
+use http::{Extensions, Method, Request, StatusCode};
+
+use crate::Upstream;
 
 /// Optional destination for events. If unset, they are dropped.
 #[derive(Clone, Default)]
@@ -58,6 +60,28 @@ impl EventSink {
         sink.record(&Event::ClaimRemoved(event));
     }
 
+    /// Records that a request of `client` for `target` was answered with `status` because of `error`.
+    pub(crate) fn record_failure(
+        &self,
+        client: Option<IpAddr>,
+        (method, target): (&Method, &[u8]),
+        status: StatusCode,
+        error: &dyn fmt::Display,
+        upstream: &Upstream,
+    ) {
+        let Some(sink) = &self.0 else { return };
+        let (error, upstream) = (error.to_string(), upstream.to_string());
+        let event = ProxyFailureEvent::new(
+            wall_clock(),
+            client,
+            (method, target),
+            status,
+            &error,
+            &upstream,
+        );
+        sink.record(&Event::ProxyFailure(event));
+    }
+
     /// Records that hyper refused a request of `peer` that begins with `line`.
     pub(crate) fn record_unparsable(&self, peer: PeerAddr, part: UnparsablePart, line: &[u8]) {
         let Some(sink) = &self.0 else { return };
@@ -83,19 +107,22 @@ impl fmt::Debug for EventSink {
     }
 }
 
+/// The resolved client of a request, or its peer if no layer resolved the client.
+pub(crate) fn client_addr(extensions: &Extensions) -> Option<IpAddr> {
+    let client = extensions.get().map(ClientIp::addr);
+    client.or_else(|| extensions.get().map(|peer: &PeerAddr| peer.addr()))
+}
+
 // === impl Requester ===
 
 impl Requester {
     /// Takes the resolved client of a request, or its peer if no layer resolved the client. Returns
     /// `None` if the extensions hold neither.
     pub(crate) fn from_request<B>(request: &Request<B>) -> Option<Self> {
-        let extensions = request.extensions();
-        let client = extensions.get().map(ClientIp::addr);
-        let peer = || extensions.get().map(|peer: &PeerAddr| peer.addr());
         let path = request.uri().path().as_bytes();
         let end = path.len().min(DiagnosisEvent::MAX_PATH);
         Some(Self {
-            client: client.or_else(peer)?,
+            client: client_addr(request.extensions())?,
             path: path[..end].into(),
         })
     }

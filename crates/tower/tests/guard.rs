@@ -191,7 +191,7 @@ async fn denial_is_answered_instead_of_the_service_and_is_an_event() {
     assert_eq!(status, 403);
     assert!(texts.starts_with("Forbidden\nevent "), "{texts}");
     assert_eq!(guarded.calls.get(), 0);
-    let texts = "203.0.113.9 GET /deny denied (403): rule obeys: asked for it: `/deny`";
+    let texts = "203.0.113.9 GET \"/deny\" denied (403): rule obeys: asked for it: `/deny`";
     assert_eq!(guarded.events.take_texts(), [texts]);
 }
 
@@ -268,7 +268,7 @@ async fn panic_is_contained_and_handled_by_on_fault() {
         assert_eq!(guarded.send(get("/panic")).await, answer);
         assert_eq!(
             guarded.events.take_texts(),
-            ["203.0.113.9 GET /panic panic while handling the request: at the disco"]
+            ["203.0.113.9 GET \"/panic\" panic while handling the request: \"at the disco\""]
         );
         assert_eq!(
             guarded.send(get("/")).await,

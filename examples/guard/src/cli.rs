@@ -12,9 +12,16 @@ use gabion_proxy::Upstream;
 
 use crate::{built_in_policy::UpstreamServer, doctor::DoctorArgs};
 
+const SIGNALS: &str = "\
+Signals of the proxy:
+  SIGHUP           Read the policy and its lists again, as after a change of a file
+  SIGUSR1          Let every rule only observe for 10 minutes; sent again, enforce the rules at once
+  SIGUSR2          Like SIGHUP, and accept what the new policy removes, as --accept-shrink does
+  SIGINT, SIGTERM  Accept no new connections, finish open requests (--grace), and stop";
+
 /// Reverse proxy with a web-application firewall: denies attack probes and logs the reason
 #[derive(Debug, Parser)]
-#[command(version, args_conflicts_with_subcommands = true)]
+#[command(version, args_conflicts_with_subcommands = true, after_help = SIGNALS)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) run: RunArgs,
@@ -71,6 +78,10 @@ pub(crate) struct RunArgs {
     /// (service restart) within half of it
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub(crate) grace: Duration,
+    /// Show the values of queries in the log, which may be passwords and tokens; without this option,
+    /// `…` is written for each
+    #[arg(long)]
+    pub(crate) log_query_values: bool,
     #[arg(
         long,
         help = "Accept a changed policy even if it removes most rules, an [allow] entry or a trusted proxy, \
@@ -86,6 +97,9 @@ pub(crate) enum Command {
     Check {
         /// Policy file
         policy: PathBuf,
+        /// Warn of what a guard that runs with this policy would refuse to lose in a reload
+        #[arg(long, value_name = "FILE")]
+        replaces: Option<PathBuf>,
     },
     /// Write the built-in policy to a new file, as a starting point
     Init {

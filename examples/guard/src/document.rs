@@ -2,21 +2,38 @@
 
 use std::{error::Error, path::Path};
 
-use gabion::{Guard, policy::SampleRequest};
+use gabion::{
+    Guard,
+    policy::{SampleRequest, check_replacement},
+};
 
 use crate::cli::ExplainArgs;
 
-/// Checks a policy and prints a summary of it. Returns the diagnostics as an error if it is invalid.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the command reads the file named on the command line"
-)]
-pub(crate) fn check(policy: &Path) -> Result<(), Box<dyn Error>> {
-    let name = policy.display().to_string();
-    let text = std::fs::read_to_string(policy).map_err(|error| format!("{name}: {error}"))?;
-    let report = gabion::policy::check(&text, &name, policy.parent())?;
+/// Checks a policy and prints a summary of it, with warnings of what a reload would lose since the
+/// policy that it replaces. Returns the diagnostics as an error if it is invalid.
+pub(crate) fn check(policy: &Path, replaces: Option<&Path>) -> Result<(), Box<dyn Error>> {
+    let (name, text) = read(policy)?;
+    let report = if let Some(previous) = replaces {
+        let (previous_name, previous) = read(previous)?;
+        let previous = (&*previous, &*previous_name);
+        check_replacement(&text, &name, policy.parent(), previous)?
+    } else {
+        gabion::policy::check(&text, &name, policy.parent())?
+    };
     println!("{name}: {report}");
     Ok(())
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the command reads the files named on the command line"
+)]
+fn read(file: &Path) -> Result<(String, String), String> {
+    let name = file.display().to_string();
+    match std::fs::read_to_string(file) {
+        Ok(text) => Ok((name, text)),
+        Err(error) => Err(format!("{name}: {error}")),
+    }
 }
 
 /// Prints the steps by which a policy judges a request, and the verdict.

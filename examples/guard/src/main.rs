@@ -9,9 +9,14 @@ mod denied_page;
 mod doctor;
 mod document;
 mod init;
+mod log;
 mod run;
+mod start_text;
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
 use clap::Parser;
 use cli::{Cli, Command};
@@ -24,7 +29,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
         None => run::run(&cli.run),
-        Some(Command::Check { policy }) => document::check(&policy),
+        Some(Command::Check { policy, replaces }) => document::check(&policy, replaces.as_deref()),
         Some(Command::Init { policy, behind }) => init::init(&policy, behind),
         Some(Command::Explain(args)) => document::explain(&args),
         Some(Command::Doctor(args)) => doctor::run(&args),
@@ -32,7 +37,8 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            // Without a reader, the status remains.
+            let _ = writeln!(io::stderr(), "{error}");
             ExitCode::FAILURE
         }
     }

@@ -1,17 +1,12 @@
 //! The proxy: start, signals and shutdown.
 
 use std::{
-    error::Error,
-    io::{self, IsTerminal},
-    net::SocketAddr,
-    num::NonZeroUsize,
-    sync::Arc,
-    thread,
-    time::Duration,
+    error::Error, io, net::SocketAddr, num::NonZeroUsize, sync::Arc, thread, time::Duration,
 };
 
 use gabion::{
     Guard, GuardBuilder,
+    event::{Bounded, EventBudget, Tracing},
     policy::{ShrinkGuard, Watch},
 };
 use gabion_proxy::{
@@ -25,9 +20,8 @@ use tokio::{
 };
 use tower_layer::Layer;
 use tracing::{info, warn};
-use tracing_subscriber::EnvFilter;
 
-use crate::{built_in_policy, cli::RunArgs, demo, denied_page::DeniedPage};
+use crate::{built_in_policy, cli::RunArgs, demo, denied_page::DeniedPage, log, start_text};
 
 /// The Unix signals that the process handles.
 struct Signals {
@@ -35,6 +29,7 @@ struct Signals {
     interrupt: Signal,
     terminate: Signal,
     user1: Signal,
+    user2: Signal,
 }
 
 /// The time after SIGUSR1 in which every rule only observes.
@@ -42,14 +37,11 @@ const OBSERVE_TIME: Duration = Duration::from_mins(10);
 
 /// Runs the proxy until SIGINT or SIGTERM, then drains it.
 pub(crate) fn run(args: &RunArgs) -> Result<(), Box<dyn Error>> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(io::stderr().is_terminal())
-        .with_writer(io::stderr)
-        .init();
-
+    let _log = log::init()?;
     let guard = guard(args)?;
+    for warning in guard.warnings() {
+        warn!("{warning}");
+    }
     let watch = args.policy.as_ref().map(|_| guard.watch()).transpose()?;
     let upstream = match &args.upstream {
         Some(upstream) => upstream.clone(),
@@ -61,7 +53,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Box<dyn Error>> {
     // Before the first connection: a signal without a handler ends the process without a drain.
     let signals = runtime.block_on(async { Signals::register() })?;
     let workers = serve(args, &guard, &upstream)?;
-    print_start_text(args, &upstream, workers.local_addr());
+    start_text::print(args, &upstream, workers.local_addr());
 
     let signal = runtime.block_on(handle_signals(&guard, watch.as_ref(), signals));
     info!(
@@ -85,7 +77,9 @@ fn guard(args: &RunArgs) -> Result<Guard, Box<dyn Error>> {
     } else {
         ShrinkGuard::Refuse
     };
+    let log = Tracing::default().with_query_values(args.log_query_values);
     let builder: GuardBuilder = Guard::builder()
+        .with_sink(Arc::new(Bounded::new(log, EventBudget::default())))
         .with_shrink_guard(shrink)
         .with_timer(TokioTimer::new());
     let Some(policy) = &args.policy else {
@@ -168,60 +162,9 @@ fn listen_error(addr: SocketAddr, error: &io::Error) -> String {
     format!("cannot listen on {addr}: {error}{advice}")
 }
 
-/// Prints where the proxy listens, what it protects, and commands to try.
-fn print_start_text(args: &RunArgs, upstream: &Upstream, addr: SocketAddr) {
-    let is_demo = args.upstream.is_none();
-    println!("guard listens on http://{addr}");
-    if is_demo {
-        println!("  upstream   {upstream}, the built-in demo: a page, JSON, a WebSocket echo");
-        println!("  WebSocket  ws://{addr}{}", demo::WEBSOCKET_PATH);
-    } else {
-        println!("  upstream   {upstream}");
-    }
-    match &args.policy {
-        Some(policy) => println!(
-            "  policy     {}, reloaded when it changes",
-            policy.display()
-        ),
-        None => println!("  policy     built in; `guard init` writes it to a file to edit"),
-    }
-    println!("Try:");
-    if is_demo {
-        println!("  open http://{addr}/ in a browser");
-    } else {
-        println!("  curl -i http://{addr}/               the response of your server");
-    }
-    println!("  curl -i http://{addr}/.env           denied (403); the log names the rule");
-    let encoded = if is_demo {
-        "index.ph%70"
-    } else {
-        "%2egit/HEAD"
-    };
-    println!(
-        "  curl -i http://{addr}/{encoded}    denied as well: every spelling of a path is checked"
-    );
-    if is_demo && args.policy.is_none() {
-        print_demo_text(addr);
-    }
-    println!("Press Ctrl-C to stop.");
-}
-
-/// Prints commands that show the rules of the demo's own policy.
-fn print_demo_text(addr: SocketAddr) {
-    let path = demo::WEBSOCKET_PATH;
-    println!("  curl -i http://{addr}{path}             426 with the WebSocket address");
-    println!(
-        "Loopback and private clients are exempt from bans and limits. The demo policy trusts\n\
-         X-Forwarded-For from this machine, so that curl can act as another client:"
-    );
-    let get = "curl -i -H 'X-Forwarded-For: 203.0.113";
-    println!("  {get}.7' 'http://{addr}/ban-me/[1-3]'        ban for 1 minute");
-    println!("  {get}.7' http://{addr}/                      denied (403)");
-    println!("  {get}.8' 'http://{addr}/api/status?[1-4]'    429 after 3 requests");
-}
-
-/// Handles signals until SIGINT or SIGTERM; returns its name. SIGHUP reloads the policy;
-/// after SIGUSR1 every rule only observes for [`OBSERVE_TIME`].
+/// Handles signals until SIGINT or SIGTERM; returns its name. SIGHUP reloads the policy, and
+/// SIGUSR2 accepts what it removes;
+/// after SIGUSR1 every rule only observes for [`OBSERVE_TIME`], or until the next SIGUSR1.
 async fn handle_signals(
     guard: &Guard,
     watch: Option<&Watch>,
@@ -231,17 +174,38 @@ async fn handle_signals(
         select! {
             _ = signals.interrupt.recv() => return "SIGINT",
             _ = signals.terminate.recv() => return "SIGTERM",
-            _ = signals.hangup.recv() => reload(watch),
-            _ = signals.user1.recv() => guard.observe_for(OBSERVE_TIME),
+            _ = signals.hangup.recv() => reload(watch, ShrinkGuard::Refuse),
+            _ = signals.user2.recv() => reload(watch, ShrinkGuard::Accept),
+            _ = signals.user1.recv() => toggle_observe(guard),
         }
     }
 }
 
-fn reload(watch: Option<&Watch>) {
-    if let Some(watch) = watch {
-        watch.reload_now();
+fn toggle_observe(guard: &Guard) {
+    if guard.observes_for().is_zero() {
+        info!(
+            "received SIGUSR1: every rule only observes for {} s; send SIGUSR1 again to enforce the \
+             rules at once",
+            OBSERVE_TIME.as_secs()
+        );
+        guard.observe_for(OBSERVE_TIME);
     } else {
-        info!("received SIGHUP: nothing to reload, the built-in policy is not a file");
+        info!("received SIGUSR1 again: the rules are enforced from now on");
+        guard.observe_for(Duration::ZERO);
+    }
+}
+
+fn reload(watch: Option<&Watch>, shrink: ShrinkGuard) {
+    let Some(watch) = watch else {
+        info!("nothing to reload: the built-in policy is not a file");
+        return;
+    };
+    if shrink == ShrinkGuard::Accept {
+        info!("received SIGUSR2: the policy is read again, and what it removes is accepted");
+        watch.reload_now_accepting_shrink();
+    } else {
+        info!("received SIGHUP: the policy and its lists are read again");
+        watch.reload_now();
     }
 }
 
@@ -255,6 +219,7 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             user1: signal(SignalKind::user_defined1())?,
+            user2: signal(SignalKind::user_defined2())?,
         })
     }
 }

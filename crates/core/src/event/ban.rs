@@ -4,6 +4,7 @@ use std::{fmt, time::SystemTime};
 
 use ipnet::IpNet;
 
+use super::cut;
 use crate::{ClientIp, Offense};
 
 /// A change, or a withheld change, of one client's ban.
@@ -46,6 +47,9 @@ pub enum BanChange {
 // === impl BanEvent ===
 
 impl BanEvent {
+    /// The maximum number of bytes of the reason that are displayed.
+    pub const MAX_REASON: usize = 512;
+
     /// Creates an event about `client`'s ban.
     pub fn new(at: SystemTime, client: ClientIp, offense: Offense, change: BanChange) -> Self {
         Self {
@@ -77,6 +81,7 @@ impl fmt::Display for BanEvent {
                 let secs = self.offense.ban_for.as_secs();
                 write!(f, "{client} banned for {secs} s by rule {rule}")?;
                 if let Some(reason) = &self.offense.reason {
+                    let reason = cut(reason, Self::MAX_REASON).escape_debug();
                     write!(f, " ({reason})")?;
                 }
                 match placed {

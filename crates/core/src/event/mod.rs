@@ -2,8 +2,10 @@
 
 mod ban;
 mod claim;
+mod class;
 mod diagnosis;
 mod policy;
+mod proxy;
 mod request;
 mod session;
 mod unparsable;
@@ -14,8 +16,10 @@ use ipnet::IpNet;
 
 pub use ban::{BanChange, BanEvent};
 pub use claim::ClaimRemovedEvent;
+pub use class::EventClass;
 pub use diagnosis::DiagnosisEvent;
 pub use policy::PolicyEvent;
+pub use proxy::ProxyFailureEvent;
 pub use request::{FaultEvent, ProbeHitEvent, RequestEvent, RequestEventKind};
 pub use session::SessionEvent;
 pub use unparsable::{UnparsableEvent, UnparsablePart};
@@ -69,8 +73,8 @@ pub trait Sink: Send + Sync {
     }
 }
 
-/// An event for operators. Its `Display` form is one log line; bytes from clients are escaped in
-/// it.
+/// An event for operators. Its `Display` form is one log line of bounded length: every value from a
+/// client is cut and escaped in it, and values of the query are replaced by `…` ([`Redacted`](crate::Redacted)).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
@@ -96,6 +100,8 @@ pub enum Event {
     ClaimRemoved(ClaimRemovedEvent),
     /// A connection that the HTTP parser ended, because the next bytes are not a request.
     Unparsable(UnparsableEvent),
+    /// A request that a reverse proxy could not forward.
+    ProxyFailure(ProxyFailureEvent),
     /// A setup error, with its fix: requests are refused until it is corrected.
     Setup(&'static str),
     /// Events that a sink dropped because of its rate limit.
@@ -126,6 +132,7 @@ impl fmt::Display for Event {
             Self::Diagnosis(event) => event.fmt(f),
             Self::ClaimRemoved(event) => event.fmt(f),
             Self::Unparsable(event) => event.fmt(f),
+            Self::ProxyFailure(event) => event.fmt(f),
             Self::UntrustedProxy(peer) => write!(
                 f,
                 "{peer} sends forwarding headers but is not a trusted proxy: all its clients count \
@@ -148,4 +155,9 @@ impl fmt::Display for Suppressed {
             None => Ok(()),
         }
     }
+}
+
+/// The longest prefix of `text` that has at most `max` bytes.
+fn cut(text: &str, max: usize) -> &str {
+    text.get(..text.floor_char_boundary(max)).unwrap_or(text)
 }

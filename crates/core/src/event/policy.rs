@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use super::cut;
+
 /// A change, or a rejected change, of the policy.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -17,8 +19,22 @@ pub enum PolicyEvent {
     Kept {
         /// The generation of the policy that stays in force.
         generation: u64,
-        /// All errors of the rejected document.
+        /// The errors of the rejected document, at most [`PolicyEvent::MAX_WHY`] bytes
+        /// ([`PolicyEvent::kept`]).
         why: Arc<str>,
+    },
+    /// The new policy in force has settings that are valid but possibly not intended, or lists with
+    /// unreadable lines that are skipped.
+    Warned {
+        /// The generation of the policy.
+        generation: u64,
+        /// The warnings, at most [`PolicyEvent::MAX_WHY`] bytes ([`PolicyEvent::warned`]).
+        why: Arc<str>,
+    },
+    /// The files of the policy have the content again that is in force, after a rejected one.
+    Restored {
+        /// The generation of the policy in force.
+        generation: u64,
     },
     /// An operator suspended enforcement for a time, or resumed it.
     ObserveOverride {
@@ -28,6 +44,23 @@ pub enum PolicyEvent {
 }
 
 // === impl PolicyEvent ===
+
+impl PolicyEvent {
+    /// The maximum number of bytes of errors that are kept.
+    pub const MAX_WHY: usize = 16 * 1024;
+
+    /// Creates an event about a document that was rejected for the errors `why`.
+    pub fn kept(generation: u64, why: &str) -> Self {
+        let why = kept_why(why);
+        Self::Kept { generation, why }
+    }
+
+    /// Creates an event about the warnings `why` of a policy in force.
+    pub fn warned(generation: u64, why: &str) -> Self {
+        let why = kept_why(why);
+        Self::Warned { generation, why }
+    }
+}
 
 impl fmt::Display for PolicyEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -41,6 +74,14 @@ impl fmt::Display for PolicyEvent {
                     "new policy rejected; policy {generation} stays in force: {why}"
                 )
             }
+            Self::Warned { generation, why } => {
+                write!(f, "policy {generation} has warnings: {why}")
+            }
+            Self::Restored { generation } => write!(
+                f,
+                "the files of the policy are valid again: they are those of policy {generation}, which is \
+                 in force"
+            ),
             Self::ObserveOverride { left } if left.is_zero() => {
                 f.write_str("rules are enforced again")
             }
@@ -52,5 +93,14 @@ impl fmt::Display for PolicyEvent {
                 )
             }
         }
+    }
+}
+
+/// The start of errors or warnings, of at most [`PolicyEvent::MAX_WHY`] bytes.
+fn kept_why(why: &str) -> Arc<str> {
+    let start = cut(why, PolicyEvent::MAX_WHY);
+    match why.len() - start.len() {
+        0 => why.into(),
+        more => format!("{start}… ({more} more bytes; see `guard check`)").into(),
     }
 }

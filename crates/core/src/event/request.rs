@@ -4,7 +4,8 @@ use std::{fmt, net::IpAddr, time::SystemTime};
 
 use http::{Method, StatusCode};
 
-use crate::{Cause, ClientIp, Denial, Escaped, Facts, RequestState};
+use super::cut;
+use crate::{Cause, ClientIp, Denial, Escaped, Facts, Redacted, RequestState};
 
 /// A denied, allowed or failed request.
 #[derive(Clone, Debug)]
@@ -16,10 +17,10 @@ pub struct RequestEvent {
     pub client: ClientIp,
     /// The remote address of the socket.
     pub peer: IpAddr,
-    /// The method.
+    /// The method, at most [`RequestEvent::MAX_METHOD`] bytes.
     pub method: Method,
     /// Path and query as sent, at most [`RequestEvent::MAX_TARGET`] bytes. Print it with
-    /// [`Escaped`].
+    /// [`Redacted`].
     pub target: Box<[u8]>,
     /// The generation of the policy that decided.
     pub generation: u64,
@@ -38,7 +39,7 @@ pub enum RequestEventKind {
     Allowed(Cause),
     /// A rule denied the request, or would have: see [`Denial::mode`].
     Denied(Box<Denial>),
-    /// A panic, with its message: in an inspector, so that the policy's `on_fault` decided, or in a
+    /// A panic, with its message of at most [`FaultEvent::MAX_WORDS`] bytes: in an inspector, so that the policy's `on_fault` decided, or in a
     /// reply, so that a plain denial was sent. Print the message escaped: it may contain bytes from
     /// a client.
     Fault(String),
@@ -55,7 +56,8 @@ pub struct FaultEvent {
     pub client: ClientIp,
     /// The generation of the policy that decided.
     pub generation: u64,
-    /// The panic message. Print it escaped: it may contain bytes from a client.
+    /// The panic message, at most [`FaultEvent::MAX_WORDS`] bytes. Print it escaped: it may contain
+    /// bytes from a client.
     pub words: String,
 }
 
@@ -67,10 +69,10 @@ pub struct ProbeHitEvent {
     pub at: SystemTime,
     /// The client that sent the probe.
     pub client: ClientIp,
-    /// The method.
+    /// The method, at most [`RequestEvent::MAX_METHOD`] bytes.
     pub method: Method,
     /// Path and query as sent, at most [`RequestEvent::MAX_TARGET`] bytes; empty if they were not
-    /// kept ([`RequestState::target`]). Print it with [`Escaped`].
+    /// kept ([`RequestState::target`]). Print it with [`Redacted`].
     pub target: Box<[u8]>,
     /// The reason why the request is a probe.
     pub cause: Cause,
@@ -84,13 +86,20 @@ impl RequestEvent {
     /// The maximum number of bytes of the request target that are kept.
     pub const MAX_TARGET: usize = Facts::MAX_KEPT_TARGET;
 
+    /// The maximum number of bytes of the method that are kept.
+    pub const MAX_METHOD: usize = 32;
+
     /// Creates an event about the request behind `facts`.
     pub fn new(facts: &Facts<'_>, generation: u64, kind: RequestEventKind) -> Self {
+        let kind = match kind {
+            RequestEventKind::Fault(words) => RequestEventKind::Fault(kept_words(words)),
+            kind => kind,
+        };
         Self {
             at: facts.now.wall(),
             client: facts.client,
             peer: facts.peer.addr(),
-            method: facts.method.clone(),
+            method: kept_method(facts.method),
             target: facts.kept_target(),
             generation,
             kind,
@@ -108,10 +117,10 @@ impl fmt::Display for RequestEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} {} {} {}",
+            "{} {} \"{}\" {}",
             self.client.addr(),
             self.method,
-            Escaped(&self.target),
+            Redacted(&self.target),
             self.kind
         )?;
         match self.answered {
@@ -131,7 +140,7 @@ impl fmt::Display for RequestEventKind {
             Self::Fault(words) => {
                 write!(
                     f,
-                    "panic while handling the request: {}",
+                    "panic while handling the request: \"{}\"",
                     Escaped(words.as_bytes())
                 )
             }
@@ -142,8 +151,12 @@ impl fmt::Display for RequestEventKind {
 // === impl FaultEvent ===
 
 impl FaultEvent {
+    /// The maximum number of bytes of the panic message that are kept.
+    pub const MAX_WORDS: usize = 512;
+
     /// Creates an event about a panic with the message `words`.
-    pub const fn new(at: SystemTime, client: ClientIp, generation: u64, words: String) -> Self {
+    pub fn new(at: SystemTime, client: ClientIp, generation: u64, words: String) -> Self {
+        let words = kept_words(words);
         Self {
             at,
             client,
@@ -156,7 +169,7 @@ impl FaultEvent {
 impl fmt::Display for FaultEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (client, words) = (self.client.addr(), Escaped(self.words.as_bytes()));
-        write!(f, "{client} panic in an inspector: {words}")
+        write!(f, "{client} panic in an inspector: \"{words}\"")
     }
 }
 
@@ -168,7 +181,7 @@ impl ProbeHitEvent {
         Self {
             at,
             client: *state.client(),
-            method: state.method().clone(),
+            method: kept_method(state.method()),
             target: state.target().unwrap_or_default().into(),
             cause,
             status,
@@ -179,11 +192,26 @@ impl ProbeHitEvent {
 impl fmt::Display for ProbeHitEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (client, status) = (self.client.addr(), self.status.as_u16());
-        let (method, target) = (&self.method, Escaped(&self.target));
+        let (method, target) = (&self.method, Redacted(&self.target));
         write!(
             f,
-            "{client}: the server answered {status} to a probe: {method} {target}; {}",
+            "{client}: the server answered {status} to a probe: {method} \"{target}\"; {}",
             self.cause
         )
     }
+}
+
+/// The start of `method`, of at most [`RequestEvent::MAX_METHOD`] bytes.
+pub(super) fn kept_method(method: &Method) -> Method {
+    let start = cut(method.as_str(), RequestEvent::MAX_METHOD);
+    if start.len() == method.as_str().len() {
+        return method.clone();
+    }
+    // The start of a token is a token.
+    Method::from_bytes(start.as_bytes()).unwrap_or_default()
+}
+
+fn kept_words(mut words: String) -> String {
+    words.truncate(cut(&words, FaultEvent::MAX_WORDS).len());
+    words
 }

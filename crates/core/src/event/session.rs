@@ -54,6 +54,18 @@ impl SessionEvent {
         }
     }
 
+    /// The result, such as `closed with 1008` or `would have been cut`.
+    pub fn result(&self) -> impl fmt::Display {
+        let code = self.ending.code();
+        fmt::from_fn(move |f| match self.mode {
+            _ if self.kind == SessionKind::EventStream => f.write_str("ended"),
+            Mode::Enforce if self.ending.is_abrupt() => f.write_str("cut"),
+            Mode::Observe if self.ending.is_abrupt() => f.write_str("would have been cut"),
+            Mode::Enforce => write!(f, "closed with {code}"),
+            Mode::Observe => write!(f, "would have been closed with {code}"),
+        })
+    }
+
     /// Sets whether the session was closed or would have been.
     pub fn with_mode(self, mode: Mode) -> Self {
         Self { mode, ..self }
@@ -63,15 +75,12 @@ impl SessionEvent {
 impl fmt::Display for SessionEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (client, session) = (self.client.addr(), self.session);
-        write!(f, "{client} session {session} on {} ", Escaped(&self.path))?;
-        let (kind, code) = (self.kind, self.ending.code());
-        match self.mode {
-            _ if kind == SessionKind::EventStream => f.write_str("ended"),
-            Mode::Enforce if self.ending.is_abrupt() => f.write_str("cut"),
-            Mode::Observe if self.ending.is_abrupt() => f.write_str("would have been cut"),
-            Mode::Enforce => write!(f, "closed with {code}"),
-            Mode::Observe => write!(f, "would have been closed with {code}"),
-        }?;
+        write!(
+            f,
+            "{client} session {session} on \"{}\" ",
+            Escaped(&self.path)
+        )?;
+        self.result().fmt(f)?;
         write!(f, ": {}", self.ending)
     }
 }

@@ -4,7 +4,7 @@ use std::{fmt, net::IpAddr, time::SystemTime};
 
 use http::StatusCode;
 
-use crate::Escaped;
+use crate::Redacted;
 
 /// A connection that the HTTP parser of an accept loop ended, because the next bytes are not a request.
 ///
@@ -21,7 +21,7 @@ pub struct UnparsableEvent {
     /// The part of the request that the parser rejected.
     pub part: UnparsablePart,
     /// The first line of the request, at most [`UnparsableEvent::MAX_LINE`] bytes. Print it with
-    /// [`Escaped`]. Empty for HTTP/2, and for a request that arrived together with one before and one
+    /// [`Redacted`]. Empty for HTTP/2, and for a request that arrived together with one before and one
     /// after it.
     pub line: Box<[u8]>,
 }
@@ -84,7 +84,7 @@ impl fmt::Display for UnparsableEvent {
         if self.line.is_empty() {
             return Ok(());
         }
-        write!(f, ": `{}`", Escaped(&self.line))
+        write!(f, ": `{}`", Redacted(&self.line))
     }
 }
 

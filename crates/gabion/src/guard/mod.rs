@@ -155,6 +155,11 @@ impl Guard {
         self.0.report_override(period);
     }
 
+    /// The remaining time of [`Self::observe_for`]; zero if rules are enforced.
+    pub fn observes_for(&self) -> Duration {
+        self.0.observe_override.remaining(self.now())
+    }
+
     /// Bans the client at `client` for `duration`, at once and beyond the ban budget; its WebSockets end. The
     /// `reason` is reported in events and in the list of bans.
     ///

@@ -186,9 +186,9 @@ async fn streams_of_a_banned_client_end_and_others_continue() {
     let mut texts = server.session_events();
     texts.sort();
     let expected = [
-        "203.0.113.9 session 0 on /events ended: rule ban/timed",
-        "203.0.113.9 session 1 on /news ended: rule ban/timed",
-        "203.0.113.9 session 2 on /silent ended: rule ban/timed",
+        "203.0.113.9 session 0 on \"/events\" ended: rule ban/timed",
+        "203.0.113.9 session 1 on \"/news\" ended: rule ban/timed",
+        "203.0.113.9 session 2 on \"/silent\" ended: rule ban/timed",
     ];
     let pairs = texts.iter().zip(expected);
     assert_eq!(texts.len(), expected.len());

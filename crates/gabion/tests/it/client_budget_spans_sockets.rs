@@ -46,7 +46,7 @@ async fn messages_of_all_sockets_count() {
     assert_eq!(
         server.guard().event_texts(),
         [
-            "203.0.113.9 session 1 on /ws closed with 1008: rule rate/client-messages (in the frame at \
+            "203.0.113.9 session 1 on \"/ws\" closed with 1008: rule rate/client-messages (in the frame at \
           byte 18)"
         ]
     );

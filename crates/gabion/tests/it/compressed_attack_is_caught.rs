@@ -76,7 +76,7 @@ async fn offer_is_removed_if_messages_are_read_and_not_inflated() {
     assert_eq!(
         server.guard().event_texts(),
         [
-            "203.0.113.9 session 0 on /granting closed with 1011: messages cannot be inspected: the \
+            "203.0.113.9 session 0 on \"/granting\" closed with 1011: messages cannot be inspected: the \
           service accepted a WebSocket extension that was removed from the handshake"
         ]
     );

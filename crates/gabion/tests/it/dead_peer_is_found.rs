@@ -48,11 +48,11 @@ async fn client_that_answers_no_pings_is_cut() {
     };
     assert_eq!(
         cut,
-        "203.0.113.9 session 0 on /ws cut: the client does not answer pings"
+        "203.0.113.9 session 0 on \"/ws\" cut: the client does not answer pings"
     );
     assert!(
         diagnosis.starts_with(
-            "D04: the peer does not answer pings (203.0.113.9, /ws): no byte received after 2 pings"
+            "D04: the peer does not answer pings (203.0.113.9, \"/ws\"): no byte received after 2 pings"
         ),
         "{diagnosis}"
     );
@@ -100,6 +100,6 @@ async fn dead_client_is_only_reported_in_observe_mode() {
     assert_eq!(server.wait_for_received(hello.len()).await, hello);
     let texts = server.guard().event_texts();
     let words =
-        "203.0.113.9 session 0 on /open would have been cut: the client does not answer pings";
+        "203.0.113.9 session 0 on \"/open\" would have been cut: the client does not answer pings";
     assert!(texts.iter().any(|text| text == words), "{texts:?}");
 }

@@ -67,7 +67,7 @@ fn denial_has_client_request_reason_view_and_time() {
     assert_eq!(denial.cause.view.unwrap().to_string(), "decoded");
     assert_eq!(
         event.to_string(),
-        "203.0.113.9 POST /a/%2Eenv?x=1 denied (403): rule dotfiles: path contains .env (path decoded)"
+        "203.0.113.9 POST \"/a/%2Eenv?x=…\" denied (403): rule dotfiles: path contains `.env` (path decoded)"
     );
 }
 
@@ -79,7 +79,7 @@ fn observed_denial_is_marked_in_its_event() {
     );
     assert_eq!(
         event.to_string(),
-        "203.0.113.9 GET /dump.sql would have been denied (404): rule dumps: path matches a regex of the rule: `/dump.sql` (path as sent); the server answered 200"
+        "203.0.113.9 GET \"/dump.sql\" would have been denied (404): rule dumps: path matches a regex of the rule: `/dump.sql` (path as sent); the server answered 200"
     );
 }
 

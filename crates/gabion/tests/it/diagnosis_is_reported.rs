@@ -364,7 +364,11 @@ async fn plain_get_on_a_path_with_opened_sockets_is_diagnosed() {
     let texts = setup.diagnoses();
     assert_eq!(texts.len(), 1, "{texts:?}");
     assert!(texts[0].starts_with("W01: "), "{}", texts[0]);
-    assert!(texts[0].contains("(203.0.113.9, /ws): "), "{}", texts[0]);
+    assert!(
+        texts[0].contains("(203.0.113.9, \"/ws\"): "),
+        "{}",
+        texts[0]
+    );
     assert!(
         texts[0].ends_with(Diagnosis::PlainGet.advice()),
         "{}",

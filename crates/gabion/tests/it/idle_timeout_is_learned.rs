@@ -47,7 +47,7 @@ async fn three_cuts_after_the_same_idle_time_are_reported() {
     let server = cut(server_with(None).await, 5).await;
     let texts = server.guard().event_texts();
     assert_eq!(texts.len(), 1, "{texts:?}");
-    let words = "D01: a proxy or load balancer in front closes idle WebSockets (127.0.0.1, /open): 3 of the last 3 \
+    let words = "D01: a proxy or load balancer in front closes idle WebSockets (127.0.0.1, \"/open\"): 3 of the last 3 \
                  WebSockets without a close frame ended after 1.";
     assert!(texts[0].starts_with(words), "{texts:?}");
     assert!(texts[0].contains(" s without traffic"), "{texts:?}");
@@ -69,6 +69,21 @@ async fn ping_interval_above_the_idle_timeout_is_reported() {
         texts[1].contains("): [upgrade] ping is 2s, and the WebSocket was cut after 1."),
         "{texts:?}"
     );
+}
+
+#[tokio::test]
+async fn clients_that_drop_sockets_after_a_fixed_short_time_are_not_reported() {
+    // With pings more rare than that, so that an idle timeout would also be D03.
+    let server = server_with(Some(IDLE_TIMEOUT * 2)).await;
+    let lives = (0..8).map(async |nth| {
+        sleep(Duration::from_millis(300) * nth).await;
+        let stream = server.open_raw("/open", CLIENT).await;
+        sleep(Duration::from_millis(600)).await;
+        drop(stream);
+    });
+    futures_util::future::join_all(lives).await;
+    server.guard().wait_until_closed().await;
+    assert_eq!(server.guard().event_texts(), [""; 0]);
 }
 
 #[tokio::test]
@@ -99,15 +114,15 @@ async fn unusual_close_codes_are_reported() {
         (b"\x03\xe9", ""),
         (
             b"\x03\xf1",
-            "D06: a message exceeded the size limit (203.0.113.9, /open): the client closed with 1009",
+            "D06: a message exceeded the size limit (203.0.113.9, \"/open\"): the client closed with 1009",
         ),
         (
             b"\x03\xf3",
-            "D05: one side closed the WebSocket (203.0.113.9, /open): the client closed with 1011",
+            "D05: one side closed the WebSocket (203.0.113.9, \"/open\"): the client closed with 1011",
         ),
         (
             b"\x0f\xa0",
-            "D05: one side closed the WebSocket (203.0.113.9, /open): the client closed with 4000",
+            "D05: one side closed the WebSocket (203.0.113.9, \"/open\"): the client closed with 4000",
         ),
     ] {
         let mut stream = server.open_raw("/open", CLIENT).await;

@@ -112,7 +112,7 @@ mod axum {
         assert_eq!(statuses(&app, TARGETS).await, [403, 403, 403, 200, 200]);
         let words = events.take_texts();
         assert!(
-            words[0].contains("GET /api/admin denied (403)"),
+            words[0].contains("GET \"/api/admin\" denied (403)"),
             "{words:?}"
         );
         assert_eq!(
@@ -202,7 +202,7 @@ async fn hyper_connection_has_the_layer() {
     let words = events.take_texts();
     assert_eq!(words.len(), 1, "{words:?}");
     assert!(
-        words[0].starts_with("127.0.0.1 GET /api/admin"),
+        words[0].starts_with("127.0.0.1 GET \"/api/admin\""),
         "{words:?}"
     );
 }

@@ -83,7 +83,7 @@ fn scripted_guessing_of_passwords_is_banned_for_ten_minutes() {
     assert_eq!(
         response.event_texts(),
         [
-            "203.0.113.9 POST /login denied (429): rule logins: more than 5 in 60s per client",
+            "203.0.113.9 POST \"/login\" denied (429): rule logins: more than 5 in 60s per client",
             "203.0.113.9/32 banned for 600 s by rule logins",
         ]
     );

@@ -103,7 +103,7 @@ fn limit_observes_by_default() {
     }
     let answer = server.send("/");
     assert_eq!(answer.status, 200);
-    let texts = "203.0.113.9 GET / would have been denied (429): rule thought-of: more than 5 in 3600s per client; the server answered 200";
+    let texts = "203.0.113.9 GET \"/\" would have been denied (429): rule thought-of: more than 5 in 3600s per client; the server answered 200";
     assert_eq!(answer.event_texts(), [texts]);
 }
 

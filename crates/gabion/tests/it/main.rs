@@ -72,6 +72,7 @@ mod protocol_upgrade;
 mod public_api;
 mod real_log;
 mod real_log_scored;
+mod refused_framing_closes;
 mod reload_keeps_old_on_error;
 mod requests_arrive_unchanged;
 mod responses_arrive_unchanged;

@@ -103,7 +103,7 @@ async fn secret_in_fragments_never_reaches_the_service() {
     let (words, hash) = end.split_at(end.find("hash ").unwrap());
     assert_eq!(
         words,
-        "203.0.113.9 session 0 on /open closed with 1008: rule no-secrets: it is secret (message \
+        "203.0.113.9 session 0 on \"/open\" closed with 1008: rule no-secrets: it is secret (message \
          of 23 bytes at byte 32, "
     );
     assert_eq!(hash.len(), "hash 0123456789abcdef)".len(), "{hash}");
@@ -193,7 +193,7 @@ async fn secret_is_only_reported_in_observe_mode() {
     let texts = server.guard().event_texts();
     assert_eq!(texts.len(), 1, "{texts:?}");
     assert!(
-        texts[0].contains("/open would have been closed with 1008: rule no-secrets"),
+        texts[0].contains("\"/open\" would have been closed with 1008: rule no-secrets"),
         "{texts:?}"
     );
 }
@@ -255,7 +255,7 @@ async fn panic_in_a_message_rule_is_reported_and_handled_by_on_fault() {
     assert_eq!(passing.wait_for_received(hello.len()).await, hello);
     assert_eq!(
         passing.guard().event_texts(),
-        ["203.0.113.9 panic in an inspector: a rule is broken"]
+        ["203.0.113.9 panic in an inspector: \"a rule is broken\""]
     );
 
     let server = echo_with_limits(reading(Mode::Enforce), NoSecrets(Mode::Enforce)).await;

@@ -72,7 +72,8 @@ fn panic_while_judging_is_handled_by_on_fault_and_reported() {
         let server = server(on_fault, Trap);
         let answer = server.send(trapped("a header"));
         assert_eq!(answer.verdict(), verdict);
-        let words = "203.0.113.9 GET / panic while handling the request: trapped by a header";
+        let words =
+            "203.0.113.9 GET \"/\" panic while handling the request: \"trapped by a header\"";
         assert_eq!(answer.event_texts(), [words]);
         assert_eq!(server.verdict("/"), "200", "the next request");
         assert_eq!(
@@ -88,7 +89,7 @@ fn panic_message_is_escaped() {
     let answer = server("refuse", Trap).send(trapped("a \"quote\"\tand \\"));
     let texts = answer.event_texts();
     assert!(
-        texts[0].ends_with(r"trapped by a \x22quote\x22\x09and \x5c"),
+        texts[0].ends_with(r#""trapped by a \x22quote\x22\x09and \x5c""#),
         "{texts:?}"
     );
 }
@@ -101,7 +102,7 @@ fn panic_in_on_response_keeps_the_response_and_is_reported() {
         (
             "/missing",
             "404",
-            &[r"203.0.113.9 panic in an inspector: lost:\x0a404"],
+            &[r#"203.0.113.9 panic in an inspector: "lost:\x0a404""#],
         ),
         ("/", "200", &[]),
     ] {
@@ -116,7 +117,10 @@ fn panic_in_on_response_keeps_the_response_and_is_reported() {
         "a denial is learned from too"
     );
     let texts = denied.event_texts();
-    assert_eq!(texts[1], r"203.0.113.9 panic in an inspector: lost:\x0a403");
+    assert_eq!(
+        texts[1],
+        r#"203.0.113.9 panic in an inspector: "lost:\x0a403""#
+    );
 }
 
 #[test]
@@ -136,7 +140,7 @@ fn panic_of_a_reply_refuses_with_the_default_text_and_is_reported() {
         panic!("{texts:?}");
     };
     assert!(
-        fault.ends_with("panic while handling the request: not today"),
+        fault.ends_with("panic while handling the request: \"not today\""),
         "{fault}"
     );
     assert!(denial.contains("rule dotfiles: "), "{denial}");

@@ -54,14 +54,16 @@ fn response_to_a_known_probe_or_an_observed_rule_is_reported() {
     assert_eq!(
         probe_hits(&server, "/api/.env", 200, "SECRET=1"),
         [
-            "203.0.113.9: the server answered 200 to a probe: GET /api/.env; rule scan/probe: path \
-             contains .env (path as sent)"
+            "203.0.113.9: the server answered 200 to a probe: GET \"/api/.env\"; rule scan/probe: path \
+             contains `.env` (path as sent)"
         ]
     );
     assert_eq!(probe_hits(&server, "/.git/config", 500, "oops").len(), 1);
     let hits = probe_hits(&server, "/x/own-secret", 206, "insert");
     assert!(
-        hits[0].contains("the server answered 206 to a probe: GET /x/own-secret; rule never/own: "),
+        hits[0].contains(
+            "the server answered 206 to a probe: GET \"/x/own-secret\"; rule never/own: "
+        ),
         "{hits:?}"
     );
 }

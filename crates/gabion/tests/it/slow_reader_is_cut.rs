@@ -41,7 +41,7 @@ async fn client_that_reads_nothing_is_cut() {
     assert_eq!(
         server.guard().event_texts(),
         [
-            "203.0.113.9 session 0 on /pouring cut: the client does not read what the server \
+            "203.0.113.9 session 0 on \"/pouring\" cut: the client does not read what the server \
           sends"
         ]
     );

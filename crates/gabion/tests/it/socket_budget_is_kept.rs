@@ -118,7 +118,7 @@ async fn allowed_and_observed_clients_open_more() {
     assert_eq!(events.take().iter().filter_map(rule_of).count(), 1);
     echoes(&mut second, Message::text("larger than four")).await;
     echoes(&mut second, Message::text("and again")).await;
-    let text = "203.0.113.9 session 1 on /ws would have been closed with 1009: rule frame/too-big (in the \
+    let text = "203.0.113.9 session 1 on \"/ws\" would have been closed with 1009: rule frame/too-big (in the \
                 frame at byte 0)";
     assert_eq!(session_events(&events), [text]);
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use super::{AddressShare, List};
-use crate::{Network, OneOrMany, Period};
+use super::{AddressShare, BanFiles, List};
+use crate::{Network, Period};
 
 /// The `[ban]` section: ban lists, the default ban duration and the ban budget. Compiles to
 /// [`Ban`](crate::Ban).
@@ -28,7 +28,7 @@ pub struct BanConfig {
     pub networks: Vec<Network>,
     /// Files with more client networks, relative to the policy document, in any format that
     /// [`List::parse`] accepts.
-    pub files: OneOrMany,
+    pub files: BanFiles,
     /// The largest share of the addresses in use that a list may cover, for IPv4 and for IPv6.
     /// Default: 5 %.
     pub max_share: AddressShare,
@@ -49,7 +49,7 @@ impl Default for BanConfig {
     fn default() -> Self {
         Self {
             networks: Vec::new(),
-            files: OneOrMany::default(),
+            files: BanFiles::default(),
             max_share: AddressShare::BAN_LIST,
             first: Period(Duration::from_mins(10)),
             most_per_minute: 60,

@@ -13,6 +13,7 @@ mod activity;
 mod arbiter;
 mod budget;
 mod config;
+mod files;
 mod list;
 mod list_check;
 mod ranges;
@@ -31,6 +32,7 @@ use http::StatusCode;
 
 pub use arbiter::BanArbiter;
 pub use config::BanConfig;
+pub use files::{BanFile, BanFiles, OnListError};
 pub use list::{List, ListError, ListProblem};
 pub use list_check::{ListCheck, ListRejection};
 pub use ranges::{IpRanges, Listed};
@@ -174,6 +176,7 @@ fn mismatched_list(config: &BanConfig, lists: &[List]) -> Option<ConfigError> {
     let path = ConfigPath::new("ban", "files");
     let mut loaded = lists.iter().map(List::name);
     for (entry, named) in config.files.iter().enumerate() {
+        let named = &named.file;
         if loaded.next().is_none_or(|loaded| **loaded != **named) {
             return Some(path.entry(entry).error(Problem::MissingList(named.clone())));
         }

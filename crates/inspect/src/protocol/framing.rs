@@ -3,27 +3,35 @@
 use gabion_core::{Denial, Facts, Framing, KnownHeader};
 use http::{HeaderValue, StatusCode, Version, header::CONNECTION};
 
-use super::{deny, deny_400, rules::RuleSet};
+use super::{deny, deny_400, headers, rules::RuleSet};
 
 /// Denies a request whose body another server would end elsewhere, and unknown expectations.
-///
-/// Nothing after such a head on its connection can be trusted, so the response closes the
-/// connection (RFC 9112, section 6.1).
 pub(super) fn check(facts: &Facts<'_>, skipped: RuleSet) -> Option<Denial> {
+    ambiguity(facts, skipped)
+        .or_else(|| expectation(facts).and_then(|denial| skipped.unless_in(denial)))
+}
+
+/// Adds `Connection: close` to the denial of a request whose body another server would end elsewhere,
+/// whichever rule denies it: nothing after such a head on its connection can be trusted (RFC 9112,
+/// section 6.1).
+#[cold]
+pub(super) fn close_if_ambiguous(denial: Denial, facts: &Facts<'_>) -> Denial {
+    let is_ambiguous =
+        || ambiguity(facts, RuleSet::NONE).is_some() || headers::imitates_framing(facts);
+    if facts.version <= Version::HTTP_11 && is_ambiguous() {
+        return denial.with_header(CONNECTION, HeaderValue::from_static("close"));
+    }
+    denial
+}
+
+fn ambiguity(facts: &Facts<'_>, skipped: RuleSet) -> Option<Denial> {
     let unless_skipped = |denial| skipped.unless_in(denial);
-    let ambiguous = (observed(facts).and_then(unless_skipped))
+    (observed(facts).and_then(unless_skipped))
         .or_else(|| both(facts).and_then(unless_skipped))
         .or_else(|| version(facts).and_then(unless_skipped))
         .or_else(|| coding(facts).and_then(unless_skipped))
         .or_else(|| doubled(facts).and_then(unless_skipped))
-        .or_else(|| length(facts).and_then(unless_skipped));
-    match ambiguous {
-        Some(denial) if facts.version <= Version::HTTP_11 => {
-            Some(denial.with_header(CONNECTION, HeaderValue::from_static("close")))
-        }
-        None => expectation(facts).and_then(unless_skipped),
-        ambiguous => ambiguous,
-    }
+        .or_else(|| length(facts).and_then(unless_skipped))
 }
 
 /// Denies by framing that was observed on the wire and is no longer visible in the headers.

@@ -67,6 +67,18 @@ pub(super) fn names(facts: &Facts<'_>) -> Option<Denial> {
     Some(deny_400("header/underscore", why, name.as_bytes()))
 }
 
+/// Returns `true` if an irregular header name imitates one that ends the body.
+pub(super) fn imitates_framing(facts: &Facts<'_>) -> bool {
+    let is_framing = |name: &HeaderName| {
+        let framing = ["content-length", "transfer-encoding"];
+        is_irregular_name(name.as_str())
+            && framing
+                .iter()
+                .any(|known| folded_name(name.as_str()).eq(known.bytes()))
+    };
+    facts.index.has_irregular_name() && facts.headers.keys().any(is_framing)
+}
+
 fn imitates(name: &str, headers: &HeaderMap) -> bool {
     let mut inline = [0; MAX_INLINE];
     let mut len = 0_usize;

@@ -162,10 +162,16 @@ impl ProtocolRules {
                     state.observe(denial.with_mode(Mode::Observe));
                     skipped.insert(rule);
                 }
-                _ => return denial.with_mode(self.mode).into(),
+                _ => return self.denied(denial, facts),
             }
         }
         Verdict::Pass
+    }
+
+    fn denied(&self, denial: Denial, facts: &Facts<'_>) -> Verdict {
+        framing::close_if_ambiguous(denial, facts)
+            .with_mode(self.mode)
+            .into()
     }
 
     fn check_version(&self, facts: &Facts<'_>) -> Option<Denial> {
@@ -253,7 +259,7 @@ impl Inspect for ProtocolRules {
         self.limit_body(facts, state);
         match self.first_violation(facts, RuleSet::NONE) {
             None => Verdict::Pass,
-            Some(denial) if self.exemptions.is_empty() => denial.with_mode(self.mode).into(),
+            Some(denial) if self.exemptions.is_empty() => self.denied(denial, facts),
             Some(_) => self.inspect_exempt(facts, state),
         }
     }

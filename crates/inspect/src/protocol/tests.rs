@@ -107,6 +107,8 @@ fn framing_observed_on_the_wire_is_denied() {
 #[test]
 fn denials_have_the_headers_that_their_status_requires() {
     let socket = "host: a | connection: upgrade | upgrade: websocket | sec-websocket-version: ";
+    let close = [("connection", "close")];
+    let many = &format!("host: a | transfer-encoding: gzip{}", " | a: b".repeat(100));
     let chunked_twice = "host: a | transfer-encoding: chunked, chunked";
     for (method, lines, expected) in [
         (
@@ -122,6 +124,28 @@ fn denials_have_the_headers_that_their_status_requires() {
         ),
         ("POST", chunked_twice, &[("connection", "close")]),
         ("GET", "-", &[]),
+        // Whichever rule comes first, an ambiguous end of the body closes the connection.
+        ("POST", "host: a | transfer_encoding: chunked", &close),
+        ("POST", "host: a | content.length: 5", &close),
+        (
+            "POST",
+            "transfer-encoding: chunked | content-length: 5",
+            &close,
+        ),
+        (
+            "TRACE",
+            "host: a | content-length: 5x",
+            &[
+                ("allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
+                ("connection", "close"),
+            ],
+        ),
+        ("POST", many, &close),
+        (
+            "POST",
+            "host: a | x_forwarded_for: b | content-length: 5",
+            &[],
+        ),
     ] {
         let (uri, headers) = (Uri::from_static("/"), headers(lines));
         let method = method.parse().unwrap();

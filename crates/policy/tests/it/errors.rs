@@ -397,7 +397,7 @@ fn duplicate_rule_id_is_reported_at_the_second_rule() {
 fn syntax_errors_do_not_hide_other_errors() {
     let text = "version = 1\nmode = \n[clint]\n[[deny]]\nid = 'php\nnames = 'a/b'\n[[deny]]\nid = 'x'\nprefx = 3\n";
     let lines: Vec<_> = diagnostics(text).iter().map(Diagnostic::line).collect();
-    assert_eq!(lines, [2, 3, 5, 9], "\n{}", refuse(text));
+    assert_eq!(lines, [2, 3, 5, 6, 9], "\n{}", refuse(text));
 }
 
 #[test]
@@ -476,5 +476,64 @@ fn deep_nesting_is_an_error() {
         format!("[a{}]", ".a".repeat(100_000)),
     ] {
         assert!(!diagnostics(&text).is_empty());
+    }
+}
+
+/// Every kind of error at once in each kind of rule: none hides another.
+const SEVERAL_PER_RULE: &str = r#"version = 1
+[[limit]]
+id = "rate-and-key"
+rate = "10 per minute"
+key = "nothing"
+paths = ["no-slash"]
+
+[[deny]]
+then = "42"
+exact = ["no-slash"]
+
+[[deny]]
+exact = ["no-slash-either"]
+
+[[message]]
+longer_than = "many"
+matches = "("
+
+[[upgrade.route]]
+path = 3
+ping = "0s"
+
+[[expect]]
+request = "GET"
+verdict = "denied"
+"#;
+
+#[test]
+fn error_in_a_rule_hides_no_other_of_the_same_rule() {
+    let found = diagnostics(SEVERAL_PER_RULE);
+    let found: Vec<_> = found
+        .iter()
+        .map(|diagnostic| (diagnostic.line(), diagnostic.message()))
+        .collect();
+    let expected = [
+        (4, "invalid rate `10 per minute`"),
+        (5, "invalid value `nothing`"),
+        (6, "invalid path `no-slash`"),
+        (8, "missing key `id`"),
+        (9, "invalid action `42`"),
+        (10, "invalid path `no-slash`"),
+        (12, "missing key `id`"),
+        (13, "invalid path `no-slash-either`"),
+        (15, "missing key `id`"),
+        (16, "invalid size `many`"),
+        (17, "regular expression `(`"),
+        (20, "invalid type: integer `3`"),
+        (21, "invalid ping `0s`"),
+        (24, "invalid request `GET`"),
+        (25, "unknown value `denied`"),
+    ];
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for ((line, message), (expected_line, start)) in found.into_iter().zip(expected) {
+        assert_eq!(line, expected_line, "{message}");
+        assert!(message.starts_with(start), "{message}: not {start}");
     }
 }

@@ -98,7 +98,7 @@ fn unreadable_file_is_refused() {
         ),
         (
             "lists/latin1",
-            "cannot read list `lists/latin1`: invalid UTF-8 at byte 2",
+            "cannot read list `lists/latin1`: invalid UTF-8 in line 1",
         ),
     ] {
         scratch.write("lists/latin1", b"# \xe9\n");

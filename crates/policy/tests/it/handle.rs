@@ -32,13 +32,16 @@ impl Sink for EventLog {
 }
 
 impl EventLog {
-    /// The outcome of each attempt: `true` for a policy that came into force, `false` for a refused
-    /// one; and the generation in force.
+    /// The outcome of each attempt: `true` for a policy that came into force, or whose files are
+    /// restored, `false` for a refused one; and the generation in force.
     pub(crate) fn outcomes(&self) -> Vec<(bool, u64)> {
         let events = self.events.lock().unwrap();
-        let short = events.iter().map(|event| match event {
-            PolicyEvent::Replaced { generation, .. } => (true, *generation),
-            PolicyEvent::Kept { generation, .. } => (false, *generation),
+        let short = events.iter().filter_map(|event| match event {
+            PolicyEvent::Replaced { generation, .. } | PolicyEvent::Restored { generation } => {
+                Some((true, *generation))
+            }
+            PolicyEvent::Kept { generation, .. } => Some((false, *generation)),
+            PolicyEvent::Warned { .. } => None,
             other => panic!("{other:?}"),
         });
         short.collect()

@@ -65,7 +65,7 @@ fn removed_entries_are_refused_and_named() {
         let error = replace(ShrinkGuard::Refuse, &text).expect_err(removed);
         assert!(
             error.contains(&format!(
-                "this edit removes {removed}; to accept it, start guard with --accept-shrink\n"
+                "this edit removes {removed}; to accept it, send SIGUSR2 to guard or start it with --accept-shrink\n"
             )),
             "{error}"
         );
@@ -77,6 +77,21 @@ fn removed_entries_are_refused_and_named() {
 fn all_losses_are_reported_at_once() {
     let error = replace(ShrinkGuard::Refuse, "version = 1").unwrap_err();
     assert_eq!(error.matches("this edit removes").count(), 4, "{error}");
+}
+
+#[test]
+fn loss_hides_no_failing_test_and_no_other_error() {
+    let text = OLD.replace("networks = ['192.0.2.1']", "");
+    let failing = "[[expect]]\nrequest = '/a'\nverdict = 'pass'\n";
+    let error = replace(ShrinkGuard::Refuse, &format!("{text}{failing}")).unwrap_err();
+    for words in ["this edit removes 192.0.2.1", "[[expect]] test failed"] {
+        assert!(error.contains(words), "{words}: {error}");
+    }
+    let invalid = "[[deny]]\nid = 'd'\nregex = '('\n";
+    let error = replace(ShrinkGuard::Refuse, &format!("{text}{invalid}")).unwrap_err();
+    for words in ["this edit removes 192.0.2.1", "unclosed group"] {
+        assert!(error.contains(words), "{words}: {error}");
+    }
 }
 
 #[test]

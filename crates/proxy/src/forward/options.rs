@@ -133,9 +133,10 @@ impl ProxyOptions {
         }
     }
 
-    /// Sets the destination for diagnoses of WebSockets that do not open or do not stay open
-    /// ([`Event::Diagnosis`](gabion_core::Event::Diagnosis)), and for the first removal of each header
-    /// that only a trusted proxy may write
+    /// Sets the destination for requests that are not forwarded
+    /// ([`Event::ProxyFailure`](gabion_core::Event::ProxyFailure)), for diagnoses of WebSockets that do not
+    /// open or do not stay open ([`Event::Diagnosis`](gabion_core::Event::Diagnosis)), and for the first
+    /// removal of each header that only a trusted proxy may write
     /// ([`Event::ClaimRemoved`](gabion_core::Event::ClaimRemoved)). If unset, they are dropped.
     pub fn with_sink(self, sink: Arc<dyn Sink>) -> Self {
         let event_sink = EventSink::new(sink);

@@ -3,13 +3,14 @@
 use std::{
     convert::Infallible,
     fmt,
+    net::IpAddr,
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
-use gabion_core::{BodyLimit, ClientIp, Escaped, PeerAddr, SessionLimits};
+use gabion_core::{BodyLimit, ClientIp, PeerAddr, SessionLimits};
 use gabion_frames::Negotiated;
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
@@ -22,7 +23,6 @@ use hyper::{
 };
 use tokio::time::timeout;
 use tower_service::Service;
-use tracing::warn;
 
 use super::{
     body::ProxyBody,
@@ -39,7 +39,7 @@ use super::{
 };
 use crate::{
     HeaderCase, Tunnels, Upstream,
-    event_sink::{EventSink, Requester},
+    event_sink::{EventSink, Requester, client_addr},
     tunnel::{TunnelConfig, TunnelContext, tunnel},
 };
 
@@ -51,7 +51,9 @@ use crate::{
 /// opens.
 ///
 /// The service never fails. An error becomes a response ([`RequestError`], [`UpstreamError`]), and
-/// one warning in the log with every source of the error.
+/// one event with every source of the error
+/// ([`Event::ProxyFailure`](gabion_core::Event::ProxyFailure)), if a sink is set
+/// ([`ProxyOptions::with_sink`]).
 ///
 /// # Cancellation
 ///
@@ -98,7 +100,7 @@ struct RequestInfo {
     method: Method,
     uri: Uri,
     version: Version,
-    peer: Option<PeerAddr>,
+    client: Option<IpAddr>,
     /// Set if the request is a WebSocket handshake.
     requester: Option<Requester>,
     /// Limits that a policy in front set for this session.
@@ -152,10 +154,12 @@ impl Inner {
             Ok(response) => response,
             Err(failure) => {
                 let response = failure.to_response();
-                warn!(
-                    target: "gabion::proxy",
-                    "{} answered {}: {}; upstream {}",
-                    info, response.status().as_u16(), failure.error_chain(), self.upstream,
+                self.event_sink.record_failure(
+                    info.client,
+                    (&info.method, info.target()),
+                    response.status(),
+                    &failure.error_chain(),
+                    &self.upstream,
                 );
                 if let (Some(diagnosis), Some(requester)) = (failure.diagnosis(), &info.requester) {
                     self.event_sink
@@ -319,25 +323,17 @@ impl RequestInfo {
             method: request.method().clone(),
             uri: request.uri().clone(),
             version: request.version(),
-            peer: request.extensions().get().copied(),
+            client: client_addr(request.extensions()),
             requester: is_handshake(request)
                 .then(|| Requester::from_request(request))
                 .flatten(),
             session_limits: request.extensions().get().cloned(),
         }
     }
-}
 
-impl fmt::Display for RequestInfo {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let target = self
-            .uri
-            .path_and_query()
-            .map_or("", |target| target.as_str());
-        write!(f, "{} \"{}\"", self.method, Escaped(target.as_bytes()))?;
-        match self.peer {
-            Some(peer) => write!(f, " from {}", peer.socket()),
-            None => Ok(()),
-        }
+    /// Path and query as sent.
+    fn target(&self) -> &[u8] {
+        let target = self.uri.path_and_query();
+        target.map_or(&b""[..], |target| target.as_str().as_bytes())
     }
 }

@@ -26,13 +26,15 @@ pub(crate) fn recording(options: ProxyOptions) -> (Arc<Recorder>, Setup) {
     (recorder, setup)
 }
 
-/// Takes the recorded diagnoses with their observations. All clients are on this host.
+/// Takes the recorded diagnoses with their observations, without the failures of the proxy beside them.
+/// All clients are on this host.
 pub(crate) fn diagnosed(recorder: &Recorder) -> Vec<(Diagnosis, String)> {
-    let diagnosed = recorder.take().into_iter().map(|event| match event {
+    let diagnosed = recorder.take().into_iter().filter_map(|event| match event {
         Event::Diagnosis(event) => {
             assert!(event.client.is_loopback());
-            (event.diagnosis, event.seen.into_owned())
+            Some((event.diagnosis, event.seen.into_owned()))
         }
+        Event::ProxyFailure(_) => None,
         other => panic!("{other}"),
     });
     diagnosed.collect()
@@ -104,7 +106,7 @@ async fn diagnosis_contains_client_path_observation_and_advice() {
     };
     for part in [
         "W07: ",
-        "(127.0.0.1, /ws): the upstream answered 403; ",
+        "(127.0.0.1, \"/ws\"): the upstream answered 403; ",
         "setAllowedOrigins",
     ] {
         assert!(words.contains(part), "{words}");

@@ -153,7 +153,7 @@ async fn close_by_the_upstream_is_diagnosed_with_its_status() {
 #[tokio::test]
 async fn rejection_is_logged_as_a_warning_and_a_close_is_not() {
     let setup = Setup {
-        proxy: without_pings().with_sink(Arc::new(Tracing)),
+        proxy: without_pings().with_sink(Arc::new(Tracing::default())),
         ..Setup::default()
     };
     let backend = RawServer::bind().await;

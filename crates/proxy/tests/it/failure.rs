@@ -46,9 +46,10 @@ async fn failure_is_logged_on_one_line_with_every_source() {
     let logged = logged(&url);
     assert_eq!(logged.lines().count(), 1, "{logged}");
     for part in [
-        "WARN gabion::proxy: GET \"/\\x22\\x5c?a\" from 127.0.0.1:",
-        "answered 502: cannot connect to the upstream: ",
+        "WARN gabion: answered 502 by the proxy client=127.0.0.1 status=502 upstream=\"http://",
+        "error=\"cannot connect to the upstream: ",
         "Connection refused",
+        r#"method="GET" target="/\\x22\\x5c?…""#,
     ] {
         assert!(logged.contains(part), "no {part} in {logged}");
     }

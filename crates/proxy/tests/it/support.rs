@@ -2,13 +2,14 @@
 
 use std::{
     io,
-    sync::{LazyLock, Mutex},
+    sync::{Arc, LazyLock, Mutex},
     task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::Bytes;
 use gabion_proxy::{Protocols, Proxy, ProxyOptions, ServeOptions};
+use gabion_sinks::Tracing;
 use gabion_testkit::{ProxyServer, RawServer, http2_sender};
 use http::Request;
 use http_body_util::combinators::BoxBody;
@@ -67,7 +68,7 @@ impl io::Write for Log {
 impl Default for Setup {
     fn default() -> Self {
         Self {
-            proxy: ProxyOptions::default(),
+            proxy: ProxyOptions::default().with_sink(Arc::new(Tracing::default())),
             serve: ServeOptions::default(),
             tweak: |_| {},
         }

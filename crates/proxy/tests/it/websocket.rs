@@ -150,8 +150,7 @@ async fn rejected_subprotocol_is_logged() {
     client.head().await;
     let logged = logged(&backend.url());
     assert_eq!(logged.lines().count(), 1, "{logged}");
-    let reason =
-        "answered 502: the upstream selected the subprotocol \"spy\", which was not offered";
+    let reason = r#"error="the upstream selected the subprotocol \"spy\", which was not offered"#;
     assert!(
         logged.contains("WARN") && logged.contains(reason),
         "{logged}"

@@ -1,6 +1,6 @@
 //! Configuration lines to copy, for nginx, an AWS load balancer, Spring, axum and guard.
 
-use std::{fmt, net::SocketAddr};
+use std::{fmt, net::SocketAddr, time::Duration};
 
 use super::{Diagnosis, DoctorArgs, target::Target};
 
@@ -22,8 +22,8 @@ pub(super) enum Advice {
     Denied(String),
     /// HTTP/2 where HTTP/1.1 is required.
     Http1,
-    /// An idle timeout.
-    Idle,
+    /// An idle timeout that was measured.
+    Idle(Duration),
     /// A host name that does not resolve.
     Name(String),
     /// A refused origin; `None` if none was sent.
@@ -59,6 +59,10 @@ pub(super) enum Advice {
 // === impl Advice ===
 
 impl Advice {
+    /// The ping interval, in seconds, that keeps sockets open past the timers of known hops, the shortest
+    /// of which is 30 s; the default of the guard.
+    const PING: u64 = 25;
+
     /// Returns the advice for a refused handshake with this status.
     pub(super) fn for_status(status: u16, args: &DoctorArgs) -> Self {
         match status {
@@ -98,6 +102,15 @@ impl Advice {
         Self::Route(target.path().to_owned())
     }
 
+    /// The interval of pings to advise, in seconds: below half of the measured idle timeout, so that one
+    /// ping may be late, and at most [`Self::PING`].
+    fn ping_secs(&self) -> u64 {
+        match self {
+            Self::Idle(timeout) => timeout.mul_f64(0.45).as_secs().clamp(1, Self::PING),
+            _ => Self::PING,
+        }
+    }
+
     /// Returns the name of the section, and the value for its `{}`.
     fn section(&self) -> (&'static str, String) {
         let fixed = |name| (name, String::new());
@@ -108,7 +121,7 @@ impl Advice {
             Self::Close => fixed("close"),
             Self::Denied(path) => ("denied", path.clone()),
             Self::Http1 => fixed("http1"),
-            Self::Idle => fixed("idle"),
+            Self::Idle(_) => fixed("idle"),
             Self::Name(host) => ("name", host.clone()),
             Self::Origin(origin) => {
                 let origin = origin.clone();
@@ -137,9 +150,12 @@ impl Advice {
 impl fmt::Display for Advice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, value) = self.section();
+        let ping = self.ping_secs();
         let header = format!("[{name}]");
         let lines = SECTIONS.lines().skip_while(|line| *line != header).skip(1);
         for line in lines.take_while(|line| !line.is_empty()) {
+            let line = line.replace("{ping}", &ping.to_string());
+            let line = line.replace("{timeout}", &(ping * 3).to_string());
             writeln!(f, "  {}", line.replace("{}", &value))?;
         }
         Ok(())
@@ -159,7 +175,7 @@ mod tests {
             Advice::Close,
             Advice::Denied(value()),
             Advice::Http1,
-            Advice::Idle,
+            Advice::Idle(Duration::from_secs(20)),
             Advice::Name(value()),
             Advice::Origin(None),
             Advice::PlainGet(value()),
@@ -192,6 +208,29 @@ mod tests {
             assert!(shown.contains(&value), "{advice:?}: {shown}");
             // Includes the indentation by two spaces.
             assert!(shown.lines().all(|line| line.len() <= 118), "{shown}");
+        }
+    }
+
+    #[test]
+    fn advised_ping_is_below_half_of_the_measured_timeout() {
+        for (timeout, ping, read_timeout) in [
+            (1, 1, 3),
+            (3, 1, 3),
+            (20, 9, 27),
+            (30, 13, 39),
+            (60, 25, 75),
+            (350, 25, 75),
+        ] {
+            let shown = Advice::Idle(Duration::from_secs(timeout)).to_string();
+            for words in [
+                format!("[upgrade] ping = \"{ping}s\""),
+                format!("proxy_read_timeout {read_timeout}s;"),
+                format!("{{{ping}000, {ping}000}}"),
+                format!("from_secs({ping})"),
+                format!("every {ping} s:"),
+            ] {
+                assert!(shown.contains(&words), "{words}: {shown}");
+            }
         }
     }
 }

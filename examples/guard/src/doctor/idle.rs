@@ -116,7 +116,7 @@ impl IdleTest {
         match ping {
             None => {
                 let message = format!("{cut}: {}", likely_timer(silence));
-                Finding::with_code(Diagnosis::CutInFront, message, Advice::Idle)
+                Finding::with_code(Diagnosis::CutInFront, message, Advice::Idle(silence))
             }
             // The timer expired before the first ping, or between two pings.
             Some(every) if self.pongs == 0 || silence.mul_f64(1.1) >= every => {
@@ -125,7 +125,7 @@ impl IdleTest {
                     every.as_secs(),
                     likely_timer(silence)
                 );
-                Finding::with_code(Diagnosis::PingTooRare, message, Advice::Idle)
+                Finding::with_code(Diagnosis::PingTooRare, message, Advice::Idle(silence))
             }
             Some(_) => {
                 let message = format!(

@@ -96,7 +96,7 @@ async fn python_client_exchanges_messages_over_a_websocket() {
         text(&output.stderr)
     );
     guard
-        .logged(["denied", "target=/.git/ws", "rule=never/history"])
+        .logged(["denied", "target=\"/.git/ws\"", "rule=never/history"])
         .await;
 }
 

@@ -105,9 +105,9 @@ async fn probe_is_denied_and_the_log_has_the_reason() {
         .logged([
             "denied",
             "client=127.0.0.1",
-            "target=/.env",
+            r#"target="/.env""#,
             "rule=never/env",
-            r#"reason="path contains .env""#,
+            r#"reason="path contains `.env`""#,
             r#"view="as sent""#,
         ])
         .await;
@@ -115,7 +115,7 @@ async fn probe_is_denied_and_the_log_has_the_reason() {
     guard
         .logged([
             "denied",
-            "target=/index.ph%70",
+            r#"target="/index.ph%70""#,
             "rule=no-php/scripts",
             r#"reason="path has a file extension of the rule: `index.php`""#,
             r#"view="decoded""#,
@@ -126,7 +126,7 @@ async fn probe_is_denied_and_the_log_has_the_reason() {
     guard
         .logged([
             "would have been denied",
-            "target=/wp-admin/",
+            r#"target="/wp-admin/""#,
             "rule=no-wordpress/paths",
         ])
         .await;

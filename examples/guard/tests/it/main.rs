@@ -16,6 +16,8 @@ mod doctor;
 mod drain;
 mod idle_behind_nginx;
 mod listen;
+mod log_bounds;
+mod log_reader;
 mod policy;
 mod reconnect;
 mod support;

@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead as _, BufReader, Read},
     net::SocketAddr,
-    process::{Child, Command, ExitStatus, Output, Stdio},
+    process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio},
     sync::{Arc, Mutex},
     thread,
 };
@@ -15,6 +15,8 @@ pub(crate) struct Guard {
     child: Child,
     stdout: Arc<Mutex<String>>,
     log: Arc<Mutex<String>>,
+    /// The standard error while nobody reads it.
+    unread: Option<ChildStderr>,
     addr: SocketAddr,
 }
 
@@ -47,6 +49,47 @@ impl Guard {
         Self::spawn(addr, args).listening().await
     }
 
+    /// Starts the guard on a free port, with a limit of open files, and waits until it listens.
+    pub(crate) async fn start_with_descriptors(count: u32, args: &[&str]) -> Self {
+        let mut command = Command::new("sh");
+        let limited = format!("ulimit -n {count} && exec \"$0\" \"$@\"");
+        command.args(["-c", &limited, env!("CARGO_BIN_EXE_guard")]);
+        command.env_remove("RUST_LOG").stdin(Stdio::null());
+        let mut guard = Self::spawn_by(command, "127.0.0.1:0", args);
+        guard.read_log();
+        guard.listening().await
+    }
+
+    /// Like [`Self::start`], with a log that is not read before [`Self::read_log`].
+    pub(crate) async fn start_unread(args: &[&str]) -> Self {
+        let guard = Self::spawn_by(command(), "127.0.0.1:0", args);
+        guard.listening().await
+    }
+
+    /// Starts the guard on `addr`.
+    pub(crate) fn spawn(addr: &str, args: &[&str]) -> Self {
+        let mut guard = Self::spawn_by(command(), addr, args);
+        guard.read_log();
+        guard
+    }
+
+    fn spawn_by(mut command: Command, addr: &str, args: &[&str]) -> Self {
+        let mut child = command
+            .args(["--listen", addr])
+            .args(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Self {
+            stdout: collect_lines(child.stdout.take().unwrap()),
+            log: Arc::default(),
+            unread: child.stderr.take(),
+            addr: addr.parse().unwrap(),
+            child,
+        }
+    }
+
     /// Waits until the guard listens.
     async fn listening(mut self) -> Self {
         let start_text = eventually(|| {
@@ -64,38 +107,14 @@ impl Guard {
         self
     }
 
-    /// Starts the guard on `addr`.
-    pub(crate) fn spawn(addr: &str, args: &[&str]) -> Self {
-        Self::spawn_by(command(), addr, args)
+    /// Begins to read the standard error.
+    pub(crate) fn read_log(&mut self) {
+        self.log = collect_lines(self.unread.take().unwrap());
     }
 
-    /// Starts the guard on a free port, with a limit of open files, and waits until it listens.
-    pub(crate) async fn start_with_descriptors(count: u32, args: &[&str]) -> Self {
-        let mut command = Command::new("sh");
-        let limited = format!("ulimit -n {count} && exec \"$0\" \"$@\"");
-        command.args(["-c", &limited, env!("CARGO_BIN_EXE_guard")]);
-        command.env_remove("RUST_LOG").stdin(Stdio::null());
-        Self::spawn_by(command, "127.0.0.1:0", args)
-            .listening()
-            .await
-    }
-
-    fn spawn_by(mut command: Command, addr: &str, args: &[&str]) -> Self {
-        let mut child = command
-            .args(["--listen", addr])
-            .args(args)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let stdout = collect_lines(child.stdout.take().unwrap());
-        let log = collect_lines(child.stderr.take().unwrap());
-        Self {
-            child,
-            stdout,
-            log,
-            addr: addr.parse().unwrap(),
-        }
+    /// Closes the standard error without reading it.
+    pub(crate) fn close_log(&mut self) {
+        self.unread = None;
     }
 
     pub(crate) const fn addr(&self) -> SocketAddr {

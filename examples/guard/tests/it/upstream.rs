@@ -22,8 +22,8 @@ async fn closed_upstream_gives_502_and_the_log_has_the_reason() {
     guard
         .logged([
             "WARN",
-            "GET \"/x?y\" from 127.0.0.1:",
-            "answered 502",
+            "answered 502 by the proxy client=127.0.0.1",
+            r#"method="GET" target="/x?…""#,
             "Connection refused",
             &url,
         ])

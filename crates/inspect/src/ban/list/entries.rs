@@ -39,6 +39,16 @@ impl Entries {
         }
     }
 
+    /// The number of networks.
+    pub(super) const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Drops the networks from the `len`th on.
+    pub(super) fn truncate(&mut self, len: usize) {
+        self.0.truncate(len);
+    }
+
     pub(super) fn into_networks(self) -> Vec<(IpNet, u32)> {
         self.0
     }

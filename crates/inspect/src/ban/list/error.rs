@@ -89,6 +89,11 @@ impl Position {
 // === impl ParseError ===
 
 impl ParseError {
+    /// Returns `true` if the list has no room for the entry.
+    pub(super) fn is_full(&self) -> bool {
+        self.problem == ListProblem::TooMany
+    }
+
     pub(super) fn into_list_error(self, name: &Arc<str>) -> ListError {
         ListError {
             name: Arc::clone(name),

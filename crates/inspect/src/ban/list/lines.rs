@@ -6,6 +6,7 @@ use gabion_core::Evidence;
 use ipnet::{IpSubnets, Ipv4Subnets, Ipv6Subnets};
 
 use super::{
+    List,
     entries::Entries,
     error::{ListProblem, ParseError, Position},
 };
@@ -20,6 +21,26 @@ pub(super) fn read(text: &str) -> Result<Entries, ParseError> {
         rest = next.get(1..).unwrap_or_default();
     }
     Ok(entries)
+}
+
+/// Reads the lines that are valid. Returns the errors of the others, up to the one that the list is full
+/// or has too many.
+pub(super) fn read_lossy(text: &str) -> (Entries, Vec<ParseError>) {
+    let mut entries = Entries::default();
+    let mut errors = Vec::new();
+    for (index, line) in text.split('\n').enumerate() {
+        let len = entries.len();
+        let Err(error) = read_line(&mut entries, index, line) else {
+            continue;
+        };
+        entries.truncate(len);
+        let is_full = error.is_full();
+        errors.push(error);
+        if is_full || errors.len() > List::MAX_SKIPPED {
+            break;
+        }
+    }
+    (entries, errors)
 }
 
 fn read_line(entries: &mut Entries, index: usize, line: &str) -> Result<(), ParseError> {

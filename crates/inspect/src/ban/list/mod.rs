@@ -39,6 +39,9 @@ impl List {
     /// The largest number of networks in a list.
     pub const MAX_ENTRIES: usize = 2_000_000;
 
+    /// The largest number of lines that [`Self::parse_lossy`] skips.
+    pub const MAX_SKIPPED: usize = 1_000;
+
     /// Parses a list. Denials and errors refer to it as `name`.
     ///
     /// The text has one of these formats:
@@ -82,6 +85,46 @@ impl List {
             }),
             Err(error) => Err(error.into_list_error(&name)),
         }
+    }
+
+    /// Parses a list of which unreadable lines are skipped. Returns the list, and the errors of the
+    /// skipped lines.
+    ///
+    /// Only lists of lines can be read in part: JSON is read as a whole.
+    ///
+    /// # Errors
+    ///
+    /// The first invalid entry of JSON, the first entry over [`Self::MAX_ENTRIES`], or the first
+    /// unreadable line if more than [`Self::MAX_SKIPPED`] lines are unreadable, or more than the list has
+    /// networks: such a text is something else, such as the error page of a feed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use gabion_inspect::List;
+    /// let (list, skipped) = List::parse_lossy("feed", "192.0.2.0/24\nlan\n198.51.100.7\n")?;
+    /// assert_eq!((list.len(), skipped.len()), (2, 1));
+    /// assert!(skipped[0].to_string().starts_with("feed:2:1: invalid network `lan`"));
+    /// assert!(List::parse_lossy("feed", "<html>\n<p>404\n192.0.2.0/24\n").is_err());
+    /// # Ok::<(), gabion_inspect::ListError>(())
+    /// ```
+    pub fn parse_lossy(name: &str, text: &str) -> Result<(Self, Vec<ListError>), ListError> {
+        let lines = text.strip_prefix('\u{feff}').unwrap_or(text);
+        if lines.trim_ascii_start().starts_with('{') {
+            return Self::parse(name, text).map(|list| (list, Vec::new()));
+        }
+        let name: Arc<str> = name.into();
+        let (entries, skipped) = lines::read_lossy(lines);
+        let networks = entries.into_networks();
+        let skipped = skipped.into_iter();
+        let mut skipped: Vec<_> = skipped.map(|error| error.into_list_error(&name)).collect();
+        let is_full = |error: &ListError| error.problem == ListProblem::TooMany;
+        let most = networks.len().min(Self::MAX_SKIPPED);
+        if skipped.len() > most || skipped.iter().any(is_full) {
+            let first = skipped.iter().position(is_full).unwrap_or_default();
+            return Err(skipped.swap_remove(first));
+        }
+        Ok((Self { name, networks }, skipped))
     }
 
     /// Creates a list of networks in the policy document, numbered from 1.

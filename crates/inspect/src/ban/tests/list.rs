@@ -275,3 +275,29 @@ fn feed(name: &str) -> Option<String> {
     let path = gabion_testkit::shared(&format!("data/ip-feeds/{name}"))?;
     Some(std::fs::read_to_string(path).unwrap())
 }
+
+#[test]
+fn lossy_list_skips_whole_lines_and_names_them() {
+    let text =
+        "192.0.2.0/24\nlan\n198.51.100.0/24 x\n203.0.113.0/24\n0.0.0.0/0\n10.0.0.1\n10.0.0.2\n";
+    let (list, skipped) = List::parse_lossy("l", text).unwrap();
+    let lines: Vec<_> = list.networks().map(|(_, line)| line).collect();
+    assert_eq!(
+        lines,
+        [1, 4, 6, 7],
+        "the network before `x` is skipped, too"
+    );
+    let skipped: Vec<_> = skipped.iter().map(|error| error.line).collect();
+    assert_eq!(skipped, [2, 3, 5]);
+}
+
+#[test]
+fn lossy_list_of_mostly_unreadable_lines_is_refused() {
+    let error = List::parse_lossy("l", "192.0.2.1\nno\n192.0.2.2\nno\nno\n").unwrap_err();
+    assert_eq!((error.line, error.column), (2, 1));
+    let many = "192.0.2.1\n".repeat(5_000) + &"no\n".repeat(List::MAX_SKIPPED);
+    assert!(List::parse_lossy("l", &many).is_ok());
+    assert!(List::parse_lossy("l", &(many + "no\n")).is_err());
+    // JSON is read as a whole.
+    assert!(List::parse_lossy("l", "{\"prefixes\": [{\"ipv4Prefix\": \"no\"}]}").is_err());
+}
