@@ -43,6 +43,10 @@ type Connection = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
 /// hyper's error for a request without a response; it holds the request if nothing of it was sent.
 pub(super) type SendError = TrySendError<Request<Upload>>;
 
+/// The most bytes of a response that are read ahead for a client that does not take them. hyper's default
+/// is 400 KiB.
+const MAX_BUFFER: usize = 64 * 1024;
+
 /// The most polls before the task yields: a task that used up its tokio budget (`coop`) is woken
 /// each time.
 const MAX_ROUNDS: usize = 2;
@@ -56,7 +60,9 @@ impl UpstreamConnection {
         S: Read + Write + Unpin + Send + 'static,
     {
         let mut builder = http1::Builder::new();
-        builder.preserve_header_case(header_case.is_kept());
+        builder
+            .preserve_header_case(header_case.is_kept())
+            .max_buf_size(MAX_BUFFER);
         let (requests, connection) = builder.handshake(stream).await?;
         let driver_waker = Arc::<DriverWaker>::default();
         Ok(Self {

@@ -18,6 +18,7 @@ mod idle_behind_nginx;
 mod listen;
 mod log_bounds;
 mod log_reader;
+mod memory;
 mod policy;
 mod reconnect;
 mod support;

@@ -117,6 +117,10 @@ impl Guard {
         self.unread = None;
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) const fn addr(&self) -> SocketAddr {
         self.addr
     }
