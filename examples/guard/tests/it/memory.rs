@@ -13,6 +13,10 @@ const MOST_BYTES: u64 = 200 * 1024;
 const CLIENTS: u64 = 50;
 
 /// The bytes of a process's own memory.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the test reads a process's state"
+)]
 fn memory(pid: u32) -> u64 {
     let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
     let line = rollup
