@@ -30,16 +30,27 @@ use tower::{Layer as _, Service, service_fn};
 /// The bare service, which does nothing.
 pub(crate) fn bare(operations: usize) {
     let clock = ManualClock::default();
-    serve(operations, PathKind::Plain, &clock, service_fn(answer));
+    serve(operations, Pages::Different, &clock, service_fn(answer));
 }
 
 /// The bare service behind a guard.
-pub(crate) fn chain(operations: usize, path: PathKind) {
+pub(crate) fn chain(operations: usize, pages: Pages) {
     let files = PolicyFiles::new().unwrap().without_bans().unwrap();
     let clock = Arc::new(ManualClock::default());
     let guard = guard(&files, Arc::clone(&clock));
     let service = guard.layer().layer(service_fn(answer));
-    serve(operations, path, &clock, service);
+    serve(operations, pages, &clock, service);
+}
+
+/// The pages that a client requests.
+#[derive(Clone, Copy)]
+pub(crate) enum Pages {
+    /// Different ones.
+    Different,
+    /// One again and again.
+    Same,
+    /// One that the policy denies.
+    Denied,
 }
 
 /// A tower layer of one concern.
@@ -82,7 +93,7 @@ pub(crate) fn layer(operations: usize, layer: SingleLayer) {
         }
     };
     let service = layer.with_clock(clock.clone()).layer(service_fn(answer));
-    serve(operations, PathKind::Plain, &clock, service);
+    serve(operations, Pages::Different, &clock, service);
 }
 
 async fn answer(_: Request<()>) -> Result<Response<Empty<Bytes>>, Infallible> {
@@ -98,20 +109,20 @@ fn guard(files: &PolicyFiles, clock: Arc<ManualClock>) -> Guard {
 
 /// Sends requests of a browser. The clock advances 2 seconds per request, so that the event budget allows
 /// an event for each denial.
-fn serve<S, B>(operations: usize, path: PathKind, clock: &ManualClock, mut service: S)
+fn serve<S, B>(operations: usize, pages: Pages, clock: &ManualClock, mut service: S)
 where
     S: Service<Request<()>, Response = Response<B>, Error = Infallible>,
 {
-    let status = match path {
-        PathKind::Denied => StatusCode::FORBIDDEN,
-        _ => StatusCode::OK,
+    let status = match pages {
+        Pages::Denied => StatusCode::FORBIDDEN,
+        Pages::Different | Pages::Same => StatusCode::OK,
     };
     let mut rng = Rng::new(1);
     let request = |_| {
-        // One path only: requests for several denied paths would lead to a ban, a different code path.
-        let path = match path {
-            PathKind::Denied => "/wp-login.php".to_owned(),
-            path => path.generate(&mut rng),
+        let path = match pages {
+            Pages::Different => PathKind::Plain.generate(&mut rng),
+            Pages::Same => "/articles/topic-17/page-42.html".to_owned(),
+            Pages::Denied => "/wp-login.php".to_owned(),
         };
         let page = requests::page(&path).header("x-forwarded-for", reference::CLIENT);
         page.extension(peer("127.0.0.1")).body(()).unwrap()

@@ -23,7 +23,7 @@ use gabion_testkit::OwnedHead;
 
 use crate::{
     ROW,
-    end_to_end::{SingleLayer, bare, chain, layer, ping, reload, text},
+    end_to_end::{Pages, SingleLayer, bare, chain, layer, ping, reload, text},
 };
 
 /// A named hot path.
@@ -41,14 +41,14 @@ enum Workload {
     Limit,
     Scan(PathKind),
     Bare,
-    Chain(PathKind),
+    Chain(Pages),
     Layer(SingleLayer),
     Text,
     Ping,
     Reload,
 }
 
-pub(crate) static ROWS: [Row; 25] = [
+pub(crate) static ROWS: [Row; 26] = [
     Row("client: known peer", Workload::Client("203.0.113.9")),
     Row("client: behind a proxy", Workload::Client("127.0.0.1")),
     Row("path: plain", Workload::Views(PathKind::Plain)),
@@ -76,8 +76,9 @@ pub(crate) static ROWS: [Row; 25] = [
     Row("scan: clean", Workload::Scan(PathKind::Plain)),
     Row("scan: probe", Workload::Scan(PathKind::Hostile)),
     Row("chain: bare service", Workload::Bare),
-    Row("chain: clean request", Workload::Chain(PathKind::Plain)),
-    Row("chain: denied probe", Workload::Chain(PathKind::Denied)),
+    Row("chain: clean request", Workload::Chain(Pages::Different)),
+    Row("chain: page visited again", Workload::Chain(Pages::Same)),
+    Row("chain: denied probe", Workload::Chain(Pages::Denied)),
     Row("layer: empty policy", Workload::Layer(SingleLayer::Empty)),
     Row("layer: ban", Workload::Layer(SingleLayer::Ban)),
     Row("layer: deny", Workload::Layer(SingleLayer::Deny)),

@@ -71,9 +71,10 @@ pub use client::{
 };
 pub use diagnosis::{Diagnosis, DiagnosisCounters};
 pub use event::{
-    BanChange, BanEvent, ClaimRemovedEvent, DiagnosisEvent, Event, EventClass, FaultEvent,
-    PolicyEvent, ProbeHitEvent, ProxyFailureEvent, RequestEvent, RequestEventKind, SessionEvent,
-    Sink, Suppressed, UnparsableEvent, UnparsablePart,
+    BanChange, BanEvent, ClaimRemovedEvent, ConnectionLimit, ConnectionRefusedEvent,
+    DiagnosisEvent, Event, EventClass, FaultEvent, PolicyEvent, ProbeHitEvent, ProxyFailureEvent,
+    RequestEvent, RequestEventKind, SessionEvent, Sink, Suppressed, UnparsableEvent,
+    UnparsablePart,
 };
 pub use evidence::{Escaped, Evidence, Redacted};
 pub use facts::{Facts, Resolution};

@@ -1,11 +1,11 @@
 //! Events of the proxy: diagnoses of WebSockets that do not open or do not stay open, requests that
-//! were not forwarded, connections that hyper refused, and removed claims.
+//! were not forwarded, connections that were refused, and removed claims.
 
 use std::{borrow::Cow, fmt, net::IpAddr, sync::Arc, time::SystemTime};
 
 use gabion_core::{
-    Claim, ClaimRemovedEvent, ClientIp, Diagnosis, DiagnosisEvent, Event, PeerAddr,
-    ProxyFailureEvent, Sink, UnparsableEvent, UnparsablePart,
+    Claim, ClaimRemovedEvent, ClientIp, ConnectionLimit, ConnectionRefusedEvent, Diagnosis,
+    DiagnosisEvent, Event, PeerAddr, ProxyFailureEvent, Sink, UnparsableEvent, UnparsablePart,
 };
 use http::{Extensions, Method, Request, StatusCode};
 
@@ -80,6 +80,13 @@ impl EventSink {
             &upstream,
         );
         sink.record(&Event::ProxyFailure(event));
+    }
+
+    /// Records that a connection of `peer` was closed unread.
+    pub(crate) fn record_refused_connection(&self, peer: PeerAddr, limit: ConnectionLimit) {
+        let Some(sink) = &self.0 else { return };
+        let event = ConnectionRefusedEvent::new(wall_clock(), peer.addr(), limit);
+        sink.record(&Event::ConnectionRefused(event));
     }
 
     /// Records that hyper refused a request of `peer` that begins with `line`.

@@ -1,9 +1,9 @@
 //! Events as `tracing` records.
 
 use gabion_core::{
-    BanEvent, Diagnosis, DiagnosisEvent, Escaped, Event, Mode, PolicyEvent, ProbeHitEvent,
-    ProxyFailureEvent, Redacted, RequestEvent, RequestEventKind, SessionEvent, SessionKind, Sink,
-    UnparsableEvent,
+    BanEvent, ClaimRemovedEvent, ConnectionRefusedEvent, Diagnosis, DiagnosisEvent, Escaped, Event,
+    Mode, PolicyEvent, ProbeHitEvent, ProxyFailureEvent, Redacted, RequestEvent, RequestEventKind,
+    SessionEvent, SessionKind, Sink, UnparsableEvent,
 };
 use tracing::{debug, error, info, warn};
 
@@ -183,6 +183,8 @@ impl Sink for Tracing {
             Event::Session(event) => session(event),
             Event::Diagnosis(event) => diagnosis(event),
             Event::Unparsable(event) => self.unparsable(event),
+            Event::ConnectionRefused(event) => connection_refused(event),
+            Event::ClaimRemoved(event) => claim_removed(event),
             Event::ProxyFailure(event) => self.proxy_failure(event),
             Event::Setup(_) | Event::UntrustedProxy(_) => error!(target: "gabion", "{event}"),
             Event::Suppressed(event) => warn!(target: "gabion", "{event}"),
@@ -190,6 +192,26 @@ impl Sink for Tracing {
             other => warn!(target: "gabion", event = quoted!(other), "event"),
         }
     }
+}
+
+fn connection_refused(event: &ConnectionRefusedEvent) {
+    info!(
+        target: "gabion",
+        peer = %event.peer,
+        reason = event.limit.to_string(),
+        "connection refused"
+    );
+}
+
+fn claim_removed(event: &ClaimRemovedEvent) {
+    warn!(
+        target: "gabion",
+        peer = %event.peer,
+        claim = event.claim.name(),
+        setting = event.setting.as_deref(),
+        header = Escaped(event.header.as_bytes()).to_string(),
+        "removed a header that only a trusted proxy may write"
+    );
 }
 
 fn ban(event: &BanEvent) {

@@ -67,9 +67,11 @@ impl Event {
                     EventClass::WithheldBan
                 }
             },
-            Self::Session(_) | Self::Diagnosis(_) | Self::Unparsable(_) | Self::ProxyFailure(_) => {
-                EventClass::Traffic
-            }
+            Self::Session(_)
+            | Self::Diagnosis(_)
+            | Self::Unparsable(_)
+            | Self::ConnectionRefused(_)
+            | Self::ProxyFailure(_) => EventClass::Traffic,
             Self::ProbeHit(_) => EventClass::ProbeHit,
             Self::Fault(_) => EventClass::Fault,
             // The first removal of each claim, which asks for a setting.
@@ -92,6 +94,7 @@ impl Event {
             Self::Diagnosis(event) => Some(event.at),
             Self::ClaimRemoved(event) => Some(event.at),
             Self::Unparsable(event) => Some(event.at),
+            Self::ConnectionRefused(event) => Some(event.at),
             Self::ProxyFailure(event) => Some(event.at),
             Self::Policy(_) | Self::UntrustedProxy(_) | Self::Setup(_) | Self::Suppressed(_) => {
                 None
@@ -112,6 +115,7 @@ impl Event {
             Self::Diagnosis(event) => Some(network(event.client)),
             Self::ClaimRemoved(event) => Some(network(event.peer)),
             Self::Unparsable(event) => Some(network(event.peer)),
+            Self::ConnectionRefused(event) => Some(network(event.peer)),
             Self::ProxyFailure(event) => event.client.map(network),
             Self::UntrustedProxy(peer) => Some(network(*peer)),
             Self::Policy(_) | Self::Setup(_) | Self::Suppressed(_) => None,

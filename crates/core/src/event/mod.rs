@@ -3,6 +3,7 @@
 mod ban;
 mod claim;
 mod class;
+mod connection;
 mod diagnosis;
 mod policy;
 mod proxy;
@@ -17,6 +18,7 @@ use ipnet::IpNet;
 pub use ban::{BanChange, BanEvent};
 pub use claim::ClaimRemovedEvent;
 pub use class::EventClass;
+pub use connection::{ConnectionLimit, ConnectionRefusedEvent};
 pub use diagnosis::DiagnosisEvent;
 pub use policy::PolicyEvent;
 pub use proxy::ProxyFailureEvent;
@@ -100,6 +102,8 @@ pub enum Event {
     ClaimRemoved(ClaimRemovedEvent),
     /// A connection that the HTTP parser ended, because the next bytes are not a request.
     Unparsable(UnparsableEvent),
+    /// A connection that an accept loop closed unread, because too many are open.
+    ConnectionRefused(ConnectionRefusedEvent),
     /// A request that a reverse proxy could not forward.
     ProxyFailure(ProxyFailureEvent),
     /// A setup error, with its fix: requests are refused until it is corrected.
@@ -132,6 +136,7 @@ impl fmt::Display for Event {
             Self::Diagnosis(event) => event.fmt(f),
             Self::ClaimRemoved(event) => event.fmt(f),
             Self::Unparsable(event) => event.fmt(f),
+            Self::ConnectionRefused(event) => event.fmt(f),
             Self::ProxyFailure(event) => event.fmt(f),
             Self::UntrustedProxy(peer) => write!(
                 f,

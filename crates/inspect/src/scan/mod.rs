@@ -40,7 +40,7 @@ mod target;
 mod tests;
 mod uniform_responses;
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt::Write as _, sync::Arc, time::Duration};
 
 use gabion_core::{
     Attribution, Cause, ClientKey, Denial, Facts, Findings, Inspect, Mode, Needs, Offense, Outcome,
@@ -355,10 +355,14 @@ impl Scan {
 
     /// Returns an offense whose reason names the signals.
     fn offense(&self, score: &ClientScore, attribution: Attribution) -> Offense {
+        // Enough for several names, so that it does not grow.
+        let mut reason = String::with_capacity(64);
+        // Writing to a string does not fail.
+        let _ = write!(reason, "{}", score.signals());
         Offense::certain(Self::RULE, self.ban_for)
             .with_attribution(attribution)
             .with_mode(self.mode)
-            .with_reason(score.signals().to_string())
+            .with_reason(reason)
     }
 
     /// Returns the cause of a probe that the service answered with success or an error of its own, as it

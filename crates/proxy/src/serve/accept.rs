@@ -8,7 +8,7 @@ use tokio::{
     select,
     time::{sleep, timeout},
 };
-use tracing::{debug, warn};
+use tracing::warn;
 
 use super::{
     connection::{ConnectionHandler, HttpService},
@@ -97,12 +97,9 @@ pub async fn serve<S: HttpService>(
             continue;
         };
         // Before the next one is accepted: a refused socket must not hold a descriptor.
-        match handler.admit(peer) {
-            Ok(admission) => {
-                let handler = handler.clone();
-                connections.spawn(handler.handle(socket, peer, admission, service.clone()));
-            }
-            Err(refused) => debug!(target: "gabion::proxy", ?refused, "connection refused"),
+        if let Some(admitted) = handler.admit(peer) {
+            let handler = handler.clone();
+            connections.spawn(handler.handle(socket, admitted, service.clone()));
         }
     };
     drop(listener);

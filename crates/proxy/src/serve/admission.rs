@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use gabion_core::ClientIp;
+use gabion_core::{ClientIp, ConnectionLimit};
 use ipnet::IpNet;
 
 /// The numbers of open connections: of all clients, and of each.
@@ -24,15 +24,6 @@ pub(super) struct OpenConnections {
 pub(super) struct ConnectionLimits {
     pub(super) total: usize,
     pub(super) per_client: usize,
-}
-
-/// The reason why a connection is not admitted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refused {
-    /// Too many connections are open.
-    Total,
-    /// The client has too many connections.
-    Client,
 }
 
 /// The place of an open connection in the counts, until it is dropped with the socket.
@@ -52,21 +43,21 @@ impl OpenConnections {
         self.total.load(Ordering::Relaxed)
     }
 
-    /// Admits a connection of `client`. One that is exempt from bans, such as a trusted proxy, carries the
+    /// Admits a connection of `client`, or returns the limit that is reached. One that is exempt from bans, such as a trusted proxy, carries the
     /// requests of many clients: it is limited by the total only, of which it may take the last
     /// [`ConnectionLimits::reserve`], too.
     pub(super) fn admit(
         self: &Arc<Self>,
         client: ClientIp,
         limits: ConnectionLimits,
-    ) -> Result<Admission, Refused> {
+    ) -> Result<Admission, ConnectionLimit> {
         let is_exempt = client.exempt_from_bans().is_some();
         let reserved = if is_exempt { 0 } else { limits.reserve() };
         let most = limits.total.saturating_sub(reserved);
         let order = Ordering::Relaxed;
         let next = |open| (open < most).then_some(open + 1);
         let admitted = self.total.fetch_update(order, order, next);
-        admitted.map_err(|_| Refused::Total)?;
+        admitted.map_err(|_| ConnectionLimit::Total)?;
         let mut admission = Admission {
             open: Arc::clone(self),
             client: None,
@@ -77,7 +68,7 @@ impl OpenConnections {
             if *open >= limits.per_client {
                 // Not while the lock is held, which the admission takes when it is dropped.
                 drop(clients);
-                return Err(Refused::Client);
+                return Err(ConnectionLimit::Client);
             }
             *open += 1;
             admission.client = Some(client);
@@ -149,14 +140,14 @@ mod tests {
         };
         let admit = |addr: &str| open.admit(client(addr), limits);
         let first: Vec<_> = (0..20).map(|_| admit("203.0.113.9").unwrap()).collect();
-        assert_eq!(admit("203.0.113.9").unwrap_err(), Refused::Client);
+        assert_eq!(admit("203.0.113.9").unwrap_err(), ConnectionLimit::Client);
         // Addresses of one /64 are one client.
         let other = (0..10).map(|host| admit(&format!("2001:db8::{host:x}")).unwrap());
         let other: Vec<_> = other.collect();
         assert_eq!(open.total(), 30);
-        assert_eq!(admit("198.51.100.7").unwrap_err(), Refused::Total);
+        assert_eq!(admit("198.51.100.7").unwrap_err(), ConnectionLimit::Total);
         let proxy = [admit("192.0.2.1").unwrap(), admit("10.0.0.1").unwrap()];
-        assert_eq!(admit("192.0.2.1").unwrap_err(), Refused::Total);
+        assert_eq!(admit("192.0.2.1").unwrap_err(), ConnectionLimit::Total);
         drop((first, proxy));
         assert_eq!(open.total(), 10);
         for _ in 0..2 {

@@ -30,7 +30,7 @@ use tracing::debug;
 use super::{
     Connections,
     activity::{Activity, ProgressBody, ProgressFuture},
-    admission::{Admission, Refused},
+    admission::Admission,
     connections::ConnectionSlot,
     detect::{DetectedProtocol, refuse_tls},
     framing::{FramingQueue, TrackedSocket},
@@ -85,6 +85,14 @@ pub(super) struct ConnectionHandler {
     stopping: CancellationToken,
 }
 
+/// The peer of a connection that is served.
+#[derive(Debug)]
+pub(super) struct Admitted {
+    peer: PeerAddr,
+    /// `None` if the number of connections is not limited.
+    admission: Option<Admission>,
+}
+
 /// The conditions that end a connection: the drain, or a policy that denies its peer.
 struct ConnectionLifetime<'r> {
     stopping: &'r CancellationToken,
@@ -133,18 +141,23 @@ impl ConnectionHandler {
         self.stopping.cancel();
     }
 
-    /// Admits a connection, if their number is limited.
-    pub(super) fn admit(&self, peer: PeerAddr) -> Result<Option<Admission>, Refused> {
+    /// Admits a connection if fewer are open than allowed; otherwise reports it.
+    pub(super) fn admit(&self, peer: PeerAddr) -> Option<Admitted> {
         let known = self.connections.as_ref();
-        known.map(|connections| connections.admit(peer)).transpose()
+        match known.map(|connections| connections.admit(peer)).transpose() {
+            Ok(admission) => Some(Admitted { peer, admission }),
+            Err(limit) => {
+                self.event_sink.record_refused_connection(peer, limit);
+                None
+            }
+        }
     }
 
     /// Serves one connection to its end, or to its upgrade.
     pub(super) async fn handle<S: HttpService>(
         self,
         mut socket: TcpStream,
-        peer: PeerAddr,
-        admission: Option<Admission>,
+        Admitted { peer, admission }: Admitted,
         service: S,
     ) {
         let known = self.connections.as_ref();

@@ -13,13 +13,13 @@ use std::{
     time::Duration,
 };
 
-use gabion_core::{ChangeListener, Now, PeerAddr, PolicySource};
+use gabion_core::{ChangeListener, ConnectionLimit, Now, PeerAddr, PolicySource};
 use http::HeaderMap;
 use ipnet::IpNet;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::admission::{Admission, ConnectionLimits, OpenConnections, Refused};
+use super::admission::{Admission, ConnectionLimits, OpenConnections};
 
 /// Limits the number of open connections, and closes connections whose peer the current policy denies: after a ban, and after a policy change
 /// ([`ChangeListener`]).
@@ -203,14 +203,14 @@ impl Connections {
     }
 
     /// Admits a connection from `peer`. If too many are open, the oldest one ends.
-    pub(super) fn admit(&self, peer: PeerAddr) -> Result<Admission, Refused> {
+    pub(super) fn admit(&self, peer: PeerAddr) -> Result<Admission, ConnectionLimit> {
         let client = self
             .source
             .current()
             .client
             .resolve(peer, &HeaderMap::new());
         let admitted = self.open.admit(client, self.limits);
-        if let Err(Refused::Total) = admitted {
+        if let Err(ConnectionLimit::Total) = admitted {
             self.end_oldest();
         }
         admitted

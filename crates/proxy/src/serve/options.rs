@@ -124,8 +124,9 @@ impl ServeOptions {
     }
 
     /// Sets the destination for events about connections that no layer sees: TLS on this plain-text
-    /// port ([`Event::Diagnosis`](gabion_core::Event::Diagnosis)), and bytes that hyper refuses
-    /// ([`Event::Unparsable`](gabion_core::Event::Unparsable)). If unset, they are dropped.
+    /// port ([`Event::Diagnosis`](gabion_core::Event::Diagnosis)), bytes that hyper refuses
+    /// ([`Event::Unparsable`](gabion_core::Event::Unparsable)), and connections beyond a limit
+    /// ([`Event::ConnectionRefused`](gabion_core::Event::ConnectionRefused)). If unset, they are dropped.
     pub fn with_sink(self, sink: Arc<dyn Sink>) -> Self {
         let event_sink = EventSink::new(sink);
         Self { event_sink, ..self }

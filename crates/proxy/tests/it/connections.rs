@@ -1,6 +1,6 @@
 //! Closing of connections whose peer the policy denies.
 
-use gabion_testkit::{ProxyServer, RawConnection, RawServer, eventually, http2_sender};
+use gabion_testkit::{ProxyServer, RawConnection, RawServer, Recorder, eventually, http2_sender};
 use std::{
     collections::BTreeSet,
     net::IpAddr,
@@ -213,7 +213,13 @@ async fn connection_beyond_the_capacity_is_refused_and_the_oldest_makes_room() {
     let connections = connections(&DenyOnRecheck::default(), ClientRules::default());
     let connections = Arc::new(connections.with_capacity(2));
     let backend = RawServer::bind().await;
-    let front = before(&backend, &connections, Setup::default());
+    let events = Arc::<Recorder>::default();
+    let serve = ServeOptions::default().with_sink(events.clone());
+    let setup = Setup {
+        serve,
+        ..Setup::default()
+    };
+    let front = before(&backend, &connections, setup);
     let mut oldest = open_connection(&front, &backend, DENIED).await;
     let mut busy = RawConnection::connect_from(OTHER, front.addr()).await;
     busy.send(GET).await;
@@ -225,6 +231,8 @@ async fn connection_beyond_the_capacity_is_refused_and_the_oldest_makes_room() {
     let _idle = open_connection(&front, &backend, OTHER).await;
     let mut refused = RawConnection::connect_from(OTHER, front.addr()).await;
     assert_closed_at_once(&mut refused).await;
+    let refused = format!("connection of {OTHER} refused: too many connections are open");
+    assert_eq!(events.take_texts(), [refused.clone(), refused]);
     // The oldest is that with a request in progress.
     upstream.send(OK).await;
     busy.until("ok").await;

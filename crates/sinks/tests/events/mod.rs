@@ -3,10 +3,11 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use gabion_core::{
-    BanChange, BanEvent, Cause, ClientIp, ClientRules, CloseReason, Denial, Diagnosis,
-    DiagnosisEvent, Event, FaultEvent, Offense, PolicyEvent, ProbeHitEvent, ProxyFailureEvent,
-    Reason, RequestEvent, RequestEventKind, RequestState, RuleId, SessionEvent, SessionId,
-    SessionKind, Suppressed, UnparsableEvent, UnparsablePart,
+    BanChange, BanEvent, Cause, Claim, ClaimRemovedEvent, ClientIp, ClientRules, CloseReason,
+    ConnectionLimit, ConnectionRefusedEvent, Denial, Diagnosis, DiagnosisEvent, Event, FaultEvent,
+    Offense, PeerAddr, PolicyEvent, ProbeHitEvent, ProxyFailureEvent, Reason, RequestEvent,
+    RequestEventKind, RequestState, RuleId, SessionEvent, SessionId, SessionKind, Suppressed,
+    UnparsableEvent, UnparsablePart,
 };
 use gabion_testkit::OwnedHead;
 use http::StatusCode;
@@ -86,6 +87,18 @@ pub(crate) fn every_event(written: &Written) -> Vec<Event> {
             addr,
             UnparsablePart::Target,
             long.as_bytes(),
+        )),
+        Event::ConnectionRefused(ConnectionRefusedEvent::new(
+            at,
+            addr,
+            ConnectionLimit::Client,
+        )),
+        Event::ClaimRemoved(ClaimRemovedEvent::new(
+            at,
+            PeerAddr::new((addr, 1).into()),
+            Some(&client),
+            long,
+            Claim::XRealIp,
         )),
         Event::ProxyFailure(ProxyFailureEvent::new(
             at,
