@@ -71,6 +71,15 @@ pub(crate) struct RunArgs {
     /// Time until the server must have sent the head of its response; after that, the guard answers 504
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub(crate) timeout: Duration,
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value = "60",
+        value_parser = seconds,
+        help = "Longest time in which a client may send nothing of a body whose length it announced; it must also \
+                send 500 bytes per second beyond that time"
+    )]
+    pub(crate) receive_timeout: Duration,
     /// Longest time in which a client may take no bytes of its response; after that, the connection is closed
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub(crate) send_timeout: Duration,

@@ -119,6 +119,7 @@ fn serve(args: &RunArgs, guard: &Guard, upstream: &Upstream) -> Result<Workers, 
         .with_sink(guard.sink());
     let proxy = ProxyOptions::default()
         .with_head_timeout(args.timeout)
+        .with_receive_timeout(args.receive_timeout)
         .with_header_case(header_case)
         .with_sink(guard.sink());
     let upstream = upstream.clone();

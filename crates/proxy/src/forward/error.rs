@@ -17,6 +17,9 @@ pub enum RequestError {
     /// The request body ended early, or its framing is invalid.
     #[error("the request body ended early or is badly framed")]
     BodyBroken(#[source] Source),
+    /// The request body arrives at less than 500 bytes per second, after this time.
+    #[error("the request body arrives at less than 500 bytes per second after {} s", .0.as_secs())]
+    BodySlow(Duration),
     /// No data of the request body arrived within this time.
     #[error("no data of the request body arrived for {} s", .0.as_secs())]
     BodyStalled(Duration),
@@ -74,9 +77,7 @@ pub enum UpstreamError {
     Forbidden(#[source] ForbiddenAddress),
     /// The response head is larger than the proxy reads. hyper reads up to 100 headers without an
     /// allocation; a higher limit costs two for each response.
-    #[error(
-        "the upstream's response has more than 100 headers, or its head is larger than 400 KiB"
-    )]
+    #[error("the upstream's response has more than 100 headers, or its head is larger than 64 KiB")]
     HeadTooLarge(#[source] Source),
     /// The upstream answered a WebSocket handshake with a success status that opens no WebSocket;
     /// with the diagnosis.
@@ -135,7 +136,7 @@ impl RequestError {
             | Self::HandshakeKey
             | Self::ManyHosts
             | Self::NoPath => StatusCode::BAD_REQUEST,
-            Self::BodyStalled(_) => StatusCode::REQUEST_TIMEOUT,
+            Self::BodySlow(_) | Self::BodyStalled(_) => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
             Self::NoPeer | Self::NoRandom(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -222,8 +223,8 @@ impl From<hyper::Error> for Failure {
     fn from(error: hyper::Error) -> Self {
         if sources(&error).any(is_only_http2) {
             UpstreamError::OnlyHttp2(error.into()).into()
-        } else if let Some(limit) = sources(&error).find_map(exceeded_limit) {
-            RequestError::BodyTooLarge(limit).into()
+        } else if let Some(cut) = sources(&error).find_map(cut_upload) {
+            cut.into()
         } else if error.is_user() {
             // hyper reports a failed request body as a user error; here the body is the client's.
             RequestError::BodyBroken(error.into()).into()
@@ -240,11 +241,13 @@ fn is_timeout(error: &(dyn Error + 'static)) -> bool {
     error.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
 }
 
-/// Returns the limit that an upload exceeded.
-fn exceeded_limit(error: &(dyn Error + 'static)) -> Option<BodyLimit> {
-    match error.downcast_ref() {
-        Some(UploadError::TooLarge(limit)) => Some(*limit),
-        _ => None,
+/// Returns the error of an upload that the proxy itself ended.
+fn cut_upload(error: &(dyn Error + 'static)) -> Option<RequestError> {
+    match error.downcast_ref()? {
+        UploadError::TooLarge(limit) => Some(RequestError::BodyTooLarge(*limit)),
+        UploadError::Slow(time) => Some(RequestError::BodySlow(*time)),
+        UploadError::Stalled(time) => Some(RequestError::BodyStalled(*time)),
+        UploadError::Broken(_) => None,
     }
 }
 

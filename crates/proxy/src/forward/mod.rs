@@ -20,6 +20,7 @@ mod forwarded;
 mod handshake_offer;
 mod headers;
 mod options;
+mod pace;
 mod pool;
 mod request;
 mod resolve;

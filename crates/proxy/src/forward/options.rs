@@ -63,6 +63,7 @@ use crate::{HeaderCase, event_sink::EventSink, tunnel::UpstreamIdleTimeouts};
 pub struct ProxyOptions {
     pub(super) connect_timeout: Duration,
     pub(super) head_timeout: Duration,
+    pub(super) receive_timeout: Duration,
     pub(super) pool_idle: Duration,
     pub(super) ping: Option<Duration>,
     pub(super) header_case: HeaderCase,
@@ -78,6 +79,7 @@ impl Default for ProxyOptions {
         Self {
             connect_timeout: Duration::from_secs(5),
             head_timeout: Duration::from_mins(1),
+            receive_timeout: Duration::from_mins(1),
             // Below the 5 s after which Node and uvicorn close idle connections, so that no request
             // is sent on a connection that is being closed.
             pool_idle: Duration::from_secs(4),
@@ -107,6 +109,17 @@ impl ProxyOptions {
     pub fn with_head_timeout(self, head_timeout: Duration) -> Self {
         Self {
             head_timeout,
+            ..self
+        }
+    }
+
+    /// Sets the longest time in which nothing of a request body may arrive, if its length was announced: 60 s by
+    /// default, as in nginx. All waits together may take so long, too, and a second for each 500 bytes that
+    /// arrived. Beyond it the client gets 408, or the connection ends if the response has begun. Bodies of
+    /// unknown length, as in gRPC, may be silent.
+    pub fn with_receive_timeout(self, receive_timeout: Duration) -> Self {
+        Self {
+            receive_timeout,
             ..self
         }
     }

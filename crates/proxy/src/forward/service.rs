@@ -83,6 +83,7 @@ struct Inner {
     upstream: Upstream,
     pool: Arc<Pool>,
     head_timeout: Duration,
+    receive_timeout: Duration,
     tunnels: Tunnels,
     ping: Option<Duration>,
     tunnel_context: Arc<TunnelContext>,
@@ -117,6 +118,7 @@ impl Proxy {
             upstream,
             pool,
             head_timeout: options.head_timeout,
+            receive_timeout: options.receive_timeout,
             tunnels,
             ping: options.ping,
             tunnel_context: Arc::new(TunnelContext::new(
@@ -199,7 +201,7 @@ impl Inner {
         if let Some(handshake) = &handshake {
             handshake.write_request(&mut parts);
         }
-        let (body, progress) = Upload::new(body, limit);
+        let (body, progress) = Upload::new(body, limit, self.receive_timeout);
         let request = Request::from_parts(parts, body);
         let (response, connection) = self.send(request, &progress).await?;
         match handshake.zip(upgraded) {

@@ -9,6 +9,7 @@ use std::{
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -16,7 +17,7 @@ use gabion_core::BodyLimit;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::trailers::strip_trailers;
+use super::{pace::Pace, trailers::strip_trailers};
 
 /// A request body, streamed frame by frame, with head-only fields removed from its trailers. An
 /// error is passed through as an error, so that the upstream never takes a partial body for a
@@ -26,6 +27,8 @@ pub(super) struct Upload {
     body: Option<Incoming>,
     /// The number of bytes that may still follow, with the limit.
     left: Option<(u64, BodyLimit)>,
+    /// Set if the client announced the length. Others may be silent for long, as in gRPC.
+    pace: Option<Pace>,
     progress: Arc<Progress>,
 }
 
@@ -35,6 +38,10 @@ pub(super) enum UploadError {
     /// The client's body ended early, or its framing is invalid.
     Broken(hyper::Error),
     TooLarge(BodyLimit),
+    /// Too few bytes arrived, although this time was granted beyond the minimum rate.
+    Slow(Duration),
+    /// No byte arrived within this time.
+    Stalled(Duration),
 }
 
 /// The progress of an upload, which separates a slow client from a silent upstream.
@@ -48,12 +55,19 @@ pub(super) struct Progress {
 // === impl Upload ===
 
 impl Upload {
-    /// Wraps the body of a request, which fails beyond `limit`.
-    pub(super) fn new(body: Incoming, limit: Option<BodyLimit>) -> (Self, Arc<Progress>) {
+    /// Wraps the body of a request, which fails beyond `limit`, and if its length is known and it is slower than
+    /// `patience` allows ([`Pace`]).
+    pub(super) fn new(
+        body: Incoming,
+        limit: Option<BodyLimit>,
+        patience: Duration,
+    ) -> (Self, Arc<Progress>) {
         let progress = Arc::<Progress>::default();
+        let length = body.size_hint().exact();
         let upload = Self {
             body: Some(body),
             left: limit.map(|limit| (limit.bytes(), limit)),
+            pace: length.map(|_| Pace::new(patience)),
             progress: Arc::clone(&progress),
         };
         (upload, progress)
@@ -65,6 +79,7 @@ impl Upload {
         Self {
             body: None,
             left: None,
+            pace: None,
             progress,
         }
     }
@@ -97,6 +112,11 @@ impl Body for Upload {
             return Poll::Ready(None);
         };
         let polled = Pin::new(body).poll_frame(cx);
+        if let Some(pace) = &mut this.pace
+            && let Err(error) = pace.check(cx, &polled)
+        {
+            return Poll::Ready(Some(Err(error)));
+        }
         let polled = polled.map(|frame| frame.map(|frame| this.check(frame)));
         this.progress
             .awaits_client
@@ -130,6 +150,7 @@ impl fmt::Display for UploadError {
         match self {
             Self::Broken(error) => error.fmt(f),
             Self::TooLarge(limit) => write!(f, "more than {limit}"),
+            Self::Slow(_) | Self::Stalled(_) => f.write_str("too slow"),
         }
     }
 }
@@ -138,7 +159,7 @@ impl Error for UploadError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Broken(error) => error.source(),
-            Self::TooLarge(_) => None,
+            Self::TooLarge(_) | Self::Slow(_) | Self::Stalled(_) => None,
         }
     }
 }

@@ -4,7 +4,7 @@
 //! connection requires it, and a loop without a `LocalSet` runs on any runtime.
 //!
 //! The deadlines here apply to request heads, to protocol detection, and to clients that take no bytes of
-//! their response. A stalled upload holds its connection until the other side, or a keep-alive probe, ends it.
+//! their response; those of uploads are the proxy's.
 
 mod accept;
 mod activity;

@@ -1,4 +1,4 @@
-//! Clients that take no bytes of their response.
+//! Clients that take no bytes of their response, or send too few of their request.
 
 use std::time::Duration;
 
@@ -100,4 +100,99 @@ async fn upgraded_connection_is_not_cut() {
     let held = send_until_closed(upstream, 3 * SEND_TIMEOUT).await;
     assert_eq!(held, None, "a WebSocket has deadlines of its own");
     client.until("4000").await;
+}
+
+const RECEIVE_TIMEOUT: Duration = Duration::from_millis(400);
+
+fn front_with_receive_timeout(backend: &RawServer) -> ProxyServer {
+    let setup = Setup::default();
+    let proxy = setup.proxy.with_receive_timeout(RECEIVE_TIMEOUT);
+    Setup { proxy, ..setup }.before(&backend.url())
+}
+
+fn upload(length: &str) -> String {
+    format!("POST / HTTP/1.1\r\nHost: a\r\n{length}\r\n\r\n")
+}
+
+#[tokio::test]
+async fn announced_body_that_stalls_is_cut() {
+    let backend = RawServer::bind().await;
+    let front = front_with_receive_timeout(&backend);
+    let began = Instant::now();
+    let mut client = front.connect().await;
+    client.send(upload("Content-Length: 9")).await;
+    client.send("half").await;
+    let answer = client.end().await;
+    assert!(
+        answer.starts_with("HTTP/1.1 408 Request Timeout\r\n"),
+        "{answer}"
+    );
+    assert!(began.elapsed() >= RECEIVE_TIMEOUT);
+}
+
+#[tokio::test]
+async fn announced_body_that_stalls_after_an_early_answer_is_cut() {
+    let backend = RawServer::bind().await;
+    let front = front_with_receive_timeout(&backend);
+    let mut client = front.connect().await;
+    client.send(upload("Content-Length: 9")).await;
+    client.send("half").await;
+    let early = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+    let (_upstream, _) = backend.answer(early).await;
+    client.until("ok").await;
+    assert_eq!(timeout(PATIENCE, client.end()).await, Ok(String::new()));
+}
+
+#[tokio::test]
+async fn body_that_trickles_is_cut_and_a_slow_one_is_not() {
+    let backend = RawServer::bind().await;
+    let front = front_with_receive_timeout(&backend);
+    let pause = RECEIVE_TIMEOUT / 4;
+    let mut trickle = front.connect().await;
+    trickle.send(upload("Content-Length: 900")).await;
+    let mut sent = 0;
+    while timeout(pause, trickle.is_readable()).await.is_err() {
+        assert!(sent < 20, "a byte now and then holds the connection");
+        trickle.send("x").await;
+        sent += 1;
+    }
+    let answer = trickle.end().await;
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+
+    // As many waits, at more than the minimum rate.
+    let backend = RawServer::bind().await;
+    let front = front_with_receive_timeout(&backend);
+    let mut slow = front.connect().await;
+    slow.send(upload("Content-Length: 12000")).await;
+    let sending = async {
+        for _ in 0..12 {
+            sleep(pause).await;
+            slow.send("x".repeat(1000)).await;
+        }
+    };
+    let (mut upstream, ()) = tokio::join!(backend.accept(), sending);
+    upstream.head().await;
+    upstream.discard_until("x").await;
+    upstream
+        .send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+        .await;
+    slow.until("ok").await;
+}
+
+#[tokio::test]
+async fn body_of_unknown_length_may_be_silent() {
+    let backend = RawServer::bind().await;
+    let front = front_with_receive_timeout(&backend);
+    let mut client = front.connect().await;
+    client.send(upload("Transfer-Encoding: chunked")).await;
+    client.send("5\r\nfirst\r\n").await;
+    let mut upstream = backend.accept().await;
+    upstream.until("first").await;
+    sleep(3 * RECEIVE_TIMEOUT).await;
+    client.send("4\r\nlast\r\n0\r\n\r\n").await;
+    upstream.until("last").await;
+    upstream
+        .send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+        .await;
+    client.until("ok").await;
 }
