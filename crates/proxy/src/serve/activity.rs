@@ -1,8 +1,11 @@
 //! The requests in progress on an HTTP/2 connection.
 //!
-//! hyper ends an idle HTTP/1 connection, but keeps an HTTP/2 connection open while its client answers pings.
+//! hyper ends an idle HTTP/1 connection, but keeps an HTTP/2 connection open while its client answers pings. And
+//! it does not poll a body while the client's flow control stops the stream, so that no timer of the body can
+//! end it.
 
 use std::{
+    collections::BTreeMap,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, ready},
@@ -25,12 +28,25 @@ struct State {
     has_tunnel: bool,
     /// The end of the last request, or the beginning of the connection.
     last: Instant,
+    next_id: u64,
+    /// The requests of which a part of the response waits until the client takes it, with the time since then.
+    untaken: BTreeMap<u64, Instant>,
+}
+
+/// The reason to end a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unused {
+    /// No request is in progress.
+    Idle,
+    /// The client takes nothing of any response.
+    Stalled,
 }
 
 /// A request in progress, until it is dropped.
 #[derive(Debug)]
 pub(super) struct InProgress {
     activity: Arc<Activity>,
+    id: u64,
     is_connect: bool,
 }
 
@@ -62,33 +78,39 @@ impl Activity {
             in_progress: 0,
             has_tunnel: false,
             last: Instant::now(),
+            next_id: 0,
+            untaken: BTreeMap::new(),
         }))
     }
 
     pub(super) fn begin(self: &Arc<Self>, method: &Method) -> InProgress {
-        self.state().in_progress += 1;
+        let mut state = self.state();
+        state.in_progress += 1;
+        state.next_id += 1;
         InProgress {
             activity: Arc::clone(self),
+            id: state.next_id,
             is_connect: *method == Method::CONNECT,
         }
     }
 
-    /// Completes when no request was in progress for as long as `timeout`; never if there was a tunnel.
-    pub(super) async fn idle_for(&self, timeout: Duration) {
+    /// Completes when no request was in progress for as long as `idle`, or when the client took nothing of the
+    /// response to any request in progress for as long as `stalled`; never if there was a tunnel.
+    ///
+    /// A stream that stalls beside others does not count: a load balancer sends the requests of many clients on
+    /// one connection.
+    pub(super) async fn unused(&self, idle: Duration, stalled: Duration) -> Unused {
         loop {
-            let end = {
-                let state = self.state();
-                let since = if state.in_progress == 0 && !state.has_tunnel {
-                    state.last
-                } else {
-                    Instant::now()
-                };
-                since + timeout
-            };
-            if end <= Instant::now() {
-                return;
+            let now = Instant::now();
+            // The other reason, or both if there is none now, can begin at any time.
+            let mut next = now + idle.min(stalled);
+            if let Some((end, why)) = self.state().unused_at(idle, stalled) {
+                if end <= now {
+                    return why;
+                }
+                next = next.min(end);
             }
-            sleep_until(end).await;
+            sleep_until(next).await;
         }
     }
 
@@ -98,11 +120,44 @@ impl Activity {
     }
 }
 
+// === impl State ===
+
+impl State {
+    /// The time at which the connection is unused, if nothing changes; `None` if it is used.
+    fn unused_at(&self, idle: Duration, stalled: Duration) -> Option<(Instant, Unused)> {
+        if self.has_tunnel {
+            return None;
+        }
+        if self.in_progress == 0 {
+            return Some((self.last + idle, Unused::Idle));
+        }
+        let last = self.untaken.values().max()?;
+        let are_all = self.untaken.len() == self.in_progress;
+        are_all.then(|| (*last + stalled, Unused::Stalled))
+    }
+}
+
 // === impl InProgress ===
+
+impl InProgress {
+    /// Records that the client took what was sent before.
+    fn take(&self) {
+        self.activity.state().untaken.remove(&self.id);
+    }
+
+    /// Records that a part of the response waits for the client.
+    fn offer(&self) {
+        self.activity
+            .state()
+            .untaken
+            .insert(self.id, Instant::now());
+    }
+}
 
 impl Drop for InProgress {
     fn drop(&mut self) {
         let mut state = self.activity.state();
+        state.untaken.remove(&self.id);
         state.in_progress -= 1;
         state.last = Instant::now();
     }
@@ -146,7 +201,16 @@ impl<B: Body> Body for ProgressBody<B> {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        self.project().body.poll_frame(cx)
+        let this = self.project();
+        // hyper polls the next frame when the client has room for it.
+        if let Some(request) = this.request {
+            request.take();
+        }
+        let polled = this.body.poll_frame(cx);
+        if let (Some(request), Poll::Ready(Some(Ok(_)))) = (this.request, &polled) {
+            request.offer();
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

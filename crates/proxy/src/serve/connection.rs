@@ -29,7 +29,7 @@ use tracing::debug;
 
 use super::{
     Connections,
-    activity::{Activity, ProgressBody, ProgressFuture},
+    activity::{Activity, ProgressBody, ProgressFuture, Unused},
     admission::Admission,
     connections::ConnectionSlot,
     detect::{DetectedProtocol, refuse_tls},
@@ -202,9 +202,9 @@ impl ConnectionHandler {
         };
         let ended = if let Some((http2, activity)) = http2.zip(activity) {
             let connection = http2.serve_connection(io, service);
-            let idle = activity.idle_for(self.header_timeout);
+            let unused = activity.unused(self.header_timeout, self.send_timeout);
             lifetime
-                .serve(connection, http2::Connection::graceful_shutdown, idle)
+                .serve(connection, http2::Connection::graceful_shutdown, unused)
                 .await
         } else {
             let connection = self.builders.http1.serve_connection(io, service);
@@ -244,12 +244,13 @@ impl ConnectionLifetime<'_> {
     }
 
     /// Serves `connection` to its end. After its lifetime has ended, it shuts down gracefully
-    /// within the linger time; when it is `idle`, as soon as its client has seen that.
+    /// within the linger time; when it is idle, as soon as its client has seen that. When it is stalled, it ends at
+    /// once.
     async fn serve<C>(
         &self,
         connection: C,
         shut_down: fn(Pin<&mut C>),
-        idle: impl Future<Output = ()>,
+        unused: impl Future<Output = Unused>,
     ) -> hyper::Result<()>
     where
         C: Future<Output = hyper::Result<()>>,
@@ -264,9 +265,12 @@ impl ConnectionLifetime<'_> {
                     () = self.linger_elapsed() => Ok(()),
                 }
             }
-            () = idle => {
-                shut_down(connection.as_mut());
-                connection.await
+            unused = unused => match unused {
+                Unused::Idle => {
+                    shut_down(connection.as_mut());
+                    connection.await
+                }
+                Unused::Stalled => Ok(()),
             }
         }
     }

@@ -162,10 +162,8 @@ impl ServeOptions {
     /// Beyond it the connection is closed. It does not apply while there is nothing to send, as in an idle
     /// stream of events, and to upgraded connections.
     ///
-    /// # Limits
-    ///
-    /// An HTTP/2 client can stop single streams by flow control: their responses wait until the connection
-    /// ends.
+    /// An HTTP/2 client can stop streams by flow control. The connection is closed if all its streams are stopped;
+    /// one that is stopped beside others waits until the connection ends.
     pub fn with_send_timeout(self, send_timeout: Duration) -> Self {
         Self {
             send_timeout,

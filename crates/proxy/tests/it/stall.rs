@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use gabion_testkit::{ProxyServer, RawConnection, RawServer, http2_sender};
 use http::Request;
+use http_body_util::BodyExt as _;
 use tokio::{
     io::AsyncReadExt as _,
     time::{Instant, sleep, timeout},
@@ -55,17 +56,50 @@ async fn client_that_takes_no_bytes_is_cut_after_the_send_timeout() {
 }
 
 #[tokio::test]
-async fn flow_control_of_an_http2_stream_is_no_stall_of_the_socket() {
+async fn http2_client_that_stops_all_streams_is_cut() {
     let backend = RawServer::bind().await;
     let front = front(&backend, Setup::with_http2());
     let wire = RawConnection::connect(front.addr()).await;
     let mut client = http2_sender(wire.into_stream()).await;
     let get = Request::get("http://a/").body(empty()).unwrap();
     let (answer, (upstream, _)) = tokio::join!(client.send_request(get), backend.answer(ENDLESS));
-    // The window of the stream fills up, and the client takes what comes.
-    let held = send_until_closed(upstream, 2 * SEND_TIMEOUT).await;
-    assert_eq!(held, None);
+    let stalled = send_until_closed(upstream, PATIENCE).await;
+    assert!(stalled.is_some(), "its window is full");
     drop(answer);
+}
+
+#[tokio::test]
+async fn http2_stream_that_stops_beside_another_is_not_cut() {
+    let backend = RawServer::bind().await;
+    let front = front(&backend, Setup::with_http2());
+    let wire = RawConnection::connect(front.addr()).await;
+    let mut client = http2_sender(wire.into_stream()).await;
+    let get = Request::get("http://a/").body(empty()).unwrap();
+    let (answer, (upstream, _)) = tokio::join!(client.send_request(get), backend.answer(ENDLESS));
+    let get = Request::get("http://a/").body(empty()).unwrap();
+    let (other, (mut events, _)) = tokio::join!(client.send_request(get), backend.answer(ENDLESS));
+    // The window of the first stream fills up; the second waits for events.
+    let held = send_until_closed(upstream, 3 * SEND_TIMEOUT).await;
+    assert_eq!(held, None);
+    events.send("5\r\nlater\r\n0\r\n\r\n").await;
+    let body = other.unwrap().into_body().collect().await.unwrap();
+    assert_eq!(body.to_bytes(), "later");
+    drop(answer);
+}
+
+#[tokio::test]
+async fn http2_stream_that_waits_for_the_upstream_is_not_cut() {
+    let backend = RawServer::bind().await;
+    let front = front(&backend, Setup::with_http2());
+    let wire = RawConnection::connect(front.addr()).await;
+    let mut client = http2_sender(wire.into_stream()).await;
+    let get = Request::get("http://a/").body(empty()).unwrap();
+    let (answer, (mut events, _)) = tokio::join!(client.send_request(get), backend.answer(ENDLESS));
+    events.send("5\r\nfirst\r\n").await;
+    sleep(3 * SEND_TIMEOUT).await;
+    events.send("4\r\nlast\r\n0\r\n\r\n").await;
+    let body = answer.unwrap().into_body().collect().await.unwrap();
+    assert_eq!(body.to_bytes(), "firstlast");
 }
 
 #[tokio::test]
