@@ -14,7 +14,7 @@ pub struct Outcome<'d> {
     pub status: StatusCode,
     /// The denial, if the response came from a denial.
     pub denial: Option<&'d Denial>,
-    /// The length of the response body, if known in advance.
+    /// The length of the response body, if known in advance; for HEAD, that of the response to GET.
     pub length: Option<u64>,
     /// The time from the judgment to the head of the response. Measured only if an inspector of the
     /// policy needs it ([`Needs::ELAPSED`](crate::Needs::ELAPSED)), else zero.

@@ -78,6 +78,43 @@ fn search_reaches_twenty_pages_at_most() {
 }
 
 #[test]
+fn search_by_head_is_like_one_by_get() {
+    for (what, answers) in [
+        ("site", site as fn(&str) -> _),
+        ("single page", application),
+    ] {
+        let found = Site::new(POLICY, answers);
+        let by_head = guesses().map(|guess| disguised(&guess).method("HEAD"));
+        let reached = found.reached(by_head);
+        assert!(reached <= MOST + 3, "{what}: {reached}");
+        assert!(found.has_ban(), "{what}");
+    }
+    // Nor do answers without content give good standing.
+    let found = Site::new(POLICY, |_| (200, String::new()));
+    found.reached(guesses().map(|guess| disguised(&guess).method("HEAD")));
+    found.reached((0..10).map(|at| disguised(&format!("/{at}/.env"))));
+    assert!(found.has_ban(), "in good standing");
+}
+
+#[test]
+fn answers_without_content_make_no_page_known() {
+    // A service that answers every HEAD with 200.
+    static IS_HEAD: AtomicBool = AtomicBool::new(true);
+    let found = Site::new(POLICY, |_| {
+        if IS_HEAD.load(Ordering::Relaxed) {
+            (200, String::new())
+        } else {
+            (404, "not found".into())
+        }
+    });
+    found.reached(guesses().map(|guess| disguised(&guess).method("HEAD").from("198.51.100.7")));
+    IS_HEAD.store(false, Ordering::Relaxed);
+    let reached = found.reached(guesses().map(|guess| disguised(&guess)));
+    assert!(reached <= MOST, "{reached}");
+    assert!(found.has_ban());
+}
+
+#[test]
 fn real_pages_before_or_between_the_guesses_do_not_help() {
     let pages = || (0..12).map(|page| disguised(&format!("/page{page}")));
     let found = Site::new(POLICY, site);

@@ -27,7 +27,7 @@ use gabion_core::{
     Attribution, BanOutcome, BuildClientKeyHasher, ClientIp, ClientKey, Now, Offense,
     OffenseRecorder, Outcome, RequestState,
 };
-use http::StatusCode;
+use http::{Method, StatusCode};
 
 use super::{
     BanConfig, BanTable,
@@ -154,7 +154,7 @@ impl BanArbiter {
         let (client, now) = (state.client(), state.now());
         self.budget.count_client(client.key(), now);
         let matched_a_rule = outcome.denial.is_some() || !state.observed().is_empty();
-        if matched_a_rule || state.is_suspicious() {
+        if matched_a_rule || state.is_suspicious() || shows_nothing(state, outcome) {
             return;
         }
         let responses: u64 = match outcome.status {
@@ -309,6 +309,12 @@ fn settled(client: &ClientIp, period: u64) -> u64 {
 
 fn period(now: Now) -> u64 {
     now.mono().as_secs() / BanArbiter::PERIOD.as_secs()
+}
+
+/// Returns `true` if the response has neither content nor its length, as some services answer HEAD for any
+/// path.
+fn shows_nothing(state: &RequestState, outcome: &Outcome<'_>) -> bool {
+    *state.method() == Method::HEAD && outcome.length.is_none_or(|length| length < MIN_PAGE)
 }
 
 /// A hash of the status and the length of a response, or of the path if the response is no page.

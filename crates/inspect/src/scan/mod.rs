@@ -26,7 +26,8 @@
 //! A request that an earlier inspector denies matches signals by its denial, not by its head.
 //! Repeated attempts to log in are requests for one path: they raise the score, but only a
 //! [`Limit`](crate::Limit) bounds their number. A service that redirects every unknown path, or answers
-//! each with another length or none, hides missing pages.
+//! each with another length or none, hides missing pages. The length of a response to HEAD is that of its
+//! `Content-Length`.
 
 mod config;
 mod distinct;
@@ -294,14 +295,17 @@ impl Scan {
             }
             Answer::Served => {
                 health.record_success(client, now);
+                let is_long = outcome.length.is_some_and(|length| length >= MIN_PAGE);
                 let is_page = matches!(*state.method(), Method::GET | Method::HEAD)
                     && signals & exchange::ASSET == 0
-                    && outcome.length.is_some_and(|length| length >= MIN_PAGE);
+                    && is_long;
                 if is_page && uniform_responses.is_uniform(outcome) {
                     let shape = uniform_responses::hash(outcome);
                     return Answer::CatchAll { shape };
                 }
-                if !state.is_suspicious() {
+                // Some services answer HEAD for any path, without content or its length.
+                let is_shown = *state.method() != Method::HEAD || is_long;
+                if is_shown && !state.is_suspicious() {
                     known_pages.insert(target.page().into());
                 }
                 Answer::Served

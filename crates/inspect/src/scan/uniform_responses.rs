@@ -32,7 +32,7 @@ impl UniformResponses {
         }
     }
 
-    /// Records a response to a GET request. Assets are skipped, since many have the same length;
+    /// Records a response to a GET or HEAD request. Assets are skipped, since many have the same length;
     /// responses of unknown length are recorded for probes only.
     pub(super) fn record(
         &self,
@@ -44,9 +44,10 @@ impl UniformResponses {
         let is_probe = state.probe().is_some() || !state.observed().is_empty();
         let is_comparable = outcome.length.is_some() && signals & exchange::ASSET == 0;
         let may_hit = outcome.status.is_success() || outcome.status.is_server_error();
-        let is_from_service_to_get = *state.method() == Method::GET && outcome.denial.is_none();
+        let is_read = matches!(*state.method(), Method::GET | Method::HEAD);
         if may_hit
-            && is_from_service_to_get
+            && is_read
+            && outcome.denial.is_none()
             && (is_comparable || is_probe)
             && !self.is_uniform(outcome)
         {

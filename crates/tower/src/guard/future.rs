@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use gabion_core::Quota;
-use http::Response;
+use http::{Method, Response, header::CONTENT_LENGTH};
 use http_body::Body;
 use pin_project_lite::pin_project;
 
@@ -130,7 +130,7 @@ impl OnResponse {
             }
             Self::Process(engine, exchange) => {
                 engine.open_or_release(exchange, response.status(), response.headers());
-                let length = response.body().size_hint().exact();
+                let length = length(exchange.state.method(), response);
                 engine.on_response(exchange, response.status(), length);
                 let event_stream = engine.event_stream(exchange, response.headers());
                 show(exchange.state.quotas(), response);
@@ -138,6 +138,16 @@ impl OnResponse {
             }
         }
     }
+}
+
+/// Returns the length of the content, if it is known. For HEAD it is that of the response to GET (RFC 9110,
+/// 9.3.2), which only the header has.
+fn length<B: Body>(method: &Method, response: &Response<B>) -> Option<u64> {
+    if *method != Method::HEAD {
+        return response.body().size_hint().exact();
+    }
+    let length = response.headers().get(CONTENT_LENGTH)?;
+    length.to_str().ok()?.parse().ok()
 }
 
 fn show<B>(quotas: &[Quota], response: &mut Response<B>) {

@@ -5,7 +5,7 @@ use std::{convert::Infallible, sync::atomic::AtomicU32, sync::atomic::Ordering};
 use futures_util::FutureExt as _;
 use gabion::event::{BanChange, Event};
 use gabion_testkit::TestRequest;
-use http::{Request, Response};
+use http::{Method, Request, Response, header::CONTENT_LENGTH};
 use http_body_util::Full;
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
@@ -43,8 +43,12 @@ impl Site {
         let service = service_fn(|request: Request<()>| async move {
             self.reached.fetch_add(1, Ordering::Relaxed);
             let target = request.uri().path_and_query().unwrap().as_str();
-            let (status, body) = (self.answers)(target);
-            let response = Response::builder().status(status);
+            let (status, mut body) = (self.answers)(target);
+            let mut response = Response::builder().status(status);
+            if request.method() == Method::HEAD {
+                response = response.header(CONTENT_LENGTH, body.len());
+                body.clear();
+            }
             Ok::<_, Infallible>(response.body(Full::<bytes::Bytes>::from(body)).unwrap())
         });
         let guarded = self.server.guard.layer().layer(service);
