@@ -5,7 +5,7 @@ use std::{error::Error, fmt, io, time::Duration};
 use gabion_core::{BodyLimit, Diagnosis, Escaped, Evidence};
 use http::StatusCode;
 
-use super::{upload::UploadError, upstream_io::is_only_http2};
+use super::{pace::TooSlow, upload::UploadError, upstream_io::is_only_http2};
 use crate::forbidden::ForbiddenAddress;
 
 type Source = Box<dyn Error + Send + Sync>;
@@ -245,8 +245,8 @@ fn is_timeout(error: &(dyn Error + 'static)) -> bool {
 fn cut_upload(error: &(dyn Error + 'static)) -> Option<RequestError> {
     match error.downcast_ref()? {
         UploadError::TooLarge(limit) => Some(RequestError::BodyTooLarge(*limit)),
-        UploadError::Slow(time) => Some(RequestError::BodySlow(*time)),
-        UploadError::Stalled(time) => Some(RequestError::BodyStalled(*time)),
+        UploadError::TooSlow(TooSlow::Rate(time)) => Some(RequestError::BodySlow(*time)),
+        UploadError::TooSlow(TooSlow::Stall(time)) => Some(RequestError::BodyStalled(*time)),
         UploadError::Broken(_) => None,
     }
 }

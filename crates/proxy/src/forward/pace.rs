@@ -10,8 +10,6 @@ use bytes::Bytes;
 use http_body::Frame;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::upload::UploadError;
-
 /// The time that an upload has waited for its client.
 ///
 /// A wait of more than the patience is a stall. All waits together may take the patience, and one second
@@ -26,6 +24,15 @@ pub(super) struct Pace {
     waited: Duration,
     /// The beginning of this wait, and a timer for its end. Allocated when a body is waited for.
     wait: Option<(Instant, Pin<Box<Sleep>>)>,
+}
+
+/// The reason why a client is too slow, with the patience.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TooSlow {
+    /// Fewer bytes arrived than the minimum rate demands.
+    Rate(Duration),
+    /// No byte arrived.
+    Stall(Duration),
 }
 
 // === impl Pace ===
@@ -52,7 +59,7 @@ impl Pace {
         &mut self,
         cx: &mut Context<'_>,
         polled: &Poll<Option<Result<Frame<Bytes>, E>>>,
-    ) -> Result<(), UploadError> {
+    ) -> Result<(), TooSlow> {
         if let Poll::Ready(frame) = polled {
             if let Some((began, _)) = self.wait.take() {
                 self.waited += began.elapsed();
@@ -70,8 +77,8 @@ impl Pace {
         });
         match timer.as_mut().poll(cx) {
             Poll::Pending => Ok(()),
-            Poll::Ready(()) if left < self.patience => Err(UploadError::Slow(self.patience)),
-            Poll::Ready(()) => Err(UploadError::Stalled(self.patience)),
+            Poll::Ready(()) if left < self.patience => Err(TooSlow::Rate(self.patience)),
+            Poll::Ready(()) => Err(TooSlow::Stall(self.patience)),
         }
     }
 

@@ -17,7 +17,10 @@ use gabion_core::BodyLimit;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::{pace::Pace, trailers::strip_trailers};
+use super::{
+    pace::{Pace, TooSlow},
+    trailers::strip_trailers,
+};
 
 /// A request body, streamed frame by frame, with head-only fields removed from its trailers. An
 /// error is passed through as an error, so that the upstream never takes a partial body for a
@@ -38,10 +41,7 @@ pub(super) enum UploadError {
     /// The client's body ended early, or its framing is invalid.
     Broken(hyper::Error),
     TooLarge(BodyLimit),
-    /// Too few bytes arrived, although this time was granted beyond the minimum rate.
-    Slow(Duration),
-    /// No byte arrived within this time.
-    Stalled(Duration),
+    TooSlow(TooSlow),
 }
 
 /// The progress of an upload, which separates a slow client from a silent upstream.
@@ -113,9 +113,9 @@ impl Body for Upload {
         };
         let polled = Pin::new(body).poll_frame(cx);
         if let Some(pace) = &mut this.pace
-            && let Err(error) = pace.check(cx, &polled)
+            && let Err(slow) = pace.check(cx, &polled)
         {
-            return Poll::Ready(Some(Err(error)));
+            return Poll::Ready(Some(Err(UploadError::TooSlow(slow))));
         }
         let polled = polled.map(|frame| frame.map(|frame| this.check(frame)));
         this.progress
@@ -150,7 +150,7 @@ impl fmt::Display for UploadError {
         match self {
             Self::Broken(error) => error.fmt(f),
             Self::TooLarge(limit) => write!(f, "more than {limit}"),
-            Self::Slow(_) | Self::Stalled(_) => f.write_str("too slow"),
+            Self::TooSlow(_) => f.write_str("too slow"),
         }
     }
 }
@@ -159,7 +159,7 @@ impl Error for UploadError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Broken(error) => error.source(),
-            Self::TooLarge(_) | Self::Slow(_) | Self::Stalled(_) => None,
+            Self::TooLarge(_) | Self::TooSlow(_) => None,
         }
     }
 }
