@@ -1,4 +1,4 @@
-//! The requests in progress on an HTTP/2 connection.
+//! The requests in progress on a connection.
 //!
 //! hyper ends an idle HTTP/1 connection, but keeps an HTTP/2 connection open while its client answers pings. And
 //! it does not poll a body while the client's flow control stops the stream, so that no timer of the body can
@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use http::{Method, Response};
+use http::{Method, Request, Response, Version};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, sleep_until};
@@ -48,6 +48,8 @@ pub(super) struct InProgress {
     activity: Arc<Activity>,
     id: u64,
     is_connect: bool,
+    /// `true` if the client can stop the response alone.
+    has_flow_control: bool,
 }
 
 pin_project! {
@@ -83,14 +85,15 @@ impl Activity {
         }))
     }
 
-    pub(super) fn begin(self: &Arc<Self>, method: &Method) -> InProgress {
+    pub(super) fn begin<B>(self: &Arc<Self>, request: &Request<B>) -> InProgress {
         let mut state = self.state();
         state.in_progress += 1;
         state.next_id += 1;
         InProgress {
             activity: Arc::clone(self),
             id: state.next_id,
-            is_connect: *method == Method::CONNECT,
+            is_connect: *request.method() == Method::CONNECT,
+            has_flow_control: request.version() == Version::HTTP_2,
         }
     }
 
@@ -142,15 +145,17 @@ impl State {
 impl InProgress {
     /// Records that the client took what was sent before.
     fn take(&self) {
-        self.activity.state().untaken.remove(&self.id);
+        if self.has_flow_control {
+            self.activity.state().untaken.remove(&self.id);
+        }
     }
 
     /// Records that a part of the response waits for the client.
     fn offer(&self) {
-        self.activity
-            .state()
-            .untaken
-            .insert(self.id, Instant::now());
+        if self.has_flow_control {
+            let now = Instant::now();
+            self.activity.state().untaken.insert(self.id, now);
+        }
     }
 }
 
@@ -166,7 +171,8 @@ impl Drop for InProgress {
 // === impl ProgressFuture ===
 
 impl<F> ProgressFuture<F> {
-    pub(super) const fn new(response: F, request: Option<InProgress>) -> Self {
+    pub(super) const fn new(response: F, request: InProgress) -> Self {
+        let request = Some(request);
         Self { response, request }
     }
 }

@@ -32,6 +32,8 @@ pub(super) struct Admission {
     open: Arc<OpenConnections>,
     /// The client, if its connections are counted.
     client: Option<ClientIp>,
+    /// `true` if the connection may be ended to make room: not that of a trusted proxy.
+    pub(super) makes_room: bool,
 }
 
 // === impl OpenConnections ===
@@ -61,6 +63,7 @@ impl OpenConnections {
         let mut admission = Admission {
             open: Arc::clone(self),
             client: None,
+            makes_room: !client.via_trusted(),
         };
         if !is_exempt {
             let mut clients = self.clients_beside(&client);
@@ -97,7 +100,7 @@ impl Default for OpenConnections {
 
 impl ConnectionLimits {
     /// The connections of the total that only clients exempt from bans can open: a sixteenth.
-    const fn reserve(self) -> usize {
+    pub(super) const fn reserve(self) -> usize {
         self.total.div_ceil(16)
     }
 }

@@ -106,8 +106,7 @@ struct ConnectionService<S> {
     service: TowerToHyperService<S>,
     peer: PeerAddr,
     framing_queue: Arc<FramingQueue>,
-    /// Only that of HTTP/2 is tracked.
-    activity: Option<Arc<Activity>>,
+    activity: Arc<Activity>,
 }
 
 // === impl HttpService ===
@@ -163,7 +162,11 @@ impl ConnectionHandler {
         let known = self.connections.as_ref();
         let lifetime = ConnectionLifetime {
             stopping: &self.stopping,
-            slot: known.map(|connections| connections.register(peer, &self.stopping)),
+            slot: known
+                .zip(admission.as_ref())
+                .map(|(connections, admission)| {
+                    connections.register(peer, admission, &self.stopping)
+                }),
         };
         // hyper does not apply its header timeout before it has detected the version.
         let protocol = DetectedProtocol::detect(&mut socket, self.builders.http2.is_some());
@@ -193,24 +196,28 @@ impl ConnectionHandler {
             .with_admission(admission)
             .with_send_timeout(self.send_timeout);
         let io = TokioIo::new(socket);
-        let activity = http2.map(|_| Arc::new(Activity::new()));
+        let activity = Arc::new(Activity::new());
         let service = ConnectionService {
             service: TowerToHyperService::new(service),
             peer,
             framing_queue: Arc::clone(&framing_queue),
-            activity: activity.clone(),
+            activity: Arc::clone(&activity),
         };
-        let ended = if let Some((http2, activity)) = http2.zip(activity) {
+        let lingered = activity.unused(Connections::LINGER, self.send_timeout);
+        let ended = if let Some(http2) = http2 {
             let connection = http2.serve_connection(io, service);
             let unused = activity.unused(self.header_timeout, self.send_timeout);
+            let shut_down = http2::Connection::graceful_shutdown;
             lifetime
-                .serve(connection, http2::Connection::graceful_shutdown, unused)
+                .serve(connection, shut_down, (unused, lingered))
                 .await
         } else {
             let connection = self.builders.http1.serve_connection(io, service);
             let connection = connection.with_upgrades();
             let shut_down = http1::UpgradeableConnection::graceful_shutdown;
-            lifetime.serve(connection, shut_down, pending()).await
+            lifetime
+                .serve(connection, shut_down, (pending(), lingered))
+                .await
         };
         if let Err(error) = ended {
             debug!(target: "gabion::proxy", %error, "connection failed");
@@ -230,27 +237,30 @@ impl ConnectionLifetime<'_> {
         let shutdown = self
             .slot
             .as_ref()
-            .map_or(self.stopping, ConnectionSlot::shutdown);
+            .map_or(self.stopping, ConnectionSlot::graceful);
         shutdown.cancelled().await;
     }
 
-    /// Completes when a connection that is to end has lingered long enough. During a drain
-    /// it never completes: the grace period applies instead.
-    async fn linger_elapsed(&self) {
-        if self.stopping.is_cancelled() {
-            return pending().await;
+    /// Completes when a connection that is to end has lingered long enough: with a request in progress, only if
+    /// its peer is denied. During a drain it never completes: the grace period applies instead.
+    async fn linger_elapsed(&self, lingered: impl Future<Output = Unused>) {
+        match &self.slot {
+            Some(slot) if !self.stopping.is_cancelled() => select! {
+                () = slot.denied().cancelled() => sleep(Connections::LINGER).await,
+                _ = lingered => {}
+            },
+            _ => pending().await,
         }
-        sleep(Connections::LINGER).await;
     }
 
-    /// Serves `connection` to its end. After its lifetime has ended, it shuts down gracefully
-    /// within the linger time; when it is idle, as soon as its client has seen that. When it is stalled, it ends at
+    /// Serves `connection` to its end. After its lifetime has ended, it shuts down gracefully, and lingers until
+    /// `lingered` at most; when it is idle, as soon as its client has seen that. When it is stalled, it ends at
     /// once.
     async fn serve<C>(
         &self,
         connection: C,
         shut_down: fn(Pin<&mut C>),
-        unused: impl Future<Output = Unused>,
+        (unused, lingered): (impl Future<Output = Unused>, impl Future<Output = Unused>),
     ) -> hyper::Result<()>
     where
         C: Future<Output = hyper::Result<()>>,
@@ -262,7 +272,7 @@ impl ConnectionLifetime<'_> {
                 shut_down(connection.as_mut());
                 select! {
                     ended = connection => ended,
-                    () = self.linger_elapsed() => Ok(()),
+                    () = self.linger_elapsed(lingered) => Ok(()),
                 }
             }
             unused = unused => match unused {
@@ -305,8 +315,7 @@ where
         if framing != Framing::AsShown {
             extensions.insert(framing);
         }
-        let in_progress = self.activity.as_ref();
-        let in_progress = in_progress.map(|activity| activity.begin(request.method()));
+        let in_progress = self.activity.begin(&request);
         let response = self.service.call(request);
         let response = UpgradeResponseFuture::new(response, upgrade, &self.framing_queue);
         ProgressFuture::new(response, in_progress)

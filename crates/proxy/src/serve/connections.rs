@@ -8,7 +8,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -21,17 +21,17 @@ use tracing::debug;
 
 use super::admission::{Admission, ConnectionLimits, OpenConnections};
 
-/// Limits the number of open connections, and closes connections whose peer the current policy denies: after a ban, and after a policy change
-/// ([`ChangeListener`]).
+/// Limits the number of open connections, and closes those whose peer the current policy denies: after a
+/// ban, and after a policy change ([`ChangeListener`]).
 ///
 /// An idle connection closes at once. One with a request in progress closes after its response, or
 /// after [`Self::LINGER`] at the latest. A trusted proxy, which carries other clients' requests, is
 /// never closed. Connections that left HTTP/1 are closed by the layers that guard them.
 ///
 /// A connection beyond the capacity, or beyond that of its client, is closed unread. If the capacity is
-/// reached, the oldest connection ends, too, as if its peer were denied: so idle connections do not keep
-/// others out. The last sixteenth of the capacity is for clients that are exempt from bans, such as trusted
-/// proxies, whose connections do not count for a client.
+/// reached, the oldest connection ends, too, at once or after its response: so idle connections keep others
+/// out only if all are those of trusted proxies. The last sixteenth of the capacity is for clients that are
+/// exempt from bans, such as trusted proxies, whose connections do not count for a client.
 ///
 /// # Cost
 ///
@@ -110,6 +110,8 @@ pub struct Connections {
     shards: Vec<Mutex<Shard>>,
     next_id: AtomicU64,
     next_ended: AtomicU64,
+    /// The number of connections that were ended to make room and are still open.
+    ending: AtomicUsize,
     open: Arc<OpenConnections>,
     limits: ConnectionLimits,
 }
@@ -117,10 +119,19 @@ pub struct Connections {
 /// The connections of a shard that are not upgraded.
 #[derive(Debug, Default)]
 struct Shard {
-    /// By peer and id, with the token that ends each.
-    by_peer: BTreeMap<(IpAddr, u64), CancellationToken>,
-    /// By id, the oldest first, without those that were ended to make room.
+    /// By peer and id, with the tokens that end each.
+    by_peer: BTreeMap<(IpAddr, u64), EndTokens>,
+    /// By id, the oldest first, without those that were ended to make room, and without trusted proxies.
     by_age: BTreeSet<(u64, IpAddr)>,
+}
+
+/// The tokens that end a connection.
+#[derive(Clone, Debug)]
+struct EndTokens {
+    /// After its request in progress.
+    graceful: CancellationToken,
+    /// Within the linger time.
+    denied: CancellationToken,
 }
 
 /// A connection's entry in the registry, removed on drop.
@@ -129,7 +140,9 @@ pub(super) struct ConnectionSlot {
     connections: Arc<Connections>,
     peer: IpAddr,
     id: u64,
-    shutdown: CancellationToken,
+    /// `true` if it may be ended to make room.
+    makes_room: bool,
+    end: EndTokens,
 }
 
 // === impl Connections ===
@@ -159,6 +172,7 @@ impl Connections {
             shards: (0..Self::SHARDS).map(|_| Mutex::default()).collect(),
             next_id: AtomicU64::new(0),
             next_ended: AtomicU64::new(0),
+            ending: AtomicUsize::new(0),
             open: Arc::default(),
             limits: ConnectionLimits {
                 total: Self::CAPACITY,
@@ -216,14 +230,19 @@ impl Connections {
         admitted
     }
 
-    /// Ends the oldest connection of the first shard that has one, from another shard on each time.
+    /// Ends the oldest connection of the first shard that has one, from another shard on each time; none while
+    /// as many are on their way out as make room for the reserve.
     fn end_oldest(&self) {
+        if self.ending.load(Ordering::Relaxed) >= self.limits.reserve() {
+            return;
+        }
         let start = self.next_ended.fetch_add(1, Ordering::Relaxed);
         for id in start..start.saturating_add(Self::SHARDS as u64) {
             let mut shard = self.shard(id);
             if let Some((id, peer)) = shard.by_age.pop_first() {
-                if let Some(shutdown) = shard.by_peer.get(&(peer, id)) {
-                    shutdown.cancel();
+                if let Some(end) = shard.by_peer.get(&(peer, id)) {
+                    self.ending.fetch_add(1, Ordering::Relaxed);
+                    end.graceful.cancel();
                 }
                 return;
             }
@@ -234,18 +253,24 @@ impl Connections {
     pub(super) fn register(
         self: &Arc<Self>,
         peer: PeerAddr,
+        admission: &Admission,
         stopping: &CancellationToken,
     ) -> ConnectionSlot {
         let slot = ConnectionSlot {
             connections: Arc::clone(self),
             peer: peer.addr(),
             id: self.next_id.fetch_add(1, Ordering::Relaxed),
-            shutdown: stopping.child_token(),
+            makes_room: admission.makes_room,
+            end: EndTokens {
+                graceful: stopping.child_token(),
+                denied: CancellationToken::new(),
+            },
         };
-        let shutdown = slot.shutdown.clone();
         let mut shard = self.shard(slot.id);
-        shard.by_peer.insert((slot.peer, slot.id), shutdown);
-        shard.by_age.insert((slot.id, slot.peer));
+        shard.by_peer.insert((slot.peer, slot.id), slot.end.clone());
+        if slot.makes_room {
+            shard.by_age.insert((slot.id, slot.peer));
+        }
         drop(shard);
         slot
     }
@@ -262,11 +287,9 @@ impl Connections {
             let matching: Vec<_> = {
                 let shard = locked(shard);
                 let matching = shard.by_peer.range((from, 0)..=(to, u64::MAX));
-                matching
-                    .map(|(key, shutdown)| (key.0, shutdown.clone()))
-                    .collect()
+                matching.map(|(key, end)| (key.0, end.clone())).collect()
             };
-            for (peer, shutdown) in matching {
+            for (peer, end) in matching {
                 // A peer whose recheck panics stays connected: the layers in front inspect its next
                 // request again, and report the panic.
                 let rechecked = catch_unwind(AssertUnwindSafe(|| is_denied(peer)));
@@ -275,7 +298,8 @@ impl Connections {
                         target: "gabion::proxy", %peer,
                         "closing the connection: the policy denies its peer"
                     );
-                    shutdown.cancel();
+                    end.denied.cancel();
+                    end.graceful.cancel();
                 }
             }
         }
@@ -318,9 +342,14 @@ impl fmt::Debug for Connections {
 // === impl ConnectionSlot ===
 
 impl ConnectionSlot {
-    /// Returns the token that ends the connection.
-    pub(super) const fn shutdown(&self) -> &CancellationToken {
-        &self.shutdown
+    /// Returns the token that ends the connection after its request in progress.
+    pub(super) const fn graceful(&self) -> &CancellationToken {
+        &self.end.graceful
+    }
+
+    /// Returns the token that ends the connection within the linger time.
+    pub(super) const fn denied(&self) -> &CancellationToken {
+        &self.end.denied
     }
 }
 
@@ -328,6 +357,10 @@ impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         let mut shard = self.connections.shard(self.id);
         shard.by_peer.remove(&(self.peer, self.id));
-        shard.by_age.remove(&(self.id, self.peer));
+        let was_ended = self.makes_room && !shard.by_age.remove(&(self.id, self.peer));
+        drop(shard);
+        if was_ended {
+            self.connections.ending.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }

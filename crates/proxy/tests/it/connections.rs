@@ -239,6 +239,77 @@ async fn connection_beyond_the_capacity_is_refused_and_the_oldest_makes_room() {
 }
 
 #[tokio::test]
+async fn connection_of_a_trusted_proxy_makes_no_room() {
+    let trusting = ClientRules::default().with_trusted([format!("{DENIED}/32").parse().unwrap()]);
+    let connections = connections(&DenyOnRecheck::default(), trusting.unwrap()).with_capacity(2);
+    let connections = Arc::new(connections);
+    let backend = RawServer::bind().await;
+    let front = before(&backend, &connections, Setup::default());
+    let mut proxy = open_connection(&front, &backend, DENIED).await;
+    let mut client = open_connection(&front, &backend, OTHER).await;
+    let mut refused = RawConnection::connect_from(OTHER, front.addr()).await;
+    assert_closed_at_once(&mut refused).await;
+    assert_closed_at_once(&mut client).await;
+    assert_still_served(&mut proxy, &backend).await;
+}
+
+#[tokio::test]
+async fn slow_head_makes_room_within_the_linger_time_and_a_download_does_not_end() {
+    let connections = connections(&DenyOnRecheck::default(), ClientRules::default());
+    let connections = Arc::new(connections.with_capacity(1));
+    let backend = RawServer::bind().await;
+    let front = before(&backend, &connections, Setup::default());
+    let mut slow = RawConnection::connect_from(DENIED, front.addr()).await;
+    slow.send("GET / HTT").await;
+    assert!(
+        eventually(|| (connections.len() == 1).then_some(()))
+            .await
+            .is_some()
+    );
+    let mut refused = RawConnection::connect_from(OTHER, front.addr()).await;
+    assert_closed_at_once(&mut refused).await;
+    let closed = timeout(Connections::LINGER + SECOND, slow.end()).await;
+    assert!(closed.is_ok(), "it keeps others out");
+
+    let mut download = RawConnection::connect_from(OTHER, front.addr()).await;
+    download.send(GET).await;
+    let begun = "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nfirst";
+    let (mut upstream, _) = backend.answer(begun).await;
+    download.until("first").await;
+    let mut refused = RawConnection::connect_from(OTHER, front.addr()).await;
+    assert_closed_at_once(&mut refused).await;
+    sleep(Connections::LINGER + SECOND).await;
+    upstream.send("later").await;
+    download.until("later").await;
+}
+
+#[tokio::test]
+async fn refused_connections_end_no_more_than_they_need() {
+    let connections = connections(&DenyOnRecheck::default(), ClientRules::default());
+    let connections = Arc::new(connections.with_capacity(4));
+    let backend = RawServer::bind().await;
+    let front = before(&backend, &connections, Setup::default());
+    let mut busy = Vec::new();
+    for _ in 0..4 {
+        let mut client = RawConnection::connect_from(OTHER, front.addr()).await;
+        client.send(GET).await;
+        let mut upstream = backend.accept().await;
+        upstream.head().await;
+        busy.push((client, upstream));
+    }
+    for _ in 0..8 {
+        let mut refused = RawConnection::connect_from(OTHER, front.addr()).await;
+        assert_closed_at_once(&mut refused).await;
+    }
+    let mut ended = 0;
+    for (client, upstream) in &mut busy {
+        upstream.send(OK).await;
+        ended += usize::from(client.until("ok").await.contains("connection: close"));
+    }
+    assert_eq!(ended, 1, "the first is still on its way out");
+}
+
+#[tokio::test]
 async fn upgraded_connection_counts_until_it_ends() {
     let connections = connections(&DenyOnRecheck::default(), ClientRules::default());
     let connections = Arc::new(connections.with_capacity(1));

@@ -22,7 +22,7 @@ use tokio_tungstenite::{
 
 use crate::support::{Setup, connect_http2, proxy_before};
 
-type Outgoing = BoxBody<Bytes, std::io::Error>;
+pub(crate) type Outgoing = BoxBody<Bytes, std::io::Error>;
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nkeep-alive: timeout=5\r\n\r\nok";
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gabion_testkit::{ProxyServer, RawConnection, RawServer, http2_sender};
+use gabion_testkit::{ProxyServer, RawConnection, RawServer};
 use http::Request;
 use http_body_util::BodyExt as _;
 use tokio::{
@@ -11,8 +11,8 @@ use tokio::{
 };
 
 use crate::{
-    http2::empty,
-    support::{PATIENCE, Setup},
+    http2::{Outgoing, empty},
+    support::{PATIENCE, Setup, connect_http2},
     websocket,
 };
 
@@ -23,6 +23,10 @@ const ENDLESS: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
 fn front(backend: &RawServer, setup: Setup) -> ProxyServer {
     let serve = setup.serve.with_send_timeout(SEND_TIMEOUT);
     Setup { serve, ..setup }.before(&backend.url())
+}
+
+fn get_http2() -> Request<Outgoing> {
+    Request::get("http://a/").body(empty()).unwrap()
 }
 
 /// Sends chunks until the connection is closed, or takes none for `patience`. Returns the time since the last
@@ -59,9 +63,8 @@ async fn client_that_takes_no_bytes_is_cut_after_the_send_timeout() {
 async fn http2_client_that_stops_all_streams_is_cut() {
     let backend = RawServer::bind().await;
     let front = front(&backend, Setup::with_http2());
-    let wire = RawConnection::connect(front.addr()).await;
-    let mut client = http2_sender(wire.into_stream()).await;
-    let get = Request::get("http://a/").body(empty()).unwrap();
+    let mut client = connect_http2(&front).await;
+    let get = get_http2();
     let (answer, (upstream, _)) = tokio::join!(client.send_request(get), backend.answer(ENDLESS));
     let stalled = send_until_closed(upstream, PATIENCE).await;
     assert!(stalled.is_some(), "its window is full");
@@ -72,11 +75,10 @@ async fn http2_client_that_stops_all_streams_is_cut() {
 async fn http2_stream_that_stops_beside_another_is_not_cut() {
     let backend = RawServer::bind().await;
     let front = front(&backend, Setup::with_http2());
-    let wire = RawConnection::connect(front.addr()).await;
-    let mut client = http2_sender(wire.into_stream()).await;
-    let get = Request::get("http://a/").body(empty()).unwrap();
+    let mut client = connect_http2(&front).await;
+    let get = get_http2();
     let (answer, (upstream, _)) = tokio::join!(client.send_request(get), backend.answer(ENDLESS));
-    let get = Request::get("http://a/").body(empty()).unwrap();
+    let get = get_http2();
     let (other, (mut events, _)) = tokio::join!(client.send_request(get), backend.answer(ENDLESS));
     // The window of the first stream fills up; the second waits for events.
     let held = send_until_closed(upstream, 3 * SEND_TIMEOUT).await;
@@ -91,9 +93,8 @@ async fn http2_stream_that_stops_beside_another_is_not_cut() {
 async fn http2_stream_that_waits_for_the_upstream_is_not_cut() {
     let backend = RawServer::bind().await;
     let front = front(&backend, Setup::with_http2());
-    let wire = RawConnection::connect(front.addr()).await;
-    let mut client = http2_sender(wire.into_stream()).await;
-    let get = Request::get("http://a/").body(empty()).unwrap();
+    let mut client = connect_http2(&front).await;
+    let get = get_http2();
     let (answer, (mut events, _)) = tokio::join!(client.send_request(get), backend.answer(ENDLESS));
     events.send("5\r\nfirst\r\n").await;
     sleep(3 * SEND_TIMEOUT).await;

@@ -26,7 +26,18 @@ const DESCRIPTORS: u32 = 256;
 
 #[tokio::test]
 async fn idle_connections_do_not_keep_others_out() {
-    let guard = Guard::start_with_descriptors(DESCRIPTORS, &[]).await;
+    // The demo's policy trusts loopback as a proxy, whose connections are never ended.
+    let upstream = RawServer::bind().await;
+    let guard = Guard::start_with_descriptors(DESCRIPTORS, &["--upstream", &upstream.url()]).await;
+    tokio::spawn(async move {
+        loop {
+            drop(
+                upstream
+                    .answer("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                    .await,
+            );
+        }
+    });
     let mut idle = Vec::new();
     for _ in 0..300 {
         idle.push(guard.connect().await);
