@@ -45,9 +45,9 @@ impl OpenConnections {
         self.total.load(Ordering::Relaxed)
     }
 
-    /// Admits a connection of `client`, or returns the limit that is reached. One that is exempt from bans, such as a trusted proxy, carries the
-    /// requests of many clients: it is limited by the total only, of which it may take the last
-    /// [`ConnectionLimits::reserve`], too.
+    /// Admits a connection of `client`, or returns the limit that is reached. One that is exempt from bans, such
+    /// as a trusted proxy, carries the requests of many clients: it is limited by the total only, of which it
+    /// may take the last [`ConnectionLimits::reserve`], too.
     pub(super) fn admit(
         self: &Arc<Self>,
         client: ClientIp,
