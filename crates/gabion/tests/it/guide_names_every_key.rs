@@ -92,6 +92,23 @@ fn every_protocol_rule_is_in_its_page() {
     }
 }
 
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test reads the guide")]
+fn every_kind_of_event_is_in_the_guide() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let guide = fs::read_to_string(here.join("guide/policy.md")).unwrap();
+    let source = fs::read_to_string(here.join("../core/src/event/mod.rs")).unwrap();
+    let (_, kinds) = source.split_once("pub enum Event {").unwrap();
+    let (kinds, _) = kinds.split_once("\n}").unwrap();
+    let kinds = kinds.lines().filter_map(|line| line.trim().split_once('('));
+    let kinds = kinds.filter(|(kind, _)| kind.starts_with(char::is_uppercase));
+    let kinds: Vec<_> = kinds.map(|(kind, _)| kind).collect();
+    assert!(kinds.len() > 10, "{kinds:?}");
+    for kind in kinds {
+        assert!(guide.contains(&format!("\n| `{kind}` | ")), "{kind}");
+    }
+}
+
 /// The keys that `table` may have, from the help on an unknown one.
 fn keys(table: &str) -> Vec<String> {
     let policy = format!("version = 1\n{table}\nzzzzzzzzzzzz = 1\n");
