@@ -15,25 +15,11 @@ const MOST: u64 = 1 << 20;
 /// # Examples
 ///
 /// ```
-/// use std::sync::Arc;
-///
-/// use gabion_core::{ClientRules, Now, Snapshot};
-/// use gabion_proxy::{Connections, raise_descriptor_limit};
-/// # use gabion_core::{Facts, Inspect, RequestState, Verdict};
-/// # struct PassAll;
-/// # impl Inspect for PassAll {
-/// #     fn name(&self) -> &'static str {
-/// #         "pass"
-/// #     }
-/// #     fn inspect(&self, _: &Facts<'_>, _: &mut RequestState) -> Verdict {
-/// #         Verdict::Pass
-/// #     }
-/// # }
+/// use gabion_proxy::{Capacity, ProxyOptions, raise_descriptor_limit};
 ///
 /// # fn main() -> std::io::Result<()> {
-/// let policy = Arc::new(Snapshot::new(ClientRules::default(), Arc::new(PassAll)));
-/// let now = || Now::new(std::time::Duration::ZERO, std::time::SystemTime::now());
-/// let connections = Connections::new(policy, now).with_descriptors(raise_descriptor_limit()?);
+/// let capacity = Capacity::for_descriptors(raise_descriptor_limit()?);
+/// let options = ProxyOptions::default().with_capacity(capacity);
 /// # Ok(())
 /// # }
 /// ```

@@ -73,6 +73,7 @@
 //!   same three, and a frame codec that a tunnel does not use.
 //! - `gabion-frames` finds the frame boundaries in a tunnel, where a ping may be inserted.
 
+mod capacity;
 mod descriptors;
 mod event_sink;
 mod forbidden;
@@ -85,6 +86,7 @@ mod tunnels;
 mod upstream;
 mod vectored;
 
+pub use capacity::Capacity;
 pub use descriptors::raise_descriptor_limit;
 pub use forbidden::ForbiddenAddress;
 pub use forward::{Proxy, ProxyBody, ProxyFuture, ProxyOptions, RequestError, UpstreamError};

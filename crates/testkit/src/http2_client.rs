@@ -14,8 +14,8 @@ use hyper::{
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 
-/// A client on one HTTP/2 connection by prior knowledge. Requests have no body.
-#[derive(Debug)]
+/// A client on one HTTP/2 connection by prior knowledge, which clones share. Requests have no body.
+#[derive(Clone, Debug)]
 pub struct Http2Client {
     addr: SocketAddr,
     sender: SendRequest<Empty<Bytes>>,

@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
-use gabion_proxy::Upstream;
+use gabion_proxy::{Capacity, Upstream};
 
 use crate::{built_in_policy::UpstreamServer, doctor::DoctorArgs};
 
@@ -61,6 +61,21 @@ pub(crate) struct RunArgs {
                 option, a quarter of all, at most 4096"
     )]
     pub(crate) max_connections_per_client: Option<NonZeroUsize>,
+    #[arg(
+        long,
+        value_name = "N",
+        help = "Largest number of requests in progress, with open WebSockets; beyond it, the guard answers 503. \
+                Without this option, as many as the limit of open files allows"
+    )]
+    pub(crate) max_requests: Option<NonZeroUsize>,
+    #[arg(
+        long,
+        value_name = "N",
+        help = "Largest number of requests of one client in progress, with its open WebSockets, also behind a \
+                trusted proxy; beyond it, the guard answers 429. Without this option, a quarter of all, at most \
+                4096"
+    )]
+    pub(crate) max_requests_per_client: Option<NonZeroUsize>,
     /// Accept HTTP/2 with prior knowledge as well as HTTP/1.1, for example from a load balancer
     #[arg(long)]
     pub(crate) h2: bool,
@@ -139,6 +154,34 @@ pub(crate) struct ExplainArgs {
     /// Request header; can be repeated
     #[arg(long = "header", value_name = "NAME: VALUE")]
     pub(crate) headers: Vec<String>,
+}
+
+// === impl RunArgs ===
+
+impl RunArgs {
+    /// Returns the capacity for connections: by the options, or else this one.
+    pub(crate) fn connections(&self, capacity: Capacity) -> Capacity {
+        replaced(
+            capacity,
+            self.max_connections,
+            self.max_connections_per_client,
+        )
+    }
+
+    /// Returns the capacity for requests in progress: by the options, or else this one.
+    pub(crate) fn requests(&self, capacity: Capacity) -> Capacity {
+        replaced(capacity, self.max_requests, self.max_requests_per_client)
+    }
+}
+
+fn replaced(
+    capacity: Capacity,
+    total: Option<NonZeroUsize>,
+    per_client: Option<NonZeroUsize>,
+) -> Capacity {
+    let total = total.map_or_else(|| capacity.total(), NonZeroUsize::get);
+    let per_client = per_client.map_or_else(|| capacity.per_client(), NonZeroUsize::get);
+    capacity.with_total(total).with_per_client(per_client)
 }
 
 /// Parses a whole number of seconds.

@@ -10,8 +10,8 @@ use gabion::{
     policy::{ShrinkGuard, Watch},
 };
 use gabion_proxy::{
-    Connections, HeaderCase, Protocols, Proxy, ProxyOptions, ServeOptions, Upstream, Workers,
-    raise_descriptor_limit, workers,
+    Capacity, Connections, HeaderCase, Protocols, Proxy, ProxyOptions, ServeOptions, Upstream,
+    Workers, raise_descriptor_limit, workers,
 };
 use hyper_util::rt::TokioTimer;
 use tokio::{
@@ -107,7 +107,9 @@ fn serve(args: &RunArgs, guard: &Guard, upstream: &Upstream) -> Result<Workers, 
     };
     let live = guard.policy_handle().clone();
     let clock = guard.clone();
-    let connections = limited(args, Connections::new(live, move || clock.now()));
+    let descriptors = descriptor_capacity();
+    let connections = Connections::new(live, move || clock.now());
+    let connections = connections.with_capacity(args.connections(descriptors));
     let connections = Arc::new(connections);
     guard.subscribe(&connections);
     let serve = ServeOptions::default()
@@ -118,6 +120,7 @@ fn serve(args: &RunArgs, guard: &Guard, upstream: &Upstream) -> Result<Workers, 
         .with_connections(connections)
         .with_sink(guard.sink());
     let proxy = ProxyOptions::default()
+        .with_capacity(args.requests(descriptors))
         .with_head_timeout(args.timeout)
         .with_receive_timeout(args.receive_timeout)
         .with_header_case(header_case)
@@ -136,22 +139,15 @@ fn serve(args: &RunArgs, guard: &Guard, upstream: &Upstream) -> Result<Workers, 
     .map_err(|error| listen_error(args.listen, &error).into())
 }
 
-/// Limits the number of connections by the options, or else by the limit of open files, after raising it.
-fn limited(args: &RunArgs, connections: Connections) -> Connections {
-    let mut connections = match raise_descriptor_limit() {
-        Ok(descriptors) => connections.with_descriptors(descriptors),
+/// Raises the limit of open files, and returns the capacity that it allows.
+fn descriptor_capacity() -> Capacity {
+    match raise_descriptor_limit() {
+        Ok(descriptors) => Capacity::for_descriptors(descriptors),
         Err(error) => {
             warn!("cannot raise the limit of open files: {error}");
-            connections
+            Capacity::default()
         }
-    };
-    if let Some(total) = args.max_connections {
-        connections = connections.with_capacity(total.get());
     }
-    if let Some(per_client) = args.max_connections_per_client {
-        connections = connections.with_capacity_per_client(per_client.get());
-    }
-    connections
 }
 
 fn listen_error(addr: SocketAddr, error: &io::Error) -> String {

@@ -5,14 +5,20 @@ use std::{
     task::{Context, Poll},
 };
 
-use super::download::Download;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+
+use super::download::Download;
+use crate::capacity::Place;
 
 /// The body of a [`Proxy`](crate::Proxy)'s response: the upstream's body, streamed with its
 /// trailers, or a short error text.
 #[derive(Debug)]
-pub struct ProxyBody(Kind);
+pub struct ProxyBody {
+    kind: Kind,
+    /// The request is in progress until its response was sent.
+    _place: Option<Place>,
+}
 
 #[derive(Debug)]
 enum Kind {
@@ -24,17 +30,24 @@ enum Kind {
 
 impl ProxyBody {
     pub(super) const fn empty() -> Self {
-        Self(Kind::Text(None))
+        Self {
+            kind: Kind::Text(None),
+            _place: None,
+        }
     }
 
     pub(super) fn text(text: String) -> Self {
-        Self(Kind::Text(Some(text.into())))
+        Self {
+            kind: Kind::Text(Some(text.into())),
+            _place: None,
+        }
     }
-}
 
-impl From<Download> for ProxyBody {
-    fn from(body: Download) -> Self {
-        Self(Kind::Upstream(body))
+    pub(super) const fn upstream(body: Download, place: Place) -> Self {
+        Self {
+            kind: Kind::Upstream(body),
+            _place: Some(place),
+        }
     }
 }
 
@@ -46,21 +59,21 @@ impl Body for ProxyBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        match &mut self.get_mut().0 {
+        match &mut self.get_mut().kind {
             Kind::Upstream(body) => Pin::new(body).poll_frame(cx),
             Kind::Text(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.0 {
+        match &self.kind {
             Kind::Upstream(body) => body.is_end_stream(),
             Kind::Text(text) => text.is_none(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.0 {
+        match &self.kind {
             Kind::Upstream(body) => body.size_hint(),
             Kind::Text(text) => {
                 SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64))

@@ -6,7 +6,7 @@ use gabion_core::{BodyLimit, Diagnosis, Escaped, Evidence};
 use http::StatusCode;
 
 use super::{pace::TooSlow, upload::UploadError, upstream_io::is_only_http2};
-use crate::forbidden::ForbiddenAddress;
+use crate::{capacity::Full, forbidden::ForbiddenAddress};
 
 type Source = Box<dyn Error + Send + Sync>;
 
@@ -26,6 +26,9 @@ pub enum RequestError {
     /// The request body is larger than its limit, and did not announce its length.
     #[error("the request body has more than {0}, the limit of max_body in [protocol]")]
     BodyTooLarge(BodyLimit),
+    /// The client has as many requests in progress as one client may have ([`Capacity`](crate::Capacity)).
+    #[error("the client has too many requests in progress")]
+    ClientBusy,
     /// The request is a WebSocket handshake, and the server is shutting down.
     #[error("the server is shutting down and opens no new WebSockets")]
     Draining,
@@ -54,6 +57,9 @@ pub enum RequestError {
         Escaped(.0.as_bytes())
     )]
     Protocol(Box<str>),
+    /// As many requests are in progress as all clients together may have ([`Capacity`](crate::Capacity)).
+    #[error("too many requests are in progress")]
+    ServerBusy,
     /// The request is a CONNECT to a host that the client selects.
     #[error("CONNECT to a host is not supported")]
     Tunnel,
@@ -138,7 +144,8 @@ impl RequestError {
             | Self::NoPath => StatusCode::BAD_REQUEST,
             Self::BodySlow(_) | Self::BodyStalled(_) => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
+            Self::ClientBusy => StatusCode::TOO_MANY_REQUESTS,
+            Self::Draining | Self::ServerBusy => StatusCode::SERVICE_UNAVAILABLE,
             Self::NoPeer | Self::NoRandom(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Protocol(_) | Self::Tunnel => StatusCode::NOT_IMPLEMENTED,
         }
@@ -213,9 +220,24 @@ impl Failure {
         }
     }
 
+    /// Returns `true` if the same request may succeed a second later.
+    pub(super) const fn is_temporary(&self) -> bool {
+        use RequestError::{ClientBusy, Draining, ServerBusy};
+        matches!(self, Self::Request(ClientBusy | Draining | ServerBusy))
+    }
+
     /// Displays the error with every source, down to the operating system's.
     pub(super) fn error_chain(&self) -> impl fmt::Display {
         ErrorChain(self)
+    }
+}
+
+impl From<Full> for RequestError {
+    fn from(full: Full) -> Self {
+        match full {
+            Full::Client => Self::ClientBusy,
+            Full::Total => Self::ServerBusy,
+        }
     }
 }
 

@@ -5,12 +5,14 @@ use std::{sync::Arc, time::Duration};
 use gabion_core::Sink;
 
 use super::claims::RemovedClaims;
-use crate::{HeaderCase, event_sink::EventSink, tunnel::UpstreamIdleTimeouts};
+use crate::{
+    Capacity, HeaderCase, capacity::Places, event_sink::EventSink, tunnel::UpstreamIdleTimeouts,
+};
 
 /// Timeouts, pings and the event sink of a [`Proxy`](super::Proxy).
 ///
 /// Proxies that are made with clones of one value share the idle timeouts that they detect on the
-/// upstream's side, and the record of the claims that they reported.
+/// upstream's side, the record of the claims that they reported, and the number of requests in progress.
 ///
 /// ```
 /// # use std::{
@@ -70,6 +72,8 @@ pub struct ProxyOptions {
     pub(super) event_sink: EventSink,
     pub(super) idle_timeouts: Arc<UpstreamIdleTimeouts>,
     pub(super) removed_claims: Arc<RemovedClaims>,
+    pub(super) in_progress: Arc<Places>,
+    pub(super) capacity: Capacity,
 }
 
 // === impl ProxyOptions ===
@@ -89,6 +93,8 @@ impl Default for ProxyOptions {
             event_sink: EventSink::default(),
             idle_timeouts: Arc::default(),
             removed_claims: Arc::default(),
+            in_progress: Arc::default(),
+            capacity: Capacity::default(),
         }
     }
 }
@@ -136,6 +142,14 @@ impl ProxyOptions {
     /// precedence.
     pub fn with_ping(self, ping: Option<Duration>) -> Self {
         Self { ping, ..self }
+    }
+
+    /// Sets how many requests may be in progress, of all clients and of each, on any number of connections and
+    /// streams. A request is in progress until its response was sent, a WebSocket until it is closed. One beyond
+    /// the capacity gets 503, or 429 if that of its client is reached, with `Retry-After`. The client is that of
+    /// a layer in front ([`ClientIp`](gabion_core::ClientIp)), or else the peer.
+    pub fn with_capacity(self, capacity: Capacity) -> Self {
+        Self { capacity, ..self }
     }
 
     /// Sets the case of header names in requests: lower case by default.

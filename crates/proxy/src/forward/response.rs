@@ -9,7 +9,7 @@ use http::{
 
 use super::{
     body::ProxyBody,
-    error::{Failure, RequestError, UpstreamError},
+    error::{Failure, UpstreamError},
     headers::{hop_by_hop_names, remove_all},
 };
 
@@ -93,7 +93,7 @@ impl Failure {
         let headers = response.headers_mut();
         let plain = HeaderValue::from_static("text/plain; charset=utf-8");
         headers.insert(CONTENT_TYPE, plain);
-        if let Self::Request(RequestError::Draining) = self {
+        if self.is_temporary() {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use gabion_core::{BodyLimit, ClientIp, PeerAddr, SessionLimits};
+use gabion_core::{BodyLimit, ClientIp, ClientRules, PeerAddr, SessionLimits};
 use gabion_frames::Negotiated;
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
@@ -38,7 +38,8 @@ use super::{
     websocket::{Handshake, HandshakeResponse, diagnose_rejection, is_handshake},
 };
 use crate::{
-    HeaderCase, Tunnels, Upstream,
+    Capacity, HeaderCase, Tunnels, Upstream,
+    capacity::{Place, Places},
     event_sink::{EventSink, Requester, client_addr},
     tunnel::{TunnelConfig, TunnelContext, tunnel},
 };
@@ -90,6 +91,8 @@ struct Inner {
     header_case: HeaderCase,
     event_sink: EventSink,
     removed_claims: Arc<RemovedClaims>,
+    in_progress: Arc<Places>,
+    capacity: Capacity,
 }
 
 /// The future of a [`Proxy`]'s response.
@@ -128,6 +131,8 @@ impl Proxy {
             header_case: options.header_case,
             event_sink: options.event_sink.clone(),
             removed_claims: Arc::clone(&options.removed_claims),
+            in_progress: Arc::clone(&options.in_progress),
+            capacity: options.capacity,
         }))
     }
 }
@@ -187,6 +192,7 @@ impl Inner {
         let peer: PeerAddr = *parts.extensions.get().ok_or(RequestError::NoPeer)?;
         let client: Option<ClientIp> = parts.extensions.get().copied();
         let limit: Option<BodyLimit> = parts.extensions.get().copied();
+        let place = self.take_place(peer, client)?;
         self.removed_claims.remove_from(
             &mut parts.headers,
             peer,
@@ -206,7 +212,8 @@ impl Inner {
         let (response, connection) = self.send(request, &progress).await?;
         match handshake.zip(upgraded) {
             Some((handshake, upgraded)) => {
-                self.finish_handshake(&handshake, response, connection, upgraded, info)
+                let established = (response, connection);
+                self.finish_handshake(&handshake, established, upgraded, info, place)
             }
             None if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
                 Err(UpstreamError::UnexpectedSwitch.into())
@@ -214,10 +221,17 @@ impl Inner {
             None => {
                 let (mut head, body) = response.into_parts();
                 rewrite_response_head(&mut head, info.version)?;
-                let body = self.download(body, connection, !progress.is_over());
+                let body = self.download(body, connection, !progress.is_over(), place);
                 Ok(Response::from_parts(head, body))
             }
         }
+    }
+
+    /// Counts a request as in progress. If no layer resolved its client, that is the peer.
+    fn take_place(&self, peer: PeerAddr, client: Option<ClientIp>) -> Result<Place, RequestError> {
+        let of_peer = || ClientRules::default().resolve(peer, &HeaderMap::new());
+        let client = client.unwrap_or_else(of_peer);
+        Ok(self.in_progress.take(client, self.capacity)?)
     }
 
     /// Waits for the response head as long as the request body makes progress.
@@ -244,18 +258,20 @@ impl Inner {
         body: Incoming,
         connection: UpstreamConnection,
         is_uploading: bool,
+        place: Place,
     ) -> ProxyBody {
-        Download::new(body, connection, Arc::clone(&self.pool), is_uploading).into()
+        let download = Download::new(body, connection, Arc::clone(&self.pool), is_uploading);
+        ProxyBody::upstream(download, place)
     }
 
     /// Completes a handshake: opens the tunnel, or forwards the upstream's rejection.
     fn finish_handshake(
         &self,
         handshake: &Handshake,
-        mut response: Response<Incoming>,
-        connection: UpstreamConnection,
+        (mut response, connection): (Response<Incoming>, UpstreamConnection),
         client: OnUpgrade,
         info: &RequestInfo,
+        place: Place,
     ) -> Result<Response<ProxyBody>, Failure> {
         let upstream = upgrade::on(&mut response);
         let (mut head, body) = response.into_parts();
@@ -274,7 +290,10 @@ impl Inner {
                     requester: info.requester.clone(),
                 };
                 let tunnel = tunnel(client, upstream, tunnel_context, config);
-                self.tunnels.tasks().spawn(tunnel);
+                self.tunnels.tasks().spawn(async move {
+                    tunnel.await;
+                    drop(place);
+                });
                 // The pool drives the connection to its end, where hyper hands over the stream.
                 self.pool.put(connection);
                 ProxyBody::empty()
@@ -288,7 +307,7 @@ impl Inner {
                         observation,
                     );
                 }
-                self.download(body, connection, false)
+                self.download(body, connection, false, place)
             }
         };
         Ok(Response::from_parts(head, body))

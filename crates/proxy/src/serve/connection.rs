@@ -30,8 +30,7 @@ use tracing::debug;
 use super::{
     Connections,
     activity::{Activity, ProgressBody, ProgressFuture, Unused},
-    admission::Admission,
-    connections::ConnectionSlot,
+    connections::{Admission, ConnectionSlot},
     detect::{DetectedProtocol, refuse_tls},
     framing::{FramingQueue, TrackedSocket},
     options::{HttpBuilders, ServeOptions},

@@ -19,7 +19,7 @@ use ipnet::IpNet;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::admission::{Admission, ConnectionLimits, OpenConnections};
+use crate::capacity::{Capacity, Full, Place, Places};
 
 /// Limits the number of open connections, and closes those whose peer the current policy denies: after a
 /// ban, and after a policy change ([`ChangeListener`]).
@@ -28,10 +28,9 @@ use super::admission::{Admission, ConnectionLimits, OpenConnections};
 /// after [`Self::LINGER`] at the latest. A trusted proxy, which carries other clients' requests, is
 /// never closed. Connections that left HTTP/1 are closed by the layers that guard them.
 ///
-/// A connection beyond the capacity, or beyond that of its client, is closed unread. If the capacity is
-/// reached, the oldest connection ends, too, at once or after its response: so idle connections keep others
-/// out only if all are those of trusted proxies. The last sixteenth of the capacity is for clients that are
-/// exempt from bans, such as trusted proxies, whose connections do not count for a client.
+/// A connection beyond the [`Capacity`] is closed unread. If that of all clients is reached, the oldest
+/// connection ends, too, at once or after its response: so idle connections keep others out only if all are
+/// those of trusted proxies.
 ///
 /// # Cost
 ///
@@ -112,8 +111,16 @@ pub struct Connections {
     next_ended: AtomicU64,
     /// The number of connections that were ended to make room and are still open.
     ending: AtomicUsize,
-    open: Arc<OpenConnections>,
-    limits: ConnectionLimits,
+    open: Arc<Places>,
+    capacity: Capacity,
+}
+
+/// The place of an open connection, until it is dropped with the socket.
+#[derive(Debug)]
+pub(super) struct Admission {
+    _place: Place,
+    /// `true` if the connection may be ended to make room: not that of a trusted proxy.
+    makes_room: bool,
 }
 
 /// The connections of a shard that are not upgraded.
@@ -174,41 +181,18 @@ impl Connections {
             next_ended: AtomicU64::new(0),
             ending: AtomicUsize::new(0),
             open: Arc::default(),
-            limits: ConnectionLimits {
-                total: Self::CAPACITY,
-                per_client: Self::CAPACITY_PER_CLIENT,
-            },
+            capacity: Capacity::default(),
         }
     }
 
-    /// Sets the largest number of open connections.
-    pub fn with_capacity(mut self, capacity: usize) -> Self {
-        self.limits.total = capacity;
-        self
-    }
-
-    /// Sets the largest number of open connections of one client.
-    pub fn with_capacity_per_client(mut self, capacity: usize) -> Self {
-        self.limits.per_client = capacity;
-        self
-    }
-
-    /// Sets both capacities for a process that can open so many `descriptors`
-    /// ([`raise_descriptor_limit`](crate::raise_descriptor_limit)): each connection has one for itself and one
-    /// for its connection to the upstream, beside 64 for other uses. A client has at most a quarter of the
-    /// connections.
-    pub fn with_descriptors(self, descriptors: u64) -> Self {
-        const OTHERS: u64 = 64;
-        let total = descriptors.saturating_sub(OTHERS) / 2;
-        let total = usize::try_from(total).unwrap_or(usize::MAX).max(1);
-        let per_client = (total / 4).clamp(1, Self::CAPACITY_PER_CLIENT);
-        self.with_capacity(total.min(Self::CAPACITY))
-            .with_capacity_per_client(per_client)
+    /// Sets the largest numbers of open connections.
+    pub fn with_capacity(self, capacity: Capacity) -> Self {
+        Self { capacity, ..self }
     }
 
     /// Returns the number of open connections, with those that were upgraded.
     pub fn len(&self) -> usize {
-        self.open.total()
+        self.open.taken()
     }
 
     /// Returns `true` if no connection is open.
@@ -223,17 +207,23 @@ impl Connections {
             .current()
             .client
             .resolve(peer, &HeaderMap::new());
-        let admitted = self.open.admit(client, self.limits);
-        if let Err(ConnectionLimit::Total) = admitted {
-            self.end_oldest();
+        match self.open.take(client, self.capacity) {
+            Ok(place) => Ok(Admission {
+                _place: place,
+                makes_room: !client.via_trusted(),
+            }),
+            Err(Full::Client) => Err(ConnectionLimit::Client),
+            Err(Full::Total) => {
+                self.end_oldest();
+                Err(ConnectionLimit::Total)
+            }
         }
-        admitted
     }
 
     /// Ends the oldest connection of the first shard that has one, from another shard on each time; none while
     /// as many are on their way out as make room for the reserve.
     fn end_oldest(&self) {
-        if self.ending.load(Ordering::Relaxed) >= self.limits.reserve() {
+        if self.ending.load(Ordering::Relaxed) >= self.capacity.reserve() {
             return;
         }
         let start = self.next_ended.fetch_add(1, Ordering::Relaxed);
@@ -334,7 +324,7 @@ impl fmt::Debug for Connections {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connections")
             .field("len", &self.len())
-            .field("limits", &self.limits)
+            .field("capacity", &self.capacity)
             .finish_non_exhaustive()
     }
 }

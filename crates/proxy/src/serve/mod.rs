@@ -8,7 +8,6 @@
 
 mod accept;
 mod activity;
-mod admission;
 mod connection;
 mod connections;
 mod detect;

@@ -12,7 +12,7 @@ use gabion_core::{
     ChangeListener as _, ClientIp, ClientRules, Denial, Facts, Inspect, Now, PathViews,
     RequestState, Snapshot, Verdict,
 };
-use gabion_proxy::{Connections, ServeOptions};
+use gabion_proxy::{Capacity, Connections, ServeOptions};
 use http::Request;
 use tokio::time::{sleep, timeout};
 
@@ -56,6 +56,10 @@ impl Inspect for DenyOnRecheck {
 fn connections(deny_list: &DenyOnRecheck, client: ClientRules) -> Connections {
     let policy = Arc::new(Snapshot::new(client, Arc::new(deny_list.clone())));
     Connections::new(policy, || Now::new(SECOND, SystemTime::UNIX_EPOCH))
+}
+
+fn total(connections: usize) -> Capacity {
+    Capacity::default().with_total(connections)
 }
 
 fn before(backend: &RawServer, connections: &Arc<Connections>, setup: Setup) -> ProxyServer {
@@ -211,7 +215,7 @@ async fn policy_change_closes_denied_peers() {
 #[tokio::test]
 async fn connection_beyond_the_capacity_is_refused_and_the_oldest_makes_room() {
     let connections = connections(&DenyOnRecheck::default(), ClientRules::default());
-    let connections = Arc::new(connections.with_capacity(2));
+    let connections = Arc::new(connections.with_capacity(total(2)));
     let backend = RawServer::bind().await;
     let events = Arc::<Recorder>::default();
     let serve = ServeOptions::default().with_sink(events.clone());
@@ -241,7 +245,8 @@ async fn connection_beyond_the_capacity_is_refused_and_the_oldest_makes_room() {
 #[tokio::test]
 async fn connection_of_a_trusted_proxy_makes_no_room() {
     let trusting = ClientRules::default().with_trusted([format!("{DENIED}/32").parse().unwrap()]);
-    let connections = connections(&DenyOnRecheck::default(), trusting.unwrap()).with_capacity(2);
+    let connections =
+        connections(&DenyOnRecheck::default(), trusting.unwrap()).with_capacity(total(2));
     let connections = Arc::new(connections);
     let backend = RawServer::bind().await;
     let front = before(&backend, &connections, Setup::default());
@@ -256,7 +261,7 @@ async fn connection_of_a_trusted_proxy_makes_no_room() {
 #[tokio::test]
 async fn slow_head_makes_room_within_the_linger_time_and_a_download_does_not_end() {
     let connections = connections(&DenyOnRecheck::default(), ClientRules::default());
-    let connections = Arc::new(connections.with_capacity(1));
+    let connections = Arc::new(connections.with_capacity(total(1)));
     let backend = RawServer::bind().await;
     let front = before(&backend, &connections, Setup::default());
     let mut slow = RawConnection::connect_from(DENIED, front.addr()).await;
@@ -286,7 +291,7 @@ async fn slow_head_makes_room_within_the_linger_time_and_a_download_does_not_end
 #[tokio::test]
 async fn refused_connections_end_no_more_than_they_need() {
     let connections = connections(&DenyOnRecheck::default(), ClientRules::default());
-    let connections = Arc::new(connections.with_capacity(4));
+    let connections = Arc::new(connections.with_capacity(total(4)));
     let backend = RawServer::bind().await;
     let front = before(&backend, &connections, Setup::default());
     let mut busy = Vec::new();
@@ -312,7 +317,7 @@ async fn refused_connections_end_no_more_than_they_need() {
 #[tokio::test]
 async fn upgraded_connection_counts_until_it_ends() {
     let connections = connections(&DenyOnRecheck::default(), ClientRules::default());
-    let connections = Arc::new(connections.with_capacity(1));
+    let connections = Arc::new(connections.with_capacity(total(1)));
     let backend = RawServer::bind().await;
     let front = before(&backend, &connections, Setup::default());
     let tunnel = websocket::open(&backend, &front).await;

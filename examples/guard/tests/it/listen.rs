@@ -1,8 +1,9 @@
-//! The address that the guard listens on, and the number of its connections.
+//! The address that the guard listens on, and the number of its connections and requests.
 
 use std::time::Duration;
 
-use gabion_testkit::RawServer;
+use gabion_testkit::{Http2Client, RawServer};
+use http::Method;
 use tokio::time::timeout;
 
 use crate::support::Guard;
@@ -89,4 +90,40 @@ async fn every_request_that_is_admitted_has_a_descriptor_for_the_upstream() {
     }
     assert_eq!(served, requests.len());
     assert!(served >= 80, "{served}");
+}
+
+#[tokio::test]
+async fn streams_of_one_connection_leave_descriptors_for_others() {
+    let upstream = RawServer::bind().await;
+    let args = ["--h2", "--upstream", &upstream.url()];
+    let guard = Guard::start_with_descriptors(DESCRIPTORS, &args).await;
+    let mut requests = Vec::new();
+    for _ in 0..3 {
+        let client = Http2Client::connect(guard.addr()).await;
+        for _ in 0..100 {
+            let mut client = client.clone();
+            let send = async move { client.send(Method::GET, "/", &[]).await.status().as_u16() };
+            requests.push(tokio::spawn(send));
+        }
+    }
+    let mut in_progress = Vec::new();
+    while let Ok(request) = timeout(Duration::from_millis(500), upstream.accept()).await {
+        in_progress.push(request);
+    }
+    for request in &mut in_progress {
+        request.head().await;
+        let response = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+        request.send(response).await;
+    }
+    let mut statuses = std::collections::BTreeMap::<_, usize>::new();
+    for request in requests {
+        *statuses.entry(request.await.unwrap()).or_default() += 1;
+    }
+    assert_eq!(
+        statuses.into_iter().collect::<Vec<_>>(),
+        [(200, in_progress.len()), (503, 300 - in_progress.len())],
+        "{}",
+        guard.log()
+    );
+    assert!(in_progress.len() >= 80, "{}", in_progress.len());
 }

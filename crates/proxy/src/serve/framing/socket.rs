@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{FramingQueue, FramingTracker};
 use crate::{
-    serve::{admission::Admission, stall::SendStall},
+    serve::{connections::Admission, stall::SendStall},
     vectored::{CoalesceBuffer, coalesce},
 };
 
