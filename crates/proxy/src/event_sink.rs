@@ -82,7 +82,7 @@ impl EventSink {
         sink.record(&Event::ProxyFailure(event));
     }
 
-    /// Records that a connection of `peer` was closed unread.
+    /// Records that a connection of `peer` was closed because it reached a limit.
     pub(crate) fn record_refused_connection(&self, peer: PeerAddr, limit: ConnectionLimit) {
         let Some(sink) = &self.0 else { return };
         let event = ConnectionRefusedEvent::new(wall_clock(), peer.addr(), limit);

@@ -1,8 +1,8 @@
-//! Events about connections that are not served.
+//! Events about connections that are not served, or not to their end.
 
 use std::{fmt, net::IpAddr, time::SystemTime};
 
-/// A connection that an accept loop closed unread, because too many are open.
+/// A connection that an accept loop closed, because it reached a limit: unread, if too many are open.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ConnectionRefusedEvent {
@@ -14,14 +14,16 @@ pub struct ConnectionRefusedEvent {
     pub limit: ConnectionLimit,
 }
 
-/// A limit of the number of open connections.
+/// A limit of what connections may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ConnectionLimit {
-    /// That of all clients together.
+    /// The number of open connections of all clients together.
     Total,
-    /// That of one client.
+    /// The number of open connections of one client.
     Client,
+    /// The memory of the incomplete request heads of all connections.
+    HeadMemory,
 }
 
 impl ConnectionRefusedEvent {
@@ -42,6 +44,9 @@ impl fmt::Display for ConnectionLimit {
         f.write_str(match self {
             Self::Total => "too many connections are open",
             Self::Client => "the client has too many open connections",
+            Self::HeadMemory => {
+                "its incomplete request head is large, and those of all connections take as much memory as they may"
+            }
         })
     }
 }

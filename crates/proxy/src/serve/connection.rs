@@ -33,6 +33,7 @@ use super::{
     connections::{Admission, ConnectionSlot},
     detect::{DetectedProtocol, refuse_tls},
     framing::{FramingQueue, TrackedSocket},
+    head_memory::HeadMemory,
     options::{HttpBuilders, ServeOptions},
     refusal::unparsable_part,
     upgrade::{UpgradeRequest, UpgradeResponseFuture},
@@ -80,6 +81,7 @@ pub(super) struct ConnectionHandler {
     header_timeout: Duration,
     send_timeout: Duration,
     connections: Option<Arc<Connections>>,
+    head_memory: Arc<HeadMemory>,
     event_sink: EventSink,
     stopping: CancellationToken,
 }
@@ -129,6 +131,7 @@ impl ConnectionHandler {
             header_timeout: options.header_timeout,
             send_timeout: options.send_timeout,
             connections: options.connections.clone(),
+            head_memory: Arc::clone(&options.head_memory),
             event_sink: options.event_sink.clone(),
             stopping: CancellationToken::new(),
         }
@@ -193,6 +196,7 @@ impl ConnectionHandler {
         let framing_queue = Arc::<FramingQueue>::default();
         let socket = TrackedSocket::new(first_bytes, socket, Arc::clone(&framing_queue))
             .with_admission(admission)
+            .with_head_share(self.head_memory.share())
             .with_send_timeout(self.send_timeout);
         let io = TokioIo::new(socket);
         let activity = Arc::new(Activity::new());
@@ -220,7 +224,9 @@ impl ConnectionHandler {
         };
         if let Err(error) = ended {
             debug!(target: "gabion::proxy", %error, "connection failed");
-            if let Some(part) = unparsable_part(&error) {
+            if let Some(limit) = framing_queue.limit() {
+                self.event_sink.record_refused_connection(peer, limit);
+            } else if let Some(part) = unparsable_part(&error) {
                 let line = framing_queue.refused_line();
                 self.event_sink.record_unparsable(peer, part, &line);
             }

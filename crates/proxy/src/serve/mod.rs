@@ -12,6 +12,7 @@ mod connection;
 mod connections;
 mod detect;
 mod framing;
+mod head_memory;
 mod listen;
 mod options;
 mod refusal;

@@ -6,7 +6,7 @@ use gabion_core::Sink;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-use super::Connections;
+use super::{Connections, head_memory::HeadMemory};
 use crate::{HeaderCase, event_sink::EventSink};
 
 /// An HTTP/1.1 head that is not complete after this many bytes is answered 431 (hyper checks after
@@ -60,6 +60,7 @@ pub struct ServeOptions {
     pub(super) send_timeout: Duration,
     pub(super) header_case: HeaderCase,
     pub(super) connections: Option<Arc<Connections>>,
+    pub(super) head_memory: Arc<HeadMemory>,
     pub(super) event_sink: EventSink,
     pub(super) shares_port: bool,
 }
@@ -93,6 +94,7 @@ impl Default for ServeOptions {
             send_timeout: Duration::from_mins(1),
             header_case: HeaderCase::default(),
             connections: None,
+            head_memory: Arc::default(),
             event_sink: EventSink::default(),
             shares_port: false,
         }
@@ -123,9 +125,20 @@ impl ServeOptions {
         }
     }
 
+    /// Sets the bytes that incomplete HTTP/1 heads of all connections may hold together, beyond 16 KiB each: 32 MiB
+    /// by default. A connection whose head finds none left is closed. Accept loops with clones of one value share
+    /// them.
+    pub fn with_head_memory(self, bytes: usize) -> Self {
+        let head_memory = Arc::new(HeadMemory::new(bytes));
+        Self {
+            head_memory,
+            ..self
+        }
+    }
+
     /// Sets the destination for events about connections that no layer sees: TLS on this plain-text
     /// port ([`Event::Diagnosis`](gabion_core::Event::Diagnosis)), bytes that hyper refuses
-    /// ([`Event::Unparsable`](gabion_core::Event::Unparsable)), and connections beyond a limit
+    /// ([`Event::Unparsable`](gabion_core::Event::Unparsable)), and connections that reach a limit
     /// ([`Event::ConnectionRefused`](gabion_core::Event::ConnectionRefused)). If unset, they are dropped.
     pub fn with_sink(self, sink: Arc<dyn Sink>) -> Self {
         let event_sink = EventSink::new(sink);

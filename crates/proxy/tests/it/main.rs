@@ -15,6 +15,7 @@ mod ending;
 mod failure;
 mod first_bytes;
 mod framing;
+mod heads;
 mod http2;
 mod keep_alive;
 mod pool;

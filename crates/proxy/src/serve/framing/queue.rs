@@ -1,11 +1,11 @@
 //! The queue of framings between the tracker and the service.
 
 use std::sync::{
-    Mutex, MutexGuard, PoisonError,
+    Mutex, MutexGuard, OnceLock, PoisonError,
     atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
 };
 
-use gabion_core::Framing;
+use gabion_core::{ConnectionLimit, Framing};
 
 use super::RequestLine;
 
@@ -22,6 +22,7 @@ pub(in crate::serve) struct FramingQueue {
     upgraded: AtomicBool,
     /// The number of requests that the service took.
     taken: AtomicUsize,
+    limit: OnceLock<ConnectionLimit>,
     /// Locked once per head, and by one task only.
     line: Mutex<RequestLine>,
 }
@@ -68,6 +69,16 @@ impl FramingQueue {
 
     pub(super) fn is_upgraded(&self) -> bool {
         self.upgraded.load(Relaxed)
+    }
+
+    /// Records that the connection ends because it reached a limit.
+    pub(in crate::serve) fn set_limit(&self, limit: ConnectionLimit) {
+        // Of several, the first is the reason.
+        let _ = self.limit.set(limit);
+    }
+
+    pub(in crate::serve) fn limit(&self) -> Option<ConnectionLimit> {
+        self.limit.get().copied()
     }
 
     /// The first line of the head that follows the requests taken so far, as far as it was read. Empty if

@@ -9,16 +9,17 @@ use std::{
     time::Duration,
 };
 
+use gabion_core::ConnectionLimit;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{FramingQueue, FramingTracker};
 use crate::{
-    serve::{connections::Admission, stall::SendStall},
+    serve::{connections::Admission, head_memory::HeadShare, stall::SendStall},
     vectored::{CoalesceBuffer, coalesce},
 };
 
-/// A socket that passes what is read from it to a [`FramingTracker`], and fails if it takes no bytes for too
-/// long while the connection speaks HTTP.
+/// A socket that passes what is read from it to a [`FramingTracker`]. It fails if an incomplete head finds no
+/// memory, and if it takes no bytes for too long while the connection speaks HTTP.
 #[derive(Debug)]
 pub(in crate::serve) struct TrackedSocket<S> {
     /// Bytes that were read from the socket during protocol detection.
@@ -27,6 +28,7 @@ pub(in crate::serve) struct TrackedSocket<S> {
     tracker: FramingTracker,
     queue: Arc<FramingQueue>,
     send_stall: Option<SendStall>,
+    head_share: Option<HeadShare>,
     /// Dropped with the socket, also after an upgrade.
     _admission: Option<Admission>,
 }
@@ -41,6 +43,7 @@ impl<S> TrackedSocket<S> {
             tracker: FramingTracker::new(Arc::clone(&queue)),
             queue,
             send_stall: None,
+            head_share: None,
             _admission: None,
         }
     }
@@ -53,10 +56,33 @@ impl<S> TrackedSocket<S> {
         }
     }
 
+    /// Lets an incomplete head take a part of what all heads may hold.
+    pub(in crate::serve) fn with_head_share(self, share: HeadShare) -> Self {
+        let head_share = Some(share);
+        Self { head_share, ..self }
+    }
+
     /// Sets the longest time in which the socket may take no bytes.
     pub(in crate::serve) fn with_send_timeout(self, limit: Duration) -> Self {
         let send_stall = Some(SendStall::new(limit));
         Self { send_stall, ..self }
+    }
+
+    /// Scans what was read, and counts the bytes of an incomplete head.
+    fn scan(&mut self, read: &[u8]) -> io::Result<()> {
+        if self.queue.is_upgraded() {
+            self.head_share = None;
+            return Ok(());
+        }
+        self.tracker.scan(read);
+        let Some(share) = &mut self.head_share else {
+            return Ok(());
+        };
+        let resized = share.resize(self.tracker.incomplete_head());
+        if resized.is_err() {
+            self.queue.set_limit(ConnectionLimit::HeadMemory);
+        }
+        resized
     }
 
     /// Passes on the result of a write or flush, unless it stalls. An upgraded connection has deadlines of its
@@ -91,8 +117,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for TrackedSocket<S> {
                 let _ = Pin::new(&mut self.socket).poll_read(cx, buf);
             }
         }
-        self.tracker.scan(&buf.filled()[before..]);
-        Poll::Ready(Ok(()))
+        let read = &buf.filled()[before..];
+        Poll::Ready(self.scan(read))
     }
 }
 

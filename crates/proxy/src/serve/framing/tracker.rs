@@ -24,6 +24,8 @@ pub(super) struct FramingTracker {
     begun: usize,
     /// `true` if the end of the latest head's first line was not read yet.
     in_first_line: bool,
+    /// The bytes read since the last message, with empty lines before a head; 0 in a body.
+    incomplete_head: usize,
 }
 
 /// The meaning of the next byte.
@@ -80,7 +82,13 @@ impl FramingTracker {
             head: LengthHeaders::default(),
             begun: 0,
             in_first_line: false,
+            incomplete_head: 0,
         }
+    }
+
+    /// The number of bytes of a head that was not read to its end; 0 if there is none.
+    pub(super) const fn incomplete_head(&self) -> usize {
+        self.incomplete_head
     }
 
     /// Scans the next bytes that were read.
@@ -92,13 +100,18 @@ impl FramingTracker {
         }
         while !bytes.is_empty() && !matches!(self.state, State::Lost) {
             let seen = match self.state {
-                State::LineRest => self.skip_to(b'\n', State::Line, bytes),
+                State::LineRest => {
+                    let seen = self.skip_to(b'\n', State::Line, bytes);
+                    self.incomplete_head += seen;
+                    seen
+                }
                 State::SizeRest(size) => self.skip_to(b'\r', State::SizeEnd(size), bytes),
                 State::TrailerRest => self.skip_to(b'\r', State::TrailerEnd, bytes),
                 State::Body(left) => self.skip(left, State::Body, State::BeforeHead, bytes),
                 State::Chunk(left) => self.skip(left, State::Chunk, State::Size(0), bytes),
                 _ => {
                     self.note_first_line(bytes);
+                    self.incomplete_head += usize::from(self.state.is_in_head());
                     self.state = self.next_state(bytes[0]);
                     1
                 }
@@ -190,6 +203,7 @@ impl FramingTracker {
     }
 
     fn end_head(&mut self) -> State {
+        self.incomplete_head = 0;
         let head = std::mem::take(&mut self.head);
         let framing = head.framing();
         self.queue.push(framing);
@@ -201,6 +215,23 @@ impl FramingTracker {
             } => State::Body(head.length.unwrap_or_default()),
             _ => State::BeforeHead,
         }
+    }
+}
+
+// === impl State ===
+
+impl State {
+    /// Returns `true` if hyper keeps the next byte until the head ends.
+    const fn is_in_head(self) -> bool {
+        matches!(
+            self,
+            Self::BeforeHead
+                | Self::Line
+                | Self::Name(..)
+                | Self::Length
+                | Self::LineRest
+                | Self::HeadEnd
+        )
     }
 }
 
