@@ -116,7 +116,12 @@ impl RawConnection {
             while !self.unread.ends_with(mark.as_bytes()) {
                 let kept = self.unread.len().saturating_sub(mark.len());
                 self.unread.drain(..kept);
-                count += self.receive_in_time(caller).await;
+                let received = self.receive_in_time(caller).await;
+                assert_ne!(
+                    received, 0,
+                    "{caller}: ended before {mark:?}, after {count} bytes"
+                );
+                count += received;
             }
             self.unread.clear();
             count
