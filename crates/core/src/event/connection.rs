@@ -22,6 +22,8 @@ pub enum ConnectionLimit {
     Total,
     /// The number of open connections of one client.
     Client,
+    /// The number of HTTP/2 control frames, such as PING and SETTINGS, beside those that requests need.
+    ControlFrames,
     /// The memory of the incomplete request heads of all connections.
     HeadMemory,
 }
@@ -44,6 +46,7 @@ impl fmt::Display for ConnectionLimit {
         f.write_str(match self {
             Self::Total => "too many connections are open",
             Self::Client => "the client has too many open connections",
+            Self::ControlFrames => "it sends more HTTP/2 control frames than its requests need",
             Self::HeadMemory => {
                 "its incomplete request head is large, and those of all connections take as much memory as they may"
             }

@@ -31,6 +31,7 @@ use super::{
     Connections,
     activity::{Activity, ProgressBody, ProgressFuture, Unused},
     connections::{Admission, ConnectionSlot},
+    control_frames::ControlFrameGuard,
     detect::{DetectedProtocol, refuse_tls},
     framing::{FramingQueue, TrackedSocket},
     head_memory::HeadMemory,
@@ -170,35 +171,20 @@ impl ConnectionHandler {
                     connections.register(peer, admission, &self.stopping)
                 }),
         };
-        // hyper does not apply its header timeout before it has detected the version.
-        let protocol = DetectedProtocol::detect(&mut socket, self.builders.http2.is_some());
-        let protocol = select! {
-            () = lifetime.ended() => return,
-            protocol = timeout(self.header_timeout, protocol) => protocol,
-        };
-        let Ok(Ok(Some(protocol))) = protocol else {
-            return;
-        };
-        let (first_bytes, http2) = match protocol {
-            DetectedProtocol::Http1(first_bytes) => (first_bytes, None),
-            DetectedProtocol::Http2(first_bytes) => (first_bytes, self.builders.http2.as_ref()),
-            // Boxed, so that a plain connection's future does not reserve space for it.
-            DetectedProtocol::Tls => {
-                let requester = Requester::from_peer(peer);
-                self.event_sink.record_diagnosis(
-                    Diagnosis::NoHandshake,
-                    &requester,
-                    "TLS was sent to a port that accepts plain HTTP only",
-                );
-                return Box::pin(refuse_tls(socket)).await;
+        let (first_bytes, http2) = match self.detect(&mut socket, &lifetime).await {
+            None => return,
+            Some(DetectedProtocol::Http1(first_bytes)) => (first_bytes, None),
+            Some(DetectedProtocol::Http2(first_bytes)) => {
+                (first_bytes, self.builders.http2.as_ref())
             }
+            // Boxed, so that a plain connection's future does not reserve space for it.
+            Some(DetectedProtocol::Tls) => return Box::pin(self.refuse_tls(socket, peer)).await,
         };
         let framing_queue = Arc::<FramingQueue>::default();
         let socket = TrackedSocket::new(first_bytes, socket, Arc::clone(&framing_queue))
             .with_admission(admission)
             .with_head_share(self.head_memory.share())
             .with_send_timeout(self.send_timeout);
-        let io = TokioIo::new(socket);
         let activity = Arc::new(Activity::new());
         let service = ConnectionService {
             service: TowerToHyperService::new(service),
@@ -208,14 +194,18 @@ impl ConnectionHandler {
         };
         let lingered = activity.unused(Connections::LINGER, self.send_timeout);
         let ended = if let Some(http2) = http2 {
-            let connection = http2.serve_connection(io, service);
+            let socket = ControlFrameGuard::new(socket, Arc::clone(&framing_queue));
+            let connection = http2.serve_connection(TokioIo::new(socket), service);
             let unused = activity.unused(self.header_timeout, self.send_timeout);
             let shut_down = http2::Connection::graceful_shutdown;
             lifetime
                 .serve(connection, shut_down, (unused, lingered))
                 .await
         } else {
-            let connection = self.builders.http1.serve_connection(io, service);
+            let connection = self
+                .builders
+                .http1
+                .serve_connection(TokioIo::new(socket), service);
             let connection = connection.with_upgrades();
             let shut_down = http1::UpgradeableConnection::graceful_shutdown;
             lifetime
@@ -223,13 +213,41 @@ impl ConnectionHandler {
                 .await
         };
         if let Err(error) = ended {
-            debug!(target: "gabion::proxy", %error, "connection failed");
-            if let Some(limit) = framing_queue.limit() {
-                self.event_sink.record_refused_connection(peer, limit);
-            } else if let Some(part) = unparsable_part(&error) {
-                let line = framing_queue.refused_line();
-                self.event_sink.record_unparsable(peer, part, &line);
-            }
+            self.record_failure(peer, &error, &framing_queue);
+        }
+    }
+
+    /// Reads the first bytes; `None` if the connection ends before they show its protocol.
+    async fn detect(
+        &self,
+        socket: &mut TcpStream,
+        lifetime: &ConnectionLifetime<'_>,
+    ) -> Option<DetectedProtocol> {
+        let protocol = DetectedProtocol::detect(socket, self.builders.http2.is_some());
+        select! {
+            () = lifetime.ended() => None,
+            // hyper does not apply its header timeout before it has detected the version.
+            protocol = timeout(self.header_timeout, protocol) => protocol.ok()?.ok()?,
+        }
+    }
+
+    async fn refuse_tls(&self, socket: TcpStream, peer: PeerAddr) {
+        self.event_sink.record_diagnosis(
+            Diagnosis::NoHandshake,
+            &Requester::from_peer(peer),
+            "TLS was sent to a port that accepts plain HTTP only",
+        );
+        refuse_tls(socket).await;
+    }
+
+    /// Records why a connection failed, unless its client left or was too slow.
+    fn record_failure(&self, peer: PeerAddr, error: &hyper::Error, queue: &FramingQueue) {
+        debug!(target: "gabion::proxy", %error, "connection failed");
+        if let Some(limit) = queue.limit() {
+            self.event_sink.record_refused_connection(peer, limit);
+        } else if let Some(part) = unparsable_part(error) {
+            let line = queue.refused_line();
+            self.event_sink.record_unparsable(peer, part, &line);
         }
     }
 }

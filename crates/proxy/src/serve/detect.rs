@@ -20,7 +20,7 @@ pub(super) enum DetectedProtocol {
 }
 
 /// The HTTP/2 connection preface (RFC 9113, 3.4).
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// The start of a handshake record in any version of TLS (RFC 8446, 5.1). No HTTP request begins
 /// with its first byte.

@@ -10,6 +10,7 @@ mod accept;
 mod activity;
 mod connection;
 mod connections;
+mod control_frames;
 mod detect;
 mod framing;
 mod head_memory;

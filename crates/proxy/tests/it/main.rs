@@ -9,6 +9,7 @@
 
 mod capacity;
 mod connections;
+mod control_frames;
 mod diagnosis;
 mod drain;
 mod ending;
