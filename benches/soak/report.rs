@@ -21,10 +21,13 @@ pub(crate) struct Report {
     pub(crate) log: Log,
     /// The file of the samples.
     pub(crate) table: PathBuf,
+    /// The folder of the charts.
+    pub(crate) charts: PathBuf,
 }
 
-/// The allowed growth of guard's memory, in KiB. It covers changes with each replaced policy, which
-/// requests in progress keep alive, and is less than a leak of 250 bytes per request in five minutes.
+/// The allowed growth of guard's memory, in KiB. It covers the steps in which the allocator takes and returns
+/// memory as policies are replaced, and is less than a leak of 250 bytes per request in five minutes, or of
+/// 20 bytes in an hour.
 const MAX_GROWTH: i64 = 8192;
 
 /// The number of log lines in the report.
@@ -121,7 +124,8 @@ impl fmt::Display for Report {
             self.share(),
         )?;
         let (table, log) = (self.table.display(), self.log.file.display());
-        writeln!(f, "samples: {table}; log: {log}")?;
+        let charts = self.charts.display();
+        writeln!(f, "samples: {table}; log: {log}; charts: {charts}")?;
         let failures = self.failures();
         for failure in &failures {
             writeln!(f, "FAILED: {failure}")?;
