@@ -48,7 +48,7 @@ impl Guard {
                 "--workers",
                 "2",
                 "--timeout",
-                "10",
+                "5",
                 "--h2",
             ])
             .args(["--send-timeout", &SEND_TIMEOUT.as_secs().to_string()])

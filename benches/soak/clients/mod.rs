@@ -49,7 +49,7 @@ pub(crate) fn spawn_all(traffic: &mut Traffic, files: &Rc<Files>, latencies: &Rc
     traffic.spawn("slow heads", 8, [SECOND, SECOND * 80], |_| {
         slow::SlowHeads::new(addr, stop.clone())
     });
-    traffic.spawn("stalled bodies", 8, [SECOND, SECOND * 22], |_| {
+    traffic.spawn("stalled bodies", 8, [SECOND, SECOND * 12], |_| {
         slow::StalledBodies::new(addr)
     });
     traffic.spawn("slow bodies", 4, [SECOND, SECOND * 6], |index| {

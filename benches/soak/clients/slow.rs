@@ -58,7 +58,7 @@ pub(super) struct AbortedDownloads {
 
 /// guard's timeouts: for a head, and for progress of a body, up to twice `--timeout`.
 const HEAD: Duration = Duration::from_secs(75);
-const STALL: Duration = Duration::from_secs(20);
+const STALL: Duration = Duration::from_secs(10);
 const SLACK: Duration = Duration::from_secs(5);
 
 const LARGE: usize = 1 << 20;
