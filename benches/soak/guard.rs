@@ -23,6 +23,9 @@ pub(crate) struct Log {
     text: String,
 }
 
+/// guard's `--send-timeout`.
+pub(crate) const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// The time for a regular shutdown, in tenths of a second: longer than guard's grace period.
 const STOP_TENTHS: usize = 150;
 
@@ -46,7 +49,9 @@ impl Guard {
                 "2",
                 "--timeout",
                 "5",
+                "--h2",
             ])
+            .args(["--send-timeout", &SEND_TIMEOUT.as_secs().to_string()])
             .args(["--upstream", &format!("http://{upstream}")])
             .arg("--policy")
             .arg(policy)

@@ -3,10 +3,11 @@
 //!
 //! `benches/soak/run [MINUTES]` (default 60)
 //!
-//! The traffic comes from this program, at steady rates ([`clients`]): clean requests, probes, clients
-//! that are banned and return, slow and malformed ones, WebSockets and event streams. Every 5 seconds the
-//! policy is rewritten, and every 8 seconds the upstream server is replaced. Each response is checked; a
-//! wrong one fails the soak.
+//! The traffic comes from this program, at steady rates ([`clients`]): clean requests over HTTP/1.1 and
+//! HTTP/2, probes, clients that are banned and return, slow, stalled and malformed ones, uploads that last
+//! longer than several policies, WebSockets and event streams. Every 5 seconds the policy is rewritten, and
+//! every 8 seconds the upstream server is replaced. Each response is checked; a wrong one fails the soak.
+//! Response times are drawn and not judged, so that other load on the machine does not fail it.
 //!
 //! The soak starts with more clients than guard remembers, so that its tables reach their maximum size.
 //! After that its memory must not grow: the maximum of the last sixth is compared with the maximum of the
@@ -21,9 +22,11 @@
     reason = "a bench reads the system's state and may panic"
 )]
 
+mod charts;
 mod clients;
 mod guard;
 mod http_client;
+mod latencies;
 mod policy;
 mod report;
 mod samples;
@@ -31,7 +34,7 @@ mod traffic;
 mod upstream;
 
 use std::{
-    env,
+    env, fs,
     path::{Path, PathBuf},
     process::ExitCode,
     rc::Rc,
@@ -46,6 +49,7 @@ use tokio::{
 };
 
 use guard::{Guard, Log};
+use latencies::Latencies;
 use policy::Files;
 use report::Report;
 use samples::{Sampler, descriptors};
@@ -54,6 +58,9 @@ use traffic::Traffic;
 /// The default duration, and that of a smoke test (`-- --test`).
 const MINUTES: Duration = Duration::from_mins(5);
 const TEST: Duration = Duration::from_secs(20);
+
+/// The charts of a soak of this duration are in the repository, beside this file.
+const HOUR: Duration = Duration::from_hours(1);
 
 /// The clients that fill the tables: more than guard's two tables hold (`State::BANS` each), and half as
 /// many again, for the entries that mark evicted clients. A smoke test uses fewer.
@@ -90,16 +97,19 @@ fn main() -> ExitCode {
 }
 
 async fn soaked(binary: &Path, lasts: Duration) -> Report {
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
     let files = Rc::new(Files::write(
-        folder.join(format!("soak-{}", std::process::id())),
+        target.join(format!("soak-{}", std::process::id())),
     ));
     let upstream = upstream::start(RESTART_EVERY);
-    let kept = folder.join(format!("soak-of-{}-s", lasts.as_secs()));
-    let log = kept.with_extension("log");
+    let kept = target.join(format!("soak-of-{}-s", lasts.as_secs()));
+    fs::create_dir_all(&kept).expect("a folder");
+    let log = kept.join("log");
     let guard = Guard::start(binary, &files.policy(), upstream.addr, &log);
     let at_rest = descriptors(guard.pid()).expect("a process");
-    let sampler = Sampler::start(guard.pid());
+    let began = Instant::now();
+    let sampler = Sampler::start(guard.pid(), began);
+    let latencies = Rc::new(Latencies::new(began));
     clients::fill_tables(
         guard.addr,
         if lasts > TEST {
@@ -113,7 +123,7 @@ async fn soaked(binary: &Path, lasts: Duration) -> Report {
     let filled = sampler.len();
     let start = Instant::now();
     let mut traffic = Traffic::new(guard.addr);
-    clients::spawn_all(&mut traffic, &files);
+    clients::spawn_all(&mut traffic, &files, &latencies);
     sleep(lasts).await;
     let lasted = start.elapsed();
     let played = sampler.len();
@@ -128,9 +138,14 @@ async fn soaked(binary: &Path, lasts: Duration) -> Report {
     let _ = timeout(CLOSE_TIMEOUT, is_left).await;
     let left = descriptors(guard.pid()).expect("a process");
     let taken = sampler.stop();
-    let table = kept.with_extension("tsv");
+    let table = kept.join("samples.tsv");
     samples::write(&taken, &table).expect("a file");
-    samples::draw(&taken, &kept.with_extension("svg")).expect("a file");
+    let charts = if lasts < HOUR {
+        kept
+    } else {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("soak")
+    };
+    charts::draw(&taken, &latencies, &charts).expect("files");
     let ended_well = guard.stop();
     Report {
         lasted,
@@ -142,6 +157,7 @@ async fn soaked(binary: &Path, lasts: Duration) -> Report {
         ended_well,
         log: Log::read(log),
         table,
+        charts,
     }
 }
 

@@ -12,8 +12,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use gabion_benches::Chart;
-
 /// Takes samples in a thread until it is stopped.
 pub(crate) struct Sampler {
     taken: Arc<Mutex<Vec<Sample>>>,
@@ -24,7 +22,7 @@ pub(crate) struct Sampler {
 /// The resources of a process at one moment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sample {
-    /// The time since the sampler started.
+    /// The time since the start of the soak.
     pub(crate) at: Duration,
     /// Anonymous memory, in KiB.
     pub(crate) memory: u64,
@@ -52,12 +50,12 @@ const MIN_SAMPLES: usize = 36;
 // === impl Sampler ===
 
 impl Sampler {
-    pub(crate) fn start(pid: u32) -> Self {
+    /// Samples the process `pid`, of which the soak began at `start`.
+    pub(crate) fn start(pid: u32, start: Instant) -> Self {
         let taken = Arc::<Mutex<Vec<Sample>>>::default();
         let stop = Arc::<AtomicBool>::default();
         let (kept, stopped) = (Arc::clone(&taken), Arc::clone(&stop));
         let thread = thread::spawn(move || {
-            let start = Instant::now();
             while !stopped.load(Ordering::Relaxed) {
                 // No sample if the process has ended, which the clients detect.
                 if let Ok(sample) = Sample::take(pid, start) {
@@ -151,15 +149,6 @@ pub(crate) fn write(samples: &[Sample], to: &Path) -> io::Result<()> {
         )?;
     }
     table.flush()
-}
-
-/// Draws memory over time. The time axis is logarithmic: a level right end covers most of the time.
-pub(crate) fn draw(samples: &[Sample], to: &Path) -> io::Result<()> {
-    #[expect(clippy::cast_precision_loss, reason = "memory is far below 2^52")]
-    let point = |sample: &Sample| (sample.at.as_secs_f64(), sample.memory as f64 / 1024.0);
-    let points = samples.iter().skip(1).map(point);
-    let chart = Chart::new("Memory of guard in a soak", "seconds", "MiB").add("memory", points);
-    fs::write(to, chart.to_string())
 }
 
 // === impl Growth ===

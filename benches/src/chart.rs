@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A line chart with a logarithmic x axis. `to_string` renders it as SVG.
+/// A line chart, with a logarithmic x axis unless [`Chart::linear`] is called. `to_string` renders it as SVG.
 ///
 /// The colors work on a light and on a dark background; for print, each curve has its own dash pattern.
 #[derive(Clone, Debug)]
@@ -10,7 +10,17 @@ pub struct Chart {
     title: String,
     x: String,
     y: String,
+    is_linear: bool,
     curves: Vec<(String, Vec<(f64, f64)>)>,
+}
+
+/// An axis with a grid.
+#[derive(Clone, Copy, Debug)]
+enum Axis {
+    /// From 0.
+    Linear { step: f64, end: f64 },
+    /// Between two powers of ten, by their exponents.
+    Logarithmic { first: f64, end: f64 },
 }
 
 const WIDTH: f64 = 640.0;
@@ -47,11 +57,19 @@ impl Chart {
             title: title.into(),
             x: x.into(),
             y: y.into(),
+            is_linear: false,
             curves: Vec::new(),
         }
     }
 
-    /// Adds a curve through `points`, pairs of x and y. The x values must be above 0 and increase.
+    /// Makes the x axis linear.
+    pub fn linear(mut self) -> Self {
+        self.is_linear = true;
+        self
+    }
+
+    /// Adds a curve through `points`, pairs of x and y. The x values must increase; on a logarithmic axis they
+    /// must be above 0.
     pub fn add(
         mut self,
         name: impl Into<String>,
@@ -66,60 +84,45 @@ impl Chart {
         self.curves.iter().flat_map(|(_, points)| points)
     }
 
-    /// The exponents of the powers of ten that enclose all x values.
-    fn decades(&self) -> (f64, f64) {
-        let exponents = self.points().map(|(x, _)| x.log10());
-        let (least, most) = exponents.fold((f64::MAX, 0.0_f64), |(least, most), exponent| {
-            (least.min(exponent), most.max(exponent))
-        });
-        let first = least.min(most).floor();
-        (first, most.ceil().max(first + 1.0))
+    fn x_axis(&self) -> Axis {
+        let values = self.points().map(|(x, _)| *x);
+        if self.is_linear {
+            Axis::linear(values.fold(0.0, f64::max))
+        } else {
+            Axis::logarithmic(values)
+        }
     }
 
-    /// The distance of the horizontal grid lines, and the number of lines above 0.
-    fn steps(&self) -> (f64, f64) {
+    fn y_axis(&self) -> Axis {
         let most = self.points().fold(0.0_f64, |most, (_, y)| most.max(*y));
-        let most = if most > 0.0 { most } else { 1.0 };
-        let power = 10.0_f64.powf((most / 6.0).log10().floor());
-        let mut steps = [1.0, 2.0, 5.0].iter().map(|step| step * power);
-        let step = steps.find(|step| most / step <= 6.0);
-        let step = step.unwrap_or(10.0 * power);
-        (step, (most / step).ceil())
+        Axis::linear(most).whole_steps()
     }
 
     fn draw_grid(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (first, last) = self.decades();
-        let mut decade = first;
-        while decade <= last {
-            let x = LEFT + (RIGHT - LEFT) * (decade - first) / (last - first);
+        for (part, label) in self.x_axis().ticks() {
+            let x = LEFT + (RIGHT - LEFT) * part;
             line(f, "grid", (x, TOP), (x, BOTTOM))?;
-            let label = short(10.0_f64.powf(decade));
             text(f, (x, BOTTOM + 18.0), "middle", "", &label)?;
-            decade += 1.0;
         }
-        let (step, count) = self.steps();
-        let mut nth = 0.0;
-        while nth <= count {
-            let y = BOTTOM - (BOTTOM - TOP) * nth / count;
-            let class = if nth == 0.0 { "axis" } else { "grid" };
+        for (part, label) in self.y_axis().ticks() {
+            let y = BOTTOM - (BOTTOM - TOP) * part;
+            let class = if part == 0.0 { "axis" } else { "grid" };
             line(f, class, (LEFT, y), (RIGHT, y))?;
-            text(f, (LEFT - 8.0, y + 4.0), "end", "", &short(nth * step))?;
-            nth += 1.0;
+            text(f, (LEFT - 8.0, y + 4.0), "end", "", &label)?;
         }
         Ok(())
     }
 
     fn draw_curves(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (first, last) = self.decades();
-        let (step, count) = self.steps();
+        let (x_axis, y_axis) = (self.x_axis(), self.y_axis());
         let columns = (1..=KINDS).zip(&self.curves).last();
         let columns = columns.map_or(1.0, |(count, _)| f64::from(count));
         for (nth, (name, points)) in (0..KINDS).cycle().zip(&self.curves) {
             let class = format!("curve c{nth}");
             write!(f, "<polyline class=\"{class}\" points=\"")?;
             for (x, y) in points {
-                let x = LEFT + (RIGHT - LEFT) * (x.log10() - first) / (last - first);
-                let y = BOTTOM - (BOTTOM - TOP) * y / (step * count);
+                let x = LEFT + (RIGHT - LEFT) * x_axis.part(*x);
+                let y = BOTTOM - (BOTTOM - TOP) * y_axis.part(*y);
                 write!(f, "{x:.1},{y:.1} ")?;
             }
             writeln!(f, "\"/>")?;
@@ -150,6 +153,67 @@ impl fmt::Display for Chart {
         writeln!(f, "<g transform=\"translate({x} {y}) rotate(-90)\">")?;
         text(f, (0.0, 0.0), "middle", "", &self.y)?;
         writeln!(f, "</g>\n</svg>")
+    }
+}
+
+// === impl Axis ===
+
+impl Axis {
+    /// An axis from 0 to `most`, in at most six steps of 1, 2 or 5 times a power of ten.
+    fn linear(most: f64) -> Self {
+        let most = if most > 0.0 { most } else { 1.0 };
+        let power = 10.0_f64.powf((most / 6.0).log10().floor());
+        let mut steps = [1.0, 2.0, 5.0].iter().map(|step| step * power);
+        let step = steps.find(|step| most / step <= 6.0);
+        let step = step.unwrap_or(10.0 * power);
+        Self::Linear { step, end: most }
+    }
+
+    /// Extends a linear axis to the end of its last step.
+    fn whole_steps(self) -> Self {
+        match self {
+            Self::Linear { step, end } => Self::Linear {
+                step,
+                end: step * (end / step).ceil(),
+            },
+            logarithmic @ Self::Logarithmic { .. } => logarithmic,
+        }
+    }
+
+    fn logarithmic(values: impl Iterator<Item = f64>) -> Self {
+        let exponents = values.map(f64::log10);
+        let (least, most) = exponents.fold((f64::MAX, 0.0_f64), |(least, most), exponent| {
+            (least.min(exponent), most.max(exponent))
+        });
+        let first = least.min(most).floor();
+        let end = most.ceil().max(first + 1.0);
+        Self::Logarithmic { first, end }
+    }
+
+    /// The position of a value, from 0 at the start of the axis to 1 at its end.
+    fn part(self, value: f64) -> f64 {
+        match self {
+            Self::Linear { end, .. } => value / end,
+            Self::Logarithmic { first, end } => (value.log10() - first) / (end - first),
+        }
+    }
+
+    /// The positions and labels of the grid lines.
+    fn ticks(self) -> Vec<(f64, String)> {
+        let (mut nth, count) = match self {
+            Self::Linear { step, end } => (0.0, end / step),
+            Self::Logarithmic { first, end } => (first, end),
+        };
+        let mut ticks = Vec::new();
+        while nth <= count {
+            let value = match self {
+                Self::Linear { step, .. } => nth * step,
+                Self::Logarithmic { .. } => 10.0_f64.powf(nth),
+            };
+            ticks.push((self.part(value), short(value)));
+            nth += 1.0;
+        }
+        ticks
     }
 }
 

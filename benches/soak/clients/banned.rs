@@ -16,7 +16,7 @@ const BAN_TIME: Duration = Duration::from_secs(BAN);
 const RETRY: Duration = Duration::from_millis(250);
 
 /// The tolerance for a ban that ends late: the time of a request on a busy machine.
-const SLACK: Duration = Duration::from_secs(3);
+const SLACK: Duration = Duration::from_secs(10);
 
 impl Banned {
     pub(super) const fn new(addr: SocketAddr) -> Self {

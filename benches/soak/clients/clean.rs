@@ -1,12 +1,13 @@
 //! Clients with legitimate requests, each of which must get the correct response.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, rc::Rc, time::Instant};
 
 use gabion_benches::Rng;
 
 use crate::{
     body,
     http_client::HttpClient,
+    latencies::Latencies,
     traffic::{Client, returning_address},
 };
 
@@ -15,16 +16,23 @@ pub(super) struct Clean {
     http: HttpClient,
     rng: Rng,
     keep_alive: bool,
+    latencies: Rc<Latencies>,
 }
 
 const MAX_BODY: usize = 64 * 1024;
 
 impl Clean {
-    pub(super) const fn new(addr: SocketAddr, index: usize, keep_alive: bool) -> Self {
+    pub(super) const fn new(
+        addr: SocketAddr,
+        index: usize,
+        keep_alive: bool,
+        latencies: Rc<Latencies>,
+    ) -> Self {
         Self {
             http: HttpClient::new(addr),
             rng: Rng::new((index as u64 + 1) << 1 | keep_alive as u64),
             keep_alive,
+            latencies,
         }
     }
 }
@@ -37,6 +45,7 @@ impl Client for Clean {
         if !self.keep_alive {
             self.http.disconnect();
         }
+        let sent = Instant::now();
         let (request, answer) = if seed % 3 == 0 {
             let answer = self.http.post("/echo", client, &expected).await;
             ("POST /echo", answer?)
@@ -44,6 +53,7 @@ impl Client for Clean {
             let target = format!("/bytes/{length}/{seed}");
             ("GET /bytes", self.http.get(&target, client).await?)
         };
+        self.latencies.record(sent);
         if answer.status != 200 || answer.body != expected {
             let (status, got) = (answer.status, answer.body.len());
             let text: String = answer.text().chars().take(200).collect();

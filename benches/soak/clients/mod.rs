@@ -4,32 +4,38 @@ mod banned;
 mod broken;
 mod clean;
 mod fill;
+mod http2;
 mod limited;
 mod misbehaving;
 mod probes;
 mod reloads;
 mod slow;
 mod sockets;
+mod stalled;
 mod streams;
 
 use std::{rc::Rc, time::Duration};
 
 pub(crate) use fill::fill_tables;
 
-use crate::{policy::Files, traffic::Traffic};
+use crate::{latencies::Latencies, policy::Files, traffic::Traffic};
 
 const SECOND: Duration = Duration::from_secs(1);
 const SHORT: Duration = Duration::ZERO;
 
-/// Spawns all clients: about 300 requests per second, 90 WebSockets, 30 slow clients.
-pub(crate) fn spawn_all(traffic: &mut Traffic, files: &Rc<Files>) {
+/// Spawns all clients: about 330 requests per second, 90 WebSockets, 45 slow clients. Response times of clean
+/// requests go to `latencies`.
+pub(crate) fn spawn_all(traffic: &mut Traffic, files: &Rc<Files>, latencies: &Rc<Latencies>) {
     let addr = traffic.addr;
     let stop = traffic.stop();
     traffic.spawn("clean, keep-alive", 16, [SECOND / 10, SHORT], |index| {
-        clean::Clean::new(addr, index, true)
+        clean::Clean::new(addr, index, true, Rc::clone(latencies))
     });
     traffic.spawn("clean, new connections", 4, [SECOND / 8, SHORT], |index| {
-        clean::Clean::new(addr, index, false)
+        clean::Clean::new(addr, index, false, Rc::clone(latencies))
+    });
+    traffic.spawn("clean, HTTP/2", 2, [SECOND / 4, SHORT], |index| {
+        http2::Http2::new(addr, index, Rc::clone(latencies))
     });
     traffic.spawn("probes", 4, [SECOND / 20, SHORT], |index| {
         probes::Probes::new(addr, index)
@@ -52,6 +58,21 @@ pub(crate) fn spawn_all(traffic: &mut Traffic, files: &Rc<Files>) {
     traffic.spawn("slow readers", 4, [SECOND, SECOND * 6], |index| {
         slow::SlowReaders::new(addr, index)
     });
+    traffic.spawn("paused downloads", 2, [SECOND, SECOND * 8], |index| {
+        slow::PausedDownloads::new(addr, index)
+    });
+    traffic.spawn("uploads over reloads", 8, [SECOND, SECOND * 40], |index| {
+        slow::LongUploads::new(addr, index)
+    });
+    traffic.spawn("stalled readers", 2, [SECOND, SECOND * 22], |index| {
+        stalled::StalledReaders::new(addr, index)
+    });
+    traffic.spawn(
+        "stalled readers, HTTP/2",
+        2,
+        [SECOND, SECOND * 22],
+        |index| stalled::StalledHttp2Readers::new(addr, index),
+    );
     traffic.spawn("aborted downloads", 4, [SECOND, SECOND * 5], |index| {
         slow::AbortedDownloads::new(addr, index)
     });

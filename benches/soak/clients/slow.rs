@@ -38,6 +38,18 @@ pub(super) struct SlowReaders {
     index: usize,
 }
 
+/// A client that reads half of a large response, and the rest after a pause.
+pub(super) struct PausedDownloads {
+    addr: SocketAddr,
+    index: usize,
+}
+
+/// A client whose upload of unknown length lasts longer than several policies.
+pub(super) struct LongUploads {
+    addr: SocketAddr,
+    index: usize,
+}
+
 /// A client that requests a large response, does not read it, and disconnects.
 pub(super) struct AbortedDownloads {
     addr: SocketAddr,
@@ -50,6 +62,12 @@ const STALL: Duration = Duration::from_secs(10);
 const SLACK: Duration = Duration::from_secs(5);
 
 const LARGE: usize = 1 << 20;
+
+/// The pause of a download: half of guard's `--send-timeout`.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// The seconds of a long upload, in which eight policies are written.
+const UPLOAD_SECONDS: usize = 40;
 
 // === impl SlowHeads ===
 
@@ -121,7 +139,7 @@ fn upload(client: [u8; 4], length: usize) -> Vec<u8> {
 }
 
 /// Returns a request for `length` bytes.
-fn download(index: usize, length: usize) -> Vec<u8> {
+pub(super) fn download(index: usize, length: usize) -> Vec<u8> {
     let header = forwarded(returning_address(index));
     format!("GET /bytes/{length}/{index} HTTP/1.1\r\nHost: app.example\r\n{header}\r\n")
         .into_bytes()
@@ -190,6 +208,69 @@ impl Client for SlowReaders {
             return Err(format!("{length} bytes of a large response: {first}"));
         }
         Ok(())
+    }
+}
+
+// === impl PausedDownloads ===
+
+impl PausedDownloads {
+    pub(super) const fn new(addr: SocketAddr, index: usize) -> Self {
+        Self { addr, index }
+    }
+
+    async fn read_with_a_pause(&self, length: usize) -> io::Result<Vec<u8>> {
+        let mut stream = TcpStream::connect(self.addr).await?;
+        let close = "Connection: close\r\n\r\n";
+        let mut request = download(self.index, length);
+        request.splice(request.len() - 2.., close.bytes());
+        stream.write_all(&request).await?;
+        let mut got = vec![0; length / 2];
+        stream.read_exact(&mut got).await?;
+        sleep(PAUSE).await;
+        stream.read_to_end(&mut got).await?;
+        Ok(got)
+    }
+}
+
+impl Client for PausedDownloads {
+    async fn run(&mut self) -> Result<(), String> {
+        // More than all buffers on the path hold.
+        let length = 16 * LARGE;
+        let got = self.read_with_a_pause(length).await;
+        let got = got.map_err(|error| error.to_string())?;
+        if !got.ends_with(&body(length, self.index as u64)) {
+            return Err(format!("{} of {length} bytes after a pause", got.len()));
+        }
+        Ok(())
+    }
+}
+
+// === impl LongUploads ===
+
+impl LongUploads {
+    pub(super) const fn new(addr: SocketAddr, index: usize) -> Self {
+        Self { addr, index }
+    }
+}
+
+impl Client for LongUploads {
+    async fn run(&mut self) -> Result<(), String> {
+        let mut wire = RawConnection::connect(self.addr).await;
+        let header = forwarded(returning_address(self.index));
+        let head = format!(
+            "POST /echo HTTP/1.1\r\nHost: app.example\r\nTransfer-Encoding: chunked\r\n{header}\r\n"
+        );
+        wire.send(head.as_bytes()).await;
+        for _ in 0..UPLOAD_SECONDS {
+            wire.send(b"1\r\nx\r\n").await;
+            sleep(Duration::from_secs(1)).await;
+        }
+        wire.send(b"0\r\n\r\n").await;
+        match wire.response("POST").await {
+            Some(answer) if answer.status == 200 && answer.body.len() == UPLOAD_SECONDS => Ok(()),
+            Some(answer) => Err(format!("status {} for a long upload", answer.status)),
+            None => Err("closed during a long upload".to_owned()),
+        }
     }
 }
 

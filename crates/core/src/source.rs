@@ -107,6 +107,9 @@ pub enum Forward {
 ///
 /// Called once per request on the request path: an implementation neither blocks nor allocates. A
 /// plain `Arc<Snapshot>` is a source of a policy that never changes.
+///
+/// A request that waits for its response holds its policy weakly. A source that replaces its policy keeps the
+/// previous ones for a time, or responses to requests that they judged are not inspected.
 pub trait PolicySource: Send + Sync {
     /// The policy in force now.
     fn current(&self) -> Arc<Snapshot>;

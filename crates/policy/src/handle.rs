@@ -21,7 +21,9 @@ use crate::{
 /// A shared handle to the current policy, with atomic replacement. Clones share the policy.
 ///
 /// Loading the current [`Snapshot`] ([`PolicySource::current`]) takes no lock, and a request is
-/// judged to its end by the snapshot that it started with. Replacements
+/// judged to its end by the snapshot that it started with. A request that waits for its response holds it
+/// weakly: the last four replaced policies are kept for such requests, and the response to one that was
+/// judged by an older policy is not inspected. Replacements
 /// ([`PolicyHandle::replace`], [`PolicyHandle::reload`], [`Watch`](crate::Watch)) are serialized;
 /// one that fails leaves the previous policy in force and records an event to the [`PolicyOptions`]'
 /// sink.
@@ -91,9 +93,13 @@ struct ReloadState {
     last_read: Arc<[KnownFile]>,
     /// The files that last came into force.
     in_force: Arc<[KnownFile]>,
-    /// Previous policies that may still judge a request.
+    /// Previous policies that may still judge a request or its response.
     previous: Vec<Arc<Snapshot>>,
 }
+
+/// The number of previous policies that are kept for requests without a response. A client decides how
+/// long an upload takes, and a large policy takes megabytes.
+const MAX_WAITED_FOR: usize = 4;
 
 // === impl PolicyHandle ===
 
@@ -357,10 +363,18 @@ impl Inner {
 // === impl ReloadState ===
 
 impl ReloadState {
-    /// Frees previous policies that only this state refers to. Freeing a large policy takes
-    /// milliseconds, which the last request that uses it must not spend.
+    /// Frees previous policies that judge no request now and, except for the newest [`MAX_WAITED_FOR`], those
+    /// that requests without a response refer to weakly. Freeing a large policy takes milliseconds, which
+    /// the last request that uses it must not spend.
     fn free_unused(&mut self) {
-        self.previous.retain(|old| Arc::strong_count(old) > 1);
+        let in_use = |old: &Arc<_>| Arc::strong_count(old) > 1 || Arc::weak_count(old) > 0;
+        self.previous.retain(in_use);
+        let mut excess = self.previous.len().saturating_sub(MAX_WAITED_FOR);
+        self.previous.retain(|old| {
+            let is_excess = excess > 0;
+            excess = excess.saturating_sub(1);
+            !is_excess || Arc::strong_count(old) > 1
+        });
     }
 }
 

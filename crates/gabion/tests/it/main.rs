@@ -88,4 +88,5 @@ mod support;
 mod template_limit;
 mod unparsable_request_is_evented;
 mod upgraded_bytes_are_untouched;
+mod waiting_requests_hold_no_policy;
 mod websocket_survives_reload;

@@ -218,14 +218,39 @@ fn own_rules_apply_after_a_replacement() {
 fn previous_policy_is_freed_by_maintain_or_replace_and_not_by_a_request() {
     let (policy, _) = open(A);
     let judging = policy.current();
-    let old = Arc::downgrade(&judging);
+    let old = Arc::downgrade(&judging.chain);
     policy.replace(B).unwrap();
     drop(judging);
     assert!(old.upgrade().is_some());
     policy.maintain();
     assert!(old.upgrade().is_none());
 
-    let next = Arc::downgrade(&policy.current());
+    let next = Arc::downgrade(&policy.current().chain);
     policy.replace(A).unwrap();
     assert!(next.upgrade().is_none(), "no request uses it");
+}
+
+/// A client decides how long a request waits for its response.
+#[test]
+fn four_previous_policies_are_kept_for_requests_that_wait() {
+    let (policy, _) = open(A);
+    let judging = policy.current();
+    let waiting: Vec<_> = (0..10)
+        .map(|_| {
+            let judged = Arc::downgrade(&policy.current());
+            policy.replace(A).unwrap();
+            judged
+        })
+        .collect();
+    policy.maintain();
+    let is_kept: Vec<_> = waiting.iter().map(|old| old.upgrade().is_some()).collect();
+    let (judges_now, older, newest) = (is_kept[0], &is_kept[1..6], &is_kept[6..]);
+    assert!(judges_now && newest == [true; 4], "{is_kept:?}");
+    assert_eq!(older, [false; 5]);
+
+    drop(waiting);
+    let chain = Arc::downgrade(&judging.chain);
+    drop(judging);
+    policy.maintain();
+    assert!(chain.upgrade().is_none());
 }

@@ -19,6 +19,7 @@ impl Engine {
     pub(super) fn deny(
         &self,
         facts: &Facts<'_>,
+        policy: &Snapshot,
         exchange: &mut Exchange,
         mut denial: Box<Denial>,
     ) -> Response<Bytes> {
@@ -27,16 +28,16 @@ impl Engine {
         if facts.upgrade == Upgrade::WebSocket {
             denial.diagnosis.get_or_insert(Diagnosis::Denied);
         }
-        let mut response = self.reply(facts, &exchange.policy, &denial);
+        let mut response = self.reply(facts, policy.generation, &denial);
         required_headers::add(&denial, facts, response.headers_mut());
         quota::add_retry_after(&denial, facts, response.headers_mut());
         quota::add_rate_limit(exchange.state.quotas(), response.headers_mut());
-        let denial = self.report_denial(facts, &exchange.policy, denial);
+        let denial = self.report_denial(facts, policy.generation, denial);
         if let Some(offense) = denial.offense.clone() {
             self.record_offense(facts.client, offense, facts.now);
         }
         let outcome = Outcome::new(response.status(), Some(&denial), Duration::ZERO);
-        self.process_outcome(exchange, outcome);
+        self.process_outcome(policy, exchange, outcome);
         grpc::translate(&mut response, &denial, facts);
         response.extensions_mut().insert(*denial);
         response
@@ -46,14 +47,14 @@ impl Engine {
     fn report_denial(
         &self,
         facts: &Facts<'_>,
-        policy: &Snapshot,
+        generation: u64,
         denial: Box<Denial>,
     ) -> Box<Denial> {
         let Some(sink) = &self.sink else {
             return denial;
         };
         let kind = RequestEventKind::Denied(denial);
-        let event = Event::Request(RequestEvent::new(facts, policy.generation, kind));
+        let event = Event::Request(RequestEvent::new(facts, generation, kind));
         sink.record(&event);
         let Event::Request(RequestEvent {
             kind: RequestEventKind::Denied(denial),
@@ -66,9 +67,9 @@ impl Engine {
     }
 
     /// Creates the response to a denial, without the headers that are due whatever the reply.
-    fn reply(&self, facts: &Facts<'_>, policy: &Snapshot, denial: &Denial) -> Response<Bytes> {
+    fn reply(&self, facts: &Facts<'_>, generation: u64, denial: &Denial) -> Response<Bytes> {
         catch_panic(|| self.reply.reply(denial, facts)).unwrap_or_else(|message| {
-            self.report_request(facts, policy, || RequestEventKind::Fault(message));
+            self.report_request(facts, generation, || RequestEventKind::Fault(message));
             reply::plain(denial.status)
         })
     }

@@ -65,7 +65,7 @@ impl Engine {
             return None;
         }
         let path = exchange.stream_path.as_deref().unwrap_or(UNKNOWN_PATH);
-        let (client, generation) = (*exchange.state.client(), exchange.policy.generation);
+        let (client, generation) = (*exchange.state.client(), exchange.generation);
         let permit = SessionPermit::for_stream(self, client, path, generation)?;
         // A ban or policy change since the judgment reached registered sessions only.
         self.recheck(permit.session());

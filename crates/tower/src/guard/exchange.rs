@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use gabion_core::{RequestState, Resolution, Snapshot, Upgrade};
+use gabion_core::{RequestState, Resolution, Upgrade};
 
 use super::observed::ObservedDenials;
 use crate::{session::Session, websocket::SessionPermit};
 
-/// One request-response exchange, and the policy that applies to it from head to end.
+/// One request-response exchange.
 pub(super) struct Exchange {
-    pub(super) policy: Arc<Snapshot>,
+    /// The generation of the policy that applies to it from head to end.
+    pub(super) generation: u64,
     pub(super) state: RequestState,
     /// `true` if a rule allowed the request. Then no offense in this exchange becomes a ban.
     pub(super) is_allowed: bool,
@@ -39,9 +40,9 @@ pub(super) struct RequestChanges {
 }
 
 impl Exchange {
-    pub(super) fn new(policy: Arc<Snapshot>, state: RequestState) -> Self {
+    pub(super) fn new(generation: u64, state: RequestState) -> Self {
         Self {
-            policy,
+            generation,
             state,
             is_allowed: false,
             observed: ObservedDenials::default(),

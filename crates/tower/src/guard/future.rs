@@ -3,12 +3,12 @@
 use std::{
     future::Future,
     pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, ready},
+    sync::{Arc, Weak},
+    task::{Context, Poll},
 };
 
 use bytes::Bytes;
-use gabion_core::Quota;
+use gabion_core::{Quota, Snapshot};
 use http::{Method, Response, header::CONTENT_LENGTH};
 use http_body::Body;
 use pin_project_lite::pin_project;
@@ -47,17 +47,30 @@ pin_project! {
     reason = "a box would be an allocation per request"
 )]
 enum OnResponse {
-    /// The inspectors process it.
-    Process(Arc<Engine>, Exchange),
+    /// The inspectors of the policy process it.
+    Process(Arc<Engine>, Exchange, HeldPolicy),
     /// It shows these quotas, and is unchanged otherwise.
     Show(Vec<Quota>),
     Nothing,
 }
 
+/// The policy that judged a request, until its response.
+enum HeldPolicy {
+    Strong(Arc<Snapshot>),
+    /// While the service has no response, because a client decides how long that takes: by an upload, or
+    /// by a gRPC call that it keeps open. A request that waits does not keep a replaced policy in memory.
+    Weak(Weak<Snapshot>),
+}
+
 impl<F> ResponseFuture<F> {
     /// A response that the inspectors process.
-    pub(super) const fn processed(inner: F, engine: Arc<Engine>, exchange: Exchange) -> Self {
-        let on_response = OnResponse::Process(engine, exchange);
+    pub(super) const fn processed(
+        inner: F,
+        engine: Arc<Engine>,
+        exchange: Exchange,
+        policy: Arc<Snapshot>,
+    ) -> Self {
+        let on_response = OnResponse::Process(engine, exchange, HeldPolicy::Strong(policy));
         let state = State::Inner { inner, on_response };
         Self { state }
     }
@@ -96,7 +109,11 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
             StateProjection::Inner { inner, on_response } => {
-                let mut response = ready!(inner.poll(cx))?;
+                let Poll::Ready(response) = inner.poll(cx) else {
+                    on_response.wait();
+                    return Poll::Pending;
+                };
+                let mut response = response?;
                 let event_stream = on_response.run(&mut response);
                 Poll::Ready(Ok(response.map(|body| match event_stream {
                     Some(event_stream) => GuardBody::event_stream(body, event_stream),
@@ -120,6 +137,12 @@ impl<F> std::fmt::Debug for ResponseFuture<F> {
 // === impl OnResponse ===
 
 impl OnResponse {
+    fn wait(&mut self) {
+        if let Self::Process(_, _, policy) = self {
+            policy.downgrade();
+        }
+    }
+
     /// Returns the event stream that the response is, if any.
     fn run<B: Body>(&mut self, response: &mut Response<B>) -> Option<EventStream> {
         match self {
@@ -128,14 +151,36 @@ impl OnResponse {
                 show(quotas, response);
                 None
             }
-            Self::Process(engine, exchange) => {
+            Self::Process(engine, exchange, policy) => {
                 engine.open_or_release(exchange, response.status(), response.headers());
                 let length = length(exchange.state.method(), response);
-                engine.on_response(exchange, response.status(), length);
+                let policy = policy.upgrade();
+                engine.on_response(policy, exchange, response.status(), length);
                 let event_stream = engine.event_stream(exchange, response.headers());
                 show(exchange.state.quotas(), response);
                 event_stream
             }
+        }
+    }
+}
+
+// === impl HeldPolicy ===
+
+impl HeldPolicy {
+    fn downgrade(&mut self) {
+        if let Self::Strong(policy) = self {
+            *self = Self::Weak(Arc::downgrade(policy));
+        }
+    }
+
+    /// Returns the policy, unless it was replaced and freed while the request waited.
+    fn upgrade(&mut self) -> Option<&Snapshot> {
+        if let Self::Weak(policy) = self {
+            *self = Self::Strong(policy.upgrade()?);
+        }
+        match self {
+            Self::Strong(policy) => Some(policy),
+            Self::Weak(_) => None,
         }
     }
 }

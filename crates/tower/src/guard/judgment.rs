@@ -23,8 +23,8 @@ use crate::{
 
 /// The result of [`Engine::judge`].
 pub(super) enum Decision {
-    /// The inner service responds. Its response is passed to the inspectors.
-    Pass(Exchange),
+    /// The inner service responds. Its response is passed to the inspectors of the policy.
+    Pass(Exchange, Arc<Snapshot>),
     /// Judgment failed, and the policy lets such requests pass, with the upgrade offers that may
     /// stay.
     Unjudged(Option<Upgrade>),
@@ -51,13 +51,12 @@ impl Engine {
             (self.sharing).leaves_resolution(outer, self.bans.is_some(), || {
                 is_reused || is_repeatable(&facts, &policy.client)
             });
-        let mut exchange = Exchange::new(policy, RequestState::new(&facts));
+        let mut exchange = Exchange::new(policy.generation, RequestState::new(&facts));
         exchange.leaves_resolution = leaves_resolution;
         exchange.changes = RequestChanges {
             inserts_client: self.inserts_client || connection.inserts_client,
             // Without its prefix, the target is not the one that was judged.
-            makes_canonical: exchange.policy.forward == Forward::Canonical
-                && connection.target.is_none(),
+            makes_canonical: policy.forward == Forward::Canonical && connection.target.is_none(),
             upgrade_offer: offer::has_upgrade_offer(&facts.index).then_some(facts.upgrade),
         };
         let is_counted = outer.is_some_and(Resolution::is_counted);
@@ -65,8 +64,8 @@ impl Engine {
         if facts.client.is_unclear() {
             self.report_setup(facts.now, || Event::UntrustedProxy(facts.peer.addr()));
         }
-        match self.inspect(&facts, &mut exchange) {
-            ControlFlow::Continue(()) => Decision::Pass(exchange),
+        match self.inspect(&facts, &policy, &mut exchange) {
+            ControlFlow::Continue(()) => Decision::Pass(exchange, policy),
             ControlFlow::Break(decision) => decision,
         }
     }
@@ -76,9 +75,10 @@ impl Engine {
     fn inspect(
         self: &Arc<Self>,
         facts: &Facts<'_>,
+        policy: &Snapshot,
         exchange: &mut Exchange,
     ) -> ControlFlow<Decision> {
-        let Exchange { policy, state, .. } = exchange;
+        let state = &mut exchange.state;
         let judged = catch_panic(|| policy.chain.inspect(facts, state));
         if !exchange.state.observed().is_empty() {
             for denial in exchange.state.observed().to_vec() {
@@ -86,22 +86,22 @@ impl Engine {
             }
         }
         match judged.map(|verdict| self.observe_override.apply(verdict, facts.now)) {
-            Err(message) => ControlFlow::Break(self.fault(facts, exchange, message)),
-            Ok(Verdict::Pass) => self.pass(facts, exchange),
+            Err(message) => ControlFlow::Break(self.fault(facts, policy, exchange, message)),
+            Ok(Verdict::Pass) => self.pass(facts, policy, exchange),
             Ok(Verdict::Allow(cause)) => {
-                self.report_request(facts, &exchange.policy, || {
+                self.report_request(facts, policy.generation, || {
                     RequestEventKind::Allowed(*cause)
                 });
                 exchange.is_allowed = true;
-                self.pass(facts, exchange)
+                self.pass(facts, policy, exchange)
             }
             Ok(Verdict::Deny(denial)) if denial.is_observed() => {
                 self.observe(facts, exchange, denial);
-                self.pass(facts, exchange)
+                self.pass(facts, policy, exchange)
             }
-            Ok(Verdict::Deny(denial)) => {
-                ControlFlow::Break(Decision::Respond(self.deny(facts, exchange, denial)))
-            }
+            Ok(Verdict::Deny(denial)) => ControlFlow::Break(Decision::Respond(
+                self.deny(facts, policy, exchange, denial),
+            )),
         }
     }
 
@@ -109,7 +109,7 @@ impl Engine {
     pub(super) fn observe(&self, facts: &Facts<'_>, exchange: &mut Exchange, denial: Box<Denial>) {
         if let Some(sink) = &self.sink {
             let kind = RequestEventKind::Denied(denial);
-            let event = RequestEvent::new(facts, exchange.policy.generation, kind);
+            let event = RequestEvent::new(facts, exchange.generation, kind);
             exchange.observed.push(sink, event);
         }
     }
@@ -127,11 +127,16 @@ impl Engine {
     }
 
     /// Lets a request pass. A WebSocket handshake needs a permit.
-    fn pass(self: &Arc<Self>, facts: &Facts<'_>, exchange: &mut Exchange) -> ControlFlow<Decision> {
-        match self.permit(facts, exchange) {
+    fn pass(
+        self: &Arc<Self>,
+        facts: &Facts<'_>,
+        policy: &Snapshot,
+        exchange: &mut Exchange,
+    ) -> ControlFlow<Decision> {
+        match self.permit(facts, policy, exchange) {
             Ok(permit) => exchange.permit = permit,
             Err(denial) => {
-                let response = self.deny(facts, exchange, denial);
+                let response = self.deny(facts, policy, exchange, denial);
                 return ControlFlow::Break(Decision::Respond(response));
             }
         }
@@ -146,9 +151,16 @@ impl Engine {
         ControlFlow::Continue(())
     }
 
-    fn fault(&self, facts: &Facts<'_>, exchange: &Exchange, message: String) -> Decision {
-        let policy = &exchange.policy;
-        self.report_request(facts, policy, || RequestEventKind::Fault(message));
+    fn fault(
+        &self,
+        facts: &Facts<'_>,
+        policy: &Snapshot,
+        exchange: &Exchange,
+        message: String,
+    ) -> Decision {
+        self.report_request(facts, policy.generation, || {
+            RequestEventKind::Fault(message)
+        });
         match policy.on_fault {
             OnFault::Pass => Decision::Unjudged(exchange.changes.upgrade_offer),
             OnFault::Refuse => Decision::Respond(reply::plain(StatusCode::SERVICE_UNAVAILABLE)),
@@ -158,10 +170,10 @@ impl Engine {
     pub(super) fn report_request(
         &self,
         facts: &Facts<'_>,
-        policy: &Snapshot,
+        generation: u64,
         kind: impl FnOnce() -> RequestEventKind,
     ) {
-        self.report(|| Event::Request(RequestEvent::new(facts, policy.generation, kind())));
+        self.report(|| Event::Request(RequestEvent::new(facts, generation, kind())));
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gabion_core::{
-    BanChange, BanEvent, Event, FaultEvent, Findings, Needs, Outcome, ProbeHitEvent,
+    BanChange, BanEvent, Event, FaultEvent, Findings, Needs, Outcome, ProbeHitEvent, Snapshot,
 };
 use http::StatusCode;
 
@@ -12,27 +12,36 @@ use crate::engine::{Engine, catch_panic};
 
 impl Engine {
     /// Returns `true` if the response to a request that passed is inspected or reported.
-    pub(super) fn needs_response(&self, exchange: &Exchange) -> bool {
-        exchange.policy.needs.contains(Needs::RESPONSES)
+    pub(super) fn needs_response(&self, policy: &Snapshot, exchange: &Exchange) -> bool {
+        policy.needs.contains(Needs::RESPONSES)
             || self.sessions.is_some()
             || !exchange.observed.is_empty()
     }
 
-    /// Passes the status and the body length of the service's response to the inspectors.
+    /// Passes the status and the body length of the service's response to the inspectors of `policy`, which
+    /// is `None` if it was freed.
     pub(super) fn on_response(
         &self,
+        policy: Option<&Snapshot>,
         exchange: &mut Exchange,
         status: StatusCode,
         length: Option<u64>,
     ) {
         exchange.observed.report(Some(status));
-        let outcome = Outcome::new(status, None, Duration::ZERO).with_length(length);
-        self.process_outcome(exchange, outcome);
+        if let Some(policy) = policy {
+            let outcome = Outcome::new(status, None, Duration::ZERO).with_length(length);
+            self.process_outcome(policy, exchange, outcome);
+        }
     }
 
     /// Passes an outcome to the inspectors that need it, and acts on their findings.
-    pub(super) fn process_outcome(&self, exchange: &Exchange, mut outcome: Outcome<'_>) {
-        let Exchange { policy, state, .. } = exchange;
+    pub(super) fn process_outcome(
+        &self,
+        policy: &Snapshot,
+        exchange: &Exchange,
+        mut outcome: Outcome<'_>,
+    ) {
+        let state = &exchange.state;
         if !policy.needs.contains(Needs::RESPONSES) {
             return;
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use gabion_core::{Denial, Event, Facts, Upgrade, Verdict};
+use gabion_core::{Denial, Event, Facts, Snapshot, Upgrade, Verdict};
 use http::{HeaderMap, Request, Response, StatusCode};
 
 use super::{exchange::Exchange, offer};
@@ -18,13 +18,13 @@ impl Engine {
     pub(super) fn permit(
         self: &Arc<Self>,
         facts: &Facts<'_>,
+        policy: &Snapshot,
         exchange: &mut Exchange,
     ) -> Result<Option<SessionPermit>, Box<Denial>> {
         if facts.upgrade != Upgrade::WebSocket {
             return Ok(None);
         }
-        let policy = Arc::clone(&exchange.policy);
-        let reserve = |capped| SessionPermit::reserve(self, facts, &policy, capped);
+        let reserve = |capped| SessionPermit::reserve(self, facts, policy, capped);
         let denied = match reserve(true) {
             Ok(permit) => return Ok(permit),
             Err(denied) => self

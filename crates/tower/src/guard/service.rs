@@ -50,17 +50,17 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let mut decision = self.engine.judge(&request);
-        if let Decision::Pass(exchange) = &mut decision
+        if let Decision::Pass(exchange, _) = &mut decision
             && let Err(response) = self.engine.prepare(&mut request, exchange)
         {
             return ResponseFuture::respond(*response);
         }
         match decision {
-            Decision::Pass(exchange) if self.engine.needs_response(&exchange) => {
+            Decision::Pass(exchange, policy) if self.engine.needs_response(&policy, &exchange) => {
                 let inner = self.inner.call(request);
-                ResponseFuture::processed(inner, self.engine.clone(), exchange)
+                ResponseFuture::processed(inner, self.engine.clone(), exchange, policy)
             }
-            Decision::Pass(exchange) => {
+            Decision::Pass(exchange, _) => {
                 let inner = self.inner.call(request);
                 ResponseFuture::showing(inner, exchange.state.into_quotas())
             }
