@@ -7,7 +7,7 @@ use gabion_testkit::{Backend, Nginx, PASSES_UPGRADES, TempFolder, program};
 use tokio::{join, time::timeout};
 use tokio_tungstenite::{connect_async, tungstenite::Message};
 
-use crate::support::Guard;
+use crate::support::{Guard, runs_long_tests};
 
 /// The idle timeout of the short tests. The default of nginx is 60 s.
 const TIMER: &str = "proxy_read_timeout 3s;";
@@ -58,7 +58,6 @@ async fn idle_timeout_is_diagnosed_with_its_length_and_side() {
 #[tokio::test]
 async fn default_settings_keep_a_silent_websocket_open_for_three_minutes() {
     if !runs_long_tests() {
-        eprintln!("SKIPPED: GABION_LONG_TESTS is not set");
         return;
     }
     let Some((before, behind)) = both("defaults", "", "").await else {
@@ -69,14 +68,6 @@ async fn default_settings_keep_a_silent_websocket_open_for_three_minutes() {
         join!(before.survives(silence), behind.survives(silence)),
         (true, true)
     );
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "an environment variable selects the long test"
-)]
-fn runs_long_tests() -> bool {
-    std::env::var_os("GABION_LONG_TESTS").is_some()
 }
 
 /// Starts a chain with nginx in front of the guard, and one with nginx behind it. Returns `None`, with a

@@ -21,6 +21,7 @@ mod log_reader;
 mod memory;
 mod policy;
 mod reconnect;
+mod slow_clients;
 mod support;
 mod unparsable;
 mod upstream;

@@ -30,6 +30,19 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
+/// Returns `true` if `GABION_LONG_TESTS` is set, as in CI. Otherwise prints `SKIPPED`.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an environment variable selects the long tests"
+)]
+pub(crate) fn runs_long_tests() -> bool {
+    let is_set = std::env::var_os("GABION_LONG_TESTS").is_some();
+    if !is_set {
+        eprintln!("SKIPPED: GABION_LONG_TESTS is not set");
+    }
+    is_set
+}
+
 fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_guard"));
     command.env_remove("RUST_LOG").stdin(Stdio::null());
