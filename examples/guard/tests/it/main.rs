@@ -22,6 +22,7 @@ mod memory;
 mod policy;
 mod reconnect;
 mod slow_clients;
+mod slowhttptest;
 mod support;
 mod unparsable;
 mod upstream;

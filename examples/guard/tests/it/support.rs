@@ -1,6 +1,7 @@
 //! Starts the binary and reads its output.
 
 use std::{
+    fs,
     io::{BufRead as _, BufReader, Read},
     net::SocketAddr,
     process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio},
@@ -132,6 +133,12 @@ impl Guard {
 
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Returns the number of open descriptors.
+    pub(crate) fn descriptors(&self) -> usize {
+        let open = fs::read_dir(format!("/proc/{}/fd", self.pid()));
+        open.unwrap().count()
     }
 
     pub(crate) const fn addr(&self) -> SocketAddr {
