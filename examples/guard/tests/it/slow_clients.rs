@@ -47,6 +47,7 @@ const LARGE: usize = 12 << 20;
 /// The largest packet of a phone, apart from headers, and its receive buffer.
 const PACKET: u32 = 1400;
 const BUFFER: usize = 32 * 1024;
+const LARGE_BUFFER: usize = 256 * 1024;
 
 /// Serves `/bytes/COUNT`, `/upload` (answers with the length), `/echo` (sends the body back while it arrives),
 /// and `/events/MILLIS`, an endless stream with an event per interval.
@@ -77,10 +78,10 @@ async fn guard(server: &RouterServer, options: &[&str]) -> Guard {
 }
 
 /// Connects like a phone. On loopback, packets are larger, so that the kernel would take megabytes for it at once.
-async fn phone(addr: SocketAddr) -> TcpStream {
+async fn phone(addr: SocketAddr, buffer: usize) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_tcp_mss(PACKET).unwrap();
-    socket.set_recv_buffer_size(BUFFER).unwrap();
+    socket.set_recv_buffer_size(buffer).unwrap();
     socket.set_nonblocking(true).unwrap();
     TcpSocket::from_std_stream(socket.into())
         .connect(addr)
@@ -155,8 +156,20 @@ async fn read_slowly(stream: &mut TcpStream, length: usize) {
 async fn slow_download_is_not_cut() {
     let server = server().await;
     let guard = guard(&server, &TIMEOUTS).await;
-    let mut stream = phone(guard.addr()).await;
+    let mut stream = phone(guard.addr(), BUFFER).await;
     request(&mut stream, &format!("/bytes/{LARGE}")).await;
+    read_slowly(&mut stream, LARGE).await;
+}
+
+/// The kernel holds megabytes for a client that was fast. They drain for longer than the timeout, before it takes
+/// more.
+#[tokio::test]
+async fn download_that_becomes_slow_is_not_cut() {
+    let server = server().await;
+    let guard = guard(&server, &TIMEOUTS).await;
+    let mut stream = phone(guard.addr(), LARGE_BUFFER).await;
+    request(&mut stream, &format!("/bytes/{}", 2 * LARGE)).await;
+    stream.read_exact(&mut vec![0; LARGE]).await.unwrap();
     read_slowly(&mut stream, LARGE).await;
 }
 
@@ -213,7 +226,7 @@ async fn download_may_pause_for_less_than_the_send_timeout() {
     const PAUSE: Duration = Duration::from_millis(1800);
     let server = server().await;
     let guard = guard(&server, &["--send-timeout", "3"]).await;
-    let mut stream = phone(guard.addr()).await;
+    let mut stream = phone(guard.addr(), BUFFER).await;
     request(&mut stream, &format!("/bytes/{LARGE}")).await;
     // All pauses together are longer than the timeout.
     let mut half = vec![0; LARGE / 2];
