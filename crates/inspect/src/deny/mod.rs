@@ -192,7 +192,7 @@ impl Inspect for Deny {
         if may_match(&self.enforced)
             && let Some(denial) = self.find_any(&self.enforced, facts, Mode::Enforce)
         {
-            return with_attribution(denial, state.attribution()).into();
+            return with_attribution(denial, facts.attribution()).into();
         }
         if may_match(&self.observed)
             && let Some(denial) = self.find_any(&self.observed, facts, Mode::Observe)

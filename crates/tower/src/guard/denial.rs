@@ -19,7 +19,7 @@ impl Engine {
     pub(super) fn deny(
         &self,
         facts: &Facts<'_>,
-        exchange: &mut Exchange,
+        exchange: &mut Exchange<'_>,
         mut denial: Box<Denial>,
     ) -> Response<Bytes> {
         exchange.observed.report(None);

@@ -58,7 +58,7 @@ impl Engine {
     /// Registers a response that is a stream of events, so that it ends when its client is banned.
     pub(super) fn event_stream(
         self: &Arc<Self>,
-        exchange: &Exchange,
+        exchange: &Exchange<'_>,
         headers: &HeaderMap,
     ) -> Option<EventStream> {
         if self.sessions.is_none() || !is_stream(headers) {

@@ -1,6 +1,6 @@
 //! One exchange, from the judgment of its request to the response.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use gabion_core::{RequestState, Resolution, Snapshot, Upgrade};
 
@@ -8,8 +8,8 @@ use super::observed::ObservedDenials;
 use crate::{session::Session, websocket::SessionPermit};
 
 /// One request-response exchange, and the policy that applies to it from head to end.
-pub(super) struct Exchange {
-    pub(super) policy: Arc<Snapshot>,
+pub(super) struct Exchange<'p> {
+    pub(super) policy: Cow<'p, Arc<Snapshot>>,
     pub(super) state: RequestState,
     /// `true` if a rule allowed the request. Then no offense in this exchange becomes a ban.
     pub(super) is_allowed: bool,
@@ -20,8 +20,6 @@ pub(super) struct Exchange {
     pub(super) session: Option<Arc<Session>>,
     /// The path, if the request accepts server-sent events.
     pub(super) stream_path: Option<Box<str>>,
-    /// `true` if the request needs a resolution for inner layers when it passes.
-    pub(super) leaves_resolution: bool,
     /// The resolution for inner layers.
     pub(super) resolution: Option<Arc<Resolution>>,
     pub(super) changes: RequestChanges,
@@ -38,8 +36,8 @@ pub(super) struct RequestChanges {
     pub(super) upgrade_offer: Option<Upgrade>,
 }
 
-impl Exchange {
-    pub(super) fn new(policy: Arc<Snapshot>, state: RequestState) -> Self {
+impl<'p> Exchange<'p> {
+    pub(super) fn new(policy: Cow<'p, Arc<Snapshot>>, state: RequestState) -> Self {
         Self {
             policy,
             state,
@@ -48,9 +46,24 @@ impl Exchange {
             permit: None,
             session: None,
             stream_path: None,
-            leaves_resolution: false,
             resolution: None,
             changes: RequestChanges::default(),
+        }
+    }
+
+    /// Returns the exchange with a policy that outlives its source.
+    #[inline]
+    pub(super) fn into_owned(self) -> Exchange<'static> {
+        Exchange {
+            policy: Cow::Owned(self.policy.into_owned()),
+            state: self.state,
+            is_allowed: self.is_allowed,
+            observed: self.observed,
+            permit: self.permit,
+            session: self.session,
+            stream_path: self.stream_path,
+            resolution: self.resolution,
+            changes: self.changes,
         }
     }
 }

@@ -48,7 +48,7 @@ pin_project! {
 )]
 enum OnResponse {
     /// The inspectors process it.
-    Process(Arc<Engine>, Exchange),
+    Process(Arc<Engine>, Exchange<'static>),
     /// It shows these quotas, and is unchanged otherwise.
     Show(Vec<Quota>),
     Nothing,
@@ -56,8 +56,8 @@ enum OnResponse {
 
 impl<F> ResponseFuture<F> {
     /// A response that the inspectors process.
-    pub(super) const fn processed(inner: F, engine: Arc<Engine>, exchange: Exchange) -> Self {
-        let on_response = OnResponse::Process(engine, exchange);
+    pub(super) fn processed(inner: F, engine: Arc<Engine>, exchange: Exchange<'_>) -> Self {
+        let on_response = OnResponse::Process(engine, exchange.into_owned());
         let state = State::Inner { inner, on_response };
         Self { state }
     }

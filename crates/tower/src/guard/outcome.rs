@@ -12,7 +12,7 @@ use crate::engine::{Engine, catch_panic};
 
 impl Engine {
     /// Returns `true` if the response to a request that passed is inspected or reported.
-    pub(super) fn needs_response(&self, exchange: &Exchange) -> bool {
+    pub(super) fn needs_response(&self, exchange: &Exchange<'_>) -> bool {
         exchange.policy.needs.contains(Needs::RESPONSES)
             || self.sessions.is_some()
             || !exchange.observed.is_empty()
@@ -21,7 +21,7 @@ impl Engine {
     /// Passes the status and the body length of the service's response to the inspectors.
     pub(super) fn on_response(
         &self,
-        exchange: &mut Exchange,
+        exchange: &mut Exchange<'_>,
         status: StatusCode,
         length: Option<u64>,
     ) {
@@ -31,7 +31,7 @@ impl Engine {
     }
 
     /// Passes an outcome to the inspectors that need it, and acts on their findings.
-    pub(super) fn process_outcome(&self, exchange: &Exchange, mut outcome: Outcome<'_>) {
+    pub(super) fn process_outcome(&self, exchange: &Exchange<'_>, mut outcome: Outcome<'_>) {
         let Exchange { policy, state, .. } = exchange;
         if !policy.needs.contains(Needs::RESPONSES) {
             return;
@@ -52,7 +52,7 @@ impl Engine {
     }
 
     /// Reports the findings about an exchange, and records the offense.
-    fn act_on(&self, exchange: &Exchange, findings: &mut Findings, outcome: &Outcome<'_>) {
+    fn act_on(&self, exchange: &Exchange<'_>, findings: &mut Findings, outcome: &Outcome<'_>) {
         if let Some(event) = findings.diagnosis.take() {
             self.report(|| Event::Diagnosis(event));
         }

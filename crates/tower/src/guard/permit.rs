@@ -18,7 +18,7 @@ impl Engine {
     pub(super) fn permit(
         self: &Arc<Self>,
         facts: &Facts<'_>,
-        exchange: &mut Exchange,
+        exchange: &mut Exchange<'_>,
     ) -> Result<Option<SessionPermit>, Box<Denial>> {
         if facts.upgrade != Upgrade::WebSocket {
             return Ok(None);
@@ -46,7 +46,7 @@ impl Engine {
     pub(super) fn tap<B>(
         &self,
         request: &mut Request<B>,
-        exchange: &mut Exchange,
+        exchange: &mut Exchange<'_>,
     ) -> Result<(), Box<Response<Bytes>>> {
         let Some(permit) = exchange.permit.take() else {
             return Ok(());
@@ -69,7 +69,7 @@ impl Engine {
     /// a CONNECT, with 2xx (RFC 8441, 5). Any other response releases the permit.
     pub(super) fn open_or_release(
         &self,
-        exchange: &Exchange,
+        exchange: &Exchange<'_>,
         status: StatusCode,
         headers: &HeaderMap,
     ) {

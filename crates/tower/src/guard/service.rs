@@ -81,7 +81,7 @@ impl Engine {
     fn prepare<B>(
         &self,
         request: &mut Request<B>,
-        exchange: &mut Exchange,
+        exchange: &mut Exchange<'_>,
     ) -> Result<(), Box<Response<Bytes>>> {
         self.tap(request, exchange)?;
         if let Some(resolution) = exchange.resolution.take() {
