@@ -4,6 +4,7 @@ use std::{borrow::Cow, cell::OnceCell, slice};
 
 use super::{
     Malformed, PathClasses, Segment, Segments, Transformations, View, canonical,
+    distinct::DistinctNames,
     layout::{Layout, Marks},
     transform::{TRANSFORMATIONS, TRIGGERS},
 };
@@ -52,6 +53,7 @@ struct Forms {
     spans: Vec<Span>,
     /// The bytes of all forms.
     bytes: Vec<u8>,
+    names: DistinctNames,
     /// `true` if there are more forms than are kept.
     is_incomplete: bool,
     /// `true` if dot segments go above the root in some form.
@@ -156,6 +158,20 @@ impl<'r> PathViews<'r> {
         let rest = self.raw.get(Marks::BLOCK..).unwrap_or_default();
         let mut slashes = rest.iter().enumerate().filter(|(_, byte)| **byte == b'/');
         slashes.any(|(at, _)| after(at.saturating_add(Marks::BLOCK)).is_some_and(&matches))
+    }
+
+    /// Returns `true` if a name matches that a segment of any view may stand for ([`Segment::any_name`]).
+    /// Views share most of their segments: their names are found once, and tested once except for rare
+    /// repetitions.
+    #[inline]
+    pub fn any_name(&self, mut matches: impl FnMut(Segment<'_>) -> bool) -> bool {
+        match &self.derived().forms {
+            Some(forms) => forms.names.iter().any(matches),
+            None => self
+                .iter()
+                .flat_map(|view| view.segments())
+                .any(|segment| segment.any_name(&mut matches)),
+        }
     }
 
     /// Iterates over the segments of the path as sent.
@@ -291,7 +307,7 @@ impl Derived {
         }
         let sent = self.sent.form(path);
         if !self.sent.layout.lacks(TRIGGERS) {
-            self.forms = Some(Box::new(Forms::derive(sent)));
+            self.forms = Some(Box::new(Forms::new(sent)));
         }
         self.malformed = find_errors(sent, self.forms.as_deref()).next();
     }
@@ -300,6 +316,13 @@ impl Derived {
 // === impl Forms ===
 
 impl Forms {
+    /// Derives all forms of a path from the form as sent.
+    fn new(sent: View<'_>) -> Self {
+        let mut all = Self::derive(sent);
+        all.names = DistinctNames::new(all.iter().map(|view| view.path));
+        all
+    }
+
     /// Applies each transformation to each form until no new form results, or a cap is reached.
     fn derive(sent: View<'_>) -> Self {
         let first = sent.path.len().saturating_mul(3);
@@ -307,6 +330,7 @@ impl Forms {
         let mut all = Self {
             spans: Vec::with_capacity(4),
             bytes: Vec::with_capacity(first),
+            names: DistinctNames::default(),
             is_incomplete: false,
             is_above_root: false,
         };
@@ -353,7 +377,7 @@ impl Forms {
         });
     }
 
-    fn iter(&self) -> impl Iterator<Item = View<'_>> {
+    fn iter(&self) -> impl Iterator<Item = View<'_>> + Clone {
         self.spans.iter().map(|span| span.form(&self.bytes))
     }
 
