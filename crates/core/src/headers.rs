@@ -128,17 +128,19 @@ known_headers! {
 #[derive(Clone, Copy, Debug)]
 pub struct HeaderIndex<'r> {
     headers: &'r HeaderMap,
-    /// `None` if each header is looked up in the map.
-    found: Option<Found<'r>>,
+    /// A bit for each known header that may be present.
+    present: u32,
+    /// A bit for each known header that may have several lines.
+    repeated: u32,
+    /// The first line of each known header, as far as it was found.
+    first: [Option<&'r HeaderValue>; KnownHeader::ALL.len()],
+    /// `None` without a pass over all headers.
+    totals: Option<Totals>,
 }
 
-/// The result of a pass over all headers.
-#[derive(Clone, Copy, Debug)]
-struct Found<'r> {
-    /// The first line of each known header.
-    first: [Option<&'r HeaderValue>; KnownHeader::ALL.len()],
-    /// A bit for each known header that has several lines.
-    repeated: u32,
+/// What a pass over all headers finds besides lines.
+#[derive(Clone, Copy, Debug, Default)]
+struct Totals {
     bytes: usize,
     has_irregular_name: bool,
 }
@@ -195,6 +197,10 @@ impl KnownHeader {
 /// names have the same place.
 #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
 static BY_PLACE: [Option<KnownHeader>; KnownHeader::PLACES] = {
+    assert!(
+        KnownHeader::ALL.len() <= 32,
+        "one bit of `HeaderIndex` each"
+    );
     let mut table = [None; KnownHeader::PLACES];
     let mut at = 0;
     while at < KnownHeader::ALL.len() {
@@ -213,23 +219,72 @@ impl<'r> HeaderIndex<'r> {
     /// Indexes `headers`.
     #[inline]
     pub fn new(headers: &'r HeaderMap) -> Self {
-        let found = Some(Found::new(headers));
-        Self { headers, found }
+        let mut index = Self {
+            present: 0,
+            repeated: 0,
+            ..Self::direct(headers)
+        };
+        index.pass_over_all();
+        index
     }
 
     /// Looks each header up in `headers` when it is read.
+    #[inline]
     pub const fn direct(headers: &'r HeaderMap) -> Self {
-        let found = None;
-        Self { headers, found }
+        Self {
+            headers,
+            present: u32::MAX,
+            repeated: u32::MAX,
+            first: [None; KnownHeader::ALL.len()],
+            totals: None,
+        }
+    }
+
+    /// Finds the known headers and the totals.
+    // In place and not inlined: a copy of the result would cost as much as two headers.
+    #[inline(never)]
+    fn pass_over_all(&mut self) {
+        let (mut bytes, mut has_irregular_name) = (0_usize, false);
+        for (name, value) in self.headers {
+            let text = name.as_str();
+            // The bytes are in memory, so that their number does not overflow.
+            bytes = bytes.wrapping_add(text.len()).wrapping_add(value.len());
+            match KnownHeader::from_name(name, text) {
+                Some(known) => self.add(known, value),
+                // No known name is irregular.
+                None => {
+                    has_irregular_name |=
+                        words::may_be_irregular(text.as_bytes()) && is_irregular_name(text);
+                }
+            }
+        }
+        self.totals = Some(Totals {
+            bytes,
+            has_irregular_name,
+        });
+    }
+
+    fn add(&mut self, known: KnownHeader, value: &'r HeaderValue) {
+        if let Some(first) = self.first.get_mut(known as usize) {
+            self.repeated |= self.present & known.bit();
+            self.present |= known.bit();
+            first.get_or_insert(value);
+        }
     }
 
     /// The first line of a header.
     #[inline]
     pub fn first(&self, header: KnownHeader) -> Option<&'r HeaderValue> {
-        match &self.found {
-            Some(found) => found.first.get(header as usize).copied().flatten(),
-            None => self.look_up(header),
+        if self.present & header.bit() == 0 {
+            return None;
         }
+        let found = self.first.get(header as usize).copied().flatten();
+        found.or_else(|| self.look_up(header))
+    }
+
+    #[cold]
+    fn look_up(&self, header: KnownHeader) -> Option<&'r HeaderValue> {
+        self.headers.get(header.parsed())
     }
 
     /// Returns `true` if the request has the header.
@@ -241,10 +296,7 @@ impl<'r> HeaderIndex<'r> {
     /// Returns `true` if the header has several lines.
     #[inline]
     pub fn is_repeated(&self, header: KnownHeader) -> bool {
-        match &self.found {
-            Some(found) => found.repeated & header.bit() != 0,
-            None => self.all_lines(header).nth(1).is_some(),
-        }
+        self.repeated & header.bit() != 0 && self.all_lines(header).nth(1).is_some()
     }
 
     /// The value of a header that has exactly one line.
@@ -256,15 +308,11 @@ impl<'r> HeaderIndex<'r> {
     /// The lines of a header, in order.
     #[inline]
     pub fn lines(&self, header: KnownHeader) -> HeaderLines<'r> {
-        HeaderLines(match &self.found {
-            Some(found) if found.repeated & header.bit() == 0 => Lines::Single(self.first(header)),
-            _ => Lines::Several(self.all_lines(header)),
+        HeaderLines(if self.repeated & header.bit() == 0 {
+            Lines::Single(self.first(header))
+        } else {
+            Lines::Several(self.all_lines(header))
         })
-    }
-
-    #[inline(never)]
-    fn look_up(&self, header: KnownHeader) -> Option<&'r HeaderValue> {
-        self.headers.get(header.parsed())
     }
 
     #[cold]
@@ -283,59 +331,21 @@ impl<'r> HeaderIndex<'r> {
     }
 
     /// The length of all names and values.
+    #[inline]
     pub fn bytes(&self) -> usize {
-        self.found().bytes
+        self.totals().bytes
     }
 
     /// Returns `true` if [`is_irregular_name`] for the name of a header.
-    pub fn has_irregular_name(&self) -> bool {
-        self.found().has_irregular_name
-    }
-
-    /// The result of the pass, which is made now if it was not.
     #[inline]
-    fn found(&self) -> Found<'r> {
-        self.found.unwrap_or_else(|| Found::new(self.headers))
-    }
-}
-
-// === impl Found ===
-
-impl<'r> Found<'r> {
-    #[inline(never)]
-    fn new(headers: &'r HeaderMap) -> Self {
-        let mut found = Self {
-            first: [None; KnownHeader::ALL.len()],
-            repeated: 0,
-            bytes: 0,
-            has_irregular_name: false,
-        };
-        let (mut bytes, mut has_irregular_name) = (0_usize, false);
-        for (name, value) in headers {
-            let text = name.as_str();
-            // The bytes are in memory, so that their number does not overflow.
-            bytes = bytes.wrapping_add(text.len()).wrapping_add(value.len());
-            match KnownHeader::from_name(name, text) {
-                Some(known) => found.add(known, value),
-                // No known name is irregular.
-                None => {
-                    has_irregular_name |=
-                        words::may_be_irregular(text.as_bytes()) && is_irregular_name(text);
-                }
-            }
-        }
-        found.bytes = bytes;
-        found.has_irregular_name = has_irregular_name;
-        found
+    pub fn has_irregular_name(&self) -> bool {
+        self.totals().has_irregular_name
     }
 
-    fn add(&mut self, known: KnownHeader, value: &'r HeaderValue) {
-        if let Some(first) = self.first.get_mut(known as usize) {
-            match first {
-                None => *first = Some(value),
-                Some(_) => self.repeated |= known.bit(),
-            }
-        }
+    #[inline]
+    fn totals(&self) -> Totals {
+        let pass = || Self::new(self.headers).totals.unwrap_or_default();
+        self.totals.unwrap_or_else(pass)
     }
 }
 
@@ -386,8 +396,7 @@ mod tests {
             let index = HeaderIndex::new(&headers);
             assert_eq!(index.single(known).unwrap(), "first");
             assert!(index.lines(known).eq([b"first"]));
-            let found = index.found().first.iter().flatten().count();
-            assert_eq!(found, 1, "{known:?}");
+            assert_eq!(index.first.iter().flatten().count(), 1, "{known:?}");
             assert_eq!(known as usize, at);
             assert!(!index.has_irregular_name());
             assert!(!is_irregular_name(known.name()));
