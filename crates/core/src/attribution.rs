@@ -1,11 +1,8 @@
 //! The degree to which a request can be held against its client.
 
-use http::{
-    Method,
-    header::{ACCEPT_ENCODING, VIA},
-};
+use http::{Method, header::VIA};
 
-use crate::{Facts, KnownHeader, Scheme, Upgrade, has_token};
+use crate::{Facts, KnownHeader, Scheme, Upgrade};
 
 /// The degree to which a request can be held against the client that sent it. See
 /// [`Facts::attribution`](crate::Facts::attribution).
@@ -134,7 +131,8 @@ impl Facts<'_> {
                 .any(|name| name.starts_with(b"Mozilla/5.0 ("))
             && self.index.contains(KnownHeader::AcceptLanguage)
             && (self.client.via_trusted()
-                || has_token(self.headers, &ACCEPT_ENCODING, "deflate")
+                || (self.index.tokens(KnownHeader::AcceptEncoding))
+                    .any(|coding| coding.eq_ignore_ascii_case(b"deflate"))
                 || self.is_via_proxy())
     }
 

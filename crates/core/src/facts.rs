@@ -3,7 +3,7 @@
 use http::{HeaderMap, Method, Uri, Version};
 
 use crate::{
-    ClientIp, ClientRules, Escaped, Framing, Head, HeaderIndex, KnownHeader, Now, PathViews,
+    ClientIp, ClientRules, Escaped, Framing, Head, HeaderIndex, KnownHeader, Needs, Now, PathViews,
     PeerAddr, Scheme, Upgrade, path::Derived,
 };
 
@@ -62,7 +62,7 @@ pub struct Facts<'r> {
     pub now: Now,
 }
 
-/// The client, scheme and path views of one request, resolved by the outermost of several stacked
+/// The client, scheme and, if they were read, path views of one request, resolved by the outermost of several stacked
 /// layers and carried to the inner ones in the request's extensions.
 ///
 /// It holds for as long as peer, method and target stay the same ([`Facts::reuse`]).
@@ -71,7 +71,7 @@ pub struct Facts<'r> {
 ///
 /// ```
 /// # use std::time::{Duration, SystemTime};
-/// use gabion_core::{ClientRules, Facts, Framing, Head, Now, PeerAddr, Scheme};
+/// use gabion_core::{ClientRules, Facts, Framing, Head, Needs, Now, PeerAddr, Scheme};
 /// use http::{HeaderMap, Method, Uri, Version};
 ///
 /// # let now = Now::new(Duration::ZERO, SystemTime::UNIX_EPOCH);
@@ -93,10 +93,10 @@ pub struct Facts<'r> {
 ///
 /// // A layer in between drops the header: the client stays.
 /// let none = HeaderMap::new();
-/// let facts = Facts::reuse(head(&uri, &none), peer, &resolution, now).unwrap();
+/// let facts = Facts::reuse(head(&uri, &none), peer, &resolution, now, Needs::ALL).unwrap();
 /// assert_eq!(facts.client.to_string(), "203.0.113.9");
 /// // A layer in between changes the target: the request is resolved again.
-/// assert!(Facts::reuse(head(&other, &none), peer, &resolution, now).is_none());
+/// assert!(Facts::reuse(head(&other, &none), peer, &resolution, now, Needs::ALL).is_none());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -106,7 +106,7 @@ pub struct Resolution {
     peer: PeerAddr,
     method: Method,
     uri: Uri,
-    path: Derived,
+    path: Option<Derived>,
     is_counted: bool,
 }
 
@@ -133,9 +133,25 @@ impl<'r> Facts<'r> {
     /// # Cost
     ///
     /// No allocation for a plain path (see [`PathViews`]).
-    #[inline]
     pub fn resolve(head: Head<'r>, peer: PeerAddr, rules: &ClientRules, now: Now) -> Self {
-        let index = HeaderIndex::new(head.headers);
+        Self::resolve_for(head, peer, rules, now, Needs::ALL)
+    }
+
+    /// Resolves the facts of one request for inspectors with these `needs`. The facts are those of
+    /// [`Self::resolve`]; the needs determine when headers are looked up ([`Needs::HEADERS`]).
+    ///
+    /// # Cost
+    ///
+    /// As [`Self::resolve`].
+    #[inline]
+    pub fn resolve_for(
+        head: Head<'r>,
+        peer: PeerAddr,
+        rules: &ClientRules,
+        now: Now,
+        needs: Needs,
+    ) -> Self {
+        let index = index(&head, needs);
         let client = rules.resolve_indexed(peer, &index);
         let forwarded = client.via_trusted().then(|| rules.scheme(&index));
         Self {
@@ -165,11 +181,12 @@ impl<'r> Facts<'r> {
         peer: PeerAddr,
         resolution: &Resolution,
         now: Now,
+        needs: Needs,
     ) -> Option<Self> {
         let same = resolution.peer == peer
             && resolution.method == *head.method
             && resolution.uri == *head.uri;
-        let index = HeaderIndex::new(head.headers);
+        let index = index(&head, needs);
         same.then(|| Self {
             client: resolution.client,
             peer,
@@ -195,7 +212,7 @@ impl<'r> Facts<'r> {
             peer: self.peer,
             method: self.method.clone(),
             uri: self.uri.clone(),
-            path: self.path.derived().clone(),
+            path: self.path.derived_if_read().cloned(),
             is_counted: false,
         }
     }
@@ -249,5 +266,93 @@ impl<'r> Facts<'r> {
     pub fn host(&self) -> Option<&'r [u8]> {
         let authority = self.uri.authority().map(|name| name.as_str().as_bytes());
         authority.or_else(|| Some(self.index.first(KnownHeader::Host)?.as_bytes()))
+    }
+}
+
+#[inline]
+fn index<'r>(head: &Head<'r>, needs: Needs) -> HeaderIndex<'r> {
+    if needs.contains(Needs::HEADERS) {
+        HeaderIndex::new(head.headers)
+    } else {
+        HeaderIndex::direct(head.headers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use http::{HeaderName, HeaderValue};
+    use proptest::{collection::vec, prelude::*, sample::select};
+
+    use super::*;
+
+    const VALUES: [&str; 14] = [
+        "",
+        "1",
+        "a.example",
+        "websocket",
+        "keep-alive, Upgrade",
+        "203.0.113.5, 10.0.0.7",
+        "unknown",
+        "for=203.0.113.5;proto=https",
+        "https",
+        "cross-site",
+        "prefetch",
+        "https://b.example/",
+        "Mozilla/5.0 (X11)",
+        "gzip, deflate; a=b",
+    ];
+
+    fn header_name() -> impl Strategy<Value = HeaderName> {
+        let known = KnownHeader::ALL.iter().map(|header| header.name());
+        let others = ["sec-fetch-mode", "via", "x_real_ip", "x--b", "cf-ray"];
+        select(known.chain(others).collect::<Vec<_>>()).prop_map(HeaderName::from_static)
+    }
+
+    proptest! {
+        #[test]
+        fn facts_are_the_same_with_and_without_a_pass_over_the_headers(
+            lines in vec((header_name(), select(&VALUES[..])), 0..12),
+            peer in select(&[[203, 0, 113, 9], [10, 0, 0, 7], [192, 168, 0, 1]][..]),
+            method in select(&[Method::GET, Method::POST, Method::OPTIONS, Method::CONNECT][..]),
+            path in "/[a-z.%2;/]{0,12}",
+        ) {
+            let uri: Uri = path.parse().unwrap();
+            let lines = lines.into_iter();
+            let headers: HeaderMap =
+                lines.map(|(name, value)| (name, HeaderValue::from_static(value))).collect();
+            let head = Head {
+                method: &method,
+                uri: &uri,
+                version: Version::HTTP_11,
+                headers: &headers,
+                protocol: None,
+                framing: Framing::AsShown,
+                scheme: Scheme::Plain,
+            };
+            let rules = ClientRules::default().with_trusted(["10.0.0.0/8".parse().unwrap()]);
+            let (rules, peer) = (rules.unwrap(), PeerAddr::new((peer, 4711).into()));
+            let now = Now::new(Duration::ZERO, UNIX_EPOCH);
+            let resolve = |needs| Facts::resolve_for(head, peer, &rules, now, needs);
+            let [indexed, direct] = [Needs::ALL, Needs::NONE].map(resolve);
+            prop_assert_eq!(indexed.client, direct.client);
+            prop_assert_eq!(indexed.scheme, direct.scheme);
+            prop_assert_eq!(indexed.upgrade, direct.upgrade);
+            prop_assert_eq!(indexed.attribution(), direct.attribution());
+            prop_assert_eq!(indexed.host(), direct.host());
+            prop_assert!(indexed.cookies().eq(direct.cookies()));
+            let (indexed, direct) = (indexed.index, direct.index);
+            prop_assert_eq!(indexed.bytes(), direct.bytes());
+            prop_assert_eq!(indexed.has_irregular_name(), direct.has_irregular_name());
+            for &header in KnownHeader::ALL {
+                prop_assert_eq!(indexed.first(header), direct.first(header));
+                prop_assert_eq!(indexed.single(header), direct.single(header));
+                prop_assert_eq!(indexed.is_repeated(header), direct.is_repeated(header));
+                prop_assert!(indexed.lines(header).eq(direct.lines(header)));
+                prop_assert!(indexed.lines(header).rev().eq(direct.lines(header).rev()));
+                prop_assert!(indexed.tokens(header).eq(direct.tokens(header)));
+            }
+        }
     }
 }

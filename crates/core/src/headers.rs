@@ -36,6 +36,8 @@ macro_rules! known_headers {
 known_headers! {
     /// `Accept` (RFC 9110, 12.5.1)
     Accept = "accept",
+    /// `Accept-Encoding` (RFC 9110, 12.5.3)
+    AcceptEncoding = "accept-encoding",
     /// `Accept-Language` (RFC 9110, 12.5.4)
     AcceptLanguage = "accept-language",
     /// `Access-Control-Request-Method` (Fetch, 3.3.2)
@@ -64,6 +66,8 @@ known_headers! {
     Origin = "origin",
     /// `Referer` (RFC 9110, 10.1.3)
     Referer = "referer",
+    /// `Sec-Fetch-Dest` (Fetch Metadata, 2.1)
+    SecFetchDest = "sec-fetch-dest",
     /// `Sec-Fetch-Site` (Fetch Metadata, 2.3)
     SecFetchSite = "sec-fetch-site",
     /// `Sec-Purpose` (Fetch, 3.9)
@@ -80,6 +84,8 @@ known_headers! {
     TrueClientIp = "true-client-ip",
     /// `Upgrade` (RFC 9110, 7.8)
     Upgrade = "upgrade",
+    /// `Upgrade-Insecure-Requests` (Upgrade Insecure Requests, 3.2.1)
+    UpgradeInsecureRequests = "upgrade-insecure-requests",
     /// `User-Agent` (RFC 9110, 10.1.5)
     UserAgent = "user-agent",
     /// `X-Forwarded-For`
@@ -94,12 +100,15 @@ known_headers! {
     XRewriteUrl = "x-rewrite-url",
 }
 
-/// The headers of one request that inspectors look up, found in one pass over all of them.
+/// The headers of one request that inspectors look up.
+///
+/// They are found in one pass over all headers ([`Self::new`]), or, where few are read, one by one
+/// ([`Self::direct`]). Both give the same answers.
 ///
 /// # Cost
 ///
-/// The pass takes about 30 instructions per header, a lookup a few; a lookup in a [`HeaderMap`]
-/// takes 100 to 150.
+/// The pass takes about 90 instructions per header, a lookup a few; a lookup without the pass takes
+/// 100 to 150.
 ///
 /// # Examples
 ///
@@ -119,10 +128,19 @@ known_headers! {
 #[derive(Clone, Copy, Debug)]
 pub struct HeaderIndex<'r> {
     headers: &'r HeaderMap,
-    /// The first line of each known header.
-    first: [Option<&'r HeaderValue>; KnownHeader::ALL.len()],
-    /// A bit for each known header that has several lines.
+    /// A bit for each known header that may be present.
+    present: u32,
+    /// A bit for each known header that may have several lines.
     repeated: u32,
+    /// The first line of each known header, as far as it was found.
+    first: [Option<&'r HeaderValue>; KnownHeader::ALL.len()],
+    /// `None` without a pass over all headers.
+    totals: Option<Totals>,
+}
+
+/// What a pass over all headers finds besides lines.
+#[derive(Clone, Copy, Debug, Default)]
+struct Totals {
     bytes: usize,
     has_irregular_name: bool,
 }
@@ -153,7 +171,7 @@ impl KnownHeader {
             [] => 0,
             [first, ..] => {
                 let (first, last) = (*first as usize, name[name.len() - 1] as usize);
-                (name.len() * 5 + first * 40 + last) % Self::PLACES
+                (name.len() * 4 + first * 13 + last) % Self::PLACES
             }
         }
     }
@@ -165,6 +183,11 @@ impl KnownHeader {
         (NAMES.get(known as usize)? == name).then_some(known)
     }
 
+    #[expect(clippy::indexing_slicing, reason = "each header has a name")]
+    const fn parsed(self) -> &'static HeaderName {
+        &NAMES[self as usize]
+    }
+
     const fn bit(self) -> u32 {
         1 << self as u32
     }
@@ -174,6 +197,10 @@ impl KnownHeader {
 /// names have the same place.
 #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
 static BY_PLACE: [Option<KnownHeader>; KnownHeader::PLACES] = {
+    assert!(
+        KnownHeader::ALL.len() <= 32,
+        "one bit of `HeaderIndex` each"
+    );
     let mut table = [None; KnownHeader::PLACES];
     let mut at = 0;
     while at < KnownHeader::ALL.len() {
@@ -193,19 +220,37 @@ impl<'r> HeaderIndex<'r> {
     #[inline]
     pub fn new(headers: &'r HeaderMap) -> Self {
         let mut index = Self {
-            headers,
-            first: [None; KnownHeader::ALL.len()],
+            present: 0,
             repeated: 0,
-            bytes: 0,
-            has_irregular_name: false,
+            ..Self::direct(headers)
         };
+        index.pass_over_all();
+        index
+    }
+
+    /// Looks each header up in `headers` when it is read.
+    #[inline]
+    pub const fn direct(headers: &'r HeaderMap) -> Self {
+        Self {
+            headers,
+            present: u32::MAX,
+            repeated: u32::MAX,
+            first: [None; KnownHeader::ALL.len()],
+            totals: None,
+        }
+    }
+
+    /// Finds the known headers and the totals.
+    // In place and not inlined: a copy of the result would cost as much as two headers.
+    #[inline(never)]
+    fn pass_over_all(&mut self) {
         let (mut bytes, mut has_irregular_name) = (0_usize, false);
-        for (name, value) in headers {
+        for (name, value) in self.headers {
             let text = name.as_str();
             // The bytes are in memory, so that their number does not overflow.
             bytes = bytes.wrapping_add(text.len()).wrapping_add(value.len());
             match KnownHeader::from_name(name, text) {
-                Some(known) => index.add(known, value),
+                Some(known) => self.add(known, value),
                 // No known name is irregular.
                 None => {
                     has_irregular_name |=
@@ -213,24 +258,33 @@ impl<'r> HeaderIndex<'r> {
                 }
             }
         }
-        index.bytes = bytes;
-        index.has_irregular_name = has_irregular_name;
-        index
+        self.totals = Some(Totals {
+            bytes,
+            has_irregular_name,
+        });
     }
 
     fn add(&mut self, known: KnownHeader, value: &'r HeaderValue) {
         if let Some(first) = self.first.get_mut(known as usize) {
-            match first {
-                None => *first = Some(value),
-                Some(_) => self.repeated |= known.bit(),
-            }
+            self.repeated |= self.present & known.bit();
+            self.present |= known.bit();
+            first.get_or_insert(value);
         }
     }
 
     /// The first line of a header.
     #[inline]
     pub fn first(&self, header: KnownHeader) -> Option<&'r HeaderValue> {
-        self.first.get(header as usize).copied().flatten()
+        if self.present & header.bit() == 0 {
+            return None;
+        }
+        let found = self.first.get(header as usize).copied().flatten();
+        found.or_else(|| self.look_up(header))
+    }
+
+    #[cold]
+    fn look_up(&self, header: KnownHeader) -> Option<&'r HeaderValue> {
+        self.headers.get(header.parsed())
     }
 
     /// Returns `true` if the request has the header.
@@ -241,8 +295,8 @@ impl<'r> HeaderIndex<'r> {
 
     /// Returns `true` if the header has several lines.
     #[inline]
-    pub const fn is_repeated(&self, header: KnownHeader) -> bool {
-        self.repeated & header.bit() != 0
+    pub fn is_repeated(&self, header: KnownHeader) -> bool {
+        self.repeated & header.bit() != 0 && self.all_lines(header).nth(1).is_some()
     }
 
     /// The value of a header that has exactly one line.
@@ -254,16 +308,16 @@ impl<'r> HeaderIndex<'r> {
     /// The lines of a header, in order.
     #[inline]
     pub fn lines(&self, header: KnownHeader) -> HeaderLines<'r> {
-        HeaderLines(if self.is_repeated(header) {
-            self.several_lines(header)
-        } else {
+        HeaderLines(if self.repeated & header.bit() == 0 {
             Lines::Single(self.first(header))
+        } else {
+            Lines::Several(self.all_lines(header))
         })
     }
 
     #[cold]
-    fn several_lines(&self, header: KnownHeader) -> Lines<'r> {
-        Lines::Several(self.headers.get_all(header.name()).iter())
+    fn all_lines(&self, header: KnownHeader) -> ValueIter<'r, HeaderValue> {
+        self.headers.get_all(header.parsed()).iter()
     }
 
     /// The elements of a list header, as [`tokens`](crate::tokens) returns them.
@@ -277,13 +331,21 @@ impl<'r> HeaderIndex<'r> {
     }
 
     /// The length of all names and values.
-    pub const fn bytes(&self) -> usize {
-        self.bytes
+    #[inline]
+    pub fn bytes(&self) -> usize {
+        self.totals().bytes
     }
 
     /// Returns `true` if [`is_irregular_name`] for the name of a header.
-    pub const fn has_irregular_name(&self) -> bool {
-        self.has_irregular_name
+    #[inline]
+    pub fn has_irregular_name(&self) -> bool {
+        self.totals().has_irregular_name
+    }
+
+    #[inline]
+    fn totals(&self) -> Totals {
+        let pass = || Self::new(self.headers).totals.unwrap_or_default();
+        self.totals.unwrap_or_else(pass)
     }
 }
 

@@ -1,6 +1,6 @@
 //! A compiled policy, and the source of the current one.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use crate::{
     Cause, ClientIp, ClientRules, Inspect, InspectMessage, Needs, Now, PathViews, RouteLimits,
@@ -66,7 +66,7 @@ pub struct Snapshot {
     pub client: ClientRules,
     /// The inspectors.
     pub chain: Arc<dyn Inspect>,
-    /// The calls that the inspectors use.
+    /// The calls and data that the inspectors use.
     pub needs: Needs,
     /// The inspector of WebSocket messages.
     pub messages: Option<Arc<dyn InspectMessage>>,
@@ -113,6 +113,12 @@ pub enum Forward {
 pub trait PolicySource: Send + Sync {
     /// The policy in force now.
     fn current(&self) -> Arc<Snapshot>;
+
+    /// The policy in force now, lent by a source that never changes it. To count a reference instead
+    /// is to write to memory that all threads share.
+    fn lend(&self) -> Cow<'_, Arc<Snapshot>> {
+        Cow::Owned(self.current())
+    }
 }
 
 // === impl Snapshot ===
@@ -194,5 +200,9 @@ impl fmt::Debug for Snapshot {
 impl PolicySource for Arc<Snapshot> {
     fn current(&self) -> Arc<Snapshot> {
         Self::clone(self)
+    }
+
+    fn lend(&self) -> Cow<'_, Self> {
+        Cow::Borrowed(self)
     }
 }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use gabion_core::{ClientIp, ClientRules, Facts, Framing, Head, Now, PeerAddr, Scheme};
+use gabion_core::{ClientIp, ClientRules, Facts, Framing, Head, Needs, Now, PeerAddr, Scheme};
 use http::{HeaderMap, HeaderName, Method, Request, Uri, Version, header::HOST};
 
 /// A request head that owns its parts, and the peer and time of its [`Facts`]. For tests that call an
@@ -97,6 +97,11 @@ impl OwnedHead {
 
     /// The facts of this request under these client rules.
     pub fn facts(&self, rules: &ClientRules) -> Facts<'_> {
+        self.facts_for(rules, Needs::ALL)
+    }
+
+    /// The facts of this request under these client rules, for inspectors with these needs.
+    pub fn facts_for(&self, rules: &ClientRules, needs: Needs) -> Facts<'_> {
         let head = Head {
             method: &self.method,
             uri: &self.uri,
@@ -106,6 +111,6 @@ impl OwnedHead {
             framing: self.framing,
             scheme: self.scheme,
         };
-        Facts::resolve(head, self.peer, rules, self.now)
+        Facts::resolve_for(head, self.peer, rules, self.now, needs)
     }
 }

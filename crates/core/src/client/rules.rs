@@ -302,6 +302,7 @@ impl ClientRules {
         scope::is_all_inside(&network)
     }
 
+    #[inline]
     fn trusts(&self, addr: IpAddr) -> bool {
         self.trusted.iter().any(|network| network.contains(&addr))
     }

@@ -72,8 +72,8 @@ pub trait Inspect: Send + Sync {
     /// The inspector's name in an [`Explanation`].
     fn name(&self) -> &'static str;
 
-    /// The calls that the inspector uses. Evaluated once, when a policy is compiled: a call that it
-    /// does not need is not made. Default: [`Needs::ALL`].
+    /// The calls and data that the inspector uses. Evaluated once, when a policy is compiled: a call that
+    /// it does not need is not made. Default: [`Needs::ALL`].
     fn needs(&self) -> Needs {
         Needs::ALL
     }

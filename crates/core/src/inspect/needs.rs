@@ -1,8 +1,8 @@
-//! The calls that an inspector uses.
+//! The calls and data that an inspector uses.
 
 use std::ops::{BitOr, BitOrAssign};
 
-/// The calls of an [`Inspect`](crate::Inspect) that an inspector uses, as a set.
+/// The calls of an [`Inspect`](crate::Inspect), and the data, that an inspector uses, as a set.
 ///
 /// # Examples
 ///
@@ -33,11 +33,21 @@ impl Needs {
     /// [`Outcome::elapsed`](crate::Outcome::elapsed), which costs a read of the clock per exchange.
     pub const ELAPSED: Self = Self(1 << 3);
 
-    /// Every call.
-    pub const ALL: Self =
-        Self(Self::REQUESTS.0 | Self::RECHECKS.0 | Self::RESPONSES.0 | Self::ELAPSED.0);
+    /// Several headers of each request, or [`RequestState::attribution`], which is derived from
+    /// headers: then all are found in one pass ([`HeaderIndex::new`]). Without this need they can be
+    /// read nevertheless ([`HeaderIndex::direct`]).
+    ///
+    /// [`RequestState::attribution`]: crate::RequestState::attribution
+    /// [`HeaderIndex::new`]: crate::HeaderIndex::new
+    /// [`HeaderIndex::direct`]: crate::HeaderIndex::direct
+    pub const HEADERS: Self = Self(1 << 4);
 
-    /// Returns `true` if every call in `other` is in this set.
+    /// Everything.
+    pub const ALL: Self = Self(
+        Self::REQUESTS.0 | Self::RECHECKS.0 | Self::RESPONSES.0 | Self::ELAPSED.0 | Self::HEADERS.0,
+    );
+
+    /// Returns `true` if this set contains all of `other`.
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }

@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::{Extensions, Method};
 
-use crate::{Attribution, BodyLimit, Cause, ClientIp, Denial, Facts, Now, Quota, Upgrade, Verdict};
+use crate::{
+    Attribution, BodyLimit, Cause, ClientIp, Denial, Facts, Needs, Now, Quota, Upgrade, Verdict,
+};
 
 /// The state of a request between its judgment and its response: what is known of the request, what
 /// inspectors concluded, and what they keep for themselves.
@@ -77,14 +79,25 @@ impl RequestState {
     pub const MAX_QUOTAS: usize = 4;
 
     /// Keeps the parts of `facts` that are needed after the response. Every slot is zero.
-    #[inline]
     pub fn new(facts: &Facts<'_>) -> Self {
+        Self::new_for(facts, Needs::ALL)
+    }
+
+    /// Keeps the parts of `facts` that inspectors with these `needs` may read after the response:
+    /// without [`Needs::HEADERS`] not [`Self::attribution`].
+    #[inline]
+    pub fn new_for(facts: &Facts<'_>, needs: Needs) -> Self {
+        let attribution = if needs.contains(Needs::HEADERS) {
+            facts.attribution()
+        } else {
+            Attribution::CrossSite
+        };
         let mut state = Self {
             client: facts.client,
             now: facts.now,
             method: facts.method.clone(),
             path_hash: facts.path.hash(),
-            attribution: facts.attribution(),
+            attribution,
             upgrade: facts.upgrade,
             is_counted: false,
             is_suspicious: false,
@@ -122,7 +135,9 @@ impl RequestState {
         self.upgrade
     }
 
-    /// The degree to which the request can be held against the client.
+    /// The degree to which the request can be held against the client. An inspector that reads it has
+    /// [`Needs::HEADERS`]: for a policy without this need it is [`Attribution::CrossSite`], which never
+    /// counts.
     pub const fn attribution(&self) -> Attribution {
         self.attribution
     }

@@ -26,6 +26,7 @@
 
 mod canonical;
 mod classes;
+mod distinct;
 mod layout;
 mod malformed;
 mod name;

@@ -71,6 +71,11 @@ impl NameFilter {
         self.0 = Accepted::All;
     }
 
+    /// Returns `true` if every name is accepted.
+    pub const fn accepts_all(&self) -> bool {
+        matches!(self.0, Accepted::All)
+    }
+
     /// Adds the names of another filter.
     pub fn merge(&mut self, other: &Self) {
         match &other.0 {
@@ -173,12 +178,7 @@ impl Lengths {
 
     #[cold]
     fn contain_interpretation(&self, segment: Segment<'_>) -> bool {
-        for name in segment.interpretations() {
-            if self.contain_name_or_extension(name) {
-                return true;
-            }
-        }
-        self.contain(segment.canonical_name())
+        segment.any_name(|name| self.contain_name_or_extension(name))
     }
 
     #[inline]

@@ -5,11 +5,11 @@ use super::{PathClasses, layout::Marks, name};
 /// A segment of a path that is not empty: the bytes between two slashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segment<'v> {
-    bytes: &'v [u8],
+    pub(super) bytes: &'v [u8],
     /// The position of the last dot, or the length.
-    dot: usize,
+    pub(super) dot: usize,
     /// `true` if the segment stands for one name only, which is the entire segment.
-    is_canonical: bool,
+    pub(super) is_canonical: bool,
 }
 
 /// An iterator over the [`Segment`]s of a [`View`](crate::View).
@@ -47,6 +47,16 @@ impl<'v> Segment<'v> {
         }
     }
 
+    /// The segment with these bytes, which contain no slash.
+    pub(super) fn new(bytes: &'v [u8]) -> Self {
+        let dot = bytes.iter().rposition(|&byte| byte == b'.');
+        Self {
+            bytes,
+            dot: dot.unwrap_or(bytes.len()),
+            is_canonical: name::is_single(bytes),
+        }
+    }
+
     /// The bytes.
     pub const fn bytes(&self) -> &'v [u8] {
         self.bytes
@@ -75,6 +85,21 @@ impl<'v> Segment<'v> {
     #[inline]
     pub fn extension(&self) -> Option<&'v [u8]> {
         self.bytes.get(self.dot.saturating_add(1)..)
+    }
+
+    /// Returns `true` if one of the [`Self::interpretations`] matches, or the [`Self::canonical_name`].
+    #[inline]
+    pub fn any_name(self, mut matches: impl FnMut(Self) -> bool) -> bool {
+        if self.is_canonical {
+            return matches(self);
+        }
+        let mut is_canonical_left = true;
+        let canonical = self.canonical_name();
+        let mut names = self.interpretations();
+        names.any(|name| {
+            is_canonical_left = is_canonical_left && name.bytes != canonical;
+            matches(name)
+        }) || is_canonical_left && matches(Self::new(canonical))
     }
 
     /// The names that the segment may stand for: the segment without its parameters, and the parts

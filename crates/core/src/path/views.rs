@@ -1,9 +1,10 @@
 //! Derivation of all views of one path.
 
-use std::{borrow::Cow, slice};
+use std::{borrow::Cow, cell::OnceCell, slice};
 
 use super::{
     Malformed, PathClasses, Segment, Segments, Transformations, View, canonical,
+    distinct::DistinctNames,
     layout::{Layout, Marks},
     transform::{TRANSFORMATIONS, TRIGGERS},
 };
@@ -11,10 +12,10 @@ use crate::stable_hash;
 
 /// The [`View`]s of one path: the forms in which servers may interpret it.
 ///
-/// A path of plain characters has one view, the path itself, and costs one pass over its bytes: no
-/// allocation and no copy. The views of any other path are stored in one buffer; they are capped
-/// ([`Self::MAX_VIEWS`], [`Self::MAX_BYTES`]), and a path that exceeds a cap is
-/// [`Malformed::Tangled`].
+/// They are derived when one is first read. A path of plain characters has one view, the path itself,
+/// and costs one pass over its bytes: no allocation and no copy. The views of any other path are stored
+/// in one buffer; they are capped ([`Self::MAX_VIEWS`], [`Self::MAX_BYTES`]), and a path that exceeds a
+/// cap is [`Malformed::Tangled`].
 ///
 /// # Examples
 ///
@@ -31,15 +32,16 @@ use crate::stable_hash;
 #[derive(Clone, Debug)]
 pub struct PathViews<'r> {
     raw: &'r [u8],
-    derived: Derived,
+    hash: u64,
+    /// Empty until it is read.
+    derived: OnceCell<Derived>,
 }
 
 /// The part of [`PathViews`] that does not borrow the path: free to clone for a plain path.
 #[derive(Clone, Debug)]
 pub(crate) struct Derived {
-    /// The path as sent, and its hash.
+    /// The path as sent.
     sent: Span,
-    hash: u64,
     malformed: Option<Malformed>,
     /// `None` if the path as sent is the only form.
     forms: Option<Box<Forms>>,
@@ -51,6 +53,7 @@ struct Forms {
     spans: Vec<Span>,
     /// The bytes of all forms.
     bytes: Vec<u8>,
+    names: DistinctNames,
     /// `true` if there are more forms than are kept.
     is_incomplete: bool,
     /// `true` if dot segments go above the root in some form.
@@ -84,34 +87,38 @@ impl<'r> PathViews<'r> {
     /// The maximum number of times that escapes are decoded.
     pub const MAX_DECODES: u8 = 3;
 
-    /// Derives the views of `path`: the path of a request target, without its query.
+    /// Creates the views of `path`: the path of a request target, without its query.
+    #[inline]
     pub fn new(path: &'r [u8]) -> Self {
-        let derived = Derived {
-            sent: Span {
-                start: 0,
-                end: path.len(),
-                transformations: Transformations::AS_SENT,
-                layout: Layout::new(path),
-            },
+        Self {
+            raw: path,
             hash: stable_hash(path),
-            malformed: None,
-            forms: None,
-        };
-        let mut views = Self { raw: path, derived };
-        if views.classes().intersects(NOT_PLAIN) {
-            views.derive();
+            derived: OnceCell::new(),
         }
-        views
     }
 
-    /// Restores the views of `path` from the result of [`Self::derived`] for the same path.
-    pub(crate) const fn restore(path: &'r [u8], derived: Derived) -> Self {
-        Self { raw: path, derived }
+    /// Creates the views of `path` from the result of [`Self::derived_if_read`] for the same path.
+    pub(crate) fn restore(path: &'r [u8], derived: Option<Derived>) -> Self {
+        Self {
+            derived: derived.map_or_else(OnceCell::new, OnceCell::from),
+            ..Self::new(path)
+        }
     }
 
-    /// The views apart from the path.
-    pub(crate) const fn derived(&self) -> &Derived {
-        &self.derived
+    /// The views apart from the path, unless none was read.
+    pub(crate) fn derived_if_read(&self) -> Option<&Derived> {
+        self.derived.get()
+    }
+
+    /// Returns `true` if several forms were derived. To derive them again would allocate.
+    pub fn has_read_several_forms(&self) -> bool {
+        let derived = self.derived.get();
+        derived.is_some_and(|derived| derived.forms.is_some())
+    }
+
+    #[inline]
+    fn derived(&self) -> &Derived {
+        self.derived.get_or_init(|| Derived::new(self.raw))
     }
 
     /// The path as sent.
@@ -120,14 +127,14 @@ impl<'r> PathViews<'r> {
     }
 
     /// The classes of bytes and segments in the path as sent.
-    pub const fn classes(&self) -> PathClasses {
-        self.derived.sent.layout.classes()
+    pub fn classes(&self) -> PathClasses {
+        self.derived().sent.layout.classes()
     }
 
     /// The bytes after the last slash of the path as sent: the name of a file, or empty.
     #[inline]
     pub fn last_segment(&self) -> Segment<'r> {
-        let layout = &self.derived.sent.layout;
+        let layout = &self.derived().sent.layout;
         Segment::last(self.raw, layout.marks(), layout.classes())
     }
 
@@ -139,7 +146,7 @@ impl<'r> PathViews<'r> {
     /// A few instructions per segment, for a path of at most 64 bytes.
     #[inline]
     pub fn any_segment(&self, matches: impl Fn(&[u8]) -> bool) -> bool {
-        let layout = &self.derived.sent.layout;
+        let layout = &self.derived().sent.layout;
         let after = |slash: usize| self.raw.get(slash.saturating_add(1)..);
         let mut slashes = layout.marks().slashes;
         while slashes != 0 {
@@ -153,16 +160,30 @@ impl<'r> PathViews<'r> {
         slashes.any(|(at, _)| after(at.saturating_add(Marks::BLOCK)).is_some_and(&matches))
     }
 
+    /// Returns `true` if a name matches that a segment of any view may stand for ([`Segment::any_name`]).
+    /// Views share most of their segments: their names are found once, and tested once except for rare
+    /// repetitions.
+    #[inline]
+    pub fn any_name(&self, mut matches: impl FnMut(Segment<'_>) -> bool) -> bool {
+        match &self.derived().forms {
+            Some(forms) => forms.names.iter().any(matches),
+            None => self
+                .iter()
+                .flat_map(|view| view.segments())
+                .any(|segment| segment.any_name(&mut matches)),
+        }
+    }
+
     /// Iterates over the segments of the path as sent.
     #[inline]
-    pub const fn raw_segments(&self) -> Segments<'r> {
-        let layout = &self.derived.sent.layout;
+    pub fn raw_segments(&self) -> Segments<'r> {
+        let layout = &self.derived().sent.layout;
         Segments::new(self.raw, layout.marks(), layout.classes())
     }
 
     /// A hash of the path as sent: stable for the same path, not secret.
     pub const fn hash(&self) -> u64 {
-        self.derived.hash
+        self.hash
     }
 
     /// Returns `true` if a browser would send the path unchanged: it begins with `/`, and contains
@@ -180,16 +201,16 @@ impl<'r> PathViews<'r> {
             let forms: [&[u8]; 4] = [b"%2e", b".%2e", b"%2e.", b"%2e%2e"];
             forms.iter().any(|dots| segment.eq_ignore_ascii_case(dots))
         };
-        self.derived.sent.layout.lacks(CHANGED)
-            && (self.derived.sent.layout.lacks(PathClasses::PERCENT)
+        self.derived().sent.layout.lacks(CHANGED)
+            && (self.derived().sent.layout.lacks(PathClasses::PERCENT)
                 || !self.raw.split(|&byte| byte == b'/').any(is_dot_segment))
     }
 
     /// The reason why the path has no single interpretation; `None` if it has one. A malformed path
     /// still has views, so that a rule can name its target, unless it is not a path at all
     /// ([`Malformed::Form`]).
-    pub const fn malformed(&self) -> Option<Malformed> {
-        self.derived.malformed
+    pub fn malformed(&self) -> Option<Malformed> {
+        self.derived().malformed
     }
 
     /// Iterates over all reasons why the path has no single interpretation, [`Self::malformed`] first.
@@ -199,25 +220,25 @@ impl<'r> PathViews<'r> {
     /// Several passes over the path. No allocation.
     pub fn errors(&self) -> impl Iterator<Item = Malformed> + '_ {
         let form = self
-            .derived
+            .derived()
             .malformed
             .filter(|error| *error == Malformed::Form);
-        let others = match self.derived.malformed {
+        let others = match self.derived().malformed {
             None | Some(Malformed::Form) => None,
-            Some(_) => Some(find_errors(self.as_sent(), self.derived.forms.as_deref())),
+            Some(_) => Some(find_errors(self.as_sent(), self.derived().forms.as_deref())),
         };
         form.into_iter().chain(others.into_iter().flatten())
     }
 
     /// Returns `true` if the path as sent is the only form, so that deriving the views again allocates nothing.
-    pub const fn has_one_form(&self) -> bool {
-        self.derived.forms.is_none()
+    pub fn has_one_form(&self) -> bool {
+        self.derived().forms.is_none()
     }
 
     /// Returns `true` if the path has more forms than are kept, so that it may have any view. It is
     /// then [`Malformed::Tangled`], unless it has another error, too.
     pub fn is_incomplete(&self) -> bool {
-        let forms = self.derived.forms.as_ref();
+        let forms = self.derived().forms.as_ref();
         forms.is_some_and(|forms| forms.is_incomplete)
     }
 
@@ -233,7 +254,7 @@ impl<'r> PathViews<'r> {
     ///
     /// No allocation if the path is already canonical.
     pub fn canonical(&self) -> Cow<'r, [u8]> {
-        match self.derived.malformed {
+        match self.derived().malformed {
             Some(_) => Cow::Borrowed(self.raw),
             None => canonical::canonical(self.raw),
         }
@@ -241,8 +262,8 @@ impl<'r> PathViews<'r> {
 
     /// Iterates over the views, the path as sent first. There is none if it does not begin with `/`.
     pub fn iter(&self) -> impl Iterator<Item = View<'_>> {
-        let sent = &self.derived.sent;
-        let (bytes, spans) = match self.derived.forms.as_deref() {
+        let sent = &self.derived().sent;
+        let (bytes, spans) = match self.derived().forms.as_deref() {
             Some(forms) => (&*forms.bytes, &*forms.spans),
             None if sent.layout.lacks(PathClasses::UNROOTED) => (self.raw, slice::from_ref(sent)),
             None => (self.raw, &[][..]),
@@ -251,27 +272,57 @@ impl<'r> PathViews<'r> {
     }
 
     fn as_sent(&self) -> View<'_> {
-        self.derived.sent.form(self.raw)
+        self.derived().sent.form(self.raw)
+    }
+}
+
+// === impl Derived ===
+
+impl Derived {
+    // Not inlined: it is called at most once for a path, from many places.
+    #[inline(never)]
+    fn new(path: &[u8]) -> Self {
+        let mut derived = Self {
+            sent: Span {
+                start: 0,
+                end: path.len(),
+                transformations: Transformations::AS_SENT,
+                layout: Layout::new(path),
+            },
+            malformed: None,
+            forms: None,
+        };
+        if !derived.sent.layout.lacks(NOT_PLAIN) {
+            derived.derive_forms(path);
+        }
+        derived
     }
 
     /// Derives the forms and finds the error of a path that is not plain.
     #[cold]
-    fn derive(&mut self) {
-        if self.classes().intersects(PathClasses::UNROOTED) {
-            self.derived.malformed = Some(Malformed::Form);
+    fn derive_forms(&mut self, path: &[u8]) {
+        if !self.sent.layout.lacks(PathClasses::UNROOTED) {
+            self.malformed = Some(Malformed::Form);
             return;
         }
-        if self.classes().intersects(TRIGGERS) {
-            self.derived.forms = Some(Box::new(Forms::derive(self.as_sent())));
+        let sent = self.sent.form(path);
+        if !self.sent.layout.lacks(TRIGGERS) {
+            self.forms = Some(Box::new(Forms::new(sent)));
         }
-        let error = find_errors(self.as_sent(), self.derived.forms.as_deref()).next();
-        self.derived.malformed = error;
+        self.malformed = find_errors(sent, self.forms.as_deref()).next();
     }
 }
 
 // === impl Forms ===
 
 impl Forms {
+    /// Derives all forms of a path from the form as sent.
+    fn new(sent: View<'_>) -> Self {
+        let mut all = Self::derive(sent);
+        all.names = DistinctNames::new(all.iter().map(|view| view.path));
+        all
+    }
+
     /// Applies each transformation to each form until no new form results, or a cap is reached.
     fn derive(sent: View<'_>) -> Self {
         let first = sent.path.len().saturating_mul(3);
@@ -279,6 +330,7 @@ impl Forms {
         let mut all = Self {
             spans: Vec::with_capacity(4),
             bytes: Vec::with_capacity(first),
+            names: DistinctNames::default(),
             is_incomplete: false,
             is_above_root: false,
         };
@@ -325,7 +377,7 @@ impl Forms {
         });
     }
 
-    fn iter(&self) -> impl Iterator<Item = View<'_>> {
+    fn iter(&self) -> impl Iterator<Item = View<'_>> + Clone {
         self.spans.iter().map(|span| span.form(&self.bytes))
     }
 

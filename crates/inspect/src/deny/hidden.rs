@@ -22,7 +22,7 @@ impl HiddenNames {
         (is_hidden && !stem.contains('*')).then_some(stem)
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(super) const fn is_empty(&self) -> bool {
         self.stems.is_empty()
     }
 

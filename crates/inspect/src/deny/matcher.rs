@@ -19,6 +19,8 @@ pub(super) struct Matcher {
     pub(super) own_extensions: Names,
     /// The names other than hidden ones with any extension, the extensions, and the first segments of the paths.
     gate: NameFilter,
+    /// The first segments of the paths.
+    first_segments: NameFilter,
     /// All expressions in one automaton, and the rule of each.
     pub(super) regex: Option<(Regex, Vec<usize>)>,
     /// Substrings of the user agent, which are not searched in the path.
@@ -32,33 +34,80 @@ pub(super) struct Found<'v> {
     pub(super) bytes: &'v [u8],
 }
 
+/// The conditions of a matcher that may match a path, in some view.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Candidates {
+    All,
+    /// The expressions.
+    Regex,
+}
+
+// === impl Matcher ===
+
 impl Matcher {
     /// Closes the gate to all that no condition names. Call it after the last condition is added.
     pub(super) fn close_gate(&mut self) {
+        for paths in [&self.exact, &self.prefix] {
+            self.first_segments.merge(paths.first_segments());
+        }
         for filter in [
             self.names.filter(),
             self.extensions.filter(),
             self.own_extensions.filter(),
-            self.exact.first_segments(),
-            self.prefix.first_segments(),
+            &self.first_segments,
         ] {
             self.gate.merge(filter);
         }
     }
 
-    /// Returns `false` if certainly no condition matches `path`, in any view.
-    #[inline]
-    pub(super) fn may_match(&self, path: &PathViews<'_>) -> bool {
-        // The views of any other path are tested one by one, just before each is searched.
-        let may_be_listed =
-            || !path.has_one_form() || path.iter().any(|view| self.may_be_listed(view));
-        let is_empty = self.gate.is_empty() && self.hidden.is_empty();
-        self.regex.is_some() || !is_empty && may_be_listed()
+    /// Returns `true` if there is no condition on the path.
+    pub(super) const fn has_no_paths(&self) -> bool {
+        self.has_no_lists() && self.regex.is_none()
     }
 
-    /// Returns the first match, by the cheapest kind of condition first.
-    pub(super) fn find<'v>(&self, view: View<'v>) -> Option<Found<'v>> {
-        let listed = self.may_be_listed(view).then(|| self.find_listed(view));
+    /// Returns `true` if there is no condition on the path but expressions.
+    const fn has_no_lists(&self) -> bool {
+        self.gate.is_empty() && self.hidden.is_empty()
+    }
+
+    /// Returns the conditions that may match `path`, or `None` if certainly none matches any view.
+    #[inline]
+    pub(super) fn candidates(&self, path: &PathViews<'_>) -> Option<Candidates> {
+        let is_listed = || {
+            if path.has_one_form() {
+                path.iter().any(|view| self.may_be_listed(view))
+            } else {
+                self.may_list_a_form(path)
+            }
+        };
+        if !self.has_no_lists() && is_listed() {
+            return Some(Candidates::All);
+        }
+        self.regex.as_ref().map(|_| Candidates::Regex)
+    }
+
+    /// Returns `false` if certainly no condition but an expression matches any view of a path that has
+    /// several, by the names in all of them.
+    #[cold]
+    fn may_list_a_form(&self, path: &PathViews<'_>) -> bool {
+        let is_listed = |name: Segment<'_>| {
+            let may_be_listed = |name| self.gate.may_contain(name);
+            let passes_gate = may_be_listed(name.bytes())
+                || name.extension().is_some_and(may_be_listed)
+                || name.bytes().starts_with(b".") && !self.hidden.is_empty();
+            passes_gate
+                && (self.find_name(name, true).is_some()
+                    || self.first_segments.may_contain(name.bytes()))
+        };
+        // The root has no segment, and may be an exact path.
+        self.first_segments.accepts_all() || path.any_name(is_listed)
+    }
+
+    /// Returns the first match of a candidate, by the cheapest kind of condition first.
+    pub(super) fn find<'v>(&self, view: View<'v>, candidates: Candidates) -> Option<Found<'v>> {
+        let are_all = matches!(candidates, Candidates::All);
+        let may_be_listed = are_all && self.may_be_listed(view);
+        let listed = may_be_listed.then(|| self.find_listed(view));
         listed.flatten().or_else(|| self.find_regex(view.path))
     }
 

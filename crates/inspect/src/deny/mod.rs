@@ -43,7 +43,7 @@ use gabion_core::{
 use http::StatusCode;
 
 use crate::{Config, ConfigErrors, Context};
-use matcher::Matcher;
+use matcher::{Candidates, Matcher};
 
 pub(crate) use compile::path as canonical_path;
 pub use config::{Action, ActionError, DenyRule};
@@ -113,22 +113,37 @@ impl Deny {
     /// that is not known.
     #[inline]
     fn find_path(&self, matcher: &Matcher, path: &PathViews<'_>, mode: Mode) -> Option<Denial> {
-        if !matcher.may_match(path) {
-            return None;
-        }
-        self.find_in_views(matcher, path).or_else(|| {
-            let is_incomplete = path.is_incomplete();
-            is_incomplete.then(|| deny_incomplete(path).with_mode(mode))
+        self.find_in_known_views(matcher, path).or_else(|| {
+            let may_match_others = path.is_incomplete() && !matcher.has_no_paths();
+            may_match_others.then(|| deny_incomplete(path).with_mode(mode))
         })
     }
 
-    #[inline(never)]
-    fn find_in_views(&self, matcher: &Matcher, path: &PathViews<'_>) -> Option<Denial> {
-        path.iter().find_map(|view| self.find(matcher, view))
+    #[inline]
+    fn find_in_known_views(&self, matcher: &Matcher, path: &PathViews<'_>) -> Option<Denial> {
+        // Most requests match no rule: then no view is searched, and no denial built.
+        let candidates = matcher.candidates(path)?;
+        self.find(matcher, candidates, path)
     }
 
-    fn find(&self, matcher: &Matcher, view: View<'_>) -> Option<Denial> {
-        let found = matcher.find(view)?;
+    #[inline(never)]
+    fn find(
+        &self,
+        matcher: &Matcher,
+        candidates: Candidates,
+        path: &PathViews<'_>,
+    ) -> Option<Denial> {
+        let mut views = path.iter();
+        views.find_map(|view| self.find_in_view(matcher, candidates, view))
+    }
+
+    fn find_in_view(
+        &self,
+        matcher: &Matcher,
+        candidates: Candidates,
+        view: View<'_>,
+    ) -> Option<Denial> {
+        let found = matcher.find(view, candidates)?;
         let rule = self.rules.get(found.rule)?;
         let cause = Cause::in_path(
             rule.id.clone(),
@@ -152,12 +167,11 @@ impl Deny {
 
     /// Returns the denial of the first enforced rule that matches a known view of the path.
     pub(crate) fn find_known(&self, path: &PathViews<'_>) -> Option<Denial> {
-        let may_match = self.enforced.may_match(path);
-        may_match.then(|| self.find_in_views(&self.enforced, path))?
+        self.find_in_known_views(&self.enforced, path)
     }
 
     /// Returns the denial of the first rule in `mode` that matches a request.
-    #[inline(never)]
+    #[inline]
     fn find_any(&self, matcher: &Matcher, facts: &Facts<'_>, mode: Mode) -> Option<Denial> {
         self.find_path(matcher, &facts.path, mode)
             .or_else(|| self.find_agent(matcher, facts))
@@ -186,17 +200,10 @@ impl Inspect for Deny {
     }
 
     fn inspect(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
-        // Most requests match no rule: then no denial is built.
-        let may_match =
-            |matcher: &Matcher| matcher.may_match(&facts.path) || !matcher.agents.is_empty();
-        if may_match(&self.enforced)
-            && let Some(denial) = self.find_any(&self.enforced, facts, Mode::Enforce)
-        {
-            return with_attribution(denial, state.attribution()).into();
+        if let Some(denial) = self.find_any(&self.enforced, facts, Mode::Enforce) {
+            return with_attribution(denial, facts.attribution()).into();
         }
-        if may_match(&self.observed)
-            && let Some(denial) = self.find_any(&self.observed, facts, Mode::Observe)
-        {
+        if let Some(denial) = self.find_any(&self.observed, facts, Mode::Observe) {
             state.observe(denial);
         }
         Verdict::Pass

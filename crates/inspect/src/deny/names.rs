@@ -17,8 +17,8 @@ pub(super) struct Names {
 // === impl Names ===
 
 impl Names {
-    pub(super) fn is_empty(&self) -> bool {
-        self.table.is_empty()
+    pub(super) const fn is_empty(&self) -> bool {
+        self.filter.is_empty()
     }
 
     pub(super) const fn filter(&self) -> &NameFilter {

@@ -1,5 +1,6 @@
 use gabion_core::{Malformed, PathViews};
 use gabion_testkit::{rows, unescape};
+use proptest::{collection::vec, prop_assert_eq, proptest, sample::select};
 
 use super::*;
 use crate::{ConfigPath, Problem, State};
@@ -369,4 +370,33 @@ fn user_agent_is_denied_by_any_substring() {
     let short = [DenyRule::new("short").agents(["ab"])];
     let errors = short.compile(&context()).unwrap_err();
     assert_eq!(errors[0].path.to_string(), "deny[0].agents[0]");
+}
+
+proptest! {
+    #[test]
+    fn search_of_candidates_has_the_result_of_a_search_of_all_views(
+        pieces in vec(select(&[
+            "/", "/", "/", "a", "b", "admin", ".env", "env", ".git", "php", ".", "..", ";", ";v=1",
+            ":", "::$DATA", " ", "%2e", "%252e", "%2f", "%5c", "\\", "%00", "?", "%3f", "%23",
+        ][..]), 0..14),
+        exact in select(&["/", "/a", "/a/b"][..]),
+        mode in select(&[Mode::Enforce, Mode::Observe][..]),
+    ) {
+        let rules = [
+            DenyRule::new("names").names([".git", "a.b", ".env.*"]),
+            DenyRule::new("extensions").extensions(["php"]),
+            DenyRule::new("prefix").prefix(["/admin", "/b/a"]),
+            DenyRule::new("exact").exact([exact]),
+        ];
+        let rules = rules.map(|rule| rule.mode(mode));
+        let deny = compile(&rules);
+        let matcher = match mode {
+            Mode::Enforce => &deny.enforced,
+            Mode::Observe => &deny.observed,
+        };
+        let path = format!("/{}", pieces.concat());
+        let path = PathViews::new(path.as_bytes());
+        let found = deny.find_in_known_views(matcher, &path);
+        prop_assert_eq!(found, deny.find(matcher, Candidates::All, &path));
+    }
 }

@@ -100,7 +100,7 @@ impl Limit {
         state: &mut RequestState,
         check: Check,
     ) -> Responsibility {
-        if !attributable::is_attributable(facts, state.attribution()) {
+        if !attributable::is_attributable(facts, facts.attribution()) {
             return Responsibility::Shared;
         }
         let mut check = check;

@@ -127,8 +127,10 @@ impl Inspect for Limit {
 
     fn needs(&self) -> Needs {
         let counts_responses = self.rules.iter().any(|rule| rule.slot.is_some());
+        let bans = self.rules.iter().any(|rule| rule.ban.is_some());
         Needs::REQUESTS.only_if(!self.is_empty())
             | (Needs::RESPONSES | Needs::ELAPSED).only_if(counts_responses)
+            | Needs::HEADERS.only_if(bans)
     }
 
     fn inspect(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {

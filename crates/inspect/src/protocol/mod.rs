@@ -252,7 +252,7 @@ impl Inspect for ProtocolRules {
     }
 
     fn needs(&self) -> Needs {
-        Needs::REQUESTS
+        Needs::REQUESTS | Needs::HEADERS
     }
 
     fn inspect(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {

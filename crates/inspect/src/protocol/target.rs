@@ -69,6 +69,11 @@ fn has_many_names(path: &PathViews<'_>) -> bool {
     if !path.classes().intersects(MAY_END) {
         return false;
     }
+    // Each end of a name in a view is one in the path, or an escape in it.
+    let may_end = |byte: &&u8| matches!(byte, b';' | b':' | b'?' | b'#' | b'%');
+    if path.raw().iter().filter(may_end).count() <= MAX_NAME_ENDS {
+        return false;
+    }
     let ends = |byte: &&u8| matches!(byte, b';' | b':' | b'?' | b'#');
     path.iter().any(|view| {
         view.classes().intersects(ENDS) && view.path.iter().filter(ends).count() > MAX_NAME_ENDS

@@ -172,7 +172,7 @@ impl Inspect for Scan {
     }
 
     fn needs(&self) -> Needs {
-        Needs::REQUESTS | Needs::RESPONSES
+        Needs::REQUESTS | Needs::RESPONSES | Needs::HEADERS
     }
 
     fn inspect(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
@@ -259,7 +259,7 @@ impl Scan {
         };
         let reason = format!("the client scans ({}), and {why}", score.signals());
         let cause = Cause::new(Self::RESTRICTED, Reason::Other(reason.into()));
-        let offense = offense.filter(|_| state.attribution() != Attribution::CrossSite);
+        let offense = offense.filter(|_| facts.attribution() != Attribution::CrossSite);
         let offense = offense.map(|attribution| self.offense(&score, attribution));
         let denial = Denial::new(cause, StatusCode::TOO_MANY_REQUESTS)
             .with_retry_after(wait.max(Duration::from_secs(1)))

@@ -4,7 +4,7 @@ use std::{slice, sync::Arc, time::Duration};
 
 use arbitrary::Arbitrary;
 use gabion_core::{
-    Denial, Explanation, Inspect, Mode, Offense, OffenseRecorder as _, PolicySource as _,
+    Denial, Explanation, Inspect, Mode, Needs, Offense, OffenseRecorder as _, PolicySource as _,
     RequestState, RuleId, Snapshot, Verdict,
 };
 use gabion_inspect::{Action, DenyRule, Network, ServerQuirks};
@@ -106,7 +106,8 @@ const POLICIES: [&str; 4] = [
 type Judged = (Verdict, Vec<Denial>);
 
 /// Checks that judging any request by any of these policies does not panic, and that
-/// 1. the same policy with the same state gives the same verdict again, and in `explain`;
+/// 1. the same policy with the same state gives the same verdict again, in `explain`, and if each header
+///    is looked up when it is read ([`Needs::HEADERS`]);
 /// 2. additional deny rules never allow more: a denied request stays denied, an allowed one allowed;
 /// 3. in observe mode nothing is refused;
 /// 4. a client in `[allow]` is refused for a malformed head only, and always for that.
@@ -125,6 +126,8 @@ pub fn chain(input: &ChainInput<'_>) {
     let base = Document::parse(base, "base.toml").expect("the constant policy is valid");
     let before = judge(&base, &head);
     assert_eq!(judge(&base, &head), before, "1: judged again");
+    let direct = judge_for(&base, &head, Needs::NONE);
+    assert_eq!(direct, before, "1: headers looked up one by one");
     assert_eq!(explain(&base, &head), before.0, "1: explained");
 
     let mut more = base.clone();
@@ -188,8 +191,13 @@ fn allowing(mut document: Document, head: &OwnedHead) {
 }
 
 fn judge(document: &Document, head: &OwnedHead) -> Judged {
+    judge_for(document, head, Needs::ALL)
+}
+
+/// Judges with the facts for inspectors with these needs.
+fn judge_for(document: &Document, head: &OwnedHead, needs: Needs) -> Judged {
     let snapshot = compile(document, &State::with_capacity(4));
-    let facts = head.facts(&snapshot.client);
+    let facts = head.facts_for(&snapshot.client, needs);
     let mut state = RequestState::new(&facts);
     let verdict = snapshot.chain.inspect(&facts, &mut state);
     (verdict, state.observed().to_vec())

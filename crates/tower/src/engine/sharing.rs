@@ -43,10 +43,10 @@ impl Sharing {
     }
 }
 
-/// Returns `true` if another resolution by the default rules yields the same: the peer is the client, and the
-/// path has one form.
+/// Returns `true` if another resolution by the default rules yields the same at the same cost: the peer is the
+/// client, and the path has one form, or its forms were not read.
 pub(crate) fn is_repeatable(facts: &Facts<'_>, rules: &ClientRules) -> bool {
-    facts.path.has_one_form() && *rules == ClientRules::default()
+    !facts.path.has_read_several_forms() && *rules == ClientRules::default()
 }
 
 #[cfg(test)]
@@ -71,7 +71,14 @@ mod tests {
             ),
         ] {
             let head = OwnedHead::get(path);
-            let found = is_repeatable(&head.facts(rules), rules);
+            let facts = head.facts(rules);
+            assert_eq!(
+                is_repeatable(&facts, rules),
+                *rules == default,
+                "no form was read"
+            );
+            let _ = facts.path.malformed();
+            let found = is_repeatable(&facts, rules);
             assert_eq!(found, expected, "{path} {rules:?}");
         }
     }

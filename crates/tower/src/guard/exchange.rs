@@ -21,8 +21,6 @@ pub(super) struct Exchange {
     pub(super) session: Option<Arc<Session>>,
     /// The path, if the request accepts server-sent events.
     pub(super) stream_path: Option<Box<str>>,
-    /// `true` if the request needs a resolution for inner layers when it passes.
-    pub(super) leaves_resolution: bool,
     /// The resolution for inner layers.
     pub(super) resolution: Option<Arc<Resolution>>,
     pub(super) changes: RequestChanges,
@@ -49,7 +47,6 @@ impl Exchange {
             permit: None,
             session: None,
             stream_path: None,
-            leaves_resolution: false,
             resolution: None,
             changes: RequestChanges::default(),
         }

@@ -1,11 +1,11 @@
 //! Judgment of one request, and enforcement of the verdict.
 
-use std::{ops::ControlFlow, sync::Arc};
+use std::{borrow::Cow, ops::ControlFlow, sync::Arc};
 
 use bytes::Bytes;
 use gabion_core::{
-    Denial, Event, Facts, Forward, Head, OnFault, RequestEvent, RequestEventKind, RequestState,
-    Resolution, Snapshot, Upgrade, Verdict,
+    Denial, Event, Facts, Forward, Head, Needs, OnFault, RequestEvent, RequestEventKind,
+    RequestState, Resolution, Snapshot, Upgrade, Verdict,
 };
 use http::{Method, Request, Response, StatusCode};
 
@@ -22,9 +22,9 @@ use crate::{
 };
 
 /// The result of [`Engine::judge`].
-pub(super) enum Decision {
+pub(super) enum Decision<'p> {
     /// The inner service responds. Its response is passed to the inspectors of the policy.
-    Pass(Exchange, Arc<Snapshot>),
+    Pass(Exchange, Cow<'p, Arc<Snapshot>>),
     /// Judgment failed, and the policy lets such requests pass, with the upgrade offers that may
     /// stay.
     Unjudged(Option<Upgrade>),
@@ -34,40 +34,41 @@ pub(super) enum Decision {
 
 impl Engine {
     /// Judges one request by the current policy, reports the verdict and acts on it.
-    pub(super) fn judge<B>(self: &Arc<Self>, request: &Request<B>) -> Decision {
+    pub(super) fn judge<B>(self: &Arc<Self>, request: &Request<B>) -> Decision<'_> {
         let extensions = request.extensions();
         let Some(connection) = self.connection.connection(extensions) else {
             return Decision::Respond(self.missing_peer_response());
         };
-        let policy = self.source.current();
+        let policy = self.source.lend();
         let outer = self.sharing.outer_resolution(extensions);
-        let reused = self.reuse(request, &connection, outer);
+        let reused = self.reuse(request, &connection, outer, policy.needs);
         let is_reused = reused.is_some();
         let facts = reused.unwrap_or_else(|| {
             let (head, now) = (head(request, &connection), self.clock.now());
-            Facts::resolve(head, connection.peer, &policy.client, now)
+            Facts::resolve_for(head, connection.peer, &policy.client, now, policy.needs)
         });
-        let leaves_resolution =
-            (self.sharing).leaves_resolution(outer, self.bans.is_some(), || {
-                is_reused || is_repeatable(&facts, &policy.client)
-            });
-        let mut exchange = Exchange::new(policy.generation, RequestState::new(&facts));
-        exchange.leaves_resolution = leaves_resolution;
+        let state = RequestState::new_for(&facts, policy.needs);
+        let mut exchange = Exchange::new(policy.generation, state);
         exchange.changes = RequestChanges {
             inserts_client: self.inserts_client || connection.inserts_client,
             // Without its prefix, the target is not the one that was judged.
             makes_canonical: policy.forward == Forward::Canonical && connection.target.is_none(),
-            upgrade_offer: offer::has_upgrade_offer(&facts.index).then_some(facts.upgrade),
+            upgrade_offer: offer::find(&facts),
         };
         let is_counted = outer.is_some_and(Resolution::is_counted);
         exchange.state.set_counted(is_counted);
         if facts.client.is_unclear() {
             self.report_setup(facts.now, || Event::UntrustedProxy(facts.peer.addr()));
         }
-        match self.inspect(&facts, &policy, &mut exchange) {
-            ControlFlow::Continue(()) => Decision::Pass(exchange, policy),
-            ControlFlow::Break(decision) => decision,
+        if let ControlFlow::Break(decision) = self.inspect(&facts, &policy, &mut exchange) {
+            return decision;
         }
+        let is_repeatable = || is_reused || is_repeatable(&facts, &policy.client);
+        if (self.sharing).leaves_resolution(outer, self.bans.is_some(), is_repeatable) {
+            let is_counted = is_counted || self.bans.is_some();
+            exchange.resolution = Some(Arc::new(facts.resolution().with_counted(is_counted)));
+        }
+        Decision::Pass(exchange, policy)
     }
 
     /// Judges `facts` with the inspectors of the policy, and acts on the verdict, or on a panic. Breaks
@@ -77,7 +78,7 @@ impl Engine {
         facts: &Facts<'_>,
         policy: &Snapshot,
         exchange: &mut Exchange,
-    ) -> ControlFlow<Decision> {
+    ) -> ControlFlow<Decision<'static>> {
         let state = &mut exchange.state;
         let judged = catch_panic(|| policy.chain.inspect(facts, state));
         if !exchange.state.observed().is_empty() {
@@ -120,10 +121,11 @@ impl Engine {
         request: &'r Request<B>,
         connection: &Connection<'r>,
         outer: Option<&Resolution>,
+        needs: Needs,
     ) -> Option<Facts<'r>> {
         let outer = outer.filter(|_| self.sharing == Sharing::Outer)?;
         let head = head(request, connection);
-        Facts::reuse(head, connection.peer, outer, self.clock.now())
+        Facts::reuse(head, connection.peer, outer, self.clock.now(), needs)
     }
 
     /// Lets a request pass. A WebSocket handshake needs a permit.
@@ -132,7 +134,7 @@ impl Engine {
         facts: &Facts<'_>,
         policy: &Snapshot,
         exchange: &mut Exchange,
-    ) -> ControlFlow<Decision> {
+    ) -> ControlFlow<Decision<'static>> {
         match self.permit(facts, policy, exchange) {
             Ok(permit) => exchange.permit = permit,
             Err(denial) => {
@@ -141,10 +143,6 @@ impl Engine {
             }
         }
         exchange.state.keep_target(facts);
-        if exchange.leaves_resolution {
-            let is_counted = exchange.state.is_counted() || self.bans.is_some();
-            exchange.resolution = Some(Arc::new(facts.resolution().with_counted(is_counted)));
-        }
         if self.sessions.is_some() && event_stream::is_accepted(&facts.index) {
             exchange.stream_path = Some(facts.uri.path().into());
         }
@@ -157,7 +155,7 @@ impl Engine {
         policy: &Snapshot,
         exchange: &Exchange,
         message: String,
-    ) -> Decision {
+    ) -> Decision<'static> {
         self.report_request(facts, policy.generation, || {
             RequestEventKind::Fault(message)
         });

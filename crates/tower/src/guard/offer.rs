@@ -4,7 +4,7 @@
 //! 7.8). A server that accepts it switches to HTTP/2, which the layer does not see. Therefore the
 //! offer does not reach the service.
 
-use gabion_core::{HeaderIndex, KnownHeader, MessageKinds, Mode, SessionLimits, Upgrade, tokens};
+use gabion_core::{Facts, KnownHeader, MessageKinds, Mode, SessionLimits, Upgrade, tokens};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request,
     header::{CONNECTION, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL, UPGRADE},
@@ -15,9 +15,11 @@ use crate::protocol::remove_upgrade;
 /// The settings that come with an offer of `h2c` (RFC 7540, 3.2.1).
 const SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 
-/// Returns `true` if the headers may contain an upgrade offer.
-pub(super) fn has_upgrade_offer(headers: &HeaderIndex<'_>) -> bool {
-    headers.contains(KnownHeader::Upgrade) || headers.contains(KnownHeader::Http2Settings)
+/// Returns the upgrade of a request whose headers may contain an offer.
+pub(super) fn find(facts: &Facts<'_>) -> Option<Upgrade> {
+    let has_settings = || facts.index.contains(KnownHeader::Http2Settings);
+    let is_offered = facts.upgrade != Upgrade::None || has_settings();
+    is_offered.then_some(facts.upgrade)
 }
 
 /// Removes every upgrade offer except that of a WebSocket.

@@ -58,7 +58,7 @@ where
         match decision {
             Decision::Pass(exchange, policy) if self.engine.needs_response(&policy, &exchange) => {
                 let inner = self.inner.call(request);
-                ResponseFuture::processed(inner, self.engine.clone(), exchange, policy)
+                ResponseFuture::processed(inner, self.engine.clone(), exchange, policy.into_owned())
             }
             Decision::Pass(exchange, _) => {
                 let inner = self.inner.call(request);

@@ -3,7 +3,7 @@
 mod reference;
 mod servers;
 
-use std::sync::LazyLock;
+use std::{collections::BTreeSet, sync::LazyLock};
 
 use gabion_core::{Malformed, PathClasses, PathViews};
 use gabion_inspect::{Config as _, Context, State};
@@ -19,7 +19,7 @@ use reference::Reference;
 ///    tangled: it may have more forms than the path, as its escapes are decoded once already;
 /// 6. a rule that does not match a path does not match its canonical form, unless that is tangled;
 /// 7. views, error and completeness are those of a derivation without shortcuts, and the classes and
-///    segments of each view are those that its bytes show;
+///    segments of each view, and the names of all views together, are those that the bytes show;
 /// 8. the path that any modeled server reads, alone or behind any modeled proxy, is a view of a
 ///    well-formed path, apart from escapes of unreserved characters.
 ///
@@ -104,6 +104,18 @@ fn equals_reference(views: &PathViews<'_>) {
         });
         assert!(segments.eq(expected), "7: {shown}");
     }
+    let (mut distinct, mut expected) = (BTreeSet::new(), BTreeSet::new());
+    views.any_name(|name| {
+        distinct.insert(name.bytes().to_vec());
+        false
+    });
+    for segment in views.iter().flat_map(|view| view.segments()) {
+        expected.insert(segment.canonical_name().to_vec());
+        if !segment.is_canonical() {
+            expected.extend(segment.interpretations().map(|name| name.bytes().to_vec()));
+        }
+    }
+    assert_eq!(distinct, expected, "7: {shown}");
 }
 
 /// Checks law 8.
