@@ -8,8 +8,6 @@ use std::{
     },
 };
 
-use crate::Kind;
-
 /// The memory of all [`BudgetedBuffer`]s that share it: an atomic counter, without a lock.
 #[derive(Debug, Default)]
 pub struct BufferBudget {
@@ -184,15 +182,10 @@ impl Drop for BudgetedBuffer {
 
 // === impl BudgetExhausted ===
 
-impl From<BudgetExhausted> for Kind {
-    fn from(BudgetExhausted { limit }: BudgetExhausted) -> Self {
-        Self::BuffersFull { limit }
-    }
-}
-
 impl fmt::Display for BudgetExhausted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Kind::from(*self).fmt(f)
+        let limit = self.limit;
+        write!(f, "incomplete messages use the limit of {limit} bytes")
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{error, fmt, time::Duration};
 
-use crate::{CloseCode, Opcode, Rate};
+use crate::{BudgetExhausted, CloseCode, Opcode, Rate};
 
 /// A violation of the protocol or of the [`Limits`](crate::Limits), with its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,6 +185,12 @@ impl Kind {
     }
 }
 
+impl From<BudgetExhausted> for Kind {
+    fn from(BudgetExhausted { limit }: BudgetExhausted) -> Self {
+        Self::BuffersFull { limit }
+    }
+}
+
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -224,9 +230,7 @@ impl fmt::Display for Kind {
                     "message of {from} bytes inflates to more than {limit} bytes, the limit of its ratio"
                 )
             }
-            Self::BuffersFull { limit } => {
-                write!(f, "incomplete messages use the limit of {limit} bytes")
-            }
+            Self::BuffersFull { limit } => BudgetExhausted { limit: *limit }.fmt(f),
             Self::NotDeflate => f.write_str("compressed message cannot be inflated"),
             Self::CannotInflate => {
                 f.write_str("compressed message, and this build lacks the feature deflate")
