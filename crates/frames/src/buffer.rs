@@ -14,7 +14,8 @@ pub struct BufferBudget {
     used: AtomicU64,
 }
 
-/// A growing buffer of bytes. Its capacity counts toward a [`BufferBudget`] until it is dropped.
+/// A growing buffer of bytes. Its capacity counts toward a [`BufferBudget`] until it is dropped; that
+/// of a default buffer counts toward none.
 ///
 /// # Cost
 ///
@@ -37,10 +38,11 @@ pub struct BufferBudget {
 /// drop((first, second));
 /// assert_eq!(budget.used(), 0);
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct BudgetedBuffer {
     bytes: Vec<u8>,
-    budget: Arc<BufferBudget>,
+    /// `None` for an unlimited buffer.
+    budget: Option<Arc<BufferBudget>>,
     /// The limit for all buffers of the budget together.
     limit: u64,
     /// Invariant: the part of the budget that this buffer uses, at least its capacity.
@@ -85,7 +87,7 @@ impl BudgetedBuffer {
     pub const fn new(budget: Arc<BufferBudget>, limit: u64) -> Self {
         Self {
             bytes: Vec::new(),
-            budget,
+            budget: Some(budget),
             limit,
             charged: 0,
         }
@@ -146,21 +148,30 @@ impl BudgetedBuffer {
     /// Frees the memory.
     pub fn clear(&mut self) {
         self.bytes = Vec::new();
-        self.budget.used.fetch_sub(self.charged, Ordering::Relaxed);
-        self.charged = 0;
+        if let Some(budget) = &self.budget {
+            budget.used.fetch_sub(self.charged, Ordering::Relaxed);
+            self.charged = 0;
+        }
     }
 
     /// Moves the content to a new buffer.
     pub fn take(&mut self) -> Self {
-        let empty = Self::new(Arc::clone(&self.budget), self.limit);
+        let empty = Self {
+            bytes: Vec::new(),
+            budget: self.budget.clone(),
+            limit: self.limit,
+            charged: 0,
+        };
         std::mem::replace(self, empty)
     }
 
     /// Charges the budget for a larger capacity.
     fn charge(&mut self, capacity: usize) -> Result<(), BudgetExhausted> {
+        let Some(BufferBudget { used }) = self.budget.as_deref() else {
+            return Ok(());
+        };
         let capacity = capacity as u64;
         let more = capacity.saturating_sub(self.charged);
-        let used = &self.budget.used;
         if capacity <= Self::NEVER_REFUSED {
             used.fetch_add(more, Ordering::Relaxed);
         } else {

@@ -49,7 +49,7 @@ pub struct Limits {
     pub(crate) controls: Option<Rate>,
     pub(crate) max_ratio: u64,
     pub(crate) ratio_floor: u64,
-    /// `None` for one of each observer.
+    /// `None` for no limit.
     pub(crate) budget: Option<Arc<BufferBudget>>,
     pub(crate) max_buffered: u64,
 }

@@ -122,9 +122,11 @@ impl Observer {
     fn buffer(&mut self) -> &mut MessageBuffer {
         let limits = &self.limits;
         self.buffer.get_or_insert_with(|| {
-            let budget = limits.budget.clone().unwrap_or_default();
-            let bytes = BudgetedBuffer::new(budget, limits.max_buffered);
-            Box::new(MessageBuffer::new(bytes))
+            let budget = limits.budget.clone();
+            let with_budget = |budget| BudgetedBuffer::new(budget, limits.max_buffered);
+            Box::new(MessageBuffer::new(
+                budget.map(with_budget).unwrap_or_default(),
+            ))
         })
     }
 
