@@ -238,8 +238,8 @@ impl Diagnosis {
             }
             Self::Closed => "see the close code for the reason",
             Self::TooBig => {
-                "raise [upgrade] max_message, or the limit of the server (Tomcat: 8 KiB by \
-                 default)"
+                "raise [upgrade] max_message, or for rule message/inflates max_inflate_ratio (1032 \
+                 permits any message), or the limit of the server (Tomcat: 8 KiB by default)"
             }
             Self::TooOld => "reconnect: all WebSockets end at this age",
             Self::Drained => "reconnect after a short random delay",

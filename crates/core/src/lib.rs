@@ -86,7 +86,7 @@ pub use inspect::{
     Explanation, ExplanationStep, Findings, Inspect, InspectMessage, Needs, Outcome, RequestState,
     Slot, Slots,
 };
-pub use message::{MessageDenial, MessageDenials, MessageEvidence, MessageFacts};
+pub use message::{ControlKind, MessageDenial, MessageDenials, MessageEvidence, MessageFacts};
 pub use now::Now;
 pub use offense::{BanOutcome, Offense, OffenseRecorder};
 pub use path::{

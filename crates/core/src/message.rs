@@ -26,6 +26,18 @@ pub struct MessageFacts<'m> {
     pub now: Now,
 }
 
+/// The control frames (RFC 6455, 5.5) that a payload can come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "all that RFC 6455 defines")]
+pub enum ControlKind {
+    /// The reason of a close frame, without its code.
+    Close,
+    /// The payload of a ping.
+    Ping,
+    /// The payload of a pong.
+    Pong,
+}
+
 /// A rule's denial of a message.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -60,10 +72,13 @@ pub struct MessageDenials {
     enforced: Option<MessageDenial>,
 }
 
-/// The position, length and hash of a message, without its content.
+/// The position, length and hash of a message or of the payload of a control frame, without its
+/// content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_structs, reason = "three numbers")]
+#[expect(clippy::exhaustive_structs, reason = "plain data")]
 pub struct MessageEvidence {
+    /// The kind of control frame; `None` for a message.
+    pub control: Option<ControlKind>,
     /// The number of bytes that the client sent before its first frame.
     pub offset: u64,
     /// The length in bytes, unmasked and inflated.
@@ -81,12 +96,26 @@ impl MessageFacts<'_> {
         stable_hash(self.payload)
     }
 
-    /// The data about the message that events contain.
-    pub fn evidence(&self) -> MessageEvidence {
+    /// The data that events contain about the message, or about the payload of a control frame.
+    pub fn evidence(&self, control: Option<ControlKind>) -> MessageEvidence {
         MessageEvidence {
+            control,
             offset: self.offset,
             len: self.payload.len() as u64,
             hash: self.hash(),
+        }
+    }
+}
+
+// === impl ControlKind ===
+
+impl ControlKind {
+    /// The name of the payload in events: `close reason`, `ping payload` or `pong payload`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Close => "close reason",
+            Self::Ping => "ping payload",
+            Self::Pong => "pong payload",
         }
     }
 }
@@ -148,9 +177,10 @@ impl MessageDenials {
 
 impl fmt::Display for MessageEvidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = self.control.map_or("message", ControlKind::name);
         write!(
             f,
-            "message of {} bytes at byte {}, hash {:016x}",
+            "{what} of {} bytes at byte {}, hash {:016x}",
             self.len, self.offset, self.hash
         )
     }

@@ -39,7 +39,7 @@ impl Inflater {
     ///
     /// A message may contain one final block and a stream after it (RFC 7692, 7.2.3.4); no
     /// compressor produces more.
-    pub(crate) fn inflate(&mut self, mut sent: Vec<u8>, limits: &Limits) -> Result<Vec<u8>, Kind> {
+    pub(crate) fn inflate(&mut self, sent: &[u8], limits: &Limits) -> Result<Vec<u8>, Kind> {
         let from = sent.len() as u64;
         let by_ratio = limits
             .ratio_floor
@@ -50,8 +50,7 @@ impl Inflater {
         let most = usize::try_from(limit).unwrap_or(usize::MAX);
         let most = most.saturating_add(before).saturating_add(1);
 
-        sent.extend(TAIL);
-        let mut rest = &*sent;
+        let (mut rest, mut tail) = (sent, Some(&TAIL[..]));
         let mut out = self.window.clone();
         let (mut end, mut ended) = (before, false);
         loop {
@@ -76,15 +75,18 @@ impl Inflater {
                     ended = true;
                     self.state.init();
                 }
-                TINFLStatus::NeedsMoreInput => break,
+                TINFLStatus::NeedsMoreInput => match tail.take() {
+                    Some(tail) => rest = tail,
+                    None => break,
+                },
                 _ => return Err(Kind::NotDeflate),
             }
         }
         out.truncate(end);
         let window = out.get(end.saturating_sub(WINDOW)..);
         self.window = window.unwrap_or_default().to_vec();
-        out.drain(..before);
-        Ok(out)
+        // A copy of the right size, since the buffer has room for the window and more.
+        Ok(out.split_off(before))
     }
 }
 

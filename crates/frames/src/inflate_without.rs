@@ -7,7 +7,7 @@ pub(crate) struct Inflater;
 
 impl Inflater {
     #[expect(clippy::unused_self, reason = "same signature as with the feature")]
-    pub(crate) fn inflate(&mut self, _sent: Vec<u8>, _limits: &Limits) -> Result<Vec<u8>, Kind> {
+    pub(crate) fn inflate(&mut self, _sent: &[u8], _limits: &Limits) -> Result<Vec<u8>, Kind> {
         Err(Kind::CannotInflate)
     }
 }

@@ -59,6 +59,7 @@
 
 #![warn(clippy::indexing_slicing)]
 
+mod buffer;
 mod close;
 mod control;
 pub mod encode;
@@ -79,6 +80,7 @@ mod opcode;
 mod token_bucket;
 mod violation;
 
+pub use buffer::{BudgetExhausted, BudgetedBuffer, BufferBudget};
 pub use close::CloseCode;
 pub use head::Role;
 pub use idle::{IdleTimeout, IdleTimeouts, KnownTimer};

@@ -1,6 +1,8 @@
 //! Limits on the traffic of one side.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
+
+use crate::BufferBudget;
 
 /// A token-bucket rate: `per_second` with a burst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,11 +49,21 @@ pub struct Limits {
     pub(crate) controls: Option<Rate>,
     pub(crate) max_ratio: u64,
     pub(crate) ratio_floor: u64,
+    /// `None` for no limit.
+    pub(crate) budget: Option<Arc<BufferBudget>>,
+    pub(crate) max_buffered: u64,
 }
 
 impl Limits {
-    /// Frames and messages of 1 MiB, 1,024 fragments, 60 s per message, an inflation ratio of 100
-    /// above 64 KiB, and no rates.
+    /// The highest ratio of inflated to compressed bytes that DEFLATE reaches: 258 bytes take two
+    /// bits.
+    pub const HIGHEST_RATIO: u64 = 1032;
+
+    /// The size of an inflated message up to which its ratio does not matter.
+    pub const RATIO_FLOOR: u64 = 64 << 10;
+
+    /// Frames and messages of 1 MiB, 1,024 fragments, 60 s per message, no limit of the inflation
+    /// ratio, of a budget or of rates.
     pub const fn new() -> Self {
         Self {
             max_frame: 1 << 20,
@@ -61,19 +73,21 @@ impl Limits {
             messages: None,
             bytes: None,
             controls: None,
-            max_ratio: 100,
-            ratio_floor: 64 << 10,
+            max_ratio: Self::HIGHEST_RATIO,
+            ratio_floor: Self::RATIO_FLOOR,
+            budget: None,
+            max_buffered: u64::MAX,
         }
     }
 
     /// Sets the maximum size of one frame. Default: 1 MiB.
-    pub const fn with_max_frame(self, max_frame: u64) -> Self {
+    pub fn with_max_frame(self, max_frame: u64) -> Self {
         Self { max_frame, ..self }
     }
 
     /// Sets the maximum size of one message, as the sum of its frames and, if it is decoded,
     /// inflated. Default: 1 MiB.
-    pub const fn with_max_message(self, max_message: u64) -> Self {
+    pub fn with_max_message(self, max_message: u64) -> Self {
         Self {
             max_message,
             ..self
@@ -81,7 +95,7 @@ impl Limits {
     }
 
     /// Sets the maximum number of frames of one message. Default: 1,024.
-    pub const fn with_max_fragments(self, max_fragments: u32) -> Self {
+    pub fn with_max_fragments(self, max_fragments: u32) -> Self {
         Self {
             max_fragments,
             ..self
@@ -91,7 +105,7 @@ impl Limits {
     /// Sets the maximum time from the first byte of a message to its last, including control frames
     /// between its fragments. A single control frame has the same time. Default: one minute;
     /// `Duration::MAX` disables the limit.
-    pub const fn with_message_time(self, message_time: Duration) -> Self {
+    pub fn with_message_time(self, message_time: Duration) -> Self {
         Self {
             message_time,
             ..self
@@ -99,16 +113,17 @@ impl Limits {
     }
 
     /// Sets the rate of messages, text and binary. Default: unlimited.
-    pub const fn with_messages(self, rate: Rate) -> Self {
+    pub fn with_messages(self, rate: Rate) -> Self {
         Self {
             messages: Some(rate),
             ..self
         }
     }
 
-    /// Sets the rate of bytes in all frames. Default: unlimited. A burst below `max_frame` refuses
-    /// large frames that arrive quickly.
-    pub const fn with_bytes(self, rate: Rate) -> Self {
+    /// Sets the rate of bytes in all frames, and of the bytes by which messages grow when they are
+    /// inflated. Default: unlimited. A burst below `max_message` refuses large messages that arrive
+    /// quickly.
+    pub fn with_bytes(self, rate: Rate) -> Self {
         Self {
             bytes: Some(rate),
             ..self
@@ -116,7 +131,7 @@ impl Limits {
     }
 
     /// Sets the rate of control frames (ping, pong, close). Default: unlimited.
-    pub const fn with_controls(self, rate: Rate) -> Self {
+    pub fn with_controls(self, rate: Rate) -> Self {
         Self {
             controls: Some(rate),
             ..self
@@ -124,11 +139,23 @@ impl Limits {
     }
 
     /// Sets the maximum ratio of a message's inflated size to its compressed size. Messages that
-    /// inflate to at most `floor` bytes are exempt. Default: 100 and 64 KiB.
-    pub const fn with_max_ratio(self, max_ratio: u64, floor: u64) -> Self {
+    /// inflate to at most `floor` bytes are exempt. Default: [`Self::HIGHEST_RATIO`], so that no
+    /// message is refused, and [`Self::RATIO_FLOOR`].
+    pub fn with_max_ratio(self, max_ratio: u64, floor: u64) -> Self {
         Self {
             max_ratio,
             ratio_floor: floor,
+            ..self
+        }
+    }
+
+    /// Sets the maximum number of bytes that all messages under decoding use which count toward
+    /// `budget`, those of other observers included. Default: unlimited.
+    pub fn with_budget(self, budget: Arc<BufferBudget>, max_buffered: u64) -> Self {
+        let budget = Some(budget);
+        Self {
+            budget,
+            max_buffered,
             ..self
         }
     }

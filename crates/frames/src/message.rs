@@ -1,9 +1,9 @@
 //! Messages: one data frame or several (RFC 6455, 5.4).
 
-use std::{mem, str};
+use std::str;
 
 use crate::{
-    Kind, Limits,
+    BudgetedBuffer, Kind, Limits,
     head::{Head, unmask},
     inflate::Inflater,
 };
@@ -110,16 +110,20 @@ impl Message {
 }
 
 /// The payload of a message under decoding. Allocated only while such a message is incomplete.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct MessageBuffer {
-    bytes: Vec<u8>,
+    bytes: BudgetedBuffer,
     /// The number of leading bytes that are known to be UTF-8.
     valid: usize,
 }
 
 impl MessageBuffer {
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.bytes
+    pub(crate) const fn new(bytes: BudgetedBuffer) -> Self {
+        Self { bytes, valid: 0 }
+    }
+
+    pub(crate) const fn bytes(&self) -> &[u8] {
+        self.bytes.as_slice()
     }
 
     /// Adds received bytes, which begin at offset `from` of their frame's payload.
@@ -131,8 +135,8 @@ impl MessageBuffer {
         message: &Message,
     ) -> Result<(), Kind> {
         let begin = self.bytes.len();
-        self.bytes.extend_from_slice(bytes);
-        if let Some(added) = self.bytes.get_mut(begin..) {
+        self.bytes.extend_from_slice(bytes)?;
+        if let Some(added) = self.bytes.as_mut_slice().get_mut(begin..) {
             unmask(added, key, from);
         }
         if message.kind == MessageKind::Text && !message.compressed {
@@ -141,16 +145,19 @@ impl MessageBuffer {
         Ok(())
     }
 
-    /// Inflates and validates the complete message.
+    /// Inflates and validates the complete message. Returns the number of bytes by which it grew.
     pub(crate) fn finish(
         &mut self,
         message: &Message,
         inflater: &mut Option<Box<Inflater>>,
         limits: &Limits,
-    ) -> Result<(), Kind> {
+    ) -> Result<u64, Kind> {
+        let mut grown = 0;
         if message.compressed {
-            let sent = mem::take(&mut self.bytes);
-            self.bytes = inflater.get_or_insert_default().inflate(sent, limits)?;
+            let sent = self.bytes.as_slice();
+            let decoded = inflater.get_or_insert_default().inflate(sent, limits)?;
+            grown = decoded.len().saturating_sub(sent.len()) as u64;
+            self.bytes.replace(decoded)?;
         }
         if message.kind == MessageKind::Text {
             self.check_text()?;
@@ -158,12 +165,12 @@ impl MessageBuffer {
                 return Err(Kind::TextNotUtf8);
             }
         }
-        Ok(())
+        Ok(grown)
     }
 
     /// Validates the bytes not validated yet, except an incomplete character at the end.
     fn check_text(&mut self) -> Result<(), Kind> {
-        let rest = self.bytes.get(self.valid..).unwrap_or_default();
+        let rest = self.bytes().get(self.valid..).unwrap_or_default();
         match str::from_utf8(rest) {
             Ok(_) => self.valid = self.bytes.len(),
             Err(error) if error.error_len().is_none() => self.valid += error.valid_up_to(),

@@ -16,6 +16,9 @@ pub struct Observation<'o, 'b> {
     /// enforcing proxy holds them until then. Control frames between the fragments are not held:
     /// they may overtake the message, so that a ping is answered in the meantime (RFC 6455, 5.4).
     pub hold: bool,
+    /// The number of bytes by which a message grew when it was inflated; zero unless the bytes
+    /// complete a compressed message that is decoded.
+    pub inflated: u64,
     /// The element that the bytes complete.
     pub seen: Option<Seen<'o>>,
 }

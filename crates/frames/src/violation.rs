@@ -2,7 +2,7 @@
 
 use std::{error, fmt, time::Duration};
 
-use crate::{CloseCode, Opcode, Rate};
+use crate::{BudgetExhausted, CloseCode, Opcode, Rate};
 
 /// A violation of the protocol or of the [`Limits`](crate::Limits), with its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,11 +60,16 @@ pub enum Kind {
         /// The limit.
         limit: u64,
     },
-    /// A message that inflates beyond its limit.
+    /// A message that inflates beyond its ratio.
     Inflates {
         /// The compressed size.
         from: u64,
-        /// The maximum inflated size.
+        /// The maximum inflated size, by the ratio.
+        limit: u64,
+    },
+    /// A message for which the budget of all messages under decoding has no room.
+    BuffersFull {
+        /// The budget, in bytes.
         limit: u64,
     },
     /// A compressed message that cannot be inflated (RFC 7692, 6.2).
@@ -116,7 +121,8 @@ impl error::Error for Violation {}
 
 impl Kind {
     /// The code to close the connection with: 1002 for framing errors, 1007 for data that does not
-    /// match its type, 1009 for size, 1008 for rates and time (RFC 6455, 7.4.1).
+    /// match its type, 1009 for size, 1008 for rates and time, 1013 if a budget that all clients
+    /// share is exhausted (RFC 6455, 7.4.1).
     pub const fn code(self) -> CloseCode {
         match self {
             Self::ReservedBits(_)
@@ -137,6 +143,7 @@ impl Kind {
                 CloseCode::TOO_BIG
             }
             Self::CannotInflate => CloseCode::INTERNAL,
+            Self::BuffersFull { .. } => CloseCode::TRY_LATER,
             Self::TooManyFragments(_)
             | Self::Messages(_)
             | Self::Bytes(_)
@@ -166,6 +173,7 @@ impl Kind {
             Self::FrameTooBig { .. } => "frame/too-big",
             Self::MessageTooBig { .. } => "message/too-big",
             Self::Inflates { .. } => "message/inflates",
+            Self::BuffersFull { .. } => "message/buffers-full",
             Self::NotDeflate => "message/not-deflate",
             Self::CannotInflate => "message/cannot-inflate",
             Self::TooManyFragments(_) => "message/too-many-fragments",
@@ -174,6 +182,12 @@ impl Kind {
             Self::Controls(_) => "rate/controls",
             Self::TooSlow(_) => "message/too-slow",
         }
+    }
+}
+
+impl From<BudgetExhausted> for Kind {
+    fn from(BudgetExhausted { limit }: BudgetExhausted) -> Self {
+        Self::BuffersFull { limit }
     }
 }
 
@@ -213,9 +227,10 @@ impl fmt::Display for Kind {
             Self::Inflates { from, limit } => {
                 write!(
                     f,
-                    "message of {from} bytes inflates to more than {limit} bytes"
+                    "message of {from} bytes inflates to more than {limit} bytes, the limit of its ratio"
                 )
             }
+            Self::BuffersFull { limit } => BudgetExhausted { limit: *limit }.fmt(f),
             Self::NotDeflate => f.write_str("compressed message cannot be inflated"),
             Self::CannotInflate => {
                 f.write_str("compressed message, and this build lacks the feature deflate")

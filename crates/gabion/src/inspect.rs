@@ -5,10 +5,10 @@
 //! [`Config::compile`].
 
 pub use gabion_core::{
-    BodyLimit, Cause, Denial, Escaped, Evidence, Explanation, ExplanationStep, Facts, Findings,
-    Framing, Head, HeaderIndex, HeaderLines, Inspect, InspectMessage, KnownHeader, Malformed,
-    MessageDenial, MessageDenials, MessageEvidence, MessageFacts, MessageKinds, Mode, Needs, Now,
-    OnFault, Outcome, PathClasses, PathViews, Reason, RequestState, Resolution, RuleId,
+    BodyLimit, Cause, ControlKind, Denial, Escaped, Evidence, Explanation, ExplanationStep, Facts,
+    Findings, Framing, Head, HeaderIndex, HeaderLines, Inspect, InspectMessage, KnownHeader,
+    Malformed, MessageDenial, MessageDenials, MessageEvidence, MessageFacts, MessageKinds, Mode,
+    Needs, Now, OnFault, Outcome, PathClasses, PathViews, Reason, RequestState, Resolution, RuleId,
     RuleIdError, Segment, Segments, Slot, Slots, Transformations, Upgrade, Verdict, View,
 };
 pub use gabion_inspect::{

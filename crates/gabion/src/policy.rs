@@ -6,11 +6,11 @@
 pub use gabion_core::{Forward, OnFault, RouteLimits};
 pub use gabion_inspect::{
     Action, ActionError, AddressShare, AddressShareError, AllowConfig, BanConfig, ByteRate,
-    ByteRateError, ByteSize, ByteSizeError, CompiledUpgrade, Compression, ConfigError,
-    ConfigErrors, ConfigPath, DenyRule, HttpVersion, LimitAction, LimitActionError, LimitRule,
-    MessageAction, MessageActionError, MessageRule, OneOrMany, Period, PeriodError, Ping,
-    PingError, Problem, ProtocolConfig, ProtocolException, ProtocolRule, ProtocolRuleError, Rate,
-    RateError, RouteConfig, ScanConfig, ServerConfig, ServerKind, State, UpgradeConfig,
+    ByteRateError, ByteRateLimit, ByteSize, ByteSizeError, CompiledUpgrade, Compression,
+    ConfigError, ConfigErrors, ConfigPath, DenyRule, HttpVersion, LimitAction, LimitActionError,
+    LimitRule, MessageAction, MessageActionError, MessageRule, OneOrMany, Period, PeriodError,
+    Ping, PingError, Problem, ProtocolConfig, ProtocolException, ProtocolRule, ProtocolRuleError,
+    Rate, RateError, RouteConfig, ScanConfig, ServerConfig, ServerKind, State, UpgradeConfig,
 };
 #[cfg(feature = "policy")]
 pub use gabion_policy::{

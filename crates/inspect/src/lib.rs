@@ -81,8 +81,8 @@ pub use ban::{
 };
 pub use config::serde_mode;
 pub use config::{
-    ByteRate, ByteRateError, ByteSize, ByteSizeError, ConfigError, ConfigErrors, ConfigPath,
-    Network, NetworkError, OneOrMany, Period, PeriodError, Problem,
+    ByteRate, ByteRateError, ByteRateLimit, ByteSize, ByteSizeError, ConfigError, ConfigErrors,
+    ConfigPath, Network, NetworkError, OneOrMany, Period, PeriodError, Problem,
 };
 pub use context::{Config, Context};
 pub use deny::{Action, ActionError, Deny, DenyRule};

@@ -17,8 +17,9 @@
 use std::{fmt, sync::Arc};
 
 use gabion_core::{
-    ClientIp, Denial, Explanation, Facts, Findings, Inspect, InspectMessage, MessageDenials,
-    MessageFacts, MessageKinds, Mode, Needs, Now, Outcome, PathViews, RequestState, Verdict,
+    ClientIp, ControlKind, Denial, Explanation, Facts, Findings, Inspect, InspectMessage,
+    MessageDenials, MessageFacts, MessageKinds, Mode, Needs, Now, Outcome, PathViews, RequestState,
+    Verdict,
 };
 use gabion_inspect::{
     Allow, Ban, Deny, Handshake, HostAllowlist, Limit, Messages, PlainHttpHint, ProtocolRules,
@@ -202,34 +203,54 @@ impl InspectMessage for MessageChain {
         custom.max(self.messages.message_kinds())
     }
 
-    /// Judges until a rule adds an enforced denial. Messages of an allowed client, or on an allowed
-    /// path, are not judged.
     fn inspect_message(&self, message: &MessageFacts<'_>, denials: &mut MessageDenials) {
+        self.judge(message, denials, |rule, denials| {
+            rule.inspect_message(message, denials);
+        });
+    }
+
+    fn inspect_control(
+        &self,
+        kind: ControlKind,
+        message: &MessageFacts<'_>,
+        denials: &mut MessageDenials,
+    ) {
+        self.judge(message, denials, |rule, denials| {
+            rule.inspect_control(kind, message, denials);
+        });
+    }
+}
+
+impl MessageChain {
+    /// Calls `judge` for each rule until one adds an enforced denial. Messages of an allowed client,
+    /// or on an allowed path, are not judged.
+    fn judge(
+        &self,
+        message: &MessageFacts<'_>,
+        denials: &mut MessageDenials,
+        judge: impl Fn(&dyn InspectMessage, &mut MessageDenials),
+    ) {
         let path = PathViews::new(message.path.as_bytes());
         if self.allow.allows(message.client, &path) {
             return;
         }
         for rule in &self.custom.messages {
             match self.mode {
-                Mode::Enforce => rule.inspect_message(message, denials),
-                Mode::Observe => observe_message(&**rule, message, denials),
+                Mode::Enforce => judge(&**rule, denials),
+                Mode::Observe => observe(denials, |own| judge(&**rule, own)),
             }
             if denials.are_final() {
                 return;
             }
         }
-        self.messages.inspect_message(message, denials);
+        judge(&self.messages, denials);
     }
 }
 
-/// Judges a message with `rule`, and adds its denials as observed ones.
-fn observe_message(
-    rule: &dyn InspectMessage,
-    message: &MessageFacts<'_>,
-    denials: &mut MessageDenials,
-) {
+/// Calls `judge`, and adds its denials as observed ones.
+fn observe(denials: &mut MessageDenials, judge: impl Fn(&mut MessageDenials)) {
     let mut own = MessageDenials::default();
-    rule.inspect_message(message, &mut own);
+    judge(&mut own);
     let (observed, enforced) = own.into_parts();
     for denial in observed.into_iter().chain(enforced) {
         denials.add(denial.with_mode(Mode::Observe));

@@ -5,7 +5,10 @@ mod findings;
 mod needs;
 mod state;
 
-use crate::{ClientIp, Facts, MessageDenials, MessageFacts, MessageKinds, Now, PathViews, Verdict};
+use crate::{
+    ClientIp, ControlKind, Facts, MessageDenials, MessageFacts, MessageKinds, Now, PathViews,
+    Verdict,
+};
 
 pub use explanation::{Explanation, ExplanationStep};
 pub use findings::{Findings, Outcome};
@@ -165,4 +168,18 @@ pub trait InspectMessage: Send + Sync {
     ///
     /// Called once per message, after its last byte arrived and before it is forwarded.
     fn inspect_message(&self, message: &MessageFacts<'_>, denials: &mut MessageDenials);
+
+    /// Judges the payload of a control frame, at most 125 bytes and not empty, that a client sent in
+    /// a session of which any kind of message is judged. It is the payload of `message`, which is a
+    /// text if the payload is valid UTF-8.
+    ///
+    /// Called as [`Self::inspect_message`] is. By default, control frames pass.
+    fn inspect_control(
+        &self,
+        kind: ControlKind,
+        message: &MessageFacts<'_>,
+        denials: &mut MessageDenials,
+    ) {
+        let _ = (kind, message, denials);
+    }
 }

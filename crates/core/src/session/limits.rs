@@ -26,18 +26,25 @@ pub struct SessionLimits {
     pub max_message: u64,
     /// The maximum number of frames of one message.
     pub max_fragments: u32,
+    /// The maximum ratio of a message's inflated size to its compressed size, for messages that
+    /// inflate to more than 64 KiB.
+    pub max_inflate_ratio: u64,
+    /// The maximum memory of messages that are incomplete or wait for the service, in bytes, over
+    /// all sessions.
+    pub max_buffered: u64,
     /// The maximum time from the first byte of a message to its last.
     pub message_time: Duration,
     /// The maximum number of messages per second from a client; the burst has the same size.
     pub messages: Option<u64>,
     /// The maximum number of payload bytes per second from a client; the burst has the same size.
+    /// Inflated messages count with the larger of both sizes.
     pub bytes: Option<u64>,
     /// The maximum number of control frames per second from a client; the burst has the same size.
     pub controls: Option<u64>,
     /// The maximum number of messages per second from a client over all its sessions on this route.
     pub client_messages: Option<u64>,
     /// The maximum number of payload bytes per second from a client over all its sessions on this
-    /// route.
+    /// route. Inflated messages count with the larger of both sizes.
     pub client_bytes: Option<u64>,
     /// The maximum time for which a client may accept none of the bytes that the service sends.
     pub write_stall: Option<Duration>,
@@ -77,6 +84,8 @@ impl Default for SessionLimits {
             subprotocols: Vec::new(),
             max_message: u64::MAX,
             max_fragments: u32::MAX,
+            max_inflate_ratio: u64::MAX,
+            max_buffered: u64::MAX,
             message_time: Duration::MAX,
             messages: None,
             bytes: None,

@@ -5,7 +5,8 @@ mod read;
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    Kind, Limits, MessageDecoding, Negotiated, Observation, Opcode, Role, Violation,
+    BudgetedBuffer, Kind, Limits, MessageDecoding, Negotiated, Observation, Opcode, Role,
+    Violation,
     control::Control,
     head::PartialHead,
     inflate::Inflater,
@@ -117,6 +118,18 @@ impl Observer {
         }
     }
 
+    /// The buffer of the current message.
+    fn buffer(&mut self) -> &mut MessageBuffer {
+        let limits = &self.limits;
+        self.buffer.get_or_insert_with(|| {
+            let budget = limits.budget.clone();
+            let with_budget = |budget| BudgetedBuffer::new(budget, limits.max_buffered);
+            Box::new(MessageBuffer::new(
+                budget.map(with_budget).unwrap_or_default(),
+            ))
+        })
+    }
+
     /// Consumes a part of `input` and returns it as an observation. Call it until it returns
     /// `None`: the last observation may come only after the input is empty.
     ///
@@ -152,6 +165,7 @@ impl Observer {
                     bytes: part.bytes,
                     opcode: part.opcode,
                     hold: part.hold,
+                    inflated: part.inflated,
                     seen: self.seen(&part.completed),
                 }))
             }

@@ -13,6 +13,7 @@ pub(super) struct Part<'b> {
     pub(super) bytes: &'b [u8],
     pub(super) opcode: Opcode,
     pub(super) hold: bool,
+    pub(super) inflated: u64,
     pub(super) completed: Completed,
 }
 
@@ -87,6 +88,7 @@ impl Observer {
             bytes: take(input, taken),
             opcode: head.opcode()?,
             hold,
+            inflated: 0,
             completed,
         }))
     }
@@ -146,6 +148,7 @@ impl Observer {
             bytes,
             opcode: control.opcode,
             hold: false,
+            inflated: 0,
             completed: if self.delivered {
                 Completed::Control
             } else {
@@ -165,18 +168,18 @@ impl Observer {
         let len = bytes.len() as u64;
         let allowed = self.bytes.take(self.limits.bytes, len);
         allowed.map_err(Kind::Bytes)?;
-        if message.handling != PayloadHandling::Skip {
-            let buffer = self.buffer.get_or_insert_default();
-            buffer.extend(bytes, data.key, data.from, &message)?;
-        }
+        let (opcode, key, from) = (data.opcode, data.key, data.from);
         data.left -= len;
         data.from += len;
-        let opcode = data.opcode;
-        let completed = match (data.left == 0, message.last) {
-            (false, _) => Completed::Nothing,
+        let frame_ends = data.left == 0;
+        if message.handling != PayloadHandling::Skip {
+            self.buffer().extend(bytes, key, from, &message)?;
+        }
+        let (completed, inflated) = match (frame_ends, message.last) {
+            (false, _) => (Completed::Nothing, 0),
             (true, false) => {
                 self.end_frame();
-                Completed::Nothing
+                (Completed::Nothing, 0)
             }
             (true, true) => self.finish(&message)?,
         };
@@ -184,24 +187,29 @@ impl Observer {
             bytes,
             opcode,
             hold: message.handling == PayloadHandling::Deliver,
+            inflated,
             completed,
         }))
     }
 
-    /// Completes the current message.
-    fn finish(&mut self, message: &Message) -> Result<Completed, Kind> {
+    /// Completes the current message. Also returns the number of bytes by which it grew when it was
+    /// inflated.
+    fn finish(&mut self, message: &Message) -> Result<(Completed, u64), Kind> {
+        let mut inflated = 0;
         if let Some(buffer) = &mut self.buffer {
-            buffer.finish(message, &mut self.inflater, &self.limits)?;
+            inflated = buffer.finish(message, &mut self.inflater, &self.limits)?;
+            let allowed = self.bytes.take(self.limits.bytes, inflated);
+            allowed.map_err(Kind::Bytes)?;
         }
         if !self.negotiated.refers_back(self.role) {
             self.inflater = None;
         }
         if message.handling == PayloadHandling::Deliver {
             self.delivered = true;
-            return Ok(Completed::Message);
+            return Ok((Completed::Message, inflated));
         }
         self.end_message();
-        Ok(Completed::Nothing)
+        Ok((Completed::Nothing, inflated))
     }
 
     pub(super) fn seen(&self, completed: &Completed) -> Option<Seen<'_>> {

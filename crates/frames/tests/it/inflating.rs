@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use gabion_frames::{CloseCode, Kind, Limits, MessageDecoding, Negotiated, Observer, Role, Seen};
+use gabion_frames::{
+    CloseCode, Kind, Limits, MessageDecoding, Negotiated, Observer, Rate, Role, Seen,
+};
 use miniz_oxide::deflate::{
     CompressionLevel,
     core::{CompressorOxide, TDEFLFlush, TDEFLStatus, compress, create_comp_flags_from_zip_params},
@@ -111,6 +113,45 @@ fn ratio_is_limited_above_its_floor() {
     assert_eq!(found.code(), CloseCode::TOO_BIG);
     let normal = Compressor::new().frame(&numbers(100_000));
     assert_eq!(violation(&mut observer(limits()), &normal), None);
+}
+
+#[test]
+fn any_ratio_passes_by_default() {
+    // Close to the highest ratio of DEFLATE, 1032.
+    let zeros = Compressor::new().frame(&vec![0; 1 << 20]);
+    assert!(zeros.len() < (1 << 20) / 1000, "{} bytes", zeros.len());
+    assert_eq!(violation(&mut observer(Limits::new()), &zeros), None);
+}
+
+#[test]
+fn inflated_bytes_count_toward_the_byte_rate() {
+    let rate = Rate {
+        per_second: 1,
+        burst: 25_000,
+    };
+    for decoding in [MessageDecoding::Text, MessageDecoding::All] {
+        let deflate = Negotiated::from_header([&b"permessage-deflate"[..]]).unwrap();
+        let limits = Arc::new(Limits::new().with_bytes(rate));
+        let mut observer = Observer::new(Role::Server, limits, deflate, decoding);
+        let (mut compressor, mut inflated) = (Compressor::new(), Vec::new());
+        let mut watch = |message: &[u8]| {
+            let frame = compressor.frame(message);
+            let mut rest = &*frame;
+            while let Some(step) = observer.watch(&mut rest, Duration::ZERO)? {
+                inflated.push(step.inflated);
+            }
+            Ok::<_, gabion_frames::Violation>(
+                frame.len() as u64 - if frame.len() < 128 { 2 } else { 4 },
+            )
+        };
+        // Discarded messages are inflated too, since later ones may refer to them.
+        let first = watch(&[0; 10_000]).unwrap();
+        let second = watch(&numbers(10_000)).unwrap();
+        let refused = watch(&[0; 10_000]).unwrap_err();
+        assert_eq!(refused.kind(), Kind::Bytes(rate));
+        inflated.retain(|grown| *grown > 0);
+        assert_eq!(inflated, [10_000 - first, 10_000 - second]);
+    }
 }
 
 #[test]

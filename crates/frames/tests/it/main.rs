@@ -13,6 +13,7 @@ mod footprint;
 mod holding;
 mod inflating;
 mod laws;
+mod memory;
 mod negotiated;
 mod vectors;
 mod words;

@@ -53,7 +53,8 @@ fn observer(role: &str, decoding: &str, extensions: &str) -> (Observer, bool) {
     };
     let lines = (extensions != "-").then_some(extensions.as_bytes());
     let negotiated = Negotiated::from_header(lines).unwrap();
-    let observer = Observer::new(role, Arc::new(Limits::new()), negotiated, decoding);
+    let limits = Arc::new(Limits::new().with_max_ratio(100, Limits::RATIO_FLOOR));
+    let observer = Observer::new(role, limits, negotiated, decoding);
     (observer, decoding == MessageDecoding::None)
 }
 

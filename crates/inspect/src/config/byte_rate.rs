@@ -27,12 +27,31 @@ pub struct ByteRate(
     pub u64,
 );
 
+/// A limit of bytes per second: a [`ByteRate`], or none (`"off"`).
+///
+/// # Examples
+///
+/// ```
+/// use gabion_inspect::{ByteRate, ByteRateLimit};
+///
+/// assert_eq!("off".parse(), Ok(ByteRateLimit(None)));
+/// assert_eq!("64KiB/s".parse(), Ok(ByteRateLimit(Some(ByteRate(65_536)))));
+/// assert!("none".parse::<ByteRateLimit>().is_err());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[expect(clippy::exhaustive_structs, reason = "a newtype of an optional rate")]
+pub struct ByteRateLimit(
+    /// The rate, or `None` for no limit.
+    pub Option<ByteRate>,
+);
+
 /// The error of a text that is not a [`ByteRate`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("invalid byte rate `{}`: write for example `64KiB/s` or `65536/s`", gabion_core::Escaped(.0.as_bytes()))]
 pub struct ByteRateError(String);
 
 serde_as_text!(ByteRate, "a byte rate such as \"64KiB/s\"");
+serde_as_text!(ByteRateLimit, "a byte rate such as \"64KiB/s\", or \"off\"");
 
 impl FromStr for ByteRate {
     type Err = ByteRateError;
@@ -52,6 +71,24 @@ impl FromStr for ByteRate {
 impl fmt::Display for ByteRate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/s", ByteSize(self.0))
+    }
+}
+
+impl FromStr for ByteRateLimit {
+    type Err = ByteRateError;
+
+    fn from_str(text: &str) -> Result<Self, ByteRateError> {
+        let rate = (text != "off").then(|| text.parse());
+        rate.transpose().map(Self)
+    }
+}
+
+impl fmt::Display for ByteRateLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(rate) => rate.fmt(f),
+            None => f.write_str("off"),
+        }
     }
 }
 

@@ -9,7 +9,7 @@ mod period;
 pub(crate) mod rule_compiler;
 pub mod serde_mode;
 
-pub use byte_rate::{ByteRate, ByteRateError};
+pub use byte_rate::{ByteRate, ByteRateError, ByteRateLimit};
 pub use byte_size::{ByteSize, ByteSizeError};
 pub use error::{ConfigError, ConfigErrors, ConfigPath, Problem};
 pub use network::{Network, NetworkError};

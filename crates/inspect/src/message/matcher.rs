@@ -1,6 +1,6 @@
 //! Search of a message for all rules at once.
 
-use gabion_core::MessageFacts;
+use gabion_core::{ControlKind, MessageFacts};
 use regex_automata::meta::Regex;
 
 use super::{Kinds, Rule, depth, literals::LiteralSet};
@@ -31,7 +31,7 @@ pub(super) enum Condition {
 /// The results of a search: the rules that may match the message.
 #[derive(Debug)]
 pub(super) struct Candidates {
-    /// The length of the message, in bytes.
+    /// The length of the message, in bytes; 0 for a control frame.
     pub(super) len: u64,
     /// The rules of which a literal was found.
     pub(super) literals: RuleSet,
@@ -48,14 +48,23 @@ pub(super) struct RuleSet(Option<[u64; Self::CAPACITY / 64]>);
 // === impl Matcher ===
 
 impl Matcher {
-    /// Returns the rules that may match the message, or `None` if none does.
-    pub(super) fn search(&self, message: &MessageFacts<'_>) -> Option<Candidates> {
+    /// Returns the rules that may match the message, or `None` if none does. The payload of a
+    /// control frame has no length and no depth.
+    pub(super) fn search(
+        &self,
+        control: Option<ControlKind>,
+        message: &MessageFacts<'_>,
+    ) -> Option<Candidates> {
         if !self.kinds.contain(message) {
             return None;
         }
         let payload = message.payload;
         let mut candidates = Candidates {
-            len: payload.len() as u64,
+            len: if control.is_some() {
+                0
+            } else {
+                payload.len() as u64
+            },
             literals: RuleSet::default(),
             expressions: RuleSet::default(),
             depth: 0,
@@ -70,7 +79,9 @@ impl Matcher {
                 candidates.expressions.add(rules);
             }
         }
-        if let Some((min, max)) = self.json_depth {
+        if control.is_none()
+            && let Some((min, max)) = self.json_depth
+        {
             candidates.depth = depth::beyond(payload, min, max).unwrap_or_default();
         }
         let is_too_long = self.longer_than.is_some_and(|most| candidates.len > most);

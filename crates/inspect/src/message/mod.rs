@@ -5,6 +5,9 @@
 //! its JSON is nested no deeper than the rule allows. Text messages are valid UTF-8 by then.
 //! Literals and expressions are matched against bytes, in binary messages, too.
 //!
+//! The reasons of close frames and the payloads of pings and pongs are judged by literals and
+//! expressions, as a text message if they are valid UTF-8, and as a binary one otherwise.
+//!
 //! The reason of a denial never contains any part of the message.
 //!
 //! # Limits
@@ -33,8 +36,8 @@ mod tests;
 use std::{borrow::Cow, time::Duration};
 
 use gabion_core::{
-    Attribution, InspectMessage, MessageDenial, MessageDenials, MessageFacts, MessageKinds, Mode,
-    Offense, PathPrefixes, PathViews, RuleId,
+    Attribution, ControlKind, InspectMessage, MessageDenial, MessageDenials, MessageFacts,
+    MessageKinds, Mode, Offense, PathPrefixes, PathViews, RuleId,
 };
 use regex_automata::meta::Regex;
 
@@ -184,6 +187,40 @@ impl Messages {
             )
         })
     }
+
+    /// Judges a message, or the payload of a control frame.
+    fn judge(
+        &self,
+        control: Option<ControlKind>,
+        message: &MessageFacts<'_>,
+        denials: &mut MessageDenials,
+    ) {
+        if denials.are_final() {
+            return;
+        }
+        let Some(candidates) = self.matcher.search(control, message) else {
+            return;
+        };
+        let path = PathViews::new(message.path.as_bytes());
+        let what = control.map_or("message", ControlKind::name);
+        for (index, rule) in self.rules.iter().enumerate() {
+            if !candidates.contain(index, rule) || !rule.applies_to(message, &path) {
+                continue;
+            }
+            let Some(condition) = rule.find_match(index, message.payload, &candidates) else {
+                continue;
+            };
+            let attribution = if self.origins_are_known {
+                Attribution::Certain
+            } else {
+                Attribution::Forgeable { path: path.hash() }
+            };
+            denials.add(rule.denial(format!("{what} {condition}").into(), attribution));
+            if denials.are_final() {
+                return;
+            }
+        }
+    }
 }
 
 impl InspectMessage for Messages {
@@ -193,30 +230,16 @@ impl InspectMessage for Messages {
     }
 
     fn inspect_message(&self, message: &MessageFacts<'_>, denials: &mut MessageDenials) {
-        if denials.are_final() {
-            return;
-        }
-        let Some(candidates) = self.matcher.search(message) else {
-            return;
-        };
-        let path = PathViews::new(message.path.as_bytes());
-        for (index, rule) in self.rules.iter().enumerate() {
-            if !candidates.contain(index, rule) || !rule.applies_to(message, &path) {
-                continue;
-            }
-            let Some(reason) = rule.find_match(index, message.payload, &candidates) else {
-                continue;
-            };
-            let attribution = if self.origins_are_known {
-                Attribution::Certain
-            } else {
-                Attribution::Forgeable { path: path.hash() }
-            };
-            denials.add(rule.denial(reason, attribution));
-            if denials.are_final() {
-                return;
-            }
-        }
+        self.judge(None, message, denials);
+    }
+
+    fn inspect_control(
+        &self,
+        kind: ControlKind,
+        message: &MessageFacts<'_>,
+        denials: &mut MessageDenials,
+    ) {
+        self.judge(Some(kind), message, denials);
     }
 }
 
@@ -232,7 +255,7 @@ impl Rule {
         self.kinds.contain(message) && self.paths.contain_any(path)
     }
 
-    /// Returns the reason of the first condition that matches, cheapest first.
+    /// Returns the first condition that matches, cheapest first, in words.
     fn find_match(
         &self,
         index: usize,
@@ -240,17 +263,17 @@ impl Rule {
         candidates: &Candidates,
     ) -> Option<Cow<'static, str>> {
         if let Some(most) = self.longer_than.filter(|most| candidates.len > most.0) {
-            return Some(format!("message is longer than {most}").into());
+            return Some(format!("is longer than {most}").into());
         }
         if candidates.literals.contains(index) {
-            return Some("message contains a string of `contains`".into());
+            return Some("contains a string of `contains`".into());
         }
         let may_match = candidates.expressions.contains(index);
         if may_match && self.expressions.iter().any(|regex| regex.is_match(payload)) {
-            return Some("message matches a regular expression".into());
+            return Some("matches a regular expression".into());
         }
         let most = self.json_depth.filter(|most| candidates.depth > *most)?;
-        Some(format!("message is JSON nested deeper than {most} levels").into())
+        Some(format!("is JSON nested deeper than {most} levels").into())
     }
 
     fn denial(&self, reason: Cow<'static, str>, attribution: Attribution) -> MessageDenial {

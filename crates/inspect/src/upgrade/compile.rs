@@ -1,16 +1,17 @@
 //! Compilation of the `[upgrade]` section.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, time::Duration};
 
-use gabion_core::{Mode, RouteLimits, RuleId, SessionLimits};
+use gabion_core::{Mode, RuleId, SessionLimits};
 
 use super::{
-    Compression, Handshake, Ping, RouteConfig, RouteRules, UpgradeConfig,
+    CompiledUpgrade, Compression, Handshake, Ping, RouteConfig, RouteRules, UpgradeConfig,
+    compiled::CompiledLimits,
     origin::{Origin, Origins},
 };
 use crate::{
-    ByteRate, Config, ConfigError, ConfigErrors, ConfigPath, Context, Limit, LimitRule, Messages,
-    OneOrMany, Problem, Rate, config::rule_compiler::invalid_value, deny::canonical_path,
+    ByteRate, Config, ConfigError, ConfigErrors, ConfigPath, Context, Limit, LimitRule, OneOrMany,
+    Problem, Rate, config::rule_compiler::invalid_value, deny::canonical_path,
 };
 
 /// The largest number of routes. Each is compared for each handshake.
@@ -29,18 +30,7 @@ struct Compiler<'c> {
 /// The compiled section or route.
 struct CompiledRoute {
     route_rules: RouteRules,
-    session_limits: SessionLimits,
-}
-
-/// A compiled [`UpgradeConfig`]: the inspector of handshakes, and the limits of the sessions that
-/// they open.
-///
-/// See [`Handshake`] for an example.
-#[derive(Debug)]
-pub struct CompiledUpgrade {
-    handshake: Handshake,
-    routes: Vec<(Box<[u8]>, SessionLimits)>,
-    rest: SessionLimits,
+    limits: CompiledLimits,
 }
 
 impl Config for UpgradeConfig {
@@ -81,39 +71,15 @@ impl Config for UpgradeConfig {
                         ..compiled.route_rules
                     },
                 );
-                routes.push((path, compiled.session_limits));
+                routes.push((path, compiled.limits));
             }
         }
         ConfigErrors::check(errors)?;
         Ok(CompiledUpgrade {
             handshake,
             routes,
-            rest: rest.session_limits,
+            rest: rest.limits,
         })
-    }
-}
-
-impl CompiledUpgrade {
-    /// Returns the inspector of handshakes, and the session limits of each route with the message
-    /// kinds that `messages` need on it.
-    pub fn into_parts(self, messages: &Messages) -> (Handshake, RouteLimits) {
-        let with_kinds = |limits: SessionLimits, path: &[u8], before: &[Box<[u8]>]| {
-            let (message_kinds, holds) = messages.message_kinds_on(path, before);
-            Arc::new(SessionLimits {
-                message_kinds,
-                holds,
-                ..limits
-            })
-        };
-        let paths: Vec<_> = self.routes.iter().map(|(path, _)| path.clone()).collect();
-        let routes = RouteLimits::new(Some(with_kinds(self.rest, b"", &paths)));
-        let all = self.routes.into_iter().enumerate();
-        let routes = all.fold(routes, |routes, (index, (path, limits))| {
-            let before = paths.get(..index).unwrap_or_default();
-            let limits = with_kinds(limits, &path, before);
-            routes.with(path, limits)
-        });
-        (self.handshake, routes)
     }
 }
 
@@ -174,9 +140,15 @@ impl<'c> Compiler<'c> {
             handshakes,
             only: false,
         };
+        let is_unset = session_limits.inflates && self.config.client_bytes.is_none();
+        let default = UpgradeConfig::INFLATED_CLIENT_BYTES.0;
+        let default = is_unset.then(|| default.max(session_limits.max_message));
         Ok(CompiledRoute {
             route_rules,
-            session_limits,
+            limits: CompiledLimits {
+                session_limits,
+                inflated_client_bytes: default,
+            },
         })
     }
 
@@ -216,12 +188,17 @@ impl<'c> Compiler<'c> {
             subprotocols: subprotocols.collect(),
             max_message: config.max_message.0,
             max_fragments: config.max_fragments.get(),
+            max_inflate_ratio: config.max_inflate_ratio.get().into(),
+            max_buffered: self.max_buffered(),
             message_time: config.message_time.0,
             messages: self.rate("messages", config.messages),
             bytes: self.bytes("bytes", config.bytes),
             controls: self.rate("controls", config.controls),
             client_messages: self.rate("client_messages", config.client_messages),
-            client_bytes: self.bytes("client_bytes", config.client_bytes),
+            client_bytes: self.bytes(
+                "client_bytes",
+                config.client_bytes.and_then(|limit| limit.0),
+            ),
             write_stall: Some(config.write_stall.0),
             ping: self.ping(),
             inflates: config.compression == Compression::Inflate,
@@ -247,6 +224,19 @@ impl<'c> Compiler<'c> {
             self.report(key, invalid_value(&rate.to_string(), why));
         }
         Some(rate.0)
+    }
+
+    fn max_buffered(&mut self) -> u64 {
+        let max_message = self.config.max_message.0;
+        let Some(max) = self.config.max_buffered else {
+            let default = UpgradeConfig::MAX_BUFFERED.0;
+            return default.max(max_message.saturating_mul(8));
+        };
+        if max.0 < max_message.saturating_mul(2) {
+            let why = "less than twice the size of one message (`max_message`)";
+            self.report("max_buffered", invalid_value(&max.to_string(), why));
+        }
+        max.0
     }
 
     fn ping(&mut self) -> Option<Duration> {

@@ -5,7 +5,7 @@ use std::{num::NonZeroU32, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{Compression, Ping, RouteConfig, origin::Origin};
-use crate::{ByteRate, ByteSize, OneOrMany, Period, Rate};
+use crate::{ByteRate, ByteRateLimit, ByteSize, OneOrMany, Period, Rate};
 
 /// The `[upgrade]` section: rules for WebSocket handshakes, and limits of open WebSockets. Compiles
 /// to [`CompiledUpgrade`](crate::CompiledUpgrade).
@@ -56,13 +56,21 @@ pub struct UpgradeConfig {
     pub max_message: ByteSize,
     /// The largest number of frames per message. Default: 1024.
     pub max_fragments: NonZeroU32,
+    /// The largest ratio of a message's inflated size to its compressed size, for messages that
+    /// inflate to more than 64 KiB. Default: 1032, the highest that DEFLATE reaches.
+    pub max_inflate_ratio: NonZeroU32,
+    /// The memory of messages that are incomplete or wait for the service, over all WebSockets; at
+    /// least twice `max_message`. Default: [`Self::MAX_BUFFERED`], or eight times `max_message` if
+    /// that is more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_buffered: Option<ByteSize>,
     /// The longest time from the first byte of a message to its last. Default: 1 minute.
     pub message_time: Period,
     /// The rate of messages from a client per WebSocket, such as `"50/s"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub messages: Option<Rate>,
     /// The byte rate from a client per WebSocket, such as `"64KiB/s"`; at least `max_message` per
-    /// second.
+    /// second. Inflated messages count with their inflated size.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<ByteRate>,
     /// The rate of control frames (ping, pong, close) from a client per WebSocket.
@@ -71,9 +79,11 @@ pub struct UpgradeConfig {
     /// The rate of messages from a client over all its WebSockets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_messages: Option<Rate>,
-    /// The byte rate from a client over all its WebSockets; at least `max_message` per second.
+    /// The byte rate from a client over all its WebSockets, or `"off"`; at least `max_message` per
+    /// second. Inflated messages count with their inflated size. Default where messages are
+    /// inflated: [`Self::INFLATED_CLIENT_BYTES`], or `max_message` per second if that is more.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub client_bytes: Option<ByteRate>,
+    pub client_bytes: Option<ByteRateLimit>,
     /// The longest time in which a client reads none of the data that the server has for it.
     /// Default: 30 seconds.
     pub write_stall: Period,
@@ -97,6 +107,8 @@ impl Default for UpgradeConfig {
             sockets: None,
             max_message: ByteSize(1 << 20),
             max_fragments: NonZeroU32::new(1024).unwrap_or(NonZeroU32::MIN),
+            max_inflate_ratio: NonZeroU32::new(1032).unwrap_or(NonZeroU32::MIN),
+            max_buffered: None,
             message_time: Period(Duration::from_mins(1)),
             messages: None,
             bytes: None,
@@ -118,6 +130,14 @@ fn is_empty(strings: &OneOrMany) -> bool {
 // === impl UpgradeConfig ===
 
 impl UpgradeConfig {
+    /// The default of `client_bytes` where messages are inflated: more than a line of 100 Mbit/s
+    /// carries, so that only compressed messages, or a client in a data center, can exceed it; and
+    /// a few percent of a core.
+    pub const INFLATED_CLIENT_BYTES: ByteRate = ByteRate(16 << 20);
+
+    /// The default of `max_buffered`.
+    pub const MAX_BUFFERED: ByteSize = ByteSize(64 << 20);
+
     /// Returns `true` if origins are configured for every path, so that pages of other origins
     /// cannot open WebSockets. The origin `null`, which any page can have, is not one that does this.
     pub fn names_origins(&self) -> bool {
@@ -141,6 +161,8 @@ impl UpgradeConfig {
             sockets: route.sockets.or(self.sockets),
             max_message: route.max_message.unwrap_or(self.max_message),
             max_fragments: route.max_fragments.unwrap_or(self.max_fragments),
+            max_inflate_ratio: route.max_inflate_ratio.unwrap_or(self.max_inflate_ratio),
+            max_buffered: self.max_buffered,
             message_time: route.message_time.unwrap_or(self.message_time),
             messages: route.messages.or(self.messages),
             bytes: route.bytes.or(self.bytes),

@@ -16,6 +16,7 @@
 //! protocol to upgrade to (RFC 9110, section 15.5.22).
 
 mod compile;
+mod compiled;
 mod compression;
 mod config;
 mod handshake;
@@ -28,7 +29,7 @@ mod tests;
 
 use handshake::RouteRules;
 
-pub use compile::CompiledUpgrade;
+pub use compiled::CompiledUpgrade;
 pub use compression::Compression;
 pub use config::UpgradeConfig;
 pub use handshake::Handshake;

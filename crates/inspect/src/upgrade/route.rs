@@ -5,12 +5,13 @@ use std::num::NonZeroU32;
 use serde::{Deserialize, Serialize};
 
 use super::{Compression, Ping};
-use crate::{ByteRate, ByteSize, OneOrMany, Period, Rate};
+use crate::{ByteRate, ByteRateLimit, ByteSize, OneOrMany, Period, Rate};
 
 /// A `[[upgrade.route]]` section. Omitted keys are inherited from
 /// [`UpgradeConfig`](crate::UpgradeConfig).
 ///
-/// WebSockets are counted by route: a limit applies to the WebSockets on this path.
+/// WebSockets are counted by route: a limit applies to the WebSockets on this path. Only
+/// [`UpgradeConfig::max_buffered`](crate::UpgradeConfig::max_buffered) applies to all routes together.
 ///
 /// # Examples
 ///
@@ -52,6 +53,9 @@ pub struct RouteConfig {
     /// See [`UpgradeConfig::max_fragments`](crate::UpgradeConfig::max_fragments).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_fragments: Option<NonZeroU32>,
+    /// See [`UpgradeConfig::max_inflate_ratio`](crate::UpgradeConfig::max_inflate_ratio).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_inflate_ratio: Option<NonZeroU32>,
     /// See [`UpgradeConfig::message_time`](crate::UpgradeConfig::message_time).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_time: Option<Period>,
@@ -69,7 +73,7 @@ pub struct RouteConfig {
     pub client_messages: Option<Rate>,
     /// See [`UpgradeConfig::client_bytes`](crate::UpgradeConfig::client_bytes).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client_bytes: Option<ByteRate>,
+    pub client_bytes: Option<ByteRateLimit>,
     /// See [`UpgradeConfig::write_stall`](crate::UpgradeConfig::write_stall).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub write_stall: Option<Period>,

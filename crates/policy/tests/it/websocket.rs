@@ -147,6 +147,63 @@ fn messages_are_read_on_the_routes_that_rules_cover() {
 }
 
 #[test]
+fn inflated_messages_have_a_default_rate_per_client() {
+    let client_bytes =
+        |upgrade: &str| session_limits(&format!("[upgrade]\n{upgrade}\n{RULE}"), "/chat");
+    let client_bytes = |upgrade: &str| client_bytes(upgrade).client_bytes;
+    let inflate = "compression = 'inflate'";
+    for (upgrade, expected) in [
+        ("", None),
+        (inflate, Some(16 << 20)),
+        (
+            &format!("{inflate}\nclient_bytes = '2MiB/s'"),
+            Some(2 << 20),
+        ),
+        (
+            &format!("{inflate}\nclient_bytes = '64MiB/s'"),
+            Some(64 << 20),
+        ),
+        (&format!("{inflate}\nclient_bytes = 'off'"), None),
+        (&format!("{inflate}\nmax_message = '20MiB'"), Some(20 << 20)),
+    ] {
+        assert_eq!(client_bytes(upgrade), expected, "{upgrade}");
+    }
+    // A route may differ, and where no message is read, none is inflated.
+    let routes = format!(
+        "[upgrade]\n{inflate}\n[[upgrade.route]]\npath = '/open'\n\
+         [[upgrade.route]]\npath = '/chat/a'\nclient_bytes = 'off'\n{RULE}"
+    );
+    let of = |path| session_limits(&routes, path).client_bytes;
+    assert_eq!(
+        [of("/open"), of("/chat/a"), of("/chat/b")],
+        [None, None, Some(16 << 20)]
+    );
+}
+
+#[test]
+fn memory_of_messages_has_a_default_and_holds_two_messages() {
+    let limits = |upgrade: &str| session_limits(&format!("[upgrade]\n{upgrade}\n{RULE}"), "/chat");
+    for (upgrade, expected) in [
+        ("", 64_u64 << 20),
+        ("max_message = '16MiB'", 128 << 20),
+        ("max_buffered = '2MiB'", 2 << 20),
+    ] {
+        assert_eq!(limits(upgrade).max_buffered, expected, "{upgrade}");
+    }
+    let text = "version = 1\n[upgrade]\nmax_buffered = '1MiB'\n";
+    let error = check(text, "policy.toml", None).unwrap_err().to_string();
+    assert!(
+        error.contains("less than twice the size of one message (`max_message`)"),
+        "{error}"
+    );
+    let route = "version = 1\n[[upgrade.route]]\npath = '/a'\nmax_buffered = '4MiB'\n";
+    assert!(
+        check(route, "policy.toml", None).is_err(),
+        "it is no key of a route"
+    );
+}
+
+#[test]
 fn document_in_observe_mode_does_not_hold_messages() {
     let session_limits = session_limits(&format!("mode = 'observe'\n[upgrade]\n{RULE}"), "/chat");
     assert_eq!(
@@ -280,10 +337,13 @@ fn printed_document_parses_to_the_same_document() {
 origins = 'https://a.example'
 ping = 'off'
 client_bytes = '2MiB/s'
+max_inflate_ratio = 100
+max_buffered = '8MiB'
 compression = 'inflate'
 [[upgrade.route]]
 path = '/chat'
 only = true
+client_bytes = 'off'
 ping = '200ms'
 [[message]]
 id = 'a'

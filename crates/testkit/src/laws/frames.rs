@@ -7,7 +7,8 @@ use std::{
 };
 
 use gabion_frames::{
-    Kind, Limits, MessageDecoding, MessageKind, Negotiated, Observer, Role, Seen, Violation,
+    BufferBudget, Kind, Limits, MessageDecoding, MessageKind, Negotiated, Observer, Role, Seen,
+    Violation,
 };
 use tokio_tungstenite::tungstenite::{
     Error, Message, WebSocket,
@@ -46,7 +47,8 @@ pub fn frames(input: &[u8]) {
 /// 1. the bytes of all steps together are the input, up to the step that finds a violation;
 /// 2. observations and the violation do not depend on how the bytes are split;
 /// 3. after a violation, the observer returns the same violation again;
-/// 4. for uncompressed messages, tungstenite reads the same messages and rejects the same input.
+/// 4. for uncompressed messages, tungstenite reads the same messages and rejects the same input;
+/// 5. the memory of messages under decoding is returned to its budget.
 ///
 /// tungstenite is more lenient in three ways: it accepts lengths in more bytes than necessary, accepts any
 /// close code, and stops at a close frame. It replaces close code 1014 by another, so codes are not
@@ -91,7 +93,17 @@ fn watch(
     decoding: MessageDecoding,
     negotiated: Negotiated,
 ) -> Observed {
-    let mut observer = Observer::new(role, Arc::new(limits()), negotiated, decoding);
+    let budget = Arc::new(BufferBudget::default());
+    let limits = Arc::new(limits().with_budget(Arc::clone(&budget), u64::MAX));
+    let observed = watch_with(
+        &mut Observer::new(role, limits, negotiated, decoding),
+        pieces,
+    );
+    assert_eq!(budget.used(), 0, "5");
+    observed
+}
+
+fn watch_with(observer: &mut Observer, pieces: &[&[u8]]) -> Observed {
     let mut seen = Vec::new();
     for piece in pieces {
         let (mut rest, mut handed) = (*piece, 0);
@@ -102,6 +114,9 @@ fn watch(
                     assert_eq!(own, Some(step.bytes), "1");
                     handed += step.bytes.len();
                     seen.extend(step.seen.and_then(|what| format_seen(&what)));
+                    if step.inflated > 0 {
+                        seen.push(format!("inflated by {}", step.inflated));
+                    }
                 }
                 Ok(None) => break,
                 Err(violation) => {

@@ -17,6 +17,7 @@ use gabion_core::{
     Cause, ClientIp, Denial, Facts, Mode, Now, Reason, RuleId, SessionId, SessionKind,
     SessionLimits,
 };
+use gabion_frames::BufferBudget;
 use http::StatusCode;
 use hyper::rt::{Sleep, Timer};
 use ipnet::IpNet;
@@ -85,6 +86,8 @@ pub struct Sessions {
     routes: Mutex<BTreeMap<Box<str>, usize>>,
     opened: AtomicU64,
     capacity: usize,
+    /// The memory of messages that are incomplete or wait for the service.
+    message_budget: Arc<BufferBudget>,
     pub(crate) idle_timeouts: PeerIdleTimeouts,
     timer: Option<Arc<dyn Timer + Send + Sync>>,
 }
@@ -115,6 +118,7 @@ impl Sessions {
             routes: Mutex::default(),
             opened: AtomicU64::new(0),
             capacity: Self::CAPACITY,
+            message_budget: Arc::default(),
             idle_timeouts: PeerIdleTimeouts::default(),
             timer: None,
         }
@@ -142,6 +146,16 @@ impl Sessions {
     /// Returns `true` if no session is open.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Returns the number of bytes of all messages that are incomplete or wait for the service.
+    pub fn buffered(&self) -> u64 {
+        self.message_budget.used()
+    }
+
+    /// Returns the budget that all sessions share.
+    pub(crate) const fn message_budget(&self) -> &Arc<BufferBudget> {
+        &self.message_budget
     }
 
     /// Registers the session that `facts` request. If `capped`, the caps of `limits` apply. The

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, time::Duration};
 
 use gabion_core::{CloseReason, Diagnosis, DiagnosisEvent, Event};
-use gabion_frames::{CloseCode, IdleTimeout};
+use gabion_frames::{CloseCode, IdleTimeout, Kind};
 
 use super::{SessionPermit, incoming::Incoming, outgoing::FramePosition, session_io::SessionIo};
 
@@ -32,7 +32,15 @@ impl SessionPermit {
             CloseReason::Violated {
                 rule, code: 1009, ..
             } => {
-                self.diagnose(Diagnosis::TooBig, format!("rule {rule}"));
+                let inflates = Kind::Inflates { from: 0, limit: 0 }.id();
+                let limits = self.session().limits();
+                let limits = limits.filter(|_| rule.as_str() == inflates);
+                let ratio = limits.map(|limits| limits.max_inflate_ratio);
+                let seen = ratio.map_or_else(
+                    || format!("rule {rule}"),
+                    |ratio| format!("rule {rule}: [upgrade] max_inflate_ratio is {ratio}"),
+                );
+                self.diagnose(Diagnosis::TooBig, seen);
             }
             _ => {}
         }

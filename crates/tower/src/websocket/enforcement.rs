@@ -10,8 +10,8 @@
 //! whatever proxies a new policy trusts.
 
 use gabion_core::{
-    CloseReason, Event, FaultEvent, MessageDenial, MessageDenials, MessageFacts, Mode, OnFault,
-    SessionEvent,
+    CloseReason, ControlKind, Event, FaultEvent, MessageDenial, MessageDenials, MessageFacts, Mode,
+    OnFault, SessionEvent,
 };
 use http::HeaderMap;
 use ipnet::IpNet;
@@ -93,6 +93,29 @@ impl Engine {
         payload: &[u8],
         offset: u64,
     ) -> bool {
+        self.allows(session, None, is_text, payload, offset)
+    }
+
+    /// Judges the payload of a control frame, like a message.
+    pub(super) fn allows_control(
+        &self,
+        session: &Session,
+        kind: ControlKind,
+        payload: &[u8],
+        offset: u64,
+    ) -> bool {
+        let is_text = str::from_utf8(payload).is_ok();
+        payload.is_empty() || self.allows(session, Some(kind), is_text, payload, offset)
+    }
+
+    fn allows(
+        &self,
+        session: &Session,
+        control: Option<ControlKind>,
+        is_text: bool,
+        payload: &[u8],
+        offset: u64,
+    ) -> bool {
         let policy = self.source.current();
         let Some(inspector) = &policy.messages else {
             return true;
@@ -106,14 +129,25 @@ impl Engine {
             now: self.clock.now(),
         };
         let mut message_denials = MessageDenials::default();
-        let judged = catch_panic(|| inspector.inspect_message(&message, &mut message_denials));
+        let judged = catch_panic(|| match control {
+            Some(kind) => inspector.inspect_control(kind, &message, &mut message_denials),
+            None => inspector.inspect_message(&message, &mut message_denials),
+        });
         let (observed, enforced) = message_denials.into_parts();
+        let close_reason = |message_denial: &MessageDenial| CloseReason::MessageDenied {
+            rule: message_denial.rule.clone(),
+            why: message_denial.why.clone(),
+            message: message.evidence(control),
+        };
         for message_denial in observed {
-            let close_reason = message_close_reason(&message, &message_denial);
-            self.end_session(session, close_reason, Mode::Observe);
+            self.end_session(session, close_reason(&message_denial), Mode::Observe);
         }
         if let Some(message_denial) = enforced {
-            return !self.deny_message(session, &message, message_denial);
+            let ends = self.end_session(session, close_reason(&message_denial), Mode::Enforce);
+            if let Some(offense) = message_denial.offense.filter(|_| ends) {
+                self.record_offense(session.client, offense, message.now);
+            }
+            return !ends;
         }
         if let Err(panic) = judged {
             self.report_session_fault(session, policy.generation, panic);
@@ -123,21 +157,6 @@ impl Engine {
             }
         }
         true
-    }
-
-    /// Acts on the denial of a message. Returns `true` if the session is closed.
-    fn deny_message(
-        &self,
-        session: &Session,
-        message: &MessageFacts<'_>,
-        message_denial: MessageDenial,
-    ) -> bool {
-        let close_reason = message_close_reason(message, &message_denial);
-        let ends = self.end_session(session, close_reason, Mode::Enforce);
-        if let Some(offense) = message_denial.offense.filter(|_| ends) {
-            self.record_offense(session.client, offense, message.now);
-        }
-        ends
     }
 
     /// Reports a session that is closed for `close_reason`, or in observe mode would have been.
@@ -160,14 +179,5 @@ impl Engine {
     fn report_session_fault(&self, session: &Session, generation: u64, message: String) {
         let (at, client) = (self.clock.now().wall(), session.client);
         self.report(|| Event::Fault(FaultEvent::new(at, client, generation, message)));
-    }
-}
-
-/// Returns the close reason for a denied message.
-fn message_close_reason(message: &MessageFacts<'_>, message_denial: &MessageDenial) -> CloseReason {
-    CloseReason::MessageDenied {
-        rule: message_denial.rule.clone(),
-        why: message_denial.why.clone(),
-        message: message.evidence(),
     }
 }

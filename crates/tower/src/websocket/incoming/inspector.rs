@@ -2,13 +2,13 @@
 
 use std::{mem, sync::Arc, time::Duration};
 
-use gabion_core::{CloseReason, MessageKinds, Mode, RuleId, SessionLimits};
+use gabion_core::{CloseReason, ControlKind, MessageKinds, Mode, RuleId, SessionLimits};
 use gabion_frames::{
-    KeepAlive, KeepAliveAction, Kind, MessageDecoding, MessageKind, Observer, Opcode, Role, Seen,
-    Violation, encode::ControlFrame,
+    BudgetedBuffer, KeepAlive, KeepAliveAction, Kind, MessageDecoding, MessageKind, Observer,
+    Opcode, Role, Seen, Violation, encode::ControlFrame,
 };
 
-use super::{limits, meter::BucketMeter, queue::Output};
+use super::{limits, meter::BucketMeter, pause::Pause, queue::Output};
 use crate::{session::UNOFFERED_EXTENSION, websocket::SessionPermit};
 
 /// Passes bytes that are within the limits, unchanged. Messages that must be judged pass after
@@ -16,14 +16,17 @@ use crate::{session::UNOFFERED_EXTENSION, websocket::SessionPermit};
 pub(super) struct FrameInspector {
     observer: Observer,
     mode: Mode,
-    /// `true` if messages are held until they are judged.
+    /// `true` if messages are judged, and with them the payloads of control frames.
+    judges: bool,
+    /// `true` if messages and control frames are held until they are judged.
     holds: bool,
     /// A finding that was not enforced. The bytes after it cannot be parsed.
     observed_violation: Option<Box<CloseReason>>,
     /// The held message, as received: at most the size limit of a message.
-    held_message: Vec<u8>,
-    /// The received part of a pong, which may answer an injected ping.
-    held_pong: Vec<u8>,
+    held_message: BudgetedBuffer,
+    /// The received part of a control frame that must be judged, or of a pong that may answer an
+    /// injected ping: at most 131 bytes.
+    held_control: Vec<u8>,
     keep_alive: Option<KeepAlive>,
     meter: BucketMeter,
     last_received: Duration,
@@ -34,7 +37,7 @@ pub(super) struct FrameInspector {
 
 impl FrameInspector {
     pub(super) fn new(limits: &SessionLimits, permit: &SessionPermit) -> Self {
-        let session = permit.session();
+        let (session, budget) = (permit.session(), permit.sessions().message_budget());
         let decoding = match session.message_kinds() {
             MessageKinds::None => MessageDecoding::None,
             MessageKinds::Text => MessageDecoding::Text,
@@ -42,24 +45,22 @@ impl FrameInspector {
         };
         let holds = limits.holds && decoding != MessageDecoding::None;
         let frame_limits = if holds && limits.mode == Mode::Observe {
-            limits::for_inspection(limits)
+            limits::for_inspection(limits, budget)
         } else {
-            limits::for_client(limits, session.client.exempt().is_some())
+            limits::for_client(limits, budget, session.client.exempt().is_some())
         };
-        let is_uninspectable =
-            decoding != MessageDecoding::None && session.try_negotiated().is_none();
+        let judges = decoding != MessageDecoding::None;
+        let is_uninspectable = judges && session.try_negotiated().is_none();
+        let negotiated = session.negotiated();
+        let observer = Observer::new(Role::Client, Arc::new(frame_limits), negotiated, decoding);
         Self {
-            observer: Observer::new(
-                Role::Client,
-                Arc::new(frame_limits),
-                session.negotiated(),
-                decoding,
-            ),
+            observer,
+            judges,
             mode: if holds { Mode::Enforce } else { limits.mode },
             holds,
             observed_violation: is_uninspectable.then(|| Box::new(UNOFFERED_EXTENSION)),
-            held_message: Vec::new(),
-            held_pong: Vec::new(),
+            held_message: BudgetedBuffer::new(Arc::clone(budget), limits.max_buffered),
+            held_control: Vec::new(),
             keep_alive: permit.keep_alive().filter(|_| !is_uninspectable),
             meter: BucketMeter::new(session.client_buckets.clone()),
             last_received: permit.now(),
@@ -67,28 +68,38 @@ impl FrameInspector {
         }
     }
 
-    /// Inspects received bytes and passes them to `output`.
+    /// Inspects received bytes and passes them to `output`. Stops before the end of `rest` once
+    /// messages were inflated by [`Pause::AFTER`] bytes. Returns the number of inflated bytes.
     pub(super) fn inspect(
         &mut self,
-        bytes: &[u8],
+        rest: &mut &[u8],
         output: &mut Output<'_, '_>,
         permit: &SessionPermit,
-    ) {
+    ) -> u64 {
         let now = permit.now();
         self.last_received = now;
         self.record_activity(now);
-        let mut rest = bytes;
+        let mut inflated = 0;
         while self.observed_violation.is_none() {
-            let step = self.step(&mut rest, now, output, permit);
-            if !step.unwrap_or_else(|violation| self.continues_after(violation, permit)) {
-                return;
+            if inflated >= Pause::AFTER {
+                return inflated;
+            }
+            let step = self.step(rest, now, &mut inflated, output, permit);
+            let continues = step.unwrap_or_else(|violation| {
+                self.continues_after(violation.kind(), violation.offset(), permit)
+            });
+            if !continues {
+                *rest = &[];
+                return inflated;
             }
         }
         if self.may_pass_uninspected(permit) {
-            output.pass(&mem::take(&mut self.held_message));
-            output.pass(&mem::take(&mut self.held_pong));
+            output.pass_held(self.held_message.take());
+            output.pass(&mem::take(&mut self.held_control));
             output.pass(rest);
         }
+        *rest = &[];
+        inflated
     }
 
     /// Processes one observation of `rest`. Returns `true` if another may follow.
@@ -96,10 +107,11 @@ impl FrameInspector {
         &mut self,
         rest: &mut &[u8],
         now: Duration,
+        inflated: &mut u64,
         output: &mut Output<'_, '_>,
         permit: &SessionPermit,
     ) -> Result<bool, Violation> {
-        let holds_pongs = self.holds_pongs();
+        let holds_pongs = self.keep_alive.is_some() || !self.held_control.is_empty();
         self.meter.begin(&self.observer);
         let before = *rest;
         let seen = self.observer.watch(rest, now);
@@ -108,9 +120,11 @@ impl FrameInspector {
         let Some(step) = seen.inspect_err(|_| *rest = before)? else {
             return Ok(false);
         };
+        *inflated = inflated.saturating_add(step.inflated);
         if !self.meter.charge(&step, now, permit) {
             return Ok(false);
         }
+        let frame = self.meter.frame();
         match step.seen {
             Some(Seen::Message {
                 kind,
@@ -119,53 +133,56 @@ impl FrameInspector {
             }) => {
                 let is_text = kind == MessageKind::Text;
                 let (engine, session) = (permit.engine(), permit.session());
-                let held_message = mem::take(&mut self.held_message);
+                let held_message = self.held_message.take();
                 if !engine.allows_message(session, is_text, payload, offset) {
                     return Ok(false);
                 }
-                output.pass(&held_message);
+                output.pass_held(held_message);
                 output.pass(step.bytes);
             }
-            Some(Seen::Pong(payload)) => {
-                let held = mem::take(&mut self.held_pong);
-                if !self
-                    .keep_alive
-                    .is_some_and(|keep_alive| keep_alive.is_ours(payload))
-                {
-                    output.pass(&held);
-                    output.pass(step.bytes);
+            Some(seen @ (Seen::Ping(_) | Seen::Pong(_) | Seen::Close { .. })) => {
+                let held_control = mem::take(&mut self.held_control);
+                let is_ours = |pong| self.keep_alive.is_some_and(|timer| timer.is_ours(pong));
+                if matches!(seen, Seen::Pong(payload) if is_ours(payload)) {
+                    return Ok(true);
+                }
+                if self.judges && !allows_control(seen, frame, permit) {
+                    return Ok(false);
+                }
+                if let Seen::Close { code, .. } = seen {
+                    permit.diagnose_close("client", code);
+                    self.keep_alive = None;
+                    self.is_ended = true;
+                }
+                output.pass(&held_control);
+                output.pass(step.bytes);
+            }
+            _ if step.hold && self.holds => {
+                if let Err(exhausted) = self.held_message.extend_from_slice(step.bytes) {
+                    *rest = before;
+                    return Ok(self.continues_after(exhausted.into(), frame, permit));
                 }
             }
-            Some(Seen::Close { code, .. }) => {
-                permit.diagnose_close("client", code);
-                self.keep_alive = None;
-                self.is_ended = true;
-                output.pass(step.bytes);
-            }
-            _ if step.hold && self.holds => self.held_message.extend_from_slice(step.bytes),
-            _ if step.opcode == Opcode::Pong && holds_pongs => {
-                self.held_pong.extend_from_slice(step.bytes);
+            _ if step.opcode.is_control() && self.holds
+                || step.opcode == Opcode::Pong && holds_pongs =>
+            {
+                self.held_control.extend_from_slice(step.bytes);
             }
             _ => output.pass(step.bytes),
         }
         Ok(true)
     }
 
-    /// Returns `true` if a pong may answer an injected ping, or if a held one has begun.
-    const fn holds_pongs(&self) -> bool {
-        self.keep_alive.is_some() || !self.held_pong.is_empty()
-    }
-
-    /// Returns `true` if the session continues after the violation, uninspected.
-    fn continues_after(&mut self, violation: Violation, permit: &SessionPermit) -> bool {
+    /// Returns `true` if the session continues after a violation, uninspected.
+    fn continues_after(&mut self, kind: Kind, offset: u64, permit: &SessionPermit) -> bool {
         // The client's close frame ends the session anyway.
-        if violation.kind() == Kind::AfterClose {
+        if kind == Kind::AfterClose {
             return false;
         }
         let close_reason = CloseReason::Violated {
-            rule: RuleId::builtin(violation.kind().id()),
-            code: violation.code().value(),
-            offset: violation.offset(),
+            rule: RuleId::builtin(kind.id()),
+            code: kind.code().value(),
+            offset,
         };
         let ends = permit
             .engine()
@@ -204,7 +221,7 @@ impl FrameInspector {
     /// Checks for a message that is not complete in time.
     pub(super) fn check_deadline(&mut self, now: Duration, permit: &SessionPermit) {
         if let Err(violation) = self.observer.overdue(now) {
-            self.continues_after(violation, permit);
+            self.continues_after(violation.kind(), violation.offset(), permit);
         }
     }
 
@@ -247,4 +264,16 @@ impl FrameInspector {
     pub(super) const fn last_received(&self) -> Duration {
         self.last_received
     }
+}
+
+/// Judges the payload of a control frame that begins at `offset`.
+fn allows_control(seen: Seen<'_>, offset: u64, permit: &SessionPermit) -> bool {
+    let (kind, payload) = match seen {
+        Seen::Ping(payload) => (ControlKind::Ping, payload),
+        Seen::Pong(payload) => (ControlKind::Pong, payload),
+        Seen::Close { reason, .. } => (ControlKind::Close, reason.as_bytes()),
+        Seen::Frame { .. } | Seen::Message { .. } => return true,
+    };
+    let (engine, session) = (permit.engine(), permit.session());
+    engine.allows_control(session, kind, payload, offset)
 }

@@ -7,7 +7,8 @@ use gabion_frames::{CloseCode, Observation, Observer, Opcode, Seen};
 
 use crate::{session::ClientBuckets, websocket::SessionPermit};
 
-/// Takes a token per message when it begins, and a token per payload byte as it arrives.
+/// Takes a token per message when it begins, a token per payload byte as it arrives, and a token per
+/// byte by which a message grows when it is inflated.
 pub(super) struct BucketMeter {
     client_buckets: Option<Arc<ClientBuckets>>,
     /// `true` if the current bytes are payload.
@@ -29,6 +30,11 @@ impl BucketMeter {
             frame: 0,
             reported: false,
         }
+    }
+
+    /// Returns the offset of the current frame.
+    pub(super) const fn frame(&self) -> u64 {
+        self.frame
     }
 
     /// Prepares the charge of the next observation.
@@ -57,7 +63,7 @@ impl BucketMeter {
         let bytes = if self.payload { step.bytes.len() } else { 0 };
         let rule = if begins && !client_buckets.messages.take(1, now) {
             MESSAGES
-        } else if !client_buckets.bytes.take(bytes as u64, now) {
+        } else if !client_buckets.bytes.take(bytes as u64 + step.inflated, now) {
             BYTES
         } else {
             return true;

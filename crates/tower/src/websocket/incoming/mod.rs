@@ -3,11 +3,12 @@
 mod inspector;
 mod limits;
 mod meter;
+mod pause;
 mod queue;
 
 use std::{
     io,
-    mem::MaybeUninit,
+    mem::{self, MaybeUninit},
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -20,6 +21,7 @@ use hyper::{
     upgrade::Upgraded,
 };
 use inspector::FrameInspector;
+use pause::Pause;
 use queue::{Output, Queue};
 
 use super::SessionPermit;
@@ -28,6 +30,9 @@ use super::SessionPermit;
 pub(super) struct Incoming {
     inspector: FrameInspector,
     queue: Queue,
+    /// Received bytes that are inspected after a pause.
+    unread: Vec<u8>,
+    pause: Pause,
     /// `true` once the client has ended its half.
     ended: bool,
 }
@@ -40,6 +45,8 @@ impl Incoming {
         Self {
             inspector: FrameInspector::new(limits, permit),
             queue: Queue::default(),
+            unread: Vec::new(),
+            pause: Pause::default(),
             ended: false,
         }
     }
@@ -58,6 +65,14 @@ impl Incoming {
             return Poll::Ready(Ok(()));
         }
         while permit.session().close_reason().is_none() {
+            ready!(self.pause.poll(cx));
+            if !self.unread.is_empty() {
+                let unread = mem::take(&mut self.unread);
+                if self.inspect(&unread, Some(&mut buf), permit) {
+                    return Poll::Ready(Ok(()));
+                }
+                continue;
+            }
             let mut space = [MaybeUninit::uninit(); READ_SIZE];
             let max_len = READ_SIZE.min(buf.remaining());
             let mut read = ReadBuf::uninit(&mut space[..max_len]);
@@ -66,13 +81,26 @@ impl Incoming {
                 self.ended = max_len > 0;
                 return Poll::Ready(Ok(()));
             }
-            let mut output = Output::new(Some(&mut buf), &mut self.queue);
-            self.inspector.inspect(read.filled(), &mut output, permit);
-            if output.is_used() {
+            if self.inspect(read.filled(), Some(&mut buf), permit) {
                 return Poll::Ready(Ok(()));
             }
         }
         Poll::Pending
+    }
+
+    /// Inspects received bytes, up to a pause. Returns `true` if any bytes pass.
+    fn inspect(
+        &mut self,
+        mut bytes: &[u8],
+        reader: Option<&mut ReadBufCursor<'_>>,
+        permit: &SessionPermit,
+    ) -> bool {
+        let mut output = Output::new(reader, &mut self.queue);
+        let inflated = self.inspector.inspect(&mut bytes, &mut output, permit);
+        let is_used = output.is_used();
+        self.unread = bytes.to_vec();
+        self.pause.count(inflated, permit);
+        is_used
     }
 
     /// Checks for received bytes that the service has not requested.
@@ -82,8 +110,8 @@ impl Incoming {
         now: Duration,
         permit: &SessionPermit,
     ) {
-        if !self.queue.is_empty() {
-            // The service does not read; the client may be alive.
+        if !self.queue.is_empty() || !self.unread.is_empty() {
+            // The service does not read, or the session pauses; the client may be alive.
             return self.inspector.record_activity(now);
         }
         let mut space = [MaybeUninit::uninit(); READ_SIZE];
@@ -94,8 +122,7 @@ impl Incoming {
         match polled {
             Poll::Pending => {}
             Poll::Ready(Ok(())) if !read.filled().is_empty() => {
-                let mut output = Output::new(None, &mut self.queue);
-                self.inspector.inspect(read.filled(), &mut output, permit);
+                self.inspect(read.filled(), None, permit);
                 permit.session().reader.wake();
             }
             // The service's next read returns the end or the error.
