@@ -40,7 +40,7 @@ use tower::{Layer as _, Service, service_fn};
 const GOAL: f64 = 3.0;
 
 /// The largest permitted ratio. Short paths with many forms, each of several names, are far above the goal.
-const MOST: f64 = 42.0;
+const MOST: f64 = 16.0;
 
 /// The option that makes this program judge heads, with the name of a policy and the files.
 const JUDGE: &str = "--judge";

@@ -33,6 +33,21 @@ pub(crate) fn bare(operations: usize) {
     serve(operations, Pages::Different, &clock, service_fn(answer));
 }
 
+/// A rate limit per client in front of the bare service, for clients that no proxy forwards: with the fewest
+/// facts of a request.
+pub(crate) fn limit_per_peer(operations: usize) {
+    let clock = Arc::new(ManualClock::default());
+    let limit = LimitLayer::per_client("1000000/s".parse().unwrap());
+    let service = limit.clock(clock.clone()).layer(service_fn(answer));
+    serve_peer(
+        operations,
+        Pages::Different,
+        reference::CLIENT,
+        &clock,
+        service,
+    );
+}
+
 /// The bare service behind a guard.
 pub(crate) fn chain(operations: usize, pages: Pages) {
     let files = PolicyFiles::new().unwrap().without_bans().unwrap();
@@ -109,8 +124,21 @@ fn guard(files: &PolicyFiles, clock: Arc<ManualClock>) -> Guard {
 
 /// Sends requests of a browser. The clock advances 2 seconds per request, so that the event budget allows
 /// an event for each denial.
-fn serve<S, B>(operations: usize, pages: Pages, clock: &ManualClock, mut service: S)
+fn serve<S, B>(operations: usize, pages: Pages, clock: &ManualClock, service: S)
 where
+    S: Service<Request<()>, Response = Response<B>, Error = Infallible>,
+{
+    serve_peer(operations, pages, "127.0.0.1", clock, service);
+}
+
+/// [`serve`] for requests from another address than that of a trusted proxy.
+fn serve_peer<S, B>(
+    operations: usize,
+    pages: Pages,
+    address: &str,
+    clock: &ManualClock,
+    mut service: S,
+) where
     S: Service<Request<()>, Response = Response<B>, Error = Infallible>,
 {
     let status = match pages {
@@ -125,7 +153,7 @@ where
             Pages::Denied => "/wp-login.php".to_owned(),
         };
         let page = requests::page(&path).header("x-forwarded-for", reference::CLIENT);
-        page.extension(peer("127.0.0.1")).body(()).unwrap()
+        page.extension(peer(address)).body(()).unwrap()
     };
     let mut requests: Vec<_> = (0..2 * operations).map(request).collect();
     count(operations, || {

@@ -23,7 +23,7 @@ use gabion_testkit::OwnedHead;
 
 use crate::{
     ROW,
-    end_to_end::{Pages, SingleLayer, bare, chain, layer, ping, reload, text},
+    end_to_end::{Pages, SingleLayer, bare, chain, layer, limit_per_peer, ping, reload, text},
 };
 
 /// A named hot path.
@@ -43,12 +43,13 @@ enum Workload {
     Bare,
     Chain(Pages),
     Layer(SingleLayer),
+    LimitPerPeer,
     Text,
     Ping,
     Reload,
 }
 
-pub(crate) static ROWS: [Row; 26] = [
+pub(crate) static ROWS: [Row; 27] = [
     Row("client: known peer", Workload::Client("203.0.113.9")),
     Row("client: behind a proxy", Workload::Client("127.0.0.1")),
     Row("path: plain", Workload::Views(PathKind::Plain)),
@@ -83,6 +84,7 @@ pub(crate) static ROWS: [Row; 26] = [
     Row("layer: ban", Workload::Layer(SingleLayer::Ban)),
     Row("layer: deny", Workload::Layer(SingleLayer::Deny)),
     Row("layer: limit", Workload::Layer(SingleLayer::Limit)),
+    Row("layer: limit, without proxies", Workload::LimitPerPeer),
     Row("layer: scan", Workload::Layer(SingleLayer::Scan)),
     Row("message: text of 1 KiB", Workload::Text),
     Row("message: ping", Workload::Ping),
@@ -124,6 +126,7 @@ impl Row {
             Workload::Bare => bare(operations),
             Workload::Chain(path) => chain(operations, path),
             Workload::Layer(single) => layer(operations, single),
+            Workload::LimitPerPeer => limit_per_peer(operations),
             Workload::Text => text(operations),
             Workload::Ping => ping(operations),
             Workload::Reload => reload(operations),

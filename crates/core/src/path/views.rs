@@ -1,6 +1,6 @@
 //! Derivation of all views of one path.
 
-use std::{borrow::Cow, cell::OnceCell, slice};
+use std::{borrow::Cow, cell::OnceCell, slice, sync::OnceLock};
 
 use super::{
     Malformed, PathClasses, Segment, Segments, Transformations, View, canonical,
@@ -53,7 +53,8 @@ struct Forms {
     spans: Vec<Span>,
     /// The bytes of all forms.
     bytes: Vec<u8>,
-    names: DistinctNames,
+    /// Empty until they are read.
+    names: OnceLock<DistinctNames>,
     /// `true` if there are more forms than are kept.
     is_incomplete: bool,
     /// `true` if dot segments go above the root in some form.
@@ -166,7 +167,7 @@ impl<'r> PathViews<'r> {
     #[inline]
     pub fn any_name(&self, mut matches: impl FnMut(Segment<'_>) -> bool) -> bool {
         match &self.derived().forms {
-            Some(forms) => forms.names.iter().any(matches),
+            Some(forms) => forms.names().iter().any(matches),
             None => self
                 .iter()
                 .flat_map(|view| view.segments())
@@ -307,7 +308,7 @@ impl Derived {
         }
         let sent = self.sent.form(path);
         if !self.sent.layout.lacks(TRIGGERS) {
-            self.forms = Some(Box::new(Forms::new(sent)));
+            self.forms = Some(Box::new(Forms::derive(sent)));
         }
         self.malformed = find_errors(sent, self.forms.as_deref()).next();
     }
@@ -316,13 +317,6 @@ impl Derived {
 // === impl Forms ===
 
 impl Forms {
-    /// Derives all forms of a path from the form as sent.
-    fn new(sent: View<'_>) -> Self {
-        let mut all = Self::derive(sent);
-        all.names = DistinctNames::new(all.iter().map(|view| view.path));
-        all
-    }
-
     /// Applies each transformation to each form until no new form results, or a cap is reached.
     fn derive(sent: View<'_>) -> Self {
         let first = sent.path.len().saturating_mul(3);
@@ -330,7 +324,7 @@ impl Forms {
         let mut all = Self {
             spans: Vec::with_capacity(4),
             bytes: Vec::with_capacity(first),
-            names: DistinctNames::default(),
+            names: OnceLock::new(),
             is_incomplete: false,
             is_above_root: false,
         };
@@ -375,6 +369,12 @@ impl Forms {
             transformations: form.transformations,
             layout: *form.layout,
         });
+    }
+
+    /// The names in all forms.
+    fn names(&self) -> &DistinctNames {
+        let find = || DistinctNames::new(self.iter().map(|view| view.path));
+        self.names.get_or_init(find)
     }
 
     fn iter(&self) -> impl Iterator<Item = View<'_>> + Clone {

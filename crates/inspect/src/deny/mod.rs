@@ -106,24 +106,25 @@ impl Deny {
 
     /// Returns the denial of the first enforced rule that matches `path`.
     pub fn judges(&self, path: &[u8]) -> Option<Denial> {
-        self.find_path(&self.enforced, &PathViews::new(path), Mode::Enforce)
+        let path = PathViews::new(path);
+        let candidates = self.enforced.candidates(&path);
+        self.find_path(&self.enforced, candidates, &path, Mode::Enforce)
     }
 
     /// Returns the denial of the first rule in `mode` that matches a view of `path`, or may match one
     /// that is not known.
-    #[inline]
-    fn find_path(&self, matcher: &Matcher, path: &PathViews<'_>, mode: Mode) -> Option<Denial> {
-        self.find_in_known_views(matcher, path).or_else(|| {
+    fn find_path(
+        &self,
+        matcher: &Matcher,
+        candidates: Option<Candidates>,
+        path: &PathViews<'_>,
+        mode: Mode,
+    ) -> Option<Denial> {
+        let found = candidates.and_then(|candidates| self.find(matcher, candidates, path));
+        found.or_else(|| {
             let may_match_others = path.is_incomplete() && !matcher.has_no_paths();
             may_match_others.then(|| deny_incomplete(path).with_mode(mode))
         })
-    }
-
-    #[inline]
-    fn find_in_known_views(&self, matcher: &Matcher, path: &PathViews<'_>) -> Option<Denial> {
-        // Most requests match no rule: then no view is searched, and no denial built.
-        let candidates = matcher.candidates(path)?;
-        self.find(matcher, candidates, path)
     }
 
     #[inline(never)]
@@ -167,14 +168,31 @@ impl Deny {
 
     /// Returns the denial of the first enforced rule that matches a known view of the path.
     pub(crate) fn find_known(&self, path: &PathViews<'_>) -> Option<Denial> {
-        self.find_in_known_views(&self.enforced, path)
+        let candidates = self.enforced.candidates(path)?;
+        self.find(&self.enforced, candidates, path)
     }
 
     /// Returns the denial of the first rule in `mode` that matches a request.
     #[inline]
-    fn find_any(&self, matcher: &Matcher, facts: &Facts<'_>, mode: Mode) -> Option<Denial> {
-        self.find_path(matcher, &facts.path, mode)
+    fn find_any(&self, matcher: &Matcher, facts: &Facts<'_>, mode: Mode) -> Option<Box<Denial>> {
+        // Most requests match no rule: then not even the room for a denial is used.
+        let candidates = matcher.candidates(&facts.path);
+        let may_match =
+            candidates.is_some() || !matcher.agents.is_empty() || facts.path.is_incomplete();
+        may_match.then(|| self.find_candidate(matcher, candidates, facts, mode))?
+    }
+
+    #[inline(never)]
+    fn find_candidate(
+        &self,
+        matcher: &Matcher,
+        candidates: Option<Candidates>,
+        facts: &Facts<'_>,
+        mode: Mode,
+    ) -> Option<Box<Denial>> {
+        self.find_path(matcher, candidates, &facts.path, mode)
             .or_else(|| self.find_agent(matcher, facts))
+            .map(Box::new)
     }
 }
 
@@ -201,17 +219,18 @@ impl Inspect for Deny {
 
     fn inspect(&self, facts: &Facts<'_>, state: &mut RequestState) -> Verdict {
         if let Some(denial) = self.find_any(&self.enforced, facts, Mode::Enforce) {
-            return with_attribution(denial, facts.attribution()).into();
+            return Verdict::Deny(with_attribution(denial, facts.attribution()));
         }
         if let Some(denial) = self.find_any(&self.observed, facts, Mode::Observe) {
-            state.observe(denial);
+            state.observe(*denial);
         }
         Verdict::Pass
     }
 
     /// Denies by the path alone: the user agent is not kept.
     fn recheck(&self, _client: &ClientIp, path: &PathViews<'_>, _now: Now) -> Verdict {
-        let denial = self.find_path(&self.enforced, path, Mode::Enforce);
+        let candidates = self.enforced.candidates(path);
+        let denial = self.find_path(&self.enforced, candidates, path, Mode::Enforce);
         denial.map_or(Verdict::Pass, Into::into)
     }
 }
@@ -227,7 +246,7 @@ fn deny_incomplete(path: &PathViews<'_>) -> Denial {
 
 /// Sets the attribution of the offense. A page can cause its visitors to send most requests that
 /// match a rule.
-const fn with_attribution(mut denial: Denial, attribution: Attribution) -> Denial {
+fn with_attribution(mut denial: Box<Denial>, attribution: Attribution) -> Box<Denial> {
     if let Some(offense) = &mut denial.offense {
         offense.attribution = attribution;
     }
