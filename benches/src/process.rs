@@ -121,6 +121,20 @@ impl Running {
         self.processes().into_iter().filter_map(memory).sum()
     }
 
+    /// The highest memory of the process and of its children so far, in bytes (`VmHWM`), with the files that they
+    /// map. Pages that they share count for each.
+    pub fn peak(&self) -> u64 {
+        let memory = |pid: u32| {
+            let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+            let line = status
+                .lines()
+                .find_map(|line| line.strip_prefix("VmHWM:"))?;
+            let kib: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
+            Some(kib * 1024)
+        };
+        self.processes().into_iter().filter_map(memory).sum()
+    }
+
     /// The ids of the process and its children. nginx serves requests in a child process.
     fn processes(&self) -> Vec<u32> {
         let pid = self.child.id();
