@@ -35,8 +35,9 @@ impl Addresses {
         listener.local_addr().expect("an address")
     }
 
-    pub(crate) const fn honest(self) -> IpAddr {
-        self.address(2)
+    /// An address of an honest client: one of eight.
+    pub(crate) const fn honest(self, nth: u8) -> IpAddr {
+        self.address(2 + nth % 8)
     }
 
     /// An address of a hostile client.

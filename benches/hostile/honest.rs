@@ -34,14 +34,19 @@ const REQUEST: &[u8] = b"GET /page HTTP/1.1\r\nHost: app.example\r\nUser-Agent: 
 /// Open connections on which no request is in progress.
 type Kept = Rc<RefCell<Vec<TcpStream>>>;
 
-/// Sends 200 requests per second to `addr`, each second one on a new connection. None waits for the response to
+/// Sends 200 requests per second to `addr`, from several addresses, each second one on a new connection. None waits for the response to
 /// another, so that a slow proxy gets no fewer.
-pub(crate) async fn measure(addr: SocketAddr, from: IpAddr, lasts: Duration) -> Latencies {
+pub(crate) async fn measure(
+    addr: SocketAddr,
+    from: impl Fn(u8) -> IpAddr,
+    lasts: Duration,
+) -> Latencies {
     let kept = Kept::default();
     let mut requests = JoinSet::new();
     let mut ticks = interval(EVERY);
     for nth in 0..lasts.as_millis() / EVERY.as_millis() {
         ticks.tick().await;
+        let from = from(nth.to_le_bytes()[0] / 2);
         let kept = (nth % 2 == 0).then(|| Rc::clone(&kept));
         requests.spawn_local(async move {
             let start = Instant::now();

@@ -72,8 +72,8 @@ const ROUNDS: usize = 3;
 
 const WINDOWS: Windows = Windows {
     warm_up: Duration::from_millis(500),
-    quiet: Duration::from_secs(3),
-    attack: Duration::from_secs(6),
+    quiet: Duration::from_secs(2),
+    attack: Duration::from_secs(5),
 };
 
 /// Those of a smoke test (`-- --test`), with a twentieth of the clients.
@@ -194,10 +194,10 @@ fn attack_once(
 fn sample(testbed: &Testbed, addr: SocketAddr, lasts: Duration) -> Sample {
     let runtime = Builder::new_current_thread().enable_all().build();
     LocalSet::new().block_on(&runtime.expect("a runtime"), async {
-        let (from, upstream) = (testbed.addresses.honest(), testbed.upstream.addr);
+        let upstream = testbed.upstream.addr;
         let (proxied, direct) = join!(
-            honest::measure(addr, from, lasts),
-            honest::measure(upstream, upstream.ip(), lasts),
+            honest::measure(addr, |nth| testbed.addresses.honest(nth), lasts),
+            honest::measure(upstream, |_| upstream.ip(), lasts),
         );
         Sample { proxied, direct }
     })
