@@ -126,15 +126,9 @@ impl FrameInspector {
         }
         let frame = self.meter.frame();
         match step.seen {
-            Some(Seen::Message {
-                kind,
-                payload,
-                offset,
-            }) => {
-                let is_text = kind == MessageKind::Text;
-                let (engine, session) = (permit.engine(), permit.session());
+            Some(seen @ Seen::Message { .. }) => {
                 let held_message = self.held_message.take();
-                if !engine.allows_message(session, is_text, payload, offset) {
+                if !allows(seen, frame, permit) {
                     return Ok(false);
                 }
                 output.pass_held(held_message);
@@ -146,7 +140,7 @@ impl FrameInspector {
                 if matches!(seen, Seen::Pong(payload) if is_ours(payload)) {
                     return Ok(true);
                 }
-                if self.judges && !allows_control(seen, frame, permit) {
+                if self.judges && !allows(seen, frame, permit) {
                     return Ok(false);
                 }
                 if let Seen::Close { code, .. } = seen {
@@ -266,14 +260,19 @@ impl FrameInspector {
     }
 }
 
-/// Judges the payload of a control frame that begins at `offset`.
-fn allows_control(seen: Seen<'_>, offset: u64, permit: &SessionPermit) -> bool {
+/// Judges a message, or the payload of a control frame that begins at `frame`.
+fn allows(seen: Seen<'_>, frame: u64, permit: &SessionPermit) -> bool {
+    let (engine, session) = (permit.engine(), permit.session());
     let (kind, payload) = match seen {
+        Seen::Frame { .. } => return true,
+        Seen::Message {
+            kind,
+            payload,
+            offset,
+        } => return engine.allows_message(session, kind == MessageKind::Text, payload, offset),
         Seen::Ping(payload) => (ControlKind::Ping, payload),
         Seen::Pong(payload) => (ControlKind::Pong, payload),
         Seen::Close { reason, .. } => (ControlKind::Close, reason.as_bytes()),
-        Seen::Frame { .. } | Seen::Message { .. } => return true,
     };
-    let (engine, session) = (permit.engine(), permit.session());
-    engine.allows_control(session, kind, payload, offset)
+    engine.allows_control(session, kind, payload, frame)
 }
