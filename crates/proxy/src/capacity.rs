@@ -52,8 +52,8 @@ pub(crate) struct Places {
 #[derive(Debug)]
 pub(crate) struct Place {
     places: Arc<Places>,
-    /// The client, if its places are counted.
-    client: Option<ClientIp>,
+    /// The client and its shard, if its places are counted.
+    client: Option<(usize, IpNet)>,
 }
 
 // === impl Capacity ===
@@ -141,7 +141,8 @@ impl Places {
             client: None,
         };
         if !is_exempt {
-            let mut clients = self.clients_beside(&client);
+            let shard = usize::try_from(client.key() % Self::SHARDS as u64).unwrap_or_default();
+            let mut clients = self.clients(shard);
             let taken = clients.entry(client.network()).or_default();
             if *taken >= capacity.per_client {
                 // Not while the lock is held, which the place takes when it is dropped.
@@ -149,14 +150,13 @@ impl Places {
                 return Err(Full::Client);
             }
             *taken += 1;
-            place.client = Some(client);
+            place.client = Some((shard, client.network()));
         }
         Ok(place)
     }
 
     /// A panic under this lock could only come from an allocation, which leaves the map consistent.
-    fn clients_beside(&self, client: &ClientIp) -> MutexGuard<'_, HashMap<IpNet, usize>> {
-        let shard = usize::try_from(client.key() % Self::SHARDS as u64).unwrap_or_default();
+    fn clients(&self, shard: usize) -> MutexGuard<'_, HashMap<IpNet, usize>> {
         let clients = self.clients[shard].lock();
         clients.unwrap_or_else(PoisonError::into_inner)
     }
@@ -167,12 +167,14 @@ impl Places {
 impl Drop for Place {
     fn drop(&mut self) {
         self.places.total.fetch_sub(1, Ordering::Relaxed);
-        let Some(client) = self.client else { return };
-        let mut clients = self.places.clients_beside(&client);
-        if let Some(taken) = clients.get_mut(&client.network()) {
+        let Some((shard, client)) = self.client else {
+            return;
+        };
+        let mut clients = self.places.clients(shard);
+        if let Some(taken) = clients.get_mut(&client) {
             *taken -= 1;
             if *taken == 0 {
-                clients.remove(&client.network());
+                clients.remove(&client);
             }
         }
     }

@@ -288,12 +288,10 @@ impl Inner {
                         .as_ref()
                         .map_or(self.ping, |limits| limits.ping),
                     requester: info.requester.clone(),
+                    place,
                 };
                 let tunnel = tunnel(client, upstream, tunnel_context, config);
-                self.tunnels.tasks().spawn(async move {
-                    tunnel.await;
-                    drop(place);
-                });
+                self.tunnels.tasks().spawn(tunnel);
                 // The pool drives the connection to its end, where hyper hands over the stream.
                 self.pool.put(connection);
                 ProxyBody::empty()

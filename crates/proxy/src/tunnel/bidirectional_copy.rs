@@ -25,7 +25,7 @@ use super::{
     pings,
     upstream_end::UpstreamEnd,
 };
-use crate::event_sink::Requester;
+use crate::{capacity::Place, event_sink::Requester};
 
 /// A copy in both directions between client and upstream, with pings to the upstream and diagnoses
 /// of its end.
@@ -46,6 +46,7 @@ pub(super) struct BidirectionalCopy {
     reported: Reported,
     requester: Option<Requester>,
     context: Arc<TunnelContext>,
+    _place: Place,
 }
 
 /// The diagnoses of this tunnel that were reported.
@@ -95,6 +96,7 @@ impl BidirectionalCopy {
             reported: Reported::default(),
             requester: config.requester,
             context,
+            _place: config.place,
         }
     }
 

@@ -32,7 +32,10 @@ use tracing::debug;
 use bidirectional_copy::BidirectionalCopy;
 pub(crate) use idle_timeouts::UpstreamIdleTimeouts;
 
-use crate::event_sink::{EventSink, Requester};
+use crate::{
+    capacity::Place,
+    event_sink::{EventSink, Requester},
+};
 
 /// State that all tunnels of one proxy share.
 #[derive(Debug)]
@@ -50,6 +53,8 @@ pub(crate) struct TunnelConfig {
     /// The idle time after which the upstream is pinged.
     pub(crate) ping: Option<Duration>,
     pub(crate) requester: Option<Requester>,
+    /// The tunnel counts as a request in progress until it ends.
+    pub(crate) place: Place,
 }
 
 // === impl TunnelContext ===

@@ -62,9 +62,10 @@ impl FramingQueue {
         self.stopped.store(true, Relaxed);
     }
 
-    /// Records that the connection left HTTP.
+    /// Records that the connection left HTTP, and frees what only heads need.
     pub(in crate::serve) fn set_upgraded(&self) {
         self.upgraded.store(true, Relaxed);
+        *self.line() = RequestLine::default();
     }
 
     pub(super) fn is_upgraded(&self) -> bool {

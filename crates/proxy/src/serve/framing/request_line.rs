@@ -4,10 +4,10 @@ use gabion_core::UnparsableEvent;
 use memchr::memchr;
 
 /// The first line of the latest head, up to [`UnparsableEvent::MAX_LINE`] bytes.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct RequestLine {
-    bytes: [u8; UnparsableEvent::MAX_LINE],
-    len: usize,
+    /// Allocated with the first head, at its final size.
+    bytes: Vec<u8>,
     /// The number of heads before it on the connection.
     number: usize,
 }
@@ -18,19 +18,20 @@ impl RequestLine {
     /// Replaces the line by that of head `number`, which begins with `bytes`. Returns `true` if its end
     /// is missing.
     pub(super) fn restart(&mut self, number: usize, bytes: &[u8]) -> bool {
-        (self.number, self.len) = (number, 0);
+        self.number = number;
+        self.bytes.clear();
+        self.bytes.reserve_exact(UnparsableEvent::MAX_LINE);
         self.append(bytes)
     }
 
     /// Adds the next bytes of the head, up to the line's end. Returns `true` if that is missing.
     pub(super) fn append(&mut self, bytes: &[u8]) -> bool {
-        let space = &mut self.bytes[self.len..];
-        let bytes = &bytes[..bytes.len().min(space.len())];
+        let space = UnparsableEvent::MAX_LINE - self.bytes.len();
+        let bytes = &bytes[..bytes.len().min(space)];
         let end = memchr(b'\n', bytes);
-        let bytes = &bytes[..end.unwrap_or(bytes.len())];
-        space[..bytes.len()].copy_from_slice(bytes);
-        self.len += bytes.len();
-        end.is_none() && self.len < self.bytes.len()
+        self.bytes
+            .extend_from_slice(&bytes[..end.unwrap_or(bytes.len())]);
+        end.is_none() && self.bytes.len() < UnparsableEvent::MAX_LINE
     }
 
     /// The line of head `number`, without its end; empty if the latest head is another one.
@@ -38,18 +39,7 @@ impl RequestLine {
         if self.number != number {
             return &[];
         }
-        let line = &self.bytes[..self.len];
-        line.strip_suffix(b"\r").unwrap_or(line)
-    }
-}
-
-impl Default for RequestLine {
-    fn default() -> Self {
-        Self {
-            bytes: [0; UnparsableEvent::MAX_LINE],
-            len: 0,
-            number: 0,
-        }
+        self.bytes.strip_suffix(b"\r").unwrap_or(&self.bytes)
     }
 }
 
