@@ -63,8 +63,10 @@ const SLACK: Duration = Duration::from_secs(5);
 
 const LARGE: usize = 1 << 20;
 
-/// The pause of a download: half of guard's `--send-timeout`.
-const PAUSE: Duration = Duration::from_secs(5);
+/// The pause of a download: well below half of guard's `--send-timeout`. If the packet is lost with which the system
+/// announces room again, the sender finds that out by a probe, after at most the length of the pause once more
+/// (RFC 9293, 3.8.6.1).
+const PAUSE: Duration = Duration::from_secs(3);
 
 /// The seconds of a long upload, in which eight policies are written.
 const UPLOAD_SECONDS: usize = 40;
