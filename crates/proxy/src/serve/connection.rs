@@ -195,7 +195,7 @@ impl ConnectionHandler {
         let lingered = activity.unused(Connections::LINGER, self.send_timeout);
         let ended = if let Some(http2) = http2 {
             let socket = ControlFrameGuard::new(socket, Arc::clone(&framing_queue));
-            let connection = http2.serve_connection(TokioIo::new(socket), service);
+            let connection = pin!(http2.serve_connection(TokioIo::new(socket), service));
             let unused = activity.unused(self.header_timeout, self.send_timeout);
             let shut_down = http2::Connection::graceful_shutdown;
             lifetime
@@ -206,7 +206,7 @@ impl ConnectionHandler {
                 .builders
                 .http1
                 .serve_connection(TokioIo::new(socket), service);
-            let connection = connection.with_upgrades();
+            let connection = pin!(connection.with_upgrades());
             let shut_down = http1::UpgradeableConnection::graceful_shutdown;
             lifetime
                 .serve(connection, shut_down, (pending(), lingered))
@@ -281,14 +281,13 @@ impl ConnectionLifetime<'_> {
     /// once.
     async fn serve<C>(
         &self,
-        connection: C,
+        mut connection: Pin<&mut C>,
         shut_down: fn(Pin<&mut C>),
         (unused, lingered): (impl Future<Output = Unused>, impl Future<Output = Unused>),
     ) -> hyper::Result<()>
     where
         C: Future<Output = hyper::Result<()>>,
     {
-        let mut connection = pin!(connection);
         select! {
             ended = connection.as_mut() => ended,
             () = self.ended() => {
