@@ -138,7 +138,7 @@ pub struct HeaderIndex<'r> {
     totals: Option<Totals>,
 }
 
-/// What a pass over all headers finds besides lines.
+/// The findings of a pass over all headers, besides lines.
 #[derive(Clone, Copy, Debug, Default)]
 struct Totals {
     bytes: usize,

@@ -11,7 +11,7 @@ use std::{
 use gabion_core::ClientIp;
 use ipnet::IpNet;
 
-/// How many connections may be open, or how many requests in progress: of all clients together, and of one
+/// The largest numbers of open connections, or of requests in progress: of all clients together, and of one
 /// client, which is an IPv4 address or an IPv6 /64.
 ///
 /// The last sixteenth of the total is for clients that are exempt from bans, such as trusted proxies, allowed
