@@ -4,8 +4,7 @@
 //! open, reset or fill streams (RFC 9113, 10.5).
 
 use std::{
-    error::Error,
-    fmt,
+    convert::Infallible,
     io::{self, IoSlice},
     pin::Pin,
     sync::Arc,
@@ -58,10 +57,6 @@ struct FrameHead {
     flags: u8,
 }
 
-/// More control frames than the budget has.
-#[derive(Debug)]
-struct ControlFrameFlood;
-
 // === impl ControlFrameGuard ===
 
 impl<S> ControlFrameGuard<S> {
@@ -79,17 +74,17 @@ impl<S> ControlFrameGuard<S> {
     fn scan_received(&mut self, bytes: &[u8]) -> io::Result<()> {
         let budget = &mut self.budget;
         let scanned = self.received.scan(bytes, |frame| budget.receive(frame));
-        scanned.map_err(|flood| {
+        if scanned.is_err() {
             self.queue.set_limit(ConnectionLimit::ControlFrames);
-            io::Error::other(flood)
-        })
+        }
+        scanned
     }
 
     fn scan_sent(&mut self, bytes: &[u8]) {
         let budget = &mut self.budget;
         let Ok(()) = self.sent.scan(bytes, |frame| {
             budget.send(frame);
-            Ok::<_, std::convert::Infallible>(())
+            Ok::<_, Infallible>(())
         });
     }
 }
@@ -164,7 +159,7 @@ impl ControlFrameBudget {
         }
     }
 
-    fn receive(&mut self, frame: FrameHead) -> Result<(), ControlFrameFlood> {
+    fn receive(&mut self, frame: FrameHead) -> io::Result<()> {
         match frame.kind {
             FrameHead::HEADERS => self.add(Self::PER_REQUEST),
             FrameHead::DATA if frame.length > 0 || frame.flags & FrameHead::END_STREAM != 0 => {}
@@ -172,7 +167,9 @@ impl ControlFrameBudget {
                 if self.left == 0 {
                     self.refill();
                 }
-                self.left = self.left.checked_sub(1).ok_or(ControlFrameFlood)?;
+                let what = "the client sent more control frames than its requests need";
+                let left = self.left.checked_sub(1);
+                self.left = left.ok_or_else(|| io::Error::other(what))?;
             }
         }
         Ok(())
@@ -254,20 +251,8 @@ impl FrameHead {
     }
 }
 
-// === impl ControlFrameFlood ===
-
-impl fmt::Display for ControlFrameFlood {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the client sent more control frames than its requests need")
-    }
-}
-
-impl Error for ControlFrameFlood {}
-
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
-
     use proptest::{collection::vec, prelude::*};
 
     use super::*;

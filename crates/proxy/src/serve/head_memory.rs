@@ -1,8 +1,7 @@
 //! The memory of request heads that are not complete.
 
 use std::{
-    error::Error,
-    fmt, io,
+    io,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -21,10 +20,6 @@ pub(super) struct HeadShare {
     memory: Arc<HeadMemory>,
     taken: usize,
 }
-
-/// The heads of all connections hold as much as they may.
-#[derive(Debug)]
-struct HeadMemoryTaken;
 
 // === impl HeadMemory ===
 
@@ -68,8 +63,9 @@ impl HeadShare {
         if wanted > self.taken {
             let more = wanted - self.taken;
             let take = |left: usize| left.checked_sub(more);
+            let what = "the incomplete heads of all connections hold as much memory as they may";
             left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
-                .map_err(|_| io::Error::other(HeadMemoryTaken))?;
+                .map_err(|_| io::Error::other(what))?;
         } else if wanted < self.taken {
             left.fetch_add(self.taken - wanted, Ordering::Relaxed);
         }
@@ -83,16 +79,6 @@ impl Drop for HeadShare {
         self.memory.left.fetch_add(self.taken, Ordering::Relaxed);
     }
 }
-
-// === impl HeadMemoryTaken ===
-
-impl fmt::Display for HeadMemoryTaken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the incomplete heads of all connections hold as much memory as they may")
-    }
-}
-
-impl Error for HeadMemoryTaken {}
 
 #[cfg(test)]
 mod tests {

@@ -36,7 +36,7 @@ const TIMEOUTS: [&str; 6] = [
 
 /// Longer than every timeout, and a silence that is longer than the default ones: at most 75 s.
 const SILENCE: Duration = Duration::from_secs(3);
-const LONG_SILENCE: Duration = Duration::from_mins(3);
+const LONG_SILENCE: Duration = Duration::from_mins(5);
 
 /// Bytes per second: as many in a timeout as a phone with 10 KB/s takes in a minute.
 const RATE: usize = 600_000;
