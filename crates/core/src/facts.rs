@@ -65,7 +65,7 @@ pub struct Facts<'r> {
 /// The client, scheme and, if they were read, path views of one request, resolved by the outermost of several stacked
 /// layers and carried to the inner ones in the request's extensions.
 ///
-/// It holds for as long as peer, method and target stay the same ([`Facts::reuse`]).
+/// It holds for as long as peer, method and target stay the same ([`Facts::restore`]).
 ///
 /// # Examples
 ///
@@ -93,10 +93,12 @@ pub struct Facts<'r> {
 ///
 /// // A layer in between drops the header: the client stays.
 /// let none = HeaderMap::new();
-/// let facts = Facts::reuse(head(&uri, &none), peer, &resolution, now, Needs::ALL).unwrap();
+/// let mut facts = Facts::unresolved(head(&uri, &none), peer, now);
+/// assert!(facts.restore(&resolution, Needs::ALL));
 /// assert_eq!(facts.client.to_string(), "203.0.113.9");
 /// // A layer in between changes the target: the request is resolved again.
-/// assert!(Facts::reuse(head(&other, &none), peer, &resolution, now, Needs::ALL).is_none());
+/// let mut facts = Facts::unresolved(head(&other, &none), peer, now);
+/// assert!(!facts.restore(&resolution, Needs::ALL) && facts.client.is_unknown());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -134,76 +136,72 @@ impl<'r> Facts<'r> {
     ///
     /// No allocation for a plain path (see [`PathViews`]).
     pub fn resolve(head: Head<'r>, peer: PeerAddr, rules: &ClientRules, now: Now) -> Self {
-        Self::resolve_for(head, peer, rules, now, Needs::ALL)
+        let mut facts = Self::unresolved(head, peer, now);
+        facts.resolve_by(rules, Needs::ALL);
+        facts
     }
 
-    /// Resolves the facts of one request for inspectors with these `needs`. The facts are those of
-    /// [`Self::resolve`]; the needs determine when headers are looked up ([`Needs::HEADERS`]).
+    /// The facts of one request of which no header was read: the client is unknown
+    /// ([`ClientIp::is_unknown`]), until [`Self::resolve_by`] or [`Self::restore`].
     ///
-    /// # Cost
-    ///
-    /// As [`Self::resolve`].
+    /// In two steps, since to move facts costs as much as to find a header.
     #[inline]
-    pub fn resolve_for(
-        head: Head<'r>,
-        peer: PeerAddr,
-        rules: &ClientRules,
-        now: Now,
-        needs: Needs,
-    ) -> Self {
-        let index = index(&head, needs);
-        let client = rules.resolve_indexed(peer, &index);
-        let forwarded = client.via_trusted().then(|| rules.scheme(&index));
+    pub fn unresolved(head: Head<'r>, peer: PeerAddr, now: Now) -> Self {
         Self {
-            client,
+            client: ClientIp::unresolved(peer),
             peer,
             method: head.method,
             uri: head.uri,
             version: head.version,
             headers: head.headers,
-            index,
+            index: HeaderIndex::direct(head.headers),
             path: PathViews::new(head.uri.path().as_bytes()),
-            upgrade: Upgrade::detect_indexed(&head, &index),
+            upgrade: Upgrade::of_connect(&head).unwrap_or(Upgrade::None),
             framing: head.framing,
-            scheme: forwarded.flatten().unwrap_or(head.scheme),
+            scheme: head.scheme,
             now,
         }
     }
 
-    /// Restores the facts of a request that an outer layer resolved; `None` if its peer, method or
-    /// target changed since. Headers are read again: a layer in between may have changed them.
-    ///
-    /// # Cost
-    ///
-    /// No allocation for a plain path (see [`PathViews`]).
-    pub fn reuse(
-        head: Head<'r>,
-        peer: PeerAddr,
-        resolution: &Resolution,
-        now: Now,
-        needs: Needs,
-    ) -> Option<Self> {
-        let same = resolution.peer == peer
-            && resolution.method == *head.method
-            && resolution.uri == *head.uri;
-        let index = index(&head, needs);
-        same.then(|| Self {
-            client: resolution.client,
-            peer,
-            method: head.method,
-            uri: head.uri,
-            version: head.version,
-            headers: head.headers,
-            index,
-            path: PathViews::restore(head.uri.path().as_bytes(), resolution.path.clone()),
-            upgrade: Upgrade::detect_indexed(&head, &index),
-            framing: head.framing,
-            scheme: resolution.scheme,
-            now,
-        })
+    /// Resolves the client by `rules`, for inspectors with these `needs`. They determine when headers are
+    /// looked up ([`Needs::HEADERS`]), and change no fact.
+    #[inline]
+    pub fn resolve_by(&mut self, rules: &ClientRules, needs: Needs) {
+        self.read_headers(needs);
+        self.client = rules.resolve_indexed(self.peer, &self.index);
+        if self.client.via_trusted()
+            && let Some(scheme) = rules.scheme(&self.index)
+        {
+            self.scheme = scheme;
+        }
     }
 
-    /// Returns the resolution that [`Self::reuse`] restores the client, the scheme and the path views
+    /// Restores what an outer layer resolved. Returns `false`, and changes nothing, if peer, method or
+    /// target changed since. Headers are read again: a layer in between may have changed them.
+    pub fn restore(&mut self, resolution: &Resolution, needs: Needs) -> bool {
+        let is_same = resolution.peer == self.peer
+            && resolution.method == *self.method
+            && resolution.uri == *self.uri;
+        if is_same {
+            self.read_headers(needs);
+            self.client = resolution.client;
+            self.scheme = resolution.scheme;
+            self.path = PathViews::restore(self.path.raw(), resolution.path.clone());
+        }
+        is_same
+    }
+
+    #[inline]
+    fn read_headers(&mut self, needs: Needs) {
+        if needs.contains(Needs::HEADERS) {
+            self.index.pass_over_all();
+        }
+        if *self.method != Method::CONNECT {
+            self.upgrade = Upgrade::of_headers(self.version, &self.index);
+        }
+    }
+
+    /// Returns the resolution that [`Self::restore`] takes the client, the scheme and the path views
     /// from.
     pub fn resolution(&self) -> Resolution {
         Resolution {
@@ -269,15 +267,6 @@ impl<'r> Facts<'r> {
     }
 }
 
-#[inline]
-fn index<'r>(head: &Head<'r>, needs: Needs) -> HeaderIndex<'r> {
-    if needs.contains(Needs::HEADERS) {
-        HeaderIndex::new(head.headers)
-    } else {
-        HeaderIndex::direct(head.headers)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, UNIX_EPOCH};
@@ -334,7 +323,11 @@ mod tests {
             let rules = ClientRules::default().with_trusted(["10.0.0.0/8".parse().unwrap()]);
             let (rules, peer) = (rules.unwrap(), PeerAddr::new((peer, 4711).into()));
             let now = Now::new(Duration::ZERO, UNIX_EPOCH);
-            let resolve = |needs| Facts::resolve_for(head, peer, &rules, now, needs);
+            let resolve = |needs| {
+                let mut facts = Facts::unresolved(head, peer, now);
+                facts.resolve_by(&rules, needs);
+                facts
+            };
             let [indexed, direct] = [Needs::ALL, Needs::NONE].map(resolve);
             prop_assert_eq!(indexed.client, direct.client);
             prop_assert_eq!(indexed.scheme, direct.scheme);

@@ -219,11 +219,7 @@ impl<'r> HeaderIndex<'r> {
     /// Indexes `headers`.
     #[inline]
     pub fn new(headers: &'r HeaderMap) -> Self {
-        let mut index = Self {
-            present: 0,
-            repeated: 0,
-            ..Self::direct(headers)
-        };
+        let mut index = Self::direct(headers);
         index.pass_over_all();
         index
     }
@@ -243,7 +239,8 @@ impl<'r> HeaderIndex<'r> {
     /// Finds the known headers and the totals.
     // In place and not inlined: a copy of the result would cost as much as two headers.
     #[inline(never)]
-    fn pass_over_all(&mut self) {
+    pub(crate) fn pass_over_all(&mut self) {
+        (self.present, self.repeated) = (0, 0);
         let (mut bytes, mut has_irregular_name) = (0_usize, false);
         for (name, value) in self.headers {
             let text = name.as_str();

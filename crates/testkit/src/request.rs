@@ -111,6 +111,8 @@ impl OwnedHead {
             framing: self.framing,
             scheme: self.scheme,
         };
-        Facts::resolve_for(head, self.peer, rules, self.now, needs)
+        let mut facts = Facts::unresolved(head, self.peer, self.now);
+        facts.resolve_by(rules, needs);
+        facts
     }
 }

@@ -114,6 +114,19 @@ impl ClientIp {
         client
     }
 
+    /// A client before its headers were read.
+    pub(crate) const fn unresolved(peer: PeerAddr) -> Self {
+        Self {
+            addr: peer.0.ip(),
+            ipv6_prefix: 0,
+            origin: Origin::Unknown,
+            is_converted: false,
+            exempt: None,
+            trusted_claims: ClaimSet::EMPTY,
+            key: 0,
+        }
+    }
+
     /// Marks the address as embedded in the IPv6 address that the peer or a proxy named.
     const fn converted(self) -> Self {
         Self {

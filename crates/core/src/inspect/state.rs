@@ -92,7 +92,8 @@ impl RequestState {
         } else {
             Attribution::CrossSite
         };
-        let mut state = Self {
+        let is_websocket = facts.upgrade == Upgrade::WebSocket;
+        Self {
             client: facts.client,
             now: facts.now,
             method: facts.method.clone(),
@@ -102,12 +103,8 @@ impl RequestState {
             is_counted: false,
             is_suspicious: false,
             slots: [0; Slot::INLINE],
-            rare: None,
-        };
-        if facts.upgrade == Upgrade::WebSocket {
-            state.rare_mut().target = Some(facts.kept_target());
+            rare: is_websocket.then(|| Rare::with_target(facts)),
         }
-        state
     }
 
     /// The client.
@@ -285,6 +282,19 @@ impl RequestState {
 
     fn rare_mut(&mut self) -> &mut Rare {
         self.rare.get_or_insert_default()
+    }
+}
+
+// === impl Rare ===
+
+impl Rare {
+    #[cold]
+    fn with_target(facts: &Facts<'_>) -> Box<Self> {
+        let target = Some(facts.kept_target());
+        Box::new(Self {
+            target,
+            ..Self::default()
+        })
     }
 }
 

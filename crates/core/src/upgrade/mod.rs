@@ -55,18 +55,22 @@ pub enum Upgrade {
 impl Upgrade {
     /// Detects the upgrade that a head offers.
     pub fn detect(head: &Head<'_>) -> Self {
-        Self::detect_indexed(head, &HeaderIndex::new(head.headers))
+        let of_headers = || Self::of_headers(head.version, &HeaderIndex::new(head.headers));
+        Self::of_connect(head).unwrap_or_else(of_headers)
     }
 
-    /// [`Self::detect`] with indexed headers.
-    pub(crate) fn detect_indexed(head: &Head<'_>, headers: &HeaderIndex<'_>) -> Self {
-        if *head.method == Method::CONNECT {
-            return match head.protocol {
-                None => Self::Tunnel,
-                Some(protocol) if protocol.eq_ignore_ascii_case("websocket") => Self::WebSocket,
-                Some(_) => Self::OtherProtocol,
-            };
-        }
+    /// The upgrade of a CONNECT; `None` for other methods.
+    #[inline]
+    pub(crate) fn of_connect(head: &Head<'_>) -> Option<Self> {
+        (*head.method == Method::CONNECT).then(|| match head.protocol {
+            None => Self::Tunnel,
+            Some(protocol) if protocol.eq_ignore_ascii_case("websocket") => Self::WebSocket,
+            Some(_) => Self::OtherProtocol,
+        })
+    }
+
+    /// The upgrade that the headers of a request other than CONNECT offer.
+    pub(crate) fn of_headers(version: Version, headers: &HeaderIndex<'_>) -> Self {
         let lists = |header, token: &[u8]| {
             let mut tokens = headers.tokens(header);
             tokens.any(|item| item.eq_ignore_ascii_case(token))
@@ -75,7 +79,7 @@ impl Upgrade {
             Self::None
         } else if !lists(KnownHeader::Upgrade, b"websocket") {
             Self::Other
-        } else if head.version == Version::HTTP_11 && lists(KnownHeader::Connection, b"upgrade") {
+        } else if version == Version::HTTP_11 && lists(KnownHeader::Connection, b"upgrade") {
             Self::WebSocket
         } else {
             Self::Incomplete

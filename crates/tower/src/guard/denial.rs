@@ -23,7 +23,7 @@ impl Engine {
         exchange: &mut Exchange,
         mut denial: Box<Denial>,
     ) -> Response<Bytes> {
-        exchange.observed.report(None);
+        exchange.report_observed(None);
         denial.event = Some(self.ids.next());
         if facts.upgrade == Upgrade::WebSocket {
             denial.diagnosis.get_or_insert(Diagnosis::Denied);

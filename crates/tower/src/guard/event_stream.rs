@@ -64,7 +64,7 @@ impl Engine {
         if self.sessions.is_none() || !is_stream(headers) {
             return None;
         }
-        let path = exchange.stream_path.as_deref().unwrap_or(UNKNOWN_PATH);
+        let path = exchange.stream_path().unwrap_or(UNKNOWN_PATH);
         let (client, generation) = (*exchange.state.client(), exchange.generation);
         let permit = SessionPermit::for_stream(self, client, path, generation)?;
         // A ban or policy change since the judgment reached registered sessions only.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use gabion_core::{RequestState, Resolution, Upgrade};
+use http::StatusCode;
 
 use super::observed::ObservedDenials;
 use crate::{session::Session, websocket::SessionPermit};
@@ -14,6 +15,15 @@ pub(super) struct Exchange {
     pub(super) state: RequestState,
     /// `true` if a rule allowed the request. Then no offense in this exchange becomes a ban.
     pub(super) is_allowed: bool,
+    /// The resolution for inner layers.
+    pub(super) resolution: Option<Arc<Resolution>>,
+    pub(super) changes: RequestChanges,
+    pub(super) rare: Option<Box<Rare>>,
+}
+
+/// The parts that few exchanges have, apart from the others: an exchange is moved several times.
+#[derive(Default)]
+pub(super) struct Rare {
     /// Reported when the response is known.
     pub(super) observed: ObservedDenials,
     /// The permit of a WebSocket handshake, until the upgraded stream takes it over.
@@ -21,13 +31,10 @@ pub(super) struct Exchange {
     pub(super) session: Option<Arc<Session>>,
     /// The path, if the request accepts server-sent events.
     pub(super) stream_path: Option<Box<str>>,
-    /// The resolution for inner layers.
-    pub(super) resolution: Option<Arc<Resolution>>,
-    pub(super) changes: RequestChanges,
 }
 
 /// The changes to a request before the inner service receives it.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub(super) struct RequestChanges {
     /// `true` if the client is inserted into the extensions.
     pub(super) inserts_client: bool,
@@ -37,18 +44,37 @@ pub(super) struct RequestChanges {
     pub(super) upgrade_offer: Option<Upgrade>,
 }
 
+// === impl Exchange ===
+
 impl Exchange {
-    pub(super) fn new(generation: u64, state: RequestState) -> Self {
-        Self {
-            generation,
-            state,
-            is_allowed: false,
-            observed: ObservedDenials::default(),
-            permit: None,
-            session: None,
-            stream_path: None,
-            resolution: None,
-            changes: RequestChanges::default(),
+    /// Returns the rare parts, to add one.
+    pub(super) fn rare_mut(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    /// Takes the permit of a WebSocket handshake.
+    pub(super) fn take_permit(&mut self) -> Option<SessionPermit> {
+        self.rare.as_mut()?.permit.take()
+    }
+
+    pub(super) fn session(&self) -> Option<&Arc<Session>> {
+        self.rare.as_ref()?.session.as_ref()
+    }
+
+    /// Returns the path, if the request accepts server-sent events.
+    pub(super) fn stream_path(&self) -> Option<&str> {
+        self.rare.as_ref()?.stream_path.as_deref()
+    }
+
+    /// Returns `true` if a denial did not take effect and is not reported yet.
+    pub(super) fn has_observed(&self) -> bool {
+        (self.rare.as_ref()).is_some_and(|rare| !rare.observed.is_empty())
+    }
+
+    /// Reports the denials that did not take effect, with the status of the service's response.
+    pub(super) fn report_observed(&mut self, answered: Option<StatusCode>) {
+        if let Some(rare) = &mut self.rare {
+            rare.observed.report(answered);
         }
     }
 }

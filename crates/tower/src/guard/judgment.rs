@@ -4,8 +4,8 @@ use std::{borrow::Cow, ops::ControlFlow, sync::Arc};
 
 use bytes::Bytes;
 use gabion_core::{
-    Denial, Event, Facts, Forward, Head, Needs, OnFault, RequestEvent, RequestEventKind,
-    RequestState, Resolution, Snapshot, Upgrade, Verdict,
+    Denial, Event, Facts, Forward, Head, OnFault, RequestEvent, RequestEventKind, RequestState,
+    Resolution, Snapshot, Upgrade, Verdict,
 };
 use http::{Method, Request, Response, StatusCode};
 
@@ -41,19 +41,26 @@ impl Engine {
         };
         let policy = self.source.lend();
         let outer = self.sharing.outer_resolution(extensions);
-        let reused = self.reuse(request, &connection, outer, policy.needs);
-        let is_reused = reused.is_some();
-        let facts = reused.unwrap_or_else(|| {
-            let (head, now) = (head(request, &connection), self.clock.now());
-            Facts::resolve_for(head, connection.peer, &policy.client, now, policy.needs)
-        });
-        let state = RequestState::new_for(&facts, policy.needs);
-        let mut exchange = Exchange::new(policy.generation, state);
-        exchange.changes = RequestChanges {
-            inserts_client: self.inserts_client || connection.inserts_client,
-            // Without its prefix, the target is not the one that was judged.
-            makes_canonical: policy.forward == Forward::Canonical && connection.target.is_none(),
-            upgrade_offer: offer::find(&facts),
+        let head = head(request, &connection);
+        let mut facts = Facts::unresolved(head, connection.peer, self.clock.now());
+        let is_restored = (outer.filter(|_| self.sharing == Sharing::Outer))
+            .is_some_and(|outer| facts.restore(outer, policy.needs));
+        if !is_restored {
+            facts.resolve_by(&policy.client, policy.needs);
+        }
+        let mut exchange = Exchange {
+            generation: policy.generation,
+            state: RequestState::new_for(&facts, policy.needs),
+            is_allowed: false,
+            resolution: None,
+            changes: RequestChanges {
+                inserts_client: self.inserts_client || connection.inserts_client,
+                // Without its prefix, the target is not the one that was judged.
+                makes_canonical: policy.forward == Forward::Canonical
+                    && connection.target.is_none(),
+                upgrade_offer: offer::find(&facts),
+            },
+            rare: None,
         };
         let is_counted = outer.is_some_and(Resolution::is_counted);
         exchange.state.set_counted(is_counted);
@@ -63,7 +70,7 @@ impl Engine {
         if let ControlFlow::Break(decision) = self.inspect(&facts, &policy, &mut exchange) {
             return decision;
         }
-        let is_repeatable = || is_reused || is_repeatable(&facts, &policy.client);
+        let is_repeatable = || is_restored || is_repeatable(&facts, &policy.client);
         if (self.sharing).leaves_resolution(outer, self.bans.is_some(), is_repeatable) {
             let is_counted = is_counted || self.bans.is_some();
             exchange.resolution = Some(Arc::new(facts.resolution().with_counted(is_counted)));
@@ -111,21 +118,8 @@ impl Engine {
         if let Some(sink) = &self.sink {
             let kind = RequestEventKind::Denied(denial);
             let event = RequestEvent::new(facts, exchange.generation, kind);
-            exchange.observed.push(sink, event);
+            exchange.rare_mut().observed.push(sink, event);
         }
-    }
-
-    /// Returns facts with the resolution of an outer layer, if it still applies to `request`.
-    fn reuse<'r, B>(
-        &self,
-        request: &'r Request<B>,
-        connection: &Connection<'r>,
-        outer: Option<&Resolution>,
-        needs: Needs,
-    ) -> Option<Facts<'r>> {
-        let outer = outer.filter(|_| self.sharing == Sharing::Outer)?;
-        let head = head(request, connection);
-        Facts::reuse(head, connection.peer, outer, self.clock.now(), needs)
     }
 
     /// Lets a request pass. A WebSocket handshake needs a permit.
@@ -136,7 +130,8 @@ impl Engine {
         exchange: &mut Exchange,
     ) -> ControlFlow<Decision<'static>> {
         match self.permit(facts, policy, exchange) {
-            Ok(permit) => exchange.permit = permit,
+            Ok(None) => {}
+            Ok(permit) => exchange.rare_mut().permit = permit,
             Err(denial) => {
                 let response = self.deny(facts, policy, exchange, denial);
                 return ControlFlow::Break(Decision::Respond(response));
@@ -144,7 +139,7 @@ impl Engine {
         }
         exchange.state.keep_target(facts);
         if self.sessions.is_some() && event_stream::is_accepted(&facts.index) {
-            exchange.stream_path = Some(facts.uri.path().into());
+            exchange.rare_mut().stream_path = Some(facts.uri.path().into());
         }
         ControlFlow::Continue(())
     }

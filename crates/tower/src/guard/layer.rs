@@ -188,7 +188,7 @@ impl GuardLayer {
 
     /// Shares one resolution of the client and the path views with other layers around the same service
     /// that share theirs: the outermost resolves, the inner ones reuse
-    /// ([`Facts::reuse`](gabion_core::Facts::reuse)). With `own_clients`, this layer resolves by its own
+    /// ([`Facts::restore`](gabion_core::Facts::restore)). With `own_clients`, this layer resolves by its own
     /// [`ClientRules`] even if an outer one has resolved.
     ///
     /// A layer with the default [`ClientRules`] leaves no resolution of a path that has only one form: an inner

@@ -15,7 +15,7 @@ impl Engine {
     pub(super) fn needs_response(&self, policy: &Snapshot, exchange: &Exchange) -> bool {
         policy.needs.contains(Needs::RESPONSES)
             || self.sessions.is_some()
-            || !exchange.observed.is_empty()
+            || exchange.has_observed()
     }
 
     /// Passes the status and the body length of the service's response to the inspectors of `policy`, which
@@ -27,7 +27,7 @@ impl Engine {
         status: StatusCode,
         length: Option<u64>,
     ) {
-        exchange.observed.report(Some(status));
+        exchange.report_observed(Some(status));
         if let Some(policy) = policy {
             let outcome = Outcome::new(status, None, Duration::ZERO).with_length(length);
             self.process_outcome(policy, exchange, outcome);

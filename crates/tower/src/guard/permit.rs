@@ -48,7 +48,7 @@ impl Engine {
         request: &mut Request<B>,
         exchange: &mut Exchange,
     ) -> Result<(), Box<Response<Bytes>>> {
-        let Some(permit) = exchange.permit.take() else {
+        let Some(permit) = exchange.take_permit() else {
             return Ok(());
         };
         let session = Arc::clone(permit.session());
@@ -58,7 +58,7 @@ impl Engine {
             let observes = self.is_overridden(self.clock.now());
             offer::restrict_handshake(request.headers_mut(), limits, observes);
         }
-        exchange.session = Some(session);
+        exchange.rare_mut().session = Some(session);
         websocket::install(request.extensions_mut(), permit).map_err(|help| {
             self.report(|| Event::Setup(help));
             Box::new(reply::plain(StatusCode::SERVICE_UNAVAILABLE))
@@ -73,7 +73,7 @@ impl Engine {
         status: StatusCode,
         headers: &HeaderMap,
     ) {
-        let (Some(sessions), Some(session)) = (&self.sessions, &exchange.session) else {
+        let (Some(sessions), Some(session)) = (&self.sessions, exchange.session()) else {
             return;
         };
         if status == StatusCode::SWITCHING_PROTOCOLS || status.is_success() {

@@ -88,7 +88,7 @@ impl Engine {
             request.extensions_mut().insert(resolution);
         }
         if exchange.changes.inserts_client {
-            let session = exchange.session.as_ref();
+            let session = exchange.session();
             let limits = session.and_then(|session| session.shared_limits());
             let extensions = request.extensions_mut();
             extensions.insert(*exchange.state.client());
