@@ -38,8 +38,9 @@ pub struct Drained {
 /// if its head stated its length twice, or if that is unknown. A connection whose request to leave
 /// HTTP/1 is refused ends with the response.
 ///
-/// After `stop`, each connection closes after its current request, and new WebSockets are refused
-/// (503). Connections, and WebSockets in `tunnels`, that outlast the grace period are closed; their
+/// After `stop`, each connection closes after its current request, with `Connection: close` in HTTP/1. An
+/// idle one stays open for another request during half of the grace period, at most 3 s, so that no client
+/// sends a request to a connection that is being closed. New WebSockets are refused (503). Connections, and WebSockets in `tunnels`, that outlast the grace period are closed; their
 /// count is returned. See [`ServeOptions`] for timeouts and [`workers`](crate::workers) for one
 /// loop per core.
 ///
@@ -104,7 +105,7 @@ pub async fn serve<S: HttpService>(
     };
     drop(listener);
     tunnels.close();
-    handler.shut_down();
+    handler.shut_down(grace);
     drain(&connections, tunnels.tasks(), grace).await
 }
 

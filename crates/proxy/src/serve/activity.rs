@@ -12,14 +12,21 @@ use std::{
     time::Duration,
 };
 
-use http::{Method, Request, Response, Version};
+use http::{Method, Request, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::upgrade::announce_close;
 
 /// The requests in progress, and the time since there is none.
 #[derive(Debug)]
-pub(super) struct Activity(Mutex<State>);
+pub(super) struct Activity {
+    state: Mutex<State>,
+    /// Canceled when the accept loop drains.
+    draining: CancellationToken,
+}
 
 #[derive(Debug)]
 struct State {
@@ -75,14 +82,20 @@ pin_project! {
 // === impl Activity ===
 
 impl Activity {
-    pub(super) fn new() -> Self {
-        Self(Mutex::new(State {
+    pub(super) fn new(draining: CancellationToken) -> Self {
+        let state = Mutex::new(State {
             in_progress: 0,
             has_tunnel: false,
             last: Instant::now(),
             next_id: 0,
             untaken: BTreeMap::new(),
-        }))
+        });
+        Self { state, draining }
+    }
+
+    /// Returns `true` if no request is in progress.
+    pub(super) fn is_idle(&self) -> bool {
+        self.state().in_progress == 0
     }
 
     pub(super) fn begin<B>(self: &Arc<Self>, request: &Request<B>) -> InProgress {
@@ -119,7 +132,7 @@ impl Activity {
 
     /// No code can panic under this lock.
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -148,6 +161,13 @@ impl InProgress {
         if self.has_flow_control {
             self.activity.state().untaken.remove(&self.id);
         }
+    }
+
+    /// Returns `true` if the connection must end with the response: a client that is told so sends no other
+    /// request on it, as it may on an idle connection at the moment in which that is closed (RFC 9112, 9.6).
+    /// HTTP/2 has a frame for it.
+    fn is_last(&self) -> bool {
+        !self.has_flow_control && self.activity.draining.is_cancelled()
     }
 
     /// Records that a part of the response waits for the client.
@@ -185,13 +205,15 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let response = ready!(this.response.poll(cx))?;
+        let mut response = ready!(this.response.poll(cx))?;
         let request = this.request.take();
-        if let Some(request) = &request
-            && request.is_connect
-            && response.status().is_success()
-        {
-            request.activity.state().has_tunnel = true;
+        if let Some(request) = &request {
+            let status = response.status();
+            if request.is_connect && status.is_success() {
+                request.activity.state().has_tunnel = true;
+            } else if status != StatusCode::SWITCHING_PROTOCOLS && request.is_last() {
+                announce_close(response.headers_mut());
+            }
         }
         Poll::Ready(Ok(response.map(|body| ProgressBody { body, request })))
     }

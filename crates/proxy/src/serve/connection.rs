@@ -2,9 +2,9 @@
 
 use std::{
     error::Error,
-    future::pending,
+    future::{pending, ready},
     pin::{Pin, pin},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -85,6 +85,8 @@ pub(super) struct ConnectionHandler {
     head_memory: Arc<HeadMemory>,
     event_sink: EventSink,
     stopping: CancellationToken,
+    /// Set when the loop drains.
+    idle_grace: Arc<OnceLock<Duration>>,
 }
 
 /// The peer of a connection that is served.
@@ -98,6 +100,7 @@ pub(super) struct Admitted {
 /// The conditions that end a connection: the drain, or a policy that denies its peer.
 struct ConnectionLifetime<'r> {
     stopping: &'r CancellationToken,
+    idle_grace: &'r OnceLock<Duration>,
     slot: Option<ConnectionSlot>,
 }
 
@@ -135,11 +138,15 @@ impl ConnectionHandler {
             head_memory: Arc::clone(&options.head_memory),
             event_sink: options.event_sink.clone(),
             stopping: CancellationToken::new(),
+            idle_grace: Arc::default(),
         }
     }
 
-    /// Ends each connection after its current request.
-    pub(super) fn shut_down(&self) {
+    /// Ends each connection after its current request; an idle one of HTTP/1 after its next request, or half of
+    /// `grace`, at most [`Connections::LINGER`].
+    pub(super) fn shut_down(&self, grace: Duration) {
+        // It shuts down once.
+        let _ = self.idle_grace.set(Connections::LINGER.min(grace / 2));
         self.stopping.cancel();
     }
 
@@ -165,6 +172,7 @@ impl ConnectionHandler {
         let known = self.connections.as_ref();
         let lifetime = ConnectionLifetime {
             stopping: &self.stopping,
+            idle_grace: &self.idle_grace,
             slot: known
                 .zip(admission.as_ref())
                 .map(|(connections, admission)| {
@@ -185,7 +193,7 @@ impl ConnectionHandler {
             .with_admission(admission)
             .with_head_share(self.head_memory.share())
             .with_send_timeout(self.send_timeout);
-        let activity = Arc::new(Activity::new());
+        let activity = Arc::new(Activity::new(self.stopping.clone()));
         let service = ConnectionService {
             service: TowerToHyperService::new(service),
             peer,
@@ -198,8 +206,9 @@ impl ConnectionHandler {
             let connection = pin!(http2.serve_connection(TokioIo::new(socket), service));
             let unused = activity.unused(self.header_timeout, self.send_timeout);
             let shut_down = http2::Connection::graceful_shutdown;
+            let last_request = ready(());
             lifetime
-                .serve(connection, shut_down, (unused, lingered))
+                .serve(connection, (last_request, shut_down), (unused, lingered))
                 .await
         } else {
             let connection = self
@@ -208,8 +217,9 @@ impl ConnectionHandler {
                 .serve_connection(TokioIo::new(socket), service);
             let connection = pin!(connection.with_upgrades());
             let shut_down = http1::UpgradeableConnection::graceful_shutdown;
+            let last_request = lifetime.last_request(&activity);
             lifetime
-                .serve(connection, shut_down, (pending(), lingered))
+                .serve(connection, (last_request, shut_down), (pending(), lingered))
                 .await
         };
         if let Err(error) = ended {
@@ -225,7 +235,7 @@ impl ConnectionHandler {
     ) -> Option<DetectedProtocol> {
         let protocol = DetectedProtocol::detect(socket, self.builders.http2.is_some());
         select! {
-            () = lifetime.ended() => None,
+            () = lifetime.ended_without_request() => None,
             // hyper does not apply its header timeout before it has detected the version.
             protocol = timeout(self.header_timeout, protocol) => protocol.ok()?.ok()?,
         }
@@ -264,6 +274,29 @@ impl ConnectionLifetime<'_> {
         shutdown.cancelled().await;
     }
 
+    /// Completes when the connection should end without a request. During a drain its client may be about to
+    /// send one: a connection that was just accepted is then closed only if it stays silent.
+    async fn ended_without_request(&self) {
+        self.ended().await;
+        self.idle_grace().await;
+    }
+
+    /// Completes when an HTTP/1 connection that is to end need not wait for another request: at once, unless
+    /// it is idle in a drain. A request that arrives then is answered, with the announcement that the
+    /// connection ends ([`Activity`]); closed at that moment, its client could not know if it was.
+    async fn last_request(&self, activity: &Activity) {
+        if activity.is_idle() {
+            self.idle_grace().await;
+        }
+    }
+
+    async fn idle_grace(&self) {
+        // Unset if the connection ends for another reason.
+        if let Some(grace) = self.idle_grace.get() {
+            sleep(*grace).await;
+        }
+    }
+
     /// Completes when a connection that is to end has lingered long enough: with a request in progress, only if
     /// its peer is denied. During a drain it never completes: the grace period applies instead.
     async fn linger_elapsed(&self, lingered: impl Future<Output = Unused>) {
@@ -276,13 +309,13 @@ impl ConnectionLifetime<'_> {
         }
     }
 
-    /// Serves `connection` to its end. After its lifetime has ended, it shuts down gracefully, and lingers until
-    /// `lingered` at most; when it is idle, as soon as its client has seen that. When it is stalled, it ends at
-    /// once.
+    /// Serves `connection` to its end. After its lifetime has ended, it shuts down gracefully as soon as
+    /// `last_request` completes, and lingers until `lingered` at most; when it is idle, as soon as its client has
+    /// seen that. When it is stalled, it ends at once.
     async fn serve<C>(
         &self,
         mut connection: Pin<&mut C>,
-        shut_down: fn(Pin<&mut C>),
+        (last_request, shut_down): (impl Future<Output = ()>, fn(Pin<&mut C>)),
         (unused, lingered): (impl Future<Output = Unused>, impl Future<Output = Unused>),
     ) -> hyper::Result<()>
     where
@@ -291,7 +324,10 @@ impl ConnectionLifetime<'_> {
         select! {
             ended = connection.as_mut() => ended,
             () = self.ended() => {
-                shut_down(connection.as_mut());
+                select! {
+                    ended = connection.as_mut() => return ended,
+                    () = last_request => shut_down(connection.as_mut()),
+                }
                 select! {
                     ended = connection => ended,
                     () = self.linger_elapsed(lingered) => Ok(()),

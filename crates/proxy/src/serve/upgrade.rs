@@ -13,7 +13,7 @@ use std::{
 
 use gabion_core::{has_token, tokens};
 use http::{
-    HeaderValue, Method, Request, Response, StatusCode, Version,
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
     header::{CONNECTION, UPGRADE},
 };
 use pin_project_lite::pin_project;
@@ -96,10 +96,16 @@ where
         if let Some(queue) = this.queue.take().filter(|_| keeps_open) {
             queue.set_upgraded();
         }
-        if !keeps_open && !has_token(response.headers(), &CONNECTION, "close") {
-            let close = HeaderValue::from_static("close");
-            response.headers_mut().append(CONNECTION, close);
+        if !keeps_open {
+            announce_close(response.headers_mut());
         }
         Poll::Ready(Ok(response))
+    }
+}
+
+/// Announces that the connection ends with this response.
+pub(super) fn announce_close(headers: &mut HeaderMap) {
+    if !has_token(headers, &CONNECTION, "close") {
+        headers.append(CONNECTION, HeaderValue::from_static("close"));
     }
 }

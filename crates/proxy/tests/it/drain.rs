@@ -64,6 +64,28 @@ async fn idle_connections_do_not_delay_a_drain() {
 }
 
 #[tokio::test]
+async fn request_on_an_idle_connection_is_answered_in_a_drain_and_is_the_last() {
+    let backend = RawServer::bind().await;
+    let front = proxy_before(&backend);
+    let mut silent = front.connect().await;
+    let mut idle = front.connect().await;
+    idle.send(GET).await;
+    backend.answer(OK).await;
+    idle.until("ok").await;
+    let drained = front.stop(LONG);
+    sleep(SHORT).await;
+    for client in [&mut idle, &mut silent] {
+        client.send(GET).await;
+        drop(backend.answer(OK).await);
+        let response = client.until("ok").await;
+        assert!(response.contains("connection: close\r\n"), "{response}");
+        assert_eq!(client.end().await, "");
+    }
+    let ended = timeout(LONG / 10, drained).await.unwrap().unwrap();
+    assert_eq!(ended, Drained::default());
+}
+
+#[tokio::test]
 async fn connections_beyond_the_grace_period_are_closed_and_counted() {
     let backend = RawServer::bind().await;
     let front = proxy_before(&backend);
