@@ -94,9 +94,11 @@ async fn connections_beyond_the_grace_period_are_closed_and_counted() {
     client.send(GET).await;
     let mut upstream = backend.accept().await;
     upstream.head().await;
+    let mut idle = front.connect().await;
     let drained = front.stop(SHORT).await.unwrap();
     assert_eq!((drained.connections, drained.tunnels), (1, 1));
     for end in [
+        &mut idle,
         &mut socket,
         &mut upstream_socket,
         &mut client,
