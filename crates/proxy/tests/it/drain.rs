@@ -95,6 +95,8 @@ async fn connections_beyond_the_grace_period_are_closed_and_counted() {
     let mut upstream = backend.accept().await;
     upstream.head().await;
     let mut idle = front.connect().await;
+    // It is accepted meanwhile.
+    sleep(SHORT).await;
     let drained = front.stop(SHORT).await.unwrap();
     assert_eq!((drained.connections, drained.tunnels), (1, 1));
     for end in [
