@@ -71,6 +71,10 @@
 //! - `sha1`, `base64` and `getrandom` serve the WebSocket handshake (RFC 6455, 4.2.2). Their
 //!   versions are those of axum, so that each is built once. A WebSocket library would bring these
 //!   same three, and a frame codec that a tunnel does not use.
+//! - `proxy-header` parses the header of the PROXY protocol: a parser without dependencies. `ppp` depends on an old
+//!   version of `thiserror`, and `proxy-protocol-rs` brings a listener of its own, with 17 dependencies.
+//! - Feature `tls`: `tokio-rustls` with the cryptography of `ring`, which needs only a C compiler, and
+//!   `rustls-webpki`, which rustls depends on, for the names in a certificate.
 //! - `gabion-frames` finds the frame boundaries in a tunnel, where a ping may be inserted.
 
 mod capacity;
@@ -81,6 +85,11 @@ mod forward;
 mod header_case;
 mod serve;
 mod tcp;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "tls_without.rs"]
+mod tls;
 mod tunnel;
 mod tunnels;
 mod upstream;
@@ -92,7 +101,10 @@ pub use forbidden::ForbiddenAddress;
 pub use forward::{Proxy, ProxyBody, ProxyFuture, ProxyOptions, RequestError, UpstreamError};
 pub use header_case::HeaderCase;
 pub use serve::{
-    Connections, Drained, HttpService, Protocols, ServeOptions, Workers, listen, serve, workers,
+    Connections, Drained, HttpService, Listener, Protocols, ProxyProtocol, ServeOptions, Workers,
+    listen, serve, workers, workers_on,
 };
+#[cfg(feature = "tls")]
+pub use tls::{CertificateError, CertificateFiles, Certificates, Reloaded, Tls};
 pub use tunnels::Tunnels;
 pub use upstream::{Upstream, UpstreamParseError};

@@ -26,6 +26,8 @@ pub enum ConnectionLimit {
     ControlFrames,
     /// The memory of the incomplete request heads of all connections.
     HeadMemory,
+    /// None for this client: the policy denies it, so that its TLS handshake is not begun.
+    Denied,
 }
 
 impl ConnectionRefusedEvent {
@@ -50,6 +52,7 @@ impl fmt::Display for ConnectionLimit {
             Self::HeadMemory => {
                 "its incomplete request head is large, and those of all connections take as much memory as they may"
             }
+            Self::Denied => "the policy denies the client",
         })
     }
 }

@@ -50,6 +50,8 @@ pub enum UnparsablePart {
     Coding,
     /// HTTP/2 frames that violate the protocol (RFC 9113, 5.4.1).
     Frames,
+    /// The header of the PROXY protocol, which trusted proxies must send and others must not.
+    ProxyHeader,
     /// A part that this version of the library does not know.
     Other,
 }
@@ -92,7 +94,7 @@ impl fmt::Display for UnparsableEvent {
 
 impl UnparsablePart {
     /// All parts, in the order of the guide.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Method,
         Self::Target,
         Self::LongTarget,
@@ -103,6 +105,7 @@ impl UnparsablePart {
         Self::Length,
         Self::Coding,
         Self::Frames,
+        Self::ProxyHeader,
         Self::Other,
     ];
 
@@ -119,6 +122,7 @@ impl UnparsablePart {
             Self::Length => "unparsable/length",
             Self::Coding => "unparsable/coding",
             Self::Frames => "unparsable/frames",
+            Self::ProxyHeader => "unparsable/proxy-header",
             Self::Other => "unparsable/other",
         }
     }
@@ -126,7 +130,7 @@ impl UnparsablePart {
     /// The status of the response, which has no body; `None` if the connection is closed without one.
     pub const fn status(self) -> Option<StatusCode> {
         match self {
-            Self::Preface | Self::Frames | Self::Other => None,
+            Self::Preface | Self::Frames | Self::ProxyHeader | Self::Other => None,
             Self::LongTarget => Some(StatusCode::URI_TOO_LONG),
             Self::Size => Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
             _ => Some(StatusCode::BAD_REQUEST),
@@ -147,6 +151,10 @@ impl fmt::Display for UnparsablePart {
             Self::Length => "invalid or contradictory Content-Length",
             Self::Coding => "invalid Transfer-Encoding",
             Self::Frames => "invalid HTTP/2 frames",
+            Self::ProxyHeader => {
+                "missing or invalid PROXY header, which each trusted proxy must send; or one that is sent by \
+                 another peer"
+            }
             Self::Other => "invalid request",
         })
     }

@@ -3,20 +3,25 @@
 use std::{io::Write as _, net::IpAddr};
 
 use bytes::Bytes;
-use gabion_core::PeerAddr;
+use gabion_core::{PeerAddr, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, header::HOST};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// Sets the sender's headers: appends to those that are left, which a trusted proxy wrote.
-pub(super) fn set_sender_headers(headers: &mut HeaderMap, peer: PeerAddr) {
+/// Sets the headers about the sender, whose connection has this `scheme`: appends to those that are left, which a
+/// trusted proxy wrote.
+pub(super) fn set_sender_headers(headers: &mut HeaderMap, peer: PeerAddr, scheme: Scheme) {
     if let Ok(forwarded_for) = HeaderValue::from_maybe_shared(forwarded_for(headers, peer.addr())) {
         headers.insert(FORWARDED_FOR, forwarded_for);
     }
     if !headers.contains_key(FORWARDED_PROTO) {
-        headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
+        let proto = match scheme {
+            Scheme::Plain => "http",
+            Scheme::Secure => "https",
+        };
+        headers.insert(FORWARDED_PROTO, HeaderValue::from_static(proto));
     }
     if let Some(host) = headers
         .get(HOST)

@@ -34,7 +34,8 @@ pub(super) fn rewrite_head(
     // upstream side reads the body, and does not wait for the upstream's. A forwarded Expect would
     // announce a pause that does not occur.
     headers.remove(EXPECT);
-    forwarded::set_sender_headers(headers, peer);
+    let scheme = parts.extensions.get().copied().unwrap_or_default();
+    forwarded::set_sender_headers(headers, peer, scheme);
     if !headers.contains_key(HOST) {
         // HTTP/1.0 has no Host; HTTP/1.1 requires one (RFC 9112, 3.2).
         let host = HeaderValue::from_str(upstream.authority());

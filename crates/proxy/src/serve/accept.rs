@@ -1,19 +1,20 @@
 //! The accept loop.
 
-use std::{fmt, io, iter::Sum, ops::Add, pin::pin, time::Duration};
+use std::{fmt, io, iter::Sum, ops::Add, time::Duration};
 
 use gabion_core::PeerAddr;
 use tokio::{
     net::{TcpListener, TcpStream},
-    select,
+    task::JoinSet,
     time::{sleep, timeout},
 };
 use tracing::warn;
 
 use super::{
-    connection::{ConnectionHandler, HttpService},
+    connection::{ConnectionHandler, OpenedSocket},
     listen::configure_accepted,
     options::ServeOptions,
+    service::HttpService,
 };
 use crate::{Tunnels, tunnels::TaskSet};
 
@@ -86,27 +87,63 @@ pub async fn serve<S: HttpService>(
     options: &ServeOptions,
     stop: impl Future<Output = Duration>,
 ) -> Drained {
-    let handler = ConnectionHandler::new(options);
+    serve_all([(listener, options.clone())], service, tunnels, stop).await
+}
+
+/// Like [`serve`], for several listeners with options of their own.
+pub(super) async fn serve_all<S: HttpService>(
+    listeners: impl IntoIterator<Item = (TcpListener, ServeOptions)>,
+    service: S,
+    tunnels: Tunnels,
+    stop: impl Future<Output = Duration>,
+) -> Drained {
     let connections = TaskSet::default();
-    let mut stop = pin!(stop);
-    let grace = loop {
-        let accepted = select! {
-            grace = stop.as_mut() => break grace,
-            accepted = accept(&listener) => accepted,
-        };
-        let Some((socket, peer)) = accepted else {
+    let mut accept_loops = JoinSet::new();
+    let mut handlers = Vec::new();
+    for (listener, options) in listeners {
+        let handler = ConnectionHandler::new(&options);
+        handlers.push(handler.clone());
+        accept_loops.spawn(accept_all(
+            listener,
+            handler,
+            connections.clone(),
+            service.clone(),
+        ));
+    }
+    let grace = stop.await;
+    // Closes the listeners.
+    accept_loops.shutdown().await;
+    tunnels.close();
+    for handler in &handlers {
+        handler.shut_down(grace);
+    }
+    drain(&connections, tunnels.tasks(), grace).await
+}
+
+/// Accepts connections, and spawns a task for each.
+async fn accept_all<S: HttpService>(
+    listener: TcpListener,
+    handler: ConnectionHandler,
+    connections: TaskSet,
+    service: S,
+) {
+    loop {
+        let Some((socket, peer)) = accept(&listener).await else {
             continue;
         };
         // Before the next one is accepted: a refused socket must not hold a descriptor.
-        if let Some(admitted) = handler.admit(peer) {
-            let handler = handler.clone();
-            connections.spawn(handler.handle(socket, admitted, service.clone()));
+        let Some(admitted) = handler.admit(peer) else {
+            continue;
+        };
+        let (handler, service) = (handler.clone(), service.clone());
+        if handler.is_wrapped() {
+            // Boxed: the future is several times as large as that of a plain connection.
+            connections.spawn(Box::pin(handler.handle_wrapped(socket, admitted, service)));
+        } else {
+            let opened = OpenedSocket::plain(socket);
+            connections.spawn(handler.handle(opened, admitted, service));
         }
-    };
-    drop(listener);
-    tunnels.close();
-    handler.shut_down(grace);
-    drain(&connections, tunnels.tasks(), grace).await
+    }
 }
 
 /// Accepts one connection; `None` if it failed before it was served, or after a pause if accepting

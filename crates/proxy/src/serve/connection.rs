@@ -1,129 +1,84 @@
 //! One accepted connection.
 
 use std::{
-    error::Error,
     future::{pending, ready},
-    pin::{Pin, pin},
+    pin::pin,
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
-use gabion_core::{Diagnosis, Framing, PeerAddr};
-use http::{Request, Response, Version};
-use http_body::Body;
-use hyper::{
-    body::Incoming,
-    server::conn::{http1, http2},
-};
-use hyper_util::{
-    rt::TokioIo,
-    service::{TowerToHyperService, TowerToHyperServiceFuture},
-};
+use gabion_core::{Diagnosis, PeerAddr, Scheme};
+use hyper::server::conn::{http1, http2};
+use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     select,
-    time::{sleep, timeout},
+    time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::{
     Connections,
-    activity::{Activity, ProgressBody, ProgressFuture, Unused},
+    activity::Activity,
     connections::{Admission, ConnectionSlot},
     control_frames::ControlFrameGuard,
-    detect::{DetectedProtocol, refuse_tls},
+    detect::{DetectedProtocol, TLS_RESPONSE, refuse},
     framing::{FramingQueue, TrackedSocket},
     head_memory::HeadMemory,
-    options::{HttpBuilders, ServeOptions},
+    lifetime::ConnectionLifetime,
+    options::{ConnectionOptions, ServeOptions},
     refusal::unparsable_part,
-    upgrade::{UpgradeRequest, UpgradeResponseFuture},
+    service::{ConnectionService, HttpService},
 };
 use crate::event_sink::{EventSink, Requester};
-
-/// A tower service that can serve connections: any cloneable service whose future, error and body
-/// are `Send`.
-///
-/// It is implemented for every such service, and not meant to be implemented otherwise.
-/// [`serve`](crate::serve) and [`workers`](crate::workers) require it.
-///
-/// ```
-/// use gabion_proxy::{HttpService, Proxy};
-///
-/// fn serves<S: HttpService>() {}
-/// serves::<Proxy>();
-/// ```
-///
-/// A service whose request is not hyper's is rejected by the compiler:
-///
-/// ```compile_fail
-/// # use gabion_proxy::HttpService;
-/// # fn serves<S: HttpService>() {}
-/// serves::<String>();
-/// ```
-pub trait HttpService:
-    tower_service::Service<
-        Request<Incoming>,
-        Response = Response<<Self as HttpService>::Body>,
-        Error: Into<Box<dyn Error + Send + Sync>>,
-        Future: Send + 'static,
-    > + Clone
-    + Send
-    + 'static
-{
-    /// The body of the responses.
-    type Body: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static;
-}
 
 /// Serves the connections of one accept loop.
 #[derive(Clone, Debug)]
 pub(super) struct ConnectionHandler {
-    builders: Arc<HttpBuilders>,
-    header_timeout: Duration,
+    pub(super) options: Arc<ConnectionOptions>,
+    pub(super) header_timeout: Duration,
     send_timeout: Duration,
     connections: Option<Arc<Connections>>,
     head_memory: Arc<HeadMemory>,
-    event_sink: EventSink,
+    pub(super) event_sink: EventSink,
     stopping: CancellationToken,
     /// Set when the loop drains.
     idle_grace: Arc<OnceLock<Duration>>,
 }
 
-/// The peer of a connection that is served.
+/// The peer of a connection that is served, with its places.
 #[derive(Debug)]
 pub(super) struct Admitted {
-    peer: PeerAddr,
+    pub(super) peer: PeerAddr,
     /// `None` if the number of connections is not limited.
     admission: Option<Admission>,
-}
-
-/// The conditions that end a connection: the drain, or a policy that denies its peer.
-struct ConnectionLifetime<'r> {
-    stopping: &'r CancellationToken,
-    idle_grace: &'r OnceLock<Duration>,
+    /// `None` if no registry closes connections.
     slot: Option<ConnectionSlot>,
 }
 
-/// A service wrapper that adds the peer and the framing to each request, and ends a connection
-/// whose request to leave HTTP was refused.
+/// A socket that is ready for HTTP.
 #[derive(Debug)]
-struct ConnectionService<S> {
-    service: TowerToHyperService<S>,
-    peer: PeerAddr,
-    framing_queue: Arc<FramingQueue>,
-    activity: Arc<Activity>,
+pub(super) struct OpenedSocket<IO> {
+    pub(super) socket: IO,
+    pub(super) start: Start,
 }
 
-// === impl HttpService ===
+/// What is known of the protocol before HTTP begins.
+#[derive(Debug)]
+pub(super) enum Start {
+    /// Nothing: it is detected from the first bytes, of which these were read already.
+    Plain(Vec<u8>),
+    /// The result of the TLS handshake (RFC 7301).
+    Tls { is_http2: bool },
+}
 
-impl<S, B> HttpService for S
-where
-    S: tower_service::Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
-    S::Error: Into<Box<dyn Error + Send + Sync>>,
-    S::Future: Send + 'static,
-    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
-{
-    type Body = B;
+/// The first bytes of a connection, and what they or the TLS handshake showed.
+struct Begun {
+    first_bytes: Vec<u8>,
+    is_http2: bool,
+    scheme: Scheme,
 }
 
 // === impl ConnectionHandler ===
@@ -131,7 +86,7 @@ where
 impl ConnectionHandler {
     pub(super) fn new(options: &ServeOptions) -> Self {
         Self {
-            builders: Arc::new(HttpBuilders::new(options)),
+            options: Arc::new(ConnectionOptions::new(options)),
             header_timeout: options.header_timeout,
             send_timeout: options.send_timeout,
             connections: options.connections.clone(),
@@ -150,11 +105,22 @@ impl ConnectionHandler {
         self.stopping.cancel();
     }
 
-    /// Admits a connection if fewer are open than allowed; otherwise reports it.
+    /// Admits a connection if fewer are open than allowed, and if the policy does not deny a peer whose TLS
+    /// handshake would come first; otherwise reports it.
     pub(super) fn admit(&self, peer: PeerAddr) -> Option<Admitted> {
-        let known = self.connections.as_ref();
-        match known.map(|connections| connections.admit(peer)).transpose() {
-            Ok(admission) => Some(Admitted { peer, admission }),
+        let Some(connections) = &self.connections else {
+            return Some(Admitted {
+                peer,
+                admission: None,
+                slot: None,
+            });
+        };
+        match connections.admit(peer, self.options.tls.is_some()) {
+            Ok(admission) => Some(Admitted {
+                peer,
+                slot: Some(connections.register(peer, &admission, &self.stopping)),
+                admission: Some(admission),
+            }),
             Err(limit) => {
                 self.event_sink.record_refused_connection(peer, limit);
                 None
@@ -163,30 +129,27 @@ impl ConnectionHandler {
     }
 
     /// Serves one connection to its end, or to its upgrade.
-    pub(super) async fn handle<S: HttpService>(
+    pub(super) async fn handle<IO, S>(
         self,
-        mut socket: TcpStream,
-        Admitted { peer, admission }: Admitted,
+        OpenedSocket { mut socket, start }: OpenedSocket<IO>,
+        Admitted {
+            peer,
+            admission,
+            slot,
+        }: Admitted,
         service: S,
-    ) {
-        let known = self.connections.as_ref();
-        let lifetime = ConnectionLifetime {
-            stopping: &self.stopping,
-            idle_grace: &self.idle_grace,
-            slot: known
-                .zip(admission.as_ref())
-                .map(|(connections, admission)| {
-                    connections.register(peer, admission, &self.stopping)
-                }),
-        };
-        let (first_bytes, http2) = match self.detect(&mut socket, &lifetime).await {
-            None => return,
-            Some(DetectedProtocol::Http1(first_bytes)) => (first_bytes, None),
-            Some(DetectedProtocol::Http2(first_bytes)) => {
-                (first_bytes, self.builders.http2.as_ref())
-            }
-            // Boxed, so that a plain connection's future does not reserve space for it.
-            Some(DetectedProtocol::Tls) => return Box::pin(self.refuse_tls(socket, peer)).await,
+    ) where
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: HttpService,
+    {
+        let lifetime = self.lifetime(slot.as_ref());
+        let Some(Begun {
+            first_bytes,
+            is_http2,
+            scheme,
+        }) = self.begin(&mut socket, start, peer, &lifetime).await
+        else {
+            return;
         };
         let framing_queue = Arc::<FramingQueue>::default();
         let socket = TrackedSocket::new(first_bytes, socket, Arc::clone(&framing_queue))
@@ -197,22 +160,22 @@ impl ConnectionHandler {
         let service = ConnectionService {
             service: TowerToHyperService::new(service),
             peer,
+            scheme,
             framing_queue: Arc::clone(&framing_queue),
             activity: Arc::clone(&activity),
         };
         let lingered = activity.unused(Connections::LINGER, self.send_timeout);
-        let ended = if let Some(http2) = http2 {
+        let ended = if let Some(http2) = self.options.http2.as_ref().filter(|_| is_http2) {
             let socket = ControlFrameGuard::new(socket, Arc::clone(&framing_queue));
             let connection = pin!(http2.serve_connection(TokioIo::new(socket), service));
             let unused = activity.unused(self.header_timeout, self.send_timeout);
             let shut_down = http2::Connection::graceful_shutdown;
-            let last_request = ready(());
             lifetime
-                .serve(connection, (last_request, shut_down), (unused, lingered))
+                .serve(connection, (ready(()), shut_down), (unused, lingered))
                 .await
         } else {
             let connection = self
-                .builders
+                .options
                 .http1
                 .serve_connection(TokioIo::new(socket), service);
             let connection = pin!(connection.with_upgrades());
@@ -227,27 +190,57 @@ impl ConnectionHandler {
         }
     }
 
-    /// Reads the first bytes; `None` if the connection ends before they show its protocol.
-    async fn detect(
-        &self,
-        socket: &mut TcpStream,
-        lifetime: &ConnectionLifetime<'_>,
-    ) -> Option<DetectedProtocol> {
-        let protocol = DetectedProtocol::detect(socket, self.builders.http2.is_some());
-        select! {
-            () = lifetime.ended_without_request() => None,
-            // hyper does not apply its header timeout before it has detected the version.
-            protocol = timeout(self.header_timeout, protocol) => protocol.ok()?.ok()?,
+    pub(super) fn lifetime<'r>(
+        &'r self,
+        slot: Option<&'r ConnectionSlot>,
+    ) -> ConnectionLifetime<'r> {
+        ConnectionLifetime {
+            stopping: &self.stopping,
+            idle_grace: &self.idle_grace,
+            slot,
         }
     }
 
-    async fn refuse_tls(&self, socket: TcpStream, peer: PeerAddr) {
-        self.event_sink.record_diagnosis(
-            Diagnosis::NoHandshake,
-            &Requester::from_peer(peer),
-            "TLS was sent to a port that accepts plain HTTP only",
-        );
-        refuse_tls(socket).await;
+    /// Reads the first bytes; `None` if the connection ends before they show its protocol, or if that is TLS.
+    async fn begin<IO: AsyncRead + AsyncWrite + Unpin + Send>(
+        &self,
+        socket: &mut IO,
+        start: Start,
+        peer: PeerAddr,
+        lifetime: &ConnectionLifetime<'_>,
+    ) -> Option<Begun> {
+        let (first_bytes, negotiated) = match start {
+            Start::Plain(first_bytes) => (first_bytes, None),
+            Start::Tls { is_http2 } => (Vec::new(), Some(is_http2)),
+        };
+        let allows_http2 = negotiated.unwrap_or(self.options.has_prior_knowledge);
+        let protocol = DetectedProtocol::detect(socket, first_bytes, allows_http2);
+        let protocol = select! {
+            () = lifetime.ended_without_request() => return None,
+            // hyper does not apply its header timeout before it has detected the version.
+            protocol = timeout(self.header_timeout, protocol) => protocol.ok()?.ok()??,
+        };
+        let (first_bytes, is_http2) = match protocol {
+            DetectedProtocol::Http1(first_bytes) => (first_bytes, false),
+            DetectedProtocol::Http2(first_bytes) => (first_bytes, true),
+            DetectedProtocol::Tls if negotiated.is_some() => return None,
+            DetectedProtocol::Tls => {
+                self.event_sink.record_diagnosis(
+                    Diagnosis::NoHandshake,
+                    &Requester::from_peer(peer),
+                    "TLS was sent to a port that accepts plain HTTP only",
+                );
+                // Boxed, so that a plain connection's future does not reserve space for it.
+                Box::pin(refuse(socket, TLS_RESPONSE)).await;
+                return None;
+            }
+        };
+        Some(Begun {
+            first_bytes,
+            // A client that selected HTTP/2 and sends something else gets an error of HTTP/2.
+            is_http2: negotiated.unwrap_or(is_http2),
+            scheme: negotiated.map_or(Scheme::Plain, |_| Scheme::Secure),
+        })
     }
 
     /// Records why a connection failed, unless its client left or was too slow.
@@ -262,120 +255,51 @@ impl ConnectionHandler {
     }
 }
 
-// === impl ConnectionLifetime ===
+// === impl Admitted ===
 
-impl ConnectionLifetime<'_> {
-    /// Completes when the connection should end after its current request.
-    async fn ended(&self) {
-        let shutdown = self
-            .slot
+impl Admitted {
+    /// Returns `true` if the peer is a trusted proxy of the policy.
+    pub(super) fn is_trusted_proxy(&self) -> bool {
+        self.admission
             .as_ref()
-            .map_or(self.stopping, ConnectionSlot::graceful);
-        shutdown.cancelled().await;
+            .is_some_and(Admission::is_of_trusted_proxy)
     }
 
-    /// Completes when the connection should end without a request. During a drain its client may be about to
-    /// send one: a connection that was just accepted is then closed only if it stays silent.
-    async fn ended_without_request(&self) {
-        self.ended().await;
-        self.idle_grace().await;
+    pub(super) const fn slot(&self) -> Option<&ConnectionSlot> {
+        self.slot.as_ref()
     }
+}
 
-    /// Completes when an HTTP/1 connection that is to end need not wait for another request: at once, unless
-    /// it is idle in a drain. A request that arrives then is answered, with the announcement that the
-    /// connection ends ([`Activity`]); closed at that moment, its client could not know if it was.
-    async fn last_request(&self, activity: &Activity) {
-        if activity.is_idle() {
-            self.idle_grace().await;
-        }
-    }
+// === impl OpenedSocket ===
 
-    async fn idle_grace(&self) {
-        // Unset if the connection ends for another reason.
-        if let Some(grace) = self.idle_grace.get() {
-            sleep(*grace).await;
-        }
-    }
-
-    /// Completes when a connection that is to end has lingered long enough: with a request in progress, only if
-    /// its peer is denied. During a drain it never completes: the grace period applies instead.
-    async fn linger_elapsed(&self, lingered: impl Future<Output = Unused>) {
-        match &self.slot {
-            Some(slot) if !self.stopping.is_cancelled() => select! {
-                () = slot.denied().cancelled() => sleep(Connections::LINGER).await,
-                _ = lingered => {}
-            },
-            _ => pending().await,
-        }
-    }
-
-    /// Serves `connection` to its end. After its lifetime has ended, it shuts down gracefully as soon as
-    /// `last_request` completes, and lingers until `lingered` at most; when it is idle, as soon as its client has
-    /// seen that. When it is stalled, it ends at once.
-    async fn serve<C>(
-        &self,
-        mut connection: Pin<&mut C>,
-        (last_request, shut_down): (impl Future<Output = ()>, fn(Pin<&mut C>)),
-        (unused, lingered): (impl Future<Output = Unused>, impl Future<Output = Unused>),
-    ) -> hyper::Result<()>
-    where
-        C: Future<Output = hyper::Result<()>>,
-    {
-        select! {
-            ended = connection.as_mut() => ended,
-            () = self.ended() => {
-                select! {
-                    ended = connection.as_mut() => return ended,
-                    () = last_request => shut_down(connection.as_mut()),
-                }
-                select! {
-                    ended = connection => ended,
-                    () = self.linger_elapsed(lingered) => Ok(()),
-                }
-            }
-            unused = unused => match unused {
-                Unused::Idle => {
-                    shut_down(connection.as_mut());
-                    connection.await
-                }
-                Unused::Stalled => Ok(()),
-            }
+impl OpenedSocket<TcpStream> {
+    /// A socket of which nothing was read.
+    pub(super) const fn plain(socket: TcpStream) -> Self {
+        Self {
+            socket,
+            start: Start::Plain(Vec::new()),
         }
     }
 }
 
-// === impl ConnectionService ===
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
 
-impl<S> ConnectionService<S> {
-    fn framing(&self, version: Version) -> Framing {
-        if version > Version::HTTP_11 {
-            self.framing_queue.stop();
-            return Framing::AsShown;
-        }
-        self.framing_queue.pop()
-    }
-}
+    use super::*;
+    use crate::{Proxy, ProxyOptions, Tunnels};
 
-impl<S, B> hyper::service::Service<Request<Incoming>> for ConnectionService<S>
-where
-    S: tower_service::Service<Request<Incoming>, Response = Response<B>> + Clone,
-{
-    type Response = Response<ProgressBody<B>>;
-    type Error = S::Error;
-    type Future =
-        ProgressFuture<UpgradeResponseFuture<TowerToHyperServiceFuture<S, Request<Incoming>>>>;
-
-    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        let framing = self.framing(request.version());
-        let upgrade = UpgradeRequest::from_request(&request);
-        let extensions = request.extensions_mut();
-        extensions.insert(self.peer);
-        if framing != Framing::AsShown {
-            extensions.insert(framing);
-        }
-        let in_progress = self.activity.begin(&request);
-        let response = self.service.call(request);
-        let response = UpgradeResponseFuture::new(response, upgrade, &self.framing_queue);
-        ProgressFuture::new(response, in_progress)
+    #[tokio::test]
+    async fn future_of_a_plain_connection_is_small() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let socket = TcpStream::connect(addr).await.unwrap();
+        let handler = ConnectionHandler::new(&ServeOptions::default());
+        let admitted = handler.admit(PeerAddr::new(addr)).unwrap();
+        let upstream = "http://127.0.0.1:1".parse().unwrap();
+        let proxy = Proxy::new(upstream, &ProxyOptions::default(), Tunnels::default());
+        let future = handler.handle(OpenedSocket::plain(socket), admitted, proxy);
+        // Each idle connection holds one.
+        assert!(size_of_val(&future) <= 3_688, "{}", size_of_val(&future));
     }
 }

@@ -13,7 +13,9 @@ use std::{
     time::Duration,
 };
 
-use gabion_core::{ChangeListener, ConnectionLimit, Now, PeerAddr, PolicySource};
+use gabion_core::{
+    ChangeListener, ClientIp, ConnectionLimit, Now, PeerAddr, PolicySource, Snapshot,
+};
 use http::HeaderMap;
 use ipnet::IpNet;
 use tokio_util::sync::CancellationToken;
@@ -106,6 +108,7 @@ use crate::capacity::{Capacity, Full, Place, Places};
 pub struct Connections {
     source: Box<dyn PolicySource>,
     now: Box<dyn Fn() -> Now + Send + Sync>,
+    observes: Box<dyn Fn() -> bool + Send + Sync>,
     shards: Vec<Mutex<Shard>>,
     next_id: AtomicU64,
     next_ended: AtomicU64,
@@ -176,6 +179,7 @@ impl Connections {
         Self {
             source: Box::new(source),
             now: Box::new(now),
+            observes: Box::new(|| false),
             shards: (0..Self::SHARDS).map(|_| Mutex::default()).collect(),
             next_id: AtomicU64::new(0),
             next_ended: AtomicU64::new(0),
@@ -190,6 +194,13 @@ impl Connections {
         Self { capacity, ..self }
     }
 
+    /// Sets a switch: while `observes` returns `true`, as during a temporary switch to observe mode, no connection
+    /// is refused or closed because the policy denies its peer.
+    pub fn with_observe_switch(self, observes: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        let observes = Box::new(observes);
+        Self { observes, ..self }
+    }
+
     /// Returns the number of open connections, with those that were upgraded.
     pub fn len(&self) -> usize {
         self.open.taken()
@@ -200,13 +211,20 @@ impl Connections {
         self.len() == 0
     }
 
-    /// Admits a connection from `peer`. If too many are open, the oldest one ends.
-    pub(super) fn admit(&self, peer: PeerAddr) -> Result<Admission, ConnectionLimit> {
-        let client = self
-            .source
-            .current()
-            .client
-            .resolve(peer, &HeaderMap::new());
+    /// Admits a connection from `peer`, but not that of a denied one if `must_pass`. If too many are open, the
+    /// oldest one ends.
+    pub(super) fn admit(
+        &self,
+        peer: PeerAddr,
+        must_pass: bool,
+    ) -> Result<Admission, ConnectionLimit> {
+        let policy = self.source.current();
+        let client = policy.client.resolve(peer, &HeaderMap::new());
+        // After a panic, the layers in front inspect each request again, and report it.
+        let is_denied = || self.is_denied(&policy, &client);
+        if must_pass && catch_unwind(AssertUnwindSafe(is_denied)).unwrap_or(false) {
+            return Err(ConnectionLimit::Denied);
+        }
         match self.open.take(client, self.capacity) {
             Ok(place) => Ok(Admission {
                 _place: place,
@@ -267,11 +285,11 @@ impl Connections {
 
     /// Closes the connections of the denied peers in this address range.
     fn recheck(&self, from: IpAddr, to: IpAddr) {
-        let (policy, now) = (self.source.current(), (self.now)());
+        let policy = self.source.current();
         let is_denied = |peer: IpAddr| {
             let peer = PeerAddr::new((peer, 0).into());
             let client = policy.client.resolve(peer, &HeaderMap::new());
-            !client.via_trusted() && policy.recheck(&client, "/", now).is_some()
+            self.is_denied(&policy, &client)
         };
         for shard in &self.shards {
             let matching: Vec<_> = {
@@ -293,6 +311,13 @@ impl Connections {
                 }
             }
         }
+    }
+
+    /// Returns `true` if the policy denies each request of `client`, which is not a trusted proxy.
+    fn is_denied(&self, policy: &Snapshot, client: &ClientIp) -> bool {
+        !client.via_trusted()
+            && !(self.observes)()
+            && policy.recheck(client, "/", (self.now)()).is_some()
     }
 
     fn shard(&self, id: u64) -> MutexGuard<'_, Shard> {
@@ -326,6 +351,15 @@ impl fmt::Debug for Connections {
             .field("len", &self.len())
             .field("capacity", &self.capacity)
             .finish_non_exhaustive()
+    }
+}
+
+// === impl Admission ===
+
+impl Admission {
+    /// Returns `true` if the connection is that of a trusted proxy.
+    pub(super) const fn is_of_trusted_proxy(&self) -> bool {
+        !self.makes_room
     }
 }
 

@@ -7,7 +7,7 @@ use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::{Connections, head_memory::HeadMemory};
-use crate::{HeaderCase, event_sink::EventSink};
+use crate::{HeaderCase, event_sink::EventSink, tls::Tls};
 
 /// An HTTP/1.1 head that is not complete after this many bytes is answered 431 (hyper checks after
 /// each read, so slightly more may pass). Bodies are read in chunks of at most this size.
@@ -63,6 +63,8 @@ pub struct ServeOptions {
     pub(super) head_memory: Arc<HeadMemory>,
     pub(super) event_sink: EventSink,
     pub(super) shares_port: bool,
+    pub(super) tls: Option<Tls>,
+    pub(super) proxy_protocol: ProxyProtocol,
 }
 
 /// The protocols that an accept loop supports.
@@ -77,11 +79,29 @@ pub enum Protocols {
     Http1AndPriorKnowledge,
 }
 
-/// hyper's connection builders.
+/// Whether connections begin with the header of the PROXY protocol (versions 1 and 2), in which a balancer that
+/// forwards TCP connections names the client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProxyProtocol {
+    /// The header is not expected, and refused as bytes that are not HTTP.
+    #[default]
+    Off,
+    /// Each connection of a trusted proxy of the policy begins with the header. A connection without it is refused,
+    /// and so is the header of any other peer.
+    FromTrustedProxies,
+}
+
+/// The parts of a connection that do not change from one to the next.
 #[derive(Debug)]
-pub(super) struct HttpBuilders {
+pub(super) struct ConnectionOptions {
     pub(super) http1: http1::Builder,
+    /// Set if a connection may speak HTTP/2.
     pub(super) http2: Option<http2::Builder<TokioExecutor>>,
+    /// `true` if a plain connection may begin with the HTTP/2 preface.
+    pub(super) has_prior_knowledge: bool,
+    pub(super) tls: Option<Tls>,
+    pub(super) proxy_protocol: ProxyProtocol,
 }
 
 // === impl ServeOptions ===
@@ -97,6 +117,8 @@ impl Default for ServeOptions {
             head_memory: Arc::default(),
             event_sink: EventSink::default(),
             shares_port: false,
+            tls: None,
+            proxy_protocol: ProxyProtocol::default(),
         }
     }
 }
@@ -155,6 +177,30 @@ impl ServeOptions {
         }
     }
 
+    /// Serves TLS only, with HTTP/1.1 or HTTP/2 as the client offers by ALPN (RFC 7301), whatever
+    /// [`Self::with_protocols`]. Requests get the scheme [`Secure`](gabion_core::Scheme::Secure).
+    ///
+    /// A peer that the policy of [`Self::with_connections`] denies is disconnected before its handshake. Plain HTTP
+    /// is answered 400, with a diagnosis event.
+    #[cfg(feature = "tls")]
+    pub fn with_tls(self, tls: Tls) -> Self {
+        let tls = Some(tls);
+        Self { tls, ..self }
+    }
+
+    /// Sets whether connections begin with the header of the PROXY protocol: off by default. The trusted proxies are
+    /// those of the policy of [`Self::with_connections`]; without it no peer is trusted.
+    ///
+    /// The client that the header names is the peer from then on: for bans, the connection limits, the policy and
+    /// `X-Forwarded-For`. If it names none, as for a balancer's own health checks (`LOCAL`, `UNKNOWN`), that is the
+    /// balancer. The header has the time of [`Self::with_header_timeout`].
+    pub fn with_proxy_protocol(self, proxy_protocol: ProxyProtocol) -> Self {
+        Self {
+            proxy_protocol,
+            ..self
+        }
+    }
+
     /// Sets the time for a complete request head since the last exchange, and for protocol
     /// detection on a new connection: 75 s by default. Beyond it the connection is closed, even if an
     /// HTTP/2 client answers pings; not if it opened a tunnel.
@@ -185,16 +231,17 @@ impl ServeOptions {
     }
 }
 
-// === impl HttpBuilders ===
+// === impl ConnectionOptions ===
 
-impl HttpBuilders {
+impl ConnectionOptions {
     pub(super) fn new(options: &ServeOptions) -> Self {
+        let has_prior_knowledge = options.protocols == Protocols::Http1AndPriorKnowledge;
         Self {
             http1: http1(options),
-            http2: match options.protocols {
-                Protocols::Http1 => None,
-                Protocols::Http1AndPriorKnowledge => Some(http2()),
-            },
+            http2: (has_prior_knowledge || options.tls.is_some()).then(http2),
+            has_prior_knowledge,
+            tls: options.tls.clone(),
+            proxy_protocol: options.proxy_protocol,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::SocketAddr,
+    net::{self, SocketAddr},
     num::NonZeroUsize,
     sync::Arc,
     thread::{self, JoinHandle},
@@ -17,10 +17,10 @@ use tokio::{
 use tracing::error;
 
 use super::{
-    accept::{Drained, serve},
-    connection::HttpService,
+    accept::{Drained, serve_all},
     listen::{listen, listen_first},
     options::ServeOptions,
+    service::HttpService,
 };
 use crate::Tunnels;
 
@@ -28,9 +28,17 @@ use crate::Tunnels;
 /// connections.
 #[derive(Debug)]
 pub struct Workers {
-    local_addr: SocketAddr,
+    local_addrs: Vec<SocketAddr>,
     stop: watch::Sender<Option<Duration>>,
     threads: Vec<JoinHandle<Drained>>,
+}
+
+/// A listening socket, and the options of its connections.
+#[derive(Debug)]
+pub struct Listener {
+    local_addr: SocketAddr,
+    socket: net::TcpListener,
+    options: ServeOptions,
 }
 
 /// Starts `count` accept loops ([`serve`](crate::serve)), each on a thread with its own listener on
@@ -81,35 +89,77 @@ where
     S: HttpService,
     F: Fn(&Tunnels) -> S + Send + Sync + 'static,
 {
-    let first = if options.shares_port {
-        listen(addr)?
-    } else {
-        listen_first(addr)?
-    };
-    let local_addr = first.local_addr()?;
-    let rest = (1..count.get()).map(|_| listen(local_addr));
-    let listeners: Vec<_> = std::iter::once(Ok(first))
-        .chain(rest)
-        .collect::<io::Result<_>>()?;
+    let listener = Listener::bind(addr, options.clone())?;
+    workers_on(count, vec![listener], factory)
+}
+
+/// Like [`workers`], with several listeners: each thread accepts connections on all of them, and serves them with
+/// one service.
+///
+/// # Errors
+///
+/// As for [`workers`], and if there is no listener.
+///
+/// # Examples
+///
+/// ```
+/// use std::{num::NonZeroUsize, time::Duration};
+///
+/// use gabion_proxy::{
+///     Listener, Protocols, Proxy, ProxyOptions, ServeOptions, Upstream, workers_on,
+/// };
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let upstream: Upstream = "http://127.0.0.1:5000".parse()?;
+/// let options = ServeOptions::default();
+/// let listeners = vec![
+///     Listener::bind("127.0.0.1:0".parse()?, options.clone())?,
+///     Listener::bind("127.0.0.1:0".parse()?, options.with_protocols(Protocols::Http1AndPriorKnowledge))?,
+/// ];
+/// let workers = workers_on(NonZeroUsize::MIN, listeners, move |tunnels| {
+///     Proxy::new(upstream.clone(), &ProxyOptions::default(), tunnels.clone())
+/// })?;
+/// for addr in workers.local_addrs() {
+///     assert!(std::net::TcpStream::connect(addr).is_ok());
+/// }
+/// workers.shutdown(Duration::ZERO);
+/// # Ok(())
+/// # }
+/// ```
+pub fn workers_on<S, F>(
+    count: NonZeroUsize,
+    listeners: Vec<Listener>,
+    factory: F,
+) -> io::Result<Workers>
+where
+    S: HttpService,
+    F: Fn(&Tunnels) -> S + Send + Sync + 'static,
+{
+    if listeners.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "no listener"));
+    }
+    let local_addrs = listeners
+        .iter()
+        .map(|listener| listener.local_addr)
+        .collect();
+    let copies = (1..count.get()).map(|_| listeners.iter().map(Listener::another).collect());
+    let copies = copies.collect::<io::Result<Vec<Vec<_>>>>()?;
     let factory = Arc::new(factory);
     let (stop, _) = watch::channel(None);
     let mut workers = Workers {
-        local_addr,
+        local_addrs,
         stop,
         threads: Vec::with_capacity(count.get()),
     };
-    for (idx, listener) in listeners.into_iter().enumerate() {
+    for (idx, listeners) in std::iter::once(listeners).chain(copies).enumerate() {
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let listener = {
+        let listeners = {
             let _entered = runtime.enter();
-            TcpListener::from_std(listener)?
+            let listeners = listeners.into_iter().map(Listener::into_tokio);
+            listeners.collect::<io::Result<_>>()?
         };
-        let (factory, options, stop) = (
-            Arc::clone(&factory),
-            options.clone(),
-            workers.stop.subscribe(),
-        );
-        let run = move || run_worker(runtime, listener, &*factory, &options, stop);
+        let (factory, stop) = (Arc::clone(&factory), workers.stop.subscribe());
+        let run = move || run_worker(runtime, listeners, &*factory, stop);
         let thread = thread::Builder::new()
             .name(format!("gabion-{idx}"))
             .spawn(run)?;
@@ -120,9 +170,8 @@ where
 
 fn run_worker<S: HttpService>(
     runtime: Runtime,
-    listener: TcpListener,
+    listeners: Vec<(TcpListener, ServeOptions)>,
     factory: &dyn Fn(&Tunnels) -> S,
-    options: &ServeOptions,
     mut stop: watch::Receiver<Option<Duration>>,
 ) -> Drained {
     let drained = runtime.block_on(async {
@@ -132,19 +181,65 @@ fn run_worker<S: HttpService>(
             let received = stop.wait_for(Option::is_some).await;
             received.ok().and_then(|grace| *grace).unwrap_or_default()
         };
-        serve(listener, service, tunnels, options, grace).await
+        serve_all(listeners, service, tunnels, grace).await
     });
     // A name resolution that is still running must not delay the shutdown.
     runtime.shutdown_background();
     drained
 }
 
+// === impl Listener ===
+
+impl Listener {
+    /// Listens on `addr`. Port 0 picks a free port.
+    ///
+    /// # Errors
+    ///
+    /// Returns the system's error if the address is not available. An address on which another process listens is
+    /// not, unless [`ServeOptions::with_shared_port`].
+    pub fn bind(addr: SocketAddr, options: ServeOptions) -> io::Result<Self> {
+        let socket = if options.shares_port {
+            listen(addr)?
+        } else {
+            listen_first(addr)?
+        };
+        Ok(Self {
+            local_addr: socket.local_addr()?,
+            socket,
+            options,
+        })
+    }
+
+    /// Returns the address that it listens on.
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Another socket on the same address.
+    fn another(&self) -> io::Result<Self> {
+        Ok(Self {
+            socket: listen(self.local_addr)?,
+            options: self.options.clone(),
+            ..*self
+        })
+    }
+
+    fn into_tokio(self) -> io::Result<(TcpListener, ServeOptions)> {
+        Ok((TcpListener::from_std(self.socket)?, self.options))
+    }
+}
+
 // === impl Workers ===
 
 impl Workers {
-    /// Returns the address that the workers listen on.
-    pub const fn local_addr(&self) -> SocketAddr {
-        self.local_addr
+    /// Returns the first address that the workers listen on.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addrs[0]
+    }
+
+    /// Returns the addresses that the workers listen on, in the order of the listeners.
+    pub fn local_addrs(&self) -> &[SocketAddr] {
+        &self.local_addrs
     }
 
     /// Stops accepting, waits at most `grace` for requests and WebSockets in progress, closes the

@@ -20,16 +20,16 @@ use crate::{http2::empty, support::Setup, websocket};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
-const DENIED: &str = "127.0.0.2";
-const OTHER: &str = "127.0.0.3";
+pub(crate) const DENIED: &str = "127.0.0.2";
+pub(crate) const OTHER: &str = "127.0.0.3";
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Denies these addresses on recheck, and panics for 127.0.0.99.
 #[derive(Clone, Default)]
-struct DenyOnRecheck(Arc<Mutex<BTreeSet<IpAddr>>>);
+pub(crate) struct DenyOnRecheck(Arc<Mutex<BTreeSet<IpAddr>>>);
 
 impl DenyOnRecheck {
-    fn add(&self, addr: &str) {
+    pub(crate) fn add(&self, addr: &str) {
         self.0.lock().unwrap().insert(addr.parse().unwrap());
     }
 }
@@ -53,7 +53,7 @@ impl Inspect for DenyOnRecheck {
     }
 }
 
-fn connections(deny_list: &DenyOnRecheck, client: ClientRules) -> Connections {
+pub(crate) fn connections(deny_list: &DenyOnRecheck, client: ClientRules) -> Connections {
     let policy = Arc::new(Snapshot::new(client, Arc::new(deny_list.clone())));
     Connections::new(policy, || Now::new(SECOND, SystemTime::UNIX_EPOCH))
 }

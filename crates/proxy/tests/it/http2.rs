@@ -84,7 +84,7 @@ async fn start(
 }
 
 /// Reads the upgrade request and accepts it.
-async fn accept(upstream: &mut RawConnection) -> String {
+pub(crate) async fn accept(upstream: &mut RawConnection) -> String {
     accept_and(upstream, "").await
 }
 

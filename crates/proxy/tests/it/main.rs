@@ -20,10 +20,13 @@ mod heads;
 mod http2;
 mod keep_alive;
 mod pool;
+mod proxy_protocol;
 mod refused_upgrade;
 mod request;
 mod retry;
 mod stall;
 mod stream;
 mod support;
+#[cfg(feature = "tls")]
+mod tls;
 mod websocket;

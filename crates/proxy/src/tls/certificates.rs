@@ -1,0 +1,271 @@
+//! The certificates that a server presents.
+
+use std::{
+    collections::HashMap,
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak},
+    thread,
+    time::Duration,
+};
+
+use tokio_rustls::rustls::{
+    server::{ClientHello, ResolvesServerCert},
+    sign::CertifiedKey,
+};
+use tracing::{error, info};
+
+use super::{CertificateError, CertificateFiles};
+
+/// The certificates that a server presents, selected by the name that a client asks for (SNI, RFC 6066, 3).
+///
+/// A certificate serves the DNS names in it. A wildcard such as `*.example.org` serves each name with one more label.
+/// A client that asks for another name, or for none, gets the first certificate.
+///
+/// Files that change are read again by [`Self::watch`] and [`Self::reload`]. A new version is used for handshakes
+/// from then on, unless it is broken, or its key is that of another certificate: then the previous one stays.
+///
+/// # Examples
+///
+/// ```
+/// use std::{num::NonZeroUsize, sync::Arc, time::Duration};
+///
+/// use gabion_proxy::{
+///     CertificateFiles, Certificates, Proxy, ProxyOptions, ServeOptions, Tls, Upstream, workers,
+/// };
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = gabion_testkit::TempFolder::new("certificates");
+/// # let own = rcgen::generate_simple_self_signed(["a.example".to_owned()])?;
+/// # let (chain, key) = (folder.path().join("chain.pem"), folder.path().join("key.pem"));
+/// # std::fs::write(&chain, own.cert.pem())?;
+/// # std::fs::write(&key, own.signing_key.serialize_pem())?;
+/// let certificates = Arc::new(Certificates::load([CertificateFiles::new(&chain, &key)])?);
+/// certificates.watch(Duration::from_secs(10))?;
+///
+/// let options = ServeOptions::default().with_tls(Tls::new(Arc::clone(&certificates))?);
+/// let upstream: Upstream = "http://127.0.0.1:5000".parse()?;
+/// let workers = workers(NonZeroUsize::MIN, "127.0.0.1:0".parse()?, &options, move |tunnels| {
+///     Proxy::new(upstream.clone(), &ProxyOptions::default(), tunnels.clone())
+/// })?;
+///
+/// // A broken file keeps the certificate in use; the error names the file.
+/// std::fs::write(&chain, "-----BEGIN CERTIFICATE-----")?;
+/// let reloaded = certificates.reload();
+/// assert!(reloaded.errors[0].to_string().contains("chain.pem"));
+/// assert!(Certificates::load([CertificateFiles::new(chain, key)]).is_err());
+/// # workers.shutdown(Duration::ZERO);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Certificates {
+    files: Vec<CertificateFiles>,
+    /// In the order of `files`. The lock is held while files are read, so that no older content replaces a newer one.
+    loaded: Mutex<Vec<LoadedFiles>>,
+    table: RwLock<Arc<Table>>,
+}
+
+/// The result of [`Certificates::reload`].
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Reloaded {
+    /// The files whose new content is in use.
+    pub changed: Vec<CertificateFiles>,
+    /// The errors of those that changed and were not taken.
+    pub errors: Vec<CertificateError>,
+}
+
+/// The state of one certificate.
+#[derive(Debug)]
+struct LoadedFiles {
+    certified: Arc<CertifiedKey>,
+    /// The hash of the latest content, which may be that of broken files; `None` if they could not be read.
+    seen: Option<u64>,
+}
+
+/// An immutable version of all certificates.
+#[derive(Debug, Default)]
+struct Table {
+    /// By name in lower case; wildcards begin with `*.`.
+    by_name: HashMap<String, Arc<CertifiedKey>>,
+    default: Option<Arc<CertifiedKey>>,
+}
+
+/// Which changes of files are reported.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Report {
+    /// Errors of content that was not seen before.
+    New,
+    /// All errors.
+    All,
+}
+
+// === impl Certificates ===
+
+impl Certificates {
+    /// Loads certificates, the default one first.
+    ///
+    /// # Errors
+    ///
+    /// Returns the first error: a server starts with all of its certificates or not at all.
+    pub fn load(
+        files: impl IntoIterator<Item = CertificateFiles>,
+    ) -> Result<Self, CertificateError> {
+        let files: Vec<_> = files.into_iter().collect();
+        let load = |files: &CertificateFiles| {
+            let content = files.read()?;
+            Ok(LoadedFiles {
+                certified: files.parse(&content)?,
+                seen: Some(content.hash()),
+            })
+        };
+        let loaded = files.iter().map(load).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self {
+            table: RwLock::new(Arc::new(Table::new(&loaded))),
+            loaded: Mutex::new(loaded),
+            files,
+        })
+    }
+
+    /// Reads all files again. Each certificate whose files are valid and changed replaces its previous version; the
+    /// others stay as they are. Blocks while it reads.
+    pub fn reload(&self) -> Reloaded {
+        self.read_again(Report::All)
+    }
+
+    /// Starts a thread that reads the files `every` so often, and logs what changed. It ends when the certificates
+    /// are dropped.
+    ///
+    /// # Errors
+    ///
+    /// Returns the system's error if a thread is not available.
+    pub fn watch(self: &Arc<Self>, every: Duration) -> io::Result<()> {
+        let certificates = Arc::downgrade(self);
+        let watch = move || Self::watch_files(&certificates, every);
+        let thread = thread::Builder::new().name("gabion-tls".to_owned());
+        thread.spawn(watch).map(|_| ())
+    }
+
+    fn watch_files(certificates: &Weak<Self>, every: Duration) {
+        loop {
+            thread::park_timeout(every);
+            let Some(certificates) = certificates.upgrade() else {
+                return;
+            };
+            certificates.read_again(Report::New).log();
+        }
+    }
+
+    fn read_again(&self, report: Report) -> Reloaded {
+        let mut reloaded = Reloaded::default();
+        let mut loaded = lock(&self.loaded);
+        for (files, loaded) in self.files.iter().zip(loaded.iter_mut()) {
+            match loaded.update(files, report) {
+                Ok(true) => reloaded.changed.push(files.clone()),
+                Err(Some(error)) => reloaded.errors.push(error),
+                Ok(false) | Err(None) => {}
+            }
+        }
+        if !reloaded.changed.is_empty() {
+            let table = Arc::new(Table::new(&loaded));
+            *self.table.write().unwrap_or_else(PoisonError::into_inner) = table;
+        }
+        reloaded
+    }
+}
+
+impl ResolvesServerCert for Certificates {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        table.select(hello.server_name()).cloned()
+    }
+}
+
+/// A panic under this lock could only come from an allocation, which leaves the list consistent.
+fn lock<T>(loaded: &Mutex<T>) -> MutexGuard<'_, T> {
+    loaded.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+// === impl Reloaded ===
+
+impl Reloaded {
+    /// Logs each change and each error.
+    pub fn log(&self) {
+        for files in &self.changed {
+            info!(
+                target: "gabion::proxy",
+                "the certificate in `{}` has changed, and is used from now on", files.chain().display()
+            );
+        }
+        for error in &self.errors {
+            error!(
+                target: "gabion::proxy",
+                "the previous certificate stays in use: {error}"
+            );
+        }
+    }
+}
+
+// === impl LoadedFiles ===
+
+impl LoadedFiles {
+    /// Takes the content of `files` if it changed and is valid; returns `true` then. An error that is not to be
+    /// reported is `None`.
+    fn update(
+        &mut self,
+        files: &CertificateFiles,
+        report: Report,
+    ) -> Result<bool, Option<CertificateError>> {
+        let content = files.read();
+        let hash = content.as_ref().ok().map(super::files::PemContent::hash);
+        let is_new = hash != self.seen;
+        self.seen = hash;
+        let is_reported = is_new || report == Report::All;
+        let parsed = content.and_then(|content| files.parse(&content));
+        let certified = parsed.map_err(|error| is_reported.then_some(error))?;
+        if !is_new {
+            return Ok(false);
+        }
+        self.certified = certified;
+        Ok(true)
+    }
+}
+
+// === impl Table ===
+
+impl Table {
+    fn new(loaded: &[LoadedFiles]) -> Self {
+        let mut table = Self::default();
+        for LoadedFiles { certified, .. } in loaded {
+            for name in dns_names(certified) {
+                table
+                    .by_name
+                    .entry(name)
+                    .or_insert_with(|| Arc::clone(certified));
+            }
+            table.default.get_or_insert_with(|| Arc::clone(certified));
+        }
+        table
+    }
+
+    /// Selects a certificate for a name in lower case, as rustls passes it.
+    fn select(&self, name: Option<&str>) -> Option<&Arc<CertifiedKey>> {
+        let by_name = name.and_then(|name| {
+            let exact = self.by_name.get(name);
+            exact.or_else(|| {
+                let (_, parent) = name.split_once('.')?;
+                self.by_name.get(&format!("*.{parent}"))
+            })
+        });
+        by_name.or(self.default.as_ref())
+    }
+}
+
+/// The DNS names of a certificate, in lower case.
+fn dns_names(certified: &CertifiedKey) -> Vec<String> {
+    let certificate = certified.end_entity_cert().ok();
+    let parsed =
+        certificate.and_then(|certificate| webpki::EndEntityCert::try_from(certificate).ok());
+    let names = parsed.iter().flat_map(|parsed| parsed.valid_dns_names());
+    names.map(str::to_ascii_lowercase).collect()
+}
