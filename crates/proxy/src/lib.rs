@@ -66,6 +66,7 @@
 //!   this crate has its own pool.
 //! - `memchr` finds line ends, and `itoa` writes addresses. `http` depends on both already.
 //! - `tokio-util` counts and cancels tasks (`TaskTracker`, `CancellationToken`).
+//! - `rustix` passes listening sockets to a successor, which takes `unsafe` code otherwise.
 //! - `socket2` sets `SO_REUSEPORT` before a socket is bound, and TCP keep-alive probes.
 //! - `rlimit` raises the limit of open files, which takes `unsafe` code.
 //! - `sha1`, `base64` and `getrandom` serve the WebSocket handshake (RFC 6455, 4.2.2). Their
@@ -98,12 +99,16 @@ mod vectored;
 pub use capacity::Capacity;
 pub use descriptors::raise_descriptor_limit;
 pub use forbidden::ForbiddenAddress;
-pub use forward::{Proxy, ProxyBody, ProxyFuture, ProxyOptions, RequestError, UpstreamError};
+pub use forward::{
+    Proxy, ProxyBody, ProxyFuture, ProxyOptions, Readiness, RequestError, UpstreamError,
+};
 pub use header_case::HeaderCase;
 pub use serve::{
     Connections, Drained, HttpService, Listener, Protocols, ProxyProtocol, ServeOptions, Workers,
     listen, serve, workers, workers_on,
 };
+#[cfg(unix)]
+pub use serve::{Handover, Predecessor, take_over};
 #[cfg(feature = "tls")]
 pub use tls::{CertificateError, CertificateFiles, Certificates, Reloaded, Tls};
 pub use tunnels::Tunnels;

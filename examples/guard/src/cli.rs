@@ -9,6 +9,7 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 use gabion_proxy::{Capacity, Upstream};
+use http::Uri;
 
 use crate::{built_in_policy::UpstreamServer, doctor::DoctorArgs};
 
@@ -17,7 +18,8 @@ Signals of the proxy:
   SIGHUP           Read the policy and its lists again, as after a change of a file
   SIGUSR1          Let every rule only observe for 10 minutes; sent again, enforce the rules at once
   SIGUSR2          Like SIGHUP, and accept what the new policy removes, as --accept-shrink does
-  SIGINT, SIGTERM  Accept no new connections, finish open requests (--grace), and stop";
+  SIGINT, SIGTERM  Answer 503 at --ready-path for --drain-delay, then accept no new connections, finish
+                   open requests (--grace), and stop; sent again, skip the delay";
 
 /// Reverse proxy with a web-application firewall: denies attack probes and logs the reason
 #[derive(Debug, Parser)]
@@ -98,6 +100,25 @@ pub(crate) struct RunArgs {
     /// Longest time in which a client may take no bytes of its response; after that, the connection is closed
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub(crate) send_timeout: Duration,
+    #[arg(
+        long,
+        value_name = "SOCKET",
+        help = "Replace the guard that runs with the same path, without a refused connection: take over its \
+                listening sockets, while it finishes open requests and stops"
+    )]
+    pub(crate) handover: Option<PathBuf>,
+    /// Path at which the guard itself answers health checks: 200, or 503 after Ctrl-C or SIGTERM
+    #[arg(long, value_name = "PATH", value_parser = path)]
+    pub(crate) ready_path: Option<String>,
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value = "0",
+        value_parser = seconds,
+        help = "Time after Ctrl-C or SIGTERM in which connections are still accepted while --ready-path answers \
+                503, so that the load balancer sees it"
+    )]
+    pub(crate) drain_delay: Duration,
     /// Time for open requests to finish after Ctrl-C or SIGTERM; WebSockets are closed with 1012
     /// (service restart) within half of it
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
@@ -182,6 +203,16 @@ fn replaced(
     let total = total.map_or_else(|| capacity.total(), NonZeroUsize::get);
     let per_client = per_client.map_or_else(|| capacity.per_client(), NonZeroUsize::get);
     capacity.with_total(total).with_per_client(per_client)
+}
+
+/// Parses the path of a URL.
+fn path(text: &str) -> Result<String, String> {
+    match text.parse::<Uri>() {
+        Ok(uri) if text.starts_with('/') && uri.path() == text => Ok(text.to_owned()),
+        _ => Err(format!(
+            "`{text}` is not the path of a URL, such as `/healthz`"
+        )),
+    }
 }
 
 /// Parses a whole number of seconds.

@@ -11,6 +11,7 @@ mod document;
 mod init;
 mod log;
 mod run;
+mod sockets;
 mod start_text;
 
 use std::{

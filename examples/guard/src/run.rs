@@ -1,8 +1,6 @@
 //! The proxy: start, signals and shutdown.
 
-use std::{
-    error::Error, io, net::SocketAddr, num::NonZeroUsize, sync::Arc, thread, time::Duration,
-};
+use std::{error::Error, io, num::NonZeroUsize, sync::Arc, thread, time::Duration};
 
 use gabion::{
     Guard, GuardBuilder,
@@ -10,18 +8,22 @@ use gabion::{
     policy::{ShrinkGuard, Watch},
 };
 use gabion_proxy::{
-    Capacity, Connections, HeaderCase, Protocols, Proxy, ProxyOptions, ServeOptions, Upstream,
-    Workers, raise_descriptor_limit, workers,
+    Capacity, Connections, HeaderCase, Protocols, Proxy, ProxyOptions, Readiness, ServeOptions,
+    Upstream, Workers, raise_descriptor_limit, workers_on,
 };
 use hyper_util::rt::TokioTimer;
+use sd_notify::NotifyState;
 use tokio::{
     runtime, select,
     signal::unix::{Signal, SignalKind, signal},
+    time::sleep,
 };
 use tower_layer::Layer;
 use tracing::{info, warn};
 
-use crate::{built_in_policy, cli::RunArgs, demo, denied_page::DeniedPage, log, start_text};
+use crate::{
+    built_in_policy, cli::RunArgs, demo, denied_page::DeniedPage, log, sockets::Sockets, start_text,
+};
 
 /// The Unix signals that the process handles.
 struct Signals {
@@ -51,15 +53,39 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Box<dyn Error>> {
         .enable_all()
         .build()?;
     // Before the first connection: a signal without a handler ends the process without a drain.
-    let signals = runtime.block_on(async { Signals::register() })?;
-    let workers = serve(args, &guard, &upstream)?;
+    let mut signals = runtime.block_on(async { Signals::register() })?;
+    let mut sockets = Sockets::take(args.handover.as_deref())?;
+    let readiness = args.ready_path.clone().map(Readiness::at);
+    let workers = serve(args, &guard, &upstream, (&mut sockets, readiness.clone()))?;
+    let mut offer = sockets.pass_on()?;
+    notify_systemd(NotifyState::Ready);
     start_text::print(args, &upstream, workers.local_addr());
 
-    let signal = runtime.block_on(handle_signals(&guard, watch.as_ref(), signals));
+    let reason = runtime.block_on(async {
+        let reason = select! {
+            signal = handle_signals(&guard, watch.as_ref(), &mut signals) => format!("received {signal}"),
+            () = offer.replaced() => return "a new guard accepts connections".to_owned(),
+        };
+        notify_systemd(NotifyState::Stopping);
+        if let Some(readiness) = &readiness {
+            readiness.set_draining();
+        }
+        if !args.drain_delay.is_zero() {
+            info!("{reason}: connections are accepted for another {} s", args.drain_delay.as_secs());
+            select! {
+                () = sleep(args.drain_delay) => {}
+                _ = signals.interrupt.recv() => {}
+                _ = signals.terminate.recv() => {}
+            }
+        }
+        reason
+    });
     info!(
-        "received {signal}: no new connections; open requests have {} s to finish",
+        "{reason}: no new connections; open requests have {} s to finish",
         args.grace.as_secs()
     );
+    // Closes the sockets, or leaves them to the new guard.
+    drop(offer);
     // The other half is for WebSockets whose client ignores the close frame.
     guard.drain(args.grace / 2);
     let drained = workers.shutdown(args.grace);
@@ -93,7 +119,12 @@ fn guard(args: &RunArgs) -> Result<Guard, Box<dyn Error>> {
 }
 
 /// Starts the workers, each with its own listener, runtime and pool of upstream connections.
-fn serve(args: &RunArgs, guard: &Guard, upstream: &Upstream) -> Result<Workers, Box<dyn Error>> {
+fn serve(
+    args: &RunArgs,
+    guard: &Guard,
+    upstream: &Upstream,
+    (sockets, readiness): (&mut Sockets, Option<Readiness>),
+) -> Result<Workers, Box<dyn Error>> {
     let cores = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let protocols = if args.h2 {
         Protocols::Http1AndPriorKnowledge
@@ -125,18 +156,27 @@ fn serve(args: &RunArgs, guard: &Guard, upstream: &Upstream) -> Result<Workers, 
         .with_receive_timeout(args.receive_timeout)
         .with_header_case(header_case)
         .with_sink(guard.sink());
+    let proxy = match readiness {
+        Some(readiness) => proxy.with_readiness(readiness),
+        None => proxy,
+    };
+    let count = args.workers.unwrap_or_else(cores);
+    let listener = sockets.open(args.listen, count, serve)?;
     let upstream = upstream.clone();
     let layer = guard
         .layer()
         .insert_client_extension()
         .with_reply(DeniedPage);
-    workers(
-        args.workers.unwrap_or_else(cores),
-        args.listen,
-        &serve,
-        move |tunnels| layer.layer(Proxy::new(upstream.clone(), &proxy, tunnels.clone())),
-    )
-    .map_err(|error| listen_error(args.listen, &error).into())
+    Ok(workers_on(count, vec![listener], move |tunnels| {
+        layer.layer(Proxy::new(upstream.clone(), &proxy, tunnels.clone()))
+    })?)
+}
+
+/// Tells systemd the state of the service, if it asked for that (`Type=notify`).
+fn notify_systemd(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        warn!("cannot notify systemd: {error}");
+    }
 }
 
 /// Raises the limit of open files, and returns the capacity that it allows.
@@ -150,22 +190,13 @@ fn descriptor_capacity() -> Capacity {
     }
 }
 
-fn listen_error(addr: SocketAddr, error: &io::Error) -> String {
-    let advice = if error.kind() == io::ErrorKind::AddrInUse {
-        "; if that is another guard, `--share-port` shares the address with it"
-    } else {
-        ""
-    };
-    format!("cannot listen on {addr}: {error}{advice}")
-}
-
 /// Handles signals until SIGINT or SIGTERM; returns its name. SIGHUP reloads the policy, and
 /// SIGUSR2 accepts what it removes;
 /// after SIGUSR1 every rule only observes for [`OBSERVE_TIME`], or until the next SIGUSR1.
 async fn handle_signals(
     guard: &Guard,
     watch: Option<&Watch>,
-    mut signals: Signals,
+    signals: &mut Signals,
 ) -> &'static str {
     loop {
         select! {

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use gabion_core::Sink;
 
-use super::claims::RemovedClaims;
+use super::{claims::RemovedClaims, readiness::Readiness};
 use crate::{
     Capacity, HeaderCase, capacity::Places, event_sink::EventSink, tunnel::UpstreamIdleTimeouts,
 };
@@ -74,6 +74,7 @@ pub struct ProxyOptions {
     pub(super) removed_claims: Arc<RemovedClaims>,
     pub(super) in_progress: Arc<Places>,
     pub(super) capacity: Capacity,
+    pub(super) readiness: Option<Readiness>,
 }
 
 // === impl ProxyOptions ===
@@ -95,6 +96,7 @@ impl Default for ProxyOptions {
             removed_claims: Arc::default(),
             in_progress: Arc::default(),
             capacity: Capacity::default(),
+            readiness: None,
         }
     }
 }
@@ -150,6 +152,12 @@ impl ProxyOptions {
     /// a layer in front ([`ClientIp`](gabion_core::ClientIp)), or else the peer.
     pub fn with_capacity(self, capacity: Capacity) -> Self {
         Self { capacity, ..self }
+    }
+
+    /// Sets the path at which the proxy itself answers health checks: none by default.
+    pub fn with_readiness(self, readiness: Readiness) -> Self {
+        let readiness = Some(readiness);
+        Self { readiness, ..self }
     }
 
     /// Sets the case of header names in requests: lower case by default.

@@ -31,6 +31,7 @@ use super::{
     error::{Failure, RequestError, UpstreamError},
     options::ProxyOptions,
     pool::Pool,
+    readiness::Readiness,
     request::rewrite_head,
     response::rewrite_response_head,
     upload::{Progress, Upload},
@@ -93,6 +94,7 @@ struct Inner {
     removed_claims: Arc<RemovedClaims>,
     in_progress: Arc<Places>,
     capacity: Capacity,
+    readiness: Option<Readiness>,
 }
 
 /// The future of a [`Proxy`]'s response.
@@ -133,6 +135,7 @@ impl Proxy {
             removed_claims: Arc::clone(&options.removed_claims),
             in_progress: Arc::clone(&options.in_progress),
             capacity: options.capacity,
+            readiness: options.readiness.clone(),
         }))
     }
 }
@@ -156,6 +159,10 @@ impl Service<Request<Incoming>> for Proxy {
 
 impl Inner {
     async fn respond(&self, request: Request<Incoming>) -> Response<ProxyBody> {
+        let answer = |readiness: &Readiness| readiness.answer(request.method(), request.uri());
+        if let Some(response) = self.readiness.as_ref().and_then(answer) {
+            return response;
+        }
         let info = RequestInfo::from_request(&request);
         match self.forward(request, &info).await {
             Ok(response) => response,

@@ -13,6 +13,8 @@ mod connections;
 mod control_frames;
 mod detect;
 mod framing;
+#[cfg(unix)]
+mod handover;
 mod head_memory;
 mod lifetime;
 mod listen;
@@ -28,6 +30,8 @@ mod wrapped;
 
 pub use accept::{Drained, serve};
 pub use connections::Connections;
+#[cfg(unix)]
+pub use handover::{Handover, Predecessor, take_over};
 pub use listen::listen;
 pub use options::{Protocols, ProxyProtocol, ServeOptions};
 pub(crate) use prefixed::PrefixedSocket;

@@ -33,11 +33,12 @@ pub struct Workers {
     threads: Vec<JoinHandle<Drained>>,
 }
 
-/// A listening socket, and the options of its connections.
+/// Listening sockets of one address, and the options of their connections.
 #[derive(Debug)]
 pub struct Listener {
     local_addr: SocketAddr,
-    socket: net::TcpListener,
+    /// At least one. Each worker accepts connections on one of them, or on several if there are fewer workers.
+    sockets: Vec<net::TcpListener>,
     options: ServeOptions,
 }
 
@@ -142,8 +143,17 @@ where
         .iter()
         .map(|listener| listener.local_addr)
         .collect();
-    let copies = (1..count.get()).map(|_| listeners.iter().map(Listener::another).collect());
-    let copies = copies.collect::<io::Result<Vec<Vec<_>>>>()?;
+    let mut shares: Vec<_> = (0..count.get()).map(|_| Vec::new()).collect();
+    for listener in listeners {
+        let Listener {
+            sockets, options, ..
+        } = listener.with_sockets(count)?;
+        for (at, socket) in sockets.into_iter().enumerate() {
+            if let Some(share) = shares.get_mut(at % count) {
+                share.push((socket, options.clone()));
+            }
+        }
+    }
     let factory = Arc::new(factory);
     let (stop, _) = watch::channel(None);
     let mut workers = Workers {
@@ -151,11 +161,13 @@ where
         stop,
         threads: Vec::with_capacity(count.get()),
     };
-    for (idx, listeners) in std::iter::once(listeners).chain(copies).enumerate() {
+    for (idx, share) in shares.into_iter().enumerate() {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let listeners = {
             let _entered = runtime.enter();
-            let listeners = listeners.into_iter().map(Listener::into_tokio);
+            let listeners = share
+                .into_iter()
+                .map(|(socket, options)| Ok((TcpListener::from_std(socket)?, options)));
             listeners.collect::<io::Result<_>>()?
         };
         let (factory, stop) = (Arc::clone(&factory), workers.stop.subscribe());
@@ -203,29 +215,57 @@ impl Listener {
         } else {
             listen_first(addr)?
         };
+        Self::from_sockets(vec![socket], options)
+    }
+
+    /// Accepts connections on `sockets`, which another process opened: a predecessor, or systemd. All listen on
+    /// the same address.
+    ///
+    /// # Errors
+    ///
+    /// If there is no socket, or if they listen on different addresses.
+    pub fn from_sockets(sockets: Vec<net::TcpListener>, options: ServeOptions) -> io::Result<Self> {
+        let error = |message| io::Error::new(io::ErrorKind::InvalidInput, message);
+        let first = sockets.first().ok_or_else(|| error("no socket"))?;
+        let local_addr = first.local_addr()?;
+        for socket in &sockets {
+            if socket.local_addr()? != local_addr {
+                return Err(error("the sockets listen on different addresses"));
+            }
+            socket.set_nonblocking(true)?;
+        }
         Ok(Self {
-            local_addr: socket.local_addr()?,
-            socket,
+            local_addr,
+            sockets,
             options,
         })
+    }
+
+    /// Has at least `count` sockets, one for each worker: the system then spreads connections over them.
+    ///
+    /// # Errors
+    ///
+    /// Returns the system's error if the limit of open files is reached.
+    pub fn with_sockets(mut self, count: NonZeroUsize) -> io::Result<Self> {
+        let opened = self.sockets.len();
+        for at in opened..count.get() {
+            let socket = listen(self.local_addr).or_else(|_| {
+                // Without `SO_REUSEPORT`, as systemd opens it, a socket is shared instead.
+                self.sockets[at % opened].try_clone()
+            })?;
+            self.sockets.push(socket);
+        }
+        Ok(self)
+    }
+
+    /// The sockets, for a successor.
+    pub fn sockets(&self) -> &[net::TcpListener] {
+        &self.sockets
     }
 
     /// Returns the address that it listens on.
     pub const fn local_addr(&self) -> SocketAddr {
         self.local_addr
-    }
-
-    /// Another socket on the same address.
-    fn another(&self) -> io::Result<Self> {
-        Ok(Self {
-            socket: listen(self.local_addr)?,
-            options: self.options.clone(),
-            ..*self
-        })
-    }
-
-    fn into_tokio(self) -> io::Result<(TcpListener, ServeOptions)> {
-        Ok((TcpListener::from_std(self.socket)?, self.options))
     }
 }
 

@@ -16,6 +16,7 @@ mod ending;
 mod failure;
 mod first_bytes;
 mod framing;
+mod handover;
 mod heads;
 mod http2;
 mod keep_alive;

@@ -21,6 +21,7 @@ mod log_reader;
 mod memory;
 mod policy;
 mod reconnect;
+mod restart;
 mod slow_clients;
 mod slowhttptest;
 mod support;
