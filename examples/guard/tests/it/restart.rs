@@ -2,7 +2,9 @@
 
 use std::{
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
-    net::{SocketAddr, TcpStream},
+    net::{SocketAddr, TcpListener, TcpStream},
+    os::unix::net::UnixDatagram,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -133,6 +135,42 @@ async fn readiness_ends_before_the_listener() {
     let refused = eventually(|| TcpStream::connect(guard.addr()).err());
     assert!(refused.await.is_some(), "it still accepts connections");
     assert!(guard.wait_for_exit().await.success());
+}
+
+#[tokio::test]
+async fn socket_of_systemd_keeps_connections_over_a_restart() {
+    let folder = TempFolder::new("activation");
+    let notify = folder.path().join("notify.sock");
+    let notifications = UnixDatagram::bind(&notify).unwrap();
+    let notified = || {
+        let mut message = [0; 64];
+        let length = notifications.recv(&mut message).unwrap();
+        String::from_utf8_lossy(&message[..length]).into_owned()
+    };
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = socket.local_addr().unwrap();
+    for _ in 0..2 {
+        // It waits in the queue: no guard runs.
+        let mut early = BufReader::new(TcpStream::connect(addr).unwrap());
+        let early = thread::spawn(move || get(&mut early));
+        let mut guard = Guard::start_activated(&socket, &notify, &["--grace", "1"]).await;
+        guard.logged(["with the socket of systemd"]).await;
+        assert_eq!(notified(), "READY=1\n");
+        assert!(early.join().unwrap().is_ok());
+        guard.signal("TERM");
+        assert_eq!(notified(), "STOPPING=1\n");
+        assert!(guard.wait_for_exit().await.success());
+    }
+}
+
+#[tokio::test]
+async fn socket_of_systemd_on_another_address_is_an_error() {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let passed = socket.local_addr().unwrap();
+    let mut guard = Guard::spawn_activated(&socket, Path::new("/dev/null"), "127.0.0.1:0", &[]);
+    assert!(!guard.wait_for_exit().await.success());
+    let help = format!("systemd passed a socket on {passed}, but no listener has this address");
+    guard.logged([&*help]).await;
 }
 
 // === impl Load ===

@@ -3,7 +3,9 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read},
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener},
+    os::fd::OwnedFd,
+    path::Path,
     process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio},
     sync::{Arc, Mutex},
     thread,
@@ -72,6 +74,36 @@ impl Guard {
         let mut guard = Self::spawn_by(command, "127.0.0.1:0", args);
         guard.read_log();
         guard.listening().await
+    }
+
+    /// Starts the guard with a listening socket and a socket for notifications, as systemd does, and waits until
+    /// it listens.
+    pub(crate) async fn start_activated(
+        socket: &TcpListener,
+        notify: &Path,
+        args: &[&str],
+    ) -> Self {
+        let addr = socket.local_addr().unwrap().to_string();
+        let guard = Self::spawn_activated(socket, notify, &addr, args);
+        guard.listening().await
+    }
+
+    /// Starts the guard on `addr`, with a listening socket and a socket for notifications, as systemd does.
+    pub(crate) fn spawn_activated(
+        socket: &TcpListener,
+        notify: &Path,
+        addr: &str,
+        args: &[&str],
+    ) -> Self {
+        let mut command = Command::new("sh");
+        // The passed sockets begin at descriptor 3.
+        let activated = "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" \"$@\"";
+        command.args(["-c", activated, env!("CARGO_BIN_EXE_guard")]);
+        command.env_remove("RUST_LOG").env("NOTIFY_SOCKET", notify);
+        command.stdin(OwnedFd::from(socket.try_clone().unwrap()));
+        let mut guard = Self::spawn_by(command, addr, args);
+        guard.read_log();
+        guard
     }
 
     /// Like [`Self::start`], with a log that is not read before [`Self::read_log`].
