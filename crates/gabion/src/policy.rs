@@ -14,7 +14,7 @@ pub use gabion_inspect::{
 };
 #[cfg(feature = "policy")]
 pub use gabion_policy::{
-    ClientSection, Diagnostic, Document, Expect, Expected, Explained, Pack, PolicyError, Replaced,
-    Report, SampleRequest, SampleRequestError, Severity, ShrinkGuard, Watch, WatchOptions, check,
-    check_replacement,
+    ClientSection, Diagnostic, Document, DocumentErrors, Expect, Expected, Explained, Pack,
+    PolicyError, Replaced, Report, SampleRequest, SampleRequestError, Severity, ShrinkGuard,
+    TomlDocument, Watch, WatchOptions, check, check_replacement,
 };

@@ -57,7 +57,7 @@ impl<'t> LoadedDocument<'t> {
     /// Parses `text`, whose file name in errors is `name`, and reads its lists relative to `base`.
     pub(crate) fn read(text: &'t str, name: &'t str, base: Option<&Path>, limit: Duration) -> Self {
         let budget = CompileBudget::start(limit);
-        let (document, mut errors) = DocumentErrors::read(text, name);
+        let (document, mut errors) = DocumentErrors::read::<Document>(text, name);
         errors.report(budget::oversize(&document));
         errors.report(packs::duplicates(&document.packs, &document.observe));
         let named = document.ban.files.iter().take(budget::LISTS);

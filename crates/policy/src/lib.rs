@@ -88,5 +88,6 @@ pub use handle::{PolicyHandle, Replaced};
 pub use inventory::ShrinkGuard;
 pub use options::PolicyOptions;
 pub use packs::Pack;
+pub use read::{DocumentErrors, TomlDocument};
 pub use sample::{Explained, SampleRequest, SampleRequestError, explain};
 pub use watch::{Watch, WatchOptions};

@@ -8,6 +8,7 @@
 use std::ops::Range;
 
 use gabion_inspect::ConfigPath;
+use serde::Deserialize;
 use toml::{
     Spanned,
     de::{DeValue, Error},
@@ -20,9 +21,44 @@ use crate::{
     toml_tree::{PathSegment, TomlTree},
 };
 
-/// The errors of a document that was read as far as possible.
+/// A document in TOML that is read like a policy, for example the configuration of a server.
+///
+/// It has a key `version` of the value 1.
+pub trait TomlDocument: Default + for<'de> Deserialize<'de> {
+    /// The required keys, with values that cause no error when the key is missing: then one error is reported,
+    /// and the rest is read. `#` stands for a number that makes an id unique.
+    const PLACEHOLDERS: &'static [(&'static str, &'static str)];
+}
+
+/// The errors of a [`TomlDocument`] that was read as far as possible.
+///
+/// # Examples
+///
+/// ```
+/// use gabion_inspect::ConfigPath;
+/// use gabion_policy::{DocumentErrors, TomlDocument};
+///
+/// #[derive(Default, serde::Deserialize)]
+/// #[serde(deny_unknown_fields)]
+/// struct Server {
+///     version: u32,
+///     listen: String,
+/// }
+///
+/// impl TomlDocument for Server {
+///     const PLACEHOLDERS: &'static [(&'static str, &'static str)] = &[("listen", "127.0.0.1:80")];
+/// }
+///
+/// let text = "version = 1\nlisten = 'localhost'\nlitsen = 'b'\n";
+/// let (server, mut errors) = DocumentErrors::read::<Server>(text, "server.toml");
+/// errors.add(ConfigPath::new("", "listen"), "not an address", None);
+/// assert_eq!((server.version, &*server.listen), (1, "localhost"));
+/// let error = errors.into_result(server).err().unwrap();
+/// let shown: Vec<_> = error.diagnostics().iter().map(|error| (error.line(), error.message())).collect();
+/// assert_eq!(shown, [(2, "not an address"), (3, "unknown key `litsen`; did you mean `listen`?")]);
+/// ```
 #[derive(Debug)]
-pub(crate) struct DocumentErrors<'t> {
+pub struct DocumentErrors<'t> {
     source: SourceText<'t>,
     /// The parsed text without the parts that could not be read, to locate errors.
     tree: TomlTree<'t>,
@@ -32,22 +68,24 @@ pub(crate) struct DocumentErrors<'t> {
     /// The removed keys, or the known keys that were most likely intended, with the spans of the
     /// tables that they were in.
     removed: Vec<(Range<usize>, String)>,
-    /// The number of placeholders.
+    /// The known placeholders, and the number of those that were set.
+    known_placeholders: &'static [(&'static str, &'static str)],
     placeholders: u32,
     /// `true` if the text has syntax errors, so that a missing key may be in the unreadable part.
     has_syntax_errors: bool,
 }
 
-/// The required keys, with values that cause no error; `#` stands for a number that makes an id unique.
-const PLACEHOLDERS: [(&str, &str); 5] = [
-    ("id", "unread-#"),
-    ("path", "/unread-#"),
-    ("rate", "10/m"),
-    ("request", "/"),
-    ("verdict", "pass"),
-];
-
 // === impl Document ===
+
+impl TomlDocument for Document {
+    const PLACEHOLDERS: &'static [(&'static str, &'static str)] = &[
+        ("id", "unread-#"),
+        ("path", "/unread-#"),
+        ("rate", "10/m"),
+        ("request", "/"),
+        ("verdict", "pass"),
+    ];
+}
 
 impl Document {
     /// Parses a document without compiling it. Keys and value types are checked; the rules are not
@@ -57,12 +95,8 @@ impl Document {
     ///
     /// Every syntax error, unknown key and invalid value of `text`, each with its position.
     pub fn parse(text: &str, name: &str) -> Result<Self, PolicyError> {
-        let (document, errors) = DocumentErrors::read(text, name);
-        if errors.is_empty() {
-            Ok(document)
-        } else {
-            Err(errors.into_error())
-        }
+        let (document, errors) = DocumentErrors::read::<Self>(text, name);
+        errors.into_result(document)
     }
 }
 
@@ -74,29 +108,48 @@ impl<'t> DocumentErrors<'t> {
 
     /// Reads `text`, whose file name in errors is `name`. Returns the valid part of the document; the
     /// default if none could be read.
-    pub(crate) fn read(text: &'t str, name: &'t str) -> (Document, Self) {
+    pub fn read<T: TomlDocument>(text: &'t str, name: &'t str) -> (T, Self) {
         let source = SourceText { name, text };
         if text.len() as u64 > budget::DOCUMENT_BYTES {
             let limit = budget::DOCUMENT_BYTES;
             let message = format!("the document is larger than the limit of {limit} bytes");
-            let mut errors = Self::parse(SourceText { name, text: "" });
+            let mut errors = Self::parse(SourceText { name, text: "" }, T::PLACEHOLDERS);
             errors.errors.push(source.error(0..0, &message));
-            return (Document::default(), errors);
+            return (T::default(), errors);
         }
-        let mut errors = Self::parse(source);
+        let mut errors = Self::parse(source, T::PLACEHOLDERS);
         let document = loop {
             match errors.tree.deserialize() {
                 Ok(document) => break document,
                 Err(error) if errors.report_and_remove(&error) => {}
-                Err(_) => break Document::default(),
+                Err(_) => break T::default(),
             }
         };
         (document, errors)
     }
 
     /// Returns `true` if there are no errors so far.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.errors.is_empty()
+    }
+
+    /// Adds an error about the content of the document, which is shown at `path`, with help.
+    pub fn add(&mut self, path: ConfigPath, message: impl Into<String>, help: Option<String>) {
+        let issue = Issue::new(path, message);
+        self.report([Issue { help, ..issue }]);
+    }
+
+    /// Returns `document` if there are no errors.
+    ///
+    /// # Errors
+    ///
+    /// All errors.
+    pub fn into_result<T>(self, document: T) -> Result<T, PolicyError> {
+        if self.is_empty() {
+            Ok(document)
+        } else {
+            Err(self.into_error())
+        }
     }
 
     /// Adds errors about the content of the document.
@@ -132,7 +185,10 @@ impl<'t> DocumentErrors<'t> {
     }
 
     /// Parses the text, and removes the parts with syntax errors.
-    fn parse(source: SourceText<'t>) -> Self {
+    fn parse(
+        source: SourceText<'t>,
+        known_placeholders: &'static [(&'static str, &'static str)],
+    ) -> Self {
         let (tree, syntax_errors) = TomlTree::parse(source.text);
         let mut errors = Self {
             source,
@@ -140,6 +196,7 @@ impl<'t> DocumentErrors<'t> {
             errors: Vec::new(),
             damaged: Vec::new(),
             removed: Vec::new(),
+            known_placeholders,
             placeholders: 0,
             has_syntax_errors: !syntax_errors.is_empty(),
         };
@@ -209,7 +266,8 @@ impl<'t> DocumentErrors<'t> {
     /// Sets the required `key` of the table at `path`, so that the rest of it can be read. Returns
     /// `false` if the key is not known.
     fn set_placeholder(&mut self, path: &[PathSegment], key: &str) -> bool {
-        let placeholder = PLACEHOLDERS.iter().find(|(name, _)| *name == key);
+        let mut known = self.known_placeholders.iter();
+        let placeholder = known.find(|(name, _)| *name == key);
         let Some(&(key, text)) = placeholder else {
             return false;
         };
