@@ -1,11 +1,12 @@
-//! The body of a response that a layer may answer itself.
+//! Responses of layers that answer some requests themselves.
 
 use std::{
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Response};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
@@ -25,6 +26,75 @@ pin_project! {
     enum Kind<B> {
         Passed { #[pin] body: B },
         Text { text: Bytes },
+    }
+}
+
+pin_project! {
+    /// The response future of the inner service, or the answer of a layer.
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
+    pub struct AnsweredFuture<F> {
+        #[pin]
+        state: AnswerState<F>,
+        added: Option<(HeaderName, HeaderValue)>,
+    }
+}
+
+pin_project! {
+    #[derive(Debug)]
+    #[project = StateProjection]
+    enum AnswerState<F> {
+        Passed { #[pin] future: F },
+        Answered { response: Option<Response<Bytes>> },
+    }
+}
+
+// === impl AnsweredFuture ===
+
+impl<F> AnsweredFuture<F> {
+    pub(crate) const fn passed(future: F) -> Self {
+        Self {
+            state: AnswerState::Passed { future },
+            added: None,
+        }
+    }
+
+    pub(crate) const fn answered(response: Response<Bytes>) -> Self {
+        let response = Some(response);
+        Self {
+            state: AnswerState::Answered { response },
+            added: None,
+        }
+    }
+
+    /// Adds a header to the response of the inner service, unless it has one of this name.
+    pub(crate) fn with_header(self, name: HeaderName, value: HeaderValue) -> Self {
+        let added = Some((name, value));
+        Self { added, ..self }
+    }
+}
+
+impl<F, B, E> Future for AnsweredFuture<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+{
+    type Output = Result<Response<AnsweredBody<B>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        match this.state.project() {
+            StateProjection::Passed { future } => {
+                let mut response = ready!(future.poll(cx))?;
+                if let Some((name, value)) = this.added.take() {
+                    response.headers_mut().entry(name).or_insert(value);
+                }
+                Poll::Ready(Ok(response.map(AnsweredBody::passed)))
+            }
+            StateProjection::Answered { response } => {
+                let response = response.take().unwrap_or_default();
+                Poll::Ready(Ok(response.map(AnsweredBody::text)))
+            }
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 //! - [`Tunnels`] counts the WebSockets that a [`Proxy`] opened, so that a drain can wait for them.
 //! - Feature `tls`: `Certificates` and `Tls` serve TLS, with certificates by name whose files are read again.
 //! - Feature `acme`: `Acme` obtains and renews certificates.
+//! - [`HttpsLayer`] redirects plain requests to HTTPS, and sets `Strict-Transport-Security`.
 //! - [`Connections`] closes the connections of peers that the policy denies, after a ban or a
 //!   policy change.
 //!
@@ -87,7 +88,6 @@
 
 #[cfg(feature = "acme")]
 mod acme;
-#[cfg(feature = "acme")]
 mod answer;
 mod capacity;
 mod descriptors;
@@ -95,6 +95,7 @@ mod event_sink;
 mod forbidden;
 mod forward;
 mod header_case;
+mod https;
 mod serve;
 mod tcp;
 #[cfg(feature = "tls")]
@@ -109,16 +110,16 @@ mod vectored;
 
 #[cfg(feature = "acme")]
 pub use acme::{
-    Acme, AcmeChallenge, AcmeError, AcmeOptions, ChallengeFuture, ChallengeLayer, ChallengeService,
-    HttpChallenges, TermsOfService,
+    Acme, AcmeChallenge, AcmeError, AcmeOptions, ChallengeLayer, ChallengeService, HttpChallenges,
+    TermsOfService,
 };
-#[cfg(feature = "acme")]
-pub use answer::AnsweredBody;
+pub use answer::{AnsweredBody, AnsweredFuture};
 pub use capacity::Capacity;
 pub use descriptors::raise_descriptor_limit;
 pub use forbidden::ForbiddenAddress;
 pub use forward::{Proxy, ProxyBody, ProxyFuture, ProxyOptions, RequestError, UpstreamError};
 pub use header_case::HeaderCase;
+pub use https::{HttpsLayer, HttpsService};
 pub use serve::{
     Connections, Drained, HttpService, Listener, Protocols, ProxyProtocol, ServeOptions, Workers,
     listen, serve, workers, workers_on,

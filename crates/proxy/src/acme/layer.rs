@@ -1,17 +1,13 @@
 //! The tower layer that answers `http-01` challenges.
 
-use std::{
-    pin::Pin,
-    task::{Context, Poll},
-};
+use std::task::{Context, Poll};
 
 use http::{HeaderValue, Method, Request, Response, header::CONTENT_TYPE};
-use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::HttpChallenges;
-use crate::answer::AnsweredBody;
+use crate::answer::{AnsweredBody, AnsweredFuture};
 
 /// A tower layer that answers the `http-01` challenges of an [`Acme`](crate::Acme) order. It must be the outermost
 /// one, so that no rule refuses the certificate authority.
@@ -25,26 +21,6 @@ pub struct ChallengeLayer(HttpChallenges);
 pub struct ChallengeService<S> {
     inner: S,
     challenges: HttpChallenges,
-}
-
-pin_project! {
-    /// The response future of a [`ChallengeService`].
-    #[derive(Debug)]
-    #[project = FutureProjection]
-    #[must_use = "futures do nothing unless polled"]
-    pub struct ChallengeFuture<F> {
-        #[pin]
-        state: ChallengeState<F>,
-    }
-}
-
-pin_project! {
-    #[derive(Debug)]
-    #[project = StateProjection]
-    enum ChallengeState<F> {
-        Passed { #[pin] future: F },
-        Answered { answer: Option<bytes::Bytes> },
-    }
 }
 
 // === impl ChallengeLayer ===
@@ -75,7 +51,7 @@ where
 {
     type Response = Response<AnsweredBody<B>>;
     type Error = S::Error;
-    type Future = ChallengeFuture<S::Future>;
+    type Future = AnsweredFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -84,40 +60,13 @@ where
     fn call(&mut self, request: Request<R>) -> Self::Future {
         let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
         let answer = self.challenges.answer(request.uri().path());
-        let state = match answer.filter(|_| is_read) {
-            Some(answer) => ChallengeState::Answered {
-                answer: Some(answer),
-            },
-            None => ChallengeState::Passed {
-                future: self.inner.call(request),
-            },
+        let Some(answer) = answer.filter(|_| is_read) else {
+            return AnsweredFuture::passed(self.inner.call(request));
         };
-        ChallengeFuture { state }
-    }
-}
-
-// === impl ChallengeFuture ===
-
-impl<F, B, E> Future for ChallengeFuture<F>
-where
-    F: Future<Output = Result<Response<B>, E>>,
-{
-    type Output = Result<Response<AnsweredBody<B>>, E>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().state.project() {
-            StateProjection::Passed { future } => {
-                let polled = future.poll(cx);
-                polled.map_ok(|response| response.map(AnsweredBody::passed))
-            }
-            StateProjection::Answered { answer } => {
-                let body = AnsweredBody::text(answer.take().unwrap_or_default());
-                let mut response = Response::new(body);
-                let kind = HeaderValue::from_static("application/octet-stream");
-                response.headers_mut().insert(CONTENT_TYPE, kind);
-                Poll::Ready(Ok(response))
-            }
-        }
+        let mut response = Response::new(answer);
+        let kind = HeaderValue::from_static("application/octet-stream");
+        response.headers_mut().insert(CONTENT_TYPE, kind);
+        AnsweredFuture::answered(response)
     }
 }
 

@@ -26,7 +26,7 @@ use tokio::{runtime, sync::watch};
 use crate::Certificates;
 pub use challenges::HttpChallenges;
 pub use error::AcmeError;
-pub use layer::{ChallengeFuture, ChallengeLayer, ChallengeService};
+pub use layer::{ChallengeLayer, ChallengeService};
 pub use options::{AcmeChallenge, AcmeOptions, TermsOfService};
 use renewer::Renewer;
 

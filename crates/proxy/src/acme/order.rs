@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use instant_acme::{
     Account, AuthorizationStatus, CertificateIdentifier, ChallengeType, Error, Identifier,
     NewOrder, Order, OrderStatus, RetryPolicy,
@@ -54,7 +53,7 @@ impl CertificateOrder<'_> {
         let request = params.serialize_request(&key).map_err(unusable)?;
         self.explain(order.finalize_csr(request.der()).await)?;
         let chain = self.explain(order.poll_certificate(&PATIENCE).await)?;
-        Ok(key_pem(&key) + &chain)
+        Ok(key.serialize_pem() + &chain)
     }
 
     async fn open(&self) -> Result<Order, Error> {
@@ -137,17 +136,6 @@ impl CertificateOrder<'_> {
 fn is_rate_limited(problem: &instant_acme::Problem) -> bool {
     let kind = problem.r#type.as_deref();
     kind.is_some_and(|kind| kind.ends_with(":rateLimited"))
-}
-
-/// A private key in PEM form (RFC 7468, 10).
-fn key_pem(key: &KeyPair) -> String {
-    let text = STANDARD.encode(key.serialize_der());
-    let mut pem = "-----BEGIN PRIVATE KEY-----\n".to_owned();
-    for line in text.as_bytes().chunks(64) {
-        pem.extend(line.iter().map(|byte| char::from(*byte)));
-        pem.push('\n');
-    }
-    pem + "-----END PRIVATE KEY-----\n"
 }
 
 // === impl AcmeChallenge ===
