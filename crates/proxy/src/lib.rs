@@ -6,6 +6,9 @@
 //! - [`serve`] accepts connections and drains them on shutdown; [`workers`] runs one such loop per
 //!   core.
 //! - [`Tunnels`] counts the WebSockets that a [`Proxy`] opened, so that a drain can wait for them.
+//! - Feature `tls`: `Certificates` and `Tls` serve TLS, with certificates by name whose files are read again.
+//! - Feature `acme`: `Acme` obtains and renews certificates.
+//! - [`HttpsLayer`] redirects plain requests to HTTPS, and sets `Strict-Transport-Security`.
 //! - [`Connections`] closes the connections of peers that the policy denies, after a ban or a
 //!   policy change.
 //!
@@ -76,14 +79,24 @@
 //!   version of `thiserror`, and `proxy-protocol-rs` brings a listener of its own, with 17 dependencies.
 //! - Feature `tls`: `tokio-rustls` with the cryptography of `ring`, which needs only a C compiler, and
 //!   `rustls-webpki`, which rustls depends on, for the names in a certificate.
+//! - Feature `acme`: `instant-acme` speaks RFC 8555 and asks for renewal information (ARI). `rustls-acme` also renews
+//!   and caches, but without ARI, without a lock or atomic writes of its cache, and with a second reactor
+//!   (`async-io`); what it would save is a thread of 300 lines. The HTTP client is this crate's own, on `hyper` and
+//!   `tokio-rustls`: that of `instant-acme` would bring a connection pool and a platform verifier. `rcgen` writes
+//!   requests and challenge certificates, `x509-parser` reads lifetimes, `rustls-native-certs` finds the system's
+//!   authorities, and `serde_json` writes the state.
 //! - `gabion-frames` finds the frame boundaries in a tunnel, where a ping may be inserted.
 
+#[cfg(feature = "acme")]
+mod acme;
+mod answer;
 mod capacity;
 mod descriptors;
 mod event_sink;
 mod forbidden;
 mod forward;
 mod header_case;
+mod https;
 mod serve;
 mod tcp;
 #[cfg(feature = "tls")]
@@ -96,6 +109,12 @@ mod tunnels;
 mod upstream;
 mod vectored;
 
+#[cfg(feature = "acme")]
+pub use acme::{
+    Acme, AcmeChallenge, AcmeError, AcmeOptions, ChallengeLayer, ChallengeService, HttpChallenges,
+    TermsOfService,
+};
+pub use answer::{AnsweredBody, AnsweredFuture};
 pub use capacity::Capacity;
 pub use descriptors::raise_descriptor_limit;
 pub use forbidden::ForbiddenAddress;
@@ -103,6 +122,7 @@ pub use forward::{
     Proxy, ProxyBody, ProxyFuture, ProxyOptions, Readiness, RequestError, UpstreamError,
 };
 pub use header_case::HeaderCase;
+pub use https::{HttpsLayer, HttpsService};
 pub use serve::{
     Connections, Drained, HttpService, Listener, Protocols, ProxyProtocol, ServeOptions, Workers,
     listen, serve, workers, workers_on,

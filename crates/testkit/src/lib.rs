@@ -12,6 +12,7 @@
 //! | `RouterServer` | any axum router |
 //! | `LoopbackServer` | the accept loop under most of these |
 //! | `Nginx` | a real nginx in front of one server |
+//! | `Pebble` | a real ACME server |
 //! | `IdleTimeoutRelay` | TCP relay that cuts idle connections, like a load balancer |
 //! | `RawConnection`, `RawHttp2`, `RawWebSocket` | clients that send bytes, fields and frames as given |
 //! | `Http2Client` | HTTP/2 client that can open WebSockets (RFC 8441) |
@@ -45,6 +46,8 @@ pub mod laws;
 mod loopback;
 #[cfg(feature = "servers")]
 mod nginx;
+#[cfg(feature = "servers")]
+mod pebble;
 mod poll;
 #[cfg(feature = "servers")]
 mod proxy_server;
@@ -78,6 +81,8 @@ pub use in_process::{InProcess, TestRequest, TestResponse};
 pub use loopback::{LoopbackServer, RouterServer};
 #[cfg(feature = "servers")]
 pub use nginx::{Nginx, PASSES_UPGRADES};
+#[cfg(feature = "servers")]
+pub use pebble::{CheckedPorts, Pebble};
 pub use poll::eventually;
 #[cfg(feature = "servers")]
 pub use proxy_server::ProxyServer;

@@ -1,7 +1,7 @@
 //! The certificates that a server presents.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak},
     thread,
@@ -14,7 +14,7 @@ use tokio_rustls::rustls::{
 };
 use tracing::{error, info};
 
-use super::{CertificateError, CertificateFiles};
+use super::{CHALLENGE, CertificateError, CertificateFiles};
 
 /// The certificates that a server presents, selected by the name that a client asks for (SNI, RFC 6066, 3).
 ///
@@ -60,9 +60,11 @@ use super::{CertificateError, CertificateFiles};
 #[derive(Debug)]
 pub struct Certificates {
     files: Vec<CertificateFiles>,
-    /// In the order of `files`. The lock is held while files are read, so that no older content replaces a newer one.
-    loaded: Mutex<Vec<LoadedFiles>>,
+    /// The lock is held while files are read, so that no older content replaces a newer one.
+    sources: Mutex<Sources>,
     table: RwLock<Arc<Table>>,
+    /// By name, the certificates that answer ACME challenges (RFC 8737, 3).
+    challenges: RwLock<HashMap<String, Arc<CertifiedKey>>>,
 }
 
 /// The result of [`Certificates::reload`].
@@ -73,6 +75,15 @@ pub struct Reloaded {
     pub changed: Vec<CertificateFiles>,
     /// The errors of those that changed and were not taken.
     pub errors: Vec<CertificateError>,
+}
+
+/// The certificates in use.
+#[derive(Debug, Default)]
+struct Sources {
+    /// In the order of the files.
+    loaded: Vec<LoadedFiles>,
+    /// By name, those that an ACME server issues; `None` until it has.
+    issued: BTreeMap<String, Option<Arc<CertifiedKey>>>,
 }
 
 /// The state of one certificate.
@@ -86,8 +97,8 @@ struct LoadedFiles {
 /// An immutable version of all certificates.
 #[derive(Debug, Default)]
 struct Table {
-    /// By name in lower case; wildcards begin with `*.`.
-    by_name: HashMap<String, Arc<CertifiedKey>>,
+    /// By name in lower case; wildcards begin with `*.`. A name without a certificate has none yet.
+    by_name: HashMap<String, Option<Arc<CertifiedKey>>>,
     default: Option<Arc<CertifiedKey>>,
 }
 
@@ -119,11 +130,15 @@ impl Certificates {
                 seen: Some(content.hash()),
             })
         };
-        let loaded = files.iter().map(load).collect::<Result<Vec<_>, _>>()?;
+        let sources = Sources {
+            loaded: files.iter().map(load).collect::<Result<_, _>>()?,
+            issued: BTreeMap::new(),
+        };
         Ok(Self {
-            table: RwLock::new(Arc::new(Table::new(&loaded))),
-            loaded: Mutex::new(loaded),
+            table: RwLock::new(Arc::new(Table::new(&sources))),
+            sources: Mutex::new(sources),
             files,
+            challenges: RwLock::default(),
         })
     }
 
@@ -158,8 +173,8 @@ impl Certificates {
 
     fn read_again(&self, report: Report) -> Reloaded {
         let mut reloaded = Reloaded::default();
-        let mut loaded = lock(&self.loaded);
-        for (files, loaded) in self.files.iter().zip(loaded.iter_mut()) {
+        let mut sources = self.sources();
+        for (files, loaded) in self.files.iter().zip(&mut sources.loaded) {
             match loaded.update(files, report) {
                 Ok(true) => reloaded.changed.push(files.clone()),
                 Err(Some(error)) => reloaded.errors.push(error),
@@ -167,23 +182,65 @@ impl Certificates {
             }
         }
         if !reloaded.changed.is_empty() {
-            let table = Arc::new(Table::new(&loaded));
-            *self.table.write().unwrap_or_else(PoisonError::into_inner) = table;
+            self.replace_table(&sources);
         }
         reloaded
+    }
+
+    /// Lets handshakes for names without a certificate fail until [`Self::set_issued`].
+    #[cfg(feature = "acme")]
+    pub(crate) fn reserve_names(&self, names: &[String]) {
+        let mut sources = self.sources();
+        for name in names {
+            sources.issued.entry(name.clone()).or_default();
+        }
+        self.replace_table(&sources);
+    }
+
+    /// Serves a certificate that was issued for `name`.
+    #[cfg(feature = "acme")]
+    pub(crate) fn set_issued(&self, name: &str, certified: &Arc<CertifiedKey>) {
+        let mut sources = self.sources();
+        let certified = Some(Arc::clone(certified));
+        sources.issued.insert(name.to_owned(), certified);
+        self.replace_table(&sources);
+    }
+
+    /// Answers the challenges for these names, and no others.
+    #[cfg(feature = "acme")]
+    pub(crate) fn set_challenges(&self, challenges: HashMap<String, Arc<CertifiedKey>>) {
+        let mut current = self
+            .challenges
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *current = challenges;
+    }
+
+    fn replace_table(&self, sources: &Sources) {
+        let table = Arc::new(Table::new(sources));
+        *self.table.write().unwrap_or_else(PoisonError::into_inner) = table;
+    }
+
+    /// A panic under this lock could only come from an allocation, which leaves the lists consistent.
+    fn sources(&self) -> MutexGuard<'_, Sources> {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        // The server of an ACME challenge offers no other protocol (RFC 8737, 3).
+        let is_challenge = hello.alpn().is_some_and(|offered| offered.eq([CHALLENGE]));
+        if is_challenge {
+            let challenges = self
+                .challenges
+                .read()
+                .unwrap_or_else(PoisonError::into_inner);
+            return challenges.get(hello.server_name()?).cloned();
+        }
         let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
         table.select(hello.server_name()).cloned()
     }
-}
-
-/// A panic under this lock could only come from an allocation, which leaves the list consistent.
-fn lock<T>(loaded: &Mutex<T>) -> MutexGuard<'_, T> {
-    loaded.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 // === impl Reloaded ===
@@ -234,16 +291,19 @@ impl LoadedFiles {
 // === impl Table ===
 
 impl Table {
-    fn new(loaded: &[LoadedFiles]) -> Self {
+    fn new(sources: &Sources) -> Self {
         let mut table = Self::default();
-        for LoadedFiles { certified, .. } in loaded {
+        for LoadedFiles { certified, .. } in &sources.loaded {
             for name in dns_names(certified) {
-                table
-                    .by_name
-                    .entry(name)
-                    .or_insert_with(|| Arc::clone(certified));
+                let served = || Some(Arc::clone(certified));
+                table.by_name.entry(name).or_insert_with(served);
             }
             table.default.get_or_insert_with(|| Arc::clone(certified));
+        }
+        for (name, certified) in &sources.issued {
+            let served = || certified.clone();
+            table.by_name.entry(name.clone()).or_insert_with(served);
+            table.default = table.default.or_else(served);
         }
         table
     }
@@ -257,7 +317,7 @@ impl Table {
                 self.by_name.get(&format!("*.{parent}"))
             })
         });
-        by_name.or(self.default.as_ref())
+        by_name.unwrap_or(&self.default).as_ref()
     }
 }
 

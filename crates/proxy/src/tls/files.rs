@@ -87,7 +87,7 @@ pub enum CertificateError {
 }
 
 /// The content of the files of one certificate.
-pub(super) struct PemContent {
+pub(crate) struct PemContent {
     chain: Vec<u8>,
     key: Vec<u8>,
 }
@@ -122,7 +122,7 @@ impl CertificateFiles {
     }
 
     /// Parses the content of both files, and checks that the key is that of the certificate.
-    pub(super) fn parse(
+    pub(crate) fn parse(
         &self,
         content: &PemContent,
     ) -> Result<Arc<CertifiedKey>, CertificateError> {
@@ -186,6 +186,15 @@ fn read(file: &Path) -> Result<Vec<u8>, CertificateError> {
 // === impl PemContent ===
 
 impl PemContent {
+    /// The content of a file with the chain and the key.
+    #[cfg(feature = "acme")]
+    pub(crate) fn of_one_file(pem: Vec<u8>) -> Self {
+        Self {
+            chain: pem.clone(),
+            key: pem,
+        }
+    }
+
     /// Returns a hash, by which a change is noticed.
     pub(super) fn hash(&self) -> u64 {
         let mut hasher = DefaultHasher::new();

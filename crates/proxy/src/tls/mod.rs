@@ -6,7 +6,7 @@ mod socket;
 
 use std::{io, sync::Arc, time::Duration};
 
-use tokio::net::TcpStream;
+use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 use tokio_rustls::{
     TlsAcceptor,
     rustls::{ServerConfig, crypto::ring},
@@ -14,6 +14,8 @@ use tokio_rustls::{
 
 use crate::serve::PrefixedSocket;
 pub use certificates::{Certificates, Reloaded};
+#[cfg(feature = "acme")]
+pub(crate) use files::PemContent;
 pub use files::{CertificateError, CertificateFiles};
 pub(crate) use socket::TlsSocket;
 
@@ -33,7 +35,10 @@ pub struct Tls {
 }
 
 /// The protocols that can be selected by ALPN, the preferred one first.
-const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
+const PROTOCOLS: [&[u8]; 3] = [b"h2", b"http/1.1", CHALLENGE];
+
+/// The protocol of an ACME challenge, which ends with the handshake (RFC 8737, 4).
+const CHALLENGE: &[u8] = b"acme-tls/1";
 
 // === impl Tls ===
 
@@ -74,8 +79,13 @@ impl Tls {
         &self,
         socket: PrefixedSocket<TcpStream>,
     ) -> io::Result<(TlsSocket, bool)> {
-        let stream = self.acceptor.accept(socket).await?;
-        let is_http2 = stream.get_ref().1.alpn_protocol() == Some(PROTOCOLS[0]);
+        let mut stream = self.acceptor.accept(socket).await?;
+        let protocol = stream.get_ref().1.alpn_protocol();
+        if protocol == Some(CHALLENGE) {
+            stream.shutdown().await?;
+            return Err(io::Error::other("it was an ACME challenge"));
+        }
+        let is_http2 = protocol == Some(PROTOCOLS[0]);
         Ok((TlsSocket::new(stream), is_http2))
     }
 }

@@ -7,6 +7,8 @@
     reason = "a test fails by panicking"
 )]
 
+#[cfg(feature = "acme")]
+mod acme;
 mod capacity;
 mod connections;
 mod control_frames;

@@ -54,11 +54,16 @@ impl Authority {
     }
 
     /// Writes a new certificate for `names` to the files of this `label`.
-    fn write(&self, label: &str, names: &[&str]) -> CertificateFiles {
+    pub(crate) fn write(&self, label: &str, names: &[&str]) -> CertificateFiles {
         let (chain, key) = self.issue(names);
         let chain = self.folder.replace(&format!("{label}.pem"), &chain);
         let key = self.folder.replace(&format!("{label}.key"), &key);
         CertificateFiles::new(chain, key)
+    }
+
+    /// The file with its own certificate.
+    pub(crate) fn file(&self) -> String {
+        self.folder.replace("authority.pem", &self.issuer.pem())
     }
 
     /// A listener's settings with one certificate for `localhost`.

@@ -1,0 +1,427 @@
+//! The redirect of plain requests to HTTPS, and `Strict-Transport-Security`.
+
+use std::{
+    fmt::Write as _,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use gabion_core::{Claim, ClientIp, PeerAddr, Scheme};
+use http::{
+    HeaderName, HeaderValue, Method, Request, Response, StatusCode,
+    header::{CONTENT_TYPE, HOST, LOCATION, STRICT_TRANSPORT_SECURITY, UPGRADE},
+};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::answer::{AnsweredBody, AnsweredFuture};
+
+/// A tower layer that redirects plain requests to HTTPS, and sets `Strict-Transport-Security` (RFC 6797).
+///
+/// The scheme of a request is that of its connection, or that in `X-Forwarded-Proto` if a trusted proxy wrote it. The
+/// layer reads the [`ClientIp`] in the extensions, so it belongs inside the layer that guards the service: rules apply
+/// to requests before they are redirected, too.
+///
+/// The redirect is 308 (RFC 9110, 15.4.9), which keeps method and body. Not redirected are
+///
+/// - requests of a trusted proxy itself, such as its health checks, and those that it forwards without
+///   `X-Forwarded-Proto`, whose scheme is unknown;
+/// - [exempt paths](Self::with_exempt_path);
+/// - requests to open a WebSocket or to leave HTTP otherwise, which are refused (403): such clients follow no
+///   redirect, and have sent their cookies in plain text.
+///
+/// # Examples
+///
+/// ```
+/// use std::{convert::Infallible, time::Duration};
+///
+/// use bytes::Bytes;
+/// use gabion_core::{PeerAddr, Scheme};
+/// use gabion_proxy::HttpsLayer;
+/// use http::{Request, Response};
+/// use http_body_util::Full;
+/// use tower::{Layer, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let service = HttpsLayer::default()
+///     .with_redirect(443)
+///     .with_hsts(Duration::from_hours(24))
+///     .layer(service_fn(|_: Request<()>| async {
+///         Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
+///     }));
+/// let peer = PeerAddr::new(([203, 0, 113, 9], 4711).into());
+/// let request = || Request::get("/a?b").header("host", "shop.example").extension(peer);
+///
+/// let plain = service.clone().oneshot(request().body(())?).await?;
+/// assert_eq!(plain.status(), 308);
+/// assert_eq!(plain.headers()["location"], "https://shop.example/a?b");
+///
+/// let secure = service.oneshot(request().extension(Scheme::Secure).body(())?).await?;
+/// assert_eq!(secure.status(), 200);
+/// assert_eq!(secure.headers()["strict-transport-security"], "max-age=86400");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct HttpsLayer {
+    /// The port of HTTPS.
+    redirect: Option<u16>,
+    exempt: Vec<String>,
+    hsts: Option<HeaderValue>,
+}
+
+/// The service of [`HttpsLayer`].
+#[derive(Clone, Debug)]
+pub struct HttpsService<S> {
+    inner: S,
+    layer: HttpsLayer,
+}
+
+/// What is known of the scheme between the client and the hop nearest to it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ClientScheme {
+    Plain,
+    Secure,
+    /// Plain on one hop, secure on another.
+    Mixed,
+    Unknown,
+}
+
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+const UPGRADE_REFUSAL: &str =
+    "403 Forbidden: this server accepts WebSockets over TLS only: open wss:// instead of ws://.\n";
+const HOST_REFUSAL: &str = "400 Bad Request: the redirect to HTTPS needs a valid Host header.\n";
+
+// === impl HttpsLayer ===
+
+impl HttpsLayer {
+    /// Redirects plain requests to HTTPS on this port. 443 is not written.
+    pub fn with_redirect(self, port: u16) -> Self {
+        let redirect = Some(port);
+        Self { redirect, ..self }
+    }
+
+    /// Does not redirect requests for this exact path, such as a health check.
+    pub fn with_exempt_path(mut self, path: impl Into<String>) -> Self {
+        self.exempt.push(path.into());
+        self
+    }
+
+    /// Sets `Strict-Transport-Security` on responses over HTTPS that have none: browsers then refuse plain HTTP to
+    /// this host for so long, rounded down to seconds. It cannot be taken back before.
+    pub fn with_hsts(self, max_age: Duration) -> Self {
+        let hsts = HeaderValue::from_str(&format!("max-age={}", max_age.as_secs())).ok();
+        Self { hsts, ..self }
+    }
+
+    /// Returns the answer to a request that does not pass.
+    fn answer<B>(&self, request: &Request<B>, scheme: ClientScheme) -> Option<Response<Bytes>> {
+        let port = self.redirect.filter(|_| scheme == ClientScheme::Plain)?;
+        if self.exempt.iter().any(|path| path == request.uri().path()) {
+            return None;
+        }
+        if *request.method() == Method::CONNECT || request.headers().contains_key(UPGRADE) {
+            return Some(refusal(StatusCode::FORBIDDEN, UPGRADE_REFUSAL));
+        }
+        let location = https_url(request, port);
+        let location = location.and_then(|location| HeaderValue::from_str(&location).ok());
+        let Some(location) = location else {
+            return Some(refusal(StatusCode::BAD_REQUEST, HOST_REFUSAL));
+        };
+        let mut response = Response::new(Bytes::new());
+        *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
+        response.headers_mut().insert(LOCATION, location);
+        Some(response)
+    }
+}
+
+impl<S> Layer<S> for HttpsLayer {
+    type Service = HttpsService<S>;
+
+    fn layer(&self, inner: S) -> HttpsService<S> {
+        HttpsService {
+            inner,
+            layer: self.clone(),
+        }
+    }
+}
+
+fn refusal(status: StatusCode, text: &'static str) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from_static(text.as_bytes()));
+    *response.status_mut() = status;
+    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
+}
+
+/// Returns the URL of a request over HTTPS; `None` if its host is missing or invalid.
+fn https_url<B>(request: &Request<B>, port: u16) -> Option<String> {
+    let uri = request.uri();
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let host = match uri.authority() {
+        Some(authority) => authority.as_str(),
+        None => hosts
+            .next()?
+            .to_str()
+            .ok()
+            .filter(|_| hosts.next().is_none())?,
+    };
+    let name = host_name(host)?;
+    let mut url = format!("https://{name}");
+    if port != 443 {
+        // Writing to memory does not fail.
+        let _ = write!(url, ":{port}");
+    }
+    url.push_str(uri.path_and_query().map_or("/", |target| target.as_str()));
+    Some(url)
+}
+
+/// Returns a host without its port; `None` if it is not a DNS name or an address (RFC 3986, 3.2.2).
+fn host_name(host: &str) -> Option<&str> {
+    let end = match host.strip_prefix('[') {
+        Some(rest) => rest.find(']')? + 2,
+        None => host.find(':').unwrap_or(host.len()),
+    };
+    let (name, port) = host.split_at_checked(end)?;
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    let is_valid = match name
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+    {
+        Some(addr) => addr.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => {
+            let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+            (1..=253).contains(&name.len()) && name.bytes().all(is_allowed)
+        }
+    };
+    let has_port = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
+    (is_valid && has_port).then_some(name)
+}
+
+// === impl ClientScheme ===
+
+impl ClientScheme {
+    fn of<B>(request: &Request<B>) -> Self {
+        let extensions = request.extensions();
+        let client = extensions
+            .get::<ClientIp>()
+            .filter(|client| client.via_trusted());
+        let Some(client) = client else {
+            return match extensions.get() {
+                Some(Scheme::Secure) => Self::Secure,
+                _ => Self::Plain,
+            };
+        };
+        let is_own = extensions
+            .get()
+            .is_some_and(|peer: &PeerAddr| peer.addr() == client.addr());
+        if is_own || !client.trusted_claims().contains(Claim::XForwardedProto) {
+            return Self::Unknown;
+        }
+        let lines = request.headers().get_all(FORWARDED_PROTO).iter();
+        let values = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+        let is_secure = |value: &[u8]| {
+            let value = value.trim_ascii();
+            value.eq_ignore_ascii_case(b"https") || value.eq_ignore_ascii_case(b"wss")
+        };
+        let (mut secure, mut plain) = (false, false);
+        for value in values {
+            secure |= is_secure(value);
+            plain |= !is_secure(value);
+        }
+        match (secure, plain) {
+            (true, false) => Self::Secure,
+            (false, true) => Self::Plain,
+            (true, true) => Self::Mixed,
+            (false, false) => Self::Unknown,
+        }
+    }
+}
+
+// === impl HttpsService ===
+
+impl<S, B, R> Service<Request<R>> for HttpsService<S>
+where
+    S: Service<Request<R>, Response = Response<B>>,
+{
+    type Response = Response<AnsweredBody<B>>;
+    type Error = S::Error;
+    type Future = AnsweredFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<R>) -> Self::Future {
+        let scheme = ClientScheme::of(&request);
+        if let Some(answer) = self.layer.answer(&request, scheme) {
+            return AnsweredFuture::answered(answer);
+        }
+        let future = AnsweredFuture::passed(self.inner.call(request));
+        match &self.layer.hsts {
+            Some(hsts) if scheme == ClientScheme::Secure => {
+                future.with_header(STRICT_TRANSPORT_SECURITY, hsts.clone())
+            }
+            _ => future,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use gabion_core::ClientRules;
+    use http_body_util::Full;
+    use tower::{ServiceExt as _, service_fn};
+
+    use super::*;
+
+    const BALANCER: [u8; 4] = [10, 0, 0, 1];
+    const OTHER: [u8; 4] = [198, 51, 100, 7];
+
+    /// The status, the location and the policy of the response to a request that `peer` sends.
+    async fn response(peer: [u8; 4], lines: &[(&str, &str)], secure: bool) -> Response<String> {
+        let mut request = Request::builder().uri("/a?b").body(()).unwrap();
+        for (name, value) in lines {
+            match *name {
+                "target" => *request.uri_mut() = value.parse().unwrap(),
+                "method" => *request.method_mut() = value.parse().unwrap(),
+                _ => {
+                    let name: HeaderName = name.parse().unwrap();
+                    request.headers_mut().append(name, value.parse().unwrap());
+                }
+            }
+        }
+        let peer = PeerAddr::new((peer, 4711).into());
+        let rules = ClientRules::default().with_trusted(["10.0.0.0/8".parse().unwrap()]);
+        let client = rules.unwrap().resolve(peer, request.headers());
+        request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(client);
+        if secure {
+            request.extensions_mut().insert(Scheme::Secure);
+        }
+        let inner = service_fn(|_: Request<()>| async {
+            Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
+        });
+        let layer = HttpsLayer::default()
+            .with_redirect(8443)
+            .with_exempt_path("/health");
+        let layer = layer.with_hsts(Duration::from_mins(1));
+        let response = layer.layer(inner).oneshot(request).await.unwrap();
+        let (head, body) = response.into_parts();
+        let body = http_body_util::BodyExt::collect(body)
+            .await
+            .unwrap()
+            .to_bytes();
+        Response::from_parts(head, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    const HOST: (&str, &str) = ("host", "shop.example:80");
+    const FOR: (&str, &str) = ("x-forwarded-for", "203.0.113.9");
+
+    #[tokio::test]
+    async fn plain_requests_are_redirected_by_trusted_scheme_only() {
+        let http = ("x-forwarded-proto", "http");
+        let https = ("x-forwarded-proto", "https");
+        for (peer, lines, secure, expected) in [
+            (OTHER, &[HOST][..], false, 308),
+            (OTHER, &[HOST], true, 200),
+            // A client writes the header itself.
+            (OTHER, &[HOST, https], false, 308),
+            (OTHER, &[HOST, http], true, 200),
+            (BALANCER, &[HOST, FOR, http], false, 308),
+            (BALANCER, &[HOST, FOR, https], false, 200),
+            (BALANCER, &[HOST, FOR, http], true, 308),
+            (
+                BALANCER,
+                &[HOST, FOR, ("x-forwarded-proto", "http, HTTPS")],
+                false,
+                200,
+            ),
+            // Unknown, and a health check of the balancer.
+            (BALANCER, &[HOST, FOR], false, 200),
+            (BALANCER, &[HOST], false, 200),
+            (OTHER, &[HOST, ("target", "/health")], false, 200),
+            (OTHER, &[HOST, ("target", "/healthy")], false, 308),
+        ] {
+            let response = response(peer, lines, secure).await;
+            assert_eq!(response.status(), expected, "{peer:?} {lines:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn redirect_keeps_host_and_target_and_refuses_an_invalid_host() {
+        for (lines, location) in [
+            (&[HOST][..], Some("https://shop.example:8443/a?b")),
+            (
+                &[("host", "[2001:db8::1]:80")],
+                Some("https://[2001:db8::1]:8443/a?b"),
+            ),
+            (
+                &[("target", "http://a.example:80/x")],
+                Some("https://a.example:8443/x"),
+            ),
+            (
+                &[HOST, ("target", "//evil.example/x")],
+                Some("https://shop.example:8443//evil.example/x"),
+            ),
+            (&[], None),
+            (&[HOST, HOST], None),
+            (&[("host", "")], None),
+            (&[("host", "a b")], None),
+            (&[("host", "user@evil.example")], None),
+            (&[("host", "a.example/evil")], None),
+            (&[("host", "a.example:80x")], None),
+            (&[("host", "[::1")], None),
+            (&[("host", "[a.example]")], None),
+        ] {
+            let response = response(OTHER, lines, false).await;
+            let found = response
+                .headers()
+                .get(LOCATION)
+                .map(|value| value.to_str().unwrap());
+            assert_eq!(found, location, "{lines:?}");
+            assert_eq!(
+                response.status(),
+                if location.is_some() { 308 } else { 400 }
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn upgrades_are_refused_with_the_reason() {
+        for line in [("upgrade", "websocket"), ("method", "CONNECT")] {
+            let response = response(OTHER, &[HOST, line], false).await;
+            assert_eq!(response.status(), 403);
+            assert!(
+                response.body().contains("open wss:// instead of ws://"),
+                "{line:?}"
+            );
+        }
+        let secure = response(OTHER, &[HOST, ("upgrade", "websocket")], true).await;
+        assert_eq!(secure.status(), 200);
+    }
+
+    #[tokio::test]
+    async fn hsts_is_sent_over_https_only() {
+        let has_hsts = |response: &Response<String>| {
+            response.headers().contains_key(STRICT_TRANSPORT_SECURITY)
+        };
+        assert!(has_hsts(&response(OTHER, &[HOST], true).await));
+        assert!(!has_hsts(&response(OTHER, &[HOST], false).await));
+        assert!(!has_hsts(
+            &response(OTHER, &[HOST, ("target", "/health")], false).await
+        ));
+        let by_balancer = |proto| [HOST, FOR, ("x-forwarded-proto", proto)];
+        assert!(has_hsts(
+            &response(BALANCER, &by_balancer("https"), false).await
+        ));
+        assert!(!has_hsts(
+            &response(BALANCER, &by_balancer("https, http"), false).await
+        ));
+    }
+}
