@@ -82,6 +82,19 @@ impl EventSink {
         sink.record(&Event::ProxyFailure(event));
     }
 
+    /// Records that no service was selected for a request.
+    pub(crate) fn record_unrouted(
+        &self,
+        client: Option<IpAddr>,
+        (method, target): (&Method, &str),
+        (status, error): (StatusCode, &dyn fmt::Display),
+    ) {
+        let Some(sink) = &self.0 else { return };
+        let (request, error) = ((method, target.as_bytes()), error.to_string());
+        let event = ProxyFailureEvent::new(wall_clock(), client, request, status, &error, "none");
+        sink.record(&Event::ProxyFailure(event));
+    }
+
     /// Records that a connection of `peer` was closed because it reached a limit.
     pub(crate) fn record_refused_connection(&self, peer: PeerAddr, limit: ConnectionLimit) {
         let Some(sink) = &self.0 else { return };

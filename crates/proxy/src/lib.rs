@@ -97,6 +97,7 @@ mod forbidden;
 mod forward;
 mod header_case;
 mod https;
+mod router;
 mod serve;
 mod tcp;
 #[cfg(feature = "tls")]
@@ -123,6 +124,7 @@ pub use forward::{
 };
 pub use header_case::HeaderCase;
 pub use https::{HttpsLayer, HttpsService};
+pub use router::{Route, RouteError, Router};
 pub use serve::{
     Connections, Drained, HttpService, Listener, Protocols, ProxyProtocol, ServeOptions, Workers,
     listen, serve, workers, workers_on,

@@ -27,6 +27,7 @@ mod proxy_protocol;
 mod refused_upgrade;
 mod request;
 mod retry;
+mod router;
 mod stall;
 mod stream;
 mod support;
