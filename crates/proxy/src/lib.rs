@@ -95,4 +95,8 @@ pub use serve::{
     Connections, Drained, HttpService, Protocols, ServeOptions, Workers, listen, serve, workers,
 };
 pub use tunnels::Tunnels;
-pub use upstream::{Upstream, UpstreamParseError};
+pub use upstream::{
+    Balance, Ejection, HealthCheck, HealthCheckError, RetryBudget, StartWait, Upstream,
+    UpstreamGroup, UpstreamGroupError, UpstreamOptions, UpstreamParseError, UpstreamTls,
+    UpstreamTlsError,
+};

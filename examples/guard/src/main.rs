@@ -12,6 +12,7 @@ mod init;
 mod log;
 mod run;
 mod start_text;
+mod upstream_args;
 
 use std::{
     io::{self, Write as _},

@@ -10,7 +10,7 @@ use gabion::{
     policy::{ShrinkGuard, Watch},
 };
 use gabion_proxy::{
-    Capacity, Connections, HeaderCase, Protocols, Proxy, ProxyOptions, ServeOptions, Upstream,
+    Capacity, Connections, HeaderCase, Protocols, Proxy, ProxyOptions, ServeOptions, UpstreamGroup,
     Workers, raise_descriptor_limit, workers,
 };
 use hyper_util::rt::TokioTimer;
@@ -43,17 +43,17 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Box<dyn Error>> {
         warn!("{warning}");
     }
     let watch = args.policy.as_ref().map(|_| guard.watch()).transpose()?;
-    let upstream = match &args.upstream {
-        Some(upstream) => upstream.clone(),
-        None => format!("http://{}", demo::start()?).parse()?,
-    };
+    let demo = || Ok(format!("http://{}", demo::start()?).parse()?);
+    let upstreams = args.upstream.group(demo)?;
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     // Before the first connection: a signal without a handler ends the process without a drain.
     let signals = runtime.block_on(async { Signals::register() })?;
-    let workers = serve(args, &guard, &upstream)?;
-    start_text::print(args, &upstream, workers.local_addr());
+    let workers = serve(args, &guard, &upstreams)?;
+    start_text::print(args, &upstreams, workers.local_addr());
+    // Until this function returns and the runtime is dropped.
+    runtime.spawn(upstreams.run_health_checks());
 
     let signal = runtime.block_on(handle_signals(&guard, watch.as_ref(), signals));
     info!(
@@ -83,9 +83,10 @@ fn guard(args: &RunArgs) -> Result<Guard, Box<dyn Error>> {
         .with_shrink_guard(shrink)
         .with_timer(TokioTimer::new());
     let Some(policy) = &args.policy else {
-        let policy = match args.upstream {
-            None => built_in_policy::for_demo(),
-            Some(_) => built_in_policy::for_server(None),
+        let policy = if args.upstream.is_demo() {
+            built_in_policy::for_demo()
+        } else {
+            built_in_policy::for_server(None)
         };
         return Ok(builder.with_policy(&policy, "the built-in policy")?);
     };
@@ -93,7 +94,11 @@ fn guard(args: &RunArgs) -> Result<Guard, Box<dyn Error>> {
 }
 
 /// Starts the workers, each with its own listener, runtime and pool of upstream connections.
-fn serve(args: &RunArgs, guard: &Guard, upstream: &Upstream) -> Result<Workers, Box<dyn Error>> {
+fn serve(
+    args: &RunArgs,
+    guard: &Guard,
+    upstreams: &UpstreamGroup,
+) -> Result<Workers, Box<dyn Error>> {
     let cores = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let protocols = if args.h2 {
         Protocols::Http1AndPriorKnowledge
@@ -125,7 +130,7 @@ fn serve(args: &RunArgs, guard: &Guard, upstream: &Upstream) -> Result<Workers, 
         .with_receive_timeout(args.receive_timeout)
         .with_header_case(header_case)
         .with_sink(guard.sink());
-    let upstream = upstream.clone();
+    let upstreams = upstreams.clone();
     let layer = guard
         .layer()
         .insert_client_extension()
@@ -134,7 +139,7 @@ fn serve(args: &RunArgs, guard: &Guard, upstream: &Upstream) -> Result<Workers, 
         args.workers.unwrap_or_else(cores),
         args.listen,
         &serve,
-        move |tunnels| layer.layer(Proxy::new(upstream.clone(), &proxy, tunnels.clone())),
+        move |tunnels| layer.layer(Proxy::new(upstreams.clone(), &proxy, tunnels.clone())),
     )
     .map_err(|error| listen_error(args.listen, &error).into())
 }

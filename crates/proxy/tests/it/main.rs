@@ -26,4 +26,5 @@ mod retry;
 mod stall;
 mod stream;
 mod support;
+mod upstream;
 mod websocket;
