@@ -3,6 +3,7 @@
 mod choice;
 mod grpc;
 mod health;
+mod load;
 mod multiplexed;
 mod names;
 mod start;
