@@ -9,8 +9,6 @@ use gabion_core::{
 };
 use http::{Extensions, Method, Request, StatusCode};
 
-use crate::Upstream;
-
 /// Optional destination for events. If unset, they are dropped.
 #[derive(Clone, Default)]
 pub(crate) struct EventSink(Option<Arc<dyn Sink>>);
@@ -67,7 +65,7 @@ impl EventSink {
         (method, target): (&Method, &[u8]),
         status: StatusCode,
         error: &dyn fmt::Display,
-        upstream: &Upstream,
+        upstream: &dyn fmt::Display,
     ) {
         let Some(sink) = &self.0 else { return };
         let (error, upstream) = (error.to_string(), upstream.to_string());

@@ -187,15 +187,14 @@ fn host_name(host: &str) -> Option<&str> {
     };
     let (name, port) = host.split_at_checked(end)?;
     let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
-    let is_valid = match name
+    let bracketed = name
         .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-    {
-        Some(addr) => addr.parse::<std::net::Ipv6Addr>().is_ok(),
-        None => {
-            let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-            (1..=253).contains(&name.len()) && name.bytes().all(is_allowed)
-        }
+        .and_then(|rest| rest.strip_suffix(']'));
+    let is_valid = if let Some(addr) = bracketed {
+        addr.parse::<std::net::Ipv6Addr>().is_ok()
+    } else {
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+        (1..=253).contains(&name.len()) && name.bytes().all(is_allowed)
     };
     let has_port = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
     (is_valid && has_port).then_some(name)

@@ -134,4 +134,8 @@ pub use serve::{Handover, Predecessor, take_over};
 #[cfg(feature = "tls")]
 pub use tls::{CertificateError, CertificateFiles, Certificates, Reloaded, Tls};
 pub use tunnels::Tunnels;
-pub use upstream::{Upstream, UpstreamParseError};
+pub use upstream::{
+    Balance, Ejection, HealthCheck, HealthCheckError, RetryBudget, StartWait, Upstream,
+    UpstreamGroup, UpstreamGroupError, UpstreamOptions, UpstreamParseError, UpstreamTls,
+    UpstreamTlsError,
+};

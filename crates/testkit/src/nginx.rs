@@ -21,6 +21,11 @@ http {
     fastcgi_temp_path fastcgi;
     uwsgi_temp_path uwsgi;
     scgi_temp_path scgi;
+    {servers}
+}
+";
+
+const SERVER: &str = r"
     server {
         listen {listen};
         location / {
@@ -28,7 +33,6 @@ http {
             {lines}
         }
     }
-}
 ";
 
 /// The lines of a location that forwards WebSocket handshakes.
@@ -44,7 +48,7 @@ pub const PASSES_UPGRADES: &str = r#"
 pub struct Nginx {
     child: Child,
     addr: SocketAddr,
-    _folder: TempFolder,
+    folder: TempFolder,
 }
 
 // === impl Nginx ===
@@ -63,15 +67,24 @@ impl Nginx {
         target: &str,
         lines: &str,
     ) -> Self {
+        let server = SERVER
+            .replace("{upstream}", &upstream.to_string())
+            .replace("{target}", target)
+            .replace("{lines}", lines);
+        Self::with_servers(nginx, name, &server).await
+    }
+
+    /// Starts nginx with these lines in its `http` block. `{listen}` in them is a free address, and `{folder}` the
+    /// folder of its files.
+    pub async fn with_servers(nginx: &Path, name: &str, servers: &str) -> Self {
         let folder = TempFolder::new(&format!("nginx-{name}"));
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = free.local_addr().unwrap();
         drop(free);
         let conf = CONF
+            .replace("{servers}", servers)
             .replace("{listen}", &addr.to_string())
-            .replace("{upstream}", &upstream.to_string())
-            .replace("{target}", target)
-            .replace("{lines}", lines);
+            .replace("{folder}", &folder.path().display().to_string());
         folder.replace("nginx.conf", &conf);
         let mut command = Command::new(nginx);
         let prefix = format!("{}/", folder.path().display());
@@ -83,8 +96,13 @@ impl Nginx {
         Self {
             child,
             addr,
-            _folder: folder,
+            folder,
         }
+    }
+
+    /// The full path of a file in its folder.
+    pub fn file(&self, name: &str) -> String {
+        self.folder.file(name)
     }
 
     /// The listening address.

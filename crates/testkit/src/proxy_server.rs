@@ -3,8 +3,8 @@
 use std::{net::SocketAddr, num::NonZeroUsize, time::Duration};
 
 use gabion_proxy::{
-    Drained, HttpService, Proxy, ProxyOptions, ServeOptions, Tunnels, Upstream, Workers, listen,
-    serve, workers,
+    Drained, HttpService, Proxy, ProxyOptions, ServeOptions, Tunnels, Upstream, UpstreamGroup,
+    Workers, listen, serve, workers,
 };
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
@@ -54,8 +54,18 @@ impl ProxyServer {
         wrap: impl FnOnce(Proxy) -> S,
     ) -> Self {
         let upstream: Upstream = url.parse().unwrap();
+        Self::before(upstream, proxy, options, wrap)
+    }
+
+    /// Forwards requests to these upstreams, on the runtime of the caller.
+    pub fn before<S: HttpService>(
+        upstreams: impl Into<UpstreamGroup>,
+        proxy: &ProxyOptions,
+        options: ServeOptions,
+        wrap: impl FnOnce(Proxy) -> S,
+    ) -> Self {
         let tunnels = Tunnels::default();
-        let service = wrap(Proxy::new(upstream, proxy, tunnels.clone()));
+        let service = wrap(Proxy::new(upstreams, proxy, tunnels.clone()));
         let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
         let listener = TcpListener::from_std(listener).unwrap();
         let addr = listener.local_addr().unwrap();

@@ -8,10 +8,10 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
-use gabion_proxy::{Capacity, Upstream};
+use gabion_proxy::Capacity;
 use http::Uri;
 
-use crate::{built_in_policy::UpstreamServer, doctor::DoctorArgs};
+use crate::{built_in_policy::UpstreamServer, doctor::DoctorArgs, upstream_args::UpstreamArgs};
 
 const SIGNALS: &str = "\
 Signals of the proxy:
@@ -38,9 +38,8 @@ pub(crate) struct Cli {
     reason = "each is an option of the command line"
 )]
 pub(crate) struct RunArgs {
-    /// Server to protect, as http://HOST:PORT; without this option, a built-in demo
-    #[arg(long, value_name = "URL")]
-    pub(crate) upstream: Option<Upstream>,
+    #[command(flatten)]
+    pub(crate) upstream: UpstreamArgs,
     /// Policy file, reloaded when it changes; without this option, the built-in policy
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: Option<PathBuf>,

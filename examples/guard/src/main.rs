@@ -13,6 +13,7 @@ mod log;
 mod run;
 mod sockets;
 mod start_text;
+mod upstream_args;
 
 use std::{
     io::{self, Write as _},

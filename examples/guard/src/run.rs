@@ -9,7 +9,7 @@ use gabion::{
 };
 use gabion_proxy::{
     Capacity, Connections, HeaderCase, Protocols, Proxy, ProxyOptions, Readiness, ServeOptions,
-    Upstream, Workers, raise_descriptor_limit, workers_on,
+    UpstreamGroup, Workers, raise_descriptor_limit, workers_on,
 };
 use hyper_util::rt::TokioTimer;
 use sd_notify::NotifyState;
@@ -45,10 +45,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Box<dyn Error>> {
         warn!("{warning}");
     }
     let watch = args.policy.as_ref().map(|_| guard.watch()).transpose()?;
-    let upstream = match &args.upstream {
-        Some(upstream) => upstream.clone(),
-        None => format!("http://{}", demo::start()?).parse()?,
-    };
+    let demo = || Ok(format!("http://{}", demo::start()?).parse()?);
+    let upstreams = args.upstream.group(demo)?;
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -56,10 +54,12 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Box<dyn Error>> {
     let mut signals = runtime.block_on(async { Signals::register() })?;
     let mut sockets = Sockets::take(args.handover.as_deref())?;
     let readiness = args.ready_path.clone().map(Readiness::at);
-    let workers = serve(args, &guard, &upstream, (&mut sockets, readiness.clone()))?;
+    let workers = serve(args, &guard, &upstreams, (&mut sockets, readiness.clone()))?;
     let mut offer = sockets.pass_on()?;
     notify_systemd(NotifyState::Ready);
-    start_text::print(args, &upstream, workers.local_addr());
+    start_text::print(args, &upstreams, workers.local_addr());
+    // Until this function returns and the runtime is dropped.
+    runtime.spawn(upstreams.run_health_checks());
 
     let reason = runtime.block_on(async {
         let reason = select! {
@@ -109,9 +109,10 @@ fn guard(args: &RunArgs) -> Result<Guard, Box<dyn Error>> {
         .with_shrink_guard(shrink)
         .with_timer(TokioTimer::new());
     let Some(policy) = &args.policy else {
-        let policy = match args.upstream {
-            None => built_in_policy::for_demo(),
-            Some(_) => built_in_policy::for_server(None),
+        let policy = if args.upstream.is_demo() {
+            built_in_policy::for_demo()
+        } else {
+            built_in_policy::for_server(None)
         };
         return Ok(builder.with_policy(&policy, "the built-in policy")?);
     };
@@ -122,7 +123,7 @@ fn guard(args: &RunArgs) -> Result<Guard, Box<dyn Error>> {
 fn serve(
     args: &RunArgs,
     guard: &Guard,
-    upstream: &Upstream,
+    upstreams: &UpstreamGroup,
     (sockets, readiness): (&mut Sockets, Option<Readiness>),
 ) -> Result<Workers, Box<dyn Error>> {
     let cores = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
@@ -162,13 +163,13 @@ fn serve(
     };
     let count = args.workers.unwrap_or_else(cores);
     let listener = sockets.open(args.listen, count, serve)?;
-    let upstream = upstream.clone();
+    let upstreams = upstreams.clone();
     let layer = guard
         .layer()
         .insert_client_extension()
         .with_reply(DeniedPage);
     Ok(workers_on(count, vec![listener], move |tunnels| {
-        layer.layer(Proxy::new(upstream.clone(), &proxy, tunnels.clone()))
+        layer.layer(Proxy::new(upstreams.clone(), &proxy, tunnels.clone()))
     })?)
 }
 

@@ -5,34 +5,34 @@ use std::{
     net::SocketAddr,
 };
 
-use gabion_proxy::Upstream;
+use gabion_proxy::UpstreamGroup;
 
 use crate::{cli::RunArgs, demo};
 
 /// Prints where the proxy listens, what it protects, and commands to try.
-pub(crate) fn print(args: &RunArgs, upstream: &Upstream, addr: SocketAddr) {
+pub(crate) fn print(args: &RunArgs, upstreams: &UpstreamGroup, addr: SocketAddr) {
     let mut text = Vec::new();
     // Writing to memory does not fail, and a closed standard output must not end the process.
-    let _ = write_text(&mut text, args, upstream, addr);
+    let _ = write_text(&mut text, args, upstreams, addr);
     let _ = io::stdout().write_all(&text);
 }
 
 fn write_text(
     out: &mut impl Write,
     args: &RunArgs,
-    upstream: &Upstream,
+    upstreams: &UpstreamGroup,
     addr: SocketAddr,
 ) -> io::Result<()> {
-    let is_demo = args.upstream.is_none();
+    let is_demo = args.upstream.is_demo();
     writeln!(out, "guard listens on http://{addr}")?;
     if is_demo {
         writeln!(
             out,
-            "  upstream   {upstream}, the built-in demo: a page, JSON, a WebSocket echo"
+            "  upstream   {upstreams}, the built-in demo: a page, JSON, a WebSocket echo"
         )?;
         writeln!(out, "  WebSocket  ws://{addr}{}", demo::WEBSOCKET_PATH)?;
     } else {
-        writeln!(out, "  upstream   {upstream}")?;
+        writeln!(out, "  upstream   {upstreams}")?;
     }
     match &args.policy {
         Some(policy) => writeln!(

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use super::download::Download;
-use crate::capacity::Place;
+use crate::{capacity::Place, upstream::Lease};
 
 /// The body of a [`Proxy`](crate::Proxy)'s response: the upstream's body, streamed with its
 /// trailers, or a short error text.
@@ -17,7 +17,7 @@ use crate::capacity::Place;
 pub struct ProxyBody {
     kind: Kind,
     /// The request is in progress until its response was sent.
-    _place: Option<Place>,
+    _place: Option<(Place, Option<Lease>)>,
 }
 
 #[derive(Debug)]
@@ -43,10 +43,10 @@ impl ProxyBody {
         }
     }
 
-    pub(super) const fn upstream(body: Download, place: Place) -> Self {
+    pub(super) const fn upstream(body: Download, place: Place, lease: Option<Lease>) -> Self {
         Self {
             kind: Kind::Upstream(body),
-            _place: Some(place),
+            _place: Some((place, lease)),
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::{
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -10,16 +9,16 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::{pool::Pool, trailers::strip_trailers, upstream_connection::UpstreamConnection};
+use super::{response_connection::ResponseConnection, trailers::strip_trailers};
 
 /// A response body, streamed frame by frame, with head-only fields removed from its trailers.
 ///
-/// It owns the connection it arrives on and drives it. The connection returns to the pool after the
+/// It owns the connection it arrives on and drives it, if it is an HTTP/1.1 connection. It returns to the pool after the
 /// last frame. If the body is dropped earlier, the connection is closed.
 #[derive(Debug)]
 pub(super) struct Download {
     body: Incoming,
-    connection: Option<(UpstreamConnection, Arc<Pool>)>,
+    connection: Option<ResponseConnection>,
 }
 
 // === impl Download ===
@@ -28,15 +27,10 @@ impl Download {
     /// Wraps the body of a response that arrived on `connection`. While the request body is still
     /// being sent (`is_uploading`), the connection is released at once, so that the pool drives the
     /// upload even if the client does not read the response.
-    pub(super) fn new(
-        body: Incoming,
-        connection: UpstreamConnection,
-        pool: Arc<Pool>,
-        is_uploading: bool,
-    ) -> Self {
+    pub(super) fn new(body: Incoming, connection: ResponseConnection, is_uploading: bool) -> Self {
         let mut download = Self {
             body,
-            connection: Some((connection, pool)),
+            connection: Some(connection),
         };
         if is_uploading || download.body.is_end_stream() {
             download.release();
@@ -50,14 +44,14 @@ impl Download {
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let body = &mut self.body;
         match &mut self.connection {
-            Some((connection, _)) => connection.poll(cx, |cx| Pin::new(&mut *body).poll_frame(cx)),
+            Some(connection) => connection.poll_body(cx, body),
             None => Pin::new(body).poll_frame(cx),
         }
     }
 
     fn release(&mut self) {
-        if let Some((connection, pool)) = self.connection.take() {
-            pool.put(connection);
+        if let Some(connection) = self.connection.take() {
+            connection.release();
         }
     }
 }

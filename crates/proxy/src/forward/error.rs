@@ -5,8 +5,12 @@ use std::{error::Error, fmt, io, time::Duration};
 use gabion_core::{BodyLimit, Diagnosis, Escaped, Evidence};
 use http::StatusCode;
 
-use super::{pace::TooSlow, upload::UploadError, upstream_io::is_only_http2};
-use crate::{capacity::Full, forbidden::ForbiddenAddress};
+use super::{
+    pace::TooSlow,
+    upload::{UploadError, UploadFailure},
+    upstream_io::is_only_http2,
+};
+use crate::{capacity::Full, forbidden::ForbiddenAddress, upstream::ConnectError};
 
 type Source = Box<dyn Error + Send + Sync>;
 
@@ -72,7 +76,11 @@ pub enum UpstreamError {
     /// The connection failed before the response head was complete, or the head was invalid.
     #[error("the upstream closed the connection or sent no valid response head")]
     Broken(#[source] Source),
-    /// The upstream refused the connection, or its name does not resolve.
+    /// Every upstream has as many requests in progress as it may have
+    /// ([`UpstreamOptions::with_max_requests`](crate::UpstreamOptions::with_max_requests)).
+    #[error("the upstream has too many requests in progress")]
+    Busy,
+    /// The connection failed, for example because the upstream's name does not resolve.
     #[error("cannot connect to the upstream")]
     Connect(#[source] Source),
     /// The upstream did not accept the connection in time.
@@ -92,9 +100,15 @@ pub enum UpstreamError {
     /// The upstream supports HTTP/2 only.
     #[error("the upstream speaks HTTP/2 only, and the proxy uses HTTP/1.1")]
     OnlyHttp2(#[source] Source),
+    /// Nothing accepts connections at the upstream's address, as while it starts.
+    #[error("the upstream does not accept connections; it may be starting")]
+    Refused(#[source] Source),
     /// The upstream did not begin to respond in time.
     #[error("the upstream did not respond within {} s", .0.as_secs_f32())]
     ResponseTimeout(Duration),
+    /// The TLS handshake failed, for example because the certificate is not trusted.
+    #[error("the TLS handshake with the upstream failed")]
+    Tls(#[source] Source),
     /// The upstream switched protocols without an upgrade request.
     #[error("the upstream switched protocols without an upgrade request")]
     UnexpectedSwitch,
@@ -158,6 +172,7 @@ impl UpstreamError {
     /// Returns the status of the response after this failure.
     pub const fn status(&self) -> StatusCode {
         match self {
+            Self::Busy | Self::Refused(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::ConnectTimeout(_) | Self::ResponseTimeout(_) => StatusCode::GATEWAY_TIMEOUT,
             Self::Broken(_)
             | Self::Connect(_)
@@ -165,6 +180,7 @@ impl UpstreamError {
             | Self::HeadTooLarge(_)
             | Self::NotSwitched(..)
             | Self::OnlyHttp2(_)
+            | Self::Tls(_)
             | Self::UnexpectedSwitch
             | Self::UnknownCoding(_)
             | Self::WrongAccept
@@ -199,19 +215,6 @@ impl Failure {
         })
     }
 
-    /// Converts a connector's error.
-    pub(super) fn from_connect_error(error: Source) -> Self {
-        let forbidden = sources(&*error).find_map(|source| source.downcast_ref());
-        let error = if let Some(forbidden) = forbidden {
-            UpstreamError::Forbidden(*forbidden)
-        } else if sources(&*error).any(is_timeout) {
-            UpstreamError::ConnectTimeout(error)
-        } else {
-            UpstreamError::Connect(error)
-        };
-        error.into()
-    }
-
     /// Returns the status of the response.
     pub(super) fn status(&self) -> StatusCode {
         match self {
@@ -223,7 +226,11 @@ impl Failure {
     /// Returns `true` if the same request may succeed a second later.
     pub(super) const fn is_temporary(&self) -> bool {
         use RequestError::{ClientBusy, Draining, ServerBusy};
-        matches!(self, Self::Request(ClientBusy | Draining | ServerBusy))
+        use UpstreamError::{Busy, Refused};
+        matches!(
+            self,
+            Self::Request(ClientBusy | Draining | ServerBusy) | Self::Upstream(Busy | Refused(_))
+        )
     }
 
     /// Displays the error with every source, down to the operating system's.
@@ -238,6 +245,30 @@ impl From<Full> for RequestError {
             Full::Client => Self::ClientBusy,
             Full::Total => Self::ServerBusy,
         }
+    }
+}
+
+impl From<ConnectError> for Failure {
+    fn from(error: ConnectError) -> Self {
+        let error = match error {
+            ConnectError::Failed(error) => UpstreamError::Connect(error),
+            ConnectError::Forbidden(forbidden) => UpstreamError::Forbidden(forbidden),
+            ConnectError::Refused(error) => UpstreamError::Refused(error),
+            ConnectError::TimedOut(error) => UpstreamError::ConnectTimeout(error),
+            ConnectError::Tls(error) => UpstreamError::Tls(error),
+        };
+        error.into()
+    }
+}
+
+impl From<UploadFailure> for Failure {
+    fn from(failure: UploadFailure) -> Self {
+        let error = match failure {
+            UploadFailure::Broken => RequestError::BodyBroken("the client ended it".into()),
+            UploadFailure::TooLarge(limit) => RequestError::BodyTooLarge(limit),
+            UploadFailure::TooSlow(slow) => too_slow(slow),
+        };
+        error.into()
     }
 }
 
@@ -258,18 +289,19 @@ impl From<hyper::Error> for Failure {
     }
 }
 
-fn is_timeout(error: &(dyn Error + 'static)) -> bool {
-    let error: Option<&io::Error> = error.downcast_ref();
-    error.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
-}
-
 /// Returns the error of an upload that the proxy itself ended.
 fn cut_upload(error: &(dyn Error + 'static)) -> Option<RequestError> {
     match error.downcast_ref()? {
         UploadError::TooLarge(limit) => Some(RequestError::BodyTooLarge(*limit)),
-        UploadError::TooSlow(TooSlow::Rate(time)) => Some(RequestError::BodySlow(*time)),
-        UploadError::TooSlow(TooSlow::Stall(time)) => Some(RequestError::BodyStalled(*time)),
+        UploadError::TooSlow(slow) => Some(too_slow(*slow)),
         UploadError::Broken(_) => None,
+    }
+}
+
+const fn too_slow(slow: TooSlow) -> RequestError {
+    match slow {
+        TooSlow::Rate(time) => RequestError::BodySlow(time),
+        TooSlow::Stall(time) => RequestError::BodyStalled(time),
     }
 }
 

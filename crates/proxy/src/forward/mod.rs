@@ -1,4 +1,4 @@
-//! The reverse proxy service: forwards a request to the upstream and streams the response back.
+//! The reverse proxy service: forwards a request to an upstream and streams the response back.
 //!
 //! A request reaches the upstream if:
 //! 1. its extensions hold the peer's address ([`PeerAddr`](gabion_core::PeerAddr)), which the
@@ -13,20 +13,23 @@
 
 mod body;
 mod claims;
+mod dispatch;
 mod download;
 mod driver_waker;
 mod error;
 mod forwarded;
 mod handshake_offer;
 mod headers;
+mod http2_pool;
 mod options;
 mod pace;
 mod pool;
 mod readiness;
 mod request;
-mod resolve;
 mod response;
+mod response_connection;
 mod retry;
+mod retry_budget;
 mod service;
 mod trailers;
 mod upload;

@@ -1,40 +1,39 @@
-//! A pool of upstream connections.
+//! The connections of one worker to one upstream.
 
 use std::{
-    error::Error,
     fmt,
-    future::poll_fn,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
-use http::{Request, Response, Uri};
-use hyper::{
-    body::Incoming,
-    client::conn::TrySendError,
-    rt::{Read, Write},
-};
-use hyper_util::client::legacy::connect::HttpConnector;
+use http::{Request, Response, header::UPGRADE};
+use hyper::body::Incoming;
 use tokio::time::{Instant, sleep};
-use tower_service::Service;
 
 use super::{
     error::Failure,
+    http2_pool::Http2Pool,
     options::ProxyOptions,
-    resolve::Resolver,
-    retry::{RetryableRequest, is_connection_loss},
+    response_connection::ResponseConnection,
+    retry::{RetryableRequest, Unanswered, is_connection_loss},
     upload::Upload,
     upstream_connection::UpstreamConnection,
     upstream_io::UpstreamIo,
 };
-use crate::{HeaderCase, Upstream, tcp::KEEP_ALIVE_PROBES};
+use crate::{
+    HeaderCase,
+    upstream::{Connected, Connector, Group, HttpVersion, Member},
+};
 
-/// The idle connections to one upstream.
+/// The connections to one upstream: idle ones for HTTP/1.1, shared ones for HTTP/2.
 ///
 /// The connection that was returned last is taken first, so that the others expire and are closed.
 pub(super) struct Pool {
-    connector: HttpConnector<Resolver>,
-    target: Uri,
+    connector: Connector,
+    /// Set if the upstream speaks HTTP/2. WebSocket handshakes do not use it.
+    http2: Option<Http2Pool>,
+    /// Requests on new connections are copied, because another upstream may answer them.
+    has_alternative: bool,
     /// The time after which an idle connection is closed.
     idle_timeout: Duration,
     header_case: HeaderCase,
@@ -48,36 +47,51 @@ struct Idle {
     has_sweeper: bool,
 }
 
+/// The connections that a request may be sent on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reuse {
+    /// An idle one, or else a new one.
+    Idle,
+    /// A new one only.
+    Never,
+}
+
 /// The most idle connections that are kept. Further ones are closed.
 const MAX_IDLE: usize = 512;
 
 // === impl Pool ===
 
 impl Pool {
-    pub(super) fn new(upstream: &Upstream, options: &ProxyOptions) -> Self {
-        let mut connector = HttpConnector::new_with_resolver(Resolver::new());
-        connector.set_connect_timeout(Some(options.connect_timeout));
-        connector.set_nodelay(true);
-        connector.set_keepalive(Some(KEEP_ALIVE_PROBES));
+    pub(super) fn new(group: &Group, member: &Arc<Member>, options: &ProxyOptions) -> Self {
+        let is_http2 = member.upstream().http_version() == HttpVersion::Http2;
         Self {
-            connector,
-            target: upstream.uri().clone(),
+            connector: Connector::new(group, member, options.connect_timeout),
+            http2: is_http2.then(Http2Pool::default),
+            has_alternative: !group.has_one_member(),
             idle_timeout: options.pool_idle,
             header_case: options.header_case,
             idle: Mutex::default(),
         }
     }
 
-    /// Sends a request on an idle connection, or on a new one if there is none. Returns the
-    /// response and the connection that its body arrives on.
+    /// Sends a request on an idle connection, or on a new one. Returns the response and the connection that its
+    /// body arrives on.
     pub(super) async fn send(
-        &self,
+        self: &Arc<Self>,
         mut request: Request<Upload>,
-    ) -> Result<(Response<Incoming>, UpstreamConnection), Failure> {
-        while let Some(mut connection) = self.take() {
+        reuse: Reuse,
+    ) -> Result<(Response<Incoming>, ResponseConnection), Box<Unanswered>> {
+        if let Some(http2) = &self.http2
+            && !request.headers().contains_key(UPGRADE)
+        {
+            return Box::pin(http2.send(&self.connector, request)).await;
+        }
+        while reuse == Reuse::Idle
+            && let Some(mut connection) = self.take()
+        {
             let copy = RetryableRequest::from_request(&request);
             let mut error = match connection.send(request).await {
-                Ok(response) => return Ok((response, connection)),
+                Ok(response) => return Ok((response, self.arrives_on(connection))),
                 Err(error) => error,
             };
             // The connection was closed before anything was sent.
@@ -85,28 +99,51 @@ impl Pool {
                 request = unsent;
                 continue;
             }
-            let error = error.into_error();
-            request = match copy {
-                Some(copy) if is_connection_loss(&error) => copy.into_request(),
-                _ => return Err(error.into()),
-            };
-            break;
+            return Err(lost(error.into_error(), copy));
         }
-        let mut connection = connect(
-            self.connector.clone(),
-            self.target.clone(),
-            self.header_case,
-        )
-        .await?;
-        let response = connection.send(request).await;
-        let response = response.map_err(TrySendError::into_error)?;
-        Ok((response, connection))
+        // Connecting is rare; boxed, it does not enlarge the future of each request.
+        let mut connection = match Box::pin(self.connect()).await {
+            Ok(connection) => connection,
+            Err(failure) => return Err(Unanswered::unsent(failure, request)),
+        };
+        let copy = self
+            .has_alternative
+            .then(|| RetryableRequest::from_request(&request))
+            .flatten();
+        match connection.send(request).await {
+            Ok(response) => Ok((response, self.arrives_on(connection))),
+            Err(error) => Err(lost(error.into_error(), copy)),
+        }
     }
 
-    /// Takes an idle connection; `None` if all have expired.
+    fn arrives_on(self: &Arc<Self>, connection: UpstreamConnection) -> ResponseConnection {
+        ResponseConnection::Http1(connection, Arc::clone(self))
+    }
+
+    /// Connects over HTTP/1.1.
+    async fn connect(&self) -> Result<UpstreamConnection, Failure> {
+        let generation = self.connector.member().resolution().generation();
+        let case = self.header_case;
+        let connection = match self.connector.connect(HttpVersion::Http1).await? {
+            Connected::Tcp(stream) => {
+                UpstreamConnection::new(UpstreamIo::new(stream), case, generation).await
+            }
+            Connected::Other(stream) => {
+                UpstreamConnection::new(UpstreamIo::new(stream), case, generation).await
+            }
+        };
+        Ok(connection?)
+    }
+
+    /// Takes an idle connection; `None` if all have expired. One to a former address of the upstream is closed.
     fn take(&self) -> Option<UpstreamConnection> {
         let (connection, since) = self.idle().connections.pop()?;
-        (since.elapsed() < self.idle_timeout).then_some(connection)
+        let now = Instant::now();
+        let resolution = self.connector.member().resolution();
+        resolution.refresh(now);
+        let is_current = now.duration_since(since) < self.idle_timeout
+            && connection.generation() == resolution.generation();
+        is_current.then_some(connection)
     }
 
     /// Returns a connection to the pool after its exchange, as soon as it can take another.
@@ -159,6 +196,13 @@ impl Pool {
     }
 }
 
+/// The result of a request that was sent and has no response. It may be sent again if there is a copy and the
+/// connection was lost.
+fn lost(error: hyper::Error, copy: Option<RetryableRequest>) -> Box<Unanswered> {
+    let copy = copy.filter(|_| is_connection_loss(&error));
+    Unanswered::lost(error.into(), copy)
+}
+
 /// Closes expired connections until the pool is empty.
 async fn sweep(pool: Weak<Pool>) {
     while let Some(wait) = pool.upgrade().and_then(|pool| pool.close_expired()) {
@@ -166,28 +210,10 @@ async fn sweep(pool: Weak<Pool>) {
     }
 }
 
-/// Connects to `target` over HTTP/1.1.
-pub(super) async fn connect<C, S>(
-    mut connector: C,
-    target: Uri,
-    header_case: HeaderCase,
-) -> Result<UpstreamConnection, Failure>
-where
-    C: Service<Uri, Response = S, Error: Into<Box<dyn Error + Send + Sync>>>,
-    S: Read + Write + Unpin + Send + 'static,
-{
-    let connect_failed = |error: C::Error| Failure::from_connect_error(error.into());
-    poll_fn(|cx| connector.poll_ready(cx))
-        .await
-        .map_err(connect_failed)?;
-    let stream = connector.call(target).await.map_err(connect_failed)?;
-    Ok(UpstreamConnection::new(UpstreamIo::new(stream), header_case).await?)
-}
-
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool")
-            .field("target", &self.target)
+            .field("upstream", self.connector.member().upstream())
             .field("idle", &self.idle().connections.len())
             .finish_non_exhaustive()
     }

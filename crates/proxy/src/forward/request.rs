@@ -13,15 +13,14 @@ use super::{
     forwarded,
     headers::{join_lines, set_framing, strip_hop_by_hop},
 };
-use crate::Upstream;
-
-/// Rewrites a head by `peer` for `upstream`. `length` is the body's length, if known. The claims that
+/// Rewrites a head by `peer` for HTTP/1.1. `length` is the body's length, if known; `authority` is for a request that
+/// names no host. The claims that
 /// the peer may not write must have been removed.
 pub(super) fn rewrite_head(
     parts: &mut Parts,
     peer: PeerAddr,
     length: Option<u64>,
-    upstream: &Upstream,
+    authority: &str,
 ) -> Result<(), RequestError> {
     normalize_host(parts)?;
     let headers = &mut parts.headers;
@@ -38,7 +37,7 @@ pub(super) fn rewrite_head(
     forwarded::set_sender_headers(headers, peer, scheme);
     if !headers.contains_key(HOST) {
         // HTTP/1.0 has no Host; HTTP/1.1 requires one (RFC 9112, 3.2).
-        let host = HeaderValue::from_str(upstream.authority());
+        let host = HeaderValue::from_str(authority);
         headers.extend(host.ok().map(|host| (HOST, host)));
     }
     set_framing(headers, length);

@@ -1,11 +1,11 @@
-//! Retries of requests on a fresh connection.
+//! Requests that may be sent a second time.
 
 use http::{Extensions, HeaderMap, Method, Request, Uri};
 use http_body::Body as _;
 
-use super::upload::Upload;
+use super::{error::Failure, upload::Upload};
 
-/// A copy of a request's head for one retry.
+/// A copy of a request's head, with which it can be sent again.
 ///
 /// A server that restarts, or whose idle timeout expires, may close a connection while a request is
 /// on its way. A request with a safe method and without a body is then sent once more, on a new
@@ -19,11 +19,29 @@ pub(super) struct RetryableRequest {
     extensions: Extensions,
 }
 
+/// A request without a response.
+#[derive(Debug)]
+pub(super) struct Unanswered {
+    pub(super) failure: Failure,
+    pub(super) again: Again,
+}
+
+/// Whether a request may be sent again.
+#[derive(Debug)]
+pub(super) enum Again {
+    /// Nothing of it was sent.
+    Unsent(Request<Upload>),
+    /// It may have been processed, which does not matter.
+    Safe(RetryableRequest),
+    No,
+}
+
+// === impl RetryableRequest ===
+
 impl RetryableRequest {
     /// Copies the head; `None` if the request must not be repeated.
     pub(super) fn from_request(request: &Request<Upload>) -> Option<Self> {
-        let is_retryable = request.method().is_safe() && request.body().is_end_stream();
-        is_retryable.then(|| Self {
+        is_retryable(request).then(|| Self {
             method: request.method().clone(),
             uri: request.uri().clone(),
             headers: request.headers().clone(),
@@ -40,6 +58,27 @@ impl RetryableRequest {
         *request.extensions_mut() = self.extensions;
         request
     }
+}
+
+// === impl Unanswered ===
+
+impl Unanswered {
+    /// No connection could be used.
+    pub(super) fn unsent(failure: Failure, request: Request<Upload>) -> Box<Self> {
+        let again = Again::Unsent(request);
+        Box::new(Self { failure, again })
+    }
+
+    /// The request was sent. `copy` is set if it may be sent again.
+    pub(super) fn lost(failure: Failure, copy: Option<RetryableRequest>) -> Box<Self> {
+        let again = copy.map_or(Again::No, Again::Safe);
+        Box::new(Self { failure, again })
+    }
+}
+
+/// Returns `true` if the method is safe and there is no body.
+pub(super) fn is_retryable(request: &Request<Upload>) -> bool {
+    request.method().is_safe() && request.body().is_end_stream()
 }
 
 /// Returns `true` if the error means that the upstream closed the connection, and not that it sent

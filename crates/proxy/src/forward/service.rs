@@ -14,7 +14,7 @@ use gabion_core::{BodyLimit, ClientIp, ClientRules, PeerAddr, SessionLimits};
 use gabion_frames::Negotiated;
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
-    header::SEC_WEBSOCKET_EXTENSIONS,
+    header::{CONTENT_TYPE, SEC_WEBSOCKET_EXTENSIONS},
 };
 use http_body::Body as _;
 use hyper::{
@@ -27,29 +27,29 @@ use tower_service::Service;
 use super::{
     body::ProxyBody,
     claims::RemovedClaims,
+    dispatch::{Dispatcher, Exchange, LastUpstream},
     download::Download,
     error::{Failure, RequestError, UpstreamError},
     options::ProxyOptions,
-    pool::Pool,
     readiness::Readiness,
     request::rewrite_head,
     response::rewrite_response_head,
     upload::{Progress, Upload},
-    upstream_connection::UpstreamConnection,
     websocket::{Handshake, HandshakeResponse, diagnose_rejection, is_handshake},
 };
 use crate::{
-    Capacity, HeaderCase, Tunnels, Upstream,
+    Capacity, HeaderCase, Tunnels, UpstreamGroup,
     capacity::{Place, Places},
     event_sink::{EventSink, Requester, client_addr},
     tunnel::{TunnelConfig, TunnelContext, tunnel},
 };
 
-/// A tower service that forwards every request to one [`Upstream`] over HTTP/1.1.
+/// A tower service that forwards each request to an [`Upstream`](crate::Upstream), or to one of an
+/// [`UpstreamGroup`].
 ///
-/// Bodies and trailers stream in both directions. Clones share one pool of connections, which
+/// Bodies and trailers stream in both directions. Clones share one pool of connections per upstream, which
 /// belongs to the runtime it is first used on: create one proxy per runtime, as the factory of
-/// [`crate::workers`] does. See [`ProxyOptions`] for timeouts and [`Tunnels`] for the WebSockets it
+/// [`crate::workers`] does, each with a clone of one group. See [`ProxyOptions`] for timeouts and [`Tunnels`] for the WebSockets it
 /// opens.
 ///
 /// The service never fails. An error becomes a response ([`RequestError`], [`UpstreamError`]), and
@@ -71,10 +71,11 @@ use crate::{
 /// fn accepts_connections(_service: &impl HttpService) {}
 ///
 /// let new = |url: &str| -> Result<Proxy, UpstreamParseError> {
-///     Ok(Proxy::new(url.parse()?, &ProxyOptions::default(), Tunnels::default()))
+///     let upstream: Upstream = url.parse()?;
+///     Ok(Proxy::new(upstream, &ProxyOptions::default(), Tunnels::default()))
 /// };
 /// accepts_connections(&new("http://127.0.0.1:5000")?);
-/// assert!(new("https://127.0.0.1:5000").is_err());
+/// assert!(new("ftp://127.0.0.1:5000").is_err());
 /// # Ok::<(), UpstreamParseError>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -82,8 +83,7 @@ pub struct Proxy(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    upstream: Upstream,
-    pool: Arc<Pool>,
+    dispatcher: Dispatcher,
     head_timeout: Duration,
     receive_timeout: Duration,
     tunnels: Tunnels,
@@ -111,17 +111,20 @@ struct RequestInfo {
     requester: Option<Requester>,
     /// Limits that a policy in front set for this session.
     session_limits: Option<Arc<SessionLimits>>,
+    upstream: LastUpstream,
 }
 
 // === impl Proxy ===
 
 impl Proxy {
-    /// Creates a proxy with its own pool, which counts the WebSockets it opens in `tunnels`.
-    pub fn new(upstream: Upstream, options: &ProxyOptions, tunnels: Tunnels) -> Self {
-        let pool = Arc::new(Pool::new(&upstream, options));
+    /// Creates a proxy with its own connections, which counts the WebSockets it opens in `tunnels`.
+    pub fn new(
+        upstreams: impl Into<UpstreamGroup>,
+        options: &ProxyOptions,
+        tunnels: Tunnels,
+    ) -> Self {
         Self(Arc::new(Inner {
-            upstream,
-            pool,
+            dispatcher: Dispatcher::new(upstreams.into(), options),
             head_timeout: options.head_timeout,
             receive_timeout: options.receive_timeout,
             tunnels,
@@ -168,12 +171,13 @@ impl Inner {
             Ok(response) => response,
             Err(failure) => {
                 let response = failure.to_response();
+                let group = self.dispatcher.group();
                 self.event_sink.record_failure(
                     info.client,
                     (&info.method, info.target()),
                     response.status(),
                     &failure.error_chain(),
-                    &self.upstream,
+                    &info.upstream.display(group),
                 );
                 if let (Some(diagnosis), Some(requester)) = (failure.diagnosis(), &info.requester) {
                     self.event_sink
@@ -197,16 +201,22 @@ impl Inner {
         let (mut parts, body) = request.into_parts();
         let length = body.size_hint().exact();
         let peer: PeerAddr = *parts.extensions.get().ok_or(RequestError::NoPeer)?;
-        let client: Option<ClientIp> = parts.extensions.get().copied();
+        let resolved: Option<ClientIp> = parts.extensions.get().copied();
+        let client = resolved.unwrap_or_else(|| {
+            // No layer resolved it.
+            ClientRules::default().resolve(peer, &HeaderMap::new())
+        });
         let limit: Option<BodyLimit> = parts.extensions.get().copied();
-        let place = self.take_place(peer, client)?;
+        let place = self.in_progress.take(client, self.capacity);
+        let place = place.map_err(RequestError::from)?;
         self.removed_claims.remove_from(
             &mut parts.headers,
             peer,
-            client.as_ref(),
+            resolved.as_ref(),
             &self.event_sink,
         );
-        rewrite_head(&mut parts, peer, length, &self.upstream)?;
+        let authority = self.dispatcher.default_authority();
+        rewrite_head(&mut parts, peer, length, authority)?;
         if !self.header_case.is_kept() {
             // hyper keeps the case of the names in a type of its own, which stays only with all others.
             parts.extensions.clear();
@@ -216,70 +226,65 @@ impl Inner {
         }
         let (body, progress) = Upload::new(body, limit, self.receive_timeout);
         let request = Request::from_parts(parts, body);
-        let (response, connection) = self.send(request, &progress).await?;
+        let exchange = self.send(request, &client, &progress, info).await?;
         match handshake.zip(upgraded) {
             Some((handshake, upgraded)) => {
-                let established = (response, connection);
-                self.finish_handshake(&handshake, established, upgraded, info, place)
+                self.finish_handshake(&handshake, exchange, upgraded, info, place)
             }
-            None if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+            None if exchange.response.status() == StatusCode::SWITCHING_PROTOCOLS => {
                 Err(UpstreamError::UnexpectedSwitch.into())
             }
             None => {
-                let (mut head, body) = response.into_parts();
+                let (mut head, body) = exchange.response.into_parts();
                 rewrite_response_head(&mut head, info.version)?;
-                let body = self.download(body, connection, !progress.is_over(), place);
+                let download = Download::new(body, exchange.connection, !progress.is_over());
+                let body = ProxyBody::upstream(download, place, exchange.lease);
                 Ok(Response::from_parts(head, body))
             }
         }
     }
 
-    /// Counts a request as in progress. If no layer resolved its client, that is the peer.
-    fn take_place(&self, peer: PeerAddr, client: Option<ClientIp>) -> Result<Place, RequestError> {
-        let of_peer = || ClientRules::default().resolve(peer, &HeaderMap::new());
-        let client = client.unwrap_or_else(of_peer);
-        Ok(self.in_progress.take(client, self.capacity)?)
-    }
-
-    /// Waits for the response head as long as the request body makes progress.
+    /// Waits for the response head as long as the request body makes progress. A gRPC stream may be silent at first:
+    /// its response may begin only after its first message.
     async fn send(
         &self,
         request: Request<Upload>,
+        client: &ClientIp,
         progress: &Progress,
-    ) -> Result<(Response<Incoming>, UpstreamConnection), Failure> {
-        let mut response = pin!(self.pool.send(request));
+        info: &RequestInfo,
+    ) -> Result<Exchange, Failure> {
+        let may_be_silent = info.version == Version::HTTP_2 && is_grpc(request.headers());
+        let mut response = pin!(self.dispatcher.send(request, client, &info.upstream));
         loop {
             match timeout(self.head_timeout, response.as_mut()).await {
                 Ok(result) => return result,
                 Err(_) if progress.moved() => {}
+                Err(_) if progress.awaits_client() && may_be_silent => {}
                 Err(_) if progress.awaits_client() => {
                     return Err(RequestError::BodyStalled(self.head_timeout).into());
                 }
-                Err(_) => return Err(UpstreamError::ResponseTimeout(self.head_timeout).into()),
+                Err(_) => {
+                    self.dispatcher.record_timeout(&info.upstream);
+                    return Err(UpstreamError::ResponseTimeout(self.head_timeout).into());
+                }
             }
         }
-    }
-
-    fn download(
-        &self,
-        body: Incoming,
-        connection: UpstreamConnection,
-        is_uploading: bool,
-        place: Place,
-    ) -> ProxyBody {
-        let download = Download::new(body, connection, Arc::clone(&self.pool), is_uploading);
-        ProxyBody::upstream(download, place)
     }
 
     /// Completes a handshake: opens the tunnel, or forwards the upstream's rejection.
     fn finish_handshake(
         &self,
         handshake: &Handshake,
-        (mut response, connection): (Response<Incoming>, UpstreamConnection),
+        exchange: Exchange,
         client: OnUpgrade,
         info: &RequestInfo,
         place: Place,
     ) -> Result<Response<ProxyBody>, Failure> {
+        let Exchange {
+            mut response,
+            connection,
+            lease,
+        } = exchange;
         let upstream = upgrade::on(&mut response);
         let (mut head, body) = response.into_parts();
         let outcome = handshake.check_response(&head)?;
@@ -295,12 +300,12 @@ impl Inner {
                         .as_ref()
                         .map_or(self.ping, |limits| limits.ping),
                     requester: info.requester.clone(),
-                    place,
+                    place: (place, lease),
                 };
                 let tunnel = tunnel(client, upstream, tunnel_context, config);
                 self.tunnels.tasks().spawn(tunnel);
                 // The pool drives the connection to its end, where hyper hands over the stream.
-                self.pool.put(connection);
+                connection.release();
                 ProxyBody::empty()
             }
             HandshakeResponse::Rejected => {
@@ -312,7 +317,7 @@ impl Inner {
                         observation,
                     );
                 }
-                self.download(body, connection, false, place)
+                ProxyBody::upstream(Download::new(body, connection, false), place, lease)
             }
         };
         Ok(Response::from_parts(head, body))
@@ -323,6 +328,12 @@ impl Inner {
 fn negotiated(headers: &HeaderMap) -> Option<Negotiated> {
     let lines = headers.get_all(SEC_WEBSOCKET_EXTENSIONS);
     Negotiated::from_header(lines.iter().map(HeaderValue::as_bytes)).ok()
+}
+
+/// Returns `true` for the content types of gRPC.
+fn is_grpc(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    content_type.is_some_and(|content_type| content_type.starts_with(b"application/grpc"))
 }
 
 // === impl ProxyFuture ===
@@ -354,6 +365,7 @@ impl RequestInfo {
                 .then(|| Requester::from_request(request))
                 .flatten(),
             session_limits: request.extensions().get().cloned(),
+            upstream: LastUpstream::none(),
         }
     }
 

@@ -5,7 +5,7 @@ use std::{
     fmt,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     task::{Context, Poll},
@@ -44,12 +44,21 @@ pub(super) enum UploadError {
     TooSlow(TooSlow),
 }
 
+/// The reason why an upload failed, for an upstream over HTTP/2.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum UploadFailure {
+    Broken,
+    TooLarge(BodyLimit),
+    TooSlow(TooSlow),
+}
+
 /// The progress of an upload, which separates a slow client from a silent upstream.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     moved: AtomicBool,
     awaits_client: AtomicBool,
     is_over: AtomicBool,
+    failure: OnceLock<UploadFailure>,
 }
 
 // === impl Upload ===
@@ -84,6 +93,10 @@ impl Upload {
         }
     }
 
+    pub(super) const fn progress(&self) -> &Arc<Progress> {
+        &self.progress
+    }
+
     /// Removes head-only trailers from a frame, and counts its data toward the limit.
     fn check(
         &mut self,
@@ -115,9 +128,13 @@ impl Body for Upload {
         if let Some(pace) = &mut this.pace
             && let Err(slow) = pace.check(cx, &polled)
         {
+            this.progress.fail(UploadFailure::TooSlow(slow));
             return Poll::Ready(Some(Err(UploadError::TooSlow(slow))));
         }
         let polled = polled.map(|frame| frame.map(|frame| this.check(frame)));
+        if let Poll::Ready(Some(Err(error))) = &polled {
+            this.progress.fail(error.failure());
+        }
         this.progress
             .awaits_client
             .store(polled.is_pending(), Relaxed);
@@ -144,6 +161,16 @@ impl Drop for Upload {
 }
 
 // === impl UploadError ===
+
+impl UploadError {
+    const fn failure(&self) -> UploadFailure {
+        match self {
+            Self::Broken(_) => UploadFailure::Broken,
+            Self::TooLarge(limit) => UploadFailure::TooLarge(*limit),
+            Self::TooSlow(slow) => UploadFailure::TooSlow(*slow),
+        }
+    }
+}
 
 impl fmt::Display for UploadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -180,5 +207,14 @@ impl Progress {
     /// Returns `true` if nothing more is sent: hyper then drops the body.
     pub(super) fn is_over(&self) -> bool {
         self.is_over.load(Relaxed)
+    }
+
+    /// Returns why the upload failed.
+    pub(super) fn failure(&self) -> Option<UploadFailure> {
+        self.failure.get().copied()
+    }
+
+    fn fail(&self, failure: UploadFailure) {
+        let _ = self.failure.set(failure);
     }
 }

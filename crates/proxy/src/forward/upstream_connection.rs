@@ -36,6 +36,8 @@ pub(super) struct UpstreamConnection {
     driver_waker: Arc<DriverWaker>,
     /// A waker of `driver_waker`.
     waker: Waker,
+    /// The generation of the addresses that it was made with.
+    generation: usize,
 }
 
 type Connection = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
@@ -55,7 +57,11 @@ const MAX_ROUNDS: usize = 2;
 
 impl UpstreamConnection {
     /// Performs the HTTP/1.1 client setup on `stream`.
-    pub(super) async fn new<S>(stream: S, header_case: HeaderCase) -> hyper::Result<Self>
+    pub(super) async fn new<S>(
+        stream: S,
+        header_case: HeaderCase,
+        generation: usize,
+    ) -> hyper::Result<Self>
     where
         S: Read + Write + Unpin + Send + 'static,
     {
@@ -70,6 +76,7 @@ impl UpstreamConnection {
             connection: Some(Box::pin(connection.with_upgrades())),
             waker: Waker::from(Arc::clone(&driver_waker)),
             driver_waker,
+            generation,
         })
     }
 
@@ -113,6 +120,10 @@ impl UpstreamConnection {
         {
             self.connection = None;
         }
+    }
+
+    pub(super) const fn generation(&self) -> usize {
+        self.generation
     }
 
     /// Returns `true` if the connection can take another exchange.

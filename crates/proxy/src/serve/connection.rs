@@ -296,7 +296,7 @@ mod tests {
         let socket = TcpStream::connect(addr).await.unwrap();
         let handler = ConnectionHandler::new(&ServeOptions::default());
         let admitted = handler.admit(PeerAddr::new(addr)).unwrap();
-        let upstream = "http://127.0.0.1:1".parse().unwrap();
+        let upstream: crate::Upstream = "http://127.0.0.1:1".parse().unwrap();
         let proxy = Proxy::new(upstream, &ProxyOptions::default(), Tunnels::default());
         let future = handler.handle(OpenedSocket::plain(socket), admitted, proxy);
         // Each idle connection holds one.

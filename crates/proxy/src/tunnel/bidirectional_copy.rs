@@ -25,7 +25,7 @@ use super::{
     pings,
     upstream_end::UpstreamEnd,
 };
-use crate::{capacity::Place, event_sink::Requester};
+use crate::{capacity::Place, event_sink::Requester, upstream::Lease};
 
 /// A copy in both directions between client and upstream, with pings to the upstream and diagnoses
 /// of its end.
@@ -46,7 +46,7 @@ pub(super) struct BidirectionalCopy {
     reported: Reported,
     requester: Option<Requester>,
     context: Arc<TunnelContext>,
-    _place: Place,
+    _place: (Place, Option<Lease>),
 }
 
 /// The diagnoses of this tunnel that were reported.

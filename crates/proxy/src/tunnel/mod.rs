@@ -35,6 +35,7 @@ pub(crate) use idle_timeouts::UpstreamIdleTimeouts;
 use crate::{
     capacity::Place,
     event_sink::{EventSink, Requester},
+    upstream::Lease,
 };
 
 /// State that all tunnels of one proxy share.
@@ -53,8 +54,8 @@ pub(crate) struct TunnelConfig {
     /// The idle time after which the upstream is pinged.
     pub(crate) ping: Option<Duration>,
     pub(crate) requester: Option<Requester>,
-    /// The tunnel counts as a request in progress until it ends.
-    pub(crate) place: Place,
+    /// The tunnel counts as a request in progress until it ends, also at its upstream.
+    pub(crate) place: (Place, Option<Lease>),
 }
 
 // === impl TunnelContext ===

@@ -3,9 +3,13 @@
 use gabion_testkit::RawServer;
 use std::time::Duration;
 
-use gabion_proxy::ProxyOptions;
+use gabion_proxy::{ProxyOptions, StartWait, UpstreamGroup, UpstreamOptions};
+use tokio::{
+    net::{TcpSocket, TcpStream},
+    time::{Instant, timeout},
+};
 
-use crate::support::{Setup, logged, proxy_before};
+use crate::support::{Setup, group, logged, proxy_before};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -16,20 +20,30 @@ fn with_short_timeout() -> Setup {
     }
 }
 
+/// A group of `url` whose requests wait at most so long for it to start.
+fn with_start_wait(url: &str, time: Duration) -> UpstreamGroup {
+    let wait = StartWait::default().with_time(time);
+    group(&[url], &UpstreamOptions::default().with_start_wait(wait))
+}
+
 #[tokio::test]
-async fn refused_connection_is_502() {
+async fn refused_connection_is_503_after_the_wait_for_a_start() {
     let backend = RawServer::bind().await;
-    let front = proxy_before(&backend);
+    let group = with_start_wait(&backend.url(), Duration::from_millis(300));
+    let front = Setup::default().before_group(group);
     drop(backend);
     let mut client = front.connect().await;
+    let began = Instant::now();
     client.send(GET).await;
-    let answer = client.until("to the upstream\n").await;
+    let answer = client.until("may be starting\n").await;
+    assert!(began.elapsed() >= Duration::from_millis(200), "no wait");
     assert!(
-        answer.starts_with("HTTP/1.1 502 Bad Gateway\r\n"),
+        answer.starts_with("HTTP/1.1 503 Service Unavailable\r\n"),
         "{answer}"
     );
+    assert!(answer.contains("\r\nretry-after: 1\r\n"), "{answer}");
     assert!(
-        answer.ends_with("502 Bad Gateway: cannot connect to the upstream\n"),
+        answer.ends_with("503 Service Unavailable: the upstream does not accept connections; it may be starting\n"),
         "{answer}"
     );
 }
@@ -37,17 +51,17 @@ async fn refused_connection_is_502() {
 #[tokio::test]
 async fn failure_is_logged_on_one_line_with_every_source() {
     let backend = RawServer::bind().await;
-    let front = proxy_before(&backend);
     let url = backend.url();
+    let front = Setup::default().before_group(with_start_wait(&url, Duration::ZERO));
     drop(backend);
     let mut client = front.connect().await;
     client.send("GET /\"\\?a HTTP/1.1\r\nHost: a\r\n\r\n").await;
-    client.until("to the upstream\n").await;
+    client.until("may be starting\n").await;
     let logged = logged(&url);
     assert_eq!(logged.lines().count(), 1, "{logged}");
     for part in [
-        "WARN gabion: answered 502 by the proxy client=127.0.0.1 status=502 upstream=\"http://",
-        "error=\"cannot connect to the upstream: ",
+        "WARN gabion: answered 503 by the proxy client=127.0.0.1 status=503 upstream=\"http://",
+        "error=\"the upstream does not accept connections; it may be starting: ",
         "Connection refused",
         r#"method="GET" target="/\\x22\\x5c?…""#,
     ] {
@@ -107,20 +121,24 @@ async fn broken_response_is_502() {
 
 #[tokio::test]
 async fn connection_not_accepted_in_time_is_504() {
-    // No host of TEST-NET-1 (RFC 5737) answers. If the network rejects it at once, the status is
-    // 502.
+    // The system ignores connections beyond the listener's queue.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let addr = listener.local_addr().unwrap();
+    let mut queue = Vec::new();
+    while let Ok(connected) = timeout(Duration::from_millis(200), TcpStream::connect(addr)).await {
+        queue.push(connected.unwrap());
+    }
     let setup = Setup {
         proxy: ProxyOptions::default().with_connect_timeout(Duration::from_millis(200)),
         ..Setup::default()
     };
-    let front = setup.before("http://192.0.2.1:80");
+    let front = setup.before(&format!("http://{addr}"));
     let mut client = front.connect().await;
     client.send(GET).await;
     let head = client.head().await;
-    assert!(
-        head.starts_with("HTTP/1.1 504 ") || head.starts_with("HTTP/1.1 502 "),
-        "{head}"
-    );
+    assert!(head.starts_with("HTTP/1.1 504 "), "{head}");
 }
 
 #[tokio::test]

@@ -33,4 +33,5 @@ mod stream;
 mod support;
 #[cfg(feature = "tls")]
 mod tls;
+mod upstream;
 mod websocket;

@@ -8,7 +8,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use gabion_proxy::{Protocols, Proxy, ProxyOptions, ServeOptions};
+use gabion_proxy::{
+    Protocols, Proxy, ProxyOptions, ServeOptions, Upstream, UpstreamGroup, UpstreamOptions,
+};
 use gabion_sinks::Tracing;
 use gabion_testkit::{ProxyServer, RawServer, http2_sender};
 use http::Request;
@@ -85,9 +87,14 @@ impl Setup {
     }
 
     pub(crate) fn before(self, url: &str) -> ProxyServer {
+        let upstream: Upstream = url.parse().unwrap();
+        self.before_group(upstream)
+    }
+
+    pub(crate) fn before_group(self, upstreams: impl Into<UpstreamGroup>) -> ProxyServer {
         LazyLock::force(&LOG);
         let tweak = self.tweak;
-        ProxyServer::start(url, &self.proxy, self.serve, |proxy| {
+        ProxyServer::before(upstreams, &self.proxy, self.serve, |proxy| {
             TweakedProxy(proxy, tweak)
         })
     }
@@ -96,6 +103,12 @@ impl Setup {
 /// A proxy with default options in front of `upstream`.
 pub(crate) fn proxy_before(upstream: &RawServer) -> ProxyServer {
     Setup::default().before(&upstream.url())
+}
+
+/// A group of these URLs.
+pub(crate) fn group(urls: &[&str], options: &UpstreamOptions) -> UpstreamGroup {
+    let upstreams: Vec<Upstream> = urls.iter().map(|url| url.parse().unwrap()).collect();
+    UpstreamGroup::new(upstreams, options).unwrap()
 }
 
 /// Connects to `proxy` with HTTP/2 prior knowledge.

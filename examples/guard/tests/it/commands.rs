@@ -176,7 +176,7 @@ fn explain_prints_every_step() {
 #[test]
 fn unsupported_upstream_url_is_rejected_at_start() {
     for url in [
-        "https://127.0.0.1:1",
+        "ftp://127.0.0.1:1",
         "127.0.0.1:1",
         "http://127.0.0.1:1/base",
     ] {

@@ -1,6 +1,6 @@
 //! Clients can neither flood the log, nor hide lines in it, nor forge its fields.
 
-use gabion_testkit::{RawServer, TempFolder};
+use gabion_testkit::{LoopbackServer, TempFolder};
 
 use crate::support::Guard;
 
@@ -15,8 +15,8 @@ async fn get(guard: &Guard, client: &str, target: &str) -> u16 {
 
 #[tokio::test]
 async fn client_that_causes_failures_of_the_proxy_writes_a_bounded_log() {
-    let url = RawServer::bind().await.url();
-    let guard = Guard::start(&["--upstream", &url]).await;
+    let closing = LoopbackServer::start(|stream| async { drop(stream) }).await;
+    let guard = Guard::start(&["--upstream", &closing.url()]).await;
     let long = format!("/{}", "x".repeat(45_000));
     for _ in 0..300 {
         assert_eq!(guard.status(&long).await, 502);

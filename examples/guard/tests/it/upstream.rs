@@ -1,17 +1,27 @@
-//! The server behind the guard: always the one in `--upstream`.
+//! The servers behind the guard: always those in `--upstream`.
 
 use gabion_testkit::{Backend, RawServer};
 
 use crate::support::Guard;
 
+/// Sends a request that must not wait for a server to start.
+async fn post(guard: &Guard, target: &str) -> gabion_testkit::RawResponse {
+    let mut client = guard.connect().await;
+    let head = format!("POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n");
+    client.send(head).await;
+    client.response("POST").await.unwrap()
+}
+
 #[tokio::test]
-async fn closed_upstream_gives_502_and_the_log_has_the_reason() {
+async fn closed_upstream_gives_503_and_the_log_has_the_reason() {
     let url = RawServer::bind().await.url();
     let guard = Guard::start(&["--upstream", &url]).await;
-    let response = guard.connect().await.get("/x?y", "").await.unwrap();
-    assert_eq!(response.status, 502);
+    let response = post(&guard, "/x?y").await;
+    assert_eq!(response.status, 503);
     assert!(
-        response.text().contains("cannot connect to the upstream"),
+        response
+            .text()
+            .contains("the upstream does not accept connections; it may be starting"),
         "{}",
         response.text()
     );
@@ -22,12 +32,73 @@ async fn closed_upstream_gives_502_and_the_log_has_the_reason() {
     guard
         .logged([
             "WARN",
-            "answered 502 by the proxy client=127.0.0.1",
-            r#"method="GET" target="/x?…""#,
+            "answered 503 by the proxy client=127.0.0.1",
+            r#"method="POST" target="/x?…""#,
             "Connection refused",
             &url,
         ])
         .await;
+}
+
+#[tokio::test]
+async fn several_upstreams_share_the_requests() {
+    let (one, other) = (Backend::start().await, Backend::start().await);
+    let gone = RawServer::bind().await.url();
+    let guard = Guard::start(&[
+        "--upstream",
+        &one.url(),
+        "--upstream",
+        &other.url(),
+        "--upstream",
+        &gone,
+        "--balance",
+        "round-robin",
+        "--health-check",
+        "/health",
+    ])
+    .await;
+    for _ in 0..12 {
+        assert_eq!(guard.status("/").await, 200);
+    }
+    for server in [&one, &other] {
+        let received = server.take();
+        let requests = received.iter().filter(|request| request.target == "/");
+        assert!(requests.count() >= 4);
+        assert!(received.iter().any(|request| request.target == "/health"));
+    }
+}
+
+#[tokio::test]
+async fn invalid_upstream_options_are_explained() {
+    for (args, reason) in [
+        (&["--upstream", "ftp://app"][..], "write `http://HOST:PORT`"),
+        (
+            &[
+                "--upstream",
+                "http://127.0.0.1:1",
+                "--health-check",
+                "health",
+            ],
+            "--health-check: invalid path of a health check `health`: write a path such as `/health`",
+        ),
+        (
+            &[
+                "--upstream",
+                "https://127.0.0.1:1",
+                "--upstream-ca",
+                "/no/such/file.pem",
+            ],
+            "cannot read `/no/such/file.pem`: No such file or directory",
+        ),
+    ] {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_guard"))
+            .args(args)
+            .output()
+            .unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success());
+        assert!(error.contains(reason), "{error}");
+    }
 }
 
 #[tokio::test]

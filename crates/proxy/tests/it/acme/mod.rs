@@ -77,7 +77,7 @@ impl Server {
             NonZeroUsize::MIN,
             vec![self.plain, self.secure],
             move |tunnels| {
-                let upstream = "http://127.0.0.1:1".parse().unwrap();
+                let upstream: gabion_proxy::Upstream = "http://127.0.0.1:1".parse().unwrap();
                 layer.layer(Proxy::new(
                     upstream,
                     &ProxyOptions::default(),

@@ -1,0 +1,47 @@
+//! The connection that a response arrives on.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http_body::{Body as _, Frame};
+use hyper::body::Incoming;
+
+use super::{http2_pool::Http2Connection, pool::Pool, upstream_connection::UpstreamConnection};
+
+/// The connection that a response arrives on, until its body has ended.
+#[derive(Debug)]
+pub(super) enum ResponseConnection {
+    /// Driven by the task that reads the response, and then returned to its pool.
+    Http1(UpstreamConnection, Arc<Pool>),
+    /// Driven by a task of its own, and held to count its streams.
+    Http2 { _streams: Arc<Http2Connection> },
+}
+
+// === impl ResponseConnection ===
+
+impl ResponseConnection {
+    /// Polls the body, and drives the connection if that is needed.
+    pub(super) fn poll_body(
+        &mut self,
+        cx: &mut Context<'_>,
+        body: &mut Incoming,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match self {
+            Self::Http1(connection, _) => {
+                connection.poll(cx, |cx| Pin::new(&mut *body).poll_frame(cx))
+            }
+            Self::Http2 { .. } => Pin::new(body).poll_frame(cx),
+        }
+    }
+
+    /// Gives the connection back after its exchange.
+    pub(super) fn release(self) {
+        if let Self::Http1(connection, pool) = self {
+            pool.put(connection);
+        }
+    }
+}
