@@ -63,15 +63,21 @@ impl Nginx {
         target: &str,
         lines: &str,
     ) -> Self {
+        let conf = CONF
+            .replace("{upstream}", &upstream.to_string())
+            .replace("{target}", target)
+            .replace("{lines}", lines);
+        Self::with_conf(nginx, name, &conf).await
+    }
+
+    /// Starts nginx with a whole configuration file. `{listen}` in it is replaced by a free address, and
+    /// relative paths are those of an empty folder.
+    pub async fn with_conf(nginx: &Path, name: &str, conf: &str) -> Self {
         let folder = TempFolder::new(&format!("nginx-{name}"));
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = free.local_addr().unwrap();
         drop(free);
-        let conf = CONF
-            .replace("{listen}", &addr.to_string())
-            .replace("{upstream}", &upstream.to_string())
-            .replace("{target}", target)
-            .replace("{lines}", lines);
+        let conf = conf.replace("{listen}", &addr.to_string());
         folder.replace("nginx.conf", &conf);
         let mut command = Command::new(nginx);
         let prefix = format!("{}/", folder.path().display());

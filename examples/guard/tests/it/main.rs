@@ -8,6 +8,7 @@
 )]
 
 mod autobahn_close;
+mod beanstalk;
 mod clients;
 mod commands;
 mod demo;
