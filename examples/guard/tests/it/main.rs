@@ -16,6 +16,7 @@ mod denied_page;
 mod doctor;
 mod drain;
 mod idle_behind_nginx;
+mod kits;
 mod listen;
 mod log_bounds;
 mod log_reader;

@@ -1,17 +1,11 @@
 //! Figures in different files of the kit that belong together.
 
 use super::instance::Layout;
+use crate::kits::number_after;
 
-/// The number after `key` in a file of the kit.
 #[track_caller]
 fn figure(layout: Layout, file: &str, key: &str) -> u64 {
-    let text = layout.read(file);
-    let (_, rest) = text
-        .split_once(key)
-        .unwrap_or_else(|| panic!("no {key} in {file}"));
-    let digits = rest.trim_start_matches([' ', ':', '=', '"']);
-    let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap();
-    digits[..end].parse().unwrap()
+    number_after(&layout.read(file), key)
 }
 
 #[test]

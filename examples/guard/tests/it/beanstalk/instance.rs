@@ -1,10 +1,10 @@
 //! An instance of Elastic Beanstalk, built from the files of the kit.
 
-use std::{fs, net::SocketAddr, path::PathBuf};
+use std::{fs, net::SocketAddr};
 
 use gabion_testkit::{Backend, Nginx, TempFolder, program};
 
-use crate::support::Guard;
+use crate::{kits, support::Guard};
 
 /// The parts of Beanstalk's own `nginx.conf` that the files of the kit meet.
 const NGINX: &str = "
@@ -56,22 +56,18 @@ pub(super) struct Instance {
 impl Layout {
     pub(super) const BOTH: [Self; 2] = [Self::NginxInFront, Self::WithoutNginx];
 
-    /// A file of the kit.
-    pub(super) fn path(self, file: &str) -> PathBuf {
+    /// The path of a file of the kit within `examples/deploy`.
+    pub(super) fn file(self, name: &str) -> String {
         let folder = match self {
             Self::NginxInFront => "nginx-in-front",
             Self::WithoutNginx => "without-nginx",
         };
-        PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-            .join("../deploy/elastic-beanstalk")
-            .join(folder)
-            .join(file)
+        format!("elastic-beanstalk/{folder}/{name}")
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a test reads the kit")]
-    pub(super) fn read(self, file: &str) -> String {
-        let path = self.path(file);
-        fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    #[track_caller]
+    pub(super) fn read(self, name: &str) -> String {
+        kits::read(&self.file(name))
     }
 
     /// The arguments of guard in the Procfile.

@@ -10,7 +10,7 @@ use std::{
 use gabion_testkit::TempFolder;
 
 use super::instance::Layout;
-use crate::support::text;
+use crate::{kits, support::text};
 
 /// Runs the hook that checks the app's port, with these lines as the output of `ss`. Returns its error.
 fn hook(listeners: &str) -> Result<(), String> {
@@ -23,7 +23,7 @@ fn hook(listeners: &str) -> Result<(), String> {
         fs::set_permissions(file, Permissions::from_mode(0o755)).unwrap();
     }
     let path = format!("{}:/usr/bin:/bin", folder.path().display());
-    let hook = Layout::NginxInFront.path(".platform/hooks/postdeploy/50_app_port.sh");
+    let hook = kits::path(&Layout::NginxInFront.file(".platform/hooks/postdeploy/50_app_port.sh"));
     let run = Command::new(hook).env("PATH", path).output().unwrap();
     let error = text(&run.stderr);
     assert_eq!(run.status.success(), error.is_empty(), "{error}");
@@ -62,7 +62,7 @@ fn hook_refuses_an_app_that_others_can_reach() {
 #[test]
 fn check_from_outside_names_open_ports() {
     let check = |ports: &[u16]| {
-        let script = Layout::NginxInFront.path("../check-closed");
+        let script = kits::path("elastic-beanstalk/check-closed");
         let mut command = Command::new(script);
         command
             .arg("127.0.0.1")
