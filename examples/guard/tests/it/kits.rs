@@ -117,9 +117,10 @@ fn guard_has_time_to_drain_before_it_is_killed() {
     ] {
         let (_, arguments) = arguments().into_iter().find(|(of, _)| *of == file).unwrap();
         let arguments = arguments.join(" ");
-        let delay = match arguments.contains("--drain-delay") {
-            true => number_after(&arguments, "--drain-delay"),
-            false => 0,
+        let delay = if arguments.contains("--drain-delay") {
+            number_after(&arguments, "--drain-delay")
+        } else {
+            0
         };
         let drain = delay + number_after(&arguments, "--grace");
         let text = read(file);
