@@ -3,6 +3,7 @@ use std::{
     fs,
     future::pending,
     path::PathBuf,
+    sync::mpsc,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -160,10 +161,16 @@ fn previous_two_hours_are_kept() {
 fn line_that_finds_the_queue_full_is_dropped_and_counted() {
     let (log, writer, folder) = log("health-log-full", 3);
     let hour = Hour::of(at(DOCUMENTED));
-    // Nothing takes lines yet, so that `push` would wait forever if it waited.
-    for nth in 0..10 {
-        log.push(hour, format!("{nth}\n"));
-    }
+    let (done, pushed) = mpsc::channel();
+    // Nothing takes lines yet.
+    thread::spawn(move || {
+        for nth in 0..10 {
+            log.push(hour, format!("{nth}\n"));
+        }
+        done.send(log)
+    });
+    let log = pushed.recv_timeout(Duration::from_secs(5));
+    let log = log.expect("a request does not wait for the writer");
     assert_eq!(log.0.lost.load(Ordering::Relaxed), 7);
     let lost = Arc::clone(&log.0.lost);
     drop(log);
