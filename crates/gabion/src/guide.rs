@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`single_layers`] | one layer without a policy document |
 //! | [`policy`] | the policy document: every section, key and default |
+//! | [`deploy`] | `guard` in production: kits, the order of a drain, timeouts that belong together |
 //! | [`load_balancer`] | trusted proxies, health checks, a first test with curl |
 //! | [`custom_rule`] | a rule written in Rust |
 //! | [`paths`] | differences between servers in how they read a path, measured with nginx and Tomcat |
@@ -19,6 +20,8 @@
 
 #[doc = include_str!("../guide/custom_rule.md")]
 pub mod custom_rule {}
+#[doc = include_str!("../guide/deploy.md")]
+pub mod deploy {}
 #[doc = include_str!("../guide/glossary.md")]
 pub mod glossary {}
 #[doc = include_str!("../guide/life_of_a_request.md")]

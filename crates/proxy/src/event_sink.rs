@@ -112,7 +112,7 @@ impl EventSink {
     clippy::disallowed_methods,
     reason = "an event carries the wall-clock time"
 )]
-fn wall_clock() -> SystemTime {
+pub(crate) fn wall_clock() -> SystemTime {
     SystemTime::now()
 }
 

@@ -9,6 +9,7 @@
 //! - Feature `tls`: `Certificates` and `Tls` serve TLS, with certificates by name whose files are read again.
 //! - Feature `acme`: `Acme` obtains and renews certificates.
 //! - [`HttpsLayer`] redirects plain requests to HTTPS, and sets `Strict-Transport-Security`.
+//! - [`HealthLogService`] writes the health log that AWS Elastic Beanstalk reads.
 //! - [`Connections`] closes the connections of peers that the policy denies, after a ban or a
 //!   policy change.
 //!
@@ -68,6 +69,7 @@
 //!   pooled client has two tasks per connection, which cost a tenth of a request's instructions, so
 //!   this crate has its own pool.
 //! - `memchr` finds line ends, and `itoa` writes addresses. `http` depends on both already.
+//! - `humantime` writes dates in UTC; other crates of the workspace depend on it already.
 //! - `tokio-util` counts and cancels tasks (`TaskTracker`, `CancellationToken`).
 //! - `rustix` passes listening sockets to a successor, which takes `unsafe` code otherwise.
 //! - `socket2` sets `SO_REUSEPORT` before a socket is bound, and TCP keep-alive probes.
@@ -96,6 +98,7 @@ mod event_sink;
 mod forbidden;
 mod forward;
 mod header_case;
+mod health_log;
 mod https;
 mod router;
 mod serve;
@@ -123,6 +126,7 @@ pub use forward::{
     Proxy, ProxyBody, ProxyFuture, ProxyOptions, Readiness, RequestError, UpstreamError,
 };
 pub use header_case::HeaderCase;
+pub use health_log::{HealthLog, HealthLogBody, HealthLogFuture, HealthLogService};
 pub use https::{HttpsLayer, HttpsService};
 pub use router::{Route, RouteError, Router};
 pub use serve::{

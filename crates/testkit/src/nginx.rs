@@ -77,12 +77,18 @@ impl Nginx {
     /// Starts nginx with these lines in its `http` block. `{listen}` in them is a free address, and `{folder}` the
     /// folder of its files.
     pub async fn with_servers(nginx: &Path, name: &str, servers: &str) -> Self {
+        let conf = CONF.replace("{servers}", servers);
+        Self::with_conf(nginx, name, &conf).await
+    }
+
+    /// Starts nginx with a whole configuration file. `{listen}` in it is replaced by a free address, and `{folder}`
+    /// by the folder of its files, which is empty and that of relative paths.
+    pub async fn with_conf(nginx: &Path, name: &str, conf: &str) -> Self {
         let folder = TempFolder::new(&format!("nginx-{name}"));
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = free.local_addr().unwrap();
         drop(free);
-        let conf = CONF
-            .replace("{servers}", servers)
+        let conf = conf
             .replace("{listen}", &addr.to_string())
             .replace("{folder}", &folder.path().display().to_string());
         folder.replace("nginx.conf", &conf);

@@ -126,6 +126,10 @@ pub(crate) struct RunArgs {
     /// `…` is written for each
     #[arg(long)]
     pub(crate) log_query_values: bool,
+    /// Write the health log that the agent of AWS Elastic Beanstalk reads to this folder, for instances without
+    /// nginx in front of the guard: /var/log/nginx/healthd
+    #[arg(long, value_name = "DIR")]
+    pub(crate) eb_health_log: Option<PathBuf>,
     #[arg(
         long,
         help = "Accept a changed policy even if it removes most rules, an [allow] entry or a trusted proxy, \

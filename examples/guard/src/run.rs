@@ -8,8 +8,8 @@ use gabion::{
     policy::{ShrinkGuard, Watch},
 };
 use gabion_proxy::{
-    Capacity, Connections, HeaderCase, Protocols, Proxy, ProxyOptions, Readiness, ServeOptions,
-    UpstreamGroup, Workers, raise_descriptor_limit, workers_on,
+    Capacity, Connections, HeaderCase, HealthLog, HealthLogService, Protocols, Proxy, ProxyOptions,
+    Readiness, ServeOptions, Tunnels, UpstreamGroup, Workers, raise_descriptor_limit, workers_on,
 };
 use hyper_util::rt::TokioTimer;
 use sd_notify::NotifyState;
@@ -168,9 +168,31 @@ fn serve(
         .layer()
         .insert_client_extension()
         .with_reply(DeniedPage);
-    Ok(workers_on(count, vec![listener], move |tunnels| {
+    let service = move |tunnels: &Tunnels| {
         layer.layer(Proxy::new(upstreams.clone(), &proxy, tunnels.clone()))
-    })?)
+    };
+    Ok(match health_log(args)? {
+        // Only guards that write the log have its state in each exchange.
+        Some(log) => workers_on(count, vec![listener], move |tunnels| {
+            HealthLogService::new(service(tunnels), log.clone())
+        }),
+        None => workers_on(count, vec![listener], service),
+    }?)
+}
+
+/// Opens the health log of Elastic Beanstalk, if it is to be written.
+fn health_log(args: &RunArgs) -> Result<Option<HealthLog>, String> {
+    let Some(folder) = &args.eb_health_log else {
+        return Ok(None);
+    };
+    let log = HealthLog::start(folder.clone()).map_err(|error| {
+        let folder = folder.display();
+        format!(
+            "cannot write the health log in {folder}: {error}; create the folder for the user that runs the \
+             guard, or remove --eb-health-log"
+        )
+    })?;
+    Ok(Some(log))
 }
 
 /// Tells systemd the state of the service, if it asked for that (`Type=notify`).

@@ -8,6 +8,7 @@
 )]
 
 mod autobahn_close;
+mod beanstalk;
 mod clients;
 mod commands;
 mod demo;
@@ -15,6 +16,7 @@ mod denied_page;
 mod doctor;
 mod drain;
 mod idle_behind_nginx;
+mod kits;
 mod listen;
 mod log_bounds;
 mod log_reader;
