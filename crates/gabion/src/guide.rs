@@ -8,6 +8,7 @@
 //! | [`load_balancer`] | trusted proxies, health checks, a first test with curl |
 //! | [`custom_rule`] | a rule written in Rust |
 //! | [`paths`] | differences between servers in how they read a path, measured with nginx and Tomcat |
+//! | [`upstreams`] | the servers behind `guard`: choice, failures, retries, timeouts beside nginx's, TLS, gRPC |
 //! | [`websockets`] | WebSockets behind proxies: timeouts, pings, reconnects, diagnosis codes |
 //! | [`life_of_a_request`] | the path of a request through the code, file by file |
 //! | [`stability`] | public API, supported Rust versions, versions of the policy format |
@@ -61,5 +62,7 @@ pub mod policy {
 pub mod single_layers {}
 #[doc = include_str!("../guide/stability.md")]
 pub mod stability {}
+#[doc = include_str!("../guide/upstreams.md")]
+pub mod upstreams {}
 #[doc = include_str!("../guide/websockets.md")]
 pub mod websockets {}

@@ -1,8 +1,10 @@
-//! A reverse proxy for gabion's guard: a tower service that forwards requests to one upstream, and
+//! A reverse proxy for gabion's guard: a tower service that forwards requests to upstream servers, and
 //! the accept loop that serves it.
 //!
 //! - [`Proxy`] is a tower service. It forwards each request to its [`Upstream`] and streams the
 //!   response back. Nothing in a request can select another server.
+//! - [`UpstreamGroup`] is a set of equivalent upstreams: choice by load, turn or client, ejection, health
+//!   checks, retries and caps, as [`UpstreamOptions`] say.
 //! - [`serve`] accepts connections and drains them on shutdown; [`workers`] runs one such loop per
 //!   core.
 //! - [`Tunnels`] counts the WebSockets that a [`Proxy`] opened, so that a drain can wait for them.
@@ -62,12 +64,22 @@
 //! # }
 //! ```
 //!
+//! # Features
+//!
+//! - `tls`: `https://` and `h2://` upstreams.
+//!
 //! # Dependencies
 //!
 //! - `hyper` is the only HTTP parser: a client's request is parsed, and the upstream's request is
 //!   written from the parsed parts, so that both sides see one framing. `hyper-util` connects. Its
 //!   pooled client has two tasks per connection, which cost a tenth of a request's instructions, so
-//!   this crate has its own pool.
+//!   this crate has its own pool of hyper's HTTP/1.1 connections. An HTTP/2 connection has a task of
+//!   its own in any case; `client::pool` of `hyper-util` has one connection for all requests, but an
+//!   upstream that allows 100 streams needs another one for the next.
+//! - `tokio-rustls` with `ring` is the TLS of upstreams, and `rustls-native-certs` reads the system's root
+//!   certificates (feature `tls`).
+//! - The choice by two random draws has no crate: `tower::balance` has neither weights nor ejection. Its
+//!   random numbers are `SplitMix64`, which needs no secret.
 //! - `memchr` finds line ends, and `itoa` writes addresses. `http` depends on both already.
 //! - `humantime` writes dates in UTC; other crates of the workspace depend on it already.
 //! - `tokio-util` counts and cancels tasks (`TaskTracker`, `CancellationToken`).

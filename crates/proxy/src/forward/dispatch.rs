@@ -18,7 +18,7 @@ use super::{
     options::ProxyOptions,
     pool::{Pool, Reuse},
     response_connection::ResponseConnection,
-    retry::{Again, Unanswered, is_retryable},
+    retry::{RequestSlot, Unanswered, is_retryable},
     retry_budget::RetryCounter,
     upload::Upload,
 };
@@ -83,10 +83,10 @@ impl Dispatcher {
         first.map_or("", |member| member.upstream().authority())
     }
 
-    /// Sends a request and returns its response.
+    /// Sends the request in `slot`.
     pub(super) async fn send(
         &self,
-        request: Request<Upload>,
+        slot: &mut RequestSlot,
         client: &ClientIp,
         last: &LastUpstream,
     ) -> Result<Exchange, Failure> {
@@ -97,9 +97,9 @@ impl Dispatcher {
             self.choose(Tried::default(), client)
                 .map_err(|_| UpstreamError::Busy)?
         };
-        match self.attempt(idx, request, Reuse::Idle, last).await {
+        match self.attempt(idx, slot, Reuse::Idle, last).await {
             Ok(exchange) => Ok(exchange),
-            Err(unanswered) => Box::pin(self.recover(unanswered, idx, client, last)).await,
+            Err(unanswered) => Box::pin(self.recover(unanswered, slot, idx, client, last)).await,
         }
     }
 
@@ -110,19 +110,18 @@ impl Dispatcher {
         }
     }
 
-    /// Sends a request to one upstream.
+    /// Sends the request to one upstream.
     async fn attempt(
         &self,
         idx: usize,
-        request: Request<Upload>,
+        slot: &mut RequestSlot,
         reuse: Reuse,
         last: &LastUpstream,
-    ) -> Result<Exchange, Box<Unanswered>> {
+    ) -> Result<Exchange, Unanswered> {
         last.set(idx);
-        let Ok(lease) = self.shared().lease(idx) else {
-            return Err(Unanswered::unsent(UpstreamError::Busy.into(), request));
-        };
-        match self.pools[idx].send(request, reuse).await {
+        let lease = self.shared().lease(idx);
+        let lease = lease.map_err(|_| Unanswered::unsent(UpstreamError::Busy.into()))?;
+        match self.pools[idx].send(slot, reuse).await {
             Ok((response, connection)) => {
                 self.record_status(idx, response.status());
                 Ok(Exchange {
@@ -150,11 +149,12 @@ impl Dispatcher {
         }
     }
 
-    /// Sends a request that has no response from `idx` to others, once more if it was sent, and waits for one that
-    /// starts.
+    /// Sends a request that has no response from `idx` to others: once more if it was sent, and otherwise to each. If
+    /// all refuse connections, waits for one to start.
     async fn recover(
         &self,
-        mut unanswered: Box<Unanswered>,
+        mut unanswered: Unanswered,
+        slot: &mut RequestSlot,
         mut idx: usize,
         client: &ClientIp,
         last: &LastUpstream,
@@ -163,36 +163,33 @@ impl Dispatcher {
         let mut was_sent_again = false;
         let mut waiting = None;
         loop {
-            let Unanswered { failure, again } = *unanswered;
+            let Unanswered { failure, was_sent } = unanswered;
+            let Some(request) = slot else {
+                return Err(failure);
+            };
             tried.insert(idx);
             let next = self.choose(tried, client);
-            let (request, reuse) = match again {
-                Again::No => return Err(failure),
-                Again::Safe(copy) => {
-                    if was_sent_again || !self.retries.take() {
-                        return Err(failure);
-                    }
-                    was_sent_again = true;
-                    // Without another one, it is the same one.
-                    idx = next.unwrap_or(idx);
-                    (copy.into_request(), Reuse::Never)
+            let reuse = if was_sent {
+                if was_sent_again || !self.retries.take() {
+                    return Err(failure);
                 }
-                Again::Unsent(request) => {
-                    idx = match next {
-                        Ok(next) => next,
-                        Err(NoCandidate::Busy) => return Err(UpstreamError::Busy.into()),
-                        Err(NoCandidate::AllTried) => {
-                            if !self.wait(&mut waiting, &failure, &request).await {
-                                return Err(failure);
-                            }
-                            tried = Tried::default();
-                            self.choose(tried, client).unwrap_or(idx)
-                        }
-                    };
-                    (request, Reuse::Idle)
-                }
+                was_sent_again = true;
+                Reuse::Never
+            } else {
+                Reuse::Idle
             };
-            match self.attempt(idx, request, reuse, last).await {
+            idx = match next {
+                Ok(next) => next,
+                // The same one, on another connection.
+                Err(_) if was_sent => idx,
+                Err(NoCandidate::Busy) => return Err(UpstreamError::Busy.into()),
+                Err(NoCandidate::AllTried) if self.wait(&mut waiting, &failure, request).await => {
+                    tried = Tried::default();
+                    self.choose(tried, client).unwrap_or(idx)
+                }
+                Err(NoCandidate::AllTried) => return Err(failure),
+            };
+            match self.attempt(idx, slot, reuse, last).await {
                 Ok(exchange) => return Ok(exchange),
                 Err(next) => unanswered = next,
             }

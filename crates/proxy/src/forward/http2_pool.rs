@@ -3,7 +3,7 @@
 use std::{
     fmt,
     future::poll_fn,
-    io, mem,
+    mem,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Poll,
@@ -12,7 +12,7 @@ use std::{
 
 use http::{
     HeaderValue, Request, Response, Uri, Version,
-    header::{HOST, TRANSFER_ENCODING},
+    header::HOST,
     uri::{Authority, Scheme},
 };
 use hyper::{
@@ -24,9 +24,9 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::Instant;
 
 use super::{
-    error::{Failure, UpstreamError},
+    error::{Failure, RequestError},
     response_connection::ResponseConnection,
-    retry::{RetryableRequest, Unanswered, is_connection_loss},
+    retry::{RequestSlot, RetryableRequest, Unanswered},
     upload::Upload,
 };
 use crate::upstream::{Connected, Connector, HttpVersion};
@@ -64,55 +64,47 @@ const PING: Duration = Duration::from_secs(20);
 /// The most bytes of all headers of a response.
 const MAX_HEADER_LIST: u32 = 64 * 1024;
 
-/// How often a request is handed to another connection because the one before it just closed.
-const MAX_ROUNDS: usize = 3;
-
 // === impl Http2Pool ===
 
 impl Http2Pool {
-    /// Sends a request on a stream of its own.
+    /// Sends the request in `slot` on a stream of its own. Without a response, the request is in the slot if it may
+    /// be sent again.
     pub(super) async fn send(
         &self,
         connector: &Connector,
-        request: Request<Upload>,
-    ) -> Result<(Response<Incoming>, ResponseConnection), Box<Unanswered>> {
-        let mut connection = match self.connection(connector).await {
-            Ok(connection) => connection,
-            Err(failure) => return Err(Unanswered::unsent(failure, request)),
-        };
-        let copy = RetryableRequest::from_request(&request);
-        let progress = Arc::clone(request.body().progress());
-        let mut request = with_authority(request, connector.member().upstream().authority());
-        for _ in 0..MAX_ROUNDS {
+        slot: &mut RequestSlot,
+    ) -> Result<(Response<Incoming>, ResponseConnection), Unanswered> {
+        loop {
+            let connected = self.connection(connector).await;
+            let connection = connected.map_err(Unanswered::unsent)?;
+            let Some(request) = slot.take() else {
+                return Err(Unanswered::unsent(RequestError::NoPath.into()));
+            };
+            let copy = RetryableRequest::from_request(&request);
+            let progress = Arc::clone(request.body().progress());
+            let authority = connector.member().upstream().authority();
+            let request = into_http2(request, authority);
             let mut error = match connection.requests.clone().try_send_request(request).await {
                 Ok(response) => {
-                    return Ok((
-                        response,
-                        ResponseConnection::Http2 {
-                            _streams: connection,
-                        },
-                    ));
+                    let connection = ResponseConnection::Http2 {
+                        _streams: connection,
+                    };
+                    return Ok((response, connection));
                 }
                 Err(error) => error,
             };
-            let Some(unsent) = error.take_message() else {
-                let error = error.into_error();
-                let copy = copy.filter(|_| is_connection_loss(&error));
-                // hyper does not report why an HTTP/2 request body failed.
-                let failure = progress
-                    .failure()
-                    .map_or_else(|| error.into(), Failure::from);
-                return Err(Unanswered::lost(failure, copy));
-            };
-            request = unsent;
-            connection = match self.connection(connector).await {
-                Ok(connection) => connection,
-                Err(failure) => return Err(Unanswered::lost(failure, copy)),
-            };
+            // The connection was closed before anything was sent: it is not chosen again.
+            if let Some(unsent) = error.take_message() {
+                *slot = Some(into_http1(unsent));
+                continue;
+            }
+            let mut unanswered = Unanswered::lost(error.into_error(), copy, slot);
+            // hyper does not report why an HTTP/2 request body failed.
+            if let Some(failure) = progress.failure() {
+                unanswered.failure = failure.into();
+            }
+            return Err(unanswered);
         }
-        let closed = io::Error::other("each HTTP/2 connection was closed at once");
-        let failure = UpstreamError::Broken(closed.into());
-        Err(Unanswered::lost(failure.into(), copy))
     }
 
     /// Returns a connection with room for a stream.
@@ -217,11 +209,9 @@ impl fmt::Debug for Http2Connection {
     }
 }
 
-/// Converts the head to HTTP/2: the host becomes the authority (RFC 9113, 8.3.1), and there is no transfer coding.
-fn with_authority(mut request: Request<Upload>, upstream: &str) -> Request<Upload> {
-    let headers = request.headers_mut();
-    headers.remove(TRANSFER_ENCODING);
-    let host = headers.remove(HOST);
+/// Converts the head to HTTP/2: the host becomes the authority (RFC 9113, 8.3.1). hyper removes the transfer coding.
+fn into_http2(mut request: Request<Upload>, upstream: &str) -> Request<Upload> {
+    let host = request.headers_mut().remove(HOST);
     let authority: Option<Authority> = host
         .as_ref()
         .map(HeaderValue::as_bytes)
@@ -232,5 +222,17 @@ fn with_authority(mut request: Request<Upload>, upstream: &str) -> Request<Uploa
     uri.authority = authority;
     *request.uri_mut() = Uri::from_parts(uri).unwrap_or_default();
     *request.version_mut() = Version::HTTP_2;
+    request
+}
+
+/// Reverts [`into_http2`] for a request that was not sent.
+fn into_http1(mut request: Request<Upload>) -> Request<Upload> {
+    let uri = mem::take(request.uri_mut()).into_parts();
+    let host = uri.authority.as_ref().map(Authority::as_str);
+    if let Some(host) = host.and_then(|host| HeaderValue::from_str(host).ok()) {
+        request.headers_mut().insert(HOST, host);
+    }
+    *request.uri_mut() = uri.path_and_query.map_or_else(Uri::default, Uri::from);
+    *request.version_mut() = Version::HTTP_11;
     request
 }

@@ -11,11 +11,11 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, sleep};
 
 use super::{
-    error::Failure,
+    error::{Failure, RequestError},
     http2_pool::Http2Pool,
     options::ProxyOptions,
     response_connection::ResponseConnection,
-    retry::{RetryableRequest, Unanswered, is_connection_loss},
+    retry::{RequestSlot, RetryableRequest, Unanswered},
     upload::Upload,
     upstream_connection::UpstreamConnection,
     upstream_io::UpstreamIo,
@@ -74,45 +74,45 @@ impl Pool {
         }
     }
 
-    /// Sends a request on an idle connection, or on a new one. Returns the response and the connection that its
-    /// body arrives on.
+    /// Sends the request in `slot` on an idle connection, or on a new one. Returns the response and the connection that
+    /// its body arrives on. Without a response, the request is in the slot if it may be sent again.
     pub(super) async fn send(
         self: &Arc<Self>,
-        mut request: Request<Upload>,
+        slot: &mut RequestSlot,
         reuse: Reuse,
-    ) -> Result<(Response<Incoming>, ResponseConnection), Box<Unanswered>> {
+    ) -> Result<(Response<Incoming>, ResponseConnection), Unanswered> {
         if let Some(http2) = &self.http2
-            && !request.headers().contains_key(UPGRADE)
+            && slot.as_ref().is_some_and(|request| !is_handshake(request))
         {
-            return Box::pin(http2.send(&self.connector, request)).await;
+            return Box::pin(http2.send(&self.connector, slot)).await;
         }
         while reuse == Reuse::Idle
             && let Some(mut connection) = self.take()
+            && let Some(request) = slot.take()
         {
             let copy = RetryableRequest::from_request(&request);
             let mut error = match connection.send(request).await {
                 Ok(response) => return Ok((response, self.arrives_on(connection))),
                 Err(error) => error,
             };
-            // The connection was closed before anything was sent.
-            if let Some(unsent) = error.take_message() {
-                request = unsent;
-                continue;
+            // Otherwise the connection was closed before anything was sent.
+            *slot = error.take_message();
+            if slot.is_none() {
+                return Err(Unanswered::lost(error.into_error(), copy, slot));
             }
-            return Err(lost(error.into_error(), copy));
         }
         // Connecting is rare; boxed, it does not enlarge the future of each request.
-        let mut connection = match Box::pin(self.connect()).await {
-            Ok(connection) => connection,
-            Err(failure) => return Err(Unanswered::unsent(failure, request)),
+        let connected = Box::pin(self.connect()).await;
+        let mut connection = connected.map_err(Unanswered::unsent)?;
+        let Some(request) = slot.take() else {
+            return Err(Unanswered::unsent(RequestError::NoPath.into()));
         };
         let copy = self
             .has_alternative
-            .then(|| RetryableRequest::from_request(&request))
-            .flatten();
+            .then(|| RetryableRequest::from_request(&request));
         match connection.send(request).await {
             Ok(response) => Ok((response, self.arrives_on(connection))),
-            Err(error) => Err(lost(error.into_error(), copy)),
+            Err(error) => Err(Unanswered::lost(error.into_error(), copy.flatten(), slot)),
         }
     }
 
@@ -196,11 +196,9 @@ impl Pool {
     }
 }
 
-/// The result of a request that was sent and has no response. It may be sent again if there is a copy and the
-/// connection was lost.
-fn lost(error: hyper::Error, copy: Option<RetryableRequest>) -> Box<Unanswered> {
-    let copy = copy.filter(|_| is_connection_loss(&error));
-    Unanswered::lost(error.into(), copy)
+/// Returns `true` for a WebSocket handshake: of the hop-by-hop headers, only that has any left.
+fn is_handshake(request: &Request<Upload>) -> bool {
+    request.headers().contains_key(UPGRADE)
 }
 
 /// Closes expired connections until the pool is empty.

@@ -19,21 +19,15 @@ pub(super) struct RetryableRequest {
     extensions: Extensions,
 }
 
-/// A request without a response.
+/// A request that may be sent: `None` once it was sent and must not be sent again.
+pub(super) type RequestSlot = Option<Request<Upload>>;
+
+/// The reason why a request has no response.
 #[derive(Debug)]
 pub(super) struct Unanswered {
     pub(super) failure: Failure,
-    pub(super) again: Again,
-}
-
-/// Whether a request may be sent again.
-#[derive(Debug)]
-pub(super) enum Again {
-    /// Nothing of it was sent.
-    Unsent(Request<Upload>),
-    /// It may have been processed, which does not matter.
-    Safe(RetryableRequest),
-    No,
+    /// `false` if nothing of it was sent.
+    pub(super) was_sent: bool,
 }
 
 // === impl RetryableRequest ===
@@ -50,7 +44,7 @@ impl RetryableRequest {
     }
 
     /// Rebuilds the request.
-    pub(super) fn into_request(self) -> Request<Upload> {
+    fn into_request(self) -> Request<Upload> {
         let mut request = Request::new(Upload::none());
         *request.method_mut() = self.method;
         *request.uri_mut() = self.uri;
@@ -64,15 +58,26 @@ impl RetryableRequest {
 
 impl Unanswered {
     /// No connection could be used.
-    pub(super) fn unsent(failure: Failure, request: Request<Upload>) -> Box<Self> {
-        let again = Again::Unsent(request);
-        Box::new(Self { failure, again })
+    pub(super) const fn unsent(failure: Failure) -> Self {
+        Self {
+            failure,
+            was_sent: false,
+        }
     }
 
-    /// The request was sent. `copy` is set if it may be sent again.
-    pub(super) fn lost(failure: Failure, copy: Option<RetryableRequest>) -> Box<Self> {
-        let again = copy.map_or(Again::No, Again::Safe);
-        Box::new(Self { failure, again })
+    /// The request was sent, and `error` followed. Puts the copy, if there is one, into `slot` if the upstream closed
+    /// the connection.
+    pub(super) fn lost(
+        error: hyper::Error,
+        copy: Option<RetryableRequest>,
+        slot: &mut RequestSlot,
+    ) -> Self {
+        let copy = copy.filter(|_| is_connection_loss(&error));
+        *slot = copy.map(RetryableRequest::into_request);
+        Self {
+            failure: error.into(),
+            was_sent: true,
+        }
     }
 }
 
@@ -83,6 +88,6 @@ pub(super) fn is_retryable(request: &Request<Upload>) -> bool {
 
 /// Returns `true` if the error means that the upstream closed the connection, and not that it sent
 /// an invalid response.
-pub(super) fn is_connection_loss(error: &hyper::Error) -> bool {
+fn is_connection_loss(error: &hyper::Error) -> bool {
     !error.is_parse() && !error.is_user()
 }

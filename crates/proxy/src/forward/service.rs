@@ -34,6 +34,7 @@ use super::{
     readiness::Readiness,
     request::rewrite_head,
     response::rewrite_response_head,
+    retry::RequestSlot,
     upload::{Progress, Upload},
     websocket::{Handshake, HandshakeResponse, diagnose_rejection, is_handshake},
 };
@@ -112,6 +113,15 @@ struct RequestInfo {
     /// Limits that a policy in front set for this session.
     session_limits: Option<Arc<SessionLimits>>,
     upstream: LastUpstream,
+}
+
+/// A request for an upstream.
+struct Outgoing {
+    request: Request<Upload>,
+    progress: Arc<Progress>,
+    /// The peer if no layer resolved the client.
+    client: ClientIp,
+    place: Place,
 }
 
 // === impl Proxy ===
@@ -198,35 +208,14 @@ impl Inner {
             return Err(RequestError::Draining.into());
         }
         let upgraded = handshake.is_some().then(|| upgrade::on(&mut request));
-        let (mut parts, body) = request.into_parts();
-        let length = body.size_hint().exact();
-        let peer: PeerAddr = *parts.extensions.get().ok_or(RequestError::NoPeer)?;
-        let resolved: Option<ClientIp> = parts.extensions.get().copied();
-        let client = resolved.unwrap_or_else(|| {
-            // No layer resolved it.
-            ClientRules::default().resolve(peer, &HeaderMap::new())
-        });
-        let limit: Option<BodyLimit> = parts.extensions.get().copied();
-        let place = self.in_progress.take(client, self.capacity);
-        let place = place.map_err(RequestError::from)?;
-        self.removed_claims.remove_from(
-            &mut parts.headers,
-            peer,
-            resolved.as_ref(),
-            &self.event_sink,
-        );
-        let authority = self.dispatcher.default_authority();
-        rewrite_head(&mut parts, peer, length, authority)?;
-        if !self.header_case.is_kept() {
-            // hyper keeps the case of the names in a type of its own, which stays only with all others.
-            parts.extensions.clear();
-        }
-        if let Some(handshake) = &handshake {
-            handshake.write_request(&mut parts);
-        }
-        let (body, progress) = Upload::new(body, limit, self.receive_timeout);
-        let request = Request::from_parts(parts, body);
-        let exchange = self.send(request, &client, &progress, info).await?;
+        let Outgoing {
+            request,
+            progress,
+            client,
+            place,
+        } = self.prepare(request, handshake.as_ref())?;
+        let mut slot = Some(request);
+        let exchange = self.send(&mut slot, &client, &progress, info).await?;
         match handshake.zip(upgraded) {
             Some((handshake, upgraded)) => {
                 self.finish_handshake(&handshake, exchange, upgraded, info, place)
@@ -244,17 +233,59 @@ impl Inner {
         }
     }
 
+    /// Counts a request as in progress, and rewrites it for an upstream. Not a part of [`Self::forward`], whose future
+    /// would hold every value.
+    fn prepare(
+        &self,
+        request: Request<Incoming>,
+        handshake: Option<&Handshake>,
+    ) -> Result<Outgoing, RequestError> {
+        let (mut parts, body) = request.into_parts();
+        let length = body.size_hint().exact();
+        let peer: PeerAddr = *parts.extensions.get().ok_or(RequestError::NoPeer)?;
+        let resolved: Option<ClientIp> = parts.extensions.get().copied();
+        let limit: Option<BodyLimit> = parts.extensions.get().copied();
+        let of_peer = || ClientRules::default().resolve(peer, &HeaderMap::new());
+        let client = resolved.unwrap_or_else(of_peer);
+        let place = self.in_progress.take(client, self.capacity)?;
+        self.removed_claims.remove_from(
+            &mut parts.headers,
+            peer,
+            resolved.as_ref(),
+            &self.event_sink,
+        );
+        let authority = self.dispatcher.default_authority();
+        rewrite_head(&mut parts, peer, length, authority)?;
+        if !self.header_case.is_kept() {
+            // hyper keeps the case of the names in a type of its own, which stays only with all others.
+            parts.extensions.clear();
+        }
+        if let Some(handshake) = handshake {
+            handshake.write_request(&mut parts);
+        }
+        let (body, progress) = Upload::new(body, limit, self.receive_timeout);
+        Ok(Outgoing {
+            request: Request::from_parts(parts, body),
+            progress,
+            client,
+            place,
+        })
+    }
+
     /// Waits for the response head as long as the request body makes progress. A gRPC stream may be silent at first:
     /// its response may begin only after its first message.
     async fn send(
         &self,
-        request: Request<Upload>,
+        slot: &mut RequestSlot,
         client: &ClientIp,
         progress: &Progress,
         info: &RequestInfo,
     ) -> Result<Exchange, Failure> {
-        let may_be_silent = info.version == Version::HTTP_2 && is_grpc(request.headers());
-        let mut response = pin!(self.dispatcher.send(request, client, &info.upstream));
+        let may_be_silent = info.version == Version::HTTP_2
+            && slot
+                .as_ref()
+                .is_some_and(|request| is_grpc(request.headers()));
+        let mut response = pin!(self.dispatcher.send(slot, client, &info.upstream));
         loop {
             match timeout(self.head_timeout, response.as_mut()).await {
                 Ok(result) => return result,

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     future::poll_fn,
-    pin::{Pin, pin},
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
 };
@@ -17,6 +17,7 @@ use hyper::{
     },
     rt::{Read, Write},
 };
+use pin_project_lite::pin_project;
 use tokio::task::unconstrained;
 
 use super::{
@@ -38,6 +39,15 @@ pub(super) struct UpstreamConnection {
     waker: Waker,
     /// The generation of the addresses that it was made with.
     generation: usize,
+}
+
+pin_project! {
+    /// Waits for a response head. It is a named type because an `async` block would hold the response twice.
+    struct Sending<'c, F> {
+        connection: &'c mut UpstreamConnection,
+        #[pin]
+        response: F,
+    }
 }
 
 type Connection = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
@@ -81,12 +91,15 @@ impl UpstreamConnection {
     }
 
     /// Sends a request and waits for the response head.
-    pub(super) async fn send(
+    pub(super) fn send(
         &mut self,
         request: Request<Upload>,
-    ) -> Result<Response<Incoming>, SendError> {
-        let mut response = pin!(unconstrained(self.requests.try_send_request(request)));
-        poll_fn(|cx| self.poll(cx, |cx| response.as_mut().poll(cx))).await
+    ) -> impl Future<Output = Result<Response<Incoming>, SendError>> {
+        let response = unconstrained(self.requests.try_send_request(request));
+        Sending {
+            connection: self,
+            response,
+        }
     }
 
     /// Polls `operation`, and drives the connection while it is pending.
@@ -151,5 +164,17 @@ impl fmt::Debug for UpstreamConnection {
         f.debug_struct("UpstreamConnection")
             .field("is_ready", &self.is_ready())
             .finish_non_exhaustive()
+    }
+}
+
+// === impl Sending ===
+
+impl<F: Future> Future for Sending<'_, F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let mut this = self.project();
+        let response = &mut this.response;
+        this.connection.poll(cx, |cx| response.as_mut().poll(cx))
     }
 }
