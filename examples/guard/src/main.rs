@@ -8,9 +8,11 @@ mod demo;
 mod denied_page;
 mod doctor;
 mod document;
+mod https;
 mod init;
 mod log;
 mod run;
+mod serve;
 mod start_text;
 
 use std::{

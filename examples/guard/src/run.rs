@@ -1,27 +1,28 @@
 //! The proxy: start, signals and shutdown.
 
-use std::{
-    error::Error, io, net::SocketAddr, num::NonZeroUsize, sync::Arc, thread, time::Duration,
-};
+use std::{error::Error, io, sync::Arc, time::Duration};
 
 use gabion::{
     Guard, GuardBuilder,
     event::{Bounded, EventBudget, Tracing},
     policy::{ShrinkGuard, Watch},
 };
-use gabion_proxy::{
-    Capacity, Connections, HeaderCase, Protocols, Proxy, ProxyOptions, ServeOptions, Upstream,
-    Workers, raise_descriptor_limit, workers,
-};
 use hyper_util::rt::TokioTimer;
 use tokio::{
     runtime, select,
     signal::unix::{Signal, SignalKind, signal},
 };
-use tower_layer::Layer;
 use tracing::{info, warn};
 
-use crate::{built_in_policy, cli::RunArgs, demo, denied_page::DeniedPage, log, start_text};
+use crate::{
+    built_in_policy,
+    cli::RunArgs,
+    demo,
+    https::{Https, HttpsOptions},
+    log,
+    serve::serve,
+    start_text,
+};
 
 /// The Unix signals that the process handles.
 struct Signals {
@@ -42,6 +43,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Box<dyn Error>> {
     for warning in guard.warnings() {
         warn!("{warning}");
     }
+    let https = Https::start(HttpsOptions::from_args(&args.https)?, &guard)?;
     let watch = args.policy.as_ref().map(|_| guard.watch()).transpose()?;
     let upstream = match &args.upstream {
         Some(upstream) => upstream.clone(),
@@ -52,10 +54,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Box<dyn Error>> {
         .build()?;
     // Before the first connection: a signal without a handler ends the process without a drain.
     let signals = runtime.block_on(async { Signals::register() })?;
-    let workers = serve(args, &guard, &upstream)?;
-    start_text::print(args, &upstream, workers.local_addr());
+    let workers = serve(args, &https, &guard, &upstream)?;
+    start_text::print(args, &https, &upstream, workers.local_addrs());
 
-    let signal = runtime.block_on(handle_signals(&guard, watch.as_ref(), signals));
+    let signal = runtime.block_on(handle_signals(&guard, watch.as_ref(), &https, signals));
     info!(
         "received {signal}: no new connections; open requests have {} s to finish",
         args.grace.as_secs()
@@ -92,86 +94,22 @@ fn guard(args: &RunArgs) -> Result<Guard, Box<dyn Error>> {
     Ok(builder.with_policy_file(policy)?)
 }
 
-/// Starts the workers, each with its own listener, runtime and pool of upstream connections.
-fn serve(args: &RunArgs, guard: &Guard, upstream: &Upstream) -> Result<Workers, Box<dyn Error>> {
-    let cores = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let protocols = if args.h2 {
-        Protocols::Http1AndPriorKnowledge
-    } else {
-        Protocols::Http1
-    };
-    let header_case = if args.keep_header_case {
-        HeaderCase::AsReceived
-    } else {
-        HeaderCase::Lower
-    };
-    let live = guard.policy_handle().clone();
-    let clock = guard.clone();
-    let descriptors = descriptor_capacity();
-    let connections = Connections::new(live, move || clock.now());
-    let connections = connections.with_capacity(args.connections(descriptors));
-    let connections = Arc::new(connections);
-    guard.subscribe(&connections);
-    let serve = ServeOptions::default()
-        .with_protocols(protocols)
-        .with_shared_port(args.share_port)
-        .with_send_timeout(args.send_timeout)
-        .with_header_case(header_case)
-        .with_connections(connections)
-        .with_sink(guard.sink());
-    let proxy = ProxyOptions::default()
-        .with_capacity(args.requests(descriptors))
-        .with_head_timeout(args.timeout)
-        .with_receive_timeout(args.receive_timeout)
-        .with_header_case(header_case)
-        .with_sink(guard.sink());
-    let upstream = upstream.clone();
-    let layer = guard
-        .layer()
-        .insert_client_extension()
-        .with_reply(DeniedPage);
-    workers(
-        args.workers.unwrap_or_else(cores),
-        args.listen,
-        &serve,
-        move |tunnels| layer.layer(Proxy::new(upstream.clone(), &proxy, tunnels.clone())),
-    )
-    .map_err(|error| listen_error(args.listen, &error).into())
-}
-
-/// Raises the limit of open files, and returns the capacity that it allows.
-fn descriptor_capacity() -> Capacity {
-    match raise_descriptor_limit() {
-        Ok(descriptors) => Capacity::for_descriptors(descriptors),
-        Err(error) => {
-            warn!("cannot raise the limit of open files: {error}");
-            Capacity::default()
-        }
-    }
-}
-
-fn listen_error(addr: SocketAddr, error: &io::Error) -> String {
-    let advice = if error.kind() == io::ErrorKind::AddrInUse {
-        "; if that is another guard, `--share-port` shares the address with it"
-    } else {
-        ""
-    };
-    format!("cannot listen on {addr}: {error}{advice}")
-}
-
-/// Handles signals until SIGINT or SIGTERM; returns its name. SIGHUP reloads the policy, and
-/// SIGUSR2 accepts what it removes;
-/// after SIGUSR1 every rule only observes for [`OBSERVE_TIME`], or until the next SIGUSR1.
+/// Handles signals until SIGINT or SIGTERM; returns its name. SIGHUP reloads the policy and the certificate files,
+/// and SIGUSR2 the policy, accepting what it removes; after SIGUSR1 every rule only observes for [`OBSERVE_TIME`], or until the next SIGUSR1.
 async fn handle_signals(
     guard: &Guard,
     watch: Option<&Watch>,
+    https: &Https,
     mut signals: Signals,
 ) -> &'static str {
     loop {
         select! {
             _ = signals.interrupt.recv() => return "SIGINT",
             _ = signals.terminate.recv() => return "SIGTERM",
-            _ = signals.hangup.recv() => reload(watch, ShrinkGuard::Refuse),
+            _ = signals.hangup.recv() => {
+                reload(watch, ShrinkGuard::Refuse);
+                https.reload();
+            }
             _ = signals.user2.recv() => reload(watch, ShrinkGuard::Accept),
             _ = signals.user1.recv() => toggle_observe(guard),
         }

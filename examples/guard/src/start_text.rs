@@ -7,24 +7,30 @@ use std::{
 
 use gabion_proxy::Upstream;
 
-use crate::{cli::RunArgs, demo};
+use crate::{cli::RunArgs, demo, https::Https};
 
 /// Prints where the proxy listens, what it protects, and commands to try.
-pub(crate) fn print(args: &RunArgs, upstream: &Upstream, addr: SocketAddr) {
+pub(crate) fn print(args: &RunArgs, https: &Https, upstream: &Upstream, addrs: &[SocketAddr]) {
     let mut text = Vec::new();
     // Writing to memory does not fail, and a closed standard output must not end the process.
-    let _ = write_text(&mut text, args, upstream, addr);
+    let _ = write_text(&mut text, args, (https, upstream), addrs);
     let _ = io::stdout().write_all(&text);
 }
 
 fn write_text(
     out: &mut impl Write,
     args: &RunArgs,
-    upstream: &Upstream,
-    addr: SocketAddr,
+    (https, upstream): (&Https, &Upstream),
+    addrs: &[SocketAddr],
 ) -> io::Result<()> {
     let is_demo = args.upstream.is_none();
+    let [addr, with_tls @ ..] = addrs else {
+        return Ok(());
+    };
     writeln!(out, "guard listens on http://{addr}")?;
+    for addr in with_tls {
+        writeln!(out, "  HTTPS      https://{addr}, {}", https.certificates())?;
+    }
     if is_demo {
         writeln!(
             out,
@@ -68,7 +74,7 @@ fn write_text(
         "  curl -i http://{addr}/{encoded}    denied as well: every spelling of a path is checked"
     )?;
     if is_demo && args.policy.is_none() {
-        write_demo_text(out, addr)?;
+        write_demo_text(out, *addr)?;
     }
     writeln!(out, "Press Ctrl-C to stop.")
 }

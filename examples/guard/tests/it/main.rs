@@ -14,6 +14,7 @@ mod demo;
 mod denied_page;
 mod doctor;
 mod drain;
+mod https;
 mod idle_behind_nginx;
 mod listen;
 mod log_bounds;
