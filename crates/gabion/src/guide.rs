@@ -5,6 +5,7 @@
 //! | [`single_layers`] | one layer without a policy document |
 //! | [`policy`] | the policy document: every section, key and default |
 //! | [`load_balancer`] | trusted proxies, health checks, a first test with curl |
+//! | [`certificate`] | a domain and a certificate, on AWS and without; ACME, HTTPS, the PROXY protocol |
 //! | [`custom_rule`] | a rule written in Rust |
 //! | [`paths`] | differences between servers in how they read a path, measured with nginx and Tomcat |
 //! | [`websockets`] | WebSockets behind proxies: timeouts, pings, reconnects, diagnosis codes |
@@ -17,6 +18,8 @@
     reason = "pages have names of products and settings in running text"
 )]
 
+#[doc = include_str!("../guide/certificate.md")]
+pub mod certificate {}
 #[doc = include_str!("../guide/custom_rule.md")]
 pub mod custom_rule {}
 #[doc = include_str!("../guide/glossary.md")]

@@ -96,6 +96,7 @@ mod forbidden;
 mod forward;
 mod header_case;
 mod https;
+mod prefixed;
 mod serve;
 mod tcp;
 #[cfg(feature = "tls")]
