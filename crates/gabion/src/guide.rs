@@ -6,6 +6,7 @@
 //! | [`policy`] | the policy document: every section, key and default |
 //! | [`deploy`] | `guard` in production: kits, the order of a drain, timeouts that belong together |
 //! | [`load_balancer`] | trusted proxies, health checks, a first test with curl |
+//! | [`certificate`] | a domain and a certificate, on AWS and without; ACME, HTTPS, the PROXY protocol |
 //! | [`custom_rule`] | a rule written in Rust |
 //! | [`paths`] | differences between servers in how they read a path, measured with nginx and Tomcat |
 //! | [`upstreams`] | the servers behind `guard`: choice, failures, retries, timeouts beside nginx's, TLS, gRPC |
@@ -19,6 +20,8 @@
     reason = "pages have names of products and settings in running text"
 )]
 
+#[doc = include_str!("../guide/certificate.md")]
+pub mod certificate {}
 #[doc = include_str!("../guide/custom_rule.md")]
 pub mod custom_rule {}
 #[doc = include_str!("../guide/deploy.md")]

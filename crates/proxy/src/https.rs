@@ -1,7 +1,9 @@
 //! The redirect of plain requests to HTTPS, and `Strict-Transport-Security`.
 
 use std::{
-    fmt::Write as _,
+    fmt::{self, Write as _},
+    net::Ipv6Addr,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -27,7 +29,7 @@ use crate::answer::{AnsweredBody, AnsweredFuture};
 ///
 /// - requests of a trusted proxy itself, such as its health checks, and those that it forwards without
 ///   `X-Forwarded-Proto`, whose scheme is unknown;
-/// - [exempt paths](Self::with_exempt_path);
+/// - [exempt paths](Self::with_exempt_paths);
 /// - requests to open a WebSocket or to leave HTTP otherwise, which are refused (403): such clients follow no
 ///   redirect, and have sent their cookies in plain text.
 ///
@@ -64,13 +66,16 @@ use crate::answer::{AnsweredBody, AnsweredFuture};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct HttpsLayer {
     /// The port of HTTPS.
     redirect: Option<u16>,
-    exempt: Vec<String>,
+    /// Returns `true` for paths that are not redirected.
+    exempt: Option<Arc<PathPredicate>>,
     hsts: Option<HeaderValue>,
 }
+
+type PathPredicate = dyn Fn(&str) -> bool + Send + Sync;
 
 /// The service of [`HttpsLayer`].
 #[derive(Clone, Debug)]
@@ -104,10 +109,15 @@ impl HttpsLayer {
         Self { redirect, ..self }
     }
 
-    /// Does not redirect requests for this exact path, such as a health check.
-    pub fn with_exempt_path(mut self, path: impl Into<String>) -> Self {
-        self.exempt.push(path.into());
-        self
+    /// Does not redirect requests for paths for which `is_exempt` returns `true`, such as health checks.
+    pub fn with_exempt_paths(
+        self,
+        is_exempt: impl Fn(&str) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            exempt: Some(Arc::new(is_exempt)),
+            ..self
+        }
     }
 
     /// Sets `Strict-Transport-Security` on responses over HTTPS that have none: browsers then refuse plain HTTP to
@@ -120,7 +130,12 @@ impl HttpsLayer {
     /// Returns the answer to a request that does not pass.
     fn answer<B>(&self, request: &Request<B>, scheme: ClientScheme) -> Option<Response<Bytes>> {
         let port = self.redirect.filter(|_| scheme == ClientScheme::Plain)?;
-        if self.exempt.iter().any(|path| path == request.uri().path()) {
+        let path = request.uri().path();
+        if self
+            .exempt
+            .as_ref()
+            .is_some_and(|is_exempt| is_exempt(path))
+        {
             return None;
         }
         if *request.method() == Method::CONNECT || request.headers().contains_key(UPGRADE) {
@@ -135,6 +150,15 @@ impl HttpsLayer {
         *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
         response.headers_mut().insert(LOCATION, location);
         Some(response)
+    }
+}
+
+impl fmt::Debug for HttpsLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpsLayer")
+            .field("redirect", &self.redirect)
+            .field("hsts", &self.hsts)
+            .finish_non_exhaustive()
     }
 }
 
@@ -187,11 +211,11 @@ fn host_name(host: &str) -> Option<&str> {
     };
     let (name, port) = host.split_at_checked(end)?;
     let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
-    let bracketed = name
+    let in_brackets = name
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'));
-    let is_valid = if let Some(addr) = bracketed {
-        addr.parse::<std::net::Ipv6Addr>().is_ok()
+    let is_valid = if let Some(addr) = in_brackets {
+        addr.parse::<Ipv6Addr>().is_ok()
     } else {
         let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
         (1..=253).contains(&name.len()) && name.bytes().all(is_allowed)
@@ -308,7 +332,7 @@ mod tests {
         });
         let layer = HttpsLayer::default()
             .with_redirect(8443)
-            .with_exempt_path("/health");
+            .with_exempt_paths(|path| path == "/health");
         let layer = layer.with_hsts(Duration::from_mins(1));
         let response = layer.layer(inner).oneshot(request).await.unwrap();
         let (head, body) = response.into_parts();

@@ -112,6 +112,7 @@ mod forward;
 mod header_case;
 mod health_log;
 mod https;
+mod prefixed;
 mod router;
 mod serve;
 mod tcp;

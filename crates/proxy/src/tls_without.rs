@@ -4,7 +4,7 @@ use std::{future::Ready, io, time::Duration};
 
 use tokio::net::TcpStream;
 
-use crate::serve::PrefixedSocket;
+use crate::prefixed::PrefixedSocket;
 
 #[derive(Clone, Debug)]
 pub(crate) enum Tls {}

@@ -11,11 +11,14 @@ use clap::{Args, Parser, Subcommand};
 use gabion_proxy::Capacity;
 use http::Uri;
 
-use crate::{built_in_policy::UpstreamServer, doctor::DoctorArgs, upstream_args::UpstreamArgs};
+use crate::{
+    built_in_policy::UpstreamServer, doctor::DoctorArgs, https::HttpsArgs,
+    upstream_args::UpstreamArgs,
+};
 
 const SIGNALS: &str = "\
 Signals of the proxy:
-  SIGHUP           Read the policy and its lists again, as after a change of a file
+  SIGHUP           Read the policy, its lists and the certificate files again, as after a change of a file
   SIGUSR1          Let every rule only observe for 10 minutes; sent again, enforce the rules at once
   SIGUSR2          Like SIGHUP, and accept what the new policy removes, as --accept-shrink does
   SIGINT, SIGTERM  Answer 503 at --ready-path for --drain-delay, then accept no new connections, finish
@@ -136,6 +139,8 @@ pub(crate) struct RunArgs {
                 or if a ban list grows or shrinks by more than 30%"
     )]
     pub(crate) accept_shrink: bool,
+    #[command(flatten)]
+    pub(crate) https: HttpsArgs,
 }
 
 /// The other commands.

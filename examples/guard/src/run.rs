@@ -1,16 +1,13 @@
 //! The proxy: start, signals and shutdown.
 
-use std::{error::Error, io, num::NonZeroUsize, sync::Arc, thread, time::Duration};
+use std::{error::Error, io, sync::Arc, time::Duration};
 
 use gabion::{
     Guard, GuardBuilder,
     event::{Bounded, EventBudget, Tracing},
     policy::{ShrinkGuard, Watch},
 };
-use gabion_proxy::{
-    Capacity, Connections, HeaderCase, HealthLog, HealthLogService, Protocols, Proxy, ProxyOptions,
-    Readiness, ServeOptions, Tunnels, UpstreamGroup, Workers, raise_descriptor_limit, workers_on,
-};
+use gabion_proxy::Readiness;
 use hyper_util::rt::TokioTimer;
 use sd_notify::NotifyState;
 use tokio::{
@@ -18,11 +15,17 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::sleep,
 };
-use tower_layer::Layer;
 use tracing::{info, warn};
 
 use crate::{
-    built_in_policy, cli::RunArgs, demo, denied_page::DeniedPage, log, sockets::Sockets, start_text,
+    built_in_policy,
+    cli::RunArgs,
+    demo,
+    https::{Https, HttpsOptions},
+    log,
+    serve::{Parts, serve},
+    sockets::{Offer, Sockets},
+    start_text,
 };
 
 /// The Unix signals that the process handles.
@@ -44,6 +47,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Box<dyn Error>> {
     for warning in guard.warnings() {
         warn!("{warning}");
     }
+    let https = Https::start(HttpsOptions::from_args(&args.https)?, &guard)?;
     let watch = args.policy.as_ref().map(|_| guard.watch()).transpose()?;
     let demo = || Ok(format!("http://{}", demo::start()?).parse()?);
     let upstreams = args.upstream.group(demo)?;
@@ -53,39 +57,25 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Box<dyn Error>> {
     // Before the first connection: a signal without a handler ends the process without a drain.
     let mut signals = runtime.block_on(async { Signals::register() })?;
     let mut sockets = Sockets::take(args.handover.as_deref())?;
-    let readiness = args.ready_path.clone().map(Readiness::at);
-    let workers = serve(args, &guard, &upstreams, (&mut sockets, readiness.clone()))?;
-    let mut offer = sockets.pass_on()?;
+    let parts = Parts {
+        args,
+        https: &https,
+        guard: &guard,
+        upstreams: &upstreams,
+        readiness: args.ready_path.clone().map(Readiness::at),
+    };
+    let workers = serve(&parts, &mut sockets)?;
+    let offer = sockets.pass_on()?;
     notify_systemd(NotifyState::Ready);
-    start_text::print(args, &upstreams, workers.local_addr());
+    start_text::print(args, &https, &upstreams, workers.local_addrs());
     // Until this function returns and the runtime is dropped.
     runtime.spawn(upstreams.run_health_checks());
 
-    let reason = runtime.block_on(async {
-        let reason = select! {
-            signal = handle_signals(&guard, watch.as_ref(), &mut signals) => format!("received {signal}"),
-            () = offer.replaced() => return "a new guard accepts connections".to_owned(),
-        };
-        notify_systemd(NotifyState::Stopping);
-        if let Some(readiness) = &readiness {
-            readiness.set_draining();
-        }
-        if !args.drain_delay.is_zero() {
-            info!("{reason}: connections are accepted for another {} s", args.drain_delay.as_secs());
-            select! {
-                () = sleep(args.drain_delay) => {}
-                _ = signals.interrupt.recv() => {}
-                _ = signals.terminate.recv() => {}
-            }
-        }
-        reason
-    });
+    let reason = runtime.block_on(wait_for_end(&parts, watch.as_ref(), (&mut signals, offer)));
     info!(
         "{reason}: no new connections; open requests have {} s to finish",
         args.grace.as_secs()
     );
-    // Closes the sockets, or leaves them to the new guard.
-    drop(offer);
     // The other half is for WebSockets whose client ignores the close frame.
     guard.drain(args.grace / 2);
     let drained = workers.shutdown(args.grace);
@@ -119,80 +109,35 @@ fn guard(args: &RunArgs) -> Result<Guard, Box<dyn Error>> {
     Ok(builder.with_policy_file(policy)?)
 }
 
-/// Starts the workers, each with its own listener, runtime and pool of upstream connections.
-fn serve(
-    args: &RunArgs,
-    guard: &Guard,
-    upstreams: &UpstreamGroup,
-    (sockets, readiness): (&mut Sockets, Option<Readiness>),
-) -> Result<Workers, Box<dyn Error>> {
-    let cores = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let protocols = if args.h2 {
-        Protocols::Http1AndPriorKnowledge
-    } else {
-        Protocols::Http1
+/// Waits for a signal to stop, or for a successor; returns which. Load balancers have had the time to notice then, and
+/// the offer of the sockets has ended.
+async fn wait_for_end(
+    parts: &Parts<'_>,
+    watch: Option<&Watch>,
+    (signals, mut offer): (&mut Signals, Offer),
+) -> String {
+    let delay = parts.args.drain_delay;
+    let reason = select! {
+        signal = handle_signals(parts, watch, signals) => format!("received {signal}"),
+        // Its sockets are left to the successor.
+        () = offer.replaced() => return "a new guard accepts connections".to_owned(),
     };
-    let header_case = if args.keep_header_case {
-        HeaderCase::AsReceived
-    } else {
-        HeaderCase::Lower
-    };
-    let live = guard.policy_handle().clone();
-    let clock = guard.clone();
-    let descriptors = descriptor_capacity();
-    let connections = Connections::new(live, move || clock.now());
-    let connections = connections.with_capacity(args.connections(descriptors));
-    let connections = Arc::new(connections);
-    guard.subscribe(&connections);
-    let serve = ServeOptions::default()
-        .with_protocols(protocols)
-        .with_shared_port(args.share_port)
-        .with_send_timeout(args.send_timeout)
-        .with_header_case(header_case)
-        .with_connections(connections)
-        .with_sink(guard.sink());
-    let proxy = ProxyOptions::default()
-        .with_capacity(args.requests(descriptors))
-        .with_head_timeout(args.timeout)
-        .with_receive_timeout(args.receive_timeout)
-        .with_header_case(header_case)
-        .with_sink(guard.sink());
-    let proxy = match readiness {
-        Some(readiness) => proxy.with_readiness(readiness),
-        None => proxy,
-    };
-    let count = args.workers.unwrap_or_else(cores);
-    let listener = sockets.open(args.listen, count, serve)?;
-    let upstreams = upstreams.clone();
-    let layer = guard
-        .layer()
-        .insert_client_extension()
-        .with_reply(DeniedPage);
-    let service = move |tunnels: &Tunnels| {
-        layer.layer(Proxy::new(upstreams.clone(), &proxy, tunnels.clone()))
-    };
-    Ok(match health_log(args)? {
-        // Only guards that write the log have its state in each exchange.
-        Some(log) => workers_on(count, vec![listener], move |tunnels| {
-            HealthLogService::new(service(tunnels), log.clone())
-        }),
-        None => workers_on(count, vec![listener], service),
-    }?)
-}
-
-/// Opens the health log of Elastic Beanstalk, if it is to be written.
-fn health_log(args: &RunArgs) -> Result<Option<HealthLog>, String> {
-    let Some(folder) = &args.eb_health_log else {
-        return Ok(None);
-    };
-    let log = HealthLog::start(folder.clone()).map_err(|error| {
-        let folder = folder.display();
-        format!(
-            "cannot write the health log in {folder}: {error}; create the folder for the user that runs the \
-             guard, or remove --eb-health-log"
-        )
-    })?;
-    Ok(Some(log))
+    notify_systemd(NotifyState::Stopping);
+    if let Some(readiness) = &parts.readiness {
+        readiness.set_draining();
+    }
+    if !delay.is_zero() {
+        info!(
+            "{reason}: connections are accepted for another {} s",
+            delay.as_secs()
+        );
+        select! {
+            () = sleep(delay) => {}
+            _ = signals.interrupt.recv() => {}
+            _ = signals.terminate.recv() => {}
+        }
+    }
+    reason
 }
 
 /// Tells systemd the state of the service, if it asked for that (`Type=notify`).
@@ -202,22 +147,11 @@ fn notify_systemd(state: NotifyState<'_>) {
     }
 }
 
-/// Raises the limit of open files, and returns the capacity that it allows.
-fn descriptor_capacity() -> Capacity {
-    match raise_descriptor_limit() {
-        Ok(descriptors) => Capacity::for_descriptors(descriptors),
-        Err(error) => {
-            warn!("cannot raise the limit of open files: {error}");
-            Capacity::default()
-        }
-    }
-}
-
-/// Handles signals until SIGINT or SIGTERM; returns its name. SIGHUP reloads the policy, and
-/// SIGUSR2 accepts what it removes;
-/// after SIGUSR1 every rule only observes for [`OBSERVE_TIME`], or until the next SIGUSR1.
+/// Handles signals until SIGINT or SIGTERM; returns its name. SIGHUP reloads the policy and the certificate
+/// files, and SIGUSR2 the policy, accepting what it removes; after SIGUSR1 every rule only observes for
+/// [`OBSERVE_TIME`], or until the next SIGUSR1.
 async fn handle_signals(
-    guard: &Guard,
+    parts: &Parts<'_>,
     watch: Option<&Watch>,
     signals: &mut Signals,
 ) -> &'static str {
@@ -225,9 +159,12 @@ async fn handle_signals(
         select! {
             _ = signals.interrupt.recv() => return "SIGINT",
             _ = signals.terminate.recv() => return "SIGTERM",
-            _ = signals.hangup.recv() => reload(watch, ShrinkGuard::Refuse),
+            _ = signals.hangup.recv() => {
+                reload(watch, ShrinkGuard::Refuse);
+                parts.https.reload();
+            }
             _ = signals.user2.recv() => reload(watch, ShrinkGuard::Accept),
-            _ = signals.user1.recv() => toggle_observe(guard),
+            _ = signals.user1.recv() => toggle_observe(parts.guard),
         }
     }
 }

@@ -7,24 +7,35 @@ use std::{
 
 use gabion_proxy::UpstreamGroup;
 
-use crate::{cli::RunArgs, demo};
+use crate::{cli::RunArgs, demo, https::Https};
 
 /// Prints where the proxy listens, what it protects, and commands to try.
-pub(crate) fn print(args: &RunArgs, upstreams: &UpstreamGroup, addr: SocketAddr) {
+pub(crate) fn print(
+    args: &RunArgs,
+    https: &Https,
+    upstreams: &UpstreamGroup,
+    addrs: &[SocketAddr],
+) {
     let mut text = Vec::new();
     // Writing to memory does not fail, and a closed standard output must not end the process.
-    let _ = write_text(&mut text, args, upstreams, addr);
+    let _ = write_text(&mut text, args, (https, upstreams), addrs);
     let _ = io::stdout().write_all(&text);
 }
 
 fn write_text(
     out: &mut impl Write,
     args: &RunArgs,
-    upstreams: &UpstreamGroup,
-    addr: SocketAddr,
+    (https, upstreams): (&Https, &UpstreamGroup),
+    addrs: &[SocketAddr],
 ) -> io::Result<()> {
     let is_demo = args.upstream.is_demo();
+    let [addr, with_tls @ ..] = addrs else {
+        return Ok(());
+    };
     writeln!(out, "guard listens on http://{addr}")?;
+    for addr in with_tls {
+        writeln!(out, "  HTTPS      https://{addr}, {}", https.certificates())?;
+    }
     if is_demo {
         writeln!(
             out,
@@ -68,7 +79,7 @@ fn write_text(
         "  curl -i http://{addr}/{encoded}    denied as well: every spelling of a path is checked"
     )?;
     if is_demo && args.policy.is_none() {
-        write_demo_text(out, addr)?;
+        write_demo_text(out, *addr)?;
     }
     writeln!(out, "Press Ctrl-C to stop.")
 }

@@ -98,7 +98,11 @@ impl Acme {
             let runtime = runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?;
-            let run = move || runtime.block_on(renewer.run(stopped));
+            let run = move || {
+                runtime.block_on(renewer.run(stopped));
+                // A name resolution that is still running must not delay the end.
+                runtime.shutdown_background();
+            };
             thread::Builder::new()
                 .name("gabion-acme".to_owned())
                 .spawn(run)

@@ -10,12 +10,12 @@ use super::{
     connection::{Admitted, ConnectionHandler, OpenedSocket, Start},
     detect::refuse,
     options::ProxyProtocol,
-    prefixed::PrefixedSocket,
     proxy_header::{ReadHeader, begins_header, read_header},
     service::HttpService,
 };
 use crate::{
     event_sink::Requester,
+    prefixed::PrefixedSocket,
     tls::{Tls, TlsSocket},
 };
 

@@ -12,7 +12,7 @@ use tokio_rustls::{
     rustls::{ServerConfig, crypto::ring},
 };
 
-use crate::serve::PrefixedSocket;
+use crate::prefixed::PrefixedSocket;
 pub use certificates::{Certificates, Reloaded};
 #[cfg(feature = "acme")]
 pub(crate) use files::PemContent;

@@ -12,7 +12,7 @@ use tokio::{
 };
 use tokio_rustls::server::TlsStream;
 
-use crate::serve::PrefixedSocket;
+use crate::prefixed::PrefixedSocket;
 
 /// A TLS stream whose input also ends without `close_notify`.
 ///

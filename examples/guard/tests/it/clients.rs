@@ -29,13 +29,13 @@ asyncio.run(speak(sys.argv[1]))
 ";
 
 /// Runs a program until it exits.
-async fn run(mut command: Command) -> Output {
+pub(crate) async fn run(mut command: Command) -> Output {
     command.stdin(Stdio::null());
     let run = tokio::task::spawn_blocking(move || command.output().unwrap());
     run.await.unwrap()
 }
 
-fn curl(curl: &Path, url: &str) -> Command {
+pub(crate) fn curl(curl: &Path, url: &str) -> Command {
     let mut command = Command::new(curl);
     command.args([
         "--silent",
@@ -101,7 +101,7 @@ async fn python_client_exchanges_messages_over_a_websocket() {
 }
 
 /// Returns the python3 of Debian if its package python3-websockets is installed.
-async fn python_with_websockets() -> Option<&'static str> {
+pub(crate) async fn python_with_websockets() -> Option<&'static str> {
     const PYTHON: &str = "/usr/bin/python3";
     let mut import = Command::new(PYTHON);
     import.args(["-c", "import websockets"]);

@@ -15,6 +15,7 @@ mod demo;
 mod denied_page;
 mod doctor;
 mod drain;
+mod https;
 mod idle_behind_nginx;
 mod kits;
 mod listen;

@@ -25,6 +25,11 @@ pub(crate) struct Guard {
 
 /// Runs the guard with these arguments until it exits.
 pub(crate) fn guard<const N: usize>(args: [&str; N]) -> Output {
+    guard_with(&args)
+}
+
+/// Like [`guard`], for any number of arguments.
+pub(crate) fn guard_with(args: &[&str]) -> Output {
     command().args(args).output().unwrap()
 }
 
@@ -175,6 +180,18 @@ impl Guard {
 
     pub(crate) const fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// Returns the address that the guard listens on for HTTPS.
+    pub(crate) fn tls_addr(&self) -> SocketAddr {
+        let stdout = self.stdout();
+        let lines = stdout.lines();
+        let addr = lines.filter_map(|line| line.trim().strip_prefix("HTTPS      https://"));
+        let addr = addr.filter_map(|rest| rest.split(',').next());
+        let [addr] = addr.collect::<Vec<_>>()[..] else {
+            panic!("not one address for HTTPS: {stdout}");
+        };
+        addr.parse().unwrap()
     }
 
     pub(crate) async fn connect(&self) -> RawConnection {

@@ -1,5 +1,6 @@
 //! Certificates from a real ACME server.
 
+mod mock_server;
 mod obtaining;
 mod sharing;
 

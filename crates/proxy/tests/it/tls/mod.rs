@@ -14,9 +14,12 @@ use tokio::{
     net::TcpStream,
 };
 use tokio_rustls::{
-    TlsConnector,
+    TlsAcceptor, TlsConnector,
     client::TlsStream,
-    rustls::{ClientConfig, RootCertStore},
+    rustls::{
+        ClientConfig, RootCertStore, ServerConfig,
+        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    },
 };
 
 use crate::support::Setup;
@@ -45,10 +48,11 @@ impl Authority {
     }
 
     /// A new certificate for `names` and its key, in PEM form.
-    fn issue(&self, names: &[&str]) -> (String, String) {
+    pub(crate) fn issue(&self, names: &[&str]) -> (String, String) {
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
         let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(names).unwrap();
+        let mut params = CertificateParams::new(names).unwrap();
+        params.use_authority_key_identifier_extension = true;
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         (certificate.pem(), key.serialize_pem())
     }
@@ -70,6 +74,15 @@ impl Authority {
     pub(crate) fn tls(&self) -> Tls {
         let certificates = Certificates::load([self.write("localhost", &["localhost"])]).unwrap();
         Tls::new(Arc::new(certificates)).unwrap()
+    }
+
+    /// The side of a TLS server with a certificate for `localhost`.
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
+        let (chain, key) = self.issue(&["localhost"]);
+        let chain = CertificateDer::from_pem_slice(chain.as_bytes()).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+        let config = ServerConfig::builder().with_no_client_auth();
+        Arc::new(config.with_single_cert(vec![chain], key).unwrap()).into()
     }
 
     /// Options of a proxy that serves TLS.

@@ -19,7 +19,7 @@ pub(crate) struct PrefixedSocket<S> {
 // === impl PrefixedSocket ===
 
 impl<S> PrefixedSocket<S> {
-    pub(super) const fn new(first_bytes: Vec<u8>, socket: S) -> Self {
+    pub(crate) const fn new(first_bytes: Vec<u8>, socket: S) -> Self {
         Self {
             first_bytes,
             socket,
