@@ -147,6 +147,15 @@ impl<S> Router<S> {
         }
     }
 
+    /// Replaces each service by `replace` of it; the routes stay.
+    pub fn map<T>(&self, replace: impl FnMut(&S) -> T) -> Router<T> {
+        Router {
+            services: Arc::new(self.services.iter().map(replace).collect()),
+            table: Arc::clone(&self.table),
+            event_sink: self.event_sink.clone(),
+        }
+    }
+
     /// Sets the destination of events about requests that are not passed on. If unset, they are dropped.
     pub fn with_sink(self, sink: Arc<dyn Sink>) -> Self {
         let event_sink = EventSink::new(sink);

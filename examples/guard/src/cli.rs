@@ -41,6 +41,14 @@ pub(crate) struct Cli {
     reason = "each is an option of the command line"
 )]
 pub(crate) struct RunArgs {
+    #[arg(
+        long,
+        value_name = "FILE",
+        exclusive = true,
+        help = "Configuration file (guard.toml) in place of the other options, with several groups of servers, and \
+                routes"
+    )]
+    pub(crate) config: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) upstream: UpstreamArgs,
     /// Policy file, reloaded when it changes; without this option, the built-in policy
@@ -87,6 +95,12 @@ pub(crate) struct RunArgs {
     /// this option, in lower case
     #[arg(long)]
     pub(crate) keep_header_case: bool,
+    /// Time until the server must have accepted a connection; after that, the guard answers 504
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
+    pub(crate) connect_timeout: Duration,
+    /// How long an idle connection to the server is kept
+    #[arg(skip = Duration::from_secs(4))]
+    pub(crate) pool_idle: Duration,
     /// Time until the server must have sent the head of its response; after that, the guard answers 504
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub(crate) timeout: Duration,
@@ -149,7 +163,11 @@ pub(crate) enum Command {
     #[command(about = "Check a policy and run its [[expect]] tests, without starting the proxy")]
     Check {
         /// Policy file
-        policy: PathBuf,
+        #[arg(required_unless_present = "config")]
+        policy: Option<PathBuf>,
+        /// Configuration file (guard.toml) to check, with the policies that it names
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["policy", "replaces"])]
+        config: Option<PathBuf>,
         /// Warn of what a guard that runs with this policy would refuse to lose in a reload
         #[arg(long, value_name = "FILE")]
         replaces: Option<PathBuf>,

@@ -7,7 +7,7 @@ use gabion::{
     policy::{SampleRequest, check_replacement},
 };
 
-use crate::cli::ExplainArgs;
+use crate::{cli::ExplainArgs, config::Settings, https::HttpsOptions};
 
 /// Checks a policy and prints a summary of it, with warnings of what a reload would lose since the
 /// policy that it replaces. Returns the diagnostics as an error if it is invalid.
@@ -21,6 +21,26 @@ pub(crate) fn check(policy: &Path, replaces: Option<&Path>) -> Result<(), Box<dy
         gabion::policy::check(&text, &name, policy.parent())?
     };
     println!("{name}: {report}");
+    Ok(())
+}
+
+/// Checks a configuration file, and the policies that it names. Without one, clap has refused the command.
+pub(crate) fn check_config(config: Option<&Path>) -> Result<(), Box<dyn Error>> {
+    let Some(config) = config else { return Ok(()) };
+    let settings = Settings::read(config)?;
+    HttpsOptions::from_args(&settings.args.https)?;
+    let of_routes = settings
+        .services
+        .iter()
+        .filter_map(|service| service.policy.as_deref());
+    for policy in settings.args.policy.as_deref().into_iter().chain(of_routes) {
+        check(policy, None)?;
+    }
+    let (upstreams, routes) = (settings.upstreams.len(), settings.services.len() - 1);
+    println!(
+        "{}: {upstreams} upstreams, {routes} routes",
+        config.display()
+    );
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 
 mod built_in_policy;
 mod cli;
+mod config;
 mod demo;
 mod denied_page;
 mod doctor;
@@ -24,6 +25,7 @@ use std::{
 
 use clap::Parser;
 use cli::{Cli, Command};
+use config::Settings;
 
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
@@ -32,8 +34,13 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
-        None => run::run(&cli.run),
-        Some(Command::Check { policy, replaces }) => document::check(&policy, replaces.as_deref()),
+        None => Settings::from_args(cli.run).and_then(run::run),
+        Some(Command::Check {
+            policy: Some(policy),
+            replaces,
+            ..
+        }) => document::check(&policy, replaces.as_deref()),
+        Some(Command::Check { config, .. }) => document::check_config(config.as_deref()),
         Some(Command::Init { policy, behind }) => init::init(&policy, behind),
         Some(Command::Explain(args)) => document::explain(&args),
         Some(Command::Doctor(args)) => doctor::run(&args),

@@ -7,7 +7,7 @@ use gabion::{
     event::{Bounded, EventBudget, Tracing},
     policy::{ShrinkGuard, Watch},
 };
-use gabion_proxy::Readiness;
+use gabion_proxy::{Readiness, Upstream};
 use hyper_util::rt::TokioTimer;
 use sd_notify::NotifyState;
 use tokio::{
@@ -19,11 +19,11 @@ use tracing::{info, warn};
 
 use crate::{
     built_in_policy,
-    cli::RunArgs,
+    config::{ServiceSettings, Settings},
     demo,
     https::{Https, HttpsOptions},
     log,
-    serve::{Parts, serve},
+    serve::{Parts, RoutedService, serve},
     sockets::{Offer, Sockets},
     start_text,
 };
@@ -37,20 +37,32 @@ struct Signals {
     user2: Signal,
 }
 
+/// The policy of services without one, beside services with one.
+const NO_RULES: &str = "version = 1\n";
+
 /// The time after SIGUSR1 in which every rule only observes.
 const OBSERVE_TIME: Duration = Duration::from_mins(10);
 
 /// Runs the proxy until SIGINT or SIGTERM, then drains it.
-pub(crate) fn run(args: &RunArgs) -> Result<(), Box<dyn Error>> {
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the end of the settings is that of the run"
+)]
+pub(crate) fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     let _log = log::init()?;
-    let guard = guard(args)?;
+    let args = &settings.args;
+    let guard = guard(&settings)?;
     for warning in guard.warnings() {
         warn!("{warning}");
     }
     let https = Https::start(HttpsOptions::from_args(&args.https)?, &guard)?;
     let watch = args.policy.as_ref().map(|_| guard.watch()).transpose()?;
-    let demo = || Ok(format!("http://{}", demo::start()?).parse()?);
-    let upstreams = args.upstream.group(demo)?;
+    let mut upstreams = settings.upstreams.clone();
+    if settings.is_demo() {
+        let demo: Upstream = format!("http://{}", demo::start()?).parse()?;
+        upstreams.push(demo.into());
+    }
+    let services = services(&settings, &guard)?;
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -58,18 +70,21 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Box<dyn Error>> {
     let mut signals = runtime.block_on(async { Signals::register() })?;
     let mut sockets = Sockets::take(args.handover.as_deref())?;
     let parts = Parts {
-        args,
+        settings: &settings,
         https: &https,
         guard: &guard,
         upstreams: &upstreams,
+        services: &services,
         readiness: args.ready_path.clone().map(Readiness::at),
     };
     let workers = serve(&parts, &mut sockets)?;
     let offer = sockets.pass_on()?;
     notify_systemd(NotifyState::Ready);
-    start_text::print(args, &https, &upstreams, workers.local_addrs());
-    // Until this function returns and the runtime is dropped.
-    runtime.spawn(upstreams.run_health_checks());
+    start_text::print(&parts, workers.local_addrs());
+    for upstreams in &upstreams {
+        // Until this function returns and the runtime is dropped.
+        runtime.spawn(upstreams.run_health_checks());
+    }
 
     let reason = runtime.block_on(wait_for_end(&parts, watch.as_ref(), (&mut signals, offer)));
     info!(
@@ -87,7 +102,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn guard(args: &RunArgs) -> Result<Guard, Box<dyn Error>> {
+fn guard(settings: &Settings) -> Result<Guard, Box<dyn Error>> {
+    let args = &settings.args;
     let shrink = if args.accept_shrink {
         ShrinkGuard::Accept
     } else {
@@ -99,7 +115,7 @@ fn guard(args: &RunArgs) -> Result<Guard, Box<dyn Error>> {
         .with_shrink_guard(shrink)
         .with_timer(TokioTimer::new());
     let Some(policy) = &args.policy else {
-        let policy = if args.upstream.is_demo() {
+        let policy = if settings.is_demo() {
             built_in_policy::for_demo()
         } else {
             built_in_policy::for_server(None)
@@ -109,6 +125,36 @@ fn guard(args: &RunArgs) -> Result<Guard, Box<dyn Error>> {
     Ok(builder.with_policy_file(policy)?)
 }
 
+/// Compiles the additional policies of routes. If one has any, each service gets a guard, since the router has
+/// services of one type.
+fn services(settings: &Settings, guard: &Guard) -> Result<Vec<RoutedService>, Box<dyn Error>> {
+    let has_policies = settings
+        .services
+        .iter()
+        .any(|service| service.policy.is_some());
+    let builder = || {
+        let builder = Guard::builder().with_sink(guard.sink());
+        builder.with_timer(TokioTimer::new())
+    };
+    let compile = |service: &ServiceSettings| {
+        let (guard, watch) = match &service.policy {
+            Some(policy) => {
+                let guard = builder().with_policy_file(policy)?;
+                let watch = guard.watch()?;
+                (Some(guard), Some(watch))
+            }
+            None if has_policies => (Some(builder().with_policy(NO_RULES, "no rules")?), None),
+            None => (None, None),
+        };
+        Ok(RoutedService {
+            upstream: service.upstream,
+            guard,
+            watch,
+        })
+    };
+    settings.services.iter().map(compile).collect()
+}
+
 /// Waits for a signal to stop, or for a successor; returns which. Load balancers have had the time to notice then, and
 /// the offer of the sockets has ended.
 async fn wait_for_end(
@@ -116,7 +162,7 @@ async fn wait_for_end(
     watch: Option<&Watch>,
     (signals, mut offer): (&mut Signals, Offer),
 ) -> String {
-    let delay = parts.args.drain_delay;
+    let delay = parts.settings.args.drain_delay;
     let reason = select! {
         signal = handle_signals(parts, watch, signals) => format!("received {signal}"),
         // Its sockets are left to the successor.
@@ -147,7 +193,7 @@ fn notify_systemd(state: NotifyState<'_>) {
     }
 }
 
-/// Handles signals until SIGINT or SIGTERM; returns its name. SIGHUP reloads the policy and the certificate
+/// Handles signals until SIGINT or SIGTERM; returns its name. SIGHUP reloads the policies and the certificate
 /// files, and SIGUSR2 the policy, accepting what it removes; after SIGUSR1 every rule only observes for
 /// [`OBSERVE_TIME`], or until the next SIGUSR1.
 async fn handle_signals(
@@ -160,10 +206,11 @@ async fn handle_signals(
             _ = signals.interrupt.recv() => return "SIGINT",
             _ = signals.terminate.recv() => return "SIGTERM",
             _ = signals.hangup.recv() => {
-                reload(watch, ShrinkGuard::Refuse);
+                reload(parts, watch, ShrinkGuard::Refuse);
                 parts.https.reload();
+                parts.settings.report_changes();
             }
-            _ = signals.user2.recv() => reload(watch, ShrinkGuard::Accept),
+            _ = signals.user2.recv() => reload(parts, watch, ShrinkGuard::Accept),
             _ = signals.user1.recv() => toggle_observe(parts.guard),
         }
     }
@@ -183,17 +230,27 @@ fn toggle_observe(guard: &Guard) {
     }
 }
 
-fn reload(watch: Option<&Watch>, shrink: ShrinkGuard) {
-    let Some(watch) = watch else {
+/// Reads the policies again.
+fn reload(parts: &Parts<'_>, watch: Option<&Watch>, shrink: ShrinkGuard) {
+    let of_routes = parts
+        .services
+        .iter()
+        .filter_map(|service| service.watch.as_ref());
+    let watches: Vec<_> = watch.into_iter().chain(of_routes).collect();
+    if watches.is_empty() {
         info!("nothing to reload: the built-in policy is not a file");
         return;
-    };
+    }
     if shrink == ShrinkGuard::Accept {
         info!("received SIGUSR2: the policy is read again, and what it removes is accepted");
-        watch.reload_now_accepting_shrink();
     } else {
         info!("received SIGHUP: the policy and its lists are read again");
-        watch.reload_now();
+    }
+    for watch in watches {
+        match shrink {
+            ShrinkGuard::Accept => watch.reload_now_accepting_shrink(),
+            _ => watch.reload_now(),
+        }
     }
 }
 

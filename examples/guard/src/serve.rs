@@ -3,7 +3,7 @@
 use std::{error::Error, io, num::NonZeroUsize, sync::Arc, thread};
 
 use axum::body::{Bytes, HttpBody};
-use gabion::Guard;
+use gabion::{Guard, GuardLayer, policy::Watch};
 use gabion_proxy::{
     Capacity, Connections, HeaderCase, HealthLog, HealthLogService, HttpService, Listener,
     Protocols, Proxy, ProxyOptions, Readiness, ServeOptions, Tunnels, UpstreamGroup, Workers,
@@ -12,16 +12,30 @@ use gabion_proxy::{
 use tower_layer::Layer;
 use tracing::warn;
 
-use crate::{cli::RunArgs, denied_page::DeniedPage, https::Https, sockets::Sockets};
+use crate::{
+    cli::RunArgs, config::Settings, denied_page::DeniedPage, https::Https, sockets::Sockets,
+};
 
 /// The parts of a running guard.
 pub(crate) struct Parts<'g> {
-    pub(crate) args: &'g RunArgs,
+    pub(crate) settings: &'g Settings,
     pub(crate) https: &'g Https,
     pub(crate) guard: &'g Guard,
-    pub(crate) upstreams: &'g UpstreamGroup,
+    /// At least one, to which requests without a route go.
+    pub(crate) upstreams: &'g [UpstreamGroup],
+    /// Those of the settings, compiled.
+    pub(crate) services: &'g [RoutedService],
     /// `None` if health checks are forwarded.
     pub(crate) readiness: Option<Readiness>,
+}
+
+/// The index of the upstreams of a service, and the guard with its additional policy.
+pub(crate) struct RoutedService {
+    pub(crate) upstream: usize,
+    /// `None` if no route has a policy.
+    pub(crate) guard: Option<Guard>,
+    /// Reloads the policy, if it has one.
+    pub(crate) watch: Option<Watch>,
 }
 
 /// The listeners, the number of workers, and the log of each exchange.
@@ -33,7 +47,7 @@ struct Workshop {
 
 /// Starts the workers, each with its own listeners, runtime and pool of upstream connections.
 pub(crate) fn serve(parts: &Parts<'_>, sockets: &mut Sockets) -> Result<Workers, Box<dyn Error>> {
-    let args = parts.args;
+    let args = &parts.settings.args;
     let cores = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let workers = args.workers.unwrap_or_else(cores);
     let descriptors = descriptor_capacity();
@@ -48,9 +62,36 @@ pub(crate) fn serve(parts: &Parts<'_>, sockets: &mut Sockets) -> Result<Workers,
         health_log: health_log(args)?,
     };
     let options = proxy_options(parts, descriptors);
-    let upstreams = parts.upstreams.clone();
-    let proxy = move |tunnels: &Tunnels| Proxy::new(upstreams.clone(), &options, tunnels.clone());
-    Ok(serve_guarded(parts, workshop, proxy)?)
+    let services = parts.services.iter();
+    let upstreams: Vec<_> = services
+        .clone()
+        .map(|service| parts.upstreams[service.upstream].clone())
+        .collect();
+    let proxy = move |tunnels: &Tunnels, service: usize| {
+        Proxy::new(upstreams[service].clone(), &options, tunnels.clone())
+    };
+    let Some(router) = &parts.settings.router else {
+        return Ok(serve_guarded(parts, workshop, move |tunnels| {
+            proxy(tunnels, 0)
+        })?);
+    };
+    let router = router.clone().with_sink(parts.guard.sink());
+    let layer = |service: &RoutedService| Some(routed_layer(service.guard.as_ref()?));
+    let workers = match services.map(layer).collect::<Option<Vec<_>>>() {
+        None => serve_guarded(parts, workshop, move |tunnels| {
+            router.map(|service| proxy(tunnels, *service))
+        }),
+        Some(layers) => serve_guarded(parts, workshop, move |tunnels| {
+            router.map(|service| layers[*service].layer(proxy(tunnels, *service)))
+        }),
+    };
+    Ok(workers?)
+}
+
+/// The layer of a service's additional policy: the client is that of the policy in front.
+fn routed_layer(guard: &Guard) -> GuardLayer {
+    let layer = guard.layer().with_shared_resolution(false);
+    layer.insert_client_extension().with_reply(DeniedPage)
 }
 
 /// Serves the services of `inner` behind the layers of the guard and of HTTPS.
@@ -67,6 +108,10 @@ where
         .layer()
         .insert_client_extension()
         .with_reply(DeniedPage);
+    let guard = match parts.settings.router {
+        Some(_) => guard.with_shared_resolution(false),
+        None => guard,
+    };
     match parts.https.layers(parts.guard) {
         None => serve_logged(workshop, move |tunnels| guard.layer(inner(tunnels))),
         Some((challenges, https)) => serve_logged(workshop, move |tunnels| {
@@ -95,7 +140,7 @@ fn serve_logged<S: HttpService>(
 
 /// The options of each listener, but for TLS.
 fn serve_options(parts: &Parts<'_>, descriptors: Capacity) -> ServeOptions {
-    let (args, guard) = (parts.args, parts.guard);
+    let (args, guard) = (&parts.settings.args, parts.guard);
     let protocols = if args.h2 {
         Protocols::Http1AndPriorKnowledge
     } else {
@@ -119,10 +164,12 @@ fn serve_options(parts: &Parts<'_>, descriptors: Capacity) -> ServeOptions {
 }
 
 fn proxy_options(parts: &Parts<'_>, descriptors: Capacity) -> ProxyOptions {
-    let args = parts.args;
+    let args = &parts.settings.args;
     let options = ProxyOptions::default()
         .with_capacity(args.requests(descriptors))
+        .with_connect_timeout(args.connect_timeout)
         .with_head_timeout(args.timeout)
+        .with_pool_idle(args.pool_idle)
         .with_receive_timeout(args.receive_timeout)
         .with_header_case(header_case(args))
         .with_sink(parts.guard.sink());

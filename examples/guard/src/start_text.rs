@@ -5,45 +5,39 @@ use std::{
     net::SocketAddr,
 };
 
-use gabion_proxy::UpstreamGroup;
-
-use crate::{cli::RunArgs, demo, https::Https};
+use crate::{demo, serve::Parts};
 
 /// Prints where the proxy listens, what it protects, and commands to try.
-pub(crate) fn print(
-    args: &RunArgs,
-    https: &Https,
-    upstreams: &UpstreamGroup,
-    addrs: &[SocketAddr],
-) {
+pub(crate) fn print(parts: &Parts<'_>, addrs: &[SocketAddr]) {
     let mut text = Vec::new();
     // Writing to memory does not fail, and a closed standard output must not end the process.
-    let _ = write_text(&mut text, args, (https, upstreams), addrs);
+    let _ = write_text(&mut text, parts, addrs);
     let _ = io::stdout().write_all(&text);
 }
 
-fn write_text(
-    out: &mut impl Write,
-    args: &RunArgs,
-    (https, upstreams): (&Https, &UpstreamGroup),
-    addrs: &[SocketAddr],
-) -> io::Result<()> {
-    let is_demo = args.upstream.is_demo();
+fn write_text(out: &mut impl Write, parts: &Parts<'_>, addrs: &[SocketAddr]) -> io::Result<()> {
+    let (args, is_demo) = (&parts.settings.args, parts.settings.is_demo());
     let [addr, with_tls @ ..] = addrs else {
         return Ok(());
     };
     writeln!(out, "guard listens on http://{addr}")?;
     for addr in with_tls {
-        writeln!(out, "  HTTPS      https://{addr}, {}", https.certificates())?;
-    }
-    if is_demo {
         writeln!(
             out,
-            "  upstream   {upstreams}, the built-in demo: a page, JSON, a WebSocket echo"
+            "  HTTPS      https://{addr}, {}",
+            parts.https.certificates()
         )?;
-        writeln!(out, "  WebSocket  ws://{addr}{}", demo::WEBSOCKET_PATH)?;
+    }
+    let what = if is_demo {
+        ", the built-in demo: a page, JSON, a WebSocket echo"
     } else {
-        writeln!(out, "  upstream   {upstreams}")?;
+        ""
+    };
+    for upstreams in parts.upstreams {
+        writeln!(out, "  upstream   {upstreams}{what}")?;
+    }
+    if is_demo {
+        writeln!(out, "  WebSocket  ws://{addr}{}", demo::WEBSOCKET_PATH)?;
     }
     match &args.policy {
         Some(policy) => writeln!(

@@ -1,9 +1,14 @@
 //! Options of the servers behind the guard.
 
-use std::{error::Error, fs, path::PathBuf};
+use std::{
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use clap::{Args, ValueEnum};
 use gabion_proxy::{Balance, HealthCheck, Upstream, UpstreamGroup, UpstreamOptions, UpstreamTls};
+use serde::Deserialize;
 
 /// Options of the servers behind the guard.
 #[derive(Debug, Args)]
@@ -32,9 +37,11 @@ pub(crate) struct UpstreamArgs {
 }
 
 /// The values of `--balance`.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum BalanceArg {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum BalanceArg {
     /// The one of two with fewer requests in progress
+    #[default]
     LeastRequest,
     /// One after the other
     RoundRobin,
@@ -45,22 +52,13 @@ enum BalanceArg {
 // === impl UpstreamArgs ===
 
 impl UpstreamArgs {
-    /// Returns `true` if no server is given.
-    pub(crate) const fn is_demo(&self) -> bool {
-        self.upstreams.is_empty()
-    }
-
-    /// Returns the group of servers: those of the options, or else `demo`.
-    pub(crate) fn group(
-        &self,
-        demo: impl FnOnce() -> Result<Upstream, Box<dyn Error>>,
-    ) -> Result<UpstreamGroup, Box<dyn Error>> {
-        let upstreams = if self.is_demo() {
-            vec![demo()?]
-        } else {
-            self.upstreams.clone()
-        };
-        Ok(UpstreamGroup::new(upstreams, &self.options()?)?)
+    /// Returns the group of servers; `None` if no server is given.
+    pub(crate) fn group(&self) -> Result<Option<UpstreamGroup>, Box<dyn Error>> {
+        if self.upstreams.is_empty() {
+            return Ok(None);
+        }
+        let group = UpstreamGroup::new(self.upstreams.clone(), &self.options()?)?;
+        Ok(Some(group))
     }
 
     fn options(&self) -> Result<UpstreamOptions, Box<dyn Error>> {
@@ -71,14 +69,18 @@ impl UpstreamArgs {
             options = options.with_health_check(check);
         }
         if let Some(path) = &self.upstream_ca {
-            let shown = path.display();
-            #[expect(clippy::disallowed_methods, reason = "once, at the start")]
-            let pem = fs::read(path).map_err(|error| format!("cannot read `{shown}`: {error}"))?;
-            let tls = UpstreamTls::with_ca(&pem);
-            options = options.with_tls(tls.map_err(|error| format!("`{shown}`: {error}"))?);
+            options = options.with_tls(read_ca(path)?);
         }
         Ok(options)
     }
+}
+
+/// Reads the certificates that those of servers are verified with.
+pub(crate) fn read_ca(path: &Path) -> Result<UpstreamTls, String> {
+    let shown = path.display();
+    #[expect(clippy::disallowed_methods, reason = "once, at the start")]
+    let pem = fs::read(path).map_err(|error| format!("cannot read `{shown}`: {error}"))?;
+    UpstreamTls::with_ca(&pem).map_err(|error| format!("`{shown}`: {error}"))
 }
 
 // === impl BalanceArg ===

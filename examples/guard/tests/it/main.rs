@@ -11,6 +11,7 @@ mod autobahn_close;
 mod beanstalk;
 mod clients;
 mod commands;
+mod config;
 mod demo;
 mod denied_page;
 mod doctor;

@@ -125,13 +125,22 @@ impl Guard {
     }
 
     fn spawn_by(mut command: Command, addr: &str, args: &[&str]) -> Self {
-        let mut child = command
-            .args(["--listen", addr])
-            .args(args)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        command.args(["--listen", addr]).args(args);
+        Self::run(command, addr)
+    }
+
+    /// Starts the guard with a configuration file, in which it listens on a free port, and waits until it listens.
+    pub(crate) async fn start_configured(config: &Path) -> Self {
+        let mut command = command();
+        command.arg("--config").arg(config);
+        let mut guard = Self::run(command, "127.0.0.1:0");
+        guard.read_log();
+        guard.listening().await
+    }
+
+    fn run(mut command: Command, addr: &str) -> Self {
+        let output = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = output.spawn().unwrap();
         Self {
             stdout: collect_lines(child.stdout.take().unwrap()),
             log: Arc::default(),

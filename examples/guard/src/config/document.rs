@@ -1,0 +1,200 @@
+//! The sections of `guard.toml` as plain data.
+//!
+//! Each key that has an option of the command line means the same. A key is added here together with the code that
+//! uses it.
+
+use std::{
+    collections::BTreeSet,
+    net::SocketAddr,
+    num::{NonZeroU16, NonZeroUsize},
+    path::PathBuf,
+};
+
+use gabion::policy::{Period, TomlDocument};
+use gabion_proxy::Upstream;
+use serde::{Deserialize, Deserializer, de};
+
+use crate::upstream_args::BalanceArg;
+
+/// A configuration file.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ConfigDocument {
+    #[serde(deserialize_with = "known_version")]
+    version: u32,
+    pub(super) policy: Option<PathBuf>,
+    pub(super) state: Option<PathBuf>,
+    pub(super) workers: Option<NonZeroUsize>,
+    pub(super) handover: Option<PathBuf>,
+    pub(super) ready_path: Option<String>,
+    pub(super) eb_health_log: Option<PathBuf>,
+    #[serde(default)]
+    pub(super) log_query_values: bool,
+    #[serde(default)]
+    pub(super) listen: ListenSection,
+    pub(super) tls: Option<TlsSection>,
+    pub(super) acme: Option<AcmeSection>,
+    #[serde(default)]
+    pub(super) upstream: Vec<UpstreamSection>,
+    #[serde(default)]
+    pub(super) route: Vec<RouteSection>,
+    #[serde(default)]
+    pub(super) limits: LimitsSection,
+    #[serde(default)]
+    pub(super) timeouts: TimeoutsSection,
+}
+
+/// Plain HTTP, and what holds for all listeners.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key")]
+pub(super) struct ListenSection {
+    pub(super) address: Option<SocketAddr>,
+    pub(super) http2: bool,
+    pub(super) proxy_protocol: bool,
+    pub(super) share_port: bool,
+    pub(super) keep_header_case: bool,
+}
+
+/// HTTPS.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TlsSection {
+    pub(super) address: SocketAddr,
+    #[serde(default)]
+    pub(super) certificates: Vec<CertificateSection>,
+    /// The port to which plain requests are redirected.
+    pub(super) redirect: Option<u16>,
+    pub(super) hsts: Option<Period>,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CertificateSection {
+    pub(super) chain: PathBuf,
+    pub(super) key: PathBuf,
+}
+
+/// Certificates by ACME.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AcmeSection {
+    pub(super) domains: Vec<String>,
+    #[serde(default)]
+    pub(super) agree_tos: bool,
+    pub(super) email: Option<String>,
+    #[serde(default)]
+    pub(super) staging: bool,
+    pub(super) directory: Option<String>,
+    pub(super) ca: Option<PathBuf>,
+}
+
+/// A group of equivalent servers.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UpstreamSection {
+    pub(super) name: String,
+    pub(super) servers: Vec<ServerSection>,
+    #[serde(default)]
+    pub(super) balance: BalanceArg,
+    pub(super) health_check: Option<String>,
+    pub(super) max_requests: Option<NonZeroUsize>,
+    pub(super) slow_start: Option<Period>,
+    pub(super) start_wait: Option<Period>,
+    pub(super) resolve_every: Option<Period>,
+    pub(super) ca: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ServerSection {
+    #[serde(deserialize_with = "upstream")]
+    pub(super) url: Upstream,
+    pub(super) weight: Option<NonZeroU16>,
+}
+
+/// Requests of a host or below a path that have their own upstream, their own rules, or both.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RouteSection {
+    pub(super) host: Option<String>,
+    pub(super) path: Option<String>,
+    pub(super) upstream: String,
+    pub(super) policy: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct LimitsSection {
+    pub(super) connections: Option<NonZeroUsize>,
+    pub(super) connections_per_client: Option<NonZeroUsize>,
+    pub(super) requests: Option<NonZeroUsize>,
+    pub(super) requests_per_client: Option<NonZeroUsize>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct TimeoutsSection {
+    pub(super) connect: Option<Period>,
+    pub(super) first_byte: Option<Period>,
+    pub(super) receive: Option<Period>,
+    pub(super) send: Option<Period>,
+    pub(super) pool_idle: Option<Period>,
+    pub(super) drain_delay: Option<Period>,
+    pub(super) grace: Option<Period>,
+}
+
+// === impl ConfigDocument ===
+
+impl TomlDocument for ConfigDocument {
+    const PLACEHOLDERS: &'static [(&'static str, &'static str)] = &[
+        ("address", "127.0.0.1:0"),
+        ("chain", "unread"),
+        ("key", "unread"),
+        ("name", "unread-#"),
+        ("upstream", "unread"),
+        ("url", "http://127.0.0.1:1"),
+    ];
+}
+
+impl ConfigDocument {
+    /// The names of the sections and keys that differ from those of `other`.
+    pub(super) fn changes(&self, other: &Self) -> BTreeSet<&'static str> {
+        let differs = [
+            ("policy", self.policy != other.policy),
+            ("state", self.state != other.state),
+            ("workers", self.workers != other.workers),
+            ("handover", self.handover != other.handover),
+            ("ready_path", self.ready_path != other.ready_path),
+            ("eb_health_log", self.eb_health_log != other.eb_health_log),
+            (
+                "log_query_values",
+                self.log_query_values != other.log_query_values,
+            ),
+            ("[listen]", self.listen != other.listen),
+            ("[tls]", self.tls != other.tls),
+            ("[acme]", self.acme != other.acme),
+            ("[[upstream]]", self.upstream != other.upstream),
+            ("[[route]]", self.route != other.route),
+            ("[limits]", self.limits != other.limits),
+            ("[timeouts]", self.timeouts != other.timeouts),
+        ];
+        let changed = differs.into_iter().filter(|(_, differs)| *differs);
+        changed.map(|(name, _)| name).collect()
+    }
+}
+
+fn known_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    match u32::deserialize(deserializer)? {
+        1 => Ok(1),
+        other => Err(de::Error::custom(format_args!(
+            "unknown version {other}: this guard reads version 1"
+        ))),
+    }
+}
+
+fn upstream<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Upstream, D::Error> {
+    String::deserialize(deserializer)?
+        .parse()
+        .map_err(de::Error::custom)
+}
