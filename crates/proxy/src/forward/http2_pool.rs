@@ -11,12 +11,11 @@ use std::{
 };
 
 use http::{
-    HeaderValue, Request, Response, Uri, Version,
+    HeaderValue, Request, Uri, Version,
     header::HOST,
     uri::{Authority, Scheme},
 };
 use hyper::{
-    body::Incoming,
     client::conn::http2::{self, SendRequest},
     rt::{Read, Write},
 };
@@ -25,11 +24,11 @@ use tokio::time::Instant;
 
 use super::{
     error::{Failure, RequestError},
-    response_connection::ResponseConnection,
+    response_connection::{Exchange, ResponseConnection},
     retry::{RequestSlot, RetryableRequest, Unanswered},
     upload::Upload,
 };
-use crate::upstream::{Connected, Connector, HttpVersion};
+use crate::upstream::{Connected, Connector, HttpVersion, Lease};
 
 /// The HTTP/2 connections to one upstream, which many exchanges share. Another one is opened when all carry as many
 /// streams as the upstream allows.
@@ -73,7 +72,8 @@ impl Http2Pool {
         &self,
         connector: &Connector,
         slot: &mut RequestSlot,
-    ) -> Result<(Response<Incoming>, ResponseConnection), Unanswered> {
+        lease: Option<Lease>,
+    ) -> Result<Exchange, Unanswered> {
         loop {
             let connected = self.connection(connector).await;
             let connection = connected.map_err(Unanswered::unsent)?;
@@ -86,10 +86,13 @@ impl Http2Pool {
             let request = into_http2(request, authority);
             let mut error = match connection.requests.clone().try_send_request(request).await {
                 Ok(response) => {
-                    let connection = ResponseConnection::Http2 {
-                        _streams: connection,
-                    };
-                    return Ok((response, connection));
+                    return Ok(Exchange {
+                        response,
+                        connection: ResponseConnection::Http2 {
+                            _streams: connection,
+                        },
+                        lease,
+                    });
                 }
                 Err(error) => error,
             };

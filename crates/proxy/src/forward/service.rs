@@ -27,12 +27,13 @@ use tower_service::Service;
 use super::{
     body::ProxyBody,
     claims::RemovedClaims,
-    dispatch::{Dispatcher, Exchange, LastUpstream},
+    dispatch::{Dispatcher, LastUpstream},
     download::Download,
     error::{Failure, RequestError, UpstreamError},
     options::ProxyOptions,
     request::rewrite_head,
     response::rewrite_response_head,
+    response_connection::Exchange,
     retry::RequestSlot,
     upload::{Progress, Upload},
     websocket::{Handshake, HandshakeResponse, diagnose_rejection, is_handshake},
@@ -115,7 +116,7 @@ struct RequestInfo {
 
 /// A request for an upstream.
 struct Outgoing {
-    request: Request<Upload>,
+    slot: RequestSlot,
     progress: Arc<Progress>,
     /// The peer if no layer resolved the client.
     client: ClientIp,
@@ -201,14 +202,11 @@ impl Inner {
             return Err(RequestError::Draining.into());
         }
         let upgraded = handshake.is_some().then(|| upgrade::on(&mut request));
+        let mut outgoing = self.prepare(request, handshake.as_ref())?;
+        let exchange = self.send(&mut outgoing, info).await?;
         let Outgoing {
-            request,
-            progress,
-            client,
-            place,
-        } = self.prepare(request, handshake.as_ref())?;
-        let mut slot = Some(request);
-        let exchange = self.send(&mut slot, &client, &progress, info).await?;
+            progress, place, ..
+        } = outgoing;
         match handshake.zip(upgraded) {
             Some((handshake, upgraded)) => {
                 self.finish_handshake(&handshake, exchange, upgraded, info, place)
@@ -258,7 +256,7 @@ impl Inner {
         }
         let (body, progress) = Upload::new(body, limit, self.receive_timeout);
         Ok(Outgoing {
-            request: Request::from_parts(parts, body),
+            slot: Some(Request::from_parts(parts, body)),
             progress,
             client,
             place,
@@ -267,13 +265,13 @@ impl Inner {
 
     /// Waits for the response head as long as the request body makes progress. A gRPC stream may be silent at first:
     /// its response may begin only after its first message.
-    async fn send(
-        &self,
-        slot: &mut RequestSlot,
-        client: &ClientIp,
-        progress: &Progress,
-        info: &RequestInfo,
-    ) -> Result<Exchange, Failure> {
+    async fn send(&self, outgoing: &mut Outgoing, info: &RequestInfo) -> Result<Exchange, Failure> {
+        let Outgoing {
+            slot,
+            progress,
+            client,
+            ..
+        } = outgoing;
         let may_be_silent = info.version == Version::HTTP_2
             && slot
                 .as_ref()
