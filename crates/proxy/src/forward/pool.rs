@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, sleep};
 
 use super::{
-    error::{Failure, RequestError},
+    error::Failure,
     http2_pool::Http2Pool,
     options::ProxyOptions,
     response_connection::{Exchange, ResponseConnection},
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     HeaderCase,
-    upstream::{Connected, Connector, Group, HttpVersion, Lease, Member},
+    upstream::{Connector, Group, HttpVersion, Lease, Member},
 };
 
 /// The connections to one upstream: idle ones for HTTP/1.1, shared ones for HTTP/2.
@@ -104,9 +104,7 @@ impl Pool {
         // Connecting is rare; boxed, it does not enlarge the future of each request.
         let connected = Box::pin(self.connect()).await;
         let mut connection = connected.map_err(Unanswered::unsent)?;
-        let Some(request) = slot.take() else {
-            return Err(Unanswered::unsent(RequestError::NoPath.into()));
-        };
+        let request = slot.take().ok_or_else(Unanswered::already_sent)?;
         let copy = self
             .has_alternative
             .then(|| RetryableRequest::from_request(&request));
@@ -132,15 +130,9 @@ impl Pool {
     /// Connects over HTTP/1.1.
     async fn connect(&self) -> Result<UpstreamConnection, Failure> {
         let generation = self.connector.member().resolution().generation();
-        let case = self.header_case;
-        let connection = match self.connector.connect(HttpVersion::Http1).await? {
-            Connected::Tcp(stream) => {
-                UpstreamConnection::new(UpstreamIo::new(stream), case, generation).await
-            }
-            Connected::Other(stream) => {
-                UpstreamConnection::new(UpstreamIo::new(stream), case, generation).await
-            }
-        };
+        let stream = self.connector.connect(HttpVersion::Http1).await?;
+        let stream = UpstreamIo::new(stream);
+        let connection = UpstreamConnection::new(stream, self.header_case, generation).await;
         Ok(connection?)
     }
 
