@@ -6,8 +6,7 @@ use std::sync::{
 };
 
 use gabion_core::ClientIp;
-use http::{Request, Response, StatusCode};
-use hyper::body::Incoming;
+use http::{Request, StatusCode};
 use tokio::{
     sync::SemaphorePermit,
     time::{Duration, Instant, sleep},
@@ -17,14 +16,14 @@ use super::{
     error::{Failure, UpstreamError},
     options::ProxyOptions,
     pool::{Pool, Reuse},
-    response_connection::ResponseConnection,
+    response_connection::Exchange,
     retry::{RequestSlot, Unanswered, is_retryable},
     retry_budget::RetryCounter,
     upload::Upload,
 };
 use crate::{
     UpstreamGroup,
-    upstream::{Balancer, Group, Lease, NoCandidate, Tried},
+    upstream::{Balancer, Group, NoCandidate, Tried},
 };
 
 /// The upstreams of one worker: the shared group, and a pool of connections to each member.
@@ -37,18 +36,24 @@ pub(super) struct Dispatcher {
     retries: RetryCounter,
 }
 
-/// A response with the connection that its body arrives on.
-#[derive(Debug)]
-pub(super) struct Exchange {
-    pub(super) response: Response<Incoming>,
-    pub(super) connection: ResponseConnection,
-    /// The request counts as in progress at its upstream until this is dropped.
-    pub(super) lease: Option<Lease>,
-}
-
 /// The index of the upstream that a request was sent to last.
 #[derive(Debug)]
 pub(super) struct LastUpstream(AtomicUsize);
+
+/// The next upstream for a request, and its connection.
+#[derive(Clone, Copy, Debug)]
+struct Attempt {
+    idx: usize,
+    reuse: Reuse,
+}
+
+/// What happened to a request without a response.
+#[derive(Default)]
+struct Recovery<'g> {
+    tried: Tried,
+    was_sent_again: bool,
+    waiting: Option<StartWaiting<'g>>,
+}
 
 /// The wait of a request for an upstream to start.
 struct StartWaiting<'g> {
@@ -83,7 +88,7 @@ impl Dispatcher {
         first.map_or("", |member| member.upstream().authority())
     }
 
-    /// Sends the request in `slot`.
+    /// Sends the request in `slot`, and to others if that is safe: once more if it was sent, and otherwise to each.
     pub(super) async fn send(
         &self,
         slot: &mut RequestSlot,
@@ -91,16 +96,35 @@ impl Dispatcher {
         last: &LastUpstream,
     ) -> Result<Exchange, Failure> {
         self.retries.count_request();
-        let idx = if self.shared().has_one_member() {
-            0
-        } else {
-            self.choose(Tried::default(), client)
-                .map_err(|_| UpstreamError::Busy)?
+        let mut attempt = Attempt {
+            idx: self.first(client)?,
+            reuse: Reuse::Idle,
         };
-        match self.attempt(idx, slot, Reuse::Idle, last).await {
-            Ok(exchange) => Ok(exchange),
-            Err(unanswered) => Box::pin(self.recover(unanswered, slot, idx, client, last)).await,
+        let mut recovery = None;
+        loop {
+            let Attempt { idx, reuse } = attempt;
+            last.set(idx);
+            let result = match self.shared().lease(idx) {
+                Ok(lease) => self.pools[idx].send(slot, reuse, lease).await,
+                Err(_) => Err(Unanswered::unsent(UpstreamError::Busy.into())),
+            };
+            self.record(idx, &result);
+            let unanswered = match result {
+                Ok(exchange) => return Ok(exchange),
+                Err(unanswered) => unanswered,
+            };
+            let recovery = recovery.get_or_insert_with(Box::<Recovery<'_>>::default);
+            // Boxed, because it is rare: it does not enlarge the future of each request.
+            attempt = Box::pin(self.next(recovery, idx, unanswered, slot, client)).await?;
         }
+    }
+
+    fn first(&self, client: &ClientIp) -> Result<usize, UpstreamError> {
+        if self.shared().has_one_member() {
+            return Ok(0);
+        }
+        self.choose(Tried::default(), client)
+            .map_err(|_| UpstreamError::Busy)
     }
 
     /// Records that no response head arrived in time.
@@ -110,90 +134,64 @@ impl Dispatcher {
         }
     }
 
-    /// Sends the request to one upstream.
-    async fn attempt(
-        &self,
-        idx: usize,
-        slot: &mut RequestSlot,
-        reuse: Reuse,
-        last: &LastUpstream,
-    ) -> Result<Exchange, Unanswered> {
-        last.set(idx);
-        let lease = self.shared().lease(idx);
-        let lease = lease.map_err(|_| Unanswered::unsent(UpstreamError::Busy.into()))?;
-        match self.pools[idx].send(slot, reuse).await {
-            Ok((response, connection)) => {
-                self.record_status(idx, response.status());
-                Ok(Exchange {
-                    response,
-                    connection,
-                    lease,
-                })
-            }
-            Err(unanswered) => {
+    fn record(&self, idx: usize, result: &Result<Exchange, Unanswered>) {
+        match result {
+            Ok(exchange) => match exchange.response.status() {
+                StatusCode::BAD_GATEWAY
+                | StatusCode::SERVICE_UNAVAILABLE
+                | StatusCode::GATEWAY_TIMEOUT => self.shared().record_failure(idx),
+                _ => self.shared().record_success(idx),
+            },
+            Err(unanswered) => match unanswered.failure {
                 // A failed upload is the client's.
-                if matches!(unanswered.failure, Failure::Upstream(_)) {
-                    self.shared().record_failure(idx);
-                }
-                Err(unanswered)
-            }
+                Failure::Upstream(UpstreamError::Busy) | Failure::Request(_) => {}
+                Failure::Upstream(_) => self.shared().record_failure(idx),
+            },
         }
     }
 
-    fn record_status(&self, idx: usize, status: StatusCode) {
-        match status {
-            StatusCode::BAD_GATEWAY
-            | StatusCode::SERVICE_UNAVAILABLE
-            | StatusCode::GATEWAY_TIMEOUT => self.shared().record_failure(idx),
-            _ => self.shared().record_success(idx),
-        }
-    }
-
-    /// Sends a request that has no response from `idx` to others: once more if it was sent, and otherwise to each. If
-    /// all refuse connections, waits for one to start.
-    async fn recover(
-        &self,
-        mut unanswered: Unanswered,
-        slot: &mut RequestSlot,
-        mut idx: usize,
+    /// Decides how a request that has no response from `idx` is sent again. If all refuse connections, waits a moment
+    /// first.
+    async fn next<'g>(
+        &'g self,
+        recovery: &mut Recovery<'g>,
+        idx: usize,
+        unanswered: Unanswered,
+        slot: &RequestSlot,
         client: &ClientIp,
-        last: &LastUpstream,
-    ) -> Result<Exchange, Failure> {
-        let mut tried = Tried::default();
-        let mut was_sent_again = false;
-        let mut waiting = None;
-        loop {
-            let Unanswered { failure, was_sent } = unanswered;
-            let Some(request) = slot else {
+    ) -> Result<Attempt, Failure> {
+        let Unanswered { failure, was_sent } = unanswered;
+        let Some(request) = slot else {
+            return Err(failure);
+        };
+        recovery.tried.insert(idx);
+        let next = self.choose(recovery.tried, client);
+        if was_sent {
+            if recovery.was_sent_again || !self.retries.take() {
                 return Err(failure);
-            };
-            tried.insert(idx);
-            let next = self.choose(tried, client);
-            let reuse = if was_sent {
-                if was_sent_again || !self.retries.take() {
+            }
+            recovery.was_sent_again = true;
+            return Ok(Attempt {
+                // If there is no other one, the same one.
+                idx: next.unwrap_or(idx),
+                reuse: Reuse::Never,
+            });
+        }
+        let idx = match next {
+            Ok(next) => next,
+            Err(NoCandidate::Busy) => return Err(UpstreamError::Busy.into()),
+            Err(NoCandidate::AllTried) => {
+                if !self.wait(&mut recovery.waiting, &failure, request).await {
                     return Err(failure);
                 }
-                was_sent_again = true;
-                Reuse::Never
-            } else {
-                Reuse::Idle
-            };
-            idx = match next {
-                Ok(next) => next,
-                // The same one, on another connection.
-                Err(_) if was_sent => idx,
-                Err(NoCandidate::Busy) => return Err(UpstreamError::Busy.into()),
-                Err(NoCandidate::AllTried) if self.wait(&mut waiting, &failure, request).await => {
-                    tried = Tried::default();
-                    self.choose(tried, client).unwrap_or(idx)
-                }
-                Err(NoCandidate::AllTried) => return Err(failure),
-            };
-            match self.attempt(idx, slot, reuse, last).await {
-                Ok(exchange) => return Ok(exchange),
-                Err(next) => unanswered = next,
+                recovery.tried = Tried::default();
+                self.choose(recovery.tried, client).unwrap_or(idx)
             }
-        }
+        };
+        Ok(Attempt {
+            idx,
+            reuse: Reuse::Idle,
+        })
     }
 
     /// Waits a moment for an upstream to start. Returns `false` if the request must not wait, or no longer.

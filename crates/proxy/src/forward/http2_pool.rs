@@ -3,7 +3,7 @@
 use std::{
     fmt,
     future::poll_fn,
-    mem,
+    io, mem,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Poll,
@@ -11,32 +11,28 @@ use std::{
 };
 
 use http::{
-    HeaderValue, Request, Response, Uri, Version,
+    HeaderValue, Request, Uri, Version,
     header::HOST,
     uri::{Authority, Scheme},
 };
-use hyper::{
-    body::Incoming,
-    client::conn::http2::{self, SendRequest},
-    rt::{Read, Write},
-};
+use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::{
-    error::{Failure, RequestError},
-    response_connection::ResponseConnection,
+    error::{Failure, UpstreamError},
+    response_connection::{Exchange, ResponseConnection},
     retry::{RequestSlot, RetryableRequest, Unanswered},
     upload::Upload,
 };
-use crate::upstream::{Connected, Connector, HttpVersion};
+use crate::upstream::{Connector, HttpVersion, Lease, UpstreamStream};
 
 /// The HTTP/2 connections to one upstream, which many exchanges share. Another one is opened when all carry as many
 /// streams as the upstream allows.
 #[derive(Debug, Default)]
 pub(super) struct Http2Pool {
     connections: Mutex<Vec<Arc<Http2Connection>>>,
-    /// Held while one task connects for all that wait.
+    /// Held while one task connects for all that wait, each as long as connecting may take.
     connecting: tokio::sync::Mutex<()>,
 }
 
@@ -64,6 +60,9 @@ const PING: Duration = Duration::from_secs(20);
 /// The most bytes of all headers of a response.
 const MAX_HEADER_LIST: u32 = 64 * 1024;
 
+/// How often a request is handed to another connection because the one before it just closed.
+const MAX_ROUNDS: usize = 3;
+
 // === impl Http2Pool ===
 
 impl Http2Pool {
@@ -73,23 +72,25 @@ impl Http2Pool {
         &self,
         connector: &Connector,
         slot: &mut RequestSlot,
-    ) -> Result<(Response<Incoming>, ResponseConnection), Unanswered> {
-        loop {
+        lease: Option<Lease>,
+    ) -> Result<Exchange, Unanswered> {
+        for _ in 0..MAX_ROUNDS {
             let connected = self.connection(connector).await;
             let connection = connected.map_err(Unanswered::unsent)?;
-            let Some(request) = slot.take() else {
-                return Err(Unanswered::unsent(RequestError::NoPath.into()));
-            };
+            let request = slot.take().ok_or_else(Unanswered::already_sent)?;
             let copy = RetryableRequest::from_request(&request);
             let progress = Arc::clone(request.body().progress());
             let authority = connector.member().upstream().authority();
             let request = into_http2(request, authority);
             let mut error = match connection.requests.clone().try_send_request(request).await {
                 Ok(response) => {
-                    let connection = ResponseConnection::Http2 {
-                        _streams: connection,
-                    };
-                    return Ok((response, connection));
+                    return Ok(Exchange {
+                        response,
+                        connection: ResponseConnection::Http2 {
+                            _streams: connection,
+                        },
+                        lease,
+                    });
                 }
                 Err(error) => error,
             };
@@ -105,6 +106,10 @@ impl Http2Pool {
             }
             return Err(unanswered);
         }
+        let closed = io::Error::other("it closes each HTTP/2 connection at once");
+        Err(Unanswered::unsent(
+            UpstreamError::Broken(closed.into()).into(),
+        ))
     }
 
     /// Returns a connection with room for a stream.
@@ -115,15 +120,16 @@ impl Http2Pool {
         if let Some(connection) = self.with_room(generation) {
             return Ok(connection);
         }
-        let _connecting = self.connecting.lock().await;
+        let connecting = timeout(connector.timeout(), self.connecting.lock()).await;
+        let _connecting = connecting.map_err(|elapsed| {
+            let error = io::Error::new(io::ErrorKind::TimedOut, elapsed);
+            UpstreamError::ConnectTimeout(error.into())
+        })?;
         if let Some(connection) = self.with_room(generation) {
             return Ok(connection);
         }
-        let connection = match connector.connect(HttpVersion::Http2).await? {
-            Connected::Tcp(stream) => Http2Connection::new(stream, generation).await?,
-            Connected::Other(stream) => Http2Connection::new(stream, generation).await?,
-        };
-        let connection = Arc::new(connection);
+        let stream = connector.connect(HttpVersion::Http2).await?;
+        let connection = Arc::new(Http2Connection::new(stream, generation).await?);
         lock(&self.connections).push(Arc::clone(&connection));
         Ok(connection)
     }
@@ -151,10 +157,7 @@ impl Http2Pool {
 
 impl Http2Connection {
     /// Performs the HTTP/2 client setup on `stream`, and drives the connection in a task.
-    async fn new<S>(stream: S, generation: usize) -> hyper::Result<Self>
-    where
-        S: Read + Write + Unpin + Send + 'static,
-    {
+    async fn new(stream: UpstreamStream, generation: usize) -> hyper::Result<Self> {
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder
             .timer(TokioTimer::new())

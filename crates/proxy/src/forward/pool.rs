@@ -11,10 +11,10 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, sleep};
 
 use super::{
-    error::{Failure, RequestError},
+    error::Failure,
     http2_pool::Http2Pool,
     options::ProxyOptions,
-    response_connection::ResponseConnection,
+    response_connection::{Exchange, ResponseConnection},
     retry::{RequestSlot, RetryableRequest, Unanswered},
     upload::Upload,
     upstream_connection::UpstreamConnection,
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     HeaderCase,
-    upstream::{Connected, Connector, Group, HttpVersion, Member},
+    upstream::{Connector, Group, HttpVersion, Lease, Member},
 };
 
 /// The connections to one upstream: idle ones for HTTP/1.1, shared ones for HTTP/2.
@@ -74,17 +74,17 @@ impl Pool {
         }
     }
 
-    /// Sends the request in `slot` on an idle connection, or on a new one. Returns the response and the connection that
-    /// its body arrives on. Without a response, the request is in the slot if it may be sent again.
+    /// Sends the request in `slot` on an idle connection, or on a new one. Without a response, the request is in the slot if it may be sent again.
     pub(super) async fn send(
         self: &Arc<Self>,
         slot: &mut RequestSlot,
         reuse: Reuse,
-    ) -> Result<(Response<Incoming>, ResponseConnection), Unanswered> {
+        lease: Option<Lease>,
+    ) -> Result<Exchange, Unanswered> {
         if let Some(http2) = &self.http2
             && slot.as_ref().is_some_and(|request| !is_handshake(request))
         {
-            return Box::pin(http2.send(&self.connector, slot)).await;
+            return Box::pin(http2.send(&self.connector, slot, lease)).await;
         }
         while reuse == Reuse::Idle
             && let Some(mut connection) = self.take()
@@ -92,7 +92,7 @@ impl Pool {
         {
             let copy = RetryableRequest::from_request(&request);
             let mut error = match connection.send(request).await {
-                Ok(response) => return Ok((response, self.arrives_on(connection))),
+                Ok(response) => return Ok(self.exchange(response, connection, lease)),
                 Err(error) => error,
             };
             // Otherwise the connection was closed before anything was sent.
@@ -104,34 +104,35 @@ impl Pool {
         // Connecting is rare; boxed, it does not enlarge the future of each request.
         let connected = Box::pin(self.connect()).await;
         let mut connection = connected.map_err(Unanswered::unsent)?;
-        let Some(request) = slot.take() else {
-            return Err(Unanswered::unsent(RequestError::NoPath.into()));
-        };
+        let request = slot.take().ok_or_else(Unanswered::already_sent)?;
         let copy = self
             .has_alternative
             .then(|| RetryableRequest::from_request(&request));
         match connection.send(request).await {
-            Ok(response) => Ok((response, self.arrives_on(connection))),
+            Ok(response) => Ok(self.exchange(response, connection, lease)),
             Err(error) => Err(Unanswered::lost(error.into_error(), copy.flatten(), slot)),
         }
     }
 
-    fn arrives_on(self: &Arc<Self>, connection: UpstreamConnection) -> ResponseConnection {
-        ResponseConnection::Http1(connection, Arc::clone(self))
+    fn exchange(
+        self: &Arc<Self>,
+        response: Response<Incoming>,
+        connection: UpstreamConnection,
+        lease: Option<Lease>,
+    ) -> Exchange {
+        Exchange {
+            response,
+            connection: ResponseConnection::Http1(connection, Arc::clone(self)),
+            lease,
+        }
     }
 
     /// Connects over HTTP/1.1.
     async fn connect(&self) -> Result<UpstreamConnection, Failure> {
         let generation = self.connector.member().resolution().generation();
-        let case = self.header_case;
-        let connection = match self.connector.connect(HttpVersion::Http1).await? {
-            Connected::Tcp(stream) => {
-                UpstreamConnection::new(UpstreamIo::new(stream), case, generation).await
-            }
-            Connected::Other(stream) => {
-                UpstreamConnection::new(UpstreamIo::new(stream), case, generation).await
-            }
-        };
+        let stream = self.connector.connect(HttpVersion::Http1).await?;
+        let stream = UpstreamIo::new(stream);
+        let connection = UpstreamConnection::new(stream, self.header_case, generation).await;
         Ok(connection?)
     }
 

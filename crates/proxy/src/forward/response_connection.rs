@@ -1,4 +1,4 @@
-//! The connection that a response arrives on.
+//! A response and the connection that it arrives on.
 
 use std::{
     pin::Pin,
@@ -7,10 +7,21 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::Response;
 use http_body::{Body as _, Frame};
 use hyper::body::Incoming;
 
 use super::{http2_pool::Http2Connection, pool::Pool, upstream_connection::UpstreamConnection};
+use crate::upstream::Lease;
+
+/// A response with the connection that its body arrives on.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    pub(super) response: Response<Incoming>,
+    pub(super) connection: ResponseConnection,
+    /// The request counts as in progress at its upstream until this is dropped.
+    pub(super) lease: Option<Lease>,
+}
 
 /// The connection that a response arrives on, until its body has ended.
 #[derive(Debug)]

@@ -3,7 +3,10 @@
 use http::{Extensions, HeaderMap, Method, Request, Uri};
 use http_body::Body as _;
 
-use super::{error::Failure, upload::Upload};
+use super::{
+    error::{Failure, UpstreamError},
+    upload::Upload,
+};
 
 /// A copy of a request's head, with which it can be sent again.
 ///
@@ -62,6 +65,15 @@ impl Unanswered {
         Self {
             failure,
             was_sent: false,
+        }
+    }
+
+    /// The slot is empty. Callers keep this from happening.
+    pub(super) fn already_sent() -> Self {
+        let failure = UpstreamError::Broken("the request was already sent".into());
+        Self {
+            failure: failure.into(),
+            was_sent: true,
         }
     }
 

@@ -3,17 +3,16 @@
 use std::{
     convert::Infallible,
     fmt,
-    net::IpAddr,
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
-use gabion_core::{BodyLimit, ClientIp, ClientRules, PeerAddr, SessionLimits};
+use gabion_core::{BodyLimit, ClientIp, ClientRules, PeerAddr};
 use gabion_frames::Negotiated;
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
+    HeaderMap, HeaderValue, Request, Response, StatusCode, Version,
     header::{CONTENT_TYPE, SEC_WEBSOCKET_EXTENSIONS},
 };
 use http_body::Body as _;
@@ -27,21 +26,23 @@ use tower_service::Service;
 use super::{
     body::ProxyBody,
     claims::RemovedClaims,
-    dispatch::{Dispatcher, Exchange, LastUpstream},
+    dispatch::Dispatcher,
     download::Download,
     error::{Failure, RequestError, UpstreamError},
     options::ProxyOptions,
     readiness::Readiness,
     request::rewrite_head,
+    request_info::RequestInfo,
     response::rewrite_response_head,
+    response_connection::Exchange,
     retry::RequestSlot,
     upload::{Progress, Upload},
-    websocket::{Handshake, HandshakeResponse, diagnose_rejection, is_handshake},
+    websocket::{Handshake, HandshakeResponse, diagnose_rejection},
 };
 use crate::{
     Capacity, HeaderCase, Tunnels, UpstreamGroup,
     capacity::{Place, Places},
-    event_sink::{EventSink, Requester, client_addr},
+    event_sink::EventSink,
     tunnel::{TunnelConfig, TunnelContext, tunnel},
 };
 
@@ -50,8 +51,8 @@ use crate::{
 ///
 /// Bodies and trailers stream in both directions. Clones share one pool of connections per upstream, which
 /// belongs to the runtime it is first used on: create one proxy per runtime, as the factory of
-/// [`crate::workers`] does, each with a clone of one group. See [`ProxyOptions`] for timeouts and [`Tunnels`] for the WebSockets it
-/// opens.
+/// [`crate::workers`] does, each with a clone of one group. See [`ProxyOptions`] for timeouts and [`Tunnels`]
+/// for the WebSockets it opens.
 ///
 /// The service never fails. An error becomes a response ([`RequestError`], [`UpstreamError`]), and
 /// one event with every source of the error
@@ -102,22 +103,9 @@ struct Inner {
 #[must_use = "futures do nothing unless polled"]
 pub struct ProxyFuture(Pin<Box<dyn Future<Output = Response<ProxyBody>> + Send>>);
 
-/// Facts about a request for the log, the diagnosis and the tunnel.
-struct RequestInfo {
-    method: Method,
-    uri: Uri,
-    version: Version,
-    client: Option<IpAddr>,
-    /// Set if the request is a WebSocket handshake.
-    requester: Option<Requester>,
-    /// Limits that a policy in front set for this session.
-    session_limits: Option<Arc<SessionLimits>>,
-    upstream: LastUpstream,
-}
-
 /// A request for an upstream.
 struct Outgoing {
-    request: Request<Upload>,
+    slot: RequestSlot,
     progress: Arc<Progress>,
     /// The peer if no layer resolved the client.
     client: ClientIp,
@@ -208,14 +196,11 @@ impl Inner {
             return Err(RequestError::Draining.into());
         }
         let upgraded = handshake.is_some().then(|| upgrade::on(&mut request));
+        let mut outgoing = self.prepare(request, handshake.as_ref())?;
+        let exchange = self.send(&mut outgoing, info).await?;
         let Outgoing {
-            request,
-            progress,
-            client,
-            place,
-        } = self.prepare(request, handshake.as_ref())?;
-        let mut slot = Some(request);
-        let exchange = self.send(&mut slot, &client, &progress, info).await?;
+            progress, place, ..
+        } = outgoing;
         match handshake.zip(upgraded) {
             Some((handshake, upgraded)) => {
                 self.finish_handshake(&handshake, exchange, upgraded, info, place)
@@ -265,7 +250,7 @@ impl Inner {
         }
         let (body, progress) = Upload::new(body, limit, self.receive_timeout);
         Ok(Outgoing {
-            request: Request::from_parts(parts, body),
+            slot: Some(Request::from_parts(parts, body)),
             progress,
             client,
             place,
@@ -274,13 +259,13 @@ impl Inner {
 
     /// Waits for the response head as long as the request body makes progress. A gRPC stream may be silent at first:
     /// its response may begin only after its first message.
-    async fn send(
-        &self,
-        slot: &mut RequestSlot,
-        client: &ClientIp,
-        progress: &Progress,
-        info: &RequestInfo,
-    ) -> Result<Exchange, Failure> {
+    async fn send(&self, outgoing: &mut Outgoing, info: &RequestInfo) -> Result<Exchange, Failure> {
+        let Outgoing {
+            slot,
+            progress,
+            client,
+            ..
+        } = outgoing;
         let may_be_silent = info.version == Version::HTTP_2
             && slot
                 .as_ref()
@@ -380,29 +365,5 @@ impl Future for ProxyFuture {
 impl fmt::Debug for ProxyFuture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProxyFuture").finish_non_exhaustive()
-    }
-}
-
-// === impl RequestInfo ===
-
-impl RequestInfo {
-    fn from_request<B>(request: &Request<B>) -> Self {
-        Self {
-            method: request.method().clone(),
-            uri: request.uri().clone(),
-            version: request.version(),
-            client: client_addr(request.extensions()),
-            requester: is_handshake(request)
-                .then(|| Requester::from_request(request))
-                .flatten(),
-            session_limits: request.extensions().get().cloned(),
-            upstream: LastUpstream::none(),
-        }
-    }
-
-    /// Path and query as sent.
-    fn target(&self) -> &[u8] {
-        let target = self.uri.path_and_query();
-        target.map_or(&b""[..], |target| target.as_str().as_bytes())
     }
 }

@@ -15,7 +15,6 @@ use hyper::{
         TrySendError,
         http1::{self, SendRequest},
     },
-    rt::{Read, Write},
 };
 use pin_project_lite::pin_project;
 use tokio::task::unconstrained;
@@ -23,6 +22,7 @@ use tokio::task::unconstrained;
 use super::{
     driver_waker::{DriverWaker, noop_context},
     upload::Upload,
+    upstream_io::UpstreamIo,
 };
 use crate::HeaderCase;
 
@@ -67,14 +67,11 @@ const MAX_ROUNDS: usize = 2;
 
 impl UpstreamConnection {
     /// Performs the HTTP/1.1 client setup on `stream`.
-    pub(super) async fn new<S>(
-        stream: S,
+    pub(super) async fn new(
+        stream: UpstreamIo,
         header_case: HeaderCase,
         generation: usize,
-    ) -> hyper::Result<Self>
-    where
-        S: Read + Write + Unpin + Send + 'static,
-    {
+    ) -> hyper::Result<Self> {
         let mut builder = http1::Builder::new();
         builder
             .preserve_header_case(header_case.is_kept())

@@ -10,15 +10,17 @@ use std::{
 
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 
-use crate::vectored::{CoalesceBuffer, coalesce};
+use crate::{
+    upstream::UpstreamStream,
+    vectored::{CoalesceBuffer, coalesce},
+};
 
 /// A stream to the upstream that checks the first bytes it reads.
 ///
 /// A server that supports HTTP/2 only sends its SETTINGS frame right after the connection is
 /// accepted (RFC 9113, 3.4), which an HTTP/1 parser reports only as invalid.
-#[derive(Debug)]
-pub(super) struct UpstreamIo<S> {
-    stream: S,
+pub(super) struct UpstreamIo {
+    stream: UpstreamStream,
     awaits_first_read: bool,
 }
 
@@ -29,17 +31,15 @@ pub(super) struct OnlyHttp2;
 
 // === impl UpstreamIo ===
 
-impl<S> UpstreamIo<S> {
-    pub(super) const fn new(stream: S) -> Self {
+impl UpstreamIo {
+    pub(super) const fn new(stream: UpstreamStream) -> Self {
         let awaits_first_read = true;
         Self {
             stream,
             awaits_first_read,
         }
     }
-}
 
-impl<S: Read + Unpin> UpstreamIo<S> {
     /// Reads and checks the first bytes.
     fn poll_first(
         &mut self,
@@ -59,7 +59,7 @@ impl<S: Read + Unpin> UpstreamIo<S> {
     }
 }
 
-impl<S: Read + Unpin> Read for UpstreamIo<S> {
+impl Read for UpstreamIo {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -72,7 +72,7 @@ impl<S: Read + Unpin> Read for UpstreamIo<S> {
     }
 }
 
-impl<S: Write + Unpin> Write for UpstreamIo<S> {
+impl Write for UpstreamIo {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -4,10 +4,7 @@ use std::{error::Error, io, path::Path, sync::Arc, time::Duration};
 
 use hyper::rt::{Read, Write};
 use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
-use tokio::{
-    net::{TcpStream, UnixStream},
-    time::timeout,
-};
+use tokio::{net::UnixStream, time::timeout};
 use tower_service::Service;
 
 use super::{Address, Group, HttpVersion, Member, UpstreamTls, resolve::Resolver};
@@ -24,13 +21,11 @@ pub(crate) struct Connector {
     timeout: Duration,
 }
 
-/// A new connection. TCP without TLS has a variant of its own, for reads and writes without dynamic dispatch.
-pub(crate) enum Connected {
-    Tcp(TokioIo<TcpStream>),
-    Other(Box<dyn Io>),
-}
+/// A byte stream to an upstream. It is dynamic, so that hyper's client is compiled once: with a type for each kind of
+/// stream, less of it is inlined, which costs a request more than the indirect calls.
+pub(crate) type UpstreamStream = Box<dyn Io>;
 
-/// A byte stream.
+/// hyper's traits of a byte stream.
 pub(crate) trait Io: Read + Write + Unpin + Send {}
 
 impl<S: Read + Write + Unpin + Send> Io for S {}
@@ -75,8 +70,16 @@ impl Connector {
         &self.member
     }
 
+    /// The time that connecting may take, and the TLS handshake again.
+    pub(crate) const fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// Connects for requests in this HTTP version.
-    pub(crate) async fn connect(&self, version: HttpVersion) -> Result<Connected, ConnectError> {
+    pub(crate) async fn connect(
+        &self,
+        version: HttpVersion,
+    ) -> Result<UpstreamStream, ConnectError> {
         let upstream = self.member.upstream();
         let uri = match upstream.address() {
             Address::Unix(path) => return self.connect_unix(path).await,
@@ -86,7 +89,7 @@ impl Connector {
         let connected = self.tcp.clone().call(uri.clone()).await;
         let stream = connected.map_err(|error| ConnectError::classify(error.into()))?;
         if !upstream.uses_tls() {
-            return Ok(Connected::Tcp(stream));
+            return Ok(Box::new(stream));
         }
         let host = uri.host().unwrap_or_default();
         let tls = self.tls.as_ref().ok_or_else(|| {
@@ -94,7 +97,7 @@ impl Connector {
         })?;
         let handshake = tls.handshake(version, host, stream.into_inner());
         match timeout(self.timeout, handshake).await {
-            Ok(Ok(stream)) => Ok(Connected::Other(Box::new(TokioIo::new(stream)))),
+            Ok(Ok(stream)) => Ok(Box::new(TokioIo::new(stream))),
             Ok(Err(error)) => Err(ConnectError::Tls(error.into())),
             Err(elapsed) => {
                 let error = io::Error::new(io::ErrorKind::TimedOut, elapsed);
@@ -103,9 +106,9 @@ impl Connector {
         }
     }
 
-    async fn connect_unix(&self, path: &Path) -> Result<Connected, ConnectError> {
+    async fn connect_unix(&self, path: &Path) -> Result<UpstreamStream, ConnectError> {
         match timeout(self.timeout, UnixStream::connect(path)).await {
-            Ok(Ok(stream)) => Ok(Connected::Other(Box::new(TokioIo::new(stream)))),
+            Ok(Ok(stream)) => Ok(Box::new(TokioIo::new(stream))),
             Ok(Err(error)) => Err(ConnectError::classify(error.into())),
             Err(elapsed) => {
                 let error = io::Error::new(io::ErrorKind::TimedOut, elapsed);

@@ -9,8 +9,8 @@ use std::{
 use tokio::{sync::Semaphore, time::Instant};
 
 use super::{
-    Lease, Member, Upstream, UpstreamOptions, UpstreamTls, UpstreamTlsError, millis::millis,
-    resolve::Resolution,
+    HealthCheck, Lease, Member, Upstream, UpstreamOptions, UpstreamTls, UpstreamTlsError,
+    millis::millis, resolve::Resolution,
 };
 
 /// Equivalent upstreams: each request goes to one of them.
@@ -200,6 +200,16 @@ impl Group {
         Lease::take(&self.members[idx], most)
             .map(Some)
             .ok_or(LeaseError)
+    }
+
+    /// Records the result of a health check.
+    pub(crate) fn record_check(
+        &self,
+        member: &Member,
+        check: &HealthCheck,
+        result: Result<(), &str>,
+    ) {
+        member.record_check(check, result, self.now());
     }
 
     /// Records that a member responded.

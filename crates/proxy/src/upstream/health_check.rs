@@ -80,8 +80,8 @@ impl HealthCheck {
     }
 
     /// Returns the path with its query.
-    pub fn path(&self) -> &str {
-        self.path.as_str()
+    pub const fn path(&self) -> &PathAndQuery {
+        &self.path
     }
 
     /// Returns the time between two checks.

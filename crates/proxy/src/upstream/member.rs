@@ -122,7 +122,7 @@ impl Member {
         warn!(
             target: "gabion::proxy",
             upstream = %self.upstream,
-            "upstream ejected for {:.0} s after {failures} failures", duration.as_secs_f32().max(1.0)
+            "upstream ejected for {duration:?} after {failures} failures"
         );
     }
 

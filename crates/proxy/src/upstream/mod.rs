@@ -8,7 +8,6 @@
 
 mod balance;
 mod balancer;
-mod checks;
 mod connector;
 mod ejection;
 mod group;
@@ -23,7 +22,7 @@ mod tls;
 
 pub use balance::Balance;
 pub(crate) use balancer::{Balancer, NoCandidate, Tried};
-pub(crate) use connector::{ConnectError, Connected, Connector};
+pub(crate) use connector::{ConnectError, Connector, UpstreamStream};
 pub use ejection::Ejection;
 pub(crate) use group::Group;
 pub use group::{UpstreamGroup, UpstreamGroupError};

@@ -11,15 +11,16 @@ use std::{
 
 use bytes::Bytes;
 use gabion_core::BodyLimit;
+use gabion_proxy::{Balance, UpstreamOptions};
 use gabion_testkit::LoopbackServer;
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Collected, Full};
 use hyper::{body::Incoming, server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::{get, serve_http2};
-use crate::support::Setup;
+use crate::support::{PATIENCE, Setup, group};
 
 /// An `h2c://` server that answers with its name, and the number of its connections.
 async fn h2c_server() -> (LoopbackServer, String, Arc<AtomicUsize>) {
@@ -53,7 +54,7 @@ async fn closed_connection_is_replaced() {
         counted.fetch_add(1, SeqCst);
         async move {
             let serving = serve_http2(stream, "h2c".to_owned());
-            let _ = tokio::time::timeout(Duration::from_millis(100), serving).await;
+            let _ = timeout(Duration::from_millis(100), serving).await;
         }
     })
     .await;
@@ -90,6 +91,48 @@ async fn another_connection_is_opened_when_all_streams_are_in_use() {
     get(&front).await;
     tokio::join!(get(&front), get(&front), get(&front), get(&front));
     assert_eq!(connections.load(SeqCst), 2);
+}
+
+#[tokio::test]
+async fn connection_closed_at_once_is_502() {
+    let server = LoopbackServer::start(|stream| async { drop(stream) }).await;
+    let front = Setup::default().before(&format!("h2c://{}", server.addr()));
+    let response = timeout(PATIENCE, async { front.connect().await.get("/", "").await });
+    assert_eq!(response.await.unwrap().unwrap().status, 502);
+}
+
+/// A server that reads a request and closes the connection.
+#[tokio::test]
+async fn safe_request_moves_on_from_a_lost_http2_connection() {
+    let lost = LoopbackServer::start(|stream| {
+        let service = service_fn(|_: Request<Incoming>| async {
+            Err::<Response<Full<Bytes>>, _>(std::io::Error::other("broken"))
+        });
+        async move {
+            let builder = http2::Builder::new(TokioExecutor::new());
+            let _ = builder
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
+        }
+    })
+    .await;
+    let (_server, url, _) = h2c_server().await;
+    let options = UpstreamOptions::default().with_balance(Balance::RoundRobin);
+    let lost = format!("h2c://{}", lost.addr());
+    let urls = [lost.as_str(), url.as_str()];
+    let front = Setup::default().before_group(group(&urls, &options));
+    for _ in 0..4 {
+        assert_eq!(get(&front).await, "HTTP/2.0 localhost h2c");
+    }
+    let mut client = front.connect().await;
+    let mut statuses = Vec::new();
+    for _ in 0..2 {
+        let post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody";
+        client.send(post).await;
+        statuses.push(client.response("POST").await.unwrap().status.as_u16());
+    }
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 502]);
 }
 
 #[tokio::test]

@@ -1,30 +1,27 @@
 //! Runs active health checks.
 
-use std::{error::Error, pin::pin, sync::Arc};
+use std::sync::Arc;
 
 use http::{
-    Request, StatusCode, Uri,
+    HeaderValue, Request, StatusCode,
     header::{HOST, USER_AGENT},
-    uri::Scheme,
 };
-use hyper::{
-    client::conn::{http1, http2},
-    rt::{Read, Write},
-};
-use hyper_util::rt::TokioExecutor;
 use tokio::{
-    select,
     task::JoinSet,
     time::{MissedTickBehavior, interval, timeout},
 };
 use tracing::debug;
 
-use super::{Connected, Connector, Group, HealthCheck, HttpVersion, Member, UpstreamGroup};
-
-type BoxError = Box<dyn Error + Send + Sync>;
-
-/// hyper's requests need a body type.
-type NoBody = String;
+use super::{
+    error::Failure,
+    options::ProxyOptions,
+    pool::{Pool, Reuse},
+    upload::Upload,
+};
+use crate::{
+    HealthCheck, UpstreamGroup,
+    upstream::{Group, Member},
+};
 
 // === impl UpstreamGroup ===
 
@@ -74,15 +71,14 @@ impl UpstreamGroup {
 
 /// Checks one member again and again.
 async fn run(group: Arc<Group>, member: Arc<Member>, check: HealthCheck) {
-    let connector = Connector::new(&group, &member, check.timeout());
     let mut ticks = interval(check.interval());
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let result = match timeout(check.timeout(), status(&connector, &check)).await {
+        let result = match timeout(check.timeout(), status(&group, &member, &check)).await {
             Ok(Ok(status)) if status.is_success() || status.is_redirection() => Ok(()),
             Ok(Ok(status)) => Err(format!("it answered {}", status.as_u16())),
-            Ok(Err(error)) => Err(error.to_string()),
+            Ok(Err(failure)) => Err(failure.error_chain().to_string()),
             Err(_) => Err(format!(
                 "no response within {} s",
                 check.timeout().as_secs_f32()
@@ -92,58 +88,25 @@ async fn run(group: Arc<Group>, member: Arc<Member>, check: HealthCheck) {
             debug!(target: "gabion::proxy", upstream = %member.upstream(), reason, "health check failed");
         }
         let result = result.as_ref().copied().map_err(String::as_str);
-        member.record_check(&check, result, group.now());
+        group.record_check(&member, &check, result);
     }
 }
 
 /// Sends one check on a new connection. Returns the status of its response.
-async fn status(connector: &Connector, check: &HealthCheck) -> Result<StatusCode, BoxError> {
-    let upstream = connector.member().upstream();
-    let version = upstream.http_version();
-    let request = Request::get(check.path())
-        .header(HOST, upstream.authority())
-        .header(USER_AGENT, "gabion-health-check")
-        .body(NoBody::new())?;
-    match (connector.connect(version).await?, version) {
-        (Connected::Tcp(stream), HttpVersion::Http1) => send(stream, request).await,
-        (Connected::Other(stream), HttpVersion::Http1) => send(stream, request).await,
-        (Connected::Tcp(stream), HttpVersion::Http2) => send_http2(stream, request).await,
-        (Connected::Other(stream), HttpVersion::Http2) => send_http2(stream, request).await,
-    }
-}
-
-async fn send<S>(stream: S, request: Request<NoBody>) -> Result<StatusCode, BoxError>
-where
-    S: Read + Write + Unpin + Send,
-{
-    let (mut requests, connection) = http1::handshake(stream).await?;
-    let (mut connection, mut response) = (pin!(connection), pin!(requests.send_request(request)));
-    // The connection also ends after a response with `Connection: close`, which is then ready.
-    let ended = select! {
-        biased;
-        response = response.as_mut() => return Ok(response?.status()),
-        ended = connection.as_mut() => ended,
-    };
-    ended?;
-    Ok(response.await?.status())
-}
-
-async fn send_http2<S>(stream: S, request: Request<NoBody>) -> Result<StatusCode, BoxError>
-where
-    S: Read + Write + Unpin + Send + 'static,
-{
-    let (mut requests, connection) = http2::handshake(TokioExecutor::new(), stream).await?;
-    let (mut parts, body) = request.into_parts();
-    let mut uri = parts.uri.into_parts();
-    uri.scheme = Some(Scheme::HTTP);
-    if let Some(host) = parts.headers.remove(HOST) {
-        uri.authority = Some(host.as_bytes().try_into()?);
-    }
-    parts.uri = Uri::from_parts(uri)?;
-    let response = requests.send_request(Request::from_parts(parts, body));
-    select! {
-        biased;
-        response = response => Ok(response?.status()),
-        ended = connection => Err(ended.err().map_or_else(|| "the connection ended".into(), Into::into)),
-    }
+async fn status(
+    group: &Group,
+    member: &Arc<Member>,
+    check: &HealthCheck,
+) -> Result<StatusCode, Failure> {
+    let options = ProxyOptions::default().with_connect_timeout(check.timeout());
+    let pool = Arc::new(Pool::new(group, member, &options));
+    let mut request = Request::new(Upload::none());
+    *request.uri_mut() = check.path().clone().into();
+    let headers = request.headers_mut();
+    let host = HeaderValue::from_str(member.upstream().authority());
+    headers.extend(host.ok().map(|host| (HOST, host)));
+    headers.insert(USER_AGENT, HeaderValue::from_static("gabion-health-check"));
+    let exchange = pool.send(&mut Some(request), Reuse::Never, None).await;
+    let exchange = exchange.map_err(|unanswered| unanswered.failure)?;
+    Ok(exchange.response.status())
 }
