@@ -12,6 +12,8 @@
 //! | `RouterServer` | any axum router |
 //! | `LoopbackServer` | the accept loop under most of these |
 //! | `Nginx` | a real nginx in front of one server |
+//! | `Tomcat` | a real Tomcat with one web application |
+//! | `ServerProcess` | any installed server, ready when its log says so |
 //! | `Pebble` | a real ACME server |
 //! | `IdleTimeoutRelay` | TCP relay that cuts idle connections, like a load balancer |
 //! | `RawConnection`, `RawHttp2`, `RawWebSocket` | clients that send bytes, fields and frames as given |
@@ -63,8 +65,12 @@ mod recorder;
 #[cfg(feature = "servers")]
 mod relay;
 mod request;
+#[cfg(feature = "servers")]
+mod server_process;
 mod skip;
 mod temp_folder;
+#[cfg(feature = "servers")]
+mod tomcat;
 mod vectors;
 
 #[cfg(feature = "servers")]
@@ -98,6 +104,10 @@ pub use recorder::Recorder;
 #[cfg(feature = "servers")]
 pub use relay::IdleTimeoutRelay;
 pub use request::{OwnedHead, client_at, peer};
+#[cfg(feature = "servers")]
+pub use server_process::ServerProcess;
 pub use skip::{installed, program, shared};
 pub use temp_folder::TempFolder;
+#[cfg(feature = "servers")]
+pub use tomcat::Tomcat;
 pub use vectors::{rows, unescape};

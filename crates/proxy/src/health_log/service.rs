@@ -18,7 +18,8 @@ use crate::event_sink::wall_clock;
 ///
 /// The line is written when the body of the response ends or is dropped, as nginx does. A request
 /// whose client leaves before there is a response has the status 499, as with nginx. A WebSocket is
-/// logged when it opens: nginx logs it when it closes, with its whole life as its latency.
+/// logged when it opens: nginx logs it when it closes, with its whole life as its latency. What never
+/// becomes a request of the service, such as a head that hyper refuses, has no line.
 ///
 /// # Cost
 ///

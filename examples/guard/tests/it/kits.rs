@@ -90,21 +90,28 @@ fn policies_of_the_kits_are_valid() {
     let folder = TempFolder::new("kits");
     let lines = policy.lines().map(|line| line.strip_prefix("    "));
     let lines: Vec<_> = lines.map(Option::unwrap_or_default).collect();
-    let config_map = folder.write("policy.toml", &lines.join("\n"));
-    let files = [
+    let mut policies = vec![("kubernetes/guard.yaml", lines.join("\n"))];
+    for file in [
         "docker/policy/policy.toml",
         "elastic-beanstalk/nginx-in-front/policy.toml",
         "elastic-beanstalk/without-nginx/policy.toml",
-    ];
-    let files = files.map(|file| path(file).display().to_string());
-    for file in files.iter().chain([&config_map]) {
-        let check = guard(["check", file]);
-        let (report, error) = (text(&check.stdout), text(&check.stderr));
-        assert!(check.status.success(), "{file}: {error}");
-        assert!(
-            report.contains(" of ") && !report.contains("warning"),
-            "{report}"
-        );
+    ] {
+        policies.push((file, read(file)));
+    }
+    for (file, policy) in policies {
+        let named = policy.replace("# hosts =", "hosts =");
+        assert_ne!(policy, named, "{file}");
+        // With names, health checks by address pass because of their path or agent only.
+        for policy in [policy, named] {
+            let check = guard(["check", &folder.write("policy.toml", &policy)]);
+            let (report, error) = (text(&check.stdout), text(&check.stderr));
+            assert!(check.status.success(), "{file}: {error}");
+            assert!(!report.contains("warning"), "{file}: {report}");
+            assert!(
+                policy.contains("[[expect]]") && policy.contains("host = "),
+                "{file}"
+            );
+        }
     }
 }
 

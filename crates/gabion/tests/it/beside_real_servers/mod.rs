@@ -12,7 +12,6 @@ mod honest;
 mod nginx;
 mod outcome;
 mod routes;
-mod server;
 mod tomcat;
 mod vectors;
 

@@ -2,9 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 
-use gabion_testkit::{TempFolder, program};
-
-use super::server::Server;
+use gabion_testkit::{ServerProcess, TempFolder, program};
 
 const CONF: &str = include_str!("../../../testdata/beside_real_servers/nginx/nginx.conf");
 const FILES: [(&str, &str); 4] = [
@@ -22,7 +20,7 @@ const FILES: [(&str, &str); 4] = [
 
 /// An nginx on loopback, with one `server` block for each set of rules and each mistake.
 pub(super) struct Nginx {
-    _server: Server,
+    _server: ServerProcess,
     listening: Vec<(String, SocketAddr)>,
 }
 
@@ -45,7 +43,7 @@ impl Nginx {
         let args = ["-e", "stderr", "-p", &prefix, "-c", "nginx.conf"];
         // nginx logs this once it listens.
         let ready = "getrlimit(RLIMIT_NOFILE)";
-        let server = Server::start(folder, &nginx, &args, ready).await?;
+        let server = ServerProcess::start(folder, &nginx, &args, ready).await?;
         Some(Self {
             _server: server,
             listening,

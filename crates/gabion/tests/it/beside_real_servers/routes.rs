@@ -3,13 +3,13 @@
 use std::{cell::Cell, net::SocketAddr, rc::Rc, sync::Arc};
 
 use gabion_proxy::Protocols;
-use gabion_testkit::{RawConnection, RawResponse, Recorder, unescape};
+use gabion_testkit::{RawConnection, RawResponse, Recorder, Tomcat, unescape};
 
 use super::{
     column::Column,
     nginx::Nginx,
     outcome::{By, Outcome},
-    tomcat::{Echo, Tomcat},
+    tomcat::{self, Echo},
 };
 use crate::support::guarded_proxy::{GuardedProxy, builder, rule_of};
 
@@ -57,7 +57,7 @@ pub(super) struct Routes {
 impl Routes {
     /// Starts all servers. If one is not installed, prints `SKIPPED` and returns `None`.
     pub(super) async fn start() -> Option<Self> {
-        let tomcat = Tomcat::start().await?;
+        let tomcat = tomcat::start().await?;
         let nginx = Nginx::start(tomcat.addr()).await?;
         let alone = Route::to("Tomcat alone", tomcat.addr(), &Rc::default());
         let columns = [

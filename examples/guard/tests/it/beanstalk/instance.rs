@@ -2,7 +2,7 @@
 
 use std::{fs, net::SocketAddr};
 
-use gabion_testkit::{Backend, Nginx, TempFolder, program};
+use gabion_testkit::{Nginx, TempFolder, program};
 
 use crate::{kits, support::Guard};
 
@@ -43,9 +43,8 @@ pub(super) enum Layout {
     WithoutNginx,
 }
 
-/// The processes of an instance. The app is a server that records requests and echoes WebSockets.
+/// The processes of an instance, without its app.
 pub(super) struct Instance {
-    app: Backend,
     guard: Guard,
     nginx: Option<Nginx>,
     folder: TempFolder,
@@ -85,17 +84,21 @@ impl Layout {
 // === impl Instance ===
 
 impl Instance {
-    /// Starts guard with the arguments and the policy of the kit, and nginx with its files. Returns `None`,
-    /// with a message, if nginx is not installed.
-    pub(super) async fn start(layout: Layout, test: &str) -> Option<Self> {
+    /// Starts guard with the arguments and the policy of the kit in front of `app`, and nginx with its files.
+    /// Returns `None`, with a message, if nginx is not installed.
+    pub(super) async fn start(layout: Layout, test: &str, app: SocketAddr) -> Option<Self> {
         let folder = TempFolder::new(&format!("beanstalk-{test}"));
-        let app = Backend::start().await;
         let policy = folder.write("policy.toml", &policy(layout));
         let mut args = layout.guard_args();
         // `Guard::start` listens on a free port.
         let listen = args.iter().position(|arg| arg == "--listen").unwrap();
         args.drain(listen..listen + 2);
-        replace_arg(&mut args, "--upstream", "http://127.0.0.1:8080", &app.url());
+        replace_arg(
+            &mut args,
+            "--upstream",
+            "http://127.0.0.1:8080",
+            &format!("http://{app}"),
+        );
         replace_arg(&mut args, "--policy", "policy.toml", &policy);
         if layout == Layout::WithoutNginx {
             let log = folder.path().display().to_string();
@@ -108,7 +111,6 @@ impl Instance {
             Layout::WithoutNginx => None,
         };
         Some(Self {
-            app,
             guard,
             nginx,
             folder,
@@ -119,10 +121,6 @@ impl Instance {
     pub(super) fn addr(&self) -> SocketAddr {
         let nginx = self.nginx.as_ref().map(Nginx::addr);
         nginx.unwrap_or_else(|| self.guard.addr())
-    }
-
-    pub(super) const fn app(&self) -> &Backend {
-        &self.app
     }
 
     pub(super) const fn guard(&self) -> &Guard {

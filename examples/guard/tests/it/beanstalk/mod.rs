@@ -5,10 +5,12 @@ mod figures;
 mod instance;
 mod scripts;
 
-use std::{fs, time::Duration};
+use std::{fs, net::SocketAddr, time::Duration};
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use gabion_testkit::{RawConnection, ReceivedRequest, TempFolder, eventually};
+use gabion_testkit::{
+    Backend, RawConnection, RawResponse, ReceivedRequest, TempFolder, Tomcat, eventually,
+};
 use tokio::time::timeout;
 use tokio_tungstenite::{client_async, tungstenite::Message};
 
@@ -24,6 +26,16 @@ const CLIENT: &str = "127.0.0.9";
 /// An address that the client names as its own.
 const FORGED: &str = "203.0.113.77";
 
+/// A web application in Tomcat: a page on every path, and a WebSocket.
+const APP: [(&str, &str); 3] = [
+    ("WEB-INF/web.xml", include_str!("../../beanstalk/web.xml")),
+    ("WEB-INF/page.jsp", include_str!("../../beanstalk/page.jsp")),
+    (
+        "WEB-INF/socket.jsp",
+        include_str!("../../beanstalk/socket.jsp"),
+    ),
+];
+
 /// An instance behind a load balancer.
 struct Environment {
     balancer: Balancer,
@@ -34,29 +46,26 @@ struct Environment {
 
 impl Environment {
     /// Returns `None`, with a message, if a program is not installed.
-    async fn start(layout: Layout, test: &str) -> Option<Self> {
-        let instance = Instance::start(layout, test).await?;
+    async fn start(layout: Layout, test: &str, app: SocketAddr) -> Option<Self> {
+        let instance = Instance::start(layout, test, app).await?;
         let balancer = Balancer::start(test, instance.addr()).await?;
         Some(Self { balancer, instance })
     }
 
-    /// Sends a GET to the balancer, with a forged address. Returns the status.
-    async fn get(&self, target: &str, host: &str) -> u16 {
+    /// Sends a GET to the balancer, with a forged address.
+    async fn get(&self, target: &str, host: &str) -> RawResponse {
         let mut client = RawConnection::connect_from(CLIENT, self.balancer.addr()).await;
         let request = format!(
             "GET {target} HTTP/1.1\r\nHost: {host}\r\nX-Forwarded-For: {FORGED}\r\n\
              X-Forwarded-Host: forged.example\r\nConnection: close\r\n\r\n"
         );
         client.send(request).await;
-        let response = client.response("GET").await.expect("a response");
-        response.status.as_u16()
+        client.response("GET").await.expect("a response")
     }
 
-    /// Takes the requests that reached the app, without those of health checks.
-    fn reached(&self) -> Vec<ReceivedRequest> {
-        let mut reached = self.instance.app().take();
-        reached.retain(|request| request.target != "/health");
-        reached
+    /// Like [`Self::get`]; returns the status.
+    async fn status(&self, target: &str, host: &str) -> u16 {
+        self.get(target, host).await.status.as_u16()
     }
 
     /// Returns `true` if a WebSocket still echoes after this time without messages.
@@ -81,14 +90,22 @@ impl Environment {
     }
 }
 
+/// Takes the requests that reached the app, without those of health checks.
+fn reached(app: &Backend) -> Vec<ReceivedRequest> {
+    let mut reached = app.take();
+    reached.retain(|request| request.target != "/health");
+    reached
+}
+
 #[tokio::test]
 async fn page_passes_with_the_clients_address_and_a_probe_is_denied() {
     for layout in Layout::BOTH {
-        let Some(environment) = Environment::start(layout, "pages").await else {
+        let app = Backend::start().await;
+        let Some(environment) = Environment::start(layout, "pages", app.addr()).await else {
             return;
         };
-        assert_eq!(environment.get("/page", "app.example").await, 200);
-        let [page] = &environment.reached()[..] else {
+        assert_eq!(environment.status("/page", "app.example").await, 200);
+        let [page] = &reached(&app)[..] else {
             panic!("one request");
         };
         assert_eq!(page.target, "/page");
@@ -101,9 +118,9 @@ async fn page_passes_with_the_clients_address_and_a_probe_is_denied() {
         assert_eq!(header("x-forwarded-for"), Some(chain));
         assert_eq!(header("x-forwarded-host"), Some("app.example"));
 
-        assert_eq!(environment.get("/.env", "app.example").await, 403);
-        assert_eq!(environment.get("/page", "other.example").await, 421);
-        assert!(environment.reached().is_empty());
+        assert_eq!(environment.status("/.env", "app.example").await, 403);
+        assert_eq!(environment.status("/page", "other.example").await, 421);
+        assert!(reached(&app).is_empty());
         let client = format!("client={CLIENT}");
         environment
             .instance
@@ -116,12 +133,13 @@ async fn page_passes_with_the_clients_address_and_a_probe_is_denied() {
 #[tokio::test]
 async fn health_check_of_the_balancer_reaches_the_app_by_the_instances_address() {
     for layout in Layout::BOTH {
-        let Some(environment) = Environment::start(layout, "health").await else {
+        let app = Backend::start().await;
+        let Some(environment) = Environment::start(layout, "health", app.addr()).await else {
             return;
         };
         let mut checks = 0;
         let checked = eventually(|| {
-            let received = environment.instance.app().take();
+            let received = app.take();
             checks += received
                 .iter()
                 .filter(|request| request.target == "/health")
@@ -130,7 +148,7 @@ async fn health_check_of_the_balancer_reaches_the_app_by_the_instances_address()
         });
         assert!(checked.await.is_some(), "only {checks} health checks");
         // A failed check would have taken the instance out of service: 503.
-        assert_eq!(environment.get("/page", "app.example").await, 200);
+        assert_eq!(environment.status("/page", "app.example").await, 200);
     }
 }
 
@@ -138,7 +156,8 @@ async fn health_check_of_the_balancer_reaches_the_app_by_the_instances_address()
 #[tokio::test]
 async fn pings_keep_a_websocket_open_beyond_the_timeouts_in_front() {
     for layout in Layout::BOTH {
-        let Some(environment) = Environment::start(layout, "sockets").await else {
+        let app = Backend::start().await;
+        let Some(environment) = Environment::start(layout, "sockets", app.addr()).await else {
             return;
         };
         let is_open = environment.keeps_open(Duration::from_secs(8)).await;
@@ -151,15 +170,45 @@ async fn pings_keep_a_websocket_open_beyond_the_timeouts_in_front() {
 }
 
 #[tokio::test]
+async fn tomcat_serves_pages_and_websockets_in_both_layouts() {
+    let Some(app) = Tomcat::start(&APP).await else {
+        return;
+    };
+    for layout in Layout::BOTH {
+        let Some(environment) = Environment::start(layout, "tomcat", app.addr()).await else {
+            return;
+        };
+        let page = environment.get("/page", "app.example").await;
+        assert_eq!(page.status, 200, "{}", page.text());
+        let expected = format!("/page of app.example for {FORGED}, {CLIENT}, ");
+        assert!(page.text().starts_with(&expected), "{}", page.text());
+        assert_eq!(
+            environment.status("/WEB-INF/web.xml", "app.example").await,
+            404
+        );
+        let is_open = environment.keeps_open(Duration::from_secs(5)).await;
+        assert!(
+            is_open,
+            "{layout:?}: {}",
+            environment.instance.guard().log()
+        );
+    }
+}
+
+#[tokio::test]
 async fn guard_without_nginx_writes_the_health_log() {
-    let Some(environment) = Environment::start(Layout::WithoutNginx, "log").await else {
+    let app = Backend::start().await;
+    let environment = Environment::start(Layout::WithoutNginx, "log", app.addr()).await;
+    let Some(environment) = environment else {
         return;
     };
     assert_eq!(
-        environment.get("/page?token=secret", "app.example").await,
+        environment
+            .status("/page?token=secret", "app.example")
+            .await,
         200
     );
-    assert_eq!(environment.get("/.env", "app.example").await, 403);
+    assert_eq!(environment.status("/.env", "app.example").await, 403);
     let client = format!("{FORGED}, {CLIENT}");
     for expected in ["/page\"200\"", "/.env\"403\""] {
         let line = eventually(|| {

@@ -7,18 +7,19 @@ use std::{
     time::Duration,
 };
 
-use gabion_testkit::{TempFolder, program};
+use crate::{TempFolder, program};
 
 /// The number of checks for the start of a server, 50 ms apart.
 const CHECKS: usize = 1200;
 
 /// A running server, with its files in a temporary folder.
-pub(super) struct Server {
+#[derive(Debug)]
+pub struct ServerProcess {
     child: Child,
     folder: TempFolder,
 }
 
-impl Server {
+impl ServerProcess {
     /// Runs `server` in `folder`, and returns after its log contains `ready`. The server ends with
     /// this value, or with the thread that started it. If `setpriv`, which ensures that, is not
     /// installed, prints `SKIPPED` and returns `None`.
@@ -26,7 +27,7 @@ impl Server {
         clippy::disallowed_methods,
         reason = "a test writes the log of its server"
     )]
-    pub(super) async fn start(
+    pub async fn start(
         folder: TempFolder,
         server: &Path,
         args: &[&str],
@@ -56,12 +57,12 @@ impl Server {
         clippy::disallowed_methods,
         reason = "a test reads the log of its server"
     )]
-    pub(super) fn log(&self) -> String {
+    pub fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap()
     }
 }
 
-impl Drop for Server {
+impl Drop for ServerProcess {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
