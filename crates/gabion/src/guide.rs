@@ -5,6 +5,7 @@
 //! | [`single_layers`] | one layer without a policy document |
 //! | [`policy`] | the policy document: every section, key and default |
 //! | [`deploy`] | `guard` in production: kits, the order of a drain, timeouts that belong together |
+//! | [`guard_toml`] | the configuration file of `guard`: groups of servers, routes, options |
 //! | [`load_balancer`] | trusted proxies, health checks, a first test with curl |
 //! | [`certificate`] | a domain and a certificate, on AWS and without; ACME, HTTPS, the PROXY protocol |
 //! | [`custom_rule`] | a rule written in Rust |
@@ -28,6 +29,8 @@ pub mod custom_rule {}
 pub mod deploy {}
 #[doc = include_str!("../guide/glossary.md")]
 pub mod glossary {}
+#[doc = include_str!("../guide/guard_toml.md")]
+pub mod guard_toml {}
 #[doc = include_str!("../guide/life_of_a_request.md")]
 pub mod life_of_a_request {}
 #[doc = include_str!("../guide/load_balancer.md")]

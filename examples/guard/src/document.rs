@@ -7,6 +7,8 @@ use gabion::{
     policy::{SampleRequest, check_replacement},
 };
 
+use gabion_proxy::Certificates;
+
 use crate::{cli::ExplainArgs, config::Settings, https::HttpsOptions};
 
 /// Checks a policy and prints a summary of it, with warnings of what a reload would lose since the
@@ -24,11 +26,12 @@ pub(crate) fn check(policy: &Path, replaces: Option<&Path>) -> Result<(), Box<dy
     Ok(())
 }
 
-/// Checks a configuration file, and the policies that it names. Without one, clap has refused the command.
+/// Checks a configuration file, with the policies and the certificates that it names. Without one, clap has refused the command.
 pub(crate) fn check_config(config: Option<&Path>) -> Result<(), Box<dyn Error>> {
     let Some(config) = config else { return Ok(()) };
     let settings = Settings::read(config)?;
-    HttpsOptions::from_args(&settings.args.https)?;
+    let tls = HttpsOptions::from_args(&settings.args.https)?.tls;
+    Certificates::load(tls.into_iter().flat_map(|tls| tls.certificates))?;
     let of_routes = settings
         .services
         .iter()

@@ -1,6 +1,7 @@
 //! The configuration file: groups of servers, routes with policies of their own, diagnostics, and changes.
 
 use gabion_testkit::{LoopbackServer, TempFolder};
+use rcgen::generate_simple_self_signed;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -88,6 +89,31 @@ async fn routes_have_their_own_upstream_and_additions_to_the_policy() {
     guard.logged(["policy 1 in force"]).await;
     assert_eq!(get("a.example", "/api/items").await.0, 403);
     assert_eq!(get("a.example", "/api/internal").await.0, 200);
+}
+
+#[test]
+fn example_of_the_guide_is_valid() {
+    let page = include_str!("../../../../crates/gabion/guide/guard_toml.md");
+    let (_, rest) = page.split_once("```toml\n").unwrap();
+    let (example, _) = rest.split_once("```\n").unwrap();
+    let folder = TempFolder::new("config-guide");
+    for policy in ["policy.toml", "api-policy.toml"] {
+        folder.replace(policy, "version = 1\n");
+    }
+    folder.replace("guard.toml", example);
+    let config = folder.path().join("guard.toml");
+    let check = || guard(["check", "--config", config.to_str().unwrap()]);
+    let without_files = check();
+    assert!(
+        text(&without_files.stderr).contains("cannot read"),
+        "{without_files:?}"
+    );
+    let certified = generate_simple_self_signed(["shop.example".to_owned()]).unwrap();
+    folder.replace("shop.pem", &certified.cert.pem());
+    folder.replace("shop-key.pem", &certified.signing_key.serialize_pem());
+    let checked = check();
+    assert!(checked.status.success(), "{}", text(&checked.stderr));
+    assert!(text(&checked.stdout).ends_with("guard.toml: 2 upstreams, 2 routes\n"));
 }
 
 #[tokio::test]
