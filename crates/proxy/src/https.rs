@@ -368,6 +368,7 @@ mod tests {
             // Unknown, and a health check of the balancer.
             (BALANCER, &[HOST, FOR], false, 200),
             (BALANCER, &[HOST], false, 200),
+            (BALANCER, &[HOST, http], false, 200),
             (OTHER, &[HOST, ("target", "/health")], false, 200),
             (OTHER, &[HOST, ("target", "/healthy")], false, 308),
         ] {

@@ -25,11 +25,6 @@ pub(crate) struct Guard {
 
 /// Runs the guard with these arguments until it exits.
 pub(crate) fn guard<const N: usize>(args: [&str; N]) -> Output {
-    guard_with(&args)
-}
-
-/// Like [`guard`], for any number of arguments.
-pub(crate) fn guard_with(args: &[&str]) -> Output {
     command().args(args).output().unwrap()
 }
 

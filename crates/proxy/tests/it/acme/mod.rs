@@ -7,8 +7,8 @@ mod sharing;
 use std::{net::SocketAddr, num::NonZeroUsize, path::Path, sync::Arc, time::Duration};
 
 use gabion_proxy::{
-    Acme, AcmeChallenge, AcmeOptions, Certificates, ChallengeLayer, Listener, Proxy, ProxyOptions,
-    ServeOptions, TermsOfService, Tls, Workers, workers_on,
+    Acme, AcmeChallenge, AcmeOptions, CertificateFiles, Certificates, ChallengeLayer, Listener,
+    Proxy, ProxyOptions, ServeOptions, TermsOfService, Tls, Workers, workers_on,
 };
 use gabion_testkit::{CheckedPorts, Pebble, TempFolder, program};
 use tokio::net::TcpStream;
@@ -53,7 +53,11 @@ struct TestAuthority {
 
 impl Server {
     fn bind() -> Self {
-        let certificates = Arc::new(Certificates::load([]).unwrap());
+        Self::with_files([])
+    }
+
+    fn with_files(files: impl IntoIterator<Item = CertificateFiles>) -> Self {
+        let certificates = Arc::new(Certificates::load(files).unwrap());
         let tls = Tls::new(Arc::clone(&certificates)).unwrap();
         let addr = "127.0.0.1:0".parse().unwrap();
         Self {

@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-use gabion_proxy::AcmeChallenge::{Http, TlsAlpn};
-use gabion_testkit::{LoopbackServer, eventually};
+use gabion_proxy::{
+    AcmeChallenge::{Http, TlsAlpn},
+    AcmeOptions, TermsOfService,
+};
+use gabion_testkit::{LoopbackServer, TempFolder, eventually};
 use tokio::{io::AsyncWriteExt as _, net::TcpListener};
 
-use super::{HOUR, Server, TestAuthority};
-use crate::support::logged;
+use super::{HOUR, POLL, Server, TestAuthority};
+use crate::{support::logged, tls::Authority};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn certificate_is_obtained_and_renewed_by_each_challenge() {
@@ -140,22 +143,21 @@ async fn answer_of_another_server_is_explained_and_not_tried_again_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn server_that_is_not_reached_is_explained() {
+async fn server_that_is_not_reached_is_explained_and_other_names_are_served() {
     let name = "no-server.example";
-    let server = Server::bind();
-    let Some(authority) = TestAuthority::start("acme-no-server", server.ports(), HOUR).await else {
-        return;
-    };
+    let (own, state) = (
+        Authority::new("acme-no-server"),
+        TempFolder::new("acme-no-server"),
+    );
+    let server = Server::with_files([own.write("other", &["other.example"])]);
     logged(name);
-    let options = authority
-        .options(name, &[Http])
-        .with_directory("https://127.0.0.1:1/dir");
-    let running = server.start(&options);
-    let failed = || {
-        logged(name)
-            .contains("cannot use the ACME server `https://127.0.0.1:1/dir`")
-            .then_some(())
-    };
-    assert!(eventually(failed).await.is_some(), "{}", logged(name));
+    let options = AcmeOptions::new(state.path(), [name], TermsOfService::Agreed).unwrap();
+    let options = options.with_directory("https://127.0.0.1:1/dir");
+    let running = server.start(&options.with_authority(own.file()).with_poll_interval(POLL));
+    let error = "cannot use the ACME server `https://127.0.0.1:1/dir`";
+    let failed = eventually(|| logged(name).contains(error).then_some(()));
+    assert!(failed.await.is_some(), "{}", logged(name));
+    // The certificate of another name does not stand in for it.
     assert_eq!(running.certificate(name).await, None);
+    assert!(running.certificate("other.example").await.is_some());
 }

@@ -34,9 +34,13 @@ async fn instance_answers_the_challenge_of_another_ones_order() {
         else {
             return;
         };
-        // It places no orders itself.
-        let reached = reached.start(&authority.options(name, &[]));
-        let orders = Server::bind().start(&authority.options(name, &[challenge]));
+        // It reads the folder as rarely as an order allows, and places no orders itself.
+        let start = |server: Server, challenges: &[_]| {
+            let options = authority.options(name, challenges);
+            server.start(&options.with_poll_interval(super::POLL * 10))
+        };
+        let reached = start(reached, &[]);
+        let orders = start(Server::bind(), &[challenge]);
         let certificate = orders.next_certificate(name, None).await;
         assert_eq!(reached.next_certificate(name, None).await, certificate);
         assert_eq!(authority.pebble.issued(), 1);

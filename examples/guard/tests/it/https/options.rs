@@ -3,56 +3,58 @@
 use gabion_testkit::TempFolder;
 
 use super::Authority;
-use crate::support::{guard_with, text};
+use crate::support::Guard;
 
-const PLAIN: &[&str] = &["--listen", "127.0.0.1:0"];
-const TLS: &[&str] = &["--listen", "127.0.0.1:0", "--listen-tls", "127.0.0.1:0"];
+const PLAIN: &[&str] = &[];
+const TLS: &[&str] = &["--listen-tls", "127.0.0.1:0"];
 
 /// Asserts that the guard does not start with these arguments, and that its message has each of `words`.
-#[track_caller]
-fn assert_refused(listen: &[&str], args: &[&str], words: &[&str]) {
-    let output = guard_with(&[listen, args].concat());
-    let stderr = text(&output.stderr);
-    assert!(!output.status.success(), "{args:?}");
+async fn assert_refused(listen: &[&str], args: &[&str], words: &[&str]) {
+    let args = [listen, args].concat();
+    let mut guard = Guard::spawn("127.0.0.1:0", &args);
+    assert!(!guard.wait_for_exit().await.success(), "{args:?}");
     for words in words {
-        assert!(stderr.contains(words), "{args:?}: {stderr}");
+        guard.logged([words]).await;
     }
 }
 
-#[test]
-fn incomplete_options_are_refused() {
+#[tokio::test]
+async fn incomplete_options_are_refused() {
     let pair = ["--tls-cert", "a.pem", "--tls-key", "a.key"];
-    assert_refused(PLAIN, &pair, &["--tls-cert needs --listen-tls"]);
+    assert_refused(PLAIN, &pair, &["--tls-cert needs --listen-tls"]).await;
     assert_refused(
         TLS,
         &[],
         &["--listen-tls needs a certificate", "--acme-domain NAME"],
-    );
-    assert_refused(TLS, &pair[..2], &["1 --tls-cert and 0 --tls-key"]);
+    )
+    .await;
+    assert_refused(TLS, &pair[..2], &["1 --tls-cert and 0 --tls-key"]).await;
     let acme = ["--acme-domain", "a.example", "--state", "state"];
-    assert_refused(TLS, &acme[..2], &["needs --state DIR"]);
-    assert_refused(TLS, &acme, &["--acme-agree-tos", "terms of service"]);
+    assert_refused(TLS, &acme[..2], &["needs --state DIR"]).await;
+    assert_refused(TLS, &acme, &["--acme-agree-tos", "terms of service"]).await;
     assert_refused(
         TLS,
         &["--acme-staging"],
         &["--acme-staging needs --acme-domain"],
-    );
+    )
+    .await;
 }
 
-#[test]
-fn files_that_are_no_certificates_are_refused() {
+#[tokio::test]
+async fn files_that_are_no_certificates_are_refused() {
     let folder = TempFolder::new("guard-no-certificate");
-    let refused = |chain: &str, key: &str, words: &[&str]| {
-        assert_refused(TLS, &["--tls-cert", chain, "--tls-key", key], words);
+    let refused = async |chain: &str, key: &str, words: &[&str]| {
+        assert_refused(TLS, &["--tls-cert", chain, "--tls-key", key], words).await;
     };
     let missing = folder.file("missing.pem");
     refused(
         &missing,
         &missing,
         &["cannot read `", "missing.pem`: No such file"],
-    );
+    )
+    .await;
     let text = folder.replace("text.pem", "no certificate");
-    refused(&text, &text, &["text.pem` contains no certificate"]);
+    refused(&text, &text, &["text.pem` contains no certificate"]).await;
     let authority = Authority::new("guard-mismatch");
     let one = authority.write("one", &["a.example"]);
     let other = authority.write("other", &["a.example"]);
@@ -60,11 +62,11 @@ fn files_that_are_no_certificates_are_refused() {
         "other.key` is not that of the first certificate in `",
         "one.pem`",
     ];
-    refused(&one.chain, &other.key, &words);
+    refused(&one.chain, &other.key, &words).await;
 }
 
-#[test]
-fn acme_behind_a_balancer_is_refused_with_the_place_of_the_certificate() {
+#[tokio::test]
+async fn acme_behind_a_balancer_is_refused_with_the_place_of_the_certificate() {
     let folder = TempFolder::new("guard-acme-balancer");
     let state = folder.file("state");
     let acme = |name| {
@@ -77,7 +79,7 @@ fn acme_behind_a_balancer_is_refused_with_the_place_of_the_certificate() {
         ]
     };
     let words = ["this guard ends no TLS", "belongs on the balancer", "ACM"];
-    assert_refused(PLAIN, &acme("a.example"), &words);
+    assert_refused(PLAIN, &acme("a.example"), &words).await;
     let policy = "version = 1\n[client]\ntrusted_proxies = [\"10.0.0.0/8\"]\n";
     let policy = folder.replace("policy.toml", policy);
     let args = [&acme("a.example")[..], &["--policy", &policy]].concat();
@@ -86,7 +88,7 @@ fn acme_behind_a_balancer_is_refused_with_the_place_of_the_certificate() {
         "belongs on the balancer",
         "--proxy-protocol",
     ];
-    assert_refused(TLS, &args, &words);
+    assert_refused(TLS, &args, &words).await;
     let words = ["`*.a.example` cannot get a certificate by ACME"];
-    assert_refused(TLS, &acme("*.a.example"), &words);
+    assert_refused(TLS, &acme("*.a.example"), &words).await;
 }
