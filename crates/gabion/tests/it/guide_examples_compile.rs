@@ -1,4 +1,5 @@
-//! Every TOML example of the guide is a policy that `guard check` accepts.
+//! Every TOML example of the guide is a policy that `guard check` accepts, but for the page of another document,
+//! `guard_toml`, which a test of `guard` checks.
 
 use std::{
     fs,
@@ -17,7 +18,8 @@ struct Example {
 fn toml_examples_of_the_guide_pass_check() {
     let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/guide");
     let pages = pages(&Path::new(env!("CARGO_MANIFEST_DIR")).join("guide"));
-    let examples: Vec<_> = pages.iter().flat_map(|page| examples(page)).collect();
+    let of_policies = pages.iter().filter(|page| !page.ends_with("guard_toml.md"));
+    let examples: Vec<_> = of_policies.flat_map(|page| examples(page)).collect();
     assert!(!examples.is_empty(), "no page has a ```toml fence");
     let errors: Vec<_> = examples
         .iter()

@@ -15,8 +15,7 @@ use tokio::{
 use super::{
     error::{Failure, UpstreamError},
     options::ProxyOptions,
-    pool::{Pool, Reuse},
-    response_connection::Exchange,
+    pool::{Exchange, Pool, Reuse},
     retry::{RequestSlot, Unanswered, is_retryable},
     retry_budget::RetryCounter,
     upload::Upload,

@@ -11,21 +11,23 @@ use std::{
 };
 
 use http::{
-    HeaderValue, Request, Uri, Version,
+    HeaderValue, Request, Response, Uri, Version,
     header::HOST,
     uri::{Authority, Scheme},
 };
-use hyper::client::conn::http2::{self, SendRequest};
+use hyper::{
+    body::Incoming,
+    client::conn::http2::{self, SendRequest},
+};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::{Instant, timeout};
 
 use super::{
     error::{Failure, UpstreamError},
-    response_connection::{Exchange, ResponseConnection},
     retry::{RequestSlot, RetryableRequest, Unanswered},
     upload::Upload,
 };
-use crate::upstream::{Connector, HttpVersion, Lease, UpstreamStream};
+use crate::upstream::{Connector, HttpVersion, UpstreamStream};
 
 /// The HTTP/2 connections to one upstream, which many exchanges share. Another one is opened when all carry as many
 /// streams as the upstream allows.
@@ -72,8 +74,7 @@ impl Http2Pool {
         &self,
         connector: &Connector,
         slot: &mut RequestSlot,
-        lease: Option<Lease>,
-    ) -> Result<Exchange, Unanswered> {
+    ) -> Result<(Response<Incoming>, Arc<Http2Connection>), Unanswered> {
         for _ in 0..MAX_ROUNDS {
             let connected = self.connection(connector).await;
             let connection = connected.map_err(Unanswered::unsent)?;
@@ -83,15 +84,7 @@ impl Http2Pool {
             let authority = connector.member().upstream().authority();
             let request = into_http2(request, authority);
             let mut error = match connection.requests.clone().try_send_request(request).await {
-                Ok(response) => {
-                    return Ok(Exchange {
-                        response,
-                        connection: ResponseConnection::Http2 {
-                            _streams: connection,
-                        },
-                        lease,
-                    });
-                }
+                Ok(response) => return Ok((response, connection)),
                 Err(error) => error,
             };
             // The connection was closed before anything was sent: it is not chosen again.

@@ -29,7 +29,6 @@ mod readiness;
 mod request;
 mod request_info;
 mod response;
-mod response_connection;
 mod retry;
 mod retry_budget;
 mod service;

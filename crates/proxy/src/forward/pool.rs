@@ -2,19 +2,22 @@
 
 use std::{
     fmt,
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    task::{Context, Poll},
     time::Duration,
 };
 
+use bytes::Bytes;
 use http::{Request, Response, header::UPGRADE};
+use http_body::{Body as _, Frame};
 use hyper::body::Incoming;
 use tokio::time::{Instant, sleep};
 
 use super::{
     error::Failure,
-    http2_pool::Http2Pool,
+    http2_pool::{Http2Connection, Http2Pool},
     options::ProxyOptions,
-    response_connection::{Exchange, ResponseConnection},
     retry::{RequestSlot, RetryableRequest, Unanswered},
     upload::Upload,
     upstream_connection::UpstreamConnection,
@@ -47,6 +50,24 @@ struct Idle {
     has_sweeper: bool,
 }
 
+/// A response with the connection that its body arrives on.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    pub(super) response: Response<Incoming>,
+    pub(super) connection: ResponseConnection,
+    /// The request counts as in progress at its upstream until this is dropped.
+    pub(super) lease: Option<Lease>,
+}
+
+/// The connection that a response arrives on, until its body has ended.
+#[derive(Debug)]
+pub(super) enum ResponseConnection {
+    /// Driven by the task that reads the response, and then returned to its pool.
+    Http1(UpstreamConnection, Arc<Pool>),
+    /// Driven by a task of its own, and held to count its streams.
+    Http2 { _streams: Arc<Http2Connection> },
+}
+
 /// The connections that a request may be sent on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reuse {
@@ -74,7 +95,8 @@ impl Pool {
         }
     }
 
-    /// Sends the request in `slot` on an idle connection, or on a new one. Without a response, the request is in the slot if it may be sent again.
+    /// Sends the request in `slot` on an idle connection, or on a new one. Without a response, the request is in the
+    /// slot if it may be sent again.
     pub(super) async fn send(
         self: &Arc<Self>,
         slot: &mut RequestSlot,
@@ -84,7 +106,13 @@ impl Pool {
         if let Some(http2) = &self.http2
             && slot.as_ref().is_some_and(|request| !is_handshake(request))
         {
-            return Box::pin(http2.send(&self.connector, slot, lease)).await;
+            let sent = Box::pin(http2.send(&self.connector, slot)).await;
+            let exchange = |(response, streams)| Exchange {
+                response,
+                connection: ResponseConnection::Http2 { _streams: streams },
+                lease,
+            };
+            return sent.map(exchange);
         }
         while reuse == Reuse::Idle
             && let Some(mut connection) = self.take()
@@ -194,6 +222,31 @@ impl Pool {
     /// consistent.
     fn idle(&self) -> MutexGuard<'_, Idle> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl ResponseConnection ===
+
+impl ResponseConnection {
+    /// Polls the body, and drives the connection if that is needed.
+    pub(super) fn poll_body(
+        &mut self,
+        cx: &mut Context<'_>,
+        body: &mut Incoming,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match self {
+            Self::Http1(connection, _) => {
+                connection.poll(cx, |cx| Pin::new(&mut *body).poll_frame(cx))
+            }
+            Self::Http2 { .. } => Pin::new(body).poll_frame(cx),
+        }
+    }
+
+    /// Gives the connection back after its exchange.
+    pub(super) fn release(self) {
+        if let Self::Http1(connection, pool) = self {
+            pool.put(connection);
+        }
     }
 }
 

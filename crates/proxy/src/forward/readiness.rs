@@ -7,8 +7,6 @@ use std::sync::{
 
 use http::{HeaderValue, Method, Response, StatusCode, Uri, header};
 
-use super::body::ProxyBody;
-
 /// A path at which the proxy itself answers if it should receive new requests: 200 `ready`, or 503 `draining`
 /// after [`Self::set_draining`]. A load balancer that checks it sends no more requests to a proxy that is about to
 /// stop. A clone is another handle on the same state.
@@ -57,7 +55,7 @@ impl Readiness {
     }
 
     /// The answer to a request for the path; `None` for any other request.
-    pub(super) fn answer(&self, method: &Method, uri: &Uri) -> Option<Response<ProxyBody>> {
+    pub(super) fn answer(&self, method: &Method, uri: &Uri) -> Option<Response<&'static str>> {
         if uri.path() != &*self.0.path || !matches!(*method, Method::GET | Method::HEAD) {
             return None;
         }
@@ -66,7 +64,7 @@ impl Readiness {
         } else {
             (StatusCode::OK, "ready\n")
         };
-        let mut response = Response::new(ProxyBody::text(text.to_owned()));
+        let mut response = Response::new(text);
         *response.status_mut() = status;
         let headers = response.headers_mut();
         let plain = HeaderValue::from_static("text/plain; charset=utf-8");

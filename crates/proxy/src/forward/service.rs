@@ -30,11 +30,11 @@ use super::{
     download::Download,
     error::{Failure, RequestError, UpstreamError},
     options::ProxyOptions,
+    pool::Exchange,
     readiness::Readiness,
     request::rewrite_head,
     request_info::RequestInfo,
     response::rewrite_response_head,
-    response_connection::Exchange,
     retry::RequestSlot,
     upload::{Progress, Upload},
     websocket::{Handshake, HandshakeResponse, diagnose_rejection},
@@ -162,7 +162,7 @@ impl Inner {
     async fn respond(&self, request: Request<Incoming>) -> Response<ProxyBody> {
         let answer = |readiness: &Readiness| readiness.answer(request.method(), request.uri());
         if let Some(response) = self.readiness.as_ref().and_then(answer) {
-            return response;
+            return response.map(|text| ProxyBody::text(text.to_owned()));
         }
         let info = RequestInfo::from_request(&request);
         match self.forward(request, &info).await {
