@@ -244,3 +244,37 @@ impl Group {
         member.eject(now, ejection);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn upstream_is_not_ejected_while_health_checks_exclude_all_others() {
+        let check = HealthCheck::new("/").unwrap().with_thresholds(1, 1);
+        let options = UpstreamOptions::default().with_health_check(check.clone());
+        let urls = ["http://127.0.0.1:1", "http://127.0.0.1:2"];
+        let upstreams = urls.map(|url| url.parse().unwrap());
+        let group = UpstreamGroup::new(upstreams, &options).unwrap();
+        let group = group.shared();
+        let fail = || (0..10).for_each(|_| group.record_failure(1));
+        group.record_check(&group.members()[0], &check, Err("no response"));
+        fail();
+        assert!(group.members()[1].is_available(group.now()));
+        group.record_check(&group.members()[0], &check, Ok(()));
+        fail();
+        assert!(!group.members()[1].is_available(group.now()));
+    }
+
+    #[test]
+    fn group_has_from_1_to_64_upstreams() {
+        let upstreams = |count| vec!["http://127.0.0.1:1".parse().unwrap(); count];
+        let new = |count| UpstreamGroup::new(upstreams(count), &UpstreamOptions::default());
+        assert!(matches!(new(0), Err(UpstreamGroupError::Empty)));
+        assert!(matches!(
+            new(65),
+            Err(UpstreamGroupError::TooMany { given: 65 })
+        ));
+        assert_eq!(new(64).unwrap().len(), 64);
+    }
+}

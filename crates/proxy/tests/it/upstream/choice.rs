@@ -273,6 +273,18 @@ async fn upstream_has_at_most_its_number_of_requests() {
 }
 
 #[tokio::test]
+async fn single_upstream_has_its_cap_too() {
+    let server = RawServer::bind().await;
+    let options = UpstreamOptions::default().with_max_requests(NonZeroUsize::new(1));
+    let front = Setup::default().before_group(group(&[&server.url()], &options));
+    let mut first = front.connect().await;
+    first.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let _upstream = server.accept().await;
+    let response = front.connect().await.get("/", "").await.unwrap();
+    assert_eq!(response.status, 503);
+}
+
+#[tokio::test]
 async fn failed_upstream_is_ejected_and_returns() {
     let times = (Duration::from_secs(1), Duration::from_secs(2));
     let ejection = Ejection::default()
