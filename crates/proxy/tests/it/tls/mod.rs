@@ -66,6 +66,7 @@ impl Authority {
     }
 
     /// The file with its own certificate.
+    #[cfg_attr(not(feature = "acme"), expect(dead_code, reason = "for tests of ACME"))]
     pub(crate) fn file(&self) -> String {
         self.folder.replace("authority.pem", &self.issuer.pem())
     }
@@ -77,6 +78,7 @@ impl Authority {
     }
 
     /// The side of a TLS server with a certificate for `localhost`.
+    #[cfg_attr(not(feature = "acme"), expect(dead_code, reason = "for tests of ACME"))]
     pub(crate) fn acceptor(&self) -> TlsAcceptor {
         let (chain, key) = self.issue(&["localhost"]);
         let chain = CertificateDer::from_pem_slice(chain.as_bytes()).unwrap();
