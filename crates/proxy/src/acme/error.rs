@@ -101,6 +101,17 @@ pub enum AcmeError {
         /// The authority's explanation.
         detail: String,
     },
+    /// The account in the state folder is no longer valid.
+    #[error(
+        "the ACME server `{directory}` does not accept the account in the state folder: {detail}; remove its \
+         `account.json`, and the next attempt creates a new account"
+    )]
+    UnknownAccount {
+        /// The URL of the server's directory.
+        directory: String,
+        /// The server's explanation.
+        detail: String,
+    },
     /// The authority refuses the order for another reason.
     #[error("the certificate authority refuses a certificate for `{name}`: {detail}")]
     Refused {
@@ -181,6 +192,10 @@ impl Attempt<'_> {
                 until,
             },
             "caa" => AcmeError::Caa { name, detail },
+            "accountDoesNotExist" => AcmeError::UnknownAccount {
+                directory: self.directory.to_owned(),
+                detail,
+            },
             _ => AcmeError::Refused { name, detail },
         }
     }
@@ -224,6 +239,10 @@ mod tests {
                 "limits the rate of requests for `shop.example`: why\\u{1b}; the next attempt is after 2027-01-15 08:00:00 UTC",
             ),
             ("caa", "CAA record of `shop.example`"),
+            (
+                "accountDoesNotExist",
+                "`https://acme.example/directory` does not accept the account in the state folder: why\\u{1b}; remove",
+            ),
             (
                 "rejectedIdentifier",
                 "refuses a certificate for `shop.example`: why\\u{1b}",

@@ -9,6 +9,7 @@ mod error;
 mod http_client;
 mod issued;
 mod layer;
+mod name_state;
 mod options;
 mod order;
 mod renewer;

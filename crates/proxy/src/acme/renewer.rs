@@ -4,7 +4,7 @@ use std::{
     cell::RefCell,
     hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use instant_acme::{Account, AccountCredentials, Error, NewAccount};
@@ -18,6 +18,7 @@ use super::{
     error::Attempt,
     http_client::AcmeHttpClient,
     issued::{IssuedCertificate, time_in_window},
+    name_state::{NameState, RenewalInfoState, chance},
     order::CertificateOrder,
     state::StateFolder,
     wall_clock,
@@ -37,27 +38,6 @@ pub(super) struct Renewer {
     names: Vec<NameState>,
     /// The latest problem with the state folder, so that it is logged once.
     problem: Option<String>,
-}
-
-/// What is known of one name.
-struct NameState {
-    name: String,
-    /// The hash of the file that was read last.
-    seen: Option<u64>,
-    issued: Option<IssuedCertificate>,
-    /// The time of the renewal; that of the first certificate is now.
-    due: SystemTime,
-    renewal_info: RenewalInfoState,
-    was_announced: bool,
-}
-
-/// What the authority suggested.
-#[derive(Clone, Copy)]
-enum RenewalInfoState {
-    /// To be asked at this time.
-    Ask(SystemTime),
-    /// The authority has no such service.
-    Unsupported,
 }
 
 // === impl Renewer ===
@@ -328,33 +308,4 @@ impl Renewer {
             }
         }
     }
-}
-
-// === impl NameState ===
-
-impl NameState {
-    fn new(name: String) -> Self {
-        Self {
-            name,
-            seen: None,
-            issued: None,
-            due: wall_clock(),
-            renewal_info: RenewalInfoState::Ask(wall_clock()),
-            was_announced: false,
-        }
-    }
-
-    fn take(&mut self, issued: IssuedCertificate) {
-        self.due = issued.renewal(chance());
-        self.issued = Some(issued);
-        if let RenewalInfoState::Ask(at) = &mut self.renewal_info {
-            *at = wall_clock();
-        }
-    }
-}
-
-/// A random number from 0 to 1; without random numbers, 0.
-fn chance() -> f64 {
-    let random = getrandom::u32().unwrap_or_default();
-    f64::from(random) / f64::from(u32::MAX)
 }

@@ -81,6 +81,8 @@ fn may_begin(bytes: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::{collection::vec, prelude::*, sample::select};
+
     use super::*;
 
     const V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
@@ -169,6 +171,46 @@ mod tests {
         // A part of a header.
         for part in [&b"PROXY TCP4 203"[..], b"PROX", &V2[..5], b""] {
             assert!(read(part).await.is_err(), "{part:?}");
+        }
+    }
+
+    /// Bytes that are a header or nearly one, and any bytes after it.
+    fn nearly_a_header() -> impl Strategy<Value = Vec<u8>> {
+        let begin = select(vec![
+            b"PROXY TCP4 203.0.113.9 192.0.2.1 4711 443\r\n".to_vec(),
+            b"PROXY UNKNOWN\r\n".to_vec(),
+            version2(0x21, 0x11, &[1; 12]),
+            version2(0x21, 0x21, &[1; 40]),
+            version2(0x20, 0, b""),
+            Vec::new(),
+        ]);
+        let changes = vec((0..60_usize, any::<u8>()), 0..3);
+        (begin, changes, vec(any::<u8>(), 0..20)).prop_map(|(mut bytes, changes, rest)| {
+            for (at, byte) in changes {
+                if let Some(changed) = bytes.get_mut(at) {
+                    *changed = byte;
+                }
+            }
+            [bytes, rest].concat()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn result_does_not_depend_on_how_bytes_arrive(bytes in nearly_a_header(), cut in 0..80_usize) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let (first, second) = bytes.split_at(cut.min(bytes.len()));
+            let whole = runtime.block_on(read(&bytes)).ok();
+            let parts = runtime.block_on(read_header(&mut first.chain(second))).ok();
+            // Bytes after a header, or after what shows that there is none, may be unread.
+            match (whole, parts) {
+                (Some(ReadHeader::Read { client, .. }), Some(ReadHeader::Read { client: other, .. })) => {
+                    prop_assert_eq!(client, other);
+                    prop_assert!(begins_header(&bytes));
+                }
+                (Some(ReadHeader::Missing(_)), Some(ReadHeader::Missing(_))) | (None, None) => {}
+                (whole, parts) => prop_assert!(false, "{:?} and {:?}", whole, parts),
+            }
         }
     }
 }

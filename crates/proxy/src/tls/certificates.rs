@@ -14,7 +14,7 @@ use tokio_rustls::rustls::{
 };
 use tracing::{error, info};
 
-use super::{CHALLENGE, CertificateError, CertificateFiles};
+use super::{CHALLENGE, CertificateError, CertificateFiles, table::Table};
 
 /// The certificates that a server presents, selected by the name that a client asks for (SNI, RFC 6066, 3).
 ///
@@ -94,14 +94,6 @@ struct LoadedFiles {
     seen: Option<u64>,
 }
 
-/// An immutable version of all certificates.
-#[derive(Debug, Default)]
-struct Table {
-    /// By name in lower case; wildcards begin with `*.`. A name without a certificate has none yet.
-    by_name: HashMap<String, Option<Arc<CertifiedKey>>>,
-    default: Option<Arc<CertifiedKey>>,
-}
-
 /// Which changes of files are reported.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Report {
@@ -135,7 +127,7 @@ impl Certificates {
             issued: BTreeMap::new(),
         };
         Ok(Self {
-            table: RwLock::new(Arc::new(Table::new(&sources))),
+            table: RwLock::new(Arc::new(sources.table())),
             sources: Mutex::new(sources),
             files,
             challenges: RwLock::default(),
@@ -217,7 +209,7 @@ impl Certificates {
     }
 
     fn replace_table(&self, sources: &Sources) {
-        let table = Arc::new(Table::new(sources));
+        let table = Arc::new(sources.table());
         *self.table.write().unwrap_or_else(PoisonError::into_inner) = table;
     }
 
@@ -263,6 +255,15 @@ impl Reloaded {
     }
 }
 
+// === impl Sources ===
+
+impl Sources {
+    fn table(&self) -> Table {
+        let loaded = self.loaded.iter().map(|loaded| &loaded.certified);
+        Table::new(loaded, &self.issued)
+    }
+}
+
 // === impl LoadedFiles ===
 
 impl LoadedFiles {
@@ -286,46 +287,4 @@ impl LoadedFiles {
         self.certified = certified;
         Ok(true)
     }
-}
-
-// === impl Table ===
-
-impl Table {
-    fn new(sources: &Sources) -> Self {
-        let mut table = Self::default();
-        for LoadedFiles { certified, .. } in &sources.loaded {
-            for name in dns_names(certified) {
-                let served = || Some(Arc::clone(certified));
-                table.by_name.entry(name).or_insert_with(served);
-            }
-            table.default.get_or_insert_with(|| Arc::clone(certified));
-        }
-        for (name, certified) in &sources.issued {
-            let served = || certified.clone();
-            table.by_name.entry(name.clone()).or_insert_with(served);
-            table.default = table.default.or_else(served);
-        }
-        table
-    }
-
-    /// Selects a certificate for a name in lower case, as rustls passes it.
-    fn select(&self, name: Option<&str>) -> Option<&Arc<CertifiedKey>> {
-        let by_name = name.and_then(|name| {
-            let exact = self.by_name.get(name);
-            exact.or_else(|| {
-                let (_, parent) = name.split_once('.')?;
-                self.by_name.get(&format!("*.{parent}"))
-            })
-        });
-        by_name.unwrap_or(&self.default).as_ref()
-    }
-}
-
-/// The DNS names of a certificate, in lower case.
-fn dns_names(certified: &CertifiedKey) -> Vec<String> {
-    let certificate = certified.end_entity_cert().ok();
-    let parsed =
-        certificate.and_then(|certificate| webpki::EndEntityCert::try_from(certificate).ok());
-    let names = parsed.iter().flat_map(|parsed| parsed.valid_dns_names());
-    names.map(str::to_ascii_lowercase).collect()
 }

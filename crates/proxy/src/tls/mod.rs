@@ -3,6 +3,7 @@
 mod certificates;
 mod files;
 mod socket;
+mod table;
 
 use std::{io, sync::Arc, time::Duration};
 
