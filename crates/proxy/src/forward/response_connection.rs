@@ -11,7 +11,10 @@ use http::Response;
 use http_body::{Body as _, Frame};
 use hyper::body::Incoming;
 
-use super::{http2_pool::Http2Connection, pool::Pool, upstream_connection::UpstreamConnection};
+use super::{
+    http2_connection::Http2Connection, idle_connections::IdleConnections,
+    upstream_connection::UpstreamConnection,
+};
 use crate::upstream::Lease;
 
 /// A response with the connection that its body arrives on.
@@ -26,8 +29,8 @@ pub(super) struct Exchange {
 /// The connection that a response arrives on, until its body has ended.
 #[derive(Debug)]
 pub(super) enum ResponseConnection {
-    /// Driven by the task that reads the response, and then returned to its pool.
-    Http1(UpstreamConnection, Arc<Pool>),
+    /// Driven by the task that reads the response, and then put back.
+    Http1(UpstreamConnection, Arc<IdleConnections>),
     /// Driven by a task of its own, and held to count its streams.
     Http2 { _streams: Arc<Http2Connection> },
 }
@@ -51,8 +54,8 @@ impl ResponseConnection {
 
     /// Gives the connection back after its exchange.
     pub(super) fn release(self) {
-        if let Self::Http1(connection, pool) = self {
-            pool.put(connection);
+        if let Self::Http1(connection, idle) = self {
+            idle.put(connection);
         }
     }
 }
