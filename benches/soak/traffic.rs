@@ -105,8 +105,8 @@ impl Traffic {
             let mut client = client(index);
             let (stats, mut stop) = (Rc::clone(&stats), self.stop());
             // Start times are spread over one period.
-            let first =
-                Instant::now() + every * u32::try_from(index).unwrap() / u32::try_from(tasks).unwrap();
+            let first = Instant::now()
+                + every * u32::try_from(index).unwrap() / u32::try_from(tasks).unwrap();
             self.tasks.spawn_local(async move {
                 let mut ticks = interval_at(first, every);
                 ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -1,9 +1,6 @@
 //! Sends a request to one of the upstreams, and to another one if that is safe.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering::Relaxed},
-};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use gabion_core::ClientIp;
 use http::{Request, StatusCode};
@@ -15,7 +12,8 @@ use tokio::{
 use super::{
     error::{Failure, UpstreamError},
     options::ProxyOptions,
-    pool::{Exchange, Pool, Reuse},
+    pool::{Pool, Reuse},
+    response_connection::Exchange,
     retry::{RequestSlot, Unanswered, is_retryable},
     retry_budget::RetryCounter,
     upload::Upload,
@@ -30,7 +28,7 @@ use crate::{
 pub(super) struct Dispatcher {
     group: UpstreamGroup,
     /// One for each member, in the same order.
-    pools: Box<[Arc<Pool>]>,
+    pools: Box<[Pool]>,
     balancer: Balancer,
     retries: RetryCounter,
 }
@@ -68,7 +66,7 @@ const START_INTERVAL: Duration = Duration::from_millis(100);
 impl Dispatcher {
     pub(super) fn new(group: UpstreamGroup, options: &ProxyOptions) -> Self {
         let shared = group.shared();
-        let pool = |member| Arc::new(Pool::new(shared, member, options));
+        let pool = |member| Pool::new(shared, member, options);
         Self {
             pools: shared.members().iter().map(pool).collect(),
             balancer: Balancer::new(shared),

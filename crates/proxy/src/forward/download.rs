@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::{pool::ResponseConnection, trailers::strip_trailers};
+use super::{response_connection::ResponseConnection, trailers::strip_trailers};
 
 /// A response body, streamed frame by frame, with head-only fields removed from its trailers.
 ///

@@ -99,7 +99,7 @@ async fn status(
     check: &HealthCheck,
 ) -> Result<StatusCode, Failure> {
     let options = ProxyOptions::default().with_connect_timeout(check.timeout());
-    let pool = Arc::new(Pool::new(group, member, &options));
+    let pool = Pool::new(group, member, &options);
     let mut request = Request::new(Upload::none());
     *request.uri_mut() = check.path().clone().into();
     let headers = request.headers_mut();

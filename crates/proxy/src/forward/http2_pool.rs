@@ -1,33 +1,25 @@
 //! HTTP/2 connections to one upstream.
 
 use std::{
-    fmt,
-    future::poll_fn,
     io, mem,
-    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::Poll,
-    time::Duration,
 };
 
 use http::{
-    HeaderValue, Request, Response, Uri, Version,
+    HeaderValue, Request, Uri, Version,
     header::HOST,
     uri::{Authority, Scheme},
 };
-use hyper::{
-    body::Incoming,
-    client::conn::http2::{self, SendRequest},
-};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::{Instant, timeout};
 
 use super::{
     error::{Failure, UpstreamError},
+    http2_connection::Http2Connection,
+    response_connection::{Exchange, ResponseConnection},
     retry::{RequestSlot, RetryableRequest, Unanswered},
     upload::Upload,
 };
-use crate::upstream::{Connector, HttpVersion, UpstreamStream};
+use crate::upstream::{Connector, HttpVersion, Lease};
 
 /// The HTTP/2 connections to one upstream, which many exchanges share. Another one is opened when all carry as many
 /// streams as the upstream allows.
@@ -37,30 +29,6 @@ pub(super) struct Http2Pool {
     /// Held while one task connects for all that wait, each as long as connecting may take.
     connecting: tokio::sync::Mutex<()>,
 }
-
-/// A connection. Each of its streams holds it.
-pub(super) struct Http2Connection {
-    requests: SendRequest<Upload>,
-    /// Returns the number of streams that the upstream allows at this moment.
-    max_streams: Box<dyn Fn() -> usize + Send + Sync>,
-    /// The generation of the addresses that it was made with.
-    generation: usize,
-}
-
-/// The most bytes of a response that are read ahead for a client that does not take them.
-const STREAM_WINDOW: u32 = 64 * 1024;
-
-/// The most streams of a connection, whatever the upstream allows.
-const MAX_STREAMS: usize = 100;
-
-/// Room for all streams, so that those whose clients do not read never stop the others.
-const CONNECTION_WINDOW: u32 = STREAM_WINDOW * 100;
-
-/// The interval of pings, which find a connection that leads nowhere.
-const PING: Duration = Duration::from_secs(20);
-
-/// The most bytes of all headers of a response.
-const MAX_HEADER_LIST: u32 = 64 * 1024;
 
 /// How often a request is handed to another connection because the one before it just closed.
 const MAX_ROUNDS: usize = 3;
@@ -74,7 +42,8 @@ impl Http2Pool {
         &self,
         connector: &Connector,
         slot: &mut RequestSlot,
-    ) -> Result<(Response<Incoming>, Arc<Http2Connection>), Unanswered> {
+        lease: Option<Lease>,
+    ) -> Result<Exchange, Unanswered> {
         for _ in 0..MAX_ROUNDS {
             let connected = self.connection(connector).await;
             let connection = connected.map_err(Unanswered::unsent)?;
@@ -83,8 +52,16 @@ impl Http2Pool {
             let progress = Arc::clone(request.body().progress());
             let authority = connector.member().upstream().authority();
             let request = into_http2(request, authority);
-            let mut error = match connection.requests.clone().try_send_request(request).await {
-                Ok(response) => return Ok((response, connection)),
+            let mut error = match connection.requests().try_send_request(request).await {
+                Ok(response) => {
+                    return Ok(Exchange {
+                        response,
+                        connection: ResponseConnection::Http2 {
+                            _streams: connection,
+                        },
+                        lease,
+                    });
+                }
                 Err(error) => error,
             };
             // The connection was closed before anything was sent: it is not chosen again.
@@ -123,85 +100,32 @@ impl Http2Pool {
         }
         let stream = connector.connect(HttpVersion::Http2).await?;
         let connection = Arc::new(Http2Connection::new(stream, generation).await?);
-        lock(&self.connections).push(Arc::clone(&connection));
+        self.connections().push(Arc::clone(&connection));
         Ok(connection)
     }
 
     /// Returns an open connection with room for a stream. Drops those that are closed or lead to an earlier
     /// address, and those without streams but one.
     fn with_room(&self, generation: usize) -> Option<Arc<Http2Connection>> {
-        let mut connections = lock(&self.connections);
+        let mut connections = self.connections();
         let mut has_unused = false;
         connections.retain(|connection| {
             let is_unused = Arc::strong_count(connection) == 1;
             let is_spare = is_unused && mem::replace(&mut has_unused, true);
-            !connection.requests.is_closed() && connection.generation == generation && !is_spare
+            connection.is_current(generation) && !is_spare
         });
         let has_room = |connection: &&Arc<Http2Connection>| {
             // The pool itself holds one.
             let streams = Arc::strong_count(connection) - 1;
-            streams < (connection.max_streams)().min(MAX_STREAMS)
+            streams < connection.max_streams()
         };
         connections.iter().find(has_room).cloned()
     }
-}
 
-// === impl Http2Connection ===
-
-impl Http2Connection {
-    /// Performs the HTTP/2 client setup on `stream`, and drives the connection in a task.
-    async fn new(stream: UpstreamStream, generation: usize) -> hyper::Result<Self> {
-        let mut builder = http2::Builder::new(TokioExecutor::new());
-        builder
-            .timer(TokioTimer::new())
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_header_list_size(MAX_HEADER_LIST)
-            .keep_alive_interval(PING)
-            .keep_alive_while_idle(true);
-        let (requests, connection) = builder.handshake(stream).await?;
-        // Only the connection knows the limit, which may change at any time.
-        let connection = Arc::new(Mutex::new(Some(connection)));
-        let driven = Arc::clone(&connection);
-        tokio::spawn(async move {
-            poll_fn(|cx| {
-                let mut connection = lock(&driven);
-                let polled = connection
-                    .as_mut()
-                    .map(|connection| Pin::new(connection).poll(cx));
-                if polled.is_some_and(|polled| polled.is_pending()) {
-                    return Poll::Pending;
-                }
-                // The reason why it ended is the error of each stream. Dropped, it takes no more requests.
-                *connection = None;
-                Poll::Ready(())
-            })
-            .await;
-        });
-        let max_streams = move || {
-            let connection = lock(&connection);
-            connection
-                .as_ref()
-                .map_or(0, http2::Connection::current_max_send_streams)
-        };
-        Ok(Self {
-            requests,
-            max_streams: Box::new(max_streams),
-            generation,
-        })
-    }
-}
-
-/// hyper does not panic while it holds this lock.
-fn lock<T>(connection: &Mutex<T>) -> MutexGuard<'_, T> {
-    connection.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl fmt::Debug for Http2Connection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Http2Connection")
-            .field("is_closed", &self.requests.is_closed())
-            .finish_non_exhaustive()
+    /// A panic under this lock could only come from an allocation, which leaves the list consistent.
+    fn connections(&self) -> MutexGuard<'_, Vec<Arc<Http2Connection>>> {
+        let connections = self.connections.lock();
+        connections.unwrap_or_else(PoisonError::into_inner)
     }
 }
 

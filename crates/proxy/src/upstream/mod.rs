@@ -29,6 +29,7 @@ pub use group::{UpstreamGroup, UpstreamGroupError};
 pub use health_check::{HealthCheck, HealthCheckError};
 pub(crate) use member::{Lease, Member};
 pub use options::{RetryBudget, StartWait, UpstreamOptions};
+pub(crate) use resolve::Resolution;
 pub(crate) use target::{Address, HttpVersion};
 pub use target::{Upstream, UpstreamParseError};
 pub use tls::{UpstreamTls, UpstreamTlsError};
