@@ -4,6 +4,8 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     path::Path,
     process::{Child, Command, Stdio},
+    thread,
+    time::Duration,
 };
 
 use crate::{TempFolder, eventually};
@@ -43,10 +45,12 @@ pub const PASSES_UPGRADES: &str = r#"
             proxy_set_header Host $host;
 "#;
 
-/// A running nginx. Dropping it kills the process.
+/// A running nginx. Dropping it ends its processes.
 #[derive(Debug)]
 pub struct Nginx {
     child: Child,
+    /// `true` if it has processes besides the one that was started.
+    has_workers: bool,
     addr: SocketAddr,
     folder: TempFolder,
 }
@@ -101,9 +105,17 @@ impl Nginx {
         assert!(listens.is_some(), "nginx does not start: {conf}");
         Self {
             child,
+            has_workers: !conf.contains("master_process off;"),
             addr,
             folder,
         }
+    }
+
+    /// Sends a signal to the process that was started, such as `HUP`, with which workers are replaced.
+    pub fn signal(&self, name: &str) {
+        let (signal, pid) = (format!("-{name}"), self.child.id().to_string());
+        let sent = Command::new("kill").args([signal, pid]).status();
+        assert!(sent.is_ok_and(|status| status.success()));
     }
 
     /// The full path of a file in its folder.
@@ -119,6 +131,16 @@ impl Nginx {
 
 impl Drop for Nginx {
     fn drop(&mut self) {
+        if self.has_workers {
+            // Killed, it would leave its workers behind.
+            self.signal("TERM");
+            for _ in 0..500 {
+                if let Ok(Some(_)) = self.child.try_wait() {
+                    return;
+                }
+                thread::park_timeout(Duration::from_millis(10));
+            }
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

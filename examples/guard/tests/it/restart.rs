@@ -14,7 +14,7 @@ use std::{
 };
 
 use futures_util::StreamExt as _;
-use gabion_testkit::{RawServer, TempFolder, eventually};
+use gabion_testkit::{Nginx, RawServer, TempFolder, eventually, program};
 use tokio::{
     net::TcpStream as TokioStream,
     time::{Instant, sleep, timeout},
@@ -86,6 +86,38 @@ async fn ten_restarts_under_load_fail_no_request_and_tell_sockets_1012() {
     );
     assert!(answered > 1000, "{answered}");
     assert!(p99 < Duration::from_secs(2), "{p99:?}");
+}
+
+/// The same load and as many reloads, for comparison: nginx closes idle connections at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn nginx_reloaded_under_the_same_load_refuses_no_connection() {
+    let Some(nginx) = program("nginx") else {
+        return;
+    };
+    let conf = "daemon off; pid nginx.pid; error_log stderr notice; events {}\n\
+                http { access_log off; server { listen {listen}; location / { return 200 ok; } } }\n";
+    let nginx = Nginx::with_conf(&nginx, "restarts", conf).await;
+    let load = Arc::new(Load::default());
+    let clients =
+        PAUSES.map(|pause| [true, false].map(|keeps| load.client(nginx.addr(), pause, keeps)));
+    for _ in 0..RESTARTS {
+        sleep(Duration::from_millis(500)).await;
+        nginx.signal("HUP");
+    }
+    sleep(Duration::from_millis(500)).await;
+    load.stops.store(true, Ordering::Relaxed);
+    let mut cut = 0;
+    for [keeps, opens] in clients {
+        cut += usize::from(keeps.join().unwrap().is_err());
+        opens.join().unwrap().expect("no connection is refused");
+    }
+    let answered = load.answered.load(Ordering::Relaxed);
+    println!(
+        "{RESTARTS} reloads of nginx: {answered} requests answered; {cut} of {} clients that keep their connection \
+         lost a request",
+        PAUSES.len()
+    );
+    assert!(answered > 1000, "{answered}");
 }
 
 #[tokio::test]
