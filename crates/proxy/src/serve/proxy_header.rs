@@ -42,7 +42,7 @@ pub(super) async fn read_header<S: AsyncRead + Unpin>(socket: &mut S) -> io::Res
     let mut bytes = Vec::with_capacity(256);
     loop {
         match ProxyHeader::parse(&bytes, CONFIG) {
-            Ok((header, length)) => {
+            Ok((header, length)) if begins_header(&bytes) => {
                 // The address of a datagram is not that of this connection's client.
                 let address = header.proxied_address();
                 let address = address.filter(|address| address.protocol == Protocol::Stream);
@@ -51,7 +51,7 @@ pub(super) async fn read_header<S: AsyncRead + Unpin>(socket: &mut S) -> io::Res
                 return Ok(ReadHeader::Read { client, rest });
             }
             Err(Error::BufferTooShort) if may_begin(&bytes) && bytes.len() < MAX_LENGTH => {}
-            Err(_) => return Ok(ReadHeader::Missing(bytes)),
+            Ok(_) | Err(_) => return Ok(ReadHeader::Missing(bytes)),
         }
         let left = MAX_LENGTH - bytes.len();
         if (&mut *socket)
@@ -155,6 +155,8 @@ mod tests {
             b"\r\n\r\nGET".to_vec(),
             b"PUT / HTTP/1.1\r\n\r\n".to_vec(),
             b"PROXY TCP4 203.0.113.9\r\n".to_vec(),
+            // The parser does not read the byte after the first word.
+            b"PROXY\0TCP4 203.0.113.9 192.0.2.1 4711 443\r\n".to_vec(),
             b"PROXY TCP4 203.0.113.256 192.0.2.1 4711 443\r\n".to_vec(),
             b"PROXY TCP4 203.0.113.9 192.0.2.1 65536 443\r\n".to_vec(),
             [&b"PROXY TCP4 "[..], &[b'1'; 200]].concat(),
