@@ -106,7 +106,7 @@ impl Traffic {
             let (stats, mut stop) = (Rc::clone(&stats), self.stop());
             // Start times are spread over one period.
             let first =
-                Instant::now() + every * index.try_into().unwrap() / tasks.try_into().unwrap();
+                Instant::now() + every * index.try_into().unwrap() / u32::try_from(tasks).unwrap();
             self.tasks.spawn_local(async move {
                 let mut ticks = interval_at(first, every);
                 ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
