@@ -1,4 +1,4 @@
-//! The load (wrk), and the processor time that it takes.
+//! The load over plain HTTP (wrk), and the processor time that it takes.
 
 use std::{fmt, fs, path::PathBuf, process::Command};
 
@@ -31,22 +31,35 @@ pub(crate) enum Workload {
 /// The result of one run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Run {
-    /// Processor time of the proxy for each request, in microseconds.
+    /// Processor time of the proxy for each request or handshake, in microseconds.
     pub(crate) micros: f64,
-    /// Requests per second.
+    /// Requests or handshakes per second.
     pub(crate) per_second: f64,
 }
 
 /// The number of connections, as on a small site.
 const CONNECTIONS: &str = "64";
 
+/// The headers of each request, as a browser behind a proxy sends them.
+pub(crate) const BROWSER: [(&str, &str); 6] = [
+    (
+        "User-Agent",
+        "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+    ),
+    (
+        "Accept",
+        "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+    ),
+    ("Accept-Language", "en-US,en;q=0.5"),
+    ("Accept-Encoding", "gzip, deflate, br, zstd"),
+    ("Cookie", "session=0123456789abcdef0123456789abcdef"),
+    ("X-Forwarded-For", CLIENT),
+];
+
+/// The path of a request that passes.
+pub(crate) const PAGE: &str = "/articles/2026/11?page=2&order=newest";
+
 const SCRIPT: &str = r#"
-wrk.headers["User-Agent"] = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
-wrk.headers["Accept"] = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
-wrk.headers["Accept-Language"] = "en-US,en;q=0.5"
-wrk.headers["Accept-Encoding"] = "gzip, deflate, br, zstd"
-wrk.headers["Cookie"] = "session=0123456789abcdef0123456789abcdef"
-wrk.headers["X-Forwarded-For"] = "CLIENT"
 function init(args)
   if args[1] == "form" then
     wrk.method = "POST"
@@ -65,7 +78,8 @@ impl Load {
     pub(crate) fn new(seconds: u64) -> Option<Self> {
         let wrk = program("wrk")?;
         let script = std::env::temp_dir().join(format!("gabion-proxy-{}.lua", std::process::id()));
-        fs::write(&script, SCRIPT.replace("CLIENT", CLIENT)).expect("a file");
+        let headers = BROWSER.map(|(name, value)| format!("wrk.headers[{name:?}] = {value:?}\n"));
+        fs::write(&script, headers.concat() + SCRIPT).expect("a file");
         Some(Self {
             wrk,
             script,
@@ -99,27 +113,8 @@ impl Load {
         };
         // wrk counts requests in flight at the end in one of the two figures only.
         assert!((denied - failed).abs() < 100.0, "{stdout}");
-        #[expect(clippy::cast_precision_loss, reason = "nanoseconds of some seconds")]
-        let (cpu, seconds) = (cpu as f64, self.seconds as f64);
-        Run {
-            micros: cpu / 1e3 / requests,
-            per_second: requests / seconds,
-        }
+        Run::new(cpu, requests, self.seconds)
     }
-}
-
-/// Parses the number before or after `label` in the output of wrk.
-fn figure(output: &str, label: &str) -> Option<f64> {
-    let (before, after) = output.split_once(label)?;
-    let before = before.split_whitespace().next_back()?;
-    let after = after.split_whitespace().next()?;
-    before.parse().or_else(|_| after.parse()).ok()
-}
-
-/// Returns the run with the median processor time.
-pub(crate) fn median(runs: &mut [Run]) -> Run {
-    runs.sort_by(|one, other| one.micros.total_cmp(&other.micros));
-    runs[runs.len() / 2]
 }
 
 impl Drop for Load {
@@ -127,6 +122,36 @@ impl Drop for Load {
         let _ = fs::remove_file(&self.script);
     }
 }
+
+/// Parses the number before or after `label` in the output of a load generator.
+pub(crate) fn figure(output: &str, label: &str) -> Option<f64> {
+    let (before, after) = output.split_once(label)?;
+    let before = before.split_whitespace().next_back()?;
+    let after = after.split_whitespace().next()?;
+    before.parse().or_else(|_| after.parse()).ok()
+}
+
+// === impl Run ===
+
+impl Run {
+    /// The run in which the proxy took `cpu` nanoseconds for `count` requests or handshakes.
+    #[expect(clippy::cast_precision_loss, reason = "nanoseconds of some seconds")]
+    pub(crate) fn new(cpu: u64, count: f64, seconds: u64) -> Self {
+        assert!(count > 0.0, "nothing was answered");
+        Self {
+            micros: cpu as f64 / 1e3 / count,
+            per_second: count / seconds as f64,
+        }
+    }
+
+    /// Returns the run with the median processor time.
+    pub(crate) fn median(mut runs: Vec<Self>) -> Self {
+        runs.sort_by(|one, other| one.micros.total_cmp(&other.micros));
+        runs[runs.len() / 2]
+    }
+}
+
+// === impl Workload ===
 
 impl Workload {
     pub(crate) const ALL: [Self; 4] = [Self::Get, Self::Form, Self::Json, Self::Probe];
@@ -143,7 +168,7 @@ impl Workload {
     const fn path(self) -> &'static str {
         match self {
             Self::Probe => "/wp-login.php",
-            _ => "/articles/2026/11?page=2&order=newest",
+            _ => PAGE,
         }
     }
 }

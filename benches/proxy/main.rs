@@ -1,9 +1,9 @@
 //! The processor time of a proxied request: guard beside nginx and HAProxy, with equal rules.
 //!
-//! `cargo build --release -p guard && cargo bench -p gabion-benches --bench proxy [-- SECONDS]`, or
-//! `benches/proxy/run`.
+//! `cargo build --release -p guard && cargo bench -p gabion-benches --bench proxy [-- tls] [SECONDS]`, or
+//! `benches/proxy/run`. With `tls`, the proxies end TLS: handshakes, and requests over HTTP/1.1 and HTTP/2.
 //!
-//! Each proxy has one worker on one core; wrk and the upstream server (nginx) share another. The measure
+//! Each proxy has one worker on one core; the load and the upstream server (nginx) share another. The measure
 //! is the processor time of the proxy for each request, user and system (`/proc/PID/schedstat`), which
 //! does not depend on the rate of the load. Results are medians of several rounds. In each round every
 //! proxy runs once, so that other load on the machine affects all of them equally.
@@ -19,11 +19,14 @@
 mod load;
 mod plain_hyper;
 mod testbed;
+mod tls;
 
-use std::{env, process::ExitCode};
+use std::{env, fmt::Display, process::ExitCode};
 
-use load::{Load, Workload};
-use testbed::{Proxy, Testbed};
+use gabion_benches::process::Running;
+use load::{Load, Run, Workload};
+use testbed::{Proxy, Testbed, Transport};
+use tls::{TlsLoad, TlsWorkload};
 
 /// The default duration of one run, and the number of rounds.
 const SECONDS: u64 = 3;
@@ -36,46 +39,69 @@ fn main() -> ExitCode {
     {
         let addr = |arg: &String| arg.parse().expect("an address");
         plain_hyper::serve(addr(listen), addr(upstream));
+        return ExitCode::SUCCESS;
     }
-    let is_test = args.iter().any(|arg| arg == "--test");
+    let is_test = gabion_benches::is_test();
     let seconds = args.iter().find_map(|arg| arg.parse().ok());
     let seconds = seconds.unwrap_or(if is_test { 1 } else { SECONDS });
     let rounds = if is_test { 1 } else { ROUNDS };
-    let Some(load) = Load::new(seconds) else {
-        return ExitCode::SUCCESS;
-    };
-    let Some(testbed) = Testbed::start() else {
-        return ExitCode::SUCCESS;
-    };
-    let proxies: Vec<_> = Proxy::ALL
-        .iter()
-        .filter_map(|proxy| Some((*proxy, testbed.start_proxy(*proxy)?)))
-        .collect();
+    let is_tls = args.iter().any(|arg| arg == "tls");
+    // A program that is missing has been noted.
+    let _ = (is_test || !is_tls).then(|| measure_tcp(seconds, rounds));
+    let _ = (is_test || is_tls).then(|| measure_tls(seconds, rounds));
+    ExitCode::SUCCESS
+}
 
-    println!("processor time of the proxy for each request, in microseconds (requests a second)");
-    print!("{:<24}", "");
-    for workload in Workload::ALL {
-        print!("{workload:>20}");
-    }
-    println!("{:>12}", "memory");
-    let mut runs = vec![[const { Vec::new() }; Workload::ALL.len()]; proxies.len()];
+/// Measures requests over plain HTTP/1.1.
+fn measure_tcp(seconds: u64, rounds: usize) -> Option<()> {
+    let load = Load::new(seconds)?;
+    let testbed = Testbed::start()?;
+    let proxies = testbed.start_proxies(&Proxy::ALL, Transport::Tcp);
+    let measure = |proxy: Proxy, running: &Running, workload| {
+        load.measure(running, proxy.has_rules(), workload)
+    };
+    compare(&proxies, &Workload::ALL, rounds, measure);
+    Some(())
+}
+
+/// Measures handshakes and requests over TLS.
+fn measure_tls(seconds: u64, rounds: usize) -> Option<()> {
+    let load = TlsLoad::new(seconds)?;
+    let testbed = Testbed::start()?;
+    tls::write_certificate(testbed.folder())?;
+    let proxies = testbed.start_proxies(Proxy::TLS, Transport::Tls);
+    let measure = |_, running: &Running, workload| load.measure(running, workload);
+    compare(&proxies, &TlsWorkload::ALL, rounds, measure);
+    Some(())
+}
+
+/// Measures each proxy with each workload in each round, and prints the medians.
+fn compare<W: Copy + Display>(
+    proxies: &[(Proxy, Running)],
+    workloads: &[W],
+    rounds: usize,
+    measure: impl Fn(Proxy, &Running, W) -> Run,
+) {
+    let mut runs = vec![vec![Vec::new(); workloads.len()]; proxies.len()];
     for _ in 0..rounds {
-        for (nth, workload) in Workload::ALL.into_iter().enumerate() {
+        for (nth, workload) in workloads.iter().enumerate() {
             for ((proxy, running), runs) in proxies.iter().zip(&mut runs) {
-                runs[nth].push(load.measure(running, proxy.has_rules(), workload));
+                runs[nth].push(measure(*proxy, running, *workload));
             }
         }
     }
-    for ((proxy, running), runs) in proxies.iter().zip(&mut runs) {
+    println!("processor time of the proxy for each, in microseconds (number a second)");
+    print!("{:<24}", "");
+    for workload in workloads {
+        print!("{workload:>20}");
+    }
+    println!("{:>12}", "memory");
+    for ((proxy, running), runs) in proxies.iter().zip(runs) {
         print!("{proxy:<24}");
         for runs in runs {
-            let run = load::median(runs);
-            print!(
-                "{:>20}",
-                format!("{:.1} ({:.0})", run.micros, run.per_second)
-            );
+            let Run { micros, per_second } = Run::median(runs);
+            print!("{:>20}", format!("{micros:.1} ({per_second:.0})"));
         }
         println!("{:>8} MiB", running.resident() >> 20);
     }
-    ExitCode::SUCCESS
 }

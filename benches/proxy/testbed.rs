@@ -1,6 +1,11 @@
 //! The compared proxies and their upstream server.
 
-use std::{env, fmt, path::PathBuf, process::Command};
+use std::{
+    env, fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use gabion_benches::{
     TempDir,
@@ -24,6 +29,14 @@ pub(crate) enum Proxy {
     PlainHyper,
 }
 
+/// The protocol below HTTP on the listener of a proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Transport {
+    Tcp,
+    /// TLS with the certificate of [`crate::tls::write_certificate`], and HTTP/2 or HTTP/1.1 by ALPN.
+    Tls,
+}
+
 /// The upstream server (nginx), and the configuration files of the proxies.
 pub(crate) struct Testbed {
     upstream: Running,
@@ -43,11 +56,16 @@ http {
   map_hash_max_size 262144; map_hash_bucket_size 128;
   BEFORE
   server {
-    listen ADDR;
+    listen ADDR TLS;
     WITHIN
   }
 }
 ";
+
+const NGINX_TLS: &str = "ssl http2;
+    ssl_protocols TLSv1.2 TLSv1.3;
+    ssl_certificate FOLDER/chain.pem;
+    ssl_certificate_key FOLDER/key.pem";
 
 const NGINX_UPSTREAM: &str = "location / { return 200 'ok\\n'; }";
 
@@ -91,13 +109,15 @@ defaults
   timeout client 1m
   timeout server 1m
 frontend front
-  bind ADDR
+  bind ADDR TLS
   RULES
   default_backend back
 backend back
   server one UPSTREAM
 LIMIT
 ";
+
+const HAPROXY_TLS: &str = "ssl crt FOLDER/pair.pem alpn h2,http/1.1";
 
 const HAPROXY_RULES: &str = "
   http-request set-src req.hdr(x-forwarded-for)
@@ -128,6 +148,9 @@ impl Proxy {
         Self::PlainHyper,
     ];
 
+    /// Those that end TLS.
+    pub(crate) const TLS: &[Self] = Self::ALL.split_at(6).0;
+
     /// Returns `true` if the proxy has the rules of the reference policy.
     pub(crate) const fn has_rules(self) -> bool {
         matches!(self, Self::Guard | Self::Nginx | Self::Haproxy)
@@ -142,7 +165,8 @@ impl Testbed {
         let addr = free_port();
         let text = NGINX
             .replace("WITHIN", NGINX_UPSTREAM)
-            .replace("BEFORE", "");
+            .replace("BEFORE", "")
+            .replace("TLS", "");
         let text = text.replace("ADDR", &addr.to_string());
         let text = text.replace("NAME", "upstream");
         let text = text.replace("FOLDER", &folder.path().display().to_string());
@@ -184,31 +208,36 @@ impl Testbed {
         );
     }
 
-    /// Starts a proxy. Prints a note and returns `None` if it is not installed.
-    pub(crate) fn start_proxy(&self, proxy: Proxy) -> Option<Running> {
+    /// The folder of the configuration files.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Starts those of the proxies that are installed. Prints a note for each other one.
+    pub(crate) fn start_proxies(
+        &self,
+        proxies: &[Proxy],
+        transport: Transport,
+    ) -> Vec<(Proxy, Running)> {
+        let start = |proxy: &Proxy| Some((*proxy, self.start_proxy(*proxy, transport)?));
+        proxies.iter().filter_map(start).collect()
+    }
+
+    fn start_proxy(&self, proxy: Proxy, transport: Transport) -> Option<Running> {
         let addr = free_port();
         let rules = |rules: &'static str| if proxy.has_rules() { rules } else { "" };
-        let (binary, args, text) = match proxy {
-            Proxy::Guard | Proxy::GuardWithoutRules => {
-                let policy = if proxy.has_rules() {
-                    "policy.toml"
-                } else {
-                    "no-rules.toml"
-                };
-                let policy = self.folder.path().join(policy).display().to_string();
-                let upstream = format!("http://{}", self.upstream.addr);
-                let args = ["--listen", &addr.to_string(), "--upstream", &upstream].map(Into::into);
-                let more = ["--policy", &policy, "--workers", "1"].map(Into::into);
-                (guard()?, [args, more].concat(), String::new())
-            }
+        let tls = |tls: &'static str| match transport {
+            Transport::Tcp => "",
+            Transport::Tls => tls,
+        };
+        let command = match proxy {
+            Proxy::Guard | Proxy::GuardWithoutRules => self.guard(proxy, transport, addr)?,
             Proxy::PlainHyper => {
-                let args = [
-                    plain_hyper::FLAG,
-                    &addr.to_string(),
-                    &self.upstream.addr.to_string(),
-                ];
                 let this = env::current_exe().expect("this program");
-                (this, args.map(Into::into).to_vec(), String::new())
+                let mut command = Command::new(this);
+                let upstream = self.upstream.addr.to_string();
+                command.args([plain_hyper::FLAG, &addr.to_string(), &upstream]);
+                command
             }
             Proxy::Nginx | Proxy::NginxWithoutRules => {
                 let before = format!("{NGINX_POOL}{}", rules(NGINX_RULES));
@@ -217,25 +246,56 @@ impl Testbed {
                               limit_req zone=all burst=1000000 nodelay;";
                 let within = within.replace("LIMITS", rules(limits));
                 let text = NGINX.replace("BEFORE", &before).replace("WITHIN", &within);
-                (self.nginx.clone(), vec!["-c".to_owned()], text)
+                let text = text.replace("TLS", tls(NGINX_TLS));
+                let mut command = Command::new(&self.nginx);
+                command.arg("-c").arg(self.write(proxy, addr, &text));
+                command
             }
             Proxy::Haproxy | Proxy::HaproxyWithoutRules => {
                 let text = HAPROXY.replace("RULES", rules(HAPROXY_RULES));
                 let text = text.replace("LIMIT", rules(HAPROXY_LIMIT));
-                (program("haproxy")?, vec!["-f".to_owned()], text)
+                let text = text.replace("TLS", tls(HAPROXY_TLS));
+                let mut command = Command::new(program("haproxy")?);
+                command.arg("-f").arg(self.write(proxy, addr, &text));
+                command
             }
         };
-        let mut command = Command::new(binary);
-        command.args(args);
-        if !text.is_empty() {
-            let name = format!("{proxy:?}");
-            let text = text.replace("ADDR", &addr.to_string());
-            let text = text.replace("UPSTREAM", &self.upstream.addr.to_string());
-            let text = text.replace("NAME", &name);
-            let text = text.replace("FOLDER", &self.folder.path().display().to_string());
-            command.arg(self.folder.write(&name, &text));
-        }
         Some(Running::start(&command, CORE, addr))
+    }
+
+    fn guard(&self, proxy: Proxy, transport: Transport, addr: SocketAddr) -> Option<Command> {
+        let policy = if proxy.has_rules() {
+            "policy.toml"
+        } else {
+            "no-rules.toml"
+        };
+        let folder = self.folder.path();
+        let mut command = Command::new(guard()?);
+        command.args(["--workers", "1", "--upstream"]);
+        command.arg(format!("http://{}", self.upstream.addr));
+        command.arg("--policy").arg(folder.join(policy));
+        match transport {
+            Transport::Tcp => {
+                command.args(["--listen", &addr.to_string()]);
+            }
+            Transport::Tls => {
+                let plain = free_port().to_string();
+                command.args(["--listen", &plain, "--listen-tls", &addr.to_string()]);
+                command.arg("--tls-cert").arg(folder.join("chain.pem"));
+                command.arg("--tls-key").arg(folder.join("key.pem"));
+            }
+        }
+        Some(command)
+    }
+
+    /// Writes the configuration of nginx or HAProxy.
+    fn write(&self, proxy: Proxy, addr: SocketAddr, text: &str) -> PathBuf {
+        let name = format!("{proxy:?}");
+        let text = text.replace("ADDR", &addr.to_string());
+        let text = text.replace("UPSTREAM", &self.upstream.addr.to_string());
+        let text = text.replace("NAME", &name);
+        let text = text.replace("FOLDER", &self.folder.path().display().to_string());
+        self.folder.write(&name, &text)
     }
 }
 

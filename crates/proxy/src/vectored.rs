@@ -1,26 +1,29 @@
 //! Coalescing of vectored writes.
 
-use std::io::IoSlice;
+use std::{io::IoSlice, mem::MaybeUninit};
 
-/// A stack buffer that holds a head and a small body.
-pub(crate) type CoalesceBuffer = [u8; 4096];
+use tokio::io::ReadBuf;
+
+/// The space on the stack for a head and a small body. It is not zeroed: that took a tenth of the instructions of a
+/// request.
+pub(crate) const COALESCE_SPACE: [MaybeUninit<u8>; 4096] = [MaybeUninit::uninit(); 4096];
 
 /// Returns the slices as one, copied to `buffer` if there are several; `None` if they do not fit.
 /// The system call gathers small buffers more slowly than it takes one.
 pub(crate) fn coalesce<'p>(
     slices: &'p [IoSlice<'_>],
-    buffer: &'p mut CoalesceBuffer,
+    buffer: &'p mut ReadBuf<'_>,
 ) -> Option<&'p [u8]> {
     if let [whole] = slices {
         return Some(whole);
     }
-    let mut filled = 0;
     for slice in slices {
-        let end = filled + slice.len();
-        buffer.get_mut(filled..end)?.copy_from_slice(slice);
-        filled = end;
+        if slice.len() > buffer.remaining() {
+            return None;
+        }
+        buffer.put_slice(slice);
     }
-    buffer.get(..filled)
+    Some(buffer.filled())
 }
 
 #[cfg(test)]
@@ -29,10 +32,7 @@ mod tests {
 
     #[test]
     fn slices_that_fit_are_coalesced() {
-        let (mut buffer, long) = (
-            [0; size_of::<CoalesceBuffer>()],
-            [b'x'; size_of::<CoalesceBuffer>() + 1],
-        );
+        let long = [b'x'; size_of_val(&COALESCE_SPACE) + 1];
         for parts in [
             &[][..],
             &[&b"head"[..]],
@@ -41,10 +41,14 @@ mod tests {
             // A single slice needs no buffer.
             &[&long],
         ] {
-            let slices: Vec<_> = parts.iter().map(|part| IoSlice::new(part)).collect();
-            assert_eq!(coalesce(&slices, &mut buffer), Some(&parts.concat()[..]));
+            assert_eq!(coalesced(parts), Some(parts.concat()));
         }
-        let more = [&long[..4094], b"abc"].map(IoSlice::new);
-        assert_eq!(coalesce(&more, &mut buffer), None);
+        assert_eq!(coalesced(&[&long[..4094], b"abc"]), None);
+    }
+
+    fn coalesced(parts: &[&[u8]]) -> Option<Vec<u8>> {
+        let slices: Vec<_> = parts.iter().map(|part| IoSlice::new(part)).collect();
+        let mut space = COALESCE_SPACE;
+        coalesce(&slices, &mut ReadBuf::uninit(&mut space)).map(<[u8]>::to_vec)
     }
 }

@@ -3,7 +3,10 @@
 //! It shows the status, one sentence, and the event id to quote to the operator. Like [`BriefReply`]
 //! it never shows the rule or the bytes that matched, which would help an attacker.
 
-use std::fmt::Write as _;
+use std::{
+    fmt::{self, Write as _},
+    sync::LazyLock,
+};
 
 use axum::body::Bytes;
 use gabion::{
@@ -27,6 +30,35 @@ const POLICY: &str = "default-src 'none'; style-src 'sha256-BF28rbuq/0Sg+U4UsY8e
 /// [`BriefReply`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DeniedPage;
+
+/// A part of the page.
+#[derive(Clone, Copy, Debug)]
+enum Part {
+    /// Text of the template.
+    Text(&'static str),
+    /// The status code and its reason.
+    Status,
+    /// A sentence for visitors.
+    Sentence,
+    /// The event id, and what is wrong with a WebSocket handshake.
+    Details,
+}
+
+/// The placeholders of the template.
+const PLACEHOLDERS: [(&str, Part); 3] = [
+    ("{status}", Part::Status),
+    ("{sentence}", Part::Sentence),
+    ("{details}", Part::Details),
+];
+
+/// The parts of the template, in order: a page is written without a search for placeholders, also in what it inserts.
+static PARTS: LazyLock<Vec<Part>> = LazyLock::new(|| parts(TEMPLATE));
+
+/// The number of bytes reserved for what a page inserts: two statuses, a sentence, and an event id.
+const INSERTED: usize = 512;
+
+/// A writer that escapes text for an HTML element or a quoted attribute.
+struct Escaped<'p>(&'p mut String);
 
 // === impl DeniedPage ===
 
@@ -60,46 +92,84 @@ fn prefers_html(headers: &HeaderMap) -> bool {
     let lines = headers.get_all(ACCEPT).into_iter();
     let lines = lines.filter_map(|line| line.to_str().ok());
     for range in lines.flat_map(|line| line.split(',')) {
-        let mut parts = range
-            .split(';')
-            .map(|part| part.trim().to_ascii_lowercase());
+        let mut parts = range.split(';').map(str::trim);
         let kind = parts.next().unwrap_or_default();
-        let weight = parts.find_map(|part| part.strip_prefix("q=")?.parse::<f32>().ok());
-        let weight = weight.unwrap_or(1.0);
+        let weight = parts.find_map(weight).unwrap_or(1.0);
         if weight > preferred.1 && !kind.is_empty() && !kind.ends_with("/*") {
-            let is_html = matches!(&*kind, "text/html" | "application/xhtml+xml");
-            preferred = (is_html, weight);
+            let mut html = ["text/html", "application/xhtml+xml"].into_iter();
+            preferred = (html.any(|html| kind.eq_ignore_ascii_case(html)), weight);
+        }
+        // The highest weight there is: no later range has a higher one.
+        if preferred.1 >= 1.0 {
+            break;
         }
     }
     preferred.0
 }
 
-fn page(denial: &Denial, facts: &Facts<'_>) -> String {
-    let mut details = String::new();
-    let mut detail = |term: &str, value: &str| {
-        // Writing to a string cannot fail.
-        let _ = writeln!(details, "    <dt>{term}</dt><dd>{}</dd>", escape(value));
+/// Parses a parameter if it is a weight (RFC 9110, 12.4.2).
+fn weight(parameter: &str) -> Option<f32> {
+    let value = parameter.strip_prefix(['q', 'Q'])?.strip_prefix('=')?;
+    value.parse().ok()
+}
+
+/// Splits a template at its placeholders.
+fn parts(mut template: &'static str) -> Vec<Part> {
+    let mut parts = Vec::new();
+    let next = |text: &'static str| {
+        let found = PLACEHOLDERS.into_iter();
+        let found = found.filter_map(|(name, part)| Some((text.split_once(name)?, part)));
+        found.min_by_key(|((before, _), _)| before.len())
     };
-    if let Some(diagnosis) = denial.diagnosis {
-        detail("Diagnosis", &diagnosis.to_string());
+    while let Some(((before, after), part)) = next(template) {
+        parts.extend([Part::Text(before), part]);
+        template = after;
     }
-    if denial.diagnosis == Some(Diagnosis::PlainGet)
-        && let Some(address) = facts.websocket_url()
-    {
-        detail("Address", &address);
+    parts.push(Part::Text(template));
+    parts
+}
+
+fn page(denial: &Denial, facts: &Facts<'_>) -> String {
+    let mut page = String::with_capacity(TEMPLATE.len() + INSERTED);
+    let reason = denial.status.canonical_reason().unwrap_or("Refused");
+    for part in PARTS.iter() {
+        // Writing to a string cannot fail.
+        let _ = match part {
+            Part::Text(text) => page.write_str(text),
+            Part::Status => write!(page, "{} {reason}", denial.status.as_str()),
+            Part::Sentence => page.write_str(sentence(denial.status)),
+            Part::Details => write_details(&mut page, denial, facts),
+        };
+    }
+    page
+}
+
+fn write_details(page: &mut String, denial: &Denial, facts: &Facts<'_>) -> fmt::Result {
+    let address = (denial.diagnosis == Some(Diagnosis::PlainGet))
+        .then(|| facts.websocket_url())
+        .flatten();
+    if denial.diagnosis.is_none() && denial.event.is_none() {
+        return Ok(());
+    }
+    page.write_str("  <dl>\n")?;
+    if let Some(diagnosis) = denial.diagnosis {
+        write_detail(page, "Diagnosis", diagnosis)?;
+    }
+    if let Some(address) = address {
+        write_detail(page, "Address", address)?;
     }
     if let Some(event) = denial.event {
-        detail("Event id", &event.to_string());
+        write_detail(page, "Event id", event)?;
     }
-    if !details.is_empty() {
-        details = format!("  <dl>\n{details}  </dl>\n");
-    }
-    let reason = denial.status.canonical_reason().unwrap_or("Refused");
-    // The template's own text first: what is inserted is not searched for placeholders again.
-    TEMPLATE
-        .replace("{sentence}", sentence(denial.status))
-        .replace("{status}", &format!("{} {reason}", denial.status.as_u16()))
-        .replace("{details}", &details)
+    page.write_str("  </dl>\n")
+}
+
+fn write_detail(page: &mut String, term: &str, value: impl fmt::Display) -> fmt::Result {
+    page.write_str("    <dt>")?;
+    page.write_str(term)?;
+    page.write_str("</dt><dd>")?;
+    write!(Escaped(&mut *page), "{value}")?;
+    page.write_str("</dd>\n")
 }
 
 /// A sentence for visitors. None of them depends on the rule that denied the request.
@@ -124,20 +194,22 @@ const fn sentence(status: StatusCode) -> &'static str {
     }
 }
 
-/// Escapes text for an HTML element or a quoted attribute.
-fn escape(text: &str) -> String {
-    let mut html = String::with_capacity(text.len());
-    for char in text.chars() {
-        match char {
-            '&' => html.push_str("&amp;"),
-            '<' => html.push_str("&lt;"),
-            '>' => html.push_str("&gt;"),
-            '"' => html.push_str("&quot;"),
-            '\'' => html.push_str("&#39;"),
-            plain => html.push(plain),
+// === impl Escaped ===
+
+impl fmt::Write for Escaped<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for char in text.chars() {
+            match char {
+                '&' => self.0.push_str("&amp;"),
+                '<' => self.0.push_str("&lt;"),
+                '>' => self.0.push_str("&gt;"),
+                '"' => self.0.push_str("&quot;"),
+                '\'' => self.0.push_str("&#39;"),
+                plain => self.0.push(plain),
+            }
         }
+        Ok(())
     }
-    html
 }
 
 #[cfg(test)]
@@ -175,6 +247,8 @@ mod tests {
             ("application/json, text/html", false),
             ("text/html;q=0.5, text/plain", false),
             ("text/html;level=1;q=0", false),
+            ("text/html;Q=0.5, text/plain", false),
+            ("text/html, application/json;q=9", true),
             ("application/json", false),
             ("text/*", false),
             ("*/*", false),

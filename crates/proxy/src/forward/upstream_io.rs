@@ -12,7 +12,7 @@ use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 
 use crate::{
     upstream::UpstreamStream,
-    vectored::{CoalesceBuffer, coalesce},
+    vectored::{COALESCE_SPACE, coalesce},
 };
 
 /// A stream to the upstream that checks the first bytes it reads.
@@ -98,7 +98,8 @@ impl Write for UpstreamIo {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match coalesce(slices, &mut [0; size_of::<CoalesceBuffer>()]) {
+        let mut space = COALESCE_SPACE;
+        match coalesce(slices, &mut tokio::io::ReadBuf::uninit(&mut space)) {
             Some(whole) => Pin::new(&mut self.stream).poll_write(cx, whole),
             None => Pin::new(&mut self.stream).poll_write_vectored(cx, slices),
         }

@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::{FramingQueue, FramingTracker};
 use crate::{
     serve::{connections::Admission, head_memory::HeadShare, stall::SendStall},
-    vectored::{CoalesceBuffer, coalesce},
+    vectored::{COALESCE_SPACE, coalesce},
 };
 
 /// A socket that passes what is read from it to a [`FramingTracker`]. It fails if an incomplete head finds no
@@ -150,7 +150,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for TrackedSocket<S> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = match coalesce(slices, &mut [0; size_of::<CoalesceBuffer>()]) {
+        let mut space = COALESCE_SPACE;
+        let written = match coalesce(slices, &mut ReadBuf::uninit(&mut space)) {
             Some(whole) => Pin::new(&mut self.socket).poll_write(cx, whole),
             None => Pin::new(&mut self.socket).poll_write_vectored(cx, slices),
         };
