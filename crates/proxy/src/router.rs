@@ -128,7 +128,7 @@ impl Route {
         Self::default().and_below(prefix)
     }
 
-    /// Those below `prefix` only.
+    /// Restricts the route to requests below `prefix`.
     pub fn and_below(self, prefix: impl Into<String>) -> Self {
         let prefix = Some(prefix.into());
         Self { prefix, ..self }

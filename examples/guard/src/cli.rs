@@ -123,7 +123,8 @@ pub(crate) struct RunArgs {
                 listening sockets, while it finishes open requests and stops"
     )]
     pub(crate) handover: Option<PathBuf>,
-    /// Path at which the guard itself answers health checks: 200, or 503 after Ctrl-C or SIGTERM
+    /// Path at which the guard itself answers health checks: 200, or 503 after Ctrl-C or SIGTERM; the policy judges
+    /// them first
     #[arg(long, value_name = "PATH", value_parser = path)]
     pub(crate) ready_path: Option<String>,
     #[arg(

@@ -44,7 +44,7 @@ struct Attempt {
     reuse: Reuse,
 }
 
-/// What happened to a request without a response.
+/// The attempts so far of a request without a response.
 #[derive(Default)]
 struct Recovery<'g> {
     tried: Tried,

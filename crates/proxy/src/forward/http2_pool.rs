@@ -30,7 +30,7 @@ pub(super) struct Http2Pool {
     connecting: tokio::sync::Mutex<()>,
 }
 
-/// How often a request is handed to another connection because the one before it just closed.
+/// The most connections that a request is handed to, each because the one before it just closed.
 const MAX_ROUNDS: usize = 3;
 
 // === impl Http2Pool ===

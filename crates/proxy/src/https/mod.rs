@@ -87,7 +87,7 @@ pub struct HttpsService<S> {
     layer: HttpsLayer,
 }
 
-/// What is known of the scheme between the client and the hop nearest to it.
+/// The scheme between the client and the hop nearest to it, as far as it is known.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum ClientScheme {
     Plain,

@@ -65,7 +65,7 @@ pub(super) struct OpenedSocket<IO> {
     pub(super) start: Start,
 }
 
-/// What is known of the protocol before HTTP begins.
+/// The protocol, as far as it is known before HTTP begins.
 #[derive(Debug)]
 pub(super) enum Start {
     /// Nothing: it is detected from the first bytes, of which these were read already.

@@ -79,8 +79,8 @@ pub enum Protocols {
     Http1AndPriorKnowledge,
 }
 
-/// Whether connections begin with the header of the PROXY protocol (versions 1 and 2), in which a balancer that
-/// forwards TCP connections names the client.
+/// The use of the PROXY protocol (versions 1 and 2), in whose header, at the beginning of a connection, a balancer
+/// that forwards TCP connections names the client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProxyProtocol {

@@ -1,6 +1,6 @@
 //! The ways to choose an upstream.
 
-/// How the upstream for a request is chosen among those that are neither ejected nor unhealthy, by their weights
+/// The way to choose the upstream for a request among those that are neither ejected nor unhealthy, by their weights
 /// ([`Upstream::with_weight`](crate::Upstream::with_weight)).
 ///
 /// If all are ejected or unhealthy, all are used: an attempt shows their state at once.

@@ -34,7 +34,7 @@ type Weights = [u64; UpstreamGroup::MAX];
 /// No upstream can take a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoCandidate {
-    /// Those that are left have as many requests as they may have.
+    /// The ones that were not tried have as many requests as they may have.
     Busy,
     /// All were tried.
     AllTried,

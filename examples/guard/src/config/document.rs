@@ -49,6 +49,7 @@ pub(super) struct ConfigDocument {
 #[serde(default, deny_unknown_fields)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a key")]
 pub(super) struct ListenSection {
+    #[serde(deserialize_with = "some_address")]
     pub(super) address: Option<SocketAddr>,
     pub(super) http2: bool,
     pub(super) proxy_protocol: bool,
@@ -60,6 +61,7 @@ pub(super) struct ListenSection {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TlsSection {
+    #[serde(deserialize_with = "address")]
     pub(super) address: SocketAddr,
     #[serde(default)]
     pub(super) certificates: Vec<CertificateSection>,
@@ -191,6 +193,21 @@ fn known_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::E
             "unknown version {other}: this guard reads version 1"
         ))),
     }
+}
+
+fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_| {
+        de::Error::custom(format_args!(
+            "`{text}` is not an address: write IP:PORT, such as `0.0.0.0:443` or `[::]:443`"
+        ))
+    })
+}
+
+fn some_address<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<SocketAddr>, D::Error> {
+    address(deserializer).map(Some)
 }
 
 fn upstream<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Upstream, D::Error> {

@@ -6,20 +6,8 @@ use gabion_testkit::{Nginx, TempFolder, program};
 
 use crate::{kits, support::Guard};
 
-/// The parts of Beanstalk's own `nginx.conf` that the files of the kit meet.
+/// The parts of the `http` block of Beanstalk's own `nginx.conf` that the files of the kit meet.
 const NGINX: &str = "
-daemon off;
-master_process off;
-pid nginx.pid;
-error_log stderr notice;
-events {}
-http {
-    access_log off;
-    client_body_temp_path body;
-    proxy_temp_path proxy;
-    fastcgi_temp_path fastcgi;
-    uwsgi_temp_path uwsgi;
-    scgi_temp_path scgi;
     {http}
     map $http_upgrade $connection_upgrade {
         default \"upgrade\";
@@ -31,7 +19,6 @@ http {
         keepalive_timeout 60;
         {server}
     }
-}
 ";
 
 /// Where guard is.
@@ -157,7 +144,7 @@ async fn nginx(test: &str, guard: SocketAddr) -> Option<Nginx> {
     let server = file("elasticbeanstalk/00_application.conf");
     let server = replaced(&server, "proxy_read_timeout 60s", "proxy_read_timeout 3s");
     let conf = NGINX.replace("{http}", &http).replace("{server}", &server);
-    Some(Nginx::with_conf(&nginx, &format!("beanstalk-{test}"), &conf).await)
+    Some(Nginx::with_servers(&nginx, &format!("beanstalk-{test}"), &conf).await)
 }
 
 #[track_caller]
