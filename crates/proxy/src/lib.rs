@@ -111,6 +111,7 @@ mod forbidden;
 mod forward;
 mod header_case;
 mod health_log;
+mod host;
 mod https;
 mod prefixed;
 mod router;

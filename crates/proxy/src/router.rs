@@ -15,6 +15,7 @@ use tower_service::Service;
 use crate::{
     answer::{AnsweredBody, AnsweredFuture},
     event_sink::{EventSink, client_addr},
+    host,
 };
 
 /// A tower service that passes each request to one of several services, by its host and its path.
@@ -191,7 +192,9 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let found = self.table.find(host(&request), request.uri().path());
+        let found = self
+            .table
+            .find(requested_host(&request), request.uri().path());
         let service = found.map(|index| self.services.get(index).or_else(|| self.services.first()));
         if let Ok(Some(service)) = service {
             return AnsweredFuture::passed(service.clone().call(request));
@@ -223,7 +226,7 @@ impl<S> fmt::Debug for Router<S> {
 }
 
 /// The host of the target, or else of the first `Host` header.
-fn host<B>(request: &Request<B>) -> &[u8] {
+fn requested_host<B>(request: &Request<B>) -> &[u8] {
     let of_header = || {
         request
             .headers()
@@ -248,7 +251,7 @@ impl Table {
             Some(host) => {
                 let name = host.strip_prefix("*.").unwrap_or(host);
                 let Some(known) =
-                    host_name(name.as_bytes()).filter(|known| known.len() == name.len())
+                    host_key(name.as_bytes()).filter(|known| known.len() == name.len())
                 else {
                     return Err(RouteError::Host(host.clone()));
                 };
@@ -281,7 +284,7 @@ impl Table {
     /// Returns the index of the service for a request; that of the first if no route matches.
     fn find(&self, host: &[u8], path: &str) -> Result<usize, Ambiguous> {
         let name = (!self.hosts.is_empty() || !self.wildcards.is_empty())
-            .then(|| host_name(host))
+            .then(|| host_key(host))
             .flatten()
             .unwrap_or_default();
         let is_below = |(parent, _): &&(Box<str>, PathPrefixes)| {
@@ -320,18 +323,10 @@ impl Table {
 }
 
 /// Returns the name or address without port and final dot, in lower case; `None` if it is not one.
-fn host_name(host: &[u8]) -> Option<Box<str>> {
-    let host = str::from_utf8(host).ok()?;
-    let end = if host.starts_with('[') {
-        host.find(']')? + 1
-    } else {
-        host.find(':').unwrap_or(host.len())
-    };
-    let name = host.get(..end)?;
+fn host_key(host: &[u8]) -> Option<Box<str>> {
+    let name = host::name(str::from_utf8(host).ok()?)?;
     let name = name.strip_suffix('.').unwrap_or(name);
-    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
-    let is_valid = !name.is_empty() && name.bytes().all(is_allowed);
-    is_valid.then(|| name.to_ascii_lowercase().into())
+    (!name.is_empty()).then(|| name.to_ascii_lowercase().into())
 }
 
 impl fmt::Display for Ambiguous {

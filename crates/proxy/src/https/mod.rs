@@ -5,7 +5,6 @@ mod tests;
 
 use std::{
     fmt::{self, Write as _},
-    net::Ipv6Addr,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -20,7 +19,10 @@ use http::{
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::answer::{AnsweredBody, AnsweredFuture};
+use crate::{
+    answer::{AnsweredBody, AnsweredFuture},
+    host,
+};
 
 /// A tower layer that redirects plain requests to HTTPS, and sets `Strict-Transport-Security` (RFC 6797).
 ///
@@ -196,7 +198,7 @@ fn https_url<B>(request: &Request<B>, port: u16) -> Option<String> {
             .ok()
             .filter(|_| hosts.next().is_none())?,
     };
-    let name = host_name(host)?;
+    let name = host::name(host)?;
     let mut url = format!("https://{name}");
     if port != 443 {
         // Writing to memory does not fail.
@@ -204,27 +206,6 @@ fn https_url<B>(request: &Request<B>, port: u16) -> Option<String> {
     }
     url.push_str(uri.path_and_query().map_or("/", |target| target.as_str()));
     Some(url)
-}
-
-/// Returns a host without its port; `None` if it is not a DNS name or an address (RFC 3986, 3.2.2).
-fn host_name(host: &str) -> Option<&str> {
-    let end = match host.strip_prefix('[') {
-        Some(rest) => rest.find(']')? + 2,
-        None => host.find(':').unwrap_or(host.len()),
-    };
-    let (name, port) = host.split_at_checked(end)?;
-    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
-    let in_brackets = name
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'));
-    let is_valid = if let Some(addr) = in_brackets {
-        addr.parse::<Ipv6Addr>().is_ok()
-    } else {
-        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-        (1..=253).contains(&name.len()) && name.bytes().all(is_allowed)
-    };
-    let has_port = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
-    (is_valid && has_port).then_some(name)
 }
 
 // === impl ClientScheme ===

@@ -60,6 +60,7 @@ async fn most_specific_route_applies() {
         ("localhost", "/%61pi", "api"),
         ("localhost", "/apis", "rest"),
         ("a b", "/", "rest"),
+        ("eu.shop.example:x", "/", "rest"),
     ] {
         let response = router.clone().oneshot(request(host, path)).await.unwrap();
         let body = response.into_body().collect().await.unwrap().to_bytes();
