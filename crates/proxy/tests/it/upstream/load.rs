@@ -39,7 +39,10 @@ impl Load {
                 let mut client = RawConnection::connect(front).await;
                 let mut statuses = BTreeMap::new();
                 while !is_over.load(SeqCst) {
-                    let response = client.get("/", "").await.expect("a response");
+                    let response = client
+                        .get("/", "")
+                        .await
+                        .unwrap_or_else(|| panic!("no response of {front}"));
                     *statuses.entry(response.status.as_u16()).or_default() += 1;
                     sent.fetch_add(1, SeqCst);
                 }
@@ -111,6 +114,8 @@ async fn nginx_killed_as_an_upstream_of_gabion_and_of_nginx() {
         "upstream app {{ server {}; server {}; keepalive 64; }}
          server {{
              listen {{listen}};
+             # By default nginx ends a connection after 1000 requests.
+             keepalive_requests 1000000;
              location / {{
                  proxy_pass http://app;
                  proxy_http_version 1.1;
