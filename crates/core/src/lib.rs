@@ -37,6 +37,7 @@
 #![warn(clippy::indexing_slicing)]
 
 mod attribution;
+mod ban;
 mod body_limit;
 mod client;
 mod diagnosis;
@@ -50,7 +51,6 @@ mod headers;
 mod inspect;
 mod message;
 mod now;
-mod offense;
 mod path;
 mod quota;
 mod rule;
@@ -62,6 +62,10 @@ mod verdict;
 mod words;
 
 pub use attribution::Attribution;
+pub use ban::{
+    AllowRecord, BanOutcome, BanRecord, BanSnapshot, BanSource, BanUpdate, Offense, OffenseHistory,
+    OffenseRecorder, UpdateOrigin,
+};
 pub use body_limit::BodyLimit;
 #[cfg(feature = "axum")]
 pub use client::MissingClientIp;
@@ -88,7 +92,6 @@ pub use inspect::{
 };
 pub use message::{ControlKind, MessageDenial, MessageDenials, MessageEvidence, MessageFacts};
 pub use now::Now;
-pub use offense::{BanOutcome, Offense, OffenseRecorder};
 pub use path::{
     Malformed, NameFilter, PathClasses, PathPrefixes, PathViews, Segment, Segments,
     Transformations, View, query_text,

@@ -1,4 +1,4 @@
-//! Notification of sessions about bans and policy changes.
+//! Notification about bans and policy changes.
 
 use std::{
     fmt,
@@ -7,7 +7,10 @@ use std::{
 
 use ipnet::IpNet;
 
-/// Receives the changes that may close an open session.
+use crate::{BanUpdate, UpdateOrigin};
+
+/// Receives the changes of bans and of the policy: those that may close an open session, and those that a
+/// store keeps.
 ///
 /// Called by the code that bans a client or replaces the policy, possibly on the request path: an
 /// implementation does not block.
@@ -44,6 +47,12 @@ pub trait ChangeListener: Send + Sync {
 
     /// A new policy is in force.
     fn on_policy_replaced(&self);
+
+    /// The table of bans changed. Called in the order of the changes of each network, for a store or
+    /// for other instances; a new ban is reported to [`Self::on_ban`] too. Ignored by default.
+    fn on_ban_update(&self, update: &BanUpdate, origin: UpdateOrigin) {
+        let _ = (update, origin);
+    }
 }
 
 /// Registered [`ChangeListener`]s, held weakly.

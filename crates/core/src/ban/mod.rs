@@ -1,0 +1,9 @@
+//! Offenses, and timed bans as they are stored and shared.
+
+mod offense;
+mod record;
+mod update;
+
+pub use offense::{BanOutcome, Offense, OffenseRecorder};
+pub use record::{AllowRecord, BanRecord, BanSnapshot, OffenseHistory};
+pub use update::{BanSource, BanUpdate, UpdateOrigin};
