@@ -64,7 +64,7 @@ mod words;
 pub use attribution::Attribution;
 pub use ban::{
     AllowRecord, BanOutcome, BanRecord, BanSnapshot, BanSource, BanUpdate, Offense, OffenseHistory,
-    OffenseRecorder, UpdateOrigin,
+    OffenseRecorder, Placement, UpdateOrigin,
 };
 pub use body_limit::BodyLimit;
 #[cfg(feature = "axum")]
@@ -75,10 +75,10 @@ pub use client::{
 };
 pub use diagnosis::{Diagnosis, DiagnosisCounters};
 pub use event::{
-    BanChange, BanEvent, ClaimRemovedEvent, ConnectionLimit, ConnectionRefusedEvent,
-    DiagnosisEvent, Event, EventClass, FaultEvent, PolicyEvent, ProbeHitEvent, ProxyFailureEvent,
-    RequestEvent, RequestEventKind, SessionEvent, Sink, Suppressed, UnparsableEvent,
-    UnparsablePart,
+    AuditAction, AuditEvent, BanChange, BanEvent, ClaimRemovedEvent, ConnectionLimit,
+    ConnectionRefusedEvent, DiagnosisEvent, Event, EventClass, FaultEvent, PolicyEvent,
+    ProbeHitEvent, ProxyFailureEvent, RequestEvent, RequestEventKind, SessionEvent, Sink,
+    Suppressed, UnparsableEvent, UnparsablePart,
 };
 pub use evidence::{Escaped, Evidence, Redacted};
 pub use facts::{Facts, Resolution};

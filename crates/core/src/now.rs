@@ -13,6 +13,9 @@ pub struct Now {
 }
 
 impl Now {
+    /// The longest time that every system can add to a wall-clock time of this millennium.
+    const LONGEST: Duration = Duration::from_secs(1 << 40);
+
     /// Creates a time `mono` after the start of the clock, with the wall-clock time `wall`.
     pub const fn new(mono: Duration, wall: SystemTime) -> Self {
         Self { mono, wall }
@@ -23,8 +26,14 @@ impl Now {
         self.mono
     }
 
-    /// The wall-clock time, for display.
+    /// The wall-clock time, for display and for records that outlive the process.
     pub const fn wall(self) -> SystemTime {
         self.wall
+    }
+
+    /// The wall-clock time after `left`, at most some 30,000 years from now.
+    pub fn wall_after(self, left: Duration) -> SystemTime {
+        let left = left.min(Self::LONGEST);
+        self.wall.checked_add(left).unwrap_or(self.wall)
     }
 }

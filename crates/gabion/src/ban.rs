@@ -9,11 +9,13 @@ use crate::layer::{Compiled, LayerError, Rules, SingleLayer, context, parse_netw
 
 pub use crate::bans::Bans;
 pub use gabion_core::{
-    Attribution, BanChange, BanEvent, BanOutcome, ChangeListener, Offense, OffenseRecorder,
+    AllowRecord, Attribution, BanChange, BanEvent, BanOutcome, BanRecord, BanSnapshot, BanSource,
+    BanUpdate, ChangeListener, Offense, OffenseHistory, OffenseRecorder, Placement, UpdateOrigin,
 };
 pub use gabion_inspect::{
-    ActiveBan, AddressShare, AddressShareError, BanArbiter, BanConfig, BanFile, BanFiles, BanTable,
-    List, ListError, ListProblem, ListRejection, Network, NetworkError, OnListError,
+    ActiveAllow, ActiveBan, AddressShare, AddressShareError, AllowTable, BanArbiter, BanConfig,
+    BanFile, BanFiles, BanTable, List, ListError, ListProblem, ListRejection, NeighborsConfig,
+    Network, NetworkError, OnListError,
 };
 
 /// Refuses clients whose address is on a list, or that are banned, with 403.

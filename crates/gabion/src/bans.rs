@@ -8,8 +8,8 @@ use std::{
 };
 
 use gabion_core::{
-    BanOutcome, ChangeListener, ClientIp, ClientRules, Offense, OffenseRecorder as _, PeerAddr,
-    RuleId,
+    AllowRecord, BanOutcome, BanRecord, ChangeListener, ClientIp, ClientRules, PeerAddr, RuleId,
+    UpdateOrigin,
 };
 use gabion_inspect::{ActiveBan, BanArbiter, BanTable};
 use gabion_tower::{Clock, SystemClock};
@@ -35,7 +35,7 @@ use ipnet::IpNet;
 /// let bans = Bans::new();
 /// let hour = Duration::from_secs(3600);
 /// let outcome = bans.ban("203.0.113.9".parse()?, hour, "scraper");
-/// assert_eq!(outcome, BanOutcome::Banned { evicted: None });
+/// assert!(matches!(outcome, BanOutcome::Banned(_)));
 /// assert_eq!(bans.find("203.0.113.9".parse()?).unwrap().reason.as_deref(), Some("scraper"));
 /// // A private address stands for everyone behind it.
 /// let outcome = bans.ban("192.168.0.7".parse()?, hour, "scraper");
@@ -104,9 +104,16 @@ impl Bans {
         if let Some(why) = client.exempt_from_bans() {
             return BanOutcome::Withheld(why);
         }
-        let offense = Offense::certain(Self::OPERATOR, duration).with_reason(reason);
         let now = self.clock.now();
-        self.arbiter.table().record_offense(client, &offense, now)
+        let record = BanRecord {
+            network: client.network(),
+            by: Self::OPERATOR,
+            reason: Some(reason.into()),
+            since: now.wall(),
+            until: now.wall_after(duration),
+            offenses: 0,
+        };
+        self.add(&record, UpdateOrigin::Operator)
     }
 
     /// Lifts every ban that covers `client`. Returns `true` if there was one.
@@ -115,11 +122,23 @@ impl Bans {
     ///
     /// Copies the table of bans.
     pub fn unban(&self, client: IpAddr) -> bool {
-        let table = self.arbiter.table();
         let client = resolve(client, &ClientRules::default()).addr();
-        let bans = table.list(self.clock.now()).into_iter();
-        let covering = bans.filter(|(network, _)| network.contains(&client));
-        covering.fold(false, |lifted, (network, _)| table.unban(network) || lifted)
+        !self
+            .unban_where(|ban| ban.network.contains(&client))
+            .is_empty()
+    }
+
+    /// Lifts every ban that `selects` accepts, and returns those.
+    ///
+    /// # Cost
+    ///
+    /// Copies the table of bans, and visits it while no other thread can ban.
+    pub fn unban_where(&self, selects: impl Fn(&BanRecord) -> bool) -> Vec<BanRecord> {
+        let table = self.arbiter.table();
+        let mut selected = table.records(self.clock.now());
+        selected.retain(selects);
+        selected.retain(|ban| table.unban(ban.network, UpdateOrigin::Operator));
+        selected
     }
 
     /// Returns the ban that covers `client`, with the time that is left of it.
@@ -141,6 +160,20 @@ impl Bans {
         self.arbiter.table().list(self.clock.now())
     }
 
+    /// Returns the bans of [`Self::list`] with their wall-clock times, as a store keeps them.
+    pub fn records(&self) -> Vec<BanRecord> {
+        self.arbiter.table().records(self.clock.now())
+    }
+
+    /// Returns the temporary exemptions in force, the one nearest its end first.
+    pub fn allows(&self) -> Vec<AllowRecord> {
+        self.arbiter.allows().records(self.clock.now())
+    }
+
+    pub(crate) fn add(&self, record: &BanRecord, origin: UpdateOrigin) -> BanOutcome {
+        self.arbiter.table().add(record, origin, self.clock.now())
+    }
+
     /// The number of bans held, expired ones included until [`Self::maintain`] drops them.
     pub fn len(&self) -> usize {
         self.arbiter.table().len()
@@ -157,9 +190,9 @@ impl Bans {
         self.arbiter.table().subscribe(listener);
     }
 
-    /// Drops bans that have expired. Until then they only take memory.
+    /// Drops bans and exemptions that have expired. Until then they only take memory.
     pub fn maintain(&self) {
-        self.arbiter.table().remove_expired(self.clock.now());
+        self.arbiter.remove_expired(self.clock.now());
     }
 
     pub(crate) const fn arbiter(&self) -> &Arc<BanArbiter> {

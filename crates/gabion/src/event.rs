@@ -1,10 +1,11 @@
 //! Events: every verdict but a pass, bans, policy changes, sessions; and the sinks that take them.
 
 pub use gabion_core::{
-    BanChange, BanEvent, ClaimRemovedEvent, CloseReason, ConnectionLimit, ConnectionRefusedEvent,
-    Diagnosis, DiagnosisCounters, DiagnosisEvent, Event, EventClass, EventId, FaultEvent,
-    PolicyEvent, ProbeHitEvent, ProxyFailureEvent, Redacted, RequestEvent, RequestEventKind,
-    SessionEvent, SessionId, SessionKind, Sink, Suppressed, UnparsableEvent, UnparsablePart,
+    AuditAction, AuditEvent, BanChange, BanEvent, ClaimRemovedEvent, CloseReason, ConnectionLimit,
+    ConnectionRefusedEvent, Diagnosis, DiagnosisCounters, DiagnosisEvent, Event, EventClass,
+    EventId, FaultEvent, PolicyEvent, ProbeHitEvent, ProxyFailureEvent, Redacted, RequestEvent,
+    RequestEventKind, SessionEvent, SessionId, SessionKind, Sink, Suppressed, UnparsableEvent,
+    UnparsablePart,
 };
 #[cfg(feature = "tracing")]
 pub use gabion_sinks::{Bounded, Channel, EventBudget, Tracing};

@@ -65,6 +65,20 @@ where
         self.0.get(&key)
     }
 
+    /// Removes the entry of `key`.
+    pub(crate) fn remove(&self, key: K) {
+        self.0.remove(&key);
+    }
+
+    /// Returns a copy of all entries, in no order.
+    ///
+    /// # Cost
+    ///
+    /// Locks one shard after the other. Not for the request path.
+    pub(crate) fn entries(&self) -> Vec<(K, V)> {
+        self.0.iter().collect()
+    }
+
     /// Returns the number of entries.
     pub(crate) fn len(&self) -> usize {
         self.0.len()

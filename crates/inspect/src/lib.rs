@@ -71,13 +71,14 @@ mod scan;
 mod sequence;
 mod short_name;
 mod state;
+mod timed_map;
 mod upgrade;
 
-pub use allow::{Allow, AllowConfig};
+pub use allow::{ActiveAllow, Allow, AllowConfig, AllowTable};
 pub use ban::{
     ActiveBan, AddressShare, AddressShareError, Ban, BanArbiter, BanConfig, BanFile, BanFiles,
     BanTable, IpRanges, List, ListCheck, ListError, ListProblem, ListRejection, Listed,
-    OnListError,
+    NeighborsConfig, OnListError,
 };
 pub use config::serde_mode;
 pub use config::{

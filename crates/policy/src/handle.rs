@@ -147,7 +147,7 @@ impl PolicyHandle {
             custom: &options.custom,
             previous: None,
         })?;
-        options.state.arbiter().set_budget(&compiled.document.ban);
+        options.state.arbiter().configure(&compiled.document.ban);
         let reload_state = ReloadState {
             document: Arc::new(compiled.document),
             warnings: compiled.warnings,
@@ -326,7 +326,7 @@ impl Inner {
         };
         let snapshot = compiled.snapshot.with_generation(replaced.generation);
         let arbiter = self.options.state.arbiter();
-        arbiter.set_budget(&compiled.document.ban);
+        arbiter.configure(&compiled.document.ban);
         reload_state.document = Arc::new(compiled.document);
         reload_state.warnings = compiled.warnings;
         reload_state.inventory = compiled.inventory;

@@ -171,6 +171,7 @@ impl Sink for Tracing {
             ) => {
                 warn!(target: "gabion", "{event}");
             }
+            Event::Audit(event) => info!(target: "gabion", "{event}"),
             Event::Policy(event) => info!(target: "gabion", "{event}"),
             Event::Fault(event) => error!(
                 target: "gabion",

@@ -14,8 +14,8 @@ use std::{
 use bytes::Bytes;
 use gabion_core::{
     BanChange, BanOutcome, Cause, ClientIp, ClientRules, Denial, Event, Facts, Findings, Inspect,
-    Mode, Now, Offense, OffenseRecorder, OnFault, Outcome, Reason, RequestEventKind, RequestState,
-    RuleId, Snapshot, Verdict,
+    Mode, Now, Offense, OffenseRecorder, OnFault, Outcome, Placement, Reason, RequestEventKind,
+    RequestState, RuleId, Snapshot, Verdict,
 };
 use gabion_testkit::{ManualClock, Recorder, TestRequest, peer};
 use gabion_tower::{GuardLayer, guard_layer};
@@ -78,7 +78,7 @@ struct FullTable;
 impl OffenseRecorder for FullTable {
     fn record_offense(&self, _: &ClientIp, _: &Offense, _: Now) -> BanOutcome {
         let evicted = Some("198.51.100.1/32".parse().unwrap());
-        BanOutcome::Banned { evicted }
+        BanOutcome::Banned(Placement::new(Duration::from_mins(1)).with_evicted(evicted))
     }
 }
 

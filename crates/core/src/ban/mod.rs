@@ -4,6 +4,6 @@ mod offense;
 mod record;
 mod update;
 
-pub use offense::{BanOutcome, Offense, OffenseRecorder};
+pub use offense::{BanOutcome, Offense, OffenseRecorder, Placement};
 pub use record::{AllowRecord, BanRecord, BanSnapshot, OffenseHistory};
 pub use update::{BanSource, BanUpdate, UpdateOrigin};

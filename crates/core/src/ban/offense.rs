@@ -43,11 +43,7 @@ pub struct Offense {
 #[non_exhaustive]
 pub enum BanOutcome {
     /// The client is banned from now on.
-    Banned {
-        /// The client whose ban was removed early to make room: the one nearest its end. `None`
-        /// while there is room.
-        evicted: Option<IpNet>,
-    },
+    Banned(Placement),
     /// The client was banned already; the later end counts.
     AlreadyBanned,
     /// The request is counted and does not ban yet: any page could have caused it. The client is
@@ -63,6 +59,56 @@ pub enum BanOutcome {
     /// The client is not banned, for a reason that was given lately. No event is made of it.
     OverBudget,
 }
+
+/// A placed ban.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Placement {
+    /// The length of the ban: at least that of the offense, longer for repeated offenses.
+    pub ban_for: Duration,
+    /// The number of offenses of the client that count, this one included.
+    pub offenses: u32,
+    /// The client whose ban was removed early to make room: the one nearest its end. `None`
+    /// while there is room.
+    pub evicted: Option<IpNet>,
+    /// The /24 or /48 around the client, if it is banned too because several of its clients are, or would be
+    /// in observe mode.
+    pub surrounding: Option<(IpNet, Mode)>,
+}
+
+// === impl Placement ===
+
+impl Placement {
+    /// Creates the placement of a first ban, with room in the table.
+    pub const fn new(ban_for: Duration) -> Self {
+        Self {
+            ban_for,
+            offenses: 1,
+            evicted: None,
+            surrounding: None,
+        }
+    }
+
+    /// Sets the client whose ban was removed to make room.
+    pub fn with_evicted(self, evicted: Option<IpNet>) -> Self {
+        Self { evicted, ..self }
+    }
+
+    /// Sets the number of offenses that led to the length of the ban.
+    pub fn with_offenses(self, offenses: u32) -> Self {
+        Self { offenses, ..self }
+    }
+
+    /// Sets the network around the client that is banned too, or would be.
+    pub fn with_surrounding(self, surrounding: Option<(IpNet, Mode)>) -> Self {
+        Self {
+            surrounding,
+            ..self
+        }
+    }
+}
+
+// === impl Offense ===
 
 impl Offense {
     /// Creates an enforced offense with [`Attribution::Certain`].
@@ -106,17 +152,17 @@ impl Offense {
 ///
 /// ```
 /// use std::{collections::HashSet, sync::Mutex};
-/// use gabion_core::{BanOutcome, ClientIp, Now, Offense, OffenseRecorder};
+/// use gabion_core::{BanOutcome, ClientIp, Now, Offense, OffenseRecorder, Placement};
 /// use ipnet::IpNet;
 ///
 /// struct SecondOffense(Mutex<HashSet<IpNet>>);
 ///
 /// impl OffenseRecorder for SecondOffense {
-///     fn record_offense(&self, client: &ClientIp, _offense: &Offense, _now: Now) -> BanOutcome {
+///     fn record_offense(&self, client: &ClientIp, offense: &Offense, _now: Now) -> BanOutcome {
 ///         if self.0.lock().unwrap().insert(client.network()) {
 ///             return BanOutcome::Withheld("first offense");
 ///         }
-///         BanOutcome::Banned { evicted: None }
+///         BanOutcome::Banned(Placement::new(offense.ban_for))
 ///     }
 /// }
 ///
@@ -128,7 +174,8 @@ impl Offense {
 /// # let now = Now::new(Duration::ZERO, UNIX_EPOCH);
 /// let bans = SecondOffense(Mutex::default());
 /// assert_eq!(bans.record_offense(&client, &offense, now), BanOutcome::Withheld("first offense"));
-/// assert_eq!(bans.record_offense(&client, &offense, now), BanOutcome::Banned { evicted: None });
+/// let placed = BanOutcome::Banned(Placement::new(Duration::from_secs(600)));
+/// assert_eq!(bans.record_offense(&client, &offense, now), placed);
 /// ```
 pub trait OffenseRecorder: Send + Sync {
     /// Bans `client` from `now` on for [`Offense::ban_for`].

@@ -5,7 +5,7 @@ use std::{fmt, time::SystemTime};
 use ipnet::IpNet;
 
 use super::cut;
-use crate::{ClientIp, Offense};
+use crate::{ClientIp, Mode, Offense, Placement};
 
 /// A change, or a withheld change, of one client's ban.
 #[derive(Clone, Debug)]
@@ -15,8 +15,10 @@ pub struct BanEvent {
     pub at: SystemTime,
     /// The client.
     pub client: ClientIp,
-    /// The rule and the length of the ban.
+    /// The rule, and the length of the ban: that of the placed one, which is longer for repeated offenses.
     pub offense: Offense,
+    /// The number of offenses of the client that led to this length, 0 unless a ban was placed.
+    pub offenses: u32,
     /// The kind of change.
     pub change: BanChange,
 }
@@ -42,6 +44,10 @@ pub enum BanChange {
     /// The client is banned. The ban table was full, so the ban of this network, the one nearest
     /// its end, was removed early.
     Evicted(IpNet),
+    /// The /24 or /48 around the client is banned too, because several of its clients are.
+    Surrounding(IpNet),
+    /// The /24 or /48 around the client would have been banned too: `[ban.neighbors]` is in observe mode.
+    SurroundingObserved(IpNet),
 }
 
 // === impl BanEvent ===
@@ -56,8 +62,34 @@ impl BanEvent {
             at,
             client,
             offense,
+            offenses: 0,
             change,
         }
+    }
+
+    /// Creates the events about a placed ban: one, and another one if the network around the client is banned
+    /// too.
+    pub fn placed(
+        at: SystemTime,
+        client: ClientIp,
+        offense: Offense,
+        placement: &Placement,
+    ) -> impl Iterator<Item = Self> + use<> {
+        let ban_for = placement.ban_for;
+        let offense = Offense { ban_for, ..offense };
+        let client_change = placement
+            .evicted
+            .map_or(BanChange::Placed, BanChange::Evicted);
+        let surrounding = placement.surrounding.map(|(network, mode)| match mode {
+            Mode::Enforce => BanChange::Surrounding(network),
+            Mode::Observe => BanChange::SurroundingObserved(network),
+        });
+        let offenses = placement.offenses;
+        let changes = [Some(client_change), surrounding].into_iter().flatten();
+        changes.map(move |change| Self {
+            offenses,
+            ..Self::new(at, client, offense.clone(), change)
+        })
     }
 }
 
@@ -77,9 +109,22 @@ impl fmt::Display for BanEvent {
                 "{client} requested {paths} of {needed} suspicious paths needed for a ban \
                  (rule {rule})"
             ),
+            BanChange::Surrounding(network) => write!(
+                f,
+                "{network} banned for {} s, because several of its clients are (rule {rule})",
+                self.offense.ban_for.as_secs()
+            ),
+            BanChange::SurroundingObserved(network) => write!(
+                f,
+                "{network} would have been banned, because several of its clients are (rule {rule}, \
+                 `[ban.neighbors]` observes)"
+            ),
             placed => {
                 let secs = self.offense.ban_for.as_secs();
                 write!(f, "{client} banned for {secs} s by rule {rule}")?;
+                if self.offenses > 1 {
+                    write!(f, ", offense {}", self.offenses)?;
+                }
                 if let Some(reason) = &self.offense.reason {
                     let reason = cut(reason, Self::MAX_REASON).escape_debug();
                     write!(f, " ({reason})")?;

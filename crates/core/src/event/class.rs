@@ -33,7 +33,7 @@ pub enum EventClass {
     ProbeHit,
     /// Panics.
     Fault,
-    /// Changes of the policy, setup errors, and reports of other sinks.
+    /// Changes of the policy and by operators, setup errors, and reports of other sinks.
     Policy,
 }
 
@@ -62,10 +62,13 @@ impl Event {
                 RequestEventKind::Fault(_) => EventClass::Fault,
             },
             Self::Ban(event) => match event.change {
-                BanChange::Placed | BanChange::Evicted(_) => EventClass::Ban,
-                BanChange::Withheld(_) | BanChange::Suspected { .. } | BanChange::Observed => {
-                    EventClass::WithheldBan
+                BanChange::Placed | BanChange::Evicted(_) | BanChange::Surrounding(_) => {
+                    EventClass::Ban
                 }
+                BanChange::Withheld(_)
+                | BanChange::Suspected { .. }
+                | BanChange::Observed
+                | BanChange::SurroundingObserved(_) => EventClass::WithheldBan,
             },
             Self::Session(_)
             | Self::Diagnosis(_)
@@ -74,8 +77,9 @@ impl Event {
             | Self::ProxyFailure(_) => EventClass::Traffic,
             Self::ProbeHit(_) => EventClass::ProbeHit,
             Self::Fault(_) => EventClass::Fault,
-            // The first removal of each claim, which asks for a setting.
-            Self::ClaimRemoved(_)
+            // Of claims the first removal of each, which asks for a setting.
+            Self::Audit(_)
+            | Self::ClaimRemoved(_)
             | Self::Policy(_)
             | Self::UntrustedProxy(_)
             | Self::Setup(_)
@@ -88,6 +92,7 @@ impl Event {
         match self {
             Self::Request(event) => Some(event.at),
             Self::Ban(event) => Some(event.at),
+            Self::Audit(event) => Some(event.at),
             Self::Fault(event) => Some(event.at),
             Self::ProbeHit(event) => Some(event.at),
             Self::Session(event) => Some(event.at),
@@ -118,7 +123,8 @@ impl Event {
             Self::ConnectionRefused(event) => Some(network(event.peer)),
             Self::ProxyFailure(event) => event.client.map(network),
             Self::UntrustedProxy(peer) => Some(network(*peer)),
-            Self::Policy(_) | Self::Setup(_) | Self::Suppressed(_) => None,
+            // An operator's work has no budget per client.
+            Self::Audit(_) | Self::Policy(_) | Self::Setup(_) | Self::Suppressed(_) => None,
         }
     }
 }

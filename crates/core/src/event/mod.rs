@@ -1,5 +1,6 @@
 //! Events: the record of verdicts, bans, sessions and policy changes.
 
+mod audit;
 mod ban;
 mod claim;
 mod class;
@@ -15,6 +16,7 @@ use std::{fmt, net::IpAddr, time::SystemTime};
 
 use ipnet::IpNet;
 
+pub use audit::{AuditAction, AuditEvent};
 pub use ban::{BanChange, BanEvent};
 pub use claim::ClaimRemovedEvent;
 pub use class::EventClass;
@@ -84,6 +86,8 @@ pub enum Event {
     Request(RequestEvent),
     /// A change of one client's ban.
     Ban(BanEvent),
+    /// A change by an operator.
+    Audit(AuditEvent),
     /// A change of the policy as a whole.
     Policy(PolicyEvent),
     /// A panic in an inspector that processed a response or a message.
@@ -129,6 +133,7 @@ impl fmt::Display for Event {
         match self {
             Self::Request(event) => event.fmt(f),
             Self::Ban(event) => event.fmt(f),
+            Self::Audit(event) => event.fmt(f),
             Self::Policy(event) => event.fmt(f),
             Self::Fault(event) => event.fmt(f),
             Self::ProbeHit(event) => event.fmt(f),

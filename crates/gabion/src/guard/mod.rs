@@ -3,10 +3,10 @@
 mod builder;
 mod counting;
 mod maintenance;
+mod operator;
 
 use std::{
     fmt, io,
-    net::IpAddr,
     sync::{
         Arc, Weak,
         atomic::{AtomicBool, Ordering},
@@ -15,8 +15,7 @@ use std::{
 };
 
 use gabion_core::{
-    BanChange, BanEvent, BanOutcome, ChangeListener, DiagnosisCounters, Event, Now, Offense,
-    PolicyEvent, PolicySource as _, Sink,
+    ChangeListener, DiagnosisCounters, Event, Now, PolicyEvent, PolicySource as _, Sink,
 };
 use gabion_policy::{
     Diagnostic, Document, Explained, PolicyError, PolicyHandle, Replaced, SampleRequest, Watch,
@@ -26,7 +25,7 @@ use gabion_policy::{
 use gabion_tower::Sessions;
 use gabion_tower::{GuardLayer, ObserveOverride};
 
-use crate::bans::{self, Bans};
+use crate::bans::Bans;
 
 pub use builder::GuardBuilder;
 use counting::CountingSink;
@@ -158,39 +157,6 @@ impl Guard {
     /// The remaining time of [`Self::observe_for`]; zero if rules are enforced.
     pub fn observes_for(&self) -> Duration {
         self.0.observe_override.remaining(self.now())
-    }
-
-    /// Bans the client at `client` for `duration`, at once and beyond the ban budget; its WebSockets end. The
-    /// `reason` is reported in events and in the list of bans.
-    ///
-    /// Addresses that the policy exempts (loopback, private networks, trusted proxies) are not banned:
-    /// [`BanOutcome::Withheld`]. IPv6 clients are banned by their network (`[client] ipv6_prefix`).
-    pub fn ban(
-        &self,
-        client: IpAddr,
-        duration: Duration,
-        reason: impl Into<Arc<str>>,
-    ) -> BanOutcome {
-        let client = bans::resolve(client, &self.0.policy.current().client);
-        let reason = reason.into();
-        let outcome = self.0.bans.place(&client, duration, Arc::clone(&reason));
-        let change = match &outcome {
-            BanOutcome::Banned { evicted: None } => BanChange::Placed,
-            BanOutcome::Banned {
-                evicted: Some(gone),
-            } => BanChange::Evicted(*gone),
-            BanOutcome::Withheld(why) => BanChange::Withheld(why),
-            _ => return outcome,
-        };
-        let offense = Offense::certain(Bans::OPERATOR, duration).with_reason(reason);
-        let event = BanEvent::new(self.now().wall(), client, offense, change);
-        self.0.sink.record(&Event::Ban(event));
-        outcome
-    }
-
-    /// Lifts every ban that covers `client`. Returns `true` if there was one.
-    pub fn unban(&self, client: IpAddr) -> bool {
-        self.0.bans.unban(client)
     }
 
     /// The timed bans.

@@ -1,16 +1,19 @@
 //! The allowlist of clients and paths.
 //!
 //! A request is allowed if
-//! 1. its client address is in an allowed network, unless it is a private address from a header
-//!    ([`gabion_core::ClientIp::may_be_allowed`]); or
+//! 1. its client address is in an allowed network, or an operator exempted it for a time ([`AllowTable`]),
+//!    unless it is a private address from a header ([`gabion_core::ClientIp::may_be_allowed`]); or
 //! 2. its path is well-formed and lies below an allowed path, byte for byte, in *every* view, so that
 //!    no server resolves it to another path. Rules that restrict a path match in *any* view and
 //!    compare names tolerantly ([`gabion_core::PathPrefixes`]): a path in doubt is not allowed, but
 //!    denied, limited and judged.
 
 mod config;
+mod table;
 #[cfg(test)]
 mod tests;
+
+use std::sync::Arc;
 
 use gabion_core::{
     Cause, ClientIp, Facts, Inspect, Needs, Now, PathViews, Reason, RequestState, RuleId,
@@ -18,16 +21,17 @@ use gabion_core::{
 };
 use ipnet::IpNet;
 
-use crate::{Config, ConfigErrors, ConfigPath, Context, Network, Problem};
+use crate::{BanArbiter, Config, ConfigErrors, ConfigPath, Context, Network, Problem};
 
 pub use config::AllowConfig;
+pub use table::{ActiveAllow, AllowTable};
 
-/// Allows requests by client address or path, which ends judgment. Compiled from [`AllowConfig`];
-/// immutable.
+/// Allows requests by client address or path, which ends judgment. Compiled from [`AllowConfig`]. The
+/// exemptions by an operator are in the [`AllowTable`] of [`State`](crate::State).
 ///
 /// # Cost
 ///
-/// One comparison per network and per path. An allowlist has few of them. No allocation.
+/// One comparison per network and per path, and an atomic load while no client is exempted. An allowlist has few of them. No allocation.
 ///
 /// # Examples
 ///
@@ -53,15 +57,17 @@ pub use config::AllowConfig;
 /// ```
 #[derive(Debug)]
 pub struct Allow {
+    arbiter: Arc<BanArbiter>,
     networks: Vec<IpNet>,
     paths: Vec<Box<[u8]>>,
 }
 
 const BY_NETWORK: RuleId = RuleId::builtin("allow/network");
+const BY_OPERATOR: RuleId = RuleId::builtin("allow/operator");
 const BY_PATH: RuleId = RuleId::builtin("allow/path");
 
 impl Allow {
-    fn from_config(config: &AllowConfig) -> Result<Self, ConfigErrors> {
+    fn from_config(config: &AllowConfig, arbiter: &Arc<BanArbiter>) -> Result<Self, ConfigErrors> {
         let mut errors = Vec::new();
         for (entry, network) in config.networks.iter().enumerate() {
             if network.net().prefix_len() == 0 {
@@ -84,17 +90,31 @@ impl Allow {
         }
         ConfigErrors::check(errors)?;
         let networks = config.networks.iter().copied().map(Network::net).collect();
-        Ok(Self { networks, paths })
+        let arbiter = Arc::clone(arbiter);
+        Ok(Self {
+            arbiter,
+            networks,
+            paths,
+        })
     }
 
-    /// Returns `true` if requests of `client`, or requests for `path`, are allowed.
+    /// Returns `true` if the policy allows requests of `client`, or requests for `path`.
     pub fn allows(&self, client: &ClientIp, path: &PathViews<'_>) -> bool {
         self.find_network(client).is_some() || self.find_path(path).is_some()
     }
 
-    fn judge(&self, client: &ClientIp, path: &PathViews<'_>) -> Verdict {
+    fn judge(&self, client: &ClientIp, path: &PathViews<'_>, now: Now) -> Verdict {
         let cause = self.by_network(client).or_else(|| self.by_path(path));
+        let cause = cause.or_else(|| self.by_operator(client, now));
         cause.map_or(Verdict::Pass, Verdict::allow)
+    }
+
+    fn by_operator(&self, client: &ClientIp, now: Now) -> Option<Cause> {
+        let allow = self.arbiter.allows().active(client, now)?;
+        let left = allow.left.as_secs();
+        let reason = format!("an operator allows {} for {left} s more", client.addr());
+        let cause = Cause::new(BY_OPERATOR, Reason::Other(reason.into()));
+        client.may_be_allowed().then_some(cause)
     }
 
     fn by_network(&self, client: &ClientIp) -> Option<Cause> {
@@ -132,8 +152,8 @@ impl Config for AllowConfig {
     ///
     /// Every network that covers the whole address space, and every path that is not in canonical
     /// form or is the root.
-    fn compile(&self, _context: &Context) -> Result<Allow, ConfigErrors> {
-        Allow::from_config(self)
+    fn compile(&self, context: &Context) -> Result<Allow, ConfigErrors> {
+        Allow::from_config(self, context.state().arbiter())
     }
 }
 
@@ -143,16 +163,15 @@ impl Inspect for Allow {
     }
 
     fn needs(&self) -> Needs {
-        let is_empty = self.networks.is_empty() && self.paths.is_empty();
-        (Needs::REQUESTS | Needs::RECHECKS).only_if(!is_empty)
+        Needs::REQUESTS | Needs::RECHECKS
     }
 
     fn inspect(&self, facts: &Facts<'_>, _state: &mut RequestState) -> Verdict {
-        self.judge(&facts.client, &facts.path)
+        self.judge(&facts.client, &facts.path, facts.now)
     }
 
-    fn recheck(&self, client: &ClientIp, path: &PathViews<'_>, _now: Now) -> Verdict {
-        self.judge(client, path)
+    fn recheck(&self, client: &ClientIp, path: &PathViews<'_>, now: Now) -> Verdict {
+        self.judge(client, path, now)
     }
 }
 

@@ -11,8 +11,9 @@
 //! 3. [`Attribution::CrossSite`], a request that a page of another origin caused, never bans.
 //!
 //! No offense bans once the ban budget is used up ([`BanConfig::most_per_minute`] and
-//! [`BanConfig::most_percent`]). Certain offenses have a larger budget of their own, so that forgeable
-//! ones do not use it up, and no network can use up either.
+//! [`BanConfig::most_percent`]), nor for a client that an operator allows ([`AllowTable`]). Certain offenses have a larger budget of their own, so that forgeable
+//! ones do not use it up, and no network can use up either. Each further ban of a client is longer
+//! ([`BanConfig::growth`]), and several banned clients of a network can ban it ([`NeighborsConfig`](crate::NeighborsConfig)).
 //!
 //! # Limits
 //!
@@ -24,16 +25,20 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use gabion_core::{
-    Attribution, BanOutcome, BuildClientKeyHasher, ClientIp, ClientKey, Now, Offense,
-    OffenseRecorder, Outcome, RequestState,
+    AllowRecord, Attribution, BanOutcome, BanRecord, BanSnapshot, BanUpdate, BuildClientKeyHasher,
+    ClientIp, ClientKey, Mode, Now, Offense, OffenseHistory, OffenseRecorder, Outcome,
+    RequestState, UpdateOrigin,
 };
-use http::{Method, StatusCode};
+use ipnet::IpNet;
 
 use super::{
     BanConfig, BanTable,
     budget::{BanBudget, Claim},
+    escalation::{Escalation, Sentence},
+    neighbors::Neighbors,
+    standing::{self, Standings},
 };
-use crate::{bounded_map::BoundedMap, lossy_set::LossySet, page::MIN_PAGE};
+use crate::{AllowTable, bounded_map::BoundedMap};
 
 /// Decides which [`Offense`]s become bans in its [`BanTable`]. Shared by all threads and kept
 /// across policy reloads as part of [`State`](crate::State).
@@ -69,18 +74,17 @@ use crate::{bounded_map::BoundedMap, lossy_set::LossySet, page::MIN_PAGE};
 /// };
 /// assert_eq!(arbiter.record_offense(&client, &page(1), now), BanOutcome::Suspected { paths: 1, needed: 3 });
 /// assert_eq!(arbiter.record_offense(&client, &page(2), now), BanOutcome::Suspected { paths: 2, needed: 3 });
-/// assert_eq!(arbiter.record_offense(&client, &page(3), now), BanOutcome::Banned { evicted: None });
+/// assert!(matches!(arbiter.record_offense(&client, &page(3), now), BanOutcome::Banned(_)));
 /// assert!(arbiter.table().active(&client, now).is_some());
 /// ```
 pub struct BanArbiter {
     table: Arc<BanTable>,
+    allows: AllowTable,
     suspects: BoundedMap<ClientKey, Suspect, BuildClientKeyHasher>,
-    standing: BoundedMap<ClientKey, Standing, BuildClientKeyHasher>,
-    /// Clients whose responses in the current period make good standing: no further one needs a lock.
-    settled: LossySet,
-    /// Responses that `standing` has counted in the current period: another one changes nothing.
-    pub(super) counted: LossySet,
+    pub(super) standings: Standings,
     budget: BanBudget,
+    escalation: Escalation,
+    pub(super) neighbors: Neighbors,
 }
 
 /// The different paths for which a client is under suspicion.
@@ -89,15 +93,6 @@ struct Suspect {
     paths: [Option<u64>; BanArbiter::PATHS],
     repeats: u32,
     last: Duration,
-}
-
-/// The different successful responses to a client: one bit for each, of the current and the preceding
-/// period.
-#[derive(Clone, Debug, Default)]
-struct Standing {
-    current: u64,
-    previous: u64,
-    period: u64,
 }
 
 // === impl BanArbiter ===
@@ -113,26 +108,21 @@ impl BanArbiter {
     pub const REPEATS: u32 = 8;
 
     /// The period of good standing: a response counts in its period and the next.
-    pub const PERIOD: Duration = Duration::from_hours(2);
+    pub const PERIOD: Duration = standing::PERIOD;
 
     /// The number of recent successful responses that differ, for good standing.
-    pub const GOOD: u32 = 10;
-
-    /// The number of clients that are known to be in good standing.
-    const SETTLED: usize = 4096;
-
-    /// The number of responses that are known to be counted.
-    const COUNTED: usize = 4096;
+    pub const GOOD: u32 = standing::GOOD;
 
     /// Creates an arbiter that bans in `table` and remembers at most `clients` clients.
     pub fn new(table: Arc<BanTable>, clients: usize) -> Self {
         Self {
+            allows: AllowTable::new(Arc::clone(table.listeners())),
             table,
             suspects: BoundedMap::new(clients),
-            standing: BoundedMap::new(clients),
-            settled: LossySet::new(Self::SETTLED),
-            counted: LossySet::new(Self::COUNTED),
+            standings: Standings::new(clients),
             budget: BanBudget::default(),
+            escalation: Escalation::new(clients),
+            neighbors: Neighbors::new(),
         }
     }
 
@@ -141,9 +131,16 @@ impl BanArbiter {
         &self.table
     }
 
-    /// Replaces the ban budget with that of `config`.
-    pub fn set_budget(&self, config: &BanConfig) {
+    /// The clients that an operator exempted for a time.
+    pub const fn allows(&self) -> &AllowTable {
+        &self.allows
+    }
+
+    /// Sets the ban budget, the growth of bans and the bans of neighbors to those of `config`.
+    pub fn configure(&self, config: &BanConfig) {
         self.budget.set(config);
+        self.escalation.configure(config);
+        self.neighbors.configure(&config.neighbors);
     }
 
     /// Updates the standing of a client at the end of an exchange.
@@ -154,43 +151,86 @@ impl BanArbiter {
         let (client, now) = (state.client(), state.now());
         self.budget.count_client(client.key(), now);
         let matched_a_rule = outcome.denial.is_some() || !state.observed().is_empty();
-        if matched_a_rule || state.is_suspicious() || shows_nothing(state, outcome) {
+        if matched_a_rule || state.is_suspicious() {
             return;
         }
-        let responses: u64 = match outcome.status {
-            // As many as good standing takes.
-            StatusCode::SWITCHING_PROTOCOLS => (1 << Self::GOOD) - 1,
-            status if status.is_success() => 1 << (shape(state, outcome) % 64),
-            _ => return,
-        };
-        let settled = settled(client, period(now));
-        let counted = settled ^ responses.wrapping_mul(MULTIPLIER);
-        if self.settled.contains(settled) || self.counted.contains(counted) {
-            return;
-        }
-        let is_good = self
-            .standing
-            .update(client.into(), |standing| standing.add(responses, now));
-        self.counted.insert(counted);
-        if is_good {
-            self.settled.insert(settled);
+        if self.standings.record(state, outcome) {
+            self.neighbors.record_good(client, standing::period(now));
         }
     }
 
-    fn is_in_good_standing(&self, client: &ClientIp, now: Now) -> bool {
-        // `standing` may have dropped a settled client, which it sees no more.
-        let is_settled = |period| self.settled.contains(settled(client, period));
-        let last = period(now);
-        let standing = || self.standing.get(client.into());
-        is_settled(last)
-            || last.checked_sub(1).is_some_and(is_settled)
-            || standing().is_some_and(|standing| standing.at(now).count_ones() >= Self::GOOD)
+    /// Exempts a client from denials and bans for a time, and lifts the bans that the exemption covers.
+    /// Returns the networks whose bans were lifted.
+    pub fn allow(&self, record: &AllowRecord, origin: UpdateOrigin, now: Now) -> Vec<IpNet> {
+        self.allows.add(record, origin, now);
+        let covers = |banned: &IpNet| record.network.contains(banned);
+        self.table.unban_where(covers, origin)
     }
 
-    /// Returns `true` if the service lately answered the client with success.
-    fn is_served(&self, client: ClientKey, now: Now) -> bool {
-        let standing = self.standing.get(client);
-        standing.is_some_and(|standing| standing.at(now) != 0)
+    /// Adds a ban by another instance, if the ban budget admits it.
+    ///
+    /// The caller checks first that the client may be banned at all ([`ClientIp::exempt_from_bans`]).
+    pub fn add_from_peer(&self, client: &ClientIp, record: &BanRecord, now: Now) -> BanOutcome {
+        if self.allows.active(client, now).is_some() {
+            return BanOutcome::Withheld(ALLOWED);
+        }
+        if self.table.active(client, now).is_none()
+            && let Err(outcome) = self.take_budget(client, true, now)
+        {
+            return outcome;
+        }
+        self.escalation.restore(&OffenseHistory {
+            network: record.network,
+            offenses: record.offenses,
+            last: record.until,
+        });
+        self.table.add(record, UpdateOrigin::Peer, now)
+    }
+
+    /// Erases what is known of a client: its ban, its exemption, its offenses, suspicion and standing.
+    pub fn forget(&self, network: IpNet, origin: UpdateOrigin) {
+        self.table.unban(network, origin);
+        self.allows.remove(network, origin);
+        self.escalation.forget(network);
+        self.suspects.remove(network.into());
+        self.standings.forget(network.into());
+        let update = BanUpdate::Forgotten(network);
+        let listeners = self.table.listeners();
+        listeners.notify(|listener| listener.on_ban_update(&update, origin));
+    }
+
+    /// Returns all bans, exemptions and offenses.
+    pub fn snapshot(&self, now: Now) -> BanSnapshot {
+        BanSnapshot {
+            bans: self.table.records(now),
+            allows: self.allows.records(now),
+            offenses: self.escalation.list(now),
+        }
+    }
+
+    /// Takes over the bans, exemptions and offenses of a store, in bulk and beyond the ban budget. Returns the
+    /// number of bans that are in force.
+    pub fn restore(&self, snapshot: &BanSnapshot, now: Now) -> usize {
+        for history in &snapshot.offenses {
+            self.escalation.restore(history);
+        }
+        for allow in &snapshot.allows {
+            self.allows.add(allow, UpdateOrigin::Store, now);
+        }
+        let add = |ban| self.table.add(ban, UpdateOrigin::Store, now);
+        let placed = |outcome: &BanOutcome| matches!(outcome, BanOutcome::Banned(_));
+        snapshot.bans.iter().map(add).filter(placed).count()
+    }
+
+    /// Returns the number of offenses of a client that lengthen its next ban.
+    pub fn offenses(&self, network: IpNet, now: Now) -> u32 {
+        self.escalation.offenses(network, now)
+    }
+
+    /// Drops the bans and exemptions that have ended, which only take memory.
+    pub fn remove_expired(&self, now: Now) {
+        self.table.remove_expired(now);
+        self.allows.remove_expired(now);
     }
 
     /// Returns the number of different paths for which `client` is under suspicion, including
@@ -200,38 +240,83 @@ impl BanArbiter {
             .update(client, |suspect| suspect.add(path, now))
     }
 
-    fn ban_within_budget(&self, client: &ClientIp, offense: &Offense, now: Now) -> BanOutcome {
-        if self.table.active(client, now).is_none() {
-            let claim = Claim {
-                client: client.network(),
-                is_certain: offense.attribution == Attribution::Certain,
-                is_served: self.is_served(client.into(), now),
-            };
-            match self.budget.take(claim, now) {
-                Ok(()) => {}
-                Err(Some(reason)) => return BanOutcome::Withheld(reason),
-                Err(None) => return BanOutcome::OverBudget,
-            }
+    /// Takes a ban of `client` from the ban budget.
+    fn take_budget(&self, client: &ClientIp, is_certain: bool, now: Now) -> Result<(), BanOutcome> {
+        let claim = Claim {
+            client: client.network(),
+            is_certain,
+            is_served: self.standings.is_served(client.into(), now),
+        };
+        self.budget.take(claim, now).map_err(|reason| match reason {
+            Some(reason) => BanOutcome::Withheld(reason),
+            None => BanOutcome::OverBudget,
+        })
+    }
+
+    fn ban(&self, client: &ClientIp, offense: &Offense, now: Now) -> BanOutcome {
+        if self.table.active(client, now).is_some() {
+            return self.table.record_offense(client, offense, now);
         }
-        self.table.record_offense(client, offense, now)
+        let is_certain = offense.attribution == Attribution::Certain;
+        if let Err(outcome) = self.take_budget(client, is_certain, now) {
+            return outcome;
+        }
+        let Sentence { ban_for, offenses } = self.escalation.count(client, offense.ban_for, now);
+        let record = BanRecord {
+            network: client.network(),
+            by: offense.rule.clone(),
+            reason: offense.reason.clone(),
+            since: now.wall(),
+            until: now.wall_after(ban_for),
+            offenses,
+        };
+        match self.table.insert(&record, ban_for, UpdateOrigin::Rule, now) {
+            BanOutcome::Banned(placement) if is_certain => {
+                let surrounding = self.ban_surrounding(client, &record, ban_for, now);
+                BanOutcome::Banned(placement.with_surrounding(surrounding))
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Bans the network around a banned client, if enough of its clients are banned.
+    fn ban_surrounding(
+        &self,
+        client: &ClientIp,
+        record: &BanRecord,
+        ban_for: Duration,
+        now: Now,
+    ) -> Option<(IpNet, Mode)> {
+        let (network, mode) = self.neighbors.count(client, now, standing::period(now))?;
+        if mode == Mode::Enforce {
+            let record = BanRecord {
+                network,
+                ..record.clone()
+            };
+            self.table.insert(&record, ban_for, UpdateOrigin::Rule, now);
+        }
+        Some((network, mode))
     }
 }
 
 impl OffenseRecorder for BanArbiter {
     fn record_offense(&self, client: &ClientIp, offense: &Offense, now: Now) -> BanOutcome {
         let key = ClientKey::from(client);
+        if self.allows.active(client, now).is_some() {
+            return BanOutcome::Withheld(ALLOWED);
+        }
         match offense.attribution {
-            Attribution::Certain => self.ban_within_budget(client, offense, now),
+            Attribution::Certain => self.ban(client, offense, now),
             Attribution::CrossSite => {
                 BanOutcome::Withheld("a page of another origin caused the request")
             }
-            Attribution::Forgeable { .. } if self.is_in_good_standing(client, now) => {
+            Attribution::Forgeable { .. } if self.standings.is_good(client, now) => {
                 BanOutcome::Withheld(
                     "the client is in good standing, and a page could have caused the request",
                 )
             }
             Attribution::Forgeable { path } => match self.suspect(key, path, now) {
-                Self::PATHS.. => self.ban_within_budget(client, offense, now),
+                Self::PATHS.. => self.ban(client, offense, now),
                 paths => BanOutcome::Suspected {
                     paths: u32::try_from(paths).unwrap_or(u32::MAX),
                     needed: u32::try_from(Self::PATHS).unwrap_or(u32::MAX),
@@ -246,10 +331,13 @@ impl fmt::Debug for BanArbiter {
         f.debug_struct("BanArbiter")
             .field("table", &self.table)
             .field("suspects", &self.suspects.len())
-            .field("standing", &self.standing.len())
+            .field("standing", &self.standings.len())
             .finish_non_exhaustive()
     }
 }
+
+/// The reason why an exempted client is not banned.
+const ALLOWED: &str = "an operator allows the client for now";
 
 // === impl Suspect ===
 
@@ -268,59 +356,4 @@ impl Suspect {
         let repeated = usize::try_from(self.repeats / BanArbiter::REPEATS).unwrap_or(usize::MAX);
         paths.saturating_add(repeated)
     }
-}
-
-// === impl Standing ===
-
-impl Standing {
-    /// Adds the bits of responses. Returns `true` if those of the current period make good standing.
-    fn add(&mut self, responses: u64, now: Now) -> bool {
-        let (current, previous) = self.periods(now);
-        *self = Self {
-            current: current | responses,
-            previous,
-            period: period(now),
-        };
-        self.current.count_ones() >= BanArbiter::GOOD
-    }
-
-    /// Returns the bits of the current and the preceding period.
-    fn at(&self, now: Now) -> u64 {
-        let (current, previous) = self.periods(now);
-        current | previous
-    }
-
-    fn periods(&self, now: Now) -> (u64, u64) {
-        match period(now).saturating_sub(self.period) {
-            0 => (self.current, self.previous),
-            1 => (0, self.current),
-            _ => (0, 0),
-        }
-    }
-}
-
-/// Mixes the bits of a number (Fibonacci hashing).
-const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
-
-/// The number of a client in a period.
-fn settled(client: &ClientIp, period: u64) -> u64 {
-    client.key().rotate_left(32) ^ period
-}
-
-fn period(now: Now) -> u64 {
-    now.mono().as_secs() / BanArbiter::PERIOD.as_secs()
-}
-
-/// Returns `true` if the response has neither content nor its length, as some services answer HEAD for any
-/// path.
-fn shows_nothing(state: &RequestState, outcome: &Outcome<'_>) -> bool {
-    *state.method() == Method::HEAD && outcome.length.is_none_or(|length| length < MIN_PAGE)
-}
-
-/// A hash of the status and the length of a response, or of the path if the response is no page.
-fn shape(state: &RequestState, outcome: &Outcome<'_>) -> u64 {
-    let length = outcome.length.filter(|length| *length >= MIN_PAGE);
-    let size = length.unwrap_or_else(|| state.path_hash());
-    let mixed = (size ^ u64::from(outcome.status.as_u16()) << 48).wrapping_mul(MULTIPLIER);
-    mixed >> 32
 }

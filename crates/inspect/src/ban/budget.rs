@@ -16,7 +16,7 @@ use gabion_core::{BuildClientKeyHasher, ClientKey, Now};
 use ipnet::IpNet;
 
 use super::{BanConfig, activity::Activity};
-use crate::bounded_map::BoundedMap;
+use crate::{bounded_map::BoundedMap, timed_map::surrounding};
 
 /// The ban budget: a maximum per minute, a maximum share of the active clients, and a maximum per
 /// network.
@@ -225,16 +225,6 @@ impl Limit {
             }
         }
     }
-}
-
-/// Returns the network that counts toward [`MOST_PER_NETWORK`].
-fn surrounding(client: IpNet) -> IpNet {
-    let prefix = match client {
-        IpNet::V4(_) => 24,
-        IpNet::V6(_) => 48,
-    };
-    let network = IpNet::new(client.addr(), prefix.min(client.prefix_len()));
-    network.map_or(client, |network| network.trunc())
 }
 
 fn span(now: Now) -> u64 {

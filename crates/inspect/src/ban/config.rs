@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
+use gabion_core::Mode;
+
 use super::{AddressShare, BanFiles, List};
-use crate::{Network, Period};
+use crate::{Network, Period, serde_mode};
 
 /// The `[ban]` section: ban lists, the default ban duration and the ban budget. Compiles to
 /// [`Ban`](crate::Ban).
@@ -32,8 +34,18 @@ pub struct BanConfig {
     /// The largest share of the addresses in use that a list may cover, for IPv4 and for IPv6.
     /// Default: 5 %.
     pub max_share: AddressShare,
-    /// The duration of bans by rules that do not set their own. Default: 10 minutes.
+    /// The duration of the first ban of a client by rules that do not set their own. Default: 10 minutes.
     pub first: Period,
+    /// The factor by which each further ban of a client is longer, 1 to 100. Default: 4.
+    #[serde(deserialize_with = "factor")]
+    pub growth: u8,
+    /// The longest ban to which repeated offenses lead. Default: 30 days.
+    pub longest: Period,
+    /// The time after the end of a client's last ban in which half of its offenses are forgotten. Default:
+    /// 7 days.
+    pub forget: Period,
+    /// Bans of the /24 or /48 around several banned clients.
+    pub neighbors: NeighborsConfig,
     /// The largest number of clients that rules may ban within a minute for offenses that a page could
     /// have caused; ten times as many for offenses that only the client itself can have caused.
     /// Clients over it are denied but not banned, and an event reports it. Default: 60.
@@ -45,6 +57,28 @@ pub struct BanConfig {
     pub most_percent: u8,
 }
 
+/// The `[ban.neighbors]` section: bans the /24 (IPv4) or /48 (IPv6) around clients once several of them
+/// are banned.
+///
+/// A network in which some client is in good standing is never banned, since others share it; nor is one that
+/// [`Self::except`] touches: name there the networks of carriers, crawlers and cloud egress whose users
+/// visit you.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct NeighborsConfig {
+    /// The number of banned clients that ban their network, 2 to 16. Default: 8.
+    #[serde(deserialize_with = "neighbors")]
+    pub clients: u8,
+    /// The time within which they are banned. Default: 1 day.
+    pub within: Period,
+    /// The mode; observe if unset.
+    #[serde(with = "serde_mode")]
+    pub mode: Option<Mode>,
+    /// Networks that are never banned as a whole.
+    pub except: Vec<Network>,
+}
+
 impl Default for BanConfig {
     fn default() -> Self {
         Self {
@@ -52,9 +86,53 @@ impl Default for BanConfig {
             files: BanFiles::default(),
             max_share: AddressShare::BAN_LIST,
             first: Period(Duration::from_mins(10)),
+            growth: 4,
+            longest: Period(Duration::from_hours(30 * 24)),
+            forget: Period(Duration::from_hours(7 * 24)),
+            neighbors: NeighborsConfig::default(),
             most_per_minute: 60,
             most_percent: 20,
         }
+    }
+}
+
+impl Default for NeighborsConfig {
+    fn default() -> Self {
+        Self {
+            clients: 8,
+            within: Period(Duration::from_hours(24)),
+            mode: None,
+            except: Vec::new(),
+        }
+    }
+}
+
+impl NeighborsConfig {
+    /// The largest value of [`Self::clients`].
+    pub const MOST: u8 = 16;
+}
+
+fn factor<'de, D: Deserializer<'de>>(from: D) -> Result<u8, D::Error> {
+    number(from, 1, 100, "factor")
+}
+
+fn neighbors<'de, D: Deserializer<'de>>(from: D) -> Result<u8, D::Error> {
+    number(from, 2, NeighborsConfig::MOST, "number of clients")
+}
+
+fn number<'de, D: Deserializer<'de>>(
+    from: D,
+    least: u8,
+    most: u8,
+    name: &str,
+) -> Result<u8, D::Error> {
+    match u64::deserialize(from)? {
+        value if (least.into()..=most.into()).contains(&value) => {
+            Ok(u8::try_from(value).unwrap_or(most))
+        }
+        other => Err(de::Error::custom(format_args!(
+            "invalid {name} {other}: write {least} to {most}"
+        ))),
     }
 }
 

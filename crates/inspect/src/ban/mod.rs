@@ -13,11 +13,14 @@ mod activity;
 mod arbiter;
 mod budget;
 mod config;
+mod escalation;
 mod files;
 mod list;
 mod list_check;
+mod neighbors;
 mod ranges;
 mod share;
+mod standing;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -31,7 +34,7 @@ use gabion_core::{
 use http::StatusCode;
 
 pub use arbiter::BanArbiter;
-pub use config::BanConfig;
+pub use config::{BanConfig, NeighborsConfig};
 pub use files::{BanFile, BanFiles, OnListError};
 pub use list::{List, ListError, ListProblem};
 pub use list_check::{ListCheck, ListRejection};

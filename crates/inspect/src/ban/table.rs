@@ -1,29 +1,24 @@
 //! Clients with a timed ban.
 
 use std::{
-    collections::BTreeSet,
     fmt,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
+    sync::{Arc, Weak},
+    time::{Duration, SystemTime},
 };
 
 use gabion_core::{
-    BanOutcome, BuildClientKeyHasher, ChangeListener, ChangeListeners, ClientIp, ClientKey, Now,
-    Offense, OffenseRecorder, RuleId,
+    BanOutcome, BanRecord, BanUpdate, ChangeListener, ChangeListeners, ClientIp, Now, Offense,
+    OffenseRecorder, Placement, RuleId, UpdateOrigin,
 };
 use ipnet::IpNet;
 
-#[expect(clippy::disallowed_types, reason = "`BanTable` bounds its size")]
-type Map = papaya::HashMap<ClientKey, Entry, BuildClientKeyHasher>;
+use crate::timed_map::{Insertion, TimedMap};
 
 /// A bounded table of timed bans, shared by all threads and kept across policy reloads.
 ///
-/// Bans are keyed by the client network at the time of the ban ([`ClientIp::network`]). If a new
-/// policy changes the prefix length of IPv6 clients, earlier IPv6 bans no longer match and expire
-/// unused.
+/// Bans are keyed by the client network at the time of the ban ([`ClientIp::network`]), or by the /24 or /48
+/// around it, which bans every client inside. If a new policy changes the prefix length of IPv6 clients,
+/// earlier IPv6 bans no longer match and expire unused.
 ///
 /// # Capacity
 ///
@@ -35,14 +30,14 @@ type Map = papaya::HashMap<ClientKey, Entry, BuildClientKeyHasher>;
 /// # Cost
 ///
 /// [`Self::active`] takes no lock and allocates nothing. Bans are written one at a time, in
-/// logarithmic time. An entry takes about 160 bytes.
+/// logarithmic time, and listeners are notified in that order. An entry takes about 200 bytes.
 ///
 /// # Examples
 ///
 /// ```
 /// use std::time::{Duration, UNIX_EPOCH};
 ///
-/// use gabion_core::{Now, Offense, OffenseRecorder, RuleId};
+/// use gabion_core::{Now, Offense, OffenseRecorder, RuleId, UpdateOrigin};
 /// use gabion_inspect::BanTable;
 /// # let client = gabion_testkit::client_at("203.0.113.9");
 ///
@@ -53,18 +48,12 @@ type Map = papaya::HashMap<ClientKey, Entry, BuildClientKeyHasher>;
 /// let offense = Offense::certain(RuleId::builtin("probe"), Duration::from_mins(10));
 /// bans.record_offense(&client, &offense, now);
 /// assert_eq!(bans.active(&client, now).unwrap().by.as_str(), "probe");
-/// assert!(bans.unban(client.network()));
+/// assert!(bans.unban(client.network(), UpdateOrigin::Operator));
 /// assert!(bans.active(&client, now).is_none());
 /// ```
 pub struct BanTable {
-    bans: Map,
-    // Invariant: holds the end and the key of every entry of `bans`, which is written only under
-    // this lock.
-    ends: Mutex<Ends>,
-    /// The second, by the monotonic clock, until which some ban may be in force.
-    last_end: AtomicU64,
-    capacity: usize,
-    listeners: ChangeListeners,
+    bans: TimedMap<Ban>,
+    listeners: Arc<ChangeListeners>,
 }
 
 /// A ban in force, as [`BanTable::active`] and [`BanTable::list`] return it.
@@ -77,56 +66,83 @@ pub struct ActiveBan {
     pub left: Duration,
     /// The reason that an operator gave, or `None` for a ban by a rule.
     pub reason: Option<Arc<str>>,
+    /// The beginning of the ban, by the wall clock.
+    pub since: SystemTime,
+    /// The number of offenses of the client that count, 0 for a ban by an operator.
+    pub offenses: u32,
 }
 
-type Ends = BTreeSet<(Duration, IpNet)>;
-
-#[derive(Debug)]
-struct Entry {
+/// The value of an entry.
+#[derive(Clone, Debug)]
+struct Ban {
     by: RuleId,
     reason: Option<Arc<str>>,
-    until: Duration,
+    since: SystemTime,
+    offenses: u32,
 }
 
 // === impl BanTable ===
 
 impl BanTable {
-    /// The number of bans that [`Self::remove_expired`] drops per lock acquisition.
-    const BATCH: usize = 1024;
-
     /// Creates a table of at most `capacity` bans, at least 1.
     pub fn new(capacity: usize) -> Self {
         Self {
-            bans: Map::default(),
-            ends: Mutex::default(),
-            last_end: AtomicU64::new(0),
-            capacity: capacity.max(1),
-            listeners: ChangeListeners::default(),
+            bans: TimedMap::new(capacity),
+            listeners: Arc::default(),
         }
     }
 
-    /// Notifies `listener` of every later ban while it is alive. Held weakly.
+    /// Notifies `listener` of every later change while it is alive. Held weakly.
     pub fn subscribe(&self, listener: Weak<dyn ChangeListener>) {
         self.listeners.subscribe(listener);
     }
 
-    /// Returns the ban of `client` in force at `now`.
-    pub fn active(&self, client: &ClientIp, now: Now) -> Option<ActiveBan> {
-        if now.mono().as_secs() >= self.last_end.load(Ordering::Relaxed) {
-            return None;
-        }
-        self.bans.pin().get(&ClientKey::from(client))?.active(now)
+    /// The listeners, for the tables whose changes are updates too.
+    pub(crate) const fn listeners(&self) -> &Arc<ChangeListeners> {
+        &self.listeners
     }
 
-    /// Removes the ban of a client, given as [`ClientIp::network`] or as [`Self::list`] returns it.
-    /// Returns `true` if there was one.
-    pub fn unban(&self, network: IpNet) -> bool {
-        let mut ends = self.ends();
-        let bans = self.bans.pin();
-        match bans.remove(&ClientKey::from(network)) {
-            Some(entry) => ends.remove(&(entry.until, network)),
-            None => false,
+    /// Returns the ban of `client` in force at `now`, or that of the network around it.
+    pub fn active(&self, client: &ClientIp, now: Now) -> Option<ActiveBan> {
+        let (ban, left) = self.bans.find(client, now)?;
+        Some(ban.active(left))
+    }
+
+    /// Adds the ban of an operator, of another instance or of the store. One that has ended is ignored
+    /// ([`BanOutcome::Withheld`]); of two bans the later end counts.
+    pub fn add(&self, record: &BanRecord, origin: UpdateOrigin, now: Now) -> BanOutcome {
+        match record.until.duration_since(now.wall()) {
+            Ok(left) if !left.is_zero() => self.insert(record, left, origin, now),
+            _ => BanOutcome::Withheld("the ban has ended"),
         }
+    }
+
+    /// Removes the ban of a network, as [`Self::list`] returns it. Returns `true` if there was one.
+    pub fn unban(&self, network: IpNet, origin: UpdateOrigin) -> bool {
+        let mut bans = self.bans.writer();
+        let was_banned = bans.remove(network).is_some();
+        if was_banned {
+            self.notify(&BanUpdate::Lifted(network), origin);
+        }
+        was_banned
+    }
+
+    /// Removes the bans of all networks that `selects` names, and returns the networks.
+    ///
+    /// # Cost
+    ///
+    /// Visits the whole table while no other thread can ban.
+    pub fn unban_where(
+        &self,
+        selects: impl Fn(&IpNet) -> bool,
+        origin: UpdateOrigin,
+    ) -> Vec<IpNet> {
+        let mut bans = self.bans.writer();
+        let lifted = bans.remove_where(selects);
+        for network in &lifted {
+            self.notify(&BanUpdate::Lifted(*network), origin);
+        }
+        lifted
     }
 
     /// Drops the bans that ended by `now` and returns their number. Until then they take memory but
@@ -136,20 +152,7 @@ impl BanTable {
     ///
     /// About a microsecond per dropped ban. Other threads may ban between batches.
     pub fn remove_expired(&self, now: Now) -> usize {
-        let mut dropped = 0;
-        loop {
-            let mut ends = self.ends();
-            for _ in 0..Self::BATCH {
-                match ends.first() {
-                    Some(&(until, network)) if until <= now.mono() => {
-                        ends.pop_first();
-                        self.bans.pin().remove(&ClientKey::from(network));
-                        dropped += 1;
-                    }
-                    _ => return dropped,
-                }
-            }
-        }
+        self.bans.remove_expired(now)
     }
 
     /// Returns the bans in force at `now`, sorted by remaining time, shortest first.
@@ -158,19 +161,28 @@ impl BanTable {
     ///
     /// Copies and sorts the table without blocking new bans.
     pub fn list(&self, now: Now) -> Vec<(IpNet, ActiveBan)> {
-        let bans = self.bans.pin();
-        let active = bans
-            .iter()
-            .filter_map(|(client, entry)| Some((client.network(), entry.active(now)?)));
-        let mut list: Vec<_> = active.collect();
-        list.sort_unstable_by_key(|(network, ban)| (ban.left, *network));
-        list
+        let bans = self.bans.list(now).into_iter();
+        bans.map(|(network, ban, left)| (network, ban.active(left)))
+            .collect()
+    }
+
+    /// Returns the bans of [`Self::list`] with the wall-clock times of their ends.
+    pub fn records(&self, now: Now) -> Vec<BanRecord> {
+        let record = |(network, ban, left): (IpNet, Ban, Duration)| BanRecord {
+            network,
+            by: ban.by,
+            reason: ban.reason,
+            since: ban.since,
+            until: now.wall_after(left),
+            offenses: ban.offenses,
+        };
+        self.bans.list(now).into_iter().map(record).collect()
     }
 
     /// Returns the number of bans, including expired bans that [`Self::remove_expired`] has not
     /// dropped yet.
     pub fn len(&self) -> usize {
-        self.ends().len()
+        self.bans.len()
     }
 
     /// Returns `true` if the table is empty.
@@ -180,52 +192,61 @@ impl BanTable {
 
     /// Returns the largest number of bans.
     pub const fn capacity(&self) -> usize {
-        self.capacity
+        self.bans.capacity()
     }
 
-    fn insert(&self, client: ClientKey, offense: &Offense, now: Now) -> BanOutcome {
-        let (by, reason) = (offense.rule.clone(), offense.reason.clone());
-        let until = now.mono().saturating_add(offense.ban_for);
-        let mut ends = self.ends();
-        let bans = self.bans.pin();
-        let mut outcome = BanOutcome::Banned { evicted: None };
-        if let Some(entry) = bans.get(&client) {
-            if entry.until > now.mono() {
-                outcome = BanOutcome::AlreadyBanned;
-            }
-            if entry.until >= until {
-                return outcome;
-            }
-            ends.remove(&(entry.until, client.network()));
-        } else if ends.len() >= self.capacity
-            && let Some((end, first)) = ends.pop_first()
-        {
-            bans.remove(&ClientKey::from(first));
-            let evicted = (end > now.mono()).then_some(first);
-            outcome = BanOutcome::Banned { evicted };
+    /// Adds a ban for `left` and notifies listeners.
+    pub(super) fn insert(
+        &self,
+        record: &BanRecord,
+        left: Duration,
+        origin: UpdateOrigin,
+        now: Now,
+    ) -> BanOutcome {
+        let ban = Ban {
+            by: record.by.clone(),
+            reason: record.reason.clone(),
+            since: record.since,
+            offenses: record.offenses,
+        };
+        let until = now.mono().saturating_add(left);
+        let mut bans = self.bans.writer();
+        let insertion = bans.insert(record.network, ban, until, now);
+        if insertion == Insertion::Kept {
+            return BanOutcome::AlreadyBanned;
         }
-        let last_end = until.as_secs().saturating_add(1);
-        self.last_end.fetch_max(last_end, Ordering::Relaxed);
-        ends.insert((until, client.network()));
-        bans.insert(client, Entry { by, reason, until });
-        outcome
+        // Under the lock of the table, so that stores receive the changes of a network in order.
+        self.notify(&BanUpdate::Banned(record.clone()), origin);
+        drop(bans);
+        match insertion {
+            Insertion::New { evicted } => {
+                let network = record.network;
+                self.listeners.notify(|listener| listener.on_ban(network));
+                let placement = Placement::new(left).with_offenses(record.offenses);
+                BanOutcome::Banned(placement.with_evicted(evicted))
+            }
+            Insertion::Extended | Insertion::Kept => BanOutcome::AlreadyBanned,
+        }
     }
 
-    /// Locks `ends`. No code can panic between a write to the map and the write to the set, so both
-    /// are consistent even if a writing thread panicked.
-    fn ends(&self) -> MutexGuard<'_, Ends> {
-        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
+    fn notify(&self, update: &BanUpdate, origin: UpdateOrigin) {
+        self.listeners
+            .notify(|listener| listener.on_ban_update(update, origin));
     }
 }
 
 impl OffenseRecorder for BanTable {
+    /// Bans the client for the length in `offense`.
     fn record_offense(&self, client: &ClientIp, offense: &Offense, now: Now) -> BanOutcome {
-        let network = client.network();
-        let outcome = self.insert(client.into(), offense, now);
-        if let BanOutcome::Banned { .. } = outcome {
-            self.listeners.notify(|listener| listener.on_ban(network));
-        }
-        outcome
+        let record = BanRecord {
+            network: client.network(),
+            by: offense.rule.clone(),
+            reason: offense.reason.clone(),
+            since: now.wall(),
+            until: now.wall_after(offense.ban_for),
+            offenses: 1,
+        };
+        self.insert(&record, offense.ban_for, UpdateOrigin::Rule, now)
     }
 }
 
@@ -233,20 +254,21 @@ impl fmt::Debug for BanTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BanTable")
             .field("len", &self.len())
-            .field("capacity", &self.capacity)
+            .field("capacity", &self.capacity())
             .finish_non_exhaustive()
     }
 }
 
-// === impl Entry ===
+// === impl Ban ===
 
-impl Entry {
-    fn active(&self, now: Now) -> Option<ActiveBan> {
-        let left = self.until.checked_sub(now.mono())?;
-        (!left.is_zero()).then(|| ActiveBan {
-            by: self.by.clone(),
+impl Ban {
+    fn active(self, left: Duration) -> ActiveBan {
+        ActiveBan {
+            by: self.by,
             left,
-            reason: self.reason.clone(),
-        })
+            reason: self.reason,
+            since: self.since,
+            offenses: self.offenses,
+        }
     }
 }

@@ -52,6 +52,8 @@ pub(crate) fn every_event(written: &Written) -> Vec<Event> {
         request(RequestEventKind::Fault(long.clone())),
         ban(BanChange::Placed),
         ban(BanChange::Evicted(network)),
+        ban(BanChange::Surrounding(network)),
+        ban(BanChange::SurroundingObserved(network)),
         ban(BanChange::Withheld("why")),
         ban(BanChange::Observed),
         ban(BanChange::Suspected {

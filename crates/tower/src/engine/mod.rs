@@ -86,36 +86,25 @@ impl Engine {
 
     /// Records an offense, unless the client is exempt from bans, and reports the change.
     pub(crate) fn record_offense(&self, client: ClientIp, offense: Offense, now: Now) {
-        if let Some(bans) = &self.bans
-            && let Some(change) = self.ban_change(&**bans, &client, &offense, now)
-        {
-            self.report(|| Event::Ban(BanEvent::new(now.wall(), client, offense, change)));
-        }
-    }
-
-    fn ban_change(
-        &self,
-        bans: &dyn OffenseRecorder,
-        client: &ClientIp,
-        offense: &Offense,
-        now: Now,
-    ) -> Option<BanChange> {
+        let Some(bans) = &self.bans else { return };
         let overridden = (self.is_overridden(now)).then_some("the observe override is active");
-        if let Some(why) = client.exempt_from_bans().or(overridden) {
-            return Some(BanChange::Withheld(why));
-        }
-        if offense.mode == Mode::Observe {
-            return Some(BanChange::Observed);
-        }
-        match bans.record_offense(client, offense, now) {
-            BanOutcome::Banned { evicted: None } => Some(BanChange::Placed),
-            BanOutcome::Banned {
-                evicted: Some(gone),
-            } => Some(BanChange::Evicted(gone)),
-            BanOutcome::Suspected { paths, needed } => Some(BanChange::Suspected { paths, needed }),
-            BanOutcome::Withheld(why) => Some(BanChange::Withheld(why)),
-            _ => None,
-        }
+        let change = if let Some(why) = client.exempt_from_bans().or(overridden) {
+            BanChange::Withheld(why)
+        } else if offense.mode == Mode::Observe {
+            BanChange::Observed
+        } else {
+            match bans.record_offense(&client, &offense, now) {
+                BanOutcome::Banned(placement) => {
+                    let events = BanEvent::placed(now.wall(), client, offense, &placement);
+                    events.for_each(|event| self.report(|| Event::Ban(event)));
+                    return;
+                }
+                BanOutcome::Suspected { paths, needed } => BanChange::Suspected { paths, needed },
+                BanOutcome::Withheld(why) => BanChange::Withheld(why),
+                _ => return,
+            }
+        };
+        self.report(|| Event::Ban(BanEvent::new(now.wall(), client, offense, change)));
     }
 }
 

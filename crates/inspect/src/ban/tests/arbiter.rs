@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use gabion_core::{
-    Attribution, BanOutcome, ClientIp, ClientRules, Offense, OffenseRecorder, Outcome,
+    Attribution, BanOutcome, ClientIp, ClientRules, Offense, OffenseRecorder, Outcome, Placement,
     RequestState, RuleId,
 };
 use gabion_testkit::OwnedHead;
@@ -58,7 +58,10 @@ fn attribution_decides_the_outcome() {
                 needed: 3,
             },
         ),
-        (path(3), BanOutcome::Banned { evicted: None }),
+        (
+            path(3),
+            BanOutcome::Banned(Placement::new(Duration::from_mins(10))),
+        ),
         (path(4), BanOutcome::AlreadyBanned),
         (ban(Attribution::Certain), BanOutcome::AlreadyBanned),
     ] {
@@ -111,7 +114,7 @@ fn flood_of_suspects_is_bounded_and_keeps_frequent_clients() {
     );
     let banned = outcomes
         .iter()
-        .position(|outcome| matches!(outcome, BanOutcome::Banned { .. }));
+        .position(|outcome| matches!(outcome, BanOutcome::Banned(_)));
     assert_eq!(banned, Some(16), "{outcomes:?}");
 }
 
@@ -123,7 +126,7 @@ fn repeated_path_counts_as_another_at_every_eighth_repetition() {
         (0..17).map(|_| arbiter.record_offense(&client(addr("203.0.113.9")), &offense, at(0)));
     let paths = outcomes.map(|outcome| match outcome {
         BanOutcome::Suspected { paths, .. } => paths,
-        BanOutcome::Banned { .. } => 3,
+        BanOutcome::Banned(_) => 3,
         other => panic!("{other:?}"),
     });
     let expected = [[1; 8], [2; 8]].concat();
@@ -202,7 +205,7 @@ proptest! {
             };
             history.iter().map(play).collect::<Vec<_>>()
         };
-        prop_assert_eq!(play(&|_| {}), play(&|arbiter| arbiter.counted.clear()));
+        prop_assert_eq!(play(&|_| {}), play(&|arbiter| arbiter.standings.counted.clear()));
     }
 }
 

@@ -4,12 +4,16 @@ use std::{
     time::Duration,
 };
 
-use gabion_core::{BanOutcome, ClientIp, Offense, OffenseRecorder, RuleId};
+use gabion_core::{BanOutcome, ClientIp, Now, Offense, OffenseRecorder, RuleId, UpdateOrigin};
+use ipnet::IpNet;
 
 use super::{addr, at, client, scattered};
 use crate::{ActiveBan, BanTable};
 
-const NEW: BanOutcome = BanOutcome::Banned { evicted: None };
+/// A new ban, without or with the network whose ban was removed; or another outcome.
+type Placed = Result<Option<IpNet>, BanOutcome>;
+
+const NEW: Placed = Ok(None);
 
 fn offense(rule: &'static str, millis: u64) -> Offense {
     Offense::certain(RuleId::builtin(rule), Duration::from_millis(millis))
@@ -19,9 +23,14 @@ fn host(number: u32) -> ClientIp {
     client(Ipv4Addr::from_bits(number))
 }
 
-fn evicting(client: &ClientIp) -> BanOutcome {
-    BanOutcome::Banned {
-        evicted: Some(client.network()),
+fn evicting(client: &ClientIp) -> Placed {
+    Ok(Some(client.network()))
+}
+
+fn place(table: &BanTable, client: &ClientIp, offense: &Offense, now: Now) -> Placed {
+    match table.record_offense(client, offense, now) {
+        BanOutcome::Banned(placement) => Ok(placement.evicted),
+        other => Err(other),
     }
 }
 
@@ -35,7 +44,7 @@ fn ban_of(table: &BanTable, client: &ClientIp, now: u64) -> Option<(String, u128
 fn ban_ends_on_time() {
     let table = BanTable::new(10);
     assert_eq!(
-        table.record_offense(&host(1), &offense("probe", 1000), at(500)),
+        place(&table, &host(1), &offense("probe", 1000), at(500)),
         NEW
     );
     for (now, expected) in [
@@ -49,7 +58,7 @@ fn ban_ends_on_time() {
         assert_eq!(ban_of(&table, &host(2), now), None, "another client, {now}");
     }
     assert_eq!(
-        table.record_offense(&host(1), &offense("again", 10), at(1500)),
+        place(&table, &host(1), &offense("again", 10), at(1500)),
         NEW
     );
     assert_eq!(ban_of(&table, &host(1), 1500), Some(("again".into(), 10)));
@@ -60,12 +69,12 @@ fn ban_ends_on_time() {
 fn the_later_end_counts() {
     let table = BanTable::new(10);
     table.record_offense(&host(1), &offense("long", 1000), at(0));
-    let outcome = table.record_offense(&host(1), &offense("short", 100), at(100));
-    assert_eq!(outcome, BanOutcome::AlreadyBanned);
+    let outcome = place(&table, &host(1), &offense("short", 100), at(100));
+    assert_eq!(outcome, Err(BanOutcome::AlreadyBanned));
     assert_eq!(ban_of(&table, &host(1), 100), Some(("long".into(), 900)));
 
-    let outcome = table.record_offense(&host(1), &offense("longer", 2000), at(100));
-    assert_eq!(outcome, BanOutcome::AlreadyBanned);
+    let outcome = place(&table, &host(1), &offense("longer", 2000), at(100));
+    assert_eq!(outcome, Err(BanOutcome::AlreadyBanned));
     assert_eq!(ban_of(&table, &host(1), 100), Some(("longer".into(), 2000)));
     assert_eq!(
         table.remove_expired(at(1000)),
@@ -94,22 +103,22 @@ fn full_table_evicts_the_ban_that_ends_first() {
     let table = BanTable::new(3);
     for (number, millis) in [(1, 300), (2, 100), (3, 200)] {
         assert_eq!(
-            table.record_offense(&host(number), &offense("probe", millis), at(0)),
+            place(&table, &host(number), &offense("probe", millis), at(0)),
             NEW
         );
     }
-    let outcome = table.record_offense(&host(4), &offense("probe", 400), at(50));
+    let outcome = place(&table, &host(4), &offense("probe", 400), at(50));
     assert_eq!(outcome, evicting(&host(2)));
     assert_eq!(ban_of(&table, &host(2), 50), None);
 
-    let outcome = table.record_offense(&host(1), &offense("probe", 500), at(50));
+    let outcome = place(&table, &host(1), &offense("probe", 500), at(50));
     assert_eq!(
         outcome,
-        BanOutcome::AlreadyBanned,
+        Err(BanOutcome::AlreadyBanned),
         "a banned client takes no new entry"
     );
 
-    let outcome = table.record_offense(&host(5), &offense("probe", 400), at(200));
+    let outcome = place(&table, &host(5), &offense("probe", 400), at(200));
     assert_eq!(
         outcome, NEW,
         "the ban of 3 has ended, so nothing is evicted"
@@ -128,19 +137,16 @@ fn short_bans_displace_one_long_ban_and_then_each_other() {
         );
     }
     let short = offense("short", 100);
-    assert_eq!(
-        table.record_offense(&host(10), &short, at(10)),
-        evicting(&host(1))
-    );
+    assert_eq!(place(&table, &host(10), &short, at(10)), evicting(&host(1)));
     for number in 11..50 {
         let now = at(u64::from(number));
         assert_eq!(
-            table.record_offense(&host(number), &short, now),
+            place(&table, &host(number), &short, now),
             evicting(&host(number - 1))
         );
         assert!(table.active(&host(number), now).is_some());
     }
-    assert_eq!(table.record_offense(&host(50), &short, at(9000)), NEW);
+    assert_eq!(place(&table, &host(50), &short, at(9000)), NEW);
     assert!(table.active(&host(2), at(9000)).is_some());
     assert!(table.active(&host(3), at(9000)).is_some());
 }
@@ -163,7 +169,7 @@ fn capacity_holds_against_ten_times_as_many_clients() {
             _ => NEW,
         };
         model.push((now + millis, host(number)));
-        let outcome = table.record_offense(&host(number), &offense("probe", millis), at(now));
+        let outcome = place(&table, &host(number), &offense("probe", millis), at(now));
         assert_eq!(outcome, expected);
         assert!(table.len() <= capacity);
     }
@@ -181,12 +187,9 @@ fn capacity_holds_against_ten_times_as_many_clients() {
 fn table_holds_at_least_one_ban() {
     let table = BanTable::new(0);
     assert_eq!(table.capacity(), 1);
+    assert_eq!(place(&table, &host(1), &offense("probe", 100), at(0)), NEW);
     assert_eq!(
-        table.record_offense(&host(1), &offense("probe", 100), at(0)),
-        NEW
-    );
-    assert_eq!(
-        table.record_offense(&host(2), &offense("probe", 100), at(0)),
+        place(&table, &host(2), &offense("probe", 100), at(0)),
         evicting(&host(1))
     );
 }
@@ -208,14 +211,11 @@ fn remove_expired_drops_ended_bans() {
 fn unban_removes_the_ban() {
     let table = BanTable::new(10);
     table.record_offense(&host(1), &offense("probe", 1000), at(0));
-    assert!(table.unban(host(1).network()));
+    assert!(table.unban(host(1).network(), UpdateOrigin::Operator));
     assert_eq!(ban_of(&table, &host(1), 0), None);
-    assert!(!table.unban(host(1).network()));
+    assert!(!table.unban(host(1).network(), UpdateOrigin::Operator));
     assert!(table.is_empty());
-    assert_eq!(
-        table.record_offense(&host(1), &offense("probe", 1000), at(0)),
-        NEW
-    );
+    assert_eq!(place(&table, &host(1), &offense("probe", 1000), at(0)), NEW);
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn concurrent_writes_keep_the_table_consistent() {
                     let client = client(Ipv6Addr::from_bits(u128::from(number % 512) << 64));
                     let millis = u64::from(number % 100);
                     match (number ^ thread) % 8 {
-                        0 => drop(table.unban(client.network())),
+                        0 => drop(table.unban(client.network(), UpdateOrigin::Operator)),
                         1 => drop(table.remove_expired(at(now))),
                         2 => drop(table.active(&client, at(now))),
                         _ => {
