@@ -77,8 +77,8 @@ mod upgrade;
 pub use allow::{ActiveAllow, Allow, AllowConfig, AllowTable};
 pub use ban::{
     ActiveBan, AddressShare, AddressShareError, Ban, BanArbiter, BanConfig, BanFile, BanFiles,
-    BanTable, IpRanges, List, ListCheck, ListError, ListProblem, ListRejection, Listed,
-    NeighborsConfig, OnListError,
+    BanSettings, BanTable, IpRanges, List, ListCheck, ListEffect, ListError, ListProblem,
+    ListRejection, Listed, NeighborsConfig, OnListError,
 };
 pub use config::serde_mode;
 pub use config::{

@@ -3,7 +3,7 @@
 use std::{iter, path::Path, sync::Arc, time::Duration};
 
 use gabion_core::{Mode, Snapshot};
-use gabion_inspect::{Config as _, Context, DenyRule, PlainHttpHint};
+use gabion_inspect::{BanSettings, Config as _, Context, DenyRule, PlainHttpHint};
 
 use crate::{
     Chain, Diagnostic, Document, PolicyError, SampleRequest, Severity, State,
@@ -45,6 +45,7 @@ pub(crate) struct CompileInput<'s> {
 pub(crate) struct CompiledPolicy {
     pub(crate) snapshot: Snapshot,
     pub(crate) document: Document,
+    pub(crate) ban_settings: BanSettings,
     /// The number of deny rules, those of packs included.
     pub(crate) deny_rules: usize,
     pub(crate) inventory: PolicyInventory,
@@ -107,6 +108,11 @@ impl<'t> LoadedDocument<'t> {
             .with_lists(lists);
         let snapshot = compile_sections(&document, &deny, &context, input.custom);
         let snapshot = snapshot.map_err(|issues| errors.report(issues));
+        let ban_settings =
+            BanSettings::new(&document.ban, context.lists()).unwrap_or_else(|error| {
+                errors.report([error.into()]);
+                BanSettings::default()
+            });
         errors.report(budget.timeout_issue("compiling the policy"));
         match expect_runner::requests(&document) {
             Ok(requests) if errors.is_empty() && !requests.is_empty() => {
@@ -131,6 +137,7 @@ impl<'t> LoadedDocument<'t> {
                     errors.warnings(warnings)
                 },
                 document,
+                ban_settings,
                 deny_rules,
                 inventory,
             }),

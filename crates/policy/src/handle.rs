@@ -147,7 +147,7 @@ impl PolicyHandle {
             custom: &options.custom,
             previous: None,
         })?;
-        options.state.arbiter().configure(&compiled.document.ban);
+        options.state.arbiter().configure(compiled.ban_settings);
         let reload_state = ReloadState {
             document: Arc::new(compiled.document),
             warnings: compiled.warnings,
@@ -326,7 +326,7 @@ impl Inner {
         };
         let snapshot = compiled.snapshot.with_generation(replaced.generation);
         let arbiter = self.options.state.arbiter();
-        arbiter.configure(&compiled.document.ban);
+        arbiter.configure(compiled.ban_settings);
         reload_state.document = Arc::new(compiled.document);
         reload_state.warnings = compiled.warnings;
         reload_state.inventory = compiled.inventory;

@@ -1,7 +1,7 @@
 //! Refuses ban lists that cover allowed or protected addresses, both inline lists and files.
 
 use gabion_core::{ClientRules, Escaped, Protected};
-use gabion_inspect::{ConfigPath, List, ListCheck, ListRejection, Network};
+use gabion_inspect::{ConfigPath, List, ListCheck, ListEffect, ListRejection, Network};
 
 use crate::{Document, issue::Issue};
 
@@ -9,13 +9,16 @@ use crate::{Document, issue::Issue};
 pub(crate) fn check(document: &Document, clients: &ClientRules, files: &[List]) -> Vec<Issue> {
     let safe = document.allow.networks.iter().copied().map(Network::net);
     let list_check = ListCheck::new(clients, safe, document.ban.max_share);
-    let mut issues = problems(&list_check, &document.ban.list(), |line| {
+    let inline = document.ban.list();
+    let mut issues = problems(&list_check, &inline, ListEffect::Deny, |line| {
         let entry = usize::try_from(line).unwrap_or_default().saturating_sub(1);
         ConfigPath::new("ban", "networks").entry(entry)
     });
     for (entry, list) in files.iter().enumerate() {
         let path = ConfigPath::new("ban", "files").entry(entry);
-        issues.extend(problems(&list_check, list, |_| path));
+        let effect = document.ban.files.get(entry).map(|file| file.effect);
+        let found = problems(&list_check, list, effect.unwrap_or_default(), |_| path);
+        issues.extend(found);
     }
     issues
 }
@@ -24,11 +27,16 @@ pub(crate) fn check(document: &Document, clients: &ClientRules, files: &[List]) 
 fn problems(
     list_check: &ListCheck<'_>,
     list: &List,
+    effect: ListEffect,
     path_of_line: impl Fn(u32) -> ConfigPath,
 ) -> Vec<Issue> {
     let name = Escaped(list.name().as_bytes());
-    let found = list_check.problems(list).into_iter();
-    let issues = found.map(|(line, why)| Issue {
+    let mut found = list_check.problems(list);
+    if effect == ListEffect::NoBan {
+        // It denies nobody, but must not turn bans off for the internet.
+        found.retain(|(_, why)| matches!(why, ListRejection::TooWide { .. }));
+    }
+    let issues = found.into_iter().map(|(line, why)| Issue {
         help: help(&why).map(Into::into),
         ..Issue::new(path_of_line(line), format!("{name}:{line}: {why}"))
     });

@@ -15,6 +15,7 @@ mod ban_by_list;
 mod ban_closes_sockets;
 mod ban_ends_streams;
 mod ban_expires;
+mod ban_grows;
 mod ban_list_is_checked;
 mod ban_needs_evidence;
 mod benign_paths_pass;

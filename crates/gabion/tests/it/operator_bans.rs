@@ -1,17 +1,26 @@
-//! An operator bans and unbans clients without an edit of the policy.
+//! An operator bans, unbans and exempts clients without an edit of the policy.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+    time::Duration,
+};
 
 use gabion::{
     Guard,
-    ban::{BanOutcome, Bans},
+    ban::{BanOutcome, BanRecord, BanUpdate, Bans},
     event::{BanChange, Event},
     policy::SampleRequest,
 };
 use gabion_testkit::Recorder;
 
+use crate::support::in_process::{get, guarded, probe};
+
 const POLICY: &str = "version = 1\n[client]\ntrusted_proxies = ['198.51.100.0/24']\n";
 const HOUR: Duration = Duration::from_hours(1);
+/// The client of a request from the test support.
+const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 9));
+const CLIENT_2: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 2));
 
 fn guard() -> (Guard, Arc<Recorder>) {
     let events = Arc::new(Recorder::default());
@@ -85,4 +94,97 @@ fn exempt_addresses_are_not_banned() {
     let withheld = |event: &Event| matches!(event, Event::Ban(event) if matches!(event.change, BanChange::Withheld(_)));
     let events = events.take();
     assert_eq!(events.iter().filter(|event| withheld(event)).count(), 3);
+}
+
+#[test]
+fn exempted_client_passes_every_rule_for_its_time() {
+    let policy = "version = 1\n[[deny]]\nid = 'dotfiles'\nnames = ['.env']\nthen = 'ban'\n";
+    let server = guarded(policy);
+    let probe = || probe("/.env");
+    server.send(probe());
+    assert_eq!(server.verdict("/"), "403 ban/timed");
+
+    let lifted = server.guard.allow(CLIENT, HOUR, "our own scanner");
+    assert_eq!(lifted, ["203.0.113.9/32".parse().unwrap()]);
+    let answer = server.send(probe());
+    assert_eq!(answer.status, 200);
+    let texts = answer.event_texts().join("\n");
+    assert!(
+        texts.contains("allow/operator") && texts.contains("3600 s more"),
+        "{texts}"
+    );
+    let stranger = get("/.env").from("203.0.113.10");
+    assert_eq!(server.verdict(stranger), "403 dotfiles");
+
+    server.clock.advance(HOUR);
+    assert_eq!(server.verdict(probe()), "403 dotfiles");
+    assert_eq!(server.verdict("/"), "403 ban/timed", "it is banned again");
+    assert!(server.guard.allow(CLIENT, HOUR, "again").len() == 1);
+    assert!(server.guard.disallow(CLIENT));
+    assert_eq!(server.verdict(probe()), "403 dotfiles");
+}
+
+#[test]
+fn bans_by_rule_are_lifted_together() {
+    let (guard, _events) = guard();
+    for host in 1..=3 {
+        guard.ban(IpAddr::from([203, 0, 113, host]), HOUR, "scraper");
+    }
+    let lifted = guard
+        .bans()
+        .unban_where(|ban| ban.network.addr() != CLIENT_2);
+    assert_eq!(lifted.len(), 2);
+    let left = guard.bans().records();
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0].network.addr(), CLIENT_2);
+}
+
+#[test]
+fn bans_are_restored_but_not_of_clients_that_are_exempt_by_now() {
+    let (old, _events) = guard();
+    old.ban(CLIENT, HOUR, "scraper");
+    old.ban(addr("192.0.2.7"), HOUR, "a proxy of the next policy");
+    let snapshot = old.ban_snapshot();
+    assert_eq!(snapshot.bans.len(), 2);
+
+    let policy = "version = 1\n[client]\ntrusted_proxies = ['192.0.2.0/24']\n";
+    let new = Guard::from_policy(policy).unwrap();
+    assert_eq!(new.restore(&snapshot), 1);
+    assert!(is_refused(&new, "203.0.113.9"));
+    let ban = new.bans().find(CLIENT).unwrap();
+    assert_eq!(ban.reason.as_deref(), Some("scraper"));
+}
+
+#[test]
+fn changes_of_other_instances_obey_the_own_policy() {
+    let (other, _events) = guard();
+    let record = |network: &str| BanRecord {
+        network: network.parse().unwrap(),
+        by: Bans::OPERATOR,
+        reason: None,
+        since: other.now().wall(),
+        until: other.now().wall_after(HOUR),
+        offenses: 0,
+    };
+    let (guard, _events) = guard();
+    let apply = |network| guard.apply_from_peer(&BanUpdate::Banned(record(network)));
+    assert_eq!(apply("203.0.113.9/32"), Ok(()));
+    assert_eq!(apply("203.0.112.0/24"), Ok(()));
+    assert!(is_refused(&guard, "203.0.113.9"));
+    assert!(is_refused(&guard, "203.0.112.77"));
+    for refused in [
+        "198.51.100.7/32",
+        "10.0.0.1/32",
+        "203.0.0.0/16",
+        "0.0.0.0/0",
+        "::/0",
+        "2001::/32",
+    ] {
+        assert!(apply(refused).is_err(), "{refused}");
+    }
+    assert_eq!(guard.bans().len(), 2);
+
+    let lift = BanUpdate::Lifted("203.0.113.9/32".parse().unwrap());
+    assert_eq!(guard.apply_from_peer(&lift), Ok(()));
+    assert!(!is_refused(&guard, "203.0.113.9"));
 }

@@ -10,10 +10,11 @@
 //!    requests that matched no rule.
 //! 3. [`Attribution::CrossSite`], a request that a page of another origin caused, never bans.
 //!
-//! No offense bans once the ban budget is used up ([`BanConfig::most_per_minute`] and
-//! [`BanConfig::most_percent`]), nor for a client that an operator allows ([`AllowTable`]). Certain offenses have a larger budget of their own, so that forgeable
+//! No offense bans once the ban budget is used up ([`BanConfig::most_per_minute`](crate::BanConfig::most_per_minute) and
+//! [`BanConfig::most_percent`](crate::BanConfig::most_percent)), nor for a client that an operator allows ([`AllowTable`]) or that a list
+//! keeps from bans ([`ListEffect::NoBan`](crate::ListEffect::NoBan)). Certain offenses have a larger budget of their own, so that forgeable
 //! ones do not use it up, and no network can use up either. Each further ban of a client is longer
-//! ([`BanConfig::growth`]), and several banned clients of a network can ban it ([`NeighborsConfig`](crate::NeighborsConfig)).
+//! ([`BanConfig::growth`](crate::BanConfig::growth)), and several banned clients of a network can ban it ([`NeighborsConfig`](crate::NeighborsConfig)).
 //!
 //! # Limits
 //!
@@ -22,23 +23,28 @@
 //! length is unknown or short ([`MIN_PAGE`]). An opened WebSocket counts for two to four hours, whether or
 //! not it stays open.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use gabion_core::{
-    AllowRecord, Attribution, BanOutcome, BanRecord, BanSnapshot, BanUpdate, BuildClientKeyHasher,
-    ClientIp, ClientKey, Mode, Now, Offense, OffenseHistory, OffenseRecorder, Outcome,
-    RequestState, UpdateOrigin,
+    AllowRecord, Attribution, BanOutcome, BanRecord, BanSnapshot, BanUpdate, ClientIp, Mode, Now,
+    Offense, OffenseHistory, OffenseRecorder, Outcome, RequestState, UpdateOrigin,
 };
 use ipnet::IpNet;
 
 use super::{
-    BanConfig, BanTable,
+    BanSettings, BanTable,
     budget::{BanBudget, Claim},
     escalation::{Escalation, Sentence},
     neighbors::Neighbors,
     standing::{self, Standings},
+    suspects::{self, Suspects},
+    without_bans::WithoutBans,
 };
-use crate::{AllowTable, bounded_map::BoundedMap};
+use crate::AllowTable;
 
 /// Decides which [`Offense`]s become bans in its [`BanTable`]. Shared by all threads and kept
 /// across policy reloads as part of [`State`](crate::State).
@@ -80,32 +86,26 @@ use crate::{AllowTable, bounded_map::BoundedMap};
 pub struct BanArbiter {
     table: Arc<BanTable>,
     allows: AllowTable,
-    suspects: BoundedMap<ClientKey, Suspect, BuildClientKeyHasher>,
+    suspects: Suspects,
     pub(super) standings: Standings,
     budget: BanBudget,
     escalation: Escalation,
     pub(super) neighbors: Neighbors,
-}
-
-/// The different paths for which a client is under suspicion.
-#[derive(Clone, Debug, Default)]
-struct Suspect {
-    paths: [Option<u64>; BanArbiter::PATHS],
-    repeats: u32,
-    last: Duration,
+    /// Clients that rules never ban. Locked for each offense, which no clean request causes.
+    without_bans: Mutex<Option<Arc<WithoutBans>>>,
 }
 
 // === impl BanArbiter ===
 
 impl BanArbiter {
     /// The number of different paths that are evidence for a ban.
-    pub const PATHS: usize = 3;
+    pub const PATHS: usize = suspects::PATHS;
 
     /// The time after the last suspicious path in which earlier paths count.
-    pub const MEMORY: Duration = Duration::from_mins(10);
+    pub const MEMORY: Duration = suspects::MEMORY;
 
     /// The number of repetitions of suspicious paths that count as another path.
-    pub const REPEATS: u32 = 8;
+    pub const REPEATS: u32 = suspects::REPEATS;
 
     /// The period of good standing: a response counts in its period and the next.
     pub const PERIOD: Duration = standing::PERIOD;
@@ -118,11 +118,12 @@ impl BanArbiter {
         Self {
             allows: AllowTable::new(Arc::clone(table.listeners())),
             table,
-            suspects: BoundedMap::new(clients),
+            suspects: Suspects::new(clients),
             standings: Standings::new(clients),
             budget: BanBudget::default(),
             escalation: Escalation::new(clients),
             neighbors: Neighbors::new(),
+            without_bans: Mutex::default(),
         }
     }
 
@@ -136,11 +137,37 @@ impl BanArbiter {
         &self.allows
     }
 
-    /// Sets the ban budget, the growth of bans and the bans of neighbors to those of `config`.
-    pub fn configure(&self, config: &BanConfig) {
-        self.budget.set(config);
-        self.escalation.configure(config);
+    /// Takes over the ban budget, the growth of bans, the bans of neighbors, and the clients that are never
+    /// banned.
+    pub fn configure(&self, settings: BanSettings) {
+        let BanSettings {
+            config,
+            without_bans,
+        } = settings;
+        self.budget.set(&config);
+        self.escalation.configure(&config);
         self.neighbors.configure(&config.neighbors);
+        *self.lock_without_bans() = without_bans;
+    }
+
+    /// Returns the reason why a client is never banned by rules.
+    fn exemption(&self, client: &ClientIp, now: Now) -> Option<&'static str> {
+        if self.allows.active(client, now).is_some() {
+            return Some("an operator allows the client for now");
+        }
+        let is_listed = |lists: Arc<WithoutBans>| lists.holds(client.addr());
+        self.without_bans()
+            .is_some_and(is_listed)
+            .then_some("a list with `effect = \"no-ban\"` in [ban] names the client")
+    }
+
+    fn without_bans(&self) -> Option<Arc<WithoutBans>> {
+        self.lock_without_bans().clone()
+    }
+
+    fn lock_without_bans(&self) -> MutexGuard<'_, Option<Arc<WithoutBans>>> {
+        let without_bans = self.without_bans.lock();
+        without_bans.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Updates the standing of a client at the end of an exchange.
@@ -171,8 +198,8 @@ impl BanArbiter {
     ///
     /// The caller checks first that the client may be banned at all ([`ClientIp::exempt_from_bans`]).
     pub fn add_from_peer(&self, client: &ClientIp, record: &BanRecord, now: Now) -> BanOutcome {
-        if self.allows.active(client, now).is_some() {
-            return BanOutcome::Withheld(ALLOWED);
+        if let Some(why) = self.exemption(client, now) {
+            return BanOutcome::Withheld(why);
         }
         if self.table.active(client, now).is_none()
             && let Err(outcome) = self.take_budget(client, true, now)
@@ -192,7 +219,7 @@ impl BanArbiter {
         self.table.unban(network, origin);
         self.allows.remove(network, origin);
         self.escalation.forget(network);
-        self.suspects.remove(network.into());
+        self.suspects.forget(network.into());
         self.standings.forget(network.into());
         let update = BanUpdate::Forgotten(network);
         let listeners = self.table.listeners();
@@ -231,13 +258,6 @@ impl BanArbiter {
     pub fn remove_expired(&self, now: Now) {
         self.table.remove_expired(now);
         self.allows.remove_expired(now);
-    }
-
-    /// Returns the number of different paths for which `client` is under suspicion, including
-    /// `path`.
-    fn suspect(&self, client: ClientKey, path: u64, now: Now) -> usize {
-        self.suspects
-            .update(client, |suspect| suspect.add(path, now))
     }
 
     /// Takes a ban of `client` from the ban budget.
@@ -288,6 +308,12 @@ impl BanArbiter {
         now: Now,
     ) -> Option<(IpNet, Mode)> {
         let (network, mode) = self.neighbors.count(client, now, standing::period(now))?;
+        if self
+            .without_bans()
+            .is_some_and(|lists| lists.touches(network))
+        {
+            return None;
+        }
         if mode == Mode::Enforce {
             let record = BanRecord {
                 network,
@@ -301,9 +327,8 @@ impl BanArbiter {
 
 impl OffenseRecorder for BanArbiter {
     fn record_offense(&self, client: &ClientIp, offense: &Offense, now: Now) -> BanOutcome {
-        let key = ClientKey::from(client);
-        if self.allows.active(client, now).is_some() {
-            return BanOutcome::Withheld(ALLOWED);
+        if let Some(why) = self.exemption(client, now) {
+            return BanOutcome::Withheld(why);
         }
         match offense.attribution {
             Attribution::Certain => self.ban(client, offense, now),
@@ -315,7 +340,7 @@ impl OffenseRecorder for BanArbiter {
                     "the client is in good standing, and a page could have caused the request",
                 )
             }
-            Attribution::Forgeable { path } => match self.suspect(key, path, now) {
+            Attribution::Forgeable { path } => match self.suspects.add(client.into(), path, now) {
                 Self::PATHS.. => self.ban(client, offense, now),
                 paths => BanOutcome::Suspected {
                     paths: u32::try_from(paths).unwrap_or(u32::MAX),
@@ -333,27 +358,5 @@ impl fmt::Debug for BanArbiter {
             .field("suspects", &self.suspects.len())
             .field("standing", &self.standings.len())
             .finish_non_exhaustive()
-    }
-}
-
-/// The reason why an exempted client is not banned.
-const ALLOWED: &str = "an operator allows the client for now";
-
-// === impl Suspect ===
-
-impl Suspect {
-    fn add(&mut self, path: u64, now: Now) -> usize {
-        if now.mono().saturating_sub(self.last) > BanArbiter::MEMORY {
-            *self = Self::default();
-        }
-        self.last = now.mono();
-        if self.paths.contains(&Some(path)) {
-            self.repeats = self.repeats.saturating_add(1);
-        } else if let Some(free) = self.paths.iter_mut().find(|slot| slot.is_none()) {
-            *free = Some(path);
-        }
-        let paths = self.paths.iter().flatten().count();
-        let repeated = usize::try_from(self.repeats / BanArbiter::REPEATS).unwrap_or(usize::MAX);
-        paths.saturating_add(repeated)
     }
 }

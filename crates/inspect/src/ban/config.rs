@@ -1,13 +1,13 @@
 //! The `[ban]` section.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use gabion_core::Mode;
 
-use super::{AddressShare, BanFiles, List};
-use crate::{Network, Period, serde_mode};
+use super::{AddressShare, BanFiles, List, ListEffect, without_bans::WithoutBans};
+use crate::{ConfigError, ConfigPath, Network, Period, serde_mode};
 
 /// The `[ban]` section: ban lists, the default ban duration and the ban budget. Compiles to
 /// [`Ban`](crate::Ban).
@@ -79,6 +79,14 @@ pub struct NeighborsConfig {
     pub except: Vec<Network>,
 }
 
+/// The settings that decide which offenses become bans: those of a [`BanConfig`], with the content of its
+/// [`ListEffect::NoBan`] files. Taken over by [`BanArbiter::configure`](crate::BanArbiter::configure).
+#[derive(Clone, Debug, Default)]
+pub struct BanSettings {
+    pub(super) config: BanConfig,
+    pub(super) without_bans: Option<Arc<WithoutBans>>,
+}
+
 impl Default for BanConfig {
     fn default() -> Self {
         Self {
@@ -145,9 +153,38 @@ fn percent<'de, D: Deserializer<'de>>(from: D) -> Result<u8, D::Error> {
     }
 }
 
+// === impl BanSettings ===
+
+impl BanSettings {
+    /// Takes the settings of `config`, whose files have the content `lists`, in that order.
+    ///
+    /// # Errors
+    ///
+    /// More networks than [`IpRanges`](crate::IpRanges) holds.
+    pub fn new(config: &BanConfig, lists: &[List]) -> Result<Self, ConfigError> {
+        let without_bans: Vec<_> = config.lists(lists, ListEffect::NoBan).collect();
+        let without_bans = WithoutBans::build(&without_bans)
+            .map_err(|problem| ConfigPath::new("ban", "files").error(problem))?;
+        Ok(Self {
+            config: config.clone(),
+            without_bans: (!without_bans.is_empty()).then(|| Arc::new(without_bans)),
+        })
+    }
+}
+
 // === impl BanConfig ===
 
 impl BanConfig {
+    /// Returns those of `lists`, the content of [`Self::files`] in that order, that have an effect.
+    pub(super) fn lists<'l>(
+        &self,
+        lists: &'l [List],
+        effect: ListEffect,
+    ) -> impl Iterator<Item = &'l List> {
+        let files = self.files.iter().zip(lists);
+        files.filter_map(move |(file, list)| (file.effect == effect).then_some(list))
+    }
+
     /// Returns [`Self::networks`] as a list with the name `ban.networks`.
     pub fn list(&self) -> List {
         List::inline(

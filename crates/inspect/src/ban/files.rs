@@ -32,6 +32,21 @@ pub struct BanFile {
     pub file: String,
     /// The treatment of unreadable lines.
     pub on_error: OnListError,
+    /// The effect on the clients in the list.
+    pub effect: ListEffect,
+}
+
+/// The effect of a list file on the clients in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum ListEffect {
+    /// They are denied.
+    #[default]
+    Deny,
+    /// Rules may deny their requests, but never ban them, nor a network with one of them: for the published
+    /// ranges of search engines, whose crawlers follow links that attackers plant.
+    NoBan,
 }
 
 /// The treatment of unreadable lines in a list file.
@@ -53,6 +68,8 @@ struct Table {
     file: String,
     #[serde(default)]
     on_error: OnListError,
+    #[serde(default)]
+    effect: ListEffect,
 }
 
 // === impl BanFiles ===
@@ -124,13 +141,20 @@ impl<'de> Deserialize<'de> for BanFile {
 
 impl Serialize for BanFile {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        match self.on_error {
-            OnListError::Refuse => self.file.serialize(to),
-            on_error @ OnListError::Skip => {
-                let file = self.file.clone();
-                Table { file, on_error }.serialize(to)
-            }
+        if *self == Self::from(self.file.as_str()) {
+            return self.file.serialize(to);
         }
+        let Self {
+            file,
+            on_error,
+            effect,
+        } = self.clone();
+        Table {
+            file,
+            on_error,
+            effect,
+        }
+        .serialize(to)
     }
 }
 
@@ -142,13 +166,20 @@ impl From<&str> for BanFile {
 
 impl From<String> for BanFile {
     fn from(file: String) -> Self {
-        let on_error = OnListError::default();
-        Self { file, on_error }
+        Self {
+            file,
+            on_error: OnListError::default(),
+            effect: ListEffect::default(),
+        }
     }
 }
 
 impl From<Table> for BanFile {
-    fn from(Table { file, on_error }: Table) -> Self {
-        Self { file, on_error }
+    fn from(table: Table) -> Self {
+        Self {
+            file: table.file,
+            on_error: table.on_error,
+            effect: table.effect,
+        }
     }
 }

@@ -21,9 +21,11 @@ mod neighbors;
 mod ranges;
 mod share;
 mod standing;
+mod suspects;
 mod table;
 #[cfg(test)]
 mod tests;
+mod without_bans;
 
 use std::{iter, sync::Arc};
 
@@ -34,8 +36,8 @@ use gabion_core::{
 use http::StatusCode;
 
 pub use arbiter::BanArbiter;
-pub use config::{BanConfig, NeighborsConfig};
-pub use files::{BanFile, BanFiles, OnListError};
+pub use config::{BanConfig, BanSettings, NeighborsConfig};
+pub use files::{BanFile, BanFiles, ListEffect, OnListError};
 pub use list::{List, ListError, ListProblem};
 pub use list_check::{ListCheck, ListRejection};
 pub use ranges::{IpRanges, Listed};
@@ -119,8 +121,8 @@ impl Ban {
 impl Config for BanConfig {
     type Output = Ban;
 
-    /// Compiles [`Self::networks`] as the list `ban.networks`, followed by the lists of `context`
-    /// in order. A network in several lists is attributed to the first.
+    /// Compiles [`Self::networks`] as the list `ban.networks`, followed by the lists of `context` that
+    /// deny, in order. A network in several lists is attributed to the first.
     ///
     /// # Errors
     ///
@@ -131,7 +133,8 @@ impl Config for BanConfig {
         let mut errors = whole_address_spaces(&inline);
         errors.extend(mismatched_list(self, context.lists()));
         ConfigErrors::check(errors)?;
-        let all: Vec<_> = iter::once(&inline).chain(context.lists()).collect();
+        let files = self.lists(context.lists(), ListEffect::Deny);
+        let all: Vec<_> = iter::once(&inline).chain(files).collect();
         let listed = IpRanges::build(&all)
             .map_err(|problem| ConfigPath::new("ban", "files").error(problem))?;
         Ok(Ban {

@@ -10,7 +10,7 @@ use gabion_core::{
 use ipnet::IpNet;
 
 use super::{addr, client};
-use crate::{BanArbiter, BanConfig, BanTable};
+use crate::{BanArbiter, BanConfig, BanSettings, BanTable, List};
 
 const MINUTE: Duration = Duration::from_mins(1);
 const DAY: Duration = Duration::from_hours(24);
@@ -21,7 +21,8 @@ fn at(time: Duration) -> Now {
 
 fn arbiter(config: &str) -> BanArbiter {
     let arbiter = BanArbiter::new(Arc::new(BanTable::new(1000)), 1000);
-    arbiter.configure(&toml::from_str::<BanConfig>(config).unwrap());
+    let config = toml::from_str::<BanConfig>(config).unwrap();
+    arbiter.configure(BanSettings::new(&config, &[]).unwrap());
     arbiter
 }
 
@@ -175,6 +176,26 @@ fn shared_and_excepted_networks_are_never_banned_as_a_whole() {
         }
     }
     assert_eq!(forgeable.table().len(), 8);
+}
+
+#[test]
+fn listed_crawler_is_denied_but_never_banned() {
+    let list = List::parse(
+        "googlebot.json",
+        r#"{"prefixes": [{"ipv4Prefix": "203.0.113.32/27"}]}"#,
+    );
+    let config = "files = [{ file = 'googlebot.json', effect = 'no-ban' }]\n[neighbors]\nclients = 2\nmode = 'enforce'";
+    let config = toml::from_str::<BanConfig>(config).unwrap();
+    let arbiter = BanArbiter::new(Arc::new(BanTable::new(1000)), 1000);
+    arbiter.configure(BanSettings::new(&config, &[list.unwrap()]).unwrap());
+    let offense = Offense::certain(RuleId::builtin("probe"), MINUTE);
+    let outcome = arbiter.record_offense(&neighbor(37), &offense, at(MINUTE));
+    assert!(matches!(outcome, BanOutcome::Withheld(_)), "{outcome:?}");
+    // The rest of its /24 is banned client by client only.
+    let surrounding: Vec<_> = (100..104)
+        .map(|host| placement(&arbiter, &neighbor(host), at(MINUTE)).surrounding)
+        .collect();
+    assert_eq!(surrounding, [None; 4]);
 }
 
 #[derive(Default)]
