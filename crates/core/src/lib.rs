@@ -77,8 +77,8 @@ pub use diagnosis::{Diagnosis, DiagnosisCounters};
 pub use event::{
     BanChange, BanEvent, ClaimRemovedEvent, ConnectionLimit, ConnectionRefusedEvent,
     DiagnosisEvent, Event, EventClass, FaultEvent, PolicyEvent, ProbeHitEvent, ProxyFailureEvent,
-    RequestEvent, RequestEventKind, SessionEvent, Sink, Suppressed, UnparsableEvent,
-    UnparsablePart,
+    RequestEvent, RequestEventKind, SessionEvent, Sink, StoreChange, StoreEvent, StorePart,
+    Suppressed, UnparsableEvent, UnparsablePart,
 };
 pub use evidence::{Escaped, Evidence, Redacted};
 pub use facts::{Facts, Resolution};

@@ -33,7 +33,7 @@ pub enum EventClass {
     ProbeHit,
     /// Panics.
     Fault,
-    /// Changes of the policy, setup errors, and reports of other sinks.
+    /// Changes of the policy and of the store, setup errors, and reports of other sinks.
     Policy,
 }
 
@@ -77,6 +77,7 @@ impl Event {
             // The first removal of each claim, which asks for a setting.
             Self::ClaimRemoved(_)
             | Self::Policy(_)
+            | Self::Store(_)
             | Self::UntrustedProxy(_)
             | Self::Setup(_)
             | Self::Suppressed(_) => EventClass::Policy,
@@ -96,6 +97,7 @@ impl Event {
             Self::Unparsable(event) => Some(event.at),
             Self::ConnectionRefused(event) => Some(event.at),
             Self::ProxyFailure(event) => Some(event.at),
+            Self::Store(event) => Some(event.at),
             Self::Policy(_) | Self::UntrustedProxy(_) | Self::Setup(_) | Self::Suppressed(_) => {
                 None
             }
@@ -118,7 +120,7 @@ impl Event {
             Self::ConnectionRefused(event) => Some(network(event.peer)),
             Self::ProxyFailure(event) => event.client.map(network),
             Self::UntrustedProxy(peer) => Some(network(*peer)),
-            Self::Policy(_) | Self::Setup(_) | Self::Suppressed(_) => None,
+            Self::Policy(_) | Self::Setup(_) | Self::Store(_) | Self::Suppressed(_) => None,
         }
     }
 }
