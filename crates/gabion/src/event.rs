@@ -4,8 +4,8 @@ pub use gabion_core::{
     AuditAction, AuditEvent, BanChange, BanEvent, ClaimRemovedEvent, CloseReason, ConnectionLimit,
     ConnectionRefusedEvent, Diagnosis, DiagnosisCounters, DiagnosisEvent, Event, EventClass,
     EventId, FaultEvent, PolicyEvent, ProbeHitEvent, ProxyFailureEvent, Redacted, RequestEvent,
-    RequestEventKind, SessionEvent, SessionId, SessionKind, Sink, Suppressed, UnparsableEvent,
-    UnparsablePart,
+    RequestEventKind, SessionEvent, SessionId, SessionKind, Sink, StoreChange, StoreEvent,
+    StorePart, Suppressed, UnparsableEvent, UnparsablePart,
 };
 #[cfg(feature = "tracing")]
 pub use gabion_sinks::{Bounded, Channel, EventBudget, Tracing};

@@ -3,7 +3,7 @@
 use gabion_core::{
     BanEvent, ClaimRemovedEvent, ConnectionRefusedEvent, Diagnosis, DiagnosisEvent, Escaped, Event,
     Mode, PolicyEvent, ProbeHitEvent, ProxyFailureEvent, Redacted, RequestEvent, RequestEventKind,
-    SessionEvent, SessionKind, Sink, UnparsableEvent,
+    SessionEvent, SessionKind, Sink, StoreChange, StoreEvent, UnparsableEvent,
 };
 use tracing::{debug, error, info, warn};
 
@@ -11,7 +11,7 @@ use tracing::{debug, error, info, warn};
 ///
 /// Levels: a denial or a refused connection is `info`, since both are common on an open port; a ban,
 /// a failure of the proxy and a closed session are `warn`; an event that needs an operator (a panic, a
-/// rejected policy, a setup error) is `error`. A close frame from one side with a reason is `debug`.
+/// rejected policy, a setup error, an outage of the store) is `error`. A close frame from one side with a reason is `debug`.
 ///
 /// No client can forge a field: the message contains nothing that a client wrote, fields that no client
 /// writes come first, and each field that a client writes is a string, which formatters quote, with
@@ -187,6 +187,7 @@ impl Sink for Tracing {
             Event::ConnectionRefused(event) => connection_refused(event),
             Event::ClaimRemoved(event) => claim_removed(event),
             Event::ProxyFailure(event) => self.proxy_failure(event),
+            Event::Store(event) => store(event),
             Event::Setup(_) | Event::UntrustedProxy(_) => error!(target: "gabion", "{event}"),
             Event::Suppressed(event) => warn!(target: "gabion", "{event}"),
             // A kind that a later version of the core adds.
@@ -225,6 +226,15 @@ fn ban(event: &BanEvent) {
         reason = reason.as_deref(),
         "{message}"
     );
+}
+
+fn store(event: &StoreEvent) {
+    match event.change {
+        StoreChange::Recovered => info!(target: "gabion", "{event}"),
+        StoreChange::Overflowed { .. } => warn!(target: "gabion", "{event}"),
+        // An outage or a damaged file, or a change that a later version of the core adds.
+        _ => error!(target: "gabion", "{event}"),
+    }
 }
 
 fn session(event: &SessionEvent) {

@@ -41,7 +41,8 @@ pub enum UpdateOrigin {
     Store,
 }
 
-/// The owner of the table of bans, from which a listener that missed updates takes a snapshot.
+/// The owner of the table of bans, from which a listener that missed updates takes a snapshot, and to which
+/// a store passes what it reads after the start.
 pub trait BanSource: Send + Sync {
     /// Returns all bans, exemptions and offenses in force.
     ///
@@ -49,6 +50,15 @@ pub trait BanSource: Send + Sync {
     ///
     /// Copies the tables without blocking new bans. Not for the request path.
     fn ban_snapshot(&self) -> BanSnapshot;
+
+    /// Adds the bans, exemptions and offenses of `snapshot`, which a store could not read earlier: its file
+    /// was locked by the instance that this one replaces, or its disk did not respond. Of two bans of the
+    /// same network the later end counts. Listeners receive the added ones as [`UpdateOrigin::Store`].
+    ///
+    /// # Cost
+    ///
+    /// One insertion for each record. Not for the request path.
+    fn restore_bans(&self, snapshot: BanSnapshot);
 }
 
 // === impl BanUpdate ===

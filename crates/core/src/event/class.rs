@@ -33,7 +33,7 @@ pub enum EventClass {
     ProbeHit,
     /// Panics.
     Fault,
-    /// Changes of the policy and by operators, setup errors, and reports of other sinks.
+    /// Changes of the policy, of the store and by operators, setup errors, and reports of other sinks.
     Policy,
 }
 
@@ -81,6 +81,7 @@ impl Event {
             Self::Audit(_)
             | Self::ClaimRemoved(_)
             | Self::Policy(_)
+            | Self::Store(_)
             | Self::UntrustedProxy(_)
             | Self::Setup(_)
             | Self::Suppressed(_) => EventClass::Policy,
@@ -101,6 +102,7 @@ impl Event {
             Self::Unparsable(event) => Some(event.at),
             Self::ConnectionRefused(event) => Some(event.at),
             Self::ProxyFailure(event) => Some(event.at),
+            Self::Store(event) => Some(event.at),
             Self::Policy(_) | Self::UntrustedProxy(_) | Self::Setup(_) | Self::Suppressed(_) => {
                 None
             }
@@ -124,7 +126,11 @@ impl Event {
             Self::ProxyFailure(event) => event.client.map(network),
             Self::UntrustedProxy(peer) => Some(network(*peer)),
             // An operator's work has no budget per client.
-            Self::Audit(_) | Self::Policy(_) | Self::Setup(_) | Self::Suppressed(_) => None,
+            Self::Audit(_)
+            | Self::Policy(_)
+            | Self::Setup(_)
+            | Self::Store(_)
+            | Self::Suppressed(_) => None,
         }
     }
 }

@@ -10,6 +10,7 @@ mod policy;
 mod proxy;
 mod request;
 mod session;
+mod store;
 mod unparsable;
 
 use std::{fmt, net::IpAddr, time::SystemTime};
@@ -26,6 +27,7 @@ pub use policy::PolicyEvent;
 pub use proxy::ProxyFailureEvent;
 pub use request::{FaultEvent, ProbeHitEvent, RequestEvent, RequestEventKind};
 pub use session::SessionEvent;
+pub use store::{StoreChange, StoreEvent, StorePart};
 pub use unparsable::{UnparsableEvent, UnparsablePart};
 
 /// A destination for events.
@@ -110,6 +112,8 @@ pub enum Event {
     ConnectionRefused(ConnectionRefusedEvent),
     /// A request that a reverse proxy could not forward.
     ProxyFailure(ProxyFailureEvent),
+    /// A change of the state of the store, or of the exchange with other instances.
+    Store(StoreEvent),
     /// A setup error, with its fix: requests are refused until it is corrected.
     Setup(&'static str),
     /// Events that a sink dropped because of its rate limit.
@@ -143,6 +147,7 @@ impl fmt::Display for Event {
             Self::Unparsable(event) => event.fmt(f),
             Self::ConnectionRefused(event) => event.fmt(f),
             Self::ProxyFailure(event) => event.fmt(f),
+            Self::Store(event) => event.fmt(f),
             Self::UntrustedProxy(peer) => write!(
                 f,
                 "{peer} sends forwarding headers but is not a trusted proxy: all its clients count \

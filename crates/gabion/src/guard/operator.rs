@@ -8,7 +8,7 @@ use std::{
 
 use gabion_core::{
     AllowRecord, BanChange, BanEvent, BanOutcome, BanSnapshot, BanSource, BanUpdate, ClientIp,
-    Event, Offense, PolicySource as _, Sink as _, UpdateOrigin,
+    Event, Offense, PolicySource as _, Protected, Sink as _, UpdateOrigin,
 };
 use ipnet::IpNet;
 
@@ -107,14 +107,7 @@ impl Guard {
     ///
     /// About a microsecond per ban. Call it before the first request.
     pub fn restore(&self, snapshot: &BanSnapshot) -> usize {
-        let bans = snapshot.bans.iter();
-        let bans = bans.filter(|ban| self.exemption(ban.network).is_none());
-        let snapshot = BanSnapshot {
-            bans: bans.cloned().collect(),
-            allows: snapshot.allows.clone(),
-            offenses: snapshot.offenses.clone(),
-        };
-        self.0.bans.arbiter().restore(&snapshot, self.now())
+        self.0.restore(snapshot.clone())
     }
 
     /// Applies a change that another instance made. Bans are within the ban budget, and never of clients that
@@ -129,7 +122,7 @@ impl Guard {
         let (arbiter, now) = (self.0.bans.arbiter(), self.now());
         match update {
             BanUpdate::Banned(ban) => {
-                if let Some(why) = self.exemption(ban.network) {
+                if let Some(why) = self.0.exemption(ban.network) {
                     return Err(why);
                 }
                 let client = self.resolve(ban.network.addr());
@@ -152,6 +145,20 @@ impl Guard {
         Ok(())
     }
 
+    fn resolve(&self, client: IpAddr) -> ClientIp {
+        self.0.resolve(client)
+    }
+}
+
+impl Inner {
+    fn restore(&self, mut snapshot: BanSnapshot) -> usize {
+        snapshot
+            .bans
+            .retain(|ban| self.exemption(ban.network).is_none());
+        let now = self.bans.clock().now();
+        self.bans.arbiter().restore(&snapshot, now)
+    }
+
     /// Returns the reason why a network of a record must not be banned: it is wider than any that is banned
     /// here, or the policy exempts its clients.
     fn exemption(&self, network: IpNet) -> Option<&'static str> {
@@ -162,20 +169,26 @@ impl Guard {
         if network.prefix_len() < widest {
             return Some("the network is wider than a /24 or /48");
         }
-        let ends = [network.network(), network.broadcast()];
-        let mut exempt = ends
-            .into_iter()
-            .map(|addr| self.resolve(addr).exempt_from_bans());
-        exempt.find_map(|why| why)
+        let protected = self.policy.current().client.protects(network);
+        protected.map(|protected| match protected {
+            Protected::TrustedProxy => "the ban would hit a trusted proxy",
+            Protected::ThisHost => "the ban would hit this host",
+            Protected::Private => "the ban would hit private addresses",
+            _ => "the policy protects the network",
+        })
     }
 
     fn resolve(&self, client: IpAddr) -> ClientIp {
-        bans::resolve(client, &self.0.policy.current().client)
+        bans::resolve(client, &self.policy.current().client)
     }
 }
 
 impl BanSource for Inner {
     fn ban_snapshot(&self) -> BanSnapshot {
         self.bans.arbiter().snapshot(self.bans.clock().now())
+    }
+
+    fn restore_bans(&self, snapshot: BanSnapshot) {
+        self.restore(snapshot);
     }
 }

@@ -113,3 +113,17 @@ fn network_that_others_share_is_never_banned() {
     }
     assert_eq!(server.verdict(get("/").from("203.0.113.99")), "200");
 }
+
+#[test]
+fn proxy_in_a_banned_network_is_not_banned() {
+    let policy = POLICY.replace("clients = 3", "clients = 3\nmode = 'enforce'");
+    let policy = policy.replace(
+        "[ban]",
+        "[client]\ntrusted_proxies = ['203.0.113.250']\n[ban]",
+    );
+    let (server, changes) = offend_from_neighbors(&policy);
+    assert_eq!(changes.len(), 2, "the network is banned: {changes:?}");
+    for (client, verdict) in [("203.0.113.249", "403 ban/timed"), ("203.0.113.250", "200")] {
+        assert_eq!(server.verdict(get("/").from(client)), verdict, "{client}");
+    }
+}

@@ -105,7 +105,10 @@ impl Ban {
         if let Some(listed) = self.listed.find(client.addr()) {
             return self.deny(Self::LIST, listed.into());
         }
+        // The network around banned clients can contain a proxy.
+        let is_exempt = || client.exempt_from_bans().is_some();
         match self.arbiter.table().active(client, now) {
+            Some(_) if is_exempt() => Verdict::Pass,
             Some(ActiveBan { by, left, .. }) => self.deny(Self::TIMED, Reason::Banned { by, left }),
             None => Verdict::Pass,
         }

@@ -6,8 +6,8 @@ use gabion_core::{
     BanChange, BanEvent, Cause, Claim, ClaimRemovedEvent, ClientIp, ClientRules, CloseReason,
     ConnectionLimit, ConnectionRefusedEvent, Denial, Diagnosis, DiagnosisEvent, Event, FaultEvent,
     Offense, PeerAddr, PolicyEvent, ProbeHitEvent, ProxyFailureEvent, Reason, RequestEvent,
-    RequestEventKind, RequestState, RuleId, SessionEvent, SessionId, SessionKind, Suppressed,
-    UnparsableEvent, UnparsablePart,
+    RequestEventKind, RequestState, RuleId, SessionEvent, SessionId, SessionKind, StoreEvent,
+    StorePart, Suppressed, UnparsableEvent, UnparsablePart,
 };
 use gabion_testkit::OwnedHead;
 use http::StatusCode;
@@ -110,6 +110,7 @@ pub(crate) fn every_event(written: &Written) -> Vec<Event> {
             long,
             long,
         )),
+        Event::Store(StoreEvent::degraded(at, StorePart::Bans, long)),
         Event::Setup("set a sink"),
         Event::Suppressed(Suppressed {
             events: 1,

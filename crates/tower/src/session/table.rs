@@ -264,8 +264,16 @@ impl Sessions {
         }
     }
 
-    /// Returns the open sessions of `client`.
+    /// Returns the open sessions of `client`, or of all clients in it if it is a /24 or /48.
     pub(crate) fn for_client(&self, client: IpNet) -> Vec<Arc<Session>> {
+        let surrounding = match client {
+            IpNet::V4(_) => 24,
+            IpNet::V6(_) => 48,
+        };
+        if client.prefix_len() <= surrounding {
+            let is_inside = |session: &Session| client.contains(&session.client.network());
+            return self.filtered(is_inside).collect();
+        }
         let shard = self.shard(client);
         let of_client = shard.range(client_keys(client));
         of_client.map(|(_, session)| session.clone()).collect()
