@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use futures_util::{SinkExt as _, StreamExt as _, future::join_all};
 use gabion::{
     Guard, Mode,
-    ban::{Offense, OffenseRecorder as _},
+    ban::{BanRecord, BanUpdate, Offense, OffenseRecorder as _},
     event::Event,
     inspect::{Clock as _, RuleId, SystemClock},
     websocket::CloseReason,
@@ -209,4 +209,25 @@ async fn sockets_over_http2_close_in_the_same_way() {
     ban(server.guard(), BANNED);
     assert_eq!(code(&mut theirs).await, Some(CloseCode::Policy));
     assert!(echoes(&mut other, "another client").await);
+}
+
+#[tokio::test]
+async fn ban_of_a_network_closes_the_sockets_of_its_clients() {
+    let (server, events) = server(TRUSTING).await;
+    let mut inside = server.open("/ws", BANNED).await.unwrap();
+    let mut outside = server.open("/ws", "203.0.114.9").await.unwrap();
+    let since = server.guard().now().wall();
+    let ban = BanRecord {
+        network: "203.0.113.0/24".parse().unwrap(),
+        by: RuleId::builtin("by-hand"),
+        reason: None,
+        since,
+        until: since + Duration::from_mins(1),
+        offenses: 8,
+    };
+    let applied = server.guard().apply_from_peer(&BanUpdate::Banned(ban));
+    assert_eq!(applied, Ok(()));
+    assert_eq!(code(&mut inside).await, Some(CloseCode::Policy));
+    assert!(echoes(&mut outside, "still here").await);
+    assert_eq!(endings(&events), ["ban/timed"]);
 }
