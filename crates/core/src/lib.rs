@@ -74,7 +74,7 @@ pub use event::{
     BanChange, BanEvent, ClaimRemovedEvent, ConnectionLimit, ConnectionRefusedEvent,
     DiagnosisEvent, Event, EventClass, FaultEvent, PolicyEvent, ProbeHitEvent, ProxyFailureEvent,
     RequestEvent, RequestEventKind, SessionEvent, Sink, Suppressed, UnparsableEvent,
-    UnparsablePart,
+    UnparsablePart, UpstreamEvent, UpstreamState,
 };
 pub use evidence::{Escaped, Evidence, Redacted};
 pub use facts::{Facts, Resolution};

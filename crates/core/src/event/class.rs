@@ -33,6 +33,8 @@ pub enum EventClass {
     ProbeHit,
     /// Panics.
     Fault,
+    /// Changes of the state of upstream servers.
+    Upstream,
     /// Changes of the policy, setup errors, and reports of other sinks.
     Policy,
 }
@@ -41,12 +43,13 @@ pub enum EventClass {
 
 impl EventClass {
     /// All classes, each at the index of its discriminant.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Traffic,
         Self::Ban,
         Self::WithheldBan,
         Self::ProbeHit,
         Self::Fault,
+        Self::Upstream,
         Self::Policy,
     ];
 }
@@ -74,6 +77,7 @@ impl Event {
             | Self::ProxyFailure(_) => EventClass::Traffic,
             Self::ProbeHit(_) => EventClass::ProbeHit,
             Self::Fault(_) => EventClass::Fault,
+            Self::Upstream(_) => EventClass::Upstream,
             // The first removal of each claim, which asks for a setting.
             Self::ClaimRemoved(_)
             | Self::Policy(_)
@@ -96,6 +100,7 @@ impl Event {
             Self::Unparsable(event) => Some(event.at),
             Self::ConnectionRefused(event) => Some(event.at),
             Self::ProxyFailure(event) => Some(event.at),
+            Self::Upstream(event) => Some(event.at),
             Self::Policy(_) | Self::UntrustedProxy(_) | Self::Setup(_) | Self::Suppressed(_) => {
                 None
             }
@@ -118,7 +123,7 @@ impl Event {
             Self::ConnectionRefused(event) => Some(network(event.peer)),
             Self::ProxyFailure(event) => event.client.map(network),
             Self::UntrustedProxy(peer) => Some(network(*peer)),
-            Self::Policy(_) | Self::Setup(_) | Self::Suppressed(_) => None,
+            Self::Upstream(_) | Self::Policy(_) | Self::Setup(_) | Self::Suppressed(_) => None,
         }
     }
 }

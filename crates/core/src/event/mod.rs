@@ -10,6 +10,7 @@ mod proxy;
 mod request;
 mod session;
 mod unparsable;
+mod upstream;
 
 use std::{fmt, net::IpAddr, time::SystemTime};
 
@@ -25,6 +26,7 @@ pub use proxy::ProxyFailureEvent;
 pub use request::{FaultEvent, ProbeHitEvent, RequestEvent, RequestEventKind};
 pub use session::SessionEvent;
 pub use unparsable::{UnparsableEvent, UnparsablePart};
+pub use upstream::{UpstreamEvent, UpstreamState};
 
 /// A destination for events.
 ///
@@ -106,6 +108,8 @@ pub enum Event {
     ConnectionRefused(ConnectionRefusedEvent),
     /// A request that a reverse proxy could not forward.
     ProxyFailure(ProxyFailureEvent),
+    /// A change of the state of a server behind a reverse proxy.
+    Upstream(UpstreamEvent),
     /// A setup error, with its fix: requests are refused until it is corrected.
     Setup(&'static str),
     /// Events that a sink dropped because of its rate limit.
@@ -138,6 +142,7 @@ impl fmt::Display for Event {
             Self::Unparsable(event) => event.fmt(f),
             Self::ConnectionRefused(event) => event.fmt(f),
             Self::ProxyFailure(event) => event.fmt(f),
+            Self::Upstream(event) => event.fmt(f),
             Self::UntrustedProxy(peer) => write!(
                 f,
                 "{peer} sends forwarding headers but is not a trusted proxy: all its clients count \

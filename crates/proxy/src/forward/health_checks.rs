@@ -29,7 +29,8 @@ impl UpstreamGroup {
     /// Runs the health checks of [`UpstreamOptions::with_health_check`](crate::UpstreamOptions::with_health_check)
     /// for all clones of this group. Returns at once if none are set; otherwise it runs until it is dropped.
     ///
-    /// One task is enough for all workers. State changes are logged by `tracing`.
+    /// One task is enough for all workers. State changes are events
+    /// ([`UpstreamOptions::with_sink`](crate::UpstreamOptions::with_sink)).
     ///
     /// ```
     /// use std::time::Duration;
@@ -88,7 +89,7 @@ async fn run(group: Arc<Group>, member: Arc<Member>, check: HealthCheck) {
             debug!(target: "gabion::proxy", upstream = %member.upstream(), reason, "health check failed");
         }
         let result = result.as_ref().copied().map_err(String::as_str);
-        group.record_check(&member, &check, result);
+        member.record_check(&check, result);
     }
 }
 

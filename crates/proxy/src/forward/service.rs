@@ -280,8 +280,9 @@ impl Inner {
                     return Err(RequestError::BodyStalled(self.head_timeout).into());
                 }
                 Err(_) => {
-                    self.dispatcher.record_timeout(&info.upstream);
-                    return Err(UpstreamError::ResponseTimeout(self.head_timeout).into());
+                    let error = UpstreamError::ResponseTimeout(self.head_timeout);
+                    self.dispatcher.record_timeout(&info.upstream, &error);
+                    return Err(error.into());
                 }
             }
         }

@@ -8,10 +8,7 @@ use std::{
 
 use tokio::{sync::Semaphore, time::Instant};
 
-use super::{
-    HealthCheck, Lease, Member, Upstream, UpstreamOptions, UpstreamTls, UpstreamTlsError,
-    millis::millis, resolve::Resolution,
-};
+use super::{Lease, Member, Upstream, UpstreamOptions, UpstreamTls, UpstreamTlsError};
 
 /// Equivalent upstreams: each request goes to one of them.
 ///
@@ -58,7 +55,6 @@ pub(crate) struct Group {
     options: UpstreamOptions,
     /// For upstreams with TLS.
     tls: Option<UpstreamTls>,
-    created: Instant,
     /// Held while an upstream is ejected, so that two workers do not eject the last two.
     ejecting: Mutex<()>,
     /// The places of requests that wait for an upstream to start.
@@ -143,18 +139,10 @@ impl fmt::Display for UpstreamGroup {
 
 impl Group {
     fn new(upstreams: Vec<Upstream>, options: UpstreamOptions) -> Self {
-        let member = |upstream: Upstream| {
-            let resolution = Resolution::new(
-                upstream.name(),
-                options.lookup.clone(),
-                options.resolve_interval,
-            );
-            Arc::new(Member::new(upstream, resolution))
-        };
+        let member = |upstream| Arc::new(Member::new(upstream, &options));
         Self {
             members: upstreams.into_iter().map(member).collect(),
             tls: options.tls.clone(),
-            created: Instant::now(),
             ejecting: Mutex::default(),
             start_waits: Semaphore::new(options.start_wait.max_requests()),
             options,
@@ -181,11 +169,6 @@ impl Group {
         self.members.len() == 1
     }
 
-    /// The milliseconds since the group was created.
-    pub(super) fn now(&self) -> u64 {
-        millis(self.created.elapsed())
-    }
-
     /// Counts a request in progress at a member. `None` within if nothing depends on the count.
     ///
     /// # Errors
@@ -202,24 +185,14 @@ impl Group {
             .ok_or(LeaseError)
     }
 
-    /// Records the result of a health check.
-    pub(crate) fn record_check(
-        &self,
-        member: &Member,
-        check: &HealthCheck,
-        result: Result<(), &str>,
-    ) {
-        member.record_check(check, result, self.now());
-    }
-
     /// Records that a member responded.
     pub(crate) fn record_success(&self, idx: usize) {
         self.members[idx].record_success();
     }
 
     /// Records that a member did not respond, or with a gateway's error. Ejects it after several of them, if enough
-    /// others are left.
-    pub(crate) fn record_failure(&self, idx: usize) {
+    /// others are left. `failure` is displayed only then.
+    pub(crate) fn record_failure(&self, idx: usize, failure: &dyn fmt::Display) {
         let member = &self.members[idx];
         member.resolution().expire();
         let Some(ejection) = &self.options.ejection else {
@@ -229,7 +202,7 @@ impl Group {
             return;
         }
         let _ejecting = self.ejecting.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = self.now();
+        let now = Instant::now();
         let count = |condition: &dyn Fn(&Member) -> bool| {
             let members = self.members.iter();
             members.filter(|member| condition(member)).count()
@@ -241,13 +214,14 @@ impl Group {
         {
             return;
         }
-        member.eject(now, ejection);
+        member.eject(now, ejection, failure);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::HealthCheck;
 
     #[tokio::test]
     async fn upstream_is_not_ejected_while_health_checks_exclude_all_others() {
@@ -257,13 +231,13 @@ mod tests {
         let upstreams = urls.map(|url| url.parse().unwrap());
         let group = UpstreamGroup::new(upstreams, &options).unwrap();
         let group = group.shared();
-        let fail = || (0..10).for_each(|_| group.record_failure(1));
-        group.record_check(&group.members()[0], &check, Err("no response"));
+        let fail = || (0..10).for_each(|_| group.record_failure(1, &"lost"));
+        group.members()[0].record_check(&check, Err("no response"));
         fail();
-        assert!(group.members()[1].is_available(group.now()));
-        group.record_check(&group.members()[0], &check, Ok(()));
+        assert!(group.members()[1].is_available(Instant::now()));
+        group.members()[0].record_check(&check, Ok(()));
         fail();
-        assert!(!group.members()[1].is_available(group.now()));
+        assert!(!group.members()[1].is_available(Instant::now()));
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! Options of a group of upstreams.
 
-use std::{io, net::SocketAddr, num::NonZeroUsize, time::Duration};
+use std::{io, net::SocketAddr, num::NonZeroUsize, sync::Arc, time::Duration};
+
+use gabion_core::Sink;
 
 use super::{Balance, Ejection, HealthCheck, UpstreamTls, resolve::Lookup};
+use crate::event_sink::EventSink;
 
 /// Options of an [`UpstreamGroup`](crate::UpstreamGroup): choice, health, retries, name resolution and TLS.
 /// Timeouts are those of [`ProxyOptions`](crate::ProxyOptions).
@@ -36,6 +39,7 @@ pub struct UpstreamOptions {
     pub(crate) resolve_interval: Duration,
     pub(crate) lookup: Lookup,
     pub(crate) tls: Option<UpstreamTls>,
+    pub(crate) event_sink: EventSink,
 }
 
 /// The most requests that are sent a second time: a share of all, and a number per second that is always
@@ -95,6 +99,7 @@ impl Default for UpstreamOptions {
             resolve_interval: Duration::from_secs(30),
             lookup: Lookup::System,
             tls: None,
+            event_sink: EventSink::default(),
         }
     }
 }
@@ -173,6 +178,13 @@ impl UpstreamOptions {
     pub fn with_tls(self, tls: UpstreamTls) -> Self {
         let tls = Some(tls);
         Self { tls, ..self }
+    }
+
+    /// Sets the destination of events about changes of the state of an upstream
+    /// ([`Event::Upstream`](gabion_core::Event::Upstream)). If unset, they are dropped.
+    pub fn with_sink(self, sink: Arc<dyn Sink>) -> Self {
+        let event_sink = EventSink::new(sink);
+        Self { event_sink, ..self }
     }
 }
 

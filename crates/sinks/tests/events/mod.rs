@@ -7,7 +7,7 @@ use gabion_core::{
     ConnectionLimit, ConnectionRefusedEvent, Denial, Diagnosis, DiagnosisEvent, Event, FaultEvent,
     Offense, PeerAddr, PolicyEvent, ProbeHitEvent, ProxyFailureEvent, Reason, RequestEvent,
     RequestEventKind, RequestState, RuleId, SessionEvent, SessionId, SessionKind, Suppressed,
-    UnparsableEvent, UnparsablePart,
+    UnparsableEvent, UnparsablePart, UpstreamEvent, UpstreamState,
 };
 use gabion_testkit::OwnedHead;
 use http::StatusCode;
@@ -106,6 +106,12 @@ pub(crate) fn every_event(written: &Written) -> Vec<Event> {
             (facts.method, facts.target()),
             StatusCode::BAD_GATEWAY,
             long,
+            long,
+        )),
+        Event::Upstream(UpstreamEvent::new(
+            at,
+            "http://127.0.0.1:5000",
+            (UpstreamState::Up, UpstreamState::Ejected),
             long,
         )),
         Event::Setup("set a sink"),

@@ -1,6 +1,7 @@
 //! Groups of upstreams, and upstreams other than plain HTTP/1.1 over TCP.
 
 mod choice;
+mod events;
 mod grpc;
 mod health;
 mod load;
