@@ -106,6 +106,7 @@ mod acme;
 mod answer;
 mod capacity;
 mod descriptors;
+mod either;
 mod event_sink;
 mod forbidden;
 mod forward;
@@ -135,6 +136,7 @@ pub use acme::{
 pub use answer::{AnsweredBody, AnsweredFuture};
 pub use capacity::Capacity;
 pub use descriptors::raise_descriptor_limit;
+pub use either::{Either, EitherBody, EitherFuture};
 pub use forbidden::ForbiddenAddress;
 pub use forward::{
     Proxy, ProxyBody, ProxyFuture, ProxyOptions, Readiness, RequestError, UpstreamError,
@@ -144,13 +146,15 @@ pub use health_log::{HealthLog, HealthLogBody, HealthLogFuture, HealthLogService
 pub use https::{HttpsLayer, HttpsService};
 pub use router::{Route, RouteError, Router};
 pub use serve::{
-    Connections, Drained, HttpService, Listener, Protocols, ProxyProtocol, ServeOptions, Workers,
-    listen, serve, workers, workers_on,
+    Connections, Drained, HttpService, Listener, Protocols, ProxyProtocol, Renewal, RenewalError,
+    ServeOptions, Workers, listen, serve, workers, workers_on,
 };
 #[cfg(unix)]
 pub use serve::{Handover, Predecessor, take_over};
 #[cfg(feature = "tls")]
-pub use tls::{CertificateError, CertificateFiles, Certificates, Reloaded, Tls};
+pub use tls::{
+    CertificateError, CertificateFiles, Certificates, PreparedCertificates, Reloaded, Tls,
+};
 pub use tunnels::Tunnels;
 pub use upstream::{
     Balance, Ejection, HealthCheck, HealthCheckError, RetryBudget, StartWait, Upstream,

@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     UpstreamGroup,
+    tunnels::WorkerId,
     upstream::{Balancer, Group, NoCandidate, Tried},
 };
 
@@ -64,9 +65,9 @@ const START_INTERVAL: Duration = Duration::from_millis(100);
 // === impl Dispatcher ===
 
 impl Dispatcher {
-    pub(super) fn new(group: UpstreamGroup, options: &ProxyOptions) -> Self {
+    pub(super) fn new(group: UpstreamGroup, options: &ProxyOptions, worker: WorkerId) -> Self {
         let shared = group.shared();
-        let pool = |member| Pool::new(shared, member, options);
+        let pool = |member| Pool::new(shared, member, options, worker);
         Self {
             pools: shared.members().iter().map(pool).collect(),
             balancer: Balancer::new(shared),

@@ -19,7 +19,7 @@ use super::{
     upload::Upload,
 };
 use crate::{
-    HealthCheck, UpstreamGroup,
+    HealthCheck, Tunnels, UpstreamGroup,
     upstream::{Group, Member},
 };
 
@@ -100,7 +100,7 @@ async fn status(
     check: &HealthCheck,
 ) -> Result<StatusCode, Failure> {
     let options = ProxyOptions::default().with_connect_timeout(check.timeout());
-    let pool = Pool::new(group, member, &options);
+    let pool = Pool::new(group, member, &options, Tunnels::default().worker());
     let mut request = Request::new(Upload::none());
     *request.uri_mut() = check.path().clone().into();
     let headers = request.headers_mut();

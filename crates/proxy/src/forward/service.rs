@@ -122,7 +122,7 @@ impl Proxy {
         tunnels: Tunnels,
     ) -> Self {
         Self(Arc::new(Inner {
-            dispatcher: Dispatcher::new(upstreams.into(), options),
+            dispatcher: Dispatcher::new(upstreams.into(), options, tunnels.worker()),
             head_timeout: options.head_timeout,
             receive_timeout: options.receive_timeout,
             tunnels,

@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use gabion_core::Sink;
 use tokio::{sync::Semaphore, time::Instant};
 
 use super::{Lease, Member, Upstream, UpstreamOptions, UpstreamTls, UpstreamTlsError};
@@ -107,6 +108,39 @@ impl UpstreamGroup {
         self.0.members.is_empty()
     }
 
+    /// Sets the destination of events, like [`UpstreamOptions::with_sink`], of a group that is not in use yet: its
+    /// state begins anew.
+    pub fn with_sink(&self, sink: Arc<dyn Sink>) -> Self {
+        let members = self.0.members.iter();
+        let upstreams = members.map(|member| member.upstream().clone()).collect();
+        let options = self.0.options.clone().with_sink(sink);
+        Self(Arc::new(Group::new(upstreams, options)))
+    }
+
+    /// Takes over the state of `previous`, a group that this one replaces: each upstream with the same URL keeps its
+    /// requests in progress, its failures, ejection and health, its resolved addresses, and its open connections
+    /// ([`ProxyOptions`](crate::ProxyOptions)). Weights and other options of the group may differ.
+    ///
+    /// The state of an upstream begins anew if the certificates or the name resolution differ, and its health if the
+    /// health check differs.
+    ///
+    /// ```
+    /// use gabion_proxy::{Upstream, UpstreamGroup, UpstreamOptions};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let options = UpstreamOptions::default();
+    /// let urls: [Upstream; 2] = ["http://10.0.0.1:5000".parse()?, "http://10.0.0.2:5000".parse()?];
+    /// let previous = UpstreamGroup::new(urls[..1].to_vec(), &options)?;
+    /// let group = UpstreamGroup::new(urls, &options)?.continuing(&previous);
+    /// assert_eq!(group.len(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn continuing(&self, previous: &Self) -> Self {
+        Self(Arc::new(self.0.continuing(&previous.0)))
+    }
+
     pub(crate) const fn shared(&self) -> &Arc<Group> {
         &self.0
     }
@@ -140,13 +174,37 @@ impl fmt::Display for UpstreamGroup {
 impl Group {
     fn new(upstreams: Vec<Upstream>, options: UpstreamOptions) -> Self {
         let member = |upstream| Arc::new(Member::new(upstream, &options));
+        let members = upstreams.into_iter().map(member).collect();
+        Self::of_members(members, options)
+    }
+
+    fn of_members(members: Box<[Arc<Member>]>, options: UpstreamOptions) -> Self {
         Self {
-            members: upstreams.into_iter().map(member).collect(),
+            members,
             tls: options.tls.clone(),
             ejecting: Mutex::default(),
             start_waits: Semaphore::new(options.start_wait.max_requests()),
             options,
         }
+    }
+
+    fn continuing(&self, previous: &Self) -> Self {
+        let keeps_state = self.options.reaches_servers_like(&previous.options);
+        let keeps_health = self.options.health_check == previous.options.health_check;
+        let mut left: Vec<_> = previous.members.iter().filter(|_| keeps_state).collect();
+        let member = |member: &Arc<Member>| {
+            let is_same = |known: &&Arc<Member>| known.upstream().is_same_server(member.upstream());
+            let Some(at) = left.iter().position(is_same) else {
+                return Arc::clone(member);
+            };
+            let known = left.swap_remove(at);
+            if !keeps_health {
+                known.forget_health_checks();
+            }
+            Arc::new(known.with_upstream(member.upstream().clone()))
+        };
+        let members = self.members.iter().map(member).collect();
+        Self::of_members(members, self.options.clone())
     }
 
     pub(crate) fn members(&self) -> &[Arc<Member>] {

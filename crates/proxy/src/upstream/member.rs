@@ -89,6 +89,25 @@ impl Member {
         }
     }
 
+    /// The same server with the same state, and possibly another weight.
+    pub(super) fn with_upstream(&self, upstream: Upstream) -> Self {
+        Self {
+            upstream,
+            hash: self.hash,
+            state: Arc::clone(&self.state),
+        }
+    }
+
+    /// Counts as healthy until other health checks fail.
+    pub(super) fn forget_health_checks(&self) {
+        self.state.is_down.store(false, Relaxed);
+        self.state.checks_in_a_row.store(0, Relaxed);
+        let reason = "its health check is another one now";
+        self.state
+            .status
+            .change(|causes| causes.is_unhealthy = false, reason);
+    }
+
     pub(crate) const fn upstream(&self) -> &Upstream {
         &self.upstream
     }

@@ -105,6 +105,18 @@ impl Default for UpstreamOptions {
 }
 
 impl UpstreamOptions {
+    /// Returns `true` if `other` leads to the same servers by the same connections.
+    pub(super) fn reaches_servers_like(&self, other: &Self) -> bool {
+        let has_same_roots = match (&self.tls, &other.tls) {
+            (Some(tls), Some(other)) => tls.has_same_roots(other),
+            (None, None) => true,
+            _ => false,
+        };
+        has_same_roots
+            && self.resolve_interval == other.resolve_interval
+            && self.lookup.is_same(&other.lookup)
+    }
+
     /// Sets how an upstream is chosen: [`Balance::LeastRequest`] by default.
     pub fn with_balance(self, balance: Balance) -> Self {
         Self { balance, ..self }

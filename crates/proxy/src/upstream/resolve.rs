@@ -79,6 +79,14 @@ impl Lookup {
         Self::Custom(Arc::new(lookup))
     }
 
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::System, Self::System) => true,
+            (Self::Custom(lookup), Self::Custom(other)) => Arc::ptr_eq(lookup, other),
+            _ => false,
+        }
+    }
+
     /// The connector sets the port, so that it is zero here.
     async fn resolve(&self, name: &str) -> io::Result<Vec<SocketAddr>> {
         match self {
