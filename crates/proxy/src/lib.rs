@@ -7,6 +7,9 @@
 //!   checks, retries and caps, as [`UpstreamOptions`] say.
 //! - [`serve`] accepts connections and drains them on shutdown; [`workers`] runs one such loop per
 //!   core.
+//! - [`Renewal`] replaces the services of running workers, and [`UpstreamGroup::continuing`] keeps the state and the
+//!   connections of upstreams that stay. A request costs one atomic load for this: each connection has a copy of its
+//!   worker's service, and replaces it when a version number has changed.
 //! - [`Tunnels`] counts the WebSockets that a [`Proxy`] opened, so that a drain can wait for them.
 //! - Feature `tls`: `Certificates` and `Tls` serve TLS, with certificates by name whose files are read again.
 //! - Feature `acme`: `Acme` obtains and renews certificates.

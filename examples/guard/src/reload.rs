@@ -28,6 +28,8 @@ pub(crate) struct Reloader {
     current: ConfigDocument,
     /// The text that was read last, valid or not; `None` if the file could not be read.
     seen: Option<String>,
+    /// The reason why that text is not in effect.
+    refusal: Option<String>,
     guard: Guard,
     site: LiveSite,
     certificates: Option<Arc<Certificates>>,
@@ -62,6 +64,7 @@ impl Reloader {
         let mut reloader = Self {
             // The version of the start is compared as a document.
             seen: None,
+            refusal: None,
             path: path.clone(),
             started: document.clone(),
             current: document,
@@ -76,25 +79,31 @@ impl Reloader {
         })
     }
 
-    /// Reads the file, and reloads it if its text is another one than before, or if that is requested.
+    /// Reads the file, and reloads it if its text is another one than before, or if that is requested. A version that was
+    /// refused is tried again: one of its files may have been missing.
     fn check(&mut self, trigger: WatchTrigger) {
-        let name = self.path.display();
         let read = read_text(&self.path);
         let is_new = read.as_ref().ok() != self.seen.as_ref();
-        if !is_new && trigger == WatchTrigger::MayHaveChanged {
+        if !is_new && trigger == WatchTrigger::MayHaveChanged && self.refusal.is_none() {
             return;
         }
-        let result = read.clone().map_err(Into::into);
-        self.seen = read.ok();
-        let settings = result.and_then(|text| Settings::parse(&self.path, &text));
-        if let Err(error) = settings.and_then(|settings| self.apply(&settings, trigger)) {
+        self.seen = read.as_ref().ok().cloned();
+        let settings = read.map_err(Into::into);
+        let settings = settings.and_then(|text| Settings::parse(&self.path, &text));
+        let applied = settings.and_then(|settings| self.apply(&settings, trigger));
+        let refusal = applied.err().map(|error| error.to_string());
+        if let Some(error) = &refusal
+            && (refusal != self.refusal || is_new || trigger == WatchTrigger::Requested)
+        {
+            let name = self.path.display();
             error!("{name} is not valid, and the previous version stays in effect:\n{error}");
         }
+        self.refusal = refusal;
     }
 
     /// Applies the keys that can be, or none if one of their files is not valid.
     fn apply(&mut self, settings: &Settings, trigger: WatchTrigger) -> Result<(), Box<dyn Error>> {
-        let name = self.path.display();
+        let name = self.path.display().to_string();
         let changes = settings.changes(&self.current, &self.started);
         let tls = HttpsOptions::from_args(&settings.args.https)?.tls;
         if changes.live.is_empty() && changes.restart.is_empty() {

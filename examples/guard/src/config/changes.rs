@@ -51,7 +51,7 @@ impl Changes {
         changes
     }
 
-    /// Returns `true` if the upstreams and the routes are those of the new version.
+    /// Returns `true` if the upstreams and the routes are other ones, which need a restart.
     pub(crate) fn needs_restart_for_upstreams(&self) -> bool {
         self.restart.contains(&"upstream")
     }

@@ -7,6 +7,7 @@ mod health;
 mod load;
 mod multiplexed;
 mod names;
+mod replaced;
 mod start;
 mod tls;
 mod unix;
