@@ -20,7 +20,7 @@ use crate::upstream_args::BalanceArg;
 #[serde(deny_unknown_fields)]
 pub(crate) struct ConfigDocument {
     #[serde(deserialize_with = "known_version")]
-    version: u32,
+    pub(super) version: u32,
     pub(super) policy: Option<PathBuf>,
     pub(super) state: Option<PathBuf>,
     pub(super) workers: Option<NonZeroUsize>,

@@ -162,7 +162,9 @@ async fn server_that_stays_keeps_its_connection_and_one_that_leaves_loses_it() {
     let sticky = options.with_balance(Balance::Sticky);
     let url: Upstream = stays.url().parse().unwrap();
     let heavier = url.with_weight(7.try_into().unwrap());
-    front.replace(UpstreamGroup::new([heavier], &sticky).unwrap()).await;
+    front
+        .replace(UpstreamGroup::new([heavier], &sticky).unwrap())
+        .await;
     // Sooner than the 4 s after which idle connections close.
     let closed = tokio::time::timeout(
         Duration::from_secs(2),
@@ -207,7 +209,11 @@ async fn ejection_and_health_stay_unless_the_health_check_is_another_one() {
     assert!(recorder.take().is_empty(), "its state stays");
     let other = options.with_health_check(check("/other"));
     let _third = group(&[&closed], &other).continuing(&second);
-    assert!(event("is up, it was unhealthy: its health check is another one now").await.is_some());
+    assert!(
+        event("is up, it was unhealthy: its health check is another one now")
+            .await
+            .is_some()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
