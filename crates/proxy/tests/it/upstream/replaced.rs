@@ -193,14 +193,13 @@ async fn ejection_and_health_stay_unless_the_health_check_is_another_one() {
         .with_sink(Arc::clone(&recorder) as _);
     let first = group(&[&well.url(), &closed], &options);
     let checks = tokio::spawn(first.run_health_checks());
-    let texts = Mutex::new(Vec::new());
-    let event = |text: &'static str| {
-        eventually(|| {
-            let mut texts = texts.lock().unwrap();
+    let mut texts = Vec::new();
+    let mut event = async |text: &str| {
+        let found = eventually(|| {
             texts.extend(recorder.take_texts());
-            let found = texts.iter().any(|event: &String| event.contains(text));
-            found.then_some(())
-        })
+            texts.iter().any(|event| event.contains(text)).then_some(())
+        });
+        found.await
     };
     assert!(event("is unhealthy").await.is_some());
     checks.abort();
