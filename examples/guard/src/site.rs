@@ -101,7 +101,10 @@ impl Site {
             let previous = known.find(|known| known.name == new.name);
             NamedGroup {
                 name: new.name.clone(),
-                group: previous.map_or(group.clone(), |known| group.continuing(&known.group)),
+                group: match previous {
+                    Some(known) => group.continuing(&known.group),
+                    None => group,
+                },
             }
         };
         let upstreams = settings
@@ -161,7 +164,8 @@ impl Site {
     /// Closes a worker's idle connections to servers of earlier sites.
     pub(crate) fn close_unused(&self, tunnels: &Tunnels) {
         let groups = self.upstreams.iter().map(|named| named.group.clone());
-        self.options.close_unused(tunnels, &Vec::from_iter(groups));
+        self.options
+            .close_unused(tunnels, &groups.collect::<Vec<_>>());
     }
 
     /// Reads the additional policies again; returns how many there are.

@@ -39,8 +39,7 @@ pub(super) struct Conversion<'t> {
 // === impl Conversion ===
 
 impl Conversion<'_> {
-    pub(super) fn settings(mut self, document: ConfigDocument) -> Result<Settings, PolicyError> {
-        let document = &document;
+    pub(super) fn settings(mut self, document: &ConfigDocument) -> Result<Settings, PolicyError> {
         let args = self.args(document);
         let mut upstreams = Vec::new();
         for (index, section) in document.upstream.iter().enumerate() {

@@ -88,7 +88,7 @@ impl Settings {
         let name = path.display().to_string();
         let (document, errors) = DocumentErrors::read::<ConfigDocument>(text, &name);
         let base = path.parent().unwrap_or_else(|| Path::new(""));
-        let mut settings = Conversion { base, errors }.settings(document)?;
+        let mut settings = Conversion { base, errors }.settings(&document)?;
         settings.args.config = Some(path.to_owned());
         Ok(settings)
     }

@@ -71,8 +71,8 @@ fn upstream(name: &str, servers: &[SocketAddr]) -> String {
 // === impl Config ===
 
 impl Config {
-    fn new(test: &str, text: &str) -> Self {
-        let folder = TempFolder::new(test);
+    fn new(folder: &str, text: &str) -> Self {
+        let folder = TempFolder::new(folder);
         let this = Self { folder };
         this.save(text);
         this
