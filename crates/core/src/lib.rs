@@ -78,7 +78,8 @@ pub use event::{
     AuditAction, AuditEvent, BanChange, BanEvent, ClaimRemovedEvent, ConnectionLimit,
     ConnectionRefusedEvent, DiagnosisEvent, Event, EventClass, FaultEvent, PolicyEvent,
     ProbeHitEvent, ProxyFailureEvent, RequestEvent, RequestEventKind, SessionEvent, Sink,
-    StoreChange, StoreEvent, StorePart, Suppressed, UnparsableEvent, UnparsablePart,
+    StoreChange, StoreEvent, StorePart, Suppressed, UnparsableEvent, UnparsablePart, UpstreamEvent,
+    UpstreamState,
 };
 pub use evidence::{Escaped, Evidence, Redacted};
 pub use facts::{Facts, Resolution};

@@ -5,7 +5,7 @@ pub use gabion_core::{
     ConnectionRefusedEvent, Diagnosis, DiagnosisCounters, DiagnosisEvent, Event, EventClass,
     EventId, FaultEvent, PolicyEvent, ProbeHitEvent, ProxyFailureEvent, Redacted, RequestEvent,
     RequestEventKind, SessionEvent, SessionId, SessionKind, Sink, StoreChange, StoreEvent,
-    StorePart, Suppressed, UnparsableEvent, UnparsablePart,
+    StorePart, Suppressed, UnparsableEvent, UnparsablePart, UpstreamEvent, UpstreamState,
 };
 #[cfg(feature = "tracing")]
 pub use gabion_sinks::{Bounded, Channel, EventBudget, Tracing};

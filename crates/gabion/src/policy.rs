@@ -16,5 +16,5 @@ pub use gabion_inspect::{
 pub use gabion_policy::{
     ClientSection, Diagnostic, Document, DocumentErrors, Expect, Expected, Explained, Pack,
     PolicyError, Replaced, Report, SampleRequest, SampleRequestError, Severity, ShrinkGuard,
-    TomlDocument, Watch, WatchOptions, check, check_replacement,
+    TomlDocument, Watch, WatchOptions, WatchTrigger, check, check_replacement,
 };

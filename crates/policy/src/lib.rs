@@ -90,4 +90,4 @@ pub use options::PolicyOptions;
 pub use packs::Pack;
 pub use read::{DocumentErrors, TomlDocument};
 pub use sample::{Explained, SampleRequest, SampleRequestError, explain};
-pub use watch::{Watch, WatchOptions};
+pub use watch::{Watch, WatchOptions, WatchTrigger};

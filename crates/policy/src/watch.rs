@@ -1,4 +1,4 @@
-//! Reloads a policy when its files change.
+//! Reloads a policy, or another file, when files change.
 //!
 //! Editors and mounted config maps change files in different ways: they write in place, rename over
 //! the file, or swap a symlink two directories away. An event in the directory of any of the files is
@@ -32,7 +32,8 @@ use notify::{
 
 use crate::{PolicyHandle, budget::CompileBudget};
 
-/// A background thread that reloads a [`PolicyHandle`] when its files change, until it is dropped.
+/// A background thread that reloads a [`PolicyHandle`], or another file ([`Watch::of_file`]), when its files change,
+/// until it is dropped.
 ///
 /// Dropping it stops the thread and waits for a reload that is running. Every reload, valid or not,
 /// is recorded as an event to the sink of the handle's [`PolicyOptions`](crate::PolicyOptions).
@@ -92,6 +93,31 @@ pub struct WatchOptions {
     pub poll: Duration,
 }
 
+/// The reason why a [`Watch::of_file`] calls its function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a file changes, or a person asks")]
+pub enum WatchTrigger {
+    /// The file may have changed, or a poll is due.
+    MayHaveChanged,
+    /// [`Watch::reload_now`] was called.
+    Requested,
+}
+
+/// What the thread reads again.
+trait Target: Send {
+    /// The files to watch.
+    fn files(&self) -> Vec<PathBuf>;
+
+    /// Reads the files, and applies them if they changed or if that is requested.
+    fn reload(&mut self, trigger: WatchTrigger, accepts_shrink: bool);
+}
+
+/// A file that is not a policy.
+struct WatchedFile<F> {
+    path: PathBuf,
+    on_change: F,
+}
+
 /// Wakes the thread. Its channel holds one message, so that wake-ups coalesce.
 #[derive(Clone, Debug)]
 struct Waker {
@@ -109,7 +135,7 @@ struct Requests {
 
 /// The state of the background thread.
 struct WatchThread {
-    policy: PolicyHandle,
+    target: Box<dyn Target>,
     options: WatchOptions,
     receiver: Receiver<()>,
     waker: Waker,
@@ -132,24 +158,78 @@ impl PolicyHandle {
     ///
     /// If the policy did not come from a file, or the operating system refuses another file watch or thread.
     pub fn watch(&self, options: WatchOptions) -> io::Result<Watch> {
-        Watch::spawn(self.clone(), options)
+        if self.files().is_empty() {
+            let message = "cannot watch a policy that was not loaded from a file";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        Watch::spawn(Box::new(self.clone()), options)
+    }
+}
+
+impl Target for PolicyHandle {
+    fn files(&self) -> Vec<PathBuf> {
+        Self::files(self)
+    }
+
+    fn reload(&mut self, trigger: WatchTrigger, accepts_shrink: bool) {
+        // The handle records both outcomes to its sink.
+        if accepts_shrink {
+            let _ = self.reload_accepting_shrink();
+        } else if trigger == WatchTrigger::Requested || self.files_changed() {
+            let _ = Self::reload(self);
+        }
+    }
+}
+
+// === impl WatchedFile ===
+
+impl<F: FnMut(WatchTrigger) + Send> Target for WatchedFile<F> {
+    fn files(&self) -> Vec<PathBuf> {
+        vec![self.path.clone()]
+    }
+
+    fn reload(&mut self, trigger: WatchTrigger, _accepts_shrink: bool) {
+        (self.on_change)(trigger);
     }
 }
 
 // === impl Watch ===
 
 impl Watch {
-    /// Starts the thread that watches the files of `policy`.
+    /// Watches one file that is not a policy, by the same means: calls `on_change` on the background thread at once,
+    /// when the file may have changed, at each poll, and on [`Self::reload_now`]. The function reads the file and
+    /// compares it.
     ///
     /// # Errors
     ///
-    /// Fails if `policy` was not loaded from a file, or if the system's limit of file watches or
-    /// threads is reached.
-    pub(crate) fn spawn(policy: PolicyHandle, options: WatchOptions) -> io::Result<Self> {
-        if policy.files().is_empty() {
-            let message = "cannot watch a policy that was not loaded from a file";
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
-        }
+    /// Fails if the system's limit of file watches or threads is reached.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    ///
+    /// use gabion_policy::{Watch, WatchOptions, WatchTrigger};
+    ///
+    /// let (sender, triggers) = mpsc::channel();
+    /// let watch = Watch::of_file("app.toml", WatchOptions::default(), move |trigger| {
+    ///     sender.send(trigger).unwrap();
+    /// })?;
+    /// watch.reload_now();
+    /// while triggers.recv().unwrap() != WatchTrigger::Requested {}
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn of_file(
+        path: impl Into<PathBuf>,
+        options: WatchOptions,
+        on_change: impl FnMut(WatchTrigger) + Send + 'static,
+    ) -> io::Result<Self> {
+        let path = path.into();
+        Self::spawn(Box::new(WatchedFile { path, on_change }), options)
+    }
+
+    /// Starts the thread.
+    fn spawn(target: Box<dyn Target>, options: WatchOptions) -> io::Result<Self> {
         let (sender, receiver) = sync_channel(1);
         let requests = Arc::default();
         let waker = Waker { sender, requests };
@@ -160,7 +240,7 @@ impl Watch {
             }
         });
         let mut state = WatchThread {
-            policy,
+            target,
             options,
             receiver,
             waker: waker.clone(),
@@ -249,12 +329,13 @@ impl WatchThread {
                 return;
             }
             let is_requested = requests.reload.swap(false, Ordering::AcqRel);
-            // The handle records both outcomes to its sink.
-            if requests.accept_shrink.swap(false, Ordering::AcqRel) {
-                let _ = self.policy.reload_accepting_shrink();
-            } else if is_requested || self.policy.files_changed() {
-                let _ = self.policy.reload();
-            }
+            let accepts_shrink = requests.accept_shrink.swap(false, Ordering::AcqRel);
+            let trigger = if is_requested {
+                WatchTrigger::Requested
+            } else {
+                WatchTrigger::MayHaveChanged
+            };
+            self.target.reload(trigger, accepts_shrink);
             // A directory that cannot be watched is still polled; the next iteration tries again.
             let _ = self.watch_directories();
         }
@@ -278,7 +359,7 @@ impl WatchThread {
     /// another one of the same name. If the set of directories changes, the thread is woken, because
     /// a file in a new directory may have changed before it was watched.
     fn watch_directories(&mut self) -> notify::Result<()> {
-        let files = self.policy.files();
+        let files = self.target.files();
         let wanted: BTreeSet<_> = files.iter().flat_map(|file| directories(file)).collect();
         for stale in self.watched.difference(&wanted) {
             // Fails if the directory was removed, and its watch with it.

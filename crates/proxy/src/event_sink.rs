@@ -1,11 +1,12 @@
 //! Events of the proxy: diagnoses of WebSockets that do not open or do not stay open, requests that
-//! were not forwarded, connections that were refused, and removed claims.
+//! were not forwarded, connections that were refused, removed claims, and states of upstreams.
 
 use std::{borrow::Cow, fmt, net::IpAddr, sync::Arc, time::SystemTime};
 
 use gabion_core::{
     Claim, ClaimRemovedEvent, ClientIp, ConnectionLimit, ConnectionRefusedEvent, Diagnosis,
     DiagnosisEvent, Event, PeerAddr, ProxyFailureEvent, Sink, UnparsableEvent, UnparsablePart,
+    UpstreamEvent, UpstreamState,
 };
 use http::{Extensions, Method, Request, StatusCode};
 
@@ -98,6 +99,18 @@ impl EventSink {
         let Some(sink) = &self.0 else { return };
         let event = ConnectionRefusedEvent::new(wall_clock(), peer.addr(), limit);
         sink.record(&Event::ConnectionRefused(event));
+    }
+
+    /// Records a change of the state of an upstream.
+    pub(crate) fn record_upstream(
+        &self,
+        upstream: &str,
+        states: (UpstreamState, UpstreamState),
+        reason: &dyn fmt::Display,
+    ) {
+        let Some(sink) = &self.0 else { return };
+        let event = UpstreamEvent::new(wall_clock(), upstream, states, &reason.to_string());
+        sink.record(&Event::Upstream(event));
     }
 
     /// Records that hyper refused a request of `peer` that begins with `line`.

@@ -7,6 +7,9 @@
 //!   checks, retries and caps, as [`UpstreamOptions`] say.
 //! - [`serve`] accepts connections and drains them on shutdown; [`workers`] runs one such loop per
 //!   core.
+//! - [`Renewal`] replaces the services of running workers, and [`UpstreamGroup::continuing`] keeps the state and the
+//!   connections of upstreams that stay. A request costs one atomic load for this: each connection has a copy of its
+//!   worker's service, and replaces it when a version number has changed.
 //! - [`Tunnels`] counts the WebSockets that a [`Proxy`] opened, so that a drain can wait for them.
 //! - Feature `tls`: `Certificates` and `Tls` serve TLS, with certificates by name whose files are read again.
 //! - Feature `acme`: `Acme` obtains and renews certificates.
@@ -106,6 +109,7 @@ mod acme;
 mod answer;
 mod capacity;
 mod descriptors;
+mod either;
 mod event_sink;
 mod forbidden;
 mod forward;
@@ -135,6 +139,7 @@ pub use acme::{
 pub use answer::{AnsweredBody, AnsweredFuture};
 pub use capacity::Capacity;
 pub use descriptors::raise_descriptor_limit;
+pub use either::{Either, EitherBody, EitherFuture};
 pub use forbidden::ForbiddenAddress;
 pub use forward::{
     Proxy, ProxyBody, ProxyFuture, ProxyOptions, Readiness, RequestError, UpstreamError,
@@ -144,13 +149,15 @@ pub use health_log::{HealthLog, HealthLogBody, HealthLogFuture, HealthLogService
 pub use https::{HttpsLayer, HttpsService};
 pub use router::{Route, RouteError, Router};
 pub use serve::{
-    Connections, Drained, HttpService, Listener, Protocols, ProxyProtocol, ServeOptions, Workers,
-    listen, serve, workers, workers_on,
+    Connections, Drained, HttpService, Listener, Protocols, ProxyProtocol, Renewal, RenewalError,
+    ServeOptions, Workers, listen, serve, workers, workers_on,
 };
 #[cfg(unix)]
 pub use serve::{Handover, Predecessor, take_over};
 #[cfg(feature = "tls")]
-pub use tls::{CertificateError, CertificateFiles, Certificates, Reloaded, Tls};
+pub use tls::{
+    CertificateError, CertificateFiles, Certificates, PreparedCertificates, Reloaded, Tls,
+};
 pub use tunnels::Tunnels;
 pub use upstream::{
     Balance, Ejection, HealthCheck, HealthCheckError, RetryBudget, StartWait, Upstream,

@@ -270,6 +270,10 @@ impl Table {
         Ok(())
     }
 
+    fn is_empty(&self) -> bool {
+        self.hosts.is_empty() && self.wildcards.is_empty() && self.any.iter().next().is_none()
+    }
+
     fn wildcard(&mut self, name: Box<str>) -> &mut PathPrefixes {
         let known = self.wildcards.iter().position(|(known, _)| *known == name);
         let at = known.unwrap_or_else(|| {
@@ -283,6 +287,9 @@ impl Table {
 
     /// Returns the index of the service for a request; that of the first if no route matches.
     fn find(&self, host: &[u8], path: &str) -> Result<usize, Ambiguous> {
+        if self.is_empty() {
+            return Ok(0);
+        }
         let name = (!self.hosts.is_empty() || !self.wildcards.is_empty())
             .then(|| host_key(host))
             .flatten()

@@ -4,7 +4,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll},
 };
@@ -68,11 +68,16 @@ use tokio_util::{
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Tunnels {
+    worker: WorkerId,
     tasks: TaskSet,
     closed: Arc<AtomicBool>,
 }
+
+/// The accept loop that a count of tunnels belongs to, as a number that no other one of this process has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WorkerId(u64);
 
 pin_project! {
     /// A task that can be canceled. It is a named type because an `async` block would hold the task
@@ -100,6 +105,10 @@ impl Tunnels {
         self.tasks.len()
     }
 
+    pub(crate) const fn worker(&self) -> WorkerId {
+        self.worker
+    }
+
     pub(crate) const fn tasks(&self) -> &TaskSet {
         &self.tasks
     }
@@ -111,6 +120,17 @@ impl Tunnels {
 
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
+    }
+}
+
+impl Default for Tunnels {
+    fn default() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self {
+            worker: WorkerId(NEXT.fetch_add(1, Ordering::Relaxed)),
+            tasks: TaskSet::default(),
+            closed: Arc::default(),
+        }
     }
 }
 

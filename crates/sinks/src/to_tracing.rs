@@ -3,15 +3,17 @@
 use gabion_core::{
     BanEvent, ClaimRemovedEvent, ConnectionRefusedEvent, Diagnosis, DiagnosisEvent, Escaped, Event,
     Mode, PolicyEvent, ProbeHitEvent, ProxyFailureEvent, Redacted, RequestEvent, RequestEventKind,
-    SessionEvent, SessionKind, Sink, StoreChange, StoreEvent, UnparsableEvent,
+    SessionEvent, SessionKind, Sink, StoreChange, StoreEvent, UnparsableEvent, UpstreamEvent,
+    UpstreamState,
 };
 use tracing::{debug, error, info, warn};
 
 /// A sink that sends events to `tracing`, with the target `gabion`.
 ///
 /// Levels: a denial or a refused connection is `info`, since both are common on an open port; a ban,
-/// a failure of the proxy and a closed session are `warn`; an event that needs an operator (a panic, a
-/// rejected policy, a setup error, an outage of the store) is `error`. A close frame from one side with a reason is `debug`.
+/// a failure of the proxy, an upstream that is not up and a closed session are `warn`; an event that needs
+/// an operator (a panic, a rejected policy, a setup error, an outage of the store) is `error`. A close frame
+/// from one side with a reason is `debug`.
 ///
 /// No client can forge a field: the message contains nothing that a client wrote, fields that no client
 /// writes come first, and each field that a client writes is a string, which formatters quote, with
@@ -188,11 +190,21 @@ impl Sink for Tracing {
             Event::ClaimRemoved(event) => claim_removed(event),
             Event::ProxyFailure(event) => self.proxy_failure(event),
             Event::Store(event) => store(event),
+            Event::Upstream(event) => upstream(event),
             Event::Setup(_) | Event::UntrustedProxy(_) => error!(target: "gabion", "{event}"),
             Event::Suppressed(event) => warn!(target: "gabion", "{event}"),
             // A kind that a later version of the core adds.
             other => warn!(target: "gabion", event = quoted!(other), "event"),
         }
+    }
+}
+
+fn upstream(event: &UpstreamEvent) {
+    let (old, new, reason) = (event.old, event.new, &*event.reason);
+    if new == UpstreamState::Up {
+        info!(target: "gabion", upstream = &*event.upstream, reason, "upstream is {new}, it was {old}");
+    } else {
+        warn!(target: "gabion", upstream = &*event.upstream, reason, "upstream is {new}, it was {old}");
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
 
 const SIGNALS: &str = "\
 Signals of the proxy:
-  SIGHUP           Read the policy, its lists and the certificate files again, as after a change of a file
+  SIGHUP           Read the policy, its lists, guard.toml and the certificate files again, as after a change of a file
   SIGUSR1          Let every rule only observe for 10 minutes; sent again, enforce the rules at once
   SIGUSR2          Like SIGHUP, and accept what the new policy removes, as --accept-shrink does
   SIGINT, SIGTERM  Answer 503 at --ready-path for --drain-delay, then accept no new connections, finish
@@ -167,9 +167,10 @@ pub(crate) enum Command {
         #[arg(required_unless_present = "config")]
         policy: Option<PathBuf>,
         /// Configuration file (guard.toml) to check, with the policies that it names
-        #[arg(long, value_name = "FILE", conflicts_with_all = ["policy", "replaces"])]
+        #[arg(long, value_name = "FILE", conflicts_with = "policy")]
         config: Option<PathBuf>,
-        /// Warn of what a guard that runs with this policy would refuse to lose in a reload
+        /// Warn of what a guard that runs with this policy would refuse to lose in a reload, or, with --config, of
+        /// what needs a restart of a guard that runs with this configuration file
         #[arg(long, value_name = "FILE")]
         replaces: Option<PathBuf>,
     },

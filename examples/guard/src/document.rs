@@ -26,8 +26,12 @@ pub(crate) fn check(policy: &Path, replaces: Option<&Path>) -> Result<(), Box<dy
     Ok(())
 }
 
-/// Checks a configuration file, with the policies and the certificates that it names. Without one, clap has refused the command.
-pub(crate) fn check_config(config: Option<&Path>) -> Result<(), Box<dyn Error>> {
+/// Checks a configuration file, with the policies and the certificates that it names, and compares it with the one that
+/// it replaces. Without one, clap has refused the command.
+pub(crate) fn check_config(
+    config: Option<&Path>,
+    replaces: Option<&Path>,
+) -> Result<(), Box<dyn Error>> {
     let Some(config) = config else { return Ok(()) };
     let settings = Settings::read(config)?;
     let tls = HttpsOptions::from_args(&settings.args.https)?.tls;
@@ -44,6 +48,22 @@ pub(crate) fn check_config(config: Option<&Path>) -> Result<(), Box<dyn Error>> 
         "{}: {upstreams} upstreams, {routes} routes",
         config.display()
     );
+    let Some(replaces) = replaces else {
+        return Ok(());
+    };
+    let Some(previous) = Settings::read(replaces)?.document else {
+        return Ok(());
+    };
+    let changes = settings.changes(&previous, &previous);
+    if !changes.live.is_empty() {
+        println!(
+            "takes effect when the file is saved: {}",
+            changes.live_keys()
+        );
+    }
+    if let Some(advice) = changes.restart_advice() {
+        println!("{advice}");
+    }
     Ok(())
 }
 

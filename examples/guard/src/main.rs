@@ -12,8 +12,10 @@ mod document;
 mod https;
 mod init;
 mod log;
+mod reload;
 mod run;
 mod serve;
+mod site;
 mod sockets;
 mod start_text;
 mod upstream_args;
@@ -40,7 +42,9 @@ fn main() -> ExitCode {
             replaces,
             ..
         }) => document::check(&policy, replaces.as_deref()),
-        Some(Command::Check { config, .. }) => document::check_config(config.as_deref()),
+        Some(Command::Check {
+            config, replaces, ..
+        }) => document::check_config(config.as_deref(), replaces.as_deref()),
         Some(Command::Init { policy, behind }) => init::init(&policy, behind),
         Some(Command::Explain(args)) => document::explain(&args),
         Some(Command::Doctor(args)) => doctor::run(&args),

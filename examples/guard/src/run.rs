@@ -7,7 +7,7 @@ use gabion::{
     event::{Bounded, EventBudget, Tracing},
     policy::{ShrinkGuard, Watch},
 };
-use gabion_proxy::{Readiness, Upstream};
+use gabion_proxy::{ProxyOptions, Readiness, Upstream};
 use hyper_util::rt::TokioTimer;
 use sd_notify::NotifyState;
 use tokio::{
@@ -19,11 +19,13 @@ use tracing::{info, warn};
 
 use crate::{
     built_in_policy,
-    config::{ServiceSettings, Settings},
+    config::{NamedGroup, Settings},
     demo,
     https::{Https, HttpsOptions},
     log,
-    serve::{Parts, RoutedService, serve},
+    reload::{HealthChecks, Reloader, Running},
+    serve::{Parts, descriptor_capacity, proxy_options, serve},
+    site::{LiveSite, Site},
     sockets::{Offer, Sockets},
     start_text,
 };
@@ -37,8 +39,11 @@ struct Signals {
     user2: Signal,
 }
 
-/// The policy of services without one, beside services with one.
-const NO_RULES: &str = "version = 1\n";
+/// The threads that read files again: that of the policy, and that of the configuration file.
+struct Watches {
+    policy: Option<Watch>,
+    config: Option<Watch>,
+}
 
 /// The time after SIGUSR1 in which every rule only observes.
 const OBSERVE_TIME: Duration = Duration::from_mins(10);
@@ -57,12 +62,10 @@ pub(crate) fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     }
     let https = Https::start(HttpsOptions::from_args(&args.https)?, &guard)?;
     let watch = args.policy.as_ref().map(|_| guard.watch()).transpose()?;
-    let mut upstreams = settings.upstreams.clone();
-    if settings.is_demo() {
-        let demo: Upstream = format!("http://{}", demo::start()?).parse()?;
-        upstreams.push(demo.into());
-    }
-    let services = services(&settings, &guard)?;
+    let readiness = args.ready_path.clone().map(Readiness::at);
+    let descriptors = descriptor_capacity();
+    let options = proxy_options(args, &guard, descriptors, readiness.as_ref());
+    let site = LiveSite::new(site(&settings, &guard, options)?);
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -73,27 +76,41 @@ pub(crate) fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
         settings: &settings,
         https: &https,
         guard: &guard,
-        upstreams: &upstreams,
-        services: &services,
-        readiness: args.ready_path.clone().map(Readiness::at),
+        site: &site,
+        descriptors,
+        readiness,
     };
     let workers = serve(&parts, &mut sockets)?;
     let offer = sockets.pass_on()?;
     notify_systemd(NotifyState::Ready);
     start_text::print(&parts, workers.local_addrs());
-    for upstreams in &upstreams {
-        // Until this function returns and the runtime is dropped.
-        runtime.spawn(upstreams.run_health_checks());
+    let running = Running {
+        guard: guard.clone(),
+        site: site.clone(),
+        certificates: https.served().cloned(),
+        renewal: workers.renewal(),
+        health_checks: HealthChecks::start(runtime.handle().clone(), &site.current()),
+    };
+    let (mut config_watch, mut _health_checks) = (None, None);
+    match args.config.clone().zip(settings.document.clone()) {
+        Some((path, document)) => config_watch = Some(Reloader::watch(path, document, running)?),
+        // Until this function returns.
+        None => _health_checks = Some(running.health_checks),
     }
 
-    let reason = runtime.block_on(wait_for_end(&parts, watch.as_ref(), (&mut signals, offer)));
+    let watches = Watches {
+        policy: watch,
+        config: config_watch,
+    };
+    let reason = runtime.block_on(wait_for_end(&parts, &watches, (&mut signals, offer)));
+    let grace = site.current().grace;
     info!(
         "{reason}: no new connections; open requests have {} s to finish",
-        args.grace.as_secs()
+        grace.as_secs()
     );
     // The other half is for WebSockets whose client ignores the close frame.
-    guard.drain(args.grace / 2);
-    let drained = workers.shutdown(args.grace);
+    guard.drain(grace / 2);
+    let drained = workers.shutdown(grace);
     info!("stopped; {drained}");
     let diagnoses = guard.diagnosis_counters().to_string();
     if !diagnoses.is_empty() {
@@ -125,46 +142,33 @@ fn guard(settings: &Settings) -> Result<Guard, Box<dyn Error>> {
     Ok(builder.with_policy_file(policy)?)
 }
 
-/// Compiles the additional policies of routes. If one has any, each service gets a guard, since the router has
-/// services of one type.
-fn services(settings: &Settings, guard: &Guard) -> Result<Vec<RoutedService>, Box<dyn Error>> {
-    let has_policies = settings
-        .services
-        .iter()
-        .any(|service| service.policy.is_some());
-    let builder = || {
-        let builder = Guard::builder().with_sink(guard.sink());
-        builder.with_timer(TokioTimer::new())
+/// The servers and the routes of the start.
+fn site(settings: &Settings, guard: &Guard, options: ProxyOptions) -> Result<Site, Box<dyn Error>> {
+    let with_sink = |named: &NamedGroup| NamedGroup {
+        name: named.name.clone(),
+        group: named.group.with_sink(guard.sink()),
     };
-    let compile = |service: &ServiceSettings| {
-        let (guard, watch) = match &service.policy {
-            Some(policy) => {
-                let guard = builder().with_policy_file(policy)?;
-                let watch = guard.watch()?;
-                (Some(guard), Some(watch))
-            }
-            None if has_policies => (Some(builder().with_policy(NO_RULES, "no rules")?), None),
-            None => (None, None),
-        };
-        Ok(RoutedService {
-            upstream: service.upstream,
-            guard,
-            watch,
-        })
-    };
-    settings.services.iter().map(compile).collect()
+    let mut upstreams: Vec<_> = settings.upstreams.iter().map(with_sink).collect();
+    if settings.is_demo() {
+        let demo: Upstream = format!("http://{}", demo::start()?).parse()?;
+        upstreams.push(NamedGroup {
+            name: String::new(),
+            group: demo.into(),
+        });
+    }
+    let services = Site::services(settings, guard, None)?;
+    Ok(Site::new(settings, guard, (upstreams, services), options))
 }
 
 /// Waits for a signal to stop, or for a successor; returns which. Load balancers have had the time to notice then, and
 /// the offer of the sockets has ended.
 async fn wait_for_end(
     parts: &Parts<'_>,
-    watch: Option<&Watch>,
+    watches: &Watches,
     (signals, mut offer): (&mut Signals, Offer),
 ) -> String {
-    let delay = parts.settings.args.drain_delay;
     let reason = select! {
-        signal = handle_signals(parts, watch, signals) => format!("received {signal}"),
+        signal = handle_signals(parts, watches, signals) => format!("received {signal}"),
         // Its sockets are left to the successor.
         () = offer.replaced() => return "a new guard accepts connections".to_owned(),
     };
@@ -172,6 +176,7 @@ async fn wait_for_end(
     if let Some(readiness) = &parts.readiness {
         readiness.set_draining();
     }
+    let delay = parts.site.current().drain_delay;
     if !delay.is_zero() {
         info!(
             "{reason}: connections are accepted for another {} s",
@@ -198,7 +203,7 @@ fn notify_systemd(state: NotifyState<'_>) {
 /// [`OBSERVE_TIME`], or until the next SIGUSR1.
 async fn handle_signals(
     parts: &Parts<'_>,
-    watch: Option<&Watch>,
+    watches: &Watches,
     signals: &mut Signals,
 ) -> &'static str {
     loop {
@@ -206,11 +211,13 @@ async fn handle_signals(
             _ = signals.interrupt.recv() => return "SIGINT",
             _ = signals.terminate.recv() => return "SIGTERM",
             _ = signals.hangup.recv() => {
-                reload(parts, watch, ShrinkGuard::Refuse);
+                reload(parts, watches, ShrinkGuard::Refuse);
                 parts.https.reload();
-                parts.settings.report_changes();
+                if let Some(config) = &watches.config {
+                    config.reload_now();
+                }
             }
-            _ = signals.user2.recv() => reload(parts, watch, ShrinkGuard::Accept),
+            _ = signals.user2.recv() => reload(parts, watches, ShrinkGuard::Accept),
             _ = signals.user1.recv() => toggle_observe(parts.guard),
         }
     }
@@ -231,26 +238,18 @@ fn toggle_observe(guard: &Guard) {
 }
 
 /// Reads the policies again.
-fn reload(parts: &Parts<'_>, watch: Option<&Watch>, shrink: ShrinkGuard) {
-    let of_routes = parts
-        .services
-        .iter()
-        .filter_map(|service| service.watch.as_ref());
-    let watches: Vec<_> = watch.into_iter().chain(of_routes).collect();
-    if watches.is_empty() {
-        info!("nothing to reload: the built-in policy is not a file");
-        return;
-    }
+fn reload(parts: &Parts<'_>, watches: &Watches, shrink: ShrinkGuard) {
     if shrink == ShrinkGuard::Accept {
         info!("received SIGUSR2: the policy is read again, and what it removes is accepted");
     } else {
         info!("received SIGHUP: the policy and its lists are read again");
     }
-    for watch in watches {
-        match shrink {
-            ShrinkGuard::Accept => watch.reload_now_accepting_shrink(),
-            _ => watch.reload_now(),
-        }
+    let of_routes = parts.site.current().reload_policies(shrink);
+    match (&watches.policy, shrink) {
+        (None, _) if of_routes > 0 => {}
+        (None, _) => info!("nothing to reload: the built-in policy is not a file"),
+        (Some(watch), ShrinkGuard::Accept) => watch.reload_now_accepting_shrink(),
+        (Some(watch), _) => watch.reload_now(),
     }
 }
 

@@ -3,17 +3,22 @@
 use std::{error::Error, io, num::NonZeroUsize, sync::Arc, thread};
 
 use axum::body::{Bytes, HttpBody};
-use gabion::{Guard, GuardLayer, policy::Watch};
+use gabion::Guard;
 use gabion_proxy::{
     Capacity, Connections, HeaderCase, HealthLog, HealthLogService, HttpService, Listener,
-    Protocols, Proxy, ProxyOptions, Readiness, ServeOptions, Tunnels, UpstreamGroup, Workers,
-    raise_descriptor_limit, workers_on,
+    Protocols, ProxyOptions, Readiness, ServeOptions, Tunnels, Workers, raise_descriptor_limit,
+    workers_on,
 };
 use tower_layer::Layer;
 use tracing::warn;
 
 use crate::{
-    cli::RunArgs, config::Settings, denied_page::DeniedPage, https::Https, sockets::Sockets,
+    cli::RunArgs,
+    config::Settings,
+    denied_page::DeniedPage,
+    https::Https,
+    site::{LiveSite, Site},
+    sockets::Sockets,
 };
 
 /// The parts of a running guard.
@@ -21,21 +26,11 @@ pub(crate) struct Parts<'g> {
     pub(crate) settings: &'g Settings,
     pub(crate) https: &'g Https,
     pub(crate) guard: &'g Guard,
-    /// At least one, to which requests without a route go.
-    pub(crate) upstreams: &'g [UpstreamGroup],
-    /// Those of the settings, compiled.
-    pub(crate) services: &'g [RoutedService],
+    pub(crate) site: &'g LiveSite,
+    /// The capacity that the limit of open files allows.
+    pub(crate) descriptors: Capacity,
     /// `None` if health checks are forwarded.
     pub(crate) readiness: Option<Readiness>,
-}
-
-/// The index of the upstreams of a service, and the guard with its additional policy.
-pub(crate) struct RoutedService {
-    pub(crate) upstream: usize,
-    /// `None` if no route has a policy.
-    pub(crate) guard: Option<Guard>,
-    /// Reloads the policy, if it has one.
-    pub(crate) watch: Option<Watch>,
 }
 
 /// The listeners, the number of workers, and the log of each exchange.
@@ -50,8 +45,7 @@ pub(crate) fn serve(parts: &Parts<'_>, sockets: &mut Sockets) -> Result<Workers,
     let args = &parts.settings.args;
     let cores = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let workers = args.workers.unwrap_or_else(cores);
-    let descriptors = descriptor_capacity();
-    let options = serve_options(parts, descriptors);
+    let options = serve_options(parts);
     let mut listeners = vec![sockets.open(args.listen, workers, options.clone())?];
     if let Some((addr, options)) = parts.https.listener(&options)? {
         listeners.push(sockets.open(addr, workers, options)?);
@@ -61,61 +55,47 @@ pub(crate) fn serve(parts: &Parts<'_>, sockets: &mut Sockets) -> Result<Workers,
         listeners,
         health_log: health_log(args)?,
     };
-    let options = proxy_options(parts, descriptors);
-    let services = parts.services.iter();
-    let upstreams: Vec<_> = services
-        .clone()
-        .map(|service| parts.upstreams[service.upstream].clone())
-        .collect();
-    let proxy = move |tunnels: &Tunnels, service: usize| {
-        Proxy::new(upstreams[service].clone(), &options, tunnels.clone())
-    };
-    let Some(router) = &parts.settings.router else {
-        return Ok(serve_guarded(parts, workshop, move |tunnels| {
-            proxy(tunnels, 0)
-        })?);
-    };
-    let router = router.clone().with_sink(parts.guard.sink());
-    let layer = |service: &RoutedService| Some(routed_layer(service.guard.as_ref()?));
-    let workers = match services.map(layer).collect::<Option<Vec<_>>>() {
-        None => serve_guarded(parts, workshop, move |tunnels| {
-            router.map(|service| proxy(tunnels, *service))
-        }),
-        Some(layers) => serve_guarded(parts, workshop, move |tunnels| {
-            router.map(|service| layers[*service].layer(proxy(tunnels, *service)))
-        }),
+    let workers = match parts.settings.document {
+        None => serve_guarded(parts, workshop, Site::proxy),
+        // Routes may be added later.
+        Some(_) => serve_guarded(parts, workshop, Site::routed),
     };
     Ok(workers?)
 }
 
-/// The layer of a service's additional policy: the client is that of the policy in front.
-fn routed_layer(guard: &Guard) -> GuardLayer {
-    let layer = guard.layer().with_shared_resolution(false);
-    layer.insert_client_extension().with_reply(DeniedPage)
-}
-
-/// Serves the services of `inner` behind the layers of the guard and of HTTPS.
+/// Serves the services of `inner` behind the layers of the guard and of HTTPS. A worker that renews its service takes
+/// that of the site in effect.
 fn serve_guarded<S>(
     parts: &Parts<'_>,
     workshop: Workshop,
-    inner: impl Fn(&Tunnels) -> S + Send + Sync + 'static,
+    inner: impl Fn(&Site, &Tunnels) -> S + Send + Sync + 'static,
 ) -> io::Result<Workers>
 where
     S: HttpService<Body: HttpBody<Data = Bytes>>,
 {
-    let guard = parts
-        .guard
-        .layer()
-        .insert_client_extension()
-        .with_reply(DeniedPage);
-    let guard = match parts.settings.router {
-        Some(_) => guard.with_shared_resolution(false),
-        None => guard,
+    let guard = parts.guard.layer().insert_client_extension();
+    let guard = guard.with_reply(DeniedPage);
+    let sharing = guard.clone().with_shared_resolution(false);
+    let site = parts.site.clone();
+    let guarded = move |tunnels: &Tunnels| {
+        let site = site.current();
+        let inner = inner(&site, tunnels);
+        site.close_unused(tunnels);
+        let guard = if site.has_policies() {
+            &sharing
+        } else {
+            &guard
+        };
+        (guard.clone(), inner)
     };
     match parts.https.layers(parts.guard) {
-        None => serve_logged(workshop, move |tunnels| guard.layer(inner(tunnels))),
+        None => serve_logged(workshop, move |tunnels| {
+            let (guard, inner) = guarded(tunnels);
+            guard.layer(inner)
+        }),
         Some((challenges, https)) => serve_logged(workshop, move |tunnels| {
-            challenges.layer(guard.layer(https.layer(inner(tunnels))))
+            let (guard, inner) = guarded(tunnels);
+            challenges.layer(guard.layer(https.layer(inner)))
         }),
     }
 }
@@ -139,7 +119,7 @@ fn serve_logged<S: HttpService>(
 }
 
 /// The options of each listener, but for TLS.
-fn serve_options(parts: &Parts<'_>, descriptors: Capacity) -> ServeOptions {
+fn serve_options(parts: &Parts<'_>) -> ServeOptions {
     let (args, guard) = (&parts.settings.args, parts.guard);
     let protocols = if args.h2 {
         Protocols::Http1AndPriorKnowledge
@@ -149,7 +129,7 @@ fn serve_options(parts: &Parts<'_>, descriptors: Capacity) -> ServeOptions {
     let live = guard.policy_handle().clone();
     let (clock, switch) = (guard.clone(), guard.clone());
     let connections = Connections::new(live, move || clock.now())
-        .with_capacity(args.connections(descriptors))
+        .with_capacity(args.connections(parts.descriptors))
         .with_observe_switch(move || !switch.observes_for().is_zero());
     let connections = Arc::new(connections);
     guard.subscribe(&connections);
@@ -163,17 +143,18 @@ fn serve_options(parts: &Parts<'_>, descriptors: Capacity) -> ServeOptions {
         .with_sink(guard.sink())
 }
 
-fn proxy_options(parts: &Parts<'_>, descriptors: Capacity) -> ProxyOptions {
-    let args = &parts.settings.args;
+/// The options of proxies that a reload does not replace.
+pub(crate) fn proxy_options(
+    args: &RunArgs,
+    guard: &Guard,
+    descriptors: Capacity,
+    readiness: Option<&Readiness>,
+) -> ProxyOptions {
     let options = ProxyOptions::default()
         .with_capacity(args.requests(descriptors))
-        .with_connect_timeout(args.connect_timeout)
-        .with_head_timeout(args.timeout)
-        .with_pool_idle(args.pool_idle)
-        .with_receive_timeout(args.receive_timeout)
         .with_header_case(header_case(args))
-        .with_sink(parts.guard.sink());
-    match &parts.readiness {
+        .with_sink(guard.sink());
+    match readiness {
         Some(readiness) => options.with_readiness(readiness.clone()),
         None => options,
     }
@@ -203,7 +184,7 @@ fn health_log(args: &RunArgs) -> Result<Option<HealthLog>, String> {
 }
 
 /// Raises the limit of open files, and returns the capacity that it allows.
-fn descriptor_capacity() -> Capacity {
+pub(crate) fn descriptor_capacity() -> Capacity {
     match raise_descriptor_limit() {
         Ok(descriptors) => Capacity::for_descriptors(descriptors),
         Err(error) => {

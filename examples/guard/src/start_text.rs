@@ -33,8 +33,8 @@ fn write_text(out: &mut impl Write, parts: &Parts<'_>, addrs: &[SocketAddr]) -> 
     } else {
         ""
     };
-    for upstreams in parts.upstreams {
-        writeln!(out, "  upstream   {upstreams}{what}")?;
+    for named in &parts.site.current().upstreams {
+        writeln!(out, "  upstream   {}{what}", named.group)?;
     }
     if is_demo {
         writeln!(out, "  WebSocket  ws://{addr}{}", demo::WEBSOCKET_PATH)?;

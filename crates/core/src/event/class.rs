@@ -33,6 +33,8 @@ pub enum EventClass {
     ProbeHit,
     /// Panics.
     Fault,
+    /// Changes of the state of upstream servers.
+    Upstream,
     /// Changes of the policy, of the store and by operators, setup errors, and reports of other sinks.
     Policy,
 }
@@ -41,12 +43,13 @@ pub enum EventClass {
 
 impl EventClass {
     /// All classes, each at the index of its discriminant.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Traffic,
         Self::Ban,
         Self::WithheldBan,
         Self::ProbeHit,
         Self::Fault,
+        Self::Upstream,
         Self::Policy,
     ];
 }
@@ -77,6 +80,7 @@ impl Event {
             | Self::ProxyFailure(_) => EventClass::Traffic,
             Self::ProbeHit(_) => EventClass::ProbeHit,
             Self::Fault(_) => EventClass::Fault,
+            Self::Upstream(_) => EventClass::Upstream,
             // Of claims the first removal of each, which asks for a setting.
             Self::Audit(_)
             | Self::ClaimRemoved(_)
@@ -103,6 +107,7 @@ impl Event {
             Self::ConnectionRefused(event) => Some(event.at),
             Self::ProxyFailure(event) => Some(event.at),
             Self::Store(event) => Some(event.at),
+            Self::Upstream(event) => Some(event.at),
             Self::Policy(_) | Self::UntrustedProxy(_) | Self::Setup(_) | Self::Suppressed(_) => {
                 None
             }
@@ -130,7 +135,8 @@ impl Event {
             | Self::Policy(_)
             | Self::Setup(_)
             | Self::Store(_)
-            | Self::Suppressed(_) => None,
+            | Self::Suppressed(_)
+            | Self::Upstream(_) => None,
         }
     }
 }

@@ -12,6 +12,7 @@ mod request;
 mod session;
 mod store;
 mod unparsable;
+mod upstream;
 
 use std::{fmt, net::IpAddr, time::SystemTime};
 
@@ -29,6 +30,7 @@ pub use request::{FaultEvent, ProbeHitEvent, RequestEvent, RequestEventKind};
 pub use session::SessionEvent;
 pub use store::{StoreChange, StoreEvent, StorePart};
 pub use unparsable::{UnparsableEvent, UnparsablePart};
+pub use upstream::{UpstreamEvent, UpstreamState};
 
 /// A destination for events.
 ///
@@ -114,6 +116,8 @@ pub enum Event {
     ProxyFailure(ProxyFailureEvent),
     /// A change of the state of the store, or of the exchange with other instances.
     Store(StoreEvent),
+    /// A change of the state of a server behind a reverse proxy.
+    Upstream(UpstreamEvent),
     /// A setup error, with its fix: requests are refused until it is corrected.
     Setup(&'static str),
     /// Events that a sink dropped because of its rate limit.
@@ -148,6 +152,7 @@ impl fmt::Display for Event {
             Self::ConnectionRefused(event) => event.fmt(f),
             Self::ProxyFailure(event) => event.fmt(f),
             Self::Store(event) => event.fmt(f),
+            Self::Upstream(event) => event.fmt(f),
             Self::UntrustedProxy(peer) => write!(
                 f,
                 "{peer} sends forwarding headers but is not a trusted proxy: all its clients count \

@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     UpstreamGroup,
+    tunnels::WorkerId,
     upstream::{Balancer, Group, NoCandidate, Tried},
 };
 
@@ -64,9 +65,9 @@ const START_INTERVAL: Duration = Duration::from_millis(100);
 // === impl Dispatcher ===
 
 impl Dispatcher {
-    pub(super) fn new(group: UpstreamGroup, options: &ProxyOptions) -> Self {
+    pub(super) fn new(group: UpstreamGroup, options: &ProxyOptions, worker: WorkerId) -> Self {
         let shared = group.shared();
-        let pool = |member| Pool::new(shared, member, options);
+        let pool = |member| Pool::new(shared, member, options, worker);
         Self {
             pools: shared.members().iter().map(pool).collect(),
             balancer: Balancer::new(shared),
@@ -125,24 +126,30 @@ impl Dispatcher {
     }
 
     /// Records that no response head arrived in time.
-    pub(super) fn record_timeout(&self, last: &LastUpstream) {
+    pub(super) fn record_timeout(&self, last: &LastUpstream, error: &UpstreamError) {
         if let Some(idx) = last.get() {
-            self.shared().record_failure(idx);
+            self.shared().record_failure(idx, error);
         }
     }
 
     fn record(&self, idx: usize, result: &Result<Exchange, Unanswered>) {
         match result {
             Ok(exchange) => match exchange.response.status() {
-                StatusCode::BAD_GATEWAY
+                status @ (StatusCode::BAD_GATEWAY
                 | StatusCode::SERVICE_UNAVAILABLE
-                | StatusCode::GATEWAY_TIMEOUT => self.shared().record_failure(idx),
+                | StatusCode::GATEWAY_TIMEOUT) => {
+                    let failure = format_args!("it answered {}", status.as_u16());
+                    self.shared().record_failure(idx, &failure);
+                }
                 _ => self.shared().record_success(idx),
             },
-            Err(unanswered) => match unanswered.failure {
+            Err(unanswered) => match &unanswered.failure {
                 // A failed upload is the client's.
                 Failure::Upstream(UpstreamError::Busy) | Failure::Request(_) => {}
-                Failure::Upstream(_) => self.shared().record_failure(idx),
+                Failure::Upstream(_) => {
+                    let failure = unanswered.failure.error_chain();
+                    self.shared().record_failure(idx, &failure);
+                }
             },
         }
     }

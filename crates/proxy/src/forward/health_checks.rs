@@ -19,7 +19,7 @@ use super::{
     upload::Upload,
 };
 use crate::{
-    HealthCheck, UpstreamGroup,
+    HealthCheck, Tunnels, UpstreamGroup,
     upstream::{Group, Member},
 };
 
@@ -29,7 +29,8 @@ impl UpstreamGroup {
     /// Runs the health checks of [`UpstreamOptions::with_health_check`](crate::UpstreamOptions::with_health_check)
     /// for all clones of this group. Returns at once if none are set; otherwise it runs until it is dropped.
     ///
-    /// One task is enough for all workers. State changes are logged by `tracing`.
+    /// One task is enough for all workers. State changes are events
+    /// ([`UpstreamOptions::with_sink`](crate::UpstreamOptions::with_sink)).
     ///
     /// ```
     /// use std::time::Duration;
@@ -88,7 +89,7 @@ async fn run(group: Arc<Group>, member: Arc<Member>, check: HealthCheck) {
             debug!(target: "gabion::proxy", upstream = %member.upstream(), reason, "health check failed");
         }
         let result = result.as_ref().copied().map_err(String::as_str);
-        group.record_check(&member, &check, result);
+        member.record_check(&check, result);
     }
 }
 
@@ -99,7 +100,7 @@ async fn status(
     check: &HealthCheck,
 ) -> Result<StatusCode, Failure> {
     let options = ProxyOptions::default().with_connect_timeout(check.timeout());
-    let pool = Pool::new(group, member, &options);
+    let pool = Pool::new(group, member, &options, Tunnels::default().worker());
     let mut request = Request::new(Upload::none());
     *request.uri_mut() = check.path().clone().into();
     let headers = request.headers_mut();

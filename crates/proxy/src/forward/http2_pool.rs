@@ -82,6 +82,11 @@ impl Http2Pool {
         ))
     }
 
+    /// Lets connections close after the streams that they carry.
+    pub(super) fn close(&self) {
+        self.connections().clear();
+    }
+
     /// Returns a connection with room for a stream.
     async fn connection(&self, connector: &Connector) -> Result<Arc<Http2Connection>, Failure> {
         let resolution = connector.member().resolution();

@@ -1,7 +1,7 @@
 //! The idle HTTP/1.1 connections to one upstream.
 
 use std::{
-    fmt,
+    fmt, mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
@@ -25,6 +25,7 @@ struct Idle {
     /// Each with the time at which it became idle, the oldest first.
     connections: Vec<(UpstreamConnection, Instant)>,
     has_sweeper: bool,
+    is_closed: bool,
 }
 
 /// The most idle connections that are kept. Further ones are closed.
@@ -38,6 +39,19 @@ impl IdleConnections {
             timeout,
             idle: Mutex::default(),
         }
+    }
+
+    pub(super) const fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Closes the idle connections, and each later one after its exchange.
+    pub(super) fn close(&self) {
+        let mut idle = self.idle();
+        idle.is_closed = true;
+        let closed = mem::take(&mut idle.connections);
+        drop(idle);
+        drop(closed);
     }
 
     /// Takes an idle connection; `None` if all have expired. One to a former address of the upstream is closed.
@@ -66,7 +80,7 @@ impl IdleConnections {
 
     fn insert(self: &Arc<Self>, connection: UpstreamConnection) {
         let mut idle = self.idle();
-        if idle.connections.len() == MAX_IDLE {
+        if idle.is_closed || idle.connections.len() == MAX_IDLE {
             drop(idle);
             return drop(connection);
         }

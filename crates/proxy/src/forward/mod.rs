@@ -27,6 +27,7 @@ mod idle_connections;
 mod options;
 mod pace;
 mod pool;
+mod pool_registry;
 mod readiness;
 mod request;
 mod request_info;

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use gabion_core::Sink;
 
-use super::{claims::RemovedClaims, readiness::Readiness};
+use super::{claims::RemovedClaims, pool_registry::PoolRegistry, readiness::Readiness};
 use crate::{
     Capacity, HeaderCase, capacity::Places, event_sink::EventSink, tunnel::UpstreamIdleTimeouts,
 };
@@ -12,7 +12,8 @@ use crate::{
 /// Timeouts, pings and the event sink of a [`Proxy`](super::Proxy).
 ///
 /// Proxies that are made with clones of one value share the idle timeouts that they detect on the
-/// upstream's side, the record of the claims that they reported, and the number of requests in progress.
+/// upstream's side, the record of the claims that they reported, the number of requests in progress, and, in one
+/// worker, the connections to the members of a group that they share.
 ///
 /// ```
 /// # use std::{
@@ -75,6 +76,7 @@ pub struct ProxyOptions {
     pub(super) in_progress: Arc<Places>,
     pub(super) capacity: Capacity,
     pub(super) readiness: Option<Readiness>,
+    pub(super) pools: Arc<PoolRegistry>,
 }
 
 // === impl ProxyOptions ===
@@ -97,6 +99,7 @@ impl Default for ProxyOptions {
             in_progress: Arc::default(),
             capacity: Capacity::default(),
             readiness: None,
+            pools: Arc::default(),
         }
     }
 }

@@ -10,6 +10,7 @@ use super::{
     http2_pool::Http2Pool,
     idle_connections::IdleConnections,
     options::ProxyOptions,
+    pool_registry::SharedConnections,
     response_connection::{Exchange, ResponseConnection},
     retry::{RequestSlot, RetryableRequest, Unanswered},
     upload::Upload,
@@ -18,6 +19,7 @@ use super::{
 };
 use crate::{
     HeaderCase,
+    tunnels::WorkerId,
     upstream::{Connector, Group, HttpVersion, Lease, Member},
 };
 
@@ -26,7 +28,7 @@ use crate::{
 pub(super) struct Pool {
     connector: Connector,
     /// Set if the upstream speaks HTTP/2. WebSocket handshakes do not use it.
-    http2: Option<Http2Pool>,
+    http2: Option<Arc<Http2Pool>>,
     /// Requests on new connections are copied, because another upstream may answer them.
     has_alternative: bool,
     header_case: HeaderCase,
@@ -45,14 +47,19 @@ pub(super) enum Reuse {
 // === impl Pool ===
 
 impl Pool {
-    pub(super) fn new(group: &Group, member: &Arc<Member>, options: &ProxyOptions) -> Self {
-        let is_http2 = member.upstream().http_version() == HttpVersion::Http2;
+    pub(super) fn new(
+        group: &Group,
+        member: &Arc<Member>,
+        options: &ProxyOptions,
+        worker: WorkerId,
+    ) -> Self {
+        let SharedConnections { idle, http2 } = options.pools.connections(worker, member, options);
         Self {
             connector: Connector::new(group, member, options.connect_timeout),
-            http2: is_http2.then(Http2Pool::default),
+            http2,
             has_alternative: !group.has_one_member(),
             header_case: options.header_case,
-            idle: Arc::new(IdleConnections::new(options.pool_idle)),
+            idle,
         }
     }
 

@@ -122,7 +122,7 @@ impl Proxy {
         tunnels: Tunnels,
     ) -> Self {
         Self(Arc::new(Inner {
-            dispatcher: Dispatcher::new(upstreams.into(), options),
+            dispatcher: Dispatcher::new(upstreams.into(), options, tunnels.worker()),
             head_timeout: options.head_timeout,
             receive_timeout: options.receive_timeout,
             tunnels,
@@ -280,8 +280,9 @@ impl Inner {
                     return Err(RequestError::BodyStalled(self.head_timeout).into());
                 }
                 Err(_) => {
-                    self.dispatcher.record_timeout(&info.upstream);
-                    return Err(UpstreamError::ResponseTimeout(self.head_timeout).into());
+                    let error = UpstreamError::ResponseTimeout(self.head_timeout);
+                    self.dispatcher.record_timeout(&info.upstream, &error);
+                    return Err(error.into());
                 }
             }
         }

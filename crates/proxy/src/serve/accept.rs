@@ -15,6 +15,7 @@ use super::{
     listen::configure_accepted,
     options::ServeOptions,
     service::HttpService,
+    worker_service::WorkerService,
 };
 use crate::{Tunnels, tunnels::TaskSet};
 
@@ -87,13 +88,14 @@ pub async fn serve<S: HttpService>(
     options: &ServeOptions,
     stop: impl Future<Output = Duration>,
 ) -> Drained {
+    let service = WorkerService::new(service);
     serve_all([(listener, options.clone())], service, tunnels, stop).await
 }
 
 /// Like [`serve`], for several listeners with options of their own.
 pub(super) async fn serve_all<S: HttpService>(
     listeners: impl IntoIterator<Item = (TcpListener, ServeOptions)>,
-    service: S,
+    service: WorkerService<S>,
     tunnels: Tunnels,
     stop: impl Future<Output = Duration>,
 ) -> Drained {
@@ -125,7 +127,7 @@ async fn accept_all<S: HttpService>(
     listener: TcpListener,
     handler: ConnectionHandler,
     connections: TaskSet,
-    service: S,
+    service: WorkerService<S>,
 ) {
     loop {
         let Some((socket, peer)) = accept(&listener).await else {

@@ -21,9 +21,11 @@ mod listen;
 mod options;
 mod proxy_header;
 mod refusal;
+mod renewal;
 mod service;
 mod stall;
 mod upgrade;
+mod worker_service;
 mod workers;
 mod wrapped;
 
@@ -33,5 +35,6 @@ pub use connections::Connections;
 pub use handover::{Handover, Predecessor, take_over};
 pub use listen::listen;
 pub use options::{Protocols, ProxyProtocol, ServeOptions};
+pub use renewal::{Renewal, RenewalError};
 pub use service::HttpService;
 pub use workers::{Listener, Workers, workers, workers_on};

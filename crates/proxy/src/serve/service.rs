@@ -6,12 +6,13 @@ use gabion_core::{Framing, PeerAddr, Scheme};
 use http::{Request, Response, Version};
 use http_body::Body;
 use hyper::body::Incoming;
-use hyper_util::service::{TowerToHyperService, TowerToHyperServiceFuture};
+use hyper_util::service::TowerToHyperServiceFuture;
 
 use super::{
     activity::{Activity, ProgressBody, ProgressFuture},
     framing::FramingQueue,
     upgrade::{UpgradeRequest, UpgradeResponseFuture},
+    worker_service::ServiceCopy,
 };
 
 /// A tower service that can serve connections: any cloneable service whose future, error and body
@@ -52,7 +53,7 @@ pub trait HttpService:
 /// whose request to leave HTTP was refused.
 #[derive(Debug)]
 pub(super) struct ConnectionService<S> {
-    pub(super) service: TowerToHyperService<S>,
+    pub(super) service: ServiceCopy<S>,
     pub(super) peer: PeerAddr,
     pub(super) scheme: Scheme,
     pub(super) framing_queue: Arc<FramingQueue>,

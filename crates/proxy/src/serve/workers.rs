@@ -12,6 +12,7 @@ use std::{
 use tokio::{
     net::TcpListener,
     runtime::{Builder, Runtime},
+    select,
     sync::watch,
 };
 use tracing::error;
@@ -20,7 +21,9 @@ use super::{
     accept::{Drained, serve_all},
     listen::{listen, listen_first},
     options::ServeOptions,
+    renewal::{Renewal, RenewalRequests, renew_services},
     service::HttpService,
+    worker_service::WorkerService,
 };
 use crate::Tunnels;
 
@@ -30,6 +33,7 @@ use crate::Tunnels;
 pub struct Workers {
     local_addrs: Vec<SocketAddr>,
     stop: watch::Sender<Option<Duration>>,
+    renewal: Renewal,
     threads: Vec<JoinHandle<Drained>>,
 }
 
@@ -159,6 +163,7 @@ where
     let mut workers = Workers {
         local_addrs,
         stop,
+        renewal: Renewal::new(count.get()),
         threads: Vec::with_capacity(count.get()),
     };
     for (idx, share) in shares.into_iter().enumerate() {
@@ -171,7 +176,8 @@ where
             listeners.collect::<io::Result<_>>()?
         };
         let (factory, stop) = (Arc::clone(&factory), workers.stop.subscribe());
-        let run = move || run_worker(runtime, listeners, &*factory, stop);
+        let renewals = workers.renewal.subscribe();
+        let run = move || run_worker(runtime, listeners, &*factory, (stop, renewals));
         let thread = thread::Builder::new()
             .name(format!("gabion-{idx}"))
             .spawn(run)?;
@@ -184,14 +190,20 @@ fn run_worker<S: HttpService>(
     runtime: Runtime,
     listeners: Vec<(TcpListener, ServeOptions)>,
     factory: &dyn Fn(&Tunnels) -> S,
-    mut stop: watch::Receiver<Option<Duration>>,
+    (mut stop, renewals): (watch::Receiver<Option<Duration>>, RenewalRequests),
 ) -> Drained {
     let drained = runtime.block_on(async {
         let tunnels = Tunnels::default();
-        let service = factory(&tunnels);
+        let service = WorkerService::new(factory(&tunnels));
+        let (renewed, renewed_tunnels) = (service.clone(), tunnels.clone());
         let grace = async {
-            let received = stop.wait_for(Option::is_some).await;
-            received.ok().and_then(|grace| *grace).unwrap_or_default()
+            let renewals = renew_services(renewals, &renewed, &renewed_tunnels, factory);
+            let grace = select! {
+                received = stop.wait_for(Option::is_some) => received.ok().and_then(|grace| *grace),
+                // The workers are dropped.
+                () = renewals => None,
+            };
+            grace.unwrap_or_default()
         };
         serve_all(listeners, service, tunnels, grace).await
     });
@@ -280,6 +292,11 @@ impl Workers {
     /// Returns the addresses that the workers listen on, in the order of the listeners.
     pub fn local_addrs(&self) -> &[SocketAddr] {
         &self.local_addrs
+    }
+
+    /// Returns a handle that lets each worker create its service again, by its factory.
+    pub fn renewal(&self) -> Renewal {
+        self.renewal.clone()
     }
 
     /// Stops accepting, waits at most `grace` for requests and WebSockets in progress, closes the

@@ -12,6 +12,7 @@ use super::{
     options::ProxyProtocol,
     proxy_header::{ReadHeader, begins_header, read_header},
     service::HttpService,
+    worker_service::WorkerService,
 };
 use crate::{
     event_sink::Requester,
@@ -40,7 +41,7 @@ impl ConnectionHandler {
         self,
         mut socket: TcpStream,
         mut admitted: Admitted,
-        service: S,
+        service: WorkerService<S>,
     ) {
         let mut first_bytes = Vec::new();
         if self.options.proxy_protocol != ProxyProtocol::Off && admitted.is_trusted_proxy() {

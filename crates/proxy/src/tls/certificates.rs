@@ -22,7 +22,8 @@ use super::{CHALLENGE, CertificateError, CertificateFiles, table::Table};
 /// A client that asks for another name, or for none, gets the first certificate.
 ///
 /// Files that change are read again by [`Self::watch`] and [`Self::reload`]. A new version is used for handshakes
-/// from then on, unless it is broken, or its key is that of another certificate: then the previous one stays.
+/// from then on, unless it is broken, or its key is that of another certificate: then the previous one stays. The list of
+/// files itself is replaced by [`Self::prepare`] and [`Self::install`].
 ///
 /// # Examples
 ///
@@ -59,7 +60,6 @@ use super::{CHALLENGE, CertificateError, CertificateFiles, table::Table};
 /// ```
 #[derive(Debug)]
 pub struct Certificates {
-    files: Vec<CertificateFiles>,
     /// The lock is held while files are read, so that no older content replaces a newer one.
     sources: Mutex<Sources>,
     table: RwLock<Arc<Table>>,
@@ -77,6 +77,11 @@ pub struct Reloaded {
     pub errors: Vec<CertificateError>,
 }
 
+/// A new list of certificates, read and checked ([`Certificates::prepare`]).
+#[derive(Debug)]
+#[must_use = "it has no effect until it is installed"]
+pub struct PreparedCertificates(Vec<LoadedFiles>);
+
 /// The certificates in use.
 #[derive(Debug, Default)]
 struct Sources {
@@ -87,8 +92,9 @@ struct Sources {
 }
 
 /// The state of one certificate.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct LoadedFiles {
+    files: CertificateFiles,
     certified: Arc<CertifiedKey>,
     /// The hash of the latest content, which may be that of broken files; `None` if they could not be read.
     seen: Option<u64>,
@@ -114,24 +120,75 @@ impl Certificates {
     pub fn load(
         files: impl IntoIterator<Item = CertificateFiles>,
     ) -> Result<Self, CertificateError> {
-        let files: Vec<_> = files.into_iter().collect();
-        let load = |files: &CertificateFiles| {
-            let content = files.read()?;
-            Ok(LoadedFiles {
-                certified: files.parse(&content)?,
-                seen: Some(content.hash()),
-            })
-        };
+        let loaded = files.into_iter().map(LoadedFiles::load);
         let sources = Sources {
-            loaded: files.iter().map(load).collect::<Result<_, _>>()?,
+            loaded: loaded.collect::<Result<_, _>>()?,
             issued: BTreeMap::new(),
         };
         Ok(Self {
             table: RwLock::new(Arc::new(sources.table())),
             sources: Mutex::new(sources),
-            files,
             challenges: RwLock::default(),
         })
+    }
+
+    /// Reads the certificates of another list of files, without using them yet. Those of files that are in use are
+    /// not read. Blocks while it reads.
+    ///
+    /// # Errors
+    ///
+    /// Returns the first error: a list is installed with all of its certificates or not at all.
+    pub fn prepare(
+        &self,
+        files: impl IntoIterator<Item = CertificateFiles>,
+    ) -> Result<PreparedCertificates, CertificateError> {
+        let known = self.sources().loaded.clone();
+        let prepare = |files: CertificateFiles| {
+            let known = known.iter().find(|known| known.files == files);
+            known.map_or_else(|| LoadedFiles::load(files), |known| Ok(known.clone()))
+        };
+        let prepared = files.into_iter().map(prepare);
+        Ok(PreparedCertificates(prepared.collect::<Result<_, _>>()?))
+    }
+
+    /// Replaces the list of files, for handshakes from now on. Open connections stay, and so do the certificates that
+    /// an ACME server issued.
+    ///
+    /// ```
+    /// use gabion_proxy::{CertificateFiles, Certificates};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = gabion_testkit::TempFolder::new("installed-certificates");
+    /// # let own = rcgen::generate_simple_self_signed(["a.example".to_owned()])?;
+    /// # let (chain, key) = (folder.path().join("chain.pem"), folder.path().join("key.pem"));
+    /// # std::fs::write(&chain, own.cert.pem())?;
+    /// # std::fs::write(&key, own.signing_key.serialize_pem())?;
+    /// let certificates = Certificates::load([])?;
+    /// let prepared = certificates.prepare([CertificateFiles::new(chain, key)])?;
+    /// certificates.install(prepared);
+    /// assert_eq!(certificates.files().len(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn install(&self, prepared: PreparedCertificates) {
+        let mut sources = self.sources();
+        let PreparedCertificates(mut loaded) = prepared;
+        for loaded in &mut loaded {
+            // It may have been read again meanwhile.
+            let mut current = sources.loaded.iter();
+            if let Some(current) = current.find(|current| current.files == loaded.files) {
+                loaded.clone_from(current);
+            }
+        }
+        sources.loaded = loaded;
+        self.replace_table(&sources);
+    }
+
+    /// Returns the files in use, those of the default certificate first.
+    pub fn files(&self) -> Vec<CertificateFiles> {
+        let sources = self.sources();
+        let loaded = sources.loaded.iter();
+        loaded.map(|loaded| loaded.files.clone()).collect()
     }
 
     /// Reads all files again. Each certificate whose files are valid and changed replaces its previous version; the
@@ -166,9 +223,9 @@ impl Certificates {
     fn read_again(&self, report: Report) -> Reloaded {
         let mut reloaded = Reloaded::default();
         let mut sources = self.sources();
-        for (files, loaded) in self.files.iter().zip(&mut sources.loaded) {
-            match loaded.update(files, report) {
-                Ok(true) => reloaded.changed.push(files.clone()),
+        for loaded in &mut sources.loaded {
+            match loaded.update(report) {
+                Ok(true) => reloaded.changed.push(loaded.files.clone()),
                 Err(Some(error)) => reloaded.errors.push(error),
                 Ok(false) | Err(None) => {}
             }
@@ -267,19 +324,24 @@ impl Sources {
 // === impl LoadedFiles ===
 
 impl LoadedFiles {
-    /// Takes the content of `files` if it changed and is valid; returns `true` then. An error that is not to be
+    fn load(files: CertificateFiles) -> Result<Self, CertificateError> {
+        let content = files.read()?;
+        Ok(Self {
+            certified: files.parse(&content)?,
+            seen: Some(content.hash()),
+            files,
+        })
+    }
+
+    /// Takes the content of the files if it changed and is valid; returns `true` then. An error that is not to be
     /// reported is `None`.
-    fn update(
-        &mut self,
-        files: &CertificateFiles,
-        report: Report,
-    ) -> Result<bool, Option<CertificateError>> {
-        let content = files.read();
+    fn update(&mut self, report: Report) -> Result<bool, Option<CertificateError>> {
+        let content = self.files.read();
         let hash = content.as_ref().ok().map(super::files::PemContent::hash);
         let is_new = hash != self.seen;
         self.seen = hash;
         let is_reported = is_new || report == Report::All;
-        let parsed = content.and_then(|content| files.parse(&content));
+        let parsed = content.and_then(|content| self.files.parse(&content));
         let certified = parsed.map_err(|error| is_reported.then_some(error))?;
         if !is_new {
             return Ok(false);

@@ -14,7 +14,7 @@ use tokio_rustls::{
 };
 
 use crate::prefixed::PrefixedSocket;
-pub use certificates::{Certificates, Reloaded};
+pub use certificates::{Certificates, PreparedCertificates, Reloaded};
 #[cfg(feature = "acme")]
 pub(crate) use files::PemContent;
 pub use files::{CertificateError, CertificateFiles};

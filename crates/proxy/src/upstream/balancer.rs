@@ -11,6 +11,7 @@ use std::{
 
 use gabion_core::{ClientIp, stable_hash};
 use ipnet::IpNet;
+use tokio::time::Instant;
 
 use super::{Balance, Group, UpstreamGroup};
 
@@ -133,7 +134,7 @@ const fn mix(mut bits: u64) -> u64 {
 fn candidates(group: &Group, tried: Tried) -> Result<Weights, NoCandidate> {
     let (mut available, mut others) = ([0; UpstreamGroup::MAX], [0; UpstreamGroup::MAX]);
     let (mut has_available, mut has_others, mut is_busy) = (false, false, false);
-    let now = group.now();
+    let now = Instant::now();
     let options = group.options();
     for (idx, member) in group.members().iter().enumerate() {
         if tried.contains(idx) {

@@ -6,12 +6,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use gabion_core::Sink;
 use tokio::{sync::Semaphore, time::Instant};
 
-use super::{
-    HealthCheck, Lease, Member, Upstream, UpstreamOptions, UpstreamTls, UpstreamTlsError,
-    millis::millis, resolve::Resolution,
-};
+use super::{Lease, Member, Upstream, UpstreamOptions, UpstreamTls, UpstreamTlsError};
 
 /// Equivalent upstreams: each request goes to one of them.
 ///
@@ -58,7 +56,6 @@ pub(crate) struct Group {
     options: UpstreamOptions,
     /// For upstreams with TLS.
     tls: Option<UpstreamTls>,
-    created: Instant,
     /// Held while an upstream is ejected, so that two workers do not eject the last two.
     ejecting: Mutex<()>,
     /// The places of requests that wait for an upstream to start.
@@ -111,6 +108,39 @@ impl UpstreamGroup {
         self.0.members.is_empty()
     }
 
+    /// Sets the destination of events, like [`UpstreamOptions::with_sink`], of a group that is not in use yet: its
+    /// state begins anew.
+    pub fn with_sink(&self, sink: Arc<dyn Sink>) -> Self {
+        let members = self.0.members.iter();
+        let upstreams = members.map(|member| member.upstream().clone()).collect();
+        let options = self.0.options.clone().with_sink(sink);
+        Self(Arc::new(Group::new(upstreams, options)))
+    }
+
+    /// Takes over the state of `previous`, a group that this one replaces: each upstream with the same URL keeps its
+    /// requests in progress, its failures, ejection and health, its resolved addresses, and its open connections
+    /// ([`ProxyOptions`](crate::ProxyOptions)). Weights and other options of the group may differ.
+    ///
+    /// The state of an upstream begins anew if the certificates or the name resolution differ, and its health if the
+    /// health check differs.
+    ///
+    /// ```
+    /// use gabion_proxy::{Upstream, UpstreamGroup, UpstreamOptions};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let options = UpstreamOptions::default();
+    /// let urls: [Upstream; 2] = ["http://10.0.0.1:5000".parse()?, "http://10.0.0.2:5000".parse()?];
+    /// let previous = UpstreamGroup::new(urls[..1].to_vec(), &options)?;
+    /// let group = UpstreamGroup::new(urls, &options)?.continuing(&previous);
+    /// assert_eq!(group.len(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn continuing(&self, previous: &Self) -> Self {
+        Self(Arc::new(self.0.continuing(&previous.0)))
+    }
+
     pub(crate) const fn shared(&self) -> &Arc<Group> {
         &self.0
     }
@@ -143,22 +173,38 @@ impl fmt::Display for UpstreamGroup {
 
 impl Group {
     fn new(upstreams: Vec<Upstream>, options: UpstreamOptions) -> Self {
-        let member = |upstream: Upstream| {
-            let resolution = Resolution::new(
-                upstream.name(),
-                options.lookup.clone(),
-                options.resolve_interval,
-            );
-            Arc::new(Member::new(upstream, resolution))
-        };
+        let member = |upstream| Arc::new(Member::new(upstream, &options));
+        let members = upstreams.into_iter().map(member).collect();
+        Self::of_members(members, options)
+    }
+
+    fn of_members(members: Box<[Arc<Member>]>, options: UpstreamOptions) -> Self {
         Self {
-            members: upstreams.into_iter().map(member).collect(),
+            members,
             tls: options.tls.clone(),
-            created: Instant::now(),
             ejecting: Mutex::default(),
             start_waits: Semaphore::new(options.start_wait.max_requests()),
             options,
         }
+    }
+
+    fn continuing(&self, previous: &Self) -> Self {
+        let keeps_state = self.options.reaches_servers_like(&previous.options);
+        let keeps_health = self.options.health_check == previous.options.health_check;
+        let mut left: Vec<_> = previous.members.iter().filter(|_| keeps_state).collect();
+        let member = |member: &Arc<Member>| {
+            let is_same = |known: &&Arc<Member>| known.upstream().is_same_server(member.upstream());
+            let Some(at) = left.iter().position(is_same) else {
+                return Arc::clone(member);
+            };
+            let known = left.swap_remove(at);
+            if !keeps_health {
+                known.forget_health_checks();
+            }
+            Arc::new(known.with_upstream(member.upstream().clone()))
+        };
+        let members = self.members.iter().map(member).collect();
+        Self::of_members(members, self.options.clone())
     }
 
     pub(crate) fn members(&self) -> &[Arc<Member>] {
@@ -181,11 +227,6 @@ impl Group {
         self.members.len() == 1
     }
 
-    /// The milliseconds since the group was created.
-    pub(super) fn now(&self) -> u64 {
-        millis(self.created.elapsed())
-    }
-
     /// Counts a request in progress at a member. `None` within if nothing depends on the count.
     ///
     /// # Errors
@@ -202,24 +243,14 @@ impl Group {
             .ok_or(LeaseError)
     }
 
-    /// Records the result of a health check.
-    pub(crate) fn record_check(
-        &self,
-        member: &Member,
-        check: &HealthCheck,
-        result: Result<(), &str>,
-    ) {
-        member.record_check(check, result, self.now());
-    }
-
     /// Records that a member responded.
     pub(crate) fn record_success(&self, idx: usize) {
         self.members[idx].record_success();
     }
 
     /// Records that a member did not respond, or with a gateway's error. Ejects it after several of them, if enough
-    /// others are left.
-    pub(crate) fn record_failure(&self, idx: usize) {
+    /// others are left. `failure` is displayed only then.
+    pub(crate) fn record_failure(&self, idx: usize, failure: &dyn fmt::Display) {
         let member = &self.members[idx];
         member.resolution().expire();
         let Some(ejection) = &self.options.ejection else {
@@ -229,7 +260,7 @@ impl Group {
             return;
         }
         let _ejecting = self.ejecting.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = self.now();
+        let now = Instant::now();
         let count = |condition: &dyn Fn(&Member) -> bool| {
             let members = self.members.iter();
             members.filter(|member| condition(member)).count()
@@ -241,13 +272,14 @@ impl Group {
         {
             return;
         }
-        member.eject(now, ejection);
+        member.eject(now, ejection, failure);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::HealthCheck;
 
     #[tokio::test]
     async fn upstream_is_not_ejected_while_health_checks_exclude_all_others() {
@@ -257,13 +289,13 @@ mod tests {
         let upstreams = urls.map(|url| url.parse().unwrap());
         let group = UpstreamGroup::new(upstreams, &options).unwrap();
         let group = group.shared();
-        let fail = || (0..10).for_each(|_| group.record_failure(1));
-        group.record_check(&group.members()[0], &check, Err("no response"));
+        let fail = || (0..10).for_each(|_| group.record_failure(1, &"lost"));
+        group.members()[0].record_check(&check, Err("no response"));
         fail();
-        assert!(group.members()[1].is_available(group.now()));
-        group.record_check(&group.members()[0], &check, Ok(()));
+        assert!(group.members()[1].is_available(Instant::now()));
+        group.members()[0].record_check(&check, Ok(()));
         fail();
-        assert!(!group.members()[1].is_available(group.now()));
+        assert!(!group.members()[1].is_available(Instant::now()));
     }
 
     #[test]

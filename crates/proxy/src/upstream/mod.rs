@@ -16,6 +16,7 @@ mod member;
 mod millis;
 mod options;
 mod resolve;
+mod status;
 mod target;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
 mod tls;

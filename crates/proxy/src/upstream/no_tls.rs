@@ -36,6 +36,10 @@ impl UpstreamTls {
         Err(UpstreamTlsError(()))
     }
 
+    pub(super) const fn has_same_roots(&self, _other: &Self) -> bool {
+        match self.0 {}
+    }
+
     pub(super) const fn handshake(
         &self,
         _version: HttpVersion,

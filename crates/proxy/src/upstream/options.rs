@@ -1,8 +1,11 @@
 //! Options of a group of upstreams.
 
-use std::{io, net::SocketAddr, num::NonZeroUsize, time::Duration};
+use std::{io, net::SocketAddr, num::NonZeroUsize, sync::Arc, time::Duration};
+
+use gabion_core::Sink;
 
 use super::{Balance, Ejection, HealthCheck, UpstreamTls, resolve::Lookup};
+use crate::event_sink::EventSink;
 
 /// Options of an [`UpstreamGroup`](crate::UpstreamGroup): choice, health, retries, name resolution and TLS.
 /// Timeouts are those of [`ProxyOptions`](crate::ProxyOptions).
@@ -36,6 +39,7 @@ pub struct UpstreamOptions {
     pub(crate) resolve_interval: Duration,
     pub(crate) lookup: Lookup,
     pub(crate) tls: Option<UpstreamTls>,
+    pub(crate) event_sink: EventSink,
 }
 
 /// The most requests that are sent a second time: a share of all, and a number per second that is always
@@ -95,11 +99,24 @@ impl Default for UpstreamOptions {
             resolve_interval: Duration::from_secs(30),
             lookup: Lookup::System,
             tls: None,
+            event_sink: EventSink::default(),
         }
     }
 }
 
 impl UpstreamOptions {
+    /// Returns `true` if `other` leads to the same servers by the same connections.
+    pub(super) fn reaches_servers_like(&self, other: &Self) -> bool {
+        let has_same_roots = match (&self.tls, &other.tls) {
+            (Some(tls), Some(other)) => tls.has_same_roots(other),
+            (None, None) => true,
+            _ => false,
+        };
+        has_same_roots
+            && self.resolve_interval == other.resolve_interval
+            && self.lookup.is_same(&other.lookup)
+    }
+
     /// Sets how an upstream is chosen: [`Balance::LeastRequest`] by default.
     pub fn with_balance(self, balance: Balance) -> Self {
         Self { balance, ..self }
@@ -173,6 +190,13 @@ impl UpstreamOptions {
     pub fn with_tls(self, tls: UpstreamTls) -> Self {
         let tls = Some(tls);
         Self { tls, ..self }
+    }
+
+    /// Sets the destination of events about changes of the state of an upstream
+    /// ([`Event::Upstream`](gabion_core::Event::Upstream)). If unset, they are dropped.
+    pub fn with_sink(self, sink: Arc<dyn Sink>) -> Self {
+        let event_sink = EventSink::new(sink);
+        Self { event_sink, ..self }
     }
 }
 

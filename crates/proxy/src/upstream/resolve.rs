@@ -22,7 +22,7 @@ use tokio::{net::lookup_host, task::spawn_blocking, time::Instant};
 use tower_service::Service;
 use tracing::{debug, info};
 
-use super::millis::millis;
+use super::{millis::millis, status::Status};
 use crate::forbidden::ForbiddenAddress;
 
 type BoxError = Box<dyn Error + Send + Sync>;
@@ -48,6 +48,7 @@ pub(crate) struct Resolution {
     name: Option<Box<str>>,
     lookup: Lookup,
     interval: Duration,
+    status: Arc<Status>,
     answer: Mutex<Answer>,
     /// The number of times that the addresses changed.
     generation: AtomicUsize,
@@ -78,6 +79,14 @@ impl Lookup {
         Self::Custom(Arc::new(lookup))
     }
 
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::System, Self::System) => true,
+            (Self::Custom(lookup), Self::Custom(other)) => Arc::ptr_eq(lookup, other),
+            _ => false,
+        }
+    }
+
     /// The connector sets the port, so that it is zero here.
     async fn resolve(&self, name: &str) -> io::Result<Vec<SocketAddr>> {
         match self {
@@ -102,11 +111,17 @@ impl fmt::Debug for Lookup {
 // === impl Resolution ===
 
 impl Resolution {
-    pub(super) fn new(name: Option<&str>, lookup: Lookup, interval: Duration) -> Self {
+    pub(super) fn new(
+        name: Option<&str>,
+        lookup: Lookup,
+        interval: Duration,
+        status: Arc<Status>,
+    ) -> Self {
         Self {
             name: name.map(Into::into),
             lookup,
             interval,
+            status,
             answer: Mutex::default(),
             generation: AtomicUsize::new(0),
             next: AtomicUsize::new(0),
@@ -145,9 +160,8 @@ impl Resolution {
         }
         let resolution = Arc::clone(self);
         tokio::spawn(async move {
-            if let Err(error) = resolution.resolve().await {
-                debug!(target: "gabion::proxy", name = ?resolution.name, error, "upstream name not resolved again");
-            }
+            // The failure is an event.
+            let _ = resolution.resolve().await;
         });
     }
 
@@ -170,9 +184,23 @@ impl Resolution {
         is_current.then(|| answer.addrs.clone())
     }
 
+    /// Resolves the name, and records whether it does, if that changed.
     async fn resolve(&self) -> Result<Vec<SocketAddr>, BoxError> {
         let name = self.name.as_deref().unwrap_or_default();
-        let mut addrs = filter_forbidden(self.lookup.resolve(name).await?)?;
+        let looked_up = self.lookup.resolve(name).await.map_err(BoxError::from);
+        let mut addrs = match looked_up.and_then(|addrs| Ok(filter_forbidden(addrs)?)) {
+            Ok(addrs) => addrs,
+            Err(error) => {
+                let reason = format_args!("its name does not resolve: {error}");
+                self.status
+                    .change(|causes| causes.is_unresolved = true, reason);
+                return Err(error);
+            }
+        };
+        self.status.change(
+            |causes| causes.is_unresolved = false,
+            "its name resolves again",
+        );
         // Resolvers rotate their answers.
         addrs.sort_unstable();
         let mut answer = self.answer();
@@ -251,6 +279,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::event_sink::EventSink;
 
     fn socket(addr: &str) -> SocketAddr {
         SocketAddr::new(addr.parse().unwrap(), 0)
@@ -272,6 +301,7 @@ mod tests {
                 Some("app.example"),
                 lookup,
                 Duration::from_secs(30),
+                Arc::new(Status::new("app.example", EventSink::default())),
             )),
             lookups,
         )

@@ -148,6 +148,12 @@ impl Upstream {
         self.weight
     }
 
+    /// Returns `true` if both are the same server, reached in the same way, whatever their weights are.
+    pub(super) fn is_same_server(&self, other: &Self) -> bool {
+        let weight = self.weight;
+        *self == other.clone().with_weight(weight)
+    }
+
     /// Returns the host and port as written, or `localhost` for a Unix socket.
     pub fn authority(&self) -> &str {
         match &self.address {

@@ -2,6 +2,7 @@
 
 use std::{fmt, io, sync::Arc};
 
+use gabion_core::stable_hash;
 use tokio::net::TcpStream;
 use tokio_rustls::{
     TlsConnector,
@@ -30,6 +31,8 @@ use super::HttpVersion;
 /// ```
 #[derive(Clone)]
 pub struct UpstreamTls {
+    /// The hash of the certificates.
+    roots: u64,
     http1: TlsConnector,
     http2: TlsConnector,
 }
@@ -62,11 +65,13 @@ impl UpstreamTls {
     /// Fails if the system has none that is valid.
     pub fn with_system_roots() -> Result<Self, UpstreamTlsError> {
         let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        let certificates = rustls_native_certs::load_native_certs().certs;
+        let hash = hash_of(certificates.iter().map(AsRef::as_ref));
+        roots.add_parsable_certificates(certificates);
         if roots.is_empty() {
             return Err(UpstreamTlsError::NoSystemRoots);
         }
-        Self::with_roots(roots)
+        Self::with_roots(roots, hash)
     }
 
     /// Verifies with these root certificates only, in PEM format.
@@ -85,10 +90,10 @@ impl UpstreamTls {
         if roots.is_empty() {
             return Err(UpstreamTlsError::NoCertificate);
         }
-        Self::with_roots(roots)
+        Self::with_roots(roots, hash_of([pem]))
     }
 
-    fn with_roots(roots: RootCertStore) -> Result<Self, UpstreamTlsError> {
+    fn with_roots(roots: RootCertStore, hash: u64) -> Result<Self, UpstreamTlsError> {
         let provider = Arc::new(ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&TLS13, &TLS12])
@@ -100,9 +105,14 @@ impl UpstreamTls {
         http1.alpn_protocols = vec![b"http/1.1".to_vec()];
         http2.alpn_protocols = vec![b"h2".to_vec()];
         Ok(Self {
+            roots: hash,
             http1: Arc::new(http1).into(),
             http2: Arc::new(http2).into(),
         })
+    }
+
+    pub(super) const fn has_same_roots(&self, other: &Self) -> bool {
+        self.roots == other.roots
     }
 
     /// Performs the handshake for requests in this HTTP version. A server without ALPN gets HTTP/1.1 only.
@@ -127,6 +137,16 @@ impl UpstreamTls {
         }
         Ok(stream)
     }
+}
+
+/// Tells the files of an operator apart, who gains nothing by a collision.
+fn hash_of<'c>(certificates: impl IntoIterator<Item = &'c [u8]>) -> u64 {
+    let mut all = Vec::new();
+    for certificate in certificates {
+        all.extend_from_slice(&certificate.len().to_le_bytes());
+        all.extend_from_slice(certificate);
+    }
+    stable_hash(&all)
 }
 
 impl fmt::Debug for UpstreamTls {

@@ -7,7 +7,7 @@ use gabion_core::{
     ConnectionLimit, ConnectionRefusedEvent, Denial, Diagnosis, DiagnosisEvent, Event, FaultEvent,
     Offense, PeerAddr, PolicyEvent, ProbeHitEvent, ProxyFailureEvent, Reason, RequestEvent,
     RequestEventKind, RequestState, RuleId, SessionEvent, SessionId, SessionKind, StoreEvent,
-    StorePart, Suppressed, UnparsableEvent, UnparsablePart,
+    StorePart, Suppressed, UnparsableEvent, UnparsablePart, UpstreamEvent, UpstreamState,
 };
 use gabion_testkit::OwnedHead;
 use http::StatusCode;
@@ -111,6 +111,12 @@ pub(crate) fn every_event(written: &Written) -> Vec<Event> {
             long,
         )),
         Event::Store(StoreEvent::degraded(at, StorePart::Bans, long)),
+        Event::Upstream(UpstreamEvent::new(
+            at,
+            "http://127.0.0.1:5000",
+            (UpstreamState::Up, UpstreamState::Ejected),
+            long,
+        )),
         Event::Setup("set a sink"),
         Event::Suppressed(Suppressed {
             events: 1,

@@ -4,7 +4,6 @@
 //! uses it.
 
 use std::{
-    collections::BTreeSet,
     net::SocketAddr,
     num::{NonZeroU16, NonZeroUsize},
     path::PathBuf,
@@ -19,9 +18,9 @@ use crate::upstream_args::BalanceArg;
 /// A configuration file.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ConfigDocument {
+pub(crate) struct ConfigDocument {
     #[serde(deserialize_with = "known_version")]
-    version: u32,
+    pub(super) version: u32,
     pub(super) policy: Option<PathBuf>,
     pub(super) state: Option<PathBuf>,
     pub(super) workers: Option<NonZeroUsize>,
@@ -157,33 +156,6 @@ impl TomlDocument for ConfigDocument {
         ("upstream", "unread"),
         ("url", "http://127.0.0.1:1"),
     ];
-}
-
-impl ConfigDocument {
-    /// The names of the sections and keys that differ from those of `other`.
-    pub(super) fn changes(&self, other: &Self) -> BTreeSet<&'static str> {
-        let differs = [
-            ("policy", self.policy != other.policy),
-            ("state", self.state != other.state),
-            ("workers", self.workers != other.workers),
-            ("handover", self.handover != other.handover),
-            ("ready_path", self.ready_path != other.ready_path),
-            ("eb_health_log", self.eb_health_log != other.eb_health_log),
-            (
-                "log_query_values",
-                self.log_query_values != other.log_query_values,
-            ),
-            ("[listen]", self.listen != other.listen),
-            ("[tls]", self.tls != other.tls),
-            ("[acme]", self.acme != other.acme),
-            ("[[upstream]]", self.upstream != other.upstream),
-            ("[[route]]", self.route != other.route),
-            ("[limits]", self.limits != other.limits),
-            ("[timeouts]", self.timeouts != other.timeouts),
-        ];
-        let changed = differs.into_iter().filter(|(_, differs)| *differs);
-        changed.map(|(name, _)| name).collect()
-    }
 }
 
 fn known_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {

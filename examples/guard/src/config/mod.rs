@@ -1,27 +1,23 @@
 //! The configuration file, `guard.toml`: the options of the command line, and those that need more than a line:
 //! several groups of servers, and routes.
 
+mod changes;
+mod conversion;
 mod document;
 
 use std::{
     error::Error,
     fs,
-    num::NonZeroU16,
     path::{Path, PathBuf},
 };
 
-use clap::Parser as _;
-use gabion::policy::{ConfigPath, DocumentErrors, Period, PolicyError};
-use gabion_proxy::{
-    HealthCheck, Route, RouteError, Router, StartWait, UpstreamGroup, UpstreamOptions,
-};
-use tracing::{error, info, warn};
+use gabion::policy::DocumentErrors;
+use gabion_proxy::{Router, UpstreamGroup};
 
-use crate::{
-    cli::{Cli, RunArgs},
-    upstream_args,
-};
-use document::{ConfigDocument, UpstreamSection};
+use crate::cli::RunArgs;
+pub(crate) use changes::Changes;
+use conversion::Conversion;
+pub(crate) use document::ConfigDocument;
 
 /// What a guard runs with, from a configuration file or the command line.
 #[derive(Debug)]
@@ -29,26 +25,35 @@ pub(crate) struct Settings {
     /// The options that have one value.
     pub(crate) args: RunArgs,
     /// The groups of servers. Empty for the demo.
-    pub(crate) upstreams: Vec<UpstreamGroup>,
+    pub(crate) upstreams: Vec<NamedGroup>,
     /// The services: the first for requests without a route, then one for each route.
     pub(crate) services: Vec<ServiceSettings>,
-    /// Selects one of the services; `None` without routes.
-    pub(crate) router: Option<Router<usize>>,
-    /// The file, to tell what changed in it.
-    file: Option<ConfigFile>,
+    /// Selects one of the services.
+    pub(crate) router: Router<usize>,
+    /// The content of the file; `None` without one.
+    pub(crate) document: Option<ConfigDocument>,
+}
+
+/// A group of servers, with its name in the configuration file.
+#[derive(Clone, Debug)]
+pub(crate) struct NamedGroup {
+    pub(crate) name: String,
+    pub(crate) group: UpstreamGroup,
 }
 
 /// The index of a group of servers, and the file of an additional policy.
 #[derive(Debug, Default)]
 pub(crate) struct ServiceSettings {
     pub(crate) upstream: usize,
+    pub(crate) route: RouteKey,
     pub(crate) policy: Option<PathBuf>,
 }
 
-#[derive(Debug)]
-struct ConfigFile {
-    path: PathBuf,
-    document: ConfigDocument,
+/// The requests of a route.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RouteKey {
+    host: Option<String>,
+    path: Option<String>,
 }
 
 // === impl Settings ===
@@ -60,28 +65,32 @@ impl Settings {
             return Self::read(path);
         }
         let group = args.upstream.group()?;
+        let named = |group| NamedGroup {
+            name: String::new(),
+            group,
+        };
         Ok(Self {
             args,
-            upstreams: group.into_iter().collect(),
+            upstreams: group.map(named).into_iter().collect(),
             services: vec![ServiceSettings::default()],
-            router: None,
-            file: None,
+            router: Router::new(0),
+            document: None,
         })
     }
 
     /// Reads a configuration file. Paths in it are relative to its folder.
     pub(crate) fn read(path: &Path) -> Result<Self, Box<dyn Error>> {
-        let (name, text) = read_text(path)?;
-        let (document, errors) = DocumentErrors::read::<ConfigDocument>(&text, &name);
-        let file = ConfigFile {
-            path: path.to_owned(),
-            document,
-        };
-        Ok(Conversion {
-            base: path.parent().unwrap_or_else(|| Path::new("")),
-            errors,
-        }
-        .settings(file)?)
+        Self::parse(path, &read_text(path)?)
+    }
+
+    /// Takes the settings from the text of the configuration file at `path`.
+    pub(crate) fn parse(path: &Path, text: &str) -> Result<Self, Box<dyn Error>> {
+        let name = path.display().to_string();
+        let (document, errors) = DocumentErrors::read::<ConfigDocument>(text, &name);
+        let base = path.parent().unwrap_or_else(|| Path::new(""));
+        let mut settings = Conversion { base, errors }.settings(&document)?;
+        settings.args.config = Some(path.to_owned());
+        Ok(settings)
     }
 
     /// Returns `true` if the built-in demo is the server.
@@ -89,215 +98,18 @@ impl Settings {
         self.upstreams.is_empty()
     }
 
-    /// Reads the configuration file again, and reports what changed: it takes effect with a restart.
-    pub(crate) fn report_changes(&self) {
-        let Some(file) = &self.file else { return };
-        let name = file.path.display();
-        match Self::read(&file.path) {
-            Err(error) => error!("{name} is not valid, which matters at the next start:\n{error}"),
-            Ok(Self { file: None, .. }) => {}
-            Ok(Self {
-                file: Some(read), ..
-            }) => {
-                let changes = read.document.changes(&file.document);
-                if changes.is_empty() {
-                    info!("{name} has not changed");
-                } else {
-                    let changes = Vec::from_iter(changes).join(", ");
-                    let advice = if self.args.handover.is_some() {
-                        "start a new guard with it, which takes over without a refused connection"
-                    } else {
-                        "restart the guard"
-                    };
-                    warn!("{name} changed in {changes}, which needs a restart: {advice}");
-                }
-            }
-        }
+    /// The keys that differ from those of the versions in effect ([`Changes`]). Without files, none do.
+    pub(crate) fn changes(&self, current: &ConfigDocument, started: &ConfigDocument) -> Changes {
+        let new = self.document.as_ref();
+        new.map_or_else(Changes::default, |new| Changes::new(new, current, started))
     }
 }
 
-fn read_text(path: &Path) -> Result<(String, String), String> {
-    let name = path.display().to_string();
-    #[expect(clippy::disallowed_methods, reason = "at the start, and on a signal")]
-    match fs::read_to_string(path) {
-        Ok(text) => Ok((name, text)),
-        Err(error) => Err(format!("{name}: {error}")),
-    }
-}
-
-/// The key of a route that an error is about.
-const fn key_of(error: &RouteError) -> &'static str {
-    match error {
-        RouteError::Host(_) => "host",
-        RouteError::Path(_) => "path",
-        _ => "",
-    }
-}
-
-/// Turns a document into settings, and collects what is wrong with it.
-struct Conversion<'t> {
-    /// The folder of the file.
-    base: &'t Path,
-    errors: DocumentErrors<'t>,
-}
-
-// === impl Conversion ===
-
-impl Conversion<'_> {
-    fn settings(mut self, file: ConfigFile) -> Result<Settings, PolicyError> {
-        let document = &file.document;
-        let args = self.args(document);
-        let mut upstreams = Vec::new();
-        for (index, section) in document.upstream.iter().enumerate() {
-            let is_named = |other: &UpstreamSection| other.name == section.name;
-            if document.upstream.iter().take(index).any(is_named) {
-                let path = ConfigPath::new("upstream", "name").rule(index);
-                self.add(
-                    path,
-                    format!("another upstream has the name `{}`", section.name),
-                );
-            }
-            upstreams.extend(self.upstream(index, section));
-        }
-        let (services, router) = self.routes(document);
-        let Self { errors, .. } = self;
-        errors.into_result(Settings {
-            args,
-            upstreams,
-            services,
-            router: (!file.document.route.is_empty()).then_some(router),
-            file: Some(file),
-        })
-    }
-
-    /// The options of the command line that mean the same.
-    fn args(&mut self, document: &ConfigDocument) -> RunArgs {
-        let mut args = Cli::parse_from(["guard"]).run;
-        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| self.base.join(path));
-        args.policy = path(&document.policy);
-        args.handover = path(&document.handover);
-        args.eb_health_log = path(&document.eb_health_log);
-        args.https.state = path(&document.state);
-        args.ready_path.clone_from(&document.ready_path);
-        args.workers = document.workers;
-        args.log_query_values = document.log_query_values;
-        let (listen, limits) = (&document.listen, &document.limits);
-        args.listen = listen.address.unwrap_or(args.listen);
-        args.h2 = listen.http2;
-        args.share_port = listen.share_port;
-        args.keep_header_case = listen.keep_header_case;
-        args.https.proxy_protocol = listen.proxy_protocol;
-        args.max_connections = limits.connections;
-        args.max_connections_per_client = limits.connections_per_client;
-        args.max_requests = limits.requests;
-        args.max_requests_per_client = limits.requests_per_client;
-        if let Some(tls) = &document.tls {
-            let join = |path: &PathBuf| self.base.join(path);
-            let files = &tls.certificates;
-            args.https.listen_tls = Some(tls.address);
-            args.https.tls_certs = files.iter().map(|files| join(&files.chain)).collect();
-            args.https.tls_keys = files.iter().map(|files| join(&files.key)).collect();
-            args.https.redirect_https = tls.redirect;
-            args.https.hsts = tls.hsts.map(|period| period.0);
-        }
-        if let Some(acme) = &document.acme {
-            args.https.acme_domains.clone_from(&acme.domains);
-            args.https.acme_agree_tos = acme.agree_tos;
-            args.https.acme_email.clone_from(&acme.email);
-            args.https.acme_staging = acme.staging;
-            args.https.acme_directory.clone_from(&acme.directory);
-            args.https.acme_ca = path(&acme.ca);
-        }
-        let timeouts = &document.timeouts;
-        for (option, period) in [
-            (&mut args.connect_timeout, timeouts.connect),
-            (&mut args.timeout, timeouts.first_byte),
-            (&mut args.receive_timeout, timeouts.receive),
-            (&mut args.send_timeout, timeouts.send),
-            (&mut args.pool_idle, timeouts.pool_idle),
-            (&mut args.drain_delay, timeouts.drain_delay),
-            (&mut args.grace, timeouts.grace),
-        ] {
-            if let Some(Period(period)) = period {
-                *option = period;
-            }
-        }
-        args
-    }
-
-    fn upstream(&mut self, index: usize, section: &UpstreamSection) -> Option<UpstreamGroup> {
-        let at = |key| ConfigPath::new("upstream", key).rule(index);
-        let servers = section.servers.iter().map(|server| {
-            let url = server.url.clone();
-            url.with_weight(server.weight.unwrap_or(NonZeroU16::MIN))
-        });
-        let mut options = UpstreamOptions::default()
-            .with_balance(section.balance.into())
-            .with_max_requests(section.max_requests);
-        if let Some(Period(period)) = section.slow_start {
-            options = options.with_slow_start(period);
-        }
-        if let Some(Period(period)) = section.start_wait {
-            options = options.with_start_wait(StartWait::default().with_time(period));
-        }
-        if let Some(Period(period)) = section.resolve_every {
-            options = options.with_resolve_interval(period);
-        }
-        if let Some(path) = &section.health_check {
-            match HealthCheck::new(path) {
-                Ok(check) => options = options.with_health_check(check),
-                Err(error) => self.add(at("health_check"), error.to_string()),
-            }
-        }
-        if let Some(path) = &section.ca {
-            let path = self.base.join(path);
-            match upstream_args::read_ca(&path) {
-                Ok(tls) => options = options.with_tls(tls),
-                Err(error) => self.add(at("ca"), error),
-            }
-        }
-        let group = UpstreamGroup::new(servers, &options);
-        group
-            .map_err(|error| self.add(at("servers"), error.to_string()))
-            .ok()
-    }
-
-    fn routes(&mut self, document: &ConfigDocument) -> (Vec<ServiceSettings>, Router<usize>) {
-        let mut services = vec![ServiceSettings::default()];
-        let mut router = Router::new(0);
-        for (index, section) in document.route.iter().enumerate() {
-            let at = |key| ConfigPath::new("route", key).rule(index);
-            let route = match (&section.host, &section.path) {
-                (None, None) => {
-                    self.add(at(""), "a route needs `host`, `path`, or both");
-                    continue;
-                }
-                (None, Some(path)) => Route::below(path),
-                (Some(host), None) => Route::of_host(host),
-                (Some(host), Some(path)) => Route::of_host(host).and_below(path),
-            };
-            match router.clone().with_route(&route, services.len()) {
-                Ok(with_route) => router = with_route,
-                Err(error) => self.add(at(key_of(&error)), error.to_string()),
-            }
-            let mut upstreams = document.upstream.iter();
-            let Some(upstream) = upstreams.position(|known| known.name == section.upstream) else {
-                let names = document.upstream.iter().map(|known| &*known.name);
-                let known = names.collect::<Vec<_>>().join(", ");
-                let message = format!("unknown upstream `{}`", section.upstream);
-                let help = format!("known upstreams: {known}");
-                self.errors.add(at("upstream"), message, Some(help));
-                continue;
-            };
-            services.push(ServiceSettings {
-                upstream,
-                policy: section.policy.as_ref().map(|path| self.base.join(path)),
-            });
-        }
-        (services, router)
-    }
-
-    fn add(&mut self, path: ConfigPath, message: impl Into<String>) {
-        self.errors.add(path, message, None);
-    }
+/// Reads a configuration file. The error names it.
+pub(crate) fn read_text(path: &Path) -> Result<String, String> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "at the start, and after a change"
+    )]
+    fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
 }

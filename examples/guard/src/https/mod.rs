@@ -49,9 +49,8 @@ impl Https {
             refuse_acme_behind_proxies(guard)?;
         }
         let certificates = Arc::new(Certificates::load(files.iter().cloned())?);
-        if !files.is_empty() {
-            certificates.watch(WATCH_INTERVAL)?;
-        }
+        // Files may be added later.
+        certificates.watch(WATCH_INTERVAL)?;
         if let Some(acme) = acme {
             this.acme = Some(Acme::start(acme, &certificates)?);
         }
@@ -61,6 +60,11 @@ impl Https {
 
     pub(crate) const fn options(&self) -> &HttpsOptions {
         &self.options
+    }
+
+    /// The certificates in use; `None` without a listener with TLS.
+    pub(crate) const fn served(&self) -> Option<&Arc<Certificates>> {
+        self.certificates.as_ref()
     }
 
     /// The address and the options of the listener with TLS; `None` if there is none.
@@ -116,12 +120,8 @@ impl Https {
 
     /// Reads the certificate files again.
     pub(crate) fn reload(&self) {
-        let has_files = self
-            .options
-            .tls
-            .as_ref()
-            .is_some_and(|tls| !tls.certificates.is_empty());
-        if let Some(certificates) = self.certificates.as_ref().filter(|_| has_files) {
+        let has_files = |served: &&Arc<Certificates>| !served.files().is_empty();
+        if let Some(certificates) = self.certificates.as_ref().filter(has_files) {
             let reloaded = certificates.reload();
             reloaded.log();
             if reloaded.changed.is_empty() && reloaded.errors.is_empty() {

@@ -10,7 +10,7 @@ use tokio::{
 use crate::support::{Guard, guard, text};
 
 /// A server whose responses have its name.
-async fn named(name: &'static str) -> LoopbackServer {
+pub(crate) async fn named(name: &'static str) -> LoopbackServer {
     LoopbackServer::start(move |mut socket: TcpStream| async move {
         let mut request = [0; 4096];
         while let Ok(1..) = socket.read(&mut request).await {
@@ -117,20 +117,20 @@ fn example_of_the_guide_is_valid() {
 }
 
 #[tokio::test]
-async fn change_of_the_file_is_reported_on_sighup() {
+async fn sighup_reads_the_file_again_and_reports_what_needs_a_restart() {
     let folder = TempFolder::new("config-changes");
     let minimal = "version = 1\n[listen]\naddress = '127.0.0.1:0'\n";
     folder.replace("guard.toml", minimal);
     let config = folder.path().join("guard.toml");
     let guard = Guard::start_configured(&config).await;
     assert_eq!(guard.status("/").await, 200, "the demo");
-    folder.replace(
-        "guard.toml",
-        &format!("{minimal}[timeouts]\ngrace = '3s'\n"),
-    );
+    folder.replace("guard.toml", &format!("{minimal}[timeouts]\nsend = '3s'\n"));
     guard.signal("HUP");
     guard
-        .logged(["guard.toml changed in [timeouts]", "restart the guard"])
+        .logged([
+            "WARN",
+            "guard.toml: restart guard (or --handover) for timeouts.send",
+        ])
         .await;
     folder.replace("guard.toml", &format!("{minimal}[timeout]\n"));
     guard.signal("HUP");

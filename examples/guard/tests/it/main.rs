@@ -12,6 +12,7 @@ mod beanstalk;
 mod clients;
 mod commands;
 mod config;
+mod config_reload;
 mod demo;
 mod denied_page;
 mod doctor;

@@ -268,7 +268,7 @@ impl Load {
 }
 
 /// Sends a request and reads the response. Returns `true` if the connection stays open.
-fn get(connection: &mut BufReader<TcpStream>) -> io::Result<bool> {
+pub(crate) fn get(connection: &mut BufReader<TcpStream>) -> io::Result<bool> {
     connection
         .get_mut()
         .write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")?;

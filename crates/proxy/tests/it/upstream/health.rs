@@ -10,6 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use gabion_proxy::{Balance, HealthCheck, UpstreamOptions};
+use gabion_sinks::Tracing;
 use gabion_testkit::{LoopbackServer, eventually};
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
@@ -69,12 +70,13 @@ async fn unhealthy_upstream_gets_no_requests_until_it_is_healthy_again() {
         let options = UpstreamOptions::default()
             .with_balance(Balance::RoundRobin)
             .with_slow_start(Duration::ZERO)
-            .with_health_check(check);
+            .with_health_check(check)
+            .with_sink(Arc::new(Tracing::default()));
         let url = format!("{scheme}://{}", sick.addr());
         let group = group(&[&url, &format!("{scheme}://{}", well.addr())], &options);
         let checks = tokio::spawn(group.run_health_checks());
         let front = Setup::default().before_group(group);
-        let reason = "unhealthy after 2 failed health checks: it answered 503";
+        let reason = "2 health checks in a row failed, the last one: it answered 503";
         wait_for_log(&url, reason).await;
         for _ in 0..6 {
             assert_eq!(get(&front).await, "well");
@@ -86,7 +88,7 @@ async fn unhealthy_upstream_gets_no_requests_until_it_is_healthy_again() {
             }
         });
         returned.await.expect("it does not return");
-        assert!(logged(&url).contains("upstream is healthy after 2 health checks"));
+        wait_for_log(&url, "upstream is up, it was unhealthy").await;
         checks.abort();
     }
 }
@@ -103,14 +105,15 @@ async fn recovered_upstream_starts_slowly() {
     let options = UpstreamOptions::default()
         .with_balance(Balance::RoundRobin)
         .with_slow_start(Duration::from_mins(1))
-        .with_health_check(check);
+        .with_health_check(check)
+        .with_sink(Arc::new(Tracing::default()));
     let group = group(&[&sick.url(), &well.url()], &options);
     let checks = tokio::spawn(group.run_health_checks());
     let front = Setup::default().before_group(group);
     let url = sick.url();
     wait_for_log(&url, "unhealthy").await;
     is_sick.store(false, SeqCst);
-    wait_for_log(&url, "is healthy").await;
+    wait_for_log(&url, "upstream is up").await;
     let mut from_sick = 0;
     for _ in 0..44 {
         from_sick += usize::from(get(&front).await == "sick");
@@ -131,7 +134,9 @@ async fn all_unhealthy_upstreams_are_used() {
         .unwrap()
         .with_interval(Duration::from_millis(30))
         .with_thresholds(1, 1);
-    let options = UpstreamOptions::default().with_health_check(check);
+    let options = UpstreamOptions::default()
+        .with_health_check(check)
+        .with_sink(Arc::new(Tracing::default()));
     let group = group(&[&one.url(), &other.url()], &options);
     let checks = tokio::spawn(group.run_health_checks());
     let front = Setup::default().before_group(group);

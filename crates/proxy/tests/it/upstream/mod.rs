@@ -1,11 +1,13 @@
 //! Groups of upstreams, and upstreams other than plain HTTP/1.1 over TCP.
 
 mod choice;
+mod events;
 mod grpc;
 mod health;
 mod load;
 mod multiplexed;
 mod names;
+mod replaced;
 mod start;
 mod tls;
 mod unix;

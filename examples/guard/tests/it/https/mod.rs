@@ -13,19 +13,19 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use crate::support::Guard;
 
 /// A certificate authority, and the folder with the files of its certificates.
-struct Authority {
+pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     folder: TempFolder,
 }
 
 /// The files of a certificate and its key.
-struct Files {
-    chain: String,
-    key: String,
+pub(crate) struct Files {
+    pub(crate) chain: String,
+    pub(crate) key: String,
 }
 
 impl Authority {
-    fn new(test: &str) -> Self {
+    pub(crate) fn new(test: &str) -> Self {
         let mut params = CertificateParams::new(vec![]).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params
@@ -39,12 +39,12 @@ impl Authority {
     }
 
     /// The file with its own certificate.
-    fn file(&self) -> String {
+    pub(crate) fn file(&self) -> String {
         self.folder.replace("authority.pem", &self.issuer.pem())
     }
 
     /// Writes a new certificate for `names`.
-    fn write(&self, label: &str, names: &[&str]) -> Files {
+    pub(crate) fn write(&self, label: &str, names: &[&str]) -> Files {
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(names).unwrap();
