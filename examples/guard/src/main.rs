@@ -18,6 +18,7 @@ mod serve;
 mod site;
 mod sockets;
 mod start_text;
+mod store;
 mod upstream_args;
 
 use std::{

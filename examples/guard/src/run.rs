@@ -28,6 +28,7 @@ use crate::{
     site::{LiveSite, Site},
     sockets::{Offer, Sockets},
     start_text,
+    store::{StoreSlot, StoringSink},
 };
 
 /// The Unix signals that the process handles.
@@ -48,6 +49,9 @@ struct Watches {
 /// The time after SIGUSR1 in which every rule only observes.
 const OBSERVE_TIME: Duration = Duration::from_mins(10);
 
+/// The reason of the end if a successor took over.
+const SUCCEEDED: &str = "a new guard accepts connections";
+
 /// Runs the proxy until SIGINT or SIGTERM, then drains it.
 #[expect(
     clippy::needless_pass_by_value,
@@ -56,10 +60,14 @@ const OBSERVE_TIME: Duration = Duration::from_mins(10);
 pub(crate) fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     let _log = log::init()?;
     let args = &settings.args;
-    let guard = guard(&settings)?;
+    let store = StoreSlot::default();
+    let guard = guard(&settings, &store)?;
     for warning in guard.warnings() {
         warn!("{warning}");
     }
+    // Before the first request: its client may be banned.
+    let state = args.https.state.as_deref();
+    let mut store = state.map(|folder| store.open(folder, &guard)).transpose()?;
     let https = Https::start(HttpsOptions::from_args(&args.https)?, &guard)?;
     let watch = args.policy.as_ref().map(|_| guard.watch()).transpose()?;
     let readiness = args.ready_path.clone().map(Readiness::at);
@@ -103,6 +111,10 @@ pub(crate) fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
         config: config_watch,
     };
     let reason = runtime.block_on(wait_for_end(&parts, &watches, (&mut signals, offer)));
+    if reason == SUCCEEDED {
+        // The successor waits for its files.
+        drop(store.take());
+    }
     let grace = site.current().grace;
     info!(
         "{reason}: no new connections; open requests have {} s to finish",
@@ -119,7 +131,7 @@ pub(crate) fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn guard(settings: &Settings) -> Result<Guard, Box<dyn Error>> {
+fn guard(settings: &Settings, store: &StoreSlot) -> Result<Guard, Box<dyn Error>> {
     let args = &settings.args;
     let shrink = if args.accept_shrink {
         ShrinkGuard::Accept
@@ -127,6 +139,8 @@ fn guard(settings: &Settings) -> Result<Guard, Box<dyn Error>> {
         ShrinkGuard::Refuse
     };
     let log = Tracing::default().with_query_values(args.log_query_values);
+    // Stored is what is logged: within the same budget.
+    let log = StoringSink::new(log, store.clone());
     let builder: GuardBuilder = Guard::builder()
         .with_sink(Arc::new(Bounded::new(log, EventBudget::default())))
         .with_shrink_guard(shrink)
@@ -170,7 +184,7 @@ async fn wait_for_end(
     let reason = select! {
         signal = handle_signals(parts, watches, signals) => format!("received {signal}"),
         // Its sockets are left to the successor.
-        () = offer.replaced() => return "a new guard accepts connections".to_owned(),
+        () = offer.replaced() => return SUCCEEDED.to_owned(),
     };
     notify_systemd(NotifyState::Stopping);
     if let Some(readiness) = &parts.readiness {

@@ -29,6 +29,7 @@ mod reconnect;
 mod restart;
 mod slow_clients;
 mod slowhttptest;
+mod state;
 mod support;
 mod unparsable;
 mod upstream;
