@@ -6,7 +6,8 @@ use gabion_core::Sink;
 
 use super::{claims::RemovedClaims, pool_registry::PoolRegistry, readiness::Readiness};
 use crate::{
-    Capacity, HeaderCase, capacity::Places, event_sink::EventSink, tunnel::UpstreamIdleTimeouts,
+    Capacity, HeaderCase, Tunnels, UpstreamGroup, capacity::Places, event_sink::EventSink,
+    tunnel::UpstreamIdleTimeouts,
 };
 
 /// Timeouts, pings and the event sink of a [`Proxy`](super::Proxy).
@@ -169,6 +170,13 @@ impl ProxyOptions {
             header_case,
             ..self
         }
+    }
+
+    /// Closes the idle connections of a worker to upstreams that are in none of `groups`. Call it after the proxies
+    /// of the worker were replaced by others of the same options: connections with a request in progress close after
+    /// it.
+    pub fn close_unused(&self, tunnels: &Tunnels, groups: &[UpstreamGroup]) {
+        self.pools.close_unused(tunnels.worker(), groups);
     }
 
     /// Sets the destination for requests that are not forwarded

@@ -53,7 +53,8 @@ impl Pool {
         options: &ProxyOptions,
         worker: WorkerId,
     ) -> Self {
-        let SharedConnections { idle, http2 } = options.pools.connections(worker, member, options);
+        let SharedConnections { idle, http2 } =
+            options.pools.connections(worker, member, options.pool_idle);
         Self {
             connector: Connector::new(group, member, options.connect_timeout),
             http2,

@@ -1,15 +1,18 @@
 //! The connections that a proxy takes over from the one that it replaces.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::{
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
+};
 
-use super::{http2_pool::Http2Pool, idle_connections::IdleConnections, options::ProxyOptions};
+use super::{http2_pool::Http2Pool, idle_connections::IdleConnections};
 use crate::{
-    Tunnels, UpstreamGroup,
+    UpstreamGroup,
     tunnels::WorkerId,
     upstream::{HttpVersion, Member, Resolution},
 };
 
-/// The open connections of all proxies of one [`ProxyOptions`], by worker and upstream. Proxies of one worker share
+/// The open connections of all proxies of one [`ProxyOptions`](crate::ProxyOptions), by worker and upstream. Proxies of one worker share
 /// those to an upstream whose state they share.
 ///
 /// Used when a proxy is created, never for a request.
@@ -41,7 +44,7 @@ impl PoolRegistry {
         &self,
         worker: WorkerId,
         member: &Member,
-        options: &ProxyOptions,
+        pool_idle: Duration,
     ) -> SharedConnections {
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // Invariant: at most one for each upstream of each worker, since others are removed here.
@@ -50,11 +53,11 @@ impl PoolRegistry {
             .iter()
             .filter(|entry| entry.is_of(worker, member.resolution()))
             .filter_map(Entry::connections)
-            .find(|known| known.idle.timeout() == options.pool_idle);
+            .find(|known| known.idle.timeout() == pool_idle);
         let is_http2 = member.upstream().http_version() == HttpVersion::Http2;
         known.unwrap_or_else(|| {
             let new = SharedConnections {
-                idle: Arc::new(IdleConnections::new(options.pool_idle)),
+                idle: Arc::new(IdleConnections::new(pool_idle)),
                 http2: is_http2.then(Arc::default),
             };
             entries.push(Entry {
@@ -67,7 +70,8 @@ impl PoolRegistry {
         })
     }
 
-    fn close_unused(&self, worker: WorkerId, groups: &[UpstreamGroup]) {
+    /// Closes the idle connections of `worker` to upstreams that are in none of `groups`.
+    pub(super) fn close_unused(&self, worker: WorkerId, groups: &[UpstreamGroup]) {
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_used = |entry: &Entry| {
             let mut members = groups.iter().flat_map(|group| group.shared().members());
@@ -96,16 +100,5 @@ impl Entry {
             idle: self.idle.upgrade()?,
             http2: self.http2.upgrade(),
         })
-    }
-}
-
-// === impl ProxyOptions ===
-
-impl ProxyOptions {
-    /// Closes the idle connections of a worker to upstreams that are in none of `groups`. Call it after the proxies
-    /// of the worker were replaced by others of the same options: connections with a request in progress close after
-    /// it.
-    pub fn close_unused(&self, tunnels: &Tunnels, groups: &[UpstreamGroup]) {
-        self.pools.close_unused(tunnels.worker(), groups);
     }
 }
