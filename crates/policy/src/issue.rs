@@ -25,9 +25,6 @@ pub(crate) struct SerdeIssue<'s> {
     pub(crate) suggestion: Option<&'s str>,
 }
 
-/// Keys that a later version will enforce: section, key.
-const PLANNED: [(&str, &str); 1] = [("ban", "longest")];
-
 /// Sections and keys that had another name before 0.1.0: section, old name, new name.
 const RENAMED: [(&str, &str, &str); 1] = [("", "sanity", "protocol")];
 
@@ -101,13 +98,6 @@ impl<'s> SerdeIssue<'s> {
             [PathSegment::Key(section), _, ..] => section.as_str(),
             _ => "",
         };
-        if PLANNED.contains(&(section, key)) {
-            let help = format!("`{key}` is planned, but this version does not enforce it");
-            return Self {
-                help: Some(help),
-                ..Self::new(format!("unknown key `{key}`"))
-            };
-        }
         let renamed = |(parent, old, _): &&(&str, &str, &str)| *parent == section && *old == key;
         if let Some((_, _, new)) = RENAMED.iter().find(renamed) {
             return Self {

@@ -185,17 +185,6 @@ fn debug_of_an_error_shows_what_display_shows() {
 }
 
 #[test]
-fn key_of_a_later_version_is_refused_as_planned() {
-    let all = diagnostics("version = 1\n[ban]\nlongest = '30d'");
-    assert_eq!(all.len(), 1, "{all:?}");
-    let help = all[0].help().unwrap();
-    assert_eq!(
-        help,
-        "`longest` is planned, but this version does not enforce it"
-    );
-}
-
-#[test]
 fn renamed_section_is_refused_with_its_new_name() {
     let all = diagnostics("version = 1\n[sanity]\nmax_headers = 5");
     assert_eq!(all.len(), 1, "{all:?}");
