@@ -104,6 +104,7 @@
 #[cfg(feature = "acme")]
 mod acme;
 mod answer;
+mod cancellation;
 mod capacity;
 mod descriptors;
 mod event_sink;

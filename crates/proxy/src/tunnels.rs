@@ -10,10 +10,9 @@ use std::{
 };
 
 use pin_project_lite::pin_project;
-use tokio_util::{
-    sync::{CancellationToken, WaitForCancellationFutureOwned},
-    task::TaskTracker,
-};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::cancellation::Cancellation;
 
 /// A count of the upgraded connections that a [`Proxy`](crate::Proxy) holds open.
 ///
@@ -81,7 +80,7 @@ pin_project! {
         #[pin]
         task: T,
         #[pin]
-        cancel: WaitForCancellationFutureOwned,
+        cancel: Cancellation,
     }
 }
 
@@ -119,7 +118,7 @@ impl Tunnels {
 impl TaskSet {
     /// Runs `task` until it ends or is canceled.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let cancel = self.cancel.clone().cancelled_owned();
+        let cancel = Cancellation::new(self.cancel.clone());
         self.tracker.spawn(Cancellable { task, cancel });
     }
 
