@@ -22,7 +22,10 @@ use http::StatusCode;
 use hyper::rt::{Sleep, Timer};
 use ipnet::IpNet;
 
-use super::{Session, client_buckets::ClientBuckets, idle_timeouts::PeerIdleTimeouts};
+use super::{
+    Session, client_buckets::ClientBuckets, idle_timeouts::PeerIdleTimeouts,
+    parser_limits::ParserLimits,
+};
 
 /// A bounded table of the open sessions of one guard, by client.
 ///
