@@ -20,7 +20,7 @@ pin_project! {
         token: CancellationToken,
         #[pin]
         canceled: WaitForCancellationFutureOwned,
-        /// Woken by the token.
+        // Woken by the token.
         registered: Option<Waker>,
     }
 }
