@@ -1,6 +1,7 @@
 //! The proxy of hyper alone ([`plain_hyper`]) with the upstream connections of `crates/proxy` instead of hyper-util's
 //! pooled client: only the pool differs. The files are those of the product.
 
+#[allow(dead_code, reason = "its tests run in their own crate")]
 #[path = "../../../crates/proxy/src/forward/driver_waker.rs"]
 mod driver_waker;
 #[path = "../../../crates/proxy/src/forward/idle_connections.rs"]
