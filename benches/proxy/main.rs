@@ -18,15 +18,18 @@
 
 mod load;
 mod plain_hyper;
+mod pooled_hyper;
 mod testbed;
 mod tls;
+mod upstream;
 
-use std::{env, fmt::Display, process::ExitCode};
+use std::{env, fmt::Display, net::SocketAddr, process::ExitCode};
 
 use gabion_benches::process::Running;
 use load::{Load, Run, Workload};
 use testbed::{Proxy, Testbed, Transport};
 use tls::{TlsLoad, TlsWorkload};
+use upstream::HeaderCase;
 
 /// The default duration of one run, and the number of rounds.
 const SECONDS: u64 = 3;
@@ -35,10 +38,10 @@ const ROUNDS: usize = 5;
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
     if let [flag, listen, upstream] = &args[..]
-        && flag == plain_hyper::FLAG
+        && let Some(serve) = hyper_alone(flag)
     {
         let addr = |arg: &String| arg.parse().expect("an address");
-        plain_hyper::serve(addr(listen), addr(upstream));
+        serve(addr(listen), addr(upstream));
         return ExitCode::SUCCESS;
     }
     let is_test = gabion_benches::is_test();
@@ -50,6 +53,15 @@ fn main() -> ExitCode {
     let _ = (is_test || !is_tls).then(|| measure_tcp(seconds, rounds));
     let _ = (is_test || is_tls).then(|| measure_tls(seconds, rounds));
     ExitCode::SUCCESS
+}
+
+/// Returns the proxy that `flag` selects.
+fn hyper_alone(flag: &str) -> Option<fn(SocketAddr, SocketAddr)> {
+    match flag {
+        plain_hyper::FLAG => Some(plain_hyper::serve),
+        pooled_hyper::FLAG => Some(pooled_hyper::serve),
+        _ => None,
+    }
 }
 
 /// Measures requests over plain HTTP/1.1.

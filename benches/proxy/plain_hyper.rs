@@ -4,7 +4,7 @@ use std::{convert::Infallible, net::SocketAddr};
 
 use bytes::Bytes;
 use http::{Request, Response, Uri};
-use http_body_util::{BodyExt, Empty, combinators::BoxBody};
+use http_body_util::{BodyExt, Empty, combinators::UnsyncBoxBody};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
@@ -21,31 +21,48 @@ pub(crate) const FLAG: &str = "--plain-hyper";
 
 type UpstreamClient = Client<HttpConnector, Incoming>;
 
-/// Forwards requests from `listen` to `upstream`, until SIGTERM. It returns then: a process that a signal kills
-/// writes no profile for PGO.
+/// The result of a forwarded request.
+pub(crate) type Forwarded = Result<Response<UnsyncBoxBody<Bytes, hyper::Error>>, Infallible>;
+
+/// Forwards requests from `listen` to `upstream`, until SIGTERM.
 pub(crate) fn serve(listen: SocketAddr, upstream: SocketAddr) {
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    let client: UpstreamClient = Client::builder(TokioExecutor::new()).build(connector);
+    run(listen, move |request| {
+        exchange(client.clone(), upstream, request)
+    });
+}
+
+/// Serves `forward` on `listen`, until SIGTERM. It returns then: a process that a signal kills writes no profile for
+/// PGO.
+pub(crate) fn run<F, R>(listen: SocketAddr, forward: F)
+where
+    F: Fn(Request<Incoming>) -> R + Clone + Send + 'static,
+    R: Future<Output = Forwarded> + Send + 'static,
+{
     let runtime = Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(async {
         let mut stop = signal(SignalKind::terminate()).expect("a signal handler");
         tokio::select! {
-            () = accept(listen, upstream) => {}
+            () = accept(listen, forward) => {}
             _ = stop.recv() => {}
         }
     });
 }
 
-async fn accept(listen: SocketAddr, upstream: SocketAddr) {
-    let mut connector = HttpConnector::new();
-    connector.set_nodelay(true);
-    let client: UpstreamClient = Client::builder(TokioExecutor::new()).build(connector);
+async fn accept<F, R>(listen: SocketAddr, forward: F)
+where
+    F: Fn(Request<Incoming>) -> R + Clone + Send + 'static,
+    R: Future<Output = Forwarded> + Send + 'static,
+{
     let listener = TcpListener::bind(listen).await.expect("a port");
     loop {
         let Ok((socket, _)) = listener.accept().await else {
             continue;
         };
         let _ = socket.set_nodelay(true);
-        let client = client.clone();
-        let service = service_fn(move |request| exchange(client.clone(), upstream, request));
+        let service = service_fn(forward.clone());
         let connection = http1::Builder::new().serve_connection(TokioIo::new(socket), service);
         tokio::spawn(connection);
     }
@@ -55,21 +72,22 @@ async fn exchange(
     client: UpstreamClient,
     upstream: SocketAddr,
     mut request: Request<Incoming>,
-) -> Result<Response<BoxBody<Bytes, hyper::Error>>, Infallible> {
+) -> Forwarded {
     let path = request
         .uri()
         .path_and_query()
         .map_or("/", |path| path.as_str());
     let target: Uri = format!("http://{upstream}{path}").parse().expect("a URL");
     *request.uri_mut() = target;
-    let response = client
-        .request(request)
-        .await
-        .map(|response| response.map(BodyExt::boxed));
-    Ok(response.unwrap_or_else(|_| {
-        let empty = Empty::new().map_err(|never| match never {});
-        let mut response = Response::new(empty.boxed());
-        *response.status_mut() = http::StatusCode::BAD_GATEWAY;
-        response
-    }))
+    let response = client.request(request).await;
+    let response = response.map(|response| response.map(BodyExt::boxed_unsync));
+    Ok(response.unwrap_or_else(|_| bad_gateway()))
+}
+
+/// Returns the response for an upstream that does not answer.
+pub(crate) fn bad_gateway() -> Response<UnsyncBoxBody<Bytes, hyper::Error>> {
+    let empty = Empty::new().map_err(|never| match never {});
+    let mut response = Response::new(empty.boxed_unsync());
+    *response.status_mut() = http::StatusCode::BAD_GATEWAY;
+    response
 }

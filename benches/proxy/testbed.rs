@@ -14,7 +14,7 @@ use gabion_benches::{
 };
 use gabion_testkit::program;
 
-use crate::plain_hyper;
+use crate::{plain_hyper, pooled_hyper};
 
 /// A proxy, with or without the rules of the reference policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub(crate) enum Proxy {
     HaproxyWithoutRules,
     /// A proxy of hyper alone ([`plain_hyper`]).
     PlainHyper,
+    /// The same with guard's upstream connections ([`pooled_hyper`]).
+    PooledHyper,
 }
 
 /// The protocol below HTTP on the listener of a proxy.
@@ -138,7 +140,7 @@ backend in_all
 ";
 
 impl Proxy {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Haproxy,
         Self::HaproxyWithoutRules,
         Self::Nginx,
@@ -146,6 +148,7 @@ impl Proxy {
         Self::Guard,
         Self::GuardWithoutRules,
         Self::PlainHyper,
+        Self::PooledHyper,
     ];
 
     /// Those that end TLS.
@@ -232,13 +235,8 @@ impl Testbed {
         };
         let command = match proxy {
             Proxy::Guard | Proxy::GuardWithoutRules => self.guard(proxy, transport, addr)?,
-            Proxy::PlainHyper => {
-                let this = env::current_exe().expect("this program");
-                let mut command = Command::new(this);
-                let upstream = self.upstream.addr.to_string();
-                command.args([plain_hyper::FLAG, &addr.to_string(), &upstream]);
-                command
-            }
+            Proxy::PlainHyper => self.hyper_alone(plain_hyper::FLAG, addr),
+            Proxy::PooledHyper => self.hyper_alone(pooled_hyper::FLAG, addr),
             Proxy::Nginx | Proxy::NginxWithoutRules => {
                 let before = format!("{NGINX_POOL}{}", rules(NGINX_RULES));
                 let within = format!("{}{NGINX_PASS}", rules(NGINX_REFUSE));
@@ -261,6 +259,12 @@ impl Testbed {
             }
         };
         Some(Running::start(&command, CORE, addr))
+    }
+
+    fn hyper_alone(&self, flag: &str, addr: SocketAddr) -> Command {
+        let mut command = Command::new(env::current_exe().expect("this program"));
+        command.args([flag, &addr.to_string(), &self.upstream.addr.to_string()]);
+        command
     }
 
     fn guard(&self, proxy: Proxy, transport: Transport, addr: SocketAddr) -> Option<Command> {
@@ -305,6 +309,7 @@ impl fmt::Display for Proxy {
             Self::Guard => "guard",
             Self::GuardWithoutRules => "guard without rules",
             Self::PlainHyper => "hyper alone",
+            Self::PooledHyper => "hyper, guard's pool",
             Self::Haproxy => "HAProxy",
             Self::HaproxyWithoutRules => "HAProxy without rules",
             Self::Nginx => "nginx",

@@ -290,7 +290,7 @@ const fn hex_digits(number: u64) -> [u8; 8] {
 
 impl fmt::Display for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
+        f.write_str(&String::from_utf8_lossy(&self.digits()))
     }
 }
 

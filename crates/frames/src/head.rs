@@ -69,12 +69,13 @@ impl PartialHead {
             *slot = byte;
             self.len += 1;
         }
-        let opcode = self.check_first(compression)?;
-        if self.len < 2 {
-            return Ok(None);
+        // Each of the first two bytes is checked once, when it arrives.
+        match self.len {
+            0 | 1 => return self.check_first(compression).map(|_| None),
+            2 => self.check_second(role)?,
+            _ => {}
         }
-        self.check_second(role)?;
-        self.whole(opcode)
+        self.whole(self.opcode()?)
     }
 
     const fn first(&self) -> u8 {

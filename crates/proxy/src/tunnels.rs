@@ -10,10 +10,9 @@ use std::{
 };
 
 use pin_project_lite::pin_project;
-use tokio_util::{
-    sync::{CancellationToken, WaitForCancellationFutureOwned},
-    task::TaskTracker,
-};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::cancellation::Cancellation;
 
 /// A count of the upgraded connections that a [`Proxy`](crate::Proxy) holds open.
 ///
@@ -86,7 +85,7 @@ pin_project! {
         #[pin]
         task: T,
         #[pin]
-        cancel: WaitForCancellationFutureOwned,
+        cancel: Cancellation,
     }
 }
 
@@ -139,7 +138,7 @@ impl Default for Tunnels {
 impl TaskSet {
     /// Runs `task` until it ends or is canceled.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let cancel = self.cancel.clone().cancelled_owned();
+        let cancel = Cancellation::new(self.cancel.clone());
         self.tracker.spawn(Cancellable { task, cancel });
     }
 

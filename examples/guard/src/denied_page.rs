@@ -11,12 +11,13 @@ use std::{
 use axum::body::Bytes;
 use gabion::{
     event::Diagnosis,
-    inspect::{BriefReply, Denial, Facts, Reply},
+    inspect::{BriefReply, Denial, Facts, HeaderIndex, KnownHeader, Reply},
 };
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
+    HeaderMap, HeaderValue, Response, StatusCode,
     header::{
-        ACCEPT, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+        ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
+        X_CONTENT_TYPE_OPTIONS,
     },
 };
 
@@ -54,6 +55,19 @@ const PLACEHOLDERS: [(&str, Part); 3] = [
 /// The parts of the template, in order: a page is written without a search for placeholders, also in what it inserts.
 static PARTS: LazyLock<Vec<Part>> = LazyLock::new(|| parts(TEMPLATE));
 
+/// The headers of each page, copied as a whole: to insert each one hashes its name.
+static HEADERS: LazyLock<HeaderMap> = LazyLock::new(|| {
+    let headers = [
+        (CONTENT_TYPE, "text/html; charset=utf-8"),
+        (CACHE_CONTROL, "no-store"),
+        (CONTENT_SECURITY_POLICY, POLICY),
+        (REFERRER_POLICY, "no-referrer"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    let headers = headers.map(|(name, value)| (name, HeaderValue::from_static(value)));
+    headers.into_iter().collect()
+});
+
 /// The number of bytes reserved for what a page inserts: two statuses, a sentence, and an event id.
 const INSERTED: usize = 512;
 
@@ -64,22 +78,18 @@ struct Escaped<'p>(&'p mut String);
 
 impl Reply for DeniedPage {
     fn reply(&self, denial: &Denial, facts: &Facts<'_>) -> Response<Bytes> {
-        // Sets the status, `no-store`, and `Allow` where the status requires it.
-        let mut response = BriefReply.reply(denial, facts);
-        if !prefers_html(facts.headers) {
-            return response;
+        if !prefers_html(&facts.index) {
+            return BriefReply.reply(denial, facts);
         }
-        *response.body_mut() = page(denial, facts).into();
-        let headers: [(HeaderName, &'static str); 4] = [
-            (CONTENT_TYPE, "text/html; charset=utf-8"),
-            (CONTENT_SECURITY_POLICY, POLICY),
-            (REFERRER_POLICY, "no-referrer"),
-            (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        ];
-        for (name, value) in headers {
+        let mut response = Response::new(page(denial, facts).into());
+        *response.status_mut() = denial.status;
+        *response.headers_mut() = HEADERS.clone();
+        if denial.status == StatusCode::METHOD_NOT_ALLOWED {
+            // RFC 9110, 15.5.6: the response must list the allowed methods.
+            let methods = BriefReply.reply(denial, facts).headers_mut().remove(ALLOW);
             response
                 .headers_mut()
-                .insert(name, HeaderValue::from_static(value));
+                .extend(methods.map(|methods| (ALLOW, methods)));
         }
         response
     }
@@ -87,16 +97,14 @@ impl Reply for DeniedPage {
 
 /// Returns `true` if HTML is the media type with the highest weight in `Accept`; of equal weights
 /// the first counts (RFC 9110, 12.5.1). Wildcards express no preference.
-fn prefers_html(headers: &HeaderMap) -> bool {
+fn prefers_html(headers: &HeaderIndex<'_>) -> bool {
     let mut preferred = (false, 0.0);
-    let lines = headers.get_all(ACCEPT).into_iter();
-    let lines = lines.filter_map(|line| line.to_str().ok());
-    for range in lines.flat_map(|line| line.split(',')) {
-        let mut parts = range.split(';').map(str::trim);
+    for range in headers.tokens(KnownHeader::Accept) {
+        let mut parts = range.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
         let kind = parts.next().unwrap_or_default();
         let weight = parts.find_map(weight).unwrap_or(1.0);
-        if weight > preferred.1 && !kind.is_empty() && !kind.ends_with("/*") {
-            let mut html = ["text/html", "application/xhtml+xml"].into_iter();
+        if weight > preferred.1 && !kind.is_empty() && !kind.ends_with(b"/*") {
+            let mut html = [&b"text/html"[..], b"application/xhtml+xml"].into_iter();
             preferred = (html.any(|html| kind.eq_ignore_ascii_case(html)), weight);
         }
         // The highest weight there is: no later range has a higher one.
@@ -108,9 +116,11 @@ fn prefers_html(headers: &HeaderMap) -> bool {
 }
 
 /// Parses a parameter if it is a weight (RFC 9110, 12.4.2).
-fn weight(parameter: &str) -> Option<f32> {
-    let value = parameter.strip_prefix(['q', 'Q'])?.strip_prefix('=')?;
-    value.parse().ok()
+fn weight(parameter: &[u8]) -> Option<f32> {
+    let [b'q' | b'Q', b'=', value @ ..] = parameter else {
+        return None;
+    };
+    str::from_utf8(value).ok()?.parse().ok()
 }
 
 /// Splits a template at its placeholders.
@@ -133,43 +143,41 @@ fn page(denial: &Denial, facts: &Facts<'_>) -> String {
     let mut page = String::with_capacity(TEMPLATE.len() + INSERTED);
     let reason = denial.status.canonical_reason().unwrap_or("Refused");
     for part in PARTS.iter() {
-        // Writing to a string cannot fail.
-        let _ = match part {
-            Part::Text(text) => page.write_str(text),
-            Part::Status => write!(page, "{} {reason}", denial.status.as_str()),
-            Part::Sentence => page.write_str(sentence(denial.status)),
+        match part {
+            Part::Text(text) => page.push_str(text),
+            Part::Status => page.extend([denial.status.as_str(), " ", reason]),
+            Part::Sentence => page.push_str(sentence(denial.status)),
             Part::Details => write_details(&mut page, denial, facts),
-        };
+        }
     }
     page
 }
 
-fn write_details(page: &mut String, denial: &Denial, facts: &Facts<'_>) -> fmt::Result {
+fn write_details(page: &mut String, denial: &Denial, facts: &Facts<'_>) {
     let address = (denial.diagnosis == Some(Diagnosis::PlainGet))
         .then(|| facts.websocket_url())
         .flatten();
     if denial.diagnosis.is_none() && denial.event.is_none() {
-        return Ok(());
+        return;
     }
-    page.write_str("  <dl>\n")?;
+    page.push_str("  <dl>\n");
     if let Some(diagnosis) = denial.diagnosis {
-        write_detail(page, "Diagnosis", diagnosis)?;
+        write_detail(page, "Diagnosis", diagnosis);
     }
     if let Some(address) = address {
-        write_detail(page, "Address", address)?;
+        write_detail(page, "Address", address);
     }
     if let Some(event) = denial.event {
-        write_detail(page, "Event id", event)?;
+        write_detail(page, "Event id", event);
     }
-    page.write_str("  </dl>\n")
+    page.push_str("  </dl>\n");
 }
 
-fn write_detail(page: &mut String, term: &str, value: impl fmt::Display) -> fmt::Result {
-    page.write_str("    <dt>")?;
-    page.write_str(term)?;
-    page.write_str("</dt><dd>")?;
-    write!(Escaped(&mut *page), "{value}")?;
-    page.write_str("</dd>\n")
+fn write_detail(page: &mut String, term: &str, value: impl fmt::Display) {
+    page.extend(["    <dt>", term, "</dt><dd>"]);
+    // Writing to a string cannot fail.
+    let _ = write!(Escaped(&mut *page), "{value}");
+    page.push_str("</dd>\n");
 }
 
 /// A sentence for visitors. None of them depends on the rule that denied the request.
@@ -198,24 +206,34 @@ const fn sentence(status: StatusCode) -> &'static str {
 
 impl fmt::Write for Escaped<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        for char in text.chars() {
-            match char {
-                '&' => self.0.push_str("&amp;"),
-                '<' => self.0.push_str("&lt;"),
-                '>' => self.0.push_str("&gt;"),
-                '"' => self.0.push_str("&quot;"),
-                '\'' => self.0.push_str("&#39;"),
-                plain => self.0.push(plain),
-            }
+        let mut rest = text;
+        while let Some((at, reference)) = rest.bytes().enumerate().find_map(reference) {
+            self.0.extend([&rest[..at], reference]);
+            rest = &rest[at + 1..];
         }
+        self.0.push_str(rest);
         Ok(())
     }
+}
+
+/// Returns the character reference for a special byte, with its position.
+fn reference((at, byte): (usize, u8)) -> Option<(usize, &'static str)> {
+    let reference = match byte {
+        b'&' => "&amp;",
+        b'<' => "&lt;",
+        b'>' => "&gt;",
+        b'"' => "&quot;",
+        b'\'' => "&#39;",
+        _ => return None,
+    };
+    Some((at, reference))
 }
 
 #[cfg(test)]
 mod tests {
     use gabion::{client::ClientRules, event::EventId};
     use gabion_testkit::OwnedHead;
+    use http::header::ACCEPT;
 
     use super::*;
 
@@ -256,9 +274,10 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(ACCEPT, HeaderValue::from_str(accept).unwrap());
-            assert_eq!(prefers_html(&headers), is_html, "{accept}");
+            let index = HeaderIndex::new(&headers);
+            assert_eq!(prefers_html(&index), is_html, "{accept}");
         }
-        assert!(!prefers_html(&HeaderMap::new()));
+        assert!(!prefers_html(&HeaderIndex::new(&HeaderMap::new())));
     }
 
     #[test]
@@ -285,6 +304,14 @@ mod tests {
             assert!(!body.contains(['{', '}']) || body.contains(":root {"));
             assert!(body.len() < 3000, "{} bytes", body.len());
         }
+    }
+
+    #[test]
+    fn page_for_a_method_that_is_not_allowed_lists_the_allowed_ones() {
+        let (headers, _) = reply(&denial(405), "/", BROWSER);
+        assert!(headers["allow"].to_str().unwrap().starts_with("GET, "));
+        let (headers, _) = reply(&denial(403), "/", BROWSER);
+        assert!(!headers.contains_key("allow"));
     }
 
     #[test]

@@ -20,9 +20,9 @@ use crate::{
 ///
 /// # Cost
 ///
-/// At most 256 bytes while no message is being decoded, and up to 43 KiB more from the first
-/// decoded compressed message on, unless messages do not refer back. Payload that is not decoded is
-/// skipped without a look at its bytes; headers and control frames are parsed without allocation.
+/// At most 224 bytes while no message is being decoded, 144 more while a control frame arrives, and up to 43 KiB
+/// more from the first decoded compressed message on, unless messages do not refer back. Payload that is not decoded
+/// is skipped without a look at its bytes; headers are parsed without allocation, and a control frame takes one.
 ///
 /// # Examples
 ///
@@ -71,7 +71,8 @@ pub struct Observer {
 enum State {
     /// In a header, or between frames.
     Head(PartialHead),
-    Control(Control),
+    /// Allocated while the frame arrives, since an idle WebSocket has several observers.
+    Control(Box<Control>),
     Data(Data),
     Closed,
     Violated {

@@ -97,7 +97,7 @@ impl Observer {
         if head.opcode.is_control() {
             let allowed = self.controls.take(self.limits.controls, 1);
             allowed.map_err(Kind::Controls)?;
-            self.state = State::Control(Control::new(head));
+            self.state = State::Control(Box::new(Control::new(head)));
             return Ok(());
         }
         let kind = match (head.opcode, &self.message) {

@@ -46,7 +46,9 @@ pub(super) fn hop_by_hop_names(headers: &HeaderMap) -> Vec<HeaderName> {
     let hop_by_hop = headers.keys().filter(|name| is_hop_by_hop(name));
     let mut names: Vec<_> = hop_by_hop.cloned().collect();
     if names.contains(&CONNECTION) {
+        // `Keep-Alive` is removed in any case; many servers name it in each response.
         let nominated = tokens(headers, &CONNECTION)
+            .filter(|token| !token.eq_ignore_ascii_case(b"keep-alive"))
             .filter_map(|token| HeaderName::from_bytes(token).ok())
             .filter(|name| headers.contains_key(name) && !is_protected(name));
         names.extend(nominated);

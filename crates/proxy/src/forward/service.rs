@@ -319,7 +319,7 @@ impl Inner {
                     requester: info.requester.clone(),
                     place: (place, lease),
                 };
-                let tunnel = tunnel(client, upstream, tunnel_context, config);
+                let tunnel = tunnel(client, upstream, tunnel_context, Box::new(config));
                 self.tunnels.tasks().spawn(tunnel);
                 // The pool drives the connection to its end, where hyper hands over the stream.
                 connection.release();

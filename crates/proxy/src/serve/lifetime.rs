@@ -10,6 +10,7 @@ use super::{
     activity::{Activity, Unused},
     connections::ConnectionSlot,
 };
+use crate::cancellation::Cancellation;
 
 /// The conditions that end a connection: the drain, or a policy that denies its peer.
 pub(super) struct ConnectionLifetime<'r> {
@@ -25,7 +26,7 @@ impl ConnectionLifetime<'_> {
     /// Completes when the connection should end after its current request.
     pub(super) async fn ended(&self) {
         let shutdown = self.slot.map_or(self.stopping, ConnectionSlot::graceful);
-        shutdown.cancelled().await;
+        Cancellation::new(shutdown.clone()).await;
     }
 
     /// Completes when the connection should end without a request. During a drain its client may be about to

@@ -106,8 +106,7 @@ impl BidirectionalCopy {
         if end == TunnelEnd::Unresponsive {
             // Boxed, so that a tunnel's future does not reserve space for it. A client that does
             // not close in time is dropped.
-            let closing = Box::pin(self.close_client());
-            let _ = timeout(CLOSE_TIMEOUT, closing).await;
+            let _ = Box::pin(timeout(CLOSE_TIMEOUT, self.close_client())).await;
         }
         Ok(end)
     }

@@ -70,19 +70,20 @@ impl TunnelContext {
     }
 }
 
-/// Copies bytes until both sides have ended.
+/// Copies bytes until both sides have ended. The future of a tunnel has room for its arguments to the end; therefore
+/// `config` is boxed.
 pub(crate) async fn tunnel(
     client: OnUpgrade,
     upstream: OnUpgrade,
     context: Arc<TunnelContext>,
-    config: TunnelConfig,
+    config: Box<TunnelConfig>,
 ) {
     match try_join!(client, upstream) {
         Err(error) => {
             debug!(target: "gabion::proxy", %error, "WebSocket tunnel not opened: the upgrade failed");
         }
         Ok((client, upstream)) => {
-            let mut copy = BidirectionalCopy::new(client, upstream, context, config);
+            let mut copy = BidirectionalCopy::new(client, upstream, context, *config);
             let ended = copy.run().await;
             let (bytes_up, bytes_down) = copy.bytes_read();
             debug!(target: "gabion::proxy", bytes_up, bytes_down, ?ended, "WebSocket tunnel ended");

@@ -2,6 +2,7 @@
 
 mod client_buckets;
 mod idle_timeouts;
+mod parser_limits;
 mod state;
 mod table;
 

@@ -22,7 +22,10 @@ use http::StatusCode;
 use hyper::rt::{Sleep, Timer};
 use ipnet::IpNet;
 
-use super::{Session, client_buckets::ClientBuckets, idle_timeouts::PeerIdleTimeouts};
+use super::{
+    Session, client_buckets::ClientBuckets, idle_timeouts::PeerIdleTimeouts,
+    parser_limits::ParserLimits,
+};
 
 /// A bounded table of the open sessions of one guard, by client.
 ///
@@ -88,6 +91,7 @@ pub struct Sessions {
     capacity: usize,
     /// The memory of messages that are incomplete or wait for the service.
     message_budget: Arc<BufferBudget>,
+    pub(crate) parser_limits: ParserLimits,
     pub(crate) idle_timeouts: PeerIdleTimeouts,
     timer: Option<Arc<dyn Timer + Send + Sync>>,
 }
@@ -119,6 +123,7 @@ impl Sessions {
             opened: AtomicU64::new(0),
             capacity: Self::CAPACITY,
             message_budget: Arc::default(),
+            parser_limits: ParserLimits::default(),
             idle_timeouts: PeerIdleTimeouts::default(),
             timer: None,
         }

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use gabion_core::Framing;
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
 use super::FramingQueue;
 
@@ -101,7 +101,7 @@ impl FramingTracker {
         while !bytes.is_empty() && !matches!(self.state, State::Lost) {
             let seen = match self.state {
                 State::LineRest => {
-                    let seen = self.skip_to(b'\n', State::Line, bytes);
+                    let seen = self.skip_lines(bytes);
                     self.incomplete_head += seen;
                     seen
                 }
@@ -131,6 +131,19 @@ impl FramingTracker {
     #[cfg(test)]
     pub(super) fn is_lost(&self) -> bool {
         matches!(self.state, State::Lost)
+    }
+
+    /// Skips the rest of a line, and the following lines whose first byte shows that they have no effect on the
+    /// framing.
+    fn skip_lines(&mut self, bytes: &[u8]) -> usize {
+        for end in memchr_iter(b'\n', bytes) {
+            let has_effect = |first: &u8| matches!(first | 0x20, b'c' | b't') || !is_token(*first);
+            if bytes.get(end + 1).is_none_or(has_effect) {
+                self.state = State::Line;
+                return end + 1;
+            }
+        }
+        bytes.len()
     }
 
     fn skip_to(&mut self, mark: u8, then: State, bytes: &[u8]) -> usize {

@@ -52,7 +52,8 @@ impl FrameInspector {
         let judges = decoding != MessageDecoding::None;
         let is_uninspectable = judges && session.try_negotiated().is_none();
         let negotiated = session.negotiated();
-        let observer = Observer::new(Role::Client, Arc::new(frame_limits), negotiated, decoding);
+        let frame_limits = permit.sessions().parser_limits.share(frame_limits);
+        let observer = Observer::new(Role::Client, frame_limits, negotiated, decoding);
         Self {
             observer,
             judges,
