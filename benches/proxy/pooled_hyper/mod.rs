@@ -4,6 +4,7 @@
 #[allow(dead_code, reason = "its tests run in their own crate")]
 #[path = "../../../crates/proxy/src/forward/driver_waker.rs"]
 mod driver_waker;
+#[allow(dead_code, reason = "a reload of the product closes connections")]
 #[path = "../../../crates/proxy/src/forward/idle_connections.rs"]
 mod idle_connections;
 #[path = "../../../crates/proxy/src/forward/upstream_connection.rs"]
