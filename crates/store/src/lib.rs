@@ -69,6 +69,8 @@ mod error;
 mod file;
 mod options;
 mod record;
+#[cfg(feature = "redis")]
+mod shared;
 mod status;
 mod store;
 mod stored_event;
@@ -78,6 +80,8 @@ mod writer;
 
 pub use error::StoreError;
 pub use options::StoreOptions;
+#[cfg(feature = "redis")]
+pub use shared::{SharedBans, SharedError, SharedOptions, SharedState, SharedStatus};
 pub use status::{PartState, PartStatus, StoreProblem, StoreStatus};
 pub use store::Store;
 pub use stored_event::StoredEvent;
