@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn lifted_bans_are_kept_for_a_month() {
         let change = Change::now(BanUpdate::Lifted("203.0.113.9/32".parse().unwrap()));
-        let after = |days| clock::wall() + Duration::from_hours(24 * days);
+        let after = |days: u64| clock::wall() + Duration::from_hours(24 * days);
         assert!(!change.is_expired(after(30)));
         assert!(change.is_expired(after(32)));
     }

@@ -23,7 +23,7 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 const BLOCK: Duration = Duration::from_millis(BLOCK_MILLIS);
 const BLOCK_MILLIS: u64 = 1_000;
 /// Entries of one read, and fields of one scan.
-pub(super) const COUNT: usize = 1_000;
+const COUNT: usize = 1_000;
 
 /// Changes a hash and appends to the stream, unless the hash has a later change.
 ///
@@ -212,19 +212,31 @@ impl Connection {
         Ok(!found.is_empty())
     }
 
-    /// Waits for entries after `last`, for a second.
-    pub(super) async fn read(&mut self, last: &str) -> RedisResult<Vec<Entry>> {
-        let mut read = cmd("XREAD");
+    /// Waits for entries after `last`, for a second. `None` if there may have been others, which the stream
+    /// does not have anymore.
+    pub(super) async fn read(&mut self, last: &str) -> RedisResult<Option<Vec<Entry>>> {
+        let mut pipeline = Pipeline::new();
+        let read = pipeline.cmd("XREAD");
         read.arg("COUNT").arg(COUNT).arg("BLOCK").arg(BLOCK_MILLIS);
         read.arg("STREAMS").arg(&self.keys.stream).arg(last);
-        let reply: Option<StreamReadReply> = read.query_async(&mut self.reads).await?;
+        // After the read: if `last` is still there, no later entry was missing.
+        pipeline
+            .cmd("XRANGE")
+            .arg(&self.keys.stream)
+            .arg(last)
+            .arg(last);
+        let (reply, known): (Option<StreamReadReply>, Vec<redis::Value>) =
+            pipeline.query_async(&mut self.reads).await?;
+        if known.is_empty() {
+            return Ok(None);
+        }
         let streams = reply.into_iter().flat_map(|reply| reply.keys);
         let entries = streams.flat_map(|stream| stream.ids).map(|entry| Entry {
             is_own: entry.get::<String>("i").is_some_and(|i| i == self.instance),
             text: entry.get("u"),
             id: entry.id,
         });
-        Ok(entries.collect())
+        Ok(Some(entries.collect()))
     }
 
     /// Reads some fields of a hash from `cursor`, and the next cursor, 0 after the last.

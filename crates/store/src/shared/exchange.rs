@@ -15,7 +15,7 @@ use tokio::{sync::mpsc, time};
 use super::{
     SharedState,
     change::{Change, Hash},
-    connection::{COUNT, Connection, Earlier, Entry, Server},
+    connection::{Connection, Earlier, Entry, Server},
     intake::Intake,
     wire,
 };
@@ -27,7 +27,6 @@ const LONGEST_RETRY: Duration = Duration::from_secs(5);
 const BATCH: usize = 500;
 /// The time that the last changes have to be published at the end.
 const LAST_PUBLISH: Duration = Duration::from_secs(2);
-const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// The interval between two searches for expired fields. Each instance searches.
 const PURGE_INTERVAL: Duration = Duration::from_mins(10);
 /// Differences in the end of a ban that are not worth a change.
@@ -232,32 +231,33 @@ impl Publisher {
 
 impl Reader {
     async fn run(&mut self, mut connection: Connection) -> RedisResult<()> {
-        let mut check_due = clock::monotonic() + CHECK_INTERVAL;
         loop {
-            let Some(last) = self.last.clone() else {
-                self.catch_up(&mut connection).await?;
-                continue;
-            };
-            let entries = connection.read(&last).await?;
-            // Under load entries may be trimmed before they are read.
-            let lags = entries.len() == COUNT;
-            self.apply(entries);
-            if lags || clock::monotonic() >= check_due {
-                check_due = clock::monotonic() + CHECK_INTERVAL;
-                self.catch_up(&mut connection).await?;
-                self.purge(&mut connection).await?;
+            if let Some(last) = self.last.clone() {
+                match connection.read(&last).await? {
+                    Some(entries) => self.apply(entries),
+                    None => self.last = None,
+                }
             }
+            self.load_missed(&mut connection).await?;
+            self.purge(&mut connection).await?;
         }
     }
 
-    /// Loads all bans if changes may have been missed.
+    /// Loads all bans after a connection if changes may have been missed.
     async fn catch_up(&mut self, connection: &mut Connection) -> RedisResult<()> {
-        let is_continuous = match &self.last {
-            Some(last) => connection.has(last).await?,
-            None => false,
-        };
+        if let Some(last) = &self.last
+            && !connection.has(last).await?
+        {
+            self.last = None;
+        }
+        self.load_missed(connection).await
+    }
+
+    /// Loads all bans if the stream does not continue at the last entry, or changes of this instance were
+    /// dropped.
+    async fn load_missed(&mut self, connection: &mut Connection) -> RedisResult<()> {
         let overflow = self.intake.take_overflow();
-        if is_continuous && overflow.is_none() {
+        if self.last.is_some() && overflow.is_none() {
             return Ok(());
         }
         let ended = overflow.unwrap_or_default();

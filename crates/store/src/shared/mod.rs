@@ -14,8 +14,8 @@
 //!
 //! # Continuity
 //!
-//! An instance remembers the last entry that it read. Once a second, and after each connection, it checks
-//! that this entry is still in the stream. If it is, nothing was missed. If it is not, because the instance was away
+//! An instance remembers the last entry that it read. With each read, at least once a second, and after each
+//! connection, it checks that this entry is still in the stream. If it is, nothing was missed. If it is not, because the instance was away
 //! for longer than the stream reaches back, or Redis lost its data, the instance loads both hashes, and
 //! publishes each ban of its own that is missing there or was changed earlier.
 

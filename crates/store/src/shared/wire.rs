@@ -248,7 +248,8 @@ mod tests {
             if let Some(update) = read(text.as_bytes()) {
                 let network = update.network();
                 let is_v4 = network.addr().is_ipv4();
-                prop_assert!(network.prefix_len() >= if is_v4 { MIN_PREFIX_V4 } else { MIN_PREFIX_V6 });
+                let min = if is_v4 { MIN_PREFIX_V4 } else { MIN_PREFIX_V6 };
+                prop_assert!(network.prefix_len() >= min);
             }
         }
     }

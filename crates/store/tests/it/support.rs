@@ -43,14 +43,15 @@ impl Table {
     }
 
     pub(crate) fn connect(self: &Arc<Self>, store: &Arc<Store>) {
-        self.subscribe(store.clone());
+        self.subscribe(Arc::downgrade(
+            &(Arc::clone(store) as Arc<dyn ChangeListener>),
+        ));
         let weak: Weak<dyn BanSource> = Arc::downgrade(&(Arc::clone(self) as Arc<dyn BanSource>));
         store.attach(weak);
     }
 
-    pub(crate) fn subscribe(&self, listener: Arc<dyn ChangeListener>) {
-        let weak = Arc::downgrade(&listener);
-        self.listeners.lock().unwrap().push(weak);
+    pub(crate) fn subscribe(&self, listener: Weak<dyn ChangeListener>) {
+        self.listeners.lock().unwrap().push(listener);
     }
 
     /// A change by this instance.

@@ -124,13 +124,12 @@ fn hostile_values_are_skipped_and_counted() {
         &"x".repeat(100_000),
     ];
     let hset = |redis: &mut redis::Connection, key: &str, field: &str, value: &str| {
-        let set: () = redis::cmd("HSET")
+        let _: redis::Value = redis::cmd("HSET")
             .arg(key)
             .arg(field)
             .arg(value)
             .query(redis)
             .unwrap();
-        set
     };
     for (n, text) in garbage.iter().enumerate() {
         hset(&mut redis, "gabion:bans", &format!("field {n}"), text);
@@ -261,9 +260,8 @@ fn conflicting_changes_converge() {
     };
     let instances = [(); 3].map(|()| server.instance().ready());
     std::thread::scope(|scope| {
-        for (nth, instance) in instances.iter().enumerate() {
+        for (mut seed, instance) in (1_u32..).zip(&instances) {
             scope.spawn(move || {
-                let mut seed = nth as u32 + 1;
                 for _ in 0..3_000 {
                     seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                     let n = (seed >> 8) % 50;

@@ -129,7 +129,8 @@ impl Instance {
             peer.apply_from(&update, UpdateOrigin::Peer);
         });
         let shared = Arc::new(shared.unwrap());
-        table.subscribe(Arc::clone(&shared) as Arc<dyn ChangeListener>);
+        let listener: Arc<dyn ChangeListener> = shared.clone();
+        table.subscribe(Arc::downgrade(&listener));
         let source: Weak<dyn BanSource> = Arc::downgrade(&(table.clone() as Arc<dyn BanSource>));
         shared.attach(source);
         Self {
