@@ -12,6 +12,9 @@
 //! microseconds, 16 digits; the later change of a network counts, and a change that is at most 10 seconds
 //! earlier counts as later, because clocks differ.
 //!
+//! A lifted or forgotten network stays in the hash for 31 days, so that no instance brings its ban back from a file.
+//! Earlier entries about a forgotten network stay in the stream until newer ones displace them.
+//!
 //! # Continuity
 //!
 //! An instance remembers the last entry that it read. With each read, at least once a second, and after each

@@ -237,6 +237,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn no_text_panics_or_bans_a_wide_network(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             read(&bytes);
