@@ -1,4 +1,4 @@
-//! Timed bans that outlive the process.
+//! Timed bans that outlive the process, and are shared between instances.
 //!
 //! A [`Store`] is a [`ChangeListener`](gabion_core::ChangeListener) of the table of bans. It queues each
 //! update and writes it from a thread of its own; no caller waits for a disk. At the next start
@@ -59,7 +59,7 @@
 //! # Dependencies
 //!
 //! `redb`, an embedded database in Rust without dependencies but libc, whose files survive a crash at any
-//! write; `serde_json` for the rows, which tools can read.
+//! write; `serde_json` for the rows, which tools can read. With the feature `redis`: `redis`, the most used client, and `tokio`, which it runs on.
 
 #![warn(clippy::indexing_slicing)]
 
@@ -69,6 +69,8 @@ mod error;
 mod file;
 mod options;
 mod record;
+#[cfg(feature = "redis")]
+mod shared;
 mod status;
 mod store;
 mod stored_event;
@@ -78,6 +80,8 @@ mod writer;
 
 pub use error::StoreError;
 pub use options::StoreOptions;
+#[cfg(feature = "redis")]
+pub use shared::{SharedBans, SharedError, SharedOptions, SharedState, SharedStatus};
 pub use status::{PartState, PartStatus, StoreProblem, StoreStatus};
 pub use store::Store;
 pub use stored_event::StoredEvent;

@@ -201,7 +201,8 @@ impl Expected {
                 }
             }
             if store.sync(LONG).is_ok() {
-                (changes.keys()).for_each(|network| _ = self.unknown.remove(network));
+                self.unknown
+                    .retain(|network| !changes.contains_key(network));
                 self.acknowledged.append(&mut changes);
             } else {
                 self.unknown.extend(changes.into_keys());

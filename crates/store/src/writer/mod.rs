@@ -44,17 +44,18 @@ pub(crate) struct Writer {
     lock: Option<FolderLock>,
     missed: Missed,
     changes: Vec<EventChange>,
-    /// Callers that wait until the queue was empty once and all of it is written.
+    /// Callers that wait until the queues were empty once and all of it is written.
     waiters: Vec<Waiter>,
+    reads: Vec<Message>,
     events_due: Instant,
     maintenance_due: Instant,
 }
 
-/// What the queue of updates contained.
+/// Updates of the queue.
 #[derive(Default)]
 struct Batch {
     updates: Vec<BanUpdate>,
-    reads: Vec<Message>,
+    /// Whether one of the queues may contain more.
     is_full: bool,
 }
 
@@ -80,8 +81,9 @@ impl Writer {
             missed: Missed::default(),
             changes: Vec::new(),
             waiters: Vec::new(),
+            reads: Vec::new(),
             events_due: now + EVENT_INTERVAL,
-            maintenance_due: now + MAINTENANCE_INTERVAL,
+            maintenance_due: now,
         }
     }
 
@@ -120,7 +122,7 @@ impl Writer {
         } else if !batch.updates.is_empty() {
             self.write(&batch.updates);
         }
-        let asks = !self.waiters.is_empty() || !batch.reads.is_empty();
+        let asks = !self.waiters.is_empty() || !self.reads.is_empty();
         self.write_events(asks || stops);
         self.maintain();
         self.publish();
@@ -129,9 +131,9 @@ impl Writer {
                 let error = self.bans.error().or_else(|| self.events.error());
                 let _ = waiter.try_send(error.map_or(Ok(()), Err));
             }
-        }
-        for read in batch.reads {
-            self.read(read);
+            for read in std::mem::take(&mut self.reads) {
+                self.read(read);
+            }
         }
         batch.is_full
     }
@@ -145,7 +147,7 @@ impl Writer {
                     batch.updates.push(update);
                 }
                 Message::Sync(waiter) => self.waiters.push(waiter),
-                read @ Message::Read { .. } => batch.reads.push(read),
+                read @ Message::Read { .. } => self.reads.push(read),
             }
             batch.is_full = batch.updates.len() == MAX_UPDATES;
             if batch.is_full {
@@ -157,6 +159,7 @@ impl Writer {
         {
             self.changes.push(EventChange::Event(event));
         }
+        batch.is_full |= self.changes.len() >= MAX_CHANGES;
         batch
     }
 

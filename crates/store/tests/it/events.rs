@@ -105,6 +105,42 @@ fn the_number_of_events_is_bounded() {
     assert_eq!((texts.len(), &*texts[0], &*texts[49]), (50, "199", "150"));
 }
 
+/// Expired rows are deleted after the start, and a file that is mostly free is compacted at the next one.
+#[test]
+fn old_events_and_offenses_are_deleted_and_their_space_returned() {
+    let folder = TempFolder::new("store-retention");
+    let day = Duration::from_hours(24);
+    let options = StoreOptions::new(folder.path());
+    let lenient = options.clone().with_event_retention(1_000 * day);
+    let lenient = lenient.with_offense_retention(1_000 * day);
+    let (store, _) = open_with(lenient.clone());
+    let long = "x".repeat(2_000);
+    for n in 0..5_000 {
+        let text = event(31 * day, Some(client(n)), &long);
+        store.record_event(text);
+    }
+    store.record_event(event(29 * day, Some(client(1)), "young"));
+    store.on_ban_update(&ban(1), UpdateOrigin::Rule);
+    drop(store);
+    let (store, _) = open_with(lenient);
+    assert_eq!(texts(&store, SystemTime::UNIX_EPOCH, 10_000).len(), 5_001);
+    let before = store.status().events.bytes;
+    drop(store);
+    let (store, _) = open_with(options.clone());
+    assert_eq!(store.restored().offenses.len(), 1);
+    crate::support::wait_until("deleted", || {
+        texts(&store, SystemTime::UNIX_EPOCH, 10_000).len() == 1
+    });
+    drop(store);
+    let (store, _) = open_with(options);
+    let after = store.status().events.bytes;
+    assert!(after < before / 4, "{before} bytes before, {after} after");
+    assert_eq!(
+        &*texts(&store, SystemTime::UNIX_EPOCH, 10).join(" "),
+        "young"
+    );
+}
+
 #[test]
 fn events_that_find_the_queue_full_are_counted() {
     let folder = TempFolder::new("store-dropped");

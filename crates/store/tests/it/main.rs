@@ -11,4 +11,6 @@ mod events;
 mod kill_loses_nothing;
 mod overflow;
 mod restart;
+#[cfg(feature = "redis")]
+mod shared;
 mod support;

@@ -23,7 +23,7 @@ pub(crate) const LONG: Duration = Duration::from_secs(30);
 #[derive(Default)]
 pub(crate) struct Table {
     rows: Mutex<Rows>,
-    store: Mutex<Option<Weak<Store>>>,
+    listeners: Mutex<Vec<Weak<dyn ChangeListener>>>,
 }
 
 #[derive(Clone, Default)]
@@ -43,18 +43,39 @@ impl Table {
     }
 
     pub(crate) fn connect(self: &Arc<Self>, store: &Arc<Store>) {
-        *self.store.lock().unwrap() = Some(Arc::downgrade(store));
+        self.subscribe(Arc::downgrade(
+            &(Arc::clone(store) as Arc<dyn ChangeListener>),
+        ));
         let weak: Weak<dyn BanSource> = Arc::downgrade(&(Arc::clone(self) as Arc<dyn BanSource>));
         store.attach(weak);
     }
 
+    pub(crate) fn subscribe(&self, listener: Weak<dyn ChangeListener>) {
+        self.listeners.lock().unwrap().push(listener);
+    }
+
+    /// A change by this instance.
     pub(crate) fn apply(&self, update: &BanUpdate) {
+        self.apply_from(update, UpdateOrigin::Rule);
+    }
+
+    /// A change by this instance or another one. Of two bans of a network the later end counts.
+    pub(crate) fn apply_from(&self, update: &BanUpdate, origin: UpdateOrigin) {
         let mut rows = self.rows.lock().unwrap();
-        rows.apply(update);
-        let store = self.store.lock().unwrap().as_ref().and_then(Weak::upgrade);
-        if let Some(store) = store {
-            store.on_ban_update(update, UpdateOrigin::Rule);
+        if let BanUpdate::Banned(ban) = update
+            && (rows.bans.get(&ban.network)).is_some_and(|own| own.until >= ban.until)
+        {
+            return;
         }
+        rows.apply(update);
+        let listeners = self.listeners.lock().unwrap();
+        for listener in listeners.iter().filter_map(Weak::upgrade) {
+            listener.on_ban_update(update, origin);
+        }
+    }
+
+    pub(crate) fn allowed(&self) -> Vec<IpNet> {
+        self.rows.lock().unwrap().allows.keys().copied().collect()
     }
 
     pub(crate) fn banned(&self) -> Vec<IpNet> {
