@@ -179,6 +179,11 @@ impl Bans {
         self.arbiter.table().len()
     }
 
+    /// The largest number of bans.
+    pub fn capacity(&self) -> usize {
+        self.arbiter.table().capacity()
+    }
+
     /// Returns `true` if no ban is held.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
