@@ -153,7 +153,7 @@ pub use serve::{Handover, Predecessor, take_over};
 pub use tls::{CertificateError, CertificateFiles, Certificates, Reloaded, Tls};
 pub use tunnels::Tunnels;
 pub use upstream::{
-    Balance, Ejection, HealthCheck, HealthCheckError, RetryBudget, StartWait, Upstream,
-    UpstreamGroup, UpstreamGroupError, UpstreamOptions, UpstreamParseError, UpstreamTls,
+    Balance, Ejection, HealthCheck, HealthCheckError, OwnAddressError, OwnAddresses, RetryBudget,
+    StartWait, Upstream, UpstreamGroup, UpstreamGroupError, UpstreamOptions, UpstreamParseError, UpstreamTls,
     UpstreamTlsError,
 };

@@ -68,20 +68,33 @@ impl TcpListener {
         token: Token,
         tls: Option<Arc<dyn Tls>>,
     ) -> Result<Self, ListenError> {
-        if tls.is_none() && !addr.ip().to_canonical().is_loopback() {
-            return Err(ListenError::NeedsTls { addr });
-        }
-        let bind = || -> io::Result<_> {
-            let socket = net::TcpListener::bind(addr)?;
-            socket.set_nonblocking(true)?;
-            let addr = socket.local_addr()?;
-            Ok((socket, addr))
-        };
-        let bound = bind().map_err(|source| ListenError::Io {
+        check_exposure(addr, tls.is_some())?;
+        let socket = net::TcpListener::bind(addr).map_err(|source| ListenError::Io {
             at: addr.to_string(),
             source,
-        });
-        let (socket, addr) = bound?;
+        })?;
+        Self::from_socket(socket, token, tls)
+    }
+
+    /// Listens with a socket of another process or of systemd.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::bind`].
+    pub fn from_socket(
+        socket: net::TcpListener,
+        token: Token,
+        tls: Option<Arc<dyn Tls>>,
+    ) -> Result<Self, ListenError> {
+        let local_addr = || -> io::Result<_> {
+            socket.set_nonblocking(true)?;
+            socket.local_addr()
+        };
+        let addr = local_addr().map_err(|source| ListenError::Io {
+            at: "the admin address".to_owned(),
+            source,
+        })?;
+        check_exposure(addr, tls.is_some())?;
         Ok(Self {
             socket,
             addr,
@@ -109,6 +122,13 @@ impl TcpListener {
         };
         (acceptor, TcpAccess::new(self.token, self.hosts))
     }
+}
+
+fn check_exposure(addr: SocketAddr, has_tls: bool) -> Result<(), ListenError> {
+    if has_tls || addr.ip().to_canonical().is_loopback() {
+        return Ok(());
+    }
+    Err(ListenError::NeedsTls { addr })
 }
 
 // === impl Acceptor ===

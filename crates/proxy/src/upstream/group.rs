@@ -9,7 +9,7 @@ use std::{
 use tokio::{sync::Semaphore, time::Instant};
 
 use super::{
-    HealthCheck, Lease, Member, Upstream, UpstreamOptions, UpstreamTls, UpstreamTlsError,
+    HealthCheck, Lease, Member, OwnAddressError, Upstream, UpstreamOptions, UpstreamTls, UpstreamTlsError,
     millis::millis, resolve::Resolution,
 };
 
@@ -109,6 +109,18 @@ impl UpstreamGroup {
     /// Returns `false`: a group has at least one upstream.
     pub fn is_empty(&self) -> bool {
         self.0.members.is_empty()
+    }
+
+    /// Returns an error if one of the upstreams is this process itself
+    /// ([`UpstreamOptions::with_own_addresses`]).
+    ///
+    /// # Errors
+    ///
+    /// The first such upstream.
+    pub fn check_own_addresses(&self) -> Result<(), OwnAddressError> {
+        let own = &self.0.options.own;
+        let mut members = self.0.members.iter();
+        members.try_for_each(|member| own.check(member.upstream()))
     }
 
     pub(crate) const fn shared(&self) -> &Arc<Group> {

@@ -15,6 +15,7 @@ mod health_check;
 mod member;
 mod millis;
 mod options;
+mod own_addresses;
 mod resolve;
 mod target;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
@@ -29,6 +30,7 @@ pub use group::{UpstreamGroup, UpstreamGroupError};
 pub use health_check::{HealthCheck, HealthCheckError};
 pub(crate) use member::{Lease, Member};
 pub use options::{RetryBudget, StartWait, UpstreamOptions};
+pub use own_addresses::{OwnAddressError, OwnAddresses};
 pub(crate) use resolve::Resolution;
 pub(crate) use target::{Address, HttpVersion};
 pub use target::{Upstream, UpstreamParseError};

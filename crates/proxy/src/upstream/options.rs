@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, num::NonZeroUsize, time::Duration};
 
-use super::{Balance, Ejection, HealthCheck, UpstreamTls, resolve::Lookup};
+use super::{Balance, Ejection, HealthCheck, OwnAddresses, UpstreamTls, resolve::Lookup};
 
 /// Options of an [`UpstreamGroup`](crate::UpstreamGroup): choice, health, retries, name resolution and TLS.
 /// Timeouts are those of [`ProxyOptions`](crate::ProxyOptions).
@@ -36,6 +36,7 @@ pub struct UpstreamOptions {
     pub(crate) resolve_interval: Duration,
     pub(crate) lookup: Lookup,
     pub(crate) tls: Option<UpstreamTls>,
+    pub(crate) own: OwnAddresses,
 }
 
 /// The most requests that are sent a second time: a share of all, and a number per second that is always
@@ -95,6 +96,7 @@ impl Default for UpstreamOptions {
             resolve_interval: Duration::from_secs(30),
             lookup: Lookup::System,
             tls: None,
+            own: OwnAddresses::default(),
         }
     }
 }
@@ -173,6 +175,11 @@ impl UpstreamOptions {
     pub fn with_tls(self, tls: UpstreamTls) -> Self {
         let tls = Some(tls);
         Self { tls, ..self }
+    }
+
+    /// Refuses connections that lead to one of these addresses, which are those of this process itself.
+    pub fn with_own_addresses(self, own: OwnAddresses) -> Self {
+        Self { own, ..self }
     }
 }
 
