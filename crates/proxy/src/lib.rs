@@ -154,6 +154,6 @@ pub use tls::{CertificateError, CertificateFiles, Certificates, Reloaded, Tls};
 pub use tunnels::Tunnels;
 pub use upstream::{
     Balance, Ejection, HealthCheck, HealthCheckError, OwnAddressError, OwnAddresses, RetryBudget,
-    StartWait, Upstream, UpstreamGroup, UpstreamGroupError, UpstreamOptions, UpstreamParseError, UpstreamTls,
-    UpstreamTlsError,
+    StartWait, Upstream, UpstreamGroup, UpstreamGroupError, UpstreamOptions, UpstreamParseError,
+    UpstreamTls, UpstreamTlsError,
 };

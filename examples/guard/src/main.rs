@@ -2,6 +2,7 @@
 //!
 //! Without arguments it protects a built-in demo server; see `guard --help`.
 
+mod admin;
 mod built_in_policy;
 mod cli;
 mod config;
@@ -12,6 +13,8 @@ mod document;
 mod https;
 mod init;
 mod log;
+mod operate;
+mod own_addresses;
 mod run;
 mod serve;
 mod sockets;
@@ -36,6 +39,12 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         None => Settings::from_args(cli.run).and_then(run::run),
         Some(Command::Check {
+            running: true,
+            policy,
+            endpoint,
+            ..
+        }) => operate::check(policy.as_deref(), &endpoint),
+        Some(Command::Check {
             policy: Some(policy),
             replaces,
             ..
@@ -44,6 +53,7 @@ fn main() -> ExitCode {
         Some(Command::Init { policy, behind }) => init::init(&policy, behind),
         Some(Command::Explain(args)) => document::explain(&args),
         Some(Command::Doctor(args)) => doctor::run(&args),
+        Some(Command::Operate(operation)) => operate::run(&operation),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -18,6 +18,7 @@ use tokio::{
 use tracing::{info, warn};
 
 use crate::{
+    admin::{AdminApi, AdminListeners},
     built_in_policy,
     config::{ServiceSettings, Settings},
     demo,
@@ -69,6 +70,7 @@ pub(crate) fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     // Before the first connection: a signal without a handler ends the process without a drain.
     let mut signals = runtime.block_on(async { Signals::register() })?;
     let mut sockets = Sockets::take(args.handover.as_deref())?;
+    let admin = AdminListeners::open(args, &mut sockets)?;
     let parts = Parts {
         settings: &settings,
         https: &https,
@@ -78,15 +80,21 @@ pub(crate) fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
         readiness: args.ready_path.clone().map(Readiness::at),
     };
     let workers = serve(&parts, &mut sockets)?;
+    let admin = admin.serve(&guard)?;
     let offer = sockets.pass_on()?;
     notify_systemd(NotifyState::Ready);
-    start_text::print(&parts, workers.local_addrs());
+    start_text::print(&parts, workers.local_addrs(), &admin);
     for upstreams in &upstreams {
         // Until this function returns and the runtime is dropped.
         runtime.spawn(upstreams.run_health_checks());
     }
 
-    let reason = runtime.block_on(wait_for_end(&parts, watch.as_ref(), (&mut signals, offer)));
+    let reason = runtime.block_on(wait_for_end(
+        &parts,
+        watch.as_ref(),
+        (&mut signals, offer),
+        &admin,
+    ));
     info!(
         "{reason}: no new connections; open requests have {} s to finish",
         args.grace.as_secs()
@@ -161,6 +169,7 @@ async fn wait_for_end(
     parts: &Parts<'_>,
     watch: Option<&Watch>,
     (signals, mut offer): (&mut Signals, Offer),
+    admin: &AdminApi,
 ) -> String {
     let delay = parts.settings.args.drain_delay;
     let reason = select! {
@@ -169,6 +178,7 @@ async fn wait_for_end(
         () = offer.replaced() => return "a new guard accepts connections".to_owned(),
     };
     notify_systemd(NotifyState::Stopping);
+    admin.set_draining();
     if let Some(readiness) = &parts.readiness {
         readiness.set_draining();
     }

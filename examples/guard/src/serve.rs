@@ -6,14 +6,15 @@ use axum::body::{Bytes, HttpBody};
 use gabion::{Guard, GuardLayer, policy::Watch};
 use gabion_proxy::{
     Capacity, Connections, HeaderCase, HealthLog, HealthLogService, HttpService, Listener,
-    Protocols, Proxy, ProxyOptions, Readiness, ServeOptions, Tunnels, UpstreamGroup, Workers,
-    raise_descriptor_limit, workers_on,
+    OwnAddressError, Protocols, Proxy, ProxyOptions, Readiness, ServeOptions, Tunnels,
+    UpstreamGroup, Workers, raise_descriptor_limit, workers_on,
 };
 use tower_layer::Layer;
 use tracing::warn;
 
 use crate::{
-    cli::RunArgs, config::Settings, denied_page::DeniedPage, https::Https, sockets::Sockets,
+    cli::RunArgs, config::Settings, denied_page::DeniedPage, https::Https,
+    own_addresses::own_addresses, sockets::Sockets,
 };
 
 /// The parts of a running guard.
@@ -56,6 +57,7 @@ pub(crate) fn serve(parts: &Parts<'_>, sockets: &mut Sockets) -> Result<Workers,
     if let Some((addr, options)) = parts.https.listener(&options)? {
         listeners.push(sockets.open(addr, workers, options)?);
     }
+    refuse_own_upstreams(&listeners, parts.upstreams)?;
     let workshop = Workshop {
         workers,
         listeners,
@@ -86,6 +88,20 @@ pub(crate) fn serve(parts: &Parts<'_>, sockets: &mut Sockets) -> Result<Workers,
         }),
     };
     Ok(workers?)
+}
+
+/// Refuses this process itself as an upstream: requests would circle until no connection is left.
+fn refuse_own_upstreams(
+    listeners: &[Listener],
+    upstreams: &[UpstreamGroup],
+) -> Result<(), OwnAddressError> {
+    let own = own_addresses();
+    for listener in listeners {
+        own.add(listener.local_addr());
+    }
+    upstreams
+        .iter()
+        .try_for_each(UpstreamGroup::check_own_addresses)
 }
 
 /// The layer of a service's additional policy: the client is that of the policy in front.

@@ -115,6 +115,11 @@ impl TcpListener {
         self.addr
     }
 
+    /// The socket, for a process that takes over from this one.
+    pub const fn socket(&self) -> &net::TcpListener {
+        &self.socket
+    }
+
     pub(super) fn split(self) -> (Acceptor, TcpAccess) {
         let acceptor = Acceptor {
             socket: self.socket,

@@ -125,7 +125,10 @@ impl Connector {
     /// Links lead to the path by which the socket was bound.
     fn leads_to_own_socket(&self, stream: &UnixStream) -> bool {
         let peer = stream.peer_addr();
-        peer.is_ok_and(|peer| peer.as_pathname().is_some_and(|path| self.own.is_own_unix(path)))
+        peer.is_ok_and(|peer| {
+            peer.as_pathname()
+                .is_some_and(|path| self.own.is_own_unix(path))
+        })
     }
 
     async fn connect_unix(&self, path: &Path) -> Result<UpstreamStream, ConnectError> {

@@ -9,8 +9,8 @@ use std::{
 use tokio::{sync::Semaphore, time::Instant};
 
 use super::{
-    HealthCheck, Lease, Member, OwnAddressError, Upstream, UpstreamOptions, UpstreamTls, UpstreamTlsError,
-    millis::millis, resolve::Resolution,
+    HealthCheck, Lease, Member, OwnAddressError, Upstream, UpstreamOptions, UpstreamTls,
+    UpstreamTlsError, millis::millis, resolve::Resolution,
 };
 
 /// Equivalent upstreams: each request goes to one of them.

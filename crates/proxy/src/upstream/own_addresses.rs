@@ -77,9 +77,13 @@ impl OwnAddresses {
             Address::Unix(path) => {
                 let canonical = fs::canonicalize(path).ok();
                 let is_same = |own: &&PathBuf| {
-                    **own == **path || canonical.is_some() && canonical == fs::canonicalize(own).ok()
+                    **own == **path
+                        || canonical.is_some() && canonical == fs::canonicalize(own).ok()
                 };
-                own.unix.iter().find(is_same).map(|path| path.display().to_string())
+                own.unix
+                    .iter()
+                    .find(is_same)
+                    .map(|path| path.display().to_string())
             }
             Address::Tcp(_) => upstream.host_and_port().and_then(|(host, port)| {
                 let is_named = |own: &&SocketAddr| own.port() == port && is_alias(own.ip(), host);
@@ -127,7 +131,9 @@ fn is_alias(own: IpAddr, host: &str) -> bool {
     let addr = addr.to_canonical();
     let are_distinct = match (own, addr) {
         // Two addresses of 127.0.0.0/8 can have two servers.
-        (IpAddr::V4(own), IpAddr::V4(addr)) => own.is_loopback() && addr.is_loopback() && own != addr,
+        (IpAddr::V4(own), IpAddr::V4(addr)) => {
+            own.is_loopback() && addr.is_loopback() && own != addr
+        }
         _ => false,
     };
     addr == own || is_local(addr) && is_local(own) && !are_distinct
@@ -186,7 +192,11 @@ mod tests {
             ("10.0.0.7:80", "10.0.0.7:4000", "10.0.0.7:81", false),
         ] {
             let (local, peer) = (local.parse().unwrap(), peer.parse().unwrap());
-            assert_eq!(own(&[listener]).is_own(local, peer), is_own, "{listener} {peer}");
+            assert_eq!(
+                own(&[listener]).is_own(local, peer),
+                is_own,
+                "{listener} {peer}"
+            );
         }
     }
 }

@@ -184,7 +184,9 @@ impl Upstream {
         };
         let authority = uri.authority()?;
         let host = authority.host();
-        let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let literal = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'));
         let default = if self.uses_tls() { 443 } else { 80 };
         let port = authority.port_u16().unwrap_or(default);
         Some((literal.unwrap_or(host), port))

@@ -19,6 +19,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     cli::{Cli, RunArgs},
+    own_addresses::own_addresses,
     upstream_args,
 };
 use document::{ConfigDocument, UpstreamSection};
@@ -232,6 +233,7 @@ impl Conversion<'_> {
             url.with_weight(server.weight.unwrap_or(NonZeroU16::MIN))
         });
         let mut options = UpstreamOptions::default()
+            .with_own_addresses(own_addresses())
             .with_balance(section.balance.into())
             .with_max_requests(section.max_requests);
         if let Some(Period(period)) = section.slow_start {

@@ -38,7 +38,8 @@ pub(crate) struct HttpsArgs {
     /// Authority to trust the ACME server by, in PEM form; without this option, those of the system
     #[arg(long, value_name = "FILE")]
     pub(crate) acme_ca: Option<PathBuf>,
-    /// Folder for what outlives the process, such as ACME accounts and certificates; guards can share it
+    /// Folder for what outlives the process, such as ACME accounts and certificates, and for the socket of the admin
+    /// API, with which `guard ban`, `guard status` and the other commands reach this guard
     #[arg(long, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
     /// Redirect plain requests to HTTPS, on this port. Behind a balancer that ends TLS, plain is what a trusted proxy
