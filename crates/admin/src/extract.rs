@@ -21,14 +21,18 @@ pub(crate) struct Raw(pub(crate) Bytes);
 
 /// Parses a JSON value, and names the field of an error.
 pub(crate) fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, ApiError> {
+    // The path of a value is kept only for errors: it doubles the time of an import.
+    if let Ok(parsed) = serde_json::from_slice(json) {
+        return Ok(parsed);
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     let parsed = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
         let invalid = ApiError::new(StatusCode::BAD_REQUEST, error.inner().to_string());
-        if path == "." {
-            invalid
-        } else {
-            invalid.at(path)
+        match path.as_str() {
+            // The whole value, or none that could be read.
+            "." | "?" => invalid,
+            _ => invalid.at(path),
         }
     })?;
     let end = deserializer.end();

@@ -108,7 +108,7 @@ impl Bans {
         let record = BanRecord {
             network: client.network(),
             by: Self::OPERATOR,
-            reason: Some(reason.into()),
+            reason: Some(reason.into()).filter(|reason: &Arc<str>| !reason.is_empty()),
             since: now.wall(),
             until: now.wall_after(duration),
             offenses: 0,

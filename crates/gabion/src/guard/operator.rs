@@ -92,7 +92,7 @@ impl Guard {
         let now = self.now();
         let record = AllowRecord {
             network: self.resolve(client).network(),
-            reason: Some(reason.into()),
+            reason: Some(reason.into()).filter(|reason: &Arc<str>| !reason.is_empty()),
             since: now.wall(),
             until: now.wall_after(duration),
         };

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 
-use gabion::inspect::Escaped;
 use gabion_admin::{Status, SubsystemStatus};
 use serde::Serialize;
 
@@ -24,9 +23,16 @@ pub(super) fn shown(reason: Option<&str>) -> String {
     }
 }
 
-/// Escapes what is not printable.
+/// Escapes what is not printable, such as control characters and marks that change the direction of text.
 pub(super) fn escaped(text: &str) -> String {
-    Escaped(text.as_bytes()).to_string()
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '"' | '\'' => escaped.push(c),
+            _ => escaped.extend(c.escape_debug()),
+        }
+    }
+    escaped
 }
 
 /// Formats the state of a guard.
@@ -46,7 +52,10 @@ pub(super) fn status(status: &Status) -> String {
     let uptime = gabion::policy::Period(std::time::Duration::from_secs(*uptime_seconds));
     let readiness = if *ready { "ready" } else { "draining" };
     let mut text = format!("guard {version}, up {uptime}, {readiness}\n");
-    let mut line = |name: &str, value: String| drop(writeln!(text, "{name:<10} {value}"));
+    let mut line = |name: &str, value: String| {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{name:<10} {value}");
+    };
     let warnings = match policy.warnings {
         0 => String::new(),
         1 => ", 1 warning".to_owned(),
