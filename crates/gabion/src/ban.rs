@@ -8,6 +8,8 @@ use gabion_inspect::{Config as _, ConfigErrors};
 use crate::layer::{Compiled, LayerError, Rules, SingleLayer, context, parse_networks};
 
 pub use crate::bans::Bans;
+#[cfg(feature = "policy")]
+pub use crate::guard::Imported;
 pub use gabion_core::{
     AllowRecord, Attribution, BanChange, BanEvent, BanOutcome, BanRecord, BanSnapshot, BanSource,
     BanUpdate, ChangeListener, Offense, OffenseHistory, OffenseRecorder, Placement, UpdateOrigin,

@@ -108,7 +108,7 @@ impl Bans {
         let record = BanRecord {
             network: client.network(),
             by: Self::OPERATOR,
-            reason: Some(reason.into()),
+            reason: Some(reason.into()).filter(|reason: &Arc<str>| !reason.is_empty()),
             since: now.wall(),
             until: now.wall_after(duration),
             offenses: 0,
@@ -177,6 +177,11 @@ impl Bans {
     /// The number of bans held, expired ones included until [`Self::maintain`] drops them.
     pub fn len(&self) -> usize {
         self.arbiter.table().len()
+    }
+
+    /// The largest number of bans.
+    pub fn capacity(&self) -> usize {
+        self.arbiter.table().capacity()
     }
 
     /// Returns `true` if no ban is held.

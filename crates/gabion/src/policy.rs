@@ -14,7 +14,10 @@ pub use gabion_inspect::{
 };
 #[cfg(feature = "policy")]
 pub use gabion_policy::{
-    ClientSection, Diagnostic, Document, DocumentErrors, Expect, Expected, Explained, Pack,
-    PolicyError, Replaced, Report, SampleRequest, SampleRequestError, Severity, ShrinkGuard,
+    Candidate, ClientSection, Diagnostic, Document, DocumentErrors, Expect, Expected, Explained,
+    Pack, PolicyError, Replaced, Report, SampleRequest, SampleRequestError, Severity, ShrinkGuard,
     TomlDocument, Watch, WatchOptions, WatchTrigger, check, check_replacement,
 };
+
+#[cfg(feature = "policy")]
+pub use crate::guard::RejectedPolicy;

@@ -27,6 +27,9 @@ pub struct Report {
     /// Settings that are valid but possibly not intended
     /// ([`Severity::Warning`](crate::Severity::Warning)).
     pub warnings: Vec<Diagnostic>,
+    /// `true` if a running guard refuses the document for what it removes
+    /// ([`ShrinkGuard`](crate::ShrinkGuard)); the losses are among the warnings.
+    pub shrinks: bool,
 }
 
 /// Reads and compiles a document and its lists, and runs its `[[expect]]` tests.
@@ -106,7 +109,7 @@ fn compile(
 // === impl Report ===
 
 impl Report {
-    fn new(compiled: CompiledPolicy) -> Self {
+    pub(crate) fn new(compiled: CompiledPolicy) -> Self {
         let document = &compiled.document;
         Self {
             deny: compiled.deny_rules,
@@ -114,6 +117,7 @@ impl Report {
             allowed: document.allow.networks.len() + document.allow.paths.len(),
             expected: document.expect.len(),
             warnings: compiled.warnings,
+            shrinks: compiled.shrinks,
         }
     }
 }
@@ -126,6 +130,7 @@ impl fmt::Display for Report {
             allowed,
             expected,
             warnings,
+            shrinks: _,
         } = self;
         for warning in warnings {
             writeln!(f, "{warning}\n")?;

@@ -50,6 +50,8 @@ pub(crate) struct CompiledPolicy {
     pub(crate) deny_rules: usize,
     pub(crate) inventory: PolicyInventory,
     pub(crate) warnings: Vec<Diagnostic>,
+    /// `true` if warnings are losses since the previous policy.
+    pub(crate) shrinks: bool,
 }
 
 // === impl LoadedDocument ===
@@ -121,6 +123,9 @@ impl<'t> LoadedDocument<'t> {
             Ok(_) => {}
             Err(issues) => errors.report(issues),
         }
+        let shrinks = losses
+            .as_ref()
+            .is_some_and(|(losses, _)| !losses.is_empty());
         // After the tests, which they do not affect.
         match losses {
             Some((losses, Severity::Error)) => errors.report(losses),
@@ -140,6 +145,7 @@ impl<'t> LoadedDocument<'t> {
                 ban_settings,
                 deny_rules,
                 inventory,
+                shrinks,
             }),
             _ => Err(errors.into_error()),
         }

@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use gabion_core::{ChangeListener, ChangeListeners, Event, PolicyEvent, PolicySource, Snapshot};
 
 use crate::{
-    Diagnostic, Document, PolicyError, PolicyOptions, Severity, ShrinkGuard, State,
+    Diagnostic, Document, PolicyError, PolicyOptions, Report, Severity, ShrinkGuard, State,
     compile::{CompileInput, LoadedDocument},
     diagnostic::SourceText,
     files,
@@ -67,6 +67,18 @@ pub struct Replaced {
     pub generation: u64,
     /// The number of its deny rules, those of [packs](crate::Pack) included.
     pub rules: usize,
+}
+
+/// A document to check against the policy in force ([`PolicyHandle::check`]).
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "a document is named, or given")]
+pub enum Candidate<'d> {
+    /// The file of the policy in force, as a reload reads it.
+    OwnFile,
+    /// Another file. The lists that it names are relative to its folder.
+    File(&'d Path),
+    /// A text. The lists that it names are relative to the folder of the policy in force.
+    Text(&'d str),
 }
 
 struct Inner {
@@ -206,6 +218,49 @@ impl PolicyHandle {
         outcome
     }
 
+    /// Compiles a document as a reload of this policy would, without putting it in force. What a reload would
+    /// refuse to lose is among the warnings ([`Report::shrinks`]). No event is recorded.
+    ///
+    /// # Errors
+    ///
+    /// As [`PolicyHandle::replace`], or the error of reading the file.
+    ///
+    /// # Cost
+    ///
+    /// That of a reload; other reloads can run meanwhile.
+    pub fn check(&self, candidate: Candidate<'_>) -> Result<Report, PolicyError> {
+        let given;
+        let source = match candidate {
+            Candidate::File(path) => {
+                given = DocumentSource {
+                    name: path.display().to_string(),
+                    path: Some(path.to_owned()),
+                };
+                &given
+            }
+            Candidate::OwnFile | Candidate::Text(_) => &self.0.source,
+        };
+        let read;
+        let text = match candidate {
+            Candidate::Text(text) => text,
+            Candidate::OwnFile | Candidate::File(_) => {
+                read = source.read().1?;
+                &read
+            }
+        };
+        let inventory = self.0.reload_state().inventory.clone();
+        let options = &self.0.options;
+        let compiled = source.load(text, options).compile(&CompileInput {
+            // The tables of the policy in force are not touched.
+            state: &State::with_capacity(1),
+            custom: &options.custom,
+            previous: Some((&inventory, Severity::Warning)),
+        })?;
+        let mut report = Report::new(compiled);
+        report.shrinks &= options.shrink == ShrinkGuard::Refuse;
+        Ok(report)
+    }
+
     /// Registers a listener whose [`ChangeListener::on_policy_replaced`] is called after each
     /// replacement. It is held weakly, so that dropping it unregisters it.
     pub fn subscribe(&self, listener: Weak<dyn ChangeListener>) {
@@ -220,6 +275,11 @@ impl PolicyHandle {
         if let Ok(mut reload_state) = self.0.reload_state.try_lock() {
             reload_state.free_unused();
         }
+    }
+
+    /// The path of the policy's file, or the name that was given for its text.
+    pub fn name(&self) -> &str {
+        &self.0.source.name
     }
 
     /// The document in force.

@@ -84,7 +84,7 @@ pub use diagnostic::{Diagnostic, PolicyError, Severity};
 pub use document::Document;
 pub use expect::{Expect, Expected};
 pub use gabion_inspect::State;
-pub use handle::{PolicyHandle, Replaced};
+pub use handle::{Candidate, PolicyHandle, Replaced};
 pub use inventory::ShrinkGuard;
 pub use options::PolicyOptions;
 pub use packs::Pack;

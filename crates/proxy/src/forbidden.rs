@@ -36,6 +36,12 @@ impl ForbiddenAddress {
         reason(addr.to_canonical()).map(|reason| Self { addr, reason })
     }
 
+    /// An address on which this process itself listens.
+    pub(crate) const fn own(addr: IpAddr) -> Self {
+        let reason = "this proxy itself listens on it";
+        Self { addr, reason }
+    }
+
     /// Returns the address.
     pub const fn addr(&self) -> IpAddr {
         self.addr

@@ -163,7 +163,7 @@ pub use tls::{
 };
 pub use tunnels::Tunnels;
 pub use upstream::{
-    Balance, Ejection, HealthCheck, HealthCheckError, RetryBudget, StartWait, Upstream,
-    UpstreamGroup, UpstreamGroupError, UpstreamOptions, UpstreamParseError, UpstreamTls,
-    UpstreamTlsError,
+    Balance, Ejection, HealthCheck, HealthCheckError, OwnAddressError, OwnAddresses, RetryBudget,
+    StartWait, Upstream, UpstreamGroup, UpstreamGroupError, UpstreamOptions, UpstreamParseError,
+    UpstreamTls, UpstreamTlsError,
 };

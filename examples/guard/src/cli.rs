@@ -12,7 +12,12 @@ use gabion_proxy::Capacity;
 use http::Uri;
 
 use crate::{
-    built_in_policy::UpstreamServer, doctor::DoctorArgs, https::HttpsArgs,
+    admin::AdminArgs,
+    built_in_policy::UpstreamServer,
+    doctor::DoctorArgs,
+    https::HttpsArgs,
+    operate::{EndpointArgs, Operation},
+    state::RedisArgs,
     upstream_args::UpstreamArgs,
 };
 
@@ -156,6 +161,10 @@ pub(crate) struct RunArgs {
     pub(crate) accept_shrink: bool,
     #[command(flatten)]
     pub(crate) https: HttpsArgs,
+    #[command(flatten)]
+    pub(crate) admin: AdminArgs,
+    #[command(flatten)]
+    pub(crate) redis: RedisArgs,
 }
 
 /// The other commands.
@@ -164,7 +173,7 @@ pub(crate) enum Command {
     #[command(about = "Check a policy and run its [[expect]] tests, without starting the proxy")]
     Check {
         /// Policy file
-        #[arg(required_unless_present = "config")]
+        #[arg(required_unless_present_any = ["config", "running"])]
         policy: Option<PathBuf>,
         /// Configuration file (guard.toml) to check, with the policies that it names
         #[arg(long, value_name = "FILE", conflicts_with = "policy")]
@@ -173,6 +182,15 @@ pub(crate) enum Command {
         /// what needs a restart of a guard that runs with this configuration file
         #[arg(long, value_name = "FILE")]
         replaces: Option<PathBuf>,
+        #[arg(
+            long,
+            conflicts_with_all = ["config", "replaces"],
+            help = "Check what a reload of a running guard would do, and what it would refuse to lose; without a policy \
+                    file, that of the running guard"
+        )]
+        running: bool,
+        #[command(flatten)]
+        endpoint: EndpointArgs,
     },
     /// Write the built-in policy to a new file, as a starting point
     Init {
@@ -188,6 +206,8 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     /// Diagnose step by step why a WebSocket does not open or does not stay open, and what to change
     Doctor(DoctorArgs),
+    #[command(flatten)]
+    Operate(Operation),
 }
 
 /// Options of `guard explain`.

@@ -2,6 +2,7 @@
 //!
 //! Without arguments it protects a built-in demo server; see `guard --help`.
 
+mod admin;
 mod built_in_policy;
 mod cli;
 mod config;
@@ -12,13 +13,15 @@ mod document;
 mod https;
 mod init;
 mod log;
+mod operate;
+mod own_addresses;
 mod reload;
 mod run;
 mod serve;
 mod site;
 mod sockets;
 mod start_text;
-mod store;
+mod state;
 mod upstream_args;
 
 use std::{
@@ -39,6 +42,12 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         None => Settings::from_args(cli.run).and_then(run::run),
         Some(Command::Check {
+            running: true,
+            policy,
+            endpoint,
+            ..
+        }) => operate::check(policy.as_deref(), &endpoint),
+        Some(Command::Check {
             policy: Some(policy),
             replaces,
             ..
@@ -49,6 +58,7 @@ fn main() -> ExitCode {
         Some(Command::Init { policy, behind }) => init::init(&policy, behind),
         Some(Command::Explain(args)) => document::explain(&args),
         Some(Command::Doctor(args)) => doctor::run(&args),
+        Some(Command::Operate(operation)) => operate::run(&operation),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -142,6 +142,8 @@ impl Reloader {
         if changes.needs_restart_for_upstreams() || settings.is_demo() {
             return Ok(None);
         }
+        let mut upstreams = settings.upstreams.iter();
+        upstreams.try_for_each(|named| named.group.check_own_addresses())?;
         Site::services(settings, &self.guard, Some(&self.site.current())).map(Some)
     }
 

@@ -18,6 +18,7 @@ use tokio::{
 use tracing::{info, warn};
 
 use crate::{
+    admin::{AdminApi, AdminListeners},
     built_in_policy,
     config::{NamedGroup, Settings},
     demo,
@@ -28,7 +29,7 @@ use crate::{
     site::{LiveSite, Site},
     sockets::{Offer, Sockets},
     start_text,
-    store::{StoreSlot, StoringSink},
+    state::{State, StoreSlot, StoringSink},
 };
 
 /// The Unix signals that the process handles.
@@ -66,8 +67,7 @@ pub(crate) fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
         warn!("{warning}");
     }
     // Before the first request: its client may be banned.
-    let state = args.https.state.as_deref();
-    let mut store = state.map(|folder| store.open(folder, &guard)).transpose()?;
+    let mut state = State::open(args, &guard, &store)?;
     let https = Https::start(HttpsOptions::from_args(&args.https)?, &guard)?;
     let watch = args.policy.as_ref().map(|_| guard.watch()).transpose()?;
     let readiness = args.ready_path.clone().map(Readiness::at);
@@ -80,6 +80,7 @@ pub(crate) fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     // Before the first connection: a signal without a handler ends the process without a drain.
     let mut signals = runtime.block_on(async { Signals::register() })?;
     let mut sockets = Sockets::take(args.handover.as_deref())?;
+    let admin = AdminListeners::open(args, &mut sockets)?;
     let parts = Parts {
         settings: &settings,
         https: &https,
@@ -89,9 +90,10 @@ pub(crate) fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
         readiness,
     };
     let workers = serve(&parts, &mut sockets)?;
+    let admin = admin.serve(&guard, |admin| state.show_in(admin, &store))?;
     let offer = sockets.pass_on()?;
     notify_systemd(NotifyState::Ready);
-    start_text::print(&parts, workers.local_addrs());
+    start_text::print(&parts, workers.local_addrs(), &admin);
     let running = Running {
         guard: guard.clone(),
         site: site.clone(),
@@ -110,10 +112,15 @@ pub(crate) fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
         policy: watch,
         config: config_watch,
     };
-    let reason = runtime.block_on(wait_for_end(&parts, &watches, (&mut signals, offer)));
+    let reason = runtime.block_on(wait_for_end(
+        &parts,
+        &watches,
+        (&mut signals, offer),
+        &admin,
+    ));
     if reason == SUCCEEDED {
         // The successor waits for its files.
-        drop(store.take());
+        state = State::default();
     }
     let grace = site.current().grace;
     info!(
@@ -123,6 +130,8 @@ pub(crate) fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     // The other half is for WebSockets whose client ignores the close frame.
     guard.drain(grace / 2);
     let drained = workers.shutdown(grace);
+    // What the last requests changed is written.
+    drop(state);
     info!("stopped; {drained}");
     let diagnoses = guard.diagnosis_counters().to_string();
     if !diagnoses.is_empty() {
@@ -180,6 +189,7 @@ async fn wait_for_end(
     parts: &Parts<'_>,
     watches: &Watches,
     (signals, mut offer): (&mut Signals, Offer),
+    admin: &AdminApi,
 ) -> String {
     let reason = select! {
         signal = handle_signals(parts, watches, signals) => format!("received {signal}"),
@@ -187,6 +197,7 @@ async fn wait_for_end(
         () = offer.replaced() => return SUCCEEDED.to_owned(),
     };
     notify_systemd(NotifyState::Stopping);
+    admin.set_draining();
     if let Some(readiness) = &parts.readiness {
         readiness.set_draining();
     }

@@ -6,17 +6,18 @@ use axum::body::{Bytes, HttpBody};
 use gabion::Guard;
 use gabion_proxy::{
     Capacity, Connections, HeaderCase, HealthLog, HealthLogService, HttpService, Listener,
-    Protocols, ProxyOptions, Readiness, ServeOptions, Tunnels, Workers, raise_descriptor_limit,
-    workers_on,
+    OwnAddressError, Protocols, ProxyOptions, Readiness, ServeOptions, Tunnels, Workers,
+    raise_descriptor_limit, workers_on,
 };
 use tower_layer::Layer;
 use tracing::warn;
 
 use crate::{
     cli::RunArgs,
-    config::Settings,
+    config::{NamedGroup, Settings},
     denied_page::DeniedPage,
     https::Https,
+    own_addresses::own_addresses,
     site::{LiveSite, Site},
     sockets::Sockets,
 };
@@ -50,6 +51,7 @@ pub(crate) fn serve(parts: &Parts<'_>, sockets: &mut Sockets) -> Result<Workers,
     if let Some((addr, options)) = parts.https.listener(&options)? {
         listeners.push(sockets.open(addr, workers, options)?);
     }
+    refuse_own_upstreams(&listeners, &parts.site.current().upstreams)?;
     let workshop = Workshop {
         workers,
         listeners,
@@ -61,6 +63,20 @@ pub(crate) fn serve(parts: &Parts<'_>, sockets: &mut Sockets) -> Result<Workers,
         Some(_) => serve_guarded(parts, workshop, Site::routed),
     };
     Ok(workers?)
+}
+
+/// Refuses this process itself as an upstream: requests would circle until no connection is left.
+fn refuse_own_upstreams(
+    listeners: &[Listener],
+    upstreams: &[NamedGroup],
+) -> Result<(), OwnAddressError> {
+    let own = own_addresses();
+    for listener in listeners {
+        own.add(listener.local_addr());
+    }
+    upstreams
+        .iter()
+        .try_for_each(|named| named.group.check_own_addresses())
 }
 
 /// Serves the services of `inner` behind the layers of the guard and of HTTPS. A worker that renews its service takes

@@ -78,6 +78,32 @@ impl Sockets {
         Ok(listener)
     }
 
+    /// Returns `true` if a running guard passes its sockets on, and ends.
+    pub(crate) const fn has_predecessor(&self) -> bool {
+        self.predecessor.is_some()
+    }
+
+    /// Takes a socket on `addr` that systemd or a running guard passed.
+    pub(crate) fn passed(&mut self, addr: SocketAddr) -> Option<TcpListener> {
+        let listens_on = |socket: &TcpListener| {
+            let found = socket.local_addr();
+            found.is_ok_and(|found| found == addr)
+        };
+        if let Some(at) = self.activated.iter().position(listens_on) {
+            return Some(self.activated.swap_remove(at));
+        }
+        let taken = (self.predecessor.as_mut()).map(|predecessor| predecessor.sockets(addr));
+        taken.and_then(|mut taken| taken.pop())
+    }
+
+    /// Keeps a handle of a socket that another part serves, to pass it on.
+    pub(crate) fn keep(&mut self, socket: &TcpListener) -> io::Result<()> {
+        if self.handover.is_some() {
+            self.opened.push(socket.try_clone()?);
+        }
+        Ok(())
+    }
+
     fn listen(
         &mut self,
         addr: SocketAddr,

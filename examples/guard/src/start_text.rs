@@ -5,17 +5,22 @@ use std::{
     net::SocketAddr,
 };
 
-use crate::{demo, serve::Parts};
+use crate::{admin::AdminApi, demo, serve::Parts};
 
 /// Prints where the proxy listens, what it protects, and commands to try.
-pub(crate) fn print(parts: &Parts<'_>, addrs: &[SocketAddr]) {
+pub(crate) fn print(parts: &Parts<'_>, addrs: &[SocketAddr], admin: &AdminApi) {
     let mut text = Vec::new();
     // Writing to memory does not fail, and a closed standard output must not end the process.
-    let _ = write_text(&mut text, parts, addrs);
+    let _ = write_text(&mut text, parts, addrs, admin);
     let _ = io::stdout().write_all(&text);
 }
 
-fn write_text(out: &mut impl Write, parts: &Parts<'_>, addrs: &[SocketAddr]) -> io::Result<()> {
+fn write_text(
+    out: &mut impl Write,
+    parts: &Parts<'_>,
+    addrs: &[SocketAddr],
+    admin: &AdminApi,
+) -> io::Result<()> {
     let (args, is_demo) = (&parts.settings.args, parts.settings.is_demo());
     let [addr, with_tls @ ..] = addrs else {
         return Ok(());
@@ -49,6 +54,9 @@ fn write_text(out: &mut impl Write, parts: &Parts<'_>, addrs: &[SocketAddr]) -> 
             out,
             "  policy     built in; `guard init` writes it to a file to edit"
         )?,
+    }
+    if let Some(addresses) = admin.addresses() {
+        writeln!(out, "  admin      {addresses}; see `guard status --help`")?;
     }
     writeln!(out, "Try:")?;
     if is_demo {

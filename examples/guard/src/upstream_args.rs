@@ -10,6 +10,8 @@ use clap::{Args, ValueEnum};
 use gabion_proxy::{Balance, HealthCheck, Upstream, UpstreamGroup, UpstreamOptions, UpstreamTls};
 use serde::Deserialize;
 
+use crate::own_addresses::own_addresses;
+
 /// Options of the servers behind the guard.
 #[derive(Debug, Args)]
 pub(crate) struct UpstreamArgs {
@@ -62,7 +64,9 @@ impl UpstreamArgs {
     }
 
     fn options(&self) -> Result<UpstreamOptions, Box<dyn Error>> {
-        let mut options = UpstreamOptions::default().with_balance(self.balance.into());
+        let mut options = UpstreamOptions::default()
+            .with_own_addresses(own_addresses())
+            .with_balance(self.balance.into());
         if let Some(path) = &self.health_check {
             let check = HealthCheck::new(path);
             let check = check.map_err(|error| format!("--health-check: {error}"))?;

@@ -141,7 +141,12 @@ impl GuardBuilder {
         self,
         open: impl FnOnce(PolicyOptions) -> Result<PolicyHandle, PolicyError>,
     ) -> Result<Guard, PolicyError> {
-        let sink = Arc::new(CountingSink::new(self.sink));
+        #[cfg(feature = "websocket")]
+        let is_maintained = self.timer.is_some() && self.clock.is_none();
+        #[cfg(not(feature = "websocket"))]
+        let is_maintained = false;
+        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
+        let sink = Arc::new(CountingSink::new(self.sink, Arc::clone(&clock)));
         let options = PolicyOptions::new(sink.clone())
             .with_state(self.state)
             .with_shrink_guard(self.shrink)
@@ -155,11 +160,6 @@ impl GuardBuilder {
             .into_iter()
             .fold(options, PolicyOptions::add_message_rule);
         let (policy, observe_override) = (open(options)?, ObserveOverride::default());
-        #[cfg(feature = "websocket")]
-        let is_maintained = self.timer.is_some() && self.clock.is_none();
-        #[cfg(not(feature = "websocket"))]
-        let is_maintained = false;
-        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
         let arbiter = policy.state().arbiter().clone();
         let layer = guard_layer(policy.clone())
             .with_connection_source(AutoSource)

@@ -18,8 +18,8 @@ use gabion_core::{
     ChangeListener, DiagnosisCounters, Event, Now, PolicyEvent, PolicySource as _, Sink,
 };
 use gabion_policy::{
-    Diagnostic, Document, Explained, PolicyError, PolicyHandle, Replaced, SampleRequest, Watch,
-    WatchOptions, explain,
+    Candidate, Diagnostic, Document, Explained, PolicyError, PolicyHandle, Replaced, Report,
+    SampleRequest, Watch, WatchOptions, explain,
 };
 #[cfg(feature = "websocket")]
 use gabion_tower::Sessions;
@@ -29,7 +29,9 @@ use crate::bans::Bans;
 
 pub use builder::GuardBuilder;
 use counting::CountingSink;
+pub use counting::RejectedPolicy;
 use maintenance::Maintenance;
+pub use operator::Imported;
 
 /// A firewall by one policy document, which can be replaced while it runs. Clones share everything.
 ///
@@ -112,6 +114,30 @@ impl Guard {
         self.0.policy.reload()
     }
 
+    /// Compiles a document as a reload would, without putting it in force. What a reload would refuse to lose of the
+    /// policy in force is among the warnings ([`Report::shrinks`]).
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::reload`]. No event is recorded.
+    ///
+    /// # Cost
+    ///
+    /// That of a reload; call it outside of async tasks.
+    pub fn check_reload(&self, candidate: Candidate<'_>) -> Result<Report, PolicyError> {
+        self.0.policy.check(candidate)
+    }
+
+    /// The number of policies that were in force before the present one.
+    pub fn generation(&self) -> u64 {
+        self.0.policy.current().generation
+    }
+
+    /// The last document that was rejected, if none came into force since.
+    pub fn rejected_policy(&self) -> Option<RejectedPolicy> {
+        self.0.sink.rejected_policy()
+    }
+
     /// Reloads the policy when its file, or a list that it names, changes. Dropping the handle ends that.
     ///
     /// # Errors
@@ -128,6 +154,11 @@ impl Guard {
     /// As [`Self::watch`].
     pub fn watch_with(&self, options: WatchOptions) -> io::Result<Watch> {
         self.0.policy.watch(options)
+    }
+
+    /// The path of the policy's file, or the name that was given for its text.
+    pub fn policy_name(&self) -> &str {
+        self.0.policy.name()
     }
 
     /// Returns the document in force.

@@ -10,7 +10,7 @@ use gabion::{
     Guard,
     ban::{BanOutcome, BanRecord, BanUpdate, Bans},
     event::{BanChange, Event},
-    policy::SampleRequest,
+    policy::{Candidate, SampleRequest},
 };
 use gabion_testkit::Recorder;
 
@@ -187,4 +187,75 @@ fn changes_of_other_instances_obey_the_own_policy() {
     let lift = BanUpdate::Lifted("203.0.113.9/32".parse().unwrap());
     assert_eq!(guard.apply_from_peer(&lift), Ok(()));
     assert!(!is_refused(&guard, "203.0.113.9"));
+}
+
+#[test]
+fn imported_bans_are_counted_by_what_became_of_them() {
+    let (guard, _events) = guard();
+    guard.ban(addr("203.0.113.9"), HOUR, "before");
+    let now = guard.now();
+    let ban = |network: &str, left: Duration| BanRecord {
+        network: network.parse().unwrap(),
+        by: Bans::OPERATOR,
+        reason: None,
+        since: now.wall(),
+        until: now.wall_after(left),
+        offenses: 0,
+    };
+    let imported = guard.import(&[
+        ban("203.0.113.9/32", 2 * HOUR),
+        ban("203.0.113.10/32", HOUR),
+        ban("203.0.113.11/32", Duration::ZERO),
+        ban("198.51.100.7/32", HOUR),
+        ban("203.0.0.0/16", HOUR),
+    ]);
+    assert_eq!(
+        (
+            imported.already_banned,
+            imported.placed,
+            imported.ended,
+            imported.exempt
+        ),
+        (1, 1, 1, 2)
+    );
+    assert!(is_refused(&guard, "203.0.113.10"));
+    assert!(!is_refused(&guard, "203.0.113.12"), "a /16 is not banned");
+    assert!(guard.find_ban(addr("203.0.113.9")).unwrap().left > HOUR);
+    assert!(guard.find_ban(addr("203.0.113.11")).is_none());
+}
+
+#[test]
+fn last_rejected_policy_is_kept_until_another_is_in_force() {
+    let (guard, _events) = guard();
+    assert_eq!(guard.rejected_policy(), None);
+    guard.replace("version = 1\n[alow]\n").unwrap_err();
+    let rejected = guard.rejected_policy().unwrap();
+    assert!(rejected.errors.contains("did you mean `allow`?"));
+    assert_eq!(guard.generation(), 0);
+    guard.replace(POLICY).unwrap();
+    assert_eq!((guard.rejected_policy(), guard.generation()), (None, 1));
+}
+
+#[test]
+fn check_of_a_reload_takes_no_effect_and_names_what_would_be_lost() {
+    let (guard, events) = guard();
+    let report = guard
+        .check_reload(Candidate::Text("version = 1\n"))
+        .unwrap();
+    assert!(report.shrinks);
+    let warning = report.warnings[0].message();
+    assert!(
+        warning.contains("198.51.100.0/24 from [client] trusted_proxies"),
+        "{warning}"
+    );
+    let more = format!("{POLICY}[[deny]]\nid = 'php'\nextensions = ['php']\n");
+    assert!(!guard.check_reload(Candidate::Text(&more)).unwrap().shrinks);
+    guard
+        .check_reload(Candidate::Text("version = 2"))
+        .unwrap_err();
+    // It did not come from a file.
+    guard.check_reload(Candidate::OwnFile).unwrap_err();
+    assert_eq!((guard.generation(), guard.rejected_policy()), (0, None));
+    assert!(events.take().is_empty());
+    assert_eq!(guard.document().client.trusted_proxies.len(), 1);
 }

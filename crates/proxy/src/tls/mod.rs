@@ -7,7 +7,10 @@ mod table;
 
 use std::{io, sync::Arc, time::Duration};
 
-use tokio::{io::AsyncWriteExt as _, net::TcpStream};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
+    net::TcpStream,
+};
 use tokio_rustls::{
     TlsAcceptor,
     rustls::{ServerConfig, crypto::ring},
@@ -69,6 +72,28 @@ impl Tls {
             handshake_timeout,
             ..self
         }
+    }
+
+    /// Selects HTTP/1.1 only, for a server that [`Self::accept_stream`] connects.
+    pub fn with_http1_only(self) -> Self {
+        let mut config = ServerConfig::clone(self.acceptor.config());
+        config.alpn_protocols = vec![PROTOCOLS[1].to_vec()];
+        Self {
+            acceptor: Arc::new(config).into(),
+            ..self
+        }
+    }
+
+    /// Completes the handshake of a connection that another server than that of this crate serves.
+    ///
+    /// # Errors
+    ///
+    /// A failed handshake. The caller limits its time.
+    pub async fn accept_stream(
+        &self,
+        socket: TcpStream,
+    ) -> io::Result<impl AsyncRead + AsyncWrite + Unpin + Send + use<>> {
+        self.acceptor.accept(socket).await
     }
 
     pub(crate) const fn handshake_timeout(&self) -> Duration {

@@ -4,10 +4,13 @@ use std::{error::Error, io, path::Path, sync::Arc, time::Duration};
 
 use hyper::rt::{Read, Write};
 use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
-use tokio::{net::UnixStream, time::timeout};
+use tokio::{
+    net::{TcpStream, UnixStream},
+    time::timeout,
+};
 use tower_service::Service;
 
-use super::{Address, Group, HttpVersion, Member, UpstreamTls, resolve::Resolver};
+use super::{Address, Group, HttpVersion, Member, OwnAddresses, UpstreamTls, resolve::Resolver};
 use crate::{ForbiddenAddress, tcp::KEEP_ALIVE_PROBES};
 
 type BoxError = Box<dyn Error + Send + Sync>;
@@ -18,6 +21,7 @@ pub(crate) struct Connector {
     member: Arc<Member>,
     tcp: HttpConnector<Resolver>,
     tls: Option<UpstreamTls>,
+    own: OwnAddresses,
     timeout: Duration,
 }
 
@@ -62,6 +66,7 @@ impl Connector {
             member: Arc::clone(member),
             tcp,
             tls: group.tls().cloned(),
+            own: group.options().own.clone(),
             timeout,
         }
     }
@@ -88,6 +93,7 @@ impl Connector {
         // A connector with a resolver is always ready.
         let connected = self.tcp.clone().call(uri.clone()).await;
         let stream = connected.map_err(|error| ConnectError::classify(error.into()))?;
+        self.refuse_own(stream.inner())?;
         if !upstream.uses_tls() {
             return Ok(Box::new(stream));
         }
@@ -106,8 +112,31 @@ impl Connector {
         }
     }
 
+    /// The peer is compared, and not the name: a name can resolve to another address at any time.
+    fn refuse_own(&self, stream: &TcpStream) -> Result<(), ConnectError> {
+        match (stream.local_addr(), stream.peer_addr()) {
+            (Ok(local), Ok(peer)) if self.own.is_own(local, peer) => {
+                Err(ConnectError::Forbidden(ForbiddenAddress::own(peer.ip())))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Links lead to the path by which the socket was bound.
+    fn leads_to_own_socket(&self, stream: &UnixStream) -> bool {
+        let peer = stream.peer_addr();
+        peer.is_ok_and(|peer| {
+            peer.as_pathname()
+                .is_some_and(|path| self.own.is_own_unix(path))
+        })
+    }
+
     async fn connect_unix(&self, path: &Path) -> Result<UpstreamStream, ConnectError> {
         match timeout(self.timeout, UnixStream::connect(path)).await {
+            Ok(Ok(stream)) if self.leads_to_own_socket(&stream) => {
+                let error = "this process itself listens on the socket";
+                Err(ConnectError::Failed(error.into()))
+            }
             Ok(Ok(stream)) => Ok(Box::new(TokioIo::new(stream))),
             Ok(Err(error)) => Err(ConnectError::classify(error.into())),
             Err(elapsed) => {

@@ -9,7 +9,9 @@ use std::{
 use gabion_core::Sink;
 use tokio::{sync::Semaphore, time::Instant};
 
-use super::{Lease, Member, Upstream, UpstreamOptions, UpstreamTls, UpstreamTlsError};
+use super::{
+    Lease, Member, OwnAddressError, Upstream, UpstreamOptions, UpstreamTls, UpstreamTlsError,
+};
 
 /// Equivalent upstreams: each request goes to one of them.
 ///
@@ -139,6 +141,18 @@ impl UpstreamGroup {
     #[must_use]
     pub fn continuing(&self, previous: &Self) -> Self {
         Self(Arc::new(self.0.continuing(&previous.0)))
+    }
+
+    /// Returns an error if one of the upstreams is this process itself
+    /// ([`UpstreamOptions::with_own_addresses`]).
+    ///
+    /// # Errors
+    ///
+    /// The first such upstream.
+    pub fn check_own_addresses(&self) -> Result<(), OwnAddressError> {
+        let own = &self.0.options.own;
+        let mut members = self.0.members.iter();
+        members.try_for_each(|member| own.check(member.upstream()))
     }
 
     pub(crate) const fn shared(&self) -> &Arc<Group> {

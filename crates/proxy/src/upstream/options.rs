@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use gabion_core::Sink;
 
-use super::{Balance, Ejection, HealthCheck, UpstreamTls, resolve::Lookup};
+use super::{Balance, Ejection, HealthCheck, OwnAddresses, UpstreamTls, resolve::Lookup};
 use crate::event_sink::EventSink;
 
 /// Options of an [`UpstreamGroup`](crate::UpstreamGroup): choice, health, retries, name resolution and TLS.
@@ -40,6 +40,7 @@ pub struct UpstreamOptions {
     pub(crate) lookup: Lookup,
     pub(crate) tls: Option<UpstreamTls>,
     pub(crate) event_sink: EventSink,
+    pub(crate) own: OwnAddresses,
 }
 
 /// The most requests that are sent a second time: a share of all, and a number per second that is always
@@ -100,6 +101,7 @@ impl Default for UpstreamOptions {
             lookup: Lookup::System,
             tls: None,
             event_sink: EventSink::default(),
+            own: OwnAddresses::default(),
         }
     }
 }
@@ -197,6 +199,11 @@ impl UpstreamOptions {
     pub fn with_sink(self, sink: Arc<dyn Sink>) -> Self {
         let event_sink = EventSink::new(sink);
         Self { event_sink, ..self }
+    }
+
+    /// Refuses connections that lead to one of these addresses, which are those of this process itself.
+    pub fn with_own_addresses(self, own: OwnAddresses) -> Self {
+        Self { own, ..self }
     }
 }
 

@@ -183,6 +183,21 @@ impl Upstream {
         ip_literal(authority).is_none().then_some(authority.host())
     }
 
+    /// Returns the host without brackets, and the port; `None` for a Unix socket.
+    pub(super) fn host_and_port(&self) -> Option<(&str, u16)> {
+        let Address::Tcp(uri) = &self.address else {
+            return None;
+        };
+        let authority = uri.authority()?;
+        let host = authority.host();
+        let literal = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'));
+        let default = if self.uses_tls() { 443 } else { 80 };
+        let port = authority.port_u16().unwrap_or(default);
+        Some((literal.unwrap_or(host), port))
+    }
+
     /// The scheme in the URL.
     fn scheme(&self) -> &'static str {
         match (&self.address, self.http_version, self.security) {

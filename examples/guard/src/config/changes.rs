@@ -71,6 +71,11 @@ impl Changes {
         self.needs_restart([
             ("policy", new.policy != started.policy),
             ("state", new.state != started.state),
+            (
+                "redis_url_file",
+                new.redis_url_file != started.redis_url_file,
+            ),
+            ("redis_prefix", new.redis_prefix != started.redis_prefix),
             ("workers", new.workers != started.workers),
             ("handover", new.handover != started.handover),
             ("ready_path", new.ready_path != started.ready_path),
@@ -237,6 +242,8 @@ mod tests {
             version: _,
             policy: _,
             state: _,
+            redis_url_file: _,
+            redis_prefix: _,
             workers: _,
             handover: _,
             ready_path: _,
@@ -275,6 +282,8 @@ mod tests {
         for (key, value) in [
             ("policy", "'p'"),
             ("state", "'s'"),
+            ("redis_url_file", "'r'"),
+            ("redis_prefix", "'g'"),
             ("workers", "3"),
             ("handover", "'h'"),
             ("ready_path", "'/r'"),

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     cli::{Cli, RunArgs},
+    own_addresses::own_addresses,
     upstream_args,
 };
 
@@ -74,6 +75,10 @@ impl Conversion<'_> {
         args.handover = path(&document.handover);
         args.eb_health_log = path(&document.eb_health_log);
         args.https.state = path(&document.state);
+        args.redis.redis_url_file = path(&document.redis_url_file);
+        if let Some(prefix) = &document.redis_prefix {
+            args.redis.redis_prefix.clone_from(prefix);
+        }
         args.ready_path.clone_from(&document.ready_path);
         args.workers = document.workers;
         args.log_query_values = document.log_query_values;
@@ -128,6 +133,7 @@ impl Conversion<'_> {
             url.with_weight(server.weight.unwrap_or(NonZeroU16::MIN))
         });
         let mut options = UpstreamOptions::default()
+            .with_own_addresses(own_addresses())
             .with_balance(section.balance.into())
             .with_max_requests(section.max_requests);
         if let Some(Period(period)) = section.slow_start {

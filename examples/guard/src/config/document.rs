@@ -23,6 +23,8 @@ pub(crate) struct ConfigDocument {
     pub(super) version: u32,
     pub(super) policy: Option<PathBuf>,
     pub(super) state: Option<PathBuf>,
+    pub(super) redis_url_file: Option<PathBuf>,
+    pub(super) redis_prefix: Option<String>,
     pub(super) workers: Option<NonZeroUsize>,
     pub(super) handover: Option<PathBuf>,
     pub(super) ready_path: Option<String>,

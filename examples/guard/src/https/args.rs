@@ -38,8 +38,9 @@ pub(crate) struct HttpsArgs {
     /// Authority to trust the ACME server by, in PEM form; without this option, those of the system
     #[arg(long, value_name = "FILE")]
     pub(crate) acme_ca: Option<PathBuf>,
-    /// Folder for what outlives the process: bans and events, and ACME accounts and certificates. Guards can share
-    /// the latter; of several with the same folder one keeps bans
+    /// Folder for what outlives the process: bans and events, ACME accounts and certificates, and the socket of the admin
+    /// API, with which `guard ban`, `guard status` and the other commands reach this guard. Guards can share the
+    /// certificates; of several with the same folder one keeps bans
     #[arg(long, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
     /// Redirect plain requests to HTTPS, on this port. Behind a balancer that ends TLS, plain is what a trusted proxy

@@ -1,46 +1,16 @@
-//! The store of bans and events in the folder of `--state`.
+//! The events that are stored for reports.
 
-use std::{
-    path::Path,
-    sync::{Arc, OnceLock, Weak},
-    time::SystemTime,
-};
+use std::time::SystemTime;
 
-use gabion::{
-    Guard,
-    event::{AuditAction, BanChange, Event, RequestEventKind, Sink},
-};
-use gabion_store::{Store, StoreError, StoreOptions, StoredEvent};
-use tracing::info;
+use gabion::event::{AuditAction, BanChange, Event, RequestEventKind, Sink};
+use gabion_store::StoredEvent;
+
+use super::StoreSlot;
 
 /// A sink that passes events on, and stores those that reports are about.
 pub(crate) struct StoringSink<S> {
     inner: S,
     store: StoreSlot,
-}
-
-/// The store of a guard, which is opened after its sink was created; empty without `--state`, and once the store
-/// is closed.
-#[derive(Clone, Default)]
-pub(crate) struct StoreSlot(Arc<OnceLock<Weak<Store>>>);
-
-// === impl StoreSlot ===
-
-impl StoreSlot {
-    /// Opens the store in `folder`, restores its bans, and keeps those of `guard` from now on.
-    pub(crate) fn open(&self, folder: &Path, guard: &Guard) -> Result<Arc<Store>, StoreError> {
-        let store = Arc::new(Store::open(StoreOptions::new(folder), guard.sink())?);
-        let restored = guard.restore(&store.restored());
-        guard.subscribe(&store);
-        store.attach(guard.ban_source());
-        info!("bans are kept in {}: {restored} restored", folder.display());
-        self.0.get_or_init(|| Arc::downgrade(&store));
-        Ok(store)
-    }
-
-    fn get(&self) -> Option<Arc<Store>> {
-        self.0.get().and_then(Weak::upgrade)
-    }
 }
 
 // === impl StoringSink ===

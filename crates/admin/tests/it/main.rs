@@ -1,0 +1,15 @@
+//! The admin API over real sockets.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failed step must end the test"
+)]
+
+mod access;
+mod changes;
+mod check;
+mod import;
+mod socket;
+mod support;

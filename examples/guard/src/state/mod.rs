@@ -1,0 +1,154 @@
+//! State that outlives the process or spans instances: the store in the folder of `--state`, and Redis.
+
+mod redis;
+mod stored_events;
+
+use std::{
+    error::Error,
+    path::Path,
+    sync::{Arc, OnceLock, Weak},
+    time::Duration,
+};
+
+use gabion::Guard;
+use gabion_admin::{Admin, Durability, NotDurable, SharedState, SubsystemStatus};
+use gabion_store::{
+    PartState, SharedBans, SharedState as Connection, Store, StoreError, StoreOptions,
+};
+use tracing::{info, warn};
+
+use crate::cli::RunArgs;
+pub(crate) use redis::RedisArgs;
+pub(crate) use stored_events::StoringSink;
+
+/// The store and the connection to other instances, until they are dropped.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    store: Option<Arc<Store>>,
+    shared: Option<Arc<SharedBans>>,
+}
+
+/// The store of a guard, which is opened after its sink was created; empty without `--state`, and once the store
+/// is closed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct StoreSlot(Arc<OnceLock<Weak<Store>>>);
+
+/// The connection to other instances, for its status.
+struct SharedSlot(Weak<SharedBans>);
+
+/// The time that an operator waits for a durable change.
+const SYNC_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The time that a start waits for the bans of other instances.
+const SHARED_TIMEOUT: Duration = Duration::from_secs(3);
+
+// === impl State ===
+
+impl State {
+    /// Opens what the options name, restores the bans, and keeps those of `guard` from now on. The bans of other
+    /// instances that are not known in time arrive later.
+    pub(crate) fn open(
+        args: &RunArgs,
+        guard: &Guard,
+        slot: &StoreSlot,
+    ) -> Result<Self, Box<dyn Error>> {
+        let folder = args.https.state.as_deref();
+        let store = folder.map(|folder| slot.open(folder, guard)).transpose()?;
+        let shared = args.redis.options()?;
+        let shared = shared.map(|options| {
+            let peers = guard.clone();
+            let shared = SharedBans::start(options, guard.sink(), move |update| {
+                if let Err(why) = peers.apply_from_peer(&update) {
+                    let network = update.network();
+                    warn!("the ban of {network} by another instance is not applied: {why}");
+                }
+            })?;
+            let shared = Arc::new(shared);
+            guard.subscribe(&shared);
+            shared.attach(guard.ban_source());
+            if !shared.wait_ready(SHARED_TIMEOUT) {
+                warn!("Redis does not respond: the bans of other instances arrive when it does");
+            }
+            Ok::<_, Box<dyn Error>>(shared)
+        });
+        Ok(Self {
+            store,
+            shared: shared.transpose()?,
+        })
+    }
+
+    /// Shows the store and the connection in the admin API, whose changes wait for the store.
+    pub(crate) fn show_in(&self, admin: Admin, slot: &StoreSlot) -> Admin {
+        let admin = match &self.store {
+            Some(_) => admin.with_durability(Arc::new(slot.clone())),
+            None => admin,
+        };
+        match &self.shared {
+            Some(shared) => admin.with_shared_state(Arc::new(SharedSlot(Arc::downgrade(shared)))),
+            None => admin,
+        }
+    }
+}
+
+// === impl StoreSlot ===
+
+impl StoreSlot {
+    fn open(&self, folder: &Path, guard: &Guard) -> Result<Arc<Store>, StoreError> {
+        let store = Arc::new(Store::open(StoreOptions::new(folder), guard.sink())?);
+        let restored = guard.restore(&store.restored());
+        guard.subscribe(&store);
+        store.attach(guard.ban_source());
+        info!("bans are kept in {}: {restored} restored", folder.display());
+        self.0.get_or_init(|| Arc::downgrade(&store));
+        Ok(store)
+    }
+
+    fn get(&self) -> Option<Arc<Store>> {
+        self.0.get().and_then(Weak::upgrade)
+    }
+}
+
+impl Durability for StoreSlot {
+    fn sync(&self) -> Result<(), NotDurable> {
+        let store = self.get();
+        let store = store.ok_or_else(|| NotDurable::new("the store is closed"))?;
+        let synced = store.sync(SYNC_TIMEOUT);
+        synced.map_err(|error| NotDurable::new(error.to_string()))
+    }
+
+    fn status(&self) -> SubsystemStatus {
+        let Some(store) = self.get() else {
+            return SubsystemStatus::new("redb", false).with_detail("closed");
+        };
+        let status = store.status();
+        let parts = [&status.bans, &status.events];
+        let is_healthy = parts.iter().all(|part| part.state == PartState::Ready);
+        let errors = parts.iter().filter_map(|part| match part.state {
+            PartState::Ready => None,
+            _ => part.last_error.as_deref(),
+        });
+        let errors: String = errors.map(|error| format!("; {error}")).collect();
+        let detail = format!(
+            "bans {}, events {}, {} changes queued{errors}",
+            status.bans.state, status.events.state, status.queued
+        );
+        SubsystemStatus::new("redb", is_healthy).with_detail(detail)
+    }
+}
+
+impl SharedState for SharedSlot {
+    fn status(&self) -> SubsystemStatus {
+        let Some(shared) = self.0.upgrade() else {
+            return SubsystemStatus::new("redis", false).with_detail("closed");
+        };
+        let status = shared.status();
+        let is_healthy = status.state == Connection::Ready;
+        let error = status.last_error.as_deref().filter(|_| !is_healthy);
+        let error = error.map(|error| format!("; {error}")).unwrap_or_default();
+        let detail = format!(
+            "{} changes sent, {} received, {} queued{error}",
+            status.published, status.received, status.queued
+        );
+        SubsystemStatus::new("redis", is_healthy).with_detail(detail)
+    }
+}
