@@ -27,6 +27,7 @@ mod connection;
 mod exchange;
 mod intake;
 mod options;
+mod reader;
 mod status;
 mod wire;
 
