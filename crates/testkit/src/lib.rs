@@ -19,6 +19,8 @@
 //! | `RawConnection`, `RawHttp2`, `RawWebSocket` | clients that send bytes, fields and frames as given |
 //! | `Http2Client` | HTTP/2 client that can open WebSockets (RFC 8441) |
 //!
+//! [`RedisServer`], a real Redis, needs no feature.
+//!
 //! With the feature `laws`, also properties that hold for every input (the module `laws`).
 //!
 //! A test that needs a program or data file that is not installed prints `SKIPPED` and passes,
@@ -62,6 +64,7 @@ mod raw_server;
 #[cfg(feature = "servers")]
 mod raw_websocket;
 mod recorder;
+mod redis_server;
 #[cfg(feature = "servers")]
 mod relay;
 mod request;
@@ -101,6 +104,7 @@ pub use raw_server::RawServer;
 #[cfg(feature = "servers")]
 pub use raw_websocket::{Frame, RawWebSocket, frame};
 pub use recorder::Recorder;
+pub use redis_server::RedisServer;
 #[cfg(feature = "servers")]
 pub use relay::IdleTimeoutRelay;
 pub use request::{OwnedHead, client_at, peer};

@@ -127,7 +127,7 @@ impl Durability for StoreSlot {
             PartState::Ready => None,
             _ => part.last_error.as_deref(),
         });
-        let errors: String = errors.map(|error| format!("; {error}")).collect();
+        let errors = errors.fold(String::new(), |all, error| all + "; " + error);
         let detail = format!(
             "bans {}, events {}, {} changes queued{errors}",
             status.bans.state, status.events.state, status.queued

@@ -28,6 +28,7 @@ mod operate;
 mod policy;
 mod reconnect;
 mod restart;
+mod shared;
 mod slow_clients;
 mod slowhttptest;
 mod state;

@@ -10,8 +10,9 @@ use std::{
 
 use gabion_core::{AllowRecord, BanUpdate};
 use gabion_store::{SharedOptions, SharedState, Store};
+use gabion_testkit::RedisServer;
 
-use self::server::{Instance, RedisServer, converge};
+use self::server::{Instance, Shares as _, converge};
 use crate::support::{LONG, Table, ban, ban_for, client, now, wait_until};
 
 #[test]
@@ -276,4 +277,39 @@ fn conflicting_changes_converge() {
     });
     let bans = converge(&server, &instances, 0);
     println!("{bans} of 50 are banned");
+}
+
+/// The guide names the commands.
+#[test]
+fn a_user_with_few_commands_suffices() {
+    let server = RedisServer::start(&[
+        "--user",
+        "guard",
+        "on",
+        ">t0p-secret",
+        "~gabion:*",
+        "-@all",
+        "+hget",
+        "+hset",
+        "+hdel",
+        "+hscan",
+        "+xadd",
+        "+xread",
+        "+xrange",
+        "+evalsha",
+        "+script|load",
+        "+time",
+        "+select",
+        "+client",
+    ]);
+    let Some(server) = server else {
+        return;
+    };
+    let url = format!("{}?user=guard&pass=t0p-secret", server.url());
+    let options = SharedOptions::new(&url).unwrap();
+    let [one, other] = [(); 2].map(|()| Instance::start(options.clone(), Arc::default()).ready());
+    (0..2).for_each(|n| one.table.apply(&ban(n)));
+    wait_until("banned", || other.table.banned().len() == 2);
+    other.table.apply(&BanUpdate::Forgotten(client(1)));
+    wait_until("forgotten", || one.table.banned() == [client(0)]);
 }

@@ -4,8 +4,9 @@ use std::{sync::Arc, thread, time::Duration};
 
 use gabion_core::BanUpdate;
 use gabion_store::SharedState;
+use gabion_testkit::RedisServer;
 
-use super::server::{Instance, RedisServer, converge};
+use super::server::{Instance, Shares as _, converge};
 use crate::support::{LONG, ban, client, wait_until};
 
 /// Applies bans `range` in turn on the instances, one each millisecond.

@@ -1,23 +1,21 @@
-//! A Redis server in a temporary folder, and instances that share their bans by it.
+//! Instances that share their bans by a real Redis.
 
-use std::{
-    path::PathBuf,
-    process::{Child, Command, Stdio},
-    sync::{Arc, Weak},
-};
+use std::sync::{Arc, Weak};
 
 use gabion_core::{BanSource, ChangeListener, UpdateOrigin};
 use gabion_store::{SharedBans, SharedOptions};
-use gabion_testkit::{Recorder, TempFolder, program};
+use gabion_testkit::{Recorder, RedisServer};
 
 use crate::support::{LONG, Table, wait_until};
 
-/// A `redis-server` on a socket in its folder, without persistence. Dropping it kills it.
-pub(super) struct RedisServer {
-    program: PathBuf,
-    folder: TempFolder,
-    args: Vec<&'static str>,
-    child: Child,
+/// A server by which instances share their bans.
+pub(super) trait Shares {
+    fn options(&self) -> SharedOptions;
+
+    /// A connection for commands of a test.
+    fn connection(&self) -> redis::Connection;
+
+    fn instance(&self) -> Instance;
 }
 
 /// An instance: a table of bans and its exchange.
@@ -29,94 +27,21 @@ pub(super) struct Instance {
 
 // === impl RedisServer ===
 
-impl RedisServer {
-    /// `None` if no server is installed.
-    pub(super) fn start(args: &[&'static str]) -> Option<Self> {
-        let program = program("redis-server")?;
-        let folder = TempFolder::new("redis");
-        let child = spawn(&program, &folder, args);
-        let server = Self {
-            program,
-            folder,
-            args: args.to_vec(),
-            child,
-        };
-        server.wait();
-        Some(server)
-    }
-
-    pub(super) fn url(&self) -> String {
-        format!("redis+unix://{}", self.folder.file("socket"))
-    }
-
-    pub(super) fn options(&self) -> SharedOptions {
+impl Shares for RedisServer {
+    fn options(&self) -> SharedOptions {
         SharedOptions::new(&self.url()).unwrap()
     }
 
-    /// A connection for commands of a test.
-    pub(super) fn connection(&self) -> redis::Connection {
+    fn connection(&self) -> redis::Connection {
         redis::Client::open(self.url())
             .unwrap()
             .get_connection()
             .unwrap()
     }
 
-    fn wait(&self) {
-        wait_until("redis-server listens", || {
-            let client = redis::Client::open(self.url()).unwrap();
-            // A server that asks for a password listens, too.
-            client.get_connection().map_or_else(
-                |error| error.to_string().contains("NOAUTH"),
-                |mut open| {
-                    let pong: redis::RedisResult<String> = redis::cmd("PING").query(&mut open);
-                    pong.map_or_else(
-                        |error| error.to_string().contains("uthentication"),
-                        |_| true,
-                    )
-                },
-            )
-        });
-    }
-
-    /// Kills the process: what it has in memory is lost.
-    pub(super) fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    pub(super) fn restart(&mut self) {
-        self.child = spawn(&self.program, &self.folder, &self.args);
-        self.wait();
-    }
-
-    /// Sends a signal such as `STOP`.
-    pub(super) fn signal(&self, name: &str) {
-        let (signal, pid) = (format!("-{name}"), self.child.id().to_string());
-        let sent = Command::new("kill").args([signal, pid]).status();
-        assert!(sent.is_ok_and(|status| status.success()));
-    }
-
-    pub(super) fn instance(&self) -> Instance {
+    fn instance(&self) -> Instance {
         Instance::start(self.options(), Arc::default())
     }
-}
-
-impl Drop for RedisServer {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn spawn(program: &PathBuf, folder: &TempFolder, args: &[&str]) -> Child {
-    let mut command = Command::new(program);
-    command.args(["--port", "0", "--unixsocket", "socket", "--save", ""]);
-    command.args(args).current_dir(folder.path());
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    command.spawn().unwrap()
 }
 
 // === impl Instance ===
