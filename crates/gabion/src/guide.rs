@@ -11,6 +11,7 @@
 //! | [`custom_rule`] | a rule written in Rust |
 //! | [`paths`] | differences between servers in how they read a path, measured with nginx and Tomcat |
 //! | [`upstreams`] | the servers behind `guard`: choice, failures, retries, timeouts beside nginx's, TLS, gRPC |
+//! | [`state`] | bans that survive restarts and are shared by Redis; what happens in each failure |
 //! | [`websockets`] | WebSockets behind proxies: timeouts, pings, reconnects, diagnosis codes |
 //! | [`life_of_a_request`] | the path of a request through the code, file by file |
 //! | [`stability`] | public API, supported Rust versions, versions of the policy format |
@@ -68,6 +69,8 @@ pub mod policy {
 pub mod single_layers {}
 #[doc = include_str!("../guide/stability.md")]
 pub mod stability {}
+#[doc = include_str!("../guide/state.md")]
+pub mod state {}
 #[doc = include_str!("../guide/upstreams.md")]
 pub mod upstreams {}
 #[doc = include_str!("../guide/websockets.md")]

@@ -123,3 +123,35 @@ fn keys(table: &str) -> Vec<String> {
         .map(str::to_owned)
         .collect()
 }
+
+/// The table of failures names the tests that show its claims.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test reads tests")]
+fn every_test_in_the_page_of_the_state_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let page = fs::read_to_string(root.join("crates/gabion/guide/state.md")).unwrap();
+    let (_, section) = page.split_once("\n# Failures\n").unwrap();
+    let mut tests = String::new();
+    for folder in [
+        "crates/store/src/tests",
+        "crates/store/tests/it",
+        "crates/store/tests/it/shared",
+        "crates/inspect/src/ban/tests",
+        "examples/guard/tests/it",
+        "examples/guard/tests/it/shared",
+    ] {
+        for file in fs::read_dir(root.join(folder)).unwrap() {
+            let path = file.unwrap().path();
+            if path.is_file() {
+                tests += &fs::read_to_string(path).unwrap();
+            }
+        }
+    }
+    let names = section.split('`').skip(1).step_by(2);
+    let names = names.filter(|name| name.contains('_') && !name.contains([' ', '.']));
+    let names: Vec<_> = names.filter(|name| name.len() > 20).collect();
+    assert!(names.len() > 20, "{names:?}");
+    for name in names {
+        assert!(tests.contains(&format!("fn {name}()")), "no test `{name}`");
+    }
+}

@@ -40,6 +40,25 @@ fn ban_of(table: &BanTable, client: &ClientIp, now: u64) -> Option<(String, u128
     Some((by.to_string(), left.as_millis()))
 }
 
+/// A jump of the wall clock moves the end that is shown and stored, not the end of the ban.
+#[test]
+fn clock_jumps_neither_end_nor_prolong_a_ban_in_force() {
+    let (table, hour) = (BanTable::new(10), Duration::from_hours(1));
+    let placed = place(&table, &host(1), &offense("probe", 1000), at(500));
+    assert_eq!(placed, NEW);
+    for (mono, is_banned) in [(1499, true), (1500, false)] {
+        let now = at(mono);
+        for wall in [now.wall() - hour, now.wall(), now.wall() + hour] {
+            let jumped = Now::new(now.mono(), wall);
+            let ban = table.active(&host(1), jumped);
+            assert_eq!(ban.is_some(), is_banned, "{mono}, {wall:?}");
+            let until = table.records(jumped).first().map(|ban| ban.until);
+            let expected = is_banned.then(|| wall + Duration::from_millis(1));
+            assert_eq!(until, expected, "{mono}, {wall:?}");
+        }
+    }
+}
+
 #[test]
 fn ban_ends_on_time() {
     let table = BanTable::new(10);
