@@ -119,7 +119,7 @@ fn import_beyond_the_capacity_places_nothing() {
     let mut lines = String::new();
     for host in 0..=100_000_u32 {
         let addr = std::net::Ipv4Addr::from_bits(0xcb00_0000 + host);
-        write!(lines, "{{\"network\":\"{addr}\",\"rule\":\"a\",{UNTIL}}}\n").unwrap();
+        writeln!(lines, "{{\"network\":\"{addr}\",\"rule\":\"a\",{UNTIL}}}").unwrap();
     }
     let (status, error) = served.unix("POST /v1/import", "", &lines);
     assert_eq!(status, 409, "{error}");
