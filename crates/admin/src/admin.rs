@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use tokio::task::spawn_blocking;
 
 use crate::{
-    Durability, SharedState, access::Caller, durability::Absent, error::ApiError,
+    Durability, SharedState, caller::Caller, durability::Absent, error::ApiError,
     wire::parse_address,
 };
 

@@ -57,6 +57,7 @@
 mod access;
 mod admin;
 mod api;
+mod caller;
 mod durability;
 mod error;
 mod extract;

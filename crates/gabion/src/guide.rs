@@ -6,6 +6,7 @@
 //! | [`policy`] | the policy document: every section, key and default |
 //! | [`deploy`] | `guard` in production: kits, the order of a drain, timeouts that belong together |
 //! | [`guard_toml`] | the configuration file of `guard`: groups of servers, routes, options |
+//! | [`operate`] | a running `guard`: bans, exemptions and status by command, the admin API and its security |
 //! | [`load_balancer`] | trusted proxies, health checks, a first test with curl |
 //! | [`certificate`] | a domain and a certificate, on AWS and without; ACME, HTTPS, the PROXY protocol |
 //! | [`custom_rule`] | a rule written in Rust |
@@ -36,6 +37,8 @@ pub mod guard_toml {}
 pub mod life_of_a_request {}
 #[doc = include_str!("../guide/load_balancer.md")]
 pub mod load_balancer {}
+#[doc = include_str!("../guide/operate.md")]
+pub mod operate {}
 #[doc = include_str!("../guide/paths.md")]
 pub mod paths {}
 #[doc = include_str!("../guide/policy.md")]

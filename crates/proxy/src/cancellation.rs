@@ -77,16 +77,16 @@ mod tests {
     fn the_task_that_polled_last_is_woken() {
         let token = CancellationToken::new();
         let mut cancellation = pin!(Cancellation::new(token.clone()));
-        let wakes = [Arc::<Count>::default(), Arc::default()];
-        for wakes in &wakes {
-            let waker = Waker::from(Arc::clone(wakes));
+        let counts = [Arc::<Count>::default(), Arc::default()];
+        for count in &counts {
+            let waker = Waker::from(Arc::clone(count));
             let mut cx = Context::from_waker(&waker);
             for _ in 0..3 {
                 assert!(cancellation.as_mut().poll(&mut cx).is_pending());
             }
         }
         token.cancel();
-        assert_eq!(wakes.each_ref().map(|wakes| wakes.0.load(Relaxed)), [0, 1]);
+        assert_eq!(counts.each_ref().map(|count| count.0.load(Relaxed)), [0, 1]);
         let mut cx = Context::from_waker(Waker::noop());
         assert!(cancellation.poll(&mut cx).is_ready());
     }

@@ -23,28 +23,12 @@ use http::{HeaderMap, HeaderValue, StatusCode, header, uri::Authority};
 
 use crate::{
     admin::{Admin, Change},
+    caller::{Caller, Peer},
     error::ApiError,
 };
 use attempts::Attempts;
 use refusals::Refusals;
 pub use token::{Token, TokenError};
-
-/// The caller of a request that was let in.
-#[derive(Clone, Debug)]
-pub(crate) struct Caller {
-    /// The name in audit events, such as `unix uid 1000`.
-    pub(crate) actor: Arc<str>,
-    /// `true` if it may read files of this machine as the guard does.
-    pub(crate) is_local: bool,
-}
-
-/// The other end of a connection.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Peer {
-    /// The uid, if the system knows it.
-    Unix(Option<u32>),
-    Tcp(IpAddr),
-}
 
 /// The checks of one listener.
 pub(crate) struct Access {
@@ -268,18 +252,6 @@ impl Refusal {
         Self {
             status,
             reason: reason.into(),
-        }
-    }
-}
-
-// === impl Peer ===
-
-impl std::fmt::Display for Peer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Unix(Some(uid)) => write!(f, "unix uid {uid}"),
-            Self::Unix(None) => f.write_str("unix"),
-            Self::Tcp(addr) => addr.fmt(f),
         }
     }
 }

@@ -10,8 +10,8 @@ use http::StatusCode;
 
 use super::{bans::NewEntry, ok};
 use crate::{
-    access::Caller,
     admin::{Admin, Change, address},
+    caller::Caller,
     error::ApiError,
     extract::Body,
     wire::{AllowRow, Allowed, Allows, Forgotten},

@@ -18,8 +18,8 @@ use serde::Deserialize;
 
 use super::ok;
 use crate::{
-    access::Caller,
     admin::{Admin, Change, address},
+    caller::Caller,
     error::ApiError,
     extract::{Body, Params},
     time::{parse_period, parse_since},

@@ -12,8 +12,8 @@ use serde::Deserialize;
 
 use super::ok;
 use crate::{
-    access::Caller,
     admin::Admin,
+    caller::Caller,
     error::ApiError,
     extract::Body,
     wire::{CheckOutcome, Checked},

@@ -12,8 +12,8 @@ use http::{StatusCode, header};
 
 use super::ok;
 use crate::{
-    access::Caller,
     admin::{Admin, Change},
+    caller::Caller,
     error::ApiError,
     extract::{Raw, parse},
     wire::{BanRow, ImportCounts},

@@ -14,7 +14,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::access::Peer;
+use crate::caller::Peer;
 
 /// The most connections of a listener.
 const CONNECTIONS: usize = 64;

@@ -14,10 +14,7 @@ use super::{
     ListenError,
     connection::{self, Connections},
 };
-use crate::{
-    Token,
-    access::{Peer, TcpAccess},
-};
+use crate::{Token, access::TcpAccess, caller::Peer};
 
 /// A TCP address: on loopback, or with TLS. Callers need the token in both cases, since each process of the machine can
 /// connect to loopback.

@@ -18,7 +18,7 @@ use super::{
     ListenError,
     connection::{self, Connections},
 };
-use crate::access::Peer;
+use crate::caller::Peer;
 
 /// A Unix socket with the mode 0600. Dropping it removes the file, unless another process has replaced it.
 #[derive(Debug)]

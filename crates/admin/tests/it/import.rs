@@ -2,6 +2,8 @@
 
 use std::{fmt::Write as _, time::Instant};
 
+use gabion_admin::BanRow;
+
 use crate::support::Served;
 
 const UNTIL: &str = "\"since\":\"2026-11-30T00:00:00Z\",\"until\":\"2999-01-01T00:00:00Z\"";
@@ -12,9 +14,19 @@ fn line(network: &str) -> String {
     )
 }
 
+/// The networks of an export, sorted: bans that end at one time have no order.
+fn networks(lines: &str) -> Vec<String> {
+    let rows = lines
+        .lines()
+        .map(|line| serde_json::from_str::<BanRow>(line).unwrap());
+    let mut networks: Vec<_> = rows.map(|row| row.network).collect();
+    networks.sort_unstable();
+    networks
+}
+
 #[test]
 #[expect(clippy::disallowed_methods, reason = "a test measures the time")]
-fn ten_thousand_bans_are_imported_in_seconds_and_exported_again() {
+fn ten_thousand_bans_are_imported_in_a_second_and_exported_again() {
     let served = Served::start();
     let mut lines = String::new();
     for host in 0..10_000_u32 {
@@ -30,8 +42,7 @@ fn ten_thousand_bans_are_imported_in_seconds_and_exported_again() {
         (200, &10_000.into()),
         "{counts}"
     );
-    // Unoptimized, and beside other tests; see the guide for an optimized build.
-    assert!(time.as_secs_f64() < 3.0, "{time:?}");
+    assert!(time.as_secs_f64() < 1.0, "{time:?}");
     assert_eq!(served.guard.bans().len(), 10_000);
     let again = served.unix("POST /v1/import", "", &lines).1;
     assert_eq!(again["already_banned"], 10_000);
@@ -46,7 +57,7 @@ fn ten_thousand_bans_are_imported_in_seconds_and_exported_again() {
     let other = Served::start();
     let counts = other.unix("POST /v1/import", "", &exported).1;
     assert_eq!(counts["placed"], 10_000);
-    assert_eq!(other.text("/v1/export"), exported);
+    assert_eq!(networks(&other.text("/v1/export")), networks(&exported));
 }
 
 #[test]
@@ -108,7 +119,7 @@ fn import_beyond_the_capacity_places_nothing() {
     let mut lines = String::new();
     for host in 0..=100_000_u32 {
         let addr = std::net::Ipv4Addr::from_bits(0xcb00_0000 + host);
-        write!(lines, "{{\"network\":\"{addr}\",\"rule\":\"a\",{UNTIL}}}\n").unwrap();
+        writeln!(lines, "{{\"network\":\"{addr}\",\"rule\":\"a\",{UNTIL}}}").unwrap();
     }
     let (status, error) = served.unix("POST /v1/import", "", &lines);
     assert_eq!(status, 409, "{error}");

@@ -145,7 +145,9 @@ mod tests {
 
     fn own(addrs: &[&str]) -> OwnAddresses {
         let own = OwnAddresses::default();
-        addrs.iter().for_each(|addr| own.add(addr.parse().unwrap()));
+        for addr in addrs {
+            own.add(addr.parse().unwrap());
+        }
         own
     }
 

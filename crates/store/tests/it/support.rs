@@ -74,6 +74,7 @@ impl Table {
         }
     }
 
+    #[cfg(feature = "redis")]
     pub(crate) fn allowed(&self) -> Vec<IpNet> {
         self.rows.lock().unwrap().allows.keys().copied().collect()
     }

@@ -33,6 +33,7 @@ impl Changes {
         changes.compare_top(new, started);
         changes.compare_listen(&new.listen, &started.listen);
         changes.compare_tls(new, current, started);
+        changes.needs_restart([("admin", new.admin != started.admin)]);
         changes.compare_acme(new.acme.as_ref(), started.acme.as_ref());
         // The demo has a policy of its own.
         let becomes_or_ends_demo = new.upstream.is_empty() != started.upstream.is_empty();
@@ -259,6 +260,7 @@ mod tests {
                 },
             tls: _,
             acme: _,
+            admin: _,
             upstream: _,
             route: _,
             limits:
@@ -335,6 +337,12 @@ mod tests {
             ("", app.to_owned(), &[], &["upstream"]),
             ("", [app, route].concat(), &[], &["upstream", "route"]),
             (app, [app, route].concat(), &["route"], &[]),
+            (
+                "",
+                "[admin]\naddress = '127.0.0.1:9443'\n".to_owned(),
+                &[],
+                &["admin"],
+            ),
             (
                 one,
                 format!("{one}[acme]\ndomains = ['a.example']\n"),

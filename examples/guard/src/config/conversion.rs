@@ -101,6 +101,15 @@ impl Conversion<'_> {
             args.https.redirect_https = tls.redirect;
             args.https.hsts = tls.hsts.map(|period| period.0);
         }
+        if let Some(admin) = &document.admin {
+            let certificate = admin.certificate.as_ref();
+            let join = |path: &PathBuf| self.base.join(path);
+            args.admin.admin = Some(admin.address);
+            args.admin.admin_token_file = path(&admin.token_file);
+            args.admin.admin_cert = certificate.map(|files| join(&files.chain));
+            args.admin.admin_key = certificate.map(|files| join(&files.key));
+            args.admin.admin_hosts.clone_from(&admin.hosts);
+        }
         if let Some(acme) = &document.acme {
             args.https.acme_domains.clone_from(&acme.domains);
             args.https.acme_agree_tos = acme.agree_tos;

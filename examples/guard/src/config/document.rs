@@ -35,6 +35,7 @@ pub(crate) struct ConfigDocument {
     pub(super) listen: ListenSection,
     pub(super) tls: Option<TlsSection>,
     pub(super) acme: Option<AcmeSection>,
+    pub(super) admin: Option<AdminSection>,
     #[serde(default)]
     pub(super) upstream: Vec<UpstreamSection>,
     #[serde(default)]
@@ -76,6 +77,18 @@ pub(super) struct TlsSection {
 pub(super) struct CertificateSection {
     pub(super) chain: PathBuf,
     pub(super) key: PathBuf,
+}
+
+/// The admin API over TCP.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AdminSection {
+    #[serde(deserialize_with = "address")]
+    pub(super) address: SocketAddr,
+    pub(super) token_file: Option<PathBuf>,
+    pub(super) certificate: Option<CertificateSection>,
+    #[serde(default)]
+    pub(super) hosts: Vec<String>,
 }
 
 /// Certificates by ACME.

@@ -122,17 +122,14 @@ impl Durability for StoreSlot {
         };
         let status = store.status();
         let parts = [&status.bans, &status.events];
-        let is_healthy = parts.iter().all(|part| part.state == PartState::Ready);
-        let errors = parts.iter().filter_map(|part| match part.state {
-            PartState::Ready => None,
-            _ => part.last_error.as_deref(),
-        });
-        let errors = errors.fold(String::new(), |all, error| all + "; " + error);
+        let bad = parts.iter().find(|part| part.state != PartState::Ready);
+        let error = bad.and_then(|part| part.last_error.as_deref());
+        let error = error.map(|error| format!("; {error}")).unwrap_or_default();
         let detail = format!(
-            "bans {}, events {}, {} changes queued{errors}",
+            "bans {}, events {}, {} changes queued{error}",
             status.bans.state, status.events.state, status.queued
         );
-        SubsystemStatus::new("redb", is_healthy).with_detail(detail)
+        SubsystemStatus::new("redb", bad.is_none()).with_detail(detail)
     }
 }
 

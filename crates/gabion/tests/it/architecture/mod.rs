@@ -49,7 +49,7 @@ fn shipped() -> Vec<SourceFile> {
         !is_test && !source.path.starts_with("crates/testkit/")
     });
     for folder in [
-        "core", "inspect", "tower", "policy", "proxy", "sinks", "store", "gabion",
+        "core", "inspect", "tower", "policy", "proxy", "sinks", "store", "gabion", "admin",
     ] {
         let under = format!("crates/{folder}/src/");
         assert!(

@@ -23,10 +23,6 @@ fn host(number: u32) -> ClientIp {
     client(Ipv4Addr::from_bits(number))
 }
 
-fn evicting(client: &ClientIp) -> Placed {
-    Ok(Some(client.network()))
-}
-
 fn place(table: &BanTable, client: &ClientIp, offense: &Offense, now: Now) -> Placed {
     match table.record_offense(client, offense, now) {
         BanOutcome::Banned(placement) => Ok(placement.evicted),
@@ -127,7 +123,7 @@ fn full_table_evicts_the_ban_that_ends_first() {
         );
     }
     let outcome = place(&table, &host(4), &offense("probe", 400), at(50));
-    assert_eq!(outcome, evicting(&host(2)));
+    assert_eq!(outcome, Ok(Some(host(2).network())));
     assert_eq!(ban_of(&table, &host(2), 50), None);
 
     let outcome = place(&table, &host(1), &offense("probe", 500), at(50));
@@ -156,12 +152,15 @@ fn short_bans_displace_one_long_ban_and_then_each_other() {
         );
     }
     let short = offense("short", 100);
-    assert_eq!(place(&table, &host(10), &short, at(10)), evicting(&host(1)));
+    assert_eq!(
+        place(&table, &host(10), &short, at(10)),
+        Ok(Some(host(1).network()))
+    );
     for number in 11..50 {
         let now = at(u64::from(number));
         assert_eq!(
             place(&table, &host(number), &short, now),
-            evicting(&host(number - 1))
+            Ok(Some(host(number - 1).network()))
         );
         assert!(table.active(&host(number), now).is_some());
     }
@@ -183,7 +182,7 @@ fn capacity_holds_against_ten_times_as_many_clients() {
         let expected = match nearest.copied() {
             Some(nearest) if model.len() == capacity => {
                 model.retain(|ban| *ban != nearest);
-                evicting(&nearest.1)
+                Ok(Some(nearest.1.network()))
             }
             _ => NEW,
         };
@@ -209,7 +208,7 @@ fn table_holds_at_least_one_ban() {
     assert_eq!(place(&table, &host(1), &offense("probe", 100), at(0)), NEW);
     assert_eq!(
         place(&table, &host(2), &offense("probe", 100), at(0)),
-        evicting(&host(1))
+        Ok(Some(host(1).network()))
     );
 }
 

@@ -96,6 +96,8 @@ async fn server_that_stops_and_returns_is_one_event_down_and_one_up() {
 
 #[tokio::test]
 async fn ejected_server_that_fails_health_checks_is_up_once_they_succeed() {
+    use UpstreamState::{Ejected, Unhealthy, Up};
+
     let recorder = Arc::<Recorder>::default();
     let (stays, addr) = (named_server("stays").await, closed_port().await);
     let check = HealthCheck::new("/")
@@ -122,7 +124,6 @@ async fn ejected_server_that_fails_health_checks_is_up_once_they_succeed() {
         .into_iter()
         .map(|(old, new, _)| (old, new))
         .collect();
-    use UpstreamState::{Ejected, Unhealthy, Up};
     assert_eq!(
         states,
         [(Up, Ejected), (Ejected, Unhealthy), (Unhealthy, Up)]

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 
 use gabion_testkit::TempFolder;
 
-use super::{Operated, run};
+use super::Operated;
 use crate::support::{Guard, guard, text};
 
 /// A port that was free a moment ago.
@@ -13,16 +13,22 @@ fn free_port() -> u16 {
     socket.local_addr().unwrap().port()
 }
 
-#[test]
-fn guard_refuses_itself_and_its_admin_address_as_an_upstream() {
+#[tokio::test]
+async fn guard_refuses_itself_and_its_admin_address_as_an_upstream() {
     let folder = TempFolder::new("operate-itself");
     let token = folder.write("token", &text(&guard(["token"]).stdout));
     let state = folder.file("state");
     let (port, admin) = (free_port(), free_port());
     let listen = format!("127.0.0.1:{port}");
     let admin_addr = format!("127.0.0.1:{admin}");
-    let options = ["--listen", &listen, "--state", &state];
-    let with_admin = ["--admin", &admin_addr, "--admin-token-file", &token];
+    let options = [
+        "--state",
+        &state,
+        "--admin",
+        &admin_addr,
+        "--admin-token-file",
+        &token,
+    ];
     for upstream in [
         format!("http://127.0.0.1:{port}"),
         format!("http://localhost:{port}"),
@@ -32,16 +38,12 @@ fn guard_refuses_itself_and_its_admin_address_as_an_upstream() {
         format!("unix:{state}/admin.sock"),
         format!("unix:{state}/../state/admin.sock"),
     ] {
-        let args = [&options[..], &with_admin, &["--upstream", &upstream]].concat();
-        let output = run(&args);
-        assert_eq!(output.status.code(), Some(1), "{upstream}");
+        let args = [&options[..], &["--upstream", &upstream]].concat();
+        let mut guard = Guard::spawn(&listen, &args);
+        assert_eq!(guard.wait_for_exit().await.code(), Some(1), "{upstream}");
         let expected =
             format!("`{upstream}` cannot be an upstream: this process itself listens on ");
-        assert!(
-            text(&output.stderr).contains(&expected),
-            "{}",
-            text(&output.stderr)
-        );
+        guard.logged([&*expected]).await;
     }
 }
 
