@@ -24,6 +24,8 @@ const BLOCK: Duration = Duration::from_millis(BLOCK_MILLIS);
 const BLOCK_MILLIS: u64 = 1_000;
 /// Entries of one read, and fields of one scan.
 const COUNT: usize = 1_000;
+/// Changes that are published in one round trip.
+pub(super) const BATCH: usize = 500;
 
 /// Changes a hash and appends to the stream, unless the hash has a later change.
 ///
@@ -284,4 +286,10 @@ impl Keys {
             Hash::Allows => &self.allows,
         }
     }
+}
+
+/// A random time from half of `time` to all of it, so that instances do not act at once.
+pub(super) fn jittered(time: Duration) -> Duration {
+    let random = u8::try_from(RandomState::new().hash_one(0) % 256).unwrap_or_default();
+    time / 2 + time.mul_f64(f64::from(random) / f64::from(u8::MAX) / 2.0)
 }

@@ -1,10 +1,6 @@
 //! The exchange of changes: connects, loads, publishes and reads, until it is stopped.
 
-use std::{
-    hash::{BuildHasher as _, RandomState},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use gabion_core::{Event, Sink, StoreEvent, StorePart};
 use redis::{RedisError, RedisResult};
@@ -13,7 +9,7 @@ use tokio::{sync::mpsc, time};
 use super::{
     SharedState,
     change::Change,
-    connection::{Connection, Earlier, Server},
+    connection::{BATCH, Connection, Earlier, Server, jittered},
     intake::Intake,
     reader::{OnUpdate, Reader},
 };
@@ -21,8 +17,6 @@ use crate::clock;
 
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
-/// Changes that are published in one round trip.
-pub(super) const BATCH: usize = 500;
 /// The time that the last changes have to be published at the end.
 const LAST_PUBLISH: Duration = Duration::from_secs(2);
 
@@ -180,10 +174,4 @@ impl Publisher {
         });
         Ok(())
     }
-}
-
-/// A random time from half of `time` to all of it, so that instances do not act at once.
-pub(super) fn jittered(time: Duration) -> Duration {
-    let random = u8::try_from(RandomState::new().hash_one(0) % 256).unwrap_or_default();
-    time / 2 + time.mul_f64(f64::from(random) / f64::from(u8::MAX) / 2.0)
 }

@@ -12,8 +12,7 @@ use redis::RedisResult;
 
 use super::{
     change::{Change, Hash},
-    connection::{Connection, Earlier, Entry},
-    exchange::{BATCH, jittered},
+    connection::{BATCH, Connection, Earlier, Entry, jittered},
     intake::Intake,
     wire,
 };
