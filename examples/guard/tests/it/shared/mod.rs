@@ -18,11 +18,14 @@ use tokio_tungstenite::{
 
 use crate::support::{Guard, text};
 
-/// The test stands for a balancer that names the clients.
+/// The test stands for a balancer that names the clients. Most of the few clients are banned after they were
+/// served, which `most_percent` would prevent.
 const POLICY: &str = r#"
 version = 1
 [client]
 trusted_proxies = ["127.0.0.0/8"]
+[ban]
+most_percent = 100
 [[deny]]
 id = "dotfiles"
 names = [".env"]
