@@ -37,7 +37,7 @@ use ipnet::IpNet;
 
 use super::{
     BanSettings, BanTable,
-    budget::{BanBudget, Claim},
+    budget::{BanBudget, Claim, SPAN},
     escalation::{Escalation, Sentence},
     neighbors::Neighbors,
     standing::{self, Standings},
@@ -196,12 +196,19 @@ impl BanArbiter {
 
     /// Adds a ban by another instance, if the ban budget admits it.
     ///
+    /// The budget bounds how many bans rules place in a time: it admits any number of bans by an operator, and of
+    /// those that began before the ten minutes that it counts, so that a new instance takes over all of them.
+    ///
     /// The caller checks first that the client may be banned at all ([`ClientIp::exempt_from_bans`]).
     pub fn add_from_peer(&self, client: &ClientIp, record: &BanRecord, now: Now) -> BanOutcome {
         if let Some(why) = self.exemption(client, now) {
             return BanOutcome::Withheld(why);
         }
-        if self.table.active(client, now).is_none()
+        let is_new = self.table.active(client, now).is_none();
+        let age = now.wall().duration_since(record.since).unwrap_or_default();
+        let counts = record.offenses > 0 && age < SPAN;
+        if is_new
+            && counts
             && let Err(outcome) = self.take_budget(client, true, now)
         {
             return outcome;

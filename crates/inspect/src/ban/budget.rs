@@ -84,7 +84,7 @@ const MAX_NETWORKS: usize = 4096;
 const MIN_CLIENTS: f64 = 50.0;
 
 /// The time over which bans and active clients are compared.
-const SPAN: Duration = Duration::from_mins(10);
+pub(super) const SPAN: Duration = Duration::from_mins(10);
 
 impl Default for BanBudget {
     fn default() -> Self {

@@ -91,6 +91,9 @@ impl Escalation {
 
     /// Takes over the history of a client, unless more is known of it.
     pub(super) fn restore(&self, history: &OffenseHistory) {
+        if history.offenses == 0 {
+            return;
+        }
         self.histories.update(history.network.into(), |known| {
             if known.offenses <= history.offenses {
                 *known = History {

@@ -291,26 +291,34 @@ fn forgotten_client_has_no_history() {
 #[test]
 fn bans_of_peers_are_within_the_budget() {
     let arbiter = arbiter("most_per_minute = 1");
-    let outcome = |host: u8| {
-        let client = client(std::net::Ipv4Addr::new(192, 0, host, 1));
+    let add = |number: u16, since: Duration, offenses| {
+        let [high, low] = number.to_be_bytes();
+        let client = client(std::net::Ipv4Addr::new(192, high, low, 1));
         let record = BanRecord {
             network: client.network(),
             by: RuleId::builtin("probe"),
             reason: None,
-            since: at(MINUTE).wall(),
-            until: at(11 * MINUTE).wall(),
-            offenses: 2,
+            since: at(since).wall(),
+            until: at(61 * MINUTE).wall(),
+            offenses,
         };
-        arbiter.add_from_peer(&client, &record, at(MINUTE))
+        arbiter.add_from_peer(&client, &record, at(30 * MINUTE))
     };
+    let outcome = |number| add(number, 29 * MINUTE, 2);
     let placed = |outcome: &BanOutcome| matches!(outcome, BanOutcome::Banned(_));
     // Ten times the maximum per minute, as for certain offenses.
     assert_eq!((0..50).map(outcome).filter(placed).count(), 10);
     assert_eq!(arbiter.table().len(), 10);
     let network = "192.0.0.1/32".parse().unwrap();
     assert_eq!(
-        arbiter.offenses(network, at(MINUTE)),
+        arbiter.offenses(network, at(30 * MINUTE)),
         2,
         "its history counts here too"
     );
+
+    // What a new instance finds: bans of earlier times, and those of operators.
+    assert!((1000..1900).all(|number| placed(&add(number, 20 * MINUTE, 1))));
+    arbiter.table().unban_where(|_| true, UpdateOrigin::Peer);
+    assert!((1000..1900).all(|number| placed(&add(number, 29 * MINUTE, 0))));
+    assert!(!placed(&outcome(1)));
 }
