@@ -24,7 +24,7 @@ pub(super) struct Intake {
     sender: mpsc::Sender<Change>,
     queued: AtomicUsize,
     dropped: AtomicU64,
-    /// Whether changes were dropped that Redis does not have.
+    /// Set when changes were dropped that Redis does not have.
     overflowed: AtomicBool,
     /// Lifts and the like that found the queue full, which the table of bans does not show.
     ended: Mutex<HashMap<IpNet, Change>>,
@@ -81,7 +81,7 @@ impl Intake {
         self.queued.fetch_sub(changes, Ordering::Relaxed);
     }
 
-    /// Whether changes were dropped since the last call, and the ends among them.
+    /// Returns the ends among the changes that were dropped since the last call; `None` if none was dropped.
     pub(super) fn take_overflow(&self) -> Option<Vec<Change>> {
         let overflowed = self.overflowed.swap(false, Ordering::AcqRel);
         overflowed.then(|| {

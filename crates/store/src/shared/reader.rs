@@ -255,7 +255,7 @@ impl Own {
         }
     }
 
-    /// Whether this instance lacks a change.
+    /// Returns `true` if this instance lacks a change.
     fn needs(&self, change: &Change) -> bool {
         if !self.is_known {
             return true;

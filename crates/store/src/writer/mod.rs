@@ -55,7 +55,7 @@ pub(crate) struct Writer {
 #[derive(Default)]
 struct Batch {
     updates: Vec<BanUpdate>,
-    /// Whether one of the queues may contain more.
+    /// Set if one of the queues may contain more.
     is_full: bool,
 }
 

@@ -53,7 +53,7 @@ pub(crate) struct Shared {
     pub(crate) dropped_updates: AtomicU64,
     pub(crate) dropped_events: AtomicU64,
     source: Mutex<Option<Weak<dyn BanSource>>>,
-    /// What was read from the files and is neither returned nor passed to the source.
+    /// Rows of the files that are neither returned nor passed to the source.
     pub(crate) restored: Mutex<Option<BanSnapshot>>,
     pub(crate) status: Mutex<Parts>,
 }

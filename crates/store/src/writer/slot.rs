@@ -27,15 +27,15 @@ pub(crate) const SLOW: Duration = Duration::from_secs(1);
 /// One file, if it works.
 pub(super) struct Slot<F> {
     pub(super) file: Option<F>,
-    /// Whether its rows were read in this process. Before that, they are not replaced.
+    /// Set once its rows were read in this process. Before that, they are not replaced.
     is_loaded: bool,
-    /// Whether updates were not written to it.
+    /// Set while updates are missing in it.
     pub(super) misses: bool,
     /// Until then the file counts as slow, unless a write takes less time before.
     slow_until: Option<Instant>,
     next_attempt: Instant,
     interval: Duration,
-    /// Whether an outage was reported, and its end not yet.
+    /// Set from the report of an outage to that of its end.
     is_reported: bool,
     problem: Option<StoreProblem>,
     pub(super) status: PartStatus,
