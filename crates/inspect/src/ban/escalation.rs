@@ -46,12 +46,18 @@ struct Settings {
 #[derive(Clone, Copy, Debug)]
 struct History {
     offenses: u32,
+    /// The time of the last offense.
+    since: SystemTime,
     /// The end of the last ban.
     last: SystemTime,
 }
 
 /// The largest part of a ban that is added to it at random, as its reciprocal.
 const JITTER: u32 = 4;
+
+/// The time within which offenses count as one: threads that judge requests of a client at the same time find it
+/// not banned yet.
+const SAME: Duration = Duration::from_secs(1);
 
 // === impl Escalation ===
 
@@ -71,14 +77,21 @@ impl Escalation {
     pub(super) fn count(&self, client: &ClientIp, first: Duration, now: Now) -> Sentence {
         let settings = self.settings();
         self.histories.update(client.into(), |history| {
-            let offenses = history.at(now.wall(), settings.forget).saturating_add(1);
+            let known = history.at(now.wall(), settings.forget);
+            let age = now.wall().duration_since(history.since);
+            let is_same = known > 0 && age.is_ok_and(|age| age < SAME);
+            let offenses = known.saturating_add(u32::from(!is_same));
             let ban_for = match offenses {
                 1 => first,
                 _ => jitter(settings.length(first, offenses), client.key(), now),
             };
             let ban_for = ban_for.min(settings.longest.max(first));
             let last = now.wall_after(ban_for);
-            *history = History { offenses, last };
+            *history = History {
+                offenses,
+                since: now.wall(),
+                last,
+            };
             Sentence { ban_for, offenses }
         })
     }
@@ -98,6 +111,7 @@ impl Escalation {
             if known.offenses <= history.offenses {
                 *known = History {
                     offenses: history.offenses,
+                    since: known.since,
                     last: history.last.max(known.last),
                 };
             }
@@ -113,10 +127,10 @@ impl Escalation {
         let forget = self.settings().forget;
         let histories = self.histories.entries().into_iter();
         let counting = histories.filter(|(_, history)| history.at(now.wall(), forget) > 0);
-        let history = |(client, History { offenses, last }): (ClientKey, History)| OffenseHistory {
+        let history = |(client, history): (ClientKey, History)| OffenseHistory {
             network: client.network(),
-            offenses,
-            last,
+            offenses: history.offenses,
+            last: history.last,
         };
         counting.map(history).collect()
     }
@@ -153,6 +167,7 @@ impl Default for History {
     fn default() -> Self {
         Self {
             offenses: 0,
+            since: SystemTime::UNIX_EPOCH,
             last: SystemTime::UNIX_EPOCH,
         }
     }

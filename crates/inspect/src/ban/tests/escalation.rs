@@ -10,7 +10,7 @@ use gabion_core::{
 use ipnet::IpNet;
 
 use super::{addr, client};
-use crate::{BanArbiter, BanConfig, BanSettings, BanTable, List};
+use crate::{BanArbiter, BanConfig, BanSettings, BanTable, List, ban::escalation::Escalation};
 
 const MINUTE: Duration = Duration::from_mins(1);
 const DAY: Duration = Duration::from_hours(24);
@@ -60,6 +60,19 @@ fn each_further_ban_is_longer_up_to_the_longest() {
         now += length;
         assert!(arbiter.table().active(&client, at(now)).is_none());
     }
+}
+
+#[test]
+fn offenses_of_requests_in_flight_together_count_once() {
+    let escalation = Escalation::new(10);
+    let client = client(addr("203.0.113.9"));
+    let count = |time| escalation.count(&client, 10 * MINUTE, at(time)).offenses;
+    let later = Duration::from_millis(300);
+    assert_eq!(
+        [count(MINUTE), count(MINUTE), count(MINUTE + later)],
+        [1; 3]
+    );
+    assert_eq!(count(12 * MINUTE), 2);
 }
 
 #[test]
