@@ -33,7 +33,7 @@ fn problems(
     let name = Escaped(list.name().as_bytes());
     let mut found = list_check.problems(list);
     if effect == ListEffect::NoBan {
-        // It denies nobody, but must not turn bans off for the internet.
+        // It denies no client, but must not turn bans off for the internet.
         found.retain(|(_, why)| matches!(why, ListRejection::TooWide { .. }));
     }
     let issues = found.into_iter().map(|(line, why)| Issue {

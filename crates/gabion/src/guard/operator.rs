@@ -167,7 +167,7 @@ impl Guard {
     ///
     /// # Errors
     ///
-    /// The reason, if a ban was withheld.
+    /// The reason, if a ban was withheld, or if the network of a ban or an exemption is wider than a /24 or /48.
     pub fn apply_from_peer(&self, update: &BanUpdate) -> Result<(), &'static str> {
         let (arbiter, now) = (self.0.bans.arbiter(), self.now());
         match update {
@@ -184,6 +184,7 @@ impl Guard {
             BanUpdate::Lifted(network) => {
                 arbiter.table().unban(*network, UpdateOrigin::Peer);
             }
+            BanUpdate::Allowed(allow) if is_too_wide(allow.network) => return Err(TOO_WIDE),
             BanUpdate::Allowed(allow) => {
                 arbiter.allow(allow, UpdateOrigin::Peer, now);
             }
@@ -212,12 +213,8 @@ impl Inner {
     /// Returns the reason why a network of a record must not be banned: it is wider than any that is banned
     /// here, or the policy exempts its clients.
     fn exemption(&self, network: IpNet) -> Option<&'static str> {
-        let widest = match network {
-            IpNet::V4(_) => 24,
-            IpNet::V6(_) => 48,
-        };
-        if network.prefix_len() < widest {
-            return Some("the network is wider than a /24 or /48");
+        if is_too_wide(network) {
+            return Some(TOO_WIDE);
         }
         let protected = self.policy.current().client.protects(network);
         protected.map(|protected| match protected {
@@ -231,6 +228,17 @@ impl Inner {
     fn resolve(&self, client: IpAddr) -> ClientIp {
         bans::resolve(client, &self.policy.current().client)
     }
+}
+
+const TOO_WIDE: &str = "the network is wider than a /24 or /48";
+
+/// Returns `true` if a network is wider than any that is banned or exempted by its own.
+fn is_too_wide(network: IpNet) -> bool {
+    let widest = match network {
+        IpNet::V4(_) => 24,
+        IpNet::V6(_) => 48,
+    };
+    network.prefix_len() < widest
 }
 
 impl BanSource for Inner {

@@ -8,7 +8,7 @@ use std::{
 
 use gabion::{
     Guard,
-    ban::{BanOutcome, BanRecord, BanUpdate, Bans},
+    ban::{AllowRecord, BanOutcome, BanRecord, BanUpdate, Bans},
     event::{BanChange, Event},
     policy::{Candidate, SampleRequest},
 };
@@ -182,6 +182,16 @@ fn changes_of_other_instances_obey_the_own_policy() {
     ] {
         assert!(apply(refused).is_err(), "{refused}");
     }
+    assert_eq!(guard.bans().len(), 2);
+
+    // An exemption of many clients would lift all their bans.
+    let allow = AllowRecord {
+        network: "203.0.0.0/16".parse().unwrap(),
+        reason: None,
+        since: other.now().wall(),
+        until: other.now().wall_after(HOUR),
+    };
+    assert!(guard.apply_from_peer(&BanUpdate::Allowed(allow)).is_err());
     assert_eq!(guard.bans().len(), 2);
 
     let lift = BanUpdate::Lifted("203.0.113.9/32".parse().unwrap());
