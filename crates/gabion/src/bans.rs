@@ -113,7 +113,9 @@ impl Bans {
             until: now.wall_after(duration),
             offenses: 0,
         };
-        self.add(&record, UpdateOrigin::Operator)
+        // By the same reading of the clock, so that it lasts as long as was said.
+        let table = self.arbiter.table();
+        table.add(&record, UpdateOrigin::Operator, now)
     }
 
     /// Lifts every ban that covers `client`. Returns `true` if there was one.

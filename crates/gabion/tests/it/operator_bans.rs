@@ -56,7 +56,10 @@ fn banned_client_is_refused_until_it_is_unbanned() {
     let [Event::Ban(event)] = &events.take()[..] else {
         panic!("one event")
     };
-    assert_eq!(event.change, BanChange::Placed);
+    assert_eq!(
+        (&event.change, event.offense.ban_for),
+        (&BanChange::Placed, HOUR)
+    );
     assert_eq!(event.offense.reason.as_deref(), Some("too many forms"));
 
     assert!(
