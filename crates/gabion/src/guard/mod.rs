@@ -2,6 +2,7 @@
 
 mod builder;
 mod counting;
+mod limits;
 mod maintenance;
 mod operator;
 
@@ -17,6 +18,7 @@ use std::{
 use gabion_core::{
     ChangeListener, DiagnosisCounters, Event, Now, PolicyEvent, PolicySource as _, Sink,
 };
+use gabion_inspect::LimitTable;
 use gabion_policy::{
     Candidate, Diagnostic, Document, Explained, PolicyError, PolicyHandle, Replaced, Report,
     SampleRequest, Watch, WatchOptions, explain,
@@ -62,6 +64,7 @@ pub struct Guard(Arc<Inner>);
 struct Inner {
     policy: PolicyHandle,
     bans: Bans,
+    limits: Arc<LimitTable>,
     sink: Arc<CountingSink>,
     observe_override: ObserveOverride,
     layer: Arc<GuardLayer>,
