@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gabion_core::{RequestState, Resolution, Upgrade};
 use http::StatusCode;
 
-use super::observed::ObservedDenials;
+use super::{observed::ObservedDenials, remote::RemoteWait};
 use crate::{session::Session, websocket::SessionPermit};
 
 /// One request-response exchange.
@@ -31,6 +31,8 @@ pub(super) struct Rare {
     pub(super) session: Option<Arc<Session>>,
     /// The path, if the request accepts server-sent events.
     pub(super) stream_path: Option<Box<str>>,
+    /// The wait for a decision about exact limits, until it is known.
+    pub(super) remote: Option<RemoteWait>,
 }
 
 /// The changes to a request before the inner service receives it.
@@ -64,6 +66,16 @@ impl Exchange {
     /// Returns the path, if the request accepts server-sent events.
     pub(super) fn stream_path(&self) -> Option<&str> {
         self.rare.as_ref()?.stream_path.as_deref()
+    }
+
+    /// Returns `true` if the request waits for a decision about exact limits.
+    #[inline]
+    pub(super) fn has_remote(&self) -> bool {
+        (self.rare.as_ref()).is_some_and(|rare| rare.remote.is_some())
+    }
+
+    pub(super) fn take_remote(&mut self) -> Option<RemoteWait> {
+        self.rare.as_mut()?.remote.take()
     }
 
     /// Returns `true` if a denial did not take effect and is not reported yet.

@@ -13,7 +13,7 @@ use http::{Method, Response, header::CONTENT_LENGTH};
 use http_body::Body;
 use pin_project_lite::pin_project;
 
-use super::{exchange::Exchange, quota, remote::RemoteWait};
+use super::{exchange::Exchange, quota};
 use crate::{GuardBody, engine::Engine, websocket::EventStream};
 
 pin_project! {
@@ -34,8 +34,6 @@ pin_project! {
             #[pin]
             inner: F,
             on_response: OnResponse,
-            // Boxed, and rare: an exact limit applies.
-            remote: Option<Box<RemoteWait>>,
         },
         Respond {
             response: Option<Response<Bytes>>,
@@ -65,7 +63,8 @@ enum HeldPolicy {
 }
 
 impl<F> ResponseFuture<F> {
-    /// A response that the inspectors process.
+    /// A response that the inspectors process. The inner service's future is not polled before the decision about
+    /// exact limits, if one applies.
     pub(super) const fn processed(
         inner: F,
         engine: Arc<Engine>,
@@ -73,33 +72,21 @@ impl<F> ResponseFuture<F> {
         policy: Arc<Snapshot>,
     ) -> Self {
         let on_response = OnResponse::Process(engine, exchange, HeldPolicy::Strong(policy));
-        Self::inner(inner, on_response)
-    }
-
-    const fn inner(inner: F, on_response: OnResponse) -> Self {
-        let state = State::Inner {
-            inner,
-            on_response,
-            remote: None,
-        };
+        let state = State::Inner { inner, on_response };
         Self { state }
-    }
-
-    /// Does not poll the inner service's future before the end of `wait`.
-    pub(super) fn waiting_for(mut self, wait: Option<Box<RemoteWait>>) -> Self {
-        if let State::Inner { remote, .. } = &mut self.state {
-            *remote = wait;
-        }
-        self
     }
 
     /// A response that shows `quotas`, and is unchanged otherwise.
     pub(super) const fn showing(inner: F, quotas: Vec<Quota>) -> Self {
-        Self::inner(inner, OnResponse::Show(quotas))
+        let on_response = OnResponse::Show(quotas);
+        let state = State::Inner { inner, on_response };
+        Self { state }
     }
 
     pub(super) const fn unchanged(inner: F) -> Self {
-        Self::inner(inner, OnResponse::Nothing)
+        let on_response = OnResponse::Nothing;
+        let state = State::Inner { inner, on_response };
+        Self { state }
     }
 
     pub(super) const fn respond(response: Response<Bytes>) -> Self {
@@ -122,17 +109,11 @@ where
     )]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
-            StateProjection::Inner {
-                inner,
-                on_response,
-                remote,
-            } => {
-                if let Some(wait) = remote {
-                    let denied = ready!(on_response.poll_remote(wait, cx));
-                    *remote = None;
-                    if let Some(response) = denied {
-                        return Poll::Ready(Ok(response.map(GuardBody::denial)));
-                    }
+            StateProjection::Inner { inner, on_response } => {
+                if on_response.waits_for_remote()
+                    && let Some(response) = ready!(on_response.poll_remote(cx))
+                {
+                    return Poll::Ready(Ok(response.map(GuardBody::denial)));
                 }
                 let Poll::Ready(response) = inner.poll(cx) else {
                     on_response.wait();
@@ -162,19 +143,24 @@ impl<F> std::fmt::Debug for ResponseFuture<F> {
 // === impl OnResponse ===
 
 impl OnResponse {
-    /// Returns the response if an exact limit denies the request.
-    fn poll_remote(
-        &mut self,
-        wait: &mut RemoteWait,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Response<Bytes>>> {
-        match self {
-            Self::Process(engine, exchange, policy) => match policy.upgrade() {
-                Some(policy) => wait.poll(cx, engine, policy, exchange),
-                None => Poll::Ready(None),
-            },
-            Self::Show(_) | Self::Nothing => Poll::Ready(None),
+    #[inline]
+    fn waits_for_remote(&self) -> bool {
+        matches!(self, Self::Process(_, exchange, _) if exchange.has_remote())
+    }
+
+    /// Returns the response if an exact limit denies the request, once that is known.
+    fn poll_remote(&mut self, cx: &mut Context<'_>) -> Poll<Option<Response<Bytes>>> {
+        let Self::Process(engine, exchange, policy) = self else {
+            return Poll::Ready(None);
+        };
+        let Some((mut wait, policy)) = exchange.take_remote().zip(policy.upgrade()) else {
+            return Poll::Ready(None);
+        };
+        let denied = wait.poll(cx, engine, policy, exchange);
+        if denied.is_pending() {
+            exchange.rare_mut().remote = Some(wait);
         }
+        denied
     }
 
     fn wait(&mut self) {

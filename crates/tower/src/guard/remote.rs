@@ -29,21 +29,19 @@ type Answer = Pin<Box<dyn Future<Output = Vec<Duration>> + Send>>;
 impl Engine {
     /// Starts the wait of a request that passed, if exact limits apply to it.
     #[inline]
-    pub(super) fn wait_for_remote<B>(
-        &self,
-        request: &Request<B>,
-        exchange: &mut Exchange,
-    ) -> Option<Box<RemoteWait>> {
-        let remote = self.remote_limits.as_ref()?;
+    pub(super) fn wait_for_remote<B>(&self, request: &Request<B>, exchange: &mut Exchange) {
+        let Some(remote) = &self.remote_limits else {
+            return;
+        };
         let checks = exchange.state.take_remote_checks();
         if checks.is_empty() {
-            return None;
+            return;
         }
-        Some(Box::new(RemoteWait {
+        exchange.rare_mut().remote = Some(RemoteWait {
             answer: Mutex::new(remote.check(&checks)),
             checks,
             head: copy_head(request),
-        }))
+        });
     }
 }
 

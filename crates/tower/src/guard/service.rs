@@ -50,21 +50,18 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let mut decision = self.engine.judge(&request);
-        let mut remote = None;
         if let Decision::Pass(exchange, _) = &mut decision {
-            remote = self.engine.wait_for_remote(&request, exchange);
+            self.engine.wait_for_remote(&request, exchange);
             if let Err(response) = self.engine.prepare(&mut request, exchange) {
                 return ResponseFuture::respond(*response);
             }
         }
         match decision {
             Decision::Pass(exchange, policy)
-                if remote.is_some() || self.engine.needs_response(&policy, &exchange) =>
+                if exchange.has_remote() || self.engine.needs_response(&policy, &exchange) =>
             {
                 let inner = self.inner.call(request);
-                let policy = policy.into_owned();
-                ResponseFuture::processed(inner, self.engine.clone(), exchange, policy)
-                    .waiting_for(remote)
+                ResponseFuture::processed(inner, self.engine.clone(), exchange, policy.into_owned())
             }
             Decision::Pass(exchange, _) => {
                 let inner = self.inner.call(request);
