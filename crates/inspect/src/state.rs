@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{BanArbiter, BanTable, KnownWebSocketPaths, LimitTable, Scores};
+use crate::{BanArbiter, BanSettings, BanTable, KnownWebSocketPaths, LimitTable, Scores};
 
 /// The tables that inspectors write while they run: timed bans, offenses and standing, limits, scores,
 /// WebSocket paths. Made once and shared by every policy that is compiled with it
@@ -25,6 +25,8 @@ use crate::{BanArbiter, BanTable, KnownWebSocketPaths, LimitTable, Scores};
 #[derive(Clone, Debug)]
 pub struct State {
     arbiter: Arc<BanArbiter>,
+    /// Whether the policy of this state decides about the settings of `arbiter`.
+    configures_bans: bool,
     scores: Arc<Scores>,
     limits: Arc<LimitTable>,
     websocket_paths: Arc<KnownWebSocketPaths>,
@@ -40,6 +42,7 @@ impl State {
         let bans = Arc::new(BanTable::new(capacity));
         Self {
             arbiter: Arc::new(BanArbiter::new(bans, clients)),
+            configures_bans: true,
             scores: Arc::new(Scores::new(clients)),
             limits: Arc::new(LimitTable::new(clients)),
             websocket_paths: Arc::default(),
@@ -65,6 +68,24 @@ impl State {
     /// Records offenses with `arbiter`, and looks up bans in its table.
     pub fn with_arbiter(self, arbiter: Arc<BanArbiter>) -> Self {
         Self { arbiter, ..self }
+    }
+
+    /// Shares the arbiter of `other`, whose policy keeps deciding about its settings
+    /// ([`Self::configure_bans`]).
+    pub fn with_bans_of(self, other: &Self) -> Self {
+        Self {
+            arbiter: Arc::clone(&other.arbiter),
+            configures_bans: false,
+            ..self
+        }
+    }
+
+    /// Passes the settings of a policy to the arbiter ([`BanArbiter::configure`]). Ignored if the arbiter is that of
+    /// another state ([`Self::with_bans_of`]).
+    pub fn configure_bans(&self, settings: BanSettings) {
+        if self.configures_bans {
+            self.arbiter.configure(settings);
+        }
     }
 
     /// The timed bans.

@@ -9,7 +9,7 @@ use gabion::{
 
 use gabion_proxy::Certificates;
 
-use crate::{cli::ExplainArgs, config::Settings, https::HttpsOptions};
+use crate::{cli::ExplainArgs, config::Settings, https::HttpsOptions, route_policy};
 
 /// Checks a policy and prints a summary of it, with warnings of what a reload would lose since the
 /// policy that it replaces. Returns the diagnostics as an error if it is invalid.
@@ -40,8 +40,12 @@ pub(crate) fn check_config(
         .services
         .iter()
         .filter_map(|service| service.policy.as_deref());
-    for policy in settings.args.policy.as_deref().into_iter().chain(of_routes) {
+    if let Some(policy) = &settings.args.policy {
         check(policy, None)?;
+    }
+    for policy in of_routes {
+        check(policy, None)?;
+        route_policy::check_file(policy)?;
     }
     let (upstreams, routes) = (settings.upstreams.len(), settings.services.len() - 1);
     println!(
