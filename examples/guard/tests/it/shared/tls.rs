@@ -75,7 +75,10 @@ async fn an_untrusted_certificate_of_redis_is_reported_and_the_guard_runs_withou
     };
     let other = Authority::new("redis-other-authority");
     // Both authorities have one name.
-    for (ca, why) in [(None, "UnknownIssuer"), (Some(other.file()), "BadSignature")] {
+    for (ca, why) in [
+        (None, "UnknownIssuer"),
+        (Some(other.file()), "BadSignature"),
+    ] {
         let why = format!("invalid peer certificate: {why}");
         assert_refused(&redis, ca.as_deref(), &why).await;
     }
