@@ -58,8 +58,8 @@ struct Scale {
 const WHOLE: Scale = Scale {
     instances: 20,
     bans: 1_000_000,
-    rates: &[1_000, 2_000, 5_000, 10_000],
-    period: Duration::from_secs(10),
+    rates: &[1_000, 5_000, 10_000],
+    period: Duration::from_secs(6),
     rounds: 600,
 };
 
