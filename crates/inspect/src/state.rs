@@ -120,3 +120,30 @@ impl Default for State {
         Self::with_capacity(Self::BANS)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use gabion_core::{BanOutcome, Now, Offense, OffenseRecorder as _, RuleId};
+
+    use super::*;
+    use crate::BanConfig;
+
+    #[test]
+    fn policy_of_a_state_with_the_bans_of_another_does_not_set_its_budget() {
+        let main = State::with_capacity(10);
+        let config = BanConfig {
+            most_per_minute: 0,
+            ..BanConfig::default()
+        };
+        main.configure_bans(BanSettings::new(&config, &[]).unwrap());
+        let route = State::scratch().with_bans_of(&main);
+        route.configure_bans(BanSettings::default());
+        let client = gabion_testkit::client_at("203.0.113.9");
+        let offense = Offense::certain(RuleId::builtin("trap"), Duration::from_mins(10));
+        let now = Now::new(Duration::ZERO, UNIX_EPOCH);
+        let outcome = route.arbiter().record_offense(&client, &offense, now);
+        assert!(matches!(outcome, BanOutcome::Withheld(_)), "{outcome:?}");
+    }
+}

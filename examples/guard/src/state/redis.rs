@@ -6,6 +6,10 @@ use clap::Args;
 use gabion_store::SharedOptions;
 
 /// Options of bans shared between instances.
+#[expect(
+    clippy::struct_field_names,
+    reason = "the names of options on the command line"
+)]
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Shared bans")]
 pub(crate) struct RedisArgs {
