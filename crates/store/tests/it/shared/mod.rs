@@ -74,7 +74,7 @@ fn many_changes_take_few_round_trips() {
     wait_until("banned", || instances.iter().all(all));
     let (count, elapsed) = (reads() - before, began.elapsed());
     // A read each 10 ms at most, with those that wait at the beginning and at the end.
-    let most = 4 * (elapsed.as_millis() as u64 / 10 + 2);
+    let most = 4 * (u64::try_from(elapsed.as_millis()).unwrap() / 10 + 2);
     println!("{count} reads by 4 instances in {elapsed:?}");
     assert!(count <= most, "{count} reads by 4 instances in {elapsed:?}");
 }
