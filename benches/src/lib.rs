@@ -1,7 +1,7 @@
 //! Shared code of the benches, which measure gabion beside the bare service and its peers.
 //!
 //! `README.md` lists each bench with its command and its results. The benches are in `benches/`,
-//! `instructions/`, `proxy/`, `messages/`, `sockets/`, `ban/`, `hostile/` and `soak/`.
+//! `instructions/`, `proxy/`, `messages/`, `sockets/`, `ban/`, `fleet/`, `hostile/` and `soak/`.
 
 pub mod callgrind;
 mod chart;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{BanArbiter, BanTable, KnownWebSocketPaths, LimitTable, Scores};
+use crate::{BanArbiter, BanSettings, BanTable, KnownWebSocketPaths, LimitTable, Scores};
 
 /// The tables that inspectors write while they run: timed bans, offenses and standing, limits, scores,
 /// WebSocket paths. Made once and shared by every policy that is compiled with it
@@ -25,6 +25,8 @@ use crate::{BanArbiter, BanTable, KnownWebSocketPaths, LimitTable, Scores};
 #[derive(Clone, Debug)]
 pub struct State {
     arbiter: Arc<BanArbiter>,
+    /// Whether the policy of this state decides about the settings of `arbiter`.
+    configures_bans: bool,
     scores: Arc<Scores>,
     limits: Arc<LimitTable>,
     websocket_paths: Arc<KnownWebSocketPaths>,
@@ -40,6 +42,7 @@ impl State {
         let bans = Arc::new(BanTable::new(capacity));
         Self {
             arbiter: Arc::new(BanArbiter::new(bans, clients)),
+            configures_bans: true,
             scores: Arc::new(Scores::new(clients)),
             limits: Arc::new(LimitTable::new(clients)),
             websocket_paths: Arc::default(),
@@ -65,6 +68,24 @@ impl State {
     /// Records offenses with `arbiter`, and looks up bans in its table.
     pub fn with_arbiter(self, arbiter: Arc<BanArbiter>) -> Self {
         Self { arbiter, ..self }
+    }
+
+    /// Shares the arbiter of `other`, whose policy keeps deciding about its settings
+    /// ([`Self::configure_bans`]).
+    pub fn with_bans_of(self, other: &Self) -> Self {
+        Self {
+            arbiter: Arc::clone(&other.arbiter),
+            configures_bans: false,
+            ..self
+        }
+    }
+
+    /// Passes the settings of a policy to the arbiter ([`BanArbiter::configure`]). Ignored if the arbiter is that of
+    /// another state ([`Self::with_bans_of`]).
+    pub fn configure_bans(&self, settings: BanSettings) {
+        if self.configures_bans {
+            self.arbiter.configure(settings);
+        }
     }
 
     /// The timed bans.
@@ -97,5 +118,32 @@ impl Default for State {
     /// Tables for [`Self::BANS`] timed bans.
     fn default() -> Self {
         Self::with_capacity(Self::BANS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use gabion_core::{BanOutcome, Now, Offense, OffenseRecorder as _, RuleId};
+
+    use super::*;
+    use crate::BanConfig;
+
+    #[test]
+    fn policy_of_a_state_with_the_bans_of_another_does_not_set_its_budget() {
+        let main = State::with_capacity(10);
+        let config = BanConfig {
+            most_per_minute: 0,
+            ..BanConfig::default()
+        };
+        main.configure_bans(BanSettings::new(&config, &[]).unwrap());
+        let route = State::scratch().with_bans_of(&main);
+        route.configure_bans(BanSettings::default());
+        let client = gabion_testkit::client_at("203.0.113.9");
+        let offense = Offense::certain(RuleId::builtin("trap"), Duration::from_mins(10));
+        let now = Now::new(Duration::ZERO, UNIX_EPOCH);
+        let outcome = route.arbiter().record_offense(&client, &offense, now);
+        assert!(matches!(outcome, BanOutcome::Withheld(_)), "{outcome:?}");
     }
 }

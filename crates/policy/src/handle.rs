@@ -159,7 +159,7 @@ impl PolicyHandle {
             custom: &options.custom,
             previous: None,
         })?;
-        options.state.arbiter().configure(compiled.ban_settings);
+        options.state.configure_bans(compiled.ban_settings);
         let reload_state = ReloadState {
             document: Arc::new(compiled.document),
             warnings: compiled.warnings,
@@ -385,8 +385,7 @@ impl Inner {
             rules: compiled.deny_rules,
         };
         let snapshot = compiled.snapshot.with_generation(replaced.generation);
-        let arbiter = self.options.state.arbiter();
-        arbiter.configure(compiled.ban_settings);
+        self.options.state.configure_bans(compiled.ban_settings);
         reload_state.document = Arc::new(compiled.document);
         reload_state.warnings = compiled.warnings;
         reload_state.inventory = compiled.inventory;

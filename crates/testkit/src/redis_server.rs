@@ -14,25 +14,27 @@ use crate::{TempFolder, program};
 /// The number of checks for the start of the server, 5 ms apart.
 const CHECKS: usize = 6_000;
 
-/// A running `redis-server` on a socket in a temporary folder, without TCP and snapshots. Dropping it kills it.
+/// A running `redis-server` on a socket in a temporary folder, without TCP (unless its arguments open a port) and
+/// snapshots. Dropping it kills it.
 #[derive(Debug)]
 pub struct RedisServer {
     program: PathBuf,
     folder: TempFolder,
-    args: Vec<&'static str>,
+    args: Vec<String>,
     child: Child,
 }
 
 impl RedisServer {
     /// Starts the server and waits until it answers; `None` if it is not installed ([`program`]).
-    pub fn start(args: &[&'static str]) -> Option<Self> {
+    pub fn start(args: &[&str]) -> Option<Self> {
         let program = program("redis-server")?;
         let folder = TempFolder::new("redis");
-        let child = spawn(&program, &folder, args);
+        let args: Vec<_> = args.iter().map(|arg| (*arg).to_owned()).collect();
+        let child = spawn(&program, &folder, &args);
         let server = Self {
             program,
             folder,
-            args: args.to_vec(),
+            args,
             child,
         };
         server.wait();
@@ -94,7 +96,7 @@ impl Drop for RedisServer {
     }
 }
 
-fn spawn(program: &PathBuf, folder: &TempFolder, args: &[&str]) -> Child {
+fn spawn(program: &PathBuf, folder: &TempFolder, args: &[String]) -> Child {
     let mut command = Command::new(program);
     command.args(["--port", "0", "--unixsocket", "socket", "--save", ""]);
     command.args(args).current_dir(folder.path());

@@ -13,6 +13,7 @@ use crate::{
     cli::ExplainArgs,
     config::Settings,
     https::HttpsOptions,
+    route_policy,
     state::{RedisArgs, exact_alone},
 };
 
@@ -53,8 +54,12 @@ pub(crate) fn check_config(
         .services
         .iter()
         .filter_map(|service| service.policy.as_deref());
-    for policy in settings.args.policy.as_deref().into_iter().chain(of_routes) {
+    if let Some(policy) = &settings.args.policy {
         check(policy, None, &settings.args.redis)?;
+    }
+    for policy in of_routes {
+        check(policy, None, &settings.args.redis)?;
+        route_policy::check_file(policy)?;
     }
     let (upstreams, routes) = (settings.upstreams.len(), settings.services.len() - 1);
     println!(

@@ -16,6 +16,7 @@ mod log;
 mod operate;
 mod own_addresses;
 mod reload;
+mod route_policy;
 mod run;
 mod serve;
 mod site;

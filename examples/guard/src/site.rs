@@ -3,23 +3,18 @@
 use std::{
     error::Error,
     mem,
-    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use gabion::{
-    Guard, GuardLayer,
-    policy::{ShrinkGuard, Watch},
-};
+use gabion::{Guard, GuardLayer, policy::ShrinkGuard};
 use gabion_proxy::{Either, Proxy, ProxyOptions, Router, Tunnels};
-use hyper_util::rt::TokioTimer;
 use tower_layer::Layer;
 
 use crate::{
     cli::RunArgs,
-    config::{NamedGroup, RouteKey, ServiceSettings, Settings},
-    denied_page::DeniedPage,
+    config::{NamedGroup, ServiceSettings, Settings},
+    route_policy::RoutePolicy,
 };
 
 /// The servers and the routes of one version of the configuration file.
@@ -48,15 +43,6 @@ type Routed = Either<<GuardLayer as Layer<Proxy>>::Service, Proxy>;
 struct RoutedService {
     upstream: usize,
     policy: Option<Arc<RoutePolicy>>,
-}
-
-/// The additional policy of a route, with its bans and limits, which stay while the route and the file do.
-#[derive(Debug)]
-struct RoutePolicy {
-    route: RouteKey,
-    file: PathBuf,
-    layer: GuardLayer,
-    watch: Watch,
 }
 
 // === impl Site ===
@@ -125,7 +111,7 @@ impl Site {
         let compile = |service: &ServiceSettings| {
             let policy = service.policy.as_deref().map(|file| {
                 let mut known = known.iter().filter_map(|known| known.policy.as_ref());
-                match known.find(|known| known.route == service.route && known.file == file) {
+                match known.find(|known| known.is_of(&service.route, file)) {
                     Some(known) => Ok(Arc::clone(known)),
                     None => RoutePolicy::new(&service.route, file, guard).map(Arc::new),
                 }
@@ -155,7 +141,7 @@ impl Site {
             let service = &self.services[*index];
             let proxy = self.proxy_to(service.upstream, tunnels);
             match &service.policy {
-                Some(policy) => Either::Left(policy.layer.layer(proxy)),
+                Some(policy) => Either::Left(policy.layer().layer(proxy)),
                 None => Either::Right(proxy),
             }
         })
@@ -174,11 +160,7 @@ impl Site {
             .services
             .iter()
             .filter_map(|service| service.policy.as_ref());
-        let reload = |policy: &Arc<RoutePolicy>| match shrink {
-            ShrinkGuard::Accept => policy.watch.reload_now_accepting_shrink(),
-            _ => policy.watch.reload_now(),
-        };
-        policies.map(reload).count()
+        policies.map(|policy| policy.reload(shrink)).count()
     }
 
     fn proxy_to(&self, upstream: usize, tunnels: &Tunnels) -> Proxy {
@@ -215,23 +197,5 @@ impl LiveSite {
         drop(current);
         // Ends threads that watch policies, and waits for them.
         drop(old);
-    }
-}
-
-// === impl RoutePolicy ===
-
-impl RoutePolicy {
-    fn new(route: &RouteKey, file: &Path, guard: &Guard) -> Result<Self, Box<dyn Error>> {
-        let builder = Guard::builder().with_sink(guard.sink());
-        let builder = builder.with_timer(TokioTimer::new());
-        let guard = builder.with_policy_file(file)?;
-        // The client is that of the policy in front.
-        let layer = guard.layer().with_shared_resolution(false);
-        Ok(Self {
-            route: route.clone(),
-            file: file.to_owned(),
-            layer: layer.insert_client_extension().with_reply(DeniedPage),
-            watch: guard.watch()?,
-        })
     }
 }

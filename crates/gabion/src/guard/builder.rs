@@ -97,6 +97,30 @@ impl GuardBuilder {
         Self { state, ..self }
     }
 
+    /// Bans, exempts and suspects clients in the tables of `other`: a ban by a rule of either guard holds for both, and is
+    /// stored and shared with the bans of `other`. Replaces those of an earlier [`Self::with_state`].
+    ///
+    /// The settings that decide which offenses become bans are those of `other`: `growth`, `longest`, `forget`,
+    /// `neighbors`, `most_per_minute`, `most_percent` and lists with `effect = "no-ban"` in `[ban]` of this
+    /// policy have no effect. Both guards must read the same clock.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use gabion::Guard;
+    ///
+    /// let site = Guard::from_policy("version = 1")?;
+    /// let admin = Guard::builder().with_bans_of(&site).with_policy("version = 1", "admin")?;
+    /// admin.ban("203.0.113.9".parse()?, Duration::from_secs(60), "");
+    /// assert!(site.find_ban("203.0.113.9".parse()?).is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn with_bans_of(self, other: &Guard) -> Self {
+        let state = self.state.with_bans_of(other.0.policy.state());
+        Self { state, ..self }
+    }
+
     /// Adds a custom rule. It judges after `[ban]` and before `[[deny]]`, under every policy.
     pub fn add_rule(mut self, rule: impl Inspect + 'static) -> Self {
         self.custom.push(Arc::new(rule));

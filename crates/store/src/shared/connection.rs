@@ -23,9 +23,14 @@ pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) const BLOCK: Duration = Duration::from_millis(BLOCK_MILLIS);
 pub(super) const BLOCK_MILLIS: u64 = 1_000;
 /// Entries of one read, and fields of one scan.
-const COUNT: usize = 1_000;
+pub(super) const COUNT: usize = 1_000;
 /// Changes that are published in one round trip.
 pub(super) const BATCH: usize = 500;
+/// The time after a round trip with changes until the next one, unless more changes wait than it takes.
+///
+/// Redis wakes each instance for each change that it waits for. With 20 instances and 1,000 changes a second, that is
+/// ten times the work of Redis and of the instances (`benches/fleet`). A change after a pause is exchanged at once.
+pub(super) const PAUSE: Duration = Duration::from_millis(10);
 
 /// Changes a hash and appends to the stream, unless the hash has a later change.
 ///

@@ -9,7 +9,7 @@ use tokio::{sync::mpsc, time};
 use super::{
     SharedState,
     change::Change,
-    connection::{BATCH, Connection, Earlier, Server, jittered},
+    connection::{BATCH, Connection, Earlier, PAUSE, Server, jittered},
     intake::Intake,
     reader::{OnUpdate, Reader},
 };
@@ -144,7 +144,11 @@ impl Publisher {
                 // Ends never: the intake has the sender.
                 self.receiver.recv_many(&mut self.batch, BATCH).await;
             }
+            let pauses = self.batch.len() < BATCH;
             self.publish_batch(&mut connection).await?;
+            if pauses {
+                time::sleep(PAUSE).await;
+            }
         }
     }
 

@@ -3,6 +3,10 @@
 use std::fmt;
 
 use redis::IntoConnectionInfo as _;
+#[cfg(feature = "redis-tls")]
+use redis::{Client, TlsCertificates};
+#[cfg(feature = "redis-tls")]
+use tokio_rustls::rustls::pki_types::{CertificateDer, pem::PemObject as _};
 
 use super::SharedError;
 
@@ -50,6 +54,36 @@ impl SharedOptions {
             queue: 65_536,
             stream_length: 100_000,
         })
+    }
+
+    /// Verifies the certificate of the server with the authorities in `pem`, in place of those of the system.
+    ///
+    /// # Errors
+    ///
+    /// Rejects a text without a certificate, one with an invalid certificate, and a URL other than `rediss://`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gabion_store::SharedOptions;
+    ///
+    /// let options = SharedOptions::new("rediss://redis.example:6379").unwrap();
+    /// let error = options.with_ca(b"not PEM").unwrap_err();
+    /// assert!(error.to_string().contains("no certificate"));
+    /// ```
+    #[cfg(feature = "redis-tls")]
+    pub fn with_ca(self, pem: &[u8]) -> Result<Self, SharedError> {
+        if CertificateDer::pem_slice_iter(pem).next().is_none() {
+            return Err(SharedError::Ca("no certificate in PEM".to_owned()));
+        }
+        let certificates = TlsCertificates {
+            client_tls: None,
+            root_cert: Some(pem.to_vec()),
+        };
+        let client = Client::build_with_tls(self.server.clone(), certificates)
+            .map_err(|error| SharedError::Ca(error.to_string()))?;
+        let server = client.get_connection_info().clone();
+        Ok(Self { server, ..self })
     }
 
     /// Sets the prefix of the keys: `gabion` by default. Instances with the same prefix share their bans.

@@ -9,10 +9,11 @@ use std::{
 use gabion_core::{AllowRecord, BanRecord, BanSnapshot, BanUpdate};
 use ipnet::IpNet;
 use redis::RedisResult;
+use tokio::time;
 
 use super::{
     change::{Change, Hash},
-    connection::{BATCH, Connection, Earlier, Entry, jittered},
+    connection::{BATCH, COUNT, Connection, Earlier, Entry, PAUSE, jittered},
     intake::Intake,
     wire,
 };
@@ -74,7 +75,13 @@ impl Reader {
         loop {
             if let Some(last) = self.last.clone() {
                 match connection.read(&last).await? {
-                    Some(entries) => self.apply(entries),
+                    Some(entries) => {
+                        let pauses = (1..COUNT).contains(&entries.len());
+                        self.apply(entries);
+                        if pauses {
+                            time::sleep(PAUSE).await;
+                        }
+                    }
                     None => self.last = None,
                 }
             }

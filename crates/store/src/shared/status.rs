@@ -9,6 +9,9 @@ pub enum SharedError {
     /// The URL is not one of Redis.
     #[error("invalid URL of Redis: {0}; write redis://[user][:password@]host[:port][/db]")]
     Url(String),
+    /// The authorities that verify the certificate of the server are invalid, or the URL is one without TLS.
+    #[error("invalid certificate authorities of Redis: {0}")]
+    Ca(String),
     /// The thread or its runtime could not be started.
     #[error("cannot start the thread of shared bans: {0}")]
     Thread(#[source] io::Error),

@@ -12,7 +12,7 @@
 //! Other keys are ignored. Whatever is in Redis is read with the suspicion due to a request: a text that is
 //! too long, a wide network or an end in more than 400 days makes it invalid.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use gabion_core::{AllowRecord, BanRecord, BanUpdate, RuleId};
 use ipnet::IpNet;
@@ -32,68 +32,57 @@ const MAX_TIME: Duration = Duration::from_hours(400 * 24);
 const MIN_PREFIX_V4: u8 = 16;
 const MIN_PREFIX_V6: u8 = 32;
 
+/// The keys of all kinds. Without a tagged enum, which serde reads in two passes.
 #[derive(Deserialize, Serialize)]
-struct Text {
+struct Text<'a> {
     v: u32,
-    #[serde(flatten)]
-    change: Change,
+    kind: Kind,
+    #[serde(borrow)]
+    network: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rule: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    since: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    offenses: Option<u32>,
 }
 
-#[derive(Deserialize, Serialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
-enum Change {
-    Banned {
-        network: String,
-        rule: String,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        reason: Option<String>,
-        since: u64,
-        until: u64,
-        #[serde(default)]
-        offenses: u32,
-    },
-    Lifted {
-        network: String,
-    },
-    Allowed {
-        network: String,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        reason: Option<String>,
-        since: u64,
-        until: u64,
-    },
-    Disallowed {
-        network: String,
-    },
-    Forgotten {
-        network: String,
-    },
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    Banned,
+    Lifted,
+    Allowed,
+    Disallowed,
+    Forgotten,
 }
 
 /// A change as text. Serializing strings and numbers does not fail.
 pub(super) fn write(update: &BanUpdate) -> String {
-    let network = update.network().to_string();
-    let change = match update {
-        BanUpdate::Banned(ban) => Change::Banned {
-            network,
-            rule: ban.by.as_str().to_owned(),
+    let text = match update {
+        BanUpdate::Banned(ban) => Text {
+            rule: Some(ban.by.as_str().to_owned()),
             reason: ban.reason.as_deref().map(cut_reason),
-            since: clock::to_micros(ban.since),
-            until: clock::to_micros(ban.until),
-            offenses: ban.offenses,
+            since: Some(clock::to_micros(ban.since)),
+            until: Some(clock::to_micros(ban.until)),
+            offenses: Some(ban.offenses),
+            ..Text::new(Kind::Banned, update)
         },
-        BanUpdate::Allowed(allow) => Change::Allowed {
-            network,
+        BanUpdate::Allowed(allow) => Text {
             reason: allow.reason.as_deref().map(cut_reason),
-            since: clock::to_micros(allow.since),
-            until: clock::to_micros(allow.until),
+            since: Some(clock::to_micros(allow.since)),
+            until: Some(clock::to_micros(allow.until)),
+            ..Text::new(Kind::Allowed, update)
         },
-        BanUpdate::Lifted(_) => Change::Lifted { network },
-        BanUpdate::Disallowed(_) => Change::Disallowed { network },
-        BanUpdate::Forgotten(_) => Change::Forgotten { network },
+        BanUpdate::Lifted(_) => Text::new(Kind::Lifted, update),
+        BanUpdate::Disallowed(_) => Text::new(Kind::Disallowed, update),
+        BanUpdate::Forgotten(_) => Text::new(Kind::Forgotten, update),
     };
-    let v = VERSION;
-    serde_json::to_string(&Text { v, change }).unwrap_or_default()
+    serde_json::to_string(&text).unwrap_or_default()
 }
 
 /// Reads the text of a change; `None` if it is invalid or of another version.
@@ -101,41 +90,46 @@ pub(super) fn read(text: &[u8]) -> Option<BanUpdate> {
     if text.len() > MAX_TEXT {
         return None;
     }
-    let text: Text = serde_json::from_slice(text).ok()?;
+    let text: Text<'_> = serde_json::from_slice(text).ok()?;
     if text.v != VERSION {
         return None;
     }
-    Some(match text.change {
-        Change::Banned {
+    let network = read_network(&text.network)?;
+    Some(match text.kind {
+        Kind::Banned => BanUpdate::Banned(BanRecord {
             network,
-            rule,
-            reason,
-            since,
-            until,
-            offenses,
-        } => BanUpdate::Banned(BanRecord {
-            network: read_network(&network)?,
-            by: RuleId::new(&rule).ok()?,
-            reason: read_reason(reason),
-            since: clock::from_micros(since)?,
-            until: read_end(since, until)?,
-            offenses,
+            by: RuleId::new(&text.rule?).ok()?,
+            reason: read_reason(text.reason),
+            since: clock::from_micros(text.since?)?,
+            until: read_end(text.since?, text.until?)?,
+            offenses: text.offenses.unwrap_or(0),
         }),
-        Change::Allowed {
+        Kind::Allowed => BanUpdate::Allowed(AllowRecord {
             network,
-            reason,
-            since,
-            until,
-        } => BanUpdate::Allowed(AllowRecord {
-            network: read_network(&network)?,
-            reason: read_reason(reason),
-            since: clock::from_micros(since)?,
-            until: read_end(since, until)?,
+            reason: read_reason(text.reason),
+            since: clock::from_micros(text.since?)?,
+            until: read_end(text.since?, text.until?)?,
         }),
-        Change::Lifted { network } => BanUpdate::Lifted(read_network(&network)?),
-        Change::Disallowed { network } => BanUpdate::Disallowed(read_network(&network)?),
-        Change::Forgotten { network } => BanUpdate::Forgotten(read_network(&network)?),
+        Kind::Lifted => BanUpdate::Lifted(network),
+        Kind::Disallowed => BanUpdate::Disallowed(network),
+        Kind::Forgotten => BanUpdate::Forgotten(network),
     })
+}
+
+impl Text<'_> {
+    /// The keys that all kinds have.
+    fn new(kind: Kind, update: &BanUpdate) -> Self {
+        Self {
+            v: VERSION,
+            kind,
+            network: Cow::Owned(update.network().to_string()),
+            rule: None,
+            reason: None,
+            since: None,
+            until: None,
+            offenses: None,
+        }
+    }
 }
 
 /// The longest text that is parsed as a network: an IPv6 address and a prefix.

@@ -76,6 +76,7 @@ impl Conversion<'_> {
         args.eb_health_log = path(&document.eb_health_log);
         args.https.state = path(&document.state);
         args.redis.redis_url_file = path(&document.redis_url_file);
+        args.redis.redis_ca = path(&document.redis_ca);
         if let Some(prefix) = &document.redis_prefix {
             args.redis.redis_prefix.clone_from(prefix);
         }

@@ -24,6 +24,7 @@ pub(crate) struct ConfigDocument {
     pub(super) policy: Option<PathBuf>,
     pub(super) state: Option<PathBuf>,
     pub(super) redis_url_file: Option<PathBuf>,
+    pub(super) redis_ca: Option<PathBuf>,
     pub(super) redis_prefix: Option<String>,
     pub(super) workers: Option<NonZeroUsize>,
     pub(super) handover: Option<PathBuf>,

@@ -6,6 +6,10 @@ use clap::Args;
 use gabion_store::SharedOptions;
 
 /// Options of bans and limits shared between instances.
+#[expect(
+    clippy::struct_field_names,
+    reason = "the names of options on the command line"
+)]
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Shared bans")]
 pub(crate) struct RedisArgs {
@@ -16,6 +20,9 @@ pub(crate) struct RedisArgs {
                 redis://[user][:password@]host[:port][/db]; without this option, the variable GUARD_REDIS_URL"
     )]
     pub(crate) redis_url_file: Option<PathBuf>,
+    /// PEM file of the certificate authorities for a rediss:// URL, in place of those of the system
+    #[arg(long, value_name = "FILE")]
+    pub(crate) redis_ca: Option<PathBuf>,
     /// Prefix of the keys in Redis; guards with the same prefix share their bans and limits
     #[arg(long, value_name = "PREFIX", default_value = "gabion")]
     pub(crate) redis_prefix: String,
@@ -32,8 +39,16 @@ impl RedisArgs {
         let Some(url) = self.url()? else {
             return Ok(None);
         };
-        let options = SharedOptions::new(url.trim())?;
-        Ok(Some(options.with_prefix(&self.redis_prefix)))
+        let options = SharedOptions::new(url.trim())?.with_prefix(&self.redis_prefix);
+        let Some(path) = &self.redis_ca else {
+            return Ok(Some(options));
+        };
+        #[expect(clippy::disallowed_methods, reason = "once, at the start")]
+        let pem = fs::read(path);
+        let error = |error: &dyn Error| format!("--redis-ca {}: {error}", path.display());
+        let pem = pem.map_err(|io| error(&io))?;
+        let options = options.with_ca(&pem).map_err(|ca| error(&ca))?;
+        Ok(Some(options))
     }
 
     /// Returns `true` if a URL is given.

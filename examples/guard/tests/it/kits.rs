@@ -116,6 +116,26 @@ fn policies_of_the_kits_are_valid() {
 }
 
 #[test]
+fn containers_keep_their_bans_in_a_volume() {
+    for (file, mount) in [
+        ("docker/compose.yml", "- guard-state:/var/lib/guard\n"),
+        (
+            "kubernetes/guard.yaml",
+            "- { name: guard-state, mountPath: /var/lib/guard }\n",
+        ),
+    ] {
+        let (_, arguments) = arguments().into_iter().find(|(of, _)| *of == file).unwrap();
+        let mut arguments = arguments.iter();
+        let state = arguments.find_map(|argument| argument.strip_prefix("--state="));
+        assert!(
+            state.is_some_and(|state| state.starts_with("/var/lib/guard")),
+            "{file}"
+        );
+        assert!(read(file).contains(mount), "{file}");
+    }
+}
+
+#[test]
 fn guard_has_time_to_drain_before_it_is_killed() {
     for (file, limit) in [
         ("systemd/guard.service", "\nTimeoutStopSec"),

@@ -51,6 +51,35 @@ fn a_ban_on_one_instance_reaches_the_others_within_a_second() {
     }
 }
 
+/// Redis and the instances are not woken for each of many changes.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "changes at a rate")]
+fn many_changes_take_few_round_trips() {
+    let Some(server) = RedisServer::start(&[]) else {
+        return;
+    };
+    let instances = [(); 4].map(|()| server.instance().ready());
+    let mut redis = server.connection();
+    let mut reads = || {
+        let mut info = redis::cmd("INFO");
+        let text: String = info.arg("commandstats").query(&mut redis).unwrap();
+        let (_, rest) = text.split_once("cmdstat_xread:calls=").unwrap();
+        rest.split_once(',').unwrap().0.parse::<u64>().unwrap()
+    };
+    let (before, began) = (reads(), Instant::now());
+    for n in 0..1_000 {
+        instances[n as usize % 4].table.apply(&ban(n));
+        std::thread::sleep(Duration::from_micros(500));
+    }
+    let all = |instance: &Instance| instance.table.banned().len() == 1_000;
+    wait_until("banned", || instances.iter().all(all));
+    let (count, elapsed) = (reads() - before, began.elapsed());
+    // A read each 10 ms at most, with those that wait at the beginning and at the end.
+    let most = 4 * (u64::try_from(elapsed.as_millis()).unwrap() / 10 + 2);
+    println!("{count} reads by 4 instances in {elapsed:?}");
+    assert!(count <= most, "{count} reads by 4 instances in {elapsed:?}");
+}
+
 #[test]
 fn lifts_exemptions_and_their_ends_reach_the_others() {
     let Some(server) = RedisServer::start(&[]) else {

@@ -43,6 +43,11 @@ impl Authority {
         self.folder.replace("authority.pem", &self.issuer.pem())
     }
 
+    /// Writes a file beside its certificate.
+    pub(crate) fn write_file(&self, name: &str, text: &str) -> String {
+        self.folder.write(name, text)
+    }
+
     /// Writes a new certificate for `names`.
     pub(crate) fn write(&self, label: &str, names: &[&str]) -> Files {
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();

@@ -1,8 +1,11 @@
 //! Guards that share their bans by a real Redis.
 
+mod flood;
 mod limits;
 mod outages;
 mod policies;
+mod routes;
+mod tls;
 
 use std::{
     process::{Command, Output},
@@ -51,9 +54,14 @@ impl Shared {
     }
 
     async fn start_with(redis: &RedisServer, policy: &str) -> Self {
+        Self::start_at(&redis.url(), policy, &[]).await
+    }
+
+    /// Starts a guard with a Redis by its URL, and more arguments.
+    async fn start_at(url: &str, policy: &str, more: &[&str]) -> Self {
         let folder = TempFolder::new("shared");
         let policy = folder.write("policy.toml", policy);
-        let url = folder.write("redis-url", &redis.url());
+        let url = folder.write("redis-url", url);
         let state = folder.file("state");
         let args = [
             "--policy",
@@ -63,7 +71,7 @@ impl Shared {
             "--redis-url-file",
             &url,
         ];
-        let guard = Guard::start(&args).await;
+        let guard = Guard::start(&[&args, more].concat()).await;
         Self { guard, folder }
     }
 
