@@ -50,6 +50,7 @@ mod head;
 mod headers;
 mod inspect;
 mod message;
+mod meter;
 mod now;
 mod path;
 mod quota;
@@ -92,6 +93,7 @@ pub use inspect::{
     Slot, Slots,
 };
 pub use message::{ControlKind, MessageDenial, MessageDenials, MessageEvidence, MessageFacts};
+pub use meter::{Judgment, Meter};
 pub use now::Now;
 pub use path::{
     Malformed, NameFilter, PathClasses, PathPrefixes, PathViews, Segment, Segments,

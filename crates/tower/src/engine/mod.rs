@@ -11,7 +11,7 @@ use std::{
 };
 
 use gabion_core::{
-    BanChange, BanEvent, BanOutcome, ClientIp, Event, Mode, Now, Offense, OffenseRecorder,
+    BanChange, BanEvent, BanOutcome, ClientIp, Event, Meter, Mode, Now, Offense, OffenseRecorder,
     PolicySource, Sink,
 };
 
@@ -31,6 +31,7 @@ pub(crate) struct Engine {
     pub(crate) source: Arc<dyn PolicySource>,
     pub(crate) bans: Option<Arc<dyn OffenseRecorder>>,
     pub(crate) sink: Option<Arc<dyn Sink>>,
+    pub(crate) meter: Option<Arc<dyn Meter>>,
     pub(crate) reply: Arc<dyn Reply>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) connection: Arc<dyn ConnectionSource>,
@@ -54,6 +55,7 @@ impl Engine {
             source,
             bans: None,
             sink: None,
+            meter: None,
             reply: Arc::new(BriefReply),
             clock: Arc::new(SystemClock::new()),
             connection: Arc::new(ExtensionsSource),

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 #[cfg(feature = "websocket")]
 use gabion_core::ChangeListener;
-use gabion_core::{ClientRules, Inspect, OffenseRecorder, PolicySource, Sink, Snapshot};
+use gabion_core::{ClientRules, Inspect, Meter, OffenseRecorder, PolicySource, Sink, Snapshot};
 #[cfg(feature = "websocket")]
 use ipnet::IpNet;
 use tower_layer::Layer;
@@ -88,6 +88,12 @@ impl GuardLayer {
     /// Sends events to `sink`. If unset, events are dropped.
     pub fn with_sink(self, sink: Arc<dyn Sink>) -> Self {
         self.with(|engine| engine.sink = Some(sink))
+    }
+
+    /// Counts requests in `meter`, and measures the time that the layer adds to them. If unset, nothing is
+    /// counted.
+    pub fn with_meter(self, meter: Arc<dyn Meter>) -> Self {
+        self.with(|engine| engine.meter = Some(meter))
     }
 
     /// Sets the [`Reply`] that turns denials into responses. The default is [`BriefReply`](crate::BriefReply), which also
