@@ -12,7 +12,7 @@ use tokio::task::spawn_blocking;
 
 use crate::{
     Durability, SharedState, caller::Caller, durability::Absent, error::ApiError,
-    wire::parse_address,
+    metrics::Exporter, wire::parse_address,
 };
 
 /// A guard with its store and its readiness, as the API shows and changes them. Clones share everything.
@@ -23,6 +23,7 @@ pub struct Admin {
     shared: Arc<dyn SharedState>,
     readiness: Arc<dyn Fn() -> bool + Send + Sync>,
     version: Arc<str>,
+    exporter: Option<Exporter>,
     /// The monotonic time of its creation.
     started: Duration,
 }
@@ -46,6 +47,7 @@ impl Admin {
             shared: Arc::new(Absent),
             readiness: Arc::new(|| true),
             version: env!("CARGO_PKG_VERSION").into(),
+            exporter: None,
             started,
         }
     }
@@ -70,6 +72,18 @@ impl Admin {
     pub fn with_version(self, version: impl Into<Arc<str>>) -> Self {
         let version = version.into();
         Self { version, ..self }
+    }
+
+    /// Answers `/metrics` with the text that `render` returns, in the text format of Prometheus. Before each call,
+    /// the state of the guard ([`Self::METRICS`]) is passed to the recorder of the `metrics` crate, which must be
+    /// installed already.
+    pub fn with_metrics(self, render: impl Fn() -> String + Send + Sync + 'static) -> Self {
+        let exporter = Some(Exporter::new(render));
+        Self { exporter, ..self }
+    }
+
+    pub(crate) const fn exporter(&self) -> Option<&Exporter> {
+        self.exporter.as_ref()
     }
 
     pub(crate) const fn guard(&self) -> &Guard {

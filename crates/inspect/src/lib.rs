@@ -71,6 +71,7 @@ mod scan;
 mod sequence;
 mod short_name;
 mod state;
+mod table_usage;
 mod timed_map;
 mod upgrade;
 
@@ -97,6 +98,7 @@ pub use quirks::{ServerKind, ServerQuirks};
 pub use scan::{Scan, ScanConfig, Scores, Signals};
 pub use sequence::Sequence;
 pub use state::State;
+pub use table_usage::TableUsage;
 pub use upgrade::{
     CompiledUpgrade, Compression, Handshake, KnownWebSocketPaths, Ping, PingError, PlainHttpHint,
     RouteConfig, UpgradeConfig,

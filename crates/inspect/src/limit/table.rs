@@ -4,13 +4,17 @@ use std::{
     fmt,
     hash::RandomState,
     num::NonZeroU32,
-    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{
+        Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use governor::middleware::StateSnapshot;
 
 use super::gcra::Gcra;
+use crate::TableUsage;
 
 /// The state of all [`Limit`](crate::Limit)s. Created once as part of [`State`](crate::State) and
 /// shared by every policy, so that a reload does not refill any quota.
@@ -43,6 +47,8 @@ pub struct LimitTable {
     sets: OnceLock<Box<[Set]>>,
     capacity: usize,
     seed: RandomState,
+    /// The number of keys with a part of their quota used that were evicted.
+    evictions: AtomicU64,
 }
 
 /// The slots of all keys with the same upper hash bits.
@@ -82,6 +88,7 @@ impl LimitTable {
             sets: OnceLock::new(),
             capacity: capacity.max(1),
             seed: RandomState::new(),
+            evictions: AtomicU64::new(0),
         }
     }
 
@@ -102,6 +109,17 @@ impl LimitTable {
     pub fn len(&self) -> usize {
         let slots = self.sets().iter().flat_map(|set| set.slots().tats);
         slots.filter(|&tat| tat > 0).count()
+    }
+
+    /// Returns the use of the table, as `limits`. Keys with a full quota count as entries until others take
+    /// their slots; evictions are those of keys that had used a part of theirs.
+    ///
+    /// # Cost
+    ///
+    /// Reads every slot.
+    pub fn usage(&self) -> TableUsage {
+        let evictions = self.evictions.load(Ordering::Relaxed);
+        TableUsage::new("limits", self.len(), self.capacity, evictions)
     }
 
     /// Returns `true` if no key is in use.
@@ -152,7 +170,12 @@ impl LimitTable {
         match known {
             Some(at) => slots.move_forward(at, next),
             // Zero: the key is unknown and nothing was taken.
-            None if next > 0 => slots.replace_least(tag, next),
+            None if next > 0 => {
+                let replaced = slots.replace_least(tag, next);
+                if replaced > now {
+                    self.evictions.fetch_add(1, Ordering::Relaxed);
+                }
+            }
             None => {}
         }
         taken.map(|(state, _)| state)
@@ -205,11 +228,12 @@ impl Slots {
         self.tags.iter().position(|&known| known == tag)
     }
 
-    /// Replaces the key whose eviction loses the least.
-    fn replace_least(&mut self, tag: u32, tat: u64) {
-        let slots = self.tats.iter().enumerate().rev();
-        let least = slots.min_by_key(|(_, tat)| **tat);
-        self.set(least.map_or(0, |(at, _)| at), tag, tat);
+    /// Replaces the key whose eviction loses the least, and returns its TAT.
+    fn replace_least(&mut self, tag: u32, tat: u64) -> u64 {
+        let slots = self.tats.iter().copied().enumerate().rev();
+        let (at, least) = slots.min_by_key(|(_, tat)| *tat).unwrap_or_default();
+        self.set(at, tag, tat);
+        least
     }
 
     /// Sets the TAT of a known key and moves it forward by one slot.

@@ -37,7 +37,7 @@ pub enum MetricKind {
 
 impl Metrics {
     /// The metrics of requests and events.
-    pub const DESCRIPTIONS: [MetricDescription; 16] = [
+    pub const DESCRIPTIONS: [MetricDescription; 17] = [
         counter(
             "gabion_requests_total",
             &["outcome"],
@@ -121,14 +121,12 @@ impl Metrics {
             &["kind"],
             "Events that ask for a setting, such as a peer that looks like an unlisted proxy.",
         ),
+        counter(
+            "gabion_events_suppressed_total",
+            &[],
+            "Events that were not logged because of the limit of the log.",
+        ),
     ];
-
-    /// The metric of a sink that limits events ([`SuppressedCounter`](crate::SuppressedCounter)).
-    pub const SUPPRESSED: MetricDescription = counter(
-        "gabion_events_suppressed_total",
-        &[],
-        "Events that were not logged because of the limit of the log.",
-    );
 }
 
 const fn counter(

@@ -46,7 +46,6 @@ pub(super) const fn close_reason(reason: &CloseReason) -> (&'static str, Option<
         CloseReason::Uninspectable(_) => ("uninspectable", None),
         CloseReason::NoPong => ("no-pong", None),
         CloseReason::WriteStall => ("write-stall", None),
-        #[expect(unreachable_patterns, reason = "kinds that are added later")]
         _ => (OTHER, None),
     }
 }

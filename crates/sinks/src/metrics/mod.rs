@@ -1,11 +1,15 @@
 //! Counts of requests and events, by the `metrics` facade.
 
+mod before_bounded;
 mod description;
 mod labels;
 mod requests;
 mod rules;
 
-use std::{fmt, time::{Duration, SystemTime}};
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
 
 use gabion_core::{
     BanEvent, Event, Judgment, Meter, Mode, PolicyEvent, RequestEvent, RequestEventKind, RuleId,
@@ -27,8 +31,8 @@ use rules::RuleLabels;
 /// ids of rules. Of more than [`Self::MAX_RULES`] ids, which reloads of a policy can bring, further ones share
 /// the value [`Self::OTHER_RULES`].
 ///
-/// A sink that limits events ([`Bounded`](crate::Bounded)) must come after this one:
-/// [`Tee`](crate::Tee) passes events to both.
+/// A sink that limits events ([`Bounded`](crate::Bounded)) must come after this one: see
+/// [`Self::before_bounded`].
 ///
 /// # Cost
 ///
@@ -193,7 +197,7 @@ impl Sink for Metrics {
 impl Meter for Metrics {
     #[inline]
     fn is_timed(&self) -> bool {
-        self.requests.is_timed()
+        RequestCounts::is_timed()
     }
 
     #[inline]

@@ -42,7 +42,7 @@ thread_local! {
 impl RequestCounts {
     /// Returns `true` for every [`Metrics::TIMED`]th call of a thread.
     #[inline]
-    pub(super) fn is_timed(&self) -> bool {
+    pub(super) fn is_timed() -> bool {
         let is_timed = |counting: &Counting| {
             let calls = counting.untimed.get() + 1;
             let is_timed = calls >= Metrics::TIMED;
@@ -55,7 +55,10 @@ impl RequestCounts {
     #[inline]
     pub(super) fn count(&self, judgment: Judgment) {
         let place = COUNTING.try_with(|counting| counting.place).unwrap_or(0);
-        let count = self.0.get(place).and_then(|place| place.0.get(judgment as usize));
+        let count = self
+            .0
+            .get(place)
+            .and_then(|place| place.0.get(judgment as usize));
         if let Some(count) = count {
             count.fetch_add(1, Ordering::Relaxed);
         }
@@ -64,7 +67,10 @@ impl RequestCounts {
     /// Returns the sums of all threads, by [`Judgment`].
     pub(super) fn sums(&self) -> [u64; Judgment::ALL.len()] {
         Judgment::ALL.map(|judgment| {
-            let counts = self.0.iter().filter_map(|place| place.0.get(judgment as usize));
+            let counts = self
+                .0
+                .iter()
+                .filter_map(|place| place.0.get(judgment as usize));
             counts.map(|count| count.load(Ordering::Relaxed)).sum()
         })
     }
