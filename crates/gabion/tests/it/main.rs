@@ -86,6 +86,7 @@ mod scanner_is_scored;
 mod session_memory_is_small;
 mod single_layers;
 mod slow_frame_and_control_flood_are_closed;
+mod tables_report_their_use;
 mod slow_reader_is_cut;
 mod socket_budget_is_kept;
 mod spellings_are_judged_alike;
