@@ -4,8 +4,8 @@ use std::{net::Ipv4Addr, time::Duration};
 
 use gabion::{
     Guard,
-    policy::{State, TableUsage},
     limit::LimitTable,
+    policy::{State, TableUsage},
 };
 
 use crate::support::in_process::{InProcess, ban, build_guarded, get};
@@ -83,14 +83,20 @@ fn limits_beyond_the_capacity_are_counted_as_evictions() {
     }
     let many = table(&server.guard, "limits");
     // 8 sets of four slots.
-    assert_eq!((many.entries, many.capacity, many.evictions), (32, 16, 500 - 32));
+    assert_eq!(
+        (many.entries, many.capacity, many.evictions),
+        (32, 16, 500 - 32)
+    );
     // A quota that is full again is no loss.
     server.clock.advance(Duration::from_hours(10_000));
     for n in 500..532 {
         server.send(get("/").from(&client(n * 256)));
     }
     let later = table(&server.guard, "limits").evictions - many.evictions;
-    assert!(later < 32, "{later} of 32 keys replaced others that counted");
+    assert!(
+        later < 32,
+        "{later} of 32 keys replaced others that counted"
+    );
 }
 
 #[test]

@@ -20,6 +20,8 @@ const POLICY: &str = r#"
 version = 1
 [client]
 trusted_proxies = ["127.0.0.0/8"]
+[ban]
+most_percent = 100
 [[deny]]
 id = "dotfiles"
 names = [".env"]

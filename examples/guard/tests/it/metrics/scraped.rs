@@ -3,25 +3,27 @@
 use gabion_testkit::{RawConnection, ServerProcess, TempFolder, eventually, program};
 
 use super::{Measured, POLICY, promtool, series};
-use crate::{kits, support::Guard};
+use crate::kits;
 
 #[tokio::test]
 async fn counts_are_those_of_the_requests_by_rule_action_and_mode() {
     let measured = Measured::start().await;
     for nth in 0..130 {
-        assert_eq!(measured.send("203.0.113.9", &format!("/{nth}")).await, 200);
+        assert_eq!(measured.send("203.0.113.9", &format!("/?{nth}")).await, 200);
     }
     for _ in 0..3 {
         assert_eq!(measured.send("203.0.113.9", "/a.php").await, 403);
     }
-    assert_eq!(measured.send("203.0.113.9", "/a.sql").await, 200);
-    assert_eq!(measured.send("203.0.113.10", "/.env").await, 403);
+    assert_eq!(measured.send("203.0.113.9", "/a.sql").await, 404);
+    for target in ["/.env", "/a/.env", "/b/.env"] {
+        assert_eq!(measured.send("203.0.113.10", target).await, 403);
+    }
     assert_eq!(measured.send("203.0.113.10", "/").await, 403);
     let text = measured.metrics().await;
     let series = series(&text);
     for (name, value) in [
         (r#"gabion_requests_total{outcome="passed"}"#, 131.0),
-        (r#"gabion_requests_total{outcome="refused"}"#, 5.0),
+        (r#"gabion_requests_total{outcome="refused"}"#, 7.0),
         (r#"gabion_requests_total{outcome="unjudged"}"#, 0.0),
         (
             r#"gabion_verdicts_total{rule="php",action="deny",mode="enforce"}"#,
@@ -33,13 +35,17 @@ async fn counts_are_those_of_the_requests_by_rule_action_and_mode() {
         ),
         (
             r#"gabion_verdicts_total{rule="dotfiles",action="deny",mode="enforce"}"#,
-            1.0,
+            3.0,
         ),
         (
             r#"gabion_verdicts_total{rule="ban/timed",action="deny",mode="enforce"}"#,
             1.0,
         ),
         (r#"gabion_bans_total{rule="dotfiles",change="placed"}"#, 1.0),
+        (
+            r#"gabion_bans_total{rule="dotfiles",change="suspected"}"#,
+            2.0,
+        ),
         (r#"gabion_table_entries{table="bans"}"#, 1.0),
         (r#"gabion_table_capacity{table="bans"}"#, 100_000.0),
         (r#"gabion_table_evictions_total{table="bans"}"#, 0.0),
@@ -125,6 +131,7 @@ async fn metrics_need_the_token_and_name_no_client() {
         .send("MARKER-METHOD\u{1} / HTTP/1.1\r\n\r\n")
         .await;
     unparsable.end().await;
+    measured.guard.logged(["not a request"]).await;
     let text = measured.metrics().await;
     for part in ["MARKER", "203.0.113", "127.0.0.1", "http:"] {
         assert!(!text.contains(part), "{part} is in\n{text}");
@@ -139,9 +146,10 @@ async fn metrics_need_the_token_and_name_no_client() {
 }
 
 #[tokio::test]
-async fn no_metrics_are_kept_without_an_admin_api() {
-    let guard = Guard::start(&[]).await;
-    assert_eq!(guard.status("/metrics").await, 200, "the demo's own page");
+async fn clients_of_the_proxy_cannot_read_metrics() {
+    let measured = Measured::start().await;
+    // The demo has no such page.
+    assert_eq!(measured.guard.status("/metrics").await, 404);
 }
 
 #[tokio::test]
