@@ -4,15 +4,19 @@ use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use gabion::{
     Guard,
-    event::{AuditAction, AuditEvent, Event},
+    event::{AuditAction, AuditEvent, Event, MetricDescription},
 };
 use http::StatusCode;
 use ipnet::IpNet;
 use tokio::task::spawn_blocking;
 
 use crate::{
-    Durability, SharedState, caller::Caller, durability::Absent, error::ApiError,
-    metrics::Exporter, wire::parse_address,
+    Durability, SharedState,
+    caller::Caller,
+    durability::Absent,
+    error::ApiError,
+    exporter::{self, Exporter},
+    wire::parse_address,
 };
 
 /// A guard with its store and its readiness, as the API shows and changes them. Clones share everything.
@@ -38,6 +42,9 @@ pub(crate) struct Change {
 // === impl Admin ===
 
 impl Admin {
+    /// The metrics of the state of a guard ([`Self::with_metrics`]).
+    pub const METRICS: [MetricDescription; 14] = exporter::METRICS;
+
     /// Administers `guard`, without a store, always ready.
     pub fn new(guard: Guard) -> Self {
         let started = guard.now().mono();

@@ -61,9 +61,9 @@ mod api;
 mod caller;
 mod durability;
 mod error;
+mod exporter;
 mod extract;
 mod listen;
-mod metrics;
 mod time;
 mod wire;
 
