@@ -15,14 +15,15 @@
     reason = "a bench may panic"
 )]
 
-use std::{convert::Infallible, fs, net::SocketAddr, time::Duration};
+use std::{convert::Infallible, fs, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{body::Body, extract::ConnectInfo};
 use futures_util::FutureExt as _;
-use gabion::{Guard, GuardLayer, PeerAddr};
+use gabion::{Guard, GuardBuilder, GuardLayer, PeerAddr, event::Metrics};
 use gabion_benches::{Comparison, PolicyFiles, Timing, is_test, reference, requests};
 use governor::{clock::QuantaInstant, middleware::NoOpMiddleware};
 use http::{Request, Response, StatusCode, header::COOKIE};
+use metrics_exporter_prometheus::PrometheusBuilder;
 use tower::{Layer, Service, ServiceBuilder, service_fn};
 use tower_governor::{
     GovernorLayer,
@@ -60,6 +61,7 @@ struct Row {
 }
 
 fn main() {
+    PrometheusBuilder::new().install_recorder().unwrap();
     // tower-http's timeout layer needs the runtime's timer.
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_time().build().unwrap();
@@ -90,6 +92,10 @@ fn add_clean_requests(table: &mut Table<'_>) -> usize {
     table.add_request("a clean request", from(reference::CLIENT, page()));
     let guard = guard(|policy| policy);
     let passed = table.add_service("gabion", StatusCode::OK, guard.layer(service_fn(answer)));
+    let metrics = Arc::new(Metrics::new());
+    let counted = guard_with(|policy| policy, |guard| guard.with_meter(metrics));
+    let counted = counted.layer(service_fn(answer));
+    table.add_service("gabion, with metrics", StatusCode::OK, counted);
     let empty = Guard::from_policy("version = 1").unwrap().layer();
     let empty = empty.layer(service_fn(answer));
     table.add_service("gabion, an empty policy", StatusCode::OK, empty);
@@ -154,10 +160,18 @@ fn add_refused_requests(table: &mut Table<'_>) -> usize {
 
 /// Builds the layer of a guard with the reference policy, edited by `change`.
 fn guard(change: impl FnOnce(String) -> String) -> GuardLayer {
+    guard_with(change, |builder| builder)
+}
+
+/// Builds the layer of a guard with the reference policy, edited by `change`, and more options.
+fn guard_with(
+    change: impl FnOnce(String) -> String,
+    options: impl FnOnce(GuardBuilder) -> GuardBuilder,
+) -> GuardLayer {
     let files = PolicyFiles::new().unwrap().without_bans().unwrap();
     let policy = change(fs::read_to_string(files.policy()).unwrap());
     fs::write(files.policy(), policy).unwrap();
-    let guard = Guard::builder().with_policy_file(files.policy());
+    let guard = options(Guard::builder()).with_policy_file(files.policy());
     guard.unwrap().layer()
 }
 

@@ -4,14 +4,18 @@ use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use gabion::{
     Guard,
-    event::{AuditAction, AuditEvent, Event},
+    event::{AuditAction, AuditEvent, Event, MetricDescription},
 };
 use http::StatusCode;
 use ipnet::IpNet;
 use tokio::task::spawn_blocking;
 
 use crate::{
-    Durability, SharedState, caller::Caller, durability::Absent, error::ApiError,
+    Durability, SharedState,
+    caller::Caller,
+    durability::Absent,
+    error::ApiError,
+    exporter::{self, Exporter},
     wire::parse_address,
 };
 
@@ -23,6 +27,7 @@ pub struct Admin {
     shared: Arc<dyn SharedState>,
     readiness: Arc<dyn Fn() -> bool + Send + Sync>,
     version: Arc<str>,
+    exporter: Option<Exporter>,
     /// The monotonic time of its creation.
     started: Duration,
 }
@@ -37,6 +42,9 @@ pub(crate) struct Change {
 // === impl Admin ===
 
 impl Admin {
+    /// The metrics of the state of a guard ([`Self::with_metrics`]).
+    pub const METRICS: [MetricDescription; 14] = exporter::METRICS;
+
     /// Administers `guard`, without a store, always ready.
     pub fn new(guard: Guard) -> Self {
         let started = guard.now().mono();
@@ -46,6 +54,7 @@ impl Admin {
             shared: Arc::new(Absent),
             readiness: Arc::new(|| true),
             version: env!("CARGO_PKG_VERSION").into(),
+            exporter: None,
             started,
         }
     }
@@ -70,6 +79,18 @@ impl Admin {
     pub fn with_version(self, version: impl Into<Arc<str>>) -> Self {
         let version = version.into();
         Self { version, ..self }
+    }
+
+    /// Answers `/metrics` with the text that `render` returns, in the text format of Prometheus. Before each call,
+    /// the state of the guard ([`Self::METRICS`]) is passed to the recorder of the `metrics` crate, which must be
+    /// installed already.
+    pub fn with_metrics(self, render: impl Fn() -> String + Send + Sync + 'static) -> Self {
+        let exporter = Some(Exporter::new(render));
+        Self { exporter, ..self }
+    }
+
+    pub(crate) const fn exporter(&self) -> Option<&Exporter> {
+        self.exporter.as_ref()
     }
 
     pub(crate) const fn guard(&self) -> &Guard {

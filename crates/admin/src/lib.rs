@@ -52,6 +52,7 @@
 //!   has neither a deadline for request heads nor a limit of connections.
 //! - `serde_json` and `serde_path_to_error` read bodies, and name the field of an error.
 //! - `sha2` and `subtle` compare tokens in constant time; `getrandom` makes them.
+//! - `metrics` takes the state of the guard as gauges; the program chooses the exporter.
 //! - `humantime` reads and writes times (RFC 3339).
 
 mod access;
@@ -60,6 +61,7 @@ mod api;
 mod caller;
 mod durability;
 mod error;
+mod exporter;
 mod extract;
 mod listen;
 mod time;

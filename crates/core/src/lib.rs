@@ -51,6 +51,7 @@ mod headers;
 mod inspect;
 mod limit_counts;
 mod message;
+mod meter;
 mod now;
 mod path;
 mod quota;
@@ -95,6 +96,7 @@ pub use inspect::{
 };
 pub use limit_counts::{LimitCount, LimitCounts};
 pub use message::{ControlKind, MessageDenial, MessageDenials, MessageEvidence, MessageFacts};
+pub use meter::{Judgment, Meter};
 pub use now::Now;
 pub use path::{
     Malformed, NameFilter, PathClasses, PathPrefixes, PathViews, Segment, Segments,

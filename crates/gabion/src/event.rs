@@ -3,9 +3,12 @@
 pub use gabion_core::{
     AuditAction, AuditEvent, BanChange, BanEvent, ClaimRemovedEvent, CloseReason, ConnectionLimit,
     ConnectionRefusedEvent, Diagnosis, DiagnosisCounters, DiagnosisEvent, Event, EventClass,
-    EventId, FaultEvent, PolicyEvent, ProbeHitEvent, ProxyFailureEvent, Redacted, RequestEvent,
-    RequestEventKind, SessionEvent, SessionId, SessionKind, Sink, StoreChange, StoreEvent,
-    StorePart, Suppressed, UnparsableEvent, UnparsablePart, UpstreamEvent, UpstreamState,
+    EventId, FaultEvent, Judgment, Meter, PolicyEvent, ProbeHitEvent, ProxyFailureEvent, Redacted,
+    RequestEvent, RequestEventKind, SessionEvent, SessionId, SessionKind, Sink, StoreChange,
+    StoreEvent, StorePart, Suppressed, UnparsableEvent, UnparsablePart, UpstreamEvent,
+    UpstreamState,
 };
-#[cfg(feature = "tracing")]
+#[cfg(any(feature = "metrics", feature = "tracing"))]
 pub use gabion_sinks::{Bounded, Channel, EventBudget, Tracing};
+#[cfg(feature = "metrics")]
+pub use gabion_sinks::{MetricDescription, MetricKind, Metrics};

@@ -7,6 +7,7 @@
 //! | [`deploy`] | `guard` in production: kits, the order of a drain, timeouts that belong together |
 //! | [`guard_toml`] | the configuration file of `guard`: groups of servers, routes, options |
 //! | [`operate`] | a running `guard`: bans, exemptions and status by command, the admin API and its security |
+//! | [`metrics`] | metrics for Prometheus: what each counts, alerts, a dashboard |
 //! | [`load_balancer`] | trusted proxies, health checks, a first test with curl |
 //! | [`certificate`] | a domain and a certificate, on AWS and without; ACME, HTTPS, the PROXY protocol |
 //! | [`custom_rule`] | a rule written in Rust |
@@ -37,6 +38,8 @@ pub mod guard_toml {}
 pub mod life_of_a_request {}
 #[doc = include_str!("../guide/load_balancer.md")]
 pub mod load_balancer {}
+#[doc = include_str!("../guide/metrics.md")]
+pub mod metrics {}
 #[doc = include_str!("../guide/operate.md")]
 pub mod operate {}
 #[doc = include_str!("../guide/paths.md")]

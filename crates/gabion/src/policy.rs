@@ -10,7 +10,8 @@ pub use gabion_inspect::{
     ConfigError, ConfigErrors, ConfigPath, DenyRule, HttpVersion, LimitAction, LimitActionError,
     LimitRule, MessageAction, MessageActionError, MessageRule, OneOrMany, Period, PeriodError,
     Ping, PingError, Problem, ProtocolConfig, ProtocolException, ProtocolRule, ProtocolRuleError,
-    Rate, RateError, RouteConfig, ScanConfig, ServerConfig, ServerKind, State, UpgradeConfig,
+    Rate, RateError, RouteConfig, ScanConfig, ServerConfig, ServerKind, State, TableUsage,
+    UpgradeConfig,
 };
 #[cfg(feature = "policy")]
 pub use gabion_policy::{

@@ -73,6 +73,7 @@ mod scan;
 mod sequence;
 mod short_name;
 mod state;
+mod table_usage;
 mod timed_map;
 mod upgrade;
 
@@ -101,6 +102,7 @@ pub use quirks::{ServerKind, ServerQuirks};
 pub use scan::{Scan, ScanConfig, Scores, Signals};
 pub use sequence::Sequence;
 pub use state::State;
+pub use table_usage::TableUsage;
 pub use upgrade::{
     CompiledUpgrade, Compression, Handshake, KnownWebSocketPaths, Ping, PingError, PlainHttpHint,
     RouteConfig, UpgradeConfig,

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::{BanArbiter, BanSettings, BanTable, KnownWebSocketPaths, LimitTable, Scores};
+use crate::{
+    BanArbiter, BanSettings, BanTable, KnownWebSocketPaths, LimitTable, Scores, TableUsage,
+};
 
 /// The tables that inspectors write while they run: timed bans, offenses and standing, limits, scores,
 /// WebSocket paths. Made once and shared by every policy that is compiled with it
@@ -111,6 +113,17 @@ impl State {
     /// The counters of limits.
     pub const fn limits(&self) -> &Arc<LimitTable> {
         &self.limits
+    }
+
+    /// Returns the use of each table whose entries are of clients.
+    ///
+    /// # Cost
+    ///
+    /// Reads every slot of the limits, about a millisecond. Not for the request path.
+    pub fn tables(&self) -> Vec<TableUsage> {
+        let mut tables = self.arbiter.tables();
+        tables.extend([self.limits.usage(), self.scores.usage()]);
+        tables
     }
 }
 

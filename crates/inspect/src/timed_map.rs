@@ -12,6 +12,8 @@ use std::{
 use gabion_core::{BuildClientKeyHasher, ClientIp, ClientKey, Now};
 use ipnet::IpNet;
 
+use crate::TableUsage;
+
 #[expect(clippy::disallowed_types, reason = "`TimedMap` bounds its size")]
 type Map<V> = papaya::HashMap<ClientKey, Timed<V>, BuildClientKeyHasher>;
 
@@ -30,6 +32,8 @@ pub(crate) struct TimedMap<V> {
     /// The number of entries of surrounding networks: without one, a lookup is a single one.
     surrounding: AtomicUsize,
     capacity: usize,
+    /// The number of entries in force that a full map removed.
+    evictions: AtomicU64,
 }
 
 /// The exclusive right to write a [`TimedMap`].
@@ -72,6 +76,7 @@ impl<V: Clone + Send + Sync> TimedMap<V> {
             last_end: AtomicU64::new(0),
             surrounding: AtomicUsize::new(0),
             capacity: capacity.max(1),
+            evictions: AtomicU64::new(0),
         }
     }
 
@@ -114,6 +119,12 @@ impl<V: Clone + Send + Sync> TimedMap<V> {
 
     pub(crate) const fn capacity(&self) -> usize {
         self.capacity
+    }
+
+    /// Returns the use of the map as a table of this name.
+    pub(crate) fn usage(&self, name: &'static str) -> TableUsage {
+        let evictions = self.evictions.load(Ordering::Relaxed);
+        TableUsage::new(name, self.len(), self.capacity, evictions)
     }
 
     /// Waits for the right to write.
@@ -177,6 +188,9 @@ impl<V: Clone + Send + Sync> Writer<'_, V> {
             {
                 self.remove(first);
                 let evicted = (end > now.mono()).then_some(first);
+                if evicted.is_some() {
+                    self.map.evictions.fetch_add(1, Ordering::Relaxed);
+                }
                 insertion = Insertion::New { evicted };
             }
             if is_surrounding(network) {

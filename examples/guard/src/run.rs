@@ -24,6 +24,7 @@ use crate::{
     demo,
     https::{Https, HttpsOptions},
     log,
+    metrics::Exporter,
     reload::{HealthChecks, Reloader, Running},
     serve::{Parts, descriptor_capacity, proxy_options, serve},
     site::{LiveSite, Site},
@@ -62,7 +63,8 @@ pub(crate) fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     let _log = log::init()?;
     let args = &settings.args;
     let store = StoreSlot::default();
-    let guard = guard(&settings, &store)?;
+    let exporter = Exporter::install(args)?;
+    let guard = guard(&settings, &store, exporter.as_ref())?;
     for warning in guard.warnings() {
         warn!("{warning}");
     }
@@ -91,7 +93,13 @@ pub(crate) fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
         exact_limits: state.exact_limits(),
     };
     let workers = serve(&parts, &mut sockets)?;
-    let admin = admin.serve(&guard, |admin| state.show_in(admin, &store))?;
+    let admin = admin.serve(&guard, |admin| {
+        let admin = state.show_in(admin, &store);
+        match exporter {
+            Some(exporter) => exporter.show_in(admin, site.clone()),
+            None => admin,
+        }
+    })?;
     let offer = sockets.pass_on()?;
     notify_systemd(NotifyState::Ready);
     start_text::print(&parts, workers.local_addrs(), &admin);
@@ -141,7 +149,11 @@ pub(crate) fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn guard(settings: &Settings, store: &StoreSlot) -> Result<Guard, Box<dyn Error>> {
+fn guard(
+    settings: &Settings,
+    store: &StoreSlot,
+    exporter: Option<&Exporter>,
+) -> Result<Guard, Box<dyn Error>> {
     let args = &settings.args;
     let shrink = if args.accept_shrink {
         ShrinkGuard::Accept
@@ -151,10 +163,16 @@ fn guard(settings: &Settings, store: &StoreSlot) -> Result<Guard, Box<dyn Error>
     let log = Tracing::default().with_query_values(args.log_query_values);
     // Stored is what is logged: within the same budget.
     let log = StoringSink::new(log, store.clone());
+    let budget = EventBudget::default();
     let builder: GuardBuilder = Guard::builder()
-        .with_sink(Arc::new(Bounded::new(log, EventBudget::default())))
         .with_shrink_guard(shrink)
         .with_timer(TokioTimer::new());
+    let builder = match exporter {
+        Some(exporter) => builder
+            .with_sink(exporter.sink(log, budget))
+            .with_meter(exporter.meter()),
+        None => builder.with_sink(Arc::new(Bounded::new(log, budget))),
+    };
     let Some(policy) = &args.policy else {
         let policy = if settings.is_demo() {
             built_in_policy::for_demo()

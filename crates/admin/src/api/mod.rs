@@ -3,6 +3,7 @@
 mod allows;
 mod bans;
 mod check;
+mod metrics;
 mod status;
 mod transfer;
 
@@ -37,6 +38,7 @@ pub(crate) fn router(admin: Admin, access: Arc<Access>) -> Router {
     Router::new()
         .route("/livez", get(status::livez))
         .route("/readyz", get(status::readyz))
+        .route("/metrics", get(metrics::metrics))
         .route("/v1/status", get(status::status))
         .route(
             "/v1/bans",

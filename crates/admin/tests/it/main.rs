@@ -11,5 +11,6 @@ mod access;
 mod changes;
 mod check;
 mod import;
+mod metrics;
 mod socket;
 mod support;

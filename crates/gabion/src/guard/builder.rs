@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use gabion_core::{Event, Inspect, InspectMessage, Sink};
+use gabion_core::{Event, Inspect, InspectMessage, Meter, Sink};
 use gabion_inspect::State;
 use gabion_policy::{PolicyError, PolicyHandle, PolicyOptions, ShrinkGuard};
 #[cfg(feature = "websocket")]
@@ -46,6 +46,7 @@ type SharedTimer = Arc<dyn hyper::rt::Timer + Send + Sync>;
 pub struct GuardBuilder {
     state: State,
     sink: Option<Arc<dyn Sink>>,
+    meter: Option<Arc<dyn Meter>>,
     clock: Option<Arc<dyn Clock>>,
     #[cfg(feature = "websocket")]
     timer: Option<SharedTimer>,
@@ -60,6 +61,7 @@ impl GuardBuilder {
         Self {
             state: State::default(),
             sink: sink::shared(),
+            meter: None,
             clock: None,
             #[cfg(feature = "websocket")]
             timer: default_timer(),
@@ -75,6 +77,13 @@ impl GuardBuilder {
     pub fn with_sink(self, sink: Arc<dyn Sink>) -> Self {
         let sink = Some(sink);
         Self { sink, ..self }
+    }
+
+    /// Counts requests in `meter`, and measures the time that the guard adds to them. By default nothing is
+    /// counted.
+    pub fn with_meter(self, meter: Arc<dyn Meter>) -> Self {
+        let meter = Some(meter);
+        Self { meter, ..self }
     }
 
     /// Sets the [`Clock`]. With one of your own, call [`Guard::maintain`] yourself.
@@ -192,6 +201,10 @@ impl GuardBuilder {
             .with_sink(sink.clone())
             .with_clock(clock.clone())
             .with_observe_override(observe_override.clone());
+        let layer = match self.meter {
+            Some(meter) => layer.with_meter(meter),
+            None => layer,
+        };
         #[cfg(feature = "websocket")]
         let sessions = Arc::new(match self.timer {
             Some(timer) => Sessions::new().with_timer(timer),

@@ -18,7 +18,7 @@ use std::{
 use gabion_core::{
     ChangeListener, DiagnosisCounters, Event, Now, PolicyEvent, PolicySource as _, Sink,
 };
-use gabion_inspect::LimitTable;
+use gabion_inspect::{LimitTable, TableUsage};
 use gabion_policy::{
     Candidate, Diagnostic, Document, Explained, PolicyError, PolicyHandle, Replaced, Report,
     SampleRequest, Watch, WatchOptions, explain,
@@ -221,6 +221,23 @@ impl Guard {
         let policy_listener: Weak<dyn ChangeListener> = Arc::downgrade(listener) as _;
         self.0.policy.subscribe(policy_listener);
         self.0.bans.subscribe(listener);
+    }
+
+    /// The use of each bounded table: `bans`, `limits`, `sessions` and others.
+    ///
+    /// # Cost
+    ///
+    /// Reads every slot of the limits, about a millisecond. Not for the request path.
+    pub fn tables(&self) -> Vec<TableUsage> {
+        let mut tables = self.0.policy.state().tables();
+        #[cfg(feature = "websocket")]
+        tables.push(TableUsage::new(
+            "sessions",
+            self.sessions().len(),
+            self.sessions().capacity(),
+            0,
+        ));
+        tables
     }
 
     /// The current time by the guard's clock.

@@ -6,11 +6,12 @@ use std::{
     fmt::Write as _,
     future::{Ready, ready},
     pin::pin,
+    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
 use bytes::Bytes;
-use gabion::{LimitLayer, inspect::GuardService};
+use gabion::{Guard, LimitLayer, event::Metrics, inspect::GuardService};
 use http::{Request, Response};
 use http_body_util::Empty;
 use tower::{Layer, Service};
@@ -182,6 +183,19 @@ fn clean_request_allocates_nothing() {
         );
     }
     assert_eq!(server.events.take().len(), 0, "all of them are clean");
+}
+
+#[test]
+fn metrics_of_a_clean_request_allocate_nothing() {
+    let metrics = Arc::new(Metrics::new());
+    let builder = Guard::builder().with_meter(metrics.clone());
+    let guard = builder.with_policy("version = 1\n", "policy").unwrap();
+    let mut service = guard.layer().layer(EmptyResponses);
+    let request = get("/a").from("203.0.113.9");
+    assert_eq!(warm_allocations(&mut service, &request, 200), 0);
+    // Some of these are timed.
+    let many = (0..2 * Metrics::TIMED).map(|_| allocations(&mut service, request.clone(), 200));
+    assert_eq!(many.sum::<u64>(), 0);
 }
 
 #[test]

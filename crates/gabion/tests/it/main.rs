@@ -91,6 +91,7 @@ mod socket_budget_is_kept;
 mod spellings_are_judged_alike;
 mod state_survives_reload;
 mod support;
+mod tables_report_their_use;
 mod template_limit;
 mod unparsable_request_is_evented;
 mod upgraded_bytes_are_untouched;

@@ -9,7 +9,10 @@ use std::{
 use gabion_core::{AllowRecord, BanUpdate, ChangeListeners, ClientIp, Now, UpdateOrigin};
 use ipnet::IpNet;
 
-use crate::timed_map::{Insertion, TimedMap};
+use crate::{
+    TableUsage,
+    timed_map::{Insertion, TimedMap},
+};
 
 /// A bounded table of temporary exemptions: clients that no rule denies or bans until a time.
 ///
@@ -55,6 +58,10 @@ impl AllowTable {
             allows: TimedMap::new(Self::CAPACITY),
             listeners,
         }
+    }
+
+    pub(crate) fn usage(&self) -> TableUsage {
+        self.allows.usage("exemptions")
     }
 
     /// Returns the exemption of `client` in force at `now`.

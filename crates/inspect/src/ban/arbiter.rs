@@ -44,7 +44,7 @@ use super::{
     suspects::{self, Suspects},
     without_bans::WithoutBans,
 };
-use crate::AllowTable;
+use crate::{AllowTable, TableUsage};
 
 /// Decides which [`Offense`]s become bans in its [`BanTable`]. Shared by all threads and kept
 /// across policy reloads as part of [`State`](crate::State).
@@ -130,6 +130,19 @@ impl BanArbiter {
     /// Returns the timed bans.
     pub const fn table(&self) -> &Arc<BanTable> {
         &self.table
+    }
+
+    /// Returns the use of the tables of bans, exemptions and suspicious clients.
+    pub fn tables(&self) -> Vec<TableUsage> {
+        vec![
+            self.table.usage(),
+            self.allows.usage(),
+            self.suspects.usage(),
+            self.standings.usage(),
+            self.escalation.usage(),
+            self.neighbors.usage(),
+            self.budget.usage(),
+        ]
     }
 
     /// The clients that an operator exempted for a time.

@@ -16,7 +16,7 @@ use gabion_core::{BuildClientKeyHasher, ClientKey, Now};
 use ipnet::IpNet;
 
 use super::{BanConfig, activity::Activity};
-use crate::{bounded_map::BoundedMap, timed_map::surrounding};
+use crate::{TableUsage, bounded_map::BoundedMap, timed_map::surrounding};
 
 /// The ban budget: a maximum per minute, a maximum share of the active clients, and a maximum per
 /// network.
@@ -100,6 +100,10 @@ impl Default for BanBudget {
 }
 
 impl BanBudget {
+    pub(super) fn usage(&self) -> TableUsage {
+        self.networks.usage("banned-networks")
+    }
+
     pub(super) fn set(&self, config: &BanConfig) {
         self.per_minute
             .store(config.most_per_minute, Ordering::Relaxed);

@@ -9,7 +9,7 @@ use gabion_core::{BuildClientKeyHasher, ClientIp, ClientKey, Now, OffenseHistory
 use ipnet::IpNet;
 
 use super::BanConfig;
-use crate::bounded_map::BoundedMap;
+use crate::{TableUsage, bounded_map::BoundedMap};
 
 /// The offenses of clients, which lengthen their next ban: by [`BanConfig::growth`] for each earlier one, up to
 /// [`BanConfig::longest`].
@@ -67,6 +67,10 @@ impl Escalation {
             histories: BoundedMap::new(clients),
             settings: Mutex::new(Settings::from(&BanConfig::default())),
         }
+    }
+
+    pub(super) fn usage(&self) -> TableUsage {
+        self.histories.usage("offenders")
     }
 
     pub(super) fn configure(&self, config: &BanConfig) {

@@ -9,7 +9,7 @@ use gabion_core::{BuildClientKeyHasher, ClientIp, ClientKey, Mode, Now};
 use ipnet::IpNet;
 
 use super::NeighborsConfig;
-use crate::{bounded_map::BoundedMap, lossy_set::LossySet, timed_map::surrounding};
+use crate::{TableUsage, bounded_map::BoundedMap, lossy_set::LossySet, timed_map::surrounding};
 
 /// Counts the banned clients of each /24 or /48, and decides when the whole network is banned:
 /// [`NeighborsConfig`].
@@ -48,6 +48,10 @@ impl Neighbors {
             good: LossySet::new(GOOD),
             config: Mutex::default(),
         }
+    }
+
+    pub(super) fn usage(&self) -> TableUsage {
+        self.networks.usage("neighbors")
     }
 
     pub(super) fn configure(&self, config: &NeighborsConfig) {

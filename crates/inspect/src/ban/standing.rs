@@ -5,7 +5,7 @@ use std::time::Duration;
 use gabion_core::{BuildClientKeyHasher, ClientIp, ClientKey, Now, Outcome, RequestState};
 use http::{Method, StatusCode};
 
-use crate::{bounded_map::BoundedMap, lossy_set::LossySet, page::MIN_PAGE};
+use crate::{TableUsage, bounded_map::BoundedMap, lossy_set::LossySet, page::MIN_PAGE};
 
 /// The clients that the service lately answered with success. With enough responses that differ, a client is in
 /// good standing.
@@ -53,6 +53,10 @@ impl Standings {
             settled: LossySet::new(SETTLED),
             counted: LossySet::new(COUNTED),
         }
+    }
+
+    pub(super) fn usage(&self) -> TableUsage {
+        self.clients.usage("standings")
     }
 
     /// Counts a response to a request without findings. Returns `true` if it gave the client good standing in

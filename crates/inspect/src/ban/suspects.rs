@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gabion_core::{BuildClientKeyHasher, ClientKey, Now};
 
-use crate::bounded_map::BoundedMap;
+use crate::{TableUsage, bounded_map::BoundedMap};
 
 /// The clients that requested suspicious paths, which a page could have caused them to do.
 #[derive(Debug)]
@@ -42,6 +42,10 @@ impl Suspects {
 
     pub(super) fn forget(&self, client: ClientKey) {
         self.0.remove(client);
+    }
+
+    pub(super) fn usage(&self) -> TableUsage {
+        self.0.usage("suspects")
     }
 
     pub(super) fn len(&self) -> usize {

@@ -12,7 +12,10 @@ use gabion_core::{
 };
 use ipnet::IpNet;
 
-use crate::timed_map::{Insertion, TimedMap};
+use crate::{
+    TableUsage,
+    timed_map::{Insertion, TimedMap},
+};
 
 /// A bounded table of timed bans, shared by all threads and kept across policy reloads.
 ///
@@ -183,6 +186,11 @@ impl BanTable {
     /// dropped yet.
     pub fn len(&self) -> usize {
         self.bans.len()
+    }
+
+    /// Returns the use of the table, as `bans`.
+    pub fn usage(&self) -> TableUsage {
+        self.bans.usage("bans")
     }
 
     /// Returns `true` if the table is empty.

@@ -4,7 +4,10 @@ use std::{
     fmt,
     hash::RandomState,
     num::NonZeroU32,
-    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{
+        Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -15,6 +18,7 @@ use super::{
     gcra::{Gcra, nanos},
     sharing::Sharing,
 };
+use crate::TableUsage;
 
 /// The state of all [`Limit`](crate::Limit)s. Created once as part of [`State`](crate::State) and
 /// shared by every policy, so that a reload does not refill any quota.
@@ -55,6 +59,8 @@ pub struct LimitTable {
     capacity: usize,
     seed: RandomState,
     sharing: Sharing,
+    /// The number of keys with a part of their quota used that were evicted.
+    evictions: AtomicU64,
 }
 
 /// The slots of all keys with the same upper hash bits.
@@ -95,6 +101,7 @@ impl LimitTable {
             capacity: capacity.max(1),
             seed: RandomState::new(),
             sharing: Sharing::default(),
+            evictions: AtomicU64::new(0),
         }
     }
 
@@ -115,6 +122,17 @@ impl LimitTable {
     pub fn len(&self) -> usize {
         let slots = self.sets().iter().flat_map(|set| set.slots().tats);
         slots.filter(|&tat| tat > 0).count()
+    }
+
+    /// Returns the use of the table, as `limits`. Keys with a full quota count as entries until others take
+    /// their slots; evictions are those of keys that had used a part of theirs.
+    ///
+    /// # Cost
+    ///
+    /// Reads every slot.
+    pub fn usage(&self) -> TableUsage {
+        let evictions = self.evictions.load(Ordering::Relaxed);
+        TableUsage::new("limits", self.len(), self.capacity, evictions)
     }
 
     /// Returns `true` if no key is in use.
@@ -193,7 +211,14 @@ impl LimitTable {
         let next = gcra.add(count.units, tat.unwrap_or_default(), since, now);
         match known {
             Some(at) => slots.move_forward(at, next),
-            None => slots.replace_least(tag, next),
+            None => self.insert(&mut slots, tag, next, now),
+        }
+    }
+
+    /// Adds a key, and counts the eviction of one that had used a part of its quota.
+    fn insert(&self, slots: &mut Slots, tag: u32, tat: u64, now: u64) {
+        if slots.replace_least(tag, tat) > now {
+            self.evictions.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -227,7 +252,7 @@ impl LimitTable {
         match known {
             Some(at) => slots.move_forward(at, next),
             // Zero: the key is unknown and nothing was taken.
-            None if next > 0 => slots.replace_least(tag, next),
+            None if next > 0 => self.insert(&mut slots, tag, next, now),
             None => {}
         }
         taken.map(|(state, _)| state)
@@ -280,11 +305,12 @@ impl Slots {
         self.tags.iter().position(|&known| known == tag)
     }
 
-    /// Replaces the key whose eviction loses the least.
-    fn replace_least(&mut self, tag: u32, tat: u64) {
-        let slots = self.tats.iter().enumerate().rev();
-        let least = slots.min_by_key(|(_, tat)| **tat);
-        self.set(least.map_or(0, |(at, _)| at), tag, tat);
+    /// Replaces the key whose eviction loses the least, and returns its TAT.
+    fn replace_least(&mut self, tag: u32, tat: u64) -> u64 {
+        let slots = self.tats.iter().copied().enumerate().rev();
+        let (at, least) = slots.min_by_key(|(_, tat)| *tat).unwrap_or_default();
+        self.set(at, tag, tat);
+        least
     }
 
     /// Sets the TAT of a known key and moves it forward by one slot.

@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use super::{
     exchange::History, health::Health, target::Target, uniform_responses::UniformResponses,
 };
-use crate::{bounded_map::BoundedMap, lossy_set::LossySet};
+use crate::{TableUsage, bounded_map::BoundedMap, lossy_set::LossySet};
 
 /// The scores of clients, and what the responses of the service show: the pages that it has, and the
 /// responses that it gives to any path. Shared by all threads and kept across policy reloads as part of
@@ -88,6 +88,11 @@ impl Scores {
     pub fn reasons(&self, client: IpNet, now: Now) -> Option<Signals> {
         let score = self.clients.get(client.into())?;
         (score.at <= now.mono()).then(|| score.signals())
+    }
+
+    /// Returns the use of the table of clients, as `scores`.
+    pub fn usage(&self) -> TableUsage {
+        self.clients.usage("scores")
     }
 
     /// Returns `false` if certainly no client has a high score.

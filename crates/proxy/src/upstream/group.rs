@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use gabion_core::Sink;
+use gabion_core::{Sink, UpstreamState};
 use tokio::{sync::Semaphore, time::Instant};
 
 use super::{
@@ -108,6 +108,11 @@ impl UpstreamGroup {
     /// Returns `false`: a group has at least one upstream.
     pub fn is_empty(&self) -> bool {
         self.0.members.is_empty()
+    }
+
+    /// Returns the state of each upstream, as events describe it.
+    pub fn states(&self) -> impl Iterator<Item = UpstreamState> {
+        self.0.members.iter().map(|member| member.reported_state())
     }
 
     /// Sets the destination of events, like [`UpstreamOptions::with_sink`], of a group that is not in use yet: its

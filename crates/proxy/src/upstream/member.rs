@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use gabion_core::stable_hash;
+use gabion_core::{UpstreamState, stable_hash};
 use tokio::time::Instant;
 use tracing::debug;
 
@@ -118,6 +118,11 @@ impl Member {
 
     pub(super) const fn hash(&self) -> u64 {
         self.hash
+    }
+
+    /// The state of the last event about it.
+    pub(super) fn reported_state(&self) -> UpstreamState {
+        self.state.status.reported()
     }
 
     /// The number of requests in progress.

@@ -39,6 +39,12 @@ impl Status {
         }
     }
 
+    /// Returns the state of the last event.
+    pub(super) fn reported(&self) -> UpstreamState {
+        let causes = self.causes.lock().unwrap_or_else(PoisonError::into_inner);
+        causes.state()
+    }
+
     /// Changes the causes, and records an event if the state is another one then. Called when something changes,
     /// never for each request.
     pub(super) fn change(&self, change: impl FnOnce(&mut Causes), reason: impl fmt::Display) {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use gabion_core::{
-    BanChange, BanEvent, BanOutcome, ClientIp, Event, Mode, Now, Offense, OffenseRecorder,
+    BanChange, BanEvent, BanOutcome, ClientIp, Event, Meter, Mode, Now, Offense, OffenseRecorder,
     PolicySource, RemoteLimits, Sink,
 };
 
@@ -33,6 +33,7 @@ pub(crate) struct Engine {
     pub(crate) sink: Option<Arc<dyn Sink>>,
     /// Decides about exact limits. `None` if each instance does.
     pub(crate) remote_limits: Option<Arc<dyn RemoteLimits>>,
+    pub(crate) meter: Option<Arc<dyn Meter>>,
     pub(crate) reply: Arc<dyn Reply>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) connection: Arc<dyn ConnectionSource>,
@@ -57,6 +58,7 @@ impl Engine {
             bans: None,
             sink: None,
             remote_limits: None,
+            meter: None,
             reply: Arc::new(BriefReply),
             clock: Arc::new(SystemClock::new()),
             connection: Arc::new(ExtensionsSource),

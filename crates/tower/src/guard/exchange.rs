@@ -1,6 +1,6 @@
 //! One exchange, from the judgment of its request to the response.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use gabion_core::{RequestState, Resolution, Upgrade};
 use http::StatusCode;
@@ -18,6 +18,8 @@ pub(super) struct Exchange {
     /// The resolution for inner layers.
     pub(super) resolution: Option<Arc<Resolution>>,
     pub(super) changes: RequestChanges,
+    /// The time that was added before the service received the request, if it is measured.
+    pub(super) added: Option<Duration>,
     pub(super) rare: Option<Box<Rare>>,
 }
 

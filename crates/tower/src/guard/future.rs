@@ -178,12 +178,14 @@ impl OnResponse {
                 None
             }
             Self::Process(engine, exchange, policy) => {
+                let timer = exchange.added.map(|_| engine.timer());
                 engine.open_or_release(exchange, response.status(), response.headers());
                 let length = length(exchange.state.method(), response);
                 let policy = policy.upgrade();
                 engine.on_response(policy, exchange, response.status(), length);
                 let event_stream = engine.event_stream(exchange, response.headers());
                 show(exchange.state.quotas(), response);
+                engine.add_response_time(exchange.added, timer);
                 event_stream
             }
         }

@@ -60,6 +60,7 @@ impl Engine {
                     && connection.target.is_none(),
                 upgrade_offer: offer::find(&facts),
             },
+            added: None,
             rare: None,
         };
         let is_counted = outer.is_some_and(Resolution::is_counted);

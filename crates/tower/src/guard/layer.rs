@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 #[cfg(feature = "websocket")]
 use gabion_core::ChangeListener;
 use gabion_core::{
-    ClientRules, Inspect, OffenseRecorder, PolicySource, RemoteLimits, Sink, Snapshot,
+    ClientRules, Inspect, Meter, OffenseRecorder, PolicySource, RemoteLimits, Sink, Snapshot,
 };
 #[cfg(feature = "websocket")]
 use ipnet::IpNet;
@@ -102,6 +102,12 @@ impl GuardLayer {
     /// A request to which an exact limit applies waits for the decision, and its head is copied. None for others.
     pub fn with_remote_limits(self, remote: Arc<dyn RemoteLimits>) -> Self {
         self.with(|engine| engine.remote_limits = Some(remote))
+    }
+
+    /// Counts requests in `meter`, and measures the time that the layer adds to them. If unset, nothing is
+    /// counted.
+    pub fn with_meter(self, meter: Arc<dyn Meter>) -> Self {
+        self.with(|engine| engine.meter = Some(meter))
     }
 
     /// Sets the [`Reply`] that turns denials into responses. The default is [`BriefReply`](crate::BriefReply), which also

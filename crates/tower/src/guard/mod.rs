@@ -25,6 +25,7 @@ mod future;
 mod grpc;
 mod judgment;
 mod layer;
+mod metering;
 mod observed;
 mod offer;
 mod outcome;

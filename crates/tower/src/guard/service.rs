@@ -7,6 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use gabion_core::Judgment;
 use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
@@ -49,31 +50,39 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let timer = self.engine.start_timer();
         let mut decision = self.engine.judge(&request);
         if let Decision::Pass(exchange, _) = &mut decision {
             self.engine.wait_for_remote(&request, exchange);
             if let Err(response) = self.engine.prepare(&mut request, exchange) {
-                return ResponseFuture::respond(*response);
+                decision = Decision::Respond(*response);
             }
         }
+        let added = self.engine.count(decision.judgment(), timer);
         match decision {
-            Decision::Pass(exchange, policy)
+            Decision::Pass(mut exchange, policy)
                 if exchange.has_remote() || self.engine.needs_response(&policy, &exchange) =>
             {
+                exchange.added = added;
                 let inner = self.inner.call(request);
                 ResponseFuture::processed(inner, self.engine.clone(), exchange, policy.into_owned())
             }
             Decision::Pass(exchange, _) => {
+                self.engine.add_time(Judgment::Passed, added);
                 let inner = self.inner.call(request);
                 ResponseFuture::showing(inner, exchange.state.into_quotas())
             }
             Decision::Unjudged(upgrade_offer) => {
+                self.engine.add_time(Judgment::Unjudged, added);
                 if let Some(upgrade) = upgrade_offer {
                     offer::strip(&mut request, upgrade);
                 }
                 ResponseFuture::unchanged(self.inner.call(request))
             }
-            Decision::Respond(response) => ResponseFuture::respond(response),
+            Decision::Respond(response) => {
+                self.engine.add_time(Judgment::Refused, added);
+                ResponseFuture::respond(response)
+            }
         }
     }
 }

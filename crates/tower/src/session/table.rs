@@ -148,6 +148,11 @@ impl Sessions {
         self.open.load(Ordering::Relaxed)
     }
 
+    /// Returns the maximum number of open sessions.
+    pub const fn capacity(&self) -> usize {
+        self.capacity
+    }
+
     /// Returns `true` if no session is open.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

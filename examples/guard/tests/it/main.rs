@@ -24,6 +24,7 @@ mod listen;
 mod log_bounds;
 mod log_reader;
 mod memory;
+mod metrics;
 mod operate;
 mod policy;
 mod reconnect;
