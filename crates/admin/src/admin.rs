@@ -11,8 +11,8 @@ use ipnet::IpNet;
 use tokio::task::spawn_blocking;
 
 use crate::{
-    Durability, SharedState, caller::Caller, durability::Absent, error::ApiError,
-    wire::parse_address,
+    Durability, EventSource, SharedState, caller::Caller, durability::Absent, error::ApiError,
+    events::NoEvents, wire::parse_address,
 };
 
 /// A guard with its store and its readiness, as the API shows and changes them. Clones share everything.
@@ -21,6 +21,7 @@ pub struct Admin {
     guard: Guard,
     durability: Arc<dyn Durability>,
     shared: Arc<dyn SharedState>,
+    events: Arc<dyn EventSource>,
     readiness: Arc<dyn Fn() -> bool + Send + Sync>,
     version: Arc<str>,
     /// The monotonic time of its creation.
@@ -44,6 +45,7 @@ impl Admin {
             guard,
             durability: Arc::new(Absent),
             shared: Arc::new(Absent),
+            events: Arc::new(NoEvents),
             readiness: Arc::new(|| true),
             version: env!("CARGO_PKG_VERSION").into(),
             started,
@@ -58,6 +60,11 @@ impl Admin {
     /// Shows the state of the connection to other instances.
     pub fn with_shared_state(self, shared: Arc<dyn SharedState>) -> Self {
         Self { shared, ..self }
+    }
+
+    /// Shows these events.
+    pub fn with_events(self, events: Arc<dyn EventSource>) -> Self {
+        Self { events, ..self }
     }
 
     /// Sets the answer of `/readyz`.
@@ -82,6 +89,10 @@ impl Admin {
 
     pub(crate) fn shared(&self) -> &dyn SharedState {
         &*self.shared
+    }
+
+    pub(crate) fn events(&self) -> &dyn EventSource {
+        &*self.events
     }
 
     pub(crate) fn is_ready(&self) -> bool {

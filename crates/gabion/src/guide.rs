@@ -6,6 +6,7 @@
 //! | [`policy`] | the policy document: every section, key and default |
 //! | [`deploy`] | `guard` in production: kits, the order of a drain, timeouts that belong together |
 //! | [`guard_toml`] | the configuration file of `guard`: groups of servers, routes, options |
+//! | [`logs`] | events as JSON and the access log of `guard`: files, rotation, redaction, and every field |
 //! | [`operate`] | a running `guard`: bans, exemptions and status by command, the admin API and its security |
 //! | [`load_balancer`] | trusted proxies, health checks, a first test with curl |
 //! | [`certificate`] | a domain and a certificate, on AWS and without; ACME, HTTPS, the PROXY protocol |
@@ -37,6 +38,8 @@ pub mod guard_toml {}
 pub mod life_of_a_request {}
 #[doc = include_str!("../guide/load_balancer.md")]
 pub mod load_balancer {}
+#[doc = include_str!("../guide/logs.md")]
+pub mod logs {}
 #[doc = include_str!("../guide/operate.md")]
 pub mod operate {}
 #[doc = include_str!("../guide/paths.md")]

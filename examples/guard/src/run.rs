@@ -4,7 +4,7 @@ use std::{error::Error, io, sync::Arc, time::Duration};
 
 use gabion::{
     Guard, GuardBuilder,
-    event::{Bounded, EventBudget, Tracing},
+    event::{Bounded, EventBudget, EventRing, Tracing},
     policy::{ShrinkGuard, Watch},
 };
 use gabion_proxy::{ProxyOptions, Readiness, Upstream};
@@ -24,6 +24,7 @@ use crate::{
     demo,
     https::{Https, HttpsOptions},
     log,
+    logs::{self, KeepingSink, LastEvents, Logs},
     reload::{HealthChecks, Reloader, Running},
     serve::{Parts, descriptor_capacity, proxy_options, serve},
     site::{LiveSite, Site},
@@ -62,7 +63,15 @@ pub(crate) fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     let _log = log::init()?;
     let args = &settings.args;
     let store = StoreSlot::default();
-    let guard = guard(&settings, &store)?;
+    // Flushed at the end.
+    let logs = Logs::open(&args.log)?;
+    let has_admin = args.https.state.is_some() || args.admin.admin.is_some();
+    let ring = logs::ring(has_admin);
+    let guard = guard(&settings, &store, &logs, ring.as_ref())?;
+    logs.report_to(&guard);
+    if let Some(ring) = &ring {
+        guard.subscribe(ring);
+    }
     for warning in guard.warnings() {
         warn!("{warning}");
     }
@@ -88,9 +97,16 @@ pub(crate) fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
         site: &site,
         descriptors,
         readiness,
+        access_log: logs.access(),
     };
     let workers = serve(&parts, &mut sockets)?;
-    let admin = admin.serve(&guard, |admin| state.show_in(admin, &store))?;
+    let admin = admin.serve(&guard, |admin| {
+        let admin = state.show_in(admin, &store);
+        match ring {
+            Some(ring) => admin.with_events(Arc::new(LastEvents(ring))),
+            None => admin,
+        }
+    })?;
     let offer = sockets.pass_on()?;
     notify_systemd(NotifyState::Ready);
     start_text::print(&parts, workers.local_addrs(), &admin);
@@ -140,7 +156,12 @@ pub(crate) fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn guard(settings: &Settings, store: &StoreSlot) -> Result<Guard, Box<dyn Error>> {
+fn guard(
+    settings: &Settings,
+    store: &StoreSlot,
+    logs: &Logs,
+    ring: Option<&Arc<EventRing>>,
+) -> Result<Guard, Box<dyn Error>> {
     let args = &settings.args;
     let shrink = if args.accept_shrink {
         ShrinkGuard::Accept
@@ -149,9 +170,10 @@ fn guard(settings: &Settings, store: &StoreSlot) -> Result<Guard, Box<dyn Error>
     };
     let log = Tracing::default().with_query_values(args.log_query_values);
     // Stored is what is logged: within the same budget.
-    let log = StoringSink::new(log, store.clone());
+    let log = StoringSink::new(logs.sink(log), store.clone());
+    let log = Bounded::new(log, EventBudget::default());
     let builder: GuardBuilder = Guard::builder()
-        .with_sink(Arc::new(Bounded::new(log, EventBudget::default())))
+        .with_sink(Arc::new(KeepingSink::new(log, ring.cloned())))
         .with_shrink_guard(shrink)
         .with_timer(TokioTimer::new());
     let Some(policy) = &args.policy else {
