@@ -12,6 +12,8 @@ use gabion_core::{
 };
 use ipnet::IpNet;
 
+use crate::clock::wall_clock;
+
 /// A sink that keeps the last events in memory, bounded in number and bytes, with every detail: an operator finds
 /// in it why a request was denied, by the event id that its client received.
 ///
@@ -146,14 +148,6 @@ impl ChangeListener for EventRing {
             self.forget(*client);
         }
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the time of an event that has none of its own"
-)]
-pub(crate) fn wall_clock() -> SystemTime {
-    SystemTime::now()
 }
 
 /// The id that a client received.

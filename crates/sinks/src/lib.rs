@@ -23,6 +23,7 @@
 
 mod bounded;
 mod channel;
+mod clock;
 mod combined;
 mod ecs;
 mod event_ring;

@@ -2,7 +2,7 @@
 
 use gabion_core::{AccessRecord, AccessSink, Event, Sink};
 
-use crate::{Combined, Ecs, LineLog, event_ring::wall_clock};
+use crate::{Combined, Ecs, LineLog, clock::wall_clock};
 
 /// A sink that writes each event as a line of JSON to a [`LineLog`].
 ///

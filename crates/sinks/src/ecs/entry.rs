@@ -125,6 +125,10 @@ impl<'e, 'o> Entry<'e, 'o> {
         }
     }
 
+    pub(super) fn generation(&mut self, generation: u64) {
+        self.object.number("gabion.policy.generation", generation);
+    }
+
     pub(super) fn mode(&mut self, mode: Mode) {
         self.object.text("gabion.mode", mode);
     }

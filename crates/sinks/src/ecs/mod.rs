@@ -4,6 +4,7 @@ mod access;
 mod entry;
 mod event;
 mod json;
+mod own;
 
 use std::time::SystemTime;
 

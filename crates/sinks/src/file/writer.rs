@@ -16,7 +16,7 @@ use super::{
     queue::{LineQueue, Work},
     rotating::RotatingFile,
 };
-use crate::event_ring::wall_clock;
+use crate::clock::wall_clock;
 
 /// A log that requests write to without waiting: a thread of its own writes the lines.
 ///
