@@ -60,9 +60,15 @@ fn parse(event: &str) -> Option<Value> {
 
 /// Parses an id as a denied client received it.
 fn parse_id(text: &str) -> Result<EventId, ApiError> {
-    const DIGITS: usize = 16;
-    let is_id = text.len() == DIGITS && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let id = u64::from_str_radix(text, 16).ok().filter(|_| is_id);
+    const LENGTH: usize = 16;
+    const DIGITS: &[u8] = b"0123456789abcdef";
+    let value = |byte: u8| {
+        let position = DIGITS.iter().position(|digit| *digit == byte);
+        position.and_then(|value| u64::try_from(value).ok())
+    };
+    let mut digits = text.bytes();
+    let id = digits.try_fold(0, |id: u64, byte| Some(id << 4 | value(byte)?));
+    let id = id.filter(|_| text.len() == LENGTH);
     id.map(EventId::new).ok_or_else(|| {
         let error = format!(
             "invalid event id `{}`: write the 16 digits that the client received",

@@ -45,8 +45,8 @@ impl Archive {
 
     /// `true` while a thread compresses files.
     #[cfg(test)]
-    pub(super) fn is_busy(&self) -> &AtomicBool {
-        &self.is_busy
+    pub(super) fn is_busy(&self) -> bool {
+        self.is_busy.load(Ordering::Acquire)
     }
 
     /// Renames the log to the name of an old file.

@@ -49,3 +49,6 @@ impl Default for Rotation {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

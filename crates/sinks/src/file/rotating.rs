@@ -64,6 +64,12 @@ impl RotatingFile {
         (written, Ok(()))
     }
 
+    /// Returns `true` while old files are compressed.
+    #[cfg(test)]
+    pub(super) fn is_archiving(&self) -> bool {
+        self.archive.is_busy()
+    }
+
     /// Rotates a file whose period has ended.
     pub(super) fn rotate_if_due(&mut self, now: SystemTime) -> io::Result<()> {
         let period = self.period(now);
@@ -183,7 +189,3 @@ fn first_line(lines: &[u8]) -> usize {
     let end = lines.iter().position(|&byte| byte == b'\n');
     end.map_or(lines.len(), |end| end + 1)
 }
-
-#[cfg(test)]
-#[path = "rotating_tests.rs"]
-mod tests;

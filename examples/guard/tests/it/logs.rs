@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 use tokio_tungstenite::{connect_async, tungstenite::Message};
 
-use crate::support::Guard;
+use crate::support::{Guard, guard, text};
 
 /// Headers with secrets, as a client of the demo.
 const SECRETS: &str = "X-Forwarded-For: 203.0.113.9\r\nAuthorization: Basic 5ecret-authorization\r\n\
@@ -263,4 +263,20 @@ async fn admin_api_shows_the_event_of_a_denial_with_every_detail() {
     assert_eq!(get("/v1/events/0000000000000000").0, 404);
     assert_eq!(get("/v1/events/x").0, 400);
     assert_eq!(get("/v1/events?last=x").0, 400);
+}
+
+#[test]
+fn example_of_the_guide_is_valid() {
+    let page = include_str!("../../../../crates/gabion/guide/logs.md");
+    let (_, rest) = page.split_once("```toml\n").unwrap();
+    let (example, _) = rest.split_once("```\n").unwrap();
+    let folder = TempFolder::new("logs-guide");
+    let config = folder.replace("guard.toml", &format!("version = 1\n{example}"));
+    let checked = guard(["check", "--config", &config]);
+    assert!(checked.status.success(), "{}", text(&checked.stderr));
+    // Each key of the example has a row.
+    for line in example.lines().skip(1) {
+        let key = line.split(' ').next().unwrap();
+        assert!(page.contains(&format!("\n| **`{key}`** | ")), "{key}");
+    }
 }

@@ -1,13 +1,18 @@
 #![expect(clippy::disallowed_methods, reason = "tests read and write files")]
 
 use std::{
-    fs, io::Read as _, num::NonZeroU64, path::Path, sync::atomic::Ordering, thread::yield_now,
+    fs,
+    io::Read as _,
+    num::NonZeroU64,
+    path::Path,
+    thread::yield_now,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use flate2::read::MultiGzDecoder;
 use gabion_testkit::TempFolder;
 
-use super::*;
+use super::{Rotation, rotating::RotatingFile};
 
 const START: SystemTime = UNIX_EPOCH;
 
@@ -26,7 +31,7 @@ fn write(file: &mut RotatingFile, lines: &str, now: SystemTime) {
     let (written, result) = file.write(lines.as_bytes(), now);
     result.unwrap();
     assert_eq!(written, lines.len());
-    while file.archive.is_busy().load(Ordering::Acquire) {
+    while file.is_archiving() {
         yield_now();
     }
 }
