@@ -11,10 +11,11 @@ use ipnet::IpNet;
 use tokio::task::spawn_blocking;
 
 use crate::{
-    Durability, SharedState,
+    Durability, EventSource, SharedState,
     caller::Caller,
     durability::Absent,
     error::ApiError,
+    events::NoEvents,
     exporter::{self, Exporter},
     wire::parse_address,
 };
@@ -25,6 +26,7 @@ pub struct Admin {
     guard: Guard,
     durability: Arc<dyn Durability>,
     shared: Arc<dyn SharedState>,
+    events: Arc<dyn EventSource>,
     readiness: Arc<dyn Fn() -> bool + Send + Sync>,
     version: Arc<str>,
     exporter: Option<Exporter>,
@@ -52,6 +54,7 @@ impl Admin {
             guard,
             durability: Arc::new(Absent),
             shared: Arc::new(Absent),
+            events: Arc::new(NoEvents),
             readiness: Arc::new(|| true),
             version: env!("CARGO_PKG_VERSION").into(),
             exporter: None,
@@ -67,6 +70,11 @@ impl Admin {
     /// Shows the state of the connection to other instances.
     pub fn with_shared_state(self, shared: Arc<dyn SharedState>) -> Self {
         Self { shared, ..self }
+    }
+
+    /// Shows these events.
+    pub fn with_events(self, events: Arc<dyn EventSource>) -> Self {
+        Self { events, ..self }
     }
 
     /// Sets the answer of `/readyz`.
@@ -103,6 +111,10 @@ impl Admin {
 
     pub(crate) fn shared(&self) -> &dyn SharedState {
         &*self.shared
+    }
+
+    pub(crate) fn events(&self) -> &dyn EventSource {
+        &*self.events
     }
 
     pub(crate) fn is_ready(&self) -> bool {

@@ -61,6 +61,7 @@ mod api;
 mod caller;
 mod durability;
 mod error;
+mod events;
 mod exporter;
 mod extract;
 mod listen;
@@ -70,6 +71,7 @@ mod wire;
 pub use access::{Token, TokenError};
 pub use admin::Admin;
 pub use durability::{Durability, NotDurable, SharedState, SubsystemStatus};
+pub use events::EventSource;
 pub use listen::{
     AdminServer, Existing, ListenError, Stream, TcpListener, Tls, TlsFuture, UnixListener,
 };

@@ -36,6 +36,7 @@
 
 #![warn(clippy::indexing_slicing)]
 
+mod access;
 mod attribution;
 mod ban;
 mod body_limit;
@@ -64,6 +65,7 @@ mod upgrade;
 mod verdict;
 mod words;
 
+pub use access::{AccessDenial, AccessRecord, AccessSink, WebSocketPhase};
 pub use attribution::Attribution;
 pub use ban::{
     AllowRecord, BanOutcome, BanRecord, BanSnapshot, BanSource, BanUpdate, Offense, OffenseHistory,
@@ -79,10 +81,10 @@ pub use client::{
 pub use diagnosis::{Diagnosis, DiagnosisCounters};
 pub use event::{
     AuditAction, AuditEvent, BanChange, BanEvent, ClaimRemovedEvent, ConnectionLimit,
-    ConnectionRefusedEvent, DiagnosisEvent, Event, EventClass, FaultEvent, PolicyEvent,
-    ProbeHitEvent, ProxyFailureEvent, RequestEvent, RequestEventKind, SessionEvent, Sink,
-    StoreChange, StoreEvent, StorePart, Suppressed, UnparsableEvent, UnparsablePart, UpstreamEvent,
-    UpstreamState,
+    ConnectionRefusedEvent, DiagnosisEvent, Event, EventClass, FaultEvent, LogChange, LogEvent,
+    PolicyEvent, ProbeHitEvent, ProxyFailureEvent, RequestEvent, RequestEventKind, SessionEvent,
+    Sink, StoreChange, StoreEvent, StorePart, Suppressed, UnparsableEvent, UnparsablePart,
+    UpstreamEvent, UpstreamState,
 };
 pub use evidence::{Escaped, Evidence, Redacted};
 pub use facts::{Facts, Resolution};

@@ -1,14 +1,18 @@
 //! Events: every verdict but a pass, bans, policy changes, sessions; and the sinks that take them.
 
 pub use gabion_core::{
-    AuditAction, AuditEvent, BanChange, BanEvent, ClaimRemovedEvent, CloseReason, ConnectionLimit,
-    ConnectionRefusedEvent, Diagnosis, DiagnosisCounters, DiagnosisEvent, Event, EventClass,
-    EventId, FaultEvent, Judgment, Meter, PolicyEvent, ProbeHitEvent, ProxyFailureEvent, Redacted,
-    RequestEvent, RequestEventKind, SessionEvent, SessionId, SessionKind, Sink, StoreChange,
-    StoreEvent, StorePart, Suppressed, UnparsableEvent, UnparsablePart, UpstreamEvent,
-    UpstreamState,
+    AccessDenial, AccessRecord, AccessSink, AuditAction, AuditEvent, BanChange, BanEvent,
+    ClaimRemovedEvent, CloseReason, ConnectionLimit, ConnectionRefusedEvent, Diagnosis,
+    DiagnosisCounters, DiagnosisEvent, Event, EventClass, EventId, FaultEvent, Judgment, LogChange,
+    LogEvent, Meter, PolicyEvent, ProbeHitEvent, ProxyFailureEvent, Redacted, RequestEvent,
+    RequestEventKind, SessionEvent, SessionId, SessionKind, Sink, StoreChange, StoreEvent,
+    StorePart, Suppressed, UnparsableEvent, UnparsablePart, UpstreamEvent, UpstreamState,
+    WebSocketPhase,
 };
 #[cfg(any(feature = "metrics", feature = "tracing"))]
-pub use gabion_sinks::{Bounded, Channel, EventBudget, Tracing};
+pub use gabion_sinks::{
+    AccessFormat, AccessLog, Bounded, Channel, Combined, Ecs, EventBudget, EventLog, EventRing,
+    LineLog, LogTarget, OnLogEvent, Pseudonym, Pseudonyms, Rotation, ShortKey, Tracing,
+};
 #[cfg(feature = "metrics")]
 pub use gabion_sinks::{MetricDescription, MetricKind, Metrics};

@@ -6,6 +6,7 @@
 //! | [`policy`] | the policy document: every section, key and default |
 //! | [`deploy`] | `guard` in production: kits, the order of a drain, timeouts that belong together |
 //! | [`guard_toml`] | the configuration file of `guard`: groups of servers, routes, options |
+//! | [`logs`] | events as JSON and the access log of `guard`: files, rotation, redaction, and every field |
 //! | [`operate`] | a running `guard`: bans, exemptions and status by command, the admin API and its security |
 //! | [`metrics`] | metrics for Prometheus: what each counts, alerts, a dashboard |
 //! | [`load_balancer`] | trusted proxies, health checks, a first test with curl |
@@ -38,6 +39,8 @@ pub mod guard_toml {}
 pub mod life_of_a_request {}
 #[doc = include_str!("../guide/load_balancer.md")]
 pub mod load_balancer {}
+#[doc = include_str!("../guide/logs.md")]
+pub mod logs {}
 #[doc = include_str!("../guide/metrics.md")]
 pub mod metrics {}
 #[doc = include_str!("../guide/operate.md")]

@@ -106,6 +106,7 @@
 //!   authorities, and `serde_json` writes the state.
 //! - `gabion-frames` finds the frame boundaries in a tunnel, where a ping may be inserted.
 
+mod access_log;
 #[cfg(feature = "acme")]
 mod acme;
 mod answer;
@@ -134,6 +135,7 @@ mod tunnels;
 mod upstream;
 mod vectored;
 
+pub use access_log::{AccessLogBody, AccessLogFuture, AccessLogService, AccessRecorder};
 #[cfg(feature = "acme")]
 pub use acme::{
     Acme, AcmeChallenge, AcmeError, AcmeOptions, ChallengeLayer, ChallengeService, HttpChallenges,

@@ -3,7 +3,10 @@
 //! [`Tracing`] sends each event to `tracing`, with bytes from clients escaped. [`Bounded`] wraps
 //! any sink and limits the number of events, so that an attack cannot fill the disk: events above
 //! its rate per client and second are counted and reported in one event. [`Channel`] sends events
-//! to another thread. With the feature `metrics`, `Metrics` counts events and requests. Any other destination is an implementation of [`Sink`](gabion_core::Sink),
+//! to another thread. With the feature `metrics`, `Metrics` counts events and requests.
+//! [`EventLog`] and [`AccessLog`] write events and requests as lines ([`Ecs`], [`Combined`]) to a
+//! file or a stream ([`LineLog`]), with rotation, and with client addresses or [`Pseudonyms`]. [`EventRing`] keeps
+//! the last events in memory. Any other destination is an implementation of [`Sink`](gabion_core::Sink),
 //! about ten lines.
 //!
 //! # Dependencies
@@ -11,15 +14,38 @@
 //! - `tracing`, the logging facade that tower servers use.
 //! - `metrics` (feature `metrics`), the facade that exporters for Prometheus and others implement. It
 //!   adds `rapidhash` and nothing else.
+//! - `flate2` compresses log files, with the `miniz_oxide` that `gabion-frames` depends on.
+//! - Rotation has no crate. `file-rotate` and `logroller` rotate by size or by time, not by both; `file-rotate`
+//!   ignores a file that it cannot open, so that its lines are lost without an error. `rolling-file` does both, and
+//!   does not compress. `tracing-appender` has a queue that is not bounded in bytes, and does not compress. All but the
+//!   last depend on `chrono`.
+//! - `hmac` and `sha2` make pseudonyms.
+//! - `humantime` writes dates in UTC, `itoa` numbers, and `memchr` counts lines; other crates of the workspace depend on them already.
+//! - JSON has no crate: a line is text between quotes, written without a value in between. `serde_json` parses it in
+//!   tests.
 
 mod bounded;
 mod channel;
+mod clock;
+mod combined;
+mod ecs;
+mod event_ring;
+mod file;
+mod host;
+mod line_sinks;
 #[cfg(feature = "metrics")]
 mod metrics;
+mod pseudonym;
 mod to_tracing;
 
 #[cfg(feature = "metrics")]
 pub use self::metrics::{MetricDescription, MetricKind, Metrics};
 pub use bounded::{Bounded, EventBudget};
 pub use channel::Channel;
+pub use combined::Combined;
+pub use ecs::Ecs;
+pub use event_ring::EventRing;
+pub use file::{LineLog, LogTarget, OnLogEvent, Rotation};
+pub use line_sinks::{AccessFormat, AccessLog, EventLog};
+pub use pseudonym::{Pseudonym, Pseudonyms, ShortKey};
 pub use to_tracing::Tracing;

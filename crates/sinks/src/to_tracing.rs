@@ -2,9 +2,9 @@
 
 use gabion_core::{
     BanEvent, ClaimRemovedEvent, ConnectionRefusedEvent, Diagnosis, DiagnosisEvent, Escaped, Event,
-    Mode, PolicyEvent, ProbeHitEvent, ProxyFailureEvent, Redacted, RequestEvent, RequestEventKind,
-    SessionEvent, SessionKind, Sink, StoreChange, StoreEvent, UnparsableEvent, UpstreamEvent,
-    UpstreamState,
+    LogChange, LogEvent, Mode, PolicyEvent, ProbeHitEvent, ProxyFailureEvent, Redacted,
+    RequestEvent, RequestEventKind, SessionEvent, SessionKind, Sink, StoreChange, StoreEvent,
+    UnparsableEvent, UpstreamEvent, UpstreamState,
 };
 use tracing::{debug, error, info, warn};
 
@@ -191,6 +191,7 @@ impl Sink for Tracing {
             Event::ProxyFailure(event) => self.proxy_failure(event),
             Event::Store(event) => store(event),
             Event::Upstream(event) => upstream(event),
+            Event::Log(event) => log(event),
             Event::Setup(_) | Event::UntrustedProxy(_) => error!(target: "gabion", "{event}"),
             Event::Suppressed(event) => warn!(target: "gabion", "{event}"),
             // A kind that a later version of the core adds.
@@ -245,6 +246,15 @@ fn store(event: &StoreEvent) {
         StoreChange::Recovered => info!(target: "gabion", "{event}"),
         StoreChange::Overflowed { .. } => warn!(target: "gabion", "{event}"),
         // An outage or a damaged file, or a change that a later version of the core adds.
+        _ => error!(target: "gabion", "{event}"),
+    }
+}
+
+fn log(event: &LogEvent) {
+    match event.change {
+        LogChange::Recovered => info!(target: "gabion", "{event}"),
+        LogChange::Dropped { .. } => warn!(target: "gabion", "{event}"),
+        // An outage, or a change that a later version of the core adds.
         _ => error!(target: "gabion", "{event}"),
     }
 }

@@ -16,6 +16,7 @@ use crate::{
     built_in_policy::UpstreamServer,
     doctor::DoctorArgs,
     https::HttpsArgs,
+    logs::LogArgs,
     operate::{EndpointArgs, Operation},
     state::RedisArgs,
     upstream_args::UpstreamArgs,
@@ -165,6 +166,8 @@ pub(crate) struct RunArgs {
     pub(crate) admin: AdminArgs,
     #[command(flatten)]
     pub(crate) redis: RedisArgs,
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
 }
 
 /// The other commands.

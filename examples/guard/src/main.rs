@@ -13,6 +13,7 @@ mod document;
 mod https;
 mod init;
 mod log;
+mod logs;
 mod metrics;
 mod operate;
 mod own_addresses;

@@ -4,7 +4,7 @@ use std::{error::Error, io, sync::Arc, time::Duration};
 
 use gabion::{
     Guard, GuardBuilder,
-    event::{Bounded, EventBudget, Tracing},
+    event::{Bounded, EventBudget, EventRing, Sink, Tracing},
     policy::{ShrinkGuard, Watch},
 };
 use gabion_proxy::{ProxyOptions, Readiness, Upstream};
@@ -24,6 +24,7 @@ use crate::{
     demo,
     https::{Https, HttpsOptions},
     log,
+    logs::{self, KeepingSink, LastEvents, Logs},
     metrics::Exporter,
     reload::{HealthChecks, Reloader, Running},
     serve::{Parts, descriptor_capacity, proxy_options, serve},
@@ -64,7 +65,15 @@ pub(crate) fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     let args = &settings.args;
     let store = StoreSlot::default();
     let exporter = Exporter::install(args)?;
-    let guard = guard(&settings, &store, exporter.as_ref())?;
+    // Flushed at the end.
+    let logs = Logs::open(&args.log)?;
+    let has_admin = args.https.state.is_some() || args.admin.admin.is_some();
+    let ring = logs::ring(has_admin);
+    let guard = guard(&settings, &store, exporter.as_ref(), &logs, ring.as_ref())?;
+    logs.report_to(&guard);
+    if let Some(ring) = &ring {
+        guard.subscribe(ring);
+    }
     for warning in guard.warnings() {
         warn!("{warning}");
     }
@@ -91,12 +100,17 @@ pub(crate) fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
         descriptors,
         readiness,
         exact_limits: state.exact_limits(),
+        access_log: logs.access(),
     };
     let workers = serve(&parts, &mut sockets)?;
     let admin = admin.serve(&guard, |admin| {
         let admin = state.show_in(admin, &store);
-        match exporter {
+        let admin = match exporter {
             Some(exporter) => exporter.show_in(admin, site.clone()),
+            None => admin,
+        };
+        match ring {
+            Some(ring) => admin.with_events(Arc::new(LastEvents(ring))),
             None => admin,
         }
     })?;
@@ -153,6 +167,8 @@ fn guard(
     settings: &Settings,
     store: &StoreSlot,
     exporter: Option<&Exporter>,
+    logs: &Logs,
+    ring: Option<&Arc<EventRing>>,
 ) -> Result<Guard, Box<dyn Error>> {
     let args = &settings.args;
     let shrink = if args.accept_shrink {
@@ -162,16 +178,19 @@ fn guard(
     };
     let log = Tracing::default().with_query_values(args.log_query_values);
     // Stored is what is logged: within the same budget.
-    let log = StoringSink::new(log, store.clone());
+    let log = StoringSink::new(logs.sink(log), store.clone());
     let budget = EventBudget::default();
+    let log: Arc<dyn Sink> = match exporter {
+        Some(exporter) => exporter.sink(log, budget),
+        None => Arc::new(Bounded::new(log, budget)),
+    };
     let builder: GuardBuilder = Guard::builder()
+        .with_sink(Arc::new(KeepingSink::new(log, ring.cloned())))
         .with_shrink_guard(shrink)
         .with_timer(TokioTimer::new());
     let builder = match exporter {
-        Some(exporter) => builder
-            .with_sink(exporter.sink(log, budget))
-            .with_meter(exporter.meter()),
-        None => builder.with_sink(Arc::new(Bounded::new(log, budget))),
+        Some(exporter) => builder.with_meter(exporter.meter()),
+        None => builder,
     };
     let Some(policy) = &args.policy else {
         let policy = if settings.is_demo() {

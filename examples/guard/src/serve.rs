@@ -3,12 +3,13 @@
 use std::{error::Error, io, num::NonZeroUsize, sync::Arc, thread};
 
 use axum::body::{Bytes, HttpBody};
-use gabion::{Guard, limit::RemoteLimits};
+use gabion::{Guard, event::AccessSink, limit::RemoteLimits};
 use gabion_proxy::{
-    Capacity, Connections, HeaderCase, HealthLog, HealthLogService, HttpService, Listener,
-    OwnAddressError, Protocols, ProxyOptions, Readiness, ServeOptions, Tunnels, Workers,
-    raise_descriptor_limit, workers_on,
+    AccessLogService, AccessRecorder, Capacity, Connections, Either, HeaderCase, HealthLog,
+    HealthLogService, HttpService, Listener, OwnAddressError, Protocols, ProxyOptions, Readiness,
+    ServeOptions, Tunnels, Workers, raise_descriptor_limit, workers_on,
 };
+use http::HeaderMap;
 use tower_layer::Layer;
 use tracing::warn;
 
@@ -34,6 +35,8 @@ pub(crate) struct Parts<'g> {
     pub(crate) readiness: Option<Readiness>,
     /// Decides about exact limits for all instances.
     pub(crate) exact_limits: Option<Arc<dyn RemoteLimits>>,
+    /// `None` without an access log.
+    pub(crate) access_log: Option<Arc<dyn AccessSink>>,
 }
 
 /// The listeners, the number of workers, and the log of each exchange.
@@ -41,6 +44,7 @@ struct Workshop {
     workers: NonZeroUsize,
     listeners: Vec<Listener>,
     health_log: Option<HealthLog>,
+    access_log: Option<AccessRecorder>,
 }
 
 /// Starts the workers, each with its own listeners, runtime and pool of upstream connections.
@@ -58,6 +62,7 @@ pub(crate) fn serve(parts: &Parts<'_>, sockets: &mut Sockets) -> Result<Workers,
         workers,
         listeners,
         health_log: health_log(args)?,
+        access_log: access_log(parts),
     };
     let workers = match parts.settings.document {
         None => serve_guarded(parts, workshop, Site::proxy),
@@ -131,13 +136,31 @@ fn serve_logged<S: HttpService>(
         workers,
         listeners,
         health_log,
+        access_log,
     } = workshop;
-    match health_log {
-        None => workers_on(workers, listeners, inner),
-        Some(log) => workers_on(workers, listeners, move |tunnels| {
+    match (health_log, access_log) {
+        (None, None) => workers_on(workers, listeners, inner),
+        (Some(log), None) => workers_on(workers, listeners, move |tunnels| {
             HealthLogService::new(inner(tunnels), log.clone())
         }),
+        // One type for both, since each builds a server of its own.
+        (health_log, Some(access)) => workers_on(workers, listeners, move |tunnels| {
+            let inner = inner(tunnels);
+            let inner = match &health_log {
+                Some(log) => Either::Left(HealthLogService::new(inner, log.clone())),
+                None => Either::Right(inner),
+            };
+            AccessLogService::new(inner, access.clone())
+        }),
     }
+}
+
+/// The access log, if there is one, with the clients of the policy in force.
+fn access_log(parts: &Parts<'_>) -> Option<AccessRecorder> {
+    let sink = parts.access_log.clone()?;
+    let guard = parts.guard.clone();
+    let clients = move |peer, headers: &HeaderMap| guard.resolve_client(peer, headers);
+    Some(AccessRecorder::new(sink, clients))
 }
 
 /// The options of each listener, but for TLS.

@@ -12,7 +12,12 @@ pub(crate) fn print(parts: &Parts<'_>, addrs: &[SocketAddr], admin: &AdminApi) {
     let mut text = Vec::new();
     // Writing to memory does not fail, and a closed standard output must not end the process.
     let _ = write_text(&mut text, parts, addrs, admin);
-    let _ = io::stdout().write_all(&text);
+    if parts.settings.args.log.uses_stdout() {
+        // A log of lines is there.
+        let _ = io::stderr().write_all(&text);
+    } else {
+        let _ = io::stdout().write_all(&text);
+    }
 }
 
 fn write_text(

@@ -3,6 +3,7 @@
 mod allows;
 mod bans;
 mod check;
+mod events;
 mod metrics;
 mod status;
 mod transfer;
@@ -47,6 +48,8 @@ pub(crate) fn router(admin: Admin, access: Arc<Access>) -> Router {
         .route("/v1/bans/{address}", delete(bans::unban))
         .route("/v1/allows", get(allows::list).post(allows::allow))
         .route("/v1/allows/{address}", delete(allows::disallow))
+        .route("/v1/events", get(events::list))
+        .route("/v1/events/{id}", get(events::find))
         .route("/v1/forget", post(bans::forget))
         .route("/v1/export", get(transfer::export))
         .layer(DefaultBodyLimit::max(MAX_BODY))

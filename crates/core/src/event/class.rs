@@ -35,7 +35,7 @@ pub enum EventClass {
     Fault,
     /// Changes of the state of upstream servers.
     Upstream,
-    /// Changes of the policy, of the store and by operators, setup errors, and reports of other sinks.
+    /// Changes of the policy, of the store, of log files and by operators, setup errors, and reports of other sinks.
     Policy,
 }
 
@@ -84,6 +84,7 @@ impl Event {
             // Of claims the first removal of each, which asks for a setting.
             Self::Audit(_)
             | Self::ClaimRemoved(_)
+            | Self::Log(_)
             | Self::Policy(_)
             | Self::Store(_)
             | Self::UntrustedProxy(_)
@@ -108,6 +109,7 @@ impl Event {
             Self::ProxyFailure(event) => Some(event.at),
             Self::Store(event) => Some(event.at),
             Self::Upstream(event) => Some(event.at),
+            Self::Log(event) => Some(event.at),
             Self::Policy(_) | Self::UntrustedProxy(_) | Self::Setup(_) | Self::Suppressed(_) => {
                 None
             }
@@ -132,6 +134,7 @@ impl Event {
             Self::UntrustedProxy(peer) => Some(network(*peer)),
             // An operator's work has no budget per client.
             Self::Audit(_)
+            | Self::Log(_)
             | Self::Policy(_)
             | Self::Setup(_)
             | Self::Store(_)

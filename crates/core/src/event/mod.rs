@@ -6,6 +6,7 @@ mod claim;
 mod class;
 mod connection;
 mod diagnosis;
+mod log;
 mod policy;
 mod proxy;
 mod request;
@@ -24,6 +25,7 @@ pub use claim::ClaimRemovedEvent;
 pub use class::EventClass;
 pub use connection::{ConnectionLimit, ConnectionRefusedEvent};
 pub use diagnosis::DiagnosisEvent;
+pub use log::{LogChange, LogEvent};
 pub use policy::PolicyEvent;
 pub use proxy::ProxyFailureEvent;
 pub use request::{FaultEvent, ProbeHitEvent, RequestEvent, RequestEventKind};
@@ -118,6 +120,8 @@ pub enum Event {
     Store(StoreEvent),
     /// A change of the state of a server behind a reverse proxy.
     Upstream(UpstreamEvent),
+    /// A change of the state of a log file.
+    Log(LogEvent),
     /// A setup error, with its fix: requests are refused until it is corrected.
     Setup(&'static str),
     /// Events that a sink dropped because of its rate limit.
@@ -153,6 +157,7 @@ impl fmt::Display for Event {
             Self::ProxyFailure(event) => event.fmt(f),
             Self::Store(event) => event.fmt(f),
             Self::Upstream(event) => event.fmt(f),
+            Self::Log(event) => event.fmt(f),
             Self::UntrustedProxy(peer) => write!(
                 f,
                 "{peer} sends forwarding headers but is not a trusted proxy: all its clients count \

@@ -8,9 +8,10 @@ use std::{
 
 use gabion_core::{
     AllowRecord, BanChange, BanEvent, BanOutcome, BanRecord, BanSnapshot, BanSource, BanUpdate,
-    ClientIp, Event, Offense, PolicySource as _, Protected, Sink as _, UpdateOrigin,
+    ClientIp, Event, Offense, PeerAddr, PolicySource as _, Protected, Sink as _, UpdateOrigin,
 };
 use gabion_inspect::ActiveBan;
+use http::HeaderMap;
 use ipnet::IpNet;
 
 use super::{Guard, Inner};
@@ -194,6 +195,11 @@ impl Guard {
             BanUpdate::Forgotten(network) => arbiter.forget(*network, UpdateOrigin::Peer),
         }
         Ok(())
+    }
+
+    /// Resolves the client of a request by the `[client]` section of the policy in force, as the layer does.
+    pub fn resolve_client(&self, peer: PeerAddr, headers: &HeaderMap) -> ClientIp {
+        self.0.policy.current().client.resolve(peer, headers)
     }
 
     fn resolve(&self, client: IpAddr) -> ClientIp {

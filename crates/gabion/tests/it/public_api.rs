@@ -13,7 +13,7 @@ const FOREIGN: &str = "Arc AsRef AsyncFn Authority Body Bytes Clone Debug Defaul
     FnOnce Formatter Future HeaderMap HeaderName HeaderValue Infallible Instant Into IntoIterator IpAddr IpNet \
     Item Iterator Layer Method NonZeroU8 NonZeroU32 Option Output Path PathBuf Pin Poll Request Response Result Self \
     Service Some SocketAddr StatusCode String SystemTime Timer Uri Vec Version Weak Cow Box Send Sync Context \
-    BTreeMap BTreeSet DoubleEndedIterator ExactSizeIterator Mutex NonZeroU16 NonZeroUsize Range Receiver Sized Display FromStr Ipv4Addr Ipv6Addr";
+    BTreeMap BTreeSet DoubleEndedIterator ExactSizeIterator Mutex NonZeroU16 NonZeroU64 NonZeroUsize Range Receiver Sized Display Write FromStr Ipv4Addr Ipv6Addr";
 
 /// Items that are public for the other crates of gabion, and hidden from the facade's docs.
 const HIDDEN: [&str; 2] = ["policy_handle", "guard_layer"];

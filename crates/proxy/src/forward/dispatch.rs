@@ -242,12 +242,15 @@ impl LastUpstream {
         Self(AtomicUsize::new(usize::MAX))
     }
 
+    /// Displays the upstream; `None` if none was tried.
+    pub(super) fn tried(&self, group: &UpstreamGroup) -> Option<String> {
+        let member = group.shared().members().get(self.get()?)?;
+        Some(member.upstream().to_string())
+    }
+
     /// Displays the upstream, or all of the group if none was tried.
     pub(super) fn display(&self, group: &UpstreamGroup) -> String {
-        match self.get().and_then(|idx| group.shared().members().get(idx)) {
-            Some(member) => member.upstream().to_string(),
-            None => group.to_string(),
-        }
+        self.tried(group).unwrap_or_else(|| group.to_string())
     }
 
     fn get(&self) -> Option<usize> {

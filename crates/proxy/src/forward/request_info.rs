@@ -6,7 +6,10 @@ use gabion_core::SessionLimits;
 use http::{Method, Request, Uri, Version};
 
 use super::{dispatch::LastUpstream, websocket::is_handshake};
-use crate::event_sink::{Requester, client_addr};
+use crate::{
+    access_log::LoggedExchange,
+    event_sink::{Requester, client_addr},
+};
 
 /// Facts about a request for the log, the diagnosis and the tunnel.
 pub(super) struct RequestInfo {
@@ -19,6 +22,8 @@ pub(super) struct RequestInfo {
     /// Limits that a policy in front set for this session.
     pub(super) session_limits: Option<Arc<SessionLimits>>,
     pub(super) upstream: LastUpstream,
+    /// Set if there is an access log.
+    pub(super) logged: Option<LoggedExchange>,
 }
 
 // === impl RequestInfo ===
@@ -35,6 +40,7 @@ impl RequestInfo {
                 .flatten(),
             session_limits: request.extensions().get().cloned(),
             upstream: LastUpstream::none(),
+            logged: request.extensions().get().cloned(),
         }
     }
 

@@ -41,6 +41,7 @@ use super::{
 };
 use crate::{
     Capacity, HeaderCase, Tunnels, UpstreamGroup,
+    access_log::LoggedExchange,
     capacity::{Place, Places},
     event_sink::EventSink,
     tunnel::{TunnelConfig, TunnelContext, tunnel},
@@ -165,7 +166,13 @@ impl Inner {
             return response.map(|text| ProxyBody::text(text.to_owned()));
         }
         let info = RequestInfo::from_request(&request);
-        match self.forward(request, &info).await {
+        let result = self.forward(request, &info).await;
+        if let Some(logged) = &info.logged
+            && let Some(upstream) = info.upstream.tried(self.dispatcher.group())
+        {
+            logged.set_upstream(&upstream);
+        }
+        match result {
             Ok(response) => response,
             Err(failure) => {
                 let response = failure.to_response();
@@ -318,6 +325,7 @@ impl Inner {
                         .map_or(self.ping, |limits| limits.ping),
                     requester: info.requester.clone(),
                     place: (place, lease),
+                    logged: info.logged.clone().map(LoggedExchange::open_tunnel),
                 };
                 let tunnel = tunnel(client, upstream, tunnel_context, Box::new(config));
                 self.tunnels.tasks().spawn(tunnel);

@@ -25,7 +25,7 @@ use super::{
     pings,
     upstream_end::UpstreamEnd,
 };
-use crate::{capacity::Place, event_sink::Requester, upstream::Lease};
+use crate::{access_log::OpenTunnel, capacity::Place, event_sink::Requester, upstream::Lease};
 
 /// A copy in both directions between client and upstream, with pings to the upstream and diagnoses
 /// of its end.
@@ -47,6 +47,7 @@ pub(super) struct BidirectionalCopy {
     requester: Option<Requester>,
     context: Arc<TunnelContext>,
     _place: (Place, Option<Lease>),
+    _logged: Option<OpenTunnel>,
 }
 
 /// The diagnoses of this tunnel that were reported.
@@ -97,6 +98,7 @@ impl BidirectionalCopy {
             requester: config.requester,
             context,
             _place: config.place,
+            _logged: config.logged,
         }
     }
 

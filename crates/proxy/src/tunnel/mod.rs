@@ -33,6 +33,7 @@ use bidirectional_copy::BidirectionalCopy;
 pub(crate) use idle_timeouts::UpstreamIdleTimeouts;
 
 use crate::{
+    access_log::OpenTunnel,
     capacity::Place,
     event_sink::{EventSink, Requester},
     upstream::Lease,
@@ -56,6 +57,8 @@ pub(crate) struct TunnelConfig {
     pub(crate) requester: Option<Requester>,
     /// The tunnel counts as a request in progress until it ends, also at its upstream.
     pub(crate) place: (Place, Option<Lease>),
+    /// Records the end of the tunnel in the access log.
+    pub(crate) logged: Option<OpenTunnel>,
 }
 
 // === impl TunnelContext ===

@@ -33,7 +33,10 @@ impl Changes {
         changes.compare_top(new, started);
         changes.compare_listen(&new.listen, &started.listen);
         changes.compare_tls(new, current, started);
-        changes.needs_restart([("admin", new.admin != started.admin)]);
+        changes.needs_restart([
+            ("admin", new.admin != started.admin),
+            ("log", new.log != started.log),
+        ]);
         changes.compare_acme(new.acme.as_ref(), started.acme.as_ref());
         // The demo has a policy of its own.
         let becomes_or_ends_demo = new.upstream.is_empty() != started.upstream.is_empty();
@@ -282,6 +285,7 @@ mod tests {
                     drain_delay: _,
                     grace: _,
                 },
+            log: _,
         } = document(EMPTY);
         for (key, value) in [
             ("policy", "'p'"),
@@ -346,6 +350,7 @@ mod tests {
                 &[],
                 &["admin"],
             ),
+            ("", "[log]\naccess = 'stdout'\n".to_owned(), &[], &["log"]),
             (
                 one,
                 format!("{one}[acme]\ndomains = ['a.example']\n"),

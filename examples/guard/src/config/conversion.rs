@@ -1,7 +1,7 @@
 //! From a configuration document to settings.
 
 use std::{
-    num::NonZeroU16,
+    num::{NonZeroU16, NonZeroU64},
     path::{Path, PathBuf},
 };
 
@@ -13,10 +13,11 @@ use gabion_proxy::{
 
 use super::{
     NamedGroup, RouteKey, ServiceSettings, Settings,
-    document::{ConfigDocument, UpstreamSection},
+    document::{ConfigDocument, LogSection, UpstreamSection},
 };
 use crate::{
     cli::{Cli, RunArgs},
+    logs::{self, LogArgs},
     own_addresses::own_addresses,
     upstream_args,
 };
@@ -119,6 +120,9 @@ impl Conversion<'_> {
             args.https.acme_directory.clone_from(&acme.directory);
             args.https.acme_ca = path(&acme.ca);
         }
+        if let Some(log) = &document.log {
+            self.log(log, &mut args.log);
+        }
         let timeouts = &document.timeouts;
         for (option, period) in [
             (&mut args.connect_timeout, timeouts.connect),
@@ -134,6 +138,29 @@ impl Conversion<'_> {
             }
         }
         args
+    }
+
+    fn log(&self, log: &LogSection, args: &mut LogArgs) {
+        let target = |path: &PathBuf| {
+            let is_stdout = path == Path::new(logs::STDOUT);
+            if is_stdout {
+                path.clone()
+            } else {
+                self.base.join(path)
+            }
+        };
+        args.events_file = log.events.as_ref().map(target);
+        args.access_log = log.access.as_ref().map(target);
+        args.access_format = log.access_format;
+        args.pseudonyms = log.pseudonyms.as_ref().map(|path| self.base.join(path));
+        let rotation = &mut args.rotation;
+        if let Some(size) = log.rotate_size {
+            // A size is at least one byte.
+            rotation.size = NonZeroU64::new(size.0).unwrap_or(rotation.size);
+        }
+        rotation.every = log.rotate_every.map(|period| period.0);
+        rotation.keep = log.keep.unwrap_or(rotation.keep);
+        rotation.compress = log.compress.unwrap_or(rotation.compress);
     }
 
     fn upstream(&mut self, index: usize, section: &UpstreamSection) -> Option<UpstreamGroup> {

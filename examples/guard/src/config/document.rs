@@ -9,11 +9,11 @@ use std::{
     path::PathBuf,
 };
 
-use gabion::policy::{Period, TomlDocument};
+use gabion::policy::{ByteSize, Period, TomlDocument};
 use gabion_proxy::Upstream;
 use serde::{Deserialize, Deserializer, de};
 
-use crate::upstream_args::BalanceArg;
+use crate::{logs::AccessFormatArg, upstream_args::BalanceArg};
 
 /// A configuration file.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -45,6 +45,7 @@ pub(crate) struct ConfigDocument {
     pub(super) limits: LimitsSection,
     #[serde(default)]
     pub(super) timeouts: TimeoutsSection,
+    pub(super) log: Option<LogSection>,
 }
 
 /// Plain HTTP, and what holds for all listeners.
@@ -159,6 +160,20 @@ pub(super) struct TimeoutsSection {
     pub(super) pool_idle: Option<Period>,
     pub(super) drain_delay: Option<Period>,
     pub(super) grace: Option<Period>,
+}
+
+/// The logs of events and requests.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct LogSection {
+    pub(super) events: Option<PathBuf>,
+    pub(super) access: Option<PathBuf>,
+    pub(super) access_format: AccessFormatArg,
+    pub(super) rotate_size: Option<ByteSize>,
+    pub(super) rotate_every: Option<Period>,
+    pub(super) keep: Option<usize>,
+    pub(super) compress: Option<bool>,
+    pub(super) pseudonyms: Option<PathBuf>,
 }
 
 // === impl ConfigDocument ===

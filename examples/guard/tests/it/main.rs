@@ -23,6 +23,7 @@ mod kits;
 mod listen;
 mod log_bounds;
 mod log_reader;
+mod logs;
 mod memory;
 mod metrics;
 mod operate;
