@@ -98,6 +98,7 @@ async fn send(layer: &GuardLayer, clock: &Arc<ManualClock>, path: &str) {
 
 #[tokio::test]
 async fn every_request_is_counted_once_by_its_judgment() {
+    use Judgment::{Passed, Refused, Unjudged};
     let (clock, meter) = (Arc::new(ManualClock::default()), Arc::<Recorded>::default());
     let layer = layer(&clock, &meter);
     for path in ["/", "/deny", "/panic", "/"] {
@@ -110,7 +111,6 @@ async fn every_request_is_counted_once_by_its_judgment() {
     let unknown = Request::get("/").body(()).unwrap();
     layer.layer(service).oneshot(unknown).await.unwrap();
     let counts = meter.counts.lock().unwrap();
-    use Judgment::{Passed, Refused, Unjudged};
     assert_eq!(*counts, [Passed, Refused, Unjudged, Passed, Refused]);
 }
 

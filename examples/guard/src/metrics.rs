@@ -1,4 +1,7 @@
 //! The metrics of the process, in the text format of Prometheus.
+//!
+//! `metrics-exporter-prometheus` keeps them: it is by the authors of the facade, and without its HTTP listener it adds a
+//! few small crates. The admin API serves them.
 
 use std::{
     collections::BTreeSet,

@@ -229,15 +229,13 @@ impl Guard {
     ///
     /// Reads every slot of the limits, about a millisecond. Not for the request path.
     pub fn tables(&self) -> Vec<TableUsage> {
-        let mut tables = self.0.policy.state().tables();
+        let tables = self.0.policy.state().tables().into_iter();
         #[cfg(feature = "websocket")]
-        tables.push(TableUsage::new(
-            "sessions",
-            self.sessions().len(),
-            self.sessions().capacity(),
-            0,
-        ));
-        tables
+        let tables = {
+            let (open, capacity) = (self.sessions().len(), self.sessions().capacity());
+            tables.chain([TableUsage::new("sessions", open, capacity, 0)])
+        };
+        tables.collect()
     }
 
     /// The current time by the guard's clock.

@@ -1,6 +1,6 @@
 //! The dashboard, the alert rules and the guide name metrics that exist.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use gabion::event::{MetricDescription, Metrics};
 use gabion_admin::Admin;
@@ -88,7 +88,7 @@ fn promtool_accepts_the_queries_and_rules_of_the_kit() {
             .unwrap()
             .replace("$__rate_interval", "1m");
         let query = serde_json::to_string(&query).unwrap();
-        rules += &format!("      - {{record: \"panel:{nth}\", expr: {query}}}\n");
+        writeln!(rules, "      - {{record: \"panel:{nth}\", expr: {query}}}").unwrap();
     }
     let written = gabion_testkit::TempFolder::new("dashboard");
     let file = written.write("rules.yml", &rules);

@@ -137,7 +137,7 @@ async fn metrics_need_the_token_and_name_no_client() {
         assert!(!text.contains(part), "{part} is in\n{text}");
     }
     assert!(
-        text.contains(r#"gabion_unparsable_requests_total 1"#),
+        text.contains("gabion_unparsable_requests_total 1"),
         "{text}"
     );
     if let Some(tool) = program("promtool") {
