@@ -55,6 +55,7 @@ struct RoutedService {
 struct RoutePolicy {
     route: RouteKey,
     file: PathBuf,
+    guard: Guard,
     layer: GuardLayer,
     watch: Watch,
 }
@@ -168,6 +169,15 @@ impl Site {
             .close_unused(tunnels, &groups.collect::<Vec<_>>());
     }
 
+    /// The guards of the additional policies.
+    pub(crate) fn route_guards(&self) -> Vec<Guard> {
+        let policies = self
+            .services
+            .iter()
+            .filter_map(|service| service.policy.as_ref());
+        policies.map(|policy| policy.guard.clone()).collect()
+    }
+
     /// Reads the additional policies again; returns how many there are.
     pub(crate) fn reload_policies(&self, shrink: ShrinkGuard) -> usize {
         let policies = self
@@ -232,6 +242,7 @@ impl RoutePolicy {
             file: file.to_owned(),
             layer: layer.insert_client_extension().with_reply(DeniedPage),
             watch: guard.watch()?,
+            guard,
         })
     }
 }
