@@ -5,8 +5,9 @@
 //! Clients send requests in random order with equal frequency; the limit never refuses. Both
 //! implementations get a resolved client and the current time, so that neither reads a clock; the time
 //! advances by one second in each round. The time to choose and resolve a client is measured alone and
-//! subtracted. It contains the hash of the client, which all limits and tables of gabion share; the last row
-//! of each group computes it once more.
+//! subtracted. It contains the hash of the client, which all limits and tables of gabion share; a row of each
+//! group computes it once more. In the last row, the limit also counts for other instances; what it counts is taken
+//! once per round.
 
 #![allow(
     missing_docs,
@@ -77,8 +78,8 @@ fn compare(family: Family, count: u64) {
     let facts = || head.facts(&rules);
     let requests = if is_test() { 64 } else { REQUESTS };
 
-    let (limit, gabion_bytes) = with_memory(|| {
-        let table = Arc::new(LimitTable::new(count as usize));
+    let limit_in = |table: &Arc<LimitTable>| {
+        let table = table.clone();
         let rule = LimitRule::new("per-client", format!("{RATE}/s").parse().unwrap());
         let limit = [rule.mode(Mode::Enforce)]
             .compile(&Context::new(&State::scratch().with_limits(table)))
@@ -90,6 +91,13 @@ fn compare(family: Family, count: u64) {
             limit.inspect(&facts, &mut state);
         }
         limit
+    };
+    let new_table = || Arc::new(LimitTable::new(count as usize));
+    let (limit, gabion_bytes) = with_memory(|| limit_in(&new_table()));
+    let shared_table = new_table();
+    let (shared, shared_bytes) = with_memory(|| {
+        shared_table.share_by([1, 2]);
+        limit_in(&shared_table)
     });
     let clock = FakeRelativeClock::default();
     let (limiter, governor_bytes) = with_memory(|| {
@@ -117,6 +125,7 @@ fn compare(family: Family, count: u64) {
         });
         passed.count()
     };
+    let counts = Cell::new(Vec::new());
     let mut comparison = Comparison::new();
     comparison.add("nothing", || {
         round(&|facts, _| facts.client.exempt().is_none())
@@ -133,14 +142,22 @@ fn compare(family: Family, count: u64) {
             limit.inspect(facts, state) == Verdict::Pass
         })
     });
+    comparison.add("gabion, with other instances", || {
+        let mut taken = counts.take();
+        shared_table.take_counts(&mut taken);
+        taken.clear();
+        counts.set(taken);
+        round(&|facts, state| shared.inspect(facts, state) == Verdict::Pass)
+    });
     let rounds = if is_test() { 1 } else { ROUNDS };
-    let [nothing, governor, gabion, hashed] = &comparison.run(rounds, requests)[..] else {
-        unreachable!("four are added");
+    let [nothing, governor, gabion, hashed, shared] = &comparison.run(rounds, requests)[..] else {
+        unreachable!("five are added");
     };
     for (timing, bytes) in [
         (governor, governor_bytes),
         (gabion, gabion_bytes),
         (hashed, gabion_bytes),
+        (shared, shared_bytes),
     ] {
         let nanos = timing.nanos - nothing.nanos;
         let ratio = nanos / (governor.nanos - nothing.nanos);

@@ -13,12 +13,16 @@ pub(crate) struct Files {
     policy: String,
 }
 
-/// The duration of bans, in seconds.
+/// The duration of first bans, in seconds.
 pub(crate) const BAN: u64 = 3;
+
+/// The factor by which the second ban of a client is longer.
+pub(crate) const GROWTH: u32 = 2;
 
 /// Short bans without a ban budget. The additions ban clients, limit requests, and end WebSockets that do
 /// not answer pings, do not read, or send a forbidden message.
-const BANS: &str = "[ban]\nfirst = \"3s\"\nmost_per_minute = 1000000\nmost_percent = 100\n";
+const BANS: &str =
+    "[ban]\nfirst = \"3s\"\ngrowth = 2\nmost_per_minute = 1000000\nmost_percent = 100\n";
 const MORE: &str = r#"
 [[deny]]
 id = "trap"

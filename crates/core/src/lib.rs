@@ -49,10 +49,12 @@ mod hash;
 mod head;
 mod headers;
 mod inspect;
+mod limit_counts;
 mod message;
 mod now;
 mod path;
 mod quota;
+mod remote_limits;
 mod rule;
 mod session;
 mod source;
@@ -91,6 +93,7 @@ pub use inspect::{
     Explanation, ExplanationStep, Findings, Inspect, InspectMessage, Needs, Outcome, RequestState,
     Slot, Slots,
 };
+pub use limit_counts::{LimitCount, LimitCounts};
 pub use message::{ControlKind, MessageDenial, MessageDenials, MessageEvidence, MessageFacts};
 pub use now::Now;
 pub use path::{
@@ -98,6 +101,7 @@ pub use path::{
     Transformations, View, query_text,
 };
 pub use quota::Quota;
+pub use remote_limits::{RemoteCheck, RemoteLimits};
 pub use rule::{Mode, RuleId, RuleIdError};
 pub use session::{
     ChangeListener, ChangeListeners, CloseReason, MessageKinds, RouteLimits, SessionId,

@@ -10,9 +10,9 @@ use crate::{
     layer::{Compiled, LayerError, Rules, SingleLayer, with_bans},
 };
 
-pub use gabion_core::Quota;
+pub use gabion_core::{LimitCount, LimitCounts, Quota, RemoteCheck, RemoteLimits};
 pub use gabion_inspect::{
-    Limit, LimitAction, LimitActionError, LimitRule, LimitTable, Rate, RateError,
+    Limit, LimitAction, LimitActionError, LimitRule, LimitSharing, LimitTable, Rate, RateError,
 };
 
 /// Limits the rate of requests with GCRA, and answers 429 with `Retry-After` beyond it.

@@ -44,6 +44,8 @@
 //! - `serde_json` parses the lists that cloud providers and Spamhaus publish as JSON, into typed
 //!   structs, at most 128 levels deep.
 //! - `ipnet` provides the network type.
+//! - `siphasher` hashes the keys of limits that instances share: `SipHash` with a given key, which `std` does not
+//!   offer.
 //!
 //! The state of `governor`'s decisions is in a [`LimitTable`], since its own stores grow with their
 //! keys until they are cleaned, and a check among a million keys takes nearly twice the time
@@ -89,7 +91,9 @@ pub use config::{
 pub use context::{Config, Context};
 pub use deny::{Action, ActionError, Deny, DenyRule};
 pub use hosts::{HostAllowlist, ServerConfig};
-pub use limit::{Limit, LimitAction, LimitActionError, LimitRule, LimitTable, Rate, RateError};
+pub use limit::{
+    Limit, LimitAction, LimitActionError, LimitRule, LimitSharing, LimitTable, Rate, RateError,
+};
 pub use message::{MessageAction, MessageActionError, MessageRule, Messages};
 pub use protocol::{
     HttpVersion, ProtocolConfig, ProtocolException, ProtocolRule, ProtocolRuleError, ProtocolRules,

@@ -9,11 +9,20 @@ use gabion::{
 
 use gabion_proxy::Certificates;
 
-use crate::{cli::ExplainArgs, config::Settings, https::HttpsOptions};
+use crate::{
+    cli::ExplainArgs,
+    config::Settings,
+    https::HttpsOptions,
+    state::{RedisArgs, exact_alone},
+};
 
 /// Checks a policy and prints a summary of it, with warnings of what a reload would lose since the
 /// policy that it replaces. Returns the diagnostics as an error if it is invalid.
-pub(crate) fn check(policy: &Path, replaces: Option<&Path>) -> Result<(), Box<dyn Error>> {
+pub(crate) fn check(
+    policy: &Path,
+    replaces: Option<&Path>,
+    redis: &RedisArgs,
+) -> Result<(), Box<dyn Error>> {
     let (name, text) = read(policy)?;
     let report = if let Some(previous) = replaces {
         let (previous_name, previous) = read(previous)?;
@@ -23,6 +32,10 @@ pub(crate) fn check(policy: &Path, replaces: Option<&Path>) -> Result<(), Box<dy
         gabion::policy::check(&text, &name, policy.parent())?
     };
     println!("{name}: {report}");
+    if !redis.is_given() {
+        let guard = Guard::builder().with_policy_file(policy)?;
+        exact_alone(&guard.document()).for_each(|warning| println!("warning: {warning}"));
+    }
     Ok(())
 }
 
@@ -41,7 +54,7 @@ pub(crate) fn check_config(
         .iter()
         .filter_map(|service| service.policy.as_deref());
     for policy in settings.args.policy.as_deref().into_iter().chain(of_routes) {
-        check(policy, None)?;
+        check(policy, None, &settings.args.redis)?;
     }
     let (upstreams, routes) = (settings.upstreams.len(), settings.services.len() - 1);
     println!(

@@ -33,6 +33,7 @@ use std::{
 use clap::Parser;
 use cli::{Cli, Command};
 use config::Settings;
+use state::RedisArgs;
 
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
@@ -52,7 +53,7 @@ fn main() -> ExitCode {
             policy: Some(policy),
             replaces,
             ..
-        }) => document::check(&policy, replaces.as_deref()),
+        }) => document::check(&policy, replaces.as_deref(), &RedisArgs::default()),
         Some(Command::Check {
             config, replaces, ..
         }) => document::check_config(config.as_deref(), replaces.as_deref()),

@@ -89,6 +89,7 @@ pub(crate) fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
         site: &site,
         descriptors,
         readiness,
+        exact_limits: state.exact_limits(),
     };
     let workers = serve(&parts, &mut sockets)?;
     let admin = admin.serve(&guard, |admin| state.show_in(admin, &store))?;

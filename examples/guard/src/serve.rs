@@ -3,7 +3,7 @@
 use std::{error::Error, io, num::NonZeroUsize, sync::Arc, thread};
 
 use axum::body::{Bytes, HttpBody};
-use gabion::Guard;
+use gabion::{Guard, limit::RemoteLimits};
 use gabion_proxy::{
     Capacity, Connections, HeaderCase, HealthLog, HealthLogService, HttpService, Listener,
     OwnAddressError, Protocols, ProxyOptions, Readiness, ServeOptions, Tunnels, Workers,
@@ -32,6 +32,8 @@ pub(crate) struct Parts<'g> {
     pub(crate) descriptors: Capacity,
     /// `None` if health checks are forwarded.
     pub(crate) readiness: Option<Readiness>,
+    /// Decides about exact limits for all instances.
+    pub(crate) exact_limits: Option<Arc<dyn RemoteLimits>>,
 }
 
 /// The listeners, the number of workers, and the log of each exchange.
@@ -91,6 +93,10 @@ where
 {
     let guard = parts.guard.layer().insert_client_extension();
     let guard = guard.with_reply(DeniedPage);
+    let guard = match &parts.exact_limits {
+        Some(exact) => guard.with_remote_limits(Arc::clone(exact)),
+        None => guard,
+    };
     let sharing = guard.clone().with_shared_resolution(false);
     let site = parts.site.clone();
     let guarded = move |tunnels: &Tunnels| {

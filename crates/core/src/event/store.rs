@@ -1,4 +1,4 @@
-//! Events about the store of bans and about the exchange of bans with other instances.
+//! Events about the store of bans and about the exchange of bans and limits with other instances.
 
 use std::{fmt, time::SystemTime};
 
@@ -26,8 +26,12 @@ pub enum StorePart {
     Bans,
     /// The file of offenses and events, `events.redb`.
     Events,
-    /// The exchange with other instances by Redis.
+    /// The exchange of bans with other instances by Redis.
     Shared,
+    /// The exchange of the counts of limits with other instances by Redis.
+    SharedLimits,
+    /// The checks of exact limits by Redis.
+    ExactLimits,
 }
 
 /// The kinds of [`StoreEvent`].
@@ -97,10 +101,17 @@ impl fmt::Display for StoreEvent {
                     StorePart::Bans => "bans are kept in memory and lost on restart",
                     StorePart::Events => "events and offenses are lost on restart",
                     StorePart::Shared => "bans of other instances do not arrive",
+                    StorePart::SharedLimits => "each instance counts limits alone",
+                    StorePart::ExactLimits => "each instance decides about exact limits alone",
                 };
                 write!(f, "{part}: {error}; until it recovers, {kept}")
             }
-            StoreChange::Recovered => write!(f, "{part}: recovered, nothing is missing"),
+            StoreChange::Recovered => match part {
+                StorePart::SharedLimits | StorePart::ExactLimits => write!(f, "{part}: recovered"),
+                StorePart::Bans | StorePart::Events | StorePart::Shared => {
+                    write!(f, "{part}: recovered, nothing is missing")
+                }
+            },
             StoreChange::MovedAside { to, error } => {
                 write!(
                     f,
@@ -123,6 +134,8 @@ impl fmt::Display for StorePart {
             Self::Bans => "store bans.redb",
             Self::Events => "store events.redb",
             Self::Shared => "shared bans",
+            Self::SharedLimits => "shared limits",
+            Self::ExactLimits => "exact limits",
         })
     }
 }
@@ -148,6 +161,14 @@ mod tests {
         check(
             &StoreEvent::recovered(UNIX_EPOCH, StorePart::Shared),
             "shared bans: recovered, nothing is missing",
+        );
+        check(
+            &StoreEvent::degraded(UNIX_EPOCH, StorePart::SharedLimits, "timed out"),
+            "shared limits: timed out; until it recovers, each instance counts limits alone",
+        );
+        check(
+            &StoreEvent::recovered(UNIX_EPOCH, StorePart::ExactLimits),
+            "exact limits: recovered",
         );
         check(
             &StoreEvent::moved_aside(UNIX_EPOCH, StorePart::Events, "/x.corrupt-7", "bad magic"),

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use http::{Extensions, Method};
 
 use crate::{
-    Attribution, BodyLimit, Cause, ClientIp, Denial, Facts, Needs, Now, Quota, Upgrade, Verdict,
+    Attribution, BodyLimit, Cause, ClientIp, Denial, Facts, Needs, Now, Quota, RemoteCheck,
+    Upgrade, Verdict,
 };
 
 /// The state of a request between its judgment and its response: what is known of the request, what
@@ -41,6 +42,7 @@ struct Rare {
     body_limit: Option<BodyLimit>,
     observed: Vec<Denial>,
     quotas: Vec<Quota>,
+    remote_checks: Vec<RemoteCheck>,
     extensions: Extensions,
     /// The slots beyond [`Slot::INLINE`].
     slots: Vec<u64>,
@@ -74,6 +76,9 @@ pub struct Slots {
 impl RequestState {
     /// The maximum number of observed denials kept per request. Further ones are dropped.
     pub const MAX_OBSERVED: usize = 8;
+
+    /// The maximum number of checks for which a request waits.
+    pub const MAX_REMOTE_CHECKS: usize = 8;
 
     /// The maximum number of quotas reported to a client.
     pub const MAX_QUOTAS: usize = 4;
@@ -242,6 +247,22 @@ impl RequestState {
     /// Returns the [`Self::quotas`], without the rest of the state.
     pub fn into_quotas(self) -> Vec<Quota> {
         self.rare.map(|rare| rare.quotas).unwrap_or_default()
+    }
+
+    /// Lets the request wait for a [`RemoteLimits`](crate::RemoteLimits), if it passes otherwise. Beyond
+    /// [`Self::MAX_REMOTE_CHECKS`] it is dropped.
+    pub fn add_remote_check(&mut self, check: RemoteCheck) {
+        let checks = &mut self.rare_mut().remote_checks;
+        if checks.len() < Self::MAX_REMOTE_CHECKS {
+            checks.push(check);
+        }
+    }
+
+    /// Takes the checks by a [`RemoteLimits`](crate::RemoteLimits) for which the request waits.
+    pub fn take_remote_checks(&mut self) -> Vec<RemoteCheck> {
+        let rare = self.rare.as_mut();
+        rare.map(|rare| std::mem::take(&mut rare.remote_checks))
+            .unwrap_or_default()
     }
 
     /// Limits the body of a request that does not announce its length. The lowest limit applies.

@@ -161,6 +161,7 @@ impl GuardBuilder {
             .fold(options, PolicyOptions::add_message_rule);
         let (policy, observe_override) = (open(options)?, ObserveOverride::default());
         let arbiter = policy.state().arbiter().clone();
+        let limits = policy.state().limits().clone();
         let layer = guard_layer(policy.clone())
             .with_connection_source(AutoSource)
             .with_bans(arbiter.clone())
@@ -183,6 +184,7 @@ impl GuardBuilder {
             });
             Inner {
                 bans: Bans::from_arbiter(arbiter, clock),
+                limits,
                 policy,
                 sink,
                 observe_override,

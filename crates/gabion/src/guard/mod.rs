@@ -3,6 +3,7 @@
 mod builder;
 mod counting;
 mod crawlers;
+mod limits;
 mod maintenance;
 mod operator;
 
@@ -18,6 +19,7 @@ use std::{
 use gabion_core::{
     ChangeListener, DiagnosisCounters, Event, Now, PolicyEvent, PolicySource as _, Sink,
 };
+use gabion_inspect::LimitTable;
 use gabion_policy::{
     Candidate, Diagnostic, Document, Explained, PolicyError, PolicyHandle, Replaced, Report,
     SampleRequest, Watch, WatchOptions, explain,
@@ -63,6 +65,7 @@ pub struct Guard(Arc<Inner>);
 struct Inner {
     policy: PolicyHandle,
     bans: Bans,
+    limits: Arc<LimitTable>,
     sink: Arc<CountingSink>,
     observe_override: ObserveOverride,
     layer: Arc<GuardLayer>,

@@ -6,15 +6,16 @@ use std::{
     sync::Arc,
 };
 
-use gabion_core::{Mode, RuleId, Slot};
+use gabion_core::{Mode, RuleId, Slot, append_stable_hash, stable_hash};
 use http::{Method, StatusCode};
 
 use super::{
-    Limit, LimitAction, LimitRule,
+    Limit, LimitAction, LimitRule, LimitSharing,
     gcra::Gcra,
     key::Key,
     rule::{LimitBan, Rule, RuleQuota},
     scope::Scope,
+    sharing::{SharedId, SharedQuota},
 };
 use crate::{
     ConfigError, ConfigErrors, ConfigPath, Context, HostAllowlist, Problem, ServerConfig,
@@ -45,7 +46,25 @@ pub(super) fn compile(rules: &[LimitRule], context: &Context) -> Result<Limit, C
     if !rules.is_empty() {
         table.allocate();
     }
-    Ok(Limit { rules, table })
+    let shared: Arc<[SharedQuota]> = rules.iter().flat_map(shared_quotas).collect();
+    if !shared.is_empty() {
+        table.sharing().register(Arc::downgrade(&shared));
+    }
+    Ok(Limit {
+        rules,
+        table,
+        _shared: shared,
+    })
+}
+
+/// Returns the quotas of a rule that are shared with other instances.
+fn shared_quotas(rule: &Rule) -> impl Iterator<Item = SharedQuota> {
+    let ban = rule.ban.as_ref().map(|ban| &ban.quota);
+    let quotas = [&rule.quota, &rule.ceiling].into_iter().chain(ban);
+    quotas.filter_map(|quota| {
+        let (id, gcra) = (quota.shared?.quota, quota.gcra);
+        Some(SharedQuota { id, gcra })
+    })
 }
 
 impl RuleCompiler<'_, LimitRule> {
@@ -59,10 +78,12 @@ impl RuleCompiler<'_, LimitRule> {
             let why = "name at least one part, or `global` for one quota for all clients";
             self.report("key", invalid_value("[]", why));
         }
+        self.check_sharing();
         let scope = self.scope();
         let quotas = self.quotas();
         let (quota, ceiling) = quotas?;
         let ban = self.ban(&keys, quota, seed, context);
+        let (sharing, own_id) = (rule.shared, self.shared_id(&rule.key.join("\n"), quota));
         Some(Rule {
             id: id.ok()?,
             mode: rule.mode.unwrap_or(Mode::Observe),
@@ -72,14 +93,18 @@ impl RuleCompiler<'_, LimitRule> {
                 hash: seed.hash_one((&rule.id, &keys)),
                 by: rule.key.join(" + ").into(),
                 gcra: quota,
+                shared: (sharing == LimitSharing::Approximate).then_some(own_id),
             },
             ceiling: RuleQuota {
                 hash: seed.hash_one((&rule.id, "ceiling")),
                 by: "address".into(),
                 gcra: ceiling,
+                shared: (sharing != LimitSharing::Off)
+                    .then(|| self.shared_id("ceiling\n", ceiling)),
             },
             keys,
             cost: rule.cost,
+            exact: (sharing == LimitSharing::Exact).then_some(own_id),
             show: rule.show,
             slot: self.slot(context),
             ban,
@@ -108,9 +133,30 @@ impl RuleCompiler<'_, LimitRule> {
                 hash: seed.hash_one((&self.rule.id, "attributable")),
                 by: "client".into(),
                 gcra: quota,
+                shared: (self.rule.shared != LimitSharing::Off)
+                    .then(|| self.shared_id("attributable\n", quota)),
             },
             slot: self.slot(context),
         })
+    }
+
+    /// Returns the id of a quota in all instances. No part of `by` contains a newline.
+    fn shared_id(&self, by: &str, gcra: Gcra) -> SharedId {
+        let key = stable_hash(format!("{}\n{by}", self.rule.id).as_bytes());
+        let (burst, window) = (gcra.limit(), gcra.window().as_nanos());
+        let rate = format!("{burst} {window}");
+        SharedId {
+            key,
+            quota: append_stable_hash(key, rate.as_bytes()),
+        }
+    }
+
+    /// Refuses what a limit that is shared so cannot do.
+    fn check_sharing(&mut self) {
+        if self.rule.shared == LimitSharing::Exact && !self.rule.statuses.is_empty() {
+            let why = "a limit with `statuses` counts after the response: write `approximate`";
+            self.report("shared", invalid_value("exact", why));
+        }
     }
 
     /// Assigns a slot if the limit counts responses.

@@ -67,6 +67,9 @@ pub struct LimitRule {
     /// The action on a request over the limit. Default: [`LimitAction::Refuse`].
     #[serde(default, skip_serializing_if = "is_refuse")]
     pub then: LimitAction,
+    /// The counting across instances. Default: [`LimitSharing::Approximate`].
+    #[serde(default, skip_serializing_if = "is_approximate")]
+    pub shared: LimitSharing,
     /// The mode. Default: [`Mode::Observe`], regardless of the mode of the document, since suitable
     /// figures have to be observed first.
     #[serde(
@@ -117,6 +120,25 @@ pub enum LimitAction {
     Ban(Option<Period>),
 }
 
+/// The counting of a [`LimitRule`] across the instances of a service that exchange counts:
+/// `"approximate"`, `"exact"` or `"off"`.
+///
+/// Without an exchange, each instance counts alone. See [`LimitTable`](crate::LimitTable).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum LimitSharing {
+    /// Each instance judges by its own counts and those of the others, which arrive within a second. No
+    /// request waits.
+    #[default]
+    Approximate,
+    /// A request that passes by the counts of its instance waits for the decision of a server for all instances,
+    /// for a few milliseconds at most. Without an answer, it passes.
+    Exact,
+    /// Each instance counts alone.
+    Off,
+}
+
 /// The error of a text that is not a [`LimitAction`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("invalid action `{}`: write `429`, `ban` or `ban 1h`", gabion_core::Escaped(.0.as_bytes()))]
@@ -126,6 +148,11 @@ serde_as_text!(LimitAction, "\"429\", \"ban\" or \"ban 1h\"");
 
 fn is_refuse(action: &LimitAction) -> bool {
     *action == LimitAction::Refuse
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_approximate(sharing: &LimitSharing) -> bool {
+    *sharing == LimitSharing::Approximate
 }
 
 // === impl LimitAction ===
@@ -172,6 +199,7 @@ impl LimitRule {
             statuses: Vec::new(),
             show: false,
             then: LimitAction::default(),
+            shared: LimitSharing::default(),
             mode: None,
         }
     }
@@ -214,6 +242,11 @@ impl LimitRule {
     /// Sets the action.
     pub fn then(self, then: LimitAction) -> Self {
         Self { then, ..self }
+    }
+
+    /// Sets [`Self::shared`].
+    pub fn shared(self, shared: LimitSharing) -> Self {
+        Self { shared, ..self }
     }
 
     /// Sets the mode.

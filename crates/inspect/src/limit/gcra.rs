@@ -34,9 +34,12 @@ struct TimeOfCheck(Cell<Nanos>);
 
 const START: Nanos = Nanos::new(0);
 
-// `governor` adds up to two windows to the time of a check, without a check for overflow. The time is at
-// most 2^63 - 1 (`nanos`).
-const _: () = assert!(Gcra::MAX_WINDOW.as_nanos() <= 1 << 62);
+/// The debt of a quota beyond its window, in nanoseconds.
+const MAX_DELAY: u64 = 2_000_000_000;
+
+// `governor` adds up to a window to the latest TAT, which is at most two windows and two seconds after the
+// time of a check, without a check for overflow. The time is at most 2^63 - 1 (`nanos`).
+const _: () = assert!(Gcra::MAX_WINDOW.as_nanos() <= 1 << 60);
 
 // === impl Gcra ===
 
@@ -59,6 +62,11 @@ impl Gcra {
         self.quota.burst_size()
     }
 
+    /// Returns the time in which one unit refills.
+    pub(super) const fn interval(&self) -> Duration {
+        self.quota.replenish_interval()
+    }
+
     /// Returns the time in which an empty quota refills.
     pub(super) const fn window(&self) -> Duration {
         Duration::from_nanos(self.window)
@@ -68,6 +76,23 @@ impl Gcra {
     /// stored under a policy with a slower rate, which no longer applies.
     pub(super) fn limit_tat(&self, tat: u64, now: u64) -> u64 {
         tat.min(now.saturating_add(self.window))
+    }
+
+    /// Limits a stored TAT as [`Self::limit_tat`] does, but leaves the debt of a quota that several instances
+    /// used at once: at most another window, and the time in which they hear of each other.
+    pub(super) fn limit_shared_tat(&self, tat: u64, now: u64) -> u64 {
+        let debt = self.window.saturating_add(MAX_DELAY);
+        tat.min(now.saturating_add(self.window).saturating_add(debt))
+    }
+
+    /// Returns the TAT after other instances took `units` since `since`, from a quota whose TAT is `tat`.
+    ///
+    /// No instance knows when within that time they were taken: the earliest time counts, so that a client
+    /// is not denied what it had.
+    pub(super) fn add(&self, units: u32, tat: u64, since: u64, now: u64) -> u64 {
+        let interval = nanos(self.interval());
+        let taken = interval.saturating_mul(u64::from(units));
+        self.limit_shared_tat(tat.max(since).saturating_add(taken), now)
     }
 
     /// Takes `cost` units at `now` from a quota whose TAT is `tat`.

@@ -6,15 +6,16 @@ use std::{
     time::Duration,
 };
 
-use gabion_core::{Facts, Mode, RequestState, Verdict};
+use gabion_core::{ClientIp, Facts, Mode, RequestState, Verdict};
 use governor::middleware::StateSnapshot;
 
 use super::{
     Limit, attributable,
-    gcra::{Gcra, nanos},
-    key::Key,
-    rule::{Exceeded, LimitBan, Responsibility, Rule},
+    gcra::nanos,
+    key::{self, Key},
+    rule::{Exceeded, LimitBan, Responsibility, Rule, RuleQuota},
     scope,
+    sharing::SharedId,
     table::Check,
 };
 
@@ -64,7 +65,7 @@ impl Limit {
         };
         if !is_preflight {
             let key = self.key(rule, facts);
-            let checked = self.check(key, &rule.quota.gcra, rule.cost, now, check);
+            let checked = self.check(key, &rule.quota, rule.cost, now, check);
             if rule.show && rule.mode == Mode::Enforce {
                 rule.show_quota(&checked, state);
             }
@@ -76,14 +77,34 @@ impl Limit {
                 state.set_slot(slot, key);
             }
         }
+        let exact = rule.exact.filter(|_| !is_preflight && check == Check::Take);
         if !is_preflight && !rule.is_client_chosen {
+            self.add_exact(exact, rule, facts, state);
             return Ok(());
         }
         let quota = &rule.ceiling;
-        let key = quota.client_key(&facts.client);
-        match self.check(key, &quota.gcra, rule.cost, now, check) {
-            Ok(_) => Ok(()),
+        let key = self.client_key(quota, &facts.client);
+        match self.check(key, quota, rule.cost, now, check) {
+            Ok(_) => {
+                self.add_exact(exact, rule, facts, state);
+                Ok(())
+            }
             Err(wait) => Err(Exceeded { quota, wait }),
+        }
+    }
+
+    /// Lets a request that passes an exact limit by the counters of this instance wait for a decision about
+    /// those of all.
+    #[inline]
+    fn add_exact(
+        &self,
+        id: Option<SharedId>,
+        rule: &Rule,
+        facts: &Facts<'_>,
+        state: &mut RequestState,
+    ) {
+        if let Some((id, hasher)) = id.zip(self.table.sharing().hasher(id)) {
+            rule.check_remotely(id, hash_parts(hasher, &rule.keys, facts), state);
         }
     }
 
@@ -108,8 +129,8 @@ impl Limit {
             state.set_slot(slot, 1);
             check = Check::Peek;
         }
-        let key = ban.quota.client_key(&facts.client);
-        match (self.table).check(key, &ban.quota.gcra, rule.cost, now, check) {
+        let key = self.client_key(&ban.quota, &facts.client);
+        match self.count(key, &ban.quota, rule.cost, now, check) {
             Ok(_) => Responsibility::Shared,
             Err(_) => Responsibility::Sole,
         }
@@ -121,26 +142,56 @@ impl Limit {
     fn check(
         &self,
         key: u64,
-        gcra: &Gcra,
+        quota: &RuleQuota,
         cost: NonZeroU32,
         now: u64,
         check: Check,
     ) -> Result<StateSnapshot, Duration> {
-        match self.table.check(key, gcra, cost, now, check) {
+        match self.count(key, quota, cost, now, check) {
             Ok(state) => Ok(state),
             Err(wait) => Err(self.add_jitter(wait, key, now)),
         }
     }
 
+    /// Checks one key in the table, and counts what it takes for other instances.
+    #[inline]
+    pub(super) fn count(
+        &self,
+        key: u64,
+        quota: &RuleQuota,
+        cost: NonZeroU32,
+        now: u64,
+        check: Check,
+    ) -> Result<StateSnapshot, Duration> {
+        let checked = self.table.check(key, &quota.gcra, cost, now, check);
+        if checked.is_ok() && check == Check::Take {
+            self.table.sharing().count(quota.shared, key, cost);
+        }
+        checked
+    }
+
     /// Returns the key of a request in the table, which is not zero.
     #[inline]
     fn key(&self, rule: &Rule, facts: &Facts<'_>) -> u64 {
-        let key = match &*rule.keys {
-            [Key::Client] => rule.quota.client_key(&facts.client),
-            [Key::Global] => rule.quota.hash,
-            keys => self.hash_keys(rule.quota.hash, keys, facts),
+        let key = match (&*rule.keys, self.table.sharing().hasher(rule.quota.shared)) {
+            (keys, Some(hasher)) => hash_parts(hasher, keys, facts),
+            ([Key::Client], None) => rule.quota.client_key(&facts.client),
+            ([Key::Global], None) => rule.quota.hash,
+            (keys, None) => self.hash_keys(rule.quota.hash, keys, facts),
         };
         key.max(1)
+    }
+
+    /// Returns the key of a client in the table.
+    #[inline]
+    pub(super) fn client_key(&self, quota: &RuleQuota, client: &ClientIp) -> u64 {
+        match self.table.sharing().hasher(quota.shared) {
+            Some(mut hasher) => {
+                key::hash_client(client, &mut hasher);
+                hasher.finish()
+            }
+            None => quota.client_key(client),
+        }
     }
 
     // Not inlined: most limits count by client.
@@ -148,16 +199,22 @@ impl Limit {
     fn hash_keys(&self, rule: u64, keys: &[Key], facts: &Facts<'_>) -> u64 {
         let mut hasher = self.table.seed().build_hasher();
         hasher.write_u64(rule);
-        for key in keys {
-            key.hash_part(facts, &mut hasher);
-        }
-        hasher.finish()
+        hash_parts(hasher, keys, facts)
     }
 
     #[cold]
     fn add_jitter(&self, wait: Duration, key: u64, now: u64) -> Duration {
         jitter(wait, self.table.seed().hash_one((key, now)))
     }
+}
+
+// Not inlined: without other instances, most limits need no hash.
+#[inline(never)]
+fn hash_parts(mut hasher: impl Hasher, keys: &[Key], facts: &Facts<'_>) -> u64 {
+    for key in keys {
+        key.hash_part(facts, &mut hasher);
+    }
+    hasher.finish()
 }
 
 /// Adds a random part of up to a quarter of `wait`, limited to between 1 second and 1 minute.

@@ -8,6 +8,7 @@ use std::{
 
 use gabion_core::{ClientIp, Facts, PathClasses, View};
 use http::{HeaderName, HeaderValue};
+use ipnet::IpNet;
 
 use crate::hosts;
 
@@ -89,9 +90,19 @@ impl FromStr for Key {
     }
 }
 
-/// Hashes the network by which limits count a client.
-fn hash_client(client: &ClientIp, to: &mut impl Hasher) {
-    to.write_u64(client.key());
+/// Hashes the network by which limits count a client. Not [`ClientIp::key`], which differs between instances.
+pub(super) fn hash_client(client: &ClientIp, to: &mut impl Hasher) {
+    match client.network() {
+        IpNet::V4(network) => {
+            to.write_u8(4);
+            to.write_u32(network.addr().into());
+        }
+        IpNet::V6(network) => {
+            to.write_u8(6);
+            to.write_u128(network.addr().into());
+            to.write_u8(network.prefix_len());
+        }
+    }
 }
 
 /// Hashes a single value. Without a value, or with several, hashes the client: requests without a

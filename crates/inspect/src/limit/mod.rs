@@ -26,6 +26,14 @@
 //! quota of their own, whether they pass or not. See [`LimitAction`]. If a request exceeds both quotas, its
 //! denial has an [`Offense`](gabion_core::Offense).
 //!
+//! # Other instances
+//!
+//! Instances that exchange counts ([`LimitTable::share_by`]) judge a request by all of them, unless the limit is
+//! not shared ([`LimitSharing`]). No request waits for that: what others count arrives later, so that several
+//! instances together can exceed a limit by what they let pass in that time. The excess is a debt of the quota:
+//! no more passes until it is refilled. A client that leaves of its burst what refills in that time is never
+//! denied for what others count late.
+//!
 //! # Preflights
 //!
 //! A CORS preflight costs nothing, since a page cannot wait between the preflight and its request.
@@ -46,6 +54,7 @@ mod key;
 mod rate;
 mod rule;
 mod scope;
+mod sharing;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -57,9 +66,10 @@ use gabion_core::{Explanation, Facts, Findings, Inspect, Needs, Outcome, Request
 use crate::{Config, ConfigErrors, Context};
 use gcra::nanos;
 use rule::{Rule, RuleQuota};
+use sharing::SharedQuota;
 use table::Check;
 
-pub use config::{LimitAction, LimitActionError, LimitRule};
+pub use config::{LimitAction, LimitActionError, LimitRule, LimitSharing};
 pub use rate::{Rate, RateError};
 pub use table::LimitTable;
 
@@ -90,6 +100,8 @@ pub use table::LimitTable;
 pub struct Limit {
     rules: Vec<Rule>,
     table: Arc<LimitTable>,
+    /// Known to the table, as long as a policy has them.
+    _shared: Arc<[SharedQuota]>,
 }
 
 impl Config for [LimitRule] {
@@ -150,17 +162,17 @@ impl Inspect for Limit {
             }
             // If nothing is left, concurrent requests have used it.
             let take = |key, quota: &RuleQuota| {
-                let table = &self.table;
-                let _ = table.check(key, &quota.gcra, rule.cost, now, Check::Take);
+                let _ = self.count(key, quota, rule.cost, now, Check::Take);
             };
+            let client_key = |quota| self.client_key(quota, state.client());
             take(key, &rule.quota);
             if rule.is_client_chosen {
-                take(rule.ceiling.client_key(state.client()), &rule.ceiling);
+                take(client_key(&rule.ceiling), &rule.ceiling);
             }
             if let Some(ban) = &rule.ban
                 && ban.slot.is_some_and(|slot| state.slot(slot) > 0)
             {
-                take(ban.quota.client_key(state.client()), &ban.quota);
+                take(client_key(&ban.quota), &ban.quota);
             }
         }
     }

@@ -3,12 +3,13 @@
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use gabion_core::{
-    Cause, ClientIp, Denial, Mode, Offense, Quota, Reason, RequestState, RuleId, Slot, Verdict,
+    Cause, ClientIp, Denial, LimitCount, Mode, Offense, Quota, Reason, RemoteCheck, RequestState,
+    RuleId, Slot, Verdict,
 };
 use governor::middleware::StateSnapshot;
 use http::StatusCode;
 
-use super::{gcra::Gcra, key::Key, scope::Scope};
+use super::{gcra::Gcra, key::Key, scope::Scope, sharing::SharedId};
 
 #[derive(Debug)]
 pub(super) struct Rule {
@@ -23,6 +24,8 @@ pub(super) struct Rule {
     /// The quota of each address.
     pub(super) ceiling: RuleQuota,
     pub(super) cost: NonZeroU32,
+    /// The id of the quota with a server that decides for all instances, if the limit is exact.
+    pub(super) exact: Option<SharedId>,
     pub(super) show: bool,
     /// Set if the limit counts responses: the key of the request, zero if the limit does not apply.
     pub(super) slot: Option<Slot>,
@@ -47,6 +50,8 @@ pub(super) struct RuleQuota {
     /// The keys, as shown in denials.
     pub(super) by: Arc<str>,
     pub(super) gcra: Gcra,
+    /// The id of the quota in other instances; `None` if they do not exchange its counts.
+    pub(super) shared: Option<SharedId>,
 }
 
 /// A quota with too few units left, and the time after which a retry can succeed.
@@ -88,6 +93,20 @@ impl Rule {
         }
         state.observe(denial);
         Verdict::Pass
+    }
+
+    /// Lets a request wait for the server that decides about the quota `id` of `key`.
+    #[cold]
+    pub(super) fn check_remotely(&self, id: SharedId, key: u64, state: &mut RequestState) {
+        let (quota, wait, gcra) = (&self.quota, Duration::ZERO, &self.quota.gcra);
+        let count = LimitCount {
+            quota: id.key,
+            key,
+            units: self.cost.get(),
+        };
+        let (burst, interval) = (gcra.limit().get(), gcra.interval());
+        let denial = self.denial(Exceeded { quota, wait });
+        state.add_remote_check(RemoteCheck::new(count, burst, interval, denial));
     }
 
     fn denial(&self, Exceeded { quota, wait }: Exceeded<'_>) -> Denial {

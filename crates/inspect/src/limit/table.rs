@@ -8,9 +8,13 @@ use std::{
     time::Duration,
 };
 
+use gabion_core::LimitCount;
 use governor::middleware::StateSnapshot;
 
-use super::gcra::Gcra;
+use super::{
+    gcra::{Gcra, nanos},
+    sharing::Sharing,
+};
 
 /// The state of all [`Limit`](crate::Limit)s. Created once as part of [`State`](crate::State) and
 /// shared by every policy, so that a reload does not refill any quota.
@@ -24,11 +28,18 @@ use super::gcra::Gcra;
 /// Keys are hashed with a secret seed, so that clients cannot choose colliding keys. Two keys in
 /// the same four slots share a quota with a probability of 1 in 4 billion.
 ///
+/// # Other instances
+///
+/// After [`Self::share_by`], the table also counts what requests take for other instances:
+/// [`Self::take_counts`] returns it, and [`Self::add_counts`] adds what they counted. Then a quota can be in
+/// debt, when several instances used it at once, so that in the long run no more passes than its rate.
+///
 /// # Cost
 ///
 /// 32 bytes per key of the capacity, allocated when the first limit is compiled: 6.4 MB for
 /// [`Self::CAPACITY`]. A check reads one cache line, takes a lock of that line only, and allocates
-/// nothing.
+/// nothing. After [`Self::share_by`], 500 kB more, and per quota of a request one keyed hash and another line
+/// with its lock.
 ///
 /// # Examples
 ///
@@ -43,6 +54,7 @@ pub struct LimitTable {
     sets: OnceLock<Box<[Set]>>,
     capacity: usize,
     seed: RandomState,
+    sharing: Sharing,
 }
 
 /// The slots of all keys with the same upper hash bits.
@@ -82,6 +94,7 @@ impl LimitTable {
             sets: OnceLock::new(),
             capacity: capacity.max(1),
             seed: RandomState::new(),
+            sharing: Sharing::default(),
         }
     }
 
@@ -114,6 +127,45 @@ impl LimitTable {
         size_of_val(self.sets())
     }
 
+    /// Returns the secret given to [`Self::share_by`].
+    pub fn secret(&self) -> Option<[u64; 2]> {
+        self.sharing.secret()
+    }
+
+    /// Starts to count for other instances. `secret` hashes the keys of all of them; clients must not know it.
+    /// A secret other than before makes every quota full again.
+    pub fn share_by(&self, secret: [u64; 2]) {
+        self.sharing.share_by(secret);
+    }
+
+    /// Moves what was counted for other instances since the last call to the end of `counts`: at most 16,384
+    /// keys. Nothing before [`Self::share_by`].
+    pub fn take_counts(&self, counts: &mut Vec<LimitCount>) {
+        self.sharing.take(counts);
+    }
+
+    /// Adds what another instance counted between `since` and `now`, in monotonic time of this instance.
+    /// Returns the number of counts that belong to a quota in use. Others are ignored.
+    pub fn add_counts(&self, counts: &[LimitCount], since: Duration, now: Duration) -> usize {
+        let quotas = self.sharing.quotas();
+        let (since, now) = (nanos(since), nanos(now));
+        let mut added = 0_usize;
+        for count in counts {
+            let found = quotas.binary_search_by_key(&count.quota, |quota| quota.id);
+            if let Some(quota) = found.ok().and_then(|at| quotas.get(at)) {
+                self.add(count, &quota.gcra, since, now);
+                added = added.saturating_add(1);
+            }
+        }
+        added
+    }
+
+    /// Returns the number of requests that were not counted for other instances, because too many keys were
+    /// in use since the last message.
+    pub fn uncounted(&self) -> u64 {
+        self.sharing.uncounted()
+    }
+
     /// Allocates the slots, so that no request has to.
     pub(super) fn allocate(&self) {
         let sets = self.capacity.div_ceil(Set::KEYS);
@@ -124,6 +176,25 @@ impl LimitTable {
     /// Returns the secret seed of all hashes.
     pub(super) const fn seed(&self) -> &RandomState {
         &self.seed
+    }
+
+    pub(super) const fn sharing(&self) -> &Sharing {
+        &self.sharing
+    }
+
+    /// Adds the count of another instance to the quota of a key.
+    fn add(&self, count: &LimitCount, gcra: &Gcra, since: u64, now: u64) {
+        let Some((set, tag)) = self.locate(count.key) else {
+            return;
+        };
+        let mut slots = set.slots();
+        let known = slots.find(tag);
+        let tat = known.and_then(|at| slots.tats.get(at).copied());
+        let next = gcra.add(count.units, tat.unwrap_or_default(), since, now);
+        match known {
+            Some(at) => slots.move_forward(at, next),
+            None => slots.replace_least(tag, next),
+        }
     }
 
     /// Checks whether the quota of `key` has `cost` units left at `now`, in monotonic nanoseconds.
@@ -143,7 +214,11 @@ impl LimitTable {
         let mut slots = set.slots();
         let known = slots.find(tag);
         let tat = known.and_then(|at| slots.tats.get(at).copied());
-        let tat = gcra.limit_tat(tat.unwrap_or_default(), now);
+        let tat = tat.unwrap_or_default();
+        let tat = match self.sharing.secret() {
+            None => gcra.limit_tat(tat, now),
+            Some(_) => gcra.limit_shared_tat(tat, now),
+        };
         let taken = gcra.take(cost, tat, now);
         let next = match &taken {
             Ok((_, next)) if check == Check::Take => *next,

@@ -17,11 +17,11 @@ use super::{
     wire,
 };
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The time for which a read waits for new entries on the server.
-const BLOCK: Duration = Duration::from_millis(BLOCK_MILLIS);
-const BLOCK_MILLIS: u64 = 1_000;
+pub(super) const BLOCK: Duration = Duration::from_millis(BLOCK_MILLIS);
+pub(super) const BLOCK_MILLIS: u64 = 1_000;
 /// Entries of one read, and fields of one scan.
 const COUNT: usize = 1_000;
 /// Changes that are published in one round trip.
@@ -104,6 +104,15 @@ impl Server {
     pub(super) fn new(options: SharedOptions) -> Self {
         let instance = format!("{:016x}", RandomState::new().hash_one(std::process::id()));
         Self { options, instance }
+    }
+
+    pub(super) const fn options(&self) -> &SharedOptions {
+        &self.options
+    }
+
+    /// The name of this instance in entries.
+    pub(super) fn instance(&self) -> &str {
+        &self.instance
     }
 
     pub(super) async fn connect(&self) -> RedisResult<Connection> {

@@ -15,8 +15,8 @@ use super::{
 };
 use crate::clock;
 
-const FIRST_RETRY: Duration = Duration::from_millis(100);
-const LONGEST_RETRY: Duration = Duration::from_secs(5);
+pub(super) const FIRST_RETRY: Duration = Duration::from_millis(100);
+pub(super) const LONGEST_RETRY: Duration = Duration::from_secs(5);
 /// The time that the last changes have to be published at the end.
 const LAST_PUBLISH: Duration = Duration::from_secs(2);
 

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use gabion_core::{BanSource, BanUpdate};
+use gabion_core::{BanSource, BanUpdate, LimitCounts};
 use ipnet::IpNet;
 use tokio::sync::{Notify, mpsc};
 
@@ -29,6 +29,8 @@ pub(super) struct Intake {
     /// Lifts and the like that found the queue full, which the table of bans does not show.
     ended: Mutex<HashMap<IpNet, Change>>,
     source: Mutex<Option<Weak<dyn BanSource>>>,
+    counts: Mutex<Option<Weak<dyn LimitCounts>>>,
+    counts_attached: Notify,
     status: Mutex<SharedStatus>,
     changed: Condvar,
     stops: AtomicBool,
@@ -47,6 +49,8 @@ impl Intake {
             overflowed: AtomicBool::new(false),
             ended: Mutex::default(),
             source: Mutex::new(None),
+            counts: Mutex::new(None),
+            counts_attached: Notify::new(),
             status: Mutex::default(),
             changed: Condvar::new(),
             stops: AtomicBool::new(false),
@@ -108,6 +112,22 @@ impl Intake {
         lock(&self.source).as_ref()?.upgrade()
     }
 
+    pub(super) fn attach_counts(&self, counts: Weak<dyn LimitCounts>) {
+        *lock(&self.counts) = Some(counts);
+        self.counts_attached.notify_one();
+    }
+
+    /// Returns when [`Self::attach_counts`] was called. For one task.
+    pub(super) async fn counts_attached(&self) {
+        while lock(&self.counts).is_none() {
+            self.counts_attached.notified().await;
+        }
+    }
+
+    pub(super) fn counts(&self) -> Option<Arc<dyn LimitCounts>> {
+        lock(&self.counts).as_ref()?.upgrade()
+    }
+
     /// Changes the state that callers see.
     pub(super) fn set(&self, change: impl FnOnce(&mut SharedStatus)) {
         change(&mut lock(&self.status));
@@ -118,6 +138,7 @@ impl Intake {
         SharedStatus {
             queued: self.queued.load(Ordering::Relaxed),
             dropped: self.dropped.load(Ordering::Relaxed),
+            uncounted: self.counts().map_or(0, |counts| counts.uncounted()),
             ..lock(&self.status).clone()
         }
     }
@@ -141,13 +162,18 @@ impl Intake {
 
     pub(super) fn stop(&self) {
         self.stops.store(true, Ordering::Release);
-        self.stopped.notify_one();
+        self.stopped.notify_waiters();
     }
 
     /// Returns when [`Self::stop`] was called.
     pub(super) async fn stopped(&self) {
-        while !self.stops.load(Ordering::Acquire) {
-            self.stopped.notified().await;
+        loop {
+            // Before the check, so that no call in between is missed.
+            let stopped = self.stopped.notified();
+            if self.stops.load(Ordering::Acquire) {
+                return;
+            }
+            stopped.await;
         }
     }
 }

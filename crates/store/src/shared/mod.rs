@@ -15,6 +15,8 @@
 //! A lifted or forgotten network stays in the hash for 31 days, so that no instance brings its ban back from a file.
 //! Earlier entries about a forgotten network stay in the stream until newer ones displace them.
 //!
+//! The counts of limits have keys of their own, see `limits`.
+//!
 //! # Continuity
 //!
 //! An instance remembers the last entry that it read. With each read, at least once a second, and after each
@@ -26,6 +28,7 @@ mod change;
 mod connection;
 mod exchange;
 mod intake;
+mod limits;
 mod options;
 mod reader;
 mod status;
@@ -38,13 +41,20 @@ use std::{
     time::Duration,
 };
 
-use gabion_core::{BanSource, BanUpdate, ChangeListener, Sink, UpdateOrigin};
+use gabion_core::{
+    BanSource, BanUpdate, ChangeListener, LimitCounts, RemoteLimits, Sink, UpdateOrigin,
+};
 use ipnet::IpNet;
 
 pub use options::SharedOptions;
 pub use status::{SharedError, SharedState, SharedStatus};
 
-use self::{connection::Server, exchange::Exchange, intake::Intake};
+use self::{
+    connection::Server,
+    exchange::Exchange,
+    intake::Intake,
+    limits::{ExactLimits, LimitExchange, RedisLimits},
+};
 
 /// The time that a dropped value has to end its thread.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -83,6 +93,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// ```
 pub struct SharedBans {
     intake: Arc<Intake>,
+    exact: Arc<ExactLimits>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -108,6 +119,14 @@ impl SharedBans {
             .enable_time()
             .build()
             .map_err(SharedError::Thread)?;
+        let exact = ExactLimits::new(Server::new(options.clone()), Arc::clone(&sink));
+        let exact = Arc::new(exact);
+        let limits = LimitExchange::new(
+            Server::new(options.clone()),
+            Arc::clone(&intake),
+            Arc::clone(&exact),
+            Arc::clone(&sink),
+        );
         let exchange = Exchange::new(
             Server::new(options),
             Arc::clone(&intake),
@@ -116,16 +135,39 @@ impl SharedBans {
             Box::new(on_update),
         );
         let thread = thread::Builder::new().name("gabion-shared".to_owned());
-        let run = move || runtime.block_on(exchange.run());
+        let run = move || {
+            runtime.block_on(async {
+                tokio::join!(limits.run(), exchange.run());
+            });
+        };
         let thread = thread.spawn(run).map_err(SharedError::Thread)?;
         let thread = Some(thread);
-        Ok(Self { intake, thread })
+        Ok(Self {
+            intake,
+            exact,
+            thread,
+        })
     }
 
     /// Attaches the table of bans, which is compared with Redis when changes may have been missed. It is
     /// held weakly, and replaces an earlier one.
     pub fn attach(&self, source: Weak<dyn BanSource>) {
         self.intake.attach(source);
+    }
+
+    /// Exchanges the counts of limits with other instances from now on: several times a second, without the
+    /// bans' guarantees. They are held weakly. While Redis does not respond, each instance counts alone.
+    pub fn share_limits(&self, counts: Weak<dyn LimitCounts>) {
+        self.intake.attach_counts(counts);
+    }
+
+    /// Returns the decisions about exact limits, after [`Self::share_limits`]: a request waits at most 10 ms for
+    /// Redis. After five failures in a row nothing waits for a second, and then one request, until it is
+    /// answered.
+    ///
+    /// Its futures need a runtime of tokio with timers.
+    pub fn exact_limits(&self) -> Arc<dyn RemoteLimits> {
+        Arc::new(RedisLimits(Arc::clone(&self.exact)))
     }
 
     /// Waits until the bans of the other instances are loaded for the first time, for at most `timeout`.
@@ -136,7 +178,7 @@ impl SharedBans {
 
     /// The state of the connection, and counts.
     pub fn status(&self) -> SharedStatus {
-        self.intake.status()
+        self.exact.add_to(self.intake.status())
     }
 }
 

@@ -32,12 +32,25 @@ pub struct SharedStatus {
     pub published: u64,
     /// The number of changes of other instances received since the start.
     pub received: u64,
-    /// The number of values that were skipped since the start, because they are invalid or in a format
+    /// The number of values and messages that were skipped since the start, because they are invalid or in a format
     /// that this version does not know.
     pub skipped: u64,
     /// The number of times that all bans were loaded since the start: once, and after changes may have been
     /// missed.
     pub loads: u64,
+    /// Whether counts of limits are exchanged ([`SharedBans::share_limits`](super::SharedBans::share_limits)).
+    pub shares_limits: bool,
+    /// The number of counts of limits published since the start.
+    pub counts_published: u64,
+    /// The number of counts of limits of other instances received since the start.
+    pub counts_received: u64,
+    /// The number of requests that were not counted for other instances, because too many keys were in use at
+    /// once.
+    pub uncounted: u64,
+    /// The number of requests about which Redis decided for an exact limit.
+    pub exact_decided: u64,
+    /// The number of requests to which an exact limit applied, and about which Redis did not decide in time.
+    pub exact_undecided: u64,
 }
 
 /// The states of the connection to Redis.

@@ -12,7 +12,7 @@ use std::{
 
 use gabion_core::{
     BanChange, BanEvent, BanOutcome, ClientIp, Event, Mode, Now, Offense, OffenseRecorder,
-    PolicySource, Sink,
+    PolicySource, RemoteLimits, Sink,
 };
 
 use crate::{
@@ -31,6 +31,8 @@ pub(crate) struct Engine {
     pub(crate) source: Arc<dyn PolicySource>,
     pub(crate) bans: Option<Arc<dyn OffenseRecorder>>,
     pub(crate) sink: Option<Arc<dyn Sink>>,
+    /// Decides about exact limits. `None` if each instance does.
+    pub(crate) remote_limits: Option<Arc<dyn RemoteLimits>>,
     pub(crate) reply: Arc<dyn Reply>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) connection: Arc<dyn ConnectionSource>,
@@ -54,6 +56,7 @@ impl Engine {
             source,
             bans: None,
             sink: None,
+            remote_limits: None,
             reply: Arc::new(BriefReply),
             clock: Arc::new(SystemClock::new()),
             connection: Arc::new(ExtensionsSource),

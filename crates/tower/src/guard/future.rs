@@ -4,7 +4,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{Arc, Weak},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use http::{Method, Response, header::CONTENT_LENGTH};
 use http_body::Body;
 use pin_project_lite::pin_project;
 
-use super::{exchange::Exchange, quota};
+use super::{exchange::Exchange, quota, remote::RemoteWait};
 use crate::{GuardBody, engine::Engine, websocket::EventStream};
 
 pin_project! {
@@ -34,6 +34,8 @@ pin_project! {
             #[pin]
             inner: F,
             on_response: OnResponse,
+            // Boxed, and rare: an exact limit applies.
+            remote: Option<Box<RemoteWait>>,
         },
         Respond {
             response: Option<Response<Bytes>>,
@@ -71,21 +73,33 @@ impl<F> ResponseFuture<F> {
         policy: Arc<Snapshot>,
     ) -> Self {
         let on_response = OnResponse::Process(engine, exchange, HeldPolicy::Strong(policy));
-        let state = State::Inner { inner, on_response };
+        Self::inner(inner, on_response)
+    }
+
+    const fn inner(inner: F, on_response: OnResponse) -> Self {
+        let state = State::Inner {
+            inner,
+            on_response,
+            remote: None,
+        };
         Self { state }
+    }
+
+    /// Does not poll the inner service's future before the end of `wait`.
+    pub(super) fn waiting_for(mut self, wait: Option<Box<RemoteWait>>) -> Self {
+        if let State::Inner { remote, .. } = &mut self.state {
+            *remote = wait;
+        }
+        self
     }
 
     /// A response that shows `quotas`, and is unchanged otherwise.
     pub(super) const fn showing(inner: F, quotas: Vec<Quota>) -> Self {
-        let on_response = OnResponse::Show(quotas);
-        let state = State::Inner { inner, on_response };
-        Self { state }
+        Self::inner(inner, OnResponse::Show(quotas))
     }
 
     pub(super) const fn unchanged(inner: F) -> Self {
-        let on_response = OnResponse::Nothing;
-        let state = State::Inner { inner, on_response };
-        Self { state }
+        Self::inner(inner, OnResponse::Nothing)
     }
 
     pub(super) const fn respond(response: Response<Bytes>) -> Self {
@@ -108,7 +122,18 @@ where
     )]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
-            StateProjection::Inner { inner, on_response } => {
+            StateProjection::Inner {
+                inner,
+                on_response,
+                remote,
+            } => {
+                if let Some(wait) = remote {
+                    let denied = ready!(on_response.poll_remote(wait, cx));
+                    *remote = None;
+                    if let Some(response) = denied {
+                        return Poll::Ready(Ok(response.map(GuardBody::denial)));
+                    }
+                }
                 let Poll::Ready(response) = inner.poll(cx) else {
                     on_response.wait();
                     return Poll::Pending;
@@ -137,6 +162,21 @@ impl<F> std::fmt::Debug for ResponseFuture<F> {
 // === impl OnResponse ===
 
 impl OnResponse {
+    /// Returns the response if an exact limit denies the request.
+    fn poll_remote(
+        &mut self,
+        wait: &mut RemoteWait,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Response<Bytes>>> {
+        match self {
+            Self::Process(engine, exchange, policy) => match policy.upgrade() {
+                Some(policy) => wait.poll(cx, engine, policy, exchange),
+                None => Poll::Ready(None),
+            },
+            Self::Show(_) | Self::Nothing => Poll::Ready(None),
+        }
+    }
+
     fn wait(&mut self) {
         if let Self::Process(_, _, policy) = self {
             policy.downgrade();

@@ -170,7 +170,7 @@ impl Engine {
     }
 }
 
-fn head<'r, B>(request: &'r Request<B>, connection: &Connection<'r>) -> Head<'r> {
+pub(super) fn head<'r, B>(request: &'r Request<B>, connection: &Connection<'r>) -> Head<'r> {
     Head {
         method: request.method(),
         uri: connection.target.unwrap_or_else(|| request.uri()),

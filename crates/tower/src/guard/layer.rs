@@ -4,7 +4,9 @@ use std::{fmt, sync::Arc};
 
 #[cfg(feature = "websocket")]
 use gabion_core::ChangeListener;
-use gabion_core::{ClientRules, Inspect, OffenseRecorder, PolicySource, Sink, Snapshot};
+use gabion_core::{
+    ClientRules, Inspect, OffenseRecorder, PolicySource, RemoteLimits, Sink, Snapshot,
+};
 #[cfg(feature = "websocket")]
 use ipnet::IpNet;
 use tower_layer::Layer;
@@ -88,6 +90,18 @@ impl GuardLayer {
     /// Sends events to `sink`. If unset, events are dropped.
     pub fn with_sink(self, sink: Arc<dyn Sink>) -> Self {
         self.with(|engine| engine.sink = Some(sink))
+    }
+
+    /// Lets `remote` decide about exact limits for all instances. If unset, each instance does.
+    ///
+    /// The inner service is called before the decision, and its future is polled after it: a service that begins
+    /// its work in `call` also begins it for a request that is denied then.
+    ///
+    /// # Cost
+    ///
+    /// A request to which an exact limit applies waits for the decision, and its head is copied. None for others.
+    pub fn with_remote_limits(self, remote: Arc<dyn RemoteLimits>) -> Self {
+        self.with(|engine| engine.remote_limits = Some(remote))
     }
 
     /// Sets the [`Reply`] that turns denials into responses. The default is [`BriefReply`](crate::BriefReply), which also

@@ -30,6 +30,7 @@ mod offer;
 mod outcome;
 mod permit;
 mod quota;
+mod remote;
 mod required_headers;
 mod service;
 mod target;

@@ -50,15 +50,21 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let mut decision = self.engine.judge(&request);
-        if let Decision::Pass(exchange, _) = &mut decision
-            && let Err(response) = self.engine.prepare(&mut request, exchange)
-        {
-            return ResponseFuture::respond(*response);
+        let mut remote = None;
+        if let Decision::Pass(exchange, _) = &mut decision {
+            remote = self.engine.wait_for_remote(&request, exchange);
+            if let Err(response) = self.engine.prepare(&mut request, exchange) {
+                return ResponseFuture::respond(*response);
+            }
         }
         match decision {
-            Decision::Pass(exchange, policy) if self.engine.needs_response(&policy, &exchange) => {
+            Decision::Pass(exchange, policy)
+                if remote.is_some() || self.engine.needs_response(&policy, &exchange) =>
+            {
                 let inner = self.inner.call(request);
-                ResponseFuture::processed(inner, self.engine.clone(), exchange, policy.into_owned())
+                let policy = policy.into_owned();
+                ResponseFuture::processed(inner, self.engine.clone(), exchange, policy)
+                    .waiting_for(remote)
             }
             Decision::Pass(exchange, _) => {
                 let inner = self.inner.call(request);

@@ -10,7 +10,11 @@ use std::{
     time::Duration,
 };
 
-use gabion::Guard;
+use gabion::{
+    Guard,
+    limit::{LimitSharing, RemoteLimits},
+    policy::Document,
+};
 use gabion_admin::{Admin, Durability, NotDurable, SharedState, SubsystemStatus};
 use gabion_store::{
     PartState, SharedBans, SharedState as Connection, Store, StoreError, StoreOptions,
@@ -42,6 +46,18 @@ const SYNC_TIMEOUT: Duration = Duration::from_secs(5);
 /// The time that a start waits for the bans of other instances.
 const SHARED_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// Returns a warning for each exact limit of a policy, for a guard without Redis.
+pub(crate) fn exact_alone(document: &Document) -> impl Iterator<Item = String> {
+    let exact = document.limit.iter();
+    let exact = exact.filter(|rule| rule.shared == LimitSharing::Exact);
+    exact.map(|rule| {
+        format!(
+            "limit `{}` is exact: without Redis (`redis_url_file`), each guard counts it alone",
+            rule.id
+        )
+    })
+}
+
 // === impl State ===
 
 impl State {
@@ -66,15 +82,23 @@ impl State {
             let shared = Arc::new(shared);
             guard.subscribe(&shared);
             shared.attach(guard.ban_source());
+            shared.share_limits(guard.limit_counts());
             if !shared.wait_ready(SHARED_TIMEOUT) {
                 warn!("Redis does not respond: the bans of other instances arrive when it does");
             }
             Ok::<_, Box<dyn Error>>(shared)
         });
-        Ok(Self {
-            store,
-            shared: shared.transpose()?,
-        })
+        let shared = shared.transpose()?;
+        if shared.is_none() {
+            let document = guard.document();
+            exact_alone(&document).for_each(|warning| warn!("{warning}"));
+        }
+        Ok(Self { store, shared })
+    }
+
+    /// Returns the decisions about exact limits, if other instances are connected.
+    pub(crate) fn exact_limits(&self) -> Option<Arc<dyn RemoteLimits>> {
+        self.shared.as_ref().map(|shared| shared.exact_limits())
     }
 
     /// Shows the store and the connection in the admin API, whose changes wait for the store.
@@ -142,9 +166,21 @@ impl SharedState for SharedSlot {
         let is_healthy = status.state == Connection::Ready;
         let error = status.last_error.as_deref().filter(|_| !is_healthy);
         let error = error.map(|error| format!("; {error}")).unwrap_or_default();
+        let limits = if status.shares_limits {
+            "shared"
+        } else {
+            "not shared"
+        };
         let detail = format!(
-            "{} changes sent, {} received, {} queued{error}",
-            status.published, status.received, status.queued
+            "{} changes sent, {} received, {} queued; limits {limits}: {} counts sent, {} received, \
+             {} exact decisions, {} without an answer{error}",
+            status.published,
+            status.received,
+            status.queued,
+            status.counts_published,
+            status.counts_received,
+            status.exact_decided,
+            status.exact_undecided
         );
         SubsystemStatus::new("redis", is_healthy).with_detail(detail)
     }

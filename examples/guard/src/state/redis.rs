@@ -5,18 +5,18 @@ use std::{error::Error, fs, path::PathBuf};
 use clap::Args;
 use gabion_store::SharedOptions;
 
-/// Options of bans shared between instances.
+/// Options of bans and limits shared between instances.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Shared bans")]
 pub(crate) struct RedisArgs {
     #[arg(
         long,
         value_name = "FILE",
-        help = "Share bans with other guards by Redis or Valkey: file with its URL, \
+        help = "Share bans and limits with other guards by Redis or Valkey: file with its URL, \
                 redis://[user][:password@]host[:port][/db]; without this option, the variable GUARD_REDIS_URL"
     )]
     pub(crate) redis_url_file: Option<PathBuf>,
-    /// Prefix of the keys in Redis; guards with the same prefix share their bans
+    /// Prefix of the keys in Redis; guards with the same prefix share their bans and limits
     #[arg(long, value_name = "PREFIX", default_value = "gabion")]
     pub(crate) redis_prefix: String,
 }
@@ -34,6 +34,15 @@ impl RedisArgs {
         };
         let options = SharedOptions::new(url.trim())?;
         Ok(Some(options.with_prefix(&self.redis_prefix)))
+    }
+
+    /// Returns `true` if a URL is given.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the usual way in which a secret is passed to a process"
+    )]
+    pub(crate) fn is_given(&self) -> bool {
+        self.redis_url_file.is_some() || std::env::var_os(VARIABLE).is_some()
     }
 
     #[expect(

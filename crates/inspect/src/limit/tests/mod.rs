@@ -4,6 +4,7 @@ mod counting;
 mod decisions;
 mod key;
 mod rate;
+mod sharing;
 mod table;
 
 use crate::State;

@@ -219,6 +219,8 @@ async fn ejection_and_health_stay_unless_the_health_check_is_another_one() {
 async fn factory_that_panics_keeps_the_service() {
     let one = named_server("one").await;
     let front = Replaceable::start(group(&[&one.url()], &UpstreamOptions::default()));
+    // The worker has its first service once it answers.
+    assert!(front.get().await.ends_with("one"));
     let locked = Arc::clone(&front.group);
     let poisoned = std::thread::spawn(move || {
         let _group = locked.lock().unwrap();

@@ -1,5 +1,6 @@
 //! Bans shared by a real Redis between instances.
 
+mod limits;
 mod outages;
 mod server;
 

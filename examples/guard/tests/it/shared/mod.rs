@@ -1,5 +1,6 @@
 //! Guards that share their bans by a real Redis.
 
+mod limits;
 mod outages;
 mod policies;
 
