@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn each_agent_of_a_crawler_names_it_in_any_case() {
-        let config = "crawlers = ['apple', 'baidu', 'bing', 'google', 'yandex', \
+        let config = "crawlers = ['apple', 'bing', 'google', 'yandex', \
                       { agent = 'MyBot', domains = ['bots.example.org'] }]";
         let config = toml::from_str::<BanConfig>(config).unwrap();
         let agents = CrawlerAgents::new(&config.crawlers).unwrap().unwrap();

@@ -39,13 +39,11 @@ pub enum CrawlerConfig {
 pub enum KnownCrawler {
     /// Applebot: <https://support.apple.com/en-us/119829>.
     Apple,
-    /// Baiduspider: <https://help.baidu.com/question?prod_id=99&class=476&id=2996>.
-    Baidu,
     /// Bingbot and other crawlers of Microsoft:
     /// <https://www.bing.com/webmasters/help/how-to-verify-bingbot-3905dc26>.
     Bing,
     /// Googlebot and other crawlers of Google, without fetchers that a user triggers, since those share domains with
-    /// customers of Google: <https://developers.google.com/search/docs/crawling-indexing/verifying-googlebot>.
+    /// customers of Google: <https://developers.google.com/crawling/docs/crawlers-fetchers/verify-google-requests>.
     Google,
     /// The robots of Yandex: <https://yandex.com/support/webmaster/robot-workings/check-yandex-robots.html>.
     Yandex,
@@ -126,9 +124,8 @@ impl<'de> Deserialize<'de> for CrawlerConfig {
 
 impl KnownCrawler {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 4] = [
         Self::Apple,
-        Self::Baidu,
         Self::Bing,
         Self::Google,
         Self::Yandex,
@@ -138,7 +135,6 @@ impl KnownCrawler {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Apple => "apple",
-            Self::Baidu => "baidu",
             Self::Bing => "bing",
             Self::Google => "google",
             Self::Yandex => "yandex",
@@ -149,7 +145,6 @@ impl KnownCrawler {
     pub const fn agents(self) -> &'static [&'static str] {
         match self {
             Self::Apple => &["Applebot"],
-            Self::Baidu => &["Baiduspider"],
             Self::Bing => &["bingbot", "BingPreview", "adidxbot", "MicrosoftPreview"],
             Self::Google => &[
                 "Googlebot",
@@ -168,7 +163,6 @@ impl KnownCrawler {
     pub const fn domains(self) -> &'static [&'static str] {
         match self {
             Self::Apple => &["applebot.apple.com"],
-            Self::Baidu => &["baidu.com", "baidu.jp"],
             Self::Bing => &["search.msn.com"],
             Self::Google => &["googlebot.com", "google.com"],
             Self::Yandex => &["yandex.com", "yandex.net", "yandex.ru"],
