@@ -124,12 +124,7 @@ impl<'de> Deserialize<'de> for CrawlerConfig {
 
 impl KnownCrawler {
     /// All of them.
-    pub const ALL: [Self; 4] = [
-        Self::Apple,
-        Self::Bing,
-        Self::Google,
-        Self::Yandex,
-    ];
+    pub const ALL: [Self; 4] = [Self::Apple, Self::Bing, Self::Google, Self::Yandex];
 
     /// The name in the policy document.
     pub const fn name(self) -> &'static str {
