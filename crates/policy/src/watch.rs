@@ -231,8 +231,8 @@ impl Watch {
         let requests = Arc::default();
         let waker = Waker { sender, requests };
         let on_event = waker.clone();
-        let watched = SharedPaths::default();
-        let of_events = watched.clone();
+        let paths = SharedPaths::default();
+        let of_events = paths.clone();
         let watcher = notify::recommended_watcher(move |event| {
             if of_events.lock().may_be_changed_by(&event) {
                 on_event.wake();
@@ -244,7 +244,7 @@ impl Watch {
             receiver,
             waker: waker.clone(),
             watcher: watcher.map_err(io::Error::other)?,
-            watched,
+            watched: paths,
         };
         state.watch_directories().map_err(io::Error::other)?;
         let thread = thread::Builder::new().name("gabion-watch".into());
