@@ -16,8 +16,9 @@ pub use gabion_core::{
 };
 pub use gabion_inspect::{
     ActiveAllow, ActiveBan, AddressShare, AddressShareError, AllowTable, BanArbiter, BanConfig,
-    BanFile, BanFiles, BanSettings, BanTable, List, ListEffect, ListError, ListProblem,
-    ListRejection, NeighborsConfig, Network, NetworkError, OnListError,
+    BanFile, BanFiles, BanSettings, BanTable, CrawlerConfig, CrawlerFinding, CrawlerLookup,
+    CustomCrawler, KnownCrawler, List, ListEffect, ListError, ListProblem, ListRejection,
+    NeighborsConfig, Network, NetworkError, OnListError,
 };
 
 /// Refuses clients whose address is on a list, or that are banned, with 403.

@@ -80,8 +80,9 @@ mod upgrade;
 pub use allow::{ActiveAllow, Allow, AllowConfig, AllowTable};
 pub use ban::{
     ActiveBan, AddressShare, AddressShareError, Ban, BanArbiter, BanConfig, BanFile, BanFiles,
-    BanSettings, BanTable, IpRanges, List, ListCheck, ListEffect, ListError, ListProblem,
-    ListRejection, Listed, NeighborsConfig, OnListError,
+    BanSettings, BanTable, CrawlerConfig, CrawlerFinding, CrawlerLookup, CustomCrawler, IpRanges,
+    KnownCrawler, List, ListCheck, ListEffect, ListError, ListProblem, ListRejection, Listed,
+    NeighborsConfig, OnListError,
 };
 pub use config::serde_mode;
 pub use config::{

@@ -75,6 +75,7 @@ mod sample;
 mod toml_tree;
 mod warn;
 mod watch;
+mod watched_paths;
 mod websocket;
 
 pub use chain::Chain;

@@ -1,23 +1,22 @@
 //! Reloads a policy, or another file, when files change.
 //!
 //! Editors and mounted config maps change files in different ways: they write in place, rename over
-//! the file, or swap a symlink two directories away. An event in the directory of any of the files is
-//! therefore only a hint: after a period without events the files are read and their content is
-//! compared. Polling finds changes for which no event is delivered, as on network file systems.
+//! the file, or swap a symlink two directories away. An event about the name of one of the files, or of a symlink
+//! or directory on the way to it, is therefore only a hint: after a period without such events the files are read
+//! and their content is compared. Polling finds changes for which no event is delivered, as on network file systems.
+//! Events about other files in the same directory, such as a log, are ignored.
 //!
 //! The policy is replaced if:
-//! 1. there was no event in the directories of the files for [`WatchOptions::quiet`], or a poll is
-//!    due;
+//! 1. there was no event about the files for [`WatchOptions::quiet`], or a poll is due;
 //! 2. the content of document and lists is neither what is in force nor what was last read, so that
 //!    an invalid document is reported once;
 //! 3. it compiles: see [`PolicyHandle::replace`].
 
 use std::{
-    collections::BTreeSet,
-    fs, io, iter,
-    path::{Path, PathBuf},
+    io, mem,
+    path::PathBuf,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     },
@@ -25,12 +24,9 @@ use std::{
     time::Duration,
 };
 
-use notify::{
-    Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher,
-    event::{AccessKind, AccessMode},
-};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
-use crate::{PolicyHandle, budget::CompileBudget};
+use crate::{PolicyHandle, budget::CompileBudget, watched_paths::WatchedPaths};
 
 /// A background thread that reloads a [`PolicyHandle`], or another file ([`Watch::of_file`]), when its files change,
 /// until it is dropped.
@@ -86,7 +82,7 @@ pub struct Watch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WatchOptions {
-    /// The time without file events after which the files are read: 250 ms by default. With
+    /// The time without events about the files after which they are read: 250 ms by default. With
     /// continuous events the files are read after 20 times this time.
     pub quiet: Duration,
     /// The interval at which the files are read without an event: 30 s by default.
@@ -140,14 +136,15 @@ struct WatchThread {
     receiver: Receiver<()>,
     waker: Waker,
     watcher: RecommendedWatcher,
-    watched: BTreeSet<PathBuf>,
+    watched: SharedPaths,
 }
+
+/// What is watched, for the thread that changes it and the one that receives the events.
+#[derive(Clone, Debug, Default)]
+struct SharedPaths(Arc<Mutex<WatchedPaths>>);
 
 /// The maximum wait for a quiet period, as a multiple of [`WatchOptions::quiet`].
 const MAX_QUIET_PERIODS: u32 = 20;
-
-/// The maximum number of symlinks followed from one file, so that a cycle ends.
-const MAX_LINKS: usize = 16;
 
 // === impl PolicyHandle ===
 
@@ -234,8 +231,10 @@ impl Watch {
         let requests = Arc::default();
         let waker = Waker { sender, requests };
         let on_event = waker.clone();
+        let paths = SharedPaths::default();
+        let of_events = paths.clone();
         let watcher = notify::recommended_watcher(move |event| {
-            if may_be_change(&event) {
+            if of_events.lock().may_be_changed_by(&event) {
                 on_event.wake();
             }
         });
@@ -245,7 +244,7 @@ impl Watch {
             receiver,
             waker: waker.clone(),
             watcher: watcher.map_err(io::Error::other)?,
-            watched: BTreeSet::new(),
+            watched: paths,
         };
         state.watch_directories().map_err(io::Error::other)?;
         let thread = thread::Builder::new().name("gabion-watch".into());
@@ -356,72 +355,30 @@ impl WatchThread {
     /// Watches the directories that contain the files and the targets of their symlinks.
     ///
     /// A directory that is already watched is watched again, because it may have been replaced by
-    /// another one of the same name. If the set of directories changes, the thread is woken, because
-    /// a file in a new directory may have changed before it was watched.
+    /// another one of the same name. If the paths change, the thread is woken, because a file in a new
+    /// directory, or of a new name, may have changed before it was watched.
     fn watch_directories(&mut self) -> notify::Result<()> {
-        let files = self.target.files();
-        let wanted: BTreeSet<_> = files.iter().flat_map(|file| directories(file)).collect();
-        for stale in self.watched.difference(&wanted) {
+        let wanted = WatchedPaths::new(&self.target.files());
+        // Unlocked before the watcher is called, which may wait for the thread of the events.
+        let old = mem::replace(&mut *self.watched.lock(), wanted.clone());
+        for stale in old.directories.difference(&wanted.directories) {
             // Fails if the directory was removed, and its watch with it.
             let _ = self.watcher.unwatch(stale);
         }
-        if wanted != self.watched {
+        if wanted != old {
             self.waker.wake();
-            self.watched.clone_from(&wanted);
         }
         let watch = |dir: &PathBuf| self.watcher.watch(dir, RecursiveMode::NonRecursive);
-        let attempts: Vec<_> = wanted.iter().map(watch).collect();
+        let attempts: Vec<_> = wanted.directories.iter().map(watch).collect();
         attempts.into_iter().collect()
     }
 }
 
-/// The directory of `file`, and of each symlink on the way to its target.
-fn directories(file: &Path) -> impl Iterator<Item = PathBuf> {
-    let next = |link: &PathBuf| Some(link.parent()?.join(fs::read_link(link).ok()?));
-    let links = iter::successors(Some(file.to_owned()), next).take(MAX_LINKS);
-    links.filter_map(|file| match file.parent()? {
-        dir if dir.as_os_str().is_empty() => Some(PathBuf::from(".")),
-        dir => Some(dir.to_owned()),
-    })
-}
+// === impl SharedPaths ===
 
-/// Returns `true` if an event may mean a change. Events of reading a file are excluded, because each
-/// reload would otherwise trigger the next.
-fn may_be_change(event: &notify::Result<Event>) -> bool {
-    match event {
-        Ok(event) => match event.kind {
-            EventKind::Access(kind) => kind == AccessKind::Close(AccessMode::Write),
-            _ => true,
-        },
-        Err(_) => true,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use notify::event::{CreateKind, ModifyKind};
-
-    use super::*;
-
-    #[test]
-    fn every_event_except_reading_may_be_a_change() {
-        let event_may_be_change = |kind| may_be_change(&Ok(Event::new(kind)));
-        for mode in [AccessMode::Any, AccessMode::Read] {
-            assert!(!event_may_be_change(EventKind::Access(AccessKind::Open(
-                mode
-            ))));
-            assert!(!event_may_be_change(EventKind::Access(AccessKind::Close(
-                mode
-            ))));
-        }
-        for kind in [
-            EventKind::Access(AccessKind::Close(AccessMode::Write)),
-            EventKind::Create(CreateKind::Any),
-            EventKind::Modify(ModifyKind::Any),
-            EventKind::Other,
-        ] {
-            assert!(event_may_be_change(kind), "{kind:?}");
-        }
-        assert!(may_be_change(&Err(notify::Error::generic("lost"))));
+impl SharedPaths {
+    /// A panic under this lock could only come from an allocation, which leaves the paths consistent.
+    fn lock(&self) -> MutexGuard<'_, WatchedPaths> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

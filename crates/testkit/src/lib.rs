@@ -15,6 +15,7 @@
 //! | `Tomcat` | a real Tomcat with one web application |
 //! | `ServerProcess` | any installed server, ready when its log says so |
 //! | `Pebble` | a real ACME server |
+//! | `DnsServer` | DNS server with the records of a test |
 //! | `IdleTimeoutRelay` | TCP relay that cuts idle connections, like a load balancer |
 //! | `RawConnection`, `RawHttp2`, `RawWebSocket` | clients that send bytes, fields and frames as given |
 //! | `Http2Client` | HTTP/2 client that can open WebSockets (RFC 8441) |
@@ -39,6 +40,8 @@ mod backend;
 #[cfg(feature = "servers")]
 mod chromium;
 mod clock;
+#[cfg(feature = "servers")]
+mod dns_server;
 #[cfg(feature = "servers")]
 mod echo_server;
 #[cfg(feature = "servers")]
@@ -81,6 +84,8 @@ pub use backend::{Backend, ReceivedRequest};
 #[cfg(feature = "servers")]
 pub use chromium::dump_dom;
 pub use clock::ManualClock;
+#[cfg(feature = "servers")]
+pub use dns_server::DnsServer;
 #[cfg(feature = "servers")]
 pub use echo_server::{EchoServer, WebSocket};
 #[cfg(feature = "servers")]

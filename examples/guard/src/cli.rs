@@ -150,6 +150,10 @@ pub(crate) struct RunArgs {
     /// `…` is written for each
     #[arg(long)]
     pub(crate) log_query_values: bool,
+    /// DNS server for the verification of crawlers that the policy names in [ban]; without this option, those of
+    /// /etc/resolv.conf
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) dns_server: Option<SocketAddr>,
     /// Write the health log that the agent of AWS Elastic Beanstalk reads to this folder, for instances without
     /// nginx in front of the guard: /var/log/nginx/healthd
     #[arg(long, value_name = "DIR")]

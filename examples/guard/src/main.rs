@@ -6,6 +6,7 @@ mod admin;
 mod built_in_policy;
 mod cli;
 mod config;
+mod crawlers;
 mod demo;
 mod denied_page;
 mod doctor;

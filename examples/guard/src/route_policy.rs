@@ -91,6 +91,7 @@ fn main_setting(ban: &BanConfig) -> Option<&'static str> {
         ("`growth`", ban.growth != default.growth),
         ("`longest`", ban.longest != default.longest),
         ("`forget`", ban.forget != default.forget),
+        ("`crawlers`", ban.crawlers != default.crawlers),
         ("`neighbors`", ban.neighbors != default.neighbors),
         (
             "`most_per_minute`",

@@ -21,6 +21,7 @@ use crate::{
     admin::{AdminApi, AdminListeners},
     built_in_policy,
     config::{NamedGroup, Settings},
+    crawlers::CrawlerVerifier,
     demo,
     https::{Https, HttpsOptions},
     log,
@@ -117,6 +118,8 @@ pub(crate) fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     let offer = sockets.pass_on()?;
     notify_systemd(NotifyState::Ready);
     start_text::print(&parts, workers.local_addrs(), &admin);
+    let crawlers = CrawlerVerifier::new(guard.clone(), args.dns_server);
+    runtime.spawn(crawlers.run());
     let running = Running {
         guard: guard.clone(),
         site: site.clone(),

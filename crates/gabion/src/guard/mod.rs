@@ -2,6 +2,7 @@
 
 mod builder;
 mod counting;
+mod crawlers;
 mod limits;
 mod maintenance;
 mod operator;

@@ -31,6 +31,7 @@ mod compressed_attack_is_caught;
 mod control_frames_are_judged;
 mod cookie_is_read_whole;
 mod costly_heads;
+mod crawlers_are_verified;
 mod custom_rule;
 mod dead_peer_is_found;
 mod denial_is_evented;

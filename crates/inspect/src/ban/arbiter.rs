@@ -12,7 +12,8 @@
 //!
 //! No offense bans once the ban budget is used up ([`BanConfig::most_per_minute`](crate::BanConfig::most_per_minute) and
 //! [`BanConfig::most_percent`](crate::BanConfig::most_percent)), nor for a client that an operator allows ([`AllowTable`]) or that a list
-//! keeps from bans ([`ListEffect::NoBan`](crate::ListEffect::NoBan)). Certain offenses have a larger budget of their own, so that forgeable
+//! keeps from bans ([`ListEffect::NoBan`](crate::ListEffect::NoBan)), nor for one that claims to be a crawler
+//! ([`BanConfig::crawlers`](crate::BanConfig::crawlers)) until its claim is refuted. Certain offenses have a larger budget of their own, so that forgeable
 //! ones do not use it up, and no network can use up either. Each further ban of a client is longer
 //! ([`BanConfig::growth`](crate::BanConfig::growth)), and several banned clients of a network can ban it ([`NeighborsConfig`](crate::NeighborsConfig)).
 //!
@@ -36,8 +37,9 @@ use gabion_core::{
 use ipnet::IpNet;
 
 use super::{
-    BanSettings, BanTable,
+    BanSettings, BanTable, CrawlerFinding, CrawlerLookup,
     budget::{BanBudget, Claim, SPAN},
+    crawlers::{self, Crawler, Verifications},
     escalation::{Escalation, Sentence},
     neighbors::Neighbors,
     standing::{self, Standings},
@@ -91,6 +93,7 @@ pub struct BanArbiter {
     budget: BanBudget,
     escalation: Escalation,
     pub(super) neighbors: Neighbors,
+    crawlers: Verifications,
     /// Clients that rules never ban. Locked for each offense, which no clean request causes.
     without_bans: Mutex<Option<Arc<WithoutBans>>>,
 }
@@ -113,6 +116,26 @@ impl BanArbiter {
     /// The number of recent successful responses that differ, for good standing.
     pub const GOOD: u32 = standing::GOOD;
 
+    /// The time in which a verified crawler is never banned, before it is verified again.
+    pub const VERIFIED_FOR: Duration = crawlers::VERIFIED_FOR;
+
+    /// The time in which a client is treated as any other, if its claim to be a crawler is refuted or could not be
+    /// verified within [`BanArbiter::PENDING_FOR`].
+    pub const REFUTED_FOR: Duration = crawlers::REFUTED_FOR;
+
+    /// The time after which a [`CrawlerLookup`] without a finding is repeated.
+    pub const LOOKUP_RETRY: Duration = crawlers::LOOKUP_RETRY;
+
+    /// The time since its first offense in which a client that claims to be a crawler is not banned without a finding.
+    pub const PENDING_FOR: Duration = crawlers::PENDING_FOR;
+
+    /// The largest number of clients that wait for the verification of their claim. Further ones are denied, and not
+    /// banned.
+    pub const MAX_PENDING: usize = crawlers::MAX_PENDING;
+
+    /// The largest number of [`CrawlerLookup`]s that begin in a second.
+    pub const LOOKUPS_PER_SECOND: u32 = crawlers::LOOKUPS_PER_SECOND;
+
     /// Creates an arbiter that bans in `table` and remembers at most `clients` clients.
     pub fn new(table: Arc<BanTable>, clients: usize) -> Self {
         Self {
@@ -123,6 +146,7 @@ impl BanArbiter {
             budget: BanBudget::default(),
             escalation: Escalation::new(clients),
             neighbors: Neighbors::new(),
+            crawlers: Verifications::new(clients),
             without_bans: Mutex::default(),
         }
     }
@@ -150,8 +174,8 @@ impl BanArbiter {
         &self.allows
     }
 
-    /// Takes over the ban budget, the growth of bans, the bans of neighbors, and the clients that are never
-    /// banned.
+    /// Takes over the ban budget, the growth of bans, the bans of neighbors, the crawlers, and the clients that are
+    /// never banned.
     pub fn configure(&self, settings: BanSettings) {
         let BanSettings {
             config,
@@ -160,6 +184,7 @@ impl BanArbiter {
         self.budget.set(&config);
         self.escalation.configure(&config);
         self.neighbors.configure(&config.neighbors);
+        self.crawlers.configure(&config.crawlers);
         *self.lock_without_bans() = without_bans;
     }
 
@@ -167,6 +192,9 @@ impl BanArbiter {
     fn exemption(&self, client: &ClientIp, now: Now) -> Option<&'static str> {
         if self.allows.active(client, now).is_some() {
             return Some("an operator allows the client for now");
+        }
+        if self.crawlers.is_verified(client, now) {
+            return Some(crawlers::VERIFIED);
         }
         let is_listed = |lists: Arc<WithoutBans>| lists.holds(client.addr());
         self.without_bans()
@@ -181,6 +209,37 @@ impl BanArbiter {
     fn lock_without_bans(&self) -> MutexGuard<'_, Option<Arc<WithoutBans>>> {
         let without_bans = self.without_bans.lock();
         without_bans.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Records that a client claims to be a crawler.
+    pub(super) fn record_crawler_agent(&self, client: &ClientIp, crawler: &Arc<Crawler>) {
+        self.crawlers.record_agent(client, crawler);
+    }
+
+    /// Returns the next address to verify, of a client that claims to be a crawler and would have been banned; `None`
+    /// if none is due, or if [`BanArbiter::LOOKUPS_PER_SECOND`] began in this second.
+    ///
+    /// # Cost
+    ///
+    /// One lock, and a pass over at most [`BanArbiter::MAX_PENDING`] clients.
+    pub fn next_crawler_lookup(&self, now: Now) -> Option<CrawlerLookup> {
+        self.crawlers.next_lookup(now)
+    }
+
+    /// Records the finding of a lookup. If it refutes the claim, the client is banned for the offense that was kept;
+    /// returns what became of it. The finding is dropped if other crawlers were configured in the meantime.
+    pub fn record_crawler(
+        &self,
+        lookup: &CrawlerLookup,
+        finding: CrawlerFinding,
+        now: Now,
+    ) -> Option<(ClientIp, Offense, BanOutcome)> {
+        let (client, offense) = self.crawlers.record(lookup, finding, now)?;
+        let outcome = match self.exemption(&client, now) {
+            Some(why) => BanOutcome::Withheld(why),
+            None => self.ban(&client, &offense, now),
+        };
+        Some((client, offense, outcome))
     }
 
     /// Updates the standing of a client at the end of an exchange.
@@ -241,6 +300,7 @@ impl BanArbiter {
         self.escalation.forget(network);
         self.suspects.forget(network.into());
         self.standings.forget(network.into());
+        self.crawlers.forget(network.into());
         let update = BanUpdate::Forgotten(network);
         let listeners = self.table.listeners();
         listeners.notify(|listener| listener.on_ban_update(&update, origin));
@@ -297,6 +357,9 @@ impl BanArbiter {
         if self.table.active(client, now).is_some() {
             return self.table.record_offense(client, offense, now);
         }
+        if let Some(why) = self.crawlers.withhold(client, offense, now) {
+            return BanOutcome::Withheld(why);
+        }
         let is_certain = offense.attribution == Attribution::Certain;
         if let Err(outcome) = self.take_budget(client, is_certain, now) {
             return outcome;
@@ -328,9 +391,8 @@ impl BanArbiter {
         now: Now,
     ) -> Option<(IpNet, Mode)> {
         let (network, mode) = self.neighbors.count(client, now, standing::period(now))?;
-        if self
-            .without_bans()
-            .is_some_and(|lists| lists.touches(network))
+        let lists = self.without_bans();
+        if lists.is_some_and(|lists| lists.touches(network)) || self.crawlers.touches(network, now)
         {
             return None;
         }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 use gabion_core::Mode;
 
-use super::{AddressShare, BanFiles, List, ListEffect, without_bans::WithoutBans};
+use super::{AddressShare, BanFiles, CrawlerConfig, List, ListEffect, without_bans::WithoutBans};
 use crate::{ConfigError, ConfigPath, Network, Period, serde_mode};
 
 /// The `[ban]` section: ban lists, the default ban duration and the ban budget. Compiles to
@@ -46,6 +46,10 @@ pub struct BanConfig {
     pub forget: Period,
     /// Bans of the /24 or /48 around several banned clients.
     pub neighbors: NeighborsConfig,
+    /// Crawlers that are denied but never banned, if their address is verified by DNS. Default: none, since
+    /// lookups leave the machine. The server performs them
+    /// ([`BanArbiter::next_crawler_lookup`](crate::BanArbiter::next_crawler_lookup)).
+    pub crawlers: Vec<CrawlerConfig>,
     /// The largest number of clients that rules may ban within a minute for offenses that a page could
     /// have caused; ten times as many for offenses that only the client itself can have caused.
     /// Clients over it are denied but not banned, and an event reports it. Default: 60.
@@ -98,6 +102,7 @@ impl Default for BanConfig {
             longest: Period(Duration::from_hours(30 * 24)),
             forget: Period(Duration::from_hours(7 * 24)),
             neighbors: NeighborsConfig::default(),
+            crawlers: Vec::new(),
             most_per_minute: 60,
             most_percent: 20,
         }

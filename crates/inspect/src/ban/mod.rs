@@ -13,6 +13,7 @@ mod activity;
 mod arbiter;
 mod budget;
 mod config;
+mod crawlers;
 mod escalation;
 mod files;
 mod list;
@@ -37,6 +38,7 @@ use http::StatusCode;
 
 pub use arbiter::BanArbiter;
 pub use config::{BanConfig, BanSettings, NeighborsConfig};
+pub use crawlers::{CrawlerConfig, CrawlerFinding, CrawlerLookup, CustomCrawler, KnownCrawler};
 pub use files::{BanFile, BanFiles, ListEffect, OnListError};
 pub use list::{List, ListError, ListProblem};
 pub use list_check::{ListCheck, ListRejection};
@@ -45,6 +47,7 @@ pub use share::{AddressShare, AddressShareError};
 pub use table::{ActiveBan, BanTable};
 
 use crate::{Config, ConfigError, ConfigErrors, ConfigPath, Context, Problem};
+use crawlers::CrawlerAgents;
 
 /// Denies clients that are on a ban list or have a timed ban, with 403.
 ///
@@ -53,7 +56,9 @@ use crate::{Config, ConfigError, ConfigErrors, ConfigPath, Context, Problem};
 ///
 /// # Cost
 ///
-/// Two lookups for a client that passes ([`IpRanges`], [`BanTable`]): no allocation, no lock.
+/// Two lookups for a client that passes ([`IpRanges`], [`BanTable`]): no allocation, no lock. With
+/// [`BanConfig::crawlers`], also one search of the `User-Agent`, and one sharded lock for a client that claims to be a
+/// crawler.
 ///
 /// # Examples
 ///
@@ -84,6 +89,8 @@ use crate::{Config, ConfigError, ConfigErrors, ConfigPath, Context, Problem};
 pub struct Ban {
     listed: IpRanges,
     arbiter: Arc<BanArbiter>,
+    /// `None` without a crawler.
+    crawlers: Option<CrawlerAgents>,
     mode: Mode,
 }
 
@@ -140,9 +147,12 @@ impl Config for BanConfig {
         let all: Vec<_> = iter::once(&inline).chain(files).collect();
         let listed = IpRanges::build(&all)
             .map_err(|problem| ConfigPath::new("ban", "files").error(problem))?;
+        let crawlers = CrawlerAgents::new(&self.crawlers)
+            .map_err(|problem| ConfigPath::new("ban", "crawlers").error(problem))?;
         Ok(Ban {
             listed,
             arbiter: Arc::clone(context.state().arbiter()),
+            crawlers,
             mode: context.mode(),
         })
     }
@@ -158,7 +168,14 @@ impl Inspect for Ban {
     }
 
     fn inspect(&self, facts: &Facts<'_>, _state: &mut RequestState) -> Verdict {
-        self.judge(&facts.client, facts.now)
+        let verdict = self.judge(&facts.client, facts.now);
+        if let Some(crawlers) = &self.crawlers
+            && let Some(crawler) = crawlers.find(facts)
+            && facts.client.exempt_from_bans().is_none()
+        {
+            self.arbiter.record_crawler_agent(&facts.client, crawler);
+        }
+        verdict
     }
 
     fn recheck(&self, client: &ClientIp, _path: &PathViews<'_>, now: Now) -> Verdict {

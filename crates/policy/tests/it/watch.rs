@@ -1,6 +1,16 @@
 //! Reloading when files change, in all the ways in which they are changed.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fs::OpenOptions,
+    io::Write as _,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
 use gabion_core::PolicySource as _;
 use gabion_policy::{PolicyHandle, PolicyOptions, Watch, WatchOptions};
@@ -177,6 +187,55 @@ fn file_missing_for_a_moment_is_reported_once() {
     assert!(watched.denies("/a"));
     watched.scratch.write("policy.toml", policy(&["b"]));
     watched.expect_outcomes(&[(false, 0), (true, 0), (true, 1)]);
+}
+
+/// Writes a line to a file next to the policy, over and over, until it is dropped.
+struct Logging {
+    stop: Arc<AtomicBool>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Logging {
+    fn start(watched: &WatchedPolicy) -> Self {
+        let path = watched.scratch.write("access.log", "");
+        let stop: Arc<AtomicBool> = Arc::default();
+        let is_over = Arc::clone(&stop);
+        let thread = thread::spawn(move || {
+            let mut log = OpenOptions::new().append(true).open(path).unwrap();
+            // Ends by itself, in case that the test does not.
+            for _ in 0..4_000 {
+                if is_over.load(Ordering::Relaxed) {
+                    return;
+                }
+                log.write_all(b"GET / 200\n").unwrap();
+                thread::park_timeout(QUIET / 10);
+            }
+        });
+        Self {
+            stop,
+            thread: Some(thread),
+        }
+    }
+}
+
+impl Drop for Logging {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            let _ = thread.join();
+        }
+    }
+}
+
+#[test]
+fn other_file_in_the_directory_that_is_written_all_the_time_delays_no_reload() {
+    // Continuous events delay a reload by 20 times the quiet time.
+    let watched = WatchedPolicy::with_quiet(QUIET * 10);
+    let _logging = Logging::start(&watched);
+    watched.scratch.write("policy.toml", policy(&["b"]));
+    assert_eq!(watched.events.wait(1, LONG), [(true, 1)]);
+    assert!(watched.denies("/b"));
 }
 
 #[test]

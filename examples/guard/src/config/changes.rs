@@ -89,6 +89,7 @@ impl Changes {
                 "log_query_values",
                 new.log_query_values != started.log_query_values,
             ),
+            ("dns_server", new.dns_server != started.dns_server),
         ]);
     }
 
@@ -255,6 +256,7 @@ mod tests {
             ready_path: _,
             eb_health_log: _,
             log_query_values: _,
+            dns_server: _,
             listen:
                 ListenSection {
                     address: _,
@@ -298,6 +300,7 @@ mod tests {
             ("ready_path", "'/r'"),
             ("eb_health_log", "'e'"),
             ("log_query_values", "true"),
+            ("dns_server", "'127.0.0.1:53'"),
             ("listen.address", "'127.0.0.1:1'"),
             ("listen.http2", "true"),
             ("listen.proxy_protocol", "true"),

@@ -84,6 +84,7 @@ impl Conversion<'_> {
         args.ready_path.clone_from(&document.ready_path);
         args.workers = document.workers;
         args.log_query_values = document.log_query_values;
+        args.dns_server = document.dns_server;
         let (listen, limits) = (&document.listen, &document.limits);
         args.listen = listen.address.unwrap_or(args.listen);
         args.h2 = listen.http2;

@@ -32,6 +32,8 @@ pub(crate) struct ConfigDocument {
     pub(super) eb_health_log: Option<PathBuf>,
     #[serde(default)]
     pub(super) log_query_values: bool,
+    #[serde(default, deserialize_with = "some_address")]
+    pub(super) dns_server: Option<SocketAddr>,
     #[serde(default)]
     pub(super) listen: ListenSection,
     pub(super) tls: Option<TlsSection>,

@@ -13,6 +13,7 @@ mod clients;
 mod commands;
 mod config;
 mod config_reload;
+mod crawlers;
 mod demo;
 mod denied_page;
 mod doctor;

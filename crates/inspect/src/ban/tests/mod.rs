@@ -1,5 +1,6 @@
 mod arbiter;
 mod ban;
+mod crawlers;
 mod escalation;
 mod list;
 mod list_check;
