@@ -3,6 +3,7 @@
 mod allows;
 mod bans;
 mod check;
+mod explain;
 mod status;
 mod transfer;
 
@@ -45,6 +46,7 @@ pub(crate) fn router(admin: Admin, access: Arc<Access>) -> Router {
         .route("/v1/bans/{address}", delete(bans::unban))
         .route("/v1/allows", get(allows::list).post(allows::allow))
         .route("/v1/allows/{address}", delete(allows::disallow))
+        .route("/v1/explain", post(explain::explain))
         .route("/v1/forget", post(bans::forget))
         .route("/v1/export", get(transfer::export))
         .layer(DefaultBodyLimit::max(MAX_BODY))
