@@ -5,7 +5,7 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use gabion_core::{Denial, Facts, Now, Snapshot, Verdict};
+use gabion_core::{Denial, Escaped, Facts, Now, Snapshot, Verdict};
 use gabion_inspect::{AllowConfig, ProtocolException};
 use serde::{Deserialize, Serialize};
 
@@ -31,7 +31,7 @@ struct Candidate {
 
 /// The requests that an exception is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Scope {
+pub(super) enum Scope {
     /// Those of one client.
     Client,
     /// Those for paths below one.
@@ -69,8 +69,8 @@ pub(super) fn find(
 }
 
 /// Returns `true` if the request passes with the policy `changed`, and every attack of [`siblings`] that
-/// `today` denies is still denied. At least one must be.
-fn is_precise(
+/// `today` denies is still denied.
+pub(super) fn is_precise(
     scope: Scope,
     request: &SampleRequest,
     facts: &Facts<'_>,
@@ -89,12 +89,7 @@ fn is_precise(
     }
     let siblings = siblings(scope, request, facts);
     let mut attacks = siblings.iter().filter(|sibling| denies(today, sibling));
-    let mut any = false;
-    let all = attacks.all(|sibling| {
-        any = true;
-        denies(changed, sibling)
-    });
-    any && all
+    attacks.all(|sibling| denies(changed, sibling))
 }
 
 /// Attacks that differ from the request in what the exception is for: the path or the client.
@@ -130,7 +125,7 @@ fn candidates(
     facts: &Facts<'_>,
     denial: &Denial,
     explained: &Explained,
-) -> [Option<Candidate>; 3] {
+) -> [Option<Candidate>; 4] {
     let denied_by = explained.steps.steps().iter().rev();
     let mut denied_by = denied_by.filter(|step| match &step.verdict {
         Verdict::Deny(found) => found.cause.rule == denial.cause.rule,
@@ -142,7 +137,8 @@ fn candidates(
     let path = String::from_utf8_lossy(&facts.path.canonical()).into_owned();
     [
         except_protocol(document, denial, &path),
-        (!is_of_client).then(|| allow_path(document, &path)),
+        (!is_of_client).then(|| allow_paths(document, &[path])),
+        (!is_of_client).then(|| allow_paths(document, &all_views(facts))),
         allow_client(document, facts),
     ]
 }
@@ -167,16 +163,28 @@ fn except_protocol(document: &Document, denial: &Denial, path: &str) -> Option<C
     })
 }
 
-fn allow_path(document: &Document, path: &str) -> Candidate {
+/// Every view of the path, as the allow list must hold all of them.
+fn all_views(facts: &Facts<'_>) -> Vec<String> {
+    let views = facts.path.iter();
+    views
+        .map(|view| String::from_utf8_lossy(view.path).into_owned())
+        .collect()
+}
+
+fn allow_paths(document: &Document, added: &[String]) -> Candidate {
+    let place = place(&document.allow);
     let mut document = document.clone();
     let paths = document.allow.paths.iter().cloned();
-    document.allow.paths = paths.chain([path.to_owned()]).collect();
+    document.allow.paths = paths.chain(added.iter().cloned()).collect();
+    let shown: Vec<_> = added
+        .iter()
+        .map(|path| Escaped(path.as_bytes()).to_string())
+        .collect();
+    let shown = shown.join(" and ");
     Candidate {
         offer: OfferedException {
             snippet: section(&document.allow),
-            effect: format!(
-                "allows {path} and everything below it for every client; replace the section [allow] by it"
-            ),
+            effect: format!("allows {shown} and everything below for every client; {place}"),
         },
         document,
         scope: Scope::Path,
@@ -184,6 +192,7 @@ fn allow_path(document: &Document, path: &str) -> Candidate {
 }
 
 fn allow_client(document: &Document, facts: &Facts<'_>) -> Option<Candidate> {
+    let place = place(&document.allow);
     let mut document = document.clone();
     let network = facts.client.network();
     document
@@ -193,11 +202,20 @@ fn allow_client(document: &Document, facts: &Facts<'_>) -> Option<Candidate> {
     Some(Candidate {
         offer: OfferedException {
             snippet: section(&document.allow),
-            effect: format!("allows every request of {network}; replace the section [allow] by it"),
+            effect: format!("allows every request of {network}; {place}"),
         },
         document,
         scope: Scope::Client,
     })
+}
+
+/// The place of a new section `[allow]`.
+fn place(present: &AllowConfig) -> &'static str {
+    if *present == AllowConfig::default() {
+        "add this section"
+    } else {
+        "this section replaces [allow]"
+    }
 }
 
 /// The section `[allow]` as TOML, without empty lists.

@@ -2,6 +2,8 @@
 
 mod exception;
 mod rules;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use std::sync::Arc;
@@ -111,7 +113,7 @@ impl PolicyHandle {
     /// # Cost
     ///
     /// Not for the request path: each deny rule is compiled alone, up to 2,000 of them, and the policy
-    /// once per exception that is tried, at most four times.
+    /// once per exception that is tried, at most five times.
     ///
     /// # Examples
     ///
@@ -131,7 +133,7 @@ impl PolicyHandle {
     /// let request = SampleRequest::new("/docs/.env").unwrap();
     /// let explained = policy.explain(&request, now, &RuleSelection::Matching);
     /// assert!(explained.is_denied);
-    /// assert_eq!(explained.exception.unwrap().snippet, "[allow]\npaths = \"/docs/.env\"\n");
+    /// assert_eq!(explained.exception.unwrap().snippet, "[allow]\npaths = [\"/docs/.env\"]\n");
     /// # Ok::<(), gabion_policy::PolicyError>(())
     /// ```
     pub fn explain(

@@ -73,7 +73,10 @@ fn compare(rule: &DenyRule, context: &Context, facts: &Facts<'_>) -> Option<Cons
 
 /// The conditions of a rule that does not match.
 fn unmatched(rule: &DenyRule, facts: &Facts<'_>) -> String {
-    let views = facts.path.iter().count();
+    let views = match facts.path.iter().count() {
+        1 => "1 view".to_owned(),
+        count => format!("{count} views"),
+    };
     let conditions = [
         ("path", "equals", &rule.exact),
         ("path", "is below", &rule.prefix),
@@ -85,7 +88,7 @@ fn unmatched(rule: &DenyRule, facts: &Facts<'_>) -> String {
         .iter()
         .filter(|(_, _, values)| !values.is_empty());
     let on_path = given.map(|(subject, verb, values)| {
-        format!("no {subject} of {views} views {verb} {}", quoted(values))
+        format!("no {subject} of {views} {verb} {}", quoted(values))
     });
     let agents = (!rule.agents.is_empty())
         .then(|| format!("the User-Agent does not contain {}", quoted(&rule.agents)));

@@ -19,7 +19,8 @@ impl fmt::Display for RequestExplanation {
         if let Some(reason) = &self.exempt_from_bans {
             writeln!(f, "  never banned: {reason}")?;
         }
-        writeln!(f, "path     {} views", self.views.len())?;
+        let plural = if self.views.len() == 1 { "" } else { "s" };
+        writeln!(f, "path     {} view{plural}", self.views.len())?;
         for view in &self.views {
             writeln!(f, "  `{}` ({})", view.path, view.transformations)?;
         }
