@@ -125,7 +125,7 @@ fn candidates(
     facts: &Facts<'_>,
     denial: &Denial,
     explained: &Explained,
-) -> [Option<Candidate>; 4] {
+) -> [Option<Candidate>; 3] {
     let denied_by = explained.steps.steps().iter().rev();
     let mut denied_by = denied_by.filter(|step| match &step.verdict {
         Verdict::Deny(found) => found.cause.rule == denial.cause.rule,
@@ -136,11 +136,19 @@ fn candidates(
         .is_some_and(|step| matches!(step.inspector, "ban" | "limit" | "scan"));
     let path = String::from_utf8_lossy(&facts.path.canonical()).into_owned();
     [
-        except_protocol(document, denial, &path),
-        (!is_of_client).then(|| allow_paths(document, &[path])),
-        (!is_of_client).then(|| allow_paths(document, &all_views(facts))),
+        except_protocol(document, denial, unescaped_parent(&path)),
+        (!is_of_client).then(|| allow_path(document, &path)),
         allow_client(document, facts),
     ]
+}
+
+/// The path, or else its longest parent without escapes: an exception names no path with escapes.
+fn unescaped_parent(path: &str) -> &str {
+    let Some(escape) = path.find('%') else {
+        return path;
+    };
+    let before = path.get(..escape).unwrap_or_default();
+    before.rsplit_once('/').map_or("", |(parent, _)| parent)
 }
 
 fn except_protocol(document: &Document, denial: &Denial, path: &str) -> Option<Candidate> {
@@ -163,28 +171,17 @@ fn except_protocol(document: &Document, denial: &Denial, path: &str) -> Option<C
     })
 }
 
-/// Every view of the path, as the allow list must hold all of them.
-fn all_views(facts: &Facts<'_>) -> Vec<String> {
-    let views = facts.path.iter();
-    views
-        .map(|view| String::from_utf8_lossy(view.path).into_owned())
-        .collect()
-}
-
-fn allow_paths(document: &Document, added: &[String]) -> Candidate {
+fn allow_path(document: &Document, path: &str) -> Candidate {
     let place = place(&document.allow);
     let mut document = document.clone();
     let paths = document.allow.paths.iter().cloned();
-    document.allow.paths = paths.chain(added.iter().cloned()).collect();
-    let shown: Vec<_> = added
-        .iter()
-        .map(|path| Escaped(path.as_bytes()).to_string())
-        .collect();
-    let shown = shown.join(" and ");
+    document.allow.paths = paths.chain([path.to_owned()]).collect();
+    let shown = Escaped(path.as_bytes());
+    let effect = format!("allows {shown} and everything below it for every client; {place}");
     Candidate {
         offer: OfferedException {
             snippet: section(&document.allow),
-            effect: format!("allows {shown} and everything below for every client; {place}"),
+            effect,
         },
         document,
         scope: Scope::Path,

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use gabion_core::{Event, Inspect as _, Now, PolicySource as _, RequestState, Sink};
+use gabion_core::{Event, Now, PolicySource as _, RequestState, Sink};
 
 use super::{
     RequestExplanation, RuleSelection,
@@ -37,21 +37,23 @@ fn explain(policy: &PolicyHandle, text: &str) -> RequestExplanation {
     policy.explain(&request(text), NOW, &RuleSelection::Matching)
 }
 
+/// Judges a request for `/`, counts it, and returns `true` if it is denied.
+fn judge(policy: &PolicyHandle) -> bool {
+    let snapshot = policy.current();
+    let request = request("/");
+    let facts = request.facts(&snapshot, NOW);
+    let mut state = RequestState::new(&facts);
+    snapshot.chain.inspect(&facts, &mut state).refuses()
+}
+
 #[test]
 fn explaining_takes_nothing_from_a_limit() {
     let policy = policy("[[limit]]\nid = 'pages'\nrate = '1/m'\nmode = 'enforce'\n");
     for _ in 0..5 {
         assert!(!explain(&policy, "/").is_denied);
     }
-    let judge = || {
-        let snapshot = policy.current();
-        let request = request("/");
-        let facts = request.facts(&snapshot, NOW);
-        let mut state = RequestState::new(&facts);
-        snapshot.chain.inspect(&facts, &mut state).refuses()
-    };
-    assert!(!judge(), "the quota is untouched");
-    assert!(judge());
+    assert!(!judge(&policy), "the quota is untouched");
+    assert!(judge(&policy));
     assert!(explain(&policy, "/").is_denied, "the live quota is read");
 }
 
@@ -80,18 +82,27 @@ fn exception_keeps_the_entries_of_the_section() {
 }
 
 #[test]
-fn banned_client_is_offered_an_exception_for_its_network_only() {
-    let rules = "packs = ['never']\n[ban]\nnetworks = ['203.0.113.0/24']\n";
-    let exception = explain(&policy(rules), "/").exception.unwrap();
+fn client_over_its_limit_is_offered_an_exception_for_its_network_only() {
+    let policy = policy("packs = ['never']\n[[limit]]\nid = 'a'\nrate = '1/m'\nmode = 'enforce'\n");
+    assert!(!judge(&policy));
+    let exception = explain(&policy, "/").exception.unwrap();
     assert_eq!(exception.snippet, "[allow]\nnetworks = [\"203.0.113.9\"]\n");
 }
 
 #[test]
+fn exception_that_the_policy_refuses_is_not_offered() {
+    // A ban list must not cover an allowed network.
+    let explained = explain(&policy("[ban]\nnetworks = ['203.0.113.0/24']\n"), "/");
+    assert!(explained.is_denied);
+    assert_eq!(explained.exception, None);
+}
+
+#[test]
 fn protocol_rule_is_switched_off_for_the_path_only() {
-    let exception = explain(&policy(""), "/%ff").exception.unwrap();
+    let exception = explain(&policy(""), "/files/%ff").exception.unwrap();
     assert_eq!(
         exception.snippet,
-        "[[protocol.except]]\npaths = [\"/%FF\"]\noff = [\"path/utf8\"]\n"
+        "[[protocol.except]]\npaths = [\"/files\"]\noff = [\"path/utf8\"]\n"
     );
 }
 
@@ -108,11 +119,19 @@ fn change_that_lets_another_attack_pass_is_not_precise() {
     let request = request("/docs/.env");
     let snapshot = today.current();
     let facts = request.facts(&snapshot, NOW);
-    let is_precise = |changed| is_precise(Scope::Path, &request, &facts, &today.current(), changed);
-    assert!(!is_precise(&without.current()), "it passes all probes");
+    let is_precise = |changed: &PolicyHandle| {
+        is_precise(
+            Scope::Path,
+            &request,
+            &facts,
+            &today.current(),
+            &changed.current(),
+        )
+    };
+    assert!(!is_precise(&without), "it passes all probes");
     let allowed = policy("packs = ['never']\n[allow]\npaths = '/docs/.env'\n");
-    assert!(is_precise(&allowed.current()));
-    assert!(!is_precise(&today.current()), "the request does not pass");
+    assert!(is_precise(&allowed));
+    assert!(!is_precise(&today), "the request does not pass");
 }
 
 #[test]
