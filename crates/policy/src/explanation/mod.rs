@@ -228,11 +228,10 @@ fn hops(snapshot: &Snapshot, facts: &Facts<'_>) -> Vec<ExplainedHop> {
 
 const fn hop_role(hop: &ClientHop, is_peer_trusted: bool) -> &'static str {
     match hop.role {
-        HopRole::Client if hop.is_trusted => "the client: a trusted proxy, but the last entry",
-        HopRole::Client => {
-            "the client: the first address that is not a trusted proxy, or the counted hop"
-        }
-        HopRole::Passed => "a trusted proxy, or before the counted hop: the next entry is read",
+        HopRole::Client if hop.is_trusted => "the client: a trusted proxy, but the last entry read",
+        HopRole::Client => "the client: not a trusted proxy",
+        HopRole::Passed if hop.is_trusted => "a trusted proxy: the next entry is read",
+        HopRole::Passed => "within the configured number of hops: the next entry is read",
         HopRole::Unknown if hop.addr.is_none() => "not an address: the client is unknown",
         HopRole::Unknown => "too many hops: the client is unknown",
         HopRole::Ignored if is_peer_trusted => {
