@@ -75,8 +75,9 @@ pub use body_limit::BodyLimit;
 #[cfg(feature = "axum")]
 pub use client::MissingClientIp;
 pub use client::{
-    BuildClientKeyHasher, Claim, ClaimSet, ClientIp, ClientKey, ClientKeyHasher, ClientRules,
-    ForwardedHeader, PeerAddr, Protected, Scheme, TooWide, folded_name,
+    BuildClientKeyHasher, Claim, ClaimSet, ClientDerivation, ClientHop, ClientIp, ClientKey,
+    ClientKeyHasher, ClientRules, ForwardedHeader, HopRole, PeerAddr, Protected, Scheme, TooWide,
+    folded_name,
 };
 pub use diagnosis::{Diagnosis, DiagnosisCounters};
 pub use event::{

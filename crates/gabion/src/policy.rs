@@ -15,9 +15,11 @@ pub use gabion_inspect::{
 };
 #[cfg(feature = "policy")]
 pub use gabion_policy::{
-    Candidate, ClientSection, Diagnostic, Document, DocumentErrors, Expect, Expected, Explained,
-    Pack, PolicyError, Replaced, Report, SampleRequest, SampleRequestError, Severity, ShrinkGuard,
-    TomlDocument, Watch, WatchOptions, WatchTrigger, check, check_replacement,
+    Candidate, ClientSection, ConsultedRule, Diagnostic, Document, DocumentErrors, Expect,
+    Expected, Explained, ExplainedHop, ExplainedStep, ExplainedView, OfferedException, Pack,
+    PolicyError, Replaced, Report, RequestExplanation, RuleSelection, SampleRequest,
+    SampleRequestError, Severity, ShrinkGuard, TomlDocument, Watch, WatchOptions, WatchTrigger,
+    check, check_replacement,
 };
 
 #[cfg(feature = "policy")]

@@ -261,6 +261,17 @@ impl PolicyHandle {
         Ok(report)
     }
 
+    /// Compiles `text` in place of the document in force, with its lists, on scratch state.
+    pub(crate) fn compile_scratch(&self, text: &str) -> Result<Snapshot, PolicyError> {
+        let options = &self.0.options;
+        let compiled = self.0.source.load(text, options).compile(&CompileInput {
+            state: &State::scratch(),
+            custom: &options.custom,
+            previous: None,
+        })?;
+        Ok(compiled.snapshot)
+    }
+
     /// Registers a listener whose [`ChangeListener::on_policy_replaced`] is called after each
     /// replacement. It is held weakly, so that dropping it unregisters it.
     pub fn subscribe(&self, listener: Weak<dyn ChangeListener>) {

@@ -62,6 +62,7 @@ mod diagnostic;
 mod document;
 mod expect;
 mod expect_runner;
+mod explanation;
 mod files;
 mod handle;
 mod inventory;
@@ -84,6 +85,10 @@ pub use client::ClientSection;
 pub use diagnostic::{Diagnostic, PolicyError, Severity};
 pub use document::Document;
 pub use expect::{Expect, Expected};
+pub use explanation::{
+    ConsultedRule, ExplainedHop, ExplainedStep, ExplainedView, OfferedException,
+    RequestExplanation, RuleSelection,
+};
 pub use gabion_inspect::State;
 pub use handle::{Candidate, PolicyHandle, Replaced};
 pub use inventory::ShrinkGuard;

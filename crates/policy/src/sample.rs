@@ -6,14 +6,14 @@ use std::{
 };
 
 use gabion_core::{
-    Denial, Escaped, Explanation, Facts, Framing, Head, MessageDenial, MessageDenials,
-    MessageFacts, Now, PeerAddr, RequestState, Scheme, Snapshot, Verdict,
+    Denial, Escaped, Explanation, Facts, ForwardedHeader, Framing, Head, MessageDenial,
+    MessageDenials, MessageFacts, Now, PeerAddr, RequestState, Scheme, Snapshot, Verdict,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header};
 
 /// A request for [`explain`], without a connection or body: method, target, headers, peer address.
 ///
-/// It is an HTTP/1.1 request over plain HTTP.
+/// It is an HTTP/1.1 request over plain HTTP, unless [`SampleRequest::with_version`] says otherwise.
 ///
 /// # Examples
 ///
@@ -29,6 +29,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header};
 pub struct SampleRequest {
     method: Method,
     uri: Uri,
+    version: Version,
     headers: HeaderMap,
     from: IpAddr,
 }
@@ -127,16 +128,17 @@ impl SampleRequest {
         Ok(Self {
             method: method.parse().map_err(|_| invalid())?,
             uri: target.parse().map_err(|_| invalid())?,
+            version: Version::HTTP_11,
             headers: HeaderMap::from_iter([(header::HOST, HeaderValue::from_static(Self::HOST))]),
             from: Self::FROM,
         })
     }
 
-    fn facts(&self, snapshot: &Snapshot, now: Now) -> Facts<'_> {
+    pub(crate) fn facts(&self, snapshot: &Snapshot, now: Now) -> Facts<'_> {
         let head = Head {
             method: &self.method,
             uri: &self.uri,
-            version: Version::HTTP_11,
+            version: self.version,
             headers: &self.headers,
             protocol: None,
             framing: Framing::AsShown,
@@ -172,6 +174,55 @@ impl SampleRequest {
     /// Sets the peer address.
     pub fn with_from(self, from: IpAddr) -> Self {
         Self { from, ..self }
+    }
+
+    /// Sets the protocol version.
+    pub fn with_version(self, version: Version) -> Self {
+        Self { version, ..self }
+    }
+
+    /// Sets the target: a path, or a URL.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the target is not valid in HTTP.
+    pub fn with_target(self, target: &str) -> Result<Self, SampleRequestError> {
+        let uri = target.parse();
+        let uri = uri.map_err(|_| SampleRequestError::Request(target.to_owned()))?;
+        Ok(Self { uri, ..self })
+    }
+
+    /// Removes the headers in which proxies name the client.
+    pub(crate) fn without_forwarding(mut self) -> Self {
+        for header in ForwardedHeader::ALL {
+            self.headers.remove(header.name());
+        }
+        self
+    }
+
+    /// Appends header lines in order, repeated ones too. Lines of `Host` replace the one so far.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a name or value is not valid in HTTP.
+    pub fn with_lines<N: AsRef<[u8]>, V: AsRef<[u8]>>(
+        mut self,
+        lines: &[(N, V)],
+    ) -> Result<Self, SampleRequestError> {
+        let is_host = |name: &N| name.as_ref().eq_ignore_ascii_case(b"host");
+        if lines.iter().any(|(name, _)| is_host(name)) {
+            self.headers.remove(header::HOST);
+        }
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        for (name, value) in lines {
+            let (name, value) = (name.as_ref(), value.as_ref());
+            let parsed = HeaderName::from_bytes(name);
+            let parsed = parsed.map_err(|_| SampleRequestError::Name(text(name)))?;
+            let line = HeaderValue::from_bytes(value);
+            let line = line.map_err(|_| SampleRequestError::Value(text(value)))?;
+            self.headers.append(parsed, line);
+        }
+        Ok(self)
     }
 
     /// Adds or replaces a header, `Host` included.

@@ -1,11 +1,6 @@
 //! The command line.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    num::NonZeroUsize,
-    path::PathBuf,
-    time::Duration,
-};
+use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use gabion_proxy::Capacity;
@@ -15,6 +10,7 @@ use crate::{
     admin::AdminArgs,
     built_in_policy::UpstreamServer,
     doctor::DoctorArgs,
+    explain::ExplainArgs,
     https::HttpsArgs,
     logs::LogArgs,
     operate::{EndpointArgs, Operation},
@@ -210,26 +206,11 @@ pub(crate) enum Command {
         behind: Option<UpstreamServer>,
     },
     /// Show step by step how a policy judges a request
-    Explain(ExplainArgs),
+    Explain(Box<ExplainArgs>),
     /// Diagnose step by step why a WebSocket does not open or does not stay open, and what to change
     Doctor(DoctorArgs),
     #[command(flatten)]
     Operate(Operation),
-}
-
-/// Options of `guard explain`.
-#[derive(Debug, Args)]
-pub(crate) struct ExplainArgs {
-    /// Policy file
-    pub(crate) policy: PathBuf,
-    /// Method and path of the request, such as 'GET /index.ph%70'
-    pub(crate) request: String,
-    /// Client address
-    #[arg(long, value_name = "ADDR")]
-    pub(crate) from: Option<IpAddr>,
-    /// Request header; can be repeated
-    #[arg(long = "header", value_name = "NAME: VALUE")]
-    pub(crate) headers: Vec<String>,
 }
 
 // === impl RunArgs ===

@@ -2,15 +2,10 @@
 
 use std::{error::Error, path::Path};
 
-use gabion::{
-    Guard,
-    policy::{SampleRequest, check_replacement},
-};
-
+use gabion::policy::check_replacement;
 use gabion_proxy::Certificates;
 
 use crate::{
-    cli::ExplainArgs,
     config::Settings,
     https::HttpsOptions,
     route_policy,
@@ -95,29 +90,4 @@ fn read(file: &Path) -> Result<(String, String), String> {
         Ok(text) => Ok((name, text)),
         Err(error) => Err(format!("{name}: {error}")),
     }
-}
-
-/// Prints the steps by which a policy judges a request, and the verdict.
-pub(crate) fn explain(args: &ExplainArgs) -> Result<(), Box<dyn Error>> {
-    let guard = Guard::builder().with_policy_file(&args.policy)?;
-    let mut sample = SampleRequest::new(&args.request)?;
-    if let Some(host) = guard.document().server.a_host() {
-        sample = sample.with_header("host", &host)?;
-    }
-    if let Some(from) = args.from {
-        sample = sample.with_from(from);
-    }
-    for header in &args.headers {
-        let (name, value) = header
-            .split_once(':')
-            .ok_or_else(|| format!("invalid header `{header}`: write `NAME: VALUE`"))?;
-        sample = sample.with_header(name.trim(), value.trim())?;
-    }
-    let explained = guard.explain(&sample);
-    print!("{}", explained.steps);
-    for denial in &explained.observed {
-        println!("observed {denial}");
-    }
-    println!("verdict  {}", explained.verdict);
-    Ok(())
 }

@@ -11,6 +11,7 @@ mod demo;
 mod denied_page;
 mod doctor;
 mod document;
+mod explain;
 mod https;
 mod init;
 mod log;
@@ -61,7 +62,7 @@ fn main() -> ExitCode {
             config, replaces, ..
         }) => document::check_config(config.as_deref(), replaces.as_deref()),
         Some(Command::Init { policy, behind }) => init::init(&policy, behind),
-        Some(Command::Explain(args)) => document::explain(&args),
+        Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::Doctor(args)) => doctor::run(&args),
         Some(Command::Operate(operation)) => operate::run(&operation),
     };

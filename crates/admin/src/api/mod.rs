@@ -4,6 +4,7 @@ mod allows;
 mod bans;
 mod check;
 mod events;
+mod explain;
 mod metrics;
 mod status;
 mod transfer;
@@ -50,6 +51,7 @@ pub(crate) fn router(admin: Admin, access: Arc<Access>) -> Router {
         .route("/v1/allows/{address}", delete(allows::disallow))
         .route("/v1/events", get(events::list))
         .route("/v1/events/{id}", get(events::find))
+        .route("/v1/explain", post(explain::explain))
         .route("/v1/forget", post(bans::forget))
         .route("/v1/export", get(transfer::export))
         .layer(DefaultBodyLimit::max(MAX_BODY))

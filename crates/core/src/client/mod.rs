@@ -7,6 +7,7 @@
 //! by the address of the proxy, and never banned.
 
 mod claim;
+mod derivation;
 mod embedded;
 #[cfg(feature = "axum")]
 mod extract;
@@ -29,6 +30,7 @@ use std::{
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 pub use claim::{Claim, ClaimSet, folded_name};
+pub use derivation::{ClientDerivation, ClientHop, HopRole};
 #[cfg(feature = "axum")]
 pub use extract::MissingClientIp;
 pub use header::ForwardedHeader;

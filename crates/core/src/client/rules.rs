@@ -69,16 +69,16 @@ pub enum Protected {
 
 /// A hop that a forwarding header names.
 #[derive(Clone, Copy)]
-struct Hop {
+pub(super) struct Hop {
     /// The number of hops nearer to the peer.
-    depth: usize,
+    pub(super) depth: usize,
     addr: IpAddr,
     is_trusted: bool,
 }
 
 /// The end of the walk over a forwarding header.
 #[derive(Clone, Copy)]
-enum WalkEnd {
+pub(super) enum WalkEnd {
     /// The request has no such header.
     NoHeader,
     /// The hop that is the client.
@@ -303,7 +303,7 @@ impl ClientRules {
     }
 
     #[inline]
-    fn trusts(&self, addr: IpAddr) -> bool {
+    pub(super) fn trusts(&self, addr: IpAddr) -> bool {
         self.trusted.iter().any(|network| network.contains(&addr))
     }
 
@@ -327,7 +327,7 @@ impl ClientRules {
     }
 
     /// Walks over the header to the hop that resolution ends at.
-    fn walk(&self, headers: &HeaderIndex<'_>) -> WalkEnd {
+    pub(super) fn walk(&self, headers: &HeaderIndex<'_>) -> WalkEnd {
         let counted = self.hops.map(|count| usize::from(count.get()));
         let (mut depth, mut last) = (0, None);
         let end = self.header.visit_hops(headers, |addr| {

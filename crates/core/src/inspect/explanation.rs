@@ -17,6 +17,8 @@ pub struct ExplanationStep {
     pub inspector: &'static str,
     /// The verdict.
     pub verdict: Verdict,
+    /// Details that a verdict does not have, such as the signals of a scanner with their weights.
+    pub notes: Vec<String>,
 }
 
 impl Explanation {
@@ -25,7 +27,15 @@ impl Explanation {
         self.steps.push(ExplanationStep {
             inspector,
             verdict: verdict.clone(),
+            notes: Vec::new(),
         });
+    }
+
+    /// Adds a detail to the last step, if there is one.
+    pub fn add_detail(&mut self, detail: String) {
+        if let Some(step) = self.steps.last_mut() {
+            step.notes.push(detail);
+        }
     }
 
     /// The steps so far, in order.

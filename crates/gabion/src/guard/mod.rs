@@ -22,7 +22,7 @@ use gabion_core::{
 use gabion_inspect::{LimitTable, TableUsage};
 use gabion_policy::{
     Candidate, Diagnostic, Document, Explained, PolicyError, PolicyHandle, Replaced, Report,
-    SampleRequest, Watch, WatchOptions, explain,
+    RequestExplanation, RuleSelection, SampleRequest, Watch, WatchOptions, explain,
 };
 #[cfg(feature = "websocket")]
 use gabion_tower::Sessions;
@@ -178,6 +178,20 @@ impl Guard {
     /// Judges a sample request by the policy in force, as if it came now, and returns every step.
     pub fn explain(&self, request: &SampleRequest) -> Explained {
         explain(&self.0.policy.current(), request, self.now())
+    }
+
+    /// Judges a sample request as [`Self::explain`] does, and explains it in full: the derivation of the
+    /// client, the views of the path, the deny rules, and the exception that would let it pass.
+    ///
+    /// # Cost
+    ///
+    /// That of several reloads: not for the request path.
+    pub fn explain_request(
+        &self,
+        request: &SampleRequest,
+        selection: &RuleSelection,
+    ) -> RequestExplanation {
+        self.0.policy.explain(request, self.now(), selection)
     }
 
     /// Observes for `period` from now: no rule denies or bans until it is over. An event reports its

@@ -44,8 +44,8 @@ mod uniform_responses;
 use std::{fmt::Write as _, sync::Arc, time::Duration};
 
 use gabion_core::{
-    Attribution, Cause, ClientKey, Denial, Facts, Findings, Inspect, Mode, Needs, Offense, Outcome,
-    Reason, RequestState, RuleId, Slot, Verdict,
+    Attribution, Cause, ClientKey, Denial, Explanation, Facts, Findings, Inspect, Mode, Needs,
+    Offense, Outcome, Reason, RequestState, RuleId, Slot, Verdict,
 };
 use http::{Method, StatusCode};
 
@@ -210,6 +210,28 @@ impl Inspect for Scan {
             return self.restrict(facts, state, target);
         }
         Verdict::Pass
+    }
+
+    /// Adds the signals in the head with their weights, and the score of the client so far. Signals in
+    /// responses are not known.
+    fn explain(
+        &self,
+        facts: &Facts<'_>,
+        state: &mut RequestState,
+        steps: &mut Explanation,
+    ) -> Verdict {
+        let verdict = self.inspect(facts, state);
+        steps.note(self.name(), &verdict);
+        let score = self.scores.clients.get(state.client().into());
+        let score = score.map(|mut score| {
+            score.apply_decay(&self.scoring, state.now());
+            score.total
+        });
+        let details = self.scoring.details(state.slot(self.signals), score);
+        for detail in details {
+            steps.add_detail(detail);
+        }
+        verdict
     }
 
     fn on_response(&self, state: &RequestState, outcome: &Outcome<'_>, findings: &mut Findings) {

@@ -85,6 +85,22 @@ impl Scoring {
         (score >= self.ban_at).then(|| self.half_life.mul_f32(half_lives()))
     }
 
+    /// Describes the signals of a head, of which `bits` are set, and the score of its client so far.
+    pub(super) fn details(&self, bits: u64, score: Option<f32>) -> Vec<String> {
+        let weights = signal::ALL.iter().zip(self.weights).enumerate();
+        let seen = weights.filter(|(at, _)| bits & 1 << at != 0);
+        let signals = seen.map(|(_, (signal, weight))| {
+            let condition = match signal.trigger {
+                Trigger::Alone => "",
+                Trigger::Combined => ", only together with another signal",
+            };
+            format!("signal {}: {weight} points{condition}", signal.name)
+        });
+        let score = score.unwrap_or_default();
+        let total = format!("score so far: {score:.0} of {} for a ban", self.ban_at);
+        signals.chain([total]).collect()
+    }
+
     /// The number of half-lives until `now`.
     pub(super) fn period(&self, now: Now) -> u32 {
         let length = self.half_life.as_secs().max(1);

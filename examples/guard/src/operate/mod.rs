@@ -13,6 +13,7 @@ use std::{
     path::{self, Path},
 };
 
+use gabion::policy::RequestExplanation;
 use gabion_admin::{
     AllowRow, Allowed, Allows, BanRow, Banned, Bans, CheckOutcome, Checked, Forgotten,
     ImportCounts, Lifted, Status, Token,
@@ -149,7 +150,7 @@ fn import(file: &Path, endpoint: &EndpointArgs) -> Result<String, Box<dyn Error>
     clippy::disallowed_methods,
     reason = "the command reads the file named on the command line"
 )]
-fn read(file: &Path) -> Result<Vec<u8>, String> {
+pub(crate) fn read(file: &Path) -> Result<Vec<u8>, String> {
     let error = |error| format!("{}: {error}", file.display());
     if file == Path::new("-") {
         let mut lines = Vec::new();
@@ -198,6 +199,14 @@ pub(crate) fn check(policy: Option<&Path>, endpoint: &EndpointArgs) -> Result<()
             Ok(())
         }
     }
+}
+
+/// Returns the explanation of a request by a running guard.
+pub(crate) fn explain(
+    request: &serde_json::Value,
+    endpoint: &EndpointArgs,
+) -> Result<RequestExplanation, Box<dyn Error>> {
+    Client::new(endpoint)?.post("/v1/explain", request)
 }
 
 fn counted(count: usize, noun: &str) -> String {

@@ -18,6 +18,7 @@ mod demo;
 mod denied_page;
 mod doctor;
 mod drain;
+mod explain;
 mod https;
 mod idle_behind_nginx;
 mod kits;

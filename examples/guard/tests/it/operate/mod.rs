@@ -15,13 +15,13 @@ use crate::support::{Guard, guard, text};
 const POLICY: &str = "version = 1\n[client]\ntrusted_proxies = ['127.0.0.0/8']\n[allow]\nnetworks = ['203.0.113.63']\n";
 
 /// A running guard in front of the demo, with a state folder.
-struct Operated {
+pub(crate) struct Operated {
     guard: Guard,
     folder: TempFolder,
 }
 
 impl Operated {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let folder = TempFolder::new("operate");
         let policy = folder.replace("policy.toml", POLICY);
         let state = folder.file("state");
@@ -38,7 +38,7 @@ impl Operated {
 
     /// Runs a command that succeeds, and returns its output.
     #[track_caller]
-    fn stdout(&self, command: &[&str]) -> String {
+    pub(crate) fn stdout(&self, command: &[&str]) -> String {
         let output = self.run(command);
         assert!(
             output.status.success(),
