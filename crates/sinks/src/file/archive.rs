@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     thread,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -22,8 +22,8 @@ use super::Rotation;
 pub(super) struct Archive {
     log: PathBuf,
     rotation: Rotation,
-    /// `true` while a thread compresses files.
-    is_busy: Arc<AtomicBool>,
+    /// The rotations that a thread has not looked at, or is looking at.
+    requests: Arc<AtomicUsize>,
 }
 
 /// The extension of compressed files.
@@ -39,14 +39,14 @@ impl Archive {
         Self {
             log,
             rotation,
-            is_busy: Arc::default(),
+            requests: Arc::default(),
         }
     }
 
     /// `true` while a thread compresses files.
     #[cfg(test)]
     pub(super) fn is_busy(&self) -> bool {
-        self.is_busy.load(Ordering::Acquire)
+        self.requests.load(Ordering::Acquire) > 0
     }
 
     /// Renames the log to the name of an old file.
@@ -70,20 +70,28 @@ impl Archive {
         fs::rename(&self.log, name)
     }
 
-    /// Compresses and deletes old files on a thread, unless one is at it.
+    /// Compresses and deletes old files on a thread. One that is at it looks again at its end.
     pub(super) fn maintain(&self) {
-        if self.is_busy.swap(true, Ordering::AcqRel) {
+        if self.requests.fetch_add(1, Ordering::AcqRel) > 0 {
             return;
         }
         let this = self.clone();
         let thread = thread::Builder::new().name("gabion-log-gzip".into());
-        let started = thread.spawn(move || {
-            this.maintain_now();
-            this.is_busy.store(false, Ordering::Release);
-        });
-        if started.is_err() {
+        if thread.spawn(move || this.maintain_all()).is_err() {
             // The next rotation tries again.
-            self.is_busy.store(false, Ordering::Release);
+            self.requests.store(0, Ordering::Release);
+        }
+    }
+
+    fn maintain_all(&self) {
+        loop {
+            let seen = self.requests.load(Ordering::Acquire);
+            self.maintain_now();
+            let ended =
+                (self.requests).compare_exchange(seen, 0, Ordering::AcqRel, Ordering::Acquire);
+            if ended.is_ok() {
+                return;
+            }
         }
     }
 

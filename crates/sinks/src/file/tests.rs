@@ -136,16 +136,17 @@ fn files_beyond_the_kept_ones_are_deleted_and_others_are_not() {
 }
 
 #[test]
-fn file_that_another_program_renamed_is_created_again() {
+fn file_that_another_program_replaced_is_opened_again() {
     let folder = TempFolder::new("rotate-renamed");
     let path = folder.path().join("log");
     let mut file = RotatingFile::open(path.clone(), Rotation::default(), at(0)).unwrap();
     write(&mut file, "a\n", at(0));
     fs::rename(&path, folder.path().join("moved")).unwrap();
+    fs::write(&path, "new\n").unwrap();
     write(&mut file, "b\n", at(1));
     assert_eq!(
         files(folder.path()),
-        owned(&[("log", "b\n"), ("moved", "a\n")])
+        owned(&[("log", "new\nb\n"), ("moved", "a\n")])
     );
 }
 
