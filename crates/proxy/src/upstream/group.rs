@@ -317,6 +317,29 @@ mod tests {
         assert!(!group.members()[1].is_available(Instant::now()));
     }
 
+    #[tokio::test]
+    async fn states_are_those_of_the_last_checks_and_failures() {
+        let check = HealthCheck::new("/").unwrap().with_thresholds(1, 1);
+        let options = UpstreamOptions::default().with_health_check(check.clone());
+        let urls = [
+            "http://127.0.0.1:1",
+            "http://127.0.0.1:2",
+            "http://127.0.0.1:3",
+        ];
+        let upstreams = urls.map(|url| url.parse().unwrap());
+        let group = UpstreamGroup::new(upstreams, &options).unwrap();
+        group.shared().members()[0].record_check(&check, Err("no response"));
+        (0..10).for_each(|_| group.shared().record_failure(1, &"lost"));
+        let expected = [
+            UpstreamState::Unhealthy,
+            UpstreamState::Ejected,
+            UpstreamState::Up,
+        ];
+        assert_eq!(group.states().collect::<Vec<_>>(), expected);
+        group.shared().members()[0].record_check(&check, Ok(()));
+        assert_eq!(group.states().next(), Some(UpstreamState::Up));
+    }
+
     #[test]
     fn group_has_from_1_to_64_upstreams() {
         let upstreams = |count| vec!["http://127.0.0.1:1".parse().unwrap(); count];
