@@ -2,7 +2,7 @@
 
 use std::{error::Error, path::Path};
 
-use gabion::policy::check_replacement;
+use gabion::{Guard, policy::check_replacement};
 use gabion_proxy::Certificates;
 
 use crate::{

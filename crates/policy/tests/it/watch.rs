@@ -201,6 +201,7 @@ impl Logging {
         let stop: Arc<AtomicBool> = Arc::default();
         let is_over = Arc::clone(&stop);
         let thread = thread::spawn(move || {
+            #[expect(clippy::disallowed_methods, reason = "another program's log")]
             let mut log = OpenOptions::new().append(true).open(path).unwrap();
             // Ends by itself, in case that the test does not.
             for _ in 0..4_000 {

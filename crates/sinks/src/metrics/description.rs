@@ -37,7 +37,7 @@ pub enum MetricKind {
 
 impl Metrics {
     /// The metrics of requests and events.
-    pub const DESCRIPTIONS: [MetricDescription; 17] = [
+    pub const DESCRIPTIONS: [MetricDescription; 18] = [
         counter(
             "gabion_requests_total",
             &["outcome"],
@@ -105,6 +105,11 @@ impl Metrics {
             "gabion_store_events_total",
             &["part", "change"],
             "Changes of the state of the store and of the exchange with other instances.",
+        ),
+        counter(
+            "gabion_log_events_total",
+            &["change"],
+            "Changes of the state of log files, and reports of lost lines.",
         ),
         counter(
             "gabion_upstream_changes_total",

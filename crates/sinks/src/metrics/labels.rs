@@ -1,8 +1,8 @@
 //! Values of labels: names from closed sets.
 
 use gabion_core::{
-    AuditAction, BanChange, CloseReason, ConnectionLimit, Mode, PolicyEvent, RuleId, SessionKind,
-    StoreChange, StorePart,
+    AuditAction, BanChange, CloseReason, ConnectionLimit, LogChange, Mode, PolicyEvent, RuleId,
+    SessionKind, StoreChange, StorePart,
 };
 
 /// The value of kinds that were added after this crate.
@@ -91,6 +91,17 @@ pub(super) const fn store_part(part: StorePart) -> &'static str {
         StorePart::Bans => "bans",
         StorePart::Events => "events",
         StorePart::Shared => "shared",
+        StorePart::SharedLimits => "shared-limits",
+        StorePart::ExactLimits => "exact-limits",
+        _ => OTHER,
+    }
+}
+
+pub(super) const fn log_change(change: &LogChange) -> &'static str {
+    match change {
+        LogChange::Degraded { .. } => "degraded",
+        LogChange::Recovered => "recovered",
+        LogChange::Dropped { .. } => "dropped",
         _ => OTHER,
     }
 }

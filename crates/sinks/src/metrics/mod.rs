@@ -175,6 +175,10 @@ impl Sink for Metrics {
                 counter!("gabion_proxy_failures_total", "status" => status).increment(1);
             }
             Event::Store(event) => record_store(event),
+            Event::Log(event) => {
+                let change = labels::log_change(&event.change);
+                counter!("gabion_log_events_total", "change" => change).increment(1);
+            }
             Event::Upstream(event) => {
                 let state = event.new.name();
                 counter!("gabion_upstream_changes_total", "state" => state).increment(1);

@@ -42,7 +42,7 @@ pub enum KnownCrawler {
     /// Bingbot and other crawlers of Microsoft:
     /// <https://www.bing.com/webmasters/help/how-to-verify-bingbot-3905dc26>.
     Bing,
-    /// Googlebot and the other common crawlers of Google. Crawlers for one product, such as AdsBot, have names below
+    /// Googlebot and the other common crawlers of Google. Crawlers for one product, such as `AdsBot`, have names below
     /// google.com, which Google's proxies for users have, too: name their published ranges in a list instead. <https://developers.google.com/crawling/docs/crawlers-fetchers/verify-google-requests>.
     Google,
     /// The robots of Yandex: <https://yandex.com/support/webmaster/robot-workings/check-yandex-robots.html>.
