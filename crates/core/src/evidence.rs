@@ -51,10 +51,17 @@ pub struct Evidence {
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for &byte in self.0 {
-            match byte {
-                b'\\' | b'"' | b'`' | ..=0x1f | 0x7f.. => write!(f, "\\x{byte:02x}")?,
-                plain => f.write_char(char::from(plain))?,
+        let is_escaped = |byte: &u8| matches!(byte, b'\\' | b'"' | b'`' | ..=0x1f | 0x7f..);
+        let mut rest = self.0;
+        while !rest.is_empty() {
+            let end = rest.iter().position(is_escaped).unwrap_or(rest.len());
+            let (plain, others) = rest.split_at(end);
+            // Plain bytes are ASCII.
+            f.write_str(str::from_utf8(plain).unwrap_or_default())?;
+            rest = others;
+            if let Some((byte, others)) = others.split_first() {
+                write!(f, "\\x{byte:02x}")?;
+                rest = others;
             }
         }
         Ok(())

@@ -99,10 +99,12 @@ fn ascii(out: &mut Vec<u8>, text: impl fmt::Display) {
 
 impl fmt::Write for Ascii<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        for character in text.chars() {
-            self.write_char(character)?;
+        if text.is_ascii() {
+            self.0.extend_from_slice(text.as_bytes());
+            return Ok(());
         }
-        Ok(())
+        text.chars()
+            .try_for_each(|character| self.write_char(character))
     }
 
     fn write_char(&mut self, character: char) -> fmt::Result {
