@@ -3,7 +3,8 @@
 #[cfg(feature = "axum")]
 pub use gabion_core::MissingClientIp;
 pub use gabion_core::{
-    Claim, ClaimSet, ClientIp, ClientRules, ForwardedHeader, PeerAddr, Protected, Scheme, TooWide,
+    Claim, ClaimSet, ClientDerivation, ClientHop, ClientIp, ClientRules, ForwardedHeader, HopRole,
+    PeerAddr, Protected, Scheme, TooWide,
 };
 pub use gabion_tower::{Connection, ConnectionSource, ExtensionsSource};
 

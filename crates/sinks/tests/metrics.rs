@@ -111,6 +111,8 @@ fn every_metric_is_described_and_every_description_is_of_a_metric() {
             "MARKER-DETAIL",
         );
         metrics.record(&Event::Audit(audit));
+        let log = gabion_core::LogEvent::degraded(UNIX_EPOCH, "MARKER-LOG", "MARKER-ERROR");
+        metrics.record(&Event::Log(log));
         for judgment in Judgment::ALL {
             metrics.count(judgment);
             metrics.add_time(judgment, Duration::from_micros(3));

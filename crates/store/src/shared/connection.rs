@@ -17,7 +17,7 @@ use super::{
     wire,
 };
 
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The time for which a read waits for new entries on the server.
 pub(super) const BLOCK: Duration = Duration::from_millis(BLOCK_MILLIS);
@@ -103,6 +103,19 @@ pub(super) struct Entry {
     pub(super) text: Option<Vec<u8>>,
 }
 
+/// Opens a connection on which Redis has `response` to answer a command.
+pub(super) async fn connect(
+    options: &SharedOptions,
+    response: Duration,
+) -> RedisResult<MultiplexedConnection> {
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(CONNECT_TIMEOUT))
+        .set_response_timeout(Some(response));
+    Client::open(options.server.clone())?
+        .get_multiplexed_async_connection_with_config(&config)
+        .await
+}
+
 // === impl Server ===
 
 impl Server {
@@ -121,17 +134,8 @@ impl Server {
     }
 
     pub(super) async fn connect(&self) -> RedisResult<Connection> {
-        let client = Client::open(self.options.server.clone())?;
-        let connect = async |response| {
-            let config = AsyncConnectionConfig::new()
-                .set_connection_timeout(Some(CONNECT_TIMEOUT))
-                .set_response_timeout(Some(response));
-            client
-                .get_multiplexed_async_connection_with_config(&config)
-                .await
-        };
-        let mut commands = connect(RESPONSE_TIMEOUT).await?;
-        let reads = connect(RESPONSE_TIMEOUT + BLOCK).await?;
+        let mut commands = connect(&self.options, RESPONSE_TIMEOUT).await?;
+        let reads = connect(&self.options, RESPONSE_TIMEOUT + BLOCK).await?;
         let mut load = async |script: &str| -> RedisResult<String> {
             cmd("SCRIPT")
                 .arg("LOAD")

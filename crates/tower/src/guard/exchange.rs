@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use gabion_core::{RequestState, Resolution, Upgrade};
 use http::StatusCode;
 
-use super::{observed::ObservedDenials, remote::RemoteWait};
+use super::{observed::ObservedDenials, remote_wait::RemoteWait};
 use crate::{session::Session, websocket::SessionPermit};
 
 /// One request-response exchange.
@@ -74,10 +74,6 @@ impl Exchange {
     #[inline]
     pub(super) fn has_remote(&self) -> bool {
         (self.rare.as_ref()).is_some_and(|rare| rare.remote.is_some())
-    }
-
-    pub(super) fn take_remote(&mut self) -> Option<RemoteWait> {
-        self.rare.as_mut()?.remote.take()
     }
 
     /// Returns `true` if a denial did not take effect and is not reported yet.

@@ -150,17 +150,13 @@ impl OnResponse {
 
     /// Returns the response if an exact limit denies the request, once that is known.
     fn poll_remote(&mut self, cx: &mut Context<'_>) -> Poll<Option<Response<Bytes>>> {
-        let Self::Process(engine, exchange, policy) = self else {
-            return Poll::Ready(None);
-        };
-        let Some((mut wait, policy)) = exchange.take_remote().zip(policy.upgrade()) else {
-            return Poll::Ready(None);
-        };
-        let denied = wait.poll(cx, engine, policy, exchange);
-        if denied.is_pending() {
-            exchange.rare_mut().remote = Some(wait);
+        match self {
+            Self::Process(engine, exchange, policy) => match policy.upgrade() {
+                Some(policy) => engine.poll_remote(cx, policy, exchange),
+                None => Poll::Ready(None),
+            },
+            Self::Show(_) | Self::Nothing => Poll::Ready(None),
         }
-        denied
     }
 
     fn wait(&mut self) {

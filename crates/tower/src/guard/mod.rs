@@ -32,6 +32,7 @@ mod outcome;
 mod permit;
 mod quota;
 mod remote;
+mod remote_wait;
 mod required_headers;
 mod service;
 mod target;

@@ -1,30 +1,16 @@
-//! Requests that wait for a decision about exact limits.
+//! Decisions about exact limits, for which requests wait.
 
 use std::{
-    pin::Pin,
-    sync::{Mutex, PoisonError},
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use bytes::Bytes;
-use gabion_core::{Facts, RemoteCheck, Snapshot, Verdict};
+use gabion_core::{Facts, Snapshot, Verdict};
 use http::{Request, Response};
 
-use super::{exchange::Exchange, judgment::head};
+use super::{exchange::Exchange, judgment::head, remote_wait::RemoteWait};
 use crate::engine::Engine;
-
-/// The wait of one request. The inner service's future is not polled before its end, and never if the request is
-/// denied.
-pub(super) struct RemoteWait {
-    /// In a mutex only so that the wait is `Sync`.
-    answer: Mutex<Answer>,
-    checks: Vec<RemoteCheck>,
-    /// A copy of the head, for the denial.
-    head: Request<()>,
-}
-
-type Answer = Pin<Box<dyn Future<Output = Vec<Duration>> + Send>>;
 
 impl Engine {
     /// Starts the wait of a request that passed, if exact limits apply to it.
@@ -34,71 +20,54 @@ impl Engine {
             return;
         };
         let checks = exchange.state.take_remote_checks();
-        if checks.is_empty() {
-            return;
+        if !checks.is_empty() {
+            let wait = RemoteWait::start(&**remote, checks, request);
+            exchange.rare_mut().remote = Some(wait);
         }
-        exchange.rare_mut().remote = Some(RemoteWait {
-            answer: Mutex::new(remote.check(&checks)),
-            checks,
-            head: copy_head(request),
-        });
     }
-}
 
-fn copy_head<B>(request: &Request<B>) -> Request<()> {
-    let mut head = Request::new(());
-    head.method_mut().clone_from(request.method());
-    head.uri_mut().clone_from(request.uri());
-    *head.version_mut() = request.version();
-    head.headers_mut().clone_from(request.headers());
-    head.extensions_mut().clone_from(request.extensions());
-    head
-}
-
-// === impl RemoteWait ===
-
-impl RemoteWait {
-    /// Returns the response if the request is denied, once that is known.
-    pub(super) fn poll(
-        &mut self,
+    /// Returns the response if an exact limit denies the request, once that is known.
+    pub(super) fn poll_remote(
+        &self,
         cx: &mut Context<'_>,
-        engine: &Engine,
         policy: &Snapshot,
         exchange: &mut Exchange,
     ) -> Poll<Option<Response<Bytes>>> {
-        let answer = self.answer.get_mut();
-        let answer = answer.unwrap_or_else(PoisonError::into_inner);
-        let waits = ready!(answer.as_mut().poll(cx));
+        let Some(wait) = &mut exchange.rare_mut().remote else {
+            return Poll::Ready(None);
+        };
+        let waits = ready!(wait.poll(cx));
+        let Some(wait) = exchange.rare_mut().remote.take() else {
+            return Poll::Ready(None);
+        };
         if waits.iter().all(Duration::is_zero) {
             return Poll::Ready(None);
         }
-        Poll::Ready(self.deny(engine, policy, exchange, &waits))
+        Poll::Ready(self.deny_by_remote(policy, exchange, wait, &waits))
     }
 
     #[cold]
-    fn deny(
-        &mut self,
-        engine: &Engine,
+    fn deny_by_remote(
+        &self,
         policy: &Snapshot,
         exchange: &mut Exchange,
+        wait: RemoteWait,
         waits: &[Duration],
     ) -> Option<Response<Bytes>> {
-        let connection = engine.connection.connection(self.head.extensions())?;
+        let connection = self.connection.connection(wait.head.extensions())?;
         let now = exchange.state.now();
-        let mut facts = Facts::unresolved(head(&self.head, &connection), connection.peer, now);
+        let mut facts = Facts::unresolved(head(&wait.head, &connection), connection.peer, now);
         facts.resolve_by(&policy.client, policy.needs);
-        for (check, wait) in self.checks.drain(..).zip(waits) {
+        for (check, wait) in wait.checks.into_iter().zip(waits) {
             if wait.is_zero() {
                 continue;
             }
             let denial = check.denial.with_retry_after(*wait);
-            match engine.observe_override.apply(denial.into(), now) {
+            match self.observe_override.apply(denial.into(), now) {
                 Verdict::Deny(denial) if denial.is_observed() => {
-                    engine.observe(&facts, exchange, denial);
+                    self.observe(&facts, exchange, denial);
                 }
-                Verdict::Deny(denial) => {
-                    return Some(engine.deny(&facts, policy, exchange, denial));
-                }
+                Verdict::Deny(denial) => return Some(self.deny(&facts, policy, exchange, denial)),
                 Verdict::Pass | Verdict::Allow(_) => {}
             }
         }

@@ -17,6 +17,12 @@ id = "dotfiles"
 names = [".env"]
 then = "ban"
 "#;
+/// The rule of [`POLICY`].
+const RULE: &str = r#"[[deny]]
+id = "dotfiles"
+names = [".env"]
+then = "ban"
+"#;
 const GOOGLEBOT: &str = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)";
 
 /// A guard behind a trusted proxy, with a DNS server.
@@ -52,16 +58,16 @@ impl Site {
         }
     }
 
-    /// Starts a guard by a configuration file, in which the policy of the route `/api` names the crawlers.
+    /// Starts a guard by a configuration file, in which a rule of the route `/api` bans, and the main policy names the
+    /// crawlers.
     async fn start_with_route(name: &str) -> Self {
         let (behind, dns, folder) = (
             Backend::start().await,
             DnsServer::start().await,
             TempFolder::new(name),
         );
-        let trust = "version = 1\n[client]\ntrusted_proxies = ['127.0.0.1']\n";
-        folder.write("policy.toml", trust);
-        folder.write("api.toml", POLICY);
+        folder.write("policy.toml", &POLICY.replace(RULE, ""));
+        folder.write("api.toml", &format!("version = 1\n{RULE}"));
         let config = format!(
             "version = 1\npolicy = 'policy.toml'\ndns_server = '{}'\n\
              [listen]\naddress = '127.0.0.1:0'\n\
@@ -194,7 +200,7 @@ async fn without_dns_no_crawler_is_banned_and_everything_else_goes_on() {
 }
 
 #[tokio::test]
-async fn crawlers_of_the_policy_of_a_route_are_verified_too() {
+async fn crawlers_that_offend_a_rule_of_a_route_are_verified_too() {
     let site = Site::start_with_route("crawlers-of-a-route").await;
     let (crawler, fake) = ("203.0.113.9", "198.51.100.9");
     site.dns.add_pointer(crawler, "crawl-1.googlebot.com");

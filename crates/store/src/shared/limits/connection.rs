@@ -5,15 +5,12 @@ use std::{
     time::Duration,
 };
 
-use redis::{
-    AsyncConnectionConfig, Client, Pipeline, RedisResult, aio::MultiplexedConnection, cmd,
-    streams::StreamReadReply,
-};
+use redis::{Pipeline, RedisResult, aio::MultiplexedConnection, cmd, streams::StreamReadReply};
 
 use super::wire::{self, Message};
 use crate::shared::{
     SharedOptions,
-    connection::{BLOCK, BLOCK_MILLIS, CONNECT_TIMEOUT, RESPONSE_TIMEOUT},
+    connection::{BLOCK, BLOCK_MILLIS, RESPONSE_TIMEOUT, connect},
 };
 
 /// The number of messages in the stream: some seconds of several instances, at most about 10 MB.
@@ -44,19 +41,10 @@ pub(super) struct Read {
 
 impl Connection {
     pub(super) async fn open(options: &SharedOptions, instance: &str) -> RedisResult<Self> {
-        let client = Client::open(options.server.clone())?;
-        let connect = async |response| {
-            let config = AsyncConnectionConfig::new()
-                .set_connection_timeout(Some(CONNECT_TIMEOUT))
-                .set_response_timeout(Some(response));
-            client
-                .get_multiplexed_async_connection_with_config(&config)
-                .await
-        };
         Ok(Self {
-            commands: connect(RESPONSE_TIMEOUT).await?,
-            reads: connect(RESPONSE_TIMEOUT + BLOCK).await?,
-            exact: connect(RESPONSE_TIMEOUT).await?,
+            commands: connect(options, RESPONSE_TIMEOUT).await?,
+            reads: connect(options, RESPONSE_TIMEOUT + BLOCK).await?,
+            exact: connect(options, RESPONSE_TIMEOUT).await?,
             stream: format!("{}:limits", options.prefix),
             secret: format!("{}:limit-secret", options.prefix),
             instance: instance.to_owned(),
