@@ -146,7 +146,7 @@ pub(crate) struct RunArgs {
     /// `…` is written for each
     #[arg(long)]
     pub(crate) log_query_values: bool,
-    /// DNS server for the verification of crawlers that the policy names in [ban]; without this option, those of
+    /// DNS server for the verification of crawlers that the policy names in `[ban]`; without this option, those of
     /// /etc/resolv.conf
     #[arg(long, value_name = "ADDR")]
     pub(crate) dns_server: Option<SocketAddr>,
