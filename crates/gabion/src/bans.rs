@@ -172,6 +172,7 @@ impl Bans {
         self.arbiter.allows().records(self.clock.now())
     }
 
+    #[cfg(feature = "policy")]
     pub(crate) fn add(&self, record: &BanRecord, origin: UpdateOrigin) -> BanOutcome {
         self.arbiter.table().add(record, origin, self.clock.now())
     }
