@@ -108,9 +108,10 @@ fn counts_reach_the_others_once_within_a_second() {
     assert!(oldest < Duration::from_secs(2), "{oldest:?}");
     two.count(7..8);
     wait_until("received", || one.received() == [count(7)]);
-    let status = one.instance.shared.status();
-    assert_eq!((status.counts_published, status.skipped), (5_000, 0));
-    assert!(status.counts_received >= 1);
+    // Counted after they are added.
+    let status = || one.instance.shared.status();
+    wait_until("counted", || status().counts_received >= 1);
+    assert_eq!((status().counts_published, status().skipped), (5_000, 0));
 }
 
 /// The bytes that Redis received since its start.
