@@ -37,10 +37,9 @@ fn explain(policy: &PolicyHandle, text: &str) -> RequestExplanation {
     policy.explain(&request(text), NOW, &RuleSelection::Matching)
 }
 
-/// Judges a request for `/`, counts it, and returns `true` if it is denied.
-fn judge(policy: &PolicyHandle) -> bool {
+/// Judges and counts a request, and returns `true` if it is denied.
+fn judge(policy: &PolicyHandle, request: &SampleRequest) -> bool {
     let snapshot = policy.current();
-    let request = request("/");
     let facts = request.facts(&snapshot, NOW);
     let mut state = RequestState::new(&facts);
     snapshot.chain.inspect(&facts, &mut state).refuses()
@@ -52,8 +51,8 @@ fn explaining_takes_nothing_from_a_limit() {
     for _ in 0..5 {
         assert!(!explain(&policy, "/").is_denied);
     }
-    assert!(!judge(&policy), "the quota is untouched");
-    assert!(judge(&policy));
+    assert!(!judge(&policy, &request("/")), "the quota is untouched");
+    assert!(judge(&policy, &request("/")));
     assert!(explain(&policy, "/").is_denied, "the live quota is read");
 }
 
@@ -84,9 +83,22 @@ fn exception_keeps_the_entries_of_the_section() {
 #[test]
 fn client_over_its_limit_is_offered_an_exception_for_its_network_only() {
     let policy = policy("packs = ['never']\n[[limit]]\nid = 'a'\nrate = '1/m'\nmode = 'enforce'\n");
-    assert!(!judge(&policy));
-    let exception = explain(&policy, "/").exception.unwrap();
+    assert!(!judge(&policy, &request("/")));
+    let exception = explain(&policy, "/page").exception.unwrap();
     assert_eq!(exception.snippet, "[allow]\nnetworks = [\"203.0.113.9\"]\n");
+}
+
+#[test]
+fn client_that_cannot_be_allowed_is_offered_no_exception() {
+    let rules = "[client]\ntrusted_proxies = ['203.0.113.9']\n[[limit]]\nid = 'a'\nrate = '1/m'\nmode = 'enforce'\n";
+    let policy = policy(rules);
+    let unknown = request("/")
+        .with_header("x-forwarded-for", "unknown")
+        .unwrap();
+    assert!(!judge(&policy, &unknown));
+    let explained = policy.explain(&unknown, NOW, &RuleSelection::Matching);
+    assert!(explained.is_denied);
+    assert_eq!(explained.exception, None);
 }
 
 #[test]
