@@ -26,7 +26,7 @@ pub(crate) trait Disk: Debug + Send + Sync + 'static {
     /// The size of a file in bytes, 0 if it is missing.
     fn size(&self, name: &str) -> u64;
 
-    /// Whether the file that was opened is still at its path. Written to a deleted file, bans would be lost.
+    /// Returns `true` if the file that was opened is still at its path. Written to a deleted file, bans would be lost.
     fn holds(&self, name: &str) -> bool;
 }
 

@@ -28,7 +28,7 @@ struct State {
     is_closed: bool,
 }
 
-/// What the writer is to do.
+/// The next step of the writer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Work {
     /// Write the lines in the buffer.

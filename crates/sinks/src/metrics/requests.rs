@@ -18,7 +18,7 @@ pub(super) struct RequestCounts([Place; PLACES]);
 #[repr(align(128))]
 struct Place([AtomicU64; Judgment::ALL.len()]);
 
-/// What a thread knows of itself.
+/// The state of one thread: its place among the counters, and the requests since the last timed one.
 struct Counting {
     place: usize,
     /// The requests since the last one that was timed.

@@ -54,7 +54,7 @@ pub(crate) trait StoreFile: Sized {
     /// Deletes what has expired.
     fn purge(&mut self) -> Result<(), FileError>;
 
-    /// Whether the file has many more rows than the table of bans: bans that were evicted from a full table.
+    /// Returns `true` if the file has many more rows than the table of bans: bans that were evicted from a full table.
     fn is_oversized(&self) -> bool;
 }
 

@@ -58,7 +58,7 @@ impl Change {
         (network == change.update.network() && change.hash() == hash).then_some(change)
     }
 
-    /// Whether the change has no effect anymore.
+    /// Returns `true` if the change has no effect anymore.
     pub(super) fn is_expired(&self, now: SystemTime) -> bool {
         let end = match &self.update {
             BanUpdate::Banned(ban) => Some(ban.until),

@@ -97,7 +97,7 @@ pub(super) enum Earlier {
 /// An entry of the stream.
 pub(super) struct Entry {
     pub(super) id: String,
-    /// Whether this instance published it.
+    /// `true` if this instance published it.
     pub(super) is_own: bool,
     /// The text of the change; `None` for an entry that only marks a position.
     pub(super) text: Option<Vec<u8>>,
@@ -219,7 +219,7 @@ impl Connection {
         mark.query_async(&mut self.commands).await
     }
 
-    /// Whether the stream has the entry `id`.
+    /// Returns `true` if the stream has the entry `id`.
     pub(super) async fn has(&mut self, id: &str) -> RedisResult<bool> {
         let mut range = cmd("XRANGE");
         range

@@ -41,7 +41,7 @@ pub struct SharedStatus {
     /// The number of times that all bans were loaded since the start: once, and after changes may have been
     /// missed.
     pub loads: u64,
-    /// Whether counts of limits are exchanged ([`SharedBans::share_limits`](super::SharedBans::share_limits)).
+    /// `true` if counts of limits are exchanged ([`SharedBans::share_limits`](super::SharedBans::share_limits)).
     pub shares_limits: bool,
     /// The number of counts of limits published since the start.
     pub counts_published: u64,
