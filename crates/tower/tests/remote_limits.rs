@@ -17,7 +17,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use gabion_core::{ClientRules, Mode, RemoteCheck, RemoteLimits};
+use gabion_core::{ClientRules, Judgment, Meter, Mode, RemoteCheck, RemoteLimits};
 use gabion_inspect::{
     Config as _, Context as CompileContext, LimitRule, LimitSharing, LimitTable, State,
 };
@@ -77,6 +77,22 @@ fn poll_once(layer: &GuardLayer) -> (Option<(StatusCode, Option<String>)>, bool)
     (answer, began.load(Ordering::Relaxed) > 0)
 }
 
+/// Keeps what it counts.
+#[derive(Default)]
+struct Counted(Mutex<Vec<Judgment>>);
+
+impl Meter for Counted {
+    fn is_timed(&self) -> bool {
+        false
+    }
+
+    fn count(&self, judgment: Judgment) {
+        self.0.lock().unwrap().push(judgment);
+    }
+
+    fn add_time(&self, _: Judgment, _: Duration) {}
+}
+
 struct Guarded {
     layer: GuardLayer,
     recorder: Arc<Recorder>,
@@ -111,8 +127,16 @@ fn request_is_answered_by_the_decision_and_without_one_passes() {
         let remote = waiting(waits);
         let Guarded { layer, recorder } =
             guarded(rule(LimitSharing::Exact, Mode::Enforce), &remote);
+        let counted = Arc::new(Counted::default());
+        let layer = layer.with_meter(counted.clone());
         let (answer, is_called) = poll_once(&layer);
         assert_eq!(answer, Some((status, wait)), "{waits:?}");
+        let judgment = if is_called {
+            Judgment::Passed
+        } else {
+            Judgment::Refused
+        };
+        assert_eq!(*counted.0.lock().unwrap(), [judgment], "{waits:?}");
         assert_eq!(is_called, status == StatusCode::OK, "{waits:?}");
         assert_eq!(remote.asked.load(Ordering::Relaxed), 1);
         let texts = recorder.take_texts();

@@ -24,13 +24,12 @@ impl Engine {
         Timer(self.clock.now().mono())
     }
 
-    /// Counts a judged request, and returns the time since the timer was started.
+    /// Counts a judged request.
     #[inline]
-    pub(super) fn count(&self, judgment: Judgment, timer: Option<Timer>) -> Option<Duration> {
+    pub(super) fn count(&self, judgment: Judgment) {
         if let Some(meter) = &self.meter {
             meter.count(judgment);
         }
-        timer.map(|timer| self.elapsed(timer))
     }
 
     /// Records the time that was added to an exchange whose response is not processed.
@@ -51,7 +50,7 @@ impl Engine {
         }
     }
 
-    fn elapsed(&self, timer: Timer) -> Duration {
+    pub(super) fn elapsed(&self, timer: Timer) -> Duration {
         self.clock.now().mono().saturating_sub(timer.0)
     }
 }
@@ -59,12 +58,13 @@ impl Engine {
 // === impl Decision ===
 
 impl Decision<'_> {
-    /// Returns the result as a meter counts it.
-    pub(super) const fn judgment(&self) -> Judgment {
+    /// Returns the result as a meter counts it; `None` if an exact limit decides about it later.
+    pub(super) fn judgment(&self) -> Option<Judgment> {
         match self {
-            Self::Pass(..) => Judgment::Passed,
-            Self::Unjudged(_) => Judgment::Unjudged,
-            Self::Respond(_) => Judgment::Refused,
+            Self::Pass(exchange, _) if exchange.has_remote() => None,
+            Self::Pass(..) => Some(Judgment::Passed),
+            Self::Unjudged(_) => Some(Judgment::Unjudged),
+            Self::Respond(_) => Some(Judgment::Refused),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use gabion_core::{Facts, Snapshot, Verdict};
+use gabion_core::{Facts, Judgment, Snapshot, Verdict};
 use http::{Request, Response};
 
 use super::{exchange::Exchange, judgment::head, remote_wait::RemoteWait};
@@ -40,10 +40,16 @@ impl Engine {
         let Some(wait) = exchange.rare_mut().remote.take() else {
             return Poll::Ready(None);
         };
-        if waits.iter().all(Duration::is_zero) {
-            return Poll::Ready(None);
-        }
-        Poll::Ready(self.deny_by_remote(policy, exchange, wait, &waits))
+        let denied = if waits.iter().all(Duration::is_zero) {
+            None
+        } else {
+            self.deny_by_remote(policy, exchange, wait, &waits)
+        };
+        self.count(match denied {
+            Some(_) => Judgment::Refused,
+            None => Judgment::Passed,
+        });
+        Poll::Ready(denied)
     }
 
     #[cold]

@@ -58,7 +58,10 @@ where
                 decision = Decision::Respond(*response);
             }
         }
-        let added = self.engine.count(decision.judgment(), timer);
+        if let Some(judgment) = decision.judgment() {
+            self.engine.count(judgment);
+        }
+        let added = timer.map(|timer| self.engine.elapsed(timer));
         match decision {
             Decision::Pass(mut exchange, policy)
                 if exchange.has_remote() || self.engine.needs_response(&policy, &exchange) =>
