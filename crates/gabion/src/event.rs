@@ -9,10 +9,12 @@ pub use gabion_core::{
     StorePart, Suppressed, UnparsableEvent, UnparsablePart, UpstreamEvent, UpstreamState,
     WebSocketPhase,
 };
-#[cfg(any(feature = "metrics", feature = "tracing"))]
+#[cfg(feature = "logs")]
 pub use gabion_sinks::{
-    AccessFormat, AccessLog, Bounded, Channel, Combined, Ecs, EventBudget, EventLog, EventRing,
-    LineLog, LogTarget, OnLogEvent, Pseudonym, Pseudonyms, Rotation, ShortKey, Tracing,
+    AccessFormat, AccessLog, Combined, Ecs, EventLog, LineLog, LogTarget, OnLogEvent, Pseudonym,
+    Pseudonyms, Rotation, ShortKey,
 };
+#[cfg(any(feature = "logs", feature = "metrics", feature = "tracing"))]
+pub use gabion_sinks::{Bounded, Channel, EventBudget, EventRing, Tracing};
 #[cfg(feature = "metrics")]
 pub use gabion_sinks::{MetricDescription, MetricKind, Metrics};

@@ -92,6 +92,7 @@
 //! | `policy` | yes | [`Guard`] and the policy document: toml, notify, annotate-snippets |
 //! | `websocket` | yes | sessions after the upgrade, extended CONNECT (RFC 8441): hyper |
 //! | `tracing` | yes | events go to `tracing`, bounded per client and second, unless a sink is set |
+//! | `logs` | no | [`event`] has `EventLog` and `AccessLog`: events and requests as lines, in files with rotation |
 //! | `metrics` | no | [`event`] has `Metrics`: counts of events and requests by the `metrics` facade |
 //! | `axum` | no | peer and target from axum's extensions; [`ClientIp`] is an extractor |
 //! | `tonic` | no | peer from tonic's `TcpConnectInfo` |
